@@ -1,0 +1,1 @@
+"""The daemon, its wiring to clocks and radios, the command line and the trial."""

@@ -1,0 +1,1 @@
+"""The `bandpact` command line: one module for each group of commands."""

@@ -1,0 +1,76 @@
+"""Secret keys, credential chains and signed rules as files; secrets are 0600 and never overwritten."""
+
+import os
+import secrets
+from pathlib import Path
+
+import cbor2
+
+from agent.config import ConfigError
+from settlement.chain.keys import SigningKey
+from settlement.mesh import TransportKey
+
+SIGN, TRANSPORT, CHAIN = "sign.key", "transport.key", "credential.chain"
+_CHAIN_MAX_BYTES = 1 << 20
+
+
+def write_secret(path: Path, secret: bytes) -> None:
+    """Write a new secret, readable by its owner alone; refuses to overwrite."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as exc:
+        raise ConfigError(f"{path}: a key is there already; move it away first, keys are never overwritten") from exc
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; choose a folder you can write to") from exc
+    with os.fdopen(handle, "w") as file:
+        file.write(secret.hex() + "\n")
+
+
+def _read_secret(path: Path) -> bytes:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise ConfigError(f"{path}: others can read this key; run: chmod 600 {path}")
+        secret = bytes.fromhex(path.read_text().strip())
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; the node's key is needed") from exc
+    except ValueError as exc:
+        raise ConfigError(f"{path}: not a key in hexadecimal; restore it from a backup") from exc
+    if len(secret) != 32:
+        raise ConfigError(f"{path}: {len(secret)} bytes instead of 32; restore it from a backup")
+    return secret
+
+
+def make_keys(folder: Path) -> tuple[SigningKey, TransportKey]:
+    """Make a node's two keys in its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seed, transport = secrets.token_bytes(32), TransportKey.generate()
+    write_secret(folder / SIGN, seed)
+    write_secret(folder / TRANSPORT, transport.secret)
+    return SigningKey.from_seed(seed), transport
+
+
+def load_keys(folder: Path) -> tuple[SigningKey, TransportKey]:
+    """Read a node's two keys. Raises ConfigError."""
+    return (
+        SigningKey.from_seed(_read_secret(folder / SIGN)),
+        TransportKey.from_secret(_read_secret(folder / TRANSPORT)),
+    )
+
+
+def write_chain(path: Path, chain: tuple[bytes, ...]) -> None:
+    """Write raw records, root first."""
+    path.write_bytes(cbor2.dumps(list(chain)))
+
+
+def load_chain(path: Path) -> tuple[bytes, ...]:
+    """Read raw records, root first; whether they hold is for the registry to say. Raises ConfigError."""
+    try:
+        data = path.read_bytes()
+        records = cbor2.loads(data) if len(data) <= _CHAIN_MAX_BYTES else None
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; ask the trial coordinator for this file") from exc
+    except cbor2.CBORDecodeError as exc:
+        raise ConfigError(f"{path}: not a credential chain: {exc}; ask the trial coordinator for it again") from exc
+    if not isinstance(records, list) or not records or not all(isinstance(r, bytes) for r in records):
+        raise ConfigError(f"{path}: not a credential chain; ask the trial coordinator for it again")
+    return tuple(records)

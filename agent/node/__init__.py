@@ -1,0 +1,1 @@
+"""One running node: the agent's loop, its policies, and its warden's process."""

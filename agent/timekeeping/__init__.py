@@ -1,0 +1,1 @@
+"""Where a node's time and place come from, as intervals it can vouch for."""

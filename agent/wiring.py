@@ -1,0 +1,170 @@
+"""Puts a node together from its configuration: the one place that knows which adapter stands behind which port."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import zmq
+
+from agent.config import ConfigError, NodeConfig
+from agent.keyfiles import CHAIN, load_chain, load_keys
+from agent.timekeeping.simulated import fixer
+from radio.link import Link
+from radio.listener import Listener, LookPlan
+from radio.permits import Permits
+from radio.ports import Radio, RxSettings
+from radio.ring import SampleRing
+from radio.warden import Warden, WardenPlan
+from settlement.chain.admission import RuleInForce
+from settlement.chain.checkpoint import origin_of
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.lineage import Lineage
+from settlement.mesh import Mesh
+from settlement.pair.artifact import verify_rule
+from settlement.party import Party
+from settlement.reasons import Refusal
+from settlement.step import Identity
+from sim.radio import SimRadio
+
+RX_SLOTS, TX_SLOTS = 16, 16
+LINEAGE = "lineage.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What a node believes from its files: itself, its neighbours, the rule."""
+
+    registry: Registry
+    me: Subject
+    rule: RuleInForce
+    rule_chain: tuple[bytes, ...]
+    rule_raw: bytes
+
+
+def anchors_of(config: NodeConfig) -> frozenset[bytes]:
+    """The trust anchors. Raises ConfigError."""
+    try:
+        return frozenset(bytes.fromhex(a) for a in config.anchors)
+    except ValueError as exc:
+        raise ConfigError(f"anchors: {exc}; each is the SHA-256 of a root credential in hexadecimal") from exc
+
+
+def trust_of(config: NodeConfig) -> Trust:
+    """Read and verify credentials and rule from the node's files. Raises ConfigError."""
+    registry = Registry(config.network, anchors_of(config))
+    me = registry.admit_chain(load_chain(config.folder / CHAIN))
+    if isinstance(me, Refusal):
+        raise ConfigError(f"{config.folder / CHAIN}: {me}; ask the trial coordinator for a new credential")
+    *chain, raw = load_chain(config.rule)
+    rule = verify_rule(raw, chain, registry)
+    if isinstance(rule, Refusal):
+        raise ConfigError(f"{config.rule}: {rule}; ask the trial coordinator for the rule in force")
+    for peer in config.peers:
+        subject = registry.admit_chain(load_chain(peer.chain))
+        if isinstance(subject, Refusal):
+            raise ConfigError(f"{peer.chain}: {subject}; ask {peer.name} for its credential chain again")
+    return Trust(registry=registry, me=me, rule=rule, rule_chain=tuple(chain), rule_raw=raw)
+
+
+def party_of(config: NodeConfig, trust: Trust) -> Party:
+    """The settlement side of a node, its log open. Raises ConfigError, LineageError."""
+    key, _ = load_keys(config.folder)
+    if key.public != trust.me.public:
+        raise ConfigError(f"{config.folder}: the key is not the credential's; put the right sign.key there")
+    return Party(
+        identity=Identity(key=key, credential=trust.me.hash, network=config.network),
+        registry=trust.registry,
+        rule=trust.rule,
+        rule_raw=trust.rule_raw,
+        rule_chain=trust.rule_chain,
+        lineage=Lineage(config.folder / LINEAGE, origin=origin_of(config.network, key.public)),
+        entropy=secrets.token_bytes,
+    )
+
+
+def mesh_of(config: NodeConfig, trust: Trust) -> Mesh:
+    """Sockets to the neighbours. Raises ConfigError, MeshError."""
+    _, transport = load_keys(config.folder)
+    if transport.public != trust.me.transport_key:
+        raise ConfigError(f"{config.folder}: the transport key is not the credential's; put the right one there")
+    admitted = trust.registry.transport_keys()
+    mesh = Mesh(transport, config.listen, admitted.__contains__)
+    for peer in config.peers:
+        subject = trust.registry.admit_chain(load_chain(peer.chain))
+        if isinstance(subject, Subject) and subject.transport_key is not None:
+            mesh.connect(subject.transport_key, peer.endpoint)
+    return mesh
+
+
+def _samples(config: NodeConfig, microseconds: int) -> int:
+    return config.radio.sample_rate_hz * microseconds // 1_000_000
+
+
+def rings_of(config: NodeConfig, *, create: bool) -> tuple[SampleRing, SampleRing]:
+    """The receive and the transmit ring; the agent makes both, the warden joins."""
+    folder, radio = config.run_folder, config.radio
+    receive = SampleRing(folder / "rx", slots=RX_SLOTS, slot_samples=_samples(config, radio.look_us), create=create)
+    send = SampleRing(folder / "tx", slots=TX_SLOTS, slot_samples=_samples(config, radio.burst_us), create=create)
+    return receive, send
+
+
+def link_of(config: NodeConfig, *, bind: bool) -> Link:
+    """One end of the socket between agent and warden."""
+    return Link(zmq.Context(), config.run_folder / "link", bind=bind)
+
+
+def radio_of(config: NodeConfig) -> Radio:
+    """The device. Raises HardwareError until it answers."""
+    return SimRadio(config.radio.endpoint, config.radio.station)
+
+
+def device_name(config: NodeConfig) -> str:
+    """The identity a credential binds."""
+    return f"{config.radio.driver}:{config.radio.station}"
+
+
+def warden_of(config: NodeConfig, radio: Radio) -> Warden:
+    """The warden of a node, around a device that answers."""
+    trust, r = trust_of(config), config.radio
+    receive, send = rings_of(config, create=False)
+    settings = RxSettings(
+        center_hz=r.rx_center_hz,
+        sample_rate_hz=r.sample_rate_hz,
+        bandwidth_hz=r.rx_bandwidth_hz,
+        gain_mdb=r.rx_gain_mdb,
+    )
+    look = LookPlan(
+        frame_ns=r.frame_us * 1000,
+        offset_ns=r.look_offset_us * 1000,
+        samples=_samples(config, r.look_us),
+        settings=settings,
+    )
+    plan = WardenPlan(
+        device=device_name(config),
+        credential=trust.me.hash,
+        heartbeat_limit_ns=config.heartbeat_limit_ms * 1_000_000,
+        armed_for_ns=int(r.arm_for_s * 1e9),
+        frame_ns=r.frame_us * 1000,
+        send_guard_ns=r.send_guard_us * 1000,
+        sample_rate_hz=r.sample_rate_hz,
+        full_scale=r.tx_full_scale,
+        full_scale_eirp_mdbm=r.full_scale_eirp_mdbm,
+        attenuation_mdb=r.attenuation_mdb,
+    )
+    return Warden(
+        plan,
+        radio=radio,
+        link=link_of(config, bind=True),
+        transmit_ring=send,
+        listener=Listener(radio, receive, look),
+        permits=Permits(network=config.network, anchors=anchors_of(config)),
+        fix=fixer(config, time.monotonic_ns),
+    )
+
+
+def short_path(path: Path) -> Path:
+    """The path, checked: a Unix socket's has 107 bytes."""
+    if len(str(path).encode()) > 90:
+        raise ConfigError(f"{path}: too long for a local socket; choose a shorter folder")
+    return path

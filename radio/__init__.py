@@ -1,0 +1,1 @@
+"""Radio ports, drivers, the transmit gate and the warden that owns them."""

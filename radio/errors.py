@@ -1,0 +1,33 @@
+"""What can go wrong with a radio, by whose fault it is."""
+
+
+class RadioError(Exception):
+    """Root of every error a radio driver raises; the message names the thing and the mend."""
+
+
+class HardwareError(RadioError):
+    """The device or the way to it failed: its transmit state is unknown until a mute is verified."""
+
+
+class Disconnected(HardwareError):
+    """No device answers, or the connection was lost."""
+
+
+class ReceiveTimeout(HardwareError):
+    """The device did not deliver samples within its deadline."""
+
+
+class LocalError(RadioError):
+    """The caller asked for something this radio or this host cannot do."""
+
+
+class SettingRefused(LocalError):
+    """A frequency, rate, gain or size is outside what the radio's profile allows."""
+
+
+class SourceError(LocalError):
+    """A recording or source name cannot be opened or understood."""
+
+
+class EndOfRecording(LocalError):
+    """A finite source has no more samples."""

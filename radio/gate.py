@@ -1,0 +1,148 @@
+"""The gate: may this radio radiate right now, and until when? One pure decision, one state table.
+
+Conditions, all of which must surely hold; the first that does not names the reason:
+
+    (1) the driver is healthy            (2) nothing is latched           (3) the operator armed it, for a bounded time
+    (4) a permit verified by this warden (5) it is this device's          (6) not suspended, preempted or revoked
+    (7) the clock is trusted, its bound inside the rule's                 (8) inside the window
+    (9) the transmit lease is fresh      (10) position trusted and inside the area
+    (11) the band tuned is the permit's  (12) heartbeat fresh             (13) sensing fresh, no incumbent
+    (14) outside authorisation where the rule asks for it
+
+Unknown is closed. What is to be sent is judged on its own samples, in `waveform`.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from settlement.chain.scope import Band
+from settlement.fixes import Fix, deadline_open, place_inside, time_inside
+from settlement.pair.artifact import VerifiedPermit
+from settlement.reasons import Reason, Refusal, refuse
+
+
+class GateState(Enum):
+    """Where the gate of one radio stands."""
+
+    LOCKED = "LOCKED"
+    ARMED = "ARMED"
+    OPEN = "OPEN"
+    LATCHED = "LATCHED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensed:
+    """What sensing last said of the permit's band: when it listened (monotonic ns), and of incumbents in it."""
+
+    listened_ns: int
+    incumbent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Everything the decision rests on. Monotonic times are ns of the host's clock; None is unknown, and closed."""
+
+    now: Fix
+    mono_ns: int
+    driver_fault: str | None
+    latched: Refusal | None
+    armed_until_mono_ns: int | None
+    permit: VerifiedPermit | None
+    device: str
+    credential: bytes
+    suspended: Refusal | None
+    tuned: Band | None
+    heartbeat_mono_ns: int | None
+    heartbeat_limit_ns: int
+    sensed: Sensed | None
+    outside_authorised: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """RF is allowed for at most `for_ns` from the instant of the decision."""
+
+    for_ns: int
+
+
+def _operator(i: Inputs) -> Refusal | None:
+    if i.driver_fault is not None:  # (1)
+        return refuse(Reason.DRIVER, "gate.1", i.driver_fault, "a healthy driver")
+    if i.latched is not None:  # (2)
+        return refuse(Reason.LATCHED, "gate.2", i.latched, "cleared by the operator")
+    if i.armed_until_mono_ns is None or i.mono_ns >= i.armed_until_mono_ns:  # (3)
+        return refuse(Reason.NOT_ARMED, "gate.3", "not armed", "armed by the operator, for a bounded time")
+    return None
+
+
+def _permitted(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
+    mine = permit.user.hash == i.credential and permit.user.device == i.device
+    if not mine:  # (5)
+        return refuse(Reason.BINDING, "gate.5", f"{permit.user.name} on {permit.user.device}", f"{i.device}")
+    return i.suspended  # (6)
+
+
+def _here_and_now(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
+    time, rule, window = i.now.time, permit.rule, permit.cell.window
+    if not time.trusted or time.bound_ns > rule.time_bound_ns_max:  # (7)
+        measured = f"{time.status}, bound {time.bound_ns} ns"
+        return refuse(Reason.TIME_UNTRUSTED, "gate.7", measured, f"trusted, <= {rule.time_bound_ns_max} ns")
+    area = permit.cell.area
+    return (
+        time_inside(time, window.start_ns, window.end_ns, "gate.8")
+        or _lease(i, permit)
+        or place_inside(
+            i.now.position, lat_e7=area.lat_e7, lon_e7=area.lon_e7, radius_mm=area.radius_mm, clause="gate.10"
+        )
+    )
+
+
+def _lease(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
+    late = deadline_open(i.now.time, permit.transmit_until_ns, "gate.9")
+    if late is None:
+        return None
+    return refuse(Reason.LEASE, "gate.9", late.measured, f"lease until {permit.transmit_until_ns} ns")
+
+
+def _radio(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
+    if i.tuned is None or not permit.cell.band.holds(i.tuned):  # (11)
+        return refuse(Reason.BAND, "gate.11", i.tuned, permit.cell.band)
+    if i.heartbeat_mono_ns is None or i.mono_ns - i.heartbeat_mono_ns > i.heartbeat_limit_ns:  # (12)
+        age = "never" if i.heartbeat_mono_ns is None else f"{i.mono_ns - i.heartbeat_mono_ns} ns ago"
+        return refuse(Reason.HEARTBEAT, "gate.12", age, f"<= {i.heartbeat_limit_ns} ns")
+    limit_ns = permit.rule.sensing_age_ns_max
+    if i.sensed is None or i.mono_ns - i.sensed.listened_ns > limit_ns:  # (13)
+        age = "never" if i.sensed is None else f"{i.mono_ns - i.sensed.listened_ns} ns ago"
+        return refuse(Reason.SENSING_STALE, "gate.13", age, f"<= {limit_ns} ns")
+    if i.sensed.incumbent:
+        return refuse(Reason.INCUMBENT, "gate.13", "incumbent in the band", "none")
+    if permit.rule.outside_authorisation and i.outside_authorised is not True:  # (14)
+        return refuse(Reason.OUTSIDE_AUTHORISATION, "gate.14", i.outside_authorised, "granted")
+    return None
+
+
+def decide(i: Inputs) -> Allow | Refusal:
+    """Conditions (1) to (14), in order. Pure: the same inputs give the same decision."""
+    refusal = _operator(i)
+    if refusal is not None:
+        return refusal
+    if i.permit is None:  # (4)
+        return refuse(Reason.NO_PERMIT, "gate.4", "none", "a settlement verified by this warden")
+    refusal = _permitted(i, i.permit) or _here_and_now(i, i.permit) or _radio(i, i.permit)
+    return refusal or Allow(for_ns=_remaining_ns(i, i.permit))
+
+
+def _remaining_ns(i: Inputs, permit: VerifiedPermit) -> int:
+    """How long everything that runs out by itself surely still holds."""
+    until_utc_ns = min(permit.cell.window.end_ns, permit.transmit_until_ns)
+    until_mono_ns = i.armed_until_mono_ns if i.armed_until_mono_ns is not None else i.mono_ns
+    return max(0, min(until_utc_ns - i.now.time.latest_ns, until_mono_ns - i.mono_ns))
+
+
+def state_after(i: Inputs, decision: Allow | Refusal) -> GateState:
+    """The gate's state that goes with a decision."""
+    if i.latched is not None:
+        return GateState.LATCHED
+    if isinstance(decision, Allow):
+        return GateState.OPEN
+    return GateState.LOCKED if decision.reason in (Reason.NOT_ARMED, Reason.DRIVER) else GateState.ARMED

@@ -1,0 +1,76 @@
+"""The settlements a warden has verified itself, and which of them applies now."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from settlement.fixes import TimeFix
+from settlement.pair.artifact import VerifiedPermit, extend, verify
+from settlement.reasons import Reason, Refusal, refuse
+
+
+@dataclass(slots=True)
+class Held:
+    """A verified permit, why it was suspended if it was, and what was sent under it (monotonic ns)."""
+
+    permit: VerifiedPermit
+    suspended: Refusal | None = None
+    bursts: int = 0
+    airtime_ns: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+    closed: bool = False
+
+
+class Permits:
+    """Bytes in, verified permits kept; nothing else makes one."""
+
+    def __init__(self, *, network: str, anchors: Iterable[bytes]) -> None:
+        self._network, self._anchors = network, frozenset(anchors)
+        self._held: dict[bytes, Held] = {}
+
+    def take(self, artifact: bytes) -> Held | Refusal:
+        """Verify an artifact and hold it; the same settlement twice keeps what is known of it."""
+        permit = verify(artifact, network=self._network, anchors=self._anchors)
+        if isinstance(permit, Refusal):
+            return permit
+        return self._held.setdefault(permit.sid, Held(permit))
+
+    def renew(self, record: bytes, sid: bytes) -> Held | Refusal:
+        """Verify a RENEW of a held permit."""
+        held = self._held.get(sid)
+        if held is None:
+            return refuse(Reason.UNKNOWN_SID, "permits.renew", sid.hex()[:16], "a permit held here")
+        longer = extend(held.permit, record, network=self._network, anchors=self._anchors)
+        if isinstance(longer, Refusal):
+            return longer
+        held.permit = longer
+        return held
+
+    def suspend(self, sid: bytes, refusal: Refusal) -> bool:
+        """Stop using a settlement, for good; False when it is not held."""
+        held = self._held.get(sid)
+        if held is not None and held.suspended is None:
+            held.suspended = refusal
+        return held is not None
+
+    def get(self, sid: bytes) -> Held | None:
+        """The permit of a settlement."""
+        return self._held.get(sid)
+
+    def current(self, now: TimeFix) -> Held | None:
+        """The usable permit whose window ends first among those not surely over; else the last that was used."""
+        usable = [h for h in self._held.values() if h.suspended is None and not now.after(h.permit.cell.window.end_ns)]
+        if usable:
+            return min(usable, key=lambda h: h.permit.cell.window.end_ns)
+        return next((h for h in reversed(self._held.values()) if not h.closed), None)
+
+    def finished(self, now: TimeFix) -> list[Held]:
+        """Permits that are over and not yet accounted for."""
+        over = [
+            h
+            for h in self._held.values()
+            if not h.closed and (h.suspended is not None or now.after(h.permit.cell.window.end_ns))
+        ]
+        for held in over:
+            held.closed = True
+        return over

@@ -1,0 +1,64 @@
+"""A sample ring in a memory-mapped file: one writer, one reader, no copy through a socket.
+
+A slot is a header and a block of int16 pairs. The writer fills slots in turn and announces each by its ticket over the
+link; the reader copies and then checks that the ticket is still the one announced, so an overrun is seen, never read.
+"""
+
+import mmap
+from pathlib import Path
+
+import numpy as np
+
+from radio.ports import Iq16
+
+_HEADER_BYTES = 64
+
+
+class RingError(Exception):
+    """The ring's file cannot be made or does not fit; the message names the file and the mend."""
+
+
+class SampleRing:
+    """`slots` blocks of at most `slot_samples` int16 pairs in the file at `path`."""
+
+    def __init__(self, path: Path, *, slots: int, slot_samples: int, create: bool) -> None:
+        self._stride = _HEADER_BYTES + 4 * slot_samples
+        self._slots, self.slot_samples = slots, slot_samples
+        size = slots * self._stride
+        try:
+            with path.open("w+b" if create else "r+b") as file:
+                if create:
+                    file.truncate(size)
+                self._map = mmap.mmap(file.fileno(), size)
+        except (OSError, ValueError) as exc:
+            raise RingError(f"cannot map the sample ring {path}: {exc}; check space and permissions") from exc
+        self._bytes = np.frombuffer(self._map, dtype=np.uint8)
+        self._ticket = 0
+
+    def _header(self, ticket: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        at = (ticket % self._slots) * self._stride
+        return self._bytes[at : at + 16].view(np.int64)
+
+    def _block(self, ticket: int, samples: int) -> Iq16:
+        at = (ticket % self._slots) * self._stride + _HEADER_BYTES
+        return self._bytes[at : at + 4 * samples].view(np.int16).reshape(samples, 2)
+
+    def write(self, iq: Iq16) -> int:
+        """Copy a block in; returns its ticket. Raises RingError when it is larger than a slot."""
+        if len(iq) > self.slot_samples:
+            raise RingError(f"a block of {len(iq)} samples does not fit a slot of {self.slot_samples}")
+        self._ticket += 1
+        header = self._header(self._ticket)
+        header[0] = 0
+        self._block(self._ticket, len(iq))[:] = iq
+        header[1] = len(iq)
+        header[0] = self._ticket
+        return self._ticket
+
+    def read(self, ticket: int) -> Iq16 | None:
+        """Copy a block out; None when the writer has come round since, or the ticket was never written."""
+        header = self._header(ticket)
+        if ticket <= 0 or int(header[0]) != ticket or not 0 <= int(header[1]) <= self.slot_samples:
+            return None
+        copy = self._block(ticket, int(header[1])).copy()
+        return copy if int(header[0]) == ticket else None

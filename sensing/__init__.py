@@ -1,0 +1,1 @@
+"""IQ samples to occupancy with honest error bars: spectra, noise floor, detectors, envelopes."""

@@ -1,0 +1,1 @@
+"""Detectors, each behind a small typed interface, tested against `sensing.theory`."""

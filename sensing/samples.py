@@ -1,0 +1,109 @@
+"""Doubts that the samples themselves raise: clipping, zeros, values that are no numbers, offsets and images."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensing.flags import SampleFlag
+from sensing.frontend import Iq, flat_samples
+
+PROBE_SAMPLES: Final = 16384
+CLIPPED_SHARE: Final = 1e-4
+"""Share of clipped samples above which a look is flagged."""
+PILE_UP_STEPS: Final = 8
+PILE_UP_COUNT: Final = 20
+PILE_UP_RATIO: Final = 8
+DC_SHARE: Final = 0.1
+IMAGE_COEFFICIENT: Final = 0.1
+"""Circularity above which an image is reported: twice the amplitude of the image, so 26 dB of rejection."""
+CONSTANT_ENVELOPE: Final = 1.5
+"""Kurtosis of the envelope: 2 for noise and OFDM, 1 for a carrier of constant amplitude."""
+LOUD_FLOOR: Final = 0.06
+"""A "floor" that adds up to more than this share of a full-scale sine (-12 dBFS) is no receiver's own noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What a look at the raw samples tells; powers in squared full scales, `dc` included in neither of the others."""
+
+    flags: SampleFlag
+    clipped_share: float
+    power: float
+    dc_power: float
+    envelope_kurtosis: float
+
+
+def finite(iq: Iq) -> tuple[Iq, SampleFlag]:
+    """The samples, with anything that is no number replaced by zero in a copy, and the flag if there was any."""
+    if iq.dtype != np.complex64 or np.isfinite(iq.sum()):
+        return iq, SampleFlag.NONE
+    bad = ~np.isfinite(iq)
+    if not bad.any():
+        return iq, SampleFlag.NONE
+    return np.where(bad, np.complex64(0), iq), SampleFlag.NON_FINITE
+
+
+def clipped_share(iq: Iq, full_scale: float) -> float:
+    """Share of samples whose I or Q sits at an end of the converter's range, or piles up at an extreme below it."""
+    if len(iq) == 0:
+        return 0.0
+    flat = flat_samples(iq)
+    step = full_scale / 512 if iq.dtype == np.complex64 else 1.0
+    ends = (float(flat.max()), -float(flat.min()))
+    hit = 0
+    for end, sign in zip(ends, (1, -1), strict=True):
+        if end >= full_scale - step:
+            hit += int(np.count_nonzero(sign * flat.astype(np.float32) >= full_scale - step))
+        elif end > PILE_UP_STEPS * step:
+            hit += _piled_up(flat, end * sign, step)
+    return min(1.0, hit / len(iq))
+
+
+def _piled_up(flat: NDArray[np.int16] | NDArray[np.float32], end: float, step: float) -> int:
+    """Samples exactly at the extreme, if they are far more than those just below it: a limiter, not a signal."""
+    at = int(np.count_nonzero(flat == flat.dtype.type(end)))
+    inner = end - step * 1.5 if end > 0 else end + step * 1.5
+    near = int(np.count_nonzero((flat >= min(inner, end)) & (flat <= max(inner, end)))) - at
+    return at if at >= PILE_UP_COUNT and at > PILE_UP_RATIO * near else 0
+
+
+def inspect(iq: Iq, *, full_scale: float) -> Quality:
+    """Judge a look by its samples.
+
+    Args: iq int16 (n, 2) or complex64 (n,), finite; full_scale in the units of I and Q.
+    """
+    share = clipped_share(iq, full_scale)
+    probe = _probe(iq) / full_scale
+    if len(probe) == 0:
+        return Quality(flags=SampleFlag.NONE, clipped_share=0.0, power=0.0, dc_power=0.0, envelope_kurtosis=2.0)
+    offset = complex(probe.mean())
+    centred = probe - offset
+    square = centred.real**2 + centred.imag**2
+    power = float(square.mean())
+    flags = SampleFlag.CLIPPED if share > CLIPPED_SHARE else SampleFlag.NONE
+    if power <= _quantisation_power(iq, full_scale):
+        flags |= SampleFlag.BELOW_QUANTISATION
+    if abs(offset) ** 2 > DC_SHARE * power and offset != 0:
+        flags |= SampleFlag.DC_SPIKE
+    if power > 0 and abs(complex(np.mean(centred * centred))) > _image_limit(len(probe)) * power:
+        flags |= SampleFlag.IQ_IMAGE
+    kurtosis = float(np.mean(square**2)) / power**2 if power > 0 else 2.0
+    return Quality(flags=flags, clipped_share=share, power=power, dc_power=abs(offset) ** 2, envelope_kurtosis=kurtosis)
+
+
+def _probe(iq: Iq) -> NDArray[np.complex128]:
+    step = max(1, len(iq) // PROBE_SAMPLES)
+    some = iq[: step * PROBE_SAMPLES : step]
+    if some.ndim == 2:
+        return some[:, 0] + 1j * some[:, 1]
+    return some.astype(np.complex128)
+
+
+def _quantisation_power(iq: Iq, full_scale: float) -> float:
+    return 0.0 if iq.dtype == np.complex64 else 2 * (0.5 / full_scale) ** 2
+
+
+def _image_limit(samples: int) -> float:
+    return max(IMAGE_COEFFICIENT, 5 / float(np.sqrt(samples)))

@@ -1,0 +1,340 @@
+"""From looks at a band to what can be said about its channels.
+
+A look is a stretch of samples taken at one setting. It is cut into blocks of about 0.1 ms; a block in which a channel
+carries more power than noise explains counts as busy. The floor is the quietest level that lasted: over the blocks of a
+look, over the groups of bins of a band, and over the recent looks.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_profiles.calibration import Scale
+from sensing.detectors.pulses import PulseFinder
+from sensing.detectors.radar import Incumbent, RadarDetector
+from sensing.flags import UNUSABLE, VOIDING, SampleFlag
+from sensing.frontend import Float32s, FrontEnd, Iq
+from sensing.layout import BandLayout, lay_out
+from sensing.occupancy import channel_occupancy
+from sensing.rhythm import Period, find_period, valley_db
+from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, finite, inspect
+from sensing.theory import energy_threshold, f_threshold, snr_wall_db
+from sensing.tracker import FloorTracker
+from sensing.values import Channel, Interval, Level
+
+BURSTY_DB: Final = 6.0
+"""A channel whose blocks spread over more than this is used in bursts."""
+HISTORY_BLOCKS: Final = 1 << 17
+MERGE_NS: Final = 2_000_000_000
+CONTIGUOUS_NS: Final = 2_000
+
+
+class ChannelState(Enum):
+    """What may be said of a channel."""
+
+    BUSY = "busy"
+    FREE = "free"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveySettings:
+    """What is looked at and how strictly; `pfa` is per channel and block, `full_scale` in the samples' units.
+
+    `bandwidth_hz` is the receiver's analogue bandwidth: bins outside it take no part in the floor.
+    `flatness_db` is how much the idle level may differ across the band; it sets the SNR wall.
+    """
+
+    center_hz: float
+    sample_rate_hz: float
+    full_scale: float
+    channels: tuple[Channel, ...]
+    bandwidth_hz: float | None = None
+    fft_size: int = 1024
+    block_us: float = 100.0
+    pfa: float = 1e-3
+    flatness_db: float = 1.0
+    calibration: Scale | None = None
+    radar: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelLook:
+    """One channel in one look: `busy` is None when the look cannot tell."""
+
+    channel: Channel
+    busy: bool | None
+    busy_fraction: float
+    power: Level
+    snr_db: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookResult:
+    """One look: `psd` shape (fft_size,), linear power per Hz relative to full scale, lowest frequency first."""
+
+    start_ns: int
+    end_ns: int
+    channels: tuple[ChannelLook, ...]
+    psd: Float32s
+    noise_floor: Level
+    incumbents: tuple[Incumbent, ...]
+    flags: SampleFlag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelReport:
+    """All that is known of a channel; `headroom_db` is from its mean power to the converter's full scale."""
+
+    channel: Channel
+    state: ChannelState
+    occupancy: Interval
+    noise_floor: Level
+    sensitivity_limit: Level
+    headroom_db: float
+    period: Period | None
+    bursty: bool
+    flags: SampleFlag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyReport:
+    """A survey so far; `sro` is the mean occupancy of its channels, `psd` averages all usable looks."""
+
+    now_ns: int
+    looks: int
+    blocks: int
+    channels: tuple[ChannelReport, ...]
+    sro: Interval
+    incumbents: tuple[Incumbent, ...]
+    overload: bool
+    flags: SampleFlag
+    psd: Float32s = field(repr=False)
+    peak_psd: Float32s = field(repr=False)
+
+
+class Survey:
+    """Takes looks, one after the other, and reports on the channels at any time."""
+
+    def __init__(self, settings: SurveySettings) -> None:
+        self.settings = settings
+        self._layout: BandLayout = lay_out(settings)
+        self._frames = max(1, round(settings.block_us * 1e-6 * settings.sample_rate_hz / settings.fft_size))
+        self._front = FrontEnd(
+            n_fft=settings.fft_size,
+            full_scale=settings.full_scale,
+            frames=self._frames,
+            groups=self._layout.weights,
+            kurtosis=False,
+        )
+        self._finder = PulseFinder(sample_rate_hz=settings.sample_rate_hz, full_scale=settings.full_scale)
+        self._radar = RadarDetector()
+        self._floor = FloorTracker(self._layout, frames=self._frames, flatness_db=settings.flatness_db)
+        self._history: deque[NDArray[np.float64]] = deque()
+        self._kept = 0
+        self._gaps = False
+        self._ended_ns: int | None = None
+        self._flags = SampleFlag.NONE if settings.calibration else SampleFlag.UNCALIBRATED
+        self._incumbents: list[Incumbent] = []
+        self._looks = 0
+        self._psd_sum = np.zeros(settings.fft_size)
+        self._psd_frames = 0
+        self._peak = np.zeros(settings.fft_size, np.float32)
+
+    def feed(self, iq: Iq, *, start_ns: int, flags: SampleFlag = SampleFlag.NONE) -> LookResult:
+        """Take one look.
+
+        Args: iq int16 (n, 2) or complex64 (n,), left as it is; start_ns of its first sample on any steady clock.
+        """
+        clean, bad = finite(iq)
+        quality = inspect(clean, full_scale=self.settings.full_scale)
+        flags |= bad | quality.flags | (self._flags & SampleFlag.UNCALIBRATED)
+        end_ns = start_ns + round(len(iq) / self.settings.sample_rate_hz * 1e9)
+        self._gaps |= self._ended_ns is not None and abs(start_ns - self._ended_ns) > CONTIGUOUS_NS
+        self._ended_ns = end_ns
+        if flags & SampleFlag.GAIN_STEP:
+            self._floor.reset()
+        self._front.reset()
+        self._front.feed(clean)
+        spectra = self._front.take()
+        usable = not flags & UNUSABLE and len(spectra.groups) > 0
+        if usable:
+            self._learn(spectra.groups.astype(np.float64), spectra.mean, spectra.peak, spectra.frames)
+        flags |= self._full_band(quality, spectra.groups) if usable else SampleFlag.NONE
+        incumbents = self._pulses(clean, start_ns) if usable and self.settings.radar else ()
+        self._flags |= flags
+        self._looks += 1
+        return LookResult(
+            start_ns=start_ns,
+            end_ns=end_ns,
+            channels=self._look_channels(spectra.groups.astype(np.float64), usable=usable, flags=flags),
+            psd=spectra.mean / np.float32(self.settings.sample_rate_hz),
+            noise_floor=self._density(self._floor.mean),
+            incumbents=incumbents,
+            flags=flags,
+        )
+
+    def report(self, now_ns: int) -> SurveyReport:
+        """Say what is known by now."""
+        history = np.concatenate(tuple(self._history)) if self._history else np.zeros((0, self._layout.groups))
+        channels = tuple(self._report_channel(i, history) for i in range(len(self.settings.channels)))
+        rates = [c.occupancy for c in channels]
+        count = max(1, len(rates))
+        density = self._psd_sum / max(1, self._psd_frames) / self.settings.sample_rate_hz
+        return SurveyReport(
+            now_ns=now_ns,
+            looks=self._looks,
+            blocks=len(history),
+            channels=channels,
+            sro=Interval(
+                value=sum(r.value for r in rates) / count,
+                low=sum(r.low for r in rates) / count,
+                high=sum(r.high for r in rates) / count,
+            ),
+            incumbents=tuple(self._incumbents),
+            overload=bool(self._flags & SampleFlag.CLIPPED),
+            flags=self._flags,
+            psd=density.astype(np.float32),
+            peak_psd=self._peak / np.float32(self.settings.sample_rate_hz),
+        )
+
+    def _learn(self, groups: NDArray[np.float64], mean: Float32s, peak: Float32s, frames: int) -> None:
+        self._floor.learn(groups)
+        self._history.append(groups)
+        self._kept += len(groups)
+        while self._kept > HISTORY_BLOCKS and len(self._history) > 1:
+            self._kept -= len(self._history.popleft())
+        self._psd_sum += mean.astype(np.float64) * frames
+        self._psd_frames += frames
+        np.maximum(self._peak, peak, out=self._peak)
+
+    def _density(self, power: float) -> Level:
+        statistical = 4.343 * self._floor.statistical_sd
+        sd_db = float(np.hypot(statistical, self.settings.flatness_db / 3))
+        return self._absolute(_db(power / self.settings.sample_rate_hz), sd_db, "/Hz")
+
+    def _absolute(self, dbfs: float, sd_db: float, per: str) -> Level:
+        scale = self.settings.calibration
+        if scale is None:
+            return Level(value=dbfs, sd=sd_db, unit=f"dBFS{per}")
+        return Level(value=dbfs + scale.offset_db, sd=float(np.hypot(sd_db, scale.sd_db)), unit=f"dBm{per}")
+
+    def _margins(self, index: int, groups: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Energy of each block of a channel over its threshold, in dB, against the floor as it is known now."""
+        members = self._layout.members[index]
+        weights = self._layout.shapes[members] / self._layout.shapes[members].sum()
+        idle = float(self._floor.levels[members] @ weights)
+        return 10 * np.log10(
+            np.maximum(groups[:, members] @ weights, 1e-30) / max(idle * self._threshold(index), 1e-30)
+        )
+
+    def _threshold(self, index: int) -> float:
+        """Ratio to the floor above which a block is busy; the unevenness of the floor is allowed for."""
+        members = self._layout.members[index]
+        shape = float(self._layout.shapes[members].sum() * self._frames)
+        reference = max(shape, len(members) / self._floor.statistical_sd**2)
+        uneven = 10 ** (0.3 * self.settings.flatness_db / 10)
+        return f_threshold(shape=shape, reference_shape=reference, pfa=self.settings.pfa) * uneven
+
+    def _look_channels(
+        self, groups: NDArray[np.float64], *, usable: bool, flags: SampleFlag
+    ) -> tuple[ChannelLook, ...]:
+        return tuple(
+            self._look_channel(i, groups, usable=usable, flags=flags) for i in range(len(self.settings.channels))
+        )
+
+    def _look_channel(self, index: int, groups: NDArray[np.float64], *, usable: bool, flags: SampleFlag) -> ChannelLook:
+        channel = self.settings.channels[index]
+        if not usable:
+            nothing = Level(value=float("nan"), sd=float("inf"), unit="dBFS")
+            return ChannelLook(channel=channel, busy=None, busy_fraction=0.0, power=nothing, snr_db=float("nan"))
+        members = self._layout.members[index]
+        decisions = self._margins(index, groups) > 0
+        some = bool(np.count_nonzero(decisions) > max(1, 0.01 * len(decisions)))
+        bins = channel.width_hz / self.settings.sample_rate_hz
+        power = float(groups[:, members].mean()) * bins
+        idle = float(self._floor.levels[members].mean()) * bins
+        return ChannelLook(
+            channel=channel,
+            busy=some if some or not flags & VOIDING else None,
+            busy_fraction=float(decisions.mean()),
+            power=self._absolute(_db(power), 0.1, ""),
+            snr_db=_db(max(power - idle, 0.0) / max(idle, 1e-30)),
+        )
+
+    def _report_channel(self, index: int, history: NDArray[np.float64]) -> ChannelReport:
+        channel = self.settings.channels[index]
+        margins = self._margins(index, history)
+        valley = valley_db(margins)
+        occupancy = channel_occupancy(margins > valley, pfa=self.settings.pfa)
+        members = self._layout.members[index]
+        idle = float(self._floor.levels[members].mean())
+        mean = float(history[:, members].mean()) if len(history) else float("nan")
+        share = channel.width_hz / self.settings.sample_rate_hz
+        return ChannelReport(
+            channel=channel,
+            state=self._state(occupancy, len(margins)),
+            occupancy=occupancy,
+            noise_floor=self._density(idle),
+            sensitivity_limit=self._sensitivity(index, idle * share, valley),
+            headroom_db=-_db(mean * share),
+            period=self._period(margins),
+            bursty=bool(np.ptp(np.quantile(margins, (0.05, 0.95))) > BURSTY_DB) if len(margins) else False,
+            flags=self._flags,
+        )
+
+    def _state(self, occupancy: Interval, blocks: int) -> ChannelState:
+        if blocks and occupancy.low > 0:
+            return ChannelState.BUSY
+        if not blocks or self._flags & VOIDING:
+            return ChannelState.UNKNOWN
+        return ChannelState.FREE
+
+    def _period(self, margins: NDArray[np.float64]) -> Period | None:
+        if self._gaps or not len(margins):
+            return None
+        return find_period(margins, step_s=self._frames * self.settings.fft_size / self.settings.sample_rate_hz)
+
+    def _sensitivity(self, index: int, idle_power: float, valley: float) -> Level:
+        samples = float(self._layout.shapes[self._layout.members[index]].sum() * self._frames)
+        rise = self._threshold(index) * 10 ** (valley / 10) / energy_threshold(samples=samples, pfa=0.9)
+        needed = max(_db(rise - 1), snr_wall_db(self.settings.flatness_db))
+        return self._absolute(_db(idle_power) + needed, self.settings.flatness_db / 3, "")
+
+    def _full_band(self, quality: Quality, groups: Float32s) -> SampleFlag:
+        """A band that is full everywhere, all the time, has no idle cell to measure: that is not quiet."""
+        floor = self._floor.mean
+        if not floor > 0:
+            return SampleFlag.BELOW_QUANTISATION
+        whole = float(groups.mean()) < 2 * floor
+        constant = quality.envelope_kurtosis < CONSTANT_ENVELOPE
+        loud = floor > LOUD_FLOOR
+        return SampleFlag.FULL_BAND if whole and (constant or loud) else SampleFlag.NONE
+
+    def _pulses(self, iq: Iq, start_ns: int) -> tuple[Incumbent, ...]:
+        pulses = self._finder.find(iq)
+        found = self._radar.add(pulses, start_ns=start_ns)
+        at = self.settings.center_hz
+        shifted = tuple(replace(one, low_hz=one.low_hz + at, high_hz=one.high_hz + at) for one in found)
+        for one in shifted:
+            self._remember(one)
+        return shifted
+
+    def _remember(self, one: Incumbent) -> None:
+        for i, known in enumerate(self._incumbents):
+            near = one.low_hz < known.high_hz and known.low_hz < one.high_hz
+            if known.kind == one.kind and near and one.start_ns - known.end_ns < MERGE_NS:
+                better = one if one.pulses >= known.pulses else known
+                self._incumbents[i] = replace(
+                    better, start_ns=min(one.start_ns, known.start_ns), end_ns=max(one.end_ns, known.end_ns)
+                )
+                return
+        self._incumbents.append(one)
+
+
+def _db(power: float) -> float:
+    return 10 * float(np.log10(max(power, 1e-40)))

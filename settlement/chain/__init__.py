@@ -1,0 +1,1 @@
+"""Credentials, rules, records, admission and the tamper-evident lineage; no sockets in here."""

@@ -1,0 +1,135 @@
+"""Tagged COSE_Sign1 with Ed25519, strict both ways (RFC 9052 sections 4.2 and 4.4).
+
+Our own because the Python COSE libraries accept unknown `crit`, an algorithm in the unprotected header, duplicate keys
+and trailing bytes. Decoding, in this order, none of it skippable:
+
+    (0) size cap
+    (1) byte scan: structure of the four parts, protected header in the accepted CBOR form
+    (2) header rules: only known labels, alg = -8, no crit, unprotected header empty
+    (3) the caller finds the key by kid; signature over the received bytes
+    (4) only then is the payload parsed, and it is those same bytes
+
+Nothing received is ever encoded again.
+"""
+
+from dataclasses import dataclass
+
+import cbor2
+
+from settlement.chain import keys
+from settlement.chain.scan import MAX_RECORD_BYTES, read_head, scan
+from settlement.reasons import Reason, Refusal, RefusedError, refuse
+
+ALG, CRIT, KID, CWT_CLAIMS, TYP = 1, 2, 4, 15, 16
+EDDSA = -8
+_TAG_SIGN1 = 0xD2
+_ARRAY_OF_4 = 0x84
+_BYTES, _MAP = 2, 5
+_KNOWN = {ALG, KID, CWT_CLAIMS, TYP}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The protected header: `kid`, `typ` and `claims` are None where absent."""
+
+    kid: bytes | None
+    typ: str | None
+    claims: dict[int, object] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unverified:
+    """A well-formed COSE_Sign1 whose signature nobody has checked yet."""
+
+    raw: bytes
+    protected: bytes
+    header: Header
+    payload: bytes
+    signature: bytes
+
+
+def _bytes_at(data: bytes, offset: int, part: str) -> tuple[bytes, int]:
+    major, length, behind = read_head(data, offset)
+    if major != _BYTES or behind + length > len(data):
+        raise RefusedError(refuse(Reason.MALFORMED, f"cose.{part}", f"at byte {offset}", "a byte string"))
+    return data[behind : behind + length], behind + length
+
+
+def _split(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Step (1): the protected header, payload and signature of the outer structure."""
+    if len(data) < 2 or data[0] != _TAG_SIGN1 or data[1] != _ARRAY_OF_4:
+        raise RefusedError(refuse(Reason.MALFORMED, "cose.structure", data[:2].hex(), "d284: tag 18, array of 4"))
+    protected, offset = _bytes_at(data, 2, "protected")
+    major, pairs, offset = read_head(data, offset)
+    if major != _MAP:
+        raise RefusedError(refuse(Reason.MALFORMED, "cose.unprotected", f"major type {major}", "a map"))
+    if pairs:
+        label = read_head(data, offset)[1]
+        reason = Reason.ALG if label == ALG else Reason.HEADER
+        raise RefusedError(refuse(reason, "cose.unprotected", f"{pairs} fields", "an empty map"))
+    payload, offset = _bytes_at(data, offset, "payload")
+    signature, offset = _bytes_at(data, offset, "signature")
+    if offset != len(data):
+        raise RefusedError(refuse(Reason.MALFORMED, "cose.trailing", f"{len(data) - offset} bytes", "none"))
+    return protected, payload, signature
+
+
+def _header(protected: bytes) -> Header:
+    """Step (2): the header rules."""
+    refusal = scan(protected, signed_keys=True)
+    if refusal is not None:
+        raise RefusedError(refusal)
+    fields = cbor2.loads(protected)
+    if not isinstance(fields, dict):
+        raise RefusedError(refuse(Reason.HEADER, "cose.protected", type(fields).__name__, "a map"))
+    if CRIT in fields:
+        raise RefusedError(refuse(Reason.CRIT, "cose.crit", fields[CRIT], "no critical extensions"))
+    if fields.get(ALG) != EDDSA:
+        raise RefusedError(refuse(Reason.ALG, "cose.alg", fields.get(ALG, "absent"), EDDSA))
+    unknown = set(fields) - _KNOWN
+    if unknown:
+        raise RefusedError(refuse(Reason.HEADER, "cose.label", sorted(unknown), sorted(_KNOWN)))
+    kid, typ, claims = fields.get(KID), fields.get(TYP), fields.get(CWT_CLAIMS)
+    if kid is not None and (not isinstance(kid, bytes) or len(kid) != keys.KID_BYTES):
+        raise RefusedError(refuse(Reason.HEADER, "cose.kid", kid, f"{keys.KID_BYTES} bytes"))
+    if typ is not None and not isinstance(typ, str):
+        raise RefusedError(refuse(Reason.HEADER, "cose.typ", typ, "text"))
+    if claims is not None and not isinstance(claims, dict):
+        raise RefusedError(refuse(Reason.HEADER, "cose.claims", type(claims).__name__, "a map"))
+    return Header(kid=kid, typ=typ, claims=claims)
+
+
+def parse(data: bytes) -> Unverified | Refusal:
+    """Steps (0) to (2): a well-formed message, its signature still unchecked."""
+    if len(data) > MAX_RECORD_BYTES:
+        return refuse(Reason.TOO_LARGE, "cose.size", f"{len(data)} bytes", f"<= {MAX_RECORD_BYTES} bytes")
+    try:
+        protected, payload, signature = _split(data)
+        header = _header(protected)
+    except RefusedError as exc:
+        return exc.refusal
+    return Unverified(raw=data, protected=protected, header=header, payload=payload, signature=signature)
+
+
+def _to_be_signed(protected: bytes, payload: bytes, external_aad: bytes) -> bytes:
+    """The Sig_structure of RFC 9052 section 4.4."""
+    return cbor2.dumps(["Signature1", protected, external_aad, payload])
+
+
+def check(message: Unverified, public: bytes, external_aad: bytes) -> Refusal | None:
+    """Step (3): the key is usable, is the one the kid names, and signed these bytes in this domain."""
+    if not keys.usable(public):
+        return refuse(Reason.KEY, "cose.key", public.hex(), "a canonical Ed25519 key that is not of low order")
+    if message.header.kid is not None and message.header.kid != keys.kid_of(public):
+        return refuse(Reason.KEY, "cose.kid", message.header.kid.hex(), keys.kid_of(public).hex())
+    signed = _to_be_signed(message.protected, message.payload, external_aad)
+    if not keys.verify(public, message.signature, signed):
+        return refuse(Reason.SIGNATURE, "cose.signature", "does not verify", f"signed by {keys.kid_of(public).hex()}")
+    return None
+
+
+def sign(key: keys.SigningKey, payload: bytes, external_aad: bytes, fields: dict[int, object]) -> bytes:
+    """Encode and sign; `fields` are protected header fields beside alg. The same input gives the same bytes."""
+    protected = cbor2.dumps(dict(sorted({ALG: EDDSA, **fields}.items())))
+    signature = key.sign(_to_be_signed(protected, payload, external_aad))
+    return cbor2.dumps(cbor2.CBORTag(18, [protected, {}, payload, signature]))

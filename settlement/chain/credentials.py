@@ -1,0 +1,229 @@
+"""Credentials: who may do what, by whose word; chains that end at an anchor and only narrow.
+
+Checks on a credential, in this order:
+
+    (1) header rules and claims are whole
+    (2) the issuer is an anchor (a root's own hash is one) or an admitted credential that may issue
+    (3) the issuer's key signed it, in this network
+    (4) its scope is inside the issuer's on every axis, its life inside the issuer's
+    (5) validity in time is judged where it is used, by interval
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from settlement.chain import bodies, keys
+from settlement.chain.keys import SigningKey
+from settlement.chain.records import Attestation, Frame, Record, Unproven, digest, parse, sign_record
+from settlement.chain.scope import Scope, wider_than
+from settlement.fixes import Fix, TimeFix, time_inside
+from settlement.reasons import Reason, Refusal, refuse
+
+ISS, SUB, EXP, NBF, IAT, CTI, CNF = 1, 2, 4, 5, 6, 7, 8
+NS = 1_000_000_000
+ISSUE = "issue"
+_COSE_KEY_LABELS = {1: 1, -1: 6}  # OKP, Ed25519 (RFC 9053 section 7.2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """An admitted credential: `hash` names it, `chain` is the raw credentials from the root down to it."""
+
+    hash: bytes
+    issuer: bytes | None
+    name: str
+    public: bytes
+    kid: bytes
+    level: str
+    scope: Scope
+    transport_key: bytes | None
+    device: str | None
+    not_before_ns: int
+    expires_ns: int
+    chain: tuple[bytes, ...]
+
+    def valid_at(self, time: TimeFix) -> Refusal | None:
+        """Is the instant surely inside the credential's life?"""
+        return time_inside(time, self.not_before_ns, self.expires_ns, "credential.validity")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """The CWT claims we use (RFC 8392); times are seconds since the Unix epoch."""
+
+    issuer: str
+    subject: str
+    expires_s: int
+    not_before_s: int
+    issued_s: int
+    token: bytes
+    public: bytes
+
+    def to_map(self) -> dict[int, Any]:
+        """The claims as they stand in the protected header."""
+        key = {**_COSE_KEY_LABELS, -2: self.public}
+        return {
+            ISS: self.issuer,
+            SUB: self.subject,
+            EXP: self.expires_s,
+            NBF: self.not_before_s,
+            IAT: self.issued_s,
+            CTI: self.token,
+            CNF: {1: key},
+        }
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 128
+
+
+def _seconds(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 2**33
+
+
+def read_claims(claims: dict[int, Any]) -> Claims | Refusal:
+    """Check (1): exactly the claims we use, each of its type, the key an Ed25519 key."""
+    if set(claims) != {ISS, SUB, EXP, NBF, IAT, CTI, CNF}:
+        return refuse(Reason.HEADER, "credential.claims", sorted(claims), [ISS, SUB, EXP, NBF, IAT, CTI, CNF])
+    confirmation = claims[CNF]
+    key = confirmation.get(1) if isinstance(confirmation, dict) and set(confirmation) == {1} else None
+    if not isinstance(key, dict) or set(key) != {1, -1, -2} or any(key[k] != v for k, v in _COSE_KEY_LABELS.items()):
+        return refuse(Reason.HEADER, "credential.cnf", "not an Ed25519 COSE_Key", "an Ed25519 COSE_Key")
+    typed = _text(claims[ISS]) and _text(claims[SUB]) and all(_seconds(claims[c]) for c in (EXP, NBF, IAT))
+    if not typed or not isinstance(claims[CTI], bytes) or not 1 <= len(claims[CTI]) <= 32:
+        return refuse(Reason.HEADER, "credential.claims", "wrong type", "text, seconds and bytes of RFC 8392")
+    if not isinstance(key[-2], bytes) or not keys.usable(key[-2]):
+        return refuse(Reason.KEY, "credential.key", "unusable", "a canonical Ed25519 key that is not of low order")
+    return Claims(
+        issuer=claims[ISS],
+        subject=claims[SUB],
+        expires_s=claims[EXP],
+        not_before_s=claims[NBF],
+        issued_s=claims[IAT],
+        token=claims[CTI],
+        public=key[-2],
+    )
+
+
+class Registry:
+    """The credentials a node has admitted, by hash. Anchors are hashes of roots, trusted by configuration."""
+
+    def __init__(self, network: str, anchors: Iterable[bytes]) -> None:
+        self.network, self.anchors = network, frozenset(anchors)
+        self._subjects: dict[bytes, Subject] = {}
+        self._by_transport: dict[bytes, Subject] = {}
+
+    def get(self, credential: bytes | None) -> Subject | None:
+        """An admitted credential by its hash."""
+        return None if credential is None else self._subjects.get(credential)
+
+    def by_transport(self, transport_key: bytes) -> Subject | None:
+        """The admitted credential a transport key is bound to."""
+        return self._by_transport.get(transport_key)
+
+    def transport_keys(self) -> frozenset[bytes]:
+        """Every credentialed transport key."""
+        return frozenset(self._by_transport)
+
+    def admit(self, raw: bytes) -> Subject | Refusal:
+        """Run checks (1) to (4) on the bytes of a credential whose issuer is already admitted, and keep it."""
+        known = self._subjects.get(digest(raw))
+        if known is not None:
+            return known
+        unproven = parse(raw)
+        if isinstance(unproven, Refusal):
+            return unproven
+        if unproven.typ != "credential":
+            return refuse(Reason.TYPE, "credential.typ", unproven.typ, "credential")
+        claims = read_claims(unproven.message.header.claims or {})
+        if isinstance(claims, Refusal):
+            return claims
+        subject = self._root(unproven, claims) if unproven.author is None else self._issued(unproven, claims)
+        if isinstance(subject, Subject):
+            self._subjects[subject.hash] = subject
+            if subject.transport_key is not None:
+                self._by_transport[subject.transport_key] = subject
+        return subject
+
+    def admit_chain(self, chain: Iterable[bytes]) -> Subject | Refusal:
+        """Admit raw credentials from the root down; returns the last."""
+        last: Subject | Refusal = refuse(Reason.UNKNOWN_AUTHOR, "credential.chain", "empty", "at least a root")
+        for raw in chain:
+            last = self.admit(raw)
+            if isinstance(last, Refusal):
+                return last
+        return last
+
+    def _root(self, unproven: Unproven, claims: Claims) -> Subject | Refusal:
+        name = digest(unproven.message.raw)
+        if name not in self.anchors:
+            return refuse(Reason.UNKNOWN_AUTHOR, "credential.anchor", name.hex(), "a configured trust anchor")
+        record = unproven.prove(claims.public, self.network)
+        return record if isinstance(record, Refusal) else _subject(record, claims, None)
+
+    def _issued(self, unproven: Unproven, claims: Claims) -> Subject | Refusal:
+        issuer = self.get(unproven.author)
+        if issuer is None:
+            return refuse(Reason.UNKNOWN_AUTHOR, "credential.issuer", _hex(unproven.author), "an admitted issuer")
+        if ISSUE not in issuer.scope.actions:
+            return refuse(Reason.SCOPE, "credential.issue", issuer.scope.actions, ISSUE)
+        record = unproven.prove(issuer.public, self.network)
+        if isinstance(record, Refusal):
+            return record
+        refusal = _narrows(record, claims, issuer)
+        return refusal or _subject(record, claims, issuer)
+
+
+def _hex(value: bytes | None) -> str:
+    return "none" if value is None else value.hex()
+
+
+def _narrows(record: Record, claims: Claims, issuer: Subject) -> Refusal | None:
+    """Check (4)."""
+    body: bodies.Credential = record.body
+    if claims.issuer != issuer.name:
+        return refuse(Reason.SCOPE, "credential.iss", claims.issuer, issuer.name)
+    if claims.not_before_s * NS < issuer.not_before_ns or claims.expires_s * NS > issuer.expires_ns:
+        return refuse(Reason.SCOPE, "scope.time", f"{claims.not_before_s}-{claims.expires_s} s", "inside the issuer's")
+    return wider_than(body.scope, issuer.scope)
+
+
+def _subject(record: Record, claims: Claims, issuer: Subject | None) -> Subject:
+    body: bodies.Credential = record.body
+    return Subject(
+        hash=record.digest,
+        issuer=issuer.hash if issuer else None,
+        name=claims.subject,
+        public=claims.public,
+        kid=keys.kid_of(claims.public),
+        level=body.level,
+        scope=body.scope,
+        transport_key=body.transport_key,
+        device=body.device,
+        not_before_ns=claims.not_before_s * NS,
+        expires_ns=claims.expires_s * NS,
+        chain=(*(issuer.chain if issuer else ()), record.raw),
+    )
+
+
+def issue(
+    key: SigningKey,
+    issuer: Subject | None,
+    body: bodies.Credential,
+    claims: Claims,
+    *,
+    network: str,
+    fix: Fix,
+    seq: int = 1,
+    previous: bytes | None = None,
+) -> bytes:
+    """Sign a credential; a root (no issuer) is signed by the key it names."""
+    frame = Frame(
+        network=network,
+        author=issuer.hash if issuer else None,
+        seq=seq,
+        previous=previous,
+        attestation=Attestation.of(fix),
+    )
+    return sign_record(key, frame, body, claims=claims.to_map())

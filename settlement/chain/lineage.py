@@ -1,0 +1,190 @@
+"""The append-only log of one node, durable in SQLite before anything is acknowledged.
+
+One writer, WAL, synchronous=FULL, all that is ready in one transaction. Protocol state (settlements, replies, outbox,
+counters, author heads) lives in the same database so that a log entry and what follows from it become durable
+together or not at all. When a commit fails nothing of it was done: the caller sends nothing and closes the gate.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from settlement.chain import merkle
+from settlement.chain.checkpoint import Head, sign_head
+from settlement.chain.keys import SigningKey
+from settlement.chain.leaf import Leaf
+from settlement.chain.records import Record
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE leaf(idx INTEGER PRIMARY KEY, body BLOB NOT NULL, subject BLOB NOT NULL, typ TEXT, sid BLOB,
+                  author BLOB, seq INTEGER, admitted INTEGER NOT NULL, reason TEXT);
+CREATE INDEX leaf_subject ON leaf(subject);
+CREATE INDEX leaf_sid ON leaf(sid) WHERE sid IS NOT NULL;
+CREATE INDEX leaf_author ON leaf(author, seq) WHERE author IS NOT NULL;
+CREATE TABLE node(level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY(level, idx)) WITHOUT ROWID;
+CREATE TABLE checkpoint(size INTEGER PRIMARY KEY, note TEXT NOT NULL);
+CREATE TABLE state(kind TEXT, key BLOB, value BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;
+CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+class LineageError(Exception):
+    """The log cannot be opened, read or written; the message names the file and the mend."""
+
+
+class Lineage:
+    """The writer's view of a node's log."""
+
+    def __init__(self, path: Path, *, origin: str) -> None:
+        """Open or create the log at `path`; `origin` is the name in its checkpoints. Raises LineageError."""
+        self.path, self.origin = path, origin
+        try:
+            self._db = apsw.Connection(str(path))
+            self._prepare()
+        except apsw.Error as exc:
+            raise LineageError(f"cannot open the lineage {path}: {exc}; check the path and its permissions") from exc
+        self.size = int(self._one("SELECT coalesce(max(idx) + 1, 0) FROM leaf"))
+
+    def _prepare(self) -> None:
+        self._db.set_busy_timeout(2000)
+        mode = self._one("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        if mode != "wal" or self._one("PRAGMA synchronous") != 2:
+            raise LineageError(f"{self.path}: this file system cannot keep a durable log (journal {mode})")
+        if not self._one("SELECT count(*) FROM sqlite_schema"):
+            with self._db:
+                self._db.execute(_SCHEMA)
+                self._db.execute("INSERT INTO meta VALUES('schema', ?), ('origin', ?)", (SCHEMA_VERSION, self.origin))
+        held = self._one("SELECT value FROM meta WHERE key='origin'")
+        if held != self.origin:
+            raise LineageError(f"{self.path} is the lineage of {held}, not of {self.origin}; use that node's own file")
+
+    def _one(self, sql: str, bindings: tuple[Any, ...] = ()) -> Any:
+        row = self._db.execute(sql, bindings).fetchone()
+        return row[0] if row else None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside becomes durable together; on any error nothing of it happened. Raises LineageError."""
+        size = self.size
+        try:
+            with self._db:
+                yield
+        except BaseException as exc:
+            self.size = size
+            if isinstance(exc, apsw.Error):
+                raise LineageError(f"{self.path}: commit failed: {exc}; free disk space, then restart") from exc
+            raise
+
+    def append(self, leaf: Leaf, record: Record | None) -> int:
+        """Add an entry inside a transaction; returns its index. `record` is the parsed record where there is one."""
+        body, index = leaf.encoded(), self.size
+        columns = (record.typ, record.sid, record.frame.author, record.frame.seq) if record else (None,) * 4
+        self._db.execute(
+            "INSERT INTO leaf VALUES(?,?,?,?,?,?,?,?,?)",
+            (index, body, leaf.subject, *columns, leaf.admitted, leaf.reason),
+        )
+        for row in merkle.new_nodes(index, merkle.leaf_hash(body), self.node):
+            self._db.execute("INSERT INTO node VALUES(?,?,?)", row)
+        self.size += 1
+        return index
+
+    def node(self, level: int, index: int) -> bytes:
+        """Hash of a complete subtree. Raises LineageError when it is missing."""
+        found = self._one("SELECT hash FROM node WHERE level=? AND idx=?", (level, index))
+        if found is None:
+            raise LineageError(f"{self.path}: node {level}/{index} is missing; the file was altered")
+        return bytes(found)
+
+    def head(self) -> Head:
+        """Size and root now."""
+        return Head(origin=self.origin, size=self.size, root=merkle.root(self.size, self.node))
+
+    def checkpoint(self, key: SigningKey) -> str:
+        """Sign the head and keep the note; call inside a transaction. The same size gives the same note."""
+        note = self._one("SELECT note FROM checkpoint WHERE size=?", (self.size,))
+        if note is None:
+            note = sign_head(self.head(), key)
+            self._db.execute("INSERT INTO checkpoint VALUES(?,?)", (self.size, note))
+        return str(note)
+
+    def inclusion(self, index: int) -> tuple[bytes, ...]:
+        """Proof that the entry is in the present tree."""
+        return merkle.inclusion_proof(index, self.size, self.node)
+
+    def leaf_body(self, index: int) -> bytes:
+        """The bytes of an entry. Raises LineageError when it is missing."""
+        body = self._one("SELECT body FROM leaf WHERE idx=?", (index,))
+        if body is None:
+            raise LineageError(f"{self.path}: entry {index} is missing; the file was altered")
+        return bytes(body)
+
+    def bodies(self, start: int = 0) -> Iterator[bytes]:
+        """All entries in order."""
+        for (body,) in self._db.execute("SELECT body FROM leaf WHERE idx>=? ORDER BY idx", (start,)):
+            yield bytes(body)
+
+    def index_of(self, subject: bytes) -> int | None:
+        """Where a record was first admitted or refused, if it was."""
+        found: int | None = self._one("SELECT min(idx) FROM leaf WHERE subject=?", (subject,))
+        return found
+
+    def author_record(self, author: bytes, seq: int) -> bytes | None:
+        """Hash of the admitted record an author signed with that sequence number, if it was seen."""
+        return self._bytes("SELECT subject FROM leaf WHERE author=? AND seq=? AND admitted=1", (author, seq))
+
+    def author_last(self, author: bytes) -> tuple[int, bytes] | None:
+        """Highest sequence number seen of an author and the hash of that record."""
+        row = self._db.execute(
+            "SELECT seq, subject FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC LIMIT 1", (author,)
+        ).fetchone()
+        return (int(row[0]), bytes(row[1])) if row else None
+
+    def _bytes(self, sql: str, bindings: tuple[Any, ...]) -> bytes | None:
+        found = self._one(sql, bindings)
+        return None if found is None else bytes(found)
+
+    def put(self, kind: str, key: bytes, value: bytes) -> None:
+        """Set a piece of protocol state inside a transaction."""
+        self._db.execute("INSERT OR REPLACE INTO state VALUES(?,?,?)", (kind, key, value))
+
+    def drop(self, kind: str, key: bytes) -> None:
+        """Remove a piece of protocol state inside a transaction."""
+        self._db.execute("DELETE FROM state WHERE kind=? AND key=?", (kind, key))
+
+    def get(self, kind: str, key: bytes) -> bytes | None:
+        """A piece of protocol state."""
+        return self._bytes("SELECT value FROM state WHERE kind=? AND key=?", (kind, key))
+
+    def items(self, kind: str) -> list[tuple[bytes, bytes]]:
+        """All state of a kind, by key."""
+        rows = self._db.execute("SELECT key, value FROM state WHERE kind=? ORDER BY key", (kind,))
+        return [(bytes(key), bytes(value)) for key, value in rows]
+
+    def count(self, name: str, step: int = 1) -> int:
+        """Raise a durable counter inside a transaction and return it."""
+        self._db.execute(
+            "INSERT INTO counter VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value = value + excluded.value",
+            (name, step),
+        )
+        return int(self._one("SELECT value FROM counter WHERE name=?", (name,)))
+
+    def seal(self, key: SigningKey, target: Path) -> str:
+        """Write a compact copy to `target` and return its signed checkpoint. The copy holds no write-ahead log."""
+        with self.transaction():
+            note = self.checkpoint(key)
+        try:
+            self._db.execute("VACUUM INTO ?", (str(target),))
+        except apsw.Error as exc:
+            raise LineageError(f"cannot copy the lineage to {target}: {exc}") from exc
+        return note
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and let go of it."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._db.close()

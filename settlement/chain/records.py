@@ -1,0 +1,165 @@
+"""Records: what every signed statement carries, and the strict way from bytes to one.
+
+`parse` runs steps (0) to (2) of `cose` and the record's own header rules; `Unproven.prove` checks the signature with
+the author's key and only then parses the payload. There is no other way to a `Record`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import cbor2
+
+from settlement.chain import bodies, codec, cose
+from settlement.chain.codec import blob, nested, sint, text, uint
+from settlement.chain.keys import SigningKey
+from settlement.chain.scan import scan
+from settlement.fixes import Fix
+from settlement.reasons import Reason, Refusal, RefusedError, refuse
+
+TYPE_PREFIX = "bandpact/"
+_BODY_KEY = 6
+
+
+def aad(network: str) -> bytes:
+    """The domain a signature holds in: the same bytes on another network do not verify."""
+    return b"bandpact/1/" + network.encode()
+
+
+def digest(data: bytes) -> bytes:
+    """SHA-256, the name of a record everywhere."""
+    return hashlib.sha256(data).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attestation:
+    """When and where the author says it signed, as intervals, and by which source."""
+
+    earliest_ns: int = uint(1)
+    latest_ns: int = uint(2)
+    time_source: int = uint(3, high=255)
+    lat_e7: int = sint(4)
+    lon_e7: int = sint(5)
+    radius_mm: int = uint(6)
+    position_source: int = uint(7, high=255)
+
+    @classmethod
+    def of(cls, fix: Fix) -> "Attestation":
+        """What a node signs of its fix."""
+        return cls(
+            earliest_ns=fix.time.earliest_ns,
+            latest_ns=fix.time.latest_ns,
+            time_source=fix.time.source,
+            lat_e7=fix.position.lat_e7,
+            lon_e7=fix.position.lon_e7,
+            radius_mm=fix.position.radius_mm,
+            position_source=fix.position.source,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What every payload carries around its body. A root credential has no `author`; a first record no `previous`."""
+
+    network: str = text(1, 64)
+    author: bytes | None = blob(2, 32, optional=True)
+    seq: int = uint(3)
+    previous: bytes | None = blob(4, 32, optional=True)
+    attestation: Attestation = nested(5, Attestation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A record whose signature and schema hold. Whether its author was entitled to make it is another question."""
+
+    raw: bytes
+    digest: bytes
+    typ: str
+    kid: bytes
+    claims: dict[int, Any] | None
+    frame: Frame
+    body: Any
+
+    @property
+    def sid(self) -> bytes | None:
+        """The settlement the record belongs to, where its type has one."""
+        return getattr(self.body, "sid", None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unproven:
+    """A record whose bytes are well formed; `author` is only a claim until `prove` succeeds."""
+
+    message: cose.Unverified
+    typ: str
+    kid: bytes
+    network: str
+    author: bytes | None
+    payload: dict[int, Any]
+
+    def prove(self, public: bytes, network: str) -> Record | Refusal:
+        """Check signature and domain with the author's key, then the schema of the very bytes that were signed."""
+        refusal = cose.check(self.message, public, aad(network))
+        if refusal is not None:
+            if refusal.reason is Reason.SIGNATURE and self.network != network:
+                return refuse(Reason.DOMAIN, "record.network", self.network, network)
+            return refusal
+        try:
+            frame = codec.from_map(Frame, {k: v for k, v in self.payload.items() if k != _BODY_KEY}, self.typ)
+            body = codec.from_map(bodies.BODIES[self.typ], self.payload.get(_BODY_KEY), self.typ)
+        except RefusedError as exc:
+            return exc.refusal
+        if frame.network != network:
+            return refuse(Reason.DOMAIN, "record.network", frame.network, network)
+        if frame.attestation.earliest_ns > frame.attestation.latest_ns:
+            return refuse(Reason.MALFORMED, "record.attestation", "earliest after latest", "earliest <= latest")
+        raw = self.message.raw
+        return Record(
+            raw=raw,
+            digest=digest(raw),
+            typ=self.typ,
+            kid=self.kid,
+            claims=self.message.header.claims,
+            frame=frame,
+            body=body,
+        )
+
+
+def parse(data: bytes) -> Unproven | Refusal:
+    """Bytes to a well-formed, unproven record: header rules of design section 4, payload in the accepted form."""
+    message = cose.parse(data)
+    if isinstance(message, Refusal):
+        return message
+    typ, kid = message.header.typ, message.header.kid
+    if kid is None or typ is None:
+        return refuse(Reason.HEADER, "record.header", "kid or typ absent", "both")
+    if not typ.startswith(TYPE_PREFIX) or typ[len(TYPE_PREFIX) :] not in bodies.BODIES:
+        return refuse(Reason.TYPE, "record.typ", typ, "a known record type")
+    name = typ[len(TYPE_PREFIX) :]
+    if (message.header.claims is not None) != (name == "credential"):
+        return refuse(Reason.HEADER, "record.claims", name, "CWT claims on credentials and nowhere else")
+    refusal = scan(message.payload)
+    if refusal is not None:
+        return refusal
+    payload = cbor2.loads(message.payload)
+    if not isinstance(payload, dict):
+        return refuse(Reason.MALFORMED, "record.payload", type(payload).__name__, "a map")
+    network, author = payload.get(1), payload.get(2)
+    if not isinstance(network, str) or not isinstance(author, bytes | None):
+        return refuse(Reason.MALFORMED, "record.frame", "network or author", "text and bytes")
+    return Unproven(message=message, typ=name, kid=kid, network=network, author=author, payload=payload)
+
+
+def sign_record(key: SigningKey, frame: Frame, body: Any, *, claims: dict[int, Any] | None = None) -> bytes:
+    """Sign one record; the same arguments give the same bytes."""
+    typ = bodies.TYPE_OF[type(body)]
+    payload = {**codec.to_map(frame), _BODY_KEY: codec.to_map(body)}
+    fields: dict[int, object] = {cose.KID: key.kid, cose.TYP: TYPE_PREFIX + typ}
+    if claims is not None:
+        fields[cose.CWT_CLAIMS] = claims
+    codec.from_map(type(body), cbor2.loads(cbor2.dumps(payload[_BODY_KEY])), typ)
+    encoded = cbor2.dumps(payload)
+    refusal = scan(encoded)
+    if refusal is not None:
+        raise RefusedError(refusal)
+    return cose.sign(key, encoded, aad(frame.network), fields)

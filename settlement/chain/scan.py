@@ -1,0 +1,104 @@
+"""Byte scanner: is this CBOR in the one form we accept, before anything is allocated for it?
+
+The accepted form is narrower than RFC 8949 section 4.2.1 (core deterministic encoding): unsigned and negative integers,
+byte and text strings, arrays and maps with unsigned-integer keys, shortest lengths, strictly ascending keys, bounded
+depth, definite lengths, nothing behind the item. No floats, tags, booleans, nulls or undefined.
+"""
+
+from settlement.reasons import Reason, Refusal, RefusedError, refuse
+
+MAX_RECORD_BYTES = 64 * 1024
+MAX_DEPTH = 8
+
+_UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG = range(7)
+_SHORTEST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
+_WIDTH = {24: 1, 25: 2, 26: 4, 27: 8}
+
+
+def _fail(reason: Reason, clause: str, offset: int, required: str) -> RefusedError:
+    return RefusedError(refuse(reason, f"cbor.{clause}", f"at byte {offset}", required))
+
+
+def read_head(data: bytes, offset: int) -> tuple[int, int, int]:
+    """Read one item head: (major type, argument, offset behind the head). Raises RefusedError."""
+    if offset >= len(data):
+        raise _fail(Reason.MALFORMED, "truncated", offset, "a whole item")
+    major, info = data[offset] >> 5, data[offset] & 0x1F
+    if major == _TAG or major > _TAG:
+        raise _fail(Reason.FORBIDDEN_TYPE, "type", offset, "integer, string, array or map")
+    if info < 24:
+        return major, info, offset + 1
+    if info == 31:
+        raise _fail(Reason.NONCANONICAL, "indefinite", offset, "a definite length")
+    if info > 27:
+        raise _fail(Reason.MALFORMED, "reserved", offset, "additional information 0-27")
+    end = offset + 1 + _WIDTH[info]
+    if end > len(data):
+        raise _fail(Reason.MALFORMED, "truncated", offset, "a whole head")
+    argument = int.from_bytes(data[offset + 1 : end], "big")
+    if argument < _SHORTEST[info]:
+        raise _fail(Reason.NONCANONICAL, "length", offset, "the shortest form")
+    return major, argument, end
+
+
+def _scan_string(data: bytes, major: int, length: int, offset: int) -> int:
+    end = offset + length
+    if end > len(data):
+        raise _fail(Reason.MALFORMED, "truncated", offset, f"{length} bytes")
+    if major == _TEXT:
+        try:
+            data[offset:end].decode("utf-8")
+        except UnicodeDecodeError as exc:
+            raise _fail(Reason.MALFORMED, "utf8", offset, "valid UTF-8") from exc
+    return end
+
+
+def _scan_map(data: bytes, pairs: int, offset: int, depth: int, *, signed_keys: bool) -> int:
+    previous = b""
+    for _ in range(pairs):
+        major, _, behind = read_head(data, offset)
+        if major != _UINT and not (signed_keys and major == _NINT):
+            raise _fail(Reason.FORBIDDEN_TYPE, "key", offset, "an unsigned integer key")
+        key = data[offset:behind]
+        if key == previous:
+            raise _fail(Reason.MALFORMED, "duplicate", offset, "each key once")
+        # Shortest heads of one type sort as bytes the way their values sort, except across widths.
+        if previous and (key[0], key) < (previous[0], previous):
+            raise _fail(Reason.NONCANONICAL, "order", offset, "ascending keys")
+        previous = key
+        offset = _scan_item(data, behind, depth, signed_keys=signed_keys)
+    return offset
+
+
+def _scan_item(data: bytes, offset: int, depth: int, *, signed_keys: bool) -> int:
+    major, argument, behind = read_head(data, offset)
+    if major in (_UINT, _NINT):
+        return behind
+    if major in (_BYTES, _TEXT):
+        return _scan_string(data, major, argument, behind)
+    if depth >= MAX_DEPTH:
+        raise _fail(Reason.TOO_LARGE, "depth", offset, f"at most {MAX_DEPTH} levels")
+    if argument * (1 if major == _ARRAY else 2) > len(data) - behind:
+        raise _fail(Reason.MALFORMED, "truncated", offset, "as many items as announced")
+    if major == _MAP:
+        return _scan_map(data, argument, behind, depth + 1, signed_keys=signed_keys)
+    for _ in range(argument):
+        behind = _scan_item(data, behind, depth + 1, signed_keys=signed_keys)
+    return behind
+
+
+def scan(data: bytes, *, signed_keys: bool = False, limit: int = MAX_RECORD_BYTES) -> Refusal | None:
+    """Check one CBOR item end to end; None when it is in the accepted form.
+
+    Args: data: the bytes. limit: the size cap. signed_keys: allow negative integer map keys (COSE headers hold a
+    COSE_Key, RFC 9052 section 7, whose parameters are negative). Source: RFC 8949 sections 3 and 4.2.1.
+    """
+    if len(data) > limit:
+        return refuse(Reason.TOO_LARGE, "cbor.size", len(data), f"<= {limit} bytes")
+    try:
+        end = _scan_item(data, 0, 0, signed_keys=signed_keys)
+    except RefusedError as exc:
+        return exc.refusal
+    if end != len(data):
+        return refuse(Reason.MALFORMED, "cbor.trailing", f"{len(data) - end} bytes behind the item", "none")
+    return None

@@ -1,0 +1,27 @@
+"""What travels between nodes: one record, and with a CONFIRM the proof that it is logged."""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import blob, decode, encode, nested
+from settlement.chain.scan import MAX_RECORD_BYTES
+from settlement.pair.artifact import LogProof
+from settlement.reasons import Refusal
+
+MESSAGE_LIMIT = 3 * MAX_RECORD_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A record on its way; the proof is evidence beside it, not part of it."""
+
+    record: bytes = blob(1, MAX_RECORD_BYTES, least=1)
+    proof: LogProof | None = nested(2, LogProof, optional=True)
+
+    def encoded(self) -> bytes:
+        """The bytes that travel."""
+        return encode(self, limit=MESSAGE_LIMIT)
+
+
+def decode_message(data: bytes) -> Message | Refusal:
+    """Parse what arrived; the record inside is still unproven."""
+    return decode(Message, data, "message", limit=MESSAGE_LIMIT)

@@ -1,0 +1,1 @@
+"""The two-party settlement protocol: messages, machines, cells and the artifact."""

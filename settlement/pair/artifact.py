@@ -1,0 +1,230 @@
+"""The settlement as one artifact that anyone can verify offline, with the trust anchors and nothing else.
+
+    (1) well formed, sizes capped
+    (2) both credential chains and the rule's chain end at an anchor
+    (3) the rule is signed by an authority that may make rules, and covers the cell
+    (4) GRANT signed by the holder, ACCEPT by the user, CONFIRM by the holder, each entitled at signing
+    (5) they are one settlement: ids recomputed, hashes chained, challenge answered, fence equal
+    (6) the CONFIRM was surely signed before `accept_by`
+    (7) the CONFIRM is in the holder's log: entry, inclusion proof, signed checkpoint
+    (8) as many neighbours witnessed the checkpoint as the rule asks for
+
+Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from settlement.chain import merkle
+from settlement.chain.admission import Admitted, RuleInForce, prove, timeless
+from settlement.chain.bodies import Accept, ClassTerms, Confirm, Grant, Renew, Rule
+from settlement.chain.checkpoint import open_note, origin_of
+from settlement.chain.codec import array, blob, decode, encode, nested, text, uint
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
+from settlement.chain.scan import MAX_RECORD_BYTES
+from settlement.chain.scope import Cell
+from settlement.pair.user import LEASE_MAX_NS
+from settlement.pair.work import answer_to, settlement_id
+from settlement.reasons import Reason, Refusal, refuse
+
+ARTIFACT_LIMIT = 512 * 1024
+_RAW = blob(0, MAX_RECORD_BYTES, least=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogProof:
+    """That an entry is in a signed log."""
+
+    leaf: bytes = blob(1, LEAF_LIMIT, least=1)
+    index: int = uint(2)
+    path: tuple[bytes, ...] = array(3, blob(0, 32), 64)
+    checkpoint: str = text(4, 16 * 1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """Everything a stranger needs to verify a settlement."""
+
+    grant: bytes = blob(1, MAX_RECORD_BYTES, least=1)
+    accept: bytes = blob(2, MAX_RECORD_BYTES, least=1)
+    confirm: bytes = blob(3, MAX_RECORD_BYTES, least=1)
+    holder_chain: tuple[bytes, ...] = array(4, _RAW, 9, low=1)
+    user_chain: tuple[bytes, ...] = array(5, _RAW, 9, low=1)
+    rule: bytes = blob(6, MAX_RECORD_BYTES, least=1)
+    rule_chain: tuple[bytes, ...] = array(7, _RAW, 9, low=1)
+    proof: LogProof = nested(8, LogProof)
+
+    def encoded(self) -> bytes:
+        """The artifact's bytes."""
+        return encode(self, limit=ARTIFACT_LIMIT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedPermit:
+    """What a verified settlement allows. Made by `verify` alone."""
+
+    sid: bytes
+    confirm: bytes
+    cell: Cell
+    max_eirp_mdbm: int
+    transmit_until_ns: int
+    fence: int
+    renewals: int
+    holder: Subject
+    user: Subject
+    rule: Rule
+    terms: ClassTerms
+
+
+def _typed(raw: bytes, registry: Registry, typ: str, author: Subject, rule: RuleInForce) -> Admitted | Refusal:
+    admitted = prove(raw, registry)
+    if isinstance(admitted, Refusal):
+        return admitted
+    if admitted.record.typ != typ:
+        return refuse(Reason.TYPE, f"artifact.{typ}", admitted.record.typ, typ)
+    if admitted.author.hash != author.hash:
+        return refuse(Reason.BINDING, f"artifact.{typ}", admitted.author.name, author.name)
+    return timeless(admitted, rule) or admitted
+
+
+def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleInForce | Refusal:
+    """Checks (2) and (3) for a rule: an anchored authority that may make rules signed it, inside its own scope."""
+    authority = registry.admit_chain(chain)
+    if isinstance(authority, Refusal):
+        return authority
+    admitted = prove(raw, registry)
+    if isinstance(admitted, Refusal):
+        return admitted
+    if admitted.record.typ != "rule" or admitted.author.hash != authority.hash:
+        return refuse(Reason.TYPE, "rule.author", admitted.record.typ, "a rule by the authority of the chain")
+    rule: Rule = admitted.record.body
+    if "rule" not in authority.scope.actions or not all(authority.scope.holds_band(b) for b in rule.bands):
+        return refuse(Reason.SCOPE, "rule.scope", authority.scope.actions, "an authority that may rule this band")
+    if not authority.scope.area.holds(rule.area):
+        return refuse(Reason.SCOPE, "rule.area", rule.area, authority.scope.area)
+    return RuleInForce(hash=admitted.record.digest, rule=rule)
+
+
+def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
+    """Checks (1) to (8) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
+    artifact = decode(Artifact, data, "artifact", limit=ARTIFACT_LIMIT)  # (1)
+    if isinstance(artifact, Refusal):
+        return artifact
+    registry = Registry(network, anchors)
+    holder, user = registry.admit_chain(artifact.holder_chain), registry.admit_chain(artifact.user_chain)  # (2)
+    if isinstance(holder, Refusal):
+        return holder
+    if isinstance(user, Refusal):
+        return user
+    rule = verify_rule(artifact.rule, artifact.rule_chain, registry)  # (3)
+    if isinstance(rule, Refusal):
+        return rule
+    grant = _typed(artifact.grant, registry, "grant", holder, rule)  # (4)
+    accept = _typed(artifact.accept, registry, "accept", user, rule)
+    confirm = _typed(artifact.confirm, registry, "confirm", holder, rule)
+    if isinstance(grant, Refusal):
+        return grant
+    if isinstance(accept, Refusal):
+        return accept
+    if isinstance(confirm, Refusal):
+        return confirm
+    return (
+        _one_settlement(grant, accept, confirm)  # (5) and (6)
+        or _covered(grant.record.body, user, rule)
+        or _logged(artifact, confirm, holder, rule)  # (7) and (8)
+        or _permit(grant.record.body, confirm, (holder, user), rule.rule)
+    )
+
+
+def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted) -> Refusal | None:
+    given: Grant = grant.record.body
+    taken: Accept = accept.record.body
+    decided: Confirm = confirm.record.body
+    own_sid = settlement_id(grant.author.hash, accept.author.hash, given.nonce, given.cell)
+    checks = (
+        ("sid", {given.sid, taken.sid, decided.sid} == {own_sid}, Reason.TERMS),
+        ("user", given.user == accept.author.hash, Reason.BINDING),
+        ("accept_over", taken.grant == grant.record.digest, Reason.TERMS),
+        ("answer", taken.answer == answer_to(given.challenge, grant.record.digest), Reason.CHALLENGE),
+        ("confirm_over", (decided.grant, decided.accept) == (grant.record.digest, accept.record.digest), Reason.TERMS),
+        ("fence", decided.fence == given.fence, Reason.FENCE),
+        ("lease", decided.transmit_until_ns <= given.cell.window.end_ns, Reason.LEASE),
+        ("accept_by", confirm.record.frame.attestation.latest_ns < given.accept_by_ns, Reason.TIMEOUT),
+    )
+    for clause, held, reason in checks:
+        if not held:
+            return refuse(reason, f"artifact.{clause}", "does not hold", "one settlement, one chain of hashes")
+    return None
+
+
+def _covered(grant: Grant, user: Subject, rule: RuleInForce) -> Refusal | None:
+    """The user's own scope and the rule cover what was granted, not only the holder's."""
+    if not user.scope.holds_band(grant.cell.band) or not user.scope.area.holds(grant.cell.area):
+        return refuse(Reason.SCOPE, "artifact.user", grant.cell.band, "inside the user's credential")
+    if not any(b.holds(grant.cell.band) for b in rule.rule.bands) or not rule.rule.area.holds(grant.cell.area):
+        return refuse(Reason.SCOPE, "artifact.rule", grant.cell.band, "inside the rule")
+    terms = rule.rule.terms(grant.commodity)
+    if terms is None:
+        return refuse(Reason.RULE_UNKNOWN, "artifact.class", grant.commodity, "a class of the rule")
+    limit_mdbm = min(terms.max_eirp_mdbm, user.scope.max_eirp_mdbm)
+    if grant.max_eirp_mdbm > limit_mdbm:
+        return refuse(Reason.POWER, "artifact.eirp", f"{grant.max_eirp_mdbm} mdBm", f"<= {limit_mdbm} mdBm")
+    return None
+
+
+def _logged(artifact: Artifact, confirm: Admitted, holder: Subject, rule: RuleInForce) -> Refusal | None:
+    proof = artifact.proof
+    leaf = decode_leaf(proof.leaf)
+    if isinstance(leaf, Refusal):
+        return leaf
+    if leaf.record != confirm.record.raw or not leaf.admitted:
+        return refuse(Reason.ENTRY_MISMATCH, "artifact.leaf", leaf.subject.hex()[:16], confirm.record.digest.hex()[:16])
+    head = open_note(proof.checkpoint, holder.public)
+    if isinstance(head, Refusal):
+        return head
+    if head.origin != origin_of(confirm.record.frame.network, holder.public):
+        return refuse(Reason.PROOF, "artifact.origin", head.origin, "the holder's own log")
+    if rule.rule.witness_quorum > 0:
+        return refuse(Reason.UNWITNESSED, "artifact.witness", 0, rule.rule.witness_quorum)
+    return merkle.verify_inclusion(merkle.leaf_hash(proof.leaf), proof.index, head.size, proof.path, head.root)
+
+
+def _permit(grant: Grant, confirm: Admitted, parties: tuple[Subject, Subject], rule: Rule) -> VerifiedPermit | Refusal:
+    terms = rule.terms(grant.commodity)
+    if terms is None:
+        return refuse(Reason.RULE_UNKNOWN, "artifact.class", grant.commodity, "a class of the rule")
+    return VerifiedPermit(
+        sid=grant.sid,
+        confirm=confirm.record.digest,
+        cell=grant.cell,
+        max_eirp_mdbm=grant.max_eirp_mdbm,
+        transmit_until_ns=confirm.record.body.transmit_until_ns,
+        fence=grant.fence,
+        renewals=0,
+        holder=parties[0],
+        user=parties[1],
+        rule=rule,
+        terms=terms,
+    )
+
+
+def extend(permit: VerifiedPermit, raw: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
+    """A RENEW lengthens the lease of the permit it names: signed by its holder, numbers rising, inside the window."""
+    registry = Registry(network, anchors)
+    registry.admit_chain(permit.holder.chain)
+    admitted = prove(raw, registry)
+    if isinstance(admitted, Refusal):
+        return admitted
+    record = admitted.record
+    if record.typ != "renew" or admitted.author.hash != permit.holder.hash:
+        return refuse(Reason.TYPE, "renew.typ", record.typ, "a RENEW by the permit's holder")
+    body: Renew = record.body
+    if (body.sid, body.confirm) != (permit.sid, permit.confirm):
+        return refuse(Reason.TERMS, "renew.sid", body.sid.hex()[:16], permit.sid.hex()[:16])
+    if body.fence <= permit.fence or body.number <= permit.renewals:
+        return refuse(Reason.FENCE, "renew.fence", body.fence, f"> {permit.fence}")
+    from_ns = max(record.frame.attestation.latest_ns, permit.cell.window.start_ns)
+    if body.transmit_until_ns > min(permit.cell.window.end_ns, from_ns + LEASE_MAX_NS):
+        return refuse(Reason.LEASE, "renew.until", body.transmit_until_ns, "inside the window, at most 240 s ahead")
+    return replace(permit, transmit_until_ns=body.transmit_until_ns, fence=body.fence, renewals=body.number)

@@ -1,0 +1,320 @@
+"""The holder's side: offers a band, reserves a cell, decides once, renews the transmit lease, takes it back.
+
+Judging is pure and comes first; acting signs, stores and sends inside the step's transaction. A cell is busy from the
+GRANT until the holder's clock is surely past the end (it opens late, as the user closes early).
+"""
+
+from dataclasses import dataclass, replace
+
+from settlement.chain.admission import Admitted, RuleInForce
+from settlement.chain.bodies import Abort, Accept, ClassTerms, Confirm, Declaration, Grant, Preempt, Renew, Request
+from settlement.chain.codec import blob, decode, encode, nested, text, uint
+from settlement.chain.records import Record
+from settlement.chain.scope import Band, Cell
+from settlement.fixes import TimeFix, deadline_open
+from settlement.pair.table import Event, HolderState, next_holder
+from settlement.pair.work import StoredStateError, Work, answer_to, settlement_id
+from settlement.reasons import Reason, Refusal, refuse
+
+STORE = "holder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderPair:
+    """One settlement as the holder stores it; hashes name records in the log."""
+
+    sid: bytes = blob(1, 32)
+    state: int = uint(2, high=4)
+    user: bytes = blob(3, 32)
+    request: bytes = blob(4, 32)
+    grant: bytes = blob(5, 32)
+    cell: Cell = nested(6, Cell)
+    commodity: str = text(7, 64)
+    accept_by_ns: int = uint(8)
+    challenge: bytes = blob(9, 32)
+    fence: int = uint(10)
+    busy_until_ns: int = uint(11)
+    accept: bytes | None = blob(12, 32, optional=True)
+    decision: bytes | None = blob(13, 32, optional=True)
+    transmit_until_ns: int | None = uint(14, optional=True)
+    renewals: int = uint(15)
+
+    @property
+    def live(self) -> bool:
+        """Reserved or confirmed."""
+        return self.state in (HolderState.RESERVED, HolderState.CONFIRMED)
+
+
+class Holder:
+    """All settlements of one holder. Rebuilt from stored state after a restart."""
+
+    def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes]) -> None:
+        self.me, self.rule = me, rule
+        self.offers: dict[bytes, Declaration] = {}
+        self.blocked: dict[Band, int] = {}
+        self.pairs: dict[bytes, HolderPair] = {}
+        for raw in stored:
+            pair = decode(HolderPair, raw, STORE)
+            if isinstance(pair, Refusal):
+                raise StoredStateError(f"stored settlement: {pair}")
+            self.pairs[pair.sid] = pair
+
+    def _save(self, work: Work, pair: HolderPair) -> None:
+        self.pairs[pair.sid] = pair
+        work.put(STORE, pair.sid, encode(pair))
+
+    def declare(self, work: Work, body: Declaration) -> Record:
+        """Sign an offer."""
+        record = work.sign(body)
+        self.offers[record.digest] = body
+        return record
+
+    def offer_again(self, declaration: bytes, body: Declaration) -> None:
+        """Take up an offer signed before a restart."""
+        self.offers[declaration] = body
+
+    # -- REQUEST -------------------------------------------------------------------------------------------------
+
+    def judge_request(self, admitted: Admitted, now: TimeFix) -> Refusal | None:
+        """May this REQUEST be granted?"""
+        body: Request = admitted.record.body
+        offer = self.offers.get(body.declaration)
+        if offer is None:
+            return refuse(Reason.TERMS, "request.declaration", body.declaration.hex(), "an offer of this holder")
+        terms = self.rule.rule.terms(body.commodity)
+        if terms is None or body.commodity != offer.commodity:
+            return refuse(Reason.TERMS, "request.class", body.commodity, offer.commodity)
+        sid = settlement_id(self.me, admitted.author.hash, body.nonce, body.cell)
+        if sid in self.pairs:
+            return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
+        return (
+            _inside_offer(body, offer)
+            or _fits_rule(body, terms)
+            or deadline_open(now, body.cell.window.end_ns, "request.window")
+            or self._free(body.cell, now)
+        )
+
+    def _free(self, cell: Cell, now: TimeFix) -> Refusal | None:
+        for band, until_ns in self.blocked.items():
+            if band.overlaps(cell.band) and not now.after(until_ns):
+                return refuse(Reason.INCUMBENT, "request.incumbent", f"{band} protected", "a band without incumbent")
+        for pair in self.pairs.values():
+            if now.after(pair.busy_until_ns) or not pair.cell.overlaps(cell):
+                continue
+            return refuse(Reason.CONFLICT, "request.cell", f"{pair.cell.band} held by {pair.sid.hex()[:8]}", "free")
+        return None
+
+    def grant(self, work: Work, admitted: Admitted) -> HolderPair:
+        """Reserve the cell and sign the GRANT."""
+        body: Request = admitted.record.body
+        terms = self.rule.rule.terms(body.commodity)
+        if terms is None:
+            raise ValueError(f"class {body.commodity} is not in the rule")
+        accept_by_ns = work.now.time.latest_ns + terms.accept_ns
+        grant = Grant(
+            sid=settlement_id(self.me, admitted.author.hash, body.nonce, body.cell),
+            request=admitted.record.digest,
+            user=admitted.author.hash,
+            nonce=body.nonce,
+            cell=body.cell,
+            commodity=body.commodity,
+            tier=body.tier,
+            max_eirp_mdbm=body.eirp_mdbm,
+            price=body.price,
+            accept_by_ns=accept_by_ns,
+            confirm_by_ns=accept_by_ns + terms.confirm_ns,
+            challenge=work.random(32),
+            rule=self.rule.hash,
+            fence=work.count("fence"),
+            lease_ns=terms.lease_ns,
+        )
+        record = work.sign(grant)
+        pair = HolderPair(
+            sid=grant.sid,
+            state=HolderState.RESERVED,
+            user=grant.user,
+            request=grant.request,
+            grant=record.digest,
+            cell=grant.cell,
+            commodity=grant.commodity,
+            accept_by_ns=accept_by_ns,
+            challenge=grant.challenge,
+            fence=grant.fence,
+            busy_until_ns=grant.cell.window.end_ns,
+            renewals=0,
+        )
+        self._save(work, pair)
+        work.send(pair.user, record.raw)
+        work.event("granted", sid=grant.sid, band=grant.cell.band, user=admitted.author.name)
+        return pair
+
+    # -- ACCEPT --------------------------------------------------------------------------------------------------
+
+    def judge_accept(self, admitted: Admitted, now: TimeFix) -> Refusal | None:
+        """Is this the ACCEPT that the GRANT asked for, surely in time?"""
+        body: Accept = admitted.record.body
+        pair = self.pairs.get(body.sid)
+        if pair is None or pair.user != admitted.author.hash:
+            return refuse(Reason.UNKNOWN_SID, "accept.sid", body.sid.hex()[:16], "a settlement with this author")
+        moved = next_holder(HolderState(pair.state), Event.ACCEPT)
+        if isinstance(moved, Refusal):
+            twice = pair.accept not in (None, admitted.record.digest)
+            return refuse(Reason.EQUIVOCATION, "accept.once", "a second ACCEPT", "one for each sid") if twice else moved
+        if body.grant != pair.grant:
+            return refuse(Reason.TERMS, "accept.grant", body.grant.hex(), pair.grant.hex())
+        if body.answer != answer_to(pair.challenge, pair.grant):
+            return refuse(Reason.CHALLENGE, "accept.answer", body.answer.hex()[:16], "the answer to this challenge")
+        late = deadline_open(now, pair.accept_by_ns, "accept.accept_by")
+        return replace(late, reason=Reason.TIMEOUT) if late and late.reason is Reason.EXPIRED else late
+
+    def confirm(self, work: Work, admitted: Admitted) -> None:
+        """The commit point."""
+        pair = self.pairs[admitted.record.body.sid]
+        until_ns = self._lease_until(work, pair)
+        body = Confirm(
+            sid=pair.sid,
+            grant=pair.grant,
+            accept=admitted.record.digest,
+            transmit_until_ns=until_ns,
+            fence=pair.fence,
+        )
+        record = work.sign(body)
+        settled = replace(
+            pair,
+            state=HolderState.CONFIRMED,
+            accept=admitted.record.digest,
+            decision=record.digest,
+            transmit_until_ns=until_ns,
+        )
+        self._save(work, settled)
+        work.send_settled(pair.user, record)
+        work.event("settled", sid=pair.sid, band=pair.cell.band, user=admitted.author.name)
+
+    def _lease_until(self, work: Work, pair: HolderPair) -> int:
+        terms = self.rule.rule.terms(pair.commodity)
+        if terms is None:
+            raise ValueError(f"class {pair.commodity} is not in the rule")
+        start_ns = max(work.now.time.earliest_ns, pair.cell.window.start_ns)
+        return min(pair.cell.window.end_ns, start_ns + terms.lease_ns)
+
+    def abort(self, work: Work, sid: bytes, reason: Reason, accept: bytes | None = None) -> None:
+        """The other terminal decision; frees the cell."""
+        pair = self.pairs[sid]
+        record = work.sign(Abort(sid=sid, grant=pair.grant, reason=reason.value, accept=accept))
+        ended = replace(
+            pair,
+            state=HolderState.ABORTED,
+            accept=accept,
+            decision=record.digest,
+            busy_until_ns=0,
+        )
+        self._save(work, ended)
+        work.send(pair.user, record.raw)
+        work.event("aborted", sid=sid, reason=reason.value)
+
+    # -- after the commit ----------------------------------------------------------------------------------------
+
+    def judge_of_user(self, admitted: Admitted, event: Event) -> Refusal | None:
+        """RELINQUISH or USAGE: from this settlement's user, in a state that takes it."""
+        pair = self.pairs.get(admitted.record.body.sid)
+        if pair is None or pair.user != admitted.author.hash or pair.decision != admitted.record.body.confirm:
+            return refuse(Reason.UNKNOWN_SID, "pair.sid", admitted.record.body.sid.hex()[:16], "a settlement of both")
+        moved = next_holder(HolderState(pair.state), event)
+        return moved if isinstance(moved, Refusal) else None
+
+    def relinquished(self, work: Work, admitted: Admitted) -> None:
+        """The user has stopped: the cell is free once its own word for when is surely past."""
+        pair = self.pairs[admitted.record.body.sid]
+        stopped_ns = admitted.record.frame.attestation.latest_ns
+        self._save(work, replace(pair, state=HolderState.ENDED, busy_until_ns=stopped_ns))
+        work.event("ended", sid=pair.sid, reason="relinquished")
+
+    def preempt(self, work: Work, band: Band, *, tier: int, reason: str, until_ns: int, evidence: bytes | None) -> int:
+        """Protect a band until `until_ns`: displace every settlement that touches it; returns how many."""
+        self.blocked[band] = max(until_ns, self.blocked.get(band, 0))
+        touched = [p for p in self.pairs.values() if p.live and p.cell.band.overlaps(band)]
+        for pair in touched:
+            if pair.state == HolderState.RESERVED:
+                self.abort(work, pair.sid, Reason.INCUMBENT)
+            elif pair.decision is not None:
+                self._preempt_one(work, pair, pair.decision, tier=tier, reason=reason, evidence=evidence)
+        return len(touched)
+
+    def _preempt_one(
+        self, work: Work, pair: HolderPair, confirm: bytes, *, tier: int, reason: str, evidence: bytes | None
+    ) -> None:
+        terms = self.rule.rule.terms(pair.commodity)
+        vacate_ns = work.now.time.latest_ns + (terms.vacate_ns if terms else 0)
+        body = Preempt(
+            sid=pair.sid, confirm=confirm, tier=tier, reason=reason, vacate_by_ns=vacate_ns, evidence=evidence
+        )
+        record = work.sign(body)
+        self._save(
+            work,
+            replace(pair, state=HolderState.ENDED, busy_until_ns=min(vacate_ns, pair.cell.window.end_ns)),
+        )
+        work.send(pair.user, record.raw)
+        work.event("preempted", sid=pair.sid, reason=reason, band=pair.cell.band)
+
+    def tick(self, work: Work) -> None:
+        """Let deadlines pass: abort what was not accepted, renew leases that run down, end windows that are over."""
+        now = work.now.time
+        for pair in [p for p in self.pairs.values() if p.live]:
+            if pair.state == HolderState.RESERVED:
+                if now.after(pair.accept_by_ns):
+                    self.abort(work, pair.sid, Reason.TIMEOUT)
+            elif now.after(pair.cell.window.end_ns):
+                self._save(work, replace(pair, state=HolderState.ENDED))
+                work.event("ended", sid=pair.sid, reason="window end")
+            else:
+                self._renew_when_due(work, pair)
+
+    def _renew_when_due(self, work: Work, pair: HolderPair) -> None:
+        until_ns = self._lease_until(work, pair)
+        terms = self.rule.rule.terms(pair.commodity)
+        held_ns = pair.transmit_until_ns or 0
+        if terms is None or pair.decision is None or until_ns <= held_ns:
+            return
+        due = work.now.time.latest_ns + terms.lease_ns // 2 >= held_ns
+        if not due:
+            return
+        body = Renew(
+            sid=pair.sid,
+            confirm=pair.decision,
+            number=pair.renewals + 1,
+            transmit_until_ns=until_ns,
+            fence=work.count("fence"),
+        )
+        record = work.sign(body)
+        self._save(work, replace(pair, transmit_until_ns=until_ns, renewals=body.number, fence=body.fence))
+        work.send(pair.user, record.raw)
+
+
+def _inside_offer(body: Request, offer: Declaration) -> Refusal | None:
+    cell, offered = body.cell, offer.cell
+    checks = (
+        ("band", offered.band.holds(cell.band), cell.band, offered.band),
+        ("window", offered.window.holds(cell.window), cell.window, offered.window),
+        ("area", offered.area.holds(cell.area), cell.area, offered.area),
+        ("tier", offer.tier_low <= body.tier <= offer.tier_high, body.tier, f"{offer.tier_low}-{offer.tier_high}"),
+        ("eirp", body.eirp_mdbm <= offer.max_eirp_mdbm, body.eirp_mdbm, offer.max_eirp_mdbm),
+    )
+    for axis, held, measured, required in checks:
+        if not held:
+            return refuse(Reason.TERMS, f"request.{axis}", measured, required)
+    if body.price != offer.price:
+        return refuse(Reason.PRICE, "request.price", body.price, offer.price)
+    return None
+
+
+def _fits_rule(body: Request, terms: ClassTerms) -> Refusal | None:
+    cell = body.cell
+    if cell.band.low_hz % terms.raster_hz or cell.band.high_hz % terms.raster_hz:
+        return refuse(Reason.TERMS, "request.raster", cell.band, f"edges on {terms.raster_hz} Hz")
+    length_ns = cell.window.end_ns - cell.window.start_ns
+    if length_ns > terms.max_window_ns or length_ns % terms.time_unit_ns:
+        required = f"at most {terms.max_window_ns} ns in units of {terms.time_unit_ns} ns"
+        return refuse(Reason.TERMS, "request.time_unit", f"{length_ns} ns", required)
+    if not terms.price_low <= body.price <= terms.price_high:
+        return refuse(Reason.PRICE, "request.price", body.price, f"{terms.price_low}-{terms.price_high}")
+    return None

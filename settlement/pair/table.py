@@ -1,0 +1,86 @@
+"""Every state a settlement can be in on either side, and every move between them.
+
+The holder decides: CONFIRM is the only commit point. From ACCEPT to the decision the user is in doubt and does nothing
+but ask again. A pair (state, event) that is not in the table is refused and changes nothing.
+"""
+
+from enum import Enum, IntEnum
+
+from settlement.reasons import Reason, Refusal, refuse
+
+
+class HolderState(IntEnum):
+    """Where a settlement stands for the holder; part of the stored form."""
+
+    NONE = 0
+    RESERVED = 1
+    CONFIRMED = 2
+    ABORTED = 3
+    ENDED = 4
+
+
+class UserState(IntEnum):
+    """Where a settlement stands for the user; part of the stored form."""
+
+    NONE = 0
+    REQUESTED = 1
+    ACCEPTED = 2
+    SETTLED = 3
+    REFUSED = 4
+    ABORTED = 5
+    ENDED = 6
+
+
+class Event(Enum):
+    """What moves a settlement."""
+
+    REQUEST = "request"
+    GRANT = "grant"
+    VERDICT = "verdict"
+    ACCEPT = "accept"
+    CONFIRM = "confirm"
+    ABORT = "abort"
+    RENEW = "renew"
+    RELINQUISH = "relinquish"
+    PREEMPT = "preempt"
+    USAGE = "usage"
+    DEADLINE = "deadline"
+    WINDOW_END = "window end"
+
+
+HOLDER = {
+    (HolderState.NONE, Event.REQUEST): HolderState.RESERVED,
+    (HolderState.RESERVED, Event.ACCEPT): HolderState.CONFIRMED,
+    (HolderState.RESERVED, Event.DEADLINE): HolderState.ABORTED,
+    (HolderState.CONFIRMED, Event.RENEW): HolderState.CONFIRMED,
+    (HolderState.CONFIRMED, Event.USAGE): HolderState.CONFIRMED,
+    (HolderState.CONFIRMED, Event.RELINQUISH): HolderState.ENDED,
+    (HolderState.CONFIRMED, Event.PREEMPT): HolderState.ENDED,
+    (HolderState.CONFIRMED, Event.WINDOW_END): HolderState.ENDED,
+    (HolderState.ENDED, Event.USAGE): HolderState.ENDED,
+}
+
+USER = {
+    (UserState.NONE, Event.REQUEST): UserState.REQUESTED,
+    (UserState.REQUESTED, Event.GRANT): UserState.ACCEPTED,
+    (UserState.REQUESTED, Event.VERDICT): UserState.REFUSED,
+    (UserState.REQUESTED, Event.DEADLINE): UserState.REFUSED,
+    (UserState.ACCEPTED, Event.CONFIRM): UserState.SETTLED,
+    (UserState.ACCEPTED, Event.ABORT): UserState.ABORTED,
+    (UserState.SETTLED, Event.RENEW): UserState.SETTLED,
+    (UserState.SETTLED, Event.RELINQUISH): UserState.ENDED,
+    (UserState.SETTLED, Event.PREEMPT): UserState.ENDED,
+    (UserState.SETTLED, Event.WINDOW_END): UserState.ENDED,
+}
+
+
+def next_holder(state: HolderState, event: Event) -> HolderState | Refusal:
+    """The holder's next state, or OUT_OF_ORDER."""
+    found = HOLDER.get((state, event))
+    return refuse(Reason.OUT_OF_ORDER, "pair.holder", f"{event.value} in {state.name}") if found is None else found
+
+
+def next_user(state: UserState, event: Event) -> UserState | Refusal:
+    """The user's next state, or OUT_OF_ORDER."""
+    found = USER.get((state, event))
+    return refuse(Reason.OUT_OF_ORDER, "pair.user", f"{event.value} in {state.name}") if found is None else found

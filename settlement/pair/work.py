@@ -1,0 +1,65 @@
+"""What a protocol machine may do to the world: sign, remember, and leave something to be sent.
+
+All of it happens inside one durable transaction; nothing is sent before that transaction is durable (I4).
+"""
+
+import hashlib
+from typing import Any, Protocol
+
+import cbor2
+
+from settlement.chain import codec
+from settlement.chain.records import Record
+from settlement.chain.scope import Cell
+from settlement.fixes import Fix
+
+
+class StoredStateError(Exception):
+    """State read back from the log's database is not what was written; the node must not go on with it."""
+
+
+class Work(Protocol):
+    """One step's worth of effects."""
+
+    @property
+    def now(self) -> Fix:
+        """Here and now; the same for the whole step."""
+        ...
+
+    def sign(self, body: Any) -> Record:
+        """Sign a record of this node and log it."""
+        ...
+
+    def send(self, to: bytes, raw: bytes) -> None:
+        """Leave a record for the node with that credential."""
+        ...
+
+    def send_settled(self, to: bytes, confirm: Record) -> None:
+        """Leave a CONFIRM with the proof that it is logged."""
+        ...
+
+    def put(self, kind: str, key: bytes, value: bytes) -> None:
+        """Remember a piece of state."""
+        ...
+
+    def count(self, name: str) -> int:
+        """Raise a durable counter."""
+        ...
+
+    def random(self, size: int) -> bytes:
+        """Fresh unpredictable bytes."""
+        ...
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Tell whoever watches what happened."""
+        ...
+
+
+def settlement_id(holder: bytes, user: bytes, nonce: bytes, cell: Cell) -> bytes:
+    """Name a settlement: SHA-256 over (holder, user, nonce, scope), so that nobody can choose it freely."""
+    return hashlib.sha256(cbor2.dumps([holder, user, nonce, codec.to_map(cell)])).digest()
+
+
+def answer_to(challenge: bytes, grant: bytes) -> bytes:
+    """The only right answer to a GRANT's challenge."""
+    return hashlib.sha256(b"bandpact/1/answer" + challenge + grant).digest()

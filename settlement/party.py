@@ -1,0 +1,275 @@
+"""A node's part in the settlement: bytes in, one verdict each, bytes out; no sockets, no clock of its own.
+
+A party is holder and user at once; which it may be is its credential's matter, not this code's.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from settlement.chain.admission import Admitted, Context, RuleInForce, admit, prove
+from settlement.chain.bodies import Evidence, Verdict
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.leaf import RECEIVED, admitted_leaf, decode_leaf, refused_leaf
+from settlement.chain.lineage import Lineage
+from settlement.chain.records import Record, digest
+from settlement.fixes import Fix
+from settlement.messages import Message, decode_message
+from settlement.pair import holder as holder_side
+from settlement.pair import user as user_side
+from settlement.pair.artifact import Artifact
+from settlement.pair.holder import Holder
+from settlement.pair.table import Event, UserState
+from settlement.pair.user import User, UserPair
+from settlement.reasons import Reason, Refusal, refuse
+from settlement.step import Identity, Step
+
+REPLAYS_LOGGED = 3
+HANDLED_BY_HOLDER = {"request", "accept", "relinquish", "usage"}
+
+
+class Party:
+    """Holder, user, log and registry of one node, driven from outside."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        registry: Registry,
+        rule: RuleInForce,
+        rule_raw: bytes,
+        rule_chain: tuple[bytes, ...],
+        lineage: Lineage,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
+        self._rule_raw, self._rule_chain, self._entropy = rule_raw, rule_chain, entropy
+        self.context = Context(registry=registry, rule=rule, history=lineage)
+        self._restore()
+
+    def _restore(self) -> None:
+        """Build the machines from what is durable."""
+        me, rule = self.identity.credential, self.rule
+        self.holder = Holder(me=me, rule=rule, stored=[v for _, v in self.lineage.items(holder_side.STORE)])
+        self.user = User(me=me, rule=rule, stored=[v for _, v in self.lineage.items(user_side.STORE)])
+
+    @contextmanager
+    def step(self, now: Fix) -> Iterator[Step]:
+        """One durable step. If it fails nothing of it happened, and the machines go back to what is durable."""
+        step = Step(self.identity, self.lineage, now, self.rule.hash, self._entropy)
+        try:
+            with self.lineage.transaction():
+                yield step
+        except BaseException:
+            self._restore()
+            raise
+
+    # -- bytes in ------------------------------------------------------------------------------------------------
+
+    def receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
+        """One message from the node that holds `transport_key`: one verdict, logged. Returns the refusal, if any."""
+        peer = self.registry.by_transport(transport_key)
+        message = decode_message(data)
+        if isinstance(message, Refusal):
+            step.log(refused_leaf(data, message, now=step.now.time, rule=self.rule.hash, peer=_hash(peer)), None)
+            return message
+        raw = message.record
+        verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
+        if isinstance(verdict, Refusal):
+            return self._refused(step, raw, verdict, transport_key)
+        refusal = self._judge(verdict, message, step)
+        if refusal is not None:
+            self._log_refused(step, raw, refusal, _hash(peer), verdict.record)
+            self._answer_refused(step, verdict, refusal)
+            return refusal
+        leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=_hash(peer))
+        step.log(leaf, verdict.record)
+        step.answering(verdict.record.digest)
+        self._act(step, verdict, message)
+        step.answering(None)
+        return None
+
+    def _log_refused(self, step: Step, raw: bytes, refusal: Refusal, peer: bytes | None, record: Record | None) -> None:
+        leaf = refused_leaf(raw, refusal, now=step.now.time, rule=self.rule.hash, peer=peer)
+        step.log(leaf, record)
+
+    def _refused(self, step: Step, raw: bytes, refusal: Refusal, transport_key: bytes) -> Refusal:
+        """Log a refusal; a resend from its author gets the same answer again, an entitled question gets a reason."""
+        peer = self.registry.by_transport(transport_key)
+        if refusal.reason is Reason.REPLAY:
+            if step.count(f"replay:{digest(raw).hex()}") <= REPLAYS_LOGGED:
+                self._log_refused(step, raw, refusal, _hash(peer), None)
+            if peer is not None:
+                step.send_again(peer.hash, digest(raw))
+            return refusal
+        self._log_refused(step, raw, refusal, _hash(peer), None)
+        admitted = prove(raw, self.registry)
+        if isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
+            if refusal.reason is Reason.EQUIVOCATION:
+                self._keep_evidence(step, admitted)
+            self._answer_refused(step, admitted, refusal)
+        return refusal
+
+    def _answer_refused(self, step: Step, admitted: Admitted, refusal: Refusal) -> None:
+        """Nobody is refused a REQUEST or an ACCEPT without a signed reason."""
+        record = admitted.record
+        step.answering(record.digest)
+        if record.typ == "request":
+            body = Verdict(
+                subject=record.digest,
+                reason=refusal.reason.value,
+                clause=refusal.clause,
+                measured=refusal.measured,
+                required=refusal.required,
+            )
+            step.send(admitted.author.hash, step.sign(body).raw)
+        elif record.typ == "accept":
+            self._answer_accept(step, admitted, refusal)
+        step.answering(None)
+
+    def _answer_accept(self, step: Step, admitted: Admitted, refusal: Refusal) -> None:
+        pair = self.holder.pairs.get(admitted.record.body.sid)
+        if pair is None or pair.user != admitted.author.hash:
+            return
+        if refusal.reason is Reason.EQUIVOCATION:
+            self._keep_evidence(step, admitted)
+        if pair.decision is not None:
+            decided = self.record_bytes(pair.decision)
+            if decided is not None:
+                step.send(pair.user, decided)
+        elif refusal.reason in (Reason.TIMEOUT, Reason.CHALLENGE, Reason.TERMS):
+            self.holder.abort(step, pair.sid, refusal.reason, admitted.record.digest)
+
+    def _keep_evidence(self, step: Step, admitted: Admitted) -> None:
+        """Two records that cannot both be honest prove it by themselves (I14)."""
+        record = admitted.record
+        first = None
+        if record.typ == "accept":
+            pair = self.holder.pairs.get(record.body.sid)
+            first = self.record_bytes(pair.accept) if pair is not None and pair.accept else None
+        if first is None and record.frame.author is not None:
+            other = self.lineage.author_record(record.frame.author, record.frame.seq)
+            first = self.record_bytes(other) if other else None
+        if first is not None:
+            step.sign(Evidence(reason=Reason.EQUIVOCATION.value, first=first, second=record.raw))
+            step.event("equivocation", author=admitted.author.name)
+
+    # -- judging and acting --------------------------------------------------------------------------------------
+
+    def _judge(self, admitted: Admitted, message: Message, step: Step) -> Refusal | None:
+        typ, now = admitted.record.typ, step.now.time
+        if typ in HANDLED_BY_HOLDER:
+            return self._judge_as_holder(admitted, step)
+        match typ:
+            case "declaration" | "envelope" | "evidence":
+                return None
+            case "grant":
+                asked = self.record_of(admitted.record.body.request)
+                return self.user.judge_grant(admitted, asked.body if asked else None, now)
+            case "verdict":
+                return self.user.judge_verdict(admitted)
+            case "confirm":
+                missing = refuse(Reason.PROOF, "confirm.proof", "absent", "proof that it is logged")
+                return self.user.judge_decision(admitted, Event.CONFIRM) or (None if message.proof else missing)
+            case "abort":
+                return self.user.judge_decision(admitted, Event.ABORT)
+            case "renew":
+                return self.user.judge_renew(admitted)
+            case "preempt":
+                return self.user.judge_preempt(admitted)
+            case _:
+                return refuse(Reason.TYPE, "party.typ", typ, "a type that travels between nodes")
+
+    def _judge_as_holder(self, admitted: Admitted, step: Step) -> Refusal | None:
+        match admitted.record.typ:
+            case "request":
+                return self.holder.judge_request(admitted, step.now.time)
+            case "accept":
+                return self.holder.judge_accept(admitted, step.now.time)
+            case "relinquish":
+                return self.holder.judge_of_user(admitted, Event.RELINQUISH)
+            case _:
+                return self.holder.judge_of_user(admitted, Event.USAGE)
+
+    def _act(self, step: Step, admitted: Admitted, message: Message) -> None:
+        match admitted.record.typ:
+            case "declaration":
+                self.user.hear(admitted)
+                step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)
+            case "request":
+                self.holder.grant(step, admitted)
+            case "grant":
+                self.user.accept(step, admitted)
+            case "accept":
+                self.holder.confirm(step, admitted)
+            case "confirm":
+                self._settled(step, admitted, message)
+            case "abort":
+                self.user.aborted(step, admitted)
+            case "verdict":
+                self.user.refused(step, admitted)
+            case "renew":
+                pair = self.user.renewed(step, admitted)
+                step.event("renewed", sid=pair.sid, record=admitted.record.raw)
+            case "preempt":
+                self._displaced(step, admitted)
+            case "relinquish":
+                self.holder.relinquished(step, admitted)
+            case _:
+                pass
+
+    def _settled(self, step: Step, admitted: Admitted, message: Message) -> None:
+        pair = self.user.settled(step, admitted)
+        grant, accept = self.record_bytes(pair.grant), self.record_bytes(pair.accept)
+        mine = self.registry.get(self.identity.credential)
+        if grant is None or accept is None or mine is None or message.proof is None:
+            raise ValueError("a settled pair lacks one of its records")
+        artifact = Artifact(
+            grant=grant,
+            accept=accept,
+            confirm=admitted.record.raw,
+            holder_chain=admitted.author.chain,
+            user_chain=mine.chain,
+            rule=self._rule_raw,
+            rule_chain=self._rule_chain,
+            proof=message.proof,
+        )
+        encoded = artifact.encoded()
+        step.put("artifact", pair.sid, encoded)
+        step.event("permit", sid=pair.sid, artifact=encoded)
+
+    def _displaced(self, step: Step, admitted: Admitted) -> None:
+        body = admitted.record.body
+        step.event("displaced", sid=body.sid, reason=body.reason, vacate_by_ns=body.vacate_by_ns)
+        self.user.end(step, body.sid, f"preempted: {body.reason}")
+
+    # -- the passing of time -------------------------------------------------------------------------------------
+
+    def tick(self, step: Step) -> list[UserPair]:
+        """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
+        self.holder.tick(step)
+        return self.user.tick(step)
+
+    def due(self, now: Fix) -> bool:
+        """True when a tick would have something to look at."""
+        waiting = any(p.state in (*user_side.WAITING, UserState.SETTLED) for p in self.user.pairs.values())
+        return now.time.trusted and (waiting or any(p.live for p in self.holder.pairs.values()))
+
+    # -- records by hash -----------------------------------------------------------------------------------------
+
+    def record_bytes(self, subject: bytes | None) -> bytes | None:
+        """The exact bytes of a logged record."""
+        index = self.lineage.index_of(subject) if subject is not None else None
+        if index is None:
+            return None
+        leaf = decode_leaf(self.lineage.leaf_body(index))
+        return None if isinstance(leaf, Refusal) else leaf.record
+
+    def record_of(self, subject: bytes) -> Record | None:
+        """A logged record, proven again."""
+        raw = self.record_bytes(subject)
+        admitted = prove(raw, self.registry) if raw is not None else None
+        return admitted.record if isinstance(admitted, Admitted) else None
+
+
+def _hash(peer: Subject | None) -> bytes | None:
+    return peer.hash if peer is not None else None

@@ -1,0 +1,134 @@
+"""One step of a node: everything signed, logged and remembered in it becomes durable together, then is sent."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from settlement.chain.keys import SigningKey
+from settlement.chain.leaf import OWN, Leaf, admitted_leaf
+from settlement.chain.lineage import Lineage
+from settlement.chain.records import Attestation, Frame, Record, Unproven, parse, sign_record
+from settlement.fixes import Fix
+from settlement.messages import Message
+from settlement.pair.artifact import LogProof
+from settlement.reasons import Refusal
+
+
+class SigningError(Exception):
+    """This node made a record that its own rules refuse: a fault in the program, nothing is sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who signs: key, the hash of its credential, and the network it speaks in."""
+
+    key: SigningKey
+    credential: bytes
+    network: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """Bytes to send once the step is durable."""
+
+    to: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that happened, for whoever watches."""
+
+    name: str
+    fields: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Step:
+    """Effects of one step; a `Work` for the protocol machines. Lives inside one lineage transaction."""
+
+    identity: Identity
+    lineage: Lineage
+    now: Fix
+    rule: bytes
+    entropy: Callable[[int], bytes]
+    outgoing: list[Outgoing] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    _reply_to: bytes | None = None
+
+    def answering(self, subject: bytes | None) -> None:
+        """What is sent from here on answers that record, and is kept to be sent again when it comes again."""
+        self._reply_to = subject
+
+    def sign(self, body: Any) -> Record:
+        """Sign a record of this node and log it."""
+        last = self.lineage.author_last(self.identity.credential)
+        frame = Frame(
+            network=self.identity.network,
+            author=self.identity.credential,
+            seq=last[0] + 1 if last else 1,
+            previous=last[1] if last else None,
+            attestation=Attestation.of(self.now),
+        )
+        raw = sign_record(self.identity.key, frame, body)
+        record = self._own(raw)
+        self.log(admitted_leaf(raw, origin=OWN, now=self.now.time, rule=self.rule), record)
+        return record
+
+    def _own(self, raw: bytes) -> Record:
+        unproven = parse(raw)
+        if not isinstance(unproven, Unproven):
+            raise SigningError(f"this node signed what it would not accept: {unproven}")
+        record = unproven.prove(self.identity.key.public, self.identity.network)
+        if isinstance(record, Refusal):
+            raise SigningError(f"this node signed what it would not accept: {record}")
+        return record
+
+    def log(self, leaf: Leaf, record: Record | None) -> int:
+        """Add an entry to the log."""
+        return self.lineage.append(leaf, record)
+
+    def send(self, to: bytes, raw: bytes) -> None:
+        """Leave a record for the node with that credential."""
+        self._leave(to, Message(record=raw).encoded())
+
+    def send_settled(self, to: bytes, confirm: Record) -> None:
+        """Leave a CONFIRM with the proof that it is in this node's log."""
+        index = self.lineage.index_of(confirm.digest)
+        if index is None:
+            raise ValueError("a CONFIRM is sent only once it is logged")
+        proof = LogProof(
+            leaf=self.lineage.leaf_body(index),
+            index=index,
+            path=self.lineage.inclusion(index),
+            checkpoint=self.lineage.checkpoint(self.identity.key),
+        )
+        self._leave(to, Message(record=confirm.raw, proof=proof).encoded())
+
+    def _leave(self, to: bytes, data: bytes) -> None:
+        if self._reply_to is not None:
+            self.put("reply", self._reply_to, data)
+        self.outgoing.append(Outgoing(to=to, data=data))
+
+    def send_again(self, to: bytes, subject: bytes) -> bool:
+        """Send the stored answer to a record, the same bytes; False when there is none."""
+        data = self.lineage.get("reply", subject)
+        if data is not None:
+            self.outgoing.append(Outgoing(to=to, data=data))
+        return data is not None
+
+    def put(self, kind: str, key: bytes, value: bytes) -> None:
+        """Remember a piece of state."""
+        self.lineage.put(kind, key, value)
+
+    def count(self, name: str) -> int:
+        """Raise a durable counter."""
+        return self.lineage.count(name)
+
+    def random(self, size: int) -> bytes:
+        """Fresh unpredictable bytes."""
+        return self.entropy(size)
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Tell whoever watches what happened."""
+        self.notices.append(Notice(name=name, fields=fields))

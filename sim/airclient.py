@@ -1,0 +1,50 @@
+"""Asking a running air about itself: whether it is ready, what its radios do, and for the oracle's log."""
+
+import time
+from typing import Any
+
+import zmq
+
+from radio.errors import Disconnected, HardwareError
+from sim.wire import AirRefused, Channel
+
+PING_MS = 200
+
+
+class AirClient:
+    """A supervisor's connection to the air; use one per process, or per thread."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._channel = Channel(endpoint, context=self._context)
+
+    def wait_ready(self, *, timeout_s: float) -> None:
+        """Return when the air and its workers answer; raises Disconnected if they do not in time."""
+        deadline = time.monotonic() + timeout_s
+        pause_ms = 5
+        while time.monotonic() < deadline:
+            try:
+                answer, _ = self._channel.request({"op": "ping"}, timeout_ms=PING_MS)
+            except HardwareError:
+                continue
+            if answer["ready"]:
+                return
+            zmq.Poller().poll(pause_ms)
+        raise Disconnected(f"the air is not ready after {timeout_s:g} s; see its own message")
+
+    def state(self) -> dict[str, Any]:
+        """Return `now_ns` and, by radio: `rf`, `tx`, `rx`, `busy_until_ns`; raises HardwareError."""
+        answer, _ = self._channel.request({"op": "state"})
+        return {"now_ns": answer["now_ns"], "radios": answer["radios"]}
+
+    def dump(self, *, timeout_ms: int = 5000) -> None:
+        """Have the oracle's log written now, with all that has ended; raises HardwareError."""
+        try:
+            self._channel.request({"op": "dump"}, timeout_ms=timeout_ms)
+        except AirRefused as exc:
+            raise HardwareError(str(exc)) from exc
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._channel.close()
+        self._context.destroy(linger=0)

@@ -1,0 +1,262 @@
+"""The air's heavy half: a process of its own that computes looks and measures what was emitted.
+
+The control process tells it, in order, every segment and carrier that begins or ends; a look therefore knows all that
+was stamped before it was asked for. Looks come first, measuring is done when none waits. Run as
+`python -m sim.airworker ENDPOINT PARENT_PID` by `sim.airserver`.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zmq
+from pydantic import TypeAdapter
+
+from radio.errors import RadioError
+from radio.ports import Iq16, RxFlag, RxSettings
+from sim import oracle
+from sim.air import NS, Air, Emission, Tone
+from sim.device import OPEN_END_NS, Carrier, Segment
+from sim.oraclelog import Log
+from sim.process import OrphanedAtBirth, die_with_parent
+from sim.receiver import clipped, full_scale
+from sim.stations import AirConfig
+from sim.wire import Header, pack, unpack
+
+TIDY_NS = 50_000_000
+
+
+class Worker:
+    """State of one worker: the air, what was and is on it, and what is left to do."""
+
+    def __init__(self, air: Air, config: AirConfig, *, history_ns: int, floor_dbm: float, log: Log | None) -> None:
+        self._air = air
+        self._stations = {station.name: station for station in config.stations}
+        self._zero_ns = config.zero_ns
+        self._history_ns = history_ns
+        self._floor_dbm = floor_dbm
+        self._log = log
+        self._iq: dict[int, Iq16] = {}
+        self._segments: dict[int, Segment] = {}
+        self._carriers: dict[int, Carrier] = {}
+        self._looks: deque[Header] = deque()
+        self._later: deque[Header | Segment] = deque()
+        self._tidied_ns = 0
+        self.running = True
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be computed."""
+        return not (self._looks or self._later)
+
+    def take(self, header: Header, payload: memoryview | None) -> None:
+        """Note a message from the control process."""
+        match header["op"]:
+            case "begin":
+                self._begin(Segment(**header["segment"]), payload)
+            case "end":
+                self._end(Segment(**header["segment"]))
+            case "carrier":
+                self._carrier(Carrier(**header["carrier"]))
+            case "look":
+                self._looks.append(header)
+            case "dump" | "stop":
+                self._later.append(header)
+            case other:
+                raise ValueError(f"unknown message {other}")
+
+    def _begin(self, segment: Segment, payload: memoryview | None) -> None:
+        if payload is not None:
+            self._iq[segment.burst] = np.frombuffer(payload, dtype=np.int16).reshape(-1, 2)
+        self._segments[segment.id] = segment
+
+    def _end(self, segment: Segment) -> None:
+        self._segments[segment.id] = segment
+        if self._log is not None:
+            self._later.append(segment)
+
+    def _carrier(self, carrier: Carrier) -> None:
+        self._carriers[carrier.id] = carrier
+        if self._log is not None and carrier.end_ns != OPEN_END_NS:
+            found = oracle.leakage(carrier, self._stations[carrier.station], floor_dbm=self._floor_dbm)
+            if found is not None:
+                self._log.add(found)
+
+    def step(self) -> tuple[Header, bytes | None] | None:
+        """Do the next thing that waits; returns an answer for the control process if it has one."""
+        if self._looks:
+            return self._look(self._looks.popleft())
+        if not self._later:
+            return None
+        match self._later.popleft():
+            case Segment() as segment:
+                self._measure(segment)
+                return None
+            case {"op": "stop"}:
+                self.running = False
+                return None
+            case header:
+                return self._dump(header), None
+
+    def _look(self, header: Header) -> tuple[Header, bytes]:
+        station, start_ns, samples = header["station"], int(header["start_ns"]), int(header["samples"])
+        settings = RxSettings(**header["settings"])
+        rate = settings.sample_rate_hz
+        end_ns = start_ns + samples * NS // rate + 1
+        iq = self._air.receive(
+            station=station,
+            settings=settings,
+            start_ns=start_ns,
+            samples=samples,
+            emissions=self._emissions(start_ns, end_ns),
+            tones=self._tones(start_ns, end_ns),
+        )
+        first = self._air.grid_index(start_ns, rate)
+        hardware = self._stations[station].hardware
+        answer = {
+            "op": "look",
+            "look": header["look"],
+            "earliest_ns": self._zero_ns + first * NS // rate,
+            "latest_ns": self._zero_ns - (-first * NS // rate),
+            "flags": (RxFlag.CLIPPED if clipped(iq, hardware) else RxFlag.NONE).value,
+            "full_scale": full_scale(hardware),
+        }
+        return answer, iq.tobytes()
+
+    def _emissions(self, start_ns: int, end_ns: int) -> list[Emission]:
+        """Every segment on an antenna that a receiver within 300 km can hear in the span."""
+        return [
+            Emission(
+                station=one.station,
+                iq=self._iq[one.burst][one.first_sample : one.first_sample + one.samples],
+                start_ns=one.start_ns,
+                end_ns=one.end_ns,
+                center_hz=one.center_hz,
+                sample_rate_hz=one.sample_rate_hz,
+                attenuation_mdb=one.attenuation_mdb,
+            )
+            for one in self._segments.values()
+            if one.live and one.start_ns < end_ns and one.end_ns > start_ns - 1_000_000 and one.end_ns > one.start_ns
+        ]
+
+    def _tones(self, start_ns: int, end_ns: int) -> list[Tone]:
+        return [
+            Tone(
+                station=one.station,
+                start_ns=one.start_ns,
+                end_ns=one.end_ns,
+                center_hz=one.center_hz,
+                attenuation_mdb=one.attenuation_mdb,
+            )
+            for one in self._carriers.values()
+            if one.start_ns < end_ns and one.end_ns > start_ns - 1_000_000
+        ]
+
+    def _measure(self, segment: Segment) -> None:
+        if self._log is None or segment.end_ns <= segment.start_ns:
+            return
+        found = oracle.burst(segment, self._iq[segment.burst], self._stations[segment.station])
+        if found is not None:
+            self._log.add(found)
+
+    def _dump(self, header: Header) -> Header:
+        now_ns = int(header["now_ns"])
+        still_on = []
+        for carrier in self._carriers.values():
+            if carrier.end_ns == OPEN_END_NS:
+                ended = Carrier(**{**asdict(carrier), "end_ns": now_ns})
+                found = oracle.leakage(ended, self._stations[carrier.station], floor_dbm=self._floor_dbm)
+                still_on += [found] if found is not None else []
+        answer: Header = {"op": "dumped", "dump": header["dump"]}
+        try:
+            if self._log is not None:
+                self._log.write(still_on=still_on, until_ns=now_ns)
+        except OSError as exc:
+            answer["failure"] = str(exc)
+        return answer
+
+    def tidy(self, *, now_ns: int) -> None:
+        """Forget what no look can ask for any more; what still waits to be measured stays."""
+        if now_ns - self._tidied_ns < TIDY_NS:
+            return
+        self._tidied_ns = now_ns
+        before_ns = now_ns - self._history_ns
+        waiting = {one.id for one in self._later if isinstance(one, Segment)}
+        gone = [key for key, one in self._segments.items() if one.end_ns < before_ns and key not in waiting]
+        for key in gone:
+            del self._segments[key]
+        for key in [key for key, one in self._carriers.items() if one.end_ns < before_ns]:
+            del self._carriers[key]
+        wanted = {one.burst for one in self._segments.values()}
+        for burst in [burst for burst in self._iq if burst not in wanted]:
+            del self._iq[burst]
+
+    def close(self) -> None:
+        """Remove the spool."""
+        if self._log is not None:
+            self._log.close()
+
+
+def _configured(header: Header) -> Worker:
+    """Build the worker from the control process's first message; raises RadioError, OSError."""
+    config = TypeAdapter(AirConfig).validate_json(json.dumps(header["air"]))
+    log = Log(Path(header["log"]), zero_ns=config.zero_ns) if header["log"] is not None else None
+    return Worker(Air(config), config, history_ns=header["history_ns"], floor_dbm=header["leakage_floor_dbm"], log=log)
+
+
+def _serve(socket: "zmq.Socket[bytes]", worker: Worker) -> None:
+    while worker.running:
+        if worker.idle:
+            socket.poll(TIDY_NS // 1_000_000)
+        while worker.running:
+            try:
+                frames = socket.recv_multipart(flags=zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            worker.take(unpack(frames[0].bytes), frames[1].buffer if len(frames) > 1 else None)
+        answer = worker.step()
+        if answer is not None:
+            _send(socket, *answer)
+        worker.tidy(now_ns=time.monotonic_ns())
+
+
+def _send(socket: "zmq.Socket[bytes]", header: Header, payload: bytes | None = None) -> None:
+    socket.send_multipart([pack(header)] if payload is None else [pack(header), payload], copy=payload is None)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve one control process until it says stop or is gone."""
+    endpoint, parent = arguments
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        die_with_parent(int(parent))
+    except OrphanedAtBirth:
+        return 1
+    os.nice(2)
+    with zmq.Context() as context, context.socket(zmq.PAIR) as socket:
+        socket.setsockopt(zmq.LINGER, 1000)
+        socket.setsockopt(zmq.RCVHWM, 0)
+        socket.connect(endpoint)
+        first: dict[str, Any] = unpack(socket.recv())
+        try:
+            worker = _configured(first)
+        except (RadioError, OSError) as exc:
+            _send(socket, {"op": "failed", "message": str(exc)})
+            return 1
+        _send(socket, {"op": "ready"})
+        try:
+            _serve(socket, worker)
+        finally:
+            worker.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,204 @@
+"""The air's control half without its sockets: device state, what is stamped when, and who waits for which answer.
+
+Requests come in as JSON headers with the monotonic time of their receipt; what the workers have to hear is queued in
+`outbox`. Nothing here touches samples, so that no request takes longer than a fraction of a millisecond.
+"""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from radio.ports import RfState, RxFlag, RxSettings, TxSettings
+from sim.device import NS, Begun, CarrierChanged, Device, Ended, Event, Refused
+from sim.receiver import full_scale
+from sim.stations import STRICT, AirConfig
+from sim.wire import Header
+
+LOOKS_MAX = 64
+
+
+class ServerFailed(Exception):
+    """The air cannot be served; the message is one line with the mend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """What the process is started with; `history_s` is how far back a look may begin."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    endpoint: str
+    air: AirConfig
+    log: str
+    workers: Annotated[int, Field(ge=1, le=8)] = 1
+    history_s: Annotated[float, Field(gt=0, le=10)] = 1.0
+    leakage_floor_dbm: Annotated[float, Field(ge=-200, le=60)] = -40.0
+    parent_pid: Annotated[int, Field(gt=0)] | None = None
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A request whose answer comes from a worker, and where it goes."""
+
+    identity: bytes
+    request: int
+    flags: RxFlag = RxFlag.NONE
+
+
+class Control:
+    """Device state and routing; `now_ns` comes in with every call, samples only pass through."""
+
+    def __init__(self, config: ServerConfig, *, now_ns: int) -> None:
+        ids = itertools.count(1)
+        self._devices = {one.name: Device(one, ids=ids, now_ns=now_ns) for one in config.air.stations}
+        self._history_ns = round(config.history_s * NS)
+        self._ids = ids
+        self._waiting: dict[int, _Waiting] = {}
+        self._load = [0] * config.workers
+        self.ready = [False] * config.workers
+        self.outbox: list[tuple[int | None, Header, Any]] = []
+
+    def handle(self, identity: bytes, header: Header, payload: Any, *, now_ns: int) -> Header | None:
+        """Carry out a request; returns its answer, or None where a worker's is awaited."""
+        op = header.get("op")
+        if op not in ("mute", "rf_state") and now_ns > int(header.get("deadline_ns", now_ns)):
+            return _error("late", "the request came after its deadline")
+        match op:
+            case "ping":
+                return {"ready": all(self.ready), "now_ns": now_ns}
+            case "state":
+                return {"now_ns": now_ns, "radios": {name: _state(one) for name, one in self._devices.items()}}
+            case "dump":
+                self._dump(identity, int(header["id"]), now_ns)
+                return None
+        device = self._devices.get(str(header.get("station")))
+        if device is None:
+            return _error("unknown", f"no station named {header.get('station')}; there are {', '.join(self._devices)}")
+        return self._device_request(device, identity, header, payload, now_ns)
+
+    def _device_request(
+        self, device: Device, identity: bytes, header: Header, payload: Any, now_ns: int
+    ) -> Header | None:
+        match header.get("op"):
+            case "hello":
+                return {
+                    "device_id": f"bandpact-sim {device.hardware.serial}",
+                    "full_scale": full_scale(device.hardware),
+                }
+            case "tune_rx":
+                return _settled(device.tune_rx(RxSettings(**header["settings"]), now_ns=now_ns))
+            case "tune_tx":
+                held, events = device.tune_tx(TxSettings(**header["settings"]), now_ns=now_ns)
+                self._tell(events, None)
+                return _settled(held)
+            case "send":
+                return self._send(device, payload, now_ns)
+            case "mute":
+                self._tell(device.mute(now_ns=now_ns), None)
+                return {"rf": _rf(device).value, "now_ns": now_ns}
+            case "rf_state":
+                return {"rf": _rf(device).value, "now_ns": now_ns}
+            case "look":
+                return self._look(device, identity, header, now_ns)
+            case other:
+                return _error("unknown", f"no request {other}")
+
+    def _send(self, device: Device, payload: Any, now_ns: int) -> Header:
+        size = 0 if payload is None else len(payload)
+        if size == 0 or size % 4:
+            return _error("refused", f"{size} bytes are no whole samples; send int16 pairs")
+        segment, events = device.send(size // 4, now_ns=now_ns)
+        self._tell(events, payload)
+        if isinstance(segment, Refused):
+            return _error("refused", segment.message)
+        return {"start_ns": segment.start_ns, "end_ns": segment.end_ns, "samples": segment.samples}
+
+    def _look(self, device: Device, identity: bytes, header: Header, now_ns: int) -> Header | None:
+        start_ns, samples = int(header["start_ns"]), int(header["samples"])
+        limits = device.hardware.block_samples
+        if not limits.low <= samples <= limits.high:
+            return _error("refused", f"samples {samples} is outside {limits.low} to {limits.high}; ask for fewer")
+        end_ns = start_ns + samples * NS // device.rx.sample_rate_hz
+        if end_ns > now_ns or start_ns < now_ns - self._history_ns - (end_ns - start_ns):
+            return _error("refused", "that span is not over yet, or too long ago; ask again")
+        if len(self._waiting) >= LOOKS_MAX:
+            return _error("busy", f"{LOOKS_MAX} looks wait already; ask less often")
+        flags = RxFlag.OWN_TX if device.transmitted(start_ns, end_ns) else RxFlag.NONE
+        flags |= RxFlag.STALE if device.rx_changed_ns > start_ns else RxFlag.NONE
+        number, worker = next(self._ids), self._load.index(min(self._load))
+        self._load[worker] += 1
+        self._waiting[number] = _Waiting(identity, int(header["id"]), flags)
+        look = {"op": "look", "look": number, "station": device.station.name, "settings": asdict(device.rx)}
+        self.outbox.append((worker, {**look, "start_ns": start_ns, "samples": samples}, None))
+        return None
+
+    def _dump(self, identity: bytes, request: int, now_ns: int) -> None:
+        self.advance(now_ns=now_ns)
+        number = next(self._ids)
+        self._waiting[number] = _Waiting(identity, request)
+        self.outbox.append((0, {"op": "dump", "dump": number, "now_ns": now_ns}, None))
+
+    def answered(self, worker: int, header: Header) -> tuple[bytes, Header] | None:
+        """Take a worker's message; returns who asked and the answer's header, or None if nobody did."""
+        match header["op"]:
+            case "ready":
+                self.ready[worker] = True
+                return None
+            case "failed":
+                raise ServerFailed(str(header["message"]))
+            case "dumped":
+                waiting = self._waiting.pop(header["dump"])
+                failure = header.get("failure")
+                answer = {} if failure is None else _error("failed", f"oracle log: {failure}")
+            case _:
+                self._load[worker] -= 1
+                waiting = self._waiting.pop(header["look"])
+                answer = {key: header[key] for key in ("earliest_ns", "latest_ns", "full_scale")}
+                answer["flags"] = header["flags"] | waiting.flags.value
+        return waiting.identity, {**answer, "id": waiting.request}
+
+    def advance(self, *, now_ns: int) -> None:
+        """Let every device go on to now."""
+        for device in self._devices.values():
+            self._tell(device.advance(now_ns=now_ns), None)
+            device.forget(before_ns=now_ns - 2 * self._history_ns)
+
+    def silence(self, *, now_ns: int) -> None:
+        """Stop every device, as when its power goes."""
+        for device in self._devices.values():
+            self._tell(device.mute(now_ns=now_ns), None)
+
+    def _tell(self, events: Iterable[Event], payload: Any) -> None:
+        """Queue events for every worker; the samples go with the burst they came for."""
+        for event in events:
+            match event:
+                case Begun(segment):
+                    self.outbox.append((None, {"op": "begin", "segment": asdict(segment)}, payload))
+                case Ended(segment):
+                    self.outbox.append((None, {"op": "end", "segment": asdict(segment)}, None))
+                case CarrierChanged(carrier):
+                    self.outbox.append((None, {"op": "carrier", "carrier": asdict(carrier)}, None))
+
+
+def _error(code: str, message: str) -> Header:
+    return {"error": code, "message": message}
+
+
+def _settled(held: RxSettings | TxSettings | Refused) -> Header:
+    return _error("refused", held.message) if isinstance(held, Refused) else {"settings": asdict(held)}
+
+
+def _rf(device: Device) -> RfState:
+    return RfState.ON if device.lo_on else RfState.OFF
+
+
+def _state(device: Device) -> Header:
+    return {
+        "rf": _rf(device).value,
+        "tx": asdict(device.tx),
+        "rx": asdict(device.rx),
+        "busy_until_ns": device.busy_until_ns,
+    }

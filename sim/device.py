@@ -1,0 +1,271 @@
+"""One simulated device as a pure state machine: settings, transmit queue, mute; times are arguments, events come back.
+
+A burst plays once, from now or from the end of the burst before; then silence. What is queued plays on whoever lives.
+Retuning while something plays goes on with the new setting, except that a new sample rate drops what is queued.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from radio.ports import RxSettings, TxSettings
+from sim.stations import Hardware, Limits, Station
+
+NS = 1_000_000_000
+QUEUE_NS_MAX = 4 * NS
+BOOT_HZ = 2_450_000_000
+BOOT_RATE_HZ = 30_720_000
+BOOT_BANDWIDTH_HZ = 20_000_000
+OPEN_END_NS = 2**62
+"""The end of something that has none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Part of a burst under one setting: `samples` of it from number `first_sample`, on the antenna if `live`."""
+
+    id: int
+    station: str
+    burst: int
+    first_sample: int
+    samples: int
+    start_ns: int
+    end_ns: int
+    center_hz: int
+    sample_rate_hz: int
+    attenuation_mdb: int
+    live: bool
+    cut_short: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """The local oscillator on at one setting; `end_ns` is `OPEN_END_NS` while it still is."""
+
+    id: int
+    station: str
+    start_ns: int
+    end_ns: int
+    center_hz: int
+    attenuation_mdb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A segment is queued or plays."""
+
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A segment is over; its `end_ns` is final, and not after its start if it never played."""
+
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierChanged:
+    """The local oscillator went on, or this carrier ended."""
+
+    carrier: Carrier
+
+
+Event: TypeAlias = Begun | Ended | CarrierChanged
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was asked is outside the hardware's limits."""
+
+    message: str
+
+
+def _held(wanted: dict[str, tuple[int, Limits]]) -> dict[str, int] | Refused:
+    """The values as the hardware holds them, each on its step, or why it cannot hold one."""
+    held = {}
+    for name, (value, limits) in wanted.items():
+        if not limits.low <= value <= limits.high:
+            return Refused(f"{name} {value} is outside {limits.low} to {limits.high}; choose a value inside")
+        on_step = limits.low + round((value - limits.low) / limits.step) * limits.step
+        held[name] = min(on_step, limits.high)
+    return held
+
+
+class Device:
+    """The state of one radio; every method that changes it takes the monotonic time and returns events."""
+
+    def __init__(self, station: Station, *, ids: Iterator[int] | None = None, now_ns: int) -> None:
+        hardware = station.hardware
+        self.station = station
+        self.rx = RxSettings(
+            center_hz=BOOT_HZ,
+            sample_rate_hz=BOOT_RATE_HZ,
+            bandwidth_hz=BOOT_BANDWIDTH_HZ,
+            gain_mdb=hardware.rx_gain_mdb.low,
+        )
+        self.tx = TxSettings(
+            center_hz=BOOT_HZ,
+            sample_rate_hz=BOOT_RATE_HZ,
+            bandwidth_hz=BOOT_BANDWIDTH_HZ,
+            attenuation_mdb=hardware.attenuation_mdb.high,
+        )
+        self.lo_on = False
+        self.rx_changed_ns = now_ns
+        self._ids = itertools.count() if ids is None else ids
+        self._queue: deque[Segment] = deque()
+        self._recent: deque[tuple[int, int]] = deque()
+        self._carrier: Carrier | None = None
+
+    @property
+    def hardware(self) -> Hardware:
+        """The radio's limits and imperfections."""
+        return self.station.hardware
+
+    def tune_rx(self, settings: RxSettings, *, now_ns: int) -> RxSettings | Refused:
+        """Set the receiver; returns what it then holds, or why it refuses, having changed nothing."""
+        limits = self.hardware
+        held = _held(
+            {
+                "center_hz": (settings.center_hz, limits.lo_hz),
+                "sample_rate_hz": (settings.sample_rate_hz, limits.rate_hz),
+                "bandwidth_hz": (settings.bandwidth_hz, limits.bandwidth_hz),
+                "gain_mdb": (settings.gain_mdb, limits.rx_gain_mdb),
+            }
+        )
+        if isinstance(held, Refused):
+            return held
+        self.rx = RxSettings(**held)
+        self.rx_changed_ns = now_ns
+        return self.rx
+
+    def tune_tx(self, settings: TxSettings, *, now_ns: int) -> tuple[TxSettings | Refused, list[Event]]:
+        """Set the transmitter and switch its oscillator on; what plays goes on under the new setting."""
+        limits = self.hardware
+        held = _held(
+            {
+                "center_hz": (settings.center_hz, limits.lo_hz),
+                "sample_rate_hz": (settings.sample_rate_hz, limits.rate_hz),
+                "bandwidth_hz": (settings.bandwidth_hz, limits.bandwidth_hz),
+                "attenuation_mdb": (settings.attenuation_mdb, limits.attenuation_mdb),
+            }
+        )
+        if isinstance(held, Refused):
+            return held, []
+        events = self.advance(now_ns=now_ns)
+        tx = TxSettings(**held)
+        if self.lo_on and tx == self.tx:
+            return tx, events
+        if tx.sample_rate_hz != self.tx.sample_rate_hz:
+            events += self._drop(now_ns)
+        self.tx = tx
+        self.lo_on = True
+        return self.tx, events + self._resegment(now_ns) + self._carrier_events(now_ns)
+
+    def send(self, samples: int, *, now_ns: int) -> tuple[Segment | Refused, list[Event]]:
+        """Queue a burst of that many samples; returns it with its start and end."""
+        events = self.advance(now_ns=now_ns)
+        held = _held({"samples": (samples, self.hardware.block_samples)})
+        if isinstance(held, Refused):
+            return held, events
+        start = max(now_ns, self._queue[-1].end_ns if self._queue else now_ns)
+        if start - now_ns > QUEUE_NS_MAX:
+            return Refused(f"queue holds {(start - now_ns) / NS:.1f} s already; send later"), events
+        burst = next(self._ids)
+        segment = self._segment(burst=burst, first=0, samples=samples, start_ns=start)
+        self._queue.append(segment)
+        return segment, [*events, Begun(segment)]
+
+    def mute(self, *, now_ns: int) -> list[Event]:
+        """Cut what plays, drop what is queued, raise the attenuation to its maximum, switch the oscillator off."""
+        events = self.advance(now_ns=now_ns) + self._drop(now_ns)
+        self.tx = replace(self.tx, attenuation_mdb=self.hardware.attenuation_mdb.high)
+        self.lo_on = False
+        return events + self._carrier_events(now_ns)
+
+    def advance(self, *, now_ns: int) -> list[Event]:
+        """Let go of what has ended by now."""
+        events: list[Event] = []
+        while self._queue and self._queue[0].end_ns <= now_ns:
+            events.append(self._over(self._queue.popleft()))
+        return events
+
+    def forget(self, *, before_ns: int) -> None:
+        """Drop the memory of own transmissions that ended before a time."""
+        while self._recent and self._recent[0][1] < before_ns:
+            self._recent.popleft()
+
+    def transmitted(self, start_ns: int, end_ns: int) -> bool:
+        """Whether this device radiated a burst in any part of the span, as far back as it remembers."""
+        playing = ((one.start_ns, one.end_ns) for one in self._queue if one.live)
+        return any(begin < end_ns and end > start_ns for begin, end in itertools.chain(self._recent, playing))
+
+    @property
+    def busy_until_ns(self) -> int | None:
+        """When the queue runs out, or None if it is empty."""
+        return self._queue[-1].end_ns if self._queue else None
+
+    def _segment(self, *, burst: int, first: int, samples: int, start_ns: int) -> Segment:
+        tx = self.tx
+        return Segment(
+            id=next(self._ids),
+            station=self.station.name,
+            burst=burst,
+            first_sample=first,
+            samples=samples,
+            start_ns=start_ns,
+            end_ns=start_ns + samples * NS // tx.sample_rate_hz,
+            center_hz=tx.center_hz,
+            sample_rate_hz=tx.sample_rate_hz,
+            attenuation_mdb=tx.attenuation_mdb,
+            live=self.lo_on,
+        )
+
+    def _over(self, segment: Segment) -> Ended:
+        if segment.live and segment.end_ns > segment.start_ns:
+            self._recent.append((segment.start_ns, segment.end_ns))
+        return Ended(segment)
+
+    def _drop(self, now_ns: int) -> list[Event]:
+        """End everything now; what had not begun ends where it would have begun."""
+        dropped, self._queue = self._queue, deque()
+        return [
+            self._over(replace(one, end_ns=min(one.end_ns, max(now_ns, one.start_ns)), cut_short=True))
+            for one in dropped
+        ]
+
+    def _resegment(self, now_ns: int) -> list[Event]:
+        """Continue everything queued under the present setting."""
+        queued, self._queue = self._queue, deque()
+        events: list[Event] = []
+        for old in queued:
+            played = max(0, -(-(now_ns - old.start_ns) * old.sample_rate_hz // NS))
+            at_ns = old.start_ns + played * NS // old.sample_rate_hz
+            events.append(self._over(replace(old, end_ns=at_ns)))
+            if played < old.samples:
+                new = self._segment(
+                    burst=old.burst, first=old.first_sample + played, samples=old.samples - played, start_ns=at_ns
+                )
+                self._queue.append(new)
+                events.append(Begun(new))
+        return events
+
+    def _carrier_events(self, now_ns: int) -> list[Event]:
+        """End the carrier that was on and begin the one that is."""
+        old, self._carrier = self._carrier, None
+        events: list[Event] = []
+        if old is not None:
+            events.append(CarrierChanged(replace(old, end_ns=now_ns)))
+        if self.lo_on:
+            self._carrier = Carrier(
+                id=next(self._ids),
+                station=self.station.name,
+                start_ns=now_ns,
+                end_ns=OPEN_END_NS,
+                center_hz=self.tx.center_hz,
+                attenuation_mdb=self.tx.attenuation_mdb,
+            )
+            events.append(CarrierChanged(self._carrier))
+        return events

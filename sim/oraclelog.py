@@ -1,0 +1,65 @@
+"""Where the oracle's findings are kept: spooled to disk line by line, so that memory stays flat over hours.
+
+The log is one JSON object: `zero_ns` (the air's second 0) and `until_ns` (when it was written), both monotonic,
+`bursts` and `leakage`, each a list of `sim.oracle.Burst` as objects.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+from sim.oracle import Burst, Kind
+
+
+class Log:
+    """A log that grows beside its final path, and is written whole on demand."""
+
+    def __init__(self, path: Path, *, zero_ns: int) -> None:
+        """Begin the spool; raises OSError where it cannot be written."""
+        self._path = path
+        self._zero_ns = zero_ns
+        self._spool_path = path.with_name(path.name + ".part")
+        self._spool: IO[str] = self._spool_path.open("w", encoding="utf-8")
+
+    def add(self, burst: Burst) -> None:
+        """Append an emission."""
+        self._spool.write(json.dumps(asdict(burst)) + "\n")
+
+    def write(self, *, still_on: list[Burst], until_ns: int) -> None:
+        """Write everything so far, and the leakage that still goes on, to the log's path: all or nothing."""
+        self._spool.flush()
+        fresh = self._path.with_name(self._path.name + ".new")
+        with fresh.open("w", encoding="utf-8") as out:
+            out.write(f'{{"zero_ns": {self._zero_ns}, "until_ns": {until_ns}, "bursts": [\n')
+            _join(out, self._lines("burst"))
+            out.write('\n], "leakage": [\n')
+            _join(out, self._lines("lo_leakage", *(json.dumps(asdict(one)) for one in still_on)))
+            out.write("\n]}\n")
+        fresh.replace(self._path)
+
+    def _lines(self, kind: Kind, *more: str) -> Iterator[str]:
+        mark = f'"kind": "{kind}"'
+        with self._spool_path.open(encoding="utf-8") as spool:
+            yield from (line.rstrip("\n") for line in spool if mark in line)
+        yield from more
+
+    def close(self) -> None:
+        """Remove the spool."""
+        self._spool.close()
+        self._spool_path.unlink(missing_ok=True)
+
+
+def _join(out: IO[str], lines: Iterator[str]) -> None:
+    comma = ""
+    for line in lines:
+        out.write(comma + line)
+        comma = ",\n"
+
+
+def read_log(path: Path) -> list[Burst]:
+    """Return what the oracle logged, bursts and leakage, by start; raises OSError, ValueError."""
+    log = json.loads(path.read_text(encoding="utf-8"))
+    found = [Burst(**one) for one in [*log["bursts"], *log["leakage"]]]
+    return sorted(found, key=lambda one: (one.start_ns, one.radio))
