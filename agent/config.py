@@ -3,10 +3,11 @@
 Values come from the file, then from the environment (BANDPACT_…, nested keys joined by __).
 """
 
+import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sim.clock import SimClock
@@ -14,6 +15,11 @@ from sim.clock import SimClock
 
 class ConfigError(Exception):
     """The configuration cannot be used; one line that names the file, the key and the mend."""
+
+
+def _clock(value: Any) -> Any:
+    """Read the clock's table by its own strict rules."""
+    return TypeAdapter(SimClock).validate_json(json.dumps(value)) if isinstance(value, dict) else value
 
 
 class Section(BaseModel):
@@ -44,12 +50,13 @@ class RadioSection(Section):
     tx_full_scale: int = 16384
     full_scale_eirp_mdbm: int = 20_000
     attenuation_mdb: int = 0
-    send_guard_us: int = 2_000
+    close_lead_us: int = 15_000
     arm_for_s: float = Field(default=3600.0, gt=0, le=86_400)
     frame_us: int = 20_000
     burst_us: int = 4_000
     look_offset_us: int = 9_000
     look_us: int = 2_250
+    look_every: int = Field(default=1, ge=1)
 
 
 class PlaceSection(Section):
@@ -109,7 +116,7 @@ class NodeConfig(BaseSettings):
     start_file: Path | None = None
     radio: RadioSection
     place: PlaceSection
-    clock: SimClock
+    clock: Annotated[SimClock, BeforeValidator(_clock)]
     channels: list[ChannelSection]
     peers: list[Peer] = []
     offers: list[OfferSection] = []
@@ -137,13 +144,12 @@ def load(path: Path) -> NodeConfig:
     class FromFile(NodeConfig):
         model_config = SettingsConfigDict(**{**NodeConfig.model_config, "toml_file": path})
 
+    nothing: dict[str, Any] = {}
     try:
-        values: Any = FromFile()
+        return FromFile(**nothing)
     except ValidationError as exc:
         first = exc.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{path}: {key}: {first['msg']}; mend this key") from exc
     except ValueError as exc:
         raise ConfigError(f"{path}: {exc}; the file must be TOML") from exc
-    loaded: NodeConfig = values
-    return loaded

@@ -119,11 +119,6 @@ def radio_of(config: NodeConfig) -> Radio:
     return SimRadio(config.radio.endpoint, config.radio.station)
 
 
-def device_name(config: NodeConfig) -> str:
-    """The identity a credential binds."""
-    return f"{config.radio.driver}:{config.radio.station}"
-
-
 def warden_of(config: NodeConfig, radio: Radio) -> Warden:
     """The warden of a node, around a device that answers."""
     trust, r = trust_of(config), config.radio
@@ -135,18 +130,18 @@ def warden_of(config: NodeConfig, radio: Radio) -> Warden:
         gain_mdb=r.rx_gain_mdb,
     )
     look = LookPlan(
-        frame_ns=r.frame_us * 1000,
+        frame_ns=r.frame_us * r.look_every * 1000,
         offset_ns=r.look_offset_us * 1000,
         samples=_samples(config, r.look_us),
         settings=settings,
     )
     plan = WardenPlan(
-        device=device_name(config),
+        device=radio.device_id,
         credential=trust.me.hash,
         heartbeat_limit_ns=config.heartbeat_limit_ms * 1_000_000,
         armed_for_ns=int(r.arm_for_s * 1e9),
         frame_ns=r.frame_us * 1000,
-        send_guard_ns=r.send_guard_us * 1000,
+        close_lead_ns=r.close_lead_us * 1000,
         sample_rate_hz=r.sample_rate_hz,
         full_scale=r.tx_full_scale,
         full_scale_eirp_mdbm=r.full_scale_eirp_mdbm,

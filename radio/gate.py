@@ -9,6 +9,8 @@ Conditions, all of which must surely hold; the first that does not names the rea
     (11) the band tuned is the permit's  (12) heartbeat fresh             (13) sensing fresh, no incumbent
     (14) outside authorisation where the rule asks for it
 
+What runs out by itself (window, lease, arming) counts as over `lead_ns` early: the time this host may need to silence.
+
 Unknown is closed. What is to be sent is judged on its own samples, in `waveform`.
 """
 
@@ -56,6 +58,7 @@ class Inputs:
     heartbeat_limit_ns: int
     sensed: Sensed | None
     outside_authorised: bool | None
+    lead_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +132,12 @@ def decide(i: Inputs) -> Allow | Refusal:
     if i.permit is None:  # (4)
         return refuse(Reason.NO_PERMIT, "gate.4", "none", "a settlement verified by this warden")
     refusal = _permitted(i, i.permit) or _here_and_now(i, i.permit) or _radio(i, i.permit)
-    return refusal or Allow(for_ns=_remaining_ns(i, i.permit))
+    if refusal is not None:
+        return refusal
+    left_ns = _remaining_ns(i, i.permit) - i.lead_ns
+    if left_ns <= 0:
+        return refuse(Reason.EXPIRED, "gate.8", f"{left_ns + i.lead_ns} ns left", f"> {i.lead_ns} ns to fall silent in")
+    return Allow(for_ns=left_ns)
 
 
 def _remaining_ns(i: Inputs, permit: VerifiedPermit) -> int:

@@ -52,7 +52,7 @@ class WardenPlan:
     heartbeat_limit_ns: int
     armed_for_ns: int
     frame_ns: int
-    send_guard_ns: int
+    close_lead_ns: int
     sample_rate_hz: int
     full_scale: int
     full_scale_eirp_mdbm: int
@@ -143,6 +143,7 @@ class Warden:
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
             sensed=self._sensed(permit.cell.band) if permit else None,
             outside_authorised=None,
+            lead_ns=self._plan.close_lead_ns,
         )
 
     def _tuned_band(self, wanted: Band | None) -> Band | None:
@@ -282,7 +283,7 @@ class Warden:
         if not self._pending:
             return
         iq = self._pending.popleft().iq
-        room = (allowed.for_ns - self._plan.send_guard_ns) * self._plan.sample_rate_hz // 1_000_000_000
+        room = allowed.for_ns * self._plan.sample_rate_hz // 1_000_000_000
         if room <= 0:
             return
         try:

@@ -10,6 +10,8 @@ VALLEY_DB_MAX: Final = 6.0
 VALLEY_STEP_DB: Final = 0.5
 SECOND_MODE_SHARE: Final = 0.02
 PERIOD_CORRELATION: Final = 0.3
+PERIOD_SHARE: Final = 0.7
+"""A shorter period is preferred to its multiples when it explains this share of the best correlation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ def find_period(level: NDArray[np.float64], *, step_s: float) -> Period | None:
         return None
     best = float(correlation[first:].max())
     inner = correlation[1:-1]
-    peak = (inner >= correlation[:-2]) & (inner > correlation[2:]) & (inner >= 0.9 * best)
+    peak = (inner >= correlation[:-2]) & (inner > correlation[2:]) & (inner >= PERIOD_SHARE * best)
     peak[: first - 1] = False
     at = np.flatnonzero(peak)
     if best < max(PERIOD_CORRELATION, 5 / np.sqrt(n)) or len(at) == 0:

@@ -19,7 +19,7 @@ from sensing.detectors.radar import Incumbent, RadarDetector
 from sensing.flags import UNUSABLE, VOIDING, SampleFlag
 from sensing.frontend import Float32s, FrontEnd, Iq
 from sensing.layout import BandLayout, lay_out
-from sensing.occupancy import channel_occupancy
+from sensing.occupancy import DetectorRates, channel_occupancy, spectrum_resource_occupancy
 from sensing.rhythm import Period, find_period, valley_db
 from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, finite, inspect
 from sensing.theory import energy_threshold, f_threshold, snr_wall_db
@@ -132,9 +132,10 @@ class Survey:
             kurtosis=False,
         )
         self._finder = PulseFinder(sample_rate_hz=settings.sample_rate_hz, full_scale=settings.full_scale)
-        self._radar = RadarDetector()
+        self._radar = RadarDetector(band_hz=settings.sample_rate_hz)
         self._floor = FloorTracker(self._layout, frames=self._frames, flatness_db=settings.flatness_db)
         self._history: deque[NDArray[np.float64]] = deque()
+        self._history_ns: deque[int] = deque()
         self._kept = 0
         self._gaps = False
         self._ended_ns: int | None = None
@@ -154,18 +155,22 @@ class Survey:
         quality = inspect(clean, full_scale=self.settings.full_scale)
         flags |= bad | quality.flags | (self._flags & SampleFlag.UNCALIBRATED)
         end_ns = start_ns + round(len(iq) / self.settings.sample_rate_hz * 1e9)
-        self._gaps |= self._ended_ns is not None and abs(start_ns - self._ended_ns) > CONTIGUOUS_NS
+        contiguous = self._ended_ns is not None and abs(start_ns - self._ended_ns) <= CONTIGUOUS_NS
+        contiguous = contiguous and not flags & (SampleFlag.GAP | UNUSABLE | SampleFlag.GAIN_STEP)
+        self._gaps |= self._looks > 0 and not contiguous
         self._ended_ns = end_ns
         if flags & SampleFlag.GAIN_STEP:
             self._floor.reset()
-        self._front.reset()
+        if not contiguous:
+            self._front.reset()
         self._front.feed(clean)
         spectra = self._front.take()
         usable = not flags & UNUSABLE and len(spectra.groups) > 0
         if usable:
+            self._history_ns.append(start_ns)
             self._learn(spectra.groups.astype(np.float64), spectra.mean, spectra.peak, spectra.frames)
         flags |= self._full_band(quality, spectra.groups) if usable else SampleFlag.NONE
-        incumbents = self._pulses(clean, start_ns) if usable and self.settings.radar else ()
+        incumbents = self._pulses(clean, start_ns, contiguous=contiguous) if usable and self.settings.radar else ()
         self._flags |= flags
         self._looks += 1
         return LookResult(
@@ -182,19 +187,13 @@ class Survey:
         """Say what is known by now."""
         history = np.concatenate(tuple(self._history)) if self._history else np.zeros((0, self._layout.groups))
         channels = tuple(self._report_channel(i, history) for i in range(len(self.settings.channels)))
-        rates = [c.occupancy for c in channels]
-        count = max(1, len(rates))
         density = self._psd_sum / max(1, self._psd_frames) / self.settings.sample_rate_hz
         return SurveyReport(
             now_ns=now_ns,
             looks=self._looks,
             blocks=len(history),
             channels=channels,
-            sro=Interval(
-                value=sum(r.value for r in rates) / count,
-                low=sum(r.low for r in rates) / count,
-                high=sum(r.high for r in rates) / count,
-            ),
+            sro=spectrum_resource_occupancy([c.occupancy for c in channels]),
             incumbents=tuple(self._incumbents),
             overload=bool(self._flags & SampleFlag.CLIPPED),
             flags=self._flags,
@@ -208,6 +207,7 @@ class Survey:
         self._kept += len(groups)
         while self._kept > HISTORY_BLOCKS and len(self._history) > 1:
             self._kept -= len(self._history.popleft())
+            self._history_ns.popleft()
         self._psd_sum += mean.astype(np.float64) * frames
         self._psd_frames += frames
         np.maximum(self._peak, peak, out=self._peak)
@@ -228,9 +228,8 @@ class Survey:
         members = self._layout.members[index]
         weights = self._layout.shapes[members] / self._layout.shapes[members].sum()
         idle = float(self._floor.levels[members] @ weights)
-        return 10 * np.log10(
-            np.maximum(groups[:, members] @ weights, 1e-30) / max(idle * self._threshold(index), 1e-30)
-        )
+        energy = np.maximum(groups[:, members] @ weights, 1e-30)
+        return np.asarray(10 * np.log10(energy / max(idle * self._threshold(index), 1e-30)), np.float64)
 
     def _threshold(self, index: int) -> float:
         """Ratio to the floor above which a block is busy; the unevenness of the floor is allowed for."""
@@ -270,7 +269,11 @@ class Survey:
         channel = self.settings.channels[index]
         margins = self._margins(index, history)
         valley = valley_db(margins)
-        occupancy = channel_occupancy(margins > valley, pfa=self.settings.pfa)
+        occupancy = channel_occupancy(
+            margins > valley,
+            times_s=self._times() if self._gaps else None,
+            rates=DetectorRates(pfa=self.settings.pfa if valley == 0.0 else 0.0),
+        )
         members = self._layout.members[index]
         idle = float(self._floor.levels[members].mean())
         mean = float(history[:, members].mean()) if len(history) else float("nan")
@@ -294,10 +297,19 @@ class Survey:
             return ChannelState.UNKNOWN
         return ChannelState.FREE
 
+    @property
+    def _block_s(self) -> float:
+        return self._frames * self.settings.fft_size / self.settings.sample_rate_hz
+
+    def _times(self) -> NDArray[np.float64]:
+        """When each block of the history began, in seconds."""
+        starts = zip(self._history_ns, self._history, strict=True)
+        return np.concatenate([at / 1e9 + np.arange(len(blocks)) * self._block_s for at, blocks in starts])
+
     def _period(self, margins: NDArray[np.float64]) -> Period | None:
         if self._gaps or not len(margins):
             return None
-        return find_period(margins, step_s=self._frames * self.settings.fft_size / self.settings.sample_rate_hz)
+        return find_period(margins, step_s=self._block_s)
 
     def _sensitivity(self, index: int, idle_power: float, valley: float) -> Level:
         samples = float(self._layout.shapes[self._layout.members[index]].sum() * self._frames)
@@ -315,9 +327,9 @@ class Survey:
         loud = floor > LOUD_FLOOR
         return SampleFlag.FULL_BAND if whole and (constant or loud) else SampleFlag.NONE
 
-    def _pulses(self, iq: Iq, start_ns: int) -> tuple[Incumbent, ...]:
-        pulses = self._finder.find(iq)
-        found = self._radar.add(pulses, start_ns=start_ns)
+    def _pulses(self, iq: Iq, start_ns: int, *, contiguous: bool) -> tuple[Incumbent, ...]:
+        pulses = self._finder.find(iq, contiguous=contiguous)
+        found = self._radar.add(pulses, start_ns=start_ns, contiguous=contiguous)
         at = self.settings.center_hz
         shifted = tuple(replace(one, low_hz=one.low_hz + at, high_hz=one.high_hz + at) for one in found)
         for one in shifted:

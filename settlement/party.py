@@ -6,7 +6,7 @@ A party is holder and user at once; which it may be is its credential's matter, 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from settlement.chain.admission import Admitted, Context, RuleInForce, admit, prove
+from settlement.chain.admission import Admitted, Context, RuleInForce, admit, prove, proven
 from settlement.chain.bodies import Evidence, Verdict
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import RECEIVED, admitted_leaf, decode_leaf, refused_leaf
@@ -62,6 +62,14 @@ class Party:
         except BaseException:
             self._restore()
             raise
+
+    def register(self, step: Step) -> None:
+        """Log the credentials and the rule this node works with, each once: an auditor needs nothing else."""
+        chains = (subject.chain for subject in self.registry.subjects())
+        for raw in dict.fromkeys(raw for chain in (self._rule_chain, *chains, (self._rule_raw,)) for raw in chain):
+            if self.lineage.index_of(digest(raw)) is None:
+                leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash)
+                step.log(leaf, proven(raw, self.registry))
 
     # -- bytes in ------------------------------------------------------------------------------------------------
 

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import zmq
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from sim.control import Control, ServerConfig, ServerFailed
+from sim.checked import BadValue, checked_json
+from sim.control import Control, ServerConfig, ServerFailed, refusal
 from sim.device import NS
 from sim.process import OrphanedAtBirth, die_with_parent, stop_on_signals
 from sim.stations import AirConfig
@@ -36,15 +37,13 @@ Frames: TypeAlias = list["zmq.Frame"]
 def read_config(path: Path) -> ServerConfig:
     """Read a configuration; raises ServerFailed with one line that names the file, the key and the mend."""
     try:
-        text = path.read_bytes()
-        config = TypeAdapter(ServerConfig).validate_json(text)
-        ipc_path(config.endpoint)
+        config = checked_json(ServerConfig, path.read_bytes())
     except OSError as exc:
         raise ServerFailed(f"{path}: {exc.strerror}; give the path of a readable CONFIG.json") from exc
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ServerFailed(f"{path}: {key}: {first['msg']}; mend this key") from exc
+    except BadValue as exc:
+        raise ServerFailed(f"{path}: {exc}") from exc
+    try:
+        ipc_path(config.endpoint)
     except ValueError as exc:
         raise ServerFailed(f"{path}: endpoint: {exc}") from exc
     return config
@@ -131,7 +130,7 @@ class Server:
                 answer = self._control.handle(identity, header, payload, now_ns=now_ns)
             except (ValueError, TypeError, KeyError, IndexError) as exc:
                 request = -1
-                answer = _error("malformed", f"{type(exc).__name__}: {exc}")
+                answer = refusal("malformed", f"{type(exc).__name__}: {exc}")
             self._flush()
             if answer is not None:
                 socket.send_multipart([identity, pack({**answer, "id": request})])

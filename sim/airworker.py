@@ -5,7 +5,6 @@ was stamped before it was asked for. Looks come first, measuring is done when no
 `python -m sim.airworker ENDPOINT PARENT_PID` by `sim.airserver`.
 """
 
-import json
 import os
 import signal
 import sys
@@ -17,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import zmq
-from pydantic import TypeAdapter
 
 from radio.errors import RadioError
 from radio.ports import Iq16, RxFlag, RxSettings
 from sim import oracle
 from sim.air import NS, Air, Emission, Tone
+from sim.checked import checked
 from sim.device import OPEN_END_NS, Carrier, Segment
 from sim.oraclelog import Log
 from sim.process import OrphanedAtBirth, die_with_parent
@@ -206,7 +205,7 @@ class Worker:
 
 def _configured(header: Header) -> Worker:
     """Build the worker from the control process's first message; raises RadioError, OSError."""
-    config = TypeAdapter(AirConfig).validate_json(json.dumps(header["air"]))
+    config = checked(AirConfig, header["air"])
     log = Log(Path(header["log"]), zero_ns=config.zero_ns) if header["log"] is not None else None
     return Worker(Air(config), config, history_ns=header["history_ns"], floor_dbm=header["leakage_floor_dbm"], log=log)
 

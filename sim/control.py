@@ -65,7 +65,7 @@ class Control:
         """Carry out a request; returns its answer, or None where a worker's is awaited."""
         op = header.get("op")
         if op not in ("mute", "rf_state") and now_ns > int(header.get("deadline_ns", now_ns)):
-            return _error("late", "the request came after its deadline")
+            return refusal("late", "the request came after its deadline")
         match op:
             case "ping":
                 return {"ready": all(self.ready), "now_ns": now_ns}
@@ -76,7 +76,7 @@ class Control:
                 return None
         device = self._devices.get(str(header.get("station")))
         if device is None:
-            return _error("unknown", f"no station named {header.get('station')}; there are {', '.join(self._devices)}")
+            return refusal("unknown", f"no station named {header.get('station')}; there are {', '.join(self._devices)}")
         return self._device_request(device, identity, header, payload, now_ns)
 
     def _device_request(
@@ -104,28 +104,28 @@ class Control:
             case "look":
                 return self._look(device, identity, header, now_ns)
             case other:
-                return _error("unknown", f"no request {other}")
+                return refusal("unknown", f"no request {other}")
 
     def _send(self, device: Device, payload: Any, now_ns: int) -> Header:
         size = 0 if payload is None else len(payload)
         if size == 0 or size % 4:
-            return _error("refused", f"{size} bytes are no whole samples; send int16 pairs")
+            return refusal("refused", f"{size} bytes are no whole samples; send int16 pairs")
         segment, events = device.send(size // 4, now_ns=now_ns)
         self._tell(events, payload)
         if isinstance(segment, Refused):
-            return _error("refused", segment.message)
+            return refusal("refused", segment.message)
         return {"start_ns": segment.start_ns, "end_ns": segment.end_ns, "samples": segment.samples}
 
     def _look(self, device: Device, identity: bytes, header: Header, now_ns: int) -> Header | None:
         start_ns, samples = int(header["start_ns"]), int(header["samples"])
         limits = device.hardware.block_samples
         if not limits.low <= samples <= limits.high:
-            return _error("refused", f"samples {samples} is outside {limits.low} to {limits.high}; ask for fewer")
+            return refusal("refused", f"samples {samples} is outside {limits.low} to {limits.high}; ask for fewer")
         end_ns = start_ns + samples * NS // device.rx.sample_rate_hz
         if end_ns > now_ns or start_ns < now_ns - self._history_ns - (end_ns - start_ns):
-            return _error("refused", "that span is not over yet, or too long ago; ask again")
+            return refusal("refused", "that span is not over yet, or too long ago; ask again")
         if len(self._waiting) >= LOOKS_MAX:
-            return _error("busy", f"{LOOKS_MAX} looks wait already; ask less often")
+            return refusal("busy", f"{LOOKS_MAX} looks wait already; ask less often")
         flags = RxFlag.OWN_TX if device.transmitted(start_ns, end_ns) else RxFlag.NONE
         flags |= RxFlag.STALE if device.rx_changed_ns > start_ns else RxFlag.NONE
         number, worker = next(self._ids), self._load.index(min(self._load))
@@ -152,7 +152,7 @@ class Control:
             case "dumped":
                 waiting = self._waiting.pop(header["dump"])
                 failure = header.get("failure")
-                answer = {} if failure is None else _error("failed", f"oracle log: {failure}")
+                answer = {} if failure is None else refusal("failed", f"oracle log: {failure}")
             case _:
                 self._load[worker] -= 1
                 waiting = self._waiting.pop(header["look"])
@@ -183,12 +183,13 @@ class Control:
                     self.outbox.append((None, {"op": "carrier", "carrier": asdict(carrier)}, None))
 
 
-def _error(code: str, message: str) -> Header:
+def refusal(code: str, message: str) -> Header:
+    """Return the answer that refuses a request, with one word for programs and one line for people."""
     return {"error": code, "message": message}
 
 
 def _settled(held: RxSettings | TxSettings | Refused) -> Header:
-    return _error("refused", held.message) if isinstance(held, Refused) else {"settings": asdict(held)}
+    return refusal("refused", held.message) if isinstance(held, Refused) else {"settings": asdict(held)}
 
 
 def _rf(device: Device) -> RfState:

@@ -16,6 +16,9 @@ from sim.stations import Emitter
 from sim.waveforms import fm, hopping, ofdm, radar, wifi
 from sim.waveforms.shaping import Cplx
 
+RATE_HZ_MIN = 8_000
+RATE_HZ_MAX = 122_880_000
+
 Active: TypeAlias = list[tuple[float, float]]
 
 
@@ -91,13 +94,13 @@ def waveform(emitter: Emitter, *, seed: int) -> Waveform:
     rng = np.random.default_rng([seed, zlib.crc32(emitter.name.encode())])
     try:
         return _BUILDERS[emitter.kind](rng, dict(emitter.params))
-    except (TypeError, ValueError, KeyError) as exc:
+    except (TypeError, ValueError, KeyError, ArithmeticError) as exc:
         raise SourceError(f"emitter {emitter.name}: {_plain(exc)}; mend its parameters") from exc
 
 
 def _plain(exc: Exception) -> str:
     text = str(exc).removeprefix("generate() ").removeprefix("Radar.__init__() ")
-    return f"missing or unknown {text}" if isinstance(exc, KeyError) else text
+    return f"no {exc.args[0]}" if isinstance(exc, KeyError) else text
 
 
 def _radar(rng: np.random.Generator, params: dict[str, Any]) -> Waveform:
@@ -118,17 +121,26 @@ def _recording(_rng: np.random.Generator, params: dict[str, Any]) -> Waveform:
     return Loop(iq=found.iq, rate_hz=found.sample_rate_hz)
 
 
+def _rate(params: dict[str, Any], usual_hz: int) -> int:
+    rate = int(params.pop("sample_rate_hz", usual_hz))
+    if not RATE_HZ_MIN <= rate <= RATE_HZ_MAX:
+        raise ValueError(f"sample_rate_hz is {rate}, it must be {RATE_HZ_MIN} to {RATE_HZ_MAX}")
+    return rate
+
+
 def _ofdm(rng: np.random.Generator, params: dict[str, Any]) -> Waveform:
-    rate = int(params.pop("sample_rate_hz", 30_720_000))
+    rate = _rate(params, 30_720_000)
     duplex = ofdm.Duplex(params.pop("duplex", "fdd"))
-    return Loop(iq=ofdm.generate(rng, sample_rate_hz=rate, duplex=duplex, loop=True, **params), rate_hz=rate)
+    return Loop(
+        iq=ofdm.generate(rng, sample_rate_hz=rate, samples=None, duplex=duplex, loop=True, **params), rate_hz=rate
+    )
 
 
 def _looped(
     generate: Callable[..., Cplx], rate_hz: int, length_s: float
 ) -> Callable[[np.random.Generator, dict[str, Any]], Waveform]:
     def build(rng: np.random.Generator, params: dict[str, Any]) -> Waveform:
-        rate = int(params.pop("sample_rate_hz", rate_hz))
+        rate = _rate(params, rate_hz)
         return Loop(iq=generate(rng, sample_rate_hz=rate, samples=round(rate * length_s), **params), rate_hz=rate)
 
     return build

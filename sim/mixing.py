@@ -21,8 +21,8 @@ FRAME = 1024
 TAPS = 65
 """Length of every filter here; with Kaiser beta 5 it falls about 53 dB within `TRANSITION` of the sample rate."""
 TRANSITION = 0.05
-PHASES_MAX = 256
-"""Rate ratios are rounded to fractions of at most this denominator (2e-5 at worst)."""
+PHASES_MAX = 1024
+"""Rate ratios are rounded to fractions of at most this denominator, and each stretch is placed anew: 1e-6 at worst."""
 ARM = 12
 """Half the length of the rate converter's filter, in samples of the slower rate."""
 
@@ -94,11 +94,13 @@ def converted(read: Reader, *, rate_in_hz: int, rate_out_hz: int, first: int, sa
     if rate_in_hz == rate_out_hz:
         return read(first, samples)
     up, down, matrix = _converter(rate_in_hz, rate_out_hz)
-    row, skip = divmod(first, up)
+    place = round(Fraction(first * rate_in_hz * up, rate_out_hz))
+    skip = place * pow(down, -1, up) % up
+    begin = (place - skip * down) // up
     rows = -(-(skip + samples) // up)
     width = matrix.shape[0]
     reach = (width - down) // 2
-    source = read(row * down - reach, (rows - 1) * down + width)
+    source = read(begin - reach, (rows - 1) * down + width)
     windows = np.lib.stride_tricks.sliding_window_view(source, width)[::down]
     return (windows @ matrix).reshape(-1)[skip : skip + samples]
 

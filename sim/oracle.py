@@ -17,6 +17,7 @@ NS = 1_000_000_000
 BINS = 1024
 FRAMES_MAX = 64
 OCCUPIED = 0.99
+WINDOW = np.hanning(BINS).astype(np.float32)
 
 Kind: TypeAlias = Literal["burst", "lo_leakage"]
 
@@ -56,14 +57,14 @@ def measure(iq: Iq16, *, sample_rate_hz: int, full_scale: int) -> Measured | Non
     Occupied bandwidth as ITU-R SM.328-11 section 3: 0.5 % of the power is below `low_hz`, 0.5 % above `high_hz`; from
     at most 64 Hann-windowed frames of 1024 samples spread evenly, so edges are good to about two bins.
     """
-    sounding = np.flatnonzero((iq[:, 0] != 0) | (iq[:, 1] != 0))
-    if not len(sounding):
+    sounding = np.ascontiguousarray(iq).view(np.int32).reshape(-1) != 0
+    if not sounding.any():
         return None
-    first, stop = int(sounding[0]), int(sounding[-1]) + 1
-    rails = np.clip(iq[first:stop].astype(np.float32), -full_scale, full_scale - 1)
-    mean_square = 2 * float(np.mean(np.square(rails), dtype=np.float64))
-    spectrum = _spectrum(rails.view(np.complex64).reshape(-1))
-    low, high = _occupied(spectrum)
+    first, stop = int(sounding.argmax()), len(sounding) - int(sounding[::-1].argmax())
+    rails = iq[first:stop].astype(np.float32).reshape(-1)
+    np.clip(rails, -full_scale, full_scale - 1, out=rails)
+    mean_square = 2 * float(np.dot(rails, rails)) / len(rails)
+    low, high = _occupied(_spectrum(rails.view(np.complex64)))
     return Measured(
         first=first,
         stop=stop,
@@ -75,12 +76,14 @@ def measure(iq: Iq16, *, sample_rate_hz: int, full_scale: int) -> Measured | Non
 
 def _spectrum(iq: NDArray[np.complex64]) -> NDArray[np.float64]:
     """Mean power of `BINS` bins, lowest frequency first."""
-    padded = np.pad(iq, (0, max(0, BINS - len(iq))))
-    starts = np.unique(np.linspace(0, len(padded) - BINS, min(FRAMES_MAX, -(-len(padded) // BINS))).astype(np.int64))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, BINS)[starts]
-    windowed = frames * np.hanning(BINS).astype(np.float32)
-    bins = scipy.fft.fft(windowed, axis=1, overwrite_x=True)
-    power: NDArray[np.float64] = np.mean(bins.real**2 + bins.imag**2, axis=0, dtype=np.float64)
+    if len(iq) < BINS:
+        iq = np.pad(iq, (0, BINS - len(iq)))
+    starts = np.linspace(0, len(iq) - BINS, min(FRAMES_MAX, -(-len(iq) // BINS))).astype(np.int64)
+    frames = np.lib.stride_tricks.sliding_window_view(iq, BINS)[starts]
+    frames *= WINDOW
+    rails = scipy.fft.fft(frames, axis=1, overwrite_x=True).view(np.float32)
+    np.square(rails, out=rails)
+    power = np.add.reduce(rails, axis=0, dtype=np.float32).reshape(-1, 2).sum(axis=1, dtype=np.float64)
     return np.fft.fftshift(power)
 
 

@@ -1,37 +1,46 @@
 """Single pulses in short-time spectra: isolated in time, over a background taken from both sides of them.
 
-The spectra have bins of about half a megahertz and frames every microsecond, so a cell is close to the 1 MHz filter the
-radar classes are specified in. The background of a cell is the larger of what surrounds it before and after and the
-quiet level of its bin, so that neither the start nor the end of a long emission looks like a pulse.
+Two searches run side by side. The short one compares single cells with what lies 8 to 50 microseconds before and
+after; it finds pulses of a few microseconds and sweeps that cross a bin fast. The long one compares means over 8
+frames with what lies more than 64 microseconds away; it finds pulses that stay in a bin for up to 60 microseconds.
+The background is the larger of before, after and the bin's quiet level, so that neither the start nor the end of a
+long emission looks like a pulse; and while the band steps up or down by 6 dB nothing is called a pulse at all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
-from sensing.frontend import BATCH_SAMPLES, Float32s, Iq, flat_samples, hann
+from sensing.detectors.shorttime import ShortTime
+from sensing.frontend import Float32s, Iq
 from sensing.theory import gamma_quantile
 
-FRAME_US: Final = 2.0
 BLOCK: Final = 8
-SIDE_BLOCKS: Final = 4
-GUARD_BLOCKS: Final = 2
-THRESHOLD: Final = 10 ** (12 / 10)
+SIDE: Final = 4
+SHORT_GUARD: Final = 2
+LONG_GUARD: Final = 8
+SHORT_THRESHOLD: Final = 10 ** (11 / 10)
+LONG_THRESHOLD: Final = 10 ** (6 / 10)
 STEP: Final = 4.0
+STEP_BINS: Final = 2
+LEAKAGE: Final = 10 ** (-22 / 10)
+"""A cell this far below the loudest steady signal in the band at the time may be that signal's own switching."""
 EVENT_GAP: Final = 2
-EVENTS_MAX: Final = 256
-WIDTH_FLOOR: Final = 4.0
-"""A bin belongs to a pulse when it rises this many times the background above it."""
+EVENTS_MAX: Final = 128
+LIT: Final = 4.0
+"""A cell belongs to a pulse when it rises this many times the background above it."""
+MARGIN_FRAMES: Final = (LONG_GUARD + SIDE + 1) * BLOCK
+SAME_US: Final = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
-    """One pulse: `time_us` of its centre since the start of the samples, its extent, peak SNR in about 1 MHz.
+    """One pulse: `time_us` is its centre since the start of the samples; frequencies are from the receiver's centre.
 
-    `slope_mhz_per_us` is how its frequency moves; frequencies are relative to the receiver's centre.
+    `snr_db` is the peak in a cell of about 1 MHz, `instant_hz` how wide it is at any one time, and
+    `slope_mhz_per_us` how its frequency moves.
     """
 
     time_us: float
@@ -39,131 +48,154 @@ class Pulse:
     low_hz: float
     high_hz: float
     peak_hz: float
+    instant_hz: float
     snr_db: float
     slope_mhz_per_us: float
 
 
 class PulseFinder:
-    """Finds pulses in stretches of samples taken at one setting."""
+    """Finds pulses in stretches of samples taken at one setting, with no seam where one stretch follows another."""
 
     def __init__(self, *, sample_rate_hz: float, full_scale: float) -> None:
         """Args: full_scale in the units of the samples."""
-        self.n_fft = max(4, fft.next_fast_len(round(sample_rate_hz * FRAME_US / 2e6)) * 2)
-        self.hop = self.n_fft // 2
-        self.frame_us = self.hop / sample_rate_hz * 1e6
-        self.bin_hz = sample_rate_hz / self.n_fft
-        window = hann(self.n_fft)
-        centred = np.where(np.arange(self.n_fft) % 2, -1.0, 1.0)
-        scale = 1 / (full_scale * np.sqrt(np.sum(window**2)))
-        self._window = (window * scale * centred).astype(np.float32)
-        self._batch = max(BLOCK, BATCH_SAMPLES // self.n_fft // BLOCK * BLOCK)
-        self._work = np.empty((self._batch, self.n_fft), np.complex64)
+        self._short_time = ShortTime(sample_rate_hz=sample_rate_hz, full_scale=full_scale)
+        self._frame_us = self._short_time.frame_us
         self._quiet = gamma_quantile(shape=BLOCK, q=0.25)
+        self._tail: Iq | None = None
+        self._seen: tuple[Pulse, ...] = ()
 
-    def find(self, iq: Iq) -> tuple[Pulse, ...]:
-        """Pulses in the order of time.
+    def find(self, iq: Iq, *, contiguous: bool = False) -> tuple[Pulse, ...]:
+        """Pulses in the order of time; those near the end of the stretch before may have times below zero.
 
-        Args: iq int16 (n, 2) or complex64 (n,); the first and last 30 microseconds serve as background only.
+        Args: iq int16 (n, 2) or complex64 (n,); contiguous if its first sample follows the last one of the call before.
         """
-        power = self.spectrogram(iq)
+        joined: Iq = iq
+        shift_us = 0.0
+        if contiguous and self._tail is not None and self._tail.dtype == iq.dtype:
+            joined = _join(self._tail, iq)
+            shift_us = len(self._tail) / self._short_time.hop * self._frame_us
+        known = self._seen if shift_us else ()
+        pulses = tuple(replace(p, time_us=p.time_us - shift_us) for p in self._search(joined))
+        fresh = tuple(p for p in pulses if all(abs(p.time_us - k.time_us) > SAME_US for k in known))
+        self._remember(joined, fresh, len(iq))
+        return fresh
+
+    @property
+    def band_hz(self) -> float:
+        """Width of the band that is searched."""
+        return self._short_time.bin_hz * self._short_time.n_fft
+
+    def _remember(self, joined: Iq, pulses: tuple[Pulse, ...], samples: int) -> None:
+        length_us = samples / self._short_time.hop * self._frame_us
+        self._tail = joined[-2 * MARGIN_FRAMES * self._short_time.hop :].copy()
+        late = length_us - 2 * MARGIN_FRAMES * self._frame_us
+        self._seen = tuple(replace(p, time_us=p.time_us - length_us) for p in pulses if p.time_us > late)
+
+    def _search(self, iq: Iq) -> tuple[Pulse, ...]:
+        power = self._short_time.power(iq)
         blocks = len(power) // BLOCK
-        if blocks < 2 * (GUARD_BLOCKS + SIDE_BLOCKS):
+        if blocks < 2 * (SHORT_GUARD + SIDE):
             return ()
-        cells = power[: blocks * BLOCK].reshape(blocks, BLOCK, self.n_fft)
-        background, edges = self._background(cells.mean(axis=1))
-        fires = cells > (THRESHOLD * background)[:, None, :]
-        fires[edges] = False
-        block, frame, _ = np.nonzero(fires)
-        return self._pulses(block * BLOCK + frame, power, background)
+        cells = power[: blocks * BLOCK].reshape(blocks, BLOCK, -1)
+        level = cells.mean(axis=1)
+        quarter = blocks // 4
+        quiet = np.partition(level, quarter, axis=0)[quarter] / np.float32(self._quiet)
+        sides = _sides(level)
+        long = self._long(level, sides, quiet, power)
+        short = self._short(cells, sides, quiet, power)
+        apart = [p for p in short if all(abs(p.time_us - q.time_us) > q.duration_us / 2 + SAME_US for q in long)]
+        return tuple(sorted([*long, *apart], key=lambda p: p.time_us))
 
-    def spectrogram(self, iq: Iq) -> Float32s:
-        """Power in squared full scales, shape (frames, n_fft), lowest frequency first."""
-        flat = flat_samples(iq)
-        frames = len(flat) // 2 // self.hop - 1
-        if frames < 1:
-            return np.zeros((0, self.n_fft), np.float32)
-        power = np.empty((frames, self.n_fft), np.float32)
-        for first in range(0, frames, self._batch):
-            count = min(self._batch, frames - first)
-            self._transform(flat[2 * first * self.hop :], power[first : first + count])
-        return power
+    def _short(self, cells: Float32s, sides: Float32s, quiet: Float32s, power: Float32s) -> list[Pulse]:
+        background, edges = _background(sides, quiet, guard=SHORT_GUARD, blocks=len(cells))
+        limit = np.maximum(SHORT_THRESHOLD * background, LEAKAGE * background.max(axis=1, keepdims=True))
+        limit[edges] = np.inf
+        block, bins = np.nonzero(cells.max(axis=1) > limit)
+        fires = cells[block, :, bins] > limit[block, bins, None]
+        which, frame = np.nonzero(fires)
+        frames = np.sort(block[which] * BLOCK + frame)
+        spans = _spans(frames, EVENT_GAP)
+        return [self._measure(first, last, power, background[(first + last) // 2 // BLOCK]) for first, last in spans]
 
-    def _transform(self, flat: NDArray[np.int16] | Float32s, power: Float32s) -> None:
-        count = len(power)
-        work = self._work[:count]
-        halves = flat[: 2 * (count + 1) * self.hop].reshape(count + 1, 2 * self.hop)
-        pairs = work.view(np.float32).reshape(count, 2, 2 * self.hop)
-        window = np.repeat(self._window, 2).reshape(2, 2 * self.hop)
-        np.multiply(halves[:-1], window[0], out=pairs[:, 0], casting="unsafe")
-        np.multiply(halves[1:], window[1], out=pairs[:, 1], casting="unsafe")
-        spectrum = fft.fft(work, axis=-1, overwrite_x=True).view(np.float32)
-        np.multiply(spectrum, spectrum, out=spectrum)
-        np.add(spectrum[:, 0::2], spectrum[:, 1::2], out=power)
+    def _long(self, level: Float32s, sides: Float32s, quiet: Float32s, power: Float32s) -> list[Pulse]:
+        background, _ = _background(sides, quiet, guard=LONG_GUARD, blocks=len(level))
+        limit = np.maximum(LONG_THRESHOLD * background, LEAKAGE * background.max(axis=1, keepdims=True))
+        found = np.unique(np.nonzero(level > limit)[0])
+        spans = _spans(found, 1)
+        return [
+            self._measure(first * BLOCK, last * BLOCK, power, background[(first + last) // 2])
+            for first, last in spans
+            if last - first <= LONG_GUARD
+        ]
 
-    def _background(self, level: Float32s) -> tuple[Float32s, NDArray[np.bool_]]:
-        """Background of shape (blocks, n_fft), infinite where a side is missing; and which blocks are at an edge."""
-        blocks = len(level)
-        sides = _sliding_median(level)
-        before = np.full_like(level, np.inf)
-        after = np.full_like(level, np.inf)
-        first = GUARD_BLOCKS + SIDE_BLOCKS - 1
-        before[first:] = sides[: blocks - first]
-        after[: blocks - first] = sides[GUARD_BLOCKS:][: blocks - first]
-        quiet = np.quantile(level, 0.25, axis=0).astype(np.float32) / np.float32(self._quiet)
-        seen = np.isfinite(before) & np.isfinite(after) & (quiet > 0)
-        lower = np.where(seen, np.minimum(before, after), 1)
-        upper = np.where(seen, np.maximum(before, after), 1)
-        edges = np.count_nonzero(upper > STEP * lower, axis=1) >= 2
-        return np.where(seen, np.maximum(upper, quiet), np.inf).astype(np.float32), edges
-
-    def _pulses(self, frames: NDArray[np.intp], power: Float32s, background: Float32s) -> tuple[Pulse, ...]:
-        if len(frames) == 0:
-            return ()
-        starts = np.flatnonzero(np.diff(frames, prepend=frames[0] - EVENT_GAP - 1) > EVENT_GAP)
-        ends = np.append(starts[1:], len(frames))
-        return tuple(
-            self._pulse(int(frames[a]), int(frames[b - 1]) + 1, power, background)
-            for a, b in zip(starts[:EVENTS_MAX], ends[:EVENTS_MAX], strict=True)
-        )
-
-    def _pulse(self, first: int, last: int, power: Float32s, background: Float32s) -> Pulse:
+    def _measure(self, first: int, last: int, power: Float32s, level: Float32s) -> Pulse:
+        """Describe what rises over `level` between two frames and one beside them."""
         low, high = max(0, first - 1), min(len(power), last + 1)
-        level = background[(first + last) // 2 // BLOCK]
         excess = np.maximum(power[low:high] - level, 0)
         hold = excess.max(axis=0)
         top = int(hold.argmax())
-        strong = _around(hold > np.maximum(hold[top] / 10, WIDTH_FLOOR * level), top)
-        rows = excess.max(axis=1)
-        long = np.count_nonzero(rows > rows.max() / 6)
-        weights = np.where(
-            excess > np.minimum(np.maximum(hold[top] / 10, WIDTH_FLOOR * level), hold[top] / 2), excess, 0
-        )
-        weights[:, : strong[0]] = 0
-        weights[:, strong[-1] + 1 :] = 0
+        least = np.minimum(np.maximum(hold[top] / 10, LIT * level), hold[top] / 2)
+        lit = excess > least
+        strong = _around(hold > least, top)
+        weights = np.where(lit, excess, 0)[:, strong[0] : strong[-1] + 1]
+        rows = weights.sum(axis=1)
         times = np.arange(low, high)
-        centre = float(times @ weights.sum(axis=1) / max(weights.sum(), 1e-30))
+        when = np.flatnonzero(rows > rows.max() / 6)
+        centre = float(times @ rows / max(rows.sum(), 1e-30))
         return Pulse(
-            time_us=(centre + 1) * self.frame_us,
-            duration_us=max(0.5, (int(long) - 1) * self.frame_us),
-            low_hz=self._hz(int(strong[0])) - self.bin_hz / 2,
-            high_hz=self._hz(int(strong[-1])) + self.bin_hz / 2,
+            time_us=(centre + 1) * self._frame_us,
+            duration_us=max(0.5, (int(when[-1] - when[0])) * self._frame_us),
+            low_hz=self._hz(int(strong[0])) - self._short_time.bin_hz / 2,
+            high_hz=self._hz(int(strong[-1])) + self._short_time.bin_hz / 2,
             peak_hz=self._hz(top),
-            snr_db=float(10 * np.log10(hold[top] / level[top])),
+            instant_hz=float(np.median(np.count_nonzero(lit[when], axis=1))) * self._short_time.bin_hz,
+            snr_db=float(10 * np.log10(max(hold[top], 1e-30) / max(level[top], 1e-30))),
             slope_mhz_per_us=self._slope(times - centre, weights),
         )
 
     def _hz(self, index: int) -> float:
-        return (index - self.n_fft // 2) * self.bin_hz
+        return (index - self._short_time.n_fft // 2) * self._short_time.bin_hz
 
     def _slope(self, times: NDArray[np.floating], weights: Float32s) -> float:
         total = weights.sum(axis=1)
         lit = total > 0
-        bins = weights[lit] @ np.arange(self.n_fft) / total[lit]
+        bins = weights[lit] @ np.arange(weights.shape[1]) / total[lit]
         t, w = times[lit], total[lit]
         spread = float(w @ t**2)
         if np.count_nonzero(lit) < 3 or spread == 0:
             return 0.0
-        return float(w @ (t * (bins - (w @ bins) / w.sum())) / spread) * self.bin_hz / 1e6 / self.frame_us
+        return float(w @ (t * (bins - (w @ bins) / w.sum())) / spread) * self._short_time.bin_hz / 1e6 / self._frame_us
+
+
+def _join(first: Iq, second: Iq) -> Iq:
+    if first.dtype == np.complex64:
+        return np.concatenate((first, second)).astype(np.complex64, copy=False)
+    return np.concatenate((first, second)).astype(np.int16, copy=False)
+
+
+def _background(sides: Float32s, quiet: Float32s, *, guard: int, blocks: int) -> tuple[Float32s, NDArray[np.bool_]]:
+    """Background of shape (blocks, n_fft), infinite where a side is missing; and which blocks are at an edge."""
+    background = np.full((blocks, sides.shape[1]), np.inf, np.float32)
+    edges = np.zeros(blocks, np.bool_)
+    first = guard + SIDE - 1
+    count = blocks - first - guard - SIDE + 1
+    if count <= 0 or not quiet.any():
+        return background, edges
+    before, after = sides[:count], sides[first + guard :][:count]
+    upper = np.maximum(before, after)
+    edges[first : first + count] = np.count_nonzero(upper > STEP * np.minimum(before, after), axis=1) >= STEP_BINS
+    background[first : first + count] = np.maximum(upper, quiet)
+    return background, edges
+
+
+def _spans(frames: NDArray[np.intp], gap: int) -> list[tuple[int, int]]:
+    """Runs of an ascending series, as (first, last + 1), broken where a step is wider than `gap`."""
+    if len(frames) == 0:
+        return []
+    breaks = np.flatnonzero(np.diff(frames) > gap)
+    firsts = frames[np.concatenate(([0], breaks + 1))]
+    lasts = frames[np.append(breaks, len(frames) - 1)] + 1
+    return [(int(a), int(b)) for a, b in zip(firsts[:EVENTS_MAX], lasts[:EVENTS_MAX], strict=True)]
 
 
 def _around(strong: NDArray[np.bool_], top: int) -> NDArray[np.intp]:
@@ -173,10 +205,7 @@ def _around(strong: NDArray[np.bool_], top: int) -> NDArray[np.intp]:
     return next((run for run in runs if top in run), np.array([top]))
 
 
-def _sliding_median(level: Float32s) -> Float32s:
-    """Median over every `SIDE_BLOCKS` = 4 consecutive blocks: the mean of the middle two."""
-    rows = [level[i : len(level) - SIDE_BLOCKS + 1 + i] for i in range(SIDE_BLOCKS)]
-    total = rows[0] + rows[1] + rows[2] + rows[3]
-    highest = np.maximum(np.maximum(rows[0], rows[1]), np.maximum(rows[2], rows[3]))
-    lowest = np.minimum(np.minimum(rows[0], rows[1]), np.minimum(rows[2], rows[3]))
-    return ((total - highest - lowest) / 2).astype(np.float32)
+def _sides(level: Float32s) -> Float32s:
+    """Second smallest of every `SIDE` = 4 consecutive blocks: what stays when a pulse falls into one or two of them."""
+    a, b, c, d = (level[i : len(level) - SIDE + 1 + i] for i in range(SIDE))
+    return np.minimum(np.maximum(np.minimum(a, b), np.minimum(c, d)), np.minimum(np.maximum(a, b), np.maximum(c, d)))

@@ -1,39 +1,82 @@
 """Radar among pulses: trains of like pulses at a steady interval, told apart by the waveform classes of CBRS.
 
-Source of the classes: NTIA TM-18-527 as NIST tabulates them; see `CLASSES`.
+A train is believed when noise alone would make one like it less than once in `CHANCE_HOURS`: with every pulse the rate
+at which noise reaches its level, in its band, at the expected time, multiplies in. Two pulses need a further margin,
+because what is not noise makes pulses too.
+
+Source of the classes: NTIA TM-18-527 as NIST tabulates them.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import exp, log
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sensing.detectors.pulses import Pulse
 from sensing.occupancy import wilson
 from sensing.values import Interval
 
-MEMORY_NS: Final = 120_000_000
-PULSES_MAX: Final = 128
-TIMING_US: Final = 2.0
-ALIKE_DB: Final = 3.0
-PAIR_SNR_DB: Final = 15.0
-PRI_US_MIN, PRI_US_MAX = 300.0, 3500.0
+MEMORY_US: Final = 120_000.0
+PULSES_MAX: Final = 96
+CELLS_PER_S_PER_HZ: Final = 2.0
+"""Cells a second for each hertz of band: one of half a megahertz every microsecond."""
+CHANCE_HOURS: Final = 30.0
+TIMING_US: Final = 0.8
+TIMING_PER_TURN_US: Final = 0.4
+MISSED_MAX: Final = 3
+ALIKE_DB: Final = 4.0
+ALIKE_HZ: Final = 1.5e6
+PAIR_SNR_DB: Final = 13.0
+EVIDENCE_MAX: Final = 60.0
+NARROW_SHARE: Final = 0.6
+"""A pulse can be called narrow only where the rest of the band is seen to be quiet beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RadarClass:
-    """The ranges that make a train one of a class; tolerances for measurement are already in them."""
+    """The ranges that make a train one of a class, with room for the error of measurement.
+
+    `span` bounds the share of the received band a pulse covers, `pulses_min` is how many make a train, and a sweep
+    that crosses the band at less than `slowest_hz_per_us` is another class's.
+    """
 
     name: str
     duration_us: tuple[float, float]
     width_hz: tuple[float, float]
     pri_us: tuple[float, float]
+    instant_hz: float
+    slope_mhz_per_us: tuple[float, float]
+    pulses_min: int
+    span: tuple[float, float] = (0.0, 1.0)
+    slowest_hz_per_us: float = 0.0
 
 
-CLASSES: Final = (RadarClass(name="P0N#1", duration_us=(0.0, 4.0), width_hz=(0.0, 4.5e6), pri_us=(880.0, 1140.0)),)
+_ANY_PRI: Final = (325.0, 3420.0)
+CLASSES: Final = (
+    RadarClass(
+        name="P0N#1", duration_us=(0, 4.2), width_hz=(0, 5e6), pri_us=(905, 1116), instant_hz=6e6,
+        slope_mhz_per_us=(0, 99), pulses_min=2,
+    ),
+    RadarClass(
+        name="P0N#2", duration_us=(9, 58), width_hz=(0, 4e6), pri_us=_ANY_PRI, instant_hz=3e6,
+        slope_mhz_per_us=(0, 0.025), pulses_min=3,
+    ),
+    RadarClass(
+        name="Q3N#3", duration_us=(3, 110), width_hz=(5e6, 2e8), pri_us=_ANY_PRI, instant_hz=8e6,
+        slope_mhz_per_us=(0.35, 2.6), span=(0.92, 1), pulses_min=3,
+    ),
+    RadarClass(
+        name="Q3N#2", duration_us=(6.5, 36), width_hz=(0.9e6, 13e6), pri_us=_ANY_PRI, instant_hz=4.5e6,
+        slope_mhz_per_us=(0.02, 1.25), pulses_min=2,
+    ),
+    RadarClass(
+        name="Q3N#1", duration_us=(0, 7), width_hz=(5e6, 2e8), pri_us=_ANY_PRI, instant_hz=1e9,
+        slope_mhz_per_us=(0, 99), span=(0.6, 1), pulses_min=3, slowest_hz_per_us=7e6,
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,109 +94,152 @@ class Incumbent:
     confidence: Interval
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Heard:
     pulse: Pulse
-    ns: float
-    look: int
-
-
-class RadarDetector:
-    """Collects pulses look by look and says which trains they make."""
-
-    def __init__(self) -> None:
-        self._heard: deque[_Heard] = deque(maxlen=PULSES_MAX)
-        self._look = 0
-
-    def add(self, pulses: Sequence[Pulse], *, start_ns: int) -> tuple[Incumbent, ...]:
-        """Take the pulses of one look that began at `start_ns`; returns the radars its pulses complete."""
-        self._look += 1
-        while self._heard and self._heard[0].ns < start_ns - MEMORY_NS:
-            self._heard.popleft()
-        fresh = [_Heard(pulse=p, ns=start_ns + p.time_us * 1e3, look=self._look) for p in pulses]
-        self._heard.extend(fresh)
-        found = (self._train(kind, fresh) for kind in CLASSES)
-        return tuple(one for one in found if one is not None)
-
-    def _train(self, kind: RadarClass, fresh: list[_Heard]) -> Incumbent | None:
-        fits = [h for h in self._heard if _in_class(h.pulse, kind)]
-        if not fresh or len(fits) < 2:
-            return None
-        comb = _best_comb(fits, kind)
-        if comb is None or all(h.look != self._look for h in comb.members):
-            return None
-        if not _convincing(comb, self._strays(comb)):
-            return None
-        return _incumbent(kind, comb, self._strays(comb))
-
-    def _strays(self, comb: "_Comb") -> int:
-        """Pulses as strong as the train's, in its band and looks, that do not belong to it."""
-        looks = {h.look for h in comb.members}
-        members = {id(h) for h in comb.members}
-        weakest = min(h.pulse.snr_db for h in comb.members) - ALIKE_DB
-        return sum(1 for h in self._heard if h.look in looks and id(h) not in members and h.pulse.snr_db > weakest)
+    us: float
+    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Comb:
+class _Train:
     members: tuple[_Heard, ...]
     pri_us: float
 
 
-def _in_class(pulse: Pulse, kind: RadarClass) -> bool:
+class RadarDetector:
+    """Collects pulses stretch by stretch and says which trains they make."""
+
+    def __init__(self, *, band_hz: float) -> None:
+        """Args: band_hz is the width of the band that is searched, which sets how often noise makes a pulse."""
+        self._band_hz = band_hz
+        self._heard: deque[_Heard] = deque(maxlen=PULSES_MAX)
+        self._base_ns = 0
+
+    def add(self, pulses: Sequence[Pulse], *, start_ns: int, contiguous: bool = False) -> tuple[Incumbent, ...]:
+        """Take the pulses of a stretch that began at `start_ns`; returns the radars they complete.
+
+        A train may run on from the stretches before only where those are contiguous: elsewhere times are not exact
+        enough to count on.
+        """
+        if not contiguous:
+            self._heard.clear()
+            self._base_ns = start_ns
+        at_us = (start_ns - self._base_ns) / 1e3
+        kept = [_Heard(h.pulse, h.us, fresh=False) for h in self._heard if h.us > at_us - MEMORY_US]
+        self._heard = deque(kept, maxlen=PULSES_MAX)
+        self._heard.extend(_Heard(p, at_us + p.time_us, fresh=True) for p in pulses)
+        if not pulses:
+            return ()
+        found: list[Incumbent] = []
+        for kind in CLASSES:
+            train = self._best(kind)
+            if train is not None and not any(_same_time(train, one, self._base_ns) for one in found):
+                found.append(self._incumbent(kind, train))
+        return tuple(found)
+
+    def _best(self, kind: RadarClass) -> _Train | None:
+        fits = [h for h in self._heard if _in_class(h.pulse, kind, self._band_hz)]
+        best: _Train | None = None
+        for train in _trains(fits, kind):
+            larger = best is None or len(train.members) > len(best.members)
+            if larger and self._convincing(train, kind):
+                best = train
+        return best
+
+    def _convincing(self, train: _Train, kind: RadarClass) -> bool:
+        snr = [h.pulse.snr_db for h in train.members]
+        if len(snr) < kind.pulses_min or self._strays(train) >= len(snr):
+            return False
+        if len(snr) == 2 and min(snr) < PAIR_SNR_DB:
+            return False
+        return self._chance_per_s(train, kind) < 1 / (3600 * CHANCE_HOURS)
+
+    def _chance_per_s(self, train: _Train, kind: RadarClass) -> float:
+        """Rate at which noise alone makes a train as good as this one."""
+        log_rates = [self._log_rate(h.pulse) for h in train.members]
+        share = min(1.0, 4 * ALIKE_HZ / self._band_hz)
+        first, second, *rest = sorted(log_rates, reverse=True)
+        pair = first + second + log(share * (kind.pri_us[1] - kind.pri_us[0]) * 1e-6)
+        slots = 2 * (TIMING_US + TIMING_PER_TURN_US * MISSED_MAX) * 2 * MISSED_MAX * 1e-6
+        return exp(min(50.0, pair + sum(r + log(share * slots) for r in rest)))
+
+    def _log_rate(self, pulse: Pulse) -> float:
+        """Log of how often a second noise reaches this level in one cell; more lit cells would make it rarer still."""
+        return log(CELLS_PER_S_PER_HZ * self._band_hz) - min(EVIDENCE_MAX, 10 ** (pulse.snr_db / 10))
+
+    def _strays(self, train: _Train) -> int:
+        """Pulses about as strong as the train's, in its band and time, that do not belong to it."""
+        members = {id(h) for h in train.members}
+        low, high = train.members[0].us, train.members[-1].us
+        weakest = min(h.pulse.snr_db for h in train.members) - ALIKE_DB / 2
+        return sum(1 for h in self._heard if low <= h.us <= high and id(h) not in members and h.pulse.snr_db > weakest)
+
+    def _incumbent(self, kind: RadarClass, train: _Train) -> Incumbent:
+        members, strays = train.members, self._strays(train)
+        return Incumbent(
+            kind=kind.name,
+            start_ns=self._base_ns + round(members[0].us * 1e3),
+            end_ns=self._base_ns + round(members[-1].us * 1e3),
+            low_hz=float(np.median([h.pulse.low_hz for h in members])),
+            high_hz=float(np.median([h.pulse.high_hz for h in members])),
+            snr_db=float(np.median([h.pulse.snr_db for h in members])),
+            pulses=len(members),
+            pri_us=train.pri_us,
+            confidence=wilson(successes=len(members), trials=len(members) + strays),
+        )
+
+
+def _in_class(pulse: Pulse, kind: RadarClass, band_hz: float) -> bool:
     width = pulse.high_hz - pulse.low_hz
+    widest = kind.instant_hz if kind.span[0] > 0 else min(kind.instant_hz, NARROW_SHARE * band_hz)
+    longest = kind.duration_us[1]
+    if kind.slowest_hz_per_us:
+        longest = min(longest, width / kind.slowest_hz_per_us + 2)
     return (
-        kind.duration_us[0] <= pulse.duration_us <= kind.duration_us[1]
+        kind.duration_us[0] <= pulse.duration_us <= longest
         and kind.width_hz[0] <= width <= kind.width_hz[1]
+        and pulse.instant_hz <= widest
+        and kind.slope_mhz_per_us[0] <= abs(pulse.slope_mhz_per_us) <= kind.slope_mhz_per_us[1]
+        and kind.span[0] * band_hz <= width <= kind.span[1] * band_hz * 1.05
     )
 
 
-def _best_comb(fits: list[_Heard], kind: RadarClass) -> _Comb | None:
-    """The largest set of like pulses on a common interval; times are compared within a look, intervals across looks."""
-    times = np.array([h.ns / 1e3 for h in fits]) if fits else np.zeros(0)
-    times = times - times[0]
-    peak = np.array([h.pulse.peak_hz for h in fits])
-    snr = np.array([h.pulse.snr_db for h in fits])
-    best: _Comb | None = None
-    for i in range(len(fits)):
-        alike = (np.abs(peak - peak[i]) < 1.5e6) & (np.abs(snr - snr[i]) < ALIKE_DB)
-        for j in np.flatnonzero(alike & (times > times[i])):
-            pri = times[j] - times[i]
-            if not kind.pri_us[0] <= pri <= kind.pri_us[1]:
-                continue
-            on = np.flatnonzero(alike & _on_comb(times - times[i], pri))
-            if best is None or len(on) > len(best.members):
-                best = _Comb(tuple(fits[int(k)] for k in on), float(pri))
-    return best
+def _trains(fits: list[_Heard], kind: RadarClass) -> Iterator[_Train]:
+    """Every train that a fresh pulse is part of, grown from each pair of like pulses at an interval of the class."""
+    for j, late in enumerate(fits):
+        for early in fits[:j]:
+            if kind.pri_us[0] <= late.us - early.us <= kind.pri_us[1] and _alike(early.pulse, late.pulse):
+                train = _grow(early, late, fits)
+                if any(h.fresh for h in train.members):
+                    yield train
 
 
-def _on_comb(offset_us: NDArray[np.float64], pri_us: float) -> NDArray[np.bool_]:
-    turns = np.round(offset_us / pri_us)
-    slack = TIMING_US * (1 + np.abs(turns))
-    on: NDArray[np.bool_] = np.abs(offset_us - turns * pri_us) <= np.minimum(slack, 0.05 * pri_us)
-    return on
-
-
-def _convincing(comb: _Comb, strays: int) -> bool:
-    count = len(comb.members)
-    if strays >= count:
-        return False
-    if count >= 3:
-        return True
-    return strays == 0 and min(h.pulse.snr_db for h in comb.members) >= PAIR_SNR_DB
-
-
-def _incumbent(kind: RadarClass, comb: _Comb, strays: int) -> Incumbent:
-    members = comb.members
-    times = [h.ns for h in members]
-    return Incumbent(
-        kind=kind.name,
-        start_ns=round(min(times)),
-        end_ns=round(max(times)),
-        low_hz=float(np.median([h.pulse.low_hz for h in members])),
-        high_hz=float(np.median([h.pulse.high_hz for h in members])),
-        snr_db=float(np.median([h.pulse.snr_db for h in members])),
-        pulses=len(members),
-        pri_us=comb.pri_us,
-        confidence=wilson(successes=len(members), trials=len(members) + strays),
+def _alike(a: Pulse, b: Pulse) -> bool:
+    wide = max(a.high_hz - a.low_hz, b.high_hz - b.low_hz)
+    return (
+        abs(a.snr_db - b.snr_db) <= ALIKE_DB
+        and abs((a.low_hz + a.high_hz) - (b.low_hz + b.high_hz)) / 2 <= max(ALIKE_HZ, wide / 4)
+        and abs(a.duration_us - b.duration_us) <= 2.5 + 0.3 * max(a.duration_us, b.duration_us)
     )
+
+
+def _grow(first: _Heard, second: _Heard, fits: list[_Heard]) -> _Train:
+    """Follow the interval of two pulses on and on, through up to `MISSED_MAX` missing ones."""
+    members, turns = [first, second], 1
+    pri = second.us - first.us
+    for heard in fits:
+        ahead = heard.us - members[-1].us
+        steps = round(ahead / pri)
+        if not 1 <= steps <= MISSED_MAX or not _alike(first.pulse, heard.pulse):
+            continue
+        if abs(ahead - steps * pri) <= TIMING_US + TIMING_PER_TURN_US * steps:
+            members.append(heard)
+            turns += steps
+            pri = (members[-1].us - members[0].us) / turns
+    return _Train(tuple(members), pri)
+
+
+def _same_time(train: _Train, one: Incumbent, base_ns: int) -> bool:
+    low, high = base_ns + train.members[0].us * 1e3, base_ns + train.members[-1].us * 1e3
+    return low <= one.end_ns and one.start_ns <= high

@@ -101,6 +101,20 @@ def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
     return record if isinstance(record, Refusal) else Admitted(record=record, author=author)
 
 
+def proven(raw: bytes, registry: Registry) -> Record | None:
+    """A record whose signature holds, credentials included; None otherwise."""
+    unproven = parse(raw)
+    if isinstance(unproven, Refusal):
+        return None
+    if unproven.typ != "credential":
+        admitted = prove(raw, registry)
+        return admitted.record if isinstance(admitted, Admitted) else None
+    subject = registry.admit(raw)
+    signer = registry.get(subject.issuer) or subject if isinstance(subject, Subject) else None
+    record = unproven.prove(signer.public, registry.network) if signer else None
+    return record if isinstance(record, Record) else None
+
+
 def _clock_of(attestation: Attestation) -> TimeFix:
     return TimeFix(
         earliest_ns=attestation.earliest_ns,

@@ -122,6 +122,10 @@ class Registry:
         """The admitted credential a transport key is bound to."""
         return self._by_transport.get(transport_key)
 
+    def subjects(self) -> tuple[Subject, ...]:
+        """Every admitted credential, issuers before those they issued."""
+        return tuple(self._subjects.values())
+
     def transport_keys(self) -> frozenset[bytes]:
         """Every credentialed transport key."""
         return frozenset(self._by_transport)

@@ -158,8 +158,7 @@ class Holder:
             return refuse(Reason.UNKNOWN_SID, "accept.sid", body.sid.hex()[:16], "a settlement with this author")
         moved = next_holder(HolderState(pair.state), Event.ACCEPT)
         if isinstance(moved, Refusal):
-            twice = pair.accept not in (None, admitted.record.digest)
-            return refuse(Reason.EQUIVOCATION, "accept.once", "a second ACCEPT", "one for each sid") if twice else moved
+            return _why_not_accepted(pair, admitted.record.digest, moved)
         if body.grant != pair.grant:
             return refuse(Reason.TERMS, "accept.grant", body.grant.hex(), pair.grant.hex())
         if body.answer != answer_to(pair.challenge, pair.grant):
@@ -225,6 +224,8 @@ class Holder:
     def relinquished(self, work: Work, admitted: Admitted) -> None:
         """The user has stopped: the cell is free once its own word for when is surely past."""
         pair = self.pairs[admitted.record.body.sid]
+        if pair.state == HolderState.ENDED:
+            return
         stopped_ns = admitted.record.frame.attestation.latest_ns
         self._save(work, replace(pair, state=HolderState.ENDED, busy_until_ns=stopped_ns))
         work.event("ended", sid=pair.sid, reason="relinquished")
@@ -288,6 +289,15 @@ class Holder:
         record = work.sign(body)
         self._save(work, replace(pair, transmit_until_ns=until_ns, renewals=body.number, fence=body.fence))
         work.send(pair.user, record.raw)
+
+
+def _why_not_accepted(pair: HolderPair, accept: bytes, out_of_order: Refusal) -> Refusal:
+    """An ACCEPT in a state that takes none: a second one, or one that came after the deadline aborted."""
+    if pair.accept not in (None, accept):
+        return refuse(Reason.EQUIVOCATION, "accept.once", "a second ACCEPT", "one for each sid")
+    if pair.state == HolderState.ABORTED:
+        return refuse(Reason.TIMEOUT, "accept.accept_by", "after the ABORT", f"before {pair.accept_by_ns} ns")
+    return out_of_order
 
 
 def _inside_offer(body: Request, offer: Declaration) -> Refusal | None:

@@ -58,6 +58,8 @@ HOLDER = {
     (HolderState.CONFIRMED, Event.PREEMPT): HolderState.ENDED,
     (HolderState.CONFIRMED, Event.WINDOW_END): HolderState.ENDED,
     (HolderState.ENDED, Event.USAGE): HolderState.ENDED,
+    # A RELINQUISH and a PREEMPT may cross on the way: neither is anyone's fault.
+    (HolderState.ENDED, Event.RELINQUISH): HolderState.ENDED,
 }
 
 USER = {
@@ -71,6 +73,7 @@ USER = {
     (UserState.SETTLED, Event.RELINQUISH): UserState.ENDED,
     (UserState.SETTLED, Event.PREEMPT): UserState.ENDED,
     (UserState.SETTLED, Event.WINDOW_END): UserState.ENDED,
+    (UserState.ENDED, Event.PREEMPT): UserState.ENDED,
 }
 
 

@@ -1,0 +1,39 @@
+# Everything a newcomer needs: `make trial` runs the main job, `make test` the tests. Each target first sets up what
+# it needs in .venv; nothing outside this folder is touched but Debian's python3-venv, where that is missing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SETUP := sh deploy/setup.sh
+PYTEST := $(BIN)/pytest -q
+
+.PHONY: setup trial test lint bench soak clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt deploy/setup.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" $(SETUP)
+	@touch $@
+
+trial: $(READY)
+	$(BIN)/bandpact trial --report trial-report
+
+test: $(READY)
+	$(PYTEST) --ignore=tests/soak
+
+soak: $(READY)
+	$(PYTEST) tests/soak --timeout=3600
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+bench: $(READY)
+	$(BIN)/bandpact bench sensing
+
+clean:
+	rm -rf $(VENV) trial-report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

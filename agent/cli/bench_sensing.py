@@ -1,0 +1,59 @@
+"""`bandpact bench sensing` and `bandpact bench detection`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.common import output_console, print_json
+
+
+def sensing(
+    samples: Annotated[int, typer.Option(min=1 << 18, help="samples in a round")] = 1 << 22,
+    rounds: Annotated[int, typer.Option(min=1, help="rounds, the fastest counts")] = 7,
+    json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """Time the sensing pipeline on one core beside welch, the bare transform and a loop, on the same samples."""
+    from agent.sense.benchmark import one_core, speeds  # noqa: PLC0415 - keeps --help fast
+
+    with one_core():
+        found = [speed for size in (1024, 4096) for speed in speeds(size, samples=samples, rounds=rounds)]
+    rows = [
+        {
+            "name": s.name,
+            "msps": round(s.msps, 1),
+            "baseline": s.baseline,
+            "baseline_msps": round(s.baseline_msps, 1),
+            "ratio": round(s.ratio, 3),
+        }
+        for s in found
+    ]
+    if json_out:
+        print_json(rows)
+        return
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title="Million samples a second on one core")
+    for heading in ("Ours", "MS/s", "Beside", "MS/s", "Ratio"):
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    output_console().print(table)
+
+
+def detection(
+    out: Annotated[Path, typer.Option(help="folder for the table and its pictures")] = Path("docs"),
+    trials: Annotated[int, typer.Option(min=20, help="trials for each radar point; others scale with it")] = 200,
+    seed: Annotated[int, typer.Option(help="of every random number")] = 1,
+    json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
+) -> None:
+    """Measure false alarms, detection, interval coverage and radar detection against theory; write table and plots."""
+    from agent.sense.detection import measure, write_report  # noqa: PLC0415 - keeps --help fast
+
+    results = measure(trials=trials, seed=seed)
+    written = write_report(results, out)
+    if json_out:
+        print_json([row.as_dict() for row in results.rows])
+        return
+    for path in written:
+        output_console().print(str(path), highlight=False)

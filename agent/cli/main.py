@@ -1,0 +1,39 @@
+"""The `bandpact` command."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from agent.cli import audit, sense, trial
+
+app = typer.Typer(
+    name="bandpact",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Share radio spectrum by agreement between neighbours: sense, settle, and transmit only inside a settlement.",
+)
+app.command()(trial.trial)
+app.command()(sense.sense)
+app.add_typer(audit.app, name="audit")
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - keeps --help fast
+
+        typer.echo(f"bandpact {version('bandpact')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line."""
+    app(args=sys.argv[1:])

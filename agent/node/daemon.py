@@ -1,0 +1,292 @@
+"""The agent's loop: one thread that owns the mesh, the settlement and the log; sensing and the gate live elsewhere.
+
+A turn: wait for something, take all that has arrived, decide in one durable step, and only then send and speak.
+"""
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from agent.config import NodeConfig
+from agent.events import EventLog
+from agent.mapping import place_envelope
+from agent.node.outbox import Outbox
+from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
+from agent.node.traffic import Traffic
+from agent.node.warden_side import Protection, WardenSide, gate_fields
+from agent.node.watcher import Heard, Watcher
+from agent.timekeeping.simulated import fixer, time_at
+from agent.wiring import mesh_of, party_of, trust_of
+from radio.link import GateChange, Look, Used, WardenBeat
+from settlement.chain.bodies import Gate
+from settlement.chain.scope import Band, Window
+from settlement.mesh import Arrived
+from settlement.messages import Message
+from settlement.reasons import Reason
+from settlement.seal import write_seal
+from settlement.step import Outgoing, Step
+
+NS = 1_000_000_000
+TICK_NS = 20_000_000
+POLL_MS = 4
+PROTECTED_TIER = 1
+SEALED = "sealed.db"
+
+
+class Node:
+    """One running node."""
+
+    def __init__(self, config: NodeConfig, path: Path) -> None:
+        self.config = config
+        self.events = EventLog(config.folder, config.name)
+        self.trust = trust_of(config)
+        self.party = party_of(config, self.trust)
+        self.mesh = mesh_of(config, self.trust)
+        self.outbox = Outbox(self.mesh, self.trust.registry)
+        self.fix = fixer(config, time.monotonic_ns)
+        self.protection = Protection(hold_ns=int(config.protect_s * NS))
+        self.warden = WardenSide(config, path, self.protection)
+        self.watcher = Watcher(config, self.warden.receive_ring)
+        self.holder, self.user = HolderPolicy(config), UserPolicy(config)
+        self._poller = zmq.Poller()
+        for socket in (*self.mesh.sockets, self.warden.link.socket):
+            self._poller.register(socket, zmq.POLLIN)
+        self._traffic: Traffic | None = None
+        self._changes: list[GateChange] = []
+        self._used: list[Used] = []
+        self._fresh: list[tuple[int, int]] = []
+        self._open_sid: bytes | None = None
+        self._next_tick_ns = self._next_burst_ns = 0
+        self._start_mono_ns: int | None = None
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop."""
+        with self.party.step(self.fix()) as step:
+            self.party.register(step)
+        self.watcher.start()
+        self.events.write("ready", endpoint=self.mesh.endpoint)
+        while not stop.is_set():
+            self.turn()
+
+    def close(self) -> None:
+        """Silence first, then the rest, the log last."""
+        self.warden.stop()
+        self._take_from_warden()
+        self._step([])
+        self.watcher.stop()
+        self.events.write("closed", denied=dict(self.mesh.denied))
+        self.mesh.close()
+        self._seal()
+        self.party.lineage.close()
+        self.events.close()
+
+    def _seal(self) -> None:
+        """Leave a compact, sealed copy of the log for whoever audits."""
+        target = self.config.folder / SEALED
+        target.unlink(missing_ok=True)
+        self.party.lineage.seal(self.party.identity.key, target)
+        write_seal(target, self.party.identity.key)
+
+    # -- a turn --------------------------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Wait for something, or for a few milliseconds, and deal with all of it."""
+        self._poller.poll(POLL_MS)
+        now_ns = time.monotonic_ns()
+        self._take_from_warden()
+        for heard in self.watcher.take():
+            self._hear(heard)
+        self.warden.beat(now_ns)
+        arrived = self.mesh.receive()
+        if arrived or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
+            self._next_tick_ns = now_ns + TICK_NS
+            self._step(arrived)
+            self.outbox.retry(now_ns)
+        self._transmit(now_ns)
+
+    def _take_from_warden(self) -> None:
+        for message in self.warden.link.receive():
+            match message:
+                case Look():
+                    self.watcher.look(message)
+                case GateChange():
+                    self._changes.append(message)
+                    self._open_sid = message.sid if message.state == "OPEN" else None
+                    self.events.write("gate", **gate_fields(message))
+                case Used():
+                    self._used.append(message)
+                case WardenBeat():
+                    self._open_sid = message.sid if message.state == "OPEN" else None
+                case _:
+                    pass
+
+    def _hear(self, heard: Heard) -> None:
+        """Sensing spoke: an incumbent closes every channel it touches, at once."""
+        self.warden.listened_ns = heard.listened_ns
+        for low_hz, high_hz, kind in heard.incumbents:
+            for channel in self.config.channels:
+                if channel.low_hz < high_hz and low_hz < channel.high_hz:
+                    self._protect((channel.low_hz, channel.high_hz), kind, heard)
+
+    def _protect(self, band: tuple[int, int], kind: str, heard: Heard) -> None:
+        if not self.protection.found(band, heard.found_ns):
+            return
+        self.warden.beat(heard.found_ns, at_once=True)
+        self._fresh.append(band)
+        self.events.write("incumbent", kind=kind, low_hz=band[0], high_hz=band[1], listened_ns=heard.listened_ns)
+
+    # -- a durable step ------------------------------------------------------------------------------------------
+
+    def _step(self, arrived: list[Arrived]) -> None:
+        changes, used, fresh = self._changes, self._used, self._fresh
+        self._changes, self._used, self._fresh = [], [], []
+        with self.party.step(self.fix()) as step:
+            for message in arrived:
+                self.receive(step, message)
+            for change in changes:
+                self._log_gate(step, change)
+            for band in fresh:
+                self._displace(step, band)
+            for pair in self.party.tick(step):
+                self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
+            for usage in used:
+                self._report(step, usage)
+            self.act(step)
+        now_ns = time.monotonic_ns()
+        for outgoing in step.outgoing:
+            self.outbox.send(outgoing, now_ns)
+        for notice in step.notices:
+            self._notice(notice.name, notice.fields)
+
+    def receive(self, step: Step, message: Arrived) -> None:
+        """One message; its refusal, if any, is in the log already."""
+        refusal = self.party.receive(step, message.data, message.transport_key)
+        if refusal is not None:
+            peer = self.trust.registry.by_transport(message.transport_key)
+            self.events.write(
+                "refusal", reason=refusal.reason.value, detail=str(refusal), peer=peer.name if peer else "unknown"
+            )
+
+    def _log_gate(self, step: Step, change: GateChange) -> None:
+        at = time_at(self.config.clock, change.at_ns)
+        step.sign(
+            Gate(
+                state=change.state,
+                previous=change.previous,
+                reason=change.reason,
+                measured=change.measured,
+                required=change.required,
+                sid=change.sid,
+                at_earliest_ns=at.earliest_ns,
+                at_latest_ns=at.latest_ns,
+            )
+        )
+        if change.reason == Reason.INCUMBENT.value and change.previous == "OPEN" and change.sid is not None:
+            self.party.user.relinquish(step, change.sid, Reason.INCUMBENT.value)
+            self.warden.suspend(change.sid, Reason.INCUMBENT.value, "relinquished to an incumbent")
+
+    def _displace(self, step: Step, band: tuple[int, int]) -> None:
+        """Sign what was sensed, and as a holder take the band back from whoever uses it."""
+        now_ns = step.now.time.latest_ns
+        body = place_envelope(
+            self.watcher.report(),
+            observed=Window(start_ns=now_ns - NS, end_ns=now_ns),
+            valid_until_ns=now_ns + self.protection.hold_ns,
+            incumbents=("radar",),
+        )
+        evidence = step.sign(body)
+        self.party.holder.preempt(
+            step,
+            Band(low_hz=band[0], high_hz=band[1]),
+            tier=PROTECTED_TIER,
+            reason=Reason.INCUMBENT.value,
+            until_ns=now_ns + self.protection.hold_ns,
+            evidence=evidence.digest,
+        )
+
+    def _report(self, step: Step, usage: Used) -> None:
+        window = None
+        if usage.first_ns is not None and usage.last_ns is not None:
+            first = time_at(self.config.clock, usage.first_ns).earliest_ns
+            window = Window(start_ns=first, end_ns=time_at(self.config.clock, usage.last_ns).latest_ns)
+        self.party.user.report_usage(step, usage.sid, used=window, airtime_ns=usage.airtime_ns, bursts=usage.bursts)
+
+    # -- policies ------------------------------------------------------------------------------------------------
+
+    def since_start_s(self) -> float | None:
+        """Seconds since the start signal; None before it."""
+        if self._start_mono_ns is None:
+            self._start_mono_ns = self._read_start()
+        now_ns = time.monotonic_ns()
+        if self._start_mono_ns is None or now_ns < self._start_mono_ns:
+            return None
+        return (now_ns - self._start_mono_ns) / 1e9
+
+    def _read_start(self) -> int | None:
+        path = self.config.start_file
+        if path is None:
+            return time.monotonic_ns()
+        return int(json.loads(path.read_text())["start_mono_ns"]) if path.is_file() else None
+
+    def act(self, step: Step) -> None:
+        """Do what the configuration wants, when it is due."""
+        since_s = self.since_start_s()
+        if since_s is None or self._start_mono_ns is None or not step.now.time.trusted:
+            return
+        if len(self.holder.made) < len(self.config.offers):
+            self._offer(step, since_s)
+        if self.config.wants:
+            start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
+            self.user.act(step, self.party, since_s, start_ns)
+
+    def _offer(self, step: Step, since_s: float) -> None:
+        report = self.watcher.report()
+        now_ns = step.now.time.middle_ns
+        observed = window_ms(now_ns - int(since_s * NS), now_ns)
+        for number, offer in self.holder.due(since_s, report):
+            records = self.holder.offer(step, self.party, number, offer, report=report, observed=observed)
+            for raw in records:
+                step.outgoing += [Outgoing(to=to, data=Message(record=raw).encoded()) for to in self._neighbours()]
+
+    def _neighbours(self) -> list[bytes]:
+        subjects = (self.trust.registry.by_transport(key) for key in self.trust.registry.transport_keys())
+        return [s.hash for s in subjects if s is not None and s.hash != self.trust.me.hash]
+
+    # -- what follows --------------------------------------------------------------------------------------------
+
+    def _notice(self, name: str, fields: dict[str, Any]) -> None:
+        self.user.hear(name, fields)
+        match name:
+            case "permit":
+                self.warden.permit(fields["artifact"])
+                self._make_traffic(fields["sid"])
+                return
+            case "renewed":
+                self.warden.lease(fields["record"])
+                return
+            case "displaced":
+                self.warden.suspend(fields["sid"], Reason.PREEMPTED.value, f"by its holder: {fields['reason']}")
+            case _:
+                pass
+        self.events.write(name, **fields)
+
+    def _make_traffic(self, sid: bytes) -> None:
+        pair = self.party.user.by_sid(sid)
+        want = max((w.eirp_mdbm for w in self.config.wants), default=0)
+        if pair is not None and self._traffic is None:
+            band = pair.cell.band
+            seed = int.from_bytes(self.trust.me.hash[:4], "big")
+            self._traffic = Traffic(self.config, eirp_mdbm=want, bandwidth_hz=band.high_hz - band.low_hz, seed=seed)
+
+    def _transmit(self, now_ns: int) -> None:
+        """Offer a burst for each frame while the gate is open; the warden decides what becomes of it."""
+        if self._open_sid is None or self._traffic is None or now_ns < self._next_burst_ns:
+            return
+        self._next_burst_ns = now_ns + self.config.radio.frame_us * 1000
+        self.warden.burst(self._open_sid, self._traffic.burst())

@@ -1,0 +1,128 @@
+"""What a node wants: a holder offers what it sensed to be free, a user asks for what its configuration lists."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.config import NodeConfig, OfferSection, WantSection
+from agent.mapping import place_envelope
+from sensing.survey import ChannelState, SurveyReport
+from settlement.chain.bodies import Declaration
+from settlement.chain.scope import Area, Band, Cell, Window
+from settlement.fixes import Fix
+from settlement.party import Party
+from settlement.step import Step
+
+MS = 1_000_000
+NS = 1_000_000_000
+LOOKS_BEFORE_OFFER = 20
+ENVELOPE_VALID_NS = 60 * NS
+
+
+def window_ms(start_ns: int, end_ns: int) -> Window:
+    """A window on whole milliseconds of UTC."""
+    return Window(start_ns=start_ns // MS * MS, end_ns=end_ns // MS * MS)
+
+
+def _area(config: NodeConfig) -> Area:
+    return Area(lat_e7=config.place.lat_e7, lon_e7=config.place.lon_e7, radius_mm=config.area_radius_mm)
+
+
+@dataclass(slots=True)
+class HolderPolicy:
+    """Offers each configured band once, when enough was heard and nothing protected is in it."""
+
+    config: NodeConfig
+    made: set[int] = field(default_factory=set)
+
+    def due(self, since_start_s: float, report: SurveyReport) -> list[tuple[int, OfferSection]]:
+        """Offers to make now."""
+        if report.looks < LOOKS_BEFORE_OFFER or report.incumbents:
+            return []
+        waiting = [(i, o) for i, o in enumerate(self.config.offers) if i not in self.made]
+        return [(i, o) for i, o in waiting if since_start_s >= o.after_s and _free(report, o)]
+
+    def offer(
+        self, step: Step, party: Party, number: int, offer: OfferSection, *, report: SurveyReport, observed: Window
+    ) -> tuple[bytes, bytes]:
+        """Sign the envelope and the offer that rests on it; returns both records."""
+        self.made.add(number)
+        now_ns = step.now.time.middle_ns
+        body = place_envelope(report, observed=observed, valid_until_ns=now_ns + ENVELOPE_VALID_NS, incumbents=())
+        envelope = step.sign(body)
+        cell = Cell(
+            band=Band(low_hz=offer.low_hz, high_hz=offer.high_hz),
+            area=_area(self.config),
+            window=window_ms(now_ns, now_ns + int(offer.for_s * NS)),
+        )
+        declaration = party.holder.declare(
+            step,
+            Declaration(
+                cell=cell,
+                commodity=offer.commodity,
+                tier_low=2,
+                tier_high=3,
+                max_eirp_mdbm=offer.max_eirp_mdbm,
+                price_form="fixed",
+                price=offer.price,
+                rule=party.rule.hash,
+                envelope=envelope.digest,
+            ),
+        )
+        step.event("offered", band=cell.band)
+        return envelope.raw, declaration.raw
+
+
+def _free(report: SurveyReport, offer: OfferSection) -> bool:
+    """No channel of the offer is fully in use, and each could be judged."""
+    inside = [c for c in report.channels if c.channel.low_hz < offer.high_hz and offer.low_hz < c.channel.high_hz]
+    return bool(inside) and all(c.state not in (ChannelState.BUSY, ChannelState.UNKNOWN) for c in inside)
+
+
+@dataclass(slots=True)
+class _Asking:
+    want: WantSection
+    tried: int = 0
+    sid: bytes | None = None
+    done: bool = False
+
+
+class UserPolicy:
+    """Works through the configured wants; a refused band is followed by the next one on the list."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
+        self._asking = [_Asking(want) for want in config.wants]
+
+    def hear(self, name: str, fields: dict[str, Any]) -> None:
+        """Take note of how a REQUEST of ours went."""
+        for asking in self._asking:
+            if asking.sid is None or asking.sid != fields.get("sid"):
+                continue
+            if name == "settled":
+                asking.done = True
+            elif name in ("refused", "aborted"):
+                asking.sid, asking.tried = None, asking.tried + 1
+
+    def act(self, step: Step, party: Party, since_start_s: float, start_ns: int) -> None:
+        """Send the REQUESTs that are due; `start_ns` is the start signal in UTC."""
+        for asking in self._asking:
+            if asking.done or asking.sid is not None or not asking.want.ask_s <= since_start_s < asking.want.end_s:
+                continue
+            if asking.tried < len(asking.want.bands_hz):
+                asking.sid = self._request(step, party, asking, start_ns)
+
+    def _request(self, step: Step, party: Party, asking: _Asking, start_ns: int) -> bytes | None:
+        low_hz, high_hz = asking.want.bands_hz[asking.tried]
+        band = Band(low_hz=low_hz, high_hz=high_hz)
+        window = window_ms(start_ns + int(asking.want.start_s * NS), start_ns + int(asking.want.end_s * NS))
+        for offer in party.user.offers.values():
+            offered = offer.body.cell
+            if offered.band.holds(band) and offered.window.holds(window):
+                cell = Cell(band=band, area=offered.area, window=window)
+                return party.user.request(step, offer, cell, eirp_mdbm=asking.want.eirp_mdbm).sid
+        return None
+
+
+def start_of(fix: Fix, monotonic_ns: int, start_mono_ns: int) -> int:
+    """The start signal in UTC, as well as this node knows it."""
+    return fix.time.middle_ns - (monotonic_ns - start_mono_ns)

@@ -1,0 +1,39 @@
+"""A node as a process: `python -m agent.node.process NODE.toml`. SIGTERM or SIGINT ends it in order."""
+
+import sys
+import threading
+from pathlib import Path
+
+from agent.config import ConfigError, load
+from agent.node.daemon import Node
+from agent.wiring import short_path
+from settlement.chain.lineage import LineageError
+from settlement.mesh import MeshError
+from sim.process import die_with_parent, stop_on_signals
+
+
+def serve(node: Node, stop: threading.Event) -> int:
+    """Run a node to its end."""
+    try:
+        node.run(stop)
+    finally:
+        node.close()
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run; exit code 0 when stopped, 1 when the node cannot work."""
+    stop = stop_on_signals()
+    path = Path(arguments[0])
+    try:
+        die_with_parent()
+        config = load(path)
+        short_path(config.run_folder)
+        return serve(Node(config, path), stop)
+    except (ConfigError, LineageError, MeshError) as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""The agent's end of the warden: starts it, speaks to it, believes nothing of it but what it says it did."""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.config import NodeConfig
+from agent.wiring import link_of, rings_of
+from radio.link import AgentBeat, Burst, GateChange, NewLease, NewPermit, Suspend
+from radio.ports import Iq16
+
+BEAT_NS = 40_000_000
+STOP_S = 3.0
+
+
+@dataclass(slots=True)
+class Protection:
+    """Bands with an incumbent, and until when (monotonic ns) they stay closed after it was last heard."""
+
+    hold_ns: int
+    until_ns: dict[tuple[int, int], int] = field(default_factory=dict)
+    since_ns: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def found(self, band: tuple[int, int], now_ns: int) -> bool:
+        """Note an incumbent; True when its band was open until now."""
+        fresh = self.until_ns.get(band, 0) <= now_ns
+        self.until_ns[band] = now_ns + self.hold_ns
+        if fresh:
+            self.since_ns[band] = now_ns
+        return fresh
+
+    def closed(self, now_ns: int) -> list[tuple[int, int]]:
+        """Bands that stay closed now."""
+        return [band for band, until in self.until_ns.items() if now_ns < until]
+
+
+class WardenSide:
+    """Process and link of this node's warden."""
+
+    def __init__(self, config: NodeConfig, config_path: Path, protection: Protection) -> None:
+        self._protection = protection
+        self.receive_ring, self._send_ring = rings_of(config, create=True)
+        log = (config.folder / "warden.log").open("a")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "agent.node.warden_process", str(config_path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+        self.link = link_of(config, bind=False)
+        self._next_beat_ns = 0
+        self.listened_ns: int | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the warden's process runs."""
+        return self._process.poll() is None
+
+    def beat(self, now_ns: int, *, at_once: bool = False) -> None:
+        """Say that the agent is alive and what was heard."""
+        if now_ns < self._next_beat_ns and not at_once:
+            return
+        self._next_beat_ns = now_ns + BEAT_NS
+        closed = self._protection.closed(now_ns)
+        cause_ns = max((self._protection.since_ns[band] for band in closed), default=None)
+        self.link.send(
+            AgentBeat(listened_ns=self.listened_ns, incumbents_hz=[list(b) for b in closed], cause_ns=cause_ns)
+        )
+
+    def permit(self, artifact: bytes) -> None:
+        """Hand over a settlement for the warden to verify."""
+        self.link.send(NewPermit(artifact=artifact))
+
+    def lease(self, record: bytes) -> None:
+        """Hand over a RENEW."""
+        self.link.send(NewLease(record=record))
+
+    def suspend(self, sid: bytes, reason: str, detail: str) -> None:
+        """Have a settlement no longer used."""
+        self.link.send(Suspend(sid=sid, reason=reason, detail=detail, cause_ns=time.monotonic_ns()))
+
+    def burst(self, sid: bytes, iq: Iq16) -> None:
+        """Offer samples to send."""
+        self.link.send(Burst(sid=sid, ticket=self._send_ring.write(iq)))
+
+    def stop(self) -> None:
+        """End the warden, which mutes first."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def gate_fields(change: GateChange) -> dict[str, object]:
+    """A gate change for the event log."""
+    return {
+        "state": change.state,
+        "previous": change.previous,
+        "reason": change.reason,
+        "clause": change.clause,
+        "measured": change.measured,
+        "sid": change.sid,
+        "at_ns": change.at_ns,
+        "cause_ns": change.cause_ns,
+        "muted_ns": change.muted_ns,
+    }

@@ -1,0 +1,129 @@
+"""Senses in a thread of its own: looks from the ring through the survey, and what was found back to the loop."""
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agent.config import NodeConfig
+from agent.sense.sources import sample_flags
+from radio.link import Look
+from radio.ports import RxFlag
+from radio.ring import SampleRing
+from sensing.survey import LookResult, Survey, SurveyReport, SurveySettings
+from sensing.values import Channel
+
+ROW_NS = 100_000_000
+COLUMNS = 256
+WATERFALL = "waterfall.npz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """One look's result: when it was taken and found (monotonic ns), bands of incumbents in Hz with their classes."""
+
+    listened_ns: int
+    found_ns: int
+    incumbents: tuple[tuple[int, int, str], ...]
+
+
+def settings_of(config: NodeConfig) -> SurveySettings:
+    """How the survey sees this node's radio."""
+    return SurveySettings(
+        center_hz=config.radio.rx_center_hz,
+        sample_rate_hz=config.radio.sample_rate_hz,
+        full_scale=config.radio.adc_full_scale,
+        bandwidth_hz=config.radio.rx_bandwidth_hz,
+        channels=tuple(Channel(low_hz=c.low_hz, high_hz=c.high_hz) for c in config.channels),
+    )
+
+
+class Waterfall:
+    """The strongest power seen in each of COLUMNS frequencies, a row for each ROW_NS."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        half_hz = config.radio.sample_rate_hz / 2
+        self._edges_hz = (config.radio.rx_center_hz - half_hz, config.radio.rx_center_hz + half_hz)
+        self._rows: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
+        self._times_ns: list[int] = []
+
+    def add(self, result: LookResult) -> None:
+        """Take in one look."""
+        row = result.psd.reshape(COLUMNS, -1).max(axis=1)
+        if self._times_ns and result.start_ns - self._times_ns[-1] < ROW_NS:
+            np.maximum(self._rows[-1], row, out=self._rows[-1])
+            return
+        self._rows.append(row.astype(np.float32))
+        self._times_ns.append(result.start_ns)
+
+    def save(self, folder: Path) -> None:
+        """Write rows in dBFS/Hz, their monotonic times and the band's edges."""
+        rows = np.array(self._rows, dtype=np.float32).reshape(-1, COLUMNS)
+        level = 10 * np.log10(np.maximum(rows, 1e-30))
+        np.savez_compressed(
+            folder / WATERFALL, level_db=level, times_ns=np.array(self._times_ns), edges_hz=np.array(self._edges_hz)
+        )
+
+
+class Watcher:
+    """Feeds the survey; the loop asks it what was heard."""
+
+    def __init__(self, config: NodeConfig, ring: SampleRing) -> None:
+        self._ring, self._folder = ring, config.folder
+        self._survey = Survey(settings_of(config))
+        self._waterfall = Waterfall(config)
+        self._todo: deque[Look] = deque(maxlen=4)
+        self._heard: deque[Heard] = deque()
+        self._wake = threading.Event()
+        self._stop = False
+        self._lock = threading.Lock()
+        self.fault: str | None = None
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and keep the waterfall."""
+        self._stop = True
+        self._wake.set()
+        self._thread.join(2.0)
+        self._waterfall.save(self._folder)
+
+    def look(self, look: Look) -> None:
+        """A look waits in the ring; the oldest is dropped when sensing does not keep up."""
+        self._todo.append(look)
+        self._wake.set()
+
+    def take(self) -> list[Heard]:
+        """What was heard since the last call."""
+        taken: list[Heard] = []
+        while self._heard:
+            taken.append(self._heard.popleft())
+        return taken
+
+    def report(self) -> SurveyReport:
+        """Everything so far, with its error bars."""
+        with self._lock:
+            return self._survey.report(time.monotonic_ns())
+
+    def _run(self) -> None:
+        while not self._stop:
+            self._wake.wait(0.5)
+            self._wake.clear()
+            while self._todo and not self._stop:
+                self._sense(self._todo.popleft())
+
+    def _sense(self, look: Look) -> None:
+        iq = self._ring.read(look.ticket)
+        if iq is None:
+            return
+        with self._lock:
+            result = self._survey.feed(iq, start_ns=look.earliest_ns, flags=sample_flags(RxFlag(look.flags)))
+        self._waterfall.add(result)
+        found = tuple((int(i.low_hz), int(i.high_hz), str(i.kind)) for i in result.incumbents)
+        self._heard.append(Heard(listened_ns=look.earliest_ns, found_ns=time.monotonic_ns(), incumbents=found))

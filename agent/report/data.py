@@ -1,0 +1,117 @@
+"""What a trial report is drawn from: plain values, seconds since the start signal, no I/O."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waterfall:
+    """What one node heard: `level_db` shape (rows, columns) in dBFS/Hz, a time for each row, the band's edges."""
+
+    node: str
+    level_db: NDArray[np.float32]
+    times_s: NDArray[np.float64]
+    low_hz: float
+    high_hz: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettlementRow:
+    """One settlement or attempt: `outcome` is "window end", "preempted: INCUMBENT", "aborted: TIMEOUT" and the like."""
+
+    sid: str
+    holder: str
+    user: str
+    low_hz: int
+    high_hz: int
+    start_s: float
+    end_s: float
+    confirmed_s: float | None
+    ended_s: float | None
+    outcome: str
+    max_eirp_dbm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSpan:
+    """A gate stood in `state` (LOCKED, ARMED, OPEN, LATCHED) for that reason ("" when open)."""
+
+    node: str
+    state: str
+    reason: str
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emission:
+    """What the oracle saw leave an antenna; `inside` is whether a live settlement covered it."""
+
+    node: str
+    start_s: float
+    end_s: float
+    low_hz: float
+    high_hz: float
+    eirp_dbm: float
+    inside: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncumbentMark:
+    """A node found an incumbent, or (node "air") one truly began."""
+
+    node: str
+    at_s: float
+    low_hz: float
+    high_hz: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalRow:
+    """One refused record or closed-gate answer."""
+
+    at_s: float
+    node: str
+    peer: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One verified lineage."""
+
+    node: str
+    records: int
+    own: int
+    received: int
+    refused: int
+    root: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportData:
+    """Everything on the page; `summary` is the trial's JSON result."""
+
+    title: str
+    passed: bool
+    seed: int
+    duration_s: float
+    low_hz: int
+    high_hz: int
+    nodes: tuple[tuple[str, str], ...]
+    summary: dict[str, Any]
+    waterfall: Waterfall | None
+    settlements: tuple[SettlementRow, ...]
+    gates: tuple[GateSpan, ...]
+    emissions: tuple[Emission, ...]
+    incumbents: tuple[IncumbentMark, ...]
+    refusals: tuple[RefusalRow, ...]
+    audit: tuple[AuditRow, ...]
+    audit_problems: tuple[str, ...]

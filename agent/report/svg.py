@@ -1,0 +1,150 @@
+"""Figures as inline SVG: drawn by matplotlib, coloured by the page's style sheet, the same bytes every time."""
+
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+from matplotlib import style
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+PT_PER_INCH = 72.0
+
+# Stand-ins that matplotlib draws with and the style sheet's variables replace, so that a picture follows the theme.
+INK = "#0b0001"
+MUTED = "#0b0002"
+LINE = "#0b0003"
+PAPER = "#0b0004"
+SETTLED = "#0b0005"
+SETTLED_EDGE = "#0b0006"
+OPEN = "#0b0007"
+BAD = "#0b0008"
+ON_OPEN = "#0b0009"
+RADAR = "#0b000a"
+HATCH = "#0b000b"
+_VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    LINE: "line",
+    PAPER: "paper",
+    SETTLED: "settled",
+    SETTLED_EDGE: "settled-edge",
+    OPEN: "open",
+    BAD: "bad",
+    ON_OPEN: "on-open",
+    RADAR: "radar",
+    HATCH: "hatch",
+}
+_SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bandpact",
+    "font.sans-serif": ["DejaVu Sans"],
+    "text.parse_math": False,
+    "hatch.linewidth": 0.7,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+_DRAWING = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A picture's width and margins, in points, and its letters. `roomy` leaves a margin for the names of lanes."""
+
+    name: str
+    width_pt: float
+    left_pt: float
+    right_pt: float
+    font_pt: float
+    roomy: bool
+
+    @property
+    def plot_pt(self) -> float:
+        """Width of the time axis."""
+        return self.width_pt - self.left_pt - self.right_pt
+
+    def text_pt(self, text: str) -> float:
+        """About how wide a text will be."""
+        return len(text) * self.font_pt * 0.6
+
+
+WIDE = Layout(name="wide", width_pt=720, left_pt=78, right_pt=8, font_pt=8.5, roomy=True)
+NARROW = Layout(name="narrow", width_pt=252, left_pt=30, right_pt=5, font_pt=7.5, roomy=False)
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw with the report's settings alone; matplotlib's settings are global, so one thread at a time draws."""
+    with _DRAWING, style.context(["default", _SETTINGS]), warnings.catch_warnings():
+        # A letter that matplotlib's font lacks is the browser's to draw.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        yield
+
+
+def new_figure(layout: Layout, height_pt: float) -> Figure:
+    """An empty figure; only inside `drawing()`."""
+    figure = Figure(figsize=(layout.width_pt / PT_PER_INCH, height_pt / PT_PER_INCH))
+    FigureCanvasSVG(figure)
+    return figure
+
+
+def add_axes(figure: Figure, layout: Layout, *, top_pt: float, height_pt: float, part: float = 1.0) -> Any:
+    """Axes across the middle `part` of the layout's time axis, `top_pt` below the figure's upper edge."""
+    width, height = figure.get_size_inches() * PT_PER_INCH
+    bottom = height - top_pt - height_pt
+    left, across = layout.left_pt + layout.plot_pt * (1 - part) / 2, layout.plot_pt * part
+    axes = figure.add_axes((left / width, bottom / height, across / width, height_pt / height))
+    axes.tick_params(labelsize=layout.font_pt, length=3)
+    return axes
+
+
+def time_axis(axes: Any, layout: Layout, span_s: tuple[float, float]) -> None:
+    """Time rightwards, alike in every picture."""
+    axes.set_xlim(*span_s)
+    axes.set_xlabel("seconds since the start signal", fontsize=layout.font_pt)
+    axes.xaxis.set_major_locator(MaxNLocator(10 if layout.roomy else 5, steps=[1, 2, 5, 10]))
+
+
+def inline(figure: Figure, *, prefix: str) -> str:
+    """Return the figure as an `<svg>` element for an HTML page.
+
+    Ids carry `prefix`; no width, namespace, metadata, comment or style element is left; stand-in colours have become
+    the style sheet's variables. It is hidden from assistive technology: the element around it carries the name.
+    """
+    out = StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<defs>\s*</defs>", "", text)
+    text = re.sub(r"<svg [^>]*?viewBox=\"([^\"]*)\"[^>]*>", r'<svg viewBox="\1" aria-hidden="true">', text, count=1)
+    text = re.sub(r"<[^>]+>", lambda tag: _tag(tag.group(), prefix), text)
+    return re.sub(r">\s+<", ">\n<", text)
+
+
+def _tag(tag: str, prefix: str) -> str:
+    """One tag as the page has it; what stands between tags is never touched."""
+    tag = re.sub(r"\bfont-family: [^;\"]*; |\s+transform=\"rotate\(-0 [^\"]*\"", "", tag)
+    tag = tag.replace("base64,\n", "base64,").replace("xlink:href=", "href=")
+    tag = re.sub(r"(?<=\s)id=\"", f'id="{prefix}-', tag)
+    tag = tag.replace('href="#', f'href="#{prefix}-').replace("url(#", f"url(#{prefix}-")
+    for stand_in, variable in _VARIABLES.items():
+        tag = tag.replace(stand_in, f"var(--{variable})")
+    return tag

@@ -1,0 +1,247 @@
+"""The report's tables: what they say, as text cells; how they look is the template's."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from agent.report.data import Emission, ReportData
+from agent.report.meanings import MEANINGS
+from agent.report.spans import numbered
+from agent.report.words import DASH, at, band, clean, count, milliseconds, plural, quantity, seconds
+
+ROWS_MAX = 500
+HASH_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A cell's text; `title` holds the full text of one that is cut short; `tone` is "good", "bad" or ""."""
+
+    text: str
+    title: str = ""
+    tone: str = ""
+    code: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table with its caption; `right` are columns of numbers; `more` says how many rows were left out."""
+
+    name: str
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    right: frozenset[int] = frozenset()
+    empty: str = "None."
+    more: str = ""
+
+
+def cells(*texts: object) -> tuple[Cell, ...]:
+    """A row of cells from anything printable."""
+    return tuple(one if isinstance(one, Cell) else Cell(text=clean(one)) for one in texts)
+
+
+def table(
+    *,
+    name: str,
+    caption: str,
+    heads: tuple[str, ...],
+    rows: Iterable[tuple[Cell, ...]],
+    right: Iterable[int],
+    empty: str,
+) -> Table:
+    """A table of at most ROWS_MAX rows."""
+    every = tuple(rows)
+    left_out = len(every) - ROWS_MAX
+    more = f"{plural(left_out, 'further row')} left out here; the lineages hold all of them." if left_out > 0 else ""
+    return Table(
+        name=name,
+        caption=caption,
+        heads=heads,
+        rows=every[:ROWS_MAX],
+        right=frozenset(right),
+        empty=empty,
+        more=more,
+    )
+
+
+def _hash(value: str) -> Cell:
+    if len(value) <= HASH_SHOWN:
+        return Cell(text=clean(value), code=True)
+    return Cell(text=clean(value[:HASH_SHOWN]) + "…", title=clean(value), code=True)
+
+
+def violation_groups(data: ReportData) -> Table:
+    """Violations by node and cause."""
+    groups: dict[tuple[str, str], list[Emission]] = {}
+    for one in sorted((one for one in data.emissions if not one.inside), key=lambda one: one.start_s):
+        groups.setdefault((one.node, one.why), []).append(one)
+    return table(
+        name="violation-groups",
+        caption="Violations by node and cause",
+        heads=("Node", "Violations", "Together, ms", "First at, s", "Last at, s", "Why"),
+        rows=(
+            cells(
+                node,
+                count(len(those)),
+                milliseconds(1000 * sum(one.end_s - one.start_s for one in those)),
+                seconds(those[0].start_s),
+                seconds(those[-1].start_s),
+                Cell(text=clean(why) or "no reason given", tone="bad"),
+            )
+            for (node, why), those in groups.items()
+        ),
+        right=(1, 2, 3, 4),
+        empty="None: the oracle saw no emission outside a live settlement.",
+    )
+
+
+def violations(data: ReportData) -> Table:
+    """Emissions outside every live settlement."""
+    outside = sorted((one for one in data.emissions if not one.inside), key=lambda one: one.start_s)
+    return table(
+        name="violations",
+        caption="Every violation, by time",
+        heads=("At, s", "Node", "Band, MHz", "Length, ms", "EIRP, dBm", "Why it is a violation"),
+        rows=(_violation(one) for one in outside),
+        right=(0, 3, 4),
+        empty="None: the oracle saw no emission outside a live settlement.",
+    )
+
+
+def _violation(one: Emission) -> tuple[Cell, ...]:
+    length = milliseconds(1000 * (one.end_s - one.start_s))
+    why = Cell(text=clean(one.why) or "no reason given", tone="bad")
+    return cells(seconds(one.start_s), one.node, band(one.low_hz, one.high_hz), length, f"{one.eirp_dbm:.1f}", why)
+
+
+def settlements(data: ReportData) -> Table:
+    """Every settlement and attempt."""
+    rows = (
+        cells(
+            number,
+            row.user,
+            row.holder,
+            band(row.low_hz, row.high_hz),
+            f"{seconds(row.start_s, places=2)}{DASH}{seconds(row.end_s, places=2)}",
+            "never" if row.confirmed_s is None else seconds(row.confirmed_s),
+            seconds(row.ended_s),
+            f"{row.max_eirp_dbm:.1f}",
+            row.outcome,
+            _hash(row.sid),
+        )
+        for number, row in numbered(data)
+    )
+    return table(
+        name="settlement-list",
+        caption="Settlements and attempts; times in seconds since the start signal",
+        heads=(
+            "No.",
+            "User",
+            "Holder",
+            "MHz",
+            "Window, s",
+            "Confirmed, s",
+            "Ended, s",
+            "Max EIRP, dBm",
+            "Outcome",
+            "Id",
+        ),
+        rows=rows,
+        right=(0, 5, 6, 7),
+        empty="Nothing was settled, and nothing was tried.",
+    )
+
+
+def _refused(data: ReportData) -> Mapping[str, int]:
+    """Refusals by reason: the trial's own counts, or more where the list holds more."""
+    counts = Counter(row.reason for row in data.refusals)
+    told = at(data.summary, "refused")
+    for reason, number in told.items() if isinstance(told, Mapping) else ():
+        counts[str(reason)] = max(counts[str(reason)], int(quantity(number) or 0))
+    return counts
+
+
+def refusal_groups(data: ReportData) -> Table:
+    """Refusals by reason, the most frequent first."""
+    ordered = sorted(_refused(data).items(), key=lambda pair: (-pair[1], pair[0]))
+    return table(
+        name="refusal-groups",
+        caption="Refusals by reason",
+        heads=("Reason", "Count", "Meaning", "Refused by"),
+        rows=(
+            cells(
+                Cell(text=clean(reason, limit=60), code=True),
+                count(number),
+                MEANINGS.get(reason, "No description"),
+                ", ".join(sorted({row.node for row in data.refusals if row.reason == reason})) or DASH,
+            )
+            for reason, number in ordered
+        ),
+        right=(1,),
+        empty="Nothing was refused.",
+    )
+
+
+def refusal_list(data: ReportData) -> Table:
+    """Refusals one by one, by time."""
+    return table(
+        name="refusal-list",
+        caption="Every refusal, by time",
+        heads=("At, s", "Node", "Peer", "Reason", "Detail"),
+        rows=(
+            cells(
+                seconds(row.at_s),
+                row.node,
+                row.peer or DASH,
+                Cell(text=clean(row.reason, limit=60), code=True),
+                row.detail,
+            )
+            for row in sorted(data.refusals, key=lambda row: row.at_s)
+        ),
+        right=(0,),
+        empty="Nothing was refused.",
+    )
+
+
+def audit(data: ReportData) -> Table:
+    """The offline audit of every lineage."""
+    return table(
+        name="audit-list",
+        caption="Lineages, verified offline",
+        heads=("Node", "Records", "Own", "Received", "Refused", "Root", "Result"),
+        rows=(
+            cells(
+                row.node,
+                count(row.records),
+                count(row.own),
+                count(row.received),
+                count(row.refused),
+                _hash(row.root),
+                Cell(text="✗ " + plural(len(row.problems), "problem"), tone="bad")
+                if row.problems
+                else Cell(text="✓ verifies", tone="good"),
+            )
+            for row in data.audit
+        ),
+        right=(1, 2, 3, 4),
+        empty="No lineage was audited.",
+    )
+
+
+def audit_problems(data: ReportData) -> tuple[str, ...]:
+    """What the audit found, in words, with the node that it was found at."""
+    at_nodes = [f"{row.node}: {problem}" for row in data.audit for problem in row.problems]
+    return tuple(clean(one) for one in (*at_nodes, *data.audit_problems))[:ROWS_MAX]
+
+
+def settings(data: ReportData) -> Table:
+    """Who took part."""
+    return table(
+        name="node-list",
+        caption="Nodes and their roles",
+        heads=("Node", "Role"),
+        rows=(cells(*pair) for pair in data.nodes),
+        right=(),
+        empty="No node took part.",
+    )

@@ -1,0 +1,223 @@
+"""The report's numbers and verdict in words: every value with its unit, a missing one as "not measured", never as 0."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.report.data import ReportData
+
+NOT_MEASURED = "not measured"
+TEXT_MAX = 400
+DASH = "\u2013"
+THIN_SPACE = "\u202f"
+
+
+def clean(text: object, *, limit: int = TEXT_MAX) -> str:
+    """Text from anywhere, fit to show: control and direction characters spelled out, cut to `limit` characters."""
+    raw = str(text)
+    shown = "".join(c if c.isprintable() or c == THIN_SPACE else f"\\u{ord(c):04x}" for c in raw[:limit])
+    return shown + ("…" if len(raw) > limit else "")
+
+
+def quantity(value: object) -> float | None:
+    """A finite number, or None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return value
+
+
+def at(summary: Mapping[str, Any], *keys: str) -> object:
+    """The value at a path of keys, or None where the path ends early."""
+    value: object = summary
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def count(number: int) -> str:
+    """A count with its thousands apart."""
+    return f"{number:,}".replace(",", THIN_SPACE)
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """A count and its noun."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def milliseconds(value: float) -> str:
+    """Milliseconds, to two or three figures."""
+    places = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 else 2
+    return f"{value:.{places}f}"
+
+
+def seconds(value: float | None, *, places: int = 3) -> str:
+    """Seconds, or a dash where there is no such instant."""
+    return DASH if value is None else f"{value:.{places}f}"
+
+
+def megahertz(hz: float) -> str:
+    """A frequency in MHz without needless zeros."""
+    return f"{hz / 1e6:.6f}".rstrip("0").rstrip(".")
+
+
+def band(low_hz: float, high_hz: float) -> str:
+    """Two band edges in MHz."""
+    return f"{megahertz(low_hz)}{DASH}{megahertz(high_hz)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFigure:
+    """A figure of the headline: its name, the value in words with unit, and `tone` "good", "bad" or ""."""
+
+    name: str
+    value: str
+    unit: str = ""
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether the trial passed, and one sentence that says why."""
+
+    passed: bool
+    sentence: str
+
+    @property
+    def word(self) -> str:
+        """PASS or FAIL."""
+        return "PASS" if self.passed else "FAIL"
+
+
+def _outside(data: ReportData) -> str:
+    outside = [one for one in data.emissions if not one.inside]
+    number = violation_count(data)
+    length_s = max(sum(one.end_s - one.start_s for one in outside), quantity(_emitted(data, "outside_s")) or 0.0)
+    if number == 0 and length_s == 0:
+        return ""
+    who = ", ".join(sorted({clean(one.node, limit=40) for one in outside}))
+    emissions = plural(number, "emission") if number else "power"
+    return f"{emissions}, {milliseconds(1000 * length_s)} ms in all, left an antenna outside a live settlement" + (
+        f" (from {who})" if who else ""
+    )
+
+
+def violation_count(data: ReportData) -> int:
+    """Emissions outside a live settlement: as many as the list holds or the summary admits, whichever is more."""
+    told = _emitted(data, "violations")
+    claimed = len(told) if isinstance(told, list | tuple) else int(quantity(told) or 0)
+    return max(claimed, sum(not one.inside for one in data.emissions))
+
+
+def _emitted(data: ReportData, key: str) -> object:
+    return at(data.summary, "emissions", key)
+
+
+def _tampered(data: ReportData) -> str:
+    problems = sum(len(row.problems) for row in data.audit) + len(data.audit_problems)
+    if problems:
+        found = plural(problems, "problem was", "problems were")
+        return f"{found} found in the signed lineages"
+    records, verified = (at(data.summary, "lineage", key) for key in ("records", "verified"))
+    counted = quantity(verified)
+    if verified is False or (counted is not None and counted < (quantity(records) or 0)):
+        return "not every lineage record verifies"
+    return ""
+
+
+def verdict(data: ReportData) -> Verdict:
+    """Judge the trial: passed only if it says so and nothing on this page speaks against it."""
+    against = [one for one in (_outside(data), _tampered(data)) if one]
+    if against:
+        text = " and ".join(against)
+        return Verdict(passed=False, sentence=f"{text[0].upper()}{text[1:]}.")
+    if not data.passed:
+        return Verdict(
+            passed=False,
+            sentence="The trial was judged failed for a reason that is neither an emission nor a lineage: "
+            "see what the run printed.",
+        )
+    emitted = (
+        "Every emission the oracle saw was inside a live settlement" if data.emissions else "No antenna emitted at all"
+    )
+    audited = f"all {len(data.audit)} lineages verify" if data.audit else "no lineage was audited"
+    return Verdict(passed=True, sentence=f"{emitted}, and {audited}.")
+
+
+def _plain(value: object, form: str = "") -> str:
+    number = quantity(value)
+    if number is None:
+        return NOT_MEASURED
+    return format(number, form) if form else count(int(number))
+
+
+def _timed(name: str, values_ms: object, which: tuple[str, ...]) -> KeyFigure:
+    """Percentiles of a time in ms as one figure."""
+    values = [quantity(at(values_ms, key)) if isinstance(values_ms, Mapping) else None for key in which]
+    if all(value is None for value in values):
+        return KeyFigure(name=name, value=NOT_MEASURED, note=" / ".join(which))
+    shown = " / ".join(DASH if value is None else milliseconds(value) for value in values)
+    return KeyFigure(name=name, value=shown, unit="ms", note=" / ".join(which))
+
+
+def _detection(data: ReportData) -> KeyFigure:
+    name = "Incumbent found after"
+    latency = quantity(at(data.summary, "incumbent", "latency_ms"))
+    if latency is not None:
+        return KeyFigure(name=name, value=milliseconds(latency), unit="ms")
+    began = any(mark.node == "air" for mark in data.incumbents)
+    if at(data.summary, "incumbent", "detected") is False and began:
+        return KeyFigure(name=name, value="not found", note="an incumbent began and no node reported it", tone="bad")
+    return KeyFigure(name=name, value=NOT_MEASURED)
+
+
+def _lineage(summary: Mapping[str, Any]) -> KeyFigure:
+    records, verified = (at(summary, "lineage", key) for key in ("records", "verified"))
+    total, good = quantity(records), records if verified is True else 0 if verified is False else verified
+    known = quantity(good)
+    if total is None or known is None:
+        return KeyFigure(name="Lineage records verified", value=NOT_MEASURED)
+    tone = "good" if known == total > 0 else "bad"
+    return KeyFigure(
+        name="Lineage records verified", value=count(int(known)), unit=f"of {count(int(total))}", tone=tone
+    )
+
+
+def key_figures(data: ReportData) -> tuple[KeyFigure, ...]:
+    """The headline's figures, in reading order."""
+    summary = data.summary
+    refused = at(summary, "refused")
+    refusals = sum(int(quantity(n) or 0) for n in refused.values()) if isinstance(refused, Mapping) else None
+    offers = quantity(at(summary, "offers"))
+    return (
+        _emission_figure(data, "inside_s", "Emitted inside a live settlement"),
+        _emission_figure(data, "outside_s", "Emitted outside a live settlement"),
+        KeyFigure(
+            name="Settlements",
+            value=_plain(at(summary, "settled")),
+            note="" if offers is None else f"from {plural(int(offers), 'offer')}",
+        ),
+        KeyFigure(name="Refusals", value=_plain(refusals), note="each with its reason"),
+        _timed("Gate closed within", at(summary, "gate", "close_latency_ms"), ("p50", "p99", "max")),
+        _timed("Time to settle", at(summary, "settlement_ms"), ("p50", "p99")),
+        _detection(data),
+        _lineage(summary),
+    )
+
+
+def _emission_figure(data: ReportData, key: str, name: str) -> KeyFigure:
+    value = quantity(_emitted(data, key))
+    if value is None:
+        return KeyFigure(name=name, value=NOT_MEASURED)
+    if key == "inside_s":
+        return KeyFigure(name=name, value=f"{value:.3f}", unit="s")
+    number = violation_count(data)
+    bad = value > 0 or number > 0
+    return KeyFigure(
+        name=name,
+        value=f"{value:.3f}",
+        unit="s",
+        note=plural(number, "violation") if bad else "no violation",
+        tone="bad" if bad else "good",
+    )

@@ -1,0 +1,141 @@
+"""How fast sensing is, beside what people would otherwise use, on the same samples in the same process.
+
+Every contender runs several rounds in turn and its fastest round counts, so that what else the machine does in
+between hits all of them alike.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, signal
+
+from sensing.detectors.pulses import PulseFinder
+from sensing.floor import noise_floor
+from sensing.frontend import Float32s, FrontEnd, hann
+from sensing.theory import f_threshold
+
+FULL_SCALE: Final = 2048
+CHANNELS: Final = 16
+BARE_BATCH_SAMPLES: Final = 65536
+"""Batch of the bare transform: the fastest of those tried from 8192 to 131072."""
+DECISION_SAMPLES: Final = 32768
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Million samples a second of one contender, and how many times that is of its baseline."""
+
+    name: str
+    msps: float
+    baseline: str
+    baseline_msps: float
+
+    @property
+    def ratio(self) -> float:
+        """Ours over the baseline."""
+        return self.msps / self.baseline_msps
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process on one core, where the system allows it."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class Pipeline:
+    """The front end with a decision for each channel on every block, as a survey makes them."""
+
+    def __init__(self, n_fft: int) -> None:
+        weights = np.zeros((n_fft, CHANNELS), np.float32)
+        width = n_fft // CHANNELS
+        for index in range(CHANNELS):
+            weights[index * width : (index + 1) * width, index] = 1 / width
+        self._frames = DECISION_SAMPLES // n_fft
+        self._front = FrontEnd(n_fft=n_fft, full_scale=FULL_SCALE, frames=self._frames, groups=weights)
+        shape = float(self._frames * width)
+        self._ratio = f_threshold(shape=shape, reference_shape=shape * CHANNELS, pfa=1e-3)
+
+    def run(self, iq: NDArray[np.int16]) -> NDArray[np.bool_]:
+        """Mean, maximum, kurtosis and decisions of shape (blocks, channels)."""
+        self._front.feed(iq)
+        spectra = self._front.take()
+        floor = noise_floor(spectra.mean, averages=max(1, spectra.frames))
+        busy: NDArray[np.bool_] = spectra.groups > np.float32(floor.power * self._ratio)
+        return busy
+
+
+def contenders(iq: NDArray[np.int16], n_fft: int) -> dict[str, Callable[[], object]]:
+    """Everything that is timed, by name; each call works through all of `iq`."""
+    floats = (iq.astype(np.float32).view(np.complex64)[:, 0] / FULL_SCALE).astype(np.complex64)
+    pipeline = Pipeline(n_fft)
+    mean_only = FrontEnd(n_fft=n_fft, full_scale=FULL_SCALE, frames=DECISION_SAMPLES // n_fft, kurtosis=False)
+    pulses = PulseFinder(sample_rate_hz=61.44e6, full_scale=FULL_SCALE)
+    window = hann(n_fft).astype(np.float32)
+
+    def mean() -> None:
+        mean_only.feed(iq)
+        mean_only.take()
+
+    return {
+        "full": lambda: pipeline.run(iq),
+        "mean-only": mean,
+        "pulse search at 61.44 MS/s": lambda: pulses.find(iq),
+        "scipy.signal.welch": lambda: signal.welch(
+            floats, window="hann", nperseg=n_fft, return_onesided=False, detrend=False
+        ),
+        "scipy.signal.welch, no overlap": lambda: signal.welch(
+            floats, window="hann", nperseg=n_fft, noverlap=0, return_onesided=False, detrend=False
+        ),
+        "scipy.fft, batched": lambda: _bare(floats, n_fft),
+        "numpy loop": lambda: _loop(floats, n_fft, window),
+    }
+
+
+def _bare(x: NDArray[np.complex64], n_fft: int) -> None:
+    batch = BARE_BATCH_SAMPLES // n_fft
+    frames = x[: len(x) // (batch * n_fft) * batch * n_fft].reshape(-1, batch, n_fft)
+    for rows in frames:
+        fft.fft(rows, axis=-1)
+
+
+def _loop(x: NDArray[np.complex64], n_fft: int, window: Float32s) -> Float32s:
+    total = np.zeros(n_fft, np.float32)
+    for start in range(0, len(x) - n_fft + 1, n_fft):
+        total += np.abs(np.fft.fft(x[start : start + n_fft] * window)).astype(np.float32) ** 2
+    return total
+
+
+def speeds(n_fft: int, *, samples: int, rounds: int, seed: int = 1) -> list[Speed]:
+    """Time every contender at one FFT size; baselines of ours are welch and the bare transform."""
+    rng = np.random.default_rng(seed)
+    iq = (rng.standard_normal((samples, 2), dtype=np.float32) * 200).astype(np.int16)
+    timed = contenders(iq, n_fft)
+    best = dict.fromkeys(timed, inf)
+    for _ in range(rounds):
+        for name, work in timed.items():
+            began = time.perf_counter()
+            work()
+            best[name] = min(best[name], time.perf_counter() - began)
+    msps = {name: samples / seconds / 1e6 for name, seconds in best.items()}
+    ours = [name for name in ("full", "mean-only", "pulse search at 61.44 MS/s") if name in msps]
+    return [
+        Speed(name=f"{mine}, FFT {n_fft}", msps=msps[mine], baseline=base, baseline_msps=msps[base])
+        for mine in ours
+        for base in msps
+        if base not in ours and (mine == "full" or base == "scipy.fft, batched")
+    ]

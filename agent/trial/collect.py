@@ -1,0 +1,105 @@
+"""Gathers what a finished run left behind: sealed lineages audited, signed records, events, and the oracle's log."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.events import read_events
+from agent.node.daemon import SEALED
+from agent.trial.folder import NETWORK
+from agent.trial.judge import Judged, Live, judge, settlements
+from agent.trial.processes import TrialError
+from agent.trial.run import Finished
+from settlement.audit import Audited, Findings, audit_lineage, cross_check, entries
+from settlement.chain.admission import proven
+from settlement.chain.credentials import Registry
+from settlement.chain.leaf import Leaf
+from settlement.chain.records import Record
+from settlement.seal import seal_path
+from sim.oracle import Burst
+from sim.oraclelog import read_log
+
+ANCHORS = "anchors.txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """Everything the result and the report are made from."""
+
+    finished: Finished
+    folder: Path
+    audited: tuple[Audited, ...]
+    crossed: Findings
+    leaves: dict[str, list[Leaf]]
+    records: dict[str, list[Record]]
+    lives: tuple[Live, ...]
+    judged: tuple[Judged, ...]
+    events: dict[str, list[dict[str, Any]]]
+    credentials: dict[str, bytes]
+
+    def name_of(self, credential: bytes) -> str:
+        """A node's name by its credential."""
+        return next((name for name, held in self.credentials.items() if held == credential), credential.hex()[:8])
+
+    def seconds(self, utc_ns: int) -> float:
+        """Seconds of the start signal for an instant in UTC."""
+        layout = self.finished.layout
+        return (utc_ns - layout.utc_at_zero_ns - self.finished.zero_ns) / 1e9
+
+
+def keep(finished: Finished, target: Path) -> None:
+    """Copy what outlives the run: each node's sealed lineage, and the trust anchor to verify them with."""
+    for issued in finished.layout.nodes:
+        sealed = issued.folder / SEALED
+        if not sealed.is_file():
+            raise TrialError(f"{issued.name} left no sealed lineage; see its messages above")
+        copy = target / f"{issued.name}.db"
+        shutil.copyfile(sealed, copy)
+        shutil.copyfile(seal_path(sealed), seal_path(copy))
+    (target / ANCHORS).write_text(f"{NETWORK} {finished.layout.anchor}\n", encoding="utf-8")
+
+
+def _oracle(finished: Finished) -> list[Burst]:
+    try:
+        return read_log(finished.layout.oracle_log)
+    except (OSError, ValueError) as exc:
+        raise TrialError(f"the oracle left no log ({exc}); the air ended too early") from exc
+
+
+def collect(finished: Finished, folder: Path) -> Collected:
+    """Audit the kept lineages, read them, and judge the oracle's emissions by them. Raises TrialError."""
+    layout = finished.layout
+    anchors = [bytes.fromhex(layout.anchor)]
+    paths = {issued.name: folder / f"{issued.name}.db" for issued in layout.nodes}
+    audited = tuple(audit_lineage(p, network=NETWORK, anchors=anchors) for p in paths.values())
+    leaves = {name: list(entries(path)) for name, path in paths.items()}
+    registry = Registry(NETWORK, anchors)
+    for issued in layout.nodes:
+        registry.admit_chain(issued.chain)
+    records = {name: _records(held, registry) for name, held in leaves.items()}
+    credentials = {s.name: s.hash for s in registry.subjects()}
+    lives = tuple(live for held in _holders(layout.scenario.nodes, records) for live in settlements(held).values())
+    return Collected(
+        finished=finished,
+        folder=folder,
+        audited=audited,
+        crossed=cross_check(list(audited)),
+        leaves=leaves,
+        records=records,
+        lives=lives,
+        judged=tuple(judge(_oracle(finished), lives, stations=credentials, utc_at_zero_ns=layout.utc_at_zero_ns)),
+        events={issued.name: read_events(issued.folder) for issued in layout.nodes},
+        credentials=credentials,
+    )
+
+
+def _records(leaves: Sequence[Leaf], registry: Registry) -> list[Record]:
+    kept = (leaf.record for leaf in leaves if leaf.admitted and leaf.record is not None)
+    found = (proven(raw, registry) for raw in kept)
+    return [record for record in found if record is not None]
+
+
+def _holders(nodes: Sequence[Any], records: dict[str, list[Record]]) -> list[list[Record]]:
+    return [records[node.name] for node in nodes if node.role == "holder"]

@@ -1,0 +1,100 @@
+"""From the user's choice to a kept report: run, collect, judge, write, all or nothing."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from agent.config import ConfigError
+from agent.report.render import write as write_report
+from agent.trial.collect import Collected, collect, keep
+from agent.trial.picture import report_data
+from agent.trial.processes import TrialError, write_json
+from agent.trial.progress import Reporter
+from agent.trial.result import summary
+from agent.trial.run import Options, run, scenario_of, work_folder
+from radio.errors import RadioError
+
+EXPECTED: Final = (TrialError, ConfigError, RadioError)
+REPORT = "report.html"
+
+
+def _place_to_write(report: Path, json_out: Path | None) -> None:
+    """Find out before the trial, not after it, that its result has nowhere to go."""
+    try:
+        report.mkdir(parents=True, exist_ok=True)
+        for folder in {report, (json_out or report / REPORT).parent}:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except OSError as exc:
+        named = exc.filename or report
+        raise TrialError(f"cannot write to {named}: {exc.strerror}; choose another --report or --json") from exc
+    if json_out is not None and json_out.is_dir():
+        raise TrialError(f"{json_out} is a folder; give --json the name of a file")
+
+
+def _replace_all(fresh: Path, target: Path) -> None:
+    """Move a complete result into place; older lineages in the folder go, so that the report and they belong together."""
+    for old in (*target.glob("*.db"), *target.glob("*.seal")):
+        old.unlink()
+    for path in sorted(fresh.iterdir()):
+        shutil.move(path, target / path.name)
+
+
+def run_and_report(options: Options, *, report: Path, json_out: Path | None, talk: Console, out: Console) -> bool:
+    """Run a trial and keep its report; True when it passed. Raises one of EXPECTED."""
+    duration_s = scenario_of(options)[2]
+    _place_to_write(report, json_out)
+    with work_folder() as work:
+        with Reporter(talk, duration_s) as reporter:
+            finished = run(options, Path(work), reporter)
+            reporter.say("verifying every lineage and judging every emission")
+        fresh = Path(work) / "result"
+        fresh.mkdir()
+        keep(finished, fresh)
+        collected = collect(finished, fresh)
+        result = summary(collected, report / REPORT)
+        write_report(report_data(collected, result), fresh / REPORT)
+        if json_out is not None:
+            write_json(json_out, result)
+        _replace_all(fresh, report)
+    out.print(_table(result))
+    _tell(out, collected, result, report)
+    return bool(result["passed"])
+
+
+def _say(value: Any, unit: str = "") -> str:
+    return "not measured" if value is None else f"{value:g}{unit}" if isinstance(value, float) else f"{value}{unit}"
+
+
+def _table(result: dict[str, Any]) -> Table:
+    table = Table(
+        title=f"Trial, seed {result['seed']}, {result['duration_s']:g} s", title_justify="left", show_header=False
+    )
+    emitted, closed, heard = result["emissions"], result["gate"]["close_latency_ms"], result["incumbent"]
+    table.add_row("settled", f"{result['settled']} of {result['offers']} offer(s)")
+    table.add_row("refused", ", ".join(f"{reason} {count}" for reason, count in result["refused"].items()))
+    table.add_row("on the air inside a settlement", f"{emitted['inside_s']:.3f} s in {emitted['bursts']} bursts")
+    table.add_row("outside", f"{emitted['outside_s']:.3f} s, {emitted['violations']} violation(s)")
+    table.add_row("cause to RF off", f"p50 {_say(closed['p50'], ' ms')}, largest {_say(closed['max'], ' ms')}")
+    table.add_row("request to settlement", f"p50 {_say(result['settlement_ms']['p50'], ' ms')}")
+    radar = f"heard after {_say(heard['latency_ms'], ' ms')}, channel silent after {_say(heard['rf_off_ms'], ' ms')}"
+    table.add_row("radar", radar if heard["detected"] else "not heard")
+    lineage = result["lineage"]
+    table.add_row(
+        "lineages", f"{lineage['records']} records, {'all verified' if lineage['verified'] else 'NOT VERIFIED'}"
+    )
+    return table
+
+
+def _tell(out: Console, collected: Collected, result: dict[str, Any], report: Path) -> None:
+    for problem in result["problems"]:
+        out.print(f"  {problem}", highlight=False, markup=False)
+    verdict = "PASS: no antenna radiated outside a live settlement, every lineage verifies"
+    out.print(verdict if result["passed"] else "FAIL", style="bold")
+    out.print(f"report   {report / REPORT}", highlight=False, markup=False)
+    out.print(f"next     bandpact audit verify {report}", highlight=False, markup=False)
+    del collected

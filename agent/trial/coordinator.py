@@ -1,0 +1,191 @@
+"""The trial coordinator's desk, for one run: root, rule, credentials, and a folder for each node."""
+
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from agent.keyfiles import CHAIN, make_keys, write_chain
+from agent.trial.spec import TrialSpec
+from settlement.chain import bodies, records
+from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
+from settlement.chain.keys import SigningKey
+from settlement.chain.scope import Area, Band, Scope, Window
+from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.reasons import Refusal
+
+NS = 1_000_000_000
+LIFE_S = 24 * 3600
+ACTIONS = {
+    "holder": ("offer", "grant", "observe"),
+    "user": ("request", "observe"),
+    "attacker": ("request", "observe"),
+}
+AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "observe")
+OPERATOR, AUTHORITY = "operator", "authority"
+
+
+class IssuingError(Exception):
+    """The coordinator made a credential that does not hold: a fault in the program or the scenario."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A node's credential chain and the folder it lies in."""
+
+    name: str
+    folder: Path
+    chain: tuple[bytes, ...]
+
+
+class Coordinator:
+    """Issues everything a trial needs; its own records form one chain like anyone's."""
+
+    def __init__(self, spec: TrialSpec, *, network: str, lat_e7: int, lon_e7: int) -> None:
+        self.network, self._spec = network, spec
+        self._key = SigningKey.from_seed(secrets.token_bytes(32))
+        self._seq, self._previous = 0, b""
+        self.area = Area(lat_e7=lat_e7, lon_e7=lon_e7, radius_mm=int(spec.area_radius_m * 1000))
+        self.band = Band(low_hz=spec.band_hz[0], high_hz=spec.band_hz[1])
+        self._position = PositionFix(
+            lat_e7=lat_e7, lon_e7=lon_e7, radius_mm=1000, source=PositionSource.SIMULATED, trusted=True
+        )
+        self.root, self.authority, self.registry = self._make_root()
+
+    def _fix(self) -> Fix:
+        now_ns = time.time_ns()
+        clock = TimeFix(earliest_ns=now_ns, latest_ns=now_ns, source=TimeSource.SIMULATED, trusted=True)
+        return Fix(time=clock, position=self._position)
+
+    def _scope(self, actions: Iterable[str], *, depth: int, tier: int) -> Scope:
+        terms = self._spec.terms
+        return Scope(
+            bands=(self.band,),
+            area=self.area,
+            classes=(terms.commodity,),
+            actions=tuple(actions),
+            tier=tier,
+            max_eirp_mdbm=round(terms.max_eirp_dbm * 1000),
+            depth=depth,
+        )
+
+    def _claims(self, public: bytes, subject: str, issuer: str) -> Claims:
+        now_s = int(time.time())
+        return Claims(
+            issuer=issuer,
+            subject=subject,
+            expires_s=now_s + LIFE_S,
+            not_before_s=now_s - 60,
+            issued_s=now_s,
+            token=secrets.token_bytes(8),
+            public=public,
+        )
+
+    def _sign_credential(self, issuer: Subject | None, body: bodies.Credential, claims: Claims) -> bytes:
+        self._seq += 1
+        raw = issue(
+            self._key,
+            issuer,
+            body,
+            claims,
+            network=self.network,
+            fix=self._fix(),
+            seq=self._seq,
+            previous=self._previous or None,
+        )
+        self._previous = records.digest(raw)
+        return raw
+
+    def _make_root(self) -> tuple[bytes, Subject, Registry]:
+        body = bodies.Credential(level=AUTHORITY, scope=self._scope(AUTHORITY_ACTIONS, depth=2, tier=1))
+        raw = self._sign_credential(None, body, self._claims(self._key.public, "trial-root", "trial-root"))
+        registry = Registry(self.network, [records.digest(raw)])
+        return raw, _held(registry.admit(raw)), registry
+
+    @property
+    def anchor(self) -> str:
+        """What every node trusts by configuration."""
+        return records.digest(self.root).hex()
+
+    def enrol(self, name: str, role: str, device: str, folder: Path) -> Issued:
+        """Make a node's keys in its folder and issue its credential."""
+        key, transport = make_keys(folder)
+        body = bodies.Credential(
+            level=OPERATOR,
+            # Tier 1 is the incumbent's; a holder speaks for it when it takes a band back.
+            scope=self._scope(ACTIONS.get(role, ("observe",)), depth=0, tier=1 if role == "holder" else 2),
+            transport_key=transport.public,
+            device=device,
+        )
+        raw = self._sign_credential(self.authority, body, self._claims(key.public, name, self.authority.name))
+        subject = _held(self.registry.admit(raw))
+        write_chain(folder / CHAIN, subject.chain)
+        return Issued(name=name, folder=folder, chain=subject.chain)
+
+    def make_rule(self, duration_s: float) -> tuple[bytes, ...]:
+        """Sign the rule of this trial; returns the authority's chain and the rule, as nodes read it."""
+        now_ns, terms = time.time_ns(), self._spec.terms
+        everything = tuple(bodies.BODIES)
+        rule = bodies.Rule(
+            name="trial",
+            version=1,
+            effective=Window(start_ns=now_ns - 60 * NS, end_ns=now_ns + int((duration_s + 3600) * NS)),
+            bands=(self.band,),
+            area=self.area,
+            classes=(_class_terms(terms, duration_s),),
+            levels=(
+                bodies.Level(name=AUTHORITY, response="obey", weight_ppm=bodies.PPM, admits=everything),
+                bodies.Level(name=OPERATOR, response="consider", weight_ppm=bodies.PPM // 2, admits=everything),
+            ),
+            time_sources=(TimeSource.SIMULATED,),
+            position_sources=(PositionSource.SIMULATED,),
+            time_bound_ns_max=1_000_000,
+            position_radius_mm_max=50_000,
+            record_age_ns_max=5 * NS,
+            sensing_age_ns_max=NS,
+            witness_quorum=0,
+            outside_authorisation=0,
+        )
+        self._seq += 1
+        frame = records.Frame(
+            network=self.network,
+            author=self.authority.hash,
+            seq=self._seq,
+            previous=self._previous,
+            attestation=records.Attestation.of(self._fix()),
+        )
+        raw = records.sign_record(self._key, frame, rule)
+        self._previous = records.digest(raw)
+        return self.root, raw
+
+
+def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:
+    return bodies.ClassTerms(
+        name=terms.commodity,
+        raster_hz=terms.raster_hz,
+        time_unit_ns=1_000_000,
+        max_window_ns=int((duration_s + 60) * NS),
+        max_eirp_mdbm=round(terms.max_eirp_dbm * 1000),
+        accept_ns=int(terms.accept_s * NS),
+        confirm_ns=int(terms.confirm_s * NS),
+        lease_ns=int(terms.lease_s * NS),
+        vacate_ns=int(terms.vacate_s * NS),
+        price_low=0,
+        price_high=1_000_000,
+        out_of_band_mdbm_per_mhz=round(terms.out_of_band_dbm_per_mhz * 1000),
+    )
+
+
+def _held(subject: Subject | Refusal) -> Subject:
+    if isinstance(subject, Refusal):
+        raise IssuingError(str(subject))
+    return subject
+
+
+def write_config(path: Path, values: dict[str, Any]) -> None:
+    """Write a node's configuration as TOML."""
+    path.write_text(tomli_w.dumps(values), encoding="utf-8")

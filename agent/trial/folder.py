@@ -1,0 +1,154 @@
+"""Lays out a trial's folder: keys, credentials, rule and configuration of every node, and the air's."""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.keyfiles import write_chain
+from agent.trial.coordinator import Coordinator, Issued, write_config
+from agent.trial.spec import TrialSpec
+from sim.scenario import Node, Scenario
+from sim.stations import Emitter, Station
+
+NETWORK = "trial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where everything of one run lies, and what was issued."""
+
+    root: Path
+    scenario: Scenario
+    spec: TrialSpec
+    seed: int
+    duration_s: float
+    utc_at_zero_ns: int
+    anchor: str
+    nodes: tuple[Issued, ...]
+    ports: tuple[int, ...]
+
+    @property
+    def air_endpoint(self) -> str:
+        """Where the air answers."""
+        return f"ipc://{self.root}/air"
+
+    @property
+    def start_file(self) -> Path:
+        """Appears when the trial starts."""
+        return self.root / "start.json"
+
+    @property
+    def oracle_log(self) -> Path:
+        """What the oracle saw."""
+        return self.root / "oracle.json"
+
+    def config_of(self, name: str) -> Path:
+        """A node's configuration file."""
+        return self.root / name / "node.toml"
+
+
+def stretched(scenario: Scenario, scale: float) -> tuple[Emitter, ...]:
+    """The emitters with their times stretched to the run's length."""
+    return tuple(
+        Emitter(**{**_fields(e), "start_s": e.start_s * scale, "stop_s": e.stop_s * scale if e.stop_s else None})
+        for e in scenario.emitters
+    )
+
+
+def _fields(emitter: Emitter) -> dict[str, Any]:
+    return {name: getattr(emitter, name) for name in emitter.__slots__}
+
+
+def prepare(
+    root: Path, scenario: Scenario, spec: TrialSpec, *, seed: int, duration_s: float, ports: list[int]
+) -> Layout:
+    """Make everything the nodes need; the clocks' mapping from monotonic time to UTC is fixed here."""
+    centre = scenario.first("holder")
+    coordinator = Coordinator(
+        spec, network=NETWORK, lat_e7=round(centre.lat_deg * 1e7), lon_e7=round(centre.lon_deg * 1e7)
+    )
+    stations = scenario.air_config().stations
+    issued = tuple(
+        coordinator.enrol(node.name, node.role, device_of(station), root / node.name)
+        for node, station in zip(scenario.nodes, stations, strict=True)
+    )
+    layout = Layout(
+        root=root,
+        scenario=scenario,
+        spec=spec,
+        seed=seed,
+        duration_s=duration_s,
+        utc_at_zero_ns=time.time_ns() - time.monotonic_ns(),
+        anchor=coordinator.anchor,
+        nodes=issued,
+        ports=tuple(ports),
+    )
+    rule = coordinator.make_rule(duration_s)
+    for number, node in enumerate(scenario.nodes):
+        _write_node(layout, number, node, rule)
+    return layout
+
+
+def device_of(station: Station) -> str:
+    """The identity the simulated radio gives itself."""
+    return f"bandpact-sim {station.hardware.serial}"
+
+
+def _write_node(layout: Layout, number: int, node: Node, rule: tuple[bytes, ...]) -> None:
+    folder = layout.root / node.name
+    (folder / "run").mkdir()
+    (folder / "peers").mkdir()
+    write_chain(folder / "rule.signed", rule)
+    for peer in layout.nodes:
+        if peer.name != node.name:
+            write_chain(folder / "peers" / f"{peer.name}.chain", peer.chain)
+    write_config(layout.config_of(node.name), _config(layout, number, node, folder))
+
+
+def _config(layout: Layout, number: int, node: Node, folder: Path) -> dict[str, Any]:
+    spec, scale = layout.spec, layout.duration_s / layout.spec.duration_s
+    clock = layout.scenario.clock(node.name, utc_at_zero_ns=layout.utc_at_zero_ns, zero_ns=0)
+    values: dict[str, Any] = {
+        "name": node.name,
+        "role": node.role,
+        "network": NETWORK,
+        "listen": f"tcp://127.0.0.1:{layout.ports[number]}",
+        "folder": str(folder),
+        "run_folder": str(folder / "run"),
+        "anchors": [layout.anchor],
+        "rule": str(folder / "rule.signed"),
+        "area_radius_mm": int(spec.area_radius_m * 500),
+        "start_file": str(layout.start_file),
+        "radio": _radio(layout, node),
+        "place": {"lat_e7": round(node.lat_deg * 1e7), "lon_e7": round(node.lon_deg * 1e7)},
+        "clock": asdict(clock),
+        "channels": [{"low_hz": low, "high_hz": high} for low, high in spec.channels_hz],
+        "peers": [
+            {
+                "name": peer.name,
+                "endpoint": f"tcp://127.0.0.1:{port}",
+                "chain": str(folder / "peers" / f"{peer.name}.chain"),
+            }
+            for peer, port in zip(layout.nodes, layout.ports, strict=True)
+            if peer.name != node.name
+        ],
+    }
+    values["offers"] = [o.model_dump() for o in spec.offers_of(node.name, scale=scale, duration_s=layout.duration_s)]
+    values["wants"] = [w.model_dump() for w in spec.wants_of(node.name, scale=scale)]
+    return values
+
+
+def _radio(layout: Layout, node: Node) -> dict[str, Any]:
+    radio = layout.scenario.radio
+    return {
+        "endpoint": layout.air_endpoint,
+        "station": node.name,
+        "rx_center_hz": radio.center_hz,
+        "sample_rate_hz": radio.sample_rate_hz,
+        "rx_bandwidth_hz": radio.bandwidth_hz,
+        "rx_gain_mdb": radio.gain_mdb,
+        # Those with nothing to protect or to send need not listen to every frame.
+        "look_every": 1 if node.role in ("holder", "user") else 10,
+        "full_scale_eirp_mdbm": round((node.tx_max_dbm + node.antenna_gain_dbi) * 1000),
+    }

@@ -1,0 +1,157 @@
+"""Turns what was collected into the values the report is drawn from, all in seconds of the start signal."""
+
+from typing import Any
+
+import numpy as np
+
+from agent.node.watcher import WATERFALL
+from agent.report.data import (
+    AuditRow,
+    Emission,
+    GateSpan,
+    IncumbentMark,
+    RefusalRow,
+    ReportData,
+    SettlementRow,
+    Waterfall,
+)
+from agent.trial.collect import Collected
+from agent.trial.judge import Live
+
+
+def _waterfall(c: Collected) -> Waterfall | None:
+    """What the first holder heard."""
+    layout = c.finished.layout
+    holder = layout.scenario.first("holder").name
+    path = layout.root / holder / WATERFALL
+    if not path.is_file():
+        return None
+    with np.load(path) as saved:
+        level, times_ns, edges = saved["level_db"], saved["times_ns"], saved["edges_hz"]
+    if not len(times_ns):
+        return None
+    return Waterfall(
+        node=holder,
+        level_db=level,
+        times_s=(times_ns - c.finished.zero_ns) / 1e9,
+        low_hz=float(edges[0]),
+        high_hz=float(edges[1]),
+    )
+
+
+def _settlement(c: Collected, live: Live, holder: str) -> SettlementRow:
+    ended_ns = live.ended_ns if live.ended_ns is not None else live.window.end_ns
+    return SettlementRow(
+        sid=live.sid.hex(),
+        holder=holder,
+        user=c.name_of(live.user),
+        low_hz=live.band.low_hz,
+        high_hz=live.band.high_hz,
+        start_s=c.seconds(live.window.start_ns),
+        end_s=c.seconds(live.window.end_ns),
+        confirmed_s=None if live.confirmed_ns is None else c.seconds(live.confirmed_ns),
+        ended_s=None if live.confirmed_ns is None else c.seconds(ended_ns),
+        outcome=live.outcome or ("window end" if live.confirmed_ns is not None else "not accepted"),
+        max_eirp_dbm=live.max_eirp_mdbm / 1000,
+    )
+
+
+def _gates(c: Collected, node: str, events: list[dict[str, Any]]) -> list[GateSpan]:
+    zero_ns = c.finished.zero_ns
+    moves = [e for e in events if e["event"] == "gate" and e["state"] != e["previous"]]
+    if not moves:
+        return []
+    starts = [(m["at_ns"], m["state"], m["reason"]) for m in moves]
+    end_ns = zero_ns + int(c.finished.layout.duration_s * 1e9)
+    stops = [*starts[1:], (max(end_ns, starts[-1][0]), "", "")]
+    return [
+        GateSpan(node=node, state=state, reason=reason, from_s=(at - zero_ns) / 1e9, to_s=(until[0] - zero_ns) / 1e9)
+        for (at, state, reason), until in zip(starts, stops, strict=True)
+    ]
+
+
+def _incumbents(c: Collected) -> list[IncumbentMark]:
+    zero_ns = c.finished.zero_ns
+    truly = [
+        IncumbentMark(node="air", at_s=e.start_s, low_hz=e.center_hz, high_hz=e.center_hz, what=f"{e.name} begins")
+        for e in c.finished.layout.scenario.emitters
+        if e.kind == "radar"
+    ]
+    heard = [
+        IncumbentMark(
+            node=node,
+            at_s=(e["mono_ns"] - zero_ns) / 1e9,
+            low_hz=e["low_hz"],
+            high_hz=e["high_hz"],
+            what=f"heard {e['kind']}",
+        )
+        for node, events in c.events.items()
+        for e in events
+        if e["event"] == "incumbent"
+    ]
+    return truly + heard
+
+
+def _refusals(c: Collected) -> list[RefusalRow]:
+    zero_ns = c.finished.zero_ns
+    rows = [
+        RefusalRow(
+            at_s=(e["mono_ns"] - zero_ns) / 1e9,
+            node=node,
+            peer=e.get("peer", "own warden"),
+            reason=e["reason"],
+            detail=e.get("detail") or f"{e.get('clause', '')}: {e.get('measured', '')}",
+        )
+        for node, events in c.events.items()
+        for e in events
+        if e["event"] == "refusal" or (e["event"] == "gate" and e["state"] == e["previous"] and e["reason"])
+    ]
+    return sorted(rows, key=lambda row: row.at_s)
+
+
+def report_data(c: Collected, result: dict[str, Any]) -> ReportData:
+    """Everything on the page."""
+    layout = c.finished.layout
+    holder = layout.scenario.first("holder").name
+    return ReportData(
+        title="bandpact trial",
+        passed=bool(result["passed"]),
+        seed=layout.seed,
+        duration_s=layout.duration_s,
+        low_hz=layout.spec.band_hz[0],
+        high_hz=layout.spec.band_hz[1],
+        nodes=tuple((n.name, n.role) for n in layout.scenario.nodes),
+        summary=result,
+        waterfall=_waterfall(c),
+        settlements=tuple(_settlement(c, live, holder) for live in c.lives),
+        gates=tuple(span for node, events in c.events.items() for span in _gates(c, node, events)),
+        emissions=tuple(
+            Emission(
+                node=j.burst.radio,
+                start_s=c.seconds(j.start_ns),
+                end_s=c.seconds(j.end_ns),
+                low_hz=j.burst.low_hz,
+                high_hz=j.burst.high_hz,
+                eirp_dbm=j.burst.eirp_dbm,
+                inside=j.sid is not None,
+                why=j.why,
+            )
+            for j in c.judged
+            if j.burst.kind == "burst" or j.sid is None
+        ),
+        incumbents=tuple(_incumbents(c)),
+        refusals=tuple(_refusals(c)),
+        audit=tuple(
+            AuditRow(
+                node=a.path.stem,
+                records=a.records,
+                own=a.own,
+                received=a.received,
+                refused=a.refused.total(),
+                root=a.root.hex(),
+                problems=tuple(a.findings.problems),
+            )
+            for a in c.audited
+        ),
+        audit_problems=tuple(c.crossed.problems),
+    )

@@ -1,0 +1,95 @@
+"""The trial's processes: the air and the nodes, each in a session of its own, ended in order whatever happens."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+STOP_S = 12.0
+# Many processes share few cores here: a linear-algebra library's waiting threads would only burn them.
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class TrialError(Exception):
+    """The trial cannot go on: one line with the thing and the mend."""
+
+
+@dataclass(slots=True)
+class Child:
+    """A running process and where it writes what goes wrong."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    errors: Path
+
+    def failed(self) -> str | None:
+        """What it said last, when it has ended; None while it runs."""
+        if self.process.poll() is None:
+            return None
+        lines = self.errors.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"exit code {self.process.returncode}"
+
+
+def spawn(name: str, module: str, argument: Path, folder: Path) -> Child:
+    """Start `python -m module argument`; a Ctrl-C on the terminal reaches only the trial, which ends it in order."""
+    errors = folder / f"{name}.err"
+    with errors.open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, str(argument)],
+            stdin=subprocess.DEVNULL,
+            stdout=err,
+            stderr=err,
+            start_new_session=True,
+            env={**os.environ, **ONE_THREAD},
+        )
+    return Child(name=name, process=process, errors=errors)
+
+
+def stop(children: list[Child]) -> list[str]:
+    """Ask all to end, wait, kill what does not; returns the names of those that had to be killed."""
+    for child in children:
+        if child.process.poll() is None:
+            child.process.terminate()
+    killed: list[str] = []
+    for child in children:
+        try:
+            child.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+            child.process.wait()
+            killed.append(child.name)
+    return killed
+
+
+def free_ports(count: int, base: int | None) -> list[int]:
+    """Loopback ports to listen on: from `base` upwards, or any. Raises TrialError when one is in use."""
+    held = [socket.socket() for _ in range(count)]
+    ports: list[int] = []
+    try:
+        for number, one in enumerate(held):
+            wanted = 0 if base is None else base + number
+            try:
+                one.bind(("127.0.0.1", wanted))
+            except (OSError, OverflowError) as exc:
+                raise TrialError(
+                    f"port {wanted} on 127.0.0.1 is in use or not allowed; give another --base-port"
+                ) from exc
+            ports.append(int(one.getsockname()[1]))
+    finally:
+        for one in held:
+            one.close()
+    return ports
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a file whole or not at all."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    except OSError as exc:
+        fresh.unlink(missing_ok=True)
+        raise TrialError(f"cannot write {path}: {exc.strerror}; choose a place you can write to") from exc

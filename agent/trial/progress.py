@@ -1,0 +1,68 @@
+"""What a trial says while it runs: a bar on a terminal, plain lines otherwise."""
+
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+SPOKEN = {
+    "offered": "offers {band}",
+    "requested": "asks for {band}",
+    "granted": "grants {band} to {user}",
+    "settled": "settled {band}",
+    "refused": "is refused {band}: {reason}",
+    "aborted": "aborted: {reason}",
+    "refusal": "refuses {peer}: {reason}",
+    "preempted": "takes back {band}: {reason}",
+    "ended": "settlement ended: {reason}",
+    "incumbent": "hears an incumbent ({kind})",
+    "attack": "attacks: {what}",
+}
+
+
+def sentence(event: dict[str, Any]) -> str | None:
+    """One line for people about an event; None for those that are not worth one."""
+    if event["event"] == "gate":
+        if "OPEN" in (event["state"], event["previous"]):
+            why = f": {event['reason']}" if event["reason"] else ""
+            return f"gate {event['previous']} to {event['state']}{why}"
+        return None
+    form = SPOKEN.get(event["event"])
+    return form.format_map({"user": "", "reason": "", **event}) if form else None
+
+
+class Reporter:
+    """Speaks to standard error, so that standard output stays for results."""
+
+    def __init__(self, console: Console, duration_s: float) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} s"))
+            self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+            self._task = self._bar.add_task("trial", total=duration_s, start=True)
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        (self._bar.console if self._bar else self._console).print(text, highlight=False, markup=False)
+
+    def event(self, event: dict[str, Any], at_s: float | None) -> None:
+        """Tell of an event, if it is worth telling."""
+        text = sentence(event)
+        if text is not None:
+            clock = f"{at_s:6.2f} s" if at_s is not None else "        "
+            self.say(f"{clock}  {event['node']:<9} {text}")
+
+    def advance(self, done_s: float) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done_s)

@@ -1,0 +1,131 @@
+"""The trial's result as JSON: counts and figures, each from signed records, gate events or the oracle."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agent.trial.collect import Collected
+from agent.trial.judge import seconds
+
+MS = 1e6
+
+
+def figures(values: Sequence[float]) -> dict[str, float | None]:
+    """p50, p99 and largest of some values, rounded; None where there are none."""
+    if not values:
+        return {"p50": None, "p99": None, "max": None}
+    p50, p99 = np.percentile(values, [50, 99])
+    return {"p50": round(float(p50), 3), "p99": round(float(p99), 3), "max": round(max(values), 3)}
+
+
+def refusals(c: Collected) -> Counter[str]:
+    """How often each reason was given: in the logs, by gates that kept closed, and to strangers at the door."""
+    counts: Counter[str] = Counter()
+    for leaves in c.leaves.values():
+        counts.update(leaf.reason or "" for leaf in leaves if not leaf.admitted)
+    for events in c.events.values():
+        counts.update(e["reason"] for e in events if e["event"] == "gate" and _kept_closed(e))
+        for event in events:
+            if event["event"] == "closed":
+                counts.update(event["denied"])
+    return counts
+
+
+def _kept_closed(event: dict[str, Any]) -> bool:
+    """A gate that was asked for something and said no, rather than one that was never asked."""
+    return event["state"] == event["previous"] and bool(event["reason"])
+
+
+def close_latencies(c: Collected) -> list[float]:
+    """For each closing of a gate: from the cause to the last power the oracle saw, in ms; 0 if silent before."""
+    latencies: list[float] = []
+    for node, events in c.events.items():
+        own = sorted((j.burst.start_ns, j.burst.end_ns) for j in c.judged if j.burst.radio == node)
+        gates = [e for e in events if e["event"] == "gate"]
+        for number, event in enumerate(gates):
+            if event["previous"] != "OPEN" or event["state"] == "OPEN":
+                continue
+            opened = next((e["at_ns"] for e in gates[number + 1 :] if e["state"] == "OPEN"), 2**63)
+            ends = [end for start, end in own if start < opened]
+            latencies.append(max(0.0, (max(ends, default=0) - event["cause_ns"]) / MS))
+    return latencies
+
+
+def incumbent(c: Collected) -> dict[str, Any]:
+    """When the first radar truly began, when it was first heard, and when the channel it hit was silent."""
+    zero_ns = c.finished.zero_ns
+    radars = [e for e in c.finished.layout.scenario.emitters if e.kind == "radar"]
+    if not radars:
+        return {"detected": False, "latency_ms": None, "rf_off_ms": None, "false_alarms": len(_heard(c))}
+    began_ns = min(zero_ns + int(r.start_s * 1e9) for r in radars)
+    heard = _heard(c)
+    after = [e["mono_ns"] for e in heard if e["mono_ns"] >= began_ns]
+    false_alarms = len(heard) - len(after)
+    first_ns = min(after, default=None)
+    inside = [
+        j.burst.end_ns
+        for j in c.judged
+        if j.burst.end_ns > began_ns and any(j.burst.low_hz < r.center_hz < j.burst.high_hz for r in radars)
+    ]
+    return {
+        "detected": first_ns is not None,
+        "latency_ms": None if first_ns is None else round((first_ns - began_ns) / MS, 1),
+        "rf_off_ms": round((max(inside) - began_ns) / MS, 1) if inside else None,
+        "false_alarms": false_alarms,
+    }
+
+
+def _heard(c: Collected) -> list[dict[str, Any]]:
+    return [e for events in c.events.values() for e in events if e["event"] == "incumbent"]
+
+
+def problems(c: Collected) -> list[str]:
+    """Everything that makes the trial fail, in words."""
+    found = [f"{j.burst.radio} radiated {j.why} at {c.seconds(j.start_ns):.3f} s" for j in c.judged if j.sid is None]
+    for audited in c.audited:
+        found += [f"{audited.path.name}: {p}" for p in audited.findings.problems]
+    found += c.crossed.problems
+    found += [f"{name} did not end when asked and was killed" for name in c.finished.killed]
+    return found
+
+
+def summary(c: Collected, report: Path) -> dict[str, Any]:
+    """The trial's JSON. These names are a contract: keys are added, never renamed."""
+    layout = c.finished.layout
+    outside = [j for j in c.judged if j.sid is None]
+    took = [e["took_ms"] for events in c.events.values() for e in events if e["event"] == "settled" and "took_ms" in e]
+    wrong = problems(c)
+    settled = figures(took)
+    return {
+        "passed": not wrong,
+        "seed": layout.seed,
+        "duration_s": layout.duration_s,
+        "nodes": len(layout.nodes),
+        "offers": _count(c, ("declaration",)),
+        "settled": sum(1 for live in c.lives if live.confirmed_ns is not None),
+        "refused": dict(sorted(refusals(c).items())),
+        "emissions": {
+            "inside_s": round(seconds(j for j in c.judged if j.sid is not None), 6),
+            "outside_s": round(seconds(outside), 6),
+            "violations": len(outside),
+            "bursts": sum(1 for j in c.judged if j.burst.kind == "burst"),
+        },
+        "gate": {"close_latency_ms": figures(close_latencies(c)), "closings": len(close_latencies(c))},
+        "settlement_ms": {"p50": settled["p50"], "p99": settled["p99"]},
+        "lineage": {
+            "records": sum(a.records for a in c.audited),
+            "verified": all(a.ok for a in c.audited) and not c.crossed.problems,
+        },
+        "incumbent": incumbent(c),
+        "problems": wrong,
+        "report": str(report),
+    }
+
+
+def _count(c: Collected, types: Iterable[str]) -> int:
+    wanted = set(types)
+    subjects = {r.digest for records in c.records.values() for r in records if r.typ in wanted}
+    return len(subjects)

@@ -1,0 +1,181 @@
+"""Runs a trial: air and nodes as processes, from the start signal to the sealed logs."""
+
+import json
+import signal
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from agent.events import FILE
+from agent.trial.folder import Layout, prepare, stretched
+from agent.trial.processes import Child, TrialError, free_ports, spawn, stop, write_json
+from agent.trial.progress import Reporter
+from agent.trial.spec import TrialSpec, read_spec
+from radio.errors import HardwareError
+from sim.airclient import AirClient
+from sim.scenario import Scenario
+from sim.scenario import load as load_scenario
+from sim.stations import Emitter
+
+READY_S = 60.0
+AIR_S = 30.0
+LEAD_NS = 4_000_000_000
+SETTLE_S = 0.3
+POLL_S = 0.05
+ATTACKER = "agent.trial.attacker"
+NODE = "agent.node.process"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the user chose."""
+
+    scenario: str
+    seed: int
+    duration_s: float | None
+    recording: Path | None
+    base_port: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A run that came to its end: where its files are and when second 0 was (monotonic ns)."""
+
+    layout: Layout
+    zero_ns: int
+    killed: tuple[str, ...]
+
+
+def scenario_of(options: Options) -> tuple[Scenario, TrialSpec, float]:
+    """The scenario with what the options add. Raises ScenarioError, SourceError."""
+    scenario = load_scenario(options.scenario)
+    spec = read_spec(scenario.trial, {n.name for n in scenario.nodes})
+    duration_s = options.duration_s if options.duration_s is not None else spec.duration_s
+    scenario = replace(scenario, emitters=stretched(scenario, duration_s / spec.duration_s))
+    if options.recording is not None:
+        scenario = scenario.with_emitter(_recorded(options.recording, scenario, spec))
+    return scenario, spec, duration_s
+
+
+def _recorded(path: Path, scenario: Scenario, spec: TrialSpec) -> Emitter:
+    """A recording as one more emitter, beside the last node."""
+    near = scenario.nodes[-1]
+    return Emitter(
+        name="recording",
+        kind="recording",
+        lat_deg=near.lat_deg,
+        lon_deg=near.lon_deg,
+        eirp_dbm=spec.recording_eirp_dbm,
+        center_hz=spec.recording_center_hz,
+        params={"path": str(path.absolute())},
+    )
+
+
+class _Tail:
+    """Follows the nodes' event files."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._paths = {issued.name: issued.folder / FILE for issued in layout.nodes}
+        self._at = dict.fromkeys(self._paths, 0)
+
+    def read(self) -> list[dict[str, Any]]:
+        """New whole lines of all nodes."""
+        events: list[dict[str, Any]] = []
+        for name, path in self._paths.items():
+            if not path.is_file():
+                continue
+            with path.open("rb") as file:
+                file.seek(self._at[name])
+                whole, end, _ = file.read().rpartition(b"\n")
+            self._at[name] += len(whole) + len(end)
+            events += [json.loads(line) for line in whole.splitlines()]
+        return sorted(events, key=lambda e: e["mono_ns"])
+
+
+def _alive(children: list[Child]) -> None:
+    for child in children:
+        said = child.failed()
+        if said is not None:
+            raise TrialError(f"{child.name} ended early: {said}")
+
+
+def _await_ready(tail: _Tail, children: list[Child], count: int) -> None:
+    ready, deadline = set[str](), time.monotonic() + READY_S
+    while len(ready) < count:
+        _alive(children)
+        ready |= {e["node"] for e in tail.read() if e["event"] == "ready"}
+        if time.monotonic() > deadline:
+            raise TrialError(
+                f"only {len(ready)} of {count} nodes came up in {READY_S:g} s; is this machine overloaded?"
+            )
+        time.sleep(POLL_S)
+
+
+def _start_air(layout: Layout) -> tuple[Child, int]:
+    """Start the air with its second 0 a little ahead, so that everything is listening by then."""
+    zero_ns = time.monotonic_ns() + LEAD_NS
+    air = layout.scenario.air_config(seed=layout.seed, zero_ns=zero_ns)
+    config = layout.root / "air.json"
+    write_json(config, {"endpoint": layout.air_endpoint, "air": asdict(air), "log": str(layout.oracle_log)})
+    child = spawn("air", "sim.airserver", config, layout.root)
+    client = AirClient(layout.air_endpoint)
+    try:
+        client.wait_ready(timeout_s=AIR_S)
+    except HardwareError as exc:
+        stop([child])
+        raise TrialError(f"the simulated air did not come up: {child.failed() or exc}") from exc
+    finally:
+        client.close()
+    write_json(layout.start_file, {"start_mono_ns": zero_ns})
+    return child, zero_ns
+
+
+def _watch(layout: Layout, tail: _Tail, children: list[Child], zero_ns: int, reporter: Reporter) -> None:
+    """Until the time is up: tell what happens, and notice when a process is lost."""
+    end_ns = zero_ns + int((layout.duration_s + SETTLE_S) * 1e9)
+    while time.monotonic_ns() < end_ns:
+        _alive(children)
+        for event in tail.read():
+            reporter.event(event, (event["mono_ns"] - zero_ns) / 1e9)
+        reporter.advance(min(layout.duration_s, max(0.0, (time.monotonic_ns() - zero_ns) / 1e9)))
+        time.sleep(POLL_S)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def run(options: Options, work: Path, reporter: Reporter) -> Finished:
+    """Run a whole trial in the folder `work`; whatever happens, no process is left. Raises TrialError."""
+    scenario, spec, duration_s = scenario_of(options)
+    ports = free_ports(len(scenario.nodes), options.base_port)
+    layout = prepare(work, scenario, spec, seed=options.seed, duration_s=duration_s, ports=ports)
+    signal.signal(signal.SIGTERM, _interrupt)
+    nodes: list[Child] = []
+    air: list[Child] = []
+    killed: list[str] = []
+    try:
+        for node in scenario.nodes:
+            module = ATTACKER if node.role == "attacker" else NODE
+            nodes.append(spawn(node.name, module, layout.config_of(node.name), layout.root))
+        tail = _Tail(layout)
+        _await_ready(tail, nodes, len(nodes))
+        child, zero_ns = _start_air(layout)
+        air.append(child)
+        late_s = (time.monotonic_ns() - zero_ns) / 1e9
+        if late_s > 0:
+            reporter.say(f"the air came up {late_s:.1f} s late on this machine; the run begins that far in")
+        reporter.say(f"{len(nodes)} nodes and the air are up; {duration_s:g} s of trial, seed {options.seed}")
+        _watch(layout, tail, [*nodes, *air], zero_ns, reporter)
+    finally:
+        killed += stop(nodes)
+        killed += stop(air)
+    return Finished(layout=layout, zero_ns=zero_ns, killed=tuple(killed))
+
+
+def work_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A short-named temporary folder, gone when left: local sockets cannot have long names."""
+    return tempfile.TemporaryDirectory(prefix="bandpact-", ignore_cleanup_errors=True)

@@ -1,0 +1,105 @@
+"""The `[trial]` table of a scenario: what is offered, who wants what, and the terms of the rule."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agent.config import OfferSection, WantSection
+from sim.scenario import ScenarioError
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Offer(_Table):
+    """A holder's offer."""
+
+    node: str
+    low_hz: int
+    high_hz: int
+    price: int = 0
+    max_eirp_dbm: float = 30.0
+    after_s: float = 0.5
+
+
+class Want(_Table):
+    """A user's wish; bands in order of preference."""
+
+    node: str
+    bands_hz: list[tuple[int, int]] = Field(min_length=1)
+    ask_s: float
+    start_s: float
+    end_s: float
+    eirp_dbm: float
+
+
+class Terms(_Table):
+    """What the rule says of the one class traded."""
+
+    commodity: str = "cbrs-like"
+    raster_hz: int = 5_000_000
+    accept_s: float = 1.0
+    confirm_s: float = 1.0
+    lease_s: float = Field(default=3.0, gt=0, le=240)
+    vacate_s: float = 0.5
+    max_eirp_dbm: float = 30.0
+    out_of_band_dbm_per_mhz: float = -13.0
+
+
+class TrialSpec(_Table):
+    """The whole table. Times are seconds of the start signal for a run of `duration_s`."""
+
+    duration_s: float = Field(default=20.0, gt=0)
+    band_hz: tuple[int, int] = (3_550_000_000, 3_570_000_000)
+    channels_hz: list[tuple[int, int]] = [(3_550_000_000, 3_560_000_000), (3_560_000_000, 3_570_000_000)]
+    area_radius_m: float = 20_000.0
+    recording_center_hz: int = 3_567_000_000
+    recording_eirp_dbm: float = 0.0
+    terms: Terms = Terms()
+    offers: list[Offer] = []
+    wants: list[Want] = []
+
+    def offers_of(self, node: str, *, scale: float, duration_s: float) -> list[OfferSection]:
+        """A node's offers, stretched to the run's length."""
+        return [
+            OfferSection(
+                low_hz=o.low_hz,
+                high_hz=o.high_hz,
+                commodity=self.terms.commodity,
+                price=o.price,
+                max_eirp_mdbm=round(o.max_eirp_dbm * 1000),
+                after_s=o.after_s,
+                for_s=duration_s + 10.0,
+            )
+            for o in self.offers
+            if o.node == node and scale > 0
+        ]
+
+    def wants_of(self, node: str, *, scale: float) -> list[WantSection]:
+        """A node's wants, stretched to the run's length."""
+        return [
+            WantSection(
+                bands_hz=w.bands_hz,
+                ask_s=w.ask_s * scale,
+                start_s=w.start_s * scale,
+                end_s=w.end_s * scale,
+                eirp_mdbm=round(w.eirp_dbm * 1000),
+            )
+            for w in self.wants
+            if w.node == node
+        ]
+
+
+def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
+    """Check the table. Raises ScenarioError naming the key."""
+    try:
+        spec = TrialSpec(**table)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ScenarioError(f"[trial] {key}: {first['msg']}; mend this key") from exc
+    unknown = {entry.node for entry in spec.offers} | {entry.node for entry in spec.wants}
+    for name in sorted(unknown - nodes):
+        raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")
+    return spec

@@ -1,0 +1,46 @@
+"""Seals a finished lineage file: its SHA-256, signed by the node, beside it. One flipped byte anywhere shows."""
+
+import hashlib
+from pathlib import Path
+
+from settlement.chain import keys
+from settlement.chain.keys import SigningKey
+from settlement.reasons import Reason, Refusal, refuse
+
+_DOMAIN = b"bandpact/1/seal"
+_CHUNK = 1 << 20
+
+
+def seal_path(path: Path) -> Path:
+    """Where the seal of a file lies."""
+    return path.with_suffix(".seal")
+
+
+def _file_digest(path: Path) -> bytes:
+    value = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            value.update(chunk)
+    return value.digest()
+
+
+def write_seal(path: Path, key: SigningKey) -> None:
+    """Seal the file as it is now."""
+    digest = _file_digest(path)
+    seal_path(path).write_text(f"{digest.hex()}\n{key.sign(_DOMAIN + digest).hex()}\n")
+
+
+def check_seal(path: Path, public: bytes) -> Refusal | None:
+    """None when the file is the one its owner sealed; `measured` is "no seal" where there is none."""
+    seal = seal_path(path)
+    if not seal.is_file():
+        return refuse(Reason.PROOF, "seal", "no seal", f"{seal.name} beside the lineage")
+    try:
+        digest, signature = (bytes.fromhex(line) for line in seal.read_text().split())
+    except ValueError:
+        return refuse(Reason.MALFORMED, "seal.form", seal.name, "two lines of hexadecimal")
+    if not keys.verify(public, signature, _DOMAIN + digest):
+        return refuse(Reason.SIGNATURE, "seal.signature", "does not verify", "the owner's signature")
+    if _file_digest(path) != digest:
+        return refuse(Reason.ENTRY_MISMATCH, "seal.digest", "the file was changed after it was sealed", digest.hex())
+    return None

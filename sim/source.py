@@ -1,0 +1,99 @@
+"""The simulated air as something to sense: a receiver in virtual time, with no server and no waiting."""
+
+from radio.errors import SettingRefused
+from radio.ports import Receiver, RxBlock, RxFlag, RxSettings, Span
+from sim import receiver
+from sim.air import NS, Air
+from sim.device import Device, Refused
+from sim.scenario import DEFAULT, Scenario, load
+
+
+class SimSource:
+    """A node's receiver among the scenario's emitters; blocks follow one another without a gap.
+
+    It is tuned as the scenario says until `tune_rx` changes that. Times are the scenario's own, second 0 at 0 ns.
+    """
+
+    def __init__(
+        self, scenario: Scenario, *, node: str | None = None, seed: int | None = None, start_s: float = 0
+    ) -> None:
+        """Listen where a node stands, the holder if none is named.
+
+        Raises:
+            ScenarioError: there is no such node.
+        """
+        chosen = scenario.first("holder") if node is None else scenario.node(node)
+        config = scenario.air_config(seed=seed)
+        station = next(one for one in config.stations if one.name == chosen.name)
+        self._air = Air(config)
+        self._device = Device(station, now_ns=0)
+        self._device.tune_rx(scenario.rx_settings(), now_ns=0)
+        self._at = round(start_s * self.settings.sample_rate_hz)
+        self._sequence = 0
+
+    @property
+    def settings(self) -> RxSettings:
+        """How the receiver is set."""
+        return self._device.rx
+
+    @property
+    def device_id(self) -> str:
+        """Model and serial of the simulated unit."""
+        return f"bandpact-sim {self._device.hardware.serial}"
+
+    @property
+    def full_scale(self) -> int:
+        """The ADC's full scale."""
+        return receiver.full_scale(self._device.hardware)
+
+    def tune_rx(self, settings: RxSettings) -> RxSettings:
+        """Set the receiver and return what it then holds; virtual time goes on. Raises SettingRefused."""
+        now_ns = self._at * NS // self.settings.sample_rate_hz
+        held = self._device.tune_rx(settings, now_ns=now_ns)
+        if isinstance(held, Refused):
+            raise SettingRefused(f"{self._device.station.name}: {held.message}")
+        self._at = -(-now_ns * held.sample_rate_hz // NS)
+        return held
+
+    def receive(self, samples: int) -> RxBlock:
+        """Return the next `samples` samples at once; raises SettingRefused outside the radio's limits."""
+        limits, settings = self._device.hardware.block_samples, self.settings
+        if not limits.low <= samples <= limits.high:
+            raise SettingRefused(f"samples {samples} is outside {limits.low} to {limits.high}; ask for fewer")
+        rate = settings.sample_rate_hz
+        iq = self._air.receive(
+            station=self._device.station.name, settings=settings, start_ns=self._at * NS // rate, samples=samples
+        )
+        iq.flags.writeable = False
+        start = Span(earliest_ns=self._at * NS // rate, latest_ns=-(-self._at * NS // rate))
+        self._at += samples
+        self._sequence += 1
+        flags = RxFlag.CLIPPED if receiver.clipped(iq, self._device.hardware) else RxFlag.NONE
+        return RxBlock(
+            iq=iq,
+            sequence=self._sequence,
+            start=start,
+            settings=settings,
+            full_scale=self.full_scale,
+            flags=flags,
+        )
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def open_source(
+    scenario: str = "", *, node: str | None = None, seed: int | None = None, start_s: float = 0
+) -> SimSource:
+    """Open a scenario by name or file, the default one if empty.
+
+    Raises:
+        ScenarioError: the scenario cannot be read, or has no such node.
+    """
+    return SimSource(load(scenario or DEFAULT), node=node, seed=seed, start_s=start_s)
+
+
+def open_receiver(name: str) -> tuple[Receiver, RxSettings, int]:
+    """Open `sim:` or `sim:SCENARIO`: the receiver, how it is set, and its full scale; raises ScenarioError."""
+    source = open_source(name.removeprefix("sim:"))
+    return source, source.settings, source.full_scale

@@ -1,0 +1,502 @@
+"""The radio port's contract, and what only the air can show, on a simulated radio and a real air in its own process."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import TypeAdapter
+
+from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SettingRefused, SourceError
+from radio.ports import Iq16, Radio, RfState, RxFlag, RxSettings, TxSettings
+from sim.airclient import AirClient
+from sim.oracle import Burst
+from sim.oraclelog import read_log
+from sim.radio import SimRadio
+from sim.stations import AirConfig, Emitter, Hardware, Station
+
+pytestmark = [pytest.mark.feature("R2"), pytest.mark.timeout(60)]
+
+RATE = 1_920_000
+RX = RxSettings(center_hz=3_555_000_000, sample_rate_hz=RATE, bandwidth_hz=1_500_000, gain_mdb=60_000)
+TX = TxSettings(center_hz=3_555_000_000, sample_rate_hz=RATE, bandwidth_hz=1_500_000, attenuation_mdb=10_000)
+NOISE = np.random.default_rng(1).normal(0, 2000, (RATE, 2)).astype(np.int16)
+
+
+def burst(duration_s: float) -> Iq16:
+    return NOISE[: round(duration_s * RATE)]
+
+
+@dataclass(frozen=True)
+class RunningAir:
+    endpoint: str
+    log: Path
+    process: subprocess.Popen[bytes]
+    client: AirClient
+
+    def dumped(self) -> list[Burst]:
+        self.client.dump()
+        return read_log(self.log)
+
+    def bursts(self, radio: str) -> list[Burst]:
+        return [one for one in self.dumped() if one.kind == "burst" and one.radio == radio]
+
+    def when_quiet(self, radio: str) -> None:
+        """Return once the radio's queue has run out; bounded by the test's timeout."""
+        while self.client.state()["radios"][radio]["busy_until_ns"] is not None:
+            select.select([], [], [], 0.01)
+
+
+def stations() -> tuple[Station, ...]:
+    quick = Hardware(tx_full_dbm=20.0, isolation_db=40.0)
+    return tuple(
+        Station(name=name, lat_deg=37.0 + away, lon_deg=-76.0, hardware=replace(quick, serial=f"SIM-{name}"))
+        for name, away in (("a", 0.0), ("b", 0.001), ("c", 0.002))
+    )
+
+
+def configured(folder: Path, **more: Any) -> Path:
+    air = AirConfig(stations=stations(), zero_ns=time.monotonic_ns(), emitters=more.pop("emitters", ()))
+    config = {
+        "endpoint": f"ipc://{folder}/air",
+        "air": TypeAdapter(AirConfig).dump_python(air, mode="json"),
+        "log": str(folder / "oracle.json"),
+        **more,
+    }
+    path = folder / "air.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def started(folder: Path, **more: Any) -> RunningAir:
+    process = subprocess.Popen([sys.executable, "-m", "sim.airserver", str(configured(folder, **more))])
+    client = AirClient(f"ipc://{folder}/air")
+    client.wait_ready(timeout_s=30)
+    return RunningAir(endpoint=f"ipc://{folder}/air", log=folder / "oracle.json", process=process, client=client)
+
+
+def stopped(air: RunningAir) -> int:
+    air.client.close()
+    air.process.send_signal(signal.SIGCONT)
+    air.process.terminate()
+    return air.process.wait(timeout=20)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="air"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def air() -> Iterator[RunningAir]:
+    path = Path(tempfile.mkdtemp(prefix="air"))
+    running = started(path)
+    yield running
+    assert stopped(running) == 0
+    assert sorted(one.name for one in path.iterdir()) == ["air.json", "oracle.json"]
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def opened(air: RunningAir) -> Iterator[Callable[[str], SimRadio]]:
+    radios: list[SimRadio] = []
+
+    def make(name: str) -> SimRadio:
+        radios.append(SimRadio(air.endpoint, name))
+        return radios[-1]
+
+    yield make
+    for radio in radios:
+        radio.close()
+
+
+@pytest.fixture
+def radio(opened: Callable[[str], SimRadio]) -> Radio:
+    return opened("a")
+
+
+class TestContract:
+    """What every radio behind the port does."""
+
+    def test_the_receiver_reads_back_what_it_holds(self, radio: Radio) -> None:
+        assert radio.tune_rx(RX) == RX
+        assert radio.tune_rx(replace(RX, gain_mdb=59_700)) == RX
+
+    def test_the_transmitter_reads_back_what_it_holds(self, radio: Radio) -> None:
+        assert radio.tune_tx(TX) == TX
+        assert radio.tune_tx(replace(TX, attenuation_mdb=10_100)) == TX
+
+    @pytest.mark.parametrize("field", ["center_hz", "sample_rate_hz", "bandwidth_hz", "gain_mdb"])
+    def test_a_receiver_setting_outside_the_ranges_is_refused(self, radio: Radio, field: str) -> None:
+        with pytest.raises(SettingRefused, match=field):
+            radio.tune_rx(replace(RX, **{field: -1}))
+
+    @pytest.mark.parametrize("field", ["center_hz", "sample_rate_hz", "bandwidth_hz", "attenuation_mdb"])
+    def test_a_refused_transmitter_setting_leaves_it_silent(self, radio: Radio, field: str) -> None:
+        radio.mute()
+        with pytest.raises(SettingRefused, match=field):
+            radio.tune_tx(replace(TX, **{field: -1}))
+        assert radio.rf_state() is RfState.OFF
+
+    def test_samples_are_fresh_whole_numbered_and_read_only(self, radio: Radio) -> None:
+        radio.tune_rx(RX)
+        numbers = []
+        for samples in (1, 1000, 19_200):
+            before_ns = time.monotonic_ns()
+            block = radio.receive(samples)
+            after_ns = time.monotonic_ns()
+            assert block.iq.shape == (samples, 2)
+            assert block.iq.dtype == np.int16
+            assert not block.iq.flags.writeable
+            assert (block.settings, block.full_scale) == (RX, 2048)
+            assert before_ns <= block.start.earliest_ns <= block.start.latest_ns
+            assert block.start.latest_ns + (samples - 1) * 10**9 // RATE <= after_ns
+            assert RxFlag.STALE not in block.flags
+            numbers.append(block.sequence)
+        assert np.diff(numbers).tolist() == [1, 1]
+
+    def test_an_impossible_number_of_samples_is_refused(self, radio: Radio) -> None:
+        radio.tune_rx(RX)
+        with pytest.raises(SettingRefused):
+            radio.receive(0)
+
+    def test_bursts_follow_one_another_and_sending_does_not_block(self, radio: Radio) -> None:
+        radio.tune_tx(TX)
+        first, second = radio.send(burst(0.5)), radio.send(burst(0.5))
+        assert time.monotonic_ns() < second.start.latest_ns
+        assert second.start.earliest_ns - first.start.earliest_ns == 500_000_000
+        assert (first.samples, second.samples) == (RATE // 2, RATE // 2)
+        radio.mute()
+
+    @pytest.mark.parametrize("iq", [np.zeros((0, 2), np.int16), np.zeros((4, 3), np.int16), np.zeros((4, 2), np.int32)])
+    def test_what_is_no_burst_is_refused(self, radio: Radio, iq: Any) -> None:
+        with pytest.raises(SettingRefused):
+            radio.send(iq)
+
+    def test_mute_is_read_back(self, radio: Radio) -> None:
+        radio.tune_tx(TX)
+        assert radio.rf_state() is RfState.ON
+        assert radio.mute() is RfState.OFF
+        assert radio.rf_state() is RfState.OFF
+
+    def test_mute_works_while_receiving_blocks(self, radio: Radio) -> None:
+        radio.tune_rx(RX)
+        radio.tune_tx(TX)
+        done: list[int] = []
+        thread = threading.Thread(target=lambda: (radio.receive(RATE // 2), done.append(time.monotonic_ns())))
+        thread.start()
+        assert radio.mute() is RfState.OFF
+        muted_ns = time.monotonic_ns()
+        thread.join()
+        assert muted_ns < done[0]
+
+    def test_closing_mutes(self, opened: Callable[[str], SimRadio]) -> None:
+        first, second = opened("c"), opened("c")
+        first.tune_tx(TX)
+        first.close()
+        first.close()
+        assert second.rf_state() is RfState.OFF
+
+    def test_the_device_has_an_identity_of_its_own(self, opened: Callable[[str], SimRadio]) -> None:
+        assert opened("a").device_id == "bandpact-sim SIM-a"
+        assert opened("a").device_id != opened("b").device_id
+
+
+def test_receiving_before_tuning_is_refused(opened: Callable[[str], SimRadio]) -> None:
+    with pytest.raises(SettingRefused, match="tune_rx"):
+        opened("a").receive(100)
+
+
+def test_own_transmission_and_clipping_are_flagged(opened: Callable[[str], SimRadio]) -> None:
+    radio = opened("a")
+    radio.tune_rx(RX)
+    assert radio.receive(1000).flags is RxFlag.NONE
+    radio.tune_tx(TX)
+    radio.send(burst(0.5))
+    assert radio.receive(1000).flags == RxFlag.OWN_TX | RxFlag.CLIPPED
+    radio.mute()
+    assert radio.receive(1000).flags is RxFlag.NONE
+
+
+def test_a_burst_is_heard_next_door_and_known_to_the_oracle(air: RunningAir, opened: Callable[[str], SimRadio]) -> None:
+    sender, listener = opened("a"), opened("b")
+    listener.tune_rx(RX)
+    quiet = float(np.mean(listener.receive(19_200).iq.astype(float) ** 2))
+    sender.tune_tx(TX)
+    sent = sender.send(burst(0.2))
+    assert float(np.mean(listener.receive(19_200).iq.astype(float) ** 2)) > 10 * quiet
+    air.when_quiet("a")
+    found = [one for one in air.bursts("a") if one.start_ns == sent.start.earliest_ns]
+    (one,) = found
+    assert one.end_ns - one.start_ns == pytest.approx(200_000_000, abs=1000)
+    assert one.eirp_dbm == pytest.approx(20 - 10 + 20 * np.log10(2000 * np.sqrt(2) / 16_384), abs=0.05)
+    assert one.high_hz - one.low_hz == pytest.approx(0.99 * RATE, rel=0.01)
+    assert not one.cut_short
+    assert float(np.mean(listener.receive(19_200).iq.astype(float) ** 2)) < 1.5 * quiet
+
+
+@pytest.mark.feature("R9")
+def test_mute_cuts_the_burst_that_plays_and_drops_the_queue(air: RunningAir, opened: Callable[[str], SimRadio]) -> None:
+    radio = opened("a")
+    radio.tune_tx(TX)
+    first = radio.send(burst(1.0))
+    radio.send(burst(1.0))
+    before_ns = time.monotonic_ns()
+    assert radio.mute() is RfState.OFF
+    after_ns = time.monotonic_ns()
+    (cut,) = [one for one in air.bursts("a") if one.start_ns >= first.start.earliest_ns]
+    assert cut.cut_short
+    assert before_ns - 1000 <= cut.end_ns <= after_ns
+    assert air.client.state()["radios"]["a"]["busy_until_ns"] is None
+
+
+def test_without_its_oscillator_a_burst_plays_to_nowhere(air: RunningAir, opened: Callable[[str], SimRadio]) -> None:
+    radio = opened("c")
+    radio.tune_tx(TX)
+    radio.mute()
+    sent = radio.send(burst(0.01))
+    air.when_quiet("c")
+    assert not [one for one in air.dumped() if one.radio == "c" and one.end_ns > sent.start.earliest_ns]
+
+
+def test_the_leaking_oscillator_is_logged_while_it_is_on(air: RunningAir, opened: Callable[[str], SimRadio]) -> None:
+    radio = opened("c")
+    begun_ns = time.monotonic_ns()
+    radio.tune_tx(replace(TX, attenuation_mdb=0))
+    leaks = [one for one in air.dumped() if one.kind == "lo_leakage" and one.start_ns >= begun_ns]
+    assert [(one.radio, one.eirp_dbm, one.center_hz) for one in leaks] == [("c", -30.0, TX.center_hz)]
+    radio.tune_tx(replace(TX, attenuation_mdb=40_000))
+    radio.mute()
+    (leak,) = [one for one in air.dumped() if one.kind == "lo_leakage" and one.start_ns >= begun_ns]
+    assert leak.start_ns < leak.end_ns < time.monotonic_ns()
+
+
+CLIENT = """
+import os, signal, sys
+import numpy as np
+from radio.ports import TxSettings
+from sim.radio import SimRadio
+radio = SimRadio(sys.argv[1], "b")
+radio.tune_tx(TxSettings(center_hz=3555000000, sample_rate_hz=1920000, bandwidth_hz=1500000, attenuation_mdb=10000))
+iq = np.full((192000, 2), 3000, dtype=np.int16)
+radio.send(iq)
+radio.send(iq)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_client_queued_plays_out_and_nothing_more(
+    air: RunningAir, opened: Callable[[str], SimRadio]
+) -> None:
+    begun_ns = time.monotonic_ns()
+    killed = subprocess.run([sys.executable, "-c", CLIENT, air.endpoint], check=False, timeout=30)
+    assert killed.returncode == -signal.SIGKILL
+    air.when_quiet("b")
+    played = [one for one in air.bursts("b") if one.start_ns > begun_ns]
+    assert [one.cut_short for one in played] == [False, False]
+    assert played[1].end_ns - played[0].start_ns == pytest.approx(200_000_000, abs=1000)
+    radio = opened("b")
+    assert radio.rf_state() is RfState.ON
+    radio.tune_rx(RX)
+    assert RxFlag.OWN_TX not in radio.receive(1000).flags
+
+
+def test_the_air_answers_while_a_look_is_computed(air: RunningAir, opened: Callable[[str], SimRadio]) -> None:
+    radio, other = opened("a"), opened("b")
+    fast = replace(RX, sample_rate_hz=61_440_000, bandwidth_hz=40_000_000)
+    radio.tune_rx(fast)
+    other.tune_tx(TX)
+    done: list[int] = []
+    answered: list[int] = []
+    # About as long again as the span itself is needed to compute it.
+    thread = threading.Thread(target=lambda: (radio.receive(12_000_000), done.append(time.monotonic_ns())))
+    begun_ns = time.monotonic_ns()
+    thread.start()
+    while not done:
+        other.rf_state()
+        answered.append(time.monotonic_ns())
+    thread.join()
+    span_over_ns = begun_ns + 12_000_000 * 10**9 // 61_440_000
+    during = [at for at in answered if span_over_ns < at < done[0]]
+    assert len(during) > 20
+
+
+def test_an_absent_air_and_an_unknown_station_are_reported(air: RunningAir, folder: Path) -> None:
+    with pytest.raises(Disconnected, match="is the air running"):
+        SimRadio(f"ipc://{folder}/nothing", "a", timeout_ms=100)
+    with pytest.raises(SourceError, match="no station named z; there are a, b, c"):
+        SimRadio(air.endpoint, "z")
+
+
+def test_a_stopped_air_times_out_and_what_came_too_late_is_not_done(folder: Path) -> None:
+    air = started(folder)
+    radio = SimRadio(air.endpoint, "a", timeout_ms=150)
+    radio.tune_tx(TX)
+    radio.tune_rx(RX)
+    air.process.send_signal(signal.SIGSTOP)
+    for attempt in (lambda: radio.send(burst(0.01)), lambda: radio.tune_tx(TX), radio.mute, radio.rf_state):
+        with pytest.raises(HardwareError):
+            attempt()
+    with pytest.raises(ReceiveTimeout):
+        radio.receive(100)
+    air.process.send_signal(signal.SIGCONT)
+    assert radio.rf_state() is RfState.OFF  # the mute was carried out late, the burst and the tuning were not
+    assert air.bursts("a") == []
+    radio.close()
+    assert stopped(air) == 0
+
+
+def test_closing_ends_a_receive_that_waits(opened: Callable[[str], SimRadio]) -> None:
+    radio = opened("a")
+    radio.tune_rx(replace(RX, sample_rate_hz=600_000, bandwidth_hz=600_000))
+    failed: list[HardwareError] = []
+    begun = threading.Event()
+
+    def receive() -> None:
+        begun.set()
+        try:
+            radio.receive(16_000_000)
+        except HardwareError as exc:
+            failed.append(exc)
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    begun.wait()
+    radio.close()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert len(failed) == 1
+
+
+def test_several_workers_share_the_looks(folder: Path) -> None:
+    air = started(folder, workers=2)
+    radios = [SimRadio(air.endpoint, name) for name in ("a", "b", "c")]
+    for radio in radios:
+        radio.tune_rx(RX)
+        assert radio.receive(1000).flags is RxFlag.NONE
+        radio.close()
+    assert stopped(air) == 0
+    assert sorted(one.name for one in folder.iterdir()) == ["air.json", "oracle.json"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order_with_the_burst_cut_in_the_log(folder: Path, number: signal.Signals) -> None:
+    air = started(folder)
+    radio = SimRadio(air.endpoint, "a")
+    radio.tune_tx(TX)
+    radio.send(burst(1.0))
+    air.process.send_signal(number)
+    assert air.process.wait(timeout=20) == 0
+    air.client.close()
+    with pytest.raises(HardwareError):
+        radio.close()
+    (cut,) = [one for one in read_log(air.log) if one.kind == "burst"]
+    assert cut.cut_short
+    assert sorted(one.name for one in folder.iterdir()) == ["air.json", "oracle.json"]
+
+
+PARENT = """
+import os, signal, subprocess, sys
+from sim.airclient import AirClient
+child = subprocess.Popen([sys.executable, "-m", "sim.airserver", sys.argv[1]])
+AirClient(sys.argv[2]).wait_ready(timeout_s=30)
+print(child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_death_of_its_parent_ends_it_in_order(folder: Path) -> None:
+    config = configured(folder)
+    parent = subprocess.run(
+        [sys.executable, "-c", PARENT, str(config), f"ipc://{folder}/air"], capture_output=True, check=False, timeout=30
+    )
+    assert parent.returncode == -signal.SIGKILL
+    try:
+        watch = os.pidfd_open(int(parent.stdout))
+    except ProcessLookupError:
+        watch = None
+    if watch is not None:
+        readable, _, _ = select.select([watch], [], [], 20)
+        os.close(watch)
+        assert readable
+    assert sorted(one.name for one in folder.iterdir()) == ["air.json", "oracle.json"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sim.airserver", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"endpoint": "tcp://127.0.0.1:1"}, "endpoint: tcp://127.0.0.1:1: not an ipc"),
+        ({"endpoint": "ipc:///" + "x" * 120}, "shorter folder"),
+        ({"workers": 0}, "workers"),
+        ({"histroy_s": 1.0}, "did you mean history_s?"),
+        ({"log": None}, "log"),
+    ],
+)
+def test_a_bad_configuration_gets_one_line_and_code_2(folder: Path, changes: dict[str, Any], named: str) -> None:
+    result = run(str(configured(folder, **changes)))
+    assert result.returncode == 2
+    assert named in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert str(folder) in result.stderr
+
+
+def test_no_configuration_at_all_gets_one_line_and_code_2(folder: Path) -> None:
+    for result in (run(), run(str(folder / "none.json")), run(str(folder))):
+        assert result.returncode == 2
+        assert result.stderr.count("\n") == 1
+
+
+def test_what_cannot_be_served_gets_one_line_and_code_1(folder: Path) -> None:
+    gone = Emitter(
+        name="tape", kind="recording", lat_deg=37.0, lon_deg=-76.0, eirp_dbm=0.0, center_hz=10**9,
+        params={"path": str(folder / "gone.sigmf-meta")},
+    )  # fmt: skip
+    cases = {
+        "gone.sigmf-meta: no such file": configured(folder, emitters=(gone,)),
+        "folder that exists": configured(folder, endpoint=f"ipc://{folder}/no/air"),
+        "oracle.json": configured(folder, log=str(folder / "no" / "oracle.json")),
+    }
+    for number, named in enumerate(cases):
+        path = folder / f"{number}.json"
+        config = {
+            0: {"emitters": (gone,)},
+            1: {"endpoint": f"ipc://{folder}/no/air"},
+            2: {"log": f"{folder}/no/oracle.json"},
+        }
+        configured(folder, **config[number]).rename(path)
+        result = run(str(path))
+        assert result.returncode == 1
+        assert named in result.stderr
+        assert result.stderr.count("\n") == 1
+        path.unlink()
+    assert list(folder.iterdir()) == []
+
+
+def test_a_socket_in_use_is_not_taken_over(air: RunningAir) -> None:
+    folder = air.log.parent
+    second = folder / "second.json"
+    second.write_text((folder / "air.json").read_text())
+    result = run(str(second))
+    second.unlink()
+    assert result.returncode == 1
+    assert "exists already" in result.stderr
+    SimRadio(air.endpoint, "a").close()
