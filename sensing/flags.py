@@ -21,7 +21,7 @@ class SampleFlag(Flag):
     OVERFLOW_UNKNOWN = auto()
 
 
-UNUSABLE = SampleFlag.OWN_TX | SampleFlag.STALE
+UNUSABLE = SampleFlag.OWN_TX | SampleFlag.STALE | SampleFlag.BELOW_QUANTISATION
 """Samples with one of these say nothing about the band: they are counted and left out of every estimate."""
 
 VOIDING = (
@@ -34,8 +34,8 @@ VOIDING = (
 )
 """With one of these a quiet channel is "unknown", a busy one stays busy."""
 
-WIDENING = SampleFlag.GAP | SampleFlag.GAIN_STEP | SampleFlag.IQ_IMAGE | SampleFlag.OVERFLOW_UNKNOWN
-"""With one of these the interval grows by the share of time that was not seen."""
+WIDENING = SampleFlag.GAP | SampleFlag.GAIN_STEP | SampleFlag.OWN_TX | SampleFlag.STALE
+"""The interval grows by the share of looks with one of these: their time was not seen, or not wholly."""
 
 
 def names(flags: SampleFlag) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ PILE_UP_STEPS: Final = 8
 PILE_UP_COUNT: Final = 20
 PILE_UP_RATIO: Final = 8
 DC_SHARE: Final = 0.1
+SILENT_SHARE: Final = 1e-10
+"""Under this share of a constant offset, what varies is the rounding of the numbers themselves."""
 IMAGE_COEFFICIENT: Final = 0.1
 """Circularity above which an image is reported: twice the amplitude of the image, so 26 dB of rejection."""
 CONSTANT_ENVELOPE: Final = 1.5
@@ -46,27 +48,36 @@ def finite(iq: Iq) -> tuple[Iq, SampleFlag]:
 
 
 def clipped_share(iq: Iq, full_scale: float) -> float:
-    """Share of samples whose I or Q sits at an end of the converter's range, or piles up at an extreme below it."""
+    """Share of samples whose I or Q sits at an end of the converter's range, or piles up at an extreme below it.
+
+    Floating point samples have no hard range: there only piling up counts.
+    """
     if len(iq) == 0:
         return 0.0
     flat = flat_samples(iq)
-    step = full_scale / 512 if iq.dtype == np.complex64 else 1.0
-    ends = (float(flat.max()), -float(flat.min()))
     hit = 0
-    for end, sign in zip(ends, (1, -1), strict=True):
-        if end >= full_scale - step:
-            hit += int(np.count_nonzero(sign * flat.astype(np.float32) >= full_scale - step))
-        elif end > PILE_UP_STEPS * step:
-            hit += _piled_up(flat, end * sign, step)
+    for end in (float(flat.max()), float(flat.min())):
+        if iq.dtype != np.complex64 and abs(end) >= full_scale - 1:
+            hit += int(np.count_nonzero(flat >= full_scale - 1 if end > 0 else flat <= 1 - full_scale))
+        elif abs(end) > PILE_UP_STEPS * _step(iq, full_scale):
+            hit += _piled_up(flat, end, _step(iq, full_scale))
     return min(1.0, hit / len(iq))
+
+
+def _step(iq: Iq, full_scale: float) -> float:
+    return full_scale / 512 if iq.dtype == np.complex64 else 1.0
 
 
 def _piled_up(flat: NDArray[np.int16] | NDArray[np.float32], end: float, step: float) -> int:
     """Samples exactly at the extreme, if they are far more than those just below it: a limiter, not a signal."""
     at = int(np.count_nonzero(flat == flat.dtype.type(end)))
-    inner = end - step * 1.5 if end > 0 else end + step * 1.5
-    near = int(np.count_nonzero((flat >= min(inner, end)) & (flat <= max(inner, end)))) - at
-    return at if at >= PILE_UP_COUNT and at > PILE_UP_RATIO * near else 0
+    if at < PILE_UP_COUNT:
+        return 0
+    inner = abs(end) - 1.5 * step
+    near = int(np.count_nonzero(flat >= inner if end > 0 else flat <= -inner)) - at
+    high = flat[np.abs(flat) > 0.8 * abs(end)][:PROBE_SAMPLES]
+    varied = flat.dtype == np.int16 or len(np.unique(high)) > PILE_UP_COUNT  # a tone of few phases repeats itself
+    return at if varied and at > PILE_UP_RATIO * near else 0
 
 
 def inspect(iq: Iq, *, full_scale: float) -> Quality:
@@ -74,7 +85,6 @@ def inspect(iq: Iq, *, full_scale: float) -> Quality:
 
     Args: iq int16 (n, 2) or complex64 (n,), finite; full_scale in the units of I and Q.
     """
-    share = clipped_share(iq, full_scale)
     probe = _probe(iq) / full_scale
     if len(probe) == 0:
         return Quality(flags=SampleFlag.NONE, clipped_share=0.0, power=0.0, dc_power=0.0, envelope_kurtosis=2.0)
@@ -82,8 +92,10 @@ def inspect(iq: Iq, *, full_scale: float) -> Quality:
     centred = probe - offset
     square = centred.real**2 + centred.imag**2
     power = float(square.mean())
+    silent = power <= max(_quantisation_power(iq, full_scale), SILENT_SHARE * abs(offset) ** 2)
+    share = 0.0 if silent else clipped_share(iq, full_scale)
     flags = SampleFlag.CLIPPED if share > CLIPPED_SHARE else SampleFlag.NONE
-    if power <= _quantisation_power(iq, full_scale):
+    if silent:
         flags |= SampleFlag.BELOW_QUANTISATION
     if abs(offset) ** 2 > DC_SHARE * power and offset != 0:
         flags |= SampleFlag.DC_SPIKE

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from hw_profiles.calibration import Scale
 from sensing.detectors.pulses import PulseFinder
 from sensing.detectors.radar import Incumbent, RadarDetector
-from sensing.flags import UNUSABLE, VOIDING, SampleFlag
+from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.frontend import Float32s, FrontEnd, Iq
 from sensing.layout import BandLayout, lay_out
-from sensing.occupancy import DetectorRates, channel_occupancy, spectrum_resource_occupancy
+from sensing.occupancy import DetectorRates, channel_occupancy, outage_widened, spectrum_resource_occupancy
 from sensing.rhythm import Period, find_period, valley_db
 from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, finite, inspect
 from sensing.theory import energy_threshold, f_threshold, snr_wall_db
@@ -29,6 +29,9 @@ from sensing.values import Channel, Interval, Level
 BURSTY_DB: Final = 6.0
 """A channel whose blocks spread over more than this is used in bursts."""
 HISTORY_BLOCKS: Final = 1 << 17
+FLAG_LOOKS: Final = 4096
+FREE_HIGH_MAX: Final = 0.5
+"""A channel whose occupancy may be this high is not called free, however little was seen in it."""
 MERGE_NS: Final = 2_000_000_000
 CONTIGUOUS_NS: Final = 2_000
 
@@ -139,7 +142,7 @@ class Survey:
         self._kept = 0
         self._gaps = False
         self._ended_ns: int | None = None
-        self._flags = SampleFlag.NONE if settings.calibration else SampleFlag.UNCALIBRATED
+        self._look_flags: deque[SampleFlag] = deque(maxlen=FLAG_LOOKS)
         self._incumbents: list[Incumbent] = []
         self._looks = 0
         self._psd_sum = np.zeros(settings.fft_size)
@@ -153,7 +156,9 @@ class Survey:
         """
         clean, bad = finite(iq)
         quality = inspect(clean, full_scale=self.settings.full_scale)
-        flags |= bad | quality.flags | (self._flags & SampleFlag.UNCALIBRATED)
+        flags |= bad | quality.flags
+        if self.settings.calibration is None:
+            flags |= SampleFlag.UNCALIBRATED
         end_ns = start_ns + round(len(iq) / self.settings.sample_rate_hz * 1e9)
         contiguous = self._ended_ns is not None and abs(start_ns - self._ended_ns) <= CONTIGUOUS_NS
         contiguous = contiguous and not flags & (SampleFlag.GAP | UNUSABLE | SampleFlag.GAIN_STEP)
@@ -171,7 +176,7 @@ class Survey:
             self._learn(spectra.groups.astype(np.float64), spectra.mean, spectra.peak, spectra.frames)
         flags |= self._full_band(quality, spectra.groups) if usable else SampleFlag.NONE
         incumbents = self._pulses(clean, start_ns, contiguous=contiguous) if usable and self.settings.radar else ()
-        self._flags |= flags
+        self._look_flags.append(flags)
         self._looks += 1
         return LookResult(
             start_ns=start_ns,
@@ -195,8 +200,8 @@ class Survey:
             channels=channels,
             sro=spectrum_resource_occupancy([c.occupancy for c in channels]),
             incumbents=tuple(self._incumbents),
-            overload=bool(self._flags & SampleFlag.CLIPPED),
-            flags=self._flags,
+            overload=bool(self.flags & SampleFlag.CLIPPED),
+            flags=self.flags,
             psd=density.astype(np.float32),
             peak_psd=self._peak / np.float32(self.settings.sample_rate_hz),
         )
@@ -269,11 +274,12 @@ class Survey:
         channel = self.settings.channels[index]
         margins = self._margins(index, history)
         valley = valley_db(margins)
-        occupancy = channel_occupancy(
+        seen = channel_occupancy(
             margins > valley,
             times_s=self._times() if self._gaps else None,
             rates=DetectorRates(pfa=self.settings.pfa if valley == 0.0 else 0.0),
         )
+        occupancy = self._doubted(seen, len(margins))
         members = self._layout.members[index]
         idle = float(self._floor.levels[members].mean())
         mean = float(history[:, members].mean()) if len(history) else float("nan")
@@ -287,13 +293,31 @@ class Survey:
             headroom_db=-_db(mean * share),
             period=self._period(margins),
             bursty=bool(np.ptp(np.quantile(margins, (0.05, 0.95))) > BURSTY_DB) if len(margins) else False,
-            flags=self._flags,
+            flags=self.flags,
         )
+
+    @property
+    def flags(self) -> SampleFlag:
+        """Every doubt of the recent looks."""
+        flags = SampleFlag.NONE if self.settings.calibration else SampleFlag.UNCALIBRATED
+        for one in self._look_flags:
+            flags |= one
+        return flags
+
+    def _doubted(self, seen: Interval, blocks: int) -> Interval:
+        """Widen by the share of looks with gaps; open upwards where a flag voids what looked idle."""
+        if not blocks:
+            return replace(seen, value=float("nan"))
+        if self.flags & SampleFlag.FULL_BAND:
+            return replace(seen, value=1.0, high=1.0)
+        gaps = sum(1 for one in self._look_flags if one & WIDENING) / max(1, len(self._look_flags))
+        widened = outage_widened(seen, unseen_share=gaps)
+        return replace(widened, high=1.0) if self.flags & VOIDING else widened
 
     def _state(self, occupancy: Interval, blocks: int) -> ChannelState:
         if blocks and occupancy.low > 0:
             return ChannelState.BUSY
-        if not blocks or self._flags & VOIDING:
+        if not blocks or self.flags & VOIDING or occupancy.high >= FREE_HIGH_MAX:
             return ChannelState.UNKNOWN
         return ChannelState.FREE
 
@@ -304,6 +328,8 @@ class Survey:
     def _times(self) -> NDArray[np.float64]:
         """When each block of the history began, in seconds."""
         starts = zip(self._history_ns, self._history, strict=True)
+        if not self._history:
+            return np.zeros(0)
         return np.concatenate([at / 1e9 + np.arange(len(blocks)) * self._block_s for at, blocks in starts])
 
     def _period(self, margins: NDArray[np.float64]) -> Period | None:

@@ -130,7 +130,7 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
         _check_checkpoints(reader, state, levels)
         if state.owner is not None:
             _check_seal(path, state.owner, audited)
-    except apsw.Error as exc:
+    except (apsw.Error, UnicodeDecodeError) as exc:
         audited.findings.add(f"not a readable lineage: {exc}")
     if not audited.records:
         audited.findings.add("no entries")
@@ -139,7 +139,7 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
 
 def entries(path: Path) -> Iterator[Leaf]:
     """The entries of a lineage file in order, as they stand; what does not decode is left out."""
-    for (body,) in _Reader(path).rows("SELECT body FROM leaf ORDER BY idx"):
+    for (body,) in _Reader(path).rows("SELECT CAST(body AS BLOB) FROM leaf ORDER BY idx"):
         leaf = decode_leaf(bytes(body))
         if isinstance(leaf, Leaf):
             yield leaf
@@ -153,7 +153,7 @@ def _walk(reader: _Reader, state: _State) -> dict[int, list[bytes]]:
         return levels[level][index]
 
     findings = state.audited.findings
-    for expected, (index, body) in enumerate(reader.rows("SELECT idx, body FROM leaf ORDER BY idx")):
+    for expected, (index, body) in enumerate(reader.rows("SELECT idx, CAST(body AS BLOB) FROM leaf ORDER BY idx")):
         if index != expected:
             findings.add(f"entry {expected} is missing")
             break
@@ -161,7 +161,7 @@ def _walk(reader: _Reader, state: _State) -> dict[int, list[bytes]]:
             levels.setdefault(level, []).append(value)
         _check_entry(state, index, bytes(body))
         state.audited.records += 1
-    for level, index, value in reader.rows("SELECT level, idx, hash FROM node"):
+    for level, index, value in reader.rows("SELECT level, idx, CAST(hash AS BLOB) FROM node"):
         held = levels.get(level, [])
         if index >= len(held) or held[index] != value:
             findings.add(f"tree node {level}/{index} is not the hash of its entries")

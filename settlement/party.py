@@ -48,9 +48,14 @@ class Party:
 
     def _restore(self) -> None:
         """Build the machines from what is durable."""
-        me, rule = self.identity.credential, self.rule
-        self.holder = Holder(me=me, rule=rule, stored=[v for _, v in self.lineage.items(holder_side.STORE)])
-        self.user = User(me=me, rule=rule, stored=[v for _, v in self.lineage.items(user_side.STORE)])
+        me, rule, log = self.identity.credential, self.rule, self.lineage
+        pairs = [raw for _, raw in log.items(holder_side.STORE)]
+        self.holder = Holder(me=me, rule=rule, stored=pairs, offers=log.items(holder_side.OFFERS))
+        self.user = User(me=me, rule=rule, stored=[raw for _, raw in log.items(user_side.STORE)])
+        for _, raw in log.items(user_side.HEARD):
+            admitted = prove(raw, self.registry)
+            if isinstance(admitted, Admitted):
+                self.user.hear(admitted)
 
     @contextmanager
     def step(self, now: Fix) -> Iterator[Step]:
@@ -202,6 +207,7 @@ class Party:
         match admitted.record.typ:
             case "declaration":
                 self.user.hear(admitted)
+                step.put(user_side.HEARD, admitted.record.digest, admitted.record.raw)
                 step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)
             case "request":
                 self.holder.grant(step, admitted)

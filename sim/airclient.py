@@ -1,6 +1,7 @@
 """Asking a running air about itself: whether it is ready, what its radios do, and for the oracle's log."""
 
 import time
+import weakref
 from typing import Any
 
 import zmq
@@ -15,8 +16,9 @@ class AirClient:
     """A supervisor's connection to the air; use one per process, or per thread."""
 
     def __init__(self, endpoint: str) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._channel = Channel(endpoint, context=self._context)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._free = weakref.finalize(self, context.destroy, linger=0)
+        self._channel = Channel(endpoint, context=context)
 
     def wait_ready(self, *, timeout_s: float) -> None:
         """Return when the air and its workers answer; raises Disconnected if they do not in time."""
@@ -47,4 +49,4 @@ class AirClient:
     def close(self) -> None:
         """Let go of the connection."""
         self._channel.close()
-        self._context.destroy(linger=0)
+        self._free()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 from dataclasses import asdict
 
 import numpy as np
@@ -12,6 +13,9 @@ from radio.ports import Iq16, RfState, RxBlock, RxFlag, RxSettings, Sent, Span, 
 from sim.wire import TIMEOUT_MS, AirRefused, Channel, Header, mute_endpoint
 
 NS = 1_000_000_000
+SPANS_LATE = 4
+LAST_MUTE_MS = 1000
+"""A mute that nobody answered is still tried for so long when the connection is dropped."""
 
 
 class SimRadio:
@@ -26,16 +30,19 @@ class SimRadio:
         """
         self._name = name
         self._timeout_ms = timeout_ms
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._tx = Channel(endpoint, context=self._context)
-        self._rx = Channel(endpoint, context=self._context)
-        self._mute = Channel(mute_endpoint(endpoint), context=self._context)
+        streams: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        apart: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._free = weakref.finalize(self, _destroy, streams, apart)
+        self._tx = Channel(endpoint, context=streams)
+        self._rx = Channel(endpoint, context=streams)
+        self._mute = Channel(mute_endpoint(endpoint), context=apart, linger_ms=LAST_MUTE_MS)
         self._receiving = threading.Lock()
         self._closing = threading.Event()
         self._sequence = 0
         self._rx_settings: RxSettings | None = None
         try:
             self._device_id = str(self._ask(self._tx, {"op": "hello"})["device_id"])
+            self.rf_state()
         except (HardwareError, LocalError):
             self._release()
             raise
@@ -56,7 +63,8 @@ class SimRadio:
 
         Raises:
             SettingRefused: the receiver was not tuned, or the number is outside the radio's limits.
-            ReceiveTimeout: the samples did not come within the radio's timeout after they were due.
+            ReceiveTimeout: the samples did not come within the radio's timeout, and four times their span, after they
+                were due.
             HardwareError: the air failed.
         """
         with self._receiving:
@@ -65,14 +73,15 @@ class SimRadio:
                 raise SettingRefused(f"{self._name}: the receiver is not tuned; call tune_rx first")
             start_ns = time.monotonic_ns()
             self._wait_until(start_ns + -(-samples * NS // settings.sample_rate_hz))
-            answer, data = self._look(start_ns, samples)
+            late_ms = self._timeout_ms + SPANS_LATE * samples * 1000 // settings.sample_rate_hz
+            answer, data = self._look(start_ns, samples, late_ms)
             self._sequence += 1
             return self._block(answer, data, samples, settings)
 
-    def _look(self, start_ns: int, samples: int) -> tuple[Header, memoryview]:
+    def _look(self, start_ns: int, samples: int, timeout_ms: int) -> tuple[Header, memoryview]:
         request = {"op": "look", "station": self._name, "start_ns": start_ns, "samples": samples}
         try:
-            answer, data = self._rx.request(request, timeout_ms=self._timeout_ms)
+            answer, data = self._rx.request(request, timeout_ms=timeout_ms)
         except AirRefused as exc:
             if exc.code == "busy":
                 raise ReceiveTimeout(f"{self._name}: {exc}") from exc
@@ -134,7 +143,7 @@ class SimRadio:
     def _release(self) -> None:
         for channel in (self._tx, self._rx, self._mute):
             channel.close()
-        self._context.destroy(linger=0)
+        self._free()
 
     def _ask(self, channel: Channel, request: Header, payload: bytes | None = None) -> Header:
         try:
@@ -148,6 +157,11 @@ class SimRadio:
         while (left_ns := at_ns - time.monotonic_ns()) > 0:
             if self._closing.wait(left_ns / NS):
                 raise Disconnected(f"{self._name}: closed while receiving")
+
+
+def _destroy(*contexts: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    for context in contexts:
+        context.destroy()
 
 
 def _plain(refusal: AirRefused, name: str) -> LocalError | HardwareError:

@@ -60,13 +60,15 @@ def unpack(data: bytes) -> Header:
 class Channel:
     """Requests to the air, one at a time, each with a deadline; safe to share between threads.
 
-    A request that got no answer closes the socket, so that nothing of it is delivered later, and carries its deadline,
-    so that the air itself refuses it when it comes too late.
+    A request that got no answer closes the socket, so that no late answer is taken for another's, and carries its
+    deadline, so that the air itself refuses it when it comes too late. With `linger_ms` what was not delivered yet is
+    still tried for so long.
     """
 
-    def __init__(self, endpoint: str, *, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+    def __init__(self, endpoint: str, *, context: "zmq.Context[zmq.Socket[bytes]]", linger_ms: int = 0) -> None:
         self._endpoint = endpoint
         self._context = context
+        self._linger_ms = linger_ms
         self._lock = threading.Lock()
         self._socket: zmq.Socket[bytes] | None = None
         self._number = 0
@@ -120,7 +122,7 @@ class Channel:
 
     def _drop(self) -> None:
         if self._socket is not None:
-            self._socket.close(linger=0)
+            self._socket.close(linger=self._linger_ms)
             self._socket = None
 
     def close(self) -> None:

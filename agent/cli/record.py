@@ -17,7 +17,7 @@ def record(
 ) -> None:
     """Record SOURCE as SigMF, with annotations for busy channels, radars and doubtful samples."""
     from agent.sense.recorder import RecordRefused  # noqa: PLC0415 - keeps --help fast
-    from agent.sense.recorder import record as run
+    from agent.sense.recorder import record as run  # noqa: PLC0415
     from agent.sense.session import SensePlan  # noqa: PLC0415
     from agent.sense.sources import open_source  # noqa: PLC0415
 

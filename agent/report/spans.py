@@ -57,7 +57,7 @@ def nodes(data: ReportData) -> tuple[tuple[str, str], ...]:
     known = dict(data.nodes)
     others = [e.node for e in data.emissions] + [g.node for g in data.gates] + [r.user for _, r in live(data)]
     for name in others:
-        known.setdefault(name, "not in the list of nodes")
+        known.setdefault(name, "unlisted")
     return tuple(known.items())
 
 

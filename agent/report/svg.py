@@ -84,6 +84,11 @@ class Layout:
         """About how wide a text will be."""
         return len(text) * self.font_pt * 0.6
 
+    def fitted(self, text: str, room_pt: float) -> str:
+        """The text, cut to the room there is."""
+        kept = max(1, int(room_pt / (self.font_pt * 0.6)))
+        return text if len(text) <= kept else text[: kept - 1] + "…"
+
 
 WIDE = Layout(name="wide", width_pt=720, left_pt=78, right_pt=8, font_pt=8.5, roomy=True)
 NARROW = Layout(name="narrow", width_pt=252, left_pt=30, right_pt=5, font_pt=7.5, roomy=False)

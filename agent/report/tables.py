@@ -11,6 +11,7 @@ from agent.report.words import DASH, at, band, clean, count, milliseconds, plura
 
 ROWS_MAX = 500
 HASH_SHOWN = 12
+WORD_MAX = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,11 @@ class Cell:
     title: str = ""
     tone: str = ""
     code: bool = False
+
+    @property
+    def breakable(self) -> bool:
+        """Whether a word is so long that it may be broken anywhere."""
+        return any(len(word) > WORD_MAX for word in self.text.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

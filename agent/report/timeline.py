@@ -8,8 +8,9 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
 from agent.report.data import Emission, GateSpan, ReportData, SettlementRow
+from agent.report.lanes import GATE_PT, ROW_PT, SPACE_PT, Lane, by_row, lanes
 from agent.report.marks import beginnings
-from agent.report.spans import Span, covers, found_by, live, lived, merged, nodes, true_starts, whole
+from agent.report.spans import Span, found_by, lived, merged, true_starts, whole
 from agent.report.svg import (
     BAD,
     HATCH,
@@ -31,11 +32,7 @@ from agent.report.svg import (
 )
 from agent.report.words import band, clean, plural, seconds
 
-ROW_PT = 31.0
 LABEL_PT = 12.0
-GATE_PT = 12.0
-NAME_PT = 13.0
-SPACE_PT = 11.0
 VIOLATION_PT = 2.2
 EMISSION_PT = 0.7
 
@@ -46,32 +43,6 @@ GATE_STYLES = {
     "OPEN": (OPEN, "", ON_OPEN),
     "LATCHED": (PAPER, "xxxxx", BAD),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """One node's part of the picture; heights in points from the top. `rows` are settlements that do not overlap."""
-
-    node: str
-    role: str
-    top_pt: float
-    rows: tuple[tuple[tuple[int, SettlementRow], ...], ...]
-    name_pt: float
-
-    @property
-    def first_pt(self) -> float:
-        """Where the settlement rows begin."""
-        return self.top_pt + self.name_pt
-
-    @property
-    def gate_pt(self) -> float:
-        """Where the gate's bar begins."""
-        return self.first_pt + len(self.rows) * ROW_PT + 2
-
-    @property
-    def end_pt(self) -> float:
-        """Where the lane ends."""
-        return self.gate_pt + GATE_PT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,30 +83,6 @@ class Canvas:
 
 def _around(middle: float, width: float) -> Span:
     return middle - width / 2, middle + width / 2
-
-
-def stacked(rows: Sequence[tuple[int, SettlementRow]]) -> tuple[tuple[tuple[int, SettlementRow], ...], ...]:
-    """Spread settlements over as few rows as keep windows apart; at least one row."""
-    stacks: list[list[tuple[int, SettlementRow]]] = [[]]
-    for one in sorted(rows, key=lambda pair: (pair[1].start_s, pair[0])):
-        free = next((s for s in stacks if not s or s[-1][1].end_s <= one[1].start_s), None)
-        if free is None:
-            stacks.append([one])
-        else:
-            free.append(one)
-    return tuple(tuple(stack) for stack in stacks)
-
-
-def lanes(data: ReportData, layout: Layout) -> tuple[Lane, ...]:
-    """Place one lane for each node, downwards."""
-    out: list[Lane] = []
-    top = SPACE_PT / 2
-    for node, role in nodes(data):
-        mine = [(number, row) for number, row in live(data) if row.user == node]
-        lane = Lane(node=node, role=role, top_pt=top, rows=stacked(mine), name_pt=0.0 if layout.roomy else NAME_PT)
-        out.append(lane)
-        top = lane.end_pt + SPACE_PT
-    return tuple(out)
 
 
 def draw(data: ReportData, layout: Layout) -> str:
@@ -184,18 +131,20 @@ def _lane(canvas: Canvas, data: ReportData, lane: Lane) -> None:
 
 
 def _name(canvas: Canvas, lane: Lane) -> None:
-    name, role = clean(lane.node, limit=16), clean(lane.role, limit=24)
-    if not canvas.layout.roomy:
+    layout = canvas.layout
+    room_pt = (layout.left_pt if layout.roomy else layout.plot_pt / 2) - 10
+    name, role = (layout.fitted(clean(text), room_pt) for text in (lane.node, lane.role))
+    if not layout.roomy:
         canvas.text(canvas.span_s[0], lane.top_pt + 5, name, weight="bold", ha="left")
         if role != name:
-            offset = (canvas.layout.text_pt(name) * 1.15 + 4) / canvas.pt_per_s
+            offset = (layout.text_pt(name) * 1.15 + 4) / canvas.pt_per_s
             canvas.text(canvas.span_s[0] + offset, lane.top_pt + 5, role, color=MUTED, ha="left")
         return
     at = canvas.span_s[0] - 8 / canvas.pt_per_s
     canvas.text(at, lane.first_pt + 9, name, weight="bold", ha="right")
     if role != name:
-        canvas.text(at, lane.first_pt + 20, role, color=MUTED, ha="right", fontsize=canvas.layout.font_pt - 0.5)
-    canvas.text(at, lane.gate_pt + GATE_PT / 2, "gate", color=MUTED, ha="right", fontsize=canvas.layout.font_pt - 0.5)
+        canvas.text(at, lane.first_pt + 20, role, color=MUTED, ha="right", fontsize=layout.font_pt - 0.5)
+    canvas.text(at, lane.gate_pt + GATE_PT / 2, "gate", color=MUTED, ha="right", fontsize=layout.font_pt - 0.5)
 
 
 def _window(canvas: Canvas, top_pt: float, number: int, row: SettlementRow) -> None:
@@ -219,29 +168,16 @@ def _window(canvas: Canvas, top_pt: float, number: int, row: SettlementRow) -> N
 
 def _inside(canvas: Canvas, lane: Lane, emitted: Sequence[Emission]) -> None:
     """Emissions of each settlement in its box; those that fit none across the lane."""
-    gap_s = 1.0 / canvas.pt_per_s
-    left = list(emitted)
-    for index, row in enumerate(lane.rows):
-        here = [one for one in left if any(covers(settlement, one) for _, settlement in row)]
-        left = [one for one in left if one not in here]
-        canvas.bars(
-            merged(((one.start_s, one.end_s) for one in here), gap_s=gap_s),
-            top_pt=lane.first_pt + index * ROW_PT + LABEL_PT + 1,
-            height_pt=ROW_PT - LABEL_PT - 8,
-            least_pt=EMISSION_PT,
-            facecolor=INK,
-            lw=0,
-            zorder=3,
-        )
-    canvas.bars(
-        merged(((one.start_s, one.end_s) for one in left), gap_s=gap_s),
-        top_pt=lane.first_pt,
-        height_pt=len(lane.rows) * ROW_PT - 3,
-        least_pt=EMISSION_PT,
-        facecolor=INK,
-        lw=0,
-        zorder=3,
-    )
+    rows, stray = by_row(lane, emitted)
+    for index, here in enumerate(rows):
+        top_pt = lane.first_pt + index * ROW_PT + LABEL_PT + 1
+        _emissions(canvas, here, top_pt=top_pt, height_pt=ROW_PT - LABEL_PT - 8)
+    _emissions(canvas, stray, top_pt=lane.first_pt, height_pt=len(lane.rows) * ROW_PT - 3)
+
+
+def _emissions(canvas: Canvas, emitted: Sequence[Emission], *, top_pt: float, height_pt: float) -> None:
+    joined = merged(((one.start_s, one.end_s) for one in emitted), gap_s=1.0 / canvas.pt_per_s)
+    canvas.bars(joined, top_pt=top_pt, height_pt=height_pt, least_pt=EMISSION_PT, facecolor=INK, lw=0, zorder=3)
 
 
 def _violations(canvas: Canvas, lane: Lane, emitted: Sequence[Emission]) -> None:

@@ -126,9 +126,15 @@ def _tampered(data: ReportData) -> str:
     return ""
 
 
+def _unknown(data: ReportData) -> str:
+    unmeasured = "" if quantity(_emitted(data, "outside_s")) is not None else "what the antennas emitted is not known"
+    unaudited = "" if data.audit else "no lineage was audited"
+    return " and ".join(one for one in (unmeasured, unaudited) if one)
+
+
 def verdict(data: ReportData) -> Verdict:
-    """Judge the trial: passed only if it says so and nothing on this page speaks against it."""
-    against = [one for one in (_outside(data), _tampered(data)) if one]
+    """Judge the trial: passed only if it says so, and what this page shows vouches for it."""
+    against = [one for one in (_outside(data), _tampered(data), _unknown(data)) if one]
     if against:
         text = " and ".join(against)
         return Verdict(passed=False, sentence=f"{text[0].upper()}{text[1:]}.")
@@ -141,7 +147,7 @@ def verdict(data: ReportData) -> Verdict:
     emitted = (
         "Every emission the oracle saw was inside a live settlement" if data.emissions else "No antenna emitted at all"
     )
-    audited = f"all {len(data.audit)} lineages verify" if data.audit else "no lineage was audited"
+    audited = "the one lineage verifies" if len(data.audit) == 1 else f"all {len(data.audit)} lineages verify"
     return Verdict(passed=True, sentence=f"{emitted}, and {audited}.")
 
 
@@ -213,6 +219,7 @@ def _emission_figure(data: ReportData, key: str, name: str) -> KeyFigure:
     if key == "inside_s":
         return KeyFigure(name=name, value=f"{value:.3f}", unit="s")
     number = violation_count(data)
+    value = max(value, sum(one.end_s - one.start_s for one in data.emissions if not one.inside))
     bad = value > 0 or number > 0
     return KeyFigure(
         name=name,

@@ -97,7 +97,9 @@ def _row(channel: ChannelReport) -> tuple[Text | str, ...]:
     return (
         f"{channel.channel.low_hz / 1e6:.3f}-{channel.channel.high_hz / 1e6:.3f}",
         Text(channel.state.value, style=style),
-        f"{occupancy.value:6.1%} ({occupancy.low:.1%} to {occupancy.high:.1%})",
+        f"{occupancy.value:6.1%} ({occupancy.low:.1%} to {occupancy.high:.1%})"
+        if isfinite(occupancy.value)
+        else "not sensed",
         f"{floor.value:.1f} ± {floor.sd:.1f}" if isfinite(floor.value) else "not known",
         f"{limit.value:.1f} {limit.unit}" if isfinite(limit.value) else "not known",
         ", ".join(names(channel.flags)).lower().replace("_", " ") or "none",

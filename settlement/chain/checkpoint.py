@@ -49,17 +49,27 @@ def sign_head(head: Head, key: SigningKey) -> str:
     return f"{body}\n{_DASH}{head.origin} {base64.b64encode(blob).decode()}\n"
 
 
+def _unbase64(text: str) -> bytes:
+    """Strict: the one text that encodes these bytes."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError(f"base64 {text!r} is not canonical")
+    return data
+
+
 def _parse(note: str) -> tuple[Head, list[tuple[str, bytes]]]:
     body, _, tail = note.partition("\n\n")
     origin, size, root = body.split("\n")
-    if not size.isdigit() or (len(size) > 1 and size[0] == "0"):
+    if not (size.isascii() and size.isdigit()) or (len(size) > 1 and size[0] == "0"):
         raise ValueError(f"size {size!r}")
-    head = Head(origin=origin, size=int(size), root=base64.b64decode(root, validate=True))
-    lines = tail.splitlines()
-    if len(head.root) != 32 or not lines or not all(line.startswith(_DASH) for line in lines):
-        raise ValueError("root or signature lines")
+    head = Head(origin=origin, size=int(size), root=_unbase64(root))
+    if len(head.root) != 32 or not tail.endswith("\n"):
+        raise ValueError("a root of 32 bytes, and a newline at the end")
+    lines = tail[:-1].split("\n")
+    if not all(line.startswith(_DASH) for line in lines):
+        raise ValueError("signature lines")
     parts = [line[len(_DASH) :].split(" ") for line in lines]
-    return head, [(name, base64.b64decode(blob, validate=True)) for name, blob in parts]
+    return head, [(name, _unbase64(blob)) for name, blob in parts]
 
 
 def open_note(note: str, public: bytes) -> Head | Refusal:
@@ -73,12 +83,7 @@ def open_note(note: str, public: bytes) -> Head | Refusal:
     wanted = _key_hash(head.origin, public)
     for name, blob in signatures:
         if name == head.origin and blob[:4] == wanted:
-            if keys.verify(public, blob[4:], _body(head).encode()) and sign_form(head, note):
+            if keys.verify(public, blob[4:], _body(head).encode()):
                 return head
             return refuse(Reason.SIGNATURE, "checkpoint.signature", "does not verify", keys.kid_of(public).hex())
     return refuse(Reason.KEY, "checkpoint.key", [name for name, _ in signatures], head.origin)
-
-
-def sign_form(head: Head, note: str) -> bool:
-    """True when the note's text is exactly the text that was signed."""
-    return note.startswith(_body(head) + "\n" + _DASH)

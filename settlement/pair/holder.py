@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 
 from settlement.chain.admission import Admitted, RuleInForce
 from settlement.chain.bodies import Abort, Accept, ClassTerms, Confirm, Declaration, Grant, Preempt, Renew, Request
-from settlement.chain.codec import blob, decode, encode, nested, text, uint
+from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell
 from settlement.fixes import TimeFix, deadline_open
 from settlement.pair.table import Event, HolderState, next_holder
-from settlement.pair.work import StoredStateError, Work, answer_to, settlement_id
+from settlement.pair.work import Work, answer_to, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 
-STORE = "holder"
+STORE, OFFERS = "holder", "offer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +48,12 @@ class HolderPair:
 class Holder:
     """All settlements of one holder. Rebuilt from stored state after a restart."""
 
-    def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes]) -> None:
+    def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes], offers: list[tuple[bytes, bytes]]) -> None:
         self.me, self.rule = me, rule
-        self.offers: dict[bytes, Declaration] = {}
         self.blocked: dict[Band, int] = {}
-        self.pairs: dict[bytes, HolderPair] = {}
-        for raw in stored:
-            pair = decode(HolderPair, raw, STORE)
-            if isinstance(pair, Refusal):
-                raise StoredStateError(f"stored settlement: {pair}")
-            self.pairs[pair.sid] = pair
+        pairs = [stored_as(HolderPair, raw, STORE) for raw in stored]
+        self.pairs = {pair.sid: pair for pair in pairs}
+        self.offers = {digest: stored_as(Declaration, raw, OFFERS) for digest, raw in offers}
 
     def _save(self, work: Work, pair: HolderPair) -> None:
         self.pairs[pair.sid] = pair
@@ -67,11 +63,8 @@ class Holder:
         """Sign an offer."""
         record = work.sign(body)
         self.offers[record.digest] = body
+        work.put(OFFERS, record.digest, encode(body))
         return record
-
-    def offer_again(self, declaration: bytes, body: Declaration) -> None:
-        """Take up an offer signed before a restart."""
-        self.offers[declaration] = body
 
     # -- REQUEST -------------------------------------------------------------------------------------------------
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 
 from settlement.chain.admission import Admitted, RuleInForce
 from settlement.chain.bodies import Accept, Confirm, Declaration, Grant, Preempt, Relinquish, Renew, Request, Usage
-from settlement.chain.codec import blob, decode, encode, nested, text, uint
+from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell, Window
 from settlement.fixes import TimeFix, deadline_open
 from settlement.pair.table import Event, UserState, next_user
-from settlement.pair.work import StoredStateError, Work, answer_to, settlement_id
+from settlement.pair.work import STORED_LIMIT, StoredStateError, Work, answer_to, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 
-STORE = "user"
+STORE, HEARD = "user", "heard"
 LEASE_MAX_NS = 240_000_000_000
 RESEND_NS = 300_000_000
 WAITING = (UserState.REQUESTED, UserState.ACCEPTED)
@@ -59,16 +59,12 @@ class User:
     def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes]) -> None:
         self.me, self.rule = me, rule
         self.offers: dict[bytes, Offer] = {}
-        self.pairs: dict[bytes, UserPair] = {}
-        for raw in stored:
-            pair = decode(UserPair, raw, STORE, limit=2 * 65536)
-            if isinstance(pair, Refusal):
-                raise StoredStateError(f"stored settlement: {pair}")
-            self.pairs[pair.request] = pair
+        pairs = [stored_as(UserPair, raw, STORE) for raw in stored]
+        self.pairs = {pair.request: pair for pair in pairs}
 
     def _save(self, work: Work, pair: UserPair) -> None:
         self.pairs[pair.request] = pair
-        work.put(STORE, pair.request, encode(pair, limit=2 * 65536))
+        work.put(STORE, pair.request, encode(pair, limit=STORED_LIMIT))
 
     def by_sid(self, sid: bytes) -> UserPair | None:
         """The settlement with that id."""

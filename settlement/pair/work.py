@@ -4,18 +4,31 @@ All of it happens inside one durable transaction; nothing is sent before that tr
 """
 
 import hashlib
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import cbor2
 
 from settlement.chain import codec
 from settlement.chain.records import Record
+from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.fixes import Fix
+from settlement.reasons import Refusal
+
+T = TypeVar("T")
+STORED_LIMIT = 2 * MAX_RECORD_BYTES
 
 
 class StoredStateError(Exception):
     """State read back from the log's database is not what was written; the node must not go on with it."""
+
+
+def stored_as(cls: type[T], raw: bytes, kind: str) -> T:
+    """Read back a piece of protocol state. Raises StoredStateError."""
+    value = codec.decode(cls, raw, kind, limit=STORED_LIMIT)
+    if isinstance(value, Refusal):
+        raise StoredStateError(f"stored {kind}: {value}")
+    return value
 
 
 class Work(Protocol):

@@ -25,11 +25,12 @@ from agent.report.data import (
     SettlementRow,
     Waterfall,
 )
+from agent.report.lanes import by_row, lanes, stacked
 from agent.report.meanings import MEANINGS
 from agent.report.render import render, write
 from agent.report.spans import Span, lived, merged, whole
 from agent.report.svg import BAD, NARROW, WIDE, drawing
-from agent.report.timeline import VIOLATION_PT, Canvas, lanes, stacked
+from agent.report.timeline import VIOLATION_PT, Canvas
 from agent.report.waterfall import COLUMNS_MAX, grid, row_spans
 from agent.report.words import NOT_MEASURED, clean, key_figures, verdict
 from settlement.reasons import Reason
@@ -413,6 +414,8 @@ def test_a_short_violation_is_drawn_wide_enough_to_see() -> None:
         {"summary": summary() | {"lineage": {"records": 10, "verified": 9}}},
         {"summary": summary() | {"lineage": {"records": 10, "verified": False}}},
         {"passed": False},
+        {"audit": ()},
+        {"summary": {}},
     ],
 )
 def test_a_page_never_says_pass_against_its_own_evidence(against: dict[str, Any]) -> None:
@@ -423,7 +426,7 @@ def test_a_page_never_says_pass_against_its_own_evidence(against: dict[str, Any]
 
 def test_a_trial_of_which_nothing_came() -> None:
     read = Reader(render(empty()))
-    assert "No antenna emitted at all, and no lineage was audited." in read.text
+    assert "✗ FAIL What the antennas emitted is not known and no lineage was audited." in read.text
     assert "not recorded" in read.text
     for said in ("Nothing was settled", "Nothing was refused", "No lineage was audited", "No node took part"):
         assert said in read.text
@@ -443,6 +446,12 @@ def test_what_was_not_measured_is_not_zero(value: object) -> None:
         "lineage": {"records": value, "verified": value},
     }
     assert {figure.value for figure in key_figures(trial(summary=told))} == {NOT_MEASURED}
+
+
+def test_a_silent_trial_may_pass() -> None:
+    told = summary() | {"emissions": {"inside_s": 0.0, "outside_s": 0.0, "violations": []}}
+    judged = verdict(trial(summary=told, emissions=()))
+    assert (judged.passed, judged.sentence) == (True, "No antenna emitted at all, and all 4 lineages verify.")
 
 
 def test_an_incumbent_that_nobody_found_is_said() -> None:
@@ -523,6 +532,16 @@ def test_an_emission_after_the_end_is_still_on_the_axis() -> None:
 def test_an_unlisted_node_that_emits_gets_a_lane() -> None:
     stray = dataclasses.replace(trial().emissions[0], node="stray", inside=False)
     assert [lane.node for lane in lanes(trial(emissions=(stray,)), WIDE)][-1] == "stray"
+
+
+def test_emissions_go_to_the_row_of_the_settlement_that_covers_them() -> None:
+    rows = (settlement(1, "user-a", LOW, 0.0, 8.0), settlement(2, "user-a", MID, 2.0, 9.0))
+    (first,) = (one for one in trial().emissions[:1])
+    low = dataclasses.replace(first, start_s=3.0, end_s=3.1)
+    high = dataclasses.replace(low, low_hz=MID + 1e6, high_hz=HIGH - 1e6)
+    late = dataclasses.replace(low, start_s=12.0, end_s=12.1)
+    lane = next(one for one in lanes(trial(settlements=rows), WIDE) if one.node == "user-a")
+    assert by_row(lane, (low, high, late)) == ([[low], [high]], [late])
 
 
 def test_overlapping_settlements_stand_in_rows_of_their_own() -> None:

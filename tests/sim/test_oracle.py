@@ -101,7 +101,8 @@ def bursts(draw) -> list[Burst]:
         found.append(
             Burst(
                 radio=draw(st.sampled_from("ab")), start_ns=at, end_ns=end, center_hz=100,
-                low_hz=draw(st.integers(0, 99)), high_hz=draw(st.integers(101, 200)), eirp_dbm=draw(st.floats(-50, 30)), cut_short=draw(st.booleans()),
+                low_hz=draw(st.integers(0, 99)), high_hz=draw(st.integers(101, 200)),
+                eirp_dbm=draw(st.floats(-50, 30)), cut_short=draw(st.booleans()),
             )
         )  # fmt: skip
         at = end

@@ -80,8 +80,10 @@ def configured(folder: Path, **more: Any) -> Path:
     return path
 
 
-def started(folder: Path, **more: Any) -> RunningAir:
+def started(folder: Path, *, processes: list[subprocess.Popen[bytes]] | None = None, **more: Any) -> RunningAir:
     process = subprocess.Popen([sys.executable, "-m", "sim.airserver", str(configured(folder, **more))])
+    if processes is not None:
+        processes.append(process)
     client = AirClient(f"ipc://{folder}/air")
     client.wait_ready(timeout_s=30)
     return RunningAir(endpoint=f"ipc://{folder}/air", log=folder / "oracle.json", process=process, client=client)
@@ -99,6 +101,16 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="air"))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Callable[..., RunningAir]]:
+    """Starts an air of the test's own; whatever the test's end, no process is left."""
+    processes: list[subprocess.Popen[bytes]] = []
+    yield lambda **more: started(folder, processes=processes, **more)
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -316,21 +328,22 @@ def test_what_a_killed_client_queued_plays_out_and_nothing_more(
 
 
 def test_the_air_answers_while_a_look_is_computed(air: RunningAir, opened: Callable[[str], SimRadio]) -> None:
-    radio, other = opened("a"), opened("b")
+    radio, other = SimRadio(air.endpoint, "a", timeout_ms=20_000), opened("b")
     fast = replace(RX, sample_rate_hz=61_440_000, bandwidth_hz=40_000_000)
     radio.tune_rx(fast)
     other.tune_tx(TX)
     done: list[int] = []
     answered: list[int] = []
-    # About as long again as the span itself is needed to compute it.
-    thread = threading.Thread(target=lambda: (radio.receive(12_000_000), done.append(time.monotonic_ns())))
+    # Computing it takes longer than the span itself.
+    thread = threading.Thread(target=lambda: (radio.receive(6_000_000), done.append(time.monotonic_ns())))
     begun_ns = time.monotonic_ns()
     thread.start()
-    while not done:
+    while thread.is_alive():
         other.rf_state()
         answered.append(time.monotonic_ns())
     thread.join()
-    span_over_ns = begun_ns + 12_000_000 * 10**9 // 61_440_000
+    radio.close()
+    span_over_ns = begun_ns + 6_000_000 * 10**9 // 61_440_000
     during = [at for at in answered if span_over_ns < at < done[0]]
     assert len(during) > 20
 
@@ -342,8 +355,8 @@ def test_an_absent_air_and_an_unknown_station_are_reported(air: RunningAir, fold
         SimRadio(air.endpoint, "z")
 
 
-def test_a_stopped_air_times_out_and_what_came_too_late_is_not_done(folder: Path) -> None:
-    air = started(folder)
+def test_a_stopped_air_times_out_and_what_came_too_late_is_not_done(start: Callable[..., RunningAir]) -> None:
+    air = start()
     radio = SimRadio(air.endpoint, "a", timeout_ms=150)
     radio.tune_tx(TX)
     radio.tune_rx(RX)
@@ -382,8 +395,8 @@ def test_closing_ends_a_receive_that_waits(opened: Callable[[str], SimRadio]) ->
     assert len(failed) == 1
 
 
-def test_several_workers_share_the_looks(folder: Path) -> None:
-    air = started(folder, workers=2)
+def test_several_workers_share_the_looks(folder: Path, start: Callable[..., RunningAir]) -> None:
+    air = start(workers=2)
     radios = [SimRadio(air.endpoint, name) for name in ("a", "b", "c")]
     for radio in radios:
         radio.tune_rx(RX)
@@ -394,8 +407,10 @@ def test_several_workers_share_the_looks(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_order_with_the_burst_cut_in_the_log(folder: Path, number: signal.Signals) -> None:
-    air = started(folder)
+def test_a_signal_ends_it_in_order_with_the_burst_cut_in_the_log(
+    folder: Path, start: Callable[..., RunningAir], number: signal.Signals
+) -> None:
+    air = start()
     radio = SimRadio(air.endpoint, "a")
     radio.tune_tx(TX)
     radio.send(burst(1.0))
@@ -470,19 +485,14 @@ def test_what_cannot_be_served_gets_one_line_and_code_1(folder: Path) -> None:
         name="tape", kind="recording", lat_deg=37.0, lon_deg=-76.0, eirp_dbm=0.0, center_hz=10**9,
         params={"path": str(folder / "gone.sigmf-meta")},
     )  # fmt: skip
-    cases = {
-        "gone.sigmf-meta: no such file": configured(folder, emitters=(gone,)),
-        "folder that exists": configured(folder, endpoint=f"ipc://{folder}/no/air"),
-        "oracle.json": configured(folder, log=str(folder / "no" / "oracle.json")),
+    cases: dict[str, dict[str, Any]] = {
+        "gone.sigmf-meta: no such file": {"emitters": (gone,)},
+        "folder that exists": {"endpoint": f"ipc://{folder}/no/air"},
+        "oracle.json": {"log": f"{folder}/no/oracle.json"},
     }
-    for number, named in enumerate(cases):
+    for number, (named, changes) in enumerate(cases.items()):
         path = folder / f"{number}.json"
-        config = {
-            0: {"emitters": (gone,)},
-            1: {"endpoint": f"ipc://{folder}/no/air"},
-            2: {"log": f"{folder}/no/oracle.json"},
-        }
-        configured(folder, **config[number]).rename(path)
+        configured(folder, **changes).rename(path)
         result = run(str(path))
         assert result.returncode == 1
         assert named in result.stderr

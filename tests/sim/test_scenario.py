@@ -1,6 +1,6 @@
 """Scenario files: the default one is what it says, and a bad one gets one line."""
 
-import datetime
+import datetime as dt
 import tomllib
 from dataclasses import replace
 from importlib import resources
@@ -99,7 +99,7 @@ BAD = {
     "unknown parameter": (("emitters", 0, "params", "puls_s"), 1.0, "puls_s"),
     "gain": (("radio", "gain_mdb"), 1_000_000, "gain_mdb"),
     "infinite": (("nodes", 0, "tx_max_dbm"), float("inf"), "tx_max_dbm"),
-    "date": (("air", "seed"), datetime.date(2026, 1, 1), "date"),
+    "date": (("air", "seed"), dt.date(2026, 1, 1), "date"),
 }
 
 

@@ -1,0 +1,177 @@
+"""The log: durable, append-only, sealed; and the audit that notices any change to it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from settlement.audit import Audited, audit_lineage, cross_check
+from settlement.chain.checkpoint import Head, open_note, origin_of, sign_head
+from settlement.chain.keys import SigningKey
+from settlement.chain.leaf import OWN, admitted_leaf
+from settlement.chain.lineage import Lineage, LineageError
+from settlement.reasons import Reason, Refusal
+from settlement.seal import seal_path, write_seal
+from tests.settlement.world import NETWORK, UPPER, World, fix, trio
+
+
+def sealed(world: World, folder: Path) -> dict[str, Path]:
+    paths = {}
+    for name, member in world.members.items():
+        paths[name] = folder / f"{name}.db"
+        member.party.lineage.seal(member.key, paths[name])
+        write_seal(paths[name], member.key)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, dict[str, Path]]:
+    world = trio(tmp_path_factory.mktemp("live"))
+    world.settle()
+    world.request("bob", 1.2, UPPER, 2.0, 9.0)
+    world.carry(1.2)
+    world.request("bob", 1.3, UPPER, 2.0, 9.0)
+    world.carry(1.3)
+    world.do("holder", 3.6, world.members["holder"].party.tick)
+    world.carry(3.6)
+    return world, sealed(world, tmp_path_factory.mktemp("sealed"))
+
+
+def audit(world: World, path: Path) -> Audited:
+    return audit_lineage(path, network=NETWORK, anchors=world.anchors)
+
+
+@pytest.mark.feature("G6")
+def test_an_untouched_trial_verifies(trial: tuple[World, dict[str, Path]]) -> None:
+    world, paths = trial
+    audited = [audit(world, path) for path in paths.values()]
+    for one in audited:
+        assert one.findings.problems == []
+        assert one.sealed
+        assert one.records > 8
+    assert cross_check(audited).problems == []
+    assert audited[0].refused == {"CONFLICT": 1}
+
+
+@pytest.mark.attack(50)
+def test_any_flipped_byte_of_the_file_is_noticed(trial: tuple[World, dict[str, Path]], tmp_path: Path) -> None:
+    world, paths = trial
+    whole = paths["alice"].read_bytes()
+    copy = tmp_path / "alice.db"
+    shutil.copy(seal_path(paths["alice"]), seal_path(copy))
+    for at in range(0, len(whole), max(1, len(whole) // 150)):
+        copy.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+        assert not audit(world, copy).ok, at
+
+
+Edit = Callable[[apsw.Connection], object]
+SWAP = """UPDATE leaf SET idx = CASE idx WHEN 5 THEN -6 WHEN 6 THEN -5 END WHERE idx IN (5, 6);
+          UPDATE leaf SET idx = -idx WHERE idx < 0"""
+EDITS: list[tuple[str, Edit]] = [
+    ("an entry's bytes", lambda db: db.execute("UPDATE leaf SET body = body || x'00' WHERE idx = 7")),
+    ("an entry gone", lambda db: db.execute("DELETE FROM leaf WHERE idx = 5")),
+    ("the last entry gone", lambda db: db.execute("DELETE FROM leaf WHERE idx = (SELECT max(idx) FROM leaf)")),
+    ("two entries swapped", lambda db: db.execute(SWAP)),
+    ("a tree node", lambda db: db.execute("UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND idx = 0")),
+    ("a checkpoint", lambda db: db.execute("UPDATE checkpoint SET note = replace(note, 'A', 'B')")),
+]
+
+
+@pytest.mark.parametrize("edit", [e[1] for e in EDITS], ids=[e[0] for e in EDITS])
+def test_edits_with_sql_are_noticed_even_without_the_seal(
+    trial: tuple[World, dict[str, Path]], tmp_path: Path, edit: Edit
+) -> None:
+    world, paths = trial
+    copy = tmp_path / "holder.db"
+    shutil.copy(paths["holder"], copy)
+    db = apsw.Connection(str(copy))
+    edit(db)
+    db.close()
+    assert not audit(world, copy).ok
+
+
+def test_other_anchors_prove_nothing(trial: tuple[World, dict[str, Path]]) -> None:
+    _, paths = trial
+    assert not audit_lineage(paths["alice"], network=NETWORK, anchors=[bytes(32)]).ok
+
+
+def test_a_confirm_on_one_side_only_is_noticed(trial: tuple[World, dict[str, Path]], tmp_path: Path) -> None:
+    world, paths = trial
+    audited = {name: audit(world, path) for name, path in paths.items()}
+    sid = next(iter(audited["alice"].by_sid))
+    del audited["holder"].by_sid[sid]["confirm"]
+    assert any("one side only" in p for p in cross_check(list(audited.values())).problems)
+
+
+def test_not_a_lineage(tmp_path: Path) -> None:
+    path = tmp_path / "noise.db"
+    path.write_bytes(bytes(range(256)) * 40)
+    assert not audit_lineage(path, network=NETWORK, anchors=[]).ok
+
+
+def test_pragmas_and_foreign_file(tmp_path: Path) -> None:
+    lineage = Lineage(tmp_path / "a.db", origin="bandpact/x/1")
+    lineage.close()
+    with pytest.raises(LineageError, match="not of"):
+        Lineage(tmp_path / "a.db", origin="bandpact/x/2")
+    with pytest.raises(LineageError, match="cannot open"):
+        Lineage(tmp_path / "missing" / "a.db", origin="x")
+
+
+def test_an_append_that_fails_never_happened(tmp_path: Path) -> None:
+    lineage = Lineage(tmp_path / "a.db", origin="x")
+    leaf = admitted_leaf(b"record", origin=OWN, now=fix(0).time)
+
+    class StopError(Exception):
+        pass
+
+    def fails() -> None:
+        with lineage.transaction():
+            lineage.append(leaf, None)
+            raise StopError
+
+    with pytest.raises(StopError):
+        fails()
+    assert lineage.size == 0
+    with lineage.transaction():
+        assert lineage.append(leaf, None) == 0
+    lineage.close()
+    assert Lineage(tmp_path / "a.db", origin="x").size == 1
+
+
+@pytest.mark.attack(48)
+def test_disk_full_is_an_error_and_nothing_is_kept(tmp_path: Path) -> None:
+    lineage = Lineage(tmp_path / "a.db", origin="x")
+    leaf = admitted_leaf(bytes(60_000), origin=OWN, now=fix(0).time)
+    pages = lineage._one("PRAGMA page_count")
+    lineage._db.execute(f"PRAGMA max_page_count={pages + 2}")
+
+    def too_much() -> None:
+        with lineage.transaction():
+            lineage.append(leaf, None)
+
+    with pytest.raises((LineageError, apsw.FullError)):
+        too_much()
+    assert lineage.size == 0
+    assert list(lineage.bodies()) == []
+
+
+def test_checkpoints_are_strict() -> None:
+    key = SigningKey.from_seed(bytes(32))
+    head = Head(origin=origin_of("n", key.public), size=3, root=bytes(range(32)))
+    note = sign_head(head, key)
+    assert open_note(note, key.public) == head
+    assert sign_head(head, key) == note
+    for bad in (
+        note + "\n",
+        note.replace("3", "03", 1),
+        note[:-2],
+        note.replace("\u2014", "-"),
+        note.replace("\n\n", "\n"),
+    ):
+        assert isinstance(open_note(bad, key.public), Refusal)
+    stranger = open_note(note, SigningKey.from_seed(bytes([1] * 32)).public)
+    assert isinstance(stranger, Refusal)
+    assert stranger.reason is Reason.KEY
