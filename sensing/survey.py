@@ -6,25 +6,34 @@ look, over the groups of bins of a band, and over the recent looks.
 """
 
 from collections import deque
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hw_profiles.calibration import Scale
 from sensing.detectors.pulses import PulseFinder
 from sensing.detectors.radar import Incumbent, RadarDetector
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.frontend import Float32s, FrontEnd, Iq
 from sensing.layout import BandLayout, lay_out
 from sensing.occupancy import DetectorRates, channel_occupancy, outage_widened, spectrum_resource_occupancy
+from sensing.results import ChannelLook, ChannelReport, ChannelState, LookResult, SurveyReport, SurveySettings
 from sensing.rhythm import Period, find_period, valley_db
 from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, finite, inspect
 from sensing.theory import energy_threshold, f_threshold, snr_wall_db
 from sensing.tracker import FloorTracker
-from sensing.values import Channel, Interval, Level
+from sensing.values import Interval, Level
+
+__all__ = [
+    "ChannelLook",
+    "ChannelReport",
+    "ChannelState",
+    "LookResult",
+    "Survey",
+    "SurveyReport",
+    "SurveySettings",
+]
 
 BURSTY_DB: Final = 6.0
 """A channel whose blocks spread over more than this is used in bursts."""
@@ -34,90 +43,6 @@ FREE_HIGH_MAX: Final = 0.5
 """A channel whose occupancy may be this high is not called free, however little was seen in it."""
 MERGE_NS: Final = 2_000_000_000
 CONTIGUOUS_NS: Final = 2_000
-
-
-class ChannelState(Enum):
-    """What may be said of a channel."""
-
-    BUSY = "busy"
-    FREE = "free"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SurveySettings:
-    """What is looked at and how strictly; `pfa` is per channel and block, `full_scale` in the samples' units.
-
-    `bandwidth_hz` is the receiver's analogue bandwidth: bins outside it take no part in the floor.
-    `flatness_db` is how much the idle level may differ across the band; it sets the SNR wall.
-    """
-
-    center_hz: float
-    sample_rate_hz: float
-    full_scale: float
-    channels: tuple[Channel, ...]
-    bandwidth_hz: float | None = None
-    fft_size: int = 1024
-    block_us: float = 100.0
-    pfa: float = 1e-3
-    flatness_db: float = 1.0
-    calibration: Scale | None = None
-    radar: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelLook:
-    """One channel in one look: `busy` is None when the look cannot tell."""
-
-    channel: Channel
-    busy: bool | None
-    busy_fraction: float
-    power: Level
-    snr_db: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookResult:
-    """One look: `psd` shape (fft_size,), linear power per Hz relative to full scale, lowest frequency first."""
-
-    start_ns: int
-    end_ns: int
-    channels: tuple[ChannelLook, ...]
-    psd: Float32s
-    noise_floor: Level
-    incumbents: tuple[Incumbent, ...]
-    flags: SampleFlag
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelReport:
-    """All that is known of a channel; `headroom_db` is from its mean power to the converter's full scale."""
-
-    channel: Channel
-    state: ChannelState
-    occupancy: Interval
-    noise_floor: Level
-    sensitivity_limit: Level
-    headroom_db: float
-    period: Period | None
-    bursty: bool
-    flags: SampleFlag
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SurveyReport:
-    """A survey so far; `sro` is the mean occupancy of its channels, `psd` averages all usable looks."""
-
-    now_ns: int
-    looks: int
-    blocks: int
-    channels: tuple[ChannelReport, ...]
-    sro: Interval
-    incumbents: tuple[Incumbent, ...]
-    overload: bool
-    flags: SampleFlag
-    psd: Float32s = field(repr=False)
-    peak_psd: Float32s = field(repr=False)
 
 
 class Survey:

@@ -25,7 +25,7 @@ from sim.checked import checked
 from sim.device import OPEN_END_NS, Carrier, Segment
 from sim.oraclelog import Log
 from sim.process import OrphanedAtBirth, die_with_parent
-from sim.receiver import clipped, full_scale
+from sim.receiver import clipped
 from sim.stations import AirConfig
 from sim.wire import Header, pack, unpack
 
@@ -125,7 +125,7 @@ class Worker:
             "earliest_ns": self._zero_ns + first * NS // rate,
             "latest_ns": self._zero_ns - (-first * NS // rate),
             "flags": (RxFlag.CLIPPED if clipped(iq, hardware) else RxFlag.NONE).value,
-            "full_scale": full_scale(hardware),
+            "full_scale": hardware.rx_full_scale,
         }
         return answer, iq.tobytes()
 

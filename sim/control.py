@@ -13,7 +13,6 @@ from pydantic import ConfigDict, Field
 
 from radio.ports import RfState, RxFlag, RxSettings, TxSettings
 from sim.device import NS, Begun, CarrierChanged, Device, Ended, Event, Refused
-from sim.receiver import full_scale
 from sim.stations import STRICT, AirConfig
 from sim.wire import Header
 
@@ -86,7 +85,7 @@ class Control:
             case "hello":
                 return {
                     "device_id": f"bandpact-sim {device.hardware.serial}",
-                    "full_scale": full_scale(device.hardware),
+                    "full_scale": device.hardware.rx_full_scale,
                 }
             case "tune_rx":
                 return _settled(device.tune_rx(RxSettings(**header["settings"]), now_ns=now_ns))

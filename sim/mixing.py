@@ -11,7 +11,6 @@ from fractions import Fraction
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 from numpy.typing import NDArray
 
 from sim.waveforms.shaping import Cplx
@@ -52,15 +51,22 @@ def _fine(frequency_hz: int, rate_hz: int) -> Cplx:
 def low_pass(pass_hz: int, rate_hz: int) -> Cplx:
     """Return the response, over `FRAME` bins, of a zero-phase filter flat to `pass_hz` (one-sided)."""
     cutoff = min(pass_hz + TRANSITION / 2 * rate_hz, 0.499 * rate_hz)
-    return _response(scipy.signal.firwin(TAPS, cutoff, fs=rate_hz, window=("kaiser", 5.0)), 0.0)
+    return _response(_windowed_sinc(cutoff / rate_hz), 0.0)
 
 
 @functools.lru_cache(maxsize=32)
 def band_pass(low_hz: int, high_hz: int, rate_hz: int) -> Cplx:
     """Return the response, over `FRAME` bins, of a zero-phase complex filter that keeps [low_hz, high_hz]."""
     half = max((high_hz - low_hz) / 2, 1.0) + TRANSITION / 2 * rate_hz
-    taps = scipy.signal.firwin(TAPS, min(half, 0.499 * rate_hz), fs=rate_hz, window=("kaiser", 5.0))
+    taps = _windowed_sinc(min(half / rate_hz, 0.499))
     return _response(taps, (low_hz + high_hz) / 2 / rate_hz)
+
+
+def _windowed_sinc(cutoff: float) -> NDArray[np.float64]:
+    """Taps of a low-pass with its -6 dB point at a fraction of the sample rate and a gain of one at 0 Hz."""
+    taps = np.sinc(2 * cutoff * (np.arange(TAPS) - TAPS // 2)) * np.kaiser(TAPS, 5.0)
+    scaled: NDArray[np.float64] = taps / taps.sum()
+    return scaled
 
 
 def _response(taps: NDArray[np.float64], turn: float) -> Cplx:

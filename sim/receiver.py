@@ -14,15 +14,10 @@ TONE_FLOOR_LSB = 1e-3
 """A leaked carrier weaker than this is lost below quantisation and is left out."""
 
 
-def full_scale(hardware: Hardware) -> int:
-    """Return the ADC's full scale: one more than its highest code."""
-    return 1 << (hardware.adc_bits - 1)
-
-
 def amplitude(hardware: Hardware, settings: RxSettings, level_dbm: float) -> float:
     """Return the amplitude, in ADC codes, of a carrier of that power at the antenna port."""
     over_db = level_dbm + settings.gain_mdb / 1000 - hardware.rx_full_scale_dbm
-    return float(full_scale(hardware) * 10 ** (over_db / 20))
+    return float(hardware.rx_full_scale * 10 ** (over_db / 20))
 
 
 def noise_dbm(hardware: Hardware, bandwidth_hz: float) -> float:
@@ -62,7 +57,7 @@ def digitise(field: Cplx, hardware: Hardware, settings: RxSettings) -> Iq16:
     else:
         passed = field[reach : len(field) - reach].copy()
     passed += np.float32(10 ** (hardware.iq_image_db / 20)) * np.conj(passed)
-    top = full_scale(hardware)
+    top = hardware.rx_full_scale
     rails = passed.view(np.float32)
     rails += np.float32(top * 10 ** (hardware.dc_offset_dbfs / 20) / np.sqrt(2))
     np.rint(rails, out=rails)
@@ -72,5 +67,5 @@ def digitise(field: Cplx, hardware: Hardware, settings: RxSettings) -> Iq16:
 
 def clipped(iq: Iq16, hardware: Hardware) -> bool:
     """Whether any rail reached the end of the ADC's range."""
-    top = full_scale(hardware)
+    top = hardware.rx_full_scale
     return bool(iq.max(initial=0) >= top - 1 or iq.min(initial=0) <= -top)

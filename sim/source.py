@@ -44,7 +44,7 @@ class SimSource:
     @property
     def full_scale(self) -> int:
         """The ADC's full scale."""
-        return receiver.full_scale(self._device.hardware)
+        return self._device.hardware.rx_full_scale
 
     def tune_rx(self, settings: RxSettings) -> RxSettings:
         """Set the receiver and return what it then holds; virtual time goes on. Raises SettingRefused."""

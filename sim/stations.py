@@ -57,6 +57,11 @@ class Hardware:
     lo_leakage_db: Annotated[float, Field(le=0)] = -50.0
     isolation_db: Annotated[float, Field(ge=0)] = 50.0
 
+    @property
+    def rx_full_scale(self) -> int:
+        """The ADC's full scale in codes: one more than its highest."""
+        return 1 << (self.adc_bits - 1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Station:

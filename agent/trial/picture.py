@@ -73,7 +73,7 @@ def _gates(c: Collected, node: str, events: list[dict[str, Any]]) -> list[GateSp
 def _incumbents(c: Collected) -> list[IncumbentMark]:
     zero_ns = c.finished.zero_ns
     truly = [
-        IncumbentMark(node="air", at_s=e.start_s, low_hz=e.center_hz, high_hz=e.center_hz, what=f"{e.name} begins")
+        IncumbentMark(node="air", at_s=e.start_s, low_hz=e.center_hz, high_hz=e.center_hz, what=e.name)
         for e in c.finished.layout.scenario.emitters
         if e.kind == "radar"
     ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from radio.ports import Iq16, RxSettings
 from sim.air import NS, Air, Emission, Tone
 from sim.propagation import distance_m, loss_db
-from sim.receiver import THERMAL_DBM_PER_HZ, full_scale
+from sim.receiver import THERMAL_DBM_PER_HZ
 from sim.stations import AirConfig, Emitter, Hardware, Station
 from sim.waveforms import ofdm
 from sim.waveforms.shaping import to_iq16
@@ -34,7 +34,7 @@ def as_complex(iq: Iq16) -> NDArray[np.complex128]:
 
 def dbm(iq: NDArray[np.complex128], settings: RxSettings, hardware: Hardware = CLEAN) -> float:
     """Power at the antenna port that makes these codes."""
-    codes = 10 * np.log10(np.mean(np.abs(iq) ** 2)) - 20 * np.log10(full_scale(hardware))
+    codes = 10 * np.log10(np.mean(np.abs(iq) ** 2)) - 20 * np.log10(hardware.rx_full_scale)
     return float(codes + hardware.rx_full_scale_dbm - settings.gain_mdb / 1000)
 
 
@@ -45,7 +45,7 @@ def band_dbm(iq: Iq16, settings: RxSettings, low_hz: float, high_hz: float, hard
     offset = np.fft.fftfreq(len(x), 1 / settings.sample_rate_hz)
     power = np.abs(np.fft.fft(windowed)) ** 2 / len(x) ** 2
     inside = power[(offset >= low_hz) & (offset < high_hz)].sum()
-    codes = 10 * np.log10(inside) - 20 * np.log10(full_scale(hardware))
+    codes = 10 * np.log10(inside) - 20 * np.log10(hardware.rx_full_scale)
     return float(codes + hardware.rx_full_scale_dbm - settings.gain_mdb / 1000)
 
 
@@ -275,7 +275,7 @@ def test_a_radar_pulses_between_its_start_and_stop_at_its_peak_power() -> None:
     for at_s in (1.9, 2.5, 4.0, 5.0):
         assert not changed(at_s).any()
     pulses = changed(2.0)
-    peak = 20 * np.log10(np.median(pulses[pulses > pulses.max() / 2]) / full_scale(CLEAN)) - 40
+    peak = 20 * np.log10(np.median(pulses[pulses > pulses.max() / 2]) / CLEAN.rx_full_scale) - 40
     assert peak == pytest.approx(level, abs=0.3)
     edges = np.flatnonzero(np.diff((pulses > pulses.max() / 2).astype(int)) == 1) / RATE
     assert np.diff(edges) == pytest.approx(1e-3, abs=2e-7)

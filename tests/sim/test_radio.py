@@ -411,7 +411,7 @@ def test_a_signal_ends_it_in_order_with_the_burst_cut_in_the_log(
     folder: Path, start: Callable[..., RunningAir], number: signal.Signals
 ) -> None:
     air = start()
-    radio = SimRadio(air.endpoint, "a")
+    radio = SimRadio(air.endpoint, "a", timeout_ms=200)
     radio.tune_tx(TX)
     radio.send(burst(1.0))
     air.process.send_signal(number)

@@ -1,0 +1,170 @@
+"""Capability envelopes: what a place can carry, what a unit can do, and what both together allow to be allocated.
+
+Every dimension is a quantity with its unit, interval, sample count, doubts and validity. As it ages towards the end of
+its validity an interval opens and its confidence fades; after it nothing is claimed.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sensing.flags import VOIDING, SampleFlag
+from sensing.results import ChannelReport, ChannelState, SurveyReport
+from sensing.values import Channel, Interval
+
+Z95: Final = 1.959964
+CONFIDENCE_AT_END: Final = 0.25
+"""Share of the first confidence that is left when the validity ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A value with its unit, its interval, and what it rests on."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    level: float = 0.95
+    samples: int = 0
+    flags: SampleFlag = SampleFlag.NONE
+    measured_ns: int
+    valid_until_ns: int
+
+    def confidence(self, now_ns: int) -> float:
+        """Between the level it was measured at and 0, fading exponentially with age; 0 outside its validity."""
+        if not self.measured_ns <= now_ns < self.valid_until_ns or self.flags & VOIDING:
+            return 0.0
+        age = (now_ns - self.measured_ns) / (self.valid_until_ns - self.measured_ns)
+        return float(self.level * CONFIDENCE_AT_END**age)
+
+    def aged(self, now_ns: int) -> "Quantity":
+        """The same with its interval opened in proportion to the confidence that is gone."""
+        kept = self.confidence(now_ns) / self.level
+        if kept <= 0.0:
+            return replace(self, low=float("-inf"), high=float("inf"))
+        return replace(
+            self, low=self.value - (self.value - self.low) / kept, high=self.value + (self.high - self.value) / kept
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceEnvelope:
+    """What a channel at a place can carry."""
+
+    channel: Channel
+    state: ChannelState
+    occupancy: Quantity
+    noise_floor: Quantity
+    headroom: Quantity
+    usable_bandwidth: Quantity
+    incumbent_probability: Quantity
+    sensitivity_limit: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitEnvelope:
+    """What a radio can do: its tuning range, its widest signal, its highest EIRP, and how well it knows time and place."""
+
+    low_hz: float
+    high_hz: float
+    bandwidth: Quantity
+    eirp: Quantity
+    clock_bound: Quantity
+    position_error: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompositeEnvelope:
+    """What may be allocated: the channel as far as the unit reaches it, no wider and no louder than either allows."""
+
+    channel: Channel
+    usable_bandwidth: Quantity
+    eirp: Quantity
+    incumbent_probability: Quantity
+    confidence: float
+    valid_until_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAllocatable:
+    """Why nothing may be allocated: a stable reason and the numbers behind it."""
+
+    reason: str
+    measured: float
+    required: float
+
+
+def place_envelope(report: SurveyReport, index: int, *, measured_ns: int, valid_until_ns: int) -> PlaceEnvelope:
+    """The envelope of one channel of a survey; a radar that was heard in it makes its incumbent probability."""
+    channel = report.channels[index]
+
+    def quantity(interval: Interval, unit: str) -> Quantity:
+        return Quantity(
+            value=interval.value, low=interval.low, high=interval.high, unit=unit, level=interval.level,
+            samples=report.blocks, flags=channel.flags, measured_ns=measured_ns, valid_until_ns=valid_until_ns,
+        )  # fmt: skip
+
+    idle = 1 - channel.occupancy.value
+    return PlaceEnvelope(
+        channel=channel.channel,
+        state=channel.state,
+        occupancy=quantity(channel.occupancy, "ratio"),
+        noise_floor=quantity(_spread(channel.noise_floor.value, channel.noise_floor.sd), channel.noise_floor.unit),
+        headroom=quantity(_spread(channel.headroom_db, channel.noise_floor.sd), "dB"),
+        usable_bandwidth=quantity(
+            _scaled(channel.occupancy, channel.channel.width_hz, value=idle * channel.channel.width_hz), "Hz"
+        ),
+        incumbent_probability=quantity(_incumbent_probability(report, channel), "ratio"),
+        sensitivity_limit=quantity(
+            _spread(channel.sensitivity_limit.value, channel.sensitivity_limit.sd), channel.sensitivity_limit.unit
+        ),
+    )
+
+
+def composite_envelope(
+    place: PlaceEnvelope, unit: UnitEnvelope, *, now_ns: int, incumbent_probability_max: float = 0.01
+) -> CompositeEnvelope | NotAllocatable:
+    """Both fused; refused where the unit cannot tune, the place was not sensed, or an incumbent may be there."""
+    low, high = max(place.channel.low_hz, unit.low_hz), min(place.channel.high_hz, unit.high_hz)
+    if low >= high:
+        return NotAllocatable(reason="TUNING", measured=place.channel.low_hz, required=unit.high_hz)
+    confidence = min(place.occupancy.confidence(now_ns), unit.bandwidth.confidence(now_ns))
+    if confidence <= 0.0 or place.state is ChannelState.UNKNOWN:
+        return NotAllocatable(reason="NOT_SENSED", measured=confidence, required=CONFIDENCE_AT_END)
+    incumbent = place.incumbent_probability.aged(now_ns)
+    if incumbent.value > incumbent_probability_max:
+        return NotAllocatable(reason="INCUMBENT", measured=incumbent.value, required=incumbent_probability_max)
+    narrowest = min(place.usable_bandwidth, unit.bandwidth, key=lambda q: q.value)
+    return CompositeEnvelope(
+        channel=Channel(low_hz=low, high_hz=high),
+        usable_bandwidth=replace(narrowest.aged(now_ns), value=min(narrowest.value, high - low)),
+        eirp=unit.eirp.aged(now_ns),
+        incumbent_probability=incumbent,
+        confidence=confidence,
+        valid_until_ns=min(place.occupancy.valid_until_ns, unit.bandwidth.valid_until_ns),
+    )
+
+
+def claims_too_much(place: PlaceEnvelope, *, level_dbm: float, confidence: float) -> bool:
+    """Whether a detection at `level_dbm` is claimed with more confidence than chance below the sensitivity limit."""
+    return level_dbm < place.sensitivity_limit.value and confidence > 0.5
+
+
+def _incumbent_probability(report: SurveyReport, channel: ChannelReport) -> Interval:
+    """The confidence of the surest radar that overlaps the channel; none heard is at most what one look may miss."""
+    inside = [
+        one.confidence
+        for one in report.incumbents
+        if one.low_hz < channel.channel.high_hz and channel.channel.low_hz < one.high_hz
+    ]
+    if inside:
+        return max(inside, key=lambda c: c.value)
+    return Interval(value=0.0, low=0.0, high=3 / (report.looks + 3))
+
+
+def _spread(value: float, sd: float) -> Interval:
+    return Interval(value=value, low=value - Z95 * sd, high=value + Z95 * sd)
+
+
+def _scaled(occupancy: Interval, width: float, *, value: float) -> Interval:
+    return Interval(value=value, low=(1 - occupancy.high) * width, high=(1 - occupancy.low) * width)

@@ -1,0 +1,124 @@
+"""Several nodes' reports of one quantity made into one, which a lying minority does not decide.
+
+A report counts by the authority behind it, by how reliable its way of measuring is, and by how well it agrees with the
+others. What a node claims about its own precision buys it no more weight than the typical node has.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from sensing.values import Interval
+
+SHARE_MAX: Final = 0.4
+"""No node has more than this share of the weight, however high its authority, once there are three of them."""
+AGREES: Final = 2.0
+DISAGREES: Final = 4.0
+"""Between these many standard uncertainties from the middle a report's weight falls to nothing."""
+DECIDING_SHARE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReport:
+    """One node's value with its interval; `authority` and `reliability` are weights in (0, 1]."""
+
+    node: str
+    value: Interval
+    authority: float = 1.0
+    reliability: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fused:
+    """The fused value, how much each node counted (shares that add to 1), and whether enough of them agreed."""
+
+    value: Interval
+    weights: dict[str, float]
+    decided: bool
+
+
+class NothingToFuse(ValueError):
+    """No report has any weight."""
+
+
+def fuse(reports: Sequence[NodeReport], *, level: float = 0.95) -> Fused:
+    """Fuse reports of one quantity.
+
+    Where less than half of the weight agrees the result spans every report and is marked undecided.
+
+    Raises: NothingToFuse.
+    """
+    trust = np.array([max(0.0, r.authority * r.reliability) for r in reports])
+    if not reports or trust.sum() <= 0.0:
+        raise NothingToFuse("no report carries any weight: there is nothing to fuse")
+    values = np.array([r.value.value for r in reports])
+    shares = _capped(trust / trust.sum())
+    claimed = np.array([_sd(r.value) for r in reports])
+    sd = np.maximum(claimed, float(np.median(claimed)))
+    agreement = _agreement(values, sd, shares)
+    weights = shares * agreement
+    if weights.sum() < DECIDING_SHARE:
+        return _undecided(reports, shares, level)
+    weights /= weights.sum()
+    fused = float(weights @ values)
+    own = float(np.sqrt((weights**2) @ (sd**2)))
+    spread = float(np.sqrt(weights @ (values - fused) ** 2 * (weights @ weights)))
+    half = _coverage(weights, level) * float(np.hypot(own, spread))
+    interval = Interval(value=fused, low=fused - half, high=fused + half, level=level)
+    return Fused(value=interval, weights=_named(reports, weights), decided=True)
+
+
+def _sd(value: Interval) -> float:
+    z = float(stats.norm.isf((1 - value.level) / 2))
+    return max(value.high - value.low, 1e-9) / (2 * z)
+
+
+def _capped(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of which none is above the cap, as far as their number allows."""
+    cap = max(SHARE_MAX, 1 / len(shares))
+    for _ in range(len(shares)):
+        over = shares > cap
+        if not over.any() or over.all():
+            break
+        free = 1 - cap * np.count_nonzero(over)
+        shares = np.where(over, cap, shares * free / shares[~over].sum())
+    return shares / shares.sum()
+
+
+def _agreement(
+    values: NDArray[np.float64], sd: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """1 for a report near the weighted median, falling to 0 for one far from it."""
+    middle = _weighted_median(values, shares)
+    deviation = np.abs(values - middle)
+    typical = 1.4826 * _weighted_median(deviation, shares)
+    scale = np.hypot(sd, min(typical, 3 * float(np.median(sd))))
+    return np.clip((DISAGREES - deviation / scale) / (DISAGREES - AGREES), 0.0, 1.0)
+
+
+def _weighted_median(values: NDArray[np.float64], shares: NDArray[np.float64]) -> float:
+    order = np.argsort(values)
+    before = np.cumsum(shares[order]) - shares[order] / 2
+    return float(np.interp(0.5 * shares.sum(), before, values[order]))
+
+
+def _coverage(weights: NDArray[np.float64], level: float) -> float:
+    """Student factor for as many nodes as effectively count."""
+    nodes = 1 / float(weights @ weights)
+    return float(stats.norm.isf((1 - level) / 2)) * (1 + 1 / (2 * nodes))
+
+
+def _undecided(reports: Sequence[NodeReport], shares: NDArray[np.float64], level: float) -> Fused:
+    middle = _weighted_median(np.array([r.value.value for r in reports]), shares)
+    low, high = min(r.value.low for r in reports), max(r.value.high for r in reports)
+    return Fused(
+        value=Interval(value=middle, low=low, high=high, level=level), weights=_named(reports, shares), decided=False
+    )
+
+
+def _named(reports: Sequence[NodeReport], weights: NDArray[np.float64]) -> dict[str, float]:
+    return {r.node: float(w) for r, w in zip(reports, weights, strict=True)}
