@@ -53,7 +53,7 @@ class RadioSection(Section):
     close_lead_us: int = 15_000
     arm_for_s: float = Field(default=3600.0, gt=0, le=86_400)
     frame_us: int = 20_000
-    burst_us: int = 4_000
+    burst_us: int = 2_000
     look_offset_us: int = 9_000
     look_us: int = 2_250
     look_every: int = Field(default=1, ge=1)

@@ -69,13 +69,8 @@ class CalibrationTable:
             return OutsideTable(axis="time in ns", asked=now_ns, low=self.measured_ns, high=self.valid_until_ns)
         at_rate = [p for p in self.points if p.sample_rate_hz == sample_rate_hz]
         if not at_rate:
-            rates = [p.sample_rate_hz for p in self.points]
-            return OutsideTable(
-                axis="sample rate in S/s",
-                asked=sample_rate_hz,
-                low=min(rates, default=0.0),
-                high=max(rates, default=0.0),
-            )
+            rates = sorted(p.sample_rate_hz for p in self.points) or [0.0]
+            return OutsideTable(axis="sample rate in S/s", asked=sample_rate_hz, low=rates[0], high=rates[-1])
         found = self._over_gain(at_rate, frequency_hz, gain_db)
         if isinstance(found, OutsideTable):
             return found

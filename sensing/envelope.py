@@ -63,7 +63,7 @@ class PlaceEnvelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitEnvelope:
-    """What a radio can do: its tuning range, its widest signal, its highest EIRP, and how well it knows time and place."""
+    """What a radio can do: tuning range, widest signal, highest EIRP, and how well it knows time and place."""
 
     low_hz: float
     high_hz: float

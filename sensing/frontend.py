@@ -25,6 +25,7 @@ def _fast_absolute() -> bool:
     return any(not str(one.get("current", "baseline")).startswith("baseline") for one in found.values())
 
 
+PRODUCT_BLOCKS_MAX: Final = 16
 HUGE_PAGES_FLOATS: Final = 1 << 21
 ALIGN_FLOATS: Final = 1024 + 272
 FAST_ABSOLUTE: Final = _fast_absolute()
@@ -71,8 +72,8 @@ class FrontEnd:
         self._kurtosis, self._group_weights = kurtosis, groups
         self._batch_blocks = max(1, BATCH_SAMPLES // (n_fft * frames))
         self._window = _tiled_window(n_fft, frames, full_scale)
-        arena = _arena(self._batch_blocks * n_fft * (3 * frames + 1))
-        self._work = [_Work(arena, n_fft=n_fft, frames=frames, blocks=n + 1) for n in range(self._batch_blocks)]
+        self._arena = _arena(self._batch_blocks * (n_fft * (3 * frames + 1) + frames))
+        self._work = self._views(self._batch_blocks)
         self._carry = np.empty(2 * n_fft * frames, np.float32)
         self._carried = 0
         self._row = np.empty(n_fft, np.float32)
@@ -128,16 +129,19 @@ class FrontEnd:
     def _n_groups(self) -> int:
         return 0 if self._group_weights is None else int(self._group_weights.shape[1])
 
+    def _views(self, blocks: int) -> "_Work":
+        return _Work(self._arena, n_fft=self.n_fft, frames=self.frames, blocks=blocks)
+
     def _reduce(self, rows: NDArray[np.int16] | Float32s) -> None:
         """Convert, window, transform and accumulate whole blocks, shape (blocks, 2 * n_fft * frames)."""
-        work = self._work[len(rows) - 1]
+        work = self._work if len(rows) == self._batch_blocks else self._views(len(rows))
         np.copyto(work.pairs, rows)
         np.multiply(work.strips, self._window, out=work.strips)
         power = work.power
         to_power(fft.fft(work.frames, axis=-1, overwrite_x=True), power)
         np.maximum.reduce(power, axis=0, out=self._row)
         np.maximum(self._peak, self._row, out=self._peak)
-        np.matmul(work.average, power, out=work.levels)
+        work.average_blocks()
         np.add.reduce(work.levels, axis=0, out=self._row)
         self._sums += self._row
         self._count += len(power)
@@ -152,26 +156,36 @@ class FrontEnd:
 class _Work:
     """Views for a batch of so many blocks into one arena; `pairs`, `strips` and `frames` are the same memory.
 
-    `average` takes the mean of each block's frames, `ones` the sum of all.
+    `average` takes the mean of each block's frames where a product is the fast way to it, `ones` the sum of all.
     """
 
     __slots__ = ("average", "frames", "levels", "ones", "pairs", "power", "strips")
 
     def __init__(self, arena: Float32s, *, n_fft: int, frames: int, blocks: int) -> None:
         count = blocks * frames
-        pairs, power, levels = _carve(arena, 2 * count * n_fft, count * n_fft, blocks * n_fft)
+        pairs, power, levels, self.ones = _carve(arena, 2 * count * n_fft, count * n_fft, blocks * n_fft, count)
         self.pairs = pairs.reshape(blocks, 2 * n_fft * frames)
         self.frames = pairs.reshape(count, 2 * n_fft).view(np.complex64)
         self.strips = pairs.reshape(-1, 2 * n_fft * strip_frames(frames))
         self.power = power.reshape(count, n_fft)
         self.levels = levels.reshape(blocks, n_fft)
-        self.ones = np.ones(count, np.float32)
-        self.average = np.repeat(np.eye(blocks, dtype=np.float32) / np.float32(frames), frames, axis=1)
+        self.ones[:] = 1
+        self.average: Float32s | None = None
+        if blocks <= PRODUCT_BLOCKS_MAX:
+            self.average = np.repeat(np.eye(blocks, dtype=np.float32) / np.float32(frames), frames, axis=1)
+
+    def average_blocks(self) -> None:
+        """Fill `levels` with the mean power of each block."""
+        if self.average is not None:
+            np.matmul(self.average, self.power, out=self.levels)
+            return
+        blocks, n_fft = self.levels.shape
+        np.mean(self.power.reshape(blocks, -1, n_fft), axis=1, out=self.levels)
 
 
 def _arena(floats: int) -> Float32s:
     """Memory large enough for numpy to ask for huge pages, which keeps its place in the cache predictable."""
-    return np.empty(max(floats + 3 * ALIGN_FLOATS, HUGE_PAGES_FLOATS), np.float32)
+    return np.empty(max(floats + 5 * ALIGN_FLOATS, HUGE_PAGES_FLOATS), np.float32)
 
 
 def _carve(arena: Float32s, *sizes: int) -> list[Float32s]:

@@ -97,7 +97,7 @@ def _agreement(
     deviation = np.abs(values - middle)
     typical = 1.4826 * _weighted_median(deviation, shares)
     scale = np.hypot(sd, min(typical, 3 * float(np.median(sd))))
-    return np.clip((DISAGREES - deviation / scale) / (DISAGREES - AGREES), 0.0, 1.0)
+    return np.asarray(np.clip((DISAGREES - deviation / scale) / (DISAGREES - AGREES), 0.0, 1.0), np.float64)
 
 
 def _weighted_median(values: NDArray[np.float64], shares: NDArray[np.float64]) -> float:

@@ -206,8 +206,9 @@ class Worker:
 def _configured(header: Header) -> Worker:
     """Build the worker from the control process's first message; raises RadioError, OSError."""
     config = checked(AirConfig, header["air"])
+    air = Air(config)
     log = Log(Path(header["log"]), zero_ns=config.zero_ns) if header["log"] is not None else None
-    return Worker(Air(config), config, history_ns=header["history_ns"], floor_dbm=header["leakage_floor_dbm"], log=log)
+    return Worker(air, config, history_ns=header["history_ns"], floor_dbm=header["leakage_floor_dbm"], log=log)
 
 
 def _serve(socket: "zmq.Socket[bytes]", worker: Worker) -> None:

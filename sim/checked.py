@@ -2,11 +2,11 @@
 
 import difflib
 import json
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def checked_json(kind: type[T], text: str | bytes) -> T:
         raise BadValue(_line(kind, exc.errors()[0])) from exc
 
 
-def _line(kind: type[Any], error: ErrorDetails) -> str:
+def _line(kind: type[Any], error: Mapping[str, Any]) -> str:
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
     match error["type"]:
         case "unexpected_keyword_argument":

@@ -237,19 +237,17 @@ class Device:
         ]
 
     def _resegment(self, now_ns: int) -> list[Event]:
-        """Continue everything queued under the present setting."""
+        """Continue everything queued under the present setting, from the beginning of the sample that plays."""
         queued, self._queue = self._queue, deque()
         events: list[Event] = []
         for old in queued:
-            played = max(0, -(-(now_ns - old.start_ns) * old.sample_rate_hz // NS))
+            played = max(0, (now_ns - old.start_ns) * old.sample_rate_hz // NS)
             at_ns = old.start_ns + played * NS // old.sample_rate_hz
-            events.append(self._over(replace(old, end_ns=at_ns)))
-            if played < old.samples:
-                new = self._segment(
-                    burst=old.burst, first=old.first_sample + played, samples=old.samples - played, start_ns=at_ns
-                )
-                self._queue.append(new)
-                events.append(Begun(new))
+            new = self._segment(
+                burst=old.burst, first=old.first_sample + played, samples=old.samples - played, start_ns=at_ns
+            )
+            self._queue.append(new)
+            events += [self._over(replace(old, end_ns=at_ns)), Begun(new)]
         return events
 
     def _carrier_events(self, now_ns: int) -> list[Event]:

@@ -77,6 +77,7 @@ class Node:
     noise_figure_db: Annotated[float, Field(ge=0, le=60)] = 6.0
     tx_max_dbm: Dbm = 20.0
     isolation_db: Annotated[float, Field(ge=0)] = 60.0
+    lo_leakage_db: Annotated[float, Field(le=0)] = -50.0
     clock: ClockSpec = field(default_factory=ClockSpec)
 
 
@@ -154,6 +155,7 @@ def _station(number: int, node: Node) -> Station:
         noise_figure_db=node.noise_figure_db,
         tx_full_dbm=node.tx_max_dbm,
         isolation_db=node.isolation_db,
+        lo_leakage_db=node.lo_leakage_db,
     )
     return Station(
         name=node.name,

@@ -80,7 +80,7 @@ class Node:
         self._take_from_warden()
         self._step([])
         self.watcher.stop()
-        self.events.write("closed", denied=dict(self.mesh.denied))
+        self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.mesh.close()
         self._seal()
         self.party.lineage.close()

@@ -12,6 +12,7 @@ from sim.scenario import Node, Scenario
 from sim.stations import Emitter, Station
 
 NETWORK = "trial"
+LOOK_OFFSET_US, LOOK_STEP_US, LOOK_STEPS = 6_000, 4_000, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,7 @@ def _config(layout: Layout, number: int, node: Node, folder: Path) -> dict[str, 
         "rule": str(folder / "rule.signed"),
         "area_radius_mm": int(spec.area_radius_m * 500),
         "start_file": str(layout.start_file),
-        "radio": _radio(layout, node),
+        "radio": _radio(layout, number, node),
         "place": {"lat_e7": round(node.lat_deg * 1e7), "lon_e7": round(node.lon_deg * 1e7)},
         "clock": asdict(clock),
         "channels": [{"low_hz": low, "high_hz": high} for low, high in spec.channels_hz],
@@ -139,7 +140,7 @@ def _config(layout: Layout, number: int, node: Node, folder: Path) -> dict[str, 
     return values
 
 
-def _radio(layout: Layout, node: Node) -> dict[str, Any]:
+def _radio(layout: Layout, number: int, node: Node) -> dict[str, Any]:
     radio = layout.scenario.radio
     return {
         "endpoint": layout.air_endpoint,
@@ -150,5 +151,7 @@ def _radio(layout: Layout, node: Node) -> dict[str, Any]:
         "rx_gain_mdb": radio.gain_mdb,
         # Those with nothing to protect or to send need not listen to every frame.
         "look_every": 1 if node.role in ("holder", "user") else 10,
+        # All in the quiet part of the frame, but not all at the same instant: one simulated air serves them in turn.
+        "look_offset_us": LOOK_OFFSET_US + LOOK_STEP_US * (number % LOOK_STEPS),
         "full_scale_eirp_mdbm": round((node.tx_max_dbm + node.antenna_gain_dbi) * 1000),
     }

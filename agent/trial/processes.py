@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STOP_S = 12.0
-# Many processes share few cores here: a linear-algebra library's waiting threads would only burn them.
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+KEPT_BYTES = str(256 << 20)
+# Many processes share few cores here: a linear-algebra library's waiting threads would only burn them, and so would
+# giving every look's memory back to the kernel and taking it again (the glibc settings; others ignore them).
+FRUGAL = {
+    **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    **dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), KEPT_BYTES),
+}
 
 
 class TrialError(Exception):
@@ -43,7 +48,7 @@ def spawn(name: str, module: str, argument: Path, folder: Path) -> Child:
             stdout=err,
             stderr=err,
             start_new_session=True,
-            env={**os.environ, **ONE_THREAD},
+            env={**os.environ, **FRUGAL},
         )
     return Child(name=name, process=process, errors=errors)
 

@@ -28,7 +28,8 @@ STEP_BINS: Final = 2
 LEAKAGE: Final = 10 ** (-22 / 10)
 """A cell this far below the loudest steady signal in the band at the time may be that signal's own switching."""
 EVENT_GAP: Final = 2
-EVENTS_MAX: Final = 128
+EVENTS_LEAST: Final = 12
+EVENTS_PER_US: Final = 0.004
 LIT: Final = 4.0
 """A cell belongs to a pulse when it rises this many times the background above it."""
 MARGIN_FRAMES: Final = (LONG_GUARD + SIDE + 1) * BLOCK
@@ -111,17 +112,23 @@ class PulseFinder:
         limit = np.maximum(SHORT_THRESHOLD * background, LEAKAGE * background.max(axis=1, keepdims=True))
         limit[edges] = np.inf
         block, bins = np.nonzero(cells.max(axis=1) > limit)
-        fires = cells[block, :, bins] > limit[block, bins, None]
-        which, frame = np.nonzero(fires)
-        frames = np.sort(block[which] * BLOCK + frame)
-        spans = _spans(frames, EVENT_GAP)
+        over = cells[block, :, bins] / limit[block, bins, None]
+        which, frame = np.nonzero(over > 1)
+        frames = block[which] * BLOCK + frame
+        order = np.argsort(frames, kind="stable")
+        frames, heights = frames[order], over[which, frame][order]
+        spans = _strongest(_spans(frames, EVENT_GAP), frames, heights, self._most(len(power)))
         return [self._measure(first, last, power, background[(first + last) // 2 // BLOCK]) for first, last in spans]
+
+    def _most(self, frames: int) -> int:
+        """How many pulses are looked at more closely: some more than the busiest radar sends."""
+        return EVENTS_LEAST + round(frames * self._frame_us * EVENTS_PER_US)
 
     def _long(self, level: Float32s, sides: Float32s, quiet: Float32s, power: Float32s) -> list[Pulse]:
         background, _ = _background(sides, quiet, guard=LONG_GUARD, blocks=len(level))
         limit = np.maximum(LONG_THRESHOLD * background, LEAKAGE * background.max(axis=1, keepdims=True))
         found = np.unique(np.nonzero(level > limit)[0])
-        spans = _spans(found, 1)
+        spans = _spans(found, 1)[: self._most(len(power))]
         return [
             self._measure(first * BLOCK, last * BLOCK, power, background[(first + last) // 2])
             for first, last in spans
@@ -195,7 +202,18 @@ def _spans(frames: NDArray[np.intp], gap: int) -> list[tuple[int, int]]:
     breaks = np.flatnonzero(np.diff(frames) > gap)
     firsts = frames[np.concatenate(([0], breaks + 1))]
     lasts = frames[np.append(breaks, len(frames) - 1)] + 1
-    return [(int(a), int(b)) for a, b in zip(firsts[:EVENTS_MAX], lasts[:EVENTS_MAX], strict=True)]
+    return [(int(a), int(b)) for a, b in zip(firsts, lasts, strict=True)]
+
+
+def _strongest(
+    spans: list[tuple[int, int]], frames: NDArray[np.intp], over: Float32s, most: int
+) -> list[tuple[int, int]]:
+    """The spans that rise highest over their limit, still in the order of time."""
+    if len(spans) <= most:
+        return spans
+    height = np.maximum.reduceat(over, np.searchsorted(frames, [first for first, _ in spans]))
+    kept = np.sort(np.argsort(height)[-most:])
+    return [spans[int(i)] for i in kept]
 
 
 def _around(strong: NDArray[np.bool_], top: int) -> NDArray[np.intp]:

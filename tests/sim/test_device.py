@@ -73,11 +73,11 @@ def test_retuning_while_playing_goes_on_under_the_new_setting() -> None:
     old, queued = sent(made, 1000, 0), sent(made, 1000, 0)
     _, events = made.tune_tx(replace(TX, attenuation_mdb=3_000), now_ns=400_500)
     before, dropped = endings(events)
-    assert (before.id, before.end_ns, before.cut_short) == (old.id, 401_000, False)
+    assert (before.id, before.end_ns, before.cut_short) == (old.id, 400_000, False)
     assert dropped.id == queued.id
     assert dropped.end_ns == dropped.start_ns
     rest, again = [event.segment for event in events if isinstance(event, Begun)]
-    assert (rest.burst, rest.first_sample, rest.samples, rest.start_ns) == (old.burst, 401, 599, 401_000)
+    assert (rest.burst, rest.first_sample, rest.samples, rest.start_ns) == (old.burst, 400, 600, 400_000)
     assert rest.end_ns == old.end_ns
     assert (again.burst, again.start_ns, again.end_ns) == (queued.burst, queued.start_ns, queued.end_ns)
     assert {rest.attenuation_mdb, again.attenuation_mdb} == {3_000}

@@ -83,7 +83,7 @@ def test_one_more_emitter_can_join(iq_dir: Path) -> None:
 BAD = {
     "unknown table": (("nodez",), [], "did you mean nodes?"),
     "unknown key": (("nodes", 0, "noise_figur_db"), 5.0, "did you mean noise_figure_db?"),
-    "unknown air key": (("air", "speed"), 5.0, "remove it"),
+    "unknown air key": (("air", "velocity"), 5.0, "remove it"),
     "wrong type": (("nodes", 0, "lat_deg"), "north", "nodes[0].lat_deg"),
     "bool for number": (("nodes", 0, "lat_deg"), True, "nodes[0].lat_deg"),
     "float for hertz": (("emitters", 0, "center_hz"), 3.5e9 + 0.5, "emitters[0].center_hz"),

@@ -1,0 +1,151 @@
+"""The gate: every condition closes it with its own reason, and only all of them together open it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radio.gate import Allow, GateState, Inputs, Sensed, decide, state_after
+from settlement.chain.scope import Band
+from settlement.fixes import Fix
+from settlement.pair.artifact import VerifiedPermit, verify
+from settlement.reasons import Reason, Refusal, refuse
+from tests.settlement.world import LOWER, NETWORK, NS, T0, fix, trio
+
+MONO = 50 * NS
+LEAD_NS = 15_000_000
+
+
+@pytest.fixture(scope="module")
+def permit(tmp_path_factory: pytest.TempPathFactory) -> VerifiedPermit:
+    world = trio(tmp_path_factory.mktemp("world"))
+    found = verify(world.settle(start_s=2.0, end_s=12.0), network=NETWORK, anchors=world.anchors)
+    assert isinstance(found, VerifiedPermit)
+    return replace(found, transmit_until_ns=T0 + 12 * NS)
+
+
+def inputs(permit: VerifiedPermit, at_s: float = 5.0) -> Inputs:
+    """Everything right."""
+    return Inputs(
+        now=fix(at_s),
+        mono_ns=MONO,
+        driver_fault=None,
+        latched=None,
+        armed_until_mono_ns=MONO + 3600 * NS,
+        permit=permit,
+        device="device-alice",
+        credential=permit.user.hash,
+        suspended=None,
+        tuned=LOWER,
+        heartbeat_mono_ns=MONO - 10_000_000,
+        heartbeat_limit_ns=200_000_000,
+        sensed=Sensed(listened_ns=MONO - 20_000_000, incumbent=False),
+        outside_authorised=None,
+        lead_ns=LEAD_NS,
+    )
+
+
+@pytest.mark.feature("R6")
+def test_all_conditions_open_it_for_what_is_surely_left(permit: VerifiedPermit) -> None:
+    decision = decide(inputs(permit))
+    assert decision == Allow(for_ns=7 * NS - 1000 - LEAD_NS)
+    assert state_after(inputs(permit), decision) is GateState.OPEN
+
+
+def moved(here: Fix, metres: float) -> Fix:
+    north = here.position.lat_e7 + round(metres / 111_000 * 1e7)
+    return replace(here, position=replace(here.position, lat_e7=north))
+
+
+OLD = Sensed(listened_ns=MONO - NS - 1, incumbent=False)
+Change = Callable[[Inputs], Inputs]
+CLOSED: list[tuple[str, Change, Reason]] = [
+    ("driver", lambda i: replace(i, driver_fault="gone"), Reason.DRIVER),
+    ("latched", lambda i: replace(i, latched=refuse(Reason.DRIVER, "x")), Reason.LATCHED),
+    ("never armed", lambda i: replace(i, armed_until_mono_ns=None), Reason.NOT_ARMED),
+    ("arming over", lambda i: replace(i, armed_until_mono_ns=MONO), Reason.NOT_ARMED),
+    ("no permit", lambda i: replace(i, permit=None), Reason.NO_PERMIT),
+    ("other device", lambda i: replace(i, device="device-bob"), Reason.BINDING),
+    ("other credential", lambda i: replace(i, credential=bytes(32)), Reason.BINDING),
+    ("preempted", lambda i: replace(i, suspended=refuse(Reason.PREEMPTED, "x")), Reason.PREEMPTED),
+    ("clock untrusted", lambda i: replace(i, now=fix(5.0, trusted=False)), Reason.TIME_UNTRUSTED),
+    ("bound too wide", lambda i: replace(i, now=fix(5.0, bound_ns=1_000_001)), Reason.TIME_UNTRUSTED),
+    ("too early", lambda i: replace(i, now=fix(1.0)), Reason.NOT_YET),
+    ("start undecided", lambda i: replace(i, now=fix(2.0)), Reason.TIME_UNDECIDED),
+    ("end undecided", lambda i: replace(i, now=fix(12.0)), Reason.TIME_UNDECIDED),
+    ("too late", lambda i: replace(i, now=fix(13.0)), Reason.EXPIRED),
+    ("within the lead of the end", lambda i: replace(i, now=fix(11.99)), Reason.EXPIRED),
+    ("lease over", lambda i: replace(i, permit=replace(_p(i), transmit_until_ns=T0 + 4 * NS)), Reason.LEASE),
+    ("lease undecided", lambda i: replace(i, permit=replace(_p(i), transmit_until_ns=T0 + 5 * NS)), Reason.LEASE),
+    ("elsewhere", lambda i: replace(i, now=moved(i.now, 30_000)), Reason.SPATIAL_OUTSIDE),
+    ("at the edge", lambda i: replace(i, now=_vague(i.now)), Reason.SPATIAL_UNDECIDED),
+    ("not tuned", lambda i: replace(i, tuned=None), Reason.BAND),
+    ("tuned beside", lambda i: replace(i, tuned=Band(low_hz=LOWER.low_hz, high_hz=LOWER.high_hz + 1)), Reason.BAND),
+    ("no heartbeat", lambda i: replace(i, heartbeat_mono_ns=None), Reason.HEARTBEAT),
+    ("old heartbeat", lambda i: replace(i, heartbeat_mono_ns=MONO - 200_000_001), Reason.HEARTBEAT),
+    ("never sensed", lambda i: replace(i, sensed=None), Reason.SENSING_STALE),
+    ("sensed too long ago", lambda i: replace(i, sensed=OLD), Reason.SENSING_STALE),
+    ("incumbent", lambda i: replace(i, sensed=Sensed(listened_ns=MONO, incumbent=True)), Reason.INCUMBENT),
+    ("outside authorisation unknown", lambda i: replace(i, permit=_asks(i)), Reason.OUTSIDE_AUTHORISATION),
+    ("outside authorisation refused", lambda i: _answered(i, answer=False), Reason.OUTSIDE_AUTHORISATION),
+]
+
+
+def _p(i: Inputs) -> VerifiedPermit:
+    assert i.permit is not None
+    return i.permit
+
+
+def _asks(i: Inputs) -> VerifiedPermit:
+    return replace(_p(i), rule=replace(_p(i).rule, outside_authorisation=1))
+
+
+def _answered(i: Inputs, *, answer: bool) -> Inputs:
+    return replace(i, permit=_asks(i), outside_authorised=answer)
+
+
+def _vague(here: Fix) -> Fix:
+    there = moved(here, 19_999)
+    return replace(there, position=replace(there.position, radius_mm=100_000))
+
+
+@pytest.mark.feature("R6")
+@pytest.mark.parametrize(("change", "reason"), [c[1:] for c in CLOSED], ids=[c[0] for c in CLOSED])
+def test_any_one_condition_closes_it(permit: VerifiedPermit, change: Change, reason: Reason) -> None:
+    changed = change(inputs(permit))
+    decision = decide(changed)
+    assert isinstance(decision, Refusal)
+    assert decision.reason is reason
+    assert state_after(changed, decision) is not GateState.OPEN
+
+
+def test_outside_authorisation_opens_what_asks_for_it(permit: VerifiedPermit) -> None:
+    asked = replace(inputs(permit), permit=_asks(inputs(permit)), outside_authorised=True)
+    assert isinstance(decide(asked), Allow)
+
+
+@pytest.mark.feature("S3")
+@given(at_us=st.integers(-3_000_000, 15_000_000), bound_ns=st.integers(0, 2_000_000))
+def test_it_never_allows_a_moment_that_may_lie_outside(permit: VerifiedPermit, at_us: int, bound_ns: int) -> None:
+    now = fix(at_us / 1e6, bound_ns=bound_ns)
+    decision = decide(replace(inputs(permit), now=now))
+    if isinstance(decision, Allow):
+        window = permit.cell.window
+        assert now.time.earliest_ns >= window.start_ns
+        assert now.time.latest_ns + decision.for_ns <= window.end_ns - LEAD_NS
+        assert bound_ns <= permit.rule.time_bound_ns_max
+        assert decision.for_ns > 0
+
+
+@given(st.integers(0, 2**20 - 1))
+def test_several_faults_never_cancel(permit: VerifiedPermit, chosen: int) -> None:
+    """Any set of faults that each close the gate close it together."""
+    changed = inputs(permit)
+    applied = 0
+    for number, (_, change, _) in enumerate(CLOSED):
+        if chosen >> number & 1 and changed.permit is not None:
+            changed = change(changed)
+            applied += 1
+    assert isinstance(decide(changed), Refusal if applied else Allow)

@@ -1,0 +1,301 @@
+"""The warden's loop on a fake radio: it verifies for itself, sends only under a permit, and mutes first."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+
+from radio.errors import Disconnected
+from radio.link import AgentBeat, Burst, GateChange, Link, LinkMessage, Look, NewLease, NewPermit, Suspend, Used
+from radio.permits import Permits
+from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
+from radio.ring import SampleRing
+from radio.warden import Warden, WardenPlan
+from settlement.fixes import Fix
+from sim.waveforms import ofdm
+from tests.settlement.world import NETWORK, World, fix, trio
+
+RATE = 30_720_000
+SAMPLES = 30_720
+
+
+@dataclass
+class FakeRadio:
+    """Remembers what it was told; can be made to fail or to lie."""
+
+    device_id: str = "device-alice"
+    calls: list[str] = field(default_factory=list)
+    sent: list[Iq16] = field(default_factory=list)
+    tuned: TxSettings | None = None
+    muted_reads: RfState = RfState.OFF
+    lie: bool = False
+    broken: bool = False
+
+    def tune_rx(self, settings: RxSettings) -> RxSettings:
+        return settings
+
+    def receive(self, samples: int) -> RxBlock:
+        raise Disconnected("a fake hears nothing")
+
+    def tune_tx(self, settings: TxSettings) -> TxSettings:
+        self.calls.append("tune")
+        self.tuned = settings
+        return replace(settings, center_hz=settings.center_hz + 1) if self.lie else settings
+
+    def send(self, iq: Iq16) -> Sent:
+        if self.broken:
+            raise Disconnected("the cable is out")
+        assert self.tuned is not None, "sent while muted"
+        self.calls.append("send")
+        self.sent.append(iq)
+        now_ns = time.monotonic_ns()
+        return Sent(start=Span(earliest_ns=now_ns, latest_ns=now_ns), samples=len(iq))
+
+    def mute(self) -> RfState:
+        self.calls.append("mute")
+        self.tuned = None
+        return self.muted_reads
+
+    def rf_state(self) -> RfState:
+        return self.muted_reads
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+class QuietListener:
+    fault: str | None = None
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def take(self) -> list[Look]:
+        return []
+
+
+class Bench:
+    """A warden with a fake radio, an agent's end of the link, and a clock set by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world: World = trio(folder)
+        self.artifact = self.world.settle(start_s=2.0, end_s=12.0)
+        self.now: Fix = fix(3.0)
+        self.radio, self.listener = FakeRadio(), QuietListener()
+        self.context = zmq.Context()
+        self.ring = SampleRing(folder / "tx", slots=8, slot_samples=SAMPLES, create=True)
+        link = Link(self.context, folder / "link", bind=True)
+        self.agent = Link(self.context, folder / "link", bind=False)
+        plan = WardenPlan(
+            device="device-alice",
+            credential=self.world.members["alice"].hash,
+            heartbeat_limit_ns=60_000_000_000,
+            armed_for_ns=3600_000_000_000,
+            frame_ns=1,
+            close_lead_ns=15_000_000,
+            sample_rate_hz=RATE,
+            full_scale=16384,
+            full_scale_eirp_mdbm=30_000,
+            attenuation_mdb=0,
+        )
+        self.warden = Warden(
+            plan,
+            radio=self.radio,
+            link=link,
+            transmit_ring=SampleRing(folder / "tx", slots=8, slot_samples=SAMPLES, create=False),
+            listener=self.listener,  # type: ignore[arg-type]
+            permits=Permits(network=NETWORK, anchors=self.world.anchors),
+            fix=lambda: self.now,
+        )
+        self.warden.start()
+        samples = ofdm.generate(np.random.default_rng(1), sample_rate_hz=RATE, samples=SAMPLES)
+        self.good = np.rint((samples * np.float32(16384 * 10**-0.6)).view(np.float32)).astype(np.int16).reshape(-1, 2)
+        self.heard: list[LinkMessage] = []
+
+    def say(self, *messages: LinkMessage) -> None:
+        for message in messages:
+            assert self.agent.send(message)
+        for _ in range(4):
+            self.warden.step()
+            self.heard += self.agent.receive()
+
+    def beat(self, *incumbents: list[int]) -> None:
+        self.say(AgentBeat(listened_ns=time.monotonic_ns(), incumbents_hz=list(incumbents), cause_ns=1))
+
+    def permit(self) -> None:
+        self.beat()
+        self.say(NewPermit(artifact=self.artifact))
+
+    @property
+    def sid(self) -> bytes:
+        return next(iter(self.world.members["alice"].party.user.pairs.values())).sid
+
+    def burst(self, iq: Iq16 | None = None) -> None:
+        self.say(Burst(sid=self.sid, ticket=self.ring.write(self.good if iq is None else iq)))
+
+    def changes(self) -> list[tuple[str, str]]:
+        return [(m.state, m.reason) for m in self.heard if isinstance(m, GateChange)]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.warden.close()
+    made.context.destroy(linger=0)
+
+
+def test_it_mutes_before_anything_else(bench: Bench) -> None:
+    assert bench.radio.calls[0] == "mute"
+
+
+@pytest.mark.feature("R7")
+def test_a_verified_permit_opens_and_bursts_are_sent(bench: Bench) -> None:
+    bench.permit()
+    assert bench.changes()[-1] == ("OPEN", "")
+    assert bench.radio.tuned is not None
+    assert (bench.radio.tuned.center_hz, bench.radio.tuned.bandwidth_hz) == (3_555_000_000, 10_000_000)
+    bench.burst()
+    assert [len(iq) for iq in bench.radio.sent] == [SAMPLES]
+
+
+@pytest.mark.feature("R6")
+def test_without_a_permit_nothing_is_sent(bench: Bench) -> None:
+    bench.beat()
+    bench.burst()
+    assert bench.radio.sent == []
+    assert "tune" not in bench.radio.calls
+    assert "NO_PERMIT" in {reason for _, reason in bench.changes()}
+
+
+@pytest.mark.feature("R7")
+def test_a_forged_permit_is_refused_by_the_warden_itself(bench: Bench) -> None:
+    bench.beat()
+    bench.say(NewPermit(artifact=bench.artifact[:-40] + bytes(1) + bench.artifact[-39:]))
+    bench.burst()
+    assert bench.radio.sent == []
+    assert bench.radio.tuned is None
+
+
+def test_bursts_are_cut_to_what_is_left(bench: Bench) -> None:
+    bench.permit()
+    for at_s, renewed in ((4.9, True), (4.9999, False)):
+        bench.now = fix(at_s)
+        del renewed
+        bench.burst()
+    # Lease until 5 s: 100 ms left carries a whole burst, 0.1 ms none, and the gate is shut by then.
+    assert [len(iq) for iq in bench.radio.sent] == [SAMPLES]
+    assert bench.radio.tuned is None
+    bench.now = fix(4.9)
+    bench.say()
+    bench.now = fix(4.9847)
+    bench.burst()
+    assert len(bench.radio.sent[-1]) < SAMPLES
+
+
+def test_lease_renewal_keeps_it_open(bench: Bench) -> None:
+    bench.permit()
+    bench.now = fix(5.5)
+    bench.say()
+    assert bench.changes()[-1] == ("ARMED", "LEASE")
+    bench.world.do("holder", 3.6, bench.world.members["holder"].party.tick)
+    bench.world.carry(3.6)
+    (record,) = [n.fields["record"] for n in bench.world.members["alice"].notices if n.name == "renewed"]
+    bench.say(NewLease(record=record))
+    assert bench.changes()[-1] == ("OPEN", "")
+
+
+CAUSES = ["window", "incumbent", "suspend", "clock", "driver"]
+
+
+@pytest.mark.feature("R6")
+@pytest.mark.parametrize("cause", CAUSES)
+def test_every_cause_mutes_before_it_is_told(bench: Bench, cause: str) -> None:
+    bench.permit()
+    bench.burst()
+    bench.radio.calls.clear()
+    match cause:
+        case "window":
+            bench.now = fix(12.5)
+            bench.say()
+        case "incumbent":
+            bench.beat([3_554_000_000, 3_556_000_000])
+        case "suspend":
+            bench.say(Suspend(sid=bench.sid, reason="PREEMPTED", detail="x", cause_ns=time.monotonic_ns()))
+        case "clock":
+            bench.now = fix(3.0, trusted=False)
+            bench.say()
+        case _:
+            bench.listener.fault = "no samples"
+            bench.say()
+    assert bench.radio.calls[0] == "mute"
+    assert bench.radio.tuned is None
+    change = [m for m in bench.heard if isinstance(m, GateChange) and m.previous == "OPEN"][-1]
+    assert change.muted_ns is not None
+    assert change.reason
+    sent = len(bench.radio.sent)
+    bench.burst()
+    assert len(bench.radio.sent) == sent
+
+
+def test_an_incumbent_elsewhere_does_not_close_it(bench: Bench) -> None:
+    bench.permit()
+    bench.beat([3_560_000_000, 3_570_000_000])
+    assert bench.changes()[-1] == ("OPEN", "")
+
+
+@pytest.mark.feature("R9")
+@pytest.mark.parametrize("state", [RfState.UNKNOWN, RfState.ON])
+def test_a_mute_that_does_not_read_back_latches(bench: Bench, state: RfState) -> None:
+    bench.permit()
+    bench.radio.muted_reads = state
+    bench.now = fix(12.5)
+    bench.say()
+    assert bench.changes()[-1][0] == "LATCHED"
+    bench.radio.muted_reads = RfState.OFF
+    bench.now = fix(3.0)
+    bench.beat()
+    assert bench.changes()[-1][0] == "LATCHED"
+    bench.burst()
+    assert bench.radio.sent == []
+
+
+def test_a_readback_that_differs_latches(bench: Bench) -> None:
+    bench.radio.lie = True
+    bench.permit()
+    bench.say()
+    assert bench.changes()[-1][0] == "LATCHED"
+    assert bench.radio.tuned is None
+
+
+def test_a_failing_send_latches_and_mutes(bench: Bench) -> None:
+    bench.permit()
+    bench.radio.broken = True
+    bench.burst()
+    assert bench.changes()[-1][0] == "LATCHED"
+    assert bench.radio.calls[-1] == "mute"
+
+
+@pytest.mark.attack(54)
+def test_a_hot_burst_is_refused_and_told(bench: Bench) -> None:
+    bench.permit()
+    bench.burst((bench.good.astype(np.int32) * 2).clip(-32768, 32767).astype(np.int16))
+    assert bench.radio.sent == []
+    assert bench.changes()[-1] == ("OPEN", "POWER")
+    bench.burst()
+    assert len(bench.radio.sent) == 1
+
+
+def test_usage_is_accounted_once_when_it_is_over(bench: Bench) -> None:
+    bench.permit()
+    bench.burst()
+    bench.burst()
+    bench.now = fix(12.5)
+    bench.say()
+    bench.say()
+    (used,) = [m for m in bench.heard if isinstance(m, Used)]
+    assert (used.sid, used.bursts, used.airtime_ns) == (bench.sid, 2, 2 * SAMPLES * 10**9 // RATE)
