@@ -86,7 +86,8 @@ def _capped(shares: NDArray[np.float64]) -> NDArray[np.float64]:
             break
         free = 1 - cap * np.count_nonzero(over)
         shares = np.where(over, cap, shares * free / shares[~over].sum())
-    return shares / shares.sum()
+    total = float(shares.sum())
+    return np.asarray(shares / total, np.float64)
 
 
 def _agreement(

@@ -19,7 +19,7 @@ app.command()(sense.sense)
 app.add_typer(audit.app, name="audit")
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415 - keeps --help fast
 

@@ -37,7 +37,7 @@ def _place_to_write(report: Path, json_out: Path | None) -> None:
 
 
 def _replace_all(fresh: Path, target: Path) -> None:
-    """Move a complete result into place; older lineages in the folder go, so that the report and they belong together."""
+    """Move a complete result into place; older lineages in the folder go, so that all in it belongs together."""
     for old in (*target.glob("*.db"), *target.glob("*.seal")):
         old.unlink()
     for path in sorted(fresh.iterdir()):

@@ -24,7 +24,8 @@ class KurtosisDetector:
     """Fires on either side of 1: below for a steady carrier, above for a burst; `pfa` is per channel.
 
     Source: Nita and Gary, "The generalized spectral kurtosis estimator"; the moments of the null are exact, its tails
-    those of the Pearson III distribution with these moments.
+    those of the shifted lognormal distribution with these moments (counted: right to a quarter above, and below to a
+    factor of 3 with 64 frames, of 1.7 with 256, at one in a thousand).
     """
 
     pfa: float
@@ -34,12 +35,21 @@ class KurtosisDetector:
         m = seen.frames
         kurtosis = (m + 1) / (m - 1) * (m * np.asarray(seen.squares, np.float64) / np.square(seen.sums) - 1)
         mean, sd, skew = null_moments(m)
-        score = (kurtosis - mean) / sd
-        tail = np.minimum(stats.pearson3.sf(score, skew), stats.pearson3.cdf(score, skew))
+        score = normal_score((kurtosis - mean) / sd, skew)
+        tail = stats.norm.sf(np.abs(score))
         least = np.asarray(tail.min(axis=-1))
         each = pfa_each(pfa=self.pfa, tests=2 * seen.sums.shape[-1])
         statistic = -np.log(np.maximum(least, 1e-300))
         return Decision(statistic=statistic, threshold=np.full_like(statistic, -np.log(each)))
+
+
+def normal_score(standard: NDArray[np.float64], skew: float) -> NDArray[np.float64]:
+    """What a standardised value of a shifted lognormal variable of this skewness is worth in normal deviations."""
+    root = float(np.sqrt(skew**4 + 4 * skew**2))
+    w = float(np.cbrt((2 + skew**2 + root) / 2) + np.cbrt((2 + skew**2 - root) / 2) - 1)
+    scale = 1 / np.sqrt(w * (w - 1))
+    inner = np.maximum(standard / scale + np.sqrt(w), 1e-300)
+    return np.asarray((np.log(inner)) / np.sqrt(np.log(w)), np.float64)
 
 
 def null_moments(frames: int) -> tuple[float, float, float]:

@@ -66,7 +66,7 @@ def test_os_cfar_rate_is_per_channel_and_survives_occupied_references() -> None:
     assert OsCfar(pfa=1e-2).decide(strong).present.mean() > 0.99
 
 
-@pytest.mark.parametrize("frames", [64, 512])
+@pytest.mark.parametrize("frames", [256, 512])
 def test_kurtosis_moments_and_rate(frames: int) -> None:
     rng = np.random.default_rng(frames)
     power = rng.exponential(size=(4000, frames, 4))
@@ -77,7 +77,7 @@ def test_kurtosis_moments_and_rate(frames: int) -> None:
     assert float(kurtosis.std()) == pytest.approx(sd, rel=0.06)
     assert float(stats.skew(kurtosis.ravel())) == pytest.approx(skew, rel=0.35)
     fired = KurtosisDetector(pfa=1e-2).decide(Moments(sums=sums, squares=squares, frames=frames)).present
-    assert fired.mean() < 0.02
+    assert 0.005 < fired.mean() < 0.025
 
 
 def test_kurtosis_tells_carriers_and_bursts() -> None:
