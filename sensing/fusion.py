@@ -14,11 +14,13 @@ from scipy import stats
 
 from sensing.values import Interval
 
-SHARE_MAX: Final = 0.4
+SHARE_MAX: Final = 0.34
 """No node has more than this share of the weight, however high its authority, once there are three of them."""
 AGREES: Final = 2.0
 DISAGREES: Final = 4.0
 """Between these many standard uncertainties from the middle a report's weight falls to nothing."""
+SPREAD_MAX: Final = 1.0
+"""How far apart honest nodes may be, in typical standard uncertainties, before that counts against them."""
 DECIDING_SHARE: Final = 0.5
 
 
@@ -58,11 +60,12 @@ def fuse(reports: Sequence[NodeReport], *, level: float = 0.95) -> Fused:
     values = np.array([r.value.value for r in reports])
     shares = _capped(trust / trust.sum())
     claimed = np.array([_sd(r.value) for r in reports])
-    sd = np.maximum(claimed, float(np.median(claimed)))
-    agreement = _agreement(values, sd, shares)
-    weights = shares * agreement
+    typical = float(np.median(claimed))
+    sd = np.maximum(claimed, typical)
+    weights = shares * _agreement(values, typical, shares)
     if weights.sum() < DECIDING_SHARE:
         return _undecided(reports, shares, level)
+    weights = weights * (typical / sd) ** 2
     weights /= weights.sum()
     fused = float(weights @ values)
     own = float(np.sqrt((weights**2) @ (sd**2)))
@@ -90,14 +93,12 @@ def _capped(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(shares / total, np.float64)
 
 
-def _agreement(
-    values: NDArray[np.float64], sd: NDArray[np.float64], shares: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """1 for a report near the weighted median, falling to 0 for one far from it."""
+def _agreement(values: NDArray[np.float64], sd: float, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 for a report near the weighted median, falling to 0 for one far from it, by what a typical node claims."""
     middle = _weighted_median(values, shares)
     deviation = np.abs(values - middle)
-    typical = 1.4826 * _weighted_median(deviation, shares)
-    scale = np.hypot(sd, min(typical, 3 * float(np.median(sd))))
+    spread = 1.4826 * _weighted_median(deviation, shares)
+    scale = float(np.hypot(sd, min(spread, SPREAD_MAX * sd)))
     return np.asarray(np.clip((DISAGREES - deviation / scale) / (DISAGREES - AGREES), 0.0, 1.0), np.float64)
 
 

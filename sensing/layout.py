@@ -51,12 +51,14 @@ class ChannelOutside(ValueError):
 class BandLayout:
     """`weights` shape (fft_size, groups); `shapes` the independent averages a frame gives each group.
 
-    `members[i]` are the groups of channel i, `trusted` those inside the analogue bandwidth.
+    `members[i]` are the groups of channel i, `channel_shapes[i]` what a frame gives the whole of it, `trusted` those
+    groups that lie inside the analogue bandwidth.
     """
 
     weights: Float32s
     shapes: NDArray[np.float64]
     members: tuple[NDArray[np.intp], ...]
+    channel_shapes: tuple[float, ...]
     trusted: NDArray[np.bool_]
 
     @property
@@ -74,12 +76,14 @@ def lay_out(band: Band) -> BandLayout:
     shapes: list[float] = []
     members: list[NDArray[np.intp]] = []
     trusted: list[bool] = []
+    whole: list[float] = []
     half = (band.bandwidth_hz or band.sample_rate_hz) / 2 + bin_hz
     for channel in band.channels:
         bins = np.flatnonzero((edges >= channel.low_hz - bin_hz / 2) & (edges < channel.high_hz - bin_hz / 2) & ~dc)
         if len(bins) < BINS_PER_GROUP_MIN or not _inside(channel, band):
             raise ChannelOutside(_why_outside(channel, band))
         count = max(1, min(GROUPS_PER_CHANNEL_MAX, len(bins) // BINS_PER_GROUP_MIN))
+        whole.append(hann_sum_shape(len(bins)))
         members.append(np.arange(len(columns), len(columns) + count))
         for part in np.array_split(bins, count):
             column = np.zeros(band.fft_size, np.float32)
@@ -93,6 +97,7 @@ def lay_out(band: Band) -> BandLayout:
         weights=np.ascontiguousarray(np.stack(columns, axis=1)),
         shapes=np.array(shapes),
         members=tuple(members),
+        channel_shapes=tuple(whole),
         trusted=np.array(trusted),
     )
 

@@ -161,10 +161,14 @@ class Survey:
         energy = np.maximum(groups[:, members] @ weights, 1e-30)
         return np.asarray(10 * np.log10(energy / max(idle * self._threshold(index), 1e-30)), np.float64)
 
+    def _shape(self, index: int) -> float:
+        """Independent averages behind the energy of one block of a channel."""
+        return self._layout.channel_shapes[index] * self._frames
+
     def _threshold(self, index: int) -> float:
         """Ratio to the floor above which a block is busy; the unevenness of the floor is allowed for."""
         members = self._layout.members[index]
-        shape = float(self._layout.shapes[members].sum() * self._frames)
+        shape = self._shape(index)
         reference = max(shape, len(members) / self._floor.statistical_sd**2)
         uneven = 10 ** (0.3 * self.settings.flatness_db / 10)
         return f_threshold(shape=shape, reference_shape=reference, pfa=self.settings.pfa) * uneven
@@ -263,7 +267,7 @@ class Survey:
         return find_period(margins, step_s=self._block_s)
 
     def _sensitivity(self, index: int, idle_power: float, valley: float) -> Level:
-        samples = float(self._layout.shapes[self._layout.members[index]].sum() * self._frames)
+        samples = self._shape(index)
         rise = self._threshold(index) * 10 ** (valley / 10) / energy_threshold(samples=samples, pfa=0.9)
         needed = max(_db(rise - 1), snr_wall_db(self.settings.flatness_db))
         return self._absolute(_db(idle_power) + needed, self.settings.flatness_db / 3, "")

@@ -20,6 +20,8 @@ MEMORY_LOOKS: Final = 64
 START_SHARE: Final = 0.1
 CUT_PFA: Final = 1e-3
 STEPS_MAX: Final = 40
+LOOK_DEVIATIONS: Final = 6.0
+"""Looks this many standard errors above the lowest are still of the same level; fewer would bias it downwards."""
 SWITCHED: Final = 2.0
 SWITCHED_SHARE: Final = (0.05, 0.95)
 SWITCHED_DB_MAX: Final = 10.0
@@ -69,6 +71,10 @@ class FloorTracker:
         cells = sum(self._cells) * float(np.median(self._shapes))
         return 1 / float(np.sqrt(max(cells, 1.0)))
 
+    def _look_sd(self) -> NDArray[np.float64]:
+        """Relative standard error of each group's level in one look."""
+        return np.asarray(1 / np.sqrt(self._shapes * max(1.0, float(np.median(self._cells)))), np.float64)
+
     def _in_one_look(self, blocks: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """Forward consecutive mean excision of each column at once: idle levels and how many blocks were idle."""
         ordered = np.sort(blocks, axis=0)
@@ -87,7 +93,7 @@ class FloorTracker:
     def _combine(self) -> NDArray[np.float64]:
         recent = np.array(self._looks)
         lowest = recent.min(axis=0)
-        like = recent <= lowest * 10 ** (max(self._flatness_db, 0.2) / 20)
+        like = recent <= lowest * np.maximum(10 ** (self._flatness_db / 20), 1 + LOOK_DEVIATIONS * self._look_sd())
         own = np.where(like, recent, 0).sum(axis=0) / like.sum(axis=0)
         near = 10 ** (max(self._flatness_db, 0.5) / 10)
         inside = own[self._layout.trusted]

@@ -24,7 +24,7 @@ import apsw
 
 from settlement.chain import merkle
 from settlement.chain.admission import Admitted, RuleInForce, prove, proven, timeless
-from settlement.chain.checkpoint import open_note
+from settlement.chain.checkpoint import open_note, origin_of
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.records import Record, parse
@@ -113,10 +113,17 @@ class _State:
     registry: Registry
     audited: Audited
     rule: RuleInForce | None = None
-    owner: Subject | None = None
     last: tuple[int, bytes] | None = None
     seen: set[tuple[bytes, int]] = field(default_factory=set)
     cells: dict[bytes, Cell] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> Subject | None:
+        """Whose log it is: the credential in it whose key the log's origin names."""
+        named = (
+            s for s in self.registry.subjects() if origin_of(self.registry.network, s.public) == self.audited.origin
+        )
+        return next(named, None)
 
 
 def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audited:
@@ -128,7 +135,9 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
         state = _State(Registry(network, anchors), audited)
         levels = _walk(reader, state)
         _check_checkpoints(reader, state, levels)
-        if state.owner is not None:
+        if state.owner is None:
+            audited.findings.add("no credential in the log is its owner's")
+        else:
             _check_seal(path, state.owner, audited)
     except (apsw.Error, UnicodeDecodeError) as exc:
         audited.findings.add(f"not a readable lineage: {exc}")
@@ -215,10 +224,10 @@ def _check_entitled(state: _State, index: int, leaf: Leaf, record: Record) -> No
 def _check_own(state: _State, index: int, record: Record, author: Subject) -> None:
     """Check (6)."""
     state.audited.own += 1
-    state.owner = state.owner or author
+    owner = state.owner
     before = (record.frame.seq - 1, record.frame.previous)
     expected = state.last if state.last is not None else (0, None)
-    if author.hash != state.owner.hash or before != expected:
+    if owner is None or author.hash != owner.hash or before != expected:
         state.audited.findings.add(f"entry {index}: own record {record.frame.seq} does not follow {expected[0]}")
     state.last = (record.frame.seq, record.digest)
 

@@ -37,3 +37,7 @@ def _main(
 def main() -> None:
     """Run the command line."""
     app(args=sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -249,7 +249,8 @@ class Node:
         report = self.watcher.report()
         now_ns = step.now.time.middle_ns
         observed = window_ms(now_ns - int(since_s * NS), now_ns)
-        for number, offer in self.holder.due(since_s, report):
+        closed = self.protection.closed(time.monotonic_ns())
+        for number, offer in self.holder.due(since_s, report, closed):
             records = self.holder.offer(step, self.party, number, offer, report=report, observed=observed)
             for raw in records:
                 step.outgoing += [Outgoing(to=to, data=Message(record=raw).encoded()) for to in self._neighbours()]

@@ -34,12 +34,15 @@ class HolderPolicy:
     config: NodeConfig
     made: set[int] = field(default_factory=set)
 
-    def due(self, since_start_s: float, report: SurveyReport) -> list[tuple[int, OfferSection]]:
-        """Offers to make now."""
-        if report.looks < LOOKS_BEFORE_OFFER or report.incumbents:
+    def due(
+        self, since_start_s: float, report: SurveyReport, closed: list[tuple[int, int]]
+    ) -> list[tuple[int, OfferSection]]:
+        """Offers to make now; `closed` are the bands protected for an incumbent."""
+        if report.looks < LOOKS_BEFORE_OFFER:
             return []
         waiting = [(i, o) for i, o in enumerate(self.config.offers) if i not in self.made]
-        return [(i, o) for i, o in waiting if since_start_s >= o.after_s and _free(report, o)]
+        ready = [(i, o) for i, o in waiting if since_start_s >= o.after_s and _free(report, o)]
+        return [(i, o) for i, o in ready if not any(low < o.high_hz and o.low_hz < high for low, high in closed)]
 
     def offer(
         self, step: Step, party: Party, number: int, offer: OfferSection, *, report: SurveyReport, observed: Window

@@ -24,14 +24,14 @@ REPORT = "report.html"
 
 def _place_to_write(report: Path, json_out: Path | None) -> None:
     """Find out before the trial, not after it, that its result has nowhere to go."""
-    try:
-        report.mkdir(parents=True, exist_ok=True)
-        for folder in {report, (json_out or report / REPORT).parent}:
+    for option, folder in (("--report", report), ("--json", (json_out or report / REPORT).parent)):
+        try:
+            if option == "--report":
+                folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 pass
-    except OSError as exc:
-        named = exc.filename or report
-        raise TrialError(f"cannot write to {named}: {exc.strerror}; choose another --report or --json") from exc
+        except OSError as exc:
+            raise TrialError(f"cannot write to {folder}: {exc.strerror}; choose another {option}") from exc
     if json_out is not None and json_out.is_dir():
         raise TrialError(f"{json_out} is a folder; give --json the name of a file")
 

@@ -16,6 +16,7 @@ from agent.trial.progress import Reporter
 from agent.trial.spec import TrialSpec, read_spec
 from radio.errors import HardwareError
 from sim.airclient import AirClient
+from sim.recording import load as load_recording
 from sim.scenario import Scenario
 from sim.scenario import load as load_scenario
 from sim.stations import Emitter
@@ -61,7 +62,8 @@ def scenario_of(options: Options) -> tuple[Scenario, TrialSpec, float]:
 
 
 def _recorded(path: Path, scenario: Scenario, spec: TrialSpec) -> Emitter:
-    """A recording as one more emitter, beside the last node."""
+    """A recording as one more emitter, beside the last node. Raises SourceError when it cannot be used."""
+    load_recording(path)
     near = scenario.nodes[-1]
     return Emitter(
         name="recording",

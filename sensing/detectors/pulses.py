@@ -140,7 +140,7 @@ class PulseFinder:
         low, high = max(0, first - 1), min(len(power), last + 1)
         excess = np.maximum(power[low:high] - level, 0)
         hold = excess.max(axis=0)
-        top = int(hold.argmax())
+        top = int((hold / np.maximum(level, 1e-30)).argmax())
         least = np.minimum(np.maximum(hold[top] / 10, LIT * level), hold[top] / 2)
         lit = excess > least
         strong = _around(hold > least, top)
@@ -155,7 +155,7 @@ class PulseFinder:
             low_hz=self._hz(int(strong[0])) - self._short_time.bin_hz / 2,
             high_hz=self._hz(int(strong[-1])) + self._short_time.bin_hz / 2,
             peak_hz=self._hz(top),
-            instant_hz=float(np.median(np.count_nonzero(lit[when], axis=1))) * self._short_time.bin_hz,
+            instant_hz=float(np.median(np.count_nonzero(weights[when], axis=1))) * self._short_time.bin_hz,
             snr_db=float(10 * np.log10(max(hold[top], 1e-30) / max(level[top], 1e-30))),
             slope_mhz_per_us=self._slope(times - centre, weights),
         )

@@ -175,10 +175,14 @@ class RadarDetector:
         first_hz = min(h.pulse.low_hz for h in train.members) - ALIKE_HZ
         last_hz = max(h.pulse.high_hz for h in train.members) + ALIKE_HZ
         weakest = min(h.pulse.snr_db for h in train.members) - ALIKE_DB / 2
-        return sum(1 for h in self._heard if low <= h.us <= high
+        return sum(
+            1
+            for h in self._heard
+            if low <= h.us <= high
             and first_hz <= h.pulse.peak_hz <= last_hz
             and id(h) not in members
-            and h.pulse.snr_db > weakest)
+            and h.pulse.snr_db > weakest
+        )
 
     def _incumbent(self, kind: RadarClass, train: _Train) -> Incumbent:
         members, strays = train.members, self._strays(train)

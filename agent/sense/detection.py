@@ -1,0 +1,205 @@
+"""Measures detection against theory and writes the published table with its pictures."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from agent.sense.radartrial import NOISE_RATE, found_in_noise, pulses_expected_per_s, radar_found
+from sensing.detectors.decision import Cells
+from sensing.detectors.energy import EnergyDetector
+from sensing.floor import noise_floor
+from sensing.occupancy import channel_occupancy
+from sensing.theory import energy_snr_needed, f_pd
+from sim.waveforms.radar import RadarClass
+
+LEVEL: Final = 0.95
+BINS, REFERENCES = 4, 32
+RADAR_SNR_DB: Final = (10, 12, 14, 16, 18, 20)
+OFFSETS_DB: Final = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table: what was counted, what theory or requirement says, and the 95 % binomial interval."""
+
+    group: str
+    condition: str
+    expected: float | None
+    found: float
+    low: float
+    high: float
+    trials: int
+    x: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Everything that was measured, and from which seed."""
+
+    rows: tuple[Row, ...]
+    seed: int
+
+
+def row(
+    group: str, condition: str, hits: int, trials: int, expected: float | None = None, x: float | None = None
+) -> Row:
+    """A counted share with its exact (Clopper-Pearson) interval."""
+    low = float(stats.beta.ppf((1 - LEVEL) / 2, hits, trials - hits + 1)) if hits else 0.0
+    high = float(stats.beta.ppf((1 + LEVEL) / 2, hits + 1, trials - hits)) if hits < trials else 1.0
+    return Row(
+        group=group, condition=condition, expected=expected, found=hits / trials, low=low, high=high, trials=trials, x=x
+    )
+
+
+def measure(*, trials: int, seed: int) -> Results:
+    """Run every measurement; `trials` is for each radar point, the cheap ones take hundreds of times as many."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        *_false_alarms(rng, 1000 * trials),
+        *_energy_detection(rng, 100 * trials),
+        *_floor_coverage(rng, 5 * trials),
+        *_occupancy_coverage(rng, 5 * trials),
+        *_radar(rng, trials),
+        *_noise(rng, trials),
+    ]
+    return Results(rows=tuple(rows), seed=seed)
+
+
+def _cells(rng: np.random.Generator, averages: int, trials: int, snr: float) -> Cells:
+    return Cells(
+        power=rng.gamma(averages, (1 + snr) / averages, (trials, BINS)),
+        reference=rng.gamma(averages, 1 / averages, (trials, REFERENCES)),
+    )
+
+
+def _false_alarms(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+    for averages in (1, 16, 64):
+        for pfa in (1e-2, 1e-3):
+            seen = _cells(rng, averages, trials, 0.0)
+            hits = int(EnergyDetector(averages=averages, pfa=pfa).decide(seen).present.sum())
+            yield row("False alarms, energy, noise estimated", f"K = {averages}, design {pfa:g}", hits, trials, pfa)
+
+
+def _energy_detection(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+    for averages in (1, 16, 64):
+        centre = energy_snr_needed(samples=averages * BINS, pfa=1e-2, pd=0.9)
+        for offset in OFFSETS_DB:
+            snr = centre * 10 ** (offset / 10)
+            hits = int(
+                EnergyDetector(averages=averages, pfa=1e-2).decide(_cells(rng, averages, trials, snr)).present.sum()
+            )
+            theory = f_pd(shape=averages * BINS, reference_shape=averages * REFERENCES, pfa=1e-2, snr=snr)
+            db = 10 * np.log10(snr)
+            yield row("Detection, energy, Pfa 0.01", f"K = {averages}, SNR {db:.1f} dB", hits, trials, theory, db)
+
+
+def _floor_coverage(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+    for averages in (16, 64):
+        for share in (0.0, 0.2, 0.4, 0.6, 0.8):
+            hits, worst = 0, 0.0
+            for _ in range(trials):
+                psd = rng.gamma(averages, 1 / averages, 1024)
+                busy = rng.permutation(1024)[: int(share * 1024)]
+                psd[busy] *= 1 + 10 ** (rng.uniform(3, 30, len(busy)) / 10)
+                floor = noise_floor(psd, averages=averages)
+                error = abs(10 * float(np.log10(floor.power)))
+                hits += error <= 1.96 * floor.se_db
+                worst = max(worst, error)
+            condition = f"K = {averages}, {share:.0%} occupied, worst error {worst:.2f} dB"
+            yield row("Coverage of the floor's interval", condition, hits, trials, LEVEL)
+
+
+def _occupancy_coverage(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+    regular = np.ones(999)
+    irregular = rng.choice([0.2, 0.5, 1.0, 3.0], 999)
+    for name, gaps in (("regular", regular), ("irregular", irregular)):
+        times = None if name == "regular" else np.concatenate(([0.0], np.cumsum(gaps)))
+        for p in (0.01, 0.1, 0.3, 0.5):
+            for lam in (0.0, 0.5, 0.9):
+                rows = _chains(rng, p, lam, gaps, trials)
+                intervals = (channel_occupancy(one, times_s=times) for one in rows)
+                hits = sum(i.low <= p <= i.high for i in intervals)
+                condition = f"{name} revisits, p = {p:g}, lag-1 {lam:g}"
+                yield row("Coverage of the occupancy interval", condition, hits, trials, LEVEL)
+
+
+def _chains(
+    rng: np.random.Generator, p: float, lam: float, gaps: NDArray[np.float64], trials: int
+) -> NDArray[np.bool_]:
+    """Two-state Markov chains, shape (trials, len(gaps) + 1)."""
+    busy = np.empty((trials, len(gaps) + 1), np.bool_)
+    busy[:, 0] = rng.random(trials) < p
+    for i, keep in enumerate(lam**gaps):
+        busy[:, i + 1] = rng.random(trials) < np.where(busy[:, i], p + keep * (1 - p), p * (1 - keep))
+    return busy
+
+
+def _radar(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+    for radar_class in RadarClass:
+        for snr_db in RADAR_SNR_DB:
+            count = trials * (5 if snr_db == RADAR_SNR_DB[-1] else 1)
+            found = [radar_found(rng, radar_class, snr_db=snr_db) for _ in range(count)]
+            group = f"Radar {radar_class.value}"
+            expected = 0.99 if snr_db == RADAR_SNR_DB[-1] else None
+            hits = sum(1 for one in found if one)
+            yield row(group, f"heard at {snr_db} dB peak SNR in 1 MHz", hits, count, expected, float(snr_db))
+            if expected:
+                right = sum(1 for one in found if radar_class.value in one)
+                yield row(group, f"class named rightly at {snr_db} dB", right, count)
+
+
+def _noise(rng: np.random.Generator, seconds: int) -> Iterator[Row]:
+    pulses, radars = found_in_noise(rng, seconds=seconds)
+    expected = pulses_expected_per_s()
+    yield Row(
+        group="Radar in nothing but noise",
+        condition=f"{radars} radars in {seconds} s at {NOISE_RATE / 1e6:g} MS/s; single pulses a second",
+        expected=expected,
+        found=pulses / seconds,
+        low=float(stats.chi2.ppf(0.025, 2 * pulses)) / 2 / seconds if pulses else 0.0,
+        high=float(stats.chi2.ppf(0.975, 2 * pulses + 2)) / 2 / seconds,
+        trials=seconds,
+    )
+
+
+def write_report(results: Results, folder: Path) -> list[Path]:
+    """Write `sensing-table.md` and its pictures; returns what was written."""
+    from agent.sense.detectionplots import write_pictures  # noqa: PLC0415 - matplotlib takes a second to load
+
+    folder.mkdir(parents=True, exist_ok=True)
+    table = folder / "sensing-table.md"
+    table.write_text(_markdown(results), encoding="utf-8")
+    return [table, *write_pictures(results.rows, folder)]
+
+
+def _markdown(results: Results) -> str:
+    lines = [
+        "# Detection, measured",
+        "",
+        f"Written by `bandpact bench detection`, seed {results.seed}. Intervals are 95 %, exact binomial.",
+        "",
+    ]
+    group = ""
+    for one in results.rows:
+        if one.group != group:
+            group = one.group
+            lines += [
+                "",
+                f"## {group}",
+                "",
+                "| Condition | Expected | Found | Interval | Trials |",
+                "|---|---|---|---|---|",
+            ]
+        expected = "" if one.expected is None else f"{one.expected:.4g}"
+        found = f"{one.found:.4g} | {one.low:.4g} to {one.high:.4g} | {one.trials}"
+        lines.append(f"| {one.condition} | {expected} | {found} |")
+    return "\n".join(lines) + "\n"

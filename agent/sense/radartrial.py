@@ -1,0 +1,77 @@
+"""One trial of radar detection: a radar drawn from its class, at a level in a 1 MHz filter, through the real search."""
+
+from math import exp
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensing.detectors.pulses import SHORT_THRESHOLD, PulseFinder
+from sensing.detectors.radar import RadarDetector
+from sim.waveforms.radar import Radar, RadarClass, draw, render
+
+RATE: Final = 30_720_000
+NOISE_RATE: Final = 10_000_000
+FULL_SCALE: Final = 2048
+NOISE_RMS: Final = 10.0
+LOOK_S: Final = 0.02
+
+
+def peak_in_a_megahertz(radar: Radar) -> float:
+    """Highest power of a pulse after an ideal 1 MHz filter at its centre, for a pulse of unit power."""
+    fast, samples = 4 * RATE, 1 << 15
+    x = render(radar, sample_rate_hz=fast, start=-4000, samples=samples)
+    spectrum = np.fft.fft(x)
+    spectrum[np.abs(np.fft.fftfreq(samples, 1 / fast)) > 0.5e6] = 0
+    return float(np.max(np.abs(np.fft.ifft(spectrum)) ** 2))
+
+
+def radar_found(rng: np.random.Generator, radar_class: RadarClass, *, snr_db: float) -> set[str]:
+    """Kinds heard in one burst of a radar of the class, placed anywhere in the inner half of the band."""
+    radar = draw(rng, radar_class)
+    samples = int(RATE * (radar.burst_s + 0.003))
+    x = render(radar, sample_rate_hz=RATE, start=-int(rng.uniform(0.3e-3, 2e-3) * RATE), samples=samples)
+    offset = rng.uniform(-0.25, 0.25) if radar.chirp_hz < RATE / 2 else 0.0
+    x *= np.exp(2j * np.pi * offset * np.arange(samples)).astype(np.complex64)
+    x *= np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / RATE / peak_in_a_megahertz(radar)))
+    return _kinds(_digital(x + _noise(rng, samples)))
+
+
+def found_in_noise(rng: np.random.Generator, *, seconds: int) -> tuple[int, int]:
+    """Single pulses and radars heard in so much noise."""
+    finder = PulseFinder(sample_rate_hz=NOISE_RATE, full_scale=FULL_SCALE)
+    detector = RadarDetector(band_hz=NOISE_RATE)
+    step = int(NOISE_RATE * LOOK_S)
+    pulses = radars = 0
+    for index in range(round(seconds / LOOK_S)):
+        heard = finder.find(_digital(_noise(rng, step)), contiguous=index > 0)
+        pulses += len(heard)
+        at = round(index * LOOK_S * 1e9)
+        radars += len(detector.add(heard, start_ns=at, contiguous=index > 0))
+    return pulses, radars
+
+
+def pulses_expected_per_s() -> float:
+    """How often noise passes the short search's threshold: two thirds of its overlapping cells are independent."""
+    return NOISE_RATE / 0.5e6 * 1e6 * 2 / 3 * exp(-SHORT_THRESHOLD)
+
+
+def _kinds(iq: NDArray[np.int16]) -> set[str]:
+    finder, detector = PulseFinder(sample_rate_hz=RATE, full_scale=FULL_SCALE), RadarDetector(band_hz=RATE)
+    step = int(RATE * LOOK_S)
+    kinds: set[str] = set()
+    for start in range(0, len(iq), step):
+        pulses = finder.find(iq[start : start + step], contiguous=start > 0)
+        found = detector.add(pulses, start_ns=round(start / RATE * 1e9), contiguous=start > 0)
+        kinds |= {one.kind for one in found}
+    return kinds
+
+
+def _noise(rng: np.random.Generator, samples: int) -> NDArray[np.complex64]:
+    z: NDArray[np.complex64] = rng.standard_normal(2 * samples, dtype=np.float32).view(np.complex64)
+    return z * np.float32(np.sqrt(0.5))
+
+
+def _digital(z: NDArray[np.complex64]) -> NDArray[np.int16]:
+    rails = z.view(np.float32) * np.float32(NOISE_RMS)
+    return np.clip(np.rint(rails), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16).reshape(-1, 2)
