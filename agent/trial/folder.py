@@ -149,6 +149,8 @@ def _radio(layout: Layout, number: int, node: Node) -> dict[str, Any]:
         "sample_rate_hz": radio.sample_rate_hz,
         "rx_bandwidth_hz": radio.bandwidth_hz,
         "rx_gain_mdb": radio.gain_mdb,
+        # A holder does not transmit, so it may listen at any phase of the others' frames, and hears them transmit.
+        "frame_us": 19_000 if node.role == "holder" else 20_000,
         # Those with nothing to protect or to send need not listen to every frame.
         "look_every": 1 if node.role in ("holder", "user") else 10,
         # All in the quiet part of the frame, but not all at the same instant: one simulated air serves them in turn.
