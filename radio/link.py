@@ -75,7 +75,7 @@ class WardenBeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateChange:
-    """The gate moved, or refused something; `at_ns` and `cause_ns` are monotonic."""
+    """The gate moved, or (`asked`) refused what it was handed; `at_ns` and `cause_ns` are monotonic."""
 
     state: str
     previous: str
@@ -87,6 +87,7 @@ class GateChange:
     at_ns: int
     cause_ns: int
     muted_ns: int | None
+    asked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

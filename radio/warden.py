@@ -187,7 +187,7 @@ class Warden:
 
     def _answer(self, outcome: Held | Refusal, sid: bytes | None) -> None:
         if isinstance(outcome, Refusal):
-            self._tell(self._state, outcome, sid, at_ns=time.monotonic_ns(), muted_ns=None)
+            self._tell(self._state, outcome, sid, at_ns=time.monotonic_ns(), asked=True)
 
     def _suspend(self, message: Suspend) -> None:
         known = Reason(message.reason) if message.reason in Reason.__members__ else Reason.PREEMPTED
@@ -300,7 +300,14 @@ class Warden:
     # -- telling -------------------------------------------------------------------------------------------------
 
     def _tell(
-        self, state: GateState, decision: Allow | Refusal, sid: bytes | None, *, at_ns: int, muted_ns: int | None
+        self,
+        state: GateState,
+        decision: Allow | Refusal,
+        sid: bytes | None,
+        *,
+        at_ns: int,
+        muted_ns: int | None = None,
+        asked: bool = False,
     ) -> None:
         refusal = decision if isinstance(decision, Refusal) else None
         self._link.send(
@@ -315,6 +322,7 @@ class Warden:
                 at_ns=at_ns,
                 cause_ns=self._cause_of(refusal, at_ns),
                 muted_ns=muted_ns,
+                asked=asked,
             )
         )
 

@@ -108,4 +108,5 @@ def gate_fields(change: GateChange) -> dict[str, object]:
         "at_ns": change.at_ns,
         "cause_ns": change.cause_ns,
         "muted_ns": change.muted_ns,
+        "asked": change.asked,
     }

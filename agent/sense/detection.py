@@ -18,6 +18,7 @@ from sensing.theory import energy_snr_needed, f_pd
 from sim.waveforms.radar import RadarClass
 
 LEVEL: Final = 0.95
+HEADING: Final = ("| Condition | Expected | Found | Interval | Trials |", "|---|---|---|---|---|")
 BINS, REFERENCES = 4, 32
 RADAR_SNR_DB: Final = (10, 12, 14, 16, 18, 20)
 OFFSETS_DB: Final = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
@@ -50,7 +51,7 @@ class Results:
 
 
 def row(
-    group: str, condition: str, hits: int, trials: int, expected: float | None = None, x: float | None = None
+    group: str, condition: str, hits: int, trials: int, *, expected: float | None = None, x: float | None = None
 ) -> Row:
     """A counted share with its exact (Clopper-Pearson) interval."""
     low = float(stats.beta.ppf((1 - LEVEL) / 2, hits, trials - hits + 1)) if hits else 0.0
@@ -66,8 +67,8 @@ def measure(*, trials: int, seed: int) -> Results:
     rows = [
         *_false_alarms(rng, 1000 * trials),
         *_energy_detection(rng, 100 * trials),
-        *_floor_coverage(rng, 5 * trials),
-        *_occupancy_coverage(rng, 5 * trials),
+        *_floor_coverage(rng, 20 * trials),
+        *_occupancy_coverage(rng, 20 * trials),
         *_radar(rng, trials),
         *_noise(rng, trials),
     ]
@@ -86,7 +87,9 @@ def _false_alarms(rng: np.random.Generator, trials: int) -> Iterator[Row]:
         for pfa in (1e-2, 1e-3):
             seen = _cells(rng, averages, trials, 0.0)
             hits = int(EnergyDetector(averages=averages, pfa=pfa).decide(seen).present.sum())
-            yield row("False alarms, energy, noise estimated", f"K = {averages}, design {pfa:g}", hits, trials, pfa)
+            yield row(
+                "False alarms, energy, noise estimated", f"K = {averages}, design {pfa:g}", hits, trials, expected=pfa
+            )
 
 
 def _energy_detection(rng: np.random.Generator, trials: int) -> Iterator[Row]:
@@ -99,7 +102,9 @@ def _energy_detection(rng: np.random.Generator, trials: int) -> Iterator[Row]:
             )
             theory = f_pd(shape=averages * BINS, reference_shape=averages * REFERENCES, pfa=1e-2, snr=snr)
             db = 10 * np.log10(snr)
-            yield row("Detection, energy, Pfa 0.01", f"K = {averages}, SNR {db:.1f} dB", hits, trials, theory, db)
+            yield row(
+                "Detection, energy, Pfa 0.01", f"K = {averages}, SNR {db:.1f} dB", hits, trials, expected=theory, x=db
+            )
 
 
 def _floor_coverage(rng: np.random.Generator, trials: int) -> Iterator[Row]:
@@ -115,7 +120,7 @@ def _floor_coverage(rng: np.random.Generator, trials: int) -> Iterator[Row]:
                 hits += error <= 1.96 * floor.se_db
                 worst = max(worst, error)
             condition = f"K = {averages}, {share:.0%} occupied, worst error {worst:.2f} dB"
-            yield row("Coverage of the floor's interval", condition, hits, trials, LEVEL)
+            yield row("Coverage of the floor's interval", condition, hits, trials, expected=LEVEL)
 
 
 def _occupancy_coverage(rng: np.random.Generator, trials: int) -> Iterator[Row]:
@@ -129,7 +134,7 @@ def _occupancy_coverage(rng: np.random.Generator, trials: int) -> Iterator[Row]:
                 intervals = (channel_occupancy(one, times_s=times) for one in rows)
                 hits = sum(i.low <= p <= i.high for i in intervals)
                 condition = f"{name} revisits, p = {p:g}, lag-1 {lam:g}"
-                yield row("Coverage of the occupancy interval", condition, hits, trials, LEVEL)
+                yield row("Coverage of the occupancy interval", condition, hits, trials, expected=LEVEL)
 
 
 def _chains(
@@ -151,7 +156,7 @@ def _radar(rng: np.random.Generator, trials: int) -> Iterator[Row]:
             group = f"Radar {radar_class.value}"
             expected = 0.99 if snr_db == RADAR_SNR_DB[-1] else None
             hits = sum(1 for one in found if one)
-            yield row(group, f"heard at {snr_db} dB peak SNR in 1 MHz", hits, count, expected, float(snr_db))
+            yield row(group, f"heard at {snr_db} dB peak SNR in 1 MHz", hits, count, expected=expected, x=float(snr_db))
             if expected:
                 right = sum(1 for one in found if radar_class.value in one)
                 yield row(group, f"class named rightly at {snr_db} dB", right, count)

@@ -29,8 +29,8 @@ def _energy(rows: Sequence["Row"], path: Path) -> Path:
     axes = figure.subplots()
     for i, name in enumerate(dict.fromkeys(r.condition.split(",")[0] for r in rows)):
         mine = [r for r in rows if r.condition.split(",")[0] == name]
-        x = [r.x for r in mine]
-        axes.plot(x, [r.expected for r in mine], color=COLOURS[i], linewidth=1)
+        x = [r.x or 0.0 for r in mine]
+        axes.plot(x, [r.expected or 0.0 for r in mine], color=COLOURS[i], linewidth=1)
         axes.errorbar(x, [r.found for r in mine], yerr=_bars(mine), fmt=MARKS[i], color=COLOURS[i], label=name)
     axes.set(xlabel="SNR in dB", ylabel="detected", title="Energy detector, Pfa 0.01: counted (marks), theory (lines)")
     axes.legend()
@@ -43,7 +43,7 @@ def _radar(rows: Sequence["Row"], path: Path) -> Path:
     axes = figure.subplots()
     for i, name in enumerate(dict.fromkeys(r.group for r in rows)):
         mine = [r for r in rows if r.group == name]
-        x = [r.x for r in mine]
+        x = [r.x or 0.0 for r in mine]
         axes.errorbar(x, [r.found for r in mine], yerr=_bars(mine), fmt=MARKS[i] + "-", color=COLOURS[i], label=name)
     axes.axhline(0.99, linestyle=":", color="#7c7b78")
     axes.set(xlabel="peak SNR in 1 MHz, dB", ylabel="bursts heard", title="Radar classes", ylim=(0, 1.02))

@@ -74,4 +74,5 @@ def _noise(rng: np.random.Generator, samples: int) -> NDArray[np.complex64]:
 
 def _digital(z: NDArray[np.complex64]) -> NDArray[np.int16]:
     rails = z.view(np.float32) * np.float32(NOISE_RMS)
-    return np.clip(np.rint(rails), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16).reshape(-1, 2)
+    pairs: NDArray[np.int16] = np.clip(np.rint(rails), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16).reshape(-1, 2)
+    return pairs

@@ -75,7 +75,7 @@ def _table(result: dict[str, Any]) -> Table:
         title=f"Trial, seed {result['seed']}, {result['duration_s']:g} s", title_justify="left", show_header=False
     )
     emitted, closed, heard = result["emissions"], result["gate"]["close_latency_ms"], result["incumbent"]
-    table.add_row("settled", f"{result['settled']} of {result['offers']} offer(s)")
+    table.add_row("settled", f"{result['settled']} settlements on {result['offers']} offer(s)")
     table.add_row("refused", ", ".join(f"{reason} {count}" for reason, count in result["refused"].items()))
     table.add_row("on the air inside a settlement", f"{emitted['inside_s']:.3f} s in {emitted['bursts']} bursts")
     table.add_row("outside", f"{emitted['outside_s']:.3f} s, {emitted['violations']} violation(s)")

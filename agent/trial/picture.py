@@ -104,7 +104,7 @@ def _refusals(c: Collected) -> list[RefusalRow]:
         )
         for node, events in c.events.items()
         for e in events
-        if e["event"] == "refusal" or (e["event"] == "gate" and e["state"] == e["previous"] and e["reason"])
+        if e["event"] == "refusal" or (e["event"] == "gate" and e["asked"])
     ]
     return sorted(rows, key=lambda row: row.at_s)
 

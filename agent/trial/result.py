@@ -22,21 +22,16 @@ def figures(values: Sequence[float]) -> dict[str, float | None]:
 
 
 def refusals(c: Collected) -> Counter[str]:
-    """How often each reason was given: in the logs, by gates that kept closed, and to strangers at the door."""
+    """How often each reason was given: in the logs, by wardens, and to strangers at the door."""
     counts: Counter[str] = Counter()
     for leaves in c.leaves.values():
         counts.update(leaf.reason or "" for leaf in leaves if not leaf.admitted)
     for events in c.events.values():
-        counts.update(e["reason"] for e in events if e["event"] == "gate" and _kept_closed(e))
+        counts.update(e["reason"] for e in events if e["event"] == "gate" and e["asked"])
         for event in events:
             if event["event"] == "closed":
                 counts.update(event["denied"])
     return counts
-
-
-def _kept_closed(event: dict[str, Any]) -> bool:
-    """A gate that was asked for something and said no, rather than one that was never asked."""
-    return event["state"] == event["previous"] and bool(event["reason"])
 
 
 def close_latencies(c: Collected) -> list[float]:

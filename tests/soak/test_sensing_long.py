@@ -1,0 +1,53 @@
+"""Long statistics of sensing: flat memory, radar in hours of nothing, coverage counted often."""
+
+import resource
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from agent.sense.detection import measure
+from agent.sense.radartrial import found_in_noise, pulses_expected_per_s
+from sensing.frontend import FrontEnd
+
+
+@pytest.mark.feature("E1")
+@pytest.mark.timeout(600)
+def test_memory_is_flat_over_a_billion_samples() -> None:
+    rng = np.random.default_rng(1)
+    iq = np.rint(rng.standard_normal((1 << 20, 2)) * 100).astype(np.int16)
+    front = FrontEnd(n_fft=1024, full_scale=2048, frames=32)
+    for _ in range(20):
+        front.feed(iq)
+        front.take()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(960):
+        front.feed(iq)
+        front.take()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096
+
+
+@pytest.mark.feature("E3")
+@pytest.mark.timeout(3600)
+def test_no_radar_in_ten_minutes_of_noise_and_pulses_as_theory_says() -> None:
+    seconds = 600
+    pulses, radars = found_in_noise(np.random.default_rng(2), seconds=seconds)
+    assert radars == 0
+    assert 0.7 < pulses / seconds / pulses_expected_per_s() < 1.4
+
+
+@pytest.mark.feature("E2")
+@pytest.mark.feature("E3")
+@pytest.mark.timeout(3600)
+def test_the_published_table_holds() -> None:
+    for row in measure(trials=300, seed=3).rows:
+        if row.expected is None or row.group.startswith("Radar in"):
+            continue
+        counted = stats.binom.interval(0.9999, row.trials, row.expected)
+        hits = row.found * row.trials
+        if row.group.startswith("Radar"):
+            assert row.high >= row.expected, row
+        elif row.group.startswith("Coverage"):
+            assert row.high >= 0.93, row
+        else:
+            assert counted[0] <= hits <= counted[1], row
