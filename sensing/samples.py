@@ -10,6 +10,7 @@ from sensing.flags import SampleFlag
 from sensing.frontend import Iq, flat_samples
 
 PROBE_SAMPLES: Final = 16384
+JUDGED_SAMPLES_MIN: Final = 64
 CLIPPED_SHARE: Final = 1e-4
 """Share of clipped samples above which a look is flagged."""
 PILE_UP_STEPS: Final = 8
@@ -20,7 +21,7 @@ SILENT_SHARE: Final = 1e-10
 """Under this share of a constant offset, what varies is the rounding of the numbers themselves."""
 IMAGE_COEFFICIENT: Final = 0.1
 """Circularity above which an image is reported: twice the amplitude of the image, so 26 dB of rejection."""
-CONSTANT_ENVELOPE: Final = 1.5
+CONSTANT_ENVELOPE: Final = 1.3
 """Kurtosis of the envelope: 2 for noise and OFDM, 1 for a carrier of constant amplitude."""
 LOUD_FLOOR: Final = 0.06
 """A "floor" that adds up to more than this share of a full-scale sine (-12 dBFS) is no receiver's own noise."""
@@ -86,7 +87,7 @@ def inspect(iq: Iq, *, full_scale: float) -> Quality:
     Args: iq int16 (n, 2) or complex64 (n,), finite; full_scale in the units of I and Q.
     """
     probe = _probe(iq) / full_scale
-    if len(probe) == 0:
+    if len(probe) < JUDGED_SAMPLES_MIN:
         return Quality(flags=SampleFlag.NONE, clipped_share=0.0, power=0.0, dc_power=0.0, envelope_kurtosis=2.0)
     offset = complex(probe.mean())
     centred = probe - offset

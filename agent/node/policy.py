@@ -37,12 +37,12 @@ class HolderPolicy:
     def due(
         self, since_start_s: float, report: SurveyReport, closed: list[tuple[int, int]]
     ) -> list[tuple[int, OfferSection]]:
-        """Offers to make now; `closed` are the bands protected for an incumbent."""
+        """Offers to make now, cut to what was heard to be free; `closed` are the bands protected for an incumbent."""
         if report.looks < LOOKS_BEFORE_OFFER:
             return []
         waiting = [(i, o) for i, o in enumerate(self.config.offers) if i not in self.made]
-        ready = [(i, o) for i, o in waiting if since_start_s >= o.after_s and _free(report, o)]
-        return [(i, o) for i, o in ready if not any(low < o.high_hz and o.low_hz < high for low, high in closed)]
+        ready = [(i, o) for i, o in waiting if since_start_s >= o.after_s]
+        return [(i, part) for i, offer in ready for part in _free_parts(report, offer, closed)]
 
     def offer(
         self, step: Step, party: Party, number: int, offer: OfferSection, *, report: SurveyReport, observed: Window
@@ -75,10 +75,20 @@ class HolderPolicy:
         return envelope.raw, declaration.raw
 
 
-def _free(report: SurveyReport, offer: OfferSection) -> bool:
-    """No channel of the offer is fully in use, and each could be judged."""
-    inside = [c for c in report.channels if c.channel.low_hz < offer.high_hz and offer.low_hz < c.channel.high_hz]
-    return bool(inside) and all(c.state not in (ChannelState.BUSY, ChannelState.UNKNOWN) for c in inside)
+def _free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int, int]]) -> list[OfferSection]:
+    """The offer cut to runs of whole channels that were judged not busy and hold no incumbent."""
+    parts: list[OfferSection] = []
+    for found in report.channels:
+        low_hz, high_hz = int(found.channel.low_hz), int(found.channel.high_hz)
+        inside = offer.low_hz <= low_hz and high_hz <= offer.high_hz
+        taken = found.state in (ChannelState.BUSY, ChannelState.UNKNOWN)
+        if not inside or taken or any(low < high_hz and low_hz < high for low, high in closed):
+            continue
+        if parts and parts[-1].high_hz == low_hz:
+            parts[-1] = parts[-1].model_copy(update={"high_hz": high_hz})
+        else:
+            parts.append(offer.model_copy(update={"low_hz": low_hz, "high_hz": high_hz}))
+    return parts
 
 
 @dataclass(slots=True)
@@ -87,6 +97,7 @@ class _Asking:
     tried: int = 0
     sid: bytes | None = None
     done: bool = False
+    told: bool = False
 
 
 class UserPolicy:
@@ -123,6 +134,9 @@ class UserPolicy:
             if offered.band.holds(band) and offered.window.holds(window):
                 cell = Cell(band=band, area=offered.area, window=window)
                 return party.user.request(step, offer, cell, eirp_mdbm=asking.want.eirp_mdbm).sid
+        if not asking.told:
+            step.event("no offer", band=band)
+            asking.told = True
         return None
 
 

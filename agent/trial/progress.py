@@ -7,6 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 SPOKEN = {
     "offered": "offers {band}",
+    "no offer": "finds no offer for {band}",
     "requested": "asks for {band}",
     "granted": "grants {band} to {user}",
     "settled": "settled {band}",

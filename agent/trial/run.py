@@ -62,14 +62,14 @@ def scenario_of(options: Options) -> tuple[Scenario, TrialSpec, float]:
 
 
 def _recorded(path: Path, scenario: Scenario, spec: TrialSpec) -> Emitter:
-    """A recording as one more emitter, beside the last node. Raises SourceError when it cannot be used."""
+    """A recording as one more emitter, in the midst of the nodes. Raises SourceError when it cannot be used."""
     load_recording(path)
-    near = scenario.nodes[-1]
+    count = len(scenario.nodes)
     return Emitter(
         name="recording",
         kind="recording",
-        lat_deg=near.lat_deg,
-        lon_deg=near.lon_deg,
+        lat_deg=sum(n.lat_deg for n in scenario.nodes) / count,
+        lon_deg=sum(n.lon_deg for n in scenario.nodes) / count,
         eirp_dbm=spec.recording_eirp_dbm,
         center_hz=spec.recording_center_hz,
         params={"path": str(path.absolute())},

@@ -30,6 +30,8 @@ MISSED_MAX: Final = 3
 ALIKE_DB: Final = 4.0
 ALIKE_HZ: Final = 1.5e6
 PAIR_SNR_DB: Final = 13.0
+CROWD_MAX: Final = 1
+"""Two like pulses among several more are traffic: an unloaded cell's reference symbols come in such pairs."""
 EVIDENCE_MAX: Final = 60.0
 NARROW_SHARE: Final = 0.6
 """A pulse can be called narrow only where the rest of the band is seen to be quiet beside it."""
@@ -151,7 +153,7 @@ class RadarDetector:
         snr = [h.pulse.snr_db for h in train.members]
         if len(snr) < kind.pulses_min or self._strays(train) >= len(snr):
             return False
-        if len(snr) == 2 and min(snr) < PAIR_SNR_DB:
+        if len(snr) == 2 and (min(snr) < PAIR_SNR_DB or self._crowd(train) > CROWD_MAX):
             return False
         return self._chance_per_s(train, kind) < 1 / (3600 * CHANCE_HOURS)
 
@@ -182,6 +184,18 @@ class RadarDetector:
             and first_hz <= h.pulse.peak_hz <= last_hz
             and id(h) not in members
             and h.pulse.snr_db > weakest
+        )
+
+    def _crowd(self, train: _Train) -> int:
+        """Other pulses in a train's band, at any time in memory, not much weaker: what bursty traffic is made of."""
+        members = {id(h) for h in train.members}
+        first_hz = min(h.pulse.low_hz for h in train.members) - ALIKE_HZ
+        last_hz = max(h.pulse.high_hz for h in train.members) + ALIKE_HZ
+        weakest = min(h.pulse.snr_db for h in train.members) - ALIKE_DB
+        return sum(
+            1
+            for h in self._heard
+            if id(h) not in members and first_hz <= h.pulse.peak_hz <= last_hz and h.pulse.snr_db > weakest
         )
 
     def _incumbent(self, kind: RadarClass, train: _Train) -> Incumbent:

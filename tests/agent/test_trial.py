@@ -212,3 +212,18 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
     assert "interrupted" in errors
     assert children_of(f"{tmp_path}/bandpact-") == []
     assert list((tmp_path / "DIR").iterdir()) == []
+
+
+@pytest.mark.feature("R4")
+@pytest.mark.feature("E5")
+def test_a_recording_on_the_air_keeps_its_channel_from_being_offered(iq_dir: Path, tmp_path: Path) -> None:
+    recording = iq_dir / "tdlte-1889.9MHz.sigmf-meta"
+    done = bandpact(
+        "trial", "--seed", "8", "--duration", "12", "--recording", str(recording), "--json", "OUT.json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "OUT.json").read_text())
+    assert result["settled"] >= 1
+    assert result["emissions"]["violations"] == 0
+    assert "offers 3550-3560 MHz" in done.stderr
+    assert "finds no offer for 3560-3570 MHz" in done.stderr
