@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from radio import gate, waveform
-from radio.errors import RadioError
 from radio.gate import Allow, GateState, Sensed
 from radio.link import (
     AgentBeat,
@@ -28,8 +27,9 @@ from radio.link import (
 )
 from radio.listener import Listener
 from radio.permits import Held, Permits
-from radio.ports import Iq16, Radio, RfState, TxSettings
+from radio.ports import Iq16, Radio
 from radio.ring import SampleRing
+from radio.transmit import TransmitChain
 from settlement.chain.bodies import Renew
 from settlement.chain.records import parse
 from settlement.chain.scope import Band
@@ -81,14 +81,13 @@ class Warden:
         permits: Permits,
         fix: Callable[[], Fix],
     ) -> None:
-        self._plan, self._radio, self._link = plan, radio, link
+        self._plan, self._link = plan, link
+        self._chain = TransmitChain(radio, sample_rate_hz=plan.sample_rate_hz, attenuation_mdb=plan.attenuation_mdb)
         self._ring, self._listener, self._permits, self._fix = transmit_ring, listener, permits, fix
         self._armed_until_ns = time.monotonic_ns() + plan.armed_for_ns
         self._beat: AgentBeat | None = None
         self._beat_ns: int | None = None
         self._cause_ns: int | None = None
-        self._latched: Refusal | None = None
-        self._tuned: TxSettings | None = None
         self._state, self._reason = GateState.LOCKED, ""
         self._sid: bytes | None = None
         self._pending: deque[Ready] = deque(maxlen=PENDING_MAX)
@@ -97,14 +96,14 @@ class Warden:
 
     def start(self) -> None:
         """Silence whatever the device was left doing, then listen."""
-        self._mute()
+        self._chain.mute()
         self._listener.start()
 
     def close(self) -> None:
         """Silence, then let go."""
-        self._mute()
+        self._chain.mute()
         self._listener.stop()
-        self._radio.close()
+        self._chain.close()
 
     # -- one turn ------------------------------------------------------------------------------------------------
 
@@ -119,7 +118,7 @@ class Warden:
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(inputs, decision), decision, held, mono_ns)
-        if isinstance(decision, Allow) and held is not None and mono_ns >= self._next_frame_ns:
+        if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
             self._send(held, decision, mono_ns)
         for look in self._listener.take():
             self._link.send(look)
@@ -132,26 +131,19 @@ class Warden:
             now=now,
             mono_ns=mono_ns,
             driver_fault=self._listener.fault,
-            latched=self._latched,
+            latched=self._chain.latched,
             armed_until_mono_ns=self._armed_until_ns,
             permit=permit,
             device=self._plan.device,
             credential=self._plan.credential,
             suspended=held.suspended if held else None,
-            tuned=self._tuned_band(permit.cell.band if permit else None),
+            tuned=self._chain.band(permit.cell.band if permit else None),
             heartbeat_mono_ns=self._beat_ns,
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
             sensed=self._sensed(permit.cell.band) if permit else None,
             outside_authorised=None,
             lead_ns=self._plan.close_lead_ns,
         )
-
-    def _tuned_band(self, wanted: Band | None) -> Band | None:
-        """The band the transmitter is set to, or would be set to next when it is off."""
-        if self._tuned is None:
-            return wanted
-        half_hz = self._tuned.bandwidth_hz // 2
-        return Band(low_hz=self._tuned.center_hz - half_hz, high_hz=self._tuned.center_hz + half_hz)
 
     def _sensed(self, band: Band) -> Sensed | None:
         if self._beat is None or self._beat.listened_ns is None:
@@ -205,7 +197,7 @@ class Warden:
         permit = held.permit
         measured = waveform.measure(
             iq,
-            center_hz=_center(permit.cell.band),
+            center_hz=(permit.cell.band.low_hz + permit.cell.band.high_hz) // 2,
             sample_rate_hz=self._plan.sample_rate_hz,
             band=permit.cell.band,
             calibration=self._calibration(),
@@ -231,52 +223,21 @@ class Warden:
             return
         muted_ns = None
         if self._state is GateState.OPEN:
-            muted_ns = self._mute()
+            muted_ns = self._chain.mute()
             self._pending.clear()
             # Another settlement opens on the next turn, tuned and checked afresh.
             state = GateState.ARMED if state is GateState.OPEN else state
-        elif state is GateState.OPEN and held is not None and not self._tune(held):
+        elif state is GateState.OPEN and held is not None and not self._chain.tune(held.permit.cell.band):
             return
-        if self._latched is not None:
-            state, decision = GateState.LATCHED, self._latched
+        if self._chain.latched is not None:
+            state, decision = GateState.LATCHED, self._chain.latched
             reason = decision.reason.value
         self._tell(state, decision, sid, at_ns=mono_ns, muted_ns=muted_ns)
         self._state, self._reason, self._sid = state, reason, sid
 
-    def _tune(self, held: Held) -> bool:
-        band = held.permit.cell.band
-        wanted = TxSettings(
-            center_hz=_center(band),
-            sample_rate_hz=self._plan.sample_rate_hz,
-            bandwidth_hz=band.high_hz - band.low_hz,
-            attenuation_mdb=self._plan.attenuation_mdb,
-        )
-        try:
-            self._tuned = self._radio.tune_tx(wanted)
-        except RadioError as exc:
-            self._latch(f"tuning failed: {exc}")
-            return False
-        if self._tuned != wanted:
-            self._latch(f"readback {self._tuned}")
-            return False
-        return True
-
-    def _latch(self, what: str) -> None:
-        self._latched = refuse(Reason.DRIVER, "gate.2", what, "the settings that were asked for, silence when muted")
-        self._mute()
-
-    def _mute(self) -> int:
-        """Silence and verify; returns when it was done, monotonic ns."""
-        self._tuned = None
-        try:
-            state = self._radio.mute()
-        except RadioError:
-            state = RfState.UNKNOWN
-        if state is not RfState.OFF:
-            self._latched = refuse(Reason.DRIVER, "gate.2", f"mute reads back {state.value}", "off")
-        return time.monotonic_ns()
-
     def _send(self, held: Held, allowed: Allow, mono_ns: int) -> None:
+        if mono_ns < self._next_frame_ns:
+            return
         self._next_frame_ns = (mono_ns // self._plan.frame_ns + 1) * self._plan.frame_ns
         while self._pending and self._pending[0].sid != held.permit.sid:
             self._pending.popleft()
@@ -286,10 +247,8 @@ class Warden:
         room = allowed.for_ns * self._plan.sample_rate_hz // 1_000_000_000
         if room <= 0:
             return
-        try:
-            sent = self._radio.send(iq[:room])
-        except RadioError as exc:
-            self._latch(f"sending failed: {exc}")
+        sent = self._chain.send(iq[:room])
+        if sent is None:
             return
         length_ns = sent.samples * 1_000_000_000 // self._plan.sample_rate_hz
         held.bursts, held.airtime_ns = held.bursts + 1, held.airtime_ns + length_ns
@@ -348,7 +307,3 @@ class Warden:
             return
         self._next_beat_ns = mono_ns + BEAT_NS
         self._link.send(WardenBeat(state=self._state.value, reason=self._reason, sid=self._sid, bursts=self._bursts))
-
-
-def _center(band: Band) -> int:
-    return (band.low_hz + band.high_hz) // 2
