@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, sense, trial
+from agent.cli import audit, bench_sensing, record, sense, trial
 
 app = typer.Typer(
     name="bandpact",
@@ -16,7 +16,13 @@ app = typer.Typer(
 )
 app.command()(trial.trial)
 app.command()(sense.sense)
+app.command()(record.record)
 app.add_typer(audit.app, name="audit")
+
+bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
+bench.command("sensing")(bench_sensing.sensing)
+bench.command("detection")(bench_sensing.detection)
+app.add_typer(bench, name="bench")
 
 
 def _version(wanted: bool) -> None:
