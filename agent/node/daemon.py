@@ -14,6 +14,7 @@ import zmq
 from agent.config import NodeConfig
 from agent.events import EventLog
 from agent.mapping import place_envelope
+from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
 from agent.node.traffic import Traffic
@@ -51,6 +52,7 @@ class Node:
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
+        self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
         self._poller = zmq.Poller()
         for socket in (*self.mesh.sockets, self.warden.link.socket):
@@ -103,6 +105,10 @@ class Node:
         for heard in self.watcher.take():
             self._hear(heard)
         self.warden.beat(now_ns)
+        muted = self.guard.check(now_ns, alive=self.warden.alive)
+        if muted is not None:
+            self._open_sid = None
+            self.events.write("warden silent", rf=muted.value, alive=self.warden.alive)
         arrived = self.mesh.receive()
         if arrived or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
@@ -122,6 +128,7 @@ class Node:
                 case Used():
                     self._used.append(message)
                 case WardenBeat():
+                    self.guard.heard(time.monotonic_ns())
                     self._open_sid = message.sid if message.state == "OPEN" else None
                 case _:
                     pass

@@ -49,6 +49,8 @@ class Coordinator:
         self.network, self._spec = network, spec
         self._key = SigningKey.from_seed(secrets.token_bytes(32))
         self._seq, self._previous = 0, b""
+        # One instant for all: a credential issued a second later must not outlive its issuer's.
+        self._opened_s = int(time.time())
         self.area = Area(lat_e7=lat_e7, lon_e7=lon_e7, radius_mm=int(spec.area_radius_m * 1000))
         self.band = Band(low_hz=spec.band_hz[0], high_hz=spec.band_hz[1])
         self._position = PositionFix(
@@ -74,13 +76,12 @@ class Coordinator:
         )
 
     def _claims(self, public: bytes, subject: str, issuer: str) -> Claims:
-        now_s = int(time.time())
         return Claims(
             issuer=issuer,
             subject=subject,
-            expires_s=now_s + LIFE_S,
-            not_before_s=now_s - 60,
-            issued_s=now_s,
+            expires_s=self._opened_s + LIFE_S,
+            not_before_s=self._opened_s - 60,
+            issued_s=self._opened_s,
             token=secrets.token_bytes(8),
             public=public,
         )

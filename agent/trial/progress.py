@@ -17,6 +17,7 @@ SPOKEN = {
     "preempted": "takes back {band}: {reason}",
     "ended": "settlement ended: {reason}",
     "incumbent": "hears an incumbent ({kind})",
+    "warden silent": "warden silent; muted by the agent, RF reads back {rf}",
     "attack": "attacks: {what}",
 }
 

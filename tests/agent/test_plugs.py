@@ -1,0 +1,115 @@
+"""Pull any plug and nothing radiates: agents and wardens killed and stopped mid-transmission, judged by the oracle."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.events import read_events
+from agent.node.guard import Guard
+from agent.trial.folder import Layout, prepare
+from agent.trial.processes import Child, free_ports, spawn, stop
+from agent.trial.run import NODE, Options, _await_ready, _start_air, _Tail, scenario_of
+from radio.ports import RfState
+from sim.airclient import AirClient
+from sim.oraclelog import read_log
+
+LIMIT_NS = 1_000_000_000
+"""Far above what it takes (see `bandpact bench`): a test machine may be busy, a forgotten carrier stays for ever."""
+
+
+def waited(condition: Callable[[], object], limit_s: float = 40.0) -> bool:
+    """Poll, without sleeping longer than a socket would, until something holds."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        signal.sigtimedwait([], 0.02)
+    return True
+
+
+class Running:
+    """Holder and users with their air, ready to have plugs pulled."""
+
+    def __init__(self, root: Path) -> None:
+        options = Options(scenario="neighbours", seed=3, duration_s=None, recording=None, base_port=None)
+        scenario, spec, duration_s = scenario_of(options)
+        ports = free_ports(len(scenario.nodes), None)
+        self.layout: Layout = prepare(root, scenario, spec, seed=3, duration_s=duration_s, ports=ports)
+        names = [n.name for n in scenario.nodes if n.role != "attacker"]
+        self.children = {name: spawn(name, NODE, self.layout.config_of(name), root) for name in names}
+        self.air: list[Child] = []
+        tail = _Tail(self.layout)
+        _await_ready(tail, list(self.children.values()), len(names))
+        child, _ = _start_air(self.layout)
+        self.air.append(child)
+        self.client = AirClient(self.layout.air_endpoint)
+
+    def gate(self, name: str) -> str:
+        gates = [e["state"] for e in read_events(self.layout.root / name) if e["event"] == "gate"]
+        return gates[-1] if gates else ""
+
+    def agent(self, name: str) -> int:
+        return self.children[name].process.pid
+
+    def warden(self, name: str) -> int:
+        agent = self.agent(name)
+        tasks = Path(f"/proc/{agent}/task/{agent}/children").read_text().split()
+        return next(int(pid) for pid in tasks if b"warden_process" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+    def rf(self, name: str) -> str:
+        return str(self.client.state()["radios"][name]["rf"])
+
+    def last_power_ns(self, name: str) -> int:
+        self.client.dump()
+        return max(b.end_ns for b in read_log(self.layout.oracle_log) if b.radio == name)
+
+    def close(self) -> None:
+        for child in self.children.values():
+            if child.process.poll() is None:
+                child.process.send_signal(signal.SIGCONT)
+        stop(list(self.children.values()))
+        self.client.close()
+        stop(self.air)
+
+
+@pytest.fixture
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    made = Running(tmp_path_factory.mktemp("p"))
+    yield made
+    made.close()
+
+
+@pytest.mark.feature("R7")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_lost_agent_and_lost_warden_fall_silent(running: Running, number: signal.Signals) -> None:
+    assert waited(lambda: running.gate("user-a") == running.gate("user-b") == "OPEN")
+    victims = {"user-a": running.agent("user-a"), "user-b": running.warden("user-b")}
+    pulled_ns = time.monotonic_ns()
+    for pid in victims.values():
+        os.kill(pid, number)
+    for name in victims:
+        assert waited(lambda name=name: running.rf(name) == "off"), name  # type: ignore[misc]
+        took_ns = running.last_power_ns(name) - pulled_ns
+        print(f"{name}: {number.name} to RF off in {took_ns / 1e6:.1f} ms")
+        assert took_ns < LIMIT_NS, name
+    for pid in victims.values():
+        if number is signal.SIGSTOP:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_the_guard_mutes_once_and_again_until_it_reads_back() -> None:
+    answers = iter([RfState.UNKNOWN, RfState.OFF])
+    guard = Guard(limit_ns=200, mute=lambda: next(answers))
+    assert guard.check(10**12, alive=False) is None
+    guard.heard(1000)
+    assert guard.check(1200, alive=True) is None
+    assert guard.check(1201, alive=True) is RfState.UNKNOWN
+    assert guard.check(1300, alive=True) is None
+    assert guard.check(10**9, alive=True) is RfState.OFF
+    assert guard.check(10**10, alive=False) is None
+    guard.heard(10**10)
+    assert guard.check(10**10 + 1, alive=True) is None
