@@ -70,6 +70,7 @@ class Reason(StrEnum):
     FORK = "FORK"
     HALT_BEHIND_WITNESS = "HALT_BEHIND_WITNESS"
     DISK = "DISK"
+    FAULT = "FAULT"
     QUORUM = "QUORUM"
     EPOCH = "EPOCH"
     # the gate

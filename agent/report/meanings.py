@@ -55,6 +55,7 @@ MEANINGS = {
     "FORK": "Two histories of one log exist",
     "HALT_BEHIND_WITNESS": "The log is behind what its witnesses have seen",
     "DISK": "The disk did not take the record",
+    "FAULT": "A fault in this program met this message; it was left out",
     "QUORUM": "Too few nodes agree",
     "EPOCH": "The record belongs to another epoch",
     "NO_PERMIT": "No settlement permits it now",

@@ -13,7 +13,7 @@ from settlement.chain.scan import MAX_RECORD_BYTES, scan
 from settlement.reasons import Reason, Refusal, RefusedError, refuse
 
 U64_MAX = 2**64 - 1
-I64_MIN, I64_MAX = -(2**63), 2**63 - 1
+I64_MAX = 2**63 - 1
 T = TypeVar("T")
 
 
@@ -39,9 +39,24 @@ def uint(key: int, *, high: int = I64_MAX, optional: bool = False) -> Any:
     return _declare(Kind(key=key, name="int", low=0, high=high, optional=optional))
 
 
-def sint(key: int, *, optional: bool = False) -> Any:
-    """Signed 64-bit integer."""
-    return _declare(Kind(key=key, name="int", low=I64_MIN, high=I64_MAX, optional=optional))
+def sint(key: int, *, limit: int = I64_MAX, optional: bool = False) -> Any:
+    """Signed integer of at most `limit` in size."""
+    return _declare(Kind(key=key, name="int", low=-limit, high=limit, optional=optional))
+
+
+def lat_e7(key: int) -> Any:
+    """Latitude in degrees x 1e7."""
+    return sint(key, limit=90 * 10**7)
+
+
+def lon_e7(key: int) -> Any:
+    """Longitude in degrees x 1e7."""
+    return sint(key, limit=180 * 10**7)
+
+
+def cut(value: str, size: int) -> str:
+    """Text cut to at most `size` bytes of UTF-8: what others wrote must never keep us from writing."""
+    return value.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
 
 
 def blob(key: int, size: int, *, least: int | None = None, optional: bool = False) -> Any:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from settlement.chain.codec import blob, decode, encode, text, uint
+from settlement.chain.codec import blob, cut, decode, encode, text, uint
 from settlement.chain.records import digest
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.fixes import TimeFix
@@ -10,6 +10,9 @@ from settlement.reasons import Reason, Refusal
 
 LEAF_LIMIT = MAX_RECORD_BYTES + 4096
 OWN, RECEIVED = 0, 1
+JUNK = (Reason.MALFORMED, Reason.NONCANONICAL, Reason.FORBIDDEN_TYPE, Reason.TOO_LARGE, Reason.SIGNATURE)
+JUNK_KEPT_BYTES = 2048
+"""Bytes nobody vouches for are kept only while they are few; larger ones are named by their hash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +47,6 @@ def decode_leaf(data: bytes) -> Leaf | Refusal:
     return decode(Leaf, data, "leaf", limit=LEAF_LIMIT)
 
 
-def _cut(value: str, size: int) -> str:
-    return value.encode()[:size].decode("utf-8", "ignore")
-
-
 def admitted_leaf(
     raw: bytes, *, origin: int, now: TimeFix, rule: bytes | None = None, peer: bytes | None = None
 ) -> Leaf:
@@ -68,16 +67,17 @@ def refused_leaf(
     raw: bytes, refusal: Refusal, *, now: TimeFix, rule: bytes | None = None, peer: bytes | None = None
 ) -> Leaf:
     """The entry of a record that was refused; a replay or an oversize record is named by its hash alone."""
-    kept = len(raw) <= MAX_RECORD_BYTES and refusal.reason is not Reason.REPLAY
+    kept = len(raw) <= (JUNK_KEPT_BYTES if refusal.reason in JUNK else MAX_RECORD_BYTES)
+    kept = kept and refusal.reason is not Reason.REPLAY
     return Leaf(
         origin=RECEIVED,
         subject=digest(raw),
         record=raw if kept else None,
         admitted=0,
         reason=refusal.reason.value,
-        clause=_cut(refusal.clause, 128),
-        measured=_cut(refusal.measured, 512),
-        required=_cut(refusal.required, 512),
+        clause=cut(refusal.clause, 128),
+        measured=cut(refusal.measured, 512),
+        required=cut(refusal.required, 512),
         rule=rule,
         arrived_earliest_ns=now.earliest_ns,
         arrived_latest_ns=now.latest_ns,

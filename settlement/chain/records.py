@@ -11,7 +11,7 @@ from typing import Any
 import cbor2
 
 from settlement.chain import bodies, codec, cose
-from settlement.chain.codec import blob, nested, sint, text, uint
+from settlement.chain.codec import blob, lat_e7, lon_e7, nested, text, uint
 from settlement.chain.keys import SigningKey
 from settlement.chain.scan import scan
 from settlement.fixes import Fix
@@ -38,8 +38,8 @@ class Attestation:
     earliest_ns: int = uint(1)
     latest_ns: int = uint(2)
     time_source: int = uint(3, high=255)
-    lat_e7: int = sint(4)
-    lon_e7: int = sint(5)
+    lat_e7: int = lat_e7(4)
+    lon_e7: int = lon_e7(5)
     radius_mm: int = uint(6)
     position_source: int = uint(7, high=255)
 

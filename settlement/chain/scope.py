@@ -6,7 +6,7 @@ compared whole: `crypto` proves nothing about `cryptocurrency`.
 
 from dataclasses import dataclass
 
-from settlement.chain.codec import array, nested, sint, text, uint
+from settlement.chain.codec import array, lat_e7, lon_e7, nested, sint, text, uint
 from settlement.fixes import distance_mm
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -34,8 +34,8 @@ class Band:
 class Area:
     """A circle on WGS-84."""
 
-    lat_e7: int = sint(1)
-    lon_e7: int = sint(2)
+    lat_e7: int = lat_e7(1)
+    lon_e7: int = lon_e7(2)
     radius_mm: int = uint(3)
 
     def holds(self, other: "Area") -> bool:
