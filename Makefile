@@ -34,6 +34,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/bandpact bench sensing
+	$(BIN)/bandpact bench chain
 
 clean:
 	rm -rf $(VENV) trial-report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -13,7 +13,7 @@ from settlement.chain.leaf import RECEIVED, admitted_leaf, decode_leaf, refused_
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Record, digest
 from settlement.fixes import Fix
-from settlement.messages import Message, decode_message
+from settlement.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
 from settlement.pair.artifact import Artifact
@@ -21,7 +21,8 @@ from settlement.pair.holder import Holder
 from settlement.pair.table import Event, UserState
 from settlement.pair.user import User, UserPair
 from settlement.reasons import Reason, Refusal, refuse
-from settlement.step import Identity, Step
+from settlement.step import Identity, Outgoing, Step
+from settlement.witness import ROUND, Witness
 
 REPLAYS_LOGGED = 3
 HANDLED_BY_HOLDER = {"request", "accept", "relinquish", "usage"}
@@ -44,7 +45,22 @@ class Party:
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self._rule_raw, self._rule_chain, self._entropy = rule_raw, rule_chain, entropy
         self.context = Context(registry=registry, rule=rule, history=lineage)
+        quorum = rule.rule.witness_quorum
+        self.witness = Witness(me=identity.credential, registry=registry, quorum=quorum)
+        self.damaged = lineage.verify(identity.key.public)
+        self._heads_heard: set[bytes] = set()
         self._restore()
+
+    @property
+    def halted(self) -> Refusal | None:
+        """Why this node may not sign: its log was altered or is behind, or its neighbours have not spoken yet."""
+        if self.damaged is not None:
+            return self.damaged
+        needed = min(self.witness.quorum, len(self.witness.neighbours()))
+        heard = len(self._heads_heard)
+        if heard < needed:
+            return refuse(Reason.HALT_BEHIND_WITNESS, "witness.start", f"{heard} neighbours", f"{needed} at start")
+        return None
 
     def _restore(self) -> None:
         """Build the machines from what is durable."""
@@ -60,7 +76,15 @@ class Party:
     @contextmanager
     def step(self, now: Fix) -> Iterator[Step]:
         """One durable step. If it fails nothing of it happened, and the machines go back to what is durable."""
-        step = Step(self.identity, self.lineage, now, self.rule.hash, self._entropy)
+        step = Step(
+            self.identity,
+            self.lineage,
+            now,
+            self.rule.hash,
+            self._entropy,
+            quorum=self.witness.quorum,
+            halted=self.halted,
+        )
         try:
             with self.lineage.transaction():
                 yield step
@@ -85,6 +109,10 @@ class Party:
         if isinstance(message, Refusal):
             step.log(refused_leaf(data, message, now=step.now.time, rule=self.rule.hash, peer=_hash(peer)), None)
             return message
+        if message.heads is not None:
+            return self._heads(step, message, transport_key)
+        if step.halted is not None:
+            return step.halted
         raw = message.record
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
         if isinstance(verdict, Refusal):
@@ -98,8 +126,46 @@ class Party:
         step.log(leaf, verdict.record)
         step.answering(verdict.record.digest)
         self._act(step, verdict, message)
+        self.witness.take_up(step)
         step.answering(None)
         return None
+
+    def hello(self, step: Step) -> None:
+        """Ask every neighbour which head of our log it saw last; needs no signature, so it goes before all others."""
+        for neighbour in self.witness.neighbours():
+            step.outgoing.append(Outgoing(to=neighbour.hash, data=Message(record=b"", heads=HEADS_ASKED).encoded()))
+
+    def _heads(self, step: Step, message: Message, transport_key: bytes) -> Refusal | None:
+        """Answer a neighbour's question about its own log, or take its answer about ours."""
+        peer = self.registry.by_transport(transport_key)
+        if peer is None:
+            return refuse(Reason.UNKNOWN_PEER, "heads.peer", transport_key.hex()[:16], "a credentialed neighbour")
+        if message.heads == HEADS_ASKED:
+            answer = Message(record=self.witness.last_reply(step, peer.hash), heads=HEADS_ANSWERED)
+            step.outgoing.append(Outgoing(to=peer.hash, data=answer.encoded()))
+            return None
+        refusal = self._judge_heads(step, message.record, peer) if message.record else None
+        if refusal is None:
+            self._heads_heard.add(peer.hash)
+            step.halted = self.halted
+        else:
+            self._log_refused(step, message.record, refusal, peer.hash, None)
+            if refusal.reason is Reason.HALT_BEHIND_WITNESS:
+                self._halt(step, refusal)
+        return refusal
+
+    def _judge_heads(self, step: Step, raw: bytes, peer: Subject) -> Refusal | None:
+        """An old cosignature counts here: it says what the neighbour saw, whenever that was."""
+        admitted = prove(raw, self.registry)
+        if isinstance(admitted, Refusal):
+            return admitted
+        if admitted.record.typ != "cosignature" or admitted.author.hash != peer.hash:
+            return refuse(Reason.TYPE, "heads.record", admitted.record.typ, "a cosignature by the neighbour itself")
+        return self.witness.judge_cosignature(admitted, step)
+
+    def _halt(self, step: Step, refusal: Refusal) -> None:
+        self.damaged = step.halted = refusal
+        step.event("halted", reason=refusal.reason.value, detail=str(refusal))
 
     def _log_refused(self, step: Step, raw: bytes, refusal: Refusal, peer: bytes | None, record: Record | None) -> None:
         leaf = refused_leaf(raw, refusal, now=step.now.time, rule=self.rule.hash, peer=peer)
@@ -137,6 +203,12 @@ class Party:
             step.send(admitted.author.hash, step.sign(body).raw)
         elif record.typ == "accept":
             self._answer_accept(step, admitted, refusal)
+        elif record.typ == "checkpoint":
+            self.witness.refused_checkpoint(step, admitted, refusal)
+        elif record.typ == "cosignature":
+            self.witness.refused_cosignature(step, admitted, refusal)
+            if refusal.reason is Reason.HALT_BEHIND_WITNESS:
+                self._halt(step, refusal)
         step.answering(None)
 
     def _answer_accept(self, step: Step, admitted: Admitted, refusal: Refusal) -> None:
@@ -175,6 +247,10 @@ class Party:
         match typ:
             case "declaration" | "envelope" | "evidence":
                 return None
+            case "checkpoint":
+                return self.witness.judge_checkpoint(admitted, step)
+            case "cosignature":
+                return self.witness.judge_cosignature(admitted, step)
             case "grant":
                 asked = self.record_of(admitted.record.body.request)
                 return self.user.judge_grant(admitted, asked.body if asked else None, now)
@@ -229,7 +305,13 @@ class Party:
             case "relinquish":
                 self.holder.relinquished(step, admitted)
             case _:
-                pass
+                self._act_on_logs(step, admitted)
+
+    def _act_on_logs(self, step: Step, admitted: Admitted) -> None:
+        if admitted.record.typ == "checkpoint":
+            self.witness.cosign(step, admitted)
+        elif admitted.record.typ == "cosignature":
+            self.witness.take(step, admitted)
 
     def _settled(self, step: Step, admitted: Admitted, message: Message) -> None:
         pair = self.user.settled(step, admitted)
@@ -260,11 +342,16 @@ class Party:
 
     def tick(self, step: Step) -> list[UserPair]:
         """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
+        if step.halted is not None:
+            return []
         self.holder.tick(step)
+        self.witness.tick(step)
         return self.user.tick(step)
 
     def due(self, now: Fix) -> bool:
         """True when a tick would have something to look at."""
+        if self.witness.quorum and self.lineage.items(ROUND):
+            return now.time.trusted
         waiting = any(p.state in (*user_side.WAITING, UserState.SETTLED) for p in self.user.pairs.values())
         return now.time.trusted and (waiting or any(p.live for p in self.holder.pairs.values()))
 

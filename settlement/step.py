@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from settlement.chain.keys import SigningKey
-from settlement.chain.leaf import OWN, Leaf, admitted_leaf
+from settlement.chain.leaf import OWN, Leaf, admitted_leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, Record, Unproven, parse, sign_record
 from settlement.fixes import Fix
@@ -16,6 +16,14 @@ from settlement.reasons import Refusal
 
 class SigningError(Exception):
     """This node made a record that its own rules refuse: a fault in the program, nothing is sent."""
+
+
+class HaltedError(Exception):
+    """This node may not sign: its log is not known to be whole. Nothing of the step happened."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal}; restore the newest copy of the log, or enrol the node anew")
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +51,16 @@ class Notice:
     fields: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """A CONFIRM whose sending waits for witnesses; `reply_to` is the record it answers."""
+
+    confirm: bytes
+    index: int
+    to: bytes
+    reply_to: bytes | None
+
+
 @dataclass(slots=True)
 class Step:
     """Effects of one step; a `Work` for the protocol machines. Lives inside one lineage transaction."""
@@ -52,6 +70,9 @@ class Step:
     now: Fix
     rule: bytes
     entropy: Callable[[int], bytes]
+    quorum: int = 0
+    halted: Refusal | None = None
+    deferred: list[Deferred] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     _reply_to: bytes | None = None
@@ -61,7 +82,9 @@ class Step:
         self._reply_to = subject
 
     def sign(self, body: Any) -> Record:
-        """Sign a record of this node and log it."""
+        """Sign a record of this node and log it. Raises HaltedError where the node may not sign."""
+        if self.halted is not None:
+            raise HaltedError(self.halted)
         last = self.lineage.author_last(self.identity.credential)
         frame = Frame(
             network=self.identity.network,
@@ -93,10 +116,13 @@ class Step:
         self._leave(to, Message(record=raw).encoded())
 
     def send_settled(self, to: bytes, confirm: Record) -> None:
-        """Leave a CONFIRM with the proof that it is in this node's log."""
+        """Leave a CONFIRM with the proof that it is in this node's log, once as many witnesses as needed saw it."""
         index = self.lineage.index_of(confirm.digest)
         if index is None:
             raise ValueError("a CONFIRM is sent only once it is logged")
+        if self.quorum > 0:
+            self.deferred.append(Deferred(confirm=confirm.digest, index=index, to=to, reply_to=self._reply_to))
+            return
         proof = LogProof(
             leaf=self.lineage.leaf_body(index),
             index=index,
@@ -104,6 +130,15 @@ class Step:
             checkpoint=self.lineage.checkpoint(self.identity.key),
         )
         self._leave(to, Message(record=confirm.raw, proof=proof).encoded())
+
+    def send_proven(self, to: bytes, index: int, proof: LogProof, reply_to: bytes | None) -> None:
+        """Leave a CONFIRM that its witnesses have seen; it is the answer to `reply_to` from here on."""
+        leaf = decode_leaf(self.lineage.leaf_body(index))
+        if isinstance(leaf, Refusal) or leaf.record is None:
+            raise ValueError(f"entry {index} holds no CONFIRM")
+        before, self._reply_to = self._reply_to, reply_to
+        self._leave(to, Message(record=leaf.record, proof=proof).encoded())
+        self._reply_to = before
 
     def _leave(self, to: bytes, data: bytes) -> None:
         if self._reply_to is not None:

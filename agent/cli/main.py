@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, bench_sensing, record, sense, trial
+from agent.cli import audit, bench_chain, bench_sensing, record, sense, trial
 
 app = typer.Typer(
     name="bandpact",
@@ -20,6 +20,7 @@ app.command()(record.record)
 app.add_typer(audit.app, name="audit")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
+bench.command("chain")(bench_chain.chain)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")

@@ -29,7 +29,7 @@ from settlement.mesh import Arrived
 from settlement.messages import Message
 from settlement.reasons import Reason
 from settlement.seal import write_seal
-from settlement.step import Outgoing, Step
+from settlement.step import HaltedError, Outgoing, Step
 
 NS = 1_000_000_000
 TICK_NS = 20_000_000
@@ -62,15 +62,19 @@ class Node:
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
         self._open_sid: bytes | None = None
-        self._next_tick_ns = self._next_burst_ns = 0
+        self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = 0
         self._start_mono_ns: int | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
+        if self.party.damaged is not None:
+            raise HaltedError(self.party.damaged)
         with self.party.step(self.fix()) as step:
             self.party.register(step)
+            self.party.hello(step)
+        self._leave(step)
         self.watcher.start()
         self.events.write("ready", endpoint=self.mesh.endpoint)
         while not stop.is_set():
@@ -80,7 +84,8 @@ class Node:
         """Silence first, then the rest, the log last."""
         self.warden.stop()
         self._take_from_warden()
-        self._step([])
+        if self.party.halted is None:
+            self._step([])
         self.watcher.stop()
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.mesh.close()
@@ -89,7 +94,9 @@ class Node:
         self.events.close()
 
     def _seal(self) -> None:
-        """Leave a compact, sealed copy of the log for whoever audits."""
+        """Leave a compact, sealed copy of the log for whoever audits; a halted node signs nothing, not even that."""
+        if self.party.halted is not None:
+            return
         target = self.config.folder / SEALED
         target.unlink(missing_ok=True)
         self.party.lineage.seal(self.party.identity.key, target)
@@ -156,15 +163,37 @@ class Node:
         with self.party.step(self.fix()) as step:
             for message in arrived:
                 self.receive(step, message)
-            for change in changes:
-                self._log_gate(step, change)
-            for band in fresh:
-                self._displace(step, band)
-            for pair in self.party.tick(step):
-                self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
-            for usage in used:
-                self._report(step, usage)
-            self.act(step)
+            if self.party.halted is None:
+                self._work(step, (changes, used, fresh))
+            else:
+                self._changes, self._used, self._fresh = changes, used, fresh
+                self._greet(step)
+        self._leave(step)
+        if self.party.damaged is not None:
+            raise HaltedError(self.party.damaged)
+
+    def _greet(self, step: Step) -> None:
+        """Ask again for the neighbours' word on this log; some may have come up only now."""
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._next_hello_ns:
+            self._next_hello_ns = now_ns + NS
+            self.party.hello(step)
+
+    def _work(self, step: Step, heard: tuple[list[GateChange], list[Used], list[tuple[int, int]]]) -> None:
+        """Everything this node does of itself; nothing of it before its log is known to be whole."""
+        changes, used, fresh = heard
+        for change in changes:
+            self._log_gate(step, change)
+        for band in fresh:
+            self._displace(step, band)
+        for pair in self.party.tick(step):
+            self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
+        for usage in used:
+            self._report(step, usage)
+        self.act(step)
+
+    def _leave(self, step: Step) -> None:
+        """The step is durable: send and speak."""
         now_ns = time.monotonic_ns()
         for outgoing in step.outgoing:
             self.outbox.send(outgoing, now_ns)

@@ -9,7 +9,10 @@ from agent.node.daemon import Node
 from agent.wiring import short_path
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
+from settlement.step import HaltedError
 from sim.process import die_with_parent, stop_on_signals
+
+TAMPERING = 5
 
 
 def serve(node: Node, stop: threading.Event) -> int:
@@ -22,7 +25,7 @@ def serve(node: Node, stop: threading.Event) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run; exit code 0 when stopped, 1 when the node cannot work."""
+    """Run; exit code 0 when stopped, 1 when the node cannot work, 5 when its log was altered or is behind."""
     stop = stop_on_signals()
     path = Path(arguments[0])
     try:
@@ -33,6 +36,9 @@ def main(arguments: list[str]) -> int:
     except (ConfigError, LineageError, MeshError) as exc:
         sys.stderr.write(f"{exc}\n")
         return 1
+    except HaltedError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return TAMPERING
 
 
 if __name__ == "__main__":

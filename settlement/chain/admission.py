@@ -37,6 +37,8 @@ ACTION_OF = {
     "gate": "observe",
     "verdict": "observe",
     "evidence": "observe",
+    "checkpoint": "observe",
+    "cosignature": "observe",
 }
 TIME_FLOOR_NS = {
     TimeSource.GPS: 100,

@@ -275,6 +275,23 @@ class Evidence:
     second: bytes = blob(3, 30_000, least=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Asks a neighbour to cosign the author's log head, which extends the head of `old_size` it cosigned before."""
+
+    note: str = text(1, 4096)
+    old_size: int = uint(2)
+    proof: tuple[bytes, ...] = array(3, blob(0, HASH), 128)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosignature:
+    """A neighbour's line under another's log head: it saw it, and it extends what it saw before."""
+
+    note: str = text(1, 4096)
+    line: str = text(2, 512)
+
+
 BODIES: dict[str, Any] = {
     "credential": Credential,
     "rule": Rule,
@@ -292,5 +309,7 @@ BODIES: dict[str, Any] = {
     "gate": Gate,
     "verdict": Verdict,
     "evidence": Evidence,
+    "checkpoint": Checkpoint,
+    "cosignature": Cosignature,
 }
 TYPE_OF = {body: name for name, body in BODIES.items()}

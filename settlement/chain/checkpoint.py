@@ -5,6 +5,9 @@
 <base64 root>
 
 — <name> <base64(key hash, signature)>
+
+A neighbour that saw the head extend what it saw before adds a line of its own (c2sp.org/tlog-cosignature, version 1):
+its signature is over a line "cosignature/v1", a line "time <seconds>" and the note's body; the line carries the time.
 """
 
 import base64
@@ -16,6 +19,8 @@ from settlement.chain.keys import SigningKey
 from settlement.reasons import Reason, Refusal, refuse
 
 _ED25519 = b"\x01"
+_COSIGNATURE_V1 = b"\x04"
+_TIME_BYTES = 8
 _DASH = "\u2014 "
 MAX_NOTE_BYTES = 16 * 1024
 
@@ -34,8 +39,8 @@ def origin_of(network: str, public: bytes) -> str:
     return f"bandpact/{network}/{keys.kid_of(public).hex()}"
 
 
-def _key_hash(name: str, public: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
+def _key_hash(name: str, public: bytes, kind: bytes = _ED25519) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n" + kind + public).digest()[:4]
 
 
 def _body(head: Head) -> str:
@@ -72,6 +77,11 @@ def _parse(note: str) -> tuple[Head, list[tuple[str, bytes]]]:
     return head, [(name, _unbase64(blob)) for name, blob in parts]
 
 
+def signature_count(note: str) -> int:
+    """How many signature lines stand under a note."""
+    return note.partition("\n\n")[2].count("\n")
+
+
 def open_note(note: str, public: bytes) -> Head | Refusal:
     """Check the owner's signature on a checkpoint and return the head it speaks of."""
     if len(note) > MAX_NOTE_BYTES:
@@ -87,3 +97,41 @@ def open_note(note: str, public: bytes) -> Head | Refusal:
                 return head
             return refuse(Reason.SIGNATURE, "checkpoint.signature", "does not verify", keys.kid_of(public).hex())
     return refuse(Reason.KEY, "checkpoint.key", [name for name, _ in signatures], head.origin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigned:
+    """A neighbour's word that it saw a head: who, and when in seconds since the Unix epoch."""
+
+    name: str
+    time_s: int
+
+
+def _cosigned_text(head: Head, time_s: int) -> bytes:
+    return f"cosignature/v1\ntime {time_s}\n{_body(head)}".encode()
+
+
+def cosign(head: Head, *, name: str, key: SigningKey, time_s: int) -> str:
+    """A cosignature line under a note of that head. Source: c2sp.org/tlog-cosignature, Ed25519."""
+    blob = _key_hash(name, key.public, _COSIGNATURE_V1) + time_s.to_bytes(_TIME_BYTES, "big")
+    blob += key.sign(_cosigned_text(head, time_s))
+    return f"{_DASH}{name} {base64.b64encode(blob).decode()}\n"
+
+
+def check_cosignature(note: str, *, name: str, public: bytes) -> Cosigned | Refusal:
+    """Check the line that the witness `name` put under a note; UNWITNESSED where it has none."""
+    if len(note) > MAX_NOTE_BYTES:
+        return refuse(Reason.TOO_LARGE, "cosignature.size", len(note), f"<= {MAX_NOTE_BYTES}")
+    try:
+        head, signatures = _parse(note)
+    except ValueError as exc:
+        return refuse(Reason.MALFORMED, "cosignature.form", exc, "a C2SP checkpoint with cosignatures")
+    wanted = _key_hash(name, public, _COSIGNATURE_V1)
+    for named, blob in signatures:
+        if named != name or blob[:4] != wanted:
+            continue
+        time_s = int.from_bytes(blob[4 : 4 + _TIME_BYTES], "big")
+        if keys.verify(public, blob[4 + _TIME_BYTES :], _cosigned_text(head, time_s)):
+            return Cosigned(name=name, time_s=time_s)
+        return refuse(Reason.SIGNATURE, "cosignature.signature", "does not verify", name)
+    return refuse(Reason.UNWITNESSED, "cosignature.line", [n for n, _ in signatures], name)

@@ -74,10 +74,10 @@ def nested(key: int, item: type[Any], *, optional: bool = False) -> Any:
     return _declare(Kind(key=key, name="map", item=item, optional=optional))
 
 
-def array(key: int, item: Any, high: int, *, low: int = 0) -> Any:
+def array(key: int, item: Any, high: int, *, low: int = 0, optional: bool = False) -> Any:
     """An array of `low` to `high` items; `item` is a dataclass or a Kind made by one of the functions above."""
     kind = item if is_dataclass(item) else item.metadata["kind"]
-    return _declare(Kind(key=key, name="array", low=low, high=high, item=kind))
+    return _declare(Kind(key=key, name="array", low=low, high=high, item=kind, optional=optional))
 
 
 _KINDS: dict[type[Any], tuple[tuple[str, Kind], ...]] = {}
@@ -168,8 +168,8 @@ def from_map(cls: type[T], value: Any, path: str) -> T:
             taken[name] = _CHECK[kind.name](value[kind.key], kind, f"{path}.{name}")
         elif not kind.optional:
             raise _fail(f"{path}.{name}", "absent", f"key {kind.key}")
-    unknown = set(value) - {kind.key for _, kind in kinds_of(cls)}
-    if unknown:
+    if len(taken) != len(value):
+        unknown = set(value) - {kind.key for _, kind in kinds_of(cls)}
         raise _fail(path, f"unknown keys {sorted(unknown)}", "only the schema's keys")
     return cls(**taken)
 

@@ -13,6 +13,7 @@ Nothing received is ever encoded again.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cbor2
 
@@ -74,8 +75,9 @@ def _split(data: bytes) -> tuple[bytes, bytes, bytes]:
     return protected, payload, signature
 
 
+@lru_cache(maxsize=256)
 def _header(protected: bytes) -> Header:
-    """Step (2): the header rules."""
+    """Step (2): the header rules. An author's records of one type share these bytes, so they are judged once."""
     refusal = scan(protected, signed_keys=True)
     if refusal is not None:
         raise RefusedError(refusal)
@@ -111,7 +113,7 @@ def parse(data: bytes) -> Unverified | Refusal:
     return Unverified(raw=data, protected=protected, header=header, payload=payload, signature=signature)
 
 
-def _to_be_signed(protected: bytes, payload: bytes, external_aad: bytes) -> bytes:
+def to_be_signed(protected: bytes, payload: bytes, external_aad: bytes) -> bytes:
     """The Sig_structure of RFC 9052 section 4.4."""
     return cbor2.dumps(["Signature1", protected, external_aad, payload])
 
@@ -122,7 +124,7 @@ def check(message: Unverified, public: bytes, external_aad: bytes) -> Refusal | 
         return refuse(Reason.KEY, "cose.key", public.hex(), "a canonical Ed25519 key that is not of low order")
     if message.header.kid is not None and message.header.kid != keys.kid_of(public):
         return refuse(Reason.KEY, "cose.kid", message.header.kid.hex(), keys.kid_of(public).hex())
-    signed = _to_be_signed(message.protected, message.payload, external_aad)
+    signed = to_be_signed(message.protected, message.payload, external_aad)
     if not keys.verify(public, message.signature, signed):
         return refuse(Reason.SIGNATURE, "cose.signature", "does not verify", f"signed by {keys.kid_of(public).hex()}")
     return None
@@ -131,5 +133,5 @@ def check(message: Unverified, public: bytes, external_aad: bytes) -> Refusal | 
 def sign(key: keys.SigningKey, payload: bytes, external_aad: bytes, fields: dict[int, object]) -> bytes:
     """Encode and sign; `fields` are protected header fields beside alg. The same input gives the same bytes."""
     protected = cbor2.dumps(dict(sorted({ALG: EDDSA, **fields}.items())))
-    signature = key.sign(_to_be_signed(protected, payload, external_aad))
+    signature = key.sign(to_be_signed(protected, payload, external_aad))
     return cbor2.dumps(cbor2.CBORTag(18, [protected, {}, payload, signature]))

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import cbor2
 
 from settlement.chain import merkle
-from settlement.chain.checkpoint import Head, sign_head
+from settlement.chain.checkpoint import Head, open_note, sign_head
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import Record
+from settlement.reasons import Reason, Refusal, refuse
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -31,6 +33,18 @@ CREATE TABLE checkpoint(size INTEGER PRIMARY KEY, note TEXT NOT NULL);
 CREATE TABLE state(kind TEXT, key BLOB, value BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
+
+_SELECT_ALL = "SELECT idx, CAST(body AS BLOB), subject, admitted FROM leaf ORDER BY idx"
+_SUBJECT, _ADMITTED = 2, 4
+
+
+def _fields(body: bytes) -> dict[int, Any] | None:
+    """The map of an entry; None where the bytes are no longer one."""
+    try:
+        fields = cbor2.loads(body)
+    except (cbor2.CBORDecodeError, ValueError):
+        return None
+    return fields if isinstance(fields, dict) else None
 
 
 class LineageError(Exception):
@@ -113,9 +127,60 @@ class Lineage:
             self._db.execute("INSERT INTO checkpoint VALUES(?,?)", (self.size, note))
         return str(note)
 
-    def inclusion(self, index: int) -> tuple[bytes, ...]:
-        """Proof that the entry is in the present tree."""
-        return merkle.inclusion_proof(index, self.size, self.node)
+    def root_at(self, size: int) -> bytes:
+        """Root when the log had `size` entries. Raises LineageError for a size it never had."""
+        if size > self.size:
+            raise LineageError(f"{self.path}: {size} entries asked of a log of {self.size}")
+        return merkle.root(size, self.node)
+
+    def inclusion(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
+        """Proof that the entry is in the present tree, or in the one of an earlier size."""
+        return merkle.inclusion_proof(index, self.size if size is None else size, self.node)
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Proof that the tree of size `new` extends that of size `old`."""
+        return merkle.consistency_proof(old, new, self.node)
+
+    def verify(self, public: bytes) -> Refusal | None:
+        """Does the file still hold what was written?
+
+        Every entry is compared with its columns and the stored tree, every signed checkpoint with the tree. Reads
+        each entry once, in constant memory.
+        """
+        try:
+            return self._verify_entries() or self._verify_checkpoints(public)
+        except LineageError as exc:
+            return refuse(Reason.ENTRY_MISMATCH, "lineage.node", str(exc), "the hash of its entries")
+
+    def _verify_entries(self) -> Refusal | None:
+        spine: list[bytes] = []
+        rows = self._db.execute(_SELECT_ALL)
+        for expected, (index, body, subject, admitted) in enumerate(rows):
+            if index != expected:
+                return refuse(Reason.ENTRY_MISMATCH, "lineage.order", f"entry {index}", f"entry {expected}")
+            fields = _fields(body)
+            if fields is None or fields.get(_SUBJECT) != subject or fields.get(_ADMITTED) != admitted:
+                return refuse(Reason.ENTRY_MISMATCH, "lineage.entry", f"entry {index} was edited", "as appended")
+            value, level = merkle.leaf_hash(body), 0
+            while True:
+                if self.node(level, index >> level) != value:
+                    changed = f"entry {index} does not hash to the stored tree"
+                    return refuse(Reason.ENTRY_MISMATCH, "lineage.tree", changed, "as appended")
+                if not (index >> level) & 1:
+                    break
+                value, level = merkle.node_hash(spine[level], value), level + 1
+            spine[level : level + 1] = [value]
+        return None
+
+    def _verify_checkpoints(self, public: bytes) -> Refusal | None:
+        for size, note in self._db.execute("SELECT size, note FROM checkpoint ORDER BY size"):
+            head = open_note(note, public)
+            if isinstance(head, Refusal):
+                return head
+            if head.size != size or size > self.size or self.root_at(size) != head.root:
+                missing = f"{self.size} entries under a signed head of {head.size}"
+                return refuse(Reason.ENTRY_MISMATCH, "lineage.checkpoint", missing, "the root that was signed")
+        return None
 
     def leaf_body(self, index: int) -> bytes:
         """The bytes of an entry. Raises LineageError when it is missing."""
@@ -164,6 +229,12 @@ class Lineage:
     def items(self, kind: str) -> list[tuple[bytes, bytes]]:
         """All state of a kind, by key."""
         rows = self._db.execute("SELECT key, value FROM state WHERE kind=? ORDER BY key", (kind,))
+        return [(bytes(key), bytes(value)) for key, value in rows]
+
+    def items_from(self, kind: str, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """State of a kind whose keys begin with `prefix`, by key."""
+        sql = "SELECT key, value FROM state WHERE kind=? AND substr(key, 1, ?)=? ORDER BY key"
+        rows = self._db.execute(sql, (kind, len(prefix), prefix))
         return [(bytes(key), bytes(value)) for key, value in rows]
 
     def count(self, name: str, step: int = 1) -> int:

@@ -12,6 +12,8 @@ MAX_DEPTH = 8
 
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG = range(7)
 _SHORTEST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
+_BEHIND_UNSIGNED = 1 << 64
+_TINY = 24  # bytes below are whole unsigned integers, by far the commonest item
 _WIDTH = {24: 1, 25: 2, 26: 4, 27: 8}
 
 
@@ -24,7 +26,7 @@ def read_head(data: bytes, offset: int) -> tuple[int, int, int]:
     if offset >= len(data):
         raise _fail(Reason.MALFORMED, "truncated", offset, "a whole item")
     major, info = data[offset] >> 5, data[offset] & 0x1F
-    if major == _TAG or major > _TAG:
+    if major >= _TAG:
         raise _fail(Reason.FORBIDDEN_TYPE, "type", offset, "integer, string, array or map")
     if info < 24:
         return major, info, offset + 1
@@ -54,25 +56,30 @@ def _scan_string(data: bytes, major: int, length: int, offset: int) -> int:
 
 
 def _scan_map(data: bytes, pairs: int, offset: int, depth: int, *, signed_keys: bool) -> int:
-    previous = b""
+    previous = -1
     for _ in range(pairs):
-        major, _, behind = read_head(data, offset)
+        if offset < len(data) and data[offset] < _TINY:
+            major, argument, behind = _UINT, data[offset], offset + 1
+        else:
+            major, argument, behind = read_head(data, offset)
         if major != _UINT and not (signed_keys and major == _NINT):
             raise _fail(Reason.FORBIDDEN_TYPE, "key", offset, "an unsigned integer key")
-        key = data[offset:behind]
-        if key == previous:
+        # The bytewise order of shortest heads: by value, negative keys behind the others.
+        rank = argument if major == _UINT else argument + _BEHIND_UNSIGNED
+        if rank == previous:
             raise _fail(Reason.MALFORMED, "duplicate", offset, "each key once")
-        # Shortest heads of one type sort as bytes the way their values sort, except across widths.
-        if previous and (key[0], key) < (previous[0], previous):
+        if rank < previous:
             raise _fail(Reason.NONCANONICAL, "order", offset, "ascending keys")
-        previous = key
+        previous = rank
         offset = _scan_item(data, behind, depth, signed_keys=signed_keys)
     return offset
 
 
 def _scan_item(data: bytes, offset: int, depth: int, *, signed_keys: bool) -> int:
+    if offset < len(data) and data[offset] < _TINY:
+        return offset + 1
     major, argument, behind = read_head(data, offset)
-    if major in (_UINT, _NINT):
+    if major <= _NINT:
         return behind
     if major in (_BYTES, _TEXT):
         return _scan_string(data, major, argument, behind)

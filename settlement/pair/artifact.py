@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from settlement.chain import merkle
 from settlement.chain.admission import Admitted, RuleInForce, prove, timeless
 from settlement.chain.bodies import Accept, ClassTerms, Confirm, Grant, Renew, Rule
-from settlement.chain.checkpoint import open_note, origin_of
+from settlement.chain.checkpoint import check_cosignature, open_note, origin_of, signature_count
 from settlement.chain.codec import array, blob, decode, encode, nested, text, uint
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
@@ -28,18 +28,27 @@ from settlement.pair.user import LEASE_MAX_NS
 from settlement.pair.work import answer_to, settlement_id
 from settlement.reasons import Reason, Refusal, refuse
 
+NS = 1_000_000_000
 ARTIFACT_LIMIT = 512 * 1024
 _RAW = blob(0, MAX_RECORD_BYTES, least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """A credential chain, root first."""
+
+    credentials: tuple[bytes, ...] = array(1, _RAW, 9, low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogProof:
-    """That an entry is in a signed log."""
+    """That an entry is in a signed log; `witnesses` are the chains of those whose lines stand under the checkpoint."""
 
     leaf: bytes = blob(1, LEAF_LIMIT, least=1)
     index: int = uint(2)
     path: tuple[bytes, ...] = array(3, blob(0, 32), 64)
     checkpoint: str = text(4, 16 * 1024)
+    witnesses: tuple[Links, ...] | None = array(5, Links, 64, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +141,8 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
     return (
         _one_settlement(grant, accept, confirm)  # (5) and (6)
         or _covered(grant.record.body, user, rule)
-        or _logged(artifact, confirm, holder, rule)  # (7) and (8)
+        or _logged(artifact, confirm, holder)  # (7)
+        or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
         or _permit(grant.record.body, confirm, (holder, user), rule.rule)
     )
 
@@ -173,7 +183,7 @@ def _covered(grant: Grant, user: Subject, rule: RuleInForce) -> Refusal | None:
     return None
 
 
-def _logged(artifact: Artifact, confirm: Admitted, holder: Subject, rule: RuleInForce) -> Refusal | None:
+def _logged(artifact: Artifact, confirm: Admitted, holder: Subject) -> Refusal | None:
     proof = artifact.proof
     leaf = decode_leaf(proof.leaf)
     if isinstance(leaf, Refusal):
@@ -185,9 +195,35 @@ def _logged(artifact: Artifact, confirm: Admitted, holder: Subject, rule: RuleIn
         return head
     if head.origin != origin_of(confirm.record.frame.network, holder.public):
         return refuse(Reason.PROOF, "artifact.origin", head.origin, "the holder's own log")
-    if rule.rule.witness_quorum > 0:
-        return refuse(Reason.UNWITNESSED, "artifact.witness", 0, rule.rule.witness_quorum)
     return merkle.verify_inclusion(merkle.leaf_hash(proof.leaf), proof.index, head.size, proof.path, head.root)
+
+
+def _witnessed(proof: LogProof, holder: Subject, rule: Rule, registry: Registry) -> Refusal | None:
+    """Check (8): every line under the checkpoint is a witness's that the rule lets speak, and they are enough."""
+    chains, found = proof.witnesses or (), set[bytes]()
+    lines = signature_count(proof.checkpoint)
+    if lines != 1 + len(chains):
+        return refuse(Reason.UNWITNESSED, "artifact.lines", lines, f"the owner's and {len(chains)} witnesses'")
+    for links in chains:
+        witness = registry.admit_chain(links.credentials)
+        if isinstance(witness, Refusal):
+            return witness
+        name = origin_of(registry.network, witness.public)
+        checked = check_cosignature(proof.checkpoint, name=name, public=witness.public)
+        if isinstance(checked, Refusal):
+            return checked
+        level = rule.level(witness.level)
+        entitled = level is not None and "cosignature" in level.admits
+        if not entitled or witness.public == holder.public or not _alive(witness, checked.time_s):
+            return refuse(Reason.UNWITNESSED, "artifact.witness", witness.name, "another node, entitled, in its time")
+        found.add(witness.public)
+    if len(found) < rule.witness_quorum:
+        return refuse(Reason.UNWITNESSED, "artifact.quorum", len(found), f">= {rule.witness_quorum}")
+    return None
+
+
+def _alive(witness: Subject, time_s: int) -> bool:
+    return witness.not_before_ns <= time_s * NS < witness.expires_ns
 
 
 def _permit(grant: Grant, confirm: Admitted, parties: tuple[Subject, Subject], rule: Rule) -> VerifiedPermit | Refusal:

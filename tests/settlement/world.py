@@ -194,9 +194,14 @@ class World:
             lineage=Lineage(self.folder / f"{name}.db", origin=origin_of(NETWORK, key.public)),
             entropy=entropy or (lambda n: seed(f"{name}-{next(counter)}")[:n]),
         )
-        with party.step(fix(-7)) as step:
-            party.register(step)
+        if party.damaged is None:
+            with party.step(fix(-7)) as step:
+                party.register(step)
         return Member(name, key, seed(name + "-transport"), party)
+
+    def member_again(self, name: str) -> Member:
+        """What a restart on whatever lies in the member's file gives."""
+        return self.member(name, entropy=lambda n: seed(f"{name}-again")[:n])
 
     def do(self, name: str, at_s: float, action: Callable[[Step], Any]) -> Any:
         """Run one durable step of a member, keeping what it wants sent."""

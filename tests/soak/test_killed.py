@@ -1,0 +1,9 @@
+"""Two hundred deaths of the writer of one log."""
+
+from pathlib import Path
+
+from tests.settlement.killing import killed_many_times
+
+
+def test_a_writer_killed_two_hundred_times_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    assert killed_many_times(tmp_path / "log.db", 200, seed=2) > 200
