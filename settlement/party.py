@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 from settlement.chain.admission import Admitted, Context, RuleInForce, admit, prove, proven
 from settlement.chain.bodies import Evidence, Verdict
+from settlement.chain.codec import cut
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import RECEIVED, admitted_leaf, decode_leaf, refused_leaf
-from settlement.chain.lineage import Lineage
+from settlement.chain.lineage import Lineage, LineageError
 from settlement.chain.records import Record, digest
-from settlement.fixes import Fix
+from settlement.fixes import Fix, TimeFix
 from settlement.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
@@ -25,6 +26,9 @@ from settlement.step import Identity, Outgoing, Step
 from settlement.witness import ROUND, Witness
 
 REPLAYS_LOGGED = 3
+OFFERS_MAX = 256
+EVIDENCE_BYTES_MAX = 30_000
+TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET)
 HANDLED_BY_HOLDER = {"request", "accept", "relinquish", "usage"}
 
 
@@ -66,7 +70,13 @@ class Party:
         """Build the machines from what is durable."""
         me, rule, log = self.identity.credential, self.rule, self.lineage
         pairs = [raw for _, raw in log.items(holder_side.STORE)]
-        self.holder = Holder(me=me, rule=rule, stored=pairs, offers=log.items(holder_side.OFFERS))
+        self.holder = Holder(
+            me=me,
+            rule=rule,
+            stored=pairs,
+            offers=log.items(holder_side.OFFERS),
+            blocked=log.items(holder_side.BLOCKED),
+        )
         self.user = User(me=me, rule=rule, stored=[raw for _, raw in log.items(user_side.STORE)])
         for _, raw in log.items(user_side.HEARD):
             admitted = prove(raw, self.registry)
@@ -104,6 +114,23 @@ class Party:
 
     def receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
         """One message from the node that holds `transport_key`: one verdict, logged. Returns the refusal, if any."""
+        sent, told = len(step.outgoing), len(step.notices)
+        try:
+            with self.lineage.transaction():
+                return self._receive(step, data, transport_key)
+        except LineageError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - no message of one peer may cost another peer's, or the node
+            self._restore()
+            del step.outgoing[sent:], step.notices[told:]
+            step.answering(None)
+            refusal = refuse(Reason.FAULT, "party.receive", cut(repr(exc), 256), "a message this node can deal with")
+            peer = self.registry.by_transport(transport_key)
+            step.log(refused_leaf(data, refusal, now=step.now.time, rule=self.rule.hash, peer=_hash(peer)), None)
+            step.event("fault", detail=str(refusal), peer=peer.name if peer else "unknown")
+            return refusal
+
+    def _receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
         peer = self.registry.by_transport(transport_key)
         message = decode_message(data)
         if isinstance(message, Refusal):
@@ -119,7 +146,9 @@ class Party:
             return self._refused(step, raw, verdict, transport_key)
         refusal = self._judge(verdict, message, step)
         if refusal is not None:
-            self._log_refused(step, raw, refusal, _hash(peer), verdict.record)
+            # What time alone decided may be judged again when it comes again.
+            terminal = None if refusal.reason in TRANSIENT else verdict.record
+            self._log_refused(step, raw, refusal, _hash(peer), terminal)
             self._answer_refused(step, verdict, refusal)
             return refusal
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=_hash(peer))
@@ -196,9 +225,9 @@ class Party:
             body = Verdict(
                 subject=record.digest,
                 reason=refusal.reason.value,
-                clause=refusal.clause,
-                measured=refusal.measured,
-                required=refusal.required,
+                clause=cut(refusal.clause, 128),
+                measured=cut(refusal.measured, 512),
+                required=cut(refusal.required, 512),
             )
             step.send(admitted.author.hash, step.sign(body).raw)
         elif record.typ == "accept":
@@ -217,6 +246,8 @@ class Party:
             return
         if refusal.reason is Reason.EQUIVOCATION:
             self._keep_evidence(step, admitted)
+        if pair.accept is not None and step.send_again(pair.user, pair.accept):
+            return  # the very answer it got, with its proof
         if pair.decision is not None:
             decided = self.record_bytes(pair.decision)
             if decided is not None:
@@ -234,9 +265,9 @@ class Party:
         if first is None and record.frame.author is not None:
             other = self.lineage.author_record(record.frame.author, record.frame.seq)
             first = self.record_bytes(other) if other else None
-        if first is not None:
+        if first is not None and max(len(first), len(record.raw)) <= EVIDENCE_BYTES_MAX:
             step.sign(Evidence(reason=Reason.EQUIVOCATION.value, first=first, second=record.raw))
-            step.event("equivocation", author=admitted.author.name)
+        step.event("equivocation", author=admitted.author.name)
 
     # -- judging and acting --------------------------------------------------------------------------------------
 
@@ -245,12 +276,22 @@ class Party:
         if typ in HANDLED_BY_HOLDER:
             return self._judge_as_holder(admitted, step)
         match typ:
-            case "declaration" | "envelope" | "evidence":
+            case "declaration":
+                return self._judge_offer(now)
+            case "evidence":
+                return self._judge_evidence(admitted)
+            case "envelope":
                 return None
             case "checkpoint":
                 return self.witness.judge_checkpoint(admitted, step)
             case "cosignature":
                 return self.witness.judge_cosignature(admitted, step)
+            case _:
+                return self._judge_as_user(admitted, message, now)
+
+    def _judge_as_user(self, admitted: Admitted, message: Message, now: TimeFix) -> Refusal | None:
+        typ = admitted.record.typ
+        match typ:
             case "grant":
                 asked = self.record_of(admitted.record.body.request)
                 return self.user.judge_grant(admitted, asked.body if asked else None, now)
@@ -267,6 +308,26 @@ class Party:
                 return self.user.judge_preempt(admitted)
             case _:
                 return refuse(Reason.TYPE, "party.typ", typ, "a type that travels between nodes")
+
+    def _judge_offer(self, now: TimeFix) -> Refusal | None:
+        """Offers are many neighbours' and few each; those that are over make room."""
+        over = [digest for digest, offer in self.user.offers.items() if now.after(offer.body.cell.window.end_ns)]
+        for digest_over in over:
+            del self.user.offers[digest_over]
+        held = len(self.user.offers)
+        return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX}") if held >= OFFERS_MAX else None
+
+    def _judge_evidence(self, admitted: Admitted) -> Refusal | None:
+        """Two different records of one author with one number, both proven, or it is no evidence."""
+        body = admitted.record.body
+        first, second = prove(body.first, self.registry), prove(body.second, self.registry)
+        if isinstance(first, Refusal) or isinstance(second, Refusal):
+            return refuse(Reason.PROOF, "evidence.records", "a record that does not prove", "two proven records")
+        a, b = first.record, second.record
+        same = a.frame.seq == b.frame.seq or (a.sid is not None and (a.sid, a.typ) == (b.sid, b.typ))
+        if a.digest == b.digest or a.frame.author != b.frame.author or not same:
+            return refuse(Reason.PROOF, "evidence.conflict", "no conflict", "one author, one number, two records")
+        return None
 
     def _judge_as_holder(self, admitted: Admitted, step: Step) -> Refusal | None:
         match admitted.record.typ:
@@ -336,7 +397,7 @@ class Party:
     def _displaced(self, step: Step, admitted: Admitted) -> None:
         body = admitted.record.body
         step.event("displaced", sid=body.sid, reason=body.reason, vacate_by_ns=body.vacate_by_ns)
-        self.user.end(step, body.sid, f"preempted: {body.reason}")
+        self.user.end(step, body.sid, cut(f"preempted: {body.reason}", 64))
 
     # -- the passing of time -------------------------------------------------------------------------------------
 

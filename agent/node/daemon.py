@@ -24,6 +24,7 @@ from agent.timekeeping.simulated import fixer, time_at
 from agent.wiring import mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
+from settlement.chain.codec import cut
 from settlement.chain.scope import Band, Window
 from settlement.mesh import Arrived
 from settlement.messages import Message
@@ -216,8 +217,8 @@ class Node:
                 state=change.state,
                 previous=change.previous,
                 reason=change.reason,
-                measured=change.measured,
-                required=change.required,
+                measured=cut(change.measured, 256),
+                required=cut(change.required, 256),
                 sid=change.sid,
                 at_earliest_ns=at.earliest_ns,
                 at_latest_ns=at.latest_ns,

@@ -40,6 +40,7 @@ ACTION_OF = {
     "checkpoint": "observe",
     "cosignature": "observe",
 }
+TIMELESS_TYPES = ("confirm", "abort")
 TIME_FLOOR_NS = {
     TimeSource.GPS: 100,
     TimeSource.CHRONY: 1_000,
@@ -52,8 +53,8 @@ RADIUS_FLOOR_MM = {PositionSource.GPS: 500, PositionSource.SURVEYED: 1, Position
 class History(Protocol):
     """What admission asks of the log."""
 
-    def index_of(self, subject: bytes) -> int | None:
-        """Where a record was logged before."""
+    def seen(self, subject: bytes) -> bool:
+        """Whether a record was admitted, or refused for good, before."""
         ...
 
     def author_record(self, author: bytes, seq: int) -> bytes | None:
@@ -187,13 +188,13 @@ def _at_signing(admitted: Admitted, rule: Rule) -> Refusal | None:
 
 
 def _age(record: Record, rule: Rule, now: TimeFix) -> Refusal | None:
-    """Clause (10)."""
+    """Clause (10). A decision counts however late it comes: what it allows runs out by its own window and lease."""
     signed = record.frame.attestation
     if not now.trusted:
         return refuse(Reason.TIME_UNTRUSTED, "confidence.10", now.status, "a trusted clock")
     if signed.earliest_ns > now.latest_ns:
         return refuse(Reason.NOT_YET, "confidence.10", f"signed at {signed.earliest_ns} ns", f"<= {now.latest_ns} ns")
-    if now.earliest_ns - signed.latest_ns > rule.record_age_ns_max:
+    if record.typ not in TIMELESS_TYPES and now.earliest_ns - signed.latest_ns > rule.record_age_ns_max:
         age = f"{now.earliest_ns - signed.latest_ns} ns old"
         return refuse(Reason.STALE, "confidence.10", age, f"<= {rule.record_age_ns_max} ns")
     return None
@@ -201,7 +202,7 @@ def _age(record: Record, rule: Rule, now: TimeFix) -> Refusal | None:
 
 def _seen(record: Record, history: History) -> Refusal | None:
     """Clause (12)."""
-    if history.index_of(record.digest) is not None:
+    if history.seen(record.digest):
         return refuse(Reason.REPLAY, "disposition.12", record.digest.hex(), "a record not seen before")
     author = record.frame.author
     other = history.author_record(author, record.frame.seq) if author else None

@@ -194,9 +194,15 @@ class Lineage:
         for (body,) in self._db.execute("SELECT body FROM leaf WHERE idx>=? ORDER BY idx", (start,)):
             yield bytes(body)
 
+    def seen(self, subject: bytes) -> bool:
+        """Whether a record was admitted, or refused for good by the protocol; a refusal at the door does not count."""
+        found = self._one("SELECT 1 FROM leaf WHERE subject=? AND (admitted=1 OR typ IS NOT NULL) LIMIT 1", (subject,))
+        return found is not None
+
     def index_of(self, subject: bytes) -> int | None:
-        """Where a record was first admitted or refused, if it was."""
-        found: int | None = self._one("SELECT min(idx) FROM leaf WHERE subject=?", (subject,))
+        """Where a record stands: where it was admitted, else where it was first refused; None if it never came."""
+        order = "ORDER BY admitted DESC, idx LIMIT 1"
+        found: int | None = self._one(f"SELECT idx FROM leaf WHERE subject=? {order}", (subject,))  # noqa: S608
         return found
 
     def author_record(self, author: bytes, seq: int) -> bytes | None:

@@ -13,10 +13,15 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell
 from settlement.fixes import TimeFix, deadline_open
 from settlement.pair.table import Event, HolderState, next_holder
-from settlement.pair.work import Work, answer_to, settlement_id, stored_as
+from settlement.pair.work import STORED_LIMIT, Work, answer_to, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 
-STORE, OFFERS = "holder", "offer"
+STORE, OFFERS, BLOCKED = "holder", "offer", "blocked"
+OPEN_MAX = 8
+"""Reservations and settlements one user may hold open at a time with one holder."""
+ABORTS_MAX = 64
+"""Deadlines one step works off; the rest follow in the next, so that no step is long."""
+NOTICE_NS = 300_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,8 @@ class HolderPair:
     decision: bytes | None = blob(13, 32, optional=True)
     transmit_until_ns: int | None = uint(14, optional=True)
     renewals: int = uint(15)
+    notice: bytes | None = blob(16, 65536, least=1, optional=True)
+    noticed_ns: int | None = uint(17, optional=True)
 
     @property
     def live(self) -> bool:
@@ -48,16 +55,24 @@ class HolderPair:
 class Holder:
     """All settlements of one holder. Rebuilt from stored state after a restart."""
 
-    def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes], offers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self,
+        *,
+        me: bytes,
+        rule: RuleInForce,
+        stored: list[bytes],
+        offers: list[tuple[bytes, bytes]],
+        blocked: list[tuple[bytes, bytes]],
+    ) -> None:
         self.me, self.rule = me, rule
-        self.blocked: dict[Band, int] = {}
+        self.blocked = {stored_as(Band, band, BLOCKED): int.from_bytes(until, "big") for band, until in blocked}
         pairs = [stored_as(HolderPair, raw, STORE) for raw in stored]
         self.pairs = {pair.sid: pair for pair in pairs}
         self.offers = {digest: stored_as(Declaration, raw, OFFERS) for digest, raw in offers}
 
     def _save(self, work: Work, pair: HolderPair) -> None:
         self.pairs[pair.sid] = pair
-        work.put(STORE, pair.sid, encode(pair))
+        work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
 
     def declare(self, work: Work, body: Declaration) -> Record:
         """Sign an offer."""
@@ -84,8 +99,14 @@ class Holder:
             _inside_offer(body, offer)
             or _fits_rule(body, terms)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
+            or self._within_budget(admitted.author.hash)
             or self._free(body.cell, now)
         )
+
+    def _within_budget(self, user: bytes) -> Refusal | None:
+        """One user cannot tie up a holder with reservations it never takes up."""
+        held = sum(1 for pair in self.pairs.values() if pair.live and pair.user == user)
+        return refuse(Reason.BUDGET, "request.open", held, f"< {OPEN_MAX} open at a time") if held >= OPEN_MAX else None
 
     def _free(self, cell: Cell, now: TimeFix) -> Refusal | None:
         for band, until_ns in self.blocked.items():
@@ -215,17 +236,18 @@ class Holder:
         return moved if isinstance(moved, Refusal) else None
 
     def relinquished(self, work: Work, admitted: Admitted) -> None:
-        """The user has stopped: the cell is free once its own word for when is surely past."""
+        """The user says it has stopped; its warden may still go by the lease we signed, so the cell waits for that."""
         pair = self.pairs[admitted.record.body.sid]
         if pair.state == HolderState.ENDED:
+            self._save(work, replace(pair, notice=None))
             return
-        stopped_ns = admitted.record.frame.attestation.latest_ns
-        self._save(work, replace(pair, state=HolderState.ENDED, busy_until_ns=stopped_ns))
+        self._save(work, replace(pair, state=HolderState.ENDED, busy_until_ns=self._lease_over(work, pair)))
         work.event("ended", sid=pair.sid, reason="relinquished")
 
     def preempt(self, work: Work, band: Band, *, tier: int, reason: str, until_ns: int, evidence: bytes | None) -> int:
         """Protect a band until `until_ns`: displace every settlement that touches it; returns how many."""
         self.blocked[band] = max(until_ns, self.blocked.get(band, 0))
+        work.put(BLOCKED, encode(band), self.blocked[band].to_bytes(8, "big"))
         touched = [p for p in self.pairs.values() if p.live and p.cell.band.overlaps(band)]
         for pair in touched:
             if pair.state == HolderState.RESERVED:
@@ -245,19 +267,42 @@ class Holder:
         record = work.sign(body)
         self._save(
             work,
-            replace(pair, state=HolderState.ENDED, busy_until_ns=min(vacate_ns, pair.cell.window.end_ns)),
+            replace(
+                pair,
+                state=HolderState.ENDED,
+                busy_until_ns=max(vacate_ns, self._lease_over(work, pair)),
+                notice=record.raw,
+                noticed_ns=work.now.time.latest_ns,
+            ),
         )
         work.send(pair.user, record.raw)
         work.event("preempted", sid=pair.sid, reason=reason, band=pair.cell.band)
 
+    def _lease_over(self, work: Work, pair: HolderPair) -> int:
+        """When nobody can go by a lease of ours any more: the last one we signed, and not before now."""
+        return max(work.now.time.latest_ns, pair.transmit_until_ns or 0)
+
+    def _notify_again(self, work: Work, pair: HolderPair) -> None:
+        """A PREEMPT may be lost: the same bytes again, until the lease it cuts short would be over anyway."""
+        now = work.now.time
+        if pair.notice is None or not now.after((pair.noticed_ns or 0) + NOTICE_NS):
+            return
+        if now.after(pair.busy_until_ns):
+            self._save(work, replace(pair, notice=None))
+            return
+        self._save(work, replace(pair, noticed_ns=now.latest_ns))
+        work.send(pair.user, pair.notice)
+
     def tick(self, work: Work) -> None:
         """Let deadlines pass: abort what was not accepted, renew leases that run down, end windows that are over."""
         now = work.now.time
-        for pair in [p for p in self.pairs.values() if p.live]:
-            if pair.state == HolderState.RESERVED:
-                if now.after(pair.accept_by_ns):
-                    self.abort(work, pair.sid, Reason.TIMEOUT)
-            elif now.after(pair.cell.window.end_ns):
+        late = [p for p in self.pairs.values() if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
+        for pair in late[:ABORTS_MAX]:
+            self.abort(work, pair.sid, Reason.TIMEOUT)
+        for pair in [p for p in self.pairs.values() if p.notice is not None]:
+            self._notify_again(work, pair)
+        for pair in [p for p in self.pairs.values() if p.state == HolderState.CONFIRMED]:
+            if now.after(pair.cell.window.end_ns):
                 self._save(work, replace(pair, state=HolderState.ENDED))
                 work.event("ended", sid=pair.sid, reason="window end")
             else:

@@ -299,7 +299,7 @@ class User:
         for pair in list(self.pairs.values()):
             if pair.state in WAITING:
                 self._wait(work, pair)
-            elif pair.state == UserState.SETTLED and not now.before(pair.cell.window.end_ns):
+            elif pair.state == UserState.SETTLED and now.trusted and not now.before(pair.cell.window.end_ns):
                 over = self.end(work, pair.sid, "window end")
                 ended += [over] if over else []
         return ended
