@@ -4,7 +4,7 @@ Conditions, all of which must surely hold; the first that does not names the rea
 
     (1) the driver is healthy            (2) nothing is latched           (3) the operator armed it, for a bounded time
     (4) a permit verified by this warden (5) it is this device's          (6) not suspended, preempted or revoked
-    (7) the clock is trusted, its bound inside the rule's                 (8) inside the window
+    (7) the clock is trusted, its bound inside the rule's                 (8) window, credentials and rule in force
     (9) the transmit lease is fresh      (10) position trusted and inside the area
     (11) the band tuned is the permit's  (12) heartbeat fresh             (13) sensing fresh, no incumbent
     (14) outside authorisation where the rule asks for it
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from settlement.chain.scope import Band
-from settlement.fixes import Fix, deadline_open, place_inside, time_inside
+from settlement.fixes import Fix, TimeFix, deadline_open, place_inside, time_inside
 from settlement.pair.artifact import VerifiedPermit
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -93,10 +93,21 @@ def _here_and_now(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
     area = permit.cell.area
     return (
         time_inside(time, window.start_ns, window.end_ns, "gate.8")
+        or _still_entitled(time, permit)
         or _lease(i, permit)
         or place_inside(
             i.now.position, lat_e7=area.lat_e7, lon_e7=area.lon_e7, radius_mm=area.radius_mm, clause="gate.10"
         )
+    )
+
+
+def _still_entitled(time: TimeFix, permit: VerifiedPermit) -> Refusal | None:
+    """Both credentials and the rule must be in force now, not only when it was signed."""
+    effective = permit.rule.effective
+    return (
+        permit.user.valid_at(time)
+        or permit.holder.valid_at(time)
+        or time_inside(time, effective.start_ns, effective.end_ns, "gate.8.rule")
     )
 
 
@@ -114,7 +125,7 @@ def _radio(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
         age = "never" if i.heartbeat_mono_ns is None else f"{i.mono_ns - i.heartbeat_mono_ns} ns ago"
         return refuse(Reason.HEARTBEAT, "gate.12", age, f"<= {i.heartbeat_limit_ns} ns")
     limit_ns = permit.rule.sensing_age_ns_max
-    if i.sensed is None or i.mono_ns - i.sensed.listened_ns > limit_ns:  # (13)
+    if i.sensed is None or not 0 <= i.mono_ns - i.sensed.listened_ns <= limit_ns:  # (13)
         age = "never" if i.sensed is None else f"{i.mono_ns - i.sensed.listened_ns} ns ago"
         return refuse(Reason.SENSING_STALE, "gate.13", age, f"<= {limit_ns} ns")
     if i.sensed.incumbent:
@@ -142,7 +153,13 @@ def decide(i: Inputs) -> Allow | Refusal:
 
 def _remaining_ns(i: Inputs, permit: VerifiedPermit) -> int:
     """How long everything that runs out by itself surely still holds."""
-    until_utc_ns = min(permit.cell.window.end_ns, permit.transmit_until_ns)
+    until_utc_ns = min(
+        permit.cell.window.end_ns,
+        permit.transmit_until_ns,
+        permit.user.expires_ns,
+        permit.holder.expires_ns,
+        permit.rule.effective.end_ns,
+    )
     until_mono_ns = i.armed_until_mono_ns if i.armed_until_mono_ns is not None else i.mono_ns
     return max(0, min(until_utc_ns - i.now.time.latest_ns, until_mono_ns - i.mono_ns))
 

@@ -3,7 +3,7 @@
 The link carries no authority: a permit is bytes that the warden verifies itself, and silence from either side mutes.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -107,6 +107,37 @@ _KINDS: dict[str, Any] = {
 }
 
 
+def _named(declared: object) -> str:
+    """A field's type as it is written: `int`, `bytes | None`, `list[list[int]]`."""
+    plain = isinstance(declared, type) and not hasattr(declared, "__origin__")
+    return declared.__name__ if plain and isinstance(declared, type) else str(declared)
+
+
+_DECLARED = {name: {f.name: _named(f.type) for f in fields(kind)} for name, kind in _KINDS.items()}
+
+
+def decode(data: bytes) -> LinkMessage | None:
+    """Bytes to a message, every field of its declared type; None for anything else."""
+    try:
+        name, values = cbor2.loads(data)
+        declared = _DECLARED[name]
+        if set(values) != set(declared) or not all(_fits(values[key], declared[key]) for key in declared):
+            return None
+        message: LinkMessage = _KINDS[name](**values)
+    except (ValueError, TypeError, KeyError, cbor2.CBORDecodeError):
+        return None
+    return message
+
+
+def _fits(value: object, declared: str) -> bool:
+    """Whether a value is of a declared type; lists of bands are lists of pairs of integers."""
+    if declared == "list[list[int]]":
+        return isinstance(value, list) and all(
+            isinstance(pair, list) and len(pair) == 2 and all(type(edge) is int for edge in pair) for pair in value
+        )
+    return type(value).__name__ in declared.replace("None", "NoneType").split(" | ")
+
+
 class Link:
     """One end of the local socket; the warden binds, the agent connects."""
 
@@ -131,12 +162,13 @@ class Link:
         return True
 
     def receive(self) -> list[LinkMessage]:
-        """What has arrived; never blocks. A message of no known kind is dropped."""
+        """What has arrived; never blocks. What is not a message of a known kind, field by field, is dropped."""
         arrived: list[LinkMessage] = []
         while True:
             try:
-                kind, fields = cbor2.loads(self.socket.recv(zmq.NOBLOCK))
+                data = self.socket.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return arrived
-            if kind in _KINDS:
-                arrived.append(_KINDS[kind](**fields))
+            message = decode(data)
+            if message is not None:
+                arrived.append(message)

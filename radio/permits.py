@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from settlement.fixes import TimeFix
 from settlement.pair.artifact import VerifiedPermit, extend, verify
+from settlement.pair.user import LEASE_MAX_NS
 from settlement.reasons import Reason, Refusal, refuse
 
 
@@ -35,14 +36,17 @@ class Permits:
             return permit
         return self._held.setdefault(permit.sid, Held(permit))
 
-    def renew(self, record: bytes, sid: bytes) -> Held | Refusal:
-        """Verify a RENEW of a held permit."""
+    def renew(self, record: bytes, sid: bytes, now: TimeFix) -> Held | Refusal:
+        """Verify a RENEW of a held permit; one that reaches too far from here and now is refused."""
         held = self._held.get(sid)
         if held is None:
             return refuse(Reason.UNKNOWN_SID, "permits.renew", sid.hex()[:16], "a permit held here")
         longer = extend(held.permit, record, network=self._network, anchors=self._anchors)
         if isinstance(longer, Refusal):
             return longer
+        furthest_ns = max(now.latest_ns, longer.cell.window.start_ns) + LEASE_MAX_NS
+        if not now.trusted or longer.transmit_until_ns > furthest_ns:
+            return refuse(Reason.LEASE, "permits.renew", longer.transmit_until_ns, f"<= {furthest_ns} ns")
         held.permit = longer
         return held
 
@@ -58,10 +62,13 @@ class Permits:
         return self._held.get(sid)
 
     def current(self, now: TimeFix) -> Held | None:
-        """The usable permit whose window ends first among those not surely over; else the last that was used."""
+        """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used."""
         usable = [h for h in self._held.values() if h.suspended is None and not now.after(h.permit.cell.window.end_ns)]
-        if usable:
-            return min(usable, key=lambda h: h.permit.cell.window.end_ns)
+        begun = [h for h in usable if h.permit.cell.window.start_ns <= now.latest_ns]
+        leased = [h for h in begun if now.before(h.permit.transmit_until_ns)]
+        for choice in (leased, begun, usable):
+            if choice:
+                return min(choice, key=lambda h: h.permit.cell.window.end_ns)
         return next((h for h in reversed(self._held.values()) if not h.closed), None)
 
     def finished(self, now: TimeFix) -> list[Held]:

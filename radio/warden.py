@@ -171,9 +171,10 @@ class Warden:
 
     def _renew(self, record: bytes) -> None:
         unproven = parse(record)
-        sid = unproven.payload.get(6, {}).get(1) if not isinstance(unproven, Refusal) else None
+        body = None if isinstance(unproven, Refusal) else unproven.payload.get(6)
+        sid = body.get(1) if isinstance(body, dict) else None
         if isinstance(sid, bytes):
-            self._answer(self._permits.renew(record, sid), sid)
+            self._answer(self._permits.renew(record, sid, self._fix().time), sid)
         else:
             self._answer(refuse(Reason.MALFORMED, "permits.renew", "no settlement", Renew.__name__), None)
 

@@ -22,6 +22,7 @@ from settlement.chain.checkpoint import check_cosignature, open_note, origin_of,
 from settlement.chain.codec import array, blob, decode, encode, nested, text, uint
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
+from settlement.chain.records import Record
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.pair.user import LEASE_MAX_NS
@@ -159,13 +160,19 @@ def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted) -> Ref
         ("answer", taken.answer == answer_to(given.challenge, grant.record.digest), Reason.CHALLENGE),
         ("confirm_over", (decided.grant, decided.accept) == (grant.record.digest, accept.record.digest), Reason.TERMS),
         ("fence", decided.fence == given.fence, Reason.FENCE),
-        ("lease", decided.transmit_until_ns <= given.cell.window.end_ns, Reason.LEASE),
+        ("lease", decided.transmit_until_ns <= _lease_limit(confirm.record, given.cell), Reason.LEASE),
         ("accept_by", confirm.record.frame.attestation.latest_ns < given.accept_by_ns, Reason.TIMEOUT),
     )
     for clause, held, reason in checks:
         if not held:
             return refuse(reason, f"artifact.{clause}", "does not hold", "one settlement, one chain of hashes")
     return None
+
+
+def _lease_limit(record: Record, cell: Cell) -> int:
+    """How far a lease signed in that record may reach: the window's end, at most LEASE_MAX_NS ahead."""
+    from_ns = max(record.frame.attestation.latest_ns, cell.window.start_ns)
+    return min(cell.window.end_ns, from_ns + LEASE_MAX_NS)
 
 
 def _covered(grant: Grant, user: Subject, rule: RuleInForce) -> Refusal | None:
@@ -260,7 +267,9 @@ def extend(permit: VerifiedPermit, raw: bytes, *, network: str, anchors: Iterabl
         return refuse(Reason.TERMS, "renew.sid", body.sid.hex()[:16], permit.sid.hex()[:16])
     if body.fence <= permit.fence or body.number <= permit.renewals:
         return refuse(Reason.FENCE, "renew.fence", body.fence, f"> {permit.fence}")
-    from_ns = max(record.frame.attestation.latest_ns, permit.cell.window.start_ns)
-    if body.transmit_until_ns > min(permit.cell.window.end_ns, from_ns + LEASE_MAX_NS):
+    refusal = timeless(admitted, RuleInForce(hash=b"", rule=permit.rule))
+    if refusal is not None:
+        return refusal
+    if body.transmit_until_ns > _lease_limit(record, permit.cell):
         return refuse(Reason.LEASE, "renew.until", body.transmit_until_ns, "inside the window, at most 240 s ahead")
     return replace(permit, transmit_until_ns=body.transmit_until_ns, fence=body.fence, renewals=body.number)

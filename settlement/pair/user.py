@@ -188,7 +188,9 @@ class User:
         body = admitted.record.body
         if body.grant != pair.grant or body.accept not in (pair.accept, None):
             return refuse(Reason.TERMS, "decision.over", "another GRANT or ACCEPT", "ours")
-        if isinstance(body, Confirm) and (body.accept is None or body.transmit_until_ns > pair.cell.window.end_ns):
+        signed_ns = max(admitted.record.frame.attestation.latest_ns, pair.cell.window.start_ns)
+        limit_ns = min(pair.cell.window.end_ns, signed_ns + LEASE_MAX_NS)
+        if isinstance(body, Confirm) and (body.accept is None or body.transmit_until_ns > limit_ns):
             return refuse(Reason.TERMS, "decision.lease", body.transmit_until_ns, f"<= {pair.cell.window.end_ns} ns")
         return None
 

@@ -59,6 +59,7 @@ def moved(here: Fix, metres: float) -> Fix:
     return replace(here, position=replace(here.position, lat_e7=north))
 
 
+AHEAD = Sensed(listened_ns=MONO + 1, incumbent=False)
 OLD = Sensed(listened_ns=MONO - NS - 1, incumbent=False)
 Change = Callable[[Inputs], Inputs]
 CLOSED: list[tuple[str, Change, Reason]] = [
@@ -79,6 +80,10 @@ CLOSED: list[tuple[str, Change, Reason]] = [
     ("within the lead of the end", lambda i: replace(i, now=fix(11.99)), Reason.EXPIRED),
     ("lease over", lambda i: replace(i, permit=replace(_p(i), transmit_until_ns=T0 + 4 * NS)), Reason.LEASE),
     ("lease undecided", lambda i: replace(i, permit=replace(_p(i), transmit_until_ns=T0 + 5 * NS)), Reason.LEASE),
+    ("user's credential over", lambda i: replace(i, permit=_until(i, user=True)), Reason.EXPIRED),
+    ("holder's credential over", lambda i: replace(i, permit=_until(i, user=False)), Reason.EXPIRED),
+    ("rule over", lambda i: replace(i, permit=_rule_over(i)), Reason.EXPIRED),
+    ("sensed in the future", lambda i: replace(i, sensed=AHEAD), Reason.SENSING_STALE),
     ("elsewhere", lambda i: replace(i, now=moved(i.now, 30_000)), Reason.SPATIAL_OUTSIDE),
     ("at the edge", lambda i: replace(i, now=_vague(i.now)), Reason.SPATIAL_UNDECIDED),
     ("not tuned", lambda i: replace(i, tuned=None), Reason.BAND),
@@ -96,6 +101,18 @@ CLOSED: list[tuple[str, Change, Reason]] = [
 def _p(i: Inputs) -> VerifiedPermit:
     assert i.permit is not None
     return i.permit
+
+
+def _until(i: Inputs, *, user: bool) -> VerifiedPermit:
+    permit = _p(i)
+    if user:
+        return replace(permit, user=replace(permit.user, expires_ns=T0 + 4 * NS))
+    return replace(permit, holder=replace(permit.holder, expires_ns=T0 + 4 * NS))
+
+
+def _rule_over(i: Inputs) -> VerifiedPermit:
+    rule = _p(i).rule
+    return replace(_p(i), rule=replace(rule, effective=replace(rule.effective, end_ns=T0 + 4 * NS)))
 
 
 def _asks(i: Inputs) -> VerifiedPermit:
