@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.trial.collect import ANCHORS
-from settlement.audit import Audited, audit_lineage, cross_check
+from settlement.audit import Audited, audit_lineage
+from settlement.crosscheck import cross_check
 
 
 class AuditError(Exception):

@@ -8,10 +8,7 @@ One lineage:
     (6) this node's own records form one chain: numbers without a gap, each naming the one before
     (7) no two admitted records of an author share a number
 
-All lineages together:
-
-    (8) GRANT, ACCEPT and CONFIRM of a settlement are the same bytes on both sides
-    (9) one terminal decision for each settlement       (10) no two confirmed settlements overlap while both were live
+What several lineages say of each other is in `crosscheck`.
 """
 
 from collections import Counter
@@ -27,13 +24,14 @@ from settlement.chain.admission import Admitted, RuleInForce, prove, proven, tim
 from settlement.chain.checkpoint import open_note, origin_of
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
-from settlement.chain.records import Record, parse
-from settlement.chain.scope import Cell
-from settlement.reasons import Refusal
-from settlement.seal import check_seal
+from settlement.chain.records import Record, digest
+from settlement.pair.artifact import verify_rule
+from settlement.reasons import Reason, Refusal
+from settlement.seal import check_seal, seal_path
 
 SHOWN_MAX = 20
-DECISIONS = ("confirm", "abort")
+OWN_WORD = ("gate", "verdict")
+UNTRUSTED = (Reason.TIME_UNTRUSTED, Reason.POSITION_UNTRUSTED)
 
 
 @dataclass(slots=True)
@@ -61,7 +59,8 @@ class Audited:
     sealed: bool = False
     findings: Findings = field(default_factory=Findings)
     by_sid: dict[bytes, dict[str, list[bytes]]] = field(default_factory=dict)
-    live: list["LiveCell"] = field(default_factory=list)
+    held: list[Record] = field(default_factory=list)
+    owner: bytes | None = None
 
     @property
     def ok(self) -> bool:
@@ -74,29 +73,15 @@ class Audited:
         return self.records - self.own
 
 
-@dataclass(slots=True)
-class LiveCell:
-    """A confirmed cell and from when to when (UTC ns) it was live."""
-
-    sid: bytes
-    cell: Cell
-    from_ns: int
-    until_ns: int
-
-    def clashes(self, other: "LiveCell") -> bool:
-        """True when both were live on a shared cell at the same time."""
-        together = self.from_ns < other.until_ns and other.from_ns < self.until_ns
-        return together and self.cell.overlaps(other.cell)
-
-
 class _Reader:
     """A lineage file opened read-only."""
 
     def __init__(self, path: Path) -> None:
-        # immutable: never create or recover a write-ahead log beside a file that is evidence.
-        live = path.with_name(path.name + "-wal").exists()
+        # immutable: never create, recover or believe a write-ahead log beside a file that is evidence.
+        live = path.with_name(path.name + "-wal").exists() and not seal_path(path).exists()
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        self._db = apsw.Connection(f"file:{path}?{'mode=ro' if live else 'immutable=1'}", flags=flags)
+        mode = "mode=ro" if live else "immutable=1"
+        self._db = apsw.Connection(f"{path.resolve().as_uri()}?{mode}", flags=flags)
 
     def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
         return iter(self._db.execute(sql))
@@ -114,8 +99,8 @@ class _State:
     audited: Audited
     rule: RuleInForce | None = None
     last: tuple[int, bytes] | None = None
+    last_signed_ns: int = 0
     seen: set[tuple[bytes, int]] = field(default_factory=set)
-    cells: dict[bytes, Cell] = field(default_factory=dict)
 
     @property
     def owner(self) -> Subject | None:
@@ -138,9 +123,10 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
         if state.owner is None:
             audited.findings.add("no credential in the log is its owner's")
         else:
+            audited.owner = state.owner.hash
             _check_seal(path, state.owner, audited)
-    except (apsw.Error, UnicodeDecodeError) as exc:
-        audited.findings.add(f"not a readable lineage: {exc}")
+    except Exception as exc:  # noqa: BLE001 - whatever is in the file, the auditor says so and goes on
+        audited.findings.add(f"not a readable lineage: {exc!r:.200}")
     if not audited.records:
         audited.findings.add("no entries")
     return audited
@@ -162,17 +148,18 @@ def _walk(reader: _Reader, state: _State) -> dict[int, list[bytes]]:
         return levels[level][index]
 
     findings = state.audited.findings
-    for expected, (index, body) in enumerate(reader.rows("SELECT idx, CAST(body AS BLOB) FROM leaf ORDER BY idx")):
+    columns = "idx, CAST(body AS BLOB), subject, admitted, typ, author, seq"
+    for expected, (index, body, *said) in enumerate(reader.rows(f"SELECT {columns} FROM leaf ORDER BY idx")):  # noqa: S608
         if index != expected:
             findings.add(f"entry {expected} is missing")
             break
         for level, _, value in merkle.new_nodes(index, merkle.leaf_hash(body), read):
             levels.setdefault(level, []).append(value)
-        _check_entry(state, index, bytes(body))
+        _check_entry(state, index, bytes(body), said)
         state.audited.records += 1
     for level, index, value in reader.rows("SELECT level, idx, CAST(hash AS BLOB) FROM node"):
         held = levels.get(level, [])
-        if index >= len(held) or held[index] != value:
+        if not isinstance(index, int) or not 0 <= index < len(held) or held[index] != value:
             findings.add(f"tree node {level}/{index} is not the hash of its entries")
     stored = reader.one("SELECT count(*) FROM node")
     if stored != sum(len(values) for values in levels.values()):
@@ -181,43 +168,66 @@ def _walk(reader: _Reader, state: _State) -> dict[int, list[bytes]]:
     return levels
 
 
-def _check_entry(state: _State, index: int, body: bytes) -> None:
-    leaf = decode_leaf(body)
+def _check_entry(state: _State, index: int, body: bytes, said: list[Any]) -> None:
+    leaf, add = decode_leaf(body), state.audited.findings.add
     if isinstance(leaf, Refusal):
-        state.audited.findings.add(f"entry {index}: {leaf}")
+        add(f"entry {index}: {leaf}")
         return
+    if said[:2] != [leaf.subject, leaf.admitted] or leaf.arrived_earliest_ns > leaf.arrived_latest_ns:
+        add(f"entry {index}: its columns or its arrival do not agree with its bytes")
+    if leaf.record is not None and digest(leaf.record) != leaf.subject:
+        add(f"entry {index}: names other bytes than it holds")
     if not leaf.admitted:
         state.audited.refused[leaf.reason or ""] += 1
+        if leaf.reason not in Reason.__members__:
+            add(f"entry {index}: refused without a known reason")
         return
-    if leaf.record is None:
-        state.audited.findings.add(f"entry {index}: admitted without its bytes")
+    record = proven(leaf.record, state.registry) if leaf.record is not None else None
+    if record is None:
+        add(f"entry {index}: admitted, but it does not prove")
         return
-    unproven = parse(leaf.record)
-    typ = "" if isinstance(unproven, Refusal) else unproven.typ
-    record = proven(leaf.record, state.registry)
-    if record is None or record.digest != leaf.subject:
-        state.audited.findings.add(f"entry {index}: a {typ or 'malformed'} record that does not prove")
-        return
-    if typ == "rule":
-        state.rule = state.rule or RuleInForce(hash=record.digest, rule=record.body)
-    elif typ != "credential":
+    if said[2:] != [record.typ, record.frame.author, record.frame.seq]:
+        add(f"entry {index}: its columns do not agree with its record")
+    if record.typ == "rule":
+        _take_rule(state, index, record)
+    elif record.typ != "credential":
         _check_entitled(state, index, leaf, record)
-    _follow(state, leaf, record)
+    if record.sid is not None:
+        state.audited.by_sid.setdefault(record.sid, {}).setdefault(record.typ, []).append(record.digest)
+    state.audited.held.append(record)
+
+
+def _take_rule(state: _State, index: int, record: Record) -> None:
+    """The rule in force: by an anchored authority that may rule its band and area."""
+    author = state.registry.get(record.frame.author)
+    rule = verify_rule(record.raw, author.chain, state.registry) if author is not None else None
+    if not isinstance(rule, RuleInForce):
+        state.audited.findings.add(f"entry {index}: a rule by nobody who may rule: {rule}")
+        return
+    state.rule = state.rule or rule
 
 
 def _check_entitled(state: _State, index: int, leaf: Leaf, record: Record) -> None:
+    add = state.audited.findings.add
     admitted = prove(record.raw, state.registry)
     if state.rule is None or not isinstance(admitted, Admitted):
-        state.audited.findings.add(f"entry {index}: no rule in the log before the first record under it")
+        add(f"entry {index}: no rule in the log before the first record under it")
         return
     refusal = timeless(admitted, state.rule)
-    if refusal is not None:
-        state.audited.findings.add(f"entry {index}: admitted, but {refusal}")
+    own = state.owner is not None and admitted.author.hash == state.owner.hash
+    # A node's own word that it lost its clock or its place is exactly what must be on record.
+    excused = own and record.typ in OWN_WORD and refusal is not None and refusal.reason in UNTRUSTED
+    if refusal is not None and not excused:
+        add(f"entry {index}: admitted, but {refusal}")
     author = record.frame.author or b""
     if (author, record.frame.seq) in state.seen:
-        state.audited.findings.add(f"entry {index}: {admitted.author.name} used number {record.frame.seq} twice")
+        add(f"entry {index}: {admitted.author.name} used number {record.frame.seq} twice")
     state.seen.add((author, record.frame.seq))
-    if leaf.origin == OWN:
+    if record.frame.attestation.earliest_ns > leaf.arrived_latest_ns:
+        add(f"entry {index}: signed after it arrived")
+    if own != (leaf.origin == OWN):
+        add(f"entry {index}: marked as {'own' if leaf.origin == OWN else 'received'}, which it is not")
+    if own:
         _check_own(state, index, record, admitted.author)
 
 
@@ -229,31 +239,10 @@ def _check_own(state: _State, index: int, record: Record, author: Subject) -> No
     expected = state.last if state.last is not None else (0, None)
     if owner is None or author.hash != owner.hash or before != expected:
         state.audited.findings.add(f"entry {index}: own record {record.frame.seq} does not follow {expected[0]}")
+    if record.frame.attestation.latest_ns < state.last_signed_ns:
+        state.audited.findings.add(f"entry {index}: own record {record.frame.seq} is attested before the one before it")
     state.last = (record.frame.seq, record.digest)
-
-
-def _follow(state: _State, leaf: Leaf, record: Record) -> None:
-    """Remember what the settlements of this log consist of, and when their cells were live."""
-    sid = record.sid
-    if sid is None:
-        return
-    state.audited.by_sid.setdefault(sid, {}).setdefault(record.typ, []).append(record.digest)
-    if leaf.origin != OWN and record.typ not in ("relinquish",):
-        return
-    body, here = record.body, record.frame.attestation
-    if record.typ == "grant":
-        state.cells[sid] = body.cell
-    elif record.typ == "confirm":
-        cell = state.cells.get(sid)
-        if cell is not None:
-            state.audited.live.append(
-                LiveCell(sid=sid, cell=cell, from_ns=here.earliest_ns, until_ns=cell.window.end_ns)
-            )
-    elif record.typ in ("preempt", "relinquish"):
-        ended_ns = body.vacate_by_ns if record.typ == "preempt" else here.latest_ns
-        for live in state.audited.live:
-            if live.sid == sid:
-                live.until_ns = min(live.until_ns, ended_ns)
+    state.last_signed_ns = max(state.last_signed_ns, record.frame.attestation.earliest_ns)
 
 
 def _check_checkpoints(reader: _Reader, state: _State, levels: dict[int, list[bytes]]) -> None:
@@ -275,34 +264,3 @@ def _check_seal(path: Path, owner: Subject, audited: Audited) -> None:
     audited.sealed = outcome is None
     if isinstance(outcome, Refusal) and outcome.measured != "no seal":
         audited.findings.add(str(outcome))
-
-
-def cross_check(lineages: list[Audited]) -> Findings:
-    """Checks (8) to (10)."""
-    findings = Findings()
-    sides: dict[bytes, list[dict[str, list[bytes]]]] = {}
-    for audited in lineages:
-        for sid, records in audited.by_sid.items():
-            sides.setdefault(sid, []).append(records)
-    for sid, held in sides.items():
-        _check_sides(findings, sid.hex()[:16], held)
-    for audited in lineages:
-        for number, live in enumerate(audited.live):
-            for other in audited.live[:number]:
-                if live.clashes(other):
-                    both = f"{live.sid.hex()[:16]} and {other.sid.hex()[:16]}"
-                    findings.add(f"settlements {both} were live on the same cell")
-    return findings
-
-
-def _check_sides(findings: Findings, sid: str, held: list[dict[str, list[bytes]]]) -> None:
-    for typ in ("grant", "accept", *DECISIONS):
-        versions = {digest for records in held for digest in records.get(typ, [])}
-        if len(versions) > 1:
-            findings.add(f"settlement {sid}: {len(versions)} different {typ} records")
-    decided = {typ for records in held for typ in DECISIONS if typ in records}
-    if len(decided) > 1:
-        findings.add(f"settlement {sid}: both confirmed and aborted")
-    confirmed_by_user = any("confirm" in records for records in held)
-    if confirmed_by_user and not all("confirm" in r for r in held) and len(held) > 1:
-        findings.add(f"settlement {sid}: confirmed on one side only")

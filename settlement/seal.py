@@ -33,6 +33,9 @@ def write_seal(path: Path, key: SigningKey) -> None:
 def check_seal(path: Path, public: bytes) -> Refusal | None:
     """None when the file is the one its owner sealed; `measured` is "no seal" where there is none."""
     seal = seal_path(path)
+    beside = [path.name + ending for ending in ("-wal", "-journal") if path.with_name(path.name + ending).exists()]
+    if seal.is_file() and beside:
+        return refuse(Reason.ENTRY_MISMATCH, "seal.beside", beside[0], "nothing beside a sealed lineage")
     if not seal.is_file():
         return refuse(Reason.PROOF, "seal", "no seal", f"{seal.name} beside the lineage")
     try:

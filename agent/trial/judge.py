@@ -20,6 +20,7 @@ class Live:
     band: Band
     window: Window
     max_eirp_mdbm: int
+    accepted: bool = False
     confirmed_ns: int | None = None
     leases: list[tuple[int, int]] = field(default_factory=list)
     ended_ns: int | None = None
@@ -57,12 +58,15 @@ def settlements(records: Iterable[Record]) -> dict[bytes, Live]:
 
 def _apply(live: Live, typ: str, body: object, earliest_ns: int, latest_ns: int) -> None:
     match typ:
+        case "accept":
+            live.accepted = True
         case "confirm":
             live.confirmed_ns = earliest_ns
             live.leases.append((earliest_ns, getattr(body, "transmit_until_ns", 0)))
         case "renew":
             live.leases.append((earliest_ns, getattr(body, "transmit_until_ns", 0)))
         case "abort":
+            live.ended_ns = 0
             live.outcome = f"aborted: {getattr(body, 'reason', '')}"
         case "preempt":
             live.ended_ns = min(live.ended_ns or live.window.end_ns, getattr(body, "vacate_by_ns", 0))
@@ -87,6 +91,8 @@ class Judged:
 
 def _uncovered(live: Live, burst: Burst, start_ns: int, end_ns: int) -> str:
     """Why a settlement does not cover an emission; "" when it does."""
+    if not live.accepted:
+        return "under a settlement nobody accepted"
     if live.confirmed_ns is None or start_ns < live.confirmed_ns:
         return "before it was confirmed"
     if start_ns < live.window.start_ns or end_ns > live.window.end_ns:

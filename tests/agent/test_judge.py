@@ -20,6 +20,7 @@ def live() -> Live:
         band=LOWER,
         window=Window(start_ns=2 * NS, end_ns=12 * NS),
         max_eirp_mdbm=20_000,
+        accepted=True,
         confirmed_ns=NS,
         leases=[(NS, 5 * NS), (4 * NS, 8 * NS)],
     )

@@ -7,11 +7,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from settlement.audit import Audited, audit_lineage, cross_check
+from settlement.audit import Audited, audit_lineage
 from settlement.chain.checkpoint import Head, open_note, origin_of, sign_head
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, admitted_leaf
 from settlement.chain.lineage import Lineage, LineageError
+from settlement.crosscheck import cross_check
 from settlement.reasons import Reason, Refusal
 from settlement.seal import seal_path, write_seal
 from tests.settlement.world import NETWORK, UPPER, World, fix, trio
@@ -75,6 +76,10 @@ EDITS: list[tuple[str, Edit]] = [
     ("the last entry gone", lambda db: db.execute("DELETE FROM leaf WHERE idx = (SELECT max(idx) FROM leaf)")),
     ("two entries swapped", lambda db: db.execute(SWAP)),
     ("a tree node", lambda db: db.execute("UPDATE node SET hash = zeroblob(32) WHERE level = 1 AND idx = 0")),
+    ("the owner's mark", lambda db: db.execute("UPDATE leaf SET admitted = 0 WHERE idx = 8")),
+    ("a node too many", lambda db: db.execute("INSERT INTO node VALUES(0, -1, zeroblob(32))")),
+    ("a column of text", lambda db: db.execute("UPDATE node SET idx = 'x' WHERE level = 0 AND idx = 3")),
+    ("a body of nothing", lambda db: db.execute("UPDATE leaf SET seq = 99 WHERE idx = 9")),
     ("a checkpoint", lambda db: db.execute("UPDATE checkpoint SET note = replace(note, 'A', 'B')")),
 ]
 
@@ -97,12 +102,39 @@ def test_other_anchors_prove_nothing(trial: tuple[World, dict[str, Path]]) -> No
     assert not audit_lineage(paths["alice"], network=NETWORK, anchors=[bytes(32)]).ok
 
 
-def test_a_confirm_on_one_side_only_is_noticed(trial: tuple[World, dict[str, Path]], tmp_path: Path) -> None:
+def without(audited: Audited, typ: str) -> Audited:
+    audited.held = [record for record in audited.held if record.typ != typ]
+    return audited
+
+
+def test_a_confirm_that_the_holder_denies_is_noticed(trial: tuple[World, dict[str, Path]]) -> None:
     world, paths = trial
     audited = {name: audit(world, path) for name, path in paths.items()}
-    sid = next(iter(audited["alice"].by_sid))
-    del audited["holder"].by_sid[sid]["confirm"]
-    assert any("one side only" in p for p in cross_check(list(audited.values())).problems)
+    without(audited["holder"], "confirm")
+    assert any("missing in its author's own" in p for p in cross_check(list(audited.values())).problems)
+
+
+def test_a_confirm_that_never_reached_its_user_is_no_fault(trial: tuple[World, dict[str, Path]]) -> None:
+    world, paths = trial
+    audited = {name: audit(world, path) for name, path in paths.items()}
+    without(audited["alice"], "confirm")
+    assert cross_check(list(audited.values())).problems == []
+
+
+def test_a_confirm_without_its_accept_is_noticed(trial: tuple[World, dict[str, Path]]) -> None:
+    world, paths = trial
+    alone = without(without(audit(world, paths["holder"]), "accept"), "abort")
+    assert any("GRANT and an ACCEPT" in p for p in cross_check([alone]).problems)
+
+
+def test_a_journal_beside_a_sealed_lineage_is_noticed(trial: tuple[World, dict[str, Path]], tmp_path: Path) -> None:
+    world, paths = trial
+    copy = tmp_path / "holder #1.db"
+    shutil.copy(paths["holder"], copy)
+    shutil.copy(seal_path(paths["holder"]), seal_path(copy))
+    assert audit(world, copy).ok
+    copy.with_name(copy.name + "-wal").write_bytes(b"anything")
+    assert not audit(world, copy).ok
 
 
 def test_not_a_lineage(tmp_path: Path) -> None:
