@@ -25,6 +25,7 @@ def _fast_absolute() -> bool:
     return any(not str(one.get("current", "baseline")).startswith("baseline") for one in found.values())
 
 
+STRIP_FRAMES_MAX: Final = 8
 PRODUCT_BLOCKS_MAX: Final = 16
 HUGE_PAGES_FLOATS: Final = 1 << 21
 ALIGN_FLOATS: Final = 1024 + 272
@@ -208,7 +209,7 @@ def _tiled_window(n_fft: int, frames: int, full_scale: float) -> Float32s:
 
 def strip_frames(frames: int) -> int:
     """How many frames of a block are windowed in one go: longer rows cost numpy less, up to the first-level cache."""
-    return next(count for count in (8, 4, 2, 1) if frames % count == 0)
+    return next(count for count in range(min(frames, STRIP_FRAMES_MAX), 0, -1) if frames % count == 0)
 
 
 def to_power(spectrum: NDArray[np.complex64], power: Float32s) -> None:

@@ -86,13 +86,15 @@ def inspect(iq: Iq, *, full_scale: float) -> Quality:
 
     Args: iq int16 (n, 2) or complex64 (n,), finite; full_scale in the units of I and Q.
     """
-    probe = _probe(iq) / full_scale
-    if len(probe) < JUDGED_SAMPLES_MIN:
+    i, q = _probe(iq, full_scale)
+    count = len(i)
+    if count < JUDGED_SAMPLES_MIN:
         return Quality(flags=SampleFlag.NONE, clipped_share=0.0, power=0.0, dc_power=0.0, envelope_kurtosis=2.0)
-    offset = complex(probe.mean())
-    centred = probe - offset
-    square = centred.real**2 + centred.imag**2
-    power = float(square.mean())
+    offset = complex(i.mean(), q.mean())
+    i -= offset.real
+    q -= offset.imag
+    in_phase, quadrature, crossed = float(i @ i) / count, float(q @ q) / count, float(i @ q) / count
+    power = in_phase + quadrature
     silent = power <= max(_quantisation_power(iq, full_scale), SILENT_SHARE * abs(offset) ** 2)
     share = 0.0 if silent else clipped_share(iq, full_scale)
     flags = SampleFlag.CLIPPED if share > CLIPPED_SHARE else SampleFlag.NONE
@@ -100,18 +102,19 @@ def inspect(iq: Iq, *, full_scale: float) -> Quality:
         flags |= SampleFlag.BELOW_QUANTISATION
     if abs(offset) ** 2 > DC_SHARE * power and offset != 0:
         flags |= SampleFlag.DC_SPIKE
-    if power > 0 and abs(complex(np.mean(centred * centred))) > _image_limit(len(probe)) * power:
+    if power > 0 and abs(complex(in_phase - quadrature, 2 * crossed)) > _image_limit(count) * power:
         flags |= SampleFlag.IQ_IMAGE
-    kurtosis = float(np.mean(square**2)) / power**2 if power > 0 else 2.0
+    square = i * i + q * q
+    kurtosis = float(square @ square) / count / power**2 if power > 0 else 2.0
     return Quality(flags=flags, clipped_share=share, power=power, dc_power=abs(offset) ** 2, envelope_kurtosis=kurtosis)
 
 
-def _probe(iq: Iq) -> NDArray[np.complex128]:
+def _probe(iq: Iq, full_scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Some of the samples, I and Q apart, in full scales."""
     step = max(1, len(iq) // PROBE_SAMPLES)
     some = iq[: step * PROBE_SAMPLES : step]
-    if some.ndim == 2:
-        return some[:, 0] + 1j * some[:, 1]
-    return some.astype(np.complex128)
+    pairs = (some[:, 0], some[:, 1]) if some.ndim == 2 else (some.real, some.imag)
+    return pairs[0].astype(np.float64) / full_scale, pairs[1].astype(np.float64) / full_scale
 
 
 def _quantisation_power(iq: Iq, full_scale: float) -> float:

@@ -7,6 +7,8 @@ unless it was seen to switch: what a bursty signal falls back to is the floor of
 """
 
 from collections import deque
+from math import sqrt
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -34,6 +36,7 @@ class FloorTracker:
         """Args: frames averaged in a block; flatness_db is how far idle levels may differ across the band."""
         self._layout = layout
         self._shapes = layout.shapes * frames
+        self._shape = float(np.median(self._shapes))
         self._flatness_db = flatness_db
         self._cuts = np.array([gammainccinv(k, CUT_PFA) / k for k in self._shapes])
         self._bias = np.array(
@@ -57,7 +60,7 @@ class FloorTracker:
         share = (blocks > SWITCHED * level).mean(axis=0)
         self._looks.append(level)
         self._switched.append((share > SWITCHED_SHARE[0]) & (share < SWITCHED_SHARE[1]))
-        self._cells.append(float(np.median(idle)))
+        self._cells.append(median(idle.tolist()))
         self.levels = self._combine()
 
     @property
@@ -68,12 +71,11 @@ class FloorTracker:
     @property
     def statistical_sd(self) -> float:
         """Relative standard error of one group's level, counted over what was idle in the recent looks."""
-        cells = sum(self._cells) * float(np.median(self._shapes))
-        return 1 / float(np.sqrt(max(cells, 1.0)))
+        return 1 / sqrt(max(sum(self._cells) * self._shape, 1.0))
 
     def _look_sd(self) -> NDArray[np.float64]:
         """Relative standard error of each group's level in one look."""
-        return np.asarray(1 / np.sqrt(self._shapes * max(1.0, float(np.median(self._cells)))), np.float64)
+        return np.asarray(1 / np.sqrt(self._shapes * max(1.0, median(self._cells))), np.float64)
 
     def _in_one_look(self, blocks: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """Forward consecutive mean excision of each column at once: idle levels and how many blocks were idle."""
@@ -97,7 +99,8 @@ class FloorTracker:
         own = np.where(like, recent, 0).sum(axis=0) / like.sum(axis=0)
         near = 10 ** (max(self._flatness_db, 0.5) / 10)
         inside = own[self._layout.trusted]
-        typical = float(inside[inside <= float(np.quantile(inside, 0.2)) * near].mean())
+        low = float(np.sort(inside)[len(inside) // 5])
+        typical = float(inside[inside <= low * near].mean())
         fell_back = np.array(self._switched).any(axis=0) | (recent.max(axis=0) > SWITCHED * lowest)
         believed = (own <= typical * near) | (fell_back & (own <= typical * 10 ** (SWITCHED_DB_MAX / 10)))
         return np.where(believed, own, typical)

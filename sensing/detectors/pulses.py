@@ -64,6 +64,7 @@ class PulseFinder:
         self._quiet = gamma_quantile(shape=BLOCK, q=0.25)
         self._tail: Iq | None = None
         self._seen: tuple[Pulse, ...] = ()
+        self._scratch = np.empty((0, BLOCK // 2, self._short_time.n_fft), np.float32)
 
     def find(self, iq: Iq, *, contiguous: bool = False) -> tuple[Pulse, ...]:
         """Pulses in the order of time; those near the end of the stretch before may have times below zero.
@@ -98,7 +99,7 @@ class PulseFinder:
         if blocks < 2 * (SHORT_GUARD + SIDE):
             return ()
         cells = power[: blocks * BLOCK].reshape(blocks, BLOCK, -1)
-        level = cells.mean(axis=1)
+        level = self._over_block(np.add, cells) / np.float32(BLOCK)
         quarter = blocks // 4
         quiet = np.partition(level, quarter, axis=0)[quarter] / np.float32(self._quiet)
         sides = _sides(level)
@@ -111,7 +112,7 @@ class PulseFinder:
         background, edges = _background(sides, quiet, guard=SHORT_GUARD, blocks=len(cells))
         limit = np.maximum(SHORT_THRESHOLD * background, LEAKAGE * background.max(axis=1, keepdims=True))
         limit[edges] = np.inf
-        block, bins = np.nonzero(cells.max(axis=1) > limit)
+        block, bins = np.nonzero(self._over_block(np.maximum, cells) > limit)
         over = cells[block, :, bins] / limit[block, bins, None]
         which, frame = np.nonzero(over > 1)
         frames = block[which] * BLOCK + frame
@@ -119,6 +120,21 @@ class PulseFinder:
         frames, heights = frames[order], over[which, frame][order]
         spans = _strongest(_spans(frames, EVENT_GAP), frames, heights, self._most(len(power)))
         return [self._measure(first, last, power, background[(first + last) // 2 // BLOCK]) for first, last in spans]
+
+    def _over_block(self, pick: np.ufunc, cells: Float32s) -> Float32s:
+        """Reduce the middle axis, of length `BLOCK`; the result holds until the next call.
+
+        By halves, because rows are long that way and numpy's own reduction works on short ones.
+        """
+        if len(self._scratch) < len(cells):
+            self._scratch = np.empty((len(cells), *self._scratch.shape[1:]), np.float32)
+        part = self._scratch[: len(cells)]
+        pick(cells[:, : BLOCK // 2], cells[:, BLOCK // 2 :], out=part)
+        half = BLOCK // 4
+        while half:
+            pick(part[:, :half], part[:, half : 2 * half], out=part[:, :half])
+            half //= 2
+        return part[:, 0]
 
     def _most(self, frames: int) -> int:
         """How many pulses are looked at more closely: some more than the busiest radar sends."""

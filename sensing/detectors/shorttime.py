@@ -29,13 +29,16 @@ class ShortTime:
         scale = 1 / (full_scale * np.sqrt(np.sum(window**2)))
         self._halves = np.repeat(window * scale * centred, 2).astype(np.float32).reshape(2, self.n_fft)
         self._batch = max(8, BATCH_CELLS // self.n_fft)
+        self._power = np.empty((0, self.n_fft), np.float32)
         self._work = np.empty((self._batch, self.n_fft), np.complex64)
 
     def power(self, iq: Iq) -> Float32s:
-        """Power in squared full scales, shape (frames, n_fft), lowest frequency first."""
+        """Power in squared full scales, shape (frames, n_fft), lowest frequency first; holds until the next call."""
         flat = flat_samples(iq)
         frames = max(0, len(flat) // self.n_fft - 1)
-        power = np.empty((frames, self.n_fft), np.float32)
+        if len(self._power) < frames:
+            self._power = np.empty((frames, self.n_fft), np.float32)
+        power = self._power[:frames]
         for first in range(0, frames, self._batch):
             count = min(self._batch, frames - first)
             self._transform(flat[first * self.n_fft :], power[first : first + count])
