@@ -95,9 +95,7 @@ def contenders(iq: NDArray[np.int16], n_fft: int) -> dict[str, Callable[[], obje
         "full": lambda: pipeline.run(iq),
         "mean-only": mean,
         "pulse search at 61.44 MS/s": lambda: pulses.find(iq),
-        "scipy.signal.welch": lambda: signal.welch(
-            floats, window="hann", nperseg=n_fft, return_onesided=False, detrend=False
-        ),
+        "scipy.signal.welch": lambda: signal.welch(floats, nperseg=n_fft),
         "scipy.signal.welch, no overlap": lambda: signal.welch(
             floats, window="hann", nperseg=n_fft, noverlap=0, return_onesided=False, detrend=False
         ),

@@ -15,6 +15,8 @@ NOISE_RATE: Final = 10_000_000
 FULL_SCALE: Final = 2048
 NOISE_RMS: Final = 10.0
 LOOK_S: Final = 0.02
+TRIAL_LOOK_SAMPLES: Final = 69_120
+TRIAL_FRAME_NS: Final = 20_000_000
 
 
 def peak_in_a_megahertz(radar: Radar) -> float:
@@ -49,6 +51,20 @@ def found_in_noise(rng: np.random.Generator, *, seconds: int) -> tuple[int, int]
         at = round(index * LOOK_S * 1e9)
         radars += len(detector.add(heard, start_ns=at, contiguous=index > 0))
     return pulses, radars
+
+
+def found_in_looks(rng: np.random.Generator, *, looks: int) -> tuple[int, list[str]]:
+    """Single pulses, and the kinds of all radars, heard in short looks at noise with gaps between them.
+
+    Each look is `TRIAL_LOOK_SAMPLES` at `RATE`, a frame of `TRIAL_FRAME_NS` after the one before.
+    """
+    finder, detector = PulseFinder(sample_rate_hz=RATE, full_scale=FULL_SCALE), RadarDetector(band_hz=RATE)
+    pulses, kinds = 0, []
+    for index in range(looks):
+        heard = finder.find(_digital(_noise(rng, TRIAL_LOOK_SAMPLES)))
+        pulses += len(heard)
+        kinds += [one.kind for one in detector.add(heard, start_ns=index * TRIAL_FRAME_NS)]
+    return pulses, kinds
 
 
 def pulses_expected_per_s() -> float:

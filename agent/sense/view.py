@@ -1,16 +1,21 @@
 """A sensing result as JSON by the published names, and as a table for people."""
 
+from functools import reduce
 from math import isfinite
-from typing import Any
+from operator import and_
+from typing import Any, Final, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from agent.sense.session import SenseResult
 from sensing.detectors.radar import Incumbent
-from sensing.flags import names
+from sensing.flags import SampleFlag, names
 from sensing.survey import ChannelReport
-from sensing.values import Interval, Level
+from sensing.values import Channel, Interval, Level
+
+TITLE_WIDTH: Final = 56
 
 
 def as_json(result: SenseResult) -> dict[str, Any]:
@@ -79,30 +84,67 @@ def _incumbent(one: Incumbent) -> dict[str, Any]:
 
 
 def as_table(result: SenseResult) -> Table:
-    """One row for each channel; levels say whether they are relative."""
+    """One row for each channel, 80 columns or fewer; its title and caption say what holds for all of them."""
     report = result.report
     unit = report.channels[0].noise_floor.unit if report.channels else "dBFS/Hz"
-    relative = " (relative)" if unit.startswith("dBFS") else ""
-    table = Table(title=f"{result.source}: {result.seconds:.3g} s, {report.blocks} blocks", title_justify="left")
-    for heading in ("Channel MHz", "State", "Occupancy, 95 %", f"Floor {unit}{relative}", "Can see from", "Flags"):
-        table.add_column(heading)
+    table = Table(title=_title(result), title_justify="left", caption=_caption(result), caption_justify="left")
+    table.box = SIMPLE_HEAD
+    for heading, justify in COLUMNS:
+        table.add_column(heading.format(unit=unit), justify=justify, no_wrap=True)
     for channel in report.channels:
         table.add_row(*_row(channel))
     return table
 
 
+COLUMNS: Final[tuple[tuple[str, Literal["left", "right"]], ...]] = (
+    ("MHz", "left"),
+    ("State", "left"),
+    ("In use", "right"),
+    ("95 %", "left"),
+    ("Floor", "right"),
+    ("Sees from", "right"),
+)
+
+
+def _title(result: SenseResult) -> str:
+    name = result.source.rpartition("/")[2] if len(result.source) > TITLE_WIDTH else result.source
+    return f"{name}: {result.seconds:.3g} s, {result.report.blocks} blocks"
+
+
+def _caption(result: SenseResult) -> str:
+    """What the columns mean here, and the flags that every channel carries."""
+    channels = result.report.channels
+    floor = channels[0].noise_floor if channels else None
+    per = floor.unit if floor else "dBFS/Hz"
+    lines = [f"Floor in {per} with its standard error; sees from, in {per.removesuffix('/Hz')} over the channel."]
+    if per.startswith("dBFS"):
+        lines.append("No calibration holds here: levels are relative to full scale.")
+    common = reduce(and_, (c.flags for c in channels), ~SampleFlag.NONE)
+    if channels and common & ~SampleFlag.UNCALIBRATED:
+        lines.append(f"Doubts in every channel: {_words(common & ~SampleFlag.UNCALIBRATED)}.")
+    lines += [f"Doubts in {_edges(c.channel)}: {_words(c.flags & ~common)}." for c in channels if c.flags & ~common]
+    return "\n".join(lines)
+
+
+def _edges(channel: Channel) -> str:
+    return f"{channel.low_hz / 1e6:.3f}-{channel.high_hz / 1e6:.3f}"
+
+
+def _words(flags: SampleFlag) -> str:
+    return ", ".join(names(flags)).lower().replace("_", " ")
+
+
 def _row(channel: ChannelReport) -> tuple[Text | str, ...]:
     style = {"busy": "bold red", "free": "green", "unknown": "yellow"}[channel.state.value]
     occupancy, floor, limit = channel.occupancy, channel.noise_floor, channel.sensitivity_limit
+    sensed = isfinite(occupancy.value)
     return (
-        f"{channel.channel.low_hz / 1e6:.3f}-{channel.channel.high_hz / 1e6:.3f}",
+        _edges(channel.channel),
         Text(channel.state.value, style=style),
-        f"{occupancy.value:6.1%} ({occupancy.low:.1%} to {occupancy.high:.1%})"
-        if isfinite(occupancy.value)
-        else "not sensed",
-        f"{floor.value:.1f} ± {floor.sd:.1f}" if isfinite(floor.value) else "not known",
-        f"{limit.value:.1f} {limit.unit}" if isfinite(limit.value) else "not known",
-        ", ".join(names(channel.flags)).lower().replace("_", " ") or "none",
+        f"{occupancy.value:.1%}" if sensed else "unseen",
+        f"{occupancy.low:.1%}-{occupancy.high:.1%}" if sensed else "",
+        f"{floor.value:.1f} ±{floor.sd:.1f}" if isfinite(floor.value) else "unknown",
+        f"{limit.value:.1f}" if isfinite(limit.value) else "unknown",
     )
 
 

@@ -1,8 +1,17 @@
-"""When did it start, when did it stop: CUSUM on channel energies, with a bound on how often it fires in vain."""
+"""When did it start, when did it stop: CUSUM and GLR on channel energies, with a bound on how often they fire in vain.
 
+CUSUM is told the least rise worth finding and is cheap; GLR finds the rise by itself, over a window of recent samples.
+Both are `ChangeDetector`s: while idle they look for a rise, once occupied for the way back.
+"""
+
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from math import log
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Change(Enum):
@@ -21,11 +30,24 @@ class Found:
     decided: int
 
 
-class ChangeDetector:
-    """Page's test between idle and occupied, either way, on energies that are gamma variables of known shape.
+class ChangeDetector(Protocol):
+    """Follows one channel's energy, a gamma variable of known shape, from sample to sample."""
 
-    While idle it looks for a rise of at least `snr`; once occupied, for the way back. The mean time between false
-    alarms is at least exp(h) samples for a threshold h (Lorden), so h = ln(`samples_between_false_alarms`).
+    @property
+    def occupied(self) -> bool:
+        """What it holds to be so by now."""
+        ...
+
+    def step(self, energy: float) -> Found | None:
+        """Take one energy; returns a change once it is certain enough."""
+        ...
+
+
+class Cusum:
+    """Page's test between idle and occupied, either way.
+
+    The mean time between false alarms is at least exp(h) samples for a threshold h (Lorden), so
+    h = ln(`samples_between_false_alarms`).
     """
 
     def __init__(self, *, noise: float, shape: float, snr: float, samples_between_false_alarms: float) -> None:
@@ -53,3 +75,60 @@ class ChangeDetector:
         """Log likelihood of occupied over idle: shape * (x (1 - 1/r) - ln r) with x in noise units."""
         x = energy / self._noise
         return self._shape * (x * (1 - 1 / self._ratio) - log(self._ratio))
+
+
+class Glr:
+    """Generalised likelihood ratio over the onset and the level of what changed, within the last `window` samples.
+
+    Occupied, its level is the mean since the onset, so a fall is told from however strong the signal was. The threshold
+    ln(`window` * `samples_between_false_alarms`) bounds by the union over onsets the chance that one sample fires.
+    Source: Basseville and Nikiforov, "Detection of Abrupt Changes", 2.4.3; Lai's window-limited form.
+    """
+
+    def __init__(self, *, noise: float, shape: float, samples_between_false_alarms: float, window: int = 64) -> None:
+        """Args: noise is the mean energy when idle; window is the longest wait for a weak change, in samples."""
+        self._noise, self._shape = noise, shape
+        self._threshold = log(window * samples_between_false_alarms)
+        self._recent: deque[float] = deque(maxlen=window)
+        self._count = 0
+        self._level, self._level_samples = 1.0, 0
+        self.occupied = False
+
+    def step(self, energy: float) -> Found | None:
+        """Take one energy; returns a change once it is certain enough."""
+        self._recent.append(energy / self._noise)
+        self._count += 1
+        ratios, means = self._evidence()
+        best = int(ratios.argmax())
+        if ratios[best] < self._threshold:
+            self._follow(energy / self._noise)
+            return None
+        length = best + 1
+        self.occupied = not self.occupied
+        self._level, self._level_samples = (float(means[best]), length) if self.occupied else (1.0, 0)
+        self._recent.clear()
+        change = Change.APPEARED if self.occupied else Change.VACATED
+        return Found(change=change, onset=self._count - length, decided=self._count - 1)
+
+    def _evidence(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Log likelihood ratio of a change 1, 2, ... samples ago to the mean since then, and that mean."""
+        latest = np.fromiter(reversed(self._recent), np.float64, len(self._recent))
+        lengths = np.arange(1, len(latest) + 1)
+        means: NDArray[np.float64] = np.maximum(np.cumsum(latest) / lengths, 1e-12)
+        if self.occupied:
+            gain = np.where(means < self._level, self._gain(means, self._level) - self._gain(means, 1.0), 0.0)
+        else:
+            gain = np.where(means > 1, self._gain(means, 1.0), 0.0)
+        return np.asarray(lengths * gain, np.float64), means
+
+    def _gain(self, means: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+        """What each sample tells for its mean against `level`: shape * (m/l - 1 - ln(m/l))."""
+        over = means / level
+        return np.asarray(self._shape * (over - 1 - np.log(over)), np.float64)
+
+    def _follow(self, x: float) -> None:
+        """While occupied, learn the level of what is there; slowly enough not to follow it down before it is found."""
+        if not self.occupied:
+            return
+        self._level_samples = min(self._level_samples + 1, 8 * (self._recent.maxlen or 1))
+        self._level += (x - self._level) / self._level_samples

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sensing.detectors.change import Change, ChangeDetector
+from sensing.detectors.change import Change, ChangeDetector, Cusum, Found, Glr
 from sensing.detectors.covariance import CavDetector, idle_correlation
 from sensing.detectors.decision import Cells
 from sensing.detectors.energy import EnergyDetector, OsCfar
@@ -111,12 +111,47 @@ def test_cav_finds_a_narrow_signal_below_the_noise() -> None:
     assert CavDetector(pfa=0.1).decide(noise + carrier).present.mean() > 0.95
 
 
-def test_change_is_found_both_ways_and_rarely_in_vain() -> None:
+def changes(detector: ChangeDetector, series: np.ndarray) -> list[Found]:
+    return [one for one in map(detector.step, series) if one is not None]
+
+
+CHANGE_DETECTORS = {
+    "cusum": lambda false_alarms: Cusum(noise=1.0, shape=30.0, snr=0.5, samples_between_false_alarms=false_alarms),
+    "glr": lambda false_alarms: Glr(noise=1.0, shape=30.0, samples_between_false_alarms=false_alarms),
+}
+
+
+@pytest.mark.feature("E2")
+@pytest.mark.parametrize("name", CHANGE_DETECTORS)
+def test_change_is_found_both_ways_and_rarely_in_vain(name: str) -> None:
     rng = np.random.default_rng(2)
-    detector = ChangeDetector(noise=1.0, shape=30.0, snr=0.5, samples_between_false_alarms=1e6)
     series = np.concatenate([rng.gamma(30, 1 / 30, 5000), rng.gamma(30, 2 / 30, 300), rng.gamma(30, 1 / 30, 5000)])
-    found = [one for one in map(detector.step, series) if one is not None]
+    found = changes(CHANGE_DETECTORS[name](1e6), series)
     assert [one.change for one in found] == [Change.APPEARED, Change.VACATED]
     assert abs(found[0].onset - 5000) <= 3
     assert abs(found[1].onset - 5300) <= 3
     assert found[0].decided - 5000 < 12
+    assert found[1].decided - 5300 < 12
+
+
+@pytest.mark.parametrize("name", CHANGE_DETECTORS)
+def test_time_between_false_alarms_is_at_least_as_asked(name: str) -> None:
+    rng = np.random.default_rng(3)
+    samples, between = 40_000, 1000.0
+    found = changes(CHANGE_DETECTORS[name](between), rng.gamma(30, 1 / 30, samples))
+    assert sum(one.change is Change.APPEARED for one in found) <= stats.poisson.isf(1e-4, samples / between)
+
+
+def test_glr_finds_a_rise_weaker_than_the_cusum_was_told_of_and_a_fall_from_any_height() -> None:
+    rng = np.random.default_rng(4)
+    heard = {"cusum": 0, "glr": 0}
+    for _ in range(20):
+        weak = np.concatenate([rng.gamma(30, 1 / 30, 500), rng.gamma(30, 1.17 / 30, 80)])
+        told = Cusum(noise=1.0, shape=30.0, snr=1.0, samples_between_false_alarms=1e6)
+        heard["cusum"] += changes(told, weak) != []
+        heard["glr"] += [one.change for one in changes(CHANGE_DETECTORS["glr"](1e6), weak)] == [Change.APPEARED]
+    assert heard["cusum"] <= 2
+    assert heard["glr"] >= 15
+    strong = np.concatenate([rng.gamma(30, 1 / 30, 500), rng.gamma(30, 300 / 30, 200), rng.gamma(30, 1 / 30, 100)])
+    both = changes(CHANGE_DETECTORS["glr"](1e6), strong)
+    assert [(one.change, one.onset) for one in both] == [(Change.APPEARED, 500), (Change.VACATED, 700)]

@@ -163,3 +163,16 @@ def test_mode_s_over_the_air() -> None:
     assert channel["bursty"] is True
     assert channel["noise_floor"]["value"] + 63 < -19
     assert found["incumbents"] == []
+
+
+@pytest.mark.feature("E1")
+def test_the_table_fits_eighty_columns_with_no_word_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    meta = written(tmp_path, radar_in_noise())
+    shown = run("sense", f"file:{meta}", "--channel-width", "2MHz").stdout
+    lines = shown.splitlines()
+    table = [line for line in lines if "+" not in line and not line.startswith(("Radar", "file:"))]
+    assert max(map(len, table)) <= 80
+    assert "\u2026" not in shown
+    assert "3550.500-3552.500" in shown
+    assert "No calibration holds here" in shown

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from agent.sense.detection import measure
-from agent.sense.radartrial import found_in_noise, pulses_expected_per_s
+from agent.sense.radartrial import RATE, TRIAL_LOOK_SAMPLES, found_in_looks, found_in_noise, pulses_expected_per_s
 from sensing.frontend import FrontEnd
 
 
@@ -34,6 +34,19 @@ def test_no_radar_in_ten_minutes_of_noise_and_pulses_as_theory_says() -> None:
     pulses, radars = found_in_noise(np.random.default_rng(2), seconds=seconds)
     assert radars == 0
     assert 0.7 < pulses / seconds / pulses_expected_per_s() < 1.4
+
+
+@pytest.mark.feature("E3")
+@pytest.mark.timeout(3600)
+def test_an_hour_of_looks_at_noise_gives_at_most_one_radar(capsys: pytest.CaptureFixture[str]) -> None:
+    pieces, looks = 6, 30_000
+    found = [found_in_looks(np.random.default_rng([6, piece]), looks=looks) for piece in range(pieces)]
+    pulses, kinds = sum(one for one, _ in found), [kind for _, some in found for kind in some]
+    listened_s = pieces * looks * TRIAL_LOOK_SAMPLES / RATE
+    with capsys.disabled():
+        print(f"{len(kinds)} radars {kinds}, {pulses} pulses in {pieces * looks} looks, {listened_s:.0f} s listened to")
+    assert len(kinds) <= 1
+    assert pulses > 0
 
 
 @pytest.mark.feature("E2")
