@@ -4,6 +4,7 @@ Every contender runs several rounds in turn and its fastest round counts, so tha
 between hits all of them alike.
 """
 
+import importlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from sensing.theory import f_threshold
 
 FULL_SCALE: Final = 2048
 CHANNELS: Final = 16
+GNU_RADIO: Final = "GNU Radio, FFT and power only"
 BARE_BATCH_SAMPLES: Final = 65536
 """Batch of the bare transform: the fastest of those tried from 8192 to 131072."""
 DECISION_SAMPLES: Final = 32768
@@ -91,7 +93,7 @@ def contenders(iq: NDArray[np.int16], n_fft: int) -> dict[str, Callable[[], obje
         mean_only.feed(iq)
         mean_only.take()
 
-    return {
+    timed: dict[str, Callable[[], object]] = {
         "full": lambda: pipeline.run(iq),
         "mean-only": mean,
         "pulse search at 61.44 MS/s": lambda: pulses.find(iq),
@@ -102,6 +104,28 @@ def contenders(iq: NDArray[np.int16], n_fft: int) -> dict[str, Callable[[], obje
         "scipy.fft, batched": lambda: _bare(floats, n_fft),
         "numpy loop": lambda: _loop(floats, n_fft, window),
     }
+    radio = gnuradio_chain(floats, n_fft)
+    return timed if radio is None else {**timed, GNU_RADIO: radio}
+
+
+def gnuradio_chain(x: NDArray[np.complex64], n_fft: int) -> Callable[[], object] | None:
+    """GNU Radio's windowed FFT and squared magnitude over `x`, or None where GNU Radio is not installed."""
+    try:
+        gr, blocks, radio_fft = (importlib.import_module(f"gnuradio.{name}") for name in ("gr", "blocks", "fft"))
+    except ImportError:
+        return None
+
+    def run() -> None:
+        top = gr.top_block()
+        top.connect(
+            blocks.vector_source_c(x, False, n_fft),
+            radio_fft.fft_vcc(n_fft, True, hann(n_fft).tolist(), True, 1),
+            blocks.complex_to_mag_squared(n_fft),
+            blocks.null_sink(4 * n_fft),
+        )
+        top.run()
+
+    return run
 
 
 def _bare(x: NDArray[np.complex64], n_fft: int) -> None:
