@@ -28,6 +28,7 @@ from settlement.chain.checkpoint import open_note, origin_of
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.records import Record, parse
+from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import Cell
 from settlement.reasons import Refusal
 from settlement.seal import check_seal
@@ -207,6 +208,10 @@ def _check_entry(state: _State, index: int, body: bytes) -> None:
 
 def _check_entitled(state: _State, index: int, leaf: Leaf, record: Record) -> None:
     admitted = prove(record.raw, state.registry)
+    if isinstance(admitted, Admitted) and record.typ == "rotation":
+        successor = judge_rotation(admitted.author, record.body, state.registry)
+        if isinstance(successor, Subject):
+            state.registry.rotate(admitted.author, successor)
     if state.rule is None or not isinstance(admitted, Admitted):
         state.audited.findings.add(f"entry {index}: no rule in the log before the first record under it")
         return
