@@ -24,16 +24,18 @@ import apsw
 
 from settlement.chain import merkle
 from settlement.chain.admission import Admitted, RuleInForce, prove, proven, timeless
-from settlement.chain.checkpoint import open_note, origin_of
+from settlement.chain.checkpoint import open_note, origin_of, signature_count
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.records import Record, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import Cell
 from settlement.reasons import Refusal
+from settlement.rulefile import judge_successor, rule_at
 from settlement.seal import check_seal
 
 SHOWN_MAX = 20
+TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
 DECISIONS = ("confirm", "abort")
 
 
@@ -58,6 +60,7 @@ class Audited:
     records: int = 0
     own: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    replayed: int = 0
     root: bytes = merkle.EMPTY_ROOT
     sealed: bool = False
     findings: Findings = field(default_factory=Findings)
@@ -113,7 +116,7 @@ class _State:
 
     registry: Registry
     audited: Audited
-    rule: RuleInForce | None = None
+    rules: list[RuleInForce] = field(default_factory=list)
     last: tuple[int, bytes] | None = None
     seen: set[tuple[bytes, int]] = field(default_factory=set)
     cells: dict[bytes, Cell] = field(default_factory=dict)
@@ -155,6 +158,40 @@ def entries(path: Path) -> Iterator[Leaf]:
             yield leaf
 
 
+def raw_entries(path: Path) -> tuple[bytes, ...]:
+    """The bytes of every entry of a lineage file, in order."""
+    return tuple(bytes(body) for (body,) in _Reader(path).rows("SELECT CAST(body AS BLOB) FROM leaf ORDER BY idx"))
+
+
+def last_head(path: Path) -> tuple[int, str] | None:
+    """Size and text of the newest checkpoint in a lineage file."""
+    row = next(_Reader(path).rows("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"), None)
+    return None if row is None else (int(row[0]), str(row[1]))
+
+
+def audit_entries(
+    bodies: Iterable[bytes], *, origin: str, note: str, network: str, anchors: Iterable[bytes]
+) -> Audited:
+    """Checks (3) to (7) on bare entries under one signed head that covers them all."""
+    audited = Audited(path=Path(origin.rpartition("/")[2]), origin=origin)
+    state = _State(Registry(network, anchors), audited)
+    nodes: dict[tuple[int, int], bytes] = {}
+    for index, body in enumerate(bodies):
+        for level, at, value in merkle.new_nodes(index, merkle.leaf_hash(body), lambda lv, i: nodes[lv, i]):
+            nodes[level, at] = value
+        _check_entry(state, index, body)
+        audited.records += 1
+    audited.root = merkle.root(audited.records, lambda lv, i: nodes[lv, i])
+    head = open_note(note, state.owner.public) if state.owner is not None else None
+    if head is None or isinstance(head, Refusal):
+        audited.findings.add(f"head: {head or 'nobody to have signed it'}")
+    elif (head.origin, head.size, head.root) != (origin, audited.records, audited.root):
+        audited.findings.add(f"head: speaks of {head.origin} at {head.size}, not of these entries")
+    if signature_count(note) != 1:
+        audited.findings.add("head: more lines than its owner's")
+    return audited
+
+
 def _walk(reader: _Reader, state: _State) -> dict[int, list[bytes]]:
     """Checks (2) and (4) to (7); returns the hashes of all complete subtrees by level."""
     levels: dict[int, list[bytes]] = {}
@@ -189,6 +226,7 @@ def _check_entry(state: _State, index: int, body: bytes) -> None:
         return
     if not leaf.admitted:
         state.audited.refused[leaf.reason or ""] += 1
+        _replay_refused(state, index, leaf)
         return
     if leaf.record is None:
         state.audited.findings.add(f"entry {index}: admitted without its bytes")
@@ -200,7 +238,7 @@ def _check_entry(state: _State, index: int, body: bytes) -> None:
         state.audited.findings.add(f"entry {index}: a {typ or 'malformed'} record that does not prove")
         return
     if typ == "rule":
-        state.rule = state.rule or RuleInForce(hash=record.digest, rule=record.body)
+        _take_rule(state, index, RuleInForce(hash=record.digest, rule=record.body))
     elif typ != "credential":
         _check_entitled(state, index, leaf, record)
     _follow(state, leaf, record)
@@ -212,10 +250,12 @@ def _check_entitled(state: _State, index: int, leaf: Leaf, record: Record) -> No
         successor = judge_rotation(admitted.author, record.body, state.registry)
         if isinstance(successor, Subject):
             state.registry.rotate(admitted.author, successor)
-    if state.rule is None or not isinstance(admitted, Admitted):
+    rule = rule_at(state.rules, record.frame.attestation) or (state.rules[-1] if state.rules else None)
+    if rule is None or not isinstance(admitted, Admitted):
         state.audited.findings.add(f"entry {index}: no rule in the log before the first record under it")
         return
-    refusal = timeless(admitted, state.rule)
+    refusal = timeless(admitted, rule)
+    state.audited.replayed += 1
     if refusal is not None:
         state.audited.findings.add(f"entry {index}: admitted, but {refusal}")
     author = record.frame.author or b""
@@ -224,6 +264,29 @@ def _check_entitled(state: _State, index: int, leaf: Leaf, record: Record) -> No
     state.seen.add((author, record.frame.seq))
     if leaf.origin == OWN:
         _check_own(state, index, record, admitted.author)
+
+
+def _take_rule(state: _State, index: int, rule: RuleInForce) -> None:
+    """The first rule of a log, then each that properly follows the last."""
+    refusal = judge_successor(state.rules[-1], rule.rule) if state.rules else None
+    if refusal is None:
+        state.rules.append(rule)
+    else:
+        state.audited.findings.add(f"entry {index}: a rule that does not follow the last: {refusal}")
+
+
+def _replay_refused(state: _State, index: int, leaf: Leaf) -> None:
+    """A refusal by what never changes, the bytes and what the author may do, must come out the same again."""
+    if leaf.record is None or not (leaf.clause or "").startswith(TIMELESS_CLAUSES):
+        return
+    state.audited.replayed += 1
+    outcome = prove(leaf.record, state.registry)
+    if isinstance(outcome, Admitted):
+        rule = rule_at(state.rules, outcome.record.frame.attestation)
+        outcome = (timeless(outcome, rule) if rule else None) or outcome
+    if not isinstance(outcome, Refusal) or outcome.reason.value != leaf.reason:
+        now = outcome.reason.value if isinstance(outcome, Refusal) else "admissible"
+        state.audited.findings.add(f"entry {index}: refused as {leaf.reason}, now {now}")
 
 
 def _check_own(state: _State, index: int, record: Record, author: Subject) -> None:
