@@ -30,6 +30,7 @@ from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.records import Record, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import Cell
+from settlement.messages import decode_message
 from settlement.reasons import Refusal
 from settlement.rulefile import judge_successor, rule_at
 from settlement.seal import check_seal
@@ -284,6 +285,10 @@ def _replay_refused(state: _State, index: int, leaf: Leaf) -> None:
     if isinstance(outcome, Admitted):
         rule = rule_at(state.rules, outcome.record.frame.attestation)
         outcome = (timeless(outcome, rule) if rule else None) or outcome
+    # What was refused before a record could be taken out of it is logged as it came.
+    wrapped = decode_message(leaf.record)
+    if isinstance(wrapped, Refusal) and wrapped.reason.value == leaf.reason:
+        return
     if not isinstance(outcome, Refusal) or outcome.reason.value != leaf.reason:
         now = outcome.reason.value if isinstance(outcome, Refusal) else "admissible"
         state.audited.findings.add(f"entry {index}: refused as {leaf.reason}, now {now}")

@@ -32,6 +32,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, bytes]:
     world.carry(1.2)
     world.request("bob", 1.3, Band(low_hz=UPPER.low_hz, high_hz=UPPER.high_hz), 2.0, 9.0)
     world.carry(1.3)
+    world.give("bob", "holder", b"\xf5 garbage", 1.4)
     data = make_bundle(sealed(world, tmp_path_factory.mktemp("sealed"), *world.members), network=NETWORK)
     assert isinstance(data, bytes)
     return world, data
@@ -45,7 +46,7 @@ def test_an_honest_bundle_verifies(settled: tuple[World, bytes]) -> None:
     assert [log.findings.problems for log in audited.logs] == [[], [], []]
     assert audited.ok
     assert all(log.replayed > 3 for log in audited.logs)
-    assert {r for log in audited.logs for r in log.refused} == {"CONFLICT"}
+    assert {r for log in audited.logs for r in log.refused} == {"CONFLICT", "FORBIDDEN_TYPE"}
 
 
 def test_other_anchors_or_network_refuse(settled: tuple[World, bytes]) -> None:
