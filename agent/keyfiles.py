@@ -5,17 +5,22 @@ import secrets
 from pathlib import Path
 
 import cbor2
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from agent.config import ConfigError
 from settlement.chain.keys import SigningKey
 from settlement.mesh import TransportKey
 
 SIGN, TRANSPORT, CHAIN = "sign.key", "transport.key", "credential.chain"
+_ENCRYPTED = "encrypted:"
 _CHAIN_MAX_BYTES = 1 << 20
 
 
-def write_secret(path: Path, secret: bytes) -> None:
-    """Write a new secret, readable by its owner alone; refuses to overwrite."""
+def write_secret(path: Path, secret: bytes, passphrase: str | None = None) -> None:
+    """Write a new secret, readable by its owner alone, encrypted where there is a passphrase; never overwrites."""
+    text = secret.hex() if passphrase is None else _sealed(secret, passphrase)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as exc:
@@ -23,14 +28,40 @@ def write_secret(path: Path, secret: bytes) -> None:
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; choose a folder you can write to") from exc
     with os.fdopen(handle, "w") as file:
-        file.write(secret.hex() + "\n")
+        file.write(text + "\n")
 
 
-def _read_secret(path: Path) -> bytes:
+def _stretched(passphrase: str, salt: bytes) -> ChaCha20Poly1305:
+    return ChaCha20Poly1305(Scrypt(salt=salt, length=32, n=1 << 15, r=8, p=1).derive(passphrase.encode()))
+
+
+def _sealed(secret: bytes, passphrase: str) -> str:
+    """Scrypt (RFC 7914) and ChaCha20-Poly1305 (RFC 8439), in one line of hexadecimal."""
+    salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
+    return _ENCRYPTED + (salt + nonce + _stretched(passphrase, salt).encrypt(nonce, secret, None)).hex()
+
+
+def _opened(path: Path, text: str, passphrase: str | None) -> bytes:
+    if passphrase is None:
+        raise ConfigError(f"{path}: this key is encrypted; set BANDPACT_PASSPHRASE")
+    data = bytes.fromhex(text.removeprefix(_ENCRYPTED))
+    try:
+        return _stretched(passphrase, data[:16]).decrypt(data[16:28], data[28:], None)
+    except InvalidTag as exc:
+        raise ConfigError(f"{path}: wrong passphrase, or the file was changed") from exc
+
+
+def read_key(path: Path, passphrase: str | None = None) -> SigningKey:
+    """Read a signing key. Raises ConfigError."""
+    return SigningKey.from_seed(_read_secret(path, passphrase))
+
+
+def _read_secret(path: Path, passphrase: str | None = None) -> bytes:
     try:
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"{path}: others can read this key; run: chmod 600 {path}")
-        secret = bytes.fromhex(path.read_text().strip())
+        text = path.read_text().strip()
+        secret = _opened(path, text, passphrase) if text.startswith(_ENCRYPTED) else bytes.fromhex(text)
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; the node's key is needed") from exc
     except ValueError as exc:

@@ -21,15 +21,19 @@ import apsw
 
 from settlement.chain import merkle
 from settlement.chain.admission import Admitted, RuleInForce, prove, proven, timeless
-from settlement.chain.checkpoint import open_note, origin_of
+from settlement.chain.checkpoint import open_note, origin_of, signature_count
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.records import Record, digest
+from settlement.chain.rotation import judge_rotation
+from settlement.messages import decode_message
 from settlement.pair.artifact import verify_rule
 from settlement.reasons import Reason, Refusal
+from settlement.rulefile import judge_successor, rule_at
 from settlement.seal import check_seal, seal_path
 
 SHOWN_MAX = 20
+TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
 OWN_WORD = ("gate", "verdict")
 UNTRUSTED = (Reason.TIME_UNTRUSTED, Reason.POSITION_UNTRUSTED)
 
@@ -55,6 +59,7 @@ class Audited:
     records: int = 0
     own: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    replayed: int = 0
     root: bytes = merkle.EMPTY_ROOT
     sealed: bool = False
     findings: Findings = field(default_factory=Findings)
@@ -97,7 +102,7 @@ class _State:
 
     registry: Registry
     audited: Audited
-    rule: RuleInForce | None = None
+    rules: list[RuleInForce] = field(default_factory=list)
     last: tuple[int, bytes] | None = None
     last_signed_ns: int = 0
     seen: set[tuple[bytes, int]] = field(default_factory=set)
@@ -140,6 +145,41 @@ def entries(path: Path) -> Iterator[Leaf]:
             yield leaf
 
 
+def raw_entries(path: Path) -> tuple[bytes, ...]:
+    """The bytes of every entry of a lineage file, in order."""
+    return tuple(bytes(body) for (body,) in _Reader(path).rows("SELECT CAST(body AS BLOB) FROM leaf ORDER BY idx"))
+
+
+def last_head(path: Path) -> tuple[int, str] | None:
+    """Size and text of the newest checkpoint in a lineage file."""
+    row = next(_Reader(path).rows("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"), None)
+    return None if row is None else (int(row[0]), str(row[1]))
+
+
+def audit_entries(
+    bodies: Iterable[bytes], *, origin: str, note: str, network: str, anchors: Iterable[bytes]
+) -> Audited:
+    """Checks (3) to (7) on bare entries under one signed head that covers them all."""
+    audited = Audited(path=Path(origin.rpartition("/")[2]), origin=origin)
+    state = _State(Registry(network, anchors), audited)
+    nodes: dict[tuple[int, int], bytes] = {}
+    for index, body in enumerate(bodies):
+        for level, at, value in merkle.new_nodes(index, merkle.leaf_hash(body), lambda lv, i: nodes[lv, i]):
+            nodes[level, at] = value
+        _check_entry(state, index, body, None)
+        audited.records += 1
+    audited.root = merkle.root(audited.records, lambda lv, i: nodes[lv, i])
+    audited.owner = state.owner.hash if state.owner is not None else None
+    head = open_note(note, state.owner.public) if state.owner is not None else None
+    if head is None or isinstance(head, Refusal):
+        audited.findings.add(f"head: {head or 'nobody to have signed it'}")
+    elif (head.origin, head.size, head.root) != (origin, audited.records, audited.root):
+        audited.findings.add(f"head: speaks of {head.origin} at {head.size}, not of these entries")
+    if signature_count(note) != 1:
+        audited.findings.add("head: more lines than its owner's")
+    return audited
+
+
 def _walk(reader: _Reader, state: _State) -> dict[int, list[bytes]]:
     """Checks (2) and (4) to (7); returns the hashes of all complete subtrees by level."""
     levels: dict[int, list[bytes]] = {}
@@ -168,25 +208,28 @@ def _walk(reader: _Reader, state: _State) -> dict[int, list[bytes]]:
     return levels
 
 
-def _check_entry(state: _State, index: int, body: bytes, said: list[Any]) -> None:
+def _check_entry(state: _State, index: int, body: bytes, said: list[Any] | None) -> None:
     leaf, add = decode_leaf(body), state.audited.findings.add
     if isinstance(leaf, Refusal):
         add(f"entry {index}: {leaf}")
         return
-    if said[:2] != [leaf.subject, leaf.admitted] or leaf.arrived_earliest_ns > leaf.arrived_latest_ns:
-        add(f"entry {index}: its columns or its arrival do not agree with its bytes")
+    if said is not None and said[:2] != [leaf.subject, leaf.admitted]:
+        add(f"entry {index}: its columns do not agree with its bytes")
+    if leaf.arrived_earliest_ns > leaf.arrived_latest_ns:
+        add(f"entry {index}: arrived before it arrived")
     if leaf.record is not None and digest(leaf.record) != leaf.subject:
         add(f"entry {index}: names other bytes than it holds")
     if not leaf.admitted:
         state.audited.refused[leaf.reason or ""] += 1
         if leaf.reason not in Reason.__members__:
             add(f"entry {index}: refused without a known reason")
+        _replay_refused(state, index, leaf)
         return
     record = proven(leaf.record, state.registry) if leaf.record is not None else None
     if record is None:
         add(f"entry {index}: admitted, but it does not prove")
         return
-    if said[2:] != [record.typ, record.frame.author, record.frame.seq]:
+    if said is not None and said[2:] != [record.typ, record.frame.author, record.frame.seq]:
         add(f"entry {index}: its columns do not agree with its record")
     if record.typ == "rule":
         _take_rule(state, index, record)
@@ -198,22 +241,32 @@ def _check_entry(state: _State, index: int, body: bytes, said: list[Any]) -> Non
 
 
 def _take_rule(state: _State, index: int, record: Record) -> None:
-    """The rule in force: by an anchored authority that may rule its band and area."""
+    """The first rule of a log, then each that properly follows, by an authority that may rule band and area."""
     author = state.registry.get(record.frame.author)
     rule = verify_rule(record.raw, author.chain, state.registry) if author is not None else None
     if not isinstance(rule, RuleInForce):
         state.audited.findings.add(f"entry {index}: a rule by nobody who may rule: {rule}")
         return
-    state.rule = state.rule or rule
+    refusal = judge_successor(state.rules[-1], rule.rule) if state.rules else None
+    if refusal is None:
+        state.rules.append(rule)
+    else:
+        state.audited.findings.add(f"entry {index}: a rule that does not follow the last: {refusal}")
 
 
 def _check_entitled(state: _State, index: int, leaf: Leaf, record: Record) -> None:
     add = state.audited.findings.add
     admitted = prove(record.raw, state.registry)
-    if state.rule is None or not isinstance(admitted, Admitted):
+    if isinstance(admitted, Admitted) and record.typ == "rotation":
+        successor = judge_rotation(admitted.author, record.body, state.registry)
+        if isinstance(successor, Subject):
+            state.registry.rotate(admitted.author, successor)
+    rule = rule_at(state.rules, record.frame.attestation) or (state.rules[-1] if state.rules else None)
+    if rule is None or not isinstance(admitted, Admitted):
         add(f"entry {index}: no rule in the log before the first record under it")
         return
-    refusal = timeless(admitted, state.rule)
+    refusal = timeless(admitted, rule)
+    state.audited.replayed += 1
     own = state.owner is not None and admitted.author.hash == state.owner.hash
     # A node's own word that it lost its clock or its place is exactly what must be on record.
     excused = own and record.typ in OWN_WORD and refusal is not None and refusal.reason in UNTRUSTED
@@ -229,6 +282,24 @@ def _check_entitled(state: _State, index: int, leaf: Leaf, record: Record) -> No
         add(f"entry {index}: marked as {'own' if leaf.origin == OWN else 'received'}, which it is not")
     if own:
         _check_own(state, index, record, admitted.author)
+
+
+def _replay_refused(state: _State, index: int, leaf: Leaf) -> None:
+    """A refusal by what never changes, the bytes and what the author may do, must come out the same again."""
+    if leaf.record is None or not (leaf.clause or "").startswith(TIMELESS_CLAUSES):
+        return
+    state.audited.replayed += 1
+    outcome = prove(leaf.record, state.registry)
+    if isinstance(outcome, Admitted):
+        rule = rule_at(state.rules, outcome.record.frame.attestation)
+        outcome = (timeless(outcome, rule) if rule else None) or outcome
+    # What was refused before a record could be taken out of it is logged as it came.
+    wrapped = decode_message(leaf.record)
+    if isinstance(wrapped, Refusal) and wrapped.reason.value == leaf.reason:
+        return
+    if not isinstance(outcome, Refusal) or outcome.reason.value != leaf.reason:
+        now = outcome.reason.value if isinstance(outcome, Refusal) else "admissible"
+        state.audited.findings.add(f"entry {index}: refused as {leaf.reason}, now {now}")
 
 
 def _check_own(state: _State, index: int, record: Record, author: Subject) -> None:

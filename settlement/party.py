@@ -6,6 +6,7 @@ A party is holder and user at once; which it may be is its credential's matter, 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from settlement import budget
 from settlement.chain.admission import Admitted, Context, RuleInForce, admit, prove, proven
 from settlement.chain.bodies import Evidence, Verdict
 from settlement.chain.codec import cut
@@ -13,6 +14,8 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import RECEIVED, admitted_leaf, decode_leaf, refused_leaf
 from settlement.chain.lineage import Lineage, LineageError
 from settlement.chain.records import Record, digest
+from settlement.chain.rotation import judge_rotation
+from settlement.chain.status import StatusLists
 from settlement.fixes import Fix, TimeFix
 from settlement.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.pair import holder as holder_side
@@ -29,6 +32,7 @@ REPLAYS_LOGGED = 3
 OFFERS_MAX = 256
 EVIDENCE_BYTES_MAX = 30_000
 TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET)
+STATUS, ROTATED, REVIEW = "status", "rotated", "review"
 HANDLED_BY_HOLDER = {"request", "accept", "relinquish", "usage"}
 
 
@@ -48,7 +52,8 @@ class Party:
     ) -> None:
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self._rule_raw, self._rule_chain, self._entropy = rule_raw, rule_chain, entropy
-        self.context = Context(registry=registry, rule=rule, history=lineage)
+        self.status = StatusLists()
+        self.context = Context(registry=registry, rule=rule, history=lineage, status=self.status)
         quorum = rule.rule.witness_quorum
         self.witness = Witness(me=identity.credential, registry=registry, quorum=quorum)
         self.damaged = lineage.verify(identity.key.public)
@@ -68,6 +73,12 @@ class Party:
 
     def _restore(self) -> None:
         """Build the machines from what is durable."""
+        self.status.forget()
+        for kind, take in ((STATUS, self._take_status), (ROTATED, self._take_rotation)):
+            for _, raw in self.lineage.items(kind):
+                known = prove(raw, self.registry)
+                if isinstance(known, Admitted):
+                    take(known)
         me, rule, log = self.identity.credential, self.rule, self.lineage
         pairs = [raw for _, raw in log.items(holder_side.STORE)]
         self.holder = Holder(
@@ -222,6 +233,8 @@ class Party:
         record = admitted.record
         step.answering(record.digest)
         if record.typ == "request":
+            if refusal.reason is Reason.BUDGET and refusal.clause == "budget.amount":
+                budget.suspend(step, self.rule.rule, admitted)
             body = Verdict(
                 subject=record.digest,
                 reason=refusal.reason.value,
@@ -282,10 +295,8 @@ class Party:
                 return self._judge_evidence(admitted)
             case "envelope":
                 return None
-            case "checkpoint":
-                return self.witness.judge_checkpoint(admitted, step)
-            case "cosignature":
-                return self.witness.judge_cosignature(admitted, step)
+            case "checkpoint" | "cosignature" | "revocation" | "rotation":
+                return self._judge_about_authors(admitted, step)
             case _:
                 return self._judge_as_user(admitted, message, now)
 
@@ -329,10 +340,24 @@ class Party:
             return refuse(Reason.PROOF, "evidence.conflict", "no conflict", "one author, one number, two records")
         return None
 
+    def _judge_about_authors(self, admitted: Admitted, step: Step) -> Refusal | None:
+        body = admitted.record.body
+        match admitted.record.typ:
+            case "checkpoint":
+                return self.witness.judge_checkpoint(admitted, step)
+            case "cosignature":
+                return self.witness.judge_cosignature(admitted, step)
+            case "revocation":
+                return self.status.judge(admitted.author, body, step.now.time)
+            case _:
+                successor = judge_rotation(admitted.author, body, self.registry)
+                return successor if isinstance(successor, Refusal) else None
+
     def _judge_as_holder(self, admitted: Admitted, step: Step) -> Refusal | None:
         match admitted.record.typ:
             case "request":
-                return self.holder.judge_request(admitted, step.now.time)
+                judged = self.holder.judge_request(admitted, step.now.time)
+                return judged or budget.judge(self.lineage, self.rule.rule, admitted, step.now.time)
             case "accept":
                 return self.holder.judge_accept(admitted, step.now.time)
             case "relinquish":
@@ -348,6 +373,7 @@ class Party:
                 step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)
             case "request":
                 self.holder.grant(step, admitted)
+                budget.spend(step, self.rule.rule, admitted)
             case "grant":
                 self.user.accept(step, admitted)
             case "accept":
@@ -373,6 +399,52 @@ class Party:
             self.witness.cosign(step, admitted)
         elif admitted.record.typ == "cosignature":
             self.witness.take(step, admitted)
+        elif admitted.record.typ == "revocation":
+            self._revoked(step, admitted)
+        elif admitted.record.typ == "rotation":
+            step.put(ROTATED, admitted.author.hash, admitted.record.raw)
+            self._take_rotation(admitted)
+            step.event("rotated", author=admitted.author.name)
+            self._pass_on(step, admitted)
+        elif admitted.record.typ == "usage":
+            step.count(budget.FULFILLED + admitted.author.hash.hex())
+
+    def _take_status(self, admitted: Admitted) -> None:
+        self.status.take(admitted.author, admitted.record.raw, admitted.record.body)
+
+    def _take_rotation(self, admitted: Admitted) -> None:
+        successor = judge_rotation(admitted.author, admitted.record.body, self.registry)
+        if isinstance(successor, Subject):
+            self.registry.rotate(admitted.author, successor)
+
+    def _revoked(self, step: Step, admitted: Admitted) -> None:
+        """Take a status list; settled pairs go on, but each one with a revoked party is put under review."""
+        step.put(STATUS, admitted.author.hash, admitted.record.raw)
+        self._take_status(admitted)
+        now, signed = step.now.time, admitted.record.frame.attestation
+        step.event("status list", author=admitted.author.name, took_ms=(now.middle_ns - signed.latest_ns) / 1e6)
+        for pair in self.holder.pairs.values():
+            other = self.registry.get(pair.user)
+            revoked = self.status.standing(other, self.registry, now) if other and pair.live else None
+            if revoked is None or revoked.reason is not Reason.REVOKED or self.lineage.get(REVIEW, pair.sid):
+                continue
+            step.put(REVIEW, pair.sid, admitted.record.digest)
+            step.sign(
+                Verdict(
+                    subject=pair.decision or pair.grant,
+                    reason=Reason.REVOKED.value,
+                    clause="review.opened",
+                    measured=revoked.measured,
+                    required=revoked.required,
+                )
+            )
+            step.event("review", sid=pair.sid, reason=Reason.REVOKED.value)
+        self._pass_on(step, admitted)
+
+    def _pass_on(self, step: Step, admitted: Admitted) -> None:
+        """An authority's word goes on to the neighbours, once."""
+        for neighbour in self.witness.neighbours():
+            step.pass_on(neighbour.hash, admitted.record.raw)
 
     def _settled(self, step: Step, admitted: Admitted, message: Message) -> None:
         pair = self.user.settled(step, admitted)

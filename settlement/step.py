@@ -115,6 +115,10 @@ class Step:
         """Leave a record for the node with that credential."""
         self._leave(to, Message(record=raw).encoded())
 
+    def pass_on(self, to: bytes, raw: bytes) -> None:
+        """Leave another's record for a neighbour; it answers nothing, so hearing it again does not repeat it."""
+        self.outgoing.append(Outgoing(to=to, data=Message(record=raw).encoded()))
+
     def send_settled(self, to: bytes, confirm: Record) -> None:
         """Leave a CONFIRM with the proof that it is in this node's log, once as many witnesses as needed saw it."""
         index = self.lineage.index_of(confirm.digest)
@@ -156,9 +160,9 @@ class Step:
         """Remember a piece of state."""
         self.lineage.put(kind, key, value)
 
-    def count(self, name: str) -> int:
+    def count(self, name: str, amount: int = 1) -> int:
         """Raise a durable counter."""
-        return self.lineage.count(name)
+        return self.lineage.count(name, amount)
 
     def random(self, size: int) -> bytes:
         """Fresh unpredictable bytes."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, bench_chain, bench_sensing, record, sense, trial
+from agent.cli import audit, authority, bench_chain, bench_sensing, record, sense, trial
 
 app = typer.Typer(
     name="bandpact",
@@ -18,6 +18,8 @@ app.command()(trial.trial)
 app.command()(sense.sense)
 app.command()(record.record)
 app.add_typer(audit.app, name="audit")
+app.add_typer(authority.authority, name="authority")
+app.add_typer(authority.node, name="node")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)

@@ -11,13 +11,14 @@
 Every bytes-in gets exactly one verdict: `Admitted` or a `Refusal` that names the clause.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from settlement.chain.bodies import Rule
+from settlement.chain.bodies import Envelope, Rule
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.records import Attestation, Record, parse
 from settlement.chain.scope import Cell
+from settlement.chain.status import StatusLists
 from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource, place_inside, time_inside
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -39,8 +40,14 @@ ACTION_OF = {
     "evidence": "observe",
     "checkpoint": "observe",
     "cosignature": "observe",
+    "revocation": "issue",
+    "rotation": "observe",
 }
 TIMELESS_TYPES = ("confirm", "abort")
+# An authority's word may reach a node through any neighbour, and has a life of its own.
+RELAYED = frozenset({"rule", "revocation", "rotation"})
+# What a settled pair still owes each other is not undone by a revocation.
+AFTER_SETTLEMENT = frozenset({"renew", "relinquish", "preempt", "usage"})
 TIME_FLOOR_NS = {
     TimeSource.GPS: 100,
     TimeSource.CHRONY: 1_000,
@@ -85,6 +92,7 @@ class Context:
     registry: Registry
     rule: RuleInForce
     history: History
+    status: StatusLists = field(default_factory=StatusLists)
 
 
 def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
@@ -99,9 +107,14 @@ def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
     if unproven.typ == "credential":
         return refuse(Reason.TYPE, "integrity.1", "credential", "credentials enter through the registry")
     if unproven.kid != author.kid:
-        return refuse(Reason.KEY, "integrity.3", unproven.kid.hex(), author.kid.hex())
+        reason = Reason.ROTATION if unproven.typ == "rotation" else Reason.KEY
+        return refuse(reason, "integrity.3", unproven.kid.hex(), author.kid.hex())
     record = unproven.prove(author.public, registry.network)
-    return record if isinstance(record, Refusal) else Admitted(record=record, author=author)
+    if isinstance(record, Record):
+        return Admitted(record=record, author=author)
+    if unproven.typ == "rotation" and record.reason is Reason.SIGNATURE:
+        return refuse(Reason.ROTATION, "integrity.3", "not signed by the old key", author.kid.hex())
+    return record
 
 
 def proven(raw: bytes, registry: Registry) -> Record | None:
@@ -131,12 +144,24 @@ def capability(admitted: Admitted, rule: Rule) -> Refusal | None:
     """Clauses (5), at signing, to (8)."""
     record, author = admitted.record, admitted.author
     action = ACTION_OF[record.typ]
-    if action not in author.scope.actions:
+    if record.typ != "rotation" and action not in author.scope.actions:
         return refuse(Reason.SCOPE, "capability.6", author.scope.actions, action)
     level = rule.level(author.level)
     if level is None or record.typ not in level.admits:
         return refuse(Reason.SCOPE, "capability.7", author.level, f"a level that may speak {record.typ}")
-    return _in_scope(record.body, author)
+    return _in_scope(record.body, author) or _within_sensitivity(record.body)
+
+
+def _within_sensitivity(body: Any) -> Refusal | None:
+    """Clause (8) of an envelope: it claims nothing below what its radio can find."""
+    if not isinstance(body, Envelope):
+        return None
+    for channel in body.channels:
+        claimed, limit = channel.clear_above_mdbm, body.sensitivity_mdbm
+        if claimed is not None and (limit is None or claimed < limit):
+            required = "a stated sensitivity" if limit is None else f">= {limit} mdBm"
+            return refuse(Reason.CONFIDENCE, "confidence.8.sensitivity", f"{claimed} mdBm", required)
+    return None
 
 
 def _in_scope(body: Any, author: Subject) -> Refusal | None:
@@ -242,6 +267,16 @@ def _author_inside(here: Attestation, cell: Cell) -> Refusal | None:
     )
 
 
+def _stands(admitted: Admitted, context: Context, now: TimeFix) -> Refusal | None:
+    """Clause (5), live: neither revoked nor succeeded by another credential."""
+    author, typ = admitted.author, admitted.record.typ
+    if typ in AFTER_SETTLEMENT:
+        return None
+    if context.registry.successor(author.hash) is not None and typ != "rotation":
+        return refuse(Reason.ROTATION, "capability.5", author.name, "the successor's key")
+    return context.status.standing(author, context.registry, now)
+
+
 def admit(
     raw: bytes, context: Context, *, now: TimeFix, transport_key: bytes | None, allow_seen: bool = False
 ) -> Admitted | Refusal:
@@ -253,12 +288,14 @@ def admit(
     if isinstance(admitted, Refusal):
         return admitted
     record, author = admitted.record, admitted.author
-    if transport_key is not None and transport_key != author.transport_key:
+    relayed = record.typ in RELAYED
+    if transport_key is not None and not relayed and transport_key != author.transport_key:
         return refuse(Reason.TRANSPORT_BINDING, "integrity.4", "sent over another node's key", author.name)
     refusal = (
         timeless(admitted, context.rule)
         or author.valid_at(now)
-        or _age(record, context.rule.rule, now)
+        or _stands(admitted, context, now)
+        or (None if relayed else _age(record, context.rule.rule, now))
         or (None if allow_seen else _seen(record, context.history))
     )
     return refusal or admitted

@@ -7,7 +7,7 @@ ppm millionths of a ratio.
 from dataclasses import dataclass
 from typing import Any
 
-from settlement.chain.codec import array, blob, nested, sint, text, uint
+from settlement.chain.codec import U64_MAX, array, blob, nested, sint, text, uint
 from settlement.chain.scope import Area, Band, Cell, Scope, Window
 
 HASH = 32
@@ -22,6 +22,7 @@ class Credential:
     scope: Scope = nested(2, Scope)
     transport_key: bytes | None = blob(3, HASH, optional=True)
     device: str | None = text(4, 128, optional=True)
+    status_index: int | None = uint(5, high=(1 << 17) - 1, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +54,32 @@ class ClassTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much an authority's people of one level may take of one class in a window, and how one of them starts."""
+
+    level: str = text(1, 64)
+    commodity: str = text(2, 64)
+    window_ns: int = uint(3)
+    amount_hz_s: int = uint(4)
+    first_share_ppm: int = uint(5, high=PPM)
+    step_ppm: int = uint(6, high=PPM)
+    area: Area | None = nested(7, Area, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modality:
+    """How reliable one way of observing is."""
+
+    name: str = text(1, 64)
+    reliability_ppm: int = uint(2, high=PPM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """The rule in force: signed by an authority, versioned, effective in a window."""
 
     name: str = text(1, 64)
-    version: int = uint(2)
+    version: int = uint(2, high=U64_MAX)
     effective: Window = nested(3, Window)
     previous: bytes | None = blob(4, HASH, optional=True)
     bands: tuple[Band, ...] = array(5, Band, 32, low=1)
@@ -72,6 +94,8 @@ class Rule:
     sensing_age_ns_max: int = uint(14)
     witness_quorum: int = uint(15, high=64)
     outside_authorisation: int = uint(16, high=1)
+    budgets: tuple[Budget, ...] | None = array(17, Budget, 64, optional=True)
+    modalities: tuple[Modality, ...] | None = array(18, Modality, 32, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
         """The terms of a class, found by its whole name."""
@@ -101,11 +125,16 @@ class ChannelObservation:
     floor_mdb: Quantity | None = nested(4, Quantity, optional=True)
     floor_unit: str = text(5, 16)
     flags: tuple[str, ...] = array(6, text(0, 32), 32)
+    clear_above_mdbm: int | None = sint(7, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """A capability envelope: `kind` is place, unit or composite; intervals hold at `level_ppm`."""
+    """A capability envelope: `kind` is place, unit or composite; intervals hold at `level_ppm`.
+
+    `sensitivity_mdbm` is the weakest signal the radio can find; a channel's `clear_above_mdbm` claims that nothing
+    stronger is in it, and cannot lie below what the radio can find.
+    """
 
     kind: str = text(1, 16)
     observed: Window = nested(2, Window)
@@ -115,6 +144,7 @@ class Envelope:
     channels: tuple[ChannelObservation, ...] = array(6, ChannelObservation, 256)
     incumbents: tuple[str, ...] = array(7, text(0, 64), 32)
     max_eirp_mdbm: int | None = sint(8, optional=True)
+    sensitivity_mdbm: int | None = sint(9, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +322,23 @@ class Cosignature:
     line: str = text(2, 512)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """An issuer's status list: one bit for each credential it issued with a status index."""
+
+    version: int = uint(1, high=U64_MAX)
+    fresh_until_ns: int = uint(2)
+    bits: bytes = blob(3, 16_384, least=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """The author's credential is succeeded by another: `proof` is the new key's signature over both."""
+
+    successor: bytes = blob(1, 30_000, least=1)
+    proof: bytes = blob(2, 64)
+
+
 BODIES: dict[str, Any] = {
     "credential": Credential,
     "rule": Rule,
@@ -311,5 +358,7 @@ BODIES: dict[str, Any] = {
     "evidence": Evidence,
     "checkpoint": Checkpoint,
     "cosignature": Cosignature,
+    "revocation": Revocation,
+    "rotation": Rotation,
 }
 TYPE_OF = {body: name for name, body in BODIES.items()}

@@ -42,6 +42,7 @@ class Subject:
     not_before_ns: int
     expires_ns: int
     chain: tuple[bytes, ...]
+    status_index: int | None = None
 
     def valid_at(self, time: TimeFix) -> Refusal | None:
         """Is the instant surely inside the credential's life?"""
@@ -113,6 +114,7 @@ class Registry:
         self.network, self.anchors = network, frozenset(anchors)
         self._subjects: dict[bytes, Subject] = {}
         self._by_transport: dict[bytes, Subject] = {}
+        self._successors: dict[bytes, bytes] = {}
 
     def get(self, credential: bytes | None) -> Subject | None:
         """An admitted credential by its hash."""
@@ -135,6 +137,33 @@ class Registry:
         known = self._subjects.get(digest(raw))
         if known is not None:
             return known
+        subject = self.examine(raw)
+        if isinstance(subject, Subject):
+            self._keep(subject)
+        return subject
+
+    def _keep(self, subject: Subject) -> None:
+        self._subjects[subject.hash] = subject
+        if subject.transport_key is not None:
+            self._by_transport[subject.transport_key] = subject
+
+    def successor(self, credential: bytes) -> bytes | None:
+        """The credential that took a credential's place."""
+        return self._successors.get(credential)
+
+    def rotate(self, old: Subject, new: Subject) -> None:
+        """Let a judged successor take its place; a root's successor is an anchor from here on."""
+        if new.issuer is None:
+            self.anchors |= {new.hash}
+        self._successors[old.hash] = new.hash
+        self._keep(new)
+
+    def examine_root(self, raw: bytes) -> Subject | Refusal:
+        """Run the checks on a root that is to succeed an anchor; its own key must have signed it."""
+        return Registry(self.network, [digest(raw)]).examine(raw)
+
+    def examine(self, raw: bytes) -> Subject | Refusal:
+        """Run checks (1) to (4) and keep nothing."""
         unproven = parse(raw)
         if isinstance(unproven, Refusal):
             return unproven
@@ -143,12 +172,7 @@ class Registry:
         claims = read_claims(unproven.message.header.claims or {})
         if isinstance(claims, Refusal):
             return claims
-        subject = self._root(unproven, claims) if unproven.author is None else self._issued(unproven, claims)
-        if isinstance(subject, Subject):
-            self._subjects[subject.hash] = subject
-            if subject.transport_key is not None:
-                self._by_transport[subject.transport_key] = subject
-        return subject
+        return self._root(unproven, claims) if unproven.author is None else self._issued(unproven, claims)
 
     def admit_chain(self, chain: Iterable[bytes]) -> Subject | Refusal:
         """Admit raw credentials from the root down; returns the last."""
@@ -208,6 +232,7 @@ def _subject(record: Record, claims: Claims, issuer: Subject | None) -> Subject:
         not_before_ns=claims.not_before_s * NS,
         expires_ns=claims.expires_s * NS,
         chain=(*(issuer.chain if issuer else ()), record.raw),
+        status_index=body.status_index,
     )
 
 

@@ -243,6 +243,10 @@ class Lineage:
         rows = self._db.execute(sql, (kind, len(prefix), prefix))
         return [(bytes(key), bytes(value)) for key, value in rows]
 
+    def counted(self, name: str) -> int:
+        """Where a durable counter stands."""
+        return int(self._one("SELECT value FROM counter WHERE name=?", (name,)) or 0)
+
     def count(self, name: str, step: int = 1) -> int:
         """Raise a durable counter inside a transaction and return it."""
         self._db.execute(

@@ -95,8 +95,12 @@ class Scope:
         return any(mine.holds(band) for mine in self.bands)
 
 
-def wider_than(child: Scope, parent: Scope) -> Refusal | None:
-    """None when the child's scope is inside the parent's on every axis; else the axis that widens."""
+def wider_than(child: Scope, parent: Scope, *, strictly: bool = True) -> Refusal | None:
+    """None when the child's scope is inside the parent's on every axis; else the axis that widens.
+
+    A delegation uses up a level of depth (`strictly`); a successor of the same holder does not.
+    """
+    deepest = parent.depth - 1 if strictly else parent.depth
     checks = (
         ("band", all(parent.holds_band(b) for b in child.bands), child.bands, parent.bands),
         ("area", parent.area.holds(child.area), child.area, parent.area),
@@ -104,7 +108,7 @@ def wider_than(child: Scope, parent: Scope) -> Refusal | None:
         ("actions", set(child.actions) <= set(parent.actions), child.actions, parent.actions),
         ("tier", child.tier >= parent.tier, child.tier, f">= {parent.tier}"),
         ("eirp", child.max_eirp_mdbm <= parent.max_eirp_mdbm, child.max_eirp_mdbm, f"<= {parent.max_eirp_mdbm} mdBm"),
-        ("depth", child.depth < parent.depth, child.depth, f"< {parent.depth}"),
+        ("depth", child.depth <= deepest, child.depth, f"<= {deepest}"),
     )
     for axis, held, measured, required in checks:
         if not held:

@@ -55,7 +55,7 @@ class Work(Protocol):
         """Remember a piece of state."""
         ...
 
-    def count(self, name: str) -> int:
+    def count(self, name: str, amount: int = 1) -> int:
         """Raise a durable counter."""
         ...
 

@@ -166,3 +166,10 @@ def test_several_faults_never_cancel(permit: VerifiedPermit, chosen: int) -> Non
             changed = change(changed)
             applied += 1
     assert isinstance(decide(changed), Refusal if applied else Allow)
+
+
+@pytest.mark.attack(16)
+def test_a_credential_on_another_device(permit: VerifiedPermit) -> None:
+    decision = decide(replace(inputs(permit), device="device-bob"))
+    assert isinstance(decision, Refusal)
+    assert decision.reason is Reason.BINDING

@@ -128,8 +128,9 @@ def held(subject: Subject | Refusal) -> Subject:
 class World:
     """Makes the authority, the rule and the members; carries messages when told to."""
 
-    def __init__(self, folder: Path, rule: bodies.Rule = RULE) -> None:
+    def __init__(self, folder: Path, rule: bodies.Rule = RULE, status_index: dict[str, int] | None = None) -> None:
         self.folder = folder
+        self.status_index = status_index or {}
         self.root_key = SigningKey.from_seed(seed("root"))
         body = bodies.Credential(level="authority", scope=scope(("issue", "rule", *HOLDER_ACTIONS, "request"), depth=2))
         self.root = issue(
@@ -155,6 +156,7 @@ class World:
             scope=scope(actions, **{"tier": 2, **changes}),
             transport_key=seed(name + "-transport"),
             device=f"device-{name}",
+            status_index=self.status_index.get(name),
         )
         return issue(
             self.root_key,
@@ -198,6 +200,17 @@ class World:
             with party.step(fix(-7)) as step:
                 party.register(step)
         return Member(name, key, seed(name + "-transport"), party)
+
+    def by_authority(self, body: Any, at_s: float, seq: int | None = None) -> bytes:
+        """A record signed by the authority."""
+        frame = records.Frame(
+            network=NETWORK,
+            author=self.authority.hash,
+            seq=seq or next(self.numbers),
+            previous=bytes(32),
+            attestation=records.Attestation.of(fix(at_s)),
+        )
+        return records.sign_record(self.root_key, frame, body)
 
     def member_again(self, name: str) -> Member:
         """What a restart on whatever lies in the member's file gives."""

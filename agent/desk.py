@@ -1,0 +1,201 @@
+"""An authority's desk: a folder with its key, its credential, and all it has signed, one file after another.
+
+sign.key          the secret, 0600, encrypted where a passphrase was given; never overwritten
+credential.chain  its own credential, root first
+signed.chain      every record it signed, in order; each names the one before
+"""
+
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.config import ConfigError
+from agent.keyfiles import CHAIN, SIGN, load_chain, read_key, write_chain, write_secret
+from settlement.chain import bodies, records
+from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
+from settlement.chain.keys import SigningKey
+from settlement.chain.rotation import rotation_of
+from settlement.chain.scope import Scope
+from settlement.chain.status import bits_of, is_set
+from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.reasons import Refusal
+
+SIGNED, NETWORK = "signed.chain", "network.txt"
+NS = 1_000_000_000
+LIST_BITS = 1024
+CLOCK_BOUND_NS = NS
+AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "observe")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the desk stands, for its attestations."""
+
+    lat_e7: int
+    lon_e7: int
+
+
+def _fix(place: Place) -> Fix:
+    """A desk has no disciplined clock: it vouches for its computer's to a second."""
+    now_ns = time.time_ns()
+    clock = TimeFix(
+        earliest_ns=now_ns - CLOCK_BOUND_NS, latest_ns=now_ns + CLOCK_BOUND_NS, source=TimeSource.KERNEL, trusted=True
+    )
+    position = PositionFix(
+        lat_e7=place.lat_e7, lon_e7=place.lon_e7, radius_mm=1_000_000, source=PositionSource.SURVEYED, trusted=True
+    )
+    return Fix(time=clock, position=position)
+
+
+def _claims(public: bytes, subject: str, issuer: str, days: int) -> Claims:
+    now_s = int(time.time())
+    return Claims(
+        issuer=issuer,
+        subject=subject,
+        expires_s=now_s + days * 86_400,
+        not_before_s=now_s - 60,
+        issued_s=now_s,
+        token=secrets.token_bytes(8),
+        public=public,
+    )
+
+
+def _held(subject: Subject | Refusal, what: str) -> Subject:
+    if isinstance(subject, Refusal):
+        raise ConfigError(f"{what}: {subject}; ask for less, or mend the file")
+    return subject
+
+
+def init(
+    folder: Path, *, name: str, network: str, scope: Scope, days: int, place: Place, passphrase: str | None
+) -> str:
+    """Make a root authority in a new folder; returns its anchor. Raises ConfigError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seed = secrets.token_bytes(32)
+    write_secret(folder / SIGN, seed, passphrase)
+    key = SigningKey.from_seed(seed)
+    body = bodies.Credential(level="authority", scope=scope)
+    raw = issue(key, None, body, _claims(key.public, name, name, days), network=network, fix=_fix(place))
+    _held(Registry(network, [records.digest(raw)]).admit(raw), "root credential")
+    write_chain(folder / CHAIN, (raw,))
+    write_chain(folder / SIGNED, (raw,))
+    (folder / NETWORK).write_text(network + "\n", encoding="utf-8")
+    return records.digest(raw).hex()
+
+
+class Desk:
+    """An open desk."""
+
+    def __init__(self, folder: Path, *, place: Place, passphrase: str | None = None) -> None:
+        """Read and check the folder. Raises ConfigError."""
+        self.folder, self._place = folder, place
+        try:
+            self.network = (folder / NETWORK).read_text(encoding="utf-8").strip()
+        except OSError as exc:
+            raise ConfigError(f"{folder / NETWORK}: {exc.strerror}; run: bandpact authority init") from exc
+        self._key = read_key(folder / SIGN, passphrase)
+        chain = load_chain(folder / CHAIN)
+        self.registry = Registry(self.network, [records.digest(chain[0])])
+        self.me = _held(self.registry.admit_chain(chain), str(folder / CHAIN))
+        if self.me.public != self._key.public:
+            raise ConfigError(f"{folder / SIGN}: not the key of {self.me.name}; put the right one there")
+        self.signed = list(load_chain(folder / SIGNED))
+
+    def _next(self) -> tuple[int, bytes]:
+        return len(self.signed) + 1, records.digest(self.signed[-1])
+
+    def _keep(self, raw: bytes) -> bytes:
+        """Write what was signed before it is handed out."""
+        self.signed.append(raw)
+        staged = self.folder / (SIGNED + ".new")
+        write_chain(staged, tuple(self.signed))
+        staged.replace(self.folder / SIGNED)
+        return raw
+
+    def sign(self, body: object) -> bytes:
+        """Sign a record as this authority."""
+        seq, previous = self._next()
+        frame = records.Frame(
+            network=self.network,
+            author=self.me.hash,
+            seq=seq,
+            previous=previous,
+            attestation=records.Attestation.of(_fix(self._place)),
+        )
+        return self._keep(records.sign_record(self._key, frame, body))
+
+    def credentials(self) -> list[Subject]:
+        """What this desk has issued, in order."""
+        found = [self.registry.admit(raw) for raw in self.signed if _is_credential(raw)]
+        return [s for s in found if isinstance(s, Subject) and s.hash != self.me.hash]
+
+    def issue(self, body: bodies.Credential, *, public: bytes, name: str, days: int) -> Subject:
+        """Sign a credential with the next status index. Raises ConfigError when it reaches beyond the desk's own."""
+        seq, previous = self._next()
+        whole = bodies.Credential(
+            level=body.level,
+            scope=body.scope,
+            transport_key=body.transport_key,
+            device=body.device,
+            status_index=len(self.credentials()),
+        )
+        claims = _claims(public, name, self.me.name, days)
+        raw = issue(
+            self._key, self.me, whole, claims, network=self.network, fix=_fix(self._place), seq=seq, previous=previous
+        )
+        subject = _held(self.registry.examine(raw), f"credential of {name}")
+        self._keep(raw)
+        self.registry.admit(raw)
+        return subject
+
+    def revoke(self, names: Iterable[str], *, fresh_s: int) -> bytes:
+        """Sign the next status list, with everything revoked so far and every credential of these names."""
+        wanted, lists = set(names), self._lists()
+        issued = self.credentials()
+        missing = wanted - {s.name for s in issued}
+        if missing:
+            raise ConfigError(f"{sorted(missing)[0]}: no such name among the credentials of this desk; see: show")
+        last = lists[-1] if lists else None
+        before = {i for i in range(len(last.bits) * 8) if is_set(last.bits, i)} if last else set[int]()
+        now = {s.status_index for s in issued if s.name in wanted and s.status_index is not None}
+        body = bodies.Revocation(
+            version=last.version + 1 if last else 1,
+            fresh_until_ns=time.time_ns() + fresh_s * NS,
+            bits=bits_of(before | now, LIST_BITS),
+        )
+        return self.sign(body)
+
+    def _lists(self) -> list[bodies.Revocation]:
+        found = []
+        for raw in self.signed:
+            unproven = records.parse(raw)
+            if isinstance(unproven, records.Unproven) and unproven.typ == "revocation":
+                record = unproven.prove(self.me.public, self.network)
+                found += [record.body] if isinstance(record, records.Record) else []
+        return found
+
+    def rotate(self, *, name: str, days: int, passphrase: str | None) -> bytes:
+        """Give the root a new key, signed by the old and the new; the old key is kept beside it. Raises ConfigError."""
+        if self.me.issuer is not None:
+            raise ConfigError(f"{self.me.name}: its issuer must sign its new credential first")
+        seed = secrets.token_bytes(32)
+        new = SigningKey.from_seed(seed)
+        body = bodies.Credential(level=self.me.level, scope=self.me.scope)
+        raw = issue(new, None, body, _claims(new.public, name, name, days), network=self.network, fix=_fix(self._place))
+        record = self.sign(rotation_of(self.me.hash, raw, new, self.network))
+        old = self.folder / f"{SIGN}.{self._key.kid.hex()}"
+        if old.exists():
+            raise ConfigError(f"{old}: there already; move it away first")
+        (self.folder / SIGN).rename(old)
+        write_secret(self.folder / SIGN, seed, passphrase)
+        write_chain(self.folder / CHAIN, (raw,))
+        write_chain(self.folder / f"signed.{self._key.kid.hex()}.chain", tuple(self.signed))
+        write_chain(self.folder / SIGNED, (raw,))
+        return record
+
+
+def _is_credential(raw: bytes) -> bool:
+    unproven = records.parse(raw)
+    return isinstance(unproven, records.Unproven) and unproven.typ == "credential"

@@ -1,0 +1,100 @@
+"""Budgets: how much spectrum an authority's people may take in a window, and how much of it one identity may.
+
+Spent is counted in hertz x seconds, durably, in the same transaction as the GRANT it pays for; an aborted GRANT is not
+paid back, so that asking and not answering costs what it blocked. When a budget is exceeded once, it is suspended for
+the rest of its window: smaller requests do not slip in behind.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Budget, Request, Rule
+from settlement.chain.credentials import Subject
+from settlement.chain.lineage import Lineage
+from settlement.chain.scope import Cell
+from settlement.chain.weights import share_ppm
+from settlement.fixes import TimeFix
+from settlement.pair.work import Work
+from settlement.reasons import Reason, Refusal, refuse
+
+NS = 1_000_000_000
+SUSPENDED = "suspended"
+FULFILLED, FAILED = "fulfilled:", "failed:"
+
+
+def cost_hz_s(cell: Cell) -> int:
+    """Bandwidth times time of a cell, in hertz x seconds, rounded up."""
+    length_ns = cell.window.end_ns - cell.window.start_ns
+    return -(-(cell.band.high_hz - cell.band.low_hz) * length_ns // NS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One budget in one window, as it concerns one request; `whole` and `own` name its durable counters."""
+
+    budget: Budget
+    whole: str
+    own: str
+    ends_ns: int
+
+
+def accounts(rule: Rule, author: Subject, body: Request, now: TimeFix) -> Iterator[Account]:
+    """Every budget of the rule that a request draws on."""
+    for number, budget in enumerate(rule.budgets or ()):
+        if (budget.level, budget.commodity) != (author.level, body.commodity):
+            continue
+        if budget.area is not None and not budget.area.overlaps(body.cell.area):
+            continue
+        window = now.earliest_ns // budget.window_ns
+        parts = f"{rule.name}/{number}/{window}/{author.issuer.hex() if author.issuer else 'root'}"
+        name = hashlib.sha256(parts.encode()).hexdigest()[:32]
+        yield Account(
+            budget=budget,
+            whole=f"spent:{name}",
+            own=f"spent:{name}:{author.hash.hex()}",
+            ends_ns=(window + 1) * budget.window_ns,
+        )
+
+
+def judge(log: Lineage, rule: Rule, admitted: Admitted, now: TimeFix) -> Refusal | None:
+    """May this REQUEST be paid for?"""
+    body: Request = admitted.record.body
+    cost = cost_hz_s(body.cell)
+    for account in accounts(rule, admitted.author, body, now):
+        if log.get(SUSPENDED, account.whole.encode()) is not None:
+            return refuse(Reason.BUDGET, "budget.suspended", "exhausted", f"a request after {account.ends_ns} ns")
+        limit = account.budget.amount_hz_s
+        spent = log.counted(account.whole)
+        if spent + cost > limit:
+            return refuse(Reason.BUDGET, "budget.amount", f"{spent} spent, {cost} asked", f"<= {limit} Hz s")
+        own_limit = limit * _share(log, account.budget, admitted.author) // 1_000_000
+        own = log.counted(account.own)
+        if own + cost > own_limit:
+            return refuse(Reason.REPUTATION, "budget.share", f"{own} spent, {cost} asked", f"<= {own_limit} Hz s")
+    return None
+
+
+def _share(log: Lineage, budget: Budget, author: Subject) -> int:
+    return share_ppm(
+        first_ppm=budget.first_share_ppm,
+        step_ppm=budget.step_ppm,
+        fulfilled=log.counted(FULFILLED + author.hash.hex()),
+        failed=log.counted(FAILED + author.hash.hex()),
+    )
+
+
+def spend(work: Work, rule: Rule, admitted: Admitted) -> None:
+    """Pay for a GRANT inside its transaction."""
+    body: Request = admitted.record.body
+    for account in accounts(rule, admitted.author, body, work.now.time):
+        work.count(account.whole, cost_hz_s(body.cell))
+        work.count(account.own, cost_hz_s(body.cell))
+
+
+def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
+    """The budget is exhausted: nothing more until its window ends."""
+    for account in accounts(rule, admitted.author, admitted.record.body, work.now.time):
+        work.put(SUSPENDED, account.whole.encode(), account.ends_ns.to_bytes(8, "big"))
+        work.event("suspended", level=account.budget.level, until_ns=account.ends_ns)

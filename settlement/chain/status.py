@@ -1,0 +1,116 @@
+"""Status lists: which credentials their issuer has taken back, how fresh that word is, and in what order it came.
+
+One list for each issuer, a bit for each credential it issued with a status index; bit `i` is bit `i mod 8` (lowest
+first) of byte `i // 8`, as in the IETF Token Status List. Taking a list, in this order:
+
+    (1) its author may issue
+    (2) its life has not passed: a list kept back past its life says nothing (STALE)
+    (3) its version is above the one held (ROLLBACK), and not absurdly far above (FAST_FORWARD)
+    (4) what was revoked stays revoked (ROLLBACK)
+
+A credential with a status index stands only while its issuer's list is held, fresh and long enough (STATUS_UNKNOWN),
+and the same holds for every credential above it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from settlement.chain.bodies import Revocation
+from settlement.chain.credentials import ISSUE, Registry, Subject
+from settlement.fixes import TimeFix
+from settlement.reasons import Reason, Refusal, refuse
+
+VERSION_JUMP_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldList:
+    """An issuer's newest list, and the record that carried it."""
+
+    record: bytes
+    body: Revocation
+
+
+def bits_of(indices: Iterable[int], size: int) -> bytes:
+    """The list of `size` bits (rounded up to bytes) in which these are set. Raises ValueError outside it."""
+    data = bytearray((size + 7) // 8)
+    for index in indices:
+        if not 0 <= index < len(data) * 8:
+            raise ValueError(f"status index {index} is outside a list of {len(data) * 8}")
+        data[index // 8] |= 1 << index % 8
+    return bytes(data)
+
+
+def is_set(bits: bytes, index: int) -> bool:
+    """Is that bit set?"""
+    return bool(bits[index // 8] >> index % 8 & 1)
+
+
+def next_version(new: int, held: int, what: str) -> Refusal | None:
+    """Versions only rise, by steps that leave room for others."""
+    if new <= held:
+        return refuse(Reason.ROLLBACK, f"{what}.version", new, f"> {held}")
+    if new > held + VERSION_JUMP_MAX:
+        return refuse(Reason.FAST_FORWARD, f"{what}.version", new, f"<= {held + VERSION_JUMP_MAX}")
+    return None
+
+
+class StatusLists:
+    """The newest list of every issuer."""
+
+    def __init__(self) -> None:
+        self._held: dict[bytes, HeldList] = {}
+
+    def forget(self) -> None:
+        """Start again from what is durable."""
+        self._held.clear()
+
+    def held(self, issuer: bytes) -> HeldList | None:
+        """An issuer's list."""
+        return self._held.get(issuer)
+
+    def judge(self, author: Subject, body: Revocation, now: TimeFix) -> Refusal | None:
+        """Rules (1) to (4)."""
+        if ISSUE not in author.scope.actions:
+            return refuse(Reason.SCOPE, "status.author", author.scope.actions, ISSUE)
+        if not now.before(body.fresh_until_ns):
+            measured = f"[{now.earliest_ns}, {now.latest_ns}] ns"
+            return refuse(Reason.STALE, "status.fresh_until", measured, f"< {body.fresh_until_ns} ns")
+        before = self._held.get(author.hash)
+        refusal = next_version(body.version, before.body.version if before else 0, "status")
+        if refusal is not None or before is None:
+            return refusal
+        unset = [n for n, old in enumerate(before.body.bits) if n >= len(body.bits) or old & ~body.bits[n]]
+        if unset:
+            return refuse(Reason.ROLLBACK, "status.bits", f"bits of byte {unset[0]} cleared", "revoked stays revoked")
+        return None
+
+    def take(self, author: Subject, record: bytes, body: Revocation) -> None:
+        """Keep a list that was judged."""
+        self._held[author.hash] = HeldList(record=record, body=body)
+
+    def standing(self, subject: Subject, registry: Registry, now: TimeFix) -> Refusal | None:
+        """None when neither the credential nor any above it is revoked, as far as fresh lists say."""
+        here: Subject | None = subject
+        while here is not None:
+            refusal = self._one(here, now)
+            if refusal is not None:
+                return refusal
+            here = registry.get(here.issuer)
+        return None
+
+    def _one(self, subject: Subject, now: TimeFix) -> Refusal | None:
+        if subject.status_index is None or subject.issuer is None:
+            return None
+        held = self._held.get(subject.issuer)
+        if held is None:
+            return refuse(Reason.STATUS_UNKNOWN, "status.list", "none held", f"the list of {subject.name}'s issuer")
+        index, known = subject.status_index, len(held.body.bits) * 8
+        if index >= known:
+            return refuse(Reason.STATUS_UNKNOWN, "status.index", index, f"< {known}")
+        # Revoked is for good, however old the list that says so.
+        if is_set(held.body.bits, index):
+            return refuse(Reason.REVOKED, "status.revoked", subject.name, f"not revoked in list {held.body.version}")
+        if not now.before(held.body.fresh_until_ns):
+            return refuse(Reason.STATUS_UNKNOWN, "status.stale", f"{now.latest_ns} ns", f"< {held.body.fresh_until_ns}")
+        return None

@@ -1,0 +1,184 @@
+"""Rules as people edit them: TOML with whole names, checked key by key, made into the body that an authority signs.
+
+Every complaint names the key it is about. A rule that follows another names it and has a higher version; the windows in
+which the two are in force may touch, not overlap, so that at any instant one rule holds.
+"""
+
+import tomllib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from settlement.chain.admission import RuleInForce
+from settlement.chain.bodies import BODIES, Budget, ClassTerms, Level, Modality, Rule
+from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.records import Attestation
+from settlement.chain.scope import Area, Band, Window
+from settlement.chain.status import next_version
+from settlement.fixes import PositionSource, TimeSource
+from settlement.reasons import Reason, Refusal, refuse
+
+RESPONSES = ("obey", "obey after check", "consider", "record only")
+EVERY_TYPE = "*"
+_DERIVED = {"effective", "previous", "time_sources", "position_sources"}
+
+
+class RuleFileError(ValueError):
+    """The rule cannot be used; the message names the key."""
+
+
+def _need(table: dict[str, Any], key: str, path: str, kind: type) -> Any:
+    if key not in table:
+        raise RuleFileError(f"{path}{key}: missing; add it")
+    value = table[key]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise RuleFileError(f"{path}{key}: {value!r} is not {_called(kind)}")
+    return value
+
+
+def _called(kind: type) -> str:
+    return {int: "a whole number", str: "text", list: "a list", dict: "a table", datetime: "a date and time"}[kind]
+
+
+def _known(table: dict[str, Any], allowed: Iterable[str], path: str) -> None:
+    unknown = sorted(set(table) - set(allowed))
+    if unknown:
+        raise RuleFileError(f"{path}{unknown[0]}: no such key; known are {', '.join(sorted(allowed))}")
+
+
+def _plain(cls: type[Any], table: Any, path: str, *, skip: Iterable[str] = ()) -> dict[str, Any]:
+    """The integer and text fields of a schema class, from a table of the same names."""
+    if not isinstance(table, dict):
+        raise RuleFileError(f"{path.rstrip('.')}: not a table")
+    found: dict[str, Any] = {}
+    for name, kind in kinds_of(cls):
+        if name in skip or kind.name not in ("int", "text") or (kind.optional and name not in table):
+            continue
+        found[name] = _scalar(_need(table, name, path, int if kind.name == "int" else str), kind, f"{path}{name}")
+    return found
+
+
+def _scalar(value: Any, kind: Kind, path: str) -> Any:
+    size = value if kind.name == "int" else len(value.encode())
+    if not kind.low <= size <= kind.high:
+        raise RuleFileError(f"{path}: {value!r} is outside {kind.low} to {kind.high}")
+    return value
+
+
+def _area(table: dict[str, Any], path: str) -> Area:
+    _known(table, [n for n, _ in kinds_of(Area)], path)
+    return Area(**_plain(Area, table, path))
+
+
+def _bands(values: list[Any], path: str) -> tuple[Band, ...]:
+    bands = []
+    for number, table in enumerate(values):
+        here = f"{path}[{number}]."
+        band = Band(**_plain(Band, table, here))
+        if band.low_hz >= band.high_hz:
+            raise RuleFileError(f"{here}high_hz: {band.high_hz} is not above low_hz {band.low_hz}")
+        bands.append(band)
+    if not bands:
+        raise RuleFileError(f"{path}: empty; a rule governs at least one band")
+    return tuple(bands)
+
+
+def _many(cls: type[Any], table: dict[str, Any], key: str) -> tuple[Any, ...]:
+    values = _need(table, key, "", list)
+    made = []
+    for number, one in enumerate(values):
+        here = f"{key}[{number}]."
+        extra = {"area": _area(one["area"], f"{here}area.")} if cls is Budget and "area" in one else {}
+        fields = _plain(cls, one, here)
+        _known(one, [n for n, _ in kinds_of(cls)], here)
+        made.append(cls(**fields, **extra))
+    return tuple(made)
+
+
+def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
+    levels = []
+    for number, one in enumerate(_need(table, "levels", "", list)):
+        here = f"levels[{number}]."
+        fields = _plain(Level, one, here)
+        _known(one, [n for n, _ in kinds_of(Level)], here)
+        if fields["response"] not in RESPONSES:
+            raise RuleFileError(f"{here}response: {fields['response']!r} is none of {', '.join(RESPONSES)}")
+        admits = _need(one, "admits", here, list)
+        unknown = [a for a in admits if a not in BODIES and a != EVERY_TYPE]
+        if unknown:
+            raise RuleFileError(f"{here}admits: {unknown[0]!r} is no record type")
+        levels.append(Level(**fields, admits=tuple(BODIES) if EVERY_TYPE in admits else tuple(admits)))
+    return tuple(levels)
+
+
+def _instant_ns(table: dict[str, Any], key: str) -> int:
+    value: datetime = _need(table, key, "", datetime)
+    if value.tzinfo is None:
+        raise RuleFileError(f"{key}: {value} has no time zone; write it with a Z")
+    return int(value.timestamp()) * 1_000_000_000 + value.microsecond * 1000
+
+
+def _sources(table: dict[str, Any], key: str, kind: Any) -> tuple[int, ...]:
+    names = {source.name.lower(): int(source) for source in kind}
+    found = []
+    for value in _need(table, key, "", list):
+        if value not in names:
+            raise RuleFileError(f"{key}: {value!r} is none of {', '.join(names)}")
+        found.append(names[value])
+    return tuple(found)
+
+
+def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
+    """The body of a rule from its TOML text. Raises RuleFileError, whose message names the key."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise RuleFileError(f"not TOML: {exc}") from exc
+    allowed = [n for n, _ in kinds_of(Rule) if n not in ("effective", "previous")]
+    _known(table, [*allowed, "effective_from", "effective_until"], "")
+    window = Window(start_ns=_instant_ns(table, "effective_from"), end_ns=_instant_ns(table, "effective_until"))
+    if window.start_ns >= window.end_ns:
+        raise RuleFileError("effective_until: not after effective_from")
+    return Rule(
+        **_plain(Rule, table, "", skip=_DERIVED),
+        effective=window,
+        previous=previous,
+        bands=_bands(_need(table, "bands", "", list), "bands"),
+        area=_area(_need(table, "area", "", dict), "area."),
+        classes=_many(ClassTerms, table, "classes"),
+        levels=_levels(table),
+        time_sources=_sources(table, "time_sources", TimeSource),
+        position_sources=_sources(table, "position_sources", PositionSource),
+        budgets=_many(Budget, table, "budgets") if "budgets" in table else None,
+        modalities=_many(Modality, table, "modalities") if "modalities" in table else None,
+    )
+
+
+def judge_successor(old: RuleInForce, new: Rule) -> Refusal | None:
+    """May this rule follow that one?"""
+    if new.name != old.rule.name:
+        return refuse(Reason.RULE_UNKNOWN, "rule.name", new.name, old.rule.name)
+    refusal = next_version(new.version, old.rule.version, "rule")
+    if refusal is not None:
+        return refusal
+    if new.previous != old.hash:
+        return refuse(Reason.ROLLBACK, "rule.previous", new.previous.hex() if new.previous else "none", old.hash.hex())
+    if new.effective.start_ns < old.rule.effective.start_ns:
+        return refuse(Reason.ROLLBACK, "rule.effective", new.effective.start_ns, f">= {old.rule.effective.start_ns} ns")
+    return None
+
+
+def rule_at(rules: Iterable[RuleInForce], signed: Attestation) -> RuleInForce | None:
+    """The rule in force over the whole interval in which a record was signed: a successor ends its predecessor."""
+    inside = [
+        r
+        for r in rules
+        if r.rule.effective.start_ns <= signed.earliest_ns and signed.latest_ns < r.rule.effective.end_ns
+    ]
+    return max(inside, key=lambda r: r.rule.version, default=None)
+
+
+def response_of(rule: Rule, level: str) -> str:
+    """What a record of that level makes others do; what the rule does not name is only recorded."""
+    held = rule.level(level)
+    return held.response if held is not None and held.response in RESPONSES else RESPONSES[-1]

@@ -1,0 +1,123 @@
+"""The authority's desk and a node's enrolment, from the command line."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agent.cli.main import app
+from agent.keyfiles import load_chain
+from settlement.chain.admission import RuleInForce
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.records import Unproven, parse
+from settlement.pair.artifact import verify_rule
+from tests.settlement.test_rulefile import TEXT
+
+RUN = CliRunner()
+INIT = [
+    "authority", "init", "coast", "--network", "n", "--band", "3550000000-3570000000",
+    "--area", "369500000", "-763000000", "20000000", "--class", "cbrs",
+]  # fmt: skip
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    outcome = RUN.invoke(app, [str(a) for a in arguments])
+    assert outcome.exit_code == code, outcome.output
+    return outcome.output
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> tuple[Path, str]:
+    folder = tmp_path / "desk"
+    network, anchor = run(*INIT, "--desk", folder).split()
+    assert network == "n"
+    return folder, anchor
+
+
+@pytest.mark.feature("G1")
+def test_a_node_is_enrolled_and_revoked(desk: tuple[Path, str], tmp_path: Path) -> None:
+    folder, anchor = desk
+    node = tmp_path / "node"
+    run("node", "init", node, "--device", "pluto 1")
+    chain = tmp_path / "node.chain"
+    issue = ("authority", "issue", node / "enrol.request", "--name", "alice", "--role", "user", "--out", chain)
+    run(*issue, "--desk", folder)
+    assert "enrolled as alice" in run("node", "enrol", node, chain, "--network", "n", "--anchor", anchor)
+    subject = Registry("n", [bytes.fromhex(anchor)]).admit_chain(load_chain(node / "credential.chain"))
+    assert isinstance(subject, Subject)
+    assert (subject.name, subject.device, subject.status_index) == ("alice", "pluto 1", 0)
+    assert "alice" in run("authority", "show", "--desk", folder)
+    out = tmp_path / "list"
+    run("authority", "revoke", "alice", "--out", out, "--desk", folder)
+    unproven = parse(out.read_bytes())
+    assert isinstance(unproven, Unproven)
+    assert unproven.payload[6][3][0] == 1
+    assert "no such name" in run("authority", "revoke", "bob", "--out", out, "--desk", folder, code=1)
+    assert (node / "sign.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_is_never_overwritten(desk: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = desk
+    before = (folder / "sign.key").read_bytes()
+    assert "never overwritten" in run(*INIT, "--desk", folder, code=1)
+    assert (folder / "sign.key").read_bytes() == before
+    run("node", "init", tmp_path / "node", "--device", "x")
+    assert "never overwritten" in run("node", "init", tmp_path / "node", "--device", "x", code=1)
+
+
+def test_an_encrypted_key_needs_its_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BANDPACT_PASSPHRASE", "right")
+    folder = tmp_path / "desk"
+    run(*INIT, "--desk", folder)
+    assert (folder / "sign.key").read_text().startswith("encrypted:")
+    run("authority", "show", "--desk", folder)
+    monkeypatch.setenv("BANDPACT_PASSPHRASE", "wrong")
+    assert "wrong passphrase" in run("authority", "show", "--desk", folder, code=1)
+    monkeypatch.delenv("BANDPACT_PASSPHRASE")
+    assert "BANDPACT_PASSPHRASE" in run("authority", "show", "--desk", folder, code=1)
+
+
+@pytest.mark.feature("G7")
+def test_rules_are_signed_in_order(desk: tuple[Path, str], tmp_path: Path) -> None:
+    folder, anchor = desk
+    text, first, second = tmp_path / "rule.toml", tmp_path / "one", tmp_path / "two"
+    text.write_text(TEXT)
+    run("authority", "rule", "sign", text, "--out", first, "--desk", folder)
+    again = ("authority", "rule", "sign", text, "--out", second, "--after", first, "--desk", folder)
+    assert "ROLLBACK" in run(*again, code=1)
+    text.write_text(TEXT.replace("version = 1", "version = 2"))
+    run(*again)
+    *chain, raw = load_chain(second)
+    rule = verify_rule(raw, chain, Registry("n", [bytes.fromhex(anchor)]))
+    assert isinstance(rule, RuleInForce)
+    assert rule.rule.version == 2
+    text.write_text(TEXT.replace("lease_ns", "leese_ns"))
+    assert "classes[0].lease_ns" in run(*again, code=2)
+
+
+@pytest.mark.feature("G9")
+def test_a_root_rotates(desk: tuple[Path, str], tmp_path: Path) -> None:
+    folder, anchor = desk
+    out = tmp_path / "rotation"
+    run("authority", "rotate", "--out", out, "--desk", folder)
+    shown = run("authority", "show", "--desk", folder)
+    assert anchor not in shown
+    unproven = parse(out.read_bytes())
+    assert isinstance(unproven, Unproven)
+    assert unproven.author == bytes.fromhex(anchor)
+
+
+def test_anothers_credential_is_not_taken_in(desk: tuple[Path, str], tmp_path: Path) -> None:
+    folder, anchor = desk
+    for name in ("a", "b"):
+        run("node", "init", tmp_path / name, "--device", name)
+    chain = tmp_path / "a.chain"
+    request = tmp_path / "a" / "enrol.request"
+    run("authority", "issue", request, "--name", "a", "--role", "user", "--out", chain, "--desk", folder)
+    refused = run("node", "enrol", tmp_path / "b", chain, "--network", "n", "--anchor", anchor, code=1)
+    assert "BINDING" in refused
+    wide = ("--eirp-mdbm", 40_000)
+    out = run(
+        "authority", "issue", request, "--name", "c", "--role", "user", "--out", chain, *wide, "--desk", folder, code=1
+    )
+    assert "SCOPE" in out

@@ -1,0 +1,102 @@
+"""A bundle verifies with the anchors alone, in another process, and no changed byte of it does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from settlement.bundle import AuditedBundle, make_bundle, verify_bundle
+from settlement.chain.bodies import Gate
+from settlement.chain.scope import Band
+from settlement.reasons import Reason, Refusal
+from tests.settlement.world import LOWER, NETWORK, UPPER, World, trio
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def sealed(world: World, folder: Path, *names: str) -> list[Path]:
+    paths = []
+    for name in names:
+        paths.append(folder / f"{name}.db")
+        world.members[name].party.lineage.seal(world.members[name].key, paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, bytes]:
+    world = trio(tmp_path_factory.mktemp("world"))
+    world.settle()
+    world.request("bob", 1.2, LOWER, 2.0, 9.0)
+    world.carry(1.2)
+    world.request("bob", 1.3, Band(low_hz=UPPER.low_hz, high_hz=UPPER.high_hz), 2.0, 9.0)
+    world.carry(1.3)
+    world.give("bob", "holder", b"\xf5 garbage", 1.4)
+    data = make_bundle(sealed(world, tmp_path_factory.mktemp("sealed"), *world.members), network=NETWORK)
+    assert isinstance(data, bytes)
+    return world, data
+
+
+@pytest.mark.feature("M7")
+def test_an_honest_bundle_verifies(settled: tuple[World, bytes]) -> None:
+    world, data = settled
+    audited = verify_bundle(data, network=NETWORK, anchors=world.anchors)
+    assert isinstance(audited, AuditedBundle)
+    assert [log.findings.problems for log in audited.logs] == [[], [], []]
+    assert audited.ok
+    assert all(log.replayed > 3 for log in audited.logs)
+    assert {r for log in audited.logs for r in log.refused} == {"CONFLICT", "FORBIDDEN_TYPE"}
+
+
+def test_other_anchors_or_network_refuse(settled: tuple[World, bytes]) -> None:
+    world, data = settled
+    stranger = verify_bundle(data, network=NETWORK, anchors=[bytes(32)])
+    assert isinstance(stranger, AuditedBundle)
+    assert not stranger.ok
+    elsewhere = verify_bundle(data, network="other", anchors=world.anchors)
+    assert isinstance(elsewhere, Refusal)
+    assert elsewhere.reason is Reason.DOMAIN
+
+
+@pytest.mark.feature("M7")
+def test_every_changed_byte_of_a_small_bundle_is_refused(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.enrol(alice=("request", "observe"))
+    world.do("alice", 1.0, lambda step: step.sign(_gate()))
+    data = make_bundle(sealed(world, _made(tmp_path / "sealed"), "alice"), network=NETWORK)
+    assert isinstance(data, bytes)
+    whole = verify_bundle(data, network=NETWORK, anchors=world.anchors)
+    assert isinstance(whole, AuditedBundle)
+    assert whole.ok, whole.logs[0].findings.problems
+    for at in range(len(data)):
+        changed = data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
+        outcome = verify_bundle(changed, network=NETWORK, anchors=world.anchors)
+        assert isinstance(outcome, Refusal) or not outcome.ok, at
+    for shorter in (data[:-1], data + b"\x00", b""):
+        assert isinstance(verify_bundle(shorter, network=NETWORK, anchors=world.anchors), Refusal)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _gate() -> object:
+    return Gate(state="ARMED", previous="LOCKED", reason="", measured="", required="", at_earliest_ns=1, at_latest_ns=2)
+
+
+@pytest.mark.feature("M7")
+def test_a_process_with_only_bundle_and_anchor_verifies_it(settled: tuple[World, bytes], tmp_path: Path) -> None:
+    world, data = settled
+    (tmp_path / "trial.bundle").write_bytes(data)
+    command = [sys.executable, "-c", "from agent.cli.main import main; main()", "audit", "verify", "trial.bundle"]
+    command += ["--network", NETWORK, "--anchor", world.anchors[0].hex(), "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    good = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert good.returncode == 0, good.stderr
+    assert '"ok": true' in good.stdout
+    middle = len(data) // 2
+    (tmp_path / "trial.bundle").write_bytes(data[:middle] + bytes([data[middle] ^ 4]) + data[middle + 1 :])
+    bad = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert bad.returncode == 5, bad.stdout + bad.stderr
