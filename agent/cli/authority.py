@@ -94,8 +94,8 @@ def _open(desk: Path) -> "Desk":
     chain = load_chain(desk / "credential.chain")
     network = (desk / "network.txt").read_text(encoding="utf-8").strip() if (desk / "network.txt").is_file() else ""
     mine = Registry(network, [records.digest(chain[0])]).admit_chain(chain)
-    area = mine.scope.area if isinstance(mine, Subject) else None
-    place = Place(lat_e7=area.lat_e7 if area else 0, lon_e7=area.lon_e7 if area else 0)
+    lat_e7, lon_e7 = mine.scope.area.anchor if isinstance(mine, Subject) else (0, 0)
+    place = Place(lat_e7=lat_e7, lon_e7=lon_e7)
     return Desk(desk, place=place, passphrase=_passphrase())
 
 

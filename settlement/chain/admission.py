@@ -19,7 +19,7 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.records import Attestation, Record, parse
 from settlement.chain.scope import Cell
 from settlement.chain.status import StatusLists
-from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource, place_inside, time_inside
+from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
 from settlement.reasons import Reason, Refusal, refuse
 
 ACTION_OF = {
@@ -270,10 +270,7 @@ def _author_inside(here: Attestation, cell: Cell) -> Refusal | None:
         source=source,
         trusted=True,
     )
-    area = cell.area
-    return place_inside(
-        position, lat_e7=area.lat_e7, lon_e7=area.lon_e7, radius_mm=area.radius_mm, clause="disposition.place"
-    )
+    return cell.area.place(position, "disposition.place")
 
 
 def _stands(admitted: Admitted, context: Context, now: TimeFix) -> Refusal | None:
