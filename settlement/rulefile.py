@@ -15,10 +15,10 @@ from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Area, Band, Window
 from settlement.chain.status import next_version
+from settlement.chain.taxonomy import Response
 from settlement.fixes import PositionSource, TimeSource
 from settlement.reasons import Reason, Refusal, refuse
 
-RESPONSES = ("obey", "obey after check", "consider", "record only")
 EVERY_TYPE = "*"
 _DERIVED = {"effective", "previous", "time_sources", "position_sources"}
 
@@ -101,8 +101,8 @@ def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
         here = f"levels[{number}]."
         fields = _plain(Level, one, here)
         _known(one, [n for n, _ in kinds_of(Level)], here)
-        if fields["response"] not in RESPONSES:
-            raise RuleFileError(f"{here}response: {fields['response']!r} is none of {', '.join(RESPONSES)}")
+        if fields["response"] not in list(Response):
+            raise RuleFileError(f"{here}response: {fields['response']!r} is none of {', '.join(Response)}")
         admits = _need(one, "admits", here, list)
         unknown = [a for a in admits if a not in BODIES and a != EVERY_TYPE]
         if unknown:
@@ -176,9 +176,3 @@ def rule_at(rules: Iterable[RuleInForce], signed: Attestation) -> RuleInForce | 
         if r.rule.effective.start_ns <= signed.earliest_ns and signed.latest_ns < r.rule.effective.end_ns
     ]
     return max(inside, key=lambda r: r.rule.version, default=None)
-
-
-def response_of(rule: Rule, level: str) -> str:
-    """What a record of that level makes others do; what the rule does not name is only recorded."""
-    held = rule.level(level)
-    return held.response if held is not None and held.response in RESPONSES else RESPONSES[-1]
