@@ -11,12 +11,13 @@ from settlement.chain.admission import Admitted, Context, RuleInForce, admit, pr
 from settlement.chain.bodies import Evidence, Verdict
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Registry, Subject
-from settlement.chain.leaf import RECEIVED, admitted_leaf, decode_leaf, refused_leaf
+from settlement.chain.leaf import RECEIVED, Leaf, admitted_leaf, decode_leaf, refused_leaf
 from settlement.chain.lineage import Lineage, LineageError
 from settlement.chain.records import Record, digest
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.status import StatusLists
 from settlement.fixes import Fix, TimeFix
+from settlement.heeding import NOTED, heed
 from settlement.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
@@ -53,7 +54,9 @@ class Party:
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self._rule_raw, self._rule_chain, self._entropy = rule_raw, rule_chain, entropy
         self.status = StatusLists()
-        self.context = Context(registry=registry, rule=rule, history=lineage, status=self.status)
+        self.context = Context(
+            registry=registry, rule=rule, history=lineage, status=self.status, was_rule=self._was_rule
+        )
         quorum = rule.rule.witness_quorum
         self.witness = Witness(me=identity.credential, registry=registry, quorum=quorum)
         self.damaged = lineage.verify(identity.key.public)
@@ -295,6 +298,8 @@ class Party:
                 return self._judge_evidence(admitted)
             case "envelope":
                 return None
+            case _ if typ in NOTED:
+                return None
             case "checkpoint" | "cosignature" | "revocation" | "rotation":
                 return self._judge_about_authors(admitted, step)
             case _:
@@ -406,8 +411,10 @@ class Party:
             self._take_rotation(admitted)
             step.event("rotated", author=admitted.author.name)
             self._pass_on(step, admitted)
-        elif admitted.record.typ == "usage":
-            step.count(budget.FULFILLED + admitted.author.hash.hex())
+        elif admitted.record.typ in ("usage", "fallback"):
+            budget.credit(step, self.lineage, admitted)
+        elif admitted.record.typ == "envelope":
+            heed(step, self.holder, self.rule, admitted)
 
     def _take_status(self, admitted: Admitted) -> None:
         self.status.take(admitted.author, admitted.record.raw, admitted.record.body)
@@ -497,6 +504,13 @@ class Party:
             return None
         leaf = decode_leaf(self.lineage.leaf_body(index))
         return None if isinstance(leaf, Refusal) else leaf.record
+
+    def _was_rule(self, subject: bytes) -> bool:
+        """Was this a rule that this node worked under?"""
+        index = self.lineage.index_of(subject)
+        leaf = decode_leaf(self.lineage.leaf_body(index)) if index is not None else None
+        record = self.record_of(subject) if isinstance(leaf, Leaf) and leaf.admitted else None
+        return record is not None and record.typ == "rule"
 
     def record_of(self, subject: bytes) -> Record | None:
         """A logged record, proven again."""
