@@ -40,7 +40,8 @@ class NodeState:
         self.context = Context(registry=registry, rule=rule, history=lineage, status=self.status)
         quorum = rule.rule.witness_quorum
         self.witness = Witness(me=identity.credential, registry=registry, quorum=quorum)
-        self.damaged = lineage.verify(identity.key.public)
+        self.damaged = lineage.verify(identity.key.public, standing=True)
+        self._whole = self.damaged is None
         self.heads_heard: set[bytes] = set()
         self.restore()
 
@@ -55,28 +56,35 @@ class NodeState:
             return refuse(Reason.HALT_BEHIND_WITNESS, "witness.start", f"{heard} neighbours", f"{needed} at start")
         return None
 
+    def stand(self) -> None:
+        """Sign what a step leaves. What was found altered is never signed again: it stays as it was found."""
+        if self._whole:
+            self.lineage.stand(self.identity.key)
+
     def restore(self) -> None:
-        """Build the machines from what is durable."""
+        """Build the machines from what is durable; from nothing, where that was found altered."""
         self.status.forget()
         for kind, take in ((STATUS, self.take_status), (ROTATED, self.take_rotation)):
-            for _, raw in self.lineage.items(kind):
+            for _, raw in self._stored(kind):
                 known = prove(raw, self.registry)
                 if isinstance(known, Admitted):
                     take(known)
-        me, rule, log = self.identity.credential, self.rule, self.lineage
-        pairs = [raw for _, raw in log.items(holder_side.STORE)]
+        me, rule = self.identity.credential, self.rule
         self.holder = Holder(
             me=me,
             rule=rule,
-            stored=pairs,
-            offers=log.items(holder_side.OFFERS),
-            blocked=log.items(holder_side.BLOCKED),
+            stored=[raw for _, raw in self._stored(holder_side.STORE)],
+            offers=self._stored(holder_side.OFFERS),
+            blocked=self._stored(holder_side.BLOCKED),
         )
-        self.user = User(me=me, rule=rule, stored=[raw for _, raw in log.items(user_side.STORE)])
-        for _, raw in log.items(user_side.HEARD):
+        self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)])
+        for _, raw in self._stored(user_side.HEARD):
             admitted = prove(raw, self.registry)
             if isinstance(admitted, Admitted):
                 self.user.hear(admitted)
+
+    def _stored(self, kind: str) -> list[tuple[bytes, bytes]]:
+        return self.lineage.items(kind) if self._whole else []
 
     def halt(self, step: Step, refusal: Refusal) -> None:
         """Stop signing for good: the log is not what this node, or a neighbour, saw."""

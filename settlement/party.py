@@ -47,6 +47,7 @@ class Party(NodeState):
         try:
             with self.lineage.transaction():
                 yield step
+                self.stand()
         except BaseException:
             self.restore()
             raise
