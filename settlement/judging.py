@@ -4,6 +4,7 @@ from settlement import budget
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.rotation import judge_rotation
 from settlement.fixes import TimeFix
+from settlement.heeding import NOTED
 from settlement.messages import Message
 from settlement.nodestate import NodeState
 from settlement.pair.table import Event
@@ -25,6 +26,8 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
         case "evidence":
             return _judge_evidence(state, admitted)
         case "envelope":
+            return None
+        case _ if typ in NOTED:
             return None
         case "checkpoint" | "cosignature" | "revocation" | "rotation":
             return _judge_about_authors(state, admitted, step)
