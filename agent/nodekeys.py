@@ -96,8 +96,11 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
     scope = desk.me.scope
     if refusal is not None:
         raise ConfigError(f"{text}: {refusal}")
-    if not all(scope.holds_band(b) for b in body.bands) or not scope.area.holds(body.area):
-        raise ConfigError(f"{text}: bands or area: outside what {desk.me.name} may rule")
+    for number, band in enumerate(body.bands):
+        if not scope.holds_band(band):
+            raise ConfigError(f"{text}: bands[{number}]: {band} is outside what {desk.me.name} may rule")
+    if not scope.area.holds(body.area):
+        raise ConfigError(f"{text}: area: {body.area} is not surely inside the {scope.area} of {desk.me.name}")
     writable(out)
     raw = desk.sign(body)
     write_chain(out, (*desk.me.chain, raw))
