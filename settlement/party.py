@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from settlement import budget
-from settlement.chain.admission import Admitted, Context, RuleInForce, admit, prove, proven
+from settlement.chain.admission import Admitted, Context, RuleInForce, admit, confidence, prove, proven
 from settlement.chain.bodies import Evidence, Verdict
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import RECEIVED, admitted_leaf, decode_leaf, refused_leaf
 from settlement.chain.lineage import Lineage, LineageError
-from settlement.chain.records import Record, digest
+from settlement.chain.records import Attestation, Record, digest
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.status import StatusLists
 from settlement.fixes import Fix, TimeFix
@@ -22,7 +22,7 @@ from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
 from settlement.pair.artifact import Artifact
 from settlement.pair.holder import Holder
-from settlement.pair.table import Event, UserState
+from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.user import User, UserPair
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.step import Identity, Outgoing, Step
@@ -31,7 +31,8 @@ from settlement.witness import ROUND, Witness
 REPLAYS_LOGGED = 3
 OFFERS_MAX = 256
 EVIDENCE_BYTES_MAX = 30_000
-TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET)
+TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
+ANSWERED_BY_SIGNING = frozenset({"request", "grant", "accept", "checkpoint", "cosignature"})
 STATUS, ROTATED, REVIEW = "status", "rotated", "review"
 HANDLED_BY_HOLDER = {"request", "accept", "relinquish", "usage"}
 
@@ -155,7 +156,8 @@ class Party:
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
-        refusal = self._judge(verdict, message, step)
+        unsure = self.unsure(step.now) if verdict.record.typ in ANSWERED_BY_SIGNING else None
+        refusal = unsure or self._judge(verdict, message, step)
         if refusal is not None:
             # What time alone decided may be judged again when it comes again.
             terminal = None if refusal.reason in TRANSIENT else verdict.record
@@ -166,8 +168,8 @@ class Party:
         step.log(leaf, verdict.record)
         step.answering(verdict.record.digest)
         self._act(step, verdict, message)
-        self.witness.take_up(step)
         step.answering(None)
+        self.witness.take_up(step)
         return None
 
     def hello(self, step: Step) -> None:
@@ -233,6 +235,9 @@ class Party:
         record = admitted.record
         step.answering(record.digest)
         if record.typ == "request":
+            if step.send_again(admitted.author.hash, record.digest):
+                step.answering(None)
+                return  # it was answered before, whatever the clock says now
             if refusal.reason is Reason.BUDGET and refusal.clause == "budget.amount":
                 budget.suspend(step, self.rule.rule, admitted)
             body = Verdict(
@@ -261,10 +266,12 @@ class Party:
             self._keep_evidence(step, admitted)
         if pair.accept is not None and step.send_again(pair.user, pair.accept):
             return  # the very answer it got, with its proof
-        if pair.decision is not None:
+        if pair.state == HolderState.ABORTED:
             decided = self.record_bytes(pair.decision)
             if decided is not None:
                 step.send(pair.user, decided)
+        elif pair.decision is not None:
+            return  # a CONFIRM leaves with its proof, once its witnesses have seen it
         elif refusal.reason in (Reason.TIMEOUT, Reason.CHALLENGE, Reason.TERMS):
             self.holder.abort(step, pair.sid, refusal.reason, admitted.record.digest)
 
@@ -316,7 +323,9 @@ class Party:
             case "renew":
                 return self.user.judge_renew(admitted)
             case "preempt":
-                return self.user.judge_preempt(admitted)
+                pair = self.user.by_sid(admitted.record.body.sid)
+                granted = self.record_of(pair.grant) if pair is not None and pair.grant else None
+                return self.user.judge_preempt(admitted, granted.body if granted else None)
             case _:
                 return refuse(Reason.TYPE, "party.typ", typ, "a type that travels between nodes")
 
@@ -473,9 +482,13 @@ class Party:
 
     # -- the passing of time -------------------------------------------------------------------------------------
 
+    def unsure(self, now: Fix) -> Refusal | None:
+        """Why nothing may be decided now: what this node knows of time and place is too little for the rule."""
+        return confidence(Attestation.of(now), self.rule.rule)
+
     def tick(self, step: Step) -> list[UserPair]:
         """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
-        if step.halted is not None:
+        if step.halted is not None or self.unsure(step.now) is not None:
             return []
         self.holder.tick(step)
         self.witness.tick(step)

@@ -193,9 +193,8 @@ def _in_scope(body: Any, author: Subject) -> Refusal | None:
     return None
 
 
-def confidence(record: Record, rule: Rule) -> Refusal | None:
+def confidence(here: Attestation, rule: Rule) -> Refusal | None:
     """Clause (9): how well the author knows when and where it is, by the rule. Claims below a floor are widened."""
-    here = record.frame.attestation
     if here.time_source not in rule.time_sources:
         return refuse(Reason.TIME_UNTRUSTED, "confidence.9.source", here.time_source, rule.time_sources)
     if here.position_source not in rule.position_sources:
@@ -212,7 +211,7 @@ def confidence(record: Record, rule: Rule) -> Refusal | None:
 
 def _at_signing(admitted: Admitted, rule: Rule) -> Refusal | None:
     """Clauses (5) and (9) as of the attested instant: these never change, so replay reaches the same verdict."""
-    refusal = confidence(admitted.record, rule)
+    refusal = confidence(admitted.record.frame.attestation, rule)
     if refusal is not None:
         return refusal
     signed = _clock_of(admitted.record.frame.attestation)

@@ -254,7 +254,7 @@ class World:
         return happen
 
     def _timely(self, member: Member) -> bool:
-        return member.working and member.clock.trusted
+        return member.working and member.party is not None and member.party.unsure(member.clock.fix(self.now_ns)) is None
 
     def _offer(self, member: Member, act: Act) -> None:
         """Two offers of the holder's half: one for tier 2 and weaker, one for tier 3 alone; told several times."""
@@ -308,7 +308,7 @@ class World:
         start_ns = (T0_NS + self.now_ns) // MS * MS + draw.choice((20, 300, 1000)) * MS
         window = Window(start_ns=start_ns, end_ns=start_ns + draw.choice((400, 1200, 3000)) * MS)
         cell = Cell(band=Band(low_hz=low_hz, high_hz=low_hz + width * RASTER_HZ), area=AREA, window=window)
-        self.step(member, lambda step: party.user.request(step, offer, cell, eirp_mdbm=20_000))
+        self.step(member, lambda step: party.user.request(step, offer, cell, eirp_mdbm=20_000, tier=member.role.tier))
 
     def _preempt(self, member: Member, act: Act) -> None:
         party, draw = member.party, Random(act.number)
