@@ -26,6 +26,7 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.records import Record, digest
 from settlement.chain.rotation import judge_rotation
+from settlement.fixes import TimeSource
 from settlement.messages import decode_message
 from settlement.pair.artifact import verify_rule
 from settlement.reasons import Reason, Refusal
@@ -310,10 +311,13 @@ def _check_own(state: _State, index: int, record: Record, author: Subject) -> No
     expected = state.last if state.last is not None else (0, None)
     if owner is None or author.hash != owner.hash or before != expected:
         state.audited.findings.add(f"entry {index}: own record {record.frame.seq} does not follow {expected[0]}")
-    if record.frame.attestation.latest_ns < state.last_signed_ns:
-        state.audited.findings.add(f"entry {index}: own record {record.frame.seq} is attested before the one before it")
+    signed = record.frame.attestation
     state.last = (record.frame.seq, record.digest)
-    state.last_signed_ns = max(state.last_signed_ns, record.frame.attestation.earliest_ns)
+    if signed.time_source == TimeSource.NONE:
+        return  # a clock its owner did not trust says nothing of order
+    if signed.latest_ns < state.last_signed_ns:
+        state.audited.findings.add(f"entry {index}: own record {record.frame.seq} is attested before the one before it")
+    state.last_signed_ns = max(state.last_signed_ns, signed.earliest_ns)
 
 
 def _check_checkpoints(reader: _Reader, state: _State, levels: dict[int, list[bytes]]) -> None:

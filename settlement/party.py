@@ -159,8 +159,8 @@ class Party:
         unsure = self.unsure(step.now) if verdict.record.typ in ANSWERED_BY_SIGNING else None
         refusal = unsure or self._judge(verdict, message, step)
         if refusal is not None:
-            # What time alone decided may be judged again when it comes again.
-            terminal = None if refusal.reason in TRANSIENT else verdict.record
+            # What time or order alone decided may be judged again when it comes again.
+            terminal = None if refusal.reason in TRANSIENT or self._early(verdict, refusal) else verdict.record
             self._log_refused(step, raw, refusal, _hash(peer), terminal)
             self._answer_refused(step, verdict, refusal)
             return refusal
@@ -171,6 +171,11 @@ class Party:
         step.answering(None)
         self.witness.take_up(step)
         return None
+
+    def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
+        """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come."""
+        pair = self.user.by_sid(admitted.record.sid) if admitted.record.sid is not None else None
+        return refusal.reason is Reason.OUT_OF_ORDER and pair is not None and pair.state in user_side.WAITING
 
     def hello(self, step: Step) -> None:
         """Ask every neighbour which head of our log it saw last; needs no signature, so it goes before all others."""

@@ -43,7 +43,8 @@ ACTION_OF = {
     "revocation": "issue",
     "rotation": "observe",
 }
-TIMELESS_TYPES = ("confirm", "abort")
+# A decision counts however late it comes, and so does a log head: what it extends says whether it is old.
+TIMELESS_TYPES = ("confirm", "abort", "checkpoint", "cosignature")
 # An authority's word may reach a node through any neighbour, and has a life of its own.
 RELAYED = frozenset({"rule", "revocation", "rotation"})
 # What a settled pair still owes each other is not undone by a revocation.

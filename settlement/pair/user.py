@@ -298,7 +298,7 @@ class User:
         work.send(pair.holder, work.sign(body).raw)
 
     def tick(self, work: Work) -> list[UserPair]:
-        """Ask again where an answer is due, give up where it never came, end what is over; returns what ended."""
+        """Ask again where an answer is due, ever less often; give up where it never came; returns what ended."""
         now = work.now.time
         ended: list[UserPair] = []
         for pair in list(self.pairs.values()):
@@ -314,7 +314,7 @@ class User:
         if pair.state == UserState.REQUESTED and now.after(pair.give_up_ns):
             self._save(work, replace(pair, state=UserState.REFUSED, ended=Reason.TIMEOUT.value, last=b""))
             work.event("refused", sid=pair.sid, band=pair.cell.band, reason=Reason.TIMEOUT.value)
-        elif now.after(pair.sent_ns + RESEND_NS):
+        elif now.after(pair.sent_ns + max(RESEND_NS, (pair.sent_ns - pair.asked_ns) // 8)):
             self._save(work, replace(pair, sent_ns=now.latest_ns))
             work.send(pair.holder, pair.last)
 

@@ -178,7 +178,7 @@ class Monitor:
 
     def _states(self, member: Member, true_ns: int) -> None:
         party, name = member.party, member.name
-        if party is None:
+        if party is None or member.restored:
             return
         for pair in party.user.pairs.values():
             if pair.state == UserState.SETTLED:
@@ -300,6 +300,8 @@ class Monitor:
             other = next(m for m in self.members.values() if m.hash == pair.holder)
             held = other.party.holder.pairs.get(pair.sid) if other.party else None
             if pair.state in {UserState.REQUESTED, UserState.ACCEPTED}:
+                if self.rule.witness_quorum and any(self._revoked.values()):
+                    continue  # a witness without whom there is no quorum was revoked: in doubt is right
                 self._hold("S7", member.name, true_ns, f"{pair.sid.hex()[:8]} still {UserState(pair.state).name}")
             elif pair.decision is not None and (held is None or held.decision != pair.decision):
                 self._hold("S7", member.name, true_ns, f"{pair.sid.hex()[:8]}: two sides, two decisions")

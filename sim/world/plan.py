@@ -94,7 +94,7 @@ FAULTS = (
     ("clock wide", 10),
     ("clock lost", 12),
     ("clock back", 30),
-    ("equivocate", 6),
+    ("equivocate", 12),
     ("restore", 6),
 )
 
