@@ -88,7 +88,6 @@ class Mortal(Settling):
     def leave(self, step: Step) -> None:
         self._die_at(AFTER_COMMIT, step)
         super().leave(step)
-        self.mesh.receive()
         self._die_at(AFTER_SEND, step)
 
     def _die_at(self, point: str, step: Step) -> None:
