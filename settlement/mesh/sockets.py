@@ -47,6 +47,8 @@ class _Line:
     socket: "zmq.Socket[bytes]"
     endpoint: str | None
     hints: deque[str] = field(default_factory=deque)
+    silent: bool = False
+    """Nothing could be handed over the last time."""
 
 
 class Mesh:
@@ -180,8 +182,14 @@ class Mesh:
         return True
 
     def entered(self) -> list[bytes]:
-        """Keys of the peers that connected since the last call."""
-        return self._door.entered()
+        """Keys of the peers that connected since the last call; the way back to them is tried at once."""
+        keys = self._door.entered()
+        for key in keys:
+            line = self._lines.get(key)
+            if line is not None and line.silent and line.endpoint is not None:
+                line.socket.disconnect(line.endpoint)
+                line.socket.connect(line.endpoint)
+        return keys
 
     # -- messages ------------------------------------------------------------------------------------------------
 
@@ -193,7 +201,9 @@ class Mesh:
         try:
             line.socket.send(data, zmq.NOBLOCK)
         except zmq.Again:
+            line.silent = True
             return False
+        line.silent = False
         return True
 
     def receive(self) -> list[Arrived]:

@@ -215,7 +215,9 @@ class Node:
         return [row[0] for row in self.party.lineage._db.execute("SELECT reason FROM leaf WHERE admitted=0")]
 
     def do_records(self, typ: str) -> list[bytes]:
-        rows = self.party.lineage._db.execute("SELECT subject FROM leaf WHERE typ=? AND admitted=1 ORDER BY idx", (typ,))
+        rows = self.party.lineage._db.execute(
+            "SELECT subject FROM leaf WHERE typ=? AND admitted=1 ORDER BY idx", (typ,)
+        )
         return [self.party.record_bytes(bytes(row[0])) or b"" for row in rows]
 
     def do_size(self) -> int:
@@ -452,7 +454,9 @@ class Intruder:
 
 
 def kind_of(raw: bytes) -> str:
-    """The type of a record, unproven."""
+    """The type of a record, unproven; what carries none asks about log heads."""
+    if not raw:
+        return "heads"
     unproven = records.parse(raw)
     assert isinstance(unproven, records.Unproven), unproven
     return unproven.typ

@@ -1,6 +1,7 @@
 """The mesh over real sockets on loopback: only credentialed keys, and the sender is the key."""
 
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from settlement.mesh import Arrived, Limits, Mesh, MeshError, Rate, TransportKey
 from settlement.mesh.door import Door
 from settlement.messages import MESSAGE_LIMIT
 
-WAIT_MS = 5000
+WAIT_S = 5.0
 
 
 class Net:
@@ -39,7 +40,8 @@ class Net:
         for mesh in self.meshes:
             for socket in mesh.sockets:
                 poller.register(socket, zmq.POLLIN)
-        for _ in range(WAIT_MS // 10):
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
             if condition():
                 return True
             poller.poll(10)
