@@ -42,7 +42,7 @@ class HolderPolicy:
             return []
         waiting = [(i, o) for i, o in enumerate(self.config.offers) if i not in self.made]
         ready = [(i, o) for i, o in waiting if since_start_s >= o.after_s]
-        return [(i, part) for i, offer in ready for part in _free_parts(report, offer, closed)]
+        return [(i, part) for i, offer in ready for part in free_parts(report, offer, closed)]
 
     def offer(
         self, step: Step, party: Party, number: int, offer: OfferSection, *, report: SurveyReport, observed: Window
@@ -75,7 +75,7 @@ class HolderPolicy:
         return envelope.raw, declaration.raw
 
 
-def _free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int, int]]) -> list[OfferSection]:
+def free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int, int]]) -> list[OfferSection]:
     """The offer cut to runs of whole channels that were judged not busy and hold no incumbent."""
     parts: list[OfferSection] = []
     for found in report.channels:
