@@ -64,7 +64,9 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, now: 
         case "renew":
             return state.user.judge_renew(admitted)
         case "preempt":
-            return state.user.judge_preempt(admitted)
+            pair = state.user.by_sid(admitted.record.body.sid)
+            granted = state.record_of(pair.grant) if pair is not None and pair.grant else None
+            return state.user.judge_preempt(admitted, granted.body if granted else None)
         case _:
             return refuse(Reason.TYPE, "party.typ", typ, "a type that travels between nodes")
 

@@ -27,7 +27,8 @@ from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
 from settlement.reasons import Reason, Refusal, refuse
 
-TIMELESS_TYPES = ("confirm", "abort")
+# A decision counts however late it comes, and so does a log head: what it extends says whether it is old.
+TIMELESS_TYPES = ("confirm", "abort", "checkpoint", "cosignature")
 # An authority's word may reach a node through any neighbour, and has a life of its own.
 RELAYED = frozenset({"rule", "schema", "admission", "revocation", "rotation", "ruling"})
 # What a settled pair still owes each other is not undone by a revocation.
@@ -140,9 +141,8 @@ def _clock_of(attestation: Attestation) -> TimeFix:
     )
 
 
-def confidence(record: Record, rule: Rule) -> Refusal | None:
+def confidence(here: Attestation, rule: Rule) -> Refusal | None:
     """Clause (9): how well the author knows when and where it is, by the rule. Claims below a floor are widened."""
-    here = record.frame.attestation
     if here.time_source not in rule.time_sources:
         return refuse(Reason.TIME_UNTRUSTED, "confidence.9.source", here.time_source, rule.time_sources)
     if here.position_source not in rule.position_sources:
@@ -159,7 +159,7 @@ def confidence(record: Record, rule: Rule) -> Refusal | None:
 
 def _at_signing(admitted: Admitted, rule: Rule) -> Refusal | None:
     """Clauses (5) and (9) as of the attested instant: these never change, so replay reaches the same verdict."""
-    refusal = confidence(admitted.record, rule)
+    refusal = confidence(admitted.record.frame.attestation, rule)
     if refusal is not None:
         return refusal
     signed = _clock_of(admitted.record.frame.attestation)
