@@ -11,6 +11,7 @@
 Every bytes-in gets exactly one verdict: `Admitted` or a `Refusal` that names the clause.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -99,6 +100,12 @@ class Context:
     rule: RuleInForce
     history: History
     status: StatusLists = field(default_factory=StatusLists)
+    rule_at: Callable[[int, int], RuleInForce | None] | None = None
+
+    def rule_for(self, signed: Attestation) -> RuleInForce:
+        """The rule in force over the interval in which a record was signed; the present one where none surely was."""
+        found = self.rule_at(signed.earliest_ns, signed.latest_ns) if self.rule_at is not None else None
+        return found or self.rule
 
 
 def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
@@ -301,7 +308,7 @@ def admit(
     if transport_key is not None and not relayed and transport_key != author.transport_key:
         return refuse(Reason.TRANSPORT_BINDING, "integrity.4", "sent over another node's key", author.name)
     refusal = (
-        timeless(admitted, context.rule)
+        timeless(admitted, context.rule_for(record.frame.attestation))
         or author.valid_at(now)
         or _stands(admitted, context, now)
         or (None if relayed else _age(record, context.rule.rule, now))
