@@ -140,4 +140,4 @@ def test_replay_judges_each_record_under_the_version_of_its_time(world: World, t
     permit = verify(artifact, network=NETWORK, anchors=world.anchors)
     assert isinstance(permit, VerifiedPermit)
     assert permit.rule.version == 1
-    assert permit.cell.band != LOWER
+    assert permit.cell.band == UPPER

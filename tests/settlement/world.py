@@ -128,9 +128,16 @@ def held(subject: Subject | Refusal) -> Subject:
 class World:
     """Makes the authority, the rule and the members; carries messages when told to."""
 
-    def __init__(self, folder: Path, rule: bodies.Rule = RULE, status_index: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rule: bodies.Rule = RULE,
+        status_index: dict[str, int] | None = None,
+        transports: dict[str, bytes] | None = None,
+    ) -> None:
         self.folder = folder
         self.status_index = status_index or {}
+        self.transports = transports or {}
         self.root_key = SigningKey.from_seed(seed("root"))
         body = bodies.Credential(level="authority", scope=scope(("issue", "rule", *HOLDER_ACTIONS, "request"), depth=2))
         self.root = issue(
@@ -149,12 +156,16 @@ class World:
         self.chains: dict[str, tuple[bytes, bytes]] = {}
         self.members: dict[str, Member] = {}
 
+    def transport(self, name: str) -> bytes:
+        """The transport key a member is known by."""
+        return self.transports.get(name, seed(name + "-transport"))
+
     def credential(self, name: str, actions: tuple[str, ...], **changes: Any) -> bytes:
         key = SigningKey.from_seed(seed(name))
         body = bodies.Credential(
             level="operator",
             scope=scope(actions, **{"tier": 2, **changes}),
-            transport_key=seed(name + "-transport"),
+            transport_key=self.transport(name),
             device=f"device-{name}",
             status_index=self.status_index.get(name),
         )
@@ -199,7 +210,7 @@ class World:
         if party.damaged is None:
             with party.step(fix(-7)) as step:
                 party.register(step)
-        return Member(name, key, seed(name + "-transport"), party)
+        return Member(name, key, self.transport(name), party)
 
     def by_authority(self, body: Any, at_s: float, seq: int | None = None) -> bytes:
         """A record signed by the authority."""
