@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from settlement.chain.admission import Admitted, Context, RuleInForce, prove
 from settlement.chain.credentials import Registry, Subject
-from settlement.chain.leaf import decode_leaf
+from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Record
 from settlement.chain.rotation import judge_rotation
@@ -59,7 +59,14 @@ class NodeState:
     def context(self) -> Context:
         """What admission judges against."""
         at = self.rules.at
-        return Context(registry=self.registry, rule=self.rule, history=self.lineage, status=self.status, rule_at=at)
+        return Context(
+            registry=self.registry,
+            rule=self.rule,
+            history=self.lineage,
+            status=self.status,
+            rule_at=at,
+            was_rule=self._was_rule,
+        )
 
     def go_by(self, rule: RuleInForce | None) -> None:
         """Work under that rule from here on; under the one before where none is surely in force."""
@@ -132,6 +139,13 @@ class NodeState:
             return None
         leaf = decode_leaf(self.lineage.leaf_body(index))
         return None if isinstance(leaf, Refusal) else leaf.record
+
+    def _was_rule(self, subject: bytes) -> bool:
+        """Was this a rule that this node worked under?"""
+        index = self.lineage.index_of(subject)
+        leaf = decode_leaf(self.lineage.leaf_body(index)) if index is not None else None
+        record = self.record_of(subject) if isinstance(leaf, Leaf) and leaf.admitted else None
+        return record is not None and record.typ == "rule"
 
     def record_of(self, subject: bytes) -> Record | None:
         """A logged record, proven again."""
