@@ -159,7 +159,9 @@ class UserPolicy:
             offered = offer.body.cell
             if offered.band.holds(band) and offered.window.holds(window):
                 cell = Cell(band=band, area=offered.area, window=window)
-                return party.user.request(step, offer, cell, eirp_mdbm=asking.want.eirp_mdbm).sid
+                mine = party.registry.get(party.identity.credential)
+                tier = mine.scope.tier if mine is not None else 1
+                return party.user.request(step, offer, cell, eirp_mdbm=asking.want.eirp_mdbm, tier=tier).sid
         if not asking.told:
             step.event("no offer", band=band)
             asking.told = True
