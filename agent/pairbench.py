@@ -137,11 +137,16 @@ def latency(folder: Path, users: int, count: int) -> dict[str, Any]:
         sizes = _sizes(holder, made)
         ours: list[float] = []
         floor: list[float] = []
+        ours_cpu_s = floor_cpu_s = 0.0
         _floor(holder, made, sizes, WARM_UP)
         while len(ours) < count:
+            began_s = cpu_s() + holder.tell("usage")
             ours += [made.one() for _ in range(ROUND)]
             made.until(_settled(made), 2)
+            between_s = cpu_s() + holder.tell("usage")
             floor += _floor(holder, made, sizes, ROUND)
+            ended_s = cpu_s() + holder.tell("usage")
+            ours_cpu_s, floor_cpu_s = ours_cpu_s + between_s - began_s, floor_cpu_s + ended_s - between_s
     ratio = statistics.median(ours) / statistics.median(floor)
     return {
         "peers": users,
@@ -152,6 +157,8 @@ def latency(folder: Path, users: int, count: int) -> dict[str, Any]:
         "floor_p50_ms": round(statistics.median(floor) * 1000, 3),
         "floor_p99_ms": _quantile_ms(floor, 0.99),
         "p50_over_floor": round(ratio, 2),
+        "cpu_ms": round(ours_cpu_s / len(ours) * 1000, 2),
+        "floor_cpu_ms": round(floor_cpu_s / len(floor) * 1000, 2),
     }
 
 
