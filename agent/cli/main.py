@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import acquire, audit, authority, bench_chain, bench_sensing, offer, record, relinquish, sense, trial
+from agent.cli import (
+    acquire,
+    audit,
+    authority,
+    bench_chain,
+    bench_sensing,
+    bench_settlement,
+    offer,
+    record,
+    relinquish,
+    sense,
+    trial,
+)
 
 app = typer.Typer(
     name="bandpact",
@@ -26,6 +38,7 @@ app.add_typer(authority.node, name="node")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
+bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
