@@ -13,8 +13,9 @@ from settlement.reasons import Reason, Refusal, refuse
 
 
 class TimeSource(IntEnum):
-    """Where a time fix comes from; part of the record format."""
+    """Where a time fix comes from; part of the record format. No rule accepts NONE: the clock was not trusted."""
 
+    NONE = 0
     GPS = 1
     CHRONY = 2
     KERNEL = 3
@@ -22,8 +23,9 @@ class TimeSource(IntEnum):
 
 
 class PositionSource(IntEnum):
-    """Where a position comes from; part of the record format."""
+    """Where a position comes from; part of the record format. No rule accepts NONE: the place was not trusted."""
 
+    NONE = 0
     GPS = 1
     SURVEYED = 2
     SIMULATED = 3

@@ -14,7 +14,7 @@ from settlement.chain import bodies, codec, cose
 from settlement.chain.codec import blob, lat_e7, lon_e7, nested, text, uint
 from settlement.chain.keys import SigningKey
 from settlement.chain.scan import scan
-from settlement.fixes import Fix
+from settlement.fixes import Fix, PositionSource, TimeSource
 from settlement.reasons import Reason, Refusal, RefusedError, refuse
 
 TYPE_PREFIX = "bandpact/"
@@ -45,15 +45,15 @@ class Attestation:
 
     @classmethod
     def of(cls, fix: Fix) -> "Attestation":
-        """What a node signs of its fix."""
+        """What a node signs of its fix; what it does not trust itself it does not name a source for."""
         return cls(
             earliest_ns=fix.time.earliest_ns,
             latest_ns=fix.time.latest_ns,
-            time_source=fix.time.source,
+            time_source=fix.time.source if fix.time.trusted else TimeSource.NONE,
             lat_e7=fix.position.lat_e7,
             lon_e7=fix.position.lon_e7,
             radius_mm=fix.position.radius_mm,
-            position_source=fix.position.source,
+            position_source=fix.position.source if fix.position.trusted else PositionSource.NONE,
         )
 
 

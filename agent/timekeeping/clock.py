@@ -1,0 +1,284 @@
+"""The interval clock: readings of several sources in, one interval of UTC out, or the reason why none is trusted.
+
+Pure: monotonic time is an argument, nothing here reads a clock. The rules, in the order they are applied:
+
+    (1) A claim narrower than its class can be is widened to the class's floor.
+    (2) Each source's track is what it said last, carried on by the oscillator's drift and met with what it says next.
+        A reading that contradicts its own track, or what the clock holds, is a jump. A source that jumped counts for
+        nothing until it agrees again with what the clock holds; what is held only gets vaguer meanwhile.
+    (3) The sources' tracks are intersected; when they have nothing in common, GPS and clock are disjoint.
+    (4) With `need` of 1 the bound that counts is that of the intersection. With more, at most one of them may lie, so
+        what counts is how far the truth can be from the middle if all but one were believed: the reach of the hull.
+    (5) Trust comes after `agree_ns` without any fault, and goes with the first one.
+    (6) Silence is holdover: the interval widens until it passes the budget or `holdover_ns`. Distrust is immediate.
+    (7) A trusted clock never gives an earlier earliest instant than it gave before.
+
+With one source, a lie that creeps more slowly than the oscillator may drift cannot be told from the oscillator; with
+two and `need = 2` the time is inside the interval or the clock is untrusted before the error exceeds the budget.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from agent.timekeeping.values import Cause, Interval, Reading, Standing
+from settlement.chain.admission import TIME_FLOOR_NS
+from settlement.fixes import TimeFix, TimeSource
+
+NS = 1_000_000_000
+DISTRUST = {
+    Standing.UNSYNCHRONISED: Cause.UNSYNCHRONISED,
+    Standing.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockPlan:
+    """What a clock is held to. `need` sources must stand behind it; `drift_ppb` is the oscillator's."""
+
+    budget_ns: int = 1_000_000
+    drift_ppb: int = 50_000
+    agree_ns: int = 10 * NS
+    stale_ns: int = 3 * NS
+    holdover_ns: int = 600 * NS
+    need: int = 1
+    simulated_ok: bool = False
+    floors_ns: Mapping[TimeSource, int] = field(default_factory=lambda: TIME_FLOOR_NS)
+
+
+@dataclass(slots=True)
+class Track:
+    """One source as the clock knows it."""
+
+    source: TimeSource
+    known: Interval | None = None
+    heard_ns: int | None = None
+    standing: Standing = Standing.SILENT
+    jumped: bool = False
+    jump_ns: int | None = None
+    """When it last jumped, monotonic."""
+
+    def live(self, at_ns: int, stale_ns: int) -> bool:
+        """Whether it vouches for this instant itself."""
+        good = self.standing is Standing.GOOD and not self.jumped and self.heard_ns is not None
+        return good and at_ns - (self.heard_ns or 0) <= stale_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The clock's answer for one instant: interval (None before anything was heard), cause, and the bound that counts.
+
+    `reach_ns` is what is compared with the budget; `holdover_left_ns` is how long trust lasts if all sources fall
+    silent now, None when it is not trusted.
+    """
+
+    interval: Interval | None
+    source: TimeSource
+    cause: Cause
+    trusted: bool
+    reach_ns: int | None
+    holdover_left_ns: int | None
+
+    def fix(self) -> TimeFix:
+        """As what is signed and judged."""
+        known = self.interval
+        return TimeFix(
+            earliest_ns=max(0, known.earliest_ns) if known else 0,
+            latest_ns=max(0, known.latest_ns) if known else 0,
+            source=self.source if known else TimeSource.NONE,
+            trusted=self.trusted,
+            status=self.cause.value,
+        )
+
+
+class IntervalClock:
+    """One node's clock. `take` what sources say, ask `now`; `at` gives instants near now, for the record."""
+
+    def __init__(self, plan: ClockPlan) -> None:
+        self.plan = plan
+        self.tracks: dict[str, Track] = {}
+        self._held: Interval | None = None
+        self._held_from = TimeSource.NONE
+        self._agreed_since_ns: int | None = None
+        self._trusted = False
+        self._vouched_ns: int | None = None
+        self._given: Interval | None = None
+        self._latest_ns: int | None = None
+
+    # -- in ------------------------------------------------------------------------------------------------------
+
+    def take(self, reading: Reading) -> None:
+        """Take in what a source says; a reading older than what it said before is dropped."""
+        at_ns = reading.at_ns if self._latest_ns is None else max(reading.at_ns, self._latest_ns)
+        self._judge(at_ns)
+        source = reading.time.source if reading.time else TimeSource.NONE
+        track = self.tracks.setdefault(reading.name, Track(source=source))
+        if track.heard_ns is not None and reading.at_ns < track.heard_ns:
+            return
+        claimed = reading.interval
+        if reading.standing is not Standing.GOOD:
+            track.standing = reading.standing
+        elif claimed is not None:
+            track.source, track.standing, track.heard_ns = source, Standing.GOOD, reading.at_ns
+            said = claimed.widened(self.plan.floors_ns[source])  # (1)
+            self._follow(track, said.moved(at_ns, self.plan.drift_ppb))
+        self._judge(at_ns)
+
+    def suspect(self, name: str, at_ns: int) -> None:
+        """Something else (its position) shows that a source lies: the same as a jump in its time."""
+        track = self.tracks.get(name)
+        if track is not None:
+            track.jumped, track.jump_ns = True, at_ns
+            self._judge(at_ns)
+
+    def _follow(self, track: Track, said: Interval) -> None:
+        """Rule (2)."""
+        before = track.known.moved(said.at_ns, self.plan.drift_ppb) if track.known else said
+        agreed = before.meet(said)
+        held = self._held.moved(said.at_ns, self.plan.drift_ppb) if self._held else None
+        if agreed is None or (held is not None and agreed.meet(held) is None and self._lone(track, said.at_ns)):
+            track.jumped, track.jump_ns, track.known = True, said.at_ns, said
+            return
+        if track.jumped and (held is None or held.meet(said) is not None):
+            track.jumped = False
+        track.known = agreed
+
+    def _lone(self, track: Track, at_ns: int) -> bool:
+        """Whether nobody else is live: then what is held is all there is to check it against."""
+        return not any(t.live(at_ns, self.plan.stale_ns) for t in self.tracks.values() if t is not track)
+
+    # -- judgement -----------------------------------------------------------------------------------------------
+
+    def now(self, at_ns: int) -> Verdict:
+        """The verdict for now; trust is won and lost here, so ask it with monotonic time as it passes."""
+        cause, interval, reach_ns = self._judge(at_ns)
+        if self._trusted and interval is not None:
+            interval = self._forward(interval)
+            self._given = interval
+        return self._verdict(cause, interval, reach_ns)
+
+    def at(self, at_ns: int) -> TimeFix:
+        """The interval at an instant near now, past or future, as far as it is known now."""
+        known = self._given or self._held
+        moved = known.moved(at_ns, self.plan.drift_ppb) if known else None
+        cause = Cause.OK if self._trusted else Cause.SETTLING
+        return self._verdict(cause, moved, None).fix()
+
+    def _verdict(self, cause: Cause, interval: Interval | None, reach_ns: int | None) -> Verdict:
+        left_ns = None
+        if self._trusted and reach_ns is not None:
+            left_ns = self._left_ns(reach_ns)
+        return Verdict(
+            interval=interval,
+            source=self._held_from,
+            cause=cause,
+            trusted=self._trusted,
+            reach_ns=reach_ns,
+            holdover_left_ns=left_ns,
+        )
+
+    def _left_ns(self, reach_ns: int) -> int:
+        room_ns = max(0, self.plan.budget_ns - reach_ns)
+        by_drift_ns = room_ns * NS // self.plan.drift_ppb if self.plan.drift_ppb else self.plan.holdover_ns
+        return min(by_drift_ns, self.plan.holdover_ns)
+
+    def _forward(self, interval: Interval) -> Interval:
+        """Rule (7)."""
+        if self._given is None or self._given.earliest_ns <= interval.earliest_ns:
+            return interval
+        earliest_ns = self._given.earliest_ns
+        return Interval(at_ns=interval.at_ns, earliest_ns=earliest_ns, latest_ns=max(earliest_ns, interval.latest_ns))
+
+    def _judge(self, at_ns: int) -> tuple[Cause, Interval | None, int | None]:
+        """Rules (3) to (6): cause, interval and reach at this instant; keeps what is held and whether it is trusted."""
+        self._latest_ns = at_ns
+        believed = self._believed(at_ns)
+        live = [name for name in believed if self.tracks[name].live(at_ns, self.plan.stale_ns)]
+        common = self._common(believed, at_ns)
+        interval = common or (self._held.moved(at_ns, self.plan.drift_ppb) if self._held else None)
+        reach_ns = _reach_ns(interval, believed.values() if self.plan.need > 1 else ())
+        fault = self._fault(at_ns, live, common, reach_ns, standing=len(believed))
+        if fault is None and live:
+            self._vouched_ns = max(self.tracks[name].heard_ns or 0 for name in live)
+        self._settle(fault, at_ns, live)
+        if self._trusted and common is not None:
+            self._hold(common, live)
+        cause = fault or (Cause.SETTLING if not self._trusted else Cause.OK if live else Cause.HOLDOVER)
+        return cause, interval, reach_ns
+
+    def _hold(self, common: Interval, live: list[str]) -> None:
+        """Keep what is known; what only drift made of it is not kept, or rounding would widen it a little each time."""
+        if self._held is None or self._held.moved(common.at_ns, self.plan.drift_ppb) != common:
+            self._held, self._held_from = common, self._narrowest(live, common.at_ns)
+
+    def _believed(self, at_ns: int) -> dict[str, Interval]:
+        """Tracks that count, carried on to this instant, each by what it was known last."""
+        return {
+            name: track.known.moved(at_ns, self.plan.drift_ppb)
+            for name, track in self.tracks.items()
+            if track.known is not None and not track.jumped and track.standing in (Standing.GOOD, Standing.SILENT)
+        }
+
+    def _common(self, believed: Mapping[str, Interval], at_ns: int) -> Interval | None:
+        """Rule (3): what all of them allow and, once trusted, what was held; None when they contradict each other."""
+        common = self._held.moved(at_ns, self.plan.drift_ppb) if self._held is not None else None
+        for one in believed.values():
+            common = one if common is None else common.meet(one)
+            if common is None:
+                return None
+        return common
+
+    def _fault(
+        self, at_ns: int, live: list[str], common: Interval | None, reach_ns: int | None, *, standing: int
+    ) -> Cause | None:
+        """The first thing that is wrong; None when nothing is."""
+        plan, tracks = self.plan, self.tracks.values()
+        if not plan.simulated_ok and any(self._simulated(track) for track in tracks):
+            return Cause.SIMULATED
+        if any(track.jumped for track in tracks):
+            return Cause.JUMP
+        distrust = next((DISTRUST[track.standing] for track in tracks if track.standing in DISTRUST), None)
+        if distrust is not None and (len(live) < plan.need or not live):
+            return distrust
+        if standing == 0 and self._held is None:
+            return Cause.NO_SOURCE
+        if common is None:
+            return Cause.DISJOINT
+        if standing < plan.need:
+            return Cause.NO_SOURCE if self._vouched_ns is None else Cause.STALE
+        if reach_ns is None or reach_ns > plan.budget_ns:
+            return Cause.OVER_BUDGET
+        vouched = self._trusted and self._vouched_ns is not None and at_ns - self._vouched_ns <= plan.holdover_ns
+        return None if live or vouched else Cause.STALE
+
+    @staticmethod
+    def _simulated(track: Track) -> bool:
+        return track.standing is Standing.SIMULATED or track.source is TimeSource.SIMULATED
+
+    def _settle(self, fault: Cause | None, at_ns: int, live: list[str]) -> None:
+        """Rule (5)."""
+        if fault is not None:
+            self._trusted, self._agreed_since_ns = False, None
+            return
+        if self._trusted or not live:
+            return
+        if self._agreed_since_ns is None:
+            self._agreed_since_ns = at_ns
+        self._trusted = at_ns - self._agreed_since_ns >= self.plan.agree_ns
+
+    def _narrowest(self, live: list[str], at_ns: int) -> TimeSource:
+        """The source to name: the one that knows best."""
+        known = [(t.known.moved(at_ns, self.plan.drift_ppb).bound_ns, t.source) for t in self._tracks(live) if t.known]
+        return min(known)[1] if known else self._held_from
+
+    def _tracks(self, names: list[str]) -> list[Track]:
+        return [self.tracks[name] for name in names]
+
+
+def _reach_ns(interval: Interval | None, others: Iterable[Interval]) -> int | None:
+    """Rule (4): from the middle to the farthest place the truth can be."""
+    if interval is None:
+        return None
+    ends = [interval.earliest_ns, interval.latest_ns]
+    for one in others:
+        ends += [one.earliest_ns, one.latest_ns]
+    return max(abs(end - interval.middle_ns) for end in ends)

@@ -1,0 +1,119 @@
+"""Where the node is, as a disc it can vouch for: a surveyed place, a receiver's fixes, or the one checked by the other.
+
+Pure, as the clock is. A fix that lies farther from the last one than both radii and the fastest the node can move
+allow is a jump, and counts again only when fixes have agreed for `agree_ns`. Between fixes the disc grows with speed.
+"""
+
+from dataclasses import dataclass, replace
+
+from agent.timekeeping.values import Cause, Reading, Standing
+from settlement.chain.admission import RADIUS_FLOOR_MM
+from settlement.fixes import PositionFix, PositionSource, distance_mm
+
+NS = 1_000_000_000
+DISTRUST = {
+    Standing.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
+    Standing.UNSYNCHRONISED: Cause.UNSYNCHRONISED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacePlan:
+    """What a position is held to; `speed_mm_per_s` is the fastest the antenna moves, 0 for one on a mast."""
+
+    surveyed: PositionFix | None = None
+    budget_mm: int = 50_000
+    speed_mm_per_s: int = 0
+    agree_ns: int = 10 * NS
+    stale_ns: int = 3 * NS
+    simulated_ok: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A receiver's fix and when (monotonic)."""
+
+    fix: PositionFix
+    at_ns: int
+
+
+class Place:
+    """One node's position. `take` what receivers say, ask `now`."""
+
+    def __init__(self, plan: PlacePlan) -> None:
+        self.plan = plan
+        self._seen: Seen | None = None
+        self._standing = Standing.SILENT
+        self._agreed_since_ns: int | None = None
+        self._fault: Cause | None = None
+        self._settled = False
+
+    def take(self, reading: Reading) -> bool:
+        """Take in a reading; True when it jumped away from what was known."""
+        if reading.position is None:
+            if reading.standing in DISTRUST or reading.standing is Standing.SIMULATED:
+                self._distrust(reading)
+            return False
+        if reading.standing is not Standing.GOOD:
+            self._distrust(reading)
+            return False
+        self._standing = Standing.GOOD
+        floor_mm = RADIUS_FLOOR_MM[reading.position.source]
+        fix = replace(reading.position, radius_mm=max(reading.position.radius_mm, floor_mm))
+        before, self._seen = self._seen, Seen(fix=fix, at_ns=reading.at_ns)
+        jumped = before is not None and not self._reachable(before, self._seen)
+        disjoint = self.plan.surveyed is not None and _apart(fix, self.plan.surveyed) > 0
+        self._fault = Cause.JUMP if jumped else Cause.DISJOINT if disjoint else None
+        if self._fault is not None:
+            self._agreed_since_ns, self._settled = None, False
+        elif self._agreed_since_ns is None:
+            self._agreed_since_ns = reading.at_ns
+        return jumped
+
+    def _distrust(self, reading: Reading) -> None:
+        self._standing, self._agreed_since_ns, self._settled = reading.standing, None, False
+
+    def _reachable(self, before: Seen, after: Seen) -> bool:
+        moved_mm = self.plan.speed_mm_per_s * max(0, after.at_ns - before.at_ns) // NS
+        return _apart(before.fix, after.fix) <= moved_mm
+
+    def now(self, at_ns: int) -> PositionFix:
+        """The disc at this instant, and whether it is trusted."""
+        surveyed = self.plan.surveyed
+        cause = self._cause(at_ns)
+        base = surveyed if surveyed is not None else self._carried(at_ns)
+        if base is None:
+            return PositionFix(
+                lat_e7=0, lon_e7=0, radius_mm=0, source=PositionSource.NONE, trusted=False, status=cause.value
+            )
+        if cause in (Cause.OK, Cause.HOLDOVER) and base.radius_mm > self.plan.budget_mm:
+            cause = Cause.OVER_BUDGET
+        return replace(base, trusted=cause in (Cause.OK, Cause.HOLDOVER), status=cause.value)
+
+    def _carried(self, at_ns: int) -> PositionFix | None:
+        if self._seen is None:
+            return None
+        grown_mm = self.plan.speed_mm_per_s * max(0, at_ns - self._seen.at_ns) // NS
+        return replace(self._seen.fix, radius_mm=self._seen.fix.radius_mm + grown_mm)
+
+    def _cause(self, at_ns: int) -> Cause:
+        source = self.plan.surveyed.source if self.plan.surveyed else self._seen.fix.source if self._seen else None
+        simulated = self._standing is Standing.SIMULATED or source is PositionSource.SIMULATED
+        if simulated and not self.plan.simulated_ok:
+            return Cause.SIMULATED
+        if self._standing in DISTRUST:
+            return DISTRUST[self._standing]
+        if self._fault is not None:
+            return self._fault
+        if self._seen is None:
+            return Cause.OK if self.plan.surveyed is not None else Cause.NO_SOURCE
+        if self._agreed_since_ns is not None and not self._settled:
+            self._settled = self._seen.at_ns - self._agreed_since_ns >= self.plan.agree_ns
+        if not self._settled:
+            return Cause.SETTLING
+        return Cause.HOLDOVER if at_ns - self._seen.at_ns > self.plan.stale_ns else Cause.OK
+
+
+def _apart(one: PositionFix, other: PositionFix) -> int:
+    """Millimetres that separate two discs; 0 or less when they touch."""
+    return distance_mm(one.lat_e7, one.lon_e7, other.lat_e7, other.lon_e7) - one.radius_mm - other.radius_mm

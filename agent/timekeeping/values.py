@@ -1,0 +1,107 @@
+"""What a source of time and place says, and the reasons a clock gives for not being trusted.
+
+A `Reading` is a statement about one instant of the host's monotonic clock. `Standing` says how the source itself sees
+it: silence (nothing new, and nothing wrong) leaves the clock on what it knew; distrust closes it at once.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from settlement.fixes import PositionFix, TimeFix
+
+
+class Cause(StrEnum):
+    """Why a clock or a position is, or is not, trusted. Stable: shown, logged and counted."""
+
+    OK = "ok"
+    HOLDOVER = "holdover"
+    NO_SOURCE = "no source"
+    SETTLING = "sources not in agreement long enough"
+    UNSYNCHRONISED = "unsynchronised"
+    OVER_BUDGET = "bound over budget"
+    JUMP = "jump"
+    DISJOINT = "sources disjoint"
+    SIMULATED = "simulated fix on a real radio"
+    TOO_FEW_SATELLITES = "too few satellites"
+    STALE = "stale"
+
+
+class Standing(Enum):
+    """How a source stands behind what it says."""
+
+    GOOD = "good"
+    SILENT = "silent"
+    UNSYNCHRONISED = "unsynchronised"
+    TOO_FEW_SATELLITES = "too few satellites"
+    SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """UTC at the monotonic instant `at_ns`, known to lie in [earliest_ns, latest_ns]."""
+
+    at_ns: int
+    earliest_ns: int
+    latest_ns: int
+
+    def moved(self, to_ns: int, drift_ppb: int) -> "Interval":
+        """The interval at another monotonic instant, wider by what the oscillator may have drifted meanwhile.
+
+        The rate of UTC against the monotonic clock lies within 1 +- drift_ppb / 1e9. Rounded outwards.
+        """
+        passed_ns = to_ns - self.at_ns
+        slack_ns = -(-abs(passed_ns) * drift_ppb // 1_000_000_000)
+        return Interval(
+            at_ns=to_ns,
+            earliest_ns=self.earliest_ns + passed_ns - slack_ns,
+            latest_ns=self.latest_ns + passed_ns + slack_ns,
+        )
+
+    def meet(self, other: "Interval") -> "Interval | None":
+        """What both allow, for the same instant; None when they contradict each other."""
+        earliest_ns, latest_ns = max(self.earliest_ns, other.earliest_ns), min(self.latest_ns, other.latest_ns)
+        if earliest_ns > latest_ns:
+            return None
+        return Interval(at_ns=self.at_ns, earliest_ns=earliest_ns, latest_ns=latest_ns)
+
+    def widened(self, bound_ns: int) -> "Interval":
+        """At least `bound_ns` to either side of the middle."""
+        lacking_ns = 2 * bound_ns - (self.latest_ns - self.earliest_ns)
+        if lacking_ns <= 0:
+            return self
+        below_ns = lacking_ns // 2
+        return Interval(
+            at_ns=self.at_ns,
+            earliest_ns=self.earliest_ns - below_ns,
+            latest_ns=self.latest_ns + lacking_ns - below_ns,
+        )
+
+    @property
+    def middle_ns(self) -> int:
+        """Halfway."""
+        return (self.earliest_ns + self.latest_ns) // 2
+
+    @property
+    def bound_ns(self) -> int:
+        """Half the width, rounded up."""
+        return (self.latest_ns - self.earliest_ns + 1) // 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the source `name` says for the monotonic instant `at_ns`. `note` is for people."""
+
+    name: str
+    at_ns: int
+    standing: Standing
+    time: TimeFix | None = None
+    position: PositionFix | None = None
+    satellites: int | None = None
+    note: str = ""
+
+    @property
+    def interval(self) -> Interval | None:
+        """Its time as an interval at its instant."""
+        if self.time is None:
+            return None
+        return Interval(at_ns=self.at_ns, earliest_ns=self.time.earliest_ns, latest_ns=self.time.latest_ns)

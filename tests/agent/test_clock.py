@@ -1,0 +1,298 @@
+"""The interval clock: trust is won slowly, lost at once, and always for a reason with a name."""
+
+from dataclasses import replace
+
+import pytest
+
+from agent.timekeeping.clock import ClockPlan, IntervalClock, Verdict
+from agent.timekeeping.place import Place, PlacePlan
+from agent.timekeeping.values import Cause, Interval, Reading, Standing
+from settlement.chain.admission import TIME_FLOOR_NS
+from settlement.fixes import PositionFix, PositionSource, TimeSource
+from tests.agent.histories import MS, NS, T0, Tally, honest, reading, spoofed
+
+pytestmark = pytest.mark.feature("S6")
+
+PLAN = ClockPlan(budget_ns=MS, drift_ppb=50_000, agree_ns=10 * NS, stale_ns=3 * NS)
+
+
+def gps(at_s: float, off_ns: int = 0, bound_ns: int = 1000) -> Reading:
+    at_ns = round(at_s * NS)
+    return reading("gps", at_ns, T0 + at_ns + off_ns, bound_ns)
+
+
+def chrony(at_s: float, off_ns: int = 0, bound_ns: int = 100_000) -> Reading:
+    at_ns = round(at_s * NS)
+    return reading("chrony", at_ns, T0 + at_ns + off_ns, bound_ns, source=TimeSource.CHRONY)
+
+
+def ask(clock: IntervalClock, at_s: float) -> Verdict:
+    return clock.now(round(at_s * NS))
+
+
+def settled(plan: ClockPlan = PLAN, *others: object) -> IntervalClock:
+    """A clock that has heard GPS once a second for eleven seconds, and trusts it."""
+    clock = IntervalClock(plan)
+    for second in range(12):
+        clock.take(gps(second))
+    assert ask(clock, 11).trusted
+    return clock
+
+
+def test_nothing_heard_is_nothing_known() -> None:
+    verdict = ask(IntervalClock(PLAN), 1)
+    assert (verdict.trusted, verdict.cause, verdict.interval) == (False, Cause.NO_SOURCE, None)
+    assert verdict.fix().source is TimeSource.NONE
+
+
+def test_trust_takes_agreement_for_the_set_time_not_one_good_fix() -> None:
+    clock = IntervalClock(PLAN)
+    for second in range(10):
+        clock.take(gps(second))
+        assert ask(clock, second).cause is Cause.SETTLING
+    clock.take(gps(10))
+    verdict = ask(clock, 10)
+    assert (verdict.trusted, verdict.cause, verdict.source) == (True, Cause.OK, TimeSource.GPS)
+    assert verdict.interval is not None
+    assert verdict.interval.earliest_ns <= T0 + 10 * NS <= verdict.interval.latest_ns
+
+
+def test_without_fixes_the_bound_grows_at_the_drift_until_the_budget_closes_it() -> None:
+    clock = settled()
+    at_11 = ask(clock, 11)
+    assert at_11.holdover_left_ns == pytest.approx((MS - 1000) * NS // 50_000, rel=1e-6)
+    at_21 = ask(clock, 21)
+    assert (at_21.trusted, at_21.cause) == (True, Cause.HOLDOVER)
+    assert at_21.reach_ns == 1000 + 10 * 50_000
+    assert ask(clock, 30.9).trusted
+    closed = ask(clock, 31)
+    assert (closed.trusted, closed.cause) == (False, Cause.OVER_BUDGET)
+    assert closed.fix().status == "bound over budget"
+
+
+def test_a_fix_that_returns_is_believed_only_after_the_agreement_time() -> None:
+    clock = settled()
+    ask(clock, 40)
+    for second in range(50, 60):
+        clock.take(gps(second))
+        assert not ask(clock, second).trusted
+    clock.take(gps(60))
+    assert ask(clock, 60).trusted
+
+
+def test_a_short_silence_costs_nothing() -> None:
+    clock = settled()
+    assert ask(clock, 16).cause is Cause.HOLDOVER
+    clock.take(gps(17))
+    assert ask(clock, 17).cause is Cause.OK
+
+
+@pytest.mark.attack(36)
+@pytest.mark.attack(37)
+@pytest.mark.parametrize("off_ns", [2 * MS, -2 * MS, NS, -3600 * NS])
+def test_a_jump_closes_it_and_stays_until_the_time_fits_again(off_ns: int) -> None:
+    clock = settled()
+    for second in range(12, 40):
+        clock.take(gps(second, off_ns))
+        assert ask(clock, second).cause is Cause.JUMP
+    for second in range(40, 50):
+        clock.take(gps(second))
+        assert not ask(clock, second).trusted
+    clock.take(gps(51))
+    assert ask(clock, 51).trusted
+
+
+@pytest.mark.attack(37)
+def test_gps_and_clock_that_have_nothing_in_common_close_it() -> None:
+    clock = IntervalClock(PLAN)
+    for second in range(12):
+        clock.take(gps(second))
+        clock.take(chrony(second))
+    assert ask(clock, 11).trusted
+    for step in range(1, 20):
+        clock.take(gps(11 + step))
+        clock.take(chrony(11 + step, step * 8_000))
+    assert ask(clock, 30).cause is Cause.DISJOINT
+
+
+@pytest.mark.attack(36)
+@pytest.mark.parametrize(
+    ("standing", "cause"),
+    [
+        (Standing.UNSYNCHRONISED, Cause.UNSYNCHRONISED),
+        (Standing.TOO_FEW_SATELLITES, Cause.TOO_FEW_SATELLITES),
+        (Standing.SIMULATED, Cause.SIMULATED),
+    ],
+)
+def test_a_source_that_takes_its_word_back_closes_it_at_once(standing: Standing, cause: Cause) -> None:
+    clock = settled()
+    clock.take(reading("gps", 12 * NS, standing=standing))
+    assert ask(clock, 12).cause is cause
+    clock.take(gps(13))
+    assert ask(clock, 13).cause is Cause.SETTLING
+
+
+def test_one_of_two_may_take_its_word_back_where_one_is_enough() -> None:
+    clock = settled()
+    clock.take(chrony(11))
+    clock.take(reading("chrony", 12 * NS, standing=Standing.UNSYNCHRONISED))
+    clock.take(gps(12))
+    assert ask(clock, 12).trusted
+
+
+def test_two_needed_and_one_there_is_not_enough() -> None:
+    clock = IntervalClock(replace(PLAN, need=2))
+    for second in range(30):
+        clock.take(gps(second))
+    assert ask(clock, 29).cause is Cause.NO_SOURCE
+
+
+@pytest.mark.attack(37)
+def test_a_simulated_time_is_refused_where_the_radio_is_real() -> None:
+    simulated = reading("sim", 0, T0, 10, source=TimeSource.SIMULATED)
+    real, pretended = IntervalClock(PLAN), IntervalClock(replace(PLAN, simulated_ok=True, agree_ns=0))
+    real.take(simulated)
+    pretended.take(simulated)
+    assert ask(real, 0).cause is Cause.SIMULATED
+    assert ask(pretended, 0).trusted
+
+
+def test_holdover_has_an_end_of_its_own() -> None:
+    clock = settled(replace(PLAN, holdover_ns=5 * NS, budget_ns=NS))
+    assert ask(clock, 13.9).cause is Cause.OK
+    assert ask(clock, 15.9).cause is Cause.HOLDOVER
+    assert ask(clock, 16.1).cause is Cause.STALE
+
+
+@pytest.mark.attack(39)
+@pytest.mark.parametrize("source", [TimeSource.GPS, TimeSource.CHRONY, TimeSource.KERNEL])
+def test_an_absurdly_small_claim_is_widened_to_its_class(source: TimeSource) -> None:
+    clock = IntervalClock(replace(PLAN, agree_ns=0))
+    clock.take(reading("one", 0, T0, 0, source=source))
+    known = ask(clock, 0).interval
+    assert known is not None
+    assert known.bound_ns == TIME_FLOOR_NS[source]
+
+
+def test_late_and_old_readings_do_no_harm() -> None:
+    clock = settled()
+    ask(clock, 12)
+    clock.take(gps(11.5))
+    clock.take(gps(3, 5 * NS))
+    verdict = ask(clock, 12)
+    assert verdict.trusted
+    assert verdict.interval is not None
+    assert verdict.interval.earliest_ns <= T0 + 12 * NS <= verdict.interval.latest_ns
+
+
+def test_instants_beside_now_are_wider_on_both_sides() -> None:
+    clock = settled()
+    here = clock.at(11 * NS)
+    for at_s in (9, 13):
+        beside = clock.at(at_s * NS)
+        assert beside.earliest_ns <= T0 + at_s * NS <= beside.latest_ns
+        assert beside.bound_ns == here.bound_ns + 2 * 50_000
+
+
+def test_asking_often_does_not_widen_it() -> None:
+    clock = settled()
+    for step in range(5000):
+        clock.now(11 * NS + step * MS // 5)
+    assert ask(clock, 12).reach_ns == 1000 + 50_000
+
+
+def test_intervals_widen_outwards_and_contradictions_have_no_meeting() -> None:
+    one = Interval(at_ns=0, earliest_ns=0, latest_ns=1)
+    assert one.moved(1, 1) == Interval(at_ns=1, earliest_ns=0, latest_ns=3)
+    assert one.meet(Interval(at_ns=0, earliest_ns=2, latest_ns=3)) is None
+
+
+def test_a_few_thousand_honest_histories_hold_the_truth() -> None:
+    tally = Tally()
+    for seed in range(2000):
+        honest(seed, tally)
+    assert tally.trusted > tally.instants // 4
+    assert {"ok", "holdover", "bound over budget", "stale"} <= tally.causes
+
+
+@pytest.mark.attack(37)
+def test_a_few_thousand_histories_with_a_liar_stay_within_the_budget() -> None:
+    tally = Tally()
+    for seed in range(2000):
+        spoofed(seed, tally)
+    assert tally.lying_and_trusted > 100
+    assert tally.caught > 2000
+
+
+# -- place ---------------------------------------------------------------------------------------------------------
+
+HERE = PositionFix(lat_e7=369_500_000, lon_e7=-763_000_000, radius_mm=3_000, source=PositionSource.GPS, trusted=True)
+MAST = replace(HERE, source=PositionSource.SURVEYED, radius_mm=1_000)
+
+
+def seen(at_s: float, fix: PositionFix = HERE, standing: Standing = Standing.GOOD) -> Reading:
+    return Reading(name="gps", at_ns=round(at_s * NS), standing=standing, position=fix)
+
+
+def north(metres: float) -> PositionFix:
+    return replace(HERE, lat_e7=HERE.lat_e7 + round(metres / 111_000 * 1e7))
+
+
+def kept(plan: PlacePlan) -> Place:
+    place = Place(plan)
+    for second in range(12):
+        place.take(seen(second))
+    assert place.now(11 * NS).trusted
+    return place
+
+
+def test_a_position_needs_agreement_and_then_holds() -> None:
+    place = Place(PlacePlan())
+    assert place.now(0).status == Cause.NO_SOURCE.value
+    place.take(seen(0))
+    assert place.now(0).status == Cause.SETTLING.value
+    assert kept(PlacePlan()).now(100 * NS).status == Cause.HOLDOVER.value
+
+
+@pytest.mark.attack(37)
+def test_a_position_jump_closes_it_until_fixes_have_agreed_again() -> None:
+    place = kept(PlacePlan())
+    assert place.take(seen(12, north(500)))
+    assert place.now(12 * NS).status == Cause.JUMP.value
+    assert not place.take(seen(13, north(500)))
+    assert place.now(13 * NS).status == Cause.SETTLING.value
+    for second in range(14, 24):
+        place.take(seen(second, north(500)))
+    assert place.now(23 * NS).trusted
+
+
+def test_what_moves_may_have_moved() -> None:
+    place = kept(PlacePlan(speed_mm_per_s=30_000, budget_mm=100_000))
+    assert place.now(13 * NS).radius_mm == 3_000 + 2 * 30_000
+    assert not place.take(seen(13, north(50)))
+    assert place.now(16 * NS).trusted
+    assert place.now(18 * NS).status == Cause.OVER_BUDGET.value
+
+
+@pytest.mark.attack(37)
+@pytest.mark.parametrize("standing", [Standing.SIMULATED, Standing.TOO_FEW_SATELLITES])
+def test_a_doubtful_fix_closes_it(standing: Standing) -> None:
+    place = kept(PlacePlan())
+    place.take(seen(12, standing=standing))
+    assert not place.now(12 * NS).trusted
+
+
+def test_a_surveyed_place_is_trusted_alone_and_checked_by_a_receiver() -> None:
+    assert Place(PlacePlan(surveyed=MAST)).now(0).trusted
+    place = kept(PlacePlan(surveyed=MAST))
+    assert place.now(11 * NS).source is PositionSource.SURVEYED
+    place.take(seen(12, north(30)))
+    place.take(seen(13, north(30)))
+    assert place.now(13 * NS).status == Cause.DISJOINT.value
+
+
+@pytest.mark.attack(39)
+def test_an_absurdly_small_radius_is_widened() -> None:
+    place = Place(PlacePlan(agree_ns=0))
+    place.take(seen(0, replace(HERE, radius_mm=0)))
+    assert place.now(0).radius_mm == 500
