@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sim.clock import SimClock
@@ -60,12 +60,75 @@ class RadioSection(Section):
 
 
 class PlaceSection(Section):
-    """Where the antenna is, as surveyed or simulated."""
+    """Where the antenna is: surveyed, simulated, or wherever the GPS receiver says (`source = "gps"`)."""
 
-    lat_e7: int
-    lon_e7: int
+    lat_e7: int = 0
+    lon_e7: int = 0
     radius_mm: int = 1_000
-    source: Literal["surveyed", "simulated"] = "simulated"
+    source: Literal["surveyed", "simulated", "gps"] = "simulated"
+    budget_mm: int = Field(default=50_000, gt=0)
+    speed_mm_per_s: int = Field(default=0, ge=0)
+
+
+class SimulatedClock(Section):
+    """A simulated receiver, where the radio is simulated too."""
+
+    kind: Literal["simulated"]
+    name: str = "simulated"
+    clock: Annotated[SimClock, BeforeValidator(_clock)]
+
+
+class GpsdClock(Section):
+    """A GPS receiver behind gpsd. `serial_ms` is the longest its sentences can be late; without it only PPS counts."""
+
+    kind: Literal["gpsd"]
+    name: str = "gpsd"
+    host: str = "127.0.0.1"
+    port: int = Field(default=2947, ge=1, le=65535)
+    satellites_min: int = Field(default=5, ge=0)
+    serial_ms: float | None = Field(default=None, gt=0, le=10_000)
+
+
+class ChronyClock(Section):
+    """The system clock as chrony disciplines it."""
+
+    kind: Literal["chrony"]
+    name: str = "chrony"
+    command: list[str] = Field(default=["chronyc"], min_length=1)
+    every_s: float = Field(default=1.0, gt=0)
+
+
+class KernelClock(Section):
+    """The system clock as the kernel knows it; no claim below `least_us` is believed."""
+
+    kind: Literal["kernel"]
+    name: str = "kernel"
+    least_us: float = Field(default=5_000.0, ge=0)
+    every_s: float = Field(default=1.0, gt=0)
+
+
+ClockSource = Annotated[SimulatedClock | GpsdClock | ChronyClock | KernelClock, Field(discriminator="kind")]
+
+
+class ClockSection(Section):
+    """What the node's clock is held to, and whom it listens to."""
+
+    budget_us: float = Field(default=1_000.0, gt=0)
+    drift_ppb: int = Field(default=50_000, ge=0, le=10**9)
+    agree_s: float = Field(default=10.0, ge=0)
+    stale_s: float = Field(default=3.0, gt=0)
+    holdover_s: float = Field(default=600.0, gt=0)
+    need: int = Field(default=1, ge=1)
+    sources: list[ClockSource] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "ClockSection":
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError("two sources have one name; give each its own `name`")
+        if self.need > len(names):
+            raise ValueError(f"need = {self.need} with {len(names)} source(s); it can never be trusted")
+        return self
 
 
 class ChannelSection(Section):
@@ -116,7 +179,7 @@ class NodeConfig(BaseSettings):
     start_file: Path | None = None
     radio: RadioSection
     place: PlaceSection
-    clock: Annotated[SimClock, BeforeValidator(_clock)]
+    clock: ClockSection
     channels: list[ChannelSection]
     peers: list[Peer] = []
     offers: list[OfferSection] = []

@@ -20,7 +20,7 @@ from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
 from agent.node.traffic import Traffic
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
-from agent.timekeeping.simulated import fixer, time_at
+from agent.timekeeping.wiring import timekeeper
 from agent.wiring import mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
@@ -35,6 +35,7 @@ from settlement.step import HaltedError, Outgoing, Step
 NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
+WAIT_MS = 20
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -49,7 +50,8 @@ class Node:
         self.party = party_of(config, self.trust)
         self.mesh = mesh_of(config, self.trust)
         self.outbox = Outbox(self.mesh, self.trust.registry)
-        self.fix = fixer(config, time.monotonic_ns)
+        self.clock = timekeeper(config)
+        self.fix = self.clock.fix
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
@@ -65,13 +67,18 @@ class Node:
         self._open_sid: bytes | None = None
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = 0
         self._start_mono_ns: int | None = None
+        self._waiting_for = ""
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop."""
+        """Work until told to stop. Nothing is signed before the clock is trusted: no peer would believe it."""
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
+        while not (stop.is_set() or self.fix().time.trusted):
+            self._wait_for_time()
+        if stop.is_set():
+            return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
             self.party.hello(step)
@@ -80,6 +87,14 @@ class Node:
         self.events.write("ready", endpoint=self.mesh.endpoint)
         while not stop.is_set():
             self.turn()
+
+    def _wait_for_time(self) -> None:
+        cause = self.fix().time.status
+        if cause != self._waiting_for:
+            self._waiting_for = cause
+            self.events.write("waiting", clock=cause)
+        self._poller.poll(WAIT_MS)
+        self._take_from_warden()
 
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
@@ -92,6 +107,7 @@ class Node:
         self.mesh.close()
         self._seal()
         self.party.lineage.close()
+        self.clock.close()
         self.events.close()
 
     def _seal(self) -> None:
@@ -211,7 +227,7 @@ class Node:
             )
 
     def _log_gate(self, step: Step, change: GateChange) -> None:
-        at = time_at(self.config.clock, change.at_ns)
+        at = self.clock.at(change.at_ns)
         step.sign(
             Gate(
                 state=change.state,
@@ -250,8 +266,8 @@ class Node:
     def _report(self, step: Step, usage: Used) -> None:
         window = None
         if usage.first_ns is not None and usage.last_ns is not None:
-            first = time_at(self.config.clock, usage.first_ns).earliest_ns
-            window = Window(start_ns=first, end_ns=time_at(self.config.clock, usage.last_ns).latest_ns)
+            first = self.clock.at(usage.first_ns).earliest_ns
+            window = Window(start_ns=first, end_ns=self.clock.at(usage.last_ns).latest_ns)
         self.party.user.report_usage(step, usage.sid, used=window, airtime_ns=usage.airtime_ns, bursts=usage.bursts)
 
     # -- policies ------------------------------------------------------------------------------------------------

@@ -1,0 +1,102 @@
+"""What chrony knows of the system clock's error, from `chronyc -c tracking`.
+
+The true time lies within |system offset| + root dispersion + root delay / 2 of the system clock (chronyc(1), tracking).
+A chrony that follows nobody, or only its own `local` reference, knows nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from agent.timekeeping.hostclock import Paired, paired
+from agent.timekeeping.values import Reading, Standing
+from settlement.fixes import TimeFix, TimeSource
+
+FIELDS = 14
+LOCAL_REFERENCE = "7F7F0101"
+NOBODY = "00000000"
+SYNCHRONISED = ("Normal", "Insert second", "Delete second")
+ANSWER_S = 2.0
+BOUND_NS_MAX = 10**18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """One answer. `bound_ns` is None unless chrony is synchronised; `note` says to whom, or why not."""
+
+    bound_ns: int | None
+    note: str
+
+
+def parse_tracking(line: str) -> Tracking | None:
+    """Read one line of `chronyc -c tracking`; None when it is not one."""
+    fields = line.strip().split(",")
+    if len(fields) != FIELDS:
+        return None
+    reference, name, leap = fields[0].upper(), fields[1] or fields[0], fields[13]
+    try:
+        offset, delay, dispersion = (Decimal(fields[n]) for n in (4, 10, 11))
+        total = (abs(offset) + dispersion + delay / 2) * 1_000_000_000
+        bound_ns = int(total.to_integral_value(rounding="ROUND_CEILING"))
+    except (InvalidOperation, ValueError, OverflowError):
+        return None
+    if not 0 <= bound_ns <= BOUND_NS_MAX or delay < 0 or dispersion < 0:
+        return None
+    if leap not in SYNCHRONISED or reference == NOBODY:
+        return Tracking(bound_ns=None, note=f"chrony says: {leap}")
+    if reference == LOCAL_REFERENCE:
+        return Tracking(bound_ns=None, note="chrony follows only its own clock (local)")
+    return Tracking(bound_ns=bound_ns, note=f"follows {name}")
+
+
+def reading_of(name: str, tracking: Tracking | None, pair: Paired) -> Reading:
+    """A tracking answer and the host's clocks as a reading."""
+    if tracking is None:
+        return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.SILENT, note="chronyc gave no usable answer")
+    if tracking.bound_ns is None:
+        return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.UNSYNCHRONISED, note=tracking.note)
+    bound_ns = tracking.bound_ns + pair.slack_ns
+    fix = TimeFix(
+        earliest_ns=pair.utc_ns - bound_ns, latest_ns=pair.utc_ns + bound_ns, source=TimeSource.CHRONY, trusted=True
+    )
+    return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.GOOD, time=fix, note=tracking.note)
+
+
+class ChronySource:
+    """Asks chronyc once every `every_s`."""
+
+    def __init__(self, name: str = "chrony", *, command: Sequence[str] = ("chronyc",), every_s: float = 1.0) -> None:
+        self.name, self._command, self._every_s = name, (*command, "-c", "-n", "tracking"), every_s
+
+    async def run(self, push: Callable[[Reading], None]) -> None:
+        """Ask for ever."""
+        while True:
+            push(await self.ask())
+            await asyncio.sleep(self._every_s)
+
+    async def ask(self) -> Reading:
+        """One question, one reading."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except OSError as exc:
+            return Reading(
+                name=self.name,
+                at_ns=paired().mono_ns,
+                standing=Standing.SILENT,
+                note=f"{self._command[0]}: {exc.strerror}",
+            )
+        try:
+            out, _ = await asyncio.wait_for(process.communicate(), ANSWER_S)
+        except TimeoutError:
+            out = b""
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return reading_of(self.name, parse_tracking(out.decode(errors="replace")), paired())

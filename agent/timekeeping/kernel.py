@@ -1,0 +1,120 @@
+"""What the kernel was told of the system clock's error: ntp_adjtime(2) with modes 0, which anyone may ask.
+
+`maxerror` is what the daemon that disciplines the clock said, growing by 500 ppm since. Some daemons say 0 whatever
+they know (systemd-timesyncd does), so a claim below `least_ns` is not believed.
+"""
+
+import asyncio
+import ctypes
+import ctypes.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.timekeeping.hostclock import Paired, paired
+from agent.timekeeping.values import Reading, Standing
+from settlement.fixes import TimeFix, TimeSource
+
+STA_UNSYNC = 0x0040
+STA_NANO = 0x2000
+TIME_ERROR = 5
+
+
+class _Timeval(ctypes.Structure):
+    _fields_ = (("tv_sec", ctypes.c_long), ("tv_usec", ctypes.c_long))
+
+
+class _Timex(ctypes.Structure):
+    """struct timex of <sys/timex.h>, Linux."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("constant", ctypes.c_long),
+        ("precision", ctypes.c_long),
+        ("tolerance", ctypes.c_long),
+        ("time", _Timeval),
+        ("tick", ctypes.c_long),
+        ("ppsfreq", ctypes.c_long),
+        ("jitter", ctypes.c_long),
+        ("shift", ctypes.c_int),
+        ("stabil", ctypes.c_long),
+        ("jitcnt", ctypes.c_long),
+        ("calcnt", ctypes.c_long),
+        ("errcnt", ctypes.c_long),
+        ("stbcnt", ctypes.c_long),
+        ("tai", ctypes.c_int),
+        ("spare", ctypes.c_int * 11),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelState:
+    """The kernel's clock state; `max_error_ns` covers what is still to be slewed."""
+
+    synchronised: bool
+    max_error_ns: int
+    status: int
+    tai_offset_s: int
+
+
+def read_state() -> KernelState:
+    """Ask the kernel; changes nothing. Raises OSError where the system does not have it."""
+    try:
+        ask = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True).ntp_adjtime
+    except AttributeError as exc:
+        raise OSError("this system has no ntp_adjtime") from exc
+    timex = _Timex(modes=0)
+    state = int(ask(ctypes.byref(timex)))
+    if state < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return state_of(state, status=timex.status, max_error_us=timex.maxerror, offset=timex.offset, tai_s=timex.tai)
+
+
+def state_of(state: int, *, status: int, max_error_us: int, offset: int, tai_s: int) -> KernelState:
+    """The kernel's numbers with their units: `offset` is in ns with STA_NANO, else in us."""
+    offset_ns = abs(offset) * (1 if status & STA_NANO else 1000)
+    return KernelState(
+        synchronised=not status & STA_UNSYNC and state != TIME_ERROR,
+        max_error_ns=max_error_us * 1000 + offset_ns,
+        status=status,
+        tai_offset_s=tai_s,
+    )
+
+
+def reading_of(name: str, state: KernelState, pair: Paired, *, least_ns: int) -> Reading:
+    """The kernel's state and the host's clocks as a reading."""
+    if not state.synchronised:
+        note = f"the kernel's clock is unsynchronised (status {state.status:#x})"
+        return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.UNSYNCHRONISED, note=note)
+    bound_ns = max(state.max_error_ns, least_ns) + pair.slack_ns
+    fix = TimeFix(
+        earliest_ns=pair.utc_ns - bound_ns, latest_ns=pair.utc_ns + bound_ns, source=TimeSource.KERNEL, trusted=True
+    )
+    note = f"kernel says {state.max_error_ns} ns at most"
+    return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.GOOD, time=fix, note=note)
+
+
+class KernelSource:
+    """Asks the kernel once every `every_s`."""
+
+    def __init__(self, name: str = "kernel", *, least_ns: int = 5_000_000, every_s: float = 1.0) -> None:
+        self.name, self._least_ns, self._every_s = name, least_ns, every_s
+
+    async def run(self, push: Callable[[Reading], None]) -> None:
+        """Ask for ever."""
+        while True:
+            push(self.ask())
+            await asyncio.sleep(self._every_s)
+
+    def ask(self) -> Reading:
+        """One question, one reading."""
+        try:
+            return reading_of(self.name, read_state(), paired(), least_ns=self._least_ns)
+        except OSError as exc:
+            return Reading(name=self.name, at_ns=paired().mono_ns, standing=Standing.SILENT, note=str(exc))
