@@ -68,11 +68,13 @@ class Node:
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
+        self._registered = False
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop. Nothing is signed before the clock is trusted: no peer would believe it."""
+        self.watcher.start()
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
         while not (stop.is_set() or self.fix().time.trusted):
@@ -83,7 +85,7 @@ class Node:
             self.party.register(step)
             self.party.hello(step)
         self._leave(step)
-        self.watcher.start()
+        self._registered = True
         self.events.write("ready", endpoint=self.mesh.endpoint)
         while not stop.is_set():
             self.turn()
@@ -100,12 +102,13 @@ class Node:
         """Silence first, then the rest, the log last."""
         self.warden.stop()
         self._take_from_warden()
-        if self.party.halted is None:
+        if self._registered and self.party.halted is None:
             self._step([])
         self.watcher.stop()
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.mesh.close()
-        self._seal()
+        if self._registered:
+            self._seal()
         self.party.lineage.close()
         self.clock.close()
         self.events.close()

@@ -149,7 +149,7 @@ class Timekeeper:
     # -- for people ----------------------------------------------------------------------------------------------
 
     def _names(self) -> list[str]:
-        return [source.name for source in (*self._asked, *self._running)]
+        return [source.name for source in self._asked] + [source.name for source in self._running]
 
     def _state_of(self, name: str, now_ns: int) -> SourceState:
         last, track = self._last.get(name), self.clock.tracks.get(name)

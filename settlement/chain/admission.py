@@ -42,12 +42,18 @@ ACTION_OF = {
 }
 TIMELESS_TYPES = ("confirm", "abort")
 TIME_FLOOR_NS = {
+    TimeSource.NONE: 1 << 62,
     TimeSource.GPS: 100,
     TimeSource.CHRONY: 1_000,
     TimeSource.KERNEL: 10_000,
     TimeSource.SIMULATED: 0,
 }
-RADIUS_FLOOR_MM = {PositionSource.GPS: 500, PositionSource.SURVEYED: 1, PositionSource.SIMULATED: 0}
+RADIUS_FLOOR_MM = {
+    PositionSource.NONE: 1 << 62,
+    PositionSource.GPS: 500,
+    PositionSource.SURVEYED: 1,
+    PositionSource.SIMULATED: 0,
+}
 
 
 class History(Protocol):
@@ -119,10 +125,13 @@ def proven(raw: bytes, registry: Registry) -> Record | None:
 
 
 def _clock_of(attestation: Attestation) -> TimeFix:
+    """The attested interval, at least as wide as its source's class can be."""
+    source = TimeSource(attestation.time_source)
+    lacking_ns = max(0, 2 * TIME_FLOOR_NS[source] - (attestation.latest_ns - attestation.earliest_ns))
     return TimeFix(
-        earliest_ns=attestation.earliest_ns,
-        latest_ns=attestation.latest_ns,
-        source=TimeSource(attestation.time_source),
+        earliest_ns=attestation.earliest_ns - lacking_ns // 2,
+        latest_ns=attestation.latest_ns + lacking_ns - lacking_ns // 2,
+        source=source,
         trusted=True,
     )
 

@@ -1,4 +1,4 @@
-"""Random histories of a clock and its sources, from one seed: what was true, what was said, what the clock made of it."""
+"""Random histories of a clock and its sources, each from one seed: what was true, and what the clock made of it."""
 
 import random
 from collections.abc import Iterator

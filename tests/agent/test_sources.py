@@ -1,0 +1,266 @@
+"""Each source from its bytes: what is a bound, what is silence, and what is refused."""
+
+import asyncio
+import socket
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.timekeeping import chrony, kernel
+from agent.timekeeping.gpsd import GpsdPlan, GpsdReader, GpsdSource, utc_ns
+from agent.timekeeping.hostclock import Paired, paired
+from agent.timekeeping.values import Reading, Standing
+from settlement.fixes import TimeSource
+
+pytestmark = pytest.mark.feature("S6")
+
+T0 = 1_790_000_000_000_000_000
+PAIR = Paired(mono_ns=1000, utc_ns=T0, slack_ns=50)
+GOOD = "7F000001,127.0.0.1,2,1790000000.0,-0.000002,0.0,0.0,0.9,0.08,5.9,0.000005678,0.000001951,0.0,Normal"
+
+
+def fields(**changes: str) -> str:
+    parts = GOOD.split(",")
+    for number, value in changes.items():
+        parts[int(number[1:])] = value
+    return ",".join(parts)
+
+
+def test_chronys_bound_is_offset_and_dispersion_and_half_the_delay() -> None:
+    tracking = chrony.parse_tracking(GOOD)
+    assert tracking is not None
+    assert tracking.bound_ns == 2_000 + 1_951 + 2_839
+    said = chrony.reading_of("chrony", tracking, PAIR)
+    assert said.time is not None
+    assert (said.time.source, said.time.bound_ns) == (TimeSource.CHRONY, 6_790 + 50)
+
+
+@pytest.mark.attack(36)
+@pytest.mark.parametrize(
+    "line", [fields(f13="Not synchronised"), fields(f0="00000000"), fields(f0="7F7F0101"), fields(f0="7f7f0101")]
+)
+def test_a_chrony_that_follows_nobody_knows_nothing(line: str) -> None:
+    said = chrony.reading_of("chrony", chrony.parse_tracking(line), PAIR)
+    assert (said.standing, said.time) == (Standing.UNSYNCHRONISED, None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "506 Cannot talk to daemon",
+        fields(f4="nan"),
+        fields(f10="inf"),
+        fields(f11="-1"),
+        fields(f4="x"),
+        GOOD + ",",
+    ],
+)
+def test_what_is_no_tracking_line_is_silence(line: str) -> None:
+    said = chrony.reading_of("chrony", chrony.parse_tracking(line), PAIR)
+    assert (said.standing, said.time) == (Standing.SILENT, None)
+
+
+@given(st.text(max_size=200))
+def test_no_answer_of_chronyc_breaks_the_reader(line: str) -> None:
+    chrony.parse_tracking(line)
+
+
+def test_a_missing_chronyc_is_silence() -> None:
+    said = asyncio.run(chrony.ChronySource(command=("no-such-chronyc",)).ask())
+    assert said.standing is Standing.SILENT
+    assert "no-such-chronyc" in said.note
+
+
+# -- kernel --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.attack(36)
+def test_an_unsynchronised_kernel_says_so_by_flag_or_by_state() -> None:
+    for state, status in ((0, kernel.STA_UNSYNC), (kernel.TIME_ERROR, 0)):
+        found = kernel.state_of(state, status=status, max_error_us=10, offset=0, tai_s=37)
+        assert kernel.reading_of("k", found, PAIR, least_ns=0).standing is Standing.UNSYNCHRONISED
+
+
+def test_the_kernels_bound_has_its_units_and_a_floor() -> None:
+    nano = kernel.state_of(0, status=kernel.STA_NANO, max_error_us=20, offset=-300, tai_s=37)
+    micro = kernel.state_of(0, status=0, max_error_us=20, offset=3, tai_s=37)
+    assert (nano.max_error_ns, micro.max_error_ns) == (20_300, 23_000)
+    said = kernel.reading_of("k", nano, PAIR, least_ns=5_000_000)
+    assert said.time is not None
+    assert said.time.bound_ns == 5_000_000 + 50
+
+
+def test_this_machines_kernel_answers() -> None:
+    said = kernel.KernelSource(least_ns=0).ask()
+    state = kernel.read_state()
+    assert said.standing is (Standing.GOOD if state.synchronised else Standing.UNSYNCHRONISED)
+
+
+# -- gpsd ----------------------------------------------------------------------------------------------------------
+
+TPV: dict[str, Any] = {
+    "class": "TPV", "mode": 3, "time": "2026-09-21T13:33:20.000Z", "ept": 0.005, "lat": 36.95, "lon": -76.3, "eph": 5.0,
+}  # fmt: skip
+SKY = {"class": "SKY", "uSat": 8}
+
+
+def reader(plan: GpsdPlan | None = None) -> GpsdReader:
+    made = GpsdReader("gpsd", plan or GpsdPlan(serial_ns=200_000_000))
+    made.take(SKY, PAIR)
+    return made
+
+
+def take(message: dict[str, Any], plan: GpsdPlan | None = None) -> Reading:
+    said = reader(plan).take(message, PAIR)
+    assert said is not None
+    return said
+
+
+def test_a_fix_becomes_an_interval_and_a_disc() -> None:
+    said = take(TPV)
+    at_ns = utc_ns(TPV["time"])
+    assert said.time is not None
+    assert said.position is not None
+    assert (said.time.earliest_ns, said.time.latest_ns) == (at_ns - 10**7, at_ns + 10**7 + 2 * 10**8)
+    assert (said.position.lat_e7, said.position.radius_mm) == (369_500_000, 10_000)
+
+
+def test_serial_time_alone_is_no_bound() -> None:
+    said = take(TPV, GpsdPlan())
+    assert said.time is None
+    assert said.position is not None
+    assert "PPS" in said.note
+
+
+def test_a_pulse_is_a_bound_of_its_precision() -> None:
+    made = reader(GpsdPlan())
+    made.take(TPV, PAIR)
+    pulse = {
+        "class": "PPS", "real_sec": 10, "real_nsec": 0, "clock_sec": 9, "clock_nsec": 999_999_000, "precision": -20,
+    }  # fmt: skip
+    said = made.take(pulse, PAIR)
+    assert said is not None
+    assert said.time is not None
+    assert said.time.middle_ns == T0 + 1000
+    assert said.time.bound_ns < 10_000
+
+
+def test_a_serial_offset_counts_from_when_the_sentence_began() -> None:
+    made = reader()
+    made.take(TPV, PAIR)
+    message = {"class": "TOFF", "real_sec": 10, "real_nsec": 0, "clock_sec": 10, "clock_nsec": 100_000_000}
+    said = made.take(message, PAIR)
+    assert said is not None
+    assert said.time is not None
+    assert said.time.earliest_ns == T0 - 100_000_000 - 50
+
+
+@pytest.mark.attack(37)
+@pytest.mark.parametrize(
+    ("change", "standing"),
+    [
+        ({"status": 8}, Standing.SIMULATED),
+        ({"mode": 1}, Standing.SILENT),
+        ({"mode": None}, Standing.SILENT),
+        ({"mode": True}, Standing.SILENT),
+    ],
+)
+def test_what_gpsd_does_not_call_a_fix_is_none(change: dict[str, Any], standing: Standing) -> None:
+    said = take({**TPV, **change})
+    assert (said.standing, said.time, said.position) == (standing, None, None)
+
+
+def test_satellites_unknown_or_too_old_are_too_few() -> None:
+    fresh = GpsdReader("gpsd", GpsdPlan())
+    first = fresh.take(TPV, PAIR)
+    assert first is not None
+    assert first.standing is Standing.TOO_FEW_SATELLITES
+    later = Paired(mono_ns=PAIR.mono_ns + 20 * 10**9, utc_ns=T0, slack_ns=0)
+    aged = reader().take(TPV, later)
+    assert aged is not None
+    assert aged.standing is Standing.TOO_FEW_SATELLITES
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"lat": 91.0}, {"lon": float("nan")}, {"eph": None}, {"eph": -1}, {"lat": "36"}, {"eph": float("inf")}],
+)
+def test_a_place_that_is_none(change: dict[str, Any]) -> None:
+    assert take({**TPV, **change}).position is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", None, 5, "2026-13-01T00:00:00Z", "2026-01-01T00:00:00", "1960-01-01T00:00:00Z"]
+)
+def test_a_time_that_is_none(text: object) -> None:
+    assert utc_ns(text) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = (
+    "mode",
+    "status",
+    "time",
+    "ept",
+    "lat",
+    "lon",
+    "eph",
+    "uSat",
+    "satellites",
+    "real_sec",
+    "clock_sec",
+    "precision",
+)
+
+
+@given(st.sampled_from(["TPV", "SKY", "PPS", "TOFF", "X"]), st.dictionaries(st.sampled_from(KEYS), JSON))
+def test_nothing_gpsd_says_breaks_the_reader(name: str, message: dict[str, Any]) -> None:
+    reader().take({**TPV, **message, "class": name}, PAIR)
+
+
+@pytest.mark.attack(37)
+def test_a_peer_that_talks_nonsense_on_gpsds_port_is_silence() -> None:
+    """From a socket: garbage, half a message, a hang-up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(200)
+                peer.sendall(b'\xff\xfe{"class":1}\r\n{"class":"TPV","mode":[]}\r\n{"cla}\r\n')
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        heard: list[Reading] = []
+
+        async def listen() -> None:
+            silent = asyncio.Event()
+
+            def push(said: Reading) -> None:
+                heard.append(said)
+                if "does not answer" in said.note:
+                    silent.set()
+
+            port = server.getsockname()[1]
+            task = asyncio.create_task(GpsdSource("gpsd", GpsdPlan(), port=port).run(push))
+            await asyncio.wait_for(silent.wait(), 5)
+            task.cancel()
+
+        asyncio.run(listen())
+        thread.join()
+    assert all(said.time is None and said.position is None for said in heard)
+    assert heard[-1].standing is Standing.SILENT
+
+
+def test_the_hosts_clocks_are_read_together() -> None:
+    mono, utc = iter(range(0, 600, 100)), iter((5, 6, 7))
+    found = paired(lambda: next(mono), lambda: next(utc))
+    assert found == Paired(mono_ns=50, utc_ns=5, slack_ns=51)
