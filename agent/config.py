@@ -4,11 +4,15 @@ Values come from the file, then from the environment (BANDPACT_…, nested keys 
 """
 
 import json
+import re
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from sim.clock import SimClock
 
@@ -185,34 +189,79 @@ class NodeConfig(BaseSettings):
     offers: list[OfferSection] = []
     wants: list[WantSection] = []
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before file; no secrets from either."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
-
 
 def load(path: Path) -> NodeConfig:
-    """Read a node's configuration. Raises ConfigError."""
+    """Read a node's configuration from one file and the environment. Raises ConfigError."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; give a node's TOML configuration")
+    return load_layers([path])
 
-    class FromFile(NodeConfig):
-        model_config = SettingsConfigDict(**{**NodeConfig.model_config, "toml_file": path})
+
+def load_layers(paths: Sequence[Path]) -> NodeConfig:
+    """Read a node's configuration: the environment before the files, each file before the next. Raises ConfigError."""
+
+    class FromFiles(NodeConfig):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            return init_settings, env_settings, *(_Table(settings_cls, read_table(path)) for path in paths)
 
     nothing: dict[str, Any] = {}
     try:
-        return FromFile(**nothing)
+        return FromFiles(**nothing)
     except ValidationError as exc:
         first = exc.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {key}: {first['msg']}; mend this key") from exc
+        raise ConfigError(f"{_where(paths, first['loc'])}: {first['msg']}; mend this key") from exc
+    except SettingsError as exc:
+        raise ConfigError(f"environment: {exc}; mend the BANDPACT_ variable") from exc
+
+
+class _Table(InitSettingsSource):
+    """A file's table as a source of settings."""
+
+    def __init__(self, settings_cls: type[BaseSettings], table: dict[str, Any]) -> None:
+        super().__init__(settings_cls, init_kwargs=table)
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """A TOML file. Raises ConfigError, which names file and line."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; give a file that can be read") from exc
     except ValueError as exc:
         raise ConfigError(f"{path}: {exc}; the file must be TOML") from exc
+
+
+def _where(paths: Sequence[Path], loc: Sequence[int | str]) -> str:
+    """File, line and key of an error; the first file that has the key, else the last file."""
+    key = ".".join(str(part) for part in loc)
+    for path in paths:
+        line = line_of(path.read_text(encoding="utf-8"), loc)
+        if line is not None:
+            return f"{path}:{line}: {key}"
+    return f"{paths[-1]}: {key}" if paths else key
+
+
+def line_of(text: str, loc: Sequence[int | str]) -> int | None:
+    """The line that sets a key, as far as can be told from a TOML text: its own, else its table's."""
+    table: tuple[str, ...] = ()
+    names = [str(part) for part in loc if isinstance(part, str)]
+    best: tuple[int, int] | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        head = re.match(r"\s*\[\[?([^\]]+)\]", line)
+        if head:
+            table = tuple(part.strip(" \"'") for part in head[1].split("."))
+            found = table
+        else:
+            found = (*table, *(part.strip(" \"'") for part in line.partition("=")[0].split(".")))
+        if found and "=" in line + ("=" if head else "") and tuple(names[: len(found)]) == found:
+            best = max(best or (0, 0), (len(found), number), key=lambda pair: pair[0])
+    return best[1] if best else None

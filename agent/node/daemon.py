@@ -20,6 +20,8 @@ from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
 from agent.node.traffic import Traffic
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
+from agent.service.snapshot import write_status
+from agent.timekeeping.shown import plain
 from agent.timekeeping.wiring import timekeeper
 from agent.wiring import mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
@@ -36,6 +38,7 @@ NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
 WAIT_MS = 20
+STATUS_NS = NS
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -69,6 +72,8 @@ class Node:
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
         self._registered = False
+        self._gate: dict[str, Any] | None = None
+        self._next_status_ns = 0
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -97,6 +102,7 @@ class Node:
             self.events.write("waiting", clock=cause)
         self._poller.poll(WAIT_MS)
         self._take_from_warden()
+        self._say_how_it_is(time.monotonic_ns())
 
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
@@ -142,6 +148,26 @@ class Node:
             self._step(arrived)
             self.outbox.retry(now_ns)
         self._transmit(now_ns)
+        self._say_how_it_is(now_ns)
+
+    def _say_how_it_is(self, now_ns: int) -> None:
+        """Leave the node's state where `bandpact status`, health checks and metrics read it."""
+        if now_ns < self._next_status_ns:
+            return
+        self._next_status_ns = now_ns + STATUS_NS
+        write_status(
+            self.config.run_folder,
+            {
+                "node": self.config.name,
+                "simulation": self.config.radio.driver == "sim",
+                "mono_ns": now_ns,
+                "registered": self._registered,
+                "warden": self.warden.alive,
+                "gate": self._gate,
+                "clock": plain(self.clock.state()),
+                "peers": len(self.config.peers),
+            },
+        )
 
     def _take_from_warden(self) -> None:
         for message in self.warden.link.receive():
@@ -157,6 +183,7 @@ class Node:
                 case WardenBeat():
                     self.guard.heard(time.monotonic_ns())
                     self._open_sid = message.sid if message.state == "OPEN" else None
+                    self._gate = {"state": message.state, "reason": message.reason, "mono_ns": time.monotonic_ns()}
                 case _:
                     pass
 
