@@ -39,7 +39,7 @@ class Watchdog:
     """
 
     def __init__(self, run_folder: Path, stop: threading.Event) -> None:
-        from systemd_watchdog import WatchDog  # noqa: PLC0415 - only a service needs it
+        from systemd_watchdog.systemd_watchdog import WatchDog  # noqa: PLC0415 - only a service needs it
 
         self._notify, self._folder, self._stop = WatchDog(), run_folder, stop
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
