@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, authority, bench_chain, bench_sensing, record, sense, trial
+from agent.cli import audit, authority, bench_chain, bench_sensing, clock, record, sense, service, trial
 
 app = typer.Typer(
     name="bandpact",
@@ -26,6 +26,18 @@ bench.command("chain")(bench_chain.chain)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
+
+app.command()(clock.doctor)
+app.command()(service.run)
+app.command()(service.status)
+app.command()(service.stop)
+clocks = typer.Typer(no_args_is_help=True, help="The node's clock.")
+clocks.command("watch")(clock.watch)
+app.add_typer(clocks, name="clock")
+settings = typer.Typer(no_args_is_help=True, help="The node's configuration.")
+settings.command("check")(clock.check)
+settings.command("show")(clock.show)
+app.add_typer(settings, name="config")
 
 
 def _version(wanted: bool) -> None:

@@ -20,7 +20,9 @@ from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
 from agent.node.traffic import Traffic
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
-from agent.timekeeping.simulated import fixer, time_at
+from agent.service.snapshot import write_status
+from agent.timekeeping.shown import plain
+from agent.timekeeping.wiring import timekeeper
 from agent.wiring import mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
@@ -35,6 +37,8 @@ from settlement.step import HaltedError, Outgoing, Step
 NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
+WAIT_MS = 20
+STATUS_NS = NS
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -49,7 +53,8 @@ class Node:
         self.party = party_of(config, self.trust)
         self.mesh = mesh_of(config, self.trust)
         self.outbox = Outbox(self.mesh, self.trust.registry)
-        self.fix = fixer(config, time.monotonic_ns)
+        self.clock = timekeeper(config)
+        self.fix = self.clock.fix
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
@@ -65,33 +70,53 @@ class Node:
         self._open_sid: bytes | None = None
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = 0
         self._start_mono_ns: int | None = None
+        self._waiting_for = ""
+        self._registered = False
+        self._gate: dict[str, Any] | None = None
+        self._next_status_ns = 0
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop."""
+        """Work until told to stop. Nothing is signed before the clock is trusted: no peer would believe it."""
+        self.watcher.start()
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
+        while not (stop.is_set() or self.fix().time.trusted):
+            self._wait_for_time()
+        if stop.is_set():
+            return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
             self.party.hello(step)
         self._leave(step)
-        self.watcher.start()
+        self._registered = True
         self.events.write("ready", endpoint=self.mesh.endpoint)
         while not stop.is_set():
             self.turn()
+
+    def _wait_for_time(self) -> None:
+        cause = self.fix().time.status
+        if cause != self._waiting_for:
+            self._waiting_for = cause
+            self.events.write("waiting", clock=cause)
+        self._poller.poll(WAIT_MS)
+        self._take_from_warden()
+        self._say_how_it_is(time.monotonic_ns())
 
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
         self.warden.stop()
         self._take_from_warden()
-        if self.party.halted is None:
+        if self._registered and self.party.halted is None:
             self._step([])
         self.watcher.stop()
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.mesh.close()
-        self._seal()
+        if self._registered:
+            self._seal()
         self.party.lineage.close()
+        self.clock.close()
         self.events.close()
 
     def _seal(self) -> None:
@@ -123,6 +148,26 @@ class Node:
             self._step(arrived)
             self.outbox.retry(now_ns)
         self._transmit(now_ns)
+        self._say_how_it_is(now_ns)
+
+    def _say_how_it_is(self, now_ns: int) -> None:
+        """Leave the node's state where `bandpact status`, health checks and metrics read it."""
+        if now_ns < self._next_status_ns:
+            return
+        self._next_status_ns = now_ns + STATUS_NS
+        write_status(
+            self.config.run_folder,
+            {
+                "node": self.config.name,
+                "simulation": self.config.radio.driver == "sim",
+                "mono_ns": now_ns,
+                "registered": self._registered,
+                "warden": self.warden.alive,
+                "gate": self._gate,
+                "clock": plain(self.clock.state()),
+                "peers": len(self.config.peers),
+            },
+        )
 
     def _take_from_warden(self) -> None:
         for message in self.warden.link.receive():
@@ -138,6 +183,7 @@ class Node:
                 case WardenBeat():
                     self.guard.heard(time.monotonic_ns())
                     self._open_sid = message.sid if message.state == "OPEN" else None
+                    self._gate = {"state": message.state, "reason": message.reason, "mono_ns": time.monotonic_ns()}
                 case _:
                     pass
 
@@ -211,7 +257,7 @@ class Node:
             )
 
     def _log_gate(self, step: Step, change: GateChange) -> None:
-        at = time_at(self.config.clock, change.at_ns)
+        at = self.clock.at(change.at_ns)
         step.sign(
             Gate(
                 state=change.state,
@@ -250,8 +296,8 @@ class Node:
     def _report(self, step: Step, usage: Used) -> None:
         window = None
         if usage.first_ns is not None and usage.last_ns is not None:
-            first = time_at(self.config.clock, usage.first_ns).earliest_ns
-            window = Window(start_ns=first, end_ns=time_at(self.config.clock, usage.last_ns).latest_ns)
+            first = self.clock.at(usage.first_ns).earliest_ns
+            window = Window(start_ns=first, end_ns=self.clock.at(usage.last_ns).latest_ns)
         self.party.user.report_usage(step, usage.sid, used=window, airtime_ns=usage.airtime_ns, bursts=usage.bursts)
 
     # -- policies ------------------------------------------------------------------------------------------------

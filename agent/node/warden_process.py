@@ -7,6 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 from agent.config import ConfigError, NodeConfig, load
+from agent.timekeeping.wiring import timekeeper
 from agent.wiring import radio_of, warden_of
 from radio.errors import HardwareError, RadioError
 from radio.ports import Radio
@@ -30,13 +31,15 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
     radio = _until_found(config, stop)
     if radio is None:
         return
-    warden = warden_of(config, radio)
+    clock = timekeeper(config)
+    warden = warden_of(config, radio, clock.fix)
     warden.start()
     try:
         while not stop.is_set():
             warden.step()
     finally:
         warden.close()
+        clock.close()
 
 
 def main(arguments: list[str]) -> int:
