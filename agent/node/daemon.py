@@ -18,10 +18,9 @@ from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
 from agent.node.traffic import Traffic
+from agent.node.vitals import Vitals, key_fault
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
-from agent.service.snapshot import write_status
-from agent.timekeeping.shown import plain
 from agent.timekeeping.wiring import timekeeper
 from agent.wiring import mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
@@ -38,7 +37,6 @@ NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
 WAIT_MS = 20
-STATUS_NS = NS
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -55,6 +53,7 @@ class Node:
         self.outbox = Outbox(self.mesh, self.trust.registry)
         self.clock = timekeeper(config)
         self.fix = self.clock.fix
+        self.vitals = Vitals(config)
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
@@ -72,8 +71,6 @@ class Node:
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
         self._registered = False
-        self._gate: dict[str, Any] | None = None
-        self._next_status_ns = 0
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -151,23 +148,9 @@ class Node:
         self._say_how_it_is(now_ns)
 
     def _say_how_it_is(self, now_ns: int) -> None:
-        """Leave the node's state where `bandpact status`, health checks and metrics read it."""
-        if now_ns < self._next_status_ns:
-            return
-        self._next_status_ns = now_ns + STATUS_NS
-        write_status(
-            self.config.run_folder,
-            {
-                "node": self.config.name,
-                "simulation": self.config.radio.driver == "sim",
-                "mono_ns": now_ns,
-                "registered": self._registered,
-                "warden": self.warden.alive,
-                "gate": self._gate,
-                "clock": plain(self.clock.state()),
-                "peers": len(self.config.peers),
-            },
-        )
+        if self.vitals.due(now_ns):
+            keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
+            self.vitals.tell(now_ns, alive=self.warden.alive, clock=self.clock, keys=keys)
 
     def _take_from_warden(self) -> None:
         for message in self.warden.link.receive():
@@ -177,13 +160,16 @@ class Node:
                 case GateChange():
                     self._changes.append(message)
                     self._open_sid = message.sid if message.state == "OPEN" else None
+                    if message.state != "OPEN" and not message.asked:
+                        self.guard.closed()
                     self.events.write("gate", **gate_fields(message))
                 case Used():
                     self._used.append(message)
                 case WardenBeat():
-                    self.guard.heard(time.monotonic_ns())
+                    now_ns = time.monotonic_ns()
+                    self.guard.heard(now_ns, silent_by_ns=message.silent_by_ns)
+                    self.vitals.heard(message, now_ns)
                     self._open_sid = message.sid if message.state == "OPEN" else None
-                    self._gate = {"state": message.state, "reason": message.reason, "mono_ns": time.monotonic_ns()}
                 case _:
                     pass
 

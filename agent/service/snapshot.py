@@ -8,6 +8,8 @@ from typing import Any
 
 FILE = "status.json"
 FRESH_NS = 5_000_000_000
+DISK_BYTES_MIN = 1 << 30
+PARTS = ("agent", "radio", "clock", "position", "keys", "disk")
 
 
 def write_status(folder: Path, status: dict[str, Any]) -> None:
@@ -29,26 +31,39 @@ def read_status(folder: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def age_ns(status: dict[str, Any]) -> int:
-    """How old the state is, by the monotonic clock it was stamped with."""
-    return time.monotonic_ns() - int(status["mono_ns"])
-
-
 def problems(status: dict[str, Any] | None, *, now_ns: int | None = None) -> dict[str, str]:
     """Each part of a node that is not ready, with the reason; empty when all are."""
     if status is None:
         return {"agent": "no state on this host: it does not run, or has not begun"}
     age = (time.monotonic_ns() if now_ns is None else now_ns) - int(status["mono_ns"])
-    found: dict[str, str] = {}
-    if not 0 <= age <= FRESH_NS:
-        found["agent"] = f"last heard {age / 1e9:.1f} s ago"
-    if not status["warden"] or status["gate"] is None:
-        found["radio"] = "the warden does not answer"
-    elif status["gate"]["state"] == "LATCHED" or status["gate"]["reason"] == "DRIVER":
-        found["radio"] = f"gate {status['gate']['state']}: {status['gate']['reason']}"
-    clock = status["clock"]
-    if not clock["trusted"]:
-        found["clock"] = str(clock["reason"])
-    if not clock["position"]["trusted"]:
-        found["position"] = str(clock["position"]["reason"])
-    return found
+    clock, free = status["clock"], status["disk_free_bytes"]
+    found = {
+        "agent": None if 0 <= age <= FRESH_NS else f"last heard {age / 1e9:.1f} s ago",
+        "radio": _radio(status),
+        "clock": None if clock["trusted"] else str(clock["reason"]),
+        "position": None if clock["position"]["trusted"] else str(clock["position"]["reason"]),
+        "keys": status["keys"],
+        "disk": _disk(free),
+    }
+    return {part: reason for part, reason in found.items() if reason is not None}
+
+
+def _radio(status: dict[str, Any]) -> str | None:
+    gate = status["gate"]
+    if not status["warden"]:
+        return "the warden does not run"
+    if gate is None:
+        return "the radio does not answer: the warden waits for it"
+    if status["late"] is not None:
+        return str(status["late"])
+    if gate["state"] == "LATCHED" or gate["reason"] == "DRIVER":
+        return f"gate {gate['state']}: {gate['reason']}"
+    return None
+
+
+def _disk(free: int | None) -> str | None:
+    if free is None:
+        return "the node's folder cannot be looked at"
+    if free < DISK_BYTES_MIN:
+        return f"{free / 1e9:.2f} GB free, {DISK_BYTES_MIN / 1e9:.2f} GB required"
+    return None
