@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
@@ -221,6 +222,18 @@ def load_layers(paths: Sequence[Path]) -> NodeConfig:
         raise ConfigError(f"{_where(paths, first['loc'])}: {first['msg']}; mend this key") from exc
     except SettingsError as exc:
         raise ConfigError(f"environment: {exc}; mend the BANDPACT_ variable") from exc
+
+
+def write_effective(config: NodeConfig, path: Path) -> Path:
+    """Write every value in force as one TOML file that only its owner reads. Raises ConfigError."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.touch(mode=0o600)
+        fresh.write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+        fresh.replace(path)
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; the run folder must be writable") from exc
+    return path
 
 
 class _Table(InitSettingsSource):

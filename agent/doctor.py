@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 
 from agent.config import ConfigError, NodeConfig
 from agent.configfiles import load_found
+from agent.service.snapshot import DISK_BYTES_MIN, problems, read_status
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.shown import duration, plain
 from agent.timekeeping.wiring import timekeeper
+from radio.errors import HardwareError
+from radio.ports import RfState
 
 OK, WARN, FAIL = "ok", "warn", "fail"
-DISK_BYTES_MIN = 1 << 30
 PEER_S = 0.5
 PATIENCE_S = 2.0
 MENDS = {
@@ -148,9 +150,22 @@ def _peers(config: NodeConfig) -> Iterator[Check]:
 
 
 def _radio(config: NodeConfig) -> Check:
-    """Whether the simulated air is there; a device is only asked by the warden that owns it."""
-    where = config.radio.endpoint
-    path = Path(where.removeprefix("ipc://"))
-    if where.startswith("ipc://") and not path.exists():
-        return Check(name="radio", state=FAIL, found=f"{where}: nobody there", mend="start the simulated air")
-    return Check(name="radio", state=OK, found=f"{config.radio.driver} at {where}")
+    """What the transmitter reads back; what cannot be read is not known to be off."""
+    from agent.probing import rf_state  # noqa: PLC0415 - only looked at with a configuration
+
+    try:
+        state = rf_state(config)
+    except HardwareError as exc:
+        found = f"{config.radio.driver} at {config.radio.endpoint}: {exc}; TX UNKNOWN: treat as ON"
+        return Check(
+            name="radio", state=FAIL, found=found, mend="connect the device and give it power; see radio.endpoint"
+        )
+    where = f"{config.radio.driver} at {config.radio.endpoint}: TX {state.value.upper()}"
+    status = read_status(config.run_folder)
+    opened = (
+        not problems(status).keys() & {"agent", "radio"} and status is not None and status["gate"]["state"] == "OPEN"
+    )
+    if state is RfState.OFF or (state is RfState.ON and opened):
+        return Check(name="radio", state=OK, found=where + (", the gate is open" if opened else ""))
+    found = f"{where}, and no running node says that its gate is open"
+    return Check(name="radio", state=FAIL, found=found, mend="silence it: `bandpact stop`, or take its power away")

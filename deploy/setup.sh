@@ -25,19 +25,5 @@ fi
 say "setup: installing into $VENV (once; a minute or two)"
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 
-# The parts the clock's tests run against: Debian's gpsd with gpsfake, and chrony. They are only unpacked beside the
-# environment: installing them would start daemons here and replace the one that keeps this machine's clock.
-PARTS="$VENV/parts"
-PACKAGES="gpsd gpsd-clients python3-gps libgps28 libbluetooth3 chrony"
-unpack_parts() {
-  command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2>&1 || return 1
-  mkdir -p "$PARTS/debs" && cd "$PARTS/debs" || return 1
-  # shellcheck disable=SC2086 # a list of packages
-  if ! apt-get -qq download $PACKAGES >/dev/null 2>&1; then
-    if [ "$(id -u)" = 0 ]; then apt-get -qq update; elif sudo -n true 2>/dev/null; then sudo -n apt-get -qq update; fi >/dev/null 2>&1
-    apt-get -qq download $PACKAGES >/dev/null 2>&1 || return 1
-  fi
-  for one in *.deb; do dpkg -x "$one" "$PARTS/root" || return 1; done
-}
-[ -d "$PARTS/root" ] || (unpack_parts) ||
-  say "setup: could not fetch Debian's gpsd and chrony; the tests that need them will skip and say so"
+[ -d "$VENV/parts/root" ] || sh deploy/parts.sh "$VENV/parts" ||
+  say "setup: could not fetch Debian's gpsd and chrony; the tests that need them skip and say so"

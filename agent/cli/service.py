@@ -17,15 +17,15 @@ def run(
 ) -> None:
     """Run this node until told to stop. This is what the service starts."""
     from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
-    from agent.configfiles import files  # noqa: PLC0415
+    from agent.configfiles import load_found  # noqa: PLC0415
 
     try:
-        found = files(config)
+        found = load_found(config)
     except ConfigError as exc:
-        fail(str(exc), Exit.NOT_READY)
+        fail(str(exc))
     from agent.service.running import run_node  # noqa: PLC0415
 
-    raise typer.Exit(run_node(found[0], health_port))
+    raise typer.Exit(run_node(found, health_port, lambda line: typer.echo(f"bandpact: {line}", err=True)))
 
 
 def status(
@@ -59,28 +59,3 @@ def status(
         for part, reason in wrong.items():
             out.print(f"not ready: {part}: {reason}", highlight=False, markup=False)
     raise typer.Exit(Exit.NOT_READY if wrong else Exit.OK)
-
-
-def stop(config: ConfigOption = None) -> None:
-    """Silence this node's radio over a connection of its own, and read back that it is silent."""
-    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
-    from agent.configfiles import load_found  # noqa: PLC0415
-    from agent.wiring import radio_of  # noqa: PLC0415
-    from radio.errors import RadioError  # noqa: PLC0415
-    from radio.ports import RfState  # noqa: PLC0415
-
-    try:
-        radio = radio_of(load_found(config))
-    except ConfigError as exc:
-        fail(str(exc))
-    except RadioError as exc:
-        fail(f"the radio does not answer ({exc}): TREAT AS TRANSMITTING, take its power away", Exit.NOT_READY)
-    try:
-        state = radio.mute()
-    except RadioError:
-        state = RfState.UNKNOWN
-    finally:
-        radio.close()
-    if state is not RfState.OFF:
-        fail(f"silence reads back {state.value}: TREAT AS TRANSMITTING, take the radio's power away", Exit.NOT_READY)
-    output_console().print("silent, read back")

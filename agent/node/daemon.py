@@ -104,6 +104,7 @@ class Node:
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
         self.warden.stop()
+        self.vitals.end()
         self._take_from_warden()
         if self._registered and self.party.halted is None:
             self._step([])

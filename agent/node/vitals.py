@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.config import NodeConfig
-from agent.service.snapshot import write_status
+from agent.service.snapshot import forget_status, write_status
 from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.shown import plain
 from agent.timekeeping.wiring import SIMULATED_RADIOS
@@ -46,6 +46,12 @@ class Vitals:
             return f"the gate loop took {self.beat.worst_turn_ns / 1e9:.1f} s for a turn"
         return None
 
+    def line(self) -> str:
+        """What the node does, in a few words."""
+        if self.beat is None:
+            return "waiting for the radio"
+        return f"gate {self.beat.state} {self.beat.reason}".strip()
+
     def due(self, now_ns: int) -> bool:
         """Note a turn of the agent's loop; true when the state is to be told again."""
         self.turn_ns = now_ns
@@ -69,6 +75,11 @@ class Vitals:
             "peers": len(self.config.peers),
         }
         write_status(self.config.run_folder, self.told)
+
+    def end(self) -> None:
+        """Nothing speaks for the node any more."""
+        self.told = None
+        forget_status(self.config.run_folder)
 
 
 def _free(config: NodeConfig) -> int | None:

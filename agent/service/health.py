@@ -11,9 +11,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from agent.service.snapshot import problems
+from agent.service.snapshot import PARTS, problems
 
-PARTS = ("agent", "radio", "clock", "position")
 Status = dict[str, Any]
 
 
@@ -32,6 +31,9 @@ def metrics(status: Status | None) -> bytes:
         if clock["bound_ns"] is not None:
             name = "bandpact_clock_error_bound_seconds"
             Gauge(name, "How wrong the clock may be", registry=registry).set(clock["bound_ns"] / 1e9)
+        if status["worst_turn_ns"] is not None:
+            name = "bandpact_gate_loop_worst_seconds"
+            Gauge(name, "Longest turn of the gate loop of late", registry=registry).set(status["worst_turn_ns"] / 1e9)
         if status["gate"] is not None:
             opened = status["gate"]["state"] == "OPEN"
             Gauge("bandpact_tx_gate_open", "Whether the gate is open", registry=registry).set(opened)

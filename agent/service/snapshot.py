@@ -22,6 +22,11 @@ def write_status(folder: Path, status: dict[str, Any]) -> None:
         fresh.unlink(missing_ok=True)
 
 
+def forget_status(folder: Path) -> None:
+    """The node ends: its last state speaks for nobody."""
+    (folder / FILE).unlink(missing_ok=True)
+
+
 def read_status(folder: Path) -> dict[str, Any] | None:
     """The state the agent left; None when there is none that can be read."""
     try:

@@ -25,7 +25,7 @@ LAT, LON = 36.95, -76.30
 
 def environment() -> dict[str, str]:
     """The unpacked parts before what is installed."""
-    libraries = ":".join(str(path.parent) for path in PARTS.glob("usr/lib/*/libgps.so.28"))
+    libraries = ":".join(str(path) for path in [*PARTS.glob("usr/lib/*-linux-*"), *PARTS.glob("lib/*-linux-*")])
     return {
         **os.environ,
         "PATH": f"{PARTS}/usr/sbin:{PARTS}/usr/bin:{os.environ['PATH']}:/usr/sbin",

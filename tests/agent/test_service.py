@@ -63,7 +63,6 @@ def status(**changes: Any) -> dict[str, Any]:
         "node": "here",
         "simulation": True,
         "mono_ns": time.monotonic_ns(),
-        "registered": True,
         "warden": True,
         "gate": {"state": "ARMED", "reason": "NO_PERMIT", "mono_ns": 0},
         "clock": {
@@ -71,6 +70,10 @@ def status(**changes: Any) -> dict[str, Any]:
             "position": {"trusted": True, "reason": "ok", "radius_mm": 10},
         },
         "peers": 1,
+        "late": None,
+        "worst_turn_ns": 900_000,
+        "keys": None,
+        "disk_free_bytes": 1 << 40,
     }  # fmt: skip
     return {**base, **changes}
 
@@ -201,7 +204,12 @@ def test_a_ready_node_says_so() -> None:
     [
         (None, "agent", "no state"),
         (status(mono_ns=0), "agent", "last heard"),
-        (status(warden=False), "radio", "does not answer"),
+        (status(warden=False), "radio", "does not run"),
+        (status(gate=None), "radio", "does not answer"),
+        (status(late="the gate loop took 1.2 s for a turn"), "radio", "1.2 s"),
+        (status(keys="credential EXPIRED"), "keys", "EXPIRED"),
+        (status(disk_free_bytes=1000), "disk", "0.00 GB free"),
+        (status(disk_free_bytes=None), "disk", "cannot"),
         (status(gate={"state": "LATCHED", "reason": "LATCHED", "mono_ns": 0}), "radio", "LATCHED"),
         (blind(), "clock", "bound over budget"),
     ],
