@@ -1,5 +1,7 @@
 """What is right and wrong with a node, each failure with its mend. Looks, and changes nothing."""
 
+import os
+import resource
 import shutil
 import socket
 import time
@@ -17,6 +19,7 @@ from agent.timekeeping.shown import duration, plain
 from agent.timekeeping.wiring import timekeeper
 from radio.errors import HardwareError
 from radio.ports import RfState
+from radio.priority import PRIORITY
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 PEER_S = 0.5
@@ -73,7 +76,7 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
         return Diagnosis(checks=(missing, *checks), clock=None)
     clock = watched(config, config.clock.agree_s + PATIENCE_S if wait_s is None else wait_s)
     checks = [Check(name="config", state=OK, found=f"node {config.name}"), *_keys(config), *checks]
-    checks += [*_clock(clock), _disk(config), *_peers(config), _radio(config)]
+    checks += [*_clock(clock), _disk(config), *_peers(config), _radio(config), _priority()]
     return Diagnosis(checks=tuple(checks), clock=clock)
 
 
@@ -147,6 +150,14 @@ def _peers(config: NodeConfig) -> Iterator[Check]:
         except (OSError, ValueError) as exc:
             mend = "is it running, and reachable from here?"
             yield Check(name=f"peer {peer.name}", state=WARN, found=f"{peer.endpoint}: {exc}", mend=mend)
+
+
+def _priority() -> Check:
+    """Whether the warden may run before other processes; it does without, and closes earlier by how late it runs."""
+    if os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_RTPRIO)[0] >= PRIORITY:
+        return Check(name="priority", state=OK, found="the warden runs before other processes")
+    mend = "LimitRTPRIO=1 in its unit, or an rtprio line in /etc/security/limits.conf"
+    return Check(name="priority", state=WARN, found="the warden runs like any other process", mend=mend)
 
 
 def _radio(config: NodeConfig) -> Check:

@@ -194,3 +194,17 @@ def test_a_taken_port_is_said_in_one_line(tmp_path_factory: pytest.TempPathFacto
     assert done.returncode == 1
     assert "another --health-port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.feature("U5")
+def test_without_its_radio_it_waits_says_so_and_ends_on_ctrl_c(tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("r")
+    run = Service(laid_out(root), root)
+    try:
+        assert waited(lambda: run.get("/livez")[0] == 200)
+        assert "[-] radio: the radio does not answer" in run.get("/readyz?verbose")[1]
+        run.process.send_signal(signal.SIGINT)
+        assert run.process.wait(20) == 0
+    finally:
+        run.close()
+    assert "Traceback" not in run.log.read_text()

@@ -1,12 +1,14 @@
 """Doctor, configuration, health and the unit: what is wrong is named, with its mend."""
 
 import asyncio
+import io
 import json
+import logging
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.config import ConfigError, line_of, load_layers
 from agent.doctor import MENDS
+from agent.service import logs
 from agent.service.health import app_of
 from agent.service.snapshot import problems, read_status, write_status
 from agent.timekeeping.kernel import read_state
@@ -171,7 +174,8 @@ def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\nfrom agent.cli.main import app\n"
         "try: app(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'numpy', 'scipy', 'pydantic', 'zmq', 'matplotlib', 'starlette', 'cryptography'} & set(sys.modules)\n"
+        "heavy = {'numpy', 'scipy', 'pydantic', 'zmq', 'matplotlib', 'starlette', 'cryptography', 'structlog'}"
+        " & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
@@ -244,3 +248,36 @@ def test_the_unit_is_clean_for_systemd(tmp_path: Path) -> None:
     shutil.copy(ROOT / "deploy" / "bandpact.service", unit)
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+# -- logs ----------------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def root_logger() -> Iterator[logging.Logger]:
+    root = logging.getLogger()
+    kept, level = root.handlers[:], root.level
+    yield root
+    root.handlers[:], root.level = kept, level
+
+
+@pytest.mark.feature("U5")
+def test_logs_are_json_for_the_journal_and_readable_on_a_terminal(root_logger: logging.Logger) -> None:
+    journal, terminal = io.StringIO(), Terminal()
+    for stream in (journal, terminal):
+        logs.begin(stream)
+        logs.tell("gate", {"node": "here", "state": "OPEN"})
+        logs.tell("warden silent", {"event": "a field of that name", "rf": "off"})
+        root_logger.getChild("library").error("cannot %s", "listen")
+    lines = [json.loads(line) for line in journal.getvalue().splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("gate", "info"), ("warden silent", "warning"), ("cannot listen", "error")
+    ]  # fmt: skip
+    assert (lines[0]["state"], lines[1]["kind_of"]) == ("OPEN", "a field of that name")
+    assert "OPEN" in terminal.getvalue()
+    assert "{" not in terminal.getvalue()
