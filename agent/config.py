@@ -60,6 +60,7 @@ class RadioSection(Section):
     frame_us: int = 20_000
     burst_us: int = 2_000
     look_offset_us: int = 9_000
+    look_dither_us: int = Field(default=1_500, ge=0)
     look_us: int = 2_250
     look_every: int = Field(default=1, ge=1)
 

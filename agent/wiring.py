@@ -132,6 +132,7 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warde
     look = LookPlan(
         frame_ns=r.frame_us * r.look_every * 1000,
         offset_ns=r.look_offset_us * 1000,
+        dither_ns=r.look_dither_us * 1000,
         samples=_samples(config, r.look_us),
         settings=settings,
     )
