@@ -4,6 +4,7 @@ from settlement import budget
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Verdict
 from settlement.chain.codec import cut
+from settlement.heeding import heed
 from settlement.messages import Message
 from settlement.nodestate import REVIEW, ROTATED, STATUS, NodeState
 from settlement.pair import user as user_side
@@ -55,8 +56,10 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
         state.take_rotation(admitted)
         step.event("rotated", author=admitted.author.name)
         _pass_on(state, step, admitted)
-    elif admitted.record.typ == "usage":
-        step.count(budget.FULFILLED + admitted.author.hash.hex())
+    elif admitted.record.typ in ("usage", "fallback"):
+        budget.credit(step, state.lineage, admitted)
+    elif admitted.record.typ == "envelope":
+        heed(step, state.holder, state.rule, admitted)
 
 
 def _revoked(state: NodeState, step: Step, admitted: Admitted) -> None:

@@ -5,6 +5,7 @@ from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Evidence, Verdict
 from settlement.chain.codec import cut
 from settlement.nodestate import NodeState
+from settlement.pair.table import HolderState
 from settlement.reasons import Reason, Refusal
 from settlement.step import Step
 
@@ -16,6 +17,9 @@ def answer_refused(state: NodeState, step: Step, admitted: Admitted, refusal: Re
     record = admitted.record
     step.answering(record.digest)
     if record.typ == "request":
+        if step.send_again(admitted.author.hash, record.digest):
+            step.answering(None)
+            return  # it was answered before, whatever the clock says now
         if refusal.reason is Reason.BUDGET and refusal.clause == "budget.amount":
             budget.suspend(step, state.rule.rule, admitted)
         body = Verdict(
@@ -45,10 +49,12 @@ def _answer_accept(state: NodeState, step: Step, admitted: Admitted, refusal: Re
         keep_evidence(state, step, admitted)
     if pair.accept is not None and step.send_again(pair.user, pair.accept):
         return  # the very answer it got, with its proof
-    if pair.decision is not None:
+    if pair.state == HolderState.ABORTED:
         decided = state.record_bytes(pair.decision)
         if decided is not None:
             step.send(pair.user, decided)
+    elif pair.decision is not None:
+        return  # a CONFIRM leaves with its proof, once its witnesses have seen it
     elif refusal.reason in (Reason.TIMEOUT, Reason.CHALLENGE, Reason.TERMS):
         state.holder.abort(step, pair.sid, refusal.reason, admitted.record.digest)
 

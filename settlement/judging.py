@@ -4,6 +4,7 @@ from settlement import budget
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.rotation import judge_rotation
 from settlement.fixes import TimeFix
+from settlement.heeding import NOTED
 from settlement.messages import Message
 from settlement.nodestate import NodeState
 from settlement.pair.table import Event
@@ -25,6 +26,8 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
         case "evidence":
             return _judge_evidence(state, admitted)
         case "envelope":
+            return None
+        case _ if typ in NOTED:
             return None
         case "checkpoint" | "cosignature" | "revocation" | "rotation":
             return _judge_about_authors(state, admitted, step)
@@ -61,7 +64,9 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, now: 
         case "renew":
             return state.user.judge_renew(admitted)
         case "preempt":
-            return state.user.judge_preempt(admitted)
+            pair = state.user.by_sid(admitted.record.body.sid)
+            granted = state.record_of(pair.grant) if pair is not None and pair.grant else None
+            return state.user.judge_preempt(admitted, granted.body if granted else None)
         case _:
             return refuse(Reason.TYPE, "party.typ", typ, "a type that travels between nodes")
 

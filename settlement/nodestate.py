@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from settlement.chain.admission import Admitted, Context, RuleInForce, prove
 from settlement.chain.credentials import Registry, Subject
-from settlement.chain.leaf import decode_leaf
+from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Record
 from settlement.chain.rotation import judge_rotation
@@ -37,7 +37,9 @@ class NodeState:
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self.rule_raw, self.rule_chain, self.entropy = rule_raw, rule_chain, entropy
         self.status = StatusLists()
-        self.context = Context(registry=registry, rule=rule, history=lineage, status=self.status)
+        self.context = Context(
+            registry=registry, rule=rule, history=lineage, status=self.status, was_rule=self._was_rule
+        )
         quorum = rule.rule.witness_quorum
         self.witness = Witness(me=identity.credential, registry=registry, quorum=quorum)
         self.damaged = lineage.verify(identity.key.public, standing=True)
@@ -108,6 +110,13 @@ class NodeState:
             return None
         leaf = decode_leaf(self.lineage.leaf_body(index))
         return None if isinstance(leaf, Refusal) else leaf.record
+
+    def _was_rule(self, subject: bytes) -> bool:
+        """Was this a rule that this node worked under?"""
+        index = self.lineage.index_of(subject)
+        leaf = decode_leaf(self.lineage.leaf_body(index)) if index is not None else None
+        record = self.record_of(subject) if isinstance(leaf, Leaf) and leaf.admitted else None
+        return record is not None and record.typ == "rule"
 
     def record_of(self, subject: bytes) -> Record | None:
         """A logged record, proven again."""

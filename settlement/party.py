@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from settlement.acting import act
 from settlement.answering import answer_refused, keep_evidence
-from settlement.chain.admission import Admitted, admit, prove, proven
+from settlement.chain.admission import Admitted, admit, confidence, prove, proven
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
 from settlement.chain.leaf import RECEIVED, admitted_leaf, refused_leaf
 from settlement.chain.lineage import LineageError
-from settlement.chain.records import Record, digest
+from settlement.chain.records import Attestation, Record, digest
 from settlement.fixes import Fix
 from settlement.judging import judge
 from settlement.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
@@ -26,7 +26,8 @@ from settlement.step import Outgoing, Step
 from settlement.witness import ROUND
 
 REPLAYS_LOGGED = 3
-TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET)
+TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
+ANSWERED_BY_SIGNING = frozenset({"request", "grant", "accept", "checkpoint", "cosignature"})
 
 
 class Party(NodeState):
@@ -94,10 +95,11 @@ class Party(NodeState):
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
-        refusal = judge(self, verdict, message, step)
+        unsure = self.unsure(step.now) if verdict.record.typ in ANSWERED_BY_SIGNING else None
+        refusal = unsure or judge(self, verdict, message, step)
         if refusal is not None:
-            # What time alone decided may be judged again when it comes again.
-            terminal = None if refusal.reason in TRANSIENT else verdict.record
+            # What time or order alone decided may be judged again when it comes again.
+            terminal = None if refusal.reason in TRANSIENT or self._early(verdict, refusal) else verdict.record
             self._log_refused(step, raw, refusal, _hash(peer), terminal)
             answer_refused(self, step, verdict, refusal)
             return refusal
@@ -105,9 +107,14 @@ class Party(NodeState):
         step.log(leaf, verdict.record)
         step.answering(verdict.record.digest)
         act(self, step, verdict, message)
-        self.witness.take_up(step)
         step.answering(None)
+        self.witness.take_up(step)
         return None
+
+    def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
+        """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come."""
+        pair = self.user.by_sid(admitted.record.sid) if admitted.record.sid is not None else None
+        return refusal.reason is Reason.OUT_OF_ORDER and pair is not None and pair.state in user_side.WAITING
 
     def hello(self, step: Step) -> None:
         """Ask every neighbour which head of our log it saw last; needs no signature, so it goes before all others."""
@@ -165,9 +172,13 @@ class Party(NodeState):
 
     # -- the passing of time -------------------------------------------------------------------------------------
 
+    def unsure(self, now: Fix) -> Refusal | None:
+        """Why nothing may be decided now: what this node knows of time and place is too little for the rule."""
+        return confidence(Attestation.of(now), self.rule.rule)
+
     def tick(self, step: Step) -> list[UserPair]:
         """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
-        if step.halted is not None:
+        if step.halted is not None or self.unsure(step.now) is not None:
             return []
         self.holder.tick(step)
         self.witness.tick(step)

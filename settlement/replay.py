@@ -17,6 +17,7 @@ from settlement.chain.records import Record, digest
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.standing import Tally
 from settlement.findings import Audited, ListTaken, Review
+from settlement.fixes import TimeSource
 from settlement.messages import decode_message
 from settlement.pair.artifact import verify_rule
 from settlement.reasons import Reason, Refusal
@@ -171,7 +172,10 @@ def _check_own(state: Replay, index: int, record: Record, author: Subject) -> No
     expected = state.last if state.last is not None else (0, None)
     if owner is None or author.hash != owner.hash or before != expected:
         state.audited.findings.add(f"entry {index}: own record {record.frame.seq} does not follow {expected[0]}")
-    if record.frame.attestation.latest_ns < state.last_signed_ns:
-        state.audited.findings.add(f"entry {index}: own record {record.frame.seq} is attested before the one before it")
+    signed = record.frame.attestation
     state.last = (record.frame.seq, record.digest)
-    state.last_signed_ns = max(state.last_signed_ns, record.frame.attestation.earliest_ns)
+    if signed.time_source == TimeSource.NONE:
+        return  # a clock its owner did not trust says nothing of order
+    if signed.latest_ns < state.last_signed_ns:
+        state.audited.findings.add(f"entry {index}: own record {record.frame.seq} is attested before the one before it")
+    state.last_signed_ns = max(state.last_signed_ns, signed.earliest_ns)

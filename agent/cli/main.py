@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, authority, bench_chain, bench_sensing, clock, record, sense, service, trial
+from agent.cli import (
+    acquire,
+    audit,
+    authority,
+    bench_chain,
+    bench_sensing,
+    clock,
+    offer,
+    record,
+    relinquish,
+    sense,
+    service,
+    trial,
+)
 
 app = typer.Typer(
     name="bandpact",
@@ -17,6 +30,9 @@ app = typer.Typer(
 app.command()(trial.trial)
 app.command()(sense.sense)
 app.command()(record.record)
+app.command()(offer.offer)
+app.command()(acquire.acquire)
+app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(authority.authority, name="authority")
 app.add_typer(authority.node, name="node")
