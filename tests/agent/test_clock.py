@@ -324,3 +324,11 @@ def test_what_is_carried_on_never_passes_the_budget() -> None:
     assert clock.now(NS).trusted
     assert clock.carried(NS + 1_900_000) is not None
     assert clock.carried(NS + 2_100_000) is None
+
+
+@pytest.mark.feature("S3")
+def test_an_unsynchronised_clock_says_nothing_of_the_place() -> None:
+    surveyed = PositionFix(lat_e7=1, lon_e7=2, radius_mm=10, source=PositionSource.SURVEYED, trusted=True)
+    place = Place(PlacePlan(surveyed=surveyed))
+    place.take(reading("kernel", NS, standing=Standing.UNSYNCHRONISED))
+    assert place.now(NS).trusted
