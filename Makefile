@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest -q
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt deploy/setup.sh
+$(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/parts.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" $(SETUP)
 	@touch $@
 
