@@ -57,7 +57,6 @@ class Survey:
             full_scale=settings.full_scale,
             frames=self._frames,
             groups=self._layout.weights,
-            kurtosis=False,
         )
         self._finder = PulseFinder(sample_rate_hz=settings.sample_rate_hz, full_scale=settings.full_scale)
         self._radar = RadarDetector(band_hz=settings.sample_rate_hz)

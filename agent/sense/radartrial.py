@@ -1,17 +1,21 @@
 """One trial of radar detection: a radar drawn from its class, at a level in a 1 MHz filter, through the real search."""
 
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from math import exp
+from multiprocessing import get_context
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.detectors.pulses import SHORT_THRESHOLD, PulseFinder
+from sensing.detectors.pulses import SHORT_THRESHOLD, Pulse, PulseFinder
 from sensing.detectors.radar import RadarDetector
 from sim.waveforms.radar import Radar, RadarClass, draw, render
 
 RATE: Final = 30_720_000
-NOISE_RATE: Final = 10_000_000
+NOISE_PIECE_S: Final = 60
 FULL_SCALE: Final = 2048
 NOISE_RMS: Final = 10.0
 LOOK_S: Final = 0.02
@@ -39,18 +43,41 @@ def radar_found(rng: np.random.Generator, radar_class: RadarClass, *, snr_db: fl
     return _kinds(_digital(x + _noise(rng, samples)))
 
 
-def found_in_noise(rng: np.random.Generator, *, seconds: int) -> tuple[int, int]:
-    """Single pulses and radars heard in so much noise."""
-    finder = PulseFinder(sample_rate_hz=NOISE_RATE, full_scale=FULL_SCALE)
-    detector = RadarDetector(band_hz=NOISE_RATE)
-    step = int(NOISE_RATE * LOOK_S)
-    pulses = radars = 0
+def found_in_noise(*, seed: int, seconds: int, processes: int = 1) -> tuple[int, list[str]]:
+    """Single pulses, and the kinds of all radars, heard in so many seconds of uninterrupted noise at `RATE`.
+
+    Listened to in pieces of `NOISE_PIECE_S`, each with random numbers of its own, whatever the number of processes.
+    """
+    pieces = range(-(-seconds // NOISE_PIECE_S))
+    each = partial(_piece_of_noise, seed, seconds=min(seconds, NOISE_PIECE_S))
+    if processes == 1:
+        found = [each(piece) for piece in pieces]
+    else:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            found = list(pool.map(each, pieces))
+    return sum(pulses for pulses, _ in found), [kind for _, kinds in found for kind in kinds]
+
+
+def pulses_in_noise(seed: int, piece: int, *, seconds: int) -> Iterator[tuple[Pulse, ...]]:
+    """The pulses of every `LOOK_S` of one piece of contiguous noise."""
+    rng = np.random.default_rng([seed, piece])
+    finder = PulseFinder(sample_rate_hz=RATE, full_scale=FULL_SCALE)
+    rails = np.empty(2 * int(RATE * LOOK_S), np.float32)
     for index in range(round(seconds / LOOK_S)):
-        heard = finder.find(_digital(_noise(rng, step)), contiguous=index > 0)
+        rng.standard_normal(dtype=np.float32, out=rails)
+        np.multiply(rails, np.float32(NOISE_RMS * np.sqrt(0.5)), out=rails)
+        codes = np.rint(rails, out=rails).astype(np.int16)
+        yield finder.find(codes.reshape(-1, 2), contiguous=index > 0)
+
+
+def _piece_of_noise(seed: int, piece: int, *, seconds: int) -> tuple[int, list[str]]:
+    detector = RadarDetector(band_hz=RATE)
+    pulses, kinds = 0, []
+    for index, heard in enumerate(pulses_in_noise(seed, piece, seconds=seconds)):
         pulses += len(heard)
-        at = round(index * LOOK_S * 1e9)
-        radars += len(detector.add(heard, start_ns=at, contiguous=index > 0))
-    return pulses, radars
+        found = detector.add(heard, start_ns=round(index * LOOK_S * 1e9), contiguous=index > 0)
+        kinds += [one.kind for one in found]
+    return pulses, kinds
 
 
 def found_in_looks(rng: np.random.Generator, *, looks: int) -> tuple[int, list[str]]:
@@ -69,7 +96,7 @@ def found_in_looks(rng: np.random.Generator, *, looks: int) -> tuple[int, list[s
 
 def pulses_expected_per_s() -> float:
     """How often noise passes the short search's threshold: two thirds of its overlapping cells are independent."""
-    return NOISE_RATE / 0.5e6 * 1e6 * 2 / 3 * exp(-SHORT_THRESHOLD)
+    return RATE / 0.5e6 * 1e6 * 2 / 3 * exp(-SHORT_THRESHOLD)
 
 
 def _kinds(iq: NDArray[np.int16]) -> set[str]:
