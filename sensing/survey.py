@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.pulses import PulseFinder
-from sensing.detectors.radar import Incumbent, RadarDetector
+from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.frontend import Float32s, FrontEnd, Iq
 from sensing.layout import BandLayout, lay_out
@@ -283,7 +283,9 @@ class Survey:
 
     def _pulses(self, iq: Iq, start_ns: int, *, contiguous: bool) -> tuple[Incumbent, ...]:
         pulses = self._finder.find(iq, contiguous=contiguous)
-        found = self._radar.add(pulses, start_ns=start_ns, contiguous=contiguous)
+        length_ns = round(len(iq) / self.settings.sample_rate_hz * 1e9)
+        seen = Stretch(pulses=pulses, start_ns=start_ns, length_ns=length_ns, contiguous=contiguous)
+        found = self._radar.decide(seen).incumbents
         at = self.settings.center_hz
         shifted = tuple(replace(one, low_hz=one.low_hz + at, high_hz=one.high_hz + at) for one in found)
         for one in shifted:

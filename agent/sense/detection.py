@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from agent.sense.radartrial import RATE, found_in_noise, pulses_expected_per_s, radar_found
+from agent.sense.radartrial import NOISE_RATE, found_in_noise, pulses_expected_per_s, radar_found
 from sensing.detectors.decision import Cells
 from sensing.detectors.energy import EnergyDetector
 from sensing.floor import noise_floor
@@ -176,7 +176,7 @@ def _noise(seed: int, seconds: int) -> Iterator[Row]:
         low, high = poisson_interval(found)
         yield Row(
             group="Radar in nothing but noise",
-            condition=f"{what}, {found} in {seconds} s at {RATE / 1e6:g} MS/s",
+            condition=f"{what}, {found} in {seconds} s at {NOISE_RATE / 1e6:g} MS/s",
             expected=expected,
             found=found / over,
             low=low / over,

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.pulses import SHORT_THRESHOLD, Pulse, PulseFinder
-from sensing.detectors.radar import RadarDetector
+from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sim.waveforms.radar import Radar, RadarClass, draw, render
 
 RATE: Final = 30_720_000
+NOISE_RATE: Final = 10_000_000
 NOISE_PIECE_S: Final = 60
 FULL_SCALE: Final = 2048
 NOISE_RMS: Final = 10.0
@@ -44,7 +45,7 @@ def radar_found(rng: np.random.Generator, radar_class: RadarClass, *, snr_db: fl
 
 
 def found_in_noise(*, seed: int, seconds: int, processes: int = 1) -> tuple[int, list[str]]:
-    """Single pulses, and the kinds of all radars, heard in so many seconds of uninterrupted noise at `RATE`.
+    """Single pulses, and the kinds of all radars, heard in so many seconds of uninterrupted noise at `NOISE_RATE`.
 
     Listened to in pieces of `NOISE_PIECE_S`, each with random numbers of its own, whatever the number of processes.
     """
@@ -61,8 +62,8 @@ def found_in_noise(*, seed: int, seconds: int, processes: int = 1) -> tuple[int,
 def pulses_in_noise(seed: int, piece: int, *, seconds: int) -> Iterator[tuple[Pulse, ...]]:
     """The pulses of every `LOOK_S` of one piece of contiguous noise."""
     rng = np.random.default_rng([seed, piece])
-    finder = PulseFinder(sample_rate_hz=RATE, full_scale=FULL_SCALE)
-    rails = np.empty(2 * int(RATE * LOOK_S), np.float32)
+    finder = PulseFinder(sample_rate_hz=NOISE_RATE, full_scale=FULL_SCALE)
+    rails = np.empty(2 * int(NOISE_RATE * LOOK_S), np.float32)
     for index in range(round(seconds / LOOK_S)):
         rng.standard_normal(dtype=np.float32, out=rails)
         np.multiply(rails, np.float32(NOISE_RMS * np.sqrt(0.5)), out=rails)
@@ -71,11 +72,11 @@ def pulses_in_noise(seed: int, piece: int, *, seconds: int) -> Iterator[tuple[Pu
 
 
 def _piece_of_noise(seed: int, piece: int, *, seconds: int) -> tuple[int, list[str]]:
-    detector = RadarDetector(band_hz=RATE)
+    detector = RadarDetector(band_hz=NOISE_RATE)
     pulses, kinds = 0, []
     for index, heard in enumerate(pulses_in_noise(seed, piece, seconds=seconds)):
         pulses += len(heard)
-        found = detector.add(heard, start_ns=round(index * LOOK_S * 1e9), contiguous=index > 0)
+        found = _trains(detector, heard, round(index * LOOK_S * 1e9), contiguous=index > 0)
         kinds += [one.kind for one in found]
     return pulses, kinds
 
@@ -90,13 +91,28 @@ def found_in_looks(rng: np.random.Generator, *, looks: int) -> tuple[int, list[s
     for index in range(looks):
         heard = finder.find(_digital(_noise(rng, TRIAL_LOOK_SAMPLES)))
         pulses += len(heard)
-        kinds += [one.kind for one in detector.add(heard, start_ns=index * TRIAL_FRAME_NS)]
+        kinds += [
+            one.kind for one in _trains(detector, heard, index * TRIAL_FRAME_NS, length_s=TRIAL_LOOK_SAMPLES / RATE)
+        ]
     return pulses, kinds
+
+
+def _trains(
+    detector: RadarDetector,
+    pulses: tuple[Pulse, ...],
+    start_ns: int,
+    *,
+    length_s: float = LOOK_S,
+    contiguous: bool = False,
+) -> tuple[Incumbent, ...]:
+    length_ns = round(length_s * 1e9)
+    seen = Stretch(pulses=pulses, start_ns=start_ns, length_ns=length_ns, contiguous=contiguous)
+    return detector.decide(seen).incumbents
 
 
 def pulses_expected_per_s() -> float:
     """How often noise passes the short search's threshold: two thirds of its overlapping cells are independent."""
-    return RATE / 0.5e6 * 1e6 * 2 / 3 * exp(-SHORT_THRESHOLD)
+    return NOISE_RATE / 0.5e6 * 1e6 * 2 / 3 * exp(-SHORT_THRESHOLD)
 
 
 def _kinds(iq: NDArray[np.int16]) -> set[str]:
@@ -105,7 +121,7 @@ def _kinds(iq: NDArray[np.int16]) -> set[str]:
     kinds: set[str] = set()
     for start in range(0, len(iq), step):
         pulses = finder.find(iq[start : start + step], contiguous=start > 0)
-        found = detector.add(pulses, start_ns=round(start / RATE * 1e9), contiguous=start > 0)
+        found = _trains(detector, pulses, round(start / RATE * 1e9), contiguous=start > 0)
         kinds |= {one.kind for one in found}
     return kinds
 

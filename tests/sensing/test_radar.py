@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sensing.detectors.pulses import PulseFinder
-from sensing.detectors.radar import Incumbent, RadarDetector
+from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sim.waveforms import ofdm, wifi
 from sim.waveforms.radar import Radar, RadarClass, corners, render
 
@@ -38,8 +38,10 @@ def heard(parts: Iterator[NDArray[np.int16]], *, gap_ns: int = 0, rate: int = RA
     at = 0
     for index, iq in enumerate(parts):
         contiguous = gap_ns == 0 and index > 0
-        found += detector.add(finder.find(iq, contiguous=contiguous), start_ns=at, contiguous=contiguous)
-        at += round(len(iq) / rate * 1e9) + gap_ns
+        pulses, length_ns = finder.find(iq, contiguous=contiguous), round(len(iq) / rate * 1e9)
+        seen = Stretch(pulses=pulses, start_ns=at, length_ns=length_ns, contiguous=contiguous)
+        found += detector.decide(seen).incumbents
+        at += length_ns + gap_ns
     return tuple(found)
 
 

@@ -8,7 +8,14 @@ import pytest
 from scipy import stats
 
 from agent.sense.detection import measure, poisson_interval
-from agent.sense.radartrial import RATE, TRIAL_LOOK_SAMPLES, found_in_looks, found_in_noise, pulses_expected_per_s
+from agent.sense.radartrial import (
+    NOISE_RATE,
+    RATE,
+    TRIAL_LOOK_SAMPLES,
+    found_in_looks,
+    found_in_noise,
+    pulses_expected_per_s,
+)
 from sensing.frontend import FrontEnd
 
 
@@ -34,7 +41,7 @@ def test_at_most_one_radar_in_an_uninterrupted_hour_of_noise(capsys: pytest.Capt
     seconds = 3600
     pulses, kinds = found_in_noise(seed=71, seconds=seconds, processes=os.cpu_count() or 1)
     with capsys.disabled():
-        print(f"{len(kinds)} radars {kinds}, {pulses} pulses in {seconds} s at {RATE / 1e6:g} MS/s")
+        print(f"{len(kinds)} radars {kinds}, {pulses} pulses in {seconds} s at {NOISE_RATE / 1e6:g} MS/s")
         print(f"radars an hour, 95 %: {poisson_interval(len(kinds))}")
     assert len(kinds) <= 1
     assert 0.7 < pulses / seconds / pulses_expected_per_s() < 1.4
