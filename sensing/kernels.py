@@ -55,7 +55,7 @@ def squared(spectra: Any, power: Any) -> None:
 
 @_compiled([types.void(SPECTRA, ROWS)])
 def add_means(spectra: Any, means: Any) -> None:
-    """Row b of `means`, shape (blocks, bins), becomes the mean power of the b-th of as many equal parts of the frames."""
+    """Row b of `means`, shape (blocks, bins), becomes the mean power of the b-th of as many equal runs of frames."""
     frames = spectra.shape[0] // means.shape[0]
     for block in range(means.shape[0]):
         mean = means[block]

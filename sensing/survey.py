@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.pulses import PulseFinder
-from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
+from sensing.detectors.radar import EITHER, Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.frontend import Float32s, FrontEnd, Iq
 from sensing.layout import BandLayout, lay_out
@@ -295,7 +295,8 @@ class Survey:
     def _remember(self, one: Incumbent) -> None:
         for i, known in enumerate(self._incumbents):
             near = one.low_hz < known.high_hz and known.low_hz < one.high_hz
-            if known.kind == one.kind and near and one.start_ns - known.end_ns < MERGE_NS:
+            alike = set(known.kind.split(EITHER)) & set(one.kind.split(EITHER))
+            if alike and near and one.start_ns - known.end_ns < MERGE_NS:
                 better = one if one.pulses >= known.pulses else known
                 self._incumbents[i] = replace(
                     better, start_ns=min(one.start_ns, known.start_ns), end_ns=max(one.end_ns, known.end_ns)

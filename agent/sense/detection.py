@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from agent.sense.radartrial import NOISE_RATE, found_in_noise, pulses_expected_per_s, radar_found
+from agent.sense.radartrial import NOISE_RATE, found_in_noise, heard_in_looks, pulses_expected_per_s, radar_found
 from sensing.detectors.decision import Cells
 from sensing.detectors.energy import EnergyDetector
 from sensing.floor import noise_floor
 from sensing.occupancy import channel_occupancy
 from sensing.theory import energy_snr_needed, f_pd
-from sim.waveforms.radar import RadarClass
+from sim.waveforms.radar import Radar, RadarClass, draw
 
 LEVEL: Final = 0.95
 HEADING: Final = ("| Condition | Expected | Found | Interval | Trials |", "|---|---|---|---|---|")
@@ -75,6 +75,7 @@ def measure(*, trials: int, seed: int, noise_s: int) -> Results:
         *_floor_coverage(rng, 20 * trials),
         *_occupancy_coverage(rng, 20 * trials),
         *_radar(rng, trials),
+        *_looks(rng, trials),
         *_noise(seed, noise_s),
     ]
     return Results(rows=tuple(rows), seed=seed)
@@ -165,6 +166,21 @@ def _radar(rng: np.random.Generator, trials: int) -> Iterator[Row]:
             if expected:
                 right = sum(1 for one in found if radar_class.value in one)
                 yield row(group, f"class named rightly at {snr_db} dB", right, count)
+
+
+def _looks(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+    """One burst of P0N#1 in a node's looks: how often a radar that comes back every second is heard the first time."""
+    long = Radar(radar_class=RadarClass.P0N1, pulse_s=1.5e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=40)
+    for snr_db, traffic_db in ((20, None), (26, None), (26, 6), (26, 12)):
+        beside = "" if traffic_db is None else f", OFDM {traffic_db} dB over noise in its place"
+        for what, radars in (
+            ("40 pulses", [long] * trials),
+            ("any", [draw(rng, RadarClass.P0N1) for _ in range(trials)]),
+        ):
+            hits = sum(heard_in_looks(rng, one, snr_db=snr_db, traffic_db=traffic_db) for one in radars)
+            yield row(
+                "Radar P0N#1, one burst in looks of 2.25 ms every 20 ms", f"{what}, {snr_db} dB{beside}", hits, trials
+            )
 
 
 def _noise(seed: int, seconds: int) -> Iterator[Row]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sensing.detectors.pulses import SHORT_THRESHOLD, Pulse, PulseFinder
 from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
+from sim.waveforms import ofdm
 from sim.waveforms.radar import Radar, RadarClass, draw, render
 
 RATE: Final = 30_720_000
@@ -42,6 +43,29 @@ def radar_found(rng: np.random.Generator, radar_class: RadarClass, *, snr_db: fl
     x *= np.exp(2j * np.pi * offset * np.arange(samples)).astype(np.complex64)
     x *= np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / RATE / peak_in_a_megahertz(radar)))
     return _kinds(_digital(x + _noise(rng, samples)))
+
+
+def heard_in_looks(rng: np.random.Generator, radar: Radar, *, snr_db: float, traffic_db: float | None) -> bool:
+    """Whether one burst of a radar is heard in a node's short looks, whose first falls anywhere against the burst.
+
+    `traffic_db` is how far an OFDM signal of 10 MHz in the radar's place, on all the time, is above the noise there.
+    """
+    detector, finder = RadarDetector(band_hz=RATE), PulseFinder(sample_rate_hz=RATE, full_scale=FULL_SCALE)
+    amplitude = np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / RATE / peak_in_a_megahertz(radar)))
+    frame = round(TRIAL_FRAME_NS * 1e-9 * RATE)
+    at = int(rng.integers(frame)) - TRIAL_LOOK_SAMPLES
+    while at < radar.burst_s * RATE:
+        x = render(radar, sample_rate_hz=RATE, start=at, samples=TRIAL_LOOK_SAMPLES) * amplitude
+        if traffic_db is not None:
+            power = 10 ** (traffic_db / 10) * 10e6 / RATE
+            x = x + ofdm.generate(
+                rng, sample_rate_hz=RATE, bandwidth_hz=10_000_000, samples=TRIAL_LOOK_SAMPLES, duplex=ofdm.Duplex.FDD
+            ) * np.float32(np.sqrt(power))
+        pulses = finder.find(_digital((x + _noise(rng, TRIAL_LOOK_SAMPLES)).astype(np.complex64)))
+        if _trains(detector, pulses, round(at / RATE * 1e9), length_s=TRIAL_LOOK_SAMPLES / RATE):
+            return True
+        at += frame
+    return False
 
 
 def found_in_noise(*, seed: int, seconds: int, processes: int = 1) -> tuple[int, list[str]]:

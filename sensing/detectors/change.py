@@ -1,8 +1,8 @@
 """When did it start, when did it stop: CUSUM and GLR on channel energies, with a bound on how often they fire in vain.
 
 CUSUM is told the least rise worth finding and is cheap; GLR finds the rise by itself, over a window of recent samples.
-Both are `ChangeDetector`s: while idle they look for a rise, once occupied for the way back. A series goes on from call to
-call; an energy that is no number is passed over.
+Both are `ChangeDetector`s: while idle they look for a rise, once occupied for the way back. A series goes on from call
+to call; an energy that is no number is passed over.
 """
 
 from abc import ABC, abstractmethod
@@ -97,7 +97,7 @@ class Cusum(ChangeDetector):
         self._sum += self._likelihood_ratio(energy) * (-1 if self.occupied else 1)
         return self._sum, self._onset
 
-    def _turned(self, onset: int) -> None:
+    def _turned(self, onset: int) -> None:  # noqa: ARG002 - the evidence starts afresh wherever it began
         self._sum = 0.0
 
     def _likelihood_ratio(self, energy: float) -> float:

@@ -31,9 +31,28 @@ MISSED_MAX: Final = 3
 ALIKE_DB: Final = 4.0
 ALIKE_HZ: Final = 1.5e6
 PAIR_SNR_DB: Final = 13.0
-CROWD_MAX: Final = 1
-"""Two like pulses among several more are traffic: an unloaded cell's reference symbols come in such pairs."""
+
+
+def crowd_max(*, look_us: float, pri_us: tuple[float, float]) -> int:
+    """How many other like pulses may be in a look before a pair at an interval of the class stops meaning anything.
+
+    n pulses scattered over a look make n(n-1)/2 pairs, each of which has an interval in the range by chance with
+    ((T-a)^2 - (T-b)^2) / T^2. Once half such a pair is to be expected, finding one tells nothing.
+    """
+    low, high = (look_us - edge for edge in pri_us)
+    chance = (low**2 - high**2) / look_us**2
+    others = 0
+    while (others + 3) * (others + 2) / 2 * chance < 0.5:
+        others += 1
+    return others
+
+
+_SINGLE_PRI: Final = (905.0, 1116.0)
+CROWD_MAX: Final = crowd_max(look_us=2000.0, pri_us=_SINGLE_PRI)
+"""In a look that is just long enough for two pulses of P0N#1, the class that short bursts of traffic resemble: an
+unloaded cell's reference symbols come in such pairs."""
 EVIDENCE_MAX: Final = 60.0
+EITHER: Final = " or "
 NARROW_SHARE: Final = 0.6
 """A pulse can be called narrow only where the rest of the band is seen to be quiet beside it."""
 
@@ -60,7 +79,7 @@ class RadarClass:
 _ANY_PRI: Final = (325.0, 3420.0)
 CLASSES: Final = (
     RadarClass(
-        name="P0N#1", duration_us=(0, 4.2), width_hz=(0, 5e6), pri_us=(905, 1116), instant_hz=6e6,
+        name="P0N#1", duration_us=(0, 4.2), width_hz=(0, 5e6), pri_us=_SINGLE_PRI, instant_hz=6e6,
         slope_mhz_per_us=(0, 99), pulses_min=2,
     ),
     RadarClass(
@@ -84,7 +103,10 @@ CLASSES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incumbent:
-    """A radar that was heard: class, first and last pulse, band, and the share of pulses that fit its train."""
+    """A radar that was heard: class, first and last pulse, band, and the share of pulses that fit its train.
+
+    `kind` names every class it may be, joined by `EITHER`, where the received band shows too little to tell them apart.
+    """
 
     kind: str
     start_ns: int
@@ -225,10 +247,15 @@ class RadarDetector:
             if id(h) not in members and first_hz <= h.pulse.peak_hz <= last_hz and h.pulse.snr_db > weakest
         )
 
+    def _fits_too(self, members: tuple[_Heard, ...], kind: RadarClass) -> bool:
+        """Whether a train of one class could as well be another's: as many pulses as that needs, and most of them."""
+        fit = sum(_in_class(h.pulse, kind, self._band_hz) for h in members)
+        return fit >= max(kind.pulses_min, len(members) / 2)
+
     def _incumbent(self, kind: RadarClass, train: _Train) -> Incumbent:
         members, strays = train.members, self._strays(train)
         return Incumbent(
-            kind=kind.name,
+            kind=EITHER.join(sorted(one.name for one in CLASSES if one is kind or self._fits_too(members, one))),
             start_ns=self._base_ns + round(members[0].us * 1e3),
             end_ns=self._base_ns + round(members[-1].us * 1e3),
             low_hz=float(np.median([h.pulse.low_hz for h in members])),

@@ -93,7 +93,8 @@ CASES = {
         noise=partial(cells, averages=1), short=NO_CELLS, trials=50_000, **OF_CELLS,
     ),
     "kurtosis": Case(
-        make=lambda: KurtosisDetector(pfa=PFA), noise=moments, short=Moments(sums=np.ones((2, 4)), squares=np.ones((2, 4)), frames=1),
+        make=lambda: KurtosisDetector(pfa=PFA),
+        noise=moments, short=Moments(sums=np.ones((2, 4)), squares=np.ones((2, 4)), frames=1),
         arrays=lambda seen: [seen.sums, seen.squares], spoil=lambda seen: replace(seen, sums=spoilt(seen.sums)),
         trials=8_000, share=(0.75, 1.7),
     ),
