@@ -92,7 +92,7 @@ def test_a_crowd_is_where_half_an_accidental_pair_is_to_be_expected() -> None:
         at = np.sort(rng.uniform(0, 2000.0, (4000, 2 + others)), axis=1)
         apart = at[:, None, :] - at[:, :, None]
         pairs = ((apart >= pri_us[0]) & (apart <= pri_us[1])).sum() / len(at)
-        assert (pairs > 0.5) is bool(many)
+        assert bool(pairs > 0.5) is many
 
 
 @pytest.mark.feature("E3")
