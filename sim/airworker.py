@@ -153,6 +153,7 @@ class Worker:
                 end_ns=one.end_ns,
                 center_hz=one.center_hz,
                 attenuation_mdb=one.attenuation_mdb,
+                level_db=one.level_db,
             )
             for one in self._carriers.values()
             if one.start_ns < end_ns and one.end_ns > start_ns - 1_000_000
@@ -161,7 +162,8 @@ class Worker:
     def _measure(self, segment: Segment) -> None:
         if self._log is None or segment.end_ns <= segment.start_ns:
             return
-        found = oracle.burst(segment, self._iq[segment.burst], self._stations[segment.station])
+        station = self._stations[segment.station]
+        found = oracle.burst(segment, self._iq[segment.burst], station, floor_dbm=self._floor_dbm)
         if found is not None:
             self._log.add(found)
 
