@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sim.clock import SimClock
@@ -39,9 +39,11 @@ class Peer(Section):
 class RadioSection(Section):
     """The radio and how it is set."""
 
-    driver: Literal["sim"] = "sim"
-    endpoint: str
-    station: str
+    driver: Literal["sim", "pluto"] = "sim"
+    endpoint: str = ""
+    station: str = ""
+    uri: str = ""
+    serial: str | None = None
     rx_center_hz: int
     sample_rate_hz: int
     rx_bandwidth_hz: int
@@ -57,6 +59,14 @@ class RadioSection(Section):
     look_offset_us: int = 9_000
     look_us: int = 2_250
     look_every: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _named(self) -> "RadioSection":
+        if self.driver == "sim" and not (self.endpoint and self.station):
+            raise ValueError('driver "sim" needs endpoint and station')
+        if self.driver == "pluto" and not (self.uri or self.serial):
+            raise ValueError('driver "pluto" needs uri or serial')
+        return self
 
 
 class PlaceSection(Section):

@@ -215,9 +215,7 @@ class Device:
             events += self._resegment(now_ns)
         return self.tx, events + self._carrier_events(now_ns)
 
-    def send(
-        self, samples: int, *, now_ns: int, last_db: float | None = None
-    ) -> tuple[Segment | Refused, list[Event]]:
+    def send(self, samples: int, *, now_ns: int, last_db: float | None = None) -> tuple[Segment | Refused, list[Event]]:
         """Queue a burst of that many samples; returns it with its start and end.
 
         `last_db` is its last sample against full scale, None for zero: what is held if nothing follows.

@@ -10,11 +10,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from radio.errors import Disconnected, HardwareError, LibraryMissing, ReceiveTimeout
 
@@ -30,24 +29,16 @@ LINK_ERRORS: Final = frozenset(
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Bindings:
-    """The two modules: libiio's own binding, and Analog Devices' classes for whole boards."""
-
-    iio: ModuleType
-    adi: ModuleType
-
-
 @cache
-def bindings() -> Bindings:
-    """Import libiio; raises LibraryMissing with what to install."""
+def binding(name: Literal["iio", "adi"]) -> ModuleType:
+    """Import libiio's own binding, or Analog Devices' classes for boards; raises LibraryMissing with what to install."""
     own = _own_library()
     found = ctypes.util.find_library
     try:
         if own is not None:
             _preload(own.parent)
             ctypes.util.find_library = lambda name: str(own) if name == "iio" else found(name)
-        return Bindings(importlib.import_module("iio"), importlib.import_module("adi"))
+        return importlib.import_module(name)
     except (ImportError, OSError, AttributeError, TypeError) as exc:
         raise LibraryMissing(f"{MISSING}; now: {exc}") from exc
     finally:
@@ -105,7 +96,7 @@ def bounded(work: Callable[[], _T], *, seconds: float, what: str) -> _T:
 
 def connect(uri: str, *, timeout_ms: int) -> Any:
     """Return a context of its own to a device; raises Disconnected."""
-    iio = bindings().iio
+    iio = binding("iio")
 
     def make() -> Any:
         context = iio.Context(uri)
@@ -132,7 +123,7 @@ def translated(exc: Exception, what: str) -> HardwareError:
 
 def serials() -> dict[str, str]:
     """Return the URI of every device that libiio finds by itself (USB, mDNS), by serial number."""
-    iio = bindings().iio
+    iio = binding("iio")
     found: dict[str, str] = {}
     try:
         contexts: dict[str, str] = iio.scan_contexts()

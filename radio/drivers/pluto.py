@@ -91,7 +91,9 @@ class PlutoRadio:
         self._serial = about.get("hw_serial", "")
         self._model = about.get("hw_model", "")
         if serial is not None and self._serial != serial:
-            raise SettingRefused(f"{self._uri}: serial {self._serial or 'unknown'}, not {serial}; choose that unit's URI")
+            raise SettingRefused(
+                f"{self._uri}: serial {self._serial or 'unknown'}, not {serial}; choose that unit's URI"
+            )
 
     def _open(self) -> Silencer:
         """Mute first, by a connection of its own; where a device allows only one, by the one that controls."""
@@ -315,9 +317,7 @@ class PlutoRadio:
             with self._failing_silent():
                 sent = self._transmit.send(iq)
             length_ns = len(iq) * NS // self._transmit.rate_hz
-            self._own.append(
-                Span(earliest_ns=sent.start.earliest_ns, latest_ns=sent.start.latest_ns + length_ns)
-            )
+            self._own.append(Span(earliest_ns=sent.start.earliest_ns, latest_ns=sent.start.latest_ns + length_ns))
             return sent
 
     # -- silence -------------------------------------------------------------------------------------------------
@@ -430,6 +430,21 @@ def _with_one_retry(buffer: ReceiveBuffer) -> tuple[Iq16, bool]:
         return buffer.refill(), False
     except ReceiveTimeout:
         return buffer.refill(), True
+
+
+def mute_uri(uri: str, *, serial: str | None = None) -> RfState:
+    """Silence a Pluto and read back, with nothing but its address; UNKNOWN when it cannot be told.
+
+    Raises: LibraryMissing, Disconnected, HardwareError (the firmware cannot be muted), SettingRefused (another unit).
+    """
+    silencer = Silencer(uri or _found(serial))
+    try:
+        found = silencer.context_attributes.get("hw_serial", "")
+        if serial is not None and found != serial:
+            raise SettingRefused(f"{uri}: serial {found or 'unknown'}, not {serial}; choose that unit's URI")
+        return silencer.mute()
+    finally:
+        silencer.close()
 
 
 def _found(serial: str | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.drivers.libiio import bindings, translated
+from radio.drivers.libiio import binding, translated
 from radio.drivers.plutocontrol import Control
 from radio.drivers.plutomap import ADC, DAC
 from radio.errors import HardwareError, SettingRefused
@@ -28,7 +28,7 @@ class ReceiveBuffer:
         try:
             device = control.device(ADC)
             device.set_kernel_buffers_count(kernel_buffers)
-            self._buffer: Any = bindings().iio.Buffer(device, samples)
+            self._buffer: Any = binding("iio").Buffer(device, samples)
         except OSError as exc:
             raise translated(exc, "opening the receive buffer") from exc
 
@@ -61,10 +61,10 @@ class TransmitBuffer:
         try:
             device = control.device(DAC)
             device.set_kernel_buffers_count(KERNEL_BUFFERS)
-            self._buffer: Any = bindings().iio.Buffer(device, samples + TAIL_SAMPLES)
+            self._buffer: Any = binding("iio").Buffer(device, samples + TAIL_SAMPLES)
         except OSError as exc:
             raise translated(exc, "opening the transmit buffer") from exc
-        self._push(np.zeros((OPENING_SAMPLES - TAIL_SAMPLES, 2), dtype=np.int16)[: samples])
+        self._push(np.zeros((OPENING_SAMPLES - TAIL_SAMPLES, 2), dtype=np.int16)[:samples])
 
     @property
     def rate_hz(self) -> int:
@@ -93,9 +93,7 @@ class TransmitBuffer:
             except OSError as exc:
                 raise translated(exc, "sending") from exc
         after_ns = time.monotonic_ns()
-        start = Span(
-            earliest_ns=max(before_ns, self._busy.earliest_ns), latest_ns=max(after_ns, self._busy.latest_ns)
-        )
+        start = Span(earliest_ns=max(before_ns, self._busy.earliest_ns), latest_ns=max(after_ns, self._busy.latest_ns))
         length_ns = -(-total * NS // self._rate_hz)
         self._busy = Span(earliest_ns=start.earliest_ns + length_ns, latest_ns=start.latest_ns + length_ns)
         return Sent(start=start, samples=len(iq))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from radio.drivers.libiio import bindings, bounded, translated
+from radio.drivers.libiio import binding, bounded, translated
 from radio.drivers.plutomap import (
     ADC,
     DAC,
@@ -34,7 +34,7 @@ class Control:
     def __init__(self, uri: str, *, timeout_ms: int) -> None:
         """Connect; raises Disconnected."""
         self._uri = uri
-        adi = bindings().adi
+        adi = binding("adi")
 
         def make() -> Any:
             board = adi.Pluto(uri)

@@ -61,9 +61,7 @@ class Outside(Protocol):
 class Ranges(Protocol):
     """What a unit may be set to: `hw_profiles` has these for every kind of radio."""
 
-    def check_rx(
-        self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, gain_db: float
-    ) -> Outside | None:
+    def check_rx(self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, gain_db: float) -> Outside | None:
         """Return why a receive setting is refused, None if it is not."""
         ...
 

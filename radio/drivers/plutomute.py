@@ -158,6 +158,6 @@ class Silencer:
         self._context = None
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connection; says nothing of the transmitter: mute first."""
         with self._lock:
             self._drop()

@@ -76,9 +76,7 @@ class AirAntenna:
             raise AntennaRefused("the air answered without samples")
         return data
 
-    def _ask(
-        self, channel: Channel, request: Header, payload: bytes | None = None
-    ) -> tuple[Header, memoryview | None]:
+    def _ask(self, channel: Channel, request: Header, payload: bytes | None = None) -> tuple[Header, memoryview | None]:
         try:
             return channel.request({**request, "station": self._station}, payload)
         except (AirRefused, HardwareError) as exc:

@@ -40,7 +40,12 @@ SCAN: Final = {
     (DAC, "output", "voltage0"): (0, "le:S16/16&gt;&gt;0"),
     (DAC, "output", "voltage1"): (1, "le:S16/16&gt;&gt;0"),
 }
-DDS: Final = {"altvoltage0": "TX1_I_F1", "altvoltage1": "TX1_I_F2", "altvoltage2": "TX1_Q_F1", "altvoltage3": "TX1_Q_F2"}
+DDS: Final = {
+    "altvoltage0": "TX1_I_F1",
+    "altvoltage1": "TX1_I_F2",
+    "altvoltage2": "TX1_Q_F1",
+    "altvoltage3": "TX1_Q_F2",
+}
 NAMES: Final = {
     (PHY, "output", "altvoltage0"): "RX_LO",
     (PHY, "output", "altvoltage1"): "TX_LO",
