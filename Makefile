@@ -12,7 +12,7 @@ PYTEST := $(BIN)/pytest -q
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt deploy/setup.sh
+$(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/libiio.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" $(SETUP)
 	@touch $@
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import deque
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +174,12 @@ class Worker:
             if carrier.end_ns == OPEN_END_NS:
                 ended = Carrier(**{**asdict(carrier), "end_ns": now_ns})
                 found = oracle.leakage(ended, self._stations[carrier.station], floor_dbm=self._floor_dbm)
+                still_on += [found] if found is not None else []
+        for segment in self._segments.values():
+            if segment.start_ns < now_ns < segment.end_ns and segment.burst in self._iq:
+                station = self._stations[segment.station]
+                playing = replace(segment, end_ns=now_ns)
+                found = oracle.burst(playing, self._iq[segment.burst], station, floor_dbm=self._floor_dbm)
                 still_on += [found] if found is not None else []
         answer: Header = {"op": "dumped", "dump": header["dump"]}
         try:

@@ -28,12 +28,12 @@ class Log:
         self._spool.write(json.dumps(asdict(burst)) + "\n")
 
     def write(self, *, still_on: list[Burst], until_ns: int) -> None:
-        """Write everything so far, and the leakage that still goes on, to the log's path: all or nothing."""
+        """Write everything so far, and what still goes on, to the log's path: all or nothing."""
         self._spool.flush()
         fresh = self._path.with_name(self._path.name + ".new")
         with fresh.open("w", encoding="utf-8") as out:
             out.write(f'{{"zero_ns": {self._zero_ns}, "until_ns": {until_ns}, "bursts": [\n')
-            _join(out, self._lines("burst"))
+            _join(out, self._lines("burst", *_on_now(still_on, "burst")))
             out.write('\n], "leakage": [\n')
             _join(out, self._lines("lo_leakage", *_on_now(still_on, "lo_leakage")))
             out.write('\n], "tones": [\n')

@@ -21,12 +21,14 @@ LIBRARY: Final = "BANDPACT_LIBIIO"
 """Environment variable: path of a libiio.so.0 to use instead of the system's."""
 MISSING: Final = (
     "the Pluto driver needs libiio: run 'sudo apt-get install libiio0' and 'pip install bandpact[pluto]' "
-    "(in a source tree: sh deploy/parts.sh)"
+    "(in a source tree: sh deploy/libiio.sh .venv/parts)"
 )
 LINK_ERRORS: Final = frozenset(
     {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EBADF, errno.ENODEV}
 )
 _T = TypeVar("_T")
+_open: dict[int, tuple[Any, Any]] = {}
+"""Every open buffer and its context: garbage collection, which knows no order, would free the context first and crash."""
 
 
 @cache
@@ -52,7 +54,7 @@ def _own_library() -> Path | None:
         return Path(named)
     if ctypes.util.find_library("iio") is not None:
         return None
-    return next(iter(sorted(Path(sys.prefix).glob("parts/usr/lib/*/libiio.so.0"))), None)
+    return next(iter(sorted(Path(sys.prefix).glob("parts/libiio/usr/lib/*/libiio.so.0"))), None)
 
 
 def _preload(folder: Path) -> None:
@@ -107,6 +109,23 @@ def connect(uri: str, *, timeout_ms: int) -> Any:
         return bounded(make, seconds=timeout_ms / 1000 + 0.5, what=uri)
     except (OSError, UnicodeDecodeError) as exc:
         raise Disconnected(f"{uri}: {exc}; is the device on, and this its address?") from exc
+
+
+def open_buffer(device: Any, samples: int, *, cyclic: bool = False) -> Any:
+    """Open a buffer on a device with its channels enabled; close it with `destroy`. Raises OSError."""
+    buffer = binding("iio").Buffer(device, samples, cyclic)
+    _open[id(buffer)] = (buffer, device.ctx)
+    return buffer
+
+
+def destroy(buffer: Any) -> None:
+    """Close a buffer now; once more does nothing."""
+    kept = _open.get(id(buffer))
+    if kept is None or buffer._buffer is None:
+        return
+    native, buffer._buffer = buffer._buffer, None
+    vars(binding("iio"))["_buffer_destroy"](native)
+    del _open[id(buffer)]
 
 
 def translated(exc: Exception, what: str) -> HardwareError:

@@ -161,12 +161,11 @@ class PlutoRadio:
             for last in (False, True):
                 before_ns = time.monotonic_ns()
                 try:
-                    iq = self._one_block(samples)
+                    iq = self._one_block(samples, settings)
                     break
                 except (Disconnected, ReceiveTimeout) as exc:
                     flags |= RxFlag.GAP
-                    stalled = time.monotonic_ns() - before_ns > self._options.timeout_ms * 1_000_000
-                    if stalled:
+                    if time.monotonic_ns() - before_ns > self._patience_ns(samples, settings):
                         self._fail()
                         raise ReceiveTimeout(f"{self._uri}: no samples in time ({exc})") from exc
                     if last or self._closing.is_set():
@@ -179,6 +178,10 @@ class PlutoRadio:
         length_ns = len(iq) * NS // settings.sample_rate_hz
         return self._block(iq, samples, settings, before_ns, max(before_ns, after_ns - length_ns), flags)
 
+    def _patience_ns(self, samples: int, settings: RxSettings) -> int:
+        """Longer than this is no cut but a device that hangs."""
+        return self._options.timeout_ms * 1_000_000 + samples * NS // settings.sample_rate_hz
+
     def _checked(self, samples: int) -> RxSettings:
         if not 1 <= samples <= self._options.block_samples_max:
             raise SettingRefused(f"samples {samples} is outside 1 to {self._options.block_samples_max}; ask for fewer")
@@ -186,12 +189,17 @@ class PlutoRadio:
             raise SettingRefused(f"{self._uri}: the receiver is not tuned; call tune_rx first")
         return self._rx
 
-    def _one_block(self, samples: int) -> Iq16:
-        buffer = ReceiveBuffer(self._controlled(), samples)
+    def _one_block(self, samples: int, settings: RxSettings) -> Iq16:
+        buffer = self._opened(self._controlled(), samples, settings)
         try:
             return buffer.refill()
         finally:
             buffer.close()
+
+    def _opened(self, control: Control, samples: int, settings: RxSettings) -> ReceiveBuffer:
+        """A receive buffer whose limit leaves a block the time it takes."""
+        control.allow(block_ms=samples * 1000 // settings.sample_rate_hz)
+        return ReceiveBuffer(control, samples)
 
     def _block(
         self, iq: Iq16, samples: int, settings: RxSettings, earliest_ns: int, latest_ns: int, flags: RxFlag
@@ -240,7 +248,7 @@ class PlutoRadio:
         length_ns = samples * NS // settings.sample_rate_hz
         opened_ns = time.monotonic_ns()
         control = self._controlled()
-        buffer = ReceiveBuffer(control, samples)
+        buffer = self._opened(control, samples, settings)
         flags = RxFlag.GAP if after_gap else RxFlag.NONE
         timing = _Timing(opened_ns=opened_ns, length_ns=length_ns)
         head = np.zeros(0, dtype=np.int16)
@@ -287,8 +295,8 @@ class PlutoRadio:
         return held
 
     def _up(self, settings: TxSettings) -> None:
-        mutes = self._mutes
         control = self._controlled()
+        mutes = self._mutes
         control.prepare_tx(settings)
         if self._transmit is not None and self._transmit.rate_hz != settings.sample_rate_hz:
             self._close_transmit()
@@ -325,7 +333,12 @@ class PlutoRadio:
     def mute(self) -> RfState:
         """Silence at once on a connection of its own, and read back on a fresh one; UNKNOWN is as bad as ON."""
         self._mutes += 1
-        return self._silencer.mute(self._close_transmit)
+        failures = self._silencer.failures
+        state = self._silencer.mute(self._close_transmit)
+        if self._silencer.failures != failures:
+            # What cut one connection has most likely cut the other; a new one begins with muting again.
+            self._control = None
+        return state
 
     def rf_state(self) -> RfState:
         """Read back whether the output can radiate; UNKNOWN when the device does not answer."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.drivers.libiio import binding, translated
+from radio.drivers.libiio import destroy, open_buffer, translated
 from radio.drivers.plutocontrol import Control
 from radio.drivers.plutomap import ADC, DAC
 from radio.errors import HardwareError, SettingRefused
@@ -28,7 +28,7 @@ class ReceiveBuffer:
         try:
             device = control.device(ADC)
             device.set_kernel_buffers_count(kernel_buffers)
-            self._buffer: Any = binding("iio").Buffer(device, samples)
+            self._buffer: Any = open_buffer(device, samples)
         except OSError as exc:
             raise translated(exc, "opening the receive buffer") from exc
 
@@ -45,7 +45,8 @@ class ReceiveBuffer:
 
     def close(self) -> None:
         """Close it on the device."""
-        self._buffer = None
+        buffer, self._buffer = self._buffer, None
+        destroy(buffer)
 
 
 class TransmitBuffer:
@@ -61,7 +62,7 @@ class TransmitBuffer:
         try:
             device = control.device(DAC)
             device.set_kernel_buffers_count(KERNEL_BUFFERS)
-            self._buffer: Any = binding("iio").Buffer(device, samples + TAIL_SAMPLES)
+            self._buffer: Any = open_buffer(device, samples + TAIL_SAMPLES)
         except OSError as exc:
             raise translated(exc, "opening the transmit buffer") from exc
         self._push(np.zeros((OPENING_SAMPLES - TAIL_SAMPLES, 2), dtype=np.int16)[:samples])
@@ -109,6 +110,6 @@ class TransmitBuffer:
             return
         try:
             self._buffer = None
+            destroy(buffer)
         finally:
             self._lock.release()
-        del buffer

@@ -20,6 +20,7 @@ from radio.ports import RxSettings, TxSettings
 LO_STEP_HZ: Final = 8
 """What a synthesizer's readback may be away from what was asked, rounding both ways."""
 RATE_STEP_HZ: Final = 4
+SPANS_LATE: Final = 2
 BAND_STEP: Final = 0.02
 GAIN_STEP_DB: Final = 0.01
 
@@ -34,6 +35,7 @@ class Control:
     def __init__(self, uri: str, *, timeout_ms: int) -> None:
         """Connect; raises Disconnected."""
         self._uri = uri
+        self._timeout_ms = self._allowed_ms = timeout_ms
         adi = binding("adi")
 
         def make() -> Any:
@@ -48,6 +50,19 @@ class Control:
         except Exception as exc:
             # The class raises bare exceptions, "No device found" for everything that goes wrong here.
             raise Disconnected(f"{uri}: {exc}; is the device on, and this its address?") from exc
+
+    def allow(self, *, block_ms: int) -> None:
+        """Give buffers opened from now on the time that a block takes besides the ordinary limit; raises HardwareError."""
+        wanted_ms = self._timeout_ms + SPANS_LATE * block_ms
+        if wanted_ms != self._allowed_ms:
+            with self._translated("timeout"):
+                self.context.set_timeout(wanted_ms)
+            self._allowed_ms = wanted_ms
+
+    @property
+    def timeout_ms(self) -> int:
+        """How long a buffer opened now may keep its reader waiting."""
+        return self._allowed_ms
 
     @property
     def context(self) -> Any:

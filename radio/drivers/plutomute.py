@@ -26,6 +26,7 @@ from radio.ports import RfState
 
 TRIES = 2
 MUTE_TIMEOUT_MS = 400
+FIRST = ((ATTENUATION, str(SILENT_DB)), (POWERDOWN, "1"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Silencer:
         """
         self._uri, self._timeout_ms, self._shared = uri, timeout_ms, shared
         self._lock = threading.Lock()
+        self.failures = 0
         self._context: Any = None
         self._attributes: dict[Attribute, Any] = {}
         self._take(shared if shared is not None else self._fresh())
@@ -75,6 +77,7 @@ class Silencer:
                 try:
                     return self._mute(close_buffer)
                 except HardwareError:
+                    self.failures += 1
                     self._drop()
             return RfState.UNKNOWN
 
@@ -100,7 +103,7 @@ class Silencer:
 
     def _mute(self, close_buffer: Callable[[], None]) -> RfState:
         failures = []
-        for attribute, text in ((ATTENUATION, str(SILENT_DB)), (POWERDOWN, "1")):
+        for attribute, text in FIRST:
             try:
                 self._write(attribute, text)
             except HardwareError as exc:
@@ -150,8 +153,21 @@ class Silencer:
 
     def _take(self, context: Any) -> None:
         """Use a context from now on, if it has all that muting needs."""
-        self._attributes = {attribute: channel_attribute(context, attribute) for attribute in MUTE}
-        self._context = context
+        found: dict[Attribute, Any] = {}
+        missing: list[HardwareError] = []
+        for attribute in MUTE:
+            try:
+                found[attribute] = channel_attribute(context, attribute)
+            except HardwareError as exc:
+                missing.append(exc)
+        self._attributes, self._context = found, context
+        if missing:
+            # It cannot be muted for certain; what there is, is used all the same.
+            for attribute, text in FIRST:
+                if attribute in found:
+                    self._write(attribute, text)
+            self._drop()
+            raise missing[0]
 
     def _drop(self) -> None:
         self._attributes = {}

@@ -62,6 +62,7 @@ class Pluto:
         self.register = 0
         self.values: dict[Name, str] = {}
         self._rules = _rules()
+        self._told: tuple[RxSettings | None, Output | None] = (None, None)
         self.boot()
 
     def boot(self) -> None:
@@ -72,6 +73,7 @@ class Pluto:
                 self.values[name] = QUIET[name.attribute]
         self._streaming = False
         self.registers = {STATUS_REGISTER: 0}
+        self._told = (None, None)
         self._tell_receiver()
         self._tell_transmitter()
 
@@ -167,7 +169,9 @@ class Pluto:
             bandwidth_hz=int(self._value(_BAND_RX, str(BANDWIDTH_HZ[0]))),
             gain_mdb=round(gain_db * 1000),
         )
-        self._antenna.receiver(settings)
+        if settings != self._told[0]:
+            self._antenna.receiver(settings)
+            self._told = (settings, self._told[1])
 
     def _tell_transmitter(self) -> None:
         gain_db = float(self._value(_GAIN_TX, "-10 dB").split()[0])
@@ -179,9 +183,10 @@ class Pluto:
         )
         on = self._value(_DOWN, "0") == "0" and self._value(_STATE, "fdd") == "fdd"
         dds_db, dds_hz = self._dds()
-        self._antenna.output(
-            Output(settings=settings, lo_on=on, streaming=self._streaming, dds_db=dds_db, dds_hz=dds_hz)
-        )
+        output = Output(settings=settings, lo_on=on, streaming=self._streaming, dds_db=dds_db, dds_hz=dds_hz)
+        if output != self._told[1]:
+            self._antenna.output(output)
+            self._told = (self._told[0], output)
 
     def _dds(self) -> tuple[float | None, int]:
         """Level against full scale of all tone generators together, and the loudest's frequency."""
