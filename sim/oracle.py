@@ -103,6 +103,7 @@ def burst(segment: Segment, iq: Iq16, station: Station, *, floor_dbm: float = -m
         segment: with its final end.
         iq: the samples of the whole burst that it is part of.
         station: who sent it.
+        floor_dbm: what is weaker counts as nothing.
     """
     hardware = station.hardware
     rate = segment.sample_rate_hz
@@ -128,7 +129,7 @@ def burst(segment: Segment, iq: Iq16, station: Station, *, floor_dbm: float = -m
 
 
 def leakage(carrier: Carrier, station: Station, *, floor_dbm: float) -> Burst | None:
-    """Return a steady tone, the leaked local oscillator among them, as an emission, or None if it is below the floor."""
+    """Return a steady tone, or what leaks of the oscillator, as an emission; None if it is below the floor."""
     hardware = station.hardware
     relative_db = hardware.lo_leakage_db if carrier.level_db is None else carrier.level_db
     level = hardware.tx_full_dbm + relative_db + station.antenna_gain_dbi - carrier.attenuation_mdb / 1000

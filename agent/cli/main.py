@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, authority, bench_chain, bench_sensing, record, sense, trial
+from agent.cli import audit, authority, bench_chain, bench_radio, bench_sensing, record, sense, stop, trial
+from agent.cli import sim as simulate
 
 app = typer.Typer(
     name="bandpact",
@@ -17,6 +18,8 @@ app = typer.Typer(
 app.command()(trial.trial)
 app.command()(sense.sense)
 app.command()(record.record)
+app.command()(stop.stop)
+app.add_typer(simulate.app, name="sim")
 app.add_typer(audit.app, name="audit")
 app.add_typer(authority.authority, name="authority")
 app.add_typer(authority.node, name="node")
@@ -24,6 +27,7 @@ app.add_typer(authority.node, name="node")
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
 bench.command("sensing")(bench_sensing.sensing)
+bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
 

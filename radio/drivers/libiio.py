@@ -28,12 +28,12 @@ LINK_ERRORS: Final = frozenset(
 )
 _T = TypeVar("_T")
 _open: dict[int, tuple[Any, Any]] = {}
-"""Every open buffer and its context: garbage collection, which knows no order, would free the context first and crash."""
+"""Every open buffer and its context: garbage collection knows no order, and frees the context first, which crashes."""
 
 
 @cache
 def binding(name: Literal["iio", "adi"]) -> ModuleType:
-    """Import libiio's own binding, or Analog Devices' classes for boards; raises LibraryMissing with what to install."""
+    """Import libiio's binding, or Analog Devices' classes for boards; raises LibraryMissing with what to install."""
     own = _own_library()
     found = ctypes.util.find_library
     try:
@@ -121,11 +121,11 @@ def open_buffer(device: Any, samples: int, *, cyclic: bool = False) -> Any:
 def destroy(buffer: Any) -> None:
     """Close a buffer now; once more does nothing."""
     kept = _open.get(id(buffer))
-    if kept is None or buffer._buffer is None:
-        return
-    native, buffer._buffer = buffer._buffer, None
-    vars(binding("iio"))["_buffer_destroy"](native)
-    del _open[id(buffer)]
+    fields = vars(buffer) if kept is not None else {}
+    native, fields["_buffer"] = fields.get("_buffer"), None
+    if native is not None:
+        vars(binding("iio"))["_buffer_destroy"](native)
+        del _open[id(buffer)]
 
 
 def translated(exc: Exception, what: str) -> HardwareError:

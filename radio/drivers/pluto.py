@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -64,6 +65,8 @@ class PlutoRadio:
         Args:
             uri: as libiio writes it, `ip:ADDRESS[:PORT]` or `usb:…`; "" to search for `serial`.
             serial: refuse any other unit.
+            ranges: what this kind of unit may be set to; a stock one's if not given.
+            options: limits of time and size.
 
         Raises:
             LibraryMissing: libiio is not installed.
@@ -176,7 +179,8 @@ class PlutoRadio:
                     raise
             after_ns = time.monotonic_ns()
         length_ns = len(iq) * NS // settings.sample_rate_hz
-        return self._block(iq, samples, settings, before_ns, max(before_ns, after_ns - length_ns), flags)
+        start = Span(earliest_ns=before_ns, latest_ns=max(before_ns, after_ns - length_ns))
+        return self._block(iq, samples, settings, start, flags)
 
     def _patience_ns(self, samples: int, settings: RxSettings) -> int:
         """Longer than this is no cut but a device that hangs."""
@@ -201,21 +205,19 @@ class PlutoRadio:
         control.allow(block_ms=samples * 1000 // settings.sample_rate_hz)
         return ReceiveBuffer(control, samples)
 
-    def _block(
-        self, iq: Iq16, samples: int, settings: RxSettings, earliest_ns: int, latest_ns: int, flags: RxFlag
-    ) -> RxBlock:
+    def _block(self, iq: Iq16, samples: int, settings: RxSettings, start: Span, flags: RxFlag) -> RxBlock:
         self._sequence += 1
         if len(iq) < samples:
             flags |= RxFlag.SHORT
         if len(iq) and (int(iq.max()) >= ADC_FULL_SCALE - 1 or int(iq.min()) <= -ADC_FULL_SCALE):
             flags |= RxFlag.CLIPPED
-        end_ns = latest_ns + len(iq) * NS // settings.sample_rate_hz
-        if any(span.earliest_ns < end_ns and span.latest_ns > earliest_ns for span in tuple(self._own)):
+        end_ns = start.latest_ns + len(iq) * NS // settings.sample_rate_hz
+        if any(span.earliest_ns < end_ns and span.latest_ns > start.earliest_ns for span in tuple(self._own)):
             flags |= RxFlag.OWN_TX
         return RxBlock(
             iq=iq,
             sequence=self._sequence,
-            start=Span(earliest_ns=earliest_ns, latest_ns=latest_ns),
+            start=start,
             settings=settings,
             full_scale=ADC_FULL_SCALE,
             flags=flags,
@@ -267,7 +269,7 @@ class PlutoRadio:
                     timing.lost()
                 head = iq[:ALIKE].reshape(-1).copy()
                 start = timing.next(time.monotonic_ns())
-                yield self._block(iq, samples, settings, start.earliest_ns, start.latest_ns, flags)
+                yield self._block(iq, samples, settings, start, flags)
                 flags = RxFlag.NONE
         finally:
             buffer.close()
@@ -390,22 +392,14 @@ class PlutoRadio:
         self._control = None
         self.mute()
 
-    def _failing_silent(self) -> "_FailingSilent":
-        return _FailingSilent(self)
-
-
-class _FailingSilent:
-    """Whatever of the device's fails inside leaves it muted and the connection discarded."""
-
-    def __init__(self, radio: PlutoRadio) -> None:
-        self._radio = radio
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, HardwareError):
-            self._radio._fail()
+    @contextmanager
+    def _failing_silent(self) -> Iterator[None]:
+        """Whatever of the device's fails inside leaves it muted and the connection discarded."""
+        try:
+            yield
+        except HardwareError:
+            self._fail()
+            raise
 
 
 class _Timing:

@@ -73,7 +73,7 @@ class TransmitBuffer:
         return self._rate_hz
 
     def send(self, iq: Iq16) -> Sent:
-        """Play once, zeros after it; does not wait. Raises SettingRefused when too much waits already, HardwareError."""
+        """Play once, zeros after it; does not wait. Raises SettingRefused when too much waits, HardwareError."""
         ahead_ns = self._busy.latest_ns - time.monotonic_ns()
         shortest_ns = (len(iq) + TAIL_SAMPLES) * NS // self._rate_hz
         if ahead_ns > (KERNEL_BUFFERS - 1) * shortest_ns:

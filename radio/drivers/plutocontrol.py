@@ -1,4 +1,4 @@
-"""The control plane: adi.Pluto for tuning, every value read back; whatever goes wrong, the context is not to be trusted."""
+"""The control plane: adi.Pluto for tuning, every value read back. After an error the context is not to be trusted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +52,7 @@ class Control:
             raise Disconnected(f"{uri}: {exc}; is the device on, and this its address?") from exc
 
     def allow(self, *, block_ms: int) -> None:
-        """Give buffers opened from now on the time that a block takes besides the ordinary limit; raises HardwareError."""
+        """Give buffers opened from now on the time a block takes besides the ordinary limit; raises HardwareError."""
         wanted_ms = self._timeout_ms + SPANS_LATE * block_ms
         if wanted_ms != self._allowed_ms:
             with self._translated("timeout"):

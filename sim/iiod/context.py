@@ -1,4 +1,4 @@
-"""What a Pluto's firmware shows: devices, channels, attributes with their values at boot, and the XML that lists them."""
+"""What a Pluto's firmware shows: devices, channels, attributes with their values at boot, the XML that lists them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -161,15 +161,15 @@ def _device(device: str, names: list[Name]) -> Iterator[str]:
             yield f'<scan-element index="{scan[0]}" format="{scan[1]}" />'
         for name in names:
             if (name.kind, name.channel) == (kind, channel):
-                yield f'<attribute name="{name.attribute}" filename="{_file_of(name)}" />'
+                yield f'<attribute name="{name.attribute}" filename="{file_of(name)}" />'
         yield "</channel>"
     yield from (f'<attribute name="{one.attribute}" />' for one in names if one.kind == "device")
     yield from (f'<debug-attribute name="{one.attribute}" />' for one in names if one.kind == "debug")
     yield "</device>"
 
 
-def _file_of(name: Name) -> str:
-    """The attribute's file name under sysfs."""
+def file_of(name: Name) -> str:
+    """Return the attribute's file name under sysfs."""
     if name.channel == "out":
         return f"out_{name.attribute}"
     direction = "in" if name.kind == "input" else "out"

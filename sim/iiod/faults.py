@@ -1,4 +1,4 @@
-"""Scripted misbehaviour of a simulated Pluto: which connection, which command, the how-manieth, and what then happens."""
+"""Scripted misbehaviour of a simulated Pluto: which connection, which command, how often, and what then happens."""
 
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -280,7 +280,7 @@ def _access(pluto: Pluto, _name: Name, text: str) -> None:
         pluto.registers[words[0]] = held & ~words[1] if words[0] == STATUS_REGISTER else words[1]
 
 
-def _taps(pluto: Pluto, _name: Name, text: str) -> None:
+def _taps(_pluto: Pluto, _name: Name, text: str) -> None:
     if not text.startswith("RX "):
         raise _Invalid(-errno.EINVAL)
 

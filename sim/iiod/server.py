@@ -8,49 +8,49 @@ import asyncio
 import errno
 import socket
 import time
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
+from pathlib import Path
 from typing import Final
 
 from sim.iiod import faults, protocol
 from sim.iiod.antenna import Antenna, AntennaRefused
+from sim.iiod.buffers import BYTES, Buffer, Receiving, Sending
 from sim.iiod.context import ADC, DAC, PHY
 from sim.iiod.faults import Action, Script
-from sim.iiod.pluto import OVERFLOW_BIT, UNDERFLOW_BIT, Pluto
-from sim.iiod.queues import NS, Filled, ReceiveQueue, TransmitQueue
+from sim.iiod.pluto import Pluto
+from sim.iiod.queues import NS, ReceiveQueue, TransmitQueue
+from sim.iiod.sysfs import Sysfs
 from sim.iiod.wire import Gone, Wire
 
 LOOPBACK: Final = "127.0.0.1"
-BYTES: Final = 4
 KERNEL_BUFFERS: Final = 4
 CAPTURE_S: Final = 0.2
-CYCLE_S: Final = 0.05
-CYCLES_AHEAD_NS: Final = 100_000_000
-
-
-@dataclass(slots=True)
-class _Buffer:
-    """An open buffer: whose, how large, and its queue; `held` are samples captured before they would be forgotten."""
-
-    owner: int
-    device: str
-    samples: int
-    mask: str
-    cyclic: bool
-    receive: ReceiveQueue | None = None
-    transmit: TransmitQueue | None = None
-    held: "dict[int, bytes | memoryview]" = field(default_factory=dict)
-    last: "bytes | memoryview" = b""
-    task: "asyncio.Task[None] | None" = None
+COMMANDS_KEPT: Final = 10_000
 
 
 class IiodServer:
     """Serves one simulated Pluto. `paced` False hands out samples as fast as they are asked for."""
 
     def __init__(
-        self, pluto: Pluto, antenna: Antenna, *, paced: bool = True, keepalive_s: float = 0.0, contexts_max: int = 0
+        self,
+        pluto: Pluto,
+        antenna: Antenna,
+        *,
+        paced: bool = True,
+        keepalive_s: float = 0.0,
+        contexts_max: int = 0,
+        sysfs: Path | None = None,
     ) -> None:
-        """Args: contexts_max: how many control connections at once, as on USB there is one; 0 is no limit."""
+        """Make it; nothing is served yet.
+
+        Args:
+            pluto: the unit.
+            antenna: what it hangs on.
+            paced: hand out samples at their rate, not as fast as they are asked for.
+            keepalive_s: how late it notices that a client is gone that did not say so.
+            contexts_max: how many clients at once, as on USB there is one; 0 is no limit.
+            sysfs: a folder to mirror the attributes in.
+        """
         self.pluto = pluto
         self.script = Script()
         self.commands: list[tuple[int, str]] = []
@@ -58,25 +58,28 @@ class IiodServer:
         self._paced = paced
         self._keepalive_s = keepalive_s
         self._contexts_max = contexts_max
+        self._sysfs = sysfs
         self._wires: dict[int, Wire] = {}
-        self._buffers: list[_Buffer] = []
+        self._buffers: list[Buffer] = []
         self._counts: dict[str, int] = {}
         self._accepted = 0
         self._contexts: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listening: socket.socket | None = None
+        self._listening = socket.socket()
 
     def listen(self, port: int = 0) -> int:
         """Bind to loopback; returns the port. Raises OSError."""
+        self._listening.close()
         self._listening = socket.create_server((LOOPBACK, port), backlog=64)
         self._listening.setblocking(False)
         return int(self._listening.getsockname()[1])
 
     async def serve(self) -> None:
         """Serve until cancelled."""
-        assert self._listening is not None
         loop = asyncio.get_running_loop()
         self._spawn(self._capture())
+        if self._sysfs is not None:
+            self._spawn(Sysfs(self.pluto, self._sysfs).run())
         try:
             while True:
                 connection, _ = await loop.sock_accept(self._listening)
@@ -89,14 +92,10 @@ class IiodServer:
             for task in self._tasks:
                 task.cancel()
 
-    def _spawn(self, work: "Awaitable[None]") -> "asyncio.Task[None]":
-        async def run() -> None:
-            await work
-
-        task = asyncio.create_task(run())
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     # -- one client ----------------------------------------------------------------------------------------------
 
@@ -107,7 +106,7 @@ class IiodServer:
                 line = await wire.line()
                 text = line.decode("ascii", "replace")
                 self.commands.append((number, text))
-                del self.commands[:-10_000]
+                del self.commands[:-COMMANDS_KEPT]
                 orderly = await self._command(number, wire, line, self.script.due(number, text))
         except Gone:
             pass
@@ -191,8 +190,8 @@ class IiodServer:
             await self._capture_now(older_than_ns=0)
         done = self.pluto.write(name, text)
         for buffer in self._buffers:
-            if buffer.receive is not None:
-                buffer.receive.retuned(rate_hz=self.pluto.rate_hz, now_ns=time.monotonic_ns())
+            if isinstance(buffer, Receiving):
+                buffer.queue.retuned(rate_hz=self.pluto.rate_hz, now_ns=time.monotonic_ns())
         return done
 
     # -- buffers -------------------------------------------------------------------------------------------------
@@ -207,17 +206,37 @@ class IiodServer:
         if any(one.cyclic or command.cyclic for one in others):
             return -errno.EBUSY
         count = self._counts.get(device, KERNEL_BUFFERS)
-        buffer = _Buffer(number, device, command.samples, command.mask, command.cyclic)
         if device == ADC:
-            rate_hz = self.pluto.rate_hz
-            now_ns = time.monotonic_ns()
-            buffer.receive = ReceiveQueue(samples=command.samples, rate_hz=rate_hz, count=count, now_ns=now_ns)
+            self._buffers.append(self._receiving(number, command, count))
         else:
-            buffer.transmit = TransmitQueue(count=count)
-        self._buffers.append(buffer)
-        if device == DAC:
+            self._buffers.append(
+                Sending(
+                    owner=number,
+                    device=DAC,
+                    samples=command.samples,
+                    cyclic=command.cyclic,
+                    pluto=self.pluto,
+                    antenna=self._antenna,
+                    queue=TransmitQueue(count=count),
+                )
+            )
             self.pluto.stream(on=True)
         return 0
+
+    def _receiving(self, number: int, command: protocol.Open, count: int) -> Receiving:
+        now_ns = time.monotonic_ns()
+        queue = ReceiveQueue(samples=command.samples, rate_hz=self.pluto.rate_hz, count=count, now_ns=now_ns)
+        return Receiving(
+            owner=number,
+            device=ADC,
+            samples=command.samples,
+            mask=command.mask,
+            cyclic=command.cyclic,
+            pluto=self.pluto,
+            antenna=self._antenna,
+            queue=queue,
+            paced=self._paced,
+        )
 
     def _closed_by(self, number: int, device: str) -> int:
         name = self.pluto.device_of(device)
@@ -229,76 +248,45 @@ class IiodServer:
         self._close(mine)
         return 0
 
-    def _own(self, number: int, device: str | None) -> _Buffer | None:
+    def _own(self, number: int, device: str | None) -> Buffer | None:
         return next((one for one in self._buffers if (one.owner, one.device) == (number, device)), None)
 
-    def _close(self, buffer: _Buffer) -> None:
+    def _close(self, buffer: Buffer) -> None:
         if buffer not in self._buffers:
             return
         self._buffers.remove(buffer)
-        if buffer.task is not None:
-            buffer.task.cancel()
+        if isinstance(buffer, Sending):
+            buffer.close()
         if buffer.device == DAC and not any(one.device == DAC for one in self._buffers):
             self.pluto.stream(on=False)
 
     async def _read(self, number: int, wire: Wire, command: protocol.ReadBuffer, action: Action | None) -> None:
         buffer = self._own(number, self.pluto.device_of(command.device))
-        if buffer is None or buffer.receive is None:
+        if not isinstance(buffer, Receiving):
             await wire.send(protocol.integer(-errno.EBADF))
             return
-        left, mask = command.size // BYTES * BYTES, buffer.mask
+        left = command.size // BYTES * BYTES
         if left == 0:
             await wire.send(protocol.integer(0))
             return
-        first: str | None = mask
+        mask: str | None = buffer.mask
         while left:
             if isinstance(action, faults.Overflow):
-                await self._overflow(buffer, action)
-            data = buffer.last if isinstance(action, faults.Repeat) else await self._next(buffer)
-            buffer.last = data
+                await buffer.overflow(action)
+            data = buffer.last if isinstance(action, faults.Repeat) else await buffer.next()
             part = memoryview(data)[: min(left, len(data))]
             if isinstance(action, faults.Short):
                 part = part[: action.samples * BYTES]
-            await wire.send(protocol.chunk_header(len(part), first))
+            await wire.send(protocol.chunk_header(len(part), mask))
             if isinstance(action, faults.Cut):
                 await wire.send(part[: len(part) // 2])
                 wire.cut()
                 raise Gone
             await wire.send(part)
-            first = None
-            left -= len(part)
+            mask, left = None, left - len(part)
             if isinstance(action, faults.Short):
                 await wire.send(protocol.integer(0))
                 return
-
-    async def _overflow(self, buffer: _Buffer, action: faults.Overflow) -> None:
-        await asyncio.sleep(action.seconds)
-        if action.flagged:
-            self.pluto.raise_flag(OVERFLOW_BIT)
-        assert buffer.receive is not None
-        while buffer.receive.take(now_ns=time.monotonic_ns()) is not None:
-            pass
-
-    async def _next(self, buffer: _Buffer) -> "bytes | memoryview":
-        """The samples of the next full buffer, waiting until there is one."""
-        queue = buffer.receive
-        assert queue is not None
-        if not self._paced:
-            return await self._look(buffer, time.monotonic_ns() - queue.length_ns)
-        while (taken := queue.take(now_ns=time.monotonic_ns())) is None:
-            await asyncio.sleep((queue.due_ns(now_ns=time.monotonic_ns()) - time.monotonic_ns()) / NS)
-        if taken.after_loss:
-            self.pluto.raise_flag(OVERFLOW_BIT)
-        held = buffer.held.pop(taken.start_ns, None)
-        return await self._look(buffer, taken.start_ns) if held is None else held
-
-    async def _look(self, buffer: _Buffer, start_ns: int) -> "bytes | memoryview":
-        if not self._paced:
-            return self._antenna.look(start_ns, buffer.samples)
-        try:
-            return await asyncio.to_thread(self._antenna.look, start_ns, buffer.samples)
-        except AntennaRefused:
-            return bytes(buffer.samples * BYTES)
 
     async def _capture(self) -> None:
         while True:
@@ -306,50 +294,34 @@ class IiodServer:
             await self._capture_now(older_than_ns=round(CAPTURE_S * NS))
 
     async def _capture_now(self, *, older_than_ns: int) -> None:
-        """Take the samples of full buffers nobody reads, as a radio does; without one of the air they are forgotten."""
-        now_ns = time.monotonic_ns()
-        for buffer in self._buffers:
-            waiting: list[Filled] = [] if buffer.receive is None else buffer.receive.waiting(now_ns=now_ns)
-            for one in waiting:
-                if self._paced and one.start_ns not in buffer.held and one.start_ns <= now_ns - older_than_ns:
-                    buffer.held[one.start_ns] = await self._look(buffer, one.start_ns)
+        for buffer in list(self._buffers):
+            if isinstance(buffer, Receiving):
+                await buffer.capture(older_than_ns=older_than_ns)
 
     async def _write(self, number: int, wire: Wire, command: protocol.WriteBuffer) -> None:
         buffer = self._own(number, self.pluto.device_of(command.device))
-        if buffer is None or buffer.transmit is None or command.size > buffer.samples * BYTES:
+        if not isinstance(buffer, Sending) or command.size > buffer.samples * BYTES:
             await wire.send(protocol.integer(-errno.EBADF if buffer is None else -errno.EINVAL))
             return
         await wire.send(protocol.integer(0))
         data = bytes(await wire.exactly(command.size))
-        if buffer.cyclic:
-            buffer.task = self._spawn(self._cycle(buffer, data))
-        else:
-            queue = buffer.transmit
-            while (free_ns := queue.free_ns(now_ns=time.monotonic_ns())) > time.monotonic_ns():
-                await asyncio.sleep((free_ns - time.monotonic_ns()) / NS)
-            if 0 < queue.busy_until_ns < time.monotonic_ns():
-                self.pluto.raise_flag(UNDERFLOW_BIT)
-            try:
-                queue.add(self._antenna.play(data))
-            except AntennaRefused:
-                await wire.send(protocol.integer(-errno.EIO))
-                return
+        try:
+            await buffer.write(data)
+        except AntennaRefused:
+            await wire.send(protocol.integer(-errno.EIO))
+            return
         await wire.send(protocol.integer(command.size))
-
-    async def _cycle(self, buffer: _Buffer, data: bytes) -> None:
-        """Play a cyclic buffer over and over, for ever: nothing but its closing ends it."""
-        times = max(1, -(-int(CYCLE_S * self.pluto.rate_hz) * BYTES // len(data)))
-        end_ns = time.monotonic_ns()
-        while buffer in self._buffers:
-            while end_ns < time.monotonic_ns() + CYCLES_AHEAD_NS:
-                end_ns = self._antenna.play(data * times)
-            await asyncio.sleep(CYCLE_S / 2)
 
     # -- what a test does to it ----------------------------------------------------------------------------------
 
     def drop(self, number: int) -> None:
         """Cut one connection."""
         self._wires[number].cut()
+
+    @property
+    def open_buffers(self) -> int:
+        """How many buffers are open."""
+        return len(self._buffers)
 
     @property
     def connections(self) -> list[int]:

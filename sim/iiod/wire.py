@@ -1,6 +1,7 @@
 """Lines and blocks on a non-blocking socket, with no copy of samples more than the kernel makes."""
 
 import asyncio
+import contextlib
 import socket
 
 from sim.iiod.protocol import LINE_MAX
@@ -69,10 +70,8 @@ class Wire:
 
     def cut(self) -> None:
         """End the connection now, in both directions."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
     def close(self) -> None:
         """Let go of the socket."""

@@ -1,4 +1,4 @@
-"""What only the air can show, on a simulated radio and a real air in its own process; the contract has its own suite."""
+"""What only the air can show, on a simulated radio and a real air in its own process; the contract is elsewhere."""
 
 import json
 import os
@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SettingRefused, SourceError
+from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SourceError
 from radio.ports import Iq16, Radio, RfState, RxFlag, RxSettings, TxSettings
 from sim.airclient import AirClient
 from sim.oracle import Burst
