@@ -33,6 +33,8 @@ from radio.ports import Iq16, RfState, RxBlock, RxFlag, RxSettings, Sent, Span, 
 ALIKE: Final = 64
 """So many first samples equal to the block before's are a buffer that was given twice: noise does not repeat."""
 BEATS: Final = 360
+BEAT_STEP: Final = 1000
+"""Phases are thousandths of a degree; the device rounds them by a few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,11 +356,12 @@ class PlutoRadio:
     def heartbeat(self) -> None:
         """Tell the device's own dead-man, by the phase of a tone generator that is off; raises HardwareError."""
         self._beat = self._beat % (BEATS - 1) + 1
-        self._silencer.write(HEARTBEAT, str(self._beat * 1000))
+        self._silencer.write(HEARTBEAT, str(self._beat * BEAT_STEP))
 
     def guarded(self) -> bool:
         """Whether the device's dead-man answered the last heartbeat; raises HardwareError."""
-        return self._beat > 0 and self._silencer.read(ECHO) == str(self._beat * 1000)
+        answered = self._silencer.read(ECHO)
+        return self._beat > 0 and answered.isdigit() and abs(int(answered) - self._beat * BEAT_STEP) < BEAT_STEP // 2
 
     def close(self) -> None:
         """Mute and let go of the device. Raises HardwareError if it does not read back as muted."""

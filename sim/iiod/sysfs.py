@@ -34,12 +34,16 @@ class Sysfs:
         """Carry every change over, a script's first."""
         for name, path in self._files.items():
             held = _text(path)
+            if held is None and name in self._seen:
+                continue
             if held is not None and held != self._seen.get(name):
                 self._pluto.write(name, held)
             value = self._pluto.read(name)
             text = value if isinstance(value, str) else ""
             if text != held:
-                path.write_text(text + "\n")
+                fresh = path.with_name(f".{path.name}")
+                fresh.write_text(f"{text}\n")
+                fresh.replace(path)
             self._seen[name] = text
 
     async def run(self) -> None:
