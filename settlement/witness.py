@@ -198,7 +198,7 @@ class Witness:
         proof = step.lineage.consistency(old, size) if old else ()
         record = step.sign(Checkpoint(note=note, old_size=old, proof=proof))
         step.put(NEIGHBOUR, neighbour, encode(Asked(cosigned=old, record=record.raw), limit=STORED_LIMIT))
-        step.send(neighbour, record.raw)
+        step.pass_on(neighbour, record.raw)
 
     def tick(self, step: Step) -> None:
         """Send the same question again to neighbours that have not answered."""

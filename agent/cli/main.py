@@ -5,8 +5,21 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, authority, bench_chain, bench_radio, bench_sensing, record, sense, stop, trial
-from agent.cli import sim as simulate
+from agent.cli import (
+    acquire,
+    audit,
+    authority,
+    bench_chain,
+    bench_radio,
+    bench_sensing,
+    offer,
+    record,
+    relinquish,
+    sense,
+    simulate,
+    stop,
+    trial,
+)
 
 app = typer.Typer(
     name="bandpact",
@@ -20,6 +33,9 @@ app.command()(sense.sense)
 app.command()(record.record)
 app.command()(stop.stop)
 app.add_typer(simulate.app, name="sim")
+app.command()(offer.offer)
+app.command()(acquire.acquire)
+app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(authority.authority, name="authority")
 app.add_typer(authority.node, name="node")
