@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from radio.drivers.pluto import PlutoOptions, PlutoRadio
+from radio.drivers.pluto import PlutoRadio
+from radio.drivers.plutomap import PlutoOptions
 from radio.errors import Disconnected, RadioError, SettingRefused
 from radio.ports import RxFlag, RxSettings, TxSettings
 

@@ -10,7 +10,8 @@ import zmq
 from agent.config import ConfigError, NodeConfig, RadioSection
 from agent.keyfiles import CHAIN, load_chain, load_keys
 from agent.timekeeping.simulated import fixer
-from radio.drivers.pluto import PlutoOptions, PlutoRadio, mute_uri
+from radio.drivers.pluto import PlutoRadio, mute_uri
+from radio.drivers.plutomap import PlutoOptions
 from radio.link import Link
 from radio.listener import Listener, LookPlan
 from radio.permits import Permits

@@ -15,6 +15,7 @@ STATUS_REGISTER: Final = 0x80000088
 OVERFLOW: Final = 4
 DAC_FULL_SCALE: Final = 16_384
 ADC_FULL_SCALE: Final = 2048
+MUTE_TIMEOUT_MS: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,20 @@ def channel_attribute(context: Any, wanted: Attribute) -> Any:
     if channel is None or wanted.name not in channel.attrs:
         raise HardwareError(f"this firmware has no {wanted}; install the maker's own firmware on the device")
     return channel.attrs[wanted.name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlutoOptions:
+    """How the driver deals with a device.
+
+    `burst_samples`: the longest burst. `overflow_register`: whether this firmware's is to be believed.
+    """
+
+    timeout_ms: int = 1000
+    mute_timeout_ms: int = MUTE_TIMEOUT_MS
+    burst_samples: int = 262_144
+    block_samples_max: int = 4_194_304
+    overflow_register: bool = True
 
 
 class Outside(Protocol):

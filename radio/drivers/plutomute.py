@@ -16,6 +16,7 @@ from radio.drivers.plutomap import (
     DDS_RAW,
     DDS_SCALE,
     MUTE,
+    MUTE_TIMEOUT_MS,
     POWERDOWN,
     SILENT_DB,
     Attribute,
@@ -25,7 +26,6 @@ from radio.errors import HardwareError
 from radio.ports import RfState
 
 TRIES = 2
-MUTE_TIMEOUT_MS = 400
 FIRST = ((ATTENUATION, str(SILENT_DB)), (POWERDOWN, "1"))
 
 

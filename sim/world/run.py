@@ -53,9 +53,7 @@ class World:
     def __init__(self, plan_: Plan, folder: Path, *, keep_lines: bool = False) -> None:
         self.plan, self._keep = plan_, keep_lines
         self.rng = Random(f"world/{plan_.seed}")
-        self.trust = trust_for(
-            plan_.roles, quorum=plan_.quorum, budget_hz_s=plan_.budget_hz_s, status=plan_.status
-        )
+        self.trust = trust_for(plan_.roles, quorum=plan_.quorum, budget_hz_s=plan_.budget_hz_s, status=plan_.status)
         self.members = {
             role.name: self.member_class(
                 role,
@@ -201,7 +199,13 @@ class World:
         for entry in fresh:
             verdict = "ok" if entry.leaf.admitted else entry.leaf.reason
             self.note(f"{member.name} #{entry.index} {entry.leaf.subject.hex()} {verdict}")
-            self.counts[f"refused {verdict}" if verdict != "ok" else f"own {entry.seen.typ}" if entry.own and entry.seen else "received"] += 1
+            self.counts[
+                f"refused {verdict}"
+                if verdict != "ok"
+                else f"own {entry.seen.typ}"
+                if entry.own and entry.seen
+                else "received"
+            ] += 1
         self._radiated(member.transmitter.turn(self.now_ns, done.fix))
         if not done.durable:
             self.crash(member, "died in a step")
@@ -254,7 +258,9 @@ class World:
         return happen
 
     def _timely(self, member: Member) -> bool:
-        return member.working and member.party is not None and member.party.unsure(member.clock.fix(self.now_ns)) is None
+        return (
+            member.working and member.party is not None and member.party.unsure(member.clock.fix(self.now_ns)) is None
+        )
 
     def _offer(self, member: Member, act: Act) -> None:
         """Two offers of the holder's half: one for tier 2 and weaker, one for tier 3 alone; told several times."""

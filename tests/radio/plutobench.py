@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from radio.drivers.libiio import binding
-from radio.drivers.pluto import PlutoOptions, PlutoRadio
+from radio.drivers.pluto import PlutoRadio
+from radio.drivers.plutomap import PlutoOptions
 from radio.errors import LibraryMissing
 from radio.ports import RxSettings, TxSettings
 from sim.iiod.antenna import LocalAir
