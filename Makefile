@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest -q
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/parts.sh
+$(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/parts.sh deploy/libiio.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" $(SETUP)
 	@touch $@
 

@@ -10,6 +10,7 @@ from agent.cli import (
     audit,
     authority,
     bench_chain,
+    bench_radio,
     bench_sensing,
     bench_settlement,
     clock,
@@ -18,6 +19,8 @@ from agent.cli import (
     relinquish,
     sense,
     service,
+    simulate,
+    stop,
     trial,
 )
 
@@ -31,6 +34,8 @@ app = typer.Typer(
 app.command()(trial.trial)
 app.command()(sense.sense)
 app.command()(record.record)
+app.command()(stop.stop)
+app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
@@ -42,6 +47,7 @@ bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figur
 bench.command("chain")(bench_chain.chain)
 bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
+bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
 

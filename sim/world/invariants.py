@@ -6,13 +6,13 @@ air. `zero_ns` is true UTC at virtual time zero.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from settlement.replay import OWN_WORD
 from settlement.chain.bodies import Declaration, Grant, Rule
 from settlement.chain.checkpoint import Head
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Scope, wider_than
 from settlement.fixes import TimeSource
 from settlement.reasons import Refusal
+from settlement.replay import OWN_WORD
 from sim.world.ledger import Life
 from sim.world.transmitter import Emission
 

@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 
 from radio import gate
+from settlement.chain.bodies import BODIES
 from settlement.chain.codec import from_map
 from settlement.chain.records import parse
-from settlement.chain.bodies import BODIES
 from settlement.fixes import TimeFix, deadline_open
 from settlement.messages import decode_message
 from settlement.pair import holder as holder_side
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
-from settlement.pair.work import STORED_LIMIT, stored_as
 from settlement.reasons import Refusal
 from settlement.step import Step
 from sim.world.member import Done, Member
