@@ -20,7 +20,7 @@ from settlement.chain.rotation import rotation_of
 from settlement.chain.scope import Scope
 from settlement.chain.status import bits_of, is_set
 from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
-from settlement.reasons import Refusal
+from settlement.reasons import Refusal, RefusedError
 
 SIGNED, NETWORK = "signed.chain", "network.txt"
 NS = 1_000_000_000
@@ -72,13 +72,19 @@ def init(
     folder: Path, *, name: str, network: str, scope: Scope, days: int, place: Place, passphrase: str | None
 ) -> str:
     """Make a root authority in a new folder; returns its anchor. Raises ConfigError."""
-    folder.mkdir(parents=True, exist_ok=True)
     seed = secrets.token_bytes(32)
-    write_secret(folder / SIGN, seed, passphrase)
     key = SigningKey.from_seed(seed)
     body = bodies.Credential(level="authority", scope=scope)
-    raw = issue(key, None, body, _claims(key.public, name, name, days), network=network, fix=_fix(place))
+    try:
+        raw = issue(key, None, body, _claims(key.public, name, name, days), network=network, fix=_fix(place))
+    except RefusedError as exc:
+        raise ConfigError(f"root credential: {exc}; ask for less") from exc
     _held(Registry(network, [records.digest(raw)]).admit(raw), "root credential")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"{folder}: {exc.strerror}; choose a folder you can write to") from exc
+    write_secret(folder / SIGN, seed, passphrase)
     write_chain(folder / CHAIN, (raw,))
     write_chain(folder / SIGNED, (raw,))
     (folder / NETWORK).write_text(network + "\n", encoding="utf-8")
@@ -142,9 +148,11 @@ class Desk:
             status_index=len(self.credentials()),
         )
         claims = _claims(public, name, self.me.name, days)
-        raw = issue(
-            self._key, self.me, whole, claims, network=self.network, fix=_fix(self._place), seq=seq, previous=previous
-        )
+        fix = _fix(self._place)
+        try:
+            raw = issue(self._key, self.me, whole, claims, network=self.network, fix=fix, seq=seq, previous=previous)
+        except RefusedError as exc:
+            raise ConfigError(f"credential of {name}: {exc}; ask for less") from exc
         subject = _held(self.registry.examine(raw), f"credential of {name}")
         self._keep(raw)
         self.registry.admit(raw)

@@ -1,6 +1,7 @@
 """A node's way into a network: its keys and request, what the desk makes of them, and taking in the credential."""
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
@@ -11,7 +12,7 @@ from agent.keyfiles import CHAIN, load_chain, load_keys, make_keys, write_chain
 from settlement.chain import bodies, records
 from settlement.chain.admission import RuleInForce
 from settlement.chain.credentials import Registry, Subject
-from settlement.chain.scope import Scope
+from settlement.chain.scope import Area, Band, Scope
 from settlement.pair.artifact import verify_rule
 from settlement.reasons import Refusal
 from settlement.rulefile import judge_successor, read_rule
@@ -28,7 +29,16 @@ def make_request(folder: Path, device: str) -> None:
     (folder / REQUEST).write_text(tomli_w.dumps(values), encoding="utf-8")
 
 
-def issue_for(desk: Desk, request: Path, *, name: str, role: str, eirp_mdbm: int, days: int, out: Path) -> Subject:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What of the authority's own scope a node gets; without an area or bands, all of it."""
+
+    eirp_mdbm: int
+    area: Area | None = None
+    bands: tuple[Band, ...] = ()
+
+
+def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits, days: int, out: Path) -> Subject:
     """Entitle the node that wrote a request. Raises ConfigError."""
     if role not in ROLES:
         raise ConfigError(f"--role {role}: none of {', '.join(ROLES)}")
@@ -40,12 +50,12 @@ def issue_for(desk: Desk, request: Path, *, name: str, role: str, eirp_mdbm: int
         raise ConfigError(f"{request}: {exc}; run bandpact node init again") from exc
     mine = desk.me.scope
     scope = Scope(
-        bands=mine.bands,
-        area=mine.area,
+        bands=limits.bands or mine.bands,
+        area=limits.area or mine.area,
         classes=mine.classes,
         actions=ROLES[role],
         tier=max(mine.tier, TIERS[role]),
-        max_eirp_mdbm=eirp_mdbm,
+        max_eirp_mdbm=limits.eirp_mdbm,
         depth=0,
     )
     body = bodies.Credential(level="operator", scope=scope, transport_key=transport, device=device)

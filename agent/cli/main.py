@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, authority, bench_chain, bench_sensing, record, sense, trial
+from agent.cli import acquire, audit, authority, bench_chain, bench_sensing, offer, record, relinquish, sense, trial
 
 app = typer.Typer(
     name="bandpact",
@@ -17,6 +17,9 @@ app = typer.Typer(
 app.command()(trial.trial)
 app.command()(sense.sense)
 app.command()(record.record)
+app.command()(offer.offer)
+app.command()(acquire.acquire)
+app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(authority.authority, name="authority")
 app.add_typer(authority.node, name="node")

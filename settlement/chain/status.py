@@ -89,10 +89,15 @@ class StatusLists:
         """Keep a list that was judged."""
         self._held[author.hash] = HeldList(record=record, body=body)
 
-    def standing(self, subject: Subject, registry: Registry, now: TimeFix) -> Refusal | None:
-        """None when neither the credential nor any above it is revoked, as far as fresh lists say."""
+    def standing(self, subject: Subject, registry: Registry, now: TimeFix, *, vouched: bool = False) -> Refusal | None:
+        """None when neither the credential nor any above it is revoked, as far as fresh lists say.
+
+        A credential without a status index cannot be revoked and stands, unless it must be `vouched` for.
+        """
         here: Subject | None = subject
         while here is not None:
+            if vouched and here.issuer is not None and here.status_index is None:
+                return refuse(Reason.STATUS_UNKNOWN, "capability.5.check", f"{here.name} has no status index", "one")
             refusal = self._one(here, now)
             if refusal is not None:
                 return refusal

@@ -11,6 +11,7 @@ from settlement.chain.bodies import Abort, Accept, ClassTerms, Confirm, Declarat
 from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell
+from settlement.chain.weights import FAILED, UNANSWERED
 from settlement.fixes import TimeFix, deadline_open
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.work import STORED_LIMIT, Work, answer_to, settlement_id, stored_as
@@ -224,6 +225,8 @@ class Holder:
             busy_until_ns=0,
         )
         self._save(work, ended)
+        if reason.value in UNANSWERED:
+            work.count(FAILED + pair.user.hex())
         work.send(pair.user, record.raw)
         work.event("aborted", sid=sid, reason=reason.value)
 

@@ -165,7 +165,8 @@ class User:
         body = admitted.record.body
         pair = replace(self.pairs[body.subject], state=UserState.REFUSED, ended=body.reason, last=b"")
         self._save(work, pair)
-        work.event("refused", sid=pair.sid, band=pair.cell.band, reason=body.reason)
+        why = {"reason": body.reason, "clause": body.clause, "measured": body.measured, "required": body.required}
+        work.event("refused", sid=pair.sid, band=pair.cell.band, **why)
         return pair
 
     # -- the decision --------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ air. `zero_ns` is true UTC at virtual time zero.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from settlement.audit import OWN_WORD
+from settlement.replay import OWN_WORD
 from settlement.chain.bodies import Declaration, Grant, Rule
 from settlement.chain.checkpoint import Head
 from settlement.chain.records import Attestation

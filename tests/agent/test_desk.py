@@ -121,3 +121,54 @@ def test_anothers_credential_is_not_taken_in(desk: tuple[Path, str], tmp_path: P
         "authority", "issue", request, "--name", "c", "--role", "user", "--out", chain, *wide, "--desk", folder, code=1
     )
     assert "SCOPE" in out
+
+
+SQUARE = [f"--corner={lat},{lon}" for lat, lon in (
+    (370000000, -764000000), (370000000, -762000000), (369000000, -762000000), (369000000, -764000000),
+)]  # fmt: skip
+NOWHERE = [a for a in INIT if a not in ("--area", "369500000", "-763000000", "20000000")]
+
+
+@pytest.mark.feature("G3")
+def test_an_area_outlined_at_the_desk_only_narrows(tmp_path: Path) -> None:
+    folder, node, chain = tmp_path / "desk", tmp_path / "node", tmp_path / "c"
+    _, anchor = run(*NOWHERE, *SQUARE, "--desk", folder).split()
+    run("node", "init", node, "--device", "pluto 1")
+    issue = (
+        "authority",
+        "issue",
+        node / "enrol.request",
+        "--name",
+        "a",
+        "--role",
+        "user",
+        "--out",
+        chain,
+        "--desk",
+        folder,
+    )
+    wide = run(*issue, "--area", 369500000, -763000000, 20000000, code=1)
+    assert "SCOPE" in wide
+    assert "scope.area" in wide
+    assert not chain.exists()
+    run(*issue, "--area", 369500000, -763000000, 5000000, "--band", "3550000000-3560000000")
+    subject = Registry("n", [bytes.fromhex(anchor)]).admit_chain(load_chain(chain))
+    assert isinstance(subject, Subject)
+    assert subject.scope.area.radius_mm == 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ([], "--area: missing"),
+        (SQUARE[:2], "--corner: 2 corners"),
+        ([*SQUARE[:2], "--corner=here"], "--corner here: not LAT,LON"),
+        ([*SQUARE[:2], "--corner=990000000,0"], "not on Earth"),
+        ([*SQUARE, "--area", "1", "1", "1"], "--corner: beside --area"),
+        (["--area", "1", "1", "0"], "--area 1 1 0"),
+        ([SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]], "touch or cross"),
+    ],
+)
+def test_a_bad_area_makes_no_desk(tmp_path: Path, options: list[str], complaint: str) -> None:
+    assert complaint in run(*NOWHERE, *options, "--desk", tmp_path / "desk", code=1)
+    assert not (tmp_path / "desk").exists()
