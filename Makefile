@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SETUP := sh deploy/setup.sh
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup trial test lint bench soak clean
+.PHONY: setup trial test lint bench soak docs clean
 
 setup: $(READY)
 
@@ -35,6 +35,10 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/bandpact bench sensing
 	$(BIN)/bandpact bench chain
+
+docs: $(READY)
+	@sed -i '/^<!-- from here on: make docs -->$$/q' docs/pair.md
+	$(BIN)/python -m settlement.pair.diagram >> docs/pair.md
 
 clean:
 	rm -rf $(VENV) trial-report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import acquire, audit, authority, bench_chain, bench_sensing, offer, record, relinquish, sense, trial
+from agent.cli import acquire, audit, authority, bench_chain, bench_sensing, lease, offer, record, relinquish, sense, trial
 
 app = typer.Typer(
     name="bandpact",
@@ -21,6 +21,7 @@ app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
+app.add_typer(lease.app, name="lease")
 app.add_typer(authority.authority, name="authority")
 app.add_typer(authority.node, name="node")
 

@@ -93,16 +93,27 @@ class World:
 
     def run(self) -> Outcome:
         """Until the end, or the first breach."""
+        self.begin()
+        self.advance(END_NS)
+        return self.end()
+
+    def begin(self) -> None:
+        """Ask for everything the plan says."""
         for number, member in enumerate(self.members.values()):
             self.at(number, self._starter(member))
         for act in self.plan.acts:
             self.at(act.at_ns + 10 * MS, self._actor(act))
         self.at(HORIZON_NS, self._heal)
-        while self._queue and not self.monitor.breaches:
+
+    def advance(self, to_ns: int) -> None:
+        """Let everything happen that is due by then, or until the first breach."""
+        while self._queue and self._queue[0][0] <= to_ns and not self.monitor.breaches:
             self.now_ns, _, event = heapq.heappop(self._queue)
-            if self.now_ns > END_NS:
-                break
             event()
+        self.now_ns = max(self.now_ns, to_ns)
+
+    def end(self) -> Outcome:
+        """Judge what is left, and close every log."""
         if not self.monitor.breaches:
             self._finish()
         for member in self.members.values():
@@ -427,11 +438,16 @@ class World:
         return stored_as(SeenHead, raw, SEEN).size if raw is not None else 0
 
 
-def simulate(seed: int, *, keep_lines: bool = False, world: type[World] = World) -> Outcome:
+def simulate(seed: int, *, keep_lines: bool = False) -> Outcome:
     """Run a seed."""
+    return run_plan(plan(seed), keep_lines=keep_lines)
+
+
+def run_plan(plan_: Plan, *, keep_lines: bool = False, world: type[World] = World) -> Outcome:
+    """Run a plan, on disks in memory where there is such a place."""
     base = Path("/dev/shm")  # noqa: S108 - memory, not a name others could guess
     folder = Path(tempfile.mkdtemp(prefix="bandpact-", dir=base if base.is_dir() else None))
     try:
-        return world(plan(seed), folder, keep_lines=keep_lines).run()
+        return world(plan_, folder, keep_lines=keep_lines).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
