@@ -7,7 +7,7 @@ from typing import Any
 from agent.auditing import AuditError, lineages, trust
 from settlement.audit import last_head, raw_entries
 from settlement.chain.credentials import Registry
-from settlement.lease import Lease, LogEntry, Transition, leases, prove_lease, read_log, verify_lease
+from settlement.lease import Lease, LogEntry, Transition, leases, prove_lease, read_entries, verify_lease
 from settlement.reasons import Refusal
 
 
@@ -19,7 +19,7 @@ def entries_at(
     found = {}
     for one in lineages(path):
         registry = Registry(name, trusted)
-        found[one.stem] = (list(read_log(enumerate(raw_entries(one)), registry)), registry, one)
+        found[one.stem] = (list(read_entries(enumerate(raw_entries(one)), registry)), registry, one)
     return found
 
 
@@ -54,7 +54,7 @@ def shown(
 
 def _proven(lease: Lease, file: Path, registry: Registry, network: str, anchors: list[bytes]) -> str:
     """The newest signed head that covers the whole log proves the entries; else why not."""
-    bodies, head = raw_entries(file), last_head(file)
+    bodies, head = list(raw_entries(file)), last_head(file)
     if head is None or head[0] != len(bodies):
         return "no signed head over the whole log yet"
     outcome = verify_lease(prove_lease(lease, bodies, registry, head[1]), network=network, anchors=anchors)

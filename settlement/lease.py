@@ -1,6 +1,6 @@
-"""The lease object: what one lineage says of a settlement, as seven states and every move between them.
+"""The lease object: what one lineage says of a settlement, in seven states and every move between them.
 
-A lease is a view. It has no storage of its own: each transition is an entry of the log, with its actor, action, previous
+A lease is a view without storage of its own: each transition is an entry of the log, with its actor, action, previous
 state, evidence (the hash of the record) and the rule's result; what was refused is kept beside what was admitted. The
 same entries always give the same view, and inclusion proofs under a signed head show that they are in the log.
 
@@ -107,7 +107,7 @@ class LogEntry:
     actor: str
 
 
-def read_log(bodies: Iterable[tuple[int, bytes]], registry: Registry) -> Iterator[LogEntry]:
+def read_entries(bodies: Iterable[tuple[int, bytes]], registry: Registry) -> Iterator[LogEntry]:
     """Entries from their bytes, credentials taken up on the way; what does not decode is left out."""
     for index, body in bodies:
         leaf = decode_leaf(body)
@@ -312,14 +312,12 @@ def prove_lease(lease: Lease, bodies: Sequence[bytes], registry: Registry, note:
 def verify_lease(proof: LeaseProof, *, network: str, anchors: Iterable[bytes]) -> Lease | Refusal:
     """Check every entry against the signed head, then build the view from those entries and nothing else."""
     registry = Registry(network, anchors)
-    read = list(read_log(((e.index, e.body) for e in proof.entries), registry))
+    read = list(read_entries(((e.index, e.body) for e in proof.entries), registry))
     head = _head(proof.note, registry)
     if isinstance(head, Refusal):
         return head
     for entry in proof.entries:
-        refusal = merkle.verify_inclusion(
-            merkle.leaf_hash(entry.body), entry.index, head.size, entry.path, head.root
-        )
+        refusal = merkle.verify_inclusion(merkle.leaf_hash(entry.body), entry.index, head.size, entry.path, head.root)
         if refusal is not None:
             return refusal
     found = leases(read).get(proof.sid)

@@ -1,10 +1,10 @@
 """Figures on how well the governed chain worked, from lineages alone: nothing here is measured by hand or by timer.
 
-    invalid actions blocked    entries refused, by reason; replays are counted apart, a resend is no offence
-    revocation propagation     from the instant a status list was signed to each log that took it
-    credential reuse           settlements that one credential carried without anybody issuing anew, and attempts to use
-                               a credential that is another's
-    manual review avoided      requests the rule decided by itself, against those that ended in a review by people
+invalid actions blocked    entries refused, by reason; replays are counted apart, a resend is no offence
+revocation propagation     from the instant a status list was signed to each log that took it
+credential reuse           settlements that one credential carried without anybody issuing anew, and attempts to use
+                           a credential that is another's
+manual review avoided      requests the rule decided by itself, against those that ended in a review by people
 """
 
 from collections import Counter

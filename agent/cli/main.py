@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import acquire, audit, authority, bench_chain, bench_sensing, lease, offer, record, relinquish, sense, trial
+from agent.cli import (
+    acquire,
+    audit,
+    authority,
+    bench_chain,
+    bench_sensing,
+    lease,
+    offer,
+    record,
+    relinquish,
+    sense,
+    trial,
+)
 
 app = typer.Typer(
     name="bandpact",

@@ -19,7 +19,7 @@ from settlement.chain.leaf import Leaf
 from settlement.chain.records import Record
 from settlement.crosscheck import cross_check
 from settlement.findings import Audited, Findings
-from settlement.lease import LogEntry, read_log
+from settlement.lease import LogEntry, read_entries
 from settlement.seal import seal_path
 from sim.oracle import Burst
 from sim.oraclelog import read_log
@@ -102,7 +102,7 @@ def collect(finished: Finished, folder: Path) -> Collected:
 
 def logged(path: Path, anchors: Sequence[bytes]) -> list[LogEntry]:
     """The entries of a kept lineage, proven by the credentials in it."""
-    return list(read_log(enumerate(raw_entries(path)), Registry(NETWORK, anchors)))
+    return list(read_entries(enumerate(raw_entries(path)), Registry(NETWORK, anchors)))
 
 
 def _records(leaves: Sequence[Leaf], registry: Registry) -> list[Record]:

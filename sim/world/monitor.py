@@ -10,8 +10,8 @@ from settlement.chain.credentials import Registry
 from settlement.chain.records import digest
 from settlement.messages import Message, decode_message
 from settlement.pair.artifact import verify
-from settlement.pair.holder import Holder
 from settlement.pair.holder import STORE as HOLDER_STORE
+from settlement.pair.holder import Holder
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.user import STORE as USER_STORE
 from settlement.pair.user import User
@@ -124,7 +124,9 @@ class Monitor:
     def _granted(self, member: Member, grant: Grant, true_ns: int) -> None:
         name, book = member.name, self.ledger.books[member.name]
         asked = next((e.seen for e in book.entries if e.seen and e.seen.digest == grant.request), None)
-        offer = next((e.seen for e in book.entries if asked and e.seen and e.seen.digest == asked.body.declaration), None)
+        offer = next(
+            (e.seen for e in book.entries if asked and e.seen and e.seen.digest == asked.body.declaration), None
+        )
         holder, user = self.registry.get(member.hash), self.registry.get(grant.user)
         if offer is None or holder is None or user is None:
             self._hold("I7", name, true_ns, "a grant of nothing that was offered")
@@ -258,7 +260,9 @@ class Monitor:
             return
         rule = party.rule
         stored = [raw for _, raw in log.items(HOLDER_STORE)]
-        holder = Holder(me=member.hash, rule=rule, stored=stored, offers=log.items("offer"), blocked=log.items("blocked"))
+        holder = Holder(
+            me=member.hash, rule=rule, stored=stored, offers=log.items("offer"), blocked=log.items("blocked")
+        )
         user = User(me=member.hash, rule=rule, stored=[raw for _, raw in log.items(USER_STORE)])
         for again, held, what in (
             (holder.pairs, party.holder.pairs, "the holder's part"),

@@ -17,15 +17,15 @@ from settlement.chain.records import Frame
 from settlement.chain.scope import Band, Cell, Window
 from settlement.messages import Message
 from settlement.pair.table import UserState
+from settlement.pair.work import stored_as
 from settlement.step import Outgoing, Step
 from settlement.witness import SEEN, SeenHead
-from settlement.pair.work import stored_as
 from sim.world.clock import VirtualClock
 from sim.world.member import Done, Member
 from sim.world.monitor import Breach, Monitor, cheat_accept
 from sim.world.network import Network
 from sim.world.plan import END_NS, HORIZON_NS, MS, NS, Act, Plan, plan
-from sim.world.transmitter import HEARTBEAT_NS, Emission
+from sim.world.transmitter import Emission
 from sim.world.trust import AREA, COMMODITY, EIRP_MDBM, NETWORK, RASTER_HZ, T0_NS, holder_band, trust_for
 
 TICK_NS = 150 * MS
@@ -53,9 +53,7 @@ class World:
     def __init__(self, plan_: Plan, folder: Path, *, keep_lines: bool = False) -> None:
         self.plan, self._keep = plan_, keep_lines
         self.rng = Random(f"world/{plan_.seed}")
-        self.trust = trust_for(
-            plan_.roles, quorum=plan_.quorum, budget_hz_s=plan_.budget_hz_s, status=plan_.status
-        )
+        self.trust = trust_for(plan_.roles, quorum=plan_.quorum, budget_hz_s=plan_.budget_hz_s, status=plan_.status)
         self.members = {
             role.name: self.member_class(
                 role,
@@ -212,7 +210,13 @@ class World:
         for entry in fresh:
             verdict = "ok" if entry.leaf.admitted else entry.leaf.reason
             self.note(f"{member.name} #{entry.index} {entry.leaf.subject.hex()} {verdict}")
-            self.counts[f"refused {verdict}" if verdict != "ok" else f"own {entry.seen.typ}" if entry.own and entry.seen else "received"] += 1
+            self.counts[
+                f"refused {verdict}"
+                if verdict != "ok"
+                else f"own {entry.seen.typ}"
+                if entry.own and entry.seen
+                else "received"
+            ] += 1
         self._radiated(member.transmitter.turn(self.now_ns, done.fix))
         if not done.durable:
             self.crash(member, "died in a step")
@@ -265,7 +269,9 @@ class World:
         return happen
 
     def _timely(self, member: Member) -> bool:
-        return member.working and member.party is not None and member.party.unsure(member.clock.fix(self.now_ns)) is None
+        return (
+            member.working and member.party is not None and member.party.unsure(member.clock.fix(self.now_ns)) is None
+        )
 
     def _offer(self, member: Member, act: Act) -> None:
         """Two offers of the holder's half: one for tier 2 and weaker, one for tier 3 alone; told several times."""
@@ -368,7 +374,7 @@ class World:
         if member.log is not None:
             member.log.fuse, member.log.full = 1 + act.number % 12, True
 
-    def _crash_unsent(self, member: Member, act: Act) -> None:
+    def _crash_unsent(self, member: Member, _act: Act) -> None:
         member.dies_unsent = member.party is not None
 
     def _partition(self, member: Member, act: Act) -> None:
@@ -376,7 +382,7 @@ class World:
         other = others[act.number % len(others)]
         self.network.part(member.name, other.name, self.now_ns + (100 + act.number % 2500) * MS)
 
-    def _clock_step(self, member: Member, act: Act) -> None:
+    def _clock_step(self, member: Member, _act: Act) -> None:
         member.clock.step()
 
     def _clock_wide(self, member: Member, act: Act) -> None:
@@ -387,10 +393,10 @@ class World:
         member.clock.lose()
         self.at(self.now_ns + (300 + act.number % 2000) * MS, member.clock.recover)
 
-    def _clock_back(self, member: Member, act: Act) -> None:
+    def _clock_back(self, member: Member, _act: Act) -> None:
         member.clock.recover()
 
-    def _equivocate(self, member: Member, act: Act) -> None:
+    def _equivocate(self, member: Member, _act: Act) -> None:
         """From now on this member answers the next GRANT twice, in different words."""
         self.monitor.cheats.add(member.name)
 
@@ -415,11 +421,11 @@ class World:
             raw = records.sign_record(member.key, frame, cheat_accept(seen.body))
             self.carry(member, self.by_hash[pair.holder], Message(record=raw).encoded())
 
-    def _restore(self, member: Member, act: Act) -> None:
+    def _restore(self, member: Member, _act: Act) -> None:
         """Somebody puts back a copy of the log from before a head that a quorum of neighbours has cosigned."""
         if member.party is None or member.dead:
             return
-        seen = sorted((self._seen_by(other, member) for other in self.members.values() if other is not member))
+        seen = sorted(self._seen_by(other, member) for other in self.members.values() if other is not member)
         below = seen[-self.plan.quorum] if len(seen) >= self.plan.quorum else 0
         emissions = member.crash(self.now_ns)
         self._radiated(emissions)

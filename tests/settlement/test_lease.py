@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from settlement.chain.checkpoint import open_note
-from settlement.lease import TRANSITIONS, Lease, LeaseState, LogEntry, leases, prove_lease, read_log, verify_lease
+from settlement.lease import TRANSITIONS, Lease, LeaseState, LogEntry, leases, prove_lease, read_entries, verify_lease
 from settlement.reasons import Reason, Refusal
 from settlement.trialmetrics import metrics
 from tests.settlement.world import LOWER, NETWORK, NS, T0, World, trio
@@ -21,7 +21,7 @@ def world(tmp_path: Path) -> World:
 
 def log_of(world: World, name: str) -> list[LogEntry]:
     bodies = world.members[name].party.lineage.bodies()
-    return list(read_log(enumerate(bodies), world.registry()))
+    return list(read_entries(enumerate(bodies), world.registry()))
 
 
 def only(world: World, name: str, *, as_of_s: float | None = None) -> Lease:

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from radio import gate
+from settlement import budget
+from settlement.chain.bodies import BODIES, Preempt
 from settlement.chain.codec import from_map
 from settlement.chain.records import parse
-from settlement.chain.bodies import BODIES, Preempt
 from settlement.fixes import TimeFix, deadline_open
 from settlement.messages import decode_message
 from settlement.pair import holder as holder_side
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
-from settlement.pair.work import STORED_LIMIT, stored_as
+from settlement.party import Party
 from settlement.reasons import Refusal
 from settlement.step import Step
 from sim.world.member import Done, Member
@@ -131,14 +132,10 @@ def weak_preempts_strong(patch: pytest.MonkeyPatch) -> type[World]:
 
 
 def decide_by_any_clock(patch: pytest.MonkeyPatch) -> type[World]:
-    from settlement.party import Party
-
     patch.setattr(Party, "unsure", lambda self, now: None)
     return World
 
 
 def spend_without_counting(patch: pytest.MonkeyPatch) -> type[World]:
-    from settlement import budget
-
     patch.setattr(budget, "spend", lambda *args: None)
     return World

@@ -9,7 +9,14 @@ from typing import ClassVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from sim.world.member import Member
 from sim.world.plan import LAYOUTS, MS, NS, Act, Plan, Weather
@@ -103,7 +110,9 @@ class Neighbours(RuleBasedStateMachine):
     def wait(self, ms: int) -> None:
         self.world.advance(self.world.now_ns + ms * MS)
 
-    @rule(who=NAMES, how=st.sampled_from(["crash", "crash mid", "crash unsent", "disk full"]), number=st.integers(0, 11))
+    @rule(
+        who=NAMES, how=st.sampled_from(["crash", "crash mid", "crash unsent", "disk full"]), number=st.integers(0, 11)
+    )
     def die(self, who: str, how: str, number: int) -> None:
         self.act(how, who, number)
 
@@ -144,5 +153,9 @@ def test_hypothesis_breaks_nothing() -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    missing = [what for what in ("own confirm", "own renew", "own abort", "crash", "emissions") if not Neighbours.happened[what]]
+    missing = [
+        what
+        for what in ("own confirm", "own renew", "own abort", "crash", "emissions")
+        if not Neighbours.happened[what]
+    ]
     assert not missing, Neighbours.happened

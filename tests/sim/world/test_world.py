@@ -1,4 +1,4 @@
-"""Seeds of the virtual neighbourhood: none breaks an invariant, each replays exactly, and broken programs are caught."""
+"""Seeds of the virtual neighbourhood: none breaks an invariant, each replays exactly, a broken program is caught."""
 
 import os
 import subprocess
@@ -88,6 +88,12 @@ def _late(plan_: Plan) -> Plan:
     return replace(_crowded(plan_), weather=slow)
 
 
+def _slow(plan_: Plan) -> Plan:
+    """Every message takes up to 1.3 s, each by its own way, so that they overtake one another."""
+    slow = Weather(drop_ppt=0, duplicate_ppt=0, late_ppt=0, delay_ns_max=1_300_000_000, late_ns_max=NS)
+    return replace(_crowded(plan_), weather=slow)
+
+
 def _crowded(plan_: Plan) -> Plan:
     """Many more want to transmit, and the holders take back more often."""
     rng = Random(plan_.seed)
@@ -107,10 +113,10 @@ def _poor(plan_: Plan) -> Plan:
 # How it is broken, which invariants may notice first, what gives it a chance, and within how many seeds.
 BROKEN: list[tuple[broken.Break, set[str], Change, int]] = [
     (broken.send_before_durable, {"I4"}, _as_is, 3),
-    (broken.skip_accept_by, {"I3", "I13"}, _late, 20),
+    (broken.skip_accept_by, {"I3", "I13"}, _slow, 20),
     (broken.reuse_fence, {"I6"}, _as_is, 20),
     (broken.forget_on_restart, {"I1", "I11", "S7"}, _crowded, 20),
-    (broken.take_stale_renew, {"I6"}, _late, 20),
+    (broken.take_stale_renew, {"I6"}, _slow, 20),
     (broken.sign_twice, {"I2", "I5"}, _late, 20),
     (broken.free_at_once, {"I1", "I17"}, _crowded, 20),
     (broken.ignore_the_window, {"I17"}, _as_is, 10),
@@ -120,9 +126,9 @@ BROKEN: list[tuple[broken.Break, set[str], Change, int]] = [
 ]
 
 
-@pytest.mark.parametrize("change", [_late, _crowded, _poor])
+@pytest.mark.parametrize("change", [_late, _slow, _crowded, _poor])
 def test_the_harder_plans_break_nothing_by_themselves(change: Change) -> None:
-    for seed in range(8):
+    for seed in range(3):
         breaches = run_plan(change(plan(seed))).breaches
         assert not breaches, f"seed {seed}: {breaches[0]}"
 
