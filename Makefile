@@ -9,7 +9,7 @@ SETUP := sh deploy/setup.sh
 FUZZ_S ?= 120
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup trial test lint bench soak fuzz clean
+.PHONY: setup trial test lint bench soak fuzz docs clean
 
 setup: $(READY)
 
@@ -41,6 +41,10 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/bandpact bench sensing
 	$(BIN)/bandpact bench chain
+
+docs: $(READY)
+	@sed -i '/^<!-- from here on: make docs -->$$/q' docs/pair.md
+	$(BIN)/python -m settlement.pair.diagram >> docs/pair.md
 
 clean:
 	rm -rf $(VENV) trial-report .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

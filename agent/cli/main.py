@@ -14,6 +14,7 @@ from agent.cli import (
     bench_sensing,
     bench_settlement,
     clock,
+    lease,
     offer,
     record,
     relinquish,
@@ -40,6 +41,7 @@ app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
+app.add_typer(lease.app, name="lease")
 app.add_typer(authority.authority, name="authority")
 app.add_typer(authority.node, name="node")
 

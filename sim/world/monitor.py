@@ -187,10 +187,10 @@ class Monitor:
                 lives = self._lives_of(pair.holder).lives
                 self._hold("I3", name, true_ns, law.i3_active_is_confirmed(pair.sid, lives))
                 self._offline(member, pair.sid, true_ns)
-                before = self._fences.get((name, pair.sid), 0)
-                if pair.fence < before:
-                    self._hold("I6", name, true_ns, law.i6_fences_rise((before, pair.fence)))
-                self._fences[name, pair.sid] = pair.fence
+            before = self._fences.get((name, pair.sid), 0)
+            if pair.fence < before:
+                self._hold("I6", name, true_ns, law.i6_fences_rise((before, pair.fence)))
+            self._fences[name, pair.sid] = pair.fence
         for held in party.holder.pairs.values():
             if held.state == HolderState.CONFIRMED:
                 lives = self.ledger.books[name].lives
@@ -298,8 +298,8 @@ class Monitor:
     def agreed(self, member: Member, true_ns: int) -> None:
         """Once the network has healed and everyone is up nobody is in doubt, and both sides name one decision."""
         party = member.party
-        if party is None:
-            return
+        if party is None or member.name in self.cheats:
+            return  # who says two things has nothing to agree with
         for pair in party.user.pairs.values():
             other = next(m for m in self.members.values() if m.hash == pair.holder)
             held = other.party.holder.pairs.get(pair.sid) if other.party else None

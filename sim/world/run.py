@@ -91,16 +91,27 @@ class World:
 
     def run(self) -> Outcome:
         """Until the end, or the first breach."""
+        self.begin()
+        self.advance(END_NS)
+        return self.end()
+
+    def begin(self) -> None:
+        """Ask for everything the plan says."""
         for number, member in enumerate(self.members.values()):
             self.at(number, self._starter(member))
         for act in self.plan.acts:
             self.at(act.at_ns + 10 * MS, self._actor(act))
         self.at(HORIZON_NS, self._heal)
-        while self._queue and not self.monitor.breaches:
+
+    def advance(self, to_ns: int) -> None:
+        """Let everything happen that is due by then, or until the first breach."""
+        while self._queue and self._queue[0][0] <= to_ns and not self.monitor.breaches:
             self.now_ns, _, event = heapq.heappop(self._queue)
-            if self.now_ns > END_NS:
-                break
             event()
+        self.now_ns = max(self.now_ns, to_ns)
+
+    def end(self) -> Outcome:
+        """Judge what is left, and close every log."""
         if not self.monitor.breaches:
             self._finish()
         for member in self.members.values():
@@ -363,7 +374,7 @@ class World:
         if member.log is not None:
             member.log.fuse, member.log.full = 1 + act.number % 12, True
 
-    def _crash_unsent(self, member: Member, act: Act) -> None:
+    def _crash_unsent(self, member: Member, _act: Act) -> None:
         member.dies_unsent = member.party is not None
 
     def _partition(self, member: Member, act: Act) -> None:
@@ -371,7 +382,7 @@ class World:
         other = others[act.number % len(others)]
         self.network.part(member.name, other.name, self.now_ns + (100 + act.number % 2500) * MS)
 
-    def _clock_step(self, member: Member, act: Act) -> None:
+    def _clock_step(self, member: Member, _act: Act) -> None:
         member.clock.step()
 
     def _clock_wide(self, member: Member, act: Act) -> None:
@@ -382,10 +393,10 @@ class World:
         member.clock.lose()
         self.at(self.now_ns + (300 + act.number % 2000) * MS, member.clock.recover)
 
-    def _clock_back(self, member: Member, act: Act) -> None:
+    def _clock_back(self, member: Member, _act: Act) -> None:
         member.clock.recover()
 
-    def _equivocate(self, member: Member, act: Act) -> None:
+    def _equivocate(self, member: Member, _act: Act) -> None:
         """From now on this member answers the next GRANT twice, in different words."""
         self.monitor.cheats.add(member.name)
 
@@ -410,7 +421,7 @@ class World:
             raw = records.sign_record(member.key, frame, cheat_accept(seen.body))
             self.carry(member, self.by_hash[pair.holder], Message(record=raw).encoded())
 
-    def _restore(self, member: Member, act: Act) -> None:
+    def _restore(self, member: Member, _act: Act) -> None:
         """Somebody puts back a copy of the log from before a head that a quorum of neighbours has cosigned."""
         if member.party is None or member.dead:
             return
@@ -433,11 +444,16 @@ class World:
         return stored_as(SeenHead, raw, SEEN).size if raw is not None else 0
 
 
-def simulate(seed: int, *, keep_lines: bool = False, world: type[World] = World) -> Outcome:
+def simulate(seed: int, *, keep_lines: bool = False) -> Outcome:
     """Run a seed."""
+    return run_plan(plan(seed), keep_lines=keep_lines)
+
+
+def run_plan(plan_: Plan, *, keep_lines: bool = False, world: type[World] = World) -> Outcome:
+    """Run a plan, on disks in memory where there is such a place."""
     base = Path("/dev/shm")  # noqa: S108 - memory, not a name others could guess
     folder = Path(tempfile.mkdtemp(prefix="bandpact-", dir=base if base.is_dir() else None))
     try:
-        return world(plan(seed), folder, keep_lines=keep_lines).run()
+        return world(plan_, folder, keep_lines=keep_lines).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
