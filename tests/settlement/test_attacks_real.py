@@ -25,7 +25,7 @@ from settlement.messages import Message
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.work import answer_to
 from settlement.reasons import Reason
-from tests.settlement.peers import Intruder, Peer, Street, body_of, curve, kind_of, seal_off, street, transport
+from tests.settlement.peers import Intruder, Peer, Street, body_of, curve, kind_of, patient, seal_off, street, transport
 from tests.settlement.world import AREA, LOWER, NS, RULE, T0, UPPER
 
 MHZ = 1_000_000
@@ -305,7 +305,7 @@ def test_a_budget_is_no_fresher_after_a_restart(tmp_path: Path) -> None:
 
 def witnessed(folder: Path) -> Street:
     """A street where every CONFIRM needs a neighbour's line under the log."""
-    made = street(folder, rule=replace(RULE, witness_quorum=1))
+    made = street(folder, rule=patient(replace(RULE, witness_quorum=1)))
     for name in ("alice", "bob"):
         made.peers[name].until("offers", bool)
     return made

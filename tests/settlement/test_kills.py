@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from settlement.pair.table import HolderState, UserState
-from tests.settlement.peers import AFTER_COMMIT, AFTER_SEND, BEFORE_COMMIT, Street, street
+from tests.settlement.peers import AFTER_COMMIT, AFTER_SEND, BEFORE_COMMIT, Street, patient, street
 from tests.settlement.world import LOWER, NS
 
 POINTS = (BEFORE_COMMIT, AFTER_COMMIT, AFTER_SEND)
@@ -37,7 +37,7 @@ def test_killed_at_a_step_both_agree_after_the_restart(tmp_path: Path, who: str,
 
 def kill_and_compare(folder: Path, who: str, step: str, point: str) -> None:
     """Let a node die there, start it again, bring what was begun to its end, and hold both sides to it."""
-    where = street(folder, **{who: (step, point)})
+    where = street(folder, patient(), **{who: (step, point)})
     try:
         act(where, step)
         where.peers[who].dies()
