@@ -1,6 +1,7 @@
 """Lays out a trial's folder: keys, credentials, rule and configuration of every node, and the air's."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def prepare(
     seed: int,
     duration_s: float,
     ports: list[int],
-    pluto_ports: list[int],
+    pluto_ports: Sequence[int] = (),
 ) -> Layout:
     """Make everything the nodes need; the clocks' mapping from monotonic time to UTC is fixed here."""
     centre = scenario.first("holder")
