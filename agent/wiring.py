@@ -1,25 +1,27 @@
 """Puts a node together from its configuration: the one place that knows which adapter stands behind which port."""
 
 import secrets
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
 
-from agent.config import ConfigError, NodeConfig
+from agent.config import ConfigError, NodeConfig, RadioSection
 from agent.keyfiles import CHAIN, load_chain, load_keys
-from agent.timekeeping.simulated import fixer
+from radio.drivers.pluto import PlutoRadio, mute_uri
+from radio.drivers.plutomap import PlutoOptions
 from radio.link import Link
 from radio.listener import Listener, LookPlan
 from radio.permits import Permits
-from radio.ports import Radio, RxSettings
+from radio.ports import Radio, RfState, RxSettings
 from radio.ring import SampleRing
 from radio.warden import Warden, WardenPlan
 from settlement.chain.admission import RuleInForce
 from settlement.chain.checkpoint import origin_of
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.lineage import Lineage
+from settlement.fixes import Fix
 from settlement.mesh import Mesh
 from settlement.pair.artifact import verify_rule
 from settlement.party import Party
@@ -115,11 +117,26 @@ def link_of(config: NodeConfig, *, bind: bool) -> Link:
 
 
 def radio_of(config: NodeConfig) -> Radio:
-    """The device. Raises HardwareError until it answers."""
-    return SimRadio(config.radio.endpoint, config.radio.station)
+    """The device. Raises HardwareError until it answers, LocalError where it never can."""
+    r = config.radio
+    if r.driver == "pluto":
+        options = PlutoOptions(burst_samples=_samples(config, r.burst_us))
+        return PlutoRadio(r.uri, serial=r.serial, options=options)
+    return SimRadio(r.endpoint, r.station)
 
 
-def warden_of(config: NodeConfig, radio: Radio) -> Warden:
+def silence(section: RadioSection) -> RfState:
+    """Mute a radio by a connection of its own, with nothing of the node running. Raises RadioError."""
+    if section.driver == "pluto":
+        return mute_uri(section.uri, serial=section.serial)
+    radio = SimRadio(section.endpoint, section.station)
+    try:
+        return radio.mute()
+    finally:
+        radio.close()
+
+
+def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warden:
     """The warden of a node, around a device that answers."""
     trust, r = trust_of(config), config.radio
     receive, send = rings_of(config, create=False)
@@ -132,6 +149,7 @@ def warden_of(config: NodeConfig, radio: Radio) -> Warden:
     look = LookPlan(
         frame_ns=r.frame_us * r.look_every * 1000,
         offset_ns=r.look_offset_us * 1000,
+        dither_ns=r.look_dither_us * 1000,
         samples=_samples(config, r.look_us),
         settings=settings,
     )
@@ -154,7 +172,7 @@ def warden_of(config: NodeConfig, radio: Radio) -> Warden:
         transmit_ring=send,
         listener=Listener(radio, receive, look),
         permits=Permits(network=config.network, anchors=anchors_of(config)),
-        fix=fixer(config, time.monotonic_ns),
+        fix=fix,
     )
 
 
