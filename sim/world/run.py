@@ -139,6 +139,9 @@ class World:
         self.network.healed = True
         for member in self.members.values():
             member.clock.recover()
+            member.dies_unsent = False
+            if member.log is not None:
+                member.log.fuse = None
             if member.party is None:
                 self.start(member)
 
@@ -360,8 +363,17 @@ class World:
         data = Message(record=self.trust.lists[act.number]).encoded()
         whom = list(self.members.values()) if act.number == 0 else [member]
         for one in whom:
-            through = next(m for m in self.members.values() if m is not one)
-            self.deliver(through.transport, one, data)
+            self._tell_status(one, data)
+
+    def _tell_status(self, one: Member, data: bytes) -> None:
+        """A node that is down, or has not heard yet that its log is whole, takes nothing: tell it again later."""
+        if one.dead:
+            return
+        if not one.working:
+            self.at(self.now_ns + 100 * MS, lambda: self._tell_status(one, data))
+            return
+        through = next(m for m in self.members.values() if m is not one)
+        self.deliver(through.transport, one, data)
 
     def _crash(self, member: Member, act: Act) -> None:
         self.crash(member, act.what)
