@@ -121,7 +121,9 @@ def _start_air(layout: Layout) -> tuple[Child, int]:
     zero_ns = time.monotonic_ns() + LEAD_NS
     air = layout.scenario.air_config(seed=layout.seed, zero_ns=zero_ns)
     config = layout.root / "air.json"
-    write_json(config, {"endpoint": layout.air_endpoint, "air": asdict(air), "log": str(layout.oracle_log)})
+    level = round(layout.spec.terms.out_of_band_dbm_per_mhz * 1000)
+    written = {"endpoint": layout.air_endpoint, "air": asdict(air), "log": str(layout.oracle_log)}
+    write_json(config, {**written, "levels_mdbm_per_mhz": [level]})
     child = spawn("air", "sim.airserver", config, layout.root)
     client = AirClient(layout.air_endpoint)
     try:
