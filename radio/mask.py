@@ -43,9 +43,7 @@ class Service:
                 for s in sorted(limits.outside, key=lambda s: s.from_hz)
             ),
             guarded=tuple(
-                Stretch(
-                    low_hz=g.range_hz.low, high_hz=g.range_hz.high, limit_mdbm_per_mhz=round(1000 * g.dbm_per_mhz)
-                )
+                Stretch(low_hz=g.range_hz.low, high_hz=g.range_hz.high, limit_mdbm_per_mhz=round(1000 * g.dbm_per_mhz))
                 for g in limits.guarded
             ),
             density_mdbm_per_mhz=round(1000 * limits.max_psd_dbm_per_mhz),

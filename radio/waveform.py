@@ -114,9 +114,7 @@ def spectra(iq: Iq16, full_scale: int) -> NDArray[np.float32]:
     return power
 
 
-def measure(
-    iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, calibration: Calibration
-) -> Measured:
+def measure(iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, calibration: Calibration) -> Measured:
     """Measure a burst against what is allowed, by its strongest moment: what is loud for an instant is not averaged.
 
     Args: iq: int16 of shape (n, 2), n > 0. center_hz: where the radio is tuned.
@@ -162,12 +160,8 @@ def _cuts(center_hz: int, sample_rate_hz: int, allowed: Allowed) -> tuple[_Cut, 
     """What is beside the band as far as the samples show it; a stretch narrower than a bin is its neighbour's."""
     half_hz = -(-sample_rate_hz // 2)
     seen = Band(low_hz=center_hz - half_hz, high_hz=center_hz + half_hz)
-    found = stretches(
-        allowed.band, seen=seen, rule_mdbm_per_mhz=allowed.outside_mdbm_per_mhz, service=allowed.service
-    )
-    placed = (
-        _Cut(s, *_bins(Band(low_hz=s.low_hz, high_hz=s.high_hz), center_hz, sample_rate_hz)) for s in found
-    )
+    found = stretches(allowed.band, seen=seen, rule_mdbm_per_mhz=allowed.outside_mdbm_per_mhz, service=allowed.service)
+    placed = (_Cut(s, *_bins(Band(low_hz=s.low_hz, high_hz=s.high_hz), center_hz, sample_rate_hz)) for s in found)
     return tuple(cut for cut in placed if cut.first < cut.stop)
 
 
@@ -234,7 +228,9 @@ def _wider(measured: Measured, allowed: Allowed) -> Refusal | None:
     for reading in measured.outside:
         limit = reading.stretch.limit_mdbm_per_mhz
         if reading.strongest_mdbm_per_mhz + GUARD_MDB > limit:
-            found = f"{reading.strongest_mdbm_per_mhz} mdBm/MHz in {reading.stretch.low_hz}-{reading.stretch.high_hz} Hz"
+            found = (
+                f"{reading.strongest_mdbm_per_mhz} mdBm/MHz in {reading.stretch.low_hz}-{reading.stretch.high_hz} Hz"
+            )
             return refuse(Reason.MASK, "waveform.outside", found, f"<= {limit - GUARD_MDB} mdBm/MHz")
     return None
 

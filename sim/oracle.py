@@ -64,7 +64,9 @@ class Measured:
     held: NDArray[np.float64]
 
 
-def measure(iq: Iq16, *, sample_rate_hz: int, full_scale: int, whole: tuple[bool, bool] = (True, True)) -> Measured | None:
+def measure(
+    iq: Iq16, *, sample_rate_hz: int, full_scale: int, whole: tuple[bool, bool] = (True, True)
+) -> Measured | None:
     """Measure samples of shape (n, 2) as a DAC of that full scale emits them; None if they are all zero.
 
     Args: whole: whether they begin and end what was sent, with silence beside them.

@@ -3,16 +3,20 @@
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from agent.config import ConfigError, NodeConfig, load
 from agent.wiring import radio_of, warden_of
 from radio.errors import HardwareError, RadioError
-from radio.ports import Radio
+from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
+from radio.ports import Radio, RfState
+from radio.warden import Warden
 from sim.process import OrphanedAtBirth, die_with_parent
 
 RETRY_S = 0.1
+OPERATOR = "operator"
 
 
 def _until_found(config: NodeConfig, stop: threading.Event) -> Radio | None:
@@ -31,12 +35,35 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
     if radio is None:
         return
     warden = warden_of(config, radio)
+    door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     warden.start()
     try:
         while not stop.is_set():
             warden.step()
+            door.serve()
     finally:
         warden.close()
+        door.close()
+
+
+def operate(warden: Warden, request: Answer) -> Answer:
+    """Carry out what an operator asks: `arm` with `for_s`, `disarm`, `clear`, `status`; answers with the status."""
+    match request.get("op"):
+        case "arm":
+            for_s = arm_seconds(request)
+            if for_s is None:
+                return {"error": f"for_s must be a whole number of seconds from 1 to {ARM_MAX_S}"}
+            warden.arm(for_s * 1_000_000_000)
+        case "disarm":
+            warden.arm(0)
+        case "clear":
+            if warden.clear() is not RfState.OFF:
+                return {"error": "the radio does not read back as silent; it stays latched"}
+        case "status":
+            pass
+        case other:
+            return {"error": f"no request {other!r}"}
+    return dict(warden.status())
 
 
 def main(arguments: list[str]) -> int:

@@ -42,9 +42,7 @@ BURST = Burst(
     reaches=((-13_000, 3_550_200_000, 3_559_800_000), (-25_000, 3_549_000_000, 3_561_000_000)),
 )
 HERE = {"user": Antenna(credential=USER, lat_e7=LAT, lon_e7=LON)}
-MASK = Service(
-    beside=((0, -13_000), (10_000_000, -25_000)), guarded=((-40_000, 3_530_000_000, 3_720_000_000),)
-)
+MASK = Service(beside=((0, -13_000), (10_000_000, -25_000)), guarded=((-40_000, 3_530_000_000, 3_720_000_000),))
 
 
 def why(burst: Burst, settlement: Live) -> str:

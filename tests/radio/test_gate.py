@@ -42,7 +42,7 @@ def inputs(permit: VerifiedPermit, at_s: float = 5.0) -> Inputs:
         heartbeat_mono_ns=MONO - 10_000_000,
         heartbeat_limit_ns=200_000_000,
         sensed=Sensed(listened_ns=MONO - 20_000_000, incumbent=False),
-        outside_authorised=None,
+        outside_until_mono_ns=None,
         lead_ns=LEAD_NS,
     )
 
@@ -51,7 +51,7 @@ def inputs(permit: VerifiedPermit, at_s: float = 5.0) -> Inputs:
 def test_all_conditions_open_it_for_what_is_surely_left(permit: VerifiedPermit) -> None:
     decision = decide(inputs(permit))
     assert decision == Allow(for_ns=7 * NS - 1000 - LEAD_NS)
-    assert state_after(inputs(permit), decision) is GateState.OPEN
+    assert state_after(GateState.ARMED, inputs(permit), decision) is GateState.OPEN
 
 
 def moved(here: Fix, metres: float) -> Fix:
@@ -94,7 +94,11 @@ CLOSED: list[tuple[str, Change, Reason]] = [
     ("sensed too long ago", lambda i: replace(i, sensed=OLD), Reason.SENSING_STALE),
     ("incumbent", lambda i: replace(i, sensed=Sensed(listened_ns=MONO, incumbent=True)), Reason.INCUMBENT),
     ("outside authorisation unknown", lambda i: replace(i, permit=_asks(i)), Reason.OUTSIDE_AUTHORISATION),
-    ("outside authorisation refused", lambda i: _answered(i, answer=False), Reason.OUTSIDE_AUTHORISATION),
+    ("outside authorisation over", lambda i: _authorised(i, MONO), Reason.OUTSIDE_AUTHORISATION),
+    ("position untrusted", lambda i: replace(i, now=_nowhere(i.now)), Reason.POSITION_UNTRUSTED),
+    ("rule not yet", lambda i: replace(i, permit=_rule_later(i)), Reason.NOT_YET),
+    ("arming within the lead", lambda i: replace(i, armed_until_mono_ns=MONO + LEAD_NS), Reason.EXPIRED),
+    ("authorised within the lead", lambda i: _authorised(i, MONO + LEAD_NS), Reason.EXPIRED),
 ]
 
 
@@ -119,8 +123,17 @@ def _asks(i: Inputs) -> VerifiedPermit:
     return replace(_p(i), rule=replace(_p(i).rule, outside_authorisation=1))
 
 
-def _answered(i: Inputs, *, answer: bool) -> Inputs:
-    return replace(i, permit=_asks(i), outside_authorised=answer)
+def _authorised(i: Inputs, until_ns: int) -> Inputs:
+    return replace(i, permit=_asks(i), outside_until_mono_ns=until_ns)
+
+
+def _nowhere(here: Fix) -> Fix:
+    return replace(here, position=replace(here.position, trusted=False))
+
+
+def _rule_later(i: Inputs) -> VerifiedPermit:
+    rule = _p(i).rule
+    return replace(_p(i), rule=replace(rule, effective=replace(rule.effective, start_ns=T0 + 6 * NS)))
 
 
 def _vague(here: Fix) -> Fix:
@@ -135,11 +148,11 @@ def test_any_one_condition_closes_it(permit: VerifiedPermit, change: Change, rea
     decision = decide(changed)
     assert isinstance(decision, Refusal)
     assert decision.reason is reason
-    assert state_after(changed, decision) is not GateState.OPEN
+    assert all(state_after(state, changed, decision) is not GateState.OPEN for state in GateState)
 
 
 def test_outside_authorisation_opens_what_asks_for_it(permit: VerifiedPermit) -> None:
-    asked = replace(inputs(permit), permit=_asks(inputs(permit)), outside_authorised=True)
+    asked = replace(inputs(permit), permit=_asks(inputs(permit)), outside_until_mono_ns=MONO + 3600 * NS)
     assert isinstance(decide(asked), Allow)
 
 
@@ -156,7 +169,7 @@ def test_it_never_allows_a_moment_that_may_lie_outside(permit: VerifiedPermit, a
         assert decision.for_ns > 0
 
 
-@given(st.integers(0, 2**20 - 1))
+@given(st.integers(0, 2 ** len(CLOSED) - 1))
 def test_several_faults_never_cancel(permit: VerifiedPermit, chosen: int) -> None:
     """Any set of faults that each close the gate close it together."""
     changed = inputs(permit)

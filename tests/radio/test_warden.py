@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 import zmq
 
+from hw_profiles.loader import load_limits, load_radio
+from radio.authorisation import OutsideAuthorisation
 from radio.errors import Disconnected
 from radio.link import AgentBeat, Burst, GateChange, Link, LinkMessage, Look, NewLease, NewPermit, Suspend, Used
+from radio.mask import Service
 from radio.permits import Permits
 from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 from radio.ring import SampleRing
 from radio.warden import Warden, WardenPlan
+from settlement.chain.bodies import Rule
 from settlement.fixes import Fix
 from sim.waveforms import ofdm
-from tests.settlement.world import NETWORK, World, fix, trio
+from tests.settlement.world import NETWORK, RULE, World, fix, trio
 
 RATE = 30_720_000
 SAMPLES = 30_720
@@ -81,8 +85,15 @@ class QuietListener:
 class Bench:
     """A warden with a fake radio, an agent's end of the link, and a clock set by hand."""
 
-    def __init__(self, folder: Path) -> None:
-        self.world: World = trio(folder)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rule: Rule = RULE,
+        outside: OutsideAuthorisation | None = None,
+        armed_for_ns: int = 3600_000_000_000,
+    ) -> None:
+        self.world: World = trio(folder, rule=rule)
         self.artifact = self.world.settle(start_s=2.0, end_s=12.0)
         self.now: Fix = fix(3.0)
         self.radio, self.listener = FakeRadio(), QuietListener()
@@ -93,13 +104,16 @@ class Bench:
         plan = WardenPlan(
             device="device-alice",
             credential=self.world.members["alice"].hash,
+            profile=load_radio("simulated"),
+            service=Service.of(load_limits("cbrs-b")),
             heartbeat_limit_ns=60_000_000_000,
-            armed_for_ns=3600_000_000_000,
+            armed_for_ns=armed_for_ns,
             frame_ns=1,
             close_lead_ns=15_000_000,
             sample_rate_hz=RATE,
             full_scale=16384,
             full_scale_eirp_mdbm=30_000,
+            full_scale_sd_mdb=0,
             attenuation_mdb=0,
         )
         self.warden = Warden(
@@ -107,7 +121,8 @@ class Bench:
             radio=self.radio,
             link=link,
             transmit_ring=SampleRing(folder / "tx", slots=8, slot_samples=SAMPLES, create=False),
-            listener=self.listener,  # type: ignore[arg-type]
+            listener=self.listener,
+            outside=outside,
             permits=Permits(network=NETWORK, anchors=self.world.anchors),
             fix=lambda: self.now,
         )
@@ -119,12 +134,13 @@ class Bench:
     def say(self, *messages: LinkMessage) -> None:
         for message in messages:
             assert self.agent.send(message)
-        for _ in range(4):
+        for _ in range(6):
             self.warden.step()
             self.heard += self.agent.receive()
 
     def beat(self, *incumbents: list[int]) -> None:
-        self.say(AgentBeat(listened_ns=time.monotonic_ns(), incumbents_hz=list(incumbents), cause_ns=1))
+        now_ns = time.monotonic_ns()
+        self.say(AgentBeat(said_ns=now_ns, listened_ns=now_ns, incumbents_hz=list(incumbents), cause_ns=1))
 
     def permit(self) -> None:
         self.beat()

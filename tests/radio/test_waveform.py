@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from radio.ports import Iq16
 from hw_profiles.loader import load_limits
 from radio.mask import Service, Stretch, stretches
+from radio.ports import Iq16
 from radio.waveform import GUARD_MDB, SEGMENT, TAPER, Allowed, Calibration, Measured, check, measure, shortened
 from settlement.chain.scope import Band
 from settlement.reasons import Reason, Refusal
@@ -227,7 +227,7 @@ def test_a_shortened_burst_does_not_splash() -> None:
     whole = burst_of(-12.0)
     sharp, soft = whole[:30_000], shortened(whole, 30_000)
     assert len(soft) == 30_000
-    assert np.array_equal(soft[: -TAPER], sharp[: -TAPER])
+    assert np.array_equal(soft[:-TAPER], sharp[:-TAPER])
     assert measured(soft, allowed).outside_mdbm_per_mhz < measured(sharp, allowed).outside_mdbm_per_mhz - 10_000
     assert refusal(soft, allowed) is None
 
