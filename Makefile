@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SETUP := sh deploy/setup.sh
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup trial test lint bench soak clean
+.PHONY: setup trial test lint bench soak mutants clean
 
 setup: $(READY)
 
@@ -25,6 +25,10 @@ test: $(READY)
 soak: $(READY)
 	$(PYTEST) tests/soak --timeout=3600
 
+mutants: $(READY)
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,6 +39,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/bandpact bench sensing
 	$(BIN)/bandpact bench chain
+	$(BIN)/bandpact bench gate
 
 clean:
-	rm -rf $(VENV) trial-report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) mutants trial-report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

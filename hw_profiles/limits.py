@@ -36,7 +36,7 @@ class ServiceLimits(Table):
     max_psd_dbm_per_mhz: float
     peak_to_average_db: float = Field(gt=0)
     outside: list[MaskStep] = Field(min_length=1)
-    guarded: list[Guarded] = []
+    guarded: list[Guarded] = Field(default=[])
 
     def max_eirp_mdbm(self, bandwidth_hz: int) -> int:
         """The most a channel of that width may radiate, by the limit in any 10 MHz and by the one in any 1 MHz."""

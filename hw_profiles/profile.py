@@ -139,8 +139,8 @@ class RadioProfile(Table):
     schema_version: Literal[1]
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     model_match: ModelMatch
-    fw_allow: list[str] = []
-    fw_deny: list[str] = []
+    fw_allow: list[str] = Field(default=[])
+    fw_deny: list[str] = Field(default=[])
     libiio_range: tuple[str, str] | None = None
     rx: Rx
     tx: Tx

@@ -308,6 +308,8 @@ class Warden:
     def _settle(self, state: GateState, decision: Allow | Refusal, held: Held | None, mono_ns: int) -> None:
         """Make the radio agree with the gate; on the way down mute first and speak afterwards."""
         sid = held.permit.sid if held else None
+        if self._chain.latched is not None:
+            decision = self._chain.latched  # what happened, not that it did
         reason = decision.reason.value if isinstance(decision, Refusal) else ""
         if (state, reason, sid) == (self._state, self._reason, self._sid):
             return

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, authority, bench_chain, bench_sensing, record, sense, trial
+from agent.cli import audit, authority, bench_chain, bench_gate, bench_sensing, record, sense, trial
 
 app = typer.Typer(
     name="bandpact",
@@ -23,6 +23,7 @@ app.add_typer(authority.node, name="node")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
+bench.command("gate")(bench_gate.gate)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")

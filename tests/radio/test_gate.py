@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radio.gate import Allow, GateState, Inputs, Sensed, decide, state_after
+from radio.gate import TRANSITIONS, Allow, Finding, GateState, Inputs, Sensed, decide, state_after
 from settlement.chain.scope import Band
 from settlement.fixes import Fix
 from settlement.pair.artifact import VerifiedPermit, verify
@@ -70,7 +70,7 @@ CLOSED: list[tuple[str, Change, Reason]] = [
     ("no permit", lambda i: replace(i, permit=None), Reason.NO_PERMIT),
     ("other device", lambda i: replace(i, device="device-bob"), Reason.BINDING),
     ("other credential", lambda i: replace(i, credential=bytes(32)), Reason.BINDING),
-    ("preempted", lambda i: replace(i, suspended=refuse(Reason.PREEMPTED, "x")), Reason.PREEMPTED),
+    ("preempted", lambda i: replace(i, suspended=refuse(Reason.PREEMPTED, "gate.6", "its holder", "none")), Reason.PREEMPTED),
     ("clock untrusted", lambda i: replace(i, now=fix(5.0, trusted=False)), Reason.TIME_UNTRUSTED),
     ("bound too wide", lambda i: replace(i, now=fix(5.0, bound_ns=1_000_001)), Reason.TIME_UNTRUSTED),
     ("too early", lambda i: replace(i, now=fix(1.0)), Reason.NOT_YET),
@@ -186,3 +186,87 @@ def test_a_credential_on_another_device(permit: VerifiedPermit) -> None:
     decision = decide(replace(inputs(permit), device="device-bob"))
     assert isinstance(decision, Refusal)
     assert decision.reason is Reason.BINDING
+
+
+NEXT = {
+    # from: on fault, unarmed, refused, allowed
+    GateState.LOCKED: ("LATCHED", "LOCKED", "ARMED", "ARMED"),
+    GateState.ARMED: ("LATCHED", "LOCKED", "ARMED", "OPEN"),
+    GateState.OPEN: ("LATCHED", "LOCKED", "ARMED", "OPEN"),
+    GateState.LATCHED: ("LATCHED", "LOCKED", "LOCKED", "LOCKED"),
+}
+
+
+@pytest.mark.feature("R6")
+@pytest.mark.parametrize("state", list(GateState))
+def test_every_state_and_every_finding(permit: VerifiedPermit, state: GateState) -> None:
+    right = inputs(permit)
+    found = [
+        replace(right, latched=refuse(Reason.DRIVER, "x")),
+        replace(right, armed_until_mono_ns=None),
+        replace(right, permit=None),
+        right,
+    ]
+    assert tuple(state_after(state, i, decide(i)).value for i in found) == NEXT[state]
+    faulty = replace(right, driver_fault="gone")
+    assert state_after(state, faulty, decide(faulty)) is NEXT_UNARMED[state]
+    assert set(TRANSITIONS) == {(s, f) for s in GateState for f in Finding}
+
+
+NEXT_UNARMED = {state: GateState(row[1]) for state, row in NEXT.items()}
+
+
+@pytest.mark.feature("R6")
+def test_what_runs_out_first_bounds_what_is_allowed(permit: VerifiedPermit) -> None:
+    """Each of the things that end by themselves is the first to, by a second, in turn."""
+    right = inputs(permit)
+    at_5s = T0 + 7 * NS
+    rule, cell = permit.rule, permit.cell
+    asks = replace(rule, outside_authorisation=1)
+    firsts = [
+        replace(right, armed_until_mono_ns=MONO + 2 * NS),
+        replace(right, permit=replace(permit, transmit_until_ns=at_5s)),
+        replace(right, permit=replace(permit, user=replace(permit.user, expires_ns=at_5s))),
+        replace(right, permit=replace(permit, holder=replace(permit.holder, expires_ns=at_5s))),
+        replace(right, permit=replace(permit, rule=replace(rule, effective=replace(rule.effective, end_ns=at_5s)))),
+        replace(right, permit=replace(permit, cell=replace(cell, window=replace(cell.window, end_ns=at_5s)))),
+        replace(right, permit=replace(permit, rule=asks), outside_until_mono_ns=MONO + 2 * NS),
+    ]
+    for i in firsts:
+        decision = decide(i)
+        assert isinstance(decision, Allow)
+        assert 2 * NS - 1000 - LEAD_NS <= decision.for_ns <= 2 * NS - LEAD_NS
+    not_asked = replace(right, outside_until_mono_ns=MONO + 2 * NS)
+    assert decide(not_asked) == decide(right)
+
+
+EDGES: list[tuple[str, Change, bool]] = [
+    ("armed to the very end", lambda i: replace(i, armed_until_mono_ns=MONO + LEAD_NS + 1), True),
+    ("bound at the rule's", lambda i: replace(i, now=fix(5.0, bound_ns=1_000_000)), True),
+    ("heartbeat at its limit", lambda i: replace(i, heartbeat_mono_ns=MONO - 200_000_000), True),
+    ("heartbeat beyond", lambda i: replace(i, heartbeat_mono_ns=MONO - 200_000_001), False),
+    ("sensed this instant", lambda i: replace(i, sensed=Sensed(listened_ns=MONO, incumbent=False)), True),
+    ("sensed at the limit", lambda i: replace(i, sensed=Sensed(listened_ns=MONO - NS, incumbent=False)), True),
+    ("sensed beyond", lambda i: replace(i, sensed=OLD), False),
+    ("sensed a moment ahead", lambda i: replace(i, sensed=AHEAD), False),
+    ("authorised just past the lead", lambda i: _authorised(i, MONO + LEAD_NS + 1), True),
+    ("authorised up to the lead", lambda i: _authorised(i, MONO + LEAD_NS), False),
+    ("authorised till now", lambda i: _authorised(i, MONO), False),
+    ("tuned inside", lambda i: replace(i, tuned=Band(low_hz=LOWER.low_hz + 1, high_hz=LOWER.high_hz - 1)), True),
+    ("tuned lower", lambda i: replace(i, tuned=Band(low_hz=LOWER.low_hz - 1, high_hz=LOWER.high_hz)), False),
+]
+
+
+@pytest.mark.feature("R6")
+@pytest.mark.parametrize(("change", "opens"), [e[1:] for e in EDGES], ids=[e[0] for e in EDGES])
+def test_edges(permit: VerifiedPermit, change: Change, opens: bool) -> None:
+    assert isinstance(decide(change(inputs(permit))), Allow) is opens
+
+
+def test_a_refusal_says_what_was_measured_and_required(permit: VerifiedPermit) -> None:
+    for name, change, _ in CLOSED:
+        decision = decide(change(inputs(permit)))
+        assert isinstance(decision, Refusal)
+        assert decision.measured, name
+        assert decision.required, name
+        assert decision.clause.startswith(("gate.", "credential.")), name
