@@ -1,4 +1,4 @@
-"""Reads profiles: those that come with the package by name, a file of one's own by path. Unknown hardware is refused."""
+"""Reads profiles: the package's own by name, any other by path. Unknown hardware is refused."""
 
 import tomllib
 from collections.abc import Iterator

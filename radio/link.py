@@ -13,7 +13,7 @@ import zmq
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentBeat:
-    """The agent was alive at `said_ns`; what sensing last found, incumbents as [low_hz, high_hz], times monotonic ns."""
+    """The agent lived at `said_ns`; what sensing last found, incumbents as [low_hz, high_hz], times monotonic ns."""
 
     said_ns: int
     listened_ns: int | None

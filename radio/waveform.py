@@ -119,7 +119,8 @@ def measure(iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, 
 
     Args: iq: int16 of shape (n, 2), n > 0. center_hz: where the radio is tuned.
     Returns: EIRP of the strongest SEGMENT samples, of the strongest sample, and in each stretch outside the band the
-        strongest REFERENCE_HZ with each bin held at its largest of all segments, in mdBm; occupied bandwidth as ITU-R SM.328-11 section 3.
+        strongest REFERENCE_HZ with each bin held at its largest of all segments, in mdBm; occupied bandwidth as
+        ITU-R SM.328-11 section 3.
     """
     power = spectra(iq, calibration.full_scale)
     mean = np.fft.fftshift(power.sum(axis=0, dtype=np.float64))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, authority, bench_chain, bench_gate, bench_sensing, record, sense, trial
+from agent.cli import audit, authority, bench_chain, bench_gate, bench_sensing, calibrate, record, sense, trial, tx
 
 app = typer.Typer(
     name="bandpact",
@@ -17,6 +17,8 @@ app = typer.Typer(
 app.command()(trial.trial)
 app.command()(sense.sense)
 app.command()(record.record)
+app.command()(calibrate.calibrate)
+app.add_typer(tx.tx, name="tx")
 app.add_typer(audit.app, name="audit")
 app.add_typer(authority.authority, name="authority")
 app.add_typer(authority.node, name="node")

@@ -4,6 +4,7 @@ What closes the gate is done at a known instant of the monotonic clock; when the
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,14 +64,15 @@ class Rig:
         self.last_beat_ns = 0
         self._next_burst_ns = 0
         self.sid = b""
+        self._told: deque[GateChange] = deque()
         self._said_last: WardenBeat | None = None
 
-    def pump(self) -> list[GateChange]:
-        """A few milliseconds of an agent's life: beat, send when open; returns what the gate told."""
+    def pump(self) -> None:
+        """A few milliseconds of an agent's life: hear what the gate tells, beat, send when there is a settlement."""
         self.warden.link.wait(1)
         now_ns = time.monotonic_ns()
         heard = self.warden.link.receive()
-        told = [m for m in heard if isinstance(m, GateChange)]
+        self._told += [m for m in heard if isinstance(m, GateChange)]
         self._said_last = next((m for m in reversed(heard) if isinstance(m, WardenBeat)), self._said_last)
         if self.beating:
             self.warden.listened_ns = now_ns
@@ -79,14 +81,15 @@ class Rig:
             if self.sid and now_ns >= self._next_burst_ns:
                 self._next_burst_ns = now_ns + self.config.radio.frame_us * 1000
                 self.warden.burst(self.sid, self._traffic.burst())
-        return told
 
     def until(self, what: str, found: Callable[[GateChange], bool]) -> GateChange:
         """Live until the gate tells what is looked for; raises RigFailed."""
         deadline_ns = time.monotonic_ns() + PATIENCE_NS
         last = "nothing"
         while time.monotonic_ns() < deadline_ns:
-            for change in self.pump():
+            self.pump()
+            while self._told:
+                change = self._told.popleft()
                 if found(change):
                     return change
                 last = f"{change.state} {change.reason} {change.measured}"
@@ -106,7 +109,7 @@ class Rig:
             self.pump()
 
     def open(self, *, for_ns: int) -> tuple[int, int]:
-        """Settle the next free stretch of time and wait until the gate opens; returns when it did, and its window's end.
+        """Settle the next free stretch of time and wait for an open gate; returns when it was, and its end.
 
         Both monotonic ns.
         """

@@ -45,9 +45,7 @@ class Settler:
         self._refused: Refusal | None = None
         self._holder, self._user = self._sides.values()
         place = configs[holder].place
-        self._area = Area(
-            lat_e7=place.lat_e7, lon_e7=place.lon_e7, radius_mm=configs[holder].area_radius_mm
-        )
+        self._area = Area(lat_e7=place.lat_e7, lon_e7=place.lon_e7, radius_mm=configs[holder].area_radius_mm)
         self._offer(layout)
 
     @property

@@ -114,10 +114,10 @@ class Service:
     peak_mdb: int = 13_000
 
 
-def _uncovered(live: Live, burst: Burst, start_ns: int, end_ns: int, antenna: Antenna, service: Service) -> str:
+def _uncovered(live: Live, burst: Burst, span_ns: tuple[int, int], antenna: Antenna, service: Service) -> str:
     """Why a settlement does not cover an emission; "" when it does."""
     return (
-        _out_of_time(live, start_ns, end_ns)
+        _out_of_time(live, *span_ns)
         or _out_of_place(live, antenna)
         or _too_hot(live, burst, service)
         or _too_wide(live, burst, service)
@@ -196,7 +196,7 @@ def judge(
         start_ns, end_ns = burst.start_ns + utc_at_zero_ns, burst.end_ns + utc_at_zero_ns
         antenna = stations.get(burst.radio)
         reasons = {
-            live.sid: _uncovered(live, burst, start_ns, end_ns, antenna, service)
+            live.sid: _uncovered(live, burst, (start_ns, end_ns), antenna, service)
             for live in lives
             if antenna is not None and live.user == antenna.credential
         }

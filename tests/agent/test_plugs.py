@@ -12,7 +12,7 @@ from agent.events import read_events
 from agent.node.guard import Guard
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, free_ports, spawn, stop
-from agent.trial.run import NODE, Options, _await_ready, start_air, _Tail, scenario_of
+from agent.trial.run import NODE, Options, _await_ready, _Tail, scenario_of, start_air
 from radio.ports import RfState
 from sim.airclient import AirClient
 from sim.oraclelog import read_log

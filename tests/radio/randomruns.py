@@ -35,9 +35,7 @@ SAMPLES = 15_360
 FULL_DBM = 40.0
 LEAD_NS = 15_000_000
 SPAN_NS = 1_500_000_000
-MASK = Service(
-    beside=((0, -13_000), (10_000_000, -25_000)), guarded=((-40_000, 3_530_000_000, 3_720_000_000),)
-)
+MASK = Service(beside=((0, -13_000), (10_000_000, -25_000)), guarded=((-40_000, 3_530_000_000, 3_720_000_000),))
 RUN_RULE = replace(RULE, classes=(replace(TERMS, lease_ns=NS // 2),))
 
 
@@ -70,9 +68,7 @@ def stage(folder: Path) -> Stage:
         seen = len(alice.notices)
         world.do("holder", step / 100, world.members["holder"].party.tick)
         world.carry(step / 100)
-        renewals += [
-            (T0 + step * NS // 100, n.fields["record"]) for n in alice.notices[seen:] if n.name == "renewed"
-        ]
+        renewals += [(T0 + step * NS // 100, n.fields["record"]) for n in alice.notices[seen:] if n.name == "renewed"]
     assert renewals
     return Stage(world, tuple(artifacts), tuple(renewals), _lives(world))
 

@@ -70,7 +70,11 @@ CLOSED: list[tuple[str, Change, Reason]] = [
     ("no permit", lambda i: replace(i, permit=None), Reason.NO_PERMIT),
     ("other device", lambda i: replace(i, device="device-bob"), Reason.BINDING),
     ("other credential", lambda i: replace(i, credential=bytes(32)), Reason.BINDING),
-    ("preempted", lambda i: replace(i, suspended=refuse(Reason.PREEMPTED, "gate.6", "its holder", "none")), Reason.PREEMPTED),
+    (
+        "preempted",
+        lambda i: replace(i, suspended=refuse(Reason.PREEMPTED, "gate.6", "its holder", "none")),
+        Reason.PREEMPTED,
+    ),
     ("clock untrusted", lambda i: replace(i, now=fix(5.0, trusted=False)), Reason.TIME_UNTRUSTED),
     ("bound too wide", lambda i: replace(i, now=fix(5.0, bound_ns=1_000_001)), Reason.TIME_UNTRUSTED),
     ("too early", lambda i: replace(i, now=fix(1.0)), Reason.NOT_YET),
