@@ -157,7 +157,7 @@ def decide(i: Inputs) -> Allow | Refusal:
 
 
 def _remaining_ns(i: Inputs, permit: VerifiedPermit) -> int:
-    """How long everything that runs out by itself surely still holds."""
+    """How long everything that runs out by itself surely still holds; nothing or less when it does not."""
     until_utc_ns = min(
         permit.cell.window.end_ns,
         permit.transmit_until_ns,
@@ -169,7 +169,7 @@ def _remaining_ns(i: Inputs, permit: VerifiedPermit) -> int:
     if permit.rule.outside_authorisation:
         until_mono_ns.append(i.outside_until_mono_ns)
     left_ns = (i.mono_ns if until is None else until for until in until_mono_ns)
-    return max(0, min(until_utc_ns - i.now.time.latest_ns, min(left_ns) - i.mono_ns))
+    return min(until_utc_ns - i.now.time.latest_ns, min(left_ns) - i.mono_ns)
 
 
 class Finding(Enum):

@@ -126,8 +126,12 @@ class Rig:
     def closed(self, cause: str, *, cause_ns: int | None, opened_ns: int) -> Round:
         """Wait until the gate closes; `cause_ns` None is the instant it decided in."""
         change = self.until(f"a closed gate ({cause})", lambda c: c.previous == "OPEN" and c.state != "OPEN")
-        self.beating = True
         self.live_until(time.monotonic_ns() + AFTER_NS)
+        # It may open again at once, as when a clock comes back: what is sent from then on is not of this closing.
+        reopened = next((c.at_ns for c in self._told if c.state == "OPEN" and not c.asked), None)
+        over_ns = time.monotonic_ns() if reopened is None else reopened
+        self._told.clear()
+        self.beating, self.sid = True, b""
         return Round(
             cause=cause,
             cause_ns=change.at_ns if cause_ns is None else cause_ns,
@@ -135,7 +139,7 @@ class Rig:
             muted_ns=change.muted_ns,
             reason=change.reason,
             opened_ns=opened_ns,
-            over_ns=time.monotonic_ns(),
+            over_ns=over_ns,
         )
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from agent.wiring import radio_of, warden_of
 from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
+from radio.realtime import prefer
 from radio.warden import Warden
 from sim.process import OrphanedAtBirth, die_with_parent
 
@@ -77,6 +78,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         die_with_parent()
+        sys.stderr.write(f"warden: runs with {prefer()} priority\n")
         run(load(Path(arguments[0])), stop)
     except OrphanedAtBirth:
         return 0
