@@ -1,27 +1,27 @@
 """Finds the lineages and the trust anchors a user points at, and has them verified."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent.trial.collect import ANCHORS
-from settlement.audit import Audited, audit_lineage, entries
-from settlement.bundle import make_bundle, verify_bundle
-from settlement.chain.admission import proven
-from settlement.chain.credentials import Registry
-from settlement.chain.leaf import Leaf
+from settlement.audit import audit_lineage
+from settlement.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
+from settlement.chain.lineage import LineageError
 from settlement.crosscheck import cross_check
+from settlement.findings import Audited
 from settlement.reasons import Refusal
 
 BUNDLE = ".bundle"
+HASH_BYTES = 32
 
 
 class AuditError(Exception):
     """There is nothing to verify, or nothing to verify it with: one line with the mend."""
 
 
-def _lineages(path: Path) -> list[Path]:
+def lineages(path: Path) -> list[Path]:
+    """The lineage files at `path`. Raises AuditError."""
     if path.is_dir():
         found = sorted(path.glob("*.db"))
         if not found:
@@ -32,8 +32,10 @@ def _lineages(path: Path) -> list[Path]:
     return [path]
 
 
-def _trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tuple[str, list[bytes]]:
-    """Network and anchors, as said or from the anchors file beside the lineages."""
+def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tuple[str, list[bytes]]:
+    """Network and anchors, as said or from the anchors file beside the lineages. Raises AuditError."""
+    if not path.exists():
+        raise AuditError(f"{path}: no such file or folder; give a trial's report folder, a lineage or a bundle")
     if anchors:
         if network is None:
             raise AuditError("--anchor needs --network as well; the coordinator's anchors file names it")
@@ -46,10 +48,15 @@ def _trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tu
         if not lines or any(len(line) != 2 for line in lines):
             raise AuditError(f"{file}: each line is a network's name and an anchor; mend it or give --anchor")
         pairs = [(line[0], line[1]) for line in lines]
+    if len({name for name, _ in pairs}) > 1:
+        raise AuditError(f"the anchors are of {len({name for name, _ in pairs})} networks; give one with --network")
     try:
-        return pairs[0][0], [bytes.fromhex(anchor) for _, anchor in pairs]
+        trusted = [bytes.fromhex(anchor) for _, anchor in pairs]
     except ValueError as exc:
         raise AuditError(f"anchor: {exc}; each is 64 hexadecimal digits") from exc
+    if any(len(anchor) != HASH_BYTES for anchor in trusted):
+        raise AuditError("anchor: of the wrong length; each is 64 hexadecimal digits")
+    return pairs[0][0], trusted
 
 
 def _row(audited: Audited) -> dict[str, Any]:
@@ -63,23 +70,45 @@ def _row(audited: Audited) -> dict[str, Any]:
         "root": audited.root.hex(),
         "sealed": audited.sealed,
         "replayed": audited.replayed,
+        "status_lists": [
+            {"author": t.author, "version": t.version, "least_ms": t.least_ns / 1e6, "most_ms": t.most_ns / 1e6}
+            for t in audited.lists
+        ],
         "problems": list(audited.findings.problems),
+        "warnings": list(audited.warnings),
     }
 
 
 def _bundle(path: Path, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
     """Verify a bundle; its bytes being refused is a finding like any other."""
-    name, trusted = _trust(path, anchors, network)
-    outcome = verify_bundle(path.read_bytes(), network=name, anchors=trusted)
+    name, trusted = trust(path, anchors, network)
+    outcome = verify_bundle(read_bundle(path), network=name, anchors=trusted)
     if isinstance(outcome, Refusal):
-        return {"ok": False, "network": name, "lineages": [], "settlements": 0, "problems": [str(outcome)]}
-    return _summary(name, list(outcome.logs), list(outcome.crossed.problems))
+        return _summary(name, [], [str(outcome)])
+    summary = _summary(name, list(outcome.logs), list(outcome.crossed.problems))
+    for row in summary["lineages"]:
+        row["sealed"] = None
+    return summary
+
+
+def read_bundle(path: Path) -> bytes:
+    """The bytes of a bundle. Raises AuditError."""
+    if path.stat().st_size > BUNDLE_LIMIT:
+        raise AuditError(f"{path}: larger than any bundle, {BUNDLE_LIMIT} bytes at the most")
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise AuditError(f"{path}: {exc.strerror}") from exc
 
 
 def bundle(path: Path, target: Path, *, anchors: Sequence[str] | None, network: str | None) -> int:
     """Pack the lineages at `path` into one new file; returns its size. Raises AuditError."""
-    name, _ = _trust(path, anchors, network)
-    data = make_bundle(_lineages(path), network=name)
+    name, _ = trust(path, anchors, network)
+    paths = lineages(path)
+    try:
+        data = make_bundle(paths, network=name)
+    except LineageError as exc:
+        raise AuditError(str(exc)) from exc
     if isinstance(data, Refusal):
         raise AuditError(f"{path}: {data}; bundle the sealed copies that a node leaves when it stops")
     try:
@@ -90,76 +119,28 @@ def bundle(path: Path, target: Path, *, anchors: Sequence[str] | None, network: 
     return len(data)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which entries to show; None shows all."""
-
-    sid: str | None = None
-    typ: str | None = None
-    reason: str | None = None
-    node: str | None = None
-    since_ns: int | None = None
-    until_ns: int | None = None
-
-    def takes(self, row: dict[str, Any]) -> bool:
-        """Does the filter let a row through?"""
-        at_ns = row["arrived_ns"]
-        return (
-            (self.sid is None or str(row["sid"] or "").startswith(self.sid))
-            and (self.typ is None or row["type"] == self.typ)
-            and (self.reason is None or row["reason"] == self.reason)
-            and (self.node is None or row["author"] == self.node)
-            and (self.since_ns is None or at_ns >= self.since_ns)
-            and (self.until_ns is None or at_ns < self.until_ns)
-        )
-
-
-def shown(path: Path, wanted: Wanted, *, anchors: Sequence[str] | None, network: str | None) -> list[dict[str, Any]]:
-    """Entries of the lineages at `path` that the filter takes, in order. Raises AuditError."""
-    name, trusted = _trust(path, anchors, network)
-    rows: list[dict[str, Any]] = []
-    for one in _lineages(path):
-        registry = Registry(name, trusted)
-        rows += [_entry(one.stem, n, leaf, registry) for n, leaf in enumerate(entries(one))]
-    return [row for row in rows if wanted.takes(row)]
-
-
-def _entry(log: str, number: int, leaf: Leaf, registry: Registry) -> dict[str, Any]:
-    record = proven(leaf.record, registry) if leaf.record is not None else None
-    author = registry.get(record.frame.author) if record else None
-    sid = record.sid if record else None
-    return {
-        "log": log,
-        "entry": number,
-        "arrived_ns": leaf.arrived_earliest_ns,
-        "type": record.typ if record else None,
-        "author": author.name if author else None,
-        "sid": sid.hex() if sid else None,
-        "admitted": bool(leaf.admitted),
-        "reason": leaf.reason,
-        "clause": leaf.clause,
-        "measured": leaf.measured,
-        "required": leaf.required,
-        "digest": leaf.subject.hex(),
-    }
-
-
 def verify(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
     """Verify what lies at `path`. Raises AuditError when there is nothing to verify."""
+    name, trusted = trust(path, anchors, network)
     if path.is_file() and path.suffix == BUNDLE:
         return _bundle(path, anchors, network)
-    lineages = _lineages(path)
-    name, trusted = _trust(path, anchors, network)
-    audited = [audit_lineage(one, network=name, anchors=trusted) for one in lineages]
+    audited = [audit_lineage(one, network=name, anchors=trusted) for one in lineages(path)]
     return _summary(name, audited, list(cross_check(audited).problems))
 
 
 def _summary(name: str, audited: list[Audited], problems: list[str]) -> dict[str, Any]:
     sids = {sid for a in audited for sid, records in a.by_sid.items() if "confirm" in records}
+    rows = [_row(a) for a in audited]
     return {
         "ok": all(a.ok for a in audited) and not problems,
         "network": name,
-        "lineages": [_row(a) for a in audited],
+        "lineages": rows,
         "settlements": len(sids),
+        "reviews": [
+            {"file": a.path.name, "subject": review.subject.hex(), "why": review.why}
+            for a in audited
+            for review in a.reviews
+        ],
         "problems": problems,
+        "warnings": [f"{row['file']}: {warning}" for row in rows for warning in row["warnings"]],
     }

@@ -11,6 +11,8 @@ from settlement.chain.scope import Band, Window
 
 LEVEL_PPM = 950_000
 SIGMAS = 1.96
+MODALITY = "energy"
+"""How our own survey observes, as a rule may rate it."""
 
 
 def ratio_ppm(interval: Interval) -> Quantity | None:
@@ -55,4 +57,5 @@ def place_envelope(
         looks=report.looks,
         channels=tuple(channel(c) for c in report.channels),
         incumbents=tuple(incumbents),
+        modality=MODALITY,
     )

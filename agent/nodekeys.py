@@ -1,6 +1,7 @@
 """A node's way into a network: its keys and request, what the desk makes of them, and taking in the credential."""
 
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
@@ -11,7 +12,7 @@ from agent.keyfiles import CHAIN, load_chain, load_keys, make_keys, write_chain
 from settlement.chain import bodies, records
 from settlement.chain.admission import RuleInForce
 from settlement.chain.credentials import Registry, Subject
-from settlement.chain.scope import Scope
+from settlement.chain.scope import Area, Band, Scope
 from settlement.pair.artifact import verify_rule
 from settlement.reasons import Refusal
 from settlement.rulefile import judge_successor, read_rule
@@ -28,7 +29,16 @@ def make_request(folder: Path, device: str) -> None:
     (folder / REQUEST).write_text(tomli_w.dumps(values), encoding="utf-8")
 
 
-def issue_for(desk: Desk, request: Path, *, name: str, role: str, eirp_mdbm: int, days: int, out: Path) -> Subject:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What of the authority's own scope a node gets; without an area or bands, all of it."""
+
+    eirp_mdbm: int
+    area: Area | None = None
+    bands: tuple[Band, ...] = ()
+
+
+def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits, days: int, out: Path) -> Subject:
     """Entitle the node that wrote a request. Raises ConfigError."""
     if role not in ROLES:
         raise ConfigError(f"--role {role}: none of {', '.join(ROLES)}")
@@ -36,22 +46,37 @@ def issue_for(desk: Desk, request: Path, *, name: str, role: str, eirp_mdbm: int
         values = tomllib.loads(request.read_text(encoding="utf-8"))
         public, transport = bytes.fromhex(values["public"]), bytes.fromhex(values["transport"])
         device = str(values["device"])
-    except (OSError, KeyError, TypeError, ValueError) as exc:
-        raise ConfigError(f"{request}: {exc}; run bandpact node init again") from exc
+    except OSError as exc:
+        raise ConfigError(f"{request}: {exc.strerror}; give the request that bandpact node init wrote") from exc
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ConfigError(f"{request}: not a request ({exc}); run bandpact node init again") from exc
+    writable(out)
     mine = desk.me.scope
     scope = Scope(
-        bands=mine.bands,
-        area=mine.area,
+        bands=limits.bands or mine.bands,
+        area=limits.area or mine.area,
         classes=mine.classes,
         actions=ROLES[role],
         tier=max(mine.tier, TIERS[role]),
-        max_eirp_mdbm=eirp_mdbm,
+        max_eirp_mdbm=limits.eirp_mdbm,
         depth=0,
     )
     body = bodies.Credential(level="operator", scope=scope, transport_key=transport, device=device)
     subject = desk.issue(body, public=public, name=name, days=days)
     write_chain(out, subject.chain)
     return subject
+
+
+def writable(out: Path) -> None:
+    """Nothing is signed that cannot be handed out. Raises ConfigError."""
+    new = not out.exists()
+    try:
+        with out.open("ab"):
+            pass
+        if new:
+            out.unlink()
+    except OSError as exc:
+        raise ConfigError(f"{out}: {exc.strerror}; choose a file you can write") from exc
 
 
 def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
@@ -71,8 +96,12 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
     scope = desk.me.scope
     if refusal is not None:
         raise ConfigError(f"{text}: {refusal}")
-    if not all(scope.holds_band(b) for b in body.bands) or not scope.area.holds(body.area):
-        raise ConfigError(f"{text}: bands or area: outside what {desk.me.name} may rule")
+    for number, band in enumerate(body.bands):
+        if not scope.holds_band(band):
+            raise ConfigError(f"{text}: bands[{number}]: {band} is outside what {desk.me.name} may rule")
+    if not scope.area.holds(body.area):
+        raise ConfigError(f"{text}: area: {body.area} is not surely inside the {scope.area} of {desk.me.name}")
+    writable(out)
     raw = desk.sign(body)
     write_chain(out, (*desk.me.chain, raw))
     return records.digest(raw).hex()

@@ -10,7 +10,7 @@ Conditions, all of which must surely hold; the first that does not names the rea
     (14) outside authorisation where the rule asks for it
 
 What runs out by itself (window, lease, arming, authorisation) counts as over `lead_ns` early: the time this host may
-need to silence.
+need to silence, longer when its loop was seen to run late.
 
 Unknown is closed. What is to be sent is judged on its own samples, in `waveform`.
 """
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from settlement.chain.scope import Band
-from settlement.fixes import Fix, TimeFix, deadline_open, place_inside, time_inside
+from settlement.fixes import Fix, TimeFix, deadline_open, time_inside
 from settlement.pair.artifact import VerifiedPermit
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -91,14 +91,11 @@ def _here_and_now(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
     if not time.trusted or time.bound_ns > rule.time_bound_ns_max:  # (7)
         measured = f"{time.status}, bound {time.bound_ns} ns"
         return refuse(Reason.TIME_UNTRUSTED, "gate.7", measured, f"trusted, <= {rule.time_bound_ns_max} ns")
-    area = permit.cell.area
     return (
         time_inside(time, window.start_ns, window.end_ns, "gate.8")
         or _still_entitled(time, permit)
         or _lease(i, permit)
-        or place_inside(
-            i.now.position, lat_e7=area.lat_e7, lon_e7=area.lon_e7, radius_mm=area.radius_mm, clause="gate.10"
-        )
+        or permit.cell.area.place(i.now.position, "gate.10")
     )
 
 

@@ -31,6 +31,7 @@ from radio.link import (
     WardenBeat,
 )
 from radio.mask import Service
+from radio.pace import Pace
 from radio.permits import Held, Permits
 from radio.ports import Iq16, Radio, RfState
 from radio.ring import SampleRing
@@ -127,6 +128,7 @@ class Warden:
         permits: Permits,
         fix: Callable[[], Fix],
         outside: OutsideAuthorisation | None = None,
+        pace: Pace | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._plan, self._link, self._monotonic_ns = plan, link, monotonic_ns
@@ -150,6 +152,8 @@ class Warden:
         self._bursts_offered: deque[Burst] = deque(maxlen=BURSTS_MAX)
         self._next_frame_ns = self._next_beat_ns = self._busy_until_ns = 0
         self._bursts = 0
+        self._pace = pace if pace is not None else Pace()
+        self._silent_by_ns: int | None = None
 
     def start(self) -> None:
         """Silence whatever the device was left doing, then listen."""
@@ -166,6 +170,7 @@ class Warden:
 
     def step(self) -> None:
         """Take what the agent says, decide, act on the decision, send what is due; then one longer piece of work."""
+        began_ns = self._monotonic_ns()
         busy = self._state is GateState.OPEN or bool(self._records or self._bursts_offered)
         if self._link.wait(POLL_MS if busy else IDLE_POLL_MS):
             for message in self._link.receive():
@@ -176,13 +181,16 @@ class Warden:
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
+        self._silent_by_ns = None
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
+            self._silent_by_ns = mono_ns + decision.for_ns + self._plan.close_lead_ns
             self._send(held, mono_ns, mono_ns + decision.for_ns)
         for look in self._listener.take():
             self._link.send(look)
         self._account(now)
         self._say_alive(mono_ns)
         self._work()
+        self._pace.turn(began_ns, self._monotonic_ns())
 
     def _inputs(self, now: Fix, mono_ns: int, held: Held | None) -> gate.Inputs:
         permit = held.permit if held else None
@@ -201,7 +209,7 @@ class Warden:
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
             sensed=self._sensed(permit.cell.band) if permit else None,
             outside_until_mono_ns=self._authorised_until(permit),
-            lead_ns=self._plan.close_lead_ns,
+            lead_ns=self._plan.close_lead_ns + self._pace.worst_ns,
         )
 
     def _authorised_until(self, permit: VerifiedPermit | None) -> int | None:
@@ -436,4 +444,13 @@ class Warden:
         if mono_ns < self._next_beat_ns:
             return
         self._next_beat_ns = mono_ns + BEAT_NS
-        self._link.send(WardenBeat(state=self._state.value, reason=self._reason, sid=self._sid, bursts=self._bursts))
+        self._link.send(
+            WardenBeat(
+                state=self._state.value,
+                reason=self._reason,
+                sid=self._sid,
+                bursts=self._bursts,
+                silent_by_ns=self._silent_by_ns,
+                worst_turn_ns=self._pace.worst_ns,
+            )
+        )

@@ -14,14 +14,14 @@ from settlement.chain.bodies import Budget, Request, Rule
 from settlement.chain.credentials import Subject
 from settlement.chain.lineage import Lineage
 from settlement.chain.scope import Cell
-from settlement.chain.weights import share_ppm
+from settlement.chain.weights import FAILED, FULFILLED, share_ppm
 from settlement.fixes import TimeFix
 from settlement.pair.work import Work
 from settlement.reasons import Reason, Refusal, refuse
 
 NS = 1_000_000_000
 SUSPENDED = "suspended"
-FULFILLED, FAILED = "fulfilled:", "failed:"
+REPORTED = "reported"
 
 
 def cost_hz_s(cell: Cell) -> int:
@@ -98,3 +98,13 @@ def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
     for account in accounts(rule, admitted.author, admitted.record.body, work.now.time):
         work.put(SUSPENDED, account.whole.encode(), account.ends_ns.to_bytes(8, "big"))
         work.event("suspended", level=account.budget.level, until_ns=account.ends_ns)
+
+
+def credit(work: Work, log: Lineage, admitted: Admitted) -> None:
+    """A USAGE or a FALLBACK counts for or against its author, once for each settlement and type."""
+    record = admitted.record
+    key = record.body.sid + record.typ.encode()
+    if log.get(REPORTED, key) is not None:
+        return
+    work.put(REPORTED, key, record.digest)
+    work.count((FULFILLED if record.typ == "usage" else FAILED) + admitted.author.hash.hex())

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from settlement.audit import Audited, Findings, audit_entries, last_head, raw_entries
+from settlement.audit import audit_entries, last_head, raw_entries
 from settlement.chain.codec import array, blob, decode, encode, text
 from settlement.chain.leaf import LEAF_LIMIT
 from settlement.crosscheck import cross_check
+from settlement.findings import Audited, Findings
 from settlement.reasons import Reason, Refusal, refuse
 
 BUNDLE_LIMIT = 256 * 1024 * 1024
@@ -42,7 +43,7 @@ def make_bundle(paths: Iterable[Path], *, network: str) -> bytes | Refusal:
     """Pack lineages; each must have been closed with a signed head over all its entries."""
     logs = []
     for path in paths:
-        entries, head = raw_entries(path), last_head(path)
+        entries, head = tuple(raw_entries(path)), last_head(path)
         if head is None or head[0] != len(entries):
             signed = "no signed head" if head is None else f"a signed head of {head[0]}"
             return refuse(Reason.PROOF, f"bundle.{path.name}", signed, f"a signed head of {len(entries)} entries")
@@ -61,6 +62,12 @@ class AuditedBundle:
     def ok(self) -> bool:
         """Nothing wrong anywhere."""
         return not self.crossed.problems and all(log.ok for log in self.logs)
+
+
+def bundled(data: bytes) -> tuple[BundledLog, ...] | Refusal:
+    """The lineages in a bundle as they stand, nothing verified but the form."""
+    bundle = decode(Bundle, data, "bundle", limit=BUNDLE_LIMIT)
+    return bundle if isinstance(bundle, Refusal) else bundle.logs
 
 
 def verify_bundle(data: bytes, *, network: str, anchors: Iterable[bytes]) -> AuditedBundle | Refusal:

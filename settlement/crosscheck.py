@@ -10,9 +10,9 @@ A CONFIRM that its user never got is no fault: spectrum was wasted, nothing was 
 
 from dataclasses import dataclass, field
 
-from settlement.audit import Audited, Findings
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
+from settlement.findings import Audited, Findings
 from settlement.pair.work import answer_to, settlement_id
 
 TERMINAL = ("confirm", "abort")

@@ -13,12 +13,12 @@ from settlement.chain.admission import RuleInForce
 from settlement.chain.bodies import BODIES, Budget, ClassTerms, Level, Modality, Rule
 from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.records import Attestation
-from settlement.chain.scope import Area, Band, Window
+from settlement.chain.scope import Area, Band, Corner, Window
 from settlement.chain.status import next_version
+from settlement.chain.taxonomy import Response
 from settlement.fixes import PositionSource, TimeSource
 from settlement.reasons import Reason, Refusal, refuse
 
-RESPONSES = ("obey", "obey after check", "consider", "record only")
 EVERY_TYPE = "*"
 _DERIVED = {"effective", "previous", "time_sources", "position_sources"}
 
@@ -66,8 +66,29 @@ def _scalar(value: Any, kind: Kind, path: str) -> Any:
 
 
 def _area(table: dict[str, Any], path: str) -> Area:
-    _known(table, [n for n, _ in kinds_of(Area)], path)
-    return Area(**_plain(Area, table, path))
+    """A circle (lat_e7, lon_e7, radius_mm) or an outline of [latitude, longitude] corners; never both."""
+    kinds = dict(kinds_of(Area))
+    _known(table, kinds, path)
+    if "outline" not in table:
+        names = ("lat_e7", "lon_e7", "radius_mm")
+        return Area(**{n: _scalar(_need(table, n, path, int), kinds[n], f"{path}{n}") for n in names})
+    if len(table) > 1:
+        raise RuleFileError(
+            f"{path}outline: beside {', '.join(sorted(set(table) - {'outline'}))}; a circle or an outline"
+        )
+    corners = _need(table, "outline", path, list)
+    area = Area(outline=tuple(_corner(one, f"{path}outline[{n}]") for n, one in enumerate(corners)))
+    flaw = area.flaw()
+    if flaw is not None:
+        raise RuleFileError(f"{path}outline: {flaw}")
+    return area
+
+
+def _corner(value: Any, path: str) -> Corner:
+    if not isinstance(value, list) or len(value) != 2 or not all(type(v) is int for v in value):
+        raise RuleFileError(f"{path}: {value!r} is not [latitude, longitude] in degrees x 1e7")
+    fields = {name: _scalar(v, kind, path) for v, (name, kind) in zip(value, kinds_of(Corner), strict=True)}
+    return Corner(**fields)
 
 
 def _bands(values: list[Any], path: str) -> tuple[Band, ...]:
@@ -88,7 +109,9 @@ def _many(cls: type[Any], table: dict[str, Any], key: str) -> tuple[Any, ...]:
     made = []
     for number, one in enumerate(values):
         here = f"{key}[{number}]."
-        extra = {"area": _area(one["area"], f"{here}area.")} if cls is Budget and "area" in one else {}
+        extra = (
+            {"area": _area(_need(one, "area", here, dict), f"{here}area.")} if cls is Budget and "area" in one else {}
+        )
         fields = _plain(cls, one, here)
         _known(one, [n for n, _ in kinds_of(cls)], here)
         made.append(cls(**fields, **extra))
@@ -101,8 +124,8 @@ def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
         here = f"levels[{number}]."
         fields = _plain(Level, one, here)
         _known(one, [n for n, _ in kinds_of(Level)], here)
-        if fields["response"] not in RESPONSES:
-            raise RuleFileError(f"{here}response: {fields['response']!r} is none of {', '.join(RESPONSES)}")
+        if fields["response"] not in list(Response):
+            raise RuleFileError(f"{here}response: {fields['response']!r} is none of {', '.join(Response)}")
         admits = _need(one, "admits", here, list)
         unknown = [a for a in admits if a not in BODIES and a != EVERY_TYPE]
         if unknown:
@@ -176,9 +199,3 @@ def rule_at(rules: Iterable[RuleInForce], signed: Attestation) -> RuleInForce | 
         if r.rule.effective.start_ns <= signed.earliest_ns and signed.latest_ns < r.rule.effective.end_ns
     ]
     return max(inside, key=lambda r: r.rule.version, default=None)
-
-
-def response_of(rule: Rule, level: str) -> str:
-    """What a record of that level makes others do; what the rule does not name is only recorded."""
-    held = rule.level(level)
-    return held.response if held is not None and held.response in RESPONSES else RESPONSES[-1]

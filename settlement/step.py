@@ -116,7 +116,7 @@ class Step:
         self._leave(to, Message(record=raw).encoded())
 
     def pass_on(self, to: bytes, raw: bytes) -> None:
-        """Leave another's record for a neighbour; it answers nothing, so hearing it again does not repeat it."""
+        """Leave a question, or another's record, for a neighbour: it answers nothing and is not kept as an answer."""
         self.outgoing.append(Outgoing(to=to, data=Message(record=raw).encoded()))
 
     def send_settled(self, to: bytes, confirm: Record) -> None:

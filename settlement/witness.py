@@ -164,7 +164,9 @@ class Witness:
             step.send(admitted.author.hash, seen.reply)
 
     def _keep(self, step: Step, author: Subject, first: bytes, second: bytes) -> None:
-        step.sign(Evidence(reason=FORK, first=first, second=second))
+        proof = step.sign(Evidence(reason=FORK, first=first, second=second))
+        for neighbour in self.neighbours():
+            step.pass_on(neighbour.hash, proof.raw)
         step.event("fork", author=author.name)
 
     # -- as the owner of a log -----------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ class Witness:
         proof = step.lineage.consistency(old, size) if old else ()
         record = step.sign(Checkpoint(note=note, old_size=old, proof=proof))
         step.put(NEIGHBOUR, neighbour, encode(Asked(cosigned=old, record=record.raw), limit=STORED_LIMIT))
-        step.send(neighbour, record.raw)
+        step.pass_on(neighbour, record.raw)
 
     def tick(self, step: Step) -> None:
         """Send the same question again to neighbours that have not answered."""

@@ -21,7 +21,7 @@ from typing import TypeAlias
 import zmq
 from pydantic import TypeAdapter
 
-from radio.realtime import prefer
+from radio.priority import before_others
 from sim.checked import BadValue, checked_json
 from sim.control import Control, ServerConfig, ServerFailed, refusal
 from sim.device import NS
@@ -227,8 +227,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         die_with_parent(config.parent_pid)
-        # It stands for hardware, which no busy host holds up.
-        prefer()
+        before_others()  # a device's own logic does not wait for the host either
         serve(config, stop)
     except OrphanedAtBirth:
         return 1

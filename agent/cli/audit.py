@@ -1,46 +1,80 @@
 """`bandpact audit`: verify lineages offline, with nothing but the files and the trust anchors."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from agent.cli.common import Exit, fail, interruptible, output_console, print_json
+from agent.cli.common import Exit, fail, interruptible, output_console, print_json, printable
 
 app = typer.Typer(no_args_is_help=True, help="Verify lineages offline.")
 
 
-@app.command()
-def verify(
-    path: Annotated[
-        Path, typer.Argument(metavar="TRIAL_OR_LINEAGE", help="A trial's report folder, or one lineage.db.")
-    ],
-    anchor: Annotated[
-        list[str] | None, typer.Option(help="SHA-256 of a root credential to trust, in hexadecimal; may be repeated.")
-    ] = None,
-    network: Annotated[str | None, typer.Option(help="The network's name, with --anchor.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
-) -> None:
-    """Verify every record, the chain of each log, and both sides of every settlement against each other.
+Anchors = Annotated[
+    list[str] | None,
+    typer.Option("--anchor", help="SHA-256 of a root credential to trust, in hexadecimal; may be repeated."),
+]
+Network = Annotated[str | None, typer.Option(help="The network's name, with --anchor.")]
+Logs = Annotated[
+    Path, typer.Argument(metavar="PATH", help="A trial's report folder, one lineage.db, or a file.bundle.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
-    Ends with 0 when everything holds, 5 when something was altered. The trust anchors come from --anchor, or from the
-    anchors.txt that a trial leaves beside its lineages.
-    """
+
+def _verified(path: Path, anchor: list[str] | None, network: str | None) -> dict[str, Any]:
+    """The outcome of an audit, or one line with the mend and the end."""
     from agent import auditing  # noqa: PLC0415 - keeps --help fast
 
     with interruptible():
         try:
-            outcome = auditing.verify(path, anchors=anchor, network=network)
+            return auditing.verify(path, anchors=anchor, network=network)
         except auditing.AuditError as exc:
             fail(str(exc))
-        _show(outcome, as_json=as_json)
-    raise typer.Exit(Exit.OK if outcome["ok"] else Exit.TAMPERING)
 
 
-Anchors = Annotated[list[str] | None, typer.Option("--anchor", help="Root credential to trust, SHA-256 in hex.")]
-Network = Annotated[str | None, typer.Option(help="The network's name, with --anchor.")]
-Logs = Annotated[Path, typer.Argument(metavar="TRIAL_OR_LINEAGE", help="A trial's report folder, or one lineage.db.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+def _say(text: str) -> None:
+    typer.echo(printable(text))
+
+
+def _end(outcome: dict[str, Any]) -> NoReturn:
+    """0 where everything holds, 3 with a warning, 5 where something was altered."""
+    if not outcome["ok"]:
+        raise typer.Exit(Exit.TAMPERING)
+    raise typer.Exit(Exit.WARNINGS if outcome["warnings"] else Exit.OK)
+
+
+def _remarks(outcome: dict[str, Any]) -> None:
+    for row in outcome["lineages"]:
+        for problem in row["problems"]:
+            _say(f"  {row['file']}: {problem}")
+        for warning in row["warnings"]:
+            _say(f"  warning: {row['file']}: {warning}")
+    for problem in outcome["problems"]:
+        _say(f"  {problem}")
+
+
+def _word(outcome: dict[str, Any]) -> str:
+    if not outcome["ok"]:
+        return "TAMPERED OR BROKEN: see the lines above"
+    return "VERIFIED, with the warnings above" if outcome["warnings"] else "VERIFIED"
+
+
+@app.command()
+def verify(path: Logs, anchor: Anchors = None, network: Network = None, as_json: AsJson = False) -> None:
+    """Verify every record, the chain of each log, and both sides of every settlement against each other.
+
+    Ends with 0 when everything holds, 3 when it holds but a log is not sealed, 5 when something was altered. The trust
+    anchors come from --anchor, or from the anchors.txt that a trial leaves beside its lineages.
+    """
+    outcome = _verified(path, anchor, network)
+    if as_json:
+        print_json(outcome)
+    else:
+        _table(outcome)
+        _remarks(outcome)
+        _say(f"settlements on record: {outcome['settlements']}, under review: {len(outcome['reviews'])}")
+        output_console().print(_word(outcome), style="bold")
+    _end(outcome)
 
 
 @app.command()
@@ -55,11 +89,12 @@ def bundle(
 
     if out.suffix != auditing.BUNDLE:
         fail(f"{out}: a bundle's name ends in {auditing.BUNDLE}", Exit.USAGE)
-    try:
-        size = auditing.bundle(path, out, anchors=anchor, network=network)
-    except auditing.AuditError as exc:
-        fail(str(exc))
-    typer.echo(f"{out}: {size} bytes; verify with: bandpact audit verify {out} --network NAME --anchor HEX")
+    with interruptible():
+        try:
+            size = auditing.bundle(path, out, anchors=anchor, network=network)
+        except auditing.AuditError as exc:
+            fail(str(exc))
+    _say(f"{out}: {size} bytes; verify with: bandpact audit verify {out} --network NAME --anchor HEX")
 
 
 @app.command()
@@ -76,79 +111,77 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show entries of lineages, every refusal with its clause, what was measured and what was required."""
-    from agent import auditing  # noqa: PLC0415 - keeps --help fast
+    from agent import auditing, auditshow  # noqa: PLC0415 - keeps --help fast
 
-    wanted = auditing.Wanted(sid=sid, typ=typ, reason=reason, node=node, since_ns=since_ns, until_ns=until_ns)
-    try:
-        rows = auditing.shown(path, wanted, anchors=anchor, network=network)
-    except auditing.AuditError as exc:
-        fail(str(exc))
+    with interruptible():
+        try:
+            wanted = auditshow.wanted(sid=sid, typ=typ, reason=reason, node=node, since_ns=since_ns, until_ns=until_ns)
+            rows = auditshow.shown(path, wanted, anchors=anchor, network=network)
+        except auditing.AuditError as exc:
+            fail(str(exc))
     if as_json:
         print_json(rows)
         return
-    console = output_console()
     for row in rows:
-        verdict = "admitted" if row["admitted"] else f"{row['reason']} [{row['clause']}] {row['measured']}"
-        who = f"{row['author'] or '?'}  {row['type'] or '?'}  {(row['sid'] or '')[:16]}"
-        console.print(f"{row['log']}#{row['entry']}  {who}  {verdict}", highlight=False, markup=False)
+        _say(_line(row))
+    if not rows:
+        typer.echo("bandpact: no entry is like that", err=True)
+
+
+def _line(row: dict[str, Any]) -> str:
+    required = f" (required: {row['required']})" if row["required"] else ""
+    verdict = "admitted" if row["admitted"] else f"{row['reason']} [{row['clause']}] {row['measured']}{required}"
+    said = f": {row['says']}" if row["says"] else ""
+    what = f"{row['author'] or '?'}  {row['type'] or '?'}{said}  {(row['sid'] or '')[:16]}"
+    return f"{row['log']}#{row['entry']}  {what}  {verdict}"
 
 
 @app.command()
 def replay(path: Logs, anchor: Anchors = None, network: Network = None, as_json: AsJson = False) -> None:
     """Judge every record again under the rule in force when it was signed; ends with 5 where a verdict differs."""
-    from agent import auditing  # noqa: PLC0415 - keeps --help fast
-
-    try:
-        outcome = auditing.verify(path, anchors=anchor, network=network)
-    except auditing.AuditError as exc:
-        fail(str(exc))
+    outcome = _verified(path, anchor, network)
     if as_json:
         print_json(outcome)
     else:
         for row in outcome["lineages"]:
-            typer.echo(f"{row['file']}: {row['replayed']} verdicts reached again, {len(row['problems'])} problem(s)")
-            for problem in row["problems"]:
-                typer.echo(f"  {problem}")
-    raise typer.Exit(Exit.OK if outcome["ok"] else Exit.TAMPERING)
+            _say(f"{row['file']}: {row['replayed']} verdicts reached again, {len(row['problems'])} problem(s)")
+        _remarks(outcome)
+    _end(outcome)
 
 
 @app.command()
 def report(path: Logs, anchor: Anchors = None, network: Network = None, as_json: AsJson = False) -> None:
-    """Sum up lineages for a regulator: what was recorded, what was refused and why, settlements, whether it holds."""
-    from agent import auditing  # noqa: PLC0415 - keeps --help fast
+    """Sum up lineages for a regulator: what was recorded, refused and why, settlements, reviews, whether it holds.
 
-    try:
-        outcome = auditing.verify(path, anchors=anchor, network=network)
-    except auditing.AuditError as exc:
-        fail(str(exc))
+    Ends as verify does.
+    """
+    outcome = _verified(path, anchor, network)
     if as_json:
         print_json(outcome)
-        return
+        _end(outcome)
     for row in outcome["lineages"]:
-        typer.echo(f"{row['file']}: {row['records']} entries, {row['own']} its own, root {row['root']}")
+        _say(f"{row['file']}: {row['records']} entries, {row['own']} its own, root {row['root']}")
         for reason, count in row["refused_by_reason"].items():
-            typer.echo(f"  refused {reason}: {count}")
-    typer.echo(f"settlements: {outcome['settlements']}")
-    typer.echo("everything verifies" if outcome["ok"] else "something was altered: run audit verify")
+            _say(f"  refused {reason}: {count}")
+        for taken in row["status_lists"]:
+            took = f"{taken['least_ms']:g} to {taken['most_ms']:g} ms after it was signed"
+            _say(f"  status list {taken['version']} of {taken['author']} taken {took}")
+    _say(f"settlements: {outcome['settlements']}")
+    for review in outcome["reviews"]:
+        _say(f"under review by {review['file']}: {review['subject'][:16]}, {review['why']}")
+    _remarks(outcome)
+    _say(_word(outcome))
+    _end(outcome)
 
 
-def _show(outcome: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(outcome)
-        return
+def _table(outcome: dict[str, Any]) -> None:
     from rich.table import Table  # noqa: PLC0415 - keeps --help fast
+    from rich.text import Text  # noqa: PLC0415 - keeps --help fast
 
     table = Table("lineage", "records", "own", "refused", "sealed", "root", "verdict")
     for row in outcome["lineages"]:
         verdict = "verified" if not row["problems"] else f"{len(row['problems'])} problem(s)"
-        cells = (row["records"], row["own"], row["refused"])
-        table.add_row(row["file"], *map(str, cells), "yes" if row["sealed"] else "no", row["root"][:16], verdict)
-    console = output_console()
-    console.print(table)
-    for row in outcome["lineages"]:
-        for problem in row["problems"]:
-            console.print(f"  {row['file']}: {problem}", highlight=False, markup=False)
-    for problem in outcome["problems"]:
-        console.print(f"  {problem}", highlight=False, markup=False)
-    console.print(f"settlements on record: {outcome['settlements']}", highlight=False)
-    console.print("VERIFIED" if outcome["ok"] else "TAMPERED OR BROKEN: see the lines above", style="bold")
+        sealed = "in a bundle" if row["sealed"] is None else "yes" if row["sealed"] else "no"
+        cells = (row["file"], row["records"], row["own"], row["refused"], sealed, row["root"][:16], verdict)
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    output_console().print(table)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.common import Exit, fail
+from agent.cli.places import Circle, Corners, area_of, bands_of, some_area
 
 if TYPE_CHECKING:
     from agent.desk import Desk
-    from settlement.chain.scope import Scope
+    from settlement.chain.scope import Area, Scope
 
 authority = typer.Typer(no_args_is_help=True, help="Issue, revoke and rotate credentials and sign rules, offline.")
 rule = typer.Typer(no_args_is_help=True, help="Sign rules.")
@@ -20,7 +21,6 @@ node = typer.Typer(no_args_is_help=True, help="Make a node's keys and take in it
 Folder = Annotated[Path, typer.Option("--desk", help="The authority's folder.")]
 PASSPHRASE = "BANDPACT_PASSPHRASE"  # noqa: S105 - the name of a variable
 DESK = Path("authority")
-Area = Annotated[tuple[int, int, int], typer.Option(help="Latitude and longitude x 1e7, radius in mm.")]
 Bands = Annotated[list[str], typer.Option("--band", help="LOW-HIGH in Hz; may be repeated.")]
 REQUEST = "enrol.request"
 
@@ -33,11 +33,12 @@ def _passphrase() -> str | None:
 def init(
     name: Annotated[str, typer.Argument(help="The authority's name.")],
     band: Bands,
-    area: Area,
     network: Annotated[str, typer.Option(help="The network it governs.")],
     commodity: Annotated[list[str], typer.Option("--class", help="Commodity class; may be repeated.")],
+    area: Circle = None,
+    corner: Corners = None,
     max_eirp_mdbm: Annotated[int, typer.Option(help="The most it can allow.")] = 30_000,
-    days: Annotated[int, typer.Option(min=1, help="Life of its credential.")] = 365,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of its credential.")] = 365,
     desk: Folder = DESK,
 ) -> None:
     """Make a root authority: its key, its credential, and the anchor others configure.
@@ -48,8 +49,10 @@ def init(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        scope = _scope(band, area, commodity, desks.AUTHORITY_ACTIONS, (1, max_eirp_mdbm, 3))
-        place = desks.Place(lat_e7=area[0], lon_e7=area[1])
+        where = some_area(area, corner)
+        scope = _scope(band, where, commodity, desks.AUTHORITY_ACTIONS, (1, max_eirp_mdbm, 3))
+        lat_e7, lon_e7 = where.anchor
+        place = desks.Place(lat_e7=lat_e7, lon_e7=lon_e7)
         anchor = desks.init(
             desk, name=name, network=network, scope=scope, days=days, place=place, passphrase=_passphrase()
         )
@@ -59,24 +62,14 @@ def init(
 
 
 def _scope(
-    bands: list[str],
-    area: tuple[int, int, int],
-    classes: list[str],
-    actions: tuple[str, ...],
-    limits: tuple[int, int, int],
+    bands: list[str], area: "Area", classes: list[str], actions: tuple[str, ...], limits: tuple[int, int, int]
 ) -> "Scope":
     from settlement.chain import scope as s  # noqa: PLC0415
 
-    made = []
-    for one in bands:
-        low, _, high = one.partition("-")
-        if not (low.isdigit() and high.isdigit() and int(low) < int(high)):
-            raise ValueError(f"--band {one}: not LOW-HIGH in Hz")
-        made.append(s.Band(low_hz=int(low), high_hz=int(high)))
     tier, eirp, depth = limits
     return s.Scope(
-        bands=tuple(made),
-        area=s.Area(lat_e7=area[0], lon_e7=area[1], radius_mm=area[2]),
+        bands=bands_of(bands),
+        area=area,
         classes=tuple(classes),
         actions=actions,
         tier=tier,
@@ -86,16 +79,19 @@ def _scope(
 
 
 def _open(desk: Path) -> "Desk":
+    from agent.config import ConfigError  # noqa: PLC0415
     from agent.desk import Desk, Place  # noqa: PLC0415
     from agent.keyfiles import load_chain  # noqa: PLC0415
     from settlement.chain import records  # noqa: PLC0415
     from settlement.chain.credentials import Registry, Subject  # noqa: PLC0415
 
+    if not (desk / "credential.chain").is_file():
+        raise ConfigError(f"{desk}: no authority's desk; run: bandpact authority init --desk {desk}")
     chain = load_chain(desk / "credential.chain")
     network = (desk / "network.txt").read_text(encoding="utf-8").strip() if (desk / "network.txt").is_file() else ""
     mine = Registry(network, [records.digest(chain[0])]).admit_chain(chain)
-    area = mine.scope.area if isinstance(mine, Subject) else None
-    place = Place(lat_e7=area.lat_e7 if area else 0, lon_e7=area.lon_e7 if area else 0)
+    lat_e7, lon_e7 = mine.scope.area.anchor if isinstance(mine, Subject) else (0, 0)
+    place = Place(lat_e7=lat_e7, lon_e7=lon_e7)
     return Desk(desk, place=place, passphrase=_passphrase())
 
 
@@ -106,7 +102,12 @@ def issue(
     role: Annotated[str, typer.Option(help="holder or user.")],
     out: Annotated[Path, typer.Option(help="The new credential chain.")],
     eirp_mdbm: Annotated[int, typer.Option(help="The most it may radiate.")] = 20_000,
-    days: Annotated[int, typer.Option(min=1, help="Life of the credential.")] = 30,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of the credential.")] = 30,
+    area: Circle = None,
+    corner: Corners = None,
+    band: Annotated[
+        list[str] | None, typer.Option("--band", help="LOW-HIGH in Hz; the authority's own if left out.")
+    ] = None,
     desk: Folder = DESK,
 ) -> None:
     """Entitle a node: inside this authority's own scope, bound to its keys and its device."""
@@ -114,10 +115,9 @@ def issue(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        subject = nodekeys.issue_for(
-            _open(desk), request, name=name, role=role, eirp_mdbm=eirp_mdbm, days=days, out=out
-        )
-    except ConfigError as exc:
+        limits = nodekeys.Limits(eirp_mdbm=eirp_mdbm, area=area_of(area, corner), bands=bands_of(band or []))
+        subject = nodekeys.issue_for(_open(desk), request, name=name, role=role, limits=limits, days=days, out=out)
+    except (ConfigError, ValueError) as exc:
         fail(str(exc))
     typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
 
@@ -132,10 +132,13 @@ def revoke(
     desk: Folder = DESK,
 ) -> None:
     """Sign the next status list; hand it to any node, it passes it on. Without names, one that only is fresh."""
+    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        out.write_bytes(_open(desk).revoke(names or (), fresh_s=fresh_s))
+        opened = _open(desk)
+        nodekeys.writable(out)
+        out.write_bytes(opened.revoke(names or (), fresh_s=fresh_s))
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     typer.echo(f"{out}: status list")
@@ -144,14 +147,16 @@ def revoke(
 @authority.command()
 def rotate(
     out: Annotated[Path, typer.Option(help="The signed rotation.")],
-    days: Annotated[int, typer.Option(min=1, help="Life of the new credential.")] = 365,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of the new credential.")] = 365,
     desk: Folder = DESK,
 ) -> None:
     """Give the authority a new key; the record is signed by the old and the new."""
+    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
         opened = _open(desk)
+        nodekeys.writable(out)
         out.write_bytes(opened.rotate(name=opened.me.name, days=days, passphrase=_passphrase()))
     except (ConfigError, OSError) as exc:
         fail(str(exc))

@@ -24,9 +24,14 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+def printable(text: object) -> str:
+    """Text whose every control, format and other invisible character is written out: it may come from anyone."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
 def fail(message: str, code: Exit = Exit.FAILURE) -> NoReturn:
     """Say one line on standard error and end."""
-    typer.echo(f"bandpact: {message}", err=True)
+    typer.echo(f"bandpact: {printable(message)}", err=True)
     raise typer.Exit(code)
 
 

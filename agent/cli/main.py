@@ -5,7 +5,24 @@ from typing import Annotated
 
 import typer
 
-from agent.cli import audit, authority, bench_chain, bench_gate, bench_sensing, calibrate, record, sense, trial, tx
+from agent.cli import (
+    acquire,
+    audit,
+    authority,
+    bench_chain,
+    bench_gate,
+    bench_sensing,
+    bench_settlement,
+    calibrate,
+    clock,
+    offer,
+    record,
+    relinquish,
+    sense,
+    service,
+    trial,
+    tx,
+)
 
 app = typer.Typer(
     name="bandpact",
@@ -19,6 +36,9 @@ app.command()(sense.sense)
 app.command()(record.record)
 app.command()(calibrate.calibrate)
 app.add_typer(tx.tx, name="tx")
+app.command()(offer.offer)
+app.command()(acquire.acquire)
+app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(authority.authority, name="authority")
 app.add_typer(authority.node, name="node")
@@ -26,9 +46,21 @@ app.add_typer(authority.node, name="node")
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
 bench.command("gate")(bench_gate.gate)
+bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
+
+app.command()(clock.doctor)
+app.command()(service.run)
+app.command()(service.status)
+clocks = typer.Typer(no_args_is_help=True, help="The node's clock.")
+clocks.command("watch")(clock.watch)
+app.add_typer(clocks, name="clock")
+settings = typer.Typer(no_args_is_help=True, help="The node's configuration.")
+settings.command("check")(clock.check)
+settings.command("show")(clock.show)
+app.add_typer(settings, name="config")
 
 
 def _version(wanted: bool) -> None:

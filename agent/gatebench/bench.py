@@ -47,7 +47,7 @@ def closings(rounds: int, talk: Console) -> list[dict[str, Any]]:
 
 
 def _all_rounds(layout: Layout, rounds: int, talk: Console) -> dict[str, list[Round]]:
-    settler = Settler(layout, holder=HOLDER, user=USER, monotonic_ns=time.monotonic_ns)
+    settler = Settler(layout, holder=HOLDER, user=USER)
     done: dict[str, list[Round]] = defaultdict(list)
     try:
         rig = Rig(layout, layout.config_of(USER), settler)

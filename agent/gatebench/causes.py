@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from agent.config import load
+from agent.config import SimulatedClock, load
 from agent.gatebench.rig import MS, NS, OPEN_NS, USER, Rig, Round
 from agent.trial.coordinator import write_config
 from agent.trial.folder import Layout
@@ -75,13 +75,15 @@ def with_outages(layout: Layout, rounds: int, *, from_ns: int) -> tuple[Path, li
     """A configuration of the user's whose clock is lost for a moment again and again; returns it and the instants."""
     starts = [from_ns + n * OUTAGE_EVERY_NS for n in range(rounds)]
     path = layout.config_of(USER)
-    clock = load(path).clock
+    config = load(path)
+    clock = next(source.clock for source in config.clock.sources if isinstance(source, SimulatedClock))
     outages = tuple(
         Outage(from_s=at / NS, to_s=(at + OUTAGE_NS) / NS, lost=True) for at in (s - clock.zero_ns for s in starts)
     )
-    values = load(path).model_dump(mode="json", exclude_none=True, exclude={"clock"})
+    values = config.model_dump(mode="json", exclude_none=True, exclude={"clock"})
+    source = {"kind": "simulated", "clock": asdict(replace(clock, outages=outages))}
     lost = path.with_name("node-lost.toml")
-    write_config(lost, {**values, "clock": asdict(replace(clock, outages=outages))})
+    write_config(lost, {**values, "clock": {"agree_s": 0.0, "sources": [source]}})
     # What the warden compares is seconds as floating point: the instant meant is where those begin.
     return lost, [round(o.from_s * NS) + clock.zero_ns for o in outages]
 

@@ -1,11 +1,10 @@
 """Settlements on demand: a holder and a user in one process, with real records and durable logs, and no network."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.config import load
 from agent.node.policy import window_ms
-from agent.timekeeping.simulated import fixer
+from agent.timekeeping.wiring import timekeeper
 from agent.trial.folder import Layout
 from agent.wiring import party_of, trust_of
 from settlement.chain.bodies import Declaration
@@ -32,10 +31,10 @@ class _Side:
 class Settler:
     """Two parties that settle whatever is asked for."""
 
-    def __init__(self, layout: Layout, *, holder: str, user: str, monotonic_ns: Callable[[], int]) -> None:
+    def __init__(self, layout: Layout, *, holder: str, user: str) -> None:
         self._sides: dict[bytes, _Side] = {}
         configs = {name: load(layout.config_of(name)) for name in (holder, user)}
-        self._fix = fixer(configs[holder], monotonic_ns)
+        self._clock = timekeeper(configs[holder])
         for config in configs.values():
             trust = trust_of(config)
             party = party_of(config, trust)
@@ -51,7 +50,7 @@ class Settler:
     @property
     def now(self) -> Fix:
         """The holder's here and now."""
-        return self._fix()
+        return self._clock.fix()
 
     def _offer(self, layout: Layout) -> None:
         low_hz, high_hz = layout.spec.band_hz
@@ -108,5 +107,6 @@ class Settler:
 
     def close(self) -> None:
         """Close the logs."""
+        self._clock.close()
         for side in self._sides.values():
             side.party.lineage.close()

@@ -11,16 +11,19 @@ from typing import Any
 
 import zmq
 
-from agent.config import NodeConfig
+from agent.config import NodeConfig, OfferSection
 from agent.events import EventLog
 from agent.mapping import place_envelope
+from agent.node.control import Control
+from agent.node.errands import Errands, Surroundings
 from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
 from agent.node.traffic import Traffic
+from agent.node.vitals import Vitals, key_fault
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
-from agent.timekeeping.simulated import fixer, time_at
+from agent.timekeeping.wiring import timekeeper
 from agent.wiring import mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
@@ -35,6 +38,7 @@ from settlement.step import HaltedError, Outgoing, Step
 NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
+WAIT_MS = 20
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -49,49 +53,73 @@ class Node:
         self.party = party_of(config, self.trust)
         self.mesh = mesh_of(config, self.trust)
         self.outbox = Outbox(self.mesh, self.trust.registry)
-        self.fix = fixer(config, time.monotonic_ns)
+        self.clock = timekeeper(config)
+        self.fix = self.clock.fix
+        self.vitals = Vitals(config)
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
+        self.control = Control(config.run_folder)
+        self.errands = Errands(self.control, self.party)
         self._poller = zmq.Poller()
-        for socket in (*self.mesh.sockets, self.warden.link.socket):
+        for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
             self._poller.register(socket, zmq.POLLIN)
-        self._traffic: Traffic | None = None
+        self._traffic: dict[bytes, Traffic] = {}
         self._changes: list[GateChange] = []
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
         self._open_sid: bytes | None = None
-        self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = 0
+        self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = 0
         self._start_mono_ns: int | None = None
+        self._waiting_for = ""
+        self._registered = False
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop."""
+        """Work until told to stop. Nothing is signed before the clock is trusted: no peer would believe it."""
+        self.watcher.start()
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
+        while not (stop.is_set() or self.fix().time.trusted):
+            self._wait_for_time()
+        if stop.is_set():
+            return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
             self.party.hello(step)
         self._leave(step)
-        self.watcher.start()
+        self._registered = True
         self.events.write("ready", endpoint=self.mesh.endpoint)
         while not stop.is_set():
             self.turn()
 
+    def _wait_for_time(self) -> None:
+        cause = self.fix().time.status
+        if cause != self._waiting_for:
+            self._waiting_for = cause
+            self.events.write("waiting", clock=cause)
+        self._poller.poll(WAIT_MS)
+        self._take_from_warden()
+        self._say_how_it_is(time.monotonic_ns())
+
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
         self.warden.stop()
+        self.vitals.end()
         self._take_from_warden()
-        if self.party.halted is None:
+        if self._registered and self.party.halted is None:
             self._step([])
         self.watcher.stop()
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.mesh.close()
-        self._seal()
+        self.control.close()
+        if self._registered:
+            self._seal()
         self.party.lineage.close()
+        self.clock.close()
         self.events.close()
 
     def _seal(self) -> None:
@@ -118,11 +146,28 @@ class Node:
             self._open_sid = None
             self.events.write("warden silent", rf=muted.value, alive=self.warden.alive)
         arrived = self.mesh.receive()
-        if arrived or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
+        self._meet()
+        commands = self.control.receive()
+        self.errands.take(commands, now_ns)
+        if arrived or commands or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
             self._step(arrived)
             self.outbox.retry(now_ns)
         self._transmit(now_ns)
+        self._say_how_it_is(now_ns)
+
+    def _say_how_it_is(self, now_ns: int) -> None:
+        if self.vitals.due(now_ns):
+            keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
+            self.vitals.tell(now_ns, alive=self.warden.alive, clock=self.clock, keys=keys)
+
+    def _meet(self) -> None:
+        """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""
+        for key in self.mesh.entered():
+            peer = self.trust.registry.by_transport(key)
+            if peer is not None:
+                self.outbox.came_up(peer.hash)
+                self.holder.newcomer()
 
     def _take_from_warden(self) -> None:
         for message in self.warden.link.receive():
@@ -132,11 +177,16 @@ class Node:
                 case GateChange():
                     self._changes.append(message)
                     self._open_sid = message.sid if message.state == "OPEN" else None
+                    if message.state != "OPEN" and not message.asked:
+                        self.guard.closed()
                     self.events.write("gate", **gate_fields(message))
+                    self.errands.gate(message.state, message.reason, message.sid)
                 case Used():
                     self._used.append(message)
                 case WardenBeat():
-                    self.guard.heard(time.monotonic_ns())
+                    self._warden_ns = time.monotonic_ns()
+                    self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
+                    self.vitals.heard(message, self._warden_ns)
                     self._open_sid = message.sid if message.state == "OPEN" else None
                 case _:
                     pass
@@ -192,6 +242,7 @@ class Node:
         for usage in used:
             self._report(step, usage)
         self.act(step)
+        self.errands.act(step, self._surroundings())
 
     def _leave(self, step: Step) -> None:
         """The step is durable: send and speak."""
@@ -200,6 +251,7 @@ class Node:
             self.outbox.send(outgoing, now_ns)
         for notice in step.notices:
             self._notice(notice.name, notice.fields)
+        self.errands.speak()
 
     def receive(self, step: Step, message: Arrived) -> None:
         """One message; its refusal, if any, is in the log already."""
@@ -211,7 +263,7 @@ class Node:
             )
 
     def _log_gate(self, step: Step, change: GateChange) -> None:
-        at = time_at(self.config.clock, change.at_ns)
+        at = self.clock.at(change.at_ns)
         step.sign(
             Gate(
                 state=change.state,
@@ -250,8 +302,8 @@ class Node:
     def _report(self, step: Step, usage: Used) -> None:
         window = None
         if usage.first_ns is not None and usage.last_ns is not None:
-            first = time_at(self.config.clock, usage.first_ns).earliest_ns
-            window = Window(start_ns=first, end_ns=time_at(self.config.clock, usage.last_ns).latest_ns)
+            first = self.clock.at(usage.first_ns).earliest_ns
+            window = Window(start_ns=first, end_ns=self.clock.at(usage.last_ns).latest_ns)
         self.party.user.report_usage(step, usage.sid, used=window, airtime_ns=usage.airtime_ns, bursts=usage.bursts)
 
     # -- policies ------------------------------------------------------------------------------------------------
@@ -278,19 +330,42 @@ class Node:
             return
         if len(self.holder.made) < len(self.config.offers):
             self._offer(step, since_s)
+        if self.holder.standing:
+            self._offer_again(step)
         if self.config.wants:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.user.act(step, self.party, since_s, start_ns)
 
     def _offer(self, step: Step, since_s: float) -> None:
-        report = self.watcher.report()
-        now_ns = step.now.time.middle_ns
-        observed = window_ms(now_ns - int(since_s * NS), now_ns)
         closed = self.protection.closed(time.monotonic_ns())
-        for number, offer in self.holder.due(since_s, report, closed):
-            records = self.holder.offer(step, self.party, number, offer, report=report, observed=observed)
-            for raw in records:
-                step.outgoing += [Outgoing(to=to, data=Message(record=raw).encoded()) for to in self._neighbours()]
+        for number, offer in self.holder.due(since_s, self.watcher.report(), closed):
+            self.holder.made.add(number)
+            self._declare(step, offer)
+
+    def _offer_again(self, step: Step) -> None:
+        closed = self.protection.closed(time.monotonic_ns())
+        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self.watcher.report(), closed):
+            self._declare(step, offer, end_ns)
+
+    def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> None:
+        """Sign and send an offer, with the envelope it rests on, to every neighbour."""
+        now_ns, report = step.now.time.middle_ns, self.watcher.report()
+        observed = window_ms(now_ns - int((self.since_start_s() or 1.0) * NS), now_ns)
+        records = self.holder.offer(step, self.party, offer, report=report, observed=observed, end_ns=end_ns)
+        for raw in records:
+            step.outgoing += [Outgoing(to=to, data=Message(record=raw).encoded()) for to in self._neighbours()]
+
+    def _surroundings(self) -> Surroundings:
+        now_ns = time.monotonic_ns()
+        return Surroundings(
+            now_ns=now_ns,
+            open_sid=self._open_sid,
+            warden_heard_ns=self._warden_ns,
+            report=self.watcher.report,
+            closed=lambda: self.protection.closed(now_ns),
+            suspend=lambda sid: self.warden.suspend(sid, Reason.RELINQUISHED.value, "given back by command"),
+            declare=self._declare,
+        )
 
     def _neighbours(self) -> list[bytes]:
         subjects = (self.trust.registry.by_transport(key) for key in self.trust.registry.transport_keys())
@@ -300,6 +375,7 @@ class Node:
 
     def _notice(self, name: str, fields: dict[str, Any]) -> None:
         self.user.hear(name, fields)
+        self.errands.hear(name, fields)
         match name:
             case "permit":
                 self.warden.permit(fields["artifact"])
@@ -308,6 +384,8 @@ class Node:
             case "renewed":
                 self.warden.lease(fields["record"])
                 return
+            case "ended":
+                self._traffic.pop(fields["sid"], None)
             case "displaced":
                 self.warden.suspend(fields["sid"], Reason.PREEMPTED.value, f"by its holder: {fields['reason']}")
             case _:
@@ -316,15 +394,18 @@ class Node:
 
     def _make_traffic(self, sid: bytes) -> None:
         pair = self.party.user.by_sid(sid)
-        want = max((w.eirp_mdbm for w in self.config.wants), default=0)
-        if pair is not None and self._traffic is None:
-            band = pair.cell.band
-            seed = int.from_bytes(self.trust.me.hash[:4], "big")
-            self._traffic = Traffic(self.config, eirp_mdbm=want, bandwidth_hz=band.high_hz - band.low_hz, seed=seed)
+        grant = self.party.record_of(pair.grant) if pair is not None and pair.grant is not None else None
+        if pair is None or grant is None:
+            return
+        band, seed = pair.cell.band, int.from_bytes(self.trust.me.hash[:4], "big")
+        self._traffic[sid] = Traffic(
+            self.config, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=band.high_hz - band.low_hz, seed=seed
+        )
 
     def _transmit(self, now_ns: int) -> None:
         """Offer a burst for each frame while the gate is open; the warden decides what becomes of it."""
-        if self._open_sid is None or self._traffic is None or now_ns < self._next_burst_ns:
+        traffic = self._traffic.get(self._open_sid) if self._open_sid is not None else None
+        if self._open_sid is None or traffic is None or now_ns < self._next_burst_ns:
             return
         self._next_burst_ns = now_ns + self.config.radio.frame_us * 1000
-        self.warden.burst(self._open_sid, self._traffic.burst())
+        self.warden.burst(self._open_sid, traffic.burst())

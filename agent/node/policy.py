@@ -15,6 +15,7 @@ from settlement.step import Step
 MS = 1_000_000
 NS = 1_000_000_000
 LOOKS_BEFORE_OFFER = 20
+AGAIN_NS = 10 * NS
 ENVELOPE_VALID_NS = 60 * NS
 
 
@@ -33,6 +34,10 @@ class HolderPolicy:
 
     config: NodeConfig
     made: set[int] = field(default_factory=set)
+    standing: list[tuple[OfferSection, int]] = field(default_factory=list)
+    """What was offered, and until when (UTC ns)."""
+    _again_ns: int = 0
+    _newcomers: bool = False
 
     def due(
         self, since_start_s: float, report: SurveyReport, closed: list[tuple[int, int]]
@@ -42,20 +47,41 @@ class HolderPolicy:
             return []
         waiting = [(i, o) for i, o in enumerate(self.config.offers) if i not in self.made]
         ready = [(i, o) for i, o in waiting if since_start_s >= o.after_s]
-        return [(i, part) for i, offer in ready for part in _free_parts(report, offer, closed)]
+        return [(i, part) for i, offer in ready for part in free_parts(report, offer, closed)]
+
+    def newcomer(self) -> None:
+        """A neighbour came up: it has not heard what was offered before, and would not take old records."""
+        self._newcomers = True
+
+    def again(self, now_ns: int, report: SurveyReport, closed: list[tuple[int, int]]) -> list[tuple[OfferSection, int]]:
+        """What still stands, to be offered anew with its end (UTC ns) to those who came up since, now and then."""
+        if not self._newcomers or now_ns < self._again_ns or not report.looks:
+            return []
+        self._newcomers, self._again_ns = False, now_ns + AGAIN_NS
+        self.standing = [(offer, end_ns) for offer, end_ns in self.standing if end_ns > now_ns + NS]
+        return [(part, end_ns) for offer, end_ns in self.standing for part in free_parts(report, offer, closed)]
 
     def offer(
-        self, step: Step, party: Party, number: int, offer: OfferSection, *, report: SurveyReport, observed: Window
+        self,
+        step: Step,
+        party: Party,
+        offer: OfferSection,
+        *,
+        report: SurveyReport,
+        observed: Window,
+        end_ns: int | None = None,
     ) -> tuple[bytes, bytes]:
-        """Sign the envelope and the offer that rests on it; returns both records."""
-        self.made.add(number)
+        """Sign the envelope and the offer that rests on it, new or (`end_ns`) again; returns both records."""
         now_ns = step.now.time.middle_ns
+        if end_ns is None:
+            end_ns = now_ns + int(offer.for_s * NS)
+            self.standing.append((offer, end_ns))
         body = place_envelope(report, observed=observed, valid_until_ns=now_ns + ENVELOPE_VALID_NS, incumbents=())
         envelope = step.sign(body)
         cell = Cell(
             band=Band(low_hz=offer.low_hz, high_hz=offer.high_hz),
             area=_area(self.config),
-            window=window_ms(now_ns, now_ns + int(offer.for_s * NS)),
+            window=window_ms(now_ns, end_ns),
         )
         declaration = party.holder.declare(
             step,
@@ -75,7 +101,7 @@ class HolderPolicy:
         return envelope.raw, declaration.raw
 
 
-def _free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int, int]]) -> list[OfferSection]:
+def free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int, int]]) -> list[OfferSection]:
     """The offer cut to runs of whole channels that were judged not busy and hold no incumbent."""
     parts: list[OfferSection] = []
     for found in report.channels:
@@ -133,7 +159,9 @@ class UserPolicy:
             offered = offer.body.cell
             if offered.band.holds(band) and offered.window.holds(window):
                 cell = Cell(band=band, area=offered.area, window=window)
-                return party.user.request(step, offer, cell, eirp_mdbm=asking.want.eirp_mdbm).sid
+                mine = party.registry.get(party.identity.credential)
+                tier = mine.scope.tier if mine is not None else 1
+                return party.user.request(step, offer, cell, eirp_mdbm=asking.want.eirp_mdbm, tier=tier).sid
         if not asking.told:
             step.event("no offer", band=band)
             asking.told = True

@@ -1,5 +1,6 @@
 """The warden as a process: `python -m agent.node.warden_process NODE.toml`. Ends, muted, with its agent."""
 
+import gc
 import signal
 import sys
 import threading
@@ -8,11 +9,12 @@ from pathlib import Path
 from types import FrameType
 
 from agent.config import ConfigError, NodeConfig, load
+from agent.timekeeping.wiring import timekeeper
 from agent.wiring import radio_of, warden_of
 from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
-from radio.realtime import prefer
+from radio.priority import before_others
 from radio.warden import Warden
 from sim.process import OrphanedAtBirth, die_with_parent
 
@@ -35,15 +37,20 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
     radio = _until_found(config, stop)
     if radio is None:
         return
-    warden = warden_of(config, radio)
+    clock = timekeeper(config)
+    warden = warden_of(config, radio, clock.fix)
     door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     warden.start()
+    # What is loaded now stays: collecting it again and again would hold the loop up for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     try:
         while not stop.is_set():
             warden.step()
             door.serve()
     finally:
         warden.close()
+        clock.close()
         door.close()
 
 
@@ -78,7 +85,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         die_with_parent()
-        sys.stderr.write(f"warden: runs with {prefer()} priority\n")
+        before_others()
         run(load(Path(arguments[0])), stop)
     except OrphanedAtBirth:
         return 0

@@ -12,12 +12,13 @@ from agent.trial.folder import NETWORK
 from agent.trial.judge import Antenna, Judged, Live, Service, judge, settlements
 from agent.trial.processes import TrialError
 from agent.trial.run import Finished
-from settlement.audit import Audited, Findings, audit_lineage, entries
+from settlement.audit import audit_lineage, entries
 from settlement.chain.admission import proven
 from settlement.chain.credentials import Registry
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import Record
 from settlement.crosscheck import cross_check
+from settlement.findings import Audited, Findings
 from settlement.seal import seal_path
 from sim.oracle import Burst
 from sim.oraclelog import read_log

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from settlement.chain.records import Record
 from settlement.chain.scope import Area, Band, Window
-from settlement.fixes import distance_mm
+from settlement.fixes import PositionFix, PositionSource
 from sim.oracle import Burst
 
 
@@ -139,9 +139,10 @@ def _out_of_time(live: Live, start_ns: int, end_ns: int) -> str:
 
 
 def _out_of_place(live: Live, antenna: Antenna) -> str:
-    area = live.area
-    away_mm = distance_mm(antenna.lat_e7, antenna.lon_e7, area.lat_e7, area.lon_e7)
-    return "outside its area" if away_mm > area.radius_mm else ""
+    there = PositionFix(
+        lat_e7=antenna.lat_e7, lon_e7=antenna.lon_e7, radius_mm=0, source=PositionSource.SIMULATED, trusted=True
+    )
+    return "" if live.area.place(there, "judge") is None else "outside its area"
 
 
 def _too_hot(live: Live, burst: Burst, service: Service) -> str:

@@ -3,51 +3,38 @@
     integrity    (1) well formed (2) author known (3) signed by the author's key in this network
                  (4) sent over the author's own transport key
     capability   (5) the author's credential is in force, here and at signing (6) its actions cover this type
-                 (7) the rule's taxonomy lets its level speak it (8) band, area, class, tier and EIRP are in scope
+                 (7) the rule's taxonomy lets its level speak it, and has others act on it (see `taxonomy`)
+                 (8) band, area, class, tier and EIRP are in scope
     confidence   (9) time and place come from a source the rule accepts, within its bounds
                  (10) signed neither in the future nor too long ago
     disposition  (11) under the rule in force (12) not seen before, and no other record with its sequence number
+                 (13) its class, price and bargaining round are the rule's
 
 Every bytes-in gets exactly one verdict: `Admitted` or a `Refusal` that names the clause.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from settlement.chain.bodies import Envelope, Rule
+from settlement.chain.bodies import Rule
 from settlement.chain.credentials import Registry, Subject
+from settlement.chain.entitlement import capability, within_terms
 from settlement.chain.records import Attestation, Record, parse
 from settlement.chain.scope import Cell
 from settlement.chain.status import StatusLists
-from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource, place_inside, time_inside
+from settlement.chain.taxonomy import Behaviour, behaviour_of
+from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
 from settlement.reasons import Reason, Refusal, refuse
 
-ACTION_OF = {
-    "rule": "rule",
-    "envelope": "observe",
-    "declaration": "offer",
-    "request": "request",
-    "grant": "grant",
-    "accept": "request",
-    "confirm": "grant",
-    "abort": "grant",
-    "renew": "grant",
-    "relinquish": "request",
-    "preempt": "grant",
-    "usage": "request",
-    "gate": "observe",
-    "verdict": "observe",
-    "evidence": "observe",
-    "checkpoint": "observe",
-    "cosignature": "observe",
-    "revocation": "issue",
-    "rotation": "observe",
-}
-TIMELESS_TYPES = ("confirm", "abort")
+# A decision counts however late it comes, and so does a log head: what it extends says whether it is old.
+TIMELESS_TYPES = ("confirm", "abort", "checkpoint", "cosignature")
 # An authority's word may reach a node through any neighbour, and has a life of its own.
-RELAYED = frozenset({"rule", "revocation", "rotation"})
+RELAYED = frozenset({"rule", "schema", "admission", "revocation", "rotation", "ruling"})
 # What a settled pair still owes each other is not undone by a revocation.
-AFTER_SETTLEMENT = frozenset({"renew", "relinquish", "preempt", "usage"})
+AFTER_SETTLEMENT = frozenset({"renew", "relinquish", "preempt", "fallback", "usage", "dispute"})
+# These speak of a settlement by the rule it was made under, which may have been succeeded since.
+HISTORICAL = frozenset({"dispute", "ruling"})
 TIME_FLOOR_NS = {
     TimeSource.NONE: 1 << 62,
     TimeSource.GPS: 100,
@@ -91,14 +78,25 @@ class RuleInForce:
     rule: Rule
 
 
+def _never(_rule: bytes) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a verdict is judged against."""
+    """What a verdict is judged against; `was_rule` knows the rules that were in force before this one."""
 
     registry: Registry
     rule: RuleInForce
     history: History
     status: StatusLists = field(default_factory=StatusLists)
+    was_rule: Callable[[bytes], bool] = _never
+    rule_at: Callable[[int, int], RuleInForce | None] | None = None
+
+    def rule_for(self, signed: Attestation) -> RuleInForce:
+        """The rule in force over the interval in which a record was signed; the present one where none surely was."""
+        found = self.rule_at(signed.earliest_ns, signed.latest_ns) if self.rule_at is not None else None
+        return found or self.rule
 
 
 def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
@@ -149,53 +147,8 @@ def _clock_of(attestation: Attestation) -> TimeFix:
     )
 
 
-def capability(admitted: Admitted, rule: Rule) -> Refusal | None:
-    """Clauses (5), at signing, to (8)."""
-    record, author = admitted.record, admitted.author
-    action = ACTION_OF[record.typ]
-    if record.typ != "rotation" and action not in author.scope.actions:
-        return refuse(Reason.SCOPE, "capability.6", author.scope.actions, action)
-    level = rule.level(author.level)
-    if level is None or record.typ not in level.admits:
-        return refuse(Reason.SCOPE, "capability.7", author.level, f"a level that may speak {record.typ}")
-    return _in_scope(record.body, author) or _within_sensitivity(record.body)
-
-
-def _within_sensitivity(body: Any) -> Refusal | None:
-    """Clause (8) of an envelope: it claims nothing below what its radio can find."""
-    if not isinstance(body, Envelope):
-        return None
-    for channel in body.channels:
-        claimed, limit = channel.clear_above_mdbm, body.sensitivity_mdbm
-        if claimed is not None and (limit is None or claimed < limit):
-            required = "a stated sensitivity" if limit is None else f">= {limit} mdBm"
-            return refuse(Reason.CONFIDENCE, "confidence.8.sensitivity", f"{claimed} mdBm", required)
-    return None
-
-
-def _in_scope(body: Any, author: Subject) -> Refusal | None:
-    """Clause (8), on whichever of the axes the body has."""
-    scope = author.scope
-    cell: Cell | None = getattr(body, "cell", None)
-    if cell is not None and not scope.holds_band(cell.band):
-        return refuse(Reason.SCOPE, "capability.8.band", cell.band, ", ".join(str(b) for b in scope.bands))
-    if cell is not None and not scope.area.holds(cell.area):
-        return refuse(Reason.SCOPE, "capability.8.area", cell.area, scope.area)
-    commodity: str | None = getattr(body, "commodity", None)
-    if commodity is not None and commodity not in scope.classes:
-        return refuse(Reason.SCOPE, "capability.8.class", commodity, scope.classes)
-    tier: int | None = getattr(body, "tier", None)
-    if tier is not None and tier < scope.tier:
-        return refuse(Reason.TIER, "capability.8.tier", tier, f">= {scope.tier}")
-    eirp: int | None = getattr(body, "eirp_mdbm", getattr(body, "max_eirp_mdbm", None))
-    if eirp is not None and eirp > scope.max_eirp_mdbm:
-        return refuse(Reason.POWER, "capability.8.eirp", f"{eirp} mdBm", f"<= {scope.max_eirp_mdbm} mdBm")
-    return None
-
-
-def confidence(record: Record, rule: Rule) -> Refusal | None:
+def confidence(here: Attestation, rule: Rule) -> Refusal | None:
     """Clause (9): how well the author knows when and where it is, by the rule. Claims below a floor are widened."""
-    here = record.frame.attestation
     if here.time_source not in rule.time_sources:
         return refuse(Reason.TIME_UNTRUSTED, "confidence.9.source", here.time_source, rule.time_sources)
     if here.position_source not in rule.position_sources:
@@ -212,7 +165,7 @@ def confidence(record: Record, rule: Rule) -> Refusal | None:
 
 def _at_signing(admitted: Admitted, rule: Rule) -> Refusal | None:
     """Clauses (5) and (9) as of the attested instant: these never change, so replay reaches the same verdict."""
-    refusal = confidence(admitted.record, rule)
+    refusal = confidence(admitted.record.frame.attestation, rule)
     if refusal is not None:
         return refusal
     signed = _clock_of(admitted.record.frame.attestation)
@@ -247,15 +200,18 @@ def _seen(record: Record, history: History) -> Refusal | None:
 
 def timeless(admitted: Admitted, rule: RuleInForce) -> Refusal | None:
     """The clauses that do not depend on when the record is judged; an auditor re-evaluates these."""
-    refusal = capability(admitted, rule.rule) or _at_signing(admitted, rule.rule)
+    refusal = capability(admitted.record, admitted.author, rule.rule) or _at_signing(admitted, rule.rule)
     if refusal is not None:
         return refusal
     cited: bytes | None = getattr(admitted.record.body, "rule", None)
-    if cited is not None and cited != rule.hash:
+    if cited is not None and cited != rule.hash and admitted.record.typ not in HISTORICAL:
         return refuse(Reason.RULE_UNKNOWN, "disposition.11", cited.hex(), rule.hash.hex())
+    refusal = within_terms(admitted.record, rule.rule)
+    if refusal is not None:
+        return refusal
     here = admitted.record.frame.attestation
     cell: Cell | None = getattr(admitted.record.body, "cell", None)
-    if cell is not None and admitted.record.typ == "request":
+    if cell is not None and admitted.record.typ in ("intent", "request"):
         return _author_inside(here, cell)
     return None
 
@@ -270,10 +226,7 @@ def _author_inside(here: Attestation, cell: Cell) -> Refusal | None:
         source=source,
         trusted=True,
     )
-    area = cell.area
-    return place_inside(
-        position, lat_e7=area.lat_e7, lon_e7=area.lon_e7, radius_mm=area.radius_mm, clause="disposition.place"
-    )
+    return cell.area.place(position, "disposition.place")
 
 
 def _stands(admitted: Admitted, context: Context, now: TimeFix) -> Refusal | None:
@@ -283,7 +236,15 @@ def _stands(admitted: Admitted, context: Context, now: TimeFix) -> Refusal | Non
         return None
     if context.registry.successor(author.hash) is not None and typ != "rotation":
         return refuse(Reason.ROTATION, "capability.5", author.name, "the successor's key")
-    return context.status.standing(author, context.registry, now)
+    checked = behaviour_of(context.rule.rule, author.level, typ) is Behaviour.CHECK
+    return context.status.standing(author, context.registry, now, vouched=checked)
+
+
+def _cites(record: Record, context: Context) -> Refusal | None:
+    """Clause (11) of what speaks of the past: a version of the rule that was in force here."""
+    if record.typ not in HISTORICAL or record.body.rule == context.rule.hash or context.was_rule(record.body.rule):
+        return None
+    return refuse(Reason.RULE_UNKNOWN, "disposition.11.cited", record.body.rule.hex(), "a version once in force here")
 
 
 def admit(
@@ -301,9 +262,10 @@ def admit(
     if transport_key is not None and not relayed and transport_key != author.transport_key:
         return refuse(Reason.TRANSPORT_BINDING, "integrity.4", "sent over another node's key", author.name)
     refusal = (
-        timeless(admitted, context.rule)
+        timeless(admitted, context.rule_for(record.frame.attestation))
         or author.valid_at(now)
         or _stands(admitted, context, now)
+        or _cites(record, context)
         or (None if relayed else _age(record, context.rule.rule, now))
         or (None if allow_seen else _seen(record, context.history))
     )

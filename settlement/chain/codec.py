@@ -44,14 +44,14 @@ def sint(key: int, *, limit: int = I64_MAX, optional: bool = False) -> Any:
     return _declare(Kind(key=key, name="int", low=-limit, high=limit, optional=optional))
 
 
-def lat_e7(key: int) -> Any:
+def lat_e7(key: int, *, optional: bool = False) -> Any:
     """Latitude in degrees x 1e7."""
-    return sint(key, limit=90 * 10**7)
+    return sint(key, limit=90 * 10**7, optional=optional)
 
 
-def lon_e7(key: int) -> Any:
+def lon_e7(key: int, *, optional: bool = False) -> Any:
     """Longitude in degrees x 1e7."""
-    return sint(key, limit=180 * 10**7)
+    return sint(key, limit=180 * 10**7, optional=optional)
 
 
 def cut(value: str, size: int) -> str:
@@ -158,20 +158,26 @@ _CHECK = {
 }
 
 
-def from_map(cls: type[T], value: Any, path: str) -> T:
+def from_map(cls: type[T], raw: Any, path: str) -> T:
     """Build a schema object from a decoded CBOR map; raises RefusedError (MALFORMED) naming the field."""
-    if not isinstance(value, dict):
-        raise _fail(path, type(value).__name__, "a map")
+    if not isinstance(raw, dict):
+        raise _fail(path, type(raw).__name__, "a map")
     taken: dict[str, Any] = {}
     for name, kind in kinds_of(cls):
-        if kind.key in value:
-            taken[name] = _CHECK[kind.name](value[kind.key], kind, f"{path}.{name}")
+        if kind.key in raw:
+            taken[name] = _CHECK[kind.name](raw[kind.key], kind, f"{path}.{name}")
         elif not kind.optional:
             raise _fail(f"{path}.{name}", "absent", f"key {kind.key}")
-    if len(taken) != len(value):
-        unknown = set(value) - {kind.key for _, kind in kinds_of(cls)}
+    if len(taken) != len(raw):
+        unknown = set(raw) - {kind.key for _, kind in kinds_of(cls)}
         raise _fail(path, f"unknown keys {sorted(unknown)}", "only the schema's keys")
-    return cls(**taken)
+    value = cls(**taken)
+    # A class whose fields depend on each other says by `flaw` what is wrong with it as a whole.
+    flaw = getattr(cls, "flaw", None)
+    wrong = flaw(value) if flaw is not None else None
+    if wrong is not None:
+        raise _fail(path, wrong, f"a whole {cls.__name__.lower()}")
+    return value
 
 
 def decode(cls: type[T], data: bytes, path: str, *, limit: int = MAX_RECORD_BYTES) -> T | Refusal:

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import cbor2
 
 from settlement.chain import merkle
-from settlement.chain.checkpoint import Head, open_note, sign_head
+from settlement.chain.checkpoint import Head, sign_head
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import Record
+from settlement.chain.standing import Standing, Tally
+from settlement.chain.wholeness import check_file, stored_standing, tally_of_columns, tally_of_rows
 from settlement.reasons import Reason, Refusal, refuse
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE leaf(idx INTEGER PRIMARY KEY, body BLOB NOT NULL, subject BLOB NOT NULL, typ TEXT, sid BLOB,
@@ -32,19 +33,9 @@ CREATE TABLE node(level INTEGER, idx INTEGER, hash BLOB NOT NULL, PRIMARY KEY(le
 CREATE TABLE checkpoint(size INTEGER PRIMARY KEY, note TEXT NOT NULL);
 CREATE TABLE state(kind TEXT, key BLOB, value BLOB NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;
 CREATE TABLE counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE standing(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT NULL, root BLOB NOT NULL,
+                      columns BLOB NOT NULL, rows BLOB NOT NULL, signature BLOB NOT NULL);
 """
-
-_SELECT_ALL = "SELECT idx, CAST(body AS BLOB), subject, admitted FROM leaf ORDER BY idx"
-_SUBJECT, _ADMITTED = 2, 4
-
-
-def _fields(body: bytes) -> dict[int, Any] | None:
-    """The map of an entry; None where the bytes are no longer one."""
-    try:
-        fields = cbor2.loads(body)
-    except (cbor2.CBORDecodeError, ValueError):
-        return None
-    return fields if isinstance(fields, dict) else None
 
 
 class LineageError(Exception):
@@ -63,6 +54,9 @@ class Lineage:
         except apsw.Error as exc:
             raise LineageError(f"cannot open the lineage {path}: {exc}; check the path and its permissions") from exc
         self.size = int(self._one("SELECT coalesce(max(idx) + 1, 0) FROM leaf"))
+        self._frontier: merkle.Frontier | None = None
+        self._tally: Tally | None = None
+        self._stood: tuple[int, Tally] | None = None
 
     def _prepare(self) -> None:
         self._db.set_busy_timeout(2000)
@@ -74,6 +68,9 @@ class Lineage:
             with self._db:
                 self._db.execute(_SCHEMA)
                 self._db.execute("INSERT INTO meta VALUES('schema', ?), ('origin', ?)", (SCHEMA_VERSION, self.origin))
+        schema = self._one("SELECT value FROM meta WHERE key='schema'")
+        if schema != SCHEMA_VERSION:
+            raise LineageError(f"{self.path} is of form {schema}, this program reads {SCHEMA_VERSION}; start a new log")
         held = self._one("SELECT value FROM meta WHERE key='origin'")
         if held != self.origin:
             raise LineageError(f"{self.path} is the lineage of {held}, not of {self.origin}; use that node's own file")
@@ -85,39 +82,77 @@ class Lineage:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything inside becomes durable together; on any error nothing of it happened. Raises LineageError."""
-        size = self.size
+        before = self.size, self._frontier, self._tally, self._stood
         try:
             with self._db:
                 yield
         except BaseException as exc:
-            self.size = size
+            self.size, self._frontier, self._tally, self._stood = before
             if isinstance(exc, apsw.Error):
                 raise LineageError(f"{self.path}: commit failed: {exc}; free disk space, then restart") from exc
             raise
 
+    def _edge(self) -> merkle.Frontier:
+        """The tree's largest complete subtrees, left to right."""
+        if self._frontier is None:
+            read = self._reader([(0, self.size)])
+            self._frontier = tuple(read(level, index) for level, index in merkle.subtrees(0, self.size))
+        return self._frontier
+
+    def _tallied(self) -> Tally:
+        """The running hashes over columns, state and counters, taken up where the owner signed them last."""
+        if self._tally is None:
+            stored = stored_standing(self._db, self.origin)
+            if stored is None:
+                self._tally = tally_of_rows(self._db, tally_of_columns(self._db))
+            else:
+                self._tally = stored[0].tally
+                self._stood = (stored[0].size, stored[0].tally)
+        return self._tally
+
     def append(self, leaf: Leaf, record: Record | None) -> int:
         """Add an entry inside a transaction; returns its index. `record` is the parsed record where there is one."""
-        body, index = leaf.encoded(), self.size
+        tally, body, index = self._tallied(), leaf.encoded(), self.size
         columns = (record.typ, record.sid, record.frame.author, record.frame.seq) if record else (None,) * 4
         self._db.execute(
             "INSERT INTO leaf VALUES(?,?,?,?,?,?,?,?,?)",
             (index, body, leaf.subject, *columns, leaf.admitted, leaf.reason),
         )
-        for row in merkle.new_nodes(index, merkle.leaf_hash(body), self.node):
-            self._db.execute("INSERT INTO node VALUES(?,?,?)", row)
+        frontier, nodes = merkle.grown(self._edge(), index, merkle.leaf_hash(body))
+        self._db.executemany("INSERT INTO node VALUES(?,?,?)", nodes)
+        self._frontier, self._tally = frontier, tally.appended((*columns, leaf.reason))
         self.size += 1
         return index
 
-    def node(self, level: int, index: int) -> bytes:
-        """Hash of a complete subtree. Raises LineageError when it is missing."""
-        found = self._one("SELECT hash FROM node WHERE level=? AND idx=?", (level, index))
-        if found is None:
-            raise LineageError(f"{self.path}: node {level}/{index} is missing; the file was altered")
-        return bytes(found)
+    def _reader(self, ranges: list[tuple[int, int]]) -> merkle.NodeReader:
+        """Every stored node that leaf ranges need, in one indexed query. Raises LineageError where one is missing."""
+        wanted = [node for low, high in ranges for node in merkle.subtrees(low, high)]
+        if not wanted:
+            return lambda _level, _index: merkle.EMPTY_ROOT
+        values = ",".join(["(?,?)"] * len(wanted))
+        sql = (
+            f"WITH w(level, idx) AS (VALUES {values}) SELECT level, idx, hash FROM w CROSS JOIN node USING(level, idx)"  # noqa: S608
+        )
+        rows = self._db.execute(sql, [part for node in wanted for part in node])
+        found = {(level, index): bytes(value) for level, index, value in rows}
+        lacking = next((node for node in wanted if node not in found), None)
+        if lacking is not None:
+            raise LineageError(f"{self.path}: node {lacking[0]}/{lacking[1]} is missing; the file was altered")
+        return lambda level, index: found[level, index]
 
     def head(self) -> Head:
         """Size and root now."""
-        return Head(origin=self.origin, size=self.size, root=merkle.root(self.size, self.node))
+        return Head(origin=self.origin, size=self.size, root=merkle.fold(self._edge()))
+
+    def stand(self, key: SigningKey) -> None:
+        """Sign what this step leaves of log, state and counters; the last act of every transaction that changes any."""
+        tally = self._tallied()
+        if self._stood == (self.size, tally):
+            return
+        standing = Standing(origin=self.origin, size=self.size, root=self.head().root, tally=tally)
+        row = (1, self.size, standing.root, tally.columns, tally.row_bytes(), standing.sign(key))
+        self._db.execute("INSERT OR REPLACE INTO standing VALUES(?,?,?,?,?,?)", row)
+        self._stood = (self.size, tally)
 
     def checkpoint(self, key: SigningKey) -> str:
         """Sign the head and keep the note; call inside a transaction. The same size gives the same note."""
@@ -131,56 +166,28 @@ class Lineage:
         """Root when the log had `size` entries. Raises LineageError for a size it never had."""
         if size > self.size:
             raise LineageError(f"{self.path}: {size} entries asked of a log of {self.size}")
-        return merkle.root(size, self.node)
+        return merkle.root(size, self._reader([(0, size)]))
 
     def inclusion(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
         """Proof that the entry is in the present tree, or in the one of an earlier size."""
-        return merkle.inclusion_proof(index, self.size if size is None else size, self.node)
+        ranges = merkle.inclusion_ranges(index, self.size if size is None else size)
+        return merkle.proof_of(ranges, self._reader(ranges))
 
     def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
         """Proof that the tree of size `new` extends that of size `old`."""
-        return merkle.consistency_proof(old, new, self.node)
+        ranges = merkle.consistency_ranges(old, new)
+        return merkle.proof_of(ranges, self._reader(ranges))
 
-    def verify(self, public: bytes) -> Refusal | None:
-        """Does the file still hold what was written?
+    def verify(self, public: bytes, *, standing: bool = False) -> Refusal | None:
+        """Does the file still hold what was written? `standing` asks for columns, state and counters as well.
 
-        Every entry is compared with its columns and the stored tree, every signed checkpoint with the tree. Reads
-        each entry once, in constant memory.
+        Every entry is compared with its columns and the stored tree, every signed checkpoint with the tree, and the
+        rest with what the owner signed after its last step. Reads each row once, in constant memory.
         """
         try:
-            return self._verify_entries() or self._verify_checkpoints(public)
-        except LineageError as exc:
-            return refuse(Reason.ENTRY_MISMATCH, "lineage.node", str(exc), "the hash of its entries")
-
-    def _verify_entries(self) -> Refusal | None:
-        spine: list[bytes] = []
-        rows = self._db.execute(_SELECT_ALL)
-        for expected, (index, body, subject, admitted) in enumerate(rows):
-            if index != expected:
-                return refuse(Reason.ENTRY_MISMATCH, "lineage.order", f"entry {index}", f"entry {expected}")
-            fields = _fields(body)
-            if fields is None or fields.get(_SUBJECT) != subject or fields.get(_ADMITTED) != admitted:
-                return refuse(Reason.ENTRY_MISMATCH, "lineage.entry", f"entry {index} was edited", "as appended")
-            value, level = merkle.leaf_hash(body), 0
-            while True:
-                if self.node(level, index >> level) != value:
-                    changed = f"entry {index} does not hash to the stored tree"
-                    return refuse(Reason.ENTRY_MISMATCH, "lineage.tree", changed, "as appended")
-                if not (index >> level) & 1:
-                    break
-                value, level = merkle.node_hash(spine[level], value), level + 1
-            spine[level : level + 1] = [value]
-        return None
-
-    def _verify_checkpoints(self, public: bytes) -> Refusal | None:
-        for size, note in self._db.execute("SELECT size, note FROM checkpoint ORDER BY size"):
-            head = open_note(note, public)
-            if isinstance(head, Refusal):
-                return head
-            if head.size != size or size > self.size or self.root_at(size) != head.root:
-                missing = f"{self.size} entries under a signed head of {head.size}"
-                return refuse(Reason.ENTRY_MISMATCH, "lineage.checkpoint", missing, "the root that was signed")
-        return None
+            return check_file(self._db, self.origin, public, standing=standing)
+        except (apsw.Error, TypeError, ValueError) as exc:
+            return refuse(Reason.ENTRY_MISMATCH, "lineage.file", str(exc), "a file as it was written")
 
     def leaf_body(self, index: int) -> bytes:
         """The bytes of an entry. Raises LineageError when it is missing."""
@@ -222,10 +229,12 @@ class Lineage:
 
     def put(self, kind: str, key: bytes, value: bytes) -> None:
         """Set a piece of protocol state inside a transaction."""
+        self._tally = self._tallied().changed("state", (kind, key), self.get(kind, key), value)
         self._db.execute("INSERT OR REPLACE INTO state VALUES(?,?,?)", (kind, key, value))
 
     def drop(self, kind: str, key: bytes) -> None:
         """Remove a piece of protocol state inside a transaction."""
+        self._tally = self._tallied().changed("state", (kind, key), self.get(kind, key), None)
         self._db.execute("DELETE FROM state WHERE kind=? AND key=?", (kind, key))
 
     def get(self, kind: str, key: bytes) -> bytes | None:
@@ -249,11 +258,11 @@ class Lineage:
 
     def count(self, name: str, step: int = 1) -> int:
         """Raise a durable counter inside a transaction and return it."""
-        self._db.execute(
-            "INSERT INTO counter VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value = value + excluded.value",
-            (name, step),
-        )
-        return int(self._one("SELECT value FROM counter WHERE name=?", (name,)))
+        tally, before = self._tallied(), self._one("SELECT value FROM counter WHERE name=?", (name,))
+        after = int(before or 0) + step
+        self._db.execute("INSERT OR REPLACE INTO counter VALUES(?,?)", (name, after))
+        self._tally = tally.changed("counter", (name,), before, after)
+        return after
 
     def seal(self, key: SigningKey, target: Path) -> str:
         """Write a compact copy to `target` and return its signed checkpoint. The copy holds no write-ahead log."""

@@ -5,7 +5,7 @@ Source: RFC 9162 section 2.1. Leaf hash = SHA-256(0x00 || leaf), node hash = SHA
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -24,6 +24,25 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+Frontier = tuple[bytes, ...]
+NO_LEAVES: Frontier = ()
+
+
+def grown(frontier: Frontier, index: int, leaf: bytes) -> tuple[Frontier, list[tuple[int, int, bytes]]]:
+    """Append the leaf hash `leaf` at `index` to a tree whose largest complete subtrees are `frontier`, left to right.
+
+    Returns the new frontier and the subtrees that became complete: (level, index, hash).
+    """
+    kept, level, value = len(frontier), 0, leaf
+    nodes = [(level, index, value)]
+    while index & 1:
+        kept -= 1
+        value = node_hash(frontier[kept], value)
+        level, index = level + 1, index >> 1
+        nodes.append((level, index, value))
+    return (*frontier[:kept], value), nodes
+
+
 def new_nodes(index: int, leaf: bytes, read: NodeReader) -> Iterator[tuple[int, int, bytes]]:
     """The subtrees that become complete when the leaf hash `leaf` is appended at `index`: (level, index, hash)."""
     level, value = 0, leaf
@@ -34,60 +53,99 @@ def new_nodes(index: int, leaf: bytes, read: NodeReader) -> Iterator[tuple[int, 
         yield level, index, value
 
 
+def subtrees(low: int, high: int) -> list[tuple[int, int]]:
+    """The complete subtrees (level, index) that the leaves [low, high) fall into, left to right.
+
+    `low` is a multiple of the largest power of two that is at most `high` - `low`.
+    """
+    found = []
+    while low < high:
+        level = (high - low).bit_length() - 1
+        found.append((level, low >> level))
+        low += 1 << level
+    return found
+
+
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """One hash over complete subtrees that shrink from left to right, as the RFC's MTH; EMPTY_ROOT of none."""
+    if not hashes:
+        return EMPTY_ROOT
+    value = hashes[-1]
+    for left in reversed(hashes[:-1]):
+        value = node_hash(left, value)
+    return value
+
+
+def range_hash(low: int, high: int, read: NodeReader) -> bytes:
+    """Hash of the leaves [low, high), where `low` is a multiple of the subtree size, as the RFC's MTH(D[low:high])."""
+    return fold([read(level, index) for level, index in subtrees(low, high)])
+
+
+def root(size: int, read: NodeReader) -> bytes:
+    """Root of the first `size` leaves."""
+    return range_hash(0, size, read)
+
+
 def _split(count: int) -> int:
     """Largest power of two smaller than `count`."""
     return 1 << (count - 1).bit_length() - 1
 
 
-def range_hash(low: int, high: int, read: NodeReader) -> bytes:
-    """Hash of the leaves [low, high), where `low` is a multiple of the subtree size, as the RFC's MTH(D[low:high])."""
-    count = high - low
-    if count & (count - 1) == 0:
-        level = count.bit_length() - 1
-        return read(level, low >> level)
-    middle = low + _split(count)
-    return node_hash(range_hash(low, middle, read), range_hash(middle, high, read))
+def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
+    """The leaf ranges whose hashes are PATH(index, D[size]) of RFC 9162 section 2.1.3.1, in the order of the proof.
 
-
-def root(size: int, read: NodeReader) -> bytes:
-    """Root of the first `size` leaves."""
-    return range_hash(0, size, read) if size else EMPTY_ROOT
-
-
-def inclusion_proof(index: int, size: int, read: NodeReader) -> tuple[bytes, ...]:
-    """PATH(index, D[size]) of RFC 9162 section 2.1.3.1. Raises ValueError for an index outside the tree."""
+    Raises ValueError for an index outside the tree.
+    """
     if not 0 <= index < size:
         raise ValueError(f"leaf {index} is outside a tree of {size}")
-    path: list[bytes] = []
+    ranges: list[tuple[int, int]] = []
     low, high = 0, size
     while high - low > 1:
         middle = low + _split(high - low)
         if index < middle:
-            path.append(range_hash(middle, high, read))
+            ranges.append((middle, high))
             high = middle
         else:
-            path.append(range_hash(low, middle, read))
+            ranges.append((low, middle))
             low = middle
-    return tuple(reversed(path))
+    return ranges[::-1]
 
 
-def consistency_proof(old: int, new: int, read: NodeReader) -> tuple[bytes, ...]:
-    """PROOF(old, D[new]) of RFC 9162 section 2.1.4.1. Raises ValueError unless 0 < old <= new."""
+def consistency_ranges(old: int, new: int) -> list[tuple[int, int]]:
+    """The leaf ranges whose hashes are PROOF(old, D[new]) of RFC 9162 section 2.1.4.1, in the order of the proof.
+
+    Raises ValueError unless 0 < old <= new.
+    """
     if not 0 < old <= new:
         raise ValueError(f"no proof from size {old} to {new}")
-    path: list[bytes] = []
+    ranges: list[tuple[int, int]] = []
     low, high, whole = 0, new, True
     while old != high:
         middle = low + _split(high - low)
         if old <= middle:
-            path.append(range_hash(middle, high, read))
+            ranges.append((middle, high))
             high = middle
         else:
-            path.append(range_hash(low, middle, read))
+            ranges.append((low, middle))
             low, whole = middle, False
     if not whole:
-        path.append(range_hash(low, high, read))
-    return tuple(reversed(path))
+        ranges.append((low, high))
+    return ranges[::-1]
+
+
+def proof_of(ranges: Iterable[tuple[int, int]], read: NodeReader) -> tuple[bytes, ...]:
+    """The hashes of leaf ranges."""
+    return tuple(range_hash(low, high, read) for low, high in ranges)
+
+
+def inclusion_proof(index: int, size: int, read: NodeReader) -> tuple[bytes, ...]:
+    """The proof that a leaf is in the tree of `size`. Raises ValueError for an index outside it."""
+    return proof_of(inclusion_ranges(index, size), read)
+
+
+def consistency_proof(old: int, new: int, read: NodeReader) -> tuple[bytes, ...]:
+    """The proof that the tree of `new` extends that of `old`. Raises ValueError unless 0 < old <= new."""
+    return proof_of(consistency_ranges(old, new), read)
 
 
 def _bad(clause: str, measured: object, required: object) -> Refusal:

@@ -6,8 +6,9 @@ compared whole: `crypto` proves nothing about `cryptocurrency`.
 
 from dataclasses import dataclass
 
+from settlement.chain import rings
 from settlement.chain.codec import array, lat_e7, lon_e7, nested, sint, text, uint
-from settlement.fixes import distance_mm
+from settlement.fixes import PositionFix, distance_mm, place_inside
 from settlement.reasons import Reason, Refusal, refuse
 
 
@@ -31,22 +32,97 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Area:
-    """A circle on WGS-84."""
+class Corner:
+    """A corner of an outline on WGS-84."""
 
     lat_e7: int = lat_e7(1)
     lon_e7: int = lon_e7(2)
-    radius_mm: int = uint(3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """A place on WGS-84: a circle (centre and radius), or an outline of corners joined by geodesics; never both.
+
+    What cannot be decided is not held, and what cannot be ruled out overlaps.
+    """
+
+    lat_e7: int | None = lat_e7(1, optional=True)
+    lon_e7: int | None = lon_e7(2, optional=True)
+    radius_mm: int | None = uint(3, optional=True)
+    outline: tuple[Corner, ...] | None = array(4, Corner, rings.CORNERS_MAX, low=rings.CORNERS_MIN, optional=True)
+
+    def flaw(self) -> str | None:
+        """What keeps this from being an area; None when it is one."""
+        circle = (self.lat_e7, self.lon_e7, self.radius_mm)
+        if self.outline is None:
+            return "a circle needs lat_e7, lon_e7 and radius_mm" if None in circle else None
+        if circle != (None, None, None):
+            return "a circle and an outline; one of them"
+        return rings.flaw(self.ring)
+
+    @property
+    def ring(self) -> rings.Ring:
+        """The corners of an outline."""
+        return tuple((corner.lat_e7, corner.lon_e7) for corner in self.outline or ())
+
+    @property
+    def circle(self) -> tuple[rings.Point, int]:
+        """Centre and radius in mm of a circle."""
+        return (self.lat_e7 or 0, self.lon_e7 or 0), self.radius_mm or 0
+
+    @property
+    def anchor(self) -> tuple[int, int]:
+        """A place in it, or on its edge: the centre of a circle, the first corner of an outline."""
+        return self.circle[0] if self.outline is None else self.ring[0]
 
     def holds(self, other: "Area") -> bool:
-        """True when the other circle is wholly inside this one."""
-        apart_mm = distance_mm(self.lat_e7, self.lon_e7, other.lat_e7, other.lon_e7)
-        same = self.lat_e7 == other.lat_e7 and self.lon_e7 == other.lon_e7
-        return (0 if same else apart_mm) + other.radius_mm <= self.radius_mm
+        """True when the other area is surely wholly inside this one."""
+        if self.outline is None and other.outline is None:
+            (here, radius_mm), (there, other_mm) = self.circle, other.circle
+            return (0 if here == there else distance_mm(*here, *there)) + other_mm <= radius_mm
+        if self.outline is None:
+            here, radius_mm = self.circle
+            return rings.farthest_mm(here, other.ring) <= radius_mm
+        if other.outline is None:
+            return rings.surely_inside(*_disc(other.circle, self.ring))
+        return rings.ring_holds(self.ring, other.ring)
 
     def overlaps(self, other: "Area") -> bool:
-        """True when the circles may share a point."""
-        return distance_mm(self.lat_e7, self.lon_e7, other.lat_e7, other.lon_e7) <= self.radius_mm + other.radius_mm
+        """True unless the two surely share no place."""
+        if self.outline is None and other.outline is None:
+            (here, radius_mm), (there, other_mm) = self.circle, other.circle
+            return distance_mm(*here, *there) <= radius_mm + other_mm
+        if self.outline is None:
+            return other.overlaps(self)
+        if other.outline is None:
+            return not rings.surely_outside(*_disc(other.circle, self.ring))
+        return not rings.rings_apart(self.ring, other.ring)
+
+    def place(self, position: PositionFix, clause: str) -> Refusal | None:
+        """Is the whole disc of a position inside? SPATIAL_OUTSIDE, or SPATIAL_UNDECIDED where it may or may not be."""
+        if self.outline is None:
+            (lat, lon), radius_mm = self.circle
+            return place_inside(position, lat_e7=lat, lon_e7=lon, radius_mm=radius_mm, clause=clause)
+        if not position.trusted:
+            return refuse(Reason.POSITION_UNTRUSTED, clause, position.status, "a trusted position")
+        inside, clearance_mm = rings.locate((position.lat_e7, position.lon_e7), self.ring)
+        side = "inside" if inside else "outside"
+        measured = f"{clearance_mm} mm {side} the outline, known to {position.radius_mm} mm"
+        if clearance_mm > 0 and clearance_mm >= position.radius_mm + (0 if inside else 1):
+            return None if inside else refuse(Reason.SPATIAL_OUTSIDE, clause, measured, f"inside the {self}")
+        required = f"{position.radius_mm} mm or more inside the {self}"
+        return refuse(Reason.SPATIAL_UNDECIDED, clause, measured, required)
+
+    def __str__(self) -> str:
+        lat, lon = self.anchor
+        at = f"{lat / 1e7:.7f}, {lon / 1e7:.7f}"
+        if self.outline is None:
+            return f"circle of {self.radius_mm} mm round {at}"
+        return f"outline of {len(self.outline)} corners from {at}"
+
+
+def _disc(circle: tuple[rings.Point, int], ring: rings.Ring) -> tuple[rings.Point, rings.Ring, int]:
+    return circle[0], ring, circle[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,5 +188,9 @@ def wider_than(child: Scope, parent: Scope, *, strictly: bool = True) -> Refusal
     )
     for axis, held, measured, required in checks:
         if not held:
-            return refuse(Reason.SCOPE, f"scope.{axis}", measured, required)
+            return refuse(Reason.SCOPE, f"scope.{axis}", _said(measured), _said(required))
     return None
+
+
+def _said(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -2,19 +2,67 @@
 
 weight = authority x modality reliability x consistency with others, each in millionths. A new identity has no record
 and starts with the rule's first share of a budget; each fulfilled settlement adds a step until the share is whole.
+
+What counts as fulfilled comes from admitted records alone, once for each settlement, so anyone who holds the log comes
+to the same figures: a USAGE speaks for its user; an ABORT because the user did not answer, or not rightly, against it;
+a FALLBACK against the holder, who did not deliver what it granted.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
 from settlement.chain.bodies import PPM, Rule
+from settlement.chain.records import Record
+from settlement.chain.taxonomy import Behaviour, behaviour_of
+from settlement.reasons import Reason
 
-UNKNOWN_MODALITY_PPM = 0
+UNANSWERED = frozenset({Reason.TIMEOUT.value, Reason.CHALLENGE.value, Reason.TERMS.value})
+"""Reasons of an ABORT that are the user's doing: a band taken back for an incumbent is not."""
+FULFILLED, FAILED = "fulfilled:", "failed:"
+"""Durable counters, each with the credential's hash in hex behind it."""
 
 
-def observation_weight_ppm(rule: Rule, *, level: str, modality: str, consistency_ppm: int) -> int:
-    """Weight of one observation by the rule; 0 for a level or a way of observing the rule does not know."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How many settlements an identity fulfilled, and how many it failed."""
+
+    fulfilled: int = 0
+    failed: int = 0
+
+
+def kept_by(records: Iterable[Record]) -> dict[bytes, Kept]:
+    """The record of fulfilment of everyone who appears in a log's admitted records, in their order."""
+    found: dict[bytes, Kept] = {}
+    granted: dict[bytes, bytes] = {}
+    counted: set[tuple[bytes, str]] = set()
+    for record in records:
+        author, sid = record.frame.author, record.sid
+        if author is None or sid is None:
+            continue
+        if record.typ == "grant":
+            granted[sid] = record.body.user
+        whose = author if record.typ in ("usage", "fallback") else granted.get(sid)
+        counts = record.typ in ("usage", "fallback") or (record.typ == "abort" and record.body.reason in UNANSWERED)
+        if whose is None or not counts or (sid, record.typ) in counted:
+            continue
+        counted.add((sid, record.typ))
+        so_far = found.get(whose, Kept())
+        good = record.typ == "usage"
+        found[whose] = replace(so_far, fulfilled=so_far.fulfilled + good, failed=so_far.failed + (not good))
+    return found
+
+
+def observation_weight_ppm(rule: Rule, *, level: str, modality: str | None, consistency_ppm: int) -> int:
+    """Weight of one observation by the rule.
+
+    0 for a level the rule does not know or has only recorded, and, where the rule rates ways of observing at all, for
+    one it does not know.
+    """
     held = rule.level(level)
-    reliability = next((m.reliability_ppm for m in rule.modalities or () if m.name == modality), UNKNOWN_MODALITY_PPM)
-    if held is None:
+    if held is None or behaviour_of(rule, level, "envelope") is Behaviour.KEEP:
         return 0
+    rated = {m.name: m.reliability_ppm for m in rule.modalities or ()}
+    reliability = rated.get(modality or "", 0) if rated else PPM
     return held.weight_ppm * reliability // PPM * min(max(consistency_ppm, 0), PPM) // PPM
 
 

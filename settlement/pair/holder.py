@@ -11,6 +11,7 @@ from settlement.chain.bodies import Abort, Accept, ClassTerms, Confirm, Declarat
 from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell
+from settlement.chain.weights import FAILED, UNANSWERED
 from settlement.fixes import TimeFix, deadline_open
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.work import STORED_LIMIT, Work, answer_to, settlement_id, stored_as
@@ -45,6 +46,7 @@ class HolderPair:
     renewals: int = uint(15)
     notice: bytes | None = blob(16, 65536, least=1, optional=True)
     noticed_ns: int | None = uint(17, optional=True)
+    tier: int = uint(18, high=255)
 
     @property
     def live(self) -> bool:
@@ -156,6 +158,7 @@ class Holder:
             fence=grant.fence,
             busy_until_ns=grant.cell.window.end_ns,
             renewals=0,
+            tier=grant.tier,
         )
         self._save(work, pair)
         work.send(pair.user, record.raw)
@@ -222,6 +225,8 @@ class Holder:
             busy_until_ns=0,
         )
         self._save(work, ended)
+        if reason.value in UNANSWERED:
+            work.count(FAILED + pair.user.hex())
         work.send(pair.user, record.raw)
         work.event("aborted", sid=sid, reason=reason.value)
 
@@ -245,10 +250,10 @@ class Holder:
         work.event("ended", sid=pair.sid, reason="relinquished")
 
     def preempt(self, work: Work, band: Band, *, tier: int, reason: str, until_ns: int, evidence: bytes | None) -> int:
-        """Protect a band until `until_ns`: displace every settlement that touches it; returns how many."""
+        """Protect a band until `until_ns`: displace what touches it and is of no higher tier; returns how many."""
         self.blocked[band] = max(until_ns, self.blocked.get(band, 0))
         work.put(BLOCKED, encode(band), self.blocked[band].to_bytes(8, "big"))
-        touched = [p for p in self.pairs.values() if p.live and p.cell.band.overlaps(band)]
+        touched = [p for p in self.pairs.values() if p.live and p.cell.band.overlaps(band) and p.tier >= tier]
         for pair in touched:
             if pair.state == HolderState.RESERVED:
                 self.abort(work, pair.sid, Reason.INCUMBENT)

@@ -75,14 +75,14 @@ class User:
         record = admitted.record
         self.offers[record.digest] = Offer(declaration=record.digest, holder=admitted.author.hash, body=record.body)
 
-    def request(self, work: Work, offer: Offer, cell: Cell, *, eirp_mdbm: int) -> UserPair:
-        """Sign a REQUEST for a cell of an offer."""
+    def request(self, work: Work, offer: Offer, cell: Cell, *, eirp_mdbm: int, tier: int = 1) -> UserPair:
+        """Sign a REQUEST for a cell of an offer; `tier` is the strongest that this user's credential holds."""
         nonce = work.random(16)
         body = Request(
             declaration=offer.declaration,
             cell=cell,
             commodity=offer.body.commodity,
-            tier=max(offer.body.tier_low, 1),
+            tier=max(offer.body.tier_low, tier),
             eirp_mdbm=eirp_mdbm,
             price=offer.body.price,
             partial=0,
@@ -165,7 +165,8 @@ class User:
         body = admitted.record.body
         pair = replace(self.pairs[body.subject], state=UserState.REFUSED, ended=body.reason, last=b"")
         self._save(work, pair)
-        work.event("refused", sid=pair.sid, band=pair.cell.band, reason=body.reason)
+        why = {"reason": body.reason, "clause": body.clause, "measured": body.measured, "required": body.required}
+        work.event("refused", sid=pair.sid, band=pair.cell.band, **why)
         return pair
 
     # -- the decision --------------------------------------------------------------------------------------------
@@ -251,14 +252,17 @@ class User:
         self._save(work, pair)
         return pair
 
-    def judge_preempt(self, admitted: Admitted) -> Refusal | None:
-        """Displacement of this settlement by its holder."""
+    def judge_preempt(self, admitted: Admitted, grant: Grant | None) -> Refusal | None:
+        """Displacement of this settlement by its holder, for a tier that is not below the granted one."""
         pair = self._judge(admitted, Event.PREEMPT)
         if isinstance(pair, Refusal):
             return pair
         body: Preempt = admitted.record.body
-        wrong = body.confirm != pair.decision
-        return refuse(Reason.TERMS, "preempt.confirm", body.confirm.hex()[:16], "our CONFIRM") if wrong else None
+        if body.confirm != pair.decision:
+            return refuse(Reason.TERMS, "preempt.confirm", body.confirm.hex()[:16], "our CONFIRM")
+        if grant is None or body.tier > grant.tier:
+            return refuse(Reason.TIER, "preempt.tier", body.tier, f"<= {grant.tier if grant else 'the granted tier'}")
+        return None
 
     def end(self, work: Work, sid: bytes, reason: str) -> UserPair | None:
         """The settlement is over for us, whatever the cause; RF is already off."""
@@ -295,7 +299,7 @@ class User:
         work.send(pair.holder, work.sign(body).raw)
 
     def tick(self, work: Work) -> list[UserPair]:
-        """Ask again where an answer is due, give up where it never came, end what is over; returns what ended."""
+        """Ask again where an answer is due, ever less often; give up where it never came; returns what ended."""
         now = work.now.time
         ended: list[UserPair] = []
         for pair in list(self.pairs.values()):
@@ -311,7 +315,7 @@ class User:
         if pair.state == UserState.REQUESTED and now.after(pair.give_up_ns):
             self._save(work, replace(pair, state=UserState.REFUSED, ended=Reason.TIMEOUT.value, last=b""))
             work.event("refused", sid=pair.sid, band=pair.cell.band, reason=Reason.TIMEOUT.value)
-        elif now.after(pair.sent_ns + RESEND_NS):
+        elif now.after(pair.sent_ns + max(RESEND_NS, (pair.sent_ns - pair.asked_ns) // 8)):
             self._save(work, replace(pair, sent_ns=now.latest_ns))
             work.send(pair.holder, pair.last)
 

@@ -1,4 +1,4 @@
-"""Golden vectors: one record of each type that a small settlement makes, the same bytes every time.
+"""Golden vectors: one record of every type, most from a small settlement, the same bytes every time.
 
 `python -m tests.settlement.golden` writes them again, and the hexadecimal of docs/protocol.md from them.
 """
@@ -8,12 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from settlement.chain import cose
-from settlement.chain.bodies import Revocation
+from settlement.chain import bodies, cose
+from settlement.chain.credentials import issue
+from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf, decode_leaf
-from settlement.chain.records import Unproven, digest, parse
-from settlement.chain.scope import Band
-from tests.settlement.world import LOWER, NETWORK, NS, T0, World, fix, seed, trio
+from settlement.chain.records import Attestation, Frame, Unproven, digest, parse, sign_record
+from settlement.chain.rotation import rotation_of
+from settlement.chain.scope import Area, Band, Cell, Corner, Window
+from tests.settlement.schema_text import BEGIN_SCHEMAS, END_SCHEMAS, schema_section
+from tests.settlement.world import LAT, LON, LOWER, NETWORK, NS, T0, World, claims, fix, scope, seed, trio
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILE = Path(__file__).resolve().parent / "vectors" / "records.json"
@@ -35,13 +38,122 @@ def _settlement(folder: Path) -> World:
     return world
 
 
+OUTLINE = Area(
+    outline=tuple(
+        Corner(lat_e7=LAT + north, lon_e7=LON + east)
+        for north, east in ((100_000, -100_000), (100_000, 100_000), (-100_000, 100_000), (-100_000, -100_000))
+    )
+)
+WISH = Cell(band=LOWER, area=OUTLINE, window=Window(start_ns=T0 + 2 * NS, end_ns=T0 + 12 * NS))
+HOUR = Window(start_ns=T0, end_ns=T0 + 3600 * NS)
+
+
+def _from_authority(rule: bytes, subject: bytes) -> list[Any]:
+    axis = bodies.Axis(name="bandwidth", unit="hz", low=1_000_000, high=40_000_000)
+    return [
+        bodies.Revocation(version=1, fresh_until_ns=T0 + 100 * NS, bits=b"\x08"),
+        bodies.Schema(
+            commodity="cbrs", version=1, effective=HOUR, axes=(axis,), recognition=("content match", "challenge")
+        ),
+        bodies.Admission(subject=subject, outcome=1, classes=("cbrs",), window=HOUR, rule=rule),
+        bodies.Ruling(
+            dispute=seed("dispute"), sid=seed("sid"), rule=rule, outcome="upheld", compensation=7, pays=subject,
+            reason="displaced without notice",
+        ),
+    ]  # fmt: skip
+
+
+def _from_holder(rule: bytes, raws: dict[str, bytes]) -> list[Any]:
+    sid, confirm, grant = seed("sid"), digest(raws["confirm"]), digest(raws["grant"])
+    note = "bandpact/test-net/example\n2\nAAAA\n"
+    return [
+        bodies.Counter(
+            declaration=digest(raws["declaration"]), answers=digest(raws["request"]), round=1, cell=WISH,
+            commodity="cbrs", price=9, answer_by_ns=T0 + 3 * NS, rule=rule,
+        ),
+        bodies.Abort(sid=sid, grant=grant, reason="TIMEOUT"),
+        bodies.Preempt(
+            sid=sid, confirm=confirm, tier=1, reason="INCUMBENT", vacate_by_ns=T0 + 5 * NS, evidence=seed("seen")
+        ),
+        bodies.Fallback(
+            sid=sid, confirm=confirm, choice=0, cell=WISH, from_ns=T0 + 6 * NS, notice_ns=NS,
+            reason="INCUMBENT", fence=7,
+        ),
+        bodies.Checkpoint(note=note, old_size=1, proof=(seed("node"),)),
+        bodies.Cosignature(note=note, line="\u2014 example AAAA"),
+        bodies.Evidence(reason="EQUIVOCATION", first=raws["grant"], second=raws["confirm"]),
+        bodies.Gate(
+            state="OPEN", previous="ARMED", reason="", measured="", required="", sid=sid,
+            at_earliest_ns=T0, at_latest_ns=T0 + 1000,
+        ),
+    ]  # fmt: skip
+
+
+def _from_user(rule: bytes, raws: dict[str, bytes], holder: bytes) -> list[Any]:
+    sid, confirm = seed("sid"), digest(raws["confirm"])
+    quantity = bodies.Quantity(value=100_000, low=80_000, high=120_000)
+    channel = bodies.ChannelObservation(
+        band=LOWER, state="busy", occupancy_ppm=quantity, floor_mdb=bodies.Quantity(value=-9, low=-12, high=-6),
+        floor_unit="dBm/Hz", flags=("CLIPPED",), clear_above_mdbm=-100_000,
+    )  # fmt: skip
+    return [
+        bodies.Intent(
+            cell=WISH, commodity="cbrs", tier=2, eirp_mdbm=20_000, price=10, answer_by_ns=T0 + NS, rule=rule,
+            nonce=seed("wish")[:16],
+        ),
+        bodies.Usage(
+            sid=sid, confirm=confirm, airtime_ns=NS, bursts=3, ended="window end",
+            used=Window(start_ns=T0 + 2 * NS, end_ns=T0 + 3 * NS),
+        ),
+        bodies.Dispute(
+            sid=sid, confirm=confirm, rule=rule, against=holder, grounds="displaced without notice", claim=7,
+            evidence=(seed("seen"),),
+        ),
+        bodies.Envelope(
+            kind="place", observed=HOUR, valid_until_ns=T0 + 3700 * NS, level_ppm=950_000, looks=12,
+            channels=(channel,), incumbents=("radar",), max_eirp_mdbm=23_000, sensitivity_mdbm=-104_000,
+            modality="energy",
+        ),
+    ]  # fmt: skip
+
+
+def _rotated(world: World) -> bytes:
+    """Alice's key succeeded by another, with the credential her authority issued for it."""
+    new = SigningKey.from_seed(seed("alice-next"))
+    body = bodies.Credential(level="operator", scope=scope(("request", "observe"), tier=2))
+    raw = issue(
+        world.root_key, world.authority, body, claims(new.public, "alice", "root"), network=NETWORK, fix=fix(-8), seq=98
+    )
+    return _signed(world, "alice", rotation_of(world.members["alice"].hash, raw, new, NETWORK), 708)
+
+
+def _signed(world: World, name: str, body: Any, seq: int) -> bytes:
+    member = world.members[name]
+    here = Attestation.of(fix(5.0))
+    frame = Frame(network=NETWORK, author=member.hash, seq=seq, previous=seed("before"), attestation=here)
+    return sign_record(member.key, frame, body)
+
+
+def _others(world: World, raws: dict[str, bytes]) -> list[bytes]:
+    rule = world.members["holder"].party.rule.hash
+    alice, holder = world.members["alice"].hash, world.members["holder"].hash
+    made = [world.by_authority(b, 0.0, seq=99 + n) for n, b in enumerate(_from_authority(rule, alice))]
+    made += [_signed(world, "holder", b, 700 + n) for n, b in enumerate(_from_holder(rule, raws))]
+    made += [_signed(world, "alice", b, 700 + n) for n, b in enumerate(_from_user(rule, raws, holder))]
+    return [*made, _rotated(world)]
+
+
 def vectors() -> list[dict[str, Any]]:
-    """One of each type, in the order in which the holder logged them."""
+    """One of each type: those of a settlement in the order in which the holder logged them, then the others."""
     with tempfile.TemporaryDirectory() as folder:
         world = _settlement(Path(folder))
-        bodies = [decode_leaf(b) for b in world.members["holder"].party.lineage.bodies()]
-        raws = [leaf.record for leaf in bodies if isinstance(leaf, Leaf) and leaf.record is not None]
-        raws.append(world.by_authority(Revocation(version=1, fresh_until_ns=T0 + 100 * NS, bits=b"\x08"), 0.0, seq=99))
+        leaves = [decode_leaf(b) for b in world.members["holder"].party.lineage.bodies()]
+        raws = [leaf.record for leaf in leaves if isinstance(leaf, Leaf) and leaf.record is not None]
+        first = {vector["type"]: bytes.fromhex(vector["record"]) for vector in _firsts(raws)}
+        return _firsts([*raws, *_others(world, first)])
+
+
+def _firsts(raws: list[bytes]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for raw in raws:
         unproven = parse(raw)
@@ -59,7 +171,7 @@ def vectors() -> list[dict[str, Any]]:
 
 def document() -> dict[str, Any]:
     """The whole vectors file."""
-    names = ("root", "holder", "alice", "bob")
+    names = ("root", "holder", "alice", "bob", "alice-next")
     return {
         "network": NETWORK,
         "external_aad": (b"bandpact/1/" + NETWORK.encode()).hex(),
@@ -79,11 +191,16 @@ def table(held: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def _between(page: str, begin: str, end: str, text: str) -> str:
+    before, _, rest = page.partition(begin)
+    after = rest.partition(end)[2]
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
 def with_table(page: str, held: dict[str, Any]) -> str:
-    """The page with its vectors written anew."""
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    return f"{before}{BEGIN}\n{table(held)}\n{END}{after}"
+    """The page with its schemas and vectors written anew."""
+    page = _between(page, BEGIN_SCHEMAS, END_SCHEMAS, schema_section())
+    return _between(page, BEGIN, END, table(held))
 
 
 def to_be_signed(vector: dict[str, Any]) -> bytes:

@@ -7,12 +7,13 @@ from pathlib import Path
 import apsw
 import pytest
 
-from settlement.audit import Audited, audit_lineage
+from settlement.audit import audit_lineage
 from settlement.chain.checkpoint import Head, open_note, origin_of, sign_head
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, admitted_leaf
 from settlement.chain.lineage import Lineage, LineageError
 from settlement.crosscheck import cross_check
+from settlement.findings import Audited
 from settlement.reasons import Reason, Refusal
 from settlement.seal import seal_path, write_seal
 from tests.settlement.world import NETWORK, UPPER, World, fix, trio

@@ -7,8 +7,9 @@ import pytest
 from settlement.chain.admission import RuleInForce
 from settlement.chain.bodies import BODIES
 from settlement.chain.records import Attestation
+from settlement.chain.taxonomy import response_of
 from settlement.reasons import Reason
-from settlement.rulefile import RuleFileError, judge_successor, read_rule, response_of, rule_at
+from settlement.rulefile import RuleFileError, judge_successor, read_rule, rule_at
 from tests.settlement.world import NS, RULE, T0, fix
 
 TEXT = """
@@ -89,7 +90,31 @@ MISTAKES = {
     "radius_mm = 20_000_000": ('radius_mm = "far"', "area.radius_mm"),
     "step_ppm = 50_000": ("step_ppm = 50_000\nstep = 1", r"budgets\[0\].step"),
     "[area]": ("[area", "TOML"),
+    "lat_e7 = 369_500_000\n": ("", "area.lat_e7: missing"),
+    "radius_mm = 20_000_000\n": ("radius_mm = 1\noutline = []\n", "area.outline: beside lat_e7, lon_e7, radius_mm"),
 }
+CIRCLE = "lat_e7 = 369_500_000\nlon_e7 = -763_000_000\nradius_mm = 20_000_000\n"
+SQUARE = "[370_000_000, -764_000_000], [370_000_000, -762_000_000], [369_000_000, -762_000_000]"
+OUTLINES = {
+    SQUARE + ", [369_000_000, -764_000_000]": None,
+    SQUARE: None,
+    "[370_000_000, -764_000_000], [370_000_000, -762_000_000]": "area.outline: 2 corners",
+    SQUARE + ", [369_000_000]": r"area.outline\[3\]: .*not \[latitude, longitude\]",
+    SQUARE + ", [36.9, -76.4]": r"area.outline\[3\]",
+    SQUARE + ", [969_000_000, 0]": r"area.outline\[3\]: 969000000 is outside",
+    SQUARE + ", [371_000_000, -763_000_000]": "area.outline: sides",
+    SQUARE + ", [0, 0]": "area.outline: a corner is more than 500 km",
+}
+
+
+@pytest.mark.parametrize("corners", OUTLINES, ids=range(len(OUTLINES)))
+def test_an_area_may_be_an_outline(corners: str) -> None:
+    text, wrong = TEXT.replace(CIRCLE, f"outline = [{corners}]\n"), OUTLINES[corners]
+    if wrong is None:
+        assert len(read_rule(text).area.ring) == corners.count("[")
+        return
+    with pytest.raises(RuleFileError, match=wrong):
+        read_rule(text)
 
 
 @pytest.mark.parametrize("old", MISTAKES)

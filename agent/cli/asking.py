@@ -1,0 +1,90 @@
+"""Talk with the running agent over its local socket: every step as it happens, Ctrl-C calls the command off."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from agent.cli.common import Exit, fail, output_console
+
+FIRST_MS, OFF_MS = 3000, 15_000
+SENTENCES = {
+    "taken up": "the agent has taken it up",
+    "no offer": "waiting for an offer: {why}",
+    "listening": "not yet known to be free: {why}",
+    "requested": "REQUEST sent",
+    "accepted": "GRANT came, ACCEPT sent; in doubt until the holder decides",
+    "settled": "CONFIRM came: settled, {sid}",
+    "refused": "refused: {reason}",
+    "aborted": "the holder gave up: {reason}",
+    "renewed": "lease renewed",
+    "displaced": "displaced by the holder: {reason}",
+    "ended": "over: {reason}",
+    "gate": "gate {state} {reason}",
+    "silencing": "asking the gate for silence",
+    "in doubt": "{why}",
+    "relinquished": "silent, and the holder is told",
+    "offered": "offered {low_hz}-{high_hz} Hz",
+}
+
+
+class _Blank(dict[str, Any]):
+    """Fields of an answer; one that is not there reads as nothing."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def told(answer: dict[str, Any]) -> str:
+    """An answer in words."""
+    sentence = SENTENCES.get(str(answer.get("step")), str(answer.get("step")))
+    return sentence.format_map(_Blank(answer)).strip()
+
+
+def run_folder_of(config: Path) -> Path:
+    """Where the agent of a configuration has its socket; ends the command when there is no such configuration."""
+    from agent.config import ConfigError, load  # noqa: PLC0415 - keeps --help fast
+
+    try:
+        return load(config).run_folder
+    except ConfigError as exc:
+        fail(str(exc))
+
+
+def converse(run_folder: Path, *, as_json: bool, **command: Any) -> None:
+    """Send a command, show the answers, and end with its outcome: 0 done, 1 not, 130 called off."""
+    from agent.node.control import Client, NotRunning  # noqa: PLC0415 - keeps --help fast
+
+    client = Client(run_folder)
+    try:
+        client.say(**command)
+        try:
+            last = _show(client.answers(FIRST_MS, None), as_json=as_json)
+        except KeyboardInterrupt:
+            client.say(do="cancel")
+            _show(client.answers(OFF_MS, OFF_MS), as_json=as_json)
+            raise typer.Exit(Exit.INTERRUPTED) from None
+    except NotRunning as exc:
+        fail(str(exc), Exit.NOT_READY)
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    finally:
+        client.close()
+    raise typer.Exit(Exit.OK if last.get("ok") else Exit.FAILURE)
+
+
+def _show(answers: Iterator[dict[str, Any]], *, as_json: bool) -> dict[str, Any]:
+    out = output_console()
+    answer: dict[str, Any] = {}
+    for answer in answers:
+        if as_json:
+            typer.echo(json.dumps(answer))
+        elif not answer.get("done"):
+            out.print(told(answer), highlight=False, markup=False)
+        elif answer.get("ok"):
+            out.print("done", style="bold")
+        else:
+            typer.echo(f"bandpact: {answer.get('why')}", err=True)
+    return answer

@@ -1,0 +1,37 @@
+"""`bandpact offer`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.asking import converse, run_folder_of
+from agent.cli.common import Exit, fail
+
+
+def offer(
+    band: Annotated[str, typer.Argument(metavar="BAND", help="such as 3550-3570MHz; the unit is needed")],
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="this node's configuration")],
+    commodity: Annotated[str, typer.Option("--class", metavar="CLASS", help="commodity class of the rule")],
+    length: Annotated[str, typer.Option("--for", metavar="TIME", help="how long, such as 60s or 5min")] = "5min",
+    eirp: Annotated[str, typer.Option(metavar="POWER", help="the most a user may radiate")] = "30dBm",
+    price: Annotated[int, typer.Option(min=0, help="what it costs")] = 0,
+    wait: Annotated[str, typer.Option(metavar="TIME", help="how long to listen until it is known to be free")] = "10s",
+    as_json: Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")] = False,
+) -> None:
+    """Have the running agent offer what it senses to be free of a band; exit 1 says what it hears there."""
+    from agent.sense.bands import BandUnreadable, parse_band  # noqa: PLC0415 - keeps --help fast
+    from agent.units import UnitMissing, parse_power, parse_time  # noqa: PLC0415
+
+    try:
+        wanted = parse_band(band)
+        fields = {
+            "low_hz": round(wanted.low_hz),
+            "high_hz": round(wanted.high_hz),
+            "for_ms": round(parse_time(length) * 1000),
+            "wait_ms": round(parse_time(wait) * 1000),
+            "eirp_mdbm": parse_power(eirp),
+        }
+    except (BandUnreadable, UnitMissing) as exc:
+        fail(str(exc), Exit.USAGE)
+    converse(run_folder_of(config), as_json=as_json, do="offer", commodity=commodity, price=price, **fields)

@@ -1,0 +1,268 @@
+"""Commands under way in the running agent: each is told every step as it happens, and in the end why or why not.
+
+An errand acts inside the node's durable step and speaks only of what is durable. It asks what any user asks for: no
+command gets around a rule, a gate or a neighbour.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.config import OfferSection
+from agent.node.commands import Acquire, AnyCommand, BadCommand, Cancel, GiveBack, OfferBand, parse_command
+from agent.node.control import Command, Control
+from agent.node.policy import free_parts, window_ms
+from sensing.survey import SurveyReport
+from settlement.chain.scope import Band, Cell
+from settlement.pair.table import UserState
+from settlement.pair.user import Offer, UserPair
+from settlement.party import Party
+from settlement.reasons import Reason
+from settlement.step import Step
+
+MS, NS = 1_000_000, 1_000_000_000
+ERRANDS_MAX = 32
+QUIET_NS = 60_000_000
+"""The gate's word counts as heard after a suspension when the warden said it this much later."""
+SILENCE_NS = 5 * NS
+ENDED_STATES = (UserState.REFUSED, UserState.ABORTED, UserState.ENDED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What errands need of the node, at one instant (monotonic ns)."""
+
+    now_ns: int
+    open_sid: bytes | None
+    warden_heard_ns: int
+    report: Callable[[], SurveyReport]
+    closed: Callable[[], list[tuple[int, int]]]
+    suspend: Callable[[bytes], None]
+    declare: Callable[[Step, OfferSection], None]
+
+
+@dataclass(slots=True)
+class Errand:
+    """One command and where it stands; all times monotonic ns."""
+
+    client: bytes
+    command: AnyCommand
+    began_ns: int
+    sid: bytes | None = None
+    suspended_ns: int | None = None
+    cancelled: bool = False
+    held: bool = False
+    over: bool = False
+    told: set[str] = field(default_factory=set)
+
+
+class Errands:
+    """All commands under way."""
+
+    def __init__(self, control: Control, party: Party) -> None:
+        self._control, self._party = control, party
+        self._open: list[Errand] = []
+        self._answers: list[tuple[bytes, dict[str, Any]]] = []
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._open)
+
+    # -- taking commands -----------------------------------------------------------------------------------------
+
+    def take(self, commands: list[Command], now_ns: int) -> None:
+        """Begin what was asked, or say why not."""
+        for command in commands:
+            try:
+                self._begin(command.client, parse_command(command.fields), now_ns)
+            except BadCommand as exc:
+                self._answers.append((command.client, {"done": True, "ok": False, "why": str(exc), "sid": None}))
+
+    def _begin(self, client: bytes, command: AnyCommand, now_ns: int) -> None:
+        if isinstance(command, Cancel):
+            for errand in self._open:
+                errand.cancelled = errand.cancelled or errand.client == client
+            return
+        if len(self._open) >= ERRANDS_MAX:
+            raise BadCommand(f"{ERRANDS_MAX} commands are under way; wait for one of them")
+        sid = self._named(command.sid) if isinstance(command, GiveBack) else None
+        self._open.append(Errand(client, command, now_ns, sid))
+        self._tell(self._open[-1], "taken up")
+
+    def _named(self, prefix: str) -> bytes:
+        """The one settlement in force whose name begins as given. Raises BadCommand."""
+        live = [p.sid for p in self._party.user.pairs.values() if p.state == UserState.SETTLED]
+        found = [sid for sid in live if sid.hex().startswith(prefix)]
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(sid.hex()[:12] for sid in live) or "none"
+        raise BadCommand(f"{len(found)} settlements in force begin with {prefix!r}; in force: {names}")
+
+    # -- what happens --------------------------------------------------------------------------------------------
+
+    def act(self, step: Step, around: Surroundings) -> None:
+        """Do what is due for each command; inside a step."""
+        for errand in self._open:
+            match errand.command:
+                case Acquire():
+                    self._acquire(step, errand, errand.command, around)
+                case OfferBand():
+                    self._offer(step, errand, errand.command, around)
+                case _:
+                    self._relinquish(step, errand, around)
+        self._open = [errand for errand in self._open if not errand.over]
+
+    def hear(self, name: str, fields: dict[str, Any]) -> None:
+        """Pass on what happened to a settlement to whoever asked for it."""
+        for errand in self._open:
+            if errand.sid is None or errand.sid != fields.get("sid") or not isinstance(errand.command, Acquire):
+                continue
+            if name in ("requested", "accepted", "settled", "renewed", "displaced", "ended", "aborted", "refused"):
+                shown = {k: fields[k] for k in ("reason", "clause", "measured", "required") if fields.get(k)}
+                self._tell(errand, name, sid=errand.sid.hex(), **shown)
+            self._follow(errand, errand.command, name, fields)
+        self._open = [errand for errand in self._open if not errand.over]
+
+    def gate(self, state: str, reason: str, sid: bytes | None) -> None:
+        """The gate moved."""
+        for errand in self._open:
+            if errand.held and errand.sid == sid and sid is not None:
+                self._tell(errand, "gate", state=state, reason=reason)
+
+    def _follow(self, errand: Errand, command: Acquire, name: str, fields: dict[str, Any]) -> None:
+        if name in ("refused", "aborted"):
+            detail = " ".join(str(fields[k]) for k in ("clause", "measured", "required") if fields.get(k))
+            self._end(errand, ok=False, why=f"{fields.get('reason')} {detail}".strip())
+        elif name == "settled" and not errand.cancelled:
+            if command.hold:
+                errand.held = True
+            else:
+                self._end(errand, ok=True)
+        elif name in ("ended", "displaced") and errand.held and not errand.cancelled:
+            self._end(errand, ok=name == "ended", why=str(fields.get("reason", "")))
+
+    # -- acquire -------------------------------------------------------------------------------------------------
+
+    def _acquire(self, step: Step, errand: Errand, command: Acquire, around: Surroundings) -> None:
+        if errand.sid is None:
+            self._ask(step, errand, command, around)
+            return
+        pair = self._party.user.by_sid(errand.sid)
+        if errand.cancelled and pair is not None:
+            self._take_back(step, errand, pair, around)
+
+    def _ask(self, step: Step, errand: Errand, command: Acquire, around: Surroundings) -> None:
+        if errand.cancelled:
+            self._end(errand, ok=False, why="cancelled before anything was asked")
+            return
+        band = Band(low_hz=command.low_hz, high_hz=command.high_hz)
+        start_ns = step.now.time.latest_ns + command.in_ms * MS
+        window = window_ms(start_ns, start_ns + command.for_ms * MS)
+        why = [f"{len(self._party.user.offers)} offers heard"]
+        for offer in list(self._party.user.offers.values()):
+            cell = Cell(band=band, area=offer.body.cell.area, window=window)
+            lacking = _lacking(offer, cell, command)
+            if lacking is None:
+                eirp_mdbm = offer.body.max_eirp_mdbm if command.eirp_mdbm is None else command.eirp_mdbm
+                errand.sid = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm).sid
+                return
+            why.append(lacking)
+        self._once(errand, "no offer", why="; ".join(why))
+        if around.now_ns - errand.began_ns > command.wait_ms * MS:
+            self._end(errand, ok=False, why=f"no offer covers it: {'; '.join(why)}")
+
+    def _take_back(self, step: Step, errand: Errand, pair: UserPair, around: Surroundings) -> None:
+        """A command that was called off: what is decided is given back, what is not is waited for."""
+        if pair.state == UserState.SETTLED:
+            self._give_back(step, errand, around, why="called off")
+        elif pair.state in ENDED_STATES:
+            self._end(errand, ok=False, why="called off; nothing stands")
+        else:
+            self._once(errand, "in doubt", why="the holder has not decided; given back once it has")
+
+    # -- relinquish ----------------------------------------------------------------------------------------------
+
+    def _relinquish(self, step: Step, errand: Errand, around: Surroundings) -> None:
+        pair = self._party.user.by_sid(errand.sid or b"")
+        if pair is None or pair.state != UserState.SETTLED:
+            self._end(errand, ok=False, why="it is over already")
+        else:
+            self._give_back(step, errand, around, why="relinquished")
+
+    def _give_back(self, step: Step, errand: Errand, around: Surroundings, *, why: str) -> None:
+        """Silence first: the gate must say that it does not use the settlement, then the holder is told."""
+        sid = errand.sid or b""
+        if errand.suspended_ns is None:
+            errand.suspended_ns = around.now_ns
+            around.suspend(sid)
+            self._tell(errand, "silencing")
+        elif around.warden_heard_ns > errand.suspended_ns + QUIET_NS and around.open_sid != sid:
+            self._party.user.relinquish(step, sid, why)
+            self._tell(errand, "relinquished", sid=sid.hex())
+            self._end(errand, ok=isinstance(errand.command, GiveBack), why=why)
+        elif around.now_ns > errand.suspended_ns + SILENCE_NS:
+            self._end(errand, ok=False, why="the warden does not say that it is silent; nothing was given back")
+
+    # -- offer ---------------------------------------------------------------------------------------------------
+
+    def _offer(self, step: Step, errand: Errand, command: OfferBand, around: Surroundings) -> None:
+        wanted = OfferSection(
+            low_hz=command.low_hz,
+            high_hz=command.high_hz,
+            commodity=command.commodity,
+            price=command.price,
+            max_eirp_mdbm=command.eirp_mdbm,
+            for_s=command.for_ms / 1000,
+        )
+        if self._party.rule.rule.terms(wanted.commodity) is None:
+            known = ", ".join(terms.name for terms in self._party.rule.rule.classes)
+            self._end(errand, ok=False, why=f"{Reason.TERMS.value} class {wanted.commodity!r}; the rule has {known}")
+            return
+        report = around.report()
+        parts = free_parts(report, wanted, around.closed())
+        for part in parts:
+            around.declare(step, part)
+            self._tell(errand, "offered", low_hz=part.low_hz, high_hz=part.high_hz)
+        if parts:
+            self._end(errand, ok=True)
+            return
+        states = ", ".join(f"{int(c.channel.low_hz)}-{int(c.channel.high_hz)} {c.state.name}" for c in report.channels)
+        self._once(errand, "listening", why=states)
+        if errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS:
+            self._end(errand, ok=False, why=f"no whole channel inside it is known to be free: {states}")
+
+    # -- telling -------------------------------------------------------------------------------------------------
+
+    def _tell(self, errand: Errand, what: str, **fields: Any) -> None:
+        self._answers.append((errand.client, {"step": what, **fields}))
+
+    def _once(self, errand: Errand, what: str, **fields: Any) -> None:
+        if what not in errand.told:
+            errand.told.add(what)
+            self._tell(errand, what, **fields)
+
+    def _end(self, errand: Errand, *, ok: bool, why: str = "") -> None:
+        errand.over = True
+        sid = errand.sid.hex() if errand.sid else None
+        self._answers.append((errand.client, {"done": True, "ok": ok, "why": why, "sid": sid}))
+
+    def speak(self) -> None:
+        """Send what there is to say; call when the step is durable."""
+        answers, self._answers = self._answers, []
+        for client, fields in answers:
+            self._control.tell(client, **fields)
+
+
+def _lacking(offer: Offer, cell: Cell, command: Acquire) -> str | None:
+    """What an offer lacks for what is wanted; None when it has it all."""
+    offered, name = offer.body.cell, f"the offer of {offer.body.cell.band}"
+    if not offered.band.holds(cell.band):
+        return f"{name} does not hold {cell.band}"
+    if not offered.window.holds(cell.window):
+        return f"{name} ends too soon or begins too late"
+    if command.eirp_mdbm is not None and command.eirp_mdbm > offer.body.max_eirp_mdbm:
+        return f"{name} allows at most {offer.body.max_eirp_mdbm / 1000:g} dBm"
+    if command.price_max is not None and offer.body.price > command.price_max:
+        return f"{name} costs {offer.body.price}"
+    return None

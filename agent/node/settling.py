@@ -1,0 +1,88 @@
+"""The settlement side of a node alone: party, mesh and outbox in one polled loop, without radio, gate or sensing.
+
+A turn: wait for something, take all that has arrived, decide in one durable step, and only then send.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from agent.node.outbox import Outbox
+from settlement.fixes import Fix
+from settlement.mesh import Mesh
+from settlement.party import Party
+from settlement.step import Step
+
+TICK_NS = 20_000_000
+HELLO_NS = 1_000_000_000
+
+
+class Settling:
+    """One party on its mesh. `hear(name, fields)` is told what happened once it is durable."""
+
+    def __init__(
+        self, party: Party, mesh: Mesh, fix: Callable[[], Fix], *, hear: Callable[[str, dict[str, Any]], None]
+    ) -> None:
+        self.party, self.mesh, self.fix, self._hear = party, mesh, fix, hear
+        self.outbox = Outbox(mesh, party.registry, seed=int.from_bytes(party.identity.credential[:8], "big"))
+        self.poller = zmq.Poller()
+        for socket in mesh.sockets:
+            self.poller.register(socket, zmq.POLLIN)
+        self._wanted: list[Callable[[Step], Any]] = []
+        self._next_tick_ns = self._next_hello_ns = 0
+
+    def start(self) -> None:
+        """Log what this node works with and ask the neighbours what they know of its log."""
+        with self.party.step(self.fix()) as step:
+            self.party.register(step)
+            self.party.hello(step)
+        self.leave(step)
+
+    def want(self, action: Callable[[Step], Any]) -> None:
+        """Do something in the next step."""
+        self._wanted.append(action)
+
+    def turn(self, wait_ms: int) -> None:
+        """Wait at most so long for something, and deal with all of it."""
+        self.poller.poll(0 if self._wanted else wait_ms)
+        now_ns = time.monotonic_ns()
+        arrived = self.mesh.receive()
+        for key in self.mesh.entered():
+            peer = self.party.registry.by_transport(key)
+            if peer is not None:
+                self.outbox.came_up(peer.hash)
+        if arrived or self._wanted or now_ns >= self._next_tick_ns:
+            self._next_tick_ns = now_ns + TICK_NS
+            wanted, self._wanted = self._wanted, []
+            with self.party.step(self.fix()) as step:
+                for message in arrived:
+                    self.party.receive(step, message.data, message.transport_key)
+                self._work(step, wanted, now_ns)
+            self.leave(step)
+        self.outbox.retry(now_ns)
+
+    def _work(self, step: Step, wanted: list[Callable[[Step], Any]], now_ns: int) -> None:
+        if self.party.halted is None:
+            self.party.tick(step)
+            for action in wanted:
+                action(step)
+        else:
+            self._wanted = wanted + self._wanted
+            if now_ns >= self._next_hello_ns:
+                self._next_hello_ns = now_ns + HELLO_NS
+                self.party.hello(step)
+
+    def leave(self, step: Step) -> None:
+        """The step is durable: send and speak."""
+        now_ns = time.monotonic_ns()
+        for outgoing in step.outgoing:
+            self.outbox.send(outgoing, now_ns)
+        for notice in step.notices:
+            self._hear(notice.name, notice.fields)
+
+    def close(self) -> None:
+        """Let go of sockets and log."""
+        self.mesh.close()
+        self.party.lineage.close()

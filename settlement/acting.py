@@ -1,0 +1,137 @@
+"""What a node does with a record once it is admitted and judged; all of it inside the step's transaction."""
+
+from settlement import budget
+from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Verdict
+from settlement.chain.codec import cut
+from settlement.heeding import heed
+from settlement.messages import Message
+from settlement.nodestate import REVIEW, ROTATED, STATUS, NodeState
+from settlement.pair import user as user_side
+from settlement.pair.artifact import Artifact
+from settlement.reasons import Reason, Refusal
+from settlement.rules import RULE, read_held
+from settlement.step import Step
+
+
+def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> None:
+    """Act on one admitted record."""
+    match admitted.record.typ:
+        case "declaration":
+            state.user.hear(admitted)
+            step.put(user_side.HEARD, admitted.record.digest, admitted.record.raw)
+            step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)
+        case "request":
+            state.holder.grant(step, admitted)
+            budget.spend(step, state.rule.rule, admitted)
+        case "grant":
+            state.user.accept(step, admitted)
+        case "accept":
+            state.holder.confirm(step, admitted)
+        case "confirm":
+            _settled(state, step, admitted, message)
+        case "abort":
+            state.user.aborted(step, admitted)
+        case "verdict":
+            state.user.refused(step, admitted)
+        case "renew":
+            pair = state.user.renewed(step, admitted)
+            step.event("renewed", sid=pair.sid, record=admitted.record.raw)
+        case "preempt":
+            _displaced(state, step, admitted)
+        case "relinquish":
+            state.holder.relinquished(step, admitted)
+        case _:
+            _act_on_logs(state, step, admitted)
+
+
+def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
+    if admitted.record.typ == "checkpoint":
+        state.witness.cosign(step, admitted)
+    elif admitted.record.typ == "cosignature":
+        state.witness.take(step, admitted)
+    elif admitted.record.typ == "revocation":
+        _revoked(state, step, admitted)
+    elif admitted.record.typ == "rotation":
+        step.put(ROTATED, admitted.author.hash, admitted.record.raw)
+        state.take_rotation(admitted)
+        step.event("rotated", author=admitted.author.name)
+        _pass_on(state, step, admitted)
+    elif admitted.record.typ == "rule":
+        _ruled(state, step, admitted)
+    elif admitted.record.typ in ("usage", "fallback"):
+        budget.credit(step, state.lineage, admitted)
+    elif admitted.record.typ == "envelope":
+        heed(step, state.holder, state.rule, admitted)
+
+
+def _ruled(state: NodeState, step: Step, admitted: Admitted) -> None:
+    """Take a new rule; it comes into force with its window, by this node's clock, and goes on to the neighbours."""
+    new = read_held(admitted.record.raw, admitted.author.chain, state.registry)
+    if isinstance(new, Refusal):
+        raise TypeError("a rule is taken only after it was judged")
+    state.rules.take(new)
+    step.put(RULE, new.key, new.raw)
+    body = new.rule.rule
+    step.event("rule", rule=body.name, version=body.version, from_ns=body.effective.start_ns)
+    _pass_on(state, step, admitted)
+
+
+def _revoked(state: NodeState, step: Step, admitted: Admitted) -> None:
+    """Take a status list; settled pairs go on, but each one with a revoked party is put under review."""
+    step.put(STATUS, admitted.author.hash, admitted.record.raw)
+    state.take_status(admitted)
+    now, signed = step.now.time, admitted.record.frame.attestation
+    step.event("status list", author=admitted.author.name, took_ms=(now.middle_ns - signed.latest_ns) / 1e6)
+    for pair in state.holder.pairs.values():
+        other = state.registry.get(pair.user)
+        revoked = state.status.standing(other, state.registry, now) if other and pair.live else None
+        if revoked is None or revoked.reason is not Reason.REVOKED or state.lineage.get(REVIEW, pair.sid):
+            continue
+        step.put(REVIEW, pair.sid, admitted.record.digest)
+        step.sign(
+            Verdict(
+                subject=pair.decision or pair.grant,
+                reason=Reason.REVOKED.value,
+                clause="review.opened",
+                measured=revoked.measured,
+                required=revoked.required,
+            )
+        )
+        step.event("review", sid=pair.sid, reason=Reason.REVOKED.value)
+    _pass_on(state, step, admitted)
+
+
+def _pass_on(state: NodeState, step: Step, admitted: Admitted) -> None:
+    """An authority's word goes on to the neighbours, once."""
+    for neighbour in state.witness.neighbours():
+        step.pass_on(neighbour.hash, admitted.record.raw)
+
+
+def _settled(state: NodeState, step: Step, admitted: Admitted, message: Message) -> None:
+    pair = state.user.settled(step, admitted)
+    grant, accept = state.record_bytes(pair.grant), state.record_bytes(pair.accept)
+    mine = state.registry.get(state.identity.credential)
+    granted = state.record_of(pair.grant) if pair.grant is not None else None
+    held = state.rules.known(granted.body.rule) if granted is not None else None
+    if grant is None or accept is None or mine is None or message.proof is None or held is None:
+        raise ValueError("a settled pair lacks one of its records")
+    artifact = Artifact(
+        grant=grant,
+        accept=accept,
+        confirm=admitted.record.raw,
+        holder_chain=admitted.author.chain,
+        user_chain=mine.chain,
+        rule=held.raw,
+        rule_chain=held.chain,
+        proof=message.proof,
+    )
+    encoded = artifact.encoded()
+    step.put("artifact", pair.sid, encoded)
+    step.event("permit", sid=pair.sid, artifact=encoded)
+
+
+def _displaced(state: NodeState, step: Step, admitted: Admitted) -> None:
+    body = admitted.record.body
+    step.event("displaced", sid=body.sid, reason=body.reason, vacate_by_ns=body.vacate_by_ns)
+    state.user.end(step, body.sid, cut(f"preempted: {body.reason}", 64))

@@ -1,0 +1,74 @@
+"""What a node answers to a record it refused, and what it keeps of two records that cannot both be honest."""
+
+from settlement import budget
+from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Evidence, Verdict
+from settlement.chain.codec import cut
+from settlement.nodestate import NodeState
+from settlement.pair.table import HolderState
+from settlement.reasons import Reason, Refusal
+from settlement.step import Step
+
+EVIDENCE_BYTES_MAX = 30_000
+
+
+def answer_refused(state: NodeState, step: Step, admitted: Admitted, refusal: Refusal) -> None:
+    """Nobody is refused a REQUEST or an ACCEPT without a signed reason."""
+    record = admitted.record
+    step.answering(record.digest)
+    if record.typ == "request":
+        if step.send_again(admitted.author.hash, record.digest):
+            step.answering(None)
+            return  # it was answered before, whatever the clock says now
+        if refusal.reason is Reason.BUDGET and refusal.clause == "budget.amount":
+            budget.suspend(step, state.rule.rule, admitted)
+        body = Verdict(
+            subject=record.digest,
+            reason=refusal.reason.value,
+            clause=cut(refusal.clause, 128),
+            measured=cut(refusal.measured, 512),
+            required=cut(refusal.required, 512),
+        )
+        step.send(admitted.author.hash, step.sign(body).raw)
+    elif record.typ == "accept":
+        _answer_accept(state, step, admitted, refusal)
+    elif record.typ == "checkpoint":
+        state.witness.refused_checkpoint(step, admitted, refusal)
+    elif record.typ == "cosignature":
+        state.witness.refused_cosignature(step, admitted, refusal)
+        if refusal.reason is Reason.HALT_BEHIND_WITNESS:
+            state.halt(step, refusal)
+    step.answering(None)
+
+
+def _answer_accept(state: NodeState, step: Step, admitted: Admitted, refusal: Refusal) -> None:
+    pair = state.holder.pairs.get(admitted.record.body.sid)
+    if pair is None or pair.user != admitted.author.hash:
+        return
+    if refusal.reason is Reason.EQUIVOCATION:
+        keep_evidence(state, step, admitted)
+    if pair.accept is not None and step.send_again(pair.user, pair.accept):
+        return  # the very answer it got, with its proof
+    if pair.state == HolderState.ABORTED:
+        decided = state.record_bytes(pair.decision)
+        if decided is not None:
+            step.send(pair.user, decided)
+    elif pair.decision is not None:
+        return  # a CONFIRM leaves with its proof, once its witnesses have seen it
+    elif refusal.reason in (Reason.TIMEOUT, Reason.CHALLENGE, Reason.TERMS):
+        state.holder.abort(step, pair.sid, refusal.reason, admitted.record.digest)
+
+
+def keep_evidence(state: NodeState, step: Step, admitted: Admitted) -> None:
+    """Two records that cannot both be honest prove it by themselves (I14)."""
+    record = admitted.record
+    first = None
+    if record.typ == "accept":
+        pair = state.holder.pairs.get(record.body.sid)
+        first = state.record_bytes(pair.accept) if pair is not None and pair.accept else None
+    if first is None and record.frame.author is not None:
+        other = state.lineage.author_record(record.frame.author, record.frame.seq)
+        first = state.record_bytes(other) if other else None
+    if first is not None and max(len(first), len(record.raw)) <= EVIDENCE_BYTES_MAX:
+        step.sign(Evidence(reason=Reason.EQUIVOCATION.value, first=first, second=record.raw))
+    step.event("equivocation", author=admitted.author.name)

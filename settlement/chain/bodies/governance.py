@@ -1,0 +1,151 @@
+"""Who may do what, by which rule: what authorities sign."""
+
+from dataclasses import dataclass
+
+from settlement.chain.bodies.sizes import HASH, PPM
+from settlement.chain.codec import U64_MAX, array, blob, nested, sint, text, uint
+from settlement.chain.scope import Area, Band, Scope, Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """An authority entitles a key: names, keys and validity are in the CWT claims of the header."""
+
+    level: str = text(1, 64)
+    scope: Scope = nested(2, Scope)
+    transport_key: bytes | None = blob(3, HASH, optional=True)
+    device: str | None = text(4, 128, optional=True)
+    status_index: int | None = uint(5, high=(1 << 17) - 1, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One level of the authority taxonomy: what its records make others do, and how much they weigh."""
+
+    name: str = text(1, 64)
+    response: str = text(2, 32)
+    weight_ppm: int = uint(3, high=PPM)
+    admits: tuple[str, ...] = array(4, text(0, 32), 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassTerms:
+    """What the rule says of one commodity class; without `rounds_max` prices are not bargained over."""
+
+    name: str = text(1, 64)
+    raster_hz: int = uint(2)
+    time_unit_ns: int = uint(3)
+    max_window_ns: int = uint(4)
+    max_eirp_mdbm: int = sint(5)
+    accept_ns: int = uint(6)
+    confirm_ns: int = uint(7)
+    lease_ns: int = uint(8, high=240_000_000_000)
+    vacate_ns: int = uint(9)
+    price_low: int = uint(10)
+    price_high: int = uint(11)
+    out_of_band_mdbm_per_mhz: int = sint(12)
+    rounds_max: int | None = uint(13, high=255, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much an authority's people of one level may take of one class in a window, and how one of them starts."""
+
+    level: str = text(1, 64)
+    commodity: str = text(2, 64)
+    window_ns: int = uint(3)
+    amount_hz_s: int = uint(4)
+    first_share_ppm: int = uint(5, high=PPM)
+    step_ppm: int = uint(6, high=PPM)
+    area: Area | None = nested(7, Area, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modality:
+    """How reliable one way of observing is."""
+
+    name: str = text(1, 64)
+    reliability_ppm: int = uint(2, high=PPM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """The rule in force: signed by an authority, versioned, effective in a window."""
+
+    name: str = text(1, 64)
+    version: int = uint(2, high=U64_MAX)
+    effective: Window = nested(3, Window)
+    previous: bytes | None = blob(4, HASH, optional=True)
+    bands: tuple[Band, ...] = array(5, Band, 32, low=1)
+    area: Area = nested(6, Area)
+    classes: tuple[ClassTerms, ...] = array(7, ClassTerms, 32, low=1)
+    levels: tuple[Level, ...] = array(8, Level, 16, low=1)
+    time_sources: tuple[int, ...] = array(9, uint(0, high=255), 8, low=1)
+    position_sources: tuple[int, ...] = array(10, uint(0, high=255), 8, low=1)
+    time_bound_ns_max: int = uint(11)
+    position_radius_mm_max: int = uint(12)
+    record_age_ns_max: int = uint(13)
+    sensing_age_ns_max: int = uint(14)
+    witness_quorum: int = uint(15, high=64)
+    outside_authorisation: int = uint(16, high=1)
+    budgets: tuple[Budget, ...] | None = array(17, Budget, 64, optional=True)
+    modalities: tuple[Modality, ...] | None = array(18, Modality, 32, optional=True)
+
+    def terms(self, name: str) -> ClassTerms | None:
+        """The terms of a class, found by its whole name."""
+        return next((c for c in self.classes if c.name == name), None)
+
+    def level(self, name: str) -> Level | None:
+        """The taxonomy level of that name."""
+        return next((level for level in self.levels if level.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One quantity that tells items of a commodity class apart, with its unit and bounds."""
+
+    name: str = text(1, 64)
+    unit: str = text(2, 32)
+    low: int | None = sint(3, optional=True)
+    high: int | None = sint(4, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """What a commodity class is: its axes, and by which recognition rules two parties know they mean the same."""
+
+    commodity: str = text(1, 64)
+    version: int = uint(2, high=U64_MAX)
+    previous: bytes | None = blob(3, HASH, optional=True)
+    effective: Window = nested(4, Window)
+    axes: tuple[Axis, ...] = array(5, Axis, 32, low=1)
+    recognition: tuple[str, ...] = array(6, text(0, 32), 8, low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """An authority lets a participant take part (`outcome` 1) or not (0): for these classes, in this window."""
+
+    subject: bytes = blob(1, HASH)
+    outcome: int = uint(2, high=1)
+    classes: tuple[str, ...] = array(3, text(0, 64), 32)
+    window: Window = nested(4, Window)
+    rule: bytes = blob(5, HASH)
+    reason: str | None = text(6, 64, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """An issuer's status list: one bit for each credential it issued with a status index."""
+
+    version: int = uint(1, high=U64_MAX)
+    fresh_until_ns: int = uint(2)
+    bits: bytes = blob(3, 16_384, least=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """The author's credential is succeeded by another: `proof` is the new key's signature over both."""
+
+    successor: bytes = blob(1, 30_000, least=1)
+    proof: bytes = blob(2, 64)

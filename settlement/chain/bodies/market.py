@@ -1,0 +1,64 @@
+"""What comes before a settlement: offers, wishes, requests, counter-offers."""
+
+from dataclasses import dataclass
+
+from settlement.chain.bodies.sizes import HASH
+from settlement.chain.codec import blob, nested, sint, text, uint
+from settlement.chain.scope import Cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """A holder's offer: cell, class, tiers, price and the envelope it rests on."""
+
+    cell: Cell = nested(1, Cell)
+    commodity: str = text(2, 64)
+    tier_low: int = uint(3, high=255)
+    tier_high: int = uint(4, high=255)
+    max_eirp_mdbm: int = sint(5)
+    price_form: str = text(6, 32)
+    price: int = uint(7)
+    rule: bytes = blob(8, HASH)
+    envelope: bytes | None = blob(9, HASH, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A user says what it looks for, so that holders may offer it; it reserves nothing."""
+
+    cell: Cell = nested(1, Cell)
+    commodity: str = text(2, 64)
+    tier: int = uint(3, high=255)
+    eirp_mdbm: int = sint(4)
+    price: int = uint(5)
+    answer_by_ns: int = uint(6)
+    rule: bytes = blob(7, HASH)
+    nonce: bytes = blob(8, 16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A user asks for part of a declaration."""
+
+    declaration: bytes = blob(1, HASH)
+    cell: Cell = nested(2, Cell)
+    commodity: str = text(3, 64)
+    tier: int = uint(4, high=255)
+    eirp_mdbm: int = sint(5)
+    price: int = uint(6)
+    partial: int = uint(7, high=1)
+    nonce: bytes = blob(8, 16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """Either side answers a REQUEST or a COUNTER (`answers`) with another price; `round` is 1 for the first."""
+
+    declaration: bytes = blob(1, HASH)
+    answers: bytes = blob(2, HASH)
+    round: int = uint(3, high=255)
+    cell: Cell = nested(4, Cell)
+    commodity: str = text(5, 64)
+    price: int = uint(6)
+    answer_by_ns: int = uint(7)
+    rule: bytes = blob(8, HASH)

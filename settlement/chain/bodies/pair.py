@@ -1,0 +1,116 @@
+"""The settlement itself, from GRANT to the report of its use."""
+
+from dataclasses import dataclass
+
+from settlement.chain.bodies.sizes import HASH
+from settlement.chain.codec import blob, nested, sint, text, uint
+from settlement.chain.scope import Cell, Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A holder reserves a cell for a user; nothing may radiate on it yet."""
+
+    sid: bytes = blob(1, HASH)
+    request: bytes = blob(2, HASH)
+    user: bytes = blob(3, HASH)
+    nonce: bytes = blob(4, 16)
+    cell: Cell = nested(5, Cell)
+    commodity: str = text(6, 64)
+    tier: int = uint(7, high=255)
+    max_eirp_mdbm: int = sint(8)
+    price: int = uint(9)
+    accept_by_ns: int = uint(10)
+    confirm_by_ns: int = uint(11)
+    challenge: bytes = blob(12, HASH)
+    rule: bytes = blob(13, HASH)
+    fence: int = uint(14)
+    lease_ns: int = uint(15, high=240_000_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """A user accepts exactly this GRANT and answers its challenge."""
+
+    sid: bytes = blob(1, HASH)
+    grant: bytes = blob(2, HASH)
+    answer: bytes = blob(3, HASH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm:
+    """The commit point: over the GRANT and the ACCEPT; transmission may run until `transmit_until_ns`."""
+
+    sid: bytes = blob(1, HASH)
+    grant: bytes = blob(2, HASH)
+    accept: bytes = blob(3, HASH)
+    transmit_until_ns: int = uint(4)
+    fence: int = uint(5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abort:
+    """The other terminal decision: the reservation is gone."""
+
+    sid: bytes = blob(1, HASH)
+    grant: bytes = blob(2, HASH)
+    reason: str = text(3, 64)
+    accept: bytes | None = blob(4, HASH, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """Extends the transmit lease, never past the window."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    number: int = uint(3)
+    transmit_until_ns: int = uint(4)
+    fence: int = uint(5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relinquish:
+    """A user ends early."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    reason: str = text(3, 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preempt:
+    """A holder displaces a user for a higher tier; RF stops before `vacate_by_ns`."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    tier: int = uint(3, high=255)
+    reason: str = text(4, 64)
+    vacate_by_ns: int = uint(5)
+    evidence: bytes | None = blob(6, HASH, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallback:
+    """A holder moves a settlement to a substitute that was bound at signing: which one, where to, from when."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    choice: int = uint(3, high=255)
+    cell: Cell = nested(4, Cell)
+    from_ns: int = uint(5)
+    notice_ns: int = uint(6)
+    reason: str = text(7, 64)
+    fence: int = uint(8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """A user reports what it did with a settlement."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    airtime_ns: int = uint(3)
+    bursts: int = uint(4)
+    ended: str = text(5, 64)
+    used: Window | None = nested(6, Window, optional=True)

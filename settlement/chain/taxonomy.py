@@ -1,0 +1,82 @@
+"""What a record makes this node do: the rule gives each level of authority a response, and that decides.
+
+Records are of three kinds. A directive changes what others may do and needs no consent; a dealing is part of what two
+parties do with each other; an observation says what somebody saw. By the author's level:
+
+    response            directive         dealing           observation
+    obey                act               act               act
+    obey after check    act once checked  act once checked  act once checked
+    consider            keep              act               weigh
+    record only         keep              keep              keep
+
+"Checked" is that a fresh status list says of the author, and of everyone above it, that they still stand; a credential
+that no list can speak of does not pass. To weigh is to let it count in a fusion by its weight. What is kept is logged
+and has no other effect: a directive or dealing as a refusal that says so, an observation with no weight.
+"""
+
+from enum import StrEnum
+
+from settlement.chain.bodies import BODIES, Rule
+
+
+class Response(StrEnum):
+    """The response a rule may give a level; part of the record format."""
+
+    OBEY = "obey"
+    OBEY_AFTER_CHECK = "obey after check"
+    CONSIDER = "consider"
+    RECORD_ONLY = "record only"
+
+
+class Kind(StrEnum):
+    """What a record asks of others."""
+
+    DIRECTIVE = "directive"
+    DEALING = "dealing"
+    OBSERVATION = "observation"
+
+
+class Behaviour(StrEnum):
+    """What this node does with an admissible record."""
+
+    ACT = "act"
+    CHECK = "act once checked"
+    WEIGH = "weigh"
+    KEEP = "keep"
+
+
+DIRECTIVES = frozenset({"rule", "schema", "admission", "revocation", "ruling"})
+OBSERVATIONS = frozenset({"envelope", "evidence", "gate"})
+DEALINGS = frozenset(BODIES) - DIRECTIVES - OBSERVATIONS - {"credential"}
+TABLE = {
+    (Response.OBEY, Kind.DIRECTIVE): Behaviour.ACT,
+    (Response.OBEY, Kind.DEALING): Behaviour.ACT,
+    (Response.OBEY, Kind.OBSERVATION): Behaviour.ACT,
+    (Response.OBEY_AFTER_CHECK, Kind.DIRECTIVE): Behaviour.CHECK,
+    (Response.OBEY_AFTER_CHECK, Kind.DEALING): Behaviour.CHECK,
+    (Response.OBEY_AFTER_CHECK, Kind.OBSERVATION): Behaviour.CHECK,
+    (Response.CONSIDER, Kind.DIRECTIVE): Behaviour.KEEP,
+    (Response.CONSIDER, Kind.DEALING): Behaviour.ACT,
+    (Response.CONSIDER, Kind.OBSERVATION): Behaviour.WEIGH,
+    (Response.RECORD_ONLY, Kind.DIRECTIVE): Behaviour.KEEP,
+    (Response.RECORD_ONLY, Kind.DEALING): Behaviour.KEEP,
+    (Response.RECORD_ONLY, Kind.OBSERVATION): Behaviour.KEEP,
+}
+
+
+def response_of(rule: Rule, level: str) -> Response:
+    """What a record of that level makes others do; what the rule does not name is only recorded."""
+    held = rule.level(level)
+    return Response(held.response) if held is not None and held.response in list(Response) else Response.RECORD_ONLY
+
+
+def kind_of(typ: str) -> Kind:
+    """The kind of a record type."""
+    if typ in DIRECTIVES:
+        return Kind.DIRECTIVE
+    return Kind.OBSERVATION if typ in OBSERVATIONS else Kind.DEALING
+
+
+def behaviour_of(rule: Rule, level: str, typ: str) -> Behaviour:
+    """What this node does with a record of that type by an author of that level."""
+    return TABLE[response_of(rule, level), kind_of(typ)]

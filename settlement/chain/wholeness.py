@@ -1,0 +1,144 @@
+"""Does the file of a lineage still hold what was written? Reads every row once, in constant memory.
+
+(1) entries are numbered without a gap and agree with their columns
+(2) the stored tree is exactly the tree of the entries
+(3) every signed checkpoint is the root of its size
+(4) columns, state and counters are those the owner signed with the root after its last step
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import apsw
+import cbor2
+
+from settlement.chain import merkle
+from settlement.chain.checkpoint import open_note
+from settlement.chain.standing import Standing, Tally
+from settlement.reasons import Reason, Refusal, refuse
+
+COLUMNS = "typ, sid, author, seq, reason"
+_SUBJECT, _ADMITTED = 2, 4
+_ENTRIES = f"SELECT idx, CAST(body AS BLOB), subject, admitted, {COLUMNS} FROM leaf ORDER BY idx"  # noqa: S608
+_NODES = "SELECT idx, CAST(hash AS BLOB) FROM node WHERE level=? ORDER BY idx"
+
+
+def _changed(clause: str, measured: str, required: str = "as appended") -> Refusal:
+    return refuse(Reason.ENTRY_MISMATCH, f"lineage.{clause}", measured, required)
+
+
+def _fields(body: bytes) -> dict[int, Any] | None:
+    """The map of an entry; None where the bytes are no longer one."""
+    try:
+        fields = cbor2.loads(body)
+    except (cbor2.CBORDecodeError, ValueError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def tally_of_rows(db: apsw.Connection, tally: Tally) -> Tally:
+    """Add every piece of state and every counter to a tally."""
+    for kind, key, value in db.execute("SELECT kind, CAST(key AS BLOB), CAST(value AS BLOB) FROM state"):
+        tally = tally.changed("state", (kind, bytes(key)), None, bytes(value))
+    for name, value in db.execute("SELECT name, value FROM counter"):
+        tally = tally.changed("counter", (name,), None, value)
+    return tally
+
+
+def tally_of_columns(db: apsw.Connection) -> Tally:
+    """The tally of the entries' columns alone."""
+    tally = Tally()
+    for columns in db.execute(f"SELECT {COLUMNS} FROM leaf ORDER BY idx"):  # noqa: S608 - our own column names
+        tally = tally.appended(columns)
+    return tally
+
+
+def stored_standing(db: apsw.Connection, origin: str) -> tuple[Standing, bytes] | None:
+    """What the owner signed last, and its signature."""
+    row = db.execute("SELECT size, root, columns, rows, signature FROM standing").fetchone()
+    if row is None:
+        return None
+    size, root, columns, rows, signature = row
+    tally = Tally(columns=bytes(columns), rows=int.from_bytes(rows, "big"))
+    return Standing(origin=origin, size=size, root=bytes(root), tally=tally), bytes(signature)
+
+
+class _Tree:
+    """Rebuilds the tree from the leaves and compares each node with the stored one, level by level in step."""
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db, self._stored, self._frontier = db, list[Iterator[tuple[int, bytes]]](), merkle.NO_LEAVES
+
+    def add(self, index: int, leaf: bytes) -> bool:
+        """False when the stored tree does not have the nodes that this leaf completes."""
+        self._frontier, nodes = merkle.grown(self._frontier, index, leaf)
+        for level, at, value in nodes:
+            if level == len(self._stored):
+                self._stored.append(iter(self._db.cursor().execute(_NODES, (level,))))
+            if next(self._stored[level], None) != (at, value):
+                return False
+        return True
+
+    def over(self) -> bool:
+        """True when the stored tree has nothing left."""
+        beyond = self._db.execute("SELECT 1 FROM node WHERE level >= ? OR level < 0", (len(self._stored),)).fetchone()
+        return beyond is None and all(next(level, None) is None for level in self._stored)
+
+    def root(self) -> bytes:
+        return merkle.fold(self._frontier)
+
+
+def check_file(db: apsw.Connection, origin: str, public: bytes, *, standing: bool) -> Refusal | None:
+    """Checks (1) to (3), and (4) where `standing` asks for it."""
+    tree, tally, size = _Tree(db), Tally(), 0
+    for index, body, subject, admitted, *columns in db.execute(_ENTRIES):
+        if index != size:
+            return _changed("order", f"entry {index}", f"entry {size}")
+        fields = _fields(body)
+        if fields is None or fields.get(_SUBJECT) != subject or fields.get(_ADMITTED) != admitted:
+            return _changed("entry", f"entry {index} was edited")
+        if not tree.add(index, merkle.leaf_hash(body)):
+            return _changed("tree", f"entry {index} does not hash to the stored tree")
+        tally, size = tally.appended(columns), size + 1
+    if not tree.over():
+        return _changed("tree", "more nodes than the entries make", "the tree of the entries")
+    refusal = _check_checkpoints(db, public, size)
+    if refusal is not None or not standing:
+        return refusal
+    return _check_standing(db, public, Standing(origin=origin, size=size, root=tree.root(), tally=tally))
+
+
+def _check_checkpoints(db: apsw.Connection, public: bytes, entries: int) -> Refusal | None:
+    def read(level: int, index: int) -> bytes:
+        row = db.execute("SELECT hash FROM node WHERE level=? AND idx=?", (level, index)).fetchone()
+        if row is None:
+            raise ValueError(f"node {level}/{index} is missing")
+        return bytes(row[0])
+
+    for size, note in db.execute("SELECT size, note FROM checkpoint ORDER BY size"):
+        head = open_note(note, public)
+        if isinstance(head, Refusal):
+            return head
+        if head.size != size or size > entries or merkle.root(size, read) != head.root:
+            return _changed(
+                "checkpoint", f"{entries} entries under a signed head of {head.size}", "the root that was signed"
+            )
+    return None
+
+
+def _check_standing(db: apsw.Connection, public: bytes, found: Standing) -> Refusal | None:
+    """Check (4)."""
+    try:
+        tally = tally_of_rows(db, found.tally)
+        stored = stored_standing(db, found.origin)
+    except (apsw.Error, TypeError, ValueError) as exc:
+        return _changed("standing", f"state that cannot be read: {exc}", "what the last step left")
+    if stored is None:
+        blank = found.size == 0 and tally.rows == 0
+        return None if blank else _changed("standing", "nothing signed", "the owner's signature over log and state")
+    standing, signature = stored
+    found = replace(found, tally=tally)
+    if standing != found:
+        return _changed("standing", f"{found.size} entries with other columns, state or counters", "what was signed")
+    return standing.check(signature, public)

@@ -1,0 +1,41 @@
+"""What a node makes of records that are part of no settlement of its own: by the rule's taxonomy, nothing by default.
+
+A report of an incumbent by a level that the rule has us obey closes the bands it names, as our own finding would. From
+a level we only consider it counts in a fusion, by its weight (`chain.weights`); from any other it is on record.
+"""
+
+from settlement.chain.admission import Admitted, RuleInForce
+from settlement.chain.bodies import Envelope
+from settlement.chain.taxonomy import Behaviour, behaviour_of
+from settlement.pair.holder import Holder
+from settlement.pair.work import Work
+from settlement.reasons import Reason
+
+PROTECTED_TIER = 1
+FREE = "free"
+NOTED = frozenset({"schema", "admission", "intent", "counter", "fallback", "dispute", "ruling"})
+"""Types that a settlement between two does not need: admitted, logged, left to whoever reads the log."""
+
+
+def heed(work: Work, holder: Holder, rule: RuleInForce, admitted: Admitted) -> int:
+    """Act on an admitted envelope; returns how many settlements it displaced."""
+    body: Envelope = admitted.record.body
+    behaviour = behaviour_of(rule.rule, admitted.author.level, admitted.record.typ)
+    # "Act once checked" was checked by admission: without a list that vouches for its author it was refused.
+    if behaviour not in (Behaviour.ACT, Behaviour.CHECK) or not body.incumbents or not work.now.time.trusted:
+        return 0
+    if not work.now.time.before(body.valid_until_ns):
+        return 0
+    displaced = 0
+    for channel in body.channels:
+        if channel.state != FREE:
+            displaced += holder.preempt(
+                work,
+                channel.band,
+                tier=PROTECTED_TIER,
+                reason=Reason.INCUMBENT.value,
+                until_ns=body.valid_until_ns,
+                evidence=admitted.record.digest,
+            )
+    work.event("protected", by=admitted.author.name, displaced=displaced)
+    return displaced

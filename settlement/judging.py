@@ -1,0 +1,114 @@
+"""The protocol's own judgement on a record that admission let through: a refusal, or None where it may be acted on."""
+
+from settlement import budget
+from settlement.chain.admission import Admitted
+from settlement.chain.rotation import judge_rotation
+from settlement.evidence import judge_evidence
+from settlement.fixes import TimeFix
+from settlement.heeding import NOTED
+from settlement.messages import Message
+from settlement.nodestate import NodeState
+from settlement.pair.table import Event
+from settlement.reasons import Reason, Refusal, refuse
+from settlement.rules import read_held
+from settlement.step import Step
+
+OFFERS_MAX = 256
+HANDLED_BY_HOLDER = {"request", "accept", "relinquish", "usage"}
+
+
+def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) -> Refusal | None:
+    """May this record be acted on?"""
+    typ, now = admitted.record.typ, step.now.time
+    if typ in HANDLED_BY_HOLDER:
+        return _judge_as_holder(state, admitted, step)
+    match typ:
+        case "declaration":
+            return _judge_offer(state, now)
+        case "evidence":
+            return judge_evidence(admitted.record.body, state.registry)
+        case "envelope":
+            return None
+        case "rule":
+            return _judge_rule(state, admitted)
+        case _ if typ in NOTED:
+            return None
+        case "checkpoint" | "cosignature" | "revocation" | "rotation":
+            return _judge_about_authors(state, admitted, step)
+        case _:
+            return _judge_as_user(state, admitted, message, now)
+
+
+def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusal | None:
+    match admitted.record.typ:
+        case "request":
+            judged = state.holder.judge_request(admitted, step.now.time)
+            return judged or budget.judge(state.lineage, state.rule.rule, admitted, step.now.time)
+        case "accept":
+            return state.holder.judge_accept(admitted, step.now.time) or _same_rule(state, admitted)
+        case "relinquish":
+            return state.holder.judge_of_user(admitted, Event.RELINQUISH)
+        case _:
+            return state.holder.judge_of_user(admitted, Event.USAGE)
+
+
+def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, now: TimeFix) -> Refusal | None:
+    typ = admitted.record.typ
+    match typ:
+        case "grant":
+            asked = state.record_of(admitted.record.body.request)
+            return state.user.judge_grant(admitted, asked.body if asked else None, now)
+        case "verdict":
+            return state.user.judge_verdict(admitted)
+        case "confirm":
+            missing = refuse(Reason.PROOF, "confirm.proof", "absent", "proof that it is logged")
+            return state.user.judge_decision(admitted, Event.CONFIRM) or (None if message.proof else missing)
+        case "abort":
+            return state.user.judge_decision(admitted, Event.ABORT)
+        case "renew":
+            return state.user.judge_renew(admitted)
+        case "preempt":
+            pair = state.user.by_sid(admitted.record.body.sid)
+            granted = state.record_of(pair.grant) if pair is not None and pair.grant else None
+            return state.user.judge_preempt(admitted, granted.body if granted else None)
+        case _:
+            return refuse(Reason.TYPE, "party.typ", typ, "a type that travels between nodes")
+
+
+def _judge_offer(state: NodeState, now: TimeFix) -> Refusal | None:
+    """Offers are many neighbours' and few each; those that are over make room."""
+    over = [digest for digest, offer in state.user.offers.items() if now.after(offer.body.cell.window.end_ns)]
+    for digest_over in over:
+        del state.user.offers[digest_over]
+    held = len(state.user.offers)
+    return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX}") if held >= OFFERS_MAX else None
+
+
+def _same_rule(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """A GRANT that was signed under a rule no longer in force is not confirmed."""
+    pair = state.holder.pairs[admitted.record.body.sid]
+    granted = state.record_of(pair.grant)
+    if granted is None or granted.body.rule != state.rule.hash:
+        was = "unknown" if granted is None else granted.body.rule.hex()[:16]
+        return refuse(Reason.TERMS, "accept.rule", was, f"the rule in force, {state.rule.hash.hex()[:16]}")
+    return None
+
+
+def _judge_rule(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """A rule by an authority that may rule, which follows the newest one known here."""
+    new = read_held(admitted.record.raw, admitted.author.chain, state.registry)
+    return new if isinstance(new, Refusal) else state.rules.judge(new)
+
+
+def _judge_about_authors(state: NodeState, admitted: Admitted, step: Step) -> Refusal | None:
+    body = admitted.record.body
+    match admitted.record.typ:
+        case "checkpoint":
+            return state.witness.judge_checkpoint(admitted, step)
+        case "cosignature":
+            return state.witness.judge_cosignature(admitted, step)
+        case "revocation":
+            return state.status.judge(admitted.author, body, step.now.time)
+        case _:
+            successor = judge_rotation(admitted.author, body, state.registry)
+            return successor if isinstance(successor, Refusal) else None

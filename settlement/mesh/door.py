@@ -1,0 +1,77 @@
+"""Answers libzmq's question whether a transport key may connect (ZAP, ZeroMQ RFC 27).
+
+The handler is our own, run in the caller's loop: pyzmq's asyncio authenticator dies with the first exception in its
+callback. Without any handler libzmq admits every key, or with ZAP_ENFORCE_DOMAIN none; so the mesh knocks on its own
+door before it starts, with a key made for that, and starts only when this handler was asked about it.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+
+import zmq
+
+from settlement.reasons import Reason
+
+ENDPOINT = "inproc://zeromq.zap.01"
+DOMAIN = b"bandpact"
+HANDLER_FAULT = "HANDLER_FAULT"
+ANSWERS_MAX = 64
+ENTERED_MAX = 1024
+
+
+class Door:
+    """The ZAP handler of one context."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", admits: Callable[[bytes], bool]) -> None:
+        self._admits = admits
+        self.denied: Counter[str] = Counter()
+        self.knocked = False
+        self._knocker: bytes | None = None
+        self._entered: deque[bytes] = deque(maxlen=ENTERED_MAX)
+        self.socket = context.socket(zmq.REP)
+        self.socket.linger = 0
+        self.socket.bind(ENDPOINT)
+
+    def expect(self, knocker: bytes) -> None:
+        """Refuse that key whatever admission says of it, and set `knocked` once it was asked about."""
+        self._knocker, self.knocked = knocker, False
+
+    def answer(self) -> None:
+        """Answer what waits, a bounded number at a time; never blocks."""
+        for _ in range(ANSWERS_MAX):
+            try:
+                request = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._answer(request)
+
+    def _answer(self, request: list[bytes]) -> None:
+        """One request. Whatever goes wrong with it, that peer is refused and the handler lives."""
+        version, request_id = (*request, b"", b"")[:2]
+        credential = request[-1]
+        admitted = self._admitted(request, credential)
+        status, text = (b"200", b"OK") if admitted else (b"400", b"no credentialed transport key")
+        user = credential.hex().encode() if admitted else b""
+        if admitted:
+            self._entered.append(credential)
+        else:
+            self.denied[Reason.UNKNOWN_PEER] += 1
+        self.socket.send_multipart([version, request_id, status, text, user, b""])
+
+    def _admitted(self, request: list[bytes], credential: bytes) -> bool:
+        if len(request) != 7 or request[2] != DOMAIN or request[5] != b"CURVE":
+            return False
+        if credential == self._knocker:
+            self.knocked = True
+            return False
+        try:
+            return self._admits(credential)
+        except Exception:  # noqa: BLE001 - a fault in here must refuse one peer, not end admission for all
+            self.denied[HANDLER_FAULT] += 1
+            return False
+
+    def entered(self) -> list[bytes]:
+        """Keys that were let in since the last call: each is a neighbour that came up, or came back."""
+        keys = list(dict.fromkeys(self._entered))
+        self._entered.clear()
+        return keys

@@ -1,0 +1,75 @@
+"""How much one neighbour may send: token buckets, pure, in whole numbers, time as an argument.
+
+A bucket fills at its rate up to its burst. What finds it empty is over the limit; it is dropped and counted, and costs
+the bucket nothing, so that a flood slows only its sender and only while it lasts.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """So many a second on average, and at most `burst` at once."""
+
+    per_s: int
+    burst: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the mesh takes from neighbours before it drops messages or cuts connections."""
+
+    messages: Rate = Rate(per_s=1000, burst=2000)
+    data: Rate = Rate(per_s=4 << 20, burst=8 << 20)
+    queue_messages: int = 32
+    """Messages of one neighbour that wait inside libzmq; more wait in the network."""
+    unread_bytes: int = 2 << 20
+    """What one connection may have sent of a message that is not complete: the parts of one message are not limited
+    in number by libzmq, and all of them are kept until the last has come."""
+    unread_bytes_total: int = 64 << 20
+    connections: int = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """What is left at an instant, in billionths of a token."""
+
+    level: int
+    at_ns: int
+
+    @classmethod
+    def full(cls, rate: Rate, now_ns: int) -> "Bucket":
+        """A bucket nobody has drawn on."""
+        return cls(level=rate.burst * NS, at_ns=now_ns)
+
+    def take(self, rate: Rate, cost: int, now_ns: int) -> "Bucket | None":
+        """The bucket after drawing `cost` tokens; None when it holds too little."""
+        elapsed_ns = max(0, now_ns - self.at_ns)
+        level = min(rate.burst * NS, self.level + elapsed_ns * rate.per_s) - cost * NS
+        return Bucket(level=level, at_ns=max(now_ns, self.at_ns)) if level >= 0 else None
+
+
+@dataclass(slots=True)
+class PeerRates:
+    """Buckets of every neighbour, and how many messages of each were over the limit."""
+
+    limits: Limits
+    over: Counter[bytes] = field(default_factory=Counter)
+    _buckets: dict[bytes, tuple[Bucket, Bucket]] = field(default_factory=dict)
+
+    def takes(self, peer: bytes, size: int, now_ns: int) -> bool:
+        """Whether a message of `size` bytes is within that neighbour's limits; counts it when not."""
+        limits = self.limits
+        messages, data = self._buckets.get(peer) or (
+            Bucket.full(limits.messages, now_ns),
+            Bucket.full(limits.data, now_ns),
+        )
+        one, many = messages.take(limits.messages, 1, now_ns), data.take(limits.data, size, now_ns)
+        if one is None or many is None:
+            self.over[peer] += 1
+            return False
+        self._buckets[peer] = one, many
+        return True

@@ -1,0 +1,255 @@
+"""The only place that speaks ZeroMQ to peers: CURVE both ways, admission by credentialed transport key.
+
+Each node binds one ROUTER and holds one DEALER for each peer; messages go one way on each, from DEALER to ROUTER. Who
+sent a message is the transport key that CURVE proved and the door admitted, never a routing id.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import zmq
+from zmq.utils import z85
+
+from settlement.mesh.door import DOMAIN, Door
+from settlement.mesh.keys import MeshError, TransportKey
+from settlement.mesh.limits import Limits, PeerRates
+from settlement.mesh.valve import Valve
+from settlement.messages import MESSAGE_LIMIT
+from settlement.reasons import Reason
+
+SEND_QUEUE_MESSAGES = 256
+KERNEL_QUEUE_BYTES = 256 << 10
+HEARTBEAT_MS = 1000
+HEARTBEAT_TIMEOUT_MS = 3000
+HANDSHAKE_MS = 5000
+CONNECT_MS = 5000
+RECONNECT_MS, RECONNECT_MS_MAX = 100, 500
+"""A settlement's deadlines are seconds; a neighbour that comes back is worth two attempts a second."""
+BATCH = 64
+HINTS_MAX = 2
+KNOCK_MS, KNOCKS = 20, 250
+RATE = "RATE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """Bytes from the node that holds `transport_key`."""
+
+    transport_key: bytes
+    data: bytes
+
+
+@dataclass(slots=True)
+class _Line:
+    """The way to one peer: where it is configured to be, and where it was heard of besides."""
+
+    socket: "zmq.Socket[bytes]"
+    endpoint: str | None
+    hints: deque[str] = field(default_factory=deque)
+
+
+class Mesh:
+    """Sockets of one node. Not thread-safe: one loop owns it and polls `sockets`."""
+
+    def __init__(
+        self,
+        key: TransportKey,
+        listen: str,
+        admits: Callable[[bytes], bool],
+        *,
+        limits: Limits | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Bind. `admits(transport public key)` decides on every connection. Raises MeshError."""
+        self._key, self._admits, self._clock = key, admits, clock
+        self._limits = limits or Limits()
+        self._context = zmq.Context(io_threads=1)
+        self._lines: dict[bytes, _Line] = {}
+        self._rates = PeerRates(self._limits)
+        self._malformed = 0
+        try:
+            self._door = self._make_door()
+            self._router = self._bind_router(listen)
+        except zmq.ZMQError as exc:
+            self._context.destroy(linger=0)
+            mend = "another program uses it; choose another port in `listen`"
+            raise MeshError(f"cannot listen on {listen}: {exc}; {mend}") from exc
+        self._valve = Valve(self._router, self._limits)
+        self._prove_door()
+
+    def _make_door(self) -> Door:
+        return Door(self._context, self._admits)
+
+    def _prove_door(self) -> None:
+        """Knock with a fresh key: this very handler must be asked about it, and refuses it. Raises MeshError."""
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+        stranger = TransportKey.generate()
+        self._door.expect(stranger.public)
+        try:
+            knock = self._dealer(context, stranger, self._key.public)
+            knock.connect(self.endpoint)
+            for _ in range(KNOCKS):
+                self._door.answer()
+                if self._door.knocked:
+                    break
+                self._door.socket.poll(KNOCK_MS)
+            else:
+                self.close()
+                raise MeshError("no handler answers for the keys of those who connect; the node does not start")
+        finally:
+            context.destroy(linger=0)
+        self._door.denied.clear()
+
+    def _common(self, socket: "zmq.Socket[bytes]", key: TransportKey) -> None:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IPV6, 1)
+        socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)
+        socket.setsockopt(zmq.RCVBUF, KERNEL_QUEUE_BYTES)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        socket.curve_publickey = z85.encode(key.public)
+        socket.curve_secretkey = z85.encode(key.secret)
+
+    def _bind_router(self, listen: str) -> "zmq.Socket[bytes]":
+        router = self._context.socket(zmq.ROUTER)
+        self._common(router, self._key)
+        router.setsockopt(zmq.RCVHWM, self._limits.queue_messages)
+        router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
+        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        router.curve_server = True
+        router.bind(listen)
+        return router
+
+    def _dealer(
+        self, context: "zmq.Context[zmq.Socket[bytes]]", key: TransportKey, peer_key: bytes
+    ) -> "zmq.Socket[bytes]":
+        dealer = context.socket(zmq.DEALER)
+        self._common(dealer, key)
+        dealer.curve_serverkey = z85.encode(peer_key)
+        dealer.setsockopt(zmq.SNDHWM, SEND_QUEUE_MESSAGES)
+        dealer.setsockopt(zmq.RCVHWM, 1)
+        dealer.setsockopt(zmq.IMMEDIATE, 1)
+        dealer.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
+        dealer.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        dealer.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS_MAX)
+        return dealer
+
+    @property
+    def endpoint(self) -> str:
+        """Where the ROUTER listens, with the port that was chosen."""
+        return str(self._router.getsockopt_string(zmq.LAST_ENDPOINT))
+
+    @property
+    def sockets(self) -> tuple["zmq.Socket[bytes]", ...]:
+        """What the loop polls for input."""
+        return self._door.socket, self._router, self._valve.events
+
+    # -- peers ---------------------------------------------------------------------------------------------------
+
+    def connect(self, peer_key: bytes, endpoint: str) -> None:
+        """Keep a connection to a peer; it comes up when the peer does, and only if the peer holds that key."""
+        dealer = self._dealer(self._context, self._key, peer_key)
+        dealer.connect(endpoint)
+        previous = self._lines.pop(peer_key, None)
+        if previous is not None:
+            previous.socket.close()
+        self._lines[peer_key] = _Line(dealer, endpoint)
+
+    def hint(self, peer_key: bytes, endpoint: str) -> bool:
+        """Try another place where a peer may be: no more than a try, for CURVE proves who is there.
+
+        Returns False, and does nothing, for a key that is not admitted, a place known already or no place at all.
+        """
+        line = self._lines.get(peer_key)
+        if not self._admits(peer_key) or (line is not None and endpoint in (line.endpoint, *line.hints)):
+            return False
+        if line is None:
+            line = _Line(self._dealer(self._context, self._key, peer_key), None)
+        try:
+            line.socket.connect(endpoint)
+        except zmq.ZMQError:
+            if peer_key not in self._lines:
+                line.socket.close()
+            return False
+        self._lines[peer_key] = line
+        line.hints.append(endpoint)
+        if len(line.hints) > HINTS_MAX:
+            line.socket.disconnect(line.hints.popleft())
+        return True
+
+    def entered(self) -> list[bytes]:
+        """Keys of the peers that connected since the last call."""
+        return self._door.entered()
+
+    # -- messages ------------------------------------------------------------------------------------------------
+
+    def send(self, peer_key: bytes, data: bytes) -> bool:
+        """Hand bytes to a peer's queue; False when it is not connected or its queue is full."""
+        line = self._lines.get(peer_key)
+        if line is None:
+            return False
+        try:
+            line.socket.send(data, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def receive(self) -> list[Arrived]:
+        """Answer pending handshakes and take what has arrived, at most BATCH messages; never blocks."""
+        now_ns = self._clock()
+        self._door.answer()
+        self._valve.watch(now_ns)
+        arrived: list[Arrived] = []
+        for _ in range(BATCH):
+            try:
+                message = self._next(now_ns)
+            except zmq.Again:
+                break
+            if message is not None:
+                arrived.append(message)
+        return arrived
+
+    def _next(self, now_ns: int) -> Arrived | None:
+        """The next whole message, if it has one part and its sender is within its limits. Raises zmq.Again."""
+        self._router.recv(zmq.NOBLOCK)  # the routing id, which proves nothing
+        frame, parts = None, 0
+        while self._router.getsockopt(zmq.RCVMORE):
+            part = self._router.recv(copy=False)
+            frame, parts = part if parts == 0 else frame, parts + 1
+        if frame is None:
+            self._malformed += 1
+            return None
+        self._valve.delivered(int(frame.get(zmq.SRCFD)), now_ns)
+        peer = bytes.fromhex(str(frame.get("User-Id")))
+        if not self._rates.takes(peer, len(frame), now_ns):
+            return None
+        if parts != 1:
+            self._malformed += 1
+            return None
+        return Arrived(transport_key=peer, data=frame.bytes)
+
+    # -- what is to be seen --------------------------------------------------------------------------------------
+
+    @property
+    def denied(self) -> Counter[str]:
+        """What was turned away before it was a message of a peer, by cause."""
+        counted = Counter(self._door.denied) + Counter(self._valve.cut)
+        return counted + Counter({Reason.MALFORMED.value: self._malformed, RATE: self._rates.over.total()})
+
+    @property
+    def over_limit(self) -> dict[bytes, int]:
+        """Messages dropped because their sender sent too many, by transport key."""
+        return dict(self._rates.over)
+
+    @property
+    def connections(self) -> int:
+        """How many connections others hold to this node."""
+        return self._valve.open
+
+    def close(self) -> None:
+        """Let go of every socket at once."""
+        self._valve.close()
+        self._context.destroy(linger=0)

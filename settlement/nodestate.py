@@ -1,0 +1,154 @@
+"""What a node knows and remembers: its registry, its log, the protocol machines built from what is durable."""
+
+from collections.abc import Callable
+
+from settlement.chain.admission import Admitted, Context, RuleInForce, prove
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.lineage import Lineage
+from settlement.chain.records import Record
+from settlement.chain.rotation import judge_rotation
+from settlement.chain.status import StatusLists
+from settlement.pair import holder as holder_side
+from settlement.pair import user as user_side
+from settlement.pair.holder import Holder
+from settlement.pair.user import User
+from settlement.reasons import Reason, Refusal, refuse
+from settlement.rules import RULE, HeldRule, Rules, chained, read_held
+from settlement.step import Identity, Step
+from settlement.witness import Witness
+
+STATUS, ROTATED, REVIEW = "status", "rotated", "review"
+
+
+class NodeState:
+    """Identity, registry, rule, log and machines of one node; nothing in it is older or newer than the log."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        registry: Registry,
+        rule: RuleInForce,
+        rule_raw: bytes,
+        rule_chain: tuple[bytes, ...],
+        lineage: Lineage,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
+        self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
+        self.entropy, self.status, self.rules = entropy, StatusLists(), Rules(self.configured)
+        self.witness = Witness(me=identity.credential, registry=registry, quorum=rule.rule.witness_quorum)
+        self.damaged = lineage.verify(identity.key.public, standing=True)
+        self._whole = self.damaged is None
+        self.heads_heard: set[bytes] = set()
+        self.restore()
+
+    @property
+    def halted(self) -> Refusal | None:
+        """Why this node may not sign: its log was altered or is behind, or its neighbours have not spoken yet."""
+        if self.damaged is not None:
+            return self.damaged
+        needed = min(self.witness.quorum, len(self.witness.neighbours()))
+        heard = len(self.heads_heard)
+        if heard < needed:
+            return refuse(Reason.HALT_BEHIND_WITNESS, "witness.start", f"{heard} neighbours", f"{needed} at start")
+        return None
+
+    @property
+    def context(self) -> Context:
+        """What admission judges against."""
+        at = self.rules.at
+        return Context(
+            registry=self.registry,
+            rule=self.rule,
+            history=self.lineage,
+            status=self.status,
+            rule_at=at,
+            was_rule=self._was_rule,
+        )
+
+    def go_by(self, rule: RuleInForce | None) -> None:
+        """Work under that rule from here on; under the one before where none is surely in force."""
+        if rule is not None:
+            self.rule = self.holder.rule = self.user.rule = rule
+            self.witness.quorum = rule.rule.witness_quorum
+
+    def stand(self) -> None:
+        """Sign what a step leaves. What was found altered is never signed again: it stays as it was found."""
+        if self._whole:
+            self.lineage.stand(self.identity.key)
+
+    def restore(self) -> None:
+        """Build the machines from what is durable; from nothing, where that was found altered."""
+        self.status.forget()
+        for kind, take in ((STATUS, self.take_status), (ROTATED, self.take_rotation)):
+            for _, raw in self._stored(kind):
+                known = prove(raw, self.registry)
+                if isinstance(known, Admitted):
+                    take(known)
+        self._restore_rules()
+        me, rule = self.identity.credential, self.rule
+        self.holder = Holder(
+            me=me,
+            rule=rule,
+            stored=[raw for _, raw in self._stored(holder_side.STORE)],
+            offers=self._stored(holder_side.OFFERS),
+            blocked=self._stored(holder_side.BLOCKED),
+        )
+        self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)])
+        for _, raw in self._stored(user_side.HEARD):
+            admitted = prove(raw, self.registry)
+            if isinstance(admitted, Admitted):
+                self.user.hear(admitted)
+
+    def _restore_rules(self) -> None:
+        held = []
+        for _, raw in self._stored(RULE):
+            known = prove(raw, self.registry)
+            rule = read_held(raw, known.author.chain, self.registry) if isinstance(known, Admitted) else known
+            held += [rule] if isinstance(rule, HeldRule) else []
+        rules = chained(self.configured, held)
+        if isinstance(rules, Refusal):
+            self.damaged = self.damaged or rules
+        else:
+            self.rules = rules
+
+    def _stored(self, kind: str) -> list[tuple[bytes, bytes]]:
+        return self.lineage.items(kind) if self._whole else []
+
+    def halt(self, step: Step, refusal: Refusal) -> None:
+        """Stop signing for good: the log is not what this node, or a neighbour, saw."""
+        self.damaged = step.halted = refusal
+        step.event("halted", reason=refusal.reason.value, detail=str(refusal))
+
+    def take_status(self, admitted: Admitted) -> None:
+        """Keep a judged status list."""
+        self.status.take(admitted.author, admitted.record.raw, admitted.record.body)
+
+    def take_rotation(self, admitted: Admitted) -> None:
+        """Let a judged successor take its place."""
+        successor = judge_rotation(admitted.author, admitted.record.body, self.registry)
+        if isinstance(successor, Subject):
+            self.registry.rotate(admitted.author, successor)
+
+    def record_bytes(self, subject: bytes | None) -> bytes | None:
+        """The exact bytes of a logged record."""
+        index = self.lineage.index_of(subject) if subject is not None else None
+        if index is None:
+            return None
+        leaf = decode_leaf(self.lineage.leaf_body(index))
+        return None if isinstance(leaf, Refusal) else leaf.record
+
+    def _was_rule(self, subject: bytes) -> bool:
+        """Was this a rule that this node worked under?"""
+        index = self.lineage.index_of(subject)
+        leaf = decode_leaf(self.lineage.leaf_body(index)) if index is not None else None
+        record = self.record_of(subject) if isinstance(leaf, Leaf) and leaf.admitted else None
+        return record is not None and record.typ == "rule"
+
+    def record_of(self, subject: bytes) -> Record | None:
+        """A logged record, proven again."""
+        raw = self.record_bytes(subject)
+        admitted = prove(raw, self.registry) if raw is not None else None
+        return admitted.record if isinstance(admitted, Admitted) else None

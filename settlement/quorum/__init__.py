@@ -1,0 +1,1 @@
+"""Decisions that several members of a group take together."""

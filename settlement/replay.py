@@ -1,0 +1,181 @@
+"""Judges the entries of one lineage again, in order, with nothing but the log and the anchors.
+
+(4) every admitted record proves, by credentials in the log
+(5) the author is entitled: the timeless clauses of admission hold again, under the rule in force at signing
+(6) the owner's own records form one chain: numbers without a gap, each naming the one before
+(7) no two admitted records of an author share a number
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from settlement.chain.admission import Admitted, RuleInForce, prove, proven, timeless
+from settlement.chain.checkpoint import origin_of
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.leaf import OWN, Leaf, decode_leaf
+from settlement.chain.records import Record, digest
+from settlement.chain.rotation import judge_rotation
+from settlement.chain.standing import Tally
+from settlement.findings import Audited, ListTaken, Review
+from settlement.fixes import TimeSource
+from settlement.messages import decode_message
+from settlement.pair.artifact import verify_rule
+from settlement.reasons import Reason, Refusal
+from settlement.rulefile import judge_successor, rule_at
+
+TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
+REVIEW_OPENED = "review.opened"
+OWN_WORD = ("gate", "verdict")
+UNTRUSTED = (Reason.TIME_UNTRUSTED, Reason.POSITION_UNTRUSTED)
+
+
+@dataclass(slots=True)
+class Replay:
+    """What the audit of one lineage carries from entry to entry."""
+
+    registry: Registry
+    audited: Audited
+    rules: list[RuleInForce] = field(default_factory=list)
+    last: tuple[int, bytes] | None = None
+    last_signed_ns: int = 0
+    seen: set[tuple[bytes, int]] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def owner(self) -> Subject | None:
+        """Whose log it is: the credential in it whose key the log's origin names."""
+        named = (
+            s for s in self.registry.subjects() if origin_of(self.registry.network, s.public) == self.audited.origin
+        )
+        return next(named, None)
+
+
+def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) -> None:
+    """Checks (4) to (7) on one entry; `said` are the columns of its row, where it lies in a file."""
+    leaf, add = decode_leaf(body), state.audited.findings.add
+    if isinstance(leaf, Refusal):
+        add(f"entry {index}: {leaf}")
+        return
+    if said is not None and said[:2] != [leaf.subject, leaf.admitted]:
+        add(f"entry {index}: its columns do not agree with its bytes")
+    if leaf.arrived_earliest_ns > leaf.arrived_latest_ns:
+        add(f"entry {index}: arrived before it arrived")
+    if leaf.record is not None and digest(leaf.record) != leaf.subject:
+        add(f"entry {index}: names other bytes than it holds")
+    if not leaf.admitted:
+        state.audited.refused[leaf.reason or ""] += 1
+        if leaf.reason not in Reason.__members__:
+            add(f"entry {index}: refused without a known reason")
+        _replay_refused(state, index, leaf)
+        return
+    record = proven(leaf.record, state.registry) if leaf.record is not None else None
+    if record is None:
+        add(f"entry {index}: admitted, but it does not prove")
+        return
+    if said is not None and said[2:] != [record.typ, record.sid, record.frame.author, record.frame.seq, None]:
+        add(f"entry {index}: its columns do not agree with its record")
+    if record.typ == "rule":
+        _take_rule(state, index, record)
+    elif record.typ != "credential":
+        _check_entitled(state, index, leaf, record)
+    if record.sid is not None:
+        state.audited.by_sid.setdefault(record.sid, {}).setdefault(record.typ, []).append(record.digest)
+    state.audited.held.append(record)
+    _note(state, leaf, record)
+
+
+def _note(state: Replay, leaf: Leaf, record: Record) -> None:
+    """What a regulator asks for by name: settled pairs under review, and how long a revocation took to arrive."""
+    if record.typ == "verdict" and record.body.clause == REVIEW_OPENED:
+        measured = f"{record.body.reason}: {record.body.measured}"
+        state.audited.reviews.append(Review(subject=record.body.subject, why=measured))
+    elif record.typ == "revocation":
+        author = state.registry.get(record.frame.author)
+        signed = record.frame.attestation
+        state.audited.lists.append(
+            ListTaken(
+                author=author.name if author is not None else "",
+                version=record.body.version,
+                least_ns=leaf.arrived_earliest_ns - signed.latest_ns,
+                most_ns=leaf.arrived_latest_ns - signed.earliest_ns,
+            )
+        )
+
+
+def _take_rule(state: Replay, index: int, record: Record) -> None:
+    """The first rule of a log, then each that properly follows, by an authority that may rule band and area."""
+    author = state.registry.get(record.frame.author)
+    rule = verify_rule(record.raw, author.chain, state.registry) if author is not None else None
+    if not isinstance(rule, RuleInForce):
+        state.audited.findings.add(f"entry {index}: a rule by nobody who may rule: {rule}")
+        return
+    refusal = judge_successor(state.rules[-1], rule.rule) if state.rules else None
+    if refusal is None:
+        state.rules.append(rule)
+    else:
+        state.audited.findings.add(f"entry {index}: a rule that does not follow the last: {refusal}")
+
+
+def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
+    add = state.audited.findings.add
+    admitted = prove(record.raw, state.registry)
+    if isinstance(admitted, Admitted) and record.typ == "rotation":
+        successor = judge_rotation(admitted.author, record.body, state.registry)
+        if isinstance(successor, Subject):
+            state.registry.rotate(admitted.author, successor)
+    rule = rule_at(state.rules, record.frame.attestation) or (state.rules[-1] if state.rules else None)
+    if rule is None or not isinstance(admitted, Admitted):
+        add(f"entry {index}: no rule in the log before the first record under it")
+        return
+    refusal = timeless(admitted, rule)
+    state.audited.replayed += 1
+    own = state.owner is not None and admitted.author.hash == state.owner.hash
+    # A node's own word that it lost its clock or its place is exactly what must be on record.
+    excused = own and record.typ in OWN_WORD and refusal is not None and refusal.reason in UNTRUSTED
+    if refusal is not None and not excused:
+        add(f"entry {index}: admitted, but {refusal}")
+    author = record.frame.author or b""
+    if (author, record.frame.seq) in state.seen:
+        add(f"entry {index}: {admitted.author.name} used number {record.frame.seq} twice")
+    state.seen.add((author, record.frame.seq))
+    if record.frame.attestation.earliest_ns > leaf.arrived_latest_ns:
+        add(f"entry {index}: signed after it arrived")
+    if own != (leaf.origin == OWN):
+        add(f"entry {index}: marked as {'own' if leaf.origin == OWN else 'received'}, which it is not")
+    if own:
+        _check_own(state, index, record, admitted.author)
+
+
+def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:
+    """A refusal by what never changes, the bytes and what the author may do, must come out the same again."""
+    if leaf.record is None or not (leaf.clause or "").startswith(TIMELESS_CLAUSES):
+        return
+    state.audited.replayed += 1
+    outcome = prove(leaf.record, state.registry)
+    if isinstance(outcome, Admitted):
+        rule = rule_at(state.rules, outcome.record.frame.attestation)
+        outcome = (timeless(outcome, rule) if rule else None) or outcome
+    # What was refused before a record could be taken out of it is logged as it came.
+    wrapped = decode_message(leaf.record)
+    if isinstance(wrapped, Refusal) and wrapped.reason.value == leaf.reason:
+        return
+    if not isinstance(outcome, Refusal) or outcome.reason.value != leaf.reason:
+        now = outcome.reason.value if isinstance(outcome, Refusal) else "admissible"
+        state.audited.findings.add(f"entry {index}: refused as {leaf.reason}, now {now}")
+
+
+def _check_own(state: Replay, index: int, record: Record, author: Subject) -> None:
+    """Check (6)."""
+    state.audited.own += 1
+    owner = state.owner
+    before = (record.frame.seq - 1, record.frame.previous)
+    expected = state.last if state.last is not None else (0, None)
+    if owner is None or author.hash != owner.hash or before != expected:
+        state.audited.findings.add(f"entry {index}: own record {record.frame.seq} does not follow {expected[0]}")
+    signed = record.frame.attestation
+    state.last = (record.frame.seq, record.digest)
+    if signed.time_source == TimeSource.NONE:
+        return  # a clock its owner did not trust says nothing of order
+    if signed.latest_ns < state.last_signed_ns:
+        state.audited.findings.add(f"entry {index}: own record {record.frame.seq} is attested before the one before it")
+    state.last_signed_ns = max(state.last_signed_ns, signed.earliest_ns)

@@ -1,0 +1,202 @@
+"""I1 to I17 of the protocol, each a pure function: "" where it holds, else what breaks it.
+
+The functions know nothing of the machines they judge: they take what lies in logs, what was sent, and what was in the
+air. `zero_ns` is true UTC at virtual time zero.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from settlement.replay import OWN_WORD
+from settlement.chain.bodies import Declaration, Grant, Rule
+from settlement.chain.checkpoint import Head
+from settlement.chain.records import Attestation
+from settlement.chain.scope import Scope, wider_than
+from settlement.fixes import TimeSource
+from settlement.reasons import Refusal
+from sim.world.ledger import Life
+from sim.world.transmitter import Emission
+
+NS = 1_000_000_000
+
+
+def i1_no_two_in_one_cell(new: Life, others: Iterable[Life], zero_ns: int) -> str:
+    """No two active settlements overlap in band x area x time. `new` was confirmed last."""
+    begins_ns = max(new.cell.window.start_ns, zero_ns + new.confirmed_true_ns)
+    for old in others:
+        if old.sid == new.sid or old.confirm is None:
+            continue
+        apart = not old.cell.band.overlaps(new.cell.band) or not old.cell.area.overlaps(new.cell.area)
+        old_begins_ns = max(old.cell.window.start_ns, zero_ns + old.confirmed_true_ns)
+        ends_ns = min(old.live_until_ns(zero_ns), new.live_until_ns(zero_ns))
+        if not apart and max(begins_ns, old_begins_ns) < ends_ns:
+            return f"{new.sid.hex()[:8]} and {old.sid.hex()[:8]} both live in {new.cell.band}"
+    return ""
+
+
+def i2_one_decision(sid: bytes, decisions: Mapping[bytes, set[bytes]]) -> str:
+    """At most one CONFIRM or ABORT for each settlement, anywhere."""
+    count = len(decisions.get(sid, ()))
+    return f"{count} decisions on {sid.hex()[:8]}" if count > 1 else ""
+
+
+def i3_active_is_confirmed(sid: bytes, lives: Mapping[bytes, Life]) -> str:
+    """Active implies a durable CONFIRM of its holder, signed surely before `accept_by`."""
+    life = lives.get(sid)
+    if life is None or life.confirm is None:
+        return f"{sid.hex()[:8]} is active without a durable CONFIRM"
+    signed_ns = life.confirm.attestation.latest_ns
+    if signed_ns >= life.accept_by_ns:
+        return f"{sid.hex()[:8]} was confirmed {signed_ns - life.accept_by_ns} ns after accept_by"
+    return ""
+
+
+def i4_durable_before_sent(name: bytes, durable: set[bytes]) -> str:
+    """What leaves a member is in its durable log."""
+    return "" if name in durable else f"{name.hex()[:8]} was sent before it was durable"
+
+
+def i5_same_input_same_bytes(versions: Iterable[set[bytes]]) -> str:
+    """One number, one record; one step of a settlement, one record: whatever is asked again gets the same bytes."""
+    worst = max((len(v) for v in versions), default=0)
+    return f"{worst} different records for one and the same" if worst > 1 else ""
+
+
+def i6_fences_rise(fences: Sequence[int]) -> str:
+    """The fence numbers of a holder only rise, across restarts."""
+    fallen = [(a, b) for a, b in zip(fences, fences[1:], strict=False) if b <= a]
+    return f"fence {fallen[0][1]} after {fallen[0][0]}" if fallen else ""
+
+
+def i7_scopes_narrow(grant: Grant, offer: Declaration, holder: Scope, user: Scope) -> str:
+    """What is granted lies inside the offer, and inside both scopes, on every axis."""
+    cell, offered = grant.cell, offer.cell
+    checks = (
+        ("band of the offer", offered.band.holds(cell.band)),
+        ("window of the offer", offered.window.holds(cell.window)),
+        ("area of the offer", offered.area.holds(cell.area)),
+        ("tiers of the offer", offer.tier_low <= grant.tier <= offer.tier_high),
+        ("EIRP of the offer", grant.max_eirp_mdbm <= offer.max_eirp_mdbm),
+        ("class of the offer", grant.commodity == offer.commodity),
+        *(
+            (f"{axis} of the {who}", held)
+            for who, scope in (("holder", holder), ("user", user))
+            for axis, held in (
+                ("band", scope.holds_band(cell.band)),
+                ("area", scope.area.holds(cell.area)),
+                ("class", grant.commodity in scope.classes),
+                ("tier", grant.tier >= scope.tier),
+                ("EIRP", grant.max_eirp_mdbm <= scope.max_eirp_mdbm),
+            )
+        ),
+    )
+    wide = [axis for axis, held in checks if not held]
+    return f"a grant beyond the {wide[0]}" if wide else ""
+
+
+def i7_delegation_narrows(child: Scope, parent: Scope) -> str:
+    """A credential's scope lies inside its issuer's."""
+    refusal = wider_than(child, parent)
+    return str(refusal) if refusal else ""
+
+
+def i8_within_budget(grants: Iterable[tuple[int, Grant]], rule: Rule, levels: Mapping[bytes, str]) -> str:
+    """What was granted in a window costs no more than the budget, whoever restarted in between.
+
+    Args: grants: instant of the holder's clock (earliest, ns) and body of each GRANT in its log.
+    """
+    paid = list(grants)
+    for budget in rule.budgets or ():
+        spent: dict[int, int] = {}
+        for at_ns, grant in paid:
+            if (budget.level, budget.commodity) != (levels[grant.user], grant.commodity):
+                continue
+            window = grant.cell.window
+            hz = grant.cell.band.high_hz - grant.cell.band.low_hz
+            cost = -(-hz * (window.end_ns - window.start_ns) // NS)
+            spent[at_ns // budget.window_ns] = spent.get(at_ns // budget.window_ns, 0) + cost
+        if max(spent.values(), default=0) > budget.amount_hz_s:
+            return f"{max(spent.values())} Hz s granted of {budget.amount_hz_s}"
+    return ""
+
+
+def i9_revocation_is_monotone(before: tuple[int, bytes] | None, now: tuple[int, bytes] | None) -> str:
+    """A status list's version never falls, and no bit in it is ever cleared. Args: (version, bits)."""
+    if before is None:
+        return ""
+    if now is None or now[0] < before[0]:
+        return f"status list {now[0] if now else 'none'} after {before[0]}"
+    kept = len(now[1]) >= len(before[1]) and all(old & ~new == 0 for old, new in zip(before[1], now[1], strict=False))
+    return "" if kept else "a revocation was taken back"
+
+
+def i9_nothing_for_the_revoked(user: bytes, revoked: set[bytes]) -> str:
+    """Nothing is granted to or confirmed for a credential that this holder knows to be revoked."""
+    return f"granted to {user.hex()[:8]}, revoked" if user in revoked else ""
+
+
+def i10_heads_only_extend(before: tuple[int, bytes], now: Head, root_at_before: bytes | None) -> str:
+    """The log grows, and what it was stays a part of it."""
+    if now.size < before[0]:
+        return f"{now.size} entries after {before[0]}"
+    return "" if root_at_before == before[1] else f"another root at {before[0]}"
+
+
+def i10_behind_signs_nothing(restored: bool, signed: int) -> str:
+    """A log that is behind what its neighbours saw signs nothing."""
+    return f"{signed} records signed on a restored log" if restored and signed else ""
+
+
+def i11_replay_agrees(replayed: object, held: object, what: str) -> str:
+    """Built again from what is durable, everything is as it was."""
+    return "" if replayed == held else f"{what} differs when rebuilt from the log"
+
+
+def i12_unknown_time_signs_nothing(typ: str, signed: Attestation, bound_ns_max: int) -> str:
+    """With a clock that is not known well enough nothing is decided, and nothing but the node's own word is signed."""
+    bound_ns = (signed.latest_ns - signed.earliest_ns + 1) // 2
+    if typ in OWN_WORD or (signed.time_source != TimeSource.NONE and bound_ns <= bound_ns_max):
+        return ""
+    return f"{typ} signed with source {signed.time_source}, bound {bound_ns} ns"
+
+
+def i13_offline_as_online(offline: Refusal | None, sid: bytes) -> str:
+    """What a member takes for settled verifies offline, with the anchors alone."""
+    return f"{sid.hex()[:8]} is settled but does not verify: {offline}" if offline else ""
+
+
+def i14_evidence_proves(conflicting: bool, against: str, cheats: set[str]) -> str:
+    """Evidence proves a conflict by itself, and only against one who cheated."""
+    if not conflicting:
+        return f"evidence against {against} proves nothing"
+    return "" if against in cheats else f"evidence against {against}, who was honest"
+
+
+def i15_one_verdict(expected: int, logged: int) -> str:
+    """Every message gets exactly one verdict in the log."""
+    return "" if expected == logged else f"{logged} verdicts logged, not {expected}"
+
+
+def i16_tiers(displaced: int, by: int) -> str:
+    """A lower tier never displaces a higher one; 1 is the highest."""
+    return f"tier {by} displaced tier {displaced}" if by > displaced else ""
+
+
+def i17_power_inside_one_settlement(emission: Emission, lives: Iterable[Life], zero_ns: int) -> str:
+    """Every instant of power lies inside one live settlement, and in no other."""
+    start_ns, end_ns = emission.start_ns + zero_ns, emission.end_ns + zero_ns
+    covering = 0
+    for life in lives:
+        if life.confirm is None or not life.cell.band.overlaps(emission.band):
+            continue
+        begins_ns = max(life.cell.window.start_ns, life.confirmed_true_ns + zero_ns)
+        over_ns = life.live_until_ns(zero_ns)
+        if life.sid != emission.sid:
+            if max(begins_ns, start_ns) < min(over_ns, end_ns) and life.cell.area.overlaps(emission.area):
+                return f"{emission.user} radiates in the time of {life.sid.hex()[:8]}"
+            continue
+        covering += 1
+        if start_ns < begins_ns or end_ns > min(over_ns, life.leased_until_ns):
+            return f"{emission.user} radiates {end_ns - over_ns} ns past its settlement, or before it"
+        if not life.cell.band.holds(emission.band) or emission.eirp_mdbm > life.max_eirp_mdbm:
+            return f"{emission.user} radiates beyond band or EIRP of its settlement"
+    return "" if covering == 1 else f"{emission.user} radiates in {covering} settlements"

@@ -1,0 +1,183 @@
+"""What lies durably in every log, read from the bytes of its entries as they become durable, and nothing else.
+
+Instants of true time (`*_true_ns`) are ns since the start; those the members signed (`*_ns`) are UTC.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from settlement.chain import bodies, codec, merkle
+from settlement.chain.bodies import Confirm, Grant, Preempt, Renew
+from settlement.chain.leaf import OWN, Leaf, decode_leaf
+from settlement.chain.lineage import Lineage
+from settlement.chain.records import Attestation, digest, parse
+from settlement.chain.scope import Cell
+from settlement.reasons import Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A record as its bytes say, signatures aside."""
+
+    digest: bytes
+    raw: bytes
+    typ: str
+    author: bytes
+    seq: int
+    attestation: Attestation
+    body: Any
+
+    @property
+    def sid(self) -> bytes | None:
+        """The settlement it belongs to."""
+        return getattr(self.body, "sid", None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a log, when it became durable, and the record in it where there is one."""
+
+    index: int
+    true_ns: int
+    leaf: Leaf
+    seen: Seen | None
+
+    @property
+    def own(self) -> bool:
+        """Made by the log's owner."""
+        return self.leaf.origin == OWN
+
+
+@dataclass(slots=True)
+class Life:
+    """A settlement as its holder's log tells it."""
+
+    sid: bytes
+    user: bytes
+    cell: Cell
+    tier: int
+    max_eirp_mdbm: int
+    accept_by_ns: int
+    confirm: Seen | None = None
+    confirmed_true_ns: int = 0
+    leased_until_ns: int = 0
+    ended_true_ns: int | None = None
+    vacate_by_ns: int = 0
+
+    def live_until_ns(self, zero_ns: int) -> int:
+        """When nobody may go by it any more, UTC: its window's end, or the last lease signed before it was ended."""
+        if self.ended_true_ns is None:
+            return self.cell.window.end_ns
+        over_ns = max(self.leased_until_ns, self.vacate_by_ns, zero_ns + self.ended_true_ns)
+        return min(self.cell.window.end_ns, over_ns)
+
+
+@dataclass(slots=True)
+class Book:
+    """One member's durable log."""
+
+    owner: bytes
+    entries: list[Entry] = field(default_factory=list)
+    durable: set[bytes] = field(default_factory=set)
+    lives: dict[bytes, Life] = field(default_factory=dict)
+    fences: list[int] = field(default_factory=list)
+    _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+
+    def root(self) -> bytes:
+        """Root over the entries, from the entries."""
+        return merkle.root(len(self.entries), lambda level, index: self._nodes[level, index])
+
+    def add(self, body: bytes, true_ns: int, seen: Seen | None, leaf: Leaf) -> Entry:
+        """Take one more entry."""
+        entry = Entry(index=len(self.entries), true_ns=true_ns, leaf=leaf, seen=seen)
+        for level, at, value in merkle.new_nodes(
+            entry.index, merkle.leaf_hash(body), lambda lv, i: self._nodes[lv, i]
+        ):
+            self._nodes[level, at] = value
+        self.entries.append(entry)
+        self.durable.add(leaf.subject)
+        if seen is not None and leaf.admitted:
+            self._follow(entry, seen)
+        return entry
+
+    def _follow(self, entry: Entry, seen: Seen) -> None:
+        body = seen.body
+        if entry.own and isinstance(body, Grant | Renew):
+            self.fences.append(body.fence)
+        if entry.own and isinstance(body, Grant):
+            self.lives[body.sid] = Life(
+                sid=body.sid,
+                user=body.user,
+                cell=body.cell,
+                tier=body.tier,
+                max_eirp_mdbm=body.max_eirp_mdbm,
+                accept_by_ns=body.accept_by_ns,
+            )
+        life = self.lives.get(seen.sid) if seen.sid is not None else None
+        if life is None:
+            return
+        if isinstance(body, Confirm):
+            life.confirm, life.confirmed_true_ns = seen, entry.true_ns
+        if isinstance(body, Confirm | Renew):
+            life.leased_until_ns = max(life.leased_until_ns, body.transmit_until_ns)
+        if seen.typ in {"relinquish", "preempt", "abort"} and life.ended_true_ns is None:
+            life.ended_true_ns = entry.true_ns
+            life.vacate_by_ns = body.vacate_by_ns if isinstance(body, Preempt) else 0
+
+
+class Ledger:
+    """Everyone's book, and the records in them."""
+
+    def __init__(self) -> None:
+        self.books: dict[str, Book] = {}
+        self.decisions: dict[bytes, set[bytes]] = {}
+        self.numbered: dict[tuple[bytes, int], set[bytes]] = {}
+        self.said: dict[tuple[bytes, str, bytes, int], set[bytes]] = {}
+        self._read: dict[bytes, Seen | None] = {}
+
+    def seen(self, raw: bytes) -> Seen | None:
+        """Read a record; None where the bytes are none, or have no author."""
+        name = digest(raw)
+        if name not in self._read:
+            self._read[name] = _read(raw, name)
+        return self._read[name]
+
+    def take(self, name: str, log: Lineage, true_ns: int) -> list[Entry]:
+        """Read what became durable in a member's log since the last time."""
+        book = self.books[name]
+        fresh = []
+        for body in log.bodies(len(book.entries)):
+            leaf = decode_leaf(body)
+            if isinstance(leaf, Refusal):
+                raise TypeError(f"{name}: {leaf}")
+            seen = self.seen(leaf.record) if leaf.record else None
+            fresh.append(book.add(body, true_ns, seen, leaf))
+            if seen is not None and (leaf.admitted or leaf.origin == OWN):
+                self._index(seen)
+        return fresh
+
+    def _index(self, seen: Seen) -> None:
+        self.numbered.setdefault((seen.author, seen.seq), set()).add(seen.digest)
+        if seen.sid is None:
+            return
+        if seen.typ in {"confirm", "abort"}:
+            self.decisions.setdefault(seen.sid, set()).add(seen.digest)
+        if seen.typ != "usage":
+            number = getattr(seen.body, "number", 0)
+            self.said.setdefault((seen.author, seen.typ, seen.sid, number), set()).add(seen.digest)
+
+
+def _read(raw: bytes, name: bytes) -> Seen | None:
+    unproven = parse(raw)
+    if isinstance(unproven, Refusal) or unproven.author is None or unproven.typ == "credential":
+        return None
+    payload = unproven.payload
+    return Seen(
+        digest=name,
+        raw=raw,
+        typ=unproven.typ,
+        author=unproven.author,
+        seq=payload[3],
+        attestation=codec.from_map(Attestation, payload[5], "attestation"),
+        body=codec.from_map(bodies.BODIES[unproven.typ], payload[6], unproven.typ),
+    )

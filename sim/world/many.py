@@ -1,0 +1,54 @@
+"""Many seeds over all cores: every seed is a run of its own, so the order they run in changes nothing."""
+
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+
+from sim.world.monitor import Breach
+from sim.world.run import simulate
+
+CHUNK = 10
+
+
+@dataclass(slots=True)
+class Tally:
+    """What many seeds came to: how many ran, what happened in them, and the first breaches of each that broke."""
+
+    seeds: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    broken: dict[int, list[Breach]] = field(default_factory=dict)
+
+    def report(self) -> str:
+        """Every broken seed on a line, with the command that runs it again."""
+        lines = [
+            f"seed {seed}: {breaches[0]}; replay: python -m sim.world --seed {seed} --trace"
+            for seed, breaches in sorted(self.broken.items())
+        ]
+        return "\n".join(lines)
+
+
+def _some(first: int, count: int) -> Tally:
+    tally = Tally()
+    for seed in range(first, first + count):
+        outcome = simulate(seed)
+        tally.seeds += 1
+        tally.counts += outcome.counts
+        if outcome.breaches:
+            tally.broken[seed] = outcome.breaches
+    return tally
+
+
+def run_seeds(first: int, count: int, *, jobs: int) -> Tally:
+    """Run `count` seeds from `first` in `jobs` processes."""
+    if jobs <= 1:
+        return _some(first, count)
+    whole = Tally()
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        starts = range(first, first + count, CHUNK)
+        sizes = [min(CHUNK, first + count - start) for start in starts]
+        for tally in pool.map(_some, starts, sizes):
+            whole.seeds += tally.seeds
+            whole.counts += tally.counts
+            whole.broken |= tally.broken
+    return whole

@@ -1,0 +1,135 @@
+"""A member: a real party on a real log, its clock, its transmitter; it crashes, and comes back with what was durable."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from settlement.chain.checkpoint import origin_of
+from settlement.chain.keys import SigningKey
+from settlement.chain.lineage import LineageError
+from settlement.chain.records import digest
+from settlement.fixes import Fix
+from settlement.pair.table import UserState
+from settlement.party import Party
+from settlement.reasons import Refusal
+from settlement.step import HaltedError, Identity, Notice, Outgoing, Step
+from sim.world.clock import VirtualClock
+from sim.world.disk import CrashedError, Disk, FusedLog
+from sim.world.plan import Role
+from sim.world.transmitter import Emission, Transmitter
+from sim.world.trust import NETWORK, Trust, secret, transport_of
+
+
+@dataclass(slots=True, kw_only=True)
+class Done:
+    """What a step came to: `durable` is False where the member died in it, or its disk was full."""
+
+    fix: Fix
+    durable: bool
+    result: Any = None
+    outgoing: list[Outgoing] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+class Member:
+    """One node of the world."""
+
+    def __init__(self, role: Role, trust: Trust, folder: Path, clock: VirtualClock, rng: Random) -> None:
+        self.role, self.name, self.trust, self.clock, self.rng = role, role.name, trust, clock, rng
+        self.key = SigningKey.from_seed(secret(role.name))
+        self.transport = transport_of(role.name)
+        self.disk = Disk(folder, role.name)
+        self.hash = digest(dict(trust.chains)[role.name][-1])
+        self.party: Party | None = None
+        self.log: FusedLog | None = None
+        self.transmitter = Transmitter(role.name, self.hash, trust.anchors)
+        self.dead = self.restored = self.dies_unsent = False
+        self.starts = 0
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def start(self, at_ns: int) -> Done:
+        """Come up on whatever lies on the disk; permits come back from what is settled there."""
+        registry = self.trust.registry()
+        self.starts += 1
+        self.log = FusedLog(self.disk.path, origin=origin_of(NETWORK, self.key.public))
+        self.party = Party(
+            identity=Identity(key=self.key, credential=self.hash, network=NETWORK),
+            registry=registry,
+            rule=self.trust.rule(registry),
+            rule_raw=self.trust.rule_raw,
+            rule_chain=(self.trust.root,),
+            lineage=self.log,
+            entropy=self._entropy(),
+        )
+        self.transmitter = Transmitter(self.name, self.hash, self.trust.anchors)
+        for pair in self.party.user.pairs.values():
+            artifact = self.log.get("artifact", pair.sid) if pair.state == UserState.SETTLED else None
+            if artifact is not None:
+                self.transmitter.take(pair.sid, artifact)
+        party = self.party
+
+        def begin(step: Step) -> None:
+            party.register(step)
+            party.hello(step)
+
+        return self.do(at_ns, begin)
+
+    def _entropy(self) -> Callable[[int], bytes]:
+        """Unpredictable to the others, the same in every run of the seed, never twice the same."""
+        rng = Random(f"{self.name}/{self.starts}/{self.rng.getrandbits(64)}")
+        return lambda size: hashlib.sha256(rng.randbytes(32)).digest()[:size]
+
+    def crash(self, at_ns: int) -> list[Emission]:
+        """Die: memory is gone, and the warden falls silent once it misses the heartbeat."""
+        if self.log is not None:
+            self.log.close()
+        self.party = self.log = None
+        self.dies_unsent = False
+        return self.transmitter.stop(at_ns + 10**15)
+
+    # -- steps ---------------------------------------------------------------------------------------------------
+
+    def do(self, at_ns: int, action: Callable[[Step], Any]) -> Done:
+        """One durable step. The caller sends what is in it, and only then."""
+        party, fix = self.party, self.clock.fix(at_ns)
+        if party is None:
+            return Done(fix=fix, durable=False)
+        try:
+            with party.step(fix) as step:
+                result = action(step)
+        except (CrashedError, LineageError):
+            return Done(fix=fix, durable=False)
+        except HaltedError:
+            return Done(fix=fix, durable=True)
+        self._tell_warden(step.notices, fix)
+        return Done(fix=fix, durable=True, result=result, outgoing=step.outgoing, notices=step.notices)
+
+    def _tell_warden(self, notices: list[Notice], fix: Fix) -> None:
+        for notice in notices:
+            match notice.name:
+                case "permit":
+                    self.transmitter.take(notice.fields["sid"], notice.fields["artifact"])
+                case "renewed":
+                    self.transmitter.permits.renew(notice.fields["record"], notice.fields["sid"], fix.time)
+                case "displaced" | "ended":
+                    self.transmitter.suspend(notice.fields["sid"])
+                case _:
+                    pass
+
+    def receive(self, at_ns: int, data: bytes, transport: bytes) -> Done:
+        """One message; `result` is the refusal, if any."""
+        party = self.party
+
+        def take(step: Step) -> Refusal | None:
+            return party.receive(step, data, transport) if party is not None else None
+
+        return self.do(at_ns, take)
+
+    @property
+    def working(self) -> bool:
+        """Up, and knows its log to be whole."""
+        return self.party is not None and self.party.halted is None

@@ -1,0 +1,312 @@
+"""Asks every invariant after every step; what is broken is a breach, with its number, the member and the instant."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from settlement.audit import audit_entries
+from settlement.chain.admission import Admitted, prove
+from settlement.chain.bodies import Accept, Confirm, Evidence, Grant, Preempt, Revocation
+from settlement.chain.credentials import Registry
+from settlement.chain.records import digest
+from settlement.messages import Message, decode_message
+from settlement.pair.artifact import verify
+from settlement.pair.holder import Holder
+from settlement.pair.holder import STORE as HOLDER_STORE
+from settlement.pair.table import HolderState, UserState
+from settlement.pair.user import STORE as USER_STORE
+from settlement.pair.user import User
+from settlement.reasons import Reason, Refusal
+from settlement.step import Outgoing
+from sim.world import invariants as law
+from sim.world.ledger import Book, Entry, Ledger
+from sim.world.member import Done, Member
+from sim.world.transmitter import Emission
+from sim.world.trust import NETWORK, T0_NS, Trust
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """An invariant that does not hold."""
+
+    invariant: str
+    who: str
+    true_ns: int
+    what: str
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"{self.invariant} broken by {self.who} at {self.true_ns / 1e9:.6f} s: {self.what}"
+
+
+class Monitor:
+    """Sees everything, touches nothing."""
+
+    def __init__(self, trust: Trust, members: Iterable[Member]) -> None:
+        self.trust, self.members = trust, {m.name: m for m in members}
+        self.ledger = Ledger()
+        self.breaches: list[Breach] = []
+        self.cheats: set[str] = set()
+        self.registry = trust.registry()
+        self.rule = trust.rule(self.registry).rule
+        self._heads: dict[str, tuple[int, bytes]] = {}
+        self._status: dict[str, tuple[int, bytes]] = {}
+        self._revoked: dict[str, set[bytes]] = {}
+        self._answers: dict[tuple[str, bytes], set[bytes]] = {}
+        self._fences: dict[tuple[str, bytes], int] = {}
+        self._settled: set[tuple[str, bytes]] = set()
+        for member in self.members.values():
+            self.ledger.books[member.name] = Book(owner=member.hash)
+        for subject in self.registry.subjects():
+            parent = self.registry.get(subject.issuer)
+            if parent is not None:
+                self._hold("I7", subject.name, 0, law.i7_delegation_narrows(subject.scope, parent.scope))
+
+    def _hold(self, invariant: str, who: str, true_ns: int, broken: str) -> None:
+        if broken:
+            self.breaches.append(Breach(invariant=invariant, who=who, true_ns=true_ns, what=broken))
+
+    def _lives_of(self, holder: bytes) -> Book:
+        return next(b for b in self.ledger.books.values() if b.owner == holder)
+
+    # -- after a step --------------------------------------------------------------------------------------------
+
+    def after(self, member: Member, done: Done, true_ns: int, received: bytes | None = None) -> list[Entry]:
+        """Everything that can be asked of one step that became durable."""
+        if member.log is None or member.party is None or not done.durable:
+            return []
+        fresh = self.ledger.take(member.name, member.log, true_ns)
+        for entry in fresh:
+            self._entry(member, entry, true_ns)
+        self._head(member, true_ns)
+        own = sum(1 for e in fresh if e.own)
+        self._hold("I10", member.name, true_ns, law.i10_behind_signs_nothing(member.restored, own))
+        self._states(member, true_ns)
+        self._status_of(member, true_ns)
+        if received is not None:
+            self._verdict(member, done, fresh, true_ns, received)
+        return fresh
+
+    def _entry(self, member: Member, entry: Entry, true_ns: int) -> None:
+        seen, name = entry.seen, member.name
+        if seen is None:
+            return
+        if entry.leaf.admitted and seen.typ == "preempt":
+            self._displaced(member, entry, true_ns)
+        if seen.typ == "revocation" and entry.leaf.admitted:
+            self._take_list(name, seen.body)
+        if not entry.own:
+            return
+        book, ledger = self.ledger.books[name], self.ledger
+        self._hold("I5", name, true_ns, law.i5_same_input_same_bytes([ledger.numbered[seen.author, seen.seq]]))
+        signed = law.i12_unknown_time_signs_nothing(seen.typ, seen.attestation, self.rule.time_bound_ns_max)
+        self._hold("I12", name, true_ns, signed)
+        if seen.sid is not None:
+            number = getattr(seen.body, "number", 0)
+            said = ledger.said.get((seen.author, seen.typ, seen.sid, number), set())
+            self._hold("I5", name, true_ns, law.i5_same_input_same_bytes([said]))
+            self._hold("I2", name, true_ns, law.i2_one_decision(seen.sid, ledger.decisions))
+        match seen.body:
+            case Grant():
+                self._granted(member, seen.body, true_ns)
+                self._hold("I6", name, true_ns, law.i6_fences_rise(book.fences))
+            case Confirm():
+                life = book.lives.get(seen.body.sid)
+                if life is not None:
+                    others = [o for b in ledger.books.values() for o in b.lives.values()]
+                    self._hold("I1", name, true_ns, law.i1_no_two_in_one_cell(life, others, T0_NS))
+                    revoked = self._revoked.get(name, set())
+                    self._hold("I9", name, true_ns, law.i9_nothing_for_the_revoked(life.user, revoked))
+            case Evidence():
+                self._evidence(member, seen.body, true_ns)
+            case _:
+                self._hold("I6", name, true_ns, law.i6_fences_rise(book.fences[-2:]))
+
+    def _granted(self, member: Member, grant: Grant, true_ns: int) -> None:
+        name, book = member.name, self.ledger.books[member.name]
+        asked = next((e.seen for e in book.entries if e.seen and e.seen.digest == grant.request), None)
+        offer = next((e.seen for e in book.entries if asked and e.seen and e.seen.digest == asked.body.declaration), None)
+        holder, user = self.registry.get(member.hash), self.registry.get(grant.user)
+        if offer is None or holder is None or user is None:
+            self._hold("I7", name, true_ns, "a grant of nothing that was offered")
+            return
+        self._hold("I7", name, true_ns, law.i7_scopes_narrow(grant, offer.body, holder.scope, user.scope))
+        grants = [
+            (e.seen.attestation.earliest_ns, e.seen.body)
+            for e in book.entries
+            if e.own and e.seen and e.seen.typ == "grant"
+        ]
+        levels = {s.hash: s.level for s in self.registry.subjects()}
+        self._hold("I8", name, true_ns, law.i8_within_budget(grants, self.rule, levels))
+        revoked = self._revoked.get(name, set())
+        self._hold("I9", name, true_ns, law.i9_nothing_for_the_revoked(grant.user, revoked))
+
+    def _displaced(self, member: Member, entry: Entry, true_ns: int) -> None:
+        body: Preempt | None = entry.seen.body if entry.seen else None
+        lives = [b.lives[body.sid] for b in self.ledger.books.values() if body and body.sid in b.lives]
+        for life in lives:
+            self._hold("I16", member.name, true_ns, law.i16_tiers(life.tier, body.tier if body else 0))
+
+    def _take_list(self, name: str, body: Revocation) -> None:
+        indexed = [(s.status_index, s.hash) for s in self.registry.subjects() if s.status_index is not None]
+        gone = {h for i, h in indexed if i // 8 < len(body.bits) and body.bits[i // 8] >> i % 8 & 1}
+        self._revoked.setdefault(name, set()).update(gone)
+
+    def _evidence(self, member: Member, body: Evidence, true_ns: int) -> None:
+        registry = Registry(NETWORK, self.trust.anchors)
+        for _, chain in self.trust.chains:
+            registry.admit_chain(chain)
+        first, second = prove(body.first, registry), prove(body.second, registry)
+        if not isinstance(first, Admitted) or not isinstance(second, Admitted):
+            self._hold("I14", member.name, true_ns, law.i14_evidence_proves(False, "nobody", self.cheats))
+            return
+        a, b = first.record, second.record
+        same = a.frame.seq == b.frame.seq or (a.sid is not None and (a.sid, a.typ) == (b.sid, b.typ))
+        conflicting = a.digest != b.digest and a.frame.author == b.frame.author and same
+        self._hold("I14", member.name, true_ns, law.i14_evidence_proves(conflicting, first.author.name, self.cheats))
+
+    def _head(self, member: Member, true_ns: int) -> None:
+        log, book = member.log, self.ledger.books[member.name]
+        if log is None:
+            return
+        head = log.head()
+        before = self._heads.get(member.name, (0, head.root))
+        root_then = log.root_at(before[0]) if 0 < before[0] <= head.size else before[1]
+        self._hold("I10", member.name, true_ns, law.i10_heads_only_extend(before, head, root_then))
+        if head.root != book.root():
+            self._hold("I10", member.name, true_ns, "the root is not that of the entries")
+        self._heads[member.name] = (head.size, head.root)
+
+    def _states(self, member: Member, true_ns: int) -> None:
+        party, name = member.party, member.name
+        if party is None or member.restored:
+            return
+        for pair in party.user.pairs.values():
+            if pair.state == UserState.SETTLED:
+                lives = self._lives_of(pair.holder).lives
+                self._hold("I3", name, true_ns, law.i3_active_is_confirmed(pair.sid, lives))
+                self._offline(member, pair.sid, true_ns)
+                before = self._fences.get((name, pair.sid), 0)
+                if pair.fence < before:
+                    self._hold("I6", name, true_ns, law.i6_fences_rise((before, pair.fence)))
+                self._fences[name, pair.sid] = pair.fence
+        for held in party.holder.pairs.values():
+            if held.state == HolderState.CONFIRMED:
+                lives = self.ledger.books[name].lives
+                self._hold("I3", name, true_ns, law.i3_active_is_confirmed(held.sid, lives))
+
+    def _offline(self, member: Member, sid: bytes, true_ns: int) -> None:
+        if (member.name, sid) in self._settled or member.log is None:
+            return
+        self._settled.add((member.name, sid))
+        artifact = member.log.get("artifact", sid) or b""
+        permit = verify(artifact, network=NETWORK, anchors=self.trust.anchors)
+        refusal = permit if isinstance(permit, Refusal) else None
+        self._hold("I13", member.name, true_ns, law.i13_offline_as_online(refusal, sid))
+
+    def _status_of(self, member: Member, true_ns: int) -> None:
+        if not self.trust.lists or member.party is None:
+            return
+        held = member.party.status.held(self.trust.anchors[0])
+        now = (held.body.version, held.body.bits) if held else None
+        before = None if member.restored else self._status.get(member.name)
+        self._hold("I9", member.name, true_ns, law.i9_revocation_is_monotone(before, now))
+        if now is not None:
+            self._status[member.name] = now
+
+    def _verdict(self, member: Member, done: Done, fresh: list[Entry], true_ns: int, data: bytes) -> None:
+        message, refusal = decode_message(data), done.result
+        received = [e for e in fresh if not e.own]
+        if isinstance(message, Refusal) or message.heads is not None or member.restored:
+            return
+        if isinstance(refusal, Refusal) and refusal.reason is Reason.HALT_BEHIND_WITNESS:
+            return
+        replay = isinstance(refusal, Refusal) and refusal.reason is Reason.REPLAY
+        expected = min(1, len(received)) if replay else 1
+        self._hold("I15", member.name, true_ns, law.i15_one_verdict(expected, len(received)))
+        if isinstance(refusal, Refusal) and refusal.reason is Reason.FAULT:
+            self._hold("I15", member.name, true_ns, str(refusal))
+        if replay:
+            answers = self._answers.setdefault((member.name, digest(message.record)), set())
+            answers.update(o.data for o in done.outgoing)
+            self._hold("I5", member.name, true_ns, law.i5_same_input_same_bytes([answers]))
+
+    # -- what leaves, and what is in the air ---------------------------------------------------------------------
+
+    def sent(self, member: Member, outgoing: Outgoing, true_ns: int) -> Message | None:
+        """Every record that leaves."""
+        message = decode_message(outgoing.data)
+        if isinstance(message, Refusal):
+            self._hold("I4", member.name, true_ns, f"sent what nobody can read: {message}")
+            return None
+        if message.record:
+            durable = self.ledger.books[member.name].durable
+            self._hold("I4", member.name, true_ns, law.i4_durable_before_sent(digest(message.record), durable))
+        return message
+
+    def radiated(self, emission: Emission, true_ns: int) -> None:
+        """Every emission that ended."""
+        lives = [life for book in self.ledger.books.values() for life in book.lives.values()]
+        broken = law.i17_power_inside_one_settlement(emission, lives, T0_NS)
+        self._hold("I17", emission.user, true_ns, broken)
+
+    # -- crash, restore, end -------------------------------------------------------------------------------------
+
+    def rebuilt(self, member: Member, true_ns: int) -> None:
+        """What is in memory is what the log gives again."""
+        party, log = member.party, member.log
+        if party is None or log is None:
+            return
+        rule = party.rule
+        stored = [raw for _, raw in log.items(HOLDER_STORE)]
+        holder = Holder(me=member.hash, rule=rule, stored=stored, offers=log.items("offer"), blocked=log.items("blocked"))
+        user = User(me=member.hash, rule=rule, stored=[raw for _, raw in log.items(USER_STORE)])
+        for again, held, what in (
+            (holder.pairs, party.holder.pairs, "the holder's part"),
+            (holder.offers, party.holder.offers, "its offers"),
+            (user.pairs, party.user.pairs, "the user's part"),
+        ):
+            self._hold("I11", member.name, true_ns, law.i11_replay_agrees(again, held, what))
+
+    def put_back(self, member: Member, true_ns: int) -> None:
+        """An older copy of the log lies on the disk from here on: what it tells is read afresh."""
+        self.ledger.books[member.name].durable.update(set())
+        self._heads.pop(member.name, None)
+        lives = self.ledger.books[member.name].lives
+        book = Book(owner=member.hash)
+        self.ledger.books[member.name] = book
+        if member.log is not None:
+            self.ledger.take(member.name, member.log, true_ns)
+        book.lives = lives
+
+    def audited(self, member: Member, true_ns: int) -> None:
+        """The whole log, judged again from its entries by the auditor's code."""
+        log = member.log
+        if log is None:
+            return
+        with log.transaction():
+            note = log.checkpoint(member.key)
+        bodies = list(log.bodies())
+        found = audit_entries(bodies, origin=log.origin, note=note, network=NETWORK, anchors=self.trust.anchors)
+        for problem in found.findings.problems:
+            self._hold("I11", member.name, true_ns, problem)
+        self._hold("I11", member.name, true_ns, law.i11_replay_agrees(found.root, log.head().root, "the root"))
+
+    def agreed(self, member: Member, true_ns: int) -> None:
+        """Once the network has healed and everyone is up nobody is in doubt, and both sides name one decision."""
+        party = member.party
+        if party is None:
+            return
+        for pair in party.user.pairs.values():
+            other = next(m for m in self.members.values() if m.hash == pair.holder)
+            held = other.party.holder.pairs.get(pair.sid) if other.party else None
+            if pair.state in {UserState.REQUESTED, UserState.ACCEPTED}:
+                if self.rule.witness_quorum and any(self._revoked.values()):
+                    continue  # a witness without whom there is no quorum was revoked: in doubt is right
+                self._hold("S7", member.name, true_ns, f"{pair.sid.hex()[:8]} still {UserState(pair.state).name}")
+            elif pair.decision is not None and (held is None or held.decision != pair.decision):
+                self._hold("S7", member.name, true_ns, f"{pair.sid.hex()[:8]}: two sides, two decisions")
+
+
+def cheat_accept(body: Accept) -> Accept:
+    """The same ACCEPT, in other words: what an equivocating user sends."""
+    return Accept(sid=body.sid, grant=body.grant, answer=digest(b"another" + body.answer))

@@ -1,0 +1,148 @@
+"""What a seed makes of a run: the members, the weather, and everything that is wanted or goes wrong, in order."""
+
+from dataclasses import dataclass
+from random import Random
+
+NS = 1_000_000_000
+MS = 1_000_000
+HORIZON_NS = 9 * NS
+"""Wants and faults happen before this; afterwards the network heals and everyone is up again."""
+END_NS = 13 * NS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """One member: may it offer, may it ask, and the strongest tier it holds."""
+
+    name: str
+    offers: bool
+    asks: bool
+    tier: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weather:
+    """How badly the network behaves: probabilities in per mille, delays in ns."""
+
+    drop_ppt: int
+    duplicate_ppt: int
+    late_ppt: int
+    delay_ns_max: int
+    late_ns_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Something that happens to a member at an instant of true time (ns since the start)."""
+
+    at_ns: int
+    what: str
+    who: str
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A whole run."""
+
+    seed: int
+    roles: tuple[Role, ...]
+    quorum: int
+    budget_hz_s: int | None
+    status: bool
+    bound_ns: int
+    weather: Weather
+    acts: tuple[Act, ...]
+
+    @property
+    def holders(self) -> tuple[Role, ...]:
+        """Members that offer."""
+        return tuple(r for r in self.roles if r.offers)
+
+    @property
+    def users(self) -> tuple[Role, ...]:
+        """Members that ask."""
+        return tuple(r for r in self.roles if r.asks)
+
+
+LAYOUTS = (
+    (Role(name="hall", offers=True, asks=False, tier=1), Role(name="ada", offers=False, asks=True, tier=2)),
+    (
+        Role(name="hall", offers=True, asks=False, tier=1),
+        Role(name="ada", offers=False, asks=True, tier=2),
+        Role(name="bert", offers=False, asks=True, tier=2),
+    ),
+    (
+        Role(name="hall", offers=True, asks=False, tier=1),
+        Role(name="ada", offers=False, asks=True, tier=2),
+        Role(name="bert", offers=False, asks=True, tier=3),
+        Role(name="cleo", offers=False, asks=True, tier=2),
+    ),
+    (
+        Role(name="hall", offers=True, asks=True, tier=1),
+        Role(name="mill", offers=True, asks=True, tier=1),
+        Role(name="ada", offers=False, asks=True, tier=2),
+    ),
+)
+FAULTS = (
+    ("crash", 30),
+    ("crash mid", 25),
+    ("crash unsent", 25),
+    ("disk full", 10),
+    ("partition", 20),
+    ("clock step", 15),
+    ("clock wide", 10),
+    ("clock lost", 12),
+    ("clock back", 30),
+    ("equivocate", 12),
+    ("restore", 6),
+)
+
+
+def plan(seed: int) -> Plan:
+    """Make the run of a seed; the same seed gives the same plan for ever."""
+    rng = Random(seed)
+    roles = rng.choices(LAYOUTS, weights=(2, 4, 2, 2))[0]
+    others = len(roles) - 1
+    quorum = others // 2 + 1 if rng.random() < 0.25 else 0
+    status = rng.random() < 0.3
+    harsh = rng.random()
+    return Plan(
+        seed=seed,
+        roles=roles,
+        quorum=quorum,
+        budget_hz_s=rng.choice((15_000_000, 40_000_000, 90_000_000)) if rng.random() < 0.25 else None,
+        status=status,
+        bound_ns=rng.choice((1_000, 100_000, 900_000)),
+        weather=Weather(
+            drop_ppt=int(250 * harsh * rng.random()),
+            duplicate_ppt=int(200 * harsh),
+            late_ppt=int(80 * harsh),
+            delay_ns_max=rng.choice((2, 20, 120)) * MS,
+            late_ns_max=4 * NS,
+        ),
+        acts=_acts(rng, roles, status=status, witnessed=quorum > 0),
+    )
+
+
+def _acts(rng: Random, roles: tuple[Role, ...], *, status: bool, witnessed: bool) -> tuple[Act, ...]:
+    names = [r.name for r in roles]
+    holders, users = [r.name for r in roles if r.offers], [r.name for r in roles if r.asks]
+    acts = [Act(at_ns=rng.randrange(50 * MS), what="offer", who=name) for name in holders]
+    if status:
+        acts.append(Act(at_ns=0, what="status", who=names[0], number=0))
+    acts += [_at(rng, "request", rng.choice(users)) for _ in range(rng.randint(2, 6))]
+    acts += [_at(rng, "preempt", rng.choice(holders)) for _ in range(rng.choice((0, 0, 1, 2)))]
+    acts += [_at(rng, "relinquish", rng.choice(users)) for _ in range(rng.choice((0, 1, 2)))]
+    if status and rng.random() < 0.7:
+        acts.append(_at(rng, "status", rng.choice(names), number=1))
+    kinds, weights = zip(*FAULTS, strict=True)
+    for kind in rng.choices(kinds, weights=weights, k=rng.choice((0, 1, 2, 4, 6))):
+        if kind != "restore" or witnessed:
+            acts.append(_at(rng, kind, rng.choice(names)))
+    return tuple(sorted(acts, key=lambda a: (a.at_ns, a.what, a.who, a.number)))
+
+
+def _at(rng: Random, what: str, who: str, number: int | None = None) -> Act:
+    drawn = rng.getrandbits(32)
+    return Act(at_ns=rng.randrange(200 * MS, HORIZON_NS), what=what, who=who, number=drawn if number is None else number)

@@ -1,0 +1,437 @@
+"""The loop: virtual time, one queue of events, one seed; every line of the trace goes into one hash."""
+
+import hashlib
+import heapq
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from settlement.chain import records
+from settlement.chain.bodies import Accept, Declaration
+from settlement.chain.records import Frame
+from settlement.chain.scope import Band, Cell, Window
+from settlement.messages import Message
+from settlement.pair.table import UserState
+from settlement.step import Outgoing, Step
+from settlement.witness import SEEN, SeenHead
+from settlement.pair.work import stored_as
+from sim.world.clock import VirtualClock
+from sim.world.member import Done, Member
+from sim.world.monitor import Breach, Monitor, cheat_accept
+from sim.world.network import Network
+from sim.world.plan import END_NS, HORIZON_NS, MS, NS, Act, Plan, plan
+from sim.world.transmitter import HEARTBEAT_NS, Emission
+from sim.world.trust import AREA, COMMODITY, EIRP_MDBM, NETWORK, RASTER_HZ, T0_NS, holder_band, trust_for
+
+TICK_NS = 150 * MS
+HELLO_NS = 300 * MS
+IMAGE_NS = 500 * MS
+Event = Callable[[], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What a seed came to."""
+
+    seed: int
+    breaches: list[Breach]
+    trace: str
+    counts: Counter[str]
+    lines: list[str] = field(default_factory=list)
+
+
+class World:
+    """One run. `member_class` is what a test replaces to break the program on purpose."""
+
+    member_class: type[Member] = Member
+
+    def __init__(self, plan_: Plan, folder: Path, *, keep_lines: bool = False) -> None:
+        self.plan, self._keep = plan_, keep_lines
+        self.rng = Random(f"world/{plan_.seed}")
+        self.trust = trust_for(
+            plan_.roles, quorum=plan_.quorum, budget_hz_s=plan_.budget_hz_s, status=plan_.status
+        )
+        self.members = {
+            role.name: self.member_class(
+                role,
+                self.trust,
+                folder,
+                VirtualClock(Random(f"clock/{plan_.seed}/{role.name}"), plan_.bound_ns),
+                Random(f"member/{plan_.seed}/{role.name}"),
+            )
+            for role in plan_.roles
+        }
+        self.by_hash = {m.hash: m for m in self.members.values()}
+        self.network = Network(Random(f"network/{plan_.seed}"), plan_.weather)
+        self.monitor = Monitor(self.trust, self.members.values())
+        self.counts: Counter[str] = Counter()
+        self.now_ns = 0
+        self._queue: list[tuple[int, int, Event]] = []
+        self._pushed = 0
+        self._hash = hashlib.sha256()
+        self.lines: list[str] = []
+        self._offers: dict[str, list[bytes]] = {}
+
+    # -- the queue -----------------------------------------------------------------------------------------------
+
+    def at(self, at_ns: int, event: Event) -> None:
+        """Have something happen at an instant; what is due together happens in the order it was asked for."""
+        self._pushed += 1
+        heapq.heappush(self._queue, (at_ns, self._pushed, event))
+
+    def note(self, what: str) -> None:
+        """One line of the trace."""
+        line = f"{self.now_ns} {what}"
+        self._hash.update(line.encode())
+        if self._keep:
+            self.lines.append(line)
+
+    def run(self) -> Outcome:
+        """Until the end, or the first breach."""
+        for number, member in enumerate(self.members.values()):
+            self.at(number, self._starter(member))
+        for act in self.plan.acts:
+            self.at(act.at_ns + 10 * MS, self._actor(act))
+        self.at(HORIZON_NS, self._heal)
+        while self._queue and not self.monitor.breaches:
+            self.now_ns, _, event = heapq.heappop(self._queue)
+            if self.now_ns > END_NS:
+                break
+            event()
+        if not self.monitor.breaches:
+            self._finish()
+        for member in self.members.values():
+            self._radiated(member.crash(self.now_ns))
+        return Outcome(
+            seed=self.plan.seed,
+            breaches=self.monitor.breaches,
+            trace=self._hash.hexdigest(),
+            counts=self.counts + Counter(self.network.counts),
+            lines=self.lines,
+        )
+
+    def _finish(self) -> None:
+        whole = not any(m.dead for m in self.members.values())
+        for member in self.members.values():
+            self.monitor.rebuilt(member, self.now_ns)
+            if not member.restored:
+                self.monitor.audited(member, self.now_ns)
+            if whole:
+                self.monitor.agreed(member, self.now_ns)
+
+    def _heal(self) -> None:
+        """Faults end: the network is whole, clocks are right, everyone comes up."""
+        self.note("heal")
+        self.network.healed = True
+        for member in self.members.values():
+            member.clock.recover()
+            if member.party is None:
+                self.start(member)
+
+    # -- members -------------------------------------------------------------------------------------------------
+
+    def _starter(self, member: Member) -> Event:
+        def begin() -> None:
+            self.start(member)
+            self.at(self.now_ns + TICK_NS, ticking)
+
+        def ticking() -> None:
+            self.tick(member)
+            self.at(self.now_ns + TICK_NS + self.rng.randrange(20 * MS), ticking)
+
+        return begin
+
+    def start(self, member: Member) -> None:
+        """Bring a member up."""
+        if member.dead or member.party is not None:
+            return
+        self.note(f"start {member.name}")
+        done = member.start(self.now_ns)
+        self._after(member, done)
+        self.monitor.rebuilt(member, self.now_ns)
+
+    def crash(self, member: Member, why: str) -> None:
+        """Take a member down, and bring it back after a while."""
+        if member.party is None:
+            return
+        self.note(f"crash {member.name} {why}")
+        self.counts[why] += 1
+        emissions = member.crash(self.now_ns)
+        self._radiated(
+            [e for e in emissions if e.end_ns > e.start_ns],
+        )
+        down_ns = self.rng.choice((20, 300, 2500)) * MS
+        self.at(self.now_ns + down_ns, lambda: self.start(member))
+
+    def tick(self, member: Member) -> None:
+        """Let time pass for a member, as its daemon would."""
+        party = member.party
+        if party is None:
+            return
+        if party.halted is not None:
+            if self.now_ns // HELLO_NS != (self.now_ns - TICK_NS) // HELLO_NS:
+                self.step(member, party.hello)
+            return
+
+        def pass_time(step: Step) -> None:
+            for pair in party.tick(step):
+                member.transmitter.suspend(pair.sid)
+                party.user.report_usage(step, pair.sid, used=None, airtime_ns=0, bursts=0)
+
+        self.step(member, pass_time)
+        if any(a.what == "restore" and a.who == member.name for a in self.plan.acts) and member.log is not None:
+            member.disk.keep(member.log)
+
+    def step(self, member: Member, action: Callable[[Step], Any], received: bytes | None = None) -> Done:
+        """One step of a member and everything that follows from it."""
+        done = member.do(self.now_ns, action)
+        self._after(member, done, received)
+        return done
+
+    def _after(self, member: Member, done: Done, received: bytes | None = None) -> None:
+        if member.party is None:
+            return
+        self._cheating(member)
+        fresh = self.monitor.after(member, done, self.now_ns, received)
+        for entry in fresh:
+            verdict = "ok" if entry.leaf.admitted else entry.leaf.reason
+            self.note(f"{member.name} #{entry.index} {entry.leaf.subject.hex()} {verdict}")
+            self.counts[f"refused {verdict}" if verdict != "ok" else f"own {entry.seen.typ}" if entry.own and entry.seen else "received"] += 1
+        self._radiated(member.transmitter.turn(self.now_ns, done.fix))
+        if not done.durable:
+            self.crash(member, "died in a step")
+            return
+        outgoing = done.outgoing
+        if member.dies_unsent and outgoing:
+            self._leave(member, outgoing[: self.rng.randrange(len(outgoing))])
+            self.crash(member, "died before sending")
+            return
+        self._leave(member, outgoing)
+        if member.party is not None and member.party.damaged is not None:
+            self.counts["halted behind witness"] += 1
+            self.note(f"halted {member.name}")
+            member.dead = True
+            self._radiated(member.crash(self.now_ns))
+
+    def _radiated(self, emissions: list[Emission]) -> None:
+        for emission in emissions:
+            self.counts["emissions"] += 1
+            self.monitor.radiated(emission, self.now_ns)
+
+    # -- messages ------------------------------------------------------------------------------------------------
+
+    def _leave(self, member: Member, outgoing: list[Outgoing]) -> None:
+        for one in outgoing:
+            self.monitor.sent(member, one, self.now_ns)
+            self.carry(member, self.by_hash[one.to], one.data)
+
+    def carry(self, sender: Member, to: Member, data: bytes) -> None:
+        """Hand a message to the network."""
+        for at_ns in self.network.arrivals(sender.name, to.name, self.now_ns):
+            self.at(at_ns, lambda: self.deliver(sender.transport, to, data))
+
+    def deliver(self, transport: bytes, to: Member, data: bytes) -> None:
+        """A message arrives, where somebody is there to take it."""
+        party = to.party
+        if party is None:
+            return
+        self.note(f"deliver {to.name} {hashlib.sha256(data).hexdigest()}")
+        self.step(to, lambda step: party.receive(step, data, transport), data)
+
+    # -- what is wanted and what goes wrong ----------------------------------------------------------------------
+
+    def _actor(self, act: Act) -> Event:
+        def happen() -> None:
+            member = self.members[act.who]
+            self.note(f"{act.what} {act.who}")
+            getattr(self, "_" + act.what.replace(" ", "_"))(member, act)
+
+        return happen
+
+    def _timely(self, member: Member) -> bool:
+        return member.working and member.party is not None and member.party.unsure(member.clock.fix(self.now_ns)) is None
+
+    def _offer(self, member: Member, act: Act) -> None:
+        """Two offers of the holder's half: one for tier 2 and weaker, one for tier 3 alone; told several times."""
+        party = member.party
+        if party is None:
+            return
+        if not self._timely(member):
+            self.at(self.now_ns + 100 * MS, lambda: self._offer(member, act))
+            return
+        number = self.plan.holders.index(member.role)
+        window = Window(start_ns=T0_NS, end_ns=T0_NS + 60 * NS)
+        cell = Cell(band=holder_band(number), area=AREA, window=window)
+
+        def declare(step: Step) -> None:
+            for tier in (2, 3):
+                body = Declaration(
+                    cell=cell,
+                    commodity=COMMODITY,
+                    tier_low=tier,
+                    tier_high=3,
+                    max_eirp_mdbm=EIRP_MDBM,
+                    price_form="fixed",
+                    price=7,
+                    rule=party.rule.hash,
+                )
+                self._offers.setdefault(member.name, []).append(party.holder.declare(step, body).raw)
+
+        if self.step(member, declare).durable:
+            for after_ms in (0, 200, 700, 2000):
+                self.at(self.now_ns + after_ms * MS, lambda: self._tell_offers(member))
+
+    def _tell_offers(self, member: Member) -> None:
+        for raw in self._offers[member.name]:
+            for other in self.members.values():
+                if other is not member:
+                    self.carry(member, other, Message(record=raw).encoded())
+
+    def _request(self, member: Member, act: Act) -> None:
+        party, draw = member.party, Random(act.number)
+        if party is None or not self._timely(member) or not party.user.offers:
+            self.counts["no request"] += 1
+            return
+        known = sorted(party.user.offers.values(), key=lambda o: o.declaration)
+        offers = [o for o in known if o.holder != member.hash]
+        if not offers:
+            return
+        offer = draw.choice(offers)
+        band, width = offer.body.cell.band, draw.choice((1, 2, 4))
+        first = draw.randrange(5 - width)
+        low_hz = band.low_hz + first * RASTER_HZ
+        start_ns = (T0_NS + self.now_ns) // MS * MS + draw.choice((20, 300, 1000)) * MS
+        window = Window(start_ns=start_ns, end_ns=start_ns + draw.choice((400, 1200, 3000)) * MS)
+        cell = Cell(band=Band(low_hz=low_hz, high_hz=low_hz + width * RASTER_HZ), area=AREA, window=window)
+        self.step(member, lambda step: party.user.request(step, offer, cell, eirp_mdbm=20_000, tier=member.role.tier))
+
+    def _preempt(self, member: Member, act: Act) -> None:
+        party, draw = member.party, Random(act.number)
+        if party is None or not self._timely(member):
+            return
+        low_hz = holder_band(self.plan.holders.index(member.role)).low_hz + draw.randrange(3) * RASTER_HZ
+        band = Band(low_hz=low_hz, high_hz=low_hz + 2 * RASTER_HZ)
+        tier = draw.choice((1, 1, 2, 3))
+        until_ns = T0_NS + self.now_ns + draw.choice((100, 1500)) * MS
+        done = self.step(
+            member,
+            lambda step: party.holder.preempt(
+                step, band, tier=tier, reason="INCUMBENT", until_ns=until_ns, evidence=None
+            ),
+        )
+        self.counts["displaced"] += done.result or 0
+
+    def _relinquish(self, member: Member, act: Act) -> None:
+        party, draw = member.party, Random(act.number)
+        if party is None or not self._timely(member):
+            return
+        settled = sorted(p.sid for p in party.user.pairs.values() if p.state == UserState.SETTLED)
+        if not settled:
+            return
+        sid = draw.choice(settled)
+        member.transmitter.suspend(sid)
+        self._radiated(member.transmitter.turn(self.now_ns, member.clock.fix(self.now_ns)))
+        self.step(member, lambda step: party.user.relinquish(step, sid, "done"))
+
+    def _status(self, member: Member, act: Act) -> None:
+        """The authority's word, through some neighbour; at the start to everyone, later to one."""
+        data = Message(record=self.trust.lists[act.number]).encoded()
+        whom = list(self.members.values()) if act.number == 0 else [member]
+        for one in whom:
+            through = next(m for m in self.members.values() if m is not one)
+            self.deliver(through.transport, one, data)
+
+    def _crash(self, member: Member, act: Act) -> None:
+        self.crash(member, act.what)
+
+    def _crash_mid(self, member: Member, act: Act) -> None:
+        if member.log is not None:
+            member.log.fuse, member.log.full = 1 + act.number % 12, False
+
+    def _disk_full(self, member: Member, act: Act) -> None:
+        if member.log is not None:
+            member.log.fuse, member.log.full = 1 + act.number % 12, True
+
+    def _crash_unsent(self, member: Member, act: Act) -> None:
+        member.dies_unsent = member.party is not None
+
+    def _partition(self, member: Member, act: Act) -> None:
+        others = [m for m in self.members.values() if m is not member]
+        other = others[act.number % len(others)]
+        self.network.part(member.name, other.name, self.now_ns + (100 + act.number % 2500) * MS)
+
+    def _clock_step(self, member: Member, act: Act) -> None:
+        member.clock.step()
+
+    def _clock_wide(self, member: Member, act: Act) -> None:
+        member.clock.widen()
+        self.at(self.now_ns + (300 + act.number % 2000) * MS, member.clock.recover)
+
+    def _clock_lost(self, member: Member, act: Act) -> None:
+        member.clock.lose()
+        self.at(self.now_ns + (300 + act.number % 2000) * MS, member.clock.recover)
+
+    def _clock_back(self, member: Member, act: Act) -> None:
+        member.clock.recover()
+
+    def _equivocate(self, member: Member, act: Act) -> None:
+        """From now on this member answers the next GRANT twice, in different words."""
+        self.monitor.cheats.add(member.name)
+
+    def _cheating(self, member: Member) -> None:
+        """Send a second, different ACCEPT for every one of a cheat's that stands in its log."""
+        if member.name not in self.monitor.cheats or member.party is None:
+            return
+        for pair in member.party.user.pairs.values():
+            if pair.state != UserState.ACCEPTED or pair.accept is None:
+                continue
+            seen = self.monitor.ledger.seen(pair.last)
+            if seen is None or not isinstance(seen.body, Accept) or self.counts["cheated"] > 3:
+                continue
+            self.counts["cheated"] += 1
+            frame = Frame(
+                network=NETWORK,
+                author=member.hash,
+                seq=seen.seq,
+                previous=b"\x07" * 32,
+                attestation=seen.attestation,
+            )
+            raw = records.sign_record(member.key, frame, cheat_accept(seen.body))
+            self.carry(member, self.by_hash[pair.holder], Message(record=raw).encoded())
+
+    def _restore(self, member: Member, act: Act) -> None:
+        """Somebody puts back a copy of the log from before a head that a quorum of neighbours has cosigned."""
+        if member.party is None or member.dead:
+            return
+        seen = sorted((self._seen_by(other, member) for other in self.members.values() if other is not member))
+        below = seen[-self.plan.quorum] if len(seen) >= self.plan.quorum else 0
+        emissions = member.crash(self.now_ns)
+        self._radiated(emissions)
+        member.restored = member.disk.go_back(below)
+        self.counts["restored"] += member.restored
+        self.note(f"restore {member.name} below {below} {member.restored}")
+        if member.restored:
+            done = member.start(self.now_ns)
+            self.monitor.put_back(member, self.now_ns)
+            self._after(member, done)
+        else:
+            self.start(member)
+
+    def _seen_by(self, witness: Member, owner: Member) -> int:
+        raw = witness.log.get(SEEN, owner.hash) if witness.log is not None else None
+        return stored_as(SeenHead, raw, SEEN).size if raw is not None else 0
+
+
+def simulate(seed: int, *, keep_lines: bool = False, world: type[World] = World) -> Outcome:
+    """Run a seed."""
+    base = Path("/dev/shm")  # noqa: S108 - memory, not a name others could guess
+    folder = Path(tempfile.mkdtemp(prefix="bandpact-", dir=base if base.is_dir() else None))
+    try:
+        return world(plan(seed), folder, keep_lines=keep_lines).run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

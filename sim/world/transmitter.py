@@ -1,0 +1,106 @@
+"""A modelled warden and its radio: it goes on the air whenever the gate's own decision allows it, for as long as it allows.
+
+One decision for each permit, as if there were a radio for each: no rule of choice between permits hides an overlap.
+"""
+
+from dataclasses import dataclass
+
+from radio.gate import Allow, Inputs, Sensed, decide
+from radio.permits import Held, Permits
+from settlement.chain.scope import Area, Band
+from settlement.fixes import Fix
+from settlement.reasons import Reason, Refusal, refuse
+from sim.world.trust import NETWORK
+
+HEARTBEAT_NS = 250_000_000
+LEAD_NS = 1_000_000
+ALWAYS_NS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emission:
+    """Power in the air from `start_ns` to before `end_ns` of true time."""
+
+    sid: bytes
+    user: str
+    band: Band
+    area: Area
+    eirp_mdbm: int
+    start_ns: int
+    end_ns: int
+
+
+class Transmitter:
+    """All permits of one user, and what is on the air because of them."""
+
+    def __init__(self, user: str, credential: bytes, anchors: tuple[bytes, ...]) -> None:
+        self._user, self._credential = user, credential
+        self.permits = Permits(network=NETWORK, anchors=anchors)
+        self._held: dict[bytes, Held] = {}
+        self._on: dict[bytes, Emission] = {}
+
+    def take(self, sid: bytes, artifact: bytes) -> Refusal | None:
+        """Verify and hold a settlement."""
+        held = self.permits.take(artifact)
+        if isinstance(held, Refusal):
+            return held
+        self._held[sid] = held
+        return None
+
+    def suspend(self, sid: bytes) -> None:
+        """Never again under this settlement."""
+        self.permits.suspend(sid, refuse(Reason.PREEMPTED, "gate.6", "suspended", "an undisturbed settlement"))
+
+    def turn(self, at_ns: int, fix: Fix) -> list[Emission]:
+        """Decide afresh; returns the emissions that ended with it, cut where the new decision cut them."""
+        done = self.stop(at_ns)
+        for sid, held in self._held.items():
+            decision = decide(self._inputs(at_ns, fix, held))
+            if isinstance(decision, Allow):
+                permit = held.permit
+                self._on[sid] = Emission(
+                    sid=sid,
+                    user=self._user,
+                    band=permit.cell.band,
+                    area=permit.cell.area,
+                    eirp_mdbm=permit.max_eirp_mdbm,
+                    start_ns=at_ns,
+                    end_ns=min(at_ns + decision.for_ns, at_ns + HEARTBEAT_NS),
+                )
+        return done
+
+    def stop(self, at_ns: int) -> list[Emission]:
+        """Everything off at that instant."""
+        ended = [
+            Emission(
+                sid=e.sid,
+                user=e.user,
+                band=e.band,
+                area=e.area,
+                eirp_mdbm=e.eirp_mdbm,
+                start_ns=e.start_ns,
+                end_ns=min(e.end_ns, at_ns),
+            )
+            for e in self._on.values()
+        ]
+        self._on.clear()
+        return [e for e in ended if e.end_ns > e.start_ns]
+
+    def _inputs(self, at_ns: int, fix: Fix, held: Held) -> Inputs:
+        return Inputs(
+            now=fix,
+            mono_ns=at_ns,
+            driver_fault=None,
+            latched=None,
+            armed_until_mono_ns=ALWAYS_NS,
+            permit=held.permit,
+            device=f"device-{self._user}",
+            credential=self._credential,
+            suspended=held.suspended,
+            tuned=held.permit.cell.band,
+            heartbeat_mono_ns=at_ns,
+            heartbeat_limit_ns=HEARTBEAT_NS,
+            sensed=Sensed(listened_ns=at_ns, incumbent=False),
+            outside_authorised=None,
+            lead_ns=LEAD_NS,
+        )

@@ -1,0 +1,211 @@
+"""The authority of a simulated neighbourhood: its rule, the credentials it issued, and its status lists."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+from settlement.chain import bodies, records
+from settlement.chain.admission import RuleInForce
+from settlement.chain.credentials import Claims, Registry, Subject, issue
+from settlement.chain.keys import SigningKey
+from settlement.chain.scope import Area, Band, Scope, Window
+from settlement.chain.status import bits_of
+from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.pair.artifact import verify_rule
+from settlement.reasons import Refusal
+from sim.world.plan import Role
+
+NS = 1_000_000_000
+T0_NS = 1_790_000_000 * NS
+"""True UTC at virtual time zero."""
+NETWORK = "virtual"
+LAT_E7, LON_E7 = 369_500_000, -763_000_000
+AREA = Area(lat_e7=LAT_E7, lon_e7=LON_E7, radius_mm=20_000_000)
+RASTER_HZ = 5_000_000
+CHANNELS = 4
+LOW_HZ = 3_550_000_000
+BAND = Band(low_hz=LOW_HZ, high_hz=LOW_HZ + 2 * CHANNELS * RASTER_HZ)
+COMMODITY = "cbrs"
+LEASE_NS = 3 * NS // 2
+EIRP_MDBM = 30_000
+TERMS = bodies.ClassTerms(
+    name=COMMODITY,
+    raster_hz=RASTER_HZ,
+    time_unit_ns=1_000_000,
+    max_window_ns=600 * NS,
+    max_eirp_mdbm=EIRP_MDBM,
+    accept_ns=NS,
+    confirm_ns=NS,
+    lease_ns=LEASE_NS,
+    vacate_ns=NS // 4,
+    price_low=0,
+    price_high=100,
+    out_of_band_mdbm_per_mhz=-13_000,
+)
+
+
+def secret(name: str) -> bytes:
+    """A key's seed: the same name always has the same key."""
+    return hashlib.sha256(b"bandpact/sim/" + name.encode()).digest()
+
+
+def transport_of(name: str) -> bytes:
+    """The public transport key of a member."""
+    return secret(name + "/transport")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Everything a member is given before the start."""
+
+    root: bytes
+    chains: tuple[tuple[str, tuple[bytes, ...]], ...]
+    rule_raw: bytes
+    lists: tuple[bytes, ...]
+
+    @property
+    def anchors(self) -> tuple[bytes, ...]:
+        """The hash of the root."""
+        return (records.digest(self.root),)
+
+    def registry(self) -> Registry:
+        """A fresh registry with every member's chain."""
+        registry = Registry(NETWORK, self.anchors)
+        for _, chain in self.chains:
+            if isinstance(refused := registry.admit_chain(chain), Refusal):
+                raise TypeError(str(refused))
+        return registry
+
+    def rule(self, registry: Registry) -> RuleInForce:
+        """The rule, verified."""
+        rule = verify_rule(self.rule_raw, (self.root,), registry)
+        if isinstance(rule, Refusal):
+            raise TypeError(str(rule))
+        return rule
+
+
+def holder_band(number: int) -> Band:
+    """The half of the band that a holder offers."""
+    low_hz = LOW_HZ + number * CHANNELS * RASTER_HZ
+    return Band(low_hz=low_hz, high_hz=low_hz + CHANNELS * RASTER_HZ)
+
+
+def _before_start() -> Fix:
+    return Fix(
+        time=TimeFix(earliest_ns=T0_NS - 9 * NS, latest_ns=T0_NS - 9 * NS, source=TimeSource.SIMULATED, trusted=True),
+        position=PositionFix(
+            lat_e7=LAT_E7, lon_e7=LON_E7, radius_mm=1000, source=PositionSource.SIMULATED, trusted=True
+        ),
+    )
+
+
+def _scope(actions: tuple[str, ...], *, tier: int, depth: int = 0) -> Scope:
+    return Scope(
+        bands=(BAND,), area=AREA, classes=(COMMODITY,), actions=actions, tier=tier, max_eirp_mdbm=EIRP_MDBM, depth=depth
+    )
+
+
+def _claims(public: bytes, name: str) -> Claims:
+    start_s = T0_NS // NS
+    return Claims(
+        issuer="root",
+        subject=name,
+        expires_s=start_s + 3600,
+        not_before_s=start_s - 3600,
+        issued_s=start_s - 9,
+        token=b"\x01",
+        public=public,
+    )
+
+
+def make_rule(*, quorum: int, budget_hz_s: int | None) -> bodies.Rule:
+    """The rule of a run."""
+    budget = bodies.Budget(
+        level="operator",
+        commodity=COMMODITY,
+        window_ns=5 * NS,
+        amount_hz_s=budget_hz_s or 0,
+        first_share_ppm=700_000,
+        step_ppm=100_000,
+    )
+    admits = tuple(bodies.BODIES)
+    return bodies.Rule(
+        name="virtual",
+        version=1,
+        effective=Window(start_ns=T0_NS - 3600 * NS, end_ns=T0_NS + 3600 * NS),
+        bands=(BAND,),
+        area=AREA,
+        classes=(TERMS,),
+        levels=(
+            bodies.Level(name="authority", response="obey", weight_ppm=1_000_000, admits=admits),
+            bodies.Level(name="operator", response="consider", weight_ppm=500_000, admits=admits),
+        ),
+        time_sources=(TimeSource.SIMULATED,),
+        position_sources=(PositionSource.SIMULATED,),
+        time_bound_ns_max=1_000_000,
+        position_radius_mm_max=50_000,
+        record_age_ns_max=5 * NS,
+        sensing_age_ns_max=NS,
+        witness_quorum=quorum,
+        outside_authorisation=0,
+        budgets=(budget,) if budget_hz_s is not None else None,
+    )
+
+
+def _actions(role: Role) -> tuple[str, ...]:
+    offering = ("offer", "grant") if role.offers else ()
+    return (*offering, *(("request",) if role.asks else ()), "observe")
+
+
+@lru_cache(maxsize=128)
+def trust_for(roles: tuple[Role, ...], *, quorum: int, budget_hz_s: int | None, status: bool) -> Trust:
+    """Issue everything a run needs; the same arguments give the same bytes."""
+    key, before = SigningKey.from_seed(secret("root")), _before_start()
+    scope = _scope(("issue", "rule", "offer", "grant", "request", "observe"), tier=1, depth=2)
+    body = bodies.Credential(level="authority", scope=scope)
+    root = issue(key, None, body, _claims(key.public, "root"), network=NETWORK, fix=before)
+    authority = Registry(NETWORK, [records.digest(root)]).admit(root)
+    if isinstance(authority, Refusal):
+        raise TypeError(str(authority))
+    chains = []
+    for number, role in enumerate(roles):
+        body = bodies.Credential(
+            level="operator",
+            scope=_scope(_actions(role), tier=role.tier),
+            transport_key=transport_of(role.name),
+            device=f"device-{role.name}",
+            status_index=number if status else None,
+        )
+        public = SigningKey.from_seed(secret(role.name)).public
+        claims = _claims(public, role.name)
+        chains.append(
+            (role.name, (root, issue(key, authority, body, claims, network=NETWORK, fix=before, seq=10 + number)))
+        )
+    rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s)
+    return Trust(
+        root=root,
+        chains=tuple(chains),
+        rule_raw=_signed(key, authority, rule, 2),
+        lists=_status_lists(key, authority, len(roles)) if status else (),
+    )
+
+
+def _signed(key: SigningKey, authority: Subject, body: object, seq: int) -> bytes:
+    frame = records.Frame(
+        network=NETWORK, author=authority.hash, seq=seq, attestation=records.Attestation.of(_before_start())
+    )
+    return records.sign_record(key, frame, body)
+
+
+def _status_lists(key: SigningKey, authority: Subject, members: int) -> tuple[bytes, ...]:
+    """Nobody revoked, then the last member."""
+    revoked: tuple[tuple[int, ...], ...] = ((), (members - 1,))
+    return tuple(
+        _signed(
+            key,
+            authority,
+            bodies.Revocation(version=n + 1, fresh_until_ns=T0_NS + 3600 * NS, bits=bits_of(indices, 8)),
+            20 + n,
+        )
+        for n, indices in enumerate(revoked)
+    )

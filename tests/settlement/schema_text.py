@@ -1,0 +1,58 @@
+"""The schemas of the code as the tables of docs/protocol.md."""
+
+from typing import Any
+
+from settlement.chain import bodies
+from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.leaf import Leaf
+from settlement.chain.records import Attestation, Frame
+from settlement.messages import Message
+from settlement.pair.artifact import Artifact
+from settlement.quorum.certificate import Certificate, Membership
+
+BEGIN_SCHEMAS, END_SCHEMAS = "<!-- schemas -->", "<!-- /schemas -->"
+
+
+def _size(kind: Kind) -> str:
+    return str(kind.high) if kind.low == kind.high else f"{kind.low} to {kind.high}"
+
+
+def _type(kind: Kind) -> str:
+    match kind.name:
+        case "int":
+            return f"integer {kind.low} to {kind.high}"
+        case "bytes":
+            return f"bytes, {_size(kind)}"
+        case "text":
+            return f"text, at most {kind.high} bytes"
+        case "map":
+            return f"map {kind.item.__name__}"
+        case _:
+            item = _type(kind.item) if isinstance(kind.item, Kind) else f"map {kind.item.__name__}"
+            return f"array, {_size(kind)} of: {item}"
+
+
+def _nested(cls: type[Any]) -> list[type[Any]]:
+    found = []
+    for _, kind in kinds_of(cls):
+        if isinstance(kind.item, type):
+            found += [kind.item, *_nested(kind.item)]
+    return found
+
+
+def _table(title: str, cls: type[Any]) -> str:
+    rows = [
+        f"| {kind.key} | {name} | {_type(kind)} | {'optional' if kind.optional else ''} |".replace("|  |", "| |")
+        for name, kind in kinds_of(cls)
+    ]
+    return "\n".join([f"#### {title}\n", "| Key | Field | Type | |", "|---|---|---|---|", *rows, ""])
+
+
+def schema_section() -> str:
+    """Every record body by its type, then every map they are made of, then what is not a record."""
+    others = (Frame, Attestation, Message, Artifact, Leaf, Membership, Certificate)
+    parts = ["### Bodies by record type\n", *(_table(f"`{typ}`", body) for typ, body in bodies.BODIES.items())]
+    maps = dict.fromkeys(m for cls in (*bodies.BODIES.values(), *others) for m in _nested(cls))
+    parts += ["### Maps inside them\n", *(_table(cls.__name__, cls) for cls in maps if cls not in others)]
+    parts += ["### What is around records\n", *(_table(cls.__name__, cls) for cls in others)]
+    return "\n".join(parts).rstrip() + "\n"

@@ -1,0 +1,446 @@
+"""Attacks through real sockets on real processes: a credentialed neighbour who signs whatever it likes.
+
+One street of processes serves the tests that leave it whole; each test asks for a cell of its own.
+"""
+
+import itertools
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from settlement.chain import bodies
+from settlement.chain.checkpoint import Head, origin_of, sign_head
+from settlement.chain.records import Attestation
+from settlement.chain.scope import Band, Cell, Window
+from settlement.fixes import Fix, PositionSource, TimeSource
+from settlement.mesh import Mesh, MeshError, TransportKey
+from settlement.mesh.door import Door
+from settlement.messages import Message
+from settlement.pair.table import HolderState, UserState
+from settlement.pair.work import answer_to
+from settlement.reasons import Reason
+from tests.settlement.peers import Intruder, Peer, Street, body_of, curve, kind_of, seal_off, street, transport
+from tests.settlement.world import AREA, LOWER, NS, RULE, T0, UPPER
+
+MHZ = 1_000_000
+_starts = itertools.count(20, 5)
+
+
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    made = street(tmp_path_factory.mktemp("street"))
+    made.peers["bob"].until("offers", bool)
+    made.peers["bob"].stop()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Street]:
+    made = street(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bob(where: Street) -> Iterator[Intruder]:
+    """An intruder in bob's place, with bob's keys, where the others expect bob."""
+    made = Intruder(where, "bob", listen=where.peers["alice"].spec.peers["bob"])
+    yield made
+    made.close()
+
+
+def cell(band: Band = LOWER) -> Cell:
+    """A window of four seconds nobody else asked for."""
+    start_ns = T0 + next(_starts) * NS
+    return Cell(band=band, area=AREA, window=Window(start_ns=start_ns, end_ns=start_ns + 4 * NS))
+
+
+def request(where: Street, wanted: Cell, nonce: bytes | None = None) -> bodies.Request:
+    declaration = where.peers["alice"].ask("offers")[-1]
+    return bodies.Request(
+        declaration=declaration,
+        cell=wanted,
+        commodity="cbrs",
+        tier=2,
+        eirp_mdbm=20_000,
+        price=7,
+        partial=0,
+        nonce=nonce or next(_starts).to_bytes(16, "big"),
+    )
+
+
+def granted(where: Street, who: Intruder, wanted: Cell) -> tuple[bytes, bodies.Grant]:
+    """Ask for a cell and get it; the GRANT's digest and body."""
+    who.send(who.sign(request(where, wanted)))
+    raw = who.hears("grant").record
+    return raw, body_of(where, raw)
+
+
+def accept(raw: bytes, grant: bodies.Grant) -> bodies.Accept:
+    from settlement.chain.records import digest  # noqa: PLC0415
+
+    return bodies.Accept(sid=grant.sid, grant=digest(raw), answer=answer_to(grant.challenge, digest(raw)))
+
+
+def refused(where: Street, who: Intruder, body: Any, **frame: Any) -> Reason:
+    """Why the holder refuses a REQUEST, from its own signed answer."""
+    who.send(who.sign(body, **frame))
+    verdict = body_of(where, who.hears("verdict", "grant").record)
+    assert isinstance(verdict, bodies.Verdict), "it was granted"
+    return Reason(verdict.reason)
+
+
+def unchanged(where: Street, holder: Peer, before: Any) -> None:
+    assert holder.ask("pairs") == before
+    assert holder.ask("faults") == []
+
+
+@pytest.mark.attack(24)
+@pytest.mark.attack(47)
+def test_replay_after_kill_and_restart_gets_the_same_bytes(fresh: Street) -> None:
+    alice, holder = fresh.peers["alice"], fresh.peers["holder"]
+    alice.until("offers", bool)
+    offer = request(fresh, cell())
+    alice.stop()
+    intruder = Intruder(fresh, "alice", listen=holder.spec.peers["alice"])
+    asked = intruder.sign(offer)
+    intruder.send(asked)
+    first = intruder.hears("grant").record
+    holder = fresh.again("holder")
+    assert first in holder.ask("records", "grant"), "it was durable before it was sent"
+    intruder.send(asked)
+    assert intruder.hears("grant").record == first
+    assert len(holder.ask("pairs")[0]) == 1
+    assert Reason.REPLAY.value in holder.ask("refusals")
+    intruder.close()
+
+
+@pytest.mark.attack(25)
+def test_an_accept_after_the_abort_gets_that_abort(where: Street, bob: Intruder) -> None:
+    raw, grant = granted(where, bob, cell())
+    abort = bob.hears("abort").record
+    assert body_of(where, abort).sid == grant.sid
+    late = bob.sign(accept(raw, grant))
+    for _ in range(2):
+        bob.send(late)
+        assert bob.hears("abort").record == abort
+
+
+@pytest.mark.attack(26)
+def test_two_accepts_that_differ_are_evidence(where: Street, bob: Intruder) -> None:
+    raw, grant = granted(where, bob, cell())
+    one, other = bob.sign(accept(raw, grant)), bob.sign(accept(raw, grant))
+    bob.send(one)
+    confirm = bob.hears("confirm")
+    bob.send(other)
+    assert bob.hears("confirm") == confirm
+    holder = where.peers["holder"]
+    evidence = [body_of(where, found) for found in holder.ask("records", "evidence")]
+    assert [e for e in evidence if (e.first, e.second) == (one, other)]
+    assert Reason.EQUIVOCATION.value in holder.ask("refusals")
+    assert len([r for r in holder.ask("records", "confirm") if body_of(where, r).sid == grant.sid]) == 1
+
+
+@pytest.mark.attack(27)
+def test_overlapping_requests_at_once_one_is_granted(where: Street, bob: Intruder) -> None:
+    wanted = cell(UPPER)
+    shifted = replace(wanted, window=Window(start_ns=wanted.window.start_ns + NS, end_ns=wanted.window.end_ns + NS))
+    bob.send(bob.sign(request(where, wanted)))
+    bob.send(bob.sign(request(where, shifted)))
+    kinds, heard = [], bob.hear("grant", "verdict")
+    for message in heard:
+        kinds.append(kind_of(message.record))
+        if kinds[-1] == "verdict":
+            assert body_of(where, message.record).reason == Reason.CONFLICT.value
+        if len(kinds) == 2:
+            break
+    assert sorted(kinds) == ["grant", "verdict"]
+
+
+def settled_alice(where: Street) -> tuple[bytes, bytes]:
+    """Alice, the honest process, settles a cell; its id and the CONFIRM's hash."""
+    alice = where.peers["alice"]
+    before = set(alice.ask("pairs")[1])
+    wanted = cell(UPPER)
+    wanted = replace(wanted, window=Window(start_ns=wanted.window.start_ns, end_ns=T0 + 600 * NS))
+    taken = next(_bands)
+    alice.ask("request", taken, T0 + 300 * NS, T0 + 600 * NS)
+    pairs = alice.until(
+        "pairs", lambda p: [s for sid, (s, _) in p[1].items() if sid not in before] == [UserState.SETTLED]
+    )[1]
+    ((sid, (_, decision)),) = ((sid, pair) for sid, pair in pairs.items() if sid not in before)
+    assert decision is not None
+    return sid, decision
+
+
+_bands = iter(Band(low_hz=low, high_hz=low + 5 * MHZ) for low in range(3_550 * MHZ, 3_570 * MHZ, 5 * MHZ))
+
+
+@pytest.fixture
+def false_holder(where: Street) -> Iterator[Intruder]:
+    """The holder's keys in wrong hands, beside the holder, speaking to alice."""
+    made = Intruder(where, "holder", "alice")
+    yield made
+    made.close()
+
+
+@pytest.mark.attack(28)
+def test_a_second_decision_is_refused_and_changes_nothing(where: Street, false_holder: Intruder) -> None:
+    alice = where.peers["alice"]
+    sid, _ = settled_alice(where)
+    raw = next(r for r in where.peers["holder"].ask("records", "grant") if body_of(where, r).sid == sid)
+    from settlement.chain.records import digest  # noqa: PLC0415
+
+    before = alice.ask("pairs")
+    count = alice.ask("refusals").count(Reason.EQUIVOCATION.value)
+    false_holder.send(false_holder.sign(bodies.Abort(sid=sid, grant=digest(raw), reason="TIMEOUT")))
+    alice.until("refusals", lambda r: r.count(Reason.EQUIVOCATION.value) == count + 1)
+    unchanged(where, alice, before)
+
+
+@pytest.mark.attack(41)
+@pytest.mark.attack(42)
+def test_a_tier_not_held_and_an_old_fence_change_nothing(where: Street, false_holder: Intruder) -> None:
+    alice = where.peers["alice"]
+    sid, confirm = settled_alice(where)
+    before = alice.ask("pairs")
+    preempt = bodies.Preempt(sid=sid, confirm=confirm, tier=0, reason="x", vacate_by_ns=where.now_ns())
+    false_holder.send(false_holder.sign(preempt))
+    alice.until("refusals", lambda r: Reason.TIER.value in r)
+    renew = bodies.Renew(sid=sid, confirm=confirm, number=9, transmit_until_ns=where.now_ns() + NS, fence=1)
+    false_holder.send(false_holder.sign(renew))
+    alice.until("refusals", lambda r: Reason.FENCE.value in r)
+    unchanged(where, alice, before)
+
+
+def attested(here: Fix, **changes: Any) -> Attestation:
+    return replace(Attestation.of(here), **changes)
+
+
+CLAIMS: list[tuple[int, dict[str, Any], Reason]] = [
+    (36, {"time_source": int(TimeSource.NONE)}, Reason.TIME_UNTRUSTED),
+    (36, {"widen_ns": 3_000_000}, Reason.TIME_UNTRUSTED),
+    (36, {"shift_ns": 2 * NS}, Reason.NOT_YET),
+    (36, {"shift_ns": -30 * NS}, Reason.STALE),
+    (37, {"position_source": int(PositionSource.NONE)}, Reason.POSITION_UNTRUSTED),
+    (37, {"position_source": int(PositionSource.GPS)}, Reason.POSITION_UNTRUSTED),
+    (37, {"lat_e7": AREA.lat_e7 + 3_000_000}, Reason.SPATIAL_OUTSIDE),
+    (38, {"lat_e7": AREA.lat_e7 + 1_800_000, "radius_mm": 45_000}, Reason.SPATIAL_UNDECIDED),
+    (39, {"radius_mm": 0, "time_source": int(TimeSource.GPS)}, Reason.TIME_UNTRUSTED),
+]
+
+
+def edge_of_area_e7() -> int:
+    """How far north of the centre the area ends, in degrees x 1e7."""
+    from geographiclib.geodesic import Geodesic  # noqa: PLC0415
+
+    end = Geodesic.WGS84.Direct(AREA.lat_e7 / 1e7, AREA.lon_e7 / 1e7, 0, AREA.radius_mm / 1000)
+    return round(end["lat2"] * 1e7)
+
+
+@pytest.mark.parametrize(
+    ("claim", "reason"),
+    [pytest.param(c, r, id=f"{n}-{'-'.join(c)}", marks=pytest.mark.attack(n)) for n, c, r in CLAIMS],
+)
+def test_doubtful_time_and_place(where: Street, bob: Intruder, claim: dict[str, Any], reason: Reason) -> None:
+    changes = dict(claim)
+    here = Attestation.of(where.now_fix())
+    shift_ns, widen_ns = changes.pop("shift_ns", 0), changes.pop("widen_ns", 0)
+    changes["earliest_ns"] = here.earliest_ns + shift_ns - widen_ns
+    changes["latest_ns"] = here.latest_ns + shift_ns
+    if reason is Reason.SPATIAL_UNDECIDED:
+        changes["lat_e7"] = edge_of_area_e7()
+    holder = where.peers["holder"]
+    before = set(holder.ask("pairs")[0])
+    assert refused(where, bob, request(where, cell()), attestation=replace(here, **changes)) is reason
+    assert set(holder.ask("pairs")[0]) == before
+
+
+@pytest.mark.attack(36)
+def test_a_holder_without_a_trusted_clock_grants_nothing(where: Street, bob: Intruder) -> None:
+    holder = where.peers["holder"]
+    raw, body = None, request(where, cell())
+    holder.ask("clock", False, 1000, 0.0)
+    before = holder.ask("pairs")
+    raw = bob.sign(body)
+    bob.send(raw)
+    holder.until("refusals", lambda r: Reason.TIME_UNTRUSTED.value in r)
+    unchanged(where, holder, before)
+    holder.ask("clock", True, 1000, 0.0)
+
+
+@pytest.mark.attack(40)
+def test_a_budget_is_no_fresher_after_a_restart(tmp_path: Path) -> None:
+    share = bodies.Budget(
+        level="operator",
+        commodity="cbrs",
+        window_ns=3600 * NS,
+        amount_hz_s=90 * MHZ,
+        first_share_ppm=bodies.PPM,
+        step_ppm=0,
+    )
+    made = street(tmp_path, rule=replace(RULE, budgets=(share,)))
+    try:
+        made.peers["alice"].until("offers", bool)
+        wanted = [request(made, cell(band)) for band in (LOWER, UPPER, LOWER, LOWER)]
+        made.peers["alice"].stop()
+        intruder = Intruder(made, "alice", listen=made.peers["holder"].spec.peers["alice"])
+        for body in wanted[:2]:
+            intruder.send(intruder.sign(body))
+            intruder.hears("grant")
+        assert refused(made, intruder, wanted[2]) is Reason.BUDGET
+        made.again("holder")
+        assert refused(made, intruder, wanted[3]) is Reason.BUDGET
+        intruder.close()
+    finally:
+        made.close()
+
+
+def witnessed(folder: Path) -> Street:
+    """A street where every CONFIRM needs a neighbour's line under the log."""
+    made = street(folder, rule=replace(RULE, witness_quorum=1))
+    for name in ("alice", "bob"):
+        made.peers[name].until("offers", bool)
+    return made
+
+
+@pytest.mark.attack(31)
+def test_a_restored_log_halts_the_holder(tmp_path: Path) -> None:
+    made = witnessed(tmp_path)
+    try:
+        holder, log = made.peers["holder"], tmp_path / "holder.db"
+        holder.until("halted", lambda h: h is None)
+        holder.stop()
+        shutil.copy(log, tmp_path / "kept.db")
+        holder = made.again("holder")
+        holder.until("halted", lambda h: h is None)
+        made.peers["alice"].ask("request", LOWER, T0 + 100 * NS, T0 + 110 * NS)
+        made.peers["alice"].until("pairs", lambda p: [s for s, _ in p[1].values()] == [UserState.SETTLED])
+        holder.stop()
+        shutil.copy(tmp_path / "kept.db", log)
+        holder = made.again("holder")
+        assert Reason.HALT_BEHIND_WITNESS.value in holder.until("halted", bool)
+        bob = made.peers["bob"]
+        bob.ask("request", UPPER, T0 + 100 * NS, T0 + 110 * NS)
+        bob.until("seen", lambda names: "requested" in names)
+        assert holder.ask("pairs")[0] == {}
+        assert holder.ask("records", "grant") == []
+    finally:
+        made.close()
+
+
+@pytest.mark.attack(32)
+def test_two_views_of_one_log_are_proof_of_a_fork(tmp_path: Path) -> None:
+    made = witnessed(tmp_path)
+    try:
+        alice = made.peers["alice"]
+        alice.ask("request", LOWER, T0 + 100 * NS, T0 + 110 * NS)
+        alice.until("pairs", lambda p: [s for s, _ in p[1].values()] == [UserState.SETTLED])
+        asked = body_of(made, made.peers["holder"].ask("records", "checkpoint")[-1])
+        forger = Intruder(made, "holder", "alice")
+        size = int(asked.note.split("\n")[1])
+        origin = origin_of("test-net", forger.key.public)
+        note = sign_head(Head(origin=origin, size=size, root=bytes(32)), forger.key)
+        forger.send(forger.sign(bodies.Checkpoint(note=note, old_size=asked.old_size, proof=asked.proof)))
+        alice.until("seen", lambda names: "fork" in names)
+        proof = body_of(made, alice.ask("records", "evidence")[-1])
+        assert (proof.reason, proof.second) == (Reason.FORK.value, note.encode())
+        forger.close()
+    finally:
+        made.close()
+
+
+@pytest.mark.attack(43)
+def test_a_node_whose_door_is_deaf_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("settlement.mesh.sockets.KNOCKS", 3)
+    monkeypatch.setattr(Door, "answer", lambda self: None)
+    with pytest.raises(MeshError, match="does not start"):
+        Mesh(TransportKey.generate(), "tcp://127.0.0.1:*", lambda _: True)
+
+
+@pytest.mark.attack(44)
+@pytest.mark.attack(45)
+def test_strangers_and_routing_ids_get_nowhere(where: Street, bob: Intruder) -> None:
+    holder = where.peers["holder"]
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    squatter, stranger = context.socket(zmq.DEALER), context.socket(zmq.DEALER)
+    curve(squatter, transport("bob"), transport("holder").public)
+    curve(stranger, TransportKey.generate(), transport("holder").public)
+    for socket in (squatter, stranger):
+        socket.setsockopt(zmq.ROUTING_ID, b"alice")
+        socket.connect(holder.endpoint)
+        socket.send(Message(record=b"\x00").encoded())
+    holder.until("denied", lambda d: d.get(Reason.UNKNOWN_PEER.value))
+    holder.until("refusals", lambda r: Reason.MALFORMED.value in r)
+    raw, grant = granted(where, bob, cell())
+    bob.send(bob.sign(accept(raw, grant)))
+    assert body_of(where, bob.hears("confirm").record).sid == grant.sid
+    context.destroy(linger=0)
+
+
+@pytest.mark.attack(48)
+def test_a_full_disk_sends_nothing_and_loses_nothing(where: Street, bob: Intruder) -> None:
+    holder = where.peers["holder"]
+    holder.ask("disk", True)
+    before, size = holder.ask("pairs"), holder.ask("size")
+    body = request(where, cell())
+    attempts = 0
+    while not holder.ask("faults"):
+        bob.send(bob.sign(replace(body, nonce=attempts.to_bytes(16, "little"), cell=cell())))
+        attempts += 1
+        assert attempts < 200
+        time.sleep(0)
+    sent = {m.record for m in drained(bob)}
+    grants = set(holder.ask("records", "grant"))
+    assert all(record in grants for record in sent if kind_of(record) == "grant"), "sent, and not durable"
+    assert all("LineageError" in fault for fault in holder.ask("faults"))
+    holder.ask("disk", False)
+    raw, _ = granted_again(where, bob)
+    assert raw in holder.ask("records", "grant")
+    assert holder.ask("size") > size
+    assert len(holder.ask("pairs")[0]) > len(before[0])
+
+
+def drained(who: Intruder) -> list[Message]:
+    from settlement.messages import decode_message  # noqa: PLC0415
+
+    found: list[Message] = []
+    for _ in range(5):
+        who._poller.poll(10)
+        found += [m for a in who.mesh.receive() if isinstance(m := decode_message(a.data), Message)]
+    return found
+
+
+def granted_again(where: Street, who: Intruder) -> tuple[bytes, bodies.Grant]:
+    """A GRANT for a cell nobody holds, other answers aside."""
+    wanted = cell(UPPER)
+    who.send(who.sign(request(where, wanted)))
+    for message in who.hear("grant"):
+        grant = body_of(where, message.record)
+        if grant.cell == wanted:
+            return message.record, grant
+    raise AssertionError
+
+
+@pytest.mark.attack(48)
+def test_a_busy_database_sends_nothing(fresh: Street) -> None:
+    alice, holder = fresh.peers["alice"], fresh.peers["holder"]
+    alice.until("offers", bool)
+    lock = seal_off(fresh.folder / "holder.db")
+    try:
+        alice.ask("request", LOWER, T0 + 100 * NS, T0 + 110 * NS)
+        assert "LineageError" in holder.until("faults", bool)[0]
+        assert holder.ask("pairs")[0] == {}
+        assert [s for s, _ in alice.ask("pairs")[1].values()] == [UserState.REQUESTED]
+    finally:
+        lock.execute("ROLLBACK")
+        lock.close()
+    alice.until("pairs", lambda p: [s for s, _ in p[1].values()] == [UserState.SETTLED])
+    assert [s for s, _ in holder.ask("pairs")[0].values()] == [HolderState.CONFIRMED]

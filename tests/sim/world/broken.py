@@ -1,0 +1,152 @@
+"""The program broken on purpose, one way at a time. Each takes pytest's monkeypatch and returns the world to run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from radio import gate
+from settlement.chain.codec import from_map
+from settlement.chain.records import parse
+from settlement.chain.bodies import BODIES
+from settlement.fixes import TimeFix, deadline_open
+from settlement.messages import decode_message
+from settlement.pair import holder as holder_side
+from settlement.pair.holder import Holder
+from settlement.pair.user import User
+from settlement.pair.work import STORED_LIMIT, stored_as
+from settlement.reasons import Refusal
+from settlement.step import Step
+from sim.world.member import Done, Member
+from sim.world.run import World
+
+Break = Callable[[pytest.MonkeyPatch], type[World]]
+
+
+class EagerMember(Member):
+    """Sends what a step left before the step is durable."""
+
+    world: World
+
+    def do(self, at_ns: int, action: Callable[[Step], Any]) -> Done:
+        def eager(step: Step) -> Any:
+            result = action(step)
+            self.world._leave(self, step.outgoing)
+            return result
+
+        return super().do(at_ns, eager)
+
+
+class EagerWorld(World):
+    member_class = EagerMember
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for member in self.members.values():
+            assert isinstance(member, EagerMember)
+            member.world = self
+
+
+def send_before_durable(patch: pytest.MonkeyPatch) -> type[World]:
+    return EagerWorld
+
+
+def skip_accept_by(patch: pytest.MonkeyPatch) -> type[World]:
+    def open_for_ever(time: TimeFix, deadline_ns: int, clause: str) -> Refusal | None:
+        return None if clause == "accept.accept_by" else deadline_open(time, deadline_ns, clause)
+
+    patch.setattr(holder_side, "deadline_open", open_for_ever)
+    return World
+
+
+def reuse_fence(patch: pytest.MonkeyPatch) -> type[World]:
+    counting = Step.count
+
+    def count(self: Step, name: str, amount: int = 1) -> int:
+        if name == "fence" and self.lineage.counted(name) > 0:
+            return self.lineage.counted(name)
+        return counting(self, name, amount)
+
+    patch.setattr(Step, "count", count)
+    return World
+
+
+def forget_on_restart(patch: pytest.MonkeyPatch) -> type[World]:
+    begin = Holder.__init__
+
+    def forgetful(self: Holder, **kwargs: Any) -> None:
+        begin(self, **{**kwargs, "stored": []})
+
+    patch.setattr(Holder, "__init__", forgetful)
+    return World
+
+
+def take_stale_renew(patch: pytest.MonkeyPatch) -> type[World]:
+    patch.setattr(User, "judge_renew", lambda self, admitted: None)
+    return World
+
+
+def sign_twice(patch: pytest.MonkeyPatch) -> type[World]:
+    """Answer a resend with a record made afresh."""
+    again = Step.send_again
+
+    def afresh(self: Step, to: bytes, subject: bytes) -> bool:
+        data = self.lineage.get("reply", subject)
+        message = decode_message(data) if data is not None else None
+        if message is None or isinstance(message, Refusal) or not message.record:
+            return again(self, to, subject)
+        unproven = parse(message.record)
+        assert not isinstance(unproven, Refusal)
+        if unproven.typ not in {"confirm", "grant"} or self.halted is not None:
+            return again(self, to, subject)
+        self.send(to, self.sign(from_map(BODIES[unproven.typ], unproven.payload[6], unproven.typ)).raw)
+        return True
+
+    patch.setattr(Step, "send_again", afresh)
+    return World
+
+
+def free_at_once(patch: pytest.MonkeyPatch) -> type[World]:
+    """Regrant a cell without waiting for the lease of whoever was displaced."""
+    saving = Holder._save
+
+    def save(self: Holder, work: Any, pair: Any) -> None:
+        over = pair.state == holder_side.HolderState.ENDED and pair.cell.window.end_ns > work.now.time.latest_ns
+        saving(self, work, replace(pair, busy_until_ns=0) if over else pair)
+
+    patch.setattr(Holder, "_save", save)
+    return World
+
+
+def ignore_the_lease(patch: pytest.MonkeyPatch) -> type[World]:
+    patch.setattr(gate, "_lease", lambda i, permit: None)
+    patch.setattr(gate, "_remaining_ns", lambda i, permit: permit.cell.window.end_ns - i.now.time.latest_ns)
+    return World
+
+
+def weak_preempts_strong(patch: pytest.MonkeyPatch) -> type[World]:
+    preempt = Holder.preempt
+
+    def any_tier(self: Holder, work: Any, band: Any, *, tier: int, **kwargs: Any) -> int:
+        for pair in list(self.pairs.values()):
+            self.pairs[pair.sid] = replace(pair, tier=255)
+        return preempt(self, work, band, tier=tier, **kwargs)
+
+    patch.setattr(Holder, "preempt", any_tier)
+    patch.setattr(User, "judge_preempt", lambda self, admitted, grant: None)
+    return World
+
+
+def decide_by_any_clock(patch: pytest.MonkeyPatch) -> type[World]:
+    from settlement.party import Party
+
+    patch.setattr(Party, "unsure", lambda self, now: None)
+    return World
+
+
+def spend_without_counting(patch: pytest.MonkeyPatch) -> type[World]:
+    from settlement import budget
+
+    patch.setattr(budget, "spend", lambda *args: None)
+    return World
