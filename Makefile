@@ -9,11 +9,11 @@ SETUP := sh deploy/setup.sh
 FUZZ_S ?= 120
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup trial test lint bench soak fuzz mutants clean
+.PHONY: setup trial test lint bench soak fuzz mutants docs clean
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/parts.sh
+$(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/parts.sh deploy/libiio.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" $(SETUP)
 	@touch $@
 
@@ -46,6 +46,10 @@ bench: $(READY)
 	$(BIN)/bandpact bench sensing
 	$(BIN)/bandpact bench chain
 	$(BIN)/bandpact bench gate
+
+docs: $(READY)
+	@sed -i '/^<!-- from here on: make docs -->$$/q' docs/pair.md
+	$(BIN)/python -m settlement.pair.diagram >> docs/pair.md
 
 clean:
 	rm -rf $(VENV) mutants trial-report .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

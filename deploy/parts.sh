@@ -3,7 +3,8 @@
 # the clock against them. They are never installed: that would start daemons, and chrony would take over this machine's
 # clock. Where all of them are installed already there is nothing to do.
 set -eu
-PARTS=$1
+mkdir -p "$1"
+PARTS=$(cd "$1" && pwd)
 
 have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
 if have gpsd && have gpsfake && have chronyd && have chronyc; then

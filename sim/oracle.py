@@ -19,7 +19,7 @@ MOMENT_STEP = 256
 LEVELS_MDBM_PER_MHZ = (-13_000, -25_000, -40_000)
 """The steps of the mask of 47 CFR 96.41(e): at which emissions are told how far they reach, unless others are asked."""
 
-Kind: TypeAlias = Literal["burst", "lo_leakage"]
+Kind: TypeAlias = Literal["burst", "lo_leakage", "tone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +116,20 @@ def _occupied(power: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def burst(
-    segment: Segment, iq: Iq16, station: Station, *, levels_mdbm: tuple[int, ...] = LEVELS_MDBM_PER_MHZ
+    segment: Segment,
+    iq: Iq16,
+    station: Station,
+    *,
+    floor_dbm: float = -math.inf,
+    levels_mdbm: tuple[int, ...] = LEVELS_MDBM_PER_MHZ,
 ) -> Burst | None:
-    """Return what a segment that is over emitted, or None if that was nothing.
+    """Return what a segment that is over emitted, or None if that was nothing or below the floor.
 
     Args:
         segment: with its final end.
         iq: the samples of the whole burst that it is part of.
         station: who sent it.
+        floor_dbm: whose loudest moment is weaker counts as nothing.
         levels_mdbm: at which to tell how far it reaches, in mdBm per MHz.
     """
     rate, full = segment.sample_rate_hz, station.hardware.tx_full_scale
@@ -134,6 +140,8 @@ def burst(
     if found is None:
         return None
     full_dbm = _full_scale_dbm(station, segment.attenuation_mdb)
+    if full_dbm + _db(found.loudest / full**2) < floor_dbm:
+        return None
     return Burst(
         radio=station.name,
         start_ns=segment.start_ns + found.first * NS // rate,
@@ -172,8 +180,9 @@ def _reaches(
 
 
 def leakage(carrier: Carrier, station: Station, *, floor_dbm: float) -> Burst | None:
-    """Return a leaked local oscillator as an emission, or None if it is below the floor."""
-    level = _full_scale_dbm(station, carrier.attenuation_mdb) + station.hardware.lo_leakage_db
+    """Return a steady tone, or what leaks of the oscillator, as an emission; None if it is below the floor."""
+    relative_db = station.hardware.lo_leakage_db if carrier.level_db is None else carrier.level_db
+    level = _full_scale_dbm(station, carrier.attenuation_mdb) + relative_db
     if level < floor_dbm or carrier.end_ns <= carrier.start_ns:
         return None
     return Burst(
@@ -185,5 +194,5 @@ def leakage(carrier: Carrier, station: Station, *, floor_dbm: float) -> Burst | 
         high_hz=carrier.center_hz,
         eirp_dbm=round(level, 3),
         cut_short=False,
-        kind="lo_leakage",
+        kind="lo_leakage" if carrier.level_db is None else "tone",
     )

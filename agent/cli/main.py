@@ -11,15 +11,19 @@ from agent.cli import (
     authority,
     bench_chain,
     bench_gate,
+    bench_radio,
     bench_sensing,
     bench_settlement,
     calibrate,
     clock,
+    lease,
     offer,
     record,
     relinquish,
     sense,
     service,
+    simulate,
+    stop,
     trial,
     tx,
 )
@@ -36,10 +40,13 @@ app.command()(sense.sense)
 app.command()(record.record)
 app.command()(calibrate.calibrate)
 app.add_typer(tx.tx, name="tx")
+app.command()(stop.stop)
+app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
+app.add_typer(lease.app, name="lease")
 app.add_typer(authority.authority, name="authority")
 app.add_typer(authority.node, name="node")
 
@@ -48,6 +55,7 @@ bench.command("chain")(bench_chain.chain)
 bench.command("gate")(bench_gate.gate)
 bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
+bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
 

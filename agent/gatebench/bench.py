@@ -29,7 +29,9 @@ LONG_S = 3600.0
 def _layout(root: Path, *, duration_s: float | None) -> Layout:
     options = Options(scenario="neighbours", seed=7, duration_s=duration_s, recording=None, base_port=None)
     scenario, spec, length_s = scenario_of(options)
-    return prepare(root, scenario, spec, seed=7, duration_s=length_s, ports=free_ports(len(scenario.nodes), None))
+    return prepare(
+        root, scenario, spec, seed=7, duration_s=length_s, ports=free_ports(len(scenario.nodes), None), pluto_ports=[]
+    )
 
 
 def closings(rounds: int, talk: Console) -> list[dict[str, Any]]:

@@ -159,7 +159,7 @@ def _too_wide(live: Live, burst: Burst, service: Service) -> str:
     band = live.band
     if burst.low_hz < band.low_hz or burst.high_hz > band.high_hz:
         return "outside its band"
-    if burst.kind == "lo_leakage":
+    if burst.kind != "burst":
         return ""
     limits = [(level, band.low_hz - away_hz, band.high_hz + away_hz) for away_hz, level in service.beside]
     for level, low_hz, high_hz in (*limits, *service.guarded):

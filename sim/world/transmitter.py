@@ -1,4 +1,4 @@
-"""A modelled warden and its radio: it goes on the air whenever the gate's own decision allows it, for as long as it allows.
+"""A modelled warden and its radio: on the air whenever the gate's own decision allows it, for as long as it allows.
 
 One decision for each permit, as if there were a radio for each: no rule of choice between permits hides an overlap.
 """
@@ -101,6 +101,6 @@ class Transmitter:
             heartbeat_mono_ns=at_ns,
             heartbeat_limit_ns=HEARTBEAT_NS,
             sensed=Sensed(listened_ns=at_ns, incumbent=False),
-            outside_authorised=None,
+            outside_until_mono_ns=None,
             lead_ns=LEAD_NS,
         )
