@@ -9,7 +9,7 @@ SETUP := sh deploy/setup.sh
 FUZZ_S ?= 120
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup trial test lint bench soak fuzz docs clean
+.PHONY: setup trial test lint bench soak fuzz mutants docs clean
 
 setup: $(READY)
 
@@ -26,6 +26,10 @@ test: $(READY)
 soak: $(READY)
 	$(PYTEST) tests/soak --timeout=3600
 
+mutants: $(READY)
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
+
 # Coverage-guided, on everything that takes a stranger's bytes; FUZZ_S seconds, the corpus stays in .fuzz.
 fuzz: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
@@ -41,10 +45,11 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/bandpact bench sensing
 	$(BIN)/bandpact bench chain
+	$(BIN)/bandpact bench gate
 
 docs: $(READY)
 	@sed -i '/^<!-- from here on: make docs -->$$/q' docs/pair.md
 	$(BIN)/python -m settlement.pair.diagram >> docs/pair.md
 
 clean:
-	rm -rf $(VENV) trial-report .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) mutants trial-report .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

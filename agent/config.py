@@ -56,9 +56,12 @@ class RadioSection(Section):
     adc_full_scale: int = 2048
     tx_full_scale: int = 16384
     full_scale_eirp_mdbm: int = 20_000
+    full_scale_sd_mdb: int = Field(default=0, ge=0)
     attenuation_mdb: int = 0
+    profile: str = "simulated"
+    limits: str | None = None
     close_lead_us: int = 15_000
-    arm_for_s: float = Field(default=3600.0, gt=0, le=86_400)
+    arm_for_s: float = Field(default=0.0, ge=0, le=86_400)
     frame_us: int = 20_000
     burst_us: int = 2_000
     look_offset_us: int = 9_000

@@ -8,6 +8,7 @@ from pathlib import Path
 import zmq
 
 from agent.config import ConfigError, NodeConfig, RadioSection
+from agent.hardware import hardware_of
 from agent.keyfiles import CHAIN, load_chain, load_keys
 from radio.drivers.pluto import PlutoRadio, mute_uri
 from radio.drivers.plutomap import PlutoOptions
@@ -153,9 +154,12 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warde
         samples=_samples(config, r.look_us),
         settings=settings,
     )
+    profile, service = hardware_of(config.radio, settings)
     plan = WardenPlan(
         device=radio.device_id,
         credential=trust.me.hash,
+        profile=profile,
+        service=service,
         heartbeat_limit_ns=config.heartbeat_limit_ms * 1_000_000,
         armed_for_ns=int(r.arm_for_s * 1e9),
         frame_ns=r.frame_us * 1000,
@@ -163,6 +167,7 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warde
         sample_rate_hz=r.sample_rate_hz,
         full_scale=r.tx_full_scale,
         full_scale_eirp_mdbm=r.full_scale_eirp_mdbm,
+        full_scale_sd_mdb=r.full_scale_sd_mdb,
         attenuation_mdb=r.attenuation_mdb,
     )
     return Warden(

@@ -9,8 +9,8 @@ Conditions, all of which must surely hold; the first that does not names the rea
     (11) the band tuned is the permit's  (12) heartbeat fresh             (13) sensing fresh, no incumbent
     (14) outside authorisation where the rule asks for it
 
-What runs out by itself (window, lease, arming) counts as over `lead_ns` early: the time this host may need to silence,
-longer when its loop was seen to run late.
+What runs out by itself (window, lease, arming, authorisation) counts as over `lead_ns` early: the time this host may
+need to silence, longer when its loop was seen to run late.
 
 Unknown is closed. What is to be sent is judged on its own samples, in `waveform`.
 """
@@ -58,7 +58,7 @@ class Inputs:
     heartbeat_mono_ns: int | None
     heartbeat_limit_ns: int
     sensed: Sensed | None
-    outside_authorised: bool | None
+    outside_until_mono_ns: int | None
     lead_ns: int
 
 
@@ -128,9 +128,13 @@ def _radio(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
         return refuse(Reason.SENSING_STALE, "gate.13", age, f"<= {limit_ns} ns")
     if i.sensed.incumbent:
         return refuse(Reason.INCUMBENT, "gate.13", "incumbent in the band", "none")
-    if permit.rule.outside_authorisation and i.outside_authorised is not True:  # (14)
-        return refuse(Reason.OUTSIDE_AUTHORISATION, "gate.14", i.outside_authorised, "granted")
+    if permit.rule.outside_authorisation and not _authorised(i):  # (14)
+        return refuse(Reason.OUTSIDE_AUTHORISATION, "gate.14", i.outside_until_mono_ns, f"granted past {i.mono_ns} ns")
     return None
+
+
+def _authorised(i: Inputs) -> bool:
+    return i.outside_until_mono_ns is not None and i.mono_ns < i.outside_until_mono_ns
 
 
 def decide(i: Inputs) -> Allow | Refusal:
@@ -150,7 +154,7 @@ def decide(i: Inputs) -> Allow | Refusal:
 
 
 def _remaining_ns(i: Inputs, permit: VerifiedPermit) -> int:
-    """How long everything that runs out by itself surely still holds."""
+    """How long everything that runs out by itself surely still holds; nothing or less when it does not."""
     until_utc_ns = min(
         permit.cell.window.end_ns,
         permit.transmit_until_ns,
@@ -158,14 +162,52 @@ def _remaining_ns(i: Inputs, permit: VerifiedPermit) -> int:
         permit.holder.expires_ns,
         permit.rule.effective.end_ns,
     )
-    until_mono_ns = i.armed_until_mono_ns if i.armed_until_mono_ns is not None else i.mono_ns
-    return max(0, min(until_utc_ns - i.now.time.latest_ns, until_mono_ns - i.mono_ns))
+    until_mono_ns = [i.armed_until_mono_ns]
+    if permit.rule.outside_authorisation:
+        until_mono_ns.append(i.outside_until_mono_ns)
+    left_ns = (i.mono_ns if until is None else until for until in until_mono_ns)
+    return min(until_utc_ns - i.now.time.latest_ns, min(left_ns) - i.mono_ns)
 
 
-def state_after(i: Inputs, decision: Allow | Refusal) -> GateState:
-    """The gate's state that goes with a decision."""
+class Finding(Enum):
+    """What a decision comes to for the gate's state."""
+
+    FAULT = "fault"
+    UNARMED = "unarmed"
+    REFUSED = "refused"
+    ALLOWED = "allowed"
+
+
+TRANSITIONS: dict[tuple[GateState, Finding], GateState] = {
+    (GateState.LOCKED, Finding.FAULT): GateState.LATCHED,
+    (GateState.LOCKED, Finding.UNARMED): GateState.LOCKED,
+    (GateState.LOCKED, Finding.REFUSED): GateState.ARMED,
+    (GateState.LOCKED, Finding.ALLOWED): GateState.ARMED,
+    (GateState.ARMED, Finding.FAULT): GateState.LATCHED,
+    (GateState.ARMED, Finding.UNARMED): GateState.LOCKED,
+    (GateState.ARMED, Finding.REFUSED): GateState.ARMED,
+    (GateState.ARMED, Finding.ALLOWED): GateState.OPEN,
+    (GateState.OPEN, Finding.FAULT): GateState.LATCHED,
+    (GateState.OPEN, Finding.UNARMED): GateState.LOCKED,
+    (GateState.OPEN, Finding.REFUSED): GateState.ARMED,
+    (GateState.OPEN, Finding.ALLOWED): GateState.OPEN,
+    (GateState.LATCHED, Finding.FAULT): GateState.LATCHED,
+    (GateState.LATCHED, Finding.UNARMED): GateState.LOCKED,
+    (GateState.LATCHED, Finding.REFUSED): GateState.LOCKED,
+    (GateState.LATCHED, Finding.ALLOWED): GateState.LOCKED,
+}
+"""The whole machine. Only ARMED opens, so that nothing opens in the turn it was armed or cleared in."""
+
+
+def finding(i: Inputs, decision: Allow | Refusal) -> Finding:
+    """What a decision on these inputs comes to."""
     if i.latched is not None:
-        return GateState.LATCHED
+        return Finding.FAULT
     if isinstance(decision, Allow):
-        return GateState.OPEN
-    return GateState.LOCKED if decision.reason in (Reason.NOT_ARMED, Reason.DRIVER) else GateState.ARMED
+        return Finding.ALLOWED
+    return Finding.UNARMED if decision.reason in (Reason.NOT_ARMED, Reason.DRIVER) else Finding.REFUSED
+
+
+def state_after(state: GateState, i: Inputs, decision: Allow | Refusal) -> GateState:
+    """The gate's next state."""
+    return TRANSITIONS[state, finding(i, decision)]

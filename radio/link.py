@@ -13,8 +13,9 @@ import zmq
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentBeat:
-    """The agent is alive; what sensing last found, incumbents as [low_hz, high_hz], times monotonic ns."""
+    """The agent lived at `said_ns`; what sensing last found, incumbents as [low_hz, high_hz], times monotonic ns."""
 
+    said_ns: int
     listened_ns: int | None
     incumbents_hz: list[list[int]]
     cause_ns: int | None
@@ -157,6 +158,10 @@ class Link:
             path.chmod(0o600)
         else:
             self.socket.connect(endpoint)
+
+    def wait(self, timeout_ms: int) -> bool:
+        """Wait until something has arrived, at most so long."""
+        return bool(self.socket.poll(timeout_ms))
 
     def send(self, message: LinkMessage) -> bool:
         """Hand a message over; False when the other side takes none. Never blocks."""

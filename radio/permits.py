@@ -8,6 +8,8 @@ from settlement.pair.artifact import VerifiedPermit, extend, verify
 from settlement.pair.user import LEASE_MAX_NS
 from settlement.reasons import Reason, Refusal, refuse
 
+SUSPENDED_MAX = 4096
+
 
 @dataclass(slots=True)
 class Held:
@@ -28,13 +30,14 @@ class Permits:
     def __init__(self, *, network: str, anchors: Iterable[bytes]) -> None:
         self._network, self._anchors = network, frozenset(anchors)
         self._held: dict[bytes, Held] = {}
+        self._suspended: dict[bytes, Refusal] = {}
 
     def take(self, artifact: bytes) -> Held | Refusal:
         """Verify an artifact and hold it; the same settlement twice keeps what is known of it."""
         permit = verify(artifact, network=self._network, anchors=self._anchors)
         if isinstance(permit, Refusal):
             return permit
-        return self._held.setdefault(permit.sid, Held(permit))
+        return self._held.setdefault(permit.sid, Held(permit, suspended=self._suspended.get(permit.sid)))
 
     def renew(self, record: bytes, sid: bytes, now: TimeFix) -> Held | Refusal:
         """Verify a RENEW of a held permit; one that reaches too far from here and now is refused."""
@@ -51,7 +54,10 @@ class Permits:
         return held
 
     def suspend(self, sid: bytes, refusal: Refusal) -> bool:
-        """Stop using a settlement, for good; False when it is not held."""
+        """Stop using a settlement, for good, be it held or still to come; False when it is not held."""
+        self._suspended.setdefault(sid, refusal)
+        while len(self._suspended) > SUSPENDED_MAX:
+            del self._suspended[next(iter(self._suspended))]
         held = self._held.get(sid)
         if held is not None and held.suspended is None:
             held.suspended = refusal

@@ -3,37 +3,60 @@
 A fault in it latches: nothing is sent again until an operator clears it, for nobody can say what the device does.
 """
 
-import time
+from collections.abc import Callable
 
+from hw_profiles.profile import RadioProfile
 from radio.errors import RadioError
 from radio.ports import Iq16, Radio, RfState, Sent, TxSettings
 from settlement.chain.scope import Band
+from settlement.pair.artifact import VerifiedPermit
 from settlement.reasons import Reason, Refusal, refuse
 
 
 class TransmitChain:
     """Tunes, sends and silences one radio; `latched` says why it no longer may."""
 
-    def __init__(self, radio: Radio, *, sample_rate_hz: int, attenuation_mdb: int) -> None:
-        self._radio, self._sample_rate_hz, self._attenuation_mdb = radio, sample_rate_hz, attenuation_mdb
+    def __init__(
+        self,
+        radio: Radio,
+        *,
+        profile: RadioProfile,
+        sample_rate_hz: int,
+        attenuation_mdb: int,
+        monotonic_ns: Callable[[], int],
+    ) -> None:
+        self._radio, self._profile, self._monotonic_ns = radio, profile, monotonic_ns
+        self._sample_rate_hz, self._attenuation_mdb = sample_rate_hz, attenuation_mdb
         self._tuned: TxSettings | None = None
         self.latched: Refusal | None = None
 
-    def band(self, wanted: Band | None) -> Band | None:
-        """The band the transmitter is set to, or would be set to next when it is off."""
-        if self._tuned is None:
-            return wanted
-        half_hz = self._tuned.bandwidth_hz // 2
-        return Band(low_hz=self._tuned.center_hz - half_hz, high_hz=self._tuned.center_hz + half_hz)
+    def band(self, permit: VerifiedPermit | None) -> Band | None:
+        """The band the transmitter is set to, or would be set to when it is off; None where this radio cannot go."""
+        if self._tuned is not None:
+            half_hz = self._tuned.bandwidth_hz // 2
+            return Band(low_hz=self._tuned.center_hz - half_hz, high_hz=self._tuned.center_hz + half_hz)
+        if permit is None:
+            return None
+        wanted = self._settings(permit.cell.band)
+        outside = self._profile.check_tx(
+            center_hz=wanted.center_hz,
+            sample_rate_hz=wanted.sample_rate_hz,
+            bandwidth_hz=wanted.bandwidth_hz,
+            attenuation_db=wanted.attenuation_mdb / 1000,
+        )
+        return permit.cell.band if outside is None else None
 
-    def tune(self, band: Band) -> bool:
-        """Tune to a band; False, muted and latched, when the device fails or reads back anything else."""
-        wanted = TxSettings(
+    def _settings(self, band: Band) -> TxSettings:
+        return TxSettings(
             center_hz=(band.low_hz + band.high_hz) // 2,
             sample_rate_hz=self._sample_rate_hz,
             bandwidth_hz=band.high_hz - band.low_hz,
             attenuation_mdb=self._attenuation_mdb,
         )
+
+    def tune(self, permit: VerifiedPermit) -> bool:
+        """Tune to a permit's band; False, muted and latched, when the device fails or reads back anything else."""
+        wanted = self._settings(permit.cell.band)
         try:
             self._tuned = self._radio.tune_tx(wanted)
         except RadioError as exc:
@@ -61,7 +84,16 @@ class TransmitChain:
             state = RfState.UNKNOWN
         if state is not RfState.OFF:
             self.latched = refuse(Reason.DRIVER, "gate.2", f"mute reads back {state.value}", "off")
-        return time.monotonic_ns()
+        return self._monotonic_ns()
+
+    def clear(self) -> RfState:
+        """Forget a fault when the device is surely silent now; returns what it reads back."""
+        fault, self.latched = self.latched, None
+        self.mute()
+        if self.latched is None:
+            return RfState.OFF
+        self.latched = fault or self.latched
+        return RfState.UNKNOWN
 
     def close(self) -> None:
         """Silence, then let go of the device."""

@@ -1,7 +1,8 @@
 """The warden: owns the radio, the gate and the way to silence, in a process of its own.
 
 It believes nobody: artifacts and leases are verified from bytes here, time and place come from its own clock, and
-silence of the agent mutes. Everything the loop does is short; nothing in it waits for the agent or for the air.
+silence of the agent mutes. Everything the loop does is short; nothing in it waits for the agent or for the air. What
+takes longer (an artifact, a burst to measure) is done one at a time after the turn's decision, however much is offered.
 
 Order up: decide, tune with the output at its quietest, check the readback, send finite bursts. Order down: mute first,
 then tell. A mute that does not read back as silent latches the gate until an operator clears it.
@@ -11,36 +12,44 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+from hw_profiles.profile import RadioProfile
 from radio import gate, waveform
+from radio.authorisation import NoAuthority, OutsideAuthorisation
 from radio.gate import Allow, GateState, Sensed
 from radio.link import (
     AgentBeat,
     Burst,
     GateChange,
-    Link,
+    LinkMessage,
+    Look,
     NewLease,
     NewPermit,
     Suspend,
     Used,
     WardenBeat,
 )
-from radio.listener import Listener
+from radio.mask import Service
 from radio.pace import Pace
 from radio.permits import Held, Permits
-from radio.ports import Iq16, Radio
+from radio.ports import Iq16, Radio, RfState
 from radio.ring import SampleRing
 from radio.transmit import TransmitChain
 from settlement.chain.bodies import Renew
 from settlement.chain.records import parse
 from settlement.chain.scope import Band
 from settlement.fixes import Fix
+from settlement.pair.artifact import VerifiedPermit
 from settlement.reasons import Reason, Refusal, refuse
 
+NS = 1_000_000_000
 BEAT_NS = 50_000_000
 POLL_MS = 1
 IDLE_POLL_MS = 5
 PENDING_MAX = 4
+RECORDS_MAX = 64
+BURSTS_MAX = 4
 FROM_AGENT = (Reason.INCUMBENT, Reason.PREEMPTED, Reason.RELINQUISHED, Reason.REVOKED)
 
 
@@ -50,6 +59,8 @@ class WardenPlan:
 
     device: str
     credential: bytes
+    profile: RadioProfile
+    service: Service
     heartbeat_limit_ns: int
     armed_for_ns: int
     frame_ns: int
@@ -57,6 +68,7 @@ class WardenPlan:
     sample_rate_hz: int
     full_scale: int
     full_scale_eirp_mdbm: int
+    full_scale_sd_mdb: int
     attenuation_mdb: int
 
 
@@ -68,6 +80,40 @@ class Ready:
     iq: Iq16
 
 
+class Ear(Protocol):
+    """The warden's end of the link to the agent."""
+
+    def wait(self, timeout_ms: int) -> bool:
+        """Wait until something has arrived, at most so long."""
+        ...
+
+    def send(self, message: LinkMessage) -> bool:
+        """Hand a message over; False when the other side takes none. Never blocks."""
+        ...
+
+    def receive(self) -> list[LinkMessage]:
+        """What has arrived; never blocks."""
+        ...
+
+
+class Ears(Protocol):
+    """What listens to the air beside the warden."""
+
+    fault: str | None
+
+    def start(self) -> None:
+        """Begin to listen."""
+        ...
+
+    def stop(self) -> None:
+        """Stop listening."""
+        ...
+
+    def take(self) -> list[Look]:
+        """Looks taken since the last call."""
+        ...
+
+
 class Warden:
     """One radio's gate. `step` is one turn of the loop."""
 
@@ -76,24 +122,35 @@ class Warden:
         plan: WardenPlan,
         *,
         radio: Radio,
-        link: Link,
+        link: Ear,
         transmit_ring: SampleRing,
-        listener: Listener,
+        listener: Ears,
         permits: Permits,
         fix: Callable[[], Fix],
+        outside: OutsideAuthorisation | None = None,
         pace: Pace | None = None,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._plan, self._link = plan, link
-        self._chain = TransmitChain(radio, sample_rate_hz=plan.sample_rate_hz, attenuation_mdb=plan.attenuation_mdb)
+        self._plan, self._link, self._monotonic_ns = plan, link, monotonic_ns
+        self._chain = TransmitChain(
+            radio,
+            profile=plan.profile,
+            sample_rate_hz=plan.sample_rate_hz,
+            attenuation_mdb=plan.attenuation_mdb,
+            monotonic_ns=monotonic_ns,
+        )
         self._ring, self._listener, self._permits, self._fix = transmit_ring, listener, permits, fix
-        self._armed_until_ns = time.monotonic_ns() + plan.armed_for_ns
+        self._outside = NoAuthority() if outside is None else outside
+        self._armed_until_ns = monotonic_ns() + plan.armed_for_ns if plan.armed_for_ns > 0 else None
         self._beat: AgentBeat | None = None
         self._beat_ns: int | None = None
         self._cause_ns: int | None = None
         self._state, self._reason = GateState.LOCKED, ""
         self._sid: bytes | None = None
         self._pending: deque[Ready] = deque(maxlen=PENDING_MAX)
-        self._next_frame_ns = self._next_beat_ns = 0
+        self._records: deque[NewPermit | NewLease] = deque(maxlen=RECORDS_MAX)
+        self._bursts_offered: deque[Burst] = deque(maxlen=BURSTS_MAX)
+        self._next_frame_ns = self._next_beat_ns = self._busy_until_ns = 0
         self._bursts = 0
         self._pace = pace if pace is not None else Pace()
         self._silent_by_ns: int | None = None
@@ -112,26 +169,28 @@ class Warden:
     # -- one turn ------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """Take what the agent says, decide, act on the decision, send what is due."""
-        began_ns = time.monotonic_ns()
-        busy = self._state is GateState.OPEN
-        if self._link.socket.poll(POLL_MS if busy else IDLE_POLL_MS):
+        """Take what the agent says, decide, act on the decision, send what is due; then one longer piece of work."""
+        began_ns = self._monotonic_ns()
+        busy = self._state is GateState.OPEN or bool(self._records or self._bursts_offered)
+        if self._link.wait(POLL_MS if busy else IDLE_POLL_MS):
             for message in self._link.receive():
                 self._hear(message)
-        mono_ns, now = time.monotonic_ns(), self._fix()
+        # Monotonic before UTC: what passes between the two readings makes the deadlines earlier, never later.
+        mono_ns, now = self._monotonic_ns(), self._fix()
         held = self._permits.current(now.time)
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
-        self._settle(gate.state_after(inputs, decision), decision, held, mono_ns)
+        self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
         self._silent_by_ns = None
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
             self._silent_by_ns = mono_ns + decision.for_ns + self._plan.close_lead_ns
-            self._send(held, decision, mono_ns)
+            self._send(held, mono_ns, mono_ns + decision.for_ns)
         for look in self._listener.take():
             self._link.send(look)
         self._account(now)
         self._say_alive(mono_ns)
-        self._pace.turn(began_ns, time.monotonic_ns())
+        self._work()
+        self._pace.turn(began_ns, self._monotonic_ns())
 
     def _inputs(self, now: Fix, mono_ns: int, held: Held | None) -> gate.Inputs:
         permit = held.permit if held else None
@@ -145,13 +204,18 @@ class Warden:
             device=self._plan.device,
             credential=self._plan.credential,
             suspended=held.suspended if held else None,
-            tuned=self._chain.band(permit.cell.band if permit else None),
+            tuned=self._chain.band(permit),
             heartbeat_mono_ns=self._beat_ns,
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
             sensed=self._sensed(permit.cell.band) if permit else None,
-            outside_authorised=None,
+            outside_until_mono_ns=self._authorised_until(permit),
             lead_ns=self._plan.close_lead_ns + self._pace.worst_ns,
         )
+
+    def _authorised_until(self, permit: VerifiedPermit | None) -> int | None:
+        if permit is None or not permit.rule.outside_authorisation:
+            return None
+        return self._outside.authorised_until_ns(permit.cell.band, permit.max_eirp_mdbm)
 
     def _sensed(self, band: Band) -> Sensed | None:
         if self._beat is None or self._beat.listened_ns is None:
@@ -164,18 +228,32 @@ class Warden:
     def _hear(self, message: object) -> None:
         match message:
             case AgentBeat():
-                self._beat, self._beat_ns = message, time.monotonic_ns()
-                self._cause_ns = message.cause_ns
-            case NewPermit():
-                self._answer(self._permits.take(message.artifact), None)
-            case NewLease():
-                self._renew(message.record)
+                self._heartbeat(message)
             case Suspend():
                 self._suspend(message)
+            case NewPermit() | NewLease():
+                self._records.append(message)
             case Burst():
-                self._prepare(message)
+                self._bursts_offered.append(message)
             case _:
                 pass
+
+    def _heartbeat(self, beat: AgentBeat) -> None:
+        """Believe when it was said, not when it was read: what waited in a queue proves nothing of now."""
+        if beat.said_ns > self._monotonic_ns() or (self._beat_ns is not None and beat.said_ns < self._beat_ns):
+            return
+        self._beat, self._beat_ns, self._cause_ns = beat, beat.said_ns, beat.cause_ns
+
+    def _work(self) -> None:
+        """One thing that takes longer than a decision."""
+        if self._records:
+            record = self._records.popleft()
+            if isinstance(record, NewPermit):
+                self._answer(self._permits.take(record.artifact), None)
+            else:
+                self._renew(record.record)
+        elif self._bursts_offered:
+            self._prepare(self._bursts_offered.popleft())
 
     def _renew(self, record: bytes) -> None:
         unproven = parse(record)
@@ -188,7 +266,7 @@ class Warden:
 
     def _answer(self, outcome: Held | Refusal, sid: bytes | None) -> None:
         if isinstance(outcome, Refusal):
-            self._tell(self._state, outcome, sid, at_ns=time.monotonic_ns(), asked=True)
+            self._tell(self._state, outcome, sid, at_ns=self._monotonic_ns(), asked=True)
 
     def _suspend(self, message: Suspend) -> None:
         known = Reason(message.reason) if message.reason in Reason.__members__ else Reason.PREEMPTED
@@ -203,30 +281,43 @@ class Warden:
         if held is None:
             self._answer(refuse(Reason.NO_PERMIT, "gate.4", "none", "a settlement verified by this warden"), None)
             return
-        permit = held.permit
-        measured = waveform.measure(
-            iq,
-            center_hz=(permit.cell.band.low_hz + permit.cell.band.high_hz) // 2,
-            sample_rate_hz=self._plan.sample_rate_hz,
-            band=permit.cell.band,
-            calibration=self._calibration(),
-        )
-        limit = permit.terms.out_of_band_mdbm_per_mhz
-        refusal = waveform.check(measured, max_eirp_mdbm=permit.max_eirp_mdbm, outside_limit_mdbm_per_mhz=limit)
+        refusal = self._unfit(held.permit, iq)
         if refusal is not None:
             self._answer(refusal, message.sid)
             return
         self._pending.append(Ready(sid=message.sid, iq=iq))
 
+    def _unfit(self, permit: VerifiedPermit, iq: Iq16) -> Refusal | None:
+        """Why samples may not be sent under a permit, measured on them; None when they may."""
+        band = permit.cell.band
+        allowed = waveform.Allowed(
+            band=band,
+            max_eirp_mdbm=permit.max_eirp_mdbm,
+            outside_mdbm_per_mhz=permit.terms.out_of_band_mdbm_per_mhz,
+            service=self._plan.service,
+        )
+        measured = waveform.measure(
+            iq,
+            center_hz=(band.low_hz + band.high_hz) // 2,
+            sample_rate_hz=self._plan.sample_rate_hz,
+            allowed=allowed,
+            calibration=self._calibration(),
+        )
+        return waveform.check(measured, allowed)
+
     def _calibration(self) -> waveform.Calibration:
         eirp = self._plan.full_scale_eirp_mdbm - self._plan.attenuation_mdb
-        return waveform.Calibration(full_scale=self._plan.full_scale, eirp_mdbm=eirp)
+        return waveform.Calibration(
+            full_scale=self._plan.full_scale, eirp_mdbm=eirp, sd_mdb=self._plan.full_scale_sd_mdb
+        )
 
     # -- acting --------------------------------------------------------------------------------------------------
 
     def _settle(self, state: GateState, decision: Allow | Refusal, held: Held | None, mono_ns: int) -> None:
         """Make the radio agree with the gate; on the way down mute first and speak afterwards."""
         sid = held.permit.sid if held else None
+        if self._chain.latched is not None:
+            decision = self._chain.latched  # what happened, not that it did
         reason = decision.reason.value if isinstance(decision, Refusal) else ""
         if (state, reason, sid) == (self._state, self._reason, self._sid):
             return
@@ -234,17 +325,19 @@ class Warden:
         if self._state is GateState.OPEN:
             muted_ns = self._chain.mute()
             self._pending.clear()
+            self._busy_until_ns = 0
             # Another settlement opens on the next turn, tuned and checked afresh.
             state = GateState.ARMED if state is GateState.OPEN else state
-        elif state is GateState.OPEN and held is not None and not self._chain.tune(held.permit.cell.band):
-            return
+        elif state is GateState.OPEN and held is not None and not self._chain.tune(held.permit):
+            state = GateState.LATCHED
         if self._chain.latched is not None:
             state, decision = GateState.LATCHED, self._chain.latched
             reason = decision.reason.value
         self._tell(state, decision, sid, at_ns=mono_ns, muted_ns=muted_ns)
         self._state, self._reason, self._sid = state, reason, sid
 
-    def _send(self, held: Held, allowed: Allow, mono_ns: int) -> None:
+    def _send(self, held: Held, mono_ns: int, until_ns: int) -> None:
+        """Send the next burst as far as it surely ends before `until_ns`, monotonic; a late turn sends less."""
         if mono_ns < self._next_frame_ns:
             return
         self._next_frame_ns = (mono_ns // self._plan.frame_ns + 1) * self._plan.frame_ns
@@ -252,20 +345,54 @@ class Warden:
             self._pending.popleft()
         if not self._pending:
             return
-        iq = self._pending.popleft().iq
-        # This process may have been held up since it decided: what is left counts from now.
-        left_ns = allowed.for_ns - (time.monotonic_ns() - mono_ns)
-        room = left_ns * self._plan.sample_rate_hz // 1_000_000_000
-        if room <= 0:
-            return
-        sent = self._chain.send(iq[:room])
+        iq = self._fitting(held, self._pending.popleft().iq, until_ns)
+        sent = self._chain.send(iq) if iq is not None else None
         if sent is None:
             return
-        length_ns = sent.samples * 1_000_000_000 // self._plan.sample_rate_hz
+        length_ns = sent.samples * NS // self._plan.sample_rate_hz
+        self._busy_until_ns = sent.start.latest_ns + length_ns
         held.bursts, held.airtime_ns = held.bursts + 1, held.airtime_ns + length_ns
         held.first_ns = sent.start.earliest_ns if held.first_ns is None else held.first_ns
-        held.last_ns = sent.start.latest_ns + length_ns
+        held.last_ns = self._busy_until_ns
         self._bursts += 1
+        if self._busy_until_ns > until_ns:
+            self._overran(held, until_ns)
+
+    def _overran(self, held: Held, until_ns: int) -> None:
+        """A burst was handed over too late to end in time, whatever held this process up: cut it off."""
+        muted_ns = self._chain.mute()
+        late = refuse(Reason.EXPIRED, "gate.8", f"a burst until {self._busy_until_ns} ns", f"<= {until_ns} ns")
+        self._tell(GateState.ARMED, late, held.permit.sid, at_ns=self._monotonic_ns(), muted_ns=muted_ns)
+        self._state, self._reason, self._busy_until_ns = GateState.ARMED, late.reason.value, 0
+        self._pending.clear()
+
+    def _fitting(self, held: Held, iq: Iq16, until_ns: int) -> Iq16 | None:
+        """As much of a burst as there is time for from now, or from the end of the one that plays."""
+        start_ns = max(self._monotonic_ns(), self._busy_until_ns)
+        room = (until_ns - start_ns) * self._plan.sample_rate_hz // NS
+        if room >= len(iq):
+            return iq
+        cut = waveform.shortened(iq, room)
+        if len(cut) == 0 or self._unfit(held.permit, cut) is not None:
+            return None
+        return cut
+
+    # -- the operator --------------------------------------------------------------------------------------------
+
+    def arm(self, for_ns: int) -> None:
+        """Let the transmitter be used for so long from now, and no longer; 0 takes it back."""
+        self._armed_until_ns = self._monotonic_ns() + for_ns if for_ns > 0 else None
+
+    def clear(self) -> RfState:
+        """After a fault, when the device surely is silent: unlatch, disarmed. Returns what the output reads back."""
+        self._armed_until_ns = None
+        return self._chain.clear()
+
+    def status(self) -> dict[str, str | int | None]:
+        """What an operator asks to know."""
+        until_ns = self._armed_until_ns
+        left_ns = 0 if until_ns is None else max(0, until_ns - self._monotonic_ns())
+        return {"state": self._state.value, "reason": self._reason, "armed_for_s": left_ns // NS}
 
     # -- telling -------------------------------------------------------------------------------------------------
 

@@ -1,45 +1,99 @@
 """Measures a burst before it is sent: power and spectrum of the very samples, against what the permit allows.
 
 The burst is split into half-overlapping Hann-windowed segments of SEGMENT samples (Welch 1967), and the strongest one
-counts. Powers are referred to the antenna by the calibrated EIRP of a full-scale tone.
+counts. Powers are referred to the antenna by the calibrated EIRP of a full-scale tone, at its most: twice its standard
+uncertainty is added. Nothing is known of what a converter makes beyond half the sample rate.
 """
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.fft import fft
 
+from radio.mask import NO_SERVICE, Service, Stretch, stretches
 from radio.ports import Iq16
 from settlement.chain.scope import Band
 from settlement.reasons import Reason, Refusal, refuse
 
 SEGMENT = 2048
 HALF = SEGMENT // 2
+BLOCK = SEGMENT // 16
 REFERENCE_HZ = 1_000_000
+OCCUPIED = 0.99
+GUARD_MDB = 300
+"""What another measurement of the same samples may find more: the loudest moment is sought in steps of BLOCK samples,
+which can miss 1/16 of its power (0.28 dB)."""
+TAPER = 64
 _WINDOW = np.hanning(SEGMENT + 1)[:-1].astype(np.float32)
 _WINDOW_PAIRS = np.repeat(_WINDOW, 2)
+_WINDOW_POWER = float(np.sum(_WINDOW.astype(np.float64) ** 2))
+_FALL = (0.5 * (1 + np.cos(np.pi * (np.arange(TAPER) + 1) / (TAPER + 1)))).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What a full-scale tone radiates: `eirp_mdbm` at the transmit setting in use."""
+    """What a full-scale tone radiates at the transmit setting in use: `eirp_mdbm`, give or take `sd_mdb`."""
 
     full_scale: int
     eirp_mdbm: int
+    sd_mdb: int = 0
+
+    @property
+    def most_mdbm(self) -> int:
+        """What it radiates at most, at about 95 % confidence."""
+        return self.eirp_mdbm + 2 * self.sd_mdb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What a burst may be: the permit's band and EIRP, the rule's limit outside the band, the service's limits."""
+
+    band: Band
+    max_eirp_mdbm: int
+    outside_mdbm_per_mhz: int
+    service: Service = NO_SERVICE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The strongest 1 MHz of one stretch beside the channel, each bin at its largest of all moments (max hold)."""
+
+    stretch: Stretch
+    strongest_mdbm_per_mhz: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One burst: EIRP of its loudest moment, and the strongest 1 MHz outside the allowed band."""
+    """One burst as EIRP: loudest moment, peak, mean density in the band, 99 % band, and what lies beside the band."""
 
     eirp_mdbm: int
-    outside_mdbm_per_mhz: int
+    peak_mdbm: int
+    density_mdbm_per_mhz: int
+    occupied_low_hz: int
+    occupied_high_hz: int
+    outside: tuple[Reading, ...]
     clipped: bool
 
+    @property
+    def outside_mdbm_per_mhz(self) -> int:
+        """The strongest 1 MHz outside the band."""
+        return max((r.strongest_mdbm_per_mhz for r in self.outside), default=-200_000)
 
-def spectra(iq: Iq16, full_scale: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-    """Power of each half-overlapping segment in SEGMENT bins, in shares of a full-scale tone; lowest frequency first.
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A stretch in bins of the spectrum as the transform orders it: `first` to below `stop`."""
+
+    stretch: Stretch
+    first: int
+    stop: int
+
+
+def spectra(iq: Iq16, full_scale: int) -> NDArray[np.float32]:
+    """Power of each half-overlapping segment in SEGMENT bins, in shares of a full-scale tone; zero frequency first.
 
     Half a segment of silence is put before and behind, so that every sample counts in full in some segment.
 
@@ -55,53 +109,138 @@ def spectra(iq: Iq16, full_scale: int) -> np.ndarray[tuple[int, int], np.dtype[n
     np.multiply(rows[1:], _WINDOW_PAIRS[2 * HALF :], out=windowed[:, 2 * HALF :])
     bins = fft(windowed.view(np.complex64), axis=1, overwrite_x=True).view(np.float32)
     np.square(bins, out=bins)
-    power = bins[:, 0::2] + bins[:, 1::2]
-    power *= np.float32(1 / (SEGMENT * float(np.sum(_WINDOW**2, dtype=np.float64)) * full_scale**2))
-    return np.fft.fftshift(power, axes=1)
+    power: NDArray[np.float32] = bins[:, 0::2] + bins[:, 1::2]
+    power *= np.float32(1 / (SEGMENT * _WINDOW_POWER * full_scale**2))
+    return power
 
 
-def measure(iq: Iq16, *, center_hz: int, sample_rate_hz: int, band: Band, calibration: Calibration) -> Measured:
-    """Measure a burst against a band, by its strongest moment: what is loud for an instant is not averaged away.
+def measure(iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, calibration: Calibration) -> Measured:
+    """Measure a burst against what is allowed, by its strongest moment: what is loud for an instant is not averaged.
 
-    Args: iq: int16 of shape (n, 2), n > 0. center_hz: where the radio is tuned. band: what is allowed.
-    Returns: EIRP of the strongest SEGMENT samples in mdBm; the strongest REFERENCE_HZ outside the band, in any segment.
+    Args: iq: int16 of shape (n, 2), n > 0. center_hz: where the radio is tuned.
+    Returns: EIRP of the strongest SEGMENT samples, of the strongest sample, and in each stretch outside the band the
+        strongest REFERENCE_HZ with each bin held at its largest of all segments, in mdBm; occupied bandwidth as
+        ITU-R SM.328-11 section 3.
     """
-    bin_hz = sample_rate_hz / SEGMENT
-    centers_hz = center_hz + (np.arange(SEGMENT) - SEGMENT // 2) * bin_hz
-    outside = (centers_hz < band.low_hz) | (centers_hz >= band.high_hz)
-    width = max(1, round(REFERENCE_HZ / bin_hz))
-    power = spectra(iq, calibration.full_scale) * outside
-    summed = np.cumsum(power, axis=1)
-    strongest = float((summed[:, width:] - summed[:, :-width]).max(initial=0.0))
+    power = spectra(iq, calibration.full_scale)
+    mean = np.fft.fftshift(power.sum(axis=0, dtype=np.float64))
+    loudest, peak = _moments(iq, calibration.full_scale)
+    low, high = _occupied(mean)
+    held = np.fft.fftshift(power.max(axis=0))
+    width = max(1, round(REFERENCE_HZ * SEGMENT / sample_rate_hz))
+    most = calibration.most_mdbm
+    inside = _bins(allowed.band, center_hz, sample_rate_hz)
+    segments = max(1.0, len(iq) / HALF)
     return Measured(
-        eirp_mdbm=calibration.eirp_mdbm + _mdb(_loudest(iq, calibration.full_scale)),
-        outside_mdbm_per_mhz=calibration.eirp_mdbm + _mdb(strongest),
+        eirp_mdbm=most + _mdb(loudest),
+        peak_mdbm=most + _mdb(peak),
+        density_mdbm_per_mhz=most + _mdb(_strongest(mean[inside[0] : inside[1]], width) / segments),
+        occupied_low_hz=center_hz + round(low * sample_rate_hz),
+        occupied_high_hz=center_hz + round(high * sample_rate_hz),
+        outside=tuple(
+            Reading(
+                stretch=cut.stretch, strongest_mdbm_per_mhz=most + _mdb(_strongest(held[cut.first : cut.stop], width))
+            )
+            for cut in _cuts(center_hz, sample_rate_hz, allowed)
+        ),
         clipped=bool(max(int(iq.max()), -int(iq.min())) >= calibration.full_scale),
     )
 
 
-def _loudest(iq: Iq16, full_scale: int) -> float:
-    """Mean power of the strongest SEGMENT consecutive samples, in steps of HALF, as a share of a full-scale tone's."""
-    squares = np.square(iq, dtype=np.float32).sum(axis=1)
-    starts = np.arange(0, len(squares), HALF)
-    sums = np.add.reduceat(squares, starts)
-    lengths = np.diff(np.append(starts, len(squares)))
-    if len(sums) > 1:
-        sums, lengths = sums[:-1] + sums[1:], lengths[:-1] + lengths[1:]
-    return float((sums / lengths).max()) / full_scale**2
+def _bins(band: Band, center_hz: int, sample_rate_hz: int) -> tuple[int, int]:
+    """First and one past the last bin, lowest frequency first, whose centre is in a band."""
+    first, stop = (
+        min(SEGMENT, max(0, math.ceil((edge - center_hz) * SEGMENT / sample_rate_hz) + HALF))
+        for edge in (band.low_hz, band.high_hz)
+    )
+    return first, stop
+
+
+@lru_cache(maxsize=64)
+def _cuts(center_hz: int, sample_rate_hz: int, allowed: Allowed) -> tuple[_Cut, ...]:
+    """What is beside the band as far as the samples show it; a stretch narrower than a bin is its neighbour's."""
+    half_hz = -(-sample_rate_hz // 2)
+    seen = Band(low_hz=center_hz - half_hz, high_hz=center_hz + half_hz)
+    found = stretches(allowed.band, seen=seen, rule_mdbm_per_mhz=allowed.outside_mdbm_per_mhz, service=allowed.service)
+    placed = (_Cut(s, *_bins(Band(low_hz=s.low_hz, high_hz=s.high_hz), center_hz, sample_rate_hz)) for s in found)
+    return tuple(cut for cut in placed if cut.first < cut.stop)
+
+
+def _strongest(power: NDArray[np.floating], width: int) -> float:
+    """The largest sum of `width` neighbouring bins, or of all where they are fewer."""
+    summed = np.concatenate(([0.0], np.cumsum(power, dtype=np.float64)))
+    reach = min(width, len(power))
+    return float((summed[reach:] - summed[: len(summed) - reach]).max())
+
+
+def _moments(iq: Iq16, full_scale: int) -> tuple[float, float]:
+    """Mean power of the strongest SEGMENT consecutive samples, in steps of BLOCK, and of the strongest sample."""
+    blocks = -(-len(iq) // BLOCK)
+    rails = np.zeros((blocks, 2 * BLOCK), dtype=np.float32)
+    rails.reshape(-1)[: 2 * len(iq)] = iq.reshape(-1)
+    sums = np.einsum("ij,ij->i", rails, rails)
+    np.square(rails, out=rails)
+    peak = float((rails[:, 0::2] + rails[:, 1::2]).max())
+    span = min(blocks, SEGMENT // BLOCK)
+    total = np.concatenate(([0.0], np.cumsum(sums, dtype=np.float64)))
+    loudest = float((total[span:] - total[:-span]).max()) / min(len(iq), SEGMENT)
+    return loudest / full_scale**2, peak / full_scale**2
+
+
+def _occupied(mean: NDArray[np.float64]) -> tuple[float, float]:
+    """Edges that leave 0.5 % of the power outside on either side, as shares of the sample rate from the centre."""
+    total = np.concatenate(([0.0], np.cumsum(mean)))
+    if total[-1] <= 0:
+        return 0.0, 0.0
+    total /= total[-1]
+    edges = (np.arange(SEGMENT + 1) - HALF - 0.5) / SEGMENT
+    tail = (1 - OCCUPIED) / 2
+    return float(np.interp(tail, total, edges)), float(np.interp(1 - tail, total, edges))
 
 
 def _mdb(ratio: float) -> int:
     return round(10_000 * math.log10(max(ratio, 1e-20)))
 
 
-def check(measured: Measured, *, max_eirp_mdbm: int, outside_limit_mdbm_per_mhz: int) -> Refusal | None:
-    """None when the burst is inside power and mask; hotter is POWER, wider or clipped is MASK."""
-    if measured.eirp_mdbm > max_eirp_mdbm:
-        return refuse(Reason.POWER, "waveform.eirp", f"{measured.eirp_mdbm} mdBm", f"<= {max_eirp_mdbm} mdBm")
+def check(measured: Measured, allowed: Allowed) -> Refusal | None:
+    """None when the burst surely is inside power and mask; hotter is POWER, wider or clipped is MASK."""
+    return _hotter(measured, allowed) or _wider(measured, allowed)
+
+
+def _hotter(measured: Measured, allowed: Allowed) -> Refusal | None:
+    service = allowed.service
+    limits = (
+        ("eirp", measured.eirp_mdbm, allowed.max_eirp_mdbm),
+        ("peak", measured.peak_mdbm, allowed.max_eirp_mdbm + service.peak_to_average_mdb),
+        ("density", measured.density_mdbm_per_mhz, service.density_mdbm_per_mhz),
+    )
+    for clause, found, limit in limits:
+        if limit is not None and found + GUARD_MDB > limit:
+            return refuse(Reason.POWER, f"waveform.{clause}", f"{found} mdBm", f"<= {limit - GUARD_MDB} mdBm")
+    return None
+
+
+def _wider(measured: Measured, allowed: Allowed) -> Refusal | None:
     if measured.clipped:
         return refuse(Reason.MASK, "waveform.clipped", "samples at full scale", "headroom")
-    if measured.outside_mdbm_per_mhz > outside_limit_mdbm_per_mhz:
-        outside = f"{measured.outside_mdbm_per_mhz} mdBm/MHz outside the band"
-        return refuse(Reason.MASK, "waveform.outside", outside, f"<= {outside_limit_mdbm_per_mhz} mdBm/MHz")
+    occupied = f"99 % in {measured.occupied_low_hz} to {measured.occupied_high_hz} Hz"
+    if measured.occupied_low_hz < allowed.band.low_hz or measured.occupied_high_hz > allowed.band.high_hz:
+        return refuse(Reason.MASK, "waveform.occupied", occupied, allowed.band)
+    for reading in measured.outside:
+        limit = reading.stretch.limit_mdbm_per_mhz
+        if reading.strongest_mdbm_per_mhz + GUARD_MDB > limit:
+            found = (
+                f"{reading.strongest_mdbm_per_mhz} mdBm/MHz in {reading.stretch.low_hz}-{reading.stretch.high_hz} Hz"
+            )
+            return refuse(Reason.MASK, "waveform.outside", found, f"<= {limit - GUARD_MDB} mdBm/MHz")
     return None
+
+
+def shortened(iq: Iq16, samples: int) -> Iq16:
+    """The first samples of a burst, its end let fall over TAPER samples: a sharp cut would splash over the band."""
+    if samples >= len(iq):
+        return iq
+    cut = iq[: max(0, samples)].copy()
+    fall = min(TAPER, len(cut))
+    cut[len(cut) - fall :] = np.rint(cut[len(cut) - fall :] * _FALL[TAPER - fall :, None]).astype(np.int16)
+    return cut

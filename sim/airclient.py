@@ -27,7 +27,7 @@ class AirClient:
         while time.monotonic() < deadline:
             try:
                 answer, _ = self._channel.request({"op": "ping"}, timeout_ms=PING_MS)
-            except HardwareError:
+            except (HardwareError, AirRefused):
                 continue
             if answer["ready"]:
                 return

@@ -5,7 +5,8 @@ samples, so that a mute is stamped promptly while looks are worked out by `sim.a
 removed and the oracle's log written, on SIGTERM, SIGINT or the death of the process that started it.
 
 CONFIG.json: `endpoint` (ipc:///path), `air` (see `sim.stations.AirConfig`), `log` (path of the oracle's JSON), and
-optionally `workers`, `history_s`, `leakage_floor_dbm`, and `parent_pid`, who has to be the parent still.
+optionally `workers`, `history_s`, `leakage_floor_dbm`, `levels_mdbm_per_mhz`, and `parent_pid`, who has to be the
+parent still.
 """
 
 import gc
@@ -92,6 +93,7 @@ class Server:
             "air": TypeAdapter(AirConfig).dump_python(config.air, mode="json"),
             "history_ns": round(config.history_s * NS),
             "leakage_floor_dbm": config.leakage_floor_dbm,
+            "levels_mdbm": config.levels_mdbm_per_mhz,
         }
         for number, pipe in enumerate(self._pipes):
             endpoint = worker_endpoint(config.endpoint, number)

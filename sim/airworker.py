@@ -36,12 +36,22 @@ TIDY_NS = 50_000_000
 class Worker:
     """State of one worker: the air, what was and is on it, and what is left to do."""
 
-    def __init__(self, air: Air, config: AirConfig, *, history_ns: int, floor_dbm: float, log: Log | None) -> None:
+    def __init__(
+        self,
+        air: Air,
+        config: AirConfig,
+        *,
+        history_ns: int,
+        floor_dbm: float,
+        log: Log | None,
+        levels_mdbm: tuple[int, ...] = oracle.LEVELS_MDBM_PER_MHZ,
+    ) -> None:
         self._air = air
         self._stations = {station.name: station for station in config.stations}
         self._zero_ns = config.zero_ns
         self._history_ns = history_ns
         self._floor_dbm = floor_dbm
+        self._levels_mdbm = levels_mdbm
         self._log = log
         self._iq: dict[int, Iq16] = {}
         self._segments: dict[int, Segment] = {}
@@ -164,7 +174,9 @@ class Worker:
         if self._log is None or segment.end_ns <= segment.start_ns:
             return
         station = self._stations[segment.station]
-        found = oracle.burst(segment, self._iq[segment.burst], station, floor_dbm=self._floor_dbm)
+        found = oracle.burst(
+            segment, self._iq[segment.burst], station, levels_mdbm=self._levels_mdbm, floor_dbm=self._floor_dbm
+        )
         if found is not None:
             self._log.add(found)
 
@@ -217,7 +229,14 @@ def _configured(header: Header) -> Worker:
     config = checked(AirConfig, header["air"])
     air = Air(config)
     log = Log(Path(header["log"]), zero_ns=config.zero_ns) if header["log"] is not None else None
-    return Worker(air, config, history_ns=header["history_ns"], floor_dbm=header["leakage_floor_dbm"], log=log)
+    return Worker(
+        air,
+        config,
+        history_ns=header["history_ns"],
+        floor_dbm=header["leakage_floor_dbm"],
+        log=log,
+        levels_mdbm=tuple(header["levels_mdbm"]),
+    )
 
 
 def _serve(socket: "zmq.Socket[bytes]", worker: Worker) -> None:

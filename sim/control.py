@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field
 
 from radio.ports import RfState, RxFlag, RxSettings, TxSettings
 from sim.device import NS, Begun, CarrierChanged, Device, Ended, Event, Output, Refused
+from sim.oracle import LEVELS_MDBM_PER_MHZ
 from sim.stations import STRICT, AirConfig
 from sim.wire import Header
 
@@ -37,6 +38,7 @@ class ServerConfig:
     workers: Annotated[int, Field(ge=1, le=8)] = 1
     history_s: Annotated[float, Field(gt=0, le=10)] = 1.0
     leakage_floor_dbm: Annotated[float, Field(ge=-200, le=60)] = -40.0
+    levels_mdbm_per_mhz: tuple[int, ...] = LEVELS_MDBM_PER_MHZ
     parent_pid: Annotated[int, Field(gt=0)] | None = None
 
 

@@ -1,23 +1,23 @@
 """The RF oracle: what each antenna truly emitted, from device state and samples; it knows nothing of any agreement."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from radio.ports import Iq16
 from sim.device import Carrier, Segment
+from sim.spectrum import BINS, extent, spectrum
 from sim.stations import Station
 
 NS = 1_000_000_000
-BINS = 1024
-FRAMES_MAX = 64
 OCCUPIED = 0.99
-WINDOW = np.hanning(BINS).astype(np.float32)
+MOMENT = 2048
+MOMENT_STEP = 256
+LEVELS_MDBM_PER_MHZ = (-13_000, -25_000, -40_000)
+"""The steps of the mask of 47 CFR 96.41(e): at which emissions are told how far they reach, unless others are asked."""
 
 Kind: TypeAlias = Literal["burst", "lo_leakage", "tone"]
 
@@ -26,7 +26,9 @@ Kind: TypeAlias = Literal["burst", "lo_leakage", "tone"]
 class Burst:
     """Power that left an antenna: monotonic times, the 99 % occupied band, the mean EIRP while it lasted.
 
-    `cut_short` says that the device stopped it before its last sample.
+    `moment_dbm` is the mean EIRP of its loudest MOMENT samples, `peak_dbm` that of its loudest sample. `reaches` holds,
+    for each level in mdBm per MHz, how far down and up any 1 MHz of any moment holds more than that: (level, low_hz,
+    high_hz). `cut_short` says that the device stopped it before its last sample.
     """
 
     radio: str
@@ -38,53 +40,70 @@ class Burst:
     eirp_dbm: float
     cut_short: bool
     kind: Kind = "burst"
+    moment_dbm: float | None = None
+    peak_dbm: float | None = None
+    levels_mdbm: tuple[int, ...] = ()
+    reaches: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What samples hold: the stretch that is not zero, its mean square of |x|, and its 99 % band around the centre."""
+    """What samples hold: the stretch that is not zero, its mean square of |x|, and its 99 % band around the centre.
+
+    `loudest` and `peak` are the mean square of the loudest MOMENT samples and of the loudest one; `held` the largest
+    mean square of each bin in any moment.
+    """
 
     first: int
     stop: int
     mean_square: float
+    loudest: float
+    peak: float
     low_hz: float
     high_hz: float
+    held: NDArray[np.float64]
 
 
-def measure(iq: Iq16, *, sample_rate_hz: int, full_scale: int) -> Measured | None:
+def measure(
+    iq: Iq16, *, sample_rate_hz: int, full_scale: int, whole: tuple[bool, bool] = (True, True)
+) -> Measured | None:
     """Measure samples of shape (n, 2) as a DAC of that full scale emits them; None if they are all zero.
 
-    Occupied bandwidth as ITU-R SM.328-11 section 3: 0.5 % of the power is below `low_hz`, 0.5 % above `high_hz`; from
-    at most 64 Hann-windowed frames of 1024 samples spread evenly, so edges are good to about two bins.
+    Args: whole: whether they begin and end what was sent, with silence beside them.
+    Returns: occupied bandwidth as ITU-R SM.328-11 section 3: 0.5 % of the power is below `low_hz`, 0.5 % above
+        `high_hz`; edges are good to about two bins.
     """
     sounding = np.ascontiguousarray(iq).view(np.int32).reshape(-1) != 0
     if not sounding.any():
         return None
     first, stop = int(sounding.argmax()), len(sounding) - int(sounding[::-1].argmax())
-    rails = iq[first:stop].astype(np.float32).reshape(-1)
+    rails = iq.astype(np.float32).reshape(-1)
     np.clip(rails, -full_scale, full_scale - 1, out=rails)
-    mean_square = 2 * float(np.dot(rails, rails)) / len(rails)
-    low, high = _occupied(_spectrum(rails.view(np.complex64)))
+    sounds = rails[2 * first : 2 * stop]
+    loudest, peak = _moments(sounds)
+    found = spectrum(rails.view(np.complex64), before=whole[0], after=whole[1])
+    low, high = _occupied(found.total)
     return Measured(
         first=first,
         stop=stop,
-        mean_square=mean_square,
+        mean_square=2 * float(np.dot(sounds, sounds)) / len(sounds),
+        loudest=loudest,
+        peak=peak,
         low_hz=low * sample_rate_hz,
         high_hz=high * sample_rate_hz,
+        held=found.held,
     )
 
 
-def _spectrum(iq: NDArray[np.complex64]) -> NDArray[np.float64]:
-    """Mean power of `BINS` bins, lowest frequency first."""
-    if len(iq) < BINS:
-        iq = np.pad(iq, (0, BINS - len(iq)))
-    starts = np.linspace(0, len(iq) - BINS, min(FRAMES_MAX, -(-len(iq) // BINS))).astype(np.int64)
-    frames = np.lib.stride_tricks.sliding_window_view(iq, BINS)[starts]
-    frames *= WINDOW
-    rails = scipy.fft.fft(frames, axis=1, overwrite_x=True).view(np.float32)
-    np.square(rails, out=rails)
-    power = np.add.reduce(rails, axis=0, dtype=np.float32).reshape(-1, 2).sum(axis=1, dtype=np.float64)
-    return np.fft.fftshift(power)
+def _moments(rails: NDArray[np.float32]) -> tuple[float, float]:
+    """Mean square of the loudest MOMENT samples, in steps of MOMENT_STEP, and of the loudest one."""
+    square = np.square(rails)
+    power = square[0::2] + square[1::2]
+    starts = np.arange(0, len(power), MOMENT_STEP)
+    steps = np.add.reduceat(power, starts, dtype=np.float64)
+    span = min(len(steps), MOMENT // MOMENT_STEP)
+    summed = np.concatenate(([0.0], np.cumsum(steps)))
+    return float((summed[span:] - summed[:-span]).max()) / min(len(power), MOMENT), float(power.max())
 
 
 def _occupied(power: NDArray[np.float64]) -> tuple[float, float]:
@@ -96,25 +115,32 @@ def _occupied(power: NDArray[np.float64]) -> tuple[float, float]:
     return float(np.interp(tail, total, edges)), float(np.interp(1 - tail, total, edges))
 
 
-def burst(segment: Segment, iq: Iq16, station: Station, *, floor_dbm: float = -math.inf) -> Burst | None:
+def burst(
+    segment: Segment,
+    iq: Iq16,
+    station: Station,
+    *,
+    floor_dbm: float = -math.inf,
+    levels_mdbm: tuple[int, ...] = LEVELS_MDBM_PER_MHZ,
+) -> Burst | None:
     """Return what a segment that is over emitted, or None if that was nothing or below the floor.
 
     Args:
         segment: with its final end.
         iq: the samples of the whole burst that it is part of.
         station: who sent it.
-        floor_dbm: what is weaker counts as nothing.
+        floor_dbm: whose loudest moment is weaker counts as nothing.
+        levels_mdbm: at which to tell how far it reaches, in mdBm per MHz.
     """
-    hardware = station.hardware
-    rate = segment.sample_rate_hz
+    rate, full = segment.sample_rate_hz, station.hardware.tx_full_scale
     played = min(segment.samples, max(0, -(-(segment.end_ns - segment.start_ns) * rate // NS)))
     part = iq[segment.first_sample : segment.first_sample + played]
-    found = measure(part, sample_rate_hz=rate, full_scale=hardware.tx_full_scale) if segment.live else None
+    whole = segment.first_sample == 0, played == len(iq) - segment.first_sample
+    found = measure(part, sample_rate_hz=rate, full_scale=full, whole=whole) if segment.live else None
     if found is None:
         return None
-    level_db = 10 * math.log10(found.mean_square / hardware.tx_full_scale**2)
-    eirp_dbm = hardware.tx_full_dbm + station.antenna_gain_dbi - segment.attenuation_mdb / 1000 + level_db
-    if eirp_dbm < floor_dbm:
+    full_dbm = _full_scale_dbm(station, segment.attenuation_mdb)
+    if full_dbm + _db(found.loudest / full**2) < floor_dbm:
         return None
     return Burst(
         radio=station.name,
@@ -123,16 +149,40 @@ def burst(segment: Segment, iq: Iq16, station: Station, *, floor_dbm: float = -m
         center_hz=segment.center_hz,
         low_hz=segment.center_hz + math.floor(found.low_hz),
         high_hz=segment.center_hz + math.ceil(found.high_hz),
-        eirp_dbm=round(eirp_dbm, 3),
+        eirp_dbm=round(full_dbm + _db(found.mean_square / full**2), 3),
         cut_short=segment.cut_short,
+        moment_dbm=round(full_dbm + _db(found.loudest / full**2), 3),
+        peak_dbm=round(full_dbm + _db(found.peak / full**2), 3),
+        levels_mdbm=levels_mdbm,
+        reaches=_reaches(found.held / full**2, segment, full_dbm, levels_mdbm),
     )
+
+
+def _full_scale_dbm(station: Station, attenuation_mdb: int) -> float:
+    return station.hardware.tx_full_dbm + station.antenna_gain_dbi - attenuation_mdb / 1000
+
+
+def _db(ratio: float) -> float:
+    return 10 * math.log10(ratio)
+
+
+def _reaches(
+    held: NDArray[np.float64], segment: Segment, full_dbm: float, levels_mdbm: tuple[int, ...]
+) -> tuple[tuple[int, int, int], ...]:
+    bin_hz = segment.sample_rate_hz / BINS
+    found: list[tuple[int, int, int]] = []
+    for level in levels_mdbm:
+        bins = extent(held, bin_hz=bin_hz, limit=10 ** ((level / 1000 - full_dbm) / 10))
+        if bins is not None:
+            low_hz, high_hz = (segment.center_hz + (b - BINS // 2) * bin_hz for b in bins)
+            found.append((level, math.floor(low_hz), math.floor(high_hz)))
+    return tuple(found)
 
 
 def leakage(carrier: Carrier, station: Station, *, floor_dbm: float) -> Burst | None:
     """Return a steady tone, or what leaks of the oscillator, as an emission; None if it is below the floor."""
-    hardware = station.hardware
-    relative_db = hardware.lo_leakage_db if carrier.level_db is None else carrier.level_db
-    level = hardware.tx_full_dbm + relative_db + station.antenna_gain_dbi - carrier.attenuation_mdb / 1000
+    relative_db = station.hardware.lo_leakage_db if carrier.level_db is None else carrier.level_db
+    level = _full_scale_dbm(station, carrier.attenuation_mdb) + relative_db
     if level < floor_dbm or carrier.end_ns <= carrier.start_ns:
         return None
     return Burst(
@@ -145,33 +195,4 @@ def leakage(carrier: Carrier, station: Station, *, floor_dbm: float) -> Burst | 
         eirp_dbm=round(level, 3),
         cut_short=False,
         kind="lo_leakage" if carrier.level_db is None else "tone",
-    )
-
-
-def merged(bursts: Iterable[Burst], *, gap_ns: int = 1000) -> list[Burst]:
-    """Join bursts of one radio, kind and centre that follow within `gap_ns`; returns them by start.
-
-    A joined emission has the widest band of its parts and the highest EIRP, and is cut short if its last part was.
-    """
-    out: list[Burst] = []
-    open_at: dict[tuple[str, Kind, int], int] = {}
-    for one in sorted(bursts, key=lambda each: (each.start_ns, each.radio)):
-        key = (one.radio, one.kind, one.center_hz)
-        index = open_at.get(key)
-        if index is not None and one.start_ns - out[index].end_ns <= gap_ns:
-            out[index] = _joined(out[index], one)
-        else:
-            open_at[key] = len(out)
-            out.append(one)
-    return out
-
-
-def _joined(before: Burst, after: Burst) -> Burst:
-    return replace(
-        before,
-        end_ns=max(before.end_ns, after.end_ns),
-        low_hz=min(before.low_hz, after.low_hz),
-        high_hz=max(before.high_hz, after.high_hz),
-        eirp_dbm=max(before.eirp_dbm, after.eirp_dbm),
-        cut_short=after.cut_short,
     )

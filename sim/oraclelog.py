@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sim.oracle import Burst, Kind
 
@@ -67,5 +67,10 @@ def _join(out: IO[str], lines: Iterator[str]) -> None:
 def read_log(path: Path) -> list[Burst]:
     """Return what the oracle logged, bursts, leakage and tones, by start; raises OSError, ValueError."""
     log = json.loads(path.read_text(encoding="utf-8"))
-    found = [Burst(**one) for one in [*log["bursts"], *log["leakage"], *log["tones"]]]
+    found = [_burst(one) for one in [*log["bursts"], *log["leakage"], *log["tones"]]]
     return sorted(found, key=lambda one: (one.start_ns, one.radio))
+
+
+def _burst(one: dict[str, Any]) -> Burst:
+    reaches = tuple(tuple(reach) for reach in one["reaches"])
+    return Burst(**{**one, "levels_mdbm": tuple(one["levels_mdbm"]), "reaches": reaches})

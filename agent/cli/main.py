@@ -10,9 +10,11 @@ from agent.cli import (
     audit,
     authority,
     bench_chain,
+    bench_gate,
     bench_radio,
     bench_sensing,
     bench_settlement,
+    calibrate,
     clock,
     lease,
     offer,
@@ -23,6 +25,7 @@ from agent.cli import (
     simulate,
     stop,
     trial,
+    tx,
 )
 
 app = typer.Typer(
@@ -35,6 +38,8 @@ app = typer.Typer(
 app.command()(trial.trial)
 app.command()(sense.sense)
 app.command()(record.record)
+app.command()(calibrate.calibrate)
+app.add_typer(tx.tx, name="tx")
 app.command()(stop.stop)
 app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
@@ -47,6 +52,7 @@ app.add_typer(authority.node, name="node")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
+bench.command("gate")(bench_gate.gate)
 bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("radio")(bench_radio.radio)

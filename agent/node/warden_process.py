@@ -4,6 +4,7 @@ import gc
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -11,11 +12,14 @@ from agent.config import ConfigError, NodeConfig, load
 from agent.timekeeping.wiring import timekeeper
 from agent.wiring import radio_of, warden_of
 from radio.errors import HardwareError, RadioError
-from radio.ports import Radio
+from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
+from radio.ports import Radio, RfState
 from radio.priority import before_others
+from radio.warden import Warden
 from sim.process import OrphanedAtBirth, die_with_parent
 
 RETRY_S = 0.1
+OPERATOR = "operator"
 
 
 def _until_found(config: NodeConfig, stop: threading.Event) -> Radio | None:
@@ -35,6 +39,7 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
         return
     clock = timekeeper(config)
     warden = warden_of(config, radio, clock.fix)
+    door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     warden.start()
     # What is loaded now stays: collecting it again and again would hold the loop up for a tenth of a second.
     gc.collect()
@@ -42,9 +47,31 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
     try:
         while not stop.is_set():
             warden.step()
+            door.serve()
     finally:
         warden.close()
         clock.close()
+        door.close()
+
+
+def operate(warden: Warden, request: Answer) -> Answer:
+    """Carry out what an operator asks: `arm` with `for_s`, `disarm`, `clear`, `status`; answers with the status."""
+    match request.get("op"):
+        case "arm":
+            for_s = arm_seconds(request)
+            if for_s is None:
+                return {"error": f"for_s must be a whole number of seconds from 1 to {ARM_MAX_S}"}
+            warden.arm(for_s * 1_000_000_000)
+        case "disarm":
+            warden.arm(0)
+        case "clear":
+            if warden.clear() is not RfState.OFF:
+                return {"error": "the radio does not read back as silent; it stays latched"}
+        case "status":
+            pass
+        case other:
+            return {"error": f"no request {other!r}"}
+    return dict(warden.status())
 
 
 def main(arguments: list[str]) -> int:

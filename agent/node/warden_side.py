@@ -67,7 +67,12 @@ class WardenSide:
         closed = self._protection.closed(now_ns)
         cause_ns = max((self._protection.since_ns[band] for band in closed), default=None)
         self.link.send(
-            AgentBeat(listened_ns=self.listened_ns, incumbents_hz=[list(b) for b in closed], cause_ns=cause_ns)
+            AgentBeat(
+                said_ns=time.monotonic_ns(),
+                listened_ns=self.listened_ns,
+                incumbents_hz=[list(b) for b in closed],
+                cause_ns=cause_ns,
+            )
         )
 
     def permit(self, artifact: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from agent.events import read_events
 from agent.node.daemon import SEALED
 from agent.trial.folder import NETWORK
-from agent.trial.judge import Judged, Live, judge, settlements
+from agent.trial.judge import Antenna, Judged, Live, Service, judge, settlements
 from agent.trial.processes import TrialError
 from agent.trial.run import Finished
 from settlement.audit import audit_lineage, entries, raw_entries
@@ -94,10 +94,31 @@ def collect(finished: Finished, folder: Path) -> Collected:
         entries={name: logged(paths[name], anchors) for name in paths},
         records=records,
         lives=lives,
-        judged=tuple(judge(_oracle(finished), lives, stations=credentials, utc_at_zero_ns=layout.utc_at_zero_ns)),
+        judged=tuple(
+            judge(
+                _oracle(finished),
+                lives,
+                stations=_antennas(finished, credentials),
+                utc_at_zero_ns=layout.utc_at_zero_ns,
+                service=Service(beside=((0, round(layout.spec.terms.out_of_band_dbm_per_mhz * 1000)),)),
+            )
+        ),
         events={issued.name: read_events(issued.folder) for issued in layout.nodes},
         credentials=credentials,
     )
+
+
+def _antennas(finished: Finished, credentials: dict[str, bytes]) -> dict[str, Antenna]:
+    """Whose each radio is, and where the scenario truly put it."""
+    return {
+        node.name: Antenna(
+            credential=credentials[node.name],
+            lat_e7=round(node.lat_deg * 1e7),
+            lon_e7=round(node.lon_deg * 1e7),
+        )
+        for node in finished.layout.scenario.nodes
+        if node.name in credentials
+    }
 
 
 def logged(path: Path, anchors: Sequence[bytes]) -> list[LogEntry]:

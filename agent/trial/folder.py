@@ -13,6 +13,7 @@ from sim.scenario import Node, Scenario
 from sim.stations import Emitter, Station
 
 NETWORK = "trial"
+ARM_MAX_S, ARM_SPARE_S = 86_400.0, 600.0
 LOOK_OFFSET_US, LOOK_STEP_US, LOOK_STEPS = 6_000, 4_000, 3
 
 
@@ -155,13 +156,15 @@ def _radio(layout: Layout, number: int, node: Node) -> dict[str, Any]:
     radio = layout.scenario.radio
     device: dict[str, Any] = {"endpoint": layout.air_endpoint, "station": node.name}
     if layout.pluto_ports:
-        device = {"driver": "pluto", "uri": f"ip:127.0.0.1:{layout.pluto_ports[number]}"}
+        device = {"driver": "pluto", "profile": "pluto-ad9363", "uri": f"ip:127.0.0.1:{layout.pluto_ports[number]}"}
     return {
         **device,
         "rx_center_hz": radio.center_hz,
         "sample_rate_hz": radio.sample_rate_hz,
         "rx_bandwidth_hz": radio.bandwidth_hz,
         "rx_gain_mdb": radio.gain_mdb,
+        # Nobody stands by to arm a trial's radios; the run's own length, and what it may take to come up.
+        "arm_for_s": min(ARM_MAX_S, layout.duration_s + ARM_SPARE_S),
         # A holder does not transmit, so it may listen at any phase of the others' frames, and hears them transmit.
         "frame_us": 19_000 if node.role == "holder" else 20_000,
         # Those with nothing to protect or to send need not listen to every frame.

@@ -3,11 +3,12 @@
 Pure. The nodes' own belief about their gates plays no part: only signed records on one side, antennas on the other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from settlement.chain.records import Record
-from settlement.chain.scope import Band, Window
+from settlement.chain.scope import Area, Band, Window
+from settlement.fixes import PositionFix, PositionSource
 from sim.oracle import Burst
 
 
@@ -20,6 +21,7 @@ class Live:
     band: Band
     window: Window
     max_eirp_mdbm: int
+    area: Area
     accepted: bool = False
     confirmed_ns: int | None = None
     leases: list[tuple[int, int]] = field(default_factory=list)
@@ -49,6 +51,7 @@ def settlements(records: Iterable[Record]) -> dict[bytes, Live]:
                 band=body.cell.band,
                 window=body.cell.window,
                 max_eirp_mdbm=body.max_eirp_mdbm,
+                area=body.cell.area,
             )
         live = found.get(sid) if sid is not None else None
         if live is not None:
@@ -89,8 +92,39 @@ class Judged:
     why: str
 
 
-def _uncovered(live: Live, burst: Burst, start_ns: int, end_ns: int) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Antenna:
+    """Whose radio it is, and where it truly stands."""
+
+    credential: bytes
+    lat_e7: int
+    lon_e7: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What the rule and the service allow beside a channel: at most a level (mdBm per MHz) from so far beyond it on.
+
+    `guarded` are levels outside a range of frequencies, wherever the channel is; `peak_mdb` is what the loudest sample
+    may have above the permitted EIRP.
+    """
+
+    beside: tuple[tuple[int, int], ...]
+    guarded: tuple[tuple[int, int, int], ...] = ()
+    peak_mdb: int = 13_000
+
+
+def _uncovered(live: Live, burst: Burst, span_ns: tuple[int, int], antenna: Antenna, service: Service) -> str:
     """Why a settlement does not cover an emission; "" when it does."""
+    return (
+        _out_of_time(live, *span_ns)
+        or _out_of_place(live, antenna)
+        or _too_hot(live, burst, service)
+        or _too_wide(live, burst, service)
+    )
+
+
+def _out_of_time(live: Live, start_ns: int, end_ns: int) -> str:
     if not live.accepted:
         return "under a settlement nobody accepted"
     if live.confirmed_ns is None or start_ns < live.confirmed_ns:
@@ -101,25 +135,72 @@ def _uncovered(live: Live, burst: Burst, start_ns: int, end_ns: int) -> str:
         return "after its transmit lease"
     if live.ended_ns is not None and end_ns > live.ended_ns:
         return f"after it ended ({live.outcome})"
-    if burst.low_hz < live.band.low_hz or burst.high_hz > live.band.high_hz:
-        return "outside its band"
-    if burst.eirp_dbm * 1000 > live.max_eirp_mdbm:
-        return f"hotter than its {live.max_eirp_mdbm / 1000:g} dBm"
     return ""
 
 
+def _out_of_place(live: Live, antenna: Antenna) -> str:
+    there = PositionFix(
+        lat_e7=antenna.lat_e7, lon_e7=antenna.lon_e7, radius_mm=0, source=PositionSource.SIMULATED, trusted=True
+    )
+    return "" if live.area.place(there, "judge") is None else "outside its area"
+
+
+def _too_hot(live: Live, burst: Burst, service: Service) -> str:
+    limit_dbm = live.max_eirp_mdbm / 1000
+    moment_dbm = burst.eirp_dbm if burst.moment_dbm is None else max(burst.eirp_dbm, burst.moment_dbm)
+    if moment_dbm > limit_dbm:
+        return f"hotter than its {limit_dbm:g} dBm"
+    if burst.peak_dbm is not None and burst.peak_dbm > limit_dbm + service.peak_mdb / 1000:
+        return f"with peaks {burst.peak_dbm - limit_dbm:.1f} dB above its {limit_dbm:g} dBm"
+    return ""
+
+
+def _too_wide(live: Live, burst: Burst, service: Service) -> str:
+    band = live.band
+    if burst.low_hz < band.low_hz or burst.high_hz > band.high_hz:
+        return "outside its band"
+    if burst.kind != "burst":
+        return ""
+    limits = [(level, band.low_hz - away_hz, band.high_hz + away_hz) for away_hz, level in service.beside]
+    for level, low_hz, high_hz in (*limits, *service.guarded):
+        reach = _reach(burst, level)
+        if reach is None:
+            continue
+        if reach[0] < low_hz or reach[1] >= high_hz:
+            return f"with more than {level / 1000:g} dBm/MHz outside {low_hz / 1e6:g}-{high_hz / 1e6:g} MHz"
+    return ""
+
+
+def _reach(burst: Burst, level_mdbm: int) -> tuple[int, int] | None:
+    """How far it reaches at a level, by the highest one told that is not above it; everywhere when none was told."""
+    told = max((level for level in burst.levels_mdbm if level <= level_mdbm), default=None)
+    if told is None:
+        return 0, 2**63
+    return next(((low, high) for level, low, high in burst.reaches if level == told), None)
+
+
 def judge(
-    bursts: Iterable[Burst], lives: Sequence[Live], *, stations: dict[str, bytes], utc_at_zero_ns: int
+    bursts: Iterable[Burst],
+    lives: Sequence[Live],
+    *,
+    stations: Mapping[str, Antenna],
+    utc_at_zero_ns: int,
+    service: Service,
 ) -> list[Judged]:
     """Find for each emission the settlement that covers it.
 
-    Args: stations: credential hash by radio name. utc_at_zero_ns: true UTC at monotonic zero.
+    Args: stations: who and where each radio is, by name. utc_at_zero_ns: true UTC at monotonic zero. service: what is
+        allowed beside a channel.
     """
     judged: list[Judged] = []
     for burst in bursts:
         start_ns, end_ns = burst.start_ns + utc_at_zero_ns, burst.end_ns + utc_at_zero_ns
-        own = [live for live in lives if live.user == stations.get(burst.radio)]
-        reasons = {live.sid: _uncovered(live, burst, start_ns, end_ns) for live in own}
+        antenna = stations.get(burst.radio)
+        reasons = {
+            live.sid: _uncovered(live, burst, (start_ns, end_ns), antenna, service)
+            for live in lives
+            if antenna is not None and live.user == antenna.credential
+        }
         sid = next((sid for sid, why in reasons.items() if not why), None)
         why = "" if sid is not None else "; ".join(sorted(set(reasons.values()))) or "no settlement at all"
         judged.append(Judged(burst=burst, start_ns=start_ns, end_ns=end_ns, sid=sid, why=why))

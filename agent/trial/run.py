@@ -117,12 +117,19 @@ def _await_ready(tail: _Tail, children: list[Child], count: int) -> None:
         time.sleep(POLL_S)
 
 
-def _start_air(layout: Layout) -> tuple[Child, int]:
+def await_ready(layout: Layout, children: list[Child]) -> None:
+    """Wait until every node of `children` says that it is up; raises TrialError."""
+    _await_ready(_Tail(layout), children, len(children))
+
+
+def start_air(layout: Layout) -> tuple[Child, int]:
     """Start the air with its second 0 a little ahead, so that everything is listening by then."""
     zero_ns = time.monotonic_ns() + LEAD_NS
     air = layout.scenario.air_config(seed=layout.seed, zero_ns=zero_ns)
     config = layout.root / "air.json"
-    write_json(config, {"endpoint": layout.air_endpoint, "air": asdict(air), "log": str(layout.oracle_log)})
+    level = round(layout.spec.terms.out_of_band_dbm_per_mhz * 1000)
+    written = {"endpoint": layout.air_endpoint, "air": asdict(air), "log": str(layout.oracle_log)}
+    write_json(config, {**written, "levels_mdbm_per_mhz": [level]})
     child = spawn("air", "sim.airserver", config, layout.root)
     client = AirClient(layout.air_endpoint)
     try:
@@ -189,7 +196,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
             nodes.append(spawn(node.name, module, layout.config_of(node.name), layout.root))
         tail = _Tail(layout)
         _await_ready(tail, nodes, len(nodes))
-        child, zero_ns = _start_air(layout)
+        child, zero_ns = start_air(layout)
         air += [child, *_start_plutos(layout)]
         late_s = (time.monotonic_ns() - zero_ns) / 1e9
         if late_s > 0:

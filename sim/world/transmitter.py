@@ -101,6 +101,6 @@ class Transmitter:
             heartbeat_mono_ns=at_ns,
             heartbeat_limit_ns=HEARTBEAT_NS,
             sensed=Sensed(listened_ns=at_ns, incumbent=False),
-            outside_authorised=None,
+            outside_until_mono_ns=None,
             lead_ns=LEAD_NS,
         )

@@ -21,7 +21,7 @@ from agent.events import read_events
 from agent.node.control import SOCKET, Client, NotRunning
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import FRUGAL, Child, free_ports, spawn, stop
-from agent.trial.run import NODE, Options, _start_air, scenario_of
+from agent.trial.run import NODE, Options, scenario_of, start_air
 from agent.units import UnitMissing, parse_power, parse_time
 from sim.airclient import AirClient
 from tests.agent.test_plugs import waited
@@ -42,7 +42,7 @@ class Two:
         )
         self.children: list[Child] = []
         self.air: list[Child] = []
-        self.air.append(_start_air(self.layout)[0])
+        self.air.append(start_air(self.layout)[0])
         for name in ("holder", "user-a"):
             path = self.layout.config_of(name)
             values = tomllib.loads(path.read_text()) | {"offers": [], "wants": []}

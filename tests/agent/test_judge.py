@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from agent.trial.judge import Live, judge, seconds
+from agent.trial.judge import Antenna, Live, Service, judge, seconds
 from settlement.chain.scope import Window
 from sim.oracle import Burst
-from tests.settlement.world import LOWER, NS
+from tests.settlement.world import AREA, LAT, LON, LOWER, NS
 
 USER = b"u" * 32
 
@@ -20,6 +20,7 @@ def live() -> Live:
         band=LOWER,
         window=Window(start_ns=2 * NS, end_ns=12 * NS),
         max_eirp_mdbm=20_000,
+        area=AREA,
         accepted=True,
         confirmed_ns=NS,
         leases=[(NS, 5 * NS), (4 * NS, 8 * NS)],
@@ -35,11 +36,17 @@ BURST = Burst(
     high_hz=3_559_500_000,
     eirp_dbm=18.0,
     cut_short=False,
+    moment_dbm=18.5,
+    peak_dbm=29.0,
+    levels_mdbm=(-13_000, -25_000, -40_000),
+    reaches=((-13_000, 3_550_200_000, 3_559_800_000), (-25_000, 3_549_000_000, 3_561_000_000)),
 )
+HERE = {"user": Antenna(credential=USER, lat_e7=LAT, lon_e7=LON)}
+MASK = Service(beside=((0, -13_000), (10_000_000, -25_000)), guarded=((-40_000, 3_530_000_000, 3_720_000_000),))
 
 
 def why(burst: Burst, settlement: Live) -> str:
-    (judged,) = judge([burst], [settlement], stations={"user": USER}, utc_at_zero_ns=0)
+    (judged,) = judge([burst], [settlement], stations=HERE, utc_at_zero_ns=0, service=MASK)
     return judged.why
 
 
@@ -56,6 +63,15 @@ def why(burst: Burst, settlement: Live) -> str:
         ({"low_hz": 3_549_999_999}, "band"),
         ({"high_hz": 3_560_000_001}, "band"),
         ({"eirp_dbm": 20.001}, "hotter"),
+        ({"moment_dbm": 20.001}, "hotter"),
+        ({"peak_dbm": 33.001}, "peaks"),
+        ({"reaches": ((-13_000, 3_549_999_999, 3_559_000_000),)}, "-13 dBm/MHz"),
+        ({"reaches": ((-13_000, 3_551_000_000, 3_560_000_000),)}, "-13 dBm/MHz"),
+        ({"reaches": ((-25_000, 3_539_999_999, 3_559_000_000),)}, "-25 dBm/MHz"),
+        ({"reaches": ((-25_000, 3_541_000_000, 3_570_000_000),)}, "-25 dBm/MHz"),
+        ({"reaches": ((-40_000, 3_529_999_999, 3_559_000_000),)}, "-40 dBm/MHz"),
+        ({"reaches": ()}, ""),
+        ({"levels_mdbm": (-12_000,), "reaches": ()}, "dBm/MHz"),
         ({"radio": "stranger"}, "no settlement"),
     ],
 )
@@ -79,5 +95,11 @@ def test_unconfirmed_covers_nothing() -> None:
 
 def test_overlapping_power_of_one_radio_counts_once() -> None:
     carrier = replace(BURST, start_ns=2 * NS, end_ns=4 * NS)
-    judged = judge([carrier, BURST], [live()], stations={"user": USER}, utc_at_zero_ns=0)
+    judged = judge([carrier, BURST], [live()], stations=HERE, utc_at_zero_ns=0, service=MASK)
     assert seconds(judged) == pytest.approx(2.0)
+
+
+def test_a_radio_outside_the_area_is_not_covered() -> None:
+    far = {"user": replace(HERE["user"], lat_e7=LAT + 2_000_000)}
+    (judged,) = judge([BURST], [live()], stations=far, utc_at_zero_ns=0, service=MASK)
+    assert "area" in judged.why

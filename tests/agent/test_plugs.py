@@ -12,7 +12,7 @@ from agent.events import read_events
 from agent.node.guard import Guard
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, free_ports, spawn, stop
-from agent.trial.run import NODE, Options, _await_ready, _start_air, _Tail, scenario_of
+from agent.trial.run import NODE, Options, _await_ready, _Tail, scenario_of, start_air
 from radio.ports import RfState
 from sim.airclient import AirClient
 from sim.oraclelog import read_log
@@ -44,7 +44,7 @@ class Running:
         self.air: list[Child] = []
         tail = _Tail(self.layout)
         _await_ready(tail, list(self.children.values()), len(names))
-        child, _ = _start_air(self.layout)
+        child, _ = start_air(self.layout)
         self.air.append(child)
         self.client = AirClient(self.layout.air_endpoint)
 

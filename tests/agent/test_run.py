@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import FRUGAL, Child, free_ports, spawn, stop
-from agent.trial.run import NODE, Options, _start_air, scenario_of
+from agent.trial.run import NODE, Options, scenario_of, start_air
 from radio.ports import TxSettings
 from sim.airclient import AirClient
 from sim.radio import SimRadio
@@ -118,7 +118,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service,
         assert status == 503
         assert "[-] radio: the radio does not answer" in text
         assert waited(lambda: made.heard("READY=1"))
-        child, _ = _start_air(layout)
+        child, _ = start_air(layout)
         air.append(child)
         client = AirClient(layout.air_endpoint)
         yield made, client

@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from radio.link import AgentBeat, Burst, Suspend, decode
 
-GOOD = {"listened_ns": 5, "incumbents_hz": [[1, 2]], "cause_ns": None}
+GOOD = {"said_ns": 4, "listened_ns": 5, "incumbents_hz": [[1, 2]], "cause_ns": None}
 
 
 def test_a_message_comes_back() -> None:
-    assert decode(cbor2.dumps(["AgentBeat", GOOD])) == AgentBeat(listened_ns=5, incumbents_hz=[[1, 2]], cause_ns=None)
+    assert decode(cbor2.dumps(["AgentBeat", GOOD])) == AgentBeat(
+        said_ns=4, listened_ns=5, incumbents_hz=[[1, 2]], cause_ns=None
+    )
     assert decode(cbor2.dumps(["Burst", {"sid": b"s", "ticket": 3}])) == Burst(sid=b"s", ticket=3)
     assert isinstance(
         decode(cbor2.dumps(["Suspend", {"sid": b"s", "reason": "x", "detail": "y", "cause_ns": 1}])), Suspend

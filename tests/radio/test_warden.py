@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 import zmq
 
+from agent.node.warden_process import operate
+from hw_profiles.loader import load_limits, load_radio
+from hw_profiles.profile import RadioProfile
+from hw_profiles.values import Range
+from radio.authorisation import OutsideAuthorisation
 from radio.errors import Disconnected
 from radio.link import (
     AgentBeat,
@@ -23,15 +28,18 @@ from radio.link import (
     Used,
     WardenBeat,
 )
+from radio.mask import Service
 from radio.pace import Pace
 from radio.permits import Permits
 from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 from radio.ring import SampleRing
 from radio.warden import Warden, WardenPlan
+from settlement.chain.bodies import Rule
+from settlement.chain.scope import Band
 from settlement.fixes import Fix
 from settlement.reasons import Reason
 from sim.waveforms import ofdm
-from tests.settlement.world import NETWORK, World, fix, trio
+from tests.settlement.world import LOWER, NETWORK, RULE, World, fix, trio
 
 RATE = 30_720_000
 SAMPLES = 30_720
@@ -48,6 +56,7 @@ class FakeRadio:
     muted_reads: RfState = RfState.OFF
     lie: bool = False
     broken: bool = False
+    late_ns: int = 0
 
     def tune_rx(self, settings: RxSettings) -> RxSettings:
         return settings
@@ -66,7 +75,7 @@ class FakeRadio:
         assert self.tuned is not None, "sent while muted"
         self.calls.append("send")
         self.sent.append(iq)
-        now_ns = time.monotonic_ns()
+        now_ns = time.monotonic_ns() + self.late_ns
         return Sent(start=Span(earliest_ns=now_ns, latest_ns=now_ns), samples=len(iq))
 
     def mute(self) -> RfState:
@@ -104,8 +113,17 @@ class SetPace(Pace):
 class Bench:
     """A warden with a fake radio, an agent's end of the link, and a clock set by hand."""
 
-    def __init__(self, folder: Path, device: str = "device-alice") -> None:
-        self.world: World = trio(folder)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rule: Rule = RULE,
+        outside: OutsideAuthorisation | None = None,
+        armed_for_ns: int = 3600_000_000_000,
+        profile: RadioProfile | None = None,
+        device: str = "device-alice",
+    ) -> None:
+        self.world: World = trio(folder, rule=rule)
         self.artifact = self.world.settle(start_s=2.0, end_s=12.0)
         self.now: Fix = fix(3.0)
         self.radio, self.listener = FakeRadio(), QuietListener()
@@ -117,13 +135,16 @@ class Bench:
         plan = WardenPlan(
             device=device,
             credential=self.world.members["alice"].hash,
+            profile=profile or load_radio("simulated"),
+            service=Service.of(load_limits("cbrs-b")),
             heartbeat_limit_ns=60_000_000_000,
-            armed_for_ns=3600_000_000_000,
+            armed_for_ns=armed_for_ns,
             frame_ns=1,
             close_lead_ns=15_000_000,
             sample_rate_hz=RATE,
             full_scale=16384,
             full_scale_eirp_mdbm=30_000,
+            full_scale_sd_mdb=0,
             attenuation_mdb=0,
         )
         self.warden = Warden(
@@ -131,7 +152,8 @@ class Bench:
             radio=self.radio,
             link=link,
             transmit_ring=SampleRing(folder / "tx", slots=8, slot_samples=SAMPLES, create=False),
-            listener=self.listener,  # type: ignore[arg-type]
+            listener=self.listener,
+            outside=outside,
             permits=Permits(network=NETWORK, anchors=self.world.anchors),
             fix=lambda: self.now,
             pace=self.pace,
@@ -144,12 +166,13 @@ class Bench:
     def say(self, *messages: LinkMessage) -> None:
         for message in messages:
             assert self.agent.send(message)
-        for _ in range(4):
+        for _ in range(6):
             self.warden.step()
             self.heard += self.agent.receive()
 
     def beat(self, *incumbents: list[int]) -> None:
-        self.say(AgentBeat(listened_ns=time.monotonic_ns(), incumbents_hz=list(incumbents), cause_ns=1))
+        now_ns = time.monotonic_ns()
+        self.say(AgentBeat(said_ns=now_ns, listened_ns=now_ns, incumbents_hz=list(incumbents), cause_ns=1))
 
     def permit(self) -> None:
         self.beat()
@@ -363,3 +386,208 @@ def test_usage_is_accounted_once_when_it_is_over(bench: Bench) -> None:
     bench.say()
     (used,) = [m for m in bench.heard if isinstance(m, Used)]
     assert (used.sid, used.bursts, used.airtime_ns) == (bench.sid, 2, 2 * SAMPLES * 10**9 // RATE)
+
+
+class Granted:
+    """An outside authority that has granted a band until an instant."""
+
+    def __init__(self) -> None:
+        self.until_ns: int | None = None
+        self.asked: list[tuple[Band, int]] = []
+
+    def authorised_until_ns(self, band: Band, max_eirp_mdbm: int) -> int | None:
+        self.asked.append((band, max_eirp_mdbm))
+        return self.until_ns
+
+
+ASKING = replace(RULE, outside_authorisation=1)
+
+
+@pytest.fixture
+def authority() -> Granted:
+    return Granted()
+
+
+@pytest.fixture
+def asking(tmp_path: Path, authority: Granted) -> Iterator[Bench]:
+    made = Bench(tmp_path, rule=ASKING, outside=authority)
+    yield made
+    made.warden.close()
+    made.context.destroy(linger=0)
+
+
+@pytest.mark.feature("R10")
+def test_a_rule_that_asks_for_it_opens_only_with_an_outside_authorisation(asking: Bench, authority: Granted) -> None:
+    asking.permit()
+    assert asking.changes()[-1] == ("ARMED", "OUTSIDE_AUTHORISATION")
+    asking.burst()
+    assert asking.radio.sent == []
+    authority.until_ns = time.monotonic_ns() + 3600 * 10**9
+    asking.burst()
+    assert asking.changes()[-1] == ("OPEN", "")
+    assert asking.radio.sent != []
+    assert authority.asked[-1] == (LOWER, 20_000)
+    authority.until_ns = time.monotonic_ns()
+    asking.say()
+    assert asking.changes()[-1] == ("ARMED", "OUTSIDE_AUTHORISATION")
+    assert asking.radio.tuned is None
+
+
+@pytest.mark.feature("R10")
+def test_without_an_authority_it_stays_closed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, rule=ASKING)
+    bench.permit()
+    assert bench.changes()[-1] == ("ARMED", "OUTSIDE_AUTHORISATION")
+    bench.warden.close()
+    bench.context.destroy(linger=0)
+
+
+def answer(bench: Bench, **request: object) -> dict[str, object]:
+    found = operate(bench.warden, request)
+    bench.say()
+    return found
+
+
+@pytest.mark.feature("R6")
+def test_it_is_locked_until_an_operator_arms_it_and_for_a_bounded_time(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, armed_for_ns=0)
+    bench.permit()
+    assert bench.changes()[-1] == ("LOCKED", "NOT_ARMED")
+    bench.burst()
+    assert bench.radio.sent == []
+    assert "error" in answer(bench, op="arm")
+    assert "error" in answer(bench, op="arm", for_s=10**9)
+    assert "error" in answer(bench, op="open")
+    assert answer(bench, op="status")["state"] == "LOCKED"
+    assert answer(bench, op="arm", for_s=60)["armed_for_s"] in (59, 60)
+    assert bench.changes()[-1] == ("OPEN", "")
+    assert answer(bench, op="disarm")["armed_for_s"] == 0
+    assert bench.changes()[-1] == ("LOCKED", "NOT_ARMED")
+    assert bench.radio.tuned is None
+    bench.warden.close()
+    bench.context.destroy(linger=0)
+
+
+@pytest.mark.feature("R9")
+def test_a_fault_is_cleared_only_when_silent_and_leaves_it_disarmed(bench: Bench) -> None:
+    bench.permit()
+    bench.radio.muted_reads = RfState.UNKNOWN
+    bench.now = fix(12.5)
+    bench.say()
+    assert "error" in answer(bench, op="clear")
+    assert bench.changes()[-1][0] == "LATCHED"
+    bench.radio.muted_reads = RfState.OFF
+    bench.now = fix(3.0)
+    assert "error" not in answer(bench, op="clear")
+    assert bench.changes()[-1] == ("LOCKED", "NOT_ARMED")
+    assert bench.radio.tuned is None
+
+
+def test_a_latched_gate_says_so_once(bench: Bench) -> None:
+    bench.radio.lie = True
+    bench.permit()
+    told = len(bench.changes())
+    bench.say()
+    bench.say()
+    assert len(bench.changes()) == told
+
+
+def test_a_beat_counts_from_when_it_was_said(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.permit()
+    assert bench.changes()[-1] == ("OPEN", "")
+    for said_ns in (1, 2**62):
+        stale = AgentBeat(said_ns=said_ns, listened_ns=time.monotonic_ns(), incumbents_hz=[[1, 2**40]], cause_ns=None)
+        bench.say(stale)
+        assert bench.changes()[-1] == ("OPEN", ""), "neither old nor future beats are believed"
+    bench.warden.close()
+    bench.context.destroy(linger=0)
+
+
+def test_a_flood_of_bursts_does_not_hold_up_a_decision(bench: Bench) -> None:
+    """However much is offered, one piece is measured a turn, and a suspension among it acts at once."""
+    bench.permit()
+    ticket = bench.ring.write(bench.good)
+    for _ in range(100):
+        bench.agent.send(Burst(sid=bench.sid, ticket=ticket))
+    bench.agent.send(Suspend(sid=bench.sid, reason="REVOKED", detail="x", cause_ns=1))
+    turns = 0
+    while bench.radio.calls[-1] != "mute":
+        bench.warden.step()
+        turns += 1
+        assert turns < 50, "a turn for each burst"
+    assert len(bench.radio.sent) <= turns
+
+
+def test_a_suspension_before_its_permit_holds(bench: Bench) -> None:
+    bench.beat()
+    bench.say(Suspend(sid=bench.sid, reason="REVOKED", detail="x", cause_ns=1))
+    bench.say(NewPermit(artifact=bench.artifact))
+    assert "OPEN" not in {state for state, _ in bench.changes()}
+    assert bench.radio.tuned is None
+
+
+def test_a_band_this_radio_does_not_have_is_not_tuned(tmp_path: Path) -> None:
+    profile = load_radio("simulated")
+    narrow = profile.model_copy(update={"tx": profile.tx.model_copy(update={"bw_hz": Range(low=1, high=5_000_000)})})
+    bench = Bench(tmp_path, profile=narrow)
+    bench.permit()
+    assert bench.changes()[-1] == ("ARMED", "BAND")
+    assert "tune" not in bench.radio.calls
+    bench.warden.close()
+    bench.context.destroy(linger=0)
+
+
+OTHERS: list[tuple[str, dict[str, object], str]] = [
+    ("device", {"device": "device-bob"}, "BINDING"),
+    ("time before", {"at_s": 1.0}, "NOT_YET"),
+    ("time after", {"at_s": 13.0}, "EXPIRED"),
+    ("place", {"north_m": 30_000}, "SPATIAL_OUTSIDE"),
+]
+
+
+@pytest.mark.attack(54)
+@pytest.mark.feature("R6")
+@pytest.mark.parametrize(("change", "reason"), [o[1:] for o in OTHERS], ids=[o[0] for o in OTHERS])
+def test_a_permit_for_another_device_time_or_place_is_refused(
+    tmp_path: Path, change: dict[str, object], reason: str
+) -> None:
+    """From the bytes of a settlement: verified, and then refused for what it is not for."""
+    bench = Bench(tmp_path, device=str(change.get("device", "device-alice")))
+    at_s = change.get("at_s", 3.0)
+    assert isinstance(at_s, float)
+    here = fix(at_s)
+    north_m = change.get("north_m", 0)
+    assert isinstance(north_m, int)
+    north_e7 = here.position.lat_e7 + round(north_m / 111_000 * 1e7)
+    bench.now = replace(here, position=replace(here.position, lat_e7=north_e7))
+    bench.permit()
+    bench.burst()
+    assert ("ARMED", reason) in bench.changes()
+    assert "OPEN" not in {state for state, _ in bench.changes()}
+    assert (bench.radio.sent, bench.radio.tuned) == ([], None)
+    bench.warden.close()
+    bench.context.destroy(linger=0)
+
+
+@pytest.mark.attack(54)
+def test_samples_for_another_band_are_refused(bench: Bench) -> None:
+    """The permit's band is tuned, whatever was meant; samples beside its middle are outside."""
+    bench.permit()
+    beside = np.exp(2j * np.pi * 7e6 / RATE * np.arange(SAMPLES)).astype(np.complex64)
+    bench.burst(np.rint((beside * 2000).view(np.float32)).astype(np.int16).reshape(-1, 2))
+    assert bench.radio.sent == []
+    assert bench.changes()[-1] == ("OPEN", "MASK")
+
+
+def test_a_burst_that_would_end_late_is_cut_off(tmp_path: Path) -> None:
+    """The device starts it long after it was handed over: silence comes first, then the word."""
+    bench = Bench(tmp_path)
+    bench.permit()
+    bench.radio.late_ns = 3600 * 10**9
+    bench.burst()
+    assert bench.changes()[-2:] != []
+    assert ("ARMED", "EXPIRED") in bench.changes()
+    assert "mute" in bench.radio.calls[bench.radio.calls.index("send") :]
+    bench.warden.close()
+    bench.context.destroy(linger=0)

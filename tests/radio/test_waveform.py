@@ -1,15 +1,19 @@
 """The waveform check: power and mask measured on the very samples (attack 54)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hw_profiles.loader import load_limits
+from radio.mask import Service, Stretch, stretches
 from radio.ports import Iq16
-from radio.waveform import SEGMENT, Calibration, Measured, check, measure
+from radio.waveform import GUARD_MDB, SEGMENT, TAPER, Allowed, Calibration, Measured, check, measure, shortened
 from settlement.chain.scope import Band
-from settlement.reasons import Reason
+from settlement.reasons import Reason, Refusal
 from sim.waveforms import ofdm
 
 RATE = 30_720_000
@@ -28,14 +32,22 @@ def tone(offset_hz: float, samples: int = 61_440) -> NDArray[np.complex64]:
     return samples_of
 
 
-def measured(iq: Iq16, band: Band = BAND) -> Measured:
+SERVICE = Service.of(load_limits("cbrs-b"))
+ALLOWED = Allowed(band=BAND, max_eirp_mdbm=20_000, outside_mdbm_per_mhz=-13_000)
+
+
+def measured(iq: Iq16, allowed: Allowed = ALLOWED, calibration: Calibration = CALIBRATION) -> Measured:
     iq.setflags(write=False)
-    return measure(iq, center_hz=CENTRE, sample_rate_hz=RATE, band=band, calibration=CALIBRATION)
+    return measure(iq, center_hz=CENTRE, sample_rate_hz=RATE, allowed=allowed, calibration=calibration)
+
+
+def refusal(iq: Iq16, allowed: Allowed = ALLOWED, calibration: Calibration = CALIBRATION) -> Refusal | None:
+    return check(measured(iq, allowed, calibration), allowed)
 
 
 def verdict(found: Measured, eirp_mdbm: int = 20_000) -> Reason | None:
-    refusal = check(found, max_eirp_mdbm=eirp_mdbm, outside_limit_mdbm_per_mhz=-13_000)
-    return refusal.reason if refusal else None
+    refused = check(found, replace(ALLOWED, max_eirp_mdbm=eirp_mdbm))
+    return refused.reason if refused else None
 
 
 @pytest.mark.feature("R8")
@@ -100,9 +112,134 @@ def test_a_loud_moment_before_silence_is_not_averaged_away() -> None:
 def test_full_scale_samples_are_refused() -> None:
     clipped = iq16(tone(1e6), -20.0).copy()
     clipped[100] = 16384
-    assert verdict(measured(clipped)) is Reason.MASK
+    assert verdict(measured(clipped), eirp_mdbm=25_000) is Reason.MASK
 
 
 @given(st.integers(1, 5000))
 def test_any_length_can_be_measured(samples: int) -> None:
     assert measured(iq16(tone(1e6, samples), -20.0)).eirp_mdbm == pytest.approx(10_000, abs=30)
+
+
+def burst_of(dbfs: float) -> Iq16:
+    return iq16(ofdm.generate(np.random.default_rng(5), sample_rate_hz=RATE, samples=61_440), dbfs)
+
+
+@pytest.mark.attack(54)
+def test_an_unsure_calibration_counts_at_its_most() -> None:
+    """18.3 dBm at the loudest moment: 2 dB under the permit, not with a standard uncertainty of 1 dB."""
+    assert refusal(burst_of(-12.0)) is None
+    unsure = replace(CALIBRATION, sd_mdb=1000)
+    found = refusal(burst_of(-12.0), calibration=unsure)
+    assert found is not None
+    assert (found.reason, found.clause) == (Reason.POWER, "waveform.eirp")
+    assert measured(burst_of(-12.0), calibration=unsure).eirp_mdbm == measured(burst_of(-12.0)).eirp_mdbm + 2000
+
+
+@pytest.mark.attack(54)
+def test_a_peak_too_short_for_any_mean_is_refused() -> None:
+    allowed = replace(ALLOWED, service=replace(SERVICE, peak_to_average_mdb=6_000))
+    assert refusal(iq16(tone(1e6), -20.0), allowed) is None
+    quiet = iq16(tone(1e6), -20.0).copy()
+    quiet[30_000:30_004] = iq16(tone(1e6, 4), -2.0)
+    found = refusal(quiet, allowed)
+    assert found is not None
+    assert (found.reason, found.clause) == (Reason.POWER, "waveform.peak")
+
+
+@pytest.mark.attack(54)
+def test_too_much_in_one_megahertz_is_refused_where_the_service_says_so() -> None:
+    a = replace(ALLOWED, max_eirp_mdbm=30_000, service=Service.of(load_limits("cbrs-a")))
+    narrow = iq16(tone(1e6), -8.0)
+    assert refusal(narrow, replace(a, service=SERVICE)) is None
+    found = refusal(narrow, a)
+    assert found is not None
+    assert (found.reason, found.clause) == (Reason.POWER, "waveform.density")
+    assert refusal(burst_of(-12.0), a) is None
+    assert measured(narrow, a).density_mdbm_per_mhz == pytest.approx(22_000, abs=150)
+
+
+@pytest.mark.attack(54)
+def test_what_fills_more_than_the_band_is_refused_even_when_weak() -> None:
+    lax = replace(ALLOWED, outside_mdbm_per_mhz=100_000)
+    wide = ofdm.generate(np.random.default_rng(5), sample_rate_hz=RATE, bandwidth_hz=20_000_000, samples=61_440)
+    found = refusal(iq16(wide, -40.0), lax)
+    assert found is not None
+    assert (found.reason, found.clause) == (Reason.MASK, "waveform.occupied")
+
+
+def shaped(iq: Iq16) -> Iq16:
+    """The same with a soft start and end."""
+    fade = np.ones((len(iq), 1))
+    fade[:1024, 0] = np.sin(np.linspace(0, np.pi / 2, 1024)) ** 2
+    fade[-1024:] = fade[1023::-1]
+    return np.rint(iq * fade).astype(np.int16)
+
+
+STEPS = [
+    # offset of a tone from the centre, its limit by 96.41(e) for a channel 3550-3560 in dBm
+    (5.5e6, -13.0),
+    (-14.9e6, -13.0),
+    (15.2e6, -25.0),
+    (-15.2e6, -25.0),
+]
+
+
+@pytest.mark.attack(54)
+@pytest.mark.feature("R8")
+@pytest.mark.parametrize(("offset_hz", "limit_dbm"), STEPS)
+def test_each_step_of_the_mask_holds(offset_hz: float, limit_dbm: float) -> None:
+    allowed = replace(ALLOWED, max_eirp_mdbm=30_000, outside_mdbm_per_mhz=0, service=SERVICE)
+    base = shaped(iq16(tone(1e6), -15.0)).astype(np.int32)
+    for above_db, refused in ((-1.5, False), (0.2, True)):
+        level = limit_dbm + above_db - 30
+        noise = np.random.default_rng(3).uniform(-0.5, 0.5, size=base.shape)
+        spur = np.rint(tone(offset_hz).view(np.float32).reshape(-1, 2) * 16384 * 10 ** (level / 20) + noise)
+        found = refusal((base + spur.astype(np.int32)).astype(np.int16), allowed)
+        assert (found is not None) is refused, (above_db, found)
+        assert found is None or found.clause == "waveform.outside"
+
+
+@pytest.mark.attack(54)
+def test_the_guarded_bands_have_their_own_limit() -> None:
+    """A channel at the lower edge of nothing: 3 532-3 537 MHz reaches below 3 530 in what is sampled."""
+    band = Band(low_hz=3_532_000_000, high_hz=3_537_000_000)
+    found = stretches(
+        band, seen=Band(low_hz=3_519_000_000, high_hz=3_550_000_000), rule_mdbm_per_mhz=-13_000, service=SERVICE
+    )
+    assert found == (
+        Stretch(low_hz=3_519_000_000, high_hz=3_530_000_000, limit_mdbm_per_mhz=-40_000),
+        Stretch(low_hz=3_530_000_000, high_hz=3_532_000_000, limit_mdbm_per_mhz=-13_000),
+        Stretch(low_hz=3_537_000_000, high_hz=3_547_000_000, limit_mdbm_per_mhz=-13_000),
+        Stretch(low_hz=3_547_000_000, high_hz=3_550_000_000, limit_mdbm_per_mhz=-25_000),
+    )
+
+
+def test_the_strictest_of_rule_and_service_counts() -> None:
+    found = stretches(
+        BAND, seen=Band(low_hz=3_545_000_000, high_hz=3_575_000_000), rule_mdbm_per_mhz=-30_000, service=SERVICE
+    )
+    assert {s.limit_mdbm_per_mhz for s in found} == {-30_000}
+
+
+@pytest.mark.attack(54)
+def test_a_shortened_burst_does_not_splash() -> None:
+    allowed = replace(ALLOWED, outside_mdbm_per_mhz=-30_000)
+    whole = burst_of(-12.0)
+    sharp, soft = whole[:30_000], shortened(whole, 30_000)
+    assert len(soft) == 30_000
+    assert np.array_equal(soft[:-TAPER], sharp[:-TAPER])
+    assert measured(soft, allowed).outside_mdbm_per_mhz < measured(sharp, allowed).outside_mdbm_per_mhz - 10_000
+    assert refusal(soft, allowed) is None
+
+
+@given(st.integers(0, 200))
+def test_shortening_gives_exactly_what_was_asked_and_changes_nothing(samples: int) -> None:
+    whole = burst_of(-12.0)[:150]
+    whole.setflags(write=False)
+    assert len(shortened(whole, samples)) == min(samples, 150)
+
+
+def test_refused_is_what_another_measurement_might_find_too_much() -> None:
+    found = measured(iq16(tone(0.0), -10.0))
+    assert verdict(found, eirp_mdbm=found.eirp_mdbm + GUARD_MDB) is None
+    assert verdict(found, eirp_mdbm=found.eirp_mdbm + GUARD_MDB - 1) is Reason.POWER

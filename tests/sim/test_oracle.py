@@ -1,16 +1,13 @@
 """The oracle against signals whose power, band and time are known."""
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sim.device import Carrier, Segment
-from sim.oracle import Burst, burst, leakage, measure, merged
+from sim.oracle import Burst, burst, leakage, measure
 from sim.oraclelog import Log, read_log
 from sim.stations import Hardware, Station
 from sim.waveforms import ofdm
@@ -92,40 +89,6 @@ def test_leakage_counts_only_above_its_floor() -> None:
     assert leakage(replace(carrier, end_ns=5), STATION, floor_dbm=-40) is None
 
 
-@st.composite
-def bursts(draw) -> list[Burst]:
-    found, at = [], 0
-    for _ in range(draw(st.integers(0, 20))):
-        at += draw(st.integers(0, 3000))
-        end = at + draw(st.integers(1, 5000))
-        found.append(
-            Burst(
-                radio=draw(st.sampled_from("ab")), start_ns=at, end_ns=end, center_hz=100,
-                low_hz=draw(st.integers(0, 99)), high_hz=draw(st.integers(101, 200)),
-                eirp_dbm=draw(st.floats(-50, 30)), cut_short=draw(st.booleans()),
-            )
-        )  # fmt: skip
-        at = end
-    return found
-
-
-@given(bursts(), st.integers(0, 5000))
-def test_merging_keeps_time_band_and_power(found: list[Burst], gap_ns: int) -> None:
-    joined = merged(reversed(found), gap_ns=gap_ns)
-    for one in found:
-        (home,) = [
-            each
-            for each in joined
-            if each.radio == one.radio and each.start_ns <= one.start_ns and one.end_ns <= each.end_ns
-        ]
-        assert home.low_hz <= one.low_hz < one.high_hz <= home.high_hz
-        assert home.eirp_dbm >= one.eirp_dbm
-    for radio in "ab":
-        mine = [one for one in joined if one.radio == radio]
-        assert all(later.start_ns - earlier.end_ns > gap_ns for earlier, later in itertools.pairwise(mine))
-    assert len(joined) <= len(found)
-
-
 def test_the_log_is_whole_at_every_writing(tmp_path: Path) -> None:
     path = tmp_path / "log.json"
     log = Log(path, zero_ns=7)
@@ -143,3 +106,62 @@ def test_the_log_is_whole_at_every_writing(tmp_path: Path) -> None:
     assert read_log(path) == [one, replace(one, start_ns=9)]
     log.close()
     assert [each.name for each in tmp_path.iterdir()] == ["log.json"]
+
+
+def tone(offset_hz: float, dbfs: float, samples: int = 61_440) -> np.ndarray:
+    iq = np.exp(2j * np.pi * offset_hz / RATE * np.arange(samples)) * FULL * 10 ** (dbfs / 20)
+    return np.rint(iq.astype(np.complex64).view(np.float32)).astype(np.int16).reshape(-1, 2)
+
+
+def reach(codes: np.ndarray, level_mdbm: int) -> tuple[int, int] | None:
+    found = burst(SEGMENT, codes, STATION, levels_mdbm=(level_mdbm,))
+    assert found is not None
+    return next(((low - SEGMENT.center_hz, high - SEGMENT.center_hz) for _, low, high in found.reaches), None)
+
+
+@pytest.mark.attack(54)
+def test_a_spur_under_one_percent_is_seen_with_its_level() -> None:
+    """24 dBm full scale: a tone at -40 dBFS is -16 dBm, far under 1 % of the rest."""
+    codes = ofdm_codes() + tone(7e6, -40.0)
+    found = burst(SEGMENT, codes, STATION)
+    assert found is not None
+    assert found.high_hz < SEGMENT.center_hz + 5e6
+    above, below = reach(codes, -16_500), reach(codes, -15_000)
+    assert above is not None
+    assert below is not None
+    assert above[1] == pytest.approx(7e6, abs=3 * RATE / 2048)
+    assert below[1] < 5e6
+
+
+@pytest.mark.attack(54)
+def test_a_short_spur_between_others_is_seen() -> None:
+    codes = ofdm_codes()
+    codes[30_000:30_064] = tone(9e6, -12.0, 64)
+    found = reach(codes, -13_000)
+    assert found is not None
+    assert found[1] > 8e6
+
+
+def test_a_loud_moment_is_not_averaged_away() -> None:
+    codes = tone(1e6, -40.0)
+    codes[10_000:12_048] = tone(1e6, -10.0, 2048)
+    codes[40_000:40_010] = tone(1e6, -3.0, 10)
+    found = burst(SEGMENT, codes, STATION)
+    assert found is not None
+    assert found.moment_dbm == pytest.approx(24 - 10, abs=0.6)
+    assert found.peak_dbm == pytest.approx(24 - 3, abs=0.05)
+    assert found.eirp_dbm < 24 - 20
+
+
+def test_what_was_cut_off_or_plays_on_does_not_count_as_a_splash() -> None:
+    codes = tone(1e6, -10.0)
+    codes[:1024] = codes[:1024] * np.sin(np.linspace(0, np.pi / 2, 1024))[:, None] ** 2
+    cut = replace(SEGMENT, end_ns=2_000_000, cut_short=True)
+    found = burst(cut, codes, STATION, levels_mdbm=(-30_000,))
+    assert found is not None
+    ((_, _, high_hz),) = found.reaches
+    assert high_hz - SEGMENT.center_hz < 3e6
+    # The same samples with an end of their own do splash.
+    ended = burst(replace(SEGMENT, samples=30_720), codes[:30_720], STATION, levels_mdbm=(-30_000,))
+    assert ended is not None
+    assert ended.reaches[0][2] - SEGMENT.center_hz > 5e6

@@ -1,0 +1,39 @@
+"""`bandpact bench gate`."""
+
+from typing import Annotated
+
+import typer
+
+from agent.cli.common import Exit, errors_console, fail, interruptible, output_console, print_json
+
+
+def gate(
+    rounds: Annotated[int, typer.Option(min=1, help="Closings for each cause that leaves the processes alive.")] = 50,
+    pulls: Annotated[int, typer.Option(min=0, help="Times each process is killed and stopped; 0: not at all.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Time from cause to RF off, by the RF oracle: what closes the gate, and processes killed and stopped."""
+    from agent.gatebench.bench import run  # noqa: PLC0415 - keeps --help fast
+    from agent.gatebench.rig import RigFailed  # noqa: PLC0415
+    from agent.gatebench.settler import NotSettled  # noqa: PLC0415
+    from agent.trial.processes import TrialError  # noqa: PLC0415
+
+    with interruptible():
+        try:
+            found = run(rounds=rounds, pulls=pulls, talk=errors_console())
+        except (NotSettled, RigFailed, TrialError) as exc:
+            fail(str(exc))
+    if as_json:
+        print_json(found)
+    else:
+        out = output_console()
+        for row in found["causes"]:
+            took = row.get("after_decision_ms", row["after_cause_ms"])
+            of = "decision" if "after_decision_ms" in row else "cause"
+            out.print(
+                f"{row['cause']:16} {row['count']:4}  from {of} to RF off: p50 {took['p50']} p99 {took['p99']} "
+                f"max {took['max']} ms (limit {row['limit_ms']:g})",
+                highlight=False,
+            )
+    if not found["met"]:
+        raise typer.Exit(Exit.FAILURE)

@@ -1,0 +1,1 @@
+"""How long from a cause to silence: each cause many times, on real processes, timed by the RF oracle."""

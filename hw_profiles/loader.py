@@ -1,0 +1,87 @@
+"""Reads profiles: the package's own by name, any other by path. Unknown hardware is refused."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from hw_profiles.limits import ServiceLimits
+from hw_profiles.profile import RadioProfile
+
+FOLDER = Path(__file__).parent
+_Loaded = TypeVar("_Loaded", RadioProfile, ServiceLimits)
+
+
+class ProfileError(Exception):
+    """A profile cannot be used; one line that names the file, the key and the mend."""
+
+
+class UnknownHardware(ProfileError):
+    """No profile is for this unit, so nothing is known of what it may be set to."""
+
+
+def _path_of(name: str, folder: Path) -> Path:
+    return Path(name) if "/" in name or name.endswith(".toml") else folder / f"{name}.toml"
+
+
+def _read(path: Path, known: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise ProfileError(f"{path}: no such profile; there are {known}") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ProfileError(f"{path}: cannot be read ({exc}); give a TOML file") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ProfileError(f"{path}: {exc}; a profile is a TOML file") from exc
+
+
+def _load(name: str, model: type[_Loaded], folder: Path) -> _Loaded:
+    path = _path_of(name, folder)
+    values = _read(path, ", ".join(names(folder)))
+    try:
+        return model.model_validate(values)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ProfileError(f"{path}: {key}: {first['msg']}; mend this key") from exc
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """Names of the profiles in a folder."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
+def load_radio(name: str, folder: Path = FOLDER) -> RadioProfile:
+    """Read a radio's profile by name or path; raises ProfileError naming file and key."""
+    return _load(name, RadioProfile, folder)
+
+
+def load_limits(name: str, folder: Path = FOLDER) -> ServiceLimits:
+    """Read a service's limits by name or path; raises ProfileError naming file and key."""
+    return _load(name, ServiceLimits, folder)
+
+
+def radios(folder: Path = FOLDER) -> Iterator[RadioProfile]:
+    """Every radio's profile in a folder; raises ProfileError at the first that is wrong."""
+    for name in names(folder):
+        if _read(_path_of(name, folder), "").get("kind") == "radio":
+            yield load_radio(name, folder)
+
+
+def find_radio(*, hw_model: str, chip_model: str, firmware: str = "", folder: Path = FOLDER) -> RadioProfile:
+    """The one profile for a unit by what it calls itself.
+
+    Raises:
+        UnknownHardware: no profile or several match, or its firmware is not known to work.
+    """
+    found = [p for p in radios(folder) if p.model_match.matches(hw_model=hw_model, chip_model=chip_model)]
+    if len(found) != 1:
+        kinds = ", ".join(p.id for p in found) or "none"
+        raise UnknownHardware(
+            f"model {hw_model!r} with chip {chip_model!r}: matching profiles: {kinds}; name one in the configuration"
+        )
+    if firmware and not found[0].firmware_known(firmware):
+        raise UnknownHardware(f"firmware {firmware!r} is not known to work with {found[0].id}; see fw_allow, fw_deny")
+    return found[0]

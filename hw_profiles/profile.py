@@ -1,0 +1,206 @@
+"""What one kind of radio can do, as its profile file says; every value a radio is set to is checked against it."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from hw_profiles.values import Level, Span, Steps, Table
+
+SCHEMA_VERSION = 1
+
+
+class ModelMatch(Table):
+    """Which units the profile is for: regular expressions over what the device calls itself, matched whole."""
+
+    hw_model: str
+    chip_model: str = ".*"
+
+    @field_validator("hw_model", "chip_model")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as exc:
+            raise ValueError(f"no regular expression: {exc}") from exc
+        return value
+
+    def matches(self, *, hw_model: str, chip_model: str) -> bool:
+        """Whether a unit that names itself so is of this kind."""
+        named = re.fullmatch(self.hw_model, hw_model), re.fullmatch(self.chip_model, chip_model)
+        return all(named)
+
+
+class GainTable(Table):
+    """Receive gains in dB that hold in a range of tuning."""
+
+    lo_hz: Span
+    gain_db: Span
+    step: int = Field(gt=0)
+
+
+class Rx(Table):
+    """The receiver's ranges; `full_scale` is the amplitude in codes that fills the converter."""
+
+    lo_hz: Span
+    bw_hz: Span
+    rate_hz: Span
+    gain_tables: list[GainTable] = Field(min_length=1)
+    adc_bits: int = Field(ge=1, le=16)
+    full_scale: int = Field(gt=0)
+
+
+class Tx(Table):
+    """The transmitter's ranges; `max_output_dbm` is a full-scale tone at least attenuation, before `external_pa_db`."""
+
+    lo_hz: Span
+    bw_hz: Span
+    rate_hz: Span
+    atten_db: Steps
+    full_scale: int = Field(gt=0, le=32_768)
+    max_output_dbm: Level
+    external_pa_db: float = 0.0
+    cyclic_allowed: Literal[False] = False
+
+
+class Stream(Table):
+    """How samples travel."""
+
+    sustained_msps_by_transport: dict[str, float]
+    kernel_buffers: int = Field(gt=0)
+    max_block: int = Field(gt=0)
+
+
+class Settle(Table):
+    """What passes before samples after a change can be believed."""
+
+    lo_us: int = Field(ge=0)
+    gain_us: int = Field(ge=0)
+    discard_blocks: int = Field(ge=0)
+
+
+class Timing(Table):
+    """How well the instant of a sample is known."""
+
+    hw_timestamp: bool
+    host_uncertainty_us: int = Field(ge=0)
+
+
+class Mute(Table):
+    """How to silence, in order, and by when it has to read back."""
+
+    steps: list[str] = Field(min_length=1)
+    readback: bool
+    deadline_ms: int = Field(gt=0)
+
+
+class Watchdog(Table):
+    """What mutes when the host is gone."""
+
+    heartbeat_ms: int = Field(gt=0)
+    on_device: bool
+
+
+class CalibrationNote(Table):
+    """What absolute levels rest on: where the reference plane is, how long and at what temperatures it holds."""
+
+    ref: str
+    plane: str
+    validity_days: int = Field(gt=0)
+    temp_range_c: Span
+
+
+class Connection(Table):
+    """How the device is found."""
+
+    uri: str
+    timeout_ms: int = Field(gt=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideProfile:
+    """A value this radio does not have: the profile's key, what was asked and what the profile allows."""
+
+    profile: str
+    key: str
+    asked: str
+    allowed: str
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        return f"profile {self.profile}: {self.key} {self.asked} is outside {self.allowed}; choose a value inside"
+
+
+class RadioProfile(Table):
+    """One kind of radio."""
+
+    kind: Literal["radio"]
+    schema_version: Literal[1]
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
+    model_match: ModelMatch
+    fw_allow: list[str] = Field(default=[])
+    fw_deny: list[str] = Field(default=[])
+    libiio_range: tuple[str, str] | None = None
+    rx: Rx
+    tx: Tx
+    stream: Stream
+    settle: Settle
+    timing: Timing
+    mute: Mute
+    watchdog: Watchdog
+    calibration: CalibrationNote
+    connection: Connection
+
+    @field_validator("libiio_range", mode="before")
+    @classmethod
+    def _versions(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    def firmware_known(self, version: str) -> bool:
+        """Whether a firmware is known to work: on the list of what is allowed, if there is one, and not denied."""
+        allowed = not self.fw_allow or any(re.fullmatch(p, version) for p in self.fw_allow)
+        return allowed and not any(re.fullmatch(p, version) for p in self.fw_deny)
+
+    def check_rx(
+        self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, gain_db: float
+    ) -> OutsideProfile | None:
+        """Return the first receive setting that this radio does not have, None when it has them all."""
+        rx = self.rx
+        tuned = _first_outside(
+            self.id,
+            ("rx.lo_hz", center_hz, rx.lo_hz),
+            ("rx.rate_hz", sample_rate_hz, rx.rate_hz),
+            ("rx.bw_hz", bandwidth_hz, rx.bw_hz),
+        )
+        if tuned is not None:
+            return tuned
+        here = [t for t in rx.gain_tables if t.lo_hz.holds(center_hz)]
+        if any(t.gain_db.holds(gain_db) and _on_step(gain_db - t.gain_db.low, t.step) for t in here):
+            return None
+        allowed = "; ".join(f"{t.gain_db} in steps of {t.step}" for t in here) or f"no gain table at {center_hz} Hz"
+        return OutsideProfile(profile=self.id, key="rx.gain_tables.gain_db", asked=f"{gain_db:g}", allowed=allowed)
+
+    def check_tx(
+        self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, attenuation_db: float
+    ) -> OutsideProfile | None:
+        """Return the first transmit setting that this radio does not have, None when it has them all."""
+        tx = self.tx
+        return _first_outside(
+            self.id,
+            ("tx.lo_hz", center_hz, tx.lo_hz),
+            ("tx.rate_hz", sample_rate_hz, tx.rate_hz),
+            ("tx.bw_hz", bandwidth_hz, tx.bw_hz),
+            ("tx.atten_db", attenuation_db, tx.atten_db),
+        )
+
+
+def _first_outside(profile: str, *asked: tuple[str, float, Span | Steps]) -> OutsideProfile | None:
+    for key, value, allowed in asked:
+        if not allowed.holds(value):
+            return OutsideProfile(profile=profile, key=key, asked=f"{value:.12g}", allowed=str(allowed))
+    return None
+
+
+def _on_step(distance: float, step: float) -> bool:
+    return abs(distance / step - round(distance / step)) * step < 1e-3

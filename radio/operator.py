@@ -1,0 +1,125 @@
+"""The operator's way to the warden: a socket in the node's run folder that answers the node's own user and nobody else.
+
+It has mode 0600, and whoever connects is known by the kernel (SO_PEERCRED, unix(7)): the user the warden runs as, or
+root. A request is one JSON object, the answer another; the warden looks in once a turn and never waits.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ARM_MAX_S = 86_400
+REQUEST_BYTES = 1024
+WAITING_MAX = 4
+TURNS_MAX = 2000
+_CREDENTIALS = struct.Struct("3i")
+
+Answer = dict[str, Any]
+
+
+class OperatorError(Exception):
+    """The warden cannot be reached or refused; one line with the mend."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A connection whose request has not come yet."""
+
+    connection: socket.socket
+    turns: int = field(default=0)
+
+
+class OperatorDoor:
+    """The warden's end."""
+
+    def __init__(self, path: Path, handle: Callable[[Answer], Answer]) -> None:
+        """Open the door at `path`; `handle` carries a request out and returns its answer at once."""
+        self._path, self._handle = path, handle
+        self._waiting: list[_Waiting] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._socket.bind(str(path))
+        finally:
+            os.umask(before)
+        self._socket.listen(WAITING_MAX)
+
+    def serve(self) -> None:
+        """Let in who knocks and answer who has asked; never waits, drops who does not ask."""
+        with contextlib.suppress(BlockingIOError):
+            connection, _ = self._socket.accept()
+            connection.setblocking(False)
+            if len(self._waiting) < WAITING_MAX and _allowed(connection):
+                self._waiting.append(_Waiting(connection))
+            else:
+                connection.close()
+        self._waiting = [one for one in self._waiting if not self._answered(one)]
+
+    def _answered(self, one: _Waiting) -> bool:
+        one.turns += 1
+        try:
+            data = one.connection.recv(REQUEST_BYTES)
+        except BlockingIOError:
+            if one.turns < TURNS_MAX:
+                return False
+            data = b""
+        except OSError:
+            data = b""
+        with contextlib.suppress(OSError):
+            if data:
+                one.connection.send(json.dumps(self._answer(data)).encode())
+            one.connection.close()
+        return True
+
+    def _answer(self, data: bytes) -> Answer:
+        try:
+            request = json.loads(data)
+        except ValueError:
+            return {"error": "not JSON"}
+        return self._handle(request) if isinstance(request, dict) else {"error": "no object"}
+
+    def close(self) -> None:
+        """Shut the door."""
+        for one in self._waiting:
+            one.connection.close()
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _allowed(connection: socket.socket) -> bool:
+    """Whether the kernel says that the other side runs as this process's user, or as root."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(raw)
+    return user in (0, os.geteuid())
+
+
+def arm_seconds(request: Answer) -> int | None:
+    """For how long a request wants the transmitter armed; None when it is not a whole number from 1 to ARM_MAX_S."""
+    for_s = request.get("for_s")
+    return for_s if type(for_s) is int and 1 <= for_s <= ARM_MAX_S else None
+
+
+def ask(path: Path, request: Answer, *, timeout_s: float = 2.0) -> Answer:
+    """Put a request to the warden behind `path`; raises OperatorError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.settimeout(timeout_s)
+            connection.connect(str(path))
+            connection.send(json.dumps(request).encode())
+            data = connection.recv(REQUEST_BYTES)
+    except OSError as exc:
+        raise OperatorError(f"{path}: no warden answers ({exc}); is the node running, as this user?") from exc
+    try:
+        answer = json.loads(data)
+    except ValueError as exc:
+        raise OperatorError(f"{path}: the warden closed without an answer; is this its own user?") from exc
+    if not isinstance(answer, dict) or "error" in answer:
+        raise OperatorError(f"{path}: {answer.get('error', answer) if isinstance(answer, dict) else answer}")
+    return answer
