@@ -44,9 +44,11 @@ class Peer(Section):
 class RadioSection(Section):
     """The radio and how it is set."""
 
-    driver: Literal["sim"] = "sim"
-    endpoint: str
-    station: str
+    driver: Literal["sim", "pluto"] = "sim"
+    endpoint: str = ""
+    station: str = ""
+    uri: str = ""
+    serial: str | None = None
     rx_center_hz: int
     sample_rate_hz: int
     rx_bandwidth_hz: int
@@ -63,6 +65,14 @@ class RadioSection(Section):
     look_dither_us: int = Field(default=1_500, ge=0)
     look_us: int = 2_250
     look_every: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _named(self) -> "RadioSection":
+        if self.driver == "sim" and not (self.endpoint and self.station):
+            raise ValueError('driver "sim" needs endpoint and station')
+        if self.driver == "pluto" and not (self.uri or self.serial):
+            raise ValueError('driver "pluto" needs uri or serial')
+        return self
 
 
 class PlaceSection(Section):

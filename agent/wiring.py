@@ -7,12 +7,14 @@ from pathlib import Path
 
 import zmq
 
-from agent.config import ConfigError, NodeConfig
+from agent.config import ConfigError, NodeConfig, RadioSection
 from agent.keyfiles import CHAIN, load_chain, load_keys
+from radio.drivers.pluto import PlutoRadio, mute_uri
+from radio.drivers.plutomap import PlutoOptions
 from radio.link import Link
 from radio.listener import Listener, LookPlan
 from radio.permits import Permits
-from radio.ports import Radio, RxSettings
+from radio.ports import Radio, RfState, RxSettings
 from radio.ring import SampleRing
 from radio.warden import Warden, WardenPlan
 from settlement.chain.admission import RuleInForce
@@ -115,8 +117,23 @@ def link_of(config: NodeConfig, *, bind: bool) -> Link:
 
 
 def radio_of(config: NodeConfig) -> Radio:
-    """The device. Raises HardwareError until it answers."""
-    return SimRadio(config.radio.endpoint, config.radio.station)
+    """The device. Raises HardwareError until it answers, LocalError where it never can."""
+    r = config.radio
+    if r.driver == "pluto":
+        options = PlutoOptions(burst_samples=_samples(config, r.burst_us))
+        return PlutoRadio(r.uri, serial=r.serial, options=options)
+    return SimRadio(r.endpoint, r.station)
+
+
+def silence(section: RadioSection) -> RfState:
+    """Mute a radio by a connection of its own, with nothing of the node running. Raises RadioError."""
+    if section.driver == "pluto":
+        return mute_uri(section.uri, serial=section.serial)
+    radio = SimRadio(section.endpoint, section.station)
+    try:
+        return radio.mute()
+    finally:
+        radio.close()
 
 
 def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warden:

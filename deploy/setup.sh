@@ -23,7 +23,9 @@ fi
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV" ||
   { say "setup: cannot make $VENV; check that this folder can be written and has about 700 MB free"; exit 1; }
 say "setup: installing into $VENV (once; a minute or two)"
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,pluto]'
 
 [ -d "$VENV/parts/root" ] || sh deploy/parts.sh "$VENV/parts" ||
   say "setup: could not fetch Debian's gpsd and chrony; the tests that need them skip and say so"
+sh deploy/libiio.sh "$VENV/parts" ||
+  say "setup: could not fetch Debian's libiio0; the tests that need it skip and say so"

@@ -21,6 +21,10 @@ class LocalError(RadioError):
     """The caller asked for something this radio or this host cannot do."""
 
 
+class LibraryMissing(LocalError):
+    """A system library or package that this kind of radio needs is not installed."""
+
+
 class SettingRefused(LocalError):
     """A frequency, rate, gain or size is outside what the radio's profile allows."""
 

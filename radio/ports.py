@@ -4,6 +4,7 @@ Levels and gains are milli-decibels, frequencies hertz, times nanoseconds of the
 knows nothing of UTC, the interval clock maps its times. Samples are int16 pairs (I, Q) of shape (n, 2).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
 from typing import Protocol, TypeAlias
@@ -96,6 +97,17 @@ class Receiver(Protocol):
         ...
 
 
+class Streamer(Protocol):
+    """Takes samples off the air without a break, for those that need every one."""
+
+    def stream(self, samples: int) -> Iterator[RxBlock]:
+        """Give block after block of `samples` until closed; whatever is lost between two is flagged RxFlag.GAP.
+
+        Sequence numbers go on by one for each block, a lost one or not. Raises HardwareError.
+        """
+        ...
+
+
 class Transmitter(Protocol):
     """Puts finite bursts on the air; only the warden's gate holds one."""
 
@@ -117,6 +129,18 @@ class Mute(Protocol):
 
     def rf_state(self) -> RfState:
         """Read back whether the output can radiate."""
+        ...
+
+
+class Watched(Protocol):
+    """A device with a dead-man of its own, which mutes when its host falls silent."""
+
+    def heartbeat(self) -> None:
+        """Tell the device that its host is alive; raises HardwareError."""
+        ...
+
+    def guarded(self) -> bool:
+        """Whether the device's own dead-man answers; raises HardwareError."""
         ...
 
 

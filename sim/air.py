@@ -37,13 +37,14 @@ class Emission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tone:
-    """A local oscillator that leaks out of a station while it is on."""
+    """A steady tone from a station: at `level_db` against full scale, or as much as its oscillator leaks."""
 
     station: str
     start_ns: int
     end_ns: int
     center_hz: int
     attenuation_mdb: int
+    level_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,8 @@ class Air:
         sender = self._stations[tone.station]
         path_db, late_ns = self._link(look.station, sender, tone.center_hz)
         hardware = sender.hardware
-        level_dbm = hardware.tx_full_dbm + hardware.lo_leakage_db - tone.attenuation_mdb / 1000 + path_db
+        relative_db = hardware.lo_leakage_db if tone.level_db is None else tone.level_db
+        level_dbm = hardware.tx_full_dbm + relative_db - tone.attenuation_mdb / 1000 + path_db
         amplitude = receiver.amplitude(look.station.hardware, look.settings, level_dbm)
         shift = tone.center_hz - look.settings.center_hz
         if amplitude < receiver.TONE_FLOOR_LSB or abs(shift) > look.half_band_hz:

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import deque
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +154,7 @@ class Worker:
                 end_ns=one.end_ns,
                 center_hz=one.center_hz,
                 attenuation_mdb=one.attenuation_mdb,
+                level_db=one.level_db,
             )
             for one in self._carriers.values()
             if one.start_ns < end_ns and one.end_ns > start_ns - 1_000_000
@@ -162,7 +163,8 @@ class Worker:
     def _measure(self, segment: Segment) -> None:
         if self._log is None or segment.end_ns <= segment.start_ns:
             return
-        found = oracle.burst(segment, self._iq[segment.burst], self._stations[segment.station])
+        station = self._stations[segment.station]
+        found = oracle.burst(segment, self._iq[segment.burst], station, floor_dbm=self._floor_dbm)
         if found is not None:
             self._log.add(found)
 
@@ -173,6 +175,12 @@ class Worker:
             if carrier.end_ns == OPEN_END_NS:
                 ended = Carrier(**{**asdict(carrier), "end_ns": now_ns})
                 found = oracle.leakage(ended, self._stations[carrier.station], floor_dbm=self._floor_dbm)
+                still_on += [found] if found is not None else []
+        for segment in self._segments.values():
+            if segment.start_ns < now_ns < segment.end_ns and segment.burst in self._iq:
+                station = self._stations[segment.station]
+                playing = replace(segment, end_ns=now_ns)
+                found = oracle.burst(playing, self._iq[segment.burst], station, floor_dbm=self._floor_dbm)
                 still_on += [found] if found is not None else []
         answer: Header = {"op": "dumped", "dump": header["dump"]}
         try:

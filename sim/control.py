@@ -5,6 +5,8 @@ Requests come in as JSON headers with the monotonic time of their receipt; what 
 """
 
 import itertools
+import math
+import struct
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
@@ -12,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field
 
 from radio.ports import RfState, RxFlag, RxSettings, TxSettings
-from sim.device import NS, Begun, CarrierChanged, Device, Ended, Event, Refused
+from sim.device import NS, Begun, CarrierChanged, Device, Ended, Event, Output, Refused
 from sim.stations import STRICT, AirConfig
 from sim.wire import Header
 
@@ -93,6 +95,8 @@ class Control:
                 held, events = device.tune_tx(TxSettings(**header["settings"]), now_ns=now_ns)
                 self._tell(events, None)
                 return _settled(held)
+            case "output":
+                return self._output(device, header, now_ns)
             case "send":
                 return self._send(device, payload, now_ns)
             case "mute":
@@ -105,11 +109,18 @@ class Control:
             case other:
                 return refusal("unknown", f"no request {other}")
 
+    def _output(self, device: Device, header: Header, now_ns: int) -> Header:
+        wanted = header["output"]
+        held, events = device.output(Output(**{**wanted, "settings": TxSettings(**wanted["settings"])}), now_ns=now_ns)
+        self._tell(events, None)
+        return _settled(held)
+
     def _send(self, device: Device, payload: Any, now_ns: int) -> Header:
         size = 0 if payload is None else len(payload)
         if size == 0 or size % 4:
             return refusal("refused", f"{size} bytes are no whole samples; send int16 pairs")
-        segment, events = device.send(size // 4, now_ns=now_ns)
+        last_db = _last_db(bytes(memoryview(payload)[-4:]), device.hardware.tx_full_scale)
+        segment, events = device.send(size // 4, now_ns=now_ns, last_db=last_db)
         self._tell(events, payload)
         if isinstance(segment, Refused):
             return refusal("refused", segment.message)
@@ -189,6 +200,12 @@ def refusal(code: str, message: str) -> Header:
 
 def _settled(held: RxSettings | TxSettings | Refused) -> Header:
     return refusal("refused", held.message) if isinstance(held, Refused) else {"settings": asdict(held)}
+
+
+def _last_db(sample: bytes, full_scale: int) -> float | None:
+    """The level of a burst's last sample against full scale; None if it is zero."""
+    power = sum(rail * rail for rail in struct.unpack("<hh", sample))
+    return 10 * math.log10(power / full_scale**2) if power else None
 
 
 def _rf(device: Device) -> RfState:

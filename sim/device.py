@@ -2,6 +2,9 @@
 
 A burst plays once, from now or from the end of the burst before; then silence. What is queued plays on whoever lives.
 Retuning while something plays goes on with the new setting, except that a new sample rate drops what is queued.
+
+Two more things can come out of the antenna while the oscillator is on, as on an AD936x: while samples are its source,
+the last sample of a burst that nothing follows, held; while its tone generators are, their tone.
 """
 
 import itertools
@@ -42,7 +45,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carrier:
-    """The local oscillator on at one setting; `end_ns` is `OPEN_END_NS` while it still is."""
+    """A steady tone at one setting; `end_ns` is `OPEN_END_NS` while it is on.
+
+    `level_db` is its level against full scale; None for what leaks of the local oscillator, as much as the hardware's.
+    """
 
     id: int
     station: str
@@ -50,6 +56,22 @@ class Carrier:
     end_ns: int
     center_hz: int
     attenuation_mdb: int
+    level_db: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Everything that decides what a transmitter emits besides its queue.
+
+    `streaming`: samples are the source and the last one is held; else the tone generators are, at `dds_db` against full
+    scale (None is silent), `dds_hz` from the centre.
+    """
+
+    settings: TxSettings
+    lo_on: bool
+    streaming: bool = False
+    dds_db: float | None = None
+    dds_hz: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +90,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class CarrierChanged:
-    """The local oscillator went on, or this carrier ended."""
+    """A steady tone went on, or this one ended."""
 
     carrier: Carrier
 
@@ -117,7 +139,10 @@ class Device:
         self._ids = itertools.count() if ids is None else ids
         self._queue: deque[Segment] = deque()
         self._recent: deque[tuple[int, int]] = deque()
-        self._carrier: Carrier | None = None
+        self._carriers: list[Carrier] = []
+        self._streaming = False
+        self._dds: tuple[float, int] | None = None
+        self._last_db: float | None = None
 
     @property
     def hardware(self) -> Hardware:
@@ -164,8 +189,37 @@ class Device:
         self.lo_on = True
         return self.tx, events + self._resegment(now_ns) + self._carrier_events(now_ns)
 
-    def send(self, samples: int, *, now_ns: int) -> tuple[Segment | Refused, list[Event]]:
-        """Queue a burst of that many samples; returns it with its start and end."""
+    def output(self, wanted: Output, *, now_ns: int) -> tuple[TxSettings | Refused, list[Event]]:
+        """Bring the transmitter to a state, each part by itself as hardware takes it; what plays goes on under it."""
+        limits, settings = self.hardware, wanted.settings
+        held = _held(
+            {
+                "center_hz": (settings.center_hz, limits.lo_hz),
+                "sample_rate_hz": (settings.sample_rate_hz, limits.rate_hz),
+                "bandwidth_hz": (settings.bandwidth_hz, limits.bandwidth_hz),
+                "attenuation_mdb": (settings.attenuation_mdb, limits.attenuation_mdb),
+            }
+        )
+        if isinstance(held, Refused):
+            return held, []
+        events = self.advance(now_ns=now_ns)
+        tx = TxSettings(**held)
+        if tx.sample_rate_hz != self.tx.sample_rate_hz or (self._streaming and not wanted.streaming):
+            events += self._drop(now_ns)
+        if wanted.streaming and not self._streaming:
+            self._last_db = None
+        self._streaming = wanted.streaming
+        self._dds = None if wanted.dds_db is None else (wanted.dds_db, wanted.dds_hz)
+        if (tx, wanted.lo_on) != (self.tx, self.lo_on):
+            self.tx, self.lo_on = tx, wanted.lo_on
+            events += self._resegment(now_ns)
+        return self.tx, events + self._carrier_events(now_ns)
+
+    def send(self, samples: int, *, now_ns: int, last_db: float | None = None) -> tuple[Segment | Refused, list[Event]]:
+        """Queue a burst of that many samples; returns it with its start and end.
+
+        `last_db` is its last sample against full scale, None for zero: what is held if nothing follows.
+        """
         events = self.advance(now_ns=now_ns)
         held = _held({"samples": (samples, self.hardware.block_samples)})
         if isinstance(held, Refused):
@@ -176,20 +230,24 @@ class Device:
         burst = next(self._ids)
         segment = self._segment(burst=burst, first=0, samples=samples, start_ns=start)
         self._queue.append(segment)
-        return segment, [*events, Begun(segment)]
+        self._last_db = last_db
+        return segment, [*events, Begun(segment), *self._carrier_events(now_ns)]
 
     def mute(self, *, now_ns: int) -> list[Event]:
         """Cut what plays, drop what is queued, raise the attenuation to its maximum, switch the oscillator off."""
         events = self.advance(now_ns=now_ns) + self._drop(now_ns)
         self.tx = replace(self.tx, attenuation_mdb=self.hardware.attenuation_mdb.high)
-        self.lo_on = False
+        self.lo_on, self._streaming, self._dds = False, False, None
         return events + self._carrier_events(now_ns)
 
     def advance(self, *, now_ns: int) -> list[Event]:
         """Let go of what has ended by now."""
         events: list[Event] = []
         while self._queue and self._queue[0].end_ns <= now_ns:
-            events.append(self._over(self._queue.popleft()))
+            ended = self._queue.popleft()
+            events.append(self._over(ended))
+            if not self._queue and self._streaming:
+                events += self._carrier_events(ended.end_ns)
         return events
 
     def forget(self, *, before_ns: int) -> None:
@@ -250,20 +308,42 @@ class Device:
             events += [self._over(replace(old, end_ns=at_ns)), Begun(new)]
         return events
 
-    def _carrier_events(self, now_ns: int) -> list[Event]:
-        """End the carrier that was on and begin the one that is."""
-        old, self._carrier = self._carrier, None
+    def _tones(self) -> list[tuple[int, float | None]]:
+        """Centre and level of every steady tone that is on now."""
+        if not self.lo_on:
+            return []
+        tones: list[tuple[int, float | None]] = [(self.tx.center_hz, None)]
+        if self._streaming:
+            if not self._queue and self._last_db is not None:
+                tones.append((self.tx.center_hz, self._last_db))
+        elif self._dds is not None:
+            level_db, offset_hz = self._dds
+            tones.append((self.tx.center_hz + offset_hz, level_db))
+        return tones
+
+    def _carrier_events(self, at_ns: int) -> list[Event]:
+        """End the tones that are over and begin those that are on; what goes on unchanged is left alone."""
+        wanted = [(center_hz, self.tx.attenuation_mdb, level_db) for center_hz, level_db in self._tones()]
         events: list[Event] = []
-        if old is not None:
-            events.append(CarrierChanged(replace(old, end_ns=now_ns)))
-        if self.lo_on:
-            self._carrier = Carrier(
+        kept: list[Carrier] = []
+        for old in self._carriers:
+            setting = (old.center_hz, old.attenuation_mdb, old.level_db)
+            if setting in wanted:
+                wanted.remove(setting)
+                kept.append(old)
+            else:
+                events.append(CarrierChanged(replace(old, end_ns=at_ns)))
+        for center_hz, attenuation_mdb, level_db in wanted:
+            fresh = Carrier(
                 id=next(self._ids),
                 station=self.station.name,
-                start_ns=now_ns,
+                start_ns=at_ns,
                 end_ns=OPEN_END_NS,
-                center_hz=self.tx.center_hz,
-                attenuation_mdb=self.tx.attenuation_mdb,
+                center_hz=center_hz,
+                attenuation_mdb=attenuation_mdb,
+                level_db=level_db,
             )
-            events.append(CarrierChanged(self._carrier))
+            kept.append(fresh)
+            events.append(CarrierChanged(fresh))
+        self._carriers = kept
         return events

@@ -19,7 +19,7 @@ FRAMES_MAX = 64
 OCCUPIED = 0.99
 WINDOW = np.hanning(BINS).astype(np.float32)
 
-Kind: TypeAlias = Literal["burst", "lo_leakage"]
+Kind: TypeAlias = Literal["burst", "lo_leakage", "tone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +96,14 @@ def _occupied(power: NDArray[np.float64]) -> tuple[float, float]:
     return float(np.interp(tail, total, edges)), float(np.interp(1 - tail, total, edges))
 
 
-def burst(segment: Segment, iq: Iq16, station: Station) -> Burst | None:
-    """Return what a segment that is over emitted, or None if that was nothing.
+def burst(segment: Segment, iq: Iq16, station: Station, *, floor_dbm: float = -math.inf) -> Burst | None:
+    """Return what a segment that is over emitted, or None if that was nothing or below the floor.
 
     Args:
         segment: with its final end.
         iq: the samples of the whole burst that it is part of.
         station: who sent it.
+        floor_dbm: what is weaker counts as nothing.
     """
     hardware = station.hardware
     rate = segment.sample_rate_hz
@@ -113,6 +114,8 @@ def burst(segment: Segment, iq: Iq16, station: Station) -> Burst | None:
         return None
     level_db = 10 * math.log10(found.mean_square / hardware.tx_full_scale**2)
     eirp_dbm = hardware.tx_full_dbm + station.antenna_gain_dbi - segment.attenuation_mdb / 1000 + level_db
+    if eirp_dbm < floor_dbm:
+        return None
     return Burst(
         radio=station.name,
         start_ns=segment.start_ns + found.first * NS // rate,
@@ -126,9 +129,10 @@ def burst(segment: Segment, iq: Iq16, station: Station) -> Burst | None:
 
 
 def leakage(carrier: Carrier, station: Station, *, floor_dbm: float) -> Burst | None:
-    """Return a leaked local oscillator as an emission, or None if it is below the floor."""
+    """Return a steady tone, or what leaks of the oscillator, as an emission; None if it is below the floor."""
     hardware = station.hardware
-    level = hardware.tx_full_dbm + hardware.lo_leakage_db + station.antenna_gain_dbi - carrier.attenuation_mdb / 1000
+    relative_db = hardware.lo_leakage_db if carrier.level_db is None else carrier.level_db
+    level = hardware.tx_full_dbm + relative_db + station.antenna_gain_dbi - carrier.attenuation_mdb / 1000
     if level < floor_dbm or carrier.end_ns <= carrier.start_ns:
         return None
     return Burst(
@@ -140,7 +144,7 @@ def leakage(carrier: Carrier, station: Station, *, floor_dbm: float) -> Burst | 
         high_hz=carrier.center_hz,
         eirp_dbm=round(level, 3),
         cut_short=False,
-        kind="lo_leakage",
+        kind="lo_leakage" if carrier.level_db is None else "tone",
     )
 
 

@@ -1,7 +1,7 @@
 """Where the oracle's findings are kept: spooled to disk line by line, so that memory stays flat over hours.
 
 The log is one JSON object: `zero_ns` (the air's second 0) and `until_ns` (when it was written), both monotonic,
-`bursts` and `leakage`, each a list of `sim.oracle.Burst` as objects.
+`bursts`, `leakage` and `tones`, each a list of `sim.oracle.Burst` as objects.
 """
 
 import json
@@ -28,14 +28,16 @@ class Log:
         self._spool.write(json.dumps(asdict(burst)) + "\n")
 
     def write(self, *, still_on: list[Burst], until_ns: int) -> None:
-        """Write everything so far, and the leakage that still goes on, to the log's path: all or nothing."""
+        """Write everything so far, and what still goes on, to the log's path: all or nothing."""
         self._spool.flush()
         fresh = self._path.with_name(self._path.name + ".new")
         with fresh.open("w", encoding="utf-8") as out:
             out.write(f'{{"zero_ns": {self._zero_ns}, "until_ns": {until_ns}, "bursts": [\n')
-            _join(out, self._lines("burst"))
+            _join(out, self._lines("burst", *_on_now(still_on, "burst")))
             out.write('\n], "leakage": [\n')
-            _join(out, self._lines("lo_leakage", *(json.dumps(asdict(one)) for one in still_on)))
+            _join(out, self._lines("lo_leakage", *_on_now(still_on, "lo_leakage")))
+            out.write('\n], "tones": [\n')
+            _join(out, self._lines("tone", *_on_now(still_on, "tone")))
             out.write("\n]}\n")
         fresh.replace(self._path)
 
@@ -51,6 +53,10 @@ class Log:
         self._spool_path.unlink(missing_ok=True)
 
 
+def _on_now(still_on: list[Burst], kind: Kind) -> list[str]:
+    return [json.dumps(asdict(one)) for one in still_on if one.kind == kind]
+
+
 def _join(out: IO[str], lines: Iterator[str]) -> None:
     comma = ""
     for line in lines:
@@ -59,7 +65,7 @@ def _join(out: IO[str], lines: Iterator[str]) -> None:
 
 
 def read_log(path: Path) -> list[Burst]:
-    """Return what the oracle logged, bursts and leakage, by start; raises OSError, ValueError."""
+    """Return what the oracle logged, bursts, leakage and tones, by start; raises OSError, ValueError."""
     log = json.loads(path.read_text(encoding="utf-8"))
-    found = [Burst(**one) for one in [*log["bursts"], *log["leakage"]]]
+    found = [Burst(**one) for one in [*log["bursts"], *log["leakage"], *log["tones"]]]
     return sorted(found, key=lambda one: (one.start_ns, one.radio))

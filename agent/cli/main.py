@@ -10,13 +10,18 @@ from agent.cli import (
     audit,
     authority,
     bench_chain,
+    bench_radio,
     bench_sensing,
+    bench_settlement,
     clock,
+    lease,
     offer,
     record,
     relinquish,
     sense,
     service,
+    simulate,
+    stop,
     trial,
 )
 
@@ -30,16 +35,21 @@ app = typer.Typer(
 app.command()(trial.trial)
 app.command()(sense.sense)
 app.command()(record.record)
+app.command()(stop.stop)
+app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
+app.add_typer(lease.app, name="lease")
 app.add_typer(authority.authority, name="authority")
 app.add_typer(authority.node, name="node")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
+bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
+bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
 

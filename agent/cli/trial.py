@@ -1,7 +1,7 @@
 """`bandpact trial`: a whole trial on this machine."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,6 +23,10 @@ def trial(
         Path | None, typer.Option(metavar="FILE", help="A .sigmf-meta recording, put on the air as one more emitter.")
     ] = None,
     json_out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    radio: Annotated[
+        Literal["sim", "pluto"],
+        typer.Option(help="The nodes' radios: simulated ones, or the Pluto driver on simulated Plutos."),
+    ] = "sim",
     base_port: Annotated[
         int | None,
         typer.Option(min=1024, max=65000, help="First of the loopback ports to use; any free ones if not said."),
@@ -35,7 +39,9 @@ def trial(
     """
     from agent.trial.run import Options  # noqa: PLC0415 - keeps --help fast
 
-    options = Options(scenario=scenario, seed=seed, duration_s=duration, recording=recording, base_port=base_port)
+    options = Options(
+        scenario=scenario, seed=seed, duration_s=duration, recording=recording, base_port=base_port, radio=radio
+    )
     with interruptible():
         passed = _run(options, report, json_out)
     raise typer.Exit(Exit.OK if passed else Exit.FAILURE)

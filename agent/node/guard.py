@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent.config import NodeConfig
-from agent.wiring import radio_of
+from agent.wiring import silence
 from radio.errors import RadioError
 from radio.ports import RfState
 
@@ -13,11 +13,7 @@ RETRY_NS = 500_000_000
 def mute_by_own_connection(config: NodeConfig) -> RfState:
     """Silence the node's radio over a fresh connection and read back; UNKNOWN when it cannot be told."""
     try:
-        radio = radio_of(config)
-        try:
-            return radio.mute()
-        finally:
-            radio.close()
+        return silence(config.radio)
     except RadioError:
         return RfState.UNKNOWN
 

@@ -12,13 +12,14 @@ from agent.trial.folder import NETWORK
 from agent.trial.judge import Judged, Live, judge, settlements
 from agent.trial.processes import TrialError
 from agent.trial.run import Finished
-from settlement.audit import audit_lineage, entries
+from settlement.audit import audit_lineage, entries, raw_entries
 from settlement.chain.admission import proven
 from settlement.chain.credentials import Registry
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import Record
 from settlement.crosscheck import cross_check
 from settlement.findings import Audited, Findings
+from settlement.lease import LogEntry, read_entries
 from settlement.seal import seal_path
 from sim.oracle import Burst
 from sim.oraclelog import read_log
@@ -35,6 +36,7 @@ class Collected:
     audited: tuple[Audited, ...]
     crossed: Findings
     leaves: dict[str, list[Leaf]]
+    entries: dict[str, list[LogEntry]]
     records: dict[str, list[Record]]
     lives: tuple[Live, ...]
     judged: tuple[Judged, ...]
@@ -89,12 +91,18 @@ def collect(finished: Finished, folder: Path) -> Collected:
         audited=audited,
         crossed=cross_check(list(audited)),
         leaves=leaves,
+        entries={name: logged(paths[name], anchors) for name in paths},
         records=records,
         lives=lives,
         judged=tuple(judge(_oracle(finished), lives, stations=credentials, utc_at_zero_ns=layout.utc_at_zero_ns)),
         events={issued.name: read_events(issued.folder) for issued in layout.nodes},
         credentials=credentials,
     )
+
+
+def logged(path: Path, anchors: Sequence[bytes]) -> list[LogEntry]:
+    """The entries of a kept lineage, proven by the credentials in it."""
+    return list(read_entries(enumerate(raw_entries(path)), Registry(NETWORK, anchors)))
 
 
 def _records(leaves: Sequence[Leaf], registry: Registry) -> list[Record]:

@@ -28,6 +28,8 @@ class Layout:
     anchor: str
     nodes: tuple[Issued, ...]
     ports: tuple[int, ...]
+    pluto_ports: tuple[int, ...] = ()
+    """Where each node's simulated Pluto listens; empty where nodes have simulated radios without one."""
 
     @property
     def air_endpoint(self) -> str:
@@ -62,7 +64,14 @@ def _fields(emitter: Emitter) -> dict[str, Any]:
 
 
 def prepare(
-    root: Path, scenario: Scenario, spec: TrialSpec, *, seed: int, duration_s: float, ports: list[int]
+    root: Path,
+    scenario: Scenario,
+    spec: TrialSpec,
+    *,
+    seed: int,
+    duration_s: float,
+    ports: list[int],
+    pluto_ports: list[int],
 ) -> Layout:
     """Make everything the nodes need; the clocks' mapping from monotonic time to UTC is fixed here."""
     centre = scenario.first("holder")
@@ -71,7 +80,7 @@ def prepare(
     )
     stations = scenario.air_config().stations
     issued = tuple(
-        coordinator.enrol(node.name, node.role, device_of(station), root / node.name)
+        coordinator.enrol(node.name, node.role, device_of(station, pluto=bool(pluto_ports)), root / node.name)
         for node, station in zip(scenario.nodes, stations, strict=True)
     )
     layout = Layout(
@@ -84,6 +93,7 @@ def prepare(
         anchor=coordinator.anchor,
         nodes=issued,
         ports=tuple(ports),
+        pluto_ports=tuple(pluto_ports),
     )
     rule = coordinator.make_rule(duration_s)
     for number, node in enumerate(scenario.nodes):
@@ -91,9 +101,9 @@ def prepare(
     return layout
 
 
-def device_of(station: Station) -> str:
-    """The identity the simulated radio gives itself."""
-    return f"bandpact-sim {station.hardware.serial}"
+def device_of(station: Station, *, pluto: bool) -> str:
+    """The identity a node's radio gives itself."""
+    return f"pluto {station.hardware.serial}" if pluto else f"bandpact-sim {station.hardware.serial}"
 
 
 def _write_node(layout: Layout, number: int, node: Node, rule: tuple[bytes, ...]) -> None:
@@ -142,9 +152,11 @@ def _config(layout: Layout, number: int, node: Node, folder: Path) -> dict[str, 
 
 def _radio(layout: Layout, number: int, node: Node) -> dict[str, Any]:
     radio = layout.scenario.radio
+    device: dict[str, Any] = {"endpoint": layout.air_endpoint, "station": node.name}
+    if layout.pluto_ports:
+        device = {"driver": "pluto", "uri": f"ip:127.0.0.1:{layout.pluto_ports[number]}"}
     return {
-        "endpoint": layout.air_endpoint,
-        "station": node.name,
+        **device,
         "rx_center_hz": radio.center_hz,
         "sample_rate_hz": radio.sample_rate_hz,
         "rx_bandwidth_hz": radio.bandwidth_hz,

@@ -9,6 +9,7 @@ import numpy as np
 
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
+from settlement.trialmetrics import metrics
 
 MS = 1e6
 
@@ -115,6 +116,7 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
             "verified": all(a.ok for a in c.audited) and not c.crossed.problems,
         },
         "incumbent": incumbent(c),
+        "metrics": metrics(c.entries).as_json(),
         "problems": wrong,
         "report": str(report),
     }

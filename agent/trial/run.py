@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from agent.events import FILE
 from agent.trial.folder import Layout, prepare, stretched
@@ -39,6 +39,7 @@ class Options:
     duration_s: float | None
     recording: Path | None
     base_port: int | None
+    radio: Literal["sim", "pluto"] = "sim"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +136,20 @@ def _start_air(layout: Layout) -> tuple[Child, int]:
     return child, zero_ns
 
 
+def _start_plutos(layout: Layout) -> list[Child]:
+    """Start the simulated Plutos on the air's stations, muted as units with the dead-man come up; none if none are."""
+    if not layout.pluto_ports:
+        return []
+    stations = layout.scenario.air_config().stations
+    units = [
+        {"station": station.name, "serial": station.hardware.serial, "port": port}
+        for station, port in zip(stations, layout.pluto_ports, strict=True)
+    ]
+    config = layout.root / "plutos.json"
+    write_json(config, {"air": layout.air_endpoint, "plutos": units, "quiet": True})
+    return [spawn("plutos", "sim.iiod.process", config, layout.root)]
+
+
 def _watch(layout: Layout, tail: _Tail, children: list[Child], zero_ns: int, reporter: Reporter) -> None:
     """Until the time is up: tell what happens, and notice when a process is lost."""
     end_ns = zero_ns + int((layout.duration_s + SETTLE_S) * 1e9)
@@ -153,8 +168,17 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def run(options: Options, work: Path, reporter: Reporter) -> Finished:
     """Run a whole trial in the folder `work`; whatever happens, no process is left. Raises TrialError."""
     scenario, spec, duration_s = scenario_of(options)
-    ports = free_ports(len(scenario.nodes), options.base_port)
-    layout = prepare(work, scenario, spec, seed=options.seed, duration_s=duration_s, ports=ports)
+    count = len(scenario.nodes)
+    ports = free_ports(2 * count if options.radio == "pluto" else count, options.base_port)
+    layout = prepare(
+        work,
+        scenario,
+        spec,
+        seed=options.seed,
+        duration_s=duration_s,
+        ports=ports[:count],
+        pluto_ports=ports[count:],
+    )
     signal.signal(signal.SIGTERM, _interrupt)
     nodes: list[Child] = []
     air: list[Child] = []
@@ -166,7 +190,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
         tail = _Tail(layout)
         _await_ready(tail, nodes, len(nodes))
         child, zero_ns = _start_air(layout)
-        air.append(child)
+        air += [child, *_start_plutos(layout)]
         late_s = (time.monotonic_ns() - zero_ns) / 1e9
         if late_s > 0:
             reporter.say(f"the air came up {late_s:.1f} s late on this machine; the run begins that far in")
@@ -174,7 +198,8 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
         _watch(layout, tail, [*nodes, *air], zero_ns, reporter)
     finally:
         killed += stop(nodes)
-        killed += stop(air)
+        killed += stop(air[1:])
+        killed += stop(air[:1])
     return Finished(layout=layout, zero_ns=zero_ns, killed=tuple(killed))
 
 

@@ -52,6 +52,7 @@ HOLDER = {
     (HolderState.NONE, Event.REQUEST): HolderState.RESERVED,
     (HolderState.RESERVED, Event.ACCEPT): HolderState.CONFIRMED,
     (HolderState.RESERVED, Event.DEADLINE): HolderState.ABORTED,
+    (HolderState.RESERVED, Event.PREEMPT): HolderState.ABORTED,
     (HolderState.CONFIRMED, Event.RENEW): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.USAGE): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.RELINQUISH): HolderState.ENDED,

@@ -1,12 +1,12 @@
 """Neighbours in virtual time: real parties with real bytes, one process, one seed, faults of every kind.
 
-    plan         what a seed makes of it: who there is, what they want, what goes wrong and when
-    trust        the authority, its rule and the credentials
-    clock        interval clocks that drift, step and lose their source
-    network      loss, duplicates, delay, partitions
-    node         a party on its log, the log's disk, its transmitter; crash and restart
-    ledger       what lies durably in every log, read from the bytes and nothing else
-    invariants   I1 to I17, each a pure function
-    monitor      asks every invariant after every step
-    run          the loop
+plan         what a seed makes of it: who there is, what they want, what goes wrong and when
+trust        the authority, its rule and the credentials
+clock        interval clocks that drift, step and lose their source
+network      loss, duplicates, delay, partitions
+node         a party on its log, the log's disk, its transmitter; crash and restart
+ledger       what lies durably in every log, read from the bytes and nothing else
+invariants   I1 to I17, each a pure function
+monitor      asks every invariant after every step
+run          the loop
 """

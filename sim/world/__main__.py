@@ -34,7 +34,9 @@ def main() -> int:
     if tally.broken:
         print(tally.report())
     print(", ".join(f"{name} {count}" for name, count in sorted(tally.counts.items())))
-    print(f"{tally.seeds} seeds, {len(tally.broken)} broken, {time.monotonic() - began:.1f} s on {asked.jobs} processes")
+    print(
+        f"{tally.seeds} seeds, {len(tally.broken)} broken, {time.monotonic() - began:.1f} s on {asked.jobs} processes"
+    )
     return 1 if tally.broken else 0
 
 

@@ -1,4 +1,4 @@
-"""An interval clock in virtual time: it drifts and steps, and while it is trusted its interval holds the true instant."""
+"""An interval clock in virtual time: it drifts and steps; while it is trusted its interval holds the true instant."""
 
 from random import Random
 

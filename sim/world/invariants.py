@@ -5,14 +5,15 @@ air. `zero_ns` is true UTC at virtual time zero.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
-from settlement.replay import OWN_WORD
 from settlement.chain.bodies import Declaration, Grant, Rule
 from settlement.chain.checkpoint import Head
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Scope, wider_than
 from settlement.fixes import TimeSource
 from settlement.reasons import Refusal
+from settlement.replay import OWN_WORD
 from sim.world.ledger import Life
 from sim.world.transmitter import Emission
 
@@ -63,7 +64,7 @@ def i5_same_input_same_bytes(versions: Iterable[set[bytes]]) -> str:
 
 def i6_fences_rise(fences: Sequence[int]) -> str:
     """The fence numbers of a holder only rise, across restarts."""
-    fallen = [(a, b) for a, b in zip(fences, fences[1:], strict=False) if b <= a]
+    fallen = [(a, b) for a, b in pairwise(fences) if b <= a]
     return f"fence {fallen[0][1]} after {fallen[0][0]}" if fallen else ""
 
 

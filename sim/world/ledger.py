@@ -90,9 +90,7 @@ class Book:
     def add(self, body: bytes, true_ns: int, seen: Seen | None, leaf: Leaf) -> Entry:
         """Take one more entry."""
         entry = Entry(index=len(self.entries), true_ns=true_ns, leaf=leaf, seen=seen)
-        for level, at, value in merkle.new_nodes(
-            entry.index, merkle.leaf_hash(body), lambda lv, i: self._nodes[lv, i]
-        ):
+        for level, at, value in merkle.new_nodes(entry.index, merkle.leaf_hash(body), lambda lv, i: self._nodes[lv, i]):
             self._nodes[level, at] = value
         self.entries.append(entry)
         self.durable.add(leaf.subject)

@@ -1,4 +1,4 @@
-"""A member: a real party on a real log, its clock, its transmitter; it crashes, and comes back with what was durable."""
+"""A member: a real party on a real log, a clock, a transmitter; it crashes and comes back with what was durable."""
 
 import hashlib
 from collections.abc import Callable

@@ -10,8 +10,8 @@ from settlement.chain.credentials import Registry
 from settlement.chain.records import digest
 from settlement.messages import Message, decode_message
 from settlement.pair.artifact import verify
-from settlement.pair.holder import Holder
 from settlement.pair.holder import STORE as HOLDER_STORE
+from settlement.pair.holder import Holder
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.user import STORE as USER_STORE
 from settlement.pair.user import User
@@ -124,7 +124,9 @@ class Monitor:
     def _granted(self, member: Member, grant: Grant, true_ns: int) -> None:
         name, book = member.name, self.ledger.books[member.name]
         asked = next((e.seen for e in book.entries if e.seen and e.seen.digest == grant.request), None)
-        offer = next((e.seen for e in book.entries if asked and e.seen and e.seen.digest == asked.body.declaration), None)
+        offer = next(
+            (e.seen for e in book.entries if asked and e.seen and e.seen.digest == asked.body.declaration), None
+        )
         holder, user = self.registry.get(member.hash), self.registry.get(grant.user)
         if offer is None or holder is None or user is None:
             self._hold("I7", name, true_ns, "a grant of nothing that was offered")
@@ -185,10 +187,10 @@ class Monitor:
                 lives = self._lives_of(pair.holder).lives
                 self._hold("I3", name, true_ns, law.i3_active_is_confirmed(pair.sid, lives))
                 self._offline(member, pair.sid, true_ns)
-                before = self._fences.get((name, pair.sid), 0)
-                if pair.fence < before:
-                    self._hold("I6", name, true_ns, law.i6_fences_rise((before, pair.fence)))
-                self._fences[name, pair.sid] = pair.fence
+            before = self._fences.get((name, pair.sid), 0)
+            if pair.fence < before:
+                self._hold("I6", name, true_ns, law.i6_fences_rise((before, pair.fence)))
+            self._fences[name, pair.sid] = pair.fence
         for held in party.holder.pairs.values():
             if held.state == HolderState.CONFIRMED:
                 lives = self.ledger.books[name].lives
@@ -258,7 +260,9 @@ class Monitor:
             return
         rule = party.rule
         stored = [raw for _, raw in log.items(HOLDER_STORE)]
-        holder = Holder(me=member.hash, rule=rule, stored=stored, offers=log.items("offer"), blocked=log.items("blocked"))
+        holder = Holder(
+            me=member.hash, rule=rule, stored=stored, offers=log.items("offer"), blocked=log.items("blocked")
+        )
         user = User(me=member.hash, rule=rule, stored=[raw for _, raw in log.items(USER_STORE)])
         for again, held, what in (
             (holder.pairs, party.holder.pairs, "the holder's part"),
@@ -294,8 +298,8 @@ class Monitor:
     def agreed(self, member: Member, true_ns: int) -> None:
         """Once the network has healed and everyone is up nobody is in doubt, and both sides name one decision."""
         party = member.party
-        if party is None:
-            return
+        if party is None or member.name in self.cheats:
+            return  # who says two things has nothing to agree with
         for pair in party.user.pairs.values():
             other = next(m for m in self.members.values() if m.hash == pair.holder)
             held = other.party.holder.pairs.get(pair.sid) if other.party else None

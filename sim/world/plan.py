@@ -145,4 +145,6 @@ def _acts(rng: Random, roles: tuple[Role, ...], *, status: bool, witnessed: bool
 
 def _at(rng: Random, what: str, who: str, number: int | None = None) -> Act:
     drawn = rng.getrandbits(32)
-    return Act(at_ns=rng.randrange(200 * MS, HORIZON_NS), what=what, who=who, number=drawn if number is None else number)
+    return Act(
+        at_ns=rng.randrange(200 * MS, HORIZON_NS), what=what, who=who, number=drawn if number is None else number
+    )

@@ -17,15 +17,15 @@ from settlement.chain.records import Frame
 from settlement.chain.scope import Band, Cell, Window
 from settlement.messages import Message
 from settlement.pair.table import UserState
+from settlement.pair.work import stored_as
 from settlement.step import Outgoing, Step
 from settlement.witness import SEEN, SeenHead
-from settlement.pair.work import stored_as
 from sim.world.clock import VirtualClock
 from sim.world.member import Done, Member
 from sim.world.monitor import Breach, Monitor, cheat_accept
 from sim.world.network import Network
 from sim.world.plan import END_NS, HORIZON_NS, MS, NS, Act, Plan, plan
-from sim.world.transmitter import HEARTBEAT_NS, Emission
+from sim.world.transmitter import Emission
 from sim.world.trust import AREA, COMMODITY, EIRP_MDBM, NETWORK, RASTER_HZ, T0_NS, holder_band, trust_for
 
 TICK_NS = 150 * MS
@@ -53,9 +53,7 @@ class World:
     def __init__(self, plan_: Plan, folder: Path, *, keep_lines: bool = False) -> None:
         self.plan, self._keep = plan_, keep_lines
         self.rng = Random(f"world/{plan_.seed}")
-        self.trust = trust_for(
-            plan_.roles, quorum=plan_.quorum, budget_hz_s=plan_.budget_hz_s, status=plan_.status
-        )
+        self.trust = trust_for(plan_.roles, quorum=plan_.quorum, budget_hz_s=plan_.budget_hz_s, status=plan_.status)
         self.members = {
             role.name: self.member_class(
                 role,
@@ -93,16 +91,27 @@ class World:
 
     def run(self) -> Outcome:
         """Until the end, or the first breach."""
+        self.begin()
+        self.advance(END_NS)
+        return self.end()
+
+    def begin(self) -> None:
+        """Ask for everything the plan says."""
         for number, member in enumerate(self.members.values()):
             self.at(number, self._starter(member))
         for act in self.plan.acts:
             self.at(act.at_ns + 10 * MS, self._actor(act))
         self.at(HORIZON_NS, self._heal)
-        while self._queue and not self.monitor.breaches:
+
+    def advance(self, to_ns: int) -> None:
+        """Let everything happen that is due by then, or until the first breach."""
+        while self._queue and self._queue[0][0] <= to_ns and not self.monitor.breaches:
             self.now_ns, _, event = heapq.heappop(self._queue)
-            if self.now_ns > END_NS:
-                break
             event()
+        self.now_ns = max(self.now_ns, to_ns)
+
+    def end(self) -> Outcome:
+        """Judge what is left, and close every log."""
         if not self.monitor.breaches:
             self._finish()
         for member in self.members.values():
@@ -201,7 +210,13 @@ class World:
         for entry in fresh:
             verdict = "ok" if entry.leaf.admitted else entry.leaf.reason
             self.note(f"{member.name} #{entry.index} {entry.leaf.subject.hex()} {verdict}")
-            self.counts[f"refused {verdict}" if verdict != "ok" else f"own {entry.seen.typ}" if entry.own and entry.seen else "received"] += 1
+            self.counts[
+                f"refused {verdict}"
+                if verdict != "ok"
+                else f"own {entry.seen.typ}"
+                if entry.own and entry.seen
+                else "received"
+            ] += 1
         self._radiated(member.transmitter.turn(self.now_ns, done.fix))
         if not done.durable:
             self.crash(member, "died in a step")
@@ -254,7 +269,9 @@ class World:
         return happen
 
     def _timely(self, member: Member) -> bool:
-        return member.working and member.party is not None and member.party.unsure(member.clock.fix(self.now_ns)) is None
+        return (
+            member.working and member.party is not None and member.party.unsure(member.clock.fix(self.now_ns)) is None
+        )
 
     def _offer(self, member: Member, act: Act) -> None:
         """Two offers of the holder's half: one for tier 2 and weaker, one for tier 3 alone; told several times."""
@@ -357,7 +374,7 @@ class World:
         if member.log is not None:
             member.log.fuse, member.log.full = 1 + act.number % 12, True
 
-    def _crash_unsent(self, member: Member, act: Act) -> None:
+    def _crash_unsent(self, member: Member, _act: Act) -> None:
         member.dies_unsent = member.party is not None
 
     def _partition(self, member: Member, act: Act) -> None:
@@ -365,7 +382,7 @@ class World:
         other = others[act.number % len(others)]
         self.network.part(member.name, other.name, self.now_ns + (100 + act.number % 2500) * MS)
 
-    def _clock_step(self, member: Member, act: Act) -> None:
+    def _clock_step(self, member: Member, _act: Act) -> None:
         member.clock.step()
 
     def _clock_wide(self, member: Member, act: Act) -> None:
@@ -376,10 +393,10 @@ class World:
         member.clock.lose()
         self.at(self.now_ns + (300 + act.number % 2000) * MS, member.clock.recover)
 
-    def _clock_back(self, member: Member, act: Act) -> None:
+    def _clock_back(self, member: Member, _act: Act) -> None:
         member.clock.recover()
 
-    def _equivocate(self, member: Member, act: Act) -> None:
+    def _equivocate(self, member: Member, _act: Act) -> None:
         """From now on this member answers the next GRANT twice, in different words."""
         self.monitor.cheats.add(member.name)
 
@@ -404,11 +421,11 @@ class World:
             raw = records.sign_record(member.key, frame, cheat_accept(seen.body))
             self.carry(member, self.by_hash[pair.holder], Message(record=raw).encoded())
 
-    def _restore(self, member: Member, act: Act) -> None:
+    def _restore(self, member: Member, _act: Act) -> None:
         """Somebody puts back a copy of the log from before a head that a quorum of neighbours has cosigned."""
         if member.party is None or member.dead:
             return
-        seen = sorted((self._seen_by(other, member) for other in self.members.values() if other is not member))
+        seen = sorted(self._seen_by(other, member) for other in self.members.values() if other is not member)
         below = seen[-self.plan.quorum] if len(seen) >= self.plan.quorum else 0
         emissions = member.crash(self.now_ns)
         self._radiated(emissions)
@@ -427,11 +444,16 @@ class World:
         return stored_as(SeenHead, raw, SEEN).size if raw is not None else 0
 
 
-def simulate(seed: int, *, keep_lines: bool = False, world: type[World] = World) -> Outcome:
+def simulate(seed: int, *, keep_lines: bool = False) -> Outcome:
     """Run a seed."""
+    return run_plan(plan(seed), keep_lines=keep_lines)
+
+
+def run_plan(plan_: Plan, *, keep_lines: bool = False, world: type[World] = World) -> Outcome:
+    """Run a plan, on disks in memory where there is such a place."""
     base = Path("/dev/shm")  # noqa: S108 - memory, not a name others could guess
     folder = Path(tempfile.mkdtemp(prefix="bandpact-", dir=base if base.is_dir() else None))
     try:
-        return world(plan(seed), folder, keep_lines=keep_lines).run()
+        return world(plan_, folder, keep_lines=keep_lines).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A modelled warden and its radio: it goes on the air whenever the gate's own decision allows it, for as long as it allows.
+"""A modelled warden and its radio: on the air whenever the gate's own decision allows it, for as long as it allows.
 
 One decision for each permit, as if there were a radio for each: no rule of choice between permits hides an overlap.
 """

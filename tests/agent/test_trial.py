@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.radio.plutobench import needs_libiio
+
 TRIAL = [sys.executable, "-m", "agent.cli.main"]
 LIMIT_S = 120
 
@@ -227,3 +229,17 @@ def test_a_recording_on_the_air_keeps_its_channel_from_being_offered(iq_dir: Pat
     assert result["emissions"]["violations"] == 0
     assert "offers 3550-3560 MHz" in done.stderr
     assert "finds no offer for 3560-3570 MHz" in done.stderr
+
+
+@pytest.mark.feature("R3")
+def test_the_whole_trial_through_the_pluto_driver(tmp_path: Path) -> None:
+    """The unchanged driver on real libiio, each node's on a simulated Pluto of its own, the oracle beneath them."""
+    needs_libiio()
+    arguments = ("--radio", "pluto", "--seed", "7", "--duration", "20", "--json", "OUT.json", "--report", "DIR")
+    done = bandpact("trial", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "OUT.json").read_text())
+    assert (result["emissions"]["outside_s"], result["emissions"]["violations"]) == (0, 0)
+    assert result["emissions"]["inside_s"] > 1
+    assert result["settled"] >= 2
+    assert result["incumbent"]["detected"]

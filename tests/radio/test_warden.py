@@ -29,6 +29,7 @@ from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettin
 from radio.ring import SampleRing
 from radio.warden import Warden, WardenPlan
 from settlement.fixes import Fix
+from settlement.reasons import Reason
 from sim.waveforms import ofdm
 from tests.settlement.world import NETWORK, World, fix, trio
 
@@ -103,7 +104,7 @@ class SetPace(Pace):
 class Bench:
     """A warden with a fake radio, an agent's end of the link, and a clock set by hand."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str = "device-alice") -> None:
         self.world: World = trio(folder)
         self.artifact = self.world.settle(start_s=2.0, end_s=12.0)
         self.now: Fix = fix(3.0)
@@ -114,7 +115,7 @@ class Bench:
         link = Link(self.context, folder / "link", bind=True)
         self.agent = Link(self.context, folder / "link", bind=False)
         plan = WardenPlan(
-            device="device-alice",
+            device=device,
             credential=self.world.members["alice"].hash,
             heartbeat_limit_ns=60_000_000_000,
             armed_for_ns=3600_000_000_000,
@@ -330,6 +331,17 @@ def test_a_failing_send_latches_and_mutes(bench: Bench) -> None:
     bench.burst()
     assert bench.changes()[-1][0] == "LATCHED"
     assert bench.radio.calls[-1] == "mute"
+
+
+@pytest.mark.attack(16)
+def test_an_artifact_for_another_device_opens_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, device="device-bob")
+    bench.permit()
+    bench.burst()
+    assert bench.radio.sent == []
+    assert Reason.BINDING in {Reason(reason) for _, reason in bench.changes() if reason}
+    bench.warden.close()
+    bench.context.destroy(linger=0)
 
 
 @pytest.mark.attack(54)

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from radio import gate
+from settlement import budget
+from settlement.chain.bodies import BODIES, Preempt
 from settlement.chain.codec import from_map
 from settlement.chain.records import parse
-from settlement.chain.bodies import BODIES
 from settlement.fixes import TimeFix, deadline_open
 from settlement.messages import decode_message
 from settlement.pair import holder as holder_side
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
-from settlement.pair.work import STORED_LIMIT, stored_as
+from settlement.party import Party
 from settlement.reasons import Refusal
 from settlement.step import Step
 from sim.world.member import Done, Member
@@ -119,34 +120,22 @@ def free_at_once(patch: pytest.MonkeyPatch) -> type[World]:
     return World
 
 
-def ignore_the_lease(patch: pytest.MonkeyPatch) -> type[World]:
-    patch.setattr(gate, "_lease", lambda i, permit: None)
-    patch.setattr(gate, "_remaining_ns", lambda i, permit: permit.cell.window.end_ns - i.now.time.latest_ns)
+def ignore_the_window(patch: pytest.MonkeyPatch) -> type[World]:
+    patch.setattr(gate, "time_inside", lambda *args: None)
     return World
 
 
 def weak_preempts_strong(patch: pytest.MonkeyPatch) -> type[World]:
-    preempt = Holder.preempt
-
-    def any_tier(self: Holder, work: Any, band: Any, *, tier: int, **kwargs: Any) -> int:
-        for pair in list(self.pairs.values()):
-            self.pairs[pair.sid] = replace(pair, tier=255)
-        return preempt(self, work, band, tier=tier, **kwargs)
-
-    patch.setattr(Holder, "preempt", any_tier)
+    patch.setattr(holder_side, "Preempt", lambda **fields: Preempt(**{**fields, "tier": 3}))
     patch.setattr(User, "judge_preempt", lambda self, admitted, grant: None)
     return World
 
 
 def decide_by_any_clock(patch: pytest.MonkeyPatch) -> type[World]:
-    from settlement.party import Party
-
     patch.setattr(Party, "unsure", lambda self, now: None)
     return World
 
 
 def spend_without_counting(patch: pytest.MonkeyPatch) -> type[World]:
-    from settlement import budget
-
     patch.setattr(budget, "spend", lambda *args: None)
     return World

@@ -1,0 +1,127 @@
+"""What the Pluto driver costs: streams through the real libiio from a simulated Pluto in a process of its own."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from radio.drivers.pluto import PlutoRadio
+from radio.drivers.plutomap import PlutoOptions
+from radio.errors import Disconnected, RadioError, SettingRefused
+from radio.ports import RxFlag, RxSettings, TxSettings
+
+CENTER_HZ = 3_555_000_000
+BANDWIDTH_HZ = 20_000_000
+BLOCK = 262_144
+BURST = 262_144
+START_S = 20.0
+
+
+@contextmanager
+def simulated_pluto(*, paced: bool) -> Iterator[str]:
+    """A simulated Pluto that gives the same samples over and over; gives its URI. Raises Disconnected."""
+    command = [sys.executable, "-m", "sim.iiod.loop", "paced" if paced else "unpaced"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            uri = process.stdout.readline().strip() if process.stdout is not None else ""
+            if not uri:
+                raise Disconnected("the simulated Pluto did not come up; see its message above")
+            yield uri
+        finally:
+            process.terminate()
+
+
+def _tuned(uri: str, rate_hz: int, *, overflow_register: bool) -> PlutoRadio:
+    radio = PlutoRadio(uri, options=PlutoOptions(burst_samples=BURST, overflow_register=overflow_register))
+    radio.tune_rx(RxSettings(center_hz=CENTER_HZ, sample_rate_hz=rate_hz, bandwidth_hz=BANDWIDTH_HZ, gain_mdb=30_000))
+    return radio
+
+
+class _Sender:
+    """Keeps the transmit queue filled from a thread of its own."""
+
+    def __init__(self, radio: PlutoRadio, rate_hz: int) -> None:
+        self._radio, self._rate_hz = radio, rate_hz
+        self._stop = threading.Event()
+        self.sent = self.underruns = 0
+        self.failure: RadioError | None = None
+        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        iq = np.random.default_rng(1).normal(0, 3000, (BURST, 2)).astype(np.int16)
+        ends_ns = 0
+        while not self._stop.is_set():
+            try:
+                sent = self._radio.send(iq)
+            except SettingRefused:
+                self._stop.wait(BURST / self._rate_hz / 4)
+                continue
+            except RadioError as exc:
+                self.failure = exc
+                return
+            self.underruns += bool(ends_ns and sent.start.earliest_ns > ends_ns)
+            ends_ns = sent.start.latest_ns + BURST * 1_000_000_000 // self._rate_hz + 1_000_000
+            self.sent += sent.samples
+
+
+def both_ways(uri: str, *, seconds: float, rate_hz: int) -> dict[str, Any]:
+    """Stream in and out together; returns rates, CPU per cent of one core, gaps and underruns. Raises RadioError."""
+    radio = _tuned(uri, rate_hz, overflow_register=True)
+    radio.tune_tx(
+        TxSettings(center_hz=CENTER_HZ, sample_rate_hz=rate_hz, bandwidth_hz=BANDWIDTH_HZ, attenuation_mdb=20_000)
+    )
+    sender = _Sender(radio, rate_hz)
+    sender.start()
+    received = gaps = 0
+    begun, cpu = time.monotonic(), time.process_time()
+    for block in radio.stream(BLOCK):
+        received += len(block.iq)
+        gaps += bool(block.flags & (RxFlag.GAP | RxFlag.SHORT))
+        if time.monotonic() - begun >= seconds:
+            break
+    lasted, used = time.monotonic() - begun, time.process_time() - cpu
+    sender.stop()
+    radio.close()
+    if sender.failure is not None:
+        raise sender.failure
+    return {
+        "rate_hz": rate_hz,
+        "seconds": lasted,
+        "rx_msps": received / lasted / 1e6,
+        "tx_msps": sender.sent / lasted / 1e6,
+        "cpu_percent": 100 * used / lasted,
+        "gaps": gaps,
+        "underruns": sender.underruns,
+    }
+
+
+def receive_alone(uri: str, *, seconds: float) -> dict[str, Any]:
+    """Receive as fast as it goes; returns the rate by the clock and by CPU time, and gaps. Raises RadioError."""
+    radio = _tuned(uri, 61_440_000, overflow_register=True)
+    received = gaps = 0
+    begun, cpu = time.monotonic(), time.process_time()
+    for block in radio.stream(BLOCK):
+        received += len(block.iq)
+        gaps += bool(block.flags & (RxFlag.GAP | RxFlag.SHORT))
+        if time.monotonic() - begun >= seconds:
+            break
+    lasted, used = time.monotonic() - begun, time.process_time() - cpu
+    radio.close()
+    return {
+        "seconds": lasted,
+        "msps": received / lasted / 1e6,
+        "msps_per_cpu": received / used / 1e6,
+        "gaps": gaps,
+    }

@@ -1,0 +1,155 @@
+"""The only door to libiio: imported when first needed, every failure turned into one of ours, every wait bounded.
+
+Without the system library `import adi` raises OSError or FileNotFoundError, not ImportError; all are caught here.
+"""
+
+import ctypes.util
+import errno
+import importlib
+import os
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, Literal, TypeVar
+
+from radio.errors import Disconnected, HardwareError, LibraryMissing, ReceiveTimeout
+
+LIBRARY: Final = "BANDPACT_LIBIIO"
+"""Environment variable: path of a libiio.so.0 to use instead of the system's."""
+MISSING: Final = (
+    "the Pluto driver needs libiio: run 'sudo apt-get install libiio0' and 'pip install bandpact[pluto]' "
+    "(in a source tree: sh deploy/libiio.sh .venv/parts)"
+)
+LINK_ERRORS: Final = frozenset(
+    {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EBADF, errno.ENODEV}
+)
+_T = TypeVar("_T")
+_open: dict[int, tuple[Any, Any]] = {}
+"""Every open buffer and its context: garbage collection knows no order, and frees the context first, which crashes."""
+
+
+@cache
+def binding(name: Literal["iio", "adi"]) -> ModuleType:
+    """Import libiio's binding, or Analog Devices' classes for boards; raises LibraryMissing with what to install."""
+    own = _own_library()
+    found = ctypes.util.find_library
+    try:
+        if own is not None:
+            _preload(own.parent)
+            ctypes.util.find_library = lambda name: str(own) if name == "iio" else found(name)
+        return importlib.import_module(name)
+    except (ImportError, OSError, AttributeError, TypeError) as exc:
+        raise LibraryMissing(f"{MISSING}; now: {exc}") from exc
+    finally:
+        ctypes.util.find_library = found
+
+
+def _own_library() -> Path | None:
+    """A libiio that was unpacked beside the virtual environment or is named by the environment."""
+    named = os.environ.get(LIBRARY)
+    if named:
+        return Path(named)
+    if ctypes.util.find_library("iio") is not None:
+        return None
+    return next(iter(sorted(Path(sys.prefix).glob("parts/libiio/usr/lib/*/libiio.so.0"))), None)
+
+
+def _preload(folder: Path) -> None:
+    """Load what lies beside an unpacked library, for it is not on the loader's path; what cannot be is not needed."""
+    left = sorted(one for one in folder.glob("*.so.*") if not one.name.startswith("libiio."))
+    while left:
+        failed = []
+        for one in left:
+            try:
+                ctypes.CDLL(str(one), mode=ctypes.RTLD_GLOBAL)
+            except OSError:
+                failed.append(one)
+        if len(failed) == len(left):
+            return
+        left = failed
+
+
+def bounded(work: Callable[[], _T], *, seconds: float, what: str) -> _T:
+    """Do something that may hang inside the library; raises Disconnected when it takes too long, else what it raised.
+
+    What hangs is left behind in its thread, which the library's own limits end.
+    """
+    done: list[_T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as exc:  # noqa: BLE001 - handed to the caller, who waits for it
+            failed.append(exc)
+
+    thread = threading.Thread(target=run, name="libiio", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not done:
+        raise Disconnected(f"{what}: no answer in {seconds:g} s; is the device on and its cable in?")
+    return done[0]
+
+
+def connect(uri: str, *, timeout_ms: int) -> Any:
+    """Return a context of its own to a device; raises Disconnected."""
+    iio = binding("iio")
+
+    def make() -> Any:
+        context = iio.Context(uri)
+        context.set_timeout(timeout_ms)
+        return context
+
+    try:
+        return bounded(make, seconds=timeout_ms / 1000 + 0.5, what=uri)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Disconnected(f"{uri}: {exc}; is the device on, and this its address?") from exc
+
+
+def open_buffer(device: Any, samples: int, *, cyclic: bool = False) -> Any:
+    """Open a buffer on a device with its channels enabled; close it with `destroy`. Raises OSError."""
+    buffer = binding("iio").Buffer(device, samples, cyclic)
+    _open[id(buffer)] = (buffer, device.ctx)
+    return buffer
+
+
+def destroy(buffer: Any) -> None:
+    """Close a buffer now; once more does nothing."""
+    kept = _open.get(id(buffer))
+    fields = vars(buffer) if kept is not None else {}
+    native, fields["_buffer"] = fields.get("_buffer"), None
+    if native is not None:
+        vars(binding("iio"))["_buffer_destroy"](native)
+        del _open[id(buffer)]
+
+
+def translated(exc: Exception, what: str) -> HardwareError:
+    """The error of ours for one of the library's."""
+    if isinstance(exc, HardwareError):
+        return exc
+    number = exc.errno if isinstance(exc, OSError) else None
+    if number == errno.ETIMEDOUT:
+        return ReceiveTimeout(f"{what}: the device timed out")
+    if number in LINK_ERRORS:
+        return Disconnected(f"{what}: the connection is lost ({exc}); its transmit state is unknown")
+    return HardwareError(f"{what}: {type(exc).__name__}: {exc}")
+
+
+def serials() -> dict[str, str]:
+    """Return the URI of every device that libiio finds by itself (USB, mDNS), by serial number."""
+    iio = binding("iio")
+    found: dict[str, str] = {}
+    try:
+        contexts: dict[str, str] = iio.scan_contexts()
+    except OSError:
+        return found
+    for uri, description in contexts.items():
+        _, _, rest = description.partition("serial=")
+        if rest:
+            found[rest.split()[0].rstrip(",)")] = uri
+    return found

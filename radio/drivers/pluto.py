@@ -1,0 +1,297 @@
+"""ADALM-Pluto behind the radio port: adi.Pluto for control, raw int16 buffers, muting on a connection of its own.
+
+The device is muted before anything else is done with it, and again whenever anything fails: a failed context is thrown
+away, a new one made when it is next needed. Times are the host's: nothing in stock firmware stamps samples.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import numpy as np
+
+from radio.drivers.libiio import serials
+from radio.drivers.plutobuffers import NS, TransmitBuffer
+from radio.drivers.plutocontrol import Control
+from radio.drivers.plutomap import (
+    ECHO,
+    HEARTBEAT,
+    ChipRanges,
+    PlutoOptions,
+    Ranges,
+    on_rx_steps,
+    on_tx_steps,
+)
+from radio.drivers.plutomute import Silencer
+from radio.drivers.plutoreceive import Reception
+from radio.errors import Disconnected, HardwareError, SettingRefused
+from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
+
+BEATS: Final = 360
+BEAT_STEP: Final = 1000
+"""Phases are thousandths of a degree; the device rounds them by a few."""
+
+
+class PlutoRadio:
+    """One Pluto. Receiving, transmitting and muting may each be used from a thread of their own."""
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        serial: str | None = None,
+        ranges: Ranges | None = None,
+        options: PlutoOptions | None = None,
+    ) -> None:
+        """Connect and mute.
+
+        Args:
+            uri: as libiio writes it, `ip:ADDRESS[:PORT]` or `usb:…`; "" to search for `serial`.
+            serial: refuse any other unit.
+            ranges: what this kind of unit may be set to; a stock one's if not given.
+            options: limits of time and size.
+
+        Raises:
+            LibraryMissing: libiio is not installed.
+            Disconnected: nothing answers; the transmitter's state is unknown.
+            HardwareError: the firmware cannot be muted, or does not read back as muted.
+            SettingRefused: it is another unit.
+        """
+        self._uri = uri or _found(serial)
+        self._ranges: Ranges = ranges if ranges is not None else ChipRanges()
+        self._options = options if options is not None else PlutoOptions()
+        self._control: Control | None = None
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+        self._mutes = 0
+        self._tx: TxSettings | None = None
+        self._transmit: TransmitBuffer | None = None
+        self._own: deque[Span] = deque(maxlen=64)
+        self._beat = 0
+        self._reception = Reception(
+            self._uri,
+            self._options,
+            control=self._controlled,
+            fail=self._fail,
+            closing=self._closing,
+            own=self._own,
+        )
+        self._silencer = Silencer(self._uri, timeout_ms=self._options.mute_timeout_ms)
+        self._about = self._silencer.context_attributes
+        refuse_other(self._uri, self._about, serial)
+        self._must_be_silent()
+        try:
+            self._control = Control(self._uri, timeout_ms=self._options.timeout_ms)
+        except Disconnected:
+            self._silencer.close()
+            self._share()
+
+    def _share(self) -> None:
+        """Where a device allows one connection only: mute by the one that controls. Raises HardwareError."""
+        self._control = Control(self._uri, timeout_ms=self._options.timeout_ms)
+        limit_ms = self._options.mute_timeout_ms
+        self._silencer = Silencer(self._uri, timeout_ms=limit_ms, shared=self._control.context)
+        self._must_be_silent()
+
+    def _must_be_silent(self) -> None:
+        state = self.mute()
+        if state is not RfState.OFF:
+            raise Disconnected(f"{self._uri}: mute reads back {state.value}; switch the device off by hand")
+
+    @property
+    def device_id(self) -> str:
+        """Model and serial of the unit."""
+        return f"pluto {self._about.get('hw_serial', '')}"
+
+    @property
+    def model(self) -> str:
+        """What the unit calls itself."""
+        return self._about.get("hw_model", "")
+
+    # -- receiving -----------------------------------------------------------------------------------------------
+
+    def tune_rx(self, settings: RxSettings) -> RxSettings:
+        """Set the receiver and verify it by readback; raises SettingRefused, HardwareError (and is muted then).
+
+        A readback within the synthesizer's step of what was asked counts as that.
+        """
+        held = on_rx_steps(settings, self._ranges)
+        with self._lock:
+            if self._tx is not None and self._tx.sample_rate_hz != held.sample_rate_hz:
+                raise SettingRefused(
+                    f"sample_rate_hz {held.sample_rate_hz}: transmitting at {self._tx.sample_rate_hz}, and both "
+                    "directions share one rate; use it, or mute first"
+                )
+            with self._failing_silent():
+                self._controlled().tune_rx(held)
+            self._reception.retuned(held)
+        return held
+
+    def receive(self, samples: int) -> RxBlock:
+        """Take `samples` that are all younger than the call, from a buffer opened for them.
+
+        Raises: as `plutoreceive.Reception.receive`.
+        """
+        return self._reception.receive(samples)
+
+    def stream(self, samples: int) -> Iterator[RxBlock]:
+        """Give block after block without a break, every loss flagged; raises SettingRefused, HardwareError."""
+        return self._reception.stream(samples)
+
+    # -- transmitting --------------------------------------------------------------------------------------------
+
+    def tune_tx(self, settings: TxSettings) -> TxSettings:
+        """The order up: quiet, tuned, oscillator on, a buffer of zeros, gain last; each step read back.
+
+        Raises:
+            SettingRefused: outside the ranges, another rate than the receiver's, or no independent way to mute.
+            HardwareError: it failed or read back otherwise; it was muted.
+        """
+        held = on_tx_steps(settings, self._ranges)
+        if not self._silencer.independent:
+            raise SettingRefused(f"{self._uri}: allows no second connection to mute it by; use its ip: address")
+        with self._lock:
+            receiving = self._reception.settings
+            if receiving is not None and receiving.sample_rate_hz != held.sample_rate_hz:
+                raise SettingRefused(
+                    f"sample_rate_hz {held.sample_rate_hz}: receiving at {receiving.sample_rate_hz}, and both "
+                    "directions share one rate; use it"
+                )
+            with self._failing_silent():
+                self._up(held)
+        return held
+
+    def _up(self, settings: TxSettings) -> None:
+        control = self._controlled()
+        mutes = self._mutes
+        control.prepare_tx(settings)
+        if self._transmit is not None and self._transmit.rate_hz != settings.sample_rate_hz:
+            self._close_transmit()
+        if self._transmit is None:
+            burst = self._options.burst_samples
+            self._transmit = TransmitBuffer(control, burst, rate_hz=settings.sample_rate_hz)
+        if mutes == self._mutes:
+            control.raise_gain(settings)
+            self._tx = settings
+        if mutes != self._mutes:
+            raise HardwareError(f"{self._uri}: muted while it was being tuned")
+
+    def send(self, iq: Iq16) -> Sent:
+        """Play samples of shape (n, 2) once, zeros after them; after a mute they play to nowhere.
+
+        Raises:
+            SettingRefused: no burst, longer than `burst_samples`, or too much is queued already.
+            HardwareError: the device failed; it was muted.
+        """
+        limit = self._options.burst_samples
+        if iq.dtype != np.int16 or iq.ndim != 2 or iq.shape[1] != 2 or not 1 <= len(iq) <= limit:
+            raise SettingRefused(f"{iq.dtype} of shape {iq.shape}: give int16 of shape (n, 2), n from 1 to {limit}")
+        with self._lock:
+            if self._transmit is None:
+                raise SettingRefused(f"{self._uri}: the transmitter is off; call tune_tx first")
+            with self._failing_silent():
+                sent = self._transmit.send(iq)
+            length_ns = len(iq) * NS // self._transmit.rate_hz
+            self._own.append(Span(earliest_ns=sent.start.earliest_ns, latest_ns=sent.start.latest_ns + length_ns))
+            return sent
+
+    # -- silence -------------------------------------------------------------------------------------------------
+
+    def mute(self) -> RfState:
+        """Silence at once on a connection of its own, and read back on a fresh one; UNKNOWN is as bad as ON."""
+        self._mutes += 1
+        failures = self._silencer.failures
+        state = self._silencer.mute(self._close_transmit)
+        if self._silencer.failures != failures:
+            # What cut one connection has most likely cut the other; a new one begins with muting again.
+            self._control = None
+        return state
+
+    def rf_state(self) -> RfState:
+        """Read back whether the output can radiate; UNKNOWN when the device does not answer."""
+        return self._silencer.rf_state()
+
+    def _close_transmit(self) -> None:
+        buffer, self._transmit, self._tx = self._transmit, None, None
+        if buffer is not None:
+            buffer.close()
+
+    def heartbeat(self) -> None:
+        """Tell the device's own dead-man, by the phase of a tone generator that is off; raises HardwareError."""
+        self._beat = self._beat % (BEATS - 1) + 1
+        self._silencer.write(HEARTBEAT, str(self._beat * BEAT_STEP))
+
+    def guarded(self) -> bool:
+        """Whether the device's dead-man answered the last heartbeat; raises HardwareError."""
+        answered = self._silencer.read(ECHO)
+        return self._beat > 0 and answered.isdigit() and abs(int(answered) - self._beat * BEAT_STEP) < BEAT_STEP // 2
+
+    def close(self) -> None:
+        """Mute and let go of the device. Raises HardwareError if it does not read back as muted."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        state = self.mute()
+        self._silencer.close()
+        self._control = None
+        if state is not RfState.OFF:
+            raise HardwareError(f"{self._uri}: mute reads back {state.value}; switch the device off by hand")
+
+    # -- failing -------------------------------------------------------------------------------------------------
+
+    def _controlled(self) -> Control:
+        """The control connection; made anew, muting first, if the last one failed."""
+        with self._lock:
+            if self._control is None and not self._silencer.independent:
+                self._share()
+            if self._control is None:
+                self._must_be_silent()
+                self._control = Control(self._uri, timeout_ms=self._options.timeout_ms)
+            return self._control
+
+    def _fail(self) -> None:
+        """Throw the control connection away and mute."""
+        self._control = None
+        self.mute()
+
+    @contextmanager
+    def _failing_silent(self) -> Iterator[None]:
+        """Whatever of the device's fails inside leaves it muted and the connection discarded."""
+        try:
+            yield
+        except HardwareError:
+            self._fail()
+            raise
+
+
+def mute_uri(uri: str, *, serial: str | None = None) -> RfState:
+    """Silence a Pluto and read back, with nothing but its address; UNKNOWN when it cannot be told.
+
+    Raises: LibraryMissing, Disconnected, HardwareError (the firmware cannot be muted), SettingRefused (another unit).
+    """
+    address = uri or _found(serial)
+    silencer = Silencer(address)
+    try:
+        refuse_other(address, silencer.context_attributes, serial)
+        return silencer.mute()
+    finally:
+        silencer.close()
+
+
+def refuse_other(uri: str, about: dict[str, str], serial: str | None) -> None:
+    """Raise SettingRefused if a serial number is asked for and this unit has another."""
+    found = about.get("hw_serial", "")
+    if serial is not None and found != serial:
+        raise SettingRefused(f"{uri}: serial {found or 'unknown'}, not {serial}; choose that unit's URI")
+
+
+def _found(serial: str | None) -> str:
+    if serial is None:
+        raise SettingRefused("no Pluto named: give its URI or its serial number")
+    known = serials()
+    if serial not in known:
+        seen = ", ".join(known) or "none"
+        raise Disconnected(f"no device with serial {serial} found; there are: {seen}; give its ip: address")
+    return known[serial]

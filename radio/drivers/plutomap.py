@@ -1,0 +1,161 @@
+"""Where everything is on a Pluto: devices, channels, attributes; and what one kind of unit can be set to."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from radio.errors import HardwareError, SettingRefused
+from radio.ports import RxSettings, TxSettings
+
+PHY: Final = "ad9361-phy"
+ADC: Final = "cf-ad9361-lpc"
+DAC: Final = "cf-ad9361-dds-core-lpc"
+SILENT_DB: Final = -89.75
+DDS: Final = ("altvoltage0", "altvoltage1", "altvoltage2", "altvoltage3")
+STATUS_REGISTER: Final = 0x80000088
+OVERFLOW: Final = 4
+DAC_FULL_SCALE: Final = 16_384
+ADC_FULL_SCALE: Final = 2048
+MUTE_TIMEOUT_MS: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One channel attribute, by names that every firmware uses."""
+
+    device: str
+    channel: str
+    output: bool
+    name: str
+
+    def __str__(self) -> str:
+        """Return it as messages name it."""
+        return f"{self.device}/{self.channel}/{self.name}"
+
+
+ATTENUATION: Final = Attribute(PHY, "voltage0", True, "hardwaregain")
+POWERDOWN: Final = Attribute(PHY, "altvoltage1", True, "powerdown")
+DDS_RAW: Final = tuple(Attribute(DAC, channel, True, "raw") for channel in DDS)
+DDS_SCALE: Final = tuple(Attribute(DAC, channel, True, "scale") for channel in DDS)
+HEARTBEAT: Final = Attribute(DAC, "altvoltage3", True, "phase")
+ECHO: Final = Attribute(DAC, "altvoltage2", True, "phase")
+MUTE: Final = (ATTENUATION, POWERDOWN, *DDS_RAW, *DDS_SCALE)
+"""Every attribute that muting needs; a firmware without one of them cannot be muted and is refused."""
+
+
+def channel_attribute(context: Any, wanted: Attribute) -> Any:
+    """Return the library's own object for an attribute; raises HardwareError if this firmware lacks it."""
+    device = context.find_device(wanted.device)
+    channel = device.find_channel(wanted.channel, wanted.output) if device is not None else None
+    if channel is None or wanted.name not in channel.attrs:
+        raise HardwareError(f"this firmware has no {wanted}; install the maker's own firmware on the device")
+    return channel.attrs[wanted.name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlutoOptions:
+    """How the driver deals with a device.
+
+    `burst_samples`: the longest burst. `overflow_register`: whether this firmware's is to be believed.
+    """
+
+    timeout_ms: int = 1000
+    mute_timeout_ms: int = MUTE_TIMEOUT_MS
+    burst_samples: int = 262_144
+    block_samples_max: int = 4_194_304
+    overflow_register: bool = True
+
+
+class Outside(Protocol):
+    """Why a setting is refused; printed as one line."""
+
+    def __str__(self) -> str:
+        """Return the line."""
+        ...
+
+
+class Ranges(Protocol):
+    """What a unit may be set to: `hw_profiles` has these for every kind of radio."""
+
+    def check_rx(self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, gain_db: float) -> Outside | None:
+        """Return why a receive setting is refused, None if it is not."""
+        ...
+
+    def check_tx(
+        self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, attenuation_db: float
+    ) -> Outside | None:
+        """Return why a transmit setting is refused, None if it is not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipRanges:
+    """The ranges of one chip's data sheet, not what the device advertises. Default: AD9363, the stock Pluto's."""
+
+    lo_hz: tuple[int, int] = (325_000_000, 3_800_000_000)
+    bandwidth_hz: tuple[int, int] = (200_000, 20_000_000)
+    rate_hz: tuple[int, int] = (521_000, 61_440_000)
+    gain_db: tuple[float, float] = (0, 71)
+    attenuation_db: tuple[float, float] = (0, 89.75)
+
+    def check_rx(self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, gain_db: float) -> str | None:
+        """Return why a receive setting is refused, None if it is not."""
+        return self._outside(center_hz, sample_rate_hz, bandwidth_hz) or _beyond(
+            "gain_mdb", gain_db * 1000, (self.gain_db[0] * 1000, self.gain_db[1] * 1000)
+        )
+
+    def check_tx(self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, attenuation_db: float) -> str | None:
+        """Return why a transmit setting is refused, None if it is not."""
+        low, high = self.attenuation_db
+        return self._outside(center_hz, sample_rate_hz, bandwidth_hz) or _beyond(
+            "attenuation_mdb", attenuation_db * 1000, (low * 1000, high * 1000)
+        )
+
+    def _outside(self, center_hz: int, sample_rate_hz: int, bandwidth_hz: int) -> str | None:
+        return (
+            _beyond("center_hz", center_hz, self.lo_hz)
+            or _beyond("sample_rate_hz", sample_rate_hz, self.rate_hz)
+            or _beyond("bandwidth_hz", bandwidth_hz, self.bandwidth_hz)
+        )
+
+
+def _beyond(name: str, value: float, limits: tuple[float, float]) -> str | None:
+    if limits[0] <= value <= limits[1]:
+        return None
+    return f"{name} {value:.12g} is outside {limits[0]:.12g} to {limits[1]:.12g}; choose a value inside"
+
+
+def on_rx_steps(settings: RxSettings, ranges: Ranges) -> RxSettings:
+    """The setting as the device holds it, gain in whole dB; raises SettingRefused outside the ranges."""
+    gain_db = round(settings.gain_mdb / 1000)
+    refused = ranges.check_rx(
+        center_hz=settings.center_hz,
+        sample_rate_hz=settings.sample_rate_hz,
+        bandwidth_hz=settings.bandwidth_hz,
+        gain_db=gain_db if settings.gain_mdb >= 0 else settings.gain_mdb / 1000,
+    )
+    if refused is not None:
+        raise SettingRefused(str(refused))
+    return RxSettings(
+        center_hz=settings.center_hz,
+        sample_rate_hz=settings.sample_rate_hz,
+        bandwidth_hz=settings.bandwidth_hz,
+        gain_mdb=gain_db * 1000,
+    )
+
+
+def on_tx_steps(settings: TxSettings, ranges: Ranges) -> TxSettings:
+    """The setting as the device holds it, attenuation in quarter dB; raises SettingRefused outside the ranges."""
+    refused = ranges.check_tx(
+        center_hz=settings.center_hz,
+        sample_rate_hz=settings.sample_rate_hz,
+        bandwidth_hz=settings.bandwidth_hz,
+        attenuation_db=settings.attenuation_mdb / 1000,
+    )
+    if refused is not None:
+        raise SettingRefused(str(refused))
+    return TxSettings(
+        center_hz=settings.center_hz,
+        sample_rate_hz=settings.sample_rate_hz,
+        bandwidth_hz=settings.bandwidth_hz,
+        attenuation_mdb=round(settings.attenuation_mdb / 250) * 250,
+    )

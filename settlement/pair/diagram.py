@@ -1,0 +1,31 @@
+"""The two state diagrams of a settlement as Mermaid text, made from the transition tables and from nothing else."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import TypeVar
+
+from settlement.pair.table import HOLDER, USER, Event, HolderState, UserState
+
+S = TypeVar("S", bound=IntEnum)
+
+
+def mermaid(table: Mapping[tuple[S, Event], S], start: S) -> str:
+    """One diagram: an arrow for every move, the events between two states on one arrow, in the table's order."""
+    between: dict[tuple[S, S], list[str]] = {}
+    for (before, event), after in table.items():
+        between.setdefault((before, after), []).append(event.value)
+    lines = ["stateDiagram-v2", f"    [*] --> {start.name}"]
+    lines += [f"    {a.name} --> {b.name}: {', '.join(events)}" for (a, b), events in between.items()]
+    left = {before for before, _ in table}
+    lines += [f"    {last.name} --> [*]" for last in type(start) if last not in left]
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """The generated part of docs/pair.md."""
+    parts = (("Holder", mermaid(HOLDER, HolderState.NONE)), ("User", mermaid(USER, UserState.NONE)))
+    return "\n".join(f"### {title}\n\n```mermaid\n{text}\n```\n" for title, text in parts)
+
+
+if __name__ == "__main__":
+    print(page())

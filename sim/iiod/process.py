@@ -1,0 +1,92 @@
+"""Simulated Plutos on an air that runs elsewhere, as a process of its own: `python -m sim.iiod.process CONFIG.json`.
+
+CONFIG.json: `air` (the air's ipc:// endpoint), `plutos` (a list of `station`, `serial`, `port`), and `quiet`: whether
+they come up muted, as units with the dead-man of `deploy/pluto` do, or transmitting, as stock ones do.
+"""
+
+import asyncio
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from sim.checked import BadValue, checked_json
+from sim.iiod.antenna import AirAntenna, AntennaRefused
+from sim.iiod.context import Firmware
+from sim.iiod.pluto import Pluto
+from sim.iiod.server import IiodServer
+from sim.process import OrphanedAtBirth, die_with_parent
+from sim.stations import STRICT, Name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One simulated Pluto: which station of the air it is, and where it listens on loopback."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    station: Name
+    serial: Name
+    port: Annotated[int, Field(gt=0, le=65_535)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlutosConfig:
+    """What the process is started with."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    air: str
+    plutos: tuple[Unit, ...]
+    quiet: bool = False
+
+
+async def serve(config: PlutosConfig) -> None:
+    """Serve until SIGTERM or SIGINT; raises OSError where a port cannot be had, AntennaRefused without an air."""
+    antennas = [AirAntenna(config.air, unit.station) for unit in config.plutos]
+    servers = []
+    for unit, antenna in zip(config.plutos, antennas, strict=True):
+        pluto = Pluto(Firmware(serial=unit.serial), antenna, quiet=config.quiet)
+        server = IiodServer(pluto, antenna)
+        server.listen(unit.port)
+        servers.append(server)
+    tasks = [asyncio.create_task(server.serve()) for server in servers]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for antenna in antennas:
+        antenna.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Run: 0 when stopped in order, 1 on failure, 2 on a configuration that cannot be used."""
+    if len(arguments) != 1:
+        print("usage: python -m sim.iiod.process CONFIG.json", file=sys.stderr)
+        return 2
+    path = Path(arguments[0])
+    try:
+        config = checked_json(PlutosConfig, path.read_bytes())
+    except (OSError, BadValue) as exc:
+        print(f"{path}: {exc}", file=sys.stderr)
+        return 2
+    try:
+        die_with_parent()
+        asyncio.run(serve(config))
+    except OrphanedAtBirth:
+        return 0
+    except (OSError, AntennaRefused) as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

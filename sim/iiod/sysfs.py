@@ -1,0 +1,61 @@
+"""A simulated Pluto's attributes as files in a folder, as its own firmware shows them: on-device scripts work on these.
+
+Both ways: what a script writes into a file is written to the device, what clients write shows in the files.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from sim.iiod.context import IDS, file_of
+from sim.iiod.pluto import Pluto
+from sim.iiod.protocol import Name
+
+POLL_S: Final = 0.01
+
+
+class Sysfs:
+    """The mirror; only attributes of channels and devices are in it, as under /sys/bus/iio/devices."""
+
+    def __init__(self, pluto: Pluto, root: Path) -> None:
+        """Lay out the folder; raises OSError."""
+        self._pluto = pluto
+        self._files: dict[Name, Path] = {}
+        self._seen: dict[Name, str] = {}
+        for name in pluto.values:
+            folder = root / IDS[name.device]
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "name").write_text(f"{name.device}\n")
+            if name.kind != "debug":
+                self._files[name] = folder / file_of(name)
+        self.step()
+
+    def step(self) -> None:
+        """Carry every change over, a script's first."""
+        for name, path in self._files.items():
+            held = _text(path)
+            if held is None and name in self._seen:
+                continue
+            if held is not None and held != self._seen.get(name):
+                self._pluto.write(name, held)
+            value = self._pluto.read(name)
+            text = value if isinstance(value, str) else ""
+            if text != held:
+                fresh = path.with_name(f".{path.name}")
+                fresh.write_text(f"{text}\n")
+                fresh.replace(path)
+            self._seen[name] = text
+
+    async def run(self) -> None:
+        """Keep both alike for ever."""
+        while True:
+            self.step()
+            await asyncio.sleep(POLL_S)
+
+
+def _text(path: Path) -> str | None:
+    """What a file says; None while a script is about to write it."""
+    try:
+        return path.read_text().strip() or None
+    except OSError:
+        return None
