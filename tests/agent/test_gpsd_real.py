@@ -25,9 +25,10 @@ from tests.settlement.world import NETWORK, NS, T0, trio
 pytestmark = pytest.mark.feature("S6")
 
 STEP_S, LINES = 0.2, 5
-BUDGET_NS, AGREE_NS = 230_000_000, NS
-# A second of the log stands for many of the field's: an oscillator of 5 %, a port that is up to 0.2 s late.
-CLOCK = ClockPlan(budget_ns=BUDGET_NS, drift_ppb=50_000_000, agree_ns=AGREE_NS, stale_ns=NS // 2, holdover_ns=60 * NS)
+BUDGET_NS, AGREE_NS = 400_000_000, NS
+# A second of the log stands for many of the field's: an oscillator of 20 %, because gpsfake on a busy machine plays its
+# log that much slower than it was written, and a port that is up to 0.2 s late.
+CLOCK = ClockPlan(budget_ns=BUDGET_NS, drift_ppb=200_000_000, agree_ns=AGREE_NS, stale_ns=NS // 2, holdover_ns=60 * NS)
 PLACE = PlacePlan(agree_ns=AGREE_NS, stale_ns=NS // 2)
 BEGIN = datetime.fromtimestamp(T0 // NS + 20, UTC)
 
@@ -172,7 +173,7 @@ def test_gps_against_chrony(tmp_path: Path) -> None:
         chronyd(tmp_path / "server", *server) as local,
         chronyd(tmp_path / "client", *client) as follower,
     ):
-        alone = keeper(ChronySource(command=follower, every_s=0.2))
+        alone = keeper(ChronySource(command=follower, every_s=0.2), clock=replace(CLOCK, drift_ppb=50_000))
         assert until(cause_is(alone, Cause.OK), 12)
         assert alone.fix().time.bound_ns < 50_000_000
         alone.close()
