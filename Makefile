@@ -6,13 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SETUP := sh deploy/setup.sh
+FUZZ_S ?= 120
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup trial test lint bench soak clean
+.PHONY: setup trial test lint bench soak fuzz clean
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/libiio.sh
+$(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/parts.sh deploy/libiio.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" $(SETUP)
 	@touch $@
 
@@ -24,6 +25,11 @@ test: $(READY)
 
 soak: $(READY)
 	$(PYTEST) tests/soak --timeout=3600
+
+# Coverage-guided, on everything that takes a stranger's bytes; FUZZ_S seconds, the corpus stays in .fuzz.
+fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.bytes_in -max_total_time=$(FUZZ_S) -max_len=8192 -rss_limit_mb=2048 .fuzz
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -37,4 +43,4 @@ bench: $(READY)
 	$(BIN)/bandpact bench chain
 
 clean:
-	rm -rf $(VENV) trial-report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) trial-report .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -4,11 +4,16 @@ Values come from the file, then from the environment (BANDPACT_…, nested keys 
 """
 
 import json
+import re
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from sim.clock import SimClock
 
@@ -57,6 +62,7 @@ class RadioSection(Section):
     frame_us: int = 20_000
     burst_us: int = 2_000
     look_offset_us: int = 9_000
+    look_dither_us: int = Field(default=1_500, ge=0)
     look_us: int = 2_250
     look_every: int = Field(default=1, ge=1)
 
@@ -70,12 +76,75 @@ class RadioSection(Section):
 
 
 class PlaceSection(Section):
-    """Where the antenna is, as surveyed or simulated."""
+    """Where the antenna is: surveyed, simulated, or wherever the GPS receiver says (`source = "gps"`)."""
 
-    lat_e7: int
-    lon_e7: int
+    lat_e7: int = 0
+    lon_e7: int = 0
     radius_mm: int = 1_000
-    source: Literal["surveyed", "simulated"] = "simulated"
+    source: Literal["surveyed", "simulated", "gps"] = "simulated"
+    budget_mm: int = Field(default=50_000, gt=0)
+    speed_mm_per_s: int = Field(default=0, ge=0)
+
+
+class SimulatedClock(Section):
+    """A simulated receiver, where the radio is simulated too."""
+
+    kind: Literal["simulated"]
+    name: str = "simulated"
+    clock: Annotated[SimClock, BeforeValidator(_clock)]
+
+
+class GpsdClock(Section):
+    """A GPS receiver behind gpsd. `serial_ms` is the longest its sentences can be late; without it only PPS counts."""
+
+    kind: Literal["gpsd"]
+    name: str = "gpsd"
+    host: str = "127.0.0.1"
+    port: int = Field(default=2947, ge=1, le=65535)
+    satellites_min: int = Field(default=5, ge=0)
+    serial_ms: float | None = Field(default=None, gt=0, le=10_000)
+
+
+class ChronyClock(Section):
+    """The system clock as chrony disciplines it."""
+
+    kind: Literal["chrony"]
+    name: str = "chrony"
+    command: list[str] = Field(default=["chronyc"], min_length=1)
+    every_s: float = Field(default=1.0, gt=0)
+
+
+class KernelClock(Section):
+    """The system clock as the kernel knows it; no claim below `least_us` is believed."""
+
+    kind: Literal["kernel"]
+    name: str = "kernel"
+    least_us: float = Field(default=5_000.0, ge=0)
+    every_s: float = Field(default=1.0, gt=0)
+
+
+ClockSource = Annotated[SimulatedClock | GpsdClock | ChronyClock | KernelClock, Field(discriminator="kind")]
+
+
+class ClockSection(Section):
+    """What the node's clock is held to, and whom it listens to."""
+
+    budget_us: float = Field(default=1_000.0, gt=0)
+    drift_ppb: int = Field(default=50_000, ge=0, le=10**9)
+    agree_s: float = Field(default=10.0, ge=0)
+    stale_s: float = Field(default=3.0, gt=0)
+    holdover_s: float = Field(default=600.0, gt=0)
+    need: int = Field(default=1, ge=1)
+    sources: list[ClockSource] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "ClockSection":
+        names = [source.name for source in self.sources]
+        if len(set(names)) < len(names):
+            raise ValueError("two sources have one name; give each its own `name`")
+        if self.need > len(names):
+            raise ValueError(f"need = {self.need} with {len(names)} source(s); it can never be trusted")
+        return self
 
 
 class ChannelSection(Section):
@@ -126,40 +195,97 @@ class NodeConfig(BaseSettings):
     start_file: Path | None = None
     radio: RadioSection
     place: PlaceSection
-    clock: Annotated[SimClock, BeforeValidator(_clock)]
+    clock: ClockSection
     channels: list[ChannelSection]
     peers: list[Peer] = []
     offers: list[OfferSection] = []
     wants: list[WantSection] = []
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before file; no secrets from either."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
-
 
 def load(path: Path) -> NodeConfig:
-    """Read a node's configuration. Raises ConfigError."""
+    """Read a node's configuration from one file and the environment. Raises ConfigError."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; give a node's TOML configuration")
+    return load_layers([path])
 
-    class FromFile(NodeConfig):
-        model_config = SettingsConfigDict(**{**NodeConfig.model_config, "toml_file": path})
+
+def load_layers(paths: Sequence[Path]) -> NodeConfig:
+    """Read a node's configuration: the environment before the files, each file before the next. Raises ConfigError."""
+
+    class FromFiles(NodeConfig):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            return init_settings, env_settings, *(_Table(settings_cls, read_table(path)) for path in paths)
 
     nothing: dict[str, Any] = {}
     try:
-        return FromFile(**nothing)
+        return FromFiles(**nothing)
     except ValidationError as exc:
         first = exc.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {key}: {first['msg']}; mend this key") from exc
+        raise ConfigError(f"{_where(paths, first['loc'])}: {first['msg']}; mend this key") from exc
+    except SettingsError as exc:
+        raise ConfigError(f"environment: {exc}; mend the BANDPACT_ variable") from exc
+
+
+def write_effective(config: NodeConfig, path: Path) -> Path:
+    """Write every value in force as one TOML file that only its owner reads. Raises ConfigError."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.touch(mode=0o600)
+        fresh.write_text(tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+        fresh.replace(path)
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; the run folder must be writable") from exc
+    return path
+
+
+class _Table(InitSettingsSource):
+    """A file's table as a source of settings."""
+
+    def __init__(self, settings_cls: type[BaseSettings], table: dict[str, Any]) -> None:
+        super().__init__(settings_cls, init_kwargs=table)
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """A TOML file. Raises ConfigError, which names file and line."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; give a file that can be read") from exc
     except ValueError as exc:
         raise ConfigError(f"{path}: {exc}; the file must be TOML") from exc
+
+
+def _where(paths: Sequence[Path], loc: Sequence[int | str]) -> str:
+    """File, line and key of an error; the first file that has the key, else the last file."""
+    key = ".".join(str(part) for part in loc)
+    for path in paths:
+        line = line_of(path.read_text(encoding="utf-8"), loc)
+        if line is not None:
+            return f"{path}:{line}: {key}"
+    return f"{paths[-1]}: {key}" if paths else key
+
+
+def line_of(text: str, loc: Sequence[int | str]) -> int | None:
+    """The line that sets a key, as far as can be told from a TOML text: its own, else its table's."""
+    table: tuple[str, ...] = ()
+    names = [str(part) for part in loc if isinstance(part, str)]
+    best: tuple[int, int] | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        head = re.match(r"\s*\[\[?([^\]]+)\]", line)
+        if head:
+            table = tuple(part.strip(" \"'") for part in head[1].split("."))
+            found = table
+        else:
+            found = (*table, *(part.strip(" \"'") for part in line.partition("=")[0].split(".")))
+        if found and "=" in line + ("=" if head else "") and tuple(names[: len(found)]) == found:
+            best = max(best or (0, 0), (len(found), number), key=lambda pair: pair[0])
+    return best[1] if best else None

@@ -25,6 +25,7 @@ from settlement.reasons import Refusal, RefusedError
 SIGNED, NETWORK = "signed.chain", "network.txt"
 NS = 1_000_000_000
 LIST_BITS = 1024
+NAME_BYTES_MAX = 128
 CLOCK_BOUND_NS = NS
 AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "observe")
 
@@ -108,6 +109,16 @@ class Desk:
         if self.me.public != self._key.public:
             raise ConfigError(f"{folder / SIGN}: not the key of {self.me.name}; put the right one there")
         self.signed = list(load_chain(folder / SIGNED))
+        self._former = self._before()
+
+    def _before(self) -> list[tuple[Subject, tuple[bytes, ...]]]:
+        """What was signed with the keys this one succeeded, and as whom; the oldest first."""
+        found = []
+        for path in self.folder.glob("signed.*.chain"):
+            signed = load_chain(path)
+            self.registry.anchors |= {records.digest(signed[0])}
+            found.append((_held(self.registry.admit(signed[0]), str(path)), signed))
+        return sorted(found, key=lambda pair: _first_ns(pair[1][0], pair[0], self.network))
 
     def _next(self) -> tuple[int, bytes]:
         return len(self.signed) + 1, records.digest(self.signed[-1])
@@ -133,12 +144,15 @@ class Desk:
         return self._keep(records.sign_record(self._key, frame, body))
 
     def credentials(self) -> list[Subject]:
-        """What this desk has issued, in order."""
-        found = [self.registry.admit(raw) for raw in self.signed if _is_credential(raw)]
-        return [s for s in found if isinstance(s, Subject) and s.hash != self.me.hash]
+        """What this desk has issued with this key and those before it, in order of their status indices."""
+        raws = [raw for _, signed in self._former for raw in signed] + self.signed
+        found = [self.registry.admit(raw) for raw in raws if _is_credential(raw)]
+        return [s for s in found if isinstance(s, Subject) and s.issuer is not None]
 
     def issue(self, body: bodies.Credential, *, public: bytes, name: str, days: int) -> Subject:
         """Sign a credential with the next status index. Raises ConfigError when it reaches beyond the desk's own."""
+        if not 1 <= len(name.encode()) <= NAME_BYTES_MAX:
+            raise ConfigError(f"--name {name!r}: give 1 to {NAME_BYTES_MAX} bytes")
         seq, previous = self._next()
         whole = bodies.Credential(
             level=body.level,
@@ -177,11 +191,12 @@ class Desk:
 
     def _lists(self) -> list[bodies.Revocation]:
         found = []
-        for raw in self.signed:
-            unproven = records.parse(raw)
-            if isinstance(unproven, records.Unproven) and unproven.typ == "revocation":
-                record = unproven.prove(self.me.public, self.network)
-                found += [record.body] if isinstance(record, records.Record) else []
+        for who, signed in [*self._former, (self.me, tuple(self.signed))]:
+            for raw in signed:
+                unproven = records.parse(raw)
+                if isinstance(unproven, records.Unproven) and unproven.typ == "revocation":
+                    record = unproven.prove(who.public, self.network)
+                    found += [record.body] if isinstance(record, records.Record) else []
         return found
 
     def rotate(self, *, name: str, days: int, passphrase: str | None) -> bytes:
@@ -202,6 +217,13 @@ class Desk:
         write_chain(self.folder / f"signed.{self._key.kid.hex()}.chain", tuple(self.signed))
         write_chain(self.folder / SIGNED, (raw,))
         return record
+
+
+def _first_ns(raw: bytes, who: Subject, network: str) -> int:
+    """When a root was made."""
+    unproven = records.parse(raw)
+    record = unproven.prove(who.public, network) if isinstance(unproven, records.Unproven) else None
+    return record.frame.attestation.earliest_ns if isinstance(record, records.Record) else 0
 
 
 def _is_credential(raw: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,19 @@ def plain(value: Any) -> Any:
 
 
 class EventLog:
-    """Appends one line for each event, with the node and the host's monotonic time."""
+    """Appends one line for each event, with the node and the host's monotonic time; a `listener` is told as well."""
 
     def __init__(self, folder: Path, node: str) -> None:
         self._node = node
+        self.listener: Callable[[str, dict[str, object]], None] | None = None
         self._file = (folder / FILE).open("a", buffering=1, encoding="utf-8")
 
     def write(self, name: str, **fields: Any) -> None:
         """Append an event."""
         kept = {key: plain(value) for key, value in fields.items()}
         self._file.write(json.dumps({"mono_ns": time.monotonic_ns(), "node": self._node, "event": name, **kept}) + "\n")
+        if self.listener is not None:
+            self.listener(name, {"node": self._node, **kept})
 
     def close(self) -> None:
         """Close the file."""

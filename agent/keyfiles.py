@@ -99,9 +99,9 @@ def load_chain(path: Path) -> tuple[bytes, ...]:
         data = path.read_bytes()
         records = cbor2.loads(data) if len(data) <= _CHAIN_MAX_BYTES else None
     except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror}; ask the trial coordinator for this file") from exc
+        raise ConfigError(f"{path}: {exc.strerror}; ask whoever issued it for this file") from exc
     except cbor2.CBORDecodeError as exc:
-        raise ConfigError(f"{path}: not a credential chain: {exc}; ask the trial coordinator for it again") from exc
+        raise ConfigError(f"{path}: not a credential chain: {exc}; ask whoever issued it for it again") from exc
     if not isinstance(records, list) or not records or not all(isinstance(r, bytes) for r in records):
-        raise ConfigError(f"{path}: not a credential chain; ask the trial coordinator for it again")
+        raise ConfigError(f"{path}: not a credential chain; ask whoever issued it for it again")
     return tuple(records)

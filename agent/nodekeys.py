@@ -46,8 +46,11 @@ def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits
         values = tomllib.loads(request.read_text(encoding="utf-8"))
         public, transport = bytes.fromhex(values["public"]), bytes.fromhex(values["transport"])
         device = str(values["device"])
-    except (OSError, KeyError, TypeError, ValueError) as exc:
-        raise ConfigError(f"{request}: {exc}; run bandpact node init again") from exc
+    except OSError as exc:
+        raise ConfigError(f"{request}: {exc.strerror}; give the request that bandpact node init wrote") from exc
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ConfigError(f"{request}: not a request ({exc}); run bandpact node init again") from exc
+    writable(out)
     mine = desk.me.scope
     scope = Scope(
         bands=limits.bands or mine.bands,
@@ -62,6 +65,18 @@ def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits
     subject = desk.issue(body, public=public, name=name, days=days)
     write_chain(out, subject.chain)
     return subject
+
+
+def writable(out: Path) -> None:
+    """Nothing is signed that cannot be handed out. Raises ConfigError."""
+    new = not out.exists()
+    try:
+        with out.open("ab"):
+            pass
+        if new:
+            out.unlink()
+    except OSError as exc:
+        raise ConfigError(f"{out}: {exc.strerror}; choose a file you can write") from exc
 
 
 def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
@@ -81,8 +96,12 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
     scope = desk.me.scope
     if refusal is not None:
         raise ConfigError(f"{text}: {refusal}")
-    if not all(scope.holds_band(b) for b in body.bands) or not scope.area.holds(body.area):
-        raise ConfigError(f"{text}: bands or area: outside what {desk.me.name} may rule")
+    for number, band in enumerate(body.bands):
+        if not scope.holds_band(band):
+            raise ConfigError(f"{text}: bands[{number}]: {band} is outside what {desk.me.name} may rule")
+    if not scope.area.holds(body.area):
+        raise ConfigError(f"{text}: area: {body.area} is not surely inside the {scope.area} of {desk.me.name}")
+    writable(out)
     raw = desk.sign(body)
     write_chain(out, (*desk.me.chain, raw))
     return records.digest(raw).hex()

@@ -1,7 +1,7 @@
 """Puts a node together from its configuration: the one place that knows which adapter stands behind which port."""
 
 import secrets
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,6 @@ import zmq
 
 from agent.config import ConfigError, NodeConfig, RadioSection
 from agent.keyfiles import CHAIN, load_chain, load_keys
-from agent.timekeeping.simulated import fixer
 from radio.drivers.pluto import PlutoRadio, mute_uri
 from radio.drivers.plutomap import PlutoOptions
 from radio.link import Link
@@ -22,6 +21,7 @@ from settlement.chain.admission import RuleInForce
 from settlement.chain.checkpoint import origin_of
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.lineage import Lineage
+from settlement.fixes import Fix
 from settlement.mesh import Mesh
 from settlement.pair.artifact import verify_rule
 from settlement.party import Party
@@ -136,7 +136,7 @@ def silence(section: RadioSection) -> RfState:
         radio.close()
 
 
-def warden_of(config: NodeConfig, radio: Radio) -> Warden:
+def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warden:
     """The warden of a node, around a device that answers."""
     trust, r = trust_of(config), config.radio
     receive, send = rings_of(config, create=False)
@@ -149,6 +149,7 @@ def warden_of(config: NodeConfig, radio: Radio) -> Warden:
     look = LookPlan(
         frame_ns=r.frame_us * r.look_every * 1000,
         offset_ns=r.look_offset_us * 1000,
+        dither_ns=r.look_dither_us * 1000,
         samples=_samples(config, r.look_us),
         settings=settings,
     )
@@ -171,7 +172,7 @@ def warden_of(config: NodeConfig, radio: Radio) -> Warden:
         transmit_ring=send,
         listener=Listener(radio, receive, look),
         permits=Permits(network=config.network, anchors=anchors_of(config)),
-        fix=fixer(config, time.monotonic_ns),
+        fix=fix,
     )
 
 

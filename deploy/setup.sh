@@ -25,5 +25,7 @@ fi
 say "setup: installing into $VENV (once; a minute or two)"
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,pluto]'
 
+[ -d "$VENV/parts/root" ] || sh deploy/parts.sh "$VENV/parts" ||
+  say "setup: could not fetch Debian's gpsd and chrony; the tests that need them skip and say so"
 sh deploy/libiio.sh "$VENV/parts" ||
   say "setup: could not fetch Debian's libiio0; the tests that need it skip and say so"

@@ -9,7 +9,8 @@ Conditions, all of which must surely hold; the first that does not names the rea
     (11) the band tuned is the permit's  (12) heartbeat fresh             (13) sensing fresh, no incumbent
     (14) outside authorisation where the rule asks for it
 
-What runs out by itself (window, lease, arming) counts as over `lead_ns` early: the time this host may need to silence.
+What runs out by itself (window, lease, arming) counts as over `lead_ns` early: the time this host may need to silence,
+longer when its loop was seen to run late.
 
 Unknown is closed. What is to be sent is judged on its own samples, in `waveform`.
 """

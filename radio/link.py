@@ -65,12 +65,17 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WardenBeat:
-    """The warden is alive; what its gate says and whether the output radiates, by readback."""
+    """The warden is alive; what its gate says, and how late its loop ran of late.
+
+    While the gate is open it will be silent by `silent_by_ns` (monotonic); whoever sees it is not may silence it.
+    """
 
     state: str
     reason: str
     sid: bytes | None
     bursts: int
+    silent_by_ns: int | None
+    worst_turn_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

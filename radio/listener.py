@@ -11,16 +11,29 @@ from radio.ports import Receiver, RxSettings
 from radio.ring import SampleRing
 
 RETRY_S = 0.2
+GOLDEN = 2_654_435_769
+"""The golden ratio's fraction of 2**32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookPlan:
-    """When to listen: `samples` from `offset_ns` into each frame of `frame_ns` of the monotonic clock."""
+    """When to listen: `samples` from `offset_ns` into each frame of `frame_ns` of the monotonic clock.
+
+    Looks on an exact grid would meet a radar whose pulses keep time with it at the same phase for ever, between the
+    pulses at worst: each begins up to `dither_ns` later, by golden-ratio steps, which spread evenly.
+    """
 
     frame_ns: int
     offset_ns: int
     samples: int
     settings: RxSettings
+    dither_ns: int = 0
+
+    def start_after(self, now_ns: int) -> int:
+        """When the first look that is not yet due begins."""
+        number = (now_ns - self.offset_ns) // self.frame_ns + 1
+        later_ns = number * GOLDEN % 2**32 * self.dither_ns >> 32
+        return number * self.frame_ns + self.offset_ns + later_ns
 
 
 class Listener:
@@ -63,8 +76,7 @@ class Listener:
         plan = self._plan
         while not self._stop.is_set():
             now_ns = time.monotonic_ns()
-            start_ns = (now_ns - plan.offset_ns) // plan.frame_ns * plan.frame_ns + plan.frame_ns + plan.offset_ns
-            if self._stop.wait((start_ns - now_ns) / 1e9):
+            if self._stop.wait((plan.start_after(now_ns) - now_ns) / 1e9):
                 return
             block = self._receiver.receive(plan.samples)
             self._looks.append(

@@ -26,6 +26,7 @@ from radio.link import (
     WardenBeat,
 )
 from radio.listener import Listener
+from radio.pace import Pace
 from radio.permits import Held, Permits
 from radio.ports import Iq16, Radio
 from radio.ring import SampleRing
@@ -80,6 +81,7 @@ class Warden:
         listener: Listener,
         permits: Permits,
         fix: Callable[[], Fix],
+        pace: Pace | None = None,
     ) -> None:
         self._plan, self._link = plan, link
         self._chain = TransmitChain(radio, sample_rate_hz=plan.sample_rate_hz, attenuation_mdb=plan.attenuation_mdb)
@@ -93,6 +95,8 @@ class Warden:
         self._pending: deque[Ready] = deque(maxlen=PENDING_MAX)
         self._next_frame_ns = self._next_beat_ns = 0
         self._bursts = 0
+        self._pace = pace if pace is not None else Pace()
+        self._silent_by_ns: int | None = None
 
     def start(self) -> None:
         """Silence whatever the device was left doing, then listen."""
@@ -109,21 +113,25 @@ class Warden:
 
     def step(self) -> None:
         """Take what the agent says, decide, act on the decision, send what is due."""
+        began_ns = time.monotonic_ns()
         busy = self._state is GateState.OPEN
         if self._link.socket.poll(POLL_MS if busy else IDLE_POLL_MS):
             for message in self._link.receive():
                 self._hear(message)
-        now, mono_ns = self._fix(), time.monotonic_ns()
+        mono_ns, now = time.monotonic_ns(), self._fix()
         held = self._permits.current(now.time)
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(inputs, decision), decision, held, mono_ns)
+        self._silent_by_ns = None
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
+            self._silent_by_ns = mono_ns + decision.for_ns + self._plan.close_lead_ns
             self._send(held, decision, mono_ns)
         for look in self._listener.take():
             self._link.send(look)
         self._account(now)
         self._say_alive(mono_ns)
+        self._pace.turn(began_ns, time.monotonic_ns())
 
     def _inputs(self, now: Fix, mono_ns: int, held: Held | None) -> gate.Inputs:
         permit = held.permit if held else None
@@ -142,7 +150,7 @@ class Warden:
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
             sensed=self._sensed(permit.cell.band) if permit else None,
             outside_authorised=None,
-            lead_ns=self._plan.close_lead_ns,
+            lead_ns=self._plan.close_lead_ns + self._pace.worst_ns,
         )
 
     def _sensed(self, band: Band) -> Sensed | None:
@@ -245,7 +253,9 @@ class Warden:
         if not self._pending:
             return
         iq = self._pending.popleft().iq
-        room = allowed.for_ns * self._plan.sample_rate_hz // 1_000_000_000
+        # This process may have been held up since it decided: what is left counts from now.
+        left_ns = allowed.for_ns - (time.monotonic_ns() - mono_ns)
+        room = left_ns * self._plan.sample_rate_hz // 1_000_000_000
         if room <= 0:
             return
         sent = self._chain.send(iq[:room])
@@ -307,4 +317,13 @@ class Warden:
         if mono_ns < self._next_beat_ns:
             return
         self._next_beat_ns = mono_ns + BEAT_NS
-        self._link.send(WardenBeat(state=self._state.value, reason=self._reason, sid=self._sid, bursts=self._bursts))
+        self._link.send(
+            WardenBeat(
+                state=self._state.value,
+                reason=self._reason,
+                sid=self._sid,
+                bursts=self._bursts,
+                silent_by_ns=self._silent_by_ns,
+                worst_turn_ns=self._pace.worst_ns,
+            )
+        )

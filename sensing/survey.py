@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.pulses import PulseFinder
-from sensing.detectors.radar import Incumbent, RadarDetector
+from sensing.detectors.radar import EITHER, Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.frontend import Float32s, FrontEnd, Iq
 from sensing.layout import BandLayout, lay_out
@@ -57,7 +57,6 @@ class Survey:
             full_scale=settings.full_scale,
             frames=self._frames,
             groups=self._layout.weights,
-            kurtosis=False,
         )
         self._finder = PulseFinder(sample_rate_hz=settings.sample_rate_hz, full_scale=settings.full_scale)
         self._radar = RadarDetector(band_hz=settings.sample_rate_hz)
@@ -284,7 +283,9 @@ class Survey:
 
     def _pulses(self, iq: Iq, start_ns: int, *, contiguous: bool) -> tuple[Incumbent, ...]:
         pulses = self._finder.find(iq, contiguous=contiguous)
-        found = self._radar.add(pulses, start_ns=start_ns, contiguous=contiguous)
+        length_ns = round(len(iq) / self.settings.sample_rate_hz * 1e9)
+        seen = Stretch(pulses=pulses, start_ns=start_ns, length_ns=length_ns, contiguous=contiguous)
+        found = self._radar.decide(seen).incumbents
         at = self.settings.center_hz
         shifted = tuple(replace(one, low_hz=one.low_hz + at, high_hz=one.high_hz + at) for one in found)
         for one in shifted:
@@ -294,7 +295,8 @@ class Survey:
     def _remember(self, one: Incumbent) -> None:
         for i, known in enumerate(self._incumbents):
             near = one.low_hz < known.high_hz and known.low_hz < one.high_hz
-            if known.kind == one.kind and near and one.start_ns - known.end_ns < MERGE_NS:
+            alike = set(known.kind.split(EITHER)) & set(one.kind.split(EITHER))
+            if alike and near and one.start_ns - known.end_ns < MERGE_NS:
                 better = one if one.pulses >= known.pulses else known
                 self._incumbents[i] = replace(
                     better, start_ns=min(one.start_ns, known.start_ns), end_ns=max(one.end_ns, known.end_ns)

@@ -9,7 +9,8 @@ from settlement.messages import Message
 from settlement.nodestate import REVIEW, ROTATED, STATUS, NodeState
 from settlement.pair import user as user_side
 from settlement.pair.artifact import Artifact
-from settlement.reasons import Reason
+from settlement.reasons import Reason, Refusal
+from settlement.rules import RULE, read_held
 from settlement.step import Step
 
 
@@ -56,10 +57,24 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
         state.take_rotation(admitted)
         step.event("rotated", author=admitted.author.name)
         _pass_on(state, step, admitted)
+    elif admitted.record.typ == "rule":
+        _ruled(state, step, admitted)
     elif admitted.record.typ in ("usage", "fallback"):
         budget.credit(step, state.lineage, admitted)
     elif admitted.record.typ == "envelope":
         heed(step, state.holder, state.rule, admitted)
+
+
+def _ruled(state: NodeState, step: Step, admitted: Admitted) -> None:
+    """Take a new rule; it comes into force with its window, by this node's clock, and goes on to the neighbours."""
+    new = read_held(admitted.record.raw, admitted.author.chain, state.registry)
+    if isinstance(new, Refusal):
+        raise TypeError("a rule is taken only after it was judged")
+    state.rules.take(new)
+    step.put(RULE, new.key, new.raw)
+    body = new.rule.rule
+    step.event("rule", rule=body.name, version=body.version, from_ns=body.effective.start_ns)
+    _pass_on(state, step, admitted)
 
 
 def _revoked(state: NodeState, step: Step, admitted: Admitted) -> None:
@@ -97,7 +112,9 @@ def _settled(state: NodeState, step: Step, admitted: Admitted, message: Message)
     pair = state.user.settled(step, admitted)
     grant, accept = state.record_bytes(pair.grant), state.record_bytes(pair.accept)
     mine = state.registry.get(state.identity.credential)
-    if grant is None or accept is None or mine is None or message.proof is None:
+    granted = state.record_of(pair.grant) if pair.grant is not None else None
+    held = state.rules.known(granted.body.rule) if granted is not None else None
+    if grant is None or accept is None or mine is None or message.proof is None or held is None:
         raise ValueError("a settled pair lacks one of its records")
     artifact = Artifact(
         grant=grant,
@@ -105,8 +122,8 @@ def _settled(state: NodeState, step: Step, admitted: Admitted, message: Message)
         confirm=admitted.record.raw,
         holder_chain=admitted.author.chain,
         user_chain=mine.chain,
-        rule=state.rule_raw,
-        rule_chain=state.rule_chain,
+        rule=held.raw,
+        rule_chain=held.chain,
         proof=message.proof,
     )
     encoded = artifact.encoded()

@@ -6,6 +6,7 @@ undecided is refused. Distances are geodesic on WGS-84 (Karney 2013, through geo
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from geographiclib.geodesic import Geodesic
 
@@ -80,6 +81,7 @@ class Fix:
     position: PositionFix
 
 
+@lru_cache(maxsize=1024)
 def distance_mm(lat_a_e7: int, lon_a_e7: int, lat_b_e7: int, lon_b_e7: int) -> int:
     """Geodesic distance on WGS-84, rounded up to the millimetre. Arguments in degrees x 1e7."""
     solution = Geodesic.WGS84.Inverse(lat_a_e7 / 1e7, lon_a_e7 / 1e7, lat_b_e7 / 1e7, lon_b_e7 / 1e7, Geodesic.DISTANCE)

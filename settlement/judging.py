@@ -1,14 +1,16 @@
 """The protocol's own judgement on a record that admission let through: a refusal, or None where it may be acted on."""
 
 from settlement import budget
-from settlement.chain.admission import Admitted, prove
+from settlement.chain.admission import Admitted
 from settlement.chain.rotation import judge_rotation
+from settlement.evidence import judge_evidence
 from settlement.fixes import TimeFix
 from settlement.heeding import NOTED
 from settlement.messages import Message
 from settlement.nodestate import NodeState
 from settlement.pair.table import Event
 from settlement.reasons import Reason, Refusal, refuse
+from settlement.rules import read_held
 from settlement.step import Step
 
 OFFERS_MAX = 256
@@ -24,9 +26,11 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
         case "declaration":
             return _judge_offer(state, now)
         case "evidence":
-            return _judge_evidence(state, admitted)
+            return judge_evidence(admitted.record.body, state.registry)
         case "envelope":
             return None
+        case "rule":
+            return _judge_rule(state, admitted)
         case _ if typ in NOTED:
             return None
         case "checkpoint" | "cosignature" | "revocation" | "rotation":
@@ -41,7 +45,7 @@ def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusa
             judged = state.holder.judge_request(admitted, step.now.time)
             return judged or budget.judge(state.lineage, state.rule.rule, admitted, step.now.time)
         case "accept":
-            return state.holder.judge_accept(admitted, step.now.time)
+            return state.holder.judge_accept(admitted, step.now.time) or _same_rule(state, admitted)
         case "relinquish":
             return state.holder.judge_of_user(admitted, Event.RELINQUISH)
         case _:
@@ -80,17 +84,20 @@ def _judge_offer(state: NodeState, now: TimeFix) -> Refusal | None:
     return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX}") if held >= OFFERS_MAX else None
 
 
-def _judge_evidence(state: NodeState, admitted: Admitted) -> Refusal | None:
-    """Two different records of one author with one number, both proven, or it is no evidence."""
-    body = admitted.record.body
-    first, second = prove(body.first, state.registry), prove(body.second, state.registry)
-    if isinstance(first, Refusal) or isinstance(second, Refusal):
-        return refuse(Reason.PROOF, "evidence.records", "a record that does not prove", "two proven records")
-    a, b = first.record, second.record
-    same = a.frame.seq == b.frame.seq or (a.sid is not None and (a.sid, a.typ) == (b.sid, b.typ))
-    if a.digest == b.digest or a.frame.author != b.frame.author or not same:
-        return refuse(Reason.PROOF, "evidence.conflict", "no conflict", "one author, one number, two records")
+def _same_rule(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """A GRANT that was signed under a rule no longer in force is not confirmed."""
+    pair = state.holder.pairs[admitted.record.body.sid]
+    granted = state.record_of(pair.grant)
+    if granted is None or granted.body.rule != state.rule.hash:
+        was = "unknown" if granted is None else granted.body.rule.hex()[:16]
+        return refuse(Reason.TERMS, "accept.rule", was, f"the rule in force, {state.rule.hash.hex()[:16]}")
     return None
+
+
+def _judge_rule(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """A rule by an authority that may rule, which follows the newest one known here."""
+    new = read_held(admitted.record.raw, admitted.author.chain, state.registry)
+    return new if isinstance(new, Refusal) else state.rules.judge(new)
 
 
 def _judge_about_authors(state: NodeState, admitted: Admitted, step: Step) -> Refusal | None:

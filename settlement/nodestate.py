@@ -14,6 +14,7 @@ from settlement.pair import user as user_side
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
 from settlement.reasons import Reason, Refusal, refuse
+from settlement.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.step import Identity, Step
 from settlement.witness import Witness
 
@@ -35,13 +36,9 @@ class NodeState:
         entropy: Callable[[int], bytes],
     ) -> None:
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
-        self.rule_raw, self.rule_chain, self.entropy = rule_raw, rule_chain, entropy
-        self.status = StatusLists()
-        self.context = Context(
-            registry=registry, rule=rule, history=lineage, status=self.status, was_rule=self._was_rule
-        )
-        quorum = rule.rule.witness_quorum
-        self.witness = Witness(me=identity.credential, registry=registry, quorum=quorum)
+        self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
+        self.entropy, self.status, self.rules = entropy, StatusLists(), Rules(self.configured)
+        self.witness = Witness(me=identity.credential, registry=registry, quorum=rule.rule.witness_quorum)
         self.damaged = lineage.verify(identity.key.public, standing=True)
         self._whole = self.damaged is None
         self.heads_heard: set[bytes] = set()
@@ -58,6 +55,25 @@ class NodeState:
             return refuse(Reason.HALT_BEHIND_WITNESS, "witness.start", f"{heard} neighbours", f"{needed} at start")
         return None
 
+    @property
+    def context(self) -> Context:
+        """What admission judges against."""
+        at = self.rules.at
+        return Context(
+            registry=self.registry,
+            rule=self.rule,
+            history=self.lineage,
+            status=self.status,
+            rule_at=at,
+            was_rule=self._was_rule,
+        )
+
+    def go_by(self, rule: RuleInForce | None) -> None:
+        """Work under that rule from here on; under the one before where none is surely in force."""
+        if rule is not None:
+            self.rule = self.holder.rule = self.user.rule = rule
+            self.witness.quorum = rule.rule.witness_quorum
+
     def stand(self) -> None:
         """Sign what a step leaves. What was found altered is never signed again: it stays as it was found."""
         if self._whole:
@@ -71,6 +87,7 @@ class NodeState:
                 known = prove(raw, self.registry)
                 if isinstance(known, Admitted):
                     take(known)
+        self._restore_rules()
         me, rule = self.identity.credential, self.rule
         self.holder = Holder(
             me=me,
@@ -84,6 +101,18 @@ class NodeState:
             admitted = prove(raw, self.registry)
             if isinstance(admitted, Admitted):
                 self.user.hear(admitted)
+
+    def _restore_rules(self) -> None:
+        held = []
+        for _, raw in self._stored(RULE):
+            known = prove(raw, self.registry)
+            rule = read_held(raw, known.author.chain, self.registry) if isinstance(known, Admitted) else known
+            held += [rule] if isinstance(rule, HeldRule) else []
+        rules = chained(self.configured, held)
+        if isinstance(rules, Refusal):
+            self.damaged = self.damaged or rules
+        else:
+            self.rules = rules
 
     def _stored(self, kind: str) -> list[tuple[bytes, bytes]]:
         return self.lineage.items(kind) if self._whole else []

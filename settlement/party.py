@@ -22,6 +22,7 @@ from settlement.pair import user as user_side
 from settlement.pair.table import UserState
 from settlement.pair.user import UserPair
 from settlement.reasons import Reason, Refusal, refuse
+from settlement.rules import RULE
 from settlement.step import Outgoing, Step
 from settlement.witness import ROUND
 
@@ -36,6 +37,7 @@ class Party(NodeState):
     @contextmanager
     def step(self, now: Fix) -> Iterator[Step]:
         """One durable step. If it fails nothing of it happened, and the machines go back to what is durable."""
+        self.go_by(self.rules.at(now.time.earliest_ns, now.time.latest_ns))
         step = Step(
             self.identity,
             self.lineage,
@@ -56,7 +58,10 @@ class Party(NodeState):
     def register(self, step: Step) -> None:
         """Log the credentials and the rule this node works with, each once: an auditor needs nothing else."""
         chains = (subject.chain for subject in self.registry.subjects())
-        for raw in dict.fromkeys(raw for chain in (self.rule_chain, *chains, (self.rule_raw,)) for raw in chain):
+        newest = self.rules.newest
+        if self.lineage.get(RULE, newest.key) is None:
+            step.put(RULE, newest.key, newest.raw)
+        for raw in dict.fromkeys(raw for chain in (newest.chain, *chains, (newest.raw,)) for raw in chain):
             if self.lineage.index_of(digest(raw)) is None:
                 leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash)
                 step.log(leaf, proven(raw, self.registry))

@@ -164,7 +164,9 @@ class Witness:
             step.send(admitted.author.hash, seen.reply)
 
     def _keep(self, step: Step, author: Subject, first: bytes, second: bytes) -> None:
-        step.sign(Evidence(reason=FORK, first=first, second=second))
+        proof = step.sign(Evidence(reason=FORK, first=first, second=second))
+        for neighbour in self.neighbours():
+            step.pass_on(neighbour.hash, proof.raw)
         step.event("fork", author=author.name)
 
     # -- as the owner of a log -----------------------------------------------------------------------------------

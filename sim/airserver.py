@@ -20,6 +20,7 @@ from typing import TypeAlias
 import zmq
 from pydantic import TypeAdapter
 
+from radio.priority import before_others
 from sim.checked import BadValue, checked_json
 from sim.control import Control, ServerConfig, ServerFailed, refusal
 from sim.device import NS
@@ -224,6 +225,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         die_with_parent(config.parent_pid)
+        before_others()  # a device's own logic does not wait for the host either
         serve(config, stop)
     except OrphanedAtBirth:
         return 1

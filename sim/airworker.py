@@ -19,6 +19,7 @@ import zmq
 
 from radio.errors import RadioError
 from radio.ports import Iq16, RxFlag, RxSettings
+from radio.priority import like_others
 from sim import oracle
 from sim.air import NS, Air, Emission, Tone
 from sim.checked import checked
@@ -247,6 +248,7 @@ def main(arguments: list[str]) -> int:
         die_with_parent(int(parent))
     except OrphanedAtBirth:
         return 1
+    like_others()
     os.nice(2)
     with zmq.Context() as context, context.socket(zmq.PAIR) as socket:
         socket.setsockopt(zmq.LINGER, 1000)

@@ -38,7 +38,7 @@ def init(
     area: Circle = None,
     corner: Corners = None,
     max_eirp_mdbm: Annotated[int, typer.Option(help="The most it can allow.")] = 30_000,
-    days: Annotated[int, typer.Option(min=1, help="Life of its credential.")] = 365,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of its credential.")] = 365,
     desk: Folder = DESK,
 ) -> None:
     """Make a root authority: its key, its credential, and the anchor others configure.
@@ -79,11 +79,14 @@ def _scope(
 
 
 def _open(desk: Path) -> "Desk":
+    from agent.config import ConfigError  # noqa: PLC0415
     from agent.desk import Desk, Place  # noqa: PLC0415
     from agent.keyfiles import load_chain  # noqa: PLC0415
     from settlement.chain import records  # noqa: PLC0415
     from settlement.chain.credentials import Registry, Subject  # noqa: PLC0415
 
+    if not (desk / "credential.chain").is_file():
+        raise ConfigError(f"{desk}: no authority's desk; run: bandpact authority init --desk {desk}")
     chain = load_chain(desk / "credential.chain")
     network = (desk / "network.txt").read_text(encoding="utf-8").strip() if (desk / "network.txt").is_file() else ""
     mine = Registry(network, [records.digest(chain[0])]).admit_chain(chain)
@@ -99,7 +102,7 @@ def issue(
     role: Annotated[str, typer.Option(help="holder or user.")],
     out: Annotated[Path, typer.Option(help="The new credential chain.")],
     eirp_mdbm: Annotated[int, typer.Option(help="The most it may radiate.")] = 20_000,
-    days: Annotated[int, typer.Option(min=1, help="Life of the credential.")] = 30,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of the credential.")] = 30,
     area: Circle = None,
     corner: Corners = None,
     band: Annotated[
@@ -129,10 +132,13 @@ def revoke(
     desk: Folder = DESK,
 ) -> None:
     """Sign the next status list; hand it to any node, it passes it on. Without names, one that only is fresh."""
+    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        out.write_bytes(_open(desk).revoke(names or (), fresh_s=fresh_s))
+        opened = _open(desk)
+        nodekeys.writable(out)
+        out.write_bytes(opened.revoke(names or (), fresh_s=fresh_s))
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     typer.echo(f"{out}: status list")
@@ -141,14 +147,16 @@ def revoke(
 @authority.command()
 def rotate(
     out: Annotated[Path, typer.Option(help="The signed rotation.")],
-    days: Annotated[int, typer.Option(min=1, help="Life of the new credential.")] = 365,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of the new credential.")] = 365,
     desk: Folder = DESK,
 ) -> None:
     """Give the authority a new key; the record is signed by the old and the new."""
+    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
         opened = _open(desk)
+        nodekeys.writable(out)
         out.write_bytes(opened.rotate(name=opened.me.name, days=days, passphrase=_passphrase()))
     except (ConfigError, OSError) as exc:
         fail(str(exc))

@@ -12,10 +12,13 @@ from agent.cli import (
     bench_chain,
     bench_radio,
     bench_sensing,
+    bench_settlement,
+    clock,
     offer,
     record,
     relinquish,
     sense,
+    service,
     simulate,
     stop,
     trial,
@@ -42,10 +45,22 @@ app.add_typer(authority.node, name="node")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
+bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
+
+app.command()(clock.doctor)
+app.command()(service.run)
+app.command()(service.status)
+clocks = typer.Typer(no_args_is_help=True, help="The node's clock.")
+clocks.command("watch")(clock.watch)
+app.add_typer(clocks, name="clock")
+settings = typer.Typer(no_args_is_help=True, help="The node's configuration.")
+settings.command("check")(clock.check)
+settings.command("show")(clock.show)
+app.add_typer(settings, name="config")
 
 
 def _version(wanted: bool) -> None:

@@ -20,9 +20,10 @@ from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
 from agent.node.traffic import Traffic
+from agent.node.vitals import Vitals, key_fault
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
-from agent.timekeeping.simulated import fixer, time_at
+from agent.timekeeping.wiring import timekeeper
 from agent.wiring import mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
@@ -37,6 +38,7 @@ from settlement.step import HaltedError, Outgoing, Step
 NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
+WAIT_MS = 20
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -51,7 +53,9 @@ class Node:
         self.party = party_of(config, self.trust)
         self.mesh = mesh_of(config, self.trust)
         self.outbox = Outbox(self.mesh, self.trust.registry)
-        self.fix = fixer(config, time.monotonic_ns)
+        self.clock = timekeeper(config)
+        self.fix = self.clock.fix
+        self.vitals = Vitals(config)
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
@@ -69,34 +73,53 @@ class Node:
         self._open_sid: bytes | None = None
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = 0
         self._start_mono_ns: int | None = None
+        self._waiting_for = ""
+        self._registered = False
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
-        """Work until told to stop."""
+        """Work until told to stop. Nothing is signed before the clock is trusted: no peer would believe it."""
+        self.watcher.start()
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
+        while not (stop.is_set() or self.fix().time.trusted):
+            self._wait_for_time()
+        if stop.is_set():
+            return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
             self.party.hello(step)
         self._leave(step)
-        self.watcher.start()
+        self._registered = True
         self.events.write("ready", endpoint=self.mesh.endpoint)
         while not stop.is_set():
             self.turn()
 
+    def _wait_for_time(self) -> None:
+        cause = self.fix().time.status
+        if cause != self._waiting_for:
+            self._waiting_for = cause
+            self.events.write("waiting", clock=cause)
+        self._poller.poll(WAIT_MS)
+        self._take_from_warden()
+        self._say_how_it_is(time.monotonic_ns())
+
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
         self.warden.stop()
+        self.vitals.end()
         self._take_from_warden()
-        if self.party.halted is None:
+        if self._registered and self.party.halted is None:
             self._step([])
         self.watcher.stop()
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.mesh.close()
         self.control.close()
-        self._seal()
+        if self._registered:
+            self._seal()
         self.party.lineage.close()
+        self.clock.close()
         self.events.close()
 
     def _seal(self) -> None:
@@ -131,6 +154,12 @@ class Node:
             self._step(arrived)
             self.outbox.retry(now_ns)
         self._transmit(now_ns)
+        self._say_how_it_is(now_ns)
+
+    def _say_how_it_is(self, now_ns: int) -> None:
+        if self.vitals.due(now_ns):
+            keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
+            self.vitals.tell(now_ns, alive=self.warden.alive, clock=self.clock, keys=keys)
 
     def _meet(self) -> None:
         """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""
@@ -148,13 +177,16 @@ class Node:
                 case GateChange():
                     self._changes.append(message)
                     self._open_sid = message.sid if message.state == "OPEN" else None
+                    if message.state != "OPEN" and not message.asked:
+                        self.guard.closed()
                     self.events.write("gate", **gate_fields(message))
                     self.errands.gate(message.state, message.reason, message.sid)
                 case Used():
                     self._used.append(message)
                 case WardenBeat():
                     self._warden_ns = time.monotonic_ns()
-                    self.guard.heard(self._warden_ns)
+                    self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
+                    self.vitals.heard(message, self._warden_ns)
                     self._open_sid = message.sid if message.state == "OPEN" else None
                 case _:
                     pass
@@ -231,7 +263,7 @@ class Node:
             )
 
     def _log_gate(self, step: Step, change: GateChange) -> None:
-        at = time_at(self.config.clock, change.at_ns)
+        at = self.clock.at(change.at_ns)
         step.sign(
             Gate(
                 state=change.state,
@@ -270,8 +302,8 @@ class Node:
     def _report(self, step: Step, usage: Used) -> None:
         window = None
         if usage.first_ns is not None and usage.last_ns is not None:
-            first = time_at(self.config.clock, usage.first_ns).earliest_ns
-            window = Window(start_ns=first, end_ns=time_at(self.config.clock, usage.last_ns).latest_ns)
+            first = self.clock.at(usage.first_ns).earliest_ns
+            window = Window(start_ns=first, end_ns=self.clock.at(usage.last_ns).latest_ns)
         self.party.user.report_usage(step, usage.sid, used=window, airtime_ns=usage.airtime_ns, bursts=usage.bursts)
 
     # -- policies ------------------------------------------------------------------------------------------------

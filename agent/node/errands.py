@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.config import OfferSection
+from agent.node.commands import Acquire, AnyCommand, BadCommand, Cancel, GiveBack, OfferBand, parse_command
 from agent.node.control import Command, Control
 from agent.node.policy import free_parts, window_ms
 from sensing.survey import SurveyReport
@@ -19,7 +20,7 @@ from settlement.party import Party
 from settlement.reasons import Reason
 from settlement.step import Step
 
-NS = 1_000_000_000
+MS, NS = 1_000_000, 1_000_000_000
 ERRANDS_MAX = 32
 QUIET_NS = 60_000_000
 """The gate's word counts as heard after a suspension when the warden said it this much later."""
@@ -45,7 +46,7 @@ class Errand:
     """One command and where it stands; all times monotonic ns."""
 
     client: bytes
-    fields: dict[str, Any]
+    command: AnyCommand
     began_ns: int
     sid: bytes | None = None
     suspended_ns: int | None = None
@@ -53,17 +54,6 @@ class Errand:
     held: bool = False
     over: bool = False
     told: set[str] = field(default_factory=set)
-
-
-class BadCommand(ValueError):
-    """A command lacks something; the message says what."""
-
-
-def _whole(fields: dict[str, Any], name: str, least: int = 0) -> int:
-    value = fields.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise BadCommand(f"`{name}` must be a whole number >= {least}")
-    return value
 
 
 class Errands:
@@ -84,34 +74,24 @@ class Errands:
     def take(self, commands: list[Command], now_ns: int) -> None:
         """Begin what was asked, or say why not."""
         for command in commands:
-            errand = Errand(command.client, command.fields, now_ns)
             try:
-                self._begin(errand)
+                self._begin(command.client, parse_command(command.fields), now_ns)
             except BadCommand as exc:
-                self._end(errand, ok=False, why=str(exc))
+                self._answers.append((command.client, {"done": True, "ok": False, "why": str(exc), "sid": None}))
 
-    def _begin(self, errand: Errand) -> None:
-        kind = errand.fields.get("do")
-        if kind == "cancel":
-            for other in self._open:
-                if other.client == errand.client:
-                    other.cancelled = True
+    def _begin(self, client: bytes, command: AnyCommand, now_ns: int) -> None:
+        if isinstance(command, Cancel):
+            for errand in self._open:
+                errand.cancelled = errand.cancelled or errand.client == client
             return
-        if kind not in ("acquire", "relinquish", "offer"):
-            raise BadCommand("`do` is one of acquire, relinquish, offer, cancel")
         if len(self._open) >= ERRANDS_MAX:
             raise BadCommand(f"{ERRANDS_MAX} commands are under way; wait for one of them")
-        if kind == "relinquish":
-            errand.sid = self._named(errand.fields)
-        else:
-            for name, least in (("low_hz", 1), ("high_hz", errand.fields.get("low_hz", 0) + 1), ("for_ms", 1)):
-                _whole(errand.fields, name, least)
-        self._open.append(errand)
-        self._tell(errand, "taken up")
+        sid = self._named(command.sid) if isinstance(command, GiveBack) else None
+        self._open.append(Errand(client, command, now_ns, sid))
+        self._tell(self._open[-1], "taken up")
 
-    def _named(self, fields: dict[str, Any]) -> bytes:
-        """The one settlement in force whose name begins as given."""
-        prefix = str(fields.get("sid", ""))
+    def _named(self, prefix: str) -> bytes:
+        """The one settlement in force whose name begins as given. Raises BadCommand."""
         live = [p.sid for p in self._party.user.pairs.values() if p.state == UserState.SETTLED]
         found = [sid for sid in live if sid.hex().startswith(prefix)]
         if len(found) == 1:
@@ -124,24 +104,24 @@ class Errands:
     def act(self, step: Step, around: Surroundings) -> None:
         """Do what is due for each command; inside a step."""
         for errand in self._open:
-            match errand.fields["do"]:
-                case "acquire":
-                    self._acquire(step, errand, around)
-                case "relinquish":
-                    self._relinquish(step, errand, around)
+            match errand.command:
+                case Acquire():
+                    self._acquire(step, errand, errand.command, around)
+                case OfferBand():
+                    self._offer(step, errand, errand.command, around)
                 case _:
-                    self._offer(step, errand, around)
+                    self._relinquish(step, errand, around)
         self._open = [errand for errand in self._open if not errand.over]
 
     def hear(self, name: str, fields: dict[str, Any]) -> None:
         """Pass on what happened to a settlement to whoever asked for it."""
         for errand in self._open:
-            if errand.sid is None or errand.sid != fields.get("sid") or errand.fields["do"] != "acquire":
+            if errand.sid is None or errand.sid != fields.get("sid") or not isinstance(errand.command, Acquire):
                 continue
             if name in ("requested", "accepted", "settled", "renewed", "displaced", "ended", "aborted", "refused"):
                 shown = {k: fields[k] for k in ("reason", "clause", "measured", "required") if fields.get(k)}
                 self._tell(errand, name, sid=errand.sid.hex(), **shown)
-            self._follow(errand, name, fields)
+            self._follow(errand, errand.command, name, fields)
         self._open = [errand for errand in self._open if not errand.over]
 
     def gate(self, state: str, reason: str, sid: bytes | None) -> None:
@@ -150,12 +130,12 @@ class Errands:
             if errand.held and errand.sid == sid and sid is not None:
                 self._tell(errand, "gate", state=state, reason=reason)
 
-    def _follow(self, errand: Errand, name: str, fields: dict[str, Any]) -> None:
+    def _follow(self, errand: Errand, command: Acquire, name: str, fields: dict[str, Any]) -> None:
         if name in ("refused", "aborted"):
             detail = " ".join(str(fields[k]) for k in ("clause", "measured", "required") if fields.get(k))
             self._end(errand, ok=False, why=f"{fields.get('reason')} {detail}".strip())
         elif name == "settled" and not errand.cancelled:
-            if errand.fields.get("hold"):
+            if command.hold:
                 errand.held = True
             else:
                 self._end(errand, ok=True)
@@ -164,32 +144,32 @@ class Errands:
 
     # -- acquire -------------------------------------------------------------------------------------------------
 
-    def _acquire(self, step: Step, errand: Errand, around: Surroundings) -> None:
+    def _acquire(self, step: Step, errand: Errand, command: Acquire, around: Surroundings) -> None:
         if errand.sid is None:
-            self._ask(step, errand, around)
+            self._ask(step, errand, command, around)
             return
         pair = self._party.user.by_sid(errand.sid)
         if errand.cancelled and pair is not None:
             self._take_back(step, errand, pair, around)
 
-    def _ask(self, step: Step, errand: Errand, around: Surroundings) -> None:
+    def _ask(self, step: Step, errand: Errand, command: Acquire, around: Surroundings) -> None:
         if errand.cancelled:
             self._end(errand, ok=False, why="cancelled before anything was asked")
             return
-        band = Band(low_hz=errand.fields["low_hz"], high_hz=errand.fields["high_hz"])
-        start_ns = step.now.time.latest_ns + int(errand.fields.get("in_ms", 0)) * 1_000_000
-        window = window_ms(start_ns, start_ns + errand.fields["for_ms"] * 1_000_000)
+        band = Band(low_hz=command.low_hz, high_hz=command.high_hz)
+        start_ns = step.now.time.latest_ns + command.in_ms * MS
+        window = window_ms(start_ns, start_ns + command.for_ms * MS)
         why = [f"{len(self._party.user.offers)} offers heard"]
         for offer in list(self._party.user.offers.values()):
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
-            lacking = _lacking(offer, cell, errand.fields)
+            lacking = _lacking(offer, cell, command)
             if lacking is None:
-                eirp_mdbm = int(errand.fields.get("eirp_mdbm") or offer.body.max_eirp_mdbm)
+                eirp_mdbm = offer.body.max_eirp_mdbm if command.eirp_mdbm is None else command.eirp_mdbm
                 errand.sid = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm).sid
                 return
             why.append(lacking)
         self._once(errand, "no offer", why="; ".join(why))
-        if around.now_ns - errand.began_ns > int(errand.fields.get("wait_ms", 0)) * 1_000_000:
+        if around.now_ns - errand.began_ns > command.wait_ms * MS:
             self._end(errand, ok=False, why=f"no offer covers it: {'; '.join(why)}")
 
     def _take_back(self, step: Step, errand: Errand, pair: UserPair, around: Surroundings) -> None:
@@ -220,20 +200,20 @@ class Errands:
         elif around.warden_heard_ns > errand.suspended_ns + QUIET_NS and around.open_sid != sid:
             self._party.user.relinquish(step, sid, why)
             self._tell(errand, "relinquished", sid=sid.hex())
-            self._end(errand, ok=errand.fields["do"] == "relinquish", why=why)
+            self._end(errand, ok=isinstance(errand.command, GiveBack), why=why)
         elif around.now_ns > errand.suspended_ns + SILENCE_NS:
             self._end(errand, ok=False, why="the warden does not say that it is silent; nothing was given back")
 
     # -- offer ---------------------------------------------------------------------------------------------------
 
-    def _offer(self, step: Step, errand: Errand, around: Surroundings) -> None:
+    def _offer(self, step: Step, errand: Errand, command: OfferBand, around: Surroundings) -> None:
         wanted = OfferSection(
-            low_hz=errand.fields["low_hz"],
-            high_hz=errand.fields["high_hz"],
-            commodity=str(errand.fields.get("commodity", "")),
-            price=int(errand.fields.get("price", 0)),
-            max_eirp_mdbm=int(errand.fields.get("eirp_mdbm", 0)),
-            for_s=errand.fields["for_ms"] / 1000,
+            low_hz=command.low_hz,
+            high_hz=command.high_hz,
+            commodity=command.commodity,
+            price=command.price,
+            max_eirp_mdbm=command.eirp_mdbm,
+            for_s=command.for_ms / 1000,
         )
         if self._party.rule.rule.terms(wanted.commodity) is None:
             known = ", ".join(terms.name for terms in self._party.rule.rule.classes)
@@ -249,7 +229,7 @@ class Errands:
             return
         states = ", ".join(f"{int(c.channel.low_hz)}-{int(c.channel.high_hz)} {c.state.name}" for c in report.channels)
         self._once(errand, "listening", why=states)
-        if errand.cancelled or around.now_ns - errand.began_ns > int(errand.fields.get("wait_ms", 0)) * 1_000_000:
+        if errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS:
             self._end(errand, ok=False, why=f"no whole channel inside it is known to be free: {states}")
 
     # -- telling -------------------------------------------------------------------------------------------------
@@ -274,16 +254,15 @@ class Errands:
             self._control.tell(client, **fields)
 
 
-def _lacking(offer: Offer, cell: Cell, fields: dict[str, Any]) -> str | None:
+def _lacking(offer: Offer, cell: Cell, command: Acquire) -> str | None:
     """What an offer lacks for what is wanted; None when it has it all."""
     offered, name = offer.body.cell, f"the offer of {offer.body.cell.band}"
     if not offered.band.holds(cell.band):
         return f"{name} does not hold {cell.band}"
     if not offered.window.holds(cell.window):
         return f"{name} ends too soon or begins too late"
-    if int(fields.get("eirp_mdbm") or 0) > offer.body.max_eirp_mdbm:
+    if command.eirp_mdbm is not None and command.eirp_mdbm > offer.body.max_eirp_mdbm:
         return f"{name} allows at most {offer.body.max_eirp_mdbm / 1000:g} dBm"
-    price_max = fields.get("price_max")
-    if price_max is not None and offer.body.price > price_max:
+    if command.price_max is not None and offer.body.price > command.price_max:
         return f"{name} costs {offer.body.price}"
     return None

@@ -1,4 +1,4 @@
-"""The agent's watch over its warden: gone or silent, and the agent mutes the radio by a way of its own."""
+"""The agent's watch over its warden: gone, silent or late, and the agent mutes the radio by a way of its own."""
 
 from collections.abc import Callable
 
@@ -19,22 +19,28 @@ def mute_by_own_connection(config: NodeConfig) -> RfState:
 
 
 class Guard:
-    """Mutes once the warden has been silent too long, and again until the silence reads back."""
+    """Mutes when the warden was silent too long or is not silent in time, and again until the silence reads back."""
 
     def __init__(self, limit_ns: int, mute: Callable[[], RfState]) -> None:
         self._limit_ns, self._mute = limit_ns, mute
         self._heard_ns: int | None = None
+        self._silent_by_ns: int | None = None
         self._silenced = True
         self._next_ns = 0
 
-    def heard(self, now_ns: int) -> None:
-        """The warden spoke."""
-        self._heard_ns, self._silenced = now_ns, False
+    def heard(self, now_ns: int, *, silent_by_ns: int | None) -> None:
+        """The warden spoke; while its gate is open, by when it will have closed it (monotonic ns)."""
+        self._heard_ns, self._silenced, self._silent_by_ns = now_ns, False, silent_by_ns
+
+    def closed(self) -> None:
+        """The warden said that its gate is closed."""
+        self._silent_by_ns = None
 
     def check(self, now_ns: int, *, alive: bool) -> RfState | None:
         """Mute when it is time to; returns what was read back, or None when nothing had to be done."""
         silent = self._heard_ns is not None and (not alive or now_ns - self._heard_ns > self._limit_ns)
-        if self._silenced or not silent or now_ns < self._next_ns:
+        late = self._silent_by_ns is not None and now_ns > self._silent_by_ns
+        if self._silenced or not (silent or late) or now_ns < self._next_ns:
             return None
         self._next_ns = now_ns + RETRY_NS
         state = self._mute()

@@ -1,5 +1,6 @@
 """The warden as a process: `python -m agent.node.warden_process NODE.toml`. Ends, muted, with its agent."""
 
+import gc
 import signal
 import sys
 import threading
@@ -7,9 +8,11 @@ from pathlib import Path
 from types import FrameType
 
 from agent.config import ConfigError, NodeConfig, load
+from agent.timekeeping.wiring import timekeeper
 from agent.wiring import radio_of, warden_of
 from radio.errors import HardwareError, RadioError
 from radio.ports import Radio
+from radio.priority import before_others
 from sim.process import OrphanedAtBirth, die_with_parent
 
 RETRY_S = 0.1
@@ -30,13 +33,18 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
     radio = _until_found(config, stop)
     if radio is None:
         return
-    warden = warden_of(config, radio)
+    clock = timekeeper(config)
+    warden = warden_of(config, radio, clock.fix)
     warden.start()
+    # What is loaded now stays: collecting it again and again would hold the loop up for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     try:
         while not stop.is_set():
             warden.step()
     finally:
         warden.close()
+        clock.close()
 
 
 def main(arguments: list[str]) -> int:
@@ -50,6 +58,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         die_with_parent()
+        before_others()
         run(load(Path(arguments[0])), stop)
     except OrphanedAtBirth:
         return 0

@@ -91,7 +91,8 @@ class Watcher:
         """End, and keep the waterfall."""
         self._stop = True
         self._wake.set()
-        self._thread.join(2.0)
+        if self._thread.ident is not None:
+            self._thread.join(2.0)
         self._waterfall.save(self._folder)
 
     def look(self, look: Look) -> None:

@@ -1,17 +1,23 @@
 """One trial of radar detection: a radar drawn from its class, at a level in a 1 MHz filter, through the real search."""
 
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from math import exp
+from multiprocessing import get_context
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.detectors.pulses import SHORT_THRESHOLD, PulseFinder
-from sensing.detectors.radar import RadarDetector
+from sensing.detectors.pulses import SHORT_THRESHOLD, Pulse, PulseFinder
+from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
+from sim.waveforms import ofdm
 from sim.waveforms.radar import Radar, RadarClass, draw, render
 
 RATE: Final = 30_720_000
 NOISE_RATE: Final = 10_000_000
+NOISE_PIECE_S: Final = 60
 FULL_SCALE: Final = 2048
 NOISE_RMS: Final = 10.0
 LOOK_S: Final = 0.02
@@ -39,18 +45,64 @@ def radar_found(rng: np.random.Generator, radar_class: RadarClass, *, snr_db: fl
     return _kinds(_digital(x + _noise(rng, samples)))
 
 
-def found_in_noise(rng: np.random.Generator, *, seconds: int) -> tuple[int, int]:
-    """Single pulses and radars heard in so much noise."""
+def heard_in_looks(rng: np.random.Generator, radar: Radar, *, snr_db: float, traffic_db: float | None) -> bool:
+    """Whether one burst of a radar is heard in a node's short looks, whose first falls anywhere against the burst.
+
+    `traffic_db` is how far an OFDM signal of 10 MHz in the radar's place, on all the time, is above the noise there.
+    """
+    detector, finder = RadarDetector(band_hz=RATE), PulseFinder(sample_rate_hz=RATE, full_scale=FULL_SCALE)
+    amplitude = np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / RATE / peak_in_a_megahertz(radar)))
+    frame = round(TRIAL_FRAME_NS * 1e-9 * RATE)
+    at = int(rng.integers(frame)) - TRIAL_LOOK_SAMPLES
+    while at < radar.burst_s * RATE:
+        x = render(radar, sample_rate_hz=RATE, start=at, samples=TRIAL_LOOK_SAMPLES) * amplitude
+        if traffic_db is not None:
+            power = 10 ** (traffic_db / 10) * 10e6 / RATE
+            x = x + ofdm.generate(
+                rng, sample_rate_hz=RATE, bandwidth_hz=10_000_000, samples=TRIAL_LOOK_SAMPLES, duplex=ofdm.Duplex.FDD
+            ) * np.float32(np.sqrt(power))
+        pulses = finder.find(_digital((x + _noise(rng, TRIAL_LOOK_SAMPLES)).astype(np.complex64)))
+        if _trains(detector, pulses, round(at / RATE * 1e9), length_s=TRIAL_LOOK_SAMPLES / RATE):
+            return True
+        at += frame
+    return False
+
+
+def found_in_noise(*, seed: int, seconds: int, processes: int = 1) -> tuple[int, list[str]]:
+    """Single pulses, and the kinds of all radars, heard in so many seconds of uninterrupted noise at `NOISE_RATE`.
+
+    Listened to in pieces of `NOISE_PIECE_S`, each with random numbers of its own, whatever the number of processes.
+    """
+    pieces = range(-(-seconds // NOISE_PIECE_S))
+    each = partial(_piece_of_noise, seed, seconds=min(seconds, NOISE_PIECE_S))
+    if processes == 1:
+        found = [each(piece) for piece in pieces]
+    else:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            found = list(pool.map(each, pieces))
+    return sum(pulses for pulses, _ in found), [kind for _, kinds in found for kind in kinds]
+
+
+def pulses_in_noise(seed: int, piece: int, *, seconds: int) -> Iterator[tuple[Pulse, ...]]:
+    """The pulses of every `LOOK_S` of one piece of contiguous noise."""
+    rng = np.random.default_rng([seed, piece])
     finder = PulseFinder(sample_rate_hz=NOISE_RATE, full_scale=FULL_SCALE)
-    detector = RadarDetector(band_hz=NOISE_RATE)
-    step = int(NOISE_RATE * LOOK_S)
-    pulses = radars = 0
+    rails = np.empty(2 * int(NOISE_RATE * LOOK_S), np.float32)
     for index in range(round(seconds / LOOK_S)):
-        heard = finder.find(_digital(_noise(rng, step)), contiguous=index > 0)
+        rng.standard_normal(dtype=np.float32, out=rails)
+        np.multiply(rails, np.float32(NOISE_RMS * np.sqrt(0.5)), out=rails)
+        codes = np.rint(rails, out=rails).astype(np.int16)
+        yield finder.find(codes.reshape(-1, 2), contiguous=index > 0)
+
+
+def _piece_of_noise(seed: int, piece: int, *, seconds: int) -> tuple[int, list[str]]:
+    detector = RadarDetector(band_hz=NOISE_RATE)
+    pulses, kinds = 0, []
+    for index, heard in enumerate(pulses_in_noise(seed, piece, seconds=seconds)):
         pulses += len(heard)
-        at = round(index * LOOK_S * 1e9)
-        radars += len(detector.add(heard, start_ns=at, contiguous=index > 0))
-    return pulses, radars
+        found = _trains(detector, heard, round(index * LOOK_S * 1e9), contiguous=index > 0)
+        kinds += [one.kind for one in found]
+    return pulses, kinds
 
 
 def found_in_looks(rng: np.random.Generator, *, looks: int) -> tuple[int, list[str]]:
@@ -63,8 +115,23 @@ def found_in_looks(rng: np.random.Generator, *, looks: int) -> tuple[int, list[s
     for index in range(looks):
         heard = finder.find(_digital(_noise(rng, TRIAL_LOOK_SAMPLES)))
         pulses += len(heard)
-        kinds += [one.kind for one in detector.add(heard, start_ns=index * TRIAL_FRAME_NS)]
+        kinds += [
+            one.kind for one in _trains(detector, heard, index * TRIAL_FRAME_NS, length_s=TRIAL_LOOK_SAMPLES / RATE)
+        ]
     return pulses, kinds
+
+
+def _trains(
+    detector: RadarDetector,
+    pulses: tuple[Pulse, ...],
+    start_ns: int,
+    *,
+    length_s: float = LOOK_S,
+    contiguous: bool = False,
+) -> tuple[Incumbent, ...]:
+    length_ns = round(length_s * 1e9)
+    seen = Stretch(pulses=pulses, start_ns=start_ns, length_ns=length_ns, contiguous=contiguous)
+    return detector.decide(seen).incumbents
 
 
 def pulses_expected_per_s() -> float:
@@ -78,7 +145,7 @@ def _kinds(iq: NDArray[np.int16]) -> set[str]:
     kinds: set[str] = set()
     for start in range(0, len(iq), step):
         pulses = finder.find(iq[start : start + step], contiguous=start > 0)
-        found = detector.add(pulses, start_ns=round(start / RATE * 1e9), contiguous=start > 0)
+        found = _trains(detector, pulses, round(start / RATE * 1e9), contiguous=start > 0)
         kinds |= {one.kind for one in found}
     return kinds
 

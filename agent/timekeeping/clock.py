@@ -25,6 +25,8 @@ from settlement.chain.admission import TIME_FLOOR_NS
 from settlement.fixes import TimeFix, TimeSource
 
 NS = 1_000_000_000
+CARRY_NS = 5_000_000
+"""For so long a verdict that nothing contradicted is carried on by drift alone, which takes microseconds."""
 DISTRUST = {
     Standing.UNSYNCHRONISED: Cause.UNSYNCHRONISED,
     Standing.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
@@ -103,11 +105,13 @@ class IntervalClock:
         self._vouched_ns: int | None = None
         self._given: Interval | None = None
         self._latest_ns: int | None = None
+        self._last: Verdict | None = None
 
     # -- in ------------------------------------------------------------------------------------------------------
 
     def take(self, reading: Reading) -> None:
         """Take in what a source says; a reading older than what it said before is dropped."""
+        self._last = None
         at_ns = reading.at_ns if self._latest_ns is None else max(reading.at_ns, self._latest_ns)
         self._judge(at_ns)
         source = reading.time.source if reading.time else TimeSource.NONE
@@ -125,6 +129,7 @@ class IntervalClock:
 
     def suspect(self, name: str, at_ns: int) -> None:
         """Something else (its position) shows that a source lies: the same as a jump in its time."""
+        self._last = None
         track = self.tracks.get(name)
         if track is not None:
             track.jumped, track.jump_ns = True, at_ns
@@ -154,7 +159,27 @@ class IntervalClock:
         if self._trusted and interval is not None:
             interval = self._forward(interval)
             self._given = interval
-        return self._verdict(cause, interval, reach_ns)
+        self._last = self._verdict(cause, interval, reach_ns)
+        return self._last
+
+    def carried(self, at_ns: int) -> TimeFix | None:
+        """The last verdict, a moment later; None where it has to be judged again: ask `now`."""
+        last = self._last
+        if last is None or last.interval is None or last.reach_ns is None or not last.trusted:
+            return None
+        if not 0 <= at_ns - last.interval.at_ns <= CARRY_NS:
+            return None
+        moved = last.interval.moved(at_ns, self.plan.drift_ppb)
+        if last.reach_ns + moved.bound_ns - last.interval.bound_ns > self.plan.budget_ns:
+            return None
+        self._given = moved
+        return TimeFix(
+            earliest_ns=max(0, moved.earliest_ns),
+            latest_ns=max(0, moved.latest_ns),
+            source=last.source,
+            trusted=True,
+            status=last.cause.value,
+        )
 
     def at(self, at_ns: int) -> TimeFix:
         """The interval at an instant near now, past or future, as far as it is known now."""

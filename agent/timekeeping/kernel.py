@@ -6,7 +6,6 @@ they know (systemd-timesyncd does), so a claim below `least_ns` is not believed.
 
 import asyncio
 import ctypes
-import ctypes.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,7 +64,7 @@ class KernelState:
 def read_state() -> KernelState:
     """Ask the kernel; changes nothing. Raises OSError where the system does not have it."""
     try:
-        ask = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True).ntp_adjtime
+        ask = ctypes.CDLL(None, use_errno=True).ntp_adjtime
     except AttributeError as exc:
         raise OSError("this system has no ntp_adjtime") from exc
     timex = _Timex(modes=0)

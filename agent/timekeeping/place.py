@@ -11,10 +11,8 @@ from settlement.chain.admission import RADIUS_FLOOR_MM
 from settlement.fixes import PositionFix, PositionSource, distance_mm
 
 NS = 1_000_000_000
-DISTRUST = {
-    Standing.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
-    Standing.UNSYNCHRONISED: Cause.UNSYNCHRONISED,
-}
+DISTRUST = {Standing.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES}
+"""What a receiver says against its own place. A system clock that is unsynchronised says nothing of the place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

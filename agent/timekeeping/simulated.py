@@ -1,34 +1,30 @@
-"""Time and place of a simulated node: the simulated receiver's reading as a fix."""
+"""A simulated receiver as a source: its reading for any instant, without waiting."""
 
-from collections.abc import Callable
-
-from agent.config import NodeConfig
-from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from agent.timekeeping.values import Reading, Standing
+from settlement.fixes import TimeFix, TimeSource
 from sim.clock import ClockStatus, SimClock, read
 
-SOURCES = {"surveyed": PositionSource.SURVEYED, "simulated": PositionSource.SIMULATED}
+STANDING = {
+    ClockStatus.LOCKED: Standing.GOOD,
+    ClockStatus.HOLDOVER: Standing.GOOD,
+    ClockStatus.LOST: Standing.UNSYNCHRONISED,
+}
 
 
-def time_at(clock: SimClock, monotonic_ns: int) -> TimeFix:
-    """The node's interval of UTC at an instant of the monotonic clock."""
-    reading = read(clock, monotonic_ns)
-    return TimeFix(
-        earliest_ns=reading.earliest_ns,
-        latest_ns=reading.latest_ns,
-        source=TimeSource.SIMULATED,
-        trusted=reading.status is not ClockStatus.LOST,
-        status=reading.status.value,
-    )
+class SimulatedSource:
+    """The receiver of a simulated node. In holdover it states its own, growing bound."""
 
+    def __init__(self, name: str, clock: SimClock) -> None:
+        self.name, self._clock = name, clock
 
-def fixer(config: NodeConfig, monotonic_ns: Callable[[], int]) -> Callable[[], Fix]:
-    """What tells the node here and now."""
-    place = config.place
-    position = PositionFix(
-        lat_e7=place.lat_e7,
-        lon_e7=place.lon_e7,
-        radius_mm=place.radius_mm,
-        source=SOURCES[place.source],
-        trusted=True,
-    )
-    return lambda: Fix(time=time_at(config.clock, monotonic_ns()), position=position)
+    def ask(self, monotonic_ns: int) -> Reading:
+        """What it says at an instant of the monotonic clock."""
+        said = read(self._clock, monotonic_ns)
+        fix = TimeFix(earliest_ns=said.earliest_ns, latest_ns=said.latest_ns, source=TimeSource.SIMULATED, trusted=True)
+        return Reading(
+            name=self.name,
+            at_ns=monotonic_ns,
+            standing=STANDING[said.status],
+            time=fix if said.status is not ClockStatus.LOST else None,
+            note=f"simulated receiver: {said.status.value}",
+        )

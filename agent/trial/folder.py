@@ -133,7 +133,7 @@ def _config(layout: Layout, number: int, node: Node, folder: Path) -> dict[str, 
         "start_file": str(layout.start_file),
         "radio": _radio(layout, number, node),
         "place": {"lat_e7": round(node.lat_deg * 1e7), "lon_e7": round(node.lon_deg * 1e7)},
-        "clock": asdict(clock),
+        "clock": {"agree_s": 0.0, "sources": [{"kind": "simulated", "clock": asdict(clock)}]},
         "channels": [{"low_hz": low, "high_hz": high} for low, high in spec.channels_hz],
         "peers": [
             {

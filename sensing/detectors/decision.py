@@ -11,10 +11,14 @@ Seen_contra = TypeVar("Seen_contra", contravariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Test statistic and threshold, both of the shape of the cells that were decided on."""
+    """Test statistic and threshold, both of the shape of the cells that were decided on.
+
+    `pfa` is the chance, at most, that noise alone takes one of these cells over its threshold.
+    """
 
     statistic: NDArray[np.float64]
     threshold: NDArray[np.float64]
+    pfa: float
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -22,12 +26,22 @@ class Decision:
         above: NDArray[np.bool_] = self.statistic > self.threshold
         return above
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Where there was something to decide on: what is neither present nor known is not thereby absent."""
+        number: NDArray[np.bool_] = ~(np.isnan(self.statistic) | np.isnan(self.threshold))
+        return number
+
 
 class Detector(Protocol[Seen_contra]):
-    """Decides on one kind of input; the false-alarm rate it was designed for holds in noise."""
+    """Decides on one kind of input.
+
+    In noise no more than the decision's `pfa` of its cells are present. The input is never changed, may be read-only,
+    may be empty; a value that is no number leaves its own cell unknown and the others alone.
+    """
 
     def decide(self, seen: Seen_contra) -> Decision:
-        """Compare; never changes its input."""
+        """Compare what was seen with what noise would do."""
         ...
 
 

@@ -29,7 +29,7 @@ class EnergyDetector:
             reference_shape=self._shape(seen.reference.shape[-1]),
             pfa=self.pfa,
         )
-        return Decision(statistic=ratio, threshold=np.full_like(ratio, threshold))
+        return Decision(statistic=ratio, threshold=np.full_like(ratio, threshold), pfa=self.pfa)
 
     def _shape(self, bins: int) -> float:
         return self.averages * (hann_sum_shape(bins) if self.correlated else bins)
@@ -53,4 +53,4 @@ class OsCfar:
         level = np.partition(seen.reference, rank - 1, axis=-1)[..., rank - 1].astype(np.float64)
         each = pfa_each(pfa=self.pfa, tests=seen.power.shape[-1])
         factor = os_cfar_threshold(cells=cells, rank=rank, pfa=each)
-        return Decision(statistic=seen.power.max(axis=-1).astype(np.float64), threshold=level * factor)
+        return Decision(statistic=seen.power.max(axis=-1).astype(np.float64), threshold=level * factor, pfa=self.pfa)

@@ -1,6 +1,7 @@
 """Spectral kurtosis: finds carriers and bursts in a bin without knowing the level of the noise."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,9 @@ from scipy import stats
 
 from sensing.detectors.decision import Decision
 from sensing.theory import pfa_each
+
+FRAMES_LEAST: Final = 3
+"""With fewer there is no third moment to give the tails their shape."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +37,17 @@ class KurtosisDetector:
     def decide(self, seen: Moments) -> Decision:
         """Tail probability, as its negative logarithm, of the least likely bin of each row."""
         m = seen.frames
+        each = pfa_each(pfa=self.pfa, tests=2 * seen.sums.shape[-1])
+        if m < FRAMES_LEAST:
+            nothing = np.full(seen.sums.shape[:-1], np.nan)
+            return Decision(statistic=nothing, threshold=np.full_like(nothing, -np.log(each)), pfa=self.pfa)
         kurtosis = (m + 1) / (m - 1) * (m * np.asarray(seen.squares, np.float64) / np.square(seen.sums) - 1)
         mean, sd, skew = null_moments(m)
         score = normal_score((kurtosis - mean) / sd, skew)
         tail = stats.norm.sf(np.abs(score))
         least = np.asarray(tail.min(axis=-1))
-        each = pfa_each(pfa=self.pfa, tests=2 * seen.sums.shape[-1])
         statistic = -np.log(np.maximum(least, 1e-300))
-        return Decision(statistic=statistic, threshold=np.full_like(statistic, -np.log(each)))
+        return Decision(statistic=statistic, threshold=np.full_like(statistic, -np.log(each)), pfa=self.pfa)
 
 
 def normal_score(standard: NDArray[np.float64], skew: float) -> NDArray[np.float64]:

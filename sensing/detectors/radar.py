@@ -10,11 +10,12 @@ Source of the classes: NTIA TM-18-527 as NIST tabulates them.
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, expm1, log
 from typing import Final
 
 import numpy as np
 
+from sensing.detectors.decision import Decision
 from sensing.detectors.pulses import Pulse
 from sensing.occupancy import wilson
 from sensing.values import Interval
@@ -30,9 +31,28 @@ MISSED_MAX: Final = 3
 ALIKE_DB: Final = 4.0
 ALIKE_HZ: Final = 1.5e6
 PAIR_SNR_DB: Final = 13.0
-CROWD_MAX: Final = 1
-"""Two like pulses among several more are traffic: an unloaded cell's reference symbols come in such pairs."""
+
+
+def crowd_max(*, look_us: float, pri_us: tuple[float, float]) -> int:
+    """How many other like pulses may be in a look before a pair at an interval of the class stops meaning anything.
+
+    n pulses scattered over a look make n(n-1)/2 pairs, each of which has an interval in the range by chance with
+    ((T-a)^2 - (T-b)^2) / T^2. Once half such a pair is to be expected, finding one tells nothing.
+    """
+    low, high = (look_us - edge for edge in pri_us)
+    chance = (low**2 - high**2) / look_us**2
+    others = 0
+    while (others + 3) * (others + 2) / 2 * chance < 0.5:
+        others += 1
+    return others
+
+
+_SINGLE_PRI: Final = (905.0, 1116.0)
+CROWD_MAX: Final = crowd_max(look_us=2000.0, pri_us=_SINGLE_PRI)
+"""In a look that is just long enough for two pulses of P0N#1, the class that short bursts of traffic resemble: an
+unloaded cell's reference symbols come in such pairs."""
 EVIDENCE_MAX: Final = 60.0
+EITHER: Final = " or "
 NARROW_SHARE: Final = 0.6
 """A pulse can be called narrow only where the rest of the band is seen to be quiet beside it."""
 
@@ -59,7 +79,7 @@ class RadarClass:
 _ANY_PRI: Final = (325.0, 3420.0)
 CLASSES: Final = (
     RadarClass(
-        name="P0N#1", duration_us=(0, 4.2), width_hz=(0, 5e6), pri_us=(905, 1116), instant_hz=6e6,
+        name="P0N#1", duration_us=(0, 4.2), width_hz=(0, 5e6), pri_us=_SINGLE_PRI, instant_hz=6e6,
         slope_mhz_per_us=(0, 99), pulses_min=2,
     ),
     RadarClass(
@@ -83,7 +103,10 @@ CLASSES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incumbent:
-    """A radar that was heard: class, first and last pulse, band, and the share of pulses that fit its train."""
+    """A radar that was heard: class, first and last pulse, band, and the share of pulses that fit its train.
+
+    `kind` names every class it may be, joined by `EITHER`, where the received band shows too little to tell them apart.
+    """
 
     kind: str
     start_ns: int
@@ -109,6 +132,27 @@ class _Train:
     pri_us: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """The pulses found in samples that began at `start_ns` and lasted `length_ns`.
+
+    A train may run on from the stretches before only where those are `contiguous`: elsewhere times are not exact enough
+    to count on.
+    """
+
+    pulses: Sequence[Pulse]
+    start_ns: int
+    length_ns: int
+    contiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadarDecision(Decision):
+    """For each of `CLASSES` the evidence of its best train, in nepers of the time noise takes to make one like it."""
+
+    incumbents: tuple[Incumbent, ...]
+
+
 class RadarDetector:
     """Collects pulses stretch by stretch and says which trains they make."""
 
@@ -118,27 +162,32 @@ class RadarDetector:
         self._heard: deque[_Heard] = deque(maxlen=PULSES_MAX)
         self._base_ns = 0
 
-    def add(self, pulses: Sequence[Pulse], *, start_ns: int, contiguous: bool = False) -> tuple[Incumbent, ...]:
-        """Take the pulses of a stretch that began at `start_ns`; returns the radars they complete.
-
-        A train may run on from the stretches before only where those are contiguous: elsewhere times are not exact
-        enough to count on.
-        """
-        if not contiguous:
-            self._heard.clear()
-            self._base_ns = start_ns
-        at_us = (start_ns - self._base_ns) / 1e3
-        kept = [_Heard(h.pulse, h.us, fresh=False) for h in self._heard if h.us > at_us - MEMORY_US]
-        self._heard = deque(kept, maxlen=PULSES_MAX)
-        self._heard.extend(_Heard(p, at_us + p.time_us, fresh=True) for p in pulses)
-        if not pulses:
-            return ()
+    def decide(self, seen: Stretch) -> RadarDecision:
+        """Take the pulses of a stretch; says which radars they complete."""
+        self._take(seen)
+        evidence = np.full(len(CLASSES), -np.inf)
         found: list[Incumbent] = []
-        for kind in CLASSES:
+        for index, kind in enumerate(CLASSES if seen.pulses else ()):
             train = self._best(kind)
             if train is not None and not any(_same_time(train, one, self._base_ns) for one in found):
                 found.append(self._incumbent(kind, train))
-        return tuple(found)
+                evidence[index] = -self._log_chance_per_s(train, kind)
+        limit = log(3600 * CHANCE_HOURS)
+        return RadarDecision(
+            statistic=evidence,
+            threshold=np.full(len(CLASSES), limit),
+            pfa=-expm1(-seen.length_ns / 1e9 * exp(-limit)),
+            incumbents=tuple(found),
+        )
+
+    def _take(self, seen: Stretch) -> None:
+        if not seen.contiguous:
+            self._heard.clear()
+            self._base_ns = seen.start_ns
+        at_us = (seen.start_ns - self._base_ns) / 1e3
+        kept = [_Heard(h.pulse, h.us, fresh=False) for h in self._heard if h.us > at_us - MEMORY_US]
+        self._heard = deque(kept, maxlen=PULSES_MAX)
+        self._heard.extend(_Heard(p, at_us + p.time_us, fresh=True) for p in seen.pulses)
 
     def _best(self, kind: RadarClass) -> _Train | None:
         fits = [h for h in self._heard if _in_class(h.pulse, kind, self._band_hz)]
@@ -155,16 +204,16 @@ class RadarDetector:
             return False
         if len(snr) == 2 and (min(snr) < PAIR_SNR_DB or self._crowd(train) > CROWD_MAX):
             return False
-        return self._chance_per_s(train, kind) < 1 / (3600 * CHANCE_HOURS)
+        return -self._log_chance_per_s(train, kind) > log(3600 * CHANCE_HOURS)
 
-    def _chance_per_s(self, train: _Train, kind: RadarClass) -> float:
-        """Rate at which noise alone makes a train as good as this one."""
+    def _log_chance_per_s(self, train: _Train, kind: RadarClass) -> float:
+        """Log of how often a second noise alone makes a train as good as this one."""
         log_rates = [self._log_rate(h.pulse) for h in train.members]
         share = min(1.0, 4 * ALIKE_HZ / self._band_hz)
         first, second, *rest = sorted(log_rates, reverse=True)
         pair = first + second + log(share * (kind.pri_us[1] - kind.pri_us[0]) * 1e-6)
         slots = 2 * (TIMING_US + TIMING_PER_TURN_US * MISSED_MAX) * 2 * MISSED_MAX * 1e-6
-        return exp(min(50.0, pair + sum(r + log(share * slots) for r in rest)))
+        return pair + sum(r + log(share * slots) for r in rest)
 
     def _log_rate(self, pulse: Pulse) -> float:
         """Log of how often a second noise reaches this level in one cell; more lit cells would make it rarer still."""
@@ -198,10 +247,15 @@ class RadarDetector:
             if id(h) not in members and first_hz <= h.pulse.peak_hz <= last_hz and h.pulse.snr_db > weakest
         )
 
+    def _fits_too(self, members: tuple[_Heard, ...], kind: RadarClass) -> bool:
+        """Whether a train of one class could as well be another's: as many pulses as that needs, and most of them."""
+        fit = sum(_in_class(h.pulse, kind, self._band_hz) for h in members)
+        return fit >= max(kind.pulses_min, len(members) / 2)
+
     def _incumbent(self, kind: RadarClass, train: _Train) -> Incumbent:
         members, strays = train.members, self._strays(train)
         return Incumbent(
-            kind=kind.name,
+            kind=EITHER.join(sorted(one.name for one in CLASSES if one is kind or self._fits_too(members, one))),
             start_ns=self._base_ns + round(members[0].us * 1e3),
             end_ns=self._base_ns + round(members[-1].us * 1e3),
             low_hz=float(np.median([h.pulse.low_hz for h in members])),

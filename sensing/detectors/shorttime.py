@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from sensing.frontend import Float32s, Iq, flat_samples, hann, to_power
+from sensing.frontend import Float32s, Iq, flat_samples, hann
+from sensing.kernels import squared, windowed
 
 WINDOW_US: Final = 2.0
 BATCH_CELLS: Final = 32768
@@ -27,7 +28,7 @@ class ShortTime:
         window = hann(self.n_fft)
         centred = np.where(np.arange(self.n_fft) % 2, -1.0, 1.0)
         scale = 1 / (full_scale * np.sqrt(np.sum(window**2)))
-        self._halves = np.repeat(window * scale * centred, 2).astype(np.float32).reshape(2, self.n_fft)
+        self._window = np.repeat(window * scale * centred, 2).astype(np.float32)
         self._batch = max(8, BATCH_CELLS // self.n_fft)
         self._power = np.empty((0, self.n_fft), np.float32)
         self._work = np.empty((self._batch, self.n_fft), np.complex64)
@@ -48,9 +49,5 @@ class ShortTime:
         """Fill `power`; hop samples are n_fft numbers, I and Q interleaved."""
         count = len(power)
         work = self._work[:count]
-        hops = flat[: (count + 1) * self.n_fft].reshape(count + 1, self.n_fft)
-        halves = work.view(np.float32).reshape(count, 2, self.n_fft)
-        np.copyto(halves[:, 0], hops[:-1])
-        np.copyto(halves[:, 1], hops[1:])
-        np.multiply(halves, self._halves, out=halves)
-        to_power(fft.fft(work, axis=-1, overwrite_x=True), power)
+        windowed(flat, self.n_fft, self._window, work.view(np.float32))
+        squared(fft.fft(work, axis=-1, overwrite_x=True), power)

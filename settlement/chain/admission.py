@@ -91,6 +91,12 @@ class Context:
     history: History
     status: StatusLists = field(default_factory=StatusLists)
     was_rule: Callable[[bytes], bool] = _never
+    rule_at: Callable[[int, int], RuleInForce | None] | None = None
+
+    def rule_for(self, signed: Attestation) -> RuleInForce:
+        """The rule in force over the interval in which a record was signed; the present one where none surely was."""
+        found = self.rule_at(signed.earliest_ns, signed.latest_ns) if self.rule_at is not None else None
+        return found or self.rule
 
 
 def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
@@ -256,7 +262,7 @@ def admit(
     if transport_key is not None and not relayed and transport_key != author.transport_key:
         return refuse(Reason.TRANSPORT_BINDING, "integrity.4", "sent over another node's key", author.name)
     refusal = (
-        timeless(admitted, context.rule)
+        timeless(admitted, context.rule_for(record.frame.attestation))
         or author.valid_at(now)
         or _stands(admitted, context, now)
         or _cites(record, context)

@@ -188,5 +188,9 @@ def wider_than(child: Scope, parent: Scope, *, strictly: bool = True) -> Refusal
     )
     for axis, held, measured, required in checks:
         if not held:
-            return refuse(Reason.SCOPE, f"scope.{axis}", measured, required)
+            return refuse(Reason.SCOPE, f"scope.{axis}", _said(measured), _said(required))
     return None
+
+
+def _said(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -9,7 +9,8 @@ first) of byte `i // 8`, as in the IETF Token Status List. Taking a list, in thi
     (4) what was revoked stays revoked (ROLLBACK)
 
 A credential with a status index stands only while its issuer's list is held, fresh and long enough (STATUS_UNKNOWN),
-and the same holds for every credential above it.
+and the same holds for every credential above it. When an issuer's key was rotated its successor goes on with the list:
+the newest one held must be fresh, and what any of them revokes is revoked.
 """
 
 from collections.abc import Iterable
@@ -98,24 +99,35 @@ class StatusLists:
         while here is not None:
             if vouched and here.issuer is not None and here.status_index is None:
                 return refuse(Reason.STATUS_UNKNOWN, "capability.5.check", f"{here.name} has no status index", "one")
-            refusal = self._one(here, now)
+            refusal = self._one(here, registry, now)
             if refusal is not None:
                 return refusal
             here = registry.get(here.issuer)
         return None
 
-    def _one(self, subject: Subject, now: TimeFix) -> Refusal | None:
+    def _one(self, subject: Subject, registry: Registry, now: TimeFix) -> Refusal | None:
         if subject.status_index is None or subject.issuer is None:
             return None
-        held = self._held.get(subject.issuer)
-        if held is None:
+        lists = self._of(subject.issuer, registry)
+        if not lists:
             return refuse(Reason.STATUS_UNKNOWN, "status.list", "none held", f"the list of {subject.name}'s issuer")
-        index, known = subject.status_index, len(held.body.bits) * 8
-        if index >= known:
-            return refuse(Reason.STATUS_UNKNOWN, "status.index", index, f"< {known}")
+        index, newest = subject.status_index, lists[-1].body
         # Revoked is for good, however old the list that says so.
-        if is_set(held.body.bits, index):
-            return refuse(Reason.REVOKED, "status.revoked", subject.name, f"not revoked in list {held.body.version}")
-        if not now.before(held.body.fresh_until_ns):
-            return refuse(Reason.STATUS_UNKNOWN, "status.stale", f"{now.latest_ns} ns", f"< {held.body.fresh_until_ns}")
+        for held in lists:
+            if index < len(held.body.bits) * 8 and is_set(held.body.bits, index):
+                required = f"not revoked in list {held.body.version}"
+                return refuse(Reason.REVOKED, "status.revoked", subject.name, required)
+        if index >= len(newest.bits) * 8:
+            return refuse(Reason.STATUS_UNKNOWN, "status.index", index, f"< {len(newest.bits) * 8}")
+        if not now.before(newest.fresh_until_ns):
+            return refuse(Reason.STATUS_UNKNOWN, "status.stale", f"{now.latest_ns} ns", f"< {newest.fresh_until_ns}")
         return None
+
+    def _of(self, issuer: bytes, registry: Registry) -> list[HeldList]:
+        """The lists that speak of an issuer's credentials: its own, then those of whoever succeeded it, in order."""
+        here: bytes | None = issuer
+        found: dict[bytes, HeldList | None] = {}
+        while here is not None and here not in found:
+            found[here] = self._held.get(here)
+            here = registry.successor(here)
+        return [held for held in found.values() if held is not None]

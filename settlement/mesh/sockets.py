@@ -25,7 +25,8 @@ HEARTBEAT_MS = 1000
 HEARTBEAT_TIMEOUT_MS = 3000
 HANDSHAKE_MS = 5000
 CONNECT_MS = 5000
-RECONNECT_MS, RECONNECT_MS_MAX = 100, 2000
+RECONNECT_MS, RECONNECT_MS_MAX = 100, 500
+"""A settlement's deadlines are seconds; a neighbour that comes back is worth two attempts a second."""
 BATCH = 64
 HINTS_MAX = 2
 KNOCK_MS, KNOCKS = 20, 250
@@ -47,8 +48,6 @@ class _Line:
     socket: "zmq.Socket[bytes]"
     endpoint: str | None
     hints: deque[str] = field(default_factory=deque)
-    silent: bool = False
-    """Nothing could be handed over the last time."""
 
 
 class Mesh:
@@ -182,14 +181,8 @@ class Mesh:
         return True
 
     def entered(self) -> list[bytes]:
-        """Keys of the peers that connected since the last call; the way back to them is tried at once."""
-        keys = self._door.entered()
-        for key in keys:
-            line = self._lines.get(key)
-            if line is not None and line.silent and line.endpoint is not None:
-                line.socket.disconnect(line.endpoint)
-                line.socket.connect(line.endpoint)
-        return keys
+        """Keys of the peers that connected since the last call."""
+        return self._door.entered()
 
     # -- messages ------------------------------------------------------------------------------------------------
 
@@ -201,9 +194,7 @@ class Mesh:
         try:
             line.socket.send(data, zmq.NOBLOCK)
         except zmq.Again:
-            line.silent = True
             return False
-        line.silent = False
         return True
 
     def receive(self) -> list[Arrived]:

@@ -2,10 +2,10 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.timekeeping.clock import ClockPlan, IntervalClock, Verdict
-from agent.timekeeping.values import Reading, Standing
+from agent.timekeeping.values import Interval, Reading, Standing
 from settlement.fixes import TimeFix, TimeSource
 
 NS = 1_000_000_000
@@ -100,7 +100,13 @@ def watch(rng: random.Random, held_to: ClockPlan, speakers: list[Speaker]) -> It
             said = speaker.say(truth) if rng.random() < 0.8 else None
             if said is not None:
                 clock.take(said)
-        yield truth, clock.now(truth.mono_ns)
+        verdict = clock.now(truth.mono_ns)
+        yield truth, verdict
+        truth.pass_(rng.randint(0, 6 * MS))
+        carried = clock.carried(truth.mono_ns)
+        if carried is not None:
+            moment = Interval(at_ns=truth.mono_ns, earliest_ns=carried.earliest_ns, latest_ns=carried.latest_ns)
+            yield truth, replace(verdict, interval=moment)
 
 
 def speakers(rng: random.Random, count: int) -> list[Speaker]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.timekeeping.clock import ClockPlan, IntervalClock, Verdict
+from agent.timekeeping.clock import CARRY_NS, ClockPlan, IntervalClock, Verdict
 from agent.timekeeping.place import Place, PlacePlan
 from agent.timekeeping.values import Cause, Interval, Reading, Standing
 from settlement.chain.admission import TIME_FLOOR_NS
@@ -296,3 +296,39 @@ def test_an_absurdly_small_radius_is_widened() -> None:
     place = Place(PlacePlan(agree_ns=0))
     place.take(seen(0, replace(HERE, radius_mm=0)))
     assert place.now(0).radius_mm == 500
+
+
+@pytest.mark.feature("S6")
+def test_a_moment_later_the_verdict_is_carried_on_until_something_is_heard() -> None:
+    clock = IntervalClock(ClockPlan(agree_ns=0))
+    clock.take(reading("gps", NS, 10**18, 1000))
+    assert clock.carried(NS) is None
+    judged = clock.now(NS).fix()
+    later = clock.carried(NS + CARRY_NS)
+    assert later is not None
+    assert (later.earliest_ns, later.latest_ns) == (
+        judged.earliest_ns + CARRY_NS - CARRY_NS // 20_000,
+        judged.latest_ns + CARRY_NS + CARRY_NS // 20_000,
+    )
+    assert clock.carried(NS + CARRY_NS + 1) is None
+    assert clock.carried(NS - 1) is None
+    clock.take(reading("gps", NS + 1, 2 * 10**18, 1000))
+    assert clock.carried(NS + 2) is None
+    assert not clock.now(NS + 2).trusted
+
+
+@pytest.mark.feature("S6")
+def test_what_is_carried_on_never_passes_the_budget() -> None:
+    clock = IntervalClock(ClockPlan(agree_ns=0, budget_ns=1_100, drift_ppb=50_000))
+    clock.take(reading("gps", NS, 10**18, 1000))
+    assert clock.now(NS).trusted
+    assert clock.carried(NS + 1_900_000) is not None
+    assert clock.carried(NS + 2_100_000) is None
+
+
+@pytest.mark.feature("S3")
+def test_an_unsynchronised_clock_says_nothing_of_the_place() -> None:
+    surveyed = PositionFix(lat_e7=1, lon_e7=2, radius_mm=10, source=PositionSource.SURVEYED, trusted=True)
+    place = Place(PlacePlan(surveyed=surveyed))
+    place.take(reading("kernel", NS, standing=Standing.UNSYNCHRONISED))
+    assert place.now(NS).trusted

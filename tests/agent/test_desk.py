@@ -1,5 +1,6 @@
 """The authority's desk and a node's enrolment, from the command line."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,14 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app
 from agent.keyfiles import load_chain
-from settlement.chain.admission import RuleInForce
+from settlement.chain.admission import Admitted, RuleInForce, prove
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.records import Unproven, parse
+from settlement.chain.rotation import judge_rotation
+from settlement.chain.status import StatusLists
+from settlement.fixes import TimeFix, TimeSource
 from settlement.pair.artifact import verify_rule
+from settlement.reasons import Reason
 from tests.settlement.test_rulefile import TEXT
 
 RUN = CliRunner()
@@ -172,3 +177,69 @@ def test_an_area_outlined_at_the_desk_only_narrows(tmp_path: Path) -> None:
 def test_a_bad_area_makes_no_desk(tmp_path: Path, options: list[str], complaint: str) -> None:
     assert complaint in run(*NOWHERE, *options, "--desk", tmp_path / "desk", code=1)
     assert not (tmp_path / "desk").exists()
+
+
+@pytest.mark.feature("G9")
+def test_who_was_enrolled_before_a_rotation_can_be_revoked_after_it(desk: tuple[Path, str], tmp_path: Path) -> None:
+    folder, anchor = desk
+    chains = {}
+    for name in ("alice", "bob", "carol"):
+        run("node", "init", tmp_path / name, "--device", name)
+        chains[name] = tmp_path / f"{name}.chain"
+        request = tmp_path / name / "enrol.request"
+        run("authority", "issue", request, "--name", name, "--role", "user", "--out", chains[name], "--desk", folder)
+        if name == "alice":
+            run("authority", "revoke", "alice", "--out", tmp_path / "list1", "--desk", folder)
+        if name != "carol":
+            run("authority", "rotate", "--out", tmp_path / f"rotation-{name}", "--desk", folder)
+    shown = run("authority", "show", "--desk", folder)
+    assert [line.split()[:2] for line in shown.splitlines()[1:]] == [["0", "alice"], ["1", "bob"], ["2", "carol"]]
+    run("authority", "revoke", "bob", "--out", tmp_path / "list2", "--desk", folder)
+    registry, status = Registry("n", [bytes.fromhex(anchor)]), StatusLists()
+    now_ns = time.time_ns()
+    now = TimeFix(earliest_ns=now_ns, latest_ns=now_ns, source=TimeSource.KERNEL, trusted=True)
+    subjects = [registry.admit_chain(load_chain(chains["alice"]))]
+    for name in ("alice", "bob"):
+        turned = prove((tmp_path / f"rotation-{name}").read_bytes(), registry)
+        assert isinstance(turned, Admitted)
+        successor = judge_rotation(turned.author, turned.record.body, registry)
+        assert isinstance(successor, Subject)
+        registry.rotate(turned.author, successor)
+        subjects.append(registry.admit_chain(load_chain(chains["bob" if name == "alice" else "carol"])))
+    for file in ("list2",):
+        told = prove((tmp_path / file).read_bytes(), registry)
+        assert isinstance(told, Admitted)
+        assert status.judge(told.author, told.record.body, now) is None
+        status.take(told.author, told.record.raw, told.record.body)
+    verdicts = [status.standing(s, registry, now) for s in subjects if isinstance(s, Subject)]
+    assert [v.reason if v else None for v in verdicts] == [Reason.REVOKED, Reason.REVOKED, None]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["authority", "issue", "nothing", "--name", "a", "--role", "user", "--out", "c"], "No such file"),
+        (["authority", "issue", "REQUEST", "--name", "", "--role", "user", "--out", "c"], "--name ''"),
+        (["authority", "issue", "REQUEST", "--name", "a", "--role", "user", "--out", "no/where"], "no/where"),
+        (["authority", "issue", "REQUEST", "--name", "a", "--role", "boss", "--out", "c"], "--role boss"),
+        (["authority", "issue", "TORN", "--name", "a", "--role", "user", "--out", "c"], "not a request"),
+        (["authority", "revoke", "--out", "no/where"], "no/where"),
+        (["authority", "rotate", "--out", "no/where"], "no/where"),
+        (["authority", "rule", "sign", "nothing.toml", "--out", "r"], "No such file"),
+    ],
+)
+def test_what_cannot_be_done_leaves_the_desk_as_it_was(
+    desk: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], complaint: str
+) -> None:
+    folder, _ = desk
+    monkeypatch.chdir(tmp_path)
+    run("node", "init", "node", "--device", "pluto 1")
+    Path("torn").write_text("public = 1", encoding="utf-8")
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    names = {"REQUEST": "node/enrol.request", "TORN": "torn"}
+    assert complaint in run(*[names.get(a, a) for a in arguments], "--desk", folder, code=1)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def test_a_folder_that_is_no_desk(tmp_path: Path) -> None:
+    assert "bandpact authority init" in run("authority", "show", "--desk", tmp_path, code=1)

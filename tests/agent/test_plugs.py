@@ -105,11 +105,25 @@ def test_the_guard_mutes_once_and_again_until_it_reads_back() -> None:
     answers = iter([RfState.UNKNOWN, RfState.OFF])
     guard = Guard(limit_ns=200, mute=lambda: next(answers))
     assert guard.check(10**12, alive=False) is None
-    guard.heard(1000)
+    guard.heard(1000, silent_by_ns=None)
     assert guard.check(1200, alive=True) is None
     assert guard.check(1201, alive=True) is RfState.UNKNOWN
     assert guard.check(1300, alive=True) is None
     assert guard.check(10**9, alive=True) is RfState.OFF
     assert guard.check(10**10, alive=False) is None
-    guard.heard(10**10)
+    guard.heard(10**10, silent_by_ns=None)
     assert guard.check(10**10 + 1, alive=True) is None
+
+
+@pytest.mark.feature("R7")
+def test_the_guard_mutes_a_warden_that_is_not_silent_by_its_own_deadline() -> None:
+    muted: list[RfState] = []
+    guard = Guard(limit_ns=200, mute=lambda: muted.append(RfState.OFF) or RfState.OFF)  # type: ignore[func-returns-value]
+    guard.heard(1000, silent_by_ns=1100)
+    assert guard.check(1100, alive=True) is None
+    guard.closed()
+    assert guard.check(1150, alive=True) is None
+    guard.heard(1200, silent_by_ns=1300)
+    assert guard.check(1301, alive=True) is RfState.OFF
+    assert guard.check(1302, alive=True) is None
+    assert muted == [RfState.OFF]

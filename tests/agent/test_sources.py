@@ -64,9 +64,22 @@ def test_what_is_no_tracking_line_is_silence(line: str) -> None:
     assert (said.standing, said.time) == (Standing.SILENT, None)
 
 
-@given(st.text(max_size=200))
-def test_no_answer_of_chronyc_breaks_the_reader(line: str) -> None:
-    chrony.parse_tracking(line)
+TOKENS = st.one_of(st.text(st.characters(exclude_characters=",\n\r"), max_size=6), st.floats().map(str))
+
+
+@given(st.one_of(st.text(max_size=200), st.lists(TOKENS, min_size=14, max_size=14).map(",".join)))
+def test_no_answer_of_chronyc_but_a_tracking_line_becomes_a_time(line: str) -> None:
+    said = chrony.reading_of("chrony", chrony.parse_tracking(line), PAIR)
+    assert said.time is None
+    assert said.standing in {Standing.SILENT, Standing.UNSYNCHRONISED}
+
+
+@given(st.integers(0, 13), TOKENS)
+def test_one_wrong_field_never_widens_what_chrony_is_believed(place: int, token: str) -> None:
+    said = chrony.reading_of("chrony", chrony.parse_tracking(fields(**{f"f{place}": token})), PAIR)
+    assert (said.time is None) == (said.standing is not Standing.GOOD)
+    if said.time is not None:
+        assert said.time.earliest_ns <= PAIR.utc_ns <= said.time.latest_ns
 
 
 def test_a_missing_chronyc_is_silence() -> None:
@@ -223,7 +236,18 @@ KEYS = (
 
 @given(st.sampled_from(["TPV", "SKY", "PPS", "TOFF", "X"]), st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_nothing_gpsd_says_breaks_the_reader(name: str, message: dict[str, Any]) -> None:
-    reader().take({**TPV, **message, "class": name}, PAIR)
+    made = reader()
+    said = made.take({**TPV, **message, "class": name}, PAIR)
+    if said is not None:
+        assert said.standing is Standing.GOOD or (said.time, said.position) == (None, None)
+        assert said.time is None or said.time.earliest_ns <= said.time.latest_ns
+        assert said.position is None or abs(said.position.lat_e7) <= 900_000_000
+    if name in {"SKY", "X"}:
+        assert said is None
+    made.take(SKY, PAIR)
+    after = made.take(TPV, PAIR)
+    assert after is not None
+    assert after.standing is Standing.GOOD
 
 
 @pytest.mark.attack(37)

@@ -10,12 +10,26 @@ import pytest
 import zmq
 
 from radio.errors import Disconnected
-from radio.link import AgentBeat, Burst, GateChange, Link, LinkMessage, Look, NewLease, NewPermit, Suspend, Used
+from radio.link import (
+    AgentBeat,
+    Burst,
+    GateChange,
+    Link,
+    LinkMessage,
+    Look,
+    NewLease,
+    NewPermit,
+    Suspend,
+    Used,
+    WardenBeat,
+)
+from radio.pace import Pace
 from radio.permits import Permits
 from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 from radio.ring import SampleRing
 from radio.warden import Warden, WardenPlan
 from settlement.fixes import Fix
+from settlement.reasons import Reason
 from sim.waveforms import ofdm
 from tests.settlement.world import NETWORK, World, fix, trio
 
@@ -78,20 +92,30 @@ class QuietListener:
         return []
 
 
+class SetPace(Pace):
+    """However late this test runs, the loop's lateness is what the test says."""
+
+    def turn(self, began_ns: int, ended_ns: int) -> None: ...
+
+    def set(self, worst_ns: int) -> None:
+        super().turn(0, worst_ns)
+
+
 class Bench:
     """A warden with a fake radio, an agent's end of the link, and a clock set by hand."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str = "device-alice") -> None:
         self.world: World = trio(folder)
         self.artifact = self.world.settle(start_s=2.0, end_s=12.0)
         self.now: Fix = fix(3.0)
         self.radio, self.listener = FakeRadio(), QuietListener()
+        self.pace = SetPace()
         self.context = zmq.Context()
         self.ring = SampleRing(folder / "tx", slots=8, slot_samples=SAMPLES, create=True)
         link = Link(self.context, folder / "link", bind=True)
         self.agent = Link(self.context, folder / "link", bind=False)
         plan = WardenPlan(
-            device="device-alice",
+            device=device,
             credential=self.world.members["alice"].hash,
             heartbeat_limit_ns=60_000_000_000,
             armed_for_ns=3600_000_000_000,
@@ -110,6 +134,7 @@ class Bench:
             listener=self.listener,  # type: ignore[arg-type]
             permits=Permits(network=NETWORK, anchors=self.world.anchors),
             fix=lambda: self.now,
+            pace=self.pace,
         )
         self.warden.start()
         samples = ofdm.generate(np.random.default_rng(1), sample_rate_hz=RATE, samples=SAMPLES)
@@ -179,6 +204,34 @@ def test_a_forged_permit_is_refused_by_the_warden_itself(bench: Bench) -> None:
     bench.burst()
     assert bench.radio.sent == []
     assert bench.radio.tuned is None
+
+
+@pytest.mark.feature("R6")
+def test_a_loop_that_ran_late_closes_earlier_by_as_much(bench: Bench) -> None:
+    bench.permit()
+    bench.pace.set(85_000_000)
+    bench.now = fix(4.89)
+    bench.say()
+    assert bench.changes()[-1][0] == "OPEN"
+    bench.now = fix(4.91)
+    bench.say()
+    assert bench.changes()[-1] == ("ARMED", "EXPIRED")
+    assert bench.radio.tuned is None
+
+
+@pytest.mark.feature("R7")
+def test_the_beat_of_an_open_gate_says_by_when_it_is_silent(bench: Bench) -> None:
+    bench.permit()
+    bench.now = fix(4.9)
+    bench.say()
+    bench.heard.clear()
+    before_ns = time.monotonic_ns()
+    while not (beats := [m for m in bench.heard if isinstance(m, WardenBeat)]):
+        bench.say()
+    silent_by_ns = beats[0].silent_by_ns
+    assert beats[0].state == "OPEN"
+    assert silent_by_ns is not None
+    assert before_ns + 99_000_000 < silent_by_ns < time.monotonic_ns() + 100_000_000
 
 
 def test_bursts_are_cut_to_what_is_left(bench: Bench) -> None:
@@ -278,6 +331,17 @@ def test_a_failing_send_latches_and_mutes(bench: Bench) -> None:
     bench.burst()
     assert bench.changes()[-1][0] == "LATCHED"
     assert bench.radio.calls[-1] == "mute"
+
+
+@pytest.mark.attack(16)
+def test_an_artifact_for_another_device_opens_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, device="device-bob")
+    bench.permit()
+    bench.burst()
+    assert bench.radio.sent == []
+    assert Reason.BINDING in {Reason(reason) for _, reason in bench.changes() if reason}
+    bench.warden.close()
+    bench.context.destroy(linger=0)
 
 
 @pytest.mark.attack(54)

@@ -53,6 +53,13 @@ def test_with_gnu_radio_its_chain_is_timed(monkeypatch: pytest.MonkeyPatch) -> N
     assert GNU_RADIO in {one.baseline for one in speeds(1024, samples=1 << 16, rounds=1)}
 
 
+@pytest.mark.feature("E1")
+def test_a_ratio_is_the_median_of_the_rounds_and_lies_within_its_spread() -> None:
+    found = speeds(1024, samples=1 << 18, rounds=3)
+    assert all(0 < one.ratio_low <= one.ratio <= one.ratio_high for one in found)
+    assert {one.baseline for one in found} >= {"scipy.signal.welch", "scipy.fft, batched", "numpy loop"}
+
+
 @pytest.mark.skipif(gnuradio_chain(SAMPLES, 1024) is None, reason="GNU Radio is not installed")
 def test_the_real_gnu_radio_runs() -> None:
     chain = gnuradio_chain(SAMPLES, 1024)

@@ -84,6 +84,29 @@ def test_groups_hold_the_mean_of_their_bins_in_each_block() -> None:
     np.testing.assert_allclose(front.take().groups, expected, rtol=2e-5)
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 6, 7])
+def test_means_alone_are_the_same_as_with_moments(frames: int) -> None:
+    iq = noise16(N * 84)
+    full, plain = (FrontEnd(n_fft=N, full_scale=2048, frames=frames, moments=moments) for moments in (True, False))
+    full.feed(iq)
+    plain.feed(iq)
+    found, mean = full.take(), plain.take()
+    np.testing.assert_allclose(mean.mean, found.mean, rtol=1e-5)
+    np.testing.assert_allclose(found.peak, direct(iq).max(axis=0), rtol=2e-5)
+    assert not mean.peak.any()
+    np.testing.assert_array_equal(mean.kurtosis, 1)
+
+
+def test_unaligned_samples_are_taken() -> None:
+    raw = np.zeros(4 * N * 4 + 1, np.uint8)
+    raw[1:] = np.frombuffer(noise16(N * 4).tobytes(), np.uint8)
+    shifted = raw[1:].view(np.int16).reshape(-1, 2)
+    odd, even = FrontEnd(n_fft=N, full_scale=2048), FrontEnd(n_fft=N, full_scale=2048)
+    odd.feed(shifted)
+    even.feed(noise16(N * 4))
+    np.testing.assert_array_equal(odd.take().mean, even.take().mean)
+
+
 def test_what_was_held_back_is_dropped_at_a_gap() -> None:
     front = FrontEnd(n_fft=N, full_scale=2048)
     front.feed(noise16(N - 1))

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sensing.detectors.pulses import PulseFinder
-from sensing.detectors.radar import Incumbent, RadarDetector
+from sensing.detectors.radar import EITHER, Incumbent, RadarDetector, Stretch, crowd_max
 from sim.waveforms import ofdm, wifi
 from sim.waveforms.radar import Radar, RadarClass, corners, render
 
@@ -38,16 +38,20 @@ def heard(parts: Iterator[NDArray[np.int16]], *, gap_ns: int = 0, rate: int = RA
     at = 0
     for index, iq in enumerate(parts):
         contiguous = gap_ns == 0 and index > 0
-        found += detector.add(finder.find(iq, contiguous=contiguous), start_ns=at, contiguous=contiguous)
-        at += round(len(iq) / rate * 1e9) + gap_ns
+        pulses, length_ns = finder.find(iq, contiguous=contiguous), round(len(iq) / rate * 1e9)
+        seen = Stretch(pulses=pulses, start_ns=at, length_ns=length_ns, contiguous=contiguous)
+        found += detector.decide(seen).incumbents
+        at += length_ns + gap_ns
     return tuple(found)
 
 
-def over_noise(radar: Radar, rng: np.random.Generator, *, snr_db: float, offset_hz: float = 0.0) -> NDArray[np.int16]:
-    samples = int(RATE * (radar.burst_s + 0.003))
-    x = render(radar, sample_rate_hz=RATE, start=-int(rng.uniform(0.3e-3, 2e-3) * RATE), samples=samples)
-    x = x * np.exp(2j * np.pi * offset_hz / RATE * np.arange(samples)).astype(np.complex64)
-    amplitude = np.sqrt(10 ** (snr_db / 10) * 1e6 / RATE / peak_in_a_megahertz(radar))
+def over_noise(
+    radar: Radar, rng: np.random.Generator, *, snr_db: float, offset_hz: float = 0.0, rate: int = RATE
+) -> NDArray[np.int16]:
+    samples = int(rate * (radar.burst_s + 0.003))
+    x = render(radar, sample_rate_hz=rate, start=-int(rng.uniform(0.3e-3, 2e-3) * rate), samples=samples)
+    x = x * np.exp(2j * np.pi * offset_hz / rate * np.arange(samples)).astype(np.complex64)
+    amplitude = np.sqrt(10 ** (snr_db / 10) * 1e6 / rate / peak_in_a_megahertz(radar))
     return digital((x * np.float32(amplitude) + noise(rng, samples)).astype(np.complex64))
 
 
@@ -64,6 +68,31 @@ def test_every_corner_of_every_class_is_found_at_twenty_decibels(radar_class: Ra
         offset = float(rng.uniform(-0.25, 0.25)) * RATE if radar.chirp_hz == 0 else 0.0
         kinds = {one.kind for one in heard(looks(over_noise(radar, rng, snr_db=20, offset_hz=offset)))}
         assert radar_class.value in kinds, radar
+
+
+@pytest.mark.feature("E3")
+@pytest.mark.parametrize("radar_class", [RadarClass.Q3N2, RadarClass.Q3N3])
+def test_where_the_band_is_too_narrow_to_tell_two_sweeps_apart_both_are_named(radar_class: RadarClass) -> None:
+    rng, rate, uncertain = np.random.default_rng(23), 10_000_000, 0
+    for radar in corners(radar_class):
+        if radar.pulses_per_burst > 8:
+            continue
+        kinds = {one.kind for one in heard(iter([over_noise(radar, rng, snr_db=20, rate=rate)]), rate=rate)}
+        assert len(kinds) == 1, radar
+        named = kinds.pop().split(EITHER)
+        assert radar_class.value in named, radar
+        uncertain += len(named) > 1
+    assert uncertain > 0
+
+
+def test_a_crowd_is_where_half_an_accidental_pair_is_to_be_expected() -> None:
+    rng, pri_us = np.random.default_rng(2), (905.0, 1116.0)
+    most = crowd_max(look_us=2000.0, pri_us=pri_us)
+    for others, many in ((most, False), (most + 1, True)):
+        at = np.sort(rng.uniform(0, 2000.0, (4000, 2 + others)), axis=1)
+        apart = at[:, None, :] - at[:, :, None]
+        pairs = ((apart >= pri_us[0]) & (apart <= pri_us[1])).sum() / len(at)
+        assert bool(pairs > 0.5) is many
 
 
 @pytest.mark.feature("E3")

@@ -12,7 +12,7 @@ from settlement.chain import bodies, cose, records
 from settlement.chain.admission import Admitted, admit
 from settlement.chain.credentials import Registry, Subject, issue
 from settlement.chain.keys import SigningKey
-from settlement.chain.records import Attestation, Frame, sign_record
+from settlement.chain.records import sign_record
 from settlement.chain.scope import Area, Band, wider_than
 from settlement.fixes import Fix, PositionSource
 from settlement.messages import Message
@@ -29,40 +29,15 @@ from tests.settlement.world import (
     claims,
     fix,
     held,
+    offered,
     scope,
     seed,
-    trio,
 )
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    world = trio(tmp_path)
-    world.offer()
-    world.carry(0.1)
-    return world
-
-
-def ask(world: World) -> bodies.Request:
-    world.request("alice", 1.0, LOWER, 3.0, 9.0)
-    world.members["alice"].outgoing = []
-    (pair,) = world.members["alice"].party.user.pairs.values()
-    record = world.members["alice"].party.record_of(pair.request)
-    assert record is not None
-    request: bodies.Request = record.body
-    return replace(request, nonce=b"fresh-nonce-0000")
-
-
-def frame(
-    world: World, *, at: Fix | None = None, network: str = NETWORK, author: str = "alice", seq: int = 900
-) -> Frame:
-    return Frame(
-        network=network,
-        author=world.members[author].hash,
-        seq=seq,
-        previous=bytes(32),
-        attestation=Attestation.of(at or fix(1.0)),
-    )
+    return offered(tmp_path)
 
 
 def verdict(world: World, raw: bytes, sender: str = "alice") -> Refusal | None:
@@ -75,20 +50,20 @@ def reason(world: World, raw: bytes, sender: str = "alice") -> Reason | None:
 
 
 def test_an_honest_request_is_admitted(world: World) -> None:
-    raw = sign_record(world.members["alice"].key, frame(world), ask(world))
+    raw = sign_record(world.members["alice"].key, world.frame(), world.asked())
     assert reason(world, raw) is None
 
 
 @pytest.mark.attack(9)
 def test_kid_of_another_key(world: World) -> None:
-    raw = sign_record(world.members["bob"].key, frame(world), ask(world))
+    raw = sign_record(world.members["bob"].key, world.frame(), world.asked())
     assert reason(world, raw) is Reason.KEY
 
 
 @pytest.mark.feature("G1")
 def test_forged_in_anothers_name(world: World) -> None:
     key = replace(world.members["bob"].key, kid=world.members["alice"].key.kid)
-    assert reason(world, sign_record(key, frame(world), ask(world))) is Reason.SIGNATURE
+    assert reason(world, sign_record(key, world.frame(), world.asked())) is Reason.SIGNATURE
 
 
 @pytest.mark.attack(11)
@@ -107,7 +82,7 @@ def test_grant_bytes_sent_back_as_an_accept(world: World) -> None:
 
 @pytest.mark.attack(12)
 def test_another_network(world: World) -> None:
-    raw = sign_record(world.members["alice"].key, frame(world, network="other"), ask(world))
+    raw = sign_record(world.members["alice"].key, world.frame(network="other"), world.asked())
     assert reason(world, raw) is Reason.DOMAIN
 
 
@@ -119,25 +94,25 @@ def test_another_network(world: World) -> None:
 def test_signed_too_long_ago_or_in_the_future_or_outside_the_credential(
     world: World, at_s: float, expected: Reason
 ) -> None:
-    raw = sign_record(world.members["alice"].key, frame(world, at=fix(at_s)), ask(world))
+    raw = sign_record(world.members["alice"].key, world.frame(at=fix(at_s)), world.asked())
     assert reason(world, raw) is expected
 
 
 @pytest.mark.attack(13)
 def test_attested_interval_straddling_the_credentials_end_is_undecided(world: World) -> None:
-    raw = sign_record(world.members["alice"].key, frame(world, at=fix(3600.0)), ask(world))
+    raw = sign_record(world.members["alice"].key, world.frame(at=fix(3600.0)), world.asked())
     assert reason(world, raw) is Reason.TIME_UNDECIDED
 
 
 @pytest.mark.attack(17)
 def test_sent_over_another_nodes_transport_key(world: World) -> None:
-    raw = sign_record(world.members["alice"].key, frame(world), ask(world))
+    raw = sign_record(world.members["alice"].key, world.frame(), world.asked())
     assert reason(world, raw, "bob") is Reason.TRANSPORT_BINDING
 
 
 @pytest.mark.attack(36)
 def test_attested_bound_too_wide(world: World) -> None:
-    raw = sign_record(world.members["alice"].key, frame(world, at=fix(1.0, bound_ns=2_000_000)), ask(world))
+    raw = sign_record(world.members["alice"].key, world.frame(at=fix(1.0, bound_ns=2_000_000)), world.asked())
     assert reason(world, raw) is Reason.TIME_UNTRUSTED
 
 
@@ -160,7 +135,7 @@ def far(metres: float, radius_mm: int = 1000) -> Fix:
     ],
 )
 def test_place_by_the_farthest_point(world: World, metres: float, radius_mm: int, expected: Reason | None) -> None:
-    raw = sign_record(world.members["alice"].key, frame(world, at=far(metres, radius_mm)), ask(world))
+    raw = sign_record(world.members["alice"].key, world.frame(at=far(metres, radius_mm)), world.asked())
     refusal = verdict(world, raw)
     assert (refusal.reason if refusal else None) is expected
     if expected in (Reason.SPATIAL_OUTSIDE, Reason.SPATIAL_UNDECIDED):
@@ -173,7 +148,7 @@ def test_place_by_the_farthest_point(world: World, metres: float, radius_mm: int
 def test_position_from_a_source_the_rule_does_not_accept(world: World) -> None:
     here = fix(1.0)
     elsewhere = replace(here, position=replace(here.position, source=PositionSource.GPS))
-    raw = sign_record(world.members["alice"].key, frame(world, at=elsewhere), ask(world))
+    raw = sign_record(world.members["alice"].key, world.frame(at=elsewhere), world.asked())
     assert reason(world, raw) is Reason.POSITION_UNTRUSTED
 
 
@@ -181,7 +156,7 @@ def test_another_rule_is_unknown(world: World) -> None:
     world.settle()
     holder = world.members["holder"]
     offer = next(iter(holder.party.holder.offers.values()))
-    raw = sign_record(holder.key, frame(world, author="holder"), replace(offer, rule=bytes(32)))
+    raw = sign_record(holder.key, world.frame(author="holder"), replace(offer, rule=bytes(32)))
     refusal = world.give("holder", "alice", Message(record=raw).encoded(), 1.0)
     assert refusal is not None
     assert refusal.reason is Reason.RULE_UNKNOWN
@@ -189,19 +164,19 @@ def test_another_rule_is_unknown(world: World) -> None:
 
 def test_a_user_may_not_offer(world: World) -> None:
     offer = next(iter(world.members["holder"].party.holder.offers.values()))
-    raw = sign_record(world.members["alice"].key, frame(world), offer)
+    raw = sign_record(world.members["alice"].key, world.frame(), offer)
     assert reason(world, raw) is Reason.SCOPE
 
 
 def test_unknown_author(world: World) -> None:
-    raw = sign_record(world.members["alice"].key, replace(frame(world), author=bytes(32)), ask(world))
+    raw = sign_record(world.members["alice"].key, replace(world.frame(), author=bytes(32)), world.asked())
     assert reason(world, raw) is Reason.UNKNOWN_AUTHOR
 
 
 def test_same_number_for_two_records(world: World) -> None:
-    body = ask(world)
-    first = sign_record(world.members["alice"].key, frame(world), body)
-    second = sign_record(world.members["alice"].key, frame(world), replace(body, nonce=b"other-nonce-0000"))
+    body = world.asked()
+    first = sign_record(world.members["alice"].key, world.frame(), body)
+    second = sign_record(world.members["alice"].key, world.frame(), replace(body, nonce=b"other-nonce-0000"))
     assert reason(world, first) is None
     assert reason(world, second) is Reason.EQUIVOCATION
 
@@ -238,14 +213,14 @@ FORMS: list[tuple[str, Change, Reason]] = [
 @pytest.mark.parametrize(("change", "expected"), [f[1:] for f in FORMS], ids=[f[0] for f in FORMS])
 def test_signed_but_not_in_the_one_form(world: World, change: Change, expected: Reason) -> None:
     key = world.members["alice"].key
-    raw = sign_record(key, frame(world), ask(world))
+    raw = sign_record(key, world.frame(), world.asked())
     assert reason(world, reencoded(raw, key, change(cbor2.loads(raw).value[2]))) is expected
 
 
 @pytest.mark.attack(1)
 def test_signed_duplicate_key(world: World) -> None:
     key = world.members["alice"].key
-    raw = sign_record(key, frame(world), ask(world))
+    raw = sign_record(key, world.frame(), world.asked())
     payload = cbor2.loads(raw).value[2]
     count = payload[0] & 0x1F
     doubled = bytes([payload[0] + 1]) + b"\x01" + cbor2.dumps(NETWORK) + payload[1:]
@@ -332,5 +307,5 @@ def test_a_root_nobody_configured_is_unknown() -> None:
 
 def test_own_records_need_no_transport(world: World) -> None:
     party = world.members["alice"].party
-    raw = sign_record(world.members["alice"].key, frame(world), ask(world))
+    raw = sign_record(world.members["alice"].key, world.frame(), world.asked())
     assert isinstance(admit(raw, party.context, now=fix(1.0).time, transport_key=None), Admitted)

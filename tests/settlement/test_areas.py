@@ -2,18 +2,20 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from geographiclib.geodesic import Geodesic
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from settlement.chain import rings
 from settlement.chain.codec import decode, encode
-from settlement.chain.scope import Area, Corner, wider_than
+from settlement.chain.scope import Area, Band, Cell, Corner, Window, wider_than
 from settlement.fixes import PositionFix, PositionSource
+from settlement.pair.artifact import VerifiedPermit, verify
 from settlement.reasons import Reason, Refusal, RefusedError
-from tests.settlement.world import scope
+from tests.settlement.world import LOWER, NETWORK, NS, T0, UPPER, scope, trio
 
 HERE = (369_500_000, -763_000_000)
 Polar = tuple[float, float]
@@ -72,7 +74,7 @@ def flat_side(point: tuple[float, float], ring: list[tuple[float, float]]) -> tu
     return inside, nearest
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stars, points)
 def test_a_point_against_an_outline_agrees_with_the_plane(radii: list[float], where: Polar) -> None:
     inside, clear_mm = rings.locate(at(*where), tuple(star(radii)))
@@ -112,7 +114,7 @@ def test_dateline_poles_and_equator_are_places_like_any_other(centre: rings.Poin
     assert not big.overlaps(square(50_000, at(90, 200_000, centre)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stars, st.floats(0.3, 0.99), points)
 def test_an_outline_drawn_in_is_held_and_holds_nothing_more(radii: list[float], scale: float, where: Polar) -> None:
     whole, drawn_in = outline(*star(radii)), outline(*star(radii, scale))
@@ -134,7 +136,7 @@ def star_at(radii: list[float], centre: rings.Point) -> list[rings.Point]:
     return [at(360 * n / len(radii), r, centre) for n, r in enumerate(radii)]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(areas, areas, st.lists(points, min_size=8, max_size=8))
 def test_what_one_holds_is_in_it_and_what_is_apart_shares_nothing(one: Area, other: Area, where: list[Polar]) -> None:
     spots = [at(*p) for p in where] + [other.anchor, one.anchor]
@@ -235,3 +237,33 @@ def test_delegation_from_circle_to_outline_and_on_only_narrows() -> None:
     assert refusal is not None
     assert refusal.clause == "scope.area"
     assert wider_than(replace(county, area=square(15_000)), parent) is not None
+
+
+@pytest.mark.feature("S3")
+@pytest.mark.attack(38)
+def test_a_settlement_of_an_outlined_cell_from_request_to_permit(tmp_path: Path) -> None:
+    world = trio(tmp_path)
+    world.offer()
+    world.carry(0.1)
+
+    def ask(area: Area, band: Band = LOWER, user: str = "alice", at_s: float = 1.0) -> tuple[bytes, Reason | None]:
+        party = world.members[user].party
+        offer = next(iter(party.user.offers.values()))
+        cell = Cell(band=band, area=area, window=Window(start_ns=T0 + 2 * NS, end_ns=T0 + 12 * NS))
+        sid: bytes = world.do(user, at_s, lambda s: party.user.request(s, offer, cell, eirp_mdbm=20_000).sid)
+        refusals = world.carry(at_s)
+        return sid, refusals[0].reason if refusals else None
+
+    # Everyone stands at HERE: on a square's west side, 1 km west of it, or well inside.
+    assert ask(square(5_000, at(90, 5_000)))[1] is Reason.SPATIAL_UNDECIDED
+    assert ask(square(4_000, at(90, 5_000)), at_s=1.1)[1] is Reason.SPATIAL_OUTSIDE
+    assert ask(square(30_000), at_s=1.2)[1] is Reason.SCOPE
+    sid, refused = ask(square(10_000, at(90, 1_000)), at_s=1.3)
+    assert refused is None
+    artifact = world.members["alice"].party.lineage.get("artifact", sid)
+    assert artifact is not None
+    permit = verify(artifact, network=NETWORK, anchors=world.anchors)
+    assert isinstance(permit, VerifiedPermit)
+    assert permit.cell.area.place(fixed(HERE, 1000), "gate.10") is None
+    assert ask(square(500), user="bob", at_s=1.4)[1] is Reason.CONFLICT
+    assert ask(square(500), UPPER, "bob", at_s=1.5)[1] is None

@@ -9,40 +9,17 @@ import pytest
 
 from settlement.chain import bodies, cose, records
 from settlement.chain.keys import SigningKey
-from settlement.chain.records import Attestation, Frame, sign_record
-from settlement.fixes import Fix, PositionSource
+from settlement.chain.records import sign_record
+from settlement.fixes import PositionSource
 from settlement.messages import Message
 from settlement.pair.artifact import verify
 from settlement.reasons import Reason, Refusal
-from tests.settlement.world import LOWER, NETWORK, RULE, World, fix, seed, trio
+from tests.settlement.world import LOWER, NETWORK, RULE, World, fix, offered, seed, trio
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    world = trio(tmp_path)
-    world.offer()
-    world.carry(0.1)
-    return world
-
-
-def frame(world: World, author: str = "alice", at: Fix | None = None) -> Frame:
-    return Frame(
-        network=NETWORK,
-        author=world.members[author].hash,
-        seq=900,
-        previous=bytes(32),
-        attestation=Attestation.of(at or fix(1.0)),
-    )
-
-
-def request(world: World) -> bodies.Request:
-    world.request("alice", 1.0, LOWER, 3.0, 9.0)
-    world.members["alice"].outgoing = []
-    (pair,) = world.members["alice"].party.user.pairs.values()
-    record = world.members["alice"].party.record_of(pair.request)
-    assert record is not None
-    body: bodies.Request = record.body
-    return replace(body, nonce=b"fresh-nonce-0000")
+    return offered(tmp_path)
 
 
 def verdict(world: World, raw: bytes, sender: str = "alice", to: str = "holder") -> Reason | None:
@@ -74,7 +51,7 @@ HEADERS: list[tuple[str, dict[str, Any], Reason, tuple[Any, ...]]] = [
 @pytest.mark.parametrize(("changes", "expected"), [pytest.param(h[1], h[2], id=h[0], marks=h[3]) for h in HEADERS])
 def test_headers(world: World, changes: dict[str, Any], expected: Reason) -> None:
     key = world.members["alice"].key
-    raw = sign_record(key, frame(world), request(world))
+    raw = sign_record(key, world.frame(), world.asked())
     assert verdict(world, rebuilt(key, raw, **changes)) is expected
     assert verdict(world, rebuilt(key, raw)) is None
 
@@ -117,7 +94,7 @@ def test_an_absurdly_small_uncertainty_is_floored_by_its_source(tmp_path: Path) 
         channels=(),
         incumbents=(),
     )
-    raw = sign_record(world.members["alice"].key, frame(world, at=exact), envelope)
+    raw = sign_record(world.members["alice"].key, world.frame(at=exact), envelope)
     refusal = world.give("alice", "holder", Message(record=raw).encoded(), 1.0)
     assert refusal is not None
     assert (refusal.reason, refusal.measured) == (Reason.POSITION_UNTRUSTED, "500 mm")
@@ -131,7 +108,7 @@ def test_preemption_with_a_tier_it_does_not_hold(world: World) -> None:
     assert pair is not None
     assert pair.decision is not None
     body = bodies.Preempt(sid=sid, confirm=pair.decision, tier=0, reason="x", vacate_by_ns=fix(2.0).time.latest_ns)
-    raw = sign_record(world.members["holder"].key, frame(world, "holder"), body)
+    raw = sign_record(world.members["holder"].key, world.frame("holder"), body)
     assert verdict(world, raw, "holder", "alice") is Reason.TIER
     after = world.members["alice"].party.user.by_sid(sid)
     assert after == pair
@@ -143,8 +120,8 @@ def test_a_forged_discovery_record_changes_no_trust(world: World) -> None:
     before = (alice.registry.transport_keys(), dict(alice.user.offers))
     offer = next(iter(alice.user.offers.values())).body
     stranger = SigningKey.from_seed(seed("stranger"))
-    unknown = sign_record(stranger, replace(frame(world), author=bytes(32)), offer)
-    posing = sign_record(replace(stranger, kid=world.members["holder"].key.kid), frame(world, "holder"), offer)
+    unknown = sign_record(stranger, replace(world.frame(), author=bytes(32)), offer)
+    posing = sign_record(replace(stranger, kid=world.members["holder"].key.kid), world.frame("holder"), offer)
     assert verdict(world, unknown, "bob", "alice") is Reason.UNKNOWN_AUTHOR
     assert verdict(world, posing, "bob", "alice") is Reason.SIGNATURE
     assert (alice.registry.transport_keys(), dict(alice.user.offers)) == before

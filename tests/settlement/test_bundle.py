@@ -8,20 +8,12 @@ from pathlib import Path
 import pytest
 
 from settlement.bundle import AuditedBundle, make_bundle, verify_bundle
-from settlement.chain.bodies import Gate
 from settlement.chain.scope import Band
 from settlement.reasons import Reason, Refusal
+from tests.settlement.bundles import flipped, sealed, small_bundle, verifies
 from tests.settlement.world import LOWER, NETWORK, UPPER, World, trio
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-def sealed(world: World, folder: Path, *names: str) -> list[Path]:
-    paths = []
-    for name in names:
-        paths.append(folder / f"{name}.db")
-        world.members[name].party.lineage.seal(world.members[name].key, paths[-1])
-    return paths
 
 
 @pytest.fixture(scope="module")
@@ -61,29 +53,10 @@ def test_other_anchors_or_network_refuse(settled: tuple[World, bytes]) -> None:
 
 @pytest.mark.feature("M7")
 def test_every_changed_byte_of_a_small_bundle_is_refused(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.enrol(alice=("request", "observe"))
-    world.do("alice", 1.0, lambda step: step.sign(_gate()))
-    data = make_bundle(sealed(world, _made(tmp_path / "sealed"), "alice"), network=NETWORK)
-    assert isinstance(data, bytes)
-    whole = verify_bundle(data, network=NETWORK, anchors=world.anchors)
-    assert isinstance(whole, AuditedBundle)
-    assert whole.ok, whole.logs[0].findings.problems
-    for at in range(len(data)):
-        changed = data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
-        outcome = verify_bundle(changed, network=NETWORK, anchors=world.anchors)
-        assert isinstance(outcome, Refusal) or not outcome.ok, at
-    for shorter in (data[:-1], data + b"\x00", b""):
-        assert isinstance(verify_bundle(shorter, network=NETWORK, anchors=world.anchors), Refusal)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
-
-
-def _gate() -> object:
-    return Gate(state="ARMED", previous="LOCKED", reason="", measured="", required="", at_earliest_ns=1, at_latest_ns=2)
+    world, data = small_bundle(tmp_path)
+    changed = (flipped(data, at, at % 8) for at in range(len(data)))
+    assert [at for at, one in enumerate(changed) if verifies(world, one)] == []
+    assert not any(verifies(world, one) for one in (data[:-1], data + b"\x00", b""))
 
 
 @pytest.mark.feature("M7")

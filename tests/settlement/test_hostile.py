@@ -25,20 +25,6 @@ def world(tmp_path: Path) -> World:
     return trio(tmp_path)
 
 
-def in_doubt(world: World) -> tuple[bytes, bytes]:
-    """Alice has accepted and nobody told her the decision; returns (sid, her ACCEPT message)."""
-    world.offer()
-    world.carry(0.1)
-    sid = world.request("alice", 1.0, LOWER, 3.0, 200.0)
-    for sender, to in (("alice", "holder"), ("holder", "alice")):
-        (message,) = world.members[sender].outgoing
-        world.members[sender].outgoing = []
-        assert world.give(sender, to, message.data, 1.0) is None
-    (accept,) = world.members["alice"].outgoing
-    world.members["alice"].outgoing = []
-    return sid, accept.data
-
-
 def test_a_fault_over_one_message_costs_that_message_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.offer()
     world.carry(0.1)
@@ -100,7 +86,7 @@ def test_an_honest_record_cannot_be_poisoned_by_who_brings_it_first(world: World
 
 @pytest.mark.feature("S7")
 def test_a_confirm_lost_for_longer_than_records_live_still_arrives(world: World) -> None:
-    sid, accept = in_doubt(world)
+    sid, accept = world.in_doubt(200.0)
     assert world.give("alice", "holder", accept, 1.1) is None
     world.members["holder"].outgoing = []
     refusal = world.give("alice", "holder", accept, 60.0)
@@ -115,7 +101,7 @@ def test_a_confirm_lost_for_longer_than_records_live_still_arrives(world: World)
 
 @pytest.mark.attack(36)
 def test_an_accept_refused_for_a_moment_of_doubt_counts_when_it_comes_again(world: World) -> None:
-    _, accept = in_doubt(world)
+    _, accept = world.in_doubt(200.0)
     holder = world.members["holder"].party
     with holder.step(fix(1.1, trusted=False)) as step:
         refusal = holder.receive(step, accept, world.members["alice"].transport)

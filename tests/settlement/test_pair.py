@@ -84,24 +84,10 @@ def test_no_answer_frees_the_cell(world: World) -> None:
     assert world.give("bob", "holder", message.data, 2.2) is None
 
 
-def granted(world: World) -> tuple[bytes, bytes]:
-    """A GRANT that alice has answered; returns (sid, her ACCEPT message)."""
-    world.offer()
-    world.carry(0.1)
-    sid = world.request("alice", 1.0, LOWER, 3.0, 9.0)
-    for sender, to in (("alice", "holder"), ("holder", "alice")):
-        (message,) = world.members[sender].outgoing
-        world.members[sender].outgoing = []
-        assert world.give(sender, to, message.data, 1.0) is None
-    (accept,) = world.members["alice"].outgoing
-    world.members["alice"].outgoing = []
-    return sid, accept.data
-
-
 @pytest.mark.attack(25)
 @pytest.mark.feature("S10")
 def test_accept_after_abort_gets_the_same_abort_bytes(world: World) -> None:
-    sid, accept = granted(world)
+    sid, accept = world.in_doubt()
     holder = world.members["holder"].party
     world.do("holder", 2.5, holder.tick)
     (abort,) = world.members["holder"].outgoing
@@ -115,7 +101,7 @@ def test_accept_after_abort_gets_the_same_abort_bytes(world: World) -> None:
 
 
 def test_accept_exactly_at_the_deadline_is_undecided_and_refused(world: World) -> None:
-    sid, accept = granted(world)
+    sid, accept = world.in_doubt()
     deadline_ns = world.members["holder"].party.holder.pairs[sid].accept_by_ns
     refusal = world.give("alice", "holder", accept, (deadline_ns - 1_790_000_000 * NS) / NS)
     assert refusal is not None
@@ -125,7 +111,7 @@ def test_accept_exactly_at_the_deadline_is_undecided_and_refused(world: World) -
 
 @pytest.mark.feature("S10")
 def test_resent_accept_gets_the_stored_confirm_and_changes_nothing(world: World) -> None:
-    _, accept = granted(world)
+    _, accept = world.in_doubt()
     assert world.give("alice", "holder", accept, 1.1) is None
     (confirm,) = world.members["holder"].outgoing
     world.members["holder"].outgoing = []
@@ -140,7 +126,7 @@ def test_resent_accept_gets_the_stored_confirm_and_changes_nothing(world: World)
 
 @pytest.mark.attack(24)
 def test_replay_after_a_restart_is_still_a_replay(world: World) -> None:
-    _, accept = granted(world)
+    _, accept = world.in_doubt()
     assert world.give("alice", "holder", accept, 1.1) is None
     (confirm,) = world.members["holder"].outgoing
     world.members["holder"].party.lineage.close()
@@ -153,7 +139,7 @@ def test_replay_after_a_restart_is_still_a_replay(world: World) -> None:
 
 @pytest.mark.attack(26)
 def test_a_second_accept_with_other_bytes_is_kept_as_evidence(world: World) -> None:
-    sid, accept = granted(world)
+    sid, accept = world.in_doubt()
     assert world.give("alice", "holder", accept, 1.1) is None
     world.members["holder"].outgoing = []
     grant = world.members["alice"].party.user.by_sid(sid)
@@ -189,7 +175,7 @@ def test_wrong_answer_to_the_challenge_aborts(world: World) -> None:
 
 
 def test_bob_cannot_accept_for_alice(world: World) -> None:
-    sid, accept = granted(world)
+    sid, accept = world.in_doubt()
     refusal = world.give("bob", "holder", accept, 1.1)
     assert refusal is not None
     assert refusal.reason is Reason.TRANSPORT_BINDING

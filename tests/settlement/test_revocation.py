@@ -29,6 +29,7 @@ from tests.settlement.world import (
     claims,
     fix,
     held,
+    offered,
     scope,
     seed,
     trio,
@@ -52,10 +53,7 @@ def tell(world: World, raw: bytes, at_s: float, to: str = "holder", by: str = "b
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    world = trio(tmp_path, status_index=INDEX)
-    world.offer()
-    world.carry(0.1)
-    return world
+    return offered(tmp_path, status_index=INDEX)
 
 
 def ask(world: World, user: str = "alice", at_s: float = 1.0, band: Band = LOWER, end_s: float = 9.0) -> Reason | None:
@@ -220,17 +218,12 @@ def successor(world: World, name: str = "alice", **changes: Any) -> tuple[bytes,
 
 
 def rotation(world: World, body: bodies.Rotation, key: SigningKey, *, seq: int = 700) -> bytes:
-    alice = world.members["alice"]
-    frame = Frame(network=NETWORK, author=alice.hash, seq=seq, previous=bytes(32), attestation=Attestation.of(fix(0.4)))
-    return sign_record(key, frame, body)
+    return sign_record(key, world.frame(seq=seq, at=fix(0.4)), body)
 
 
 @pytest.fixture
 def plain(tmp_path: Path) -> World:
-    world = trio(tmp_path)
-    world.offer()
-    world.carry(0.1)
-    return world
+    return offered(tmp_path)
 
 
 @pytest.mark.feature("G9")
@@ -309,10 +302,7 @@ def budgeted(tmp_path: Path, **changes: Any) -> World:
         first_share_ppm=PPM,
         step_ppm=0,
     )
-    world = trio(tmp_path, rule=replace(RULE, budgets=(replace(base, **changes),)))
-    world.offer()
-    world.carry(0.1)
-    return world
+    return offered(tmp_path, rule=replace(RULE, budgets=(replace(base, **changes),)))
 
 
 @pytest.mark.feature("A7")

@@ -7,7 +7,7 @@ from typing import Any
 
 import cbor2
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -96,7 +96,7 @@ def test_a_body_is_decoded_strictly(typ: str) -> None:
             assert refused(typ, changed) is Reason.MALFORMED, (name, value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(BODIES)), st.data())
 def test_whatever_is_put_for_a_field_is_decoded_or_refused(typ: str, data: st.DataObject) -> None:
     body = body_of(typ)

@@ -206,7 +206,8 @@ def test_a_split_view_is_found_when_witnesses_compare(world: World) -> None:
         assert world.give("holder", name, Message(record=raw).encoded(), 1.0) is None
     refusals = world.carry(1.0)
     assert Reason.FORK in {r.reason for r in refusals}
-    assert evidence(world, "alice") or evidence(world, "bob")
+    for name in ("alice", "bob"):  # the one who found it told the other
+        assert {e.reason for e in evidence(world, name)} == {"FORK"}
 
 
 @pytest.mark.attack(32)
@@ -226,6 +227,8 @@ def test_a_head_that_does_not_extend_the_last_is_a_fork(world: World) -> None:
     assert refusal is not None
     assert refusal.reason is Reason.FORK
     assert len(evidence(world, "bob")) == 1
+    world.carry(1.0)
+    assert [e.reason for e in evidence(world, "alice")] == ["FORK"]
 
 
 @pytest.mark.attack(33)

@@ -128,9 +128,16 @@ def held(subject: Subject | Refusal) -> Subject:
 class World:
     """Makes the authority, the rule and the members; carries messages when told to."""
 
-    def __init__(self, folder: Path, rule: bodies.Rule = RULE, status_index: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rule: bodies.Rule = RULE,
+        status_index: dict[str, int] | None = None,
+        transports: dict[str, bytes] | None = None,
+    ) -> None:
         self.folder = folder
         self.status_index = status_index or {}
+        self.transports = transports or {}
         self.root_key = SigningKey.from_seed(seed("root"))
         body = bodies.Credential(level="authority", scope=scope(("issue", "rule", *HOLDER_ACTIONS, "request"), depth=2))
         self.root = issue(
@@ -149,12 +156,16 @@ class World:
         self.chains: dict[str, tuple[bytes, bytes]] = {}
         self.members: dict[str, Member] = {}
 
+    def transport(self, name: str) -> bytes:
+        """The transport key a member is known by."""
+        return self.transports.get(name, seed(name + "-transport"))
+
     def credential(self, name: str, actions: tuple[str, ...], **changes: Any) -> bytes:
         key = SigningKey.from_seed(seed(name))
         body = bodies.Credential(
             level="operator",
             scope=scope(actions, **{"tier": 2, **changes}),
-            transport_key=seed(name + "-transport"),
+            transport_key=self.transport(name),
             device=f"device-{name}",
             status_index=self.status_index.get(name),
         )
@@ -199,7 +210,7 @@ class World:
         if party.damaged is None:
             with party.step(fix(-7)) as step:
                 party.register(step)
-        return Member(name, key, seed(name + "-transport"), party)
+        return Member(name, key, self.transport(name), party)
 
     def by_authority(self, body: Any, at_s: float, seq: int | None = None) -> bytes:
         """A record signed by the authority."""
@@ -278,6 +289,40 @@ class World:
         sid: bytes = self.do(user, at_s, lambda s: party.user.request(s, offer, cell, eirp_mdbm=eirp_mdbm).sid)
         return sid
 
+    def in_doubt(self, end_s: float = 9.0) -> tuple[bytes, bytes]:
+        """Alice has accepted a GRANT and nobody told her the decision; returns (sid, her ACCEPT message)."""
+        self.offer()
+        self.carry(0.1)
+        sid = self.request("alice", 1.0, LOWER, 3.0, end_s)
+        for sender, to in (("alice", "holder"), ("holder", "alice")):
+            (message,) = self.members[sender].outgoing
+            self.members[sender].outgoing = []
+            assert self.give(sender, to, message.data, 1.0) is None
+        (accept,) = self.members["alice"].outgoing
+        self.members["alice"].outgoing = []
+        return sid, accept.data
+
+    def frame(self, author: str = "alice", **changes: Any) -> records.Frame:
+        """A frame for a record that a member never logged; `at` is the fix it attests."""
+        return records.Frame(
+            network=changes.get("network", NETWORK),
+            author=self.members[author].hash,
+            seq=changes.get("seq", 900),
+            previous=bytes(32),
+            attestation=records.Attestation.of(changes.get("at") or fix(1.0)),
+        )
+
+    def asked(self) -> bodies.Request:
+        """The body of a REQUEST by alice that the holder has not heard."""
+        self.request("alice", 1.0, LOWER, 3.0, 9.0)
+        alice = self.members["alice"]
+        alice.outgoing = []
+        (pair,) = alice.party.user.pairs.values()
+        record = alice.party.record_of(pair.request)
+        assert record is not None
+        body: bodies.Request = record.body
+        return replace(body, nonce=b"fresh-nonce-0000")
+
     def settle(self, user: str = "alice", band: Band = LOWER, start_s: float = 2.0, end_s: float = 12.0) -> bytes:
         """Offer, ask, grant, accept, confirm: a whole settlement one second in. Returns its artifact."""
         self.offer()
@@ -287,6 +332,14 @@ class World:
         artifact = self.members[user].party.lineage.get("artifact", sid)
         assert artifact is not None
         return artifact
+
+
+def offered(folder: Path, **kwargs: Any) -> World:
+    """A trio in which both users have heard the holder's offer."""
+    world = trio(folder, **kwargs)
+    world.offer()
+    world.carry(0.1)
+    return world
 
 
 def trio(folder: Path, **kwargs: Any) -> World:

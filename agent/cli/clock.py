@@ -1,0 +1,109 @@
+"""`bandpact doctor`, `bandpact clock watch` and `bandpact config …`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.common import Exit, fail, interruptible, output_console, print_json
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="a node's configuration")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
+
+
+def doctor(
+    config: ConfigOption = None,
+    wait: Annotated[float | None, typer.Option(min=0, help="seconds to wait for the clock")] = None,
+    json_out: JsonOption = False,
+) -> None:
+    """Say what is wrong with this node and how to mend it. Exit 4 when it is not ready; changes nothing."""
+    from agent.doctor import diagnose  # noqa: PLC0415 - keeps --help fast
+
+    with interruptible():
+        found = diagnose(config, wait_s=wait)
+    if json_out:
+        print_json(found.as_dict())
+    else:
+        out = output_console()
+        for check in found.checks:
+            out.print(f"{check.state:5} {check.name}: {check.found}", highlight=False, markup=False)
+            if check.mend:
+                out.print(f"      mend: {check.mend}", highlight=False, markup=False)
+        out.print("READY" if found.ready else "NOT READY", style="bold")
+    raise typer.Exit(Exit.OK if found.ready else Exit.NOT_READY)
+
+
+def watch(
+    config: ConfigOption = None,
+    seconds: Annotated[
+        float | None, typer.Option("--for", min=0.1, help="seconds to watch; for ever if not said")
+    ] = None,
+    every: Annotated[float, typer.Option(min=0.1, help="seconds between lines")] = 1.0,
+    json_out: JsonOption = False,
+) -> None:
+    """Draw the clock's bound against its budget over time, a line at a time."""
+    import json  # noqa: PLC0415 - keeps --help fast
+    import time  # noqa: PLC0415
+
+    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.configfiles import load_found  # noqa: PLC0415
+    from agent.timekeeping.shown import line, plain  # noqa: PLC0415
+    from agent.timekeeping.wiring import timekeeper  # noqa: PLC0415
+
+    try:
+        keeper = timekeeper(load_found(config))
+    except ConfigError as exc:
+        fail(str(exc))
+    end = None if seconds is None else time.monotonic() + seconds
+    with interruptible():
+        try:
+            while end is None or time.monotonic() < end:
+                state = plain(keeper.state())
+                typer.echo(
+                    json.dumps(state) if json_out else f"{time.strftime('%H:%M:%SZ', time.gmtime())} {line(state)}"
+                )
+                time.sleep(every)
+        finally:
+            keeper.close()
+
+
+def check(config: ConfigOption = None, json_out: JsonOption = False) -> None:
+    """Check the configuration: errors name file, line and key."""
+    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
+    from agent.configfiles import files, load_found  # noqa: PLC0415
+
+    try:
+        load_found(config)
+        read = [str(path) for path in files(config)]
+    except ConfigError as exc:
+        if json_out:
+            print_json({"ok": False, "error": str(exc)})
+            raise typer.Exit(Exit.FAILURE) from exc
+        fail(str(exc))
+    if json_out:
+        print_json({"ok": True, "files": read})
+    else:
+        output_console().print(f"good: {', '.join(read)}", highlight=False)
+
+
+def show(
+    config: ConfigOption = None,
+    origin: Annotated[bool, typer.Option("--origin", help="say where each value comes from")] = False,
+    json_out: JsonOption = False,
+) -> None:
+    """Show every value in force."""
+    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
+    from agent.configfiles import load_found, origins, values  # noqa: PLC0415
+
+    try:
+        found, came = values(load_found(config)), origins(config)
+    except ConfigError as exc:
+        fail(str(exc))
+    if json_out:
+        print_json({key: {"value": value, "origin": came.get(key, "default")} for key, value in found.items()})
+        return
+    out = output_console()
+    for key, value in found.items():
+        out.print(
+            f"{key} = {value}" + (f"   # {came.get(key, 'default')}" if origin else ""), highlight=False, markup=False
+        )

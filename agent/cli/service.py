@@ -1,0 +1,61 @@
+"""`bandpact run` and `bandpact status`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.clock import ConfigOption, JsonOption
+from agent.cli.common import Exit, fail, output_console, print_json
+
+
+def run(
+    config: ConfigOption = None,
+    health_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="loopback port of /livez, /readyz and /metrics; 0 for none")
+    ] = 9180,
+) -> None:
+    """Run this node until told to stop. This is what the service starts."""
+    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
+    from agent.configfiles import load_found  # noqa: PLC0415
+
+    try:
+        found = load_found(config)
+    except ConfigError as exc:
+        fail(str(exc))
+    from agent.service.running import run_node  # noqa: PLC0415
+
+    raise typer.Exit(run_node(found, health_port, lambda line: typer.echo(f"bandpact: {line}", err=True)))
+
+
+def status(
+    config: ConfigOption = None,
+    folder: Annotated[Path | None, typer.Option(help="the node's run folder, instead of a configuration")] = None,
+    json_out: JsonOption = False,
+) -> None:
+    """Show how the running node is: clock, position, gate, and what is not ready. Exit 4 when something is not."""
+    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
+    from agent.configfiles import load_found  # noqa: PLC0415
+    from agent.service.snapshot import problems, read_status  # noqa: PLC0415
+    from agent.timekeeping.shown import line  # noqa: PLC0415
+
+    try:
+        found = read_status(folder or load_found(config).run_folder)
+    except ConfigError as exc:
+        fail(str(exc))
+    wrong = problems(found)
+    if json_out:
+        print_json({"ready": not wrong, "problems": wrong, "status": found})
+    else:
+        out = output_console()
+        if found is not None:
+            gate = found["gate"] or {"state": "UNKNOWN", "reason": "treat as ON"}
+            kind = "SIMULATION" if found["simulation"] else "REAL RADIO"
+            out.print(f"node   {found['node']} ({kind})", highlight=False, markup=False)
+            out.print(f"gate   {gate['state']} {gate['reason']}", highlight=False, markup=False)
+            out.print(f"clock  {line(found['clock'])}", highlight=False, markup=False)
+            place = found["clock"]["position"]
+            out.print(f"place  {place['reason']}, within {place['radius_mm'] / 1000:.1f} m", highlight=False)
+        for part, reason in wrong.items():
+            out.print(f"not ready: {part}: {reason}", highlight=False, markup=False)
+    raise typer.Exit(Exit.NOT_READY if wrong else Exit.OK)

@@ -1,0 +1,182 @@
+"""What is right and wrong with a node, each failure with its mend. Looks, and changes nothing."""
+
+import os
+import resource
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from agent.config import ConfigError, NodeConfig
+from agent.configfiles import load_found
+from agent.service.snapshot import DISK_BYTES_MIN, problems, read_status
+from agent.timekeeping.kernel import read_state
+from agent.timekeeping.shown import duration, plain
+from agent.timekeeping.wiring import timekeeper
+from radio.errors import HardwareError
+from radio.ports import RfState
+from radio.priority import PRIORITY
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+PEER_S = 0.5
+PATIENCE_S = 2.0
+MENDS = {
+    "unsynchronised": "start chrony (apt-get install chrony) and wait until `chronyc tracking` says Normal",
+    "bound over budget": "give the clock a better source (PPS, a nearer NTP server), or raise clock.budget_us",
+    "jump": "look for spoofing; if the time was set on purpose, restart the agent",
+    "sources disjoint": "find which source is wrong with `bandpact clock watch`; do not transmit meanwhile",
+    "simulated fix on a real radio": "disconnect the GPS simulator, or remove the simulated source",
+    "too few satellites": "give the antenna more sky",
+    "stale": "look why the sources fell silent: `cgps`, `chronyc sources`",
+    "no source": "check [clock] sources: is gpsd or chrony running?",
+    "sources not in agreement long enough": "wait for clock.agree_s and ask again",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    state: str
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """All checks, the clock's figures if there is a node, and whether it could work."""
+
+    checks: tuple[Check, ...]
+    clock: dict[str, Any] | None
+
+    @property
+    def ready(self) -> bool:
+        """No check failed."""
+        return all(check.state != FAIL for check in self.checks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {"ready": self.ready, "checks": [asdict(check) for check in self.checks], "clock": self.clock}
+
+
+def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
+    """Look at everything; waits up to `wait_s` for the clock, by default a little longer than it has to agree."""
+    checks = [host_clock()]
+    try:
+        config = load_found(given)
+    except ConfigError as exc:
+        missing = Check(
+            name="config", state=FAIL, found=str(exc), mend="give --config FILE, or write one of the files named"
+        )
+        return Diagnosis(checks=(missing, *checks), clock=None)
+    clock = watched(config, config.clock.agree_s + PATIENCE_S if wait_s is None else wait_s)
+    checks = [Check(name="config", state=OK, found=f"node {config.name}"), *_keys(config), *checks]
+    checks += [*_clock(clock), _disk(config), *_peers(config), _radio(config), _priority()]
+    return Diagnosis(checks=tuple(checks), clock=clock)
+
+
+def host_clock() -> Check:
+    """What this machine's kernel says of its own clock."""
+    try:
+        state = read_state()
+    except OSError as exc:
+        return Check(name="host clock", state=WARN, found=str(exc), mend="use a GPS receiver with PPS as the source")
+    if not state.synchronised:
+        found = f"unsynchronised (status {state.status:#x}, error up to {duration(state.max_error_ns)})"
+        return Check(name="host clock", state=WARN, found=found, mend=MENDS["unsynchronised"])
+    return Check(name="host clock", state=OK, found=f"synchronised, error up to {duration(state.max_error_ns)}")
+
+
+def watched(config: NodeConfig, wait_s: float) -> dict[str, Any]:
+    """The state of a clock of our own on the node's sources, when it is trusted or the time is up."""
+    keeper = timekeeper(config)
+    try:
+        end = time.monotonic() + wait_s
+        while not (keeper.fix().time.trusted and keeper.fix().position.trusted) and time.monotonic() < end:
+            time.sleep(0.05)
+        return plain(keeper.state())
+    finally:
+        keeper.close()
+
+
+def _clock(clock: dict[str, Any]) -> Iterator[Check]:
+    bound = f"{clock['reason']}: bound {duration(clock['bound_ns'])} of {duration(clock['budget_ns'])}"
+    left = f", holdover left {duration(clock['holdover_left_ns'])}" if clock["trusted"] else ""
+    state = OK if clock["trusted"] else FAIL
+    yield Check(name="clock", state=state, found=bound + left, mend="" if state == OK else MENDS[clock["reason"]])
+    for source in clock["sources"]:
+        found = f"{source['standing']}, {source['note']}, bound {duration(source['bound_ns'])}"
+        yield Check(name=f"source {source['name']}", state=OK if source["live"] else WARN, found=found)
+    place = clock["position"]
+    found = f"{place['reason']}: {place['lat_deg']:.5f} {place['lon_deg']:.5f} within {place['radius_mm'] / 1000:.1f} m"
+    state = OK if place["trusted"] else FAIL
+    yield Check(name="position", state=state, found=found, mend="" if state == OK else MENDS.get(place["reason"], ""))
+
+
+def _keys(config: NodeConfig) -> Iterator[Check]:
+    from agent.keyfiles import load_keys  # noqa: PLC0415 - the chain is only loaded with a configuration
+    from agent.wiring import trust_of  # noqa: PLC0415
+
+    for name, look in (("keys", lambda: load_keys(config.folder)), ("credential", lambda: trust_of(config))):
+        try:
+            look()
+            yield Check(name=name, state=OK, found=str(config.folder))
+        except ConfigError as exc:
+            found, _, mend = str(exc).partition("; ")
+            yield Check(name=name, state=FAIL, found=found, mend=mend)
+
+
+def _disk(config: NodeConfig) -> Check:
+    try:
+        free = shutil.disk_usage(config.folder).free
+    except OSError as exc:
+        return Check(name="disk", state=FAIL, found=f"{config.folder}: {exc.strerror}", mend="make the folder")
+    enough = free >= DISK_BYTES_MIN
+    mend = "" if enough else "free some space: a full disk closes the gate"
+    return Check(name="disk", state=OK if enough else FAIL, found=f"{free / 1e9:.1f} GB free", mend=mend)
+
+
+def _peers(config: NodeConfig) -> Iterator[Check]:
+    for peer in config.peers:
+        parts = urlsplit(peer.endpoint)
+        try:
+            socket.create_connection((parts.hostname or "", parts.port or 0), PEER_S).close()
+            yield Check(name=f"peer {peer.name}", state=OK, found=f"{peer.endpoint} answers")
+        except (OSError, ValueError) as exc:
+            mend = "is it running, and reachable from here?"
+            yield Check(name=f"peer {peer.name}", state=WARN, found=f"{peer.endpoint}: {exc}", mend=mend)
+
+
+def _priority() -> Check:
+    """Whether the warden may run before other processes; it does without, and closes earlier by how late it runs."""
+    if os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_RTPRIO)[0] >= PRIORITY:
+        return Check(name="priority", state=OK, found="the warden runs before other processes")
+    mend = "LimitRTPRIO=1 in its unit, or an rtprio line in /etc/security/limits.conf"
+    return Check(name="priority", state=WARN, found="the warden runs like any other process", mend=mend)
+
+
+def _radio(config: NodeConfig) -> Check:
+    """What the transmitter reads back; what cannot be read is not known to be off."""
+    from agent.probing import rf_state  # noqa: PLC0415 - only looked at with a configuration
+
+    try:
+        state = rf_state(config)
+    except HardwareError as exc:
+        found = f"{config.radio.driver} at {config.radio.endpoint}: {exc}; TX UNKNOWN: treat as ON"
+        return Check(
+            name="radio", state=FAIL, found=found, mend="connect the device and give it power; see radio.endpoint"
+        )
+    where = f"{config.radio.driver} at {config.radio.endpoint}: TX {state.value.upper()}"
+    status = read_status(config.run_folder)
+    opened = (
+        not problems(status).keys() & {"agent", "radio"} and status is not None and status["gate"]["state"] == "OPEN"
+    )
+    if state is RfState.OFF or (state is RfState.ON and opened):
+        return Check(name="radio", state=OK, found=where + (", the gate is open" if opened else ""))
+    found = f"{where}, and no running node says that its gate is open"
+    return Check(name="radio", state=FAIL, found=found, mend="silence it: `bandpact stop`, or take its power away")

@@ -1,0 +1,79 @@
+"""What a client may ask of the running agent; anything else is refused with the key that is wrong."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+FREQUENCY_HZ_MAX = 10**12
+TIME_MS_MAX = 30 * 86_400_000
+
+Hz = Annotated[int, Field(ge=1, le=FREQUENCY_HZ_MAX)]
+Ms = Annotated[int, Field(ge=0, le=TIME_MS_MAX)]
+MilliDbm = Annotated[int, Field(ge=-200_000, le=200_000)]
+
+
+class BadCommand(ValueError):
+    """A command lacks something or has something wrong; the message says what."""
+
+
+class _Command(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Banded(_Command):
+    low_hz: Hz
+    high_hz: Hz
+    for_ms: Annotated[int, Field(ge=1, le=TIME_MS_MAX)]
+    wait_ms: Ms = 0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "_Banded":
+        if self.low_hz >= self.high_hz:
+            raise ValueError("low_hz is not below high_hz")
+        return self
+
+
+class Acquire(_Banded):
+    """Settle a band with whoever offers it."""
+
+    do: Literal["acquire"]
+    in_ms: Ms = 0
+    eirp_mdbm: MilliDbm | None = None
+    price_max: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    hold: bool = False
+
+
+class OfferBand(_Banded):
+    """Offer what is sensed to be free of a band."""
+
+    do: Literal["offer"]
+    commodity: Annotated[str, Field(max_length=64)]
+    price: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    eirp_mdbm: MilliDbm
+
+
+class GiveBack(_Command):
+    """End the settlement whose name begins so."""
+
+    do: Literal["relinquish"]
+    sid: Annotated[str, Field(max_length=64)]
+
+
+class Cancel(_Command):
+    """Call off what this client asked before."""
+
+    do: Literal["cancel"]
+
+
+AnyCommand = Acquire | OfferBand | GiveBack | Cancel
+_ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="do")])
+
+
+def parse_command(fields: dict[str, Any]) -> AnyCommand:
+    """Read a command. Raises BadCommand."""
+    try:
+        return _ADAPTER.validate_python(fields)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "do"
+        raise BadCommand(f"{key}: {first['msg']}") from exc

@@ -1,0 +1,99 @@
+"""How a running node is: for its status file, its health checks and the watchdog. Read from any thread."""
+
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+from agent.config import NodeConfig
+from agent.service.snapshot import forget_status, write_status
+from agent.timekeeping.keeper import Timekeeper
+from agent.timekeeping.shown import plain
+from agent.timekeeping.wiring import SIMULATED_RADIOS
+from radio.link import WardenBeat
+from settlement.chain.credentials import Subject
+from settlement.fixes import TimeFix
+
+TELL_NS = 1_000_000_000
+AGENT_LATE_NS = 5_000_000_000
+GATE_LATE_NS = 1_000_000_000
+"""A gate loop that took longer, or said nothing for so long, is not on time."""
+
+
+@dataclass(slots=True)
+class Vitals:
+    """What the agent's loop notes as it goes; `told` is the last whole state, replaced, never changed."""
+
+    config: NodeConfig
+    turn_ns: int | None = None
+    beat: WardenBeat | None = None
+    beat_ns: int | None = None
+    told: dict[str, Any] | None = None
+    _next_ns: int = 0
+
+    def heard(self, beat: WardenBeat, now_ns: int) -> None:
+        """The warden spoke."""
+        self.beat, self.beat_ns = beat, now_ns
+
+    def lateness(self, now_ns: int) -> str | None:
+        """Why agent or gate loop is not on time; None when both are. A warden still without its radio is on time."""
+        if self.turn_ns is None or now_ns - self.turn_ns > AGENT_LATE_NS:
+            return "the agent's loop does not turn"
+        if self.beat is None or self.beat_ns is None:
+            return None
+        if now_ns - self.beat_ns > GATE_LATE_NS:
+            return f"the gate loop was last heard {(now_ns - self.beat_ns) / 1e9:.1f} s ago"
+        if self.beat.worst_turn_ns > GATE_LATE_NS:
+            return f"the gate loop took {self.beat.worst_turn_ns / 1e9:.1f} s for a turn"
+        return None
+
+    def line(self) -> str:
+        """What the node does, in a few words."""
+        if self.beat is None:
+            return "waiting for the radio"
+        return f"gate {self.beat.state} {self.beat.reason}".strip()
+
+    def due(self, now_ns: int) -> bool:
+        """Note a turn of the agent's loop; true when the state is to be told again."""
+        self.turn_ns = now_ns
+        return now_ns >= self._next_ns
+
+    def tell(self, now_ns: int, *, alive: bool, clock: Timekeeper, keys: str | None) -> None:
+        """Leave the state where `bandpact status`, health checks and metrics read it."""
+        self._next_ns = now_ns + TELL_NS
+        beat = self.beat
+        self.told = {
+            "node": self.config.name,
+            "simulation": self.config.radio.driver in SIMULATED_RADIOS,
+            "mono_ns": now_ns,
+            "warden": alive,
+            "gate": None if beat is None else {"state": beat.state, "reason": beat.reason, "mono_ns": self.beat_ns},
+            "worst_turn_ns": None if beat is None else beat.worst_turn_ns,
+            "late": self.lateness(now_ns),
+            "clock": plain(clock.state()),
+            "keys": keys,
+            "disk_free_bytes": _free(self.config),
+            "peers": len(self.config.peers),
+        }
+        write_status(self.config.run_folder, self.told)
+
+    def end(self) -> None:
+        """Nothing speaks for the node any more."""
+        self.told = None
+        forget_status(self.config.run_folder)
+
+
+def _free(config: NodeConfig) -> int | None:
+    try:
+        return shutil.disk_usage(config.folder).free
+    except OSError:
+        return None
+
+
+def key_fault(me: Subject, now: TimeFix, halted: object) -> str | None:
+    """Why this node cannot sign anything that a peer believes; None when it can."""
+    if halted is not None:
+        return f"halted: {halted}"
+    if not now.trusted:
+        return None
+    refusal = me.valid_at(now)
+    return None if refusal is None else f"credential {refusal}"

@@ -1,0 +1,1 @@
+"""The agent as a service: what it says of itself, health with reasons, metrics, and the watchdog."""

@@ -1,0 +1,62 @@
+"""Health and metrics over HTTP on loopback: /livez, /readyz?verbose and /metrics."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from agent.service.snapshot import PARTS, problems
+
+Status = dict[str, Any]
+
+
+def metrics(status: Status | None) -> bytes:
+    """The exposition of one state; what is not known is absent, never zero."""
+    registry = CollectorRegistry()
+    built = Gauge("bandpact_build_info", "The version that runs", ["version"], registry=registry)
+    built.labels(version("bandpact")).set(1)
+    ready = Gauge("bandpact_ready", "Whether a part of the node is ready", ["part"], registry=registry)
+    wrong = problems(status)
+    for part in PARTS:
+        ready.labels(part).set(part not in wrong and (status is not None))
+    if status is not None:
+        clock = status["clock"]
+        Gauge("bandpact_clock_trusted", "Whether the clock is trusted", registry=registry).set(clock["trusted"])
+        if clock["bound_ns"] is not None:
+            name = "bandpact_clock_error_bound_seconds"
+            Gauge(name, "How wrong the clock may be", registry=registry).set(clock["bound_ns"] / 1e9)
+        if status["worst_turn_ns"] is not None:
+            name = "bandpact_gate_loop_worst_seconds"
+            Gauge(name, "Longest turn of the gate loop of late", registry=registry).set(status["worst_turn_ns"] / 1e9)
+        if status["gate"] is not None:
+            opened = status["gate"]["state"] == "OPEN"
+            Gauge("bandpact_tx_gate_open", "Whether the gate is open", registry=registry).set(opened)
+    return generate_latest(registry)
+
+
+def app_of(read: Callable[[], Status | None]) -> Starlette:
+    """The web application around whatever gives the node's state."""
+
+    def livez(request: Request) -> Response:
+        del request
+        reason = problems(read()).get("agent")
+        return PlainTextResponse(reason or "ok", status_code=503 if reason else 200)
+
+    def readyz(request: Request) -> Response:
+        wrong = problems(read())
+        lines = [f"[{'-' if part in wrong else '+'}] {part}: {wrong.get(part, 'ok')}" for part in PARTS]
+        short = "ok" if not wrong else f"not ready: {', '.join(wrong)}"
+        body = "\n".join([*lines, short]) if "verbose" in request.query_params else short
+        return PlainTextResponse(body + "\n", status_code=503 if wrong else 200)
+
+    def shown(request: Request) -> Response:
+        del request
+        return Response(metrics(read()), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", shown)])

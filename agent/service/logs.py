@@ -1,0 +1,44 @@
+"""What the service says: JSON lines where nobody reads along (the journal), coloured ones on a terminal."""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+URGENT = frozenset({"warden silent", "halted", "incumbent"})
+CALM = "info"
+
+
+def begin(stream: TextIO | None = None) -> None:
+    """Have every log line of this process, our own and the libraries', written in one form to `stream`."""
+    out = sys.stderr if stream is None else stream
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    last: structlog.typing.Processor
+    last = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer(default=str)
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+def tell(name: str, fields: dict[str, object]) -> None:
+    """One event of the node as a log line."""
+    log = structlog.stdlib.get_logger("bandpact")
+    said = {("kind_of" if key == "event" else key): value for key, value in fields.items()}
+    (log.warning if name in URGENT else log.info)(name, **said)

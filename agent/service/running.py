@@ -1,0 +1,70 @@
+"""One node as a service: the node's loop in the main thread, health and watchdog beside it."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.config import ConfigError, NodeConfig, write_effective
+from agent.node.daemon import Node
+from agent.service import logs
+from agent.service.serving import Health, PortTaken, Watchdog
+from agent.wiring import short_path
+from radio.ring import RingError
+from settlement.chain.lineage import LineageError
+from settlement.mesh import MeshError
+from settlement.step import HaltedError
+from sim.process import stop_on_signals
+
+EFFECTIVE = "config.toml"
+FAILED, TAMPERING = 1, 5
+
+
+def run_node(config: NodeConfig, health_port: int, fail: Callable[[str], None]) -> int:
+    """Run a node to its end: 0 when stopped, 1 when it cannot work, 5 when its log was altered or is behind.
+
+    Args: health_port: on loopback, 0 for none. fail: told in one line what is wrong.
+    """
+    stop = stop_on_signals()
+    logs.begin()
+    try:
+        node = Node(config, _agreed(config))
+    except (ConfigError, LineageError, MeshError, RingError) as exc:
+        fail(str(exc))
+        return FAILED
+    node.events.listener = logs.tell
+    try:
+        _serve(node, stop, health_port)
+    except PortTaken as exc:
+        fail(str(exc))
+        return FAILED
+    except HaltedError as exc:
+        fail(str(exc))
+        return TAMPERING
+    return 0
+
+
+def _agreed(config: NodeConfig) -> Path:
+    """The values in force as one file, which the warden reads: both must go by the same. Raises ConfigError."""
+    short_path(config.run_folder)
+    try:
+        config.run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"run_folder {config.run_folder}: {exc.strerror}; name one that can be made") from exc
+    return write_effective(config, config.run_folder / EFFECTIVE)
+
+
+def _serve(node: Node, stop: threading.Event, health_port: int) -> None:
+    vitals = node.vitals
+    health = Health(lambda: vitals.told, health_port) if health_port else None
+    watchdog = Watchdog(lambda: vitals.lateness(time.monotonic_ns()), vitals.line)
+    try:
+        if health is not None:
+            health.start()
+        watchdog.start()
+        node.run(stop)
+    finally:
+        watchdog.close()
+        node.close()
+        if health is not None:
+            health.close()

@@ -1,0 +1,91 @@
+"""Health over HTTP beside the agent, and systemd's watchdog, fed only while the gate loop is on time."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from agent.service.health import app_of
+
+HOST = "127.0.0.1"
+FEED_S = 0.5
+START_S = 10.0
+
+
+class PortTaken(Exception):
+    """The health server cannot listen; one line with the mend."""
+
+
+class Health:
+    """A thread with a web server on loopback."""
+
+    def __init__(self, read: Callable[[], dict[str, Any] | None], port: int) -> None:
+        self._port = port
+        settings = uvicorn.Config(app_of(read), host=HOST, port=port, log_config=None, access_log=False)
+        self._server = uvicorn.Server(settings)
+        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self._server.run()
+        except SystemExit:  # how uvicorn says that it cannot listen
+            return
+
+    def start(self) -> None:
+        """Begin, and wait until it listens. Raises PortTaken."""
+        self._thread.start()
+        end = time.monotonic() + START_S
+        while not self._server.started and self._thread.is_alive() and time.monotonic() < end:
+            self._thread.join(0.02)
+        if not self._server.started:
+            raise PortTaken(
+                f"{HOST}:{self._port} cannot be listened on; free it, or give another --health-port (0: none)"
+            )
+
+    def close(self) -> None:
+        """End."""
+        self._server.should_exit = True
+        self._thread.join(5.0)
+
+
+class Watchdog:
+    """Tells systemd READY once the agent's loop turns, then feeds it as long as `late` finds nothing late.
+
+    Args: late: why agent or gate loop is not on time, or None. state: one line of what the node does.
+    Without systemd (no NOTIFY_SOCKET) it does nothing.
+    """
+
+    def __init__(self, late: Callable[[], str | None], state: Callable[[], str]) -> None:
+        from systemd_watchdog.systemd_watchdog import WatchDog  # noqa: PLC0415 - only a service needs it
+
+        self._notify, self._late, self._state = WatchDog(), late, state
+        self._told = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        if self._notify.is_enabled:
+            self._thread.start()
+
+    def close(self) -> None:
+        """Feed no more; what takes too long to end from here on is systemd's to kill."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(FEED_S):
+            self.feed()
+
+    def feed(self) -> None:
+        """One look: say how it is, and feed if nothing is late."""
+        late = self._late()
+        if late is not None:
+            self._notify.status(late)
+            return
+        if not self._told:
+            self._notify.ready()
+            self._told = True
+        self._notify.status(self._state())
+        self._notify.notify()

@@ -1,0 +1,74 @@
+"""The node's state as a small file: written whole by the agent, read by whoever asks how it is."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+FILE = "status.json"
+FRESH_NS = 5_000_000_000
+DISK_BYTES_MIN = 1 << 30
+PARTS = ("agent", "radio", "clock", "position", "keys", "disk")
+
+
+def write_status(folder: Path, status: dict[str, Any]) -> None:
+    """Replace the state. What cannot be written is not said; the reader sees its age."""
+    fresh = folder / f".{FILE}.new"
+    try:
+        fresh.write_text(json.dumps(status), encoding="utf-8")
+        os.replace(fresh, folder / FILE)  # noqa: PTH105 - atomic
+    except OSError:
+        fresh.unlink(missing_ok=True)
+
+
+def forget_status(folder: Path) -> None:
+    """The node ends: its last state speaks for nobody."""
+    (folder / FILE).unlink(missing_ok=True)
+
+
+def read_status(folder: Path) -> dict[str, Any] | None:
+    """The state the agent left; None when there is none that can be read."""
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def problems(status: dict[str, Any] | None, *, now_ns: int | None = None) -> dict[str, str]:
+    """Each part of a node that is not ready, with the reason; empty when all are."""
+    if status is None:
+        return {"agent": "no state on this host: it does not run, or has not begun"}
+    age = (time.monotonic_ns() if now_ns is None else now_ns) - int(status["mono_ns"])
+    clock, free = status["clock"], status["disk_free_bytes"]
+    found = {
+        "agent": None if 0 <= age <= FRESH_NS else f"last heard {age / 1e9:.1f} s ago",
+        "radio": _radio(status),
+        "clock": None if clock["trusted"] else str(clock["reason"]),
+        "position": None if clock["position"]["trusted"] else str(clock["position"]["reason"]),
+        "keys": status["keys"],
+        "disk": _disk(free),
+    }
+    return {part: reason for part, reason in found.items() if reason is not None}
+
+
+def _radio(status: dict[str, Any]) -> str | None:
+    gate = status["gate"]
+    if not status["warden"]:
+        return "the warden does not run"
+    if gate is None:
+        return "the radio does not answer: the warden waits for it"
+    if status["late"] is not None:
+        return str(status["late"])
+    if gate["state"] == "LATCHED" or gate["reason"] == "DRIVER":
+        return f"gate {gate['state']}: {gate['reason']}"
+    return None
+
+
+def _disk(free: int | None) -> str | None:
+    if free is None:
+        return "the node's folder cannot be looked at"
+    if free < DISK_BYTES_MIN:
+        return f"{free / 1e9:.2f} GB free, {DISK_BYTES_MIN / 1e9:.2f} GB required"
+    return None

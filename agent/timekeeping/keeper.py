@@ -1,0 +1,174 @@
+"""A node's only clock: listens to its sources in a thread, and says here and now as one fix.
+
+`fix()` never waits and takes microseconds: it takes in what the sources left, and asks the pure clock and place; what
+nothing contradicted is carried on by drift for a few milliseconds. Sources that wait for something run in one asyncio
+loop in a thread of their own; a simulated one is asked on the spot.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.timekeeping.clock import ClockPlan, IntervalClock, Verdict
+from agent.timekeeping.place import Place, PlacePlan
+from agent.timekeeping.simulated import SimulatedSource
+from agent.timekeeping.values import Reading, Standing
+from settlement.fixes import Fix, PositionFix, TimeFix
+
+WAITING_MAX = 1024
+
+
+class Source(Protocol):
+    """Something that knows the time, the place or both, and says so when it has news."""
+
+    name: str
+
+    async def run(self, push: Callable[[Reading], None]) -> None:
+        """Say what there is to say, for ever."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """One source for people: how it stands, how old its last good word is, its bound now, and a note."""
+
+    name: str
+    kind: str
+    standing: str
+    live: bool
+    age_ns: int | None
+    bound_ns: int | None
+    satellites: int | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeeperState:
+    """Everything a clock knows of itself at one instant."""
+
+    verdict: Verdict
+    position: PositionFix
+    sources: tuple[SourceState, ...]
+    budget_ns: int
+    position_budget_mm: int
+
+
+class Timekeeper:
+    """Sources, clock and place of one node. Ask it from one thread."""
+
+    def __init__(
+        self,
+        clock: ClockPlan,
+        place: PlacePlan,
+        *,
+        monotonic_ns: Callable[[], int],
+        asked: Sequence[SimulatedSource] = (),
+        running: Sequence[Source] = (),
+    ) -> None:
+        self.clock, self.place = IntervalClock(clock), Place(place)
+        self._monotonic_ns, self._asked, self._running = monotonic_ns, tuple(asked), tuple(running)
+        self._waiting: deque[Reading] = deque(maxlen=WAITING_MAX)
+        self._last: dict[str, Reading] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to listen; nothing to do for a simulated clock."""
+        if self._running and self._thread is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._listen, args=(self._loop,), name="timekeeper", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        loop, thread, self._thread = self._loop, self._thread, None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(self._cancel, loop)
+            thread.join(5.0)
+
+    @staticmethod
+    def _cancel(loop: asyncio.AbstractEventLoop) -> None:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(self._all())
+        except asyncio.CancelledError:
+            pass
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    async def _all(self) -> None:
+        await asyncio.gather(*(source.run(self._waiting.append) for source in self._running))
+
+    # -- here and now --------------------------------------------------------------------------------------------
+
+    def fix(self) -> Fix:
+        """Here and now, as far as this node can vouch for it."""
+        if not self._waiting:
+            now_ns = self._monotonic_ns()
+            carried = self.clock.carried(now_ns)
+            if carried is not None:
+                return Fix(time=carried, position=self.place.now(now_ns))
+        now_ns = self._take_in()
+        return Fix(time=self.clock.now(now_ns).fix(), position=self.place.now(now_ns))
+
+    def at(self, monotonic_ns: int) -> TimeFix:
+        """The interval of UTC at an instant near now, for the record."""
+        self._take_in()
+        return self.clock.at(monotonic_ns)
+
+    def state(self) -> KeeperState:
+        """Here, now and why, for people."""
+        now_ns = self._take_in()
+        return KeeperState(
+            verdict=self.clock.now(now_ns),
+            position=self.place.now(now_ns),
+            sources=tuple(self._state_of(name, now_ns) for name in self._names()),
+            budget_ns=self.clock.plan.budget_ns,
+            position_budget_mm=self.place.plan.budget_mm,
+        )
+
+    def _take_in(self) -> int:
+        while self._waiting:
+            self._hear(self._waiting.popleft())
+        now_ns = self._monotonic_ns()
+        for source in self._asked:
+            self._hear(source.ask(now_ns))
+        return now_ns
+
+    def _hear(self, reading: Reading) -> None:
+        """A place that jumps shows that the receiver lies, about the time as well."""
+        self._last[reading.name] = reading
+        self.clock.take(reading)
+        if self.place.take(reading):
+            self.clock.suspect(reading.name, reading.at_ns)
+
+    # -- for people ----------------------------------------------------------------------------------------------
+
+    def _names(self) -> list[str]:
+        return [source.name for source in self._asked] + [source.name for source in self._running]
+
+    def _state_of(self, name: str, now_ns: int) -> SourceState:
+        last, track = self._last.get(name), self.clock.tracks.get(name)
+        plan = self.clock.plan
+        known = track.known.moved(now_ns, plan.drift_ppb) if track and track.known else None
+        standing = Standing.SILENT.value if last is None else last.standing.value
+        return SourceState(
+            name=name,
+            kind=track.source.name.lower() if track else "none",
+            standing="jumped" if track and track.jumped else standing,
+            live=track is not None and track.live(now_ns, plan.stale_ns),
+            age_ns=now_ns - track.heard_ns if track and track.heard_ns is not None else None,
+            bound_ns=known.bound_ns if known else None,
+            satellites=last.satellites if last else None,
+            note=last.note if last else "nothing heard yet",
+        )

@@ -1,0 +1,98 @@
+"""The two inner loops that numpy needs eight passes through memory for, compiled: into the transform and out of it.
+
+Compiled when first imported and kept on disk where that can be written. They release the interpreter's lock and never
+write to samples.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numba.core import types
+
+Compiled = TypeVar("Compiled", bound=Callable[..., None])
+
+FLOATS: Final = types.Array(types.float32, 1, "C")
+ROWS: Final = types.Array(types.float32, 2, "C")
+SPECTRA: Final = types.Array(types.complex64, 2, "C")
+READ_FLOATS: Final = types.Array(types.float32, 1, "C", readonly=True)
+READ_INTS: Final = types.Array(types.int16, 1, "C", readonly=True)
+
+
+def _compiled(signatures: list[Any]) -> Callable[[Compiled], Compiled]:
+    """Compile for these argument types; sums may be taken in any order, as wide as the processor's registers."""
+
+    def build(function: Compiled) -> Compiled:
+        options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
+        try:
+            return cast("Compiled", njit(signatures, cache=True, **options)(function))
+        except RuntimeError:  # no folder to keep compiled code in
+            return cast("Compiled", njit(signatures, **options)(function))
+
+    return build
+
+
+@_compiled([types.void(flat, types.intp, READ_FLOATS, ROWS) for flat in (READ_INTS, READ_FLOATS)])
+def windowed(flat: Any, step: int, window: Any, out: Any) -> None:
+    """Row i of `out` is `window` times what begins at `i * step` in `flat`; all three in interleaved I and Q."""
+    width = window.shape[0]
+    for i in range(out.shape[0]):
+        row = out[i]
+        part = flat[i * step : i * step + width]
+        for j in range(width):
+            row[j] = np.float32(part[j]) * window[j]
+
+
+@_compiled([types.void(SPECTRA, ROWS)])
+def squared(spectra: Any, power: Any) -> None:
+    """Squared magnitudes, shape of both (frames, bins)."""
+    for i in range(power.shape[0]):
+        row, out = spectra[i], power[i]
+        for j in range(out.shape[0]):
+            out[j] = row[j].real * row[j].real + row[j].imag * row[j].imag
+
+
+@_compiled([types.void(SPECTRA, ROWS)])
+def add_means(spectra: Any, means: Any) -> None:
+    """Row b of `means`, shape (blocks, bins), becomes the mean power of the b-th of as many equal runs of frames."""
+    frames = spectra.shape[0] // means.shape[0]
+    for block in range(means.shape[0]):
+        mean = means[block]
+        mean[:] = 0
+        for i in range(block * frames, (block + 1) * frames):
+            row = spectra[i]
+            for j in range(mean.shape[0]):
+                mean[j] += row[j].real * row[j].real + row[j].imag * row[j].imag
+        mean *= np.float32(1.0 / frames)
+
+
+@_compiled([types.void(SPECTRA, ROWS, FLOATS, FLOATS)])
+def add_moments(spectra: Any, means: Any, squares: Any, peak: Any) -> None:
+    """As `add_means`; adds the squares of the powers to `squares` and raises `peak` to their maxima, both (bins,)."""
+    frames = spectra.shape[0] // means.shape[0]
+    for block in range(means.shape[0]):
+        mean = means[block]
+        mean[:] = 0
+        first, last = block * frames, (block + 1) * frames
+        for i in range(first, last - 3, 4):
+            a, b, c, d = spectra[i], spectra[i + 1], spectra[i + 2], spectra[i + 3]
+            for j in range(mean.shape[0]):
+                p = a[j].real * a[j].real + a[j].imag * a[j].imag
+                q = b[j].real * b[j].real + b[j].imag * b[j].imag
+                r = c[j].real * c[j].real + c[j].imag * c[j].imag
+                s = d[j].real * d[j].real + d[j].imag * d[j].imag
+                mean[j] += (p + q) + (r + s)
+                squares[j] += (p * p + q * q) + (r * r + s * s)
+                p = q if q > p else p
+                r = s if s > r else r
+                p = r if r > p else p
+                peak[j] = p if p > peak[j] else peak[j]
+        for i in range(last - frames % 4, last):
+            row = spectra[i]
+            for j in range(mean.shape[0]):
+                p = row[j].real * row[j].real + row[j].imag * row[j].imag
+                mean[j] += p
+                squares[j] += p * p
+                peak[j] = p if p > peak[j] else peak[j]
+        mean *= np.float32(1.0 / frames)

@@ -1,0 +1,154 @@
+"""What `bandpact audit` prints and how it ends, on logs of every kind."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from typer.testing import CliRunner, Result
+
+from agent.cli.audit import app
+from settlement.chain.bodies import Request, Revocation
+from settlement.chain.records import Attestation, Frame, digest, sign_record
+from settlement.chain.status import bits_of
+from settlement.messages import Message
+from settlement.reasons import Reason
+from settlement.seal import write_seal
+from tests.settlement.world import NETWORK, NS, T0, World, fix, trio
+
+NASTY = "\x1b]0;owned\x07\x1b[31m\u202e\r"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path]:
+    """A settlement put under review, and a neighbour who writes to the auditor's terminal."""
+    world = trio(tmp_path_factory.mktemp("live"), status_index={"alice": 3, "bob": 4})
+    for version, (revoked, at_s) in enumerate((((), -1.0), ((3,), 1.5)), 1):
+        lists = Revocation(version=version, fresh_until_ns=T0 + 100 * NS, bits=bits_of(revoked, 32))
+        raw = world.by_authority(lists, at_s)
+        assert world.give("bob", "holder", Message(record=raw).encoded(), at_s + 0.25) is None
+        world.carry(at_s + 0.25)
+        if version == 1:
+            world.settle()
+    bob = world.members["bob"]
+    offer = next(iter(bob.party.user.offers.values()))
+    frame = Frame(network=NETWORK, author=bob.hash, seq=900, previous=bytes(32), attestation=Attestation.of(fix(2.0)))
+    asked = Request(
+        declaration=offer.declaration,
+        cell=offer.body.cell,
+        commodity=NASTY,
+        tier=2,
+        eirp_mdbm=1,
+        price=7,
+        partial=0,
+        nonce=bytes(16),
+    )
+    refusal = world.give("bob", "holder", Message(record=sign_record(bob.key, frame, asked)).encoded(), 2.0)
+    assert refusal is not None
+    assert refusal.reason is Reason.SCOPE
+    folder = tmp_path_factory.mktemp("trial")
+    for name, member in world.members.items():
+        member.party.lineage.seal(member.key, folder / f"{name}.db")
+        write_seal(folder / f"{name}.db", member.key)
+    (folder / "anchors.txt").write_text(f"{NETWORK} {digest(world.root).hex()}\n")
+    return world, folder
+
+
+def copy_of(folder: Path, target: Path, *names: str) -> Path:
+    for name in names:
+        (target / name).write_bytes((folder / name).read_bytes())
+    return target
+
+
+def parsed(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+@pytest.mark.feature("M7")
+@pytest.mark.feature("G8")
+def test_a_review_and_how_long_a_revocation_took_are_shown(trial: tuple[World, Path]) -> None:
+    _, folder = trial
+    result = run("report", folder)
+    assert result.exit_code == 0, result.stdout
+    assert "under review by holder.db" in result.stdout
+    assert "REVOKED: alice" in result.stdout
+    assert "status list 2 of root taken 249.998 to 250.002 ms after it was signed" in result.stdout
+    outcome = parsed(run("verify", folder, "--json"))
+    assert [review["file"] for review in outcome["reviews"]] == ["holder.db"]
+    shown = run("show", folder, "--type", "verdict")
+    assert "REVOKED [review.opened]" in shown.stdout
+
+
+@pytest.mark.feature("M7")
+@pytest.mark.parametrize("command", ["show", "verify", "report", "replay"])
+def test_nothing_a_peer_wrote_reaches_the_terminal_as_it_is(trial: tuple[World, Path], command: str) -> None:
+    _, folder = trial
+    result = run(command, folder)
+    assert result.exit_code == 0
+    assert not {"\x1b", "\x07", "\u202e", "\r"} & set(result.stdout)
+    if command == "show":
+        assert r"\x1b]0;owned\x07" in result.stdout
+
+
+def test_an_unsealed_log_is_a_warning_that_says_so(trial: tuple[World, Path], tmp_path: Path) -> None:
+    _, folder = trial
+    copy_of(folder, tmp_path, "holder.db", "anchors.txt")
+    for command in ("verify", "report", "replay"):
+        result = run(command, tmp_path)
+        assert result.exit_code == 3, command
+        assert "not sealed" in result.stdout
+
+
+@pytest.mark.attack(50)
+def test_a_tail_cut_from_an_unsealed_log_is_tampering(trial: tuple[World, Path], tmp_path: Path) -> None:
+    _, folder = trial
+    copy_of(folder, tmp_path, "holder.db", "anchors.txt")
+    db = apsw.Connection(str(tmp_path / "holder.db"))
+    (size,) = db.execute("SELECT count(*) - 2 FROM leaf").fetchone() or (0,)
+    db.execute("DELETE FROM leaf WHERE idx >= ?", (size,))
+    db.execute("DELETE FROM node WHERE (idx + 1) << level > ?", (size,))
+    db.execute("DELETE FROM checkpoint WHERE size > ?", (size,))
+    db.close()
+    result = run("verify", tmp_path)
+    assert result.exit_code == 5
+    assert "entries were there" in result.stdout
+
+
+MISTAKES = {
+    "no such file": (("show", "/nowhere/at.all"), "/nowhere/at.all"),
+    "nor to verify": (("verify", "/nowhere/at.all"), "/nowhere/at.all"),
+    "nor to bundle": (("bundle", "/nowhere/at.all", "--out", "x.bundle"), "/nowhere/at.all"),
+    "a type there is not": (("show", "{}", "--type", "letter"), "letter"),
+    "a reason there is not": (("show", "{}", "--reason", "WHIM"), "WHIM"),
+    "a sid that is none": (("show", "{}", "--sid", "xyz"), "hexadecimal"),
+    "a file of something else": (("show", "{}/anchors.txt"), "anchors.txt"),
+    "an anchor that is none": (("verify", "{}", "--network", "n", "--anchor", "zz"), "64 hexadecimal"),
+    "an anchor too short": (("verify", "{}", "--network", "n", "--anchor", "aa"), "64 hexadecimal"),
+    "an anchor of no network": (("verify", "{}", "--anchor", "aa" * 32), "--network"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_with_what_is_wrong(trial: tuple[World, Path], name: str) -> None:
+    _, folder = trial
+    arguments, named = MISTAKES[name]
+    result = run(*(a.format(folder) for a in arguments))
+    assert result.exit_code == 1
+    assert named in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_entries_of_a_bundle_are_shown_as_those_of_its_files(trial: tuple[World, Path], tmp_path: Path) -> None:
+    world, folder = trial
+    target = tmp_path / "all.bundle"
+    assert run("bundle", folder, "--out", target).exit_code == 0
+    trust = ("--network", NETWORK, "--anchor", digest(world.root).hex())
+    assert run("verify", target, *trust).exit_code == 0
+    ours, theirs = parsed(run("show", target, *trust, "--json")), parsed(run("show", folder, "--json"))
+    assert [row["digest"] for row in ours] == [row["digest"] for row in theirs]
+    assert run("bundle", folder, "--out", target).exit_code == 1

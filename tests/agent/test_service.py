@@ -1,0 +1,283 @@
+"""Doctor, configuration, health and the unit: what is wrong is named, with its mend."""
+
+import asyncio
+import io
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import tomli_w
+from typer.testing import CliRunner
+
+from agent.cli.main import app
+from agent.config import ConfigError, line_of, load_layers
+from agent.doctor import MENDS
+from agent.service import logs
+from agent.service.health import app_of
+from agent.service.snapshot import problems, read_status, write_status
+from agent.timekeeping.kernel import read_state
+from agent.timekeeping.values import Cause
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = CliRunner()
+
+
+def config(folder: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": "here",
+        "role": "user",
+        "network": "net",
+        "listen": "tcp://127.0.0.1:1",
+        "folder": str(folder),
+        "run_folder": str(folder),
+        "anchors": [],
+        "rule": str(folder / "rule"),
+        "area_radius_mm": 1,
+        "radio": {
+            "endpoint": f"ipc://{folder}/air", "station": "here", "rx_center_hz": 1, "sample_rate_hz": 1,
+            "rx_bandwidth_hz": 1,
+        },
+        "place": {"source": "simulated"},
+        "clock": {
+            "agree_s": 0.0,
+            "sources": [{"kind": "simulated", "clock": {"utc_at_zero_ns": 1_790_000_000 * 10**9}}],
+        },
+        "channels": [],
+        **changes,
+    }  # fmt: skip
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    path = folder / "node.toml"
+    path.write_text(tomli_w.dumps(config(folder, **changes)))
+    return path
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    base = {
+        "node": "here",
+        "simulation": True,
+        "mono_ns": time.monotonic_ns(),
+        "warden": True,
+        "gate": {"state": "ARMED", "reason": "NO_PERMIT", "mono_ns": 0},
+        "clock": {
+            "trusted": True, "reason": "ok", "bound_ns": 1500, "budget_ns": 1_000_000,
+            "position": {"trusted": True, "reason": "ok", "radius_mm": 10},
+        },
+        "peers": 1,
+        "late": None,
+        "worst_turn_ns": 900_000,
+        "keys": None,
+        "disk_free_bytes": 1 << 40,
+    }  # fmt: skip
+    return {**base, **changes}
+
+
+def blind() -> dict[str, Any]:
+    return status(clock={**status()["clock"], "trusted": False, "reason": "bound over budget", "bound_ns": 2_000_000})
+
+
+@pytest.mark.feature("U2")
+def test_doctor_reads_this_machines_clock_truthfully_and_ends_with_4(tmp_path: Path) -> None:
+    done = RUN.invoke(app, ["doctor", "--json", "--config", str(written(tmp_path)), "--wait", "0.2"])
+    found = json.loads(done.stdout)
+    assert done.exit_code == 4
+    assert found["ready"] is False
+    kernel = next(check for check in found["checks"] if check["name"] == "host clock")
+    synchronised = read_state().synchronised
+    assert kernel["state"] == ("ok" if synchronised else "warn")
+    assert kernel["found"].startswith("synchronised" if synchronised else "unsynchronised")
+    assert found["clock"]["trusted"] is True
+    states = {check["name"]: check["state"] for check in found["checks"]}
+    assert (states["clock"], states["keys"], states["radio"]) == ("ok", "fail", "fail")
+    assert all(check["mend"] for check in found["checks"] if check["state"] == "fail")
+
+
+@pytest.mark.feature("U2")
+def test_doctor_follows_the_kernels_word_where_that_is_the_only_source(tmp_path: Path) -> None:
+    clock = {"agree_s": 0.0, "sources": [{"kind": "kernel"}]}
+    done = RUN.invoke(app, ["doctor", "--json", "--config", str(written(tmp_path, clock=clock)), "--wait", "0.3"])
+    found = json.loads(done.stdout)["clock"]
+    if not read_state().synchronised:
+        assert (found["trusted"], found["reason"]) == (False, "unsynchronised")
+
+
+def test_every_reason_has_its_mend() -> None:
+    assert {cause.value for cause in Cause} - set(MENDS) == {"ok", "holdover"}
+
+
+@pytest.mark.feature("U2")
+def test_clock_watch_draws_the_bound(tmp_path: Path) -> None:
+    done = RUN.invoke(app, ["clock", "watch", "--config", str(written(tmp_path)), "--for", "0.3", "--every", "0.1"])
+    assert done.exit_code == 0
+    assert "trusted   |#......" in done.stdout
+    assert "of 1 ms  ok" in done.stdout
+
+
+# -- configuration -------------------------------------------------------------------------------------------------
+
+
+def test_an_error_names_file_line_and_key(tmp_path: Path) -> None:
+    path = written(tmp_path, clock={"budget_us": -1, "sources": [{"kind": "kernel"}]})
+    number = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if text.startswith("budget_us"))
+    done = RUN.invoke(app, ["config", "check", "--config", str(path)])
+    assert done.exit_code == 1
+    assert f"{path}:{number}: clock.budget_us" in done.stderr
+
+
+def test_a_line_is_found_in_its_own_table() -> None:
+    text = "a = 1\n[one]\na = 2\n[two.three]\na = 3\n"
+    assert [line_of(text, loc) for loc in (("a",), ("one", "a"), ("two", "three", "a"), ("b",))] == [1, 3, 5, None]
+
+
+def test_the_strongest_place_wins_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    user = tmp_path / "home" / "bandpact"
+    user.mkdir(parents=True)
+    (user / "config.toml").write_text("protect_s = 9.0\nheartbeat_limit_ms = 150\nname = 'weak'\n")
+    monkeypatch.setenv("BANDPACT_HEARTBEAT_LIMIT_MS", "120")
+    path = written(tmp_path)
+    done = RUN.invoke(app, ["config", "show", "--json", "--origin", "--config", str(path)])
+    found = json.loads(done.stdout)
+    assert found["name"] == {"value": "here", "origin": str(path)}
+    assert found["protect_s"] == {"value": 9.0, "origin": str(user / "config.toml")}
+    assert found["heartbeat_limit_ms"] == {"value": 120, "origin": "environment BANDPACT_HEARTBEAT_LIMIT_MS"}
+    assert found["clock.budget_us"]["origin"] == "default"
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        {"sources": []},
+        {"sources": [{"kind": "sundial"}]},
+        {"need": 2, "sources": [{"kind": "kernel"}]},
+        {"sources": [{"kind": "kernel"}, {"kind": "kernel"}]},
+    ],
+)
+def test_a_clock_that_could_never_be_trusted_is_refused(tmp_path: Path, clock: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="clock"):
+        load_layers([written(tmp_path, clock=clock)])
+
+
+# -- the command's frame -------------------------------------------------------------------------------------------
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom agent.cli.main import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'scipy', 'pydantic', 'zmq', 'matplotlib', 'starlette', 'cryptography', 'structlog'}"
+        " & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def get(read: Callable[[], dict[str, Any] | None], path: str) -> httpx.Response:
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app_of(read)), base_url="http://node") as web:
+            return await web.get(path)
+
+    return asyncio.run(ask())
+
+
+# -- health --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("U5")
+def test_a_ready_node_says_so() -> None:
+    assert get(status, "/livez").status_code == 200
+    ready = get(status, "/readyz?verbose")
+    assert ready.status_code == 200
+    assert "[+] clock: ok" in ready.text
+    assert "bandpact_clock_error_bound_seconds 1.5e-06" in get(status, "/metrics").text
+
+
+@pytest.mark.feature("U5")
+@pytest.mark.parametrize(
+    ("found", "part", "reason"),
+    [
+        (None, "agent", "no state"),
+        (status(mono_ns=0), "agent", "last heard"),
+        (status(warden=False), "radio", "does not run"),
+        (status(gate=None), "radio", "does not answer"),
+        (status(late="the gate loop took 1.2 s for a turn"), "radio", "1.2 s"),
+        (status(keys="credential EXPIRED"), "keys", "EXPIRED"),
+        (status(disk_free_bytes=1000), "disk", "0.00 GB free"),
+        (status(disk_free_bytes=None), "disk", "cannot"),
+        (status(gate={"state": "LATCHED", "reason": "LATCHED", "mono_ns": 0}), "radio", "LATCHED"),
+        (blind(), "clock", "bound over budget"),
+    ],
+)
+def test_readyz_names_the_failing_part(found: dict[str, Any] | None, part: str, reason: str) -> None:
+    if found is not None and found["mono_ns"]:
+        found["mono_ns"] = time.monotonic_ns()
+    answer = get(lambda: found, "/readyz?verbose")
+    assert answer.status_code == 503
+    line = next(line for line in answer.text.splitlines() if line.startswith(f"[-] {part}"))
+    assert reason in line
+
+
+@pytest.mark.feature("U5")
+def test_a_state_is_written_whole_and_shown(tmp_path: Path) -> None:
+    write_status(tmp_path, status())
+    assert problems(read_status(tmp_path)) == {}
+    done = RUN.invoke(app, ["status", "--folder", str(tmp_path)])
+    assert done.exit_code == 0
+    assert "SIMULATION" in done.stdout
+    (tmp_path / "status.json").write_text("{")
+    done = RUN.invoke(app, ["status", "--folder", str(tmp_path), "--json"])
+    assert done.exit_code == 4
+    assert "agent" in json.loads(done.stdout)["problems"]
+
+
+@pytest.mark.feature("U5")
+def test_the_unit_is_clean_for_systemd(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not here; apt-get install systemd")
+    unit = tmp_path / "bandpact.service"
+    shutil.copy(ROOT / "deploy" / "bandpact.service", unit)
+    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+# -- logs ----------------------------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def root_logger() -> Iterator[logging.Logger]:
+    root = logging.getLogger()
+    kept, level = root.handlers[:], root.level
+    yield root
+    root.handlers[:], root.level = kept, level
+
+
+@pytest.mark.feature("U5")
+def test_logs_are_json_for_the_journal_and_readable_on_a_terminal(root_logger: logging.Logger) -> None:
+    journal, terminal = io.StringIO(), Terminal()
+    for stream in (journal, terminal):
+        logs.begin(stream)
+        logs.tell("gate", {"node": "here", "state": "OPEN"})
+        logs.tell("warden silent", {"event": "a field of that name", "rf": "off"})
+        root_logger.getChild("library").error("cannot %s", "listen")
+    lines = [json.loads(line) for line in journal.getvalue().splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("gate", "info"), ("warden silent", "warning"), ("cannot listen", "error")
+    ]  # fmt: skip
+    assert (lines[0]["state"], lines[1]["kind_of"]) == ("OPEN", "a field of that name")
+    assert "OPEN" in terminal.getvalue()
+    assert "{" not in terminal.getvalue()

@@ -1,0 +1,101 @@
+"""Evidence proves itself to one who saw nothing of what it is about."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from settlement.chain import bodies
+from settlement.chain.bodies import Evidence
+from settlement.chain.checkpoint import Head, origin_of, sign_head
+from settlement.chain.records import Attestation, Frame, sign_record
+from settlement.messages import Message
+from settlement.reasons import Reason
+from tests.settlement.world import NETWORK, World, fix, trio
+
+FORK, TWICE = Reason.FORK.value, Reason.EQUIVOCATION.value
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return trio(tmp_path)
+
+
+def note(world: World, name: str, size: int, root: bytes) -> bytes:
+    key = world.members[name].key
+    return sign_head(Head(origin=origin_of(NETWORK, key.public), size=size, root=root), key).encode()
+
+
+def signed(world: World, body: Any, *, by: str = "alice", seq: int = 50) -> bytes:
+    frame = Frame(
+        network=NETWORK,
+        author=world.members[by].hash,
+        seq=seq,
+        previous=bytes(32),
+        attestation=Attestation.of(fix(1.0)),
+    )
+    return sign_record(world.members[by].key, frame, body)
+
+
+def checkpoint(world: World, size: int, root: bytes, *, seq: int, old: int = 0, **changes: Any) -> bytes:
+    text = note(world, "alice", size, root).decode()
+    return signed(world, bodies.Checkpoint(note=text, old_size=old, proof=changes.get("proof", ())), seq=seq)
+
+
+def decided(world: World, typ: type, sid: bytes, *, seq: int) -> bytes:
+    if typ is bodies.Abort:
+        return signed(world, bodies.Abort(sid=sid, grant=bytes(32), reason="TIMEOUT"), seq=seq)
+    body = bodies.Confirm(sid=sid, grant=bytes(32), accept=bytes(32), transmit_until_ns=1, fence=1)
+    return signed(world, body, seq=seq)
+
+
+A, B = b"a" * 32, b"b" * 32
+Pair = Callable[[World], tuple[str, bytes, bytes]]
+PROOFS: dict[str, Pair] = {
+    "two roots of one size": lambda w: (FORK, note(w, "alice", 7, A), note(w, "alice", 7, B)),
+    "two checkpoints of one size": lambda w: (FORK, checkpoint(w, 7, A, seq=1), checkpoint(w, 7, B, seq=2)),
+    "an extension that is none": lambda w: (
+        FORK,
+        checkpoint(w, 1, A, seq=1),
+        checkpoint(w, 2, B, seq=2, old=1, proof=(A,)),
+    ),
+    "one number twice": lambda w: (TWICE, decided(w, bodies.Abort, A, seq=4), decided(w, bodies.Confirm, B, seq=4)),
+    "CONFIRM and ABORT": lambda w: (TWICE, decided(w, bodies.Abort, A, seq=4), decided(w, bodies.Confirm, A, seq=5)),
+    "two CONFIRMs": lambda w: (TWICE, decided(w, bodies.Confirm, A, seq=4), decided(w, bodies.Confirm, A, seq=5)),
+}
+NO_PROOFS: dict[str, Pair] = {
+    "one head twice": lambda w: (FORK, note(w, "alice", 7, A), note(w, "alice", 7, A)),
+    "two sizes": lambda w: (FORK, note(w, "alice", 7, A), note(w, "alice", 8, B)),
+    "two owners": lambda w: (FORK, note(w, "alice", 7, A), note(w, "bob", 7, B)),
+    "a note changed": lambda w: (FORK, note(w, "alice", 7, A), note(w, "alice", 7, B).replace(b"7", b"8", 1)),
+    "no statement at all": lambda w: (FORK, b"x", b"\xff"),
+    "a proof too short to say": lambda w: (
+        FORK,
+        checkpoint(w, 1, A, seq=1),
+        checkpoint(w, 2, B, seq=2, old=1),
+    ),
+    "another reason": lambda w: ("BUDGET", note(w, "alice", 7, A), note(w, "alice", 7, B)),
+    "two settlements": lambda w: (TWICE, decided(w, bodies.Abort, A, seq=4), decided(w, bodies.Confirm, B, seq=5)),
+    "heads as records": lambda w: (TWICE, note(w, "alice", 7, A), note(w, "alice", 7, B)),
+}
+
+
+def told(world: World, make: Pair) -> Reason | None:
+    reason, first, second = make(world)
+    raw = world.do("bob", 1.0, lambda s: s.sign(Evidence(reason=reason, first=first, second=second))).raw
+    refusal = world.give("bob", "holder", Message(record=raw).encoded(), 1.0)
+    return refusal.reason if refusal else None
+
+
+@pytest.mark.attack(28)
+@pytest.mark.attack(32)
+@pytest.mark.feature("G11")
+@pytest.mark.parametrize("name", PROOFS)
+def test_a_proof_is_taken_from_anyone(world: World, name: str) -> None:
+    assert told(world, PROOFS[name]) is None
+
+
+@pytest.mark.parametrize("name", NO_PROOFS)
+def test_what_proves_nothing_is_refused(world: World, name: str) -> None:
+    assert told(world, NO_PROOFS[name]) is Reason.PROOF
