@@ -14,7 +14,6 @@ from settlement.fixes import PositionSource, TimeSource
 from settlement.mesh import Mesh, TransportKey
 from settlement.messages import Message
 from settlement.reasons import Reason, Refusal
-from tests.settlement.test_admission import ask
 from tests.settlement.test_mesh import Net, exchange
 from tests.settlement.world import LON, NETWORK, NS, RULE, T0, World, fix, trio
 
@@ -47,7 +46,7 @@ class Wire:
 
     def __init__(self, net: Net, world: World) -> None:
         self.net, self.world = net, world
-        self.request: bodies.Request = ask(world)
+        self.request: bodies.Request = world.asked()
         self.numbers = itertools.count(900)
         self.holder_key, self.key = TransportKey.generate(), TransportKey.generate()
         self.holder = net.mesh(key=self.holder_key)
