@@ -153,7 +153,7 @@ def test_the_same_request_bytes_under_two_rules(tmp_path: Path) -> None:
     context: Context = world.members["holder"].party.context
     muted = replace(RULE, levels=(RULE.levels[0], replace(RULE.levels[1], response="record only")))
     for rule, clause in ((RULE, None), (muted, "capability.7.response")):
-        under_it = replace(context, rule=RuleInForce(hash=context.rule.hash, rule=rule))
+        under_it = replace(context, rule=RuleInForce(hash=context.rule.hash, rule=rule), rule_at=None)
         outcome = admit(raw, under_it, now=fix(1.0).time, transport_key=None)
         if clause is None:
             assert isinstance(outcome, Admitted)
