@@ -17,6 +17,8 @@ from pydantic_settings.exceptions import SettingsError
 
 from sim.clock import SimClock
 
+LOOPBACK = "ip:127.0.0.1:"
+
 
 class ConfigError(Exception):
     """The configuration cannot be used; one line that names the file, the key and the mend."""
@@ -42,9 +44,10 @@ class Peer(Section):
 
 
 class RadioSection(Section):
-    """The radio and how it is set."""
+    """The radio and how it is set. `simulated` says of a Pluto on loopback that no antenna stands behind it."""
 
     driver: Literal["sim", "pluto"] = "sim"
+    simulated: bool = False
     endpoint: str = ""
     station: str = ""
     uri: str = ""
@@ -75,7 +78,14 @@ class RadioSection(Section):
             raise ValueError('driver "sim" needs endpoint and station')
         if self.driver == "pluto" and not (self.uri or self.serial):
             raise ValueError('driver "pluto" needs uri or serial')
+        if self.simulated and self.driver == "pluto" and not self.uri.startswith(LOOPBACK):
+            raise ValueError(f"only a radio at {LOOPBACK}PORT can be simulated; for a real one leave `simulated` out")
         return self
+
+    @property
+    def real(self) -> bool:
+        """Whether power leaves an antenna: then no simulated time or place counts."""
+        return self.driver != "sim" and not self.simulated
 
 
 class PlaceSection(Section):

@@ -17,7 +17,7 @@ from agent.service.snapshot import DISK_BYTES_MIN, problems, read_status
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.shown import duration, plain
 from agent.timekeeping.wiring import timekeeper
-from radio.errors import HardwareError
+from radio.errors import RadioError
 from radio.ports import RfState
 from radio.priority import PRIORITY
 
@@ -164,19 +164,26 @@ def _radio(config: NodeConfig) -> Check:
     """What the transmitter reads back; what cannot be read is not known to be off."""
     from agent.probing import rf_state  # noqa: PLC0415 - only looked at with a configuration
 
+    radio = config.radio
+    where = f"{radio.driver} at {radio.endpoint or radio.uri or radio.serial}"
     try:
-        state = rf_state(config)
-    except HardwareError as exc:
-        found = f"{config.radio.driver} at {config.radio.endpoint}: {exc}; TX UNKNOWN: treat as ON"
-        return Check(
-            name="radio", state=FAIL, found=found, mend="connect the device and give it power; see radio.endpoint"
-        )
-    where = f"{config.radio.driver} at {config.radio.endpoint}: TX {state.value.upper()}"
-    status = read_status(config.run_folder)
-    opened = (
-        not problems(status).keys() & {"agent", "radio"} and status is not None and status["gate"]["state"] == "OPEN"
-    )
-    if state is RfState.OFF or (state is RfState.ON and opened):
-        return Check(name="radio", state=OK, found=where + (", the gate is open" if opened else ""))
-    found = f"{where}, and no running node says that its gate is open"
+        state, why = rf_state(config), "it does not read back"
+    except RadioError as exc:
+        state, why = RfState.UNKNOWN, str(exc)
+    if state is RfState.UNKNOWN:
+        mend = "connect the device and give it power, or take its power away; see [radio]"
+        return Check(name="radio", state=FAIL, found=f"{where}: {why}; TX UNKNOWN: treat as ON", mend=mend)
+    opened = _gate_open(config)
+    found = f"{where}: TX {state.value.upper()}"
+    if state is RfState.OFF or opened:
+        return Check(name="radio", state=OK, found=found + (", the gate is open" if opened else ""))
+    found += ", and no running node says that its gate is open"
     return Check(name="radio", state=FAIL, found=found, mend="silence it: `bandpact stop`, or take its power away")
+
+
+def _gate_open(config: NodeConfig) -> bool:
+    """Whether a running node says so of its gate."""
+    status = read_status(config.run_folder)
+    if status is None or problems(status).keys() & {"agent", "radio"}:
+        return False
+    return bool(status["gate"]["state"] == "OPEN")

@@ -8,7 +8,6 @@ from agent.config import NodeConfig
 from agent.service.snapshot import forget_status, write_status
 from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.shown import plain
-from agent.timekeeping.wiring import SIMULATED_RADIOS
 from radio.link import WardenBeat
 from settlement.chain.credentials import Subject
 from settlement.fixes import TimeFix
@@ -63,7 +62,7 @@ class Vitals:
         beat = self.beat
         self.told = {
             "node": self.config.name,
-            "simulation": self.config.radio.driver in SIMULATED_RADIOS,
+            "simulation": not self.config.radio.real,
             "mono_ns": now_ns,
             "warden": alive,
             "gate": None if beat is None else {"state": beat.state, "reason": beat.reason, "mono_ns": self.beat_ns},

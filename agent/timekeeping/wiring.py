@@ -15,7 +15,6 @@ from settlement.fixes import PositionFix, PositionSource
 
 NS = 1_000_000_000
 GIVEN = {"surveyed": PositionSource.SURVEYED, "simulated": PositionSource.SIMULATED}
-SIMULATED_RADIOS = ("sim",)
 
 
 def clock_plan(config: NodeConfig) -> ClockPlan:
@@ -28,7 +27,7 @@ def clock_plan(config: NodeConfig) -> ClockPlan:
         stale_ns=round(clock.stale_s * NS),
         holdover_ns=round(clock.holdover_s * NS),
         need=clock.need,
-        simulated_ok=config.radio.driver in SIMULATED_RADIOS,
+        simulated_ok=not config.radio.real,
     )
 
 
@@ -50,7 +49,7 @@ def place_plan(config: NodeConfig) -> PlacePlan:
         speed_mm_per_s=place.speed_mm_per_s,
         agree_ns=round(config.clock.agree_s * NS),
         stale_ns=round(config.clock.stale_s * NS),
-        simulated_ok=config.radio.driver in SIMULATED_RADIOS,
+        simulated_ok=not config.radio.real,
     )
 
 

@@ -156,7 +156,12 @@ def _radio(layout: Layout, number: int, node: Node) -> dict[str, Any]:
     radio = layout.scenario.radio
     device: dict[str, Any] = {"endpoint": layout.air_endpoint, "station": node.name}
     if layout.pluto_ports:
-        device = {"driver": "pluto", "profile": "pluto-ad9363", "uri": f"ip:127.0.0.1:{layout.pluto_ports[number]}"}
+        device = {
+            "driver": "pluto",
+            "profile": "pluto-ad9363",
+            "simulated": True,
+            "uri": f"ip:127.0.0.1:{layout.pluto_ports[number]}",
+        }
     return {
         **device,
         "rx_center_hz": radio.center_hz,

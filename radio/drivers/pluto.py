@@ -280,6 +280,20 @@ def mute_uri(uri: str, *, serial: str | None = None) -> RfState:
         silencer.close()
 
 
+def rf_state_of(uri: str, *, serial: str | None = None) -> RfState:
+    """Read back whether a Pluto can radiate, with nothing but its address; UNKNOWN when it cannot be told.
+
+    Raises: as `mute_uri`.
+    """
+    address = uri or _found(serial)
+    silencer = Silencer(address)
+    try:
+        refuse_other(address, silencer.context_attributes, serial)
+        return silencer.rf_state()
+    finally:
+        silencer.close()
+
+
 def refuse_other(uri: str, about: dict[str, str], serial: str | None) -> None:
     """Raise SettingRefused if a serial number is asked for and this unit has another."""
     found = about.get("hw_serial", "")

@@ -99,7 +99,7 @@ def laid_out(root: Path) -> Layout:
     options = Options(scenario="neighbours", seed=3, duration_s=None, recording=None, base_port=None)
     scenario, spec, duration_s = scenario_of(options)
     ports = free_ports(len(scenario.nodes), None)
-    return prepare(root, scenario, spec, seed=3, duration_s=duration_s, ports=ports)
+    return prepare(root, scenario, spec, seed=3, duration_s=duration_s, ports=ports, pluto_ports=[])
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from agent.service.health import app_of
 from agent.service.snapshot import problems, read_status, write_status
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.values import Cause
+from agent.timekeeping.wiring import clock_plan, place_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = CliRunner()
@@ -151,6 +152,18 @@ def test_the_strongest_place_wins_and_says_so(tmp_path: Path, monkeypatch: pytes
     assert found["protect_s"] == {"value": 9.0, "origin": str(user / "config.toml")}
     assert found["heartbeat_limit_ms"] == {"value": 120, "origin": "environment BANDPACT_HEARTBEAT_LIMIT_MS"}
     assert found["clock.budget_us"]["origin"] == "default"
+
+
+@pytest.mark.attack(37)
+def test_only_a_radio_on_loopback_can_be_called_simulated(tmp_path: Path) -> None:
+    radio = {"driver": "pluto", "rx_center_hz": 1, "sample_rate_hz": 1, "rx_bandwidth_hz": 1}
+    real = load_layers([written(tmp_path, radio={**radio, "uri": "ip:192.168.2.1"})])
+    assert not clock_plan(real).simulated_ok
+    assert not place_plan(real).simulated_ok
+    beside = load_layers([written(tmp_path, radio={**radio, "uri": "ip:127.0.0.1:30431", "simulated": True})])
+    assert clock_plan(beside).simulated_ok
+    with pytest.raises(ConfigError, match="simulated"):
+        load_layers([written(tmp_path, radio={**radio, "uri": "ip:192.168.2.1", "simulated": True})])
 
 
 @pytest.mark.parametrize(
