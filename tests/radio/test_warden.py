@@ -57,6 +57,8 @@ class FakeRadio:
     lie: bool = False
     broken: bool = False
     late_ns: int = 0
+    mute_takes_ns: int = 0
+    passed_ns: int = 0
 
     def tune_rx(self, settings: RxSettings) -> RxSettings:
         return settings
@@ -81,6 +83,7 @@ class FakeRadio:
     def mute(self) -> RfState:
         self.calls.append("mute")
         self.tuned = None
+        self.passed_ns += self.mute_takes_ns
         return self.muted_reads
 
     def rf_state(self) -> RfState:
@@ -157,6 +160,7 @@ class Bench:
             permits=Permits(network=NETWORK, anchors=self.world.anchors),
             fix=lambda: self.now,
             pace=self.pace,
+            monotonic_ns=lambda: time.monotonic_ns() + self.radio.passed_ns,
         )
         self.warden.start()
         samples = ofdm.generate(np.random.default_rng(1), sample_rate_hz=RATE, samples=SAMPLES)
@@ -237,6 +241,21 @@ def test_a_loop_that_ran_late_closes_earlier_by_as_much(bench: Bench) -> None:
     bench.say()
     assert bench.changes()[-1][0] == "OPEN"
     bench.now = fix(4.91)
+    bench.say()
+    assert bench.changes()[-1] == ("ARMED", "EXPIRED")
+    assert bench.radio.tuned is None
+
+
+@pytest.mark.feature("R6")
+def test_a_device_that_is_slow_to_mute_is_muted_earlier_by_as_much(bench: Bench) -> None:
+    bench.radio.mute_takes_ns = 300_000_000
+    bench.warden.clear()
+    bench.warden.arm(3600_000_000_000)
+    bench.permit()
+    bench.now = fix(4.69)
+    bench.say()
+    assert bench.changes()[-1][0] == "OPEN"
+    bench.now = fix(4.71)
     bench.say()
     assert bench.changes()[-1] == ("ARMED", "EXPIRED")
     assert bench.radio.tuned is None
