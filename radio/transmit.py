@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hw_profiles.profile import RadioProfile
 from radio.errors import RadioError
-from radio.ports import Iq16, Radio, RfState, Sent, TxSettings
+from radio.ports import Iq16, Radio, RfState, Sent, TxSettings, Watched
 from settlement.chain.scope import Band
 from settlement.pair.artifact import VerifiedPermit
 from settlement.reasons import Reason, Refusal, refuse
@@ -34,6 +34,7 @@ class TransmitChain:
         self._tuned: TxSettings | None = None
         self.latched: Refusal | None = None
         self.slowest_mute_ns = 0
+        self._next_beat_ns = 0
 
     def band(self, permit: VerifiedPermit | None) -> Band | None:
         """The band the transmitter is set to, or would be set to when it is off; None where this radio cannot go."""
@@ -79,6 +80,18 @@ class TransmitChain:
         except RadioError as exc:
             self._latch(f"sending failed: {exc}")
             return None
+
+    def beat(self) -> None:
+        """Tell the device's own dead-man, where it can have one, that its host lives; a failure while tuned latches."""
+        now_ns = self._monotonic_ns()
+        if now_ns < self._next_beat_ns or not isinstance(self._radio, Watched):
+            return
+        self._next_beat_ns = now_ns + self._profile.watchdog.heartbeat_ms * 1_000_000
+        try:
+            self._radio.heartbeat()
+        except RadioError as exc:
+            if self._tuned is not None:
+                self._latch(f"heartbeat failed: {exc}")
 
     def mute(self) -> int:
         """Silence and verify; returns when it was done, monotonic ns. Latches when it does not read back as silent."""

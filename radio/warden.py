@@ -189,6 +189,7 @@ class Warden:
             self._link.send(look)
         self._account(now)
         self._say_alive(mono_ns)
+        self._chain.beat()
         self._work()
         self._pace.turn(began_ns, self._monotonic_ns())
 
