@@ -183,12 +183,13 @@ class Warden:
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
         self._silent_by_ns = None
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
-            self._silent_by_ns = mono_ns + decision.for_ns + self._plan.close_lead_ns
+            self._silent_by_ns = mono_ns + decision.for_ns + self._silencing_ns
             self._send(held, mono_ns, mono_ns + decision.for_ns)
         for look in self._listener.take():
             self._link.send(look)
         self._account(now)
         self._say_alive(mono_ns)
+        self._chain.beat()
         self._work()
         self._pace.turn(began_ns, self._monotonic_ns())
 
@@ -209,8 +210,13 @@ class Warden:
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
             sensed=self._sensed(permit.cell.band) if permit else None,
             outside_until_mono_ns=self._authorised_until(permit),
-            lead_ns=self._plan.close_lead_ns + self._pace.worst_ns,
+            lead_ns=self._silencing_ns + self._pace.worst_ns,
         )
+
+    @property
+    def _silencing_ns(self) -> int:
+        """What silencing may take: what is configured, or what this device was seen to take."""
+        return max(self._plan.close_lead_ns, self._chain.slowest_mute_ns)
 
     def _authorised_until(self, permit: VerifiedPermit | None) -> int | None:
         if permit is None or not permit.rule.outside_authorisation:

@@ -27,6 +27,7 @@ from agent.timekeeping.kernel import read_state
 from agent.timekeeping.values import Cause
 from agent.timekeeping.wiring import clock_plan, place_plan
 from hw_profiles.loader import load_radio
+from tests.radio.plutobench import bench
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = CliRunner()
@@ -101,6 +102,20 @@ def test_doctor_reads_this_machines_clock_truthfully_and_ends_with_4(tmp_path: P
     states = {check["name"]: check["state"] for check in found["checks"]}
     assert (states["clock"], states["keys"], states["radio"]) == ("ok", "fail", "fail")
     assert all(check["mend"] for check in found["checks"] if check["state"] == "fail")
+
+
+@pytest.mark.feature("R7")
+def test_doctor_says_that_a_pluto_would_go_on_without_its_host(tmp_path: Path) -> None:
+    with bench(quiet=True) as made:
+        radio = {**config(tmp_path)["radio"], "driver": "pluto", "uri": made.uri, "simulated": True}
+        node = written(tmp_path, radio=radio)
+        done = RUN.invoke(app, ["doctor", "--json", "--config", str(node), "--wait", "0"])
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert (checks["radio"]["state"], checks["radio"]["found"].split()[-1]) == ("ok", "OFF")
+    assert (checks["dead-man"]["state"], checks["dead-man"]["mend"]) == (
+        "warn",
+        "install deploy/pluto/deadman.sh on it",
+    )
 
 
 @pytest.mark.feature("U2")
