@@ -32,7 +32,7 @@ TIMELESS_TYPES = ("confirm", "abort", "checkpoint", "cosignature")
 # An authority's word may reach a node through any neighbour, and has a life of its own.
 RELAYED = frozenset({"rule", "schema", "admission", "revocation", "rotation", "ruling"})
 # What a settled pair still owes each other is not undone by a revocation.
-AFTER_SETTLEMENT = frozenset({"renew", "relinquish", "preempt", "fallback", "usage", "dispute"})
+AFTER_SETTLEMENT = frozenset({"renew", "suspend", "resume", "relinquish", "preempt", "fallback", "usage", "dispute"})
 # These speak of a settlement by the rule it was made under, which may have been succeeded since.
 HISTORICAL = frozenset({"dispute", "ruling"})
 TIME_FLOOR_NS = {
