@@ -86,9 +86,10 @@ class LeaseTaker:
     def renewed(self, work: Work, admitted: Admitted) -> UserPair:
         """Take up the longer lease of a RENEW or a RESUME."""
         body: Renew | Resume = admitted.record.body
+        before = self._stored(body.sid)
         pair = replace(
-            self._stored(body.sid),
-            state=UserState.SETTLED,
+            before,
+            state=UserState.SETTLED if isinstance(body, Resume) else before.state,
             transmit_until_ns=body.transmit_until_ns,
             renewals=body.number,
             fence=body.fence,
