@@ -24,7 +24,7 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
             step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)
         case "request":
             state.holder.grant(step, admitted)
-            budget.spend(step, state.rule.rule, admitted)
+            budget.spend(step, state.lineage, state.rule.rule, admitted)
         case "grant":
             state.user.accept(step, admitted)
         case "accept":

@@ -25,7 +25,6 @@ from settlement.rules import RULE
 from settlement.step import Outgoing, Step
 from settlement.witness import ROUND
 
-REPLAYS_LOGGED = 3
 TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
 ANSWERED_BY_SIGNING = frozenset(
     {"request", "grant", "accept", "suspend", "resume", "relinquish", "checkpoint", "cosignature"}
@@ -163,7 +162,7 @@ class Party(NodeState):
         """Log a refusal; a resend from its author gets the same answer again, an entitled question gets a reason."""
         peer = self.registry.by_transport(transport_key)
         if refusal.reason is Reason.REPLAY:
-            if step.count(f"replay:{digest(raw).hex()}") <= REPLAYS_LOGGED:
+            if self.replays.to_log(digest(raw)):
                 self._log_refused(step, raw, refusal, _hash(peer), None)
             if peer is not None:
                 step.send_again(peer.hash, digest(raw))
