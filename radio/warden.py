@@ -36,7 +36,6 @@ from radio.permits import Held, Permits
 from radio.ports import Iq16, Radio, RfState
 from radio.ring import SampleRing
 from radio.transmit import TransmitChain
-from settlement.chain.bodies import Renew
 from settlement.chain.records import parse
 from settlement.chain.scope import Band
 from settlement.fixes import Fix
@@ -257,18 +256,20 @@ class Warden:
             if isinstance(record, NewPermit):
                 self._answer(self._permits.take(record.artifact), None)
             else:
-                self._renew(record.record)
+                self._change(record.record)
         elif self._bursts_offered:
             self._prepare(self._bursts_offered.popleft())
 
-    def _renew(self, record: bytes) -> None:
+    def _change(self, record: bytes) -> None:
         unproven = parse(record)
         body = None if isinstance(unproven, Refusal) else unproven.payload.get(6)
         sid = body.get(1) if isinstance(body, dict) else None
         if isinstance(sid, bytes):
-            self._answer(self._permits.renew(record, sid, self._fix().time), sid)
+            self._answer(self._permits.change(record, sid, self._fix().time), sid)
         else:
-            self._answer(refuse(Reason.MALFORMED, "permits.renew", "no settlement", Renew.__name__), None)
+            self._answer(
+                refuse(Reason.MALFORMED, "permits.change", "no settlement", "a RENEW, SUSPEND or RESUME"), None
+            )
 
     def _answer(self, outcome: Held | Refusal, sid: bytes | None) -> None:
         if isinstance(outcome, Refusal):

@@ -14,6 +14,7 @@ from settlement.pair import user as user_side
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
 from settlement.reasons import Reason, Refusal, refuse
+from settlement.replays import Replays
 from settlement.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.step import Identity, Step
 from settlement.witness import Witness
@@ -42,6 +43,7 @@ class NodeState:
         self.damaged = lineage.verify(identity.key.public, standing=True)
         self._whole = self.damaged is None
         self.heads_heard: set[bytes] = set()
+        self.replays = Replays()
         self.restore()
 
     @property

@@ -160,6 +160,10 @@ class Step:
         """Remember a piece of state."""
         self.lineage.put(kind, key, value)
 
+    def drop(self, kind: str, key: bytes) -> None:
+        """Forget a piece of state."""
+        self.lineage.drop(kind, key)
+
     def count(self, name: str, amount: int = 1) -> int:
         """Raise a durable counter."""
         return self.lineage.count(name, amount)
