@@ -3,7 +3,7 @@
 (1) the record is signed by the old key (it is the record's author)
 (2) the successor is a whole credential: same issuer, same name, nothing wider
 (3) the new key has signed that it succeeds exactly this credential
-(4) a credential is succeeded once
+(4) a credential is succeeded once, and never by one that it succeeded itself
 """
 
 from settlement.chain import keys
@@ -33,6 +33,8 @@ def judge_rotation(author: Subject, body: Rotation, registry: Registry) -> Subje
     successor = registry.examine_root(body.successor) if author.issuer is None else registry.examine(body.successor)
     if isinstance(successor, Refusal):
         return refuse(Reason.ROTATION, "rotation.successor", successor, "a credential that holds")
+    if successor.hash in registry.line(author.hash):
+        return refuse(Reason.ROTATION, "rotation.back", "a credential of before", "a new one")
     if (successor.issuer, successor.name) != (author.issuer, author.name):
         return refuse(Reason.ROTATION, "rotation.name", successor.name, author.name)
     wider = wider_than(successor.scope, author.scope, strictly=False)
