@@ -42,6 +42,17 @@ class LineageError(Exception):
     """The log cannot be opened, read or written; the message names the file and the mend."""
 
 
+def name_of(path: Path) -> str | None:
+    """The name a log goes by, read without opening it for writing; None where it is none."""
+    try:
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        row = db.execute("SELECT value FROM meta WHERE key='origin'").fetchone()
+        db.close()
+    except apsw.Error:
+        return None
+    return str(row[0]) if row else None
+
+
 class Lineage:
     """The writer's view of a node's log."""
 

@@ -1,7 +1,7 @@
 """Key rotation: the old key signs the record, the new key signs inside it, and the issuer has signed the successor.
 
 (1) the record is signed by the old key (it is the record's author)
-(2) the successor is a whole credential: same issuer, same name, nothing wider
+(2) the successor is a whole credential: same issuer (or who succeeded it), same name, nothing wider
 (3) the new key has signed that it succeeds exactly this credential
 (4) a credential is succeeded once, and never by one that it succeeded itself
 """
@@ -35,7 +35,10 @@ def judge_rotation(author: Subject, body: Rotation, registry: Registry) -> Subje
         return refuse(Reason.ROTATION, "rotation.successor", successor, "a credential that holds")
     if successor.hash in registry.line(author.hash):
         return refuse(Reason.ROTATION, "rotation.back", "a credential of before", "a new one")
-    if (successor.issuer, successor.name) != (author.issuer, author.name):
+    same_issuer = successor.issuer == author.issuer or (
+        author.issuer is not None and successor.issuer is not None and author.issuer in registry.line(successor.issuer)
+    )
+    if not same_issuer or successor.name != author.name:
         return refuse(Reason.ROTATION, "rotation.name", successor.name, author.name)
     wider = wider_than(successor.scope, author.scope, strictly=False)
     if wider is not None:
