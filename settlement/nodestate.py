@@ -134,6 +134,9 @@ class NodeState:
 
     def record_bytes(self, subject: bytes | None) -> bytes | None:
         """The exact bytes of a logged record."""
+        recent = self.lineage.recent(subject) if subject is not None else None
+        if recent is not None:
+            return recent.raw
         index = self.lineage.index_of(subject) if subject is not None else None
         if index is None:
             return None
@@ -148,7 +151,10 @@ class NodeState:
         return record is not None and record.typ == "rule"
 
     def record_of(self, subject: bytes) -> Record | None:
-        """A logged record, proven again."""
+        """A logged record: as it was proven a short while ago, else proven again."""
+        recent = self.lineage.recent(subject)
+        if recent is not None:
+            return recent
         raw = self.record_bytes(subject)
         admitted = prove(raw, self.registry) if raw is not None else None
         return admitted.record if isinstance(admitted, Admitted) else None

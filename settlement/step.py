@@ -7,11 +7,11 @@ from typing import Any
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, Leaf, admitted_leaf, decode_leaf
 from settlement.chain.lineage import Lineage
-from settlement.chain.records import Attestation, Frame, Record, Unproven, parse, sign_record
+from settlement.chain.records import Attestation, Frame, Record, make_record
 from settlement.fixes import Fix
 from settlement.messages import Message
 from settlement.pair.artifact import LogProof
-from settlement.reasons import Refusal
+from settlement.reasons import Refusal, RefusedError
 
 
 class SigningError(Exception):
@@ -93,18 +93,11 @@ class Step:
             previous=last[1] if last else None,
             attestation=Attestation.of(self.now),
         )
-        raw = sign_record(self.identity.key, frame, body)
-        record = self._own(raw)
-        self.log(admitted_leaf(raw, origin=OWN, now=self.now.time, rule=self.rule), record)
-        return record
-
-    def _own(self, raw: bytes) -> Record:
-        unproven = parse(raw)
-        if not isinstance(unproven, Unproven):
-            raise SigningError(f"this node signed what it would not accept: {unproven}")
-        record = unproven.prove(self.identity.key.public, self.identity.network)
-        if isinstance(record, Refusal):
-            raise SigningError(f"this node signed what it would not accept: {record}")
+        try:
+            record = make_record(self.identity.key, frame, body)
+        except RefusedError as exc:
+            raise SigningError(f"this node would sign what it would not accept: {exc.refusal}") from exc
+        self.log(admitted_leaf(record.raw, origin=OWN, now=self.now.time, rule=self.rule), record)
         return record
 
     def log(self, leaf: Leaf, record: Record | None) -> int:
