@@ -49,7 +49,7 @@ class NodeState:
         """Why this node may not sign: its log was altered or is behind, or its neighbours have not spoken yet."""
         if self.damaged is not None:
             return self.damaged
-        needed = min(self.witness.quorum, len(self.witness.neighbours()))
+        needed = self.witness.quorum and min(self.witness.quorum, len(self.witness.neighbours()))
         heard = len(self.heads_heard)
         if heard < needed:
             return refuse(Reason.HALT_BEHIND_WITNESS, "witness.start", f"{heard} neighbours", f"{needed} at start")

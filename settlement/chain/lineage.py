@@ -64,6 +64,7 @@ class Lineage:
         self._db.set_busy_timeout(2000)
         mode = self._one("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA temp_store=MEMORY")
         if mode != "wal" or self._one("PRAGMA synchronous") != 2:
             raise LineageError(f"{self.path}: this file system cannot keep a durable log (journal {mode})")
         if not self._one("SELECT count(*) FROM sqlite_schema"):

@@ -68,7 +68,7 @@ class User:
 
     def by_sid(self, sid: bytes) -> UserPair | None:
         """The settlement with that id."""
-        return next((p for p in self.pairs.values() if p.sid == sid), None)
+        return next((p for p in reversed(self.pairs.values()) if p.sid == sid), None)
 
     def hear(self, admitted: Admitted) -> None:
         """Remember an offer."""
