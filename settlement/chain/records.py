@@ -6,6 +6,7 @@ the author's key and only then parses the payload. There is no other way to a `R
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cbor2
@@ -21,6 +22,7 @@ TYPE_PREFIX = "bandpact/"
 _BODY_KEY = 6
 
 
+@lru_cache(maxsize=64)
 def aad(network: str) -> bytes:
     """The domain a signature holds in: the same bytes on another network do not verify."""
     return b"bandpact/1/" + network.encode()
@@ -105,8 +107,10 @@ class Unproven:
                 return refuse(Reason.DOMAIN, "record.network", self.network, network)
             return refusal
         try:
-            frame = codec.from_map(Frame, {k: v for k, v in self.payload.items() if k != _BODY_KEY}, self.typ)
-            body = codec.from_map(bodies.BODIES[self.typ], self.payload.get(_BODY_KEY), self.typ)
+            around = self.payload.copy()
+            inner = around.pop(_BODY_KEY, None)
+            frame = codec.from_map(Frame, around, self.typ)
+            body = codec.from_map(bodies.BODIES[self.typ], inner, self.typ)
         except RefusedError as exc:
             return exc.refusal
         if frame.network != network:

@@ -14,6 +14,7 @@ _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG = range(7)
 _BEHIND_UNSIGNED = 1 << 64
 _TINY = 24  # bytes below are whole unsigned integers, by far the commonest item
 _INDEFINITE = 31
+_BYTES_OF_8_BITS, _UINT_OF_64_BITS, _ZEROS = 0x58, 0x1B, bytes(4)
 _ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
 _LEAST = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
 _WIDTHS = tuple(
@@ -67,9 +68,9 @@ def _scan_string(data: bytes, major: int, length: int, offset: int) -> int:
 
 
 def _scan_map(data: bytes, pairs: int, offset: int, depth: int, *, signed_keys: bool) -> int:
-    previous = -1
+    previous, size = -1, len(data)
     for _ in range(pairs):
-        if offset < len(data) and data[offset] < _TINY:
+        if offset < size and data[offset] < _TINY:
             major, argument, behind = _UINT, data[offset], offset + 1
         else:
             major, argument, behind = read_head(data, offset)
@@ -82,8 +83,24 @@ def _scan_map(data: bytes, pairs: int, offset: int, depth: int, *, signed_keys: 
         if rank < previous:
             raise _fail(Reason.NONCANONICAL, "order", offset, "ascending keys")
         previous = rank
-        offset = _scan_item(data, behind, depth, signed_keys=signed_keys)
+        offset = _end_of_common(data, behind, size) or _scan_item(data, behind, depth, signed_keys=signed_keys)
     return offset
+
+
+def _end_of_common(data: bytes, offset: int, size: int) -> int:
+    """The end of a whole item of one of the three commonest forms; 0 where it is another, or not surely accepted."""
+    if offset + 1 >= size:
+        return 0
+    head = data[offset]
+    if head < _TINY:
+        return offset + 1
+    if head == _BYTES_OF_8_BITS and data[offset + 1] >= _TINY:
+        end = offset + 2 + data[offset + 1]
+    elif head == _UINT_OF_64_BITS and data[offset + 1 : offset + 5] != _ZEROS:
+        end = offset + 9
+    else:
+        return 0
+    return end if end <= size else 0
 
 
 def _scan_item(data: bytes, offset: int, depth: int, *, signed_keys: bool) -> int:
