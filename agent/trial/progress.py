@@ -15,6 +15,8 @@ SPOKEN = {
     "aborted": "aborted: {reason}",
     "refusal": "refuses {peer}: {reason}",
     "preempted": "takes back {band}: {reason}",
+    "lease suspended": "suspends {band}: {reason}",
+    "lease resumed": "resumes {band}",
     "ended": "settlement ended: {reason}",
     "incumbent": "hears an incumbent ({kind})",
     "warden silent": "warden silent; muted by the agent, RF reads back {rf}",

@@ -26,6 +26,7 @@ from agent.service.snapshot import problems, read_status, write_status
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.values import Cause
 from agent.timekeeping.wiring import clock_plan, place_plan
+from hw_profiles.loader import load_radio
 from tests.radio.plutobench import bench
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,6 +180,14 @@ def test_only_a_radio_on_loopback_can_be_called_simulated(tmp_path: Path) -> Non
     assert clock_plan(beside).simulated_ok
     with pytest.raises(ConfigError, match="simulated"):
         load_layers([written(tmp_path, radio={**radio, "uri": "ip:192.168.2.1", "simulated": True})])
+
+
+@pytest.mark.feature("S6")
+def test_holdover_runs_at_the_profiles_drift_unless_the_node_says_its_own(tmp_path: Path) -> None:
+    profile = load_radio("simulated").timing.host_drift_ppb
+    assert clock_plan(load_layers([written(tmp_path)])).drift_ppb == profile
+    clock = {**config(tmp_path)["clock"], "drift_ppb": 7_000}
+    assert clock_plan(load_layers([written(tmp_path, clock=clock)])).drift_ppb == 7_000
 
 
 @pytest.mark.parametrize(

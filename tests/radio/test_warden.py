@@ -22,6 +22,7 @@ from radio.link import (
     Link,
     LinkMessage,
     Look,
+    NewKey,
     NewLease,
     NewPermit,
     Suspend,
@@ -39,7 +40,8 @@ from settlement.chain.scope import Band
 from settlement.fixes import Fix
 from settlement.reasons import Reason
 from sim.waveforms import ofdm
-from tests.settlement.world import LOWER, NETWORK, RULE, World, fix, trio
+from tests.settlement.test_succession import turn
+from tests.settlement.world import LOWER, NETWORK, RULE, UPPER, World, fix, trio
 
 RATE = 30_720_000
 SAMPLES = 30_720
@@ -174,7 +176,7 @@ class Bench:
             transmit_ring=SampleRing(folder / "tx", slots=8, slot_samples=SAMPLES, create=False),
             listener=self.listener,
             outside=outside,
-            permits=Permits(network=NETWORK, anchors=self.world.anchors),
+            permits=Permits(network=NETWORK, anchors=self.world.anchors, chain=self.world.chains["alice"]),
             fix=lambda: self.now,
             pace=self.pace,
             monotonic_ns=lambda: time.monotonic_ns() + self.radio.passed_ns,
@@ -661,3 +663,56 @@ def test_a_burst_that_would_end_late_is_cut_off(tmp_path: Path) -> None:
     assert "mute" in bench.radio.calls[bench.radio.calls.index("send") :]
     bench.warden.close()
     bench.context.destroy(linger=0)
+
+
+def turned(bench: Bench, name: str = "alice") -> bytes:
+    """The rotation that a member signed of its own key."""
+    assert turn(bench.world, name, 3.0) is None
+    member = bench.world.members[name].party
+    (old,) = member.former
+    raw = member.lineage.get("rotated", old)
+    assert raw is not None
+    return raw
+
+
+def settled_anew(bench: Bench) -> bytes:
+    """An artifact that alice settled with her new key, for the other half of the band."""
+    world = bench.world
+    world.carry(3.0)
+    world.request("alice", 3.1, UPPER, 3.2, 12.0)
+    world.carry(3.1)
+    bench.now = fix(3.3)
+    pair = list(world.members["alice"].party.user.pairs.values())[-1]
+    artifact = world.members["alice"].party.lineage.get("artifact", pair.sid)
+    assert artifact is not None
+    return artifact
+
+
+@pytest.mark.feature("G9")
+def test_a_warden_goes_by_the_new_key_once_it_has_verified_the_rotation(bench: Bench) -> None:
+    bench.permit()
+    assert bench.changes()[-1] == ("OPEN", "")
+    rotation = turned(bench)
+    bench.say(NewKey(record=rotation))
+    assert bench.changes()[-1] == ("OPEN", ""), "what was settled with the old key goes on"
+    artifact = settled_anew(bench)
+    bench.say(Suspend(sid=bench.sid, reason="RELINQUISHED", detail="", cause_ns=1), NewPermit(artifact=artifact))
+    bench.beat()
+    assert bench.changes()[-1] == ("OPEN", "")
+
+
+@pytest.mark.attack(16)
+@pytest.mark.attack(22)
+def test_a_rotation_of_somebody_else_changes_nothing(bench: Bench) -> None:
+    foreign = turned(bench, "bob")
+    mine = turned(bench)
+    torn = mine[:-1] + bytes([mine[-1] ^ 1])
+    bench.beat()
+    for record in (foreign, torn, b"", bench.artifact):
+        bench.heard.clear()
+        bench.say(NewKey(record=record))
+        assert [m.asked for m in bench.heard if isinstance(m, GateChange)] == [True]
+    bench.say(NewPermit(artifact=settled_anew(bench)))
+    bench.beat()
+    assert bench.changes()[-1] != ("OPEN", "")
+    assert "BINDING" in {reason for _, reason in bench.changes()}
