@@ -10,6 +10,7 @@ from settlement.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
 from settlement.chain.lineage import LineageError
 from settlement.crosscheck import cross_check
 from settlement.findings import Audited
+from settlement.kept import compare
 from settlement.reasons import Refusal
 
 BUNDLE = ".bundle"
@@ -117,6 +118,22 @@ def bundle(path: Path, target: Path, *, anchors: Sequence[str] | None, network: 
     except OSError as exc:
         raise AuditError(f"{target}: {exc.strerror}; choose a new file in a folder you can write to") from exc
     return len(data)
+
+
+def replay(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
+    """Verify what lies at `path`, and tell the state kept beside each log again from its entries. Raises AuditError."""
+    outcome = verify(path, anchors=anchors, network=network)
+    if path.is_file() and path.suffix == BUNDLE:
+        return outcome
+    name, trusted = trust(path, anchors, network)
+    for row, one in zip(outcome["lineages"], lineages(path), strict=True):
+        if row["problems"]:
+            continue
+        found = compare(one, network=name, anchors=trusted)
+        row["kept"] = {"checked": found.checked, "differing": len(found.differences), "unsaid": found.unsaid}
+        row["problems"] += [str(difference) for difference in found.differences]
+        outcome["ok"] = outcome["ok"] and not found.differences
+    return outcome
 
 
 def verify(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:

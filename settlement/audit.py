@@ -105,6 +105,17 @@ def raw_entries(path: Path) -> Iterator[bytes]:
         raise LineageError(f"{path}: {exc}") from exc
 
 
+def kept_rows(path: Path) -> tuple[dict[tuple[str, bytes], bytes], dict[str, int]]:
+    """State and counters of a lineage file as they stand. Raises LineageError."""
+    reader = _opened(path)
+    try:
+        state = reader.rows("SELECT kind, CAST(key AS BLOB), CAST(value AS BLOB) FROM state")
+        counters = reader.rows("SELECT name, value FROM counter")
+        return {(kind, bytes(key)): bytes(value) for kind, key, value in state}, dict(counters)
+    except apsw.Error as exc:
+        raise LineageError(f"{path}: {exc}") from exc
+
+
 def last_head(path: Path) -> tuple[int, str] | None:
     """Size and text of the newest checkpoint in a lineage file. Raises LineageError."""
     row = next(_opened(path).rows("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"), None)
