@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.trial.collect import ANCHORS
-from settlement.audit import audit_lineage
+from settlement.audit import audit_lineage, is_lineage
 from settlement.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
 from settlement.chain.lineage import LineageError
 from settlement.crosscheck import cross_check
@@ -27,10 +27,17 @@ def lineages(path: Path) -> list[Path]:
         found = sorted(path.glob("*.db"))
         if not found:
             raise AuditError(f"{path}: no lineage (*.db) in this folder; give a trial's report folder or a lineage")
-        return found
+        return [_lineage(one) for one in found]
     if not path.is_file():
         raise AuditError(f"{path}: no such file or folder; give a trial's report folder or a lineage")
-    return [path]
+    return [_lineage(path)]
+
+
+def _lineage(path: Path) -> Path:
+    """A file that claims to be a lineage. Raises AuditError: what is none was not tampered with."""
+    if not is_lineage(path):
+        raise AuditError(f"{path}: not a lineage; give a node's lineage.db, a sealed.db, a trial's folder or a .bundle")
+    return path
 
 
 def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tuple[str, list[bytes]]:

@@ -73,6 +73,17 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
     return audited
 
 
+def is_lineage(path: Path) -> bool:
+    """Does a file claim to be a lineage: by its form, or by a seal beside it? What it holds may still be wrong."""
+    if seal_path(path).exists():
+        return True
+    try:
+        reader = _Reader(path)
+        return reader.one("SELECT value FROM meta WHERE key='origin'") is not None
+    except apsw.Error:
+        return False
+
+
 def _opened(path: Path) -> _Reader:
     """A lineage file to read. Raises LineageError where it is none."""
     try:

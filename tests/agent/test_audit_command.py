@@ -180,3 +180,35 @@ def test_replay_names_a_kept_row_that_the_log_does_not_make(trial: tuple[World, 
     assert told.exit_code == 5
     assert f"holder {sid.hex()[:16]}: kept is no such row, the log makes it a settlement" in told.stdout
     assert "counter fence: kept is" in told.stdout
+
+
+@pytest.mark.parametrize("command", ["verify", "replay", "show", "report", "bundle"])
+@pytest.mark.parametrize("what", ["text", "empty", "another database", "folder of one"])
+def test_what_is_no_lineage_is_not_called_tampered(tmp_path: Path, command: str, what: str) -> None:
+    path = tmp_path / "thing.db"
+    if what == "another database":
+        db = apsw.Connection(str(path))
+        db.execute("CREATE TABLE shopping(item)")
+        db.close()
+    else:
+        path.write_text("" if what == "empty" else "not a database at all\n" * 300)
+    given = tmp_path if what == "folder of one" else path
+    out = ("--out", tmp_path / "x.bundle") if command == "bundle" else ()
+    told = run(command, given, *out, "--network", "n", "--anchor", "00" * 32)
+    assert told.exit_code == 1, told.output
+    assert f"{path}: not a lineage" in told.stderr
+    assert "TAMPERED" not in told.output
+    missing = run(command, tmp_path / "gone.db", *out, "--network", "n", "--anchor", "00" * 32)
+    assert missing.exit_code == 1
+    assert f"{tmp_path / 'gone.db'}: no such file or folder" in missing.stderr
+
+
+def test_a_sealed_file_that_opens_no_more_is_tampering(trial: tuple[World, Path], tmp_path: Path) -> None:
+    world, folder = trial
+    for ending in (".db", ".seal"):
+        (tmp_path / f"holder{ending}").write_bytes((folder / f"holder{ending}").read_bytes())
+    torn = bytearray((tmp_path / "holder.db").read_bytes())
+    torn[3] ^= 1
+    (tmp_path / "holder.db").write_bytes(torn)
+    told = run("verify", tmp_path / "holder.db", "--network", NETWORK, "--anchor", digest(world.root).hex())
+    assert told.exit_code == 5
