@@ -197,7 +197,7 @@ class Retold:
                     del self.rows[HEARD, digest]
             case "rule":
                 self.rows[RULE, body.version.to_bytes(8, "big")] = said.raw
-            case "usage" | "fallback":
+            case "usage" | "fallback" | "ruling":
                 self._reported(said)
             case "relinquish":
                 self._as_holder(body.sid, state=HolderState.ENDED)
@@ -240,9 +240,10 @@ class Retold:
 
     def _reported(self, said: Said) -> None:
         row = budget.REPORTED, said.body.sid + said.typ.encode()
-        if row not in self.rows:
+        whose = said.body.pays if said.typ == "ruling" else said.author
+        if row not in self.rows and whose is not None:
             self.rows[row] = said.digest
-            self.counters[(FULFILLED if said.typ == "usage" else FAILED) + said.author.hex()] += 1
+            self.counters[(FULFILLED if said.typ == "usage" else FAILED) + whose.hex()] += 1
 
     # -- budgets -------------------------------------------------------------------------------------------------
 
