@@ -19,7 +19,7 @@ from settlement.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.step import Identity, Step
 from settlement.witness import Witness
 
-STATUS, ROTATED, REVIEW = "status", "rotated", "review"
+STATUS, ROTATED, REVIEW, SIGHTING = "status", "rotated", "review", "sighting"
 
 
 class NodeState:
