@@ -18,7 +18,11 @@ from settlement.reasons import Refusal
 from settlement.rulefile import judge_successor, read_rule
 
 REQUEST = "enrol.request"
-ROLES = {"holder": ("offer", "grant", "observe"), "user": ("request", "observe")}
+ROLES = {
+    "holder": ("offer", "grant", "coordinate", "observe"),
+    "user": ("request", "observe"),
+    "coordinator": ("coordinate", "observe"),
+}
 TIERS = {"holder": 1, "user": 2}
 
 

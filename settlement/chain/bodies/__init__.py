@@ -19,6 +19,7 @@ from settlement.chain.bodies.governance import (
     Rotation,
     Rule,
     Schema,
+    Shard,
 )
 from settlement.chain.bodies.log import Checkpoint, Cosignature, Evidence, Gate, Verdict
 from settlement.chain.bodies.market import Counter, Declaration, Intent, Request
@@ -27,6 +28,7 @@ from settlement.chain.bodies.pair import (
     Abort,
     Accept,
     Confirm,
+    Coordination,
     Fallback,
     Grant,
     Preempt,
@@ -53,6 +55,7 @@ __all__ = [
     "Checkpoint",
     "ClassTerms",
     "Confirm",
+    "Coordination",
     "Cosignature",
     "Counter",
     "Credential",
@@ -77,6 +80,7 @@ __all__ = [
     "Rule",
     "Ruling",
     "Schema",
+    "Shard",
     "Suspend",
     "Usage",
     "Verdict",
@@ -97,6 +101,7 @@ BODIES: dict[str, Any] = {
     "counter": Counter,
     "grant": Grant,
     "accept": Accept,
+    "coordination": Coordination,
     "confirm": Confirm,
     "abort": Abort,
     "renew": Renew,
