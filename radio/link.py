@@ -36,6 +36,13 @@ class NewLease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A rotation of this node's own key to verify."""
+
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suspend:
     """Stop using a settlement, for good; `cause_ns` is when the agent knew (monotonic)."""
 
@@ -107,9 +114,11 @@ class Used:
     last_ns: int | None
 
 
-LinkMessage: TypeAlias = AgentBeat | NewPermit | NewLease | Suspend | Burst | Look | WardenBeat | GateChange | Used
+FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewKey | Suspend | Burst
+LinkMessage: TypeAlias = FromAgent | Look | WardenBeat | GateChange | Used
 _KINDS: dict[str, Any] = {
-    kind.__name__: kind for kind in (AgentBeat, NewPermit, NewLease, Suspend, Burst, Look, WardenBeat, GateChange, Used)
+    kind.__name__: kind
+    for kind in (AgentBeat, NewPermit, NewLease, NewKey, Suspend, Burst, Look, WardenBeat, GateChange, Used)
 }
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from settlement.chain.admission import prove
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.rotation import judge_rotation
 from settlement.fixes import TimeFix
 from settlement.pair.artifact import VerifiedPermit, extend, verify
 from settlement.pair.transmit import LEASE_MAX_NS
@@ -27,8 +30,8 @@ class Held:
 class Permits:
     """Bytes in, verified permits kept; nothing else makes one."""
 
-    def __init__(self, *, network: str, anchors: Iterable[bytes]) -> None:
-        self._network, self._anchors = network, frozenset(anchors)
+    def __init__(self, *, network: str, anchors: Iterable[bytes], chain: tuple[bytes, ...] = ()) -> None:
+        self._network, self._anchors, self._chain = network, frozenset(anchors), chain
         self._held: dict[bytes, Held] = {}
         self._suspended: dict[bytes, Refusal] = {}
 
@@ -53,6 +56,23 @@ class Permits:
             return refuse(Reason.LEASE, "permits.change", changed.transmit_until_ns, f"<= {furthest_ns} ns")
         held.permit = changed
         return held
+
+    def succeed(self, record: bytes) -> Subject | Refusal:
+        """Verify that this node's own credential has a successor, for the same radio, and go by that as well."""
+        registry = Registry(self._network, self._anchors)
+        mine, admitted = registry.admit_chain(self._chain), prove(record, registry)
+        if isinstance(mine, Refusal):
+            return mine
+        if isinstance(admitted, Refusal):
+            return admitted
+        if admitted.record.typ != "rotation" or admitted.author.hash != mine.hash:
+            return refuse(Reason.BINDING, "permits.succeed", admitted.record.typ, f"a rotation by {mine.name}")
+        new = judge_rotation(mine, admitted.record.body, registry)
+        if isinstance(new, Subject) and new.device != mine.device:
+            return refuse(Reason.BINDING, "permits.device", new.device, mine.device)
+        if isinstance(new, Subject):
+            self._chain = new.chain
+        return new
 
     def suspend(self, sid: bytes, refusal: Refusal) -> bool:
         """Stop using a settlement, for good, be it held or still to come; False when it is not held."""

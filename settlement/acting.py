@@ -4,6 +4,7 @@ from settlement import budget
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Verdict
 from settlement.chain.codec import cut
+from settlement.chain.credentials import Subject
 from settlement.coordinating import (
     answer_question,
     countersigned,
@@ -105,6 +106,7 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
     elif admitted.record.typ == "rotation":
         step.put(ROTATED, admitted.author.hash, admitted.record.raw)
         state.take_rotation(admitted)
+        _succeeded(state, step, admitted.author)
         step.event("rotated", author=admitted.author.name)
         _pass_on(state, step, admitted)
     elif admitted.record.typ == "rule":
@@ -113,6 +115,16 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
         budget.credit(step, state.lineage, admitted)
     elif admitted.record.typ == "envelope":
         heed(step, state.holder, state.rule, admitted)
+
+
+def _succeeded(state: NodeState, step: Step, old: Subject) -> None:
+    """What was offered under a key that was succeeded will not be granted; what was seen of its log still counts."""
+    successor = state.registry.successor(old.hash)
+    if successor is not None:
+        state.witness.succeeded(step, old.hash, successor)
+    for digest in [d for d, offer in state.user.offers.items() if offer.holder == old.hash]:
+        del state.user.offers[digest]
+        step.lineage.drop(user_side.HEARD, digest)
 
 
 def _ruled(state: NodeState, step: Step, admitted: Admitted) -> None:

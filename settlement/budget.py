@@ -77,8 +77,11 @@ def _spend(work: Work, log: Lineage, name: bytes, window: int, amount_hz_s: int)
     work.put(SPENT, name, newest.to_bytes(8, "big") + (spent + amount_hz_s).to_bytes(16, "big"))
 
 
-def judge(log: Lineage, rule: Rule, admitted: Admitted, now: TimeFix) -> Refusal | None:
-    """May this REQUEST be paid for?"""
+def judge(
+    log: Lineage, rule: Rule, admitted: Admitted, now: TimeFix, line: tuple[bytes, ...] | None = None
+) -> Refusal | None:
+    """May this REQUEST be paid for? `line` is its author and whom it succeeded: a new key is no new identity."""
+    who = line or (admitted.author.hash,)
     body: Request = admitted.record.body
     cost = cost_hz_s(body.cell)
     for account in accounts(rule, admitted.author, body, now):
@@ -89,19 +92,19 @@ def judge(log: Lineage, rule: Rule, admitted: Admitted, now: TimeFix) -> Refusal
         spent = _spent(log, account.whole, account.window)
         if spent + cost > limit:
             return refuse(Reason.BUDGET, "budget.amount", f"{spent} spent, {cost} asked", f"<= {limit} Hz s")
-        own_limit = limit * _share(log, account.budget, admitted.author) // 1_000_000
-        own = _spent(log, account.own, account.window)
+        own_limit = limit * _share(log, account.budget, who) // 1_000_000
+        own = sum(_spent(log, account.whole + one, account.window) for one in who)
         if own + cost > own_limit:
             return refuse(Reason.REPUTATION, "budget.share", f"{own} spent, {cost} asked", f"<= {own_limit} Hz s")
     return None
 
 
-def _share(log: Lineage, budget: Budget, author: Subject) -> int:
+def _share(log: Lineage, budget: Budget, who: tuple[bytes, ...]) -> int:
     return share_ppm(
         first_ppm=budget.first_share_ppm,
         step_ppm=budget.step_ppm,
-        fulfilled=log.counted(FULFILLED + author.hash.hex()),
-        failed=log.counted(FAILED + author.hash.hex()),
+        fulfilled=sum(log.counted(FULFILLED + one.hex()) for one in who),
+        failed=sum(log.counted(FAILED + one.hex()) for one in who),
     )
 
 

@@ -66,7 +66,7 @@ def cross_check(lineages: list[Audited]) -> Findings:
 def _check_numbers(findings: Findings, lineages: list[Audited]) -> None:
     """Checks (1) and (2)."""
     used: dict[tuple[bytes, int], bytes] = {}
-    own = {a.owner: {r.digest for r in a.held} for a in lineages if a.owner is not None}
+    own = {one: {r.digest for r in a.held} for a in lineages for one in a.line}
     for audited in lineages:
         for record in audited.held:
             author = record.frame.author

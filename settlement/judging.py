@@ -55,7 +55,9 @@ def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusa
     match admitted.record.typ:
         case "request":
             judged = state.holder.judge_request(admitted, step.now.time)
-            return judged or budget.judge(state.lineage, state.rule.rule, admitted, step.now.time)
+            return judged or budget.judge(
+                state.lineage, state.rule.rule, admitted, step.now.time, state.registry.line(admitted.author.hash)
+            )
         case "accept":
             return state.holder.judge_accept(admitted, step.now.time) or _same_rule(state, admitted)
         case "relinquish":

@@ -1,6 +1,6 @@
 """What a node knows and remembers: its registry, its log, the protocol machines built from what is durable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from settlement.chain.admission import Admitted, Context, RuleInForce, prove
 from settlement.chain.credentials import Registry, Subject
@@ -38,12 +38,15 @@ class NodeState:
         rule_chain: tuple[bytes, ...],
         lineage: Lineage,
         entropy: Callable[[int], bytes],
+        former: Iterable[Identity] = (),
     ) -> None:
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
         self.entropy, self.status, self.rules = entropy, StatusLists(), Rules(self.configured)
         self.witness = Witness(me=identity.credential, registry=registry, quorum=rule.rule.witness_quorum)
-        self.damaged = lineage.verify(identity.key.public, standing=True)
+        self.former = {one.credential: one for one in former}
+        keys = [one.key.public for one in self.former.values()]
+        self.damaged = lineage.verify(identity.key.public, standing=True, former=keys)
         self._whole = self.damaged is None
         self.heads_heard: set[bytes] = set()
         self.replays = Replays()
@@ -54,7 +57,7 @@ class NodeState:
         """Why this node may not sign: its log was altered or is behind, or its neighbours have not spoken yet."""
         if self.damaged is not None:
             return self.damaged
-        needed = min(self.witness.quorum, len(self.witness.neighbours()))
+        needed = self.witness.quorum and min(self.witness.quorum, len(self.witness.neighbours()))
         heard = len(self.heads_heard)
         if heard < needed:
             return refuse(Reason.HALT_BEHIND_WITNESS, "witness.start", f"{heard} neighbours", f"{needed} at start")
@@ -87,11 +90,12 @@ class NodeState:
     def restore(self) -> None:
         """Build the machines from what is durable; from nothing, where that was found altered."""
         self.status.forget()
-        for kind, take in ((STATUS, self.take_status), (ROTATED, self.take_rotation)):
-            for _, raw in self._stored(kind):
-                known = prove(raw, self.registry)
-                if isinstance(known, Admitted):
-                    take(known)
+        self.registry.unrotate()
+        self._restore_rotations()
+        for _, raw in self._stored(STATUS):
+            known = prove(raw, self.registry)
+            if isinstance(known, Admitted):
+                self.take_status(known)
         self._restore_rules()
         me, rule = self.identity.credential, self.rule
         self.holder = Holder(
@@ -114,6 +118,19 @@ class NodeState:
         """Other holders whose offers were heard in a cell's area, whatever their band."""
         near = {o.holder for o in self.user.offers.values() if o.body.cell.area.overlaps(cell.area)}
         return near - {self.identity.credential}
+
+    def _restore_rotations(self) -> None:
+        """Each may be by a key that another of them brought in."""
+        waiting = [raw for _, raw in self._stored(ROTATED)]
+        while waiting:
+            known = [(raw, prove(raw, self.registry)) for raw in waiting]
+            for _, admitted in known:
+                if isinstance(admitted, Admitted):
+                    self.take_rotation(admitted)
+            left = [raw for raw, admitted in known if not isinstance(admitted, Admitted)]
+            if len(left) == len(waiting):
+                return
+            waiting = left
 
     def _restore_rules(self) -> None:
         held = []
@@ -147,6 +164,9 @@ class NodeState:
 
     def record_bytes(self, subject: bytes | None) -> bytes | None:
         """The exact bytes of a logged record."""
+        recent = self.lineage.recent(subject) if subject is not None else None
+        if recent is not None:
+            return recent.raw
         index = self.lineage.index_of(subject) if subject is not None else None
         if index is None:
             return None
@@ -161,7 +181,10 @@ class NodeState:
         return record is not None and record.typ == "rule"
 
     def record_of(self, subject: bytes) -> Record | None:
-        """A logged record, proven again."""
+        """A logged record: as it was proven a short while ago, else proven again."""
+        recent = self.lineage.recent(subject)
+        if recent is not None:
+            return recent
         raw = self.record_bytes(subject)
         admitted = prove(raw, self.registry) if raw is not None else None
         return admitted.record if isinstance(admitted, Admitted) else None

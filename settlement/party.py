@@ -43,14 +43,18 @@ class Party(NodeState):
             now,
             self.rule.hash,
             self.entropy,
+            former=self.former,
             quorum=self.witness.quorum,
             halted=self.halted,
         )
+        before = self.identity, dict(self.former)
         try:
             with self.lineage.transaction():
                 yield step
                 self.stand()
         except BaseException:
+            self.identity, self.former = before
+            self.witness.me = self.identity.credential
             self.restore()
             raise
 
@@ -149,7 +153,7 @@ class Party(NodeState):
         admitted = prove(raw, self.registry)
         if isinstance(admitted, Refusal):
             return admitted
-        if admitted.record.typ != "cosignature" or admitted.author.hash != peer.hash:
+        if admitted.record.typ != "cosignature" or admitted.author.hash not in self.registry.line(peer.hash):
             return refuse(Reason.TYPE, "heads.record", admitted.record.typ, "a cosignature by the neighbour itself")
         return self.witness.judge_cosignature(admitted, step)
 

@@ -1,17 +1,19 @@
 """One step of a node: everything signed, logged and remembered in it becomes durable together, then is sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from settlement.chain.admission import AFTER_SETTLEMENT
+from settlement.chain.bodies import TYPE_OF
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, Leaf, admitted_leaf, decode_leaf
 from settlement.chain.lineage import Lineage
-from settlement.chain.records import Attestation, Frame, Record, Unproven, parse, sign_record
+from settlement.chain.records import Attestation, Frame, Record, make_record
 from settlement.fixes import Fix
 from settlement.messages import Message
 from settlement.pair.artifact import LogProof
-from settlement.reasons import Refusal
+from settlement.reasons import Refusal, RefusedError
 
 BESIDE = "beside"
 
@@ -72,6 +74,7 @@ class Step:
     now: Fix
     rule: bytes
     entropy: Callable[[int], bytes]
+    former: Mapping[bytes, Identity] = field(default_factory=dict)
     quorum: int = 0
     halted: Refusal | None = None
     deferred: list[Deferred] = field(default_factory=list)
@@ -87,27 +90,29 @@ class Step:
         """Sign a record of this node and log it. Raises HaltedError where the node may not sign."""
         if self.halted is not None:
             raise HaltedError(self.halted)
-        last = self.lineage.author_last(self.identity.credential)
+        identity = self._speaker(body)
+        last = self.lineage.author_last(identity.credential)
         frame = Frame(
-            network=self.identity.network,
-            author=self.identity.credential,
+            network=identity.network,
+            author=identity.credential,
             seq=last[0] + 1 if last else 1,
             previous=last[1] if last else None,
             attestation=Attestation.of(self.now),
         )
-        raw = sign_record(self.identity.key, frame, body)
-        record = self._own(raw)
-        self.log(admitted_leaf(raw, origin=OWN, now=self.now.time, rule=self.rule), record)
+        try:
+            record = make_record(identity.key, frame, body)
+        except RefusedError as exc:
+            raise SigningError(f"this node would sign what it would not accept: {exc.refusal}") from exc
+        self.log(admitted_leaf(record.raw, origin=OWN, now=self.now.time, rule=self.rule), record)
         return record
 
-    def _own(self, raw: bytes) -> Record:
-        unproven = parse(raw)
-        if not isinstance(unproven, Unproven):
-            raise SigningError(f"this node signed what it would not accept: {unproven}")
-        record = unproven.prove(self.identity.key.public, self.identity.network)
-        if isinstance(record, Refusal):
-            raise SigningError(f"this node signed what it would not accept: {record}")
-        return record
+    def _speaker(self, body: Any) -> Identity:
+        """What was settled with a key that has been succeeded since is ended with it: nobody else knows another."""
+        if self.former and TYPE_OF[type(body)] in AFTER_SETTLEMENT:
+            party = next((a for a in self.lineage.authors_of(body.sid) if a in self.former), None)
+            if party is not None:
+                return self.former[party]
+        return self.identity
 
     def log(self, leaf: Leaf, record: Record | None) -> int:
         """Add an entry to the log."""

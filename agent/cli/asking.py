@@ -27,6 +27,9 @@ SENTENCES = {
     "gate": "gate {state} {reason}",
     "silencing": "asking the gate for silence",
     "in doubt": "{why}",
+    "undecided": "waiting for what is undecided: {why}",
+    "taken": "{type} taken",
+    "not taken": "{type} not taken",
     "relinquished": "silent, and the holder is told",
     "offered": "offered {low_hz}-{high_hz} Hz",
 }

@@ -6,13 +6,15 @@ A turn: wait for something, take all that has arrived, decide in one durable ste
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from agent.config import NodeConfig, OfferSection
+from agent.config import ConfigError, NodeConfig, OfferSection
 from agent.events import EventLog
+from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, read_key, take_over
 from agent.mapping import place_envelope
 from agent.node.control import Control
 from agent.node.errands import Errands, Surroundings
@@ -25,16 +27,18 @@ from agent.node.vitals import Vitals, key_fault
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.timekeeping.wiring import timekeeper
-from agent.wiring import mesh_of, party_of, trust_of
+from agent.wiring import finish_rotation, mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
 from settlement.chain.scope import Band, Window
 from settlement.mesh import Arrived
 from settlement.messages import Message
-from settlement.reasons import Reason
+from settlement.nodestate import ROTATED
+from settlement.reasons import Reason, Refusal, refuse
 from settlement.seal import write_seal
 from settlement.step import HaltedError, Outgoing, Step
+from settlement.succession import announce, rotate
 
 NS = 1_000_000_000
 TICK_NS = 20_000_000
@@ -50,6 +54,7 @@ class Node:
     def __init__(self, config: NodeConfig, path: Path) -> None:
         self.config = config
         self.events = EventLog(config.folder, config.name)
+        finish_rotation(config)
         self.trust = trust_of(config)
         self.party = party_of(config, self.trust)
         self.mesh = mesh_of(config, self.trust)
@@ -76,7 +81,8 @@ class Node:
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
-        self._registered = False
+        self._registered = self._turned = False
+        self._met = False
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -172,6 +178,7 @@ class Node:
             if peer is not None:
                 self.outbox.came_up(peer.hash)
                 self.holder.newcomer()
+                self._met = True
 
     def _take_from_warden(self) -> None:
         for message in self.warden.link.receive():
@@ -245,12 +252,17 @@ class Node:
             self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
         for usage in used:
             self._report(step, usage)
+        if self._met:
+            self._met = False
+            announce(self.party, step)
         self.act(step)
         self.errands.act(step, self._surroundings())
 
     def _leave(self, step: Step) -> None:
         """The step is durable: send and speak."""
         now_ns = time.monotonic_ns()
+        if self._turned:
+            self._turn_key()
         for outgoing in step.outgoing:
             self.outbox.send(outgoing, now_ns)
         for notice in step.notices:
@@ -369,7 +381,32 @@ class Node:
             closed=lambda: self.protection.closed(now_ns),
             suspend=lambda sid: self.warden.suspend(sid, Reason.RELINQUISHED.value, "given back by command"),
             declare=self._declare,
+            rotate=self._rotate,
         )
+
+    def _rotate(self, step: Step) -> Refusal | None:
+        """Take up the next key; its files take the place of the present ones once the step is durable."""
+        folder = self.config.folder
+        try:
+            key, chain = read_key(folder / (SIGN + NEXT)), load_chain(folder / (CHAIN + NEXT))
+        except ConfigError as exc:
+            return refuse(Reason.ROTATION, "rotation.files", exc, "bandpact node rekey, and its credential")
+        refusal = rotate(self.party, step, key, chain[-1])
+        self._turned = refusal is None
+        return refusal
+
+    def _turn_key(self) -> None:
+        """The rotation is durable: exchange the files, tell the warden, offer anew under the new key."""
+        self._turned = False
+        take_over(self.config.folder)
+        registry = self.trust.registry
+        before, me = self.trust.me, registry.get(self.party.identity.credential)
+        if me is not None:
+            self.trust = replace(self.trust, me=me, former=self.trust.former | {before.hash})
+        raw = self.party.lineage.get(ROTATED, before.hash)
+        if raw is not None:
+            self.warden.key(raw)
+        self.holder.newcomer()
 
     def _neighbours(self) -> list[bytes]:
         subjects = (self.trust.registry.by_transport(key) for key in self.trust.registry.transport_keys())

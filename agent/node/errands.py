@@ -9,15 +9,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.config import OfferSection
-from agent.node.commands import Acquire, AnyCommand, BadCommand, Cancel, GiveBack, OfferBand, parse_command
+from agent.node.commands import (
+    Acquire,
+    AnyCommand,
+    BadCommand,
+    Cancel,
+    GiveBack,
+    OfferBand,
+    Rotate,
+    Tell,
+    parse_command,
+)
 from agent.node.control import Command, Control
 from agent.node.policy import free_parts, window_ms
 from sensing.survey import SurveyReport
+from settlement.chain.admission import RELAYED
+from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell
+from settlement.messages import Message
 from settlement.pair.table import UserState
 from settlement.pair.user import Offer, UserPair
 from settlement.party import Party
-from settlement.reasons import Reason
+from settlement.reasons import Reason, Refusal
 from settlement.step import Step
 
 MS, NS = 1_000_000, 1_000_000_000
@@ -42,6 +55,7 @@ class Surroundings:
     closed: Callable[[], list[tuple[int, int]]]
     suspend: Callable[[bytes], None]
     declare: Callable[[Step, OfferSection], None]
+    rotate: Callable[[Step], Refusal | None]
 
 
 @dataclass(slots=True)
@@ -112,6 +126,10 @@ class Errands:
                     self._acquire(step, errand, errand.command, around)
                 case OfferBand():
                     self._offer(step, errand, errand.command, around)
+                case Rotate():
+                    self._rotate(step, errand, errand.command, around)
+                case Tell():
+                    self._hand_in(step, errand, errand.command)
                 case _:
                     self._relinquish(step, errand, around)
         self._open = [errand for errand in self._open if not errand.over]
@@ -234,6 +252,34 @@ class Errands:
         self._once(errand, "listening", why=states)
         if errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS:
             self._end(errand, ok=False, why=f"no whole channel inside it is known to be free: {states}")
+
+    # -- keys and the authority's word ---------------------------------------------------------------------------
+
+    def _rotate(self, step: Step, errand: Errand, command: Rotate, around: Surroundings) -> None:
+        if errand.cancelled:
+            self._end(errand, ok=False, why="called off; the key is what it was")
+            return
+        refusal = around.rotate(step)
+        if refusal is None:
+            self._end(errand, ok=True)
+        elif refusal.reason is Reason.OUT_OF_ORDER and around.now_ns - errand.began_ns <= command.wait_ms * MS:
+            self._once(errand, "undecided", why=refusal.measured)
+        else:
+            self._end(errand, ok=False, why=str(refusal))
+
+    def _hand_in(self, step: Step, errand: Errand, command: Tell) -> None:
+        """As if a neighbour had passed it on: only what an authority signed is taken, and judged like any record."""
+        raw = bytes.fromhex(command.record) if len(command.record) % 2 == 0 else b""
+        unproven = parse(raw)
+        if isinstance(unproven, Refusal) or unproven.typ not in RELAYED:
+            found = str(unproven) if isinstance(unproven, Refusal) else unproven.typ
+            self._end(errand, ok=False, why=f"{found}; give a record of {', '.join(sorted(RELAYED))}")
+            return
+        me = self._party.registry.get(self._party.identity.credential)
+        own = me.transport_key if me is not None else None
+        refusal = self._party.receive(step, Message(record=raw).encoded(), own or b"")
+        self._tell(errand, "taken" if refusal is None else "not taken", type=unproven.typ)
+        self._end(errand, ok=refusal is None, why=str(refusal or ""))
 
     # -- telling -------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ counters, author heads) lives in the same database so that a log entry and what 
 together or not at all. When a commit fails nothing of it was done: the caller sends nothing and closes the gate.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, sign_head
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf
+from settlement.chain.memory import Memory
 from settlement.chain.records import Record
 from settlement.chain.standing import Standing, Tally
 from settlement.chain.wholeness import check_file, stored_standing, tally_of_columns, tally_of_rows
@@ -42,6 +43,17 @@ class LineageError(Exception):
     """The log cannot be opened, read or written; the message names the file and the mend."""
 
 
+def name_of(path: Path) -> str | None:
+    """The name a log goes by, read without opening it for writing; None where it is none."""
+    try:
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        row = db.execute("SELECT value FROM meta WHERE key='origin'").fetchone()
+        db.close()
+    except apsw.Error:
+        return None
+    return str(row[0]) if row else None
+
+
 class Lineage:
     """The writer's view of a node's log."""
 
@@ -57,11 +69,13 @@ class Lineage:
         self._frontier: merkle.Frontier | None = None
         self._tally: Tally | None = None
         self._stood: tuple[int, Tally] | None = None
+        self._memory = Memory()
 
     def _prepare(self) -> None:
         self._db.set_busy_timeout(2000)
         mode = self._one("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA temp_store=MEMORY")
         if mode != "wal" or self._one("PRAGMA synchronous") != 2:
             raise LineageError(f"{self.path}: this file system cannot keep a durable log (journal {mode})")
         if not self._one("SELECT count(*) FROM sqlite_schema"):
@@ -82,12 +96,13 @@ class Lineage:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything inside becomes durable together; on any error nothing of it happened. Raises LineageError."""
-        before = self.size, self._frontier, self._tally, self._stood
+        before = self.size, self._frontier, self._tally, self._stood, self.origin
         try:
             with self._db:
                 yield
         except BaseException as exc:
-            self.size, self._frontier, self._tally, self._stood = before
+            self.size, self._frontier, self._tally, self._stood, self.origin = before
+            self._memory = Memory()
             if isinstance(exc, apsw.Error):
                 raise LineageError(f"{self.path}: commit failed: {exc}; free disk space, then restart") from exc
             raise
@@ -122,6 +137,8 @@ class Lineage:
         self._db.executemany("INSERT INTO node VALUES(?,?,?)", nodes)
         self._frontier, self._tally = frontier, tally.appended((*columns, leaf.reason))
         self.size += 1
+        if record is not None and leaf.admitted:
+            self._memory.appended(record)
         return index
 
     def _reader(self, ranges: list[tuple[int, int]]) -> merkle.NodeReader:
@@ -154,6 +171,11 @@ class Lineage:
         self._db.execute("INSERT OR REPLACE INTO standing VALUES(?,?,?,?,?,?)", row)
         self._stood = (self.size, tally)
 
+    def rename(self, origin: str) -> None:
+        """Go on under the name of a successor's key, inside a transaction that has added an entry."""
+        self._db.execute("UPDATE meta SET value=? WHERE key='origin'", (origin,))
+        self.origin, self._stood = origin, None
+
     def checkpoint(self, key: SigningKey) -> str:
         """Sign the head and keep the note; call inside a transaction. The same size gives the same note."""
         note = self._one("SELECT note FROM checkpoint WHERE size=?", (self.size,))
@@ -178,14 +200,15 @@ class Lineage:
         ranges = merkle.consistency_ranges(old, new)
         return merkle.proof_of(ranges, self._reader(ranges))
 
-    def verify(self, public: bytes, *, standing: bool = False) -> Refusal | None:
+    def verify(self, public: bytes, *, standing: bool = False, former: Iterable[bytes] = ()) -> Refusal | None:
         """Does the file still hold what was written? `standing` asks for columns, state and counters as well.
 
         Every entry is compared with its columns and the stored tree, every signed checkpoint with the tree, and the
-        rest with what the owner signed after its last step. Reads each row once, in constant memory.
+        rest with what the owner signed after its last step; older checkpoints may be by the `former` keys. Reads each
+        row once, in constant memory.
         """
         try:
-            return check_file(self._db, self.origin, public, standing=standing)
+            return check_file(self._db, self.origin, public, standing=standing, former=tuple(former))
         except (apsw.Error, TypeError, ValueError) as exc:
             return refuse(Reason.ENTRY_MISMATCH, "lineage.file", str(exc), "a file as it was written")
 
@@ -218,10 +241,21 @@ class Lineage:
 
     def author_last(self, author: bytes) -> tuple[int, bytes] | None:
         """Highest sequence number seen of an author and the hash of that record."""
-        row = self._db.execute(
-            "SELECT seq, subject FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC LIMIT 1", (author,)
-        ).fetchone()
-        return (int(row[0]), bytes(row[1])) if row else None
+        if author not in self._memory.lasts:
+            row = self._db.execute(
+                "SELECT seq, subject FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC LIMIT 1", (author,)
+            ).fetchone()
+            self._memory.lasts.keep(author, (int(row[0]), bytes(row[1])) if row else None)
+        return self._memory.lasts[author]
+
+    def recent(self, subject: bytes) -> Record | None:
+        """A record admitted to this log a short while ago, as it was proven then; None says nothing of the log."""
+        return self._memory.records.get(subject)
+
+    def authors_of(self, sid: bytes) -> list[bytes]:
+        """Whose admitted records a settlement has, in the order they came."""
+        sql = "SELECT author FROM leaf WHERE sid=? AND author IS NOT NULL AND admitted=1 ORDER BY idx"
+        return [bytes(author) for (author,) in self._db.execute(sql, (sid,))]
 
     def _bytes(self, sql: str, bindings: tuple[Any, ...]) -> bytes | None:
         found = self._one(sql, bindings)
@@ -229,22 +263,36 @@ class Lineage:
 
     def put(self, kind: str, key: bytes, value: bytes) -> None:
         """Set a piece of protocol state inside a transaction."""
-        self._tally = self._tallied().changed("state", (kind, key), self.get(kind, key), value)
+        before = self.get(kind, key)
+        if before == value:
+            return
+        self._tally = self._tallied().changed("state", (kind, key), before, value)
         self._db.execute("INSERT OR REPLACE INTO state VALUES(?,?,?)", (kind, key, value))
+        self._memory.state.keep((kind, key), value)
+        self._memory.none_of.discard(kind)
 
     def drop(self, kind: str, key: bytes) -> None:
         """Remove a piece of protocol state inside a transaction."""
         self._tally = self._tallied().changed("state", (kind, key), self.get(kind, key), None)
         self._db.execute("DELETE FROM state WHERE kind=? AND key=?", (kind, key))
+        self._memory.state.pop((kind, key), None)
 
     def get(self, kind: str, key: bytes) -> bytes | None:
         """A piece of protocol state."""
-        return self._bytes("SELECT value FROM state WHERE kind=? AND key=?", (kind, key))
+        if (kind, key) not in self._memory.state:
+            found = self._bytes("SELECT value FROM state WHERE kind=? AND key=?", (kind, key))
+            self._memory.state.keep((kind, key), found)
+        return self._memory.state[kind, key]
 
     def items(self, kind: str) -> list[tuple[bytes, bytes]]:
         """All state of a kind, by key."""
+        if kind in self._memory.none_of:
+            return []
         rows = self._db.execute("SELECT key, value FROM state WHERE kind=? ORDER BY key", (kind,))
-        return [(bytes(key), bytes(value)) for key, value in rows]
+        found = [(bytes(key), bytes(value)) for key, value in rows]
+        if not found:
+            self._memory.none_of.add(kind)
+        return found
 
     def items_from(self, kind: str, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """State of a kind whose keys begin with `prefix`, by key."""
