@@ -142,7 +142,7 @@ class Monitor:
         lives = {s: life for book in self.ledger.books.values() for s, life in book.lives.items()}
         mine = [lives[s] for s, by in self.ledger.cosigned.items() if member.hash in by and s in lives]
         if sid in lives and not member.restored:
-            self._hold("I1", member.name, true_ns, law.i1_signed_once(lives[sid], mine))
+            self._hold("I1", member.name, true_ns, law.i1_signed_once(lives[sid], mine, T0_NS + true_ns))
 
     def _granted(self, member: Member, grant: Grant, true_ns: int) -> None:
         name, book = member.name, self.ledger.books[member.name]
