@@ -20,6 +20,7 @@ from settlement.chain.bodies.governance import (
     Rotation,
     Rule,
     Schema,
+    Shard,
 )
 from settlement.chain.bodies.log import Checkpoint, Cosignature, Evidence, Gate, Verdict
 from settlement.chain.bodies.market import Counter, Declaration, Intent, Request
@@ -28,6 +29,7 @@ from settlement.chain.bodies.pair import (
     Abort,
     Accept,
     Confirm,
+    Coordination,
     Fallback,
     Grant,
     Preempt,
@@ -54,6 +56,7 @@ __all__ = [
     "Checkpoint",
     "ClassTerms",
     "Confirm",
+    "Coordination",
     "Cosignature",
     "Counter",
     "Credential",
@@ -79,6 +82,7 @@ __all__ = [
     "Rule",
     "Ruling",
     "Schema",
+    "Shard",
     "Suspend",
     "Usage",
     "Verdict",
@@ -99,6 +103,7 @@ BODIES: dict[str, Any] = {
     "counter": Counter,
     "grant": Grant,
     "accept": Accept,
+    "coordination": Coordination,
     "confirm": Confirm,
     "abort": Abort,
     "renew": Renew,
