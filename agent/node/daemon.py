@@ -307,6 +307,8 @@ class Node:
             incumbents=("radar",),
         )
         evidence = step.sign(body)
+        for to in self._neighbours():
+            step.outgoing.append(Outgoing(to=to, data=Message(record=evidence.raw).encoded()))
         self.party.holder.preempt(
             step,
             Band(low_hz=band[0], high_hz=band[1]),
