@@ -49,7 +49,7 @@ class Settler:
         self._offer(layout)
 
     def _greet(self) -> None:
-        """Ask each other which head of one's log the other saw, as nodes do at their start: nothing is signed before."""
+        """Ask each other which head of one's log the other saw, as nodes do at their start before they sign."""
         for side in self._sides.values():
             with side.party.step(self.now) as step:
                 side.party.hello(step)
