@@ -5,7 +5,8 @@
     capability   (5) the author's credential is in force, here and at signing (6) its actions cover this type
                  (7) the rule's taxonomy lets its level speak it, and has others act on it (see `taxonomy`)
                  (8) band, area, class, tier and EIRP are in scope
-    confidence   (9) time and place come from a source the rule accepts, within its bounds
+    confidence   (9) time and place come from a source the rule accepts, within its bounds; an authority's word, which
+                 others carry, need only say when it was signed
                  (10) signed neither in the future nor too long ago
     disposition  (11) under the rule in force (12) not seen before, and no other record with its sequence number
                  (13) its class, price and bargaining round are the rule's
@@ -166,9 +167,18 @@ def confidence(here: Attestation, rule: Rule) -> Refusal | None:
     return None
 
 
+def _dated(here: Attestation, rule: Rule) -> Refusal | None:
+    """Clause (9) of an authority's word: its desk has no disciplined clock, and no cell hangs on where it stands."""
+    accepted = (*rule.time_sources, TimeSource.KERNEL)
+    if here.time_source in accepted:
+        return None
+    return refuse(Reason.TIME_UNTRUSTED, "confidence.9.source", here.time_source, accepted)
+
+
 def _at_signing(admitted: Admitted, rule: Rule) -> Refusal | None:
     """Clauses (5) and (9) as of the attested instant: these never change, so replay reaches the same verdict."""
-    refusal = confidence(admitted.record.frame.attestation, rule)
+    here = admitted.record.frame.attestation
+    refusal = _dated(here, rule) if admitted.record.typ in RELAYED else confidence(here, rule)
     if refusal is not None:
         return refusal
     signed = _clock_of(admitted.record.frame.attestation)
