@@ -5,7 +5,8 @@
     capability   (5) the author's credential is in force, here and at signing (6) its actions cover this type
                  (7) the rule's taxonomy lets its level speak it, and has others act on it (see `taxonomy`)
                  (8) band, area, class, tier and EIRP are in scope
-    confidence   (9) time and place come from a source the rule accepts, within its bounds
+    confidence   (9) time and place come from a source the rule accepts, within its bounds; an authority's word, which
+                 others carry, need only say when it was signed
                  (10) signed neither in the future nor too long ago
     disposition  (11) under the rule in force (12) not seen before, and no other record with its sequence number
                  (13) its class, price and bargaining round are the rule's
