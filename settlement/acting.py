@@ -1,6 +1,6 @@
 """What a node does with a record once it is admitted and judged; all of it inside the step's transaction."""
 
-from settlement import budget
+from settlement import bounding, budget
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Verdict
 from settlement.chain.codec import cut
@@ -22,7 +22,8 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
             step.put(user_side.HEARD, admitted.record.digest, admitted.record.raw)
             step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)
         case "request":
-            state.holder.grant(step, admitted)
+            bound = bounding.bound_of(state, admitted, step.now.time)
+            state.holder.grant(step, admitted, None if isinstance(bound, Refusal) else bound)
             budget.spend(step, state.rule.rule, admitted)
         case "grant":
             state.user.accept(step, admitted)
@@ -114,7 +115,7 @@ def _settled(state: NodeState, step: Step, admitted: Admitted, message: Message)
     mine = state.registry.get(state.identity.credential)
     granted = state.record_of(pair.grant) if pair.grant is not None else None
     held = state.rules.known(granted.body.rule) if granted is not None else None
-    if grant is None or accept is None or mine is None or message.proof is None or held is None:
+    if grant is None or accept is None or mine is None or message.proof is None or held is None or granted is None:
         raise ValueError("a settled pair lacks one of its records")
     artifact = Artifact(
         grant=grant,
@@ -125,6 +126,7 @@ def _settled(state: NodeState, step: Step, admitted: Admitted, message: Message)
         rule=held.raw,
         rule_chain=held.chain,
         proof=message.proof,
+        envelopes=tuple(one.raw for one in bounding.rests_on(state, granted)) or None,
     )
     encoded = artifact.encoded()
     step.put("artifact", pair.sid, encoded)

@@ -1,6 +1,6 @@
 """The protocol's own judgement on a record that admission let through: a refusal, or None where it may be acted on."""
 
-from settlement import budget
+from settlement import bounding, budget
 from settlement.chain.admission import Admitted
 from settlement.chain.rotation import judge_rotation
 from settlement.evidence import judge_evidence
@@ -24,7 +24,7 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
         return _judge_as_holder(state, admitted, step)
     match typ:
         case "declaration":
-            return _judge_offer(state, now)
+            return _judge_offer(state, now) or bounding.judge_offer(state, admitted)
         case "evidence":
             return judge_evidence(admitted.record.body, state.registry)
         case "envelope":
@@ -43,6 +43,7 @@ def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusa
     match admitted.record.typ:
         case "request":
             judged = state.holder.judge_request(admitted, step.now.time)
+            judged = judged or bounding.judge_request(state, admitted, step.now.time)
             return judged or budget.judge(state.lineage, state.rule.rule, admitted, step.now.time)
         case "accept":
             return state.holder.judge_accept(admitted, step.now.time) or _same_rule(state, admitted)
@@ -57,7 +58,8 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, now: 
     match typ:
         case "grant":
             asked = state.record_of(admitted.record.body.request)
-            return state.user.judge_grant(admitted, asked.body if asked else None, now)
+            judged = state.user.judge_grant(admitted, asked.body if asked else None, now)
+            return judged or bounding.judge_grant(state, admitted)
         case "verdict":
             return state.user.judge_verdict(admitted)
         case "confirm":

@@ -11,6 +11,7 @@ from settlement.chain.rotation import judge_rotation
 from settlement.chain.status import StatusLists
 from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
+from settlement.pair.bounds import PLACES, UNITS, Bounds
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
 from settlement.reasons import Reason, Refusal, refuse
@@ -89,14 +90,16 @@ class NodeState:
                     take(known)
         self._restore_rules()
         me, rule = self.identity.credential, self.rule
+        self.bounds = Bounds(self._own(PLACES), self._own(UNITS))
         self.holder = Holder(
             me=me,
             rule=rule,
             stored=[raw for _, raw in self._stored(holder_side.STORE)],
             offers=self._stored(holder_side.OFFERS),
             blocked=self._stored(holder_side.BLOCKED),
+            bounds=self.bounds,
         )
-        self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)])
+        self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)], bounds=self.bounds)
         for _, raw in self._stored(user_side.HEARD):
             admitted = prove(raw, self.registry)
             if isinstance(admitted, Admitted):
@@ -116,6 +119,11 @@ class NodeState:
 
     def _stored(self, kind: str) -> list[tuple[bytes, bytes]]:
         return self.lineage.items(kind) if self._whole else []
+
+    def _own(self, kind: str) -> list[Record]:
+        """Stored records of this node's own."""
+        known = (prove(raw, self.registry) for _, raw in self._stored(kind))
+        return [admitted.record for admitted in known if isinstance(admitted, Admitted)]
 
     def halt(self, step: Step, refusal: Refusal) -> None:
         """Stop signing for good: the log is not what this node, or a neighbour, saw."""

@@ -28,6 +28,8 @@ from settlement.witness import ROUND
 
 REPLAYS_LOGGED = 3
 TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
+BESIDE = frozenset({"envelope"})
+"""Types that may travel beside a record that rests on them."""
 ANSWERED_BY_SIGNING = frozenset({"request", "grant", "accept", "checkpoint", "cosignature"})
 
 
@@ -96,6 +98,8 @@ class Party(NodeState):
             return self._heads(step, message, transport_key)
         if step.halted is not None:
             return step.halted
+        for one in message.beside or ():
+            self._take_beside(step, one, transport_key)
         raw = message.record
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
         if isinstance(verdict, Refusal):
@@ -115,6 +119,21 @@ class Party(NodeState):
         step.answering(None)
         self.witness.take_up(step)
         return None
+
+    def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> None:
+        """A record that the next one rests on: judged by itself, once."""
+        if self.lineage.seen(digest(raw)):
+            return
+        peer = _hash(self.registry.by_transport(transport_key))
+        verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
+        if isinstance(verdict, Admitted) and verdict.record.typ not in BESIDE:
+            verdict = refuse(Reason.TYPE, "message.beside", verdict.record.typ, ", ".join(sorted(BESIDE)))
+        if isinstance(verdict, Refusal):
+            self._log_refused(step, raw, verdict, peer, None)
+            return
+        leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=peer)
+        step.log(leaf, verdict.record)
+        act(self, step, verdict, Message(record=raw))
 
     def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
         """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come."""

@@ -111,9 +111,9 @@ class Step:
         """Add an entry to the log."""
         return self.lineage.append(leaf, record)
 
-    def send(self, to: bytes, raw: bytes) -> None:
-        """Leave a record for the node with that credential."""
-        self._leave(to, Message(record=raw).encoded())
+    def send(self, to: bytes, raw: bytes, beside: tuple[bytes, ...] = ()) -> None:
+        """Leave a record for the node with that credential, and beside it the records it rests on."""
+        self._leave(to, Message(record=raw, beside=beside or None).encoded())
 
     def pass_on(self, to: bytes, raw: bytes) -> None:
         """Leave a question, or another's record, for a neighbour: it answers nothing and is not kept as an answer."""

@@ -8,6 +8,7 @@
     (6) the CONFIRM was surely signed before `accept_by`
     (7) the CONFIRM is in the holder's log: entry, inclusion proof, signed checkpoint
     (8) as many neighbours witnessed the checkpoint as the rule asks for
+    (10) the composite envelope, where the class asks for one, comes of the place's and the unit's and holds the GRANT
 
 Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
 """
@@ -16,15 +17,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from settlement.chain import merkle
-from settlement.chain.admission import Admitted, RuleInForce, prove, timeless
-from settlement.chain.bodies import Accept, ClassTerms, Confirm, Grant, Renew, Rule
+from settlement.chain.admission import Admitted, RuleInForce, confidence, prove, timeless
+from settlement.chain.bodies import Accept, ClassTerms, Confirm, Envelope, Grant, Renew, Rule
 from settlement.chain.checkpoint import check_cosignature, open_note, origin_of, signature_count
 from settlement.chain.codec import array, blob, decode, encode, nested, text, uint
 from settlement.chain.credentials import Registry, Subject
+from settlement.chain.entitlement import capability
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
 from settlement.chain.records import Record
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
+from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
 from settlement.pair.user import LEASE_MAX_NS
 from settlement.pair.work import answer_to, settlement_id
 from settlement.reasons import Reason, Refusal, refuse
@@ -64,6 +67,7 @@ class Artifact:
     rule: bytes = blob(6, MAX_RECORD_BYTES, least=1)
     rule_chain: tuple[bytes, ...] = array(7, _RAW, 9, low=1)
     proof: LogProof = nested(8, LogProof)
+    envelopes: tuple[bytes, ...] | None = array(11, _RAW, PARTS_MAX + 1, optional=True)
 
     def encoded(self) -> bytes:
         """The artifact's bytes."""
@@ -117,7 +121,7 @@ def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleI
 
 
 def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
-    """Checks (1) to (8) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
+    """Checks (1) to (10) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
     artifact = decode(Artifact, data, "artifact", limit=ARTIFACT_LIMIT)  # (1)
     if isinstance(artifact, Refusal):
         return artifact
@@ -144,6 +148,7 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
         or _covered(grant.record.body, user, rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
+        or _enveloped(artifact, (grant, accept), registry, rule.rule)  # (10)
         or _permit(grant.record.body, confirm, (holder, user), rule.rule)
     )
 
@@ -227,6 +232,29 @@ def _witnessed(proof: LogProof, holder: Subject, rule: Rule, registry: Registry)
     if len(found) < rule.witness_quorum:
         return refuse(Reason.UNWITNESSED, "artifact.quorum", len(found), f">= {rule.witness_quorum}")
     return None
+
+
+def _enveloped(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
+    """Check (10): the envelopes are what their authors may say, and the pair lies inside what they come to."""
+    grant, accept = pair
+    known = []
+    for raw in artifact.envelopes or ():
+        one = prove(raw, registry)
+        if isinstance(one, Refusal):
+            return one
+        signed = one.record.frame.attestation
+        refusal = capability(one.record, one.author, rule) or confidence(signed, rule)
+        if refusal is not None or not isinstance(one.record.body, Envelope):
+            return refusal or refuse(Reason.TYPE, "artifact.envelopes", one.record.typ, "envelopes")
+        known.append(one.record)
+    terms = rule.terms(grant.record.body.commodity)
+    if terms is None:
+        return refuse(Reason.RULE_UNKNOWN, "artifact.class", grant.record.body.commodity, "a class of the rule")
+    refusal = judge_bound(grant.record, known, rule, terms)
+    units = [one.digest for one in known if one.body.kind == UNIT]
+    if refusal is None and known and accept.record.body.envelope not in units:
+        return refuse(Reason.ENVELOPE, "artifact.accept", "another unit's", "the unit envelope of the composite")
+    return refusal
 
 
 def _alive(witness: Subject, time_s: int) -> bool:

@@ -13,6 +13,8 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell
 from settlement.chain.weights import FAILED, UNANSWERED
 from settlement.fixes import TimeFix, deadline_open
+from settlement.pair.bounds import Bounds, OwnFaultError, beside
+from settlement.pair.envelopes import Bound, covers_offer
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.work import STORED_LIMIT, Work, answer_to, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
@@ -47,6 +49,7 @@ class HolderPair:
     notice: bytes | None = blob(16, 65536, least=1, optional=True)
     noticed_ns: int | None = uint(17, optional=True)
     tier: int = uint(18, high=255)
+    unit: bytes | None = blob(20, 32, optional=True)
 
     @property
     def live(self) -> bool:
@@ -65,8 +68,9 @@ class Holder:
         stored: list[bytes],
         offers: list[tuple[bytes, bytes]],
         blocked: list[tuple[bytes, bytes]],
+        bounds: Bounds,
     ) -> None:
-        self.me, self.rule = me, rule
+        self.me, self.rule, self.bounds = me, rule, bounds
         self.blocked = {stored_as(Band, band, BLOCKED): int.from_bytes(until, "big") for band, until in blocked}
         pairs = [stored_as(HolderPair, raw, STORE) for raw in stored]
         self.pairs = {pair.sid: pair for pair in pairs}
@@ -77,7 +81,11 @@ class Holder:
         work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
 
     def declare(self, work: Work, body: Declaration) -> Record:
-        """Sign an offer."""
+        """Sign an offer. Raises OwnFaultError where it reaches beyond the envelope it names."""
+        envelope = self.bounds.held(body.envelope)
+        refusal = covers_offer(envelope, self.me, body, work.now.time.latest_ns, self.rule.rule)
+        if refusal is not None:
+            raise OwnFaultError(str(refusal))
         record = work.sign(body)
         self.offers[record.digest] = body
         work.put(OFFERS, record.digest, encode(body))
@@ -120,13 +128,16 @@ class Holder:
             return refuse(Reason.CONFLICT, "request.cell", f"{pair.cell.band} held by {pair.sid.hex()[:8]}", "free")
         return None
 
-    def grant(self, work: Work, admitted: Admitted) -> HolderPair:
-        """Reserve the cell and sign the GRANT."""
+    def grant(self, work: Work, admitted: Admitted, bound: Bound | None = None) -> HolderPair:
+        """Reserve the cell and sign the GRANT, and with it the composite envelope that bounds it."""
         body: Request = admitted.record.body
         terms = self.rule.rule.terms(body.commodity)
         if terms is None:
             raise ValueError(f"class {body.commodity} is not in the rule")
         accept_by_ns = work.now.time.latest_ns + terms.accept_ns
+        composite = work.sign(bound.composite) if bound is not None else None
+        if bound is not None:
+            accept_by_ns = min(accept_by_ns, bound.composite.valid_until_ns)
         grant = Grant(
             sid=settlement_id(self.me, admitted.author.hash, body.nonce, body.cell),
             request=admitted.record.digest,
@@ -143,6 +154,7 @@ class Holder:
             rule=self.rule.hash,
             fence=work.count("fence"),
             lease_ns=terms.lease_ns,
+            composite=composite.digest if composite is not None else None,
         )
         record = work.sign(grant)
         pair = HolderPair(
@@ -159,9 +171,10 @@ class Holder:
             busy_until_ns=grant.cell.window.end_ns,
             renewals=0,
             tier=grant.tier,
+            unit=bound.unit.digest if bound is not None else None,
         )
         self._save(work, pair)
-        work.send(pair.user, record.raw)
+        work.send(pair.user, record.raw, beside(bound, composite))
         work.event("granted", sid=grant.sid, band=grant.cell.band, user=admitted.author.name)
         return pair
 
@@ -180,6 +193,9 @@ class Holder:
             return refuse(Reason.TERMS, "accept.grant", body.grant.hex(), pair.grant.hex())
         if body.answer != answer_to(pair.challenge, pair.grant):
             return refuse(Reason.CHALLENGE, "accept.answer", body.answer.hex()[:16], "the answer to this challenge")
+        if pair.unit is not None and body.envelope != pair.unit:
+            named = body.envelope.hex()[:16] if body.envelope is not None else "none"
+            return refuse(Reason.ENVELOPE, "accept.envelope", named, pair.unit.hex()[:16])
         late = deadline_open(now, pair.accept_by_ns, "accept.accept_by")
         return replace(late, reason=Reason.TIMEOUT) if late and late.reason is Reason.EXPIRED else late
 

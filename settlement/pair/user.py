@@ -12,6 +12,7 @@ from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell, Window
 from settlement.fixes import TimeFix, deadline_open
+from settlement.pair.bounds import Bounds
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.work import STORED_LIMIT, StoredStateError, Work, answer_to, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
@@ -42,6 +43,7 @@ class UserPair:
     renewals: int = uint(14)
     fence: int = uint(15)
     ended: str | None = text(16, 64, optional=True)
+    unit: bytes | None = blob(20, 32, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,8 @@ class Offer:
 class User:
     """All settlements of one user. Rebuilt from stored state after a restart."""
 
-    def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes]) -> None:
-        self.me, self.rule = me, rule
+    def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes], bounds: Bounds) -> None:
+        self.me, self.rule, self.bounds = me, rule, bounds
         self.offers: dict[bytes, Offer] = {}
         pairs = [stored_as(UserPair, raw, STORE) for raw in stored]
         self.pairs = {pair.request: pair for pair in pairs}
@@ -77,7 +79,7 @@ class User:
 
     def request(self, work: Work, offer: Offer, cell: Cell, *, eirp_mdbm: int, tier: int = 1) -> UserPair:
         """Sign a REQUEST for a cell of an offer; `tier` is the strongest that this user's credential holds."""
-        nonce = work.random(16)
+        nonce, unit = work.random(16), self.bounds.unit
         body = Request(
             declaration=offer.declaration,
             cell=cell,
@@ -87,6 +89,7 @@ class User:
             price=offer.body.price,
             partial=0,
             nonce=nonce,
+            envelope=unit.digest if unit is not None else None,
         )
         record = work.sign(body)
         terms = self.rule.rule.terms(body.commodity)
@@ -103,11 +106,18 @@ class User:
             last=record.raw,
             renewals=0,
             fence=0,
+            unit=body.envelope,
         )
         self._save(work, pair)
-        work.send(pair.holder, record.raw)
+        work.send(pair.holder, record.raw, self._beside(pair))
         work.event("requested", sid=pair.sid, band=cell.band)
         return pair
+
+    def _beside(self, pair: UserPair) -> tuple[bytes, ...]:
+        """The unit envelope that a REQUEST names travels with it: the holder may not have it yet."""
+        unit = self.bounds.unit
+        waits = pair.state == UserState.REQUESTED and unit is not None and unit.digest == pair.unit
+        return (unit.raw,) if waits and unit is not None else ()
 
     # -- GRANT ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +147,9 @@ class User:
         grant: Grant = admitted.record.body
         pair = self.pairs[grant.request]
         answer = answer_to(grant.challenge, admitted.record.digest)
-        record = work.sign(Accept(sid=grant.sid, grant=admitted.record.digest, answer=answer))
+        envelope = pair.unit if grant.composite is not None else None
+        body = Accept(sid=grant.sid, grant=admitted.record.digest, answer=answer, envelope=envelope)
+        record = work.sign(body)
         self._save(
             work,
             replace(
@@ -317,7 +329,7 @@ class User:
             work.event("refused", sid=pair.sid, band=pair.cell.band, reason=Reason.TIMEOUT.value)
         elif now.after(pair.sent_ns + max(RESEND_NS, (pair.sent_ns - pair.asked_ns) // 8)):
             self._save(work, replace(pair, sent_ns=now.latest_ns))
-            work.send(pair.holder, pair.last)
+            work.send(pair.holder, pair.last, self._beside(pair))
 
 
 def _start_lead(pair: UserPair, admitted: Admitted) -> int:

@@ -43,8 +43,8 @@ class Work(Protocol):
         """Sign a record of this node and log it."""
         ...
 
-    def send(self, to: bytes, raw: bytes) -> None:
-        """Leave a record for the node with that credential."""
+    def send(self, to: bytes, raw: bytes, beside: tuple[bytes, ...] = ()) -> None:
+        """Leave a record for the node with that credential, and beside it the records it rests on."""
         ...
 
     def send_settled(self, to: bytes, confirm: Record) -> None:

@@ -41,6 +41,7 @@ TERMS = bodies.ClassTerms(
     price_low=0,
     price_high=100,
     out_of_band_mdbm_per_mhz=-13_000,
+    envelope_required=1,
 )
 
 
@@ -149,6 +150,7 @@ def make_rule(*, quorum: int, budget_hz_s: int | None) -> bodies.Rule:
         witness_quorum=quorum,
         outside_authorisation=0,
         budgets=(budget,) if budget_hz_s is not None else None,
+        confidence_ppm_min=300_000,
     )
 
 

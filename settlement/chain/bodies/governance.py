@@ -30,7 +30,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassTerms:
-    """What the rule says of one commodity class; without `rounds_max` prices are not bargained over."""
+    """What the rule says of one commodity class; without `rounds_max` prices are not bargained over.
+
+    A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
+    """
 
     name: str = text(1, 64)
     raster_hz: int = uint(2)
@@ -45,6 +48,8 @@ class ClassTerms:
     price_high: int = uint(11)
     out_of_band_mdbm_per_mhz: int = sint(12)
     rounds_max: int | None = uint(13, high=255, optional=True)
+    max_ahead_ns: int | None = uint(14, optional=True)
+    envelope_required: int | None = uint(17, high=1, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,7 @@ class Rule:
     outside_authorisation: int = uint(16, high=1)
     budgets: tuple[Budget, ...] | None = array(17, Budget, 64, optional=True)
     modalities: tuple[Modality, ...] | None = array(18, Modality, 32, optional=True)
+    confidence_ppm_min: int | None = uint(20, high=PPM, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
         """The terms of a class, found by its whole name."""

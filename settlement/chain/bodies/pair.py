@@ -26,6 +26,7 @@ class Grant:
     rule: bytes = blob(13, HASH)
     fence: int = uint(14)
     lease_ns: int = uint(15, high=240_000_000_000)
+    composite: bytes | None = blob(16, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class Accept:
     sid: bytes = blob(1, HASH)
     grant: bytes = blob(2, HASH)
     answer: bytes = blob(3, HASH)
+    envelope: bytes | None = blob(5, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ HAPPENED = (
     "own relinquish",
     "own usage",
     "own evidence",
+    "own envelope",
     "own cosignature",
     "emissions",
     "displaced",
@@ -45,6 +46,8 @@ HAPPENED = (
     "refused TIMEOUT",
     "refused INCUMBENT",
     "refused STALE",
+    "refused ENVELOPE",
+    "refused CONFIDENCE",
 )
 
 
@@ -123,6 +126,7 @@ BROKEN: list[tuple[broken.Break, set[str], Change, int]] = [
     (broken.weak_preempts_strong, {"I16"}, _crowded, 20),
     (broken.decide_by_any_clock, {"I11", "I12"}, _crowded, 20),
     (broken.spend_without_counting, {"I8"}, _poor, 20),
+    (broken.grant_beyond_the_envelope, {"I18"}, _as_is, 20),
 ]
 
 
