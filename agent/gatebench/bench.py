@@ -29,6 +29,8 @@ LONG_S = 3600.0
 def _layout(root: Path, *, duration_s: float | None) -> Layout:
     options = Options(scenario="neighbours", seed=7, duration_s=duration_s, recording=None, base_port=None)
     scenario, spec, length_s = scenario_of(options)
+    # What closes a gate is asked here, not what may be settled: nobody senses, so nothing can rest on envelopes.
+    spec = spec.model_copy(update={"terms": spec.terms.model_copy(update={"envelope_required": False})})
     return prepare(
         root, scenario, spec, seed=7, duration_s=length_s, ports=free_ports(len(scenario.nodes), None), pluto_ports=[]
     )

@@ -46,7 +46,7 @@ def looked(band: Band, now_ns: int, draw: Random) -> Envelope:
 
 def unit_of(draw: Random, now_ns: int) -> Envelope:
     """What a member's radio can do: mostly everything, at times not the lowest channel, not as wide, not as loud."""
-    low_hz = BAND.low_hz + draw.choice((0, 0, 0, RASTER_HZ))
+    low_hz = BAND.low_hz + draw.choice((0, 0, 0, 0, 0, 0, 0, RASTER_HZ))
     reach = Band(low_hz=low_hz, high_hz=BAND.high_hz)
     return Envelope(
         kind=UNIT,
@@ -56,7 +56,7 @@ def unit_of(draw: Random, now_ns: int) -> Envelope:
         looks=0,
         channels=(ChannelObservation(band=reach, state=ABLE, floor_unit="", flags=()),),
         incumbents=(),
-        max_eirp_mdbm=draw.choice((EIRP_MDBM, EIRP_MDBM, 22_000, 18_000)),
+        max_eirp_mdbm=draw.choice((EIRP_MDBM, EIRP_MDBM, 22_000, 22_000, 22_000, 22_000, 22_000, 18_000)),
         modality="profile",
-        width_hz_max=draw.choice((4, 4, 2)) * RASTER_HZ,
+        width_hz_max=draw.choice((4, 4, 4, 4, 4, 4, 2)) * RASTER_HZ,
     )

@@ -134,13 +134,13 @@ def _acts(rng: Random, roles: tuple[Role, ...], *, status: bool, witnessed: bool
     acts += [_at(rng, "request", rng.choice(users)) for _ in range(rng.randint(2, 6))]
     acts += [_at(rng, "preempt", rng.choice(holders)) for _ in range(rng.choice((0, 0, 1, 2)))]
     acts += [_at(rng, "relinquish", rng.choice(users)) for _ in range(rng.choice((0, 1, 2)))]
-    acts += [_at(rng, "observe", rng.choice(holders)) for _ in range(rng.choice((0, 0, 1, 3)))]
     if status and rng.random() < 0.7:
         acts.append(_at(rng, "status", rng.choice(names), number=1))
     kinds, weights = zip(*FAULTS, strict=True)
     for kind in rng.choices(kinds, weights=weights, k=rng.choice((0, 1, 2, 4, 6))):
         if kind != "restore" or witnessed:
             acts.append(_at(rng, kind, rng.choice(names)))
+    acts += [_at(rng, "observe", rng.choice(holders)) for _ in range(rng.choice((0, 0, 1, 3)))]
     return tuple(sorted(acts, key=lambda a: (a.at_ns, a.what, a.who, a.number)))
 
 
