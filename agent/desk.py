@@ -11,18 +11,32 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import tomli_w
+
 from agent.config import ConfigError
-from agent.keyfiles import CHAIN, SIGN, load_chain, read_key, write_chain, write_secret
+from agent.keyfiles import (
+    CHAIN,
+    NEXT,
+    SIGN,
+    former_chain,
+    load_chain,
+    make_next_key,
+    read_key,
+    take_over,
+    write_chain,
+    write_secret,
+)
 from settlement.chain import bodies, records
+from settlement.chain.admission import prove
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
-from settlement.chain.rotation import rotation_of
+from settlement.chain.rotation import judge_rotation, rotation_of
 from settlement.chain.scope import Scope
 from settlement.chain.status import bits_of, is_set
 from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from settlement.reasons import Refusal, RefusedError
 
-SIGNED, NETWORK = "signed.chain", "network.txt"
+SIGNED, NETWORK, REQUEST = "signed.chain", "network.txt", "authority.request"
 NS = 1_000_000_000
 LIST_BITS = 1024
 NAME_BYTES_MAX = 128
@@ -92,6 +106,44 @@ def init(
     return records.digest(raw).hex()
 
 
+def request(folder: Path, *, network: str, passphrase: str | None) -> Path:
+    """Make the key of an authority that another one is to entitle, and what that one needs. Raises ConfigError."""
+    seed = secrets.token_bytes(32)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"{folder}: {exc.strerror}; choose a folder you can write to") from exc
+    write_secret(folder / SIGN, seed, passphrase)
+    (folder / NETWORK).write_text(network + "\n", encoding="utf-8")
+    return _ask(folder, SigningKey.from_seed(seed))
+
+
+def _ask(folder: Path, key: SigningKey) -> Path:
+    path = folder / REQUEST
+    path.write_text(tomli_w.dumps({"public": key.public.hex()}), encoding="utf-8")
+    return path
+
+
+def enrol(folder: Path, chain: Path, *, anchor: str, passphrase: str | None) -> str:
+    """Take in the credential that another authority issued for this desk's key. Raises ConfigError."""
+    try:
+        network = (folder / NETWORK).read_text(encoding="utf-8").strip()
+        registry = Registry(network, [bytes.fromhex(anchor)])
+    except OSError as exc:
+        raise ConfigError(f"{folder / NETWORK}: {exc.strerror}; run: bandpact authority request") from exc
+    except ValueError as exc:
+        raise ConfigError(f"--anchor: {exc}; 64 hexadecimal digits") from exc
+    me = _held(registry.admit_chain(load_chain(chain)), str(chain))
+    if me.public != read_key(folder / SIGN, passphrase).public:
+        raise ConfigError(f"{chain}: BINDING: not for the key in {folder}; ask the authority to issue for it")
+    if ISSUE not in me.scope.actions:
+        raise ConfigError(f"{chain}: SCOPE: {me.name} may not issue; ask for an authority's credential")
+    if (folder / CHAIN).exists():
+        raise ConfigError(f"{folder / CHAIN}: there already; a new key is taken up with: bandpact authority rotate")
+    write_chain(folder / CHAIN, me.chain)
+    return me.name
+
+
 class Desk:
     """An open desk."""
 
@@ -108,20 +160,27 @@ class Desk:
         self.me = _held(self.registry.admit_chain(chain), str(folder / CHAIN))
         if self.me.public != self._key.public:
             raise ConfigError(f"{folder / SIGN}: not the key of {self.me.name}; put the right one there")
-        self.signed = list(load_chain(folder / SIGNED))
+        self.signed = list(load_chain(folder / SIGNED)) if (folder / SIGNED).exists() or self._root else []
         self._former = self._before()
 
     def _before(self) -> list[tuple[Subject, tuple[bytes, ...]]]:
         """What was signed with the keys this one succeeded, and as whom; the oldest first."""
         found = []
         for path in self.folder.glob("signed.*.chain"):
-            signed = load_chain(path)
-            self.registry.anchors |= {records.digest(signed[0])}
-            found.append((_held(self.registry.admit(signed[0]), str(path)), signed))
-        return sorted(found, key=lambda pair: _first_ns(pair[1][0], pair[0], self.network))
+            signed, beside = load_chain(path), self.folder / former_chain(path.name.split(".")[1])
+            # Desks of before kept a root's credential only as the first record it signed.
+            chain = load_chain(beside) if beside.is_file() else signed[:1]
+            self.registry.anchors |= {records.digest(chain[0])}
+            who = _held(self.registry.admit_chain(chain), str(beside))
+            found.append((who, signed))
+        return sorted(found, key=lambda pair: _signed_ns(pair[0].chain[-1]))
 
-    def _next(self) -> tuple[int, bytes]:
-        return len(self.signed) + 1, records.digest(self.signed[-1])
+    @property
+    def _root(self) -> bool:
+        return self.me.issuer is None
+
+    def _next(self) -> tuple[int, bytes | None]:
+        return len(self.signed) + 1, records.digest(self.signed[-1]) if self.signed else None
 
     def _keep(self, raw: bytes) -> bytes:
         """Write what was signed before it is handed out."""
@@ -167,6 +226,11 @@ class Desk:
             raw = issue(self._key, self.me, whole, claims, network=self.network, fix=fix, seq=seq, previous=previous)
         except RefusedError as exc:
             raise ConfigError(f"credential of {name}: {exc}; ask for less") from exc
+        left = (self.me.expires_ns - time.time_ns()) // (86_400 * NS)
+        if days > left:
+            raise ConfigError(
+                f"--days {days}: SCOPE: this authority's own credential ends in {left} days; ask for less"
+            )
         subject = _held(self.registry.examine(raw), f"credential of {name}")
         self._keep(raw)
         self.registry.admit(raw)
@@ -199,31 +263,69 @@ class Desk:
                     found += [record.body] if isinstance(record, records.Record) else []
         return found
 
-    def rotate(self, *, name: str, days: int, passphrase: str | None) -> bytes:
-        """Give the root a new key, signed by the old and the new; the old key is kept beside it. Raises ConfigError."""
-        if self.me.issuer is not None:
-            raise ConfigError(f"{self.me.name}: its issuer must sign its new credential first")
-        seed = secrets.token_bytes(32)
-        new = SigningKey.from_seed(seed)
-        body = bodies.Credential(level=self.me.level, scope=self.me.scope)
-        raw = issue(new, None, body, _claims(new.public, name, name, days), network=self.network, fix=_fix(self._place))
-        record = self.sign(rotation_of(self.me.hash, raw, new, self.network))
+    def rekey(self, passphrase: str | None) -> Path:
+        """Make the next key of an authority that is no root, and the request for its issuer. Raises ConfigError."""
+        if self._root:
+            raise ConfigError(f"{self.me.name} is a root and needs nobody's word; run: bandpact authority rotate")
+        return _ask(self.folder, make_next_key(self.folder, passphrase))
+
+    def hear(self, rotation: Path) -> None:
+        """Take in that an authority above has a new key. Raises ConfigError."""
+        try:
+            admitted = prove(rotation.read_bytes(), self.registry)
+        except OSError as exc:
+            raise ConfigError(f"{rotation}: {exc.strerror}; give what `bandpact authority rotate` wrote") from exc
+        if isinstance(admitted, Refusal) or not isinstance(admitted.record.body, bodies.Rotation):
+            raise ConfigError(f"{rotation}: {admitted}; give what `bandpact authority rotate` wrote")
+        successor = judge_rotation(admitted.author, admitted.record.body, self.registry)
+        self.registry.rotate(admitted.author, _held(successor, str(rotation)))
+
+    def rotate(self, *, days: int, passphrase: str | None, successor: Path | None = None) -> bytes:
+        """Take up a new key, signed by the old and the new; the old key is kept beside it. Raises ConfigError.
+
+        A root signs its successor itself; any other authority brings the credential its issuer made for its next key.
+        """
         old = self.folder / f"{SIGN}.{self._key.kid.hex()}"
         if old.exists():
             raise ConfigError(f"{old}: there already; move it away first")
-        (self.folder / SIGN).rename(old)
-        write_secret(self.folder / SIGN, seed, passphrase)
-        write_chain(self.folder / CHAIN, (raw,))
-        write_chain(self.folder / f"signed.{self._key.kid.hex()}.chain", tuple(self.signed))
-        write_chain(self.folder / SIGNED, (raw,))
+        new, chain = self._next_root(days, passphrase) if self._root else self._next_issued(successor, passphrase)
+        body = rotation_of(self.me.hash, chain[-1], new, self.network)
+        refusal = judge_rotation(self.me, body, self.registry)
+        if isinstance(refusal, Refusal):
+            raise ConfigError(f"{successor or self.folder}: {refusal}; ask the issuer to reissue the credential")
+        record = self.sign(body)
+        kid = self._key.kid.hex()
+        write_chain(self.folder / f"signed.{kid}.chain", tuple(self.signed))
+        write_chain(self.folder / (CHAIN + NEXT), chain)
+        if self._root:
+            write_chain(self.folder / SIGNED, chain)
+        else:
+            (self.folder / SIGNED).unlink()
+        take_over(self.folder)
         return record
 
+    def _next_root(self, days: int, passphrase: str | None) -> tuple[SigningKey, tuple[bytes, ...]]:
+        waiting = self.folder / (SIGN + NEXT)
+        new = read_key(waiting, passphrase) if waiting.exists() else make_next_key(self.folder, passphrase)
+        body = bodies.Credential(level=self.me.level, scope=self.me.scope)
+        claims = _claims(new.public, self.me.name, self.me.name, days)
+        return new, (issue(new, None, body, claims, network=self.network, fix=_fix(self._place)),)
 
-def _first_ns(raw: bytes, who: Subject, network: str) -> int:
-    """When a root was made."""
+    def _next_issued(self, chain: Path | None, passphrase: str | None) -> tuple[SigningKey, tuple[bytes, ...]]:
+        waiting = self.folder / (SIGN + NEXT)
+        if chain is None or not waiting.is_file():
+            raise ConfigError(
+                f"{self.me.name}: its issuer must sign its new credential first; run: bandpact authority rekey, have "
+                "the issuer reissue it, then give that with --successor"
+            )
+        return read_key(waiting, passphrase), load_chain(chain)
+
+
+def _signed_ns(raw: bytes) -> int:
+    """When a credential says that it was signed."""
     unproven = records.parse(raw)
-    record = unproven.prove(who.public, network) if isinstance(unproven, records.Unproven) else None
-    return record.frame.attestation.earliest_ns if isinstance(record, records.Record) else 0
+    attestation = unproven.payload.get(5) if isinstance(unproven, records.Unproven) else None
+    return int(attestation.get(1, 0)) if isinstance(attestation, dict) else 0
 
 
 def _is_credential(raw: bytes) -> bool:

@@ -24,6 +24,9 @@ from radio.priority import PRIORITY
 OK, WARN, FAIL = "ok", "warn", "fail"
 PEER_S = 0.5
 PATIENCE_S = 2.0
+LOOKS = 3
+LOOK_S = 0.02
+GATE_NS = 1_000_000_000
 MENDS = {
     "unsynchronised": "start chrony (apt-get install chrony) and wait until `chronyc tracking` says Normal",
     "bound over budget": "give the clock a better source (PPS, a nearer NTP server), or raise clock.budget_us",
@@ -76,7 +79,7 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
         return Diagnosis(checks=(missing, *checks), clock=None)
     clock = watched(config, config.clock.agree_s + PATIENCE_S if wait_s is None else wait_s)
     checks = [Check(name="config", state=OK, found=f"node {config.name}"), *_keys(config), *checks]
-    checks += [*_clock(clock), _disk(config), *_peers(config), _radio(config), _priority()]
+    checks += [*_clock(clock), _disk(config), *_peers(config), _radio(config), *_dead_man(config), _priority()]
     return Diagnosis(checks=tuple(checks), clock=clock)
 
 
@@ -166,24 +169,48 @@ def _radio(config: NodeConfig) -> Check:
 
     radio = config.radio
     where = f"{radio.driver} at {radio.endpoint or radio.uri or radio.serial}"
-    try:
-        state, why = rf_state(config), "it does not read back"
-    except RadioError as exc:
-        state, why = RfState.UNKNOWN, str(exc)
-    if state is RfState.UNKNOWN:
-        mend = "connect the device and give it power, or take its power away; see [radio]"
-        return Check(name="radio", state=FAIL, found=f"{where}: {why}; TX UNKNOWN: treat as ON", mend=mend)
-    opened = _gate_open(config)
-    found = f"{where}: TX {state.value.upper()}"
-    if state is RfState.OFF or opened:
-        return Check(name="radio", state=OK, found=found + (", the gate is open" if opened else ""))
+    for _ in range(LOOKS):
+        asked_ns = time.monotonic_ns()
+        try:
+            state, why = rf_state(config), "it does not read back"
+        except RadioError as exc:
+            state, why = RfState.UNKNOWN, str(exc)
+        if state is RfState.UNKNOWN:
+            mend = "connect the device and give it power, or take its power away; see [radio]"
+            return Check(name="radio", state=FAIL, found=f"{where}: {why}; TX UNKNOWN: treat as ON", mend=mend)
+        opened = _gate_open(config, asked_ns)
+        found = f"{where}: TX {state.value.upper()}"
+        if state is RfState.OFF or opened:
+            return Check(name="radio", state=OK, found=found + (", the gate is open" if opened else ""))
     found += ", and no running node says that its gate is open"
     return Check(name="radio", state=FAIL, found=found, mend="silence it: `bandpact stop`, or take its power away")
 
 
-def _gate_open(config: NodeConfig) -> bool:
-    """Whether a running node says so of its gate."""
-    status = read_status(config.run_folder)
-    if status is None or problems(status).keys() & {"agent", "radio"}:
-        return False
-    return bool(status["gate"]["state"] == "OPEN")
+def _dead_man(config: NodeConfig) -> Iterator[Check]:
+    """Whether the device itself falls silent when this host is gone; without, a Pluto may go on for about 70 s."""
+    from agent.probing import dead_man  # noqa: PLC0415 - only looked at with a configuration
+
+    try:
+        answers = dead_man(config)
+    except RadioError as exc:
+        yield Check(name="dead-man", state=WARN, found=f"unknown: {exc}", mend="see the radio's line")
+        return
+    if answers is None:
+        return
+    if answers:
+        yield Check(name="dead-man", state=OK, found="on the device, and answers")
+        return
+    found = "none on the device: with its cable pulled or this host dead it may transmit for about 70 s"
+    yield Check(name="dead-man", state=WARN, found=found, mend="install deploy/pluto/deadman.sh on it")
+
+
+def _gate_open(config: NodeConfig, asked_ns: int) -> bool:
+    """Whether a running node says so of its gate after `asked_ns` (monotonic): one may just have opened."""
+    deadline_ns = asked_ns + GATE_NS
+    while True:
+        status = read_status(config.run_folder)
+        if status is None or problems(status).keys() & {"agent", "radio"}:
+            return False
+        if status["gate"]["mono_ns"] >= asked_ns or time.monotonic_ns() > deadline_ns:
+            return bool(status["gate"]["state"] == "OPEN")
+        time.sleep(LOOK_S)

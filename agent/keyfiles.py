@@ -88,6 +88,45 @@ def load_keys(folder: Path) -> tuple[SigningKey, TransportKey]:
     )
 
 
+NEXT = ".next"
+
+
+def make_next_key(folder: Path, passphrase: str | None = None) -> SigningKey:
+    """Make the key that is to succeed a signing key; never overwrites one that is waiting already."""
+    seed = secrets.token_bytes(32)
+    write_secret(folder / (SIGN + NEXT), seed, passphrase)
+    return SigningKey.from_seed(seed)
+
+
+def take_over(folder: Path) -> None:
+    """Put the next key and its credential in the place of the present ones, which stay beside them.
+
+    Can be called again when it was cut short at any point.
+    """
+    if (folder / SIGN).is_file():
+        kid = read_key(folder / SIGN).kid.hex()
+        if (folder / (CHAIN + NEXT)).is_file():
+            if (folder / CHAIN).is_file():
+                (folder / CHAIN).replace(folder / former_chain(kid))
+            (folder / (CHAIN + NEXT)).replace(folder / CHAIN)
+        (folder / SIGN).replace(folder / f"{SIGN}.{kid}")
+    (folder / (SIGN + NEXT)).replace(folder / SIGN)
+
+
+def former_chain(kid: str) -> str:
+    """The file of a credential whose key, with that id in hexadecimal, was succeeded."""
+    return f"credential.{kid}.chain"
+
+
+def former_keys(folder: Path) -> list[tuple[SigningKey, tuple[bytes, ...]]]:
+    """The keys that were succeeded, and their credentials. Raises ConfigError."""
+    found = []
+    for path in sorted(folder.glob(former_chain("*"))):
+        key = folder / f"{SIGN}.{path.name.split('.')[1]}"
+        found.append((read_key(key), load_chain(path)))
+    return found
+
+
 def write_chain(path: Path, chain: tuple[bytes, ...]) -> None:
     """Write raw records, root first."""
     path.write_bytes(cbor2.dumps(list(chain)))

@@ -8,7 +8,7 @@ import tomli_w
 
 from agent.config import ConfigError
 from agent.desk import Desk
-from agent.keyfiles import CHAIN, load_chain, load_keys, make_keys, write_chain
+from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, load_keys, make_keys, make_next_key, read_key, write_chain
 from settlement.chain import bodies, records
 from settlement.chain.admission import RuleInForce
 from settlement.chain.credentials import Registry, Subject
@@ -17,7 +17,8 @@ from settlement.pair.artifact import verify_rule
 from settlement.reasons import Refusal
 from settlement.rulefile import judge_successor, read_rule
 
-REQUEST = "enrol.request"
+REQUEST, ROTATE_REQUEST = "enrol.request", "rotate.request"
+DAY_NS = 86_400 * 1_000_000_000
 ROLES = {"holder": ("offer", "grant", "observe"), "user": ("request", "observe")}
 TIERS = {"holder": 1, "user": 2}
 
@@ -29,6 +30,36 @@ def make_request(folder: Path, device: str) -> None:
     (folder / REQUEST).write_text(tomli_w.dumps(values), encoding="utf-8")
 
 
+def make_next_request(folder: Path) -> Path:
+    """Make the key that is to succeed a node's, and the request for its credential. Raises ConfigError."""
+    key, transport = load_keys(folder)
+    chain = load_chain(folder / CHAIN)
+    unproven = records.parse(chain[-1])
+    device = unproven.payload.get(6, {}).get(4) if isinstance(unproven, records.Unproven) else None
+    if not isinstance(device, str):
+        raise ConfigError(f"{folder / CHAIN}: names no device; a node's credential is needed")
+    del key
+    values = {"public": make_next_key(folder).public.hex(), "transport": transport.public.hex(), "device": device}
+    target = folder / ROTATE_REQUEST
+    target.write_text(tomli_w.dumps(values), encoding="utf-8")
+    return target
+
+
+def lay_successor(folder: Path, chain: Path, registry: Registry) -> str:
+    """Check the credential of a node's next key and lay it ready for the running agent. Raises ConfigError."""
+    _, transport = load_keys(folder)
+    if not (folder / (SIGN + NEXT)).is_file():
+        raise ConfigError(f"{folder / (SIGN + NEXT)}: no key is waiting; run: bandpact node rekey {folder}")
+    key = read_key(folder / (SIGN + NEXT))
+    subject = registry.admit_chain(load_chain(chain))
+    if isinstance(subject, Refusal):
+        raise ConfigError(f"{chain}: {subject}; ask the authority for it again")
+    if (subject.public, subject.transport_key) != (key.public, transport.public):
+        raise ConfigError(f"{chain}: BINDING: not for the keys waiting in {folder}; ask the authority to reissue")
+    write_chain(folder / (CHAIN + NEXT), subject.chain)
+    return subject.name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What of the authority's own scope a node gets; without an area or bands, all of it."""
@@ -38,18 +69,61 @@ class Limits:
     bands: tuple[Band, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Public keys that ask for a credential; an authority's has neither transport key nor device."""
+
+    public: bytes
+    transport: bytes | None
+    device: str | None
+
+
+def read_request(path: Path, *, of_authority: bool = False) -> Request:
+    """What a node or an authority that wants a credential wrote. Raises ConfigError."""
+    made_by = "bandpact authority request" if of_authority else "bandpact node init"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        public = bytes.fromhex(values["public"])
+        if of_authority:
+            return Request(public=public, transport=None, device=None)
+        return Request(public=public, transport=bytes.fromhex(values["transport"]), device=str(values["device"]))
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; give the request that {made_by} wrote") from exc
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ConfigError(f"{path}: not a request ({exc}); run {made_by} again") from exc
+
+
+def reissue_for(desk: Desk, request: Path, *, name: str, days: int | None, out: Path) -> Subject:
+    """Entitle a new key to what the newest credential of that name entitles. Raises ConfigError."""
+    held = [s for s in desk.credentials() if s.name == name]
+    if not held:
+        raise ConfigError(f"--name {name}: no such name among the credentials of this desk; see: show")
+    last = held[-1]
+    asked = read_request(request, of_authority=last.transport_key is None)
+    if (asked.transport, asked.device) != (last.transport_key, last.device):
+        raise ConfigError(f"{request}: BINDING: not of the radio or the transport key of {name}; issue anew instead")
+    writable(out)
+    body = bodies.Credential(level=last.level, scope=last.scope, transport_key=last.transport_key, device=last.device)
+    life_days = days or (last.expires_ns - last.not_before_ns) // DAY_NS
+    subject = desk.issue(body, public=asked.public, name=name, days=life_days)
+    write_chain(out, subject.chain)
+    return subject
+
+
+def delegate_to(desk: Desk, request: Path, *, name: str, scope: Scope, days: int, out: Path) -> Subject:
+    """Make the key of a request an authority below this one. Raises ConfigError."""
+    asked = read_request(request, of_authority=True)
+    writable(out)
+    subject = desk.issue(bodies.Credential(level=desk.me.level, scope=scope), public=asked.public, name=name, days=days)
+    write_chain(out, subject.chain)
+    return subject
+
+
 def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits, days: int, out: Path) -> Subject:
     """Entitle the node that wrote a request. Raises ConfigError."""
     if role not in ROLES:
         raise ConfigError(f"--role {role}: none of {', '.join(ROLES)}")
-    try:
-        values = tomllib.loads(request.read_text(encoding="utf-8"))
-        public, transport = bytes.fromhex(values["public"]), bytes.fromhex(values["transport"])
-        device = str(values["device"])
-    except OSError as exc:
-        raise ConfigError(f"{request}: {exc.strerror}; give the request that bandpact node init wrote") from exc
-    except (KeyError, TypeError, ValueError) as exc:
-        raise ConfigError(f"{request}: not a request ({exc}); run bandpact node init again") from exc
+    asked = read_request(request)
     writable(out)
     mine = desk.me.scope
     scope = Scope(
@@ -61,8 +135,8 @@ def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits
         max_eirp_mdbm=limits.eirp_mdbm,
         depth=0,
     )
-    body = bodies.Credential(level="operator", scope=scope, transport_key=transport, device=device)
-    subject = desk.issue(body, public=public, name=name, days=days)
+    body = bodies.Credential(level="operator", scope=scope, transport_key=asked.transport, device=asked.device)
+    subject = desk.issue(body, public=asked.public, name=name, days=days)
     write_chain(out, subject.chain)
     return subject
 
@@ -121,3 +195,15 @@ def enrol(folder: Path, chain: Path, *, network: str, anchor: str) -> str:
         raise ConfigError(f"{chain}: BINDING: not for the keys in {folder}; ask the authority to issue for them")
     write_chain(folder / CHAIN, subject.chain)
     return subject.name
+
+
+def word_of(path: Path) -> bytes:
+    """The record in a file of the desk: bare, or the last of a chain as rules are written. Raises ConfigError."""
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; give what the authority signed") from exc
+    raw = data if isinstance(records.parse(data), records.Unproven) else load_chain(path)[-1]
+    if not isinstance(records.parse(raw), records.Unproven):
+        raise ConfigError(f"{path}: no signed record; give what the authority signed")
+    return raw

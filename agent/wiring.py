@@ -9,7 +9,7 @@ import zmq
 
 from agent.config import ConfigError, NodeConfig, RadioSection
 from agent.hardware import hardware_of
-from agent.keyfiles import CHAIN, load_chain, load_keys
+from agent.keyfiles import CHAIN, NEXT, SIGN, former_keys, load_chain, load_keys, read_key, take_over
 from radio.drivers.pluto import PlutoRadio, mute_uri
 from radio.drivers.plutomap import PlutoOptions
 from radio.link import Link
@@ -21,7 +21,8 @@ from radio.warden import Warden, WardenPlan
 from settlement.chain.admission import RuleInForce
 from settlement.chain.checkpoint import origin_of
 from settlement.chain.credentials import Registry, Subject
-from settlement.chain.lineage import Lineage
+from settlement.chain.lineage import Lineage, name_of
+from settlement.chain.records import digest
 from settlement.fixes import Fix
 from settlement.mesh import Mesh
 from settlement.pair.artifact import verify_rule
@@ -43,6 +44,8 @@ class Trust:
     rule: RuleInForce
     rule_chain: tuple[bytes, ...]
     rule_raw: bytes
+    former: frozenset[bytes] = frozenset()
+    """This node's own credentials whose keys were succeeded."""
 
 
 def anchors_of(config: NodeConfig) -> frozenset[bytes]:
@@ -56,6 +59,7 @@ def anchors_of(config: NodeConfig) -> frozenset[bytes]:
 def trust_of(config: NodeConfig) -> Trust:
     """Read and verify credentials and rule from the node's files. Raises ConfigError."""
     registry = Registry(config.network, anchors_of(config))
+    former = [_admitted(registry, chain) for _, chain in former_keys(config.folder)]
     me = registry.admit_chain(load_chain(config.folder / CHAIN))
     if isinstance(me, Refusal):
         raise ConfigError(f"{config.folder / CHAIN}: {me}; ask the trial coordinator for a new credential")
@@ -67,7 +71,28 @@ def trust_of(config: NodeConfig) -> Trust:
         subject = registry.admit_chain(load_chain(peer.chain))
         if isinstance(subject, Refusal):
             raise ConfigError(f"{peer.chain}: {subject}; ask {peer.name} for its credential chain again")
-    return Trust(registry=registry, me=me, rule=rule, rule_chain=tuple(chain), rule_raw=raw)
+    return Trust(
+        registry=registry,
+        me=me,
+        rule=rule,
+        rule_chain=tuple(chain),
+        rule_raw=raw,
+        former=frozenset(subject.hash for subject in former),
+    )
+
+
+def _admitted(registry: Registry, chain: tuple[bytes, ...]) -> Subject:
+    subject = registry.admit_chain(chain)
+    if isinstance(subject, Refusal):
+        raise ConfigError(f"a credential this node had before: {subject}; move it and its key away")
+    return subject
+
+
+def finish_rotation(config: NodeConfig) -> None:
+    """A node that ended between its rotation and the exchange of its files finds its log under the next key's name."""
+    waiting, log = config.folder / (SIGN + NEXT), config.folder / LINEAGE
+    if waiting.is_file() and log.is_file() and name_of(log) == origin_of(config.network, read_key(waiting).public):
+        take_over(config.folder)
 
 
 def party_of(config: NodeConfig, trust: Trust) -> Party:
@@ -83,6 +108,10 @@ def party_of(config: NodeConfig, trust: Trust) -> Party:
         rule_chain=trust.rule_chain,
         lineage=Lineage(config.folder / LINEAGE, origin=origin_of(config.network, key.public)),
         entropy=secrets.token_bytes,
+        former=[
+            Identity(key=old, credential=digest(chain[-1]), network=config.network)
+            for old, chain in former_keys(config.folder)
+        ],
     )
 
 
@@ -158,6 +187,7 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warde
     plan = WardenPlan(
         device=radio.device_id,
         credential=trust.me.hash,
+        former=trust.former,
         profile=profile,
         service=service,
         heartbeat_limit_ns=config.heartbeat_limit_ms * 1_000_000,
@@ -176,7 +206,7 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warde
         link=link_of(config, bind=True),
         transmit_ring=send,
         listener=Listener(radio, receive, look),
-        permits=Permits(network=config.network, anchors=anchors_of(config)),
+        permits=Permits(network=config.network, anchors=anchors_of(config), chain=trust.me.chain),
         fix=fix,
     )
 

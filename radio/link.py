@@ -30,7 +30,14 @@ class NewPermit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLease:
-    """A RENEW record to verify."""
+    """A RENEW, SUSPEND or RESUME record to verify."""
+
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A rotation of this node's own key to verify."""
 
     record: bytes
 
@@ -107,9 +114,11 @@ class Used:
     last_ns: int | None
 
 
-LinkMessage: TypeAlias = AgentBeat | NewPermit | NewLease | Suspend | Burst | Look | WardenBeat | GateChange | Used
+FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewKey | Suspend | Burst
+LinkMessage: TypeAlias = FromAgent | Look | WardenBeat | GateChange | Used
 _KINDS: dict[str, Any] = {
-    kind.__name__: kind for kind in (AgentBeat, NewPermit, NewLease, Suspend, Burst, Look, WardenBeat, GateChange, Used)
+    kind.__name__: kind
+    for kind in (AgentBeat, NewPermit, NewLease, NewKey, Suspend, Burst, Look, WardenBeat, GateChange, Used)
 }
 
 

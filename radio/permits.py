@@ -3,9 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from settlement.chain.admission import prove
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.rotation import judge_rotation
 from settlement.fixes import TimeFix
 from settlement.pair.artifact import VerifiedPermit, extend, verify
-from settlement.pair.user import LEASE_MAX_NS
+from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.reasons import Reason, Refusal, refuse
 
 SUSPENDED_MAX = 4096
@@ -27,8 +30,8 @@ class Held:
 class Permits:
     """Bytes in, verified permits kept; nothing else makes one."""
 
-    def __init__(self, *, network: str, anchors: Iterable[bytes]) -> None:
-        self._network, self._anchors = network, frozenset(anchors)
+    def __init__(self, *, network: str, anchors: Iterable[bytes], chain: tuple[bytes, ...] = ()) -> None:
+        self._network, self._anchors, self._chain = network, frozenset(anchors), chain
         self._held: dict[bytes, Held] = {}
         self._suspended: dict[bytes, Refusal] = {}
 
@@ -39,19 +42,37 @@ class Permits:
             return permit
         return self._held.setdefault(permit.sid, Held(permit, suspended=self._suspended.get(permit.sid)))
 
-    def renew(self, record: bytes, sid: bytes, now: TimeFix) -> Held | Refusal:
-        """Verify a RENEW of a held permit; one that reaches too far from here and now is refused."""
+    def change(self, record: bytes, sid: bytes, now: TimeFix) -> Held | Refusal:
+        """Verify a RENEW, SUSPEND or RESUME of a held permit; a lease too far from here and now is refused."""
         held = self._held.get(sid)
         if held is None:
-            return refuse(Reason.UNKNOWN_SID, "permits.renew", sid.hex()[:16], "a permit held here")
-        longer = extend(held.permit, record, network=self._network, anchors=self._anchors)
-        if isinstance(longer, Refusal):
-            return longer
-        furthest_ns = max(now.latest_ns, longer.cell.window.start_ns) + LEASE_MAX_NS
-        if not now.trusted or longer.transmit_until_ns > furthest_ns:
-            return refuse(Reason.LEASE, "permits.renew", longer.transmit_until_ns, f"<= {furthest_ns} ns")
-        held.permit = longer
+            return refuse(Reason.UNKNOWN_SID, "permits.change", sid.hex()[:16], "a permit held here")
+        changed = extend(held.permit, record, network=self._network, anchors=self._anchors)
+        if isinstance(changed, Refusal):
+            return changed
+        furthest_ns = max(now.latest_ns, changed.cell.window.start_ns) + LEASE_MAX_NS
+        closes = changed.suspended_for is not None  # whatever the time may be
+        if not closes and (not now.trusted or changed.transmit_until_ns > furthest_ns):
+            return refuse(Reason.LEASE, "permits.change", changed.transmit_until_ns, f"<= {furthest_ns} ns")
+        held.permit = changed
         return held
+
+    def succeed(self, record: bytes) -> Subject | Refusal:
+        """Verify that this node's own credential has a successor, for the same radio, and go by that as well."""
+        registry = Registry(self._network, self._anchors)
+        mine, admitted = registry.admit_chain(self._chain), prove(record, registry)
+        if isinstance(mine, Refusal):
+            return mine
+        if isinstance(admitted, Refusal):
+            return admitted
+        if admitted.record.typ != "rotation" or admitted.author.hash != mine.hash:
+            return refuse(Reason.BINDING, "permits.succeed", admitted.record.typ, f"a rotation by {mine.name}")
+        new = judge_rotation(mine, admitted.record.body, registry)
+        if isinstance(new, Subject) and new.device != mine.device:
+            return refuse(Reason.BINDING, "permits.device", new.device, mine.device)
+        if isinstance(new, Subject):
+            self._chain = new.chain
+        return new
 
     def suspend(self, sid: bytes, refusal: Refusal) -> bool:
         """Stop using a settlement, for good, be it held or still to come; False when it is not held."""
@@ -71,7 +92,7 @@ class Permits:
         """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used."""
         usable = [h for h in self._held.values() if h.suspended is None and not now.after(h.permit.cell.window.end_ns)]
         begun = [h for h in usable if h.permit.cell.window.start_ns <= now.latest_ns]
-        leased = [h for h in begun if now.before(h.permit.transmit_until_ns)]
+        leased = [h for h in begun if now.before(h.permit.transmit_until_ns) and h.permit.suspended_for is None]
         for choice in (leased, begun, usable):
             if choice:
                 return min(choice, key=lambda h: h.permit.cell.window.end_ns)

@@ -24,6 +24,7 @@ from radio.link import (
     GateChange,
     LinkMessage,
     Look,
+    NewKey,
     NewLease,
     NewPermit,
     Suspend,
@@ -36,7 +37,6 @@ from radio.permits import Held, Permits
 from radio.ports import Iq16, Radio, RfState
 from radio.ring import SampleRing
 from radio.transmit import TransmitChain
-from settlement.chain.bodies import Renew
 from settlement.chain.records import parse
 from settlement.chain.scope import Band
 from settlement.fixes import Fix
@@ -55,7 +55,7 @@ FROM_AGENT = (Reason.INCUMBENT, Reason.PREEMPTED, Reason.RELINQUISHED, Reason.RE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WardenPlan:
-    """How a warden works: identity, bounds and the transmit chain's calibration."""
+    """How a warden works: identity, bounds and the transmit chain's calibration; `former` are keys succeeded since."""
 
     device: str
     credential: bytes
@@ -70,6 +70,7 @@ class WardenPlan:
     full_scale_eirp_mdbm: int
     full_scale_sd_mdb: int
     attenuation_mdb: int
+    former: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,7 @@ class Warden:
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._plan, self._link, self._monotonic_ns = plan, link, monotonic_ns
+        self._mine = {plan.credential, *plan.former}
         self._chain = TransmitChain(
             radio,
             profile=plan.profile,
@@ -148,7 +150,7 @@ class Warden:
         self._state, self._reason = GateState.LOCKED, ""
         self._sid: bytes | None = None
         self._pending: deque[Ready] = deque(maxlen=PENDING_MAX)
-        self._records: deque[NewPermit | NewLease] = deque(maxlen=RECORDS_MAX)
+        self._records: deque[NewPermit | NewLease | NewKey] = deque(maxlen=RECORDS_MAX)
         self._bursts_offered: deque[Burst] = deque(maxlen=BURSTS_MAX)
         self._next_frame_ns = self._next_beat_ns = self._busy_until_ns = 0
         self._bursts = 0
@@ -183,12 +185,13 @@ class Warden:
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
         self._silent_by_ns = None
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
-            self._silent_by_ns = mono_ns + decision.for_ns + self._plan.close_lead_ns
+            self._silent_by_ns = mono_ns + decision.for_ns + self._silencing_ns
             self._send(held, mono_ns, mono_ns + decision.for_ns)
         for look in self._listener.take():
             self._link.send(look)
         self._account(now)
         self._say_alive(mono_ns)
+        self._chain.beat()
         self._work()
         self._pace.turn(began_ns, self._monotonic_ns())
 
@@ -202,15 +205,20 @@ class Warden:
             armed_until_mono_ns=self._armed_until_ns,
             permit=permit,
             device=self._plan.device,
-            credential=self._plan.credential,
+            credential=permit.user.hash if permit and permit.user.hash in self._mine else self._plan.credential,
             suspended=held.suspended if held else None,
             tuned=self._chain.band(permit),
             heartbeat_mono_ns=self._beat_ns,
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
             sensed=self._sensed(permit.cell.band) if permit else None,
             outside_until_mono_ns=self._authorised_until(permit),
-            lead_ns=self._plan.close_lead_ns + self._pace.worst_ns,
+            lead_ns=self._silencing_ns + self._pace.worst_ns,
         )
+
+    @property
+    def _silencing_ns(self) -> int:
+        """What silencing may take: what is configured, or what this device was seen to take."""
+        return max(self._plan.close_lead_ns, self._chain.slowest_mute_ns)
 
     def _authorised_until(self, permit: VerifiedPermit | None) -> int | None:
         if permit is None or not permit.rule.outside_authorisation:
@@ -231,7 +239,7 @@ class Warden:
                 self._heartbeat(message)
             case Suspend():
                 self._suspend(message)
-            case NewPermit() | NewLease():
+            case NewPermit() | NewLease() | NewKey():
                 self._records.append(message)
             case Burst():
                 self._bursts_offered.append(message)
@@ -250,19 +258,30 @@ class Warden:
             record = self._records.popleft()
             if isinstance(record, NewPermit):
                 self._answer(self._permits.take(record.artifact), None)
+            elif isinstance(record, NewLease):
+                self._change(record.record)
             else:
-                self._renew(record.record)
+                self._succeed(record.record)
         elif self._bursts_offered:
             self._prepare(self._bursts_offered.popleft())
 
-    def _renew(self, record: bytes) -> None:
+    def _change(self, record: bytes) -> None:
         unproven = parse(record)
         body = None if isinstance(unproven, Refusal) else unproven.payload.get(6)
         sid = body.get(1) if isinstance(body, dict) else None
         if isinstance(sid, bytes):
-            self._answer(self._permits.renew(record, sid, self._fix().time), sid)
+            self._answer(self._permits.change(record, sid, self._fix().time), sid)
         else:
-            self._answer(refuse(Reason.MALFORMED, "permits.renew", "no settlement", Renew.__name__), None)
+            self._answer(
+                refuse(Reason.MALFORMED, "permits.change", "no settlement", "a RENEW, SUSPEND or RESUME"), None
+            )
+
+    def _succeed(self, record: bytes) -> None:
+        new = self._permits.succeed(record)
+        if isinstance(new, Refusal):
+            self._answer(new, None)
+        else:
+            self._mine.add(new.hash)
 
     def _answer(self, outcome: Held | Refusal, sid: bytes | None) -> None:
         if isinstance(outcome, Refusal):

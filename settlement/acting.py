@@ -4,12 +4,14 @@ from settlement import bounding, budget
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Verdict
 from settlement.chain.codec import cut
+from settlement.chain.credentials import Subject
 from settlement.heeding import heed
 from settlement.messages import Message
 from settlement.nodestate import REVIEW, ROTATED, STATUS, NodeState
 from settlement.pair import user as user_side
 from settlement.pair.artifact import Artifact
 from settlement.reasons import Reason, Refusal
+from settlement.receipts import is_receipt, receive, take_receipt
 from settlement.rules import RULE, read_held
 from settlement.step import Step
 
@@ -24,7 +26,7 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
         case "request":
             bound = bounding.bound_of(state, admitted, step.now.time)
             state.holder.grant(step, admitted, None if isinstance(bound, Refusal) else bound)
-            budget.spend(step, state.rule.rule, admitted)
+            budget.spend(step, state.lineage, state.rule.rule, admitted)
         case "grant":
             state.user.accept(step, admitted)
         case "accept":
@@ -33,17 +35,34 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
             _settled(state, step, admitted, message)
         case "abort":
             state.user.aborted(step, admitted)
+        case "verdict" if is_receipt(admitted):
+            take_receipt(state, step, admitted)
         case "verdict":
             state.user.refused(step, admitted)
+        case "renew" | "suspend" | "resume" | "preempt" | "relinquish":
+            _act_on_lease(state, step, admitted)
+        case _:
+            _act_on_logs(state, step, admitted)
+
+
+def _act_on_lease(state: NodeState, step: Step, admitted: Admitted) -> None:
+    match admitted.record.typ:
         case "renew":
             pair = state.user.renewed(step, admitted)
             step.event("renewed", sid=pair.sid, record=admitted.record.raw)
+        case "suspend":
+            pair = state.user.suspended(step, admitted)
+            step.event("paused", sid=pair.sid, reason=pair.suspended, record=admitted.record.raw)
+            receive(step, admitted)
+        case "resume":
+            pair = state.user.renewed(step, admitted)
+            step.event("resumed", sid=pair.sid, record=admitted.record.raw)
+            receive(step, admitted)
         case "preempt":
             _displaced(state, step, admitted)
-        case "relinquish":
-            state.holder.relinquished(step, admitted)
         case _:
-            _act_on_logs(state, step, admitted)
+            state.holder.relinquished(step, admitted)
+            receive(step, admitted)
 
 
 def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
@@ -56,6 +75,7 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
     elif admitted.record.typ == "rotation":
         step.put(ROTATED, admitted.author.hash, admitted.record.raw)
         state.take_rotation(admitted)
+        _succeeded(state, step, admitted.author)
         step.event("rotated", author=admitted.author.name)
         _pass_on(state, step, admitted)
     elif admitted.record.typ == "rule":
@@ -64,6 +84,16 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
         budget.credit(step, state.lineage, admitted)
     elif admitted.record.typ == "envelope":
         heed(step, state.holder, state.rule, admitted)
+
+
+def _succeeded(state: NodeState, step: Step, old: Subject) -> None:
+    """What was offered under a key that was succeeded will not be granted; what was seen of its log still counts."""
+    successor = state.registry.successor(old.hash)
+    if successor is not None:
+        state.witness.succeeded(step, old.hash, successor)
+    for digest in [d for d, offer in state.user.offers.items() if offer.holder == old.hash]:
+        del state.user.offers[digest]
+        step.lineage.drop(user_side.HEARD, digest)
 
 
 def _ruled(state: NodeState, step: Step, admitted: Admitted) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import apsw
 
 from settlement.chain import merkle
-from settlement.chain.checkpoint import open_note, signature_count
+from settlement.chain.checkpoint import open_note, origin_of, signature_count
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import LineageError
@@ -28,7 +28,7 @@ from settlement.chain.standing import Standing, Tally
 from settlement.chain.wholeness import COLUMNS, stored_standing, tally_of_rows
 from settlement.findings import Audited
 from settlement.reasons import Refusal
-from settlement.replay import Replay, check_entry
+from settlement.replay import Replay, check_entry, former_of
 from settlement.seal import check_seal, seal_path
 
 
@@ -56,13 +56,14 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
     try:
         reader = _Reader(path)
         audited.origin = str(reader.one("SELECT value FROM meta WHERE key='origin'"))
-        state = Replay(Registry(network, anchors), audited)
+        rotations = (bytes(b) for (b,) in reader.rows("SELECT CAST(body AS BLOB) FROM leaf WHERE typ='rotation'"))
+        state = Replay(Registry(network, anchors), audited, former=former_of(audited.origin, network, rotations))
         levels = _walk(reader, state)
         _check_checkpoints(reader, state, levels)
         if state.owner is None:
             audited.findings.add("no credential in the log is its owner's")
         else:
-            audited.owner = state.owner.hash
+            _name_owner(state)
             _check_standing(reader, state, state.owner)
             _check_seal(path, state.owner, audited)
     except Exception as exc:  # noqa: BLE001 - whatever is in the file, the auditor says so and goes on
@@ -115,15 +116,17 @@ def audit_entries(
 ) -> Audited:
     """Checks (3) to (7) on bare entries under one signed head that covers them all."""
     audited = Audited(path=Path(origin.rpartition("/")[2]), origin=origin)
-    state = Replay(Registry(network, anchors), audited)
+    whole = list(bodies)
+    rotations = (body for body in whole if b"bandpact/rotation" in body)
+    state = Replay(Registry(network, anchors), audited, former=former_of(origin, network, rotations))
     nodes: dict[tuple[int, int], bytes] = {}
-    for index, body in enumerate(bodies):
+    for index, body in enumerate(whole):
         for level, at, value in merkle.new_nodes(index, merkle.leaf_hash(body), lambda lv, i: nodes[lv, i]):
             nodes[level, at] = value
         check_entry(state, index, body, None)
         audited.records += 1
     audited.root = merkle.root(audited.records, lambda lv, i: nodes[lv, i])
-    audited.owner = state.owner.hash if state.owner is not None else None
+    _name_owner(state)
     head = open_note(note, state.owner.public) if state.owner is not None else None
     if head is None or isinstance(head, Refusal):
         audited.findings.add(f"head: {head or 'nobody to have signed it'}")
@@ -132,6 +135,14 @@ def audit_entries(
     if signature_count(note) != 1:
         audited.findings.add("head: more lines than its owner's")
     return audited
+
+
+def _name_owner(state: Replay) -> None:
+    """Whose log it is, by every name that the log proves; a name it only claims is a finding."""
+    line, audited = state.line(), state.audited
+    audited.owner, audited.line = line[0].hash if line else None, tuple(one.hash for one in line)
+    for claimed in sorted(state.former - set(audited.line)):
+        audited.findings.add(f"{claimed.hex()[:8]} is said to be the owner of before, and was never succeeded")
 
 
 def _walk(reader: _Reader, state: Replay) -> dict[int, list[bytes]]:
@@ -165,12 +176,14 @@ def _walk(reader: _Reader, state: Replay) -> dict[int, list[bytes]]:
 
 def _check_checkpoints(reader: _Reader, state: Replay, levels: dict[int, list[bytes]]) -> None:
     """Check (3)."""
-    owner, findings = state.owner, state.audited.findings
+    findings, network = state.audited.findings, state.registry.network
+    owners = {origin_of(network, one.public): one for one in state.line()}
     for size, note in reader.rows("SELECT size, note FROM checkpoint ORDER BY size"):
+        owner = owners.get(str(note).partition("\n")[0]) or state.owner
         head = open_note(note, owner.public) if owner is not None else None
         if head is None or isinstance(head, Refusal):
             findings.add(f"checkpoint {size}: {head or 'nobody to have signed it'}")
-        elif head.origin != state.audited.origin or head.size != size or size > state.audited.records:
+        elif head.origin not in owners or head.size != size or size > state.audited.records:
             findings.add(f"checkpoint {size}: speaks of {head.origin} at {head.size}")
         elif merkle.root(size, lambda level, index: levels[level][index]) != head.root:
             findings.add(f"checkpoint {size}: the entries were changed after it was signed")

@@ -66,7 +66,7 @@ def cross_check(lineages: list[Audited]) -> Findings:
 def _check_numbers(findings: Findings, lineages: list[Audited]) -> None:
     """Checks (1) and (2)."""
     used: dict[tuple[bytes, int], bytes] = {}
-    own = {a.owner: {r.digest for r in a.held} for a in lineages if a.owner is not None}
+    own = {one: {r.digest for r in a.held} for a in lineages for one in a.line}
     for audited in lineages:
         for record in audited.held:
             author = record.frame.author
@@ -132,5 +132,6 @@ def _until_ns(story: _Story, grant: Record, confirm: Record) -> int:
     window_ns: int = grant.body.cell.window.end_ns
     if not story.all("preempt") and not story.all("relinquish"):
         return window_ns
-    leases: list[int] = [confirm.body.transmit_until_ns, *(r.body.transmit_until_ns for r in story.all("renew"))]
+    longer = (*story.all("renew"), *story.all("resume"))
+    leases: list[int] = [confirm.body.transmit_until_ns, *(r.body.transmit_until_ns for r in longer)]
     return min(window_ns, max(leases))

@@ -42,7 +42,10 @@ class ListTaken:
 
 @dataclass(slots=True)
 class Audited:
-    """One lineage after the audit; `by_sid` maps a settlement to the digests of its admitted records by type."""
+    """One lineage after the audit; `by_sid` maps a settlement to the digests of its admitted records by type.
+
+    `line` is the owner's credential and those it succeeded, the newest first.
+    """
 
     path: Path
     origin: str
@@ -56,6 +59,7 @@ class Audited:
     by_sid: dict[bytes, dict[str, list[bytes]]] = field(default_factory=dict)
     held: list[Record] = field(default_factory=list)
     owner: bytes | None = None
+    line: tuple[bytes, ...] = ()
     warnings: list[str] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
     lists: list[ListTaken] = field(default_factory=list)

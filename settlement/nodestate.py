@@ -1,6 +1,6 @@
 """What a node knows and remembers: its registry, its log, the protocol machines built from what is durable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from settlement.chain.admission import Admitted, Context, RuleInForce, prove
 from settlement.chain.credentials import Registry, Subject
@@ -15,6 +15,7 @@ from settlement.pair.bounds import PLACES, UNITS, Bounds
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
 from settlement.reasons import Reason, Refusal, refuse
+from settlement.replays import Replays
 from settlement.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.step import Identity, Step
 from settlement.witness import Witness
@@ -35,14 +36,18 @@ class NodeState:
         rule_chain: tuple[bytes, ...],
         lineage: Lineage,
         entropy: Callable[[int], bytes],
+        former: Iterable[Identity] = (),
     ) -> None:
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
         self.entropy, self.status, self.rules = entropy, StatusLists(), Rules(self.configured)
         self.witness = Witness(me=identity.credential, registry=registry, quorum=rule.rule.witness_quorum)
-        self.damaged = lineage.verify(identity.key.public, standing=True)
+        self.former = {one.credential: one for one in former}
+        keys = [one.key.public for one in self.former.values()]
+        self.damaged = lineage.verify(identity.key.public, standing=True, former=keys)
         self._whole = self.damaged is None
         self.heads_heard: set[bytes] = set()
+        self.replays = Replays()
         self.restore()
 
     @property
@@ -83,11 +88,12 @@ class NodeState:
     def restore(self) -> None:
         """Build the machines from what is durable; from nothing, where that was found altered."""
         self.status.forget()
-        for kind, take in ((STATUS, self.take_status), (ROTATED, self.take_rotation)):
-            for _, raw in self._stored(kind):
-                known = prove(raw, self.registry)
-                if isinstance(known, Admitted):
-                    take(known)
+        self.registry.unrotate()
+        self._restore_rotations()
+        for _, raw in self._stored(STATUS):
+            known = prove(raw, self.registry)
+            if isinstance(known, Admitted):
+                self.take_status(known)
         self._restore_rules()
         me, rule = self.identity.credential, self.rule
         self.bounds = Bounds(self._own(PLACES), self._own(UNITS))
@@ -105,6 +111,19 @@ class NodeState:
             if isinstance(admitted, Admitted):
                 self.user.hear(admitted)
 
+    def _restore_rotations(self) -> None:
+        """Each may be by a key that another of them brought in."""
+        waiting = [raw for _, raw in self._stored(ROTATED)]
+        while waiting:
+            known = [(raw, prove(raw, self.registry)) for raw in waiting]
+            for _, admitted in known:
+                if isinstance(admitted, Admitted):
+                    self.take_rotation(admitted)
+            left = [raw for raw, admitted in known if not isinstance(admitted, Admitted)]
+            if len(left) == len(waiting):
+                return
+            waiting = left
+
     def _restore_rules(self) -> None:
         held = []
         for _, raw in self._stored(RULE):
@@ -121,9 +140,10 @@ class NodeState:
         return self.lineage.items(kind) if self._whole else []
 
     def _own(self, kind: str) -> list[Record]:
-        """Stored records of this node's own."""
+        """Stored records of this node's own, under the key it has now."""
         known = (prove(raw, self.registry) for _, raw in self._stored(kind))
-        return [admitted.record for admitted in known if isinstance(admitted, Admitted)]
+        mine = self.identity.credential
+        return [a.record for a in known if isinstance(a, Admitted) and a.author.hash == mine]
 
     def halt(self, step: Step, refusal: Refusal) -> None:
         """Stop signing for good: the log is not what this node, or a neighbour, saw."""

@@ -6,14 +6,15 @@
 (7) no two admitted records of an author share a number
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from settlement.chain.admission import Admitted, RuleInForce, prove, proven, timeless
 from settlement.chain.checkpoint import origin_of
-from settlement.chain.credentials import Registry, Subject
+from settlement.chain.credentials import Claims, Registry, Subject, read_claims
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
-from settlement.chain.records import Record, digest
+from settlement.chain.records import Record, Unproven, digest, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.standing import Tally
 from settlement.findings import Audited, ListTaken, Review
@@ -36,7 +37,8 @@ class Replay:
     registry: Registry
     audited: Audited
     rules: list[RuleInForce] = field(default_factory=list)
-    last: tuple[int, bytes] | None = None
+    former: frozenset[bytes] = frozenset()
+    last: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     last_signed_ns: int = 0
     seen: set[tuple[bytes, int]] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
@@ -48,6 +50,42 @@ class Replay:
             s for s in self.registry.subjects() if origin_of(self.registry.network, s.public) == self.audited.origin
         )
         return next(named, None)
+
+    def is_own(self, author: bytes) -> bool:
+        """Is that the owner, or what it was before a key of its was succeeded?"""
+        return author in self.former or (self.owner is not None and author == self.owner.hash)
+
+    def line(self) -> tuple[Subject, ...]:
+        """The owner and the credentials it succeeded, as the log proves it, the newest first."""
+        owner = self.owner
+        found = (self.registry.get(one) for one in self.registry.line(owner.hash)) if owner is not None else ()
+        return tuple(subject for subject in found if subject is not None)
+
+
+def former_of(origin: str, network: str, entries: Iterable[bytes]) -> frozenset[bytes]:
+    """The credentials that the owner of a log says it had before; for the replay to prove, entry by entry."""
+    before: dict[bytes, bytes] = {}
+    newest: bytes | None = None
+    for body in entries:
+        leaf = decode_leaf(body)
+        rotation = parse(leaf.record) if isinstance(leaf, Leaf) and leaf.origin == OWN and leaf.record else None
+        if not isinstance(rotation, Unproven) or rotation.typ != "rotation" or rotation.author is None:
+            continue
+        body_map = rotation.payload.get(6)
+        successor = body_map.get(1) if isinstance(body_map, dict) else None
+        if not isinstance(successor, bytes):
+            continue
+        before[digest(successor)] = rotation.author
+        credential = parse(successor)
+        claims = credential.message.header.claims if isinstance(credential, Unproven) else None
+        named = read_claims(claims or {})
+        if isinstance(named, Claims) and origin_of(network, named.public) == origin:
+            newest = digest(successor)
+    found: list[bytes] = []
+    while newest in before and before[newest] not in found:
+        newest = before[newest]
+        found.append(newest)
+    return frozenset(found)
 
 
 def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) -> None:
@@ -129,7 +167,7 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
         return
     refusal = timeless(admitted, rule)
     state.audited.replayed += 1
-    own = state.owner is not None and admitted.author.hash == state.owner.hash
+    own = state.is_own(admitted.author.hash)
     # A node's own word that it lost its clock or its place is exactly what must be on record.
     excused = own and record.typ in OWN_WORD and refusal is not None and refusal.reason in UNTRUSTED
     if refusal is not None and not excused:
@@ -167,13 +205,12 @@ def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:
 def _check_own(state: Replay, index: int, record: Record, author: Subject) -> None:
     """Check (6)."""
     state.audited.own += 1
-    owner = state.owner
     before = (record.frame.seq - 1, record.frame.previous)
-    expected = state.last if state.last is not None else (0, None)
-    if owner is None or author.hash != owner.hash or before != expected:
+    expected = state.last.get(author.hash, (0, None))
+    if before != expected:
         state.audited.findings.add(f"entry {index}: own record {record.frame.seq} does not follow {expected[0]}")
     signed = record.frame.attestation
-    state.last = (record.frame.seq, record.digest)
+    state.last[author.hash] = (record.frame.seq, record.digest)
     if signed.time_source == TimeSource.NONE:
         return  # a clock its owner did not trust says nothing of order
     if signed.latest_ns < state.last_signed_ns:

@@ -1,9 +1,11 @@
 """One step of a node: everything signed, logged and remembered in it becomes durable together, then is sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from settlement.chain.admission import AFTER_SETTLEMENT
+from settlement.chain.bodies import TYPE_OF
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, Leaf, admitted_leaf, decode_leaf
 from settlement.chain.lineage import Lineage
@@ -70,6 +72,7 @@ class Step:
     now: Fix
     rule: bytes
     entropy: Callable[[int], bytes]
+    former: Mapping[bytes, Identity] = field(default_factory=dict)
     quorum: int = 0
     halted: Refusal | None = None
     deferred: list[Deferred] = field(default_factory=list)
@@ -85,24 +88,33 @@ class Step:
         """Sign a record of this node and log it. Raises HaltedError where the node may not sign."""
         if self.halted is not None:
             raise HaltedError(self.halted)
-        last = self.lineage.author_last(self.identity.credential)
+        identity = self._speaker(body)
+        last = self.lineage.author_last(identity.credential)
         frame = Frame(
-            network=self.identity.network,
-            author=self.identity.credential,
+            network=identity.network,
+            author=identity.credential,
             seq=last[0] + 1 if last else 1,
             previous=last[1] if last else None,
             attestation=Attestation.of(self.now),
         )
-        raw = sign_record(self.identity.key, frame, body)
-        record = self._own(raw)
+        raw = sign_record(identity.key, frame, body)
+        record = self._own(raw, identity)
         self.log(admitted_leaf(raw, origin=OWN, now=self.now.time, rule=self.rule), record)
         return record
 
-    def _own(self, raw: bytes) -> Record:
+    def _speaker(self, body: Any) -> Identity:
+        """What was settled with a key that has been succeeded since is ended with it: nobody else knows another."""
+        if self.former and TYPE_OF[type(body)] in AFTER_SETTLEMENT:
+            party = next((a for a in self.lineage.authors_of(body.sid) if a in self.former), None)
+            if party is not None:
+                return self.former[party]
+        return self.identity
+
+    def _own(self, raw: bytes, identity: Identity) -> Record:
         unproven = parse(raw)
         if not isinstance(unproven, Unproven):
             raise SigningError(f"this node signed what it would not accept: {unproven}")
-        record = unproven.prove(self.identity.key.public, self.identity.network)
+        record = unproven.prove(identity.key.public, identity.network)
         if isinstance(record, Refusal):
             raise SigningError(f"this node signed what it would not accept: {record}")
         return record
@@ -159,6 +171,10 @@ class Step:
     def put(self, kind: str, key: bytes, value: bytes) -> None:
         """Remember a piece of state."""
         self.lineage.put(kind, key, value)
+
+    def drop(self, kind: str, key: bytes) -> None:
+        """Forget a piece of state."""
+        self.lineage.drop(kind, key)
 
     def count(self, name: str, amount: int = 1) -> int:
         """Raise a durable counter."""

@@ -23,7 +23,7 @@ from settlement.chain.codec import blob, encode, text, uint
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.pair.artifact import Links, LogProof
-from settlement.pair.user import RESEND_NS
+from settlement.pair.transmit import RESEND_NS
 from settlement.pair.work import STORED_LIMIT, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.step import Step
@@ -88,6 +88,17 @@ class Witness:
         """Every other node with a transport key, in a stable order."""
         subjects = (self.registry.by_transport(key) for key in sorted(self.registry.transport_keys()))
         return [s for s in subjects if s is not None and s.hash != self.me]
+
+    def _mine(self, owner: Subject) -> bool:
+        """Is that this node, or what it was before its key was succeeded?"""
+        return owner.hash in self.registry.line(self.me)
+
+    def succeeded(self, step: Step, old: bytes, new: bytes) -> None:
+        """A neighbour has another key: where it stands with us, and we with its log, is what it was."""
+        for kind in (SEEN, NEIGHBOUR):
+            held = step.lineage.get(kind, old)
+            if held is not None:
+                step.put(kind, new, held)
 
     # -- as a witness --------------------------------------------------------------------------------------------
 
@@ -227,7 +238,7 @@ class Witness:
         head = open_note(body.note, owner.public)
         if isinstance(head, Refusal):
             return head
-        if owner.hash == self.me:
+        if self._mine(owner):
             return behind(step, head)
         if self._other_root(step, owner.hash, head, body.note) is not None:
             return refuse(Reason.FORK, "witness.heard", head.root.hex(), f"the root seen before at {head.size}")
@@ -244,7 +255,7 @@ class Witness:
         """Two heads of one size that an owner signed prove its fork."""
         body: Cosignature = admitted.record.body
         owner = self._owner(body.note)
-        if refusal.reason is not Reason.FORK or isinstance(owner, Refusal) or owner.hash == self.me:
+        if refusal.reason is not Reason.FORK or isinstance(owner, Refusal) or self._mine(owner):
             return
         head = open_note(body.note, owner.public)
         other = self._other_root(step, owner.hash, head, body.note) if isinstance(head, Head) else None
@@ -258,7 +269,7 @@ class Witness:
         head = open_note(body.note, owner.public) if isinstance(owner, Subject) else owner
         if isinstance(head, Refusal) or isinstance(owner, Refusal):
             raise TypeError("a cosignature is taken only after it was judged")
-        if owner.hash != self.me:
+        if not self._mine(owner):
             self._remember(step, owner.hash, head, body.note)
             return
         witness = admitted.author.hash

@@ -145,9 +145,117 @@ def revoke(
 
 
 @authority.command()
+def reissue(
+    request: Annotated[Path, typer.Argument(help="What `bandpact node rekey` or `authority rekey` wrote.")],
+    name: Annotated[str, typer.Option(help="Whose new key it is.")],
+    out: Annotated[Path, typer.Option(help="The new credential chain.")],
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=36_500, help="Life of the credential; as long as the last one's if left out."),
+    ] = None,
+    desk: Folder = DESK,
+) -> None:
+    """Entitle somebody's new key to exactly what the old one may, for its rotation."""
+    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
+    from agent.config import ConfigError  # noqa: PLC0415
+
+    try:
+        subject = nodekeys.reissue_for(_open(desk), request, name=name, days=days, out=out)
+    except (ConfigError, OSError) as exc:
+        fail(str(exc))
+    typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
+
+
+@authority.command("request")
+def ask(
+    network: Annotated[str, typer.Option(help="The network it is to govern in.")],
+    desk: Folder = DESK,
+) -> None:
+    """Make the key of an authority below another, and the request that the other delegates by."""
+    from agent import desk as desks  # noqa: PLC0415 - keeps --help fast
+    from agent.config import ConfigError  # noqa: PLC0415
+
+    try:
+        path = desks.request(desk, network=network, passphrase=_passphrase())
+    except (ConfigError, OSError) as exc:
+        fail(str(exc))
+    typer.echo(f"{path}: give this to the authority above")
+
+
+@authority.command()
+def delegate(
+    request: Annotated[Path, typer.Argument(help="What `bandpact authority request` wrote.")],
+    name: Annotated[str, typer.Option(help="The new authority's name.")],
+    out: Annotated[Path, typer.Option(help="The new credential chain.")],
+    band: Annotated[list[str] | None, typer.Option("--band", help="LOW-HIGH in Hz; all if left out.")] = None,
+    area: Circle = None,
+    corner: Corners = None,
+    max_eirp_mdbm: Annotated[int | None, typer.Option(help="The most it can allow; all if left out.")] = None,
+    depth: Annotated[int, typer.Option(min=1, max=8, help="Levels below it; 1 is nodes only.")] = 1,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of the credential.")] = 180,
+    desk: Folder = DESK,
+) -> None:
+    """Make another key an authority below this one: the same actions, in a narrower scope."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from agent import nodekeys  # noqa: PLC0415
+    from agent.config import ConfigError  # noqa: PLC0415
+
+    try:
+        opened = _open(desk)
+        mine = opened.me.scope
+        scope = replace(
+            mine,
+            bands=bands_of(band or []) or mine.bands,
+            area=area_of(area, corner) or mine.area,
+            max_eirp_mdbm=mine.max_eirp_mdbm if max_eirp_mdbm is None else max_eirp_mdbm,
+            depth=depth,
+        )
+        subject = nodekeys.delegate_to(opened, request, name=name, scope=scope, days=days, out=out)
+    except (ConfigError, ValueError, OSError) as exc:
+        fail(str(exc))
+    typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
+
+
+@authority.command("enrol")
+def take_in(
+    chain: Annotated[Path, typer.Argument(help="The credential chain from the authority above.")],
+    anchor: Annotated[str, typer.Option(help="The root to trust, SHA-256 in hex.")],
+    desk: Folder = DESK,
+) -> None:
+    """Take in the credential that makes this desk an authority below another."""
+    from agent import desk as desks  # noqa: PLC0415 - keeps --help fast
+    from agent.config import ConfigError  # noqa: PLC0415
+
+    try:
+        name = desks.enrol(desk, chain, anchor=anchor, passphrase=_passphrase())
+    except (ConfigError, OSError) as exc:
+        fail(str(exc))
+    typer.echo(f"{desk}: enrolled as {name}")
+
+
+@authority.command("rekey")
+def next_key(desk: Folder = DESK) -> None:
+    """Make the next key of an authority below another, and the request for its new credential."""
+    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
+
+    try:
+        path = _open(desk).rekey(_passphrase())
+    except (ConfigError, OSError) as exc:
+        fail(str(exc))
+    typer.echo(f"{path}: give this to the authority above; it reissues by it")
+
+
+@authority.command()
 def rotate(
-    out: Annotated[Path, typer.Option(help="The signed rotation.")],
-    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of the new credential.")] = 365,
+    out: Annotated[Path, typer.Option(help="The signed rotation; `bandpact node tell` gives it to any node.")],
+    successor: Annotated[
+        Path | None, typer.Option(help="The reissued credential chain, where this authority is no root.")
+    ] = None,
+    above: Annotated[
+        list[Path] | None, typer.Option(help="Rotations of authorities above since; may be repeated, in order.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of a root's new credential.")] = 365,
     desk: Folder = DESK,
 ) -> None:
     """Give the authority a new key; the record is signed by the old and the new."""
@@ -157,7 +265,9 @@ def rotate(
     try:
         opened = _open(desk)
         nodekeys.writable(out)
-        out.write_bytes(opened.rotate(name=opened.me.name, days=days, passphrase=_passphrase()))
+        for rotation in above or ():
+            opened.hear(rotation)
+        out.write_bytes(opened.rotate(days=days, passphrase=_passphrase(), successor=successor))
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     typer.echo(f"{out}: rotation")
@@ -230,3 +340,63 @@ def enrol(
     except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{folder}: enrolled as {name}")
+
+
+Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="This node's configuration.")]
+
+
+@node.command()
+def rekey(folder: Annotated[Path, typer.Argument(help="The node's folder.")]) -> None:
+    """Make the key that is to succeed the node's, and the request its authority reissues by."""
+    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
+    from agent.config import ConfigError  # noqa: PLC0415
+
+    try:
+        path = nodekeys.make_next_request(folder)
+    except (ConfigError, OSError) as exc:
+        fail(str(exc))
+    typer.echo(f"{path}: give this to the authority; then: bandpact node rotate CHAIN --config FILE")
+
+
+@node.command("rotate")
+def turn(
+    chain: Annotated[Path, typer.Argument(help="The credential chain that the authority reissued.")],
+    config: Config,
+    wait: Annotated[str, typer.Option(metavar="TIME", help="How long to wait for what is undecided.")] = "30s",
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,
+) -> None:
+    """Have the running agent take up its next key; settled pairs go on, and the neighbours are told."""
+    from agent.cli.asking import converse  # noqa: PLC0415 - keeps --help fast
+    from agent.config import ConfigError, load  # noqa: PLC0415
+    from agent.nodekeys import lay_successor  # noqa: PLC0415
+    from agent.units import UnitMissing, parse_time  # noqa: PLC0415
+    from agent.wiring import anchors_of  # noqa: PLC0415
+    from settlement.chain.credentials import Registry  # noqa: PLC0415
+
+    try:
+        wait_ms = round(parse_time(wait) * 1000)
+        loaded = load(config)
+        lay_successor(loaded.folder, chain, Registry(loaded.network, anchors_of(loaded)))
+    except UnitMissing as exc:
+        fail(str(exc), Exit.USAGE)
+    except (ConfigError, OSError) as exc:
+        fail(str(exc))
+    converse(loaded.run_folder, as_json=as_json, do="rotate", wait_ms=wait_ms)
+
+
+@node.command()
+def tell(
+    record: Annotated[Path, typer.Argument(help="A status list, a rotation or a signed rule, as the desk wrote it.")],
+    config: Config,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,
+) -> None:
+    """Give the running agent an authority's word; it judges it, goes by it and passes it on to its neighbours."""
+    from agent.cli.asking import converse, run_folder_of  # noqa: PLC0415 - keeps --help fast
+    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.nodekeys import word_of  # noqa: PLC0415
+
+    try:
+        raw = word_of(record)
+    except ConfigError as exc:
+        fail(str(exc))
+    converse(run_folder_of(config), as_json=as_json, do="tell", record=raw.hex())

@@ -59,13 +59,27 @@ class GiveBack(_Command):
     sid: Annotated[str, Field(max_length=64)]
 
 
+class Rotate(_Command):
+    """Take up the next key, whose credential lies in the node's folder."""
+
+    do: Literal["rotate"]
+    wait_ms: Ms = 0
+
+
+class Tell(_Command):
+    """Give the node an authority's word: a status list, a rule, a rotation."""
+
+    do: Literal["tell"]
+    record: Annotated[str, Field(max_length=2 * 65_536, pattern="^[0-9a-f]+$")]
+
+
 class Cancel(_Command):
     """Call off what this client asked before."""
 
     do: Literal["cancel"]
 
 
-AnyCommand = Acquire | OfferBand | GiveBack | Cancel
+AnyCommand = Acquire | OfferBand | GiveBack | Rotate | Tell | Cancel
 _ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="do")])
 
 

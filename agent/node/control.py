@@ -14,7 +14,7 @@ from typing import Any
 import zmq
 
 SOCKET = "control"
-MESSAGE_BYTES_MAX = 4096
+MESSAGE_BYTES_MAX = 256 * 1024
 QUEUE = 64
 BATCH = 16
 OWNER_ONLY = 0o177

@@ -6,16 +6,19 @@ A turn: wait for something, take all that has arrived, decide in one durable ste
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import zmq
 
-from agent.config import NodeConfig, OfferSection
+from agent.config import ConfigError, NodeConfig, OfferSection
 from agent.events import EventLog
+from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, read_key, take_over
 from agent.node.control import Control
 from agent.node.enveloping import Enveloping
 from agent.node.errands import Errands, Surroundings
+from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
@@ -24,17 +27,19 @@ from agent.node.vitals import Vitals, key_fault
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.timekeeping.wiring import timekeeper
-from agent.wiring import mesh_of, party_of, trust_of
+from agent.wiring import finish_rotation, mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
 from settlement.chain.scope import Band, Window
 from settlement.mesh import Arrived
 from settlement.messages import Message
+from settlement.nodestate import ROTATED
 from settlement.pair.bounds import OwnFaultError
-from settlement.reasons import Reason
+from settlement.reasons import Reason, Refusal, refuse
 from settlement.seal import write_seal
 from settlement.step import HaltedError, Outgoing, Step
+from settlement.succession import announce, rotate
 
 NS = 1_000_000_000
 TICK_NS = 20_000_000
@@ -50,6 +55,7 @@ class Node:
     def __init__(self, config: NodeConfig, path: Path) -> None:
         self.config = config
         self.events = EventLog(config.folder, config.name)
+        finish_rotation(config)
         self.trust = trust_of(config)
         self.party = party_of(config, self.trust)
         self.mesh = mesh_of(config, self.trust)
@@ -57,6 +63,7 @@ class Node:
         self.clock = timekeeper(config)
         self.fix = self.clock.fix
         self.vitals = Vitals(config)
+        self.grants = GrantWatch()
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
@@ -76,7 +83,8 @@ class Node:
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
-        self._registered = False
+        self._registered = self._turned = False
+        self._met = False
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -154,6 +162,8 @@ class Node:
         if arrived or commands or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
             self._step(arrived)
+            for moved in self.grants.turn(self.party, self.fix().time):
+                self.events.write("grant", **grant_fields(moved))
             self.outbox.retry(now_ns)
         self._transmit(now_ns)
         self._say_how_it_is(now_ns)
@@ -161,7 +171,7 @@ class Node:
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
-            self.vitals.tell(now_ns, alive=self.warden.alive, clock=self.clock, keys=keys)
+            self.vitals.tell(now_ns, alive=self.warden.alive, clock=self.clock, keys=keys, grants=self.grants.shown())
 
     def _meet(self) -> None:
         """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""
@@ -170,6 +180,7 @@ class Node:
             if peer is not None:
                 self.outbox.came_up(peer.hash)
                 self.holder.newcomer()
+                self._met = True
 
     def _take_from_warden(self) -> None:
         for message in self.warden.link.receive():
@@ -243,12 +254,17 @@ class Node:
             self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
         for usage in used:
             self._report(step, usage)
+        if self._met:
+            self._met = False
+            announce(self.party, step)
         self.act(step)
         self.errands.act(step, self._surroundings())
 
     def _leave(self, step: Step) -> None:
         """The step is durable: send and speak."""
         now_ns = time.monotonic_ns()
+        if self._turned:
+            self._turn_key()
         for outgoing in step.outgoing:
             self.outbox.send(outgoing, now_ns)
         for notice in step.notices:
@@ -377,7 +393,32 @@ class Node:
             closed=lambda: [*self.protection.closed(now_ns), *lent_bands(self.party, self.fix().time)],
             suspend=lambda sid: self.warden.suspend(sid, Reason.RELINQUISHED.value, "given back by command"),
             declare=self._declare,
+            rotate=self._rotate,
         )
+
+    def _rotate(self, step: Step) -> Refusal | None:
+        """Take up the next key; its files take the place of the present ones once the step is durable."""
+        folder = self.config.folder
+        try:
+            key, chain = read_key(folder / (SIGN + NEXT)), load_chain(folder / (CHAIN + NEXT))
+        except ConfigError as exc:
+            return refuse(Reason.ROTATION, "rotation.files", exc, "bandpact node rekey, and its credential")
+        refusal = rotate(self.party, step, key, chain[-1])
+        self._turned = refusal is None
+        return refusal
+
+    def _turn_key(self) -> None:
+        """The rotation is durable: exchange the files, tell the warden, offer anew under the new key."""
+        self._turned = False
+        take_over(self.config.folder)
+        registry = self.trust.registry
+        before, me = self.trust.me, registry.get(self.party.identity.credential)
+        if me is not None:
+            self.trust = replace(self.trust, me=me, former=self.trust.former | {before.hash})
+        raw = self.party.lineage.get(ROTATED, before.hash)
+        if raw is not None:
+            self.warden.key(raw)
+        self.holder.newcomer()
 
     def _neighbours(self) -> list[bytes]:
         subjects = (self.trust.registry.by_transport(key) for key in self.trust.registry.transport_keys())
@@ -396,6 +437,9 @@ class Node:
             case "renewed":
                 self.warden.lease(fields["record"])
                 return
+            case "paused" | "resumed":
+                self.warden.lease(fields["record"])
+                fields = {key: value for key, value in fields.items() if key != "record"}
             case "ended":
                 self._traffic.pop(fields["sid"], None)
             case "displaced":

@@ -9,15 +9,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.config import OfferSection
-from agent.node.commands import Acquire, AnyCommand, BadCommand, Cancel, GiveBack, OfferBand, parse_command
+from agent.node.commands import (
+    Acquire,
+    AnyCommand,
+    BadCommand,
+    Cancel,
+    GiveBack,
+    OfferBand,
+    Rotate,
+    Tell,
+    parse_command,
+)
 from agent.node.control import Command, Control
 from agent.node.policy import free_parts, window_ms
 from sensing.survey import SurveyReport
+from settlement.chain.admission import RELAYED
+from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell
+from settlement.messages import Message
 from settlement.pair.table import UserState
 from settlement.pair.user import Offer, UserPair
 from settlement.party import Party
-from settlement.reasons import Reason
+from settlement.reasons import Reason, Refusal
 from settlement.step import Step
 
 MS, NS = 1_000_000, 1_000_000_000
@@ -25,6 +38,9 @@ ERRANDS_MAX = 32
 QUIET_NS = 60_000_000
 """The gate's word counts as heard after a suspension when the warden said it this much later."""
 SILENCE_NS = 5 * NS
+TOLD = frozenset(
+    {"requested", "accepted", "settled", "renewed", "paused", "resumed", "displaced", "ended", "aborted", "refused"}
+)
 ENDED_STATES = (UserState.REFUSED, UserState.ABORTED, UserState.ENDED)
 
 
@@ -39,6 +55,7 @@ class Surroundings:
     closed: Callable[[], list[tuple[int, int]]]
     suspend: Callable[[bytes], None]
     declare: Callable[[Step, OfferSection], bool]
+    rotate: Callable[[Step], Refusal | None]
 
 
 @dataclass(slots=True)
@@ -92,7 +109,7 @@ class Errands:
 
     def _named(self, prefix: str) -> bytes:
         """The one settlement in force whose name begins as given. Raises BadCommand."""
-        live = [p.sid for p in self._party.user.pairs.values() if p.state == UserState.SETTLED]
+        live = [p.sid for p in self._party.user.pairs.values() if p.in_force]
         found = [sid for sid in live if sid.hex().startswith(prefix)]
         if len(found) == 1:
             return found[0]
@@ -109,6 +126,10 @@ class Errands:
                     self._acquire(step, errand, errand.command, around)
                 case OfferBand():
                     self._offer(step, errand, errand.command, around)
+                case Rotate():
+                    self._rotate(step, errand, errand.command, around)
+                case Tell():
+                    self._hand_in(step, errand, errand.command)
                 case _:
                     self._relinquish(step, errand, around)
         self._open = [errand for errand in self._open if not errand.over]
@@ -118,7 +139,7 @@ class Errands:
         for errand in self._open:
             if errand.sid is None or errand.sid != fields.get("sid") or not isinstance(errand.command, Acquire):
                 continue
-            if name in ("requested", "accepted", "settled", "renewed", "displaced", "ended", "aborted", "refused"):
+            if name in TOLD:
                 shown = {k: fields[k] for k in ("reason", "clause", "measured", "required") if fields.get(k)}
                 self._tell(errand, name, sid=errand.sid.hex(), **shown)
             self._follow(errand, errand.command, name, fields)
@@ -174,7 +195,7 @@ class Errands:
 
     def _take_back(self, step: Step, errand: Errand, pair: UserPair, around: Surroundings) -> None:
         """A command that was called off: what is decided is given back, what is not is waited for."""
-        if pair.state == UserState.SETTLED:
+        if pair.in_force:
             self._give_back(step, errand, around, why="called off")
         elif pair.state in ENDED_STATES:
             self._end(errand, ok=False, why="called off; nothing stands")
@@ -185,7 +206,7 @@ class Errands:
 
     def _relinquish(self, step: Step, errand: Errand, around: Surroundings) -> None:
         pair = self._party.user.by_sid(errand.sid or b"")
-        if pair is None or pair.state != UserState.SETTLED:
+        if pair is None or not pair.in_force:
             self._end(errand, ok=False, why="it is over already")
         else:
             self._give_back(step, errand, around, why="relinquished")
@@ -231,6 +252,34 @@ class Errands:
         self._once(errand, "listening", why=states)
         if errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS:
             self._end(errand, ok=False, why=f"no whole channel inside it is known to be free: {states}")
+
+    # -- keys and the authority's word ---------------------------------------------------------------------------
+
+    def _rotate(self, step: Step, errand: Errand, command: Rotate, around: Surroundings) -> None:
+        if errand.cancelled:
+            self._end(errand, ok=False, why="called off; the key is what it was")
+            return
+        refusal = around.rotate(step)
+        if refusal is None:
+            self._end(errand, ok=True)
+        elif refusal.reason is Reason.OUT_OF_ORDER and around.now_ns - errand.began_ns <= command.wait_ms * MS:
+            self._once(errand, "undecided", why=refusal.measured)
+        else:
+            self._end(errand, ok=False, why=str(refusal))
+
+    def _hand_in(self, step: Step, errand: Errand, command: Tell) -> None:
+        """As if a neighbour had passed it on: only what an authority signed is taken, and judged like any record."""
+        raw = bytes.fromhex(command.record) if len(command.record) % 2 == 0 else b""
+        unproven = parse(raw)
+        if isinstance(unproven, Refusal) or unproven.typ not in RELAYED:
+            found = str(unproven) if isinstance(unproven, Refusal) else unproven.typ
+            self._end(errand, ok=False, why=f"{found}; give a record of {', '.join(sorted(RELAYED))}")
+            return
+        me = self._party.registry.get(self._party.identity.credential)
+        own = me.transport_key if me is not None else None
+        refusal = self._party.receive(step, Message(record=raw).encoded(), own or b"")
+        self._tell(errand, "taken" if refusal is None else "not taken", type=unproven.typ)
+        self._end(errand, ok=refusal is None, why=str(refusal or ""))
 
     # -- telling -------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Runs a trial: air and nodes as processes, from the start signal to the sealed logs."""
 
 import json
+import os
 import signal
 import tempfile
 import time
@@ -22,6 +23,7 @@ from sim.scenario import load as load_scenario
 from sim.stations import Emitter
 
 READY_S = 60.0
+TMP_BYTES_MAX = 50
 AIR_S = 30.0
 LEAD_NS = 4_000_000_000
 SETTLE_S = 0.3
@@ -212,4 +214,6 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
 
 def work_folder() -> "tempfile.TemporaryDirectory[str]":
     """A short-named temporary folder, gone when left: local sockets cannot have long names."""
-    return tempfile.TemporaryDirectory(prefix="bandpact-", ignore_cleanup_errors=True)
+    usual = tempfile.gettempdir()
+    folder = usual if len(os.fsencode(usual)) <= TMP_BYTES_MAX else "/tmp"  # noqa: S108 - made 0700 with a fresh name
+    return tempfile.TemporaryDirectory(prefix="bandpact-", dir=folder, ignore_cleanup_errors=True)

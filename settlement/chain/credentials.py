@@ -115,6 +115,8 @@ class Registry:
         self._subjects: dict[bytes, Subject] = {}
         self._by_transport: dict[bytes, Subject] = {}
         self._successors: dict[bytes, bytes] = {}
+        self._predecessors: dict[bytes, bytes] = {}
+        self._configured = self.anchors
 
     def get(self, credential: bytes | None) -> Subject | None:
         """An admitted credential by its hash."""
@@ -151,12 +153,27 @@ class Registry:
         """The credential that took a credential's place."""
         return self._successors.get(credential)
 
+    def line(self, credential: bytes) -> tuple[bytes, ...]:
+        """A credential and those it succeeded, the newest first."""
+        found = [credential]
+        while (before := self._predecessors.get(found[-1])) is not None:
+            found.append(before)
+        return tuple(found)
+
     def rotate(self, old: Subject, new: Subject) -> None:
         """Let a judged successor take its place; a root's successor is an anchor from here on."""
         if new.issuer is None:
             self.anchors |= {new.hash}
-        self._successors[old.hash] = new.hash
+        self._successors[old.hash], self._predecessors[new.hash] = new.hash, old.hash
         self._keep(new)
+
+    def unrotate(self) -> None:
+        """Forget every succession: those who were succeeded hold their transport keys again."""
+        for old in reversed(self._successors):
+            self._keep(self._subjects[old])
+        self._successors.clear()
+        self._predecessors.clear()
+        self.anchors = self._configured
 
     def examine_root(self, raw: bytes) -> Subject | Refusal:
         """Run the checks on a root that is to succeed an anchor; its own key must have signed it."""

@@ -5,7 +5,7 @@ counters, author heads) lives in the same database so that a log entry and what 
 together or not at all. When a commit fails nothing of it was done: the caller sends nothing and closes the gate.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,17 @@ CREATE TABLE standing(one INTEGER PRIMARY KEY CHECK(one = 1), size INTEGER NOT N
 
 class LineageError(Exception):
     """The log cannot be opened, read or written; the message names the file and the mend."""
+
+
+def name_of(path: Path) -> str | None:
+    """The name a log goes by, read without opening it for writing; None where it is none."""
+    try:
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        row = db.execute("SELECT value FROM meta WHERE key='origin'").fetchone()
+        db.close()
+    except apsw.Error:
+        return None
+    return str(row[0]) if row else None
 
 
 class Lineage:
@@ -82,12 +93,12 @@ class Lineage:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything inside becomes durable together; on any error nothing of it happened. Raises LineageError."""
-        before = self.size, self._frontier, self._tally, self._stood
+        before = self.size, self._frontier, self._tally, self._stood, self.origin
         try:
             with self._db:
                 yield
         except BaseException as exc:
-            self.size, self._frontier, self._tally, self._stood = before
+            self.size, self._frontier, self._tally, self._stood, self.origin = before
             if isinstance(exc, apsw.Error):
                 raise LineageError(f"{self.path}: commit failed: {exc}; free disk space, then restart") from exc
             raise
@@ -154,6 +165,11 @@ class Lineage:
         self._db.execute("INSERT OR REPLACE INTO standing VALUES(?,?,?,?,?,?)", row)
         self._stood = (self.size, tally)
 
+    def rename(self, origin: str) -> None:
+        """Go on under the name of a successor's key, inside a transaction that has added an entry."""
+        self._db.execute("UPDATE meta SET value=? WHERE key='origin'", (origin,))
+        self.origin, self._stood = origin, None
+
     def checkpoint(self, key: SigningKey) -> str:
         """Sign the head and keep the note; call inside a transaction. The same size gives the same note."""
         note = self._one("SELECT note FROM checkpoint WHERE size=?", (self.size,))
@@ -178,14 +194,15 @@ class Lineage:
         ranges = merkle.consistency_ranges(old, new)
         return merkle.proof_of(ranges, self._reader(ranges))
 
-    def verify(self, public: bytes, *, standing: bool = False) -> Refusal | None:
+    def verify(self, public: bytes, *, standing: bool = False, former: Iterable[bytes] = ()) -> Refusal | None:
         """Does the file still hold what was written? `standing` asks for columns, state and counters as well.
 
         Every entry is compared with its columns and the stored tree, every signed checkpoint with the tree, and the
-        rest with what the owner signed after its last step. Reads each row once, in constant memory.
+        rest with what the owner signed after its last step; older checkpoints may be by the `former` keys. Reads each
+        row once, in constant memory.
         """
         try:
-            return check_file(self._db, self.origin, public, standing=standing)
+            return check_file(self._db, self.origin, public, standing=standing, former=tuple(former))
         except (apsw.Error, TypeError, ValueError) as exc:
             return refuse(Reason.ENTRY_MISMATCH, "lineage.file", str(exc), "a file as it was written")
 
@@ -222,6 +239,11 @@ class Lineage:
             "SELECT seq, subject FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC LIMIT 1", (author,)
         ).fetchone()
         return (int(row[0]), bytes(row[1])) if row else None
+
+    def authors_of(self, sid: bytes) -> list[bytes]:
+        """Whose admitted records a settlement has, in the order they came."""
+        sql = "SELECT author FROM leaf WHERE sid=? AND author IS NOT NULL AND admitted=1 ORDER BY idx"
+        return [bytes(author) for (author,) in self._db.execute(sql, (sid,))]
 
     def _bytes(self, sql: str, bindings: tuple[Any, ...]) -> bytes | None:
         found = self._one(sql, bindings)

@@ -1,9 +1,9 @@
 """Key rotation: the old key signs the record, the new key signs inside it, and the issuer has signed the successor.
 
 (1) the record is signed by the old key (it is the record's author)
-(2) the successor is a whole credential: same issuer, same name, nothing wider
+(2) the successor is a whole credential: same issuer (or who succeeded it), same name, nothing wider
 (3) the new key has signed that it succeeds exactly this credential
-(4) a credential is succeeded once
+(4) a credential is succeeded once, and never by one that it succeeded itself
 """
 
 from settlement.chain import keys
@@ -33,7 +33,12 @@ def judge_rotation(author: Subject, body: Rotation, registry: Registry) -> Subje
     successor = registry.examine_root(body.successor) if author.issuer is None else registry.examine(body.successor)
     if isinstance(successor, Refusal):
         return refuse(Reason.ROTATION, "rotation.successor", successor, "a credential that holds")
-    if (successor.issuer, successor.name) != (author.issuer, author.name):
+    if successor.hash in registry.line(author.hash):
+        return refuse(Reason.ROTATION, "rotation.back", "a credential of before", "a new one")
+    same_issuer = successor.issuer == author.issuer or (
+        author.issuer is not None and successor.issuer is not None and author.issuer in registry.line(successor.issuer)
+    )
+    if not same_issuer or successor.name != author.name:
         return refuse(Reason.ROTATION, "rotation.name", successor.name, author.name)
     wider = wider_than(successor.scope, author.scope, strictly=False)
     if wider is not None:

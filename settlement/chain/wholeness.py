@@ -14,7 +14,7 @@ import apsw
 import cbor2
 
 from settlement.chain import merkle
-from settlement.chain.checkpoint import open_note
+from settlement.chain.checkpoint import Head, open_note
 from settlement.chain.standing import Standing, Tally
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -89,7 +89,9 @@ class _Tree:
         return merkle.fold(self._frontier)
 
 
-def check_file(db: apsw.Connection, origin: str, public: bytes, *, standing: bool) -> Refusal | None:
+def check_file(
+    db: apsw.Connection, origin: str, public: bytes, *, standing: bool, former: tuple[bytes, ...] = ()
+) -> Refusal | None:
     """Checks (1) to (3), and (4) where `standing` asks for it."""
     tree, tally, size = _Tree(db), Tally(), 0
     for index, body, subject, admitted, *columns in db.execute(_ENTRIES):
@@ -103,13 +105,19 @@ def check_file(db: apsw.Connection, origin: str, public: bytes, *, standing: boo
         tally, size = tally.appended(columns), size + 1
     if not tree.over():
         return _changed("tree", "more nodes than the entries make", "the tree of the entries")
-    refusal = _check_checkpoints(db, public, size)
+    refusal = _check_checkpoints(db, (public, *former), size)
     if refusal is not None or not standing:
         return refusal
     return _check_standing(db, public, Standing(origin=origin, size=size, root=tree.root(), tally=tally))
 
 
-def _check_checkpoints(db: apsw.Connection, public: bytes, entries: int) -> Refusal | None:
+def _signed_by(note: str, publics: tuple[bytes, ...]) -> Head | Refusal:
+    """The head of a note by the owner's key, or by one that it succeeded."""
+    heads = [open_note(note, public) for public in publics]
+    return next((head for head in heads if isinstance(head, Head)), heads[0])
+
+
+def _check_checkpoints(db: apsw.Connection, publics: tuple[bytes, ...], entries: int) -> Refusal | None:
     def read(level: int, index: int) -> bytes:
         row = db.execute("SELECT hash FROM node WHERE level=? AND idx=?", (level, index)).fetchone()
         if row is None:
@@ -117,7 +125,7 @@ def _check_checkpoints(db: apsw.Connection, public: bytes, entries: int) -> Refu
         return bytes(row[0])
 
     for size, note in db.execute("SELECT size, note FROM checkpoint ORDER BY size"):
-        head = open_note(note, public)
+        head = _signed_by(note, publics)
         if isinstance(head, Refusal):
             return head
         if head.size != size or size > entries or merkle.root(size, read) != head.root:

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +19,17 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app
 from agent.events import read_events
+from agent.keyfiles import load_chain, write_chain
 from agent.node.control import SOCKET, Client, NotRunning
+from agent.trial.coordinator import Coordinator
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import FRUGAL, Child, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, scenario_of, start_air
 from agent.units import UnitMissing, parse_power, parse_time
+from settlement.chain import bodies
+from settlement.chain.bodies import Revocation
+from settlement.chain.credentials import Subject
+from settlement.chain.records import Attestation, Frame, sign_record
 from sim.airclient import AirClient
 from tests.agent.test_plugs import waited
 
@@ -37,9 +44,21 @@ class Two:
         options = Options(scenario="neighbours", seed=3, duration_s=None, recording=None, base_port=None)
         scenario, spec, duration_s = scenario_of(options)
         self.commodity = spec.terms.commodity
-        self.layout: Layout = prepare(
-            root, scenario, spec, seed=3, duration_s=duration_s, ports=free_ports(len(scenario.nodes), None)
-        )
+        desks: list[Coordinator] = []
+
+        class Kept(Coordinator):
+            """The coordinator of this run, which the test goes on with."""
+
+            def __init__(self, *arguments: Any, **named: Any) -> None:
+                super().__init__(*arguments, **named)
+                desks.append(self)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("agent.trial.folder.Coordinator", Kept)
+            self.layout: Layout = prepare(
+                root, scenario, spec, seed=3, duration_s=duration_s, ports=free_ports(len(scenario.nodes), None)
+            )
+        (self.desk,) = desks
         self.children: list[Child] = []
         self.air: list[Child] = []
         self.air.append(start_air(self.layout)[0])
@@ -171,7 +190,7 @@ def test_the_socket_is_its_owners_and_takes_no_nonsense(two: Two) -> None:
     assert stat.S_IMODE(mode) == 0o600
     client = Client(run_folder)
     for command, why in (
-        ({"do": "destroy"}, "'acquire', 'offer', 'relinquish', 'cancel'"),
+        ({"do": "destroy"}, "'acquire', 'offer', 'relinquish', 'rotate', 'tell', 'cancel'"),
         ({}, "do"),
         ({"do": "acquire", "low_hz": "1", "high_hz": 2, "for_ms": 1}, "low_hz"),
         ({"do": "acquire", "low_hz": 5, "high_hz": 5, "for_ms": 1}, "not below"),
@@ -186,6 +205,92 @@ def test_the_socket_is_its_owners_and_takes_no_nonsense(two: Two) -> None:
     client._socket.send(b"\xff not json")
     assert next(client.answers(5000, 5000))["why"] == "not a JSON object"
     client.close()
+
+
+def once_free(two: Two, band: str, length: str) -> str:
+    """Acquire a band whose last lease may still run."""
+    answers: list[dict[str, Any]] = []
+
+    def ask() -> bool:
+        code, steps = two.steps("user-a", "acquire", band, "--for", length)
+        answers[:] = steps
+        return code == 0
+
+    assert waited(ask), answers
+    return str(answers[-1]["sid"])
+
+
+def reissued(two: Two, name: str) -> Path:
+    """What the desk makes of the request that `node rekey` wrote: the same scope, another key."""
+    folder = two.layout.root / name
+    assert CliRunner().invoke(app, ["node", "rekey", str(folder)]).exit_code == 0
+    again = CliRunner().invoke(app, ["node", "rekey", str(folder)])
+    assert again.exit_code == 1
+    assert "never overwritten" in again.stderr
+    asked = tomllib.loads((folder / "rotate.request").read_text())
+    old = two.desk.registry.admit(load_chain(folder / "credential.chain")[-1])
+    assert isinstance(old, Subject)
+    body = bodies.Credential(
+        level=old.level, scope=old.scope, transport_key=bytes.fromhex(asked["transport"]), device=asked["device"]
+    )
+    claims = two.desk._claims(bytes.fromhex(asked["public"]), name, two.desk.authority.name)
+    chain = folder / "next.chain"
+    write_chain(chain, (two.desk.root, two.desk._sign_credential(two.desk.authority, body, claims)))
+    return chain
+
+
+@pytest.mark.feature("G9")
+@pytest.mark.attack(22)
+def test_a_running_node_takes_up_a_new_key_and_goes_on(two: Two) -> None:
+    offered = two.steps("holder", "offer", "3550-3570MHz", "--class", two.commodity, "--eirp", "20dBm", "--wait", "30s")
+    assert offered[0] == 0, offered
+    sid = once_free(two, "3550-3560MHz", "60s")
+    opened = lambda which: any(e["sid"] == which and e["state"] == "OPEN" for e in two.events("user-a", "gate"))  # noqa: E731
+    assert waited(lambda: opened(sid))
+    chain, old = reissued(two, "user-a"), (two.layout.root / "user-a" / "sign.key").read_text()
+    foreign = two.run("user-a", "node", "rotate", str(two.layout.root / "holder" / "credential.chain"))
+    assert foreign.exit_code == 1
+    assert "BINDING" in foreign.stderr
+    turned = two.run("user-a", "node", "rotate", str(chain))
+    assert turned.exit_code == 0, turned.output
+    assert (two.layout.root / "user-a" / "sign.key").read_text() != old
+    assert waited(lambda: bool(two.events("holder", "rotated")))
+    assert two.rf("user-a") == "on", "what was settled goes on"
+    later = once_free(two, "3560-3570MHz", "60s")
+    assert two.run("user-a", "relinquish", sid[:10]).exit_code == 0
+    assert waited(lambda: opened(later)), "the warden knows the new key as its own"
+    assert two.run("user-a", "relinquish", later[:10]).exit_code == 0
+    assert waited(lambda: len([e for e in two.events("holder", "ended") if e["sid"] in (sid, later)]) == 2)
+    again = two.run("user-a", "node", "rotate", str(chain))
+    assert again.exit_code == 1
+    assert "node rekey" in again.stderr
+
+
+@pytest.mark.feature("G8")
+def test_an_authoritys_word_is_handed_to_a_running_node_and_travels(two: Two, tmp_path: Path) -> None:
+    desk, word = two.desk, tmp_path / "list"
+    desk._seq += 1
+    frame = Frame(
+        network=desk.network,
+        author=desk.authority.hash,
+        seq=desk._seq,
+        previous=desk._previous,
+        attestation=Attestation.of(desk._fix()),
+    )
+    fresh_ns = time.time_ns() + 600 * 1_000_000_000
+    word.write_bytes(sign_record(desk._key, frame, Revocation(version=1, fresh_until_ns=fresh_ns, bits=bytes(8))))
+    told = two.run("user-a", "node", "tell", str(word))
+    assert told.exit_code == 0, told.output
+    assert "revocation taken" in told.stdout
+    assert waited(lambda: bool(two.events("holder", "status list")))
+    again = two.run("user-a", "node", "tell", str(word))
+    assert again.exit_code == 1
+    assert "REPLAY" in again.stderr or "ROLLBACK" in again.stderr
+    own = tmp_path / "own"
+    own.write_bytes(load_chain(two.layout.root / "user-a" / "credential.chain")[-1])
+    refused = two.run("user-a", "node", "tell", str(own))
+    assert refused.exit_code == 1
+    assert "credential; give a record of" in refused.stderr
 
 
 def test_without_an_agent_it_says_how_to_start_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

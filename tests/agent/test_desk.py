@@ -243,3 +243,115 @@ def test_what_cannot_be_done_leaves_the_desk_as_it_was(
 
 def test_a_folder_that_is_no_desk(tmp_path: Path) -> None:
     assert "bandpact authority init" in run("authority", "show", "--desk", tmp_path, code=1)
+
+
+@pytest.fixture
+def below(desk: tuple[Path, str], tmp_path: Path) -> tuple[Path, Path, str]:
+    """A root's desk and that of an authority below it; the root's anchor."""
+    folder, anchor = desk
+    sub = tmp_path / "sub"
+    run("authority", "request", "--network", "n", "--desk", sub)
+    chain = tmp_path / "sub.chain"
+    narrow = ("--band", "3550000000-3560000000", "--area", 369500000, -763000000, 5000000)
+    delegate = ("authority", "delegate", sub / "authority.request", "--name", "bay", "--out", chain)
+    run(*delegate, *narrow, "--desk", folder)
+    assert "enrolled as bay" in run("authority", "enrol", chain, "--anchor", anchor, "--desk", sub)
+    return folder, sub, anchor
+
+
+def enrolled(tmp_path: Path, sub: Path, name: str, *options: object, code: int = 0) -> Path:
+    run("node", "init", tmp_path / name, "--device", name)
+    chain = tmp_path / f"{name}.chain"
+    request = tmp_path / name / "enrol.request"
+    issue = ("authority", "issue", request, "--name", name, "--role", "user", "--out", chain, *options)
+    said = run(*issue, "--desk", sub, code=code)
+    assert code == 0 or "SCOPE" in said
+    return chain
+
+
+@pytest.mark.feature("G3")
+@pytest.mark.attack(14)
+def test_an_authority_below_another_issues_inside_its_own_scope_and_rules(
+    below: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    _, sub, anchor = below
+    subject = Registry("n", [bytes.fromhex(anchor)]).admit_chain(load_chain(enrolled(tmp_path, sub, "alice")))
+    assert isinstance(subject, Subject)
+    assert len(subject.chain) == 3
+    enrolled(tmp_path, sub, "wide", "--band", "3550000000-3570000000", code=1)
+    run("authority", "revoke", "alice", "--out", tmp_path / "list", "--desk", sub)
+    told = prove((tmp_path / "list").read_bytes(), _knowing(anchor, load_chain(sub / "credential.chain")))
+    assert isinstance(told, Admitted)
+    assert told.author.name == "bay"
+
+
+def _knowing(anchor: str, *chains: tuple[bytes, ...]) -> Registry:
+    registry = Registry("n", [bytes.fromhex(anchor)])
+    for chain in chains:
+        assert isinstance(registry.admit_chain(chain), Subject)
+    return registry
+
+
+@pytest.mark.feature("G9")
+@pytest.mark.attack(22)
+@pytest.mark.parametrize("root_turns", [False, True])
+def test_an_authority_below_another_rotates(below: tuple[Path, Path, str], tmp_path: Path, root_turns: bool) -> None:
+    folder, sub, anchor = below
+    chain = enrolled(tmp_path, sub, "alice")
+    out, reissued = tmp_path / "rotation", tmp_path / "bay2.chain"
+    rotate = ("authority", "rotate", "--out", out, "--desk", sub)
+    assert "authority rekey" in run(*rotate, code=1)
+    registry = _knowing(anchor, load_chain(chain))
+    if root_turns:
+        run("authority", "rotate", "--out", tmp_path / "root-rotation", "--desk", folder)
+        taken(registry, tmp_path / "root-rotation")
+    request = run("authority", "rekey", "--desk", sub).split(":")[0]
+    run("authority", "reissue", request, "--name", "bay", "--out", reissued, "--desk", folder)
+    foreign = ("--successor", chain)
+    assert "ROTATION" in run(*rotate, *foreign, code=1)
+    above = ("--above", tmp_path / "root-rotation") if root_turns else ()
+    run(*rotate, "--successor", reissued, *above)
+    assert taken(registry, out).name == "bay"
+    run("authority", "revoke", "alice", "--out", tmp_path / "list", "--desk", sub)
+    told = prove((tmp_path / "list").read_bytes(), registry)
+    assert isinstance(told, Admitted)
+    assert told.record.frame.seq == 1, "the new key begins a chain of its own"
+    assert "0 alice" in run("authority", "show", "--desk", sub)
+    enrolled(tmp_path, sub, "bob")
+    assert "1 bob" in run("authority", "show", "--desk", sub)
+
+
+def taken(registry: Registry, path: Path) -> Subject:
+    """A rotation as a node takes it."""
+    turned = prove(path.read_bytes(), registry)
+    assert isinstance(turned, Admitted)
+    successor = judge_rotation(turned.author, turned.record.body, registry)
+    assert isinstance(successor, Subject), successor
+    registry.rotate(turned.author, successor)
+    return successor
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["enrol", "CHAIN", "--anchor", "zz"], "--anchor"),
+        (["enrol", "nothing", "--anchor", "ANCHOR"], "No such file"),
+        (["enrol", "CHAIN", "--anchor", "ANCHOR"], "BINDING"),
+        (["request", "--network", "n"], "never overwritten"),
+        (["reissue", "authority.request", "--name", "nobody", "--out", "x"], "no such name"),
+        (["rekey", "--desk", "desk"], "needs nobody's word"),
+    ],
+)
+def test_a_mistake_with_an_authority_below_is_told(
+    below: tuple[Path, Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    complaint: str,
+) -> None:
+    _, sub, anchor = below
+    monkeypatch.chdir(tmp_path)
+    chain = enrolled(tmp_path, sub, "alice")
+    named = {"CHAIN": str(chain), "ANCHOR": anchor}
+    where = [] if "--desk" in arguments else ["--desk", sub]
+    assert complaint in run("authority", *[named.get(a, a) for a in arguments], *where, code=1)

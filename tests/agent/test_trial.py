@@ -193,7 +193,8 @@ def children_of(marker: str) -> list[str]:
 
 
 @pytest.mark.feature("U1")
-def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_process_behind(tmp_path_factory: pytest.TempPathFactory) -> None:
+    tmp_path = tmp_path_factory.mktemp("c")
     process = subprocess.Popen(
         [*TRIAL, "trial", "--duration", "20", "--report", "DIR"],
         cwd=tmp_path,

@@ -22,6 +22,7 @@ from radio.link import (
     Link,
     LinkMessage,
     Look,
+    NewKey,
     NewLease,
     NewPermit,
     Suspend,
@@ -39,7 +40,8 @@ from settlement.chain.scope import Band
 from settlement.fixes import Fix
 from settlement.reasons import Reason
 from sim.waveforms import ofdm
-from tests.settlement.world import LOWER, NETWORK, RULE, World, fix, trio
+from tests.settlement.test_succession import turn
+from tests.settlement.world import LOWER, NETWORK, RULE, UPPER, World, fix, trio
 
 RATE = 30_720_000
 SAMPLES = 30_720
@@ -57,6 +59,8 @@ class FakeRadio:
     lie: bool = False
     broken: bool = False
     late_ns: int = 0
+    mute_takes_ns: int = 0
+    passed_ns: int = 0
 
     def tune_rx(self, settings: RxSettings) -> RxSettings:
         return settings
@@ -81,6 +85,7 @@ class FakeRadio:
     def mute(self) -> RfState:
         self.calls.append("mute")
         self.tuned = None
+        self.passed_ns += self.mute_takes_ns
         return self.muted_reads
 
     def rf_state(self) -> RfState:
@@ -88,6 +93,22 @@ class FakeRadio:
 
     def close(self) -> None:
         self.calls.append("close")
+
+
+@dataclass
+class WatchedRadio(FakeRadio):
+    """One whose device listens for heartbeats."""
+
+    beats: int = 0
+    deaf: bool = False
+
+    def heartbeat(self) -> None:
+        self.beats += 1
+        if self.deaf:
+            raise Disconnected("the cable is out")
+
+    def guarded(self) -> bool:
+        return True
 
 
 class QuietListener:
@@ -122,11 +143,12 @@ class Bench:
         armed_for_ns: int = 3600_000_000_000,
         profile: RadioProfile | None = None,
         device: str = "device-alice",
+        radio: FakeRadio | None = None,
     ) -> None:
         self.world: World = trio(folder, rule=rule)
         self.artifact = self.world.settle(start_s=2.0, end_s=12.0)
         self.now: Fix = fix(3.0)
-        self.radio, self.listener = FakeRadio(), QuietListener()
+        self.radio, self.listener = radio or FakeRadio(), QuietListener()
         self.pace = SetPace()
         self.context = zmq.Context()
         self.ring = SampleRing(folder / "tx", slots=8, slot_samples=SAMPLES, create=True)
@@ -154,9 +176,10 @@ class Bench:
             transmit_ring=SampleRing(folder / "tx", slots=8, slot_samples=SAMPLES, create=False),
             listener=self.listener,
             outside=outside,
-            permits=Permits(network=NETWORK, anchors=self.world.anchors),
+            permits=Permits(network=NETWORK, anchors=self.world.anchors, chain=self.world.chains["alice"]),
             fix=lambda: self.now,
             pace=self.pace,
+            monotonic_ns=lambda: time.monotonic_ns() + self.radio.passed_ns,
         )
         self.warden.start()
         samples = ofdm.generate(np.random.default_rng(1), sample_rate_hz=RATE, samples=SAMPLES)
@@ -237,6 +260,55 @@ def test_a_loop_that_ran_late_closes_earlier_by_as_much(bench: Bench) -> None:
     bench.say()
     assert bench.changes()[-1][0] == "OPEN"
     bench.now = fix(4.91)
+    bench.say()
+    assert bench.changes()[-1] == ("ARMED", "EXPIRED")
+    assert bench.radio.tuned is None
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[tuple[Bench, WatchedRadio]]:
+    radio = WatchedRadio()
+    made = Bench(tmp_path, radio=radio)
+    yield made, radio
+    made.warden.close()
+    made.context.destroy(linger=0)
+
+
+@pytest.mark.feature("R7")
+def test_the_device_hears_from_the_loop_that_silences_it(watched: tuple[Bench, WatchedRadio]) -> None:
+    bench, radio = watched
+    bench.beat()
+    assert radio.beats == 1
+    radio.passed_ns += load_radio("simulated").watchdog.heartbeat_ms * 1_000_000
+    bench.warden.step()
+    assert radio.beats == 2
+
+
+@pytest.mark.feature("R9")
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_heartbeat_that_fails_latches_what_is_open(watched: tuple[Bench, WatchedRadio], opened: bool) -> None:
+    bench, radio = watched
+    if opened:
+        bench.permit()
+        assert bench.changes()[-1] == ("OPEN", "")
+    radio.deaf = True
+    radio.passed_ns += load_radio("simulated").watchdog.heartbeat_ms * 1_000_000
+    bench.say()
+    assert radio.tuned is None
+    assert (bench.changes()[-1][0] == "LATCHED") is opened
+    assert "heartbeat failed" in str(bench.warden._chain.latched) or not opened
+
+
+@pytest.mark.feature("R6")
+def test_a_device_that_is_slow_to_mute_is_muted_earlier_by_as_much(bench: Bench) -> None:
+    bench.radio.mute_takes_ns = 300_000_000
+    bench.warden.clear()
+    bench.warden.arm(3600_000_000_000)
+    bench.permit()
+    bench.now = fix(4.69)
+    bench.say()
+    assert bench.changes()[-1][0] == "OPEN"
+    bench.now = fix(4.71)
     bench.say()
     assert bench.changes()[-1] == ("ARMED", "EXPIRED")
     assert bench.radio.tuned is None
@@ -591,3 +663,56 @@ def test_a_burst_that_would_end_late_is_cut_off(tmp_path: Path) -> None:
     assert "mute" in bench.radio.calls[bench.radio.calls.index("send") :]
     bench.warden.close()
     bench.context.destroy(linger=0)
+
+
+def turned(bench: Bench, name: str = "alice") -> bytes:
+    """The rotation that a member signed of its own key."""
+    assert turn(bench.world, name, 3.0) is None
+    member = bench.world.members[name].party
+    (old,) = member.former
+    raw = member.lineage.get("rotated", old)
+    assert raw is not None
+    return raw
+
+
+def settled_anew(bench: Bench) -> bytes:
+    """An artifact that alice settled with her new key, for the other half of the band."""
+    world = bench.world
+    world.carry(3.0)
+    world.request("alice", 3.1, UPPER, 3.2, 12.0)
+    world.carry(3.1)
+    bench.now = fix(3.3)
+    pair = list(world.members["alice"].party.user.pairs.values())[-1]
+    artifact = world.members["alice"].party.lineage.get("artifact", pair.sid)
+    assert artifact is not None
+    return artifact
+
+
+@pytest.mark.feature("G9")
+def test_a_warden_goes_by_the_new_key_once_it_has_verified_the_rotation(bench: Bench) -> None:
+    bench.permit()
+    assert bench.changes()[-1] == ("OPEN", "")
+    rotation = turned(bench)
+    bench.say(NewKey(record=rotation))
+    assert bench.changes()[-1] == ("OPEN", ""), "what was settled with the old key goes on"
+    artifact = settled_anew(bench)
+    bench.say(Suspend(sid=bench.sid, reason="RELINQUISHED", detail="", cause_ns=1), NewPermit(artifact=artifact))
+    bench.beat()
+    assert bench.changes()[-1] == ("OPEN", "")
+
+
+@pytest.mark.attack(16)
+@pytest.mark.attack(22)
+def test_a_rotation_of_somebody_else_changes_nothing(bench: Bench) -> None:
+    foreign = turned(bench, "bob")
+    mine = turned(bench)
+    torn = mine[:-1] + bytes([mine[-1] ^ 1])
+    bench.beat()
+    for record in (foreign, torn, b"", bench.artifact):
+        bench.heard.clear()
+        bench.say(NewKey(record=record))
+        assert [m.asked for m in bench.heard if isinstance(m, GateChange)] == [True]
+    bench.say(NewPermit(artifact=settled_anew(bench)))
+    bench.beat()
+    assert bench.changes()[-1] != ("OPEN", "")
+    assert "BINDING" in {reason for _, reason in bench.changes()}

@@ -204,13 +204,25 @@ def test_an_issuer_in_the_middle_is_revoked_by_a_message(tmp_path: Path) -> None
         assert ask(10 + version, 1.0 + version / 10) is expected
 
 
+FIELD = 2**255 - 19
+POINTS = {
+    "order 4": (0).to_bytes(32, "little"),
+    "order 1": (1).to_bytes(32, "little"),
+    "order 2": (FIELD - 1).to_bytes(32, "little"),
+    "order 1, not reduced": (FIELD + 1).to_bytes(32, "little"),
+    "not reduced": (FIELD + 3).to_bytes(32, "little"),
+    "a sign on zero": (1 | 1 << 255).to_bytes(32, "little"),
+}
+
+
 @pytest.mark.attack(10)
-def test_a_credential_for_a_key_of_low_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("point", POINTS.values(), ids=POINTS.keys())
+def test_a_credential_for_a_key_that_is_none(tmp_path: Path, point: bytes) -> None:
     world = trio(tmp_path)
     artifact = world.settle()
     raw = world.chains["alice"][1]
     header = cbor2.loads(cbor2.loads(raw).value[0])
-    header[15][8] = {1: {1: 1, -1: 6, -2: (1).to_bytes(32, "little")}}
+    header[15][8] = {1: {1: 1, -1: 6, -2: point}}
     header.pop(1)
     low = cose.sign(world.root_key, cbor2.loads(raw).value[2], records.aad(NETWORK), header)
     assert offline(world, artifact, user_chain=[world.root, low]) is Reason.KEY

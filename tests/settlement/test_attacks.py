@@ -1,5 +1,6 @@
 """Attacks on headers, proofs, claims and discovery through the public entry: bytes in, verdict out."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ import cbor2
 import pytest
 
 from settlement.chain import bodies, cose, records
+from settlement.chain.checkpoint import Head, origin_of, sign_head
 from settlement.chain.keys import SigningKey
+from settlement.chain.merkle import EMPTY_ROOT
 from settlement.chain.records import sign_record
 from settlement.fixes import PositionSource
-from settlement.messages import Message
+from settlement.messages import MESSAGE_LIMIT, Message
 from settlement.pair.artifact import verify
 from settlement.reasons import Reason, Refusal
 from tests.settlement.world import LOWER, NETWORK, RULE, World, fix, offered, seed, trio
@@ -56,6 +59,33 @@ def test_headers(world: World, changes: dict[str, Any], expected: Reason) -> Non
     assert verdict(world, rebuilt(key, raw)) is None
 
 
+@pytest.mark.attack(5)
+def test_a_length_that_promises_more_than_there_is_takes_no_memory(world: World) -> None:
+    party, peer = world.members["holder"].party, world.members["alice"].transport
+    bombs = [
+        b"\xa1\x01\x5b" + (1 << 40).to_bytes(8, "big") + b"x",
+        b"\xa1\x01\x9b" + (1 << 40).to_bytes(8, "big"),
+        b"\xbb" + (1 << 40).to_bytes(8, "big"),
+        b"\xa1\x01\x59\xff\xff" + bytes(0xFFFF),
+        b"\x81" * 3000,
+        bytes(MESSAGE_LIMIT + 1),
+    ]
+
+    def give(data: bytes) -> Refusal | None:
+        return world.do("holder", 1.0, lambda step: party.receive(step, data, peer))  # type: ignore[no-any-return]
+
+    give(b"\xa0")
+    tracemalloc.start()
+    try:
+        reasons = [refusal.reason if (refusal := give(bomb)) else None for bomb in bombs]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
+    assert reasons[-2:] == [Reason.TOO_LARGE, Reason.TOO_LARGE]
+    assert None not in reasons
+
+
 @pytest.mark.attack(33)
 @pytest.mark.attack(34)
 def test_proofs_of_another_leaf_or_of_nothing(world: World) -> None:
@@ -64,6 +94,8 @@ def test_proofs_of_another_leaf_or_of_nothing(world: World) -> None:
     loaded = cbor2.loads(artifact)
     size = int(loaded[8][4].split("\n")[1])
     other = loaded[8][2] - 1
+    holder = world.members["holder"].key
+    empty = sign_head(Head(origin=origin_of(NETWORK, holder.public), size=0, root=EMPTY_ROOT), holder)
     valid = {1: log.leaf_body(other), 2: other, 3: list(log.inclusion(other, size))}
     cases = (
         (valid, Reason.ENTRY_MISMATCH),
@@ -72,6 +104,8 @@ def test_proofs_of_another_leaf_or_of_nothing(world: World) -> None:
         ({3: [*loaded[8][3], bytes(32)]}, Reason.PROOF),
         ({2: size}, Reason.PROOF),
         ({2: size + 5}, Reason.PROOF),
+        ({4: empty}, Reason.PROOF),
+        ({4: empty, 2: 0, 3: []}, Reason.PROOF),
     )
     for change, reason in cases:
         refusal = verify(cbor2.dumps({**loaded, 8: {**loaded[8], **change}}), network=NETWORK, anchors=world.anchors)

@@ -13,19 +13,9 @@ from tests.settlement.world import LAT, LON, RULE, T0, fix
 pytestmark = pytest.mark.feature("S6")
 
 
-class _Frame:
-    def __init__(self, attestation: Attestation) -> None:
-        self.attestation = attestation
-
-
-class _Record:
-    def __init__(self, attestation: Attestation) -> None:
-        self.frame = _Frame(attestation)
-
-
 def judged(**changes: object) -> Reason | None:
     attestation = replace(Attestation.of(fix(5.0)), **changes)  # type: ignore[arg-type]
-    refusal = confidence(_Record(attestation), RULE)  # type: ignore[arg-type]
+    refusal = confidence(attestation, RULE)
     return refusal.reason if refusal else None
 
 
@@ -60,11 +50,11 @@ def test_a_claim_of_no_error_counts_as_its_class_can_be(source: TimeSource) -> N
     floor_ns = TIME_FLOOR_NS[source]
     strict = replace(RULE, time_sources=(source,), time_bound_ns_max=floor_ns - 1)
     lax = replace(strict, time_bound_ns_max=floor_ns)
-    refused = confidence(_Record(attestation), strict)  # type: ignore[arg-type]
+    refused = confidence(attestation, strict)
     assert refused is not None
     assert refused.reason is Reason.TIME_UNTRUSTED
     assert refused.measured == f"{floor_ns} ns"
-    assert confidence(_Record(attestation), lax) is None  # type: ignore[arg-type]
+    assert confidence(attestation, lax) is None
 
 
 @pytest.mark.attack(38)

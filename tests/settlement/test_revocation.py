@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from settlement.budget import SPENT
 from settlement.chain import bodies, records
 from settlement.chain.bodies import PPM, Budget, Modality, Revocation
 from settlement.chain.credentials import Subject, issue
@@ -315,7 +316,7 @@ def test_an_exhausted_budget_suspends_for_its_window_and_a_restart_resets_nothin
     world.members["holder"].party.lineage.close()
     world.members["holder"] = world.member_again("holder")
     assert ask(world, "bob", at_s=1.3, band=UPPER, end_s=4.3) is Reason.BUDGET
-    spent = [v for k, v in world.members["holder"].party.lineage._db.execute("SELECT * FROM counter") if ":" in k]
+    spent = [int.from_bytes(raw[8:], "big") for _, raw in world.members["holder"].party.lineage.items(SPENT)]
     assert max(spent) == 60 * MHZ_S
 
 
@@ -328,18 +329,49 @@ def test_a_flood_of_requests_spends_no_more_than_the_budget(tmp_path: Path) -> N
     assert ask(world, "bob", at_s=1.5, band=UPPER, end_s=6.5) is Reason.BUDGET
 
 
+def fulfil(world: World, at_s: float, start_s: float, *, report: bool = True) -> None:
+    """A whole settlement of 10 MHz for a second, and the USAGE in which its user says that it is over."""
+    user = world.members["alice"].party.user
+    sid = world.request("alice", at_s, LOWER, start_s, start_s + 1.0)
+    assert world.carry(at_s) == []
+    if report:
+        world.do("alice", at_s, lambda step: user.report_usage(step, sid, used=None, airtime_ns=1, bursts=1))
+        assert world.carry(at_s) == []
+
+
 @pytest.mark.feature("G10")
 @pytest.mark.attack(53)
 def test_a_new_identity_has_no_veterans_budget(tmp_path: Path) -> None:
     world = budgeted(tmp_path, first_share_ppm=200_000, step_ppm=300_000)
-    assert ask(world) is Reason.REPUTATION
-    assert ask(world, at_s=1.1, end_s=4.1) is None  # 10 MHz x 1 s
-    holder = world.members["holder"]
-    alice = world.members["alice"]
-    for _ in range(3):
-        world.do("holder", 1.2, lambda step: step.count(f"fulfilled:{alice.hash.hex()}"))
-    assert ask(world, at_s=1.3, band=UPPER, end_s=9.3) is None
-    assert holder.party.lineage.counted(f"fulfilled:{alice.hash.hex()}") == 3
+    holder, alice = world.members["holder"], world.members["alice"]
+    assert ask(world) is Reason.REPUTATION  # 10 MHz x 6 s, of which it may have 20
+    fulfil(world, 1.1, 20.0)
+    fulfil(world, 1.2, 22.0)
+    assert holder.party.lineage.counted(f"fulfilled:{alice.hash.hex()}") == 2
+    fulfil(world, 1.3, 24.0)
+    assert ask(world, "bob", at_s=1.35, end_s=6.35) is Reason.REPUTATION, "bob earned nothing by what alice did"
+    assert ask(world, at_s=1.4, band=UPPER, end_s=9.4) is None
+
+
+@pytest.mark.feature("G10")
+@pytest.mark.attack(53)
+def test_settling_without_fulfilling_or_saying_it_twice_earns_nothing(tmp_path: Path) -> None:
+    world = budgeted(tmp_path, first_share_ppm=200_000, step_ppm=300_000)
+    fulfil(world, 1.1, 20.0, report=False)
+    assert ask(world, at_s=1.2, band=UPPER, end_s=9.2) is Reason.REPUTATION
+    alice, holder = world.members["alice"], world.members["holder"]
+    (sid,) = (pair.sid for pair in alice.party.user.pairs.values() if pair.decision is not None)
+    pair = alice.party.user.by_sid(sid)
+    assert pair is not None
+    assert pair.decision is not None
+    usage = bodies.Usage(sid=sid, confirm=pair.decision, airtime_ns=1, bursts=1, ended="")
+    for seq in (700, 701, 702):
+        tell(world, sign_record(alice.key, world.frame(seq=seq, at=fix(1.3)), usage), 1.3, by="alice")
+    foreign = bodies.Usage(sid=seed("no settlement"), confirm=pair.decision, airtime_ns=1, bursts=1, ended="")
+    raw = sign_record(alice.key, world.frame(seq=703, at=fix(1.3)), foreign)
+    assert tell(world, raw, 1.3, by="alice") is Reason.UNKNOWN_SID
+    assert holder.party.lineage.counted(f"fulfilled:{alice.hash.hex()}") == 1
+    assert ask(world, at_s=1.4, band=UPPER, end_s=9.4) is Reason.REPUTATION
 
 
 def test_weights() -> None:

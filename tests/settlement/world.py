@@ -244,7 +244,8 @@ class World:
     def carry(self, at_s: float) -> list[Refusal]:
         """Deliver everything that waits, and what follows from it."""
         refusals: list[Refusal] = []
-        names = {member.hash: name for name, member in self.members.items()}
+        members = self.members.items()
+        names = {one: name for name, member in members for one in member.party.registry.line(member.hash)}
         while any(m.outgoing for m in self.members.values()):
             for name, member in self.members.items():
                 waiting, member.outgoing = member.outgoing, []

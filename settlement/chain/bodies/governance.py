@@ -33,6 +33,7 @@ class ClassTerms:
     """What the rule says of one commodity class; without `rounds_max` prices are not bargained over.
 
     A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
+    `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
     """
 
     name: str = text(1, 64)
@@ -49,6 +50,7 @@ class ClassTerms:
     out_of_band_mdbm_per_mhz: int = sint(12)
     rounds_max: int | None = uint(13, high=255, optional=True)
     max_ahead_ns: int | None = uint(14, optional=True)
+    on_incumbent: int | None = uint(16, high=1, optional=True)
     envelope_required: int | None = uint(17, high=1, optional=True)
 
 
