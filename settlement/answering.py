@@ -10,6 +10,17 @@ from settlement.reasons import Reason, Refusal
 from settlement.step import Step
 
 EVIDENCE_BYTES_MAX = 30_000
+FATAL = frozenset(
+    {
+        Reason.TIMEOUT,
+        Reason.CHALLENGE,
+        Reason.TERMS,
+        Reason.ENVELOPE,
+        Reason.SPATIAL_OUTSIDE,
+        Reason.SPATIAL_UNDECIDED,
+    }
+)
+"""Reasons against an ACCEPT that no other ACCEPT could mend: the settlement is off, and the user is told."""
 
 
 def answer_refused(state: NodeState, step: Step, admitted: Admitted, refusal: Refusal) -> None:
@@ -55,7 +66,7 @@ def _answer_accept(state: NodeState, step: Step, admitted: Admitted, refusal: Re
             step.send(pair.user, decided)
     elif pair.decision is not None:
         return  # a CONFIRM leaves with its proof, once its witnesses have seen it
-    elif refusal.reason in (Reason.TIMEOUT, Reason.CHALLENGE, Reason.TERMS):
+    elif refusal.reason in FATAL:
         state.holder.abort(step, pair.sid, refusal.reason, admitted.record.digest)
 
 

@@ -4,11 +4,12 @@ from settlement import bounding, budget
 from settlement.chain.admission import Admitted
 from settlement.chain.rotation import judge_rotation
 from settlement.evidence import judge_evidence
-from settlement.fixes import TimeFix
+from settlement.fixes import Fix, TimeFix
 from settlement.heeding import NOTED
 from settlement.messages import Message
 from settlement.nodestate import NodeState
 from settlement.pair.table import Event
+from settlement.pair.windows import still_here
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.receipts import is_receipt, judge_receipt
 from settlement.rules import read_held
@@ -37,7 +38,7 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
         case "checkpoint" | "cosignature" | "revocation" | "rotation":
             return _judge_about_authors(state, admitted, step)
         case _:
-            return _judge_as_user(state, admitted, message, now)
+            return _judge_as_user(state, admitted, message, step.now)
 
 
 def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusal | None:
@@ -56,12 +57,13 @@ def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusa
             return state.holder.judge_of_user(admitted, Event.USAGE)
 
 
-def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, now: TimeFix) -> Refusal | None:
-    typ = admitted.record.typ
+def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, here: Fix) -> Refusal | None:
+    typ, now = admitted.record.typ, here.time
     match typ:
         case "grant":
             asked = state.record_of(admitted.record.body.request)
             judged = state.user.judge_grant(admitted, asked.body if asked else None, now)
+            judged = judged or still_here(here.position, admitted.record.body.cell.area)
             return judged or bounding.judge_grant(state, admitted)
         case "verdict":
             return judge_receipt(state, admitted) if is_receipt(admitted) else state.user.judge_verdict(admitted)

@@ -38,6 +38,8 @@ AFTER_SETTLEMENT = frozenset({"renew", "suspend", "resume", "relinquish", "preem
 AFTER_ROTATION = frozenset({"rotation", "confirm", "abort"})
 # These speak of a settlement by the rule it was made under, which may have been succeeded since.
 HISTORICAL = frozenset({"dispute", "ruling"})
+# These say what is or will be where their author stands; an intent and a REQUEST name their own area.
+ON_SITE = frozenset({"accept", "envelope"})
 TIME_FLOOR_NS = {
     TimeSource.NONE: 1 << 62,
     TimeSource.GPS: 100,
@@ -223,7 +225,8 @@ def timeless(admitted: Admitted, rule: RuleInForce) -> Refusal | None:
     cell: Cell | None = getattr(admitted.record.body, "cell", None)
     if cell is not None and admitted.record.typ in ("intent", "request"):
         return author_inside(here, cell.area, "disposition.place")
-    return None
+    on_site = admitted.record.typ in ON_SITE
+    return author_inside(here, admitted.author.scope.area, "capability.8.place") if on_site else None
 
 
 def author_inside(here: Attestation, area: Area, clause: str) -> Refusal | None:

@@ -24,10 +24,12 @@ from settlement.chain.codec import array, blob, decode, encode, nested, text, ui
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import capability
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
+from settlement.chain.records import Record
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
 from settlement.pair.transmit import CHANGES, TransmitLease, judge_change, lease_limit
+from settlement.pair.windows import accepted_from, not_too_far
 from settlement.pair.work import answer_to, settlement_id
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -145,7 +147,7 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
         return confirm
     return (
         _one_settlement(grant, accept, confirm)  # (5) and (6)
-        or _covered(grant.record.body, user, rule)
+        or _covered(grant.record, user, rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
         or _enveloped(artifact, (grant, accept), registry, rule.rule)  # (10)
@@ -171,11 +173,12 @@ def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted) -> Ref
     for clause, held, reason in checks:
         if not held:
             return refuse(reason, f"artifact.{clause}", "does not hold", "one settlement, one chain of hashes")
-    return None
+    return accepted_from(accept.record, given.cell)
 
 
-def _covered(grant: Grant, user: Subject, rule: RuleInForce) -> Refusal | None:
+def _covered(record: Record, user: Subject, rule: RuleInForce) -> Refusal | None:
     """The user's own scope and the rule cover what was granted, not only the holder's."""
+    grant: Grant = record.body
     if not user.scope.holds_band(grant.cell.band) or not user.scope.area.holds(grant.cell.area):
         return refuse(Reason.SCOPE, "artifact.user", grant.cell.band, "inside the user's credential")
     if not any(b.holds(grant.cell.band) for b in rule.rule.bands) or not rule.rule.area.holds(grant.cell.area):
@@ -186,7 +189,7 @@ def _covered(grant: Grant, user: Subject, rule: RuleInForce) -> Refusal | None:
     limit_mdbm = min(terms.max_eirp_mdbm, user.scope.max_eirp_mdbm)
     if grant.max_eirp_mdbm > limit_mdbm:
         return refuse(Reason.POWER, "artifact.eirp", f"{grant.max_eirp_mdbm} mdBm", f"<= {limit_mdbm} mdBm")
-    return None
+    return not_too_far(grant.cell, record.frame.attestation.earliest_ns, terms)
 
 
 def _logged(artifact: Artifact, confirm: Admitted, holder: Subject) -> Refusal | None:

@@ -18,6 +18,7 @@ from settlement.pair.envelopes import Bound, covers_offer
 from settlement.pair.holderlease import BLOCKED, LeaseKeeper
 from settlement.pair.holderpairs import STORE, HolderPair
 from settlement.pair.table import Event, HolderState, next_holder
+from settlement.pair.windows import accepted_from, not_too_far
 from settlement.pair.work import Work, answer_to, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -76,6 +77,7 @@ class Holder(LeaseKeeper):
             _inside_offer(body, offer)
             or _fits_rule(body, terms)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
+            or not_too_far(body.cell, now.earliest_ns, terms)
             or self._within_budget(admitted.author.hash)
             or self._free(body.cell, now)
         )
@@ -164,6 +166,9 @@ class Holder(LeaseKeeper):
         if pair.unit is not None and body.envelope != pair.unit:
             named = body.envelope.hex()[:16] if body.envelope is not None else "none"
             return refuse(Reason.ENVELOPE, "accept.envelope", named, pair.unit.hex()[:16])
+        moved_away = accepted_from(admitted.record, pair.cell)
+        if moved_away is not None:
+            return moved_away
         late = deadline_open(now, pair.accept_by_ns, "accept.accept_by")
         return replace(late, reason=Reason.TIMEOUT) if late and late.reason is Reason.EXPIRED else late
 

@@ -16,7 +16,7 @@ from settlement.messages import Message, decode_message
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, VerifiedPermit, verify
 from settlement.pair.bounds import OwnFaultError
 from settlement.pair.envelopes import confidence_ppm, intersect
-from settlement.pair.table import UserState
+from settlement.pair.table import HolderState, UserState
 from settlement.reasons import Reason, Refusal
 from tests.settlement.enveloped import (
     ENVELOPED,
@@ -292,7 +292,8 @@ def _body(raw: bytes) -> Any:
     return record.body
 
 
-def test_an_acceptance_names_the_unit_it_was_granted_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [None, True])
+def test_an_acceptance_names_the_unit_it_was_granted_to(tmp_path: Path, named: bool | None) -> None:
     world = enveloped(tmp_path)
     sid = world.request("alice", 1.0, LOWER, 2.0, 9.0)
     for sender, to in (("alice", "holder"), ("holder", "alice")):
@@ -306,12 +307,12 @@ def test_an_acceptance_names_the_unit_it_was_granted_to(tmp_path: Path) -> None:
     honest = unproven.prove(world.members["alice"].key.public, NETWORK)
     assert isinstance(honest, Record)
     other = describe(world, "alice", unit(max_eirp_mdbm=30_000), 1.0)
-    for envelope in (None, other.digest):
-        record = _signed(world, "alice", replace(honest.body, envelope=envelope))
-        refusal = world.give("alice", "holder", Message(record=record.raw).encoded(), 1.0)
-        assert refusal is not None
-        assert (refusal.reason, refusal.clause) == (Reason.ENVELOPE, "accept.envelope")
-    assert sid in world.members["holder"].party.holder.pairs
+    record = _signed(world, "alice", replace(honest.body, envelope=named and other.digest))
+    refusal = world.give("alice", "holder", Message(record=record.raw).encoded(), 1.0)
+    assert refusal is not None
+    assert (refusal.reason, refusal.clause) == (Reason.ENVELOPE, "accept.envelope")
+    world.carry(1.0)
+    assert world.members["holder"].party.holder.pairs[sid].state == HolderState.ABORTED
 
 
 # -- offline ---------------------------------------------------------------------------------------------------------
