@@ -1,6 +1,6 @@
 """What a node does with a record once it is admitted and judged; all of it inside the step's transaction."""
 
-from settlement import bounding, budget
+from settlement import bounding, budget, recognising
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Verdict
 from settlement.chain.codec import cut
@@ -28,7 +28,7 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
             state.holder.grant(step, admitted, None if isinstance(bound, Refusal) else bound)
             budget.spend(step, state.lineage, state.rule.rule, admitted)
         case "grant":
-            state.user.accept(step, admitted)
+            state.user.accept(step, admitted, recognising.derived_from(state, admitted.record))
         case "accept":
             state.holder.confirm(step, admitted)
         case "confirm":
@@ -156,6 +156,7 @@ def _settled(state: NodeState, step: Step, admitted: Admitted, message: Message)
         rule=held.raw,
         rule_chain=held.chain,
         proof=message.proof,
+        derivation=recognising.raws(state, granted),
         envelopes=tuple(one.raw for one in bounding.rests_on(state, granted)) or None,
     )
     encoded = artifact.encoded()

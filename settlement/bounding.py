@@ -10,14 +10,20 @@ from settlement.pair.envelopes import Bound, bind, covers_offer, covers_request,
 from settlement.reasons import Refusal
 
 
-def envelope_of(state: NodeState, name: bytes | None) -> Record | None:
-    """An envelope that this node admitted, or signed itself."""
+def admitted_record(state: NodeState, name: bytes | None) -> Record | None:
+    """A record that this node admitted, or signed itself."""
     index = state.lineage.index_of(name) if name is not None else None
     leaf = decode_leaf(state.lineage.leaf_body(index)) if index is not None else None
     if leaf is None or isinstance(leaf, Refusal) or not leaf.admitted or leaf.record is None:
         return None
     admitted = prove(leaf.record, state.registry)
-    return admitted.record if isinstance(admitted, Admitted) and admitted.record.typ == "envelope" else None
+    return admitted.record if isinstance(admitted, Admitted) else None
+
+
+def envelope_of(state: NodeState, name: bytes | None) -> Record | None:
+    """An envelope that this node admitted, or signed itself."""
+    record = admitted_record(state, name)
+    return record if record is not None and record.typ == "envelope" else None
 
 
 def judge_offer(state: NodeState, admitted: Admitted) -> Refusal | None:

@@ -4,7 +4,7 @@
     (2) both credential chains and the rule's chain end at an anchor
     (3) the rule is signed by an authority that may make rules, and covers the cell
     (4) GRANT signed by the holder, ACCEPT by the user, CONFIRM by the holder, each entitled at signing
-    (5) they are one settlement: ids recomputed, hashes chained, challenge answered, fence equal
+    (5) they are one settlement: ids recomputed, hashes chained, recognised by the class's rule, fence equal
     (6) the CONFIRM was surely signed before `accept_by`
     (7) the CONFIRM is in the holder's log: entry, inclusion proof, signed checkpoint
     (8) as many neighbours witnessed the checkpoint as the rule asks for
@@ -28,9 +28,10 @@ from settlement.chain.records import Record
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
+from settlement.pair.recognition import Evidence, recognise, rule_of
 from settlement.pair.transmit import CHANGES, TransmitLease, judge_change, lease_limit
 from settlement.pair.windows import accepted_from, not_too_far
-from settlement.pair.work import answer_to, settlement_id
+from settlement.pair.work import settlement_id
 from settlement.reasons import Reason, Refusal, refuse
 
 NS = 1_000_000_000
@@ -68,6 +69,7 @@ class Artifact:
     rule: bytes = blob(6, MAX_RECORD_BYTES, least=1)
     rule_chain: tuple[bytes, ...] = array(7, _RAW, 9, low=1)
     proof: LogProof = nested(8, LogProof)
+    derivation: tuple[bytes, ...] | None = array(9, _RAW, 16, optional=True)
     envelopes: tuple[bytes, ...] | None = array(11, _RAW, PARTS_MAX + 1, optional=True)
 
     def encoded(self) -> bytes:
@@ -147,6 +149,7 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
         return confirm
     return (
         _one_settlement(grant, accept, confirm)  # (5) and (6)
+        or _recognised(artifact, (grant, accept), registry, rule.rule)
         or _covered(grant.record, user, rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
@@ -164,7 +167,6 @@ def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted) -> Ref
         ("sid", {given.sid, taken.sid, decided.sid} == {own_sid}, Reason.TERMS),
         ("user", given.user == accept.author.hash, Reason.BINDING),
         ("accept_over", taken.grant == grant.record.digest, Reason.TERMS),
-        ("answer", taken.answer == answer_to(given.challenge, grant.record.digest), Reason.CHALLENGE),
         ("confirm_over", (decided.grant, decided.accept) == (grant.record.digest, accept.record.digest), Reason.TERMS),
         ("fence", decided.fence == given.fence, Reason.FENCE),
         ("lease", decided.transmit_until_ns <= lease_limit(confirm.record, given.cell), Reason.LEASE),
@@ -231,25 +233,50 @@ def _witnessed(proof: LogProof, holder: Subject, rule: Rule, registry: Registry)
     return None
 
 
-def _enveloped(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
-    """Check (10): the envelopes are what their authors may say, and the pair lies inside what they come to."""
-    grant, accept = pair
-    known = []
-    for raw in artifact.envelopes or ():
+def _beneath(raws: Iterable[bytes], registry: Registry, rule: Rule) -> list[Record] | Refusal:
+    """Records that a settlement rests on: their authors may say them, and knew when and where they were."""
+    found = []
+    for raw in raws:
         one = prove(raw, registry)
         if isinstance(one, Refusal):
             return one
-        signed = one.record.frame.attestation
-        refusal = capability(one.record, one.author, rule) or confidence(signed, rule)
-        if refusal is not None or not isinstance(one.record.body, Envelope):
-            return refusal or refuse(Reason.TYPE, "artifact.envelopes", one.record.typ, "envelopes")
-        known.append(one.record)
-    terms = rule.terms(grant.record.body.commodity)
+        refusal = capability(one.record, one.author, rule) or confidence(one.record.frame.attestation, rule)
+        if refusal is not None:
+            return refusal
+        found.append(one.record)
+    return found
+
+
+def _recognised(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
+    """Check (5), by the class's own rule: what the GRANT comes from is there, and the rule itself is in force."""
+    grant, accept = (one.record for one in pair)
+    beneath = _beneath(artifact.derivation or (), registry, rule)
+    terms = rule.terms(grant.body.commodity)
+    if isinstance(beneath, Refusal):
+        return beneath
     if terms is None:
-        return refuse(Reason.RULE_UNKNOWN, "artifact.class", grant.record.body.commodity, "a class of the rule")
-    refusal = judge_bound(grant.record, known, rule, terms)
+        return refuse(Reason.RULE_UNKNOWN, "artifact.class", grant.body.commodity, "a class of the rule")
+    known = {record.digest: record for record in beneath}
+
+    def find(name: bytes) -> Record | None:
+        proven = prove(artifact.rule, registry) if name == grant.body.rule else None
+        return proven.record if isinstance(proven, Admitted) else known.get(name)
+
+    return recognise(rule_of(terms), Evidence(grant=grant, accept=accept, find=find))
+
+
+def _enveloped(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
+    """Check (10): the envelopes are what their authors may say, and the pair lies inside what they come to."""
+    grant, accept = (one.record for one in pair)
+    known = _beneath(artifact.envelopes or (), registry, rule)
+    terms = rule.terms(grant.body.commodity)
+    if isinstance(known, Refusal):
+        return known
+    if terms is None or not all(isinstance(one.body, Envelope) for one in known):
+        return refuse(Reason.TYPE, "artifact.envelopes", [one.typ for one in known], "envelopes")
+    refusal = judge_bound(grant, known, rule, terms)
     units = [one.digest for one in known if one.body.kind == UNIT]
-    if refusal is None and known and accept.record.body.envelope not in units:
+    if refusal is None and known and accept.body.envelope not in units:
         return refuse(Reason.ENVELOPE, "artifact.accept", "another unit's", "the unit envelope of the composite")
     return refusal
 

@@ -19,7 +19,7 @@ from settlement.pair.holderlease import BLOCKED, LeaseKeeper
 from settlement.pair.holderpairs import STORE, HolderPair
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.windows import accepted_from, not_too_far
-from settlement.pair.work import Work, answer_to, settlement_id, stored_as
+from settlement.pair.work import Work, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 
 __all__ = ["BLOCKED", "OFFERS", "STORE", "Holder", "HolderPair"]
@@ -161,8 +161,6 @@ class Holder(LeaseKeeper):
             return _why_not_accepted(pair, admitted.record.digest, moved)
         if body.grant != pair.grant:
             return refuse(Reason.TERMS, "accept.grant", body.grant.hex(), pair.grant.hex())
-        if body.answer != answer_to(pair.challenge, pair.grant):
-            return refuse(Reason.CHALLENGE, "accept.answer", body.answer.hex()[:16], "the answer to this challenge")
         if pair.unit is not None and body.envelope != pair.unit:
             named = body.envelope.hex()[:16] if body.envelope is not None else "none"
             return refuse(Reason.ENVELOPE, "accept.envelope", named, pair.unit.hex()[:16])

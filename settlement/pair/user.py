@@ -110,13 +110,18 @@ class User(LeaseTaker):
             return refuse(Reason.TERMS, "grant.terms", "other terms", "the terms of the REQUEST")
         return deadline_open(now, body.accept_by_ns, "grant.accept_by")
 
-    def accept(self, work: Work, admitted: Admitted) -> None:
-        """Sign the ACCEPT; from here on in doubt."""
+    def accept(self, work: Work, admitted: Admitted, derived_from: tuple[bytes, ...] | None = None) -> None:
+        """Sign the ACCEPT, with what the GRANT derives from; from here on in doubt."""
         grant: Grant = admitted.record.body
         pair = self.pairs[grant.request]
-        answer = answer_to(grant.challenge, admitted.record.digest)
         envelope = pair.unit if grant.composite is not None else None
-        body = Accept(sid=grant.sid, grant=admitted.record.digest, answer=answer, envelope=envelope)
+        body = Accept(
+            sid=grant.sid,
+            grant=admitted.record.digest,
+            answer=answer_to(grant.challenge, admitted.record.digest),
+            derived_from=derived_from,
+            envelope=envelope,
+        )
         record = work.sign(body)
         self._save(
             work,

@@ -41,6 +41,13 @@ TERMS = bodies.ClassTerms(
     price_low=0,
     price_high=100,
     out_of_band_mdbm_per_mhz=-13_000,
+    recognition=(
+        bodies.Recognition(kind="all", parts=(1, 2, 3)),
+        bodies.Recognition(kind="content", fields=("cell", "commodity", "tier", "price", "eirp")),
+        bodies.Recognition(kind="handshake"),
+        bodies.Recognition(kind="derivation", fields=("request", "declaration", "envelope")),
+    ),
+    max_ahead_ns=60 * NS,
     envelope_required=1,
 )
 

@@ -29,6 +29,15 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recognition:
+    """One node of a recognition rule: `parts` are numbers of nodes behind it, `fields` what is compared or derived."""
+
+    kind: str = text(1, 16)
+    parts: tuple[int, ...] | None = array(2, uint(0, high=31), 8, optional=True)
+    fields: tuple[str, ...] | None = array(3, text(0, 32), 16, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassTerms:
     """What the rule says of one commodity class; without `rounds_max` prices are not bargained over.
 
@@ -50,6 +59,7 @@ class ClassTerms:
     out_of_band_mdbm_per_mhz: int = sint(12)
     rounds_max: int | None = uint(13, high=255, optional=True)
     max_ahead_ns: int | None = uint(14, optional=True)
+    recognition: tuple[Recognition, ...] | None = array(15, Recognition, 32, low=1, optional=True)
     on_incumbent: int | None = uint(16, high=1, optional=True)
     envelope_required: int | None = uint(17, high=1, optional=True)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from settlement.chain.bodies.sizes import HASH
-from settlement.chain.codec import blob, nested, sint, text, uint
+from settlement.chain.codec import array, blob, nested, sint, text, uint
 from settlement.chain.scope import Cell, Window
 
 
@@ -31,11 +31,12 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accept:
-    """A user accepts exactly this GRANT and answers its challenge."""
+    """A user accepts exactly this GRANT, answers its challenge, and lists what the GRANT derives from."""
 
     sid: bytes = blob(1, HASH)
     grant: bytes = blob(2, HASH)
     answer: bytes = blob(3, HASH)
+    derived_from: tuple[bytes, ...] | None = array(4, blob(0, HASH), 16, optional=True)
     envelope: bytes | None = blob(5, HASH, optional=True)
 
 
