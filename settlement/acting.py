@@ -10,10 +10,12 @@ from settlement.messages import Message
 from settlement.nodestate import REVIEW, ROTATED, STATUS, NodeState
 from settlement.pair import user as user_side
 from settlement.pair.artifact import Artifact
+from settlement.pair.envelopes import PLACE
 from settlement.reasons import Reason, Refusal
 from settlement.receipts import is_receipt, receive, take_receipt
 from settlement.rules import RULE, read_held
 from settlement.step import Step
+from settlement.weighing import weigh
 
 
 def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> None:
@@ -80,10 +82,12 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
         _pass_on(state, step, admitted)
     elif admitted.record.typ == "rule":
         _ruled(state, step, admitted)
-    elif admitted.record.typ in ("usage", "fallback"):
+    elif admitted.record.typ in ("usage", "fallback", "ruling"):
         budget.credit(step, state.lineage, admitted)
-    elif admitted.record.typ == "envelope":
-        heed(step, state.holder, state.rule, admitted)
+    elif admitted.record.typ == "envelope" and admitted.record.body.kind == PLACE:
+        displaced = heed(step, state.holder, state.rule, admitted)
+        if displaced is None:
+            weigh(state, step, admitted)
 
 
 def _succeeded(state: NodeState, step: Step, old: Subject) -> None:

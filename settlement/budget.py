@@ -124,10 +124,13 @@ def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
 
 
 def credit(work: Work, log: Lineage, admitted: Admitted) -> None:
-    """A USAGE or a FALLBACK counts for or against its author, once for each settlement and type."""
+    """A USAGE or a FALLBACK counts for or against its author, a RULING against whom it has pay; once for each."""
     record = admitted.record
+    whose = record.body.pays if record.typ == "ruling" else admitted.author.hash
+    if whose is None:
+        return
     key = record.body.sid + record.typ.encode()
     if log.get(REPORTED, key) is not None:
         return
     work.put(REPORTED, key, record.digest)
-    work.count((FULFILLED if record.typ == "usage" else FAILED) + admitted.author.hash.hex())
+    work.count((FULFILLED if record.typ == "usage" else FAILED) + whose.hex())

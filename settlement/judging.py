@@ -3,6 +3,7 @@
 from settlement import bounding, budget, recognising
 from settlement.chain.admission import Admitted
 from settlement.chain.rotation import judge_rotation
+from settlement.complaints import COMPLAINTS, judge_complaint
 from settlement.evidence import judge_evidence
 from settlement.fixes import Fix, TimeFix
 from settlement.heeding import NOTED
@@ -33,6 +34,8 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
             return None
         case "rule":
             return _judge_rule(state, admitted)
+        case _ if typ in COMPLAINTS:
+            return judge_complaint(state, admitted)
         case _ if typ in NOTED:
             return None
         case "checkpoint" | "cosignature" | "revocation" | "rotation":

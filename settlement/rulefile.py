@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from settlement.chain.admission import RuleInForce
-from settlement.chain.bodies import BODIES, Budget, ClassTerms, Level, Modality, Recognition, Rule
+from settlement.chain.bodies import BODIES, Budget, ClassTerms, DeskTerms, Level, Modality, Recognition, Rule
 from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Area, Band, Corner, Window
@@ -178,12 +178,21 @@ def _instant_ns(table: dict[str, Any], key: str) -> int:
     return int(value.timestamp()) * 1_000_000_000 + value.microsecond * 1000
 
 
-def _sources(table: dict[str, Any], key: str, kind: Any) -> tuple[int, ...]:
+def _desk(table: dict[str, Any]) -> DeskTerms:
+    _known(table, [n for n, _ in kinds_of(DeskTerms)], "desk.")
+    return DeskTerms(
+        **_plain(DeskTerms, table, "desk."),
+        time_sources=_sources(table, "time_sources", TimeSource, "desk."),
+        position_sources=_sources(table, "position_sources", PositionSource, "desk."),
+    )
+
+
+def _sources(table: dict[str, Any], key: str, kind: Any, path: str = "") -> tuple[int, ...]:
     names = {source.name.lower(): int(source) for source in kind}
     found = []
-    for value in _need(table, key, "", list):
+    for value in _need(table, key, path, list):
         if value not in names:
-            raise RuleFileError(f"{key}: {value!r} is none of {', '.join(names)}")
+            raise RuleFileError(f"{path}{key}: {value!r} is none of {', '.join(names)}")
         found.append(names[value])
     return tuple(found)
 
@@ -210,6 +219,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         time_sources=_sources(table, "time_sources", TimeSource),
         position_sources=_sources(table, "position_sources", PositionSource),
         budgets=_many(Budget, table, "budgets") if "budgets" in table else None,
+        desk=_desk(_need(table, "desk", "", dict)) if "desk" in table else None,
         modalities=_many(Modality, table, "modalities") if "modalities" in table else None,
     )
 

@@ -27,7 +27,7 @@ from agent.node.vitals import Vitals, key_fault
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.timekeeping.wiring import timekeeper
-from agent.wiring import finish_rotation, mesh_of, party_of, trust_of
+from agent.wiring import finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
@@ -68,6 +68,7 @@ class Node:
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
+        make_ready_to_silence(config.radio)
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
         self.control = Control(config.run_folder)
@@ -303,6 +304,8 @@ class Node:
         now_ns = step.now.time.latest_ns
         body = self.envelopes.found(step, valid_ns=self.protection.hold_ns, incumbents=("radar",))
         evidence = self.party.bounds.observe(step, body)
+        for to in self._neighbours():
+            step.outgoing.append(Outgoing(to=to, data=Message(record=evidence.raw).encoded()))
         self.party.holder.preempt(
             step,
             Band(low_hz=band[0], high_hz=band[1]),

@@ -150,7 +150,7 @@ class Coordinator:
             position_radius_mm_max=50_000,
             record_age_ns_max=5 * NS,
             sensing_age_ns_max=NS,
-            witness_quorum=0,
+            witness_quorum=1,
             outside_authorisation=0,
             confidence_ppm_min=CONFIDENCE_PPM_MIN if terms.envelope_required else None,
         )

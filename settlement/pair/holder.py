@@ -92,7 +92,9 @@ class Holder(LeaseKeeper):
             if band.overlaps(cell.band) and not now.after(until_ns):
                 return refuse(Reason.INCUMBENT, "request.incumbent", f"{band} protected", "a band without incumbent")
         for pair in self.busy.values():
-            if now.after(pair.busy_until_ns) or not pair.cell.overlaps(cell):
+            if not pair.cell.window.overlaps(cell.window) or now.after(pair.busy_until_ns):
+                continue
+            if not pair.cell.overlaps(cell):
                 continue
             return refuse(Reason.CONFLICT, "request.cell", f"{pair.cell.band} held by {pair.sid.hex()[:8]}", "free")
         return None

@@ -86,6 +86,16 @@ class Modality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeskTerms:
+    """How an authority's desk may know time and place: it has no radio, no receiver and no disciplined clock."""
+
+    time_sources: tuple[int, ...] = array(1, uint(0, high=255), 8, low=1)
+    position_sources: tuple[int, ...] = array(2, uint(0, high=255), 8, low=1)
+    time_bound_ns_max: int = uint(3)
+    position_radius_mm_max: int = uint(4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """The rule in force: signed by an authority, versioned, effective in a window."""
 
@@ -107,6 +117,7 @@ class Rule:
     outside_authorisation: int = uint(16, high=1)
     budgets: tuple[Budget, ...] | None = array(17, Budget, 64, optional=True)
     modalities: tuple[Modality, ...] | None = array(18, Modality, 32, optional=True)
+    desk: DeskTerms | None = nested(19, DeskTerms, optional=True)
     confidence_ppm_min: int | None = uint(20, high=PPM, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
