@@ -13,6 +13,7 @@ from settlement.chain.records import digest
 from settlement.chain.weights import FAILED, FULFILLED
 from settlement.messages import decode_message
 from settlement.nodestate import REVIEW, ROTATED, STATUS
+from settlement.pair.bounds import PLACES, UNITS
 from settlement.pair.holder import OFFERS, HolderPair
 from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.table import HolderState, UserState
@@ -24,7 +25,7 @@ from settlement.retold import Fields, Retold, Row
 from settlement.rules import RULE
 
 REPLY = "reply"
-WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SUSPENDED, REVIEW})
+WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SUSPENDED, REVIEW, PLACES, UNITS})
 COUNTED = ("fence", "spent:", FULFILLED, FAILED)
 ABSENT = "no such row"
 _FORMS: dict[str, Any] = {HOLDER: HolderPair, USER: UserPair}

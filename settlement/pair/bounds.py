@@ -14,6 +14,7 @@ from settlement.pair.envelopes import PLACE, UNIT, Bound
 from settlement.pair.work import Work
 
 PLACES, UNITS = "place", "unit"
+UNIT_ROW = b"unit"
 
 
 class OwnFaultError(ValueError):
@@ -42,7 +43,7 @@ class Bounds:
     def describe(self, work: Work, body: Envelope) -> Record:
         """Sign what this node's radio can do; its REQUESTs name it. Raises OwnFaultError for another kind."""
         self.unit = _signed(work, body, UNIT)
-        work.put(UNITS, b"unit", self.unit.raw)
+        work.put(UNITS, UNIT_ROW, self.unit.raw)
         return self.unit
 
     def held(self, name: bytes | None) -> Record | None:
