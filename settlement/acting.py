@@ -5,6 +5,14 @@ from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Verdict
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
+from settlement.coordinating import (
+    answer_question,
+    countersigned,
+    is_dissent,
+    is_question,
+    take_coordination,
+    take_dissent,
+)
 from settlement.heeding import heed
 from settlement.messages import Message
 from settlement.nodestate import REVIEW, ROTATED, STATUS, NodeState
@@ -30,21 +38,45 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
             state.holder.grant(step, admitted, None if isinstance(bound, Refusal) else bound)
             budget.spend(step, state.lineage, state.rule.rule, admitted)
         case "grant":
-            state.user.accept(step, admitted, recognising.derived_from(state, admitted.record))
+            _granted(state, step, admitted, message)
+        case "coordination":
+            take_coordination(state, step, admitted)
         case "accept":
-            state.holder.confirm(step, admitted)
+            state.holder.accepted(step, admitted)
         case "confirm":
             _settled(state, step, admitted, message)
         case "abort":
-            state.user.aborted(step, admitted)
-        case "verdict" if is_receipt(admitted):
-            take_receipt(state, step, admitted)
+            _aborted(state, step, admitted)
         case "verdict":
-            state.user.refused(step, admitted)
+            _act_on_verdict(state, step, admitted)
         case "renew" | "suspend" | "resume" | "preempt" | "relinquish":
             _act_on_lease(state, step, admitted)
         case _:
             _act_on_logs(state, step, admitted)
+
+
+def _granted(state: NodeState, step: Step, admitted: Admitted, message: Message) -> None:
+    """Accept what was granted to us; co-sign what was granted to another."""
+    if is_question(state, admitted):
+        answer_question(state, step, admitted, message)
+    else:
+        state.user.accept(step, admitted, recognising.derived_from(state, admitted.record))
+
+
+def _aborted(state: NodeState, step: Step, admitted: Admitted) -> None:
+    if state.coordinator.knows(admitted):
+        state.coordinator.release(step, admitted.record.body.sid)
+    else:
+        state.user.aborted(step, admitted)
+
+
+def _act_on_verdict(state: NodeState, step: Step, admitted: Admitted) -> None:
+    if is_receipt(admitted):
+        take_receipt(state, step, admitted)
+    elif is_dissent(state, admitted):
+        take_dissent(state, step, admitted)
+    else:
+        state.user.refused(step, admitted)
 
 
 def _act_on_lease(state: NodeState, step: Step, admitted: Admitted) -> None:
@@ -162,6 +194,7 @@ def _settled(state: NodeState, step: Step, admitted: Admitted, message: Message)
         proof=message.proof,
         derivation=recognising.raws(state, granted),
         envelopes=tuple(one.raw for one in bounding.rests_on(state, granted)) or None,
+        coordination=countersigned(state, message) or None,
     )
     encoded = artifact.encoded()
     step.put("artifact", pair.sid, encoded)

@@ -4,8 +4,15 @@ from settlement import bounding, budget, recognising
 from settlement.chain.admission import Admitted
 from settlement.chain.rotation import judge_rotation
 from settlement.complaints import COMPLAINTS, judge_complaint
+from settlement.coordinating import (
+    is_dissent,
+    is_question,
+    judge_coordination,
+    judge_countersigned,
+    judge_question,
+)
 from settlement.evidence import judge_evidence
-from settlement.fixes import Fix, TimeFix
+from settlement.fixes import TimeFix
 from settlement.heeding import NOTED
 from settlement.messages import Message
 from settlement.nodestate import NodeState
@@ -25,7 +32,11 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
     typ, now = admitted.record.typ, step.now.time
     if typ in HANDLED_BY_HOLDER:
         return _judge_as_holder(state, admitted, step)
+    if is_question(state, admitted):
+        return judge_question(state, admitted, message, step)
     match typ:
+        case "coordination":
+            return judge_coordination(state, admitted)
         case "declaration":
             return _judge_offer(state, now) or bounding.judge_offer(state, admitted)
         case "evidence":
@@ -41,7 +52,7 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
         case "checkpoint" | "cosignature" | "revocation" | "rotation":
             return _judge_about_authors(state, admitted, step)
         case _:
-            return _judge_as_user(state, admitted, message, step.now)
+            return _judge_as_user(state, admitted, message, step)
 
 
 def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusal | None:
@@ -60,27 +71,30 @@ def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusa
             return state.holder.judge_of_user(admitted, Event.USAGE)
 
 
-def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, here: Fix) -> Refusal | None:
-    typ, now = admitted.record.typ, here.time
+def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step: Step) -> Refusal | None:
+    typ, now = admitted.record.typ, step.now.time
     match typ:
         case "grant":
             asked = state.record_of(admitted.record.body.request)
             judged = state.user.judge_grant(admitted, asked.body if asked else None, now)
-            judged = judged or still_here(here.position, admitted.record.body.cell.area)
+            judged = judged or still_here(step.now.position, admitted.record.body.cell.area)
             return judged or bounding.judge_grant(state, admitted) or recognising.judge_grant(state, admitted)
         case "verdict":
-            return judge_receipt(state, admitted) if is_receipt(admitted) else state.user.judge_verdict(admitted)
+            if is_receipt(admitted):
+                return judge_receipt(state, admitted)
+            return None if is_dissent(state, admitted) else state.user.judge_verdict(admitted)
         case "confirm":
             missing = refuse(Reason.PROOF, "confirm.proof", "absent", "proof that it is logged")
-            return state.user.judge_decision(admitted, Event.CONFIRM) or (None if message.proof else missing)
+            refusal = state.user.judge_decision(admitted, Event.CONFIRM) or (None if message.proof else missing)
+            return refusal or judge_countersigned(state, admitted, message)
+        case "abort" if state.coordinator.knows(admitted):
+            return None
         case "abort":
             return state.user.judge_decision(admitted, Event.ABORT)
         case "renew":
             return state.user.judge_renew(admitted)
-        case "suspend":
-            return state.user.judge_lease(admitted, Event.SUSPEND)
-        case "resume":
-            return state.user.judge_lease(admitted, Event.RESUME)
+        case "suspend" | "resume":
+            return state.user.judge_lease(admitted, Event(typ))
         case "preempt":
             pair = state.user.by_sid(admitted.record.body.sid)
             granted = state.record_of(pair.grant) if pair is not None and pair.grant else None

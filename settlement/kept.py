@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from settlement.audit import entries, kept_rows
-from settlement.budget import REPORTED, SUSPENDED
+from settlement.budget import REPORTED, SPENT, SUSPENDED
 from settlement.chain.codec import decode
 from settlement.chain.credentials import Registry
 from settlement.chain.records import digest
@@ -23,17 +23,22 @@ from settlement.pair.work import STORED_LIMIT
 from settlement.reasons import Refusal
 from settlement.retold import Fields, Retold, Row
 from settlement.rules import RULE
+from settlement.step import SWEPT
 
 REPLY = "reply"
-WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SUSPENDED, REVIEW, PLACES, UNITS})
-COUNTED = ("fence", "spent:", FULFILLED, FAILED)
+WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SPENT, SUSPENDED, REVIEW, PLACES, UNITS})
+COUNTED = ("fence", FULFILLED, FAILED)
 ABSENT = "no such row"
 _FORMS: dict[str, Any] = {HOLDER: HolderPair, USER: UserPair}
-# Where the log stops, time goes on: the end of a window and an answer that never came leave no record.
+# Where the log stops, time goes on: the end of a window and an answer that never came leave no record. What is waited
+# for is no record either.
 _LATER = {
-    (HOLDER, HolderState.CONFIRMED): HolderState.ENDED,
-    (USER, UserState.REQUESTED): UserState.REFUSED,
-    (USER, UserState.SETTLED): UserState.ENDED,
+    (HOLDER, HolderState.RESERVED, HolderState.COORDINATING),
+    (HOLDER, HolderState.CONFIRMED, HolderState.ENDED),
+    (HOLDER, HolderState.SUSPENDED, HolderState.ENDED),
+    (USER, UserState.REQUESTED, UserState.REFUSED),
+    (USER, UserState.SETTLED, UserState.ENDED),
+    (USER, UserState.SUSPENDED, UserState.ENDED),
 }
 
 
@@ -67,9 +72,12 @@ def compare(path: Path, *, network: str, anchors: Iterable[bytes]) -> Compared:
         retold.take(leaf)
         own.add(leaf.subject)
     rows, counters = kept_rows(path)
+    swept_ns = int.from_bytes(rows.get((SWEPT, b""), b""), "big")
+    over = {row: retold.over_ns(row) for row in retold.pairs.keys() | retold.rows.keys()}
+    gone = {row for row, over_ns in over.items() if row not in rows and over_ns is not None and over_ns < swept_ns}
     found = [
-        *_pairs(rows, retold),
-        *_whole(rows, retold),
+        *_pairs(rows, retold, gone),
+        *_whole(rows, retold, gone),
         *_replies(rows, retold, own),
         *_counters(counters, retold),
     ]
@@ -87,8 +95,8 @@ def _shown(value: Any) -> str:
     return value.hex()[:16] if isinstance(value, bytes) else str(value)
 
 
-def _pairs(rows: dict[Row, bytes], retold: Retold) -> Iterator[Difference]:
-    for row in sorted({r for r in rows if r[0] in _FORMS} | set(retold.pairs)):
+def _pairs(rows: dict[Row, bytes], retold: Retold, gone: set[Row]) -> Iterator[Difference]:
+    for row in sorted(({r for r in rows if r[0] in _FORMS} | set(retold.pairs)) - gone):
         fields, raw = retold.pairs.get(row), rows.get(row)
         if fields is None or raw is None:
             kept, made = ("there", ABSENT) if fields is None else (ABSENT, "a settlement")
@@ -104,7 +112,7 @@ def _pairs(rows: dict[Row, bytes], retold: Retold) -> Iterator[Difference]:
 def _fields(row: Row, held: HolderPair | UserPair, fields: Fields) -> Iterator[Difference]:
     for name, value in fields.items():
         kept = getattr(held, name)
-        later = name == "state" and kept == _LATER.get((row[0], value))
+        later = name == "state" and (row[0], value, kept) in _LATER
         if kept != value and not later:
             yield Difference(row=f"{_named(row)} {name}", kept=_shown(kept), retold=_shown(value))
     if isinstance(held, HolderPair):
@@ -115,7 +123,9 @@ def _busy(row: Row, held: HolderPair) -> Iterator[Difference]:
     """A cell is free from its ABORT on; until its window ends else, or where it was cut short, at least its lease."""
     least_ns = {
         HolderState.RESERVED: held.cell.window.end_ns,
+        HolderState.COORDINATING: held.cell.window.end_ns,
         HolderState.CONFIRMED: held.cell.window.end_ns,
+        HolderState.SUSPENDED: held.cell.window.end_ns,
         HolderState.ENDED: min(held.cell.window.end_ns, held.transmit_until_ns or 0),
     }.get(HolderState(held.state), 0)
     if held.busy_until_ns < least_ns:
@@ -123,8 +133,8 @@ def _busy(row: Row, held: HolderPair) -> Iterator[Difference]:
         yield Difference(row=f"{_named(row)} busy_until_ns", kept=kept, retold=f"busy until {least_ns} ns or later")
 
 
-def _whole(rows: dict[Row, bytes], retold: Retold) -> Iterator[Difference]:
-    for row in sorted({r for r in rows if r[0] in WHOLE} | set(retold.rows)):
+def _whole(rows: dict[Row, bytes], retold: Retold, gone: set[Row]) -> Iterator[Difference]:
+    for row in sorted(({r for r in rows if r[0] in WHOLE} | set(retold.rows)) - gone):
         if row not in rows or row not in retold.rows:
             kept, made = (ABSENT, "there") if row not in rows else ("there", ABSENT)
             yield Difference(row=_named(row), kept=kept, retold=made)

@@ -89,6 +89,14 @@ class Retold:
     _said: dict[bytes, Said] = field(default_factory=dict)
     _sids: dict[bytes, bytes] = field(default_factory=dict)
 
+    def over_ns(self, row: Row) -> int | None:
+        """When nothing can come of a row any more, and its node may have forgotten it; None for what is kept."""
+        if row in self.pairs:
+            return int(self.pairs[row]["cell"].window.end_ns)
+        if row[0] in (OFFERS, HEARD):
+            return int(self._said[row[1]].body.cell.window.end_ns)
+        return None
+
     def take(self, leaf: Leaf) -> None:
         """One more entry."""
         said = read(leaf)
@@ -126,7 +134,7 @@ class Retold:
                 self._as_user(body.sid, state=UserState.ENDED)
             case "verdict" if body.clause == REVIEW_OPENED:
                 self._reviewed(body.subject)
-            case "grant" | "confirm" | "abort" | "renew" | "preempt":
+            case "grant" | "confirm" | "abort" | "renew" | "suspend" | "resume" | "preempt":
                 self._decided(said)
             case _:
                 pass
@@ -162,9 +170,11 @@ class Retold:
                 self._as_holder(body.sid, state=HolderState.ABORTED, accept=body.accept, decision=said.digest)
                 if body.reason in UNANSWERED and (HOLDER, body.sid) in self.pairs:
                     self.counters[FAILED + self.pairs[HOLDER, body.sid]["user"].hex()] += 1
-            case "renew":
-                longer = {"transmit_until_ns": body.transmit_until_ns, "renewals": body.number, "fence": body.fence}
-                self._as_holder(body.sid, **longer)
+            case "renew" | "resume":
+                self._as_holder(body.sid, state=HolderState.CONFIRMED, **_longer(body))
+                self.counters["fence"] += 1
+            case "suspend":
+                self._as_holder(body.sid, state=HolderState.SUSPENDED, renewals=body.number, fence=body.fence)
                 self.counters["fence"] += 1
             case _:
                 self._as_holder(body.sid, state=HolderState.ENDED)
@@ -210,6 +220,8 @@ class Retold:
                 self.rows[RULE, body.version.to_bytes(8, "big")] = said.raw
             case "usage" | "fallback" | "ruling":
                 self._reported(said)
+            case "accept":
+                self._as_holder(body.sid, accept=said.digest)
             case "relinquish":
                 self._as_holder(body.sid, state=HolderState.ENDED)
             case _:
@@ -227,8 +239,11 @@ class Retold:
             case "abort":
                 self._as_user(body.sid, state=UserState.ABORTED, decision=said.digest)
             case "renew":
-                longer = {"transmit_until_ns": body.transmit_until_ns, "renewals": body.number, "fence": body.fence}
-                self._as_user(body.sid, **longer)
+                self._as_user(body.sid, **_longer(body))
+            case "resume":
+                self._as_user(body.sid, state=UserState.SETTLED, **_longer(body))
+            case "suspend":
+                self._as_user(body.sid, state=UserState.SUSPENDED, renewals=body.number, fence=body.fence)
             case "preempt":
                 self._as_user(body.sid, state=UserState.ENDED)
             case "verdict" if (USER, body.subject) in self.pairs:
@@ -268,11 +283,17 @@ class Retold:
         said = self._said.get(request)
         for account in self._accounts(said) if said is not None else ():
             cost = budget.cost_hz_s(said.body.cell) if said is not None else 0
-            self.counters[account.whole] += cost
-            self.counters[account.own] += cost
+            for name in (account.whole, account.own):
+                row = budget.SPENT, name
+                self.rows[row] = budget.spent_more(self.rows.get(row), account.window, cost)
 
     def _refused(self, leaf: Leaf, said: Said) -> None:
         """A REQUEST that exceeded a budget suspended it."""
         if (leaf.reason, leaf.clause) == (Reason.BUDGET.value, BUDGET_EXCEEDED):
             for account in self._accounts(said):
-                self.rows[budget.SUSPENDED, account.whole.encode()] = account.ends_ns.to_bytes(8, "big")
+                self.rows[budget.SUSPENDED, account.whole] = account.ends_ns.to_bytes(8, "big")
+
+
+def _longer(body: Any) -> Fields:
+    """What a RENEW or a RESUME makes of a lease."""
+    return {"transmit_until_ns": body.transmit_until_ns, "renewals": body.number, "fence": body.fence}

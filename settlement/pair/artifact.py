@@ -5,9 +5,11 @@
     (3) the rule is signed by an authority that may make rules, and covers the cell
     (4) GRANT signed by the holder, ACCEPT by the user, CONFIRM by the holder, each entitled at signing
     (5) they are one settlement: ids recomputed, hashes chained, recognised by the class's rule, fence equal
-    (6) the CONFIRM was surely signed before `accept_by`
+    (6) the CONFIRM was surely signed before `accept_by`; where others co-sign, the ACCEPT, and the CONFIRM before
+        `confirm_by`
     (7) the CONFIRM is in the holder's log: entry, inclusion proof, signed checkpoint
     (8) as many neighbours witnessed the checkpoint as the rule asks for
+    (9) as many co-signed as every shard of the rule asks for that the cell touches
     (10) the composite envelope, where the class asks for one, comes of the place's and the unit's and holds the GRANT
 
 Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
@@ -27,6 +29,7 @@ from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
 from settlement.chain.records import Record
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
+from settlement.pair.coordination import Cosigned, belongs, lacking, shards_of
 from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
 from settlement.pair.recognition import Evidence, recognise, rule_of
 from settlement.pair.transmit import CHANGES, TransmitLease, judge_change, lease_limit
@@ -58,6 +61,14 @@ class LogProof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Countersigned:
+    """A co-signature and its author's credential chain, root first."""
+
+    record: bytes = blob(1, MAX_RECORD_BYTES, least=1)
+    chain: tuple[bytes, ...] = array(2, _RAW, 9, low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """Everything a stranger needs to verify a settlement."""
 
@@ -70,6 +81,7 @@ class Artifact:
     rule_chain: tuple[bytes, ...] = array(7, _RAW, 9, low=1)
     proof: LogProof = nested(8, LogProof)
     derivation: tuple[bytes, ...] | None = array(9, _RAW, 16, optional=True)
+    coordination: tuple[Countersigned, ...] | None = array(10, Countersigned, 64, optional=True)
     envelopes: tuple[bytes, ...] | None = array(11, _RAW, PARTS_MAX + 1, optional=True)
 
     def encoded(self) -> bytes:
@@ -148,20 +160,22 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
     if isinstance(confirm, Refusal):
         return confirm
     return (
-        _one_settlement(grant, accept, confirm)  # (5) and (6)
+        _one_settlement(grant, accept, confirm, cosigned=bool(shards_of(rule.rule, grant.record.body.cell)))  # (5), (6)
         or _recognised(artifact, (grant, accept), registry, rule.rule)
         or _covered(grant.record, user, rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
+        or _coordinated(artifact, (grant, accept), rule, registry)  # (9)
         or _enveloped(artifact, (grant, accept), registry, rule.rule)  # (10)
         or _permit(grant.record.body, confirm, (holder, user), rule.rule)
     )
 
 
-def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted) -> Refusal | None:
+def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted, *, cosigned: bool) -> Refusal | None:
     given: Grant = grant.record.body
     taken: Accept = accept.record.body
     decided: Confirm = confirm.record.body
+    in_time = accept if cosigned else confirm
     own_sid = settlement_id(grant.author.hash, accept.author.hash, given.nonce, given.cell)
     checks = (
         ("sid", {given.sid, taken.sid, decided.sid} == {own_sid}, Reason.TERMS),
@@ -170,7 +184,8 @@ def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted) -> Ref
         ("confirm_over", (decided.grant, decided.accept) == (grant.record.digest, accept.record.digest), Reason.TERMS),
         ("fence", decided.fence == given.fence, Reason.FENCE),
         ("lease", decided.transmit_until_ns <= lease_limit(confirm.record, given.cell), Reason.LEASE),
-        ("accept_by", confirm.record.frame.attestation.latest_ns < given.accept_by_ns, Reason.TIMEOUT),
+        ("accept_by", in_time.record.frame.attestation.latest_ns < given.accept_by_ns, Reason.TIMEOUT),
+        ("confirm_by", confirm.record.frame.attestation.latest_ns < given.confirm_by_ns, Reason.TIMEOUT),
     )
     for clause, held, reason in checks:
         if not held:
@@ -279,6 +294,26 @@ def _enveloped(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Re
     if refusal is None and known and accept.body.envelope not in units:
         return refuse(Reason.ENVELOPE, "artifact.accept", "another unit's", "the unit envelope of the composite")
     return refusal
+
+
+def _coordinated(
+    artifact: Artifact, pair: tuple[Admitted, Admitted], rule: RuleInForce, registry: Registry
+) -> Refusal | None:
+    """Check (9)."""
+    grant, accept = pair
+    signed = []
+    for one in artifact.coordination or ():
+        author = registry.admit_chain(one.chain)
+        if isinstance(author, Refusal):
+            return author
+        admitted = _typed(one.record, registry, "coordination", author, rule)
+        if isinstance(admitted, Refusal):
+            return admitted
+        refusal = belongs(admitted.record.body, grant.record.body, grant.record.digest, accept.record.digest)
+        if refusal is not None:
+            return refusal
+        signed.append(Cosigned(author=author, body=admitted.record.body))
+    return lacking(rule.rule, grant.record.body.cell, grant.author.hash, signed)
 
 
 def _alive(witness: Subject, time_s: int) -> bool:

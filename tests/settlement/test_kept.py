@@ -14,7 +14,7 @@ from settlement.pair.holder import HolderPair
 from settlement.pair.work import stored_as
 from tests.settlement.test_standing import copied, edited, history
 from tests.settlement.test_succession import turn
-from tests.settlement.world import NETWORK, UPPER, World, trio
+from tests.settlement.world import LOWER, NETWORK, NS, RULE, T0, UPPER, World, trio
 
 __all__ = ["history"]
 
@@ -96,6 +96,39 @@ def test_what_time_alone_decided_is_no_difference(tmp_path: Path) -> None:
             world.carry(at_s)
     for name in world.members:
         assert compared(world, copied(world, name, tmp_path)).differences == (), name
+
+
+@pytest.mark.feature("S6")
+def test_a_lease_suspended_and_resumed_is_retold(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    terms = replace(RULE.classes[0], on_incumbent=1)
+    world = trio(tmp_path / "live", rule=replace(RULE, classes=(terms, *RULE.classes[1:])))
+    world.settle(end_s=50.0)
+    holder = world.members["holder"].party.holder
+    until_ns = T0 + 9 * NS
+    world.do(
+        "holder", 2.5, lambda s: holder.preempt(s, LOWER, tier=0, reason="INCUMBENT", until_ns=until_ns, evidence=None)
+    )
+    world.carry(2.5)
+    for wait in (3.0, 12.0):
+        for name in world.members:
+            assert compared(world, copied(world, name, tmp_path)).differences == (), (name, wait)
+        world.do("holder", wait, world.members["holder"].party.tick)
+        world.carry(wait)
+    assert {pair.renewals for pair in holder.pairs.values()} >= {2}
+
+
+def test_what_is_over_may_be_forgotten_and_what_is_not_may_not(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    world = trio(tmp_path / "live")
+    world.settle(end_s=12.0)
+    for name in world.members:
+        world.do(name, 7300.0, world.members[name].party.tick)
+        assert compared(world, copied(world, name, tmp_path)).differences == (), name
+    kept = copied(world, "holder", tmp_path)
+    assert not world.members["holder"].party.holder.offers
+    edited(kept, "DELETE FROM state WHERE kind=?", ("swept",))
+    assert any(row.startswith("offer ") for row in rows_of(compared(world, kept)))
 
 
 def test_a_key_turned_is_retold(tmp_path: Path) -> None:

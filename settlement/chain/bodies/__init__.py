@@ -21,6 +21,7 @@ from settlement.chain.bodies.governance import (
     Rotation,
     Rule,
     Schema,
+    Shard,
 )
 from settlement.chain.bodies.log import Checkpoint, Cosignature, Evidence, Gate, Verdict
 from settlement.chain.bodies.market import Counter, Declaration, Intent, Request
@@ -29,6 +30,7 @@ from settlement.chain.bodies.pair import (
     Abort,
     Accept,
     Confirm,
+    Coordination,
     Fallback,
     Grant,
     Preempt,
@@ -55,6 +57,7 @@ __all__ = [
     "Checkpoint",
     "ClassTerms",
     "Confirm",
+    "Coordination",
     "Cosignature",
     "Counter",
     "Credential",
@@ -81,6 +84,7 @@ __all__ = [
     "Rule",
     "Ruling",
     "Schema",
+    "Shard",
     "Suspend",
     "Usage",
     "Verdict",
@@ -101,6 +105,7 @@ BODIES: dict[str, Any] = {
     "counter": Counter,
     "grant": Grant,
     "accept": Accept,
+    "coordination": Coordination,
     "confirm": Confirm,
     "abort": Abort,
     "renew": Renew,

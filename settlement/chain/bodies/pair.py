@@ -41,6 +41,17 @@ class Accept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Coordination:
+    """One with a say in the shards named co-signs a GRANT and its ACCEPT: nothing it signed for before overlaps."""
+
+    sid: bytes = blob(1, HASH)
+    grant: bytes = blob(2, HASH)
+    accept: bytes = blob(3, HASH)
+    shards: tuple[str, ...] = array(4, text(0, 64), 64, low=1)
+    until_ns: int = uint(5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confirm:
     """The commit point: over the GRANT and the ACCEPT; transmission may run until `transmit_until_ns`."""
 
