@@ -15,6 +15,7 @@ import zmq
 from agent.config import ConfigError, NodeConfig, OfferSection
 from agent.events import EventLog
 from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, read_key, take_over
+from agent.mapping import touched
 from agent.node.control import Control
 from agent.node.enveloping import Enveloping
 from agent.node.errands import Errands, Surroundings
@@ -81,7 +82,7 @@ class Node:
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
         self._open_sid: bytes | None = None
-        self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = 0
+        self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
         self._registered = self._turned = False
@@ -361,10 +362,14 @@ class Node:
             self.party.bounds.observe(step, body)
 
     def _offer(self, step: Step, since_s: float) -> None:
+        if time.monotonic_ns() < self._held_back_ns:
+            return
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
         for number, offer in self.holder.due(since_s, self.watcher.report(), closed):
             if self._declare(step, offer):
                 self.holder.made.add(number)
+            else:
+                self._held_back_ns = time.monotonic_ns() + NS
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
@@ -374,13 +379,17 @@ class Node:
     def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> bool:
         """Sign and send an offer, with the envelope it rests on beside it, to every neighbour.
 
-        False where the place changed since it was thought free: nothing is offered.
+        False where the place changed since it was thought free, or most neighbours take it for busy.
         """
+        told: dict[str, Any] = {"low_hz": offer.low_hz, "high_hz": offer.high_hz}
+        if touched((offer.low_hz, offer.high_hz), self.envelopes.outvoted(step)):
+            step.event("not offered", **told, why="most who were heard take it for busy")
+            return False
         try:
             found = self.envelopes.found(step)
             envelope, offered = self.holder.offer(step, self.party, offer, found=found, end_ns=end_ns)
         except OwnFaultError as exc:
-            step.event("not offered", low_hz=offer.low_hz, high_hz=offer.high_hz, why=str(exc))
+            step.event("not offered", **told, why=str(exc))
             return False
         data = Message(record=offered, beside=(envelope,)).encoded()
         step.outgoing += [Outgoing(to=to, data=data) for to in self._neighbours()]
