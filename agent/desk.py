@@ -276,7 +276,8 @@ class Desk:
         except OSError as exc:
             raise ConfigError(f"{rotation}: {exc.strerror}; give what `bandpact authority rotate` wrote") from exc
         if isinstance(admitted, Refusal) or not isinstance(admitted.record.body, bodies.Rotation):
-            raise ConfigError(f"{rotation}: {admitted}; give what `bandpact authority rotate` wrote")
+            found = admitted if isinstance(admitted, Refusal) else admitted.record.typ
+            raise ConfigError(f"{rotation}: {found}; give what `bandpact authority rotate` wrote")
         successor = judge_rotation(admitted.author, admitted.record.body, self.registry)
         self.registry.rotate(admitted.author, _held(successor, str(rotation)))
 

@@ -16,6 +16,7 @@ from settlement.pair.artifact import LogProof
 from settlement.reasons import Refusal, RefusedError
 
 BESIDE = "beside"
+SWEPT = "swept"
 
 
 class SigningError(Exception):
@@ -118,9 +119,9 @@ class Step:
         """Add an entry to the log."""
         return self.lineage.append(leaf, record)
 
-    def send(self, to: bytes, raw: bytes, *, reply_to: bytes | None = None) -> None:
-        """Leave a record for the node with that credential; the answer to `reply_to`, or to what is being answered."""
-        self._leave(to, Message(record=raw).encoded(), reply_to)
+    def send(self, to: bytes, raw: bytes, beside: tuple[bytes, ...] = (), *, reply_to: bytes | None = None) -> None:
+        """Leave a record for a node with those it rests on; it answers `reply_to`, or what is being answered."""
+        self._leave(to, Message(record=raw, beside=beside or None).encoded(), reply_to)
 
     def _logged(self, name: bytes) -> bytes:
         index = self.lineage.index_of(name)
@@ -191,8 +192,9 @@ class Step:
         self.lineage.put(kind, key, value)
 
     def drop(self, kind: str, key: bytes) -> None:
-        """Forget a piece of state."""
+        """Forget a piece of state that is over, and note until when what is over may be missing."""
         self.lineage.drop(kind, key)
+        self.lineage.put(SWEPT, b"", self.now.time.latest_ns.to_bytes(8, "big"))
 
     def count(self, name: str, amount: int = 1) -> int:
         """Raise a durable counter."""

@@ -26,6 +26,8 @@ ACTIONS = {
     "attacker": ("request", "observe"),
 }
 AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "observe")
+CONFIDENCE_PPM_MIN = 300_000
+"""What must be left of the confidence in what was sensed when something is settled on it."""
 OPERATOR, AUTHORITY = "operator", "authority"
 
 
@@ -148,8 +150,9 @@ class Coordinator:
             position_radius_mm_max=50_000,
             record_age_ns_max=5 * NS,
             sensing_age_ns_max=NS,
-            witness_quorum=0,
+            witness_quorum=1,
             outside_authorisation=0,
+            confidence_ppm_min=CONFIDENCE_PPM_MIN if terms.envelope_required else None,
         )
         self._seq += 1
         frame = records.Frame(
@@ -178,6 +181,7 @@ def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:
         price_low=0,
         price_high=1_000_000,
         out_of_band_mdbm_per_mhz=round(terms.out_of_band_dbm_per_mhz * 1000),
+        envelope_required=1 if terms.envelope_required else None,
     )
 
 

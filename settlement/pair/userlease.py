@@ -147,9 +147,9 @@ class LeaseTaker:
         work.send(pair.holder, record.raw)
         return record
 
-    def heard(self, work: Work, holder: bytes, subject: bytes) -> None:
+    def heard(self, work: Work, subject: bytes) -> None:
         """The holder has our RELINQUISH: no need to say it again."""
-        for pair in [p for p in self.busy.values() if p.state == UserState.ENDED and p.holder == holder]:
+        for pair in [p for p in self.busy.values() if p.state == UserState.ENDED]:
             if pair.last and digest(pair.last) == subject:
                 self._save(work, replace(pair, last=b""))
 
@@ -182,7 +182,11 @@ class LeaseTaker:
         since_ns = pair.asked_ns if pair.since_ns is None else pair.since_ns
         if work.now.time.after(pair.sent_ns + pause_ns(since_ns, pair.sent_ns, pair.request)):
             self._save(work, replace(pair, sent_ns=work.now.time.latest_ns))
-            work.send(pair.holder, pair.last)
+            work.send(pair.holder, pair.last, self._beside(pair))
+
+    def _beside(self, pair: UserPair) -> tuple[bytes, ...]:
+        """What goes along with what is sent again."""
+        raise NotImplementedError
 
     def _tell_ends(self, work: Work) -> None:
         """Say again what a holder has not heard of; after the window nobody needs it."""

@@ -1,4 +1,4 @@
-"""I1 to I17 of the protocol, each a pure function: "" where it holds, else what breaks it.
+"""I1 to I18 of the protocol, each a pure function: "" where it holds, else what breaks it.
 
 What each says, where it is checked, and when the monitor asks:
 
@@ -15,16 +15,17 @@ What each says, where it is checked, and when the monitor asks:
     I8   spent <= budget across restarts             i8_within_budget         at every GRANT, from all GRANTs in the log
     I9   revocation is monotone                      i9_revocation_is_monotone   after every step
          nothing is granted to the revoked           i9_nothing_for_the_revoked  at every GRANT and CONFIRM
-    I10  heads only extend                           i10_heads_only_extend    after every step; the root again from the entries
+    I10  heads only extend                           i10_heads_only_extend    after every step, root from entries
          a log that is behind signs nothing          i10_behind_signs_nothing after every step
-    I11  replay rebuilds the same root and verdicts  i11_replay_agrees        at every start; at the end by the auditor's code
+    I11  replay rebuilds the same root and verdicts  i11_replay_agrees        at every start; by audit at the end
     I12  unknown or unsynchronised = refuse          i12_unknown_time_signs_nothing   at every own record
-    I13  offline verdict = online verdict            i13_offline_as_online    at every settlement a user takes for settled
-    I14  a conflicting pair is evidence by itself    i14_evidence_proves      at every evidence record; against cheats alone
+    I13  offline verdict = online verdict            i13_offline_as_online    at every settlement taken for settled
+    I14  a conflicting pair is evidence by itself    i14_evidence_proves      at every evidence record, against cheats
     I15  one logged verdict for each record          i15_one_verdict          at every message that arrives
     I16  a lower tier never displaces a higher       i16_tiers                at every admitted PREEMPT
     I17  no power outside a live settlement          i17_power_inside_one_settlement  at every emission that ends
          nor while it is suspended                   i17_silent_once_suspended        likewise, by the user's own log
+    I18  a grant is inside the envelopes it rests on i18_inside_its_envelopes at every GRANT
 
 The functions know nothing of the machines they judge: they take what lies in logs, what was sent, and what was in the
 air. `zero_ns` is true UTC at virtual time zero.
@@ -33,7 +34,7 @@ air. `zero_ns` is true UTC at virtual time zero.
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from settlement.chain.bodies import Declaration, Grant, Rule
+from settlement.chain.bodies import Declaration, Envelope, Grant, Rule
 from settlement.chain.checkpoint import Head
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Scope, wider_than
@@ -251,3 +252,35 @@ def i17_power_inside_one_settlement(emission: Emission, lives: Iterable[Life], z
         if any(start_ns < to_ns and from_ns < end_ns for from_ns, to_ns in life.gaps):
             return f"{emission.user} radiates while its settlement is suspended and its lease is out"
     return "" if covering == 1 else f"{emission.user} radiates in {covering} settlements"
+
+
+def i18_inside_its_envelopes(
+    grant: Grant, at_ns: int, places: Iterable[Envelope], units: Iterable[Envelope], rule: Rule
+) -> str:
+    """Every Hz granted was found free by the newest look at it, and is within reach of the user's radio, both valid.
+
+    Args: at_ns: signing of the GRANT, UTC. places: the holder's looks before it. units: what the user said before it.
+    """
+    looks, band = sorted(places, key=lambda p: p.observed.end_ns), grant.cell.band
+    edges = {c.band.low_hz for p in (*looks, *units) for c in p.channels} | {band.low_hz}
+    for hz in sorted(edge for edge in edges if band.low_hz <= edge < band.high_hz):
+        said = [(p, c.state) for p in looks for c in p.channels if c.band.low_hz <= hz < c.band.high_hz]
+        if not said or said[-1][1] != "free" or said[-1][0].valid_until_ns <= at_ns:
+            return f"{hz} Hz granted, {said[-1][1] if said else 'never looked at'}"
+        if _left_ppm(said[-1][0], at_ns) < (rule.confidence_ppm_min or 1):
+            return f"{hz} Hz granted on a look of {at_ns - said[-1][0].observed.end_ns} ns ago"
+    width_hz = band.high_hz - band.low_hz
+    able = any(
+        u.valid_until_ns > at_ns
+        and (u.max_eirp_mdbm is None or grant.max_eirp_mdbm <= u.max_eirp_mdbm)
+        and (u.width_hz_max is None or width_hz <= u.width_hz_max)
+        and any(c.band.holds(band) for c in u.channels)
+        for u in units
+    )
+    return "" if able else f"{width_hz} Hz at {grant.max_eirp_mdbm} mdBm granted beyond the user's radio"
+
+
+def _left_ppm(look: Envelope, at_ns: int) -> int:
+    """The straight line of the protocol page."""
+    whole_ns, gone_ns = look.valid_until_ns - look.observed.end_ns, max(0, at_ns - look.observed.end_ns)
+    return look.level_ppm - -(-look.level_ppm * gone_ns // whole_ns)

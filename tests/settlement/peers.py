@@ -133,6 +133,8 @@ class Mortal(Settling):
 class Node:
     """The inside of a node's process."""
 
+    loop_class: type[Mortal] = Mortal
+
     def __init__(self, spec: Spec, pipe: Connection) -> None:
         self.spec, self.pipe, self.clock = spec, pipe, Clock(spec.zero_mono_ns)
         self.notices: list[tuple[str, dict[str, Any]]] = []
@@ -145,7 +147,7 @@ class Node:
         mesh = Mesh(transport(spec.name), spec.listen, self._admits)
         for name, endpoint in spec.peers.items():
             mesh.connect(transport(name).public, endpoint)
-        self.loop = Mortal(self.party, mesh, self.clock, hear=self._hear)
+        self.loop = self.loop_class(self.party, mesh, self.clock, hear=self._hear)
         self.loop.kill = spec.kill
         self.loop.poller.register(pipe.fileno(), zmq.POLLIN)
         if self.party.damaged is None:

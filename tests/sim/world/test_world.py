@@ -29,6 +29,7 @@ HAPPENED = (
     "own relinquish",
     "own usage",
     "own evidence",
+    "own envelope",
     "own cosignature",
     "emissions",
     "displaced",
@@ -49,6 +50,8 @@ HAPPENED = (
     "refused TIMEOUT",
     "refused INCUMBENT",
     "refused STALE",
+    "refused ENVELOPE",
+    "refused CONFIDENCE",
 )
 
 
@@ -62,7 +65,7 @@ def test_no_seed_breaks_an_invariant() -> None:
     assert tally.seeds == SEEDS
     assert [what for what in HAPPENED if not tally.counts[what]] == []
     assert tally.counts["own confirm"] > SEEDS
-    seldom = [f"I{n}" for n in range(1, 18) if tally.counts[f"asked I{n}"] < ASKED_MIN]
+    seldom = [f"I{n}" for n in range(1, 19) if tally.counts[f"asked I{n}"] < ASKED_MIN]
     assert not seldom, "hardly ever asked"
 
 
@@ -133,6 +136,7 @@ BROKEN: list[tuple[broken.Break, set[str], Change, int]] = [
     (broken.weak_preempts_strong, {"I16"}, _crowded, 20),
     (broken.decide_by_any_clock, {"I11", "I12"}, _crowded, 20),
     (broken.spend_without_counting, {"I8"}, _poor, 20),
+    (broken.grant_beyond_the_envelope, {"I18"}, _as_is, 20),
     (broken.go_on_when_suspended, {"I17"}, _suspending, 20),
     (broken.confirm_without_asking, {"I3"}, _as_is, 40),
     (broken.sign_for_anybody, {"I1"}, _crowded, 40),
