@@ -140,10 +140,10 @@ ClockSource = Annotated[SimulatedClock | GpsdClock | ChronyClock | KernelClock, 
 
 
 class ClockSection(Section):
-    """What the node's clock is held to, and whom it listens to."""
+    """What the node's clock is held to, and whom it listens to. Without `drift_ppb` the radio profile's holds."""
 
     budget_us: float = Field(default=1_000.0, gt=0)
-    drift_ppb: int = Field(default=50_000, ge=0, le=10**9)
+    drift_ppb: int | None = Field(default=None, ge=0, le=10**9)
     agree_s: float = Field(default=10.0, ge=0)
     stale_s: float = Field(default=3.0, gt=0)
     holdover_s: float = Field(default=600.0, gt=0)

@@ -79,7 +79,7 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
         return Diagnosis(checks=(missing, *checks), clock=None)
     clock = watched(config, config.clock.agree_s + PATIENCE_S if wait_s is None else wait_s)
     checks = [Check(name="config", state=OK, found=f"node {config.name}"), *_keys(config), *checks]
-    checks += [*_clock(clock), _disk(config), *_peers(config), _radio(config), _priority()]
+    checks += [*_clock(clock), _disk(config), *_peers(config), _radio(config), *_dead_man(config), _priority()]
     return Diagnosis(checks=tuple(checks), clock=clock)
 
 
@@ -184,6 +184,24 @@ def _radio(config: NodeConfig) -> Check:
             return Check(name="radio", state=OK, found=found + (", the gate is open" if opened else ""))
     found += ", and no running node says that its gate is open"
     return Check(name="radio", state=FAIL, found=found, mend="silence it: `bandpact stop`, or take its power away")
+
+
+def _dead_man(config: NodeConfig) -> Iterator[Check]:
+    """Whether the device itself falls silent when this host is gone; without, a Pluto may go on for about 70 s."""
+    from agent.probing import dead_man  # noqa: PLC0415 - only looked at with a configuration
+
+    try:
+        answers = dead_man(config)
+    except RadioError as exc:
+        yield Check(name="dead-man", state=WARN, found=f"unknown: {exc}", mend="see the radio's line")
+        return
+    if answers is None:
+        return
+    if answers:
+        yield Check(name="dead-man", state=OK, found="on the device, and answers")
+        return
+    found = "none on the device: with its cable pulled or this host dead it may transmit for about 70 s"
+    yield Check(name="dead-man", state=WARN, found=found, mend="install deploy/pluto/deadman.sh on it")
 
 
 def _gate_open(config: NodeConfig, asked_ns: int) -> bool:

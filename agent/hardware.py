@@ -7,10 +7,18 @@ from radio.mask import NO_SERVICE, Service
 from radio.ports import RxSettings
 
 
+def profile_of(section: RadioSection) -> RadioProfile:
+    """The profile of the node's hardware; raises ConfigError."""
+    try:
+        return load_radio(section.profile)
+    except ProfileError as exc:
+        raise ConfigError(str(exc)) from exc
+
+
 def hardware_of(section: RadioSection, receive: RxSettings) -> tuple[RadioProfile, Service]:
     """The profile and the service's limits; raises ConfigError for what the hardware does not have."""
+    profile = profile_of(section)
     try:
-        profile = load_radio(section.profile)
         service = Service.of(load_limits(section.limits)) if section.limits else NO_SERVICE
     except ProfileError as exc:
         raise ConfigError(str(exc)) from exc

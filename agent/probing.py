@@ -1,7 +1,7 @@
-"""What a node's radio says of itself, asked without owning it: nothing is set, nothing is muted."""
+"""What a node's radio says of itself, asked without owning it: nothing is muted, nothing that radiates is set."""
 
 from agent.config import NodeConfig, RadioSection
-from radio.drivers.pluto import rf_state_of
+from radio.drivers.pluto import dead_man_of, rf_state_of
 from radio.errors import Disconnected
 from radio.ports import RfState
 from sim.airclient import AirClient
@@ -12,6 +12,16 @@ def rf_state(config: NodeConfig) -> RfState:
     if config.radio.driver == "pluto":
         return rf_state_of(config.radio.uri, serial=config.radio.serial)
     return _simulated(config.radio)
+
+
+def dead_man(config: NodeConfig) -> bool | None:
+    """Whether the device has a dead-man of its own that answers; None for one that has nothing of the kind.
+
+    Sets nothing but the phase of a tone generator that is off. Raises RadioError.
+    """
+    if config.radio.driver != "pluto":
+        return None
+    return dead_man_of(config.radio.uri, serial=config.radio.serial)
 
 
 def _simulated(radio: RadioSection) -> RfState:

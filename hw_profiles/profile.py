@@ -81,10 +81,11 @@ class Settle(Table):
 
 
 class Timing(Table):
-    """How well the instant of a sample is known."""
+    """How well the instant of a sample is known, and how fast the host's clock may run off undisciplined."""
 
     hw_timestamp: bool
     host_uncertainty_us: int = Field(ge=0)
+    host_drift_ppb: int = Field(ge=1_000, le=10**9)
 
 
 class Mute(Table):

@@ -83,6 +83,8 @@ def _permitted(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
     mine = permit.user.hash == i.credential and permit.user.device == i.device
     if not mine:  # (5)
         return refuse(Reason.BINDING, "gate.5", f"{permit.user.name} on {permit.user.device}", f"{i.device}")
+    if i.suspended is None and permit.suspended_for is not None:
+        return refuse(Reason.SUSPENDED, "gate.6", permit.suspended_for, "a RESUME by its holder")
     return i.suspended  # (6)
 
 

@@ -30,7 +30,7 @@ class NewPermit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLease:
-    """A RENEW record to verify."""
+    """A RENEW, SUSPEND or RESUME record to verify."""
 
     record: bytes
 

@@ -8,7 +8,7 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.rotation import judge_rotation
 from settlement.fixes import TimeFix
 from settlement.pair.artifact import VerifiedPermit, extend, verify
-from settlement.pair.user import LEASE_MAX_NS
+from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.reasons import Reason, Refusal, refuse
 
 SUSPENDED_MAX = 4096
@@ -42,18 +42,19 @@ class Permits:
             return permit
         return self._held.setdefault(permit.sid, Held(permit, suspended=self._suspended.get(permit.sid)))
 
-    def renew(self, record: bytes, sid: bytes, now: TimeFix) -> Held | Refusal:
-        """Verify a RENEW of a held permit; one that reaches too far from here and now is refused."""
+    def change(self, record: bytes, sid: bytes, now: TimeFix) -> Held | Refusal:
+        """Verify a RENEW, SUSPEND or RESUME of a held permit; a lease too far from here and now is refused."""
         held = self._held.get(sid)
         if held is None:
-            return refuse(Reason.UNKNOWN_SID, "permits.renew", sid.hex()[:16], "a permit held here")
-        longer = extend(held.permit, record, network=self._network, anchors=self._anchors)
-        if isinstance(longer, Refusal):
-            return longer
-        furthest_ns = max(now.latest_ns, longer.cell.window.start_ns) + LEASE_MAX_NS
-        if not now.trusted or longer.transmit_until_ns > furthest_ns:
-            return refuse(Reason.LEASE, "permits.renew", longer.transmit_until_ns, f"<= {furthest_ns} ns")
-        held.permit = longer
+            return refuse(Reason.UNKNOWN_SID, "permits.change", sid.hex()[:16], "a permit held here")
+        changed = extend(held.permit, record, network=self._network, anchors=self._anchors)
+        if isinstance(changed, Refusal):
+            return changed
+        furthest_ns = max(now.latest_ns, changed.cell.window.start_ns) + LEASE_MAX_NS
+        closes = changed.suspended_for is not None  # whatever the time may be
+        if not closes and (not now.trusted or changed.transmit_until_ns > furthest_ns):
+            return refuse(Reason.LEASE, "permits.change", changed.transmit_until_ns, f"<= {furthest_ns} ns")
+        held.permit = changed
         return held
 
     def succeed(self, record: bytes) -> Subject | Refusal:
@@ -91,7 +92,7 @@ class Permits:
         """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used."""
         usable = [h for h in self._held.values() if h.suspended is None and not now.after(h.permit.cell.window.end_ns)]
         begun = [h for h in usable if h.permit.cell.window.start_ns <= now.latest_ns]
-        leased = [h for h in begun if now.before(h.permit.transmit_until_ns)]
+        leased = [h for h in begun if now.before(h.permit.transmit_until_ns) and h.permit.suspended_for is None]
         for choice in (leased, begun, usable):
             if choice:
                 return min(choice, key=lambda h: h.permit.cell.window.end_ns)

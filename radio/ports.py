@@ -7,7 +7,7 @@ knows nothing of UTC, the interval clock maps its times. Samples are int16 pairs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,15 +132,16 @@ class Mute(Protocol):
         ...
 
 
+@runtime_checkable
 class Watched(Protocol):
-    """A device with a dead-man of its own, which mutes when its host falls silent."""
+    """A device that can have a dead-man of its own, which mutes when its host falls silent."""
 
     def heartbeat(self) -> None:
         """Tell the device that its host is alive; raises HardwareError."""
         ...
 
     def guarded(self) -> bool:
-        """Whether the device's own dead-man answers; raises HardwareError."""
+        """Whether the device's own dead-man answered a heartbeat of late; raises HardwareError."""
         ...
 
 

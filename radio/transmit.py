@@ -7,14 +7,18 @@ from collections.abc import Callable
 
 from hw_profiles.profile import RadioProfile
 from radio.errors import RadioError
-from radio.ports import Iq16, Radio, RfState, Sent, TxSettings
+from radio.ports import Iq16, Radio, RfState, Sent, TxSettings, Watched
 from settlement.chain.scope import Band
 from settlement.pair.artifact import VerifiedPermit
 from settlement.reasons import Reason, Refusal, refuse
 
 
 class TransmitChain:
-    """Tunes, sends and silences one radio; `latched` says why it no longer may."""
+    """Tunes, sends and silences one radio; `latched` says why it no longer may.
+
+    `slowest_mute_ns` is the longest that silencing and its readback have taken since the start or the last `clear`:
+    whoever has to be silent by an instant begins that much before it.
+    """
 
     def __init__(
         self,
@@ -29,6 +33,8 @@ class TransmitChain:
         self._sample_rate_hz, self._attenuation_mdb = sample_rate_hz, attenuation_mdb
         self._tuned: TxSettings | None = None
         self.latched: Refusal | None = None
+        self.slowest_mute_ns = 0
+        self._next_beat_ns = 0
 
     def band(self, permit: VerifiedPermit | None) -> Band | None:
         """The band the transmitter is set to, or would be set to when it is off; None where this radio cannot go."""
@@ -75,20 +81,35 @@ class TransmitChain:
             self._latch(f"sending failed: {exc}")
             return None
 
+    def beat(self) -> None:
+        """Tell the device's own dead-man, where it can have one, that its host lives; a failure while tuned latches."""
+        now_ns = self._monotonic_ns()
+        if now_ns < self._next_beat_ns or not isinstance(self._radio, Watched):
+            return
+        self._next_beat_ns = now_ns + self._profile.watchdog.heartbeat_ms * 1_000_000
+        try:
+            self._radio.heartbeat()
+        except RadioError as exc:
+            if self._tuned is not None:
+                self._latch(f"heartbeat failed: {exc}")
+
     def mute(self) -> int:
         """Silence and verify; returns when it was done, monotonic ns. Latches when it does not read back as silent."""
         self._tuned = None
+        began_ns = self._monotonic_ns()
         try:
             state = self._radio.mute()
         except RadioError:
             state = RfState.UNKNOWN
         if state is not RfState.OFF:
             self.latched = refuse(Reason.DRIVER, "gate.2", f"mute reads back {state.value}", "off")
-        return self._monotonic_ns()
+        done_ns = self._monotonic_ns()
+        self.slowest_mute_ns = max(self.slowest_mute_ns, done_ns - began_ns)
+        return done_ns
 
     def clear(self) -> RfState:
         """Forget a fault when the device is surely silent now; returns what it reads back."""
-        fault, self.latched = self.latched, None
+        fault, self.latched, self.slowest_mute_ns = self.latched, None, 0
         self.mute()
         if self.latched is None:
             return RfState.OFF

@@ -37,7 +37,6 @@ from radio.permits import Held, Permits
 from radio.ports import Iq16, Radio, RfState
 from radio.ring import SampleRing
 from radio.transmit import TransmitChain
-from settlement.chain.bodies import Renew
 from settlement.chain.records import parse
 from settlement.chain.scope import Band
 from settlement.fixes import Fix
@@ -186,12 +185,13 @@ class Warden:
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
         self._silent_by_ns = None
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
-            self._silent_by_ns = mono_ns + decision.for_ns + self._plan.close_lead_ns
+            self._silent_by_ns = mono_ns + decision.for_ns + self._silencing_ns
             self._send(held, mono_ns, mono_ns + decision.for_ns)
         for look in self._listener.take():
             self._link.send(look)
         self._account(now)
         self._say_alive(mono_ns)
+        self._chain.beat()
         self._work()
         self._pace.turn(began_ns, self._monotonic_ns())
 
@@ -212,8 +212,13 @@ class Warden:
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
             sensed=self._sensed(permit.cell.band) if permit else None,
             outside_until_mono_ns=self._authorised_until(permit),
-            lead_ns=self._plan.close_lead_ns + self._pace.worst_ns,
+            lead_ns=self._silencing_ns + self._pace.worst_ns,
         )
+
+    @property
+    def _silencing_ns(self) -> int:
+        """What silencing may take: what is configured, or what this device was seen to take."""
+        return max(self._plan.close_lead_ns, self._chain.slowest_mute_ns)
 
     def _authorised_until(self, permit: VerifiedPermit | None) -> int | None:
         if permit is None or not permit.rule.outside_authorisation:
@@ -254,20 +259,22 @@ class Warden:
             if isinstance(record, NewPermit):
                 self._answer(self._permits.take(record.artifact), None)
             elif isinstance(record, NewLease):
-                self._renew(record.record)
+                self._change(record.record)
             else:
                 self._succeed(record.record)
         elif self._bursts_offered:
             self._prepare(self._bursts_offered.popleft())
 
-    def _renew(self, record: bytes) -> None:
+    def _change(self, record: bytes) -> None:
         unproven = parse(record)
         body = None if isinstance(unproven, Refusal) else unproven.payload.get(6)
         sid = body.get(1) if isinstance(body, dict) else None
         if isinstance(sid, bytes):
-            self._answer(self._permits.renew(record, sid, self._fix().time), sid)
+            self._answer(self._permits.change(record, sid, self._fix().time), sid)
         else:
-            self._answer(refuse(Reason.MALFORMED, "permits.renew", "no settlement", Renew.__name__), None)
+            self._answer(
+                refuse(Reason.MALFORMED, "permits.change", "no settlement", "a RENEW, SUSPEND or RESUME"), None
+            )
 
     def _succeed(self, record: bytes) -> None:
         new = self._permits.succeed(record)

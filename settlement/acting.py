@@ -11,6 +11,7 @@ from settlement.nodestate import REVIEW, ROTATED, STATUS, NodeState
 from settlement.pair import user as user_side
 from settlement.pair.artifact import Artifact
 from settlement.reasons import Reason, Refusal
+from settlement.receipts import is_receipt, receive, take_receipt
 from settlement.rules import RULE, read_held
 from settlement.step import Step
 from settlement.weighing import weigh
@@ -25,7 +26,7 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
             step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)
         case "request":
             state.holder.grant(step, admitted)
-            budget.spend(step, state.rule.rule, admitted)
+            budget.spend(step, state.lineage, state.rule.rule, admitted)
         case "grant":
             state.user.accept(step, admitted)
         case "accept":
@@ -34,17 +35,34 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
             _settled(state, step, admitted, message)
         case "abort":
             state.user.aborted(step, admitted)
+        case "verdict" if is_receipt(admitted):
+            take_receipt(state, step, admitted)
         case "verdict":
             state.user.refused(step, admitted)
+        case "renew" | "suspend" | "resume" | "preempt" | "relinquish":
+            _act_on_lease(state, step, admitted)
+        case _:
+            _act_on_logs(state, step, admitted)
+
+
+def _act_on_lease(state: NodeState, step: Step, admitted: Admitted) -> None:
+    match admitted.record.typ:
         case "renew":
             pair = state.user.renewed(step, admitted)
             step.event("renewed", sid=pair.sid, record=admitted.record.raw)
+        case "suspend":
+            pair = state.user.suspended(step, admitted)
+            step.event("paused", sid=pair.sid, reason=pair.suspended, record=admitted.record.raw)
+            receive(step, admitted)
+        case "resume":
+            pair = state.user.renewed(step, admitted)
+            step.event("resumed", sid=pair.sid, record=admitted.record.raw)
+            receive(step, admitted)
         case "preempt":
             _displaced(state, step, admitted)
-        case "relinquish":
-            state.holder.relinquished(step, admitted)
         case _:
-            _act_on_logs(state, step, admitted)
+            state.holder.relinquished(step, admitted)
+            receive(step, admitted)
 
 
 def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:

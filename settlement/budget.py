@@ -20,7 +20,7 @@ from settlement.pair.work import Work
 from settlement.reasons import Reason, Refusal, refuse
 
 NS = 1_000_000_000
-SUSPENDED = "suspended"
+SPENT, SUSPENDED = "spent", "suspended"
 REPORTED = "reported"
 
 
@@ -32,11 +32,15 @@ def cost_hz_s(cell: Cell) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One budget in one window, as it concerns one request; `whole` and `own` name its durable counters."""
+    """One budget in one window, as it concerns one request; `whole` and `own` name what was spent of it.
+
+    What was spent is kept for the newest window alone, so that it does not grow with time.
+    """
 
     budget: Budget
-    whole: str
-    own: str
+    whole: bytes
+    own: bytes
+    window: int
     ends_ns: int
 
 
@@ -48,14 +52,34 @@ def accounts(rule: Rule, author: Subject, body: Request, now: TimeFix) -> Iterat
         if budget.area is not None and not budget.area.overlaps(body.cell.area):
             continue
         window = now.earliest_ns // budget.window_ns
-        parts = f"{rule.name}/{number}/{window}/{author.issuer.hex() if author.issuer else 'root'}"
-        name = hashlib.sha256(parts.encode()).hexdigest()[:32]
+        parts = f"{rule.name}/{number}/{author.issuer.hex() if author.issuer else 'root'}"
+        name = hashlib.sha256(parts.encode()).digest()[:16]
         yield Account(
             budget=budget,
-            whole=f"spent:{name}",
-            own=f"spent:{name}:{author.hash.hex()}",
+            whole=name,
+            own=name + author.hash,
+            window=window,
             ends_ns=(window + 1) * budget.window_ns,
         )
+
+
+def _spent(log: Lineage, name: bytes, window: int) -> int:
+    """What was spent in a window, or in a later one: a clock that went back does not fill the purse."""
+    raw = log.get(SPENT, name)
+    if raw is None or int.from_bytes(raw[:8], "big") < window:
+        return 0
+    return int.from_bytes(raw[8:], "big")
+
+
+def _spend(work: Work, log: Lineage, name: bytes, window: int, amount_hz_s: int) -> None:
+    work.put(SPENT, name, spent_after(log.get(SPENT, name), window, amount_hz_s))
+
+
+def spent_after(raw: bytes | None, window: int, amount_hz_s: int) -> bytes:
+    """What is kept of a budget once so much more was spent of it; `raw` is what was kept before."""
+    before = int.from_bytes(raw[:8], "big") if raw is not None else window
+    spent = int.from_bytes(raw[8:], "big") if raw is not None and before >= window else 0
+    return max(window, before).to_bytes(8, "big") + (spent + amount_hz_s).to_bytes(16, "big")
 
 
 def judge(
@@ -66,14 +90,15 @@ def judge(
     body: Request = admitted.record.body
     cost = cost_hz_s(body.cell)
     for account in accounts(rule, admitted.author, body, now):
-        if log.get(SUSPENDED, account.whole.encode()) is not None:
+        until = log.get(SUSPENDED, account.whole)
+        if until is not None and int.from_bytes(until, "big") >= account.ends_ns:
             return refuse(Reason.BUDGET, "budget.suspended", "exhausted", f"a request after {account.ends_ns} ns")
         limit = account.budget.amount_hz_s
-        spent = log.counted(account.whole)
+        spent = _spent(log, account.whole, account.window)
         if spent + cost > limit:
             return refuse(Reason.BUDGET, "budget.amount", f"{spent} spent, {cost} asked", f"<= {limit} Hz s")
         own_limit = limit * _share(log, account.budget, who) // 1_000_000
-        own = sum(log.counted(f"{account.whole}:{one.hex()}") for one in who)
+        own = sum(_spent(log, account.whole + one, account.window) for one in who)
         if own + cost > own_limit:
             return refuse(Reason.REPUTATION, "budget.share", f"{own} spent, {cost} asked", f"<= {own_limit} Hz s")
     return None
@@ -88,18 +113,18 @@ def _share(log: Lineage, budget: Budget, who: tuple[bytes, ...]) -> int:
     )
 
 
-def spend(work: Work, rule: Rule, admitted: Admitted) -> None:
+def spend(work: Work, log: Lineage, rule: Rule, admitted: Admitted) -> None:
     """Pay for a GRANT inside its transaction."""
     body: Request = admitted.record.body
     for account in accounts(rule, admitted.author, body, work.now.time):
-        work.count(account.whole, cost_hz_s(body.cell))
-        work.count(account.own, cost_hz_s(body.cell))
+        for name in (account.whole, account.own):
+            _spend(work, log, name, account.window, cost_hz_s(body.cell))
 
 
 def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
     """The budget is exhausted: nothing more until its window ends."""
     for account in accounts(rule, admitted.author, admitted.record.body, work.now.time):
-        work.put(SUSPENDED, account.whole.encode(), account.ends_ns.to_bytes(8, "big"))
+        work.put(SUSPENDED, account.whole, account.ends_ns.to_bytes(8, "big"))
         work.event("suspended", level=account.budget.level, until_ns=account.ends_ns)
 
 

@@ -132,5 +132,6 @@ def _until_ns(story: _Story, grant: Record, confirm: Record) -> int:
     window_ns: int = grant.body.cell.window.end_ns
     if not story.all("preempt") and not story.all("relinquish"):
         return window_ns
-    leases: list[int] = [confirm.body.transmit_until_ns, *(r.body.transmit_until_ns for r in story.all("renew"))]
+    longer = (*story.all("renew"), *story.all("resume"))
+    leases: list[int] = [confirm.body.transmit_until_ns, *(r.body.transmit_until_ns for r in longer)]
     return min(window_ns, max(leases))

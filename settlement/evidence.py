@@ -10,6 +10,7 @@ from settlement.chain.admission import Admitted, prove
 from settlement.chain.bodies import Checkpoint, Evidence
 from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.credentials import Registry
+from settlement.pair.transmit import CHANGES
 from settlement.reasons import Reason, Refusal, refuse
 
 TERMINAL = frozenset({"confirm", "abort"})
@@ -45,7 +46,7 @@ def _equivocation(body: Evidence, registry: Registry) -> Refusal | None:
     a, b = both[0].record, both[1].record
     one_number = a.frame.seq == b.frame.seq
     one_decision = a.typ == b.typ or {a.typ, b.typ} == TERMINAL
-    same = one_number or (a.sid is not None and a.sid == b.sid and one_decision and a.typ != "renew")
+    same = one_number or (a.sid is not None and a.sid == b.sid and one_decision and a.typ not in CHANGES)
     if a.digest == b.digest or a.frame.author != b.frame.author or not same:
         return _none("two records that can both be")
     return None

@@ -11,6 +11,7 @@ from settlement.messages import Message
 from settlement.nodestate import NodeState
 from settlement.pair.table import Event
 from settlement.reasons import Reason, Refusal, refuse
+from settlement.receipts import is_receipt, judge_receipt
 from settlement.rules import read_held
 from settlement.step import Step
 
@@ -64,7 +65,7 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, now: 
             asked = state.record_of(admitted.record.body.request)
             return state.user.judge_grant(admitted, asked.body if asked else None, now)
         case "verdict":
-            return state.user.judge_verdict(admitted)
+            return judge_receipt(state, admitted) if is_receipt(admitted) else state.user.judge_verdict(admitted)
         case "confirm":
             missing = refuse(Reason.PROOF, "confirm.proof", "absent", "proof that it is logged")
             return state.user.judge_decision(admitted, Event.CONFIRM) or (None if message.proof else missing)
@@ -72,6 +73,10 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, now: 
             return state.user.judge_decision(admitted, Event.ABORT)
         case "renew":
             return state.user.judge_renew(admitted)
+        case "suspend":
+            return state.user.judge_lease(admitted, Event.SUSPEND)
+        case "resume":
+            return state.user.judge_lease(admitted, Event.RESUME)
         case "preempt":
             pair = state.user.by_sid(admitted.record.body.sid)
             granted = state.record_of(pair.grant) if pair is not None and pair.grant else None
@@ -82,10 +87,7 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, now: 
 
 def _judge_offer(state: NodeState, now: TimeFix) -> Refusal | None:
     """Offers are many neighbours' and few each; those that are over make room."""
-    over = [digest for digest, offer in state.user.offers.items() if now.after(offer.body.cell.window.end_ns)]
-    for digest_over in over:
-        del state.user.offers[digest_over]
-    held = len(state.user.offers)
+    held = sum(1 for offer in state.user.offers.values() if not now.after(offer.body.cell.window.end_ns))
     return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX}") if held >= OFFERS_MAX else None
 
 

@@ -1,38 +1,45 @@
 """Compares what a node kept beside its log with what the log alone makes of it, and names each row that differs."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from settlement.audit import entries, kept_rows
-from settlement.budget import REPORTED, SUSPENDED
+from settlement.budget import REPORTED, SPENT, SUSPENDED
 from settlement.chain.codec import decode
 from settlement.chain.credentials import Registry
 from settlement.chain.records import digest
 from settlement.chain.weights import FAILED, FULFILLED
 from settlement.messages import decode_message
 from settlement.nodestate import REVIEW, ROTATED, STATUS
-from settlement.pair.holder import OFFERS, HolderPair
-from settlement.pair.holder import STORE as HOLDER
+from settlement.pair.holder import OFFERS
+from settlement.pair.holderpairs import KEPT_MAX, HolderPair
+from settlement.pair.holderpairs import STORE as HOLDER
 from settlement.pair.table import HolderState, UserState
-from settlement.pair.user import HEARD, UserPair
-from settlement.pair.user import STORE as USER
+from settlement.pair.user import HEARD
+from settlement.pair.userpairs import STORE as USER
+from settlement.pair.userpairs import UserPair
 from settlement.pair.work import STORED_LIMIT
 from settlement.reasons import Refusal
 from settlement.retold import Fields, Retold, Row
 from settlement.rules import RULE
 
 REPLY = "reply"
-WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SUSPENDED, REVIEW})
-COUNTED = ("fence", "spent:", FULFILLED, FAILED)
+WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SPENT, SUSPENDED, REVIEW})
+COUNTED = ("fence", FULFILLED, FAILED)
+FORGOTTEN = frozenset({OFFERS, HEARD})
+"""Kinds that are dropped once their window is over, which leaves no record."""
 ABSENT = "no such row"
 _FORMS: dict[str, Any] = {HOLDER: HolderPair, USER: UserPair}
 # Where the log stops, time goes on: the end of a window and an answer that never came leave no record.
 _LATER = {
     (HOLDER, HolderState.CONFIRMED): HolderState.ENDED,
+    (HOLDER, HolderState.SUSPENDED): HolderState.ENDED,
     (USER, UserState.REQUESTED): UserState.REFUSED,
     (USER, UserState.SETTLED): UserState.ENDED,
+    (USER, UserState.SUSPENDED): UserState.ENDED,
 }
 
 
@@ -87,8 +94,11 @@ def _shown(value: Any) -> str:
 
 
 def _pairs(rows: dict[Row, bytes], retold: Retold) -> Iterator[Difference]:
+    many = Counter(kind for kind, _ in retold.pairs)
     for row in sorted({r for r in rows if r[0] in _FORMS} | set(retold.pairs)):
         fields, raw = retold.pairs.get(row), rows.get(row)
+        if raw is None and many[row[0]] > KEPT_MAX:
+            continue  # the oldest of those that are over are forgotten
         if fields is None or raw is None:
             kept, made = ("there", ABSENT) if fields is None else (ABSENT, "a settlement")
             yield Difference(row=_named(row), kept=kept, retold=made)
@@ -115,6 +125,7 @@ def _busy(row: Row, held: HolderPair) -> Iterator[Difference]:
     least_ns = {
         HolderState.RESERVED: held.cell.window.end_ns,
         HolderState.CONFIRMED: held.cell.window.end_ns,
+        HolderState.SUSPENDED: held.cell.window.end_ns,
         HolderState.ENDED: min(held.cell.window.end_ns, held.transmit_until_ns or 0),
     }.get(HolderState(held.state), 0)
     if held.busy_until_ns < least_ns:
@@ -124,6 +135,8 @@ def _busy(row: Row, held: HolderPair) -> Iterator[Difference]:
 
 def _whole(rows: dict[Row, bytes], retold: Retold) -> Iterator[Difference]:
     for row in sorted({r for r in rows if r[0] in WHOLE} | set(retold.rows)):
+        if row not in rows and row[0] in FORGOTTEN:
+            continue
         if row not in rows or row not in retold.rows:
             kept, made = (ABSENT, "there") if row not in rows else ("there", ABSENT)
             yield Difference(row=_named(row), kept=kept, retold=made)

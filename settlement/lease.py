@@ -49,6 +49,8 @@ TRANSITIONS: dict[tuple[LeaseState | None, str], LeaseState] = {
     (_S.APPROVED, "confirm"): _S.ACTIVE,
     (_S.APPROVED, "abort"): _S.EXPIRED,
     (_S.ACTIVE, "renew"): _S.ACTIVE,
+    (_S.ACTIVE, "suspend"): _S.ACTIVE,
+    (_S.ACTIVE, "resume"): _S.ACTIVE,
     (_S.ACTIVE, "review"): _S.ACTIVE,
     (_S.ACTIVE, "relinquish"): _S.EXPIRED,
     (_S.ACTIVE, "preempt"): _S.EXPIRED,
@@ -164,7 +166,7 @@ class _View:
         """A signed refusal of our REQUEST, or a review of a settled pair."""
         subject, body = record.body.subject, record.body
         sid = self._by_request.get(subject) or self._by_record.get(subject)
-        if sid is None or not entry.leaf.admitted:
+        if sid is None or not entry.leaf.admitted or body.reason == Reason.RECEIVED.value:
             return
         if body.clause == REVIEW_OPENED:
             self.leases[sid] = self._apply(self.leases[sid], entry, "review")

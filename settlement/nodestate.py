@@ -14,6 +14,7 @@ from settlement.pair import user as user_side
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
 from settlement.reasons import Reason, Refusal, refuse
+from settlement.replays import Replays
 from settlement.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.step import Identity, Step
 from settlement.witness import Witness
@@ -45,6 +46,7 @@ class NodeState:
         self.damaged = lineage.verify(identity.key.public, standing=True, former=keys)
         self._whole = self.damaged is None
         self.heads_heard: set[bytes] = set()
+        self.replays = Replays()
         self.restore()
 
     @property
@@ -52,7 +54,7 @@ class NodeState:
         """Why this node may not sign: its log was altered or is behind, or its neighbours have not spoken yet."""
         if self.damaged is not None:
             return self.damaged
-        needed = min(self.witness.quorum, len(self.witness.neighbours()))
+        needed = self.witness.quorum and min(self.witness.quorum, len(self.witness.neighbours()))
         heard = len(self.heads_heard)
         if heard < needed:
             return refuse(Reason.HALT_BEHIND_WITNESS, "witness.start", f"{heard} neighbours", f"{needed} at start")
@@ -151,6 +153,9 @@ class NodeState:
 
     def record_bytes(self, subject: bytes | None) -> bytes | None:
         """The exact bytes of a logged record."""
+        recent = self.lineage.recent(subject) if subject is not None else None
+        if recent is not None:
+            return recent.raw
         index = self.lineage.index_of(subject) if subject is not None else None
         if index is None:
             return None
@@ -165,7 +170,10 @@ class NodeState:
         return record is not None and record.typ == "rule"
 
     def record_of(self, subject: bytes) -> Record | None:
-        """A logged record, proven again."""
+        """A logged record: as it was proven a short while ago, else proven again."""
+        recent = self.lineage.recent(subject)
+        if recent is not None:
+            return recent
         raw = self.record_bytes(subject)
         admitted = prove(raw, self.registry) if raw is not None else None
         return admitted.record if isinstance(admitted, Admitted) else None

@@ -19,16 +19,16 @@ from settlement.judging import judge
 from settlement.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.nodestate import NodeState
 from settlement.pair import user as user_side
-from settlement.pair.table import UserState
 from settlement.pair.user import UserPair
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.rules import RULE
 from settlement.step import Outgoing, Step
 from settlement.witness import ROUND
 
-REPLAYS_LOGGED = 3
 TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
-ANSWERED_BY_SIGNING = frozenset({"request", "grant", "accept", "checkpoint", "cosignature"})
+ANSWERED_BY_SIGNING = frozenset(
+    {"request", "grant", "accept", "suspend", "resume", "relinquish", "checkpoint", "cosignature"}
+)
 
 
 class Party(NodeState):
@@ -166,7 +166,7 @@ class Party(NodeState):
         """Log a refusal; a resend from its author gets the same answer again, an entitled question gets a reason."""
         peer = self.registry.by_transport(transport_key)
         if refusal.reason is Reason.REPLAY:
-            if step.count(f"replay:{digest(raw).hex()}") <= REPLAYS_LOGGED:
+            if self.replays.to_log(digest(raw)):
                 self._log_refused(step, raw, refusal, _hash(peer), None)
             if peer is not None:
                 step.send_again(peer.hash, digest(raw))
@@ -197,8 +197,7 @@ class Party(NodeState):
         """True when a tick would have something to look at."""
         if self.witness.quorum and self.lineage.items(ROUND):
             return now.time.trusted
-        waiting = any(p.state in (*user_side.WAITING, UserState.SETTLED) for p in self.user.pairs.values())
-        return now.time.trusted and (waiting or any(p.live for p in self.holder.pairs.values()))
+        return now.time.trusted and bool(self.user.busy or self.holder.busy)
 
 
 def _hash(peer: Subject | None) -> bytes | None:

@@ -63,6 +63,8 @@ class Reason(StrEnum):
     ENVELOPE = "ENVELOPE"
     CONFIDENCE = "CONFIDENCE"
     PREEMPTED = "PREEMPTED"
+    SUSPENDED = "SUSPENDED"
+    RECEIVED = "RECEIVED"
     # the log and its proofs
     PROOF = "PROOF"
     ENTRY_MISMATCH = "ENTRY_MISMATCH"

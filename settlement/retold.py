@@ -25,10 +25,10 @@ from settlement.chain.weights import FAILED, FULFILLED, UNANSWERED
 from settlement.fixes import TimeFix, TimeSource
 from settlement.nodestate import REVIEW, ROTATED, STATUS
 from settlement.pair.holder import OFFERS
-from settlement.pair.holder import STORE as HOLDER
+from settlement.pair.holderpairs import STORE as HOLDER
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.user import HEARD
-from settlement.pair.user import STORE as USER
+from settlement.pair.userpairs import STORE as USER
 from settlement.pair.work import settlement_id
 from settlement.reasons import Reason
 from settlement.rules import RULE
@@ -74,6 +74,16 @@ def read(leaf: Leaf) -> Said | None:
         ),
         rule=leaf.rule,
     )
+
+
+def _leased(said: Said, in_force: Any, suspended: Any) -> Fields:
+    """What a RENEW, RESUME or SUSPEND changes; a RENEW moves no state."""
+    body = said.body
+    changes: Fields = {"renewals": body.number, "fence": body.fence}
+    if said.typ == "suspend":
+        return {**changes, "state": suspended}
+    changes["transmit_until_ns"] = body.transmit_until_ns
+    return {**changes, "state": in_force} if said.typ == "resume" else changes
 
 
 @dataclass(slots=True)
@@ -122,7 +132,7 @@ class Retold:
                 self._as_user(body.sid, state=UserState.ENDED)
             case "verdict" if body.clause == REVIEW_OPENED:
                 self._reviewed(body.subject)
-            case "grant" | "confirm" | "abort" | "renew" | "preempt":
+            case "grant" | "confirm" | "abort" | "renew" | "suspend" | "resume" | "preempt":
                 self._decided(said)
             case _:
                 pass
@@ -151,9 +161,8 @@ class Retold:
                 self._as_holder(body.sid, state=HolderState.ABORTED, accept=body.accept, decision=said.digest)
                 if body.reason in UNANSWERED and (HOLDER, body.sid) in self.pairs:
                     self.counters[FAILED + self.pairs[HOLDER, body.sid]["user"].hex()] += 1
-            case "renew":
-                longer = {"transmit_until_ns": body.transmit_until_ns, "renewals": body.number, "fence": body.fence}
-                self._as_holder(body.sid, **longer)
+            case "renew" | "resume" | "suspend":
+                self._as_holder(body.sid, **_leased(said, HolderState.CONFIRMED, HolderState.SUSPENDED))
                 self.counters["fence"] += 1
             case _:
                 self._as_holder(body.sid, state=HolderState.ENDED)
@@ -215,9 +224,8 @@ class Retold:
                 self._as_user(body.sid, state=UserState.SETTLED, **settled)
             case "abort":
                 self._as_user(body.sid, state=UserState.ABORTED, decision=said.digest)
-            case "renew":
-                longer = {"transmit_until_ns": body.transmit_until_ns, "renewals": body.number, "fence": body.fence}
-                self._as_user(body.sid, **longer)
+            case "renew" | "resume" | "suspend":
+                self._as_user(body.sid, **_leased(said, UserState.SETTLED, UserState.SUSPENDED))
             case "preempt":
                 self._as_user(body.sid, state=UserState.ENDED)
             case "verdict" if (USER, body.subject) in self.pairs:
@@ -255,13 +263,16 @@ class Retold:
 
     def _spent(self, request: bytes) -> None:
         said = self._said.get(request)
-        for account in self._accounts(said) if said is not None else ():
-            cost = budget.cost_hz_s(said.body.cell) if said is not None else 0
-            self.counters[account.whole] += cost
-            self.counters[account.own] += cost
+        if said is None:
+            return
+        cost = budget.cost_hz_s(said.body.cell)
+        for account in self._accounts(said):
+            for name in (account.whole, account.own):
+                held = self.rows.get((budget.SPENT, name))
+                self.rows[budget.SPENT, name] = budget.spent_after(held, account.window, cost)
 
     def _refused(self, leaf: Leaf, said: Said) -> None:
         """A REQUEST that exceeded a budget suspended it."""
         if (leaf.reason, leaf.clause) == (Reason.BUDGET.value, BUDGET_EXCEEDED):
             for account in self._accounts(said):
-                self.rows[budget.SUSPENDED, account.whole.encode()] = account.ends_ns.to_bytes(8, "big")
+                self.rows[budget.SUSPENDED, account.whole] = account.ends_ns.to_bytes(8, "big")

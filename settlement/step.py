@@ -9,11 +9,11 @@ from settlement.chain.bodies import TYPE_OF
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, Leaf, admitted_leaf, decode_leaf
 from settlement.chain.lineage import Lineage
-from settlement.chain.records import Attestation, Frame, Record, Unproven, parse, sign_record
+from settlement.chain.records import Attestation, Frame, Record, make_record
 from settlement.fixes import Fix
 from settlement.messages import Message
 from settlement.pair.artifact import LogProof
-from settlement.reasons import Refusal
+from settlement.reasons import Refusal, RefusedError
 
 
 class SigningError(Exception):
@@ -97,9 +97,11 @@ class Step:
             previous=last[1] if last else None,
             attestation=Attestation.of(self.now),
         )
-        raw = sign_record(identity.key, frame, body)
-        record = self._own(raw, identity)
-        self.log(admitted_leaf(raw, origin=OWN, now=self.now.time, rule=self.rule), record)
+        try:
+            record = make_record(identity.key, frame, body)
+        except RefusedError as exc:
+            raise SigningError(f"this node would sign what it would not accept: {exc.refusal}") from exc
+        self.log(admitted_leaf(record.raw, origin=OWN, now=self.now.time, rule=self.rule), record)
         return record
 
     def _speaker(self, body: Any) -> Identity:
@@ -109,15 +111,6 @@ class Step:
             if party is not None:
                 return self.former[party]
         return self.identity
-
-    def _own(self, raw: bytes, identity: Identity) -> Record:
-        unproven = parse(raw)
-        if not isinstance(unproven, Unproven):
-            raise SigningError(f"this node signed what it would not accept: {unproven}")
-        record = unproven.prove(identity.key.public, identity.network)
-        if isinstance(record, Refusal):
-            raise SigningError(f"this node signed what it would not accept: {record}")
-        return record
 
     def log(self, leaf: Leaf, record: Record | None) -> int:
         """Add an entry to the log."""
@@ -171,6 +164,10 @@ class Step:
     def put(self, kind: str, key: bytes, value: bytes) -> None:
         """Remember a piece of state."""
         self.lineage.put(kind, key, value)
+
+    def drop(self, kind: str, key: bytes) -> None:
+        """Forget a piece of state."""
+        self.lineage.drop(kind, key)
 
     def count(self, name: str, amount: int = 1) -> int:
         """Raise a durable counter."""

@@ -78,7 +78,7 @@ def metrics(logs: Mapping[str, Iterable[LogEntry]]) -> Metrics:
                     settled[record.body.sid] = (entry.actor,)
                 case "verdict" if record.body.clause == REVIEW_OPENED:
                     reviewed.add(record.body.subject)
-                case "verdict":
+                case "verdict" if record.body.reason != Reason.RECEIVED.value:
                     decided.add(record.body.subject)
                 case _:
                     pass

@@ -23,7 +23,7 @@ from settlement.chain.codec import blob, encode, text, uint
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.pair.artifact import Links, LogProof
-from settlement.pair.user import RESEND_NS
+from settlement.pair.transmit import RESEND_NS
 from settlement.pair.work import STORED_LIMIT, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.step import Step

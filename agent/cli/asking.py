@@ -20,6 +20,8 @@ SENTENCES = {
     "refused": "refused: {reason}",
     "aborted": "the holder gave up: {reason}",
     "renewed": "lease renewed",
+    "paused": "lease suspended by the holder: {reason}",
+    "resumed": "lease given again",
     "displaced": "displaced by the holder: {reason}",
     "ended": "over: {reason}",
     "gate": "gate {state} {reason}",

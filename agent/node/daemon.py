@@ -18,6 +18,7 @@ from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, read_key, take_over
 from agent.mapping import place_envelope
 from agent.node.control import Control
 from agent.node.errands import Errands, Surroundings
+from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
@@ -61,6 +62,7 @@ class Node:
         self.clock = timekeeper(config)
         self.fix = self.clock.fix
         self.vitals = Vitals(config)
+        self.grants = GrantWatch()
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
@@ -158,6 +160,8 @@ class Node:
         if arrived or commands or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
             self._step(arrived)
+            for moved in self.grants.turn(self.party, self.fix().time):
+                self.events.write("grant", **grant_fields(moved))
             self.outbox.retry(now_ns)
         self._transmit(now_ns)
         self._say_how_it_is(now_ns)
@@ -165,7 +169,7 @@ class Node:
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
-            self.vitals.tell(now_ns, alive=self.warden.alive, clock=self.clock, keys=keys)
+            self.vitals.tell(now_ns, alive=self.warden.alive, clock=self.clock, keys=keys, grants=self.grants.shown())
 
     def _meet(self) -> None:
         """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""
@@ -423,6 +427,9 @@ class Node:
             case "renewed":
                 self.warden.lease(fields["record"])
                 return
+            case "paused" | "resumed":
+                self.warden.lease(fields["record"])
+                fields = {key: value for key, value in fields.items() if key != "record"}
             case "ended":
                 self._traffic.pop(fields["sid"], None)
             case "displaced":

@@ -38,6 +38,9 @@ ERRANDS_MAX = 32
 QUIET_NS = 60_000_000
 """The gate's word counts as heard after a suspension when the warden said it this much later."""
 SILENCE_NS = 5 * NS
+TOLD = frozenset(
+    {"requested", "accepted", "settled", "renewed", "paused", "resumed", "displaced", "ended", "aborted", "refused"}
+)
 ENDED_STATES = (UserState.REFUSED, UserState.ABORTED, UserState.ENDED)
 
 
@@ -106,7 +109,7 @@ class Errands:
 
     def _named(self, prefix: str) -> bytes:
         """The one settlement in force whose name begins as given. Raises BadCommand."""
-        live = [p.sid for p in self._party.user.pairs.values() if p.state == UserState.SETTLED]
+        live = [p.sid for p in self._party.user.pairs.values() if p.in_force]
         found = [sid for sid in live if sid.hex().startswith(prefix)]
         if len(found) == 1:
             return found[0]
@@ -136,7 +139,7 @@ class Errands:
         for errand in self._open:
             if errand.sid is None or errand.sid != fields.get("sid") or not isinstance(errand.command, Acquire):
                 continue
-            if name in ("requested", "accepted", "settled", "renewed", "displaced", "ended", "aborted", "refused"):
+            if name in TOLD:
                 shown = {k: fields[k] for k in ("reason", "clause", "measured", "required") if fields.get(k)}
                 self._tell(errand, name, sid=errand.sid.hex(), **shown)
             self._follow(errand, errand.command, name, fields)
@@ -192,7 +195,7 @@ class Errands:
 
     def _take_back(self, step: Step, errand: Errand, pair: UserPair, around: Surroundings) -> None:
         """A command that was called off: what is decided is given back, what is not is waited for."""
-        if pair.state == UserState.SETTLED:
+        if pair.in_force:
             self._give_back(step, errand, around, why="called off")
         elif pair.state in ENDED_STATES:
             self._end(errand, ok=False, why="called off; nothing stands")
@@ -203,7 +206,7 @@ class Errands:
 
     def _relinquish(self, step: Step, errand: Errand, around: Surroundings) -> None:
         pair = self._party.user.by_sid(errand.sid or b"")
-        if pair is None or pair.state != UserState.SETTLED:
+        if pair is None or not pair.in_force:
             self._end(errand, ok=False, why="it is over already")
         else:
             self._give_back(step, errand, around, why="relinquished")

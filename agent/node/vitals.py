@@ -56,7 +56,9 @@ class Vitals:
         self.turn_ns = now_ns
         return now_ns >= self._next_ns
 
-    def tell(self, now_ns: int, *, alive: bool, clock: Timekeeper, keys: str | None) -> None:
+    def tell(
+        self, now_ns: int, *, alive: bool, clock: Timekeeper, keys: str | None, grants: list[dict[str, Any]]
+    ) -> None:
         """Leave the state where `bandpact status`, health checks and metrics read it."""
         self._next_ns = now_ns + TELL_NS
         beat = self.beat
@@ -72,6 +74,7 @@ class Vitals:
             "keys": keys,
             "disk_free_bytes": _free(self.config),
             "peers": len(self.config.peers),
+            "settlements": grants,
         }
         write_status(self.config.run_folder, self.told)
 

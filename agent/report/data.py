@@ -33,6 +33,8 @@ class SettlementRow:
     ended_s: float | None
     outcome: str
     max_eirp_dbm: float
+    grants: tuple[tuple[float, str], ...] = ()
+    """When its user's grant came to be IDLE, GRANTED or AUTHORIZED."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,8 @@ MEANINGS = {
     "ENVELOPE": "It lies outside the envelope of what may be used",
     "CONFIDENCE": "Sensing is not sure enough",
     "PREEMPTED": "A higher tier has taken the spectrum",
+    "SUSPENDED": "The holder has suspended the transmit lease",
+    "RECEIVED": "No refusal: a receipt",
     "PROOF": "The proof that the record was logged is missing or wrong",
     "ENTRY_MISMATCH": "A logged entry is not the record it claims to be",
     "UNWITNESSED": "Too few neighbours have witnessed the log",

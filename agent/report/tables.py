@@ -134,6 +134,7 @@ def settlements(data: ReportData) -> Table:
             seconds(row.ended_s),
             f"{row.max_eirp_dbm:.1f}",
             row.outcome,
+            ", ".join(f"{seconds(at_s, places=2)} {state}" for at_s, state in row.grants) or "never GRANTED",
             _hash(row.sid),
         )
         for number, row in numbered(data)
@@ -151,6 +152,7 @@ def settlements(data: ReportData) -> Table:
             "Ended, s",
             "Max EIRP, dBm",
             "Outcome",
+            "Grant since, s",
             "Id",
         ),
         rows=rows,

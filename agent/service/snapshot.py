@@ -36,6 +36,13 @@ def read_status(folder: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def settlement_line(one: dict[str, Any]) -> str:
+    """One settlement in force, in the words of CBRS."""
+    why = f", suspended: {one['suspended_for']}" if one["suspended_for"] else ""
+    band = f"{one['low_hz'] / 1e6:g}-{one['high_hz'] / 1e6:g} MHz"
+    return f"grant  {one['settlement'][:12]} {one['state']} as {one['role']}, {band}{why}"
+
+
 def problems(status: dict[str, Any] | None, *, now_ns: int | None = None) -> dict[str, str]:
     """Each part of a node that is not ready, with the reason; empty when all are."""
     if status is None:

@@ -4,6 +4,7 @@ import time
 from typing import assert_never
 
 from agent.config import ChronyClock, ClockSource, GpsdClock, KernelClock, NodeConfig, SimulatedClock
+from agent.hardware import profile_of
 from agent.timekeeping.chrony import ChronySource
 from agent.timekeeping.clock import ClockPlan
 from agent.timekeeping.gpsd import GpsdPlan, GpsdSource
@@ -18,11 +19,11 @@ GIVEN = {"surveyed": PositionSource.SURVEYED, "simulated": PositionSource.SIMULA
 
 
 def clock_plan(config: NodeConfig) -> ClockPlan:
-    """What the clock is held to. Simulated time is for simulated radios only."""
+    """What the clock is held to. Simulated time is for simulated radios only. Raises ConfigError."""
     clock = config.clock
     return ClockPlan(
         budget_ns=round(clock.budget_us * 1000),
-        drift_ppb=clock.drift_ppb,
+        drift_ppb=profile_of(config.radio).timing.host_drift_ppb if clock.drift_ppb is None else clock.drift_ppb,
         agree_ns=round(clock.agree_s * NS),
         stale_ns=round(clock.stale_s * NS),
         holdover_ns=round(clock.holdover_s * NS),

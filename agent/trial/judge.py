@@ -66,7 +66,7 @@ def _apply(live: Live, typ: str, body: object, earliest_ns: int, latest_ns: int)
         case "confirm":
             live.confirmed_ns = earliest_ns
             live.leases.append((earliest_ns, getattr(body, "transmit_until_ns", 0)))
-        case "renew":
+        case "renew" | "resume":
             live.leases.append((earliest_ns, getattr(body, "transmit_until_ns", 0)))
         case "abort":
             live.ended_ns = 0

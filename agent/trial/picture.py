@@ -53,6 +53,16 @@ def _settlement(c: Collected, live: Live, holder: str) -> SettlementRow:
         ended_s=None if live.confirmed_ns is None else c.seconds(ended_ns),
         outcome=live.outcome or ("window end" if live.confirmed_ns is not None else "not accepted"),
         max_eirp_dbm=live.max_eirp_mdbm / 1000,
+        grants=_grants(c, c.name_of(live.user), live.sid.hex()),
+    )
+
+
+def _grants(c: Collected, user: str, sid: str) -> tuple[tuple[float, str], ...]:
+    """How the grant stood on its user's side, by the user's own word."""
+    return tuple(
+        ((e["mono_ns"] - c.finished.zero_ns) / 1e9, e["state"])
+        for e in c.events.get(user, [])
+        if e["event"] == "grant" and e["sid"] == sid and e["role"] == "user"
     )
 
 

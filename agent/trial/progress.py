@@ -15,6 +15,8 @@ SPOKEN = {
     "aborted": "aborted: {reason}",
     "refusal": "refuses {peer}: {reason}",
     "preempted": "takes back {band}: {reason}",
+    "lease suspended": "suspends {band}: {reason}",
+    "lease resumed": "resumes {band}",
     "ended": "settlement ended: {reason}",
     "incumbent": "hears an incumbent ({kind})",
     "warden silent": "warden silent; muted by the agent, RF reads back {rf}",
@@ -39,6 +41,7 @@ class Reporter:
     def __init__(self, console: Console, duration_s: float) -> None:
         self._console = console
         self._bar: Progress | None = None
+        self._refusals: set[tuple[str, str, str]] = set()
         if console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} s"))
             self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
@@ -58,7 +61,12 @@ class Reporter:
         (self._bar.console if self._bar else self._console).print(text, highlight=False, markup=False)
 
     def event(self, event: dict[str, Any], at_s: float | None) -> None:
-        """Tell of an event, if it is worth telling."""
+        """Tell of an event, if it is worth telling; of the same bytes refused again, as when resent, only once."""
+        if event["event"] == "refusal":
+            refusal = event["node"], event["peer"], event["detail"]
+            if refusal in self._refusals:
+                return
+            self._refusals.add(refusal)
         text = sentence(event)
         if text is not None:
             clock = f"{at_s:6.2f} s" if at_s is not None else "        "

@@ -5,6 +5,7 @@ away, a new one made when it is next needed. Times are the host's: nothing in st
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from radio.drivers.libiio import serials
+from radio.drivers.plutobeats import Beats
 from radio.drivers.plutobuffers import NS, TransmitBuffer
 from radio.drivers.plutocontrol import Control
 from radio.drivers.plutomap import (
@@ -29,9 +31,12 @@ from radio.drivers.plutoreceive import Reception
 from radio.errors import Disconnected, HardwareError, SettingRefused
 from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 
-BEATS: Final = 360
-BEAT_STEP: Final = 1000
-"""Phases are thousandths of a degree; the device rounds them by a few."""
+ANSWERED_NS: Final = 2 * NS
+"""A heartbeat that the dead-man repeats counts for so long: it looks ten times a second, and the host beats on."""
+
+
+DEAD_MAN_S: Final = 1.0
+DEAD_MAN_POLL_S: Final = 0.02
 
 
 class PlutoRadio:
@@ -69,7 +74,7 @@ class PlutoRadio:
         self._tx: TxSettings | None = None
         self._transmit: TransmitBuffer | None = None
         self._own: deque[Span] = deque(maxlen=64)
-        self._beat = 0
+        self._beats = Beats()
         self._reception = Reception(
             self._uri,
             self._options,
@@ -220,13 +225,11 @@ class PlutoRadio:
 
     def heartbeat(self) -> None:
         """Tell the device's own dead-man, by the phase of a tone generator that is off; raises HardwareError."""
-        self._beat = self._beat % (BEATS - 1) + 1
-        self._silencer.write(HEARTBEAT, str(self._beat * BEAT_STEP))
+        self._silencer.write(HEARTBEAT, self._beats.next(time.monotonic_ns()))
 
     def guarded(self) -> bool:
-        """Whether the device's dead-man answered the last heartbeat; raises HardwareError."""
-        answered = self._silencer.read(ECHO)
-        return self._beat > 0 and answered.isdigit() and abs(int(answered) - self._beat * BEAT_STEP) < BEAT_STEP // 2
+        """Whether the device's dead-man repeats a heartbeat of the last two seconds; raises HardwareError."""
+        return self._beats.answered(self._silencer.read(ECHO), since_ns=time.monotonic_ns() - ANSWERED_NS)
 
     def close(self) -> None:
         """Mute and let go of the device. Raises HardwareError if it does not read back as muted."""
@@ -292,6 +295,32 @@ def rf_state_of(uri: str, *, serial: str | None = None) -> RfState:
         return silencer.rf_state()
     finally:
         silencer.close()
+
+
+def dead_man_of(uri: str, *, serial: str | None = None, wait_s: float = DEAD_MAN_S) -> bool:
+    """Whether a Pluto has a dead-man of its own that answers, asked twice so that nothing old is taken for an answer.
+
+    Raises: as `mute_uri`.
+    """
+    address = uri or _found(serial)
+    silencer = Silencer(address)
+    try:
+        refuse_other(address, silencer.context_attributes, serial)
+        beats = Beats(after=silencer.read(ECHO))
+        return all(_repeated(silencer, beats, wait_s) for _ in range(2))
+    finally:
+        silencer.close()
+
+
+def _repeated(silencer: Silencer, beats: Beats, wait_s: float) -> bool:
+    """Whether one heartbeat is answered in time; raises HardwareError."""
+    asked_ns = time.monotonic_ns()
+    silencer.write(HEARTBEAT, beats.next(asked_ns))
+    while time.monotonic_ns() < asked_ns + round(wait_s * NS):
+        if beats.answered(silencer.read(ECHO), since_ns=asked_ns):
+            return True
+        time.sleep(DEAD_MAN_POLL_S)
+    return False
 
 
 def refuse_other(uri: str, about: dict[str, str], serial: str | None) -> None:

@@ -6,7 +6,8 @@ what then cannot be told is unknown, which is to be taken as transmitting.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,14 +93,23 @@ class Silencer:
             return RfState.UNKNOWN
 
     def write(self, attribute: Attribute, text: str) -> None:
-        """Write one attribute on this connection; raises HardwareError."""
-        with self._lock:
+        """Write one attribute; raises HardwareError, and the next use is of a new connection."""
+        with self._lock, self._dropping():
             self._write(attribute, text)
 
     def read(self, attribute: Attribute) -> str:
-        """Read one attribute on this connection; raises HardwareError."""
-        with self._lock:
+        """Read one attribute; raises HardwareError, and the next use is of a new connection."""
+        with self._lock, self._dropping():
             return self._text(attribute)
+
+    @contextmanager
+    def _dropping(self) -> Iterator[None]:
+        """An answer that comes too late would be taken for the next one's."""
+        try:
+            yield
+        except HardwareError:
+            self._drop()
+            raise
 
     def _mute(self, close_buffer: Callable[[], None]) -> RfState:
         failures = []

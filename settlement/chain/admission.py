@@ -27,12 +27,13 @@ from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
 from settlement.reasons import Reason, Refusal, refuse
 
-# A decision counts however late it comes, and so does a log head: what it extends says whether it is old.
-TIMELESS_TYPES = ("confirm", "abort", "checkpoint", "cosignature")
+# A decision counts however late it comes, and so does what takes something away: the same bytes are sent until they are
+# heard. A log head does too: what it extends says whether it is old.
+TIMELESS_TYPES = ("confirm", "abort", "suspend", "preempt", "relinquish", "checkpoint", "cosignature")
 # An authority's word may reach a node through any neighbour, and has a life of its own.
 RELAYED = frozenset({"rule", "schema", "admission", "revocation", "rotation", "ruling"})
 # What a settled pair still owes each other is not undone by a revocation.
-AFTER_SETTLEMENT = frozenset({"renew", "relinquish", "preempt", "fallback", "usage", "dispute"})
+AFTER_SETTLEMENT = frozenset({"renew", "suspend", "resume", "relinquish", "preempt", "fallback", "usage", "dispute"})
 # What a key decided before it was succeeded stays decided, however late it arrives.
 AFTER_ROTATION = frozenset({"rotation", "confirm", "abort"})
 # These speak of a settlement by the rule it was made under, which may have been succeeded since.

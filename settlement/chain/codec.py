@@ -4,6 +4,7 @@ A field is declared once, with its key and kind; encoding, strict decoding and t
 Absent means None; a null never travels. Unknown keys are refused, so a record says nothing its schema does not name.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from settlement.reasons import Reason, Refusal, RefusedError, refuse
 U64_MAX = 2**64 - 1
 I64_MAX = 2**63 - 1
 T = TypeVar("T")
+_Check = Callable[[Any, "Kind"], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,65 +93,51 @@ def kinds_of(cls: type[Any]) -> tuple[tuple[str, Kind], ...]:
     return _KINDS[cls]
 
 
-def _plain(value: Any, kind: Kind) -> Any:
-    if kind.name == "map":
-        return to_map(value)
-    if kind.name == "array":
-        return [to_map(v) if is_dataclass(v) else v for v in value]
-    return int(value) if kind.name == "int" else value
+class _Misfit(Exception):
+    """A value its schema does not allow; `where` grows from the field outwards, so that only a failure pays for it."""
+
+    def __init__(self, measured: object, required: object, where: str = "") -> None:
+        super().__init__(where)
+        self.measured, self.required, self.where = measured, required, where
+
+    def inside(self, part: str) -> "_Misfit":
+        """The same, one level further out."""
+        self.where = part + self.where
+        return self
+
+    def refused(self, path: str) -> RefusedError:
+        return RefusedError(refuse(Reason.MALFORMED, f"schema.{path}{self.where}", self.measured, self.required))
 
 
-def to_map(value: Any) -> dict[int, Any]:
-    """The CBOR map of a schema object, keys ascending, absent fields left out."""
-    pairs = ((kind, getattr(value, name)) for name, kind in kinds_of(type(value)))
-    return {kind.key: _plain(v, kind) for kind, v in pairs if v is not None}
-
-
-def encode(value: Any, *, limit: int = MAX_RECORD_BYTES) -> bytes:
-    """The one encoding of a schema object; refuses to make bytes that we would not accept."""
-    data = cbor2.dumps(to_map(value))
-    refusal = scan(data, limit=limit)
-    if refusal is not None:
-        raise RefusedError(refusal)
-    from_map(type(value), cbor2.loads(data), type(value).__name__)
-    return data
-
-
-def _fail(path: str, measured: object, required: object) -> RefusedError:
-    return RefusedError(refuse(Reason.MALFORMED, f"schema.{path}", measured, required))
-
-
-def _checked_int(value: Any, kind: Kind, path: str) -> int:
+def _checked_int(value: Any, kind: Kind) -> int:
     if not isinstance(value, int) or not kind.low <= value <= kind.high:
-        raise _fail(path, value, f"integer {kind.low} to {kind.high}")
+        raise _Misfit(value, f"integer {kind.low} to {kind.high}")
     return value
 
 
-def _checked_bytes(value: Any, kind: Kind, path: str) -> bytes:
+def _checked_bytes(value: Any, kind: Kind) -> bytes:
     if not isinstance(value, bytes) or not kind.low <= len(value) <= kind.high:
-        raise _fail(path, type(value).__name__, f"{kind.low} to {kind.high} bytes")
+        raise _Misfit(type(value).__name__, f"{kind.low} to {kind.high} bytes")
     return value
 
 
-def _checked_text(value: Any, kind: Kind, path: str) -> str:
+def _checked_text(value: Any, kind: Kind) -> str:
     if not isinstance(value, str) or len(value.encode()) > kind.high:
-        raise _fail(path, type(value).__name__, f"text of at most {kind.high} bytes")
+        raise _Misfit(type(value).__name__, f"text of at most {kind.high} bytes")
     return value
 
 
-def _checked_array(value: Any, kind: Kind, path: str) -> tuple[Any, ...]:
+def _checked_array(value: Any, kind: Kind) -> tuple[Any, ...]:
     if not isinstance(value, list) or not kind.low <= len(value) <= kind.high:
-        raise _fail(path, type(value).__name__, f"array of {kind.low} to {kind.high} items")
-    if isinstance(kind.item, Kind):
-        return tuple(_CHECK[kind.item.name](v, kind.item, f"{path}[{i}]") for i, v in enumerate(value))
-    return tuple(from_map(kind.item, v, f"{path}[{i}]") for i, v in enumerate(value))
+        raise _Misfit(type(value).__name__, f"array of {kind.low} to {kind.high} items")
+    return tuple(_each(value, kind, _CHECK, _built))
 
 
-def _checked_map(value: Any, kind: Kind, path: str) -> Any:
-    return from_map(kind.item, value, path)
+def _checked_map(value: Any, kind: Kind) -> Any:
+    return _built(kind.item, value)
 
 
-_CHECK = {
+_CHECK: dict[str, _Check] = {
     "int": _checked_int,
     "bytes": _checked_bytes,
     "text": _checked_text,
@@ -158,26 +146,133 @@ _CHECK = {
 }
 
 
-def from_map(cls: type[T], raw: Any, path: str) -> T:
-    """Build a schema object from a decoded CBOR map; raises RefusedError (MALFORMED) naming the field."""
+def _each(values: Iterable[Any], kind: Kind, scalar: dict[str, _Check], whole: Callable[[Any, Any], Any]) -> list[Any]:
+    """The items of an array, each by its own kind or class."""
+    item, done = kind.item, list[Any]()
+    try:
+        for value in values:
+            done.append(scalar[item.name](value, item) if isinstance(item, Kind) else whole(item, value))
+    except _Misfit as exc:
+        raise exc.inside(f"[{len(done)}]") from None
+    return done
+
+
+def _flawless(value: Any) -> None:
+    """A class whose fields depend on each other says by `flaw` what is wrong with it as a whole."""
+    wrong = value.flaw()
+    if wrong is not None:
+        raise _Misfit(wrong, f"a whole {type(value).__name__.lower()}")
+
+
+def _plain_int(value: Any, kind: Kind) -> int:
+    return int(_checked_int(value, kind))
+
+
+def _plain_array(value: Any, kind: Kind) -> list[Any]:
+    if not isinstance(value, (tuple, list)) or not kind.low <= len(value) <= kind.high:
+        raise _Misfit(type(value).__name__, f"array of {kind.low} to {kind.high} items")
+    return _each(value, kind, _PLAIN, _mapped)
+
+
+def _plain_map(value: Any, kind: Kind) -> dict[int, Any]:
+    return _mapped(kind.item, value)
+
+
+_PLAIN: dict[str, _Check] = {
+    "int": _plain_int,
+    "bytes": _checked_bytes,
+    "text": _checked_text,
+    "array": _plain_array,
+    "map": _plain_map,
+}
+
+
+def _mapped(cls: type[Any], value: Any) -> dict[int, Any]:
+    if not isinstance(value, cls):
+        raise _Misfit(type(value).__name__, f"a {cls.__name__}")
+    found: dict[int, Any] = {}
+    for name, kind, key, _, plain in _plan(cls):
+        held = getattr(value, name)
+        if held is None:
+            if not kind.optional:
+                raise _Misfit("absent", f"key {key}", f".{name}")
+            continue
+        try:
+            found[key] = plain(held, kind)
+        except _Misfit as exc:
+            raise exc.inside(f".{name}") from None
+    if hasattr(cls, "flaw"):
+        _flawless(value)
+    return found
+
+
+_PLANS: dict[type[Any], tuple[tuple[str, Kind, int, _Check, _Check], ...]] = {}
+
+
+def _plan(cls: type[Any]) -> tuple[tuple[str, Kind, int, _Check, _Check], ...]:
+    """What to do with each field of a class, in ascending key order: how to take it, and how to give it."""
+    if cls not in _PLANS:
+        _PLANS[cls] = tuple(
+            (name, kind, kind.key, _CHECK[kind.name], _PLAIN[kind.name]) for name, kind in kinds_of(cls)
+        )
+    return _PLANS[cls]
+
+
+def to_map(value: Any) -> dict[int, Any]:
+    """The CBOR map of a schema object, keys ascending, absent fields left out.
+
+    Raises RefusedError for an object that `from_map` would not take back: nothing is encoded that we would not accept.
+    """
+    try:
+        return _mapped(type(value), value)
+    except _Misfit as exc:
+        raise exc.refused(type(value).__name__) from None
+
+
+def encode(value: Any, *, limit: int = MAX_RECORD_BYTES) -> bytes:
+    """The one encoding of a schema object; refuses to make bytes that we would not accept.
+
+    A checked map of integers, strings and arrays has one encoding in cbor2, and it is the one `scan` accepts; what is
+    left to compare is its size.
+    """
+    return dumped(to_map(value), limit=limit)
+
+
+def dumped(plain: dict[int, Any], *, limit: int = MAX_RECORD_BYTES) -> bytes:
+    """The bytes of a map that `to_map` made. Raises RefusedError where they are too many."""
+    data = cbor2.dumps(plain)
+    if len(data) > limit:
+        raise RefusedError(refuse(Reason.TOO_LARGE, "cbor.size", len(data), f"<= {limit} bytes"))
+    return data
+
+
+def _built(cls: type[T], raw: Any) -> T:
     if not isinstance(raw, dict):
-        raise _fail(path, type(raw).__name__, "a map")
+        raise _Misfit(type(raw).__name__, "a map")
     taken: dict[str, Any] = {}
-    for name, kind in kinds_of(cls):
-        if kind.key in raw:
-            taken[name] = _CHECK[kind.name](raw[kind.key], kind, f"{path}.{name}")
+    for name, kind, key, check, _ in _plan(cls):
+        if key in raw:
+            try:
+                taken[name] = check(raw[key], kind)
+            except _Misfit as exc:
+                raise exc.inside(f".{name}") from None
         elif not kind.optional:
-            raise _fail(f"{path}.{name}", "absent", f"key {kind.key}")
+            raise _Misfit("absent", f"key {key}", f".{name}")
     if len(taken) != len(raw):
         unknown = set(raw) - {kind.key for _, kind in kinds_of(cls)}
-        raise _fail(path, f"unknown keys {sorted(unknown)}", "only the schema's keys")
+        raise _Misfit(f"unknown keys {sorted(unknown)}", "only the schema's keys")
     value = cls(**taken)
-    # A class whose fields depend on each other says by `flaw` what is wrong with it as a whole.
-    flaw = getattr(cls, "flaw", None)
-    wrong = flaw(value) if flaw is not None else None
-    if wrong is not None:
-        raise _fail(path, wrong, f"a whole {cls.__name__.lower()}")
+    if hasattr(cls, "flaw"):
+        _flawless(value)
     return value
+
+
+def from_map(cls: type[T], raw: Any, path: str) -> T:
+    """Build a schema object from a decoded CBOR map; raises RefusedError (MALFORMED) naming the field."""
+    try:
+        return _built(cls, raw)
+    except _Misfit as exc:
+        raise exc.refused(path) from None
 
 
 def decode(cls: type[T], data: bytes, path: str, *, limit: int = MAX_RECORD_BYTES) -> T | Refusal:

@@ -26,6 +26,8 @@ EDDSA = -8
 _TAG_SIGN1 = 0xD2
 _ARRAY_OF_4 = 0x84
 _BYTES, _MAP = 2, 5
+_SIGNATURE1 = b"\x84\x6aSignature1"
+_SHORT_HEADS = tuple(bytes([0x40 + size]) for size in range(24))
 _KNOWN = {ALG, KID, CWT_CLAIMS, TYP}
 
 
@@ -114,8 +116,20 @@ def parse(data: bytes) -> Unverified | Refusal:
 
 
 def to_be_signed(protected: bytes, payload: bytes, external_aad: bytes) -> bytes:
-    """The Sig_structure of RFC 9052 section 4.4."""
-    return cbor2.dumps(["Signature1", protected, external_aad, payload])
+    """The Sig_structure of RFC 9052 section 4.4: an array of a text and three byte strings."""
+    return b"".join((_SIGNATURE1, *_headed(protected), *_headed(external_aad), *_headed(payload)))
+
+
+def _headed(data: bytes) -> tuple[bytes, bytes]:
+    """A byte string as CBOR: its head in the shortest form (RFC 8949 section 3), and itself."""
+    size = len(data)
+    if size < 24:
+        return _SHORT_HEADS[size], data
+    if size < 1 << 8:
+        return b"\x58" + size.to_bytes(1, "big"), data
+    if size < 1 << 16:
+        return b"\x59" + size.to_bytes(2, "big"), data
+    return b"\x5a" + size.to_bytes(4, "big"), data
 
 
 def check(message: Unverified, public: bytes, external_aad: bytes) -> Refusal | None:

@@ -29,6 +29,8 @@ ACTIONS_OF: dict[str, tuple[str, ...]] = {
     "confirm": ("grant",),
     "abort": ("grant",),
     "renew": ("grant",),
+    "suspend": ("grant",),
+    "resume": ("grant",),
     "relinquish": ("request",),
     "preempt": ("grant",),
     "fallback": ("grant",),

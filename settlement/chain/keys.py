@@ -21,6 +21,7 @@ _ORDER_8_Y = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
 LOW_ORDER_Y = frozenset({0, 1, _P - 1, _ORDER_8_Y, _P - _ORDER_8_Y})
 
 
+@lru_cache(maxsize=1024)
 def usable(public: bytes) -> bool:
     """True for a canonical public key that is not of small order. Source: RFC 8032 sections 5.1.3 and 8.4."""
     if len(public) != KEY_BYTES:
@@ -29,6 +30,7 @@ def usable(public: bytes) -> bool:
     return y < _P and y not in LOW_ORDER_Y
 
 
+@lru_cache(maxsize=1024)
 def kid_of(public: bytes) -> bytes:
     """First 16 bytes of SHA-256 of the public key: names a key in a COSE header."""
     return hashlib.sha256(public).digest()[:KID_BYTES]

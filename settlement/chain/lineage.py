@@ -16,6 +16,7 @@ from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, sign_head
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf
+from settlement.chain.memory import Memory
 from settlement.chain.records import Record
 from settlement.chain.standing import Standing, Tally
 from settlement.chain.wholeness import check_file, stored_standing, tally_of_columns, tally_of_rows
@@ -68,11 +69,13 @@ class Lineage:
         self._frontier: merkle.Frontier | None = None
         self._tally: Tally | None = None
         self._stood: tuple[int, Tally] | None = None
+        self._memory = Memory()
 
     def _prepare(self) -> None:
         self._db.set_busy_timeout(2000)
         mode = self._one("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA temp_store=MEMORY")
         if mode != "wal" or self._one("PRAGMA synchronous") != 2:
             raise LineageError(f"{self.path}: this file system cannot keep a durable log (journal {mode})")
         if not self._one("SELECT count(*) FROM sqlite_schema"):
@@ -99,6 +102,7 @@ class Lineage:
                 yield
         except BaseException as exc:
             self.size, self._frontier, self._tally, self._stood, self.origin = before
+            self._memory = Memory()
             if isinstance(exc, apsw.Error):
                 raise LineageError(f"{self.path}: commit failed: {exc}; free disk space, then restart") from exc
             raise
@@ -133,6 +137,8 @@ class Lineage:
         self._db.executemany("INSERT INTO node VALUES(?,?,?)", nodes)
         self._frontier, self._tally = frontier, tally.appended((*columns, leaf.reason))
         self.size += 1
+        if record is not None and leaf.admitted:
+            self._memory.appended(record)
         return index
 
     def _reader(self, ranges: list[tuple[int, int]]) -> merkle.NodeReader:
@@ -235,10 +241,16 @@ class Lineage:
 
     def author_last(self, author: bytes) -> tuple[int, bytes] | None:
         """Highest sequence number seen of an author and the hash of that record."""
-        row = self._db.execute(
-            "SELECT seq, subject FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC LIMIT 1", (author,)
-        ).fetchone()
-        return (int(row[0]), bytes(row[1])) if row else None
+        if author not in self._memory.lasts:
+            row = self._db.execute(
+                "SELECT seq, subject FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC LIMIT 1", (author,)
+            ).fetchone()
+            self._memory.lasts.keep(author, (int(row[0]), bytes(row[1])) if row else None)
+        return self._memory.lasts[author]
+
+    def recent(self, subject: bytes) -> Record | None:
+        """A record admitted to this log a short while ago, as it was proven then; None says nothing of the log."""
+        return self._memory.records.get(subject)
 
     def authors_of(self, sid: bytes) -> list[bytes]:
         """Whose admitted records a settlement has, in the order they came."""
@@ -251,22 +263,36 @@ class Lineage:
 
     def put(self, kind: str, key: bytes, value: bytes) -> None:
         """Set a piece of protocol state inside a transaction."""
-        self._tally = self._tallied().changed("state", (kind, key), self.get(kind, key), value)
+        before = self.get(kind, key)
+        if before == value:
+            return
+        self._tally = self._tallied().changed("state", (kind, key), before, value)
         self._db.execute("INSERT OR REPLACE INTO state VALUES(?,?,?)", (kind, key, value))
+        self._memory.state.keep((kind, key), value)
+        self._memory.none_of.discard(kind)
 
     def drop(self, kind: str, key: bytes) -> None:
         """Remove a piece of protocol state inside a transaction."""
         self._tally = self._tallied().changed("state", (kind, key), self.get(kind, key), None)
         self._db.execute("DELETE FROM state WHERE kind=? AND key=?", (kind, key))
+        self._memory.state.pop((kind, key), None)
 
     def get(self, kind: str, key: bytes) -> bytes | None:
         """A piece of protocol state."""
-        return self._bytes("SELECT value FROM state WHERE kind=? AND key=?", (kind, key))
+        if (kind, key) not in self._memory.state:
+            found = self._bytes("SELECT value FROM state WHERE kind=? AND key=?", (kind, key))
+            self._memory.state.keep((kind, key), found)
+        return self._memory.state[kind, key]
 
     def items(self, kind: str) -> list[tuple[bytes, bytes]]:
         """All state of a kind, by key."""
+        if kind in self._memory.none_of:
+            return []
         rows = self._db.execute("SELECT key, value FROM state WHERE kind=? ORDER BY key", (kind,))
-        return [(bytes(key), bytes(value)) for key, value in rows]
+        found = [(bytes(key), bytes(value)) for key, value in rows]
+        if not found:
+            self._memory.none_of.add(kind)
+        return found
 
     def items_from(self, kind: str, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """State of a kind whose keys begin with `prefix`, by key."""

@@ -6,6 +6,7 @@ the author's key and only then parses the payload. There is no other way to a `R
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cbor2
@@ -13,7 +14,7 @@ import cbor2
 from settlement.chain import bodies, codec, cose
 from settlement.chain.codec import blob, lat_e7, lon_e7, nested, text, uint
 from settlement.chain.keys import SigningKey
-from settlement.chain.scan import scan
+from settlement.chain.scan import MAX_RECORD_BYTES, scan
 from settlement.fixes import Fix, PositionSource, TimeSource
 from settlement.reasons import Reason, Refusal, RefusedError, refuse
 
@@ -21,6 +22,7 @@ TYPE_PREFIX = "bandpact/"
 _BODY_KEY = 6
 
 
+@lru_cache(maxsize=64)
 def aad(network: str) -> bytes:
     """The domain a signature holds in: the same bytes on another network do not verify."""
     return b"bandpact/1/" + network.encode()
@@ -105,8 +107,10 @@ class Unproven:
                 return refuse(Reason.DOMAIN, "record.network", self.network, network)
             return refusal
         try:
-            frame = codec.from_map(Frame, {k: v for k, v in self.payload.items() if k != _BODY_KEY}, self.typ)
-            body = codec.from_map(bodies.BODIES[self.typ], self.payload.get(_BODY_KEY), self.typ)
+            around = self.payload.copy()
+            inner = around.pop(_BODY_KEY, None)
+            frame = codec.from_map(Frame, around, self.typ)
+            body = codec.from_map(bodies.BODIES[self.typ], inner, self.typ)
         except RefusedError as exc:
             return exc.refusal
         if frame.network != network:
@@ -151,15 +155,27 @@ def parse(data: bytes) -> Unproven | Refusal:
 
 
 def sign_record(key: SigningKey, frame: Frame, body: Any, *, claims: dict[int, Any] | None = None) -> bytes:
-    """Sign one record; the same arguments give the same bytes."""
+    """Sign one record; the same arguments give the same bytes. Raises RefusedError for what nobody would accept."""
     typ = bodies.TYPE_OF[type(body)]
     payload = {**codec.to_map(frame), _BODY_KEY: codec.to_map(body)}
     fields: dict[int, object] = {cose.KID: key.kid, cose.TYP: TYPE_PREFIX + typ}
     if claims is not None:
         fields[cose.CWT_CLAIMS] = claims
-    codec.from_map(type(body), cbor2.loads(cbor2.dumps(payload[_BODY_KEY])), typ)
-    encoded = cbor2.dumps(payload)
-    refusal = scan(encoded)
-    if refusal is not None:
-        raise RefusedError(refusal)
-    return cose.sign(key, encoded, aad(frame.network), fields)
+    raw = cose.sign(key, codec.dumped(payload), aad(frame.network), fields)
+    if len(raw) > MAX_RECORD_BYTES:
+        raise RefusedError(refuse(Reason.TOO_LARGE, "cose.size", f"{len(raw)} bytes", f"<= {MAX_RECORD_BYTES} bytes"))
+    return raw
+
+
+def make_record(key: SigningKey, frame: Frame, body: Any) -> Record:
+    """Sign one record and have it as others will once they have proven it: bytes and meaning come from one object.
+
+    Raises RefusedError for what nobody would accept.
+    """
+    if frame.attestation.earliest_ns > frame.attestation.latest_ns:
+        raise RefusedError(
+            refuse(Reason.MALFORMED, "record.attestation", "earliest after latest", "earliest <= latest")
+        )
+    raw = sign_record(key, frame, body)
+    typ = bodies.TYPE_OF[type(body)]
+    return Record(raw=raw, digest=digest(raw), typ=typ, kid=key.kid, claims=None, frame=frame, body=body)

@@ -11,10 +11,17 @@ MAX_RECORD_BYTES = 64 * 1024
 MAX_DEPTH = 8
 
 _UINT, _NINT, _BYTES, _TEXT, _ARRAY, _MAP, _TAG = range(7)
-_SHORTEST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 _BEHIND_UNSIGNED = 1 << 64
 _TINY = 24  # bytes below are whole unsigned integers, by far the commonest item
-_WIDTH = {24: 1, 25: 2, 26: 4, 27: 8}
+_INDEFINITE = 31
+_BYTES_OF_8_BITS, _UINT_OF_64_BITS, _ZEROS = 0x58, 0x1B, bytes(4)
+_ARGUMENT_BYTES = {24: 1, 25: 2, 26: 4, 27: 8}
+_LEAST = {1: 24, 2: 1 << 8, 4: 1 << 16, 8: 1 << 32}
+_WIDTHS = tuple(
+    -1 if head >> 5 >= _TAG else 0 if head & 0x1F < _TINY else _ARGUMENT_BYTES.get(head & 0x1F, -1)
+    for head in range(256)
+)
+"""Bytes of argument behind each head byte; -1 where no item of ours begins with it."""
 
 
 def _fail(reason: Reason, clause: str, offset: int, required: str) -> RefusedError:
@@ -25,22 +32,27 @@ def read_head(data: bytes, offset: int) -> tuple[int, int, int]:
     """Read one item head: (major type, argument, offset behind the head). Raises RefusedError."""
     if offset >= len(data):
         raise _fail(Reason.MALFORMED, "truncated", offset, "a whole item")
-    major, info = data[offset] >> 5, data[offset] & 0x1F
-    if major >= _TAG:
-        raise _fail(Reason.FORBIDDEN_TYPE, "type", offset, "integer, string, array or map")
-    if info < 24:
-        return major, info, offset + 1
-    if info == 31:
-        raise _fail(Reason.NONCANONICAL, "indefinite", offset, "a definite length")
-    if info > 27:
-        raise _fail(Reason.MALFORMED, "reserved", offset, "additional information 0-27")
-    end = offset + 1 + _WIDTH[info]
+    head = data[offset]
+    width = _WIDTHS[head]
+    if width == 0:
+        return head >> 5, head & 0x1F, offset + 1
+    if width < 0:
+        raise _bad_head(head, offset)
+    end = offset + 1 + width
     if end > len(data):
         raise _fail(Reason.MALFORMED, "truncated", offset, "a whole head")
     argument = int.from_bytes(data[offset + 1 : end], "big")
-    if argument < _SHORTEST[info]:
+    if argument < _LEAST[width]:
         raise _fail(Reason.NONCANONICAL, "length", offset, "the shortest form")
-    return major, argument, end
+    return head >> 5, argument, end
+
+
+def _bad_head(head: int, offset: int) -> RefusedError:
+    if head >> 5 >= _TAG:
+        return _fail(Reason.FORBIDDEN_TYPE, "type", offset, "integer, string, array or map")
+    if head & 0x1F == _INDEFINITE:
+        return _fail(Reason.NONCANONICAL, "indefinite", offset, "a definite length")
+    return _fail(Reason.MALFORMED, "reserved", offset, "additional information 0-27")
 
 
 def _scan_string(data: bytes, major: int, length: int, offset: int) -> int:
@@ -56,9 +68,9 @@ def _scan_string(data: bytes, major: int, length: int, offset: int) -> int:
 
 
 def _scan_map(data: bytes, pairs: int, offset: int, depth: int, *, signed_keys: bool) -> int:
-    previous = -1
+    previous, size = -1, len(data)
     for _ in range(pairs):
-        if offset < len(data) and data[offset] < _TINY:
+        if offset < size and data[offset] < _TINY:
             major, argument, behind = _UINT, data[offset], offset + 1
         else:
             major, argument, behind = read_head(data, offset)
@@ -71,8 +83,24 @@ def _scan_map(data: bytes, pairs: int, offset: int, depth: int, *, signed_keys: 
         if rank < previous:
             raise _fail(Reason.NONCANONICAL, "order", offset, "ascending keys")
         previous = rank
-        offset = _scan_item(data, behind, depth, signed_keys=signed_keys)
+        offset = _end_of_common(data, behind, size) or _scan_item(data, behind, depth, signed_keys=signed_keys)
     return offset
+
+
+def _end_of_common(data: bytes, offset: int, size: int) -> int:
+    """The end of a whole item of one of the three commonest forms; 0 where it is another, or not surely accepted."""
+    if offset + 1 >= size:
+        return 0
+    head = data[offset]
+    if head < _TINY:
+        return offset + 1
+    if head == _BYTES_OF_8_BITS and data[offset + 1] >= _TINY:
+        end = offset + 2 + data[offset + 1]
+    elif head == _UINT_OF_64_BITS and data[offset + 1 : offset + 5] != _ZEROS:
+        end = offset + 9
+    else:
+        return 0
+    return end if end <= size else 0
 
 
 def _scan_item(data: bytes, offset: int, depth: int, *, signed_keys: bool) -> int:

@@ -17,15 +17,14 @@ from dataclasses import dataclass, replace
 
 from settlement.chain import merkle
 from settlement.chain.admission import Admitted, RuleInForce, prove, timeless
-from settlement.chain.bodies import Accept, ClassTerms, Confirm, Grant, Renew, Rule
+from settlement.chain.bodies import Accept, ClassTerms, Confirm, Grant, Rule
 from settlement.chain.checkpoint import check_cosignature, open_note, origin_of, signature_count
 from settlement.chain.codec import array, blob, decode, encode, nested, text, uint
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
-from settlement.chain.records import Record
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
-from settlement.pair.user import LEASE_MAX_NS
+from settlement.pair.transmit import CHANGES, TransmitLease, judge_change, lease_limit
 from settlement.pair.work import answer_to, settlement_id
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -72,7 +71,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedPermit:
-    """What a verified settlement allows. Made by `verify` alone."""
+    """What a verified settlement allows. Made by `verify` alone; while `suspended_for` something, nothing."""
 
     sid: bytes
     confirm: bytes
@@ -85,6 +84,7 @@ class VerifiedPermit:
     user: Subject
     rule: Rule
     terms: ClassTerms
+    suspended_for: str | None = None
 
 
 def _typed(raw: bytes, registry: Registry, typ: str, author: Subject, rule: RuleInForce) -> Admitted | Refusal:
@@ -160,19 +160,13 @@ def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted) -> Ref
         ("answer", taken.answer == answer_to(given.challenge, grant.record.digest), Reason.CHALLENGE),
         ("confirm_over", (decided.grant, decided.accept) == (grant.record.digest, accept.record.digest), Reason.TERMS),
         ("fence", decided.fence == given.fence, Reason.FENCE),
-        ("lease", decided.transmit_until_ns <= _lease_limit(confirm.record, given.cell), Reason.LEASE),
+        ("lease", decided.transmit_until_ns <= lease_limit(confirm.record, given.cell), Reason.LEASE),
         ("accept_by", confirm.record.frame.attestation.latest_ns < given.accept_by_ns, Reason.TIMEOUT),
     )
     for clause, held, reason in checks:
         if not held:
             return refuse(reason, f"artifact.{clause}", "does not hold", "one settlement, one chain of hashes")
     return None
-
-
-def _lease_limit(record: Record, cell: Cell) -> int:
-    """How far a lease signed in that record may reach: the window's end, at most LEASE_MAX_NS ahead."""
-    from_ns = max(record.frame.attestation.latest_ns, cell.window.start_ns)
-    return min(cell.window.end_ns, from_ns + LEASE_MAX_NS)
 
 
 def _covered(grant: Grant, user: Subject, rule: RuleInForce) -> Refusal | None:
@@ -253,23 +247,29 @@ def _permit(grant: Grant, confirm: Admitted, parties: tuple[Subject, Subject], r
 
 
 def extend(permit: VerifiedPermit, raw: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
-    """A RENEW lengthens the lease of the permit it names: signed by its holder, numbers rising, inside the window."""
+    """What a RENEW, SUSPEND or RESUME makes of the permit it names: signed by its holder, numbers and fences rising."""
     registry = Registry(network, anchors)
     registry.admit_chain(permit.holder.chain)
     admitted = prove(raw, registry)
     if isinstance(admitted, Refusal):
         return admitted
     record = admitted.record
-    if record.typ != "renew" or admitted.author.hash != permit.holder.hash:
-        return refuse(Reason.TYPE, "renew.typ", record.typ, "a RENEW by the permit's holder")
-    body: Renew = record.body
-    if (body.sid, body.confirm) != (permit.sid, permit.confirm):
-        return refuse(Reason.TERMS, "renew.sid", body.sid.hex()[:16], permit.sid.hex()[:16])
-    if body.fence <= permit.fence or body.number <= permit.renewals:
-        return refuse(Reason.FENCE, "renew.fence", body.fence, f"> {permit.fence}")
-    refusal = timeless(admitted, RuleInForce(hash=b"", rule=permit.rule))
+    if record.typ not in CHANGES or admitted.author.hash != permit.holder.hash:
+        return refuse(Reason.TYPE, "lease.typ", record.typ, f"{', '.join(CHANGES)} by the permit's holder")
+    body = record.body
+    if body.sid != permit.sid:
+        return refuse(Reason.TERMS, f"{record.typ}.sid", body.sid.hex()[:16], permit.sid.hex()[:16])
+    held = TransmitLease(
+        confirm=permit.confirm,
+        cell=permit.cell,
+        number=permit.renewals,
+        fence=permit.fence,
+        suspended=permit.suspended_for is not None,
+    )
+    refusal = judge_change(held, record) or timeless(admitted, RuleInForce(hash=b"", rule=permit.rule))
     if refusal is not None:
         return refusal
-    if body.transmit_until_ns > _lease_limit(record, permit.cell):
-        return refuse(Reason.LEASE, "renew.until", body.transmit_until_ns, "inside the window, at most 240 s ahead")
-    return replace(permit, transmit_until_ns=body.transmit_until_ns, fence=body.fence, renewals=body.number)
+    changed = replace(permit, fence=body.fence, renewals=body.number)
+    if record.typ == "suspend":
+        return replace(changed, suspended_for=body.reason)
+    return replace(changed, transmit_until_ns=body.transmit_until_ns, suspended_for=None)

@@ -1,15 +1,17 @@
-"""The two state diagrams of a settlement as Mermaid text, made from the transition tables and from nothing else."""
+"""The state diagrams of a settlement as Mermaid text, made from the transition tables and from nothing else."""
 
 from collections.abc import Mapping
-from enum import IntEnum
+from enum import Enum
 from typing import TypeVar
 
-from settlement.pair.table import HOLDER, USER, Event, HolderState, UserState
+from settlement.pair.grants import GRANTS, GrantState
+from settlement.pair.table import HOLDER, USER, HolderState, UserState
 
-S = TypeVar("S", bound=IntEnum)
+S = TypeVar("S", bound=Enum)
+E = TypeVar("E", bound=Enum)
 
 
-def mermaid(table: Mapping[tuple[S, Event], S], start: S) -> str:
+def mermaid(table: Mapping[tuple[S, E], S], start: S) -> str:
     """One diagram: an arrow for every move, the events between two states on one arrow, in the table's order."""
     between: dict[tuple[S, S], list[str]] = {}
     for (before, event), after in table.items():
@@ -23,7 +25,11 @@ def mermaid(table: Mapping[tuple[S, Event], S], start: S) -> str:
 
 def page() -> str:
     """The generated part of docs/pair.md."""
-    parts = (("Holder", mermaid(HOLDER, HolderState.NONE)), ("User", mermaid(USER, UserState.NONE)))
+    parts = (
+        ("Holder", mermaid(HOLDER, HolderState.NONE)),
+        ("User", mermaid(USER, UserState.NONE)),
+        ("The transmit lease, in the words of CBRS", mermaid(GRANTS, GrantState.IDLE)),
+    )
     return "\n".join(f"### {title}\n\n```mermaid\n{text}\n```\n" for title, text in parts)
 
 

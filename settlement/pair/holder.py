@@ -4,57 +4,31 @@ Judging is pure and comes first; acting signs, stores and sends inside the step'
 GRANT until the holder's clock is surely past the end (it opens late, as the user closes early).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from settlement.chain.admission import Admitted, RuleInForce
-from settlement.chain.bodies import Abort, Accept, ClassTerms, Confirm, Declaration, Grant, Preempt, Renew, Request
-from settlement.chain.codec import blob, encode, nested, text, uint
+from settlement.chain.bodies import Abort, Accept, ClassTerms, Confirm, Declaration, Grant, Request
+from settlement.chain.codec import encode
 from settlement.chain.records import Record
-from settlement.chain.scope import Band, Cell
+from settlement.chain.scope import Cell
 from settlement.chain.weights import FAILED, UNANSWERED
 from settlement.fixes import TimeFix, deadline_open
+from settlement.pair.holderlease import BLOCKED, LeaseKeeper
+from settlement.pair.holderpairs import STORE, HolderPair
 from settlement.pair.table import Event, HolderState, next_holder
-from settlement.pair.work import STORED_LIMIT, Work, answer_to, settlement_id, stored_as
+from settlement.pair.work import Work, answer_to, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 
-STORE, OFFERS, BLOCKED = "holder", "offer", "blocked"
+__all__ = ["BLOCKED", "OFFERS", "STORE", "Holder", "HolderPair"]
+
+OFFERS = "offer"
 OPEN_MAX = 8
 """Reservations and settlements one user may hold open at a time with one holder."""
 ABORTS_MAX = 64
 """Deadlines one step works off; the rest follow in the next, so that no step is long."""
-NOTICE_NS = 300_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HolderPair:
-    """One settlement as the holder stores it; hashes name records in the log."""
-
-    sid: bytes = blob(1, 32)
-    state: int = uint(2, high=4)
-    user: bytes = blob(3, 32)
-    request: bytes = blob(4, 32)
-    grant: bytes = blob(5, 32)
-    cell: Cell = nested(6, Cell)
-    commodity: str = text(7, 64)
-    accept_by_ns: int = uint(8)
-    challenge: bytes = blob(9, 32)
-    fence: int = uint(10)
-    busy_until_ns: int = uint(11)
-    accept: bytes | None = blob(12, 32, optional=True)
-    decision: bytes | None = blob(13, 32, optional=True)
-    transmit_until_ns: int | None = uint(14, optional=True)
-    renewals: int = uint(15)
-    notice: bytes | None = blob(16, 65536, least=1, optional=True)
-    noticed_ns: int | None = uint(17, optional=True)
-    tier: int = uint(18, high=255)
-
-    @property
-    def live(self) -> bool:
-        """Reserved or confirmed."""
-        return self.state in (HolderState.RESERVED, HolderState.CONFIRMED)
-
-
-class Holder:
+class Holder(LeaseKeeper):
     """All settlements of one holder. Rebuilt from stored state after a restart."""
 
     def __init__(
@@ -66,15 +40,9 @@ class Holder:
         offers: list[tuple[bytes, bytes]],
         blocked: list[tuple[bytes, bytes]],
     ) -> None:
-        self.me, self.rule = me, rule
-        self.blocked = {stored_as(Band, band, BLOCKED): int.from_bytes(until, "big") for band, until in blocked}
-        pairs = [stored_as(HolderPair, raw, STORE) for raw in stored]
-        self.pairs = {pair.sid: pair for pair in pairs}
+        super().__init__(rule=rule, stored=stored, blocked=blocked)
+        self.me = me
         self.offers = {digest: stored_as(Declaration, raw, OFFERS) for digest, raw in offers}
-
-    def _save(self, work: Work, pair: HolderPair) -> None:
-        self.pairs[pair.sid] = pair
-        work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
 
     def declare(self, work: Work, body: Declaration) -> Record:
         """Sign an offer."""
@@ -107,15 +75,17 @@ class Holder:
 
     def _within_budget(self, user: bytes) -> Refusal | None:
         """One user cannot tie up a holder with reservations it never takes up."""
-        held = sum(1 for pair in self.pairs.values() if pair.live and pair.user == user)
+        held = sum(1 for pair in self.busy.values() if pair.live and pair.user == user)
         return refuse(Reason.BUDGET, "request.open", held, f"< {OPEN_MAX} open at a time") if held >= OPEN_MAX else None
 
     def _free(self, cell: Cell, now: TimeFix) -> Refusal | None:
         for band, until_ns in self.blocked.items():
             if band.overlaps(cell.band) and not now.after(until_ns):
                 return refuse(Reason.INCUMBENT, "request.incumbent", f"{band} protected", "a band without incumbent")
-        for pair in self.pairs.values():
-            if now.after(pair.busy_until_ns) or not pair.cell.overlaps(cell):
+        for pair in self.busy.values():
+            if not pair.cell.window.overlaps(cell.window) or now.after(pair.busy_until_ns):
+                continue
+            if not pair.cell.overlaps(cell):
                 continue
             return refuse(Reason.CONFLICT, "request.cell", f"{pair.cell.band} held by {pair.sid.hex()[:8]}", "free")
         return None
@@ -154,6 +124,7 @@ class Holder:
             cell=grant.cell,
             commodity=grant.commodity,
             accept_by_ns=accept_by_ns,
+            confirm_by_ns=grant.confirm_by_ns,
             challenge=grant.challenge,
             fence=grant.fence,
             busy_until_ns=grant.cell.window.end_ns,
@@ -206,13 +177,6 @@ class Holder:
         work.send_settled(pair.user, record)
         work.event("settled", sid=pair.sid, band=pair.cell.band, user=admitted.author.name)
 
-    def _lease_until(self, work: Work, pair: HolderPair) -> int:
-        terms = self.rule.rule.terms(pair.commodity)
-        if terms is None:
-            raise ValueError(f"class {pair.commodity} is not in the rule")
-        start_ns = max(work.now.time.earliest_ns, pair.cell.window.start_ns)
-        return min(pair.cell.window.end_ns, start_ns + terms.lease_ns)
-
     def abort(self, work: Work, sid: bytes, reason: Reason, accept: bytes | None = None) -> None:
         """The other terminal decision; frees the cell."""
         pair = self.pairs[sid]
@@ -246,92 +210,26 @@ class Holder:
         if pair.state == HolderState.ENDED:
             self._save(work, replace(pair, notice=None))
             return
-        self._save(work, replace(pair, state=HolderState.ENDED, busy_until_ns=self._lease_over(work, pair)))
+        over_ns = self._lease_over(work, pair)
+        self._save(work, replace(pair, state=HolderState.ENDED, busy_until_ns=over_ns, notice=None))
         work.event("ended", sid=pair.sid, reason="relinquished")
 
-    def preempt(self, work: Work, band: Band, *, tier: int, reason: str, until_ns: int, evidence: bytes | None) -> int:
-        """Protect a band until `until_ns`: displace what touches it and is of no higher tier; returns how many."""
-        self.blocked[band] = max(until_ns, self.blocked.get(band, 0))
-        work.put(BLOCKED, encode(band), self.blocked[band].to_bytes(8, "big"))
-        touched = [p for p in self.pairs.values() if p.live and p.cell.band.overlaps(band) and p.tier >= tier]
-        for pair in touched:
-            if pair.state == HolderState.RESERVED:
-                self.abort(work, pair.sid, Reason.INCUMBENT)
-            elif pair.decision is not None:
-                self._preempt_one(work, pair, pair.decision, tier=tier, reason=reason, evidence=evidence)
-        return len(touched)
-
-    def _preempt_one(
-        self, work: Work, pair: HolderPair, confirm: bytes, *, tier: int, reason: str, evidence: bytes | None
-    ) -> None:
-        terms = self.rule.rule.terms(pair.commodity)
-        vacate_ns = work.now.time.latest_ns + (terms.vacate_ns if terms else 0)
-        body = Preempt(
-            sid=pair.sid, confirm=confirm, tier=tier, reason=reason, vacate_by_ns=vacate_ns, evidence=evidence
-        )
-        record = work.sign(body)
-        self._save(
-            work,
-            replace(
-                pair,
-                state=HolderState.ENDED,
-                busy_until_ns=max(vacate_ns, self._lease_over(work, pair)),
-                notice=record.raw,
-                noticed_ns=work.now.time.latest_ns,
-            ),
-        )
-        work.send(pair.user, record.raw)
-        work.event("preempted", sid=pair.sid, reason=reason, band=pair.cell.band)
-
-    def _lease_over(self, work: Work, pair: HolderPair) -> int:
-        """When nobody can go by a lease of ours any more: the last one we signed, and not before now."""
-        return max(work.now.time.latest_ns, pair.transmit_until_ns or 0)
-
-    def _notify_again(self, work: Work, pair: HolderPair) -> None:
-        """A PREEMPT may be lost: the same bytes again, until the lease it cuts short would be over anyway."""
-        now = work.now.time
-        if pair.notice is None or not now.after((pair.noticed_ns or 0) + NOTICE_NS):
-            return
-        if now.after(pair.busy_until_ns):
-            self._save(work, replace(pair, notice=None))
-            return
-        self._save(work, replace(pair, noticed_ns=now.latest_ns))
-        work.send(pair.user, pair.notice)
-
     def tick(self, work: Work) -> None:
-        """Let deadlines pass: abort what was not accepted, renew leases that run down, end windows that are over."""
+        """Let deadlines pass: abort what was not accepted, see to the leases, lay aside what is over."""
         now = work.now.time
-        late = [p for p in self.pairs.values() if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
+        late = [p for p in self.busy.values() if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
         for pair in late[:ABORTS_MAX]:
             self.abort(work, pair.sid, Reason.TIMEOUT)
-        for pair in [p for p in self.pairs.values() if p.notice is not None]:
-            self._notify_again(work, pair)
-        for pair in [p for p in self.pairs.values() if p.state == HolderState.CONFIRMED]:
-            if now.after(pair.cell.window.end_ns):
-                self._save(work, replace(pair, state=HolderState.ENDED))
-                work.event("ended", sid=pair.sid, reason="window end")
-            else:
-                self._renew_when_due(work, pair)
+        self._tick_leases(work)
+        self._held.sweep(work)
+        self._forget_offers(work)
 
-    def _renew_when_due(self, work: Work, pair: HolderPair) -> None:
-        until_ns = self._lease_until(work, pair)
-        terms = self.rule.rule.terms(pair.commodity)
-        held_ns = pair.transmit_until_ns or 0
-        if terms is None or pair.decision is None or until_ns <= held_ns:
-            return
-        due = work.now.time.latest_ns + terms.lease_ns // 2 >= held_ns
-        if not due:
-            return
-        body = Renew(
-            sid=pair.sid,
-            confirm=pair.decision,
-            number=pair.renewals + 1,
-            transmit_until_ns=until_ns,
-            fence=work.count("fence"),
-        )
-        record = work.sign(body)
-        self._save(work, replace(pair, transmit_until_ns=until_ns, renewals=body.number, fence=body.fence))
-        work.send(pair.user, record.raw)
+    def _forget_offers(self, work: Work) -> None:
+        """Nobody can ask from an offer whose window is over."""
+        over = [name for name, offer in self.offers.items() if work.now.time.after(offer.cell.window.end_ns)]
+        for name in over:
+            del self.offers[name]
+            work.drop(OFFERS, name)
 
 
 def _why_not_accepted(pair: HolderPair, accept: bytes, out_of_order: Refusal) -> Refusal:

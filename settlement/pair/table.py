@@ -17,6 +17,7 @@ class HolderState(IntEnum):
     CONFIRMED = 2
     ABORTED = 3
     ENDED = 4
+    SUSPENDED = 5
 
 
 class UserState(IntEnum):
@@ -29,6 +30,7 @@ class UserState(IntEnum):
     REFUSED = 4
     ABORTED = 5
     ENDED = 6
+    SUSPENDED = 7
 
 
 class Event(Enum):
@@ -41,6 +43,8 @@ class Event(Enum):
     CONFIRM = "confirm"
     ABORT = "abort"
     RENEW = "renew"
+    SUSPEND = "suspend"
+    RESUME = "resume"
     RELINQUISH = "relinquish"
     PREEMPT = "preempt"
     USAGE = "usage"
@@ -55,9 +59,17 @@ HOLDER = {
     (HolderState.RESERVED, Event.PREEMPT): HolderState.ABORTED,
     (HolderState.CONFIRMED, Event.RENEW): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.USAGE): HolderState.CONFIRMED,
+    (HolderState.CONFIRMED, Event.SUSPEND): HolderState.SUSPENDED,
+    # Said again with a new lease, as long as the user has not said that it heard.
+    (HolderState.CONFIRMED, Event.RESUME): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.RELINQUISH): HolderState.ENDED,
     (HolderState.CONFIRMED, Event.PREEMPT): HolderState.ENDED,
     (HolderState.CONFIRMED, Event.WINDOW_END): HolderState.ENDED,
+    (HolderState.SUSPENDED, Event.RESUME): HolderState.CONFIRMED,
+    (HolderState.SUSPENDED, Event.USAGE): HolderState.SUSPENDED,
+    (HolderState.SUSPENDED, Event.RELINQUISH): HolderState.ENDED,
+    (HolderState.SUSPENDED, Event.PREEMPT): HolderState.ENDED,
+    (HolderState.SUSPENDED, Event.WINDOW_END): HolderState.ENDED,
     (HolderState.ENDED, Event.USAGE): HolderState.ENDED,
     # A RELINQUISH and a PREEMPT may cross on the way: neither is anyone's fault.
     (HolderState.ENDED, Event.RELINQUISH): HolderState.ENDED,
@@ -71,9 +83,18 @@ USER = {
     (UserState.ACCEPTED, Event.CONFIRM): UserState.SETTLED,
     (UserState.ACCEPTED, Event.ABORT): UserState.ABORTED,
     (UserState.SETTLED, Event.RENEW): UserState.SETTLED,
+    (UserState.SETTLED, Event.SUSPEND): UserState.SUSPENDED,
+    # A RESUME that overtook its SUSPEND, or one said again; the SUSPEND then comes under too low a fence.
+    (UserState.SETTLED, Event.RESUME): UserState.SETTLED,
     (UserState.SETTLED, Event.RELINQUISH): UserState.ENDED,
     (UserState.SETTLED, Event.PREEMPT): UserState.ENDED,
     (UserState.SETTLED, Event.WINDOW_END): UserState.ENDED,
+    (UserState.SUSPENDED, Event.RESUME): UserState.SETTLED,
+    # Suspended anew, by a holder whose RESUME was lost.
+    (UserState.SUSPENDED, Event.SUSPEND): UserState.SUSPENDED,
+    (UserState.SUSPENDED, Event.RELINQUISH): UserState.ENDED,
+    (UserState.SUSPENDED, Event.PREEMPT): UserState.ENDED,
+    (UserState.SUSPENDED, Event.WINDOW_END): UserState.ENDED,
     (UserState.ENDED, Event.PREEMPT): UserState.ENDED,
 }
 

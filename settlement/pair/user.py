@@ -7,41 +7,19 @@ itself, it only sends the same bytes again.
 from dataclasses import dataclass, replace
 
 from settlement.chain.admission import Admitted, RuleInForce
-from settlement.chain.bodies import Accept, Confirm, Declaration, Grant, Preempt, Relinquish, Renew, Request, Usage
-from settlement.chain.codec import blob, encode, nested, text, uint
-from settlement.chain.records import Record
-from settlement.chain.scope import Cell, Window
+from settlement.chain.bodies import Accept, Confirm, Declaration, Grant, Request
+from settlement.chain.scope import Cell
 from settlement.fixes import TimeFix, deadline_open
 from settlement.pair.table import Event, UserState, next_user
-from settlement.pair.work import STORED_LIMIT, StoredStateError, Work, answer_to, settlement_id, stored_as
+from settlement.pair.transmit import LEASE_MAX_NS, lease_limit
+from settlement.pair.userlease import LeaseTaker
+from settlement.pair.userpairs import STORE, WAITING, UserPair
+from settlement.pair.work import Work, answer_to, settlement_id
 from settlement.reasons import Reason, Refusal, refuse
 
-STORE, HEARD = "user", "heard"
-LEASE_MAX_NS = 240_000_000_000
-RESEND_NS = 300_000_000
-WAITING = (UserState.REQUESTED, UserState.ACCEPTED)
+__all__ = ["HEARD", "STORE", "WAITING", "Offer", "User", "UserPair"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserPair:
-    """One settlement as the user stores it, keyed by the hash of its REQUEST; `last` is what it would send again."""
-
-    request: bytes = blob(1, 32)
-    state: int = uint(2, high=6)
-    holder: bytes = blob(3, 32)
-    sid: bytes = blob(4, 32)
-    cell: Cell = nested(5, Cell)
-    asked_ns: int = uint(6)
-    sent_ns: int = uint(7)
-    give_up_ns: int = uint(8)
-    last: bytes = blob(9, 65536, least=0)
-    grant: bytes | None = blob(10, 32, optional=True)
-    accept: bytes | None = blob(11, 32, optional=True)
-    decision: bytes | None = blob(12, 32, optional=True)
-    transmit_until_ns: int | None = uint(13, optional=True)
-    renewals: int = uint(14)
-    fence: int = uint(15)
-    ended: str | None = text(16, 64, optional=True)
+HEARD = "heard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +31,13 @@ class Offer:
     body: Declaration
 
 
-class User:
+class User(LeaseTaker):
     """All settlements of one user. Rebuilt from stored state after a restart."""
 
     def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes]) -> None:
+        super().__init__(stored=stored)
         self.me, self.rule = me, rule
         self.offers: dict[bytes, Offer] = {}
-        pairs = [stored_as(UserPair, raw, STORE) for raw in stored]
-        self.pairs = {pair.request: pair for pair in pairs}
-
-    def _save(self, work: Work, pair: UserPair) -> None:
-        self.pairs[pair.request] = pair
-        work.put(STORE, pair.request, encode(pair, limit=STORED_LIMIT))
-
-    def by_sid(self, sid: bytes) -> UserPair | None:
-        """The settlement with that id."""
-        return next((p for p in self.pairs.values() if p.sid == sid), None)
 
     def hear(self, admitted: Admitted) -> None:
         """Remember an offer."""
@@ -147,6 +116,7 @@ class User:
                 accept=record.digest,
                 last=record.raw,
                 sent_ns=work.now.time.latest_ns,
+                since_ns=work.now.time.latest_ns,
             ),
         )
         work.send(pair.holder, record.raw)
@@ -171,14 +141,6 @@ class User:
 
     # -- the decision --------------------------------------------------------------------------------------------
 
-    def _judge(self, admitted: Admitted, event: Event) -> UserPair | Refusal:
-        body = admitted.record.body
-        pair = self.by_sid(body.sid)
-        if pair is None or pair.holder != admitted.author.hash:
-            return refuse(Reason.UNKNOWN_SID, "pair.sid", body.sid.hex()[:16], "a settlement with this author")
-        moved = next_user(UserState(pair.state), event)
-        return moved if isinstance(moved, Refusal) else pair
-
     def judge_decision(self, admitted: Admitted, event: Event) -> Refusal | None:
         """CONFIRM or ABORT, over our very GRANT and ACCEPT."""
         pair = self._judge(admitted, event)
@@ -189,8 +151,7 @@ class User:
         body = admitted.record.body
         if body.grant != pair.grant or body.accept not in (pair.accept, None):
             return refuse(Reason.TERMS, "decision.over", "another GRANT or ACCEPT", "ours")
-        signed_ns = max(admitted.record.frame.attestation.latest_ns, pair.cell.window.start_ns)
-        limit_ns = min(pair.cell.window.end_ns, signed_ns + LEASE_MAX_NS)
+        limit_ns = lease_limit(admitted.record, pair.cell)
         if isinstance(body, Confirm) and (body.accept is None or body.transmit_until_ns > limit_ns):
             return refuse(Reason.TERMS, "decision.lease", body.transmit_until_ns, f"<= {pair.cell.window.end_ns} ns")
         return None
@@ -198,11 +159,8 @@ class User:
     def settled(self, work: Work, admitted: Admitted) -> UserPair:
         """CONFIRM arrived: the settlement stands."""
         body: Confirm = admitted.record.body
-        before = self.by_sid(body.sid)
-        if before is None:
-            raise StoredStateError("a CONFIRM was judged for a settlement that is not stored")
         pair = replace(
-            before,
+            self._stored(body.sid),
             state=UserState.SETTLED,
             decision=admitted.record.digest,
             transmit_until_ns=body.transmit_until_ns,
@@ -216,110 +174,33 @@ class User:
 
     def aborted(self, work: Work, admitted: Admitted) -> UserPair:
         """ABORT arrived: nothing stands."""
-        before = self.by_sid(admitted.record.body.sid)
-        if before is None:
-            raise StoredStateError("an ABORT was judged for a settlement that is not stored")
-        reason = admitted.record.body.reason
+        before, reason = self._stored(admitted.record.body.sid), admitted.record.body.reason
         pair = replace(before, state=UserState.ABORTED, decision=admitted.record.digest, ended=reason, last=b"")
         self._save(work, pair)
         work.event("aborted", sid=pair.sid, reason=reason)
         return pair
 
-    # -- the lease -----------------------------------------------------------------------------------------------
-
-    def judge_renew(self, admitted: Admitted) -> Refusal | None:
-        """A longer lease for this settlement: numbers and fences only rise, never past the window."""
-        body: Renew = admitted.record.body
-        pair = self._judge(admitted, Event.RENEW)
-        if isinstance(pair, Refusal):
-            return pair
-        if body.confirm != pair.decision:
-            return refuse(Reason.TERMS, "renew.confirm", body.confirm.hex()[:16], "our CONFIRM")
-        if body.fence <= pair.fence or body.number <= pair.renewals:
-            return refuse(Reason.FENCE, "renew.fence", body.fence, f"> {pair.fence}")
-        ahead_ns = body.transmit_until_ns - admitted.record.frame.attestation.latest_ns
-        if body.transmit_until_ns > pair.cell.window.end_ns or ahead_ns > LEASE_MAX_NS + _start_lead(pair, admitted):
-            return refuse(Reason.TERMS, "renew.until", body.transmit_until_ns, f"<= {pair.cell.window.end_ns} ns")
-        return None
-
-    def renewed(self, work: Work, admitted: Admitted) -> UserPair:
-        """Take up the longer lease."""
-        body: Renew = admitted.record.body
-        before = self.by_sid(body.sid)
-        if before is None:
-            raise StoredStateError("a RENEW was judged for a settlement that is not stored")
-        pair = replace(before, transmit_until_ns=body.transmit_until_ns, renewals=body.number, fence=body.fence)
-        self._save(work, pair)
-        return pair
-
-    def judge_preempt(self, admitted: Admitted, grant: Grant | None) -> Refusal | None:
-        """Displacement of this settlement by its holder, for a tier that is not below the granted one."""
-        pair = self._judge(admitted, Event.PREEMPT)
-        if isinstance(pair, Refusal):
-            return pair
-        body: Preempt = admitted.record.body
-        if body.confirm != pair.decision:
-            return refuse(Reason.TERMS, "preempt.confirm", body.confirm.hex()[:16], "our CONFIRM")
-        if grant is None or body.tier > grant.tier:
-            return refuse(Reason.TIER, "preempt.tier", body.tier, f"<= {grant.tier if grant else 'the granted tier'}")
-        return None
-
-    def end(self, work: Work, sid: bytes, reason: str) -> UserPair | None:
-        """The settlement is over for us, whatever the cause; RF is already off."""
-        pair = self.by_sid(sid)
-        if pair is None or pair.state != UserState.SETTLED:
-            return None
-        pair = replace(pair, state=UserState.ENDED, ended=reason)
-        self._save(work, pair)
-        work.event("ended", sid=sid, reason=reason)
-        return pair
-
-    def relinquish(self, work: Work, sid: bytes, reason: str) -> Record | None:
-        """End early and tell the holder; call only once RF is off."""
-        pair = self.end(work, sid, reason)
-        if pair is None or pair.decision is None:
-            return None
-        record = work.sign(Relinquish(sid=sid, confirm=pair.decision, reason=reason))
-        work.send(pair.holder, record.raw)
-        return record
-
-    def report_usage(self, work: Work, sid: bytes, *, used: Window | None, airtime_ns: int, bursts: int) -> None:
-        """Tell the holder what was done with the settlement."""
-        pair = self.by_sid(sid)
-        if pair is None or pair.decision is None:
-            return
-        body = Usage(
-            sid=sid,
-            confirm=pair.decision,
-            airtime_ns=airtime_ns,
-            bursts=bursts,
-            ended=pair.ended or "",
-            used=used,
-        )
-        work.send(pair.holder, work.sign(body).raw)
+    # -- the passing of time -------------------------------------------------------------------------------------
 
     def tick(self, work: Work) -> list[UserPair]:
         """Ask again where an answer is due, ever less often; give up where it never came; returns what ended."""
-        now = work.now.time
-        ended: list[UserPair] = []
-        for pair in list(self.pairs.values()):
-            if pair.state in WAITING:
-                self._wait(work, pair)
-            elif pair.state == UserState.SETTLED and now.trusted and not now.before(pair.cell.window.end_ns):
-                over = self.end(work, pair.sid, "window end")
-                ended += [over] if over else []
+        for pair in [p for p in self.busy.values() if p.state in WAITING]:
+            self._wait(work, pair)
+        ended = self._end_windows(work)
+        self._tell_ends(work)
+        self._held.sweep(work)
+        self._forget_offers(work)
         return ended
 
     def _wait(self, work: Work, pair: UserPair) -> None:
-        now = work.now.time
-        if pair.state == UserState.REQUESTED and now.after(pair.give_up_ns):
+        if pair.state == UserState.REQUESTED and work.now.time.after(pair.give_up_ns):
             self._save(work, replace(pair, state=UserState.REFUSED, ended=Reason.TIMEOUT.value, last=b""))
             work.event("refused", sid=pair.sid, band=pair.cell.band, reason=Reason.TIMEOUT.value)
-        elif now.after(pair.sent_ns + max(RESEND_NS, (pair.sent_ns - pair.asked_ns) // 8)):
-            self._save(work, replace(pair, sent_ns=now.latest_ns))
-            work.send(pair.holder, pair.last)
+        else:
+            self._again(work, pair)
 
-
-def _start_lead(pair: UserPair, admitted: Admitted) -> int:
-    """A lease counts from the window's start where that lies ahead."""
-    return max(0, pair.cell.window.start_ns - admitted.record.frame.attestation.latest_ns)
+    def _forget_offers(self, work: Work) -> None:
+        """Nothing can be asked of an offer whose window is over."""
+        for name in [n for n, o in self.offers.items() if work.now.time.after(o.body.cell.window.end_ns)]:
+            del self.offers[name]
+            work.drop(HEARD, name)

@@ -55,6 +55,10 @@ class Work(Protocol):
         """Remember a piece of state."""
         ...
 
+    def drop(self, kind: str, key: bytes) -> None:
+        """Forget a piece of state."""
+        ...
+
     def count(self, name: str, amount: int = 1) -> int:
         """Raise a durable counter."""
         ...

@@ -43,6 +43,7 @@ _XO = Name(device=PHY, kind="device", attribute="xo_correction")
 _TAPS = Name(device=PHY, kind="device", attribute="filter_fir_config")
 _LOOPBACK = Name(device=PHY, kind="debug", attribute="loopback")
 _LO_DOWN_RX = Name(device=PHY, kind="output", channel="altvoltage0", attribute="powerdown")
+RECEIVER: Final = frozenset((_RATE_RX, _RATE_TX, _GAIN_RX, _LO_RX, _BAND_RX))
 
 
 class _Invalid(Exception):
@@ -140,6 +141,10 @@ class Pluto:
             return -errno.EINVAL
         return 0
 
+    def hears_otherwise(self, asked: Name) -> bool:
+        """Whether writing this attribute changes what the receiver takes from then on."""
+        return self.resolve(asked) in RECEIVER
+
     def stream(self, on: bool) -> None:
         """Have an open transmit buffer be the source of samples, or the tone generators."""
         self._streaming = on
@@ -156,7 +161,7 @@ class Pluto:
         if name in (_RATE_RX, _RATE_TX):
             for one in (_RATE_RX, _RATE_TX):
                 self.values[one] = self.values[name]
-        if name in (_RATE_RX, _RATE_TX, _GAIN_RX, _LO_RX, _BAND_RX):
+        if name in RECEIVER:
             self._tell_receiver()
         if name in (_RATE_RX, _RATE_TX, _GAIN_TX, _LO_TX, _BAND_TX, _DOWN, _STATE) or name.channel in DDS:
             self._tell_transmitter()

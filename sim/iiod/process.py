@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
+from radio.priority import before_others
 from sim.checked import BadValue, checked_json
 from sim.iiod.antenna import AirAntenna, AntennaRefused
 from sim.iiod.context import Firmware
@@ -79,6 +80,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         die_with_parent()
+        before_others()  # a device's own logic does not wait for the host
         asyncio.run(serve(config))
     except OrphanedAtBirth:
         return 0

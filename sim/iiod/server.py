@@ -15,7 +15,7 @@ from typing import Final
 from sim.iiod import faults, protocol
 from sim.iiod.antenna import Antenna, AntennaRefused
 from sim.iiod.buffers import BYTES, Buffer, Receiving, Sending
-from sim.iiod.context import ADC, DAC, PHY
+from sim.iiod.context import ADC, DAC
 from sim.iiod.faults import Action, Script
 from sim.iiod.pluto import Pluto
 from sim.iiod.queues import NS, ReceiveQueue, TransmitQueue
@@ -181,13 +181,17 @@ class IiodServer:
         return protocol.integer(-errno.EINVAL)
 
     async def _set(self, name: protocol.Name, data: bytes) -> int:
-        """Write an attribute; samples that wait are taken as they were, before a receiver changes under them."""
+        """Write an attribute; samples that wait are taken as they were, before a receiver changes under them.
+
+        Only then: to work out samples takes the air long, and what silences a transmitter does not wait for it.
+        """
         try:
             text = protocol.written(data)
         except ValueError:
             return -errno.EINVAL
-        if self.pluto.device_of(name.device) == PHY:
-            await self._capture_now(older_than_ns=0)
+        if not self.pluto.hears_otherwise(name):
+            return self.pluto.write(name, text)
+        await self._capture_now(older_than_ns=0)
         done = self.pluto.write(name, text)
         for buffer in self._buffers:
             if isinstance(buffer, Receiving):

@@ -182,6 +182,12 @@ def i16_tiers(displaced: int, by: int) -> str:
     return f"tier {by} displaced tier {displaced}" if by > displaced else ""
 
 
+def i17_silent_once_suspended(emission: Emission, silences: Iterable[Sequence[int]]) -> str:
+    """Nothing radiates between a SUSPEND and a RESUME that its user has in its log. Args: silences in true ns."""
+    heard = any(emission.start_ns < to_ns and from_ns < emission.end_ns for from_ns, to_ns in silences)
+    return f"{emission.user} radiates after the SUSPEND it heard" if heard else ""
+
+
 def i17_power_inside_one_settlement(emission: Emission, lives: Iterable[Life], zero_ns: int) -> str:
     """Every instant of power lies inside one live settlement, and in no other."""
     start_ns, end_ns = emission.start_ns + zero_ns, emission.end_ns + zero_ns
@@ -200,4 +206,6 @@ def i17_power_inside_one_settlement(emission: Emission, lives: Iterable[Life], z
             return f"{emission.user} radiates {end_ns - over_ns} ns past its settlement, or before it"
         if not life.cell.band.holds(emission.band) or emission.eirp_mdbm > life.max_eirp_mdbm:
             return f"{emission.user} radiates beyond band or EIRP of its settlement"
+        if any(start_ns < to_ns and from_ns < end_ns for from_ns, to_ns in life.gaps):
+            return f"{emission.user} radiates while its settlement is suspended and its lease is out"
     return "" if covering == 1 else f"{emission.user} radiates in {covering} settlements"

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from settlement.chain import bodies, codec, merkle
-from settlement.chain.bodies import Confirm, Grant, Preempt, Renew
+from settlement.chain.bodies import Confirm, Grant, Preempt, Renew, Resume, Suspend
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, digest, parse
 from settlement.chain.scope import Cell
 from settlement.reasons import Refusal
+
+NEVER = 1 << 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Life:
-    """A settlement as its holder's log tells it."""
+    """A settlement as its holder's log tells it; `gaps` are the times (UTC ns) in which no lease of it ran."""
 
     sid: bytes
     user: bytes
@@ -63,6 +65,7 @@ class Life:
     leased_until_ns: int = 0
     ended_true_ns: int | None = None
     vacate_by_ns: int = 0
+    gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def live_until_ns(self, zero_ns: int) -> int:
         """When nobody may go by it any more, UTC: its window's end, or the last lease signed before it was ended."""
@@ -81,6 +84,8 @@ class Book:
     durable: set[bytes] = field(default_factory=set)
     lives: dict[bytes, Life] = field(default_factory=dict)
     fences: list[int] = field(default_factory=list)
+    silences: dict[bytes, list[list[int]]] = field(default_factory=dict)
+    """For each settlement, from and until when (true ns) its user knew it to be suspended."""
     _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     def root(self) -> bytes:
@@ -100,7 +105,12 @@ class Book:
 
     def _follow(self, entry: Entry, seen: Seen) -> None:
         body = seen.body
-        if entry.own and isinstance(body, Grant | Renew):
+        if not entry.own and isinstance(body, Suspend):
+            self.silences.setdefault(body.sid, []).append([entry.true_ns, NEVER])
+        if not entry.own and isinstance(body, Resume):
+            for silence in self.silences.get(body.sid, []):
+                silence[1] = min(silence[1], entry.true_ns)
+        if entry.own and isinstance(body, Grant | Renew | Suspend | Resume):
             self.fences.append(body.fence)
         if entry.own and isinstance(body, Grant):
             self.lives[body.sid] = Life(
@@ -116,7 +126,9 @@ class Book:
             return
         if isinstance(body, Confirm):
             life.confirm, life.confirmed_true_ns = seen, entry.true_ns
-        if isinstance(body, Confirm | Renew):
+        if isinstance(body, Resume):
+            life.gaps.append((life.leased_until_ns, entry.leaf.arrived_earliest_ns))
+        if isinstance(body, Confirm | Renew | Resume):
             life.leased_until_ns = max(life.leased_until_ns, body.transmit_until_ns)
         if seen.typ in {"relinquish", "preempt", "abort"} and life.ended_true_ns is None:
             life.ended_true_ns = entry.true_ns

@@ -12,7 +12,6 @@ from settlement.chain.keys import SigningKey
 from settlement.chain.lineage import LineageError
 from settlement.chain.records import digest
 from settlement.fixes import Fix
-from settlement.pair.table import UserState
 from settlement.party import Party
 from settlement.reasons import Refusal
 from settlement.step import HaltedError, Identity, Notice, Outgoing, Step
@@ -67,9 +66,12 @@ class Member:
         )
         self.transmitter = Transmitter(self.name, self.hash, self.trust.anchors)
         for pair in self.party.user.pairs.values():
-            artifact = self.log.get("artifact", pair.sid) if pair.state == UserState.SETTLED else None
+            artifact = self.log.get("artifact", pair.sid) if pair.in_force else None
             if artifact is not None:
                 self.transmitter.take(pair.sid, artifact)
+                lease = self.party.record_bytes(pair.lease)
+                if lease is not None:
+                    self.transmitter.permits.change(lease, pair.sid, self.clock.fix(at_ns).time)
         party = self.party
 
         def begin(step: Step) -> None:
@@ -113,8 +115,8 @@ class Member:
             match notice.name:
                 case "permit":
                     self.transmitter.take(notice.fields["sid"], notice.fields["artifact"])
-                case "renewed":
-                    self.transmitter.permits.renew(notice.fields["record"], notice.fields["sid"], fix.time)
+                case "renewed" | "paused" | "resumed":
+                    self.transmitter.permits.change(notice.fields["record"], notice.fields["sid"], fix.time)
                 case "displaced" | "ended":
                     self.transmitter.suspend(notice.fields["sid"])
                 case _:

@@ -183,7 +183,7 @@ class Monitor:
         if party is None or member.restored:
             return
         for pair in party.user.pairs.values():
-            if pair.state == UserState.SETTLED:
+            if pair.in_force:
                 lives = self._lives_of(pair.holder).lives
                 self._hold("I3", name, true_ns, law.i3_active_is_confirmed(pair.sid, lives))
                 self._offline(member, pair.sid, true_ns)
@@ -192,7 +192,7 @@ class Monitor:
                 self._hold("I6", name, true_ns, law.i6_fences_rise((before, pair.fence)))
             self._fences[name, pair.sid] = pair.fence
         for held in party.holder.pairs.values():
-            if held.state == HolderState.CONFIRMED:
+            if held.state in (HolderState.CONFIRMED, HolderState.SUSPENDED):
                 lives = self.ledger.books[name].lives
                 self._hold("I3", name, true_ns, law.i3_active_is_confirmed(held.sid, lives))
 
@@ -250,6 +250,8 @@ class Monitor:
         lives = [life for book in self.ledger.books.values() for life in book.lives.values()]
         broken = law.i17_power_inside_one_settlement(emission, lives, T0_NS)
         self._hold("I17", emission.user, true_ns, broken)
+        silences = self.ledger.books[emission.user].silences.get(emission.sid, [])
+        self._hold("I17", emission.user, true_ns, law.i17_silent_once_suspended(emission, silences))
 
     # -- crash, restore, end -------------------------------------------------------------------------------------
 

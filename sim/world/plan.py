@@ -53,6 +53,8 @@ class Plan:
     bound_ns: int
     weather: Weather
     acts: tuple[Act, ...]
+    suspends: bool = False
+    """Whether the rule has incumbents suspend settlements instead of ending them."""
 
     @property
     def holders(self) -> tuple[Role, ...]:
@@ -122,6 +124,7 @@ def plan(seed: int) -> Plan:
             late_ns_max=4 * NS,
         ),
         acts=_acts(rng, roles, status=status, witnessed=quorum > 0),
+        suspends=Random(f"suspends/{seed}").random() < 0.4,
     )
 
 

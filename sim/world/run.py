@@ -53,7 +53,13 @@ class World:
     def __init__(self, plan_: Plan, folder: Path, *, keep_lines: bool = False) -> None:
         self.plan, self._keep = plan_, keep_lines
         self.rng = Random(f"world/{plan_.seed}")
-        self.trust = trust_for(plan_.roles, quorum=plan_.quorum, budget_hz_s=plan_.budget_hz_s, status=plan_.status)
+        self.trust = trust_for(
+            plan_.roles,
+            quorum=plan_.quorum,
+            budget_hz_s=plan_.budget_hz_s,
+            status=plan_.status,
+            suspends=plan_.suspends,
+        )
         self.members = {
             role.name: self.member_class(
                 role,
@@ -350,7 +356,7 @@ class World:
         party, draw = member.party, Random(act.number)
         if party is None or not self._timely(member):
             return
-        settled = sorted(p.sid for p in party.user.pairs.values() if p.state == UserState.SETTLED)
+        settled = sorted(p.sid for p in party.user.pairs.values() if p.in_force)
         if not settled:
             return
         sid = draw.choice(settled)

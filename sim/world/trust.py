@@ -1,7 +1,7 @@
 """The authority of a simulated neighbourhood: its rule, the credentials it issued, and its status lists."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from settlement.chain import bodies, records
@@ -118,7 +118,7 @@ def _claims(public: bytes, name: str) -> Claims:
     )
 
 
-def make_rule(*, quorum: int, budget_hz_s: int | None) -> bodies.Rule:
+def make_rule(*, quorum: int, budget_hz_s: int | None, suspends: bool) -> bodies.Rule:
     """The rule of a run."""
     budget = bodies.Budget(
         level="operator",
@@ -135,7 +135,7 @@ def make_rule(*, quorum: int, budget_hz_s: int | None) -> bodies.Rule:
         effective=Window(start_ns=T0_NS - 3600 * NS, end_ns=T0_NS + 3600 * NS),
         bands=(BAND,),
         area=AREA,
-        classes=(TERMS,),
+        classes=(replace(TERMS, on_incumbent=1 if suspends else None),),
         levels=(
             bodies.Level(name="authority", response="obey", weight_ppm=1_000_000, admits=admits),
             bodies.Level(name="operator", response="consider", weight_ppm=500_000, admits=admits),
@@ -158,7 +158,9 @@ def _actions(role: Role) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=128)
-def trust_for(roles: tuple[Role, ...], *, quorum: int, budget_hz_s: int | None, status: bool) -> Trust:
+def trust_for(
+    roles: tuple[Role, ...], *, quorum: int, budget_hz_s: int | None, status: bool, suspends: bool = False
+) -> Trust:
     """Issue everything a run needs; the same arguments give the same bytes."""
     key, before = SigningKey.from_seed(secret("root")), _before_start()
     scope = _scope(("issue", "rule", "offer", "grant", "request", "observe"), tier=1, depth=2)
@@ -181,7 +183,7 @@ def trust_for(roles: tuple[Role, ...], *, quorum: int, budget_hz_s: int | None, 
         chains.append(
             (role.name, (root, issue(key, authority, body, claims, network=NETWORK, fix=before, seq=10 + number)))
         )
-    rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s)
+    rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends)
     return Trust(
         root=root,
         chains=tuple(chains),

@@ -26,6 +26,8 @@ from agent.service.snapshot import problems, read_status, write_status
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.values import Cause
 from agent.timekeeping.wiring import clock_plan, place_plan
+from hw_profiles.loader import load_radio
+from tests.radio.plutobench import bench
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = CliRunner()
@@ -102,6 +104,20 @@ def test_doctor_reads_this_machines_clock_truthfully_and_ends_with_4(tmp_path: P
     assert all(check["mend"] for check in found["checks"] if check["state"] == "fail")
 
 
+@pytest.mark.feature("R7")
+def test_doctor_says_that_a_pluto_would_go_on_without_its_host(tmp_path: Path) -> None:
+    with bench(quiet=True) as made:
+        radio = {**config(tmp_path)["radio"], "driver": "pluto", "uri": made.uri, "simulated": True}
+        node = written(tmp_path, radio=radio)
+        done = RUN.invoke(app, ["doctor", "--json", "--config", str(node), "--wait", "0"])
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert (checks["radio"]["state"], checks["radio"]["found"].split()[-1]) == ("ok", "OFF")
+    assert (checks["dead-man"]["state"], checks["dead-man"]["mend"]) == (
+        "warn",
+        "install deploy/pluto/deadman.sh on it",
+    )
+
+
 @pytest.mark.feature("U2")
 def test_doctor_follows_the_kernels_word_where_that_is_the_only_source(tmp_path: Path) -> None:
     clock = {"agree_s": 0.0, "sources": [{"kind": "kernel"}]}
@@ -164,6 +180,14 @@ def test_only_a_radio_on_loopback_can_be_called_simulated(tmp_path: Path) -> Non
     assert clock_plan(beside).simulated_ok
     with pytest.raises(ConfigError, match="simulated"):
         load_layers([written(tmp_path, radio={**radio, "uri": "ip:192.168.2.1", "simulated": True})])
+
+
+@pytest.mark.feature("S6")
+def test_holdover_runs_at_the_profiles_drift_unless_the_node_says_its_own(tmp_path: Path) -> None:
+    profile = load_radio("simulated").timing.host_drift_ppb
+    assert clock_plan(load_layers([written(tmp_path)])).drift_ppb == profile
+    clock = {**config(tmp_path)["clock"], "drift_ppb": 7_000}
+    assert clock_plan(load_layers([written(tmp_path, clock=clock)])).drift_ppb == 7_000
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import itertools
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import pytest
 
 from radio.drivers.libiio import connect, destroy, open_buffer
 from radio.drivers.pluto import PlutoRadio, mute_uri
-from radio.drivers.plutomap import DAC, PHY
+from radio.drivers.plutomap import ADC, DAC, PHY
 from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SettingRefused
 from radio.ports import RfState, RxFlag
 from sim.iiod.context import Firmware
@@ -401,6 +402,49 @@ def one_context_only(made: Bench) -> None:
     silent(made)
 
 
+class HeldAir:
+    """An antenna whose samples are not worked out before it is told so, as on a machine with too much to do."""
+
+    def __init__(self, made: Bench) -> None:
+        self.asked, self.go_on = threading.Event(), threading.Event()
+        self._antenna = made.server.pluto._antenna
+        made.hosted.ask(lambda server: setattr(server, "_antenna", self))
+
+    def look(self, start_ns: int, samples: int) -> "bytes | memoryview":
+        self.asked.set()
+        self.go_on.wait(30)
+        return self._antenna.look(start_ns, samples)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._antenna, name)
+
+
+def slow_air(made: Bench) -> None:
+    """Samples that wait to be worked out hold up no mute: not the radio, only its simulation, has to compute them."""
+    radio = transmitting(made)
+    held = HeldAir(made)
+    reading = threading.Thread(target=lambda: next(iter(radio.stream(1920))), daemon=True)
+    reading.start()
+    try:
+        assert held.asked.wait(10)
+        while not waiting(made):
+            pass
+        assert radio.mute() is RfState.OFF
+        silent(made)
+    finally:
+        held.go_on.set()
+        reading.join(10)
+
+
+def waiting(made: Bench) -> int:
+    """How many full receive buffers nobody has read."""
+    return made.hosted.ask(
+        lambda server: sum(
+            len(one.queue.waiting(now_ns=time.monotonic_ns())) for one in server._buffers if one.device == ADC
+        )
+    )
+
+
 ROWS: dict[str, tuple[Callable[[Bench], None], dict[str, Any]]] = {
     "boot": (boot, {}),
     "exit, SIGKILL of a client": (crash, {}),
@@ -432,6 +476,7 @@ ROWS: dict[str, tuple[Callable[[Bench], None], dict[str, Any]]] = {
         {"firmware": Firmware(lacks=frozenset({f"{PHY}/altvoltage1/powerdown"}))},
     ),
     "reboot": (reboot, {}),
+    "an air that computes long": (slow_air, {}),
     "one context only": (one_context_only, {"contexts_max": 1}),
 }
 

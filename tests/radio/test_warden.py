@@ -59,6 +59,8 @@ class FakeRadio:
     lie: bool = False
     broken: bool = False
     late_ns: int = 0
+    mute_takes_ns: int = 0
+    passed_ns: int = 0
 
     def tune_rx(self, settings: RxSettings) -> RxSettings:
         return settings
@@ -83,6 +85,7 @@ class FakeRadio:
     def mute(self) -> RfState:
         self.calls.append("mute")
         self.tuned = None
+        self.passed_ns += self.mute_takes_ns
         return self.muted_reads
 
     def rf_state(self) -> RfState:
@@ -90,6 +93,22 @@ class FakeRadio:
 
     def close(self) -> None:
         self.calls.append("close")
+
+
+@dataclass
+class WatchedRadio(FakeRadio):
+    """One whose device listens for heartbeats."""
+
+    beats: int = 0
+    deaf: bool = False
+
+    def heartbeat(self) -> None:
+        self.beats += 1
+        if self.deaf:
+            raise Disconnected("the cable is out")
+
+    def guarded(self) -> bool:
+        return True
 
 
 class QuietListener:
@@ -124,11 +143,12 @@ class Bench:
         armed_for_ns: int = 3600_000_000_000,
         profile: RadioProfile | None = None,
         device: str = "device-alice",
+        radio: FakeRadio | None = None,
     ) -> None:
         self.world: World = trio(folder, rule=rule)
         self.artifact = self.world.settle(start_s=2.0, end_s=12.0)
         self.now: Fix = fix(3.0)
-        self.radio, self.listener = FakeRadio(), QuietListener()
+        self.radio, self.listener = radio or FakeRadio(), QuietListener()
         self.pace = SetPace()
         self.context = zmq.Context()
         self.ring = SampleRing(folder / "tx", slots=8, slot_samples=SAMPLES, create=True)
@@ -159,6 +179,7 @@ class Bench:
             permits=Permits(network=NETWORK, anchors=self.world.anchors, chain=self.world.chains["alice"]),
             fix=lambda: self.now,
             pace=self.pace,
+            monotonic_ns=lambda: time.monotonic_ns() + self.radio.passed_ns,
         )
         self.warden.start()
         samples = ofdm.generate(np.random.default_rng(1), sample_rate_hz=RATE, samples=SAMPLES)
@@ -239,6 +260,55 @@ def test_a_loop_that_ran_late_closes_earlier_by_as_much(bench: Bench) -> None:
     bench.say()
     assert bench.changes()[-1][0] == "OPEN"
     bench.now = fix(4.91)
+    bench.say()
+    assert bench.changes()[-1] == ("ARMED", "EXPIRED")
+    assert bench.radio.tuned is None
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[tuple[Bench, WatchedRadio]]:
+    radio = WatchedRadio()
+    made = Bench(tmp_path, radio=radio)
+    yield made, radio
+    made.warden.close()
+    made.context.destroy(linger=0)
+
+
+@pytest.mark.feature("R7")
+def test_the_device_hears_from_the_loop_that_silences_it(watched: tuple[Bench, WatchedRadio]) -> None:
+    bench, radio = watched
+    bench.beat()
+    assert radio.beats == 1
+    radio.passed_ns += load_radio("simulated").watchdog.heartbeat_ms * 1_000_000
+    bench.warden.step()
+    assert radio.beats == 2
+
+
+@pytest.mark.feature("R9")
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_heartbeat_that_fails_latches_what_is_open(watched: tuple[Bench, WatchedRadio], opened: bool) -> None:
+    bench, radio = watched
+    if opened:
+        bench.permit()
+        assert bench.changes()[-1] == ("OPEN", "")
+    radio.deaf = True
+    radio.passed_ns += load_radio("simulated").watchdog.heartbeat_ms * 1_000_000
+    bench.say()
+    assert radio.tuned is None
+    assert (bench.changes()[-1][0] == "LATCHED") is opened
+    assert "heartbeat failed" in str(bench.warden._chain.latched) or not opened
+
+
+@pytest.mark.feature("R6")
+def test_a_device_that_is_slow_to_mute_is_muted_earlier_by_as_much(bench: Bench) -> None:
+    bench.radio.mute_takes_ns = 300_000_000
+    bench.warden.clear()
+    bench.warden.arm(3600_000_000_000)
+    bench.permit()
+    bench.now = fix(4.69)
+    bench.say()
+    assert bench.changes()[-1][0] == "OPEN"
+    bench.now = fix(4.71)
     bench.say()
     assert bench.changes()[-1] == ("ARMED", "EXPIRED")
     assert bench.radio.tuned is None

@@ -75,6 +75,11 @@ def _from_holder(rule: bytes, raws: dict[str, bytes]) -> list[Any]:
         bodies.Preempt(
             sid=sid, confirm=confirm, tier=1, reason="INCUMBENT", vacate_by_ns=T0 + 5 * NS, evidence=seed("seen")
         ),
+        bodies.Suspend(
+            sid=sid, confirm=confirm, number=2, fence=8, reason="INCUMBENT", until_ns=T0 + 9 * NS,
+            evidence=seed("seen"),
+        ),
+        bodies.Resume(sid=sid, confirm=confirm, number=3, transmit_until_ns=T0 + 10 * NS, fence=9),
         bodies.Fallback(
             sid=sid, confirm=confirm, choice=0, cell=WISH, from_ns=T0 + 6 * NS, notice_ns=NS,
             reason="INCUMBENT", fence=7,

@@ -116,3 +116,13 @@ def test_no_changed_byte_verifies(at: int, mask: int) -> None:
     changed = GOOD[:at] + bytes([GOOD[at] ^ mask]) + GOOD[at + 1 :]
     message = cose.parse(changed)
     assert isinstance(message, Refusal) or cose.check(message, KEY.public, AAD) is not None
+
+
+@pytest.mark.parametrize("size", [0, 1, 23, 24, 255, 256, 65_535, 65_536])
+def test_what_is_signed_is_the_structure_of_the_standard(size: int) -> None:
+    parts = [bytes(size), b"aad", bytes(40)]
+    for _ in range(3):
+        parts.append(parts.pop(0))
+        protected, aad, payload = parts
+        expected = cbor2.dumps(["Signature1", protected, aad, payload])
+        assert cose.to_be_signed(protected, payload, aad) == expected

@@ -10,7 +10,7 @@ import pytest
 
 from settlement.chain.codec import encode
 from settlement.kept import Compared, compare
-from settlement.pair.holder import HolderPair
+from settlement.pair.holderpairs import HolderPair
 from settlement.pair.work import stored_as
 from tests.settlement.test_standing import copied, edited, history
 from tests.settlement.test_succession import turn
@@ -35,7 +35,7 @@ def test_a_history_of_every_kind_retells_what_was_kept(history: World, tmp_path:
     assert found.checked >= (12 if name == "holder" else 4)
 
 
-SAID = ("holder", "user", "offer", "heard", "status", "rule", "review", "reported", "suspended")
+SAID = ("holder", "user", "status", "rule", "review", "reported", "suspended", "spent")
 
 
 def edits(path: Path) -> Iterator[tuple[str, str, tuple[object, ...]]]:
@@ -62,7 +62,7 @@ def test_the_row_that_was_edited_is_the_one_named(history: World, tmp_path: Path
         edited(whole, sql, bindings)
         assert row in rows_of(compared(history, whole)), (sql, bindings)
         tried.add(row.split()[0])
-    assert tried >= ({"holder", "counter", "suspended", "review"} if name == "holder" else {"user", "heard"})
+    assert tried >= ({"holder", "counter", "suspended", "review", "spent"} if name == "holder" else {"user", "rule"})
 
 
 def test_a_field_of_a_settlement_is_named_with_both_values(history: World, tmp_path: Path) -> None:

@@ -2,20 +2,25 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
 import pytest
 
 from settlement.audit import audit_lineage
+from settlement.chain import codec
+from settlement.chain.bodies import BODIES, Evidence
 from settlement.chain.checkpoint import Head, open_note, origin_of, sign_head
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, admitted_leaf
 from settlement.chain.lineage import Lineage, LineageError
+from settlement.chain.records import Attestation, Frame, Record, Unproven, make_record, parse
 from settlement.crosscheck import cross_check
 from settlement.findings import Audited
-from settlement.reasons import Reason, Refusal
+from settlement.reasons import Reason, Refusal, RefusedError
 from settlement.seal import seal_path, write_seal
+from tests.settlement.test_types import body_of
 from tests.settlement.world import NETWORK, UPPER, World, fix, trio
 
 
@@ -208,3 +213,42 @@ def test_checkpoints_are_strict() -> None:
     stranger = open_note(note, SigningKey.from_seed(bytes([1] * 32)).public)
     assert isinstance(stranger, Refusal)
     assert stranger.reason is Reason.KEY
+
+
+def test_what_a_node_signs_is_what_others_prove(trial: tuple[World, dict[str, Path]]) -> None:
+    member = trial[0].members["holder"]
+    frame = Frame(network=NETWORK, author=member.hash, seq=1, previous=None, attestation=Attestation.of(fix(0.0)))
+    for typ, cls in BODIES.items():
+        if typ == "credential":
+            continue
+        body = codec.from_map(cls, body_of(typ), typ)
+        made = make_record(member.key, frame, body)
+        unproven = parse(made.raw)
+        assert isinstance(unproven, Unproven)
+        assert unproven.prove(member.key.public, NETWORK) == made
+        with pytest.raises(RefusedError):
+            make_record(member.key, replace(frame, seq=-1), body)
+
+
+def test_what_a_failed_step_wrote_is_forgotten(tmp_path: Path) -> None:
+    world = trio(tmp_path)
+    world.settle()
+    member = world.members["holder"]
+    log, me = member.party.lineage, member.hash
+    last, signed = log.author_last(me), list[Record]()
+    assert log.get("reply", b"x") is None
+    assert log.items("spoilt") == []
+
+    def fails() -> None:
+        with member.party.step(fix(2.0)) as step:
+            signed.append(step.sign(Evidence(reason="x", first=b"a", second=b"b")))
+            step.put("reply", b"x", b"y")
+            step.put("spoilt", b"x", b"y")
+            assert (log.get("reply", b"x"), log.items("spoilt")) == (b"y", [(b"x", b"y")])
+            assert log.recent(signed[0].digest) == signed[0]
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
+    assert (log.get("reply", b"x"), log.items("spoilt"), log.recent(signed[0].digest)) == (None, [], None)
+    assert log.author_last(me) == last

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from settlement.budget import SPENT
 from settlement.chain import bodies, records
 from settlement.chain.bodies import PPM, Budget, Modality, Revocation
 from settlement.chain.credentials import Subject, issue
@@ -315,7 +316,7 @@ def test_an_exhausted_budget_suspends_for_its_window_and_a_restart_resets_nothin
     world.members["holder"].party.lineage.close()
     world.members["holder"] = world.member_again("holder")
     assert ask(world, "bob", at_s=1.3, band=UPPER, end_s=4.3) is Reason.BUDGET
-    spent = [v for k, v in world.members["holder"].party.lineage._db.execute("SELECT * FROM counter") if ":" in k]
+    spent = [int.from_bytes(raw[8:], "big") for _, raw in world.members["holder"].party.lineage.items(SPENT)]
     assert max(spent) == 60 * MHZ_S
 
 

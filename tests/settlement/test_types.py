@@ -56,6 +56,8 @@ def test_the_types_are_those_of_the_design() -> None:
         "confirm",
         "abort",
         "renew",
+        "suspend",
+        "resume",
         "relinquish",
         "preempt",
         "fallback",

@@ -24,7 +24,19 @@ from settlement.chain.bodies.governance import (
 from settlement.chain.bodies.log import Checkpoint, Cosignature, Evidence, Gate, Verdict
 from settlement.chain.bodies.market import Counter, Declaration, Intent, Request
 from settlement.chain.bodies.observation import ChannelObservation, Envelope, Quantity
-from settlement.chain.bodies.pair import Abort, Accept, Confirm, Fallback, Grant, Preempt, Relinquish, Renew, Usage
+from settlement.chain.bodies.pair import (
+    Abort,
+    Accept,
+    Confirm,
+    Fallback,
+    Grant,
+    Preempt,
+    Relinquish,
+    Renew,
+    Resume,
+    Suspend,
+    Usage,
+)
 from settlement.chain.bodies.sizes import HASH, PPM
 from settlement.chain.scope import Window
 
@@ -61,11 +73,13 @@ __all__ = [
     "Relinquish",
     "Renew",
     "Request",
+    "Resume",
     "Revocation",
     "Rotation",
     "Rule",
     "Ruling",
     "Schema",
+    "Suspend",
     "Usage",
     "Verdict",
     "Window",
@@ -88,6 +102,8 @@ BODIES: dict[str, Any] = {
     "confirm": Confirm,
     "abort": Abort,
     "renew": Renew,
+    "suspend": Suspend,
+    "resume": Resume,
     "relinquish": Relinquish,
     "preempt": Preempt,
     "fallback": Fallback,

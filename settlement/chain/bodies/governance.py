@@ -30,7 +30,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassTerms:
-    """What the rule says of one commodity class; without `rounds_max` prices are not bargained over."""
+    """What the rule says of one commodity class; without `rounds_max` prices are not bargained over.
+
+    `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
+    """
 
     name: str = text(1, 64)
     raster_hz: int = uint(2)
@@ -45,6 +48,7 @@ class ClassTerms:
     price_high: int = uint(11)
     out_of_band_mdbm_per_mhz: int = sint(12)
     rounds_max: int | None = uint(13, high=255, optional=True)
+    on_incumbent: int | None = uint(16, high=1, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,30 @@ class Renew:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suspend:
+    """A holder takes the transmit lease back for a while; the settlement stands and its cell stays reserved."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    number: int = uint(3)
+    fence: int = uint(4)
+    reason: str = text(5, 64)
+    until_ns: int | None = uint(6, optional=True)
+    evidence: bytes | None = blob(7, HASH, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Ends a suspension: a lease of its own, under a fence above the SUSPEND's."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    number: int = uint(3)
+    transmit_until_ns: int = uint(4)
+    fence: int = uint(5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Relinquish:
     """A user ends early."""
 

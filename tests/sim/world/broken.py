@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from radio import gate
+from radio import gate, permits
 from settlement import budget
 from settlement.chain.bodies import BODIES, Preempt
 from settlement.chain.codec import from_map
@@ -14,6 +14,7 @@ from settlement.chain.records import parse
 from settlement.fixes import TimeFix, deadline_open
 from settlement.messages import decode_message
 from settlement.pair import holder as holder_side
+from settlement.pair import holderlease
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
 from settlement.party import Party
@@ -126,8 +127,20 @@ def ignore_the_window(patch: pytest.MonkeyPatch) -> type[World]:
 
 
 def weak_preempts_strong(patch: pytest.MonkeyPatch) -> type[World]:
-    patch.setattr(holder_side, "Preempt", lambda **fields: Preempt(**{**fields, "tier": 3}))
+    patch.setattr(holderlease, "Preempt", lambda **fields: Preempt(**{**fields, "tier": 3}))
     patch.setattr(User, "judge_preempt", lambda self, admitted, grant: None)
+    return World
+
+
+def go_on_when_suspended(patch: pytest.MonkeyPatch) -> type[World]:
+    """The warden takes no notice of a SUSPEND."""
+    extending = permits.extend
+
+    def extend(permit: Any, raw: bytes, **trust: Any) -> Any:
+        changed = extending(permit, raw, **trust)
+        return changed if isinstance(changed, Refusal) else replace(changed, suspended_for=None)
+
+    patch.setattr(permits, "extend", extend)
     return World
 
 

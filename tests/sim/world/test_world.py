@@ -22,6 +22,8 @@ HAPPENED = (
     "own abort",
     "own renew",
     "own preempt",
+    "own suspend",
+    "own resume",
     "own relinquish",
     "own usage",
     "own evidence",
@@ -110,6 +112,10 @@ def _poor(plan_: Plan) -> Plan:
     return replace(_crowded(plan_), budget_hz_s=40_000_000)
 
 
+def _suspending(plan_: Plan) -> Plan:
+    return replace(_crowded(plan_), suspends=True)
+
+
 # How it is broken, which invariants may notice first, what gives it a chance, and within how many seeds.
 BROKEN: list[tuple[broken.Break, set[str], Change, int]] = [
     (broken.send_before_durable, {"I4"}, _as_is, 3),
@@ -123,10 +129,11 @@ BROKEN: list[tuple[broken.Break, set[str], Change, int]] = [
     (broken.weak_preempts_strong, {"I16"}, _crowded, 20),
     (broken.decide_by_any_clock, {"I11", "I12"}, _crowded, 20),
     (broken.spend_without_counting, {"I8"}, _poor, 20),
+    (broken.go_on_when_suspended, {"I17"}, _suspending, 20),
 ]
 
 
-@pytest.mark.parametrize("change", [_late, _slow, _crowded, _poor])
+@pytest.mark.parametrize("change", [_late, _slow, _crowded, _poor, _suspending])
 def test_the_harder_plans_break_nothing_by_themselves(change: Change) -> None:
     for seed in range(3):
         breaches = run_plan(change(plan(seed))).breaches

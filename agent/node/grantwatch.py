@@ -1,0 +1,118 @@
+"""Watches where this node's settlements stand in the words of CBRS, on whichever side of them it is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from settlement.fixes import TimeFix
+from settlement.pair.grants import GrantState, Held, grant_state
+from settlement.pair.table import HolderState, UserState
+from settlement.party import Party
+from settlement.reasons import Reason
+
+USER, HOLDER = "user", "holder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One settlement of this node, the side it is on, and what the grant rests on."""
+
+    role: str
+    sid: bytes
+    low_hz: int
+    high_hz: int
+    suspended_for: str | None
+    held: Held
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A grant moved."""
+
+    standing: Standing
+    previous: GrantState
+    state: GrantState
+
+
+def _standings(party: Party) -> Iterator[Standing]:
+    for pair in party.user.busy.values():
+        yield Standing(
+            role=USER,
+            sid=pair.sid,
+            low_hz=pair.cell.band.low_hz,
+            high_hz=pair.cell.band.high_hz,
+            suspended_for=pair.suspended,
+            held=Held(
+                in_force=pair.in_force,
+                suspended=pair.state == UserState.SUSPENDED,
+                window=pair.cell.window,
+                transmit_until_ns=pair.transmit_until_ns,
+            ),
+        )
+    for given in party.holder.busy.values():
+        suspended = given.state == HolderState.SUSPENDED
+        yield Standing(
+            role=HOLDER,
+            sid=given.sid,
+            low_hz=given.cell.band.low_hz,
+            high_hz=given.cell.band.high_hz,
+            suspended_for=Reason.INCUMBENT.value if suspended else None,
+            held=Held(
+                in_force=suspended or given.state == HolderState.CONFIRMED,
+                suspended=suspended,
+                window=given.cell.window,
+                transmit_until_ns=given.transmit_until_ns,
+            ),
+        )
+
+
+@dataclass(slots=True)
+class GrantWatch:
+    """The state of every grant that is not IDLE."""
+
+    _held: dict[tuple[str, bytes], tuple[GrantState, Standing]] = field(default_factory=dict)
+
+    def turn(self, party: Party, now: TimeFix) -> list[Moved]:
+        """Look again; returns what moved."""
+        seen = {(one.role, one.sid): one for one in _standings(party)}
+        moved: list[Moved] = []
+        held: dict[tuple[str, bytes], tuple[GrantState, Standing]] = {}
+        for key, one in seen.items():
+            before = self._held[key][0] if key in self._held else GrantState.IDLE
+            after = grant_state(before, one.held, now)
+            if after is not before:
+                moved.append(Moved(standing=one, previous=before, state=after))
+            if after is not GrantState.IDLE:
+                held[key] = (after, one)
+        for key, (before, one) in self._held.items():
+            if key not in seen:  # over in every respect, and laid aside
+                moved.append(Moved(standing=one, previous=before, state=GrantState.IDLE))
+        self._held = held
+        return moved
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Every settlement in force, for `bandpact status`."""
+        return [
+            {
+                "settlement": one.sid.hex(),
+                "role": one.role,
+                "state": state.value,
+                "low_hz": one.low_hz,
+                "high_hz": one.high_hz,
+                "lease_until_ns": one.held.transmit_until_ns,
+                "window_end_ns": one.held.window.end_ns,
+                "suspended_for": one.suspended_for,
+            }
+            for state, one in self._held.values()
+        ]
+
+
+def grant_fields(moved: Moved) -> dict[str, object]:
+    """A move for the event log."""
+    return {
+        "sid": moved.standing.sid,
+        "role": moved.standing.role,
+        "state": moved.state.value,
+        "previous": moved.previous.value,
+        "reason": moved.standing.suspended_for or "",
+    }

@@ -1,0 +1,80 @@
+"""A holder's settlements: how one is stored, which still need looking at, and when one is forgotten."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from settlement.chain.codec import blob, encode, nested, text, uint
+from settlement.chain.scope import Cell
+from settlement.fixes import TimeFix
+from settlement.pair.table import HolderState
+from settlement.pair.work import STORED_LIMIT, Work, stored_as
+
+STORE = "holder"
+LIVE = (HolderState.RESERVED, HolderState.CONFIRMED, HolderState.SUSPENDED)
+KEPT_MAX = 1024
+"""Settlements that are over in every respect and still remembered, for what their users may say late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderPair:
+    """One settlement as the holder stores it; hashes name records in the log.
+
+    `notice` is what is sent again until it is answered, `notice_since_ns` and `noticed_ns` when it was sent first and
+    last.
+    """
+
+    sid: bytes = blob(1, 32)
+    state: int = uint(2, high=max(HolderState))
+    user: bytes = blob(3, 32)
+    request: bytes = blob(4, 32)
+    grant: bytes = blob(5, 32)
+    cell: Cell = nested(6, Cell)
+    commodity: str = text(7, 64)
+    accept_by_ns: int = uint(8)
+    challenge: bytes = blob(9, 32)
+    fence: int = uint(10)
+    busy_until_ns: int = uint(11)
+    accept: bytes | None = blob(12, 32, optional=True)
+    decision: bytes | None = blob(13, 32, optional=True)
+    transmit_until_ns: int | None = uint(14, optional=True)
+    renewals: int = uint(15)
+    notice: bytes | None = blob(16, 65536, least=1, optional=True)
+    noticed_ns: int | None = uint(17, optional=True)
+    tier: int = uint(18, high=255)
+    notice_since_ns: int | None = uint(19, optional=True)
+    confirm_by_ns: int | None = uint(20, optional=True)
+
+    @property
+    def live(self) -> bool:
+        """Reserved, confirmed or suspended."""
+        return self.state in LIVE
+
+    def done(self, now: TimeFix) -> bool:
+        """Nothing of it can matter any more: nobody waits, its cell is free, and no REQUEST can name it again."""
+        over_ns = max(self.busy_until_ns, self.cell.window.end_ns)
+        return not self.live and self.notice is None and now.after(over_ns)
+
+
+class HolderPairs:
+    """All that are remembered; `busy` are those a tick or a REQUEST has to look at."""
+
+    def __init__(self, stored: Iterable[bytes]) -> None:
+        pairs = [stored_as(HolderPair, raw, STORE) for raw in stored]
+        self.known = {pair.sid: pair for pair in pairs}
+        self.busy = dict(self.known)
+        self._over: dict[bytes, None] = {}
+
+    def save(self, work: Work, pair: HolderPair) -> None:
+        """Remember a settlement as it stands now."""
+        self.known[pair.sid] = self.busy[pair.sid] = pair
+        work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
+
+    def sweep(self, work: Work) -> None:
+        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX."""
+        for pair in [p for p in self.busy.values() if p.done(work.now.time)]:
+            del self.busy[pair.sid]
+            self._over[pair.sid] = None
+        while len(self._over) > KEPT_MAX:
+            sid = next(iter(self._over))
+            del self._over[sid], self.known[sid]
+            work.drop(STORE, sid)

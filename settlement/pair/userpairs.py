@@ -1,0 +1,87 @@
+"""A user's settlements: how one is stored, which still need looking at, and when one is forgotten."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from settlement.chain.codec import blob, encode, nested, text, uint
+from settlement.chain.scope import Cell
+from settlement.fixes import TimeFix
+from settlement.pair.table import UserState
+from settlement.pair.work import STORED_LIMIT, Work, stored_as
+
+STORE = "user"
+WAITING = (UserState.REQUESTED, UserState.ACCEPTED)
+IN_FORCE = (UserState.SETTLED, UserState.SUSPENDED)
+KEPT_MAX = 1024
+"""Settlements that are over in every respect and still remembered, for what their holders may say late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserPair:
+    """One settlement as the user stores it, keyed by the hash of its REQUEST.
+
+    `last` is what it would send again, `since_ns` when that was sent first (else `asked_ns`); `lease` names the newest
+    RENEW, SUSPEND or RESUME.
+    """
+
+    request: bytes = blob(1, 32)
+    state: int = uint(2, high=max(UserState))
+    holder: bytes = blob(3, 32)
+    sid: bytes = blob(4, 32)
+    cell: Cell = nested(5, Cell)
+    asked_ns: int = uint(6)
+    sent_ns: int = uint(7)
+    give_up_ns: int = uint(8)
+    last: bytes = blob(9, 65536, least=0)
+    grant: bytes | None = blob(10, 32, optional=True)
+    accept: bytes | None = blob(11, 32, optional=True)
+    decision: bytes | None = blob(12, 32, optional=True)
+    transmit_until_ns: int | None = uint(13, optional=True)
+    renewals: int = uint(14)
+    fence: int = uint(15)
+    ended: str | None = text(16, 64, optional=True)
+    since_ns: int | None = uint(17, optional=True)
+    lease: bytes | None = blob(18, 32, optional=True)
+    suspended: str | None = text(19, 64, optional=True)
+
+    @property
+    def in_force(self) -> bool:
+        """Settled, be it suspended or not."""
+        return self.state in IN_FORCE
+
+    def done(self, now: TimeFix) -> bool:
+        """Nothing of it can matter any more: nothing is waited for, and its window is over."""
+        return self.state not in (*WAITING, *IN_FORCE) and not self.last and now.after(self.cell.window.end_ns)
+
+
+class UserPairs:
+    """All that are remembered; `busy` are those a tick has to look at."""
+
+    def __init__(self, stored: Iterable[bytes]) -> None:
+        pairs = [stored_as(UserPair, raw, STORE) for raw in stored]
+        self.known = {pair.request: pair for pair in pairs}
+        self.busy = dict(self.known)
+        self._by_sid = {pair.sid: pair.request for pair in pairs}
+        self._over: dict[bytes, None] = {}
+
+    def by_sid(self, sid: bytes) -> UserPair | None:
+        """The settlement with that id."""
+        request = self._by_sid.get(sid)
+        return None if request is None else self.known[request]
+
+    def save(self, work: Work, pair: UserPair) -> None:
+        """Remember a settlement as it stands now."""
+        self.known[pair.request] = self.busy[pair.request] = pair
+        self._by_sid[pair.sid] = pair.request
+        work.put(STORE, pair.request, encode(pair, limit=STORED_LIMIT))
+
+    def sweep(self, work: Work) -> None:
+        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX."""
+        for pair in [p for p in self.busy.values() if p.done(work.now.time)]:
+            del self.busy[pair.request]
+            self._over[pair.request] = None
+        while len(self._over) > KEPT_MAX:
+            request = next(iter(self._over))
+            gone = self.known.pop(request)
+            del self._over[request], self._by_sid[gone.sid]
+            work.drop(STORE, request)
