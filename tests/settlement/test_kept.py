@@ -14,7 +14,7 @@ from settlement.pair.holderpairs import HolderPair
 from settlement.pair.work import stored_as
 from tests.settlement.test_standing import copied, edited, history
 from tests.settlement.test_succession import turn
-from tests.settlement.world import NETWORK, UPPER, World, trio
+from tests.settlement.world import LOWER, NETWORK, NS, RULE, T0, TERMS, UPPER, World, trio
 
 __all__ = ["history"]
 
@@ -109,3 +109,22 @@ def test_a_key_turned_is_retold(tmp_path: Path) -> None:
     world.carry(3.0)
     for name in world.members:
         assert compared(world, copied(world, name, tmp_path)).differences == (), name
+
+
+def test_leases_suspended_and_resumed_are_retold(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    waiting = replace(RULE, classes=(replace(TERMS, on_incumbent=1),))
+    world = trio(tmp_path / "live", rule=waiting)
+    world.settle(end_s=30.0)
+    act = world.members["holder"].party.holder.preempt
+    until_ns = T0 + 5 * NS
+    world.do("holder", 2.5, lambda s: act(s, LOWER, tier=1, reason="INCUMBENT", until_ns=until_ns, evidence=None))
+    world.carry(2.5)
+    for at_s in (2.6, 6.0, 7.6):
+        for name in world.members:
+            found = compared(world, copied(world, name, tmp_path))
+            assert [str(d) for d in found.differences] == [], (name, at_s)
+        world.do("holder", at_s, world.members["holder"].party.tick)
+        world.carry(at_s)
+    kinds = {row[0] for row in world.members["holder"].party.lineage._db.execute("SELECT typ FROM leaf")}
+    assert {"suspend", "resume", "renew"} <= kinds
