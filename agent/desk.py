@@ -42,7 +42,7 @@ LIST_BITS = 1024
 NAME_BYTES_MAX = 128
 ANCHOR_DIGITS = 64
 CLOCK_BOUND_NS = NS
-AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "observe")
+AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "observe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import zmq
 from agent.config import ConfigError, NodeConfig, RadioSection
 from agent.hardware import hardware_of
 from agent.keyfiles import CHAIN, NEXT, SIGN, former_keys, load_chain, load_keys, read_key, take_over
+from radio.drivers.libiio import binding
 from radio.drivers.pluto import PlutoRadio, mute_uri
 from radio.drivers.plutomap import PlutoOptions
+from radio.errors import LibraryMissing
 from radio.link import Link
 from radio.listener import Listener, LookPlan
 from radio.permits import Permits
@@ -153,6 +156,13 @@ def radio_of(config: NodeConfig) -> Radio:
         options = PlutoOptions(burst_samples=_samples(config, r.burst_us))
         return PlutoRadio(r.uri, serial=r.serial, options=options)
     return SimRadio(r.endpoint, r.station)
+
+
+def make_ready_to_silence(section: RadioSection) -> None:
+    """Load now what silencing a radio needs, for then there is no time; what cannot be loaded its warden tells of."""
+    if section.driver == "pluto":
+        with suppress(LibraryMissing):
+            binding("iio")
 
 
 def silence(section: RadioSection) -> RfState:

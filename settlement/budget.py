@@ -71,15 +71,11 @@ def _spent(log: Lineage, name: bytes, window: int) -> int:
     return int.from_bytes(raw[8:], "big")
 
 
-def _spend(work: Work, log: Lineage, name: bytes, window: int, amount_hz_s: int) -> None:
-    work.put(SPENT, name, spent_after(log.get(SPENT, name), window, amount_hz_s))
-
-
-def spent_after(raw: bytes | None, window: int, amount_hz_s: int) -> bytes:
-    """What is kept of a budget once so much more was spent of it; `raw` is what was kept before."""
-    before = int.from_bytes(raw[:8], "big") if raw is not None else window
-    spent = int.from_bytes(raw[8:], "big") if raw is not None and before >= window else 0
-    return max(window, before).to_bytes(8, "big") + (spent + amount_hz_s).to_bytes(16, "big")
+def spent_more(raw: bytes | None, window: int, amount_hz_s: int) -> bytes:
+    """What is kept of an account once `amount_hz_s` more was spent of it in a window."""
+    newest = max(window, int.from_bytes(raw[:8], "big")) if raw is not None else window
+    spent = int.from_bytes(raw[8:], "big") if raw is not None and int.from_bytes(raw[:8], "big") >= window else 0
+    return newest.to_bytes(8, "big") + (spent + amount_hz_s).to_bytes(16, "big")
 
 
 def judge(
@@ -118,7 +114,7 @@ def spend(work: Work, log: Lineage, rule: Rule, admitted: Admitted) -> None:
     body: Request = admitted.record.body
     for account in accounts(rule, admitted.author, body, work.now.time):
         for name in (account.whole, account.own):
-            _spend(work, log, name, account.window, cost_hz_s(body.cell))
+            work.put(SPENT, name, spent_more(log.get(SPENT, name), account.window, cost_hz_s(body.cell)))
 
 
 def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:

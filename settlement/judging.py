@@ -1,15 +1,23 @@
 """The protocol's own judgement on a record that admission let through: a refusal, or None where it may be acted on."""
 
-from settlement import budget
+from settlement import bounding, budget, recognising
 from settlement.chain.admission import Admitted
 from settlement.chain.rotation import judge_rotation
 from settlement.complaints import COMPLAINTS, judge_complaint
+from settlement.coordinating import (
+    is_dissent,
+    is_question,
+    judge_coordination,
+    judge_countersigned,
+    judge_question,
+)
 from settlement.evidence import judge_evidence
 from settlement.fixes import TimeFix
 from settlement.heeding import NOTED
 from settlement.messages import Message
 from settlement.nodestate import NodeState
 from settlement.pair.table import Event
+from settlement.pair.windows import still_here
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.receipts import is_receipt, judge_receipt
 from settlement.rules import read_held
@@ -24,9 +32,13 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
     typ, now = admitted.record.typ, step.now.time
     if typ in HANDLED_BY_HOLDER:
         return _judge_as_holder(state, admitted, step)
+    if is_question(state, admitted):
+        return judge_question(state, admitted, message, step)
     match typ:
+        case "coordination":
+            return judge_coordination(state, admitted)
         case "declaration":
-            return _judge_offer(state, now)
+            return _judge_offer(state, now) or bounding.judge_offer(state, admitted)
         case "evidence":
             return judge_evidence(admitted.record.body, state.registry)
         case "envelope":
@@ -40,43 +52,49 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
         case "checkpoint" | "cosignature" | "revocation" | "rotation":
             return _judge_about_authors(state, admitted, step)
         case _:
-            return _judge_as_user(state, admitted, message, now)
+            return _judge_as_user(state, admitted, message, step)
 
 
 def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusal | None:
     match admitted.record.typ:
         case "request":
             judged = state.holder.judge_request(admitted, step.now.time)
+            judged = judged or bounding.judge_request(state, admitted, step.now.time)
             return judged or budget.judge(
                 state.lineage, state.rule.rule, admitted, step.now.time, state.registry.line(admitted.author.hash)
             )
         case "accept":
-            return state.holder.judge_accept(admitted, step.now.time) or _same_rule(state, admitted)
+            return state.holder.judge_accept(admitted, step.now.time) or _recognised(state, admitted)
         case "relinquish":
             return state.holder.judge_of_user(admitted, Event.RELINQUISH)
         case _:
             return state.holder.judge_of_user(admitted, Event.USAGE)
 
 
-def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, now: TimeFix) -> Refusal | None:
-    typ = admitted.record.typ
+def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step: Step) -> Refusal | None:
+    typ, now = admitted.record.typ, step.now.time
     match typ:
         case "grant":
             asked = state.record_of(admitted.record.body.request)
-            return state.user.judge_grant(admitted, asked.body if asked else None, now)
+            judged = state.user.judge_grant(admitted, asked.body if asked else None, now)
+            judged = judged or still_here(step.now.position, admitted.record.body.cell.area)
+            return judged or bounding.judge_grant(state, admitted) or recognising.judge_grant(state, admitted)
         case "verdict":
-            return judge_receipt(state, admitted) if is_receipt(admitted) else state.user.judge_verdict(admitted)
+            if is_receipt(admitted):
+                return judge_receipt(state, admitted)
+            return None if is_dissent(state, admitted) else state.user.judge_verdict(admitted)
         case "confirm":
             missing = refuse(Reason.PROOF, "confirm.proof", "absent", "proof that it is logged")
-            return state.user.judge_decision(admitted, Event.CONFIRM) or (None if message.proof else missing)
+            refusal = state.user.judge_decision(admitted, Event.CONFIRM) or (None if message.proof else missing)
+            return refusal or judge_countersigned(state, admitted, message)
+        case "abort" if state.coordinator.knows(admitted):
+            return None
         case "abort":
             return state.user.judge_decision(admitted, Event.ABORT)
         case "renew":
             return state.user.judge_renew(admitted)
-        case "suspend":
-            return state.user.judge_lease(admitted, Event.SUSPEND)
-        case "resume":
-            return state.user.judge_lease(admitted, Event.RESUME)
+        case "suspend" | "resume":
+            return state.user.judge_lease(admitted, Event(typ))
         case "preempt":
             pair = state.user.by_sid(admitted.record.body.sid)
             granted = state.record_of(pair.grant) if pair is not None and pair.grant else None
@@ -91,14 +109,13 @@ def _judge_offer(state: NodeState, now: TimeFix) -> Refusal | None:
     return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX}") if held >= OFFERS_MAX else None
 
 
-def _same_rule(state: NodeState, admitted: Admitted) -> Refusal | None:
-    """A GRANT that was signed under a rule no longer in force is not confirmed."""
-    pair = state.holder.pairs[admitted.record.body.sid]
-    granted = state.record_of(pair.grant)
+def _recognised(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """A GRANT is confirmed under the rule it was signed under, if that is in force still, and by its recognition."""
+    granted = state.record_of(state.holder.pairs[admitted.record.body.sid].grant)
     if granted is None or granted.body.rule != state.rule.hash:
         was = "unknown" if granted is None else granted.body.rule.hex()[:16]
         return refuse(Reason.TERMS, "accept.rule", was, f"the rule in force, {state.rule.hash.hex()[:16]}")
-    return None
+    return recognising.judge_accept(state, granted, admitted.record)
 
 
 def _judge_rule(state: NodeState, admitted: Admitted) -> Refusal | None:

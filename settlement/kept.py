@@ -1,6 +1,5 @@
 """Compares what a node kept beside its log with what the log alone makes of it, and names each row that differs."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,32 +13,32 @@ from settlement.chain.records import digest
 from settlement.chain.weights import FAILED, FULFILLED
 from settlement.messages import decode_message
 from settlement.nodestate import REVIEW, ROTATED, STATUS
-from settlement.pair.holder import OFFERS
-from settlement.pair.holderpairs import KEPT_MAX, HolderPair
-from settlement.pair.holderpairs import STORE as HOLDER
+from settlement.pair.bounds import PLACES, UNITS
+from settlement.pair.holder import OFFERS, HolderPair
+from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.table import HolderState, UserState
-from settlement.pair.user import HEARD
-from settlement.pair.userpairs import STORE as USER
-from settlement.pair.userpairs import UserPair
+from settlement.pair.user import HEARD, UserPair
+from settlement.pair.user import STORE as USER
 from settlement.pair.work import STORED_LIMIT
 from settlement.reasons import Refusal
 from settlement.retold import Fields, Retold, Row
 from settlement.rules import RULE
+from settlement.step import SWEPT
 
 REPLY = "reply"
-WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SPENT, SUSPENDED, REVIEW})
+WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SPENT, SUSPENDED, REVIEW, PLACES, UNITS})
 COUNTED = ("fence", FULFILLED, FAILED)
-FORGOTTEN = frozenset({OFFERS, HEARD})
-"""Kinds that are dropped once their window is over, which leaves no record."""
 ABSENT = "no such row"
 _FORMS: dict[str, Any] = {HOLDER: HolderPair, USER: UserPair}
-# Where the log stops, time goes on: the end of a window and an answer that never came leave no record.
+# Where the log stops, time goes on: the end of a window and an answer that never came leave no record. What is waited
+# for is no record either.
 _LATER = {
-    (HOLDER, HolderState.CONFIRMED): HolderState.ENDED,
-    (HOLDER, HolderState.SUSPENDED): HolderState.ENDED,
-    (USER, UserState.REQUESTED): UserState.REFUSED,
-    (USER, UserState.SETTLED): UserState.ENDED,
-    (USER, UserState.SUSPENDED): UserState.ENDED,
+    (HOLDER, HolderState.RESERVED, HolderState.COORDINATING),
+    (HOLDER, HolderState.CONFIRMED, HolderState.ENDED),
+    (HOLDER, HolderState.SUSPENDED, HolderState.ENDED),
+    (USER, UserState.REQUESTED, UserState.REFUSED),
+    (USER, UserState.SETTLED, UserState.ENDED),
+    (USER, UserState.SUSPENDED, UserState.ENDED),
 }
 
 
@@ -73,9 +72,12 @@ def compare(path: Path, *, network: str, anchors: Iterable[bytes]) -> Compared:
         retold.take(leaf)
         own.add(leaf.subject)
     rows, counters = kept_rows(path)
+    swept_ns = int.from_bytes(rows.get((SWEPT, b""), b""), "big")
+    over = {row: retold.over_ns(row) for row in retold.pairs.keys() | retold.rows.keys()}
+    gone = {row for row, over_ns in over.items() if row not in rows and over_ns is not None and over_ns < swept_ns}
     found = [
-        *_pairs(rows, retold),
-        *_whole(rows, retold),
+        *_pairs(rows, retold, gone),
+        *_whole(rows, retold, gone),
         *_replies(rows, retold, own),
         *_counters(counters, retold),
     ]
@@ -93,12 +95,9 @@ def _shown(value: Any) -> str:
     return value.hex()[:16] if isinstance(value, bytes) else str(value)
 
 
-def _pairs(rows: dict[Row, bytes], retold: Retold) -> Iterator[Difference]:
-    many = Counter(kind for kind, _ in retold.pairs)
-    for row in sorted({r for r in rows if r[0] in _FORMS} | set(retold.pairs)):
+def _pairs(rows: dict[Row, bytes], retold: Retold, gone: set[Row]) -> Iterator[Difference]:
+    for row in sorted(({r for r in rows if r[0] in _FORMS} | set(retold.pairs)) - gone):
         fields, raw = retold.pairs.get(row), rows.get(row)
-        if raw is None and many[row[0]] > KEPT_MAX:
-            continue  # the oldest of those that are over are forgotten
         if fields is None or raw is None:
             kept, made = ("there", ABSENT) if fields is None else (ABSENT, "a settlement")
             yield Difference(row=_named(row), kept=kept, retold=made)
@@ -113,7 +112,7 @@ def _pairs(rows: dict[Row, bytes], retold: Retold) -> Iterator[Difference]:
 def _fields(row: Row, held: HolderPair | UserPair, fields: Fields) -> Iterator[Difference]:
     for name, value in fields.items():
         kept = getattr(held, name)
-        later = name == "state" and kept == _LATER.get((row[0], value))
+        later = name == "state" and (row[0], value, kept) in _LATER
         if kept != value and not later:
             yield Difference(row=f"{_named(row)} {name}", kept=_shown(kept), retold=_shown(value))
     if isinstance(held, HolderPair):
@@ -124,6 +123,7 @@ def _busy(row: Row, held: HolderPair) -> Iterator[Difference]:
     """A cell is free from its ABORT on; until its window ends else, or where it was cut short, at least its lease."""
     least_ns = {
         HolderState.RESERVED: held.cell.window.end_ns,
+        HolderState.COORDINATING: held.cell.window.end_ns,
         HolderState.CONFIRMED: held.cell.window.end_ns,
         HolderState.SUSPENDED: held.cell.window.end_ns,
         HolderState.ENDED: min(held.cell.window.end_ns, held.transmit_until_ns or 0),
@@ -133,10 +133,8 @@ def _busy(row: Row, held: HolderPair) -> Iterator[Difference]:
         yield Difference(row=f"{_named(row)} busy_until_ns", kept=kept, retold=f"busy until {least_ns} ns or later")
 
 
-def _whole(rows: dict[Row, bytes], retold: Retold) -> Iterator[Difference]:
-    for row in sorted({r for r in rows if r[0] in WHOLE} | set(retold.rows)):
-        if row not in rows and row[0] in FORGOTTEN:
-            continue
+def _whole(rows: dict[Row, bytes], retold: Retold, gone: set[Row]) -> Iterator[Difference]:
+    for row in sorted(({r for r in rows if r[0] in WHOLE} | set(retold.rows)) - gone):
         if row not in rows or row not in retold.rows:
             kept, made = (ABSENT, "there") if row not in rows else ("there", ABSENT)
             yield Difference(row=_named(row), kept=kept, retold=made)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from settlement.acting import act
-from settlement.answering import answer_refused, keep_evidence
+from settlement.answering import UNSURE, answer_refused, keep_evidence
 from settlement.chain.admission import Admitted, admit, confidence, prove, proven
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
 from settlement.chain.leaf import RECEIVED, admitted_leaf, refused_leaf
 from settlement.chain.lineage import LineageError
-from settlement.chain.records import Attestation, Record, digest
+from settlement.chain.records import Attestation, Record, Unproven, digest, parse
 from settlement.fixes import Fix
 from settlement.judging import judge
 from settlement.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
@@ -25,9 +25,10 @@ from settlement.rules import RULE
 from settlement.step import Outgoing, Step
 from settlement.witness import ROUND
 
-TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
+BESIDE = "envelope"
+"""The type that is taken by itself where it travels beside a record that rests on it."""
 ANSWERED_BY_SIGNING = frozenset(
-    {"request", "grant", "accept", "suspend", "resume", "relinquish", "checkpoint", "cosignature"}
+    {"request", "grant", "accept", "coordination", "suspend", "resume", "relinquish", "checkpoint", "cosignature"}
 )
 
 
@@ -100,6 +101,8 @@ class Party(NodeState):
             return self._heads(step, message, transport_key)
         if step.halted is not None:
             return step.halted
+        for one in message.beside or ():
+            self._take_beside(step, one, transport_key)
         raw = message.record
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
         if isinstance(verdict, Refusal):
@@ -108,7 +111,7 @@ class Party(NodeState):
         refusal = unsure or judge(self, verdict, message, step)
         if refusal is not None:
             # What time or order alone decided may be judged again when it comes again.
-            terminal = None if refusal.reason in TRANSIENT or self._early(verdict, refusal) else verdict.record
+            terminal = None if refusal.reason in UNSURE or self._early(verdict, refusal) else verdict.record
             self._log_refused(step, raw, refusal, _hash(peer), terminal)
             answer_refused(self, step, verdict, refusal)
             return refusal
@@ -119,6 +122,20 @@ class Party(NodeState):
         step.answering(None)
         self.witness.take_up(step)
         return None
+
+    def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> None:
+        """An envelope that the next record rests on: judged by itself, once. What else is there is that record's."""
+        unproven = parse(raw)
+        if not isinstance(unproven, Unproven) or unproven.typ != BESIDE or self.lineage.seen(digest(raw)):
+            return
+        peer = _hash(self.registry.by_transport(transport_key))
+        verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
+        if isinstance(verdict, Refusal):
+            self._log_refused(step, raw, verdict, peer, None)
+            return
+        leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=peer)
+        step.log(leaf, verdict.record)
+        act(self, step, verdict, Message(record=raw))
 
     def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
         """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come."""
@@ -190,6 +207,7 @@ class Party(NodeState):
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
         self.holder.tick(step)
+        self.coordinator.tick(step)
         self.witness.tick(step)
         return self.user.tick(step)
 

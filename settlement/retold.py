@@ -24,11 +24,13 @@ from settlement.chain.rotation import judge_rotation
 from settlement.chain.weights import FAILED, FULFILLED, UNANSWERED
 from settlement.fixes import TimeFix, TimeSource
 from settlement.nodestate import REVIEW, ROTATED, STATUS
+from settlement.pair.bounds import PLACES, UNIT_ROW, UNITS
+from settlement.pair.envelopes import PLACE, UNIT
 from settlement.pair.holder import OFFERS
-from settlement.pair.holderpairs import STORE as HOLDER
+from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.user import HEARD
-from settlement.pair.userpairs import STORE as USER
+from settlement.pair.user import STORE as USER
 from settlement.pair.work import settlement_id
 from settlement.reasons import Reason
 from settlement.rules import RULE
@@ -76,16 +78,6 @@ def read(leaf: Leaf) -> Said | None:
     )
 
 
-def _leased(said: Said, in_force: Any, suspended: Any) -> Fields:
-    """What a RENEW, RESUME or SUSPEND changes; a RENEW moves no state."""
-    body = said.body
-    changes: Fields = {"renewals": body.number, "fence": body.fence}
-    if said.typ == "suspend":
-        return {**changes, "state": suspended}
-    changes["transmit_until_ns"] = body.transmit_until_ns
-    return {**changes, "state": in_force} if said.typ == "resume" else changes
-
-
 @dataclass(slots=True)
 class Retold:
     """State and counters as the log makes them: `rows` whole, `pairs` field by field."""
@@ -96,6 +88,14 @@ class Retold:
     counters: Counter[str] = field(default_factory=Counter)
     _said: dict[bytes, Said] = field(default_factory=dict)
     _sids: dict[bytes, bytes] = field(default_factory=dict)
+
+    def over_ns(self, row: Row) -> int | None:
+        """When nothing can come of a row any more, and its node may have forgotten it; None for what is kept."""
+        if row in self.pairs:
+            return int(self.pairs[row]["cell"].window.end_ns)
+        if row[0] in (OFFERS, HEARD):
+            return int(self._said[row[1]].body.cell.window.end_ns)
+        return None
 
     def take(self, leaf: Leaf) -> None:
         """One more entry."""
@@ -124,6 +124,8 @@ class Retold:
                 self._rotated(said)
                 for row in [row for row in self.rows if row[0] == OFFERS]:
                     del self.rows[row]
+            case "envelope":
+                self._found(said)
             case "request":
                 self._asked(said)
             case "accept":
@@ -136,6 +138,13 @@ class Retold:
                 self._decided(said)
             case _:
                 pass
+
+    def _found(self, said: Said) -> None:
+        """A node goes by its newest word on each channel, and on its radio."""
+        if said.body.kind == PLACE:
+            self.rows.update({(PLACES, encode(channel.band)): said.raw for channel in said.body.channels})
+        elif said.body.kind == UNIT:
+            self.rows[UNITS, UNIT_ROW] = said.raw
 
     def _decided(self, said: Said) -> None:
         body = said.body
@@ -161,8 +170,11 @@ class Retold:
                 self._as_holder(body.sid, state=HolderState.ABORTED, accept=body.accept, decision=said.digest)
                 if body.reason in UNANSWERED and (HOLDER, body.sid) in self.pairs:
                     self.counters[FAILED + self.pairs[HOLDER, body.sid]["user"].hex()] += 1
-            case "renew" | "resume" | "suspend":
-                self._as_holder(body.sid, **_leased(said, HolderState.CONFIRMED, HolderState.SUSPENDED))
+            case "renew" | "resume":
+                self._as_holder(body.sid, state=HolderState.CONFIRMED, **_longer(body))
+                self.counters["fence"] += 1
+            case "suspend":
+                self._as_holder(body.sid, state=HolderState.SUSPENDED, renewals=body.number, fence=body.fence)
                 self.counters["fence"] += 1
             case _:
                 self._as_holder(body.sid, state=HolderState.ENDED)
@@ -208,6 +220,8 @@ class Retold:
                 self.rows[RULE, body.version.to_bytes(8, "big")] = said.raw
             case "usage" | "fallback" | "ruling":
                 self._reported(said)
+            case "accept":
+                self._as_holder(body.sid, accept=said.digest)
             case "relinquish":
                 self._as_holder(body.sid, state=HolderState.ENDED)
             case _:
@@ -224,8 +238,12 @@ class Retold:
                 self._as_user(body.sid, state=UserState.SETTLED, **settled)
             case "abort":
                 self._as_user(body.sid, state=UserState.ABORTED, decision=said.digest)
-            case "renew" | "resume" | "suspend":
-                self._as_user(body.sid, **_leased(said, UserState.SETTLED, UserState.SUSPENDED))
+            case "renew":
+                self._as_user(body.sid, **_longer(body))
+            case "resume":
+                self._as_user(body.sid, state=UserState.SETTLED, **_longer(body))
+            case "suspend":
+                self._as_user(body.sid, state=UserState.SUSPENDED, renewals=body.number, fence=body.fence)
             case "preempt":
                 self._as_user(body.sid, state=UserState.ENDED)
             case "verdict" if (USER, body.subject) in self.pairs:
@@ -263,16 +281,19 @@ class Retold:
 
     def _spent(self, request: bytes) -> None:
         said = self._said.get(request)
-        if said is None:
-            return
-        cost = budget.cost_hz_s(said.body.cell)
-        for account in self._accounts(said):
+        for account in self._accounts(said) if said is not None else ():
+            cost = budget.cost_hz_s(said.body.cell) if said is not None else 0
             for name in (account.whole, account.own):
-                held = self.rows.get((budget.SPENT, name))
-                self.rows[budget.SPENT, name] = budget.spent_after(held, account.window, cost)
+                row = budget.SPENT, name
+                self.rows[row] = budget.spent_more(self.rows.get(row), account.window, cost)
 
     def _refused(self, leaf: Leaf, said: Said) -> None:
         """A REQUEST that exceeded a budget suspended it."""
         if (leaf.reason, leaf.clause) == (Reason.BUDGET.value, BUDGET_EXCEEDED):
             for account in self._accounts(said):
                 self.rows[budget.SUSPENDED, account.whole] = account.ends_ns.to_bytes(8, "big")
+
+
+def _longer(body: Any) -> Fields:
+    """What a RENEW or a RESUME makes of a lease."""
+    return {"transmit_until_ns": body.transmit_until_ns, "renewals": body.number, "fence": body.fence}

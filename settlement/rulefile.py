@@ -4,22 +4,28 @@ Every complaint names the key it is about. A rule that follows another names it 
 which the two are in force may touch, not overlap, so that at any instant one rule holds.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from settlement.chain.admission import RuleInForce
-from settlement.chain.bodies import BODIES, Budget, ClassTerms, DeskTerms, Level, Modality, Rule
+from settlement.chain.bodies import BODIES, Budget, ClassTerms, DeskTerms, Level, Modality, Recognition, Rule, Shard
 from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Area, Band, Corner, Window
 from settlement.chain.status import next_version
 from settlement.chain.taxonomy import Response
 from settlement.fixes import PositionSource, TimeSource
+from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
+from settlement.pair.recognition import flaw
 from settlement.reasons import Reason, Refusal, refuse
 
 EVERY_TYPE = "*"
+NODES_MAX = 32
+MODES = {"authority": AUTHORITY, "neighbours": NEIGHBOURS}
 _DERIVED = {"effective", "previous", "time_sources", "position_sources"}
 
 
@@ -109,13 +115,47 @@ def _many(cls: type[Any], table: dict[str, Any], key: str) -> tuple[Any, ...]:
     made = []
     for number, one in enumerate(values):
         here = f"{key}[{number}]."
-        extra = (
+        extra: dict[str, Any] = (
             {"area": _area(_need(one, "area", here, dict), f"{here}area.")} if cls is Budget and "area" in one else {}
         )
+        if cls is ClassTerms and "recognition" in one:
+            extra = {"recognition": _recognition(_need(one, "recognition", here, dict), f"{here}recognition.")}
         fields = _plain(cls, one, here)
         _known(one, [n for n, _ in kinds_of(cls)], here)
         made.append(cls(**fields, **extra))
     return tuple(made)
+
+
+def _recognition(table: dict[str, Any], path: str) -> tuple[Recognition, ...]:
+    """A tree of tables (`kind`, `fields`, `parts`) as the list of its nodes, each before its parts."""
+    nodes: list[Recognition] = []
+    waiting = [(table, path, -1)]
+    parts: dict[int, list[int]] = {}
+    for number, (one, here, parent) in enumerate(waiting):
+        if len(waiting) > NODES_MAX or number >= NODES_MAX:
+            raise RuleFileError(f"{path.rstrip('.')}: more than {NODES_MAX} nodes")
+        _known(one, [name for name, _ in kinds_of(Recognition)], here)
+        fields = tuple(_texts(one, "fields", here)) or None
+        nodes.append(Recognition(kind=_need(one, "kind", here, str), fields=fields))
+        parts.setdefault(parent, []).append(number)
+        inner = _need(one, "parts", here, list) if "parts" in one else []
+        for place, part in enumerate(inner):
+            if not isinstance(part, dict):
+                raise RuleFileError(f"{here}parts[{place}]: not a table")
+            waiting.append((part, f"{here}parts[{place}].", number))
+    made = tuple(replace(node, parts=tuple(parts[n]) if n in parts else None) for n, node in enumerate(nodes))
+    refusal = flaw(made)
+    if refusal is not None:
+        raise RuleFileError(f"{path.rstrip('.')}: {refusal.measured}; required: {refusal.required}")
+    return made
+
+
+def _texts(table: dict[str, Any], key: str, path: str) -> list[str]:
+    values = _need(table, key, path, list) if key in table else []
+    wrong = next((value for value in values if not isinstance(value, str)), None)
+    if wrong is not None:
+        raise RuleFileError(f"{path}{key}: {wrong!r} is not text")
+    return values
 
 
 def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
@@ -132,6 +172,47 @@ def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
             raise RuleFileError(f"{here}admits: {unknown[0]!r} is no record type")
         levels.append(Level(**fields, admits=tuple(BODIES) if EVERY_TYPE in admits else tuple(admits)))
     return tuple(levels)
+
+
+def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
+    """Who co-signs where: `mode` "authority" with their credentials, or "neighbours" with none."""
+    shards: list[Shard] = []
+    for number, one in enumerate(_need(table, "coordination", "", list)):
+        here = f"coordination[{number}]."
+        fields = _plain(Shard, one, here, skip=("mode",))
+        _known(one, [n for n, _ in kinds_of(Shard)], here)
+        mode = _need(one, "mode", here, str)
+        if mode not in MODES:
+            raise RuleFileError(f"{here}mode: {mode!r} is none of {', '.join(MODES)}")
+        if fields["name"] in {shard.name for shard in shards}:
+            raise RuleFileError(f"{here}name: {fields['name']!r} names a shard before it")
+        shards.append(
+            Shard(
+                **fields,
+                mode=MODES[mode],
+                band=_bands([one["band"]], f"{here}band")[0] if "band" in one else None,
+                area=_area(_need(one, "area", here, dict), f"{here}area.") if "area" in one else None,
+                authorities=_authorities(one, here, MODES[mode], fields["need"]),
+            )
+        )
+    return tuple(shards)
+
+
+def _authorities(one: dict[str, Any], here: str, mode: int, need: int) -> tuple[bytes, ...]:
+    """The credentials' hashes; there must be as many as have to sign, and each once."""
+    named = _need(one, "authorities", here, list) if mode == AUTHORITY else one.get("authorities", [])
+    if mode != AUTHORITY:
+        if named:
+            raise RuleFileError(f"{here}authorities: neighbours have none; leave it out")
+        return ()
+    for at, name in enumerate(named):
+        if not isinstance(name, str) or not re.fullmatch("[0-9a-f]{64}", name):
+            raise RuleFileError(f"{here}authorities[{at}]: {name!r} is not a SHA-256 in 64 hex digits")
+    if len(set(named)) != len(named):
+        raise RuleFileError(f"{here}authorities: one is named twice")
+    if not 1 <= need <= len(named):
+        raise RuleFileError(f"{here}need: {need} is outside 1 to {len(named)}, the authorities there are")
+    return tuple(bytes.fromhex(name) for name in named)
 
 
 def _instant_ns(table: dict[str, Any], key: str) -> int:
@@ -184,6 +265,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         budgets=_many(Budget, table, "budgets") if "budgets" in table else None,
         desk=_desk(_need(table, "desk", "", dict)) if "desk" in table else None,
         modalities=_many(Modality, table, "modalities") if "modalities" in table else None,
+        coordination=_shards(table) if "coordination" in table else None,
     )
 
 

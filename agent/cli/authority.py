@@ -78,7 +78,8 @@ def _scope(
     )
 
 
-def _open(desk: Path) -> "Desk":
+def open_desk(desk: Path) -> "Desk":
+    """The authority's desk in a folder. Raises ConfigError."""
     from agent.config import ConfigError  # noqa: PLC0415
     from agent.desk import Desk, Place  # noqa: PLC0415
     from agent.keyfiles import load_chain  # noqa: PLC0415
@@ -116,7 +117,7 @@ def issue(
 
     try:
         limits = nodekeys.Limits(eirp_mdbm=eirp_mdbm, area=area_of(area, corner), bands=bands_of(band or []))
-        subject = nodekeys.issue_for(_open(desk), request, name=name, role=role, limits=limits, days=days, out=out)
+        subject = nodekeys.issue_for(open_desk(desk), request, name=name, role=role, limits=limits, days=days, out=out)
     except (ConfigError, ValueError) as exc:
         fail(str(exc))
     typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
@@ -136,7 +137,7 @@ def revoke(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        opened = _open(desk)
+        opened = open_desk(desk)
         nodekeys.writable(out)
         out.write_bytes(opened.revoke(names or (), fresh_s=fresh_s))
     except (ConfigError, OSError) as exc:
@@ -165,7 +166,7 @@ def reissue(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        subject = nodekeys.reissue_for(_open(desk), request, name=name, days=days, out=out)
+        subject = nodekeys.reissue_for(open_desk(desk), request, name=name, days=days, out=out)
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
@@ -207,7 +208,7 @@ def delegate(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        opened = _open(desk)
+        opened = open_desk(desk)
         mine = opened.me.scope
         scope = replace(
             mine,
@@ -245,7 +246,7 @@ def next_key(desk: Folder = DESK) -> None:
     from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
 
     try:
-        path = _open(desk).rekey(_passphrase())
+        path = open_desk(desk).rekey(_passphrase())
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     typer.echo(f"{path}: give this to the authority above; it reissues by it")
@@ -268,7 +269,7 @@ def rotate(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        opened = _open(desk)
+        opened = open_desk(desk)
         nodekeys.writable(out)
         for rotation in above or ():
             opened.hear(rotation)
@@ -284,7 +285,7 @@ def show(desk: Folder = DESK) -> None:
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        opened = _open(desk)
+        opened = open_desk(desk)
     except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{opened.network} {opened.me.chain[0] and opened.me.hash.hex()} {opened.me.name}")
@@ -306,7 +307,7 @@ def rule_sign(
     from settlement.rulefile import RuleFileError  # noqa: PLC0415
 
     try:
-        digest = nodekeys.sign_rule(_open(desk), text, out, after)
+        digest = nodekeys.sign_rule(open_desk(desk), text, out, after)
     except RuleFileError as exc:
         fail(f"{text}: {exc}", Exit.USAGE)
     except ConfigError as exc:

@@ -16,6 +16,7 @@ from agent.cli import (
     bench_settlement,
     calibrate,
     clock,
+    drafts,
     lease,
     offer,
     record,
@@ -48,7 +49,7 @@ app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
 app.add_typer(authority.authority, name="authority")
-app.add_typer(authority.node, name="node")
+app.add_typer(drafts.node, name="node")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)

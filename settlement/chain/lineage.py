@@ -22,6 +22,8 @@ from settlement.chain.standing import Standing, Tally
 from settlement.chain.wholeness import check_file, stored_standing, tally_of_columns, tally_of_rows
 from settlement.reasons import Reason, Refusal, refuse
 
+CACHE_KIB = 16 * 1024
+"""Holds the inner pages of a large log's tree, which every proof reads."""
 SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -76,6 +78,7 @@ class Lineage:
         mode = self._one("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA temp_store=MEMORY")
+        self._db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         if mode != "wal" or self._one("PRAGMA synchronous") != 2:
             raise LineageError(f"{self.path}: this file system cannot keep a durable log (journal {mode})")
         if not self._one("SELECT count(*) FROM sqlite_schema"):

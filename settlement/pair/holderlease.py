@@ -77,7 +77,7 @@ class LeaseKeeper:
         terms = self.rule.rule.terms(pair.commodity)
         waits = terms is not None and terms.on_incumbent == SUSPENDS and reason == Reason.INCUMBENT.value
         if pair.decision is None:
-            self.abort(work, pair.sid, Reason.INCUMBENT)
+            self.abort(work, pair.sid, Reason.INCUMBENT, pair.accept)
         elif not waits:
             self._preempt_one(work, pair, pair.decision, tier=tier, reason=reason, evidence=evidence)
         elif pair.state == HolderState.CONFIRMED:

@@ -1,4 +1,4 @@
-"""I1 to I17 of the protocol, each a pure function: "" where it holds, else what breaks it.
+"""I1 to I18 of the protocol, each a pure function: "" where it holds, else what breaks it.
 
 The functions know nothing of the machines they judge: they take what lies in logs, what was sent, and what was in the
 air. `zero_ns` is true UTC at virtual time zero.
@@ -7,11 +7,12 @@ air. `zero_ns` is true UTC at virtual time zero.
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from settlement.chain.bodies import Declaration, Grant, Rule
+from settlement.chain.bodies import Declaration, Envelope, Grant, Rule
 from settlement.chain.checkpoint import Head
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Scope, wider_than
 from settlement.fixes import TimeSource
+from settlement.pair.coordination import Cosigned, lacking
 from settlement.reasons import Refusal
 from settlement.replay import OWN_WORD
 from sim.world.ledger import Life
@@ -40,15 +41,30 @@ def i2_one_decision(sid: bytes, decisions: Mapping[bytes, set[bytes]]) -> str:
     return f"{count} decisions on {sid.hex()[:8]}" if count > 1 else ""
 
 
-def i3_active_is_confirmed(sid: bytes, lives: Mapping[bytes, Life]) -> str:
-    """Active implies a durable CONFIRM of its holder, signed surely before `accept_by`."""
+def i1_signed_once(new: Life, others: Iterable[Life], signed_ns: int) -> str:
+    """Nobody co-signs two settlements that overlap, unless the other one was given up, or its window is over (UTC)."""
+    for old in others:
+        ended = old.ended_true_ns is not None or old.sid == new.sid or old.cell.window.end_ns <= signed_ns
+        if not ended and old.cell.overlaps(new.cell) and old.confirm is not None:
+            return f"{new.sid.hex()[:8]} and {old.sid.hex()[:8]} both co-signed in {new.cell.band}"
+    return ""
+
+
+def i3_active_is_confirmed(sid: bytes, lives: Mapping[bytes, Life], *, coordinated: bool = False) -> str:
+    """Active implies a durable CONFIRM of its holder, surely before `accept_by`; `confirm_by` where it is co-signed."""
     life = lives.get(sid)
     if life is None or life.confirm is None:
         return f"{sid.hex()[:8]} is active without a durable CONFIRM"
-    signed_ns = life.confirm.attestation.latest_ns
-    if signed_ns >= life.accept_by_ns:
-        return f"{sid.hex()[:8]} was confirmed {signed_ns - life.accept_by_ns} ns after accept_by"
+    signed_ns, by_ns = life.confirm.attestation.latest_ns, life.confirm_by_ns if coordinated else life.accept_by_ns
+    if signed_ns >= by_ns:
+        return f"{sid.hex()[:8]} was confirmed {signed_ns - by_ns} ns too late"
     return ""
+
+
+def i3_confirmed_is_cosigned(life: Life, rule: Rule, holder: bytes, signed: Iterable[Cosigned]) -> str:
+    """A CONFIRM implies that everyone whom the rule asks has co-signed durably before."""
+    refusal = lacking(rule, life.cell, holder, signed)
+    return f"{life.sid.hex()[:8]} was confirmed: {refusal}" if refusal else ""
 
 
 def i4_durable_before_sent(name: bytes, durable: set[bytes]) -> str:
@@ -209,3 +225,35 @@ def i17_power_inside_one_settlement(emission: Emission, lives: Iterable[Life], z
         if any(start_ns < to_ns and from_ns < end_ns for from_ns, to_ns in life.gaps):
             return f"{emission.user} radiates while its settlement is suspended and its lease is out"
     return "" if covering == 1 else f"{emission.user} radiates in {covering} settlements"
+
+
+def i18_inside_its_envelopes(
+    grant: Grant, at_ns: int, places: Iterable[Envelope], units: Iterable[Envelope], rule: Rule
+) -> str:
+    """Every Hz granted was found free by the newest look at it, and is within reach of the user's radio, both valid.
+
+    Args: at_ns: signing of the GRANT, UTC. places: the holder's looks before it. units: what the user said before it.
+    """
+    looks, band = sorted(places, key=lambda p: p.observed.end_ns), grant.cell.band
+    edges = {c.band.low_hz for p in (*looks, *units) for c in p.channels} | {band.low_hz}
+    for hz in sorted(edge for edge in edges if band.low_hz <= edge < band.high_hz):
+        said = [(p, c.state) for p in looks for c in p.channels if c.band.low_hz <= hz < c.band.high_hz]
+        if not said or said[-1][1] != "free" or said[-1][0].valid_until_ns <= at_ns:
+            return f"{hz} Hz granted, {said[-1][1] if said else 'never looked at'}"
+        if _left_ppm(said[-1][0], at_ns) < (rule.confidence_ppm_min or 1):
+            return f"{hz} Hz granted on a look of {at_ns - said[-1][0].observed.end_ns} ns ago"
+    width_hz = band.high_hz - band.low_hz
+    able = any(
+        u.valid_until_ns > at_ns
+        and (u.max_eirp_mdbm is None or grant.max_eirp_mdbm <= u.max_eirp_mdbm)
+        and (u.width_hz_max is None or width_hz <= u.width_hz_max)
+        and any(c.band.holds(band) for c in u.channels)
+        for u in units
+    )
+    return "" if able else f"{width_hz} Hz at {grant.max_eirp_mdbm} mdBm granted beyond the user's radio"
+
+
+def _left_ppm(look: Envelope, at_ns: int) -> int:
+    """The straight line of the protocol page."""
+    whole_ns, gone_ns = look.valid_until_ns - look.observed.end_ns, max(0, at_ns - look.observed.end_ns)
+    return look.level_ppm - -(-look.level_ppm * gone_ns // whole_ns)

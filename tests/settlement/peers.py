@@ -98,6 +98,8 @@ class Mortal(Settling):
 class Node:
     """The inside of a node's process."""
 
+    loop_class: type[Mortal] = Mortal
+
     def __init__(self, spec: Spec, pipe: Connection) -> None:
         self.spec, self.pipe, self.clock = spec, pipe, Clock(spec.zero_mono_ns)
         self.notices: list[tuple[str, dict[str, Any]]] = []
@@ -107,7 +109,9 @@ class Node:
         mesh = Mesh(transport(spec.name), spec.listen, registry.transport_keys().__contains__)
         for name, endpoint in spec.peers.items():
             mesh.connect(transport(name).public, endpoint)
-        self.loop = Mortal(self.party, mesh, self.clock, hear=lambda name, fields: self.notices.append((name, fields)))
+        self.loop = self.loop_class(
+            self.party, mesh, self.clock, hear=lambda name, fields: self.notices.append((name, fields))
+        )
         self.loop.kill = spec.kill
         self.loop.poller.register(pipe.fileno(), zmq.POLLIN)
         if self.party.damaged is None:

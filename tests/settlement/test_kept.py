@@ -10,11 +10,11 @@ import pytest
 
 from settlement.chain.codec import encode
 from settlement.kept import Compared, compare
-from settlement.pair.holderpairs import HolderPair
+from settlement.pair.holder import HolderPair
 from settlement.pair.work import stored_as
 from tests.settlement.test_standing import copied, edited, history
 from tests.settlement.test_succession import turn
-from tests.settlement.world import LOWER, NETWORK, NS, RULE, T0, TERMS, UPPER, World, trio
+from tests.settlement.world import LOWER, NETWORK, NS, RULE, T0, UPPER, World, trio
 
 __all__ = ["history"]
 
@@ -35,7 +35,7 @@ def test_a_history_of_every_kind_retells_what_was_kept(history: World, tmp_path:
     assert found.checked >= (12 if name == "holder" else 4)
 
 
-SAID = ("holder", "user", "status", "rule", "review", "reported", "suspended", "spent")
+SAID = ("holder", "user", "offer", "heard", "status", "rule", "review", "reported", "suspended")
 
 
 def edits(path: Path) -> Iterator[tuple[str, str, tuple[object, ...]]]:
@@ -62,7 +62,7 @@ def test_the_row_that_was_edited_is_the_one_named(history: World, tmp_path: Path
         edited(whole, sql, bindings)
         assert row in rows_of(compared(history, whole)), (sql, bindings)
         tried.add(row.split()[0])
-    assert tried >= ({"holder", "counter", "suspended", "review", "spent"} if name == "holder" else {"user", "rule"})
+    assert tried >= ({"holder", "counter", "suspended", "review"} if name == "holder" else {"user", "heard"})
 
 
 def test_a_field_of_a_settlement_is_named_with_both_values(history: World, tmp_path: Path) -> None:
@@ -98,6 +98,39 @@ def test_what_time_alone_decided_is_no_difference(tmp_path: Path) -> None:
         assert compared(world, copied(world, name, tmp_path)).differences == (), name
 
 
+@pytest.mark.feature("S6")
+def test_a_lease_suspended_and_resumed_is_retold(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    terms = replace(RULE.classes[0], on_incumbent=1)
+    world = trio(tmp_path / "live", rule=replace(RULE, classes=(terms, *RULE.classes[1:])))
+    world.settle(end_s=50.0)
+    holder = world.members["holder"].party.holder
+    until_ns = T0 + 9 * NS
+    world.do(
+        "holder", 2.5, lambda s: holder.preempt(s, LOWER, tier=0, reason="INCUMBENT", until_ns=until_ns, evidence=None)
+    )
+    world.carry(2.5)
+    for wait in (3.0, 12.0):
+        for name in world.members:
+            assert compared(world, copied(world, name, tmp_path)).differences == (), (name, wait)
+        world.do("holder", wait, world.members["holder"].party.tick)
+        world.carry(wait)
+    assert {pair.renewals for pair in holder.pairs.values()} >= {2}
+
+
+def test_what_is_over_may_be_forgotten_and_what_is_not_may_not(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    world = trio(tmp_path / "live")
+    world.settle(end_s=12.0)
+    for name in world.members:
+        world.do(name, 7300.0, world.members[name].party.tick)
+        assert compared(world, copied(world, name, tmp_path)).differences == (), name
+    kept = copied(world, "holder", tmp_path)
+    assert not world.members["holder"].party.holder.offers
+    edited(kept, "DELETE FROM state WHERE kind=?", ("swept",))
+    assert any(row.startswith("offer ") for row in rows_of(compared(world, kept)))
+
+
 def test_a_key_turned_is_retold(tmp_path: Path) -> None:
     (tmp_path / "live").mkdir()
     world = trio(tmp_path / "live")
@@ -109,22 +142,3 @@ def test_a_key_turned_is_retold(tmp_path: Path) -> None:
     world.carry(3.0)
     for name in world.members:
         assert compared(world, copied(world, name, tmp_path)).differences == (), name
-
-
-def test_leases_suspended_and_resumed_are_retold(tmp_path: Path) -> None:
-    (tmp_path / "live").mkdir()
-    waiting = replace(RULE, classes=(replace(TERMS, on_incumbent=1),))
-    world = trio(tmp_path / "live", rule=waiting)
-    world.settle(end_s=30.0)
-    act = world.members["holder"].party.holder.preempt
-    until_ns = T0 + 5 * NS
-    world.do("holder", 2.5, lambda s: act(s, LOWER, tier=1, reason="INCUMBENT", until_ns=until_ns, evidence=None))
-    world.carry(2.5)
-    for at_s in (2.6, 6.0, 7.6):
-        for name in world.members:
-            found = compared(world, copied(world, name, tmp_path))
-            assert [str(d) for d in found.differences] == [], (name, at_s)
-        world.do("holder", at_s, world.members["holder"].party.tick)
-        world.carry(at_s)
-    kinds = {row[0] for row in world.members["holder"].party.lineage._db.execute("SELECT typ FROM leaf")}
-    assert {"suspend", "resume", "renew"} <= kinds

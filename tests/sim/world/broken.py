@@ -13,8 +13,9 @@ from settlement.chain.codec import from_map
 from settlement.chain.records import parse
 from settlement.fixes import TimeFix, deadline_open
 from settlement.messages import decode_message
+from settlement.pair import envelopes, holdercoordination, holderlease
 from settlement.pair import holder as holder_side
-from settlement.pair import holderlease
+from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
 from settlement.party import Party
@@ -144,6 +145,19 @@ def go_on_when_suspended(patch: pytest.MonkeyPatch) -> type[World]:
     return World
 
 
+def confirm_without_asking(patch: pytest.MonkeyPatch) -> type[World]:
+    """The holder asks nobody to co-sign."""
+    patch.setattr(holdercoordination, "shards_of", lambda rule, cell: ())
+    return World
+
+
+def sign_for_anybody(patch: pytest.MonkeyPatch) -> type[World]:
+    """An authority does not look at what it signed for before, and holders not at what they granted."""
+    patch.setattr(Coordinator, "_clear", lambda self, grant, now, own: None)
+    patch.setattr(Holder, "_free", lambda self, cell, now: None)
+    return World
+
+
 def decide_by_any_clock(patch: pytest.MonkeyPatch) -> type[World]:
     patch.setattr(Party, "unsure", lambda self, now: None)
     return World
@@ -151,4 +165,9 @@ def decide_by_any_clock(patch: pytest.MonkeyPatch) -> type[World]:
 
 def spend_without_counting(patch: pytest.MonkeyPatch) -> type[World]:
     patch.setattr(budget, "spend", lambda *args: None)
+    return World
+
+
+def grant_beyond_the_envelope(patch: pytest.MonkeyPatch) -> type[World]:
+    patch.setattr(envelopes, "allows", lambda *args, **kwargs: None)
     return World

@@ -24,9 +24,11 @@ HAPPENED = (
     "own preempt",
     "own suspend",
     "own resume",
+    "own coordination",
     "own relinquish",
     "own usage",
     "own evidence",
+    "own envelope",
     "own cosignature",
     "emissions",
     "displaced",
@@ -47,6 +49,8 @@ HAPPENED = (
     "refused TIMEOUT",
     "refused INCUMBENT",
     "refused STALE",
+    "refused ENVELOPE",
+    "refused CONFIDENCE",
 )
 
 
@@ -122,14 +126,17 @@ BROKEN: list[tuple[broken.Break, set[str], Change, int]] = [
     (broken.skip_accept_by, {"I3", "I13"}, _slow, 20),
     (broken.reuse_fence, {"I6"}, _as_is, 20),
     (broken.forget_on_restart, {"I1", "I11", "S7"}, _crowded, 20),
-    (broken.take_stale_renew, {"I6"}, _slow, 20),
+    (broken.take_stale_renew, {"I6"}, _slow, 60),
     (broken.sign_twice, {"I2", "I5"}, _late, 20),
     (broken.free_at_once, {"I1", "I17"}, _crowded, 20),
     (broken.ignore_the_window, {"I17"}, _as_is, 10),
     (broken.weak_preempts_strong, {"I16"}, _crowded, 20),
     (broken.decide_by_any_clock, {"I11", "I12"}, _crowded, 20),
     (broken.spend_without_counting, {"I8"}, _poor, 20),
+    (broken.grant_beyond_the_envelope, {"I18"}, _as_is, 20),
     (broken.go_on_when_suspended, {"I17"}, _suspending, 20),
+    (broken.confirm_without_asking, {"I3"}, _as_is, 40),
+    (broken.sign_for_anybody, {"I1"}, _crowded, 40),
 ]
 
 

@@ -1,0 +1,74 @@
+"""`bandpact node config` and `bandpact authority rule draft`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.authority import DESK, Folder, node, open_desk, rule
+from agent.cli.common import fail
+
+__all__ = ["node"]
+
+
+@node.command("config")
+def node_config(
+    folder: Annotated[Path, typer.Argument(help="The folder of an enrolled node.")],
+    role: Annotated[str, typer.Option(help="holder or user.")],
+    network: Annotated[str, typer.Option(help="The network's name.")],
+    anchor: Annotated[str, typer.Option(help="The root to trust, SHA-256 in hex.")],
+    rule_file: Annotated[Path, typer.Option("--rule", help="The signed rule.")],
+    listen: Annotated[str, typer.Option(help="Where neighbours reach it, such as tcp://0.0.0.0:4700.")],
+    radio: Annotated[str, typer.Option(help="The Pluto, such as ip:192.168.2.1 or usb:.")],
+    place: Annotated[tuple[int, int], typer.Option(help="Latitude and longitude of the antenna, degrees x 1e7.")],
+    peer: Annotated[list[str] | None, typer.Option(help="ENDPOINT=CHAIN of a neighbour; may be said again.")] = None,
+    simulated: Annotated[
+        bool, typer.Option(help="The radio is `bandpact sim pluto`; clock and place are too.")
+    ] = False,
+) -> None:
+    """Write a node's configuration, node.toml, into its folder; edit it as you like. Never overwrites one."""
+    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
+    from agent.drafts import Neighbour, NodeDraft, draft_node  # noqa: PLC0415
+
+    peers = []
+    for one in peer or ():
+        endpoint, _, chain = one.partition("=")
+        if not chain:
+            fail(f"--peer {one}: not ENDPOINT=CHAIN, such as tcp://192.0.2.7:4700=alice.chain")
+        peers.append(Neighbour(endpoint=endpoint, chain=Path(chain)))
+    draft = NodeDraft(
+        role=role,
+        network=network,
+        anchor=anchor,
+        rule=rule_file,
+        listen=listen,
+        radio=radio,
+        simulated=simulated,
+        lat_e7=place[0],
+        lon_e7=place[1],
+        peers=peers,
+    )
+    try:
+        path = draft_node(folder, draft)
+    except ConfigError as exc:
+        fail(str(exc))
+    typer.echo(f"{path}: next: bandpact run --config {path}")
+
+
+@rule.command("draft")
+def rule_draft(
+    out: Annotated[Path, typer.Option(help="Where to write the rule, in TOML.")],
+    name: Annotated[str, typer.Option(help="The rule's name.")] = "rule",
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="How long it is in force.")] = 30,
+    simulated: Annotated[bool, typer.Option(help="For simulated radios: their clocks and places count.")] = False,
+    desk: Folder = DESK,
+) -> None:
+    """Write a rule for all that this authority governs, to be edited and then signed. Never overwrites one."""
+    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
+    from agent.drafts import draft_rule  # noqa: PLC0415
+
+    try:
+        draft_rule(out, name=name, scope=open_desk(desk).me.scope, days=days, simulated=simulated)
+    except ConfigError as exc:
+        fail(str(exc))
+    typer.echo(f"{out}: edit it, then: bandpact authority rule sign {out} --out rule.signed")
