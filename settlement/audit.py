@@ -59,6 +59,8 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
         rotations = (bytes(b) for (b,) in reader.rows("SELECT CAST(body AS BLOB) FROM leaf WHERE typ='rotation'"))
         state = Replay(Registry(network, anchors), audited, former=former_of(audited.origin, network, rotations))
         levels = _walk(reader, state)
+        if _strange(state):
+            return audited
         _check_checkpoints(reader, state, levels)
         if state.owner is None:
             audited.findings.add("no credential in the log is its owner's")
@@ -71,6 +73,17 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
     if not audited.records:
         audited.findings.add("no entries")
     return audited
+
+
+STRANGE = "no credential in it leads to a trust anchor that was given: another network's log, or not the right anchor"
+
+
+def _strange(state: Replay) -> bool:
+    """Where not one credential is trusted nothing can be said of any entry, and saying so once is enough."""
+    if state.registry.subjects() or not state.audited.records:
+        return False
+    state.audited.findings.problems[:] = [STRANGE]
+    return True
 
 
 def is_lineage(path: Path) -> bool:
@@ -148,6 +161,8 @@ def audit_entries(
         check_entry(state, index, body, None)
         audited.records += 1
     audited.root = merkle.root(audited.records, lambda lv, i: nodes[lv, i])
+    if _strange(state):
+        return audited
     _name_owner(state)
     head = open_note(note, state.owner.public) if state.owner is not None else None
     if head is None or isinstance(head, Refusal):
