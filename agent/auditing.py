@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.trial.collect import ANCHORS
-from settlement.audit import audit_lineage
+from settlement.audit import audit_lineage, is_lineage
 from settlement.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
 from settlement.chain.lineage import LineageError
 from settlement.crosscheck import cross_check
 from settlement.findings import Audited
+from settlement.kept import compare
 from settlement.reasons import Refusal
 
 BUNDLE = ".bundle"
@@ -26,10 +27,17 @@ def lineages(path: Path) -> list[Path]:
         found = sorted(path.glob("*.db"))
         if not found:
             raise AuditError(f"{path}: no lineage (*.db) in this folder; give a trial's report folder or a lineage")
-        return found
+        return [_lineage(one) for one in found]
     if not path.is_file():
         raise AuditError(f"{path}: no such file or folder; give a trial's report folder or a lineage")
-    return [path]
+    return [_lineage(path)]
+
+
+def _lineage(path: Path) -> Path:
+    """A file that claims to be a lineage. Raises AuditError: what is none was not tampered with."""
+    if not is_lineage(path):
+        raise AuditError(f"{path}: not a lineage; give a node's lineage.db, a sealed.db, a trial's folder or a .bundle")
+    return path
 
 
 def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tuple[str, list[bytes]]:
@@ -117,6 +125,22 @@ def bundle(path: Path, target: Path, *, anchors: Sequence[str] | None, network: 
     except OSError as exc:
         raise AuditError(f"{target}: {exc.strerror}; choose a new file in a folder you can write to") from exc
     return len(data)
+
+
+def replay(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
+    """Verify what lies at `path`, and tell the state kept beside each log again from its entries. Raises AuditError."""
+    outcome = verify(path, anchors=anchors, network=network)
+    if path.is_file() and path.suffix == BUNDLE:
+        return outcome
+    name, trusted = trust(path, anchors, network)
+    for row, one in zip(outcome["lineages"], lineages(path), strict=True):
+        if row["problems"]:
+            continue
+        found = compare(one, network=name, anchors=trusted)
+        row["kept"] = {"checked": found.checked, "differing": len(found.differences), "unsaid": found.unsaid}
+        row["problems"] += [str(difference) for difference in found.differences]
+        outcome["ok"] = outcome["ok"] and not found.differences
+    return outcome
 
 
 def verify(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:

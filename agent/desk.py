@@ -41,7 +41,7 @@ NS = 1_000_000_000
 LIST_BITS = 1024
 NAME_BYTES_MAX = 128
 CLOCK_BOUND_NS = NS
-AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "observe")
+AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "observe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +276,8 @@ class Desk:
         except OSError as exc:
             raise ConfigError(f"{rotation}: {exc.strerror}; give what `bandpact authority rotate` wrote") from exc
         if isinstance(admitted, Refusal) or not isinstance(admitted.record.body, bodies.Rotation):
-            raise ConfigError(f"{rotation}: {admitted}; give what `bandpact authority rotate` wrote")
+            found = admitted if isinstance(admitted, Refusal) else admitted.record.typ
+            raise ConfigError(f"{rotation}: {found}; give what `bandpact authority rotate` wrote")
         successor = judge_rotation(admitted.author, admitted.record.body, self.registry)
         self.registry.rotate(admitted.author, _held(successor, str(rotation)))
 

@@ -151,8 +151,6 @@ def _channels(band: Band) -> list[dict[str, int]]:
 def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: bool) -> None:
     """Write a rule for everything in a scope, to be edited and then signed. Raises ConfigError."""
     now = datetime.now(tz=UTC).replace(microsecond=0)
-    # The desk's own records are by the kernel's clock from a surveyed place, whatever the nodes go by.
-    more = ["simulated"] if simulated else []
     _fresh(
         path,
         {
@@ -160,14 +158,20 @@ def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: boo
             "version": 1,
             "effective_from": now - timedelta(minutes=1),
             "effective_until": now + timedelta(days=days),
-            "time_sources": ["gps", "chrony", "kernel", *more],
-            "position_sources": ["gps", "surveyed", *more],
+            "time_sources": ["simulated"] if simulated else ["gps", "chrony", "kernel"],
+            "position_sources": ["simulated"] if simulated else ["gps", "surveyed"],
             "time_bound_ns_max": 1_000_000 if simulated else 20_000_000,
             "position_radius_mm_max": 50_000,
             "record_age_ns_max": 5 * S,
             "sensing_age_ns_max": S,
             "witness_quorum": 0,
             "outside_authorisation": 0,
+            "desk": {
+                "time_sources": ["kernel"],
+                "position_sources": ["surveyed"],
+                "time_bound_ns_max": 2 * S,
+                "position_radius_mm_max": 1_000_000,
+            },
             "area": _area(scope.area),
             "bands": [{"low_hz": band.low_hz, "high_hz": band.high_hz} for band in scope.bands],
             "levels": [

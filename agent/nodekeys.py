@@ -19,8 +19,13 @@ from settlement.rulefile import judge_successor, read_rule
 
 REQUEST, ROTATE_REQUEST = "enrol.request", "rotate.request"
 DAY_NS = 86_400 * 1_000_000_000
-ROLES = {"holder": ("offer", "grant", "observe"), "user": ("request", "observe")}
-TIERS = {"holder": 1, "user": 2}
+ROLES = {
+    "holder": ("offer", "grant", "coordinate", "observe"),
+    "user": ("request", "observe"),
+    "coordinator": ("coordinate", "observe"),
+}
+COORDINATE = "coordinate"
+TIERS = {"holder": 1, "user": 2, "coordinator": 1}
 
 
 def make_request(folder: Path, device: str) -> None:
@@ -130,7 +135,8 @@ def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits
         bands=limits.bands or mine.bands,
         area=limits.area or mine.area,
         classes=mine.classes,
-        actions=ROLES[role],
+        # A holder does without a say in its neighbours' settlements where its authority has none to give.
+        actions=tuple(a for a in ROLES[role] if a in mine.actions or role != "holder" or a != COORDINATE),
         tier=max(mine.tier, TIERS[role]),
         max_eirp_mdbm=limits.eirp_mdbm,
         depth=0,

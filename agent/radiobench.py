@@ -10,16 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from hw_profiles.loader import load_limits
+from radio import waveform
 from radio.drivers.pluto import PlutoRadio
-from radio.drivers.plutomap import PlutoOptions
+from radio.drivers.plutomap import DAC_FULL_SCALE, PlutoOptions
 from radio.errors import Disconnected, RadioError, SettingRefused
-from radio.ports import RxFlag, RxSettings, TxSettings
+from radio.mask import Service
+from radio.ports import Iq16, RxFlag, RxSettings, Sent, TxSettings
+from settlement.chain.scope import Band
 
 CENTER_HZ = 3_555_000_000
 BANDWIDTH_HZ = 20_000_000
 BLOCK = 262_144
 BURST = 262_144
 START_S = 20.0
+SERVICE = Service.of(load_limits("cbrs-b"))
 
 
 @contextmanager
@@ -42,8 +47,21 @@ def _tuned(uri: str, rate_hz: int, *, overflow_register: bool) -> PlutoRadio:
     return radio
 
 
+def _checked(iq: Iq16, rate_hz: int) -> None:
+    """Measure a burst as the warden does before sending it; raises SettingRefused."""
+    band = Band(low_hz=CENTER_HZ - rate_hz // 2, high_hz=CENTER_HZ + rate_hz // 2)
+    allowed = waveform.Allowed(band=band, max_eirp_mdbm=20_000, outside_mdbm_per_mhz=-13_000, service=SERVICE)
+    calibration = waveform.Calibration(full_scale=DAC_FULL_SCALE, eirp_mdbm=20_000)
+    measured = waveform.measure(
+        iq, center_hz=CENTER_HZ, sample_rate_hz=rate_hz, allowed=allowed, calibration=calibration
+    )
+    refusal = waveform.check(measured, allowed)
+    if refusal is not None:
+        raise SettingRefused(str(refusal))
+
+
 class _Sender:
-    """Keeps the transmit queue filled from a thread of its own."""
+    """Keeps the transmit queue filled from a thread of its own, every burst checked before it is sent."""
 
     def __init__(self, radio: PlutoRadio, rate_hz: int) -> None:
         self._radio, self._rate_hz = radio, rate_hz
@@ -64,16 +82,25 @@ class _Sender:
         ends_ns = 0
         while not self._stop.is_set():
             try:
-                sent = self._radio.send(iq)
-            except SettingRefused:
-                self._stop.wait(BURST / self._rate_hz / 4)
-                continue
+                _checked(iq, self._rate_hz)
+                sent = self._offered(iq)
             except RadioError as exc:
                 self.failure = exc
+                return
+            if sent is None:
                 return
             self.underruns += bool(ends_ns and sent.start.earliest_ns > ends_ns)
             ends_ns = sent.start.latest_ns + BURST * 1_000_000_000 // self._rate_hz + 1_000_000
             self.sent += sent.samples
+
+    def _offered(self, iq: Iq16) -> Sent | None:
+        """Sent as soon as the queue has room; None when told to stop before it had."""
+        while not self._stop.is_set():
+            try:
+                return self._radio.send(iq)
+            except SettingRefused:
+                self._stop.wait(BURST / self._rate_hz / 4)
+        return None
 
 
 def both_ways(uri: str, *, seconds: float, rate_hz: int) -> dict[str, Any]:

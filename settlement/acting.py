@@ -5,6 +5,14 @@ from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Verdict
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
+from settlement.coordinating import (
+    answer_question,
+    countersigned,
+    is_dissent,
+    is_question,
+    take_coordination,
+    take_dissent,
+)
 from settlement.heeding import heed
 from settlement.messages import Message
 from settlement.nodestate import REVIEW, ROTATED, STATUS, NodeState
@@ -14,6 +22,7 @@ from settlement.reasons import Reason, Refusal
 from settlement.receipts import is_receipt, receive, take_receipt
 from settlement.rules import RULE, read_held
 from settlement.step import Step
+from settlement.weighing import weigh
 
 
 def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> None:
@@ -27,21 +36,45 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
             state.holder.grant(step, admitted)
             budget.spend(step, state.lineage, state.rule.rule, admitted)
         case "grant":
-            state.user.accept(step, admitted)
+            _granted(state, step, admitted, message)
+        case "coordination":
+            take_coordination(state, step, admitted)
         case "accept":
-            state.holder.confirm(step, admitted)
+            state.holder.accepted(step, admitted)
         case "confirm":
             _settled(state, step, admitted, message)
         case "abort":
-            state.user.aborted(step, admitted)
-        case "verdict" if is_receipt(admitted):
-            take_receipt(state, step, admitted)
+            _aborted(state, step, admitted)
         case "verdict":
-            state.user.refused(step, admitted)
+            _act_on_verdict(state, step, admitted)
         case "renew" | "suspend" | "resume" | "preempt" | "relinquish":
             _act_on_lease(state, step, admitted)
         case _:
             _act_on_logs(state, step, admitted)
+
+
+def _granted(state: NodeState, step: Step, admitted: Admitted, message: Message) -> None:
+    """Accept what was granted to us; co-sign what was granted to another."""
+    if is_question(state, admitted):
+        answer_question(state, step, admitted, message)
+    else:
+        state.user.accept(step, admitted)
+
+
+def _aborted(state: NodeState, step: Step, admitted: Admitted) -> None:
+    if state.coordinator.knows(admitted):
+        state.coordinator.release(step, admitted.record.body.sid)
+    else:
+        state.user.aborted(step, admitted)
+
+
+def _act_on_verdict(state: NodeState, step: Step, admitted: Admitted) -> None:
+    if is_receipt(admitted):
+        take_receipt(state, step, admitted)
+    elif is_dissent(state, admitted):
+        take_dissent(state, step, admitted)
+    else:
+        state.user.refused(step, admitted)
 
 
 def _act_on_lease(state: NodeState, step: Step, admitted: Admitted) -> None:
@@ -79,10 +112,12 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
         _pass_on(state, step, admitted)
     elif admitted.record.typ == "rule":
         _ruled(state, step, admitted)
-    elif admitted.record.typ in ("usage", "fallback"):
+    elif admitted.record.typ in ("usage", "fallback", "ruling"):
         budget.credit(step, state.lineage, admitted)
     elif admitted.record.typ == "envelope":
-        heed(step, state.holder, state.rule, admitted)
+        displaced = heed(step, state.holder, state.rule, admitted)
+        if displaced is None:
+            weigh(state, step, admitted)
 
 
 def _succeeded(state: NodeState, step: Step, old: Subject) -> None:
@@ -155,6 +190,7 @@ def _settled(state: NodeState, step: Step, admitted: Admitted, message: Message)
         rule=held.raw,
         rule_chain=held.chain,
         proof=message.proof,
+        coordination=countersigned(state, message) or None,
     )
     encoded = artifact.encoded()
     step.put("artifact", pair.sid, encoded)

@@ -4,12 +4,28 @@ from settlement import budget
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Evidence, Verdict
 from settlement.chain.codec import cut
+from settlement.coordinating import is_question
 from settlement.nodestate import NodeState
 from settlement.pair.table import HolderState
 from settlement.reasons import Reason, Refusal
 from settlement.step import Step
 
 EVIDENCE_BYTES_MAX = 30_000
+
+
+UNSURE = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
+"""What another moment may decide otherwise."""
+
+
+def verdict_on(subject: bytes, refusal: Refusal) -> Verdict:
+    """A refusal as its author is told it."""
+    return Verdict(
+        subject=subject,
+        reason=refusal.reason.value,
+        clause=cut(refusal.clause, 128),
+        measured=cut(refusal.measured, 512),
+        required=cut(refusal.required, 512),
+    )
 
 
 def answer_refused(state: NodeState, step: Step, admitted: Admitted, refusal: Refusal) -> None:
@@ -22,14 +38,9 @@ def answer_refused(state: NodeState, step: Step, admitted: Admitted, refusal: Re
             return  # it was answered before, whatever the clock says now
         if refusal.reason is Reason.BUDGET and refusal.clause == "budget.amount":
             budget.suspend(step, state.rule.rule, admitted)
-        body = Verdict(
-            subject=record.digest,
-            reason=refusal.reason.value,
-            clause=cut(refusal.clause, 128),
-            measured=cut(refusal.measured, 512),
-            required=cut(refusal.required, 512),
-        )
-        step.send(admitted.author.hash, step.sign(body).raw)
+        step.send(admitted.author.hash, step.sign(verdict_on(record.digest, refusal)).raw)
+    elif record.typ == "grant" and is_question(state, admitted):
+        _refuse_to_cosign(step, admitted, refusal)
     elif record.typ == "accept":
         _answer_accept(state, step, admitted, refusal)
     elif record.typ == "checkpoint":
@@ -39,6 +50,14 @@ def answer_refused(state: NodeState, step: Step, admitted: Admitted, refusal: Re
         if refusal.reason is Reason.HALT_BEHIND_WITNESS:
             state.halt(step, refusal)
     step.answering(None)
+
+
+def _refuse_to_cosign(step: Step, admitted: Admitted, refusal: Refusal) -> None:
+    """A signed reason; none where the same question may yet be answered otherwise, or was answered before."""
+    subject = admitted.record.digest
+    if refusal.reason in UNSURE or step.send_again(admitted.author.hash, subject):
+        return
+    step.send(admitted.author.hash, step.sign(verdict_on(subject, refusal)).raw)
 
 
 def _answer_accept(state: NodeState, step: Step, admitted: Admitted, refusal: Refusal) -> None:

@@ -73,6 +73,17 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
     return audited
 
 
+def is_lineage(path: Path) -> bool:
+    """Does a file claim to be a lineage: by its form, or by a seal beside it? What it holds may still be wrong."""
+    if seal_path(path).exists():
+        return True
+    try:
+        reader = _Reader(path)
+        return reader.one("SELECT value FROM meta WHERE key='origin'") is not None
+    except apsw.Error:
+        return False
+
+
 def _opened(path: Path) -> _Reader:
     """A lineage file to read. Raises LineageError where it is none."""
     try:
@@ -101,6 +112,17 @@ def raw_entries(path: Path) -> Iterator[bytes]:
     try:
         for (body,) in _opened(path).rows("SELECT CAST(body AS BLOB) FROM leaf ORDER BY idx"):
             yield bytes(body)
+    except apsw.Error as exc:
+        raise LineageError(f"{path}: {exc}") from exc
+
+
+def kept_rows(path: Path) -> tuple[dict[tuple[str, bytes], bytes], dict[str, int]]:
+    """State and counters of a lineage file as they stand. Raises LineageError."""
+    reader = _opened(path)
+    try:
+        state = reader.rows("SELECT kind, CAST(key AS BLOB), CAST(value AS BLOB) FROM state")
+        counters = reader.rows("SELECT name, value FROM counter")
+        return {(kind, bytes(key)): bytes(value) for kind, key, value in state}, dict(counters)
     except apsw.Error as exc:
         raise LineageError(f"{path}: {exc}") from exc
 

@@ -71,10 +71,11 @@ def _spent(log: Lineage, name: bytes, window: int) -> int:
     return int.from_bytes(raw[8:], "big")
 
 
-def _spend(work: Work, log: Lineage, name: bytes, window: int, amount_hz_s: int) -> None:
-    raw, spent = log.get(SPENT, name), _spent(log, name, window)
+def spent_more(raw: bytes | None, window: int, amount_hz_s: int) -> bytes:
+    """What is kept of an account once `amount_hz_s` more was spent of it in a window."""
     newest = max(window, int.from_bytes(raw[:8], "big")) if raw is not None else window
-    work.put(SPENT, name, newest.to_bytes(8, "big") + (spent + amount_hz_s).to_bytes(16, "big"))
+    spent = int.from_bytes(raw[8:], "big") if raw is not None and int.from_bytes(raw[:8], "big") >= window else 0
+    return newest.to_bytes(8, "big") + (spent + amount_hz_s).to_bytes(16, "big")
 
 
 def judge(
@@ -113,7 +114,7 @@ def spend(work: Work, log: Lineage, rule: Rule, admitted: Admitted) -> None:
     body: Request = admitted.record.body
     for account in accounts(rule, admitted.author, body, work.now.time):
         for name in (account.whole, account.own):
-            _spend(work, log, name, account.window, cost_hz_s(body.cell))
+            work.put(SPENT, name, spent_more(log.get(SPENT, name), account.window, cost_hz_s(body.cell)))
 
 
 def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
@@ -124,10 +125,13 @@ def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
 
 
 def credit(work: Work, log: Lineage, admitted: Admitted) -> None:
-    """A USAGE or a FALLBACK counts for or against its author, once for each settlement and type."""
+    """A USAGE or a FALLBACK counts for or against its author, a RULING against whom it has pay; once for each."""
     record = admitted.record
+    whose = record.body.pays if record.typ == "ruling" else admitted.author.hash
+    if whose is None:
+        return
     key = record.body.sid + record.typ.encode()
     if log.get(REPORTED, key) is not None:
         return
     work.put(REPORTED, key, record.digest)
-    work.count((FULFILLED if record.typ == "usage" else FAILED) + admitted.author.hash.hex())
+    work.count((FULFILLED if record.typ == "usage" else FAILED) + whose.hex())

@@ -104,7 +104,8 @@ def _belongs(story: _Story, confirm: Record) -> bool:
         and taken.answer == answer_to(given.challenge, grant.digest)
         and (decided.grant, decided.accept, decided.fence) == (grant.digest, accept.digest, given.fence)
         and confirm.frame.author == grant.frame.author
-        and confirm.frame.attestation.latest_ns < given.accept_by_ns
+        and confirm.frame.attestation.latest_ns
+        < (given.confirm_by_ns if story.all("coordination") else given.accept_by_ns)
     )
 
 

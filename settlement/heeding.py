@@ -1,7 +1,7 @@
 """What a node makes of records that are part of no settlement of its own: by the rule's taxonomy, nothing by default.
 
 A report of an incumbent by a level that the rule has us obey closes the bands it names, as our own finding would. From
-a level we only consider it counts in a fusion, by its weight (`chain.weights`); from any other it is on record.
+a level we only consider it is weighed with what others say (`weighing`); from any other it is on record.
 """
 
 from settlement.chain.admission import Admitted, RuleInForce
@@ -13,15 +13,17 @@ from settlement.reasons import Reason
 
 PROTECTED_TIER = 1
 FREE = "free"
-NOTED = frozenset({"schema", "admission", "intent", "counter", "fallback", "dispute", "ruling"})
+NOTED = frozenset({"schema", "admission", "intent", "counter"})
 """Types that a settlement between two does not need: admitted, logged, left to whoever reads the log."""
 
 
-def heed(work: Work, holder: Holder, rule: RuleInForce, admitted: Admitted) -> int:
-    """Act on an admitted envelope; returns how many settlements it displaced."""
+def heed(work: Work, holder: Holder, rule: RuleInForce, admitted: Admitted) -> int | None:
+    """Act on an admitted envelope; returns how many settlements it displaced, None where it is only to be weighed."""
     body: Envelope = admitted.record.body
     behaviour = behaviour_of(rule.rule, admitted.author.level, admitted.record.typ)
     # "Act once checked" was checked by admission: without a list that vouches for its author it was refused.
+    if behaviour is Behaviour.WEIGH:
+        return None
     if behaviour not in (Behaviour.ACT, Behaviour.CHECK) or not body.incumbents or not work.now.time.trusted:
         return 0
     if not work.now.time.before(body.valid_until_ns):

@@ -3,6 +3,14 @@
 from settlement import budget
 from settlement.chain.admission import Admitted
 from settlement.chain.rotation import judge_rotation
+from settlement.complaints import COMPLAINTS, judge_complaint
+from settlement.coordinating import (
+    is_dissent,
+    is_question,
+    judge_coordination,
+    judge_countersigned,
+    judge_question,
+)
 from settlement.evidence import judge_evidence
 from settlement.fixes import TimeFix
 from settlement.heeding import NOTED
@@ -23,7 +31,11 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
     typ, now = admitted.record.typ, step.now.time
     if typ in HANDLED_BY_HOLDER:
         return _judge_as_holder(state, admitted, step)
+    if is_question(state, admitted):
+        return judge_question(state, admitted, message, step)
     match typ:
+        case "coordination":
+            return judge_coordination(state, admitted)
         case "declaration":
             return _judge_offer(state, now)
         case "evidence":
@@ -32,12 +44,14 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
             return None
         case "rule":
             return _judge_rule(state, admitted)
+        case _ if typ in COMPLAINTS:
+            return judge_complaint(state, admitted)
         case _ if typ in NOTED:
             return None
         case "checkpoint" | "cosignature" | "revocation" | "rotation":
             return _judge_about_authors(state, admitted, step)
         case _:
-            return _judge_as_user(state, admitted, message, now)
+            return _judge_as_user(state, admitted, message, step)
 
 
 def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusal | None:
@@ -55,25 +69,28 @@ def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusa
             return state.holder.judge_of_user(admitted, Event.USAGE)
 
 
-def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, now: TimeFix) -> Refusal | None:
-    typ = admitted.record.typ
+def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step: Step) -> Refusal | None:
+    typ, now = admitted.record.typ, step.now.time
     match typ:
         case "grant":
             asked = state.record_of(admitted.record.body.request)
             return state.user.judge_grant(admitted, asked.body if asked else None, now)
         case "verdict":
-            return judge_receipt(state, admitted) if is_receipt(admitted) else state.user.judge_verdict(admitted)
+            if is_receipt(admitted):
+                return judge_receipt(state, admitted)
+            return None if is_dissent(state, admitted) else state.user.judge_verdict(admitted)
         case "confirm":
             missing = refuse(Reason.PROOF, "confirm.proof", "absent", "proof that it is logged")
-            return state.user.judge_decision(admitted, Event.CONFIRM) or (None if message.proof else missing)
+            refusal = state.user.judge_decision(admitted, Event.CONFIRM) or (None if message.proof else missing)
+            return refusal or judge_countersigned(state, admitted, message)
+        case "abort" if state.coordinator.knows(admitted):
+            return None
         case "abort":
             return state.user.judge_decision(admitted, Event.ABORT)
         case "renew":
             return state.user.judge_renew(admitted)
-        case "suspend":
-            return state.user.judge_lease(admitted, Event.SUSPEND)
-        case "resume":
-            return state.user.judge_lease(admitted, Event.RESUME)
+        case "suspend" | "resume":
+            return state.user.judge_lease(admitted, Event(typ))
         case "preempt":
             pair = state.user.by_sid(admitted.record.body.sid)
             granted = state.record_of(pair.grant) if pair is not None and pair.grant else None

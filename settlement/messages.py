@@ -1,5 +1,7 @@
 """What travels between nodes: one record, and with a CONFIRM the proof that it is logged.
 
+Beside a GRANT that is to be co-signed goes its ACCEPT, beside a CONFIRM go the co-signatures.
+
 A node that starts may not sign before it knows that its log is whole, so its question to the neighbours, what they saw
 of its log last, is no record: a message with HEADS_ASKED and nothing else. The answer carries the neighbour's last
 cosignature, or nothing where it has none.
@@ -7,7 +9,7 @@ cosignature, or nothing where it has none.
 
 from dataclasses import dataclass
 
-from settlement.chain.codec import blob, decode, encode, nested, uint
+from settlement.chain.codec import array, blob, decode, encode, nested, uint
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.pair.artifact import LogProof
 from settlement.reasons import Refusal
@@ -18,11 +20,12 @@ HEADS_ASKED, HEADS_ANSWERED = 1, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A record on its way; the proof is evidence beside it, not part of it."""
+    """A record on its way; the proof and other records are evidence beside it, not part of it."""
 
     record: bytes = blob(1, MAX_RECORD_BYTES, least=0)
     proof: LogProof | None = nested(2, LogProof, optional=True)
     heads: int | None = uint(3, high=2, optional=True)
+    beside: tuple[bytes, ...] | None = array(4, blob(0, MAX_RECORD_BYTES, least=1), 64, optional=True)
 
     def encoded(self) -> bytes:
         """The bytes that travel."""

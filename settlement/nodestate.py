@@ -8,9 +8,12 @@ from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Record
 from settlement.chain.rotation import judge_rotation
+from settlement.chain.scope import Cell
 from settlement.chain.status import StatusLists
 from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
+from settlement.pair.coordinator import STORE as COORDINATED
+from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
 from settlement.reasons import Reason, Refusal, refuse
@@ -19,7 +22,7 @@ from settlement.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.step import Identity, Step
 from settlement.witness import Witness
 
-STATUS, ROTATED, REVIEW = "status", "rotated", "review"
+STATUS, ROTATED, REVIEW, SIGHTING = "status", "rotated", "review", "sighting"
 
 
 class NodeState:
@@ -103,10 +106,18 @@ class NodeState:
             blocked=self._stored(holder_side.BLOCKED),
         )
         self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)])
+        self.coordinator = Coordinator(stored=[raw for _, raw in self._stored(COORDINATED)])
+        self.holder.elsewhere = self.coordinator.known
+        self.holder.neighbours = self._holders_near
         for _, raw in self._stored(user_side.HEARD):
             admitted = prove(raw, self.registry)
             if isinstance(admitted, Admitted):
                 self.user.hear(admitted)
+
+    def _holders_near(self, cell: Cell) -> set[bytes]:
+        """Other holders whose offers were heard in a cell's area, whatever their band."""
+        near = {o.holder for o in self.user.offers.values() if o.body.cell.area.overlaps(cell.area)}
+        return near - {self.identity.credential}
 
     def _restore_rotations(self) -> None:
         """Each may be by a key that another of them brought in."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from settlement.acting import act
-from settlement.answering import answer_refused, keep_evidence
+from settlement.answering import UNSURE, answer_refused, keep_evidence
 from settlement.chain.admission import Admitted, admit, confidence, prove, proven
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
@@ -25,9 +25,8 @@ from settlement.rules import RULE
 from settlement.step import Outgoing, Step
 from settlement.witness import ROUND
 
-TRANSIENT = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
 ANSWERED_BY_SIGNING = frozenset(
-    {"request", "grant", "accept", "suspend", "resume", "relinquish", "checkpoint", "cosignature"}
+    {"request", "grant", "accept", "coordination", "suspend", "resume", "relinquish", "checkpoint", "cosignature"}
 )
 
 
@@ -108,7 +107,7 @@ class Party(NodeState):
         refusal = unsure or judge(self, verdict, message, step)
         if refusal is not None:
             # What time or order alone decided may be judged again when it comes again.
-            terminal = None if refusal.reason in TRANSIENT or self._early(verdict, refusal) else verdict.record
+            terminal = None if refusal.reason in UNSURE or self._early(verdict, refusal) else verdict.record
             self._log_refused(step, raw, refusal, _hash(peer), terminal)
             answer_refused(self, step, verdict, refusal)
             return refusal
@@ -190,6 +189,7 @@ class Party(NodeState):
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
         self.holder.tick(step)
+        self.coordinator.tick(step)
         self.witness.tick(step)
         return self.user.tick(step)
 

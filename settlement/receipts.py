@@ -31,16 +31,16 @@ def judge_receipt(state: NodeState, admitted: Admitted) -> Refusal | None:
     """A receipt counts for a record of ours that asks for one, by the other side of its settlement."""
     subject = admitted.record.body.subject
     said = state.record_of(subject)
-    if said is not None and said.typ in RECEIPTED and said.frame.author == state.identity.credential:
+    if said is not None and said.typ in RECEIPTED and said.frame.author in {state.identity.credential, *state.former}:
         mine, theirs = state.holder.pairs.get(said.body.sid), state.user.by_sid(said.body.sid)
         others = {mine.user if mine else None, theirs.holder if theirs else None}
-        if admitted.author.hash in others:
+        if others & {*state.registry.line(admitted.author.hash)}:
             return None
     return refuse(Reason.UNKNOWN_SID, "receipt.subject", subject.hex()[:16], "a record of ours to the author")
 
 
 def take_receipt(state: NodeState, step: Step, admitted: Admitted) -> None:
     """Stop saying it."""
-    subject, author = admitted.record.body.subject, admitted.author.hash
-    state.holder.heard(step, author, subject)
-    state.user.heard(step, author, subject)
+    subject = admitted.record.body.subject
+    state.holder.heard(step, subject)
+    state.user.heard(step, subject)

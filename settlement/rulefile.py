@@ -4,22 +4,25 @@ Every complaint names the key it is about. A rule that follows another names it 
 which the two are in force may touch, not overlap, so that at any instant one rule holds.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from settlement.chain.admission import RuleInForce
-from settlement.chain.bodies import BODIES, Budget, ClassTerms, Level, Modality, Rule
+from settlement.chain.bodies import BODIES, Budget, ClassTerms, DeskTerms, Level, Modality, Rule, Shard
 from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Area, Band, Corner, Window
 from settlement.chain.status import next_version
 from settlement.chain.taxonomy import Response
 from settlement.fixes import PositionSource, TimeSource
+from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.reasons import Reason, Refusal, refuse
 
 EVERY_TYPE = "*"
+MODES = {"authority": AUTHORITY, "neighbours": NEIGHBOURS}
 _DERIVED = {"effective", "previous", "time_sources", "position_sources"}
 
 
@@ -134,6 +137,47 @@ def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
     return tuple(levels)
 
 
+def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
+    """Who co-signs where: `mode` "authority" with their credentials, or "neighbours" with none."""
+    shards: list[Shard] = []
+    for number, one in enumerate(_need(table, "coordination", "", list)):
+        here = f"coordination[{number}]."
+        fields = _plain(Shard, one, here, skip=("mode",))
+        _known(one, [n for n, _ in kinds_of(Shard)], here)
+        mode = _need(one, "mode", here, str)
+        if mode not in MODES:
+            raise RuleFileError(f"{here}mode: {mode!r} is none of {', '.join(MODES)}")
+        if fields["name"] in {shard.name for shard in shards}:
+            raise RuleFileError(f"{here}name: {fields['name']!r} names a shard before it")
+        shards.append(
+            Shard(
+                **fields,
+                mode=MODES[mode],
+                band=_bands([one["band"]], f"{here}band")[0] if "band" in one else None,
+                area=_area(_need(one, "area", here, dict), f"{here}area.") if "area" in one else None,
+                authorities=_authorities(one, here, MODES[mode], fields["need"]),
+            )
+        )
+    return tuple(shards)
+
+
+def _authorities(one: dict[str, Any], here: str, mode: int, need: int) -> tuple[bytes, ...]:
+    """The credentials' hashes; there must be as many as have to sign, and each once."""
+    named = _need(one, "authorities", here, list) if mode == AUTHORITY else one.get("authorities", [])
+    if mode != AUTHORITY:
+        if named:
+            raise RuleFileError(f"{here}authorities: neighbours have none; leave it out")
+        return ()
+    for at, name in enumerate(named):
+        if not isinstance(name, str) or not re.fullmatch("[0-9a-f]{64}", name):
+            raise RuleFileError(f"{here}authorities[{at}]: {name!r} is not a SHA-256 in 64 hex digits")
+    if len(set(named)) != len(named):
+        raise RuleFileError(f"{here}authorities: one is named twice")
+    if not 1 <= need <= len(named):
+        raise RuleFileError(f"{here}need: {need} is outside 1 to {len(named)}, the authorities there are")
+    return tuple(bytes.fromhex(name) for name in named)
+
+
 def _instant_ns(table: dict[str, Any], key: str) -> int:
     value: datetime = _need(table, key, "", datetime)
     if value.tzinfo is None:
@@ -141,12 +185,21 @@ def _instant_ns(table: dict[str, Any], key: str) -> int:
     return int(value.timestamp()) * 1_000_000_000 + value.microsecond * 1000
 
 
-def _sources(table: dict[str, Any], key: str, kind: Any) -> tuple[int, ...]:
+def _desk(table: dict[str, Any]) -> DeskTerms:
+    _known(table, [n for n, _ in kinds_of(DeskTerms)], "desk.")
+    return DeskTerms(
+        **_plain(DeskTerms, table, "desk."),
+        time_sources=_sources(table, "time_sources", TimeSource, "desk."),
+        position_sources=_sources(table, "position_sources", PositionSource, "desk."),
+    )
+
+
+def _sources(table: dict[str, Any], key: str, kind: Any, path: str = "") -> tuple[int, ...]:
     names = {source.name.lower(): int(source) for source in kind}
     found = []
-    for value in _need(table, key, "", list):
+    for value in _need(table, key, path, list):
         if value not in names:
-            raise RuleFileError(f"{key}: {value!r} is none of {', '.join(names)}")
+            raise RuleFileError(f"{path}{key}: {value!r} is none of {', '.join(names)}")
         found.append(names[value])
     return tuple(found)
 
@@ -173,7 +226,9 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         time_sources=_sources(table, "time_sources", TimeSource),
         position_sources=_sources(table, "position_sources", PositionSource),
         budgets=_many(Budget, table, "budgets") if "budgets" in table else None,
+        desk=_desk(_need(table, "desk", "", dict)) if "desk" in table else None,
         modalities=_many(Modality, table, "modalities") if "modalities" in table else None,
+        coordination=_shards(table) if "coordination" in table else None,
     )
 
 

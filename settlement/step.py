@@ -15,6 +15,9 @@ from settlement.messages import Message
 from settlement.pair.artifact import LogProof
 from settlement.reasons import Refusal, RefusedError
 
+BESIDE = "beside"
+SWEPT = "swept"
+
 
 class SigningError(Exception):
     """This node made a record that its own rules refuse: a fault in the program, nothing is sent."""
@@ -116,21 +119,43 @@ class Step:
         """Add an entry to the log."""
         return self.lineage.append(leaf, record)
 
-    def send(self, to: bytes, raw: bytes) -> None:
-        """Leave a record for the node with that credential."""
-        self._leave(to, Message(record=raw).encoded())
+    def send(self, to: bytes, raw: bytes, *, reply_to: bytes | None = None) -> None:
+        """Leave a record for the node with that credential; the answer to `reply_to`, or to what is being answered."""
+        self._leave(to, Message(record=raw).encoded(), reply_to)
+
+    def _logged(self, name: bytes) -> bytes:
+        index = self.lineage.index_of(name)
+        leaf = decode_leaf(self.lineage.leaf_body(index)) if index is not None else None
+        if not isinstance(leaf, Leaf) or leaf.record is None:
+            raise ValueError(f"{name.hex()[:16]} is not in the log")
+        return leaf.record
+
+    def send_beside(self, to: bytes, name: bytes, beside: tuple[bytes, ...]) -> None:
+        """Leave a logged record with other logged ones beside it, all by their names; it answers nothing."""
+        message = Message(record=self._logged(name), beside=tuple(self._logged(other) for other in beside))
+        self.outgoing.append(Outgoing(to=to, data=message.encoded()))
 
     def pass_on(self, to: bytes, raw: bytes) -> None:
         """Leave a question, or another's record, for a neighbour: it answers nothing and is not kept as an answer."""
         self.outgoing.append(Outgoing(to=to, data=Message(record=raw).encoded()))
 
-    def send_settled(self, to: bytes, confirm: Record) -> None:
+    def _cosigned(self, confirm: bytes) -> tuple[bytes, ...] | None:
+        """The co-signatures that go with a CONFIRM."""
+        names = self.lineage.get(BESIDE, confirm)
+        return None if names is None else tuple(self._logged(names[at : at + 32]) for at in range(0, len(names), 32))
+
+    def send_settled(
+        self, to: bytes, confirm: Record, *, beside: tuple[bytes, ...] = (), reply_to: bytes | None = None
+    ) -> None:
         """Leave a CONFIRM with the proof that it is in this node's log, once as many witnesses as needed saw it."""
+        answers = self._reply_to if reply_to is None else reply_to
+        if beside:
+            self.put(BESIDE, confirm.digest, b"".join(beside))
         index = self.lineage.index_of(confirm.digest)
         if index is None:
             raise ValueError("a CONFIRM is sent only once it is logged")
         if self.quorum > 0:
-            self.deferred.append(Deferred(confirm=confirm.digest, index=index, to=to, reply_to=self._reply_to))
+            self.deferred.append(Deferred(confirm=confirm.digest, index=index, to=to, reply_to=answers))
             return
         proof = LogProof(
             leaf=self.lineage.leaf_body(index),
@@ -138,20 +163,21 @@ class Step:
             path=self.lineage.inclusion(index),
             checkpoint=self.lineage.checkpoint(self.identity.key),
         )
-        self._leave(to, Message(record=confirm.raw, proof=proof).encoded())
+        message = Message(record=confirm.raw, proof=proof, beside=self._cosigned(confirm.digest))
+        self._leave(to, message.encoded(), answers)
 
     def send_proven(self, to: bytes, index: int, proof: LogProof, reply_to: bytes | None) -> None:
         """Leave a CONFIRM that its witnesses have seen; it is the answer to `reply_to` from here on."""
         leaf = decode_leaf(self.lineage.leaf_body(index))
         if isinstance(leaf, Refusal) or leaf.record is None:
             raise ValueError(f"entry {index} holds no CONFIRM")
-        before, self._reply_to = self._reply_to, reply_to
-        self._leave(to, Message(record=leaf.record, proof=proof).encoded())
-        self._reply_to = before
+        message = Message(record=leaf.record, proof=proof, beside=self._cosigned(leaf.subject))
+        self._leave(to, message.encoded(), reply_to)
 
-    def _leave(self, to: bytes, data: bytes) -> None:
-        if self._reply_to is not None:
-            self.put("reply", self._reply_to, data)
+    def _leave(self, to: bytes, data: bytes, reply_to: bytes | None) -> None:
+        answers = self._reply_to if reply_to is None else reply_to
+        if answers is not None:
+            self.put("reply", answers, data)
         self.outgoing.append(Outgoing(to=to, data=data))
 
     def send_again(self, to: bytes, subject: bytes) -> bool:
@@ -166,8 +192,9 @@ class Step:
         self.lineage.put(kind, key, value)
 
     def drop(self, kind: str, key: bytes) -> None:
-        """Forget a piece of state."""
+        """Forget a piece of state that is over, and note until when what is over may be missing."""
         self.lineage.drop(kind, key)
+        self.lineage.put(SWEPT, b"", self.now.time.latest_ns.to_bytes(8, "big"))
 
     def count(self, name: str, amount: int = 1) -> int:
         """Raise a durable counter."""

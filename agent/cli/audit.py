@@ -21,13 +21,14 @@ Logs = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
-def _verified(path: Path, anchor: list[str] | None, network: str | None) -> dict[str, Any]:
+def _verified(path: Path, anchor: list[str] | None, network: str | None, *, again: bool = False) -> dict[str, Any]:
     """The outcome of an audit, or one line with the mend and the end."""
     from agent import auditing  # noqa: PLC0415 - keeps --help fast
 
     with interruptible():
         try:
-            return auditing.verify(path, anchors=anchor, network=network)
+            audit = auditing.replay if again else auditing.verify
+            return audit(path, anchors=anchor, network=network)
         except auditing.AuditError as exc:
             fail(str(exc))
 
@@ -138,13 +139,20 @@ def _line(row: dict[str, Any]) -> str:
 
 @app.command()
 def replay(path: Logs, anchor: Anchors = None, network: Network = None, as_json: AsJson = False) -> None:
-    """Judge every record again under the rule in force when it was signed; ends with 5 where a verdict differs."""
-    outcome = _verified(path, anchor, network)
+    """Judge every record again under the rule in force when it was signed, and tell what the node kept from its log.
+
+    Ends with 5 where a verdict or a row kept beside the log differs, and names it; a bundle holds entries alone.
+    """
+    outcome = _verified(path, anchor, network, again=True)
     if as_json:
         print_json(outcome)
     else:
         for row in outcome["lineages"]:
             _say(f"{row['file']}: {row['replayed']} verdicts reached again, {len(row['problems'])} problem(s)")
+            if "kept" in row:
+                kept = row["kept"]
+                told = f"{kept['checked']} rows that the log decides, {kept['differing']} of them differ"
+                _say(f"  kept beside the log: {told}; {kept['unsaid']} that it says nothing of")
         _remarks(outcome)
     _end(outcome)
 

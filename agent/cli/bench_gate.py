@@ -1,6 +1,6 @@
 """`bandpact bench gate`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,6 +10,10 @@ from agent.cli.common import Exit, errors_console, fail, interruptible, output_c
 def gate(
     rounds: Annotated[int, typer.Option(min=1, help="Closings for each cause that leaves the processes alive.")] = 50,
     pulls: Annotated[int, typer.Option(min=0, help="Times each process is killed and stopped; 0: not at all.")] = 5,
+    radio: Annotated[
+        Literal["sim", "pluto"],
+        typer.Option(help="Simulated radios, or the Pluto driver on simulated Plutos, which are also rebooted."),
+    ] = "sim",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Time from cause to RF off, by the RF oracle: what closes the gate, and processes killed and stopped."""
@@ -20,7 +24,7 @@ def gate(
 
     with interruptible():
         try:
-            found = run(rounds=rounds, pulls=pulls, talk=errors_console())
+            found = run(rounds=rounds, pulls=pulls, talk=errors_console(), radio=radio)
         except (NotSettled, RigFailed, TrialError) as exc:
             fail(str(exc))
     if as_json:

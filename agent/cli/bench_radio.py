@@ -16,7 +16,8 @@ def radio(
 ) -> None:
     """Stream both ways at a Pluto's sustained rate, then receive alone as fast as it goes; CPU time and gaps of each.
 
-    The simulated Pluto runs in a process of its own, so that what is counted is the driver alone.
+    The simulated Pluto runs in a process of its own, so that what is counted is the driver, and of what is sent the
+    waveform check that goes before it.
     """
     from agent.radiobench import both_ways, receive_alone, simulated_pluto  # noqa: PLC0415 - keeps --help fast
     from radio.errors import RadioError  # noqa: PLC0415

@@ -59,11 +59,16 @@ def _section(config: Path | None, profile: str | None, uri: str | None, serial: 
 
 
 def _usual_address(profile: str) -> str:
-    """The address a profile gives its kind of device."""
-    usual = {"pluto-ad9363": "ip:192.168.2.1", "pluto-ad9364": "ip:192.168.2.1"}
-    if profile not in usual:
-        fail(f"{profile}: no such profile; there are {', '.join(usual)}", Exit.USAGE)
-    return usual[profile]
+    """The address a profile gives its kind of device; ends the command where there is none."""
+    from hw_profiles.loader import ProfileError, load_radio  # noqa: PLC0415 - keeps --help fast
+
+    try:
+        address = load_radio(profile).connection.uri
+    except ProfileError as exc:
+        fail(str(exc), Exit.USAGE)
+    if not address:
+        fail(f"{profile}: names no address; give --uri URI", Exit.USAGE)
+    return address
 
 
 def _silenced(section: "RadioSection") -> "tuple[RfState, str]":

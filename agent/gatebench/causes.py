@@ -62,6 +62,17 @@ def heartbeat(rig: Rig) -> Round:
     return rig.closed("heartbeat", cause_ns=None, opened_ns=opened_ns)
 
 
+def reboot(rig: Rig, cut_power: Callable[[], None]) -> Round:
+    """The device loses power and comes up transmitting, as stock firmware does; it is to be muted at once."""
+    opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
+    rig.live_until(opened_ns + WHILE_OPEN_NS)
+    cause_ns = time.monotonic_ns()
+    cut_power()
+    done = rig.closed("reboot", cause_ns=cause_ns, opened_ns=opened_ns)
+    rig.come_back()
+    return done
+
+
 CAUSES: dict[str, Callable[[Rig], Round]] = {
     "expiry": expiry,
     "revocation": revocation,

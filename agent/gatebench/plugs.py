@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.events import read_events
 from agent.trial.folder import Layout
 from agent.trial.processes import Child, TrialError, spawn, stop
-from agent.trial.run import NODE, await_ready, start_air
+from agent.trial.run import NODE, await_ready, start_air, start_plutos
 from sim.airclient import AirClient
 from sim.oraclelog import read_log
 
@@ -41,6 +41,7 @@ class Nodes:
         try:
             await_ready(layout, list(self._children.values()))
             self._air.append(start_air(layout)[0])
+            self._air += start_plutos(layout)
             self.client = AirClient(layout.air_endpoint)
         except TrialError:
             self.close()
@@ -88,7 +89,8 @@ class Nodes:
         stop(list(self._children.values()))
         if hasattr(self, "client"):
             self.client.close()
-        stop(self._air)
+        stop(self._air[1:])
+        stop(self._air[:1])
 
 
 def _await(what: str, condition: Callable[[], bool]) -> None:

@@ -8,13 +8,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agent.config import load
 from agent.gatebench.settler import Settler
 from agent.node.traffic import Traffic
+from agent.node.warden_process import OPERATOR
 from agent.node.warden_side import Protection, WardenSide
 from agent.trial.folder import Layout
 from radio.link import GateChange, WardenBeat
+from radio.operator import OperatorError, ask
 from settlement.chain.scope import Band
 from settlement.reasons import Reason
 
@@ -25,6 +28,7 @@ EIRP_MDBM = 20_000
 SOON_NS, OPEN_NS = 400 * MS, 200 * MS
 AFTER_NS = 40 * MS
 PATIENCE_NS = 20 * NS
+ARM_S = 3600
 
 
 class RigFailed(Exception):
@@ -141,6 +145,23 @@ class Rig:
             opened_ns=opened_ns,
             over_ns=over_ns,
         )
+
+    def come_back(self) -> None:
+        """After a fault, as its operator: wait for a device that is silent, clear, arm; raises RigFailed."""
+        deadline_ns = time.monotonic_ns() + PATIENCE_NS
+        while "error" in (said := self._ask({"op": "clear"})):
+            if time.monotonic_ns() > deadline_ns:
+                raise RigFailed(f"the warden did not come back: {said['error']}")
+            self.pump()
+        self._ask({"op": "arm", "for_s": ARM_S})
+        self._said_last = None
+        self.await_warden()
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return ask(self.config.run_folder / OPERATOR, request)
+        except OperatorError as exc:
+            return {"error": str(exc)}
 
     def stop(self) -> None:
         """End the warden."""

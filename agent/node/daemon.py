@@ -17,6 +17,7 @@ from agent.events import EventLog
 from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, read_key, take_over
 from agent.mapping import place_envelope
 from agent.node.control import Control
+from agent.node.discovery import Hints
 from agent.node.errands import Errands, Surroundings
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
@@ -27,7 +28,7 @@ from agent.node.vitals import Vitals, key_fault
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.timekeeping.wiring import timekeeper
-from agent.wiring import finish_rotation, mesh_of, party_of, trust_of
+from agent.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
@@ -58,6 +59,7 @@ class Node:
         self.trust = trust_of(config)
         self.party = party_of(config, self.trust)
         self.mesh = mesh_of(config, self.trust)
+        self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
         self.outbox = Outbox(self.mesh, self.trust.registry)
         self.clock = timekeeper(config)
         self.fix = self.clock.fix
@@ -66,6 +68,7 @@ class Node:
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
+        make_ready_to_silence(config.radio)
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
         self.control = Control(config.run_folder)
@@ -122,6 +125,7 @@ class Node:
             self._step([])
         self.watcher.stop()
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
+        self.hints.close()
         self.mesh.close()
         self.control.close()
         if self._registered:
@@ -155,6 +159,8 @@ class Node:
             self.events.write("warden silent", rf=muted.value, alive=self.warden.alive)
         arrived = self.mesh.receive()
         self._meet()
+        for peer, endpoint in self.hints.follow():
+            self.events.write("hint", peer=peer, endpoint=endpoint)
         commands = self.control.receive()
         self.errands.take(commands, now_ns)
         if arrived or commands or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
@@ -306,6 +312,8 @@ class Node:
             incumbents=("radar",),
         )
         evidence = step.sign(body)
+        for to in self._neighbours():
+            step.outgoing.append(Outgoing(to=to, data=Message(record=evidence.raw).encoded()))
         self.party.holder.preempt(
             step,
             Band(low_hz=band[0], high_hz=band[1]),

@@ -148,7 +148,7 @@ class Coordinator:
             position_radius_mm_max=50_000,
             record_age_ns_max=5 * NS,
             sensing_age_ns_max=NS,
-            witness_quorum=0,
+            witness_quorum=1,
             outside_authorisation=0,
         )
         self._seq += 1

@@ -145,8 +145,11 @@ def start_air(layout: Layout) -> tuple[Child, int]:
     return child, zero_ns
 
 
-def _start_plutos(layout: Layout) -> list[Child]:
-    """Start the simulated Plutos on the air's stations, muted as units with the dead-man come up; none if none are."""
+def start_plutos(layout: Layout, *, quiet: bool = True) -> list[Child]:
+    """Start the simulated Plutos on the air's stations; none if none are.
+
+    They come up muted, as units with the dead-man do, or, not `quiet`, transmitting as stock ones do.
+    """
     if not layout.pluto_ports:
         return []
     stations = layout.scenario.air_config().stations
@@ -155,7 +158,7 @@ def _start_plutos(layout: Layout) -> list[Child]:
         for station, port in zip(stations, layout.pluto_ports, strict=True)
     ]
     config = layout.root / "plutos.json"
-    write_json(config, {"air": layout.air_endpoint, "plutos": units, "quiet": True})
+    write_json(config, {"air": layout.air_endpoint, "plutos": units, "quiet": quiet})
     return [spawn("plutos", "sim.iiod.process", config, layout.root)]
 
 
@@ -199,7 +202,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
         tail = _Tail(layout)
         _await_ready(tail, nodes, len(nodes))
         child, zero_ns = start_air(layout)
-        air += [child, *_start_plutos(layout)]
+        air += [child, *start_plutos(layout)]
         late_s = (time.monotonic_ns() - zero_ns) / 1e9
         if late_s > 0:
             reporter.say(f"the air came up {late_s:.1f} s late on this machine; the run begins that far in")

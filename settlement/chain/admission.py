@@ -5,8 +5,7 @@
     capability   (5) the author's credential is in force, here and at signing (6) its actions cover this type
                  (7) the rule's taxonomy lets its level speak it, and has others act on it (see `taxonomy`)
                  (8) band, area, class, tier and EIRP are in scope
-    confidence   (9) time and place come from a source the rule accepts, within its bounds; an authority's word, which
-                 others carry, need only say when it was signed
+    confidence   (9) time and place come from a source the rule accepts, within its bounds
                  (10) signed neither in the future nor too long ago
     disposition  (11) under the rule in force (12) not seen before, and no other record with its sequence number
                  (13) its class, price and bargaining round are the rule's
@@ -151,7 +150,31 @@ def _clock_of(attestation: Attestation) -> TimeFix:
     )
 
 
-def confidence(here: Attestation, rule: Rule) -> Refusal | None:
+class Asked(Protocol):
+    """What a rule asks of time and place: of everybody, or of an authority's desk."""
+
+    @property
+    def time_sources(self) -> tuple[int, ...]:
+        """Sources of time that are believed."""
+        ...
+
+    @property
+    def position_sources(self) -> tuple[int, ...]:
+        """Sources of position that are believed."""
+        ...
+
+    @property
+    def time_bound_ns_max(self) -> int:
+        """The widest bound of time."""
+        ...
+
+    @property
+    def position_radius_mm_max(self) -> int:
+        """The widest error radius."""
+        ...
+
+
+def confidence(here: Attestation, rule: Asked) -> Refusal | None:
     """Clause (9): how well the author knows when and where it is, by the rule. Claims below a floor are widened."""
     if here.time_source not in rule.time_sources:
         return refuse(Reason.TIME_UNTRUSTED, "confidence.9.source", here.time_source, rule.time_sources)
@@ -167,18 +190,16 @@ def confidence(here: Attestation, rule: Rule) -> Refusal | None:
     return None
 
 
-def _dated(here: Attestation, rule: Rule) -> Refusal | None:
-    """Clause (9) of an authority's word: its desk has no disciplined clock, and no cell hangs on where it stands."""
-    accepted = (*rule.time_sources, TimeSource.KERNEL)
-    if here.time_source in accepted:
-        return None
-    return refuse(Reason.TIME_UNTRUSTED, "confidence.9.source", here.time_source, accepted)
+def _known_where(admitted: Admitted, rule: Rule) -> Refusal | None:
+    """Clause (9). An authority that is no node may know less, where the rule has terms for desks."""
+    here = admitted.record.frame.attestation
+    desk = admitted.author.transport_key is None and admitted.record.typ in RELAYED
+    return confidence(here, rule.desk if desk and rule.desk is not None else rule)
 
 
 def _at_signing(admitted: Admitted, rule: Rule) -> Refusal | None:
     """Clauses (5) and (9) as of the attested instant: these never change, so replay reaches the same verdict."""
-    here = admitted.record.frame.attestation
-    refusal = _dated(here, rule) if admitted.record.typ in RELAYED else confidence(here, rule)
+    refusal = _known_where(admitted, rule)
     if refusal is not None:
         return refusal
     signed = _clock_of(admitted.record.frame.attestation)

@@ -26,6 +26,7 @@ ACTIONS_OF: dict[str, tuple[str, ...]] = {
     "counter": ("offer", "request"),
     "grant": ("grant",),
     "accept": ("request",),
+    "coordination": ("coordinate",),
     "confirm": ("grant",),
     "abort": ("grant",),
     "renew": ("grant",),

@@ -5,7 +5,7 @@ and starts with the rule's first share of a budget; each fulfilled settlement ad
 
 What counts as fulfilled comes from admitted records alone, once for each settlement, so anyone who holds the log comes
 to the same figures: a USAGE speaks for its user; an ABORT because the user did not answer, or not rightly, against it;
-a FALLBACK against the holder, who did not deliver what it granted.
+a FALLBACK against the holder, who did not deliver what it granted; a RULING against whom it has pay.
 """
 
 from collections.abc import Iterable
@@ -41,8 +41,7 @@ def kept_by(records: Iterable[Record]) -> dict[bytes, Kept]:
             continue
         if record.typ == "grant":
             granted[sid] = record.body.user
-        whose = author if record.typ in ("usage", "fallback") else granted.get(sid)
-        counts = record.typ in ("usage", "fallback") or (record.typ == "abort" and record.body.reason in UNANSWERED)
+        whose, counts = _counts(record, author, granted.get(sid))
         if whose is None or not counts or (sid, record.typ) in counted:
             continue
         counted.add((sid, record.typ))
@@ -50,6 +49,19 @@ def kept_by(records: Iterable[Record]) -> dict[bytes, Kept]:
         good = record.typ == "usage"
         found[whose] = replace(so_far, fulfilled=so_far.fulfilled + good, failed=so_far.failed + (not good))
     return found
+
+
+def _counts(record: Record, author: bytes, user: bytes | None) -> tuple[bytes | None, bool]:
+    """Whose record a record counts in, and whether it does."""
+    match record.typ:
+        case "usage" | "fallback":
+            return author, True
+        case "ruling":
+            return record.body.pays, True
+        case "abort":
+            return user, record.body.reason in UNANSWERED
+        case _:
+            return None, False
 
 
 def observation_weight_ppm(rule: Rule, *, level: str, modality: str | None, consistency_ppm: int) -> int:
@@ -72,6 +84,11 @@ def consistency_ppm(values: list[tuple[int, int]], own: tuple[int, int]) -> int:
         return PPM
     agreeing = sum(1 for low, high in values if low <= own[1] and own[0] <= high)
     return agreeing * PPM // len(values)
+
+
+def trust_ppm(kept: Kept) -> int:
+    """How far an identity's word counts by its record: a quarter at first, more with each settlement it fulfilled."""
+    return PPM * (1 + kept.fulfilled) // (4 + kept.fulfilled + 2 * kept.failed)
 
 
 def share_ppm(*, first_ppm: int, step_ppm: int, fulfilled: int, failed: int) -> int:

@@ -5,9 +5,11 @@
     (3) the rule is signed by an authority that may make rules, and covers the cell
     (4) GRANT signed by the holder, ACCEPT by the user, CONFIRM by the holder, each entitled at signing
     (5) they are one settlement: ids recomputed, hashes chained, challenge answered, fence equal
-    (6) the CONFIRM was surely signed before `accept_by`
+    (6) the CONFIRM was surely signed before `accept_by`; where others co-sign, the ACCEPT, and the CONFIRM before
+        `confirm_by`
     (7) the CONFIRM is in the holder's log: entry, inclusion proof, signed checkpoint
     (8) as many neighbours witnessed the checkpoint as the rule asks for
+    (9) as many co-signed as every shard of the rule asks for that the cell touches
 
 Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
 """
@@ -24,6 +26,7 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
+from settlement.pair.coordination import Cosigned, belongs, lacking, shards_of
 from settlement.pair.transmit import CHANGES, TransmitLease, judge_change, lease_limit
 from settlement.pair.work import answer_to, settlement_id
 from settlement.reasons import Reason, Refusal, refuse
@@ -52,6 +55,14 @@ class LogProof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Countersigned:
+    """A co-signature and its author's credential chain, root first."""
+
+    record: bytes = blob(1, MAX_RECORD_BYTES, least=1)
+    chain: tuple[bytes, ...] = array(2, _RAW, 9, low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """Everything a stranger needs to verify a settlement."""
 
@@ -63,6 +74,7 @@ class Artifact:
     rule: bytes = blob(6, MAX_RECORD_BYTES, least=1)
     rule_chain: tuple[bytes, ...] = array(7, _RAW, 9, low=1)
     proof: LogProof = nested(8, LogProof)
+    coordination: tuple[Countersigned, ...] | None = array(10, Countersigned, 64, optional=True)
 
     def encoded(self) -> bytes:
         """The artifact's bytes."""
@@ -117,7 +129,7 @@ def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleI
 
 
 def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
-    """Checks (1) to (8) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
+    """Checks (1) to (9) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
     artifact = decode(Artifact, data, "artifact", limit=ARTIFACT_LIMIT)  # (1)
     if isinstance(artifact, Refusal):
         return artifact
@@ -140,18 +152,20 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
     if isinstance(confirm, Refusal):
         return confirm
     return (
-        _one_settlement(grant, accept, confirm)  # (5) and (6)
+        _one_settlement(grant, accept, confirm, cosigned=bool(shards_of(rule.rule, grant.record.body.cell)))  # (5), (6)
         or _covered(grant.record.body, user, rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
+        or _coordinated(artifact, (grant, accept), rule, registry)  # (9)
         or _permit(grant.record.body, confirm, (holder, user), rule.rule)
     )
 
 
-def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted) -> Refusal | None:
+def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted, *, cosigned: bool) -> Refusal | None:
     given: Grant = grant.record.body
     taken: Accept = accept.record.body
     decided: Confirm = confirm.record.body
+    in_time = accept if cosigned else confirm
     own_sid = settlement_id(grant.author.hash, accept.author.hash, given.nonce, given.cell)
     checks = (
         ("sid", {given.sid, taken.sid, decided.sid} == {own_sid}, Reason.TERMS),
@@ -161,7 +175,8 @@ def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted) -> Ref
         ("confirm_over", (decided.grant, decided.accept) == (grant.record.digest, accept.record.digest), Reason.TERMS),
         ("fence", decided.fence == given.fence, Reason.FENCE),
         ("lease", decided.transmit_until_ns <= lease_limit(confirm.record, given.cell), Reason.LEASE),
-        ("accept_by", confirm.record.frame.attestation.latest_ns < given.accept_by_ns, Reason.TIMEOUT),
+        ("accept_by", in_time.record.frame.attestation.latest_ns < given.accept_by_ns, Reason.TIMEOUT),
+        ("confirm_by", confirm.record.frame.attestation.latest_ns < given.confirm_by_ns, Reason.TIMEOUT),
     )
     for clause, held, reason in checks:
         if not held:
@@ -221,6 +236,26 @@ def _witnessed(proof: LogProof, holder: Subject, rule: Rule, registry: Registry)
     if len(found) < rule.witness_quorum:
         return refuse(Reason.UNWITNESSED, "artifact.quorum", len(found), f">= {rule.witness_quorum}")
     return None
+
+
+def _coordinated(
+    artifact: Artifact, pair: tuple[Admitted, Admitted], rule: RuleInForce, registry: Registry
+) -> Refusal | None:
+    """Check (9)."""
+    grant, accept = pair
+    signed = []
+    for one in artifact.coordination or ():
+        author = registry.admit_chain(one.chain)
+        if isinstance(author, Refusal):
+            return author
+        admitted = _typed(one.record, registry, "coordination", author, rule)
+        if isinstance(admitted, Refusal):
+            return admitted
+        refusal = belongs(admitted.record.body, grant.record.body, grant.record.digest, accept.record.digest)
+        if refusal is not None:
+            return refusal
+        signed.append(Cosigned(author=author, body=admitted.record.body))
+    return lacking(rule.rule, grant.record.body.cell, grant.author.hash, signed)
 
 
 def _alive(witness: Subject, time_s: int) -> bool:

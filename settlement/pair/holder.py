@@ -13,7 +13,9 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.chain.weights import FAILED, UNANSWERED
 from settlement.fixes import TimeFix, deadline_open
-from settlement.pair.holderlease import BLOCKED, LeaseKeeper
+from settlement.pair.coordinator import Coordinated
+from settlement.pair.holdercoordination import CoordinatedKeeper
+from settlement.pair.holderlease import BLOCKED
 from settlement.pair.holderpairs import STORE, HolderPair
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.work import Work, answer_to, settlement_id, stored_as
@@ -28,7 +30,7 @@ ABORTS_MAX = 64
 """Deadlines one step works off; the rest follow in the next, so that no step is long."""
 
 
-class Holder(LeaseKeeper):
+class Holder(CoordinatedKeeper):
     """All settlements of one holder. Rebuilt from stored state after a restart."""
 
     def __init__(
@@ -42,6 +44,7 @@ class Holder(LeaseKeeper):
     ) -> None:
         super().__init__(rule=rule, stored=stored, blocked=blocked)
         self.me = me
+        self.elsewhere: dict[bytes, Coordinated] = {}
         self.offers = {digest: stored_as(Declaration, raw, OFFERS) for digest, raw in offers}
 
     def declare(self, work: Work, body: Declaration) -> Record:
@@ -88,6 +91,9 @@ class Holder(LeaseKeeper):
             if not pair.cell.overlaps(cell):
                 continue
             return refuse(Reason.CONFLICT, "request.cell", f"{pair.cell.band} held by {pair.sid.hex()[:8]}", "free")
+        for signed in self.elsewhere.values():
+            if not now.after(signed.until_ns) and signed.cell.overlaps(cell):
+                return refuse(Reason.CONFLICT, "request.elsewhere", f"{signed.cell.band} co-signed", "free")
         return None
 
     def grant(self, work: Work, admitted: Admitted) -> HolderPair:
@@ -154,28 +160,23 @@ class Holder(LeaseKeeper):
         late = deadline_open(now, pair.accept_by_ns, "accept.accept_by")
         return replace(late, reason=Reason.TIMEOUT) if late and late.reason is Reason.EXPIRED else late
 
-    def confirm(self, work: Work, admitted: Admitted) -> None:
+    def _confirm(self, work: Work, pair: HolderPair, cosigned: tuple[bytes, ...] = ()) -> None:
         """The commit point."""
-        pair = self.pairs[admitted.record.body.sid]
         until_ns = self._lease_until(work, pair)
+        if pair.accept is None:
+            raise ValueError("nothing is confirmed without its ACCEPT")
         body = Confirm(
             sid=pair.sid,
             grant=pair.grant,
-            accept=admitted.record.digest,
+            accept=pair.accept,
             transmit_until_ns=until_ns,
             fence=pair.fence,
         )
         record = work.sign(body)
-        settled = replace(
-            pair,
-            state=HolderState.CONFIRMED,
-            accept=admitted.record.digest,
-            decision=record.digest,
-            transmit_until_ns=until_ns,
-        )
+        settled = replace(pair, state=HolderState.CONFIRMED, decision=record.digest, transmit_until_ns=until_ns)
         self._save(work, settled)
-        work.send_settled(pair.user, record)
-        work.event("settled", sid=pair.sid, band=pair.cell.band, user=admitted.author.name)
+        work.send_settled(pair.user, record, beside=cosigned, reply_to=pair.accept)
+        work.event("settled", sid=pair.sid, band=pair.cell.band)
 
     def abort(self, work: Work, sid: bytes, reason: Reason, accept: bytes | None = None) -> None:
         """The other terminal decision; frees the cell."""
@@ -191,7 +192,9 @@ class Holder(LeaseKeeper):
         self._save(work, ended)
         if reason.value in UNANSWERED:
             work.count(FAILED + pair.user.hex())
-        work.send(pair.user, record.raw)
+        work.send(pair.user, record.raw, reply_to=accept)
+        for other in pair.asked or ():
+            work.pass_on(other, record.raw)
         work.event("aborted", sid=sid, reason=reason.value)
 
     # -- after the commit ----------------------------------------------------------------------------------------
@@ -220,6 +223,7 @@ class Holder(LeaseKeeper):
         late = [p for p in self.busy.values() if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
         for pair in late[:ABORTS_MAX]:
             self.abort(work, pair.sid, Reason.TIMEOUT)
+        self._tick_coordination(work)
         self._tick_leases(work)
         self._held.sweep(work)
         self._forget_offers(work)

@@ -77,7 +77,7 @@ class LeaseKeeper:
         terms = self.rule.rule.terms(pair.commodity)
         waits = terms is not None and terms.on_incumbent == SUSPENDS and reason == Reason.INCUMBENT.value
         if pair.decision is None:
-            self.abort(work, pair.sid, Reason.INCUMBENT)
+            self.abort(work, pair.sid, Reason.INCUMBENT, pair.accept)
         elif not waits:
             self._preempt_one(work, pair, pair.decision, tier=tier, reason=reason, evidence=evidence)
         elif pair.state == HolderState.CONFIRMED:
@@ -133,9 +133,9 @@ class LeaseKeeper:
         self._save(work, replace(pair, noticed_ns=now.latest_ns))
         work.send(pair.user, pair.notice)
 
-    def heard(self, work: Work, user: bytes, subject: bytes) -> None:
+    def heard(self, work: Work, subject: bytes) -> None:
         """The user says that it has a SUSPEND, RESUME or PREEMPT of ours: no need to say it again."""
-        for pair in [p for p in self.busy.values() if p.notice is not None and p.user == user]:
+        for pair in [p for p in self.busy.values() if p.notice is not None]:
             if pair.notice is not None and digest(pair.notice) == subject:
                 self._save(work, replace(pair, notice=None))
 

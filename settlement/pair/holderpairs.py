@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from settlement.chain.codec import blob, encode, nested, text, uint
+from settlement.chain.codec import array, blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
 from settlement.fixes import TimeFix
 from settlement.pair.table import HolderState
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "holder"
-LIVE = (HolderState.RESERVED, HolderState.CONFIRMED, HolderState.SUSPENDED)
+LIVE = (HolderState.RESERVED, HolderState.COORDINATING, HolderState.CONFIRMED, HolderState.SUSPENDED)
 KEPT_MAX = 1024
 """Settlements that are over in every respect and still remembered, for what their users may say late."""
 
@@ -20,7 +20,7 @@ class HolderPair:
     """One settlement as the holder stores it; hashes name records in the log.
 
     `notice` is what is sent again until it is answered, `notice_since_ns` and `noticed_ns` when it was sent first and
-    last.
+    last; `asked` are those who must co-sign, `answered` those who did, `cosigned` their records.
     """
 
     sid: bytes = blob(1, 32)
@@ -43,10 +43,13 @@ class HolderPair:
     tier: int = uint(18, high=255)
     notice_since_ns: int | None = uint(19, optional=True)
     confirm_by_ns: int | None = uint(20, optional=True)
+    asked: tuple[bytes, ...] | None = array(21, blob(0, 32), 256, optional=True)
+    answered: tuple[bytes, ...] | None = array(22, blob(0, 32), 256, optional=True)
+    cosigned: tuple[bytes, ...] | None = array(23, blob(0, 32), 256, optional=True)
 
     @property
     def live(self) -> bool:
-        """Reserved, confirmed or suspended."""
+        """Reserved, waiting for co-signatures, confirmed or suspended."""
         return self.state in LIVE
 
     def done(self, now: TimeFix) -> bool:

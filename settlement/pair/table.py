@@ -18,6 +18,7 @@ class HolderState(IntEnum):
     ABORTED = 3
     ENDED = 4
     SUSPENDED = 5
+    COORDINATING = 6
 
 
 class UserState(IntEnum):
@@ -40,6 +41,9 @@ class Event(Enum):
     GRANT = "grant"
     VERDICT = "verdict"
     ACCEPT = "accept"
+    ASKING = "accept and ask others"
+    COORDINATION = "coordination"
+    COORDINATED = "all have co-signed"
     CONFIRM = "confirm"
     ABORT = "abort"
     RENEW = "renew"
@@ -55,8 +59,16 @@ class Event(Enum):
 HOLDER = {
     (HolderState.NONE, Event.REQUEST): HolderState.RESERVED,
     (HolderState.RESERVED, Event.ACCEPT): HolderState.CONFIRMED,
+    (HolderState.RESERVED, Event.ASKING): HolderState.COORDINATING,
     (HolderState.RESERVED, Event.DEADLINE): HolderState.ABORTED,
     (HolderState.RESERVED, Event.PREEMPT): HolderState.ABORTED,
+    (HolderState.COORDINATING, Event.COORDINATION): HolderState.COORDINATING,
+    (HolderState.COORDINATING, Event.COORDINATED): HolderState.CONFIRMED,
+    (HolderState.COORDINATING, Event.VERDICT): HolderState.ABORTED,
+    (HolderState.COORDINATING, Event.DEADLINE): HolderState.ABORTED,
+    (HolderState.COORDINATING, Event.PREEMPT): HolderState.ABORTED,
+    # More signed than were needed.
+    (HolderState.CONFIRMED, Event.COORDINATION): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.RENEW): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.USAGE): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.SUSPEND): HolderState.SUSPENDED,

@@ -147,9 +147,9 @@ class LeaseTaker:
         work.send(pair.holder, record.raw)
         return record
 
-    def heard(self, work: Work, holder: bytes, subject: bytes) -> None:
+    def heard(self, work: Work, subject: bytes) -> None:
         """The holder has our RELINQUISH: no need to say it again."""
-        for pair in [p for p in self.busy.values() if p.state == UserState.ENDED and p.holder == holder]:
+        for pair in [p for p in self.busy.values() if p.state == UserState.ENDED]:
             if pair.last and digest(pair.last) == subject:
                 self._save(work, replace(pair, last=b""))
 

@@ -43,12 +43,20 @@ class Work(Protocol):
         """Sign a record of this node and log it."""
         ...
 
-    def send(self, to: bytes, raw: bytes) -> None:
-        """Leave a record for the node with that credential."""
+    def send(self, to: bytes, raw: bytes, *, reply_to: bytes | None = None) -> None:
+        """Leave a record for the node with that credential; the answer to `reply_to`, or to what is being answered."""
         ...
 
-    def send_settled(self, to: bytes, confirm: Record) -> None:
-        """Leave a CONFIRM with the proof that it is logged."""
+    def pass_on(self, to: bytes, raw: bytes) -> None:
+        """Leave a record that answers nothing."""
+        ...
+
+    def send_beside(self, to: bytes, name: bytes, beside: tuple[bytes, ...]) -> None:
+        """Leave a logged record with other logged ones beside it, all by their names; it answers nothing."""
+        ...
+
+    def send_settled(self, to: bytes, confirm: Record, *, beside: tuple[bytes, ...], reply_to: bytes) -> None:
+        """Leave a CONFIRM with the proof that it is logged and the co-signatures beside it; it answers `reply_to`."""
         ...
 
     def put(self, kind: str, key: bytes, value: bytes) -> None:

@@ -1,7 +1,8 @@
 """Simulated Plutos on an air that runs elsewhere, as a process of its own: `python -m sim.iiod.process CONFIG.json`.
 
 CONFIG.json: `air` (the air's ipc:// endpoint), `plutos` (a list of `station`, `serial`, `port`), and `quiet`: whether
-they come up muted, as units with the dead-man of `deploy/pluto` do, or transmitting, as stock ones do.
+they come up muted, as units with the dead-man of `deploy/pluto` do, or transmitting, as stock ones do. SIGUSR1 cuts the
+power of all of them and gives it back.
 """
 
 import asyncio
@@ -45,6 +46,11 @@ class PlutosConfig:
     quiet: bool = False
 
 
+def _power_cycle(servers: list[IiodServer]) -> None:
+    for server in servers:
+        server.reboot()
+
+
 async def serve(config: PlutosConfig) -> None:
     """Serve until SIGTERM or SIGINT; raises OSError where a port cannot be had, AntennaRefused without an air."""
     antennas = [AirAntenna(config.air, unit.station) for unit in config.plutos]
@@ -59,6 +65,7 @@ async def serve(config: PlutosConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, _power_cycle, servers)
     await stop.wait()
     for task in tasks:
         task.cancel()

@@ -12,6 +12,7 @@ from settlement.chain.checkpoint import Head
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Scope, wider_than
 from settlement.fixes import TimeSource
+from settlement.pair.coordination import Cosigned, lacking
 from settlement.reasons import Refusal
 from settlement.replay import OWN_WORD
 from sim.world.ledger import Life
@@ -40,15 +41,30 @@ def i2_one_decision(sid: bytes, decisions: Mapping[bytes, set[bytes]]) -> str:
     return f"{count} decisions on {sid.hex()[:8]}" if count > 1 else ""
 
 
-def i3_active_is_confirmed(sid: bytes, lives: Mapping[bytes, Life]) -> str:
-    """Active implies a durable CONFIRM of its holder, signed surely before `accept_by`."""
+def i1_signed_once(new: Life, others: Iterable[Life], signed_ns: int) -> str:
+    """Nobody co-signs two settlements that overlap, unless the other one was given up, or its window is over (UTC)."""
+    for old in others:
+        ended = old.ended_true_ns is not None or old.sid == new.sid or old.cell.window.end_ns <= signed_ns
+        if not ended and old.cell.overlaps(new.cell) and old.confirm is not None:
+            return f"{new.sid.hex()[:8]} and {old.sid.hex()[:8]} both co-signed in {new.cell.band}"
+    return ""
+
+
+def i3_active_is_confirmed(sid: bytes, lives: Mapping[bytes, Life], *, coordinated: bool = False) -> str:
+    """Active implies a durable CONFIRM of its holder, surely before `accept_by`; `confirm_by` where it is co-signed."""
     life = lives.get(sid)
     if life is None or life.confirm is None:
         return f"{sid.hex()[:8]} is active without a durable CONFIRM"
-    signed_ns = life.confirm.attestation.latest_ns
-    if signed_ns >= life.accept_by_ns:
-        return f"{sid.hex()[:8]} was confirmed {signed_ns - life.accept_by_ns} ns after accept_by"
+    signed_ns, by_ns = life.confirm.attestation.latest_ns, life.confirm_by_ns if coordinated else life.accept_by_ns
+    if signed_ns >= by_ns:
+        return f"{sid.hex()[:8]} was confirmed {signed_ns - by_ns} ns too late"
     return ""
+
+
+def i3_confirmed_is_cosigned(life: Life, rule: Rule, holder: bytes, signed: Iterable[Cosigned]) -> str:
+    """A CONFIRM implies that everyone whom the rule asks has co-signed durably before."""
+    refusal = lacking(rule, life.cell, holder, signed)
+    return f"{life.sid.hex()[:8]} was confirmed: {refusal}" if refusal else ""
 
 
 def i4_durable_before_sent(name: bytes, durable: set[bytes]) -> str:

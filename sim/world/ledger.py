@@ -60,6 +60,7 @@ class Life:
     tier: int
     max_eirp_mdbm: int
     accept_by_ns: int
+    confirm_by_ns: int
     confirm: Seen | None = None
     confirmed_true_ns: int = 0
     leased_until_ns: int = 0
@@ -120,6 +121,7 @@ class Book:
                 tier=body.tier,
                 max_eirp_mdbm=body.max_eirp_mdbm,
                 accept_by_ns=body.accept_by_ns,
+                confirm_by_ns=body.confirm_by_ns,
             )
         life = self.lives.get(seen.sid) if seen.sid is not None else None
         if life is None:
@@ -143,6 +145,8 @@ class Ledger:
         self.decisions: dict[bytes, set[bytes]] = {}
         self.numbered: dict[tuple[bytes, int], set[bytes]] = {}
         self.said: dict[tuple[bytes, str, bytes, int], set[bytes]] = {}
+        self.cosigned: dict[bytes, dict[bytes, Seen]] = {}
+        """For each settlement, the durable co-signatures over it by their authors."""
         self._read: dict[bytes, Seen | None] = {}
 
     def seen(self, raw: bytes) -> Seen | None:
@@ -170,6 +174,8 @@ class Ledger:
         self.numbered.setdefault((seen.author, seen.seq), set()).add(seen.digest)
         if seen.sid is None:
             return
+        if seen.typ == "coordination":
+            self.cosigned.setdefault(seen.sid, {})[seen.author] = seen
         if seen.typ in {"confirm", "abort"}:
             self.decisions.setdefault(seen.sid, set()).add(seen.digest)
         if seen.typ != "usage":

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from settlement.audit import audit_entries
 from settlement.chain.admission import Admitted, prove
-from settlement.chain.bodies import Accept, Confirm, Evidence, Grant, Preempt, Revocation
+from settlement.chain.bodies import Accept, Confirm, Coordination, Evidence, Grant, Preempt, Revocation
 from settlement.chain.credentials import Registry
 from settlement.chain.records import digest
 from settlement.messages import Message, decode_message
 from settlement.pair.artifact import verify
+from settlement.pair.coordination import Cosigned
 from settlement.pair.holder import STORE as HOLDER_STORE
 from settlement.pair.holder import Holder
 from settlement.pair.table import HolderState, UserState
@@ -18,7 +19,7 @@ from settlement.pair.user import User
 from settlement.reasons import Reason, Refusal
 from settlement.step import Outgoing
 from sim.world import invariants as law
-from sim.world.ledger import Book, Entry, Ledger
+from sim.world.ledger import Book, Entry, Ledger, Life
 from sim.world.member import Done, Member
 from sim.world.transmitter import Emission
 from sim.world.trust import NETWORK, T0_NS, Trust
@@ -48,6 +49,7 @@ class Monitor:
         self.cheats: set[str] = set()
         self.registry = trust.registry()
         self.rule = trust.rule(self.registry).rule
+        self._shared = bool(self.rule.coordination)
         self._heads: dict[str, tuple[int, bytes]] = {}
         self._status: dict[str, tuple[int, bytes]] = {}
         self._revoked: dict[str, set[bytes]] = {}
@@ -112,14 +114,35 @@ class Monitor:
             case Confirm():
                 life = book.lives.get(seen.body.sid)
                 if life is not None:
+                    self._cosigned(member, life, true_ns)
                     others = [o for b in ledger.books.values() for o in b.lives.values()]
                     self._hold("I1", name, true_ns, law.i1_no_two_in_one_cell(life, others, T0_NS))
                     revoked = self._revoked.get(name, set())
                     self._hold("I9", name, true_ns, law.i9_nothing_for_the_revoked(life.user, revoked))
+            case Coordination():
+                self._signed_for(member, seen.body.sid, true_ns)
             case Evidence():
                 self._evidence(member, seen.body, true_ns)
             case _:
                 self._hold("I6", name, true_ns, law.i6_fences_rise(book.fences[-2:]))
+
+    def _cosigned(self, member: Member, life: Life, true_ns: int) -> None:
+        """Everyone whom the rule asks had co-signed when it was confirmed."""
+        authors = {a: self.registry.get(a) for a in self.ledger.cosigned.get(life.sid, {})}
+        signed = [
+            Cosigned(author=author, body=self.ledger.cosigned[life.sid][name].body)
+            for name, author in authors.items()
+            if author is not None
+        ]
+        broken = law.i3_confirmed_is_cosigned(life, self.rule, member.hash, signed)
+        self._hold("I3", member.name, true_ns, broken)
+
+    def _signed_for(self, member: Member, sid: bytes, true_ns: int) -> None:
+        """What one member has co-signed never overlaps."""
+        lives = {s: life for book in self.ledger.books.values() for s, life in book.lives.items()}
+        mine = [lives[s] for s, by in self.ledger.cosigned.items() if member.hash in by and s in lives]
+        if sid in lives and not member.restored:
+            self._hold("I1", member.name, true_ns, law.i1_signed_once(lives[sid], mine, T0_NS + true_ns))
 
     def _granted(self, member: Member, grant: Grant, true_ns: int) -> None:
         name, book = member.name, self.ledger.books[member.name]
@@ -185,7 +208,7 @@ class Monitor:
         for pair in party.user.pairs.values():
             if pair.in_force:
                 lives = self._lives_of(pair.holder).lives
-                self._hold("I3", name, true_ns, law.i3_active_is_confirmed(pair.sid, lives))
+                self._hold("I3", name, true_ns, law.i3_active_is_confirmed(pair.sid, lives, coordinated=self._shared))
                 self._offline(member, pair.sid, true_ns)
             before = self._fences.get((name, pair.sid), 0)
             if pair.fence < before:
@@ -194,7 +217,7 @@ class Monitor:
         for held in party.holder.pairs.values():
             if held.state in (HolderState.CONFIRMED, HolderState.SUSPENDED):
                 lives = self.ledger.books[name].lives
-                self._hold("I3", name, true_ns, law.i3_active_is_confirmed(held.sid, lives))
+                self._hold("I3", name, true_ns, law.i3_active_is_confirmed(held.sid, lives, coordinated=self._shared))
 
     def _offline(self, member: Member, sid: bytes, true_ns: int) -> None:
         if (member.name, sid) in self._settled or member.log is None:

@@ -18,6 +18,8 @@ class Role:
     offers: bool
     asks: bool
     tier: int
+    coordinates: bool = False
+    """Only co-signs what others settle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class Plan:
     acts: tuple[Act, ...]
     suspends: bool = False
     """Whether the rule has incumbents suspend settlements instead of ending them."""
+    coordination: str = ""
+    """Who co-signs: nobody (empty), "one" authority, "sharded" by sub-band, or the "neighbours" among holders."""
 
     @property
     def holders(self) -> tuple[Role, ...]:
@@ -86,6 +90,7 @@ LAYOUTS = (
         Role(name="ada", offers=False, asks=True, tier=2),
     ),
 )
+ROTAS = tuple(Role(name=name, offers=False, asks=False, tier=1, coordinates=True) for name in ("rota", "beacon"))
 FAULTS = (
     ("crash", 30),
     ("crash mid", 25),
@@ -105,13 +110,15 @@ def plan(seed: int) -> Plan:
     """Make the run of a seed; the same seed gives the same plan for ever."""
     rng = Random(seed)
     roles = rng.choices(LAYOUTS, weights=(2, 4, 2, 2))[0]
-    others = len(roles) - 1
+    coordination = _coordination(Random(f"coordination/{seed}"), roles)
+    everyone = roles + ROTAS[: {"one": 1, "sharded": 2}.get(coordination, 0)]
+    others = len(everyone) - 1
     quorum = others // 2 + 1 if rng.random() < 0.25 else 0
     status = rng.random() < 0.3
     harsh = rng.random()
     return Plan(
         seed=seed,
-        roles=roles,
+        roles=everyone,
         quorum=quorum,
         budget_hz_s=rng.choice((15_000_000, 40_000_000, 90_000_000)) if rng.random() < 0.25 else None,
         status=status,
@@ -123,9 +130,25 @@ def plan(seed: int) -> Plan:
             delay_ns_max=rng.choice((2, 20, 120)) * MS,
             late_ns_max=4 * NS,
         ),
-        acts=_acts(rng, roles, status=status, witnessed=quorum > 0),
+        acts=_with_rotas(
+            Random(f"rotas/{seed}"), _acts(rng, roles, status=status, witnessed=quorum > 0), everyone[len(roles) :]
+        ),
+        coordination=coordination,
         suspends=Random(f"suspends/{seed}").random() < 0.4,
     )
+
+
+def _coordination(rng: Random, roles: tuple[Role, ...]) -> str:
+    """Every third run is coordinated; neighbours need another holder."""
+    two_holders = sum(role.offers for role in roles) > 1
+    return rng.choice(("", "", "", "", "one", "sharded" if not two_holders else "neighbours"))
+
+
+def _with_rotas(rng: Random, acts: tuple[Act, ...], rotas: tuple[Role, ...]) -> tuple[Act, ...]:
+    """Those who co-sign fail as well."""
+    kinds = ("crash", "crash mid", "crash unsent", "disk full", "partition", "clock wide")
+    more = [_at(rng, rng.choice(kinds), role.name) for role in rotas for _ in range(rng.choice((0, 1, 2)))]
+    return tuple(sorted((*acts, *more), key=lambda a: (a.at_ns, a.what, a.who, a.number)))
 
 
 def _acts(rng: Random, roles: tuple[Role, ...], *, status: bool, witnessed: bool) -> tuple[Act, ...]:

@@ -59,6 +59,7 @@ class World:
             budget_hz_s=plan_.budget_hz_s,
             status=plan_.status,
             suspends=plan_.suspends,
+            coordination=plan_.coordination,
         )
         self.members = {
             role.name: self.member_class(

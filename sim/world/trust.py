@@ -12,6 +12,7 @@ from settlement.chain.scope import Area, Band, Scope, Window
 from settlement.chain.status import bits_of
 from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from settlement.pair.artifact import verify_rule
+from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.reasons import Refusal
 from sim.world.plan import Role
 
@@ -118,7 +119,9 @@ def _claims(public: bytes, name: str) -> Claims:
     )
 
 
-def make_rule(*, quorum: int, budget_hz_s: int | None, suspends: bool) -> bodies.Rule:
+def make_rule(
+    *, quorum: int, budget_hz_s: int | None, suspends: bool, shards: tuple[bodies.Shard, ...] = ()
+) -> bodies.Rule:
     """The rule of a run."""
     budget = bodies.Budget(
         level="operator",
@@ -149,21 +152,47 @@ def make_rule(*, quorum: int, budget_hz_s: int | None, suspends: bool) -> bodies
         witness_quorum=quorum,
         outside_authorisation=0,
         budgets=(budget,) if budget_hz_s is not None else None,
+        coordination=shards or None,
     )
 
 
 def _actions(role: Role) -> tuple[str, ...]:
     offering = ("offer", "grant") if role.offers else ()
-    return (*offering, *(("request",) if role.asks else ()), "observe")
+    coordinating = ("coordinate",) if role.offers or role.coordinates else ()
+    return (*offering, *(("request",) if role.asks else ()), *coordinating, "observe")
+
+
+def _shards(coordination: str, by_name: dict[str, bytes]) -> tuple[bodies.Shard, ...]:
+    """One for everything, one for each half of the lower half of the band, or one left to the neighbours."""
+    match coordination:
+        case "one":
+            return (bodies.Shard(name="all", mode=AUTHORITY, authorities=(by_name["rota"],), need=1),)
+        case "sharded":
+            middle_hz = LOW_HZ + CHANNELS // 2 * RASTER_HZ
+            low, high = Band(low_hz=LOW_HZ, high_hz=middle_hz), Band(low_hz=middle_hz, high_hz=BAND.high_hz)
+            return tuple(
+                bodies.Shard(name=name, band=band, mode=AUTHORITY, authorities=(by_name[name],), need=1)
+                for name, band in (("rota", low), ("beacon", high))
+            )
+        case "neighbours":
+            return (bodies.Shard(name="street", mode=NEIGHBOURS, authorities=(), need=1),)
+        case _:
+            return ()
 
 
 @lru_cache(maxsize=128)
 def trust_for(
-    roles: tuple[Role, ...], *, quorum: int, budget_hz_s: int | None, status: bool, suspends: bool = False
+    roles: tuple[Role, ...],
+    *,
+    quorum: int,
+    budget_hz_s: int | None,
+    status: bool,
+    suspends: bool = False,
+    coordination: str = "",
 ) -> Trust:
     """Issue everything a run needs; the same arguments give the same bytes."""
     key, before = SigningKey.from_seed(secret("root")), _before_start()
-    scope = _scope(("issue", "rule", "offer", "grant", "request", "observe"), tier=1, depth=2)
+    scope = _scope(("issue", "rule", "offer", "grant", "request", "coordinate", "observe"), tier=1, depth=2)
     body = bodies.Credential(level="authority", scope=scope)
     root = issue(key, None, body, _claims(key.public, "root"), network=NETWORK, fix=before)
     authority = Registry(NETWORK, [records.digest(root)]).admit(root)
@@ -183,7 +212,9 @@ def trust_for(
         chains.append(
             (role.name, (root, issue(key, authority, body, claims, network=NETWORK, fix=before, seq=10 + number)))
         )
-    rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends)
+    by_name = {name: records.digest(chain[-1]) for name, chain in chains}
+    shards = _shards(coordination, by_name)
+    rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends, shards=shards)
     return Trust(
         root=root,
         chains=tuple(chains),

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from agent.cli.audit import app
 from settlement.chain.bodies import Request, Revocation
+from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, digest, sign_record
 from settlement.chain.status import bits_of
 from settlement.messages import Message
@@ -152,3 +153,62 @@ def test_entries_of_a_bundle_are_shown_as_those_of_its_files(trial: tuple[World,
     ours, theirs = parsed(run("show", target, *trust, "--json")), parsed(run("show", folder, "--json"))
     assert [row["digest"] for row in ours] == [row["digest"] for row in theirs]
     assert run("bundle", folder, "--out", target).exit_code == 1
+
+
+@pytest.mark.attack(50)
+def test_replay_names_a_kept_row_that_the_log_does_not_make(trial: tuple[World, Path], tmp_path: Path) -> None:
+    """The owner itself signs over what it altered: its signature holds, its log does not bear it out."""
+    world, folder = trial
+    anchors = ("--network", NETWORK, "--anchor", digest(world.root).hex())
+    whole = run("replay", folder, "--json")
+    assert whole.exit_code == 0, whole.output
+    kept = {row["file"]: row["kept"] for row in json.loads(whole.stdout)["lineages"]}
+    assert all(row["differing"] == 0 for row in kept.values())
+    assert kept["holder.db"]["checked"] > 5
+    path = tmp_path / "holder.db"
+    path.write_bytes((folder / "holder.db").read_bytes())
+    holder = world.members["holder"]
+    forged = Lineage(path, origin=holder.party.lineage.origin)
+    with forged.transaction():
+        ((sid, _),) = forged.items("holder")
+        forged.drop("holder", sid)
+        forged.count("fence", 5)
+        forged.stand(holder.key)
+    forged.close()
+    assert run("verify", path, *anchors).exit_code == 3, "all that is signed holds; not sealed"
+    told = run("replay", path, *anchors)
+    assert told.exit_code == 5
+    assert f"holder {sid.hex()[:16]}: kept is no such row, the log makes it a settlement" in told.stdout
+    assert "counter fence: kept is" in told.stdout
+
+
+@pytest.mark.parametrize("command", ["verify", "replay", "show", "report", "bundle"])
+@pytest.mark.parametrize("what", ["text", "empty", "another database", "folder of one"])
+def test_what_is_no_lineage_is_not_called_tampered(tmp_path: Path, command: str, what: str) -> None:
+    path = tmp_path / "thing.db"
+    if what == "another database":
+        db = apsw.Connection(str(path))
+        db.execute("CREATE TABLE shopping(item)")
+        db.close()
+    else:
+        path.write_text("" if what == "empty" else "not a database at all\n" * 300)
+    given = tmp_path if what == "folder of one" else path
+    out = ("--out", tmp_path / "x.bundle") if command == "bundle" else ()
+    told = run(command, given, *out, "--network", "n", "--anchor", "00" * 32)
+    assert told.exit_code == 1, told.output
+    assert f"{path}: not a lineage" in told.stderr
+    assert "TAMPERED" not in told.output
+    missing = run(command, tmp_path / "gone.db", *out, "--network", "n", "--anchor", "00" * 32)
+    assert missing.exit_code == 1
+    assert f"{tmp_path / 'gone.db'}: no such file or folder" in missing.stderr
+
+
+def test_a_sealed_file_that_opens_no_more_is_tampering(trial: tuple[World, Path], tmp_path: Path) -> None:
+    world, folder = trial
+    for ending in (".db", ".seal"):
+        (tmp_path / f"holder{ending}").write_bytes((folder / f"holder{ending}").read_bytes())
+    torn = bytearray((tmp_path / "holder.db").read_bytes())
+    torn[3] ^= 1
+    (tmp_path / "holder.db").write_bytes(torn)
+    told = run("verify", tmp_path / "holder.db", "--network", NETWORK, "--anchor", digest(world.root).hex())
+    assert told.exit_code == 5

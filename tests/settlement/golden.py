@@ -75,6 +75,9 @@ def _from_holder(rule: bytes, raws: dict[str, bytes]) -> list[Any]:
         bodies.Preempt(
             sid=sid, confirm=confirm, tier=1, reason="INCUMBENT", vacate_by_ns=T0 + 5 * NS, evidence=seed("seen")
         ),
+        bodies.Coordination(
+            sid=sid, grant=grant, accept=digest(raws["accept"]), shards=("coast",), until_ns=T0 + 12 * NS
+        ),
         bodies.Suspend(
             sid=sid, confirm=confirm, number=2, fence=8, reason="INCUMBENT", until_ns=T0 + 9 * NS,
             evidence=seed("seen"),

@@ -16,6 +16,8 @@ from settlement.chain import bodies
 from settlement.chain.bodies import BODIES, TYPE_OF
 from settlement.chain.codec import Kind, decode, kinds_of
 from settlement.chain.entitlement import ACTIONS_OF
+from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Cell, Window
 from settlement.messages import Message
@@ -51,6 +53,7 @@ def test_the_types_are_those_of_the_design() -> None:
         "counter",
         "grant",
         "accept",
+        "coordination",
         "confirm",
         "abort",
         "renew",
@@ -165,7 +168,31 @@ BODY = {
 
 def body(typ: str, world: World) -> Any:
     made: Any = BODY[typ]
+    if typ in ("fallback", "dispute", "ruling"):
+        made = complained(typ, world, made)
     return replace(made, rule=world.members["holder"].party.rule.hash) if hasattr(made, "rule") else made
+
+
+def complained(typ: str, world: World, made: Any) -> Any:
+    """The same body about a settlement of alice and the holder, which is made where there is none yet."""
+    alice, holder = world.members["alice"].party, world.members["holder"].party
+    if not alice.user.pairs:
+        world.request("alice", 1.0, LOWER, 2.0, 9.0)
+        assert world.carry(1.0) == []
+    (pair,) = alice.user.pairs.values()
+    if typ != "ruling":
+        against = {"against": holder.identity.credential} if typ == "dispute" else {}
+        return replace(made, sid=pair.sid, confirm=pair.decision, **against)
+    disputes = [r for r in (holder.record_of(s) for s in subjects(holder.lineage)) if r and r.typ == "dispute"]
+    if not disputes:
+        assert told(world, "alice", body("dispute", world), seq=790) is None
+        return complained(typ, world, made)
+    return replace(made, sid=pair.sid, dispute=disputes[0].digest)
+
+
+def subjects(log: Lineage) -> list[bytes]:
+    leaves = [decode_leaf(raw) for raw in log.bodies()]
+    return [leaf.subject for leaf in leaves if isinstance(leaf, Leaf) and leaf.admitted]
 
 
 ENTITLED = {

@@ -73,6 +73,28 @@ class Modality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeskTerms:
+    """How an authority's desk may know time and place: it has no radio, no receiver and no disciplined clock."""
+
+    time_sources: tuple[int, ...] = array(1, uint(0, high=255), 8, low=1)
+    position_sources: tuple[int, ...] = array(2, uint(0, high=255), 8, low=1)
+    time_bound_ns_max: int = uint(3)
+    position_radius_mm_max: int = uint(4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Where settlements are co-signed: a sub-band, an area, or all; by whom (`mode` 0 authorities, 1 neighbours)."""
+
+    name: str = text(1, 64)
+    band: Band | None = nested(2, Band, optional=True)
+    area: Area | None = nested(3, Area, optional=True)
+    mode: int = uint(4, high=1)
+    authorities: tuple[bytes, ...] = array(5, blob(0, HASH), 64)
+    need: int = uint(6, high=64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """The rule in force: signed by an authority, versioned, effective in a window."""
 
@@ -94,6 +116,8 @@ class Rule:
     outside_authorisation: int = uint(16, high=1)
     budgets: tuple[Budget, ...] | None = array(17, Budget, 64, optional=True)
     modalities: tuple[Modality, ...] | None = array(18, Modality, 32, optional=True)
+    coordination: tuple[Shard, ...] | None = array(19, Shard, 64, optional=True)
+    desk: DeskTerms | None = nested(21, DeskTerms, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
         """The terms of a class, found by its whole name."""

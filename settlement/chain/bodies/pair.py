@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from settlement.chain.bodies.sizes import HASH
-from settlement.chain.codec import blob, nested, sint, text, uint
+from settlement.chain.codec import array, blob, nested, sint, text, uint
 from settlement.chain.scope import Cell, Window
 
 
@@ -35,6 +35,17 @@ class Accept:
     sid: bytes = blob(1, HASH)
     grant: bytes = blob(2, HASH)
     answer: bytes = blob(3, HASH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordination:
+    """One with a say in the shards named co-signs a GRANT and its ACCEPT: nothing it signed for before overlaps."""
+
+    sid: bytes = blob(1, HASH)
+    grant: bytes = blob(2, HASH)
+    accept: bytes = blob(3, HASH)
+    shards: tuple[str, ...] = array(4, text(0, 64), 64, low=1)
+    until_ns: int = uint(5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from settlement.chain.records import parse
 from settlement.fixes import TimeFix, deadline_open
 from settlement.messages import decode_message
 from settlement.pair import holder as holder_side
-from settlement.pair import holderlease
+from settlement.pair import holdercoordination, holderlease
+from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
 from settlement.party import Party
@@ -141,6 +142,19 @@ def go_on_when_suspended(patch: pytest.MonkeyPatch) -> type[World]:
         return changed if isinstance(changed, Refusal) else replace(changed, suspended_for=None)
 
     patch.setattr(permits, "extend", extend)
+    return World
+
+
+def confirm_without_asking(patch: pytest.MonkeyPatch) -> type[World]:
+    """The holder asks nobody to co-sign."""
+    patch.setattr(holdercoordination, "shards_of", lambda rule, cell: ())
+    return World
+
+
+def sign_for_anybody(patch: pytest.MonkeyPatch) -> type[World]:
+    """An authority does not look at what it signed for before, and holders not at what they granted."""
+    patch.setattr(Coordinator, "_clear", lambda self, grant, now, own: None)
+    patch.setattr(Holder, "_free", lambda self, cell, now: None)
     return World
 
 

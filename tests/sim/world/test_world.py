@@ -24,6 +24,7 @@ HAPPENED = (
     "own preempt",
     "own suspend",
     "own resume",
+    "own coordination",
     "own relinquish",
     "own usage",
     "own evidence",
@@ -122,7 +123,7 @@ BROKEN: list[tuple[broken.Break, set[str], Change, int]] = [
     (broken.skip_accept_by, {"I3", "I13"}, _slow, 20),
     (broken.reuse_fence, {"I6"}, _as_is, 20),
     (broken.forget_on_restart, {"I1", "I11", "S7"}, _crowded, 20),
-    (broken.take_stale_renew, {"I6"}, _slow, 20),
+    (broken.take_stale_renew, {"I6"}, _slow, 60),
     (broken.sign_twice, {"I2", "I5"}, _late, 20),
     (broken.free_at_once, {"I1", "I17"}, _crowded, 20),
     (broken.ignore_the_window, {"I17"}, _as_is, 10),
@@ -130,6 +131,8 @@ BROKEN: list[tuple[broken.Break, set[str], Change, int]] = [
     (broken.decide_by_any_clock, {"I11", "I12"}, _crowded, 20),
     (broken.spend_without_counting, {"I8"}, _poor, 20),
     (broken.go_on_when_suspended, {"I17"}, _suspending, 20),
+    (broken.confirm_without_asking, {"I3"}, _as_is, 40),
+    (broken.sign_for_anybody, {"I1"}, _crowded, 40),
 ]
 
 

@@ -1,0 +1,137 @@
+"""One who co-signs settlements of others: each part of the spectrum once, the same answer to the same question.
+
+    (1) the rule gives this node a say in a shard that the cell touches
+    (2) the ACCEPT beside the GRANT is its user's, over this GRANT, and answers its challenge
+    (3) the holder may still confirm
+    (4) no cell overlaps that was co-signed before, or that this node holds itself
+
+What was signed for is free again when its holder aborts, or after its window.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Coordination, Grant, Rule, Shard
+from settlement.chain.codec import blob, encode, nested, uint
+from settlement.chain.credentials import Subject
+from settlement.chain.scope import Cell
+from settlement.fixes import TimeFix, deadline_open
+from settlement.pair.coordination import NEIGHBOURS, may_sign, shards_of
+from settlement.pair.work import STORED_LIMIT, Work, answer_to, settlement_id, stored_as
+from settlement.reasons import Reason, Refusal, refuse
+
+STORE = "coordinated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordinated:
+    """A cell this node has co-signed for another holder."""
+
+    sid: bytes = blob(1, 32)
+    holder: bytes = blob(2, 32)
+    cell: Cell = nested(3, Cell)
+    until_ns: int = uint(4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A GRANT between others with the ACCEPT beside it, put to `me` under a rule."""
+
+    me: Subject
+    rule: Rule
+    grant: Admitted
+    accept: Admitted | Refusal | None
+
+
+class Coordinator:
+    """All that one node has co-signed. Rebuilt from stored state after a restart."""
+
+    def __init__(self, *, stored: Iterable[bytes]) -> None:
+        held = [stored_as(Coordinated, raw, STORE) for raw in stored]
+        self.known = {one.sid: one for one in held}
+
+    def judge(self, question: Question, now: TimeFix, own: list[Cell]) -> Refusal | None:
+        """Clauses (1) to (4); `own` are the cells this node holds settlements on."""
+        grant, accept = question.grant, question.accept
+        body: Grant = grant.record.body
+        mine = self.shards(question)
+        if not mine:  # (1)
+            return refuse(Reason.SCOPE, "coordination.shard", body.cell.band, "a shard this node has a say in")
+        if accept is None or isinstance(accept, Refusal):
+            return accept or refuse(Reason.PROOF, "coordination.accept", "absent", "the ACCEPT beside the GRANT")
+        refusal = _one_pair(grant, accept) or deadline_open(now, body.confirm_by_ns, "coordination.confirm_by")
+        return refusal or self._clear(body, now, own)  # (2), (3), (4)
+
+    @staticmethod
+    def shards(question: Question) -> tuple[Shard, ...]:
+        """The shards of a cell in which this node may speak; nobody does for itself."""
+        others = question.grant.author.hash != question.me.hash
+        touched = shards_of(question.rule, question.grant.record.body.cell)
+        return tuple(shard for shard in touched if others and may_sign(shard, question.me))
+
+    def _clear(self, grant: Grant, now: TimeFix, own: list[Cell]) -> Refusal | None:
+        for held in self.known.values():
+            if held.sid != grant.sid and not now.after(held.until_ns) and held.cell.overlaps(grant.cell):
+                measured = f"{held.cell.band} signed for {held.sid.hex()[:8]}"
+                return refuse(Reason.CONFLICT, "coordination.cell", measured, "a cell signed for nobody else")
+        mine = next((cell for cell in own if cell.overlaps(grant.cell)), None)
+        if mine is not None:
+            return refuse(Reason.CONFLICT, "coordination.own", f"{mine.band} held here", "a cell not held here")
+        return None
+
+    def sign(self, work: Work, question: Question) -> None:
+        """Co-sign, remember, and tell the holder."""
+        grant, accept = question.grant, question.accept
+        if not isinstance(accept, Admitted):
+            raise TypeError("a question is answered only after it was judged")
+        body: Grant = grant.record.body
+        until_ns = body.cell.window.end_ns
+        held = Coordinated(sid=body.sid, holder=grant.author.hash, cell=body.cell, until_ns=until_ns)
+        self.known[body.sid] = held
+        work.put(STORE, body.sid, encode(held, limit=STORED_LIMIT))
+        signed = Coordination(
+            sid=body.sid,
+            grant=grant.record.digest,
+            accept=accept.record.digest,
+            shards=tuple(shard.name for shard in self.shards(question)),
+            until_ns=until_ns,
+        )
+        work.send(grant.author.hash, work.sign(signed).raw)
+        work.event("coordinated", sid=body.sid, band=body.cell.band, holder=grant.author.name)
+
+    def knows(self, admitted: Admitted) -> bool:
+        """Is this ABORT its holder's, of something signed for here?"""
+        held = self.known.get(admitted.record.body.sid)
+        return held is not None and held.holder == admitted.author.hash
+
+    def release(self, work: Work, sid: bytes) -> None:
+        """The holder gave it up: the cell may be signed for again."""
+        del self.known[sid]
+        work.drop(STORE, sid)
+
+    def tick(self, work: Work) -> None:
+        """Forget what is over."""
+        for sid in [one.sid for one in self.known.values() if work.now.time.after(one.until_ns)]:
+            self.release(work, sid)
+
+
+def _one_pair(grant: Admitted, accept: Admitted) -> Refusal | None:
+    given, taken = grant.record.body, accept.record.body
+    checks = (
+        ("typ", accept.record.typ == "accept", Reason.TYPE),
+        ("user", accept.author.hash == given.user, Reason.BINDING),
+        ("sid", given.sid == settlement_id(grant.author.hash, given.user, given.nonce, given.cell), Reason.TERMS),
+        ("over", accept.record.typ != "accept" or taken.grant == grant.record.digest, Reason.TERMS),
+    )
+    for clause, held, reason in checks:
+        if not held:
+            return refuse(reason, f"coordination.{clause}", "does not hold", "the ACCEPT of this very GRANT")
+    if taken.answer != answer_to(given.challenge, grant.record.digest):
+        return refuse(Reason.CHALLENGE, "coordination.answer", taken.answer.hex()[:16], "the answer to this challenge")
+    return None
+
+
+def has_neighbours(shards: Iterable[Shard]) -> bool:
+    """Is any of these shards left to the neighbours?"""
+    return any(shard.mode == NEIGHBOURS for shard in shards)
