@@ -24,7 +24,7 @@ from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
 from agent.node.traffic import Traffic
-from agent.node.vitals import Vitals, key_fault
+from agent.node.vitals import Vitals, key_fault, mesh_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.timekeeping.wiring import timekeeper
@@ -175,7 +175,9 @@ class Node:
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
-            self.vitals.tell(now_ns, alive=self.warden.alive, clock=self.clock, keys=keys, grants=self.grants.shown())
+            mesh = mesh_fields(self.config, self.mesh)
+            alive, grants = self.warden.alive, self.grants.shown()
+            self.vitals.tell(now_ns, alive=alive, clock=self.clock, keys=keys, grants=grants, mesh=mesh)
 
     def _meet(self) -> None:
         """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""

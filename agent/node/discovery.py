@@ -77,7 +77,7 @@ class Discovery:
     def __init__(self, *, network: str, key: bytes, endpoint: str, interfaces: Iterable[str] | None = None) -> None:
         """Announce the holder of `key` at `endpoint`. Raises DiscoveryError."""
         self._network, self._me = network, key
-        self._heard: queue.Queue[Hint] = queue.Queue(HINTS_MAX)
+        self._hints: queue.Queue[Hint] = queue.Queue(HINTS_MAX)
         host, port = place_of(endpoint)
         try:
             self._zeroconf = Zeroconf(interfaces=list(interfaces)) if interfaces else Zeroconf()
@@ -104,16 +104,20 @@ class Discovery:
         if not (info.load_from_cache(zeroconf) or info.request(zeroconf, ASK_MS)):
             return
         for hint in hints_of(info, self._network):
-            if hint.transport_key != self._me:
-                with contextlib.suppress(queue.Full):
-                    self._heard.put_nowait(hint)
+            self.heard(hint)
+
+    def heard(self, hint: Hint) -> None:
+        """Keep a hint for the node's loop, unless it is of this node itself or too many wait."""
+        if hint.transport_key != self._me:
+            with contextlib.suppress(queue.Full):
+                self._hints.put_nowait(hint)
 
     def take(self) -> list[Hint]:
         """Hints heard since the last call; never blocks."""
         found: list[Hint] = []
         with contextlib.suppress(queue.Empty):
             while len(found) < HINTS_MAX:
-                found.append(self._heard.get_nowait())
+                found.append(self._hints.get_nowait())
         return found
 
     def close(self) -> None:
