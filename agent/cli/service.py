@@ -56,7 +56,8 @@ def status(
             out.print(f"clock  {line(found['clock'])}", highlight=False, markup=False)
             place = found["clock"]["position"]
             out.print(f"place  {place['reason']}, within {place['radius_mm'] / 1000:.1f} m", highlight=False)
-            out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
+            if "mesh" in found:
+                out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
             for one in found.get("settlements", []):
                 out.print(settlement_line(one), highlight=False, markup=False)
         for part, reason in wrong.items():
