@@ -17,10 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from settlement.chain import keys
 from settlement.chain.bodies import Rule
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import capability, within_terms
-from settlement.chain.records import Attestation, Record, parse
+from settlement.chain.keys import Verify
+from settlement.chain.records import Attestation, Record, Unproven, parse
 from settlement.chain.scope import Cell
 from settlement.chain.status import StatusLists
 from settlement.chain.taxonomy import Behaviour, behaviour_of
@@ -102,11 +104,13 @@ class Context:
         return found or self.rule
 
 
-def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
+def prove(raw: bytes, registry: Registry, *, verify: Verify = keys.verify) -> Admitted | Refusal:
     """Clauses (1) to (3): bytes to a record with a known author whose signature holds."""
     unproven = parse(raw)
-    if isinstance(unproven, Refusal):
-        return unproven
+    return unproven if isinstance(unproven, Refusal) else _proved(unproven, registry, verify)
+
+
+def _proved(unproven: Unproven, registry: Registry, verify: Verify) -> Admitted | Refusal:
     author = registry.get(unproven.author)
     if author is None:
         named = "none" if unproven.author is None else unproven.author.hex()
@@ -116,7 +120,7 @@ def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
     if unproven.kid != author.kid:
         reason = Reason.ROTATION if unproven.typ == "rotation" else Reason.KEY
         return refuse(reason, "integrity.3", unproven.kid.hex(), author.kid.hex())
-    record = unproven.prove(author.public, registry.network)
+    record = unproven.prove(author.public, registry.network, verify=verify)
     if isinstance(record, Record):
         return Admitted(record=record, author=author)
     if unproven.typ == "rotation" and record.reason is Reason.SIGNATURE:
@@ -124,13 +128,13 @@ def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
     return record
 
 
-def proven(raw: bytes, registry: Registry) -> Record | None:
+def proven(raw: bytes, registry: Registry, *, verify: Verify = keys.verify) -> Record | None:
     """A record whose signature holds, credentials included; None otherwise."""
     unproven = parse(raw)
     if isinstance(unproven, Refusal):
         return None
     if unproven.typ != "credential":
-        admitted = prove(raw, registry)
+        admitted = _proved(unproven, registry, verify)
         return admitted.record if isinstance(admitted, Admitted) else None
     subject = registry.admit(raw)
     signer = registry.get(subject.issuer) or subject if isinstance(subject, Subject) else None
