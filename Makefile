@@ -46,6 +46,8 @@ bench: $(READY)
 	$(BIN)/bandpact bench sensing
 	$(BIN)/bandpact bench chain
 	$(BIN)/bandpact bench gate
+	$(BIN)/bandpact bench gate --radio pluto
+	$(BIN)/bandpact bench radio
 
 docs: $(READY)
 	@sed -i '/^<!-- from here on: make docs -->$$/q' docs/pair.md

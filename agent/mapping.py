@@ -1,16 +1,20 @@
 """The one place where measured floats become the integers of signed records, and interval ends round outwards."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from hw_profiles.profile import RadioProfile
 from sensing.flags import names
-from sensing.survey import ChannelReport, SurveyReport
+from sensing.survey import ChannelReport, ChannelState, SurveyReport
 from sensing.values import Interval, Level
 from settlement.chain.bodies import PPM, ChannelObservation, Envelope, Quantity
 from settlement.chain.scope import Band, Window
+from settlement.pair.envelopes import ABLE, PLACE, UNIT
 
 LEVEL_PPM = 950_000
 SIGMAS = 1.96
+INCUMBENT = "INCUMBENT"
+"""Flag of a channel that is kept free for an incumbent that was heard in it."""
 MODALITY = "energy"
 """How our own survey observes, as a rule may rate it."""
 
@@ -33,29 +37,69 @@ def level_mdb(level: Level) -> Quantity | None:
     return Quantity(value=round(value), low=math.floor(value - spread), high=math.ceil(value + spread))
 
 
-def channel(report: ChannelReport) -> ChannelObservation:
-    """One channel's row of an envelope."""
+def channel(report: ChannelReport, *, protected: bool = False) -> ChannelObservation:
+    """One channel's row of an envelope; one that is protected for an incumbent is not free, however quiet it is."""
+    flags = names(report.flags)
     return ChannelObservation(
         band=Band(low_hz=int(report.channel.low_hz), high_hz=int(report.channel.high_hz)),
-        state=report.state.value,
+        state=ChannelState.BUSY.value if protected else report.state.value,
         occupancy_ppm=ratio_ppm(report.occupancy),
         floor_mdb=level_mdb(report.noise_floor),
         floor_unit=report.noise_floor.unit,
-        flags=names(report.flags),
+        flags=(*flags, INCUMBENT) if protected else flags,
     )
 
 
 def place_envelope(
-    report: SurveyReport, *, observed: Window, valid_until_ns: int, incumbents: Iterable[str]
+    report: SurveyReport,
+    *,
+    observed: Window,
+    valid_until_ns: int,
+    incumbents: Iterable[str],
+    closed: Sequence[tuple[int, int]] = (),
+    lent: Sequence[tuple[int, int]] = (),
 ) -> Envelope:
-    """What was sensed at this place, ready to sign."""
+    """What was sensed at this place, ready to sign.
+
+    Args: closed: bands in Hz protected for an incumbent. lent: bands in Hz that this node's own users fill, of which
+        nothing is said.
+    """
+    rows = [(r, (int(r.channel.low_hz), int(r.channel.high_hz))) for r in report.channels]
     return Envelope(
-        kind="place",
+        kind=PLACE,
         observed=observed,
         valid_until_ns=valid_until_ns,
         level_ppm=LEVEL_PPM,
         looks=report.looks,
-        channels=tuple(channel(c) for c in report.channels),
+        channels=tuple(channel(r, protected=touched(band, closed)) for r, band in rows if not touched(band, lent)),
         incumbents=tuple(incumbents),
         modality=MODALITY,
+    )
+
+
+def touched(band: tuple[int, int], others: Iterable[tuple[int, int]]) -> bool:
+    """Whether a band in Hz shares a frequency with one of the others."""
+    return any(low < band[1] and band[0] < high for low, high in others)
+
+
+def unit_envelope(profile: RadioProfile, *, full_scale_eirp_mdbm: int, now_ns: int, valid_ns: int) -> Envelope:
+    """What a radio can do, by its profile and what stands behind it: ready to sign.
+
+    Where it can both listen and send, as wide as it sends, as loud as it is at full scale.
+    """
+    low_hz = max(profile.rx.lo_hz.low, profile.tx.lo_hz.low)
+    high_hz = min(profile.rx.lo_hz.high, profile.tx.lo_hz.high)
+    reach = Band(low_hz=low_hz, high_hz=high_hz)
+    able = ChannelObservation(band=reach, state=ABLE, floor_unit="", flags=())
+    return Envelope(
+        kind=UNIT,
+        observed=Window(start_ns=now_ns, end_ns=now_ns),
+        valid_until_ns=now_ns + valid_ns,
+        level_ppm=PPM,
+        looks=0,
+        channels=(able,) if low_hz < high_hz else (),
+        incumbents=(),
+        max_eirp_mdbm=full_scale_eirp_mdbm,
+        modality="profile",
+        width_hz_max=profile.tx.bw_hz.high,
     )

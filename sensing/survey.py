@@ -6,7 +6,9 @@ look, over the groups of bins of a band, and over the recent looks.
 """
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -23,7 +25,7 @@ from sensing.rhythm import Period, find_period, valley_db
 from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, finite, inspect
 from sensing.theory import energy_threshold, f_threshold, snr_wall_db
 from sensing.tracker import FloorTracker
-from sensing.values import Interval, Level
+from sensing.values import Channel, Interval, Level
 
 __all__ = [
     "ChannelLook",
@@ -37,6 +39,9 @@ __all__ = [
 
 BURSTY_DB: Final = 6.0
 """A channel whose blocks spread over more than this is used in bursts."""
+Span = tuple[int, int]
+"""From, up to and not including, in ns of the looks' clock."""
+NOTHING_APART: Final[Mapping[Channel, Sequence[Span]]] = MappingProxyType({})
 HISTORY_BLOCKS: Final = 1 << 17
 FLAG_LOOKS: Final = 4096
 FREE_HIGH_MAX: Final = 0.5
@@ -112,10 +117,13 @@ class Survey:
             flags=flags,
         )
 
-    def report(self, now_ns: int) -> SurveyReport:
-        """Say what is known by now."""
+    def report(self, now_ns: int, *, apart: Mapping[Channel, Sequence[Span]] = NOTHING_APART) -> SurveyReport:
+        """Say what is known by now. Looks that began in one of a channel's spans `apart` (ns) do not speak of it."""
         history = np.concatenate(tuple(self._history)) if self._history else np.zeros((0, self._layout.groups))
-        channels = tuple(self._report_channel(i, history) for i in range(len(self.settings.channels)))
+        channels = tuple(
+            self._report_channel(i, history, self._counted(apart.get(channel, ())))
+            for i, channel in enumerate(self.settings.channels)
+        )
         density = self._psd_sum / max(1, self._psd_frames) / self.settings.sample_rate_hz
         return SurveyReport(
             now_ns=now_ns,
@@ -198,13 +206,18 @@ class Survey:
             snr_db=_db(max(power - idle, 0.0) / max(idle, 1e-30)),
         )
 
-    def _report_channel(self, index: int, history: NDArray[np.float64]) -> ChannelReport:
-        channel = self.settings.channels[index]
+    def _counted(self, apart: Sequence[Span]) -> NDArray[np.bool_]:
+        """For each block of the history, whether it speaks of a channel with those spans."""
+        counts = [not any(start <= at < end for start, end in apart) for at in self._history_ns]
+        return np.repeat(np.array(counts, bool), [len(blocks) for blocks in self._history])
+
+    def _report_channel(self, index: int, history: NDArray[np.float64], counted: NDArray[np.bool_]) -> ChannelReport:
+        channel, history = self.settings.channels[index], history[counted]
         margins = self._margins(index, history)
         valley = valley_db(margins)
         seen = channel_occupancy(
             margins > valley,
-            times_s=self._times() if self._gaps else None,
+            times_s=self._times()[counted] if self._gaps or not counted.all() else None,
             rates=DetectorRates(pfa=self.settings.pfa if valley == 0.0 else 0.0),
         )
         occupancy = self._doubted(seen, len(margins))
@@ -219,7 +232,7 @@ class Survey:
             noise_floor=self._density(idle),
             sensitivity_limit=self._sensitivity(index, idle * share, valley),
             headroom_db=-_db(mean * share),
-            period=self._period(margins),
+            period=self._period(margins) if counted.all() else None,
             bursty=bool(np.ptp(np.quantile(margins, (0.05, 0.95))) > BURSTY_DB) if len(margins) else False,
             flags=self.flags,
         )

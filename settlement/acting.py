@@ -1,6 +1,6 @@
 """What a node does with a record once it is admitted and judged; all of it inside the step's transaction."""
 
-from settlement import budget
+from settlement import bounding, budget, recognising
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Verdict
 from settlement.chain.codec import cut
@@ -18,6 +18,7 @@ from settlement.messages import Message
 from settlement.nodestate import REVIEW, ROTATED, STATUS, NodeState
 from settlement.pair import user as user_side
 from settlement.pair.artifact import Artifact
+from settlement.pair.envelopes import PLACE
 from settlement.reasons import Reason, Refusal
 from settlement.receipts import is_receipt, receive, take_receipt
 from settlement.rules import RULE, read_held
@@ -33,7 +34,8 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
             step.put(user_side.HEARD, admitted.record.digest, admitted.record.raw)
             step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)
         case "request":
-            state.holder.grant(step, admitted)
+            bound = bounding.bound_of(state, admitted, step.now.time)
+            state.holder.grant(step, admitted, None if isinstance(bound, Refusal) else bound)
             budget.spend(step, state.lineage, state.rule.rule, admitted)
         case "grant":
             _granted(state, step, admitted, message)
@@ -58,7 +60,7 @@ def _granted(state: NodeState, step: Step, admitted: Admitted, message: Message)
     if is_question(state, admitted):
         answer_question(state, step, admitted, message)
     else:
-        state.user.accept(step, admitted)
+        state.user.accept(step, admitted, recognising.derived_from(state, admitted.record))
 
 
 def _aborted(state: NodeState, step: Step, admitted: Admitted) -> None:
@@ -114,7 +116,7 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
         _ruled(state, step, admitted)
     elif admitted.record.typ in ("usage", "fallback", "ruling"):
         budget.credit(step, state.lineage, admitted)
-    elif admitted.record.typ == "envelope":
+    elif admitted.record.typ == "envelope" and admitted.record.body.kind == PLACE:
         displaced = heed(step, state.holder, state.rule, admitted)
         if displaced is None:
             weigh(state, step, admitted)
@@ -179,7 +181,7 @@ def _settled(state: NodeState, step: Step, admitted: Admitted, message: Message)
     mine = state.registry.get(state.identity.credential)
     granted = state.record_of(pair.grant) if pair.grant is not None else None
     held = state.rules.known(granted.body.rule) if granted is not None else None
-    if grant is None or accept is None or mine is None or message.proof is None or held is None:
+    if grant is None or accept is None or mine is None or message.proof is None or held is None or granted is None:
         raise ValueError("a settled pair lacks one of its records")
     artifact = Artifact(
         grant=grant,
@@ -190,6 +192,8 @@ def _settled(state: NodeState, step: Step, admitted: Admitted, message: Message)
         rule=held.raw,
         rule_chain=held.chain,
         proof=message.proof,
+        derivation=recognising.raws(state, granted),
+        envelopes=tuple(one.raw for one in bounding.rests_on(state, granted)) or None,
         coordination=countersigned(state, message) or None,
     )
     encoded = artifact.encoded()

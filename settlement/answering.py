@@ -11,6 +11,17 @@ from settlement.reasons import Reason, Refusal
 from settlement.step import Step
 
 EVIDENCE_BYTES_MAX = 30_000
+FATAL = frozenset(
+    {
+        Reason.TIMEOUT,
+        Reason.CHALLENGE,
+        Reason.TERMS,
+        Reason.ENVELOPE,
+        Reason.SPATIAL_OUTSIDE,
+        Reason.SPATIAL_UNDECIDED,
+    }
+)
+"""Reasons against an ACCEPT that no other ACCEPT could mend: the settlement is off, and the user is told."""
 
 
 UNSURE = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
@@ -74,7 +85,7 @@ def _answer_accept(state: NodeState, step: Step, admitted: Admitted, refusal: Re
             step.send(pair.user, decided)
     elif pair.decision is not None:
         return  # a CONFIRM leaves with its proof, once its witnesses have seen it
-    elif refusal.reason in (Reason.TIMEOUT, Reason.CHALLENGE, Reason.TERMS):
+    elif refusal.reason in FATAL:
         state.holder.abort(step, pair.sid, refusal.reason, admitted.record.digest)
 
 

@@ -1,6 +1,6 @@
 """The protocol's own judgement on a record that admission let through: a refusal, or None where it may be acted on."""
 
-from settlement import budget
+from settlement import bounding, budget, recognising
 from settlement.chain.admission import Admitted
 from settlement.chain.rotation import judge_rotation
 from settlement.complaints import COMPLAINTS, judge_complaint
@@ -17,6 +17,7 @@ from settlement.heeding import NOTED
 from settlement.messages import Message
 from settlement.nodestate import NodeState
 from settlement.pair.table import Event
+from settlement.pair.windows import still_here
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.receipts import is_receipt, judge_receipt
 from settlement.rules import read_held
@@ -37,7 +38,7 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
         case "coordination":
             return judge_coordination(state, admitted)
         case "declaration":
-            return _judge_offer(state, now)
+            return _judge_offer(state, now) or bounding.judge_offer(state, admitted)
         case "evidence":
             return judge_evidence(admitted.record.body, state.registry)
         case "envelope":
@@ -58,11 +59,12 @@ def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusa
     match admitted.record.typ:
         case "request":
             judged = state.holder.judge_request(admitted, step.now.time)
+            judged = judged or bounding.judge_request(state, admitted, step.now.time)
             return judged or budget.judge(
                 state.lineage, state.rule.rule, admitted, step.now.time, state.registry.line(admitted.author.hash)
             )
         case "accept":
-            return state.holder.judge_accept(admitted, step.now.time) or _same_rule(state, admitted)
+            return state.holder.judge_accept(admitted, step.now.time) or _recognised(state, admitted)
         case "relinquish":
             return state.holder.judge_of_user(admitted, Event.RELINQUISH)
         case _:
@@ -74,7 +76,9 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step:
     match typ:
         case "grant":
             asked = state.record_of(admitted.record.body.request)
-            return state.user.judge_grant(admitted, asked.body if asked else None, now)
+            judged = state.user.judge_grant(admitted, asked.body if asked else None, now)
+            judged = judged or still_here(step.now.position, admitted.record.body.cell.area)
+            return judged or bounding.judge_grant(state, admitted) or recognising.judge_grant(state, admitted)
         case "verdict":
             if is_receipt(admitted):
                 return judge_receipt(state, admitted)
@@ -105,14 +109,13 @@ def _judge_offer(state: NodeState, now: TimeFix) -> Refusal | None:
     return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX}") if held >= OFFERS_MAX else None
 
 
-def _same_rule(state: NodeState, admitted: Admitted) -> Refusal | None:
-    """A GRANT that was signed under a rule no longer in force is not confirmed."""
-    pair = state.holder.pairs[admitted.record.body.sid]
-    granted = state.record_of(pair.grant)
+def _recognised(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """A GRANT is confirmed under the rule it was signed under, if that is in force still, and by its recognition."""
+    granted = state.record_of(state.holder.pairs[admitted.record.body.sid].grant)
     if granted is None or granted.body.rule != state.rule.hash:
         was = "unknown" if granted is None else granted.body.rule.hex()[:16]
         return refuse(Reason.TERMS, "accept.rule", was, f"the rule in force, {state.rule.hash.hex()[:16]}")
-    return None
+    return recognising.judge_accept(state, granted, admitted.record)
 
 
 def _judge_rule(state: NodeState, admitted: Admitted) -> Refusal | None:

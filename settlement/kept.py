@@ -13,6 +13,7 @@ from settlement.chain.records import digest
 from settlement.chain.weights import FAILED, FULFILLED
 from settlement.messages import decode_message
 from settlement.nodestate import REVIEW, ROTATED, STATUS
+from settlement.pair.bounds import PLACES, UNITS
 from settlement.pair.holder import OFFERS, HolderPair
 from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.table import HolderState, UserState
@@ -25,7 +26,7 @@ from settlement.rules import RULE
 from settlement.step import SWEPT
 
 REPLY = "reply"
-WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SPENT, SUSPENDED, REVIEW})
+WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SPENT, SUSPENDED, REVIEW, PLACES, UNITS})
 COUNTED = ("fence", FULFILLED, FAILED)
 ABSENT = "no such row"
 _FORMS: dict[str, Any] = {HOLDER: HolderPair, USER: UserPair}

@@ -1,4 +1,6 @@
-"""What travels between nodes: one record, and with a CONFIRM the proof that it is logged.
+"""What travels between nodes: one record, with a CONFIRM the proof that it is logged, and beside it what it rests on.
+
+Records beside are judged first, each by itself; one that was seen before is passed over.
 
 Beside a GRANT that is to be co-signed goes its ACCEPT, beside a CONFIRM go the co-signatures.
 

@@ -12,6 +12,7 @@ from settlement.chain.scope import Cell
 from settlement.chain.status import StatusLists
 from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
+from settlement.pair.bounds import PLACES, UNITS, Bounds
 from settlement.pair.coordinator import STORE as COORDINATED
 from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
@@ -98,14 +99,16 @@ class NodeState:
                 self.take_status(known)
         self._restore_rules()
         me, rule = self.identity.credential, self.rule
+        self.bounds = Bounds(self._own(PLACES), self._own(UNITS))
         self.holder = Holder(
             me=me,
             rule=rule,
             stored=[raw for _, raw in self._stored(holder_side.STORE)],
             offers=self._stored(holder_side.OFFERS),
             blocked=self._stored(holder_side.BLOCKED),
+            bounds=self.bounds,
         )
-        self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)])
+        self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)], bounds=self.bounds)
         self.coordinator = Coordinator(stored=[raw for _, raw in self._stored(COORDINATED)])
         self.holder.elsewhere = self.coordinator.known
         self.holder.neighbours = self._holders_near
@@ -146,6 +149,12 @@ class NodeState:
 
     def _stored(self, kind: str) -> list[tuple[bytes, bytes]]:
         return self.lineage.items(kind) if self._whole else []
+
+    def _own(self, kind: str) -> list[Record]:
+        """Stored records of this node's own, under the key it has now."""
+        known = (prove(raw, self.registry) for _, raw in self._stored(kind))
+        mine = self.identity.credential
+        return [a.record for a in known if isinstance(a, Admitted) and a.author.hash == mine]
 
     def halt(self, step: Step, refusal: Refusal) -> None:
         """Stop signing for good: the log is not what this node, or a neighbour, saw."""

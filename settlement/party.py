@@ -13,7 +13,7 @@ from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
 from settlement.chain.leaf import RECEIVED, admitted_leaf, refused_leaf
 from settlement.chain.lineage import LineageError
-from settlement.chain.records import Attestation, Record, digest
+from settlement.chain.records import Attestation, Record, Unproven, digest, parse
 from settlement.fixes import Fix
 from settlement.judging import judge
 from settlement.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
@@ -25,6 +25,8 @@ from settlement.rules import RULE
 from settlement.step import Outgoing, Step
 from settlement.witness import ROUND
 
+BESIDE = "envelope"
+"""The type that is taken by itself where it travels beside a record that rests on it."""
 ANSWERED_BY_SIGNING = frozenset(
     {"request", "grant", "accept", "coordination", "suspend", "resume", "relinquish", "checkpoint", "cosignature"}
 )
@@ -99,6 +101,8 @@ class Party(NodeState):
             return self._heads(step, message, transport_key)
         if step.halted is not None:
             return step.halted
+        for one in message.beside or ():
+            self._take_beside(step, one, transport_key)
         raw = message.record
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
         if isinstance(verdict, Refusal):
@@ -118,6 +122,20 @@ class Party(NodeState):
         step.answering(None)
         self.witness.take_up(step)
         return None
+
+    def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> None:
+        """An envelope that the next record rests on: judged by itself, once. What else is there is that record's."""
+        unproven = parse(raw)
+        if not isinstance(unproven, Unproven) or unproven.typ != BESIDE or self.lineage.seen(digest(raw)):
+            return
+        peer = _hash(self.registry.by_transport(transport_key))
+        verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
+        if isinstance(verdict, Refusal):
+            self._log_refused(step, raw, verdict, peer, None)
+            return
+        leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=peer)
+        step.log(leaf, verdict.record)
+        act(self, step, verdict, Message(record=raw))
 
     def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
         """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come."""

@@ -24,6 +24,8 @@ from settlement.chain.rotation import judge_rotation
 from settlement.chain.weights import FAILED, FULFILLED, UNANSWERED
 from settlement.fixes import TimeFix, TimeSource
 from settlement.nodestate import REVIEW, ROTATED, STATUS
+from settlement.pair.bounds import PLACES, UNIT_ROW, UNITS
+from settlement.pair.envelopes import PLACE, UNIT
 from settlement.pair.holder import OFFERS
 from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.table import HolderState, UserState
@@ -122,6 +124,8 @@ class Retold:
                 self._rotated(said)
                 for row in [row for row in self.rows if row[0] == OFFERS]:
                     del self.rows[row]
+            case "envelope":
+                self._found(said)
             case "request":
                 self._asked(said)
             case "accept":
@@ -134,6 +138,13 @@ class Retold:
                 self._decided(said)
             case _:
                 pass
+
+    def _found(self, said: Said) -> None:
+        """A node goes by its newest word on each channel, and on its radio."""
+        if said.body.kind == PLACE:
+            self.rows.update({(PLACES, encode(channel.band)): said.raw for channel in said.body.channels})
+        elif said.body.kind == UNIT:
+            self.rows[UNITS, UNIT_ROW] = said.raw
 
     def _decided(self, said: Said) -> None:
         body = said.body

@@ -7,11 +7,12 @@ which the two are in force may touch, not overlap, so that at any instant one ru
 import re
 import tomllib
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from settlement.chain.admission import RuleInForce
-from settlement.chain.bodies import BODIES, Budget, ClassTerms, DeskTerms, Level, Modality, Rule, Shard
+from settlement.chain.bodies import BODIES, Budget, ClassTerms, DeskTerms, Level, Modality, Recognition, Rule, Shard
 from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Area, Band, Corner, Window
@@ -19,9 +20,11 @@ from settlement.chain.status import next_version
 from settlement.chain.taxonomy import Response
 from settlement.fixes import PositionSource, TimeSource
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
+from settlement.pair.recognition import flaw
 from settlement.reasons import Reason, Refusal, refuse
 
 EVERY_TYPE = "*"
+NODES_MAX = 32
 MODES = {"authority": AUTHORITY, "neighbours": NEIGHBOURS}
 _DERIVED = {"effective", "previous", "time_sources", "position_sources"}
 
@@ -112,13 +115,47 @@ def _many(cls: type[Any], table: dict[str, Any], key: str) -> tuple[Any, ...]:
     made = []
     for number, one in enumerate(values):
         here = f"{key}[{number}]."
-        extra = (
+        extra: dict[str, Any] = (
             {"area": _area(_need(one, "area", here, dict), f"{here}area.")} if cls is Budget and "area" in one else {}
         )
+        if cls is ClassTerms and "recognition" in one:
+            extra = {"recognition": _recognition(_need(one, "recognition", here, dict), f"{here}recognition.")}
         fields = _plain(cls, one, here)
         _known(one, [n for n, _ in kinds_of(cls)], here)
         made.append(cls(**fields, **extra))
     return tuple(made)
+
+
+def _recognition(table: dict[str, Any], path: str) -> tuple[Recognition, ...]:
+    """A tree of tables (`kind`, `fields`, `parts`) as the list of its nodes, each before its parts."""
+    nodes: list[Recognition] = []
+    waiting = [(table, path, -1)]
+    parts: dict[int, list[int]] = {}
+    for number, (one, here, parent) in enumerate(waiting):
+        if len(waiting) > NODES_MAX or number >= NODES_MAX:
+            raise RuleFileError(f"{path.rstrip('.')}: more than {NODES_MAX} nodes")
+        _known(one, [name for name, _ in kinds_of(Recognition)], here)
+        fields = tuple(_texts(one, "fields", here)) or None
+        nodes.append(Recognition(kind=_need(one, "kind", here, str), fields=fields))
+        parts.setdefault(parent, []).append(number)
+        inner = _need(one, "parts", here, list) if "parts" in one else []
+        for place, part in enumerate(inner):
+            if not isinstance(part, dict):
+                raise RuleFileError(f"{here}parts[{place}]: not a table")
+            waiting.append((part, f"{here}parts[{place}].", number))
+    made = tuple(replace(node, parts=tuple(parts[n]) if n in parts else None) for n, node in enumerate(nodes))
+    refusal = flaw(made)
+    if refusal is not None:
+        raise RuleFileError(f"{path.rstrip('.')}: {refusal.measured}; required: {refusal.required}")
+    return made
+
+
+def _texts(table: dict[str, Any], key: str, path: str) -> list[str]:
+    values = _need(table, key, path, list) if key in table else []
+    wrong = next((value for value in values if not isinstance(value, str)), None)
+    if wrong is not None:
+        raise RuleFileError(f"{path}{key}: {wrong!r} is not text")
+    return values
 
 
 def _levels(table: dict[str, Any]) -> tuple[Level, ...]:

@@ -119,9 +119,9 @@ class Step:
         """Add an entry to the log."""
         return self.lineage.append(leaf, record)
 
-    def send(self, to: bytes, raw: bytes, *, reply_to: bytes | None = None) -> None:
-        """Leave a record for the node with that credential; the answer to `reply_to`, or to what is being answered."""
-        self._leave(to, Message(record=raw).encoded(), reply_to)
+    def send(self, to: bytes, raw: bytes, beside: tuple[bytes, ...] = (), *, reply_to: bytes | None = None) -> None:
+        """Leave a record for a node with those it rests on; it answers `reply_to`, or what is being answered."""
+        self._leave(to, Message(record=raw, beside=beside or None).encoded(), reply_to)
 
     def _logged(self, name: bytes) -> bytes:
         index = self.lineage.index_of(name)

@@ -32,6 +32,8 @@ Kind: TypeAlias = Literal["sim", "pluto"]
 def _layout(root: Path, *, duration_s: float | None, radio: Kind) -> Layout:
     options = Options(scenario="neighbours", seed=7, duration_s=duration_s, recording=None, base_port=None)
     scenario, spec, length_s = scenario_of(options)
+    # What closes a gate is asked here, not what may be settled: nobody senses, so nothing can rest on envelopes.
+    spec = spec.model_copy(update={"terms": spec.terms.model_copy(update={"envelope_required": False})})
     count = len(scenario.nodes)
     ports = free_ports(2 * count if radio == "pluto" else count, None)
     return prepare(root, scenario, spec, seed=7, duration_s=length_s, ports=ports[:count], pluto_ports=ports[count:])

@@ -15,14 +15,14 @@ import zmq
 from agent.config import ConfigError, NodeConfig, OfferSection
 from agent.events import EventLog
 from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, read_key, take_over
-from agent.mapping import place_envelope
 from agent.node.control import Control
 from agent.node.discovery import Hints
+from agent.node.enveloping import Enveloping
 from agent.node.errands import Errands, Surroundings
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
-from agent.node.policy import HolderPolicy, UserPolicy, start_of, window_ms
+from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.traffic import Traffic
 from agent.node.vitals import Vitals, key_fault, mesh_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
@@ -36,6 +36,7 @@ from settlement.chain.scope import Band, Window
 from settlement.mesh import Arrived
 from settlement.messages import Message
 from settlement.nodestate import ROTATED
+from settlement.pair.bounds import OwnFaultError
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.seal import write_seal
 from settlement.step import HaltedError, Outgoing, Step
@@ -68,6 +69,7 @@ class Node:
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
+        self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         make_ready_to_silence(config.radio)
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
@@ -307,13 +309,8 @@ class Node:
     def _displace(self, step: Step, band: tuple[int, int]) -> None:
         """Sign what was sensed, and as a holder take the band back from whoever uses it."""
         now_ns = step.now.time.latest_ns
-        body = place_envelope(
-            self.watcher.report(),
-            observed=Window(start_ns=now_ns - NS, end_ns=now_ns),
-            valid_until_ns=now_ns + self.protection.hold_ns,
-            incumbents=("radar",),
-        )
-        evidence = step.sign(body)
+        body = self.envelopes.found(step, valid_ns=self.protection.hold_ns, incumbents=("radar",))
+        evidence = self.party.bounds.observe(step, body)
         for to in self._neighbours():
             step.outgoing.append(Outgoing(to=to, data=Message(record=evidence.raw).encoded()))
         self.party.holder.preempt(
@@ -354,32 +351,47 @@ class Node:
         since_s = self.since_start_s()
         if since_s is None or self._start_mono_ns is None or not step.now.time.trusted:
             return
+        self.envelopes.describe(step)
         if len(self.holder.made) < len(self.config.offers):
             self._offer(step, since_s)
         if self.holder.standing:
             self._offer_again(step)
+            if self.holder.look_again(step.now.time.middle_ns, lent_bands(self.party, step.now.time)):
+                self._look_again(step)
         if self.config.wants:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.user.act(step, self.party, since_s, start_ns)
 
+    def _look_again(self, step: Step) -> None:
+        body = self.envelopes.found(step)
+        if body.channels:
+            self.party.bounds.observe(step, body)
+
     def _offer(self, step: Step, since_s: float) -> None:
-        closed = self.protection.closed(time.monotonic_ns())
+        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
         for number, offer in self.holder.due(since_s, self.watcher.report(), closed):
-            self.holder.made.add(number)
-            self._declare(step, offer)
+            if self._declare(step, offer):
+                self.holder.made.add(number)
 
     def _offer_again(self, step: Step) -> None:
-        closed = self.protection.closed(time.monotonic_ns())
+        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
         for offer, end_ns in self.holder.again(step.now.time.middle_ns, self.watcher.report(), closed):
             self._declare(step, offer, end_ns)
 
-    def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> None:
-        """Sign and send an offer, with the envelope it rests on, to every neighbour."""
-        now_ns, report = step.now.time.middle_ns, self.watcher.report()
-        observed = window_ms(now_ns - int((self.since_start_s() or 1.0) * NS), now_ns)
-        records = self.holder.offer(step, self.party, offer, report=report, observed=observed, end_ns=end_ns)
-        for raw in records:
-            step.outgoing += [Outgoing(to=to, data=Message(record=raw).encoded()) for to in self._neighbours()]
+    def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> bool:
+        """Sign and send an offer, with the envelope it rests on beside it, to every neighbour.
+
+        False where the place changed since it was thought free: nothing is offered.
+        """
+        try:
+            found = self.envelopes.found(step)
+            envelope, offered = self.holder.offer(step, self.party, offer, found=found, end_ns=end_ns)
+        except OwnFaultError as exc:
+            step.event("not offered", low_hz=offer.low_hz, high_hz=offer.high_hz, why=str(exc))
+            return False
+        data = Message(record=offered, beside=(envelope,)).encoded()
+        step.outgoing += [Outgoing(to=to, data=data) for to in self._neighbours()]
+        return True
 
     def _surroundings(self) -> Surroundings:
         now_ns = time.monotonic_ns()
@@ -388,7 +400,7 @@ class Node:
             open_sid=self._open_sid,
             warden_heard_ns=self._warden_ns,
             report=self.watcher.report,
-            closed=lambda: self.protection.closed(now_ns),
+            closed=lambda: [*self.protection.closed(now_ns), *lent_bands(self.party, self.fix().time)],
             suspend=lambda sid: self.warden.suspend(sid, Reason.RELINQUISHED.value, "given back by command"),
             declare=self._declare,
             rotate=self._rotate,

@@ -54,7 +54,7 @@ class Surroundings:
     report: Callable[[], SurveyReport]
     closed: Callable[[], list[tuple[int, int]]]
     suspend: Callable[[bytes], None]
-    declare: Callable[[Step, OfferSection], None]
+    declare: Callable[[Step, OfferSection], bool]
     rotate: Callable[[Step], Refusal | None]
 
 
@@ -242,8 +242,8 @@ class Errands:
             return
         report = around.report()
         parts = free_parts(report, wanted, around.closed())
+        parts = [part for part in parts if around.declare(step, part)]
         for part in parts:
-            around.declare(step, part)
             self._tell(errand, "offered", low_hz=part.low_hz, high_hz=part.high_hz)
         if parts:
             self._end(errand, ok=True)

@@ -1,14 +1,17 @@
 """What a node wants: a holder offers what it sensed to be free, a user asks for what its configuration lists."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from agent.config import NodeConfig, OfferSection, WantSection
-from agent.mapping import place_envelope
+from agent.mapping import touched
 from sensing.survey import ChannelState, SurveyReport
-from settlement.chain.bodies import Declaration
+from sensing.values import Channel
+from settlement.chain.bodies import Declaration, Envelope
 from settlement.chain.scope import Area, Band, Cell, Window
-from settlement.fixes import Fix
+from settlement.fixes import Fix, TimeFix
+from settlement.pair.table import HolderState
 from settlement.party import Party
 from settlement.step import Step
 
@@ -16,7 +19,10 @@ MS = 1_000_000
 NS = 1_000_000_000
 LOOKS_BEFORE_OFFER = 20
 AGAIN_NS = 10 * NS
-ENVELOPE_VALID_NS = 60 * NS
+BACK_NS = NS // 2
+"""A band that was given back is listened to for so long before anything is said of it."""
+MARGIN_NS = 50 * MS
+"""What is heard so near a window of our own users may still be theirs."""
 
 
 def window_ms(start_ns: int, end_ns: int) -> Window:
@@ -38,6 +44,8 @@ class HolderPolicy:
     """What was offered, and until when (UTC ns)."""
     _again_ns: int = 0
     _newcomers: bool = False
+    _lent: list[tuple[int, int]] = field(default_factory=list)
+    _looked_ns: int = 0
 
     def due(
         self, since_start_s: float, report: SurveyReport, closed: list[tuple[int, int]]
@@ -61,23 +69,35 @@ class HolderPolicy:
         self.standing = [(offer, end_ns) for offer, end_ns in self.standing if end_ns > now_ns + NS]
         return [(part, end_ns) for offer, end_ns in self.standing for part in free_parts(report, offer, closed)]
 
+    def look_again(self, now_ns: int, lent: list[tuple[int, int]]) -> bool:
+        """Whether to sign anew what was found: now and then while an offer stands, and once a lent band is given back.
+
+        Args: now_ns: UTC. lent: bands in Hz that this holder's own users have now.
+        """
+        back = any(band not in lent for band in self._lent)
+        due = self._looked_ns + (BACK_NS if back else AGAIN_NS)
+        if now_ns < due or not any(end_ns > now_ns for _, end_ns in self.standing):
+            return False
+        self._looked_ns, self._lent = now_ns, lent
+        return True
+
     def offer(
         self,
         step: Step,
         party: Party,
         offer: OfferSection,
         *,
-        report: SurveyReport,
-        observed: Window,
+        found: Envelope,
         end_ns: int | None = None,
     ) -> tuple[bytes, bytes]:
-        """Sign the envelope and the offer that rests on it, new or (`end_ns`) again; returns both records."""
+        """Sign what was found and the offer that rests on it, new or (`end_ns`) again; returns both records.
+
+        Raises OwnFaultError where what was found does not hold the offer; what was found is signed all the same.
+        """
         now_ns = step.now.time.middle_ns
-        if end_ns is None:
-            end_ns = now_ns + int(offer.for_s * NS)
-            self.standing.append((offer, end_ns))
-        body = place_envelope(report, observed=observed, valid_until_ns=now_ns + ENVELOPE_VALID_NS, incumbents=())
-        envelope = step.sign(body)
+        fresh, end_ns = end_ns is None, end_ns or now_ns + int(offer.for_s * NS)
+        envelope = party.bounds.observe(step, found)
+        self._looked_ns = now_ns
         cell = Cell(
             band=Band(low_hz=offer.low_hz, high_hz=offer.high_hz),
             area=_area(self.config),
@@ -97,8 +117,36 @@ class HolderPolicy:
                 envelope=envelope.digest,
             ),
         )
+        if fresh:
+            self.standing.append((offer, end_ns))
         step.event("offered", band=cell.band)
         return envelope.raw, declaration.raw
+
+
+def lent_bands(party: Party, now: TimeFix) -> list[tuple[int, int]]:
+    """Bands in Hz that this holder's users may be transmitting in now."""
+    return [
+        (pair.cell.band.low_hz, pair.cell.band.high_hz)
+        for pair in party.holder.pairs.values()
+        if pair.state == HolderState.CONFIRMED and not now.before(pair.cell.window.start_ns - MARGIN_NS)
+    ]
+
+
+def lent_spans(
+    party: Party, channels: Iterable[Channel], *, utc_ns: int, monotonic_ns: int
+) -> dict[Channel, list[tuple[int, int]]]:
+    """For each channel the spans (monotonic ns) in which this holder's own users may have transmitted in it."""
+    found: dict[Channel, list[tuple[int, int]]] = {}
+    for pair in party.holder.pairs.values():
+        window, band = pair.cell.window, (pair.cell.band.low_hz, pair.cell.band.high_hz)
+        if pair.decision is None or pair.busy_until_ns == 0:
+            continue
+        end_ns = min(window.end_ns, pair.busy_until_ns) + MARGIN_NS
+        span = (window.start_ns - MARGIN_NS - utc_ns + monotonic_ns, end_ns - utc_ns + monotonic_ns)
+        for channel in channels:
+            if touched((int(channel.low_hz), int(channel.high_hz)), [band]):
+                found.setdefault(channel, []).append(span)
+    return found
 
 
 def free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int, int]]) -> list[OfferSection]:
@@ -108,7 +156,7 @@ def free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int
         low_hz, high_hz = int(found.channel.low_hz), int(found.channel.high_hz)
         inside = offer.low_hz <= low_hz and high_hz <= offer.high_hz
         taken = found.state in (ChannelState.BUSY, ChannelState.UNKNOWN)
-        if not inside or taken or any(low < high_hz and low_hz < high for low, high in closed):
+        if not inside or taken or touched((low_hz, high_hz), closed):
             continue
         if parts and parts[-1].high_hz == low_hz:
             parts[-1] = parts[-1].model_copy(update={"high_hz": high_hz})

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from agent.sense.sources import sample_flags
 from radio.link import Look
 from radio.ports import RxFlag
 from radio.ring import SampleRing
-from sensing.survey import LookResult, Survey, SurveyReport, SurveySettings
+from sensing.survey import NOTHING_APART, LookResult, Span, Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
 
 ROW_NS = 100_000_000
@@ -73,7 +74,9 @@ class Watcher:
 
     def __init__(self, config: NodeConfig, ring: SampleRing) -> None:
         self._ring, self._folder = ring, config.folder
-        self._survey = Survey(settings_of(config))
+        settings = settings_of(config)
+        self.channels = settings.channels
+        self._survey = Survey(settings)
         self._waterfall = Waterfall(config)
         self._todo: deque[Look] = deque(maxlen=4)
         self._heard: deque[Heard] = deque()
@@ -107,10 +110,10 @@ class Watcher:
             taken.append(self._heard.popleft())
         return taken
 
-    def report(self) -> SurveyReport:
-        """Everything so far, with its error bars."""
+    def report(self, apart: Mapping[Channel, Sequence[Span]] = NOTHING_APART) -> SurveyReport:
+        """Everything so far, with its error bars; spans (monotonic ns) in which a channel was lent are left apart."""
         with self._lock:
-            return self._survey.report(time.monotonic_ns())
+            return self._survey.report(time.monotonic_ns(), apart=apart)
 
     def _run(self) -> None:
         while not self._stop:

@@ -109,6 +109,7 @@ class Attacker(Node):
             price=offer.body.price,
             partial=0,
             nonce=secrets.token_bytes(16),
+            envelope=self.party.bounds.unit.digest if self.party.bounds.unit is not None else None,
         )
 
     def _frame(self, step: Step, author: bytes, network: str) -> Frame:
@@ -162,9 +163,10 @@ class Attacker(Node):
         self._send(step, holder, sign_record(self.party.identity.key, frame, self._request(replace(cell, band=wide))))
 
     def _ask(self, step: Step, holder: Subject) -> None:
-        record = step.sign(self._request())
+        self.envelopes.describe(step)
+        unit, record = self.party.bounds.unit, step.sign(self._request())
         self._own_request = record.raw
-        self._send(step, holder, record.raw)
+        step.send(holder.hash, record.raw, (unit.raw,) if unit is not None else ())
 
     def _replay(self, step: Step, holder: Subject) -> None:
         if self._own_request is not None:

@@ -26,6 +26,8 @@ ACTIONS = {
     "attacker": ("request", "observe"),
 }
 AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "observe")
+CONFIDENCE_PPM_MIN = 300_000
+"""What must be left of the confidence in what was sensed when something is settled on it."""
 OPERATOR, AUTHORITY = "operator", "authority"
 
 
@@ -150,6 +152,7 @@ class Coordinator:
             sensing_age_ns_max=NS,
             witness_quorum=1,
             outside_authorisation=0,
+            confidence_ppm_min=CONFIDENCE_PPM_MIN if terms.envelope_required else None,
         )
         self._seq += 1
         frame = records.Frame(
@@ -178,6 +181,7 @@ def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:
         price_low=0,
         price_high=1_000_000,
         out_of_band_mdbm_per_mhz=round(terms.out_of_band_dbm_per_mhz * 1000),
+        envelope_required=1 if terms.envelope_required else None,
     )
 
 

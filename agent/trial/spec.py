@@ -45,6 +45,7 @@ class Terms(_Table):
     vacate_s: float = 0.5
     max_eirp_dbm: float = 30.0
     out_of_band_dbm_per_mhz: float = -13.0
+    envelope_required: bool = False
 
 
 class TrialSpec(_Table):

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from settlement.chain import keys
-from settlement.chain.bodies import Rule
+from settlement.chain.bodies import Envelope, Rule
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import capability, within_terms
 from settlement.chain.keys import Verify
 from settlement.chain.records import Attestation, Record, Unproven, parse
-from settlement.chain.scope import Cell
+from settlement.chain.scope import Area, Cell
 from settlement.chain.status import StatusLists
 from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
@@ -40,6 +40,8 @@ AFTER_SETTLEMENT = frozenset({"renew", "suspend", "resume", "relinquish", "preem
 AFTER_ROTATION = frozenset({"rotation", "confirm", "abort"})
 # These speak of a settlement by the rule it was made under, which may have been succeeded since.
 HISTORICAL = frozenset({"dispute", "ruling"})
+# These say what is or will be where their author stands; an intent and a REQUEST name their own area.
+ON_SITE = frozenset({"accept", "envelope"})
 TIME_FLOOR_NS = {
     TimeSource.NONE: 1 << 62,
     TimeSource.GPS: 100,
@@ -213,12 +215,19 @@ def _at_signing(admitted: Admitted, rule: Rule) -> Refusal | None:
 
 
 def _age(record: Record, rule: Rule, now: TimeFix) -> Refusal | None:
-    """Clause (10). A decision counts however late it comes: what it allows runs out by its own window and lease."""
+    """Clause (10). A decision counts however late it comes: what it allows runs out by its own window and lease.
+
+    An envelope is not stale as long as it says itself that it is valid.
+    """
     signed = record.frame.attestation
     if not now.trusted:
         return refuse(Reason.TIME_UNTRUSTED, "confidence.10", now.status, "a trusted clock")
     if signed.earliest_ns > now.latest_ns:
         return refuse(Reason.NOT_YET, "confidence.10", f"signed at {signed.earliest_ns} ns", f"<= {now.latest_ns} ns")
+    if isinstance(record.body, Envelope):
+        valid_ns = record.body.valid_until_ns
+        over = refuse(Reason.STALE, "confidence.10.valid", f"at {now.latest_ns} ns", f"before {valid_ns} ns")
+        return None if now.before(valid_ns) else over
     if record.typ not in TIMELESS_TYPES and now.earliest_ns - signed.latest_ns > rule.record_age_ns_max:
         age = f"{now.earliest_ns - signed.latest_ns} ns old"
         return refuse(Reason.STALE, "confidence.10", age, f"<= {rule.record_age_ns_max} ns")
@@ -250,12 +259,13 @@ def timeless(admitted: Admitted, rule: RuleInForce) -> Refusal | None:
     here = admitted.record.frame.attestation
     cell: Cell | None = getattr(admitted.record.body, "cell", None)
     if cell is not None and admitted.record.typ in ("intent", "request"):
-        return _author_inside(here, cell)
-    return None
+        return author_inside(here, cell.area, "disposition.place")
+    on_site = admitted.record.typ in ON_SITE
+    return author_inside(here, admitted.author.scope.area, "capability.8.place") if on_site else None
 
 
-def _author_inside(here: Attestation, cell: Cell) -> Refusal | None:
-    """Spatial window: the farthest point of the attested disc lies in the cell's area."""
+def author_inside(here: Attestation, area: Area, clause: str) -> Refusal | None:
+    """Spatial window: the farthest point of the attested disc, as wide as its source can be, lies in the area."""
     source = PositionSource(here.position_source)
     position = PositionFix(
         lat_e7=here.lat_e7,
@@ -264,7 +274,7 @@ def _author_inside(here: Attestation, cell: Cell) -> Refusal | None:
         source=source,
         trusted=True,
     )
-    return cell.area.place(position, "disposition.place")
+    return area.place(position, clause)
 
 
 def _stands(admitted: Admitted, context: Context, now: TimeFix) -> Refusal | None:

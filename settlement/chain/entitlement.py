@@ -89,7 +89,8 @@ def _in_scope(body: Any, author: Subject) -> Refusal | None:
     if tier is not None and tier < scope.tier:
         return refuse(Reason.TIER, "capability.8.tier", tier, f">= {scope.tier}")
     eirp: int | None = getattr(body, "eirp_mdbm", getattr(body, "max_eirp_mdbm", None))
-    if eirp is not None and eirp > scope.max_eirp_mdbm:
+    # What a radio could do is no claim to do it.
+    if eirp is not None and not isinstance(body, Envelope) and eirp > scope.max_eirp_mdbm:
         return refuse(Reason.POWER, "capability.8.eirp", f"{eirp} mdBm", f"<= {scope.max_eirp_mdbm} mdBm")
     return None
 

@@ -4,12 +4,13 @@
     (2) both credential chains and the rule's chain end at an anchor
     (3) the rule is signed by an authority that may make rules, and covers the cell
     (4) GRANT signed by the holder, ACCEPT by the user, CONFIRM by the holder, each entitled at signing
-    (5) they are one settlement: ids recomputed, hashes chained, challenge answered, fence equal
+    (5) they are one settlement: ids recomputed, hashes chained, recognised by the class's rule, fence equal
     (6) the CONFIRM was surely signed before `accept_by`; where others co-sign, the ACCEPT, and the CONFIRM before
         `confirm_by`
     (7) the CONFIRM is in the holder's log: entry, inclusion proof, signed checkpoint
     (8) as many neighbours witnessed the checkpoint as the rule asks for
     (9) as many co-signed as every shard of the rule asks for that the cell touches
+    (10) the composite envelope, where the class asks for one, comes of the place's and the unit's and holds the GRANT
 
 Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
 """
@@ -18,17 +19,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from settlement.chain import merkle
-from settlement.chain.admission import Admitted, RuleInForce, prove, timeless
-from settlement.chain.bodies import Accept, ClassTerms, Confirm, Grant, Rule
+from settlement.chain.admission import Admitted, RuleInForce, confidence, prove, timeless
+from settlement.chain.bodies import Accept, ClassTerms, Confirm, Envelope, Grant, Rule
 from settlement.chain.checkpoint import check_cosignature, open_note, origin_of, signature_count
 from settlement.chain.codec import array, blob, decode, encode, nested, text, uint
 from settlement.chain.credentials import Registry, Subject
+from settlement.chain.entitlement import capability
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
+from settlement.chain.records import Record
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.pair.coordination import Cosigned, belongs, lacking, shards_of
+from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
+from settlement.pair.recognition import Evidence, recognise, rule_of
 from settlement.pair.transmit import CHANGES, TransmitLease, judge_change, lease_limit
-from settlement.pair.work import answer_to, settlement_id
+from settlement.pair.windows import accepted_from, not_too_far
+from settlement.pair.work import settlement_id
 from settlement.reasons import Reason, Refusal, refuse
 
 NS = 1_000_000_000
@@ -74,7 +80,9 @@ class Artifact:
     rule: bytes = blob(6, MAX_RECORD_BYTES, least=1)
     rule_chain: tuple[bytes, ...] = array(7, _RAW, 9, low=1)
     proof: LogProof = nested(8, LogProof)
+    derivation: tuple[bytes, ...] | None = array(9, _RAW, 16, optional=True)
     coordination: tuple[Countersigned, ...] | None = array(10, Countersigned, 64, optional=True)
+    envelopes: tuple[bytes, ...] | None = array(11, _RAW, PARTS_MAX + 1, optional=True)
 
     def encoded(self) -> bytes:
         """The artifact's bytes."""
@@ -129,7 +137,7 @@ def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleI
 
 
 def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
-    """Checks (1) to (9) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
+    """Checks (1) to (10) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
     artifact = decode(Artifact, data, "artifact", limit=ARTIFACT_LIMIT)  # (1)
     if isinstance(artifact, Refusal):
         return artifact
@@ -153,10 +161,12 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
         return confirm
     return (
         _one_settlement(grant, accept, confirm, cosigned=bool(shards_of(rule.rule, grant.record.body.cell)))  # (5), (6)
-        or _covered(grant.record.body, user, rule)
+        or _recognised(artifact, (grant, accept), registry, rule.rule)
+        or _covered(grant.record, user, rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
         or _coordinated(artifact, (grant, accept), rule, registry)  # (9)
+        or _enveloped(artifact, (grant, accept), registry, rule.rule)  # (10)
         or _permit(grant.record.body, confirm, (holder, user), rule.rule)
     )
 
@@ -171,7 +181,6 @@ def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted, *, cos
         ("sid", {given.sid, taken.sid, decided.sid} == {own_sid}, Reason.TERMS),
         ("user", given.user == accept.author.hash, Reason.BINDING),
         ("accept_over", taken.grant == grant.record.digest, Reason.TERMS),
-        ("answer", taken.answer == answer_to(given.challenge, grant.record.digest), Reason.CHALLENGE),
         ("confirm_over", (decided.grant, decided.accept) == (grant.record.digest, accept.record.digest), Reason.TERMS),
         ("fence", decided.fence == given.fence, Reason.FENCE),
         ("lease", decided.transmit_until_ns <= lease_limit(confirm.record, given.cell), Reason.LEASE),
@@ -181,11 +190,12 @@ def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted, *, cos
     for clause, held, reason in checks:
         if not held:
             return refuse(reason, f"artifact.{clause}", "does not hold", "one settlement, one chain of hashes")
-    return None
+    return accepted_from(accept.record, given.cell)
 
 
-def _covered(grant: Grant, user: Subject, rule: RuleInForce) -> Refusal | None:
+def _covered(record: Record, user: Subject, rule: RuleInForce) -> Refusal | None:
     """The user's own scope and the rule cover what was granted, not only the holder's."""
+    grant: Grant = record.body
     if not user.scope.holds_band(grant.cell.band) or not user.scope.area.holds(grant.cell.area):
         return refuse(Reason.SCOPE, "artifact.user", grant.cell.band, "inside the user's credential")
     if not any(b.holds(grant.cell.band) for b in rule.rule.bands) or not rule.rule.area.holds(grant.cell.area):
@@ -196,7 +206,7 @@ def _covered(grant: Grant, user: Subject, rule: RuleInForce) -> Refusal | None:
     limit_mdbm = min(terms.max_eirp_mdbm, user.scope.max_eirp_mdbm)
     if grant.max_eirp_mdbm > limit_mdbm:
         return refuse(Reason.POWER, "artifact.eirp", f"{grant.max_eirp_mdbm} mdBm", f"<= {limit_mdbm} mdBm")
-    return None
+    return not_too_far(grant.cell, record.frame.attestation.earliest_ns, terms)
 
 
 def _logged(artifact: Artifact, confirm: Admitted, holder: Subject) -> Refusal | None:
@@ -236,6 +246,54 @@ def _witnessed(proof: LogProof, holder: Subject, rule: Rule, registry: Registry)
     if len(found) < rule.witness_quorum:
         return refuse(Reason.UNWITNESSED, "artifact.quorum", len(found), f">= {rule.witness_quorum}")
     return None
+
+
+def _beneath(raws: Iterable[bytes], registry: Registry, rule: Rule) -> list[Record] | Refusal:
+    """Records that a settlement rests on: their authors may say them, and knew when and where they were."""
+    found = []
+    for raw in raws:
+        one = prove(raw, registry)
+        if isinstance(one, Refusal):
+            return one
+        refusal = capability(one.record, one.author, rule) or confidence(one.record.frame.attestation, rule)
+        if refusal is not None:
+            return refusal
+        found.append(one.record)
+    return found
+
+
+def _recognised(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
+    """Check (5), by the class's own rule: what the GRANT comes from is there, and the rule itself is in force."""
+    grant, accept = (one.record for one in pair)
+    beneath = _beneath(artifact.derivation or (), registry, rule)
+    terms = rule.terms(grant.body.commodity)
+    if isinstance(beneath, Refusal):
+        return beneath
+    if terms is None:
+        return refuse(Reason.RULE_UNKNOWN, "artifact.class", grant.body.commodity, "a class of the rule")
+    known = {record.digest: record for record in beneath}
+
+    def find(name: bytes) -> Record | None:
+        proven = prove(artifact.rule, registry) if name == grant.body.rule else None
+        return proven.record if isinstance(proven, Admitted) else known.get(name)
+
+    return recognise(rule_of(terms), Evidence(grant=grant, accept=accept, find=find))
+
+
+def _enveloped(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
+    """Check (10): the envelopes are what their authors may say, and the pair lies inside what they come to."""
+    grant, accept = (one.record for one in pair)
+    known = _beneath(artifact.envelopes or (), registry, rule)
+    terms = rule.terms(grant.body.commodity)
+    if isinstance(known, Refusal):
+        return known
+    if terms is None or not all(isinstance(one.body, Envelope) for one in known):
+        return refuse(Reason.TYPE, "artifact.envelopes", [one.typ for one in known], "envelopes")
+    refusal = judge_bound(grant, known, rule, terms)
+    units = [one.digest for one in known if one.body.kind == UNIT]
+    if refusal is None and known and accept.body.envelope not in units:
+        return refuse(Reason.ENVELOPE, "artifact.accept", "another unit's", "the unit envelope of the composite")
+    return refusal
 
 
 def _coordinated(

@@ -13,12 +13,15 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.chain.weights import FAILED, UNANSWERED
 from settlement.fixes import TimeFix, deadline_open
+from settlement.pair.bounds import Bounds, OwnFaultError, beside
 from settlement.pair.coordinator import Coordinated
+from settlement.pair.envelopes import Bound, covers_offer
 from settlement.pair.holdercoordination import CoordinatedKeeper
 from settlement.pair.holderlease import BLOCKED
 from settlement.pair.holderpairs import STORE, HolderPair
 from settlement.pair.table import Event, HolderState, next_holder
-from settlement.pair.work import Work, answer_to, settlement_id, stored_as
+from settlement.pair.windows import accepted_from, not_too_far
+from settlement.pair.work import Work, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 
 __all__ = ["BLOCKED", "OFFERS", "STORE", "Holder", "HolderPair"]
@@ -41,14 +44,19 @@ class Holder(CoordinatedKeeper):
         stored: list[bytes],
         offers: list[tuple[bytes, bytes]],
         blocked: list[tuple[bytes, bytes]],
+        bounds: Bounds,
     ) -> None:
         super().__init__(rule=rule, stored=stored, blocked=blocked)
-        self.me = me
+        self.me, self.bounds = me, bounds
         self.elsewhere: dict[bytes, Coordinated] = {}
         self.offers = {digest: stored_as(Declaration, raw, OFFERS) for digest, raw in offers}
 
     def declare(self, work: Work, body: Declaration) -> Record:
-        """Sign an offer."""
+        """Sign an offer. Raises OwnFaultError where it reaches beyond the envelope it names."""
+        envelope = self.bounds.held(body.envelope)
+        refusal = covers_offer(envelope, self.me, body, work.now.time.latest_ns, self.rule.rule)
+        if refusal is not None:
+            raise OwnFaultError(str(refusal))
         record = work.sign(body)
         self.offers[record.digest] = body
         work.put(OFFERS, record.digest, encode(body))
@@ -72,6 +80,7 @@ class Holder(CoordinatedKeeper):
             _inside_offer(body, offer)
             or _fits_rule(body, terms)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
+            or not_too_far(body.cell, now.earliest_ns, terms)
             or self._within_budget(admitted.author.hash)
             or self._free(body.cell, now)
         )
@@ -96,13 +105,16 @@ class Holder(CoordinatedKeeper):
                 return refuse(Reason.CONFLICT, "request.elsewhere", f"{signed.cell.band} co-signed", "free")
         return None
 
-    def grant(self, work: Work, admitted: Admitted) -> HolderPair:
-        """Reserve the cell and sign the GRANT."""
+    def grant(self, work: Work, admitted: Admitted, bound: Bound | None = None) -> HolderPair:
+        """Reserve the cell and sign the GRANT, and with it the composite envelope that bounds it."""
         body: Request = admitted.record.body
         terms = self.rule.rule.terms(body.commodity)
         if terms is None:
             raise ValueError(f"class {body.commodity} is not in the rule")
         accept_by_ns = work.now.time.latest_ns + terms.accept_ns
+        composite = work.sign(bound.composite) if bound is not None else None
+        if bound is not None:
+            accept_by_ns = min(accept_by_ns, bound.composite.valid_until_ns)
         grant = Grant(
             sid=settlement_id(self.me, admitted.author.hash, body.nonce, body.cell),
             request=admitted.record.digest,
@@ -119,6 +131,7 @@ class Holder(CoordinatedKeeper):
             rule=self.rule.hash,
             fence=work.count("fence"),
             lease_ns=terms.lease_ns,
+            composite=composite.digest if composite is not None else None,
         )
         record = work.sign(grant)
         pair = HolderPair(
@@ -136,9 +149,10 @@ class Holder(CoordinatedKeeper):
             busy_until_ns=grant.cell.window.end_ns,
             renewals=0,
             tier=grant.tier,
+            unit=bound.unit.digest if bound is not None else None,
         )
         self._save(work, pair)
-        work.send(pair.user, record.raw)
+        work.send(pair.user, record.raw, beside(bound, composite))
         work.event("granted", sid=grant.sid, band=grant.cell.band, user=admitted.author.name)
         return pair
 
@@ -155,8 +169,12 @@ class Holder(CoordinatedKeeper):
             return _why_not_accepted(pair, admitted.record.digest, moved)
         if body.grant != pair.grant:
             return refuse(Reason.TERMS, "accept.grant", body.grant.hex(), pair.grant.hex())
-        if body.answer != answer_to(pair.challenge, pair.grant):
-            return refuse(Reason.CHALLENGE, "accept.answer", body.answer.hex()[:16], "the answer to this challenge")
+        if pair.unit is not None and body.envelope != pair.unit:
+            named = body.envelope.hex()[:16] if body.envelope is not None else "none"
+            return refuse(Reason.ENVELOPE, "accept.envelope", named, pair.unit.hex()[:16])
+        moved_away = accepted_from(admitted.record, pair.cell)
+        if moved_away is not None:
+            return moved_away
         late = deadline_open(now, pair.accept_by_ns, "accept.accept_by")
         return replace(late, reason=Reason.TIMEOUT) if late and late.reason is Reason.EXPIRED else late
 

@@ -46,6 +46,7 @@ class HolderPair:
     asked: tuple[bytes, ...] | None = array(21, blob(0, 32), 256, optional=True)
     answered: tuple[bytes, ...] | None = array(22, blob(0, 32), 256, optional=True)
     cosigned: tuple[bytes, ...] | None = array(23, blob(0, 32), 256, optional=True)
+    unit: bytes | None = blob(30, 32, optional=True)
 
     @property
     def live(self) -> bool:

@@ -10,6 +10,7 @@ from settlement.chain.admission import Admitted, RuleInForce
 from settlement.chain.bodies import Accept, Confirm, Declaration, Grant, Request
 from settlement.chain.scope import Cell
 from settlement.fixes import TimeFix, deadline_open
+from settlement.pair.bounds import Bounds
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.transmit import LEASE_MAX_NS, lease_limit
 from settlement.pair.userlease import LeaseTaker
@@ -34,9 +35,9 @@ class Offer:
 class User(LeaseTaker):
     """All settlements of one user. Rebuilt from stored state after a restart."""
 
-    def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes]) -> None:
+    def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes], bounds: Bounds) -> None:
         super().__init__(stored=stored)
-        self.me, self.rule = me, rule
+        self.me, self.rule, self.bounds = me, rule, bounds
         self.offers: dict[bytes, Offer] = {}
 
     def hear(self, admitted: Admitted) -> None:
@@ -46,7 +47,7 @@ class User(LeaseTaker):
 
     def request(self, work: Work, offer: Offer, cell: Cell, *, eirp_mdbm: int, tier: int = 1) -> UserPair:
         """Sign a REQUEST for a cell of an offer; `tier` is the strongest that this user's credential holds."""
-        nonce = work.random(16)
+        nonce, unit = work.random(16), self.bounds.unit
         body = Request(
             declaration=offer.declaration,
             cell=cell,
@@ -56,6 +57,7 @@ class User(LeaseTaker):
             price=offer.body.price,
             partial=0,
             nonce=nonce,
+            envelope=unit.digest if unit is not None else None,
         )
         record = work.sign(body)
         terms = self.rule.rule.terms(body.commodity)
@@ -72,11 +74,18 @@ class User(LeaseTaker):
             last=record.raw,
             renewals=0,
             fence=0,
+            unit=body.envelope,
         )
         self._save(work, pair)
-        work.send(pair.holder, record.raw)
+        work.send(pair.holder, record.raw, self._beside(pair))
         work.event("requested", sid=pair.sid, band=cell.band)
         return pair
+
+    def _beside(self, pair: UserPair) -> tuple[bytes, ...]:
+        """The unit envelope that a REQUEST names travels with it: the holder may not have it yet."""
+        unit = self.bounds.unit
+        waits = pair.state == UserState.REQUESTED and unit is not None and unit.digest == pair.unit
+        return (unit.raw,) if waits and unit is not None else ()
 
     # -- GRANT ---------------------------------------------------------------------------------------------------
 
@@ -101,12 +110,19 @@ class User(LeaseTaker):
             return refuse(Reason.TERMS, "grant.terms", "other terms", "the terms of the REQUEST")
         return deadline_open(now, body.accept_by_ns, "grant.accept_by")
 
-    def accept(self, work: Work, admitted: Admitted) -> None:
-        """Sign the ACCEPT; from here on in doubt."""
+    def accept(self, work: Work, admitted: Admitted, derived_from: tuple[bytes, ...] | None = None) -> None:
+        """Sign the ACCEPT, with what the GRANT derives from; from here on in doubt."""
         grant: Grant = admitted.record.body
         pair = self.pairs[grant.request]
-        answer = answer_to(grant.challenge, admitted.record.digest)
-        record = work.sign(Accept(sid=grant.sid, grant=admitted.record.digest, answer=answer))
+        envelope = pair.unit if grant.composite is not None else None
+        body = Accept(
+            sid=grant.sid,
+            grant=admitted.record.digest,
+            answer=answer_to(grant.challenge, admitted.record.digest),
+            derived_from=derived_from,
+            envelope=envelope,
+        )
+        record = work.sign(body)
         self._save(
             work,
             replace(

@@ -182,7 +182,11 @@ class LeaseTaker:
         since_ns = pair.asked_ns if pair.since_ns is None else pair.since_ns
         if work.now.time.after(pair.sent_ns + pause_ns(since_ns, pair.sent_ns, pair.request)):
             self._save(work, replace(pair, sent_ns=work.now.time.latest_ns))
-            work.send(pair.holder, pair.last)
+            work.send(pair.holder, pair.last, self._beside(pair))
+
+    def _beside(self, pair: UserPair) -> tuple[bytes, ...]:
+        """What goes along with what is sent again."""
+        raise NotImplementedError
 
     def _tell_ends(self, work: Work) -> None:
         """Say again what a holder has not heard of; after the window nobody needs it."""

@@ -43,6 +43,7 @@ class UserPair:
     since_ns: int | None = uint(17, optional=True)
     lease: bytes | None = blob(18, 32, optional=True)
     suspended: str | None = text(19, 64, optional=True)
+    unit: bytes | None = blob(30, 32, optional=True)
 
     @property
     def in_force(self) -> bool:

@@ -43,8 +43,8 @@ class Work(Protocol):
         """Sign a record of this node and log it."""
         ...
 
-    def send(self, to: bytes, raw: bytes, *, reply_to: bytes | None = None) -> None:
-        """Leave a record for the node with that credential; the answer to `reply_to`, or to what is being answered."""
+    def send(self, to: bytes, raw: bytes, beside: tuple[bytes, ...] = (), *, reply_to: bytes | None = None) -> None:
+        """Leave a record for a node with those it rests on; it answers `reply_to`, or what is being answered."""
         ...
 
     def pass_on(self, to: bytes, raw: bytes) -> None:

@@ -1,4 +1,4 @@
-"""I1 to I17 of the protocol, each a pure function: "" where it holds, else what breaks it.
+"""I1 to I18 of the protocol, each a pure function: "" where it holds, else what breaks it.
 
 The functions know nothing of the machines they judge: they take what lies in logs, what was sent, and what was in the
 air. `zero_ns` is true UTC at virtual time zero.
@@ -7,7 +7,7 @@ air. `zero_ns` is true UTC at virtual time zero.
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from settlement.chain.bodies import Declaration, Grant, Rule
+from settlement.chain.bodies import Declaration, Envelope, Grant, Rule
 from settlement.chain.checkpoint import Head
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Scope, wider_than
@@ -225,3 +225,35 @@ def i17_power_inside_one_settlement(emission: Emission, lives: Iterable[Life], z
         if any(start_ns < to_ns and from_ns < end_ns for from_ns, to_ns in life.gaps):
             return f"{emission.user} radiates while its settlement is suspended and its lease is out"
     return "" if covering == 1 else f"{emission.user} radiates in {covering} settlements"
+
+
+def i18_inside_its_envelopes(
+    grant: Grant, at_ns: int, places: Iterable[Envelope], units: Iterable[Envelope], rule: Rule
+) -> str:
+    """Every Hz granted was found free by the newest look at it, and is within reach of the user's radio, both valid.
+
+    Args: at_ns: signing of the GRANT, UTC. places: the holder's looks before it. units: what the user said before it.
+    """
+    looks, band = sorted(places, key=lambda p: p.observed.end_ns), grant.cell.band
+    edges = {c.band.low_hz for p in (*looks, *units) for c in p.channels} | {band.low_hz}
+    for hz in sorted(edge for edge in edges if band.low_hz <= edge < band.high_hz):
+        said = [(p, c.state) for p in looks for c in p.channels if c.band.low_hz <= hz < c.band.high_hz]
+        if not said or said[-1][1] != "free" or said[-1][0].valid_until_ns <= at_ns:
+            return f"{hz} Hz granted, {said[-1][1] if said else 'never looked at'}"
+        if _left_ppm(said[-1][0], at_ns) < (rule.confidence_ppm_min or 1):
+            return f"{hz} Hz granted on a look of {at_ns - said[-1][0].observed.end_ns} ns ago"
+    width_hz = band.high_hz - band.low_hz
+    able = any(
+        u.valid_until_ns > at_ns
+        and (u.max_eirp_mdbm is None or grant.max_eirp_mdbm <= u.max_eirp_mdbm)
+        and (u.width_hz_max is None or width_hz <= u.width_hz_max)
+        and any(c.band.holds(band) for c in u.channels)
+        for u in units
+    )
+    return "" if able else f"{width_hz} Hz at {grant.max_eirp_mdbm} mdBm granted beyond the user's radio"
+
+
+def _left_ppm(look: Envelope, at_ns: int) -> int:
+    """The straight line of the protocol page."""
+    whole_ns, gone_ns = look.valid_until_ns - look.observed.end_ns, max(0, at_ns - look.observed.end_ns)
+    return look.level_ppm - -(-look.level_ppm * gone_ns // whole_ns)

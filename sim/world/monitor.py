@@ -1,15 +1,17 @@
 """Asks every invariant after every step; what is broken is a breach, with its number, the member and the instant."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from settlement.audit import audit_entries
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.bodies import Accept, Confirm, Coordination, Evidence, Grant, Preempt, Revocation
 from settlement.chain.credentials import Registry
+from settlement.chain.lineage import Lineage
 from settlement.chain.records import digest
 from settlement.messages import Message, decode_message
 from settlement.pair.artifact import verify
+from settlement.pair.bounds import PLACES, UNITS
 from settlement.pair.coordination import Cosigned
 from settlement.pair.holder import STORE as HOLDER_STORE
 from settlement.pair.holder import Holder
@@ -155,6 +157,7 @@ class Monitor:
             self._hold("I7", name, true_ns, "a grant of nothing that was offered")
             return
         self._hold("I7", name, true_ns, law.i7_scopes_narrow(grant, offer.body, holder.scope, user.scope))
+        self._enveloped(book, grant, name, true_ns)
         grants = [
             (e.seen.attestation.earliest_ns, e.seen.body)
             for e in book.entries
@@ -164,6 +167,16 @@ class Monitor:
         self._hold("I8", name, true_ns, law.i8_within_budget(grants, self.rule, levels))
         revoked = self._revoked.get(name, set())
         self._hold("I9", name, true_ns, law.i9_nothing_for_the_revoked(grant.user, revoked))
+
+    def _enveloped(self, book: Book, grant: Grant, name: str, true_ns: int) -> None:
+        """The GRANT that became durable last, against the holder's own looks and what the user says of its radio."""
+        found = [e.seen for e in book.entries if e.seen and e.seen.typ == "envelope" and e.leaf.admitted]
+        signed = next(e.seen for e in reversed(book.entries) if e.seen and e.seen.body is grant)
+        before = [s for s in found if s.author != book.owner or s.seq < signed.seq]
+        places = [s.body for s in before if s.author == book.owner and s.body.kind == "place"]
+        units = [s.body for s in before if s.author == grant.user and s.body.kind == "unit"]
+        broken = law.i18_inside_its_envelopes(grant, signed.attestation.latest_ns, places, units, self.rule)
+        self._hold("I18", name, true_ns, broken)
 
     def _displaced(self, member: Member, entry: Entry, true_ns: int) -> None:
         body: Preempt | None = entry.seen.body if entry.seen else None
@@ -240,9 +253,12 @@ class Monitor:
 
     def _verdict(self, member: Member, done: Done, fresh: list[Entry], true_ns: int, data: bytes) -> None:
         message, refusal = decode_message(data), done.result
-        received = [e for e in fresh if not e.own]
         if isinstance(message, Refusal) or message.heads is not None or member.restored:
             return
+        beside = {digest(raw) for raw in message.beside or ()}
+        aside = [e.leaf.subject for e in fresh if not e.own and e.leaf.subject in beside]
+        self._hold("I15", member.name, true_ns, law.i15_one_verdict(len(set(aside)), len(aside)))
+        received = [e for e in fresh if not e.own and e.leaf.subject not in beside]
         if isinstance(refusal, Refusal) and refusal.reason is Reason.HALT_BEHIND_WITNESS:
             return
         replay = isinstance(refusal, Refusal) and refusal.reason is Reason.REPLAY
@@ -265,7 +281,8 @@ class Monitor:
             return None
         if message.record:
             durable = self.ledger.books[member.name].durable
-            self._hold("I4", member.name, true_ns, law.i4_durable_before_sent(digest(message.record), durable))
+            for raw in (message.record, *(message.beside or ())):
+                self._hold("I4", member.name, true_ns, law.i4_durable_before_sent(digest(raw), durable))
         return message
 
     def radiated(self, emission: Emission, true_ns: int) -> None:
@@ -286,12 +303,19 @@ class Monitor:
         rule = party.rule
         stored = [raw for _, raw in log.items(HOLDER_STORE)]
         holder = Holder(
-            me=member.hash, rule=rule, stored=stored, offers=log.items("offer"), blocked=log.items("blocked")
+            me=member.hash,
+            rule=rule,
+            stored=stored,
+            offers=log.items("offer"),
+            blocked=log.items("blocked"),
+            bounds=party.bounds,
         )
-        user = User(me=member.hash, rule=rule, stored=[raw for _, raw in log.items(USER_STORE)])
+        user = User(me=member.hash, rule=rule, stored=[raw for _, raw in log.items(USER_STORE)], bounds=party.bounds)
         for again, held, what in (
             (holder.pairs, party.holder.pairs, "the holder's part"),
             (holder.offers, party.holder.offers, "its offers"),
+            (_names(log, PLACES), {r.digest for r in party.bounds.places.values()}, "what it found"),
+            (_names(log, UNITS), {r.digest for r in [party.bounds.unit] if r}, "what its radio can do"),
             (user.pairs, party.user.pairs, "the user's part"),
         ):
             self._hold("I11", member.name, true_ns, law.i11_replay_agrees(again, held, what))
@@ -336,6 +360,10 @@ class Monitor:
                 self._hold("S7", member.name, true_ns, f"{pair.sid.hex()[:8]}: two sides, two decisions")
 
 
+def _names(log: Lineage, kind: str) -> set[bytes]:
+    return {digest(raw) for _, raw in log.items(kind)}
+
+
 def cheat_accept(body: Accept) -> Accept:
     """The same ACCEPT, in other words: what an equivocating user sends."""
-    return Accept(sid=body.sid, grant=body.grant, answer=digest(b"another" + body.answer))
+    return replace(body, answer=digest(b"another" + body.answer))

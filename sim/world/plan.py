@@ -166,6 +166,7 @@ def _acts(rng: Random, roles: tuple[Role, ...], *, status: bool, witnessed: bool
     for kind in rng.choices(kinds, weights=weights, k=rng.choice((0, 1, 2, 4, 6))):
         if kind != "restore" or witnessed:
             acts.append(_at(rng, kind, rng.choice(names)))
+    acts += [_at(rng, "observe", rng.choice(holders)) for _ in range(rng.choice((0, 0, 1, 3)))]
     return tuple(sorted(acts, key=lambda a: (a.at_ns, a.what, a.who, a.number)))
 
 

@@ -21,6 +21,7 @@ from settlement.pair.work import stored_as
 from settlement.step import Outgoing, Step
 from settlement.witness import SEEN, SeenHead
 from sim.world.clock import VirtualClock
+from sim.world.looks import all_free, looked, unit_of
 from sim.world.member import Done, Member
 from sim.world.monitor import Breach, Monitor, cheat_accept
 from sim.world.network import Network
@@ -80,7 +81,7 @@ class World:
         self._pushed = 0
         self._hash = hashlib.sha256()
         self.lines: list[str] = []
-        self._offers: dict[str, list[bytes]] = {}
+        self._offers: dict[str, list[Message]] = {}
 
     # -- the queue -----------------------------------------------------------------------------------------------
 
@@ -284,7 +285,10 @@ class World:
         )
 
     def _offer(self, member: Member, act: Act) -> None:
-        """Two offers of the holder's half: one for tier 2 and weaker, one for tier 3 alone; told several times."""
+        """Two offers of the holder's half: one for tier 2 and weaker, one for tier 3 alone; told several times.
+
+        Both rest on one look at the place, and travel with it.
+        """
         party = member.party
         if party is None:
             return
@@ -296,6 +300,7 @@ class World:
         cell = Cell(band=holder_band(number), area=AREA, window=window)
 
         def declare(step: Step) -> None:
+            found = party.bounds.observe(step, all_free(cell.band, step.now.time.latest_ns))
             for tier in (2, 3):
                 body = Declaration(
                     cell=cell,
@@ -306,18 +311,30 @@ class World:
                     price_form="fixed",
                     price=7,
                     rule=party.rule.hash,
+                    envelope=found.digest,
                 )
-                self._offers.setdefault(member.name, []).append(party.holder.declare(step, body).raw)
+                told = Message(record=party.holder.declare(step, body).raw, beside=(found.raw,))
+                self._offers.setdefault(member.name, []).append(told)
 
         if self.step(member, declare).durable:
             for after_ms in (0, 200, 700, 2000):
                 self.at(self.now_ns + after_ms * MS, lambda: self._tell_offers(member))
 
     def _tell_offers(self, member: Member) -> None:
-        for raw in self._offers[member.name]:
+        for told in self._offers[member.name]:
             for other in self.members.values():
                 if other is not member:
-                    self.carry(member, other, Message(record=raw).encoded())
+                    self.carry(member, other, told.encoded())
+
+    def _observe(self, member: Member, act: Act) -> None:
+        """The holder looks again: a channel is taken, or cannot be told, or is free after all, for a while or long."""
+        party = member.party
+        if party is None or not self._timely(member):
+            return
+        band = holder_band(self.plan.holders.index(member.role))
+        self.step(
+            member, lambda step: party.bounds.observe(step, looked(band, step.now.time.latest_ns, Random(act.number)))
+        )
 
     def _request(self, member: Member, act: Act) -> None:
         party, draw = member.party, Random(act.number)
@@ -335,7 +352,14 @@ class World:
         start_ns = (T0_NS + self.now_ns) // MS * MS + draw.choice((20, 300, 1000)) * MS
         window = Window(start_ns=start_ns, end_ns=start_ns + draw.choice((400, 1200, 3000)) * MS)
         cell = Cell(band=Band(low_hz=low_hz, high_hz=low_hz + width * RASTER_HZ), area=AREA, window=window)
-        self.step(member, lambda step: party.user.request(step, offer, cell, eirp_mdbm=20_000, tier=member.role.tier))
+
+        def ask(step: Step) -> None:
+            if party.bounds.unit is None:
+                unit = unit_of(Random(f"unit/{self.plan.seed}/{member.name}"), step.now.time.latest_ns)
+                party.bounds.describe(step, unit)
+            party.user.request(step, offer, cell, eirp_mdbm=20_000, tier=member.role.tier)
+
+        self.step(member, ask)
 
     def _preempt(self, member: Member, act: Act) -> None:
         party, draw = member.party, Random(act.number)

@@ -42,6 +42,14 @@ TERMS = bodies.ClassTerms(
     price_low=0,
     price_high=100,
     out_of_band_mdbm_per_mhz=-13_000,
+    recognition=(
+        bodies.Recognition(kind="all", parts=(1, 2, 3)),
+        bodies.Recognition(kind="content", fields=("cell", "commodity", "tier", "price", "eirp")),
+        bodies.Recognition(kind="handshake"),
+        bodies.Recognition(kind="derivation", fields=("request", "declaration", "envelope")),
+    ),
+    max_ahead_ns=60 * NS,
+    envelope_required=1,
 )
 
 
@@ -153,6 +161,7 @@ def make_rule(
         outside_authorisation=0,
         budgets=(budget,) if budget_hz_s is not None else None,
         coordination=shards or None,
+        confidence_ppm_min=300_000,
     )
 
 

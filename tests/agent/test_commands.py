@@ -9,6 +9,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class Two:
     def __init__(self, root: Path) -> None:
         options = Options(scenario="neighbours", seed=3, duration_s=None, recording=None, base_port=None)
         scenario, spec, duration_s = scenario_of(options)
+        scenario = replace(scenario, emitters=())  # a radar would keep its channel from everyone
         self.commodity = spec.terms.commodity
         desks: list[Coordinator] = []
 

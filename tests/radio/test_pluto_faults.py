@@ -382,7 +382,7 @@ def transmit_error(made: Bench) -> None:
 
 
 def wrong_firmware(made: Bench) -> None:
-    with pytest.raises(HardwareError, match="powerdown"):
+    with pytest.raises(HardwareError, match="this firmware has no"):
         PlutoRadio(made.uri, options=SHORT)
     silent(made)
 
@@ -481,6 +481,11 @@ ROWS: dict[str, tuple[Callable[[Bench], None], dict[str, Any]]] = {
         wrong_firmware,
         {"firmware": Firmware(lacks=frozenset({f"{PHY}/altvoltage1/powerdown"}))},
     ),
+    "wrong firmware, a channel missing": (
+        wrong_firmware,
+        {"firmware": Firmware(lacks=frozenset({f"{PHY}/altvoltage1"}))},
+    ),
+    "wrong firmware, a device missing": (wrong_firmware, {"firmware": Firmware(lacks=frozenset({DAC}))}),
     "reboot": (reboot, {}),
     "an air that computes long": (slow_air, {}),
     "one context only": (one_context_only, {"contexts_max": 1}),

@@ -284,6 +284,13 @@ def test_the_device_hears_from_the_loop_that_silences_it(watched: tuple[Bench, W
     assert radio.beats == 2
 
 
+def test_a_device_that_does_not_answer_is_not_waited_for(watched: tuple[Bench, WatchedRadio]) -> None:
+    bench, radio = watched
+    bench.listener.fault = "no samples"
+    bench.beat()
+    assert radio.beats == 0
+
+
 @pytest.mark.feature("R9")
 @pytest.mark.parametrize("opened", [True, False])
 def test_a_heartbeat_that_fails_latches_what_is_open(watched: tuple[Bench, WatchedRadio], opened: bool) -> None:

@@ -192,3 +192,23 @@ def test_sensitivity_limit_is_never_below_the_snr_wall() -> None:
     channel = surveyed(ints(noise() * 20)).channels[0]
     total = channel.noise_floor.value + 10 * np.log10(1.8e6)
     assert channel.sensitivity_limit.value >= total - 3.3 - 0.1
+
+
+@pytest.mark.feature("E5")
+def test_looks_left_apart_do_not_speak_of_their_channel() -> None:
+    lower, upper = (Channel(low_hz=CENTER + d, high_hz=CENTER + d + 0.4e6) for d in (-0.8e6, 0.2e6))
+    survey = Survey(settings(channels=(lower, upper)))
+    quiet, tone = noise() * 20, np.exp(2j * np.pi * -0.6e6 / RATE * np.arange(N)) * 400
+    for start in range(0, N, LOOK):
+        iq = quiet[start : start + LOOK] + (tone[start : start + LOOK] if start < N // 2 else 0)
+        survey.feed(ints(iq), start_ns=round(start / RATE * 1e9))
+    half_ns, end_ns = round(N / 2 / RATE * 1e9), round(N / RATE * 1e9)
+
+    def states(**apart: tuple[int, int]) -> list[ChannelState]:
+        spans = {lower: [apart["lower"]]} if "lower" in apart else {}
+        return [c.state for c in survey.report(end_ns, apart=spans).channels]
+
+    assert states() == [ChannelState.BUSY, ChannelState.FREE]
+    assert states(lower=(0, half_ns)) == [ChannelState.FREE, ChannelState.FREE]
+    assert states(lower=(half_ns, end_ns)) == [ChannelState.BUSY, ChannelState.FREE]
+    assert states(lower=(0, end_ns)) == [ChannelState.UNKNOWN, ChannelState.FREE], "nothing left is not free"

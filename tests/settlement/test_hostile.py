@@ -12,6 +12,7 @@ from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Band
 from settlement.fixes import Fix
 from settlement.messages import Message
+from settlement.pair.envelopes import Bound
 from settlement.pair.holder import OPEN_MAX, Holder, HolderPair
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.work import Work
@@ -33,10 +34,10 @@ def test_a_fault_over_one_message_costs_that_message_alone(world: World, monkeyp
     holder = world.members["holder"].party
     grant = Holder.grant
 
-    def breaks_for_alice(self: Holder, work: Work, admitted: Admitted) -> HolderPair:
+    def breaks_for_alice(self: Holder, work: Work, admitted: Admitted, bound: Bound | None) -> HolderPair:
         if admitted.author.name == "alice":
             raise ZeroDivisionError
-        return grant(self, work, admitted)
+        return grant(self, work, admitted, bound)
 
     monkeypatch.setattr(Holder, "grant", breaks_for_alice)
     messages = [(n, world.members[n].outgoing.pop()) for n in ("alice", "bob")]

@@ -29,9 +29,19 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recognition:
+    """One node of a recognition rule: `parts` are numbers of nodes behind it, `fields` what is compared or derived."""
+
+    kind: str = text(1, 16)
+    parts: tuple[int, ...] | None = array(2, uint(0, high=31), 8, optional=True)
+    fields: tuple[str, ...] | None = array(3, text(0, 32), 16, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassTerms:
     """What the rule says of one commodity class; without `rounds_max` prices are not bargained over.
 
+    A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
     `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
     """
 
@@ -48,7 +58,10 @@ class ClassTerms:
     price_high: int = uint(11)
     out_of_band_mdbm_per_mhz: int = sint(12)
     rounds_max: int | None = uint(13, high=255, optional=True)
+    max_ahead_ns: int | None = uint(14, optional=True)
+    recognition: tuple[Recognition, ...] | None = array(15, Recognition, 32, low=1, optional=True)
     on_incumbent: int | None = uint(16, high=1, optional=True)
+    envelope_required: int | None = uint(17, high=1, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +130,7 @@ class Rule:
     budgets: tuple[Budget, ...] | None = array(17, Budget, 64, optional=True)
     modalities: tuple[Modality, ...] | None = array(18, Modality, 32, optional=True)
     coordination: tuple[Shard, ...] | None = array(19, Shard, 64, optional=True)
+    confidence_ppm_min: int | None = uint(20, high=PPM, optional=True)
     desk: DeskTerms | None = nested(21, DeskTerms, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:

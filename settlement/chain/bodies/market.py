@@ -38,7 +38,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A user asks for part of a declaration."""
+    """A user asks for part of a declaration; `envelope` names what its radio can do."""
 
     declaration: bytes = blob(1, HASH)
     cell: Cell = nested(2, Cell)
@@ -48,6 +48,7 @@ class Request:
     price: int = uint(6)
     partial: int = uint(7, high=1)
     nonce: bytes = blob(8, 16)
+    envelope: bytes | None = blob(9, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

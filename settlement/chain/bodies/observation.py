@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from settlement.chain.bodies.sizes import PPM
-from settlement.chain.codec import array, nested, sint, text, uint
+from settlement.chain.bodies.sizes import HASH, PPM
+from settlement.chain.codec import array, blob, nested, sint, text, uint
 from settlement.chain.scope import Band, Window
 
 
@@ -35,7 +35,7 @@ class Envelope:
 
     `sensitivity_mdbm` is the weakest signal the radio can find; a channel's `clear_above_mdbm` claims that nothing
     stronger is in it, and cannot lie below what the radio can find. `modality` names the way of observing, as the rule
-    rates it.
+    rates it. `parts` names the envelopes a composite is made from; `width_hz_max` is the widest signal of a unit.
     """
 
     kind: str = text(1, 16)
@@ -48,3 +48,5 @@ class Envelope:
     max_eirp_mdbm: int | None = sint(8, optional=True)
     sensitivity_mdbm: int | None = sint(9, optional=True)
     modality: str | None = text(10, 64, optional=True)
+    parts: tuple[bytes, ...] | None = array(11, blob(0, HASH), 16, optional=True)
+    width_hz_max: int | None = uint(12, optional=True)

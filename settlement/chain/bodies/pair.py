@@ -26,15 +26,18 @@ class Grant:
     rule: bytes = blob(13, HASH)
     fence: int = uint(14)
     lease_ns: int = uint(15, high=240_000_000_000)
+    composite: bytes | None = blob(16, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accept:
-    """A user accepts exactly this GRANT and answers its challenge."""
+    """A user accepts exactly this GRANT, answers its challenge, and lists what the GRANT derives from."""
 
     sid: bytes = blob(1, HASH)
     grant: bytes = blob(2, HASH)
     answer: bytes = blob(3, HASH)
+    derived_from: tuple[bytes, ...] | None = array(4, blob(0, HASH), 16, optional=True)
+    envelope: bytes | None = blob(5, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

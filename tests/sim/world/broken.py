@@ -13,8 +13,8 @@ from settlement.chain.codec import from_map
 from settlement.chain.records import parse
 from settlement.fixes import TimeFix, deadline_open
 from settlement.messages import decode_message
+from settlement.pair import envelopes, holdercoordination, holderlease
 from settlement.pair import holder as holder_side
-from settlement.pair import holdercoordination, holderlease
 from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
@@ -165,4 +165,9 @@ def decide_by_any_clock(patch: pytest.MonkeyPatch) -> type[World]:
 
 def spend_without_counting(patch: pytest.MonkeyPatch) -> type[World]:
     patch.setattr(budget, "spend", lambda *args: None)
+    return World
+
+
+def grant_beyond_the_envelope(patch: pytest.MonkeyPatch) -> type[World]:
+    patch.setattr(envelopes, "allows", lambda *args, **kwargs: None)
     return World

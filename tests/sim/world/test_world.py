@@ -28,6 +28,7 @@ HAPPENED = (
     "own relinquish",
     "own usage",
     "own evidence",
+    "own envelope",
     "own cosignature",
     "emissions",
     "displaced",
@@ -48,6 +49,8 @@ HAPPENED = (
     "refused TIMEOUT",
     "refused INCUMBENT",
     "refused STALE",
+    "refused ENVELOPE",
+    "refused CONFIDENCE",
 )
 
 
@@ -130,6 +133,7 @@ BROKEN: list[tuple[broken.Break, set[str], Change, int]] = [
     (broken.weak_preempts_strong, {"I16"}, _crowded, 20),
     (broken.decide_by_any_clock, {"I11", "I12"}, _crowded, 20),
     (broken.spend_without_counting, {"I8"}, _poor, 20),
+    (broken.grant_beyond_the_envelope, {"I18"}, _as_is, 20),
     (broken.go_on_when_suspended, {"I17"}, _suspending, 20),
     (broken.confirm_without_asking, {"I3"}, _as_is, 40),
     (broken.sign_for_anybody, {"I1"}, _crowded, 40),

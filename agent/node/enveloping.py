@@ -1,0 +1,64 @@
+"""What a node says of its place and of its radio: sensing and profile made into envelopes, ready to sign."""
+
+import time
+
+from agent.config import NodeConfig
+from agent.mapping import place_envelope, touched, unit_envelope
+from agent.node.policy import lent_bands, lent_spans
+from agent.node.warden_side import Protection
+from agent.node.watcher import Watcher
+from hw_profiles.loader import load_radio
+from settlement.chain.bodies import Envelope
+from settlement.chain.credentials import Subject
+from settlement.chain.scope import Window
+from settlement.party import Party
+from settlement.step import Step
+
+NS = 1_000_000_000
+PLACE_VALID_NS = 60 * NS
+UNIT_VALID_NS = 24 * 3600 * NS
+LOOK_BACK_NS = 120 * NS
+"""About as far back as the survey remembers."""
+
+
+class Enveloping:
+    """Makes a node's place envelopes from what it heard, and its unit envelope from what its radio is."""
+
+    def __init__(self, config: NodeConfig, me: Subject, party: Party, watcher: Watcher, protection: Protection) -> None:
+        self._config, self._me, self._party = config, me, party
+        self._watcher, self._protection = watcher, protection
+        self._began_ns = time.monotonic_ns()
+
+    def found(self, step: Step, *, valid_ns: int = PLACE_VALID_NS, incumbents: tuple[str, ...] = ()) -> Envelope:
+        """What this place can carry now.
+
+        Of a band that our own users fill nothing is said, unless an incumbent is in it; what they filled before is no
+        one else's occupancy.
+        """
+        mono_ns, now = time.monotonic_ns(), step.now.time
+        closed = self._protection.closed(mono_ns)
+        lent = [band for band in lent_bands(self._party, now) if not touched(band, closed)]
+        spans = lent_spans(self._party, self._watcher.channels, utc_ns=now.middle_ns, monotonic_ns=mono_ns)
+        return place_envelope(
+            self._watcher.report(spans),
+            observed=Window(start_ns=now.latest_ns - min(LOOK_BACK_NS, mono_ns - self._began_ns), end_ns=now.latest_ns),
+            valid_until_ns=now.latest_ns + valid_ns,
+            incumbents=incumbents,
+            closed=closed,
+            lent=lent,
+        )
+
+    def describe(self, step: Step) -> None:
+        """Say what our radio can do, once, and again before that runs out: whoever asks for spectrum needs it."""
+        now_ns, unit = step.now.time.latest_ns, self._party.bounds.unit
+        fresh = unit is not None and unit.body.valid_until_ns > now_ns + UNIT_VALID_NS // 2
+        if "request" not in self._me.scope.actions or fresh:
+            return
+        radio = self._config.radio
+        body = unit_envelope(
+            load_radio(radio.profile),
+            full_scale_eirp_mdbm=radio.full_scale_eirp_mdbm,
+            now_ns=now_ns,
+            valid_ns=UNIT_VALID_NS,
+        )
+        self._party.bounds.describe(step, body)

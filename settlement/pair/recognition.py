@@ -1,0 +1,179 @@
+"""By what two parties know that they mean the same thing: the recognition rule of a class, held against the records.
+
+    content     the GRANT has, in each named field, what the REQUEST asked for
+    handshake   the ACCEPT answers the GRANT's challenge
+    derivation  from the GRANT back, each record names the next: of these types, by who may say so, none wider than the
+                one it comes from; the ACCEPT lists them
+    all, any    of the parts
+
+A rule is a tree, written as a list: the first node is the root, and a node's parts are numbers of nodes behind it. What
+is not of this form, or of a kind not named here, recognises nothing. A class without a rule asks for the handshake.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from settlement.chain.bodies import ClassTerms, Grant, Recognition
+from settlement.chain.records import Record
+from settlement.chain.scope import Cell
+from settlement.pair.work import answer_to
+from settlement.reasons import Reason, Refusal, refuse
+
+CONTENT, HANDSHAKE, DERIVATION, ALL, ANY = "content", "handshake", "derivation", "all", "any"
+KINDS = (CONTENT, HANDSHAKE, DERIVATION, ALL, ANY)
+DEPTH_MAX = 3
+FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "cell": (lambda r: r.cell, lambda g: g.cell),
+    "band": (lambda r: r.cell.band, lambda g: g.cell.band),
+    "area": (lambda r: r.cell.area, lambda g: g.cell.area),
+    "window": (lambda r: r.cell.window, lambda g: g.cell.window),
+    "commodity": (lambda r: r.commodity, lambda g: g.commodity),
+    "tier": (lambda r: r.tier, lambda g: g.tier),
+    "price": (lambda r: r.price, lambda g: g.price),
+    "eirp": (lambda r: r.eirp_mdbm, lambda g: g.max_eirp_mdbm),
+}
+"""What may be compared, and how it is read from a REQUEST and from a GRANT."""
+SOURCES = ("request", "declaration", "envelope", "rule")
+"""Types that a right may derive from; each names the next."""
+HANDSHAKE_ALONE = (Recognition(kind=HANDSHAKE),)
+Find = Callable[[bytes], Record | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What there is to recognise a settlement by; before the ACCEPT is signed there is none."""
+
+    grant: Record
+    accept: Record | None
+    find: Find
+
+
+def rule_of(terms: ClassTerms) -> tuple[Recognition, ...]:
+    """The recognition rule of a class."""
+    return HANDSHAKE_ALONE if terms.recognition is None else terms.recognition
+
+
+def flaw(nodes: Sequence[Recognition]) -> Refusal | None:
+    """What keeps a list of nodes from being a rule that this code knows."""
+    for number, node in enumerate(nodes):
+        parts, fields = node.parts or (), node.fields or ()
+        known = {CONTENT: tuple(FIELDS), DERIVATION: SOURCES}.get(node.kind, ())
+        forward = all(number < part < len(nodes) for part in parts)
+        if node.kind not in KINDS:
+            return refuse(Reason.RULE_UNKNOWN, "recognition.kind", node.kind, ", ".join(KINDS))
+        if bool(parts) is not (node.kind in (ALL, ANY)) or not forward:
+            return refuse(Reason.RULE_UNKNOWN, "recognition.parts", f"{node.kind} of {parts}", "nodes behind it")
+        if bool(fields) is not (node.kind in (CONTENT, DERIVATION)) or not set(fields) <= set(known):
+            return refuse(Reason.RULE_UNKNOWN, "recognition.fields", f"{node.kind} of {fields}", ", ".join(known))
+    deep = _depth(nodes, 0)
+    return refuse(Reason.RULE_UNKNOWN, "recognition.depth", deep, f"<= {DEPTH_MAX}") if deep > DEPTH_MAX else None
+
+
+def _depth(nodes: Sequence[Recognition], number: int) -> int:
+    return 1 + max((_depth(nodes, part) for part in nodes[number].parts or ()), default=0)
+
+
+def recognise(nodes: Sequence[Recognition], evidence: Evidence) -> Refusal | None:
+    """Do the two parties mean the same, by this rule?"""
+    return flaw(nodes) or _judge(nodes, 0, evidence)
+
+
+def _judge(nodes: Sequence[Recognition], number: int, evidence: Evidence) -> Refusal | None:
+    node = nodes[number]
+    match node.kind:
+        case "content":
+            return _content(node.fields or (), evidence)
+        case "handshake":
+            return _handshake(evidence)
+        case "derivation":
+            chain = derive(node.fields or (), evidence.grant, _listed(evidence))
+            return chain if isinstance(chain, Refusal) else None
+        case "any":
+            found = [_judge(nodes, part, evidence) for part in node.parts or ()]
+            return None if None in found else found[0]
+        case _:
+            found = [_judge(nodes, part, evidence) for part in node.parts or ()]
+            return next((refusal for refusal in found if refusal is not None), None)
+
+
+def _content(fields: Sequence[str], evidence: Evidence) -> Refusal | None:
+    grant: Grant = evidence.grant.body
+    asked = evidence.find(grant.request)
+    if asked is None or asked.typ != "request" or asked.frame.author != grant.user:
+        return refuse(Reason.PROOF, "recognition.content", grant.request.hex()[:16], "the user's REQUEST")
+    for name in fields:
+        of_request, of_grant = FIELDS[name]
+        if of_request(asked.body) != of_grant(grant):
+            return refuse(Reason.TERMS, f"recognition.content.{name}", of_grant(grant), of_request(asked.body))
+    return None
+
+
+def _handshake(evidence: Evidence) -> Refusal | None:
+    if evidence.accept is None:
+        return None
+    answer: bytes = evidence.accept.body.answer
+    if answer != answer_to(evidence.grant.body.challenge, evidence.grant.digest):
+        return refuse(Reason.CHALLENGE, "recognition.handshake", answer.hex()[:16], "the answer to this challenge")
+    return None
+
+
+# -- derivation --------------------------------------------------------------------------------------------------------
+
+
+def _listed(evidence: Evidence) -> Find:
+    """What the ACCEPT lists counts, nothing else; before there is one, all that is known."""
+    if evidence.accept is None:
+        return evidence.find
+    listed = evidence.accept.body.derived_from or ()
+    return lambda name: evidence.find(name) if name in listed else None
+
+
+def derive(types: Sequence[str], grant: Record, find: Find) -> tuple[Record, ...] | Refusal:
+    """The records a GRANT derives from, nearest first: one of each type, each named by the one before."""
+    chain: list[Record] = []
+    before = grant
+    for typ in types:
+        named = _named(before.body, typ)
+        record = find(named) if named is not None else None
+        if record is None or record.typ != typ:
+            what = "names none" if named is None else named.hex()[:16]
+            return refuse(Reason.PROOF, "recognition.derivation", f"{before.typ} {what}", f"a {typ} it derives from")
+        refusal = _rightful(record, grant) or _narrower(before, record)
+        if refusal is not None:
+            return refusal
+        chain.append(record)
+        before = record
+    return tuple(chain)
+
+
+def _named(body: Any, typ: str) -> bytes | None:
+    name: bytes | None = getattr(body, typ, None)
+    return name
+
+
+def _rightful(record: Record, grant: Record) -> Refusal | None:
+    """The user speaks in the REQUEST, the holder in offer and envelope; a rule is by whoever rules, and is found so."""
+    authors = {"request": grant.body.user, "declaration": grant.frame.author, "envelope": grant.frame.author}
+    if record.typ in authors and record.frame.author != authors[record.typ]:
+        return refuse(Reason.BINDING, "recognition.derivation", f"a {record.typ} by another", "the party's own")
+    return None
+
+
+def _narrower(child: Record, parent: Record) -> Refusal | None:
+    """No record gives more than the one it comes from (I7)."""
+    given: Cell | None = getattr(child.body, "cell", None)
+    had: Cell | None = getattr(parent.body, "cell", None)
+    if given is None or had is None:
+        return None
+    inside = had.band.holds(given.band) and had.window.holds(given.window) and had.area.holds(given.area)
+    if not inside or child.body.commodity != parent.body.commodity:
+        return refuse(Reason.SCOPE, "recognition.derivation", f"{child.typ} of {given.band}", f"inside {had.band}")
+    return None
+
+
+def sources(nodes: Sequence[Recognition], grant: Record, find: Find) -> tuple[bytes, ...]:
+    """What an ACCEPT lists: every record that a derivation in the rule goes back to, as far as they are known."""
+    chains = [derive(node.fields or (), grant, find) for node in nodes if node.kind == DERIVATION]
+    records = [one for chain in chains if not isinstance(chain, Refusal) for one in chain]
+    return tuple(dict.fromkeys(record.digest for record in records))

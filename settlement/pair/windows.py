@@ -1,0 +1,31 @@
+"""The windows of a settlement in place and time, beyond what admission asks of every record. Pure.
+
+What is not surely inside is refused, with what was measured and what was required.
+"""
+
+from settlement.chain.admission import author_inside
+from settlement.chain.bodies import ClassTerms
+from settlement.chain.records import Record
+from settlement.chain.scope import Area, Cell
+from settlement.fixes import PositionFix
+from settlement.reasons import Reason, Refusal, refuse
+
+
+def accepted_from(accept: Record, cell: Cell) -> Refusal | None:
+    """Was the ACCEPT signed inside the cell's area? A user may have moved since its REQUEST."""
+    return author_inside(accept.frame.attestation, cell.area, "accept.place")
+
+
+def still_here(position: PositionFix, area: Area) -> Refusal | None:
+    """Is this user itself inside the area of what it is granted, before it accepts?"""
+    return area.place(position, "grant.place")
+
+
+def not_too_far(cell: Cell, earliest_ns: int, terms: ClassTerms) -> Refusal | None:
+    """Does the window surely start no further ahead than the class allows? `earliest_ns` is now at its earliest."""
+    if terms.max_ahead_ns is None:
+        return None
+    ahead_ns = cell.window.start_ns - earliest_ns
+    if ahead_ns > terms.max_ahead_ns:
+        return refuse(Reason.TERMS, "request.ahead", f"starts in {ahead_ns} ns", f"<= {terms.max_ahead_ns} ns")
+    return None

@@ -1,0 +1,92 @@
+"""What a node says of its place and its radio, and when a holder looks again."""
+
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from agent.config import OfferSection
+from agent.mapping import INCUMBENT, place_envelope, unit_envelope
+from agent.node.policy import AGAIN_NS, BACK_NS, MARGIN_NS, HolderPolicy, lent_bands, lent_spans
+from hw_profiles.loader import load_radio
+from sensing.survey import Survey, SurveyReport, SurveySettings
+from sensing.values import Channel
+from settlement.chain.scope import Band, Window
+from settlement.pair.envelopes import ABLE, FREE
+from tests.settlement.enveloped import enveloped
+from tests.settlement.world import LOWER, NS, T0, UPPER, fix
+
+LOW, HIGH = (LOWER.low_hz, LOWER.high_hz), (UPPER.low_hz, UPPER.high_hz)
+pytestmark = pytest.mark.feature("E5")
+
+
+def quiet() -> SurveyReport:
+    settings = SurveySettings(
+        center_hz=UPPER.low_hz,
+        sample_rate_hz=30_720_000,
+        full_scale=2048,
+        channels=tuple(Channel(low_hz=b.low_hz, high_hz=b.high_hz) for b in (LOWER, UPPER)),
+        bandwidth_hz=20e6,
+        radar=False,
+    )
+    survey, rng = Survey(settings), np.random.default_rng(5)
+    for number in range(3):
+        iq = np.rint(rng.normal(0, 20, (61_440, 2))).astype(np.int16)
+        survey.feed(iq, start_ns=number * 20_000_000)
+    return survey.report(NS)
+
+
+def said(**changes: Any) -> list[tuple[Band, str]]:
+    window = Window(start_ns=T0, end_ns=T0 + NS)
+    body = place_envelope(quiet(), observed=window, valid_until_ns=T0 + 9 * NS, incumbents=(), **changes)
+    return [(c.band, c.state) for c in body.channels]
+
+
+def test_a_protected_channel_is_not_free_and_of_a_lent_one_nothing_is_said() -> None:
+    assert said() == [(LOWER, FREE), (UPPER, FREE)]
+    assert said(closed=[LOW]) == [(LOWER, "busy"), (UPPER, FREE)]
+    assert said(lent=[HIGH]) == [(LOWER, FREE)]
+    window = Window(start_ns=T0, end_ns=T0 + NS)
+    body = place_envelope(quiet(), observed=window, valid_until_ns=T0, incumbents=("radar",), closed=[LOW])
+    assert [INCUMBENT in c.flags for c in body.channels] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["pluto-ad9363", "pluto-ad9364", "simulated"])
+def test_a_unit_envelope_reaches_as_far_as_the_profile(name: str) -> None:
+    profile = load_radio(name)
+    body = unit_envelope(profile, full_scale_eirp_mdbm=17_000, now_ns=T0, valid_ns=NS)
+    (channel,) = body.channels
+    assert channel.state == ABLE
+    assert profile.tx.lo_hz.holds(channel.band.low_hz)
+    assert profile.rx.lo_hz.holds(channel.band.high_hz)
+    assert not (profile.tx.lo_hz.holds(channel.band.low_hz - 1) and profile.rx.lo_hz.holds(channel.band.low_hz - 1))
+    assert (body.max_eirp_mdbm, body.width_hz_max) == (17_000, profile.tx.bw_hz.high)
+    assert (body.observed.end_ns, body.valid_until_ns) == (T0, T0 + NS)
+
+
+def test_what_our_own_users_fill_is_known_by_its_windows(tmp_path: Any) -> None:
+    world = enveloped(tmp_path)
+    holder = world.members["holder"].party
+    world.request("alice", 1.0, LOWER, 2.0, 9.0)
+    assert world.carry(1.0) == []
+    assert lent_bands(holder, fix(1.5).time) == []
+    assert lent_bands(holder, fix(2.5).time) == [LOW]
+    channels = tuple(Channel(low_hz=b.low_hz, high_hz=b.high_hz) for b in (LOWER, UPPER))
+    spans = lent_spans(holder, channels, utc_ns=T0, monotonic_ns=7 * NS)
+    assert spans == {channels[0]: [(9 * NS - MARGIN_NS, 16 * NS + MARGIN_NS)]}
+    world.do("holder", 9.5, holder.tick)
+    assert lent_bands(holder, fix(9.5).time) == []
+    assert lent_spans(holder, channels, utc_ns=T0, monotonic_ns=7 * NS) == spans, "what is past stays past"
+
+
+def test_a_holder_looks_again_now_and_then_and_soon_after_a_band_came_back() -> None:
+    policy = HolderPolicy(cast("Any", None))
+    assert not policy.look_again(T0, []), "nothing is offered"
+    offer = OfferSection(low_hz=LOW[0], high_hz=HIGH[1], commodity="cbrs", max_eirp_mdbm=1, for_s=1)
+    policy.standing.append((offer, T0 + 90 * NS))
+    assert policy.look_again(T0, [LOW])
+    assert not policy.look_again(T0 + AGAIN_NS - 1, [LOW])
+    assert policy.look_again(T0 + AGAIN_NS, [LOW, HIGH])
+    assert not policy.look_again(T0 + AGAIN_NS + BACK_NS - 1, [LOW])
+    assert policy.look_again(T0 + AGAIN_NS + BACK_NS, [LOW])
+    assert not policy.look_again(T0 + 90 * NS, []), "no offer stands any more"
