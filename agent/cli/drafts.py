@@ -8,8 +8,6 @@ import typer
 from agent.cli.authority import DESK, Folder, open_desk
 from agent.cli.common import fail
 
-__all__ = ["node"]
-
 
 def node_config(
     folder: Annotated[Path, typer.Argument(help="The folder of an enrolled node.")],
