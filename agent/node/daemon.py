@@ -17,6 +17,7 @@ from agent.events import EventLog
 from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, read_key, take_over
 from agent.mapping import touched
 from agent.node.control import Control
+from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
 from agent.node.errands import Errands, Surroundings
 from agent.node.grantwatch import GrantWatch, grant_fields
@@ -24,11 +25,11 @@ from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.traffic import Traffic
-from agent.node.vitals import Vitals, key_fault
+from agent.node.vitals import Vitals, key_fault, mesh_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.timekeeping.wiring import timekeeper
-from agent.wiring import finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
+from agent.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
@@ -60,6 +61,7 @@ class Node:
         self.trust = trust_of(config)
         self.party = party_of(config, self.trust)
         self.mesh = mesh_of(config, self.trust)
+        self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
         self.outbox = Outbox(self.mesh, self.trust.registry)
         self.clock = timekeeper(config)
         self.fix = self.clock.fix
@@ -126,6 +128,7 @@ class Node:
             self._step([])
         self.watcher.stop()
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
+        self.hints.close()
         self.mesh.close()
         self.control.close()
         if self._registered:
@@ -159,6 +162,8 @@ class Node:
             self.events.write("warden silent", rf=muted.value, alive=self.warden.alive)
         arrived = self.mesh.receive()
         self._meet()
+        for peer, endpoint in self.hints.follow():
+            self.events.write("hint", peer=peer, endpoint=endpoint)
         commands = self.control.receive()
         self.errands.take(commands, now_ns)
         if arrived or commands or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
@@ -173,7 +178,9 @@ class Node:
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
-            self.vitals.tell(now_ns, alive=self.warden.alive, clock=self.clock, keys=keys, grants=self.grants.shown())
+            mesh = mesh_fields(self.config, self.mesh)
+            alive, grants = self.warden.alive, self.grants.shown()
+            self.vitals.tell(now_ns, alive=alive, clock=self.clock, keys=keys, grants=grants, mesh=mesh)
 
     def _meet(self) -> None:
         """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""
