@@ -85,8 +85,8 @@ def shown(path: Path, wanted: Wanted, *, anchors: Sequence[str] | None, network:
     rows: list[dict[str, Any]] = []
     try:
         for log, found in _logs(path):
-            registry = Registry(name, trusted)
-            every = (_entry(log, n, leaf, registry) for n, leaf in enumerate(found))
+            registry, known = Registry(name, trusted), dict[bytes, dict[str, Any]]()
+            every = (_entry(log, n, leaf, registry, known) for n, leaf in enumerate(found))
             rows += [row for row in every if wanted.takes(row)]
     except LineageError as exc:
         raise AuditError(str(exc)) from exc
@@ -108,18 +108,23 @@ def _says(body: object) -> str:
             return ""
 
 
-def _entry(log: str, number: int, leaf: Leaf, registry: Registry) -> dict[str, Any]:
+def _of_record(leaf: Leaf, registry: Registry, known: dict[bytes, dict[str, Any]]) -> dict[str, Any]:
+    """What an entry's record is; one that only came again is named by its hash and was described before."""
     record = proven(leaf.record, registry) if leaf.record is not None else None
-    author = registry.get(record.frame.author) if record else None
-    sid = record.sid if record else None
+    if record is None:
+        return known.get(leaf.subject) or {"type": None, "author": None, "sid": None, "says": ""}
+    author = registry.get(record.frame.author)
+    sid = record.sid.hex() if record.sid else None
+    told = {"type": record.typ, "author": author.name if author else None, "sid": sid, "says": _says(record.body)}
+    return known.setdefault(leaf.subject, told)
+
+
+def _entry(log: str, number: int, leaf: Leaf, registry: Registry, known: dict[bytes, dict[str, Any]]) -> dict[str, Any]:
     return {
         "log": log,
         "entry": number,
         "arrived_ns": leaf.arrived_earliest_ns,
-        "type": record.typ if record else None,
-        "author": author.name if author else None,
-        "sid": sid.hex() if sid else None,
-        "says": _says(record.body) if record else "",
+        **_of_record(leaf, registry, known),
         "admitted": bool(leaf.admitted),
         "reason": leaf.reason,
         "clause": leaf.clause,

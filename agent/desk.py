@@ -40,6 +40,7 @@ SIGNED, NETWORK, REQUEST = "signed.chain", "network.txt", "authority.request"
 NS = 1_000_000_000
 LIST_BITS = 1024
 NAME_BYTES_MAX = 128
+ANCHOR_DIGITS = 64
 CLOCK_BOUND_NS = NS
 AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "observe")
 
@@ -133,6 +134,8 @@ def enrol(folder: Path, chain: Path, *, anchor: str, passphrase: str | None) -> 
         raise ConfigError(f"{folder / NETWORK}: {exc.strerror}; run: bandpact authority request") from exc
     except ValueError as exc:
         raise ConfigError(f"--anchor: {exc}; 64 hexadecimal digits") from exc
+    if len(anchor) != ANCHOR_DIGITS:
+        raise ConfigError(f"--anchor: {len(anchor)} digits; 64 hexadecimal digits")
     me = _held(registry.admit_chain(load_chain(chain)), str(chain))
     if me.public != read_key(folder / SIGN, passphrase).public:
         raise ConfigError(f"{chain}: BINDING: not for the key in {folder}; ask the authority to issue for it")
@@ -242,7 +245,9 @@ class Desk:
         issued = self.credentials()
         missing = wanted - {s.name for s in issued}
         if missing:
-            raise ConfigError(f"{sorted(missing)[0]}: no such name among the credentials of this desk; see: show")
+            raise ConfigError(
+                f"{sorted(missing)[0]}: no such name among the credentials of this desk; see: bandpact authority show"
+            )
         last = lists[-1] if lists else None
         before = {i for i in range(len(last.bits) * 8) if is_set(last.bits, i)} if last else set[int]()
         now = {s.status_index for s in issued if s.name in wanted and s.status_index is not None}
@@ -252,6 +257,16 @@ class Desk:
             bits=bits_of(before | now, LIST_BITS),
         )
         return self.sign(body)
+
+    def revoked(self, subject: Subject) -> bool:
+        """Does this desk's newest list take that credential back?"""
+        lists, index = self._lists(), subject.status_index
+        return bool(lists) and index is not None and index < len(lists[-1].bits) * 8 and is_set(lists[-1].bits, index)
+
+    def newest_list(self) -> bodies.Revocation | None:
+        """The last status list this desk signed."""
+        lists = self._lists()
+        return lists[-1] if lists else None
 
     def _lists(self) -> list[bodies.Revocation]:
         found = []

@@ -7,7 +7,7 @@ from pathlib import Path
 import tomli_w
 
 from agent.config import ConfigError
-from agent.desk import Desk
+from agent.desk import ANCHOR_DIGITS, Desk
 from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, load_keys, make_keys, make_next_key, read_key, write_chain
 from settlement.chain import bodies, records
 from settlement.chain.admission import RuleInForce
@@ -89,6 +89,8 @@ def read_request(path: Path, *, of_authority: bool = False) -> Request:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         public = bytes.fromhex(values["public"])
+        if of_authority and "transport" in values:
+            raise ConfigError(f"{path}: a node asks with it, not an authority; give what {made_by} wrote")
         if of_authority:
             return Request(public=public, transport=None, device=None)
         return Request(public=public, transport=bytes.fromhex(values["transport"]), device=str(values["device"]))
@@ -102,8 +104,12 @@ def reissue_for(desk: Desk, request: Path, *, name: str, days: int | None, out: 
     """Entitle a new key to what the newest credential of that name entitles. Raises ConfigError."""
     held = [s for s in desk.credentials() if s.name == name]
     if not held:
-        raise ConfigError(f"--name {name}: no such name among the credentials of this desk; see: show")
+        raise ConfigError(
+            f"--name {name}: no such name among the credentials of this desk; see: bandpact authority show"
+        )
     last = held[-1]
+    if desk.revoked(last):
+        raise ConfigError(f"--name {name}: REVOKED: its credential was taken back; issue anew if it is to take part")
     asked = read_request(request, of_authority=last.transport_key is None)
     if (asked.transport, asked.device) != (last.transport_key, last.device):
         raise ConfigError(f"{request}: BINDING: not of the radio or the transport key of {name}; issue anew instead")
@@ -194,6 +200,8 @@ def enrol(folder: Path, chain: Path, *, network: str, anchor: str) -> str:
         registry = Registry(network, [bytes.fromhex(anchor)])
     except ValueError as exc:
         raise ConfigError(f"--anchor: {exc}; 64 hexadecimal digits") from exc
+    if len(anchor) != ANCHOR_DIGITS:
+        raise ConfigError(f"--anchor: {len(anchor)} digits; 64 hexadecimal digits")
     subject = registry.admit_chain(load_chain(chain))
     if isinstance(subject, Refusal):
         raise ConfigError(f"{chain}: {subject}; ask the authority for it again")
@@ -209,7 +217,12 @@ def word_of(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; give what the authority signed") from exc
-    raw = data if isinstance(records.parse(data), records.Unproven) else load_chain(path)[-1]
+    if isinstance(records.parse(data), records.Unproven):
+        return data
+    try:
+        raw = load_chain(path)[-1]
+    except ConfigError:
+        raw = b""
     if not isinstance(records.parse(raw), records.Unproven):
         raise ConfigError(f"{path}: no signed record; give what the authority signed")
     return raw

@@ -132,7 +132,7 @@ def revoke(
     ] = None,
     desk: Folder = DESK,
 ) -> None:
-    """Sign the next status list; hand it to any node, it passes it on. Without names, one that only is fresh."""
+    """Sign the next status list, for any node (`bandpact node tell`); it passes it on. Without names, a fresh one."""
     from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
     from agent.config import ConfigError  # noqa: PLC0415
 
@@ -142,7 +142,12 @@ def revoke(
         out.write_bytes(opened.revoke(names or (), fresh_s=fresh_s))
     except (ConfigError, OSError) as exc:
         fail(str(exc))
-    typer.echo(f"{out}: status list")
+    held = opened.newest_list()
+    taken = sum(byte.bit_count() for byte in held.bits) if held is not None else 0
+    version = held.version if held is not None else 0
+    typer.echo(
+        f"{out}: status list {version}, {taken} taken back, speaks for {fresh_s} s; bandpact node tell hands it in"
+    )
 
 
 @authority.command()
@@ -271,7 +276,7 @@ def rotate(
         out.write_bytes(opened.rotate(days=days, passphrase=_passphrase(), successor=successor))
     except (ConfigError, OSError) as exc:
         fail(str(exc))
-    typer.echo(f"{out}: rotation")
+    typer.echo(f"{out}: rotation; bandpact node tell hands it in")
 
 
 @authority.command()
@@ -285,7 +290,8 @@ def show(desk: Folder = DESK) -> None:
         fail(str(exc))
     typer.echo(f"{opened.network} {opened.me.chain[0] and opened.me.hash.hex()} {opened.me.name}")
     for subject in opened.credentials():
-        typer.echo(f"  {subject.status_index} {subject.name} {subject.level} {subject.hash.hex()}")
+        taken = " taken back" if opened.revoked(subject) else ""
+        typer.echo(f"  {subject.status_index} {subject.name} {subject.level} {subject.hash.hex()}{taken}")
 
 
 @rule.command("sign")

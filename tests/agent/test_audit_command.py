@@ -212,3 +212,30 @@ def test_a_sealed_file_that_opens_no_more_is_tampering(trial: tuple[World, Path]
     (tmp_path / "holder.db").write_bytes(torn)
     told = run("verify", tmp_path / "holder.db", "--network", NETWORK, "--anchor", digest(world.root).hex())
     assert told.exit_code == 5
+
+
+def test_a_wrong_anchor_is_said_once_for_each_log(trial: tuple[World, Path], tmp_path: Path) -> None:
+    world, folder = trial
+    packed = tmp_path / "t.bundle"
+    assert run("bundle", folder, "--out", packed).exit_code == 0
+    for given in (folder, packed):
+        told = run("verify", given, "--network", NETWORK, "--anchor", "11" * 32, "--json")
+        assert told.exit_code == 5
+        problems = [row["problems"] for row in json.loads(told.stdout)["lineages"]]
+        assert len(problems) == len(world.members)
+        assert all(len(p) == 1 and "leads to a trust anchor" in p[0] for p in problems)
+
+
+def test_a_replay_is_shown_with_the_record_it_repeats(tmp_path: Path) -> None:
+    world = trio(tmp_path)
+    world.settle()
+    alice = world.members["alice"].party
+    raw = alice.record_bytes(next(iter(alice.user.pairs)))
+    again = world.give("alice", "holder", Message(record=raw or b"").encoded(), 1.1)
+    assert again is not None
+    assert again.reason is Reason.REPLAY
+    for member in world.members.values():
+        member.party.lineage.close()
+    anchors = ("--network", NETWORK, "--anchor", digest(world.root).hex())
+    told = run("show", tmp_path / "holder.db", "--reason", "REPLAY", *anchors)
+    assert "alice  request" in told.stdout

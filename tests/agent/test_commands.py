@@ -209,6 +209,9 @@ def test_the_socket_is_its_owners_and_takes_no_nonsense(two: Two) -> None:
     client.close()
 
 
+RADAR_FREE = "3560-3570MHz"
+
+
 def once_free(two: Two, band: str, length: str) -> str:
     """Acquire a band whose last lease may still run."""
     answers: list[dict[str, Any]] = []
@@ -246,7 +249,7 @@ def reissued(two: Two, name: str) -> Path:
 def test_a_running_node_takes_up_a_new_key_and_goes_on(two: Two) -> None:
     offered = two.steps("holder", "offer", "3550-3570MHz", "--class", two.commodity, "--eirp", "20dBm", "--wait", "30s")
     assert offered[0] == 0, offered
-    sid = once_free(two, "3550-3560MHz", "60s")
+    sid = once_free(two, RADAR_FREE, "60s")
     opened = lambda which: any(e["sid"] == which and e["state"] == "OPEN" for e in two.events("user-a", "gate"))  # noqa: E731
     assert waited(lambda: opened(sid))
     chain, old = reissued(two, "user-a"), (two.layout.root / "user-a" / "sign.key").read_text()
@@ -258,8 +261,8 @@ def test_a_running_node_takes_up_a_new_key_and_goes_on(two: Two) -> None:
     assert (two.layout.root / "user-a" / "sign.key").read_text() != old
     assert waited(lambda: bool(two.events("holder", "rotated")))
     assert two.rf("user-a") == "on", "what was settled goes on"
-    later = once_free(two, "3560-3570MHz", "60s")
     assert two.run("user-a", "relinquish", sid[:10]).exit_code == 0
+    later = once_free(two, RADAR_FREE, "60s")
     assert waited(lambda: opened(later)), "the warden knows the new key as its own"
     assert two.run("user-a", "relinquish", later[:10]).exit_code == 0
     assert waited(lambda: len([e for e in two.events("holder", "ended") if e["sid"] in (sid, later)]) == 2)

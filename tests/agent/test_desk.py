@@ -340,6 +340,9 @@ def taken(registry: Registry, path: Path) -> Subject:
         (["request", "--network", "n"], "never overwritten"),
         (["reissue", "authority.request", "--name", "nobody", "--out", "x"], "no such name"),
         (["rekey", "--desk", "desk"], "needs nobody's word"),
+        (["enrol", "CHAIN", "--anchor", "00ff"], "64 hexadecimal digits"),
+        (["delegate", "alice/enrol.request", "--name", "x", "--out", "x"], "a node asks with it"),
+        (["reissue", "alice/rotate.request", "--name", "alice", "--out", "x"], "REVOKED"),
     ],
 )
 def test_a_mistake_with_an_authority_below_is_told(
@@ -352,6 +355,10 @@ def test_a_mistake_with_an_authority_below_is_told(
     _, sub, anchor = below
     monkeypatch.chdir(tmp_path)
     chain = enrolled(tmp_path, sub, "alice")
+    run("node", "enrol", "alice", chain, "--network", "n", "--anchor", anchor)
+    run("node", "rekey", "alice")
+    assert "status list 1, 1 taken back" in run("authority", "revoke", "alice", "--out", "list", "--desk", sub)
+    assert "taken back" in run("authority", "show", "--desk", sub)
     named = {"CHAIN": str(chain), "ANCHOR": anchor}
     where = [] if "--desk" in arguments else ["--desk", sub]
     assert complaint in run("authority", *[named.get(a, a) for a in arguments], *where, code=1)
