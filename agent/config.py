@@ -189,6 +189,20 @@ class WantSection(Section):
     eirp_mdbm: int
 
 
+class MeshSection(Section):
+    """What the mesh takes from one neighbour, and whether it says and hears on the local network who is where."""
+
+    discover: bool = False
+    messages_per_s: int = Field(default=1000, ge=1)
+    messages_burst: int = Field(default=2000, ge=1)
+    bytes_per_s: int = Field(default=4 << 20, ge=1024)
+    bytes_burst: int = Field(default=8 << 20, ge=256 << 10)
+    queue_messages: int = Field(default=32, ge=1)
+    unread_bytes: int = Field(default=2 << 20, ge=256 << 10)
+    unread_bytes_total: int = Field(default=64 << 20, ge=1 << 20)
+    connections: int = Field(default=512, ge=2)
+
+
 class NodeConfig(BaseSettings):
     """Everything one node needs to run."""
 
@@ -210,6 +224,7 @@ class NodeConfig(BaseSettings):
     place: PlaceSection
     clock: ClockSection
     channels: list[ChannelSection]
+    mesh: MeshSection = MeshSection()
     peers: list[Peer] = []
     offers: list[OfferSection] = []
     wants: list[WantSection] = []

@@ -151,7 +151,6 @@ def _channels(band: Band) -> list[dict[str, int]]:
 def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: bool) -> None:
     """Write a rule for everything in a scope, to be edited and then signed. Raises ConfigError."""
     now = datetime.now(tz=UTC).replace(microsecond=0)
-    more = ["simulated"] if simulated else []
     _fresh(
         path,
         {
@@ -159,8 +158,8 @@ def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: boo
             "version": 1,
             "effective_from": now - timedelta(minutes=1),
             "effective_until": now + timedelta(days=days),
-            "time_sources": ["gps", "chrony", "kernel", *more],
-            "position_sources": ["gps", "surveyed", *more],
+            "time_sources": ["simulated"] if simulated else ["gps", "chrony", "kernel"],
+            "position_sources": ["simulated"] if simulated else ["gps", "surveyed"],
             "time_bound_ns_max": 1_000_000 if simulated else 20_000_000,
             "position_radius_mm_max": 50_000,
             "record_age_ns_max": 5 * S,

@@ -1,4 +1,4 @@
-"""Several nodes' signed place envelopes made into one composite, each counting by what the rule makes of its author."""
+"""Several nodes' signed place envelopes made into one, each counting by what the rule makes of its author."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ from sensing.values import Interval
 from settlement.chain.bodies import PPM, ChannelObservation, Envelope, Quantity, Rule
 from settlement.chain.scope import Band, Window
 from settlement.chain.weights import consistency_ppm, observation_weight_ppm
+from settlement.pair.envelopes import PLACE
 
+QUORUM = 3
 CONFLICT = "CONFLICT"
 """Flag of a channel on which the nodes that count do not agree: the interval spans them all."""
 
@@ -51,11 +53,11 @@ def _interval(quantity: Quantity, envelope: Envelope) -> Interval:
     return Interval(value=value, low=low, high=high, level=envelope.level_ppm / PPM)
 
 
-def composite(rule: Rule, sightings: Sequence[Sighting], *, observed: Window, valid_until_ns: int) -> Envelope:
+def fused_place(rule: Rule, sightings: Sequence[Sighting], *, observed: Window, valid_until_ns: int) -> Envelope:
     """Fuse the occupancy of every channel that anyone reported; what nobody of weight reported stays unknown."""
     bands = sorted({c.band for s in sightings for c in s.envelope.channels}, key=lambda b: (b.low_hz, b.high_hz))
     return Envelope(
-        kind="composite",
+        kind=PLACE,
         observed=observed,
         valid_until_ns=min([valid_until_ns, *(s.envelope.valid_until_ns for s in sightings)]),
         level_ppm=LEVEL_PPM,
@@ -73,7 +75,8 @@ def _counts(rule: Rule, sighting: Sighting) -> bool:
 
 def _channel(rule: Rule, sightings: Sequence[Sighting], band: Band) -> ChannelObservation:
     try:
-        fused = fuse(node_reports(rule, sightings, band), level=LEVEL_PPM / PPM)
+        counting = [report for report in node_reports(rule, sightings, band) if report.authority > 0]
+        fused = fuse(counting, level=LEVEL_PPM / PPM)
     except NothingToFuse:
         return ChannelObservation(band=band, state="unknown", floor_unit="dBm/Hz", flags=())
     # A channel is as free as the node of weight that found it least free.
@@ -86,3 +89,19 @@ def _channel(rule: Rule, sightings: Sequence[Sighting], band: Band) -> ChannelOb
         floor_unit="dBm/Hz",
         flags=() if fused.decided else (CONFLICT,),
     )
+
+
+def busy_to_most(rule: Rule, sightings: Sequence[Sighting]) -> list[tuple[int, int]]:
+    """Bands in Hz that the nodes of weight together take for busy, whatever one of them says.
+
+    Of fewer than three none can be outvoted, and where they do not agree nobody decides for the others.
+    """
+    if len(sightings) < QUORUM:
+        return []
+    own = sightings[0].envelope
+    body = fused_place(rule, sightings, observed=own.observed, valid_until_ns=own.valid_until_ns)
+    return [
+        (c.band.low_hz, c.band.high_hz)
+        for c in body.channels
+        if c.occupancy_ppm is not None and c.occupancy_ppm.low > 0 and CONFLICT not in c.flags
+    ]

@@ -11,6 +11,7 @@ import zmq
 from agent.config import ConfigError, NodeConfig, RadioSection
 from agent.hardware import hardware_of
 from agent.keyfiles import CHAIN, NEXT, SIGN, former_keys, load_chain, load_keys, read_key, take_over
+from agent.node.discovery import Discovery, DiscoveryError
 from radio.drivers.libiio import binding
 from radio.drivers.pluto import PlutoRadio, mute_uri
 from radio.drivers.plutomap import PlutoOptions
@@ -28,6 +29,7 @@ from settlement.chain.lineage import Lineage, name_of
 from settlement.chain.records import digest
 from settlement.fixes import Fix
 from settlement.mesh import Mesh
+from settlement.mesh.limits import Limits, Rate
 from settlement.pair.artifact import verify_rule
 from settlement.party import Party
 from settlement.reasons import Refusal
@@ -118,13 +120,36 @@ def party_of(config: NodeConfig, trust: Trust) -> Party:
     )
 
 
+def limits_of(config: NodeConfig) -> Limits:
+    """What the mesh takes from one neighbour."""
+    mesh = config.mesh
+    return Limits(
+        messages=Rate(per_s=mesh.messages_per_s, burst=mesh.messages_burst),
+        data=Rate(per_s=mesh.bytes_per_s, burst=mesh.bytes_burst),
+        queue_messages=mesh.queue_messages,
+        unread_bytes=mesh.unread_bytes,
+        unread_bytes_total=mesh.unread_bytes_total,
+        connections=mesh.connections,
+    )
+
+
+def discovery_of(config: NodeConfig, trust: Trust, mesh: Mesh) -> Discovery | None:
+    """Multicast DNS, where the configuration asks for it. Raises ConfigError."""
+    if not config.mesh.discover or trust.me.transport_key is None:
+        return None
+    try:
+        return Discovery(network=config.network, key=trust.me.transport_key, endpoint=mesh.endpoint)
+    except DiscoveryError as exc:
+        raise ConfigError(str(exc)) from exc
+
+
 def mesh_of(config: NodeConfig, trust: Trust) -> Mesh:
     """Sockets to the neighbours. Raises ConfigError, MeshError."""
     _, transport = load_keys(config.folder)
     if transport.public != trust.me.transport_key:
         raise ConfigError(f"{config.folder}: the transport key is not the credential's; put the right one there")
     admitted = trust.registry.transport_keys()
-    mesh = Mesh(transport, config.listen, admitted.__contains__)
+    mesh = Mesh(transport, config.listen, admitted.__contains__, limits=limits_of(config))
     for peer in config.peers:
         subject = trust.registry.admit_chain(load_chain(peer.chain))
         if isinstance(subject, Subject) and subject.transport_key is not None:

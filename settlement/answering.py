@@ -5,6 +5,7 @@ from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Evidence, Verdict
 from settlement.chain.codec import cut
 from settlement.coordinating import is_question
+from settlement.evidence import TERMINAL
 from settlement.nodestate import NodeState
 from settlement.pair.table import HolderState
 from settlement.reasons import Reason, Refusal
@@ -54,6 +55,8 @@ def answer_refused(state: NodeState, step: Step, admitted: Admitted, refusal: Re
         _refuse_to_cosign(step, admitted, refusal)
     elif record.typ == "accept":
         _answer_accept(state, step, admitted, refusal)
+    elif record.typ in TERMINAL and refusal.reason is Reason.EQUIVOCATION:
+        keep_evidence(state, step, admitted)
     elif record.typ == "checkpoint":
         state.witness.refused_checkpoint(step, admitted, refusal)
     elif record.typ == "cosignature":
@@ -96,6 +99,9 @@ def keep_evidence(state: NodeState, step: Step, admitted: Admitted) -> None:
     if record.typ == "accept":
         pair = state.holder.pairs.get(record.body.sid)
         first = state.record_bytes(pair.accept) if pair is not None and pair.accept else None
+    elif record.typ in TERMINAL:
+        held = state.user.by_sid(record.body.sid)
+        first = state.record_bytes(held.decision) if held is not None and held.decision else None
     if first is None and record.frame.author is not None:
         other = state.lineage.author_record(record.frame.author, record.frame.seq)
         first = state.record_bytes(other) if other else None

@@ -25,11 +25,14 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import LineageError
 from settlement.chain.standing import Standing, Tally
-from settlement.chain.wholeness import COLUMNS, stored_standing, tally_of_rows
+from settlement.chain.wholeness import COLUMNS, Tree, stored_nodes, stored_standing, tally_of_rows
 from settlement.findings import Audited
 from settlement.reasons import Refusal
 from settlement.replay import Replay, check_entry, former_of
 from settlement.seal import check_seal, seal_path
+from settlement.signatures import Ahead
+
+CREDENTIALS = "SELECT CAST(body AS BLOB) FROM leaf WHERE typ='credential' ORDER BY idx"
 
 
 class _Reader:
@@ -58,10 +61,10 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
         audited.origin = str(reader.one("SELECT value FROM meta WHERE key='origin'"))
         rotations = (bytes(b) for (b,) in reader.rows("SELECT CAST(body AS BLOB) FROM leaf WHERE typ='rotation'"))
         state = Replay(Registry(network, anchors), audited, former=former_of(audited.origin, network, rotations))
-        levels = _walk(reader, state)
+        _walk(reader, state)
         if _strange(state):
             return audited
-        _check_checkpoints(reader, state, levels)
+        _check_checkpoints(reader, state)
         if state.owner is None:
             audited.findings.add("no credential in the log is its owner's")
         else:
@@ -182,37 +185,41 @@ def _name_owner(state: Replay) -> None:
         audited.findings.add(f"{claimed.hex()[:8]} is said to be the owner of before, and was never succeeded")
 
 
-def _walk(reader: _Reader, state: Replay) -> dict[int, list[bytes]]:
-    """Checks (2) and (4) to (7); returns the hashes of all complete subtrees by level."""
-    levels: dict[int, list[bytes]] = {}
+def _everyone(reader: _Reader, known: Registry) -> Registry:
+    """Whoever the log holds a credential of: whose signatures can be checked ahead, not who may say what."""
+    found = Registry(known.network, known.anchors)
+    for leaf in leaves(bytes(body) for (body,) in reader.rows(CREDENTIALS)):
+        if leaf.record is not None:
+            found.admit(leaf.record)
+    return found
 
-    def read(level: int, index: int) -> bytes:
-        return levels[level][index]
 
-    findings = state.audited.findings
+def _walk(reader: _Reader, state: Replay) -> None:
+    """Checks (2) and (4) to (7), in memory that does not grow with the tree; signatures on every core."""
+    findings, tree, whole = state.audited.findings, Tree(reader.db), True
+    ahead = Ahead(_everyone(reader, state.registry))
+    state.verify = ahead.verify
     columns = f"idx, CAST(body AS BLOB), subject, admitted, {COLUMNS}"
-    for expected, (index, body, *said) in enumerate(reader.rows(f"SELECT {columns} FROM leaf ORDER BY idx")):  # noqa: S608
+    rows = reader.rows(f"SELECT {columns} FROM leaf ORDER BY idx")  # noqa: S608 - our own column names
+    read = ahead.read(((row, row[1]) for row in rows), count=reader.one("SELECT count(*) FROM leaf"))
+    for expected, (index, body, *said) in enumerate(read):
         if index != expected:
             findings.add(f"entry {expected} is missing")
             break
-        for level, _, value in merkle.new_nodes(index, merkle.leaf_hash(body), read):
-            levels.setdefault(level, []).append(value)
+        if whole and not tree.add(index, merkle.leaf_hash(body)):
+            whole = False
+            findings.add(f"entry {index} does not hash to the stored tree")
         check_entry(state, index, bytes(body), said)
         state.tally = state.tally.appended(said[2:])
         state.audited.records += 1
-    for level, index, value in reader.rows("SELECT level, idx, CAST(hash AS BLOB) FROM node"):
-        held = levels.get(level, [])
-        if not isinstance(index, int) or not 0 <= index < len(held) or held[index] != value:
-            findings.add(f"tree node {level}/{index} is not the hash of its entries")
-    stored = reader.one("SELECT count(*) FROM node")
-    if stored != sum(len(values) for values in levels.values()):
-        findings.add("the stored tree is not as large as the entries make it")
-    state.audited.root = merkle.root(state.audited.records, read)
-    return levels
+    if whole and not tree.over():
+        findings.add("the stored tree is larger than the entries make it")
+    state.audited.root = tree.root()
 
 
-def _check_checkpoints(reader: _Reader, state: Replay, levels: dict[int, list[bytes]]) -> None:
-    """Check (3)."""
+def _check_checkpoints(reader: _Reader, state: Replay) -> None:
+    """Check (3), by the stored tree, which check (2) compared with the entries."""
+    stored = stored_nodes(reader.db)
     findings, network = state.audited.findings, state.registry.network
     owners = {origin_of(network, one.public): one for one in state.line()}
     for size, note in reader.rows("SELECT size, note FROM checkpoint ORDER BY size"):
@@ -222,7 +229,7 @@ def _check_checkpoints(reader: _Reader, state: Replay, levels: dict[int, list[by
             findings.add(f"checkpoint {size}: {head or 'nobody to have signed it'}")
         elif head.origin not in owners or head.size != size or size > state.audited.records:
             findings.add(f"checkpoint {size}: speaks of {head.origin} at {head.size}")
-        elif merkle.root(size, lambda level, index: levels[level][index]) != head.root:
+        elif merkle.root(size, stored) != head.root:
             findings.add(f"checkpoint {size}: the entries were changed after it was signed")
 
 

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from settlement.chain import keys
 from settlement.chain.admission import Admitted, RuleInForce, prove, proven, timeless
 from settlement.chain.checkpoint import origin_of
 from settlement.chain.credentials import Claims, Registry, Subject, read_claims
+from settlement.chain.keys import Verify
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.records import Record, Unproven, digest, parse
 from settlement.chain.rotation import judge_rotation
@@ -42,14 +44,18 @@ class Replay:
     last_signed_ns: int = 0
     seen: set[tuple[bytes, int]] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
+    verify: Verify = keys.verify
+    _owner: Subject | None = None
 
     @property
     def owner(self) -> Subject | None:
         """Whose log it is: the credential in it whose key the log's origin names."""
-        named = (
-            s for s in self.registry.subjects() if origin_of(self.registry.network, s.public) == self.audited.origin
-        )
-        return next(named, None)
+        if self._owner is None:
+            named = (
+                s for s in self.registry.subjects() if origin_of(self.registry.network, s.public) == self.audited.origin
+            )
+            self._owner = next(named, None)
+        return self._owner
 
     def is_own(self, author: bytes) -> bool:
         """Is that the owner, or what it was before a key of its was succeeded?"""
@@ -106,7 +112,7 @@ def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) 
             add(f"entry {index}: refused without a known reason")
         _replay_refused(state, index, leaf)
         return
-    record = proven(leaf.record, state.registry) if leaf.record is not None else None
+    record = proven(leaf.record, state.registry, verify=state.verify) if leaf.record is not None else None
     if record is None:
         add(f"entry {index}: admitted, but it does not prove")
         return
@@ -156,13 +162,14 @@ def _take_rule(state: Replay, index: int, record: Record) -> None:
 
 def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
     add = state.audited.findings.add
-    admitted = prove(record.raw, state.registry)
-    if isinstance(admitted, Admitted) and record.typ == "rotation":
+    by = state.registry.get(record.frame.author)
+    admitted = Admitted(record=record, author=by) if by is not None else None
+    if admitted is not None and record.typ == "rotation":
         successor = judge_rotation(admitted.author, record.body, state.registry)
         if isinstance(successor, Subject):
             state.registry.rotate(admitted.author, successor)
     rule = rule_at(state.rules, record.frame.attestation) or (state.rules[-1] if state.rules else None)
-    if rule is None or not isinstance(admitted, Admitted):
+    if rule is None or admitted is None:
         add(f"entry {index}: no rule in the log before the first record under it")
         return
     refusal = timeless(admitted, rule)
@@ -189,7 +196,7 @@ def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:
     if leaf.record is None or not (leaf.clause or "").startswith(TIMELESS_CLAUSES):
         return
     state.audited.replayed += 1
-    outcome = prove(leaf.record, state.registry)
+    outcome = prove(leaf.record, state.registry, verify=state.verify)
     if isinstance(outcome, Admitted):
         rule = rule_at(state.rules, outcome.record.frame.attestation)
         outcome = (timeless(outcome, rule) if rule else None) or outcome

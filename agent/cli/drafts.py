@@ -5,13 +5,10 @@ from typing import Annotated
 
 import typer
 
-from agent.cli.authority import DESK, Folder, node, open_desk, rule
+from agent.cli.authority import DESK, Folder, open_desk
 from agent.cli.common import fail
 
-__all__ = ["node"]
 
-
-@node.command("config")
 def node_config(
     folder: Annotated[Path, typer.Argument(help="The folder of an enrolled node.")],
     role: Annotated[str, typer.Option(help="holder or user.")],
@@ -22,9 +19,7 @@ def node_config(
     radio: Annotated[str, typer.Option(help="The Pluto, such as ip:192.168.2.1 or usb:.")],
     place: Annotated[tuple[int, int], typer.Option(help="Latitude and longitude of the antenna, degrees x 1e7.")],
     peer: Annotated[list[str] | None, typer.Option(help="ENDPOINT=CHAIN of a neighbour; may be said again.")] = None,
-    simulated: Annotated[
-        bool, typer.Option(help="The radio is `bandpact sim pluto`; clock and place are too.")
-    ] = False,
+    simulated: Annotated[bool, typer.Option(help="As `bandpact sim pluto`: clock and place are too.")] = False,
 ) -> None:
     """Write a node's configuration, node.toml, into its folder; edit it as you like. Never overwrites one."""
     from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
@@ -55,7 +50,6 @@ def node_config(
     typer.echo(f"{path}: next: bandpact run --config {path}")
 
 
-@rule.command("draft")
 def rule_draft(
     out: Annotated[Path, typer.Option(help="Where to write the rule, in TOML.")],
     name: Annotated[str, typer.Option(help="The rule's name.")] = "rule",

@@ -36,7 +36,7 @@ def status(
     """Show how the running node is: clock, position, gate, and what is not ready. Exit 4 when something is not."""
     from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
     from agent.configfiles import load_found  # noqa: PLC0415
-    from agent.service.snapshot import problems, read_status, settlement_line  # noqa: PLC0415
+    from agent.service.snapshot import mesh_line, problems, read_status, settlement_line  # noqa: PLC0415
     from agent.timekeeping.shown import line  # noqa: PLC0415
 
     try:
@@ -56,6 +56,8 @@ def status(
             out.print(f"clock  {line(found['clock'])}", highlight=False, markup=False)
             place = found["clock"]["position"]
             out.print(f"place  {place['reason']}, within {place['radius_mm'] / 1000:.1f} m", highlight=False)
+            if "mesh" in found:
+                out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
             for one in found.get("settlements", []):
                 out.print(settlement_line(one), highlight=False, markup=False)
         for part, reason in wrong.items():

@@ -45,7 +45,15 @@ class Settler:
         self._holder, self._user = self._sides.values()
         place = configs[holder].place
         self._area = Area(lat_e7=place.lat_e7, lon_e7=place.lon_e7, radius_mm=configs[holder].area_radius_mm)
+        self._greet()
         self._offer(layout)
+
+    def _greet(self) -> None:
+        """Ask each other which head of one's log the other saw, as nodes do at their start before they sign."""
+        for side in self._sides.values():
+            with side.party.step(self.now) as step:
+                side.party.hello(step)
+            self._carry(side, step.outgoing)
 
     @property
     def now(self) -> Fix:

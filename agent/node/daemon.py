@@ -14,7 +14,9 @@ import zmq
 
 from agent.config import NodeConfig, OfferSection
 from agent.events import EventLog
+from agent.mapping import touched
 from agent.node.control import Control
+from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
 from agent.node.errands import Errands, Surroundings
 from agent.node.grantwatch import GrantWatch, grant_fields
@@ -23,11 +25,11 @@ from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.traffic import Traffic
 from agent.node.turning import KeyTurn
-from agent.node.vitals import Vitals, key_fault
+from agent.node.vitals import Vitals, key_fault, mesh_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.timekeeping.wiring import timekeeper
-from agent.wiring import finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
+from agent.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
@@ -57,6 +59,7 @@ class Node:
         self.trust = trust_of(config)
         self.party = party_of(config, self.trust)
         self.mesh = mesh_of(config, self.trust)
+        self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
         self.outbox = Outbox(self.mesh, self.trust.registry)
         self.clock = timekeeper(config)
         self.fix = self.clock.fix
@@ -80,7 +83,7 @@ class Node:
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
         self._open_sid: bytes | None = None
-        self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = 0
+        self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
         self._registered = False
@@ -123,6 +126,7 @@ class Node:
             self._step([])
         self.watcher.stop()
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
+        self.hints.close()
         self.mesh.close()
         self.control.close()
         if self._registered:
@@ -156,6 +160,8 @@ class Node:
             self.events.write("warden silent", rf=muted.value, alive=self.warden.alive)
         arrived = self.mesh.receive()
         self._meet()
+        for peer, endpoint in self.hints.follow():
+            self.events.write("hint", peer=peer, endpoint=endpoint)
         commands = self.control.receive()
         self.errands.take(commands, now_ns)
         if arrived or commands or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
@@ -170,7 +176,9 @@ class Node:
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
-            self.vitals.tell(now_ns, alive=self.warden.alive, clock=self.clock, keys=keys, grants=self.grants.shown())
+            mesh = mesh_fields(self.config, self.mesh)
+            alive, grants = self.warden.alive, self.grants.shown()
+            self.vitals.tell(now_ns, alive=alive, clock=self.clock, keys=keys, grants=grants, mesh=mesh)
 
     def _meet(self) -> None:
         """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""
@@ -358,10 +366,14 @@ class Node:
             self.party.bounds.observe(step, body)
 
     def _offer(self, step: Step, since_s: float) -> None:
+        if time.monotonic_ns() < self._held_back_ns:
+            return
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
         for number, offer in self.holder.due(since_s, self.watcher.report(), closed):
             if self._declare(step, offer):
                 self.holder.made.add(number)
+            else:
+                self._held_back_ns = time.monotonic_ns() + NS
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
@@ -371,13 +383,17 @@ class Node:
     def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> bool:
         """Sign and send an offer, with the envelope it rests on beside it, to every neighbour.
 
-        False where the place changed since it was thought free: nothing is offered.
+        False where the place changed since it was thought free, or most neighbours take it for busy.
         """
+        told: dict[str, Any] = {"low_hz": offer.low_hz, "high_hz": offer.high_hz}
+        if touched((offer.low_hz, offer.high_hz), self.envelopes.outvoted(step)):
+            step.event("not offered", **told, why="most who were heard take it for busy")
+            return False
         try:
             found = self.envelopes.found(step)
             envelope, offered = self.holder.offer(step, self.party, offer, found=found, end_ns=end_ns)
         except OwnFaultError as exc:
-            step.event("not offered", low_hz=offer.low_hz, high_hz=offer.high_hz, why=str(exc))
+            step.event("not offered", **told, why=str(exc))
             return False
         data = Message(record=offered, beside=(envelope,)).encoded()
         step.outgoing += [Outgoing(to=to, data=data) for to in self._neighbours()]

@@ -1,8 +1,10 @@
 """What a node says of its place and of its radio: sensing and profile made into envelopes, ready to sign."""
 
 import time
+from dataclasses import replace
 
 from agent.config import NodeConfig
+from agent.fusing import Sighting, busy_to_most
 from agent.mapping import place_envelope, touched, unit_envelope
 from agent.node.policy import lent_bands, lent_spans
 from agent.node.warden_side import Protection
@@ -11,6 +13,7 @@ from hw_profiles.loader import load_radio
 from settlement.chain.bodies import Envelope
 from settlement.chain.credentials import Subject
 from settlement.chain.scope import Window
+from settlement.nodestate import SIGHTING
 from settlement.party import Party
 from settlement.step import Step
 
@@ -47,6 +50,25 @@ class Enveloping:
             closed=closed,
             lent=lent,
         )
+
+    def outvoted(self, step: Step) -> list[tuple[int, int]]:
+        """Bands in Hz that we and our neighbours together take for busy; what our own users fill does not count."""
+        rule, now = self._party.rule.rule, step.now.time
+        told = [Sighting(node="", level=self._me.level, envelope=self._unlent(self.found(step)))]
+        for author, name in self._party.lineage.items(SIGHTING):
+            record, subject = self._party.record_of(name), self._party.registry.get(author)
+            if record is not None and subject is not None and now.before(record.body.valid_until_ns):
+                told.append(Sighting(node=subject.name, level=subject.level, envelope=self._unlent(record.body)))
+        return busy_to_most(rule, told)
+
+    def _unlent(self, envelope: Envelope) -> Envelope:
+        lent = [pair.cell for pair in self._party.holder.pairs.values() if pair.decision is not None]
+        channels = tuple(
+            channel
+            for channel in envelope.channels
+            if not any(c.band.overlaps(channel.band) and c.window.overlaps(envelope.observed) for c in lent)
+        )
+        return replace(envelope, channels=channels)
 
     def describe(self, step: Step) -> None:
         """Say what our radio can do, once, and again before that runs out: whoever asks for spectrum needs it."""

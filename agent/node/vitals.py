@@ -11,6 +11,7 @@ from agent.timekeeping.shown import plain
 from radio.link import WardenBeat
 from settlement.chain.credentials import Subject
 from settlement.fixes import TimeFix
+from settlement.mesh import Mesh
 
 TELL_NS = 1_000_000_000
 AGENT_LATE_NS = 5_000_000_000
@@ -57,7 +58,14 @@ class Vitals:
         return now_ns >= self._next_ns
 
     def tell(
-        self, now_ns: int, *, alive: bool, clock: Timekeeper, keys: str | None, grants: list[dict[str, Any]]
+        self,
+        now_ns: int,
+        *,
+        alive: bool,
+        clock: Timekeeper,
+        keys: str | None,
+        grants: list[dict[str, Any]],
+        mesh: dict[str, Any],
     ) -> None:
         """Leave the state where `bandpact status`, health checks and metrics read it."""
         self._next_ns = now_ns + TELL_NS
@@ -75,6 +83,7 @@ class Vitals:
             "disk_free_bytes": _free(self.config),
             "peers": len(self.config.peers),
             "settlements": grants,
+            "mesh": mesh,
         }
         write_status(self.config.run_folder, self.told)
 
@@ -99,3 +108,12 @@ def key_fault(me: Subject, now: TimeFix, halted: object) -> str | None:
         return None
     refusal = me.valid_at(now)
     return None if refusal is None else f"credential {refusal}"
+
+
+def mesh_fields(config: NodeConfig, mesh: Mesh) -> dict[str, Any]:
+    """Connections held to this node, what was turned away by cause, and the limits in force."""
+    return {
+        "connections": mesh.connections,
+        "turned_away": {cause: count for cause, count in mesh.denied.items() if count},
+        "limits": config.mesh.model_dump(),
+    }

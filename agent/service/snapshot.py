@@ -36,6 +36,16 @@ def read_status(folder: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def mesh_line(mesh: dict[str, Any]) -> str:
+    """Connections, what was turned away, and the limits on one neighbour."""
+    limits = mesh["limits"]
+    away = ", ".join(f"{count} {cause}" for cause, count in sorted(mesh["turned_away"].items())) or "nothing"
+    rate = f"{limits['messages_per_s']}/s and {limits['bytes_per_s'] / 2**20:g} MiB/s each"
+    found = "on" if limits["discover"] else "off"
+    held = f"{mesh['connections']} of {limits['connections']} connections"
+    return f"mesh   {held}, {rate}; discovery {found}; turned away: {away}"
+
+
 def settlement_line(one: dict[str, Any]) -> str:
     """One settlement in force, in the words of CBRS."""
     why = f", suspended: {one['suspended_for']}" if one["suspended_for"] else ""

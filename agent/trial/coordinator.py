@@ -129,7 +129,7 @@ class Coordinator:
         write_chain(folder / CHAIN, subject.chain)
         return Issued(name=name, folder=folder, chain=subject.chain)
 
-    def make_rule(self, duration_s: float) -> tuple[bytes, ...]:
+    def make_rule(self, duration_s: float, *, witness_quorum: int = 1) -> tuple[bytes, ...]:
         """Sign the rule of this trial; returns the authority's chain and the rule, as nodes read it."""
         now_ns, terms = time.time_ns(), self._spec.terms
         everything = tuple(bodies.BODIES)
@@ -150,7 +150,7 @@ class Coordinator:
             position_radius_mm_max=50_000,
             record_age_ns_max=5 * NS,
             sensing_age_ns_max=NS,
-            witness_quorum=1,
+            witness_quorum=witness_quorum,
             outside_authorisation=0,
             confidence_ppm_min=CONFIDENCE_PPM_MIN if terms.envelope_required else None,
         )

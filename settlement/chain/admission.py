@@ -5,8 +5,7 @@
     capability   (5) the author's credential is in force, here and at signing (6) its actions cover this type
                  (7) the rule's taxonomy lets its level speak it, and has others act on it (see `taxonomy`)
                  (8) band, area, class, tier and EIRP are in scope
-    confidence   (9) time and place come from a source the rule accepts, within its bounds; an authority's word, which
-                 others carry, need only say when it was signed
+    confidence   (9) time and place come from a source the rule accepts, within its bounds
                  (10) signed neither in the future nor too long ago
     disposition  (11) under the rule in force (12) not seen before, and no other record with its sequence number
                  (13) its class, price and bargaining round are the rule's
@@ -18,10 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from settlement.chain import keys
 from settlement.chain.bodies import Envelope, Rule
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import capability, within_terms
-from settlement.chain.records import Attestation, Record, parse
+from settlement.chain.keys import Verify
+from settlement.chain.records import Attestation, Record, Unproven, parse
 from settlement.chain.scope import Area, Cell
 from settlement.chain.status import StatusLists
 from settlement.chain.taxonomy import Behaviour, behaviour_of
@@ -105,11 +106,13 @@ class Context:
         return found or self.rule
 
 
-def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
+def prove(raw: bytes, registry: Registry, *, verify: Verify = keys.verify) -> Admitted | Refusal:
     """Clauses (1) to (3): bytes to a record with a known author whose signature holds."""
     unproven = parse(raw)
-    if isinstance(unproven, Refusal):
-        return unproven
+    return unproven if isinstance(unproven, Refusal) else _proved(unproven, registry, verify)
+
+
+def _proved(unproven: Unproven, registry: Registry, verify: Verify) -> Admitted | Refusal:
     author = registry.get(unproven.author)
     if author is None:
         named = "none" if unproven.author is None else unproven.author.hex()
@@ -119,7 +122,7 @@ def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
     if unproven.kid != author.kid:
         reason = Reason.ROTATION if unproven.typ == "rotation" else Reason.KEY
         return refuse(reason, "integrity.3", unproven.kid.hex(), author.kid.hex())
-    record = unproven.prove(author.public, registry.network)
+    record = unproven.prove(author.public, registry.network, verify=verify)
     if isinstance(record, Record):
         return Admitted(record=record, author=author)
     if unproven.typ == "rotation" and record.reason is Reason.SIGNATURE:
@@ -127,13 +130,13 @@ def prove(raw: bytes, registry: Registry) -> Admitted | Refusal:
     return record
 
 
-def proven(raw: bytes, registry: Registry) -> Record | None:
+def proven(raw: bytes, registry: Registry, *, verify: Verify = keys.verify) -> Record | None:
     """A record whose signature holds, credentials included; None otherwise."""
     unproven = parse(raw)
     if isinstance(unproven, Refusal):
         return None
     if unproven.typ != "credential":
-        admitted = prove(raw, registry)
+        admitted = _proved(unproven, registry, verify)
         return admitted.record if isinstance(admitted, Admitted) else None
     subject = registry.admit(raw)
     signer = registry.get(subject.issuer) or subject if isinstance(subject, Subject) else None

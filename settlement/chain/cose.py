@@ -132,14 +132,16 @@ def _headed(data: bytes) -> tuple[bytes, bytes]:
     return b"\x5a" + size.to_bytes(4, "big"), data
 
 
-def check(message: Unverified, public: bytes, external_aad: bytes) -> Refusal | None:
+def check(
+    message: Unverified, public: bytes, external_aad: bytes, *, verify: keys.Verify = keys.verify
+) -> Refusal | None:
     """Step (3): the key is usable, is the one the kid names, and signed these bytes in this domain."""
     if not keys.usable(public):
         return refuse(Reason.KEY, "cose.key", public.hex(), "a canonical Ed25519 key that is not of low order")
     if message.header.kid is not None and message.header.kid != keys.kid_of(public):
         return refuse(Reason.KEY, "cose.kid", message.header.kid.hex(), keys.kid_of(public).hex())
     signed = to_be_signed(message.protected, message.payload, external_aad)
-    if not keys.verify(public, message.signature, signed):
+    if not verify(public, message.signature, signed):
         return refuse(Reason.SIGNATURE, "cose.signature", "does not verify", f"signed by {keys.kid_of(public).hex()}")
     return None
 

@@ -5,6 +5,7 @@ a key one signature fits many messages, so they are refused here.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -39,6 +40,10 @@ def kid_of(public: bytes) -> bytes:
 @lru_cache(maxsize=1024)
 def _loaded(public: bytes) -> Ed25519PublicKey | None:
     return Ed25519PublicKey.from_public_bytes(public) if usable(public) else None
+
+
+Verify = Callable[[bytes, bytes, bytes], bool]
+"""Public key, signature, message: do they hold together?"""
 
 
 def verify(public: bytes, signature: bytes, message: bytes) -> bool:

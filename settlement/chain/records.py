@@ -11,9 +11,9 @@ from typing import Any
 
 import cbor2
 
-from settlement.chain import bodies, codec, cose
+from settlement.chain import bodies, codec, cose, keys
 from settlement.chain.codec import blob, lat_e7, lon_e7, nested, text, uint
-from settlement.chain.keys import SigningKey
+from settlement.chain.keys import SigningKey, Verify
 from settlement.chain.scan import MAX_RECORD_BYTES, scan
 from settlement.fixes import Fix, PositionSource, TimeSource
 from settlement.reasons import Reason, Refusal, RefusedError, refuse
@@ -99,9 +99,9 @@ class Unproven:
     author: bytes | None
     payload: dict[int, Any]
 
-    def prove(self, public: bytes, network: str) -> Record | Refusal:
+    def prove(self, public: bytes, network: str, *, verify: Verify = keys.verify) -> Record | Refusal:
         """Check signature and domain with the author's key, then the schema of the very bytes that were signed."""
-        refusal = cose.check(self.message, public, aad(network))
+        refusal = cose.check(self.message, public, aad(network), verify=verify)
         if refusal is not None:
             if refusal.reason is Reason.SIGNATURE and self.network != network:
                 return refuse(Reason.DOMAIN, "record.network", self.network, network)

@@ -64,7 +64,7 @@ def stored_standing(db: apsw.Connection, origin: str) -> tuple[Standing, bytes] 
     return Standing(origin=origin, size=size, root=bytes(root), tally=tally), bytes(signature)
 
 
-class _Tree:
+class Tree:
     """Rebuilds the tree from the leaves and compares each node with the stored one, level by level in step."""
 
     def __init__(self, db: apsw.Connection) -> None:
@@ -86,6 +86,7 @@ class _Tree:
         return beyond is None and all(next(level, None) is None for level in self._stored)
 
     def root(self) -> bytes:
+        """The root of the leaves so far."""
         return merkle.fold(self._frontier)
 
 
@@ -93,7 +94,7 @@ def check_file(
     db: apsw.Connection, origin: str, public: bytes, *, standing: bool, former: tuple[bytes, ...] = ()
 ) -> Refusal | None:
     """Checks (1) to (3), and (4) where `standing` asks for it."""
-    tree, tally, size = _Tree(db), Tally(), 0
+    tree, tally, size = Tree(db), Tally(), 0
     for index, body, subject, admitted, *columns in db.execute(_ENTRIES):
         if index != size:
             return _changed("order", f"entry {index}", f"entry {size}")
@@ -117,13 +118,20 @@ def _signed_by(note: str, publics: tuple[bytes, ...]) -> Head | Refusal:
     return next((head for head in heads if isinstance(head, Head)), heads[0])
 
 
-def _check_checkpoints(db: apsw.Connection, publics: tuple[bytes, ...], entries: int) -> Refusal | None:
+def stored_nodes(db: apsw.Connection) -> merkle.NodeReader:
+    """The stored tree, a node at a time; it raises ValueError where one is missing."""
+
     def read(level: int, index: int) -> bytes:
-        row = db.execute("SELECT hash FROM node WHERE level=? AND idx=?", (level, index)).fetchone()
+        row = db.execute("SELECT CAST(hash AS BLOB) FROM node WHERE level=? AND idx=?", (level, index)).fetchone()
         if row is None:
             raise ValueError(f"node {level}/{index} is missing")
         return bytes(row[0])
 
+    return read
+
+
+def _check_checkpoints(db: apsw.Connection, publics: tuple[bytes, ...], entries: int) -> Refusal | None:
+    read = stored_nodes(db)
     for size, note in db.execute("SELECT size, note FROM checkpoint ORDER BY size"):
         head = _signed_by(note, publics)
         if isinstance(head, Refusal):

@@ -1,5 +1,32 @@
 """I1 to I18 of the protocol, each a pure function: "" where it holds, else what breaks it.
 
+What each says, where it is checked, and when the monitor asks:
+
+    I1   no two active settlements overlap           i1_no_two_in_one_cell    at every CONFIRM, over all holders' logs
+         nobody co-signs what overlaps               i1_signed_once           at every co-signature
+    I2   one terminal decision for each sid          i2_one_decision          at every own record, over all logs
+    I3   active implies a durable CONFIRM in time    i3_active_is_confirmed   after every step, both sides
+         and every co-signature the rule asks for    i3_confirmed_is_cosigned at every CONFIRM
+    I4   nothing is sent before it is durable        i4_durable_before_sent   at every message that leaves
+    I5   same input, same bytes                      i5_same_input_same_bytes at every own record and answer to a replay
+    I6   fences only rise                            i6_fences_rise           at every own record; after every step
+    I7   child scope inside parent on every axis     i7_scopes_narrow         at every GRANT, by offer and both scopes
+                                                     i7_delegation_narrows    for every credential
+    I8   spent <= budget across restarts             i8_within_budget         at every GRANT, from all GRANTs in the log
+    I9   revocation is monotone                      i9_revocation_is_monotone   after every step
+         nothing is granted to the revoked           i9_nothing_for_the_revoked  at every GRANT and CONFIRM
+    I10  heads only extend                           i10_heads_only_extend    after every step, root from entries
+         a log that is behind signs nothing          i10_behind_signs_nothing after every step
+    I11  replay rebuilds the same root and verdicts  i11_replay_agrees        at every start; by audit at the end
+    I12  unknown or unsynchronised = refuse          i12_unknown_time_signs_nothing   at every own record
+    I13  offline verdict = online verdict            i13_offline_as_online    at every settlement taken for settled
+    I14  a conflicting pair is evidence by itself    i14_evidence_proves      at every evidence record, against cheats
+    I15  one logged verdict for each record          i15_one_verdict          at every message that arrives
+    I16  a lower tier never displaces a higher       i16_tiers                at every admitted PREEMPT
+    I17  no power outside a live settlement          i17_power_inside_one_settlement  at every emission that ends
+         nor while it is suspended                   i17_silent_once_suspended        likewise, by the user's own log
+    I18  a grant is inside the envelopes it rests on i18_inside_its_envelopes at every GRANT
+
 The functions know nothing of the machines they judge: they take what lies in logs, what was sent, and what was in the
 air. `zero_ns` is true UTC at virtual time zero.
 """

@@ -1,5 +1,6 @@
 """Asks every invariant after every step; what is broken is a breach, with its number, the member and the instant."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -48,6 +49,7 @@ class Monitor:
         self.trust, self.members = trust, {m.name: m for m in members}
         self.ledger = Ledger()
         self.breaches: list[Breach] = []
+        self.asked: Counter[str] = Counter()
         self.cheats: set[str] = set()
         self.registry = trust.registry()
         self.rule = trust.rule(self.registry).rule
@@ -66,6 +68,7 @@ class Monitor:
                 self._hold("I7", subject.name, 0, law.i7_delegation_narrows(subject.scope, parent.scope))
 
     def _hold(self, invariant: str, who: str, true_ns: int, broken: str) -> None:
+        self.asked[f"asked {invariant}"] += 1
         if broken:
             self.breaches.append(Breach(invariant=invariant, who=who, true_ns=true_ns, what=broken))
 

@@ -128,7 +128,7 @@ class World:
             seed=self.plan.seed,
             breaches=self.monitor.breaches,
             trace=self._hash.hexdigest(),
-            counts=self.counts + Counter(self.network.counts),
+            counts=self.counts + Counter(self.network.counts) + self.monitor.asked,
             lines=self.lines,
         )
 

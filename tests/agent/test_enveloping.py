@@ -1,5 +1,6 @@
 """What a node says of its place and its radio, and when a holder looks again."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -7,13 +8,17 @@ import pytest
 
 from agent.config import OfferSection
 from agent.mapping import INCUMBENT, place_envelope, unit_envelope
+from agent.node.enveloping import Enveloping
 from agent.node.policy import AGAIN_NS, BACK_NS, MARGIN_NS, HolderPolicy, lent_bands, lent_spans
+from agent.node.warden_side import Protection
 from hw_profiles.loader import load_radio
 from sensing.survey import Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
+from settlement.chain import bodies
 from settlement.chain.scope import Band, Window
+from settlement.messages import Message
 from settlement.pair.envelopes import ABLE, FREE
-from tests.settlement.enveloped import enveloped
+from tests.settlement.enveloped import channel, enveloped, place
 from tests.settlement.world import LOWER, NS, T0, UPPER, fix
 
 LOW, HIGH = (LOWER.low_hz, LOWER.high_hz), (UPPER.low_hz, UPPER.high_hz)
@@ -90,3 +95,51 @@ def test_a_holder_looks_again_now_and_then_and_soon_after_a_band_came_back() -> 
     assert not policy.look_again(T0 + AGAIN_NS + BACK_NS - 1, [LOW])
     assert policy.look_again(T0 + AGAIN_NS + BACK_NS, [LOW])
     assert not policy.look_again(T0 + 90 * NS, []), "no offer stands any more"
+
+
+class Listening:
+    """A watcher that heard nothing in either channel."""
+
+    channels = tuple(Channel(low_hz=b.low_hz, high_hz=b.high_hz) for b in (LOWER, UPPER))
+
+    def report(self, apart: Any) -> SurveyReport:
+        return quiet()
+
+
+def loud(*busy: Band) -> bodies.Envelope:
+    """A neighbour's look: occupied half of the time in some channels, idle in the others."""
+    half, idle = (bodies.Quantity(value=v, low=v - 10, high=v + 20_000) for v in (500_000, 10))
+    rows = tuple(
+        replace(channel(b, "busy" if b in busy else "free"), occupancy_ppm=half if b in busy else idle)
+        for b in (LOWER, UPPER)
+    )
+    return place(0.5, channels=rows)
+
+
+@pytest.mark.feature("E7")
+@pytest.mark.attack(56)
+def test_a_holder_offers_nothing_that_most_neighbours_take_for_busy(tmp_path: Any) -> None:
+    world = enveloped(tmp_path)
+    holder = world.members["holder"].party
+    me = holder.registry.get(holder.identity.credential)
+    assert me is not None
+    watcher = cast("Any", Listening())
+    envelopes = Enveloping(cast("Any", None), me, holder, watcher, Protection(hold_ns=NS))
+
+    def outvoted(at_s: float) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = world.do("holder", at_s, envelopes.outvoted)
+        return found
+
+    def tells(name: str, *busy: Band) -> None:
+        record = world.do(name, 0.5, lambda step: step.sign(loud(*busy)))
+        assert world.give(name, "holder", Message(record=record.raw).encoded(), 0.5) is None
+
+    tells("alice", LOWER)
+    assert outvoted(0.6) == [], "of two nobody is believed more"
+    tells("bob", LOWER)
+    assert outvoted(0.6) == [LOW]
+    assert outvoted(90.0) == [], "what they said is over"
+    world.request("alice", 1.0, LOWER, 1.1, 9.0)
+    assert world.carry(1.0) == []
+    tells("alice", LOWER)
+    assert outvoted(1.0) == [LOW], "what was heard before it was lent"

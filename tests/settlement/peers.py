@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import secrets
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +24,12 @@ import zmq
 from zmq.utils import z85
 
 from agent.node.settling import Settling
+from agent.timekeeping.clock import ClockPlan
+from agent.timekeeping.keeper import Timekeeper
+from agent.timekeeping.place import PlacePlan
+from agent.timekeeping.values import Reading, Standing
+from radio.gate import decide
+from radio.permits import Permits
 from settlement.chain import bodies, records
 from settlement.chain.admission import RuleInForce
 from settlement.chain.checkpoint import origin_of
@@ -31,15 +38,19 @@ from settlement.chain.keys import SigningKey
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Band, Cell, Window
-from settlement.fixes import Fix
-from settlement.mesh import Mesh, TransportKey
+from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.mesh import Mesh, MeshError, TransportKey, sockets
+from settlement.mesh.door import Door
 from settlement.messages import Message, decode_message
 from settlement.pair.artifact import verify_rule
 from settlement.party import Party
+from settlement.reasons import Reason, Refusal
 from settlement.step import Identity, Outgoing, Step
-from tests.settlement.world import AREA, BAND, NETWORK, NS, RULE, T0, World, fix, held, seed
+from sim.world.transmitter import Transmitter
+from tests.settlement.world import AREA, BAND, LAT, LON, NETWORK, NS, RULE, T0, World, fix, held, seed
 
 WAIT_S = 10.0
+REFUSES_TO_START = 7
 BEFORE_COMMIT, AFTER_COMMIT, AFTER_SEND = "before commit", "after commit", "after send"
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.settlement.peers"])
@@ -63,6 +74,10 @@ class Spec:
     zero_mono_ns: int
     kill: tuple[str, str] | None = None
     """What it has just done, and how far it got with it, when it dies."""
+    deaf: bool = False
+    """Nothing answers at its door."""
+    trips_on: bytes | None = None
+    """A transport key at which its admission raises."""
 
 
 class Clock:
@@ -70,10 +85,30 @@ class Clock:
 
     def __init__(self, zero_mono_ns: int) -> None:
         self.zero_mono_ns, self.trusted, self.bound_ns, self.shift_s = zero_mono_ns, True, 1000, 0.0
+        self.keeper: Timekeeper | None = None
 
     def __call__(self) -> Fix:
+        if self.keeper is not None:
+            return self.keeper.fix()
         at_s = (time.monotonic_ns() - self.zero_mono_ns) / NS + self.shift_s
         return fix(at_s, trusted=self.trusted, bound_ns=self.bound_ns)
+
+
+def reading(what: str, at_ns: int, utc_ns: int, *, timed: bool) -> Reading:
+    """What a receiver (of time, or of place alone) or chrony says: the truth, or one of the ways it can be wrong."""
+    source = TimeSource.CHRONY if "chrony" in what else TimeSource.GPS
+    off_ns = {"GNSS time jumps": 2_000_000, "chrony disagrees": NS}.get(what, 0)
+    north_e7 = 500_000 if what == "GNSS place jumps" else 0
+    standing = {"GNSS is simulated": Standing.SIMULATED, "GNSS sees too few": Standing.TOO_FEW_SATELLITES}
+    time_ = TimeFix(earliest_ns=utc_ns + off_ns - 2000, latest_ns=utc_ns + off_ns + 2000, source=source, trusted=True)
+    place = PositionFix(lat_e7=LAT + north_e7, lon_e7=LON, radius_mm=1000, source=PositionSource.GPS, trusted=True)
+    return Reading(
+        name=source.name,
+        at_ns=at_ns,
+        standing=standing.get(what, Standing.GOOD),
+        time=time_ if timed or source is TimeSource.CHRONY else None,
+        position=place if source is TimeSource.GPS else None,
+    )
 
 
 class Mortal(Settling):
@@ -104,18 +139,32 @@ class Node:
         self.spec, self.pipe, self.clock = spec, pipe, Clock(spec.zero_mono_ns)
         self.notices: list[tuple[str, dict[str, Any]]] = []
         self.faults: list[str] = []
+        self.permits = Permits(network=NETWORK, anchors=spec.anchors)
         self.party = self._party()
-        registry = self.party.registry
-        mesh = Mesh(transport(spec.name), spec.listen, registry.transport_keys().__contains__)
+        if spec.deaf:
+            Door.answer = lambda self: None  # type: ignore[method-assign]
+            sockets.KNOCKS = 3
+        mesh = Mesh(transport(spec.name), spec.listen, self._admits)
         for name, endpoint in spec.peers.items():
             mesh.connect(transport(name).public, endpoint)
-        self.loop = self.loop_class(
-            self.party, mesh, self.clock, hear=lambda name, fields: self.notices.append((name, fields))
-        )
+        self.loop = self.loop_class(self.party, mesh, self.clock, hear=self._hear)
         self.loop.kill = spec.kill
         self.loop.poller.register(pipe.fileno(), zmq.POLLIN)
         if self.party.damaged is None:
             self.loop.start()
+
+    def _admits(self, key: bytes) -> bool:
+        if key == self.spec.trips_on:
+            raise ValueError("a fault in the admission of this very peer")
+        return key in self.party.registry.transport_keys()
+
+    def _hear(self, name: str, fields: dict[str, Any]) -> None:
+        """Keep what happened, and tell the warden what a daemon tells it."""
+        self.notices.append((name, fields))
+        if name == "permit":
+            self.permits.take(fields["artifact"])
+        elif name in ("renewed", "paused", "resumed"):
+            self.permits.change(fields["record"], fields["sid"], self.clock().time)
 
     def _party(self) -> Party:
         spec = self.spec
@@ -206,6 +255,40 @@ class Node:
         user = {pair.sid: (pair.state, pair.decision) for pair in self.party.user.pairs.values()}
         return holder, user
 
+    def do_gate(self, sid: bytes) -> str:
+        """What the gate would decide now, all else being well: OPEN, or why not."""
+        held = self.permits.get(sid)
+        if held is None:
+            return Reason.NO_PERMIT.value
+        at_ns = time.monotonic_ns()
+        modelled = Transmitter(self.spec.name, held.permit.user.hash, tuple(self.spec.anchors))
+        decision = decide(modelled._inputs(at_ns, self.clock(), held))
+        return decision.reason.value if isinstance(decision, Refusal) else "OPEN"
+
+    def do_leases(self) -> list[tuple[int, int, int | None]]:
+        """State, fence and lease of every settlement of the user."""
+        return [(p.state, p.fence, p.transmit_until_ns) for p in self.party.user.pairs.values()]
+
+    def do_preempt(self, band: Band, for_s: float) -> None:
+        until_ns = self.clock().time.latest_ns + int(for_s * NS)
+        holder = self.party.holder
+        self.loop.want(
+            lambda step: holder.preempt(step, band, tier=1, reason="INCUMBENT", until_ns=until_ns, evidence=None)
+        )
+
+    def do_receivers(self, timed: bool) -> None:
+        """From here on the clock and the place are what a GNSS receiver and chrony say."""
+        self.clock.keeper = Timekeeper(
+            ClockPlan(agree_ns=0, drift_ppb=1000), PlacePlan(agree_ns=0), monotonic_ns=time.monotonic_ns
+        )
+        for what in ("GNSS", "chrony", "GNSS", "chrony"):
+            self.do_hears(what, timed)
+
+    def do_hears(self, what: str, timed: bool) -> None:
+        keeper, at_ns = self.clock.keeper, time.monotonic_ns()
+        assert keeper is not None
+        keeper._waiting.append(reading(what, at_ns, T0 + at_ns - self.spec.zero_mono_ns, timed=timed))
+
     def do_offers(self) -> list[bytes]:
         return list(self.party.user.offers)
 
@@ -241,7 +324,12 @@ class Node:
 def serve(spec: Spec, pipe: Connection) -> None:
     """A node's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Node(spec, pipe).run()
+    try:
+        node = Node(spec, pipe)
+    except MeshError as exc:
+        pipe.send(exc)
+        sys.exit(REFUSES_TO_START)
+    node.run()
 
 
 # -- the test's side --------------------------------------------------------------------------------------------------
@@ -250,6 +338,10 @@ def serve(spec: Spec, pipe: Connection) -> None:
 def patient(rule: bodies.Rule = RULE) -> bodies.Rule:
     """The rule with deadlines that a busy machine keeps."""
     return replace(rule, classes=tuple(replace(c, accept_ns=5 * NS, confirm_ns=5 * NS) for c in rule.classes))
+
+
+class DidNotStart(Exception):
+    """The process ended instead: its exit code, and what it said."""
 
 
 class Dead(Exception):
@@ -342,7 +434,9 @@ class Street(World):
             tier = 1 if "offer" in allowed else 2
             self.chains[name] = (self.root, self.credential(name, allowed, tier=tier))
 
-    def spec(self, name: str, listen: str, peers: dict[str, str], kill: tuple[str, str] | None = None) -> Spec:
+    def spec(
+        self, name: str, listen: str, peers: dict[str, str], kill: tuple[str, str] | None = None, **how: Any
+    ) -> Spec:
         return Spec(
             name=name,
             folder=self.folder,
@@ -353,6 +447,7 @@ class Street(World):
             rule_raw=self.rule_raw,
             zero_mono_ns=self.zero_mono_ns,
             kill=kill,
+            **how,
         )
 
     def start(self, spec: Spec) -> Peer:
@@ -363,7 +458,11 @@ class Street(World):
         peer = Peer(spec, process, ours)
         if not ours.poll(WAIT_S):
             raise TimeoutError(f"{spec.name} does not start")
-        peer.endpoint = ours.recv()
+        said = ours.recv()
+        if isinstance(said, MeshError):
+            process.join(WAIT_S)
+            raise DidNotStart(process.exitcode, str(said))
+        peer.endpoint = said
         self.peers[spec.name] = peer
         return peer
 

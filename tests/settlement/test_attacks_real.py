@@ -4,32 +4,50 @@ One street of processes serves the tests that leave it whole; each test asks for
 """
 
 import itertools
+import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import zmq
 
 from settlement.chain import bodies
 from settlement.chain.checkpoint import Head, origin_of, sign_head
-from settlement.chain.records import Attestation
+from settlement.chain.records import Attestation, digest
 from settlement.chain.scope import Band, Cell, Window
+from settlement.evidence import judge_evidence
 from settlement.fixes import Fix, PositionSource, TimeSource
-from settlement.mesh import Mesh, MeshError, TransportKey
-from settlement.mesh.door import Door
+from settlement.mesh import TransportKey
+from settlement.mesh.door import HANDLER_FAULT
 from settlement.messages import Message
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.work import answer_to
 from settlement.reasons import Reason
-from tests.settlement.peers import Intruder, Peer, Street, body_of, curve, kind_of, patient, seal_off, street, transport
+from tests.settlement.peers import (
+    AFTER_SEND,
+    REFUSES_TO_START,
+    DidNotStart,
+    Intruder,
+    Peer,
+    Street,
+    body_of,
+    curve,
+    kind_of,
+    patient,
+    seal_off,
+    street,
+    transport,
+)
 from tests.settlement.world import AREA, LOWER, NS, RULE, T0, UPPER
 
 MHZ = 1_000_000
-_starts = itertools.count(20, 5)
+_starts, _nonces = itertools.count(20, 5), itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -72,20 +90,20 @@ def request(where: Street, wanted: Cell, nonce: bytes | None = None) -> bodies.R
         eirp_mdbm=20_000,
         price=7,
         partial=0,
-        nonce=nonce or next(_starts).to_bytes(16, "big"),
+        nonce=nonce or next(_nonces).to_bytes(16, "big"),
     )
 
 
 def granted(where: Street, who: Intruder, wanted: Cell) -> tuple[bytes, bodies.Grant]:
     """Ask for a cell and get it; the GRANT's digest and body."""
     who.send(who.sign(request(where, wanted)))
-    raw = who.hears("grant").record
-    return raw, body_of(where, raw)
+    raw = who.hears("grant", "verdict").record
+    body = body_of(where, raw)
+    assert isinstance(body, bodies.Grant), body
+    return raw, body
 
 
 def accept(raw: bytes, grant: bodies.Grant) -> bodies.Accept:
-    from settlement.chain.records import digest  # noqa: PLC0415
-
     return bodies.Accept(sid=grant.sid, grant=digest(raw), answer=answer_to(grant.challenge, digest(raw)))
 
 
@@ -100,6 +118,184 @@ def refused(where: Street, who: Intruder, body: Any, **frame: Any) -> Reason:
 def unchanged(where: Street, holder: Peer, before: Any) -> None:
     assert holder.ask("pairs") == before
     assert holder.ask("faults") == []
+
+
+WAITS = replace(RULE, classes=tuple(replace(c, on_incumbent=1) for c in patient().classes))
+
+
+def settled_now(made: Street, for_s: int = 60) -> bytes:
+    """Alice settles a window that begins in a moment, and her gate opens."""
+    alice = made.peers["alice"]
+    alice.until("offers", bool)
+    start_ns = made.now_ns() // NS * NS + 2 * NS
+    alice.ask("request", LOWER, start_ns, start_ns + for_s * NS)
+    pairs = alice.until("pairs", lambda p: [s for s, _ in p[1].values()] == [UserState.SETTLED])[1]
+    (sid,) = pairs
+    until_gate(alice, sid, "OPEN")
+    return bytes(sid)
+
+
+def until_gate(peer: Peer, sid: bytes, wanted: str) -> None:
+    deadline = time.monotonic() + 10
+    while peer.ask("gate", sid) != wanted:
+        assert time.monotonic() < deadline, f"the gate stays {peer.ask('gate', sid)}"
+
+
+@pytest.mark.attack(42)
+def test_a_paused_holder_that_goes_on_has_too_old_a_fence(tmp_path: Path) -> None:
+    """The holder's process is stopped, one with its keys goes on in its place, and then it wakes up."""
+    made = street(tmp_path, rule=WAITS)
+    try:
+        alice, holder = made.peers["alice"], made.peers["holder"]
+        sid = settled_now(made)
+        confirm = alice.ask("pairs")[1][sid][1]
+        os.kill(holder.process.pid, signal.SIGSTOP)
+        other = Intruder(made, "holder", "alice")
+        suspend = bodies.Suspend(sid=sid, confirm=confirm, number=90, fence=90, reason=Reason.INCUMBENT.value)
+        other.send(other.sign(suspend))
+        alice.until("leases", lambda found: [(s, f) for s, f, _ in found] == [(UserState.SUSPENDED, 90)])
+        assert alice.ask("gate", sid) == Reason.SUSPENDED.value
+        os.kill(holder.process.pid, signal.SIGCONT)
+        alice.until("refusals", lambda r: Reason.FENCE.value in r)
+        assert [(s, f) for s, f, _ in alice.ask("leases")] == [(UserState.SUSPENDED, 90)]
+        assert alice.ask("gate", sid) == Reason.SUSPENDED.value
+        until_ns = made.now_ns() + 20 * NS
+        resume = bodies.Resume(sid=sid, confirm=confirm, number=91, transmit_until_ns=until_ns, fence=91)
+        other.send(other.sign(resume))
+        until_gate(alice, sid, "OPEN")
+        other.close()
+    finally:
+        made.close()
+
+
+@pytest.mark.feature("A1")
+def test_an_incumbent_suspends_over_the_sockets_and_the_gate_follows(tmp_path: Path) -> None:
+    made = street(tmp_path, rule=WAITS)
+    try:
+        alice, sid = made.peers["alice"], settled_now(made)
+        made.peers["holder"].ask("preempt", LOWER, 1.5)
+        alice.until("leases", lambda found: [s for s, _, _ in found] == [UserState.SUSPENDED])
+        assert alice.ask("gate", sid) == Reason.SUSPENDED.value
+        until_gate(alice, sid, "OPEN")
+        assert [s for s, _, _ in alice.ask("leases")] == [UserState.SETTLED]
+        assert len(alice.ask("records", "suspend")) == len(alice.ask("records", "resume")) == 1
+    finally:
+        made.close()
+
+
+WIDER = replace(
+    RULE,
+    time_sources=(*RULE.time_sources, TimeSource.GPS, TimeSource.CHRONY, TimeSource.KERNEL),
+    position_sources=(*RULE.position_sources, PositionSource.GPS),
+)
+WRONG_RECEIVERS = {
+    # A receiver that lies about its place is believed about the time no more.
+    "GNSS place jumps": Reason.TIME_UNTRUSTED,
+    "GNSS is simulated": Reason.TIME_UNTRUSTED,
+    "GNSS sees too few": Reason.POSITION_UNTRUSTED,
+    "GNSS time jumps": Reason.TIME_UNTRUSTED,
+    "chrony disagrees": Reason.TIME_UNTRUSTED,
+}
+
+
+@pytest.mark.attack(37)
+@pytest.mark.parametrize("what", WRONG_RECEIVERS)
+def test_a_holder_whose_receiver_lies_grants_nothing(tmp_path: Path, what: str) -> None:
+    made, timed = street(tmp_path, rule=WIDER), WRONG_RECEIVERS[what] is Reason.TIME_UNTRUSTED
+    try:
+        holder = made.peers["holder"]
+        made.peers["bob"].until("offers", bool)
+        made.peers["bob"].stop()
+        holder.ask("receivers", timed)
+        intruder = Intruder(made, "bob", listen=made.peers["alice"].spec.peers["bob"])
+        made.peers["alice"].until("offers", bool)
+        granted(made, intruder, cell())
+        before = holder.ask("pairs")
+        body = request(made, cell())
+        holder.ask("hears", what, timed)
+        intruder.send(intruder.sign(body))
+        holder.until("refusals", lambda r: WRONG_RECEIVERS[what].value in r)
+        assert set(holder.ask("pairs")[0]) == set(before[0])
+        intruder.close()
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Street, Intruder]]:
+    """A rule that takes receivers, but no time known worse than 5 us."""
+    made = street(tmp_path_factory.mktemp("exact"), rule=replace(WIDER, time_bound_ns_max=5_000))
+    made.peers["bob"].until("offers", bool)
+    made.peers["bob"].stop()
+    intruder = Intruder(made, "bob", listen=made.peers["alice"].spec.peers["bob"])
+    made.peers["alice"].until("offers", bool)
+    yield made, intruder
+    intruder.close()
+    made.close()
+
+
+@pytest.mark.attack(39)
+def test_a_claim_of_no_error_at_all_is_widened_to_its_class(exact: tuple[Street, Intruder]) -> None:
+    """To the nanosecond by a kernel's clock, to the millimetre by GNSS: inside as claimed, not inside as widened."""
+    made, intruder = exact
+    here = Attestation.of(made.now_fix())
+    sharp = replace(here, earliest_ns=here.latest_ns, time_source=int(TimeSource.KERNEL))
+    assert refused(made, intruder, request(made, cell()), attestation=sharp) is Reason.TIME_UNTRUSTED
+    edge = replace(here, radius_mm=0, lat_e7=edge_of_area_e7() - 30, position_source=int(PositionSource.SIMULATED))
+    intruder.send(intruder.sign(request(made, cell()), attestation=edge))
+    intruder.hears("grant")
+    widened = replace(edge, position_source=int(PositionSource.GPS))
+    assert refused(made, intruder, request(made, cell()), attestation=widened) is Reason.SPATIAL_UNDECIDED
+
+
+@pytest.mark.attack(47)
+@pytest.mark.feature("S7")
+def test_power_lost_right_after_sending_loses_nothing_that_was_sent(tmp_path: Path) -> None:
+    """The holder dies the instant a GRANT left it: the GRANT lies on its disk, and it goes on from there."""
+    made = street(tmp_path, rule=patient(), holder=("granted", AFTER_SEND))
+    try:
+        alice, holder = made.peers["alice"], made.peers["holder"]
+        alice.until("offers", bool)
+        body = request(made, cell())
+        alice.stop()
+        intruder = Intruder(made, "alice", listen=holder.spec.peers["alice"])
+        asked = intruder.sign(body)
+        intruder.send(asked)
+        holder.dies()
+        db = apsw.Connection(str(tmp_path / "holder.db"))
+        stored = [bytes(row[0]) for row in db.execute("SELECT subject FROM leaf WHERE typ='grant'")]
+        db.close()
+        holder = made.again("holder")
+        intruder.send(asked)
+        sent = intruder.hears("grant").record  # before its death, or now: the same
+        assert stored == [digest(sent)], "durable before it was sent"
+        grant = body_of(made, sent)
+        intruder.send(intruder.sign(accept(sent, grant)))
+        assert body_of(made, intruder.hears("confirm").record).sid == grant.sid
+        assert len(holder.ask("records", "grant")) == 1
+        intruder.close()
+    finally:
+        made.close()
+
+
+@pytest.mark.attack(48)
+@pytest.mark.feature("R6")
+def test_a_user_with_a_full_disk_closes_its_gate(tmp_path: Path) -> None:
+    """A RENEW that cannot be kept is not acted on: the lease runs out, and nothing is sent meanwhile."""
+    made = street(tmp_path, rule=patient())
+    try:
+        alice = made.peers["alice"]
+        sid = settled_now(made)
+        size = alice.ask("size")
+        alice.ask("disk", True)
+        alice.until("faults", bool)
+        assert "LineageError" in alice.ask("faults")[0]
+        until_gate(alice, sid, Reason.LEASE.value)
+        alice.ask("disk", False)
+        until_gate(alice, sid, "OPEN")
+        assert alice.ask("size") > size
+    finally:
+        made.close()
 
 
 @pytest.mark.attack(24)
@@ -168,10 +364,8 @@ def settled_alice(where: Street) -> tuple[bytes, bytes]:
     """Alice, the honest process, settles a cell; its id and the CONFIRM's hash."""
     alice = where.peers["alice"]
     before = set(alice.ask("pairs")[1])
-    wanted = cell(UPPER)
-    wanted = replace(wanted, window=Window(start_ns=wanted.window.start_ns, end_ns=T0 + 600 * NS))
     taken = next(_bands)
-    alice.ask("request", taken, T0 + 300 * NS, T0 + 600 * NS)
+    alice.ask("request", taken, T0 + 600 * NS, T0 + 850 * NS)
     pairs = alice.until(
         "pairs", lambda p: [s for sid, (s, _) in p[1].items() if sid not in before] == [UserState.SETTLED]
     )[1]
@@ -192,17 +386,23 @@ def false_holder(where: Street) -> Iterator[Intruder]:
 
 
 @pytest.mark.attack(28)
-def test_a_second_decision_is_refused_and_changes_nothing(where: Street, false_holder: Intruder) -> None:
+@pytest.mark.feature("G11")
+def test_a_second_decision_is_proof_against_its_holder(where: Street, false_holder: Intruder) -> None:
+    """Alice keeps CONFIRM and ABORT side by side; bob, who knows neither, is convinced by the two alone."""
     alice = where.peers["alice"]
     sid, _ = settled_alice(where)
     raw = next(r for r in where.peers["holder"].ask("records", "grant") if body_of(where, r).sid == sid)
-    from settlement.chain.records import digest  # noqa: PLC0415
-
     before = alice.ask("pairs")
     count = alice.ask("refusals").count(Reason.EQUIVOCATION.value)
-    false_holder.send(false_holder.sign(bodies.Abort(sid=sid, grant=digest(raw), reason="TIMEOUT")))
+    abort = false_holder.sign(bodies.Abort(sid=sid, grant=digest(raw), reason="TIMEOUT"))
+    false_holder.send(abort)
     alice.until("refusals", lambda r: r.count(Reason.EQUIVOCATION.value) == count + 1)
     unchanged(where, alice, before)
+    kept = [body_of(where, found) for found in alice.ask("records", "evidence")]
+    (proof,) = [e for e in kept if e.second == abort]
+    confirm = body_of(where, proof.first)
+    assert (proof.reason, confirm.sid, isinstance(confirm, bodies.Confirm)) == (Reason.EQUIVOCATION.value, sid, True)
+    assert judge_evidence(proof, where.registry()) is None
 
 
 @pytest.mark.attack(41)
@@ -358,11 +558,44 @@ def test_two_views_of_one_log_are_proof_of_a_fork(tmp_path: Path) -> None:
 
 
 @pytest.mark.attack(43)
-def test_a_node_whose_door_is_deaf_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("settlement.mesh.sockets.KNOCKS", 3)
-    monkeypatch.setattr(Door, "answer", lambda self: None)
-    with pytest.raises(MeshError, match="does not start"):
-        Mesh(TransportKey.generate(), "tcp://127.0.0.1:*", lambda _: True)
+def test_a_process_whose_door_is_deaf_does_not_start(tmp_path: Path) -> None:
+    made = street(tmp_path)
+    try:
+        deaf = replace(made.peers["bob"].spec, deaf=True)
+        made.peers["bob"].stop()
+        with pytest.raises(DidNotStart, match="does not start") as ended:
+            made.start(deaf)
+        assert ended.value.args[0] == REFUSES_TO_START
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        socket = context.socket(zmq.DEALER)
+        curve(socket, transport("alice"), transport("bob").public)
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.connect(deaf.listen)
+        with pytest.raises(zmq.Again):
+            socket.send(b"anybody there", zmq.NOBLOCK)
+        context.destroy(linger=0)
+    finally:
+        made.close()
+
+
+@pytest.mark.attack(44)
+def test_a_fault_in_admission_refuses_that_peer_and_no_other(tmp_path: Path) -> None:
+    made = street(tmp_path)
+    try:
+        for name in ("alice", "bob"):
+            made.peers[name].until("offers", bool)
+        made.peers["bob"].stop()
+        spec = replace(made.peers["holder"].spec, trips_on=transport("bob").public)
+        made.peers["holder"].stop()
+        holder = made.start(replace(spec, listen=made.peers["holder"].endpoint))
+        made.start(made.peers["bob"].spec)
+        holder.until("denied", lambda d: d.get(HANDLER_FAULT))
+        made.peers["alice"].ask("request", LOWER, T0 + 300 * NS, T0 + 310 * NS)
+        made.peers["alice"].until("pairs", lambda p: [s for s, _ in p[1].values()] == [UserState.SETTLED])
+        assert holder.ask("denied")[Reason.UNKNOWN_PEER.value]
+        assert holder.ask("faults") == []
+    finally:
+        made.close()
 
 
 @pytest.mark.attack(44)

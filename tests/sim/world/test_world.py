@@ -17,6 +17,7 @@ from tests.sim.world import broken
 
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS = 300
+ASKED_MIN = 10
 HAPPENED = (
     "own confirm",
     "own abort",
@@ -64,6 +65,8 @@ def test_no_seed_breaks_an_invariant() -> None:
     assert tally.seeds == SEEDS
     assert [what for what in HAPPENED if not tally.counts[what]] == []
     assert tally.counts["own confirm"] > SEEDS
+    seldom = [f"I{n}" for n in range(1, 19) if tally.counts[f"asked I{n}"] < ASKED_MIN]
+    assert not seldom, "hardly ever asked"
 
 
 @pytest.mark.parametrize("seed", [3, 17])

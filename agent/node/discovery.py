@@ -1,0 +1,144 @@
+"""Neighbours heard of on the local network by multicast DNS (RFC 6762, 6763): hints where one may be, no more.
+
+Nothing here is believed. A hint names a transport key and a place; the mesh tries the place only for a key that is
+credentialed already, and CURVE proves who is there. Whoever lies costs a connection attempt.
+"""
+
+import contextlib
+import queue
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import ifaddr
+from zeroconf import BadTypeInNameException, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
+
+from settlement.chain.credentials import Registry
+from settlement.mesh import Mesh
+
+SERVICE = "_bandpact._tcp.local."
+KEY, NETWORK = b"key", b"network"
+KEY_BYTES = 32
+HINTS_MAX = 64
+"""Hints that wait for the node's loop; more are forgotten, they will be heard again."""
+ASK_MS = 1000
+ANY = ("0.0.0.0", "::", "*")  # noqa: S104 - what means every address
+
+
+class DiscoveryError(Exception):
+    """Multicast DNS cannot be used here; the node works without."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """Somebody says that the holder of a key listens there."""
+
+    transport_key: bytes
+    endpoint: str
+
+
+def place_of(endpoint: str) -> tuple[str, int]:
+    """Host and port of `tcp://HOST:PORT`; an IPv6 host without its brackets."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    host = host.strip("[]").removeprefix("::ffff:")
+    return host, int(port)
+
+
+def endpoint_of(address: str, port: int) -> str:
+    """`tcp://HOST:PORT`, IPv6 in brackets."""
+    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
+
+
+def hints_of(info: ServiceInfo, network: str) -> list[Hint]:
+    """What an announcement says, if it is well formed and of this network."""
+    values = info.properties
+    key, named = values.get(KEY) or b"", values.get(NETWORK) or b""
+    if named != network.encode() or len(key) != 2 * KEY_BYTES or not info.port:
+        return []
+    try:
+        transport_key = bytes.fromhex(key.decode("ascii"))
+    except ValueError:
+        return []
+    addresses = info.parsed_scoped_addresses()
+    return [Hint(transport_key=transport_key, endpoint=endpoint_of(address, info.port)) for address in addresses[:2]]
+
+
+def _own_addresses(host: str) -> list[str]:
+    """Where this node can be reached: where it listens, or every address of this machine but loopback."""
+    if host not in ANY:
+        return [host]
+    found = [ip.ip if ip.is_IPv4 else ip.ip[0] for adapter in ifaddr.get_adapters() for ip in adapter.ips]
+    return [str(one) for one in found if one != "::1" and not str(one).startswith(("127.", "fe80"))]
+
+
+class Discovery:
+    """Says where this node is and hears where others are, in a thread of the library's."""
+
+    def __init__(self, *, network: str, key: bytes, endpoint: str, interfaces: Iterable[str] | None = None) -> None:
+        """Announce the holder of `key` at `endpoint`. Raises DiscoveryError."""
+        self._network, self._me = network, key
+        self._hints: queue.Queue[Hint] = queue.Queue(HINTS_MAX)
+        host, port = place_of(endpoint)
+        try:
+            self._zeroconf = Zeroconf(interfaces=list(interfaces)) if interfaces else Zeroconf()
+            self._zeroconf.register_service(self._info(_own_addresses(host), port), strict=False)
+            self._browser = ServiceBrowser(self._zeroconf, SERVICE, handlers=[self._changed])
+        except (OSError, BadTypeInNameException) as exc:
+            raise DiscoveryError(f"multicast DNS: {exc}; set discover = false in [mesh], or mend the network") from exc
+
+    def _info(self, addresses: list[str], port: int) -> ServiceInfo:
+        name = self._me.hex()[:16]
+        return ServiceInfo(
+            SERVICE,
+            f"{name}.{SERVICE}",
+            port=port,
+            parsed_addresses=addresses,
+            server=f"{name}.{socket.gethostname()}.local.",
+            properties={KEY: self._me.hex().encode(), NETWORK: self._network.encode()},
+        )
+
+    def _changed(self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+        if state_change is ServiceStateChange.Removed:
+            return
+        info = ServiceInfo(service_type, name)
+        if not (info.load_from_cache(zeroconf) or info.request(zeroconf, ASK_MS)):
+            return
+        for hint in hints_of(info, self._network):
+            self.heard(hint)
+
+    def heard(self, hint: Hint) -> None:
+        """Keep a hint for the node's loop, unless it is of this node itself or too many wait."""
+        if hint.transport_key != self._me:
+            with contextlib.suppress(queue.Full):
+                self._hints.put_nowait(hint)
+
+    def take(self) -> list[Hint]:
+        """Hints heard since the last call; never blocks."""
+        found: list[Hint] = []
+        with contextlib.suppress(queue.Empty):
+            while len(found) < HINTS_MAX:
+                found.append(self._hints.get_nowait())
+        return found
+
+    def close(self) -> None:
+        """Take the announcement back."""
+        self._zeroconf.close()
+
+
+class Hints:
+    """Follows what discovery heard, where it is asked for."""
+
+    def __init__(self, discovery: Discovery | None, mesh: Mesh, registry: Registry) -> None:
+        self._discovery, self._mesh, self._registry = discovery, mesh, registry
+
+    def follow(self) -> list[tuple[str, str]]:
+        """Try places where a credentialed neighbour is said to be; returns who and where was tried."""
+        heard = self._discovery.take() if self._discovery is not None else []
+        tried = [hint for hint in heard if self._mesh.hint(hint.transport_key, hint.endpoint)]
+        named = [(self._registry.by_transport(hint.transport_key), hint.endpoint) for hint in tried]
+        return [(peer.name if peer is not None else "", endpoint) for peer, endpoint in named]
+
+    def close(self) -> None:
+        """Fall silent."""
+        if self._discovery is not None:
+            self._discovery.close()

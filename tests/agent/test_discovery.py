@@ -1,0 +1,137 @@
+"""Neighbours heard of by multicast DNS: found where they are, and never trusted for it."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import zmq
+from zeroconf import ServiceInfo
+
+from agent.config import MeshSection
+from agent.node.discovery import (
+    HINTS_MAX,
+    KEY,
+    NETWORK,
+    SERVICE,
+    Discovery,
+    DiscoveryError,
+    Hint,
+    endpoint_of,
+    hints_of,
+    place_of,
+)
+from agent.service.snapshot import mesh_line
+from settlement.mesh import Mesh, TransportKey
+
+LOOPBACK = "127.0.0.1"
+WAIT_S = 20.0
+
+
+def announced(**changes: object) -> ServiceInfo:
+    values: dict[str, object] = {"key": bytes(32).hex().encode(), "network": b"n", "port": 4700, **changes}
+    return ServiceInfo(
+        SERVICE,
+        f"x.{SERVICE}",
+        port=values["port"],  # type: ignore[arg-type]
+        parsed_addresses=["192.0.2.7", "2001:db8::7", "192.0.2.8"],
+        server="x.local.",
+        properties={KEY: values["key"], NETWORK: values["network"]},
+    )
+
+
+def test_an_announcement_is_read() -> None:
+    found = hints_of(announced(), "n")
+    assert found[0] == Hint(transport_key=bytes(32), endpoint="tcp://192.0.2.7:4700")
+    assert len(found) == 2, "no more than the mesh would try"
+
+
+@pytest.mark.attack(46)
+@pytest.mark.parametrize(
+    "changes",
+    [{"network": b"other"}, {"key": b""}, {"key": b"z" * 64}, {"key": b"00" * 31}, {"key": b"\xff" * 64}, {"port": 0}],
+)
+def test_an_announcement_that_is_none_is_no_hint(changes: dict[str, object]) -> None:
+    assert hints_of(announced(**changes), "n") == []
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "place"),
+    [
+        ("tcp://127.0.0.1:4700", ("127.0.0.1", 4700)),
+        ("tcp://[::ffff:10.0.0.1]:4700", ("10.0.0.1", 4700)),
+        ("tcp://[fd00::1]:4700", ("fd00::1", 4700)),
+        ("tcp://[::]:4700", ("::", 4700)),
+    ],
+)
+def test_places(endpoint: str, place: tuple[str, int]) -> None:
+    assert place_of(endpoint) == place
+
+
+def test_an_ipv6_place_has_brackets() -> None:
+    assert endpoint_of("fd00::1", 1) == "tcp://[fd00::1]:1"
+
+
+@pytest.fixture
+def neighbours() -> Iterator[tuple[Mesh, Mesh, list[TransportKey]]]:
+    keys = [TransportKey.generate() for _ in range(3)]
+    credentialed = {key.public for key in keys[:2]}
+    a, b = (Mesh(key, "tcp://127.0.0.1:*", credentialed.__contains__) for key in keys[:2])
+    yield a, b, keys
+    a.close()
+    b.close()
+
+
+def on_loopback(mesh: Mesh, key: TransportKey, network: str = "n") -> Discovery:
+    try:
+        return Discovery(network=network, key=key.public, endpoint=mesh.endpoint, interfaces=[LOOPBACK])
+    except DiscoveryError as exc:  # pragma: no cover - depends on the machine
+        pytest.skip(str(exc))
+
+
+@pytest.mark.attack(46)
+def test_neighbours_find_each_other_and_nobody_else(neighbours: tuple[Mesh, Mesh, list[TransportKey]]) -> None:
+    a, b, keys = neighbours
+    stranger = Mesh(keys[2], "tcp://127.0.0.1:*", lambda _: True)
+    discoveries = [on_loopback(b, keys[1]), on_loopback(stranger, keys[2]), on_loopback(a, keys[0])]
+    heard: dict[bytes, bool] = {}
+    poller = zmq.Poller()
+    for socket in (*a.sockets, *b.sockets, *stranger.sockets):
+        poller.register(socket, zmq.POLLIN)
+    deadline = time.monotonic() + WAIT_S
+    arrived: list[bytes] = []
+    try:
+        while len(heard) < 2 or not arrived:
+            assert time.monotonic() < deadline, (heard, arrived)
+            for hint in discoveries[2].take():
+                heard[hint.transport_key] = a.hint(hint.transport_key, hint.endpoint) or heard.get(
+                    hint.transport_key, False
+                )
+            a.send(keys[1].public, b"found")
+            poller.poll(20)
+            a.receive()
+            stranger.receive()
+            arrived += [message.data for message in b.receive() if message.transport_key == keys[0].public]
+        assert heard == {keys[1].public: True, keys[2].public: False}
+        assert not a.send(keys[2].public, b"to a stranger")
+    finally:
+        for discovery in discoveries:
+            discovery.close()
+        stranger.close()
+
+
+def test_what_waits_is_bounded(neighbours: tuple[Mesh, Mesh, list[TransportKey]]) -> None:
+    a, _, keys = neighbours
+    discovery = on_loopback(a, keys[0])
+    try:
+        for _ in range(3 * HINTS_MAX):
+            discovery.heard(Hint(transport_key=bytes(32), endpoint="tcp://192.0.2.7:1"))
+        assert len(discovery.take()) == HINTS_MAX
+        assert discovery.take() == []
+    finally:
+        discovery.close()
+
+
+def test_status_shows_the_mesh() -> None:
+    limits = MeshSection(messages_per_s=50, discover=True).model_dump()
+    line = mesh_line({"connections": 3, "turned_away": {"RATE": 2}, "limits": limits})
+    assert line == "mesh   3 of 512 connections, 50/s and 4 MiB/s each; discovery on; turned away: 2 RATE"
