@@ -141,6 +141,10 @@ def test_audit_of_nothing_is_one_clear_line(tmp_path: Path, name: str) -> None:
 def test_a_lineage_of_noise_is_tampering(tmp_path: Path, ran: Ran) -> None:
     shutil.copy(ran.folder / "anchors.txt", tmp_path)
     (tmp_path / "noise.db").write_bytes(bytes(range(256)) * 64)
+    alone = bandpact("audit", "verify", "noise.db", cwd=tmp_path)
+    assert alone.returncode == 1
+    assert "not a lineage" in alone.stderr
+    shutil.copy(ran.folder / "holder.seal", tmp_path / "noise.seal")
     assert bandpact("audit", "verify", "noise.db", cwd=tmp_path).returncode == 5
 
 
