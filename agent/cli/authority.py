@@ -100,7 +100,7 @@ def open_desk(desk: Path) -> "Desk":
 def issue(
     request: Annotated[Path, typer.Argument(help="What `bandpact node init` wrote.")],
     name: Annotated[str, typer.Option(help="The node's name.")],
-    role: Annotated[str, typer.Option(help="holder or user.")],
+    role: Annotated[str, typer.Option(help="holder, user or coordinator.")],
     out: Annotated[Path, typer.Option(help="The new credential chain.")],
     eirp_mdbm: Annotated[int, typer.Option(help="The most it may radiate.")] = 20_000,
     days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of the credential.")] = 30,

@@ -12,9 +12,8 @@ from typing import Any
 
 import zmq
 
-from agent.config import ConfigError, NodeConfig, OfferSection
+from agent.config import NodeConfig, OfferSection
 from agent.events import EventLog
-from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, read_key, take_over
 from agent.mapping import touched
 from agent.node.control import Control
 from agent.node.discovery import Hints
@@ -25,6 +24,7 @@ from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.traffic import Traffic
+from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, key_fault, mesh_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
@@ -36,12 +36,10 @@ from settlement.chain.codec import cut
 from settlement.chain.scope import Band, Window
 from settlement.mesh import Arrived
 from settlement.messages import Message
-from settlement.nodestate import ROTATED
 from settlement.pair.bounds import OwnFaultError
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.reasons import Reason
 from settlement.seal import write_seal
 from settlement.step import HaltedError, Outgoing, Step
-from settlement.succession import announce, rotate
 
 NS = 1_000_000_000
 TICK_NS = 20_000_000
@@ -75,6 +73,7 @@ class Node:
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
         self.control = Control(config.run_folder)
+        self.keys = KeyTurn(self.party, config.folder)
         self.errands = Errands(self.control, self.party)
         self._poller = zmq.Poller()
         for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
@@ -87,8 +86,7 @@ class Node:
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
-        self._registered = self._turned = False
-        self._met = False
+        self._registered = False
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -189,7 +187,7 @@ class Node:
             if peer is not None:
                 self.outbox.came_up(peer.hash)
                 self.holder.newcomer()
-                self._met = True
+                self.keys.met()
 
     def _take_from_warden(self) -> None:
         for message in self.warden.link.receive():
@@ -263,17 +261,16 @@ class Node:
             self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
         for usage in used:
             self._report(step, usage)
-        if self._met:
-            self._met = False
-            announce(self.party, step)
+        self.keys.act(step)
         self.act(step)
         self.errands.act(step, self._surroundings())
 
     def _leave(self, step: Step) -> None:
         """The step is durable: send and speak."""
         now_ns = time.monotonic_ns()
-        if self._turned:
-            self._turn_key()
+        rotation = self.keys.durable()
+        if rotation is not None:
+            self._turn_key(rotation)
         for outgoing in step.outgoing:
             self.outbox.send(outgoing, now_ns)
         for notice in step.notices:
@@ -412,31 +409,15 @@ class Node:
             closed=lambda: [*self.protection.closed(now_ns), *lent_bands(self.party, self.fix().time)],
             suspend=lambda sid: self.warden.suspend(sid, Reason.RELINQUISHED.value, "given back by command"),
             declare=self._declare,
-            rotate=self._rotate,
+            rotate=self.keys.rotate,
         )
 
-    def _rotate(self, step: Step) -> Refusal | None:
-        """Take up the next key; its files take the place of the present ones once the step is durable."""
-        folder = self.config.folder
-        try:
-            key, chain = read_key(folder / (SIGN + NEXT)), load_chain(folder / (CHAIN + NEXT))
-        except ConfigError as exc:
-            return refuse(Reason.ROTATION, "rotation.files", exc, "bandpact node rekey, and its credential")
-        refusal = rotate(self.party, step, key, chain[-1])
-        self._turned = refusal is None
-        return refusal
-
-    def _turn_key(self) -> None:
-        """The rotation is durable: exchange the files, tell the warden, offer anew under the new key."""
-        self._turned = False
-        take_over(self.config.folder)
-        registry = self.trust.registry
-        before, me = self.trust.me, registry.get(self.party.identity.credential)
+    def _turn_key(self, rotation: bytes) -> None:
+        """Tell the warden of the new key, and offer anew under it."""
+        before, me = self.trust.me, self.trust.registry.get(self.party.identity.credential)
         if me is not None:
             self.trust = replace(self.trust, me=me, former=self.trust.former | {before.hash})
-        raw = self.party.lineage.get(ROTATED, before.hash)
-        if raw is not None:
-            self.warden.key(raw)
+        self.warden.key(rotation)
         self.holder.newcomer()
 
     def _neighbours(self) -> list[bytes]:

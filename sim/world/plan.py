@@ -130,8 +130,11 @@ def plan(seed: int) -> Plan:
             delay_ns_max=rng.choice((2, 20, 120)) * MS,
             late_ns_max=4 * NS,
         ),
-        acts=_with_rotas(
-            Random(f"rotas/{seed}"), _acts(rng, roles, status=status, witnessed=quorum > 0), everyone[len(roles) :]
+        acts=_with_more(
+            Random(f"more/{seed}"),
+            _acts(rng, roles, status=status, witnessed=quorum > 0),
+            everyone,
+            witnessed=quorum > 0,
         ),
         coordination=coordination,
         suspends=Random(f"suspends/{seed}").random() < 0.4,
@@ -144,10 +147,13 @@ def _coordination(rng: Random, roles: tuple[Role, ...]) -> str:
     return rng.choice(("", "", "", "", "one", "sharded" if not two_holders else "neighbours"))
 
 
-def _with_rotas(rng: Random, acts: tuple[Act, ...], rotas: tuple[Role, ...]) -> tuple[Act, ...]:
-    """Those who co-sign fail as well."""
+def _with_more(rng: Random, acts: tuple[Act, ...], everyone: tuple[Role, ...], *, witnessed: bool) -> tuple[Act, ...]:
+    """Those who co-sign fail as well, and where heads are witnessed an old copy of a log comes back more often."""
     kinds = ("crash", "crash mid", "crash unsent", "disk full", "partition", "clock wide")
+    rotas = [role for role in everyone if role.coordinates]
     more = [_at(rng, rng.choice(kinds), role.name) for role in rotas for _ in range(rng.choice((0, 1, 2)))]
+    if witnessed and rng.random() < 0.2:
+        more.append(_at(rng, "restore", rng.choice([role.name for role in everyone if role.offers])))
     return tuple(sorted((*acts, *more), key=lambda a: (a.at_ns, a.what, a.who, a.number)))
 
 

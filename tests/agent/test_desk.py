@@ -61,6 +61,19 @@ def test_a_node_is_enrolled_and_revoked(desk: tuple[Path, str], tmp_path: Path) 
     assert (node / "sign.key").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.feature("S8")
+@pytest.mark.parametrize(("role", "may"), [("coordinator", True), ("holder", True), ("user", False)])
+def test_who_may_co_sign_is_the_authoritys_word(desk: tuple[Path, str], tmp_path: Path, role: str, may: bool) -> None:
+    folder, anchor = desk
+    node, chain = tmp_path / "node", tmp_path / "chain"
+    run("node", "init", node, "--device", "rota")
+    run("authority", "issue", node / "enrol.request", "--name", "r", "--role", role, "--out", chain, "--desk", folder)
+    subject = Registry("n", [bytes.fromhex(anchor)]).admit_chain(load_chain(chain))
+    assert isinstance(subject, Subject)
+    assert ("coordinate" in subject.scope.actions) is may
+    assert ("request" in subject.scope.actions) is (role == "user")
+
+
 def test_a_key_is_never_overwritten(desk: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = desk
     before = (folder / "sign.key").read_bytes()
