@@ -1,7 +1,7 @@
 """`bandpact trial`: a whole trial on this machine."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -35,7 +35,8 @@ def trial(
     """Run a whole trial on this laptop: nodes as real processes, real sockets, a simulated air.
 
     A holder offers 3550-3570 MHz, two users want the same half of it, an attacker replays, forges and answers late, and
-    a radar appears. Ends with 0 only if no antenna radiated outside a live settlement and every lineage verifies.
+    a radar appears. Ends with 0 only if no antenna radiated outside a live settlement and every lineage verifies;
+    with 3 where nothing was settled or transmitted, so that nothing was shown.
     """
     from agent.trial.run import Options  # noqa: PLC0415 - keeps --help fast
 
@@ -43,11 +44,13 @@ def trial(
         scenario=scenario, seed=seed, duration_s=duration, recording=recording, base_port=base_port, radio=radio
     )
     with interruptible():
-        passed = _run(options, report, json_out)
-    raise typer.Exit(Exit.OK if passed else Exit.FAILURE)
+        result = _run(options, report, json_out)
+    if not result["passed"]:
+        raise typer.Exit(Exit.FAILURE)
+    raise typer.Exit(Exit.WARNINGS if result["warnings"] else Exit.OK)
 
 
-def _run(options: object, report: Path, json_out: Path | None) -> bool:
+def _run(options: object, report: Path, json_out: Path | None) -> dict[str, Any]:
     from agent.trial import command  # noqa: PLC0415 - keeps --help fast
 
     try:

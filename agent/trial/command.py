@@ -44,8 +44,10 @@ def _replace_all(fresh: Path, target: Path) -> None:
         shutil.move(path, target / path.name)
 
 
-def run_and_report(options: Options, *, report: Path, json_out: Path | None, talk: Console, out: Console) -> bool:
-    """Run a trial and keep its report; True when it passed. Raises one of EXPECTED."""
+def run_and_report(
+    options: Options, *, report: Path, json_out: Path | None, talk: Console, out: Console
+) -> dict[str, Any]:
+    """Run a trial, keep its report and return the trial's JSON. Raises one of EXPECTED."""
     duration_s = scenario_of(options)[2]
     _place_to_write(report, json_out)
     with work_folder() as work:
@@ -63,7 +65,7 @@ def run_and_report(options: Options, *, report: Path, json_out: Path | None, tal
         _replace_all(fresh, report)
     out.print(_table(result))
     _tell(out, collected, result, report)
-    return bool(result["passed"])
+    return result
 
 
 def _say(value: Any, unit: str = "") -> str:
@@ -94,6 +96,10 @@ def _tell(out: Console, collected: Collected, result: dict[str, Any], report: Pa
     for problem in result["problems"]:
         out.print(f"  {problem}", highlight=False, markup=False)
     verdict = "PASS: no antenna radiated outside a live settlement, every lineage verifies"
+    for warning in result["warnings"]:
+        out.print(f"  {warning}", highlight=False, markup=False)
+    if result["passed"] and result["warnings"]:
+        verdict = "NOTHING SHOWN: no rule was broken, and none was put to the test"
     out.print(verdict if result["passed"] else "FAIL", style="bold")
     out.print(f"report   {report / REPORT}", highlight=False, markup=False)
     out.print(f"next     bandpact audit verify {report}", highlight=False, markup=False)

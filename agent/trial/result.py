@@ -88,29 +88,38 @@ def problems(c: Collected) -> list[str]:
     return found
 
 
+def warnings(settled: int, inside_s: float) -> list[str]:
+    """What keeps a trial that broke no rule from having shown anything."""
+    if settled == 0:
+        return ["nobody settled, so the gates had nothing to open for; is this machine overloaded, or the trial short?"]
+    return [] if inside_s > 0 else ["nobody transmitted inside what was settled; is this machine overloaded?"]
+
+
 def summary(c: Collected, report: Path) -> dict[str, Any]:
     """The trial's JSON. These names are a contract: keys are added, never renamed."""
     layout = c.finished.layout
     outside = [j for j in c.judged if j.sid is None]
     took = [e["took_ms"] for events in c.events.values() for e in events if e["event"] == "settled" and "took_ms" in e]
     wrong = problems(c)
-    settled = figures(took)
+    timed = figures(took)
+    settled = sum(1 for live in c.lives if live.confirmed_ns is not None)
+    inside_s = round(seconds(j for j in c.judged if j.sid is not None), 6)
     return {
         "passed": not wrong,
         "seed": layout.seed,
         "duration_s": layout.duration_s,
         "nodes": len(layout.nodes),
         "offers": _count(c, ("declaration",)),
-        "settled": sum(1 for live in c.lives if live.confirmed_ns is not None),
+        "settled": settled,
         "refused": dict(sorted(refusals(c).items())),
         "emissions": {
-            "inside_s": round(seconds(j for j in c.judged if j.sid is not None), 6),
+            "inside_s": inside_s,
             "outside_s": round(seconds(outside), 6),
             "violations": len(outside),
             "bursts": sum(1 for j in c.judged if j.burst.kind == "burst"),
         },
         "gate": {"close_latency_ms": figures(close_latencies(c)), "closings": len(close_latencies(c))},
-        "settlement_ms": {"p50": settled["p50"], "p99": settled["p99"]},
+        "settlement_ms": {"p50": timed["p50"], "p99": timed["p99"]},
         "lineage": {
             "records": sum(a.records for a in c.audited),
             "verified": all(a.ok for a in c.audited) and not c.crossed.problems,
@@ -118,6 +127,7 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
         "incumbent": incumbent(c),
         "metrics": metrics(c.entries).as_json(),
         "problems": wrong,
+        "warnings": warnings(settled, inside_s),
         "report": str(report),
     }
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from agent.trial.judge import Antenna, Live, Service, judge, seconds
+from agent.trial.result import warnings
 from settlement.chain.scope import Window
 from sim.oracle import Burst
 from tests.settlement.world import AREA, LAT, LON, LOWER, NS
@@ -103,3 +104,9 @@ def test_a_radio_outside_the_area_is_not_covered() -> None:
     far = {"user": replace(HERE["user"], lat_e7=LAT + 2_000_000)}
     (judged,) = judge([BURST], [live()], stations=far, utc_at_zero_ns=0, service=MASK)
     assert "area" in judged.why
+
+
+def test_a_trial_in_which_nothing_happened_shows_nothing_and_says_so() -> None:
+    assert warnings(2, 1.5) == []
+    assert "nobody settled" in warnings(0, 0.0)[0]
+    assert "nobody transmitted" in warnings(2, 0.0)[0]
