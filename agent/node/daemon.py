@@ -23,6 +23,7 @@ from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
+from agent.node.resuming import in_force
 from agent.node.traffic import Traffic
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, key_fault, mesh_fields
@@ -104,6 +105,7 @@ class Node:
             self.party.hello(step)
         self._leave(step)
         self._registered = True
+        self._go_on()
         self.events.write("ready", endpoint=self.mesh.endpoint)
         while not stop.is_set():
             self.turn()
@@ -447,6 +449,14 @@ class Node:
             case _:
                 pass
         self.events.write(name, **fields)
+
+    def _go_on(self) -> None:
+        """Hand the warden, which starts with nothing, what was settled before this process."""
+        for standing in in_force(self.party):
+            self.warden.permit(standing.artifact)
+            if standing.lease is not None:
+                self.warden.lease(standing.lease)
+            self._make_traffic(standing.sid)
 
     def _make_traffic(self, sid: bytes) -> None:
         pair = self.party.user.by_sid(sid)

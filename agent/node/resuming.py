@@ -1,0 +1,24 @@
+"""What a node that starts again still holds: its settlements in force, for a warden that knows of none yet."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from settlement.party import Party
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A settlement in force: its id, its artifact, and the newest RENEW, SUSPEND or RESUME as bytes."""
+
+    sid: bytes
+    artifact: bytes
+    lease: bytes | None
+
+
+def in_force(party: Party) -> Iterator[Standing]:
+    """Every settlement of this user that stands and is proven; the warden judges each again, from bytes."""
+    for pair in list(party.user.busy.values()):
+        artifact = party.lineage.get("artifact", pair.sid) if pair.in_force else None
+        if artifact is not None:
+            lease = party.record_bytes(pair.lease) if pair.lease is not None else None
+            yield Standing(sid=pair.sid, artifact=artifact, lease=lease)
