@@ -77,6 +77,26 @@ def place_envelope(
     )
 
 
+def sighting(bands: Iterable[tuple[int, int]], *, observed: Window, valid_until_ns: int, what: str) -> Envelope:
+    """An incumbent heard in these bands (Hz), and nothing else: ready to sign without waiting for a whole report."""
+    channels = tuple(
+        ChannelObservation(
+            band=Band(low_hz=low, high_hz=high), state=ChannelState.BUSY.value, floor_unit="", flags=(INCUMBENT,)
+        )
+        for low, high in sorted(bands)
+    )
+    return Envelope(
+        kind=PLACE,
+        observed=observed,
+        valid_until_ns=valid_until_ns,
+        level_ppm=LEVEL_PPM,
+        looks=1,
+        channels=channels,
+        incumbents=(what,),
+        modality=MODALITY,
+    )
+
+
 def touched(band: tuple[int, int], others: Iterable[tuple[int, int]]) -> bool:
     """Whether a band in Hz shares a frequency with one of the others."""
     return any(low < band[1] and band[0] < high for low, high in others)

@@ -263,6 +263,9 @@ class Node:
             self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
         for usage in used:
             self._report(step, usage)
+        if fresh:
+            # What takes a band back goes out before anything is looked at again.
+            return
         self.keys.act(step)
         self.act(step)
         self.errands.act(step, self._surroundings())
@@ -309,7 +312,7 @@ class Node:
     def _displace(self, step: Step, band: tuple[int, int]) -> None:
         """Sign what was sensed, and as a holder take the band back from whoever uses it."""
         now_ns = step.now.time.latest_ns
-        body = self.envelopes.found(step, valid_ns=self.protection.hold_ns, incumbents=("radar",))
+        body = self.envelopes.sighted(step, valid_ns=self.protection.hold_ns)
         evidence = self.party.bounds.observe(step, body)
         for to in self._neighbours():
             step.outgoing.append(Outgoing(to=to, data=Message(record=evidence.raw).encoded()))

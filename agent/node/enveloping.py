@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from agent.config import NodeConfig
 from agent.fusing import Sighting, busy_to_most
-from agent.mapping import place_envelope, touched, unit_envelope
+from agent.mapping import place_envelope, sighting, touched, unit_envelope
 from agent.node.policy import lent_bands, lent_spans
 from agent.node.warden_side import Protection
 from agent.node.watcher import Watcher
@@ -20,6 +20,8 @@ from settlement.step import Step
 NS = 1_000_000_000
 PLACE_VALID_NS = 60 * NS
 UNIT_VALID_NS = 24 * 3600 * NS
+SIGHTED_NS = NS
+"""Longer than it takes from the look that held an incumbent to its finding."""
 LOOK_BACK_NS = 120 * NS
 """About as far back as the survey remembers."""
 
@@ -32,7 +34,7 @@ class Enveloping:
         self._watcher, self._protection = watcher, protection
         self._began_ns = time.monotonic_ns()
 
-    def found(self, step: Step, *, valid_ns: int = PLACE_VALID_NS, incumbents: tuple[str, ...] = ()) -> Envelope:
+    def found(self, step: Step) -> Envelope:
         """What this place can carry now.
 
         Of a band that our own users fill nothing is said, unless an incumbent is in it; what they filled before is no
@@ -45,10 +47,20 @@ class Enveloping:
         return place_envelope(
             self._watcher.report(spans),
             observed=Window(start_ns=now.latest_ns - min(LOOK_BACK_NS, mono_ns - self._began_ns), end_ns=now.latest_ns),
-            valid_until_ns=now.latest_ns + valid_ns,
-            incumbents=incumbents,
+            valid_until_ns=now.latest_ns + PLACE_VALID_NS,
+            incumbents=(),
             closed=closed,
             lent=lent,
+        )
+
+    def sighted(self, step: Step, *, valid_ns: int) -> Envelope:
+        """Where an incumbent is protected now; a band is taken back on it, so it waits for nothing."""
+        now_ns = step.now.time.latest_ns
+        return sighting(
+            self._protection.closed(time.monotonic_ns()),
+            observed=Window(start_ns=now_ns - SIGHTED_NS, end_ns=now_ns),
+            valid_until_ns=now_ns + valid_ns,
+            what="radar",
         )
 
     def outvoted(self, step: Step) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agent.config import OfferSection
-from agent.mapping import INCUMBENT, place_envelope, unit_envelope
+from agent.mapping import INCUMBENT, place_envelope, sighting, unit_envelope
 from agent.node.enveloping import Enveloping
 from agent.node.policy import AGAIN_NS, BACK_NS, MARGIN_NS, HolderPolicy, lent_bands, lent_spans
 from agent.node.warden_side import Protection
@@ -45,6 +45,17 @@ def said(**changes: Any) -> list[tuple[Band, str]]:
     window = Window(start_ns=T0, end_ns=T0 + NS)
     body = place_envelope(quiet(), observed=window, valid_until_ns=T0 + 9 * NS, incumbents=(), **changes)
     return [(c.band, c.state) for c in body.channels]
+
+
+def test_a_sighting_speaks_of_the_incumbents_bands_and_frees_none() -> None:
+    window = Window(start_ns=T0, end_ns=T0 + NS)
+    body = sighting([HIGH, LOW], observed=window, valid_until_ns=T0 + 6 * NS, what="radar")
+    assert body.incumbents == ("radar",)
+    assert [(c.band, c.state, c.flags) for c in body.channels] == [
+        (LOWER, "busy", (INCUMBENT,)),
+        (UPPER, "busy", (INCUMBENT,)),
+    ]
+    assert all(c.occupancy_ppm is None and c.floor_mdb is None for c in body.channels), "nothing was measured for it"
 
 
 def test_a_protected_channel_is_not_free_and_of_a_lent_one_nothing_is_said() -> None:
