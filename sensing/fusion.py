@@ -88,7 +88,8 @@ def _capped(shares: NDArray[np.float64]) -> NDArray[np.float64]:
         if not over.any() or over.all():
             break
         free = 1 - cap * np.count_nonzero(over)
-        shares = np.where(over, cap, shares * free / shares[~over].sum())
+        rest = float(shares[~over].sum())
+        shares = np.where(over, cap, shares * (free / rest if rest > 0 else 0.0))
     total = float(shares.sum())
     return np.asarray(shares / total, np.float64)
 

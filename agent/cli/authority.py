@@ -1,4 +1,4 @@
-"""`bandpact authority` and `bandpact node`: keys, credentials, rules and revocations at a desk, offline."""
+"""`bandpact authority`: keys, credentials, rules and revocations at a desk, offline."""
 
 import os
 from pathlib import Path
@@ -16,13 +16,11 @@ if TYPE_CHECKING:
 authority = typer.Typer(no_args_is_help=True, help="Issue, revoke and rotate credentials and sign rules, offline.")
 rule = typer.Typer(no_args_is_help=True, help="Sign rules.")
 authority.add_typer(rule, name="rule")
-node = typer.Typer(no_args_is_help=True, help="Make a node's keys and take in its credential.")
 
 Folder = Annotated[Path, typer.Option("--desk", help="The authority's folder.")]
 PASSPHRASE = "BANDPACT_PASSPHRASE"  # noqa: S105 - the name of a variable
 DESK = Path("authority")
 Bands = Annotated[list[str], typer.Option("--band", help="LOW-HIGH in Hz; may be repeated.")]
-REQUEST = "enrol.request"
 
 
 def _passphrase() -> str | None:
@@ -313,97 +311,3 @@ def rule_sign(
     except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{out}: rule {digest}")
-
-
-@node.command("init")
-def node_init(
-    folder: Annotated[Path, typer.Argument(help="The node's folder.")],
-    device: Annotated[str, typer.Option(help="The radio it is bound to, as the driver names it.")],
-) -> None:
-    """Make a node's keys, 0600 and never overwritten, and the request its authority needs."""
-    from agent import nodekeys  # noqa: PLC0415
-    from agent.config import ConfigError  # noqa: PLC0415
-
-    try:
-        nodekeys.make_request(folder, device)
-    except ConfigError as exc:
-        fail(str(exc))
-    typer.echo(f"{folder / REQUEST}: give this to the authority")
-
-
-@node.command()
-def enrol(
-    folder: Annotated[Path, typer.Argument(help="The node's folder.")],
-    chain: Annotated[Path, typer.Argument(help="The credential chain from the authority.")],
-    network: Annotated[str, typer.Option(help="The network's name.")],
-    anchor: Annotated[str, typer.Option(help="The root to trust, SHA-256 in hex.")],
-) -> None:
-    """Check a credential against the anchor and the node's own keys, and take it in."""
-    from agent import nodekeys  # noqa: PLC0415
-    from agent.config import ConfigError  # noqa: PLC0415
-
-    try:
-        name = nodekeys.enrol(folder, chain, network=network, anchor=anchor)
-    except ConfigError as exc:
-        fail(str(exc))
-    typer.echo(f"{folder}: enrolled as {name}")
-
-
-Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="This node's configuration.")]
-
-
-@node.command()
-def rekey(folder: Annotated[Path, typer.Argument(help="The node's folder.")]) -> None:
-    """Make the key that is to succeed the node's, and the request its authority reissues by."""
-    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError  # noqa: PLC0415
-
-    try:
-        path = nodekeys.make_next_request(folder)
-    except (ConfigError, OSError) as exc:
-        fail(str(exc))
-    typer.echo(f"{path}: give this to the authority; then: bandpact node rotate CHAIN --config FILE")
-
-
-@node.command("rotate")
-def turn(
-    chain: Annotated[Path, typer.Argument(help="The credential chain that the authority reissued.")],
-    config: Config,
-    wait: Annotated[str, typer.Option(metavar="TIME", help="How long to wait for what is undecided.")] = "30s",
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,
-) -> None:
-    """Have the running agent take up its next key; settled pairs go on, and the neighbours are told."""
-    from agent.cli.asking import converse  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError, load  # noqa: PLC0415
-    from agent.nodekeys import lay_successor  # noqa: PLC0415
-    from agent.units import UnitMissing, parse_time  # noqa: PLC0415
-    from agent.wiring import anchors_of  # noqa: PLC0415
-    from settlement.chain.credentials import Registry  # noqa: PLC0415
-
-    try:
-        wait_ms = round(parse_time(wait) * 1000)
-        loaded = load(config)
-        lay_successor(loaded.folder, chain, Registry(loaded.network, anchors_of(loaded)))
-    except UnitMissing as exc:
-        fail(str(exc), Exit.USAGE)
-    except (ConfigError, OSError) as exc:
-        fail(str(exc))
-    converse(loaded.run_folder, as_json=as_json, do="rotate", wait_ms=wait_ms)
-
-
-@node.command()
-def tell(
-    record: Annotated[Path, typer.Argument(help="A status list, a rotation or a signed rule, as the desk wrote it.")],
-    config: Config,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,
-) -> None:
-    """Give the running agent an authority's word; it judges it, goes by it and passes it on to its neighbours."""
-    from agent.cli.asking import converse, run_folder_of  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError  # noqa: PLC0415
-    from agent.nodekeys import word_of  # noqa: PLC0415
-
-    try:
-        raw = word_of(record)
-    except ConfigError as exc:
-        fail(str(exc))
-    converse(run_folder_of(config), as_json=as_json, do="tell", record=raw.hex())

@@ -18,6 +18,7 @@ from agent.cli import (
     clock,
     drafts,
     lease,
+    node,
     offer,
     record,
     relinquish,
@@ -50,8 +51,8 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
-authority.node.command("config")(drafts.node_config)
-app.add_typer(authority.node, name="node")
+node.node.command("config")(drafts.node_config)
+app.add_typer(node.node, name="node")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)

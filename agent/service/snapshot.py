@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 FILE = "status.json"
 FRESH_NS = 5_000_000_000
 DISK_BYTES_MIN = 1 << 30
@@ -27,10 +29,40 @@ def forget_status(folder: Path) -> None:
     (folder / FILE).unlink(missing_ok=True)
 
 
+class _Gate(BaseModel):
+    state: str
+    reason: str
+    mono_ns: int
+
+
+class _Place(BaseModel):
+    trusted: bool
+    reason: str
+
+
+class _Clock(_Place):
+    position: _Place
+
+
+class _Status(BaseModel):
+    """What must be in the state for anyone to go by it; there may be more."""
+
+    mono_ns: int
+    warden: bool
+    gate: _Gate | None
+    late: str | None
+    worst_turn_ns: int | None
+    clock: _Clock
+    keys: str | None
+    disk_free_bytes: int | None
+
+
 def read_status(folder: Path) -> dict[str, Any] | None:
-    """The state the agent left; None when there is none that can be read."""
+    """The state the agent left; None when there is none that can be read and understood."""
     try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        text = (folder / FILE).read_bytes()
+        _Status.model_validate_json(text)
+        found = json.loads(text)
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

@@ -3,6 +3,7 @@
 CONFIRM stays the only commit point: it is signed once nothing is lacking. One refusal, or `confirm_by`, aborts.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -34,9 +35,9 @@ class CoordinatedKeeper(LeaseKeeper):
     neighbours: Callable[[Cell], set[bytes]] = staticmethod(_nobody)
     """Other holders this node has heard of in the area of a cell."""
 
+    @abstractmethod
     def _confirm(self, work: Work, pair: HolderPair, cosigned: tuple[bytes, ...] = ()) -> None:
         """The commit point."""
-        raise NotImplementedError
 
     def accepted(self, work: Work, admitted: Admitted) -> None:
         """Decide at once, or ask those who must co-sign."""

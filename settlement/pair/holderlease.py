@@ -4,6 +4,7 @@ What takes something away (PREEMPT, SUSPEND), and the RESUME that gives it back,
 again, ever less often, until the user says that it heard, or nothing depends on it any more.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ SUSPENDS = 1
 """`on_incumbent` of a class whose settlements wait an incumbent out."""
 
 
-class LeaseKeeper:
+class LeaseKeeper(ABC):
     """Every lease of one holder, and the bands it protects."""
 
     def __init__(self, *, rule: RuleInForce, stored: list[bytes], blocked: list[tuple[bytes, bytes]]) -> None:
@@ -45,9 +46,9 @@ class LeaseKeeper:
     def _save(self, work: Work, pair: HolderPair) -> None:
         self._held.save(work, pair)
 
+    @abstractmethod
     def abort(self, work: Work, sid: bytes, reason: Reason, accept: bytes | None = None) -> None:
         """The terminal decision against a settlement."""
-        raise NotImplementedError
 
     def _lease_until(self, work: Work, pair: HolderPair) -> int:
         terms = self.rule.rule.terms(pair.commodity)

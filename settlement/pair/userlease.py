@@ -3,6 +3,7 @@
 A RELINQUISH goes out again, ever less often, until the holder says that it has it or the window is over.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 from settlement.chain.admission import Admitted
@@ -16,7 +17,7 @@ from settlement.pair.work import StoredStateError, Work
 from settlement.reasons import Reason, Refusal, refuse
 
 
-class LeaseTaker:
+class LeaseTaker(ABC):
     """Every settlement of one user, as far as its lease and its end go."""
 
     def __init__(self, *, stored: list[bytes]) -> None:
@@ -184,9 +185,9 @@ class LeaseTaker:
             self._save(work, replace(pair, sent_ns=work.now.time.latest_ns))
             work.send(pair.holder, pair.last, self._beside(pair))
 
+    @abstractmethod
     def _beside(self, pair: UserPair) -> tuple[bytes, ...]:
         """What goes along with what is sent again."""
-        raise NotImplementedError
 
     def _tell_ends(self, work: Work) -> None:
         """Say again what a holder has not heard of; after the window nobody needs it."""

@@ -278,6 +278,22 @@ def test_a_state_is_written_whole_and_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.feature("U5")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}", "[]", '{"mono_ns": "x"}', '{"mono_ns": 1e400}', "\x00\xff",
+        json.dumps(status(clock={})), json.dumps(status(gate={"state": "OPEN"})), json.dumps(status(mono_ns=None)),
+    ],
+)  # fmt: skip
+def test_a_state_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "status.json").write_bytes(text.encode("latin-1"))
+    assert read_status(tmp_path) is None
+    done = RUN.invoke(app, ["status", "--folder", str(tmp_path)])
+    assert done.exit_code == 4
+    assert "not ready: agent" in done.output
+
+
+@pytest.mark.feature("U5")
 def test_the_unit_is_clean_for_systemd(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not here; apt-get install systemd")

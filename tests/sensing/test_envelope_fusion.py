@@ -134,3 +134,11 @@ def test_no_majority_is_undecided_and_nothing_is_refused() -> None:
     assert split.value.low <= 0.1 <= 0.9 <= split.value.high
     with pytest.raises(NothingToFuse):
         fuse([])
+
+
+@pytest.mark.feature("E7")
+def test_a_report_of_no_weight_counts_for_nothing_and_breaks_nothing() -> None:
+    fused = fuse((told("a", 0.30), told("b", 0.32), told("c", 0.9, authority=0.0)))
+    assert fused.decided
+    assert fused.weights["c"] == 0.0
+    assert 0.29 < fused.value.value < 0.33
