@@ -96,7 +96,7 @@ def read_request(path: Path, *, of_authority: bool = False) -> Request:
         return Request(public=public, transport=bytes.fromhex(values["transport"]), device=str(values["device"]))
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; give the request that {made_by} wrote") from exc
-    except (KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError, RecursionError) as exc:
         raise ConfigError(f"{path}: not a request ({exc}); run {made_by} again") from exc
 
 

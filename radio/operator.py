@@ -81,7 +81,7 @@ class OperatorDoor:
     def _answer(self, data: bytes) -> Answer:
         try:
             request = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"error": "not JSON"}
         return self._handle(request) if isinstance(request, dict) else {"error": "no object"}
 

@@ -245,7 +245,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
     """The body of a rule from its TOML text. Raises RuleFileError, whose message names the key."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise RuleFileError(f"not TOML: {exc}") from exc
     allowed = [n for n, _ in kinds_of(Rule) if n not in ("effective", "previous")]
     _known(table, [*allowed, "effective_from", "effective_until"], "")

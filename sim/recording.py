@@ -19,6 +19,10 @@ DATATYPES: dict[str, tuple[str, float]] = {"cu8": ("u1", 127.5), "ci16_le": ("<i
 SAMPLES_MAX = 64_000_000
 """More than this is cut: a loop has to fit into memory."""
 
+NOT_SIGMF = (
+    ValueError, RecursionError, TypeError, KeyError, AttributeError, SigMFError, jsonschema.ValidationError,
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
@@ -69,7 +73,15 @@ def _header(meta: Path) -> sigmf.SigMFFile:
     try:
         header = sigmf.SigMFFile(metadata=json.loads(text))
         header.validate()
-    except (ValueError, TypeError, KeyError, AttributeError, SigMFError, jsonschema.ValidationError) as exc:
+    except (
+        ValueError,
+        RecursionError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        SigMFError,
+        jsonschema.ValidationError,
+    ) as exc:
         reason = (str(exc).strip() or type(exc).__name__).splitlines()[0]
         raise SourceError(f"{meta}: not valid SigMF metadata ({reason}); mend it with the sigmf tools") from exc
     return header

@@ -31,7 +31,7 @@ class Command:
 def _decoded(data: bytes) -> dict[str, Any] | None:
     try:
         fields = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return fields if isinstance(fields, dict) else None
 

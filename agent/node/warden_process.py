@@ -69,8 +69,10 @@ def operate(warden: Warden, request: Answer) -> Answer:
                 return {"error": "the radio does not read back as silent; it stays latched"}
         case "status":
             pass
-        case other:
+        case str(other):
             return {"error": f"no request {other!r}"}
+        case _:
+            return {"error": "op must be text"}
     return dict(warden.status())
 
 

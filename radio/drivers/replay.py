@@ -89,7 +89,7 @@ def _metadata(path: Path) -> dict[str, Any]:
         raise SourceError(f"{path}: no such recording; check the path") from exc
     except OSError as exc:
         raise SourceError(f"{path}: cannot be read ({exc.strerror}); check its permissions") from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise SourceError(f"{path}: not valid JSON ({exc}); record or copy it again") from exc
     if not isinstance(meta, dict) or not isinstance(meta.get("global"), dict):
         raise SourceError(f"{path}: has no SigMF global object; record or copy it again")

@@ -204,8 +204,9 @@ def test_the_socket_is_its_owners_and_takes_no_nonsense(two: Two) -> None:
         (answer,) = client.answers(5000, 5000)
         assert not answer["ok"]
         assert why in answer["why"]
-    client._socket.send(b"\xff not json")
-    assert next(client.answers(5000, 5000))["why"] == "not a JSON object"
+    for data in (b"\xff not json", b"[" * 200_000):
+        client._socket.send(data)
+        assert next(client.answers(5000, 5000))["why"] == "not a JSON object"
     client.close()
 
 

@@ -71,7 +71,7 @@ def test_who_knocks_and_says_nothing_holds_nobody_up(door: OperatorDoor, tmp_pat
         assert silent.recv(10) == b""
 
 
-@pytest.mark.parametrize("data", [b"{", b"[1]", b"\xff"])
+@pytest.mark.parametrize("data", [b"{", b"[1]", b"\xff", b"[" * 4000])
 def test_nonsense_is_answered_with_an_error(door: OperatorDoor, tmp_path: Path, data: bytes) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         connection.connect(str(tmp_path / "door"))
