@@ -313,19 +313,24 @@ def test_a_question_that_is_not_whole_is_refused(tmp_path: Path, change: str) ->
     assert not world.members["rota"].party.coordinator.known
 
 
+def word_on(sid: bytes, asked: Message, name: str) -> bodies.Coordination:
+    """A co-signature over what a holder asked about, for that shard."""
+    return bodies.Coordination(
+        sid=sid,
+        grant=records.digest(asked.record),
+        accept=records.digest((asked.beside or ())[0]),
+        shards=(name,),
+        until_ns=fix(99.0).time.latest_ns,
+    )
+
+
 def test_who_has_no_say_is_not_heard(tmp_path: Path) -> None:
     """Neither bob, whom nobody asked, nor an answer over something else, nor one that comes after the decision."""
     world = Shared(tmp_path, lambda by: [shard("all", by["rota"])])
     sid = world.ask("alice", "holder", LOWER)
     deaf(world, "rota", 1.0)
     asked = question(world, sid)
-    body = bodies.Coordination(
-        sid=sid,
-        grant=records.digest(asked.record),
-        accept=records.digest((asked.beside or ())[0]),
-        shards=("all",),
-        until_ns=fix(99.0).time.latest_ns,
-    )
+    body = word_on(sid, asked, "all")
 
     def says(name: str, said: bodies.Coordination, at_s: float) -> Reason | None:
         record = world.do(name, at_s, lambda step: step.sign(said))
@@ -347,13 +352,7 @@ def test_a_co_signature_for_another_shard_does_not_count(tmp_path: Path) -> None
     sid = world.ask("alice", "holder", LOWER)
     deaf(world, "rota", 1.0)
     asked = question(world, sid)
-    body = bodies.Coordination(
-        sid=sid,
-        grant=records.digest(asked.record),
-        accept=records.digest((asked.beside or ())[0]),
-        shards=("elsewhere",),
-        until_ns=fix(99.0).time.latest_ns,
-    )
+    body = word_on(sid, asked, "elsewhere")
     record = world.do("rota", 1.1, lambda step: step.sign(body))
     assert world.give("rota", "holder", Message(record=record.raw).encoded(), 1.1) is None
     assert world.members["holder"].party.holder.pairs[sid].state == HolderState.COORDINATING
