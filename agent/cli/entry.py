@@ -7,6 +7,8 @@ quantity without a unit, a wrong option.
 import os
 import sys
 import traceback
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,12 +58,13 @@ class Commands(TyperGroup):
             _say(os_error_line(exc))
             raise typer.Exit(Exit.FAILURE) from None
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *others: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the command line; `standalone_mode` ends the process."""
+        run = partial(super().main, args, *others, **{**extra, "standalone_mode": False})
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return run()
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = run()
         except typer.Abort:
             _say("not confirmed; nothing was done")
             code = Exit.FAILURE
