@@ -164,7 +164,7 @@ ClockSource = Annotated[SimulatedClock | GpsdClock | ChronyClock | KernelClock, 
 class ClockSection(Section):
     """What the node's clock is held to, and whom it listens to. Without `drift_ppb` the radio profile's holds.
 
-    `system_clock_within_s`: a real radio's sources and this host's own clock may be so far apart before neither is trusted.
+    `system_clock_within_s`: so far may a real radio's sources be from the host's clock; beyond, neither is trusted.
     """
 
     budget_us: float = Field(default=1_000.0, gt=0)

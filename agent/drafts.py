@@ -137,7 +137,7 @@ def _radio(draft: NodeDraft, band: Band) -> dict[str, Any]:
 
 
 def _clock(draft: NodeDraft) -> dict[str, Any]:
-    """chrony's clock, the kernel's where there is no chrony; of a simulated radio a simulated receiver until a restart.
+    """By chrony, by the kernel where there is no chrony; of a simulated radio a simulated receiver until a restart.
 
     The budget is what the drafted rule asks for: no source over a network keeps less than a few milliseconds for sure.
     """

@@ -29,7 +29,7 @@ INTERVAL_S_LEAST, INTERVAL_S_MOST = 1, 2048
 class Tracking:
     """One answer. `bound_ns` is None unless chrony is synchronised; `note` says to whom, or why not.
 
-    `updated_ns` is when it last heard its source, by the system clock; `every_ns` how long it was since the time before.
+    `updated_ns` is when it last heard its source, by the system clock; `every_ns` how long after the time before.
     """
 
     bound_ns: int | None

@@ -72,7 +72,7 @@ class Place:
         if not jumped or not self._ever_settled:
             self._keep(self._seen, jumped=jumped)
         disjoint = self.plan.surveyed is not None and _apart(fix, self.plan.surveyed) > 0
-        self._fault = Cause.JUMP if jumped else Cause.DISJOINT if disjoint else None
+        self._fault = Cause.DISJOINT if disjoint else Cause.JUMP if jumped else None
         if self._fault is not None:
             self._agreed_since_ns, self._settled = None, False
         elif self._agreed_since_ns is None:

@@ -21,9 +21,9 @@ GIVEN = {"surveyed": PositionSource.SURVEYED, "simulated": PositionSource.SIMULA
 
 
 def clock_plan(config: NodeConfig, *, not_before_ns: int = 0, memory: TimeMemory | None = None) -> ClockPlan:
-    """What the clock is held to; `not_before_ns` is the newest record's time. Simulated time is for simulated radios only.
+    """What the clock is held to; `not_before_ns` is the newest record's time.
 
-    Raises ConfigError.
+    Simulated time is for simulated radios only. Raises ConfigError.
     """
     clock = config.clock
     return ClockPlan(

@@ -228,7 +228,7 @@ class Lineage:
             yield bytes(body)
 
     def newest_ns(self) -> int:
-        """When the last entry surely had been written, ns since the Unix epoch; 0 for an empty log or a damaged entry."""
+        """The instant the last entry surely came after, UTC in ns; 0 for an empty log or a damaged entry."""
         leaf = decode_leaf(self.leaf_body(self.size - 1)) if self.size else None
         return leaf.arrived_earliest_ns if isinstance(leaf, Leaf) else 0
 
