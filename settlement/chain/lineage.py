@@ -16,7 +16,7 @@ from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, sign_head
 from settlement.chain.foreign import NoDatabase, check_schema, harden, open_foreign
 from settlement.chain.keys import SigningKey
-from settlement.chain.leaf import Leaf
+from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.memory import Memory
 from settlement.chain.records import Record
 from settlement.chain.standing import Standing, Tally
@@ -231,6 +231,11 @@ class Lineage:
         """All entries in order."""
         for (body,) in self._db.execute("SELECT body FROM leaf WHERE idx>=? ORDER BY idx", (start,)):
             yield bytes(body)
+
+    def newest_ns(self) -> int:
+        """The instant the last entry surely came after, UTC in ns; 0 for an empty log or a damaged entry."""
+        leaf = decode_leaf(self.leaf_body(self.size - 1)) if self.size else None
+        return leaf.arrived_earliest_ns if isinstance(leaf, Leaf) else 0
 
     def seen(self, subject: bytes) -> bool:
         """Whether a record was admitted, or refused for good by the protocol; a refusal at the door does not count."""
