@@ -39,7 +39,7 @@ from settlement.mesh import Arrived
 from settlement.messages import Message
 from settlement.pair.bounds import OwnFaultError
 from settlement.reasons import Reason
-from settlement.seal import write_seal
+from settlement.seal import write_root, write_seal
 from settlement.step import HaltedError, Outgoing, Step
 
 NS = 1_000_000_000
@@ -143,8 +143,10 @@ class Node:
             return
         target = self.config.folder / SEALED
         target.unlink(missing_ok=True)
-        self.party.lineage.seal(self.party.identity.key, target)
-        write_seal(target, self.party.identity.key)
+        key = self.party.identity.key
+        self.party.lineage.seal(key, target)
+        write_root(target, self.party.lineage.head(), key)
+        write_seal(target, key)
 
     # -- a turn --------------------------------------------------------------------------------------------------
 
