@@ -20,6 +20,8 @@ from settlement.formats import receipt, tlogproof
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.seal import root_path
 
+FILE_MAX = 256 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
@@ -211,6 +213,27 @@ def check(data: bytes, entry: bytes | None, found: Sequence[Log]) -> Checked | R
             return Checked(origin=said.origin, size=said.size, index=said.index, entry=_named(entry))
         refusal = said if refusal is None or refusal.reason is Reason.HEADER else refusal
     return refusal or refuse(Reason.HEADER, "receipt.protected", "no log", "the header of a log that is here")
+
+
+def check_file(file: Path, entry: Path | None, found: Sequence[Log]) -> list[str] | Refusal:
+    """Check a tlog-proof, a receipt or a public bundle: a line for each thing that holds.
+
+    Raises AuditError, OSError.
+    """
+    with file.open("rb") as opened:
+        data = opened.read(FILE_MAX + 1)
+    if len(data) > FILE_MAX:
+        return refuse(Reason.TOO_LARGE, "proof.size", f"more than {FILE_MAX} bytes", f"<= {FILE_MAX} bytes")
+    if data.lstrip().startswith(b"{"):
+        keys = {log.origin: log.public for log in found}
+        heads = redacted.check(data.decode(errors="replace"), keys.get)
+        if isinstance(heads, Refusal):
+            return heads
+        return [f"{head.origin} at {head.size} entries, root {head.root.hex()}" for head in heads]
+    said = check(data, entry.read_bytes() if entry is not None else None, found)
+    if isinstance(said, Refusal):
+        return said
+    return [f"entry {said.index} of {said.origin} at {said.size} entries: {said.entry}"]
 
 
 def _check_proof(data: bytes, entry: bytes | None, found: Sequence[Log]) -> Checked | Refusal:

@@ -1,9 +1,9 @@
 """A bundle for the public: who, exactly where and every word are left out, and the proofs still hold.
 
-JSON. Of each log it has the owner's signed head and the hash of every entry, so that anyone makes the root again; of each
-settlement it has what the spectrum was used for, with parties by pseudonym and places coarsened to a tenth of a degree,
-and the numbers of its entries. Who holds one of the entries (a party, the regulator) can show that it is the one. A
-pseudonym is an HMAC of the party's credential under a secret that the maker keeps, or throws away.
+JSON. Of each log it has the owner's signed head and the hash of every entry, so that anyone makes the root again; of
+each settlement it has what the spectrum was used for, with parties by pseudonym and places coarsened to a tenth of a
+degree, and the numbers of its entries. Whoever holds one of the entries, a party or the regulator, can show that it is
+the one. A pseudonym is an HMAC of the party's credential under a secret that the maker keeps, or throws away.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """The CDDL of the records is what the codec holds to: an independent validator judges the same bytes the same way.
 
-pycddl (a foreign validator) mis-counts an array item behind `.cbor`, so the layers of a record are given to it one by one.
+pycddl (a foreign validator) mis-counts an array item behind `.cbor`, so it is given the layers of a record one by one.
 It overlooks unknown keys in a map that is an array's item, so no mutant has one there.
 """
 
@@ -97,7 +97,7 @@ def other_value(rng: random.Random, value: Any) -> Any:
         case str():
             return rng.choice([value + "ä", value[:-1], value * 40])
         case list():
-            return rng.choice([value * 2, value[:-1], value + [0], value * 400])
+            return rng.choice([value * 2, value[:-1], [*value, 0], value * 400])
         case _:
             return rng.choice([{**value, 97: 1}, dict(list(value.items())[1:]), {**value, 1: {}}])
 
