@@ -42,7 +42,7 @@ class Hardware:
 
     serial: str = "SIM-0000"
     lo_hz: Limits = field(default_factory=lambda: Limits(low=70_000_000, high=6_000_000_000))
-    rate_hz: Limits = field(default_factory=lambda: Limits(low=65_104, high=61_440_000))
+    rate_hz: Limits = field(default_factory=lambda: Limits(low=520_834, high=61_440_000))
     bandwidth_hz: Limits = field(default_factory=lambda: Limits(low=200_000, high=56_000_000))
     rx_gain_mdb: Limits = field(default_factory=lambda: Limits(low=0, high=71_000, step=1000))
     attenuation_mdb: Limits = field(default_factory=lambda: Limits(low=0, high=89_750, step=250))

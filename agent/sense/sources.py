@@ -23,6 +23,8 @@ PORT_FLAGS: Final = {
     RxFlag.GAIN_CHANGED: SampleFlag.GAIN_STEP,
     RxFlag.OVERFLOW_UNKNOWN: SampleFlag.OVERFLOW_UNKNOWN,
     RxFlag.UNCALIBRATED: SampleFlag.UNCALIBRATED,
+    RxFlag.MOVED: SampleFlag.MOVED,
+    RxFlag.DEAF: SampleFlag.DEAF,
 }
 
 

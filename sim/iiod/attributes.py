@@ -16,13 +16,15 @@ XADC: Final = "xadc"
 ADC: Final = "cf-ad9361-lpc"
 DAC: Final = "cf-ad9361-dds-core-lpc"
 RX_PORTS: Final = (
-    "A_BALANCED B_BALANCED C_BALANCED A_N A_P B_N B_P C_N C_P TX_MONITOR1 TX_MONITOR2 TX_MONITOR1_2".split()
+    *("A_BALANCED", "B_BALANCED", "C_BALANCED"),
+    *("A_N", "A_P", "B_N", "B_P", "C_N", "C_P"),
+    *("TX_MONITOR1", "TX_MONITOR2", "TX_MONITOR1_2"),
 )
 TX_PORTS: Final = ["A", "B"]
-CALIBRATIONS: Final = "auto manual manual_tx_quad tx_quad rf_dc_offs rssi_gain_step".split()
-MODES: Final = "manual fast_attack slow_attack hybrid".split()
-STATES: Final = "sleep wait alert fdd pinctrl pinctrl_fdd_indep".split()
-GOVERNORS: Final = "nominal highest_osr".split()
+CALIBRATIONS: Final = ["auto", "manual", "manual_tx_quad", "tx_quad", "rf_dc_offs", "rssi_gain_step"]
+MODES: Final = ["manual", "fast_attack", "slow_attack", "hybrid"]
+STATES: Final = ["sleep", "wait", "alert", "fdd", "pinctrl", "pinctrl_fdd_indep"]
+GOVERNORS: Final = ["nominal", "highest_osr"]
 RATE: Final = "30720000"
 TONES: Final = {"altvoltage0": "I_F1", "altvoltage1": "I_F2", "altvoltage2": "Q_F1", "altvoltage3": "Q_F2"}
 SUPPLIES: Final = (
@@ -181,7 +183,10 @@ def _phy_device() -> Iterator[Shown]:
         ("multichip_sync", "", errno.EACCES),
         (
             "rssi_gain_step_error",
-            f"lna_error: {'0 ' * 4}\nmixer_error: {'0 ' * 16}\ngain_step_calib_reg_val: {'0 ' * 5}".replace(" \n", "\n"),
+            "\n".join(
+                f"{name}: {' '.join(['0'] * count)}"
+                for name, count in (("lna_error", 4), ("mixer_error", 16), ("gain_step_calib_reg_val", 5))
+            ),
             0,
         ),
         ("rx_path_rates", "", 0),
@@ -195,11 +200,8 @@ def _phy_device() -> Iterator[Shown]:
 
 
 def _phy_debug(*, two: bool) -> Iterator[Shown]:
-    plain = dict.fromkeys(
-        "digital_tune calibration_switch_control multichip_sync bist_timing_analysis gpo_set bist_tone bist_prbs "
-        "loopback initialize".split(),
-        "0",
-    )
+    plain = dict.fromkeys(("digital_tune", "calibration_switch_control", "multichip_sync", "bist_timing_analysis"), "0")
+    plain |= dict.fromkeys(("gpo_set", "bist_tone", "bist_prbs", "loopback", "initialize"), "0")
     tree = devicetree.settings()
     if two:
         tree["adi,2rx-2tx-mode-enable"] = "1"

@@ -42,7 +42,7 @@ class Receiving:
         queue = self.queue
         if not self.paced:
             start_ns = time.monotonic_ns() - queue.length_ns
-            self.last = self._seen(self.antenna.look(start_ns, self.samples), start_ns)
+            self.last = self._seen(self.antenna.look(start_ns, self.samples * self.pluto.decimation), start_ns)
             return self.last
         taken = queue.take(now_ns=time.monotonic_ns())
         while taken is None:
@@ -60,16 +60,19 @@ class Receiving:
         return RAIL_BYTES * len(self.rails)
 
     async def _look(self, start_ns: int) -> Samples:
-        end = self.pluto.front_end()
+        end, many = self.pluto.front_end(), self.samples * self.pluto.decimation
         try:
-            taken: Samples = await asyncio.to_thread(self.antenna.look, start_ns, self.samples)
+            taken: Samples = await asyncio.to_thread(self.antenna.look, start_ns, many)
         except AntennaRefused:
-            taken = bytes(self.samples * BYTES)
+            taken = bytes(many * BYTES)
         return self._seen(taken, start_ns, end)
 
     def _seen(self, taken: Samples, start_ns: int, end: FrontEnd | None = None) -> Samples:
         """Samples of the air as the receive path and the channels that were asked for give them."""
         through = (self.pluto.front_end() if end is None else end).through(taken, start_ns=start_ns)
+        if len(through) > self.samples * BYTES:
+            rails = np.frombuffer(through, dtype="<i2").reshape(self.samples, -1, 2)
+            through = np.rint(rails.mean(axis=1)).astype("<i2").tobytes()
         if self.rails == (0, 1):
             return through
         iq = np.frombuffer(through, dtype="<i2").reshape(-1, 2)
@@ -132,18 +135,19 @@ class Sending:
 
     def _played(self, data: bytes) -> bytes:
         """What the first transmitter plays of samples for the channels that were asked for."""
+        times = self.pluto.interpolation
         if self.rails == (0, 1):
-            return data
+            return data if times == 1 else np.repeat(np.frombuffer(data, dtype="<i4"), times).tobytes()
         given = np.frombuffer(data, dtype="<i2").reshape(-1, len(self.rails))
         iq = np.zeros((len(given), 2), dtype="<i2")
         for at, rail in enumerate(self.rails):
             if rail < 2:
                 iq[:, rail] = given[:, at]
-        return iq.tobytes()
+        return np.repeat(iq, times, axis=0).tobytes()
 
     async def _cycle(self, data: bytes) -> None:
         """Play a buffer over and over; nothing but its closing ends it."""
-        times = max(1, -(-int(CYCLE_S * self.pluto.transmit_rate_hz) * BYTES // len(data)))
+        times = max(1, -(-int(CYCLE_S * self.pluto.chip_rate_hz) * BYTES // len(data)))
         end_ns = time.monotonic_ns()
         while True:
             while end_ns < time.monotonic_ns() + CYCLES_AHEAD_NS:

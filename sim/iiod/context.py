@@ -33,7 +33,6 @@ DTD: Final = (
 )
 
 
-
 def scan_of(device: str, kind: str, channel: str, *, two: bool) -> tuple[int, str] | None:
     """Index and format of a channel that carries samples; None for any other."""
     number = channel.removeprefix("voltage")

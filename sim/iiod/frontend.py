@@ -38,4 +38,4 @@ class FrontEnd:
             # A sleeping converter and a loop without samples give zeros.
             iq = np.rint(noise if self.awake and not self.digital_loop else noise * 0)
         scaled = np.clip(np.rint(iq * np.array(self.scale)), -TOP, TOP - 1)
-        return scaled.astype("<i2").tobytes()
+        return bytes(scaled.astype("<i2").tobytes())

@@ -45,9 +45,7 @@ class Pluto:
         """Boot it; `quiet` as one whose own start-up script has muted it, else transmitting as stock firmware does."""
         self.firmware = firmware
         self.labels = labels(two=firmware.two_channels)
-        self.attributes: list[Shown] = [
-            one for one in shown(two=firmware.two_channels) if firmware.shows(one.name)
-        ]
+        self.attributes: list[Shown] = [one for one in shown(two=firmware.two_channels) if firmware.shows(one.name)]
         self.xml = xml_of(firmware, self.attributes)
         self._antenna = antenna
         self._quiet = quiet
@@ -85,18 +83,29 @@ class Pluto:
         }
 
     @property
+    def chip_rate_hz(self) -> int:
+        """The chip's one sample rate of both directions."""
+        return int(self.value(rules.RATE_RX, "30720000"))
+
+    @property
+    def decimation(self) -> int:
+        """How many of the chip's samples one of a receive buffer is made of."""
+        return DECIMATION if self.value(rules.RATE_ADC, "") == rules.DIVIDED else 1
+
+    @property
+    def interpolation(self) -> int:
+        """How many of the chip's samples are made of one of a transmit buffer."""
+        return DECIMATION if self.value(rules.RATE_DAC, "") == rules.DIVIDED else 1
+
+    @property
     def rate_hz(self) -> int:
         """The rate of the samples a receive buffer gives."""
-        return self._divided(rules.RATE_ADC)
+        return self.chip_rate_hz // self.decimation
 
     @property
     def transmit_rate_hz(self) -> int:
         """The rate of the samples a transmit buffer takes."""
-        return self._divided(rules.RATE_DAC)
-
-    def _divided(self, name: Name) -> int:
-        chip_hz = int(self.value(rules.RATE_RX, "30720000"))
-        return chip_hz // DECIMATION if self.value(name, "") == rules.DIVIDED else chip_hz
+        return self.chip_rate_hz // self.interpolation
 
     def front_end(self) -> FrontEnd:
         """What is between the antenna and the samples now."""
@@ -189,7 +198,7 @@ class Pluto:
     def _tell_receiver(self) -> None:
         settings = RxSettings(
             center_hz=self._swings(rules.LO_RX, "2400000000"),
-            sample_rate_hz=self.rate_hz,
+            sample_rate_hz=self.chip_rate_hz,
             bandwidth_hz=int(self.value(rules.BAND_RX, "18000000")),
             gain_mdb=min(71_000, max(0, round(float(self.value(rules.GAIN_RX, "0 dB").split()[0]) * 1000))),
         )
@@ -200,7 +209,7 @@ class Pluto:
     def _tell_transmitter(self) -> None:
         settings = TxSettings(
             center_hz=self._swings(rules.LO_TX, "2450000000"),
-            sample_rate_hz=self.transmit_rate_hz,
+            sample_rate_hz=self.chip_rate_hz,
             bandwidth_hz=int(self.value(rules.BAND_TX, "18000000")),
             attenuation_mdb=self._attenuation_mdb(rules.GAINS_TX[0]),
         )
@@ -241,7 +250,7 @@ class Pluto:
         # The chip's own test tone, when it is told to put it in on the transmit side.
         words = self.value(rules.TEST_TONE, "0").split()
         if words[0] == "1" and path == "TX1":
-            tones.append((1.0, (int(words[1]) + 1 if len(words) > 1 else 1) * self.transmit_rate_hz // 32))
+            tones.append((1.0, (int(words[1]) + 1 if len(words) > 1 else 1) * self.chip_rate_hz // 32))
         if not tones:
             return None, 0
         amplitude = min(1.0, sum(scale for scale, _ in tones))

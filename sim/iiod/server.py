@@ -14,8 +14,8 @@ from typing import Final
 
 from sim.iiod import faults, protocol
 from sim.iiod.antenna import Antenna, AntennaRefused
-from sim.iiod.buffers import Buffer, Receiving, Sending
 from sim.iiod.attributes import ADC, DAC
+from sim.iiod.buffers import Buffer, Receiving, Sending
 from sim.iiod.faults import Action, Script
 from sim.iiod.pluto import Pluto
 from sim.iiod.queues import NS, ReceiveQueue, TransmitQueue
