@@ -44,4 +44,4 @@ def hears(low: Iq16, high: Iq16, *, full_scale: int) -> bool:
 
 def still(iq: Iq16) -> bool:
     """Whether a block holds no more than a converter's own noise: a reason to test the receiver now."""
-    return _power(iq[:4096]) < STILL_LSB**2
+    return _power(iq[:1024]) < STILL_LSB**2

@@ -113,11 +113,11 @@ class Reception:
         if waited_ns > TEST_EVERY_NS or (waited_ns > TEST_AGAIN_NS and (self._still or self._deaf)):
             self._test()
 
-    def _doubts(self, control: Control, settings: RxSettings, iq: Iq16) -> RxFlag:
-        """What is wrong with the receiver, asked after a block was taken; raises HardwareError."""
+    def _doubts(self, control: Control, settings: RxSettings, iq: Iq16, *, after_ns: int = 0) -> RxFlag:
+        """What is wrong with the receiver, asked if the last time is `after_ns` ago; raises HardwareError."""
         now_ns = time.monotonic_ns()
         self._still = still(iq)
-        if not self._testing and now_ns - self._asked_ns > QUICKLY_NS:
+        if not self._testing and now_ns - self._asked_ns > after_ns:
             wholly = bool(self._moved) or now_ns - self._asked_wholly_ns > WHOLLY_NS
             self._moved = control.receiver_astray(settings, wholly=wholly)
             self._asked_ns = now_ns
@@ -254,7 +254,7 @@ class Reception:
                     timing.lost()
                 head = iq[:ALIKE].reshape(-1).copy()
                 start = timing.next(time.monotonic_ns())
-                flags |= self._doubts(control, settings, iq)
+                flags |= self._doubts(control, settings, iq, after_ns=QUICKLY_NS)
                 yield self._block(iq, samples, settings, start, flags)
                 flags = RxFlag.NONE
         finally:

@@ -107,7 +107,7 @@ KEPT: Final = (CRYSTAL, FILTER, FILTER_ON, TX_PROFILE)
 """What has no value of its own that is right, and has to stay as the driver left it while it transmits."""
 KEPT_RX: Final = (CRYSTAL, FILTER, FILTER_ON, RX_PROFILE)
 KEPT_MUTED: Final = (CRYSTAL, TX_LO, TX_PROFILE)
-QUICK: Final = (RX_LO, RX_GAIN, RX_DOWN, RX_MODE, RX_BAND, RX_RATE, ADC_RATE, RX_PORT, STATE, LOOPBACK)
+QUICK: Final = (RX_LO, RX_GAIN, RX_DOWN, RX_MODE, STATE, LOOPBACK)
 """What is asked after every block; the rest less often."""
 
 
