@@ -31,7 +31,7 @@ SENTENCES = {
     "taken": "{type} taken",
     "not taken": "{type} not taken",
     "relinquished": "silent, and the holder is told",
-    "offered": "offered {low_hz}-{high_hz} Hz",
+    "offered": "offered {band}",
 }
 
 
