@@ -35,7 +35,7 @@ class Permits:
         self._held: dict[bytes, Held] = {}
         self._suspended: dict[bytes, Refusal] = {}
 
-    def take(self, artifact: bytes) -> Held | Refusal:
+    def take(self, artifact: bytes, now: TimeFix | None = None) -> Held | Refusal:
         """Verify an artifact and hold it; the same settlement twice keeps what is known of it."""
         permit = verify(artifact, network=self._network, anchors=self._anchors)
         if isinstance(permit, Refusal):

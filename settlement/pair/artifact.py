@@ -165,8 +165,8 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
         return confirm
     return (
         _one_settlement(grant, accept, confirm, cosigned=bool(shards_of(rule.rule, grant.record.body.cell)))  # (5), (6)
-        or _recognised(artifact, (grant, accept), registry, rule.rule)
         or judge_terms(deal_of_grant(grant.record), rule.rule, holder=holder, user=user)
+        or _recognised(artifact, (grant, accept), registry, rule.rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
         or _coordinated(artifact, (grant, accept), rule, registry)  # (9)
