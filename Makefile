@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/parts.sh deploy/
 	@touch $@
 
 trial: $(READY)
-	$(BIN)/bandpact trial --report trial-report
+	$(BIN)/bandpact trial
 
 test: $(READY)
 	$(PYTEST) --ignore=tests/soak

@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from settlement.chain import keys
@@ -32,6 +32,10 @@ TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.
 REVIEW_OPENED = "review.opened"
 LEASES = ("confirm", "renew", "resume")
 OWN_WORD = ("gate", "verdict")
+PLAIN = frozenset(
+    {"credential", "rule", "revocation", "envelope", "declaration", "gate", "verdict", "usage", "evidence"}
+)
+"""Of these an audit keeps author, number and hash: nothing it compares afterwards is in their bodies."""
 UNTRUSTED = (Reason.TIME_UNTRUSTED, Reason.POSITION_UNTRUSTED)
 
 
@@ -128,7 +132,7 @@ def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) 
         _check_entitled(state, index, leaf, record)
     if record.sid is not None:
         state.audited.by_sid.setdefault(record.sid, {}).setdefault(record.typ, []).append(record.digest)
-    state.audited.held.append(record)
+    state.audited.held.append(replace(record, raw=b"", body=None) if record.typ in PLAIN else record)
     _note(state, leaf, record)
 
 
