@@ -20,6 +20,11 @@ class Rules:
         self._held = [first]
 
     @property
+    def all(self) -> tuple[HeldRule, ...]:
+        """The chain, the oldest first."""
+        return tuple(self._held)
+
+    @property
     def newest(self) -> HeldRule:
         """The last of the chain, in force or not yet."""
         return self._held[-1]

@@ -11,12 +11,14 @@ from radio.permits import Held, Permits
 from settlement.audit import audit_lineage
 from settlement.chain.bodies import Grant, Renew
 from settlement.chain.scope import Area, Band, Window
+from settlement.findings import Audited
 from settlement.messages import Message
 from settlement.pair.artifact import VerifiedPermit
 from settlement.pair.terms import deal_of_request, judge_terms
 from settlement.reasons import Reason, Refusal
+from tests.settlement.bundles import sealed
 from tests.settlement.colluding import CELL, Collusion, other_cell
-from tests.settlement.world import AREA, BAND, LAT, LON, NETWORK, NS, RULE, T0, TERMS, UPPER, World, fix, offered
+from tests.settlement.world import AREA, BAND, LAT, LON, NETWORK, NS, RULE, T0, TERMS, UPPER, World, fix, offered, scope
 
 CENTURY_NS = 100 * 365 * 86_400 * NS
 SMALL = Area(lat_e7=LAT, lon_e7=LON, radius_mm=1_000_000)
@@ -71,7 +73,12 @@ BEYOND: dict[str, tuple[dict[str, Any], Reason, str]] = {
         "terms.class",
     ),
     "a class the user has not": (
-        {"rule": replace(RULE, classes=(TERMS, GAME)), "root": True, "holder_scope": {"classes": CBRS_AND_GAME}, "grant": {"commodity": "game"}},
+        {
+            "rule": replace(RULE, classes=(TERMS, GAME)),
+            "root": True,
+            "holder_scope": {"classes": CBRS_AND_GAME},
+            "grant": {"commodity": "game"},
+        },
         Reason.SCOPE,
         "terms.user.class",
     ),
@@ -128,14 +135,10 @@ class TwoClasses(Collusion):
     """Under a root that governs two classes."""
 
     def __post_init__(self) -> None:
-        import tests.settlement.world as made
-
-        before = made.scope
-        made.scope = lambda actions, **changes: before(actions, **{"classes": CBRS_AND_GAME, **changes})
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            wide = lambda actions, **changes: scope(actions, **{"classes": CBRS_AND_GAME, **changes})  # noqa: E731
+            patch.setattr("tests.settlement.world.scope", wide)
             super().__post_init__()
-        finally:
-            made.scope = before
 
 
 @pytest.mark.attack(61)
@@ -175,7 +178,7 @@ def test_an_artifact_at_the_edge_of_its_terms_verifies(tmp_path: Path, name: str
     assert isinstance(verdict, VerifiedPermit), verdict
 
 
-# -- the same by holder and user, record by record -----------------------------------------------------------------------
+# -- the same by holder and user, record by record
 
 
 GRANTED: dict[str, tuple[dict[str, Any], Reason]] = {
@@ -227,7 +230,8 @@ def test_a_renewal_is_no_longer_than_the_class_for_user_warden_and_auditor(tmp_p
     permits = Permits(network=NETWORK, anchors=world.anchors)
     assert isinstance(permits.take(artifact, fix(1.5).time), Held)
     changed = permits.change(raw, pair.sid, now.time)
-    audited = audit_lineage(world.folder / "holder.db", network=NETWORK, anchors=world.anchors)
+    audited = audited_log(world, "holder")
+    assert len(audited.held) > 5, audited.findings.problems
     found = [p for p in audited.findings.problems if "LEASE" in p]
     if over_ns:
         assert refusal is not None
@@ -248,8 +252,15 @@ def test_an_auditor_finds_a_grant_beyond_its_terms(tmp_path: Path) -> None:
     holder = world.members["holder"]
     holder.party.holder.grant = lambda work, admitted, bound=None: _granting(world, work, admitted, {"price": 10**9})  # type: ignore[method-assign,assignment]
     world.carry(1.0)
-    audited = audit_lineage(world.folder / "holder.db", network=NETWORK, anchors=world.anchors)
+    audited = audited_log(world, "holder")
     assert any("PRICE" in problem for problem in audited.findings.problems)
+
+
+def audited_log(world: World, name: str) -> Audited:
+    """A member's log, closed and judged by an auditor."""
+    (world.folder / "sealed").mkdir()
+    (path,) = sealed(world, world.folder / "sealed", name)
+    return audit_lineage(path, network=NETWORK, anchors=world.anchors)
 
 
 Change = Callable[[Any], Any]
