@@ -14,7 +14,7 @@ from settlement.chain.admission import RuleInForce
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scope import Area, Band, Scope
 from settlement.governing.ruling import judge_next, seat_of, verify_rule
-from settlement.governing.soundness import beyond, flaw
+from settlement.governing.soundness import beyond, flaw, may_rule
 from settlement.reasons import Refusal
 from settlement.rulefile import read_rule
 
@@ -181,7 +181,7 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
         raise ConfigError(f"{text}: {exc.strerror}; give a rule in TOML") from exc
     new = RuleInForce(hash=b"", rule=body, seat=seat_of(desk.me, desk.registry))
     follows = judge_next([old], new) if old is not None else None
-    refusal = follows or beyond(body, desk.me.scope) or flaw(body)
+    refusal = may_rule(desk.me.scope) or flaw(body) or beyond(body, desk.me.scope) or follows
     if refusal is not None:
         raise ConfigError(f"{text}: {refusal}")
     writable(out)

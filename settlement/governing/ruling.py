@@ -8,7 +8,7 @@ from settlement.chain.bodies import Rule
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.status import next_version
 from settlement.governing.narrowing import wider_rule
-from settlement.governing.soundness import beyond, flaw
+from settlement.governing.soundness import beyond, flaw, may_rule
 from settlement.reasons import Reason, Refusal, refuse
 
 
@@ -43,7 +43,7 @@ def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleI
     if admitted.record.typ != "rule" or admitted.author.hash != authority.hash:
         return refuse(Reason.TYPE, "rule.author", admitted.record.typ, "a rule by the authority of the chain")
     rule: Rule = admitted.record.body
-    refusal = beyond(rule, authority.scope) or flaw(rule)
+    refusal = may_rule(authority.scope) or flaw(rule) or beyond(rule, authority.scope)
     if refusal is not None:
         return refusal
     return RuleInForce(hash=admitted.record.digest, rule=rule, seat=seat_of(authority, registry))

@@ -32,10 +32,15 @@ def flaw(rule: Rule) -> Refusal | None:
     return None if found is None else refuse(Reason.TERMS, f"rule.{found[0]}", found[1], found[2])
 
 
+def may_rule(scope: Scope) -> Refusal | None:
+    """May whoever has this scope make rules at all?"""
+    if "rule" in scope.actions:
+        return None
+    return refuse(Reason.SCOPE, "rule.scope", ", ".join(scope.actions), "an authority that may make rules")
+
+
 def beyond(rule: Rule, scope: Scope) -> Refusal | None:
     """The first axis on which a rule reaches beyond its authority's scope: SCOPE; None where it lies inside."""
-    if "rule" not in scope.actions:
-        return refuse(Reason.SCOPE, "rule.scope", ", ".join(scope.actions), "an authority that may make rules")
     for number, band in enumerate(rule.bands):
         if not scope.holds_band(band):
             return refuse(Reason.SCOPE, f"rule.bands[{number}]", band, ", ".join(map(str, scope.bands)))
