@@ -20,9 +20,9 @@ from settlement.chain.records import Record, Unproven, digest, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.standing import Tally
 from settlement.findings import Audited, ListTaken, Review
-from settlement.fixes import TimeSource
 from settlement.governing.ruling import judge_next, verify_rule
 from settlement.messages import decode_message
+from settlement.ownword import attested, excused, in_order
 from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.transmit import lease_limit
 from settlement.reasons import Reason, Refusal, refuse
@@ -31,12 +31,10 @@ from settlement.rulefile import rule_at
 TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
 REVIEW_OPENED = "review.opened"
 LEASES = ("confirm", "renew", "resume")
-OWN_WORD = ("gate", "verdict")
 PLAIN = frozenset(
     {"credential", "rule", "revocation", "envelope", "declaration", "gate", "verdict", "usage", "evidence"}
 )
 """Of these an audit keeps author, number and hash: nothing it compares afterwards is in their bodies."""
-UNTRUSTED = (Reason.TIME_UNTRUSTED, Reason.POSITION_UNTRUSTED)
 
 
 @dataclass(slots=True)
@@ -183,9 +181,7 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
     refusal = timeless(admitted, rule)
     state.audited.replayed += 1
     own = state.is_own(admitted.author.hash)
-    # A node's own word that it lost its clock or its place is exactly what must be on record.
-    excused = own and record.typ in OWN_WORD and refusal is not None and refusal.reason in UNTRUSTED
-    if refusal is not None and not excused:
+    if refusal is not None and not (own and excused(record.typ, refusal)):
         add(f"entry {index}: admitted, but {refusal}")
     beyond = _beyond_terms(state, record, admitted.author, rule)
     if refusal is None and beyond is not None:
@@ -226,7 +222,7 @@ def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:
     state.audited.replayed += 1
     outcome = prove(leaf.record, state.registry, verify=state.verify)
     if isinstance(outcome, Admitted):
-        rule = rule_at(state.rules, outcome.record.frame.attestation)
+        rule = rule_at(state.rules, outcome.record.frame.attestation) or (state.rules[-1] if state.rules else None)
         outcome = (timeless(outcome, rule) if rule else None) or outcome
     # What was refused before a record could be taken out of it is logged as it came.
     wrapped = decode_message(leaf.record)
@@ -246,8 +242,6 @@ def _check_own(state: Replay, index: int, record: Record, author: Subject) -> No
         state.audited.findings.add(f"entry {index}: own record {record.frame.seq} does not follow {expected[0]}")
     signed = record.frame.attestation
     state.last[author.hash] = (record.frame.seq, record.digest)
-    if signed.time_source == TimeSource.NONE:
-        return  # a clock its owner did not trust says nothing of order
-    if signed.latest_ns < state.last_signed_ns:
+    if in_order(signed, state.last_signed_ns) is not None:
         state.audited.findings.add(f"entry {index}: own record {record.frame.seq} is attested before the one before it")
-    state.last_signed_ns = max(state.last_signed_ns, signed.earliest_ns)
+    state.last_signed_ns = attested(state.last_signed_ns, signed)

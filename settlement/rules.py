@@ -49,6 +49,10 @@ class Rules:
                 return held.rule
         return None
 
+    def judging(self, earliest_ns: int, latest_ns: int) -> RuleInForce:
+        """What a record attested over that interval is judged by: the rule in force then, else the newest."""
+        return self.at(earliest_ns, latest_ns) or self.newest.rule
+
 
 def chained(configured: HeldRule, stored: list[HeldRule]) -> Rules | Refusal:
     """The chain of what is stored and what is configured: the latter is one of the former, or follows them."""

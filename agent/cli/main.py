@@ -29,6 +29,7 @@ from agent.cli import (
     trial,
     tx,
 )
+from agent.cli.common import guard_streams
 from agent.cli.entry import Commands
 
 app = typer.Typer(
@@ -90,10 +91,12 @@ def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     del version
+    guard_streams()
 
 
 def main() -> None:
     """Run the command line."""
+    guard_streams()
     app(args=sys.argv[1:])
 
 
