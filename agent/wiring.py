@@ -1,5 +1,6 @@
 """Puts a node together from its configuration: the one place that knows which adapter stands behind which port."""
 
+import os
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +11,7 @@ import zmq
 
 from agent.config import ConfigError, NodeConfig, RadioSection
 from agent.hardware import hardware_of
-from agent.keyfiles import CHAIN, NEXT, SIGN, former_keys, load_chain, load_keys, read_key, take_over
+from agent.keyfiles import CHAIN, NEXT, SIGN, former_chains, former_keys, load_chain, load_keys, read_key, take_over
 from agent.node.discovery import Discovery, DiscoveryError
 from radio.drivers.libiio import binding
 from radio.drivers.pluto import PlutoRadio, mute_uri
@@ -38,6 +39,8 @@ from settlement.step import Identity
 from sim.radio import SimRadio
 
 RX_SLOTS, TX_SLOTS = 16, 16
+OWNER, GROUP = 0o600, 0o660
+"""Who may use what agent and warden share: their one user, or the group of both where the warden runs apart."""
 LINEAGE, SEEN_RULES = "lineage.db", "warden.rules"
 
 
@@ -65,7 +68,7 @@ def anchors_of(config: NodeConfig) -> frozenset[bytes]:
 def trust_of(config: NodeConfig) -> Trust:
     """Read and verify credentials and rule from the node's files. Raises ConfigError."""
     registry = Registry(config.network, anchors_of(config))
-    former = [_admitted(registry, chain) for _, chain in former_keys(config.folder)]
+    former = [_admitted(registry, chain) for chain in former_chains(config.folder)]
     me = registry.admit_chain(load_chain(config.folder / CHAIN))
     if isinstance(me, Refusal):
         raise ConfigError(f"{config.folder / CHAIN}: {me}; ask the trial coordinator for a new credential")
@@ -164,6 +167,14 @@ def _samples(config: NodeConfig, microseconds: int) -> int:
 
 def rings_of(config: NodeConfig, *, create: bool) -> tuple[SampleRing, SampleRing]:
     """The receive and the transmit ring; the agent makes both, the warden joins."""
+    before = os.umask(0o7 if config.warden.apart else 0o77)
+    try:
+        return _rings(config, create=create)
+    finally:
+        os.umask(before)
+
+
+def _rings(config: NodeConfig, *, create: bool) -> tuple[SampleRing, SampleRing]:
     folder, radio = config.run_folder, config.radio
     receive = SampleRing(folder / "rx", slots=RX_SLOTS, slot_samples=_samples(config, radio.look_us), create=create)
     send = SampleRing(folder / "tx", slots=TX_SLOTS, slot_samples=_samples(config, radio.burst_us), create=create)
@@ -172,7 +183,8 @@ def rings_of(config: NodeConfig, *, create: bool) -> tuple[SampleRing, SampleRin
 
 def link_of(config: NodeConfig, *, bind: bool) -> Link:
     """One end of the socket between agent and warden."""
-    return Link(zmq.Context(), config.run_folder / "link", bind=bind)
+    mode = GROUP if config.warden.apart else OWNER
+    return Link(zmq.Context(), config.run_folder / "link", bind=bind, mode=mode)
 
 
 def radio_of(config: NodeConfig) -> Radio:

@@ -164,9 +164,9 @@ def _fits(value: object, declared: str) -> bool:
 
 
 class Link:
-    """One end of the local socket; the warden binds, the agent connects."""
+    """One end of the local socket; the warden binds, the agent connects. `mode`: who may, as of any file."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: Path, *, bind: bool) -> None:
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: Path, *, bind: bool, mode: int = 0o600) -> None:
         self.socket = context.socket(zmq.PAIR)
         self.socket.linger = 0
         self.socket.setsockopt(zmq.SNDHWM, 256)
@@ -174,7 +174,7 @@ class Link:
         endpoint = f"ipc://{path}"
         if bind:
             self.socket.bind(endpoint)
-            path.chmod(0o600)
+            path.chmod(mode)
         else:
             self.socket.connect(endpoint)
 

@@ -97,6 +97,7 @@ class Receiver(Protocol):
         ...
 
 
+@runtime_checkable
 class Streamer(Protocol):
     """Takes samples off the air without a break, for those that need every one."""
 

@@ -211,7 +211,7 @@ class Node:
                 case Used():
                     self._used.append(message)
                 case WardenBeat():
-                    self._warden_ns = time.monotonic_ns()
+                    self._warden_ns = self.warden.heard_ns = time.monotonic_ns()
                     self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
                     self.vitals.heard(message, self._warden_ns)
                     self._open_sid = message.sid if message.state == "OPEN" else None
