@@ -22,6 +22,7 @@ from radio.listener import Listener, LookPlan
 from radio.permits import Permits
 from radio.ports import Radio, RfState, RxSettings
 from radio.ring import SampleRing
+from radio.rulebook import RuleBook, RulesLost, SeenFile
 from radio.warden import Warden, WardenPlan
 from settlement.chain.admission import RuleInForce
 from settlement.chain.checkpoint import origin_of
@@ -29,9 +30,9 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.lineage import Lineage, name_of
 from settlement.chain.records import digest
 from settlement.fixes import Fix
+from settlement.governing.ruling import HeldRule, verify_rule
 from settlement.mesh import Mesh
 from settlement.mesh.limits import Limits, Rate
-from settlement.pair.artifact import verify_rule
 from settlement.party import Party
 from settlement.reasons import Refusal
 from settlement.step import Identity
@@ -40,7 +41,7 @@ from sim.radio import SimRadio
 RX_SLOTS, TX_SLOTS = 16, 16
 OWNER, GROUP = 0o600, 0o660
 """Who may use what agent and warden share: their one user, or the group of both where the warden runs apart."""
-LINEAGE = "lineage.db"
+LINEAGE, SEEN_RULES = "lineage.db", "warden.rules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +214,21 @@ def silence(section: RadioSection) -> RfState:
         radio.close()
 
 
+def book_of(config: NodeConfig, trust: Trust) -> RuleBook:
+    """The rules this node's warden has seen, the configured one among them. Raises ConfigError.
+
+    A configured rule that does not follow those seen is left out: the warden goes by the newest it knows.
+    """
+    book = RuleBook(registry=Registry(config.network, anchors_of(config)), file=SeenFile(config.folder / SEEN_RULES))
+    try:
+        refusal = book.open(HeldRule(raw=trust.rule_raw, chain=trust.rule_chain, rule=trust.rule))
+    except RulesLost as exc:
+        raise ConfigError(str(exc)) from exc
+    if refusal is not None and book.newest is None:
+        raise ConfigError(f"{config.folder / SEEN_RULES}: {refusal}; move it away knowingly, or restore it")
+    return book
+
+
 def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warden:
     """The warden of a node, around a device that answers."""
     trust, r = trust_of(config), config.radio
@@ -253,7 +269,9 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warde
         link=link_of(config, bind=True),
         transmit_ring=send,
         listener=Listener(radio, receive, look),
-        permits=Permits(network=config.network, anchors=anchors_of(config), chain=trust.me.chain),
+        permits=Permits(
+            network=config.network, anchors=anchors_of(config), chain=trust.me.chain, book=book_of(config, trust)
+        ),
         fix=fix,
     )
 

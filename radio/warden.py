@@ -27,6 +27,7 @@ from radio.link import (
     NewKey,
     NewLease,
     NewPermit,
+    NewRule,
     Suspend,
     Used,
     WardenBeat,
@@ -150,7 +151,7 @@ class Warden:
         self._state, self._reason = GateState.LOCKED, ""
         self._sid: bytes | None = None
         self._pending: deque[Ready] = deque(maxlen=PENDING_MAX)
-        self._records: deque[NewPermit | NewLease | NewKey] = deque(maxlen=RECORDS_MAX)
+        self._records: deque[NewPermit | NewLease | NewRule | NewKey] = deque(maxlen=RECORDS_MAX)
         self._bursts_offered: deque[Burst] = deque(maxlen=BURSTS_MAX)
         self._next_frame_ns = self._next_beat_ns = self._busy_until_ns = 0
         self._bursts = 0
@@ -167,6 +168,7 @@ class Warden:
         self._chain.mute()
         self._listener.stop()
         self._chain.close()
+        self._permits.close()
 
     # -- one turn ------------------------------------------------------------------------------------------------
 
@@ -241,7 +243,7 @@ class Warden:
                 self._heartbeat(message)
             case Suspend():
                 self._suspend(message)
-            case NewPermit() | NewLease() | NewKey():
+            case NewPermit() | NewLease() | NewRule() | NewKey():
                 self._records.append(message)
             case Burst():
                 self._bursts_offered.append(message)
@@ -259,9 +261,11 @@ class Warden:
         if self._records:
             record = self._records.popleft()
             if isinstance(record, NewPermit):
-                self._answer(self._permits.take(record.artifact), None)
+                self._answer(self._permits.take(record.artifact, self._fix().time), None)
             elif isinstance(record, NewLease):
                 self._change(record.record)
+            elif isinstance(record, NewRule):
+                self._rule(record)
             else:
                 self._succeed(record.record)
         elif self._bursts_offered:
@@ -277,6 +281,11 @@ class Warden:
             self._answer(
                 refuse(Reason.MALFORMED, "permits.change", "no settlement", "a RENEW, SUSPEND or RESUME"), None
             )
+
+    def _rule(self, record: NewRule) -> None:
+        refusal = self._permits.rule(record.record, record.chain)
+        if refusal is not None:
+            self._answer(refusal, None)
 
     def _succeed(self, record: bytes) -> None:
         new = self._permits.succeed(record)

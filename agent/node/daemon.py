@@ -463,6 +463,9 @@ class Node:
             case "renewed":
                 self.warden.lease(fields["record"])
                 return
+            case "ruled":
+                self.warden.rule(fields["record"], fields["chain"])
+                return
             case "paused" | "resumed":
                 self.warden.lease(fields["record"])
                 fields = {key: value for key, value in fields.items() if key != "record"}
@@ -476,6 +479,8 @@ class Node:
 
     def _go_on(self) -> None:
         """Hand the warden, which starts with nothing, what was settled before this process."""
+        for held in self.party.rules.all:
+            self.warden.rule(held.raw, held.chain)
         for standing in in_force(self.party):
             self.warden.permit(standing.artifact)
             if standing.lease is not None:

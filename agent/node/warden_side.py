@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.config import NodeConfig
 from agent.wiring import link_of, rings_of
-from radio.link import AgentBeat, Burst, GateChange, NewKey, NewLease, NewPermit, Suspend
+from radio.link import AgentBeat, Burst, GateChange, NewKey, NewLease, NewPermit, NewRule, Suspend
 from radio.ports import Iq16
 
 BEAT_NS = 40_000_000
@@ -90,6 +90,10 @@ class WardenSide:
     def lease(self, record: bytes) -> None:
         """Hand over a RENEW."""
         self.link.send(NewLease(record=record))
+
+    def rule(self, record: bytes, chain: tuple[bytes, ...]) -> None:
+        """Hand over a rule, with its authority's credentials."""
+        self.link.send(NewRule(record=record, chain=list(chain)))
 
     def key(self, record: bytes) -> None:
         """Hand over the rotation of this node's own key."""
