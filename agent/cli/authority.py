@@ -131,13 +131,11 @@ def revoke(
     desk: Folder = DESK,
 ) -> None:
     """Sign the next status list, for any node (`bandpact node tell`); it passes it on. Without names, a fresh one."""
-    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
         opened = open_desk(desk)
-        nodekeys.writable(out)
-        out.write_bytes(opened.revoke(names or (), fresh_s=fresh_s))
+        opened.revoke(names or (), fresh_s=fresh_s, out=out)
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     held = opened.newest_list()
@@ -263,15 +261,13 @@ def rotate(
     desk: Folder = DESK,
 ) -> None:
     """Give the authority a new key; the record is signed by the old and the new."""
-    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
         opened = open_desk(desk)
-        nodekeys.writable(out)
         for rotation in above or ():
             opened.hear(rotation)
-        out.write_bytes(opened.rotate(days=days, passphrase=_passphrase(), successor=successor))
+        opened.rotate(days=days, passphrase=_passphrase(), successor=successor, out=out)
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     typer.echo(f"{out}: rotation; bandpact node tell hands it in")
