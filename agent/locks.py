@@ -12,7 +12,6 @@ from agent.config import ConfigError, NodeConfig
 
 AGENT: Final = ".agent.lock"
 WARDEN: Final = ".warden.lock"
-DESK: Final = ".desk.lock"
 RETRY_S: Final = 0.05
 
 
@@ -21,26 +20,29 @@ class InUse(ConfigError):
 
 
 @contextmanager
-def held(folder: Path, name: str, who: str, *, wait_s: float = 0.0) -> Iterator[None]:
+def held(folder: Path, name: str | None, who: str, *, wait_s: float = 0.0) -> Iterator[None]:
     """Hold a folder for as long as the context lasts.
 
-    Args: name: the lock's file. who: what holds it, in words, for whoever is refused. wait_s: how long to wait for it.
+    Args: name: the lock's file; None locks the folder itself and leaves nothing in it. who: what holds it, in words,
+    for whoever is refused. wait_s: how long to wait for it.
     Raises: InUse while another live process has it, ConfigError where the folder cannot be written to.
     """
-    path = folder / name
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if name is None:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        else:
+            handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise ConfigError(f"{folder}: {exc.strerror}; give a folder that is there and that you can write to") from exc
     try:
         until = time.monotonic() + wait_s
         while not _locked(handle):
             if time.monotonic() >= until:
-                raise InUse(f"{folder}: in use by {_holder(handle)}; end that first, or use another folder")
+                raise InUse(f"{folder}: in use by {_holder(handle, name)}; end that first, or use another folder")
             time.sleep(RETRY_S)
-        _write(handle, f"process {os.getpid()} ({who})")
+        _write(handle, name, f"process {os.getpid()} ({who})")
         yield
-        _write(handle, "")
+        _write(handle, name, "")
     finally:
         os.close(handle)
 
@@ -53,8 +55,10 @@ def _locked(handle: int) -> bool:
     return True
 
 
-def _write(handle: int, text: str) -> None:
+def _write(handle: int, name: str | None, text: str) -> None:
     """Who holds it; a full disk does not keep anyone from holding it."""
+    if name is None:
+        return
     try:
         os.ftruncate(handle, 0)
         os.pwrite(handle, text.encode(), 0)
@@ -62,8 +66,19 @@ def _write(handle: int, text: str) -> None:
         return
 
 
-def _holder(handle: int) -> str:
-    return os.pread(handle, 200, 0).decode("utf-8", errors="replace") or "another process"
+def _holder(handle: int, name: str | None) -> str:
+    said = os.pread(handle, 200, 0).decode("utf-8", errors="replace") if name is not None else ""
+    return said or _process_of(os.fstat(handle).st_ino) or "another process"
+
+
+def _process_of(inode: int) -> str:
+    """Who holds a lock on a file, by the kernel's list (proc(5), /proc/locks)."""
+    try:
+        rows = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return ""
+    found = [row[4] for row in rows if len(row) > 5 and row[1] == "FLOCK" and row[5].endswith(f":{inode}")]
+    return f"process {found[0]}" if found else ""
 
 
 @contextmanager
