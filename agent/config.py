@@ -234,6 +234,12 @@ class MeshSection(Section):
     connections: int = Field(default=512, ge=2)
 
 
+class WardenSection(Section):
+    """Where the warden runs. `apart`: as a service under a user of its own, which alone reaches the radio."""
+
+    apart: bool = False
+
+
 class NodeConfig(BaseSettings):
     """Everything one node needs to run."""
 
@@ -256,6 +262,7 @@ class NodeConfig(BaseSettings):
     clock: ClockSection
     channels: list[ChannelSection]
     mesh: MeshSection = MeshSection()
+    warden: WardenSection = WardenSection()
     peers: list[Peer] = []
     offers: list[OfferSection] = []
     wants: list[WantSection] = []

@@ -162,6 +162,11 @@ def former_keys(folder: Path) -> list[tuple[SigningKey, tuple[bytes, ...]]]:
     return found
 
 
+def former_chains(folder: Path) -> list[tuple[bytes, ...]]:
+    """The credentials whose keys were succeeded; needs none of the keys. Raises ConfigError."""
+    return [load_chain(path) for path in sorted(folder.glob(former_chain("*")))]
+
+
 def chain_file(path: Path, chain: tuple[bytes, ...]) -> WholeFile:
     """Raw records, root first, as a file."""
     return WholeFile(path=path, data=cbor2.dumps(list(chain)))

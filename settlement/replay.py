@@ -20,14 +20,17 @@ from settlement.chain.records import Record, Unproven, digest, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.standing import Tally
 from settlement.findings import Audited, ListTaken, Review
+from settlement.governing.ruling import judge_next, verify_rule
 from settlement.messages import decode_message
 from settlement.ownword import attested, excused, in_order
-from settlement.pair.artifact import verify_rule
-from settlement.reasons import Reason, Refusal
-from settlement.rulefile import judge_successor, rule_at
+from settlement.pair.terms import deal_of_grant, judge_terms
+from settlement.pair.transmit import lease_limit
+from settlement.reasons import Reason, Refusal, refuse
+from settlement.rulefile import rule_at
 
 TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
 REVIEW_OPENED = "review.opened"
+LEASES = ("confirm", "renew", "resume")
 PLAIN = frozenset(
     {"credential", "rule", "revocation", "envelope", "declaration", "gate", "verdict", "usage", "evidence"}
 )
@@ -45,6 +48,7 @@ class Replay:
     last: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     last_signed_ns: int = 0
     seen: set[tuple[bytes, int]] = field(default_factory=set)
+    grants: dict[bytes, Record] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     verify: Verify = keys.verify
     _owner: Subject | None = None
@@ -155,7 +159,7 @@ def _take_rule(state: Replay, index: int, record: Record) -> None:
     if not isinstance(rule, RuleInForce):
         state.audited.findings.add(f"entry {index}: a rule by nobody who may rule: {rule}")
         return
-    refusal = judge_successor(state.rules[-1], rule.rule) if state.rules else None
+    refusal = judge_next(state.rules, rule) if state.rules else None
     if refusal is None:
         state.rules.append(rule)
     else:
@@ -179,6 +183,9 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
     own = state.is_own(admitted.author.hash)
     if refusal is not None and not (own and excused(record.typ, refusal)):
         add(f"entry {index}: admitted, but {refusal}")
+    beyond = _beyond_terms(state, record, admitted.author, rule)
+    if refusal is None and beyond is not None:
+        add(f"entry {index}: admitted, but {beyond}")
     author = record.frame.author or b""
     if (author, record.frame.seq) in state.seen:
         add(f"entry {index}: {admitted.author.name} used number {record.frame.seq} twice")
@@ -189,6 +196,23 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
         add(f"entry {index}: marked as {'own' if leaf.origin == OWN else 'received'}, which it is not")
     if own:
         _check_own(state, index, record, admitted.author)
+
+
+def _beyond_terms(state: Replay, record: Record, author: Subject, rule: RuleInForce) -> Refusal | None:
+    """What a pair agreed on is inside its class and both credentials, every lease no longer than the GRANT says."""
+    if record.typ == "grant":
+        user = state.registry.get(record.body.user)
+        if user is None:
+            return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", record.body.user.hex()[:16], "a credential in the log")
+        state.grants[record.body.sid] = record
+        return judge_terms(deal_of_grant(record), rule.rule, holder=author, user=user)
+    grant = state.grants.get(record.sid) if record.sid is not None else None
+    if grant is None or record.typ not in LEASES:
+        return None
+    limit_ns, until_ns = lease_limit(record, grant.body.cell, grant.body.lease_ns), record.body.transmit_until_ns
+    if until_ns <= limit_ns:
+        return None
+    return refuse(Reason.LEASE, f"{record.typ}.until", f"{until_ns} ns", f"<= {limit_ns} ns")
 
 
 def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:

@@ -28,6 +28,7 @@ from agent.cli import (
     stop,
     trial,
     tx,
+    warden,
 )
 from agent.cli.common import guard_streams
 from agent.cli.entry import Commands
@@ -46,6 +47,7 @@ app.command()(record.record)
 app.command()(calibrate.calibrate)
 app.add_typer(tx.tx, name="tx")
 app.command()(stop.stop)
+app.command()(warden.warden)
 app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)

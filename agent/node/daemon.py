@@ -40,7 +40,7 @@ from settlement.mesh import Arrived
 from settlement.messages import Message
 from settlement.pair.bounds import OwnFaultError
 from settlement.reasons import Reason, Refusal
-from settlement.seal import write_seal
+from settlement.seal import write_root, write_seal
 from settlement.step import HaltedError, Outgoing, Step
 
 NS = 1_000_000_000
@@ -146,8 +146,10 @@ class Node:
             return
         target = self.config.folder / SEALED
         target.unlink(missing_ok=True)
-        self.party.lineage.seal(self.party.identity.key, target)
-        write_seal(target, self.party.identity.key)
+        key = self.party.identity.key
+        self.party.lineage.seal(key, target)
+        write_root(target, self.party.lineage.head(), key)
+        write_seal(target, key)
 
     # -- a turn --------------------------------------------------------------------------------------------------
 
@@ -209,7 +211,7 @@ class Node:
                 case Used():
                     self._used.append(message)
                 case WardenBeat():
-                    self._warden_ns = time.monotonic_ns()
+                    self._warden_ns = self.warden.heard_ns = time.monotonic_ns()
                     self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
                     self.vitals.heard(message, self._warden_ns)
                     self._open_sid = message.sid if message.state == "OPEN" else None
@@ -461,6 +463,9 @@ class Node:
             case "renewed":
                 self.warden.lease(fields["record"])
                 return
+            case "ruled":
+                self.warden.rule(fields["record"], fields["chain"])
+                return
             case "paused" | "resumed":
                 self.warden.lease(fields["record"])
                 fields = {key: value for key, value in fields.items() if key != "record"}
@@ -474,6 +479,8 @@ class Node:
 
     def _go_on(self) -> None:
         """Hand the warden, which starts with nothing, what was settled before this process."""
+        for held in self.party.rules.all:
+            self.warden.rule(held.raw, held.chain)
         for standing in in_force(self.party):
             self.warden.permit(standing.artifact)
             if standing.lease is not None:
