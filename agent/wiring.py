@@ -10,7 +10,7 @@ from pathlib import Path
 import zmq
 
 from agent.config import ConfigError, NodeConfig, RadioSection
-from agent.hardware import hardware_of
+from agent.hardware import hardware_of, profile_of
 from agent.keyfiles import CHAIN, NEXT, SIGN, former_chains, former_keys, load_chain, load_keys, read_key, take_over
 from agent.node.discovery import Discovery, DiscoveryError
 from radio.drivers.libiio import binding
@@ -192,7 +192,7 @@ def radio_of(config: NodeConfig) -> Radio:
     r = config.radio
     if r.driver == "pluto":
         options = PlutoOptions(burst_samples=_samples(config, r.burst_us))
-        return PlutoRadio(r.uri, serial=r.serial, options=options)
+        return PlutoRadio(r.uri, serial=r.serial, profile=profile_of(r), options=options)
     return SimRadio(r.endpoint, r.station)
 
 

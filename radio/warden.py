@@ -160,7 +160,7 @@ class Warden:
 
     def start(self) -> None:
         """Silence whatever the device was left doing, then listen."""
-        self._chain.mute()
+        self._chain.start()
         self._listener.start()
 
     def close(self) -> None:
@@ -179,6 +179,7 @@ class Warden:
         if self._link.wait(POLL_MS if busy else IDLE_POLL_MS):
             for message in self._link.receive():
                 self._hear(message)
+        self._check_device()
         # Monotonic before UTC: what passes between the two readings makes the deadlines earlier, never later.
         mono_ns, now = self._monotonic_ns(), self._fix()
         held = self._permits.current(now.time)
@@ -393,6 +394,16 @@ class Warden:
         late = refuse(Reason.EXPIRED, "gate.8", f"a burst until {self._busy_until_ns} ns", f"<= {until_ns} ns")
         self._tell(GateState.ARMED, late, held.permit.sid, at_ns=self._monotonic_ns(), muted_ns=muted_ns)
         self._state, self._reason, self._busy_until_ns = GateState.ARMED, late.reason.value, 0
+        self._pending.clear()
+
+    def _check_device(self) -> None:
+        """A device that is not as it was set is muted by now; one that was only muted by another is tuned afresh."""
+        found = self._chain.check()
+        if found is None or self._state is not GateState.OPEN or self._chain.latched is not None:
+            return
+        now_ns = self._monotonic_ns()
+        self._tell(GateState.ARMED, found, self._sid, at_ns=now_ns, muted_ns=now_ns)
+        self._state, self._reason, self._busy_until_ns = GateState.ARMED, found.reason.value, 0
         self._pending.clear()
 
     def _fitting(self, held: Held, iq: Iq16, until_ns: int) -> Iq16 | None:
