@@ -54,7 +54,7 @@ def survey_settings(source: Source, plan: SensePlan) -> SurveySettings:
         center_hz=source.center_hz,
         sample_rate_hz=source.sample_rate_hz,
         full_scale=source.full_scale,
-        bandwidth_hz=width,
+        bandwidth_hz=source.bandwidth_hz,
         channels=channels_of(band, plan.width_hz),
         fft_size=fft_size(source.sample_rate_hz),
         block_us=BLOCK_US,
