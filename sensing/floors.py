@@ -17,7 +17,7 @@ from sensing.tracker import GainState, decibels
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-SKIRT: Final = 0.7
+SKIRT: Final = 0.85
 """A group whose idle blocks spread as if it had less than this of its independent averages is counted by its spread."""
 LINE_BINS: Final = 3
 LINE_SHARE: Final = 0.85
@@ -25,6 +25,7 @@ LINE_STRONG: Final = 1.0
 """Ratio of a steady line to the floor of its whole channel at which it is taken for somebody's carrier."""
 DC_DOUBT: Final = 2.0
 DC_LEAST: Final = 4.0
+"""What the bins of the offset and the skirts of a filter must rise by: what is there is not all noise."""
 QUIET_POWER: Final = 0.01
 """A floor that adds up to more than this share of full scale squared (-20 dB) is not taken for a receiver's own."""
 KTO_DBM_HZ: Final = -173.975
@@ -37,8 +38,9 @@ RAISED_DB: Final = 3.0
 class FloorView:
     """A gain state made ready to decide by: of each group, and the offset's bins last, floor, averages, references.
 
-    `steady` and `carried` say of each channel whether something narrow stands in it all the time, and whether that is
-    too wide or too strong to be a line of the receiver's own making; `doubtful` whether a part of it may be filled; `raised` whether its floor is above what the calibrated receiver makes.
+    Of each channel: `steady`, whether something narrow stands in it all the time; `carried`, whether that is too wide
+    or too strong to be a line of the receiver's own making; `doubtful`, whether a part of it may be filled; `raised`,
+    whether its floor is above what the calibrated receiver makes. `least` is what a group must rise by.
     """
 
     floor: Floats
@@ -50,6 +52,7 @@ class FloorView:
     doubtful: tuple[bool, ...]
     raised: tuple[bool, ...]
     plateau: str
+    least: Floats
 
 
 class FloorReader:
@@ -100,23 +103,24 @@ class FloorReader:
             doubtful=tuple(doubtful),
             raised=tuple(raised),
             plateau=shape.plateau.value,
+            least=np.append(np.where(shape.skirts, DC_LEAST, 1.0), DC_LEAST),
         )
 
     def cells(self, view: FloorView, index: int, power: Floats) -> ChannelCells:
         """The blocks of one channel, the offset's bins with it where it holds them."""
         members = self._layout.members[index]
-        bins, least = self._layout.bins[members], np.ones(len(members))
+        bins = self._layout.bins[members]
         correlation = self._layout.channel_shapes[index] / float(self._layout.shapes[members].sum())
         if self._layout.over_dc[index]:
             members = np.append(members, self._layout.groups)
-            bins, least = np.append(bins, 0.0), np.append(least, DC_LEAST)
+            bins = np.append(bins, 0.0)
         return ChannelCells(
             power=power[:, members],
             floor=view.floor[members],
             bins=bins,
             shapes=view.shapes[members],
             reference=view.reference[members],
-            least=least,
+            least=view.least[members],
             correlation=correlation,
         )
 

@@ -66,7 +66,7 @@ def clipped_share(iq: Iq, full_scale: float) -> float:
 
 
 def clipped_spans(iq: Iq, *, full_scale: float) -> list[tuple[int, int]]:
-    """Where I or Q sits at an end of the range, or at its own extremes where those are below: one span for each sample."""
+    """Samples with I or Q at an end of the range, or at its own extreme where that is below, a span for each."""
     flat = flat_samples(iq)
     if iq.dtype != np.complex64:
         full = float(full_scale) - 1

@@ -1,7 +1,7 @@
 """How the floor of a band runs over frequency, and what stands on it all the time.
 
-A receiver's own noise runs smoothly: tilts, domes, the roll-off of its filter. What rises from it and is narrower than a
-third of the band, or ends sharply with the floor going on beside it, is somebody's, even if it was never seen to stop.
+A receiver's own noise runs smoothly: tilts, domes, the roll-off of its filter. What rises from it and is narrower than
+a fifth of the band, or ends sharply with the floor going on beside it, is somebody's, even if it never stopped.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-OPENING: Final = 0.35
+OPENING: Final = 0.2
 """Share of the band: what is narrower and rises is no floor's."""
 NARROW: Final = 0.08
 """What is narrower than this share of the band is no ripple of a receiver's; wider, only if it rises by `TALL_DB`."""
@@ -32,8 +32,11 @@ SIGNAL_DEPTH_DB: Final = 10.0
 FILTER_DEPTH_DB: Final = 35.0
 """A plateau less deep than the first is a signal over a floor; one deeper than the second, centred, a filter."""
 KNOWN_WIDTH: Final = 0.1
-SHAPED_DB: Final = 1.0
+SHAPED_DB: Final = 2.0
 SHAPED_DEVIATIONS: Final = 6.0
+GRADUAL: Final = 0.45
+"""Of all that a receiver's floor bends, how much it may within two groups."""
+SKIRT_DB: Final = 10.0
 
 
 class Plateau(Enum):
@@ -49,7 +52,7 @@ class Plateau(Enum):
 class Shape:
     """The floor of each group in dB, which groups stand above it all the time, and which may.
 
-    `filled` are those of a wide signal, `steady` those of a narrow one.
+    `skirts` lie beyond a filter's passband, `filled` are those of a wide signal, `steady` those of a narrow one.
 
     `shaped` when the floor runs as a receiver's filter makes it, and not as flat as numbers from a generator.
     """
@@ -60,6 +63,7 @@ class Shape:
     doubtful: NDArray[np.bool_]
     plateau: Plateau
     shaped: bool
+    skirts: NDArray[np.bool_]
 
 
 def floor_shape(level_db: Floats, sd_db: Floats, at: Floats, *, passband: float | None) -> Shape:
@@ -70,22 +74,37 @@ def floor_shape(level_db: Floats, sd_db: Floats, at: Floats, *, passband: float 
     """
     order = np.argsort(at, kind="stable")
     x, level, sd = at[order], level_db[order], sd_db[order]
-    smooth = _opened(level, x)
-    steady, broad = _bumps(level - smooth, level - smooth > BUMP_DB + SURE * sd, x)
+    smooth = _opened(level, x) if len(x) > 2 else level
+    skirts = _skirts(smooth, x)
+    steady, broad = _bumps(level - smooth, (level - smooth > BUMP_DB + SURE * sd) & ~skirts, x)
     floor = np.where(steady, smooth, level)
     plateau, inside = _plateau(smooth, x, float(np.median(sd)), passband)
     filled = inside if plateau is Plateau.SIGNAL else np.zeros(len(x), np.bool_)
     if filled.any() and not filled.all():
         floor = np.where(filled, np.minimum(np.interp(x, x[~filled], smooth[~filled]), floor), floor)
-    near = np.abs(x) < 0.45
-    uneven = float(np.ptp(smooth[near])) if near.any() else 0.0
+    near = smooth[np.abs(x) < 0.45]
+    uneven = float(np.ptp(near)) if len(near) > 2 else 0.0
     bent = uneven > SHAPED_DB + SHAPED_DEVIATIONS * float(np.median(sd))
+    bent = bent and (bool(skirts.any()) or float(np.abs(near[2:] - near[:-2]).max()) < GRADUAL * uneven)
     doubtful = broad | inside if plateau is Plateau.EITHER else broad
     back = np.argsort(order, kind="stable")
     return Shape(
         floor_db=floor[back], filled=filled[back], steady=steady[back], doubtful=doubtful[back], plateau=plateau,
-        shaped=plateau is Plateau.FILTER or (bent and plateau is Plateau.NONE),
+        shaped=plateau is Plateau.FILTER or (bent and plateau is Plateau.NONE), skirts=skirts[back],
     )  # fmt: skip
+
+
+def _skirts(smooth: Floats, x: Floats) -> NDArray[np.bool_]:
+    """The parts beyond a filter's passband: on both sides, alike far from the middle, with most of the band between."""
+    low = smooth < float(np.quantile(smooth, 0.8)) - SKIRT_DB
+    first, last = int(np.argmin(low)), len(x) - 1 - int(np.argmin(low[::-1]))
+    nothing = np.zeros(len(x), np.bool_)
+    if low.all() or not first or last == len(x) - 1:
+        return nothing
+    if float(x[last] - x[first]) < FILTER_WIDTH[0] - 0.05 or abs(float(x[last] + x[first])) / 2 > FILTER_CENTRED:
+        return nothing
+    nothing[:first] = nothing[last + 1 :] = True
+    return nothing
 
 
 def _bumps(rise: Floats, over: NDArray[np.bool_], x: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -104,10 +123,11 @@ def _opened(level: Floats, x: Floats) -> Floats:
 
     A single group that lies below both its neighbours is a notch of the receiver or chance: it lowers nobody's floor.
     """
-    if len(level) > 2:
-        inner = np.minimum(level[:-2], level[2:])
-        level = np.concatenate((level[:1], np.maximum(level[1:-1], inner), level[-1:]))
-    near = np.abs(x[:, None] - x[None, :]) <= OPENING / 2
+    inner = np.minimum(level[:-2], level[2:])
+    level = np.concatenate((level[:1], np.maximum(level[1:-1], inner), level[-1:]))
+    count = np.arange(len(level))
+    reach = max(1, round(OPENING / 2 / float(np.median(np.diff(x)))))
+    near = np.abs(count[:, None] - count[None, :]) <= reach
     eroded = np.where(near, level[None, :], np.inf).min(axis=1)
     return np.asarray(np.where(near, eroded[None, :], -np.inf).max(axis=1), np.float64)
 
@@ -127,22 +147,27 @@ def _plateau(smooth: Floats, x: Floats, sd: float, passband: float | None) -> tu
     if not found or not all(sharp for _, sharp, _ in found):
         return Plateau.NONE, nothing
     depth = min(edge[0] for edge in found)
-    if depth < SIGNAL_DEPTH_DB and not all(level for _, _, level in found):
-        return Plateau.NONE, nothing
+    if not all(level is True for _, _, level in found):
+        unclear = depth >= SIGNAL_DEPTH_DB and not any(level is False for _, _, level in found)
+        return (Plateau.EITHER, inside) if unclear else (Plateau.NONE, nothing)
     step = float(np.median(np.diff(x)))
     width, centre = float(x[last] - x[first]) + step, float(x[last] + x[first]) / 2
     return _judged(width, centre, depth, one_sided=len(found) == 1, passband=passband), inside
 
 
-def _edge(outwards: Floats, top: float, sd: float) -> tuple[float, bool, bool]:
-    """From the plateau outwards, its last two groups first: how deep it falls, whether at once, whether level beyond."""
+def _edge(outwards: Floats, top: float, sd: float) -> tuple[float, bool, bool | None]:
+    """From the plateau outwards, its last two groups first: how deep it falls, whether at once, whether level beyond.
+
+    The last is None where too little lies beyond to tell.
+    """
     beyond = outwards[2:]
     depth = top - float(np.median(beyond))
     steps = outwards[:-2] - beyond
     sharp = depth >= EDGE_DB and float(steps[:3].max()) >= EDGE_SHARE * depth
     rest = beyond[1:]
-    level = len(rest) >= BESIDE_GROUPS - 1 and float(np.ptp(rest)) < BESIDE_DB + SURE * sd
-    return depth, sharp, level
+    if len(rest) < BESIDE_GROUPS - 1:
+        return depth, sharp, None
+    return depth, sharp, float(np.ptp(rest)) < BESIDE_DB + SURE * sd + 0.1 * max(0.0, depth - SIGNAL_DEPTH_DB)
 
 
 def _judged(width: float, centre: float, depth_db: float, *, one_sided: bool, passband: float | None) -> Plateau:

@@ -29,7 +29,8 @@ def silent_spans(iq: Iq, *, full_scale: float) -> Spans:
     return [
         (first, last + 1)
         for first, last in runs(same)
-        if last + 1 - first >= RUN_LEAST and float(np.abs(rails[first].astype(np.float64)).max()) < QUIET_SHARE * full_scale
+        if last + 1 - first >= RUN_LEAST
+        and float(np.abs(rails[first].astype(np.float64)).max()) < QUIET_SHARE * full_scale
     ]
 
 
@@ -41,7 +42,7 @@ def bad_spans(iq: Iq) -> Spans:
 
 
 def silent_blocks(spans: Spans, *, blocks: int, block: int, held: int) -> NDArray[np.bool_]:
-    """Which of the blocks that a look completed hold samples of `spans`; the first block began `held` samples before."""
+    """Which blocks that a look completed hold samples of `spans`; the first began `held` samples before the look."""
     mask = np.zeros(blocks, np.bool_)
     for first, last in spans:
         mask[max(0, (first + held) // block) : max(0, -(-(last + held) // block))] = True

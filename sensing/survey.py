@@ -1,8 +1,8 @@
 """From looks at a band to what can be said about its channels.
 
 A look is a stretch of samples taken at one setting. It is cut into blocks of about 0.1 ms; a block in which a channel
-carries more power than noise explains counts as busy. What idle means is the business of `sensing.tracker`, which learns
-the floor from pieces of looks, and `sensing.floors`, which says what it is worth; `sensing.verdict` makes the report.
+carries more power than noise explains counts as busy. What idle means is the business of `sensing.tracker`, which
+learns the floor from pieces of looks, and `sensing.floors`, which says what it is worth; `sensing.verdict` reports.
 """
 
 from collections import deque
@@ -61,9 +61,10 @@ UNEVEN: Final = 0.15
 """Share of `flatness_db` that a block's threshold allows for."""
 CONTRAST: Final = 4.0
 CONTRAST_PFA: Final = 1e-10
-"""A block this many times over the floor, where noise is so that rarely, shows that the floor is not what fills a band."""
+"""A block this many times over the floor, where noise is so rarely, shows that the floor is not what fills a band."""
 DOUBT_PFA: Final = 2e-4
 FLAT: Final = 3.0
+MOST: Final = 0.7
 UNTAUGHT: Final = UNUSABLE | SampleFlag.CLIPPED
 
 Floats = NDArray[np.float64]
@@ -85,7 +86,7 @@ class Survey:
         self._finder = PulseFinder(sample_rate_hz=settings.sample_rate_hz, full_scale=settings.full_scale)
         self._radar = RadarDetector(band_hz=settings.sample_rate_hz)
         self._reader = FloorReader(settings, self._layout, frames=self._frames)
-        compared = np.append(self._layout.trusted, False)
+        compared = np.append(np.ones(self._layout.groups, np.bool_), False)
         self._floor = FloorTracker(self._reader.shapes, channels=self._layout.members, compared=compared)
         self._detector = ChannelDetector(pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db)
         shapes = self._reader.shapes
@@ -240,7 +241,8 @@ class Survey:
         level = groups[:, self._layout.trusted].mean(axis=0)
         if not float(level.max()) > 0:
             return SampleFlag.BELOW_QUANTISATION
-        flat = float(level.max()) < FLAT * float(np.median(level))
+        inside = float(groups.mean(axis=0) @ self._layout.bins) / self.settings.fft_size
+        flat = float(level.max()) < FLAT * float(np.median(level)) and inside > MOST * quality.power
         steady = float(groups.mean()) < 2 * float(np.median(groups.mean(axis=1)))
         floor = self._floor_mean()
         whole = flat and steady
@@ -374,7 +376,7 @@ class Survey:
             anchored=np.concatenate(
                 [np.full(one.over_db.shape[1], anchors[one.key[0]] is not Anchor.NONE) for one in counted] or [empty]
             ).astype(np.bool_),
-            clipped=np.concatenate([one.clipped for one in counted] or [empty]).astype(np.bool_),
+            clipped=np.concatenate([*(one.clipped for one in counted), np.zeros(0, np.bool_)]),
             times_s=np.concatenate(times or [empty]),
             gaps=self._gaps or not whole or uncertain > 0 or self._left_out > 0,
             step_s=self._block_s,
@@ -400,7 +402,9 @@ class Survey:
         if number is None:
             return float("nan")
         trusted = self._layout.trusted
-        return float(self._view(number).floor[:-1][trusted] @ self._layout.bins[trusted] / self._layout.bins[trusted].sum())
+        return float(
+            self._view(number).floor[:-1][trusted] @ self._layout.bins[trusted] / self._layout.bins[trusted].sum()
+        )
 
     def _density(self, power: float) -> Level:
         state = self._state()

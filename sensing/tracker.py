@@ -2,7 +2,7 @@
 
 What was idle in a piece of a look is what its quiet blocks share. A piece is compared with the floor as it is known:
 
-- where it is quieter, it becomes the floor: something was there before;
+- where it is quieter, twice in a row, it becomes the floor: something was there before;
 - where it is alike, it is averaged in, so that slow drifts are followed;
 - where it is louder, it teaches nothing, however long that lasts: a channel that rose and did not fall is busy;
 - where the whole band, its edges too, moved by one factor and stayed, the gain changed or something wider than the band
@@ -42,7 +42,10 @@ STEP_DOWN_DB: Final = 15.0
 ALIKE_SHARE: Final = 0.6
 BELOW_SHARE: Final = 0.02
 STEP_NS: Final = 60_000_000
-STEP_PIECES: Final = 3
+STEP_PIECES: Final = 4
+SHOWN: Final = 10**-2.5
+STRONG_DB: Final = 25.0
+"""A piece in which something is that strong may be compressed: what is quieter in it is no new floor."""
 VERSION_DB: Final = 0.03
 UNCERTAIN: Final = -1
 
@@ -51,9 +54,9 @@ UNCERTAIN: Final = -1
 class Piece:
     """Some blocks of one look: powers in hundredths of a decibel, shape (blocks, groups), and the gain they belong to.
 
-    `state` is the number of a `GainState`, or `UNCERTAIN` where the level fits none. `clipped` are its overdriven blocks, `bound` if it is
-    somebody's whatever its level; `drift_db` is how far the whole
-    band, its edges too, lies over the floor without having stepped; `decided` is the reader's own.
+    `state` is the number of a `GainState`, or `UNCERTAIN` where the level fits none. `clipped` are its overdriven
+    blocks; `bound` if it is somebody's whatever its level; `drift_db` is how far the whole band, its edges too, lies
+    over the floor without having stepped; `decided` is the reader's own.
     """
 
     start_ns: int
@@ -143,6 +146,8 @@ class FloorTracker:
         self._quiet = QuietLevels(shapes)
         self._shapes, self._channels, self._compared = shapes, channels, compared
         self._pending: list[tuple[Piece, Quiet]] = []
+        self._last: Piece | None = None
+        self._sank = np.zeros(len(shapes), np.bool_)
         self.states: list[GainState] = []
         self.current: int | None = None
         self.steps = 0
@@ -166,13 +171,15 @@ class FloorTracker:
             self._first_taught(piece, seen)
             return
         rise, limit = self._compare(state, seen)
-        moved = self._moved_alike(rise, limit)
+        moved = self._moved_alike(state, rise, limit)
         if moved is None:
             self._give_up()
             piece.state = self.current
             piece.drift_db = self._drift(rise, limit)
             if teaches and len(power) >= TAUGHT_BLOCKS:
-                self._teach(state, seen, rise, limit, len(power))
+                strong = bool((power.max(axis=0) > state.level * 10 ** (STRONG_DB / 10)).any())
+                self._teach(state, seen, rise, limit, np.inf if strong else IDLE_SHARE * len(power))
+            self._last = piece
             return
         self._moved(piece, seen, moved, teaches=teaches)
 
@@ -206,9 +213,11 @@ class FloorTracker:
         sd = np.sqrt((1 / seen.idle + 1 / state.cells) * np.maximum(1 / self._shapes, state.spread))
         return decibels(seen.level / np.maximum(state.level, 1e-30)), np.maximum(ALIKE_DB, DEVIATIONS * 4.343 * sd)
 
-    def _teach(self, state: GainState, seen: Quiet, rise: Floats, limit: Floats, blocks: int) -> None:
-        enough = seen.idle >= max(BLOCKS_LEAST, IDLE_SHARE * blocks)
-        lower = (rise < -limit) & enough
+    def _teach(self, state: GainState, seen: Quiet, rise: Floats, limit: Floats, least: float) -> None:
+        enough = seen.idle >= max(BLOCKS_LEAST, least)
+        sinks = (rise < -limit) & enough
+        lower = sinks & self._sank
+        self._sank = sinks
         alike = np.abs(rise) <= limit
         for members in self._channels:
             share = np.minimum(rise[members], limit[members])
@@ -226,7 +235,7 @@ class FloorTracker:
         state.touch()
 
     def _drift(self, rise: Floats, limit: Floats) -> float:
-        """How far the tenth of the band that rose least has risen, where that is more than chance and less than a step."""
+        """How far the tenth of the band that rose least has risen, if it is more than chance and less than a step."""
         rise, limit = rise[self._compared], limit[self._compared]
         sd = float(np.median(limit)) / DEVIATIONS
         least = min(float(np.median(rise)), float(np.quantile(rise, 0.1)) + 1.28 * sd)
@@ -234,9 +243,13 @@ class FloorTracker:
 
     # -- changes of gain -----------------------------------------------------------------------------------------
 
-    def _moved_alike(self, rise: Floats, limit: Floats) -> float | None:
-        """By how many dB the whole band moved, if most of it moved by one factor and nothing stayed behind."""
-        rise, limit = rise[self._compared], limit[self._compared]
+    def _moved_alike(self, state: GainState, rise: Floats, limit: Floats) -> float | None:
+        """By how many dB the whole band moved, if most of it moved by one factor and nothing stayed behind.
+
+        What lies deep below the rest, beyond the receiver's filter, need not move with the gain.
+        """
+        shown = self._compared & (state.level > SHOWN * float(np.max(state.level[self._compared])))
+        rise, limit = rise[shown], limit[shown]
         moved = float(np.median(rise))
         if abs(moved) < STEP_DB[0]:
             return None
@@ -261,6 +274,7 @@ class FloorTracker:
         known = self._known(seen)
         if known is not None:
             self._give_up()
+            self._doubt_last()
             self.current = piece.state = known
             self.steps += 1
             return
@@ -290,7 +304,9 @@ class FloorTracker:
         return abs(float(np.median(decibels(seen.level / before.level)[self._compared]))) < 2 * ALIKE_DB
 
     def _settle(self) -> None:
-        """What moved has lasted: a setting of its own."""
+        """What moved has lasted: a setting of its own, from the second piece on; the step may lie in the first."""
+        self._doubt_last()
+        self._pending.pop(0)
         idle = np.sum([seen.idle for _, seen in self._pending], axis=0)
         level = np.sum([seen.level * seen.idle for _, seen in self._pending], axis=0) / idle
         spread = np.mean([seen.spread for _, seen in self._pending], axis=0)
@@ -300,6 +316,13 @@ class FloorTracker:
             piece.state = self.current
         self._pending.clear()
         self.steps += 1
+
+    def _doubt_last(self) -> None:
+        """The piece before a step may hold the step itself."""
+        if self._last is not None:
+            self._last.state = UNCERTAIN
+            self._last.decided = None
+        self._last = None
 
     def _give_up(self) -> None:
         """It did not last: what moved was somebody's."""

@@ -23,6 +23,8 @@ FREE_HIGH_MAX: Final = 0.5
 """A channel whose occupancy may be this high is not called free, however little was seen in it."""
 DOUBT: Final = 5e-4
 """Chance that noise alone makes a channel busy by the number of its blocks over their threshold."""
+RATE_SLACK: Final = (3.0, 1e-3)
+"""Times the design rate, and so much more, that noise may be over the threshold where its floor is a little off."""
 STRONG_DB: Final = 6.0
 STRONG_SHARE: Final = 0.3
 
@@ -32,8 +34,9 @@ class Seen:
     """What was decided on the blocks of one channel, shape (blocks,), and what is to be held against it.
 
     `over_db` is how far over its threshold the loudest test was, `whole_db` the energy of the whole channel; `lasting`
-    are blocks in longer stretches over theirs; `anchored` those whose floor rests on something, `clipped` the overdriven ones. Over `sure_db` one block
-    alone leaves no doubt. `unseen` is the share of the time of which nothing is known.
+    are blocks in longer stretches over theirs; `anchored` those whose floor rests on something, `clipped`
+    those overdriven. Over `sure_db` one block leaves no doubt. `unseen` is the share of the time of which nothing is
+    known.
     """
 
     over_db: Floats
@@ -79,7 +82,7 @@ def judge(seen: Seen) -> Verdict:
             anchor=Anchor.NONE,
         )  # fmt: skip
     sensitive = (seen.over_db > 0) | seen.lasting
-    cut_db = valley_db(seen.over_db)
+    cut_db = max(valley_db(seen.over_db), valley_db(seen.whole_db))
     busy = (seen.over_db > cut_db) | (seen.lasting & (cut_db == 0))
     used = _significant(seen, sensitive)
     if seen.carried and not used:
@@ -105,7 +108,8 @@ def _significant(seen: Seen, busy: Bools) -> bool:
     """Whether more, or more strongly, was over the threshold than noise explains."""
     if bool(seen.lasting.any()) or bool((seen.over_db > seen.sure_db).any()):
         return True
-    return float(stats.binom.sf(int(busy.sum()) - 1, len(busy), seen.pfa)) < DOUBT
+    rate = min(0.5, RATE_SLACK[0] * seen.pfa + RATE_SLACK[1])
+    return float(stats.binom.sf(int(busy.sum()) - 1, len(busy), rate)) < DOUBT
 
 
 def _widened(one: Interval, seen: Seen, sensitive: Bools, *, used: bool, cut: Bools) -> Interval:

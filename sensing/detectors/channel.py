@@ -22,18 +22,22 @@ WHOLE_SHARE: Final = 0.5
 STRETCH_PFA: Final = 2e-6
 """False alarms of a longer stretch: it marks many blocks at once, so it must be rare in a whole recording."""
 STRETCHES: Final = (8, 64)
+STRETCH_PARTS: Final = 4
+PART_PFA: Final = 0.05
+"""Each part of a stretch must rise too, at this rate: what was on for a while is not on for all of it."""
+BURST: Final = 2.0
 STRETCH_UNEVEN: Final = 2.0
-"""How many times the unevenness that single blocks are allowed counts over a stretch, where the floor's error is all."""
+"""How many times the unevenness allowed to single blocks counts over a stretch, where the floor's error is all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelCells:
     """Blocks of one channel and the floor they stand on.
 
-    `power` shape (blocks, groups); of each group: the `floor`, how many `bins` it has, the independent averages `shapes`
-    behind one block, and those behind the floor, `reference`. `correlation` is what the channel's independent averages
-    are of the sum of its groups', for neighbouring bins are alike. `least` is a ratio to the floor that a group must
-    exceed whatever its threshold.
+    `power` shape (blocks, groups); of each group: the `floor`, how many `bins` it has, the independent averages
+    `shapes` behind one block, and those behind the floor, `reference`. `correlation` is what the channel's
+    independent averages are of the sum of its groups', for neighbouring bins are alike. `least` is a ratio to the floor
+    that a group must exceed whatever its threshold.
     """
 
     power: Floats
@@ -79,7 +83,7 @@ class ChannelDetector:
         over_whole = energy / max(idle * whole, 1e-30)
         over_parts = seen.power / np.maximum(seen.floor * parts, 1e-30)
         statistic = np.asarray(np.maximum(over_whole, over_parts.max(axis=-1)), np.float64)
-        lasting = self._lasting(seen, statistic > 1)
+        lasting = self._lasting(seen, statistic)
         return ChannelDecision(
             statistic=statistic,
             threshold=np.ones_like(statistic),
@@ -119,24 +123,32 @@ class ChannelDetector:
         )
         return whole * slack, np.maximum(parts * slack, seen.least)
 
-    def _lasting(self, seen: ChannelCells, busy: Bools) -> Bools:
-        """Blocks in stretches whose mean, without what is busy by itself, is over the threshold of a mean."""
-        lasting = np.zeros(len(busy), np.bool_)
-        quiet = (~busy).astype(np.float64)
+    def _lasting(self, seen: ChannelCells, statistic: Floats) -> Bools:
+        """Blocks of stretches without strong bursts whose mean is over its threshold and of which no part is idle."""
+        lasting = np.zeros(len(statistic), np.bool_)
+        kept = (statistic < BURST).astype(np.float64)
         for length in STRETCHES:
-            count = len(busy) // length
+            count = len(kept) // length
             if count == 0:
                 continue
             used = count * length
-            weights = quiet[:used].reshape(count, length)
-            blocks = weights.sum(axis=1)
-            sums = np.einsum("sl,slg->sg", weights, seen.power[:used].reshape(count, length, -1))
-            means = sums / np.maximum(blocks, 1)[:, None]
-            whole, parts = self._thresholds(seen, STRETCH_PFA, blocks=length, uneven=STRETCH_UNEVEN)
-            over = (means @ seen.bins > whole * float(seen.floor @ seen.bins)) | (means > parts * seen.floor).any(axis=1)
-            over &= blocks >= length / 2
-            lasting[:used] |= np.repeat(over, length)
+            parts = STRETCH_PARTS * (length // STRETCHES[0] > 1) or 2
+            weights = kept[:used].reshape(count, parts, -1)
+            blocks = weights.sum(axis=-1)
+            power = seen.power[:used].reshape(count, parts, length // parts, -1)
+            sums = np.einsum("spl,splg->spg", weights, power)
+            over = self._over(seen, sums.sum(axis=1) / np.maximum(blocks.sum(axis=1), 1)[:, None], length, STRETCH_PFA)
+            means = (sums / np.maximum(blocks, 1)[..., None]).reshape(count * parts, -1)
+            each = self._over(seen, means, length // parts, PART_PFA).reshape(count, parts, -1).all(axis=1)
+            found = (over & each).any(axis=-1) & (blocks.sum(axis=1) == length)
+            lasting[:used] |= np.repeat(found, length)
         return lasting
+
+    def _over(self, seen: ChannelCells, means: Floats, length: int, pfa: float) -> Bools:
+        """Whether each mean over so many blocks is over: the whole channel's energy first, then each group's."""
+        whole, parts = self._thresholds(seen, pfa, blocks=length, uneven=STRETCH_UNEVEN)
+        idle = float(seen.floor @ seen.bins)
+        return np.column_stack((means @ seen.bins > whole * idle, means > parts * seen.floor))
 
 
 @lru_cache(maxsize=65536)
