@@ -1,6 +1,6 @@
 """What a floor is worth at one setting of the gain: its shape over frequency, what stands on it, what it rests on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -40,7 +40,8 @@ class FloorView:
 
     Of each channel: `steady`, whether something narrow stands in it all the time; `carried`, whether that is too wide
     or too strong to be a line of the receiver's own making; `doubtful`, whether a part of it may be filled; `raised`,
-    whether its floor is above what the calibrated receiver makes. `least` is what a group must rise by.
+    whether its floor is above what the calibrated receiver makes. `least` is what a group must rise by; `known`
+    keeps thresholds.
     """
 
     floor: Floats
@@ -53,6 +54,7 @@ class FloorView:
     raised: tuple[bool, ...]
     plateau: str
     least: Floats
+    known: dict[int, dict[tuple[float, int, float], tuple[float, Floats]]] = field(default_factory=dict)
 
 
 class FloorReader:
@@ -122,6 +124,7 @@ class FloorReader:
             reference=view.reference[members],
             least=view.least[members],
             correlation=correlation,
+            known=view.known.setdefault(index, {}),
         )
 
     def _modulated(self, steady: Bools, at: Floats, psd: Floats, floor_db: Floats) -> Bools:

@@ -4,7 +4,7 @@ This is what a survey decides with and what the published tables measure. A wide
 channel, a narrow one in one group of bins, a weak one that lasts in the mean over many blocks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -37,7 +37,7 @@ class ChannelCells:
     `power` shape (blocks, groups); of each group: the `floor`, how many `bins` it has, the independent averages
     `shapes` behind one block, and those behind the floor, `reference`. `correlation` is what the channel's
     independent averages are of the sum of its groups', for neighbouring bins are alike. `least` is a ratio to the floor
-    that a group must exceed whatever its threshold.
+    that a group must exceed whatever its threshold. `known` keeps thresholds for the next blocks over the same floor.
     """
 
     power: Floats
@@ -47,6 +47,7 @@ class ChannelCells:
     reference: Floats
     least: Floats
     correlation: float = 1.0
+    known: dict[tuple[float, int, float], tuple[float, Floats]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,12 @@ class ChannelDetector:
 
     def _thresholds(self, seen: ChannelCells, pfa: float, *, blocks: int, uneven: float) -> tuple[float, Floats]:
         """Of the whole channel and of each group, for the mean of so many blocks."""
+        key = (pfa, blocks, uneven * self.uneven_db)
+        if key not in seen.known:
+            seen.known[key] = self._made(seen, pfa, blocks=blocks, uneven=uneven)
+        return seen.known[key]
+
+    def _made(self, seen: ChannelCells, pfa: float, *, blocks: int, uneven: float) -> tuple[float, Floats]:
         slack = 10 ** (uneven * self.uneven_db / 10)
         shape = self.whole_shape(seen)
         reference = shape * float((seen.reference / seen.shapes).min())
