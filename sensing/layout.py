@@ -13,6 +13,8 @@ from sensing.values import Channel
 GROUPS_ALL: Final = 48
 """Groups that the channels share; each has at least four and at most forty, bins allowing."""
 GROUPS_PER_CHANNEL: Final = (4, 40)
+GROUPS_MOST: Final = 200
+"""With very many channels each is one group, for the samples are weighed into all of them."""
 GUARD_GROUPS_MAX: Final = 16
 BINS_PER_GROUP_MIN: Final = 2
 DC_BINS: Final = 3
@@ -87,7 +89,7 @@ def lay_out(band: Band) -> BandLayout:
     over_dc: list[bool] = []
     taken = dc.copy()
     least, most = GROUPS_PER_CHANNEL
-    wanted = min(most, max(least, GROUPS_ALL // max(1, len(band.channels))))
+    wanted = min(most, max(min(least, GROUPS_MOST // max(1, len(band.channels))), GROUPS_ALL // len(band.channels), 1))
     for channel in band.channels:
         inside = (edges >= channel.low_hz - bin_hz / 2) & (edges < channel.high_hz - bin_hz / 2)
         bins = np.flatnonzero(inside & ~dc)

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import FrameType
 
 from agent.config import ConfigError, NodeConfig, load
+from agent.locks import WARDEN, held
 from agent.timekeeping.wiring import timekeeper
 from agent.wiring import radio_of, warden_of
+from hw_profiles.printable import printable
 from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
@@ -19,6 +21,8 @@ from radio.warden import Warden
 from sim.process import OrphanedAtBirth, die_with_parent
 
 RETRY_S = 0.1
+BEFORE_S = 3.0
+"""How long the warden of before may take to end."""
 OPERATOR = "operator"
 
 
@@ -37,7 +41,7 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
     radio = _until_found(config, stop)
     if radio is None:
         return
-    clock = timekeeper(config)
+    clock = timekeeper(config, process="warden")
     warden = warden_of(config, radio, clock.fix)
     door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     warden.start()
@@ -88,11 +92,13 @@ def main(arguments: list[str]) -> int:
     try:
         die_with_parent()
         before_others()
-        run(load(Path(arguments[0])), stop)
+        config = load(Path(arguments[0]))
+        with held(config.folder, WARDEN, "a node's warden", wait_s=BEFORE_S):
+            run(config, stop)
     except OrphanedAtBirth:
         return 0
     except (ConfigError, RadioError) as exc:
-        sys.stderr.write(f"warden: {exc}\n")
+        sys.stderr.write(f"warden: {printable(exc)}\n")
         return 4
     return 0
 
