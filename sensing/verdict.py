@@ -27,6 +27,8 @@ RATE_SLACK: Final = (3.0, 1e-3)
 """Times the design rate, and so much more, that noise may be over the threshold where its floor is a little off."""
 STRONG_DB: Final = 6.0
 STRONG_SHARE: Final = 0.3
+UNSEEN_LOW: Final = 0.01
+"""Where most of the time is not seen, less than this share of it is no ground for "busy"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,7 @@ def _widened(one: Interval, seen: Seen, sensitive: Bools, *, used: bool, cut: Bo
 
 
 def _state(seen: Seen, occupancy: Interval, *, used: bool) -> ChannelState:
-    if used and occupancy.low > 0:
+    if used and occupancy.low > UNSEEN_LOW * seen.unseen:
         return ChannelState.BUSY
     doubted = seen.flags & VOIDING or seen.anchor is Anchor.NONE or seen.steady or seen.doubtful
     if doubted or occupancy.high >= FREE_HIGH_MAX:
