@@ -234,6 +234,16 @@ class MeshSection(Section):
     connections: int = Field(default=512, ge=2)
 
 
+class WardenSection(Section):
+    """Where the warden runs. `apart`: as a service under a user of its own, which alone reaches the radio.
+
+    `state` is the folder in which it keeps the rules it has seen; the node's own folder if left out.
+    """
+
+    apart: bool = False
+    state: Path | None = None
+
+
 class NodeConfig(BaseSettings):
     """Everything one node needs to run."""
 
@@ -256,6 +266,7 @@ class NodeConfig(BaseSettings):
     clock: ClockSection
     channels: list[ChannelSection]
     mesh: MeshSection = MeshSection()
+    warden: WardenSection = WardenSection()
     peers: list[Peer] = []
     offers: list[OfferSection] = []
     wants: list[WantSection] = []

@@ -144,6 +144,7 @@ def _ruled(state: NodeState, step: Step, admitted: Admitted) -> None:
     step.put(RULE, new.key, new.raw)
     body = new.rule.rule
     step.event("rule", rule=body.name, version=body.version, from_ns=body.effective.start_ns)
+    step.event("ruled", record=new.raw, chain=new.chain)
     _pass_on(state, step, admitted)
 
 

@@ -138,6 +138,7 @@ class NodeState:
         self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)], bounds=self.bounds)
         self.coordinator = Coordinator(stored=[raw for _, raw in self._stored(COORDINATED)])
         self.holder.elsewhere = self.coordinator.known
+        self.holder.own = self.registry.get(me)
         self.holder.neighbours = self._holders_near
         for _, raw in self._stored(user_side.HEARD):
             admitted = prove(raw, self.registry)

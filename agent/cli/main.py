@@ -28,6 +28,8 @@ from agent.cli import (
     stop,
     trial,
     tx,
+    warden,
+    witness,
 )
 from agent.cli.common import guard_streams
 from agent.cli.entry import Commands
@@ -46,12 +48,14 @@ app.command()(record.record)
 app.command()(calibrate.calibrate)
 app.add_typer(tx.tx, name="tx")
 app.command()(stop.stop)
+app.command()(warden.warden)
 app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
+app.add_typer(witness.app, name="witness")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 node.node.command("config")(drafts.node_config)

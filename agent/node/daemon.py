@@ -211,7 +211,7 @@ class Node:
                 case Used():
                     self._used.append(message)
                 case WardenBeat():
-                    self._warden_ns = time.monotonic_ns()
+                    self._warden_ns = self.warden.heard_ns = time.monotonic_ns()
                     self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
                     self.vitals.heard(message, self._warden_ns)
                     self._open_sid = message.sid if message.state == "OPEN" else None
@@ -463,6 +463,9 @@ class Node:
             case "renewed":
                 self.warden.lease(fields["record"])
                 return
+            case "ruled":
+                self.warden.rule(fields["record"], fields["chain"])
+                return
             case "paused" | "resumed":
                 self.warden.lease(fields["record"])
                 fields = {key: value for key, value in fields.items() if key != "record"}
@@ -476,6 +479,8 @@ class Node:
 
     def _go_on(self) -> None:
         """Hand the warden, which starts with nothing, what was settled before this process."""
+        for held in self.party.rules.all:
+            self.warden.rule(held.raw, held.chain)
         for standing in in_force(self.party):
             self.warden.permit(standing.artifact)
             if standing.lease is not None:

@@ -27,6 +27,8 @@ PORT_FLAGS: Final = {
     RxFlag.GAIN_CHANGED: SampleFlag.GAIN_STEP,
     RxFlag.OVERFLOW_UNKNOWN: SampleFlag.OVERFLOW_UNKNOWN,
     RxFlag.UNCALIBRATED: SampleFlag.UNCALIBRATED,
+    RxFlag.MOVED: SampleFlag.MOVED,
+    RxFlag.DEAF: SampleFlag.DEAF,
 }
 DERIVED: Final = SampleFlag.UNCALIBRATED
 """Flags that say something of this installation and not of the samples: they are not kept with a recording."""

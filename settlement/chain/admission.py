@@ -79,10 +79,11 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleInForce:
-    """The rule a node works under, with the hash that names it."""
+    """The rule a node works under, with the hash that names it; `seat` names who signed it, from the root down."""
 
     hash: bytes
     rule: Rule
+    seat: tuple[str, ...] = ()
 
 
 def _never(_rule: bytes) -> bool:
