@@ -16,7 +16,7 @@ from agent.cli.record import record
 from agent.cli.sense import sense
 from agent.sense.receivers import DRIVERS, open_receiver
 from radio.errors import SourceError
-from radio.ports import RfState
+from radio.ports import RfState, RxSettings
 from sim.iiod.antenna import LoopAntenna
 from sim.iiod.context import Firmware
 from sim.iiod.host import Hosted
@@ -31,6 +31,22 @@ APP.command()(sense)
 RATE = 2_000_000
 
 
+class GainAntenna(LoopAntenna):
+    """The loop as loud as it is at 30 dB of gain, louder and quieter with more and less."""
+
+    def __init__(self, loop: bytes) -> None:
+        super().__init__(loop)
+        self._gain = 1.0
+
+    def receiver(self, settings: RxSettings) -> None:
+        super().receiver(settings)
+        self._gain = 10 ** ((settings.gain_mdb / 1000 - 30) / 20)
+
+    def look(self, start_ns: int, samples: int) -> memoryview:
+        given = np.frombuffer(super().look(start_ns, samples), "<i2") * self._gain
+        return memoryview(np.clip(np.rint(given), -2048, 2047).astype("<i2").tobytes())
+
+
 @pytest.fixture(scope="module")
 def device() -> Iterator[tuple[str, Pluto]]:
     """A Pluto whose antenna gives noise and a tone 300 kHz above its middle, over and over."""
@@ -40,7 +56,7 @@ def device() -> Iterator[tuple[str, Pluto]]:
     tone = 400 * np.exp(2j * np.pi * round(0.3e6 * (1 << 20) / RATE) * RATE / (1 << 20) * t)
     z = tone + rng.normal(0, 4, 1 << 20) + 1j * rng.normal(0, 4, 1 << 20)
     loop = np.rint(np.stack([z.real, z.imag], axis=1)).astype("<i2").tobytes()
-    antenna = LoopAntenna(loop)
+    antenna = GainAntenna(loop)
     pluto = Pluto(Firmware(serial="SIM-77"), antenna, quiet=False)
     hosted = Hosted(IiodServer(pluto, antenna, paced=False))
     yield hosted.uri, pluto
