@@ -123,6 +123,9 @@ class Node:
             self.events.write("waiting", clock=cause)
         self._poller.poll(WAIT_MS)
         self._take_from_warden()
+        why = f"the node is not ready, and nothing was done: clock {cause}"
+        for command in self.control.receive():
+            self.control.tell(command.client, done=True, ok=False, why=why, sid=None)
         self._say_how_it_is(time.monotonic_ns())
 
     def close(self) -> None:
@@ -136,6 +139,7 @@ class Node:
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.hints.close()
         self.mesh.close()
+        self.errands.close()
         self.control.close()
         if self._registered:
             self._seal()
@@ -271,6 +275,7 @@ class Node:
             else:
                 self._changes, self._used, self._fresh = changes, used, fresh
                 self._greet(step)
+                self.errands.held_up(str(self.party.halted), time.monotonic_ns())
         self._leave(step)
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)

@@ -111,7 +111,8 @@ def _check_bytes(path: Path) -> int:
         raise NoDatabase(exc.strerror or "it cannot be read") from exc
     if not head.startswith(MAGIC) or len(head) < _HEADER:
         raise NoDatabase("not an SQLite database")
-    if int.from_bytes(head[_ENCODING_AT : _ENCODING_AT + 4], "big") != _UTF8:
+    # A log so young that all of it is still in the write-ahead log beside the file has no encoding in its header yet.
+    if int.from_bytes(head[_ENCODING_AT : _ENCODING_AT + 4], "big") not in (_UTF8, _NOT_YET):
         raise NoDatabase("its text is not UTF-8")
     return found.st_size
 
