@@ -77,10 +77,11 @@ def _opened(path: Path, text: str, passphrase: str | None) -> bytes:
 
 def read_key(path: Path, passphrase: str | None = None) -> SigningKey:
     """Read a signing key. Raises ConfigError."""
-    return SigningKey.from_seed(_read_secret(path, passphrase))
+    return SigningKey.from_seed(read_secret(path, passphrase))
 
 
-def _read_secret(path: Path, passphrase: str | None = None) -> bytes:
+def read_secret(path: Path, passphrase: str | None = None) -> bytes:
+    """The 32 secret bytes of a key's file, which only its owner may read. Raises ConfigError."""
     try:
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"{path}: others can read this key; run: chmod 600 {path}")
@@ -110,8 +111,8 @@ def make_keys(
 def load_keys(folder: Path) -> tuple[SigningKey, TransportKey]:
     """Read a node's two keys. Raises ConfigError."""
     return (
-        SigningKey.from_seed(_read_secret(folder / SIGN)),
-        TransportKey.from_secret(_read_secret(folder / TRANSPORT)),
+        SigningKey.from_seed(read_secret(folder / SIGN)),
+        TransportKey.from_secret(read_secret(folder / TRANSPORT)),
     )
 
 
