@@ -24,7 +24,7 @@ from settlement.chain.leaf import LEAF_LIMIT
 
 T = TypeVar("T")
 MAGIC = b"SQLite format 3\x00"
-_HEADER, _ENCODING_AT, _UTF8 = 100, 56, 1
+_HEADER, _ENCODING_AT, _NOT_YET, _UTF8 = 100, 56, 0, 1
 VALUE_LIMIT = 4 * LEAF_LIMIT
 """Bytes of one row: an entry and its columns, with room."""
 STEPS, STEPS_A_BYTE = 20_000_000, 20
