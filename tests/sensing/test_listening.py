@@ -127,6 +127,7 @@ def looks(*flags: SampleFlag, gaps_ns: tuple[int, ...] = (), tuning: Tuning = TU
         looks(SampleFlag.NONE, SampleFlag.CLIPPED, SampleFlag.STALE, SampleFlag.NONE),
         looks(*[SampleFlag.NONE] * 4, gaps_ns=(0, 0, 1_500_000_000, 7_000_000)),
         looks(SampleFlag.NONE, SampleFlag.GAIN_STEP, SampleFlag.OVERFLOW_UNKNOWN),
+        looks(SampleFlag.NONE, SampleFlag.DEAF, SampleFlag.MOVED),
     ],
 )
 def test_what_only_the_driver_knew_comes_back(tmp_path: Path, given: list[Look]) -> None:
