@@ -40,8 +40,9 @@ class Quality:
 
 def finite(iq: Iq) -> tuple[Iq, SampleFlag]:
     """The samples, with anything that is no number replaced by zero in a copy, and the flag if there was any."""
-    if iq.dtype != np.complex64 or np.isfinite(iq.sum()):
-        return iq, SampleFlag.NONE
+    with np.errstate(over="ignore", invalid="ignore"):
+        if iq.dtype != np.complex64 or np.isfinite(iq.sum()):
+            return iq, SampleFlag.NONE
     bad = ~np.isfinite(iq)
     if not bad.any():
         return iq, SampleFlag.NONE
