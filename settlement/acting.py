@@ -127,6 +127,7 @@ def _succeeded(state: NodeState, step: Step, old: Subject) -> None:
     successor = state.registry.successor(old.hash)
     if successor is not None:
         state.witness.succeeded(step, old.hash, successor)
+        state.holder.patience.succeeded(step, old.hash, successor)
     for digest in [d for d, offer in state.user.offers.items() if offer.holder == old.hash]:
         del state.user.offers[digest]
         step.lineage.drop(user_side.HEARD, digest)

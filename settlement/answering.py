@@ -10,6 +10,7 @@ from settlement.nodestate import NodeState
 from settlement.pair.table import HolderState
 from settlement.reasons import Reason, Refusal
 from settlement.step import Step
+from settlement.witness import PROOFS_EACH
 
 EVIDENCE_BYTES_MAX = 30_000
 FATAL = frozenset(
@@ -105,6 +106,7 @@ def keep_evidence(state: NodeState, step: Step, admitted: Admitted) -> None:
     if first is None and record.frame.author is not None:
         other = state.lineage.author_record(record.frame.author, record.frame.seq)
         first = state.record_bytes(other) if other else None
-    if first is not None and max(len(first), len(record.raw)) <= EVIDENCE_BYTES_MAX:
+    proofs = step.count(f"evidence:{admitted.author.hash.hex()}") if first is not None else 0
+    if first is not None and proofs <= PROOFS_EACH and max(len(first), len(record.raw)) <= EVIDENCE_BYTES_MAX:
         step.sign(Evidence(reason=Reason.EQUIVOCATION.value, first=first, second=record.raw))
     step.event("equivocation", author=admitted.author.name)

@@ -23,7 +23,8 @@ from settlement.receipts import is_receipt, judge_receipt
 from settlement.rules import read_held
 from settlement.step import Step
 
-OFFERS_MAX = 256
+OFFERS_MAX = 32
+"""Offers of one holder that are remembered; each holder has a share of its own, so that nobody takes another's."""
 HANDLED_BY_HOLDER = {"request", "accept", "relinquish", "usage"}
 
 
@@ -38,7 +39,7 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
         case "coordination":
             return judge_coordination(state, admitted)
         case "declaration":
-            return _judge_offer(state, now) or bounding.judge_offer(state, admitted)
+            return _judge_offer(state, admitted, now) or bounding.judge_offer(state, admitted)
         case "evidence":
             return judge_evidence(admitted.record.body, state.registry)
         case "envelope":
@@ -103,10 +104,12 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step:
             return refuse(Reason.TYPE, "party.typ", typ, "a type that travels between nodes")
 
 
-def _judge_offer(state: NodeState, now: TimeFix) -> Refusal | None:
+def _judge_offer(state: NodeState, admitted: Admitted, now: TimeFix) -> Refusal | None:
     """Offers are many neighbours' and few each; those that are over make room."""
-    held = sum(1 for offer in state.user.offers.values() if not now.after(offer.body.cell.window.end_ns))
-    return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX}") if held >= OFFERS_MAX else None
+    theirs = [offer for offer in state.user.offers.values() if offer.holder == admitted.author.hash]
+    held = sum(1 for offer in theirs if not now.after(offer.body.cell.window.end_ns))
+    required = f"< {OFFERS_MAX} of one holder"
+    return refuse(Reason.BUDGET, "declaration.held", held, required) if held >= OFFERS_MAX else None
 
 
 def _recognised(state: NodeState, admitted: Admitted) -> Refusal | None:

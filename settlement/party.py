@@ -3,8 +3,9 @@
 A party is holder and user at once; which it may be is its credential's matter, not this code's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from settlement.acting import act
 from settlement.answering import UNSURE, answer_refused, keep_evidence
@@ -20,11 +21,18 @@ from settlement.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_mes
 from settlement.nodestate import NodeState
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
+from settlement.pair.work import StoredStateError
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.rules import RULE
-from settlement.step import Outgoing, Step
+from settlement.step import HaltedError, Outgoing, Step
 from settlement.witness import ROUND
 
+T = TypeVar("T")
+UNRECOVERABLE = (LineageError, HaltedError, StoredStateError)
+"""What a node must not go on from: its log is gone, not whole, or not what was written."""
+PAUSE_NS, PAUSE_MAX_NS = 1_000_000_000, 64_000_000_000
+MOVES = frozenset({"request", "accept", "coordination", "grant", "confirm", "abort", "renew", "relinquish", "usage"})
+"""What moves a settlement on, where it is admitted: its cost is bounded by budgets, back-off and the pair's own table."""
 BESIDE = "envelope"
 """The type that is taken by itself where it travels beside a record that rests on it."""
 ANSWERED_BY_SIGNING = frozenset(
@@ -34,6 +42,9 @@ ANSWERED_BY_SIGNING = frozenset(
 
 class Party(NodeState):
     """Holder, user, log and registry of one node, driven from outside."""
+
+    faults: int = 0
+    """Messages and duties that failed in a way nobody foresaw; each was undone, told, and cost nothing else."""
 
     @contextmanager
     def step(self, now: Fix) -> Iterator[Step]:
@@ -74,25 +85,69 @@ class Party(NodeState):
     # -- bytes in ------------------------------------------------------------------------------------------------
 
     def receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
-        """One message from the node that holds `transport_key`: one verdict, logged. Returns the refusal, if any."""
-        sent, told = len(step.outgoing), len(step.notices)
-        try:
-            with self.lineage.transaction():
-                return self._receive(step, data, transport_key)
-        except LineageError:
-            raise
-        except Exception as exc:  # noqa: BLE001 - no message of one peer may cost another peer's, or the node
-            self.restore()
-            del step.outgoing[sent:], step.notices[told:]
-            step.answering(None)
-            refusal = refuse(Reason.FAULT, "party.receive", cut(repr(exc), 256), "a message this node can deal with")
+        """One message from the node that holds `transport_key`: one verdict, logged. Returns the refusal, if any.
+
+        A neighbour that has used up its share of this node is not listened to; that alone is counted, not logged.
+        """
+        now_ns, shares = step.now.time.latest_ns if self.clock is None else self.clock(), self.shares
+        over = shares.judge(transport_key, now_ns)
+        if over is not None:
+            return over
+        logged, began_ns = step.logged_bytes, shares.worked_ns()
+        found = self._undone_if_it_fails(step, lambda: self._receive(step, data, transport_key))
+        refusal: Refusal | None
+        if isinstance(found, Exception):
+            refusal = refuse(Reason.FAULT, "party.receive", cut(repr(found), 256), "a message this node can deal with")
             peer = self.registry.by_transport(transport_key)
             step.log(refused_leaf(data, refusal, now=step.now.time, rule=self.rule.hash, peer=_hash(peer)), None)
             step.event("fault", detail=str(refusal), peer=peer.name if peer else "unknown")
-            return refusal
+        else:
+            refusal = found
+        shares.charge(
+            transport_key,
+            now_ns,
+            work_ns=shares.worked_ns() - began_ns,
+            log_bytes=step.logged_bytes - logged,
+            moves=refusal is None and self._last_type in MOVES,
+        )
+        return refusal
+
+    def _undone_if_it_fails(self, step: Step, action: Callable[[], T]) -> T | Exception:
+        """The one place where an exception that nobody foresaw ends: what it was part of is as if it never began."""
+        sent, told, deferred = len(step.outgoing), len(step.notices), len(step.deferred)
+        try:
+            with self.lineage.transaction():
+                return action()
+        except UNRECOVERABLE:
+            raise
+        except Exception as exc:  # noqa: BLE001 - no message of one peer may cost another peer's, or the node
+            self.faults += 1
+            self.restore()
+            del step.outgoing[sent:], step.notices[told:], step.deferred[deferred:]
+            step.answering(None)
+            return exc
+
+    def duty(self, step: Step, what: str, action: Callable[[], T], *, waits: bool = True) -> T | None:
+        """Do something of this node's own; what fails is undone and told, and the node goes on with all else.
+
+        One that `waits` is left alone for a while after it failed, ever longer; what takes a band back does not wait.
+        """
+        now_ns = step.now.time.latest_ns
+        failed, until_ns = self._failed_duties.get(what, (0, now_ns))
+        if waits and now_ns < until_ns <= now_ns + PAUSE_MAX_NS:
+            return None
+        found = self._undone_if_it_fails(step, action)
+        if not isinstance(found, Exception):
+            self._failed_duties.pop(what, None)
+            return found
+        pause_ns = min(PAUSE_MAX_NS, PAUSE_NS << min(failed, 16))
+        self._failed_duties[what] = failed + 1, now_ns + pause_ns
+        step.event("fault", detail=cut(repr(found), 256), duty=what)
+        return None
 
     def _receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
         peer = self.registry.by_transport(transport_key)
+        self._last_type = ""
         message = decode_message(data)
         if isinstance(message, Refusal):
             step.log(refused_leaf(data, message, now=step.now.time, rule=self.rule.hash, peer=_hash(peer)), None)
@@ -107,12 +162,13 @@ class Party(NodeState):
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
+        self._last_type = verdict.record.typ
         unsure = self.unsure(step.now) if verdict.record.typ in ANSWERED_BY_SIGNING else None
         refusal = unsure or judge(self, verdict, message, step)
         if refusal is not None:
             # What time or order alone decided may be judged again when it comes again.
             terminal = None if refusal.reason in UNSURE or self._early(verdict, refusal) else verdict.record
-            self._log_refused(step, raw, refusal, _hash(peer), terminal)
+            self._log_refused(step, raw, refusal, _hash(peer), terminal, signed=True)
             answer_refused(self, step, verdict, refusal)
             return refusal
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=_hash(peer))
@@ -131,7 +187,7 @@ class Party(NodeState):
         peer = _hash(self.registry.by_transport(transport_key))
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
         if isinstance(verdict, Refusal):
-            self._log_refused(step, raw, verdict, peer, None)
+            self._log_refused(step, raw, verdict, peer, None, signed=isinstance(prove(raw, self.registry), Admitted))
             return
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=peer)
         step.log(leaf, verdict.record)
@@ -161,7 +217,8 @@ class Party(NodeState):
             self.heads_heard.add(peer.hash)
             step.halted = self.halted
         else:
-            self._log_refused(step, message.record, refusal, peer.hash, None)
+            signed = isinstance(prove(message.record, self.registry), Admitted)
+            self._log_refused(step, message.record, refusal, peer.hash, None, signed=signed)
             if refusal.reason is Reason.HALT_BEHIND_WITNESS:
                 self.halt(step, refusal)
         return refusal
@@ -175,8 +232,17 @@ class Party(NodeState):
             return refuse(Reason.TYPE, "heads.record", admitted.record.typ, "a cosignature by the neighbour itself")
         return self.witness.judge_cosignature(admitted, step)
 
-    def _log_refused(self, step: Step, raw: bytes, refusal: Refusal, peer: bytes | None, record: Record | None) -> None:
-        leaf = refused_leaf(raw, refusal, now=step.now.time, rule=self.rule.hash, peer=peer)
+    def _log_refused(
+        self,
+        step: Step,
+        raw: bytes,
+        refusal: Refusal,
+        peer: bytes | None,
+        record: Record | None,
+        *,
+        signed: bool,
+    ) -> None:
+        leaf = refused_leaf(raw, refusal, now=step.now.time, rule=self.rule.hash, peer=peer, signed=signed)
         step.log(leaf, record)
 
     def _refused(self, step: Step, raw: bytes, refusal: Refusal, transport_key: bytes) -> Refusal:
@@ -184,12 +250,12 @@ class Party(NodeState):
         peer = self.registry.by_transport(transport_key)
         if refusal.reason is Reason.REPLAY:
             if self.replays.to_log(digest(raw)):
-                self._log_refused(step, raw, refusal, _hash(peer), None)
+                self._log_refused(step, raw, refusal, _hash(peer), None, signed=True)
             if peer is not None:
                 step.send_again(peer.hash, digest(raw))
             return refusal
-        self._log_refused(step, raw, refusal, _hash(peer), None)
         admitted = prove(raw, self.registry)
+        self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))
         if isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
             if refusal.reason is Reason.EQUIVOCATION:
                 keep_evidence(self, step, admitted)
@@ -206,10 +272,11 @@ class Party(NodeState):
         """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
-        self.holder.tick(step)
-        self.coordinator.tick(step)
-        self.witness.tick(step)
-        return self.user.tick(step)
+        self.duty(step, "holder", lambda: self.holder.tick(step))
+        self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
+        self.duty(step, "witness", lambda: self.witness.tick(step))
+        self.duty(step, "replies", lambda: self.sweep_replies(step))
+        return self.duty(step, "user", lambda: self.user.tick(step)) or []
 
     def due(self, now: Fix) -> bool:
         """True when a tick would have something to look at."""

@@ -22,6 +22,8 @@ from settlement.pair.work import STORED_LIMIT, Work, answer_to, settlement_id, s
 from settlement.reasons import Reason, Refusal, refuse
 
 STORE = "coordinated"
+EACH_MAX = 64
+"""Cells this node has co-signed for one holder at a time; each holder has a share of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,21 @@ class Coordinator:
         if accept is None or isinstance(accept, Refusal):
             return accept or refuse(Reason.PROOF, "coordination.accept", "absent", "the ACCEPT beside the GRANT")
         refusal = _one_pair(grant, accept) or deadline_open(now, body.confirm_by_ns, "coordination.confirm_by")
-        return refusal or self._clear(body, now, own)  # (2), (3), (4)
+        return (
+            refusal
+            or _as_long_as_allowed(body, question.rule)
+            or self._own_share(body, grant.author, now)
+            or self._clear(body, now, own)
+        )  # (2), (3), (4)
+
+    def _own_share(self, grant: Grant, holder: Subject, now: TimeFix) -> Refusal | None:
+        held = sum(
+            1
+            for one in self.known.values()
+            if one.holder == holder.hash and one.sid != grant.sid and not now.after(one.until_ns)
+        )
+        required = f"< {EACH_MAX} co-signed for one holder"
+        return refuse(Reason.BUDGET, "coordination.held", held, required) if held >= EACH_MAX else None
 
     @staticmethod
     def shards(question: Question) -> tuple[Shard, ...]:
@@ -114,6 +130,16 @@ class Coordinator:
         """Forget what is over."""
         for sid in [one.sid for one in self.known.values() if work.now.time.after(one.until_ns)]:
             self.release(work, sid)
+
+
+def _as_long_as_allowed(grant: Grant, rule: Rule) -> Refusal | None:
+    """No window is co-signed that the class does not allow, however the two agree."""
+    terms, window = rule.terms(grant.commodity), grant.cell.window
+    if terms is None:
+        return refuse(Reason.TERMS, "coordination.class", grant.commodity, "a class of the rule")
+    length_ns = window.end_ns - window.start_ns
+    required = f"<= {terms.max_window_ns} ns"
+    return refuse(Reason.TERMS, "coordination.window", length_ns, required) if length_ns > terms.max_window_ns else None
 
 
 def _one_pair(grant: Admitted, accept: Admitted) -> Refusal | None:

@@ -66,12 +66,16 @@ def flaw(nodes: Sequence[Recognition]) -> Refusal | None:
             return refuse(Reason.RULE_UNKNOWN, "recognition.parts", f"{node.kind} of {parts}", "nodes behind it")
         if bool(fields) is not (node.kind in (CONTENT, DERIVATION)) or not set(fields) <= set(known):
             return refuse(Reason.RULE_UNKNOWN, "recognition.fields", f"{node.kind} of {fields}", ", ".join(known))
-    deep = _depth(nodes, 0)
+    deep = _depth(nodes)
     return refuse(Reason.RULE_UNKNOWN, "recognition.depth", deep, f"<= {DEPTH_MAX}") if deep > DEPTH_MAX else None
 
 
-def _depth(nodes: Sequence[Recognition], number: int) -> int:
-    return 1 + max((_depth(nodes, part) for part in nodes[number].parts or ()), default=0)
+def _depth(nodes: Sequence[Recognition]) -> int:
+    """The longest branch of the tree; each node is looked at once, from the last to the first."""
+    below: dict[int, int] = {}
+    for number in range(len(nodes) - 1, -1, -1):
+        below[number] = 1 + max((below[part] for part in nodes[number].parts or ()), default=0)
+    return below.get(0, 0)
 
 
 def recognise(nodes: Sequence[Recognition], evidence: Evidence) -> Refusal | None:
