@@ -18,6 +18,8 @@ from pydantic_settings.exceptions import SettingsError
 from sim.clock import SimClock
 
 LOOPBACK = "ip:127.0.0.1:"
+PULSE_BEST_US, CHRONY_BEST_US, KERNEL_BEST_US = 5.0, 1.0, 10.0
+"""The smallest bounds that each kind of clock source can have, us."""
 
 
 class ConfigError(Exception):
@@ -106,6 +108,11 @@ class SimulatedClock(Section):
     name: str = "simulated"
     clock: Annotated[SimClock, BeforeValidator(_clock)]
 
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have."""
+        return 0.0
+
 
 class GpsdClock(Section):
     """A GPS receiver behind gpsd. `serial_ms` is the longest its sentences can be late; without it only PPS counts."""
@@ -117,6 +124,11 @@ class GpsdClock(Section):
     satellites_min: int = Field(default=5, ge=0)
     serial_ms: float | None = Field(default=None, gt=0, le=10_000)
 
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have: a pulse's."""
+        return PULSE_BEST_US
+
 
 class ChronyClock(Section):
     """The system clock as chrony disciplines it."""
@@ -125,6 +137,11 @@ class ChronyClock(Section):
     name: str = "chrony"
     command: list[str] = Field(default=["chronyc"], min_length=1)
     every_s: float = Field(default=1.0, gt=0)
+
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have: the floor of its class."""
+        return CHRONY_BEST_US
 
 
 class KernelClock(Section):
@@ -135,12 +152,20 @@ class KernelClock(Section):
     least_us: float = Field(default=5_000.0, ge=0)
     every_s: float = Field(default=1.0, gt=0)
 
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have."""
+        return max(self.least_us, KERNEL_BEST_US)
+
 
 ClockSource = Annotated[SimulatedClock | GpsdClock | ChronyClock | KernelClock, Field(discriminator="kind")]
 
 
 class ClockSection(Section):
-    """What the node's clock is held to, and whom it listens to. Without `drift_ppb` the radio profile's holds."""
+    """What the node's clock is held to, and whom it listens to. Without `drift_ppb` the radio profile's holds.
+
+    `system_clock_within_s`: so far may a real radio's sources be from the host's clock; beyond, neither is trusted.
+    """
 
     budget_us: float = Field(default=1_000.0, gt=0)
     drift_ppb: int | None = Field(default=None, ge=0, le=10**9)
@@ -148,6 +173,7 @@ class ClockSection(Section):
     stale_s: float = Field(default=3.0, gt=0)
     holdover_s: float = Field(default=600.0, gt=0)
     need: int = Field(default=1, ge=1)
+    system_clock_within_s: float = Field(default=1.0, gt=0, le=1e9)
     sources: list[ClockSource] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -157,6 +183,11 @@ class ClockSection(Section):
             raise ValueError("two sources have one name; give each its own `name`")
         if self.need > len(names):
             raise ValueError(f"need = {self.need} with {len(names)} source(s); it can never be trusted")
+        able = [source.name for source in self.sources if source.best_us <= self.budget_us]
+        if len(able) < self.need:
+            best = "; ".join(f"{source.name} bounds it to {source.best_us:g} us at best" for source in self.sources)
+            said = f"budget_us = {self.budget_us:g} can never be met ({best})"
+            raise ValueError(f"{said}: raise budget_us, or use a better source (chrony, gpsd with PPS)")
         return self
 
 

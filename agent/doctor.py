@@ -27,6 +27,8 @@ PATIENCE_S = 2.0
 LOOKS = 3
 LOOK_S = 0.02
 GATE_NS = 1_000_000_000
+SYSTEM_KINDS = ("chrony", "kernel")
+"""Two views of one clock: they do not check each other."""
 MENDS = {
     "unsynchronised": "start chrony (apt-get install chrony) and wait until `chronyc tracking` says Normal",
     "bound over budget": "give the clock a better source (PPS, a nearer NTP server), or raise clock.budget_us",
@@ -34,6 +36,12 @@ MENDS = {
     "sources disjoint": "find which source is wrong with `bandpact clock watch`; do not transmit meanwhile",
     "simulated fix on a real radio": "disconnect the GPS simulator, or remove the simulated source",
     "too few satellites": "give the antenna more sky",
+    "not a satellite fix": "the receiver guesses or was told its place: give the antenna sky, end dead reckoning",
+    "receiver contradicts itself": "its pulse and its sentences differ: check the PPS wiring, or look for spoofing",
+    "implausible": "its time or place cannot be: look for spoofing, an old receiver (week rollover), no sky",
+    "sources disagree with the system clock": "find which is wrong (`bandpact clock watch`, `date -u`); "
+    "have chrony set the system clock, or raise clock.system_clock_within_s where nobody does",
+    "host was suspended": "wait for clock.agree_s; keep the host from sleeping while it runs a radio",
     "stale": "look why the sources fell silent: `cgps`, `chronyc sources`",
     "no source": "check [clock] sources: is gpsd or chrony running?",
     "sources not in agreement long enough": "wait for clock.agree_s and ask again",
@@ -115,10 +123,20 @@ def _clock(clock: dict[str, Any]) -> Iterator[Check]:
     for source in clock["sources"]:
         found = f"{source['standing']}, {source['note']}, bound {duration(source['bound_ns'])}"
         yield Check(name=f"source {source['name']}", state=OK if source["live"] else WARN, found=found)
+    yield from lone_source(clock)
     place = clock["position"]
     found = f"{place['reason']}: {place['lat_deg']:.5f} {place['lon_deg']:.5f} within {place['radius_mm'] / 1000:.1f} m"
     state = OK if place["trusted"] else FAIL
     yield Check(name="position", state=state, found=found, mend="" if state == OK else MENDS.get(place["reason"], ""))
+
+
+def lone_source(clock: dict[str, Any]) -> Iterator[Check]:
+    """Whether one source alone decides what time it is: then nothing shows when it lies slowly."""
+    live = {"system clock" if s["kind"] in SYSTEM_KINDS else s["name"] for s in clock["sources"] if s["live"]}
+    if len(live) == 1 and "simulated" not in {s["kind"] for s in clock["sources"]}:
+        found = f"only {live.pop()} decides what time it is: a slow lie of it would not be seen"
+        mend = "add a second, independent source (gpsd beside chrony) and set clock.need = 2"
+        yield Check(name="clock sources", state=WARN, found=found, mend=mend)
 
 
 def _keys(config: NodeConfig) -> Iterator[Check]:

@@ -1,5 +1,6 @@
 """First drafts of the files that people edit: a node's configuration, and a rule for all that a desk governs."""
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from settlement.chain.scope import Area, Band, Scope
 
 SIMULATED_BOUND_NS = 200_000
 """How far the simulated clocks of two nodes of one machine may be apart: each is set when its draft is made."""
+REAL_BOUND_NS = 20_000_000
+"""How wrong the clock of a real radio may be, in a drafted rule and in a drafted node."""
 OUTLINE_RADIUS_MM = 10_000_000
 S = 1_000_000_000
 
@@ -134,9 +137,13 @@ def _radio(draft: NodeDraft, band: Band) -> dict[str, Any]:
 
 
 def _clock(draft: NodeDraft) -> dict[str, Any]:
-    """The kernel's clock; of a simulated radio a simulated receiver, good until this machine starts again."""
+    """By chrony, by the kernel where there is no chrony; of a simulated radio a simulated receiver until a restart.
+
+    The budget is what the drafted rule asks for: no source over a network keeps less than a few milliseconds for sure.
+    """
     if not draft.simulated:
-        return {"sources": [{"kind": "kernel"}]}
+        kind = "chrony" if shutil.which("chronyc") else "kernel"
+        return {"budget_us": REAL_BOUND_NS / 1000, "sources": [{"kind": kind}]}
     clock = {"utc_at_zero_ns": time.time_ns() - time.monotonic_ns(), "zero_ns": 0, "bound_ns": SIMULATED_BOUND_NS}
     return {"agree_s": 0.0, "sources": [{"kind": "simulated", "clock": clock}]}
 
@@ -160,7 +167,7 @@ def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: boo
             "effective_until": now + timedelta(days=days),
             "time_sources": ["simulated"] if simulated else ["gps", "chrony", "kernel"],
             "position_sources": ["simulated"] if simulated else ["gps", "surveyed"],
-            "time_bound_ns_max": 1_000_000 if simulated else 20_000_000,
+            "time_bound_ns_max": 1_000_000 if simulated else REAL_BOUND_NS,
             "position_radius_mm_max": 50_000,
             "record_age_ns_max": 5 * S,
             "sensing_age_ns_max": S,

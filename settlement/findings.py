@@ -2,12 +2,24 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from settlement.chain import merkle
 from settlement.chain.records import Record
 
 SHOWN_MAX = 20
+
+
+class Outcome(StrEnum):
+    """What an audit comes to, in one word; only TAMPERED is a proof that something was altered."""
+
+    VERIFIED = "VERIFIED"
+    NOT_SEALED = "NOT_SEALED"
+    DIFFERS = "DIFFERS"
+    WRONG_ANCHOR = "WRONG_ANCHOR"
+    NOT_A_LINEAGE = "NOT_A_LINEAGE"
+    TAMPERED = "TAMPERED"
 
 
 @dataclass(slots=True)
@@ -60,6 +72,8 @@ class Audited:
     held: list[Record] = field(default_factory=list)
     owner: bytes | None = None
     line: tuple[bytes, ...] = ()
+    stranger: bool = False
+    """Not one credential in it leads to an anchor that was given."""
     warnings: list[str] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
     lists: list[ListTaken] = field(default_factory=list)

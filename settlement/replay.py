@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from settlement.chain import keys
@@ -29,6 +29,10 @@ from settlement.rulefile import judge_successor, rule_at
 TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
 REVIEW_OPENED = "review.opened"
 OWN_WORD = ("gate", "verdict")
+PLAIN = frozenset(
+    {"credential", "rule", "revocation", "envelope", "declaration", "gate", "verdict", "usage", "evidence"}
+)
+"""Of these an audit keeps author, number and hash: nothing it compares afterwards is in their bodies."""
 UNTRUSTED = (Reason.TIME_UNTRUSTED, Reason.POSITION_UNTRUSTED)
 
 
@@ -124,7 +128,7 @@ def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) 
         _check_entitled(state, index, leaf, record)
     if record.sid is not None:
         state.audited.by_sid.setdefault(record.sid, {}).setdefault(record.typ, []).append(record.digest)
-    state.audited.held.append(record)
+    state.audited.held.append(replace(record, raw=b"", body=None) if record.typ in PLAIN else record)
     _note(state, leaf, record)
 
 

@@ -21,6 +21,8 @@ class Exit(IntEnum):
     WARNINGS = 3
     NOT_READY = 4
     TAMPERING = 5
+    WRONG_ANCHOR = 6
+    DIFFERS = 7
     INTERRUPTED = 130
 
 

@@ -29,9 +29,11 @@ from agent.cli import (
     trial,
     tx,
 )
+from agent.cli.entry import Commands
 
 app = typer.Typer(
     name="bandpact",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

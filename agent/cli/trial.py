@@ -7,8 +7,6 @@ import typer
 
 from agent.cli.common import Exit, errors_console, fail, interruptible, output_console
 
-DEFAULT_REPORT = Path("trial-report")
-
 
 def trial(
     scenario: Annotated[str, typer.Option(help="Name of a scenario, or a .toml file.")] = "neighbours",
@@ -17,8 +15,13 @@ def trial(
         float | None, typer.Option(min=2.0, max=3600.0, help="Seconds of trial; the scenario is stretched to it.")
     ] = None,
     report: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the report and every node's lineage go.")
-    ] = DEFAULT_REPORT,
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the report and every node's lineage go; never one with evidence in it. "
+            "If not said: trial-report, or the next free trial-report-N.",
+        ),
+    ] = None,
     recording: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A .sigmf-meta recording, put on the air as one more emitter.")
     ] = None,
@@ -50,7 +53,7 @@ def trial(
     raise typer.Exit(Exit.WARNINGS if result["warnings"] else Exit.OK)
 
 
-def _run(options: object, report: Path, json_out: Path | None) -> dict[str, Any]:
+def _run(options: object, report: Path | None, json_out: Path | None) -> dict[str, Any]:
     from agent.trial import command  # noqa: PLC0415 - keeps --help fast
 
     try:

@@ -62,7 +62,7 @@ class Node:
         self.mesh = mesh_of(config, self.trust)
         self.hints = Hints(discovery_of(config, self.trust, self.mesh), self.mesh, self.trust.registry)
         self.outbox = Outbox(self.mesh, self.trust.registry)
-        self.clock = timekeeper(config)
+        self.clock = timekeeper(config, process="agent", not_before_ns=self.party.lineage.newest_ns())
         self.fix = self.clock.fix
         self.vitals = Vitals(config)
         self.grants = GrantWatch()

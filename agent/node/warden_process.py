@@ -37,7 +37,7 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
     radio = _until_found(config, stop)
     if radio is None:
         return
-    clock = timekeeper(config)
+    clock = timekeeper(config, process="warden")
     warden = warden_of(config, radio, clock.fix)
     door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     warden.start()

@@ -1,18 +1,9 @@
-"""Frequencies as people type them: always with a unit."""
+"""Frequencies as people type them, as the channels that sensing works on."""
 
-import re
-from typing import Final
-
+from agent.units import BandUnreadable, parse_edges, parse_hz
 from sensing.values import Channel
 
-UNITS: Final = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
-_NUMBER: Final = r"(\d+(?:\.\d+)?)\s*([kmg]?hz)?"
-_BAND: Final = re.compile(rf"^\s*{_NUMBER}\s*-\s*{_NUMBER}\s*$", re.IGNORECASE)
-_ONE: Final = re.compile(rf"^\s*{_NUMBER}\s*$", re.IGNORECASE)
-
-
-class BandUnreadable(ValueError):
-    """A frequency or band is not understood; the message shows how to write it."""
+__all__ = ["BandUnreadable", "channels_of", "parse_band", "parse_frequency"]
 
 
 def parse_band(text: str) -> Channel:
@@ -20,15 +11,8 @@ def parse_band(text: str) -> Channel:
 
     Raises: BandUnreadable.
     """
-    match = _BAND.match(text)
-    if match is None or match[4] is None:
-        raise BandUnreadable(f"band {text!r}: write it as 3550-3560MHz, with a unit")
-    unit = UNITS[match[4].lower()]
-    low = float(match[1]) * (UNITS[match[2].lower()] if match[2] else unit)
-    high = float(match[3]) * unit
-    if not low < high:
-        raise BandUnreadable(f"band {text!r}: its lower edge is not below its upper edge")
-    return Channel(low_hz=low, high_hz=high)
+    low_hz, high_hz = parse_edges(text)
+    return Channel(low_hz=float(low_hz), high_hz=float(high_hz))
 
 
 def parse_frequency(text: str) -> float:
@@ -36,10 +20,7 @@ def parse_frequency(text: str) -> float:
 
     Raises: BandUnreadable.
     """
-    match = _ONE.match(text)
-    if match is None or match[2] is None:
-        raise BandUnreadable(f"frequency {text!r}: write it as 10MHz, with a unit")
-    return float(match[1]) * UNITS[match[2].lower()]
+    return float(parse_hz(text))
 
 
 def channels_of(band: Channel, width_hz: float | None) -> tuple[Channel, ...]:
