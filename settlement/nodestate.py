@@ -48,8 +48,9 @@ class NodeState:
         shares: Shares | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        """Build what is remembered. `shares` and `clock` (ns, never backwards; the steps' own time without one) bound
-        what a neighbour may cost.
+        """Build what is remembered.
+
+        `shares` bound what a neighbour may cost, by `clock` (ns, never backwards); without one by the steps' own time.
         """
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)

@@ -32,7 +32,9 @@ UNRECOVERABLE = (LineageError, HaltedError, StoredStateError)
 """What a node must not go on from: its log is gone, not whole, or not what was written."""
 PAUSE_NS, PAUSE_MAX_NS = 1_000_000_000, 64_000_000_000
 MOVES = frozenset({"request", "accept", "coordination", "grant", "confirm", "abort", "renew", "relinquish", "usage"})
-"""What moves a settlement on, where it is admitted: its cost is bounded by budgets, back-off and the pair's own table."""
+"""What moves a settlement on, where it is admitted: budgets, back-off and the pair's own table bound its cost."""
+WITNESSING, WITNESSING_DIVIDES = frozenset({"checkpoint", "cosignature"}), 4
+"""Heads go round with every settlement, and count by a quarter."""
 BESIDE = "envelope"
 """The type that is taken by itself where it travels beside a record that rests on it."""
 ANSWERED_BY_SIGNING = frozenset(
@@ -103,11 +105,12 @@ class Party(NodeState):
             step.event("fault", detail=str(refusal), peer=peer.name if peer else "unknown")
         else:
             refusal = found
+        witnesses = refusal is None and self._last_type in WITNESSING
         shares.charge(
             transport_key,
             now_ns,
             work_ns=shares.worked_ns() - began_ns,
-            log_bytes=step.logged_bytes - logged,
+            log_bytes=(step.logged_bytes - logged) // (WITNESSING_DIVIDES if witnesses else 1),
             moves=refusal is None and self._last_type in MOVES,
         )
         return refusal

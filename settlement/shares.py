@@ -1,8 +1,8 @@
 """What one neighbour may cost this node: computing time, and bytes of its log. Token buckets; time as an argument.
 
 A message is charged once it was dealt with, so that a bucket may go below nothing; whoever is in debt is not listened
-to until it is paid off at the bucket's rate. What moves a settlement on is free up to a few milliseconds and in the log,
-for budgets and back-off bound it; all else is charged in full. A debt is its neighbour's alone: nobody else waits.
+to until it is paid off at the bucket's rate. What moves a settlement on is free up to a few milliseconds and free in
+the log, for budgets and back-off bound it; all else is charged in full. A debt is its neighbour's alone.
 """
 
 from collections import Counter

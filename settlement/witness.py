@@ -31,6 +31,7 @@ from settlement.step import Step
 NS = 1_000_000_000
 HEADS_EACH = 256
 """Heads of one log that are remembered, to find a fork by."""
+OLD_AT_ONCE = 256
 PROOFS_EACH = 16
 """Proofs of misbehaviour against one author that this node signs; the first says it all."""
 SEEN, HEADS, NEIGHBOUR, LINES, ROUND, WAITING = "seen", "head", "neighbour", "line", "round", "unwitnessed"
@@ -309,8 +310,8 @@ class Witness:
         lines = self._lines(step, current.size)
         if len(lines) >= self.quorum:
             step.lineage.drop(ROUND, b"")
-            for line in lines:
-                step.lineage.drop(LINES, current.size.to_bytes(8, "big") + line.witness)
+            for key, _ in step.lineage.items_below(LINES, current.size.to_bytes(8, "big"), OLD_AT_ONCE):
+                step.lineage.drop(LINES, key)
             self._release(step, current, lines)
             if step.lineage.items(WAITING):
                 self.ask(step)

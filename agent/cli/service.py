@@ -36,7 +36,13 @@ def status(
     """Show how the running node is: clock, position, gate, and what is not ready. Exit 4 when something is not."""
     from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
     from agent.configfiles import load_found  # noqa: PLC0415
-    from agent.service.snapshot import mesh_line, problems, read_status, settlement_line  # noqa: PLC0415
+    from agent.service.snapshot import (  # noqa: PLC0415
+        mesh_line,
+        problems,
+        read_status,
+        settlement_line,
+        strangers_line,
+    )
     from agent.timekeeping.shown import line  # noqa: PLC0415
 
     try:
@@ -58,6 +64,10 @@ def status(
             out.print(f"place  {place['reason']}, within {place['radius_mm'] / 1000:.1f} m", highlight=False)
             if "mesh" in found:
                 out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
+            if "strangers" in found:
+                out.print(strangers_line(found), highlight=False, markup=False)
+            if found.get("disk_low"):
+                out.print(f"ALARM  disk low: {found['disk_low']}", highlight=False, markup=False)
             for one in found.get("settlements", []):
                 out.print(settlement_line(one), highlight=False, markup=False)
         for part, reason in wrong.items():

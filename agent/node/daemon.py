@@ -22,11 +22,12 @@ from agent.node.errands import Errands, Surroundings
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
+from agent.node.overdrawn import Overdrawn
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.traffic import Traffic
 from agent.node.turning import KeyTurn
-from agent.node.vitals import Vitals, key_fault, mesh_fields
+from agent.node.vitals import Vitals, key_fault, mesh_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.timekeeping.wiring import timekeeper
@@ -64,7 +65,7 @@ class Node:
         self.outbox = Outbox(self.mesh, self.trust.registry)
         self.clock = timekeeper(config, process="agent", not_before_ns=self.party.lineage.newest_ns())
         self.fix = self.clock.fix
-        self.vitals = Vitals(config)
+        self.vitals, self.overdrawn = Vitals(config), Overdrawn()
         self.grants = GrantWatch()
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
@@ -179,8 +180,24 @@ class Node:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
             mesh = mesh_fields(self.config, self.mesh)
+            self._watch_disk()
             alive, grants = self.warden.alive, self.grants.shown()
-            self.vitals.tell(now_ns, alive=alive, clock=self.clock, keys=keys, grants=grants, mesh=mesh)
+            self.vitals.tell(
+                now_ns,
+                alive=alive,
+                clock=self.clock,
+                keys=keys,
+                grants=grants,
+                mesh=mesh,
+                strangers=strangers_fields(self.party),
+            )
+
+    def _watch_disk(self) -> None:
+        """A disk or a log that fills up is told of long before nothing can be written, and strangers get less of it."""
+        before, low = self.vitals.disk_low, self.vitals.look_at_disk()
+        self.party.shares.tight = low is not None
+        if (before is None) != (low is None):
+            self.events.write("disk low" if low is not None else "disk well", why=low)
 
     def _meet(self) -> None:
         """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""
@@ -255,20 +272,21 @@ class Node:
     def _work(self, step: Step, heard: tuple[list[GateChange], list[Used], list[tuple[int, int]]]) -> None:
         """Everything this node does of itself; nothing of it before its log is known to be whole."""
         changes, used, fresh = heard
+        duty = self.party.duty
         for change in changes:
-            self._log_gate(step, change)
+            duty(step, "gate", lambda change=change: self._log_gate(step, change), waits=False)  # type: ignore[misc]
         for band in fresh:
-            self._displace(step, band)
+            duty(step, "displace", lambda band=band: self._displace(step, band), waits=False)  # type: ignore[misc]
         for pair in self.party.tick(step):
             self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
         for usage in used:
-            self._report(step, usage)
+            duty(step, "usage", lambda usage=usage: self._report(step, usage), waits=False)  # type: ignore[misc]
         if fresh:
             # What takes a band back goes out before anything is looked at again.
             return
-        self.keys.act(step)
-        self.act(step)
-        self.errands.act(step, self._surroundings())
+        duty(step, "keys", lambda: self.keys.act(step))
+        duty(step, "policies", lambda: self.act(step))
+        duty(step, "errands", lambda: self.errands.act(step, self._surroundings()), waits=False)
 
     def _leave(self, step: Step) -> None:
         """The step is durable: send and speak."""
@@ -279,13 +297,21 @@ class Node:
         for outgoing in step.outgoing:
             self.outbox.send(outgoing, now_ns)
         for notice in step.notices:
-            self._notice(notice.name, notice.fields)
+            self._hear_notice(notice.name, notice.fields)
         self.errands.speak()
 
+    def _hear_notice(self, name: str, fields: dict[str, Any]) -> None:
+        """What is durable is told to each who waits for it; one that cannot be told keeps nothing else from it."""
+        try:
+            self._notice(name, fields)
+        except Exception as exc:  # noqa: BLE001 - it may hold what a stranger signed
+            self.party.faults += 1
+            self.events.write("fault", detail=cut(repr(exc), 256), duty=f"notice {name}")
+
     def receive(self, step: Step, message: Arrived) -> None:
-        """One message; its refusal, if any, is in the log already."""
+        """One message; its refusal, if any, is in the log already, or it was over its sender's share and is counted."""
         refusal = self.party.receive(step, message.data, message.transport_key)
-        if refusal is not None:
+        if refusal is not None and not self.overdrawn.told(message.transport_key, refusal, time.monotonic_ns()):
             peer = self.trust.registry.by_transport(message.transport_key)
             self.events.write(
                 "refusal", reason=refusal.reason.value, detail=str(refusal), peer=peer.name if peer else "unknown"

@@ -5,7 +5,6 @@ a type at all comes first, and costs nothing; only then are outlines looked at, 
 """
 
 from collections.abc import Iterator
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -55,6 +54,7 @@ UNIT = "unit"
 """An envelope of this kind says what a radio could do anywhere; every other speaks of its author's own band."""
 CORNERS_MAX = 256
 """Corners of all outlines of one record together: what a rule may cost whoever reads it."""
+_HOLDERS: dict[type[Any], tuple[str, ...]] = {}
 _STRENGTH = (Response.RECORD_ONLY, Response.CONSIDER, Response.OBEY_AFTER_CHECK, Response.OBEY)
 
 
@@ -80,15 +80,12 @@ def _areas(value: Any) -> Iterator[Area]:
                 yield from _areas(one)
 
 
-@cache
 def _holders(cls: type[Any]) -> tuple[str, ...]:
     """Names of the fields of a schema class in which an area may be found."""
-    return tuple(name for name, kind in kinds_of(cls) if isinstance(kind.item, type) and _reaches(kind.item))
-
-
-@cache
-def _reaches(cls: type[Any]) -> bool:
-    return cls is Area or bool(_holders(cls))
+    if cls not in _HOLDERS:
+        items = [(name, kind.item) for name, kind in kinds_of(cls) if isinstance(kind.item, type)]
+        _HOLDERS[cls] = tuple(name for name, item in items if item is Area or _holders(item))
+    return _HOLDERS[cls]
 
 
 def _rank(rule: Rule, name: str) -> tuple[int, int]:

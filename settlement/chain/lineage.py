@@ -321,8 +321,8 @@ class Lineage:
     def first_of(self, kind: str, prefix: bytes) -> tuple[int, bytes] | None:
         """How many keys of a kind begin with a prefix, and the first of them."""
         sql = "SELECT count(*), min(key) FROM state WHERE kind=? AND key>=? AND key<?"
-        number, first = self._db.execute(sql, (kind, prefix, prefix + b"\xff" * 40)).fetchone() or (0, None)
-        return (int(number), bytes(first)) if number else None
+        row = self._db.execute(sql, (kind, prefix, prefix + b"\xff" * 40)).fetchone()
+        return (int(row[0]), bytes(row[1])) if row is not None and row[1] is not None else None
 
     def counted(self, name: str) -> int:
         """Where a durable counter stands."""

@@ -7,7 +7,6 @@ costs no geometry; whether an outline is one is asked in `entitlement`, of those
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from settlement.chain.bodies import (
@@ -34,6 +33,7 @@ UNIT = "unit"
 Flaw = tuple[str, object, str]
 """The path to a field from where it was looked for, what it holds, and what would be meant."""
 _Check = Callable[[Any], Flaw | None]
+_CHECKS: dict[type[Any], _Check] = {}
 
 
 def flaw(typ: str, body: Any, attestation: Any) -> Refusal | None:
@@ -63,9 +63,14 @@ def _none(_value: Any) -> Flaw | None:
     return None
 
 
-@cache
 def _of_class(cls: type[Any]) -> _Check:
     """The check of a schema class: its fields, what it is made of, and itself as a whole. Made once for each class."""
+    if cls not in _CHECKS:
+        _CHECKS[cls] = _made(cls)
+    return _CHECKS[cls]
+
+
+def _made(cls: type[Any]) -> _Check:
     parts = [(name, check) for name, kind in kinds_of(cls) if (check := _of_kind(kind)) is not _none]
     whole = _WHOLE.get(cls)
     if not parts and whole is None:
@@ -194,7 +199,7 @@ _WHOLE: dict[type[Any], _Check] = {
 }
 
 
-# -- what relates a body to the instant it was signed at -----------------------------------------------------------------
+# -- what relates a body to the instant it was signed at ---------------------------------------------------------------
 
 
 def _to_signing(body: Any, signed_ns: int) -> Flaw | None:
