@@ -30,6 +30,9 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
     """Act on one admitted record."""
     match admitted.record.typ:
         case "declaration":
+            for name in state.user.superseded(admitted.author.hash, admitted.record.body):
+                del state.user.offers[name]
+                step.lineage.drop(user_side.HEARD, name)
             state.user.hear(admitted)
             step.put(user_side.HEARD, admitted.record.digest, admitted.record.raw)
             step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)

@@ -105,9 +105,10 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step:
 
 
 def _judge_offer(state: NodeState, admitted: Admitted, now: TimeFix) -> Refusal | None:
-    """Offers are many neighbours' and few each; those that are over make room."""
+    """Offers are many neighbours' and few each; those that are over, and those that are made anew, make room."""
     theirs = [offer for offer in state.user.offers.values() if offer.holder == admitted.author.hash]
-    held = sum(1 for offer in theirs if not now.after(offer.body.cell.window.end_ns))
+    again = state.user.superseded(admitted.author.hash, admitted.record.body)
+    held = sum(1 for one in theirs if one.declaration not in again and not now.after(one.body.cell.window.end_ns))
     required = f"< {OFFERS_MAX} of one holder"
     return refuse(Reason.BUDGET, "declaration.held", held, required) if held >= OFFERS_MAX else None
 

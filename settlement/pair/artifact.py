@@ -24,7 +24,7 @@ from settlement.chain.bodies import Accept, ClassTerms, Confirm, Envelope, Grant
 from settlement.chain.checkpoint import check_cosignature, open_note, origin_of, signature_count
 from settlement.chain.codec import array, blob, decode, encode, nested, text, uint
 from settlement.chain.credentials import Registry, Subject
-from settlement.chain.entitlement import capability
+from settlement.chain.entitlement import capability, outlines
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
 from settlement.chain.records import Record
 from settlement.chain.scan import MAX_RECORD_BYTES
@@ -131,6 +131,9 @@ def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleI
     rule: Rule = admitted.record.body
     if "rule" not in authority.scope.actions or not all(authority.scope.holds_band(b) for b in rule.bands):
         return refuse(Reason.SCOPE, "rule.scope", authority.scope.actions, "an authority that may rule this band")
+    shapeless = outlines(admitted.record)
+    if shapeless is not None:
+        return shapeless
     if not authority.scope.area.holds(rule.area):
         return refuse(Reason.SCOPE, "rule.area", rule.area, authority.scope.area)
     return RuleInForce(hash=admitted.record.digest, rule=rule)

@@ -1,7 +1,6 @@
 """Who may speak at all is asked before anything is computed; what is left to compute is little, and each one's own."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,8 +75,8 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
-    yield Counted(monkeypatch)
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    return Counted(monkeypatch)
 
 
 @pytest.mark.attack(58)
@@ -170,7 +169,7 @@ def test_a_recognition_rule_of_many_ways_is_measured_at_once() -> None:
     assert refusal.clause == "recognition.depth"
 
 
-# -- a share of this node for each -----------------------------------------------------------------------------------------
+# -- a share of this node for each -------------------------------------------------------------------------------------
 
 
 @pytest.mark.attack(58)

@@ -94,7 +94,9 @@ MEANINGLESS: dict[str, tuple[str, Any]] = {
     "a radio without width": (".width_hz_max", unit(width_hz_max=0)),
     "louder than stars": (".max_eirp_mdbm", unit(max_eirp_mdbm=2**62)),
     "an offer of no width": (".cell.band", offer(cell=replace(CELL, band=Band(low_hz=5, high_hz=5)))),
-    "an offer for ever": (".cell.window.end_ns", offer(cell=replace(CELL, window=Window(start_ns=T0, end_ns=TOO_LATE)))),
+    "an offer for ever": (
+        ".cell.window.end_ns", offer(cell=replace(CELL, window=Window(start_ns=T0, end_ns=TOO_LATE)))
+    ),
     "an offer for a century": (
         ".cell.window", offer(cell=replace(CELL, window=Window(start_ns=T0, end_ns=T0 + 50 * WINDOW_MAX_NS)))
     ),
@@ -231,11 +233,11 @@ def test_a_node_starts_and_settles_with_such_records_in_its_log(world: World) ->
         assert world.members[name].party.faults == 0
 
 
-# -- nothing that is signed can raise -----------------------------------------------------------------------------------
+# -- nothing that is signed can raise ----------------------------------------------------------------------------------
 
 EXTREME = (0, 1, 2, 999_999, 10**6, 2**31, 2**32, 10**12, T0, T0 + 9 * NS, 2**61, 2**62, 2**62 + 1, 2**63 - 1)
-WORDS = ("", "place", "unit", "composite", "free", "busy", "able", "radar", "cbrs", "INCUMBENT", "RECEIVED", "EQUIVOCATION",
-         "FORK", "REVOKED", "operator", "authority", "obey", "all", "any", "handshake", "x" * 16)  # fmt: skip
+WORDS = ("", "place", "unit", "composite", "free", "busy", "able", "radar", "cbrs", "INCUMBENT", "RECEIVED",
+         "EQUIVOCATION", "FORK", "REVOKED", "operator", "authority", "obey", "all", "any", "handshake", "x" * 16)  # fmt: skip
 
 
 def of_kind(kind: Kind, blobs: tuple[bytes, ...]) -> st.SearchStrategy[Any]:
@@ -329,7 +331,7 @@ def test_a_duty_that_fails_is_undone_and_told_and_costs_nothing_else(
     world.members["holder"].notices = []
     world.do("holder", 3.0, holder.tick)
     assert holder.lineage.get("half", b"done") is None
-    assert [n.name for n in world.members["holder"].notices][0] == "fault"
+    assert next(n.name for n in world.members["holder"].notices) == "fault"
     assert "told too early" not in [n.name for n in world.members["holder"].notices]
     before = holder.faults
     monkeypatch.setattr(holder.coordinator, "tick", breaks)
