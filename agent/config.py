@@ -244,6 +244,12 @@ class SharesSection(Section):
     disk_bytes: int = Field(default=32 << 30, ge=64 << 20)
 
 
+class WardenSection(Section):
+    """Where the warden runs. `apart`: as a service under a user of its own, which alone reaches the radio."""
+
+    apart: bool = False
+
+
 class NodeConfig(BaseSettings):
     """Everything one node needs to run."""
 
@@ -267,6 +273,7 @@ class NodeConfig(BaseSettings):
     channels: list[ChannelSection]
     mesh: MeshSection = MeshSection()
     shares: SharesSection = SharesSection()
+    warden: WardenSection = WardenSection()
     peers: list[Peer] = []
     offers: list[OfferSection] = []
     wants: list[WantSection] = []

@@ -87,7 +87,15 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
         return Diagnosis(checks=(missing, *checks), clock=None)
     clock = watched(config, config.clock.agree_s + PATIENCE_S if wait_s is None else wait_s)
     checks = [Check(name="config", state=OK, found=f"node {config.name}"), *_keys(config), *checks]
-    checks += [*_clock(clock), _disk(config), *_peers(config), _radio(config), *_dead_man(config), _priority()]
+    checks += [
+        *_clock(clock),
+        _disk(config),
+        *_peers(config),
+        _radio(config),
+        *_dead_man(config),
+        *_reach(config),
+        _priority(),
+    ]
     return Diagnosis(checks=tuple(checks), clock=clock)
 
 
@@ -220,6 +228,28 @@ def _dead_man(config: NodeConfig) -> Iterator[Check]:
         return
     found = "none on the device: with its cable pulled or this host dead it may transmit for about 70 s"
     yield Check(name="dead-man", state=WARN, found=found, mend="install deploy/pluto/deadman.sh on it")
+
+
+def _reach(config: NodeConfig) -> Iterator[Check]:
+    """Whether others on this host reach the radio beside the gate: its daemon asks nobody for a password."""
+    from agent.reach import tried  # noqa: PLC0415 - only looked at with a configuration
+
+    found = tried(config)
+    if found is None:
+        return
+    closed = "load deploy/bandpact.nft, and run the warden apart (deploy/bandpact-warden.service)"
+    if found.connected is None:
+        yield Check(name="radio's door", state=WARN, found="the device does not answer: nothing to try", mend=closed)
+    elif found.ours:
+        shared = (
+            "the warden's own user, which must reach it" if config.warden.apart else "agent and warden share a user"
+        )
+        yield Check(name="radio's door", state=WARN, found=f"tried as {shared}", mend=f"ask as root; {closed}")
+    elif found.connected:
+        said = f"open: user {found.user} of this host reaches the device's daemon, past the gate"
+        yield Check(name="radio's door", state=WARN, found=said, mend=closed)
+    else:
+        yield Check(name="radio's door", state=OK, found=f"closed to user {found.user}")
 
 
 def _gate_open(config: NodeConfig, asked_ns: int) -> bool:

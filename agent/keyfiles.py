@@ -127,6 +127,11 @@ def former_keys(folder: Path) -> list[tuple[SigningKey, tuple[bytes, ...]]]:
     return found
 
 
+def former_chains(folder: Path) -> list[tuple[bytes, ...]]:
+    """The credentials whose keys were succeeded; needs none of the keys. Raises ConfigError."""
+    return [load_chain(path) for path in sorted(folder.glob(former_chain("*")))]
+
+
 def write_chain(path: Path, chain: tuple[bytes, ...]) -> None:
     """Write raw records, root first."""
     path.write_bytes(cbor2.dumps(list(chain)))

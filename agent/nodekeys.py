@@ -13,9 +13,10 @@ from settlement.chain import bodies, records
 from settlement.chain.admission import RuleInForce
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scope import Area, Band, Scope
-from settlement.pair.artifact import verify_rule
+from settlement.governing.ruling import judge_next, seat_of, verify_rule
+from settlement.governing.soundness import beyond, flaw, may_rule
 from settlement.reasons import Refusal
-from settlement.rulefile import judge_successor, read_rule
+from settlement.rulefile import read_rule
 
 REQUEST, ROTATE_REQUEST = "enrol.request", "rotate.request"
 DAY_NS = 86_400 * 1_000_000_000
@@ -178,15 +179,11 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
         body = read_rule(text.read_text(encoding="utf-8"), previous=old.hash if old else None)
     except OSError as exc:
         raise ConfigError(f"{text}: {exc.strerror}; give a rule in TOML") from exc
-    refusal = judge_successor(old, body) if old is not None else None
-    scope = desk.me.scope
+    new = RuleInForce(hash=b"", rule=body, seat=seat_of(desk.me, desk.registry))
+    follows = judge_next([old], new) if old is not None else None
+    refusal = may_rule(desk.me.scope) or flaw(body) or beyond(body, desk.me.scope) or follows
     if refusal is not None:
         raise ConfigError(f"{text}: {refusal}")
-    for number, band in enumerate(body.bands):
-        if not scope.holds_band(band):
-            raise ConfigError(f"{text}: bands[{number}]: {band} is outside what {desk.me.name} may rule")
-    if not scope.area.holds(body.area):
-        raise ConfigError(f"{text}: area: {body.area} is not surely inside the {scope.area} of {desk.me.name}")
     writable(out)
     raw = desk.sign(body)
     write_chain(out, (*desk.me.chain, raw))

@@ -79,7 +79,7 @@ def fuse(reports: Sequence[NodeReport], *, level: float = 0.95) -> Fused:
 
 
 def _means_something(value: Interval) -> bool:
-    """A finite interval round its value, held at a level between never and always; nothing else has a width to weigh."""
+    """A finite interval round its value, held at a level between never and always: only that has a width to weigh."""
     finite = all(math.isfinite(v) for v in (value.value, value.low, value.high))
     return finite and 0.0 < value.level < 1.0 and value.low <= value.value <= value.high
 

@@ -1,7 +1,8 @@
 """What a node does with a record once it is admitted and judged; all of it inside the step's transaction."""
 
 from settlement import bounding, budget, recognising
-from settlement.chain.admission import Admitted
+from settlement.answering import key_in_use
+from settlement.chain.admission import Admitted, prove
 from settlement.chain.bodies import Verdict
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
@@ -107,6 +108,8 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
         state.witness.cosign(step, admitted)
     elif admitted.record.typ == "cosignature":
         state.witness.take(step, admitted)
+    elif admitted.record.typ == "evidence":
+        _accused(state, step, admitted)
     elif admitted.record.typ == "revocation":
         _revoked(state, step, admitted)
     elif admitted.record.typ == "rotation":
@@ -145,7 +148,15 @@ def _ruled(state: NodeState, step: Step, admitted: Admitted) -> None:
     step.put(RULE, new.key, new.raw)
     body = new.rule.rule
     step.event("rule", rule=body.name, version=body.version, from_ns=body.effective.start_ns)
+    step.event("ruled", record=new.raw, chain=new.chain)
     _pass_on(state, step, admitted)
+
+
+def _accused(state: NodeState, step: Step, admitted: Admitted) -> None:
+    """A neighbour proves that a key signed two things: where it is this node's own, somebody else has it."""
+    proven = prove(admitted.record.body.second, state.registry)
+    if isinstance(proven, Admitted) and proven.author.hash in state.own_line:
+        key_in_use(state, step, proven.author, f"{admitted.author.name} holds two records signed with it")
 
 
 def _revoked(state: NodeState, step: Step, admitted: Admitted) -> None:

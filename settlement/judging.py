@@ -2,6 +2,7 @@
 
 from settlement import bounding, budget, recognising
 from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Grant
 from settlement.chain.rotation import judge_rotation
 from settlement.complaints import COMPLAINTS, judge_complaint
 from settlement.coordinating import (
@@ -17,6 +18,7 @@ from settlement.heeding import NOTED
 from settlement.messages import Message
 from settlement.nodestate import NodeState
 from settlement.pair.table import Event
+from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.windows import still_here
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.receipts import is_receipt, judge_receipt
@@ -34,7 +36,7 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
     if typ in HANDLED_BY_HOLDER:
         return _judge_as_holder(state, admitted, step)
     if is_question(state, admitted):
-        return judge_question(state, admitted, message, step)
+        return judge_granted(state, admitted) or judge_question(state, admitted, message, step)
     match typ:
         case "coordination":
             return judge_coordination(state, admitted)
@@ -79,6 +81,7 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step:
             asked = state.record_of(admitted.record.body.request)
             judged = state.user.judge_grant(admitted, asked.body if asked else None, now)
             judged = judged or still_here(step.now.position, admitted.record.body.cell.area)
+            judged = judged or judge_granted(state, admitted)
             return judged or bounding.judge_grant(state, admitted) or recognising.judge_grant(state, admitted)
         case "verdict":
             if is_receipt(admitted):
@@ -102,6 +105,17 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step:
             return state.user.judge_preempt(admitted, granted.body if granted else None)
         case _:
             return refuse(Reason.TYPE, "party.typ", typ, "a type that travels between nodes")
+
+
+def judge_granted(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """The terms of a GRANT by the rule it cites and by both credentials, whatever its holder and its user agreed on."""
+    body: Grant = admitted.record.body
+    held, user = state.rules.known(body.rule), state.registry.get(body.user)
+    if held is None:
+        return refuse(Reason.RULE_UNKNOWN, "grant.rule", body.rule.hex()[:16], "a rule known here")
+    if user is None:
+        return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", body.user.hex()[:16], "an admitted credential")
+    return judge_terms(deal_of_grant(admitted.record), held.rule.rule, holder=admitted.author, user=user)
 
 
 def _judge_offer(state: NodeState, admitted: Admitted, now: TimeFix) -> Refusal | None:

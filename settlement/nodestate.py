@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable
 
 from settlement.chain.admission import Admitted, Context, RuleInForce, prove
+from settlement.chain.codec import from_map
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
-from settlement.chain.records import Record
+from settlement.chain.records import Attestation, Record, Unproven, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import Cell
 from settlement.chain.status import StatusLists
+from settlement.ownword import attested, judge_own, last_attested
 from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
 from settlement.pair.bounds import PLACES, UNITS, Bounds
@@ -66,7 +68,32 @@ class NodeState:
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
         self.replays = Replays()
+        self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
         self.restore()
+
+    def _attested(self, credential: bytes) -> int:
+        """The latest instant that this node has surely signed at under a credential."""
+        if not self._whole:
+            return 0
+        leaves = (decode_leaf(body) for body in self.lineage.back(credential))
+        raws = (leaf.record for leaf in leaves if isinstance(leaf, Leaf) and leaf.record is not None)
+        payloads = (one.payload for one in map(parse, raws) if isinstance(one, Unproven))
+        return last_attested(from_map(Attestation, payload.get(5), "attestation") for payload in payloads)
+
+    @property
+    def own_line(self) -> frozenset[bytes]:
+        """This node's credential and those it succeeded."""
+        return frozenset((self.identity.credential, *self.former, *self.registry.line(self.identity.credential)))
+
+    def entitled(self, record: Record) -> Refusal | None:
+        """Why this node may not sign a record, by the checks of whoever audits its log; None where it may."""
+        author, signed = self.registry.get(record.frame.author), record.frame.attestation
+        if author is None:
+            return refuse(Reason.UNKNOWN_AUTHOR, "integrity.2", "no credential of its own", "an admitted credential")
+        refusal = judge_own(record, author, self.rules.judging(signed.earliest_ns, signed.latest_ns), self.attested_ns)
+        if refusal is None:
+            self.attested_ns = attested(self.attested_ns, signed)
+        return refusal
 
     @property
     def halted(self) -> Refusal | None:
@@ -82,7 +109,7 @@ class NodeState:
     @property
     def context(self) -> Context:
         """What admission judges against."""
-        at = self.rules.at
+        at = self.rules.judging
         return Context(
             registry=self.registry,
             rule=self.rule,
@@ -127,6 +154,7 @@ class NodeState:
         self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)], bounds=self.bounds)
         self.coordinator = Coordinator(stored=[raw for _, raw in self._stored(COORDINATED)])
         self.holder.elsewhere = self.coordinator.known
+        self.holder.own = self.registry.get(me)
         self.holder.neighbours = self._holders_near
         for _, raw in self._stored(user_side.HEARD):
             admitted = prove(raw, self.registry)

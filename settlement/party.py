@@ -5,26 +5,28 @@ A party is holder and user at once; which it may be is its credential's matter, 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from settlement.acting import act
-from settlement.answering import UNSURE, answer_refused, keep_evidence
+from settlement.answering import UNSURE, answer_refused, keep_evidence, key_in_use
 from settlement.chain.admission import Admitted, admit, confidence, prove, proven
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
 from settlement.chain.leaf import RECEIVED, admitted_leaf, refused_leaf
 from settlement.chain.lineage import LineageError
 from settlement.chain.records import Attestation, Record, Unproven, digest, parse
-from settlement.fixes import Fix
+from settlement.fixes import Fix, time_inside
 from settlement.judging import judge
 from settlement.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.nodestate import NodeState
+from settlement.ownword import believed
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
 from settlement.pair.work import StoredStateError
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.rules import RULE
-from settlement.step import HaltedError, Outgoing, Step
+from settlement.step import HaltedError, NotEntitledError, Outgoing, Step
 from settlement.witness import ROUND
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class Party(NodeState):
     @contextmanager
     def step(self, now: Fix) -> Iterator[Step]:
         """One durable step. If it fails nothing of it happened, and the machines go back to what is durable."""
+        now = replace(now, time=believed(now.time, self.attested_ns))
         self.go_by(self.rules.at(now.time.earliest_ns, now.time.latest_ns))
         step = Step(
             self.identity,
@@ -60,18 +63,36 @@ class Party(NodeState):
             self.entropy,
             former=self.former,
             quorum=self.witness.quorum,
+            entitled=self.entitled,
             halted=self.halted,
         )
-        before = self.identity, dict(self.former)
+        before, attested_ns = (self.identity, dict(self.former)), self.attested_ns
         try:
             with self.lineage.transaction():
                 yield step
                 self.stand()
         except BaseException:
             self.identity, self.former = before
+            self.attested_ns = attested_ns
             self.witness.me = self.identity.credential
             self.restore()
             raise
+
+    def attempt(self, step: Step, act: Callable[[], T]) -> T | Refusal:
+        """One part of a step: what of it this node may not sign undoes that part alone, and is returned."""
+        before = self.identity, dict(self.former)
+        sent, told, kept = len(step.outgoing), len(step.notices), len(step.deferred)
+        try:
+            with self.lineage.transaction():
+                return act()
+        except NotEntitledError as exc:
+            self.identity, self.former = before
+            step.identity, self.witness.me = self.identity, self.identity.credential
+            self.restore()
+            del step.outgoing[sent:], step.notices[told:], step.deferred[kept:]
+            step.answering(None)
+            step.event("not signed", reason=exc.refusal.reason.value, detail=str(exc.refusal))
+            return exc.refusal
 
     def register(self, step: Step) -> None:
         """Log the credentials and the rule this node works with, each once: an auditor needs nothing else."""
@@ -96,7 +117,7 @@ class Party(NodeState):
         if over is not None:
             return over
         logged, began_ns = step.logged_bytes, shares.worked_ns()
-        found = self._undone_if_it_fails(step, lambda: self._receive(step, data, transport_key))
+        found = self._undone_if_it_fails(step, lambda: self._attempted(step, data, transport_key))
         refusal: Refusal | None
         if isinstance(found, Exception):
             refusal = refuse(Reason.FAULT, "party.receive", cut(repr(found), 256), "a message this node can deal with")
@@ -130,16 +151,17 @@ class Party(NodeState):
             step.answering(None)
             return exc
 
-    def duty(self, step: Step, what: str, action: Callable[[], T], *, waits: bool = True) -> T | None:
-        """Do something of this node's own; what fails is undone and told, and the node goes on with all else.
+    def duty(self, step: Step, what: str, action: Callable[[], T], *, waits: bool = True) -> T | Refusal | None:
+        """Do something of this node's own; what fails is undone and told (None), and the node goes on with all else.
 
+        What the node may not sign comes back as a refusal, undone as well.
         One that `waits` is left alone for a while after it failed, ever longer; what takes a band back does not wait.
         """
         now_ns = step.now.time.latest_ns
         failed, until_ns = self._failed_duties.get(what, (0, now_ns))
         if waits and now_ns < until_ns <= now_ns + PAUSE_MAX_NS:
             return None
-        found = self._undone_if_it_fails(step, action)
+        found = self._undone_if_it_fails(step, lambda: self.attempt(step, action))
         if not isinstance(found, Exception):
             self._failed_duties.pop(what, None)
             return found
@@ -147,6 +169,12 @@ class Party(NodeState):
         self._failed_duties[what] = failed + 1, now_ns + pause_ns
         step.event("fault", detail=cut(repr(found), 256), duty=what)
         return None
+
+    def _attempted(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
+        outcome = self.attempt(step, lambda: self._receive(step, data, transport_key))
+        if isinstance(outcome, Refusal) and outcome.clause.startswith("own."):
+            self._not_entitled(step, data, outcome, transport_key)
+        return outcome
 
     def _receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
         peer = self.registry.by_transport(transport_key)
@@ -163,6 +191,8 @@ class Party(NodeState):
             self._take_beside(step, one, transport_key)
         raw = message.record
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
+        if not isinstance(verdict, Refusal):
+            verdict = self._not_ours(verdict) or verdict
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
         self._last_type = verdict.record.typ
@@ -172,7 +202,7 @@ class Party(NodeState):
             # What time or order alone decided may be judged again when it comes again.
             terminal = None if refusal.reason in UNSURE or self._early(verdict, refusal) else verdict.record
             self._log_refused(step, raw, refusal, _hash(peer), terminal, signed=True)
-            answer_refused(self, step, verdict, refusal)
+            self.attempt(step, lambda: answer_refused(self, step, verdict, refusal))
             return refusal
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=_hash(peer))
         step.log(leaf, verdict.record)
@@ -182,6 +212,14 @@ class Party(NodeState):
         self.witness.take_up(step)
         return None
 
+    def _not_ours(self, admitted: Admitted) -> Refusal | None:
+        """What this node's own key signed is in its own log, or somebody else has the key."""
+        if admitted.author.hash not in self.own_line:
+            return None
+        record = admitted.record
+        measured = f"a {record.typ}, number {record.frame.seq}, that is not in this node's log"
+        return refuse(Reason.EQUIVOCATION, "integrity.own", measured, "nobody else signs with this node's key")
+
     def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> None:
         """An envelope that the next record rests on: judged by itself, once. What else is there is that record's."""
         unproven = parse(raw)
@@ -189,6 +227,8 @@ class Party(NodeState):
             return
         peer = _hash(self.registry.by_transport(transport_key))
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
+        if not isinstance(verdict, Refusal):
+            verdict = self._not_ours(verdict) or verdict
         if isinstance(verdict, Refusal):
             self._log_refused(step, raw, verdict, peer, None, signed=isinstance(prove(raw, self.registry), Admitted))
             return
@@ -257,19 +297,37 @@ class Party(NodeState):
             if peer is not None:
                 step.send_again(peer.hash, digest(raw))
             return refusal
+        known = self.lineage.seen(digest(raw))
+        admitted = prove(raw, self.registry)
+        self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))
+        if isinstance(admitted, Admitted) and admitted.author.hash in self.own_line:
+            if not known:
+                key_in_use(self, step, admitted.author, f"it signed a {admitted.record.typ} that this node did not")
+        elif isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
+            if refusal.reason is Reason.EQUIVOCATION:
+                self.attempt(step, lambda: keep_evidence(self, step, admitted))
+            self.attempt(step, lambda: answer_refused(self, step, admitted, refusal))
+        return refusal
+
+    def _not_entitled(self, step: Step, data: bytes, refusal: Refusal, transport_key: bytes) -> None:
+        """A message that this node may not answer as it asks: refused, and its author is told where that may be."""
+        message, peer = decode_message(data), self.registry.by_transport(transport_key)
+        raw = data if isinstance(message, Refusal) else message.record
         admitted = prove(raw, self.registry)
         self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))
         if isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
-            if refusal.reason is Reason.EQUIVOCATION:
-                keep_evidence(self, step, admitted)
-            answer_refused(self, step, admitted, refusal)
-        return refusal
+            self.attempt(step, lambda: answer_refused(self, step, admitted, refusal))
 
     # -- the passing of time -------------------------------------------------------------------------------------
 
     def unsure(self, now: Fix) -> Refusal | None:
         """Why nothing may be decided now: what this node knows of time and place is too little for the rule."""
-        return confidence(Attestation.of(now), self.rule.rule)
+        me, effective = self.registry.get(self.identity.credential), self.rule.rule.effective
+        return (
+            confidence(Attestation.of(now), self.rule.rule)
+            or (me.valid_at(now.time) if me is not None else None)
+            or time_inside(now.time, effective.start_ns, effective.end_ns, "disposition.11.effective")
+        )
 
     def tick(self, step: Step) -> list[UserPair]:
         """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
@@ -279,7 +337,8 @@ class Party(NodeState):
         self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
         self.duty(step, "witness", lambda: self.witness.tick(step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))
-        return self.duty(step, "user", lambda: self.user.tick(step)) or []
+        ended = self.duty(step, "user", lambda: self.user.tick(step))
+        return ended if isinstance(ended, list) else []
 
     def due(self, now: Fix) -> bool:
         """True when a tick would have something to look at."""

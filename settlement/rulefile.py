@@ -17,12 +17,13 @@ from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.meaning import flaw_of
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Area, Band, Corner, Window
-from settlement.chain.status import next_version
 from settlement.chain.taxonomy import Response
 from settlement.fixes import PositionSource, TimeSource
+from settlement.governing.ruling import judge_successor
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.pair.recognition import flaw
-from settlement.reasons import Reason, Refusal, refuse
+
+__all__ = ["RuleFileError", "judge_successor", "read_rule", "rule_at"]
 
 EVERY_TYPE = "*"
 NODES_MAX = 32
@@ -274,20 +275,6 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         path = senseless.clause.removeprefix("meaning.")
         raise RuleFileError(f"{path}: {senseless.measured} is outside {senseless.required}")
     return rule
-
-
-def judge_successor(old: RuleInForce, new: Rule) -> Refusal | None:
-    """May this rule follow that one?"""
-    if new.name != old.rule.name:
-        return refuse(Reason.RULE_UNKNOWN, "rule.name", new.name, old.rule.name)
-    refusal = next_version(new.version, old.rule.version, "rule")
-    if refusal is not None:
-        return refusal
-    if new.previous != old.hash:
-        return refuse(Reason.ROLLBACK, "rule.previous", new.previous.hex() if new.previous else "none", old.hash.hex())
-    if new.effective.start_ns < old.rule.effective.start_ns:
-        return refuse(Reason.ROLLBACK, "rule.effective", new.effective.start_ns, f">= {old.rule.effective.start_ns} ns")
-    return None
 
 
 def rule_at(rules: Iterable[RuleInForce], signed: Attestation) -> RuleInForce | None:

@@ -221,3 +221,106 @@ def _table(outcome: dict[str, Any]) -> None:
         cells = (row["file"], row["records"], row["own"], row["refused"], sealed, row["root"][:16], verdict)
         table.add_row(*(Text(printable(cell)) for cell in cells))
     output_console().print(table)
+
+
+Sid = Annotated[str, typer.Argument(metavar="SID", help="How the settlement's id begins, in hexadecimal.")]
+
+
+@app.command()
+def export(
+    path: Logs,
+    sid: Sid,
+    proof: Annotated[
+        Path | None,
+        typer.Option("--proof", metavar="FILE", help="Write a C2SP tlog-proof: a text that stock tools read."),
+    ] = None,
+    receipt: Annotated[
+        Path | None,
+        typer.Option("--receipt", metavar="FILE", help="Write a COSE receipt (RFC 9942), its entry beside it."),
+    ] = None,
+    anchor: Anchors = None,
+    network: Network = None,
+) -> None:
+    """Write proofs that a settlement's CONFIRM is in its holder's log, in forms that others read.
+
+    Give --proof FILE, --receipt FILE or both; no file is overwritten. `audit check` checks either.
+    """
+    from agent import auditing, exporting  # noqa: PLC0415 - keeps --help fast
+    from hw_profiles.wholefile import write_whole  # noqa: PLC0415
+
+    if proof is None and receipt is None:
+        fail("give --proof FILE, --receipt FILE or both", Exit.USAGE)
+    with interruptible():
+        try:
+            found = exporting.find(exporting.logs(path, anchors=anchor, network=network), sid)
+            if proof is not None:
+                write_whole(proof, exporting.proof_of(found).encode(), replace=False)
+            if receipt is not None:
+                made = exporting.receipt_of(found)
+                write_whole(receipt, made, replace=False)
+                write_whole(receipt.with_suffix(ENTRY), found.entry, replace=False)
+        except auditing.AuditError as exc:
+            fail(f"{_code(exc)}{exc}")
+        except OSError as exc:
+            fail(f"{exc.filename}: {exc.strerror}")
+    for written in (proof, receipt, receipt and receipt.with_suffix(ENTRY)):
+        if written is not None:
+            _say(f"{written}: entry {found.index} of {found.log.origin}")
+    _say(f"key of the log: {found.log.public.hex()}")
+
+
+ENTRY = ".entry"
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A tlog-proof, a COSE receipt or a public bundle.")],
+    log: Annotated[
+        Path, typer.Option("--log", metavar="PATH", help="Where the log's key is known from, as for verify.")
+    ],
+    entry: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The entry, which a receipt does not hold.")
+    ] = None,
+    anchor: Anchors = None,
+    network: Network = None,
+) -> None:
+    """Check a proof file: 0 when it holds, 1 with the reason when it does not."""
+    from agent import auditing, exporting  # noqa: PLC0415 - keeps --help fast
+    from settlement.reasons import Refusal  # noqa: PLC0415
+
+    with interruptible():
+        try:
+            said = exporting.check_file(file, entry, exporting.logs(log, anchors=anchor, network=network))
+        except auditing.AuditError as exc:
+            fail(f"{_code(exc)}{exc}")
+        except OSError as exc:
+            fail(f"{exc.filename}: {exc.strerror}")
+    if isinstance(said, Refusal):
+        fail(f"DOES NOT HOLD: {said}")
+    for line in said:
+        _say(f"HOLDS: {line}")
+
+
+@app.command()
+def public(
+    path: Logs,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The new file, JSON.")],
+    anchor: Anchors = None,
+    network: Network = None,
+) -> None:
+    """Write a bundle for the public: parties by pseudonym, places to a tenth of a degree, proofs that still hold."""
+    import secrets  # noqa: PLC0415 - keeps --help fast
+
+    from agent import auditing, exporting  # noqa: PLC0415
+    from hw_profiles.wholefile import write_whole  # noqa: PLC0415
+
+    with interruptible():
+        try:
+            found = exporting.logs(path, anchors=anchor, network=network)
+            name, _ = auditing.trust(path, anchor, network)
+            write_whole(out, exporting.public(found, name, secrets.token_bytes(32)).encode(), replace=False)
+        except auditing.AuditError as exc:
+            fail(f"{_code(exc)}{exc}")
+        except OSError as exc:
+            fail(f"{exc.filename}: {exc.strerror}")
+    _say(f"{out}: {len(found)} logs; check with: bandpact audit check {out} --log {path}")

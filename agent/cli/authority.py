@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.common import Exit, fail
+from agent.cli.common import Exit, fail, say
 from agent.cli.places import Circle, Corners, area_of, bands_of, some_area
 
 if TYPE_CHECKING:
@@ -286,10 +286,10 @@ def show(desk: Folder = DESK) -> None:
         opened = open_desk(desk)
     except ConfigError as exc:
         fail(str(exc))
-    typer.echo(f"{opened.network} {opened.me.chain[0] and opened.me.hash.hex()} {opened.me.name}")
+    say(f"{opened.network} {opened.me.chain[0] and opened.me.hash.hex()} {opened.me.name}")
     for subject in opened.credentials():
         taken = " taken back" if opened.revoked(subject) else ""
-        typer.echo(f"  {subject.status_index} {subject.name} {subject.level} {subject.hash.hex()}{taken}")
+        say(f"  {subject.status_index} {subject.name} {subject.level} {subject.hash.hex()}{taken}")
 
 
 @rule.command("sign")

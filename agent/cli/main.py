@@ -28,7 +28,9 @@ from agent.cli import (
     stop,
     trial,
     tx,
+    warden,
 )
+from agent.cli.common import guard_streams
 from agent.cli.entry import Commands
 
 app = typer.Typer(
@@ -45,6 +47,7 @@ app.command()(record.record)
 app.command()(calibrate.calibrate)
 app.add_typer(tx.tx, name="tx")
 app.command()(stop.stop)
+app.command()(warden.warden)
 app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
@@ -90,10 +93,12 @@ def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     del version
+    guard_streams()
 
 
 def main() -> None:
     """Run the command line."""
+    guard_streams()
     app(args=sys.argv[1:])
 
 

@@ -14,7 +14,12 @@ def offer(
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="this node's configuration")],
     commodity: Annotated[str, typer.Option("--class", metavar="CLASS", help="commodity class of the rule")],
     length: Annotated[str, typer.Option("--for", metavar="TIME", help="how long, such as 60s or 5min")] = "5min",
-    eirp: Annotated[str, typer.Option(metavar="POWER", help="the most a user may radiate")] = "30dBm",
+    eirp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POWER", help="the most a user may radiate, such as 20dBm; all that is allowed if not said"
+        ),
+    ] = None,
     price: Annotated[int, typer.Option(min=0, help="what it costs")] = 0,
     wait: Annotated[str, typer.Option(metavar="TIME", help="how long to listen until it is known to be free")] = "10s",
     as_json: Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")] = False,
@@ -30,7 +35,7 @@ def offer(
             "high_hz": round(wanted.high_hz),
             "for_ms": round(parse_time(length) * 1000),
             "wait_ms": round(parse_time(wait) * 1000),
-            "eirp_mdbm": parse_power(eirp),
+            "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
         }
     except (BandUnreadable, UnitMissing) as exc:
         fail(str(exc), Exit.USAGE)

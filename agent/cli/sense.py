@@ -1,112 +1,145 @@
 """`bandpact sense`: what is going on in a band, with error bars."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.common import Exit, errors_console, fail, output_console, print_json
+from agent.cli.listening import (
+    LIVE_SECONDS,
+    SOURCE_HELP,
+    Bandwidth,
+    Calibration,
+    Dwell,
+    Every,
+    Frequency,
+    Gain,
+    Rate,
+    Rounds,
+    SweepSpan,
+    explained,
+    scale_by,
+    seconds_of,
+    sweep_of,
+    wanted_of,
+)
 
 if TYPE_CHECKING:
+    from agent.sense.picture import Spectrogram
     from agent.sense.session import SensePlan, SenseResult
     from agent.sense.sources import Look, Source
     from sensing.survey import LookResult
 
-LIVE_SECONDS = 2.0
-"""How long a source without an end is listened to unless told."""
 PICTURES = (".svg", ".png")
 
 
 def sense(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="file:PATH.sigmf-meta, sim: or pluto:URI")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP)],
     band: Annotated[str | None, typer.Argument(metavar="[BAND]", help="like 3550-3570MHz; default: all of it")] = None,
-    seconds: Annotated[float | None, typer.Option("--for", min=0.001, help="seconds to listen")] = None,
-    channel_width: Annotated[str | None, typer.Option(help="cut the band into channels, like 10MHz")] = None,
+    seconds: Annotated[str | None, typer.Option("--for", metavar="TIME", help="how long to listen, like 2s")] = None,
+    channel_width: Annotated[str | None, typer.Option(help="cut the band into channels, like 10MHz or 12.5kHz")] = None,
     pfa: Annotated[float, typer.Option(min=1e-9, max=0.5, help="false alarms per channel and block")] = 1e-3,
-    plot: Annotated[Path | None, typer.Option(help="write a picture of the spectrum, .svg or .png")] = None,
+    plot: Annotated[Path | None, typer.Option(help="write a picture of the spectrum over time, .svg or .png")] = None,
+    frequency: Frequency = None,
+    rate: Rate = None,
+    bandwidth: Bandwidth = None,
+    gain_db: Gain = None,
+    sweep: SweepSpan = None,
+    dwell: Dwell = "100ms",
+    times: Rounds = 1,
+    every: Every = None,
+    calibration: Calibration = None,
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Show how full each channel of SOURCE is, how well that is known, and which radars were heard."""
     from agent.sense.bands import parse_band, parse_frequency  # noqa: PLC0415 - keeps --help fast
+    from agent.sense.receivers import open_source  # noqa: PLC0415
     from agent.sense.session import SensePlan  # noqa: PLC0415
-    from agent.sense.sources import open_source  # noqa: PLC0415
 
     if plot is not None and plot.suffix not in PICTURES:
         fail(f"--plot {plot}: name a .svg or .png file", Exit.USAGE)
     with explained():
+        asked = parse_band(band) if band else None
+        wanted = wanted_of(asked, frequency, rate, bandwidth, gain_db)
         plan = SensePlan(
-            band=parse_band(band) if band else None,
+            band=asked,
             width_hz=parse_frequency(channel_width) if channel_width else None,
-            duration_s=seconds,
+            duration_s=seconds_of(seconds),
             pfa=pfa,
         )
-        result = _run(open_source(source), plan, quiet=json_out)
-    if plot is not None:
-        _plot(result, plot)
-    _show(result, json_out=json_out)
+        opened = open_source(source, wanted, sweep_of(sweep, dwell, times, every))
+        try:
+            plan = replace(plan, scale_of=scale_by(calibration, opened.origin.device))
+            picture = _spectrogram(plot)
+            results = _run(opened, plan, picture, quiet=json_out)
+        finally:
+            opened.close()
+    if picture is not None and plot is not None:
+        _plot(results, picture, plot)
+    _show(results, json_out=json_out)
 
 
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn what can go wrong with a source into one line and an exit code."""
-    from agent.sense.bands import BandUnreadable  # noqa: PLC0415 - keeps --help fast
-    from radio.errors import HardwareError, LocalError  # noqa: PLC0415
-    from sensing.layout import ChannelOutside  # noqa: PLC0415
+def _spectrogram(plot: Path | None) -> "Spectrogram | None":
+    if plot is None:
+        return None
+    from agent.sense.picture import Spectrogram  # noqa: PLC0415 - only where it is asked for
 
-    try:
-        yield
-    except (BandUnreadable, ChannelOutside) as exc:
-        fail(str(exc), Exit.USAGE)
-    except HardwareError as exc:
-        fail(str(exc), Exit.NOT_READY)
-    except LocalError as exc:
-        fail(str(exc))
-    except KeyboardInterrupt:
-        fail("interrupted", Exit.INTERRUPTED)
+    return Spectrogram()
 
 
-def _run(source: "Source", plan: "SensePlan", *, quiet: bool) -> "SenseResult":
-    from dataclasses import replace  # noqa: PLC0415 - beside the ones below
-
+def _run(
+    source: "Source", plan: "SensePlan", picture: "Spectrogram | None", *, quiet: bool
+) -> "tuple[SenseResult, ...]":
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     from agent.sense.session import sense as run  # noqa: PLC0415
 
-    if source.samples is None and plan.duration_s is None:
+    planned = getattr(source, "seconds", None)
+    if source.samples is None and plan.duration_s is None and planned is None:
         plan = replace(plan, duration_s=LIVE_SECONDS)
-    whole = source.samples / source.sample_rate_hz if source.samples is not None else plan.duration_s
+    whole = planned or plan.duration_s
+    if source.samples is not None:
+        whole = source.samples / source.tunings[0].sample_rate_hz
     total = min(whole or 0.0, plan.duration_s or whole or 0.0)
     console = errors_console()
+
+    def drawn(look: "Look", result: "LookResult") -> None:
+        if picture is not None:
+            picture.add(look, result)
+
     if quiet or not console.is_terminal:
-        return run(source, plan)
+        return run(source, plan, on_look=drawn)
     columns = (TextColumn("sensing"), BarColumn(), TextColumn("{task.completed:.1f} s"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("sensing", total=total or None)
 
-        def told(_look: "Look", result: "LookResult") -> None:
-            progress.update(task, completed=result.end_ns / 1e9)
+        def told(look: "Look", result: "LookResult") -> None:
+            drawn(look, result)
+            progress.advance(task, len(look.iq) / look.tuning.sample_rate_hz)
 
         return run(source, plan, on_look=told)
 
 
-def _plot(result: "SenseResult", path: Path) -> None:
+def _plot(results: "Sequence[SenseResult]", picture: "Spectrogram", path: Path) -> None:
     from agent.sense.plots import spectrum_picture  # noqa: PLC0415 - matplotlib takes a second to load
 
     try:
-        spectrum_picture(result, path)
+        spectrum_picture(results, picture, path)
     except OSError as exc:
         fail(f"{path}: cannot be written ({exc.strerror}); choose another place")
 
 
-def _show(result: "SenseResult", *, json_out: bool) -> None:
-    from agent.sense.view import as_json, as_table, incumbent_lines  # noqa: PLC0415 - keeps --help fast
+def _show(results: "Sequence[SenseResult]", *, json_out: bool) -> None:
+    from agent.sense.view import as_json, as_table, radar_lines  # noqa: PLC0415 - keeps --help fast
 
     if json_out:
-        print_json(as_json(result))
+        print_json(as_json(results))
         return
     out = output_console()
-    out.print(as_table(result))
-    for line in incumbent_lines(result) or ["No radar heard."]:
-        out.print(line, highlight=False)
+    for result in results:
+        out.print(as_table(result))
+        for line in radar_lines(result):
+            out.print(line, highlight=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agent.cli.clock import ConfigOption, JsonOption
-from agent.cli.common import Exit, fail, output_console, print_json
+from agent.cli.common import Exit, fail, output_console, print_json, say
 
 
 def run(
@@ -25,7 +25,7 @@ def run(
         fail(str(exc))
     from agent.service.running import run_node  # noqa: PLC0415
 
-    raise typer.Exit(run_node(found, health_port, lambda line: typer.echo(f"bandpact: {line}", err=True)))
+    raise typer.Exit(run_node(found, health_port, lambda line: say(f"bandpact: {line}", err=True)))
 
 
 def status(

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ from settlement.chain.scope import Band, Window
 from settlement.mesh import Arrived
 from settlement.messages import Message
 from settlement.pair.bounds import OwnFaultError
-from settlement.reasons import Reason
-from settlement.seal import write_seal
+from settlement.reasons import Reason, Refusal
+from settlement.seal import write_root, write_seal
 from settlement.step import HaltedError, Outgoing, Step
 
 NS = 1_000_000_000
@@ -84,6 +85,8 @@ class Node:
         self._changes: list[GateChange] = []
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
+        self._unsaid: list[tuple[int, int]] = []
+        self._resume_ns = self._describe_ns = 0
         self._open_sid: bytes | None = None
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
@@ -144,8 +147,10 @@ class Node:
             return
         target = self.config.folder / SEALED
         target.unlink(missing_ok=True)
-        self.party.lineage.seal(self.party.identity.key, target)
-        write_seal(target, self.party.identity.key)
+        key = self.party.identity.key
+        self.party.lineage.seal(key, target)
+        write_root(target, self.party.lineage.head(), key)
+        write_seal(target, key)
 
     # -- a turn --------------------------------------------------------------------------------------------------
 
@@ -223,7 +228,7 @@ class Node:
                 case Used():
                     self._used.append(message)
                 case WardenBeat():
-                    self._warden_ns = time.monotonic_ns()
+                    self._warden_ns = self.warden.heard_ns = time.monotonic_ns()
                     self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
                     self.vitals.heard(message, self._warden_ns)
                     self._open_sid = message.sid if message.state == "OPEN" else None
@@ -274,18 +279,22 @@ class Node:
         changes, used, fresh = heard
         duty = self.party.duty
         for change in changes:
-            duty(step, "gate", lambda change=change: self._log_gate(step, change), waits=False)  # type: ignore[misc]
+            duty(step, "gate", partial(self._log_gate, step, change), waits=False)
         for band in fresh:
-            duty(step, "displace", lambda band=band: self._displace(step, band), waits=False)  # type: ignore[misc]
+            if duty(step, "displace", partial(self._displace, step, band), waits=False) is not True:
+                self._unsaid.append(band)
         for pair in self.party.tick(step):
             self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
         for usage in used:
-            duty(step, "usage", lambda usage=usage: self._report(step, usage), waits=False)  # type: ignore[misc]
+            duty(step, "usage", partial(self._report, step, usage), waits=False)
         if fresh:
             # What takes a band back goes out before anything is looked at again.
             return
-        duty(step, "keys", lambda: self.keys.act(step))
-        duty(step, "policies", lambda: self.act(step))
+        duty(step, "keys", partial(self.keys.act, step))
+        if self._unsaid and time.monotonic_ns() >= self._resume_ns:
+            self._resume_ns = time.monotonic_ns() + NS
+            self._fresh, self._unsaid = self._fresh + self._unsaid, []
+        duty(step, "policies", partial(self.act, step))
         duty(step, "errands", lambda: self.errands.act(step, self._surroundings()), waits=False)
 
     def _leave(self, step: Step) -> None:
@@ -332,11 +341,12 @@ class Node:
             )
         )
         if change.reason == Reason.INCUMBENT.value and change.previous == "OPEN" and change.sid is not None:
-            self.party.user.relinquish(step, change.sid, Reason.INCUMBENT.value)
+            sid = change.sid
+            self.party.attempt(step, lambda: self.party.user.relinquish(step, sid, Reason.INCUMBENT.value))
             self.warden.suspend(change.sid, Reason.INCUMBENT.value, "relinquished to an incumbent")
 
-    def _displace(self, step: Step, band: tuple[int, int]) -> None:
-        """Sign what was sensed, and as a holder take the band back from whoever uses it."""
+    def _displace(self, step: Step, band: tuple[int, int]) -> bool:
+        """Sign what was sensed, and as a holder take the band back from whoever uses it; True once that is done."""
         now_ns = step.now.time.latest_ns
         body = self.envelopes.sighted(step, valid_ns=self.protection.hold_ns)
         evidence = self.party.bounds.observe(step, body)
@@ -350,6 +360,7 @@ class Node:
             until_ns=now_ns + self.protection.hold_ns,
             evidence=evidence.digest,
         )
+        return True
 
     def _report(self, step: Step, usage: Used) -> None:
         window = None
@@ -380,13 +391,15 @@ class Node:
         since_s = self.since_start_s()
         if since_s is None or self._start_mono_ns is None or not step.now.time.trusted:
             return
-        self.envelopes.describe(step)
+        if time.monotonic_ns() >= self._describe_ns:
+            described = self.party.attempt(step, partial(self.envelopes.describe, step))
+            self._describe_ns = time.monotonic_ns() + NS if isinstance(described, Refusal) else 0
         if len(self.holder.made) < len(self.config.offers):
             self._offer(step, since_s)
         if self.holder.standing:
             self._offer_again(step)
             if self.holder.look_again(step.now.time.middle_ns, lent_bands(self.party, step.now.time)):
-                self._look_again(step)
+                self.party.attempt(step, partial(self._look_again, step))
         if self.config.wants:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.user.act(step, self.party, since_s, start_ns)
@@ -401,7 +414,7 @@ class Node:
             return
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
         for number, offer in self.holder.due(since_s, self.watcher.report(), closed):
-            if self._declare(step, offer):
+            if self._declare(step, offer) is None:
                 self.holder.made.add(number)
             else:
                 self._held_back_ns = time.monotonic_ns() + NS
@@ -411,24 +424,32 @@ class Node:
         for offer, end_ns in self.holder.again(step.now.time.middle_ns, self.watcher.report(), closed):
             self._declare(step, offer, end_ns)
 
-    def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> bool:
+    def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> str | None:
         """Sign and send an offer, with the envelope it rests on beside it, to every neighbour.
 
-        False where the place changed since it was thought free, or most neighbours take it for busy.
+        Returns why not, where the place changed since it was thought free, most neighbours take it for busy, or this
+        node is not entitled to it.
         """
         told: dict[str, Any] = {"low_hz": offer.low_hz, "high_hz": offer.high_hz}
         if touched((offer.low_hz, offer.high_hz), self.envelopes.outvoted(step)):
-            step.event("not offered", **told, why="most who were heard take it for busy")
-            return False
+            return self._not_offered(step, told, "most who were heard take it for busy")
         try:
             found = self.envelopes.found(step)
-            envelope, offered = self.holder.offer(step, self.party, offer, found=found, end_ns=end_ns)
+            made = self.party.attempt(
+                step, lambda: self.holder.offer(step, self.party, offer, found=found, end_ns=end_ns)
+            )
         except OwnFaultError as exc:
-            step.event("not offered", **told, why=str(exc))
-            return False
+            return self._not_offered(step, told, str(exc))
+        if isinstance(made, Refusal):
+            return self._not_offered(step, told, str(made))
+        envelope, offered = made
         data = Message(record=offered, beside=(envelope,)).encoded()
         step.outgoing += [Outgoing(to=to, data=data) for to in self._neighbours()]
-        return True
+        return None
+
+    def _not_offered(self, step: Step, told: dict[str, Any], why: str) -> str:
+        step.event("not offered", **told, why=why)
+        return why
 
     def _surroundings(self) -> Surroundings:
         now_ns = time.monotonic_ns()
@@ -441,6 +462,7 @@ class Node:
             suspend=lambda sid: self.warden.suspend(sid, Reason.RELINQUISHED.value, "given back by command"),
             declare=self._declare,
             rotate=self.keys.rotate,
+            may_offer=lambda step, offer: step.may_sign(self.holder.declaration(step, self.party, offer)),
         )
 
     def _turn_key(self, rotation: bytes) -> None:
@@ -468,6 +490,9 @@ class Node:
             case "renewed":
                 self.warden.lease(fields["record"])
                 return
+            case "ruled":
+                self.warden.rule(fields["record"], fields["chain"])
+                return
             case "paused" | "resumed":
                 self.warden.lease(fields["record"])
                 fields = {key: value for key, value in fields.items() if key != "record"}
@@ -481,6 +506,8 @@ class Node:
 
     def _go_on(self) -> None:
         """Hand the warden, which starts with nothing, what was settled before this process."""
+        for held in self.party.rules.all:
+            self.warden.rule(held.raw, held.chain)
         for standing in in_force(self.party):
             self.warden.permit(standing.artifact)
             if standing.lease is not None:

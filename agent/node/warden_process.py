@@ -11,6 +11,7 @@ from types import FrameType
 from agent.config import ConfigError, NodeConfig, load
 from agent.timekeeping.wiring import timekeeper
 from agent.wiring import radio_of, warden_of
+from hw_profiles.printable import printable
 from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
@@ -92,7 +93,7 @@ def main(arguments: list[str]) -> int:
     except OrphanedAtBirth:
         return 0
     except (ConfigError, RadioError) as exc:
-        sys.stderr.write(f"warden: {exc}\n")
+        sys.stderr.write(f"warden: {printable(exc)}\n")
         return 4
     return 0
 

@@ -14,6 +14,7 @@ from agent.sense.sources import sample_flags
 from radio.link import Look
 from radio.ports import RxFlag
 from radio.ring import SampleRing
+from sensing.flags import ELSEWHERE
 from sensing.survey import NOTHING_APART, LookResult, Span, Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
 
@@ -126,8 +127,11 @@ class Watcher:
         iq = self._ring.read(look.ticket)
         if iq is None:
             return
+        flags = sample_flags(RxFlag(look.flags))
         with self._lock:
-            result = self._survey.feed(iq, start_ns=look.earliest_ns, flags=sample_flags(RxFlag(look.flags)))
+            result = self._survey.feed(iq, start_ns=look.earliest_ns, flags=flags)
+        if flags & ELSEWHERE:
+            return
         self._waterfall.add(result)
         found = tuple((int(i.low_hz), int(i.high_hz), str(i.kind)) for i in result.incumbents)
         self._heard.append(Heard(listened_ns=look.earliest_ns, found_ns=time.monotonic_ns(), incumbents=found))

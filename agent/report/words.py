@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.report.data import ReportData
+from hw_profiles.printable import printable
 
 NOT_MEASURED = "not measured"
 TEXT_MAX = 400
@@ -16,7 +17,7 @@ THIN_SPACE = "\u202f"
 def clean(text: object, *, limit: int = TEXT_MAX) -> str:
     """Text from anywhere, fit to show: control and direction characters spelled out, cut to `limit` characters."""
     raw = str(text)
-    shown = "".join(c if c.isprintable() or c == THIN_SPACE else f"\\u{ord(c):04x}" for c in raw[:limit])
+    shown = printable(raw[:limit], keep=THIN_SPACE, form="\\u{:04x}")
     return shown + ("…" if len(raw) > limit else "")
 
 

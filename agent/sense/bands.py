@@ -1,9 +1,11 @@
 """Frequencies as people type them, as the channels that sensing works on."""
 
+from collections.abc import Sequence
+
 from agent.units import BandUnreadable, parse_edges, parse_hz
 from sensing.values import Channel
 
-__all__ = ["BandUnreadable", "channels_of", "parse_band", "parse_frequency"]
+__all__ = ["BandUnreadable", "channels_of", "left_over", "parse_band", "parse_frequency"]
 
 
 def parse_band(text: str) -> Channel:
@@ -24,9 +26,22 @@ def parse_frequency(text: str) -> float:
 
 
 def channels_of(band: Channel, width_hz: float | None) -> tuple[Channel, ...]:
-    """The band cut into channels of one width from its lower edge; what is left over at the top is dropped."""
+    """The band cut into channels of one width from its lower edge; `left_over` says what no channel holds."""
     if width_hz is None or width_hz >= band.width_hz:
         return (band,)
     count = int(band.width_hz / width_hz + 1e-9)
     lows = [band.low_hz + i * width_hz for i in range(count)]
     return tuple(Channel(low_hz=low, high_hz=low + width_hz) for low in lows)
+
+
+def left_over(band: Channel, channels: Sequence[Channel], *, least_hz: float = 1.0) -> tuple[Channel, ...]:
+    """The parts of a band that lie in none of the channels, those of `least_hz` and more."""
+    found: list[Channel] = []
+    at = band.low_hz
+    for channel in sorted(channels, key=lambda one: one.low_hz):
+        if channel.low_hz - at >= least_hz:
+            found.append(Channel(low_hz=at, high_hz=min(channel.low_hz, band.high_hz)))
+        at = max(at, channel.high_hz)
+    if band.high_hz - at >= least_hz:
+        found.append(Channel(low_hz=at, high_hz=band.high_hz))
+    return tuple(found)

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from agent.service.snapshot import PARTS, problems
+from hw_profiles.printable import printable
 
 Status = dict[str, Any]
 
@@ -58,11 +59,11 @@ def app_of(read: Callable[[], Status | None]) -> Starlette:
     def livez(request: Request) -> Response:
         del request
         reason = problems(read()).get("agent")
-        return PlainTextResponse(reason or "ok", status_code=503 if reason else 200)
+        return PlainTextResponse(printable(reason or "ok"), status_code=503 if reason else 200)
 
     def readyz(request: Request) -> Response:
         wrong = problems(read())
-        lines = [f"[{'-' if part in wrong else '+'}] {part}: {wrong.get(part, 'ok')}" for part in PARTS]
+        lines = [f"[{'-' if part in wrong else '+'}] {part}: {printable(wrong.get(part, 'ok'))}" for part in PARTS]
         short = "ok" if not wrong else f"not ready: {', '.join(wrong)}"
         body = "\n".join([*lines, short]) if "verbose" in request.query_params else short
         return PlainTextResponse(body + "\n", status_code=503 if wrong else 200)

@@ -22,7 +22,7 @@ from radio.errors import RadioError
 
 EXPECTED: Final = (TrialError, ConfigError, RadioError)
 REPORT, USUAL = "report.html", Path("trial-report")
-EVIDENCE = ("*.db", "*.db-wal", "*.db-journal", "*.seal", f"*{BUNDLE}", ANCHORS, REPORT)
+EVIDENCE = ("*.db", "*.db-wal", "*.db-journal", "*.seal", "*.root", f"*{BUNDLE}", ANCHORS, REPORT)
 
 
 def _place_to_write(report: Path, json_out: Path | None) -> None:

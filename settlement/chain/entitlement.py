@@ -163,7 +163,9 @@ def _in_scope(body: Any, author: Subject) -> Refusal | None:
     eirp: int | None = getattr(body, "eirp_mdbm", getattr(body, "max_eirp_mdbm", None))
     # What a radio could do is no claim to do it.
     if eirp is not None and not isinstance(body, Envelope) and eirp > scope.max_eirp_mdbm:
-        return refuse(Reason.POWER, "capability.8.eirp", f"{eirp} mdBm", f"<= {scope.max_eirp_mdbm} mdBm")
+        return refuse(
+            Reason.POWER, "capability.8.eirp", f"{eirp / 1000:g} dBm", f"<= {scope.max_eirp_mdbm / 1000:g} dBm"
+        )
     return None
 
 

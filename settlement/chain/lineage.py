@@ -261,6 +261,11 @@ class Lineage:
             self._memory.lasts.keep(author, (int(row[0]), bytes(row[1])) if row else None)
         return self._memory.lasts[author]
 
+    def back(self, author: bytes) -> Iterator[bytes]:
+        """Entries of an author's admitted records, the newest first."""
+        sql = "SELECT body FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC"
+        return (bytes(body) for (body,) in self._db.execute(sql, (author,)))
+
     def recent(self, subject: bytes) -> Record | None:
         """A record admitted to this log a short while ago, as it was proven then; None says nothing of the log."""
         return self._memory.records.get(subject)

@@ -107,6 +107,12 @@ class Unproven:
             if refusal.reason is Reason.SIGNATURE and self.network != network:
                 return refuse(Reason.DOMAIN, "record.network", self.network, network)
             return refusal
+        if self.network != network:
+            return refuse(Reason.DOMAIN, "record.network", self.network, network)
+        return self.opened()
+
+    def opened(self) -> Record | Refusal:
+        """The meaning of the bytes by the schema of their type; whether anybody signed them is not asked."""
         try:
             around = self.payload.copy()
             inner = around.pop(_BODY_KEY, None)
@@ -114,8 +120,6 @@ class Unproven:
             body = codec.from_map(bodies.BODIES[self.typ], inner, self.typ)
         except RefusedError as exc:
             return exc.refusal
-        if frame.network != network:
-            return refuse(Reason.DOMAIN, "record.network", frame.network, network)
         if frame.attestation.earliest_ns > frame.attestation.latest_ns:
             return refuse(Reason.MALFORMED, "record.attestation", "earliest after latest", "earliest <= latest")
         meant = meaning.flaw(self.typ, body, frame.attestation)

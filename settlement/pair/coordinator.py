@@ -63,12 +63,7 @@ class Coordinator:
         if accept is None or isinstance(accept, Refusal):
             return accept or refuse(Reason.PROOF, "coordination.accept", "absent", "the ACCEPT beside the GRANT")
         refusal = _one_pair(grant, accept) or deadline_open(now, body.confirm_by_ns, "coordination.confirm_by")
-        return (
-            refusal
-            or _as_long_as_allowed(body, question.rule)
-            or self._own_share(body, grant.author, now)
-            or self._clear(body, now, own)
-        )  # (2), (3), (4)
+        return refusal or self._own_share(body, grant.author, now) or self._clear(body, now, own)  # (2), (3), (4)
 
     def _own_share(self, grant: Grant, holder: Subject, now: TimeFix) -> Refusal | None:
         held = sum(
@@ -130,16 +125,6 @@ class Coordinator:
         """Forget what is over."""
         for sid in [one.sid for one in self.known.values() if work.now.time.after(one.until_ns)]:
             self.release(work, sid)
-
-
-def _as_long_as_allowed(grant: Grant, rule: Rule) -> Refusal | None:
-    """No window is co-signed that the class does not allow, however the two agree."""
-    terms, window = rule.terms(grant.commodity), grant.cell.window
-    if terms is None:
-        return refuse(Reason.TERMS, "coordination.class", grant.commodity, "a class of the rule")
-    length_ns = window.end_ns - window.start_ns
-    required = f"<= {terms.max_window_ns} ns"
-    return refuse(Reason.TERMS, "coordination.window", length_ns, required) if length_ns > terms.max_window_ns else None
 
 
 def _one_pair(grant: Admitted, accept: Admitted) -> Refusal | None:

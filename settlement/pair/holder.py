@@ -7,8 +7,9 @@ GRANT until the holder's clock is surely past the end (it opens late, as the use
 from dataclasses import replace
 
 from settlement.chain.admission import Admitted, RuleInForce
-from settlement.chain.bodies import Abort, Accept, ClassTerms, Confirm, Declaration, Grant, Request
+from settlement.chain.bodies import Abort, Accept, Confirm, Declaration, Grant, Request
 from settlement.chain.codec import encode
+from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.chain.weights import FAILED, UNANSWERED
@@ -21,7 +22,8 @@ from settlement.pair.holderlease import BLOCKED
 from settlement.pair.holderpairs import STORE, HolderPair
 from settlement.pair.patience import Patience
 from settlement.pair.table import Event, HolderState, next_holder
-from settlement.pair.windows import accepted_from, not_too_far
+from settlement.pair.terms import deal_of_request, judge_terms
+from settlement.pair.windows import accepted_from
 from settlement.pair.work import Work, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -55,6 +57,7 @@ class Holder(CoordinatedKeeper):
         super().__init__(rule=rule, stored=stored, blocked=blocked)
         self.me, self.bounds, self.patience = me, bounds, Patience(failing or [])
         self.elsewhere: dict[bytes, Coordinated] = {}
+        self.own: Subject | None = None
         self.offers = {digest: stored_as(Declaration, raw, OFFERS) for digest, raw in offers}
 
     def declare(self, work: Work, body: Declaration) -> Record:
@@ -84,13 +87,16 @@ class Holder(CoordinatedKeeper):
             return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
         return (
             _inside_offer(body, offer)
-            or _fits_rule(body, terms)
+            or self._terms(body, admitted.author, now)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
-            or not_too_far(body.cell, now.earliest_ns, terms)
             or self.patience.judge(admitted.author.hash, now)
             or self._within_budget(admitted.author.hash)
             or self._free(body.cell, now)
         )
+
+    def _terms(self, body: Request, user: Subject, now: TimeFix) -> Refusal | None:
+        """Everything that this node would refuse to see granted by another, it does not grant itself."""
+        return judge_terms(deal_of_request(body, now), self.rule.rule, holder=self.own or user, user=user)
 
     def _within_budget(self, user: bytes) -> Refusal | None:
         """One user cannot tie up a holder with reservations it never takes up, nor fill its memory with them."""
@@ -164,6 +170,7 @@ class Holder(CoordinatedKeeper):
             renewals=0,
             tier=grant.tier,
             unit=bound.unit.digest if bound is not None else None,
+            lease_ns=grant.lease_ns,
         )
         self._save(work, pair)
         work.send(pair.user, record.raw, beside(bound, composite))
@@ -295,19 +302,4 @@ def _inside_offer(body: Request, offer: Declaration) -> Refusal | None:
             return refuse(Reason.TERMS, f"request.{axis}", measured, required)
     if body.price != offer.price:
         return refuse(Reason.PRICE, "request.price", body.price, offer.price)
-    return None
-
-
-def _fits_rule(body: Request, terms: ClassTerms) -> Refusal | None:
-    cell = body.cell
-    if terms.raster_hz < 1 or terms.time_unit_ns < 1:  # a rule of before may say so
-        return refuse(Reason.TERMS, "request.class", f"raster {terms.raster_hz} Hz", "a raster and a unit of time")
-    if cell.band.low_hz % terms.raster_hz or cell.band.high_hz % terms.raster_hz:
-        return refuse(Reason.TERMS, "request.raster", cell.band, f"edges on {terms.raster_hz} Hz")
-    length_ns = cell.window.end_ns - cell.window.start_ns
-    if length_ns > terms.max_window_ns or length_ns % terms.time_unit_ns:
-        required = f"at most {terms.max_window_ns} ns in units of {terms.time_unit_ns} ns"
-        return refuse(Reason.TERMS, "request.time_unit", f"{length_ns} ns", required)
-    if not terms.price_low <= body.price <= terms.price_high:
-        return refuse(Reason.PRICE, "request.price", body.price, f"{terms.price_low}-{terms.price_high}")
     return None

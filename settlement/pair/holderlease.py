@@ -15,7 +15,7 @@ from settlement.chain.scope import Area, Band
 from settlement.pair.blocks import BLOCKED, Block, Blocks
 from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import HolderState
-from settlement.pair.transmit import pause_ns
+from settlement.pair.transmit import furthest, pause_ns
 from settlement.pair.work import Work
 from settlement.reasons import Reason
 
@@ -59,8 +59,8 @@ class LeaseKeeper(ABC):
         terms = self.rule.rule.terms(pair.commodity)
         if terms is None:
             raise ValueError(f"class {pair.commodity} is not in the rule")
-        start_ns = max(work.now.time.earliest_ns, pair.cell.window.start_ns)
-        return min(pair.cell.window.end_ns, start_ns + terms.lease_ns)
+        length_ns = terms.lease_ns if pair.lease_ns is None else min(terms.lease_ns, pair.lease_ns)
+        return furthest(work.now.time.earliest_ns, pair.cell, length_ns)
 
     def _lease_over(self, work: Work, pair: HolderPair) -> int:
         """When nobody can go by a lease of ours any more: the last one we signed, and not before now."""

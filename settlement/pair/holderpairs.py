@@ -8,6 +8,7 @@ from settlement.chain.codec import array, blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
 from settlement.fixes import TimeFix
 from settlement.pair.table import HolderState
+from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "holder"
@@ -20,8 +21,9 @@ KEPT_MAX = 1024
 class HolderPair:
     """One settlement as the holder stores it; hashes name records in the log.
 
-    `notice` is what is sent again until it is answered, `notice_since_ns` and `noticed_ns` when it was sent first and
-    last; `asked` are those who must co-sign, `answered` those who did, `cosigned` their records.
+    `lease_ns` is how long a lease may be, by the GRANT. `notice` is what is sent again until it is answered,
+    `notice_since_ns` and `noticed_ns` when it was sent first and last; `asked` are those who must co-sign, `answered`
+    those who did, `cosigned` their records.
     """
 
     sid: bytes = blob(1, 32)
@@ -48,6 +50,7 @@ class HolderPair:
     answered: tuple[bytes, ...] | None = array(22, blob(0, 32), 256, optional=True)
     cosigned: tuple[bytes, ...] | None = array(23, blob(0, 32), 256, optional=True)
     unit: bytes | None = blob(30, 32, optional=True)
+    lease_ns: int | None = uint(31, high=LEASE_MAX_NS, optional=True)
 
     @property
     def live(self) -> bool:

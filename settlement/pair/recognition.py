@@ -66,16 +66,19 @@ def flaw(nodes: Sequence[Recognition]) -> Refusal | None:
             return refuse(Reason.RULE_UNKNOWN, "recognition.parts", f"{node.kind} of {parts}", "nodes behind it")
         if bool(fields) is not (node.kind in (CONTENT, DERIVATION)) or not set(fields) <= set(known):
             return refuse(Reason.RULE_UNKNOWN, "recognition.fields", f"{node.kind} of {fields}", ", ".join(known))
+    named = [part for node in nodes for part in node.parts or ()]
+    if len(set(named)) != len(named):
+        return refuse(Reason.RULE_UNKNOWN, "recognition.tree", f"{len(named)} parts", "each node a part of one other")
     deep = _depth(nodes)
     return refuse(Reason.RULE_UNKNOWN, "recognition.depth", deep, f"<= {DEPTH_MAX}") if deep > DEPTH_MAX else None
 
 
 def _depth(nodes: Sequence[Recognition]) -> int:
-    """The longest branch of the tree; each node is looked at once, from the last to the first."""
-    below: dict[int, int] = {}
+    """Every node stands before its parts, so one pass from the last to the first is enough."""
+    deep = [1] * len(nodes)
     for number in range(len(nodes) - 1, -1, -1):
-        below[number] = 1 + max((below[part] for part in nodes[number].parts or ()), default=0)
-    return below.get(0, 0)
+        deep[number] = 1 + max((deep[part] for part in nodes[number].parts or ()), default=0)
+    return deep[0] if deep else 0
 
 
 def recognise(nodes: Sequence[Recognition], evidence: Evidence) -> Refusal | None:

@@ -12,7 +12,7 @@ from settlement.chain.scope import Cell
 from settlement.fixes import TimeFix, deadline_open
 from settlement.pair.bounds import Bounds
 from settlement.pair.table import Event, UserState, next_user
-from settlement.pair.transmit import LEASE_MAX_NS, lease_limit
+from settlement.pair.transmit import lease_limit
 from settlement.pair.userlease import LeaseTaker
 from settlement.pair.userpairs import STORE, WAITING, UserPair
 from settlement.pair.work import Work, answer_to, settlement_id
@@ -116,7 +116,7 @@ class User(LeaseTaker):
             request.tier,
             request.price,
         )
-        if not same or body.max_eirp_mdbm > request.eirp_mdbm or body.lease_ns > LEASE_MAX_NS:
+        if not same or body.max_eirp_mdbm > request.eirp_mdbm:
             return refuse(Reason.TERMS, "grant.terms", "other terms", "the terms of the REQUEST")
         return deadline_open(now, body.accept_by_ns, "grant.accept_by")
 
@@ -140,6 +140,7 @@ class User(LeaseTaker):
                 state=UserState.ACCEPTED,
                 grant=admitted.record.digest,
                 accept=record.digest,
+                lease_ns=grant.lease_ns,
                 last=record.raw,
                 sent_ns=work.now.time.latest_ns,
                 since_ns=work.now.time.latest_ns,
@@ -177,9 +178,9 @@ class User(LeaseTaker):
         body = admitted.record.body
         if body.grant != pair.grant or body.accept not in (pair.accept, None):
             return refuse(Reason.TERMS, "decision.over", "another GRANT or ACCEPT", "ours")
-        limit_ns = lease_limit(admitted.record, pair.cell)
+        limit_ns = lease_limit(admitted.record, pair.cell, pair.longest_ns)
         if isinstance(body, Confirm) and (body.accept is None or body.transmit_until_ns > limit_ns):
-            return refuse(Reason.TERMS, "decision.lease", body.transmit_until_ns, f"<= {pair.cell.window.end_ns} ns")
+            return refuse(Reason.LEASE, "decision.lease", f"{body.transmit_until_ns} ns", f"<= {limit_ns} ns")
         return None
 
     def settled(self, work: Work, admitted: Admitted) -> UserPair:

@@ -8,6 +8,7 @@ from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
 from settlement.fixes import TimeFix
 from settlement.pair.table import UserState
+from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "user"
@@ -21,8 +22,8 @@ KEPT_MAX = 1024
 class UserPair:
     """One settlement as the user stores it, keyed by the hash of its REQUEST.
 
-    `last` is what it would send again, `since_ns` when that was sent first (else `asked_ns`); `lease` names the newest
-    RENEW, SUSPEND or RESUME.
+    `lease_ns` is how long a lease may be, by the GRANT. `last` is what it would send again, `since_ns` when that was
+    sent first (else `asked_ns`); `lease` names the newest RENEW, SUSPEND or RESUME.
     """
 
     request: bytes = blob(1, 32)
@@ -45,6 +46,12 @@ class UserPair:
     lease: bytes | None = blob(18, 32, optional=True)
     suspended: str | None = text(19, 64, optional=True)
     unit: bytes | None = blob(30, 32, optional=True)
+    lease_ns: int | None = uint(31, high=LEASE_MAX_NS, optional=True)
+
+    @property
+    def longest_ns(self) -> int:
+        """How long a lease of it may be."""
+        return LEASE_MAX_NS if self.lease_ns is None else self.lease_ns
 
     @property
     def in_force(self) -> bool:

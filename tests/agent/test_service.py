@@ -332,11 +332,12 @@ def test_a_state_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.feature("U5")
-def test_the_unit_is_clean_for_systemd(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["bandpact.service", "bandpact-warden.service", "bandpact-mute.service"])
+def test_the_unit_is_clean_for_systemd(tmp_path: Path, name: str) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not here; apt-get install systemd")
-    unit = tmp_path / "bandpact.service"
-    shutil.copy(ROOT / "deploy" / "bandpact.service", unit)
+    unit = tmp_path / name
+    shutil.copy(ROOT / "deploy" / name, unit)
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 

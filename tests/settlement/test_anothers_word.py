@@ -197,7 +197,7 @@ def test_a_block_ends_and_is_said_again_or_forgotten(world: Delegated) -> None:
     world.members["holder"] = world.member_again("holder")
     holder = world.members["holder"].party
     assert holder.holder.blocked == {LOWER: fix(1.0).time.latest_ns + BLOCK_MAX_NS}
-    world.do("holder", HOUR_S + 2.0, lambda s: holder.holder.tick(s))
+    world.do("holder", HOUR_S + 2.0, holder.holder.tick)
     assert holder.holder.blocked == {}
     assert holder.lineage.items(BLOCKED) == []
 
@@ -211,9 +211,9 @@ def test_a_block_for_ever_from_a_program_of_before_is_cut(world: Delegated) -> N
     world.members["holder"].party.lineage.close()
     world.members["holder"] = world.member_again("holder")
     holder = world.members["holder"].party
-    world.do("holder", 1.0, lambda s: holder.holder.tick(s))
+    world.do("holder", 1.0, holder.holder.tick)
     assert holder.holder.blocked == {LOWER: fix(1.0).time.latest_ns + BLOCK_MAX_NS}
-    world.do("holder", HOUR_S + 2.0, lambda s: holder.holder.tick(s))
+    world.do("holder", HOUR_S + 2.0, holder.holder.tick)
     assert holder.holder.blocked == {}
 
 

@@ -237,7 +237,8 @@ def test_a_node_starts_and_settles_with_such_records_in_its_log(world: World) ->
 
 EXTREME = (0, 1, 2, 999_999, 10**6, 2**31, 2**32, 10**12, T0, T0 + 9 * NS, 2**61, 2**62, 2**62 + 1, 2**63 - 1)
 WORDS = ("", "place", "unit", "composite", "free", "busy", "able", "radar", "cbrs", "INCUMBENT", "RECEIVED",
-         "EQUIVOCATION", "FORK", "REVOKED", "operator", "authority", "obey", "all", "any", "handshake", "x" * 16)  # fmt: skip
+         "EQUIVOCATION", "FORK", "REVOKED", "operator", "authority", "obey", "all", "any", "handshake",
+         "x" * 16)  # fmt: skip
 
 
 def of_kind(kind: Kind, blobs: tuple[bytes, ...]) -> st.SearchStrategy[Any]:
