@@ -166,7 +166,7 @@ def test_a_recognition_rule_of_many_ways_is_measured_at_once() -> None:
     ]  # fmt: skip
     refusal = flaw(nodes)
     assert refusal is not None
-    assert refusal.clause == "recognition.depth"
+    assert refusal.reason is Reason.RULE_UNKNOWN
 
 
 # -- a share of this node for each -------------------------------------------------------------------------------------

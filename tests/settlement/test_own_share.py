@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from settlement import witness
+from settlement import nodestate, witness
 from settlement.chain import bodies
 from settlement.chain.records import sign_record
 from settlement.chain.scope import Band, Cell, Window
 from settlement.fixes import TimeFix, TimeSource
 from settlement.judging import OFFERS_MAX
 from settlement.messages import Message
-from settlement.nodestate import REPLY_KEPT_NS
 from settlement.pair import coordinator as coordinating
 from settlement.pair import holderpairs
 from settlement.pair.coordinator import Coordinated, Coordinator
@@ -158,7 +157,8 @@ def test_proofs_against_one_author_are_few(tmp_path: Path) -> None:
 
 
 @pytest.mark.attack(65)
-def test_answers_nobody_can_ask_for_again_are_swept_out(tmp_path: Path) -> None:
+def test_answers_nobody_can_ask_for_again_are_swept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodestate, "REPLY_KEPT_NS", 60 * NS)
     world = offered(tmp_path)
     holder = world.members["holder"].party
     world.request("alice", 1.0, LOWER, 2.0, 9.0)
@@ -168,7 +168,7 @@ def test_answers_nobody_can_ask_for_again_are_swept_out(tmp_path: Path) -> None:
         assert [one.reason for one in world.carry(1.2 + n / 100)] == [Reason.CONFLICT]
     assert len(holder.lineage.items(REPLY)) == 7
     world.do("holder", 20.0, holder.tick)
-    world.do("holder", 40.0 + REPLY_KEPT_NS / NS, holder.tick)
+    world.do("holder", 100.0, holder.tick)
     left = {key for key, _ in holder.lineage.items(REPLY)}
     (pair,) = holder.holder.pairs.values()
     assert left == {pair.request, pair.accept}, "the answers of a settlement that is remembered stay"
