@@ -15,16 +15,20 @@ from settlement.chain.bodies import (
     Axis,
     ChannelObservation,
     ClassTerms,
+    Counter,
     Declaration,
     Envelope,
+    Fallback,
     Grant,
+    Intent,
     Quantity,
+    Request,
     Revocation,
     Rule,
     Schema,
 )
 from settlement.chain.codec import Kind, kinds_of
-from settlement.chain.quantities import DAY_NS, LIFE_MAX_NS, VALIDITY_MAX_NS, WINDOW_MAX_NS
+from settlement.chain.quantities import LIFE_MAX_NS, VALIDITY_MAX_NS, WINDOW_MAX_NS
 from settlement.chain.scope import Band, Cell, Window
 from settlement.fixes import PositionSource, TimeSource
 from settlement.reasons import Reason, Refusal, refuse
@@ -134,8 +138,9 @@ def _window(window: Window) -> Flaw | None:
     return None if window.start_ns <= window.end_ns else ("", "ends before it begins", "start_ns up to end_ns")
 
 
-def _cell(cell: Cell) -> Flaw | None:
-    return _ordered(cell.window, most_ns=WINDOW_MAX_NS, path=".window")
+def _wanted(body: Any) -> Flaw | None:
+    """Of what is offered or asked for; a GRANT's window is held against its class and its parties' credentials."""
+    return _ordered(body.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
 
 
 def _quantity(held: Quantity) -> Flaw | None:
@@ -180,13 +185,16 @@ def _axis(axis: Axis) -> Flaw | None:
 
 def _declaration(body: Declaration) -> Flaw | None:
     rising = body.tier_low <= body.tier_high
-    return None if rising else (".tier_low", body.tier_low, f"<= tier_high, {body.tier_high}")
+    return _wanted(body) if rising else (".tier_low", body.tier_low, f"<= tier_high, {body.tier_high}")
 
 
 _WHOLE: dict[type[Any], _Check] = {
     Band: _band,
     Window: _window,
-    Cell: _cell,
+    Intent: _wanted,
+    Request: _wanted,
+    Counter: _wanted,
+    Fallback: _wanted,
     Quantity: _quantity,
     ChannelObservation: _channel,
     Envelope: _envelope,
@@ -204,7 +212,7 @@ _WHOLE: dict[type[Any], _Check] = {
 
 def _to_signing(body: Any, signed_ns: int) -> Flaw | None:
     cell = getattr(body, "cell", None)
-    if isinstance(cell, Cell) and cell.window.start_ns > signed_ns + WINDOW_MAX_NS:
+    if isinstance(cell, Cell) and not isinstance(body, Grant) and cell.window.start_ns > signed_ns + WINDOW_MAX_NS:
         return ".cell.window.start_ns", cell.window.start_ns, f"<= {WINDOW_MAX_NS} ns after its signing"
     for name, most_ns in _AHEAD_MAX_NS.get(type(body), ()):
         until_ns = getattr(body, name)
@@ -216,5 +224,4 @@ def _to_signing(body: Any, signed_ns: int) -> Flaw | None:
 _AHEAD_MAX_NS: dict[type[Any], tuple[tuple[str, int], ...]] = {
     Envelope: (("valid_until_ns", VALIDITY_MAX_NS),),
     Revocation: (("fresh_until_ns", LIFE_MAX_NS),),
-    Grant: (("accept_by_ns", DAY_NS), ("confirm_by_ns", 2 * DAY_NS)),
 }

@@ -10,8 +10,8 @@ from settlement.chain.codec import sint, uint
 
 NS = 1_000_000_000
 DAY_NS = 24 * 3600 * NS
-INSTANT_MAX_NS = 1 << 62
-"""An instant in the year 2116, and far enough below 2^63 that a length may be added."""
+INSTANT_MAX_NS = 8 * 10**18
+"""An instant in the year 2223, and far enough below 2^63 that a length may be added."""
 LIFE_MAX_NS = 20 * 366 * DAY_NS
 """The longest life of a rule, a schema, a status list or an admission after the instant it was signed or begins."""
 WINDOW_MAX_NS = 366 * DAY_NS

@@ -26,7 +26,7 @@ class Grant:
     challenge: bytes = blob(12, HASH)
     rule: bytes = blob(13, HASH)
     fence: int = count(14)
-    lease_ns: int = uint(15, high=240_000_000_000, meant=(1, 240_000_000_000))
+    lease_ns: int = uint(15, high=240_000_000_000)
     composite: bytes | None = blob(16, HASH, optional=True)
 
 
