@@ -10,7 +10,7 @@ from settlement.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
 from settlement.bundleform import START
 from settlement.chain.lineage import LineageError
 from settlement.crosscheck import cross_check
-from settlement.findings import Audited, Outcome
+from settlement.findings import Audited, Findings, Outcome
 from settlement.kept import compare
 from settlement.reasons import Reason, Refusal
 
@@ -105,6 +105,7 @@ def _bundle(path: Path, anchors: Sequence[str] | None, network: str | None) -> d
             raise NotALineage(f"{path}: not a whole bundle ({outcome}); {GIVE}")
         return _summary(name, [], [str(outcome)], outcome=Outcome.WRONG_ANCHOR)
     summary = _summary(name, list(outcome.logs), list(outcome.crossed.problems))
+    summary["forks"] = _forks(outcome.crossed)
     for row in summary["lineages"]:
         row["sealed"] = None
     return summary
@@ -169,7 +170,24 @@ def verify(path: Path, *, anchors: Sequence[str] | None, network: str | None) ->
     if path.is_file() and path.suffix == BUNDLE:
         return _bundle(path, anchors, network)
     audited = [audit_lineage(one, network=name, anchors=trusted) for one in lineages(path)]
-    return _summary(name, audited, list(cross_check(audited).problems))
+    crossed = cross_check(audited)
+    return {**_summary(name, audited, list(crossed.problems)), "forks": _forks(crossed)}
+
+
+def _forks(crossed: Findings) -> list[dict[str, Any]]:
+    """What proves each fork: a head its owner signed, the other root, and that it is of the newest head."""
+    return [
+        {
+            "log": fork.origin,
+            "size": fork.size,
+            "signed": fork.signed,
+            "held_by": fork.holder,
+            "other_root": fork.other.hex(),
+            "newest": fork.other_note,
+            "consistency": [one.hex() for one in fork.consistency],
+        }
+        for fork in crossed.forks
+    ]
 
 
 def _outcome(audited: list[Audited], problems: list[str]) -> Outcome:

@@ -245,9 +245,13 @@ class SharesSection(Section):
 
 
 class WardenSection(Section):
-    """Where the warden runs. `apart`: as a service under a user of its own, which alone reaches the radio."""
+    """Where the warden runs. `apart`: as a service under a user of its own, which alone reaches the radio.
+
+    `state` is the folder in which it keeps the rules it has seen; the node's own folder if left out.
+    """
 
     apart: bool = False
+    state: Path | None = None
 
 
 class NodeConfig(BaseSettings):

@@ -13,6 +13,7 @@ import tomli_w
 from agent.config import LOOPBACK, ConfigError, load
 from agent.keyfiles import CHAIN, load_chain, load_keys
 from agent.nodekeys import ROLES
+from hw_profiles.wholefile import write_whole
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scope import Area, Band, Scope
 
@@ -51,8 +52,7 @@ class NodeDraft:
 def _fresh(path: Path, values: dict[str, Any]) -> None:
     """Write a new file; one that is there is never overwritten. Raises ConfigError."""
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(tomli_w.dumps(values))
+        write_whole(path, tomli_w.dumps(values).encode(), replace=False)
     except FileExistsError as exc:
         raise ConfigError(f"{path}: is there already and is never overwritten; edit it, or move it away") from exc
     except OSError as exc:

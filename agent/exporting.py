@@ -17,6 +17,7 @@ from settlement.chain.lineage import LineageError
 from settlement.chain.records import Record, Unproven, parse
 from settlement.formats import public as redacted
 from settlement.formats import receipt, tlogproof
+from settlement.formats.vkey import LOG, VerifierKey
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.seal import root_path
 
@@ -32,6 +33,13 @@ class Log:
     note: str
     entries: Sequence[bytes]
     signed_root: bytes | None
+    cosigned: tuple[str, ...] = ()
+    """Signature lines of stock witnesses under `note`, as `bandpact witness ask` left them beside the log."""
+
+    @property
+    def key(self) -> VerifierKey:
+        """The key by which stock witnesses and tools know the log."""
+        return VerifierKey(name=self.origin, kind=LOG, public=self.public)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,33 +66,60 @@ def _signer(origin: str, entries: Sequence[bytes], network: str, anchors: list[b
     return next((one.public for one in registry.subjects() if origin_of(network, one.public) == origin), None)
 
 
-def _raw_logs(path: Path) -> Iterator[tuple[str, Sequence[bytes], bytes | None]]:
-    """Signed head, entries and signed root of each log. Raises AuditError."""
+def lines_path(path: Path) -> Path:
+    """Where the lines of stock witnesses under a lineage's signed head lie."""
+    return path.with_suffix(".cosigned")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Raw:
+    note: str
+    entries: Sequence[bytes]
+    signed_root: bytes | None = None
+    cosigned: tuple[str, ...] = ()
+
+
+def _raw_logs(path: Path) -> Iterator[_Raw]:
+    """Each log as it lies there. Raises AuditError."""
     if path.is_file() and path.suffix == BUNDLE:
         found = bundled(read_bundle(path))
         if isinstance(found, Refusal):
             raise AuditError(f"{path}: not a whole bundle ({found})")
-        yield from ((log.checkpoint, log.entries, None) for log in found)
+        yield from (_Raw(note=log.checkpoint, entries=log.entries) for log in found)
         return
     for one in lineages(path):
         try:
             head, entries = last_head(one), list(raw_entries(one))
         except LineageError as exc:
             raise AuditError(str(exc)) from exc
-        root = root_path(one)
+        root, lines = root_path(one), lines_path(one)
         if head is not None:
-            yield head[1], entries, root.read_bytes() if root.is_file() else None
+            yield _Raw(
+                note=head[1],
+                entries=entries,
+                signed_root=root.read_bytes() if root.is_file() else None,
+                cosigned=tuple(lines.read_text(errors="replace").splitlines()) if lines.is_file() else (),
+            )
 
 
 def logs(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> list[Log]:
     """The logs at `path` whose owner's credential leads to an anchor. Raises AuditError."""
     name, trusted = trust(path, anchors, network)
     found = []
-    for note, entries, signed_root in _raw_logs(path):
-        origin = note.partition("\n")[0]
-        public = _signer(origin, entries, name, trusted)
+    for raw in _raw_logs(path):
+        origin = raw.note.partition("\n")[0]
+        public = _signer(origin, raw.entries, name, trusted)
         if public is not None:
-            found.append(Log(origin=origin, public=public, note=note, entries=entries, signed_root=signed_root))
+            found.append(
+                Log(
+                    origin=origin,
+                    public=public,
+                    note=raw.note,
+                    entries=raw.entries,
+                    signed_root=raw.signed_root,
+                    cosigned=raw.cosigned,
+                )
+            )
     if not found:
         raise AuditError(f"{path}: no log with a signed head by an owner whom the anchor vouches for; try audit verify")
     return found
@@ -135,7 +170,7 @@ def reader(entries: Sequence[bytes]) -> merkle.NodeReader:
 
 def _heads(log: Log, least: int) -> Iterator[tuple[int, str]]:
     """Signed heads of a log that cover `least` entries, with the cosignatures it holds: how many, and the note."""
-    lines: dict[str, list[str]] = {log.note: []}
+    lines: dict[str, list[str]] = {log.note: list(log.cosigned)}
     for body in log.entries:
         pair = _record(body) if b"bandpact/cosignature" in body else None
         said = pair[1].body if pair is not None else None

@@ -8,13 +8,28 @@ import tomli_w
 
 from agent.config import ConfigError
 from agent.desk import ANCHOR_DIGITS, Desk
-from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, load_keys, make_keys, make_next_key, read_key, write_chain
+from agent.keyfiles import (
+    CHAIN,
+    NEXT,
+    SIGN,
+    chain_file,
+    load_chain,
+    load_keys,
+    make_keys,
+    make_next_key,
+    read_key,
+    text_file,
+    write_chain,
+)
+from hw_profiles.wholefile import WholeFile
 from settlement.chain import bodies, records
 from settlement.chain.admission import RuleInForce
 from settlement.chain.credentials import Registry, Subject
+from settlement.chain.keys import SigningKey
 from settlement.chain.scope import Area, Band, Scope
 from settlement.governing.ruling import judge_next, seat_of, verify_rule
 from settlement.governing.soundness import beyond, flaw, may_rule
+from settlement.mesh import TransportKey
 from settlement.reasons import Refusal
 from settlement.rulefile import read_rule
 
@@ -31,23 +46,29 @@ TIERS = {"holder": 1, "user": 2, "coordinator": 1}
 
 def make_request(folder: Path, device: str) -> None:
     """Make a node's keys and write their public halves. Raises ConfigError."""
-    key, transport = make_keys(folder)
-    values = {"public": key.public.hex(), "transport": transport.public.hex(), "device": device}
-    (folder / REQUEST).write_text(tomli_w.dumps(values), encoding="utf-8")
+
+    def asked(key: SigningKey, transport: TransportKey) -> list[WholeFile]:
+        values = {"public": key.public.hex(), "transport": transport.public.hex(), "device": device}
+        return [text_file(folder / REQUEST, tomli_w.dumps(values), replace=False)]
+
+    make_keys(folder, asked)
 
 
 def make_next_request(folder: Path) -> Path:
     """Make the key that is to succeed a node's, and the request for its credential. Raises ConfigError."""
-    key, transport = load_keys(folder)
+    _, transport = load_keys(folder)
     chain = load_chain(folder / CHAIN)
     unproven = records.parse(chain[-1])
     device = unproven.payload.get(6, {}).get(4) if isinstance(unproven, records.Unproven) else None
     if not isinstance(device, str):
         raise ConfigError(f"{folder / CHAIN}: names no device; a node's credential is needed")
-    del key
-    values = {"public": make_next_key(folder).public.hex(), "transport": transport.public.hex(), "device": device}
     target = folder / ROTATE_REQUEST
-    target.write_text(tomli_w.dumps(values), encoding="utf-8")
+
+    def asked(key: SigningKey) -> list[WholeFile]:
+        values = {"public": key.public.hex(), "transport": transport.public.hex(), "device": device}
+        return [text_file(target, tomli_w.dumps(values))]
+
+    make_next_key(folder, beside=asked)
     return target
 
 
@@ -114,21 +135,16 @@ def reissue_for(desk: Desk, request: Path, *, name: str, days: int | None, out: 
     asked = read_request(request, of_authority=last.transport_key is None)
     if (asked.transport, asked.device) != (last.transport_key, last.device):
         raise ConfigError(f"{request}: BINDING: not of the radio or the transport key of {name}; issue anew instead")
-    writable(out)
     body = bodies.Credential(level=last.level, scope=last.scope, transport_key=last.transport_key, device=last.device)
     life_days = days or (last.expires_ns - last.not_before_ns) // DAY_NS
-    subject = desk.issue(body, public=asked.public, name=name, days=life_days)
-    write_chain(out, subject.chain)
-    return subject
+    return desk.issue(body, public=asked.public, name=name, days=life_days, out=out)
 
 
 def delegate_to(desk: Desk, request: Path, *, name: str, scope: Scope, days: int, out: Path) -> Subject:
     """Make the key of a request an authority below this one. Raises ConfigError."""
     asked = read_request(request, of_authority=True)
-    writable(out)
-    subject = desk.issue(bodies.Credential(level=desk.me.level, scope=scope), public=asked.public, name=name, days=days)
-    write_chain(out, subject.chain)
-    return subject
+    body = bodies.Credential(level=desk.me.level, scope=scope)
+    return desk.issue(body, public=asked.public, name=name, days=days, out=out)
 
 
 def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits, days: int, out: Path) -> Subject:
@@ -136,7 +152,6 @@ def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits
     if role not in ROLES:
         raise ConfigError(f"--role {role}: none of {', '.join(ROLES)}")
     asked = read_request(request)
-    writable(out)
     mine = desk.me.scope
     scope = Scope(
         bands=limits.bands or mine.bands,
@@ -149,21 +164,7 @@ def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits
         depth=0,
     )
     body = bodies.Credential(level="operator", scope=scope, transport_key=asked.transport, device=asked.device)
-    subject = desk.issue(body, public=asked.public, name=name, days=days)
-    write_chain(out, subject.chain)
-    return subject
-
-
-def writable(out: Path) -> None:
-    """Nothing is signed that cannot be handed out. Raises ConfigError."""
-    new = not out.exists()
-    try:
-        with out.open("ab"):
-            pass
-        if new:
-            out.unlink()
-    except OSError as exc:
-        raise ConfigError(f"{out}: {exc.strerror}; choose a file you can write") from exc
+    return desk.issue(body, public=asked.public, name=name, days=days, out=out)
 
 
 def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
@@ -184,9 +185,7 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
     refusal = may_rule(desk.me.scope) or flaw(body) or beyond(body, desk.me.scope) or follows
     if refusal is not None:
         raise ConfigError(f"{text}: {refusal}")
-    writable(out)
-    raw = desk.sign(body)
-    write_chain(out, (*desk.me.chain, raw))
+    raw = desk.sign(body, out=lambda raw: chain_file(out, (*desk.me.chain, raw)))
     return records.digest(raw).hex()
 
 

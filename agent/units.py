@@ -50,7 +50,9 @@ def _whole(value: Decimal, complaint: UnitMissing) -> int:
 
 
 def parse_time_ns(text: str, what: str = "time") -> int:
-    """Read `250ms`, `60s`, `10min`, `2h` or `30d` as nanoseconds. Raises UnitMissing."""
+    """Read `250ms`, `60s`, `10min`, `2h` or `30d` as nanoseconds; 0 needs no unit. Raises UnitMissing."""
+    if text.strip() == "0":
+        return 0
     complaint = UnitMissing(f"{what} {text!r}: write it as 60s or 10min, with a unit of {_listed(TIMES_NS)}")
     value = _whole(_quantity(text, TIMES_NS, complaint), complaint)
     if value < 0:

@@ -232,13 +232,14 @@ def book_of(config: NodeConfig, trust: Trust) -> RuleBook:
 
     A configured rule that does not follow those seen is left out: the warden goes by the newest it knows.
     """
-    book = RuleBook(registry=Registry(config.network, anchors_of(config)), file=SeenFile(config.folder / SEEN_RULES))
+    kept = (config.warden.state or config.folder) / SEEN_RULES
+    book = RuleBook(registry=Registry(config.network, anchors_of(config)), file=SeenFile(kept))
     try:
         refusal = book.open(HeldRule(raw=trust.rule_raw, chain=trust.rule_chain, rule=trust.rule))
     except RulesLost as exc:
         raise ConfigError(str(exc)) from exc
     if refusal is not None and book.newest is None:
-        raise ConfigError(f"{config.folder / SEEN_RULES}: {refusal}; move it away knowingly, or restore it")
+        raise ConfigError(f"{kept}: {refusal}; move it away knowingly, or restore it")
     return book
 
 

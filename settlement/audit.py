@@ -28,10 +28,12 @@ from settlement.chain.lineage import SCHEMA, LineageError
 from settlement.chain.standing import Standing, Tally
 from settlement.chain.wholeness import COLUMNS, Tree, stored_nodes, stored_standing, tally_of_rows
 from settlement.findings import SHOWN_MAX, Audited
+from settlement.heads import Heads, LogTree
 from settlement.reasons import Refusal
 from settlement.replay import Replay, check_entry, former_of
 from settlement.seal import check_seal, seal_path
 from settlement.signatures import Ahead
+from settlement.witness import HEADS
 
 UNREADABLE = (apsw.Error, TypeError, ValueError)
 """What reading a file of a stranger may raise: SQLite's errors, a value of another type, text that is not UTF-8."""
@@ -70,6 +72,7 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
             audited.findings.add("no credential in the log is its owner's")
         else:
             _name_owner(state)
+            _find_heads(reader, path, state)
             _check_standing(reader, state, state.owner)
             _check_seal(path, state.owner, audited)
     except Exception as exc:  # noqa: BLE001 - whatever is in the file, the auditor says so and goes on
@@ -79,6 +82,7 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
     return audited
 
 
+KEPT_HEADS = "SELECT kind, CAST(value AS BLOB) FROM state WHERE kind IN ('artifact', 'head') ORDER BY kind, key"
 STRANGE = "no credential in it leads to a trust anchor that was given: another network's log, or not the right anchor"
 
 
@@ -196,7 +200,13 @@ def audit_entries(
         audited.findings.add(f"head: speaks of {head.origin} at {head.size}, not of these entries")
     if signature_count(note) != 1:
         audited.findings.add("head: more lines than its owner's")
+    audited.tree = LogTree(origins=_origins(state), size=audited.records, note=note, entries=lambda: bodies)
     return audited
+
+
+def _origins(state: Replay) -> tuple[str, ...]:
+    """Every name the log went by, the newest first."""
+    return tuple(origin_of(state.registry.network, one.public) for one in state.line()) or (state.audited.origin,)
 
 
 def _name_owner(state: Replay) -> None:
@@ -253,6 +263,17 @@ def _check_checkpoints(reader: _Reader, state: Replay) -> None:
             findings.add(f"checkpoint {size}: speaks of {head.origin} at {head.size}")
         elif merkle.root(size, stored) != head.root:
             findings.add(f"checkpoint {size}: the entries were changed after it was signed")
+
+
+def _find_heads(reader: _Reader, path: Path, state: Replay) -> None:
+    """Heads in what is kept beside the log: under the proofs of settlements, and those seen as a witness."""
+    heads, audited = Heads(state.registry), state.audited
+    for kind, value in reader.rows(KEPT_HEADS):
+        raw = typed(value, bytes)
+        found = heads.of_note(raw.decode("utf-8", "replace"), path.name) if kind == HEADS else ()
+        audited.heads.extend(found or heads.of_artifact(raw, path.name))
+    note = str(reader.one("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1") or "")
+    audited.tree = LogTree(origins=_origins(state), size=audited.records, note=note, entries=lambda: raw_entries(path))
 
 
 def _check_standing(reader: _Reader, state: Replay, owner: Subject) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from settlement.chain import merkle
 from settlement.chain.records import Record
+from settlement.heads import Fork, FoundHead, LogTree
 
 SHOWN_MAX = 20
 
@@ -27,6 +28,7 @@ class Findings:
     """What is wrong with one lineage, or with several against each other."""
 
     problems: list[str] = field(default_factory=list)
+    forks: list[Fork] = field(default_factory=list)
 
     def add(self, problem: str) -> None:
         """Note a problem; only the first few are kept word for word."""
@@ -77,6 +79,9 @@ class Audited:
     warnings: list[str] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
     lists: list[ListTaken] = field(default_factory=list)
+    heads: list[FoundHead] = field(default_factory=list)
+    """Signed heads of any log that this one holds."""
+    tree: LogTree | None = None
 
     @property
     def ok(self) -> bool:

@@ -21,6 +21,7 @@ from settlement.chain.rotation import judge_rotation
 from settlement.chain.standing import Tally
 from settlement.findings import Audited, ListTaken, Review
 from settlement.governing.ruling import judge_next, verify_rule
+from settlement.heads import Heads
 from settlement.messages import decode_message
 from settlement.ownword import attested, excused, in_order
 from settlement.pair.terms import deal_of_grant, judge_terms
@@ -51,6 +52,7 @@ class Replay:
     grants: dict[bytes, Record] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     verify: Verify = keys.verify
+    heads: Heads | None = None
     _owner: Subject | None = None
 
     @property
@@ -131,11 +133,14 @@ def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) 
     if record.sid is not None:
         state.audited.by_sid.setdefault(record.sid, {}).setdefault(record.typ, []).append(record.digest)
     state.audited.held.append(replace(record, raw=b"", body=None) if record.typ in PLAIN else record)
-    _note(state, leaf, record)
+    _note(state, index, leaf, record)
 
 
-def _note(state: Replay, leaf: Leaf, record: Record) -> None:
-    """What a regulator asks for by name: settled pairs under review, and how long a revocation took to arrive."""
+def _note(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
+    """Signed heads for the cross-check, and what a regulator asks for: reviews, and how long a revocation took."""
+    heads = state.heads = state.heads or Heads(state.registry)
+    own_at = index if leaf.origin == OWN else None
+    state.audited.heads.extend(heads.of_record(record, state.audited.path.name, own_at))
     if record.typ == "verdict" and record.body.clause == REVIEW_OPENED:
         measured = f"{record.body.reason}: {record.body.measured}"
         state.audited.reviews.append(Review(subject=record.body.subject, why=measured))

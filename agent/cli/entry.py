@@ -66,7 +66,7 @@ class Commands(TyperGroup):
         try:
             code = run()
         except typer.Abort:
-            _say("not confirmed; nothing was done")
+            _say("not confirmed, and nothing was done; --yes where nobody can be asked")
             code = Exit.FAILURE
         except Exception as exc:  # noqa: BLE001 - the last line of defence: nobody who uses bandpact reads tracebacks
             code = _ended(exc)

@@ -29,6 +29,7 @@ from agent.cli import (
     trial,
     tx,
     warden,
+    witness,
 )
 from agent.cli.common import guard_streams
 from agent.cli.entry import Commands
@@ -54,6 +55,7 @@ app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
+app.add_typer(witness.app, name="witness")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 node.node.command("config")(drafts.node_config)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from agent.cli.asking import converse, run_folder_of
-from agent.cli.common import Exit, fail
 
 
 def offer(
@@ -25,18 +24,14 @@ def offer(
     as_json: Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")] = False,
 ) -> None:
     """Have the running agent offer what it senses to be free of a band; exit 1 says what it hears there."""
-    from agent.sense.bands import BandUnreadable, parse_band  # noqa: PLC0415 - keeps --help fast
-    from agent.units import UnitMissing, parse_power, parse_time  # noqa: PLC0415
+    from agent.units import parse_edges, parse_power, parse_time  # noqa: PLC0415 - keeps --help fast
 
-    try:
-        wanted = parse_band(band)
-        fields = {
-            "low_hz": round(wanted.low_hz),
-            "high_hz": round(wanted.high_hz),
-            "for_ms": round(parse_time(length) * 1000),
-            "wait_ms": round(parse_time(wait) * 1000),
-            "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
-        }
-    except (BandUnreadable, UnitMissing) as exc:
-        fail(str(exc), Exit.USAGE)
+    low_hz, high_hz = parse_edges(band)
+    fields = {
+        "low_hz": low_hz,
+        "high_hz": high_hz,
+        "for_ms": round(parse_time(length, "--for") * 1000),
+        "wait_ms": round(parse_time(wait, "--wait") * 1000),
+        "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
+    }
     converse(run_folder_of(config), as_json=as_json, do="offer", commodity=commodity, price=price, **fields)

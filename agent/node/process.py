@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 from agent.config import ConfigError, load
+from agent.locks import agents
 from agent.node.daemon import Node
 from agent.wiring import short_path
 from hw_profiles.printable import printable
@@ -33,7 +34,8 @@ def main(arguments: list[str]) -> int:
         die_with_parent()
         config = load(path)
         short_path(config.run_folder)
-        return serve(Node(config, path), stop)
+        with agents(config, "a node's agent"):
+            return serve(Node(config, path), stop)
     except (ConfigError, LineageError, MeshError) as exc:
         sys.stderr.write(f"{printable(exc)}\n")
         return 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from agent.config import ConfigError, NodeConfig, load
+from agent.locks import WARDEN, held
 from agent.timekeeping.wiring import timekeeper
 from agent.wiring import radio_of, warden_of
 from hw_profiles.printable import printable
@@ -20,6 +21,8 @@ from radio.warden import Warden
 from sim.process import OrphanedAtBirth, die_with_parent
 
 RETRY_S = 0.1
+BEFORE_S = 3.0
+"""How long the warden of before may take to end."""
 OPERATOR = "operator"
 
 
@@ -89,7 +92,9 @@ def main(arguments: list[str]) -> int:
     try:
         die_with_parent()
         before_others()
-        run(load(Path(arguments[0])), stop)
+        config = load(Path(arguments[0]))
+        with held(config.folder, WARDEN, "a node's warden", wait_s=BEFORE_S):
+            run(config, stop)
     except OrphanedAtBirth:
         return 0
     except (ConfigError, RadioError) as exc:

@@ -91,7 +91,7 @@ def blind() -> dict[str, Any]:
 
 @pytest.mark.feature("U2")
 def test_doctor_reads_this_machines_clock_truthfully_and_ends_with_4(tmp_path: Path) -> None:
-    done = RUN.invoke(app, ["doctor", "--json", "--config", str(written(tmp_path)), "--wait", "0.2"])
+    done = RUN.invoke(app, ["doctor", "--json", "--config", str(written(tmp_path)), "--wait", "200ms"])
     found = json.loads(done.stdout)
     assert done.exit_code == 4
     assert found["ready"] is False
@@ -122,7 +122,7 @@ def test_doctor_says_that_a_pluto_would_go_on_without_its_host(tmp_path: Path) -
 @pytest.mark.feature("U2")
 def test_doctor_follows_the_kernels_word_where_that_is_the_only_source(tmp_path: Path) -> None:
     clock = {"agree_s": 0.0, "budget_us": 20_000, "sources": [{"kind": "kernel"}]}
-    done = RUN.invoke(app, ["doctor", "--json", "--config", str(written(tmp_path, clock=clock)), "--wait", "0.3"])
+    done = RUN.invoke(app, ["doctor", "--json", "--config", str(written(tmp_path, clock=clock)), "--wait", "300ms"])
     found = json.loads(done.stdout)["clock"]
     if not read_state().synchronised:
         assert (found["trusted"], found["reason"]) == (False, "unsynchronised")
@@ -134,7 +134,7 @@ def test_every_reason_has_its_mend() -> None:
 
 @pytest.mark.feature("U2")
 def test_clock_watch_draws_the_bound(tmp_path: Path) -> None:
-    done = RUN.invoke(app, ["clock", "watch", "--config", str(written(tmp_path)), "--for", "0.3", "--every", "0.1"])
+    done = RUN.invoke(app, ["clock", "watch", "--config", str(written(tmp_path)), "--for", "300ms", "--every", "100ms"])
     assert done.exit_code == 0
     assert "trusted   |#......" in done.stdout
     assert "of 1 ms  ok" in done.stdout

@@ -16,7 +16,7 @@ EVIDENCE = ["holder.db", "x.seal", "case.bundle", "anchors.txt", "report.html", 
 def test_a_folder_with_evidence_is_refused_before_the_trial(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("evidence")
     (tmp_path / "notes.txt").write_text("mine")
-    told = CliRunner().invoke(app, ["trial", "--duration", "2", "--report", str(tmp_path)])
+    told = CliRunner().invoke(app, ["trial", "--duration", "2s", "--report", str(tmp_path)])
     assert told.exit_code == 1
     assert f"{tmp_path / name}: evidence" in told.stderr
     assert told.stderr.count("\n") == 1
