@@ -173,6 +173,7 @@ def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: boo
             "sensing_age_ns_max": S,
             "witness_quorum": 0,
             "outside_authorisation": 0,
+            "validity_ns_max": 48 * 3600 * S,
             "desk": {
                 "time_sources": ["kernel"],
                 "position_sources": ["surveyed"],
@@ -186,6 +187,7 @@ def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: boo
                 {"name": "operator", "response": "consider", "weight_ppm": 500_000, "admits": ["*"]},
             ],
             "classes": [_terms(commodity, scope.max_eirp_mdbm) for commodity in scope.classes],
+            "budgets": [_budget(commodity, scope.bands) for commodity in scope.classes],
         },
     )
 
@@ -194,6 +196,19 @@ def _area(area: Area) -> dict[str, Any]:
     if area.outline is not None:
         return {"outline": [[corner.lat_e7, corner.lon_e7] for corner in area.outline]}
     return {"lat_e7": area.lat_e7, "lon_e7": area.lon_e7, "radius_mm": area.radius_mm}
+
+
+def _budget(commodity: str, bands: Sequence[Band]) -> dict[str, Any]:
+    """All there is, each hour; of that a newcomer may take a quarter, and with each settlement it keeps a bit more."""
+    width_hz = sum(band.high_hz - band.low_hz for band in bands)
+    return {
+        "level": "operator",
+        "commodity": commodity,
+        "window_ns": 3600 * S,
+        "amount_hz_s": width_hz * 3600,
+        "first_share_ppm": 250_000,
+        "step_ppm": 50_000,
+    }
 
 
 def _terms(commodity: str, max_eirp_mdbm: int) -> dict[str, Any]:
