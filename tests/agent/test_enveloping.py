@@ -146,9 +146,9 @@ def test_a_holder_offers_nothing_that_most_neighbours_take_for_busy(tmp_path: An
         found: list[tuple[int, int]] = world.do("holder", at_s, envelopes.outvoted)
         return found
 
-    def tells(name: str, *busy: Band) -> None:
-        record = world.do(name, 0.5, lambda step: step.sign(loud(*busy)))
-        assert world.give(name, "holder", Message(record=record.raw).encoded(), 0.5) is None
+    def tells(name: str, *busy: Band, at_s: float = 0.5) -> None:
+        record = world.do(name, at_s, lambda step: step.sign(loud(*busy)))
+        assert world.give(name, "holder", Message(record=record.raw).encoded(), at_s) is None
 
     tells("alice", LOWER)
     assert outvoted(0.6) == [], "of two nobody is believed more"
@@ -157,8 +157,8 @@ def test_a_holder_offers_nothing_that_most_neighbours_take_for_busy(tmp_path: An
     assert outvoted(90.0) == [], "what they said is over"
     world.request("alice", 1.0, LOWER, 1.1, 9.0)
     assert world.carry(1.0) == []
-    tells("alice", LOWER)
-    assert outvoted(1.0) == [LOW], "what was heard before it was lent"
+    tells("alice", LOWER, at_s=1.1)
+    assert outvoted(1.2) == [LOW], "what was heard before it was lent"
 
 
 @pytest.mark.attack(57)
