@@ -46,7 +46,12 @@ class Peer(Section):
 
 
 class RadioSection(Section):
-    """The radio and how it is set. `simulated` says of a Pluto on loopback that no antenna stands behind it."""
+    """The radio and how it is set. `simulated` says of a Pluto on loopback that no antenna stands behind it.
+
+    `rx_full_scale_mdbm` is the carrier at the antenna port that fills the converter at this gain, as
+    `bandpact calibrate` finds it, give or take `rx_full_scale_sd_mdb`; with `noise_figure_mdb` it tells the
+    receiver's own noise from a band that somebody fills.
+    """
 
     driver: Literal["sim", "pluto"] = "sim"
     simulated: bool = False
@@ -60,6 +65,9 @@ class RadioSection(Section):
     rx_gain_mdb: int = 30_000
     adc_full_scale: int = 2048
     tx_full_scale: int = 16384
+    rx_full_scale_mdbm: int | None = None
+    rx_full_scale_sd_mdb: int = Field(default=1_000, ge=0)
+    noise_figure_mdb: int | None = Field(default=None, ge=0, le=60_000)
     full_scale_eirp_mdbm: int = 20_000
     full_scale_sd_mdb: int = Field(default=0, ge=0)
     attenuation_mdb: int = 0

@@ -28,12 +28,14 @@ from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.traffic import Traffic
 from agent.node.turning import KeyTurn
-from agent.node.vitals import Vitals, key_fault, mesh_fields, strangers_fields
+from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
+from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
 from agent.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
+from settlement.answering import ALARM
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
 from settlement.chain.scope import Band, Window
@@ -85,6 +87,7 @@ class Node:
         self._changes: list[GateChange] = []
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
+        self._heard_from: dict[str, int] = {}
         self._unsaid: list[tuple[int, int]] = []
         self._resume_ns = self._describe_ns = 0
         self._open_sid: bytes | None = None
@@ -121,6 +124,9 @@ class Node:
             self.events.write("waiting", clock=cause)
         self._poller.poll(WAIT_MS)
         self._take_from_warden()
+        why = f"the node is not ready, and nothing was done: clock {cause}"
+        for command in self.control.receive():
+            self.control.tell(command.client, done=True, ok=False, why=why, sid=None)
         self._say_how_it_is(time.monotonic_ns())
 
     def close(self) -> None:
@@ -134,6 +140,7 @@ class Node:
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.hints.close()
         self.mesh.close()
+        self.errands.close()
         self.control.close()
         if self._registered:
             self._seal()
@@ -186,14 +193,16 @@ class Node:
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
             mesh = mesh_fields(self.config, self.mesh)
             self._watch_disk()
-            alive, grants = self.warden.alive, self.grants.shown()
             self.vitals.tell(
                 now_ns,
-                alive=alive,
+                alive=self.warden.alive,
                 clock=self.clock,
                 keys=keys,
-                grants=grants,
+                grants=self.grants.shown(self.party),
                 mesh=mesh,
+                peers=peer_fields(self.config, self._heard_from),
+                channels=channel_fields(self.watcher.report()),
+                alarms=self._alarms(),
                 strangers=strangers_fields(self.party),
             )
 
@@ -203,6 +212,19 @@ class Node:
         self.party.shares.tight = low is not None
         if (before is None) != (low is None):
             self.events.write("disk low" if low is not None else "disk well", why=low)
+
+    def _alarms(self) -> list[str]:
+        """Keys that were seen in use in two places."""
+        if self.party.damaged is not None:
+            return []
+        named = ((self.trust.registry.get(one), one) for one, _ in self.party.lineage.items(ALARM))
+        own = self.party.own_line
+        return sorted(
+            f"{OWN_KEY} is in use elsewhere"
+            if one in own
+            else f"the key of {subject.name if subject is not None else one.hex()[:8]} signed two different things"
+            for subject, one in named
+        )
 
     def _meet(self) -> None:
         """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""
@@ -263,6 +285,7 @@ class Node:
             else:
                 self._changes, self._used, self._fresh = changes, used, fresh
                 self._greet(step)
+                self.errands.held_up(str(self.party.halted), time.monotonic_ns())
         self._leave(step)
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
@@ -319,9 +342,11 @@ class Node:
 
     def receive(self, step: Step, message: Arrived) -> None:
         """One message; its refusal, if any, is in the log already, or it was over its sender's share and is counted."""
+        peer = self.trust.registry.by_transport(message.transport_key)
+        if peer is not None:
+            self._heard_from[peer.name] = time.monotonic_ns()
         refusal = self.party.receive(step, message.data, message.transport_key)
         if refusal is not None and not self.overdrawn.told(message.transport_key, refusal, time.monotonic_ns()):
-            peer = self.trust.registry.by_transport(message.transport_key)
             self.events.write(
                 "refusal", reason=refusal.reason.value, detail=str(refusal), peer=peer.name if peer else "unknown"
             )

@@ -1,5 +1,6 @@
 """How a running node is: for its status file, its health checks and the watchdog. Read from any thread."""
 
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from agent.service.snapshot import DISK_BYTES_MIN, forget_status, write_status
 from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.shown import plain
 from radio.link import WardenBeat
+from sensing.results import ChannelState, SurveyReport
 from settlement.chain.credentials import Subject
 from settlement.fixes import TimeFix
 from settlement.mesh import Mesh
@@ -76,6 +78,9 @@ class Vitals:
         keys: str | None,
         grants: list[dict[str, Any]],
         mesh: dict[str, Any],
+        peers: list[dict[str, Any]],
+        channels: list[dict[str, Any]],
+        alarms: list[str],
         strangers: dict[str, Any],
     ) -> None:
         """Leave the state where `bandpact status`, health checks and metrics read it."""
@@ -84,6 +89,11 @@ class Vitals:
         self.told = {
             "node": self.config.name,
             "simulation": not self.config.radio.real,
+            "process": os.getpid(),
+            "armed_until_mono_ns": None if beat is None else beat.armed_until_ns,
+            "neighbours": peers,
+            "channels": channels,
+            "alarms": alarms,
             "mono_ns": now_ns,
             "warden": alive,
             "gate": None if beat is None else {"state": beat.state, "reason": beat.reason, "mono_ns": self.beat_ns},
@@ -158,3 +168,21 @@ def mesh_fields(config: NodeConfig, mesh: Mesh) -> dict[str, Any]:
         "turned_away": {cause: count for cause, count in mesh.denied.items() if count},
         "limits": config.mesh.model_dump(),
     }
+
+
+def peer_fields(config: NodeConfig, heard_ns: dict[str, int]) -> list[dict[str, Any]]:
+    """Every neighbour of the configuration, and when it was heard last (monotonic ns); None where it never was."""
+    return [{"name": peer.name, "heard_mono_ns": heard_ns.get(peer.name)} for peer in config.peers]
+
+
+def channel_fields(report: SurveyReport) -> list[dict[str, Any]]:
+    """What was heard in each channel, with the interval of how full it is."""
+    return [
+        {
+            "low_hz": int(one.channel.low_hz),
+            "high_hz": int(one.channel.high_hz),
+            "state": one.state.value,
+            "occupancy": None if one.state is ChannelState.UNKNOWN else [one.occupancy.low, one.occupancy.high],
+        }
+        for one in report.channels
+    ]

@@ -1,5 +1,6 @@
 """Health and metrics over HTTP on loopback: /livez, /readyz?verbose and /metrics."""
 
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from agent.service.snapshot import PARTS, problems
+from agent.service.snapshot import PARTS, gate_now, problems
 from hw_profiles.printable import printable
 
 Status = dict[str, Any]
@@ -47,9 +48,9 @@ def metrics(status: Status | None) -> bytes:
                 over.labels(name).set(count)
             faults = status["strangers"]["faults"]
             Gauge("bandpact_faults_undone", "Messages and duties that failed", registry=registry).set(faults)
-        if status["gate"] is not None:
-            opened = status["gate"]["state"] == "OPEN"
-            Gauge("bandpact_tx_gate_open", "Whether the gate is open", registry=registry).set(opened)
+        state, _ = gate_now(status, time.monotonic_ns())
+        if state != "UNKNOWN":
+            Gauge("bandpact_tx_gate_open", "Whether the gate is open", registry=registry).set(state == "OPEN")
     return generate_latest(registry)
 
 

@@ -114,7 +114,7 @@ class Coordinator:
         """What every node trusts by configuration."""
         return records.digest(self.root).hex()
 
-    def enrol(self, name: str, role: str, device: str, folder: Path) -> Issued:
+    def enrol(self, name: str, role: str, device: str, folder: Path, *, status_index: int | None = None) -> Issued:
         """Make a node's keys in its folder and issue its credential."""
         key, transport = make_keys(folder)
         body = bodies.Credential(
@@ -123,11 +123,30 @@ class Coordinator:
             scope=self._scope(ACTIONS.get(role, ("observe",)), depth=0, tier=1 if role == "holder" else 2),
             transport_key=transport.public,
             device=device,
+            status_index=status_index,
         )
         raw = self._sign_credential(self.authority, body, self._claims(key.public, name, self.authority.name))
         subject = _held(self.registry.admit(raw))
         write_chain(folder / CHAIN, subject.chain)
         return Issued(name=name, folder=folder, chain=subject.chain)
+
+    def says(self, body: Any) -> bytes:
+        """A record of the authority's own."""
+        self._seq += 1
+        frame = records.Frame(
+            network=self.network,
+            author=self.authority.hash,
+            seq=self._seq,
+            previous=self._previous,
+            attestation=records.Attestation.of(self._fix()),
+        )
+        raw = records.sign_record(self._key, frame, body)
+        self._previous = records.digest(raw)
+        return raw
+
+    def entitle(self, public: bytes, subject: str, body: bodies.Credential) -> bytes:
+        """A credential for somebody who is not enrolled."""
+        return self._sign_credential(self.authority, body, self._claims(public, subject, self.authority.name))
 
     def make_rule(self, duration_s: float, *, witness_quorum: int = 1) -> tuple[bytes, ...]:
         """Sign the rule of this trial; returns the authority's chain and the rule, as nodes read it."""
@@ -154,17 +173,7 @@ class Coordinator:
             outside_authorisation=0,
             confidence_ppm_min=CONFIDENCE_PPM_MIN if terms.envelope_required else None,
         )
-        self._seq += 1
-        frame = records.Frame(
-            network=self.network,
-            author=self.authority.hash,
-            seq=self._seq,
-            previous=self._previous,
-            attestation=records.Attestation.of(self._fix()),
-        )
-        raw = records.sign_record(self._key, frame, rule)
-        self._previous = records.digest(raw)
-        return self.root, raw
+        return self.root, self.says(rule)
 
 
 def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:

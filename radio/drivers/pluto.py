@@ -91,7 +91,11 @@ class PlutoRadio:
             closing=self._closing,
             own=self._own,
         )
-        self._silencer = Silencer(self._uri, timeout_ms=self._options.mute_timeout_ms)
+        self._silencer = Silencer(
+            self._uri,
+            timeout_ms=self._options.mute_timeout_ms,
+            find=self._search if self._searched else None,
+        )
         about, version = self._silencer.context_attributes, self._silencer.version
         self._watch = Watch(self._uri, serial=about.get("hw_serial", ""), timeout_ms=self._options.mute_timeout_ms)
         self._must_be_silent()
@@ -106,6 +110,12 @@ class PlutoRadio:
         except Disconnected:
             self._silencer.close()
             self._share()
+
+    def _search(self) -> str:
+        """The address the unit has now: one on USB comes back under another number. Raises HardwareError."""
+        self._uri = _found(self._serial)
+        self._watch.moved_to(self._uri)
+        return self._uri
 
     def _share(self) -> None:
         """Where a device allows one connection only: mute by the one that controls. Raises HardwareError."""
@@ -359,6 +369,21 @@ def rf_state_of(uri: str, *, serial: str | None = None) -> RfState:
         silencer.close()
 
 
+def identity_of(uri: str, *, serial: str | None = None) -> str:
+    """What a Pluto is called in a credential, by what it says of itself; sets nothing.
+
+    Raises: as `mute_uri`.
+    """
+    address = uri or _found(serial)
+    silencer = Silencer(address)
+    try:
+        about = silencer.context_attributes
+        refuse_other(address, about, serial)
+        return Unit.of(about, silencer.version, profile=None).identity
+    finally:
+        silencer.close()
+
+
 def dead_man_of(uri: str, *, serial: str | None = None, wait_s: float = DEAD_MAN_S) -> bool:
     """Whether a Pluto has a dead-man of its own that answers, asked twice so that nothing old is taken for an answer.
 
@@ -388,6 +413,8 @@ def _repeated(silencer: Silencer, beats: Beats, wait_s: float) -> bool:
 def refuse_other(uri: str, about: dict[str, str], serial: str | None) -> None:
     """Raise SettingRefused if a serial number is asked for and this unit has another."""
     found = about.get("hw_serial", "")
+    if serial is not None and not serial.strip():
+        raise SettingRefused(f"{uri}: an empty serial number names no unit; give the unit's own, or none")
     if serial is not None and found != serial:
         raise SettingRefused(f"{uri}: serial {found or 'unknown'}, not {serial}; choose that unit's URI")
 

@@ -16,6 +16,8 @@ OVERFLOW: Final = 4
 DAC_FULL_SCALE: Final = 16_384
 ADC_FULL_SCALE: Final = 2048
 MUTE_TIMEOUT_MS: Final = 400
+LEAST_RATE_HZ: Final = 521_000
+"""Below it a Pluto needs its divider by eight, which this driver leaves off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class ChipRanges:
 
     lo_hz: tuple[int, int] = (325_000_000, 3_800_000_000)
     bandwidth_hz: tuple[int, int] = (200_000, 20_000_000)
-    rate_hz: tuple[int, int] = (521_000, 61_440_000)
+    rate_hz: tuple[int, int] = (LEAST_RATE_HZ, 61_440_000)
     gain_db: tuple[float, float] = (0, 71)
     attenuation_db: tuple[float, float] = (0, 89.75)
 
@@ -149,8 +151,17 @@ def _beyond(name: str, value: float, limits: tuple[float, float]) -> str | None:
     return f"{name} {value:.12g} is outside {limits[0]:.12g} to {limits[1]:.12g}; choose a value inside"
 
 
+def _refuse_slow(sample_rate_hz: int) -> None:
+    if 0 < sample_rate_hz < LEAST_RATE_HZ:
+        raise SettingRefused(
+            f"sample_rate_hz {sample_rate_hz} is below {LEAST_RATE_HZ}, the least without the device's divider by "
+            "eight; choose that or more"
+        )
+
+
 def on_rx_steps(settings: RxSettings, ranges: Ranges) -> RxSettings:
     """The setting as the device holds it, gain in whole dB; raises SettingRefused outside the ranges."""
+    _refuse_slow(settings.sample_rate_hz)
     gain_db = round(settings.gain_mdb / 1000)
     refused = ranges.check_rx(
         center_hz=settings.center_hz,
@@ -170,6 +181,7 @@ def on_rx_steps(settings: RxSettings, ranges: Ranges) -> RxSettings:
 
 def on_tx_steps(settings: TxSettings, ranges: Ranges) -> TxSettings:
     """The setting as the device holds it, attenuation in quarter dB; raises SettingRefused outside the ranges."""
+    _refuse_slow(settings.sample_rate_hz)
     refused = ranges.check_tx(
         center_hz=settings.center_hz,
         sample_rate_hz=settings.sample_rate_hz,

@@ -47,13 +47,25 @@ class Readback:
 class Silencer:
     """Mutes one device. Safe to use from any thread; each use is bounded."""
 
-    def __init__(self, uri: str, *, timeout_ms: int = MUTE_TIMEOUT_MS, shared: Any = None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        timeout_ms: int = MUTE_TIMEOUT_MS,
+        shared: Any = None,
+        find: Callable[[], str] | None = None,
+    ) -> None:
         """Connect and check that the firmware has everything muting needs.
 
-        Args: shared: a context to use instead of own ones, where the device allows only one.
+        Args:
+            uri: where the device is.
+            timeout_ms: how long each question may take.
+            shared: a context to use instead of own ones, where the device allows only one.
+            find: gives the address a device has now that is nowhere to be found at the last one; raises HardwareError.
+
         Raises: Disconnected, HardwareError.
         """
-        self._uri, self._timeout_ms, self._shared = uri, timeout_ms, shared
+        self._uri, self._timeout_ms, self._shared, self._find = uri, timeout_ms, shared, find
         self._lock = threading.Lock()
         self.failures = 0
         self._context: Any = None
@@ -161,6 +173,13 @@ class Silencer:
         return self._attributes
 
     def _fresh(self) -> Any:
+        """A new connection; where nothing answers and the device is known by its serial number, it is searched for."""
+        try:
+            return connect(self._uri, timeout_ms=self._timeout_ms)
+        except Disconnected:
+            if self._find is None:
+                raise
+        self._uri = self._find()
         return connect(self._uri, timeout_ms=self._timeout_ms)
 
     def _take(self, context: Any) -> Attributes:

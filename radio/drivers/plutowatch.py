@@ -56,6 +56,10 @@ class Watch:
             self._tunings += settings is None or settings != self._settings
             self._settings = settings
 
+    def moved_to(self, uri: str) -> None:
+        """The unit has another address from now on."""
+        self._uri = uri
+
     @property
     def connected(self) -> bool:
         """Whether it has a connection; without one it cannot know whether the device was off in between."""

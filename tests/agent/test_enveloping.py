@@ -11,6 +11,7 @@ from agent.mapping import INCUMBENT, place_envelope, sighting, unit_envelope
 from agent.node.enveloping import Enveloping
 from agent.node.policy import AGAIN_NS, BACK_NS, MARGIN_NS, HolderPolicy, lent_bands, lent_spans
 from agent.node.warden_side import Protection
+from hw_profiles.calibration import Scale
 from hw_profiles.loader import load_radio
 from sensing.survey import Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
@@ -38,6 +39,7 @@ def quiet() -> SurveyReport:
         channels=tuple(Channel(low_hz=b.low_hz, high_hz=b.high_hz) for b in (LOWER, UPPER)),
         bandwidth_hz=20e6,
         radar=False,
+        calibration=Scale(offset_db=-60.0, sd_db=0.5),
     )
     survey, rng = Survey(settings), np.random.default_rng(5)
     for number in range(3):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hw_profiles.calibration import Scale
 from sensing.envelope import (
     CompositeEnvelope,
     NotAllocatable,
@@ -26,6 +27,7 @@ def report(seed: int = 1) -> SurveyReport:
     settings = SurveySettings(
         center_hz=1e9, sample_rate_hz=2e6, full_scale=2048, fft_size=64,
         channels=(Channel(low_hz=1e9 - 0.9e6, high_hz=1e9 + 0.9e6),),
+        calibration=Scale(offset_db=-60.0, sd_db=0.5),
     )  # fmt: skip
     survey = Survey(settings)
     rng = np.random.default_rng(seed)
