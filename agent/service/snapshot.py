@@ -91,6 +91,13 @@ def strangers_line(status: dict[str, Any]) -> str:
     return f"shares {disk} on disk; turned away over a share: {over}; faults undone: {status['strangers']['faults']}"
 
 
+def strangers_lines(status: dict[str, Any]) -> list[str]:
+    """That, where the state has it, and the alarm of a disk that runs low."""
+    shares = [strangers_line(status)] if "strangers" in status else []
+    low = status.get("disk_low")
+    return [*shares, f"ALARM  disk low: {low}"] if low else shares
+
+
 def settlement_line(one: dict[str, Any]) -> str:
     """One settlement in force, in the words of CBRS."""
     why = f", suspended: {one['suspended_for']}" if one["suspended_for"] else ""

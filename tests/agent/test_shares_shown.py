@@ -12,7 +12,7 @@ from agent.node import vitals as vital
 from agent.node.overdrawn import AGAIN_NS, Overdrawn
 from agent.node.vitals import Vitals, strangers_fields
 from agent.service.health import metrics
-from agent.service.snapshot import strangers_line
+from agent.service.snapshot import strangers_line, strangers_lines
 from agent.wiring import allowance_of, party_of, trust_of
 from settlement.reasons import Reason, refuse
 from tests.agent.test_service import status
@@ -69,6 +69,8 @@ def test_status_and_metrics_show_it(tmp_path: Path) -> None:
     assert "5.0 MB" in line
     assert "3 log" in line
     assert "undone: 2" in line
+    assert strangers_lines(shown) == [line, "ALARM  disk low: almost full"]
+    assert strangers_lines(status()) == []
     text = metrics(shown).decode()
     for wanted in ('bandpact_over_share{share="log"} 3.0', "bandpact_disk_low 1.0", "bandpact_faults_undone 2.0"):
         assert wanted in text
