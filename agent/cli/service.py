@@ -80,7 +80,7 @@ def status(
             if "mesh" in found:
                 out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
             for one in strangers_lines(found):
-                out.print(one, highlight=False, markup=False)disk_low']}", highlight=False, markup=False)
+                out.print(one, highlight=False, markup=False)
             for one in found.get("settlements", []):
                 out.print(settlement_line(one), highlight=False, markup=False)
             for one in found.get("neighbours", []):
