@@ -66,6 +66,17 @@ def clipped_share(iq: Iq, full_scale: float) -> float:
     return min(1.0, hit / len(iq))
 
 
+def clipped_spans(iq: Iq, *, full_scale: float) -> list[tuple[int, int]]:
+    """Samples with I or Q at an end of the range, or at its own extreme where that is below, a span for each."""
+    flat = flat_samples(iq)
+    if iq.dtype != np.complex64:
+        full = float(full_scale) - 1
+        at = (flat >= min(full, float(flat.max()))) | (flat <= max(-full, float(flat.min())))
+    else:
+        at = (flat == flat.max()) | (flat == flat.min())
+    return [(int(n), int(n) + 1) for n in np.flatnonzero(at.reshape(-1, 2).any(axis=1))]
+
+
 def _step(iq: Iq, full_scale: float) -> float:
     return full_scale / 512 if iq.dtype == np.complex64 else 1.0
 

@@ -10,7 +10,7 @@ from agent.keyfiles import write_chain
 from agent.trial.coordinator import Coordinator, Issued, write_config
 from agent.trial.spec import TrialSpec
 from sim.scenario import Node, Scenario
-from sim.stations import Emitter, Station
+from sim.stations import Emitter, Hardware, Station
 
 NETWORK = "trial"
 ARM_MAX_S, ARM_SPARE_S = 86_400.0, 600.0
@@ -181,6 +181,8 @@ def _radio(layout: Layout, number: int, node: Node) -> dict[str, Any]:
         "sample_rate_hz": radio.sample_rate_hz,
         "rx_bandwidth_hz": radio.bandwidth_hz,
         "rx_gain_mdb": radio.gain_mdb,
+        "rx_full_scale_mdbm": round(1000 * Hardware().rx_full_scale_dbm) - radio.gain_mdb,
+        "noise_figure_mdb": round(1000 * node.noise_figure_db),
         # Nobody stands by to arm a trial's radios; the run's own length, and what it may take to come up.
         "arm_for_s": min(ARM_MAX_S, layout.duration_s + ARM_SPARE_S),
         # A holder does not transmit, so it may listen at any phase of the others' frames, and hears them transmit.
