@@ -242,6 +242,16 @@ class MeshSection(Section):
     connections: int = Field(default=512, ge=2)
 
 
+class SharesSection(Section):
+    """What one neighbour may cost this node beyond its settlements, and how much of the disk the node may fill."""
+
+    work_ms_per_s: int = Field(default=250, ge=1, le=1000)
+    work_burst_ms: int = Field(default=1000, ge=10, le=4000)
+    log_bytes_per_s: int = Field(default=64 << 10, ge=1024)
+    log_burst_bytes: int = Field(default=8 << 20, ge=64 << 10)
+    disk_bytes: int = Field(default=32 << 30, ge=64 << 20)
+
+
 class WardenSection(Section):
     """Where the warden runs. `apart`: as a service under a user of its own, which alone reaches the radio.
 
@@ -267,13 +277,14 @@ class NodeConfig(BaseSettings):
     rule: Path
     area_radius_mm: int
     heartbeat_limit_ms: int = 200
-    protect_s: float = 5.0
+    protect_s: float = Field(default=5.0, gt=0, le=3600)
     start_file: Path | None = None
     radio: RadioSection
     place: PlaceSection
     clock: ClockSection
     channels: list[ChannelSection]
     mesh: MeshSection = MeshSection()
+    shares: SharesSection = SharesSection()
     warden: WardenSection = WardenSection()
     peers: list[Peer] = []
     offers: list[OfferSection] = []

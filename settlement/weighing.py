@@ -71,6 +71,8 @@ def weigh(state: NodeState, step: Step, admitted: Admitted) -> None:
             reason=Reason.INCUMBENT.value,
             until_ns=body.valid_until_ns,
             evidence=admitted.record.digest,
+            author=admitted.author.hash,
+            area=admitted.author.scope.area,
         )
         step.event("protected", by="neighbours", displaced=displaced, weight_ppm=weight_ppm)
 
