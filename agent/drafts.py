@@ -182,6 +182,7 @@ def draft_rule(
             "sensing_age_ns_max": S,
             "witness_quorum": witnesses(nodes),
             "outside_authorisation": 0,
+            "validity_ns_max": 48 * 3600 * S,
             "desk": {
                 "time_sources": ["kernel"],
                 "position_sources": ["surveyed"],
