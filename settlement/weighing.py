@@ -78,11 +78,14 @@ def weigh(state: NodeState, step: Step, admitted: Admitted) -> None:
 
 
 def _sightings(state: NodeState, now: TimeFix) -> Iterable[Sighting]:
-    """What still holds of what each reporter said last."""
+    """What still holds of what each reporter said last, of those whose area may share a place with this node's."""
+    me = state.registry.get(state.identity.credential)
     for author, digest in state.lineage.items(SIGHTING):
         record, subject = state.record_of(digest), state.registry.get(author)
         succeeded = state.registry.successor(author) is not None
         if record is None or subject is None or succeeded or not now.before(record.body.valid_until_ns):
+            continue
+        if me is not None and not subject.scope.area.overlaps(me.scope.area):
             continue
         yield Sighting(level=subject.level, kept=_kept(state, subject), envelope=record.body)
 

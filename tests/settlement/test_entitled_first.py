@@ -157,6 +157,38 @@ def test_the_dearest_request_costs_a_bounded_number_of_geodesics(world: World, c
     assert counted.verified - verified <= 4
 
 
+@pytest.mark.attack(58)
+@pytest.mark.parametrize("what", ["rule", "envelope", "evidence", "beside"])
+def test_the_dearest_records_of_other_kinds_cost_a_bounded_number_of_signatures(
+    world: World, counted: Counted, what: str
+) -> None:
+    """By what it takes: signatures checked and geodesics solved, where one signature is what any record costs."""
+    held = bodies.Envelope(
+        kind="place", observed=Window(start_ns=T0, end_ns=T0 + 1), valid_until_ns=T0 + 60 * NS, level_ppm=900_000,
+        looks=1, channels=(), incumbents=("radar",),
+    )  # fmt: skip
+    free = bodies.ChannelObservation(band=LOWER, state="busy", floor_unit="", flags=())
+    one = sign_record(world.members["bob"].key, world.frame("bob", seq=800), held)
+    message, signatures, solutions = {
+        "rule": (world.by_authority(replace(outlined(8), previous=world.members["holder"].party.rule.hash), 1.0), 8,
+                 3 * 8 * rings.CORNERS_MAX**2),
+        "envelope": (sign_record(world.members["bob"].key, world.frame("bob"), replace(held, channels=(free,) * 256)),
+                     4, 16),
+        "evidence": (sign_record(world.members["bob"].key, world.frame("bob", seq=801), bodies.Evidence(
+            reason="EQUIVOCATION", first=one, second=one)), 8, 16),
+        "beside": (one, 2 * 65, 16 * 65),
+    }[what]  # fmt: skip
+    beside = tuple(
+        sign_record(world.members["bob"].key, world.frame("bob", seq=810 + n), replace(held, looks=n))
+        for n in range(64 if what == "beside" else 0)
+    )
+    counted.since()
+    verified = counted.verified
+    world.give("bob", "holder", Message(record=message, beside=beside or None).encoded(), 1.0)
+    assert counted.verified - verified <= signatures
+    assert counted.since() <= solutions
+
+
 def test_a_recognition_rule_of_many_ways_is_measured_at_once() -> None:
     """32 nodes that each name the eight behind them: as many branches as grains of sand, and one look at each node."""
     nodes = [
