@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from hw_profiles.smallfile import read_small_text
 from sim.clock import SimClock
 
 LOOPBACK = "ip:127.0.0.1:"
@@ -242,6 +243,16 @@ class MeshSection(Section):
     connections: int = Field(default=512, ge=2)
 
 
+class SharesSection(Section):
+    """What one neighbour may cost this node beyond its settlements, and how much of the disk the node may fill."""
+
+    work_ms_per_s: int = Field(default=250, ge=1, le=1000)
+    work_burst_ms: int = Field(default=1000, ge=10, le=4000)
+    log_bytes_per_s: int = Field(default=64 << 10, ge=1024)
+    log_burst_bytes: int = Field(default=8 << 20, ge=64 << 10)
+    disk_bytes: int = Field(default=32 << 30, ge=64 << 20)
+
+
 class WardenSection(Section):
     """Where the warden runs. `apart`: as a service under a user of its own, which alone reaches the radio.
 
@@ -267,13 +278,14 @@ class NodeConfig(BaseSettings):
     rule: Path
     area_radius_mm: int
     heartbeat_limit_ms: int = 200
-    protect_s: float = 5.0
+    protect_s: float = Field(default=5.0, gt=0, le=3600)
     start_file: Path | None = None
     radio: RadioSection
     place: PlaceSection
     clock: ClockSection
     channels: list[ChannelSection]
     mesh: MeshSection = MeshSection()
+    shares: SharesSection = SharesSection()
     warden: WardenSection = WardenSection()
     peers: list[Peer] = []
     offers: list[OfferSection] = []
@@ -335,7 +347,7 @@ class _Table(InitSettingsSource):
 def read_table(path: Path) -> dict[str, Any]:
     """A TOML file. Raises ConfigError, which names file and line."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_small_text(path))
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; give a file that can be read") from exc
     except (ValueError, RecursionError) as exc:
@@ -346,7 +358,7 @@ def _where(paths: Sequence[Path], loc: Sequence[int | str]) -> str:
     """File, line and key of an error; the first file that has the key, else the last file."""
     key = ".".join(str(part) for part in loc)
     for path in paths:
-        line = line_of(path.read_text(encoding="utf-8"), loc)
+        line = line_of(read_small_text(path), loc)
         if line is not None:
             return f"{path}:{line}: {key}"
     return f"{paths[-1]}: {key}" if paths else key

@@ -115,6 +115,7 @@ def _channel(channel: ChannelReport, result: SenseResult) -> dict[str, Any]:
             "value": _known(channel.sensitivity_limit.value),
             "unit": channel.sensitivity_limit.unit,
         },
+        "threshold": _level(channel.threshold),
         "headroom": {"value": _known(channel.headroom_db), "unit": "dB"},
         "bursty": channel.bursty,
         "period_ms": channel.period.seconds * 1e3 if channel.period else None,

@@ -23,6 +23,7 @@ from settlement.findings import SHOWN_MAX, Audited
 from settlement.heads import FoundHead, LogTree, forks
 from settlement.messages import Message
 from settlement.pair.work import answer_to, settlement_id
+from settlement.reasons import Reason
 from tests.settlement.test_witness import QUORUM, greet
 from tests.settlement.world import AREA, LAT, LOWER, NETWORK, NS, RULE, T0, UPPER, World, fix, trio
 
@@ -96,7 +97,7 @@ def test_a_bundle_whose_log_is_not_what_a_neighbour_in_it_cosigned_is_a_fork(wit
     forged = log_of(witnessed, "holder", without_report(witnessed))
     found = verified(witnessed, forged, honest["bob"])
     assert not found.ok
-    assert found.crossed.problems[0].startswith("FORK: ")
+    assert found.crossed.problems[0].startswith(Reason.FORK.value)
     fork = found.crossed.forks[0]
     assert fork.origin == forged.origin
     proves(fork.size, fork.other, fork.consistency, forged)
