@@ -190,6 +190,13 @@ class Survey:
             whole=not self._history.forgotten,
         )
 
+    def over_threshold(self) -> tuple[int, int]:
+        """How many blocks of channels were over their threshold, and how many there were."""
+        self._judge_all()
+        judged = list(self._history.judged())
+        over = sum(int(((one.over_db > 0) | one.lasting).sum()) for one in judged)
+        return over, sum(one.over_db.size for one in judged)
+
     @property
     def flags(self) -> SampleFlag:
         """Every doubt of the recent looks."""

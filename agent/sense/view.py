@@ -63,6 +63,7 @@ def _as_json(result: SenseResult) -> dict[str, Any]:
         "span_s": result.span_s,
         "gaps": result.gaps,
         "blocks": report.blocks,
+        "whole": report.whole,
         "overload": report.overload,
         "flags": list(names(report.flags)),
         "channels": [_channel(c, result) for c in report.channels],
@@ -105,6 +106,9 @@ def _channel(channel: ChannelReport, result: SenseResult) -> dict[str, Any]:
         "state": channel.state.value,
         "why": _doubt(channel, result) or None,
         "occupancy": _interval(channel.occupancy),
+        "occupancy_of": "this stretch",
+        "long_run": _interval(channel.long_run),
+        "anchor": channel.anchor.value,
         "noise_floor": _level(channel.noise_floor),
         "flags": list(names(channel.flags)),
         "sensitivity_limit": {
