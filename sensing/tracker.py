@@ -30,6 +30,7 @@ BLOCKS_LEAST: Final = 8
 TAUGHT_BLOCKS: Final = 16
 IDLE_SHARE: Final = 0.2
 """Of the blocks of a piece, the share that must agree on a level for it to become the floor."""
+DRIFT_LEAST_DB: Final = 0.2
 DRIFT_DB: Final = 1.0
 CELLS_MAX: Final = 6400.0
 """Idle blocks that a floor remembers; what was learned before fades."""
@@ -239,7 +240,8 @@ class FloorTracker:
         rise, limit = rise[self._compared], limit[self._compared]
         sd = float(np.median(limit)) / DEVIATIONS
         least = min(float(np.median(rise)), float(np.quantile(rise, 0.1)) + 1.28 * sd)
-        return least if 4 * sd / np.sqrt(len(rise)) < abs(least) < DRIFT_DB else 0.0
+        chance = max(DRIFT_LEAST_DB, 6 * sd / np.sqrt(len(rise)))
+        return least if chance < abs(least) < DRIFT_DB else 0.0
 
     # -- changes of gain -----------------------------------------------------------------------------------------
 
