@@ -42,6 +42,9 @@ STEP_DB: Final = (1.5, 12.0)
 STEP_DOWN_DB: Final = 15.0
 ALIKE_SHARE: Final = 0.6
 BELOW_SHARE: Final = 0.02
+BEHIND_SHARE: Final = (0.07, 0.2)
+"""Of the band, how much may stay where it was when the rest steps up, or down: lines of the receiver's own."""
+BACK_SHARE: Final = 0.3
 STEP_NS: Final = 60_000_000
 STEP_PIECES: Final = 4
 SHOWN: Final = 10**-2.5
@@ -173,6 +176,9 @@ class FloorTracker:
             return
         rise, limit = self._compare(state, seen)
         moved = self._moved_alike(state, rise, limit)
+        if moved is None and self._pending and not self._is_back(rise, limit):
+            piece.state = UNCERTAIN
+            return
         if moved is None:
             self._give_up()
             piece.state = self.current
@@ -259,7 +265,8 @@ class FloorTracker:
         stayed = np.abs(rise) < abs(moved) / 2
         if moved > 0:
             stayed |= rise < 0
-        behind = int((stayed & (np.abs(rise - moved) > limit)).sum()) > max(1.0, BELOW_SHARE * len(rise))
+        share = BEHIND_SHARE[0 if moved > 0 else 1]
+        behind = int((stayed & (np.abs(rise - moved) > limit)).sum()) > max(1.0, share * len(rise))
         return moved if alike and not behind else None
 
     def _known(self, seen: Quiet) -> int | None:
@@ -300,6 +307,10 @@ class FloorTracker:
         lasted = piece.start_ns - self._pending[0][0].start_ns >= STEP_NS
         if lasted and len(self._pending) >= STEP_PIECES:
             self._settle()
+
+    def _is_back(self, rise: Floats, limit: Floats) -> bool:
+        """Whether enough of the band is where it was before something moved."""
+        return float((np.abs(rise) <= limit)[self._compared].mean()) >= BACK_SHARE
 
     def _like_pending(self, seen: Quiet) -> bool:
         before = self._pending[-1][1]
