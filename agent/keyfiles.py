@@ -168,9 +168,9 @@ def former_chains(folder: Path) -> list[tuple[bytes, ...]]:
     return [load_chain(path) for path in sorted(folder.glob(former_chain("*")))]
 
 
-def chain_file(path: Path, chain: tuple[bytes, ...]) -> WholeFile:
+def chain_file(path: Path, chain: tuple[bytes, ...], *, replace: bool = True) -> WholeFile:
     """Raw records, root first, as a file."""
-    return WholeFile(path=path, data=cbor2.dumps(list(chain)))
+    return WholeFile(path=path, data=cbor2.dumps(list(chain)), replace=replace)
 
 
 def write_chain(path: Path, chain: tuple[bytes, ...]) -> None:

@@ -247,6 +247,8 @@ class _Frames:
         if not power.shape[1]:
             return
         self._count_levels(power)
+        if self._length < 1:
+            return
         self._held.append(power)
         self._have += power.shape[1]
         if self._have < self._length:

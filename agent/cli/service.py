@@ -47,6 +47,7 @@ def status(
         problems,
         read_status,
         settlement_line,
+        strangers_lines,
     )
     from agent.timekeeping.shown import line  # noqa: PLC0415
 
@@ -78,6 +79,8 @@ def status(
             out.print(f"place  {place['reason']}, within {place['radius_mm'] / 1000:.1f} m", highlight=False)
             if "mesh" in found:
                 out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
+            for one in strangers_lines(found):
+                out.print(one, highlight=False, markup=False)
             for one in found.get("settlements", []):
                 out.print(settlement_line(one), highlight=False, markup=False)
             for one in found.get("neighbours", []):

@@ -81,6 +81,23 @@ def mesh_line(mesh: dict[str, Any]) -> str:
     return f"mesh   {held}, {rate}; discovery {found}; turned away: {away}"
 
 
+def strangers_line(status: dict[str, Any]) -> str:
+    """What neighbours cost beyond their settlements, and how much of its part of the disk the node has filled."""
+    over = (
+        ", ".join(f"{count} {name}" for name, count in sorted(status["strangers"]["over_share"].items())) or "nothing"
+    )
+    kept, budget = status["log_bytes"], status["log_budget_bytes"]
+    disk = "unknown" if kept is None else f"{kept / 1e6:.1f} MB of {budget / 1e9:.1f} GB"
+    return f"shares {disk} on disk; turned away over a share: {over}; faults undone: {status['strangers']['faults']}"
+
+
+def strangers_lines(status: dict[str, Any]) -> list[str]:
+    """That, where the state has it, and the alarm of a disk that runs low."""
+    shares = [strangers_line(status)] if "strangers" in status else []
+    low = status.get("disk_low")
+    return [*shares, f"ALARM  disk low: {low}"] if low else shares
+
+
 def settlement_line(one: dict[str, Any]) -> str:
     """One settlement in force, in the words of CBRS."""
     why = f", suspended: {one['suspended_for']}" if one["suspended_for"] else ""
