@@ -50,8 +50,8 @@ TABLE: dict[str, Row] = {
     "audit show": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
     "audit verify": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
     "authority delegate": Row(
-        words="below/authority.request --name below --out below.chain",
-        reads=("below/authority.request",), writes=True, units=("--for 30", "--max-eirp 20", "--band 3550-3560"),
+        words="third/authority.request --name third --out third.chain --band 3560-3570MHz",
+        reads=("third/authority.request",), writes=True, units=("--for 30", "--max-eirp 20", "--band 3550-3560"),
     ),
     "authority enrol": Row(words="above.chain --anchor {anchor} --desk below", reads=("above.chain",), writes=True),
     "authority init": Row(
@@ -172,9 +172,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         )
         must("node", "rekey", "node")
         must("authority", "reissue", "node/rotate.request", "--name", "node", "--out", "next.chain")
-        for desk, chain in (("below", "above.chain"), ("sub", "sub.chain")):
+        must("authority", "request", "--network", network, "--desk", "third")
+        for desk, chain, band in (("below", "above.chain", "3550-3555MHz"), ("sub", "sub.chain", "3555-3560MHz")):
             must("authority", "request", "--network", network, "--desk", desk)
-            must("authority", "delegate", f"{desk}/authority.request", "--name", desk, "--out", chain)
+            asked = f"{desk}/authority.request"
+            must("authority", "delegate", asked, "--name", desk, "--out", chain, "--band", band)
         must("authority", "enrol", "sub.chain", "--anchor", anchor, "--desk", "sub")
         Path("note.txt").write_text("nothing\n")
         world = trio(folder)
