@@ -135,7 +135,8 @@ def on_a_disk(prepared: Path, words: list[str], *, full: bool, mounted: bool) ->
             os.chdir(place)
             before = _files(place)
             _spoil(place, full=full, mounted=mounted)
-            ended = invoked(words)
+            with _mere_user(place, wanted=not full and not mounted):
+                ended = invoked(words)
             _mend(place, full=full, mounted=mounted)
             left = tuple(sorted(_files(place) - before))
             again = invoked(words)
@@ -177,23 +178,31 @@ def _read_only(place: Path, *, on: bool, mounted: bool) -> None:
         folder.chmod(0o555 if on else 0o755)
 
 
+@contextmanager
+def _mere_user(place: Path, *, wanted: bool) -> Iterator[None]:
+    """Root may read and write whatever it likes, so that it has to be somebody else for a while."""
+    if not wanted or os.geteuid() != 0:
+        yield
+        return
+    for path in (place, *place.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    os.setresgid(NOBODY, NOBODY, 0)
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+
+
 def as_nobody(prepared: Path, words: list[str], hidden: str) -> Ended:
     """Run a command as somebody who may not read one of the files it needs."""
 
     def act() -> Ended:
         with elsewhere(prepared) as place:
             os.chdir(place)
-            if os.geteuid() == 0:
-                for path in (place, *place.rglob("*")):
-                    os.chown(path, NOBODY, NOBODY)
             Path(hidden).chmod(0)
-            child = os.geteuid() == 0
-            if child:
-                os.setresgid(NOBODY, NOBODY, NOBODY)
-                os.setresuid(NOBODY, NOBODY, 0)
-            ended = invoked(words)
-            if child:
-                os.setresuid(0, 0, 0)
-            return ended
+            with _mere_user(place, wanted=True):
+                return invoked(words)
 
     return forked(act)

@@ -63,8 +63,8 @@ TABLE: dict[str, Row] = {
         reads=("new/enrol.request",), writes=True, units=("--for 30", "--eirp 20", "--band 3550-3560"),
     ),
     "authority reissue": Row(
-        words="node/rotate.request --name node --out next.chain",
-        reads=("node/rotate.request",), writes=True, units=("--for 30",),
+        words="turn/rotate.request --name turn --out turned.chain",
+        reads=("turn/rotate.request",), writes=True, units=("--for 30",),
     ),
     "authority rekey": Row(words="--desk sub", writes=True),
     "authority request": Row(words="--network n --desk other", writes=True),
@@ -157,12 +157,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         must("authority", "rule", "draft", "--out", "rule.toml", "--simulated")
         must("authority", "rule", "sign", "rule.toml", "--out", "rule.signed")
         must("authority", "revoke", "--out", "status.list")
-        for name in ("node", "plain", "new", "fresh"):
+        for name in ("node", "plain", "turn", "new", "fresh"):
             must("node", "init", name, "--device", f"pluto {name}")
             if name != "new":
                 chain = f"{name}.chain"
                 must("authority", "issue", f"{name}/enrol.request", "--name", name, "--role", "user", "--out", chain)
-            if name in ("node", "plain"):
+            if name in ("node", "plain", "turn"):
                 must("node", "enrol", name, f"{name}.chain", "--network", network, "--anchor", anchor)
         must(
             *TABLE["node config"]
@@ -171,6 +171,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
             .split()
         )
         must("node", "rekey", "node")
+        must("node", "rekey", "turn")
         must("authority", "reissue", "node/rotate.request", "--name", "node", "--out", "next.chain")
         must("authority", "request", "--network", network, "--desk", "third")
         for desk, chain, band in (("below", "above.chain", "3550-3555MHz"), ("sub", "sub.chain", "3555-3560MHz")):
