@@ -126,6 +126,8 @@ def on_a_disk(prepared: Path, words: list[str], *, full: bool, mounted: bool) ->
     """Run a command where the disk is full or read-only; then, with that mended, once more."""
 
     def act() -> Ended:
+        if not full and not mounted:
+            _loaded(prepared, words)
         with elsewhere(prepared) as place:
             if mounted:
                 shutil.rmtree(place)
@@ -178,6 +180,14 @@ def _read_only(place: Path, *, on: bool, mounted: bool) -> None:
         folder.chmod(0o555 if on else 0o755)
 
 
+def _loaded(prepared: Path, words: list[str]) -> None:
+    """Run it once as it stands: somebody else may not be able to read the libraries it loads."""
+    with elsewhere(prepared) as place:
+        os.chdir(place)
+        invoked(words)
+        os.chdir("/")
+
+
 @contextmanager
 def _mere_user(place: Path, *, wanted: bool) -> Iterator[None]:
     """Root may read and write whatever it likes, so that it has to be somebody else for a while."""
@@ -199,6 +209,7 @@ def as_nobody(prepared: Path, words: list[str], hidden: str) -> Ended:
     """Run a command as somebody who may not read one of the files it needs."""
 
     def act() -> Ended:
+        _loaded(prepared, words)
         with elsewhere(prepared) as place:
             os.chdir(place)
             Path(hidden).chmod(0)
