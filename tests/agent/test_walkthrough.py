@@ -110,6 +110,7 @@ def test_two_nodes_in_two_terminals_settle(reader: Reader) -> None:
     assert "gate   OPEN" in said
     assert "OFF: muted, and read back as silent" in said
     assert "gate LATCHED" in said
-    assert waited(lambda: reader.said_by("simulated Pluto", "user-a") == ["radiating", "silent"]), reader.logs()
+    assert waited(lambda: reader.said_by("simulated Pluto", "user-a")[-1:] == ["silent"]), reader.logs()
+    assert "radiating" in reader.said_by("simulated Pluto", "user-a")
     assert reader.interrupt()[:2] == [0, 0]
     assert reader.enter(after).count("settlements on record: 1") == 2
