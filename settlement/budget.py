@@ -1,8 +1,8 @@
 """Budgets: how much spectrum an authority's people may take in a window, and how much of it one identity may.
 
 Spent is counted in hertz x seconds, durably, in the same transaction as the GRANT it pays for; an aborted GRANT is not
-paid back, so that asking and not answering costs what it blocked. Whoever asks for more than is left of a budget once is
-suspended from it for the rest of its window: smaller requests of its do not slip in behind. Others may take what is
+paid back, so that asking and not answering costs what it blocked. Whoever asks once for more than is left of a budget
+is suspended from it for the rest of its window: smaller requests of its do not slip in behind. Others may take what is
 left, so that nobody can close a budget for everyone by one REQUEST too large.
 """
 
