@@ -262,7 +262,7 @@ def test_an_authority_rules_on_what_was_settled_inside_its_own_scope(
             dispute=digest(said), sid=pair.sid, rule=holder.rule.hash, outcome="upheld", compensation=1, pays=pays,
             reason="",
         )  # fmt: skip
-        frame = replace(world.frame("alice", seq=1 + (pays == alice.hash), at=fix(1.1)), author=world.sub)
+        frame = replace(world.frame("alice", seq=11 + (pays == alice.hash), at=fix(1.1)), author=world.sub)
         raw = sign_record(SigningKey.from_seed(seed("sub")), frame, body)
         refusal = world.give("bob", "holder", Message(record=raw).encoded(), 1.2)
         assert (refusal.reason if refusal else None) is wanted
