@@ -18,6 +18,9 @@ from settlement.chain.scope import Window
 from settlement.mesh import TransportKey
 from settlement.pair.work import answer_to
 
+UP_S = 120.0
+"""How long a node may take to come up again."""
+
 
 def _granted(ground: Ground, **changes: object) -> tuple[bytes, bytes, bodies.Grant]:
     """A REQUEST, the GRANT it got, and what the GRANT says."""
@@ -177,13 +180,12 @@ def _killed(ground: Ground) -> str:
     ground.children[HOLDER].process.wait()
     kept = [leaf for leaf in ground.leaves(HOLDER, where="typ", value="grant") if leaf.record == raw]
     ground.start(HOLDER)
-    ground.mallory.say(HOLDER, asked)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + UP_S
     while kept and time.monotonic() < deadline:
         try:
+            ground.mallory.say(HOLDER, asked)
             again = ground.answered(asked, ground.mallory, "grant")
         except Silence:
-            ground.mallory.say(HOLDER, asked)
             continue
         return "the same GRANT" if again == raw else "another GRANT"
     return "it was not durable" if not kept else "no answer after the restart"
