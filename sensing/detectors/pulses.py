@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.intrapulse import Wave
-from sensing.detectors.pulsekernels import BLOCK, SIDE, backgrounds, loudest, path_hits, reduce_blocks, sides
+from sensing.detectors.pulsekernels import BLOCK, SIDE, backgrounds, loudest, path_hits, reduce_blocks, sides, steep_places
 from sensing.detectors.pulseshape import Region, Shape, describe
 from sensing.detectors.shorttime import ShortTime
 from sensing.detectors.weaktrains import WeakTrain, WeakTrains, whiten
@@ -26,10 +26,10 @@ SHORT_GUARD: Final = 2
 LONG_GUARD: Final = 8
 SHORT_THRESHOLD: Final = 10 ** (11 / 10)
 LONG_THRESHOLD: Final = 10 ** (6 / 10)
-PATH_THRESHOLD: Final = 3.4
+PATH_THRESHOLD: Final = 3.7
 """Mean of the eight cells of a path, in backgrounds."""
 SHALLOW: Final = np.array([1, -1, 2, -2, 3, -3, 5, -5, 7, -7], np.int64)
-STEEP: Final = np.array([0, 1, -1, 2, -2, 3, -3, 5, -5, 7, -7], np.int64)
+STEEP: Final = steep_places(np.array([0, 1, -1, 2, -2, 4, -4, 7, -7], np.int64))
 STEP: Final = 4.0
 STEP_BINS: Final = 2
 LEAKAGE: Final = 10 ** (-22 / 10)
@@ -53,7 +53,7 @@ class Pulse:
     `snr_db` is the peak in a cell of about 1 MHz, `instant_hz` how wide it is at any one time, and `slope_mhz_per_us`
     how its frequency moves. `nepers` is the log of how many cells of noise it takes for one like it, 0 where only
     `snr_db` tells; `train_nepers` that of how many seconds, for a pulse found only as one of a train. `steady_db` is how
-    far the loudest steady signal in and beside its band is above its peak, `level_db` the peak in squared full scales,
+    far the loudest steady signal in its band is above its peak, `level_db` the peak in squared full scales,
     `span` the share it covers of what can be seen of the band, `beside` what is left of it just before or after. `wave`
     are its samples.
     """
@@ -232,9 +232,7 @@ class PulseFinder:
     def _pulse(self, shape: Shape, cells: _Cells, iq: Iq, block: int) -> Pulse:
         bin_hz, frame_us = self._short_time.bin_hz, self._frame_us
         low = min(shape.low_bin, shape.high_bin)
-        wide = shape.high_bin - low + 1
-        beside = shape.under[max(0, low - wide - 2) : shape.high_bin + wide + 3]
-        steady = float(beside.max() / max(shape.peak * shape.under[shape.peak_bin], 1e-30))
+        steady = float(shape.under[low : shape.high_bin + 1].max() / max(shape.peak * shape.under[shape.peak_bin], 1e-30))
         return Pulse(
             time_us=(shape.middle + 1) * frame_us,
             duration_us=max(0.5, shape.frames * frame_us),
@@ -273,8 +271,7 @@ class PulseFinder:
         again = max(0, round((tail - self._uncovered) / self._short_time.hop)) if tail else 0
         end = max(again, len(whitened) - (SHORT_GUARD + SIDE) * BLOCK)
         self._uncovered = samples - end * self._short_time.hop
-        under = np.repeat(cells.near, BLOCK, axis=0)[again:end]
-        for train in self._weak.find(whitened[again:end], under):
+        for train in self._weak.find(whitened, again, end, cells.near):
             yield from self._members(train, again)
 
     def _members(self, train: WeakTrain, again: int) -> Iterator[Pulse]:

@@ -16,6 +16,7 @@ THETA: Final = 0.84
 PATHS_NEPERS: Final = 5.0
 """Log of the number of paths that are tried through a cell."""
 CAP: Final = 60.0
+NEPERS_MIN: Final = 9.0
 _UP: Final = (0.02, 0.03, 0.045, 0.06, 0.08, 0.1, 0.14, 0.18, 0.23, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0)
 SLOPES: Final = np.array([0.0, *(s * way for s in _UP for way in (1, -1))])
 """Bins a frame."""
@@ -77,7 +78,7 @@ def describe(region: Region, frame: int, bin_: int) -> Shape | None:
     seed, column = (int(i) for i in np.unravel_index(int(near.argmax()), near.shape))
     line, where = np.zeros(4), np.zeros(3, np.int64)
     score = best_path(w, at + seed, low + column, SLOPES, DELAYS, PENALTY, CAP, line, where)
-    if score <= 0:
+    if score <= 0 or max(float(w[at + seed, low + column]), THETA * score - PATHS_NEPERS) < NEPERS_MIN:
         return None
     along = _steep if where[2] else _shallow
     masked = _masked(region.under)

@@ -13,7 +13,7 @@ from sensing.detectors.pulses import Pulse
 NARROW_SHARE: Final = 0.6
 """A pulse can be called narrow only where the rest of the band is seen to be quiet beside it."""
 STEADY_DB_MAX: Final = 8.0
-"""A pulse this far under a steady signal in and beside its own band is that signal's own switching."""
+"""A pulse this far under a steady signal in its own band is that signal's own switching."""
 
 BESIDE_MAX: Final = 0.25
 """A pulse of which more is left just before or after it is a part of something longer."""
@@ -106,7 +106,7 @@ def in_class(pulse: Pulse, kind: RadarClass, band_hz: float) -> bool:
         and pulse.instant_hz <= widest
         and kind.slope_mhz_per_us[0] <= abs(pulse.slope_mhz_per_us) <= kind.slope_mhz_per_us[1]
         and kind.span[0] <= (pulse.span or width / band_hz) <= kind.span[1] * 1.05
-        and pulse.steady_db <= STEADY_DB_MAX
+        and (kind.inside is not Inside.PLAIN or pulse.steady_db <= STEADY_DB_MAX)
         and pulse.beside <= BESIDE_MAX
     )
 

@@ -13,21 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from sensing.detectors.pulsekernels import compiled
+from sensing.detectors.pulsekernels import BLOCK, compiled
 from sensing.frontend import Float32s
 
 MEMORY_US: Final = 60_000.0
 SCALE: Final = 8.0
 SEED: Final = 7.0
 """Backgrounds a cell must reach to begin a train."""
-CAP: Final = 30.0
+CAP: Final = 14.0
 SLOTS_MIN: Final = 7
 SLOTS_MAX: Final = 46
 FOUND_MAX: Final = 64
+HITS_MAX: Final = 2048
 TRIED_PER_CELL: Final = 3000.0
 """Intervals of the class that differ by less than half a frame over a burst."""
 SIDE_SHARE: Final = 0.35
 """Mean of the cells just before and after a pulse, as a share of its own, beyond which it is no short pulse."""
+DIM: Final = 1.8
+LIT_SHARE: Final = 0.65
+"""Of the places of a train at which there must be something: others' pulses meet a wrong interval now and then."""
 FIELDS: Final = 6
 BINS_LEAST: Final = 8
 
@@ -57,26 +61,27 @@ class WeakTrains:
         self._pri = (pri_us[0] / frame_us, pri_us[1] / frame_us)
         self._memory = int(MEMORY_US / frame_us)
         self._cells = np.zeros((0, bins), np.uint8)
-        self._under = np.zeros((0, bins), np.float16)
+        self._under: list[tuple[int, Float32s]] = []
 
     def reset(self) -> None:
         """Forget everything: what comes next does not follow on."""
         self._cells = np.zeros((0, self._bins), np.uint8)
-        self._under = np.zeros((0, self._bins), np.float16)
+        self._under = []
 
-    def find(self, whitened: NDArray[np.uint8], under: Float32s) -> list[WeakTrain]:
-        """Trains that end in the newest piece, the best of those that share a cell.
+    def find(self, whitened: NDArray[np.uint8], first: int, last: int, under: Float32s) -> list[WeakTrain]:
+        """Trains that end in the newest piece, the best of those that share a cell; frames count from its start.
 
-        Args: whitened (frames, bins), backgrounds times `SCALE`, cut off at 255; 0 where nothing can be said.
+        Args: whitened (frames, bins), backgrounds times `SCALE`, cut off at 255; 0 where nothing can be said; of it only
+            the frames from `first` to `last` are new. `under` (blocks, bins) are the backgrounds of all of it.
         """
-        first = max(0, len(self._cells) + len(whitened) - self._memory)
-        with np.errstate(divide="ignore"):
-            under_db = (10 * np.log10(under)).astype(np.float16)
-        self._cells = np.concatenate((self._cells[first:], whitened))
-        self._under = np.concatenate((self._under[first:], under_db))
+        newest = whitened[first:last]
+        drop = max(0, len(self._cells) + len(newest) - self._memory)
+        self._cells = np.concatenate((self._cells[drop:], newest))
+        fresh = len(self._cells) - len(newest)
+        self._under = [(at - drop, one) for at, one in self._under if at - drop + BLOCK * len(one) > 0]
+        self._under.append((fresh - first, under))
         if self._bins < BINS_LEAST:
             return []
-        fresh = len(self._cells) - len(whitened)
         rows = np.empty((FOUND_MAX, FIELDS))
         found = _search(
             self._cells, fresh, self._pri[0], self._pri[1], np.uint8(SEED * SCALE), np.float64(CAP * SCALE), rows
@@ -107,15 +112,28 @@ class WeakTrains:
             low -= 1
         while high < self._bins - 1 and lit[high + 1]:
             high += 1
+        slots = self._cells[at, bin_]
+        known = slots > 0
+        if np.count_nonzero(slots[known] > DIM * SCALE) < LIT_SHARE * np.count_nonzero(known):
+            return None
         cells = self._cells[at, bin_].astype(np.float64) / SCALE
         bright = (cells > 2.0) & (cells < CAP)
         bright = bright if bright.any() else cells > 2.0
-        levels = 10 * np.log10(cells[bright] - 1) + self._under[at, bin_][bright]
+        levels = 10 * np.log10((cells[bright] - 1) * np.array([self._background(int(f), bin_) for f in at[bright]]))
         heard = frames[self._cells[np.clip(np.rint(frames).astype(np.int64), 0, len(self._cells) - 1), bin_] > 2 * SCALE]
         return WeakTrain(
             frames=tuple(float(f) - fresh for f in heard), low_bin=low, high_bin=high, peak_bin=bin_, mean=mean,
             level_db=float(np.median(levels)) if len(levels) else -99.0, nepers=nepers,
         )  # fmt: skip
+
+    def _background(self, frame: int, bin_: int) -> float:
+        """Of one cell in memory."""
+        for at, under in reversed(self._under):
+            if at <= frame < at + BLOCK * len(under):
+                value = float(under[(frame - at) // BLOCK, bin_])
+                if np.isfinite(value):
+                    return value
+        return 1e-30
 
 
 def whiten(power: Float32s, background: Float32s, usable: NDArray[np.bool_], out: NDArray[np.uint8]) -> None:
@@ -152,15 +170,26 @@ def _search(cells: Any, fresh: int, low: float, high: float, seed: Any, cap: flo
     """Fill `out` with (bin, phase, interval, first slot, last slot, sum); returns how many rows."""
     frames, bins = cells.shape
     found = 0
-    hits = np.empty(frames, np.int64)
+    counts = np.zeros(bins, np.int64)
+    all_hits = np.empty((bins, HITS_MAX), np.int64)
+    for t in range(frames):
+        row = cells[t]
+        over = 0
+        for j in range(bins):
+            over += 1 if row[j] >= seed else 0
+        if over == 0:
+            continue
+        for j in range(bins):
+            if row[j] < seed or counts[j] >= HITS_MAX:
+                continue
+            if counts[j] > 0 and t <= all_hits[j, counts[j] - 1] + 1:
+                if row[j] > cells[all_hits[j, counts[j] - 1], j]:
+                    all_hits[j, counts[j] - 1] = t
+            else:
+                all_hits[j, counts[j]] = t
+                counts[j] += 1
     for j in range(bins):
-        count = 0
-        for t in range(frames):
-            if cells[t, j] >= seed and (count == 0 or t > hits[count - 1] + 1):
-                hits[count] = t
-                count += 1
-            elif cells[t, j] >= seed and cells[t, j] > cells[hits[count - 1], j]:
-                hits[count - 1] = t
+        count, hits = counts[j], all_hits[j]
         best_row, best_gain = -1, 0.0
         for b in range(count):
             late = hits[b]
