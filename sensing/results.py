@@ -24,7 +24,8 @@ class SurveySettings:
     """What is looked at and how strictly; `pfa` is per channel and block, `full_scale` in the samples' units.
 
     `bandwidth_hz` is the receiver's analogue bandwidth: bins outside it take no part in the floor.
-    `flatness_db` is how much the idle level may differ across the band; it sets the SNR wall.
+    `incumbent_bands` are where a radar can be an incumbent: elsewhere a train like one is a pulse report; None is
+    anywhere. `flatness_db` is how much the idle level may differ across the band; it sets the SNR wall.
     """
 
     center_hz: float
@@ -38,6 +39,7 @@ class SurveySettings:
     flatness_db: float = 1.0
     calibration: Scale | None = None
     radar: bool = True
+    incumbent_bands: tuple[Channel, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,11 @@ class ChannelReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurveyReport:
-    """A survey so far; `sro` is the mean occupancy of its channels, `psd` averages all usable looks."""
+    """A survey so far; `sro` is the mean occupancy of its channels, `psd` averages all usable looks.
+
+    `pulse_trains` are trains of pulses like a radar's that are no incumbent: in a band that can hold none, or going on
+    for longer than a burst.
+    """
 
     now_ns: int
     looks: int
@@ -93,3 +99,4 @@ class SurveyReport:
     flags: SampleFlag
     psd: Float32s = field(repr=False)
     peak_psd: Float32s = field(repr=False)
+    pulse_trains: tuple[Incumbent, ...] = ()

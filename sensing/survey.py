@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.pulses import PulseFinder
-from sensing.detectors.radar import EITHER, Incumbent, RadarDetector, Stretch
+from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.frontend import Float32s, FrontEnd, Iq
+from sensing.incumbents import IncumbentLog
 from sensing.layout import BandLayout, lay_out
 from sensing.occupancy import DetectorRates, channel_occupancy, outage_widened, spectrum_resource_occupancy
 from sensing.results import ChannelLook, ChannelReport, ChannelState, LookResult, SurveyReport, SurveySettings
@@ -46,7 +47,6 @@ HISTORY_BLOCKS: Final = 1 << 17
 FLAG_LOOKS: Final = 4096
 FREE_HIGH_MAX: Final = 0.5
 """A channel whose occupancy may be this high is not called free, however little was seen in it."""
-MERGE_NS: Final = 2_000_000_000
 CONTIGUOUS_NS: Final = 2_000
 
 
@@ -72,7 +72,7 @@ class Survey:
         self._gaps = False
         self._ended_ns: int | None = None
         self._look_flags: deque[SampleFlag] = deque(maxlen=FLAG_LOOKS)
-        self._incumbents: list[Incumbent] = []
+        self._incumbents = IncumbentLog(settings.incumbent_bands)
         self._looks = 0
         self._psd_sum = np.zeros(settings.fft_size)
         self._psd_frames = 0
@@ -131,7 +131,8 @@ class Survey:
             blocks=len(history),
             channels=channels,
             sro=spectrum_resource_occupancy([c.occupancy for c in channels]),
-            incumbents=tuple(self._incumbents),
+            incumbents=self._incumbents.incumbents,
+            pulse_trains=self._incumbents.pulse_trains,
             overload=bool(self.flags & SampleFlag.CLIPPED),
             flags=self.flags,
             psd=density.astype(np.float32),
@@ -298,24 +299,13 @@ class Survey:
         pulses = self._finder.find(iq, contiguous=contiguous)
         length_ns = round(len(iq) / self.settings.sample_rate_hz * 1e9)
         seen = Stretch(pulses=pulses, start_ns=start_ns, length_ns=length_ns, contiguous=contiguous)
-        found = self._radar.decide(seen).incumbents
+        told = self._radar.decide(seen)
         at = self.settings.center_hz
-        shifted = tuple(replace(one, low_hz=one.low_hz + at, high_hz=one.high_hz + at) for one in found)
-        for one in shifted:
-            self._remember(one)
-        return shifted
-
-    def _remember(self, one: Incumbent) -> None:
-        for i, known in enumerate(self._incumbents):
-            near = one.low_hz < known.high_hz and known.low_hz < one.high_hz
-            alike = set(known.kind.split(EITHER)) & set(one.kind.split(EITHER))
-            if alike and near and one.start_ns - known.end_ns < MERGE_NS:
-                better = one if one.pulses >= known.pulses else known
-                self._incumbents[i] = replace(
-                    better, start_ns=min(one.start_ns, known.start_ns), end_ns=max(one.end_ns, known.end_ns)
-                )
-                return
-        self._incumbents.append(one)
+        found, withdrawn = (
+            [replace(one, low_hz=one.low_hz + at, high_hz=one.high_hz + at) for one in some]
+            for some in (told.incumbents, told.withdrawn)
+        )
+        return self._incumbents.take(found, withdrawn)
 
 
 def _db(power: float) -> float:

@@ -114,7 +114,7 @@ def _over(values: Any, limit: Any) -> int:
 
 @compiled
 def _shallow_best(w: Any, rises: Any, total: Any, best: Any) -> tuple[Any, int]:
-    """Highest sum over `best` of one cell of each of the first `BLOCK` frames, and the bin in its middle; -1 if none."""
+    """Highest sum over `best` of a cell of each of the first `BLOCK` frames, and the bin in its middle; -1 if none."""
     bins, at = w.shape[1], -1
     for s in range(rises.shape[0]):
         rise = rises[s]
@@ -136,8 +136,8 @@ def _shallow_best(w: Any, rises: Any, total: Any, best: Any) -> tuple[Any, int]:
 def _steep_best(across: Any, places: Any, groups: int, total: Any, best: Any) -> tuple[Any, int]:
     """Highest sum over `best` of one cell in each of `PATH` bins, and the middle one of them; -1 if none.
 
-    Args: across (bins * 2 * BLOCK,) the cells of two blocks, bin by bin; places (paths, PATH) where in it the cells of each
-        path begin in the lowest bins.
+    Args: across (bins * 2 * BLOCK,) the cells of two blocks, bin by bin; places (paths, PATH) where in it the cells of
+        each path begin in the lowest bins.
     """
     at = -1
     for group in range(groups):
@@ -167,8 +167,8 @@ def path_hits(
 ) -> int:
     """Blocks and bins through which a straight path of `PATH` cells sums to more than `limit` backgrounds.
 
-    `shallow` are rises in bins over a block, `places` steep paths as `steep_places` makes them. Returns how many rows of `hits`
-    (block, bin) and `heights` (mean cell) were filled, at most one for each block and kind of path.
+    `shallow` are rises in bins over a block, `places` steep paths as `steep_places` makes them. Returns how many rows
+    of `hits` (block, bin) and `heights` (mean cell) were filled, at most one for each block and kind of path.
     """
     blocks, bins = background.shape
     found = 0
@@ -230,8 +230,8 @@ def best_path(
     """The straight path near a cell whose best stretch sums highest over `penalty` a cell; returns that sum.
 
     Args: w whitened cells; shallow slopes in bins a frame; steep ones in frames a bin; cells count up to `cap`.
-    `line` becomes (frame, bin, slope in bins a frame or 0, slope in frames a bin or 0), `where` the first and one past the
-    last frame (or bin, where the path is steep) of the stretch, and 1 where it is steep.
+    `line` becomes (frame, bin, slope in bins a frame or 0, slope in frames a bin or 0), `where` the first and one past
+    the last frame (or bin, where the path is steep) of the stretch, and 1 where it is steep.
     """
     frames, bins = w.shape
     values = np.empty(max(frames, bins), np.float32)

@@ -1,10 +1,10 @@
 """Single pulses in short-time spectra: what rises for a moment over the background on both sides of it.
 
-Three searches run side by side over cells divided by their background. Single cells find pulses of a few
-microseconds. Means over a block of 8 frames find pulses that stay in a bin for up to 60 microseconds. Sums along straight paths
-find sweeps, slow ones across frames and fast ones across bins, none of whose cells stands out alone. The background is
-the larger of before, after and the bin's quiet level, so that neither the start nor the end of a long emission looks
-like a pulse; while the band steps up or down by 6 dB no single cell is called a pulse.
+Three searches run side by side over cells divided by their background. Single cells find pulses of a few microseconds.
+Means over a block of 8 frames find pulses that stay in a bin for up to 60 microseconds. Sums along straight paths find
+sweeps, slow ones across frames and fast ones across bins, none of whose cells stands out alone. The background is the
+larger of before, after and the bin's quiet level, so that neither the start nor the end of a long emission looks like a
+pulse; while the band steps up or down by 6 dB no single cell is called a pulse.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.intrapulse import Wave
-from sensing.detectors.pulsekernels import BLOCK, SIDE, backgrounds, loudest, path_hits, reduce_blocks, sides, steep_places
+from sensing.detectors.pulsekernels import (
+    BLOCK,
+    SIDE,
+    backgrounds,
+    loudest,
+    path_hits,
+    reduce_blocks,
+    sides,
+    steep_places,
+)
 from sensing.detectors.pulseshape import Region, Shape, describe
 from sensing.detectors.shorttime import ShortTime
 from sensing.detectors.weaktrains import WeakTrain, WeakTrains, whiten
@@ -52,10 +61,10 @@ class Pulse:
 
     `snr_db` is the peak in a cell of about 1 MHz, `instant_hz` how wide it is at any one time, and `slope_mhz_per_us`
     how its frequency moves. `nepers` is the log of how many cells of noise it takes for one like it, 0 where only
-    `snr_db` tells; `train_nepers` that of how many seconds, for a pulse found only as one of a train. `steady_db` is how
-    far the loudest steady signal in its band is above its peak, `level_db` the peak in squared full scales,
-    `span` the share it covers of what can be seen of the band, `beside` what is left of it just before or after. `wave`
-    are its samples.
+    `snr_db` tells; `train_nepers` that of how many seconds, for a pulse found only as one of a train. `steady_db` is
+    how far the loudest steady signal in its band is above its peak, `level_db` the peak in squared full scales, `span`
+    the share it covers of what can be seen of the band, `beside` what is left of it just before or after. `wave` are
+    its samples.
     """
 
     time_us: float
@@ -200,7 +209,7 @@ class PulseFinder:
             taken.append(shape)
             part = (blocks >= shape.first // BLOCK - 1) & (blocks <= shape.last // BLOCK + 1)
             open_[part & (bins >= shape.low_bin - 3) & (bins <= shape.high_bin + 3)] = False
-            yield self._pulse(shape, cells, iq, block)
+            yield self._pulse(shape, iq)
 
     def _candidates(self, cells: _Cells) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Blocks, bins and heights (in thresholds) of all that is over one of the three."""
@@ -229,10 +238,12 @@ class PulseFinder:
         under = np.maximum(under, np.float32(1e-30))
         return Region(cells=cells.power[low * BLOCK : high * BLOCK] / under, first=low * BLOCK, under=under)
 
-    def _pulse(self, shape: Shape, cells: _Cells, iq: Iq, block: int) -> Pulse:
+    def _pulse(self, shape: Shape, iq: Iq) -> Pulse:
         bin_hz, frame_us = self._short_time.bin_hz, self._frame_us
         low = min(shape.low_bin, shape.high_bin)
-        steady = float(shape.under[low : shape.high_bin + 1].max() / max(shape.peak * shape.under[shape.peak_bin], 1e-30))
+        steady = float(
+            shape.under[low : shape.high_bin + 1].max() / max(shape.peak * shape.under[shape.peak_bin], 1e-30)
+        )
         return Pulse(
             time_us=(shape.middle + 1) * frame_us,
             duration_us=max(0.5, shape.frames * frame_us),
@@ -256,7 +267,9 @@ class PulseFinder:
         last = max(first + hop, round((shape.last + 0.5) * hop))
         low = max(0, first - room)
         flat = flat_samples(iq[low : last + room]).astype(np.float32)
-        return Wave(iq=flat.view(np.complex64), rate_hz=self._rate_hz, first=first - low, last=last - low, under=shape.under)
+        return Wave(
+            iq=flat.view(np.complex64), rate_hz=self._rate_hz, first=first - low, last=last - low, under=shape.under
+        )
 
     def _hz(self, index: int) -> float:
         return (index - self._short_time.n_fft // 2) * self._short_time.bin_hz

@@ -29,6 +29,7 @@ EVEN_CAP: Final = 10.0
 EVEN_PENALTY: Final = 3.0
 """The largest of three cells of noise is 1.8 on average."""
 SEEN: Final = 2.0
+PLAINLY: Final = 12.0
 NEAR, REACH = 4, 14
 """Frames before and after a pulse in which a radar is silent."""
 MASKED: Final = 6.0
@@ -89,8 +90,11 @@ def describe(region: Region, frame: int, bin_: int) -> Shape | None:
     values = _beside(w, frames, bins, steep=bool(where[2]), reach=1).max(axis=1)
     top = int(values.argmax())
     strength = (values - 1) * region.under[bins]
-    typical = float(np.median(strength[values > SEEN])) if (values > SEEN).any() else float(strength.max())
-    bright = (values > SEEN) & (strength > max(TRIM * typical, LIT * min(float(strength.max()), 10 * typical)))
+    clear = values > SEEN
+    if not masked[bins].all():
+        clear &= ~masked[bins] | (values > PLAINLY)
+    typical, most = (float(f(strength[clear])) if clear.any() else 0.0 for f in (np.median, np.max))
+    bright = (values > SEEN) & (strength > max(TRIM * typical, LIT * most))
     bright[top] = True
     lit = np.flatnonzero(bright)
     keep = np.arange(lit[0], lit[-1] + 1)
@@ -98,7 +102,9 @@ def describe(region: Region, frame: int, bin_: int) -> Shape | None:
     profile, offsets = _profile(w, frames, bins, steep=bool(where[2]))
     width = _run(profile > max(LIT * float(profile.max()), 2.5 / np.sqrt(len(values))), int(profile.argmax()))
     peak = float(values.max())
-    return _shape(region, line, where, (frames, bins, values), offsets[width], peak, score)
+    return _shape(
+        region, line=line, where=where, path=(frames, bins, values), lit=offsets[width], peak=peak, score=score
+    )
 
 
 def _refit(
@@ -135,9 +141,7 @@ def _widen(
         where[0], where[1] = first, last
 
 
-def _beside(
-    w: Float32s, frames: NDArray[np.int64], bins: NDArray[np.int64], *, steep: bool, reach: int
-) -> Float32s:
+def _beside(w: Float32s, frames: NDArray[np.int64], bins: NDArray[np.int64], *, steep: bool, reach: int) -> Float32s:
     """Cells (path, 2 reach + 1) across the path: in frames where it is steep, in bins where it is not."""
     offsets = np.arange(-reach, reach + 1)
     if steep:
@@ -149,6 +153,7 @@ def _beside(
 
 def _shape(
     region: Region,
+    *,
     line: NDArray[np.float64],
     where: NDArray[np.int64],
     path: tuple[NDArray[np.int64], NDArray[np.int64], Float32s],
@@ -161,9 +166,8 @@ def _shape(
     weight = np.maximum(values - 1, 1e-6)
     delay = float(line[3])
     slope = (1 / delay if delay else 0.0) if steep else float(line[2])
-    across = 0 if steep else (int(lit[0]), int(lit[-1]))
-    low = int(bins.min()) + (across[0] if across else 0)
-    high = int(bins.max()) + (across[1] if across else 0)
+    below, above = (0, 0) if steep else (int(lit[0]), int(lit[-1]))
+    low, high = int(bins.min()) + below, int(bins.max()) + above
     wide = high - low + 1
     seen = ~_masked(region.under)
     long = len(lit) if steep else 0
@@ -181,7 +185,9 @@ def _shape(
         instant_bins=float(instant),
         slope=slope,
         span=float(seen[max(0, low) : high + 1].sum() / max(1, seen.sum())),
-        beside=_beside_in_time(region.cells, int(frames.min()), int(frames.max()), max(0, low), high, float(values.mean())),
+        beside=_beside_in_time(
+            region.cells, (int(frames.min()), int(frames.max())), (max(0, low), high), float(values.mean())
+        ),
         nepers=max(peak, THETA * score - PATHS_NEPERS),
         under=region.under,
     )
@@ -222,10 +228,12 @@ def _profile(
     return np.maximum(cells.mean(axis=0) - 1, 0).astype(np.float32), offsets
 
 
-def _beside_in_time(w: Float32s, first: int, last: int, low: int, high: int, mean: float) -> float:
+def _beside_in_time(w: Float32s, frames: tuple[int, int], bins: tuple[int, int], mean: float) -> float:
     """What is left in the pulse's bins just before and just after it, whichever is more, as a share of the pulse."""
-    spans = (w[max(0, first - REACH) : max(0, first - NEAR), low : high + 1], w[last + NEAR : last + REACH, low : high + 1])
-    left = max((float(one.mean()) for one in spans if one.size), default=1.0)
+    columns = w[:, bins[0] : bins[1] + 1]
+    before = columns[max(0, frames[0] - REACH) : max(0, frames[0] - NEAR)]
+    after = columns[frames[1] + NEAR : frames[1] + REACH]
+    left = max((float(one.mean()) for one in (before, after) if one.size), default=1.0)
     return max(0.0, left - 1) / max(mean - 1, 0.1)
 
 

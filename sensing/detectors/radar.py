@@ -11,7 +11,7 @@ Source of the classes: NTIA TM-18-527 as NIST tabulates them.
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from math import exp, expm1, log
+from math import exp, expm1, isfinite, log
 from typing import Final
 
 import numpy as np
@@ -42,6 +42,8 @@ PAIR_SNR_DB: Final = 13.0
 CLOSEST_SHARE: Final = 0.85
 """Of the shortest interval of a class: like pulses closer than this to a train's own are not a radar's."""
 CHECKED_MAX: Final = 5
+ROOM_SHARE: Final = 0.7
+"""Of the pulses a stretch has room for that a train must have: its ends are background, traffic hides some."""
 SLOPES_ALIKE: Final = 0.15
 EVIDENCE_MAX: Final = 60.0
 EITHER: Final = " or "
@@ -175,7 +177,7 @@ class RadarDetector:
         for one in self._heard:
             one.fresh = False
         kept = [h for h in self._heard if h.us > at_us - MEMORY_US]
-        new = [_Heard(p, at_us + p.time_us, fresh=True) for p in seen.pulses]
+        new = [_Heard(p, at_us + p.time_us, fresh=True) for p in seen.pulses if isfinite(p.time_us + p.snr_db)]
         self._heard = deque(_once(kept, new)[-PULSES_MAX:], maxlen=PULSES_MAX)
 
     def _best(self, kind: RadarClass) -> list[_Train]:
@@ -189,7 +191,7 @@ class RadarDetector:
 
     def _needed(self, train: _Train, kind: RadarClass) -> int:
         """How many pulses a train must have: more where what was listened to has room for a burst."""
-        room = int(self._listened_us / train.pri_us)
+        room = int(ROOM_SHARE * self._listened_us / train.pri_us)
         return max(kind.pulses_min, min(kind.pulses_whole, room))
 
     def _convincing(self, train: _Train, kind: RadarClass) -> bool:
@@ -259,9 +261,7 @@ class RadarDetector:
         """Whether half the pulses have a like one nearer than any radar of the class sends them."""
         least = CLOSEST_SHARE * kind.pri_us[0]
         others = [h for h in self._beside(train, weaker_db=ALIKE_DB) if in_class(h.pulse, kind, self._band_hz)]
-        crowded = sum(
-            any(abs(h.us - o.us) < least and _alike(h.pulse, o.pulse) for o in others) for h in train.members
-        )
+        crowded = sum(any(abs(h.us - o.us) < least and _alike(h.pulse, o.pulse) for o in others) for h in train.members)
         return 2 * crowded >= len(train.members)
 
     def _fits_too(self, members: tuple[_Heard, ...], kind: RadarClass) -> bool:
@@ -297,8 +297,11 @@ def _as_heard(kind: RadarClass, one: Incumbent) -> Heard:
 
 
 def _once(kept: list[_Heard], new: list[_Heard]) -> list[_Heard]:
-    """All of them in the order of time. A train that only its sum tells of comes again with every stretch it goes on in:
-    of its pulses the newest finding stays, unless one was found alone."""
+    """All of them in the order of time, each pulse once.
+
+    A train that only its sum tells of comes again with every stretch it goes on in: of its pulses the surest finding
+    stays, unless one was found alone.
+    """
     strong = [h for h in (*kept, *new) if not h.pulse.train_nepers]
     chosen: list[_Heard] = []
     weak = sorted((h for h in (*new, *kept) if h.pulse.train_nepers), key=lambda h: -h.pulse.train_nepers)

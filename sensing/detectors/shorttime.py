@@ -22,7 +22,7 @@ class ShortTime:
 
     def __init__(self, *, sample_rate_hz: float, full_scale: float) -> None:
         """Args: full_scale in the units of the samples."""
-        self.n_fft = max(4, 1 << round(log2(sample_rate_hz * WINDOW_US / 1e6)))
+        self.n_fft = 1 << max(2, round(log2(sample_rate_hz * WINDOW_US / 1e6)))
         self.hop = self.n_fft // 2
         self.frame_us = self.hop / sample_rate_hz * 1e6
         self.bin_hz = sample_rate_hz / self.n_fft

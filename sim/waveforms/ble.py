@@ -1,7 +1,8 @@
 """Bluetooth LE connection events: data packets answered by empty acknowledgements, and the acknowledgements alone.
 
-Source: Bluetooth Core Specification 5.4, volume 6: part A 3.1 (GFSK, BT 0.5, index 0.45 to 0.55), part B 2.1-2.2 (packet
-of the 1M and 2M PHY: preamble of 1 or 2 bytes, access address 4, header 2, CRC 3) and 4.1.1 (150 microseconds apart).
+Source: Bluetooth Core Specification 5.4, volume 6: part A 3.1 (GFSK, BT 0.5, index 0.45 to 0.55), part B 2.1-2.2
+(packet of the 1M and 2M PHY: preamble of 1 or 2 bytes, access address 4, header 2, CRC 3) and 4.1.1 (150 microseconds
+apart).
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Frequency-shift keying with Gaussian or no smoothing: BLE, DECT, GSM (its linear part) and cheap sensors are made of it."""
+"""Frequency-shift keying with Gaussian or no smoothing, of which BLE, DECT, GSM and cheap sensors are made."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,7 @@
 """What switches and drops: impulses of a pulse-width-modulated supply, and a carrier with a buffer lost now and then.
 
-Source: CISPR 16-1-1, 4 (impulsive disturbance: damped oscillation at each switching edge); the lost buffers are those of
-a receiver whose host is late, 1024 samples at 1 MS/s and their like.
+Source: CISPR 16-1-1, 4 (impulsive disturbance: damped oscillation at each switching edge); the lost buffers are those
+of a receiver whose host is late, 1024 samples at 1 MS/s and their like.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """A sweeping jammer: sawtooth chirps, one after the other, without a pause.
 
-Source: R. Mitch et al., Signal Characteristics of Civil GPS Jammers, ION GNSS 2011 (sweeps of 9 to 26 microseconds over 10
-to 20 MHz, always on).
+Source: R. Mitch et al., Signal Characteristics of Civil GPS Jammers, ION GNSS 2011 (sweeps of 9 to 26 microseconds over
+10 to 20 MHz, always on).
 """
 
 import numpy as np

@@ -4,6 +4,7 @@ Source: 3GPP TS 38.211 (numerology 4.2-4.3, PUCCH format 0 in 6.3.2.3, sounding 
 SS/PBCH blocks in 7.4.3) and TS 38.213, 4.1 (places of the blocks), normal cyclic prefix.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,12 +31,12 @@ class Numerology:
     @property
     def spacing_hz(self) -> float:
         """Between neighbouring carriers."""
-        return 15e3 * 2**self.mu
+        return 15e3 * (1 << self.mu)
 
     @property
     def slot_s(self) -> float:
         """One slot of 14 symbols."""
-        return 1e-3 / 2**self.mu
+        return 1e-3 / (1 << self.mu)
 
     @property
     def symbol_s(self) -> float:
@@ -59,12 +60,13 @@ def pucch(
     """
     base = np.exp(0.25j * np.pi * (2 * rng.integers(0, 4, PER_BLOCK * blocks) + 1))
 
-    def one(_: int) -> Carriers:
+    def one() -> Carriers:
         shift = int(rng.integers(PER_BLOCK))
-        return base * np.exp(2j * np.pi * shift * np.arange(len(base)) / PER_BLOCK)
+        values: Carriers = base * np.exp(2j * np.pi * shift * np.arange(len(base)) / PER_BLOCK)
+        return values
 
     first = round(offset_hz / Numerology(mu=mu).spacing_hz) - PER_BLOCK * blocks // 2
-    return _pulsed(rng, one, sample_rate_hz, samples, period_s=period_s, first=first, mu=mu)
+    return _pulsed(rng, one, sample_rate_hz=sample_rate_hz, samples=samples, period_s=period_s, first=first, mu=mu)
 
 
 def srs(
@@ -88,7 +90,9 @@ def srs(
     values = np.zeros(length * comb, np.complex128)
     values[::comb] = np.exp(-1j * np.pi * root * index * (index + 1) / length)
     first = round(offset_hz / Numerology(mu=mu).spacing_hz) - len(values) // 2
-    return _pulsed(rng, lambda _: values, sample_rate_hz, samples, period_s=period_s, first=first, mu=mu)
+    return _pulsed(
+        rng, lambda: values, sample_rate_hz=sample_rate_hz, samples=samples, period_s=period_s, first=first, mu=mu
+    )
 
 
 def ssb(
@@ -106,7 +110,9 @@ def ssb(
             for number in range(4):
                 narrow = number == 0
                 width = 127 if narrow else PER_BLOCK * SSB_BLOCKS
-                _add(out, sample_rate_hz, at + (begin + number) * grid.symbol_s, grid, -(width // 2), _qpsk(rng, width))
+                _add(
+                    out, sample_rate_hz, at + (begin + number) * grid.symbol_s, grid, (-(width // 2), _qpsk(rng, width))
+                )
         at += period_s
     return out
 
@@ -140,27 +146,38 @@ def tdd(
             on = np.ones(carriers) if symbol == 0 else busy
             values = _qpsk(rng, carriers) * on
             if on.any():
-                _add(out, sample_rate_hz, at + symbol * grid.symbol_s, grid, -carriers // 2, values)
+                _add(out, sample_rate_hz, at + symbol * grid.symbol_s, grid, (-carriers // 2, values))
         at += grid.slot_s
     return out
 
 
 def _qpsk(rng: np.random.Generator, count: int) -> Carriers:
-    return np.exp(0.5j * np.pi * (rng.integers(0, 4, count) + 0.5)) / np.sqrt(count)
+    values: Carriers = np.exp(0.5j * np.pi * (rng.integers(0, 4, count) + 0.5)) / np.sqrt(count)
+    return values
 
 
-def _pulsed(rng, make, sample_rate_hz, samples, *, period_s, first, mu):  # type: ignore[no-untyped-def]
+def _pulsed(
+    rng: np.random.Generator,
+    make: Callable[[], Carriers],
+    *,
+    sample_rate_hz: float,
+    samples: int,
+    period_s: float,
+    first: int,
+    mu: int,
+) -> Cplx:
     grid = Numerology(mu=mu)
     out = np.zeros(samples, np.complex64)
-    at, number = float(rng.uniform(0, period_s)), 0
+    at = float(rng.uniform(0, period_s))
     while at < samples / sample_rate_hz:
-        values = make(number)
-        _add(out, sample_rate_hz, at, grid, first, values / np.sqrt(np.sum(np.abs(values) ** 2)))
-        at, number = at + period_s, number + 1
+        values = make()
+        _add(out, sample_rate_hz, at, grid, (first, values / np.sqrt(np.sum(np.abs(values) ** 2))))
+        at += period_s
     return out
 
 
-def _add(out: Cplx, rate_hz: float, at_s: float, grid: Numerology, first: int, values: Carriers) -> None:
+def _add(out: Cplx, rate_hz: float, at_s: float, grid: Numerology, carriers: tuple[int, Carriers]) -> None:
+    first, values = carriers
     useful = 1 / grid.spacing_hz
     add_symbol(
         out, sample_rate_hz=rate_hz, start_s=at_s, useful_s=useful, prefix_s=grid.symbol_s - useful,

@@ -1,7 +1,8 @@
 """Cheap remote controls and sensors: telegrams of on-off or frequency keying, repeated, from a free-running clock.
 
 Source: ETSI EN 300 220-2 (short-range devices at 433 and 868 MHz) for the band; the codings are those of the encoder
-chips such transmitters use (Princeton PT2262: short and long pulses of one and three units; Manchester; pulse distance).
+chips such transmitters use (Princeton PT2262: short and long pulses of one and three units; Manchester; pulse
+distance).
 """
 
 from enum import Enum
@@ -51,7 +52,10 @@ def generate(
             fsk.place(out, one, at, sample_rate_hz)
             at += bits * unit_s + pause_s
         else:
-            at = _keyed(rng, out, at, _times(message, coding) * unit_s, jitter, sample_rate_hz, offset_hz) + pause_s
+            at = pause_s + _keyed(
+                rng, out, _times(message, coding) * unit_s, at=at, jitter=jitter, rate_hz=sample_rate_hz,
+                offset_hz=offset_hz,
+            )  # fmt: skip
     return out
 
 
@@ -65,8 +69,9 @@ def _times(message: NDArray[np.integer], coding: Coding) -> NDArray[np.float64]:
 def _keyed(
     rng: np.random.Generator,
     out: Cplx,
-    at: float,
     times: NDArray[np.float64],
+    *,
+    at: float,
     jitter: float,
     rate_hz: float,
     offset_hz: float,
