@@ -37,7 +37,7 @@ def peak_in_a_megahertz(radar: Radar) -> float:
 
 
 class Beside(Enum):
-    """What else is in the air: OFDM of 10 MHz in the radar's place, with its level over the noise there, or beside it."""
+    """What else is in the air."""
 
     NOTHING = "noise"
     TDD = "TDD OFDM 12 dB over noise in its channel"
@@ -56,8 +56,8 @@ def radar_found(
 ) -> set[str]:
     """Kinds heard in one burst of a radar of the class.
 
-    It is anywhere in the inner half of the band, within 3 MHz of the centre where there is traffic; sweeps wider than half
-    the band are in its middle. `bend` makes its sweep non-linear.
+    It is anywhere in the inner half of the band, within 3 MHz of the centre where there is traffic; sweeps wider than
+    half the band are in its middle. `bend` makes its sweep non-linear.
     """
     radar = replace(draw(rng, radar_class), bend=bend)
     samples = int(RATE * (radar.burst_s + 0.003))
@@ -75,7 +75,7 @@ def traffic(rng: np.random.Generator, beside: Beside, samples: int) -> NDArray[n
         return np.zeros(samples, np.complex64)
     if beside is Beside.RAISED:
         steps = np.repeat(rng.integers(0, 2, samples // (RATE // 1000) + 1), RATE // 1000)[:samples]
-        return _noise(rng, samples) * np.sqrt(3 * steps).astype(np.float32)
+        return (_noise(rng, samples) * np.sqrt(3 * steps).astype(np.float32)).astype(np.complex64)
     duplex = ofdm.Duplex.TDD if beside is Beside.TDD else ofdm.Duplex.FDD
     iq = ofdm.generate(rng, sample_rate_hz=RATE, bandwidth_hz=10_000_000, samples=samples, duplex=duplex)
     level_db, at_hz = (40, 10e6) if beside is Beside.NEIGHBOUR else (12, 0.0)

@@ -76,7 +76,7 @@ def backgrounds(side: Any, quiet: Any, guard: int, step: Any, out: Any, loud: An
         for j in range(bins):
             upper, lower = max(before[j], after[j]), min(before[j], after[j])
             row[j] = max(upper, quiet[j])
-            if upper > step * lower and upper > step * quiet[j]:
+            if upper > step * lower:
                 count += 1
                 most = max(most, upper)
         loud[at] = most

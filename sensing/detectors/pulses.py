@@ -312,7 +312,8 @@ def _part(one: Shape, taken: Shape) -> bool:
 
 def _same(a: Pulse, b: Pulse) -> bool:
     """Whether two findings are one pulse: at the same time in the same band."""
-    return abs(a.time_us - b.time_us) <= SAME_US and a.low_hz <= b.high_hz and b.low_hz <= a.high_hz
+    room_us = SAME_US + max(0.0, max(a.duration_us, b.duration_us) / 2 - 2)
+    return abs(a.time_us - b.time_us) <= room_us and a.low_hz <= b.high_hz and b.low_hz <= a.high_hz
 
 
 def _join(first: Iq, second: Iq) -> Iq:

@@ -28,6 +28,7 @@ __all__ = ["CLASSES", "EITHER", "Incumbent", "RadarDecision", "RadarDetector", "
 
 MEMORY_US: Final = 120_000.0
 PULSES_MAX: Final = 192
+FITS_MAX: Final = 96
 CELLS_PER_S_PER_HZ: Final = 2.0
 """Cells a second for each hertz of band: one of half a megahertz every microsecond."""
 CHANCE_HOURS: Final = 100.0
@@ -182,7 +183,7 @@ class RadarDetector:
 
     def _best(self, kind: RadarClass) -> list[_Train]:
         """The longest convincing trains of a class, no two in one place at one time."""
-        fits = [h for h in self._heard if in_class(h.pulse, kind, self._band_hz)]
+        fits = _loudest([h for h in self._heard if in_class(h.pulse, kind, self._band_hz)])
         best: list[_Train] = []
         for train in sorted(_trains(fits, kind), key=lambda t: -len(t.members)):
             if not any(_overlap(train, one) for one in best) and self._convincing(train, kind):
@@ -311,10 +312,17 @@ def _once(kept: list[_Heard], new: list[_Heard]) -> list[_Heard]:
     return sorted([*strong, *chosen], key=lambda h: h.us)
 
 
+def _loudest(fits: list[_Heard]) -> list[_Heard]:
+    """The strongest `FITS_MAX`, in the order of time: a band full of pulses must not keep a node busy."""
+    if len(fits) <= FITS_MAX:
+        return fits
+    return sorted(sorted(fits, key=lambda h: -_level_db(h.pulse))[:FITS_MAX], key=lambda h: h.us)
+
+
 def _again(one: _Heard, other: _Heard) -> bool:
     """Whether two findings of a pulse are the same: at one time in one band, or nearly."""
     a, b = one.pulse, other.pulse
-    if abs(one.us - other.us) > SAME_US:
+    if abs(one.us - other.us) > SAME_US + max(0.0, max(a.duration_us, b.duration_us) / 2 - 2):
         return False
     return a.low_hz <= b.high_hz + ALIKE_HZ and b.low_hz <= a.high_hz + ALIKE_HZ
 
@@ -324,7 +332,7 @@ def _trains(fits: list[_Heard], kind: RadarClass) -> Iterator[_Train]:
     for j, late in enumerate(fits):
         for early in fits[:j]:
             if kind.pri_us[0] <= late.us - early.us <= kind.pri_us[1] and _alike(early.pulse, late.pulse):
-                train = _grow(early, late, fits)
+                train = _grow(early, late, fits[j + 1 :])
                 if any(h.fresh for h in train.members):
                     yield train
 
@@ -351,6 +359,8 @@ def _grow(first: _Heard, second: _Heard, fits: list[_Heard]) -> _Train:
     for heard in fits:
         ahead = heard.us - members[-1].us
         steps = round(ahead / pri)
+        if steps > MISSED_MAX:
+            break
         if not 1 <= steps <= MISSED_MAX or not _alike(first.pulse, heard.pulse):
             continue
         if abs(ahead - steps * pri) <= room_us + TIMING_PER_TURN_US * steps:

@@ -13,6 +13,9 @@ SCALE: Final = 8.0
 SLOTS_MIN: Final = 7
 SLOTS_MAX: Final = 46
 HITS_MAX: Final = 2048
+DENSE: Final = 0.01
+"""Share of a bin's cells that stand out beyond which it holds no train of single pulses; noise makes a fifth of it."""
+TRIES_MAX: Final = 4000
 
 
 @compiled
@@ -52,6 +55,9 @@ def search(cells: Any, fresh: int, low: float, high: float, seed: Any, cap: floa
                 counts[j] += 1
     for j in range(bins):
         count, hits = counts[j], all_hits[j]
+        if count > DENSE * frames:
+            continue
+        tries = 0
         best_row, best_gain = -1, 0.0
         for b in range(count):
             late = hits[b]
@@ -63,8 +69,11 @@ def search(cells: Any, fresh: int, low: float, high: float, seed: Any, cap: floa
                 early = hits[a]
                 a -= 1
                 turns = 1 if low - 1 <= lag <= high + 1 else (2 if 2 * low - 1 <= lag <= 2 * high + 1 else 0)
-                if turns == 0:
+                if turns == 0 or tries >= TRIES_MAX:
                     continue
+                if best_row >= 0 and _on(out[best_row, 1], out[best_row, 2], early, late):
+                    continue
+                tries += 1
                 pri, phase, more = _follow(cells, j, early, late, turns, low, high, seed)
                 if more < 3:
                     continue
@@ -80,6 +89,13 @@ def search(cells: Any, fresh: int, low: float, high: float, seed: Any, cap: floa
                     best_row, best_gain = found, gain
                     found += 1
     return found
+
+
+@compiled
+def _on(phase: float, pri: float, early: int, late: int) -> bool:
+    """Whether two cells lie in the places of a train."""
+    a, b = (early - phase) / pri, (late - phase) / pri
+    return bool(abs(a - np.floor(a + 0.5)) * pri < 2.5 and abs(b - np.floor(b + 0.5)) * pri < 2.5)
 
 
 @compiled

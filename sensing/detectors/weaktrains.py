@@ -29,6 +29,7 @@ SIDE_SHARE: Final = 0.35
 DIM: Final = 1.8
 LIT_SHARE: Final = 0.65
 """Of the places of a train at which there must be something: others' pulses meet a wrong interval now and then."""
+REPEAT_SHARE: Final = 0.6
 FIELDS: Final = 6
 BINS_LEAST: Final = 8
 
@@ -102,7 +103,7 @@ class WeakTrains:
         stack = np.minimum(self._cells[at], CAP * SCALE).mean(axis=0) / SCALE
         beside = np.mean([self._cells[at + d, bin_].mean() for d in (-6, -5, -4, 4, 5, 6)]) / SCALE
         mean = float(stack[bin_])
-        if beside - 1 > SIDE_SHARE * (mean - 1):
+        if beside - 1 > SIDE_SHARE * (mean - 1) or self._repeats(bin_, frames, pri):
             return None
         lit = stack > 1 + (mean - 1) / 4
         low = high = bin_
@@ -125,6 +126,21 @@ class WeakTrains:
             frames=tuple(float(f) - fresh for f in heard), low_bin=low, high_bin=high, peak_bin=bin_, mean=mean,
             level_db=float(np.median(levels)) if len(levels) else -99.0, nepers=nepers,
         )  # fmt: skip
+
+    def _repeats(self, bin_: int, frames: NDArray[np.float64], pri: float) -> bool:
+        """Whether the interval makes a train elsewhere between the pulses too: then the period is a shorter one."""
+        starts = np.rint(frames - pri / 2).astype(np.int64)
+        length = int(pri)
+        starts = starts[(starts >= 0) & (starts + length < len(self._cells))]
+        if len(starts) < 3:
+            return False
+        folded = (
+            np.mean([np.minimum(self._cells[at : at + length, bin_], CAP * SCALE) for at in starts], axis=0) / SCALE
+        )
+        middle = length // 2
+        own = float(folded[middle - 2 : middle + 3].max())
+        folded[middle - 6 : middle + 7] = 0
+        return float(folded.max()) - 1 > REPEAT_SHARE * (own - 1)
 
     def _background(self, frame: int, bin_: int) -> float:
         """Of one cell in memory."""
