@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SETUP := sh deploy/setup.sh
 FUZZ_S ?= 120
+# Entries of [tool.mutants] in pyproject.toml; all of them where none is named.
+MUTANTS ?=
 PYTEST := $(BIN)/pytest -q
 
 .PHONY: setup trial test lint bench soak fuzz mutants docs clean
@@ -18,7 +20,7 @@ $(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/parts.sh deploy/
 	@touch $@
 
 trial: $(READY)
-	$(BIN)/bandpact trial --report trial-report
+	$(BIN)/bandpact trial
 
 test: $(READY)
 	$(PYTEST) --ignore=tests/soak
@@ -27,8 +29,7 @@ soak: $(READY)
 	$(PYTEST) tests/soak --timeout=3600
 
 mutants: $(READY)
-	$(BIN)/mutmut run --max-children 2
-	$(BIN)/mutmut results
+	$(BIN)/python -m tests.mutants --show $(MUTANTS)
 
 # Coverage-guided, on everything that takes a stranger's bytes; FUZZ_S seconds, the corpus stays in .fuzz.
 fuzz: $(READY)

@@ -5,20 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from agent.trial.collect import ANCHORS
-from settlement.audit import audit_lineage, is_lineage
+from settlement.audit import audit_lineage, why_no_lineage
 from settlement.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
+from settlement.bundleform import START
 from settlement.chain.lineage import LineageError
 from settlement.crosscheck import cross_check
-from settlement.findings import Audited
+from settlement.findings import Audited, Findings, Outcome
 from settlement.kept import compare
-from settlement.reasons import Refusal
+from settlement.reasons import Reason, Refusal
 
 BUNDLE = ".bundle"
 HASH_BYTES = 32
 
 
+GIVE = "give a node's lineage.db, a sealed.db, a trial's folder or a .bundle"
+
+
 class AuditError(Exception):
     """There is nothing to verify, or nothing to verify it with: one line with the mend."""
+
+
+class NotALineage(AuditError):
+    """What was given is no lineage and no bundle, whatever its name says: nothing was tampered with."""
 
 
 def lineages(path: Path) -> list[Path]:
@@ -35,8 +43,9 @@ def lineages(path: Path) -> list[Path]:
 
 def _lineage(path: Path) -> Path:
     """A file that claims to be a lineage. Raises AuditError: what is none was not tampered with."""
-    if not is_lineage(path):
-        raise AuditError(f"{path}: not a lineage; give a node's lineage.db, a sealed.db, a trial's folder or a .bundle")
+    why = why_no_lineage(path)
+    if why is not None:
+        raise NotALineage(f"{path}: not a lineage ({why}); {GIVE}")
     return path
 
 
@@ -88,12 +97,15 @@ def _row(audited: Audited) -> dict[str, Any]:
 
 
 def _bundle(path: Path, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
-    """Verify a bundle; its bytes being refused is a finding like any other."""
+    """Verify a bundle. Raises AuditError where its bytes are none."""
     name, trusted = trust(path, anchors, network)
     outcome = verify_bundle(read_bundle(path), network=name, anchors=trusted)
     if isinstance(outcome, Refusal):
-        return _summary(name, [], [str(outcome)])
+        if outcome.reason is not Reason.DOMAIN:
+            raise NotALineage(f"{path}: not a whole bundle ({outcome}); {GIVE}")
+        return _summary(name, [], [str(outcome)], outcome=Outcome.WRONG_ANCHOR)
     summary = _summary(name, list(outcome.logs), list(outcome.crossed.problems))
+    summary["forks"] = _forks(outcome.crossed)
     for row in summary["lineages"]:
         row["sealed"] = None
     return summary
@@ -102,9 +114,13 @@ def _bundle(path: Path, anchors: Sequence[str] | None, network: str | None) -> d
 def read_bundle(path: Path) -> bytes:
     """The bytes of a bundle. Raises AuditError."""
     if path.stat().st_size > BUNDLE_LIMIT:
-        raise AuditError(f"{path}: larger than any bundle, {BUNDLE_LIMIT} bytes at the most")
+        raise NotALineage(f"{path}: larger than any bundle, {BUNDLE_LIMIT} bytes at the most")
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            start = file.read(len(START))
+            if start != START:
+                raise NotALineage(f"{path}: not a bundle: it does not begin as one; {GIVE}")
+            return start + file.read(BUNDLE_LIMIT)
     except OSError as exc:
         raise AuditError(f"{path}: {exc.strerror}") from exc
 
@@ -137,9 +153,14 @@ def replay(path: Path, *, anchors: Sequence[str] | None, network: str | None) ->
         if row["problems"]:
             continue
         found = compare(one, network=name, anchors=trusted)
-        row["kept"] = {"checked": found.checked, "differing": len(found.differences), "unsaid": found.unsaid}
-        row["problems"] += [str(difference) for difference in found.differences]
-        outcome["ok"] = outcome["ok"] and not found.differences
+        row["kept"] = {
+            "checked": found.checked,
+            "differing": len(found.differences),
+            "unsaid": found.unsaid,
+            "differences": [str(difference) for difference in found.differences],
+        }
+        if found.differences and outcome["outcome"] in (Outcome.VERIFIED, Outcome.NOT_SEALED):
+            outcome["ok"], outcome["outcome"] = False, Outcome.DIFFERS
     return outcome
 
 
@@ -149,14 +170,44 @@ def verify(path: Path, *, anchors: Sequence[str] | None, network: str | None) ->
     if path.is_file() and path.suffix == BUNDLE:
         return _bundle(path, anchors, network)
     audited = [audit_lineage(one, network=name, anchors=trusted) for one in lineages(path)]
-    return _summary(name, audited, list(cross_check(audited).problems))
+    crossed = cross_check(audited)
+    return {**_summary(name, audited, list(crossed.problems)), "forks": _forks(crossed)}
 
 
-def _summary(name: str, audited: list[Audited], problems: list[str]) -> dict[str, Any]:
+def _forks(crossed: Findings) -> list[dict[str, Any]]:
+    """What proves each fork: a head its owner signed, the other root, and that it is of the newest head."""
+    return [
+        {
+            "log": fork.origin,
+            "size": fork.size,
+            "signed": fork.signed,
+            "held_by": fork.holder,
+            "other_root": fork.other.hex(),
+            "newest": fork.other_note,
+            "consistency": [one.hex() for one in fork.consistency],
+        }
+        for fork in crossed.forks
+    ]
+
+
+def _outcome(audited: list[Audited], problems: list[str]) -> Outcome:
+    """TAMPERED where anything does not hold; unless all that does not is that its anchor was not given."""
+    wrong = [one for one in audited if not one.ok]
+    if problems or not all(one.stranger for one in wrong):
+        return Outcome.TAMPERED
+    if wrong:
+        return Outcome.WRONG_ANCHOR
+    return Outcome.NOT_SEALED if any(one.warnings for one in audited) else Outcome.VERIFIED
+
+
+def _summary(
+    name: str, audited: list[Audited], problems: list[str], *, outcome: Outcome | None = None
+) -> dict[str, Any]:
     sids = {sid for a in audited for sid, records in a.by_sid.items() if "confirm" in records}
     rows = [_row(a) for a in audited]
     return {
         "ok": all(a.ok for a in audited) and not problems,
+        "outcome": outcome or _outcome(audited, problems),
         "network": name,
         "lineages": rows,
         "settlements": len(sids),

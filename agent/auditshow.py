@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.auditing import BUNDLE, AuditError, lineages, read_bundle, trust
+from agent.auditing import BUNDLE, AuditError, NotALineage, lineages, read_bundle, trust
 from settlement.audit import entries, leaves
 from settlement.bundle import bundled
 from settlement.chain.admission import proven
@@ -71,7 +71,7 @@ def _logs(path: Path) -> Iterator[tuple[str, Iterable[Leaf]]]:
     if path.is_file() and path.suffix == BUNDLE:
         logs = bundled(read_bundle(path))
         if isinstance(logs, Refusal):
-            raise AuditError(f"{path}: {logs}")
+            raise NotALineage(f"{path}: not a whole bundle ({logs})")
         for log in logs:
             yield log.origin.rpartition("/")[2], leaves(log.entries)
         return

@@ -18,6 +18,8 @@ from pydantic_settings.exceptions import SettingsError
 from sim.clock import SimClock
 
 LOOPBACK = "ip:127.0.0.1:"
+PULSE_BEST_US, CHRONY_BEST_US, KERNEL_BEST_US = 5.0, 1.0, 10.0
+"""The smallest bounds that each kind of clock source can have, us."""
 
 
 class ConfigError(Exception):
@@ -44,7 +46,12 @@ class Peer(Section):
 
 
 class RadioSection(Section):
-    """The radio and how it is set. `simulated` says of a Pluto on loopback that no antenna stands behind it."""
+    """The radio and how it is set. `simulated` says of a Pluto on loopback that no antenna stands behind it.
+
+    `rx_full_scale_mdbm` is the carrier at the antenna port that fills the converter at this gain, as
+    `bandpact calibrate` finds it, give or take `rx_full_scale_sd_mdb`; with `noise_figure_mdb` it tells the
+    receiver's own noise from a band that somebody fills.
+    """
 
     driver: Literal["sim", "pluto"] = "sim"
     simulated: bool = False
@@ -58,6 +65,9 @@ class RadioSection(Section):
     rx_gain_mdb: int = 30_000
     adc_full_scale: int = 2048
     tx_full_scale: int = 16384
+    rx_full_scale_mdbm: int | None = None
+    rx_full_scale_sd_mdb: int = Field(default=1_000, ge=0)
+    noise_figure_mdb: int | None = Field(default=None, ge=0, le=60_000)
     full_scale_eirp_mdbm: int = 20_000
     full_scale_sd_mdb: int = Field(default=0, ge=0)
     attenuation_mdb: int = 0
@@ -106,6 +116,11 @@ class SimulatedClock(Section):
     name: str = "simulated"
     clock: Annotated[SimClock, BeforeValidator(_clock)]
 
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have."""
+        return 0.0
+
 
 class GpsdClock(Section):
     """A GPS receiver behind gpsd. `serial_ms` is the longest its sentences can be late; without it only PPS counts."""
@@ -117,6 +132,11 @@ class GpsdClock(Section):
     satellites_min: int = Field(default=5, ge=0)
     serial_ms: float | None = Field(default=None, gt=0, le=10_000)
 
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have: a pulse's."""
+        return PULSE_BEST_US
+
 
 class ChronyClock(Section):
     """The system clock as chrony disciplines it."""
@@ -125,6 +145,11 @@ class ChronyClock(Section):
     name: str = "chrony"
     command: list[str] = Field(default=["chronyc"], min_length=1)
     every_s: float = Field(default=1.0, gt=0)
+
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have: the floor of its class."""
+        return CHRONY_BEST_US
 
 
 class KernelClock(Section):
@@ -135,12 +160,20 @@ class KernelClock(Section):
     least_us: float = Field(default=5_000.0, ge=0)
     every_s: float = Field(default=1.0, gt=0)
 
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have."""
+        return max(self.least_us, KERNEL_BEST_US)
+
 
 ClockSource = Annotated[SimulatedClock | GpsdClock | ChronyClock | KernelClock, Field(discriminator="kind")]
 
 
 class ClockSection(Section):
-    """What the node's clock is held to, and whom it listens to. Without `drift_ppb` the radio profile's holds."""
+    """What the node's clock is held to, and whom it listens to. Without `drift_ppb` the radio profile's holds.
+
+    `system_clock_within_s`: so far may a real radio's sources be from the host's clock; beyond, neither is trusted.
+    """
 
     budget_us: float = Field(default=1_000.0, gt=0)
     drift_ppb: int | None = Field(default=None, ge=0, le=10**9)
@@ -148,6 +181,7 @@ class ClockSection(Section):
     stale_s: float = Field(default=3.0, gt=0)
     holdover_s: float = Field(default=600.0, gt=0)
     need: int = Field(default=1, ge=1)
+    system_clock_within_s: float = Field(default=1.0, gt=0, le=1e9)
     sources: list[ClockSource] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -157,6 +191,11 @@ class ClockSection(Section):
             raise ValueError("two sources have one name; give each its own `name`")
         if self.need > len(names):
             raise ValueError(f"need = {self.need} with {len(names)} source(s); it can never be trusted")
+        able = [source.name for source in self.sources if source.best_us <= self.budget_us]
+        if len(able) < self.need:
+            best = "; ".join(f"{source.name} bounds it to {source.best_us:g} us at best" for source in self.sources)
+            said = f"budget_us = {self.budget_us:g} can never be met ({best})"
+            raise ValueError(f"{said}: raise budget_us, or use a better source (chrony, gpsd with PPS)")
         return self
 
 
@@ -203,6 +242,26 @@ class MeshSection(Section):
     connections: int = Field(default=512, ge=2)
 
 
+class SharesSection(Section):
+    """What one neighbour may cost this node beyond its settlements, and how much of the disk the node may fill."""
+
+    work_ms_per_s: int = Field(default=250, ge=1, le=1000)
+    work_burst_ms: int = Field(default=1000, ge=10, le=4000)
+    log_bytes_per_s: int = Field(default=64 << 10, ge=1024)
+    log_burst_bytes: int = Field(default=8 << 20, ge=64 << 10)
+    disk_bytes: int = Field(default=32 << 30, ge=64 << 20)
+
+
+class WardenSection(Section):
+    """Where the warden runs. `apart`: as a service under a user of its own, which alone reaches the radio.
+
+    `state` is the folder in which it keeps the rules it has seen; the node's own folder if left out.
+    """
+
+    apart: bool = False
+    state: Path | None = None
+
+
 class NodeConfig(BaseSettings):
     """Everything one node needs to run."""
 
@@ -218,13 +277,15 @@ class NodeConfig(BaseSettings):
     rule: Path
     area_radius_mm: int
     heartbeat_limit_ms: int = 200
-    protect_s: float = 5.0
+    protect_s: float = Field(default=5.0, gt=0, le=3600)
     start_file: Path | None = None
     radio: RadioSection
     place: PlaceSection
     clock: ClockSection
     channels: list[ChannelSection]
     mesh: MeshSection = MeshSection()
+    shares: SharesSection = SharesSection()
+    warden: WardenSection = WardenSection()
     peers: list[Peer] = []
     offers: list[OfferSection] = []
     wants: list[WantSection] = []

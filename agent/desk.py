@@ -7,29 +7,34 @@ signed.chain      every record it signed, in order; each names the one before
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-import tomli_w
 
 from agent.config import ConfigError
 from agent.keyfiles import (
     CHAIN,
     NEXT,
     SIGN,
+    chain_file,
     former_chain,
     load_chain,
+    made_folder,
     make_next_key,
     read_key,
+    secret_file,
     take_over,
+    text_file,
     write_chain,
-    write_secret,
+    write_files,
 )
+from agent.requests import request_text
+from hw_profiles.wholefile import WholeFile
 from settlement.chain import bodies, records
 from settlement.chain.admission import prove
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
+from settlement.chain.names import alike, name_flaw
 from settlement.chain.rotation import judge_rotation, rotation_of
 from settlement.chain.scope import Scope
 from settlement.chain.status import bits_of, is_set
@@ -39,7 +44,6 @@ from settlement.reasons import Refusal, RefusedError
 SIGNED, NETWORK, REQUEST = "signed.chain", "network.txt", "authority.request"
 NS = 1_000_000_000
 LIST_BITS = 1024
-NAME_BYTES_MAX = 128
 ANCHOR_DIGITS = 64
 CLOCK_BOUND_NS = NS
 AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "observe")
@@ -91,38 +95,38 @@ def init(
     seed = secrets.token_bytes(32)
     key = SigningKey.from_seed(seed)
     body = bodies.Credential(level="authority", scope=scope)
+    wrong = name_flaw(name)
+    if wrong is not None:
+        raise ConfigError(f"{name!r}: {wrong}")
     try:
         raw = issue(key, None, body, _claims(key.public, name, name, days), network=network, fix=_fix(place))
     except RefusedError as exc:
         raise ConfigError(f"root credential: {exc}; ask for less") from exc
     _held(Registry(network, [records.digest(raw)]).admit(raw), "root credential")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ConfigError(f"{folder}: {exc.strerror}; choose a folder you can write to") from exc
-    write_secret(folder / SIGN, seed, passphrase)
-    write_chain(folder / CHAIN, (raw,))
-    write_chain(folder / SIGNED, (raw,))
-    (folder / NETWORK).write_text(network + "\n", encoding="utf-8")
+    made_folder(folder)
+    write_files(
+        secret_file(folder / SIGN, seed, passphrase),
+        chain_file(folder / CHAIN, (raw,)),
+        chain_file(folder / SIGNED, (raw,)),
+        text_file(folder / NETWORK, network + "\n"),
+    )
     return records.digest(raw).hex()
 
 
-def request(folder: Path, *, network: str, passphrase: str | None) -> Path:
+def request(folder: Path, *, network: str, passphrase: str | None, name: str | None = None) -> Path:
     """Make the key of an authority that another one is to entitle, and what that one needs. Raises ConfigError."""
     seed = secrets.token_bytes(32)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ConfigError(f"{folder}: {exc.strerror}; choose a folder you can write to") from exc
-    write_secret(folder / SIGN, seed, passphrase)
-    (folder / NETWORK).write_text(network + "\n", encoding="utf-8")
-    return _ask(folder, SigningKey.from_seed(seed))
+    made_folder(folder)
+    write_files(
+        secret_file(folder / SIGN, seed, passphrase),
+        text_file(folder / NETWORK, network + "\n"),
+        _ask(folder, SigningKey.from_seed(seed), name),
+    )
+    return folder / REQUEST
 
 
-def _ask(folder: Path, key: SigningKey) -> Path:
-    path = folder / REQUEST
-    path.write_text(tomli_w.dumps({"public": key.public.hex()}), encoding="utf-8")
-    return path
+def _ask(folder: Path, key: SigningKey, name: str | None, before: SigningKey | None = None) -> WholeFile:
+    return text_file(folder / REQUEST, request_text(key, name=name, before=before))
 
 
 def enrol(folder: Path, chain: Path, *, anchor: str, passphrase: str | None) -> str:
@@ -145,6 +149,12 @@ def enrol(folder: Path, chain: Path, *, anchor: str, passphrase: str | None) -> 
         raise ConfigError(f"{folder / CHAIN}: there already; a new key is taken up with: bandpact authority rotate")
     write_chain(folder / CHAIN, me.chain)
     return me.name
+
+
+Handed = Callable[[bytes], WholeFile]
+"""The file that hands out a signed record."""
+_Next = tuple[SigningKey, tuple[bytes, ...], tuple[WholeFile, ...]]
+"""A next key, its credential chain, and the files that have yet to be written for it."""
 
 
 class Desk:
@@ -185,16 +195,18 @@ class Desk:
     def _next(self) -> tuple[int, bytes | None]:
         return len(self.signed) + 1, records.digest(self.signed[-1]) if self.signed else None
 
-    def _keep(self, raw: bytes) -> bytes:
-        """Write what was signed before it is handed out."""
+    def _keep(self, raw: bytes, out: Handed | None = None) -> bytes:
+        """Write what was signed, and what is handed out of it: both or neither."""
+        handed = [out(raw)] if out is not None else []
+        write_files(chain_file(self.folder / SIGNED, (*self.signed, raw)), *handed)
         self.signed.append(raw)
-        staged = self.folder / (SIGNED + ".new")
-        write_chain(staged, tuple(self.signed))
-        staged.replace(self.folder / SIGNED)
         return raw
 
-    def sign(self, body: object) -> bytes:
-        """Sign a record as this authority."""
+    def sign(self, body: object, *, out: Handed | None = None) -> bytes:
+        """Sign a record as this authority, and hand it out as a file. Raises ConfigError."""
+        return self._keep(self._signed(body), out)
+
+    def _signed(self, body: object) -> bytes:
         seq, previous = self._next()
         frame = records.Frame(
             network=self.network,
@@ -203,7 +215,7 @@ class Desk:
             previous=previous,
             attestation=records.Attestation.of(_fix(self._place)),
         )
-        return self._keep(records.sign_record(self._key, frame, body))
+        return records.sign_record(self._key, frame, body)
 
     def credentials(self) -> list[Subject]:
         """What this desk has issued with this key and those before it, in order of their status indices."""
@@ -211,10 +223,40 @@ class Desk:
         found = [self.registry.admit(raw) for raw in raws if _is_credential(raw)]
         return [s for s in found if isinstance(s, Subject) and s.issuer is not None]
 
-    def issue(self, body: bodies.Credential, *, public: bytes, name: str, days: int) -> Subject:
-        """Sign a credential with the next status index. Raises ConfigError when it reaches beyond the desk's own."""
-        if not 1 <= len(name.encode()) <= NAME_BYTES_MAX:
-            raise ConfigError(f"--name {name!r}: give 1 to {NAME_BYTES_MAX} bytes")
+    def _new(self, name: str, public: bytes, transport: bytes | None, succeeds: Subject | None) -> None:
+        """No key serves twice, and no name is given that is another's or looks like it. Raises ConfigError."""
+        above = [s for s in (self.registry.get(records.digest(raw)) for raw in self.me.chain) if s is not None]
+        others = [*above, *(who for who, _ in self._former), *self.credentials()]
+        for other in others:
+            if other.public == public:
+                raise ConfigError(f"--name {name}: KEY: that key is {other.name}'s already; ask with a key of its own")
+            same = succeeds is not None and other.name == name
+            if transport is not None and other.transport_key == transport and not same:
+                raise ConfigError(f"--name {name}: KEY: that transport key is {other.name}'s already")
+            over = other in others[len(above) :] and (self.revoked(other) or other.expires_ns <= time.time_ns())
+            if not same and alike(other.name, name) and not (over and other.name == name):
+                looks = "is there already" if other.name == name else f"looks like {other.name}, which is there already"
+                raise ConfigError(f"--name {name}: {looks}; choose another, or revoke that one first")
+
+    def issue(
+        self,
+        body: bodies.Credential,
+        *,
+        public: bytes,
+        name: str,
+        days: int,
+        out: Path | None = None,
+        succeeds: Subject | None = None,
+    ) -> Subject:
+        """Sign a credential with the next status index; `succeeds` is whose new key it is.
+
+        A file that is there is never overwritten. Raises ConfigError when it reaches beyond the desk's own, or when key
+        or name are another's.
+        """
+        wrong = name_flaw(name)
+        if wrong is not None:
+            raise ConfigError(f"--name {name!r}: {wrong}")
+        self._new(name, public, body.transport_key, succeeds)
         seq, previous = self._next()
         whole = bodies.Credential(
             level=body.level,
@@ -235,11 +277,11 @@ class Desk:
                 f"--days {days}: SCOPE: this authority's own credential ends in {left} days; ask for less"
             )
         subject = _held(self.registry.examine(raw), f"credential of {name}")
-        self._keep(raw)
+        self._keep(raw, (lambda _: chain_file(out, subject.chain, replace=False)) if out is not None else None)
         self.registry.admit(raw)
         return subject
 
-    def revoke(self, names: Iterable[str], *, fresh_s: int) -> bytes:
+    def revoke(self, names: Iterable[str], *, fresh_s: int, out: Path | None = None) -> bytes:
         """Sign the next status list, with everything revoked so far and every credential of these names."""
         wanted, lists = set(names), self._lists()
         issued = self.credentials()
@@ -256,7 +298,7 @@ class Desk:
             fresh_until_ns=time.time_ns() + fresh_s * NS,
             bits=bits_of(before | now, LIST_BITS),
         )
-        return self.sign(body)
+        return self.sign(body, out=(lambda raw: WholeFile(path=out, data=raw)) if out is not None else None)
 
     def revoked(self, subject: Subject) -> bool:
         """Does this desk's newest list take that credential back?"""
@@ -282,7 +324,8 @@ class Desk:
         """Make the next key of an authority that is no root, and the request for its issuer. Raises ConfigError."""
         if self._root:
             raise ConfigError(f"{self.me.name} is a root and needs nobody's word; run: bandpact authority rotate")
-        return _ask(self.folder, make_next_key(self.folder, passphrase))
+        make_next_key(self.folder, passphrase, lambda key: [_ask(self.folder, key, self.me.name, self._key)])
+        return self.folder / REQUEST
 
     def hear(self, rotation: Path) -> None:
         """Take in that an authority above has a new key. Raises ConfigError."""
@@ -296,7 +339,9 @@ class Desk:
         successor = judge_rotation(admitted.author, admitted.record.body, self.registry)
         self.registry.rotate(admitted.author, _held(successor, str(rotation)))
 
-    def rotate(self, *, days: int, passphrase: str | None, successor: Path | None = None) -> bytes:
+    def rotate(
+        self, *, days: int, passphrase: str | None, successor: Path | None = None, out: Path | None = None
+    ) -> bytes:
         """Take up a new key, signed by the old and the new; the old key is kept beside it. Raises ConfigError.
 
         A root signs its successor itself; any other authority brings the credential its issuer made for its next key.
@@ -304,37 +349,42 @@ class Desk:
         old = self.folder / f"{SIGN}.{self._key.kid.hex()}"
         if old.exists():
             raise ConfigError(f"{old}: there already; move it away first")
-        new, chain = self._next_root(days, passphrase) if self._root else self._next_issued(successor, passphrase)
+        new, chain, made = self._next_root(days, passphrase) if self._root else self._next_issued(successor, passphrase)
         body = rotation_of(self.me.hash, chain[-1], new, self.network)
         refusal = judge_rotation(self.me, body, self.registry)
         if isinstance(refusal, Refusal):
             raise ConfigError(f"{successor or self.folder}: {refusal}; ask the issuer to reissue the credential")
-        record = self.sign(body)
-        kid = self._key.kid.hex()
-        write_chain(self.folder / f"signed.{kid}.chain", tuple(self.signed))
-        write_chain(self.folder / (CHAIN + NEXT), chain)
-        if self._root:
-            write_chain(self.folder / SIGNED, chain)
-        else:
-            (self.folder / SIGNED).unlink()
+        record, kid = self._signed(body), self._key.kid.hex()
+        self.signed.append(record)
+        write_files(
+            *made,
+            chain_file(self.folder / f"signed.{kid}.chain", tuple(self.signed)),
+            chain_file(self.folder / (CHAIN + NEXT), chain),
+            *([WholeFile(path=out, data=record)] if out is not None else []),
+            *([chain_file(self.folder / SIGNED, chain)] if self._root else []),
+        )
+        if not self._root:
+            (self.folder / SIGNED).unlink(missing_ok=True)
         take_over(self.folder)
         return record
 
-    def _next_root(self, days: int, passphrase: str | None) -> tuple[SigningKey, tuple[bytes, ...]]:
-        waiting = self.folder / (SIGN + NEXT)
-        new = read_key(waiting, passphrase) if waiting.exists() else make_next_key(self.folder, passphrase)
+    def _next_root(self, days: int, passphrase: str | None) -> _Next:
+        waiting, seed = self.folder / (SIGN + NEXT), secrets.token_bytes(32)
+        there = waiting.exists()
+        new = read_key(waiting, passphrase) if there else SigningKey.from_seed(seed)
+        made = () if there else (secret_file(waiting, seed, passphrase),)
         body = bodies.Credential(level=self.me.level, scope=self.me.scope)
         claims = _claims(new.public, self.me.name, self.me.name, days)
-        return new, (issue(new, None, body, claims, network=self.network, fix=_fix(self._place)),)
+        return new, (issue(new, None, body, claims, network=self.network, fix=_fix(self._place)),), made
 
-    def _next_issued(self, chain: Path | None, passphrase: str | None) -> tuple[SigningKey, tuple[bytes, ...]]:
+    def _next_issued(self, chain: Path | None, passphrase: str | None) -> _Next:
         waiting = self.folder / (SIGN + NEXT)
         if chain is None or not waiting.is_file():
             raise ConfigError(
                 f"{self.me.name}: its issuer must sign its new credential first; run: bandpact authority rekey, have "
                 "the issuer reissue it, then give that with --successor"
             )
-        return read_key(waiting, passphrase), load_chain(chain)
+        return read_key(waiting, passphrase), load_chain(chain), ()
 
 
 def _signed_ns(raw: bytes) -> int:

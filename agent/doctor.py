@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from agent.config import ConfigError, NodeConfig
 from agent.configfiles import load_found
-from agent.service.snapshot import DISK_BYTES_MIN, problems, read_status
+from agent.service.snapshot import DISK_BYTES_MIN, OWN_KEY, problems, read_status
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.shown import duration, plain
 from agent.timekeeping.wiring import timekeeper
@@ -27,6 +27,8 @@ PATIENCE_S = 2.0
 LOOKS = 3
 LOOK_S = 0.02
 GATE_NS = 1_000_000_000
+SYSTEM_KINDS = ("chrony", "kernel")
+"""Two views of one clock: they do not check each other."""
 MENDS = {
     "unsynchronised": "start chrony (apt-get install chrony) and wait until `chronyc tracking` says Normal",
     "bound over budget": "give the clock a better source (PPS, a nearer NTP server), or raise clock.budget_us",
@@ -34,6 +36,12 @@ MENDS = {
     "sources disjoint": "find which source is wrong with `bandpact clock watch`; do not transmit meanwhile",
     "simulated fix on a real radio": "disconnect the GPS simulator, or remove the simulated source",
     "too few satellites": "give the antenna more sky",
+    "not a satellite fix": "the receiver guesses or was told its place: give the antenna sky, end dead reckoning",
+    "receiver contradicts itself": "its pulse and its sentences differ: check the PPS wiring, or look for spoofing",
+    "implausible": "its time or place cannot be: look for spoofing, an old receiver (week rollover), no sky",
+    "sources disagree with the system clock": "find which is wrong (`bandpact clock watch`, `date -u`); "
+    "have chrony set the system clock, or raise clock.system_clock_within_s where nobody does",
+    "host was suspended": "wait for clock.agree_s; keep the host from sleeping while it runs a radio",
     "stale": "look why the sources fell silent: `cgps`, `chronyc sources`",
     "no source": "check [clock] sources: is gpsd or chrony running?",
     "sources not in agreement long enough": "wait for clock.agree_s and ask again",
@@ -79,7 +87,17 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
         return Diagnosis(checks=(missing, *checks), clock=None)
     clock = watched(config, config.clock.agree_s + PATIENCE_S if wait_s is None else wait_s)
     checks = [Check(name="config", state=OK, found=f"node {config.name}"), *_keys(config), *checks]
-    checks += [*_clock(clock), _disk(config), *_peers(config), _radio(config), *_dead_man(config), _priority()]
+    checks += [
+        *_clock(clock),
+        _disk(config),
+        *_peers(config),
+        _radio(config),
+        *_binding(config),
+        *_dead_man(config),
+        *_alarms(config),
+        *_reach(config),
+        _priority(),
+    ]
     return Diagnosis(checks=tuple(checks), clock=clock)
 
 
@@ -115,10 +133,20 @@ def _clock(clock: dict[str, Any]) -> Iterator[Check]:
     for source in clock["sources"]:
         found = f"{source['standing']}, {source['note']}, bound {duration(source['bound_ns'])}"
         yield Check(name=f"source {source['name']}", state=OK if source["live"] else WARN, found=found)
+    yield from lone_source(clock)
     place = clock["position"]
     found = f"{place['reason']}: {place['lat_deg']:.5f} {place['lon_deg']:.5f} within {place['radius_mm'] / 1000:.1f} m"
     state = OK if place["trusted"] else FAIL
     yield Check(name="position", state=state, found=found, mend="" if state == OK else MENDS.get(place["reason"], ""))
+
+
+def lone_source(clock: dict[str, Any]) -> Iterator[Check]:
+    """Whether one source alone decides what time it is: then nothing shows when it lies slowly."""
+    live = {"system clock" if s["kind"] in SYSTEM_KINDS else s["name"] for s in clock["sources"] if s["live"]}
+    if len(live) == 1 and "simulated" not in {s["kind"] for s in clock["sources"]}:
+        found = f"only {live.pop()} decides what time it is: a slow lie of it would not be seen"
+        mend = "add a second, independent source (gpsd beside chrony) and set clock.need = 2"
+        yield Check(name="clock sources", state=WARN, found=found, mend=mend)
 
 
 def _keys(config: NodeConfig) -> Iterator[Check]:
@@ -186,6 +214,33 @@ def _radio(config: NodeConfig) -> Check:
     return Check(name="radio", state=FAIL, found=found, mend="silence it: `bandpact stop`, or take its power away")
 
 
+def _binding(config: NodeConfig) -> Iterator[Check]:
+    """Whether the credential is for this very radio: with a copied folder and another radio the gate never opens."""
+    from agent.probing import device_of  # noqa: PLC0415 - only looked at with a configuration
+    from agent.wiring import trust_of  # noqa: PLC0415
+
+    try:
+        bound, found = trust_of(config).me.device, device_of(config)
+    except (ConfigError, RadioError):
+        return  # said by the lines on the credential and on the radio
+    if found is None or bound is None:
+        return
+    if found == bound:
+        yield Check(name="binding", state=OK, found=f"the credential is for this radio, {found}")
+        return
+    said = f"BINDING: the credential is for {bound}, and this radio is {found}: its gate will not open"
+    mend = "connect the radio it is bound to, or have the authority issue a credential for this one"
+    yield Check(name="binding", state=FAIL, found=said, mend=mend)
+
+
+def _alarms(config: NodeConfig) -> Iterator[Check]:
+    """Keys that were seen in use in two places."""
+    status = read_status(config.run_folder)
+    for alarm in (status or {}).get("alarms", ()):
+        mend = "find who has it; have the authority revoke that credential, and issue anew for a new key"
+        yield Check(name="alarm", state=FAIL if alarm.startswith(OWN_KEY) else WARN, found=alarm, mend=mend)
+
+
 def _dead_man(config: NodeConfig) -> Iterator[Check]:
     """Whether the device itself falls silent when this host is gone; without, a Pluto may go on for about 70 s."""
     from agent.probing import dead_man  # noqa: PLC0415 - only looked at with a configuration
@@ -202,6 +257,28 @@ def _dead_man(config: NodeConfig) -> Iterator[Check]:
         return
     found = "none on the device: with its cable pulled or this host dead it may transmit for about 70 s"
     yield Check(name="dead-man", state=WARN, found=found, mend="install deploy/pluto/deadman.sh on it")
+
+
+def _reach(config: NodeConfig) -> Iterator[Check]:
+    """Whether others on this host reach the radio beside the gate: its daemon asks nobody for a password."""
+    from agent.reach import tried  # noqa: PLC0415 - only looked at with a configuration
+
+    found = tried(config)
+    if found is None:
+        return
+    closed = "load deploy/bandpact.nft, and run the warden apart (deploy/bandpact-warden.service)"
+    if found.connected is None:
+        yield Check(name="radio's door", state=WARN, found="the device does not answer: nothing to try", mend=closed)
+    elif found.ours:
+        shared = (
+            "the warden's own user, which must reach it" if config.warden.apart else "agent and warden share a user"
+        )
+        yield Check(name="radio's door", state=WARN, found=f"tried as {shared}", mend=f"ask as root; {closed}")
+    elif found.connected:
+        said = f"open: user {found.user} of this host reaches the device's daemon, past the gate"
+        yield Check(name="radio's door", state=WARN, found=said, mend=closed)
+    else:
+        yield Check(name="radio's door", state=OK, found=f"closed to user {found.user}")
 
 
 def _gate_open(config: NodeConfig, asked_ns: int) -> bool:

@@ -1,5 +1,6 @@
 """First drafts of the files that people edit: a node's configuration, and a rule for all that a desk governs."""
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +13,19 @@ import tomli_w
 from agent.config import LOOPBACK, ConfigError, load
 from agent.keyfiles import CHAIN, load_chain, load_keys
 from agent.nodekeys import ROLES
+from agent.sharing import needed
+from hw_profiles.wholefile import write_whole
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scope import Area, Band, Scope
 
 SIMULATED_BOUND_NS = 200_000
 """How far the simulated clocks of two nodes of one machine may be apart: each is set when its draft is made."""
+REAL_BOUND_NS = 20_000_000
+"""How wrong the clock of a real radio may be, in a drafted rule and in a drafted node."""
 OUTLINE_RADIUS_MM = 10_000_000
 S = 1_000_000_000
+HOUR_S = 3600
+NEIGHBOURS_MIN = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +55,7 @@ class NodeDraft:
 def _fresh(path: Path, values: dict[str, Any]) -> None:
     """Write a new file; one that is there is never overwritten. Raises ConfigError."""
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(tomli_w.dumps(values))
+        write_whole(path, tomli_w.dumps(values).encode(), replace=False)
     except FileExistsError as exc:
         raise ConfigError(f"{path}: is there already and is never overwritten; edit it, or move it away") from exc
     except OSError as exc:
@@ -134,9 +140,13 @@ def _radio(draft: NodeDraft, band: Band) -> dict[str, Any]:
 
 
 def _clock(draft: NodeDraft) -> dict[str, Any]:
-    """The kernel's clock; of a simulated radio a simulated receiver, good until this machine starts again."""
+    """By chrony, by the kernel where there is no chrony; of a simulated radio a simulated receiver until a restart.
+
+    The budget is what the drafted rule asks for: no source over a network keeps less than a few milliseconds for sure.
+    """
     if not draft.simulated:
-        return {"sources": [{"kind": "kernel"}]}
+        kind = "chrony" if shutil.which("chronyc") else "kernel"
+        return {"budget_us": REAL_BOUND_NS / 1000, "sources": [{"kind": kind}]}
     clock = {"utc_at_zero_ns": time.time_ns() - time.monotonic_ns(), "zero_ns": 0, "bound_ns": SIMULATED_BOUND_NS}
     return {"agree_s": 0.0, "sources": [{"kind": "simulated", "clock": clock}]}
 
@@ -148,8 +158,14 @@ def _channels(band: Band) -> list[dict[str, int]]:
     return [{"low_hz": low + n * width_hz, "high_hz": low + (n + 1) * width_hz} for n in range(2)]
 
 
-def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: bool) -> None:
-    """Write a rule for everything in a scope, to be edited and then signed. Raises ConfigError."""
+def draft_rule(
+    path: Path, *, name: str, scope: Scope, days: int, simulated: bool, holders: int = 1, nodes: int = 0
+) -> None:
+    """Write a rule for everything in a scope, to be edited and then signed. Raises ConfigError.
+
+    Args: holders: who may come to grant one cell; as many co-sign as it takes that no two can. nodes: in the network;
+    more than half of a node's neighbours witness its log once they are three or more.
+    """
     now = datetime.now(tz=UTC).replace(microsecond=0)
     _fresh(
         path,
@@ -160,12 +176,13 @@ def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: boo
             "effective_until": now + timedelta(days=days),
             "time_sources": ["simulated"] if simulated else ["gps", "chrony", "kernel"],
             "position_sources": ["simulated"] if simulated else ["gps", "surveyed"],
-            "time_bound_ns_max": 1_000_000 if simulated else 20_000_000,
+            "time_bound_ns_max": 1_000_000 if simulated else REAL_BOUND_NS,
             "position_radius_mm_max": 50_000,
             "record_age_ns_max": 5 * S,
             "sensing_age_ns_max": S,
-            "witness_quorum": 0,
+            "witness_quorum": witnesses(nodes),
             "outside_authorisation": 0,
+            "validity_ns_max": 48 * 3600 * S,
             "desk": {
                 "time_sources": ["kernel"],
                 "position_sources": ["surveyed"],
@@ -179,8 +196,29 @@ def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: boo
                 {"name": "operator", "response": "consider", "weight_ppm": 500_000, "admits": ["*"]},
             ],
             "classes": [_terms(commodity, scope.max_eirp_mdbm) for commodity in scope.classes],
+            "coordination": [{"name": "all", "mode": "neighbours", "need": needed(holders)}],
+            "budgets": [_budget(commodity, scope) for commodity in scope.classes],
         },
     )
+
+
+def witnesses(nodes: int) -> int:
+    """How many must witness a log in a network of so many nodes: one of two neighbours, or more than half of more."""
+    neighbours = nodes - 1
+    return 0 if neighbours < NEIGHBOURS_MIN else max(1, neighbours // 2 + (neighbours > NEIGHBOURS_MIN))
+
+
+def _budget(commodity: str, scope: Scope) -> dict[str, Any]:
+    """An hour's worth of all the spectrum there is; a newcomer gets a quarter, and more with what it fulfils."""
+    width_hz = sum(band.high_hz - band.low_hz for band in scope.bands)
+    return {
+        "level": "operator",
+        "commodity": commodity,
+        "window_ns": HOUR_S * S,
+        "amount_hz_s": width_hz * HOUR_S,
+        "first_share_ppm": 250_000,
+        "step_ppm": 50_000,
+    }
 
 
 def _area(area: Area) -> dict[str, Any]:

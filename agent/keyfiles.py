@@ -1,7 +1,7 @@
 """Secret keys, credential chains and signed rules as files; secrets are 0600 and never overwritten."""
 
-import os
 import secrets
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cbor2
@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from agent.config import ConfigError
+from hw_profiles.wholefile import SECRET_MODE, WholeFile, write_together
 from settlement.chain.keys import SigningKey
 from settlement.mesh import TransportKey
 
@@ -18,17 +19,40 @@ _ENCRYPTED = "encrypted:"
 _CHAIN_MAX_BYTES = 1 << 20
 
 
-def write_secret(path: Path, secret: bytes, passphrase: str | None = None) -> None:
-    """Write a new secret, readable by its owner alone, encrypted where there is a passphrase; never overwrites."""
+def secret_file(path: Path, secret: bytes, passphrase: str | None = None) -> WholeFile:
+    """A new secret, readable by its owner alone, encrypted where there is a passphrase; never overwrites."""
     text = secret.hex() if passphrase is None else _sealed(secret, passphrase)
+    return WholeFile(path=path, data=(text + "\n").encode(), mode=SECRET_MODE, replace=False)
+
+
+def text_file(path: Path, text: str, *, replace: bool = True) -> WholeFile:
+    """A file of text that everyone may read."""
+    return WholeFile(path=path, data=text.encode(), replace=replace)
+
+
+def write_files(*files: WholeFile) -> None:
+    """Write files that belong together: all of them or none. Raises ConfigError."""
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_together(files)
     except FileExistsError as exc:
-        raise ConfigError(f"{path}: a key is there already; move it away first, keys are never overwritten") from exc
+        secret = any(str(file.path) == exc.filename and file.mode == SECRET_MODE for file in files)
+        mend = "a key is there already; move it away first, keys are never overwritten"
+        raise ConfigError(f"{exc.filename}: {mend if secret else 'there already; move it away first'}") from exc
     except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror}; choose a folder you can write to") from exc
-    with os.fdopen(handle, "w") as file:
-        file.write(text + "\n")
+        raise ConfigError(f"{exc.filename}: {exc.strerror}; free space, or choose a place you can write to") from exc
+
+
+def write_secret(path: Path, secret: bytes, passphrase: str | None = None) -> None:
+    """Write a new secret, as `secret_file` says. Raises ConfigError."""
+    write_files(secret_file(path, secret, passphrase))
+
+
+def made_folder(folder: Path) -> None:
+    """Make a folder, where there is none. Raises ConfigError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"{folder}: {exc.strerror}; choose a folder you can write to") from exc
 
 
 def _stretched(passphrase: str, salt: bytes) -> ChaCha20Poly1305:
@@ -53,10 +77,11 @@ def _opened(path: Path, text: str, passphrase: str | None) -> bytes:
 
 def read_key(path: Path, passphrase: str | None = None) -> SigningKey:
     """Read a signing key. Raises ConfigError."""
-    return SigningKey.from_seed(_read_secret(path, passphrase))
+    return SigningKey.from_seed(read_secret(path, passphrase))
 
 
-def _read_secret(path: Path, passphrase: str | None = None) -> bytes:
+def read_secret(path: Path, passphrase: str | None = None) -> bytes:
+    """The 32 secret bytes of a key's file, which only its owner may read. Raises ConfigError."""
     try:
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"{path}: others can read this key; run: chmod 600 {path}")
@@ -71,31 +96,42 @@ def _read_secret(path: Path, passphrase: str | None = None) -> bytes:
     return secret
 
 
-def make_keys(folder: Path) -> tuple[SigningKey, TransportKey]:
-    """Make a node's two keys in its folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+def make_keys(
+    folder: Path, beside: Callable[[SigningKey, TransportKey], Sequence[WholeFile]] = lambda *_: ()
+) -> tuple[SigningKey, TransportKey]:
+    """Make a node's two keys in its folder, with the files that belong to them: all or none. Raises ConfigError."""
+    made_folder(folder)
     seed, transport = secrets.token_bytes(32), TransportKey.generate()
-    write_secret(folder / SIGN, seed)
-    write_secret(folder / TRANSPORT, transport.secret)
-    return SigningKey.from_seed(seed), transport
+    key = SigningKey.from_seed(seed)
+    keys = secret_file(folder / SIGN, seed), secret_file(folder / TRANSPORT, transport.secret)
+    write_files(*keys, *beside(key, transport))
+    return key, transport
 
 
 def load_keys(folder: Path) -> tuple[SigningKey, TransportKey]:
     """Read a node's two keys. Raises ConfigError."""
     return (
-        SigningKey.from_seed(_read_secret(folder / SIGN)),
-        TransportKey.from_secret(_read_secret(folder / TRANSPORT)),
+        SigningKey.from_seed(read_secret(folder / SIGN)),
+        TransportKey.from_secret(read_secret(folder / TRANSPORT)),
     )
 
 
 NEXT = ".next"
 
 
-def make_next_key(folder: Path, passphrase: str | None = None) -> SigningKey:
-    """Make the key that is to succeed a signing key; never overwrites one that is waiting already."""
+def make_next_key(
+    folder: Path,
+    passphrase: str | None = None,
+    beside: Callable[[SigningKey], Sequence[WholeFile]] = lambda _: (),
+) -> SigningKey:
+    """Make the key that is to succeed a signing key, with the files that belong to it: all or none.
+
+    Never overwrites one that is waiting already. Raises ConfigError.
+    """
     seed = secrets.token_bytes(32)
-    write_secret(folder / (SIGN + NEXT), seed, passphrase)
-    return SigningKey.from_seed(seed)
+    key = SigningKey.from_seed(seed)
+    write_files(secret_file(folder / (SIGN + NEXT), seed, passphrase), *beside(key))
+    return key
 
 
 def take_over(folder: Path) -> None:
@@ -127,9 +163,19 @@ def former_keys(folder: Path) -> list[tuple[SigningKey, tuple[bytes, ...]]]:
     return found
 
 
+def former_chains(folder: Path) -> list[tuple[bytes, ...]]:
+    """The credentials whose keys were succeeded; needs none of the keys. Raises ConfigError."""
+    return [load_chain(path) for path in sorted(folder.glob(former_chain("*")))]
+
+
+def chain_file(path: Path, chain: tuple[bytes, ...], *, replace: bool = True) -> WholeFile:
+    """Raw records, root first, as a file."""
+    return WholeFile(path=path, data=cbor2.dumps(list(chain)), replace=replace)
+
+
 def write_chain(path: Path, chain: tuple[bytes, ...]) -> None:
-    """Write raw records, root first."""
-    path.write_bytes(cbor2.dumps(list(chain)))
+    """Write raw records, root first. Raises ConfigError."""
+    write_files(chain_file(path, chain))
 
 
 def load_chain(path: Path) -> tuple[bytes, ...]:

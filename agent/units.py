@@ -1,34 +1,186 @@
-"""Powers and times as people type them: always with a unit."""
+"""Quantities as people write and read them: always with a unit. Every command reads and shows them through this module.
+
+Reading gives the whole numbers that records hold: Hz, thousandths of a dBm, mm, degrees x 1e7, ns. A bare number is
+refused with the way to write it; so is what is no whole number of the record's unit.
+"""
 
 import re
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
-SECONDS: Final = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
-_TIME: Final = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h)\s*$")
-_POWER: Final = re.compile(r"^\s*([+-]?\d+(?:\.\d+)?)\s*dBm\s*$", re.IGNORECASE)
+TIMES_NS: Final = {
+    "ns": Decimal(1),
+    "us": Decimal(1_000),
+    "ms": Decimal(1_000_000),
+    "s": Decimal(10**9),
+    "min": Decimal(60 * 10**9),
+    "h": Decimal(3600 * 10**9),
+    "d": Decimal(86_400 * 10**9),
+}
+FREQUENCIES_HZ: Final = {"hz": Decimal(1), "khz": Decimal(1_000), "mhz": Decimal(10**6), "ghz": Decimal(10**9)}
+LENGTHS_MM: Final = {"mm": Decimal(1), "cm": Decimal(10), "m": Decimal(1_000), "km": Decimal(10**6)}
+DEGREE_E7: Final = 10**7
+_NUMBER: Final = r"[+-]?\d{1,20}(?:\.\d{1,12})?"
+_QUANTITY: Final = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]*)\s*", re.ASCII)
+_BAND: Final = re.compile(r"\s*(\d[\d.]*\s*[A-Za-z]*)\s*-\s*(\d[\d.]*\s*[A-Za-z]*)\s*", re.ASCII)
+_ANGLE: Final = re.compile(rf"\s*({_NUMBER})\s*(?:°|deg)?\s*([NSEWnsew]?)\s*", re.ASCII)
 
 
 class UnitMissing(ValueError):
-    """A time or a power is not understood; the message shows how to write it."""
+    """A quantity is not understood; the message shows how to write it."""
 
 
-def parse_time(text: str) -> float:
-    """Read `60s`, `1.5min` or `250ms` as seconds.
+class BandUnreadable(UnitMissing):
+    """A frequency or band is not understood; the message shows how to write it."""
 
-    Raises: UnitMissing.
+
+def _quantity(text: str, units: Mapping[str, Decimal], complaint: UnitMissing) -> Decimal:
+    """The number times its unit. Raises the complaint."""
+    match = _QUANTITY.fullmatch(text)
+    if match is None or match[2] not in units:
+        raise complaint
+    return Decimal(match[1]) * units[match[2]]
+
+
+def _whole(value: Decimal, complaint: UnitMissing) -> int:
+    if value != value.to_integral_value():
+        raise complaint
+    return int(value)
+
+
+def parse_time_ns(text: str, what: str = "time") -> int:
+    """Read `250ms`, `60s`, `10min`, `2h` or `30d` as nanoseconds; 0 needs no unit. Raises UnitMissing."""
+    if text.strip() == "0":
+        return 0
+    complaint = UnitMissing(f"{what} {text!r}: write it as 60s or 10min, with a unit of {_listed(TIMES_NS)}")
+    value = _whole(_quantity(text, TIMES_NS, complaint), complaint)
+    if value < 0:
+        raise UnitMissing(f"{what} {text!r}: is below 0")
+    return value
+
+
+def parse_time(text: str, what: str = "time") -> float:
+    """Read `250ms`, `60s`, `10min`, `2h` or `30d` as seconds. Raises UnitMissing."""
+    return parse_time_ns(text, what) / 1e9
+
+
+def parse_days(text: str, what: str = "time", *, most: int = 36_500) -> int:
+    """Read `30d` as whole days, as credentials and rules live. Raises UnitMissing."""
+    days, rest = divmod(parse_time_ns(text, what), int(TIMES_NS["d"]))
+    if rest or not 1 <= days <= most:
+        raise UnitMissing(f"{what} {text!r}: give whole days, from 1d to {most}d")
+    return days
+
+
+def parse_power(text: str, what: str = "power") -> int:
+    """Read `20dBm` as thousandths of a dBm. Raises UnitMissing."""
+    complaint = UnitMissing(f"{what} {text!r}: write it as 20dBm, with a unit")
+    return _whole(_quantity(text.lower(), {"dbm": Decimal(1_000)}, complaint), complaint)
+
+
+def parse_length(text: str, what: str = "length") -> int:
+    """Read `20km` or `150m` as mm. Raises UnitMissing."""
+    complaint = UnitMissing(f"{what} {text!r}: write it as 20km or 150m, with a unit")
+    return _whole(_quantity(text, LENGTHS_MM, complaint), complaint)
+
+
+def parse_hz(text: str, what: str = "frequency") -> int:
+    """Read `3550MHz` or `3.55GHz` as whole hertz. Raises BandUnreadable."""
+    complaint = BandUnreadable(f"{what} {text!r}: write it as 10MHz, with a unit")
+    value = _whole(_quantity(text.lower(), FREQUENCIES_HZ, complaint), complaint)
+    if value < 0:
+        raise BandUnreadable(f"{what} {text!r}: is below 0")
+    return value
+
+
+def parse_edges(text: str, what: str = "band") -> tuple[int, int]:
+    """Read `3550-3560MHz` or `3.55GHz-3560MHz` as two whole numbers of hertz; a unit at the end serves both edges.
+
+    Raises: BandUnreadable.
     """
-    match = _TIME.match(text)
-    if match is None:
-        raise UnitMissing(f"time {text!r}: write it as 60s, with a unit")
-    return float(match[1]) * SECONDS[match[2]]
+    match = _BAND.fullmatch(text)
+    if match is None or not match[2][-1].isalpha():
+        raise BandUnreadable(f"{what} {text!r}: write it as 3550-3560MHz, with a unit")
+    unit = match[2].lstrip("0123456789. ")
+    low_text = match[1] if match[1].strip()[-1].isalpha() else match[1] + unit
+    try:
+        low, high = parse_hz(low_text), parse_hz(match[2])
+    except BandUnreadable:
+        raise BandUnreadable(f"{what} {text!r}: write it as 3550-3560MHz, with a unit") from None
+    if not low < high:
+        raise BandUnreadable(f"{what} {text!r}: its lower edge is not below its upper edge")
+    return low, high
 
 
-def parse_power(text: str) -> int:
-    """Read `20dBm` as thousandths of a dBm.
+def parse_latitude(text: str, what: str = "latitude") -> int:
+    """Read `36.95`, `36.95N` or `36.95S`, in degrees, as degrees x 1e7. Raises UnitMissing."""
+    return _angle(text, "NS", 90, UnitMissing(f"{what} {text!r}: write it in degrees, from -90 to 90, as 36.95"))
 
-    Raises: UnitMissing.
-    """
-    match = _POWER.match(text)
-    if match is None:
-        raise UnitMissing(f"power {text!r}: write it as 20dBm, with a unit")
-    return round(float(match[1]) * 1000)
+
+def parse_longitude(text: str, what: str = "longitude") -> int:
+    """Read `-76.3`, `76.3W` or `8.5E`, in degrees, as degrees x 1e7. Raises UnitMissing."""
+    return _angle(text, "EW", 180, UnitMissing(f"{what} {text!r}: write it in degrees, from -180 to 180, as -76.3"))
+
+
+def _angle(text: str, sides: str, most: int, complaint: UnitMissing) -> int:
+    match = _ANGLE.fullmatch(text)
+    side = match[2].upper() if match is not None else ""
+    if match is None or side not in {"", *sides} or (side and match[1][0] in "+-"):
+        raise complaint
+    degrees = -Decimal(match[1]) if side == sides[1] else Decimal(match[1])
+    if abs(degrees) > most:
+        raise complaint
+    return _whole(degrees * DEGREE_E7, complaint)
+
+
+def _listed(units: Mapping[str, Decimal]) -> str:
+    return ", ".join(units)
+
+
+def _short(value: float) -> str:
+    """Up to nine digits, with none that say nothing."""
+    return f"{value:.9g}"
+
+
+def hz_text(hz: float) -> str:
+    """A frequency or a width for people, such as `3560 MHz`."""
+    for name, size in (("MHz", 1e6), ("kHz", 1e3)):
+        if abs(hz) >= size:
+            return f"{_short(hz / size)} {name}"
+    return f"{_short(hz)} Hz"
+
+
+def band_text(low_hz: float, high_hz: float) -> str:
+    """A band for people, such as `3550-3560 MHz`."""
+    return f"{_short(low_hz / 1e6)}-{_short(high_hz / 1e6)} MHz"
+
+
+def power_text(mdbm: float) -> str:
+    """A power for people, such as `20 dBm`, from thousandths of a dBm."""
+    return f"{_short(mdbm / 1000)} dBm"
+
+
+def length_text(mm: float) -> str:
+    """A length for people, such as `20 km`, from mm."""
+    if abs(mm) >= LENGTHS_MM["km"]:
+        return f"{_short(mm / 1e6)} km"
+    return f"{_short(mm / 1e3)} m"
+
+
+def time_text(seconds: float) -> str:
+    """A duration for people, such as `10 min`, `1.5 s` or `250 ms`."""
+    ns = round(seconds * 1e9)
+    for name in ("d", "h", "min"):
+        size = int(TIMES_NS[name])
+        if ns and ns % size == 0:
+            return f"{ns // size} {name}"
+    if not ns or abs(ns) >= TIMES_NS["s"]:
+        return f"{_short(ns / 1e9)} s"
+    return f"{_short(ns / 1e6)} ms" if abs(ns) >= TIMES_NS["ms"] else f"{_short(ns / 1e3)} us"
+
+
+def place_text(lat_e7: int, lon_e7: int) -> str:
+    """A place for people, such as `36.95 N 76.3 W`."""
+    lat, lon = lat_e7 / DEGREE_E7, lon_e7 / DEGREE_E7
+    return f"{_short(abs(lat))} {'S' if lat < 0 else 'N'} {_short(abs(lon))} {'W' if lon < 0 else 'E'}"

@@ -1,6 +1,8 @@
 """Puts a node together from its configuration: the one place that knows which adapter stands behind which port."""
 
+import os
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,8 +11,8 @@ from pathlib import Path
 import zmq
 
 from agent.config import ConfigError, NodeConfig, RadioSection
-from agent.hardware import hardware_of
-from agent.keyfiles import CHAIN, NEXT, SIGN, former_keys, load_chain, load_keys, read_key, take_over
+from agent.hardware import hardware_of, profile_of
+from agent.keyfiles import CHAIN, NEXT, SIGN, former_chains, former_keys, load_chain, load_keys, read_key, take_over
 from agent.node.discovery import Discovery, DiscoveryError
 from radio.drivers.libiio import binding
 from radio.drivers.pluto import PlutoRadio, mute_uri
@@ -21,6 +23,7 @@ from radio.listener import Listener, LookPlan
 from radio.permits import Permits
 from radio.ports import Radio, RfState, RxSettings
 from radio.ring import SampleRing
+from radio.rulebook import RuleBook, RulesLost, SeenFile
 from radio.warden import Warden, WardenPlan
 from settlement.chain.admission import RuleInForce
 from settlement.chain.checkpoint import origin_of
@@ -28,16 +31,19 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.lineage import Lineage, name_of
 from settlement.chain.records import digest
 from settlement.fixes import Fix
+from settlement.governing.ruling import HeldRule, verify_rule
 from settlement.mesh import Mesh
 from settlement.mesh.limits import Limits, Rate
-from settlement.pair.artifact import verify_rule
 from settlement.party import Party
 from settlement.reasons import Refusal
+from settlement.shares import Allowance, Share, Shares
 from settlement.step import Identity
 from sim.radio import SimRadio
 
 RX_SLOTS, TX_SLOTS = 16, 16
-LINEAGE = "lineage.db"
+OWNER, GROUP = 0o600, 0o660
+"""Who may use what agent and warden share: their one user, or the group of both where the warden runs apart."""
+LINEAGE, SEEN_RULES = "lineage.db", "warden.rules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +70,7 @@ def anchors_of(config: NodeConfig) -> frozenset[bytes]:
 def trust_of(config: NodeConfig) -> Trust:
     """Read and verify credentials and rule from the node's files. Raises ConfigError."""
     registry = Registry(config.network, anchors_of(config))
-    former = [_admitted(registry, chain) for _, chain in former_keys(config.folder)]
+    former = [_admitted(registry, chain) for chain in former_chains(config.folder)]
     me = registry.admit_chain(load_chain(config.folder / CHAIN))
     if isinstance(me, Refusal):
         raise ConfigError(f"{config.folder / CHAIN}: {me}; ask the trial coordinator for a new credential")
@@ -117,6 +123,17 @@ def party_of(config: NodeConfig, trust: Trust) -> Party:
             Identity(key=old, credential=digest(chain[-1]), network=config.network)
             for old, chain in former_keys(config.folder)
         ],
+        shares=Shares(allowance=allowance_of(config), meter=time.thread_time_ns),
+        clock=time.monotonic_ns,
+    )
+
+
+def allowance_of(config: NodeConfig) -> Allowance:
+    """What one neighbour may cost."""
+    shares = config.shares
+    return Allowance(
+        work=Share(per_s=shares.work_ms_per_s * 1_000_000, burst=shares.work_burst_ms * 1_000_000),
+        log=Share(per_s=shares.log_bytes_per_s, burst=shares.log_burst_bytes),
     )
 
 
@@ -163,6 +180,14 @@ def _samples(config: NodeConfig, microseconds: int) -> int:
 
 def rings_of(config: NodeConfig, *, create: bool) -> tuple[SampleRing, SampleRing]:
     """The receive and the transmit ring; the agent makes both, the warden joins."""
+    before = os.umask(0o7 if config.warden.apart else 0o77)
+    try:
+        return _rings(config, create=create)
+    finally:
+        os.umask(before)
+
+
+def _rings(config: NodeConfig, *, create: bool) -> tuple[SampleRing, SampleRing]:
     folder, radio = config.run_folder, config.radio
     receive = SampleRing(folder / "rx", slots=RX_SLOTS, slot_samples=_samples(config, radio.look_us), create=create)
     send = SampleRing(folder / "tx", slots=TX_SLOTS, slot_samples=_samples(config, radio.burst_us), create=create)
@@ -171,7 +196,8 @@ def rings_of(config: NodeConfig, *, create: bool) -> tuple[SampleRing, SampleRin
 
 def link_of(config: NodeConfig, *, bind: bool) -> Link:
     """One end of the socket between agent and warden."""
-    return Link(zmq.Context(), config.run_folder / "link", bind=bind)
+    mode = GROUP if config.warden.apart else OWNER
+    return Link(zmq.Context(), config.run_folder / "link", bind=bind, mode=mode)
 
 
 def radio_of(config: NodeConfig) -> Radio:
@@ -179,7 +205,7 @@ def radio_of(config: NodeConfig) -> Radio:
     r = config.radio
     if r.driver == "pluto":
         options = PlutoOptions(burst_samples=_samples(config, r.burst_us))
-        return PlutoRadio(r.uri, serial=r.serial, options=options)
+        return PlutoRadio(r.uri, serial=r.serial, profile=profile_of(r), options=options)
     return SimRadio(r.endpoint, r.station)
 
 
@@ -199,6 +225,22 @@ def silence(section: RadioSection) -> RfState:
         return radio.mute()
     finally:
         radio.close()
+
+
+def book_of(config: NodeConfig, trust: Trust) -> RuleBook:
+    """The rules this node's warden has seen, the configured one among them. Raises ConfigError.
+
+    A configured rule that does not follow those seen is left out: the warden goes by the newest it knows.
+    """
+    kept = (config.warden.state or config.folder) / SEEN_RULES
+    book = RuleBook(registry=Registry(config.network, anchors_of(config)), file=SeenFile(kept))
+    try:
+        refusal = book.open(HeldRule(raw=trust.rule_raw, chain=trust.rule_chain, rule=trust.rule))
+    except RulesLost as exc:
+        raise ConfigError(str(exc)) from exc
+    if refusal is not None and book.newest is None:
+        raise ConfigError(f"{kept}: {refusal}; move it away knowingly, or restore it")
+    return book
 
 
 def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warden:
@@ -241,7 +283,9 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warde
         link=link_of(config, bind=True),
         transmit_ring=send,
         listener=Listener(radio, receive, look),
-        permits=Permits(network=config.network, anchors=anchors_of(config), chain=trust.me.chain),
+        permits=Permits(
+            network=config.network, anchors=anchors_of(config), chain=trust.me.chain, book=book_of(config, trust)
+        ),
         fix=fix,
     )
 

@@ -20,6 +20,10 @@ class Point(Table):
     gain_db: float
     full_scale_dbm: float
     sd_db: float = Field(ge=0)
+    method: Literal["tone", "y-factor"] = "tone"
+    noise_figure_db: float | None = None
+    noise_figure_sd_db: float | None = Field(default=None, ge=0)
+    enbw_hz: float | None = Field(default=None, gt=0)
 
 
 class CalibrationFile(Table):
@@ -40,7 +44,16 @@ class CalibrationFile(Table):
     def table(self) -> CalibrationTable:
         """Return what scales levels."""
         return CalibrationTable(
-            points=tuple(CalibrationPoint(**p.model_dump()) for p in self.points),
+            points=tuple(
+                CalibrationPoint(
+                    frequency_hz=p.frequency_hz,
+                    sample_rate_hz=p.sample_rate_hz,
+                    gain_db=p.gain_db,
+                    full_scale_dbm=p.full_scale_dbm,
+                    sd_db=p.sd_db,
+                )
+                for p in self.points
+            ),
             reference_plane=self.reference_plane,
             measured_ns=self.measured_ns,
             valid_until_ns=self.valid_until_ns,
@@ -77,7 +90,7 @@ def save_calibration(path: Path, held: CalibrationFile) -> None:
     """Write a unit's file, whole or not at all; raises ProfileError."""
     fresh = path.with_name(path.name + ".new")
     try:
-        fresh.write_text(tomli_w.dumps(held.model_dump()), encoding="utf-8")
+        fresh.write_text(tomli_w.dumps(held.model_dump(exclude_none=True)), encoding="utf-8")
         fresh.replace(path)
     except OSError as exc:
         raise ProfileError(f"{path}: cannot be written ({exc.strerror}); choose another file") from exc

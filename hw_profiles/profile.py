@@ -163,6 +163,14 @@ class RadioProfile(Table):
         allowed = not self.fw_allow or any(re.fullmatch(p, version) for p in self.fw_allow)
         return allowed and not any(re.fullmatch(p, version) for p in self.fw_deny)
 
+    def libiio_known(self, version: str) -> bool:
+        """Whether a version of libiio, such as 0.24, is in the profile's range; one that is no version is not."""
+        if self.libiio_range is None:
+            return True
+        least, below = (_version(one) for one in self.libiio_range)
+        found = _version(version)
+        return bool(found) and least <= found < below
+
     def check_rx(
         self, *, center_hz: int, sample_rate_hz: int, bandwidth_hz: int, gain_db: float
     ) -> OutsideProfile | None:
@@ -194,6 +202,12 @@ class RadioProfile(Table):
             ("tx.bw_hz", bandwidth_hz, tx.bw_hz),
             ("tx.atten_db", attenuation_db, tx.atten_db),
         )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """The leading numbers of a version, () where there are none."""
+    found = re.match(r"v?(\d+(?:\.\d+)*)", text)
+    return tuple(int(part) for part in found[1].split(".")) if found else ()
 
 
 def _first_outside(profile: str, *asked: tuple[str, float, Span | Steps]) -> OutsideProfile | None:

@@ -36,6 +36,14 @@ class NewLease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewRule:
+    """A rule to verify, with the credentials of its authority, root first."""
+
+    record: bytes
+    chain: list[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
     """A rotation of this node's own key to verify."""
 
@@ -75,7 +83,8 @@ class Look:
 class WardenBeat:
     """The warden is alive; what its gate says, and how late its loop ran of late.
 
-    While the gate is open it will be silent by `silent_by_ns` (monotonic); whoever sees it is not may silence it.
+    While the gate is open it will be silent by `silent_by_ns` (monotonic); whoever sees it is not may silence it. It is
+    armed until `armed_until_ns` (monotonic), or not at all.
     """
 
     state: str
@@ -84,6 +93,7 @@ class WardenBeat:
     bursts: int
     silent_by_ns: int | None
     worst_turn_ns: int
+    armed_until_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +124,11 @@ class Used:
     last_ns: int | None
 
 
-FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewKey | Suspend | Burst
+FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Suspend | Burst
 LinkMessage: TypeAlias = FromAgent | Look | WardenBeat | GateChange | Used
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (AgentBeat, NewPermit, NewLease, NewKey, Suspend, Burst, Look, WardenBeat, GateChange, Used)
+    for kind in (AgentBeat, NewPermit, NewLease, NewRule, NewKey, Suspend, Burst, Look, WardenBeat, GateChange, Used)
 }
 
 
@@ -150,13 +160,15 @@ def _fits(value: object, declared: str) -> bool:
         return isinstance(value, list) and all(
             isinstance(pair, list) and len(pair) == 2 and all(type(edge) is int for edge in pair) for pair in value
         )
+    if declared == "list[bytes]":
+        return isinstance(value, list) and all(isinstance(one, bytes) for one in value)
     return type(value).__name__ in declared.replace("None", "NoneType").split(" | ")
 
 
 class Link:
-    """One end of the local socket; the warden binds, the agent connects."""
+    """One end of the local socket; the warden binds, the agent connects. `mode`: who may, as of any file."""
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: Path, *, bind: bool) -> None:
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: Path, *, bind: bool, mode: int = 0o600) -> None:
         self.socket = context.socket(zmq.PAIR)
         self.socket.linger = 0
         self.socket.setsockopt(zmq.SNDHWM, 256)
@@ -164,7 +176,7 @@ class Link:
         endpoint = f"ipc://{path}"
         if bind:
             self.socket.bind(endpoint)
-            path.chmod(0o600)
+            path.chmod(mode)
         else:
             self.socket.connect(endpoint)
 

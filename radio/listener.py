@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from radio.errors import HardwareError
 from radio.link import Look
-from radio.ports import Receiver, RxSettings
+from radio.ports import Receiver, RxFlag, RxSettings
 from radio.ring import SampleRing
 
 RETRY_S = 0.2
+LOST = RxFlag.MOVED | RxFlag.DEAF
 GOLDEN = 2_654_435_769
 """The golden ratio's fraction of 2**32."""
 
@@ -68,11 +69,13 @@ class Listener:
                 self._receiver.tune_rx(self._plan.settings)
                 self.fault = None
                 self._listen()
+                self._stop.wait(RETRY_S)
             except HardwareError as exc:
                 self.fault = str(exc)
                 self._stop.wait(RETRY_S)
 
     def _listen(self) -> None:
+        """Take looks until told to stop, or until one is of a receiver that is not as it was tuned, which is then."""
         plan = self._plan
         while not self._stop.is_set():
             now_ns = time.monotonic_ns()
@@ -88,3 +91,5 @@ class Listener:
                     flags=block.flags.value,
                 )
             )
+            if block.flags & LOST:
+                return

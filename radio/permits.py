@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from radio.rulebook import RuleBook
 from settlement.chain.admission import prove
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.rotation import judge_rotation
 from settlement.fixes import TimeFix
 from settlement.pair.artifact import VerifiedPermit, extend, verify
-from settlement.pair.transmit import LEASE_MAX_NS
+from settlement.pair.transmit import furthest
 from settlement.reasons import Reason, Refusal, refuse
 
 SUSPENDED_MAX = 4096
@@ -30,16 +31,32 @@ class Held:
 class Permits:
     """Bytes in, verified permits kept; nothing else makes one."""
 
-    def __init__(self, *, network: str, anchors: Iterable[bytes], chain: tuple[bytes, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        network: str,
+        anchors: Iterable[bytes],
+        chain: tuple[bytes, ...] = (),
+        book: RuleBook | None = None,
+    ) -> None:
+        """`book` holds the rules to go by; without one the rule of the first settlement begins them."""
         self._network, self._anchors, self._chain = network, frozenset(anchors), chain
+        self._book = RuleBook(registry=Registry(network, self._anchors)) if book is None else book
         self._held: dict[bytes, Held] = {}
         self._suspended: dict[bytes, Refusal] = {}
 
-    def take(self, artifact: bytes) -> Held | Refusal:
-        """Verify an artifact and hold it; the same settlement twice keeps what is known of it."""
+    def take(self, artifact: bytes, now: TimeFix | None = None) -> Held | Refusal:
+        """Verify an artifact and hold it; the same settlement twice keeps what is known of it.
+
+        Args: now: here; without a trusted clock only what is under the newest rule is taken.
+        """
         permit = verify(artifact, network=self._network, anchors=self._anchors)
         if isinstance(permit, Refusal):
             return permit
+        refusal = self._book.judge(permit, now) or _lease_beyond(permit, now)
+        if refusal is not None:
+            return refusal
+        self._book.note(permit, now)
         return self._held.setdefault(permit.sid, Held(permit, suspended=self._suspended.get(permit.sid)))
 
     def change(self, record: bytes, sid: bytes, now: TimeFix) -> Held | Refusal:
@@ -50,12 +67,20 @@ class Permits:
         changed = extend(held.permit, record, network=self._network, anchors=self._anchors)
         if isinstance(changed, Refusal):
             return changed
-        furthest_ns = max(now.latest_ns, changed.cell.window.start_ns) + LEASE_MAX_NS
-        closes = changed.suspended_for is not None  # whatever the time may be
-        if not closes and (not now.trusted or changed.transmit_until_ns > furthest_ns):
-            return refuse(Reason.LEASE, "permits.change", changed.transmit_until_ns, f"<= {furthest_ns} ns")
+        if changed.suspended_for is None:  # what closes does so whatever the time may be
+            refusal = _undated(now) or _lease_beyond(changed, now)
+            if refusal is not None:
+                return refusal
         held.permit = changed
         return held
+
+    def rule(self, raw: bytes, chain: Iterable[bytes]) -> Refusal | None:
+        """Take the next rule of the chain this warden goes by."""
+        return self._book.hear_bytes(raw, chain)
+
+    def close(self) -> None:
+        """Let go once what must be remembered is on disk."""
+        self._book.close()
 
     def succeed(self, record: bytes) -> Subject | Refusal:
         """Verify that this node's own credential has a successor, for the same radio, and go by that as well."""
@@ -108,3 +133,18 @@ class Permits:
         for held in over:
             held.closed = True
         return over
+
+
+def _undated(now: TimeFix) -> Refusal | None:
+    """A longer lease needs a clock that is trusted."""
+    return None if now.trusted else refuse(Reason.LEASE, "permits.change", now.status, "a trusted clock")
+
+
+def _lease_beyond(permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:
+    """No lease reaches further from here and now than its class lets it, whatever time its record attests."""
+    if now is None or not now.trusted:
+        return None
+    limit_ns = furthest(now.latest_ns, permit.cell, permit.lease_ns)
+    if permit.transmit_until_ns <= limit_ns:
+        return None
+    return refuse(Reason.LEASE, "permits.lease", f"{permit.transmit_until_ns} ns", f"<= {limit_ns} ns")

@@ -27,6 +27,10 @@ class RxFlag(Flag):
     GAIN_CHANGED = auto()
     OVERFLOW_UNKNOWN = auto()
     UNCALIBRATED = auto()
+    MOVED = auto()
+    """The receiver is not set as it was tuned: somebody else changed it."""
+    DEAF = auto()
+    """Its own noise does not change with its gain: it would not hear a signal either."""
 
 
 class RfState(Enum):
@@ -97,6 +101,7 @@ class Receiver(Protocol):
         ...
 
 
+@runtime_checkable
 class Streamer(Protocol):
     """Takes samples off the air without a break, for those that need every one."""
 
@@ -142,6 +147,30 @@ class Watched(Protocol):
 
     def guarded(self) -> bool:
         """Whether the device's own dead-man answered a heartbeat of late; raises HardwareError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """A transmitter that is not as its driver set it: what it reads, what it was set to, both as text.
+
+    `silenced`: all of the difference is that somebody muted it.
+    """
+
+    read: str
+    wanted: str
+    silenced: bool = False
+
+
+@runtime_checkable
+class Questioned(Protocol):
+    """A device that others can change behind its driver's back, and that can be asked whether they did."""
+
+    def drift(self) -> Drift | None:
+        """What of the transmitter reads otherwise than it was set; raises HardwareError when it cannot be asked.
+
+        Safe beside every other use of the radio, from a thread of its own; holds nothing up.
+        """
         ...
 
 

@@ -26,14 +26,20 @@ class SampleRing:
         self._slots, self.slot_samples = slots, slot_samples
         size = slots * self._stride
         try:
-            with path.open("w+b" if create else "r+b") as file:
-                if create:
-                    file.truncate(size)
+            if create and (not path.is_file() or path.stat().st_size != size):
+                # Never cut a file short that somebody has mapped: reading there would end the reader.
+                path.unlink(missing_ok=True)
+                with path.open("xb") as fresh:
+                    fresh.truncate(size)
+            with path.open("r+b") as file:
                 self._map = mmap.mmap(file.fileno(), size)
         except (OSError, ValueError) as exc:
             raise RingError(f"cannot map the sample ring {path}: {exc}; check space and permissions") from exc
         self._bytes = np.frombuffer(self._map, dtype=np.uint8)
         self._ticket = 0
+        if create:
+            for slot in range(slots):
+                self._header(slot)[0] = 0
 
     def _header(self, ticket: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         at = (ticket % self._slots) * self._stride

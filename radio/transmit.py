@@ -3,11 +3,13 @@
 A fault in it latches: nothing is sent again until an operator clears it, for nobody can say what the device does.
 """
 
+import time
 from collections.abc import Callable
 
 from hw_profiles.profile import RadioProfile
+from radio.devicewatch import DeviceWatch
 from radio.errors import RadioError
-from radio.ports import Iq16, Radio, RfState, Sent, TxSettings, Watched
+from radio.ports import Iq16, Questioned, Radio, RfState, Sent, TxSettings, Watched
 from settlement.chain.scope import Band
 from settlement.pair.artifact import VerifiedPermit
 from settlement.reasons import Reason, Refusal, refuse
@@ -35,6 +37,33 @@ class TransmitChain:
         self.latched: Refusal | None = None
         self.slowest_mute_ns = 0
         self._next_beat_ns = 0
+        self._tuned_ns = 0
+        self._watch = DeviceWatch(radio) if isinstance(radio, Questioned) else None
+
+    def start(self) -> None:
+        """Silence whatever the device was left doing; from then on it is asked whether it stays as it is set."""
+        self.mute()
+        if self._watch is not None:
+            self._watch.start()
+
+    def check(self) -> Refusal | None:
+        """What was found of the device since the last call, if it is not as it was set; it is muted then.
+
+        Latched, with what was read and what had been set, unless all that happened is that somebody else muted it.
+        """
+        if self._watch is None:
+            return None
+        found = self._watch.take()
+        if found is None:
+            failure = self._watch.failure_since(self._tuned_ns) if self._tuned is not None else ""
+            if failure:
+                self._latch(f"readback failed: {failure}")
+            return self.latched if failure else None
+        if found.silenced or self.latched is not None:
+            self.mute()
+            return refuse(Reason.DRIVER, "gate.2", f"muted by another: {found.read}", found.wanted)
+        self._latch(found.read, f"as set: {found.wanted}")
+        return self.latched
 
     def band(self, permit: VerifiedPermit | None) -> Band | None:
         """The band the transmitter is set to, or would be set to when it is off; None where this radio cannot go."""
@@ -71,6 +100,7 @@ class TransmitChain:
         if self._tuned != wanted:
             self._latch(f"readback {self._tuned}")
             return False
+        self._tuned_ns = time.monotonic_ns()
         return True
 
     def send(self, iq: Iq16) -> Sent | None:
@@ -111,16 +141,29 @@ class TransmitChain:
         """Forget a fault when the device is surely silent now; returns what it reads back."""
         fault, self.latched, self.slowest_mute_ns = self.latched, None, 0
         self.mute()
+        if self._watch is not None:
+            self._watch.take()
         if self.latched is None:
             return RfState.OFF
         self.latched = fault or self.latched
         return RfState.UNKNOWN
 
+    def stop(self) -> None:
+        """An operator wants silence, and that it stays: muted and latched until cleared."""
+        self.latched = None
+        self.mute()
+        unmuted = f"; {self.latched.measured}" if self.latched is not None else ""
+        self.latched = refuse(Reason.LATCHED, "operator.stop", f"stopped{unmuted}", "bandpact tx clear")
+
     def close(self) -> None:
         """Silence, then let go of the device."""
+        if self._watch is not None:
+            self._watch.stop()
         self.mute()
         self._radio.close()
 
-    def _latch(self, what: str) -> None:
-        self.latched = refuse(Reason.DRIVER, "gate.2", what, "the settings that were asked for, silence when muted")
+    def _latch(self, what: str, wanted: str = "the settings that were asked for, silence when muted") -> None:
+        self.latched = None
         self.mute()
+        unmuted = f"; {self.latched.measured}" if self.latched is not None else ""
+        self.latched = refuse(Reason.DRIVER, "gate.2", what + unmuted, wanted)

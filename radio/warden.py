@@ -27,6 +27,7 @@ from radio.link import (
     NewKey,
     NewLease,
     NewPermit,
+    NewRule,
     Suspend,
     Used,
     WardenBeat,
@@ -150,7 +151,7 @@ class Warden:
         self._state, self._reason = GateState.LOCKED, ""
         self._sid: bytes | None = None
         self._pending: deque[Ready] = deque(maxlen=PENDING_MAX)
-        self._records: deque[NewPermit | NewLease | NewKey] = deque(maxlen=RECORDS_MAX)
+        self._records: deque[NewPermit | NewLease | NewRule | NewKey] = deque(maxlen=RECORDS_MAX)
         self._bursts_offered: deque[Burst] = deque(maxlen=BURSTS_MAX)
         self._next_frame_ns = self._next_beat_ns = self._busy_until_ns = 0
         self._bursts = 0
@@ -159,7 +160,7 @@ class Warden:
 
     def start(self) -> None:
         """Silence whatever the device was left doing, then listen."""
-        self._chain.mute()
+        self._chain.start()
         self._listener.start()
 
     def close(self) -> None:
@@ -167,6 +168,7 @@ class Warden:
         self._chain.mute()
         self._listener.stop()
         self._chain.close()
+        self._permits.close()
 
     # -- one turn ------------------------------------------------------------------------------------------------
 
@@ -177,6 +179,7 @@ class Warden:
         if self._link.wait(POLL_MS if busy else IDLE_POLL_MS):
             for message in self._link.receive():
                 self._hear(message)
+        self._check_device()
         # Monotonic before UTC: what passes between the two readings makes the deadlines earlier, never later.
         mono_ns, now = self._monotonic_ns(), self._fix()
         held = self._permits.current(now.time)
@@ -240,7 +243,7 @@ class Warden:
                 self._heartbeat(message)
             case Suspend():
                 self._suspend(message)
-            case NewPermit() | NewLease() | NewKey():
+            case NewPermit() | NewLease() | NewRule() | NewKey():
                 self._records.append(message)
             case Burst():
                 self._bursts_offered.append(message)
@@ -258,9 +261,11 @@ class Warden:
         if self._records:
             record = self._records.popleft()
             if isinstance(record, NewPermit):
-                self._answer(self._permits.take(record.artifact), None)
+                self._answer(self._permits.take(record.artifact, self._fix().time), None)
             elif isinstance(record, NewLease):
                 self._change(record.record)
+            elif isinstance(record, NewRule):
+                self._rule(record)
             else:
                 self._succeed(record.record)
         elif self._bursts_offered:
@@ -276,6 +281,11 @@ class Warden:
             self._answer(
                 refuse(Reason.MALFORMED, "permits.change", "no settlement", "a RENEW, SUSPEND or RESUME"), None
             )
+
+    def _rule(self, record: NewRule) -> None:
+        refusal = self._permits.rule(record.record, record.chain)
+        if refusal is not None:
+            self._answer(refusal, None)
 
     def _succeed(self, record: bytes) -> None:
         new = self._permits.succeed(record)
@@ -386,6 +396,16 @@ class Warden:
         self._state, self._reason, self._busy_until_ns = GateState.ARMED, late.reason.value, 0
         self._pending.clear()
 
+    def _check_device(self) -> None:
+        """A device that is not as it was set is muted by now; one that was only muted by another is tuned afresh."""
+        found = self._chain.check()
+        if found is None or self._state is not GateState.OPEN or self._chain.latched is not None:
+            return
+        now_ns = self._monotonic_ns()
+        self._tell(GateState.ARMED, found, self._sid, at_ns=now_ns, muted_ns=now_ns)
+        self._state, self._reason, self._busy_until_ns = GateState.ARMED, found.reason.value, 0
+        self._pending.clear()
+
     def _fitting(self, held: Held, iq: Iq16, until_ns: int) -> Iq16 | None:
         """As much of a burst as there is time for from now, or from the end of the one that plays."""
         start_ns = max(self._monotonic_ns(), self._busy_until_ns)
@@ -402,6 +422,12 @@ class Warden:
     def arm(self, for_ns: int) -> None:
         """Let the transmitter be used for so long from now, and no longer; 0 takes it back."""
         self._armed_until_ns = self._monotonic_ns() + for_ns if for_ns > 0 else None
+
+    def stop(self) -> None:
+        """The operator's stop: silent now, disarmed, and latched until the operator clears it."""
+        self._armed_until_ns = None
+        self._chain.stop()
+        self.step()
 
     def clear(self) -> RfState:
         """After a fault, when the device surely is silent: unlatch, disarmed. Returns what the output reads back."""
@@ -472,5 +498,6 @@ class Warden:
                 bursts=self._bursts,
                 silent_by_ns=self._silent_by_ns,
                 worst_turn_ns=self._pace.worst_ns,
+                armed_until_ns=self._armed_until_ns,
             )
         )

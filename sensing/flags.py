@@ -19,9 +19,14 @@ class SampleFlag(Flag):
     NON_FINITE = auto()
     FULL_BAND = auto()
     OVERFLOW_UNKNOWN = auto()
+    MOVED = auto()
+    DEAF = auto()
 
 
-UNUSABLE = SampleFlag.OWN_TX | SampleFlag.STALE | SampleFlag.BELOW_QUANTISATION
+ELSEWHERE = SampleFlag.MOVED | SampleFlag.DEAF
+"""Samples of a receiver that is not as it was tuned, or does not hear: nobody listened to the band."""
+
+UNUSABLE = SampleFlag.OWN_TX | SampleFlag.STALE | SampleFlag.BELOW_QUANTISATION | ELSEWHERE
 """Samples with one of these say nothing about the band: they are counted and left out of every estimate."""
 
 VOIDING = (
@@ -31,10 +36,11 @@ VOIDING = (
     | SampleFlag.BELOW_QUANTISATION
     | SampleFlag.NON_FINITE
     | SampleFlag.FULL_BAND
+    | ELSEWHERE
 )
 """With one of these a quiet channel is "unknown", a busy one stays busy."""
 
-WIDENING = SampleFlag.GAP | SampleFlag.GAIN_STEP | SampleFlag.OWN_TX | SampleFlag.STALE
+WIDENING = SampleFlag.GAP | SampleFlag.GAIN_STEP | SampleFlag.OWN_TX | SampleFlag.STALE | ELSEWHERE
 """The interval grows by the share of looks with one of these: their time was not seen, or not wholly."""
 
 

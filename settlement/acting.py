@@ -1,7 +1,8 @@
 """What a node does with a record once it is admitted and judged; all of it inside the step's transaction."""
 
 from settlement import bounding, budget, recognising
-from settlement.chain.admission import Admitted
+from settlement.answering import key_in_use
+from settlement.chain.admission import Admitted, prove
 from settlement.chain.bodies import Verdict
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
@@ -30,6 +31,9 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
     """Act on one admitted record."""
     match admitted.record.typ:
         case "declaration":
+            for name in state.user.superseded(admitted.author.hash, admitted.record.body):
+                del state.user.offers[name]
+                step.lineage.drop(user_side.HEARD, name)
             state.user.hear(admitted)
             step.put(user_side.HEARD, admitted.record.digest, admitted.record.raw)
             step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)
@@ -104,6 +108,8 @@ def _act_on_logs(state: NodeState, step: Step, admitted: Admitted) -> None:
         state.witness.cosign(step, admitted)
     elif admitted.record.typ == "cosignature":
         state.witness.take(step, admitted)
+    elif admitted.record.typ == "evidence":
+        _accused(state, step, admitted)
     elif admitted.record.typ == "revocation":
         _revoked(state, step, admitted)
     elif admitted.record.typ == "rotation":
@@ -127,6 +133,7 @@ def _succeeded(state: NodeState, step: Step, old: Subject) -> None:
     successor = state.registry.successor(old.hash)
     if successor is not None:
         state.witness.succeeded(step, old.hash, successor)
+        state.holder.patience.succeeded(step, old.hash, successor)
     for digest in [d for d, offer in state.user.offers.items() if offer.holder == old.hash]:
         del state.user.offers[digest]
         step.lineage.drop(user_side.HEARD, digest)
@@ -141,7 +148,15 @@ def _ruled(state: NodeState, step: Step, admitted: Admitted) -> None:
     step.put(RULE, new.key, new.raw)
     body = new.rule.rule
     step.event("rule", rule=body.name, version=body.version, from_ns=body.effective.start_ns)
+    step.event("ruled", record=new.raw, chain=new.chain)
     _pass_on(state, step, admitted)
+
+
+def _accused(state: NodeState, step: Step, admitted: Admitted) -> None:
+    """A neighbour proves that a key signed two things: where it is this node's own, somebody else has it."""
+    proven = prove(admitted.record.body.second, state.registry)
+    if isinstance(proven, Admitted) and proven.author.hash in state.own_line:
+        key_in_use(state, step, proven.author, f"{admitted.author.name} holds two records signed with it")
 
 
 def _revoked(state: NodeState, step: Step, admitted: Admitted) -> None:

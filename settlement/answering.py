@@ -4,13 +4,17 @@ from settlement import budget
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Evidence, Verdict
 from settlement.chain.codec import cut
+from settlement.chain.credentials import Subject
 from settlement.coordinating import is_question
 from settlement.evidence import TERMINAL
 from settlement.nodestate import NodeState
 from settlement.pair.table import HolderState
 from settlement.reasons import Reason, Refusal
 from settlement.step import Step
+from settlement.witness import PROOFS_EACH
 
+ALARM = "alarm"
+"""Keys that were seen in use in two places, and when first (UTC ns)."""
 EVIDENCE_BYTES_MAX = 30_000
 FATAL = frozenset(
     {
@@ -105,6 +109,18 @@ def keep_evidence(state: NodeState, step: Step, admitted: Admitted) -> None:
     if first is None and record.frame.author is not None:
         other = state.lineage.author_record(record.frame.author, record.frame.seq)
         first = state.record_bytes(other) if other else None
-    if first is not None and max(len(first), len(record.raw)) <= EVIDENCE_BYTES_MAX:
-        step.sign(Evidence(reason=Reason.EQUIVOCATION.value, first=first, second=record.raw))
+    proofs = step.count(f"evidence:{admitted.author.hash.hex()}") if first is not None else 0
+    if first is not None and proofs <= PROOFS_EACH and max(len(first), len(record.raw)) <= EVIDENCE_BYTES_MAX:
+        evidence = step.sign(Evidence(reason=Reason.EQUIVOCATION.value, first=first, second=record.raw))
+        # Its owner must know: either it says two things, or somebody else has its key.
+        step.pass_on(admitted.author.hash, evidence.raw)
     step.event("equivocation", author=admitted.author.name)
+    key_in_use(state, step, admitted.author, f"two records that cannot both be honest, the second a {record.typ}")
+
+
+def key_in_use(state: NodeState, step: Step, owner: Subject, why: str) -> None:
+    """An alarm for whoever operates this node: a key is in use in two places, or its owner is not honest."""
+    if state.lineage.get(ALARM, owner.hash) is None:
+        step.put(ALARM, owner.hash, step.now.time.latest_ns.to_bytes(8, "big"))
+    whose = "this node's own key" if owner.hash in state.own_line else f"the key of {owner.name}"
+    step.event("alarm", what=f"{whose} is in use elsewhere, or its owner says two things", why=why, owner=owner.name)

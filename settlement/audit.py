@@ -13,7 +13,7 @@ Checks (4) to (7) are in `replay`. A lineage that nobody sealed may hold and sti
 is a warning. What several lineages say of each other is in `crosscheck`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +22,31 @@ import apsw
 from settlement.chain import merkle
 from settlement.chain.checkpoint import open_note, origin_of, signature_count
 from settlement.chain.credentials import Registry, Subject
+from settlement.chain.foreign import NoDatabase, open_foreign, typed
 from settlement.chain.leaf import Leaf, decode_leaf
-from settlement.chain.lineage import LineageError
+from settlement.chain.lineage import SCHEMA, LineageError
 from settlement.chain.standing import Standing, Tally
 from settlement.chain.wholeness import COLUMNS, Tree, stored_nodes, stored_standing, tally_of_rows
-from settlement.findings import Audited
+from settlement.findings import SHOWN_MAX, Audited
+from settlement.heads import Heads, LogTree
 from settlement.reasons import Refusal
 from settlement.replay import Replay, check_entry, former_of
 from settlement.seal import check_seal, seal_path
 from settlement.signatures import Ahead
+from settlement.witness import HEADS
 
+UNREADABLE = (apsw.Error, TypeError, ValueError)
+"""What reading a file of a stranger may raise: SQLite's errors, a value of another type, text that is not UTF-8."""
 CREDENTIALS = "SELECT CAST(body AS BLOB) FROM leaf WHERE typ='credential' ORDER BY idx"
 
 
 class _Reader:
-    """A lineage file opened read-only."""
+    """A lineage file opened read-only, as a stranger's."""
 
     def __init__(self, path: Path) -> None:
-        # immutable: never create, recover or believe a write-ahead log beside a file that is evidence.
+        # Never create, recover or believe a write-ahead log beside a file that is evidence.
         live = path.with_name(path.name + "-wal").exists() and not seal_path(path).exists()
-        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        mode = "mode=ro" if live else "immutable=1"
-        self.db = apsw.Connection(f"{path.resolve().as_uri()}?{mode}", flags=flags)
+        self.db = open_foreign(path, SCHEMA, live=live)
 
     def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
         return iter(self.db.execute(sql))
@@ -69,6 +72,7 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
             audited.findings.add("no credential in the log is its owner's")
         else:
             _name_owner(state)
+            _find_heads(reader, path, state)
             _check_standing(reader, state, state.owner)
             _check_seal(path, state.owner, audited)
     except Exception as exc:  # noqa: BLE001 - whatever is in the file, the auditor says so and goes on
@@ -78,6 +82,7 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
     return audited
 
 
+KEPT_HEADS = "SELECT kind, CAST(value AS BLOB) FROM state WHERE kind IN ('artifact', 'head') ORDER BY kind, key"
 STRANGE = "no credential in it leads to a trust anchor that was given: another network's log, or not the right anchor"
 
 
@@ -86,18 +91,21 @@ def _strange(state: Replay) -> bool:
     if state.registry.subjects() or not state.audited.records:
         return False
     state.audited.findings.problems[:] = [STRANGE]
+    state.audited.stranger = True
     return True
 
 
-def is_lineage(path: Path) -> bool:
-    """Does a file claim to be a lineage: by its form, or by a seal beside it? What it holds may still be wrong."""
+def why_no_lineage(path: Path) -> str | None:
+    """Why a file is no lineage; None where it claims to be one, by its form or by a seal beside it, true or false."""
     if seal_path(path).exists():
-        return True
+        return None
     try:
         reader = _Reader(path)
-        return reader.one("SELECT value FROM meta WHERE key='origin'") is not None
-    except apsw.Error:
-        return False
+        named = reader.one("SELECT value FROM meta WHERE key='origin'")
+        reader.db.close()
+    except (*UNREADABLE, NoDatabase) as exc:
+        return str(exc)
+    return None if isinstance(named, str) else "it says of no node that it is its log"
 
 
 def _opened(path: Path) -> _Reader:
@@ -105,7 +113,7 @@ def _opened(path: Path) -> _Reader:
     try:
         reader = _Reader(path)
         reader.one("SELECT value FROM meta WHERE key='origin'")
-    except apsw.Error as exc:
+    except (*UNREADABLE, NoDatabase) as exc:
         raise LineageError(f"{path}: not a readable lineage: {exc}") from exc
     return reader
 
@@ -125,11 +133,17 @@ def entries(path: Path) -> Iterator[Leaf]:
 
 def raw_entries(path: Path) -> Iterator[bytes]:
     """The bytes of every entry of a lineage file, in order. Raises LineageError."""
+    reader = _opened(path)
     try:
-        for (body,) in _opened(path).rows("SELECT CAST(body AS BLOB) FROM leaf ORDER BY idx"):
+        rows = reader.rows("SELECT idx, CAST(body AS BLOB) FROM leaf ORDER BY idx")
+        for expected, (index, body) in enumerate(rows):
+            if index != expected:
+                raise LineageError(f"{path}: entry {expected} is missing")
             yield bytes(body)
-    except apsw.Error as exc:
+    except UNREADABLE as exc:
         raise LineageError(f"{path}: {exc}") from exc
+    finally:
+        reader.db.close()
 
 
 def kept_rows(path: Path) -> tuple[dict[tuple[str, bytes], bytes], dict[str, int]]:
@@ -138,32 +152,44 @@ def kept_rows(path: Path) -> tuple[dict[tuple[str, bytes], bytes], dict[str, int
     try:
         state = reader.rows("SELECT kind, CAST(key AS BLOB), CAST(value AS BLOB) FROM state")
         counters = reader.rows("SELECT name, value FROM counter")
-        return {(kind, bytes(key)): bytes(value) for kind, key, value in state}, dict(counters)
-    except apsw.Error as exc:
+        rows = {(typed(kind, str), typed(key, bytes)): typed(value, bytes) for kind, key, value in state}
+        return rows, {typed(name, str): typed(value, int) for name, value in counters}
+    except UNREADABLE as exc:
         raise LineageError(f"{path}: {exc}") from exc
+    finally:
+        reader.db.close()
 
 
 def last_head(path: Path) -> tuple[int, str] | None:
     """Size and text of the newest checkpoint in a lineage file. Raises LineageError."""
-    row = next(_opened(path).rows("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"), None)
-    return None if row is None else (int(row[0]), str(row[1]))
+    reader = _opened(path)
+    try:
+        row = next(reader.rows("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"), None)
+        return None if row is None else (typed(row[0], int), typed(row[1], str))
+    except UNREADABLE as exc:
+        raise LineageError(f"{path}: {exc}") from exc
+    finally:
+        reader.db.close()
 
 
 def audit_entries(
-    bodies: Iterable[bytes], *, origin: str, note: str, network: str, anchors: Iterable[bytes]
+    bodies: Sequence[bytes], *, origin: str, note: str, network: str, anchors: Iterable[bytes]
 ) -> Audited:
-    """Checks (3) to (7) on bare entries under one signed head that covers them all."""
+    """Checks (3) to (7) on bare entries under one signed head that covers them all.
+
+    Once as many problems are found as are shown the rest is not read: nothing it could hold would mend them.
+    """
     audited = Audited(path=Path(origin.rpartition("/")[2]), origin=origin)
-    whole = list(bodies)
-    rotations = (body for body in whole if b"bandpact/rotation" in body)
+    rotations = (body for body in bodies if b"bandpact/rotation" in body)
     state = Replay(Registry(network, anchors), audited, former=former_of(origin, network, rotations))
-    nodes: dict[tuple[int, int], bytes] = {}
-    for index, body in enumerate(whole):
-        for level, at, value in merkle.new_nodes(index, merkle.leaf_hash(body), lambda lv, i: nodes[lv, i]):
-            nodes[level, at] = value
+    frontier = merkle.NO_LEAVES
+    for index, body in enumerate(bodies):
+        frontier, _ = merkle.grown(frontier, index, merkle.leaf_hash(body))
         check_entry(state, index, body, None)
         audited.records += 1
-    audited.root = merkle.root(audited.records, lambda lv, i: nodes[lv, i])
+        if len(audited.findings.problems) >= SHOWN_MAX:
+            break
+    audited.root = merkle.fold(frontier)
     if _strange(state):
         return audited
     _name_owner(state)
@@ -174,7 +200,13 @@ def audit_entries(
         audited.findings.add(f"head: speaks of {head.origin} at {head.size}, not of these entries")
     if signature_count(note) != 1:
         audited.findings.add("head: more lines than its owner's")
+    audited.tree = LogTree(origins=_origins(state), size=audited.records, note=note, entries=lambda: bodies)
     return audited
+
+
+def _origins(state: Replay) -> tuple[str, ...]:
+    """Every name the log went by, the newest first."""
+    return tuple(origin_of(state.registry.network, one.public) for one in state.line()) or (state.audited.origin,)
 
 
 def _name_owner(state: Replay) -> None:
@@ -201,7 +233,7 @@ def _walk(reader: _Reader, state: Replay) -> None:
     state.verify = ahead.verify
     columns = f"idx, CAST(body AS BLOB), subject, admitted, {COLUMNS}"
     rows = reader.rows(f"SELECT {columns} FROM leaf ORDER BY idx")  # noqa: S608 - our own column names
-    read = ahead.read(((row, row[1]) for row in rows), count=reader.one("SELECT count(*) FROM leaf"))
+    read = ahead.read(((row, row[1]) for row in rows), count=reader.one("SELECT coalesce(max(idx), 0) FROM leaf"))
     for expected, (index, body, *said) in enumerate(read):
         if index != expected:
             findings.add(f"entry {expected} is missing")
@@ -231,6 +263,17 @@ def _check_checkpoints(reader: _Reader, state: Replay) -> None:
             findings.add(f"checkpoint {size}: speaks of {head.origin} at {head.size}")
         elif merkle.root(size, stored) != head.root:
             findings.add(f"checkpoint {size}: the entries were changed after it was signed")
+
+
+def _find_heads(reader: _Reader, path: Path, state: Replay) -> None:
+    """Heads in what is kept beside the log: under the proofs of settlements, and those seen as a witness."""
+    heads, audited = Heads(state.registry), state.audited
+    for kind, value in reader.rows(KEPT_HEADS):
+        raw = typed(value, bytes)
+        found = heads.of_note(raw.decode("utf-8", "replace"), path.name) if kind == HEADS else ()
+        audited.heads.extend(found or heads.of_artifact(raw, path.name))
+    note = str(reader.one("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1") or "")
+    audited.tree = LogTree(origins=_origins(state), size=audited.records, note=note, entries=lambda: raw_entries(path))
 
 
 def _check_standing(reader: _Reader, state: Replay, owner: Subject) -> None:

@@ -12,22 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from settlement.audit import audit_entries, last_head, raw_entries
-from settlement.chain.codec import array, blob, decode, encode, text
+from settlement.bundleform import ENTRIES_MAX, LOGS_MAX, NETWORK_LIMIT, NOTE_LIMIT, ORIGIN_LIMIT, LogInBundle, read_form
+from settlement.chain.codec import array, blob, encode, text
 from settlement.chain.leaf import LEAF_LIMIT
 from settlement.crosscheck import cross_check
 from settlement.findings import Audited, Findings
 from settlement.reasons import Reason, Refusal, refuse
 
 BUNDLE_LIMIT = 256 * 1024 * 1024
-ENTRIES_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundledLog:
     """One lineage: its name, its owner's signed head, and every entry in order."""
 
-    origin: str = text(1, 256)
-    checkpoint: str = text(2, 4096)
+    origin: str = text(1, ORIGIN_LIMIT)
+    checkpoint: str = text(2, NOTE_LIMIT)
     entries: tuple[bytes, ...] = array(3, blob(0, LEAF_LIMIT, least=1), ENTRIES_MAX, low=1)
 
 
@@ -35,8 +35,8 @@ class BundledLog:
 class Bundle:
     """Several lineages of one network."""
 
-    network: str = text(1, 64)
-    logs: tuple[BundledLog, ...] = array(2, BundledLog, 256, low=1)
+    network: str = text(1, NETWORK_LIMIT)
+    logs: tuple[BundledLog, ...] = array(2, BundledLog, LOGS_MAX, low=1)
 
 
 def make_bundle(paths: Iterable[Path], *, network: str) -> bytes | Refusal:
@@ -64,22 +64,23 @@ class AuditedBundle:
         return not self.crossed.problems and all(log.ok for log in self.logs)
 
 
-def bundled(data: bytes) -> tuple[BundledLog, ...] | Refusal:
+def bundled(data: bytes) -> tuple[LogInBundle, ...] | Refusal:
     """The lineages in a bundle as they stand, nothing verified but the form."""
-    bundle = decode(Bundle, data, "bundle", limit=BUNDLE_LIMIT)
-    return bundle if isinstance(bundle, Refusal) else bundle.logs
+    form = read_form(data, limit=BUNDLE_LIMIT)
+    return form if isinstance(form, Refusal) else form[1]
 
 
 def verify_bundle(data: bytes, *, network: str, anchors: Iterable[bytes]) -> AuditedBundle | Refusal:
-    """Checks (1) to (4)."""
+    """Checks (1) to (4), in memory of at most about three times the bundle beside it."""
     trusted = list(anchors)
-    bundle = decode(Bundle, data, "bundle", limit=BUNDLE_LIMIT)  # (1)
-    if isinstance(bundle, Refusal):
-        return bundle
-    if bundle.network != network:  # (2)
-        return refuse(Reason.DOMAIN, "bundle.network", bundle.network, network)
-    logs = tuple(  # (3) and (4)
+    form = read_form(data, limit=BUNDLE_LIMIT)  # (1)
+    if isinstance(form, Refusal):
+        return form
+    named, logs = form
+    if named != network:  # (2)
+        return refuse(Reason.DOMAIN, "bundle.network", named, network)
+    audited = tuple(  # (3) and (4)
         audit_entries(log.entries, origin=log.origin, note=log.checkpoint, network=network, anchors=trusted)
-        for log in bundle.logs
+        for log in logs
     )
-    return AuditedBundle(logs=logs, crossed=cross_check(list(logs)))
+    return AuditedBundle(logs=audited, crossed=cross_check(list(audited)))

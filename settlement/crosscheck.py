@@ -4,15 +4,18 @@
     (2) what others hold of an author is in the author's own lineage, where that is here
     (3) each settlement has one GRANT, one ACCEPT, one decision, and they belong together
     (4) no two confirmed settlements were live on the same cell at the same time
+    (5) every signed head of a log, wherever it is held, is a part of that log's tree, and no two heads contradict: FORK
 
 A CONFIRM that its user never got is no fault: spectrum was wasted, nothing was granted twice.
 """
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
-from settlement.findings import Audited, Findings
+from settlement.findings import SHOWN_MAX, Audited, Findings
+from settlement.heads import forks
 from settlement.pair.work import answer_to, settlement_id
 
 TERMINAL = ("confirm", "abort")
@@ -48,7 +51,7 @@ class _Story:
 
 
 def cross_check(lineages: list[Audited]) -> Findings:
-    """Checks (1) to (4)."""
+    """Checks (1) to (5)."""
     findings = Findings()
     stories: dict[bytes, _Story] = {}
     _check_numbers(findings, lineages)
@@ -60,7 +63,15 @@ def cross_check(lineages: list[Audited]) -> Findings:
     for sid, story in stories.items():
         _check_story(findings, sid.hex()[:16], story)
     _check_live(findings, stories)
+    _check_heads(findings, lineages)
     return findings
+
+
+def _check_heads(findings: Findings, lineages: list[Audited]) -> None:
+    """Check (5); told first, for it is a proof."""
+    trees = [audited.tree for audited in lineages if audited.tree is not None]
+    findings.forks = list(islice(forks((h for a in lineages for h in a.heads), trees), SHOWN_MAX))
+    findings.problems[:0] = [str(fork) for fork in findings.forks]
 
 
 def _check_numbers(findings: Findings, lineages: list[Audited]) -> None:

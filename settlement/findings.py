@@ -2,12 +2,25 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from settlement.chain import merkle
 from settlement.chain.records import Record
+from settlement.heads import Fork, FoundHead, LogTree
 
 SHOWN_MAX = 20
+
+
+class Outcome(StrEnum):
+    """What an audit comes to, in one word; only TAMPERED is a proof that something was altered."""
+
+    VERIFIED = "VERIFIED"
+    NOT_SEALED = "NOT_SEALED"
+    DIFFERS = "DIFFERS"
+    WRONG_ANCHOR = "WRONG_ANCHOR"
+    NOT_A_LINEAGE = "NOT_A_LINEAGE"
+    TAMPERED = "TAMPERED"
 
 
 @dataclass(slots=True)
@@ -15,6 +28,7 @@ class Findings:
     """What is wrong with one lineage, or with several against each other."""
 
     problems: list[str] = field(default_factory=list)
+    forks: list[Fork] = field(default_factory=list)
 
     def add(self, problem: str) -> None:
         """Note a problem; only the first few are kept word for word."""
@@ -60,9 +74,14 @@ class Audited:
     held: list[Record] = field(default_factory=list)
     owner: bytes | None = None
     line: tuple[bytes, ...] = ()
+    stranger: bool = False
+    """Not one credential in it leads to an anchor that was given."""
     warnings: list[str] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
     lists: list[ListTaken] = field(default_factory=list)
+    heads: list[FoundHead] = field(default_factory=list)
+    """Signed heads of any log that this one holds."""
+    tree: LogTree | None = None
 
     @property
     def ok(self) -> bool:

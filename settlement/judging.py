@@ -2,6 +2,7 @@
 
 from settlement import bounding, budget, recognising
 from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Grant
 from settlement.chain.rotation import judge_rotation
 from settlement.complaints import COMPLAINTS, judge_complaint
 from settlement.coordinating import (
@@ -17,13 +18,15 @@ from settlement.heeding import NOTED
 from settlement.messages import Message
 from settlement.nodestate import NodeState
 from settlement.pair.table import Event
+from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.windows import still_here
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.receipts import is_receipt, judge_receipt
 from settlement.rules import read_held
 from settlement.step import Step
 
-OFFERS_MAX = 256
+OFFERS_MAX = 32
+"""Offers of one holder that are remembered; each holder has a share of its own, so that nobody takes another's."""
 HANDLED_BY_HOLDER = {"request", "accept", "relinquish", "usage"}
 
 
@@ -33,12 +36,12 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
     if typ in HANDLED_BY_HOLDER:
         return _judge_as_holder(state, admitted, step)
     if is_question(state, admitted):
-        return judge_question(state, admitted, message, step)
+        return judge_granted(state, admitted) or judge_question(state, admitted, message, step)
     match typ:
         case "coordination":
             return judge_coordination(state, admitted)
         case "declaration":
-            return _judge_offer(state, now) or bounding.judge_offer(state, admitted)
+            return _judge_offer(state, admitted, now) or bounding.judge_offer(state, admitted)
         case "evidence":
             return judge_evidence(admitted.record.body, state.registry)
         case "envelope":
@@ -78,6 +81,7 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step:
             asked = state.record_of(admitted.record.body.request)
             judged = state.user.judge_grant(admitted, asked.body if asked else None, now)
             judged = judged or still_here(step.now.position, admitted.record.body.cell.area)
+            judged = judged or judge_granted(state, admitted)
             return judged or bounding.judge_grant(state, admitted) or recognising.judge_grant(state, admitted)
         case "verdict":
             if is_receipt(admitted):
@@ -103,10 +107,24 @@ def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step:
             return refuse(Reason.TYPE, "party.typ", typ, "a type that travels between nodes")
 
 
-def _judge_offer(state: NodeState, now: TimeFix) -> Refusal | None:
-    """Offers are many neighbours' and few each; those that are over make room."""
-    held = sum(1 for offer in state.user.offers.values() if not now.after(offer.body.cell.window.end_ns))
-    return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX}") if held >= OFFERS_MAX else None
+def judge_granted(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """The terms of a GRANT by the rule it cites and by both credentials, whatever its holder and its user agreed on."""
+    body: Grant = admitted.record.body
+    held, user = state.rules.known(body.rule), state.registry.get(body.user)
+    if held is None:
+        return refuse(Reason.RULE_UNKNOWN, "grant.rule", body.rule.hex()[:16], "a rule known here")
+    if user is None:
+        return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", body.user.hex()[:16], "an admitted credential")
+    return judge_terms(deal_of_grant(admitted.record), held.rule.rule, holder=admitted.author, user=user)
+
+
+def _judge_offer(state: NodeState, admitted: Admitted, now: TimeFix) -> Refusal | None:
+    """Offers are many neighbours' and few each; those that are over, and those that are made anew, make room."""
+    theirs = [offer for offer in state.user.offers.values() if offer.holder == admitted.author.hash]
+    again = state.user.superseded(admitted.author.hash, admitted.record.body)
+    held = sum(1 for one in theirs if one.declaration not in again and not now.after(one.body.cell.window.end_ns))
+    required = f"< {OFFERS_MAX} of one holder"
+    return refuse(Reason.BUDGET, "declaration.held", held, required) if held >= OFFERS_MAX else None
 
 
 def _recognised(state: NodeState, admitted: Admitted) -> Refusal | None:

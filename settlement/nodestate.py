@@ -3,27 +3,34 @@
 from collections.abc import Callable, Iterable
 
 from settlement.chain.admission import Admitted, Context, RuleInForce, prove
+from settlement.chain.codec import from_map
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
-from settlement.chain.records import Record
+from settlement.chain.records import Attestation, Record, Unproven, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import Cell
 from settlement.chain.status import StatusLists
+from settlement.ownword import attested, judge_own, last_attested
 from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
 from settlement.pair.bounds import PLACES, UNITS, Bounds
 from settlement.pair.coordinator import STORE as COORDINATED
 from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
+from settlement.pair.patience import STORE as FAILING
 from settlement.pair.user import User
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.replays import Replays
 from settlement.rules import RULE, HeldRule, Rules, chained, read_held
-from settlement.step import Identity, Step
+from settlement.shares import Shares
+from settlement.step import REPLIED, REPLY, Identity, Step
 from settlement.witness import Witness
 
 STATUS, ROTATED, REVIEW, SIGHTING = "status", "rotated", "review", "sighting"
+REPLY_KEPT_NS, REPLY_SWEEP_NS = 3600 * 1_000_000_000, 10_000_000_000
+"""How long an answer is kept, and how often the old ones are swept out."""
+REPLIES_AT_ONCE = 256
 
 
 class NodeState:
@@ -40,7 +47,13 @@ class NodeState:
         lineage: Lineage,
         entropy: Callable[[int], bytes],
         former: Iterable[Identity] = (),
+        shares: Shares | None = None,
+        clock: Callable[[], int] | None = None,
     ) -> None:
+        """Build what is remembered.
+
+        `shares` bound what a neighbour may cost, by `clock` (ns, never backwards); without one by the steps' own time.
+        """
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
         self.entropy, self.status, self.rules = entropy, StatusLists(), Rules(self.configured)
@@ -49,9 +62,38 @@ class NodeState:
         keys = [one.key.public for one in self.former.values()]
         self.damaged = lineage.verify(identity.key.public, standing=True, former=keys)
         self._whole = self.damaged is None
+        self.shares, self.clock = shares or Shares(), clock
+        self._last_type = ""
+        self._swept_ns = 0
+        self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
         self.replays = Replays()
+        self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
         self.restore()
+
+    def _attested(self, credential: bytes) -> int:
+        """The latest instant that this node has surely signed at under a credential."""
+        if not self._whole:
+            return 0
+        leaves = (decode_leaf(body) for body in self.lineage.back(credential))
+        raws = (leaf.record for leaf in leaves if isinstance(leaf, Leaf) and leaf.record is not None)
+        payloads = (one.payload for one in map(parse, raws) if isinstance(one, Unproven))
+        return last_attested(from_map(Attestation, payload.get(5), "attestation") for payload in payloads)
+
+    @property
+    def own_line(self) -> frozenset[bytes]:
+        """This node's credential and those it succeeded."""
+        return frozenset((self.identity.credential, *self.former, *self.registry.line(self.identity.credential)))
+
+    def entitled(self, record: Record) -> Refusal | None:
+        """Why this node may not sign a record, by the checks of whoever audits its log; None where it may."""
+        author, signed = self.registry.get(record.frame.author), record.frame.attestation
+        if author is None:
+            return refuse(Reason.UNKNOWN_AUTHOR, "integrity.2", "no credential of its own", "an admitted credential")
+        refusal = judge_own(record, author, self.rules.judging(signed.earliest_ns, signed.latest_ns), self.attested_ns)
+        if refusal is None:
+            self.attested_ns = attested(self.attested_ns, signed)
+        return refusal
 
     @property
     def halted(self) -> Refusal | None:
@@ -67,7 +109,7 @@ class NodeState:
     @property
     def context(self) -> Context:
         """What admission judges against."""
-        at = self.rules.at
+        at = self.rules.judging
         return Context(
             registry=self.registry,
             rule=self.rule,
@@ -107,10 +149,12 @@ class NodeState:
             offers=self._stored(holder_side.OFFERS),
             blocked=self._stored(holder_side.BLOCKED),
             bounds=self.bounds,
+            failing=self._stored(FAILING),
         )
         self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)], bounds=self.bounds)
         self.coordinator = Coordinator(stored=[raw for _, raw in self._stored(COORDINATED)])
         self.holder.elsewhere = self.coordinator.known
+        self.holder.own = self.registry.get(me)
         self.holder.neighbours = self._holders_near
         for _, raw in self._stored(user_side.HEARD):
             admitted = prove(raw, self.registry)
@@ -181,6 +225,27 @@ class NodeState:
             return None
         leaf = decode_leaf(self.lineage.leaf_body(index))
         return None if isinstance(leaf, Refusal) else leaf.record
+
+    def sweep_replies(self, step: Step) -> None:
+        """Forget answers that nobody will ask for again: old ones, but those in settlements that are remembered."""
+        before_ns = step.now.time.earliest_ns - REPLY_KEPT_NS
+        if before_ns < self._swept_ns + REPLY_SWEEP_NS:
+            return
+        self._swept_ns = before_ns
+        old = self.lineage.items_below(REPLIED, before_ns.to_bytes(8, "big"), REPLIES_AT_ONCE)
+        if not old:
+            return
+        pairs = self.holder.pairs.values()
+        needed = {name for pair in pairs for name in (pair.request, pair.accept)}
+        for key, _ in old:
+            subject = key[8:]
+            self.lineage.drop(REPLIED, key)
+            said = self.record_of(subject) if subject not in needed else None
+            sid = said.sid if said is not None else None
+            if subject in needed or (sid is not None and (sid in self.holder.pairs or self.user.by_sid(sid))):
+                step.put(REPLIED, step.now.time.latest_ns.to_bytes(8, "big") + subject, b"")
+            else:
+                self.lineage.drop(REPLY, subject)
 
     def _was_rule(self, subject: bytes) -> bool:
         """Was this a rule that this node worked under?"""

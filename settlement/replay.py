@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from settlement.chain import keys
@@ -20,16 +20,22 @@ from settlement.chain.records import Record, Unproven, digest, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.standing import Tally
 from settlement.findings import Audited, ListTaken, Review
-from settlement.fixes import TimeSource
+from settlement.governing.ruling import judge_next, verify_rule
+from settlement.heads import Heads
 from settlement.messages import decode_message
-from settlement.pair.artifact import verify_rule
-from settlement.reasons import Reason, Refusal
-from settlement.rulefile import judge_successor, rule_at
+from settlement.ownword import attested, excused, in_order
+from settlement.pair.terms import deal_of_grant, judge_terms
+from settlement.pair.transmit import lease_limit
+from settlement.reasons import Reason, Refusal, refuse
+from settlement.rulefile import rule_at
 
 TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
 REVIEW_OPENED = "review.opened"
-OWN_WORD = ("gate", "verdict")
-UNTRUSTED = (Reason.TIME_UNTRUSTED, Reason.POSITION_UNTRUSTED)
+LEASES = ("confirm", "renew", "resume")
+PLAIN = frozenset(
+    {"credential", "rule", "revocation", "envelope", "declaration", "gate", "verdict", "usage", "evidence"}
+)
+"""Of these an audit keeps author, number and hash: nothing it compares afterwards is in their bodies."""
 
 
 @dataclass(slots=True)
@@ -43,8 +49,10 @@ class Replay:
     last: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     last_signed_ns: int = 0
     seen: set[tuple[bytes, int]] = field(default_factory=set)
+    grants: dict[bytes, Record] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     verify: Verify = keys.verify
+    heads: Heads | None = None
     _owner: Subject | None = None
 
     @property
@@ -124,12 +132,15 @@ def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) 
         _check_entitled(state, index, leaf, record)
     if record.sid is not None:
         state.audited.by_sid.setdefault(record.sid, {}).setdefault(record.typ, []).append(record.digest)
-    state.audited.held.append(record)
-    _note(state, leaf, record)
+    state.audited.held.append(replace(record, raw=b"", body=None) if record.typ in PLAIN else record)
+    _note(state, index, leaf, record)
 
 
-def _note(state: Replay, leaf: Leaf, record: Record) -> None:
-    """What a regulator asks for by name: settled pairs under review, and how long a revocation took to arrive."""
+def _note(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
+    """Signed heads for the cross-check, and what a regulator asks for: reviews, and how long a revocation took."""
+    heads = state.heads = state.heads or Heads(state.registry)
+    own_at = index if leaf.origin == OWN else None
+    state.audited.heads.extend(heads.of_record(record, state.audited.path.name, own_at))
     if record.typ == "verdict" and record.body.clause == REVIEW_OPENED:
         measured = f"{record.body.reason}: {record.body.measured}"
         state.audited.reviews.append(Review(subject=record.body.subject, why=measured))
@@ -153,7 +164,7 @@ def _take_rule(state: Replay, index: int, record: Record) -> None:
     if not isinstance(rule, RuleInForce):
         state.audited.findings.add(f"entry {index}: a rule by nobody who may rule: {rule}")
         return
-    refusal = judge_successor(state.rules[-1], rule.rule) if state.rules else None
+    refusal = judge_next(state.rules, rule) if state.rules else None
     if refusal is None:
         state.rules.append(rule)
     else:
@@ -175,10 +186,11 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
     refusal = timeless(admitted, rule)
     state.audited.replayed += 1
     own = state.is_own(admitted.author.hash)
-    # A node's own word that it lost its clock or its place is exactly what must be on record.
-    excused = own and record.typ in OWN_WORD and refusal is not None and refusal.reason in UNTRUSTED
-    if refusal is not None and not excused:
+    if refusal is not None and not (own and excused(record.typ, refusal)):
         add(f"entry {index}: admitted, but {refusal}")
+    beyond = _beyond_terms(state, record, admitted.author, rule)
+    if refusal is None and beyond is not None:
+        add(f"entry {index}: admitted, but {beyond}")
     author = record.frame.author or b""
     if (author, record.frame.seq) in state.seen:
         add(f"entry {index}: {admitted.author.name} used number {record.frame.seq} twice")
@@ -191,6 +203,23 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
         _check_own(state, index, record, admitted.author)
 
 
+def _beyond_terms(state: Replay, record: Record, author: Subject, rule: RuleInForce) -> Refusal | None:
+    """What a pair agreed on is inside its class and both credentials, every lease no longer than the GRANT says."""
+    if record.typ == "grant":
+        user = state.registry.get(record.body.user)
+        if user is None:
+            return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", record.body.user.hex()[:16], "a credential in the log")
+        state.grants[record.body.sid] = record
+        return judge_terms(deal_of_grant(record), rule.rule, holder=author, user=user)
+    grant = state.grants.get(record.sid) if record.sid is not None else None
+    if grant is None or record.typ not in LEASES:
+        return None
+    limit_ns, until_ns = lease_limit(record, grant.body.cell, grant.body.lease_ns), record.body.transmit_until_ns
+    if until_ns <= limit_ns:
+        return None
+    return refuse(Reason.LEASE, f"{record.typ}.until", f"{until_ns} ns", f"<= {limit_ns} ns")
+
+
 def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:
     """A refusal by what never changes, the bytes and what the author may do, must come out the same again."""
     if leaf.record is None or not (leaf.clause or "").startswith(TIMELESS_CLAUSES):
@@ -198,7 +227,7 @@ def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:
     state.audited.replayed += 1
     outcome = prove(leaf.record, state.registry, verify=state.verify)
     if isinstance(outcome, Admitted):
-        rule = rule_at(state.rules, outcome.record.frame.attestation)
+        rule = rule_at(state.rules, outcome.record.frame.attestation) or (state.rules[-1] if state.rules else None)
         outcome = (timeless(outcome, rule) if rule else None) or outcome
     # What was refused before a record could be taken out of it is logged as it came.
     wrapped = decode_message(leaf.record)
@@ -218,8 +247,6 @@ def _check_own(state: Replay, index: int, record: Record, author: Subject) -> No
         state.audited.findings.add(f"entry {index}: own record {record.frame.seq} does not follow {expected[0]}")
     signed = record.frame.attestation
     state.last[author.hash] = (record.frame.seq, record.digest)
-    if signed.time_source == TimeSource.NONE:
-        return  # a clock its owner did not trust says nothing of order
-    if signed.latest_ns < state.last_signed_ns:
+    if in_order(signed, state.last_signed_ns) is not None:
         state.audited.findings.add(f"entry {index}: own record {record.frame.seq} is attested before the one before it")
-    state.last_signed_ns = max(state.last_signed_ns, signed.earliest_ns)
+    state.last_signed_ns = attested(state.last_signed_ns, signed)

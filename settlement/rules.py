@@ -4,35 +4,13 @@ A successor ends its predecessor from the start of its own window. A record is j
 force when it was signed; what a node signs itself is under the one in force now.
 """
 
-from dataclasses import dataclass
-
 from settlement.chain.admission import RuleInForce
-from settlement.chain.credentials import Registry
-from settlement.pair.artifact import verify_rule
+from settlement.governing.ruling import HeldRule, judge_next, read_held
 from settlement.reasons import Reason, Refusal, refuse
-from settlement.rulefile import judge_successor
+
+__all__ = ["RULE", "HeldRule", "Rules", "chained", "read_held"]
 
 RULE = "rule"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRule:
-    """A rule with the bytes that prove it: its own, and the credentials of the authority that signed it."""
-
-    raw: bytes
-    chain: tuple[bytes, ...]
-    rule: RuleInForce
-
-    @property
-    def key(self) -> bytes:
-        """What it is stored under; sorts by version."""
-        return self.rule.rule.version.to_bytes(8, "big")
-
-
-def read_held(raw: bytes, chain: tuple[bytes, ...], registry: Registry) -> HeldRule | Refusal:
-    """A rule by an anchored authority that may rule band and area, or why it is none."""
-    rule = verify_rule(raw, chain, registry)
-    return rule if isinstance(rule, Refusal) else HeldRule(raw=raw, chain=chain, rule=rule)
 
 
 class Rules:
@@ -42,13 +20,18 @@ class Rules:
         self._held = [first]
 
     @property
+    def all(self) -> tuple[HeldRule, ...]:
+        """The chain, the oldest first."""
+        return tuple(self._held)
+
+    @property
     def newest(self) -> HeldRule:
         """The last of the chain, in force or not yet."""
         return self._held[-1]
 
     def judge(self, new: HeldRule) -> Refusal | None:
         """May this rule follow the newest?"""
-        return judge_successor(self.newest.rule, new.rule.rule)
+        return judge_next([held.rule for held in self._held], new.rule)
 
     def take(self, new: HeldRule) -> None:
         """Add a judged successor."""
@@ -65,6 +48,10 @@ class Rules:
             if window.start_ns <= earliest_ns and latest_ns < window.end_ns:
                 return held.rule
         return None
+
+    def judging(self, earliest_ns: int, latest_ns: int) -> RuleInForce:
+        """What a record attested over that interval is judged by: the rule in force then, else the newest."""
+        return self.at(earliest_ns, latest_ns) or self.newest.rule
 
 
 def chained(configured: HeldRule, stored: list[HeldRule]) -> Rules | Refusal:

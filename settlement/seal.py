@@ -4,7 +4,9 @@ import hashlib
 from pathlib import Path
 
 from settlement.chain import keys
+from settlement.chain.checkpoint import Head
 from settlement.chain.keys import SigningKey
+from settlement.formats.receipt import sign_root
 from settlement.reasons import Reason, Refusal, refuse
 
 _DOMAIN = b"bandpact/1/seal"
@@ -28,6 +30,16 @@ def write_seal(path: Path, key: SigningKey) -> None:
     """Seal the file as it is now."""
     digest = _file_digest(path)
     seal_path(path).write_text(f"{digest.hex()}\n{key.sign(_DOMAIN + digest).hex()}\n")
+
+
+def root_path(path: Path) -> Path:
+    """Where the owner's signature over the root of a sealed lineage lies, of which COSE receipts are made."""
+    return path.with_suffix(".root")
+
+
+def write_root(path: Path, head: Head, key: SigningKey) -> None:
+    """Sign the root of a finished lineage for receipts."""
+    root_path(path).write_bytes(sign_root(head, key))
 
 
 def check_seal(path: Path, public: bytes) -> Refusal | None:

@@ -1,7 +1,7 @@
 """One step of a node: everything signed, logged and remembered in it becomes durable together, then is sent."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from settlement.chain.admission import AFTER_SETTLEMENT
@@ -17,10 +17,18 @@ from settlement.reasons import Refusal, RefusedError
 
 BESIDE = "beside"
 SWEPT = "swept"
+REPLY, REPLIED = "reply", "replied"
+"""Stored answers by the record they answer, and when each was given: 8 bytes of time, then that record."""
+ENTRY_BYTES = 400
+"""About what an entry takes in the log beside the record it holds: hashes, columns, its part of the tree."""
 
 
-class SigningError(Exception):
-    """This node made a record that its own rules refuse: a fault in the program, nothing is sent."""
+class NotEntitledError(RefusedError):
+    """This node may not sign that: its own auditor would refuse it. Nothing of it is durable."""
+
+
+class SigningError(NotEntitledError):
+    """This node made a record that has no form on the wire: nothing is sent."""
 
 
 class HaltedError(Exception):
@@ -66,6 +74,10 @@ class Deferred:
     reply_to: bytes | None
 
 
+def _anything(_record: Record) -> Refusal | None:
+    return None
+
+
 @dataclass(slots=True)
 class Step:
     """Effects of one step; a `Work` for the protocol machines. Lives inside one lineage transaction."""
@@ -77,10 +89,12 @@ class Step:
     entropy: Callable[[int], bytes]
     former: Mapping[bytes, Identity] = field(default_factory=dict)
     quorum: int = 0
+    entitled: Callable[[Record], Refusal | None] = _anything
     halted: Refusal | None = None
     deferred: list[Deferred] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    logged_bytes: int = 0
     _reply_to: bytes | None = None
 
     def answering(self, subject: bytes | None) -> None:
@@ -88,7 +102,27 @@ class Step:
         self._reply_to = subject
 
     def sign(self, body: Any) -> Record:
-        """Sign a record of this node and log it. Raises HaltedError where the node may not sign."""
+        """Sign a record of this node and log it: the one place where a node signs.
+
+        Raises: HaltedError where the node may not sign at all, NotEntitledError where it may not sign this.
+        """
+        record = self._made(body)
+        refusal = self.entitled(record)
+        if refusal is not None:
+            raise NotEntitledError(replace(refusal, clause=f"own.{refusal.clause}"))
+        self.log(admitted_leaf(record.raw, origin=OWN, now=self.now.time, rule=self.rule), record)
+        return record
+
+    def may_sign(self, body: Any) -> Refusal | None:
+        """Why this node may not sign that; None where it may. Nothing is logged."""
+        if self.halted is not None:
+            return self.halted
+        try:
+            return self.entitled(self._made(body))
+        except SigningError as exc:
+            return exc.refusal
+
+    def _made(self, body: Any) -> Record:
         if self.halted is not None:
             raise HaltedError(self.halted)
         identity = self._speaker(body)
@@ -101,11 +135,9 @@ class Step:
             attestation=Attestation.of(self.now),
         )
         try:
-            record = make_record(identity.key, frame, body)
+            return make_record(identity.key, frame, body)
         except RefusedError as exc:
-            raise SigningError(f"this node would sign what it would not accept: {exc.refusal}") from exc
-        self.log(admitted_leaf(record.raw, origin=OWN, now=self.now.time, rule=self.rule), record)
-        return record
+            raise SigningError(replace(exc.refusal, clause=f"own.{exc.refusal.clause}")) from exc
 
     def _speaker(self, body: Any) -> Identity:
         """What was settled with a key that has been succeeded since is ended with it: nobody else knows another."""
@@ -117,7 +149,9 @@ class Step:
 
     def log(self, leaf: Leaf, record: Record | None) -> int:
         """Add an entry to the log."""
-        return self.lineage.append(leaf, record)
+        index = self.lineage.append(leaf, record)
+        self.logged_bytes += ENTRY_BYTES + len(leaf.record or b"") + len(leaf.measured or "") + len(leaf.required or "")
+        return index
 
     def send(self, to: bytes, raw: bytes, beside: tuple[bytes, ...] = (), *, reply_to: bytes | None = None) -> None:
         """Leave a record for a node with those it rests on; it answers `reply_to`, or what is being answered."""
@@ -177,12 +211,13 @@ class Step:
     def _leave(self, to: bytes, data: bytes, reply_to: bytes | None) -> None:
         answers = self._reply_to if reply_to is None else reply_to
         if answers is not None:
-            self.put("reply", answers, data)
+            self.put(REPLY, answers, data)
+            self.put(REPLIED, self.now.time.latest_ns.to_bytes(8, "big") + answers, b"")
         self.outgoing.append(Outgoing(to=to, data=data))
 
     def send_again(self, to: bytes, subject: bytes) -> bool:
         """Send the stored answer to a record, the same bytes; False when there is none."""
-        data = self.lineage.get("reply", subject)
+        data = self.lineage.get(REPLY, subject)
         if data is not None:
             self.outgoing.append(Outgoing(to=to, data=data))
         return data is not None

@@ -21,6 +21,7 @@ from typing import TypeAlias
 import zmq
 from pydantic import TypeAdapter
 
+from hw_profiles.printable import printable
 from radio.priority import before_others
 from sim.checked import BadValue, checked_json
 from sim.control import Control, ServerConfig, ServerFailed, refusal
@@ -223,7 +224,7 @@ def main(arguments: list[str]) -> int:
     try:
         config = read_config(Path(arguments[0]))
     except ServerFailed as exc:
-        print(exc, file=sys.stderr)
+        print(printable(exc), file=sys.stderr)
         return 2
     try:
         die_with_parent(config.parent_pid)
@@ -232,7 +233,7 @@ def main(arguments: list[str]) -> int:
     except OrphanedAtBirth:
         return 1
     except ServerFailed as exc:
-        print(exc, file=sys.stderr)
+        print(printable(exc), file=sys.stderr)
         return 1
     return 0
 

@@ -55,6 +55,8 @@ class Worker:
         self._log = log
         self._iq: dict[int, Iq16] = {}
         self._segments: dict[int, Segment] = {}
+        self._unfinished: set[int] = set()
+        self._unwanted: set[int] = set()
         self._carriers: dict[int, Carrier] = {}
         self._looks: deque[Header] = deque()
         self._later: deque[Header | Segment] = deque()
@@ -86,8 +88,10 @@ class Worker:
         if payload is not None:
             self._iq[segment.burst] = np.frombuffer(payload, dtype=np.int16).reshape(-1, 2)
         self._segments[segment.id] = segment
+        self._unfinished.add(segment.id)
 
     def _end(self, segment: Segment) -> None:
+        self._unfinished.discard(segment.id)
         self._segments[segment.id] = segment
         if self._log is not None:
             self._later.append(segment)
@@ -203,20 +207,25 @@ class Worker:
         return answer
 
     def tidy(self, *, now_ns: int) -> None:
-        """Forget what no look can ask for any more; what still waits to be measured stays."""
+        """Forget what no look can ask for any more; what still waits to be measured stays.
+
+        So does what the control process has not ended yet, however long ago its end was due: that one may have paused.
+        """
         if now_ns - self._tidied_ns < TIDY_NS:
             return
         self._tidied_ns = now_ns
         before_ns = now_ns - self._history_ns
-        waiting = {one.id for one in self._later if isinstance(one, Segment)}
+        waiting = {one.id for one in self._later if isinstance(one, Segment)} | self._unfinished
         gone = [key for key, one in self._segments.items() if one.end_ns < before_ns and key not in waiting]
         for key in gone:
             del self._segments[key]
         for key in [key for key, one in self._carriers.items() if one.end_ns < before_ns]:
             del self._carriers[key]
-        wanted = {one.burst for one in self._segments.values()}
-        for burst in [burst for burst in self._iq if burst not in wanted]:
+        # A burst that goes on under another setting is ended first and begun again a message later: its samples wait.
+        unwanted = set(self._iq) - {one.burst for one in self._segments.values()}
+        for burst in unwanted & self._unwanted:
             del self._iq[burst]
+        self._unwanted = unwanted
 
     def close(self) -> None:
         """Remove the spool."""

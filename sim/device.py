@@ -64,7 +64,8 @@ class Output:
     """Everything that decides what a transmitter emits besides its queue.
 
     `streaming`: samples are the source and the last one is held; else the tone generators are, at `dds_db` against full
-    scale (None is silent), `dds_hz` from the centre.
+    scale (None is silent), `dds_hz` from the centre. `second_…`: the same of a second transmitter on the same
+    oscillator, where the hardware has one; it has tone generators only.
     """
 
     settings: TxSettings
@@ -72,6 +73,9 @@ class Output:
     streaming: bool = False
     dds_db: float | None = None
     dds_hz: int = 0
+    second_attenuation_mdb: int | None = None
+    second_dds_db: float | None = None
+    second_dds_hz: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ class Device:
         self._carriers: list[Carrier] = []
         self._streaming = False
         self._dds: tuple[float, int] | None = None
+        self._second: tuple[int, float | None, int] | None = None
         self._last_db: float | None = None
 
     @property
@@ -210,6 +215,8 @@ class Device:
             self._last_db = None
         self._streaming = wanted.streaming
         self._dds = None if wanted.dds_db is None else (wanted.dds_db, wanted.dds_hz)
+        second = wanted.second_attenuation_mdb
+        self._second = None if second is None else (second, wanted.second_dds_db, wanted.second_dds_hz)
         if (tx, wanted.lo_on) != (self.tx, self.lo_on):
             self.tx, self.lo_on = tx, wanted.lo_on
             events += self._resegment(now_ns)
@@ -237,7 +244,7 @@ class Device:
         """Cut what plays, drop what is queued, raise the attenuation to its maximum, switch the oscillator off."""
         events = self.advance(now_ns=now_ns) + self._drop(now_ns)
         self.tx = replace(self.tx, attenuation_mdb=self.hardware.attenuation_mdb.high)
-        self.lo_on, self._streaming, self._dds = False, False, None
+        self.lo_on, self._streaming, self._dds, self._second = False, False, None, None
         return events + self._carrier_events(now_ns)
 
     def advance(self, *, now_ns: int) -> list[Event]:
@@ -308,22 +315,28 @@ class Device:
             events += [self._over(replace(old, end_ns=at_ns)), Begun(new)]
         return events
 
-    def _tones(self) -> list[tuple[int, float | None]]:
-        """Centre and level of every steady tone that is on now."""
+    def _tones(self) -> list[tuple[int, int, float | None]]:
+        """Centre, attenuation and level of every steady tone that is on now."""
         if not self.lo_on:
             return []
-        tones: list[tuple[int, float | None]] = [(self.tx.center_hz, None)]
+        center_hz, attenuation_mdb = self.tx.center_hz, self.tx.attenuation_mdb
+        tones: list[tuple[int, int, float | None]] = [(center_hz, attenuation_mdb, None)]
         if self._streaming:
             if not self._queue and self._last_db is not None:
-                tones.append((self.tx.center_hz, self._last_db))
+                tones.append((center_hz, attenuation_mdb, self._last_db))
         elif self._dds is not None:
             level_db, offset_hz = self._dds
-            tones.append((self.tx.center_hz + offset_hz, level_db))
+            tones.append((center_hz + offset_hz, attenuation_mdb, level_db))
+        if self._second is not None:
+            attenuation_mdb, second_db, offset_hz = self._second
+            tones.append((center_hz, attenuation_mdb, None))
+            if second_db is not None:
+                tones.append((center_hz + offset_hz, attenuation_mdb, second_db))
         return tones
 
     def _carrier_events(self, at_ns: int) -> list[Event]:
         """End the tones that are over and begin those that are on; what goes on unchanged is left alone."""
-        wanted = [(center_hz, self.tx.attenuation_mdb, level_db) for center_hz, level_db in self._tones()]
+        wanted = self._tones()
         events: list[Event] = []
         kept: list[Carrier] = []
         for old in self._carriers:

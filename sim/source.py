@@ -1,7 +1,11 @@
 """The simulated air as something to sense: a receiver in virtual time, with no server and no waiting."""
 
+from pathlib import Path
+
 from radio.errors import SettingRefused
-from radio.ports import Receiver, RxBlock, RxFlag, RxSettings, Span
+from radio.ports import RxBlock, RxFlag, RxSettings, Span
+from radio.receivers import Opened
+from radio.recording.metadata import Place
 from sim import receiver
 from sim.air import NS, Air
 from sim.device import Device, Refused
@@ -40,6 +44,16 @@ class SimSource:
     def device_id(self) -> str:
         """Model and serial of the simulated unit."""
         return f"bandpact-sim {self._device.hardware.serial}"
+
+    @property
+    def place(self) -> Place:
+        """Where the node's antenna stands, exactly."""
+        station = self._device.station
+        return Place(lat_deg=station.lat_deg, lon_deg=station.lon_deg, radius_m=0.0)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let virtual time pass without listening."""
+        self._at += round(seconds * self.settings.sample_rate_hz)
 
     @property
     def full_scale(self) -> int:
@@ -93,7 +107,23 @@ def open_source(
     return SimSource(load(scenario or DEFAULT), node=node, seed=seed, start_s=start_s)
 
 
-def open_receiver(name: str) -> tuple[Receiver, RxSettings, int]:
-    """Open `sim:` or `sim:SCENARIO`: the receiver, how it is set, and its full scale; raises ScenarioError."""
-    source = open_source(name.removeprefix("sim:"))
-    return source, source.settings, source.full_scale
+def open_receiver(rest: str) -> Opened:
+    """Open `SCENARIO` or `SCENARIO/NODE` (the default one if empty), already tuned as it says; raises ScenarioError."""
+    scenario, node = (rest, None) if Path(rest).exists() else _node_of(rest)
+    source = open_source(scenario, node=node)
+    return Opened(
+        receiver=source,
+        full_scale=source.full_scale,
+        settings=source.settings,
+        device_id=source.device_id,
+        place=source.place,
+        simulated=True,
+        simulated_time=True,
+        pause=source.pass_time,
+        close=source.close,
+    )
+
+
+def _node_of(rest: str) -> tuple[str, str | None]:
+    scenario, mark, node = rest.rpartition("/")
+    return (scenario, node) if mark and not node.endswith(".toml") else (rest, None)

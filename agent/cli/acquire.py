@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from agent.cli.asking import converse, run_folder_of
-from agent.cli.common import Exit, fail
 
 
 def acquire(
@@ -14,7 +13,9 @@ def acquire(
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="this node's configuration")],
     length: Annotated[str, typer.Option("--for", metavar="TIME", help="how long, such as 60s or 5min")] = "60s",
     start: Annotated[str, typer.Option("--in", metavar="TIME", help="when it begins, from now")] = "0s",
-    eirp: Annotated[str | None, typer.Option(metavar="POWER", help="such as 20dBm; the offer's if not said")] = None,
+    eirp: Annotated[
+        str | None, typer.Option(metavar="POWER", help="such as 20dBm; all that is allowed if not said")
+    ] = None,
     price_max: Annotated[int | None, typer.Option(min=0, help="the most it may cost")] = None,
     wait: Annotated[str, typer.Option(metavar="TIME", help="how long to wait for an offer")] = "10s",
     hold: Annotated[bool, typer.Option(help="stay until it is over, and show the gate; Ctrl-C gives it back")] = False,
@@ -24,19 +25,15 @@ def acquire(
 
     Ctrl-C calls it off: what is settled by then is given back, what is in doubt is once it is decided. Exit 130.
     """
-    from agent.sense.bands import BandUnreadable, parse_band  # noqa: PLC0415 - keeps --help fast
-    from agent.units import UnitMissing, parse_power, parse_time  # noqa: PLC0415
+    from agent.units import parse_edges, parse_power, parse_time  # noqa: PLC0415 - keeps --help fast
 
-    try:
-        wanted = parse_band(band)
-        fields = {
-            "low_hz": round(wanted.low_hz),
-            "high_hz": round(wanted.high_hz),
-            "for_ms": round(parse_time(length) * 1000),
-            "in_ms": round(parse_time(start) * 1000),
-            "wait_ms": round(parse_time(wait) * 1000),
-            "eirp_mdbm": parse_power(eirp) if eirp is not None else None,
-        }
-    except (BandUnreadable, UnitMissing) as exc:
-        fail(str(exc), Exit.USAGE)
+    low_hz, high_hz = parse_edges(band)
+    fields = {
+        "low_hz": low_hz,
+        "high_hz": high_hz,
+        "for_ms": round(parse_time(length, "--for") * 1000),
+        "in_ms": round(parse_time(start, "--in") * 1000),
+        "wait_ms": round(parse_time(wait, "--wait") * 1000),
+        "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
+    }
     converse(run_folder_of(config), as_json=as_json, do="acquire", hold=hold, price_max=price_max, **fields)

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from agent.cli.common import Exit, fail, output_console
+from agent.cli.common import Exit, fail, output_console, say
 
 FIRST_MS, OFF_MS = 3000, 15_000
 SENTENCES = {
@@ -31,7 +31,7 @@ SENTENCES = {
     "taken": "{type} taken",
     "not taken": "{type} not taken",
     "relinquished": "silent, and the holder is told",
-    "offered": "offered {low_hz}-{high_hz} Hz",
+    "offered": "offered {band}",
 }
 
 
@@ -44,8 +44,8 @@ class _Blank(dict[str, Any]):
 
 def told(answer: dict[str, Any]) -> str:
     """An answer in words."""
-    sentence = SENTENCES.get(str(answer.get("step")), str(answer.get("step")))
-    return sentence.format_map(_Blank(answer)).strip()
+    step = str(answer.get("step"))
+    return SENTENCES[step].format_map(_Blank(answer)).strip() if step in SENTENCES else step
 
 
 def run_folder_of(config: Path) -> Path:
@@ -91,5 +91,5 @@ def _show(answers: Iterator[dict[str, Any]], *, as_json: bool) -> dict[str, Any]
         elif answer.get("ok"):
             out.print("done", style="bold")
         else:
-            typer.echo(f"bandpact: {answer.get('why')}", err=True)
+            say(f"bandpact: {answer.get('why')}", err=True)
     return answer

@@ -30,18 +30,42 @@ def _verified(path: Path, anchor: list[str] | None, network: str | None, *, agai
             audit = auditing.replay if again else auditing.verify
             return audit(path, anchors=anchor, network=network)
         except auditing.AuditError as exc:
-            fail(str(exc))
+            fail(f"{_code(exc)}{exc}")
+
+
+def _code(exc: Exception) -> str:
+    """The one word for a thing that is no lineage, as the other outcomes have theirs."""
+    from agent import auditing  # noqa: PLC0415 - keeps --help fast
+
+    return "NOT A LINEAGE: " if isinstance(exc, auditing.NotALineage) else ""
 
 
 def _say(text: str) -> None:
     typer.echo(printable(text))
 
 
+ENDS = {
+    "VERIFIED": Exit.OK,
+    "NOT_SEALED": Exit.WARNINGS,
+    "TAMPERED": Exit.TAMPERING,
+    "WRONG_ANCHOR": Exit.WRONG_ANCHOR,
+    "DIFFERS": Exit.DIFFERS,
+}
+WORDS = {
+    "VERIFIED": "VERIFIED",
+    "NOT_SEALED": "VERIFIED, NOT SEALED: see the warnings above",
+    "TAMPERED": "TAMPERED OR BROKEN: see the lines above",
+    "WRONG_ANCHOR": "WRONG ANCHOR: nothing was verified; give the anchor of this network's root credential",
+    "DIFFERS": "DIFFERS: the log holds, but its node kept other state beside it than the log makes: see above",
+}
+
+
+SEALED = {None: "in a bundle", True: "yes", False: "no"}
+
+
 def _end(outcome: dict[str, Any]) -> NoReturn:
-    """0 where everything holds, 3 with a warning, 5 where something was altered."""
-    if not outcome["ok"]:
-        raise typer.Exit(Exit.TAMPERING)
-    raise typer.Exit(Exit.WARNINGS if outcome["warnings"] else Exit.OK)
+    """0 where everything holds, 3 with a warning, 5 where something was altered, 6 and 7 as WORDS say."""
+    raise typer.Exit(ENDS[outcome["outcome"]])
 
 
 def _remarks(outcome: dict[str, Any]) -> None:
@@ -55,17 +79,16 @@ def _remarks(outcome: dict[str, Any]) -> None:
 
 
 def _word(outcome: dict[str, Any]) -> str:
-    if not outcome["ok"]:
-        return "TAMPERED OR BROKEN: see the lines above"
-    return "VERIFIED, with the warnings above" if outcome["warnings"] else "VERIFIED"
+    return WORDS[outcome["outcome"]]
 
 
 @app.command()
 def verify(path: Logs, anchor: Anchors = None, network: Network = None, as_json: AsJson = False) -> None:
     """Verify every record, the chain of each log, and both sides of every settlement against each other.
 
-    Ends with 0 when everything holds, 3 when it holds but a log is not sealed, 5 when something was altered. The trust
-    anchors come from --anchor, or from the anchors.txt that a trial leaves beside its lineages.
+    Ends with 0 when everything holds, 3 when it holds but a log is not sealed, 5 when something was altered, 6 when no
+    credential leads to the anchor that was given, 1 when the file is no lineage. The trust anchors come from --anchor,
+    or from the anchors.txt that a trial leaves beside its lineages.
     """
     outcome = _verified(path, anchor, network)
     if as_json:
@@ -94,7 +117,7 @@ def bundle(
         try:
             size = auditing.bundle(path, out, anchors=anchor, network=network)
         except auditing.AuditError as exc:
-            fail(str(exc))
+            fail(_code(exc) + str(exc))
     _say(f"{out}: {size} bytes; verify with: bandpact audit verify {out} --network NAME --anchor HEX")
 
 
@@ -119,7 +142,7 @@ def show(
             wanted = auditshow.wanted(sid=sid, typ=typ, reason=reason, node=node, since_ns=since_ns, until_ns=until_ns)
             rows = auditshow.shown(path, wanted, anchors=anchor, network=network)
         except auditing.AuditError as exc:
-            fail(str(exc))
+            fail(_code(exc) + str(exc))
     if as_json:
         print_json(rows)
         return
@@ -141,7 +164,9 @@ def _line(row: dict[str, Any]) -> str:
 def replay(path: Logs, anchor: Anchors = None, network: Network = None, as_json: AsJson = False) -> None:
     """Judge every record again under the rule in force when it was signed, and tell what the node kept from its log.
 
-    Ends with 5 where a verdict or a row kept beside the log differs, and names it; a bundle holds entries alone.
+    Ends with 5 where a verdict comes out otherwise: something was altered. Ends with 7 where all that is signed holds
+    and a row kept beside a log is not what the log makes it: its node did not work as its records say. A bundle holds
+    entries alone.
     """
     outcome = _verified(path, anchor, network, again=True)
     if as_json:
@@ -153,7 +178,10 @@ def replay(path: Logs, anchor: Anchors = None, network: Network = None, as_json:
                 kept = row["kept"]
                 told = f"{kept['checked']} rows that the log decides, {kept['differing']} of them differ"
                 _say(f"  kept beside the log: {told}; {kept['unsaid']} that it says nothing of")
+                for difference in kept["differences"]:
+                    _say(f"    {difference}")
         _remarks(outcome)
+        _say(_word(outcome))
     _end(outcome)
 
 
@@ -189,7 +217,110 @@ def _table(outcome: dict[str, Any]) -> None:
     table = Table("lineage", "records", "own", "refused", "sealed", "root", "verdict")
     for row in outcome["lineages"]:
         verdict = "verified" if not row["problems"] else f"{len(row['problems'])} problem(s)"
-        sealed = "in a bundle" if row["sealed"] is None else "yes" if row["sealed"] else "no"
+        sealed = SEALED[row["sealed"]] if outcome["outcome"] != "WRONG_ANCHOR" else "not checked"
         cells = (row["file"], row["records"], row["own"], row["refused"], sealed, row["root"][:16], verdict)
         table.add_row(*(Text(printable(cell)) for cell in cells))
     output_console().print(table)
+
+
+Sid = Annotated[str, typer.Argument(metavar="SID", help="How the settlement's id begins, in hexadecimal.")]
+
+
+@app.command()
+def export(
+    path: Logs,
+    sid: Sid,
+    proof: Annotated[
+        Path | None,
+        typer.Option("--proof", metavar="FILE", help="Write a C2SP tlog-proof: a text that stock tools read."),
+    ] = None,
+    receipt: Annotated[
+        Path | None,
+        typer.Option("--receipt", metavar="FILE", help="Write a COSE receipt (RFC 9942), its entry beside it."),
+    ] = None,
+    anchor: Anchors = None,
+    network: Network = None,
+) -> None:
+    """Write proofs that a settlement's CONFIRM is in its holder's log, in forms that others read.
+
+    Give --proof FILE, --receipt FILE or both; no file is overwritten. `audit check` checks either.
+    """
+    from agent import auditing, exporting  # noqa: PLC0415 - keeps --help fast
+    from hw_profiles.wholefile import write_whole  # noqa: PLC0415
+
+    if proof is None and receipt is None:
+        fail("give --proof FILE, --receipt FILE or both", Exit.USAGE)
+    with interruptible():
+        try:
+            found = exporting.find(exporting.logs(path, anchors=anchor, network=network), sid)
+            if proof is not None:
+                write_whole(proof, exporting.proof_of(found).encode(), replace=False)
+            if receipt is not None:
+                made = exporting.receipt_of(found)
+                write_whole(receipt, made, replace=False)
+                write_whole(receipt.with_suffix(ENTRY), found.entry, replace=False)
+        except auditing.AuditError as exc:
+            fail(f"{_code(exc)}{exc}")
+        except OSError as exc:
+            fail(f"{exc.filename}: {exc.strerror}")
+    for written in (proof, receipt, receipt and receipt.with_suffix(ENTRY)):
+        if written is not None:
+            _say(f"{written}: entry {found.index} of {found.log.origin}")
+    _say(f"key of the log: {found.log.public.hex()}")
+
+
+ENTRY = ".entry"
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A tlog-proof, a COSE receipt or a public bundle.")],
+    log: Annotated[
+        Path, typer.Option("--log", metavar="PATH", help="Where the log's key is known from, as for verify.")
+    ],
+    entry: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The entry, which a receipt does not hold.")
+    ] = None,
+    anchor: Anchors = None,
+    network: Network = None,
+) -> None:
+    """Check a proof file: 0 when it holds, 1 with the reason when it does not."""
+    from agent import auditing, exporting  # noqa: PLC0415 - keeps --help fast
+    from settlement.reasons import Refusal  # noqa: PLC0415
+
+    with interruptible():
+        try:
+            said = exporting.check_file(file, entry, exporting.logs(log, anchors=anchor, network=network))
+        except auditing.AuditError as exc:
+            fail(f"{_code(exc)}{exc}")
+        except OSError as exc:
+            fail(f"{exc.filename}: {exc.strerror}")
+    if isinstance(said, Refusal):
+        fail(f"DOES NOT HOLD: {said}")
+    for line in said:
+        _say(f"HOLDS: {line}")
+
+
+@app.command()
+def public(
+    path: Logs,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The new file, JSON.")],
+    anchor: Anchors = None,
+    network: Network = None,
+) -> None:
+    """Write a bundle for the public: parties by pseudonym, places to a tenth of a degree, proofs that still hold."""
+    import secrets  # noqa: PLC0415 - keeps --help fast
+
+    from agent import auditing, exporting  # noqa: PLC0415
+    from hw_profiles.wholefile import write_whole  # noqa: PLC0415
+
+    with interruptible():
+        try:
+            found = exporting.logs(path, anchors=anchor, network=network)
+            name, _ = auditing.trust(path, anchor, network)
+            write_whole(out, exporting.public(found, name, secrets.token_bytes(32)).encode(), replace=False)
+        except auditing.AuditError as exc:
+            fail(f"{_code(exc)}{exc}")
+        except OSError as exc:
+            fail(f"{exc.filename}: {exc.strerror}")
+    _say(f"{out}: {len(found)} logs; check with: bandpact audit check {out} --log {path}")

@@ -1,16 +1,22 @@
 """`bandpact authority`: keys, credentials, rules and revocations at a desk, offline."""
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.common import Exit, fail
+from agent.cli.common import Exit, fail, say
+from agent.cli.entitled import entitled, instant_text, ruled, scope_text
 from agent.cli.places import Circle, Corners, area_of, bands_of, some_area
+from agent.units import parse_days, parse_power, parse_time, time_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agent.desk import Desk
+    from settlement.chain.credentials import Subject
     from settlement.chain.scope import Area, Scope
 
 authority = typer.Typer(no_args_is_help=True, help="Issue, revoke and rotate credentials and sign rules, offline.")
@@ -20,7 +26,9 @@ authority.add_typer(rule, name="rule")
 Folder = Annotated[Path, typer.Option("--desk", help="The authority's folder.")]
 PASSPHRASE = "BANDPACT_PASSPHRASE"  # noqa: S105 - the name of a variable
 DESK = Path("authority")
-Bands = Annotated[list[str], typer.Option("--band", help="LOW-HIGH in Hz; may be repeated.")]
+BAND = "Such as 3550-3570MHz; may be repeated."
+Bands = Annotated[list[str], typer.Option("--band", metavar="BAND", help=BAND)]
+LIFE = "Life of the credential, in whole days, such as 30d."
 
 
 def _passphrase() -> str | None:
@@ -35,8 +43,8 @@ def init(
     commodity: Annotated[list[str], typer.Option("--class", help="Commodity class; may be repeated.")],
     area: Circle = None,
     corner: Corners = None,
-    max_eirp_mdbm: Annotated[int, typer.Option(help="The most it can allow.")] = 30_000,
-    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of its credential.")] = 365,
+    max_eirp: Annotated[str, typer.Option(metavar="POWER", help="The most it can allow, such as 30dBm.")] = "30dBm",
+    life: Annotated[str, typer.Option("--for", metavar="TIME", help=LIFE)] = "365d",
     desk: Folder = DESK,
 ) -> None:
     """Make a root authority: its key, its credential, and the anchor others configure.
@@ -48,15 +56,15 @@ def init(
 
     try:
         where = some_area(area, corner)
-        scope = _scope(band, where, commodity, desks.AUTHORITY_ACTIONS, (1, max_eirp_mdbm, 3))
+        scope = _scope(band, where, commodity, desks.AUTHORITY_ACTIONS, (1, parse_power(max_eirp, "--max-eirp"), 3))
         lat_e7, lon_e7 = where.anchor
         place = desks.Place(lat_e7=lat_e7, lon_e7=lon_e7)
-        anchor = desks.init(
-            desk, name=name, network=network, scope=scope, days=days, place=place, passphrase=_passphrase()
-        )
-    except (ConfigError, ValueError) as exc:
+        days, secret = parse_days(life, "--for"), _passphrase()
+        anchor = desks.init(desk, name=name, network=network, scope=scope, days=days, place=place, passphrase=secret)
+    except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{network} {anchor}")
+    typer.echo(f"{name} may: {scope_text(scope)}", err=True)
 
 
 def _scope(
@@ -94,18 +102,37 @@ def open_desk(desk: Path) -> "Desk":
     return Desk(desk, place=place, passphrase=_passphrase())
 
 
+def _say_entitled(subject: "Subject") -> None:
+    """Who it is, by the name that machines know, and what it may, in people's units."""
+    say(f"{subject.name} {subject.hash.hex()} status index {subject.status_index}")
+    say(entitled(subject))
+
+
+@contextmanager
+def at_desk(desk: Path) -> "Iterator[Desk]":
+    """The authority's desk, for what is signed there: one at a time. Raises ConfigError."""
+    from agent.locks import held  # noqa: PLC0415
+
+    open_desk(desk)
+    with held(desk, None, "bandpact authority", wait_s=10.0):
+        yield open_desk(desk)
+
+
 @authority.command()
 def issue(
     request: Annotated[Path, typer.Argument(help="What `bandpact node init` wrote.")],
     name: Annotated[str, typer.Option(help="The node's name.")],
     role: Annotated[str, typer.Option(help="holder, user or coordinator.")],
     out: Annotated[Path, typer.Option(help="The new credential chain.")],
-    eirp_mdbm: Annotated[int, typer.Option(help="The most it may radiate.")] = 20_000,
-    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of the credential.")] = 30,
+    eirp: Annotated[str, typer.Option(metavar="POWER", help="The most it may radiate, such as 20dBm.")] = "20dBm",
+    life: Annotated[str, typer.Option("--for", metavar="TIME", help=LIFE)] = "30d",
     area: Circle = None,
     corner: Corners = None,
     band: Annotated[
-        list[str] | None, typer.Option("--band", help="LOW-HIGH in Hz; the authority's own if left out.")
+        list[str] | None, typer.Option("--band", metavar="BAND", help=f"{BAND} The authority's own if left out.")
+    ] = None,
+    rule_file: Annotated[
+        Path | None, typer.Option("--rule", help="The signed rule in force, where another desk signed it.")
     ] = None,
     desk: Folder = DESK,
 ) -> None:
@@ -114,38 +141,40 @@ def issue(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
+        days, eirp_mdbm = parse_days(life, "--for"), parse_power(eirp, "--eirp")
         limits = nodekeys.Limits(eirp_mdbm=eirp_mdbm, area=area_of(area, corner), bands=bands_of(band or []))
-        subject = nodekeys.issue_for(open_desk(desk), request, name=name, role=role, limits=limits, days=days, out=out)
-    except (ConfigError, ValueError) as exc:
+        with at_desk(desk) as opened:
+            subject = nodekeys.issue_for(
+                opened, request, name=name, role=role, limits=limits, days=days, out=out, rule=rule_file
+            )
+    except ConfigError as exc:
         fail(str(exc))
-    typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
+    _say_entitled(subject)
 
 
 @authority.command()
 def revoke(
     out: Annotated[Path, typer.Option(help="The signed status list.")],
-    fresh_s: Annotated[int, typer.Option(min=1, help="How long the list speaks.")] = 86_400,
+    fresh: Annotated[str, typer.Option("--for", metavar="TIME", help="How long the list speaks, such as 24h.")] = "24h",
     names: Annotated[
         list[str] | None, typer.Argument(help="Whose credentials to take back; nobody's if left out.")
     ] = None,
     desk: Folder = DESK,
 ) -> None:
     """Sign the next status list, for any node (`bandpact node tell`); it passes it on. Without names, a fresh one."""
-    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        opened = open_desk(desk)
-        nodekeys.writable(out)
-        out.write_bytes(opened.revoke(names or (), fresh_s=fresh_s))
+        fresh_s = max(1, round(parse_time(fresh, "--for")))
+        with at_desk(desk) as opened:
+            opened.revoke(names or (), fresh_s=fresh_s, out=out)
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     held = opened.newest_list()
     taken = sum(byte.bit_count() for byte in held.bits) if held is not None else 0
     version = held.version if held is not None else 0
-    typer.echo(
-        f"{out}: status list {version}, {taken} taken back, speaks for {fresh_s} s; bandpact node tell hands it in"
-    )
+    said = f"status list {version}, {taken} taken back, speaks for {time_text(fresh_s)}"
+    typer.echo(f"{out}: {said}; bandpact node tell hands it in")
 
 
 @authority.command()
@@ -153,9 +182,8 @@ def reissue(
     request: Annotated[Path, typer.Argument(help="What `bandpact node rekey` or `authority rekey` wrote.")],
     name: Annotated[str, typer.Option(help="Whose new key it is.")],
     out: Annotated[Path, typer.Option(help="The new credential chain.")],
-    days: Annotated[
-        int | None,
-        typer.Option(min=1, max=36_500, help="Life of the credential; as long as the last one's if left out."),
+    life: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help=f"{LIFE} As long as the last one's if left out.")
     ] = None,
     desk: Folder = DESK,
 ) -> None:
@@ -164,15 +192,18 @@ def reissue(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        subject = nodekeys.reissue_for(open_desk(desk), request, name=name, days=days, out=out)
+        days = None if life is None else parse_days(life, "--for")
+        with at_desk(desk) as opened:
+            subject = nodekeys.reissue_for(opened, request, name=name, days=days, out=out)
     except (ConfigError, OSError) as exc:
         fail(str(exc))
-    typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
+    _say_entitled(subject)
 
 
 @authority.command("request")
 def ask(
     network: Annotated[str, typer.Option(help="The network it is to govern in.")],
+    name: Annotated[str | None, typer.Option(help="The name it is to have; any, if left out.")] = None,
     desk: Folder = DESK,
 ) -> None:
     """Make the key of an authority below another, and the request that the other delegates by."""
@@ -180,7 +211,7 @@ def ask(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        path = desks.request(desk, network=network, passphrase=_passphrase())
+        path = desks.request(desk, network=network, passphrase=_passphrase(), name=name)
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     typer.echo(f"{path}: give this to the authority above")
@@ -191,12 +222,14 @@ def delegate(
     request: Annotated[Path, typer.Argument(help="What `bandpact authority request` wrote.")],
     name: Annotated[str, typer.Option(help="The new authority's name.")],
     out: Annotated[Path, typer.Option(help="The new credential chain.")],
-    band: Annotated[list[str] | None, typer.Option("--band", help="LOW-HIGH in Hz; all if left out.")] = None,
+    band: Annotated[list[str] | None, typer.Option("--band", metavar="BAND", help=f"{BAND} All if left out.")] = None,
     area: Circle = None,
     corner: Corners = None,
-    max_eirp_mdbm: Annotated[int | None, typer.Option(help="The most it can allow; all if left out.")] = None,
+    max_eirp: Annotated[
+        str | None, typer.Option(metavar="POWER", help="The most it can allow, such as 30dBm; all if left out.")
+    ] = None,
     depth: Annotated[int, typer.Option(min=1, max=8, help="Levels below it; 1 is nodes only.")] = 1,
-    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of the credential.")] = 180,
+    life: Annotated[str, typer.Option("--for", metavar="TIME", help=LIFE)] = "180d",
     desk: Folder = DESK,
 ) -> None:
     """Make another key an authority below this one: the same actions, in a narrower scope."""
@@ -206,19 +239,21 @@ def delegate(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        opened = open_desk(desk)
-        mine = opened.me.scope
-        scope = replace(
-            mine,
-            bands=bands_of(band or []) or mine.bands,
-            area=area_of(area, corner) or mine.area,
-            max_eirp_mdbm=mine.max_eirp_mdbm if max_eirp_mdbm is None else max_eirp_mdbm,
-            depth=depth,
-        )
-        subject = nodekeys.delegate_to(opened, request, name=name, scope=scope, days=days, out=out)
-    except (ConfigError, ValueError, OSError) as exc:
+        with at_desk(desk) as opened:
+            mine = opened.me.scope
+            scope = replace(
+                mine,
+                bands=bands_of(band or []) or mine.bands,
+                area=area_of(area, corner) or mine.area,
+                max_eirp_mdbm=mine.max_eirp_mdbm if max_eirp is None else parse_power(max_eirp, "--max-eirp"),
+                depth=depth,
+            )
+            subject = nodekeys.delegate_to(
+                opened, request, name=name, scope=scope, days=parse_days(life, "--for"), out=out
+            )
+    except (ConfigError, OSError) as exc:
         fail(str(exc))
-    typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
+    _say_entitled(subject)
 
 
 @authority.command("enrol")
@@ -244,7 +279,8 @@ def next_key(desk: Folder = DESK) -> None:
     from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
 
     try:
-        path = open_desk(desk).rekey(_passphrase())
+        with at_desk(desk) as opened:
+            path = opened.rekey(_passphrase())
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     typer.echo(f"{path}: give this to the authority above; it reissues by it")
@@ -259,19 +295,19 @@ def rotate(
     above: Annotated[
         list[Path] | None, typer.Option(help="Rotations of authorities above since; may be repeated, in order.")
     ] = None,
-    days: Annotated[int, typer.Option(min=1, max=36_500, help="Life of a root's new credential.")] = 365,
+    life: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="Life of a root's new credential, in whole days.")
+    ] = "365d",
     desk: Folder = DESK,
 ) -> None:
     """Give the authority a new key; the record is signed by the old and the new."""
-    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        opened = open_desk(desk)
-        nodekeys.writable(out)
-        for rotation in above or ():
-            opened.hear(rotation)
-        out.write_bytes(opened.rotate(days=days, passphrase=_passphrase(), successor=successor))
+        with at_desk(desk) as opened:
+            for rotation in above or ():
+                opened.hear(rotation)
+            opened.rotate(days=parse_days(life, "--for"), passphrase=_passphrase(), successor=successor, out=out)
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     typer.echo(f"{out}: rotation; bandpact node tell hands it in")
@@ -286,10 +322,11 @@ def show(desk: Folder = DESK) -> None:
         opened = open_desk(desk)
     except ConfigError as exc:
         fail(str(exc))
-    typer.echo(f"{opened.network} {opened.me.chain[0] and opened.me.hash.hex()} {opened.me.name}")
+    say(f"{opened.network} {opened.me.chain[0] and opened.me.hash.hex()} {opened.me.name}")
     for subject in opened.credentials():
         taken = " taken back" if opened.revoked(subject) else ""
-        typer.echo(f"  {subject.status_index} {subject.name} {subject.level} {subject.hash.hex()}{taken}")
+        who = f"{subject.status_index} {subject.name} {subject.level} {subject.hash.hex()}{taken}"
+        say(f"  {who}: {scope_text(subject.scope)}; until {instant_text(subject.expires_ns)}")
 
 
 @rule.command("sign")
@@ -305,9 +342,12 @@ def rule_sign(
     from settlement.rulefile import RuleFileError  # noqa: PLC0415
 
     try:
-        digest = nodekeys.sign_rule(open_desk(desk), text, out, after)
+        with at_desk(desk) as opened:
+            digest, body = nodekeys.sign_rule(opened, text, out, after)
     except RuleFileError as exc:
         fail(f"{text}: {exc}", Exit.USAGE)
     except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{out}: rule {digest}")
+    for line in ruled(body):
+        say(line)

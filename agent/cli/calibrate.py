@@ -1,55 +1,131 @@
-"""`bandpact calibrate`: a point of a unit's table from a source of known power."""
+"""`bandpact calibrate`: a point of a unit's table from a source of known power, or from a noise diode."""
 
+import shlex
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.common import Exit, fail, output_console, print_json
+from agent.cli.common import Exit, errors_console, fail, output_console, print_json
+from agent.cli.listening import SOURCE_HELP, explained
+
+if TYPE_CHECKING:
+    from agent.calibrating import Setting, Unit
+    from hw_profiles.calibrationfile import CalibrationFile, Point
+
+SWITCH_S = 30
 
 
 def calibrate(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="pluto:URI or sim:, listening to a known tone")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP + ", hearing a tone or a noise diode")],
     table: Annotated[Path, typer.Argument(metavar="TABLE.toml", help="the unit's table; made if it is not there")],
-    power_dbm: Annotated[float, typer.Option(help="what the source puts into the antenna connector")],
-    uncertainty_db: Annotated[float, typer.Option(min=0.0, help="standard uncertainty of that")],
-    frequency: Annotated[str, typer.Option(help="where to tune, like 3560MHz; the tone beside the middle")],
-    rate: Annotated[int, typer.Option(min=1, help="samples a second")],
-    gain_db: Annotated[float, typer.Option(help="receive gain")],
+    power_dbm: Annotated[float | None, typer.Option(help="a tone: what goes into the antenna connector")] = None,
+    uncertainty_db: Annotated[float | None, typer.Option(min=0.0, help="standard uncertainty of that")] = None,
+    enr_db: Annotated[float | None, typer.Option(help="a noise diode: its excess noise ratio")] = None,
+    enr_uncertainty_db: Annotated[float, typer.Option(min=0.0, help="standard uncertainty of that")] = 0.2,
+    mismatch_db: Annotated[float, typer.Option(min=0.0, help="standard uncertainty by reflections")] = 0.1,
+    diode: Annotated[
+        str | None, typer.Option(metavar="COMMAND", help="called with on or off; default: you are asked to switch")
+    ] = None,
+    off: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="the same receiver with the diode off, as a recording")
+    ] = None,
+    frequency: Annotated[str | None, typer.Option(help="where to tune, like 3560MHz; a tone beside the middle")] = None,
+    rate: Annotated[int | None, typer.Option(min=1, help="samples a second")] = None,
+    gain_db: Annotated[float | None, typer.Option(help="receive gain")] = None,
     bandwidth: Annotated[str | None, typer.Option(help="analogue bandwidth, like 20MHz; default: the rate")] = None,
     profile: Annotated[str, typer.Option(help="the hardware profile, by name or file")] = "pluto-ad9363",
     device: Annotated[str | None, typer.Option(help="the unit, where it does not name itself")] = None,
-    temperature_c: Annotated[float, typer.Option(help="the unit's temperature")] = 25.0,
+    temperature_c: Annotated[float, typer.Option(help="temperature of the unit, and of the diode when off")] = 25.0,
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
-    """Measure a tone of known power with SOURCE and add the point to TABLE, with its uncertainty."""
+    """Measure a tone of known power or a noise diode (Y-factor) with SOURCE; add the point to TABLE, how sure it is."""
     from agent.calibrating import NotCalibrated, Setting, Unit  # noqa: PLC0415 - keeps --help fast
-    from agent.calibrating import calibrate as run  # noqa: PLC0415
-    from agent.cli.sense import explained  # noqa: PLC0415
     from agent.sense.bands import parse_frequency  # noqa: PLC0415
-    from hw_profiles.loader import ProfileError  # noqa: PLC0415
-    from radio.knownsource import Known  # noqa: PLC0415
 
+    if (power_dbm is None) == (enr_db is None):
+        fail("give --power-dbm for a tone or --enr-db for a noise diode, one of them", Exit.USAGE)
+    if power_dbm is not None and uncertainty_db is None:
+        fail("--power-dbm: say how sure it is with --uncertainty-db", Exit.USAGE)
     with explained():
         setting = Setting(
-            frequency_hz=round(parse_frequency(frequency)),
+            frequency_hz=round(parse_frequency(frequency)) if frequency else None,
             sample_rate_hz=rate,
-            bandwidth_hz=round(parse_frequency(bandwidth)) if bandwidth else rate,
+            bandwidth_hz=round(parse_frequency(bandwidth)) if bandwidth else None,
             gain_db=gain_db,
         )
         unit = Unit(device=device, profile=profile, temperature_c=temperature_c)
         try:
-            made, found = run(source, setting, Known(power_dbm=power_dbm, sd_db=uncertainty_db), unit, table)
-        except ProfileError as exc:
-            fail(str(exc), Exit.USAGE)
+            if power_dbm is not None and uncertainty_db is not None:
+                made, found = _tone(source, setting, power_dbm, uncertainty_db, unit, table)
+            else:
+                known = (enr_db or 0.0, enr_uncertainty_db, mismatch_db)
+                made, found = _noise(source, off, setting, known, unit, table, diode)
         except NotCalibrated as exc:
             fail(str(exc), Exit.FAILURE)
     if json_out:
         print_json({"table": str(table), "device": made.device, "point": found.model_dump()})
         return
-    output_console().print(
-        f"{table}: full scale is {found.full_scale_dbm:.2f} ± {found.sd_db:.2f} dBm "
-        f"at {found.frequency_hz / 1e6:g} MHz, "
-        f"{found.sample_rate_hz} S/s, {found.gain_db:g} dB; {len(made.points)} points of {made.device}",
-        highlight=False,
+    _show(table, made, found)
+
+
+def _tone(
+    source: str, setting: "Setting", power_dbm: float, sd_db: float, unit: "Unit", table: Path
+) -> "tuple[CalibrationFile, Point]":
+    from agent.calibrating import calibrate as run  # noqa: PLC0415 - keeps --help fast
+    from radio.knownsource import Known  # noqa: PLC0415
+
+    return run(source, setting, Known(power_dbm=power_dbm, sd_db=sd_db), unit, table)
+
+
+def _noise(
+    source: str,
+    off: str | None,
+    setting: "Setting",
+    known: tuple[float, float, float],
+    unit: "Unit",
+    table: Path,
+    command: str | None,
+) -> "tuple[CalibrationFile, Point]":
+    from agent.calibrating import calibrate_by_diode, calibrate_by_recordings  # noqa: PLC0415 - keeps --help fast
+    from radio.noisediode import Diode  # noqa: PLC0415
+
+    diode = Diode(enr_db=known[0], enr_sd_db=known[1], mismatch_sd_db=known[2], temperature_c=unit.temperature_c)
+    if off is not None:
+        return calibrate_by_recordings((source, off), setting, diode, unit, table)
+    return calibrate_by_diode(source, setting, diode, unit, table, switch=_switch(command))
+
+
+def _switch(command: str | None) -> Callable[[bool], None]:
+    """What turns the diode on and off: a command, or whoever sits at the terminal."""
+    if command is None and not errors_console().is_terminal:
+        fail("nobody is here to switch the diode; give --diode COMMAND, or --off with a recording", Exit.USAGE)
+    words = shlex.split(command) if command is not None else []
+    state: list[bool] = []
+
+    def switch(on: bool) -> None:
+        if state and state[-1] == on:
+            return
+        state.append(on)
+        word = "on" if on else "off"
+        if not words:
+            typer.confirm(f"Switch the noise diode {word}. Done?", default=True, abort=True, err=True)
+            return
+        try:
+            subprocess.run([*words, word], check=True, timeout=SWITCH_S, stdin=subprocess.DEVNULL, capture_output=True)
+        except (OSError, subprocess.SubprocessError) as exc:
+            fail(f"--diode {command!r}: could not switch it {word} ({exc}); try it by hand", Exit.NOT_READY)
+
+    return switch
+
+
+def _show(table: Path, made: "CalibrationFile", found: "Point") -> None:
+    line = (
+        f"{table}: full scale is {found.full_scale_dbm:.2f} ± {found.sd_db:.2f} dBm at "
+        f"{found.frequency_hz / 1e6:g} MHz, {found.sample_rate_hz} S/s, {found.gain_db:g} dB"
     )
+    if found.noise_figure_db is not None and found.noise_figure_sd_db is not None:
+        line += f"; noise figure {found.noise_figure_db:.2f} ± {found.noise_figure_sd_db:.2f} dB"
+    output_console().print(f"{line}; {len(made.points)} points of {made.device}", highlight=False)

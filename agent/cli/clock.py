@@ -13,14 +13,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="print JSON and nothing
 
 def doctor(
     config: ConfigOption = None,
-    wait: Annotated[float | None, typer.Option(min=0, help="seconds to wait for the clock")] = None,
+    wait: Annotated[str | None, typer.Option(metavar="TIME", help="how long to wait for the clock, like 10s")] = None,
     json_out: JsonOption = False,
 ) -> None:
     """Say what is wrong with this node and how to mend it. Exit 4 when it is not ready; changes nothing."""
     from agent.doctor import diagnose  # noqa: PLC0415 - keeps --help fast
+    from agent.units import parse_time  # noqa: PLC0415
 
+    wait_s = None if wait is None else parse_time(wait, "--wait")
     with interruptible():
-        found = diagnose(config, wait_s=wait)
+        found = diagnose(config, wait_s=wait_s)
     if json_out:
         print_json(found.as_dict())
     else:
@@ -35,10 +37,10 @@ def doctor(
 
 def watch(
     config: ConfigOption = None,
-    seconds: Annotated[
-        float | None, typer.Option("--for", min=0.1, help="seconds to watch; for ever if not said")
+    length: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="how long to watch, like 10min; for ever if not said")
     ] = None,
-    every: Annotated[float, typer.Option(min=0.1, help="seconds between lines")] = 1.0,
+    every: Annotated[str, typer.Option(metavar="TIME", help="time between lines, at least 100ms")] = "1s",
     json_out: JsonOption = False,
 ) -> None:
     """Draw the clock's bound against its budget over time, a line at a time."""
@@ -49,7 +51,10 @@ def watch(
     from agent.configfiles import load_found  # noqa: PLC0415
     from agent.timekeeping.shown import line, plain  # noqa: PLC0415
     from agent.timekeeping.wiring import timekeeper  # noqa: PLC0415
+    from agent.units import parse_time  # noqa: PLC0415
 
+    seconds = None if length is None else parse_time(length, "--for")
+    every_s = max(parse_time(every, "--every"), 0.1)
     try:
         keeper = timekeeper(load_found(config))
     except ConfigError as exc:
@@ -62,7 +67,7 @@ def watch(
                 typer.echo(
                     json.dumps(state) if json_out else f"{time.strftime('%H:%M:%SZ', time.gmtime())} {line(state)}"
                 )
-                time.sleep(every)
+                time.sleep(every_s)
         finally:
             keeper.close()
 

@@ -1,10 +1,15 @@
 """What every command shares: exit codes, the two consoles, and one way to say what went wrong."""
 
+import sys
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+from hw_profiles.printable import Guarded, printable
+
+__all__ = ["Exit", "fail", "printable", "say"]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,32 +26,42 @@ class Exit(IntEnum):
     WARNINGS = 3
     NOT_READY = 4
     TAMPERING = 5
+    WRONG_ANCHOR = 6
+    DIFFERS = 7
     INTERRUPTED = 130
 
 
-def printable(text: object) -> str:
-    """Text whose every control, format and other invisible character is written out: it may come from anyone."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+def guard_streams() -> None:
+    """From here on nothing that is printed steers a terminal, whoever wrote it and whichever command prints it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, Guarded):
+            setattr(sys, name, Guarded(stream))
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Print one line, printable whatever is in it."""
+    typer.echo(printable(text), err=err)
 
 
 def fail(message: str, code: Exit = Exit.FAILURE) -> NoReturn:
     """Say one line on standard error and end."""
-    typer.echo(f"bandpact: {printable(message)}", err=True)
+    say(f"bandpact: {message}", err=True)
     raise typer.Exit(code)
 
 
 def errors_console() -> "Console":
     """Standard error, where progress and remarks go."""
-    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
+    from agent.cli.console import PlainConsole  # noqa: PLC0415 - keeps --help fast
 
-    return Console(stderr=True, soft_wrap=True)
+    return PlainConsole(sys.stderr)
 
 
 def output_console() -> "Console":
     """Standard output, where results go."""
-    from rich.console import Console  # noqa: PLC0415 - keeps --help fast
+    from agent.cli.console import PlainConsole  # noqa: PLC0415 - keeps --help fast
 
-    return Console(soft_wrap=True)
+    return PlainConsole(sys.stdout)
 
 
 def print_json(value: Any) -> None:

@@ -17,13 +17,16 @@ def node_config(
     rule_file: Annotated[Path, typer.Option("--rule", help="The signed rule.")],
     listen: Annotated[str, typer.Option(help="Where neighbours reach it, such as tcp://0.0.0.0:4700.")],
     radio: Annotated[str, typer.Option(help="The Pluto, such as ip:192.168.2.1 or usb:.")],
-    place: Annotated[tuple[int, int], typer.Option(help="Latitude and longitude of the antenna, degrees x 1e7.")],
+    place: Annotated[
+        tuple[str, str], typer.Option(metavar="LAT LON", help="Where the antenna is, in degrees, such as 36.95 -76.3.")
+    ],
     peer: Annotated[list[str] | None, typer.Option(help="ENDPOINT=CHAIN of a neighbour; may be said again.")] = None,
     simulated: Annotated[bool, typer.Option(help="As `bandpact sim pluto`: clock and place are too.")] = False,
 ) -> None:
     """Write a node's configuration, node.toml, into its folder; edit it as you like. Never overwrites one."""
     from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
     from agent.drafts import Neighbour, NodeDraft, draft_node  # noqa: PLC0415
+    from agent.units import parse_latitude, parse_longitude  # noqa: PLC0415
 
     peers = []
     for one in peer or ():
@@ -39,8 +42,8 @@ def node_config(
         listen=listen,
         radio=radio,
         simulated=simulated,
-        lat_e7=place[0],
-        lon_e7=place[1],
+        lat_e7=parse_latitude(place[0], "--place"),
+        lon_e7=parse_longitude(place[1], "--place"),
         peers=peers,
     )
     try:
@@ -53,16 +56,32 @@ def node_config(
 def rule_draft(
     out: Annotated[Path, typer.Option(help="Where to write the rule, in TOML.")],
     name: Annotated[str, typer.Option(help="The rule's name.")] = "rule",
-    days: Annotated[int, typer.Option(min=1, max=36_500, help="How long it is in force.")] = 30,
+    life: Annotated[str, typer.Option("--for", metavar="TIME", help="How long it is in force, in whole days.")] = "30d",
     simulated: Annotated[bool, typer.Option(help="For simulated radios: their clocks and places count.")] = False,
+    holders: Annotated[int, typer.Option(min=1, help="Holders that may grant one cell; those issued if more.")] = 1,
+    nodes: Annotated[int, typer.Option(min=0, help="Nodes of the network; those issued if more.")] = 0,
     desk: Folder = DESK,
 ) -> None:
     """Write a rule for all that this authority governs, to be edited and then signed. Never overwrites one."""
     from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
     from agent.drafts import draft_rule  # noqa: PLC0415
+    from agent.sharing import grantors  # noqa: PLC0415
+    from agent.units import parse_days  # noqa: PLC0415
 
     try:
-        draft_rule(out, name=name, scope=open_desk(desk).me.scope, days=days, simulated=simulated)
+        days = parse_days(life, "--for")
+        opened = open_desk(desk)
+        held = grantors(opened)
+        count = max(nodes, len({s.name for s in opened.credentials() if s.transport_key is not None}))
+        draft_rule(
+            out,
+            name=name,
+            scope=opened.me.scope,
+            days=days,
+            simulated=simulated,
+            holders=max(holders, len(held)),
+            nodes=count,
+        )
     except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{out}: edit it, then: bandpact authority rule sign {out} --out rule.signed")

@@ -7,6 +7,7 @@ import typer
 
 from agent.cli import (
     acquire,
+    attacks,
     audit,
     authority,
     bench_chain,
@@ -28,27 +29,35 @@ from agent.cli import (
     stop,
     trial,
     tx,
+    warden,
+    witness,
 )
+from agent.cli.common import guard_streams
+from agent.cli.entry import Commands
 
 app = typer.Typer(
     name="bandpact",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Share radio spectrum by agreement between neighbours: sense, settle, and transmit only inside a settlement.",
 )
 app.command()(trial.trial)
+app.command()(attacks.attacks)
 app.command()(sense.sense)
 app.command()(record.record)
 app.command()(calibrate.calibrate)
 app.add_typer(tx.tx, name="tx")
 app.command()(stop.stop)
+app.command()(warden.warden)
 app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
+app.add_typer(witness.app, name="witness")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 node.node.command("config")(drafts.node_config)
@@ -88,10 +97,12 @@ def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     del version
+    guard_streams()
 
 
 def main() -> None:
     """Run the command line."""
+    guard_streams()
     app(args=sys.argv[1:])
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli.common import Exit, fail
+from agent.cli.common import fail
 
 node = typer.Typer(no_args_is_help=True, help="Make a node's keys and take in its credential.")
 
@@ -17,16 +17,18 @@ Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="This nod
 def node_init(
     folder: Annotated[Path, typer.Argument(help="The node's folder.")],
     device: Annotated[str, typer.Option(help="The radio it is bound to, as the driver names it.")],
+    name: Annotated[str | None, typer.Option(help="The name it asks for; the folder's if left out.")] = None,
 ) -> None:
     """Make a node's keys, 0600 and never overwritten, and the request its authority needs."""
     from agent import nodekeys  # noqa: PLC0415
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        nodekeys.make_request(folder, device)
+        nodekeys.make_request(folder, device, name)
     except ConfigError as exc:
         fail(str(exc))
-    typer.echo(f"{folder / REQUEST}: give this to the authority")
+    called = name or folder.resolve().name
+    typer.echo(f"{folder / REQUEST}: asks as {called}; give this to the authority")
 
 
 @node.command()
@@ -39,9 +41,11 @@ def enrol(
     """Check a credential against the anchor and the node's own keys, and take it in."""
     from agent import nodekeys  # noqa: PLC0415
     from agent.config import ConfigError  # noqa: PLC0415
+    from agent.locks import not_running  # noqa: PLC0415
 
     try:
-        name = nodekeys.enrol(folder, chain, network=network, anchor=anchor)
+        with not_running(folder, "bandpact node enrol"):
+            name = nodekeys.enrol(folder, chain, network=network, anchor=anchor)
     except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{folder}: enrolled as {name}")
@@ -71,16 +75,14 @@ def turn(
     from agent.cli.asking import converse  # noqa: PLC0415 - keeps --help fast
     from agent.config import ConfigError, load  # noqa: PLC0415
     from agent.nodekeys import lay_successor  # noqa: PLC0415
-    from agent.units import UnitMissing, parse_time  # noqa: PLC0415
+    from agent.units import parse_time  # noqa: PLC0415
     from agent.wiring import anchors_of  # noqa: PLC0415
     from settlement.chain.credentials import Registry  # noqa: PLC0415
 
+    wait_ms = round(parse_time(wait, "--wait") * 1000)
     try:
-        wait_ms = round(parse_time(wait) * 1000)
         loaded = load(config)
         lay_successor(loaded.folder, chain, Registry(loaded.network, anchors_of(loaded)))
-    except UnitMissing as exc:
-        fail(str(exc), Exit.USAGE)
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     converse(loaded.run_folder, as_json=as_json, do="rotate", wait_ms=wait_ms)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from agent.cli.asking import converse, run_folder_of
-from agent.cli.common import Exit, fail
 
 
 def offer(
@@ -14,24 +13,25 @@ def offer(
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="this node's configuration")],
     commodity: Annotated[str, typer.Option("--class", metavar="CLASS", help="commodity class of the rule")],
     length: Annotated[str, typer.Option("--for", metavar="TIME", help="how long, such as 60s or 5min")] = "5min",
-    eirp: Annotated[str, typer.Option(metavar="POWER", help="the most a user may radiate")] = "30dBm",
+    eirp: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POWER", help="the most a user may radiate, such as 20dBm; all that is allowed if not said"
+        ),
+    ] = None,
     price: Annotated[int, typer.Option(min=0, help="what it costs")] = 0,
     wait: Annotated[str, typer.Option(metavar="TIME", help="how long to listen until it is known to be free")] = "10s",
     as_json: Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")] = False,
 ) -> None:
     """Have the running agent offer what it senses to be free of a band; exit 1 says what it hears there."""
-    from agent.sense.bands import BandUnreadable, parse_band  # noqa: PLC0415 - keeps --help fast
-    from agent.units import UnitMissing, parse_power, parse_time  # noqa: PLC0415
+    from agent.units import parse_edges, parse_power, parse_time  # noqa: PLC0415 - keeps --help fast
 
-    try:
-        wanted = parse_band(band)
-        fields = {
-            "low_hz": round(wanted.low_hz),
-            "high_hz": round(wanted.high_hz),
-            "for_ms": round(parse_time(length) * 1000),
-            "wait_ms": round(parse_time(wait) * 1000),
-            "eirp_mdbm": parse_power(eirp),
-        }
-    except (BandUnreadable, UnitMissing) as exc:
-        fail(str(exc), Exit.USAGE)
+    low_hz, high_hz = parse_edges(band)
+    fields = {
+        "low_hz": low_hz,
+        "high_hz": high_hz,
+        "for_ms": round(parse_time(length, "--for") * 1000),
+        "wait_ms": round(parse_time(wait, "--wait") * 1000),
+        "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
+    }
     converse(run_folder_of(config), as_json=as_json, do="offer", commodity=commodity, price=price, **fields)

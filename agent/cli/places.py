@@ -4,68 +4,65 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.units import UnitMissing
+
 if TYPE_CHECKING:
     from settlement.chain.scope import Area, Band, Corner
 
 Circle = Annotated[
-    tuple[int, int, int] | None,
-    typer.Option("--area", help="A circle: latitude and longitude in degrees x 1e7, radius in mm."),
+    tuple[str, str, str] | None,
+    typer.Option("--area", metavar="LAT LON RADIUS", help="A circle: degrees and a length, such as 36.95 -76.3 20km."),
 ]
 Corners = Annotated[
     list[str] | None,
-    typer.Option("--corner", help="LAT,LON in degrees x 1e7; three or more, in order, outline an area."),
+    typer.Option(
+        "--corner", metavar="LAT,LON", help="Degrees, such as 36.95,-76.3; three or more, in order, outline an area."
+    ),
 ]
 
 
-def some_area(circle: tuple[int, int, int] | None, corners: list[str] | None) -> "Area":
-    """The area that was asked for. Raises ValueError where none was."""
+def some_area(circle: tuple[str, str, str] | None, corners: list[str] | None) -> "Area":
+    """The area that was asked for. Raises UnitMissing where none was."""
     area = area_of(circle, corners)
     if area is None:
-        raise ValueError("--area: missing; give a circle, or an outline with --corner")
+        raise UnitMissing("--area: missing; give a circle, or an outline with --corner")
     return area
 
 
-def area_of(circle: tuple[int, int, int] | None, corners: list[str] | None) -> "Area | None":
-    """The area that was asked for; None when none was. Raises ValueError, whose message names the option."""
+def area_of(circle: tuple[str, str, str] | None, corners: list[str] | None) -> "Area | None":
+    """The area that was asked for; None when none was. Raises UnitMissing, whose message names the option."""
+    from agent.units import parse_latitude, parse_length, parse_longitude  # noqa: PLC0415
     from settlement.chain import scope as s  # noqa: PLC0415
 
     if circle is not None and corners:
-        raise ValueError("--corner: beside --area; a circle or an outline")
+        raise UnitMissing("--corner: beside --area; a circle or an outline")
     if circle is not None:
-        lat_e7, lon_e7, radius_mm = circle
-        if not (abs(lat_e7) <= 90 * 10**7 and abs(lon_e7) <= 180 * 10**7 and radius_mm > 0):
-            raise ValueError(f"--area {lat_e7} {lon_e7} {radius_mm}: not a latitude, longitude (x 1e7) and radius")
+        lat_e7, lon_e7 = parse_latitude(circle[0], "--area"), parse_longitude(circle[1], "--area")
+        radius_mm = parse_length(circle[2], "--area")
+        if radius_mm <= 0:
+            raise UnitMissing(f"--area {' '.join(circle)}: its radius is not above 0")
         return s.Area(lat_e7=lat_e7, lon_e7=lon_e7, radius_mm=radius_mm)
     if not corners:
         return None
     area = s.Area(outline=tuple(_corner(one) for one in corners))
     flaw = area.flaw()
     if flaw is not None:
-        raise ValueError(f"--corner: {flaw}")
+        raise UnitMissing(f"--corner: {flaw}")
     return area
 
 
 def _corner(value: str) -> "Corner":
+    from agent.units import parse_latitude, parse_longitude  # noqa: PLC0415
     from settlement.chain.scope import Corner  # noqa: PLC0415
 
     lat, _, lon = value.partition(",")
-    try:
-        corner = Corner(lat_e7=int(lat), lon_e7=int(lon))
-    except ValueError:
-        raise ValueError(f"--corner {value}: not LAT,LON in whole degrees x 1e7") from None
-    if abs(corner.lat_e7) > 90 * 10**7 or abs(corner.lon_e7) > 180 * 10**7:
-        raise ValueError(f"--corner {value}: not on Earth; degrees x 1e7")
-    return corner
+    return Corner(lat_e7=parse_latitude(lat, "--corner"), lon_e7=parse_longitude(lon, "--corner"))
 
 
 def bands_of(values: list[str]) -> "tuple[Band, ...]":
-    """Bands from LOW-HIGH. Raises ValueError."""
+    """Bands such as 3550-3570MHz. Raises UnitMissing."""
+    from agent.units import parse_edges  # noqa: PLC0415
     from settlement.chain.scope import Band  # noqa: PLC0415
 
-    made = []
-    for one in values:
-        low, _, high = one.partition("-")
-        if not (low.isdigit() and high.isdigit() and int(low) < int(high)):
-            raise ValueError(f"--band {one}: not LOW-HIGH in Hz")
-        made.append(Band(low_hz=int(low), high_hz=int(high)))
-    return tuple(made)
+    edges = [parse_edges(one, "--band") for one in values]
+    return tuple(Band(low_hz=low_hz, high_hz=high_hz) for low_hz, high_hz in edges)

@@ -1,36 +1,108 @@
 """`bandpact record`: samples to disk, annotated."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.common import Exit, fail, output_console, print_json
-from agent.cli.sense import LIVE_SECONDS, explained
+from agent.cli.listening import (
+    LIVE_SECONDS,
+    SOURCE_HELP,
+    Bandwidth,
+    Calibration,
+    Dwell,
+    Every,
+    Frequency,
+    Gain,
+    Rate,
+    Rounds,
+    SweepSpan,
+    explained,
+    scale_by,
+    seconds_of,
+    sweep_of,
+    wanted_of,
+)
+
+if TYPE_CHECKING:
+    from agent.sense.sources import Origin
 
 
 def record(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="sim:, pluto:URI or file:PATH.sigmf-meta")],
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="writes PATH.sigmf-meta and PATH.sigmf-data")],
-    seconds: Annotated[float | None, typer.Option("--for", min=0.001, help="seconds to record")] = None,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP)],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="PATH.sigmf-meta and -data, or one archive PATH.sigmf")],
+    seconds: Annotated[str | None, typer.Option("--for", metavar="TIME", help="how long to record, like 2s")] = None,
+    frequency: Frequency = None,
+    rate: Rate = None,
+    bandwidth: Bandwidth = None,
+    gain_db: Gain = None,
+    sweep: SweepSpan = None,
+    dwell: Dwell = "100ms",
+    times: Rounds = 1,
+    every: Every = None,
+    place: Annotated[str | None, typer.Option(metavar="LAT,LON[,HEIGHT]", help="degrees WGS 84, and metres")] = None,
+    place_radius: Annotated[str | None, typer.Option(help="how sure the place is, like 10m")] = None,
+    calibration: Calibration = None,
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
-    """Record SOURCE as SigMF, with annotations for busy channels, radars and doubtful samples."""
+    """Record SOURCE as SigMF: when with its bound, where, gaps, and what was noticed; `sense` says the same of it."""
+    from agent.sense.receivers import open_source  # noqa: PLC0415
     from agent.sense.recorder import RecordRefused  # noqa: PLC0415 - keeps --help fast
     from agent.sense.recorder import record as run  # noqa: PLC0415
     from agent.sense.session import SensePlan  # noqa: PLC0415
-    from agent.sense.sources import open_source  # noqa: PLC0415
 
     with explained():
-        opened = open_source(source)
-        limit = LIVE_SECONDS if seconds is None and opened.samples is None else seconds
+        wanted = wanted_of(None, frequency, rate, bandwidth, gain_db)
+        given = _origin(place, place_radius)
+        opened = open_source(source, wanted, sweep_of(sweep, dwell, times, every))
         try:
-            done = run(opened, SensePlan(duration_s=limit), path)
+            limit = seconds_of(seconds)
+            if limit is None and opened.samples is None and getattr(opened, "seconds", None) is None:
+                limit = LIVE_SECONDS
+            measured = None
+            if calibration is not None:
+                from agent.sense.calibrated import measured_by_table  # noqa: PLC0415
+
+                measured = measured_by_table(Path(calibration), opened.origin.device, opened.tunings[0])
+            plan = SensePlan(duration_s=limit, scale_of=scale_by(calibration, opened.origin.device))
+            done = run(opened, plan, path, origin=given, measured=measured)
         except RecordRefused as exc:
             fail(str(exc), Exit.FAILURE)
+        finally:
+            opened.close()
     if json_out:
-        print_json({"path": str(done.meta), "samples": done.samples, "annotations": done.annotations})
+        print_json(
+            {
+                "path": str(done.meta),
+                "samples": done.samples,
+                "captures": done.captures,
+                "annotations": done.annotations,
+            }
+        )
         return
     out = output_console()
-    out.print(f"{done.meta}: {done.samples} samples, {done.annotations} annotations", highlight=False)
+    out.print(
+        f"{done.meta}: {done.samples} samples in {done.captures} captures, {done.annotations} annotations",
+        highlight=False,
+    )
     out.print(f"Look at it with: bandpact sense file:{done.meta}", highlight=False)
+
+
+def _origin(place: str | None, radius: str | None) -> "Origin | None":
+    """The place as it was given; raises UnitMissing."""
+    if place is None:
+        return None
+    from agent.sense.sources import Origin  # noqa: PLC0415 - keeps --help fast
+    from agent.units import UnitMissing, parse_length  # noqa: PLC0415
+    from radio.recording.metadata import Place  # noqa: PLC0415
+
+    try:
+        numbers = [float(one) for one in place.split(",")]
+    except ValueError:
+        numbers = []
+    if not 2 <= len(numbers) <= 3 or not -90 <= numbers[0] <= 90 or not -180 <= numbers[1] <= 180:
+        raise UnitMissing(f"--place {place!r}: write it as 52.5163,13.3777 or with a height in metres as a third")
+    metres = None if radius is None else parse_length(radius) / 1000
+    height = numbers[2] if len(numbers) == 3 else None
+    return Origin(place=Place(lat_deg=numbers[0], lon_deg=numbers[1], height_m=height, radius_m=metres))

@@ -1,112 +1,184 @@
 """`bandpact sense`: what is going on in a band, with error bars."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli.common import Exit, errors_console, fail, output_console, print_json
+from agent.cli.listening import (
+    LIVE_SECONDS,
+    SOURCE_HELP,
+    Bandwidth,
+    Calibration,
+    Dwell,
+    Every,
+    Frequency,
+    Gain,
+    Rate,
+    Rounds,
+    SweepSpan,
+    explained,
+    scale_by,
+    seconds_of,
+    sweep_of,
+    wanted_of,
+)
 
 if TYPE_CHECKING:
+    from agent.sense.picture import Spectrogram
+    from agent.sense.productfile import ProductMakers
     from agent.sense.session import SensePlan, SenseResult
     from agent.sense.sources import Look, Source
     from sensing.survey import LookResult
 
-LIVE_SECONDS = 2.0
-"""How long a source without an end is listened to unless told."""
 PICTURES = (".svg", ".png")
 
 
 def sense(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="file:PATH.sigmf-meta, sim: or pluto:URI")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCE_HELP)],
     band: Annotated[str | None, typer.Argument(metavar="[BAND]", help="like 3550-3570MHz; default: all of it")] = None,
-    seconds: Annotated[float | None, typer.Option("--for", min=0.001, help="seconds to listen")] = None,
-    channel_width: Annotated[str | None, typer.Option(help="cut the band into channels, like 10MHz")] = None,
+    seconds: Annotated[str | None, typer.Option("--for", metavar="TIME", help="how long to listen, like 2s")] = None,
+    channel_width: Annotated[str | None, typer.Option(help="cut the band into channels, like 10MHz or 12.5kHz")] = None,
     pfa: Annotated[float, typer.Option(min=1e-9, max=0.5, help="false alarms per channel and block")] = 1e-3,
-    plot: Annotated[Path | None, typer.Option(help="write a picture of the spectrum, .svg or .png")] = None,
+    plot: Annotated[Path | None, typer.Option(help="write a picture of the spectrum over time, .svg or .png")] = None,
+    frequency: Frequency = None,
+    rate: Rate = None,
+    bandwidth: Bandwidth = None,
+    gain_db: Gain = None,
+    sweep: SweepSpan = None,
+    dwell: Dwell = "100ms",
+    times: Rounds = 1,
+    every: Every = None,
+    calibration: Calibration = None,
+    products: Annotated[
+        Path | None,
+        typer.Option(help="write spectra, power in 10 ms, periodic-frame power, APD: NAME.json, NAME.sigmf, or NAME"),
+    ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Show how full each channel of SOURCE is, how well that is known, and which radars were heard."""
     from agent.sense.bands import parse_band, parse_frequency  # noqa: PLC0415 - keeps --help fast
+    from agent.sense.receivers import open_source  # noqa: PLC0415
     from agent.sense.session import SensePlan  # noqa: PLC0415
-    from agent.sense.sources import open_source  # noqa: PLC0415
 
     if plot is not None and plot.suffix not in PICTURES:
         fail(f"--plot {plot}: name a .svg or .png file", Exit.USAGE)
     with explained():
+        asked = parse_band(band) if band else None
+        wanted = wanted_of(asked, frequency, rate, bandwidth, gain_db)
         plan = SensePlan(
-            band=parse_band(band) if band else None,
+            band=asked,
             width_hz=parse_frequency(channel_width) if channel_width else None,
-            duration_s=seconds,
+            duration_s=seconds_of(seconds),
             pfa=pfa,
         )
-        result = _run(open_source(source), plan, quiet=json_out)
-    if plot is not None:
-        _plot(result, plot)
-    _show(result, json_out=json_out)
+        opened = open_source(source, wanted, sweep_of(sweep, dwell, times, every))
+        try:
+            plan = replace(plan, scale_of=scale_by(calibration, opened.origin.device))
+            picture = _spectrogram(plot)
+            makers = _makers(opened, plan) if products is not None else None
+            results = _run(opened, plan, [one.add for one in (picture, makers) if one is not None], quiet=json_out)
+        finally:
+            opened.close()
+        made = _write(opened, makers, products, calibration)
+    if picture is not None and plot is not None:
+        _plot(results, picture, plot)
+    _show(results, made, json_out=json_out)
 
 
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn what can go wrong with a source into one line and an exit code."""
-    from agent.sense.bands import BandUnreadable  # noqa: PLC0415 - keeps --help fast
-    from radio.errors import HardwareError, LocalError  # noqa: PLC0415
-    from sensing.layout import ChannelOutside  # noqa: PLC0415
+def _makers(source: "Source", plan: "SensePlan") -> "ProductMakers":
+    from agent.sense.productfile import ProductMakers  # noqa: PLC0415 - only where it is asked for
+    from sensing.zoom import ZoomImpossible  # noqa: PLC0415
 
     try:
-        yield
-    except (BandUnreadable, ChannelOutside) as exc:
-        fail(str(exc), Exit.USAGE)
-    except HardwareError as exc:
-        fail(str(exc), Exit.NOT_READY)
-    except LocalError as exc:
-        fail(str(exc))
-    except KeyboardInterrupt:
-        fail("interrupted", Exit.INTERRUPTED)
+        return ProductMakers(source, plan)
+    except ZoomImpossible as exc:
+        fail(f"--products: {exc}", Exit.USAGE)
 
 
-def _run(source: "Source", plan: "SensePlan", *, quiet: bool) -> "SenseResult":
-    from dataclasses import replace  # noqa: PLC0415 - beside the ones below
+def _write(source: "Source", makers: "ProductMakers | None", path: Path | None, table: str | None) -> list[str]:
+    """Write the products; gives what to say of them. Raises what the calibration table raises."""
+    if makers is None or path is None:
+        return []
+    from agent.sense.productfile import shown, write_products  # noqa: PLC0415 - only where it is asked for
 
+    measured = None
+    if table is not None:
+        from agent.sense.calibrated import measured_by_table  # noqa: PLC0415
+
+        measured = measured_by_table(Path(table), source.origin.device, source.tunings[0])
+    try:
+        written = write_products(source, makers, path, measured=measured)
+    except FileExistsError as exc:
+        fail(f"{exc.filename}: exists already; choose another name")
+    except OSError as exc:
+        fail(f"{path}: cannot be written ({exc.strerror}); choose another place")
+    return [*shown(makers), f"Written to {written}"]
+
+
+def _spectrogram(plot: Path | None) -> "Spectrogram | None":
+    if plot is None:
+        return None
+    from agent.sense.picture import Spectrogram  # noqa: PLC0415 - only where it is asked for
+
+    return Spectrogram()
+
+
+def _run(
+    source: "Source", plan: "SensePlan", takers: "Sequence[Callable[[Look, LookResult], None]]", *, quiet: bool
+) -> "tuple[SenseResult, ...]":
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     from agent.sense.session import sense as run  # noqa: PLC0415
 
-    if source.samples is None and plan.duration_s is None:
+    planned = getattr(source, "seconds", None)
+    if source.samples is None and plan.duration_s is None and planned is None:
         plan = replace(plan, duration_s=LIVE_SECONDS)
-    whole = source.samples / source.sample_rate_hz if source.samples is not None else plan.duration_s
+    whole = planned or plan.duration_s
+    if source.samples is not None:
+        whole = source.samples / source.tunings[0].sample_rate_hz
     total = min(whole or 0.0, plan.duration_s or whole or 0.0)
     console = errors_console()
+
+    def drawn(look: "Look", result: "LookResult") -> None:
+        for taker in takers:
+            taker(look, result)
+
     if quiet or not console.is_terminal:
-        return run(source, plan)
+        return run(source, plan, on_look=drawn)
     columns = (TextColumn("sensing"), BarColumn(), TextColumn("{task.completed:.1f} s"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("sensing", total=total or None)
 
-        def told(_look: "Look", result: "LookResult") -> None:
-            progress.update(task, completed=result.end_ns / 1e9)
+        def told(look: "Look", result: "LookResult") -> None:
+            drawn(look, result)
+            progress.advance(task, len(look.iq) / look.tuning.sample_rate_hz)
 
         return run(source, plan, on_look=told)
 
 
-def _plot(result: "SenseResult", path: Path) -> None:
+def _plot(results: "Sequence[SenseResult]", picture: "Spectrogram", path: Path) -> None:
     from agent.sense.plots import spectrum_picture  # noqa: PLC0415 - matplotlib takes a second to load
 
     try:
-        spectrum_picture(result, path)
+        spectrum_picture(results, picture, path)
     except OSError as exc:
         fail(f"{path}: cannot be written ({exc.strerror}); choose another place")
 
 
-def _show(result: "SenseResult", *, json_out: bool) -> None:
-    from agent.sense.view import as_json, as_table, incumbent_lines  # noqa: PLC0415 - keeps --help fast
+def _show(results: "Sequence[SenseResult]", made: list[str], *, json_out: bool) -> None:
+    from agent.sense.view import as_json, as_table, radar_lines  # noqa: PLC0415 - keeps --help fast
 
     if json_out:
-        print_json(as_json(result))
+        print_json(as_json(results))
         return
     out = output_console()
-    out.print(as_table(result))
-    for line in incumbent_lines(result) or ["No radar heard."]:
+    for result in results:
+        out.print(as_table(result))
+        for line in radar_lines(result):
+            out.print(line, highlight=False)
+    for line in made:
         out.print(line, highlight=False)

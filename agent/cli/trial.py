@@ -7,18 +7,24 @@ import typer
 
 from agent.cli.common import Exit, errors_console, fail, interruptible, output_console
 
-DEFAULT_REPORT = Path("trial-report")
+SHORTEST_S, LONGEST_S = 2.0, 3600.0
 
 
 def trial(
     scenario: Annotated[str, typer.Option(help="Name of a scenario, or a .toml file.")] = "neighbours",
     seed: Annotated[int, typer.Option(min=0, help="Same seed: same air. Keys are always fresh.")] = 1,
     duration: Annotated[
-        float | None, typer.Option(min=2.0, max=3600.0, help="Seconds of trial; the scenario is stretched to it.")
+        str | None,
+        typer.Option(metavar="TIME", help="Such as 30s, from 2s to 1h; the scenario is stretched to it."),
     ] = None,
     report: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the report and every node's lineage go.")
-    ] = DEFAULT_REPORT,
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the report and every node's lineage go; never one with evidence in it. "
+            "If not said: trial-report, or the next free trial-report-N.",
+        ),
+    ] = None,
     recording: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A .sigmf-meta recording, put on the air as one more emitter.")
     ] = None,
@@ -39,9 +45,13 @@ def trial(
     with 3 where nothing was settled or transmitted, so that nothing was shown.
     """
     from agent.trial.run import Options  # noqa: PLC0415 - keeps --help fast
+    from agent.units import parse_time  # noqa: PLC0415
 
+    duration_s = None if duration is None else parse_time(duration, "--duration")
+    if duration_s is not None and not SHORTEST_S <= duration_s <= LONGEST_S:
+        fail(f"--duration {duration}: give 2s to 1h", Exit.USAGE)
     options = Options(
-        scenario=scenario, seed=seed, duration_s=duration, recording=recording, base_port=base_port, radio=radio
+        scenario=scenario, seed=seed, duration_s=duration_s, recording=recording, base_port=base_port, radio=radio
     )
     with interruptible():
         result = _run(options, report, json_out)
@@ -50,7 +60,7 @@ def trial(
     raise typer.Exit(Exit.WARNINGS if result["warnings"] else Exit.OK)
 
 
-def _run(options: object, report: Path, json_out: Path | None) -> dict[str, Any]:
+def _run(options: object, report: Path | None, json_out: Path | None) -> dict[str, Any]:
     from agent.trial import command  # noqa: PLC0415 - keeps --help fast
 
     try:

@@ -15,6 +15,7 @@ JSON = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.
 def _ask(node: Path, request: dict[str, Any], *, as_json: bool) -> None:
     from agent.config import ConfigError, load  # noqa: PLC0415 - keeps --help fast
     from agent.node.warden_process import OPERATOR  # noqa: PLC0415
+    from agent.units import time_text  # noqa: PLC0415
     from radio.operator import OperatorError, ask  # noqa: PLC0415
 
     try:
@@ -27,20 +28,28 @@ def _ask(node: Path, request: dict[str, Any], *, as_json: bool) -> None:
         print_json(answer)
         return
     why = f" ({answer['reason']})" if answer["reason"] else ""
-    output_console().print(f"gate {answer['state']}{why}, armed for {answer['armed_for_s']} s more", highlight=False)
+    armed = f"armed for {time_text(answer['armed_for_s'])} more" if answer["armed_for_s"] else "not armed"
+    output_console().print(f"gate {answer['state']}{why}, {armed}", highlight=False, markup=False)
 
 
 @tx.command()
 def arm(
     node: NODE,
-    for_s: Annotated[int, typer.Option("--for", min=1, max=86_400, help="Seconds; after that it is locked again.")],
+    length: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="Such as 10min, from 1s to 24h; then it is locked again.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: JSON = False,
 ) -> None:
     """Let NODE transmit, inside what it has settled, for a bounded time."""
+    from agent.units import parse_time, time_text  # noqa: PLC0415 - keeps --help fast
+
+    for_s = parse_time(length, "--for")
+    if not (1 <= for_s <= 86_400 and for_s == int(for_s)):
+        fail(f"--for {length}: give whole seconds, from 1s to 24h", Exit.USAGE)
     if not yes:
-        typer.confirm(f"Let {node} transmit for {for_s} s, inside its settlements?", abort=True, err=True)
-    _ask(node, {"op": "arm", "for_s": for_s}, as_json=as_json)
+        typer.confirm(f"Let {node} transmit for {time_text(for_s)}, inside its settlements?", abort=True, err=True)
+    _ask(node, {"op": "arm", "for_s": int(for_s)}, as_json=as_json)
 
 
 @tx.command()

@@ -49,7 +49,7 @@ class OfferBand(_Banded):
     do: Literal["offer"]
     commodity: Annotated[str, Field(max_length=64)]
     price: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
-    eirp_mdbm: MilliDbm
+    eirp_mdbm: MilliDbm | None = None
 
 
 class GiveBack(_Command):

@@ -6,6 +6,7 @@ command gets around a rule, a gate or a neighbour.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from agent.config import OfferSection
@@ -22,6 +23,7 @@ from agent.node.commands import (
 )
 from agent.node.control import Command, Control
 from agent.node.policy import free_parts, window_ms
+from agent.units import band_text, power_text
 from sensing.survey import SurveyReport
 from settlement.chain.admission import RELAYED
 from settlement.chain.records import parse
@@ -54,8 +56,9 @@ class Surroundings:
     report: Callable[[], SurveyReport]
     closed: Callable[[], list[tuple[int, int]]]
     suspend: Callable[[bytes], None]
-    declare: Callable[[Step, OfferSection], bool]
+    declare: Callable[[Step, OfferSection], str | None]
     rotate: Callable[[Step], Refusal | None]
+    may_offer: Callable[[Step, OfferSection], Refusal | None]
 
 
 @dataclass(slots=True)
@@ -121,18 +124,38 @@ class Errands:
     def act(self, step: Step, around: Surroundings) -> None:
         """Do what is due for each command; inside a step."""
         for errand in self._open:
-            match errand.command:
-                case Acquire():
-                    self._acquire(step, errand, errand.command, around)
-                case OfferBand():
-                    self._offer(step, errand, errand.command, around)
-                case Rotate():
-                    self._rotate(step, errand, errand.command, around)
-                case Tell():
-                    self._hand_in(step, errand, errand.command)
-                case _:
-                    self._relinquish(step, errand, around)
+            outcome = self._party.attempt(step, partial(self._go_on, step, errand, around))
+            if isinstance(outcome, Refusal):
+                self._end(errand, ok=False, why=refused_text(outcome))
         self._open = [errand for errand in self._open if not errand.over]
+
+    def close(self) -> None:
+        """The agent ends: nobody waits for what will not come."""
+        for errand in self._open:
+            self._end(errand, ok=False, why="the agent ends; what is settled is in its log, see bandpact lease list")
+        self._open = []
+        self.speak()
+
+    def held_up(self, why: str, now_ns: int) -> None:
+        """The node may not sign yet: commands wait for as long as they were told to, and no longer."""
+        for errand in self._open:
+            self._once(errand, "undecided", why=why)
+            if errand.cancelled or now_ns - errand.began_ns > getattr(errand.command, "wait_ms", 0) * MS:
+                self._end(errand, ok=False, why=f"nothing was done: {why}")
+        self._open = [errand for errand in self._open if not errand.over]
+
+    def _go_on(self, step: Step, errand: Errand, around: Surroundings) -> None:
+        match errand.command:
+            case Acquire():
+                self._acquire(step, errand, errand.command, around)
+            case OfferBand():
+                self._offer(step, errand, errand.command, around)
+            case Rotate():
+                self._rotate(step, errand, errand.command, around)
+            case Tell():
+                self._hand_in(step, errand, errand.command)
+            case _:
+                self._relinquish(step, errand, around)
 
     def hear(self, name: str, fields: dict[str, Any]) -> None:
         """Pass on what happened to a settlement to whoever asked for it."""
@@ -185,13 +208,19 @@ class Errands:
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
             lacking = _lacking(offer, cell, command)
             if lacking is None:
-                eirp_mdbm = offer.body.max_eirp_mdbm if command.eirp_mdbm is None else command.eirp_mdbm
-                errand.sid = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm).sid
+                most, tier = self._mine()
+                eirp_mdbm = min(offer.body.max_eirp_mdbm, most) if command.eirp_mdbm is None else command.eirp_mdbm
+                errand.sid = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm, tier=tier).sid
                 return
             why.append(lacking)
         self._once(errand, "no offer", why="; ".join(why))
         if around.now_ns - errand.began_ns > command.wait_ms * MS:
             self._end(errand, ok=False, why=f"no offer covers it: {'; '.join(why)}")
+
+    def _mine(self) -> tuple[int, int]:
+        """The most this node may radiate, thousandths of a dBm, and its strongest tier."""
+        me = self._party.registry.get(self._party.identity.credential)
+        return (me.scope.max_eirp_mdbm, me.scope.tier) if me is not None else (0, 1)
 
     def _take_back(self, step: Step, errand: Errand, pair: UserPair, around: Surroundings) -> None:
         """A command that was called off: what is decided is given back, what is not is waited for."""
@@ -228,30 +257,36 @@ class Errands:
     # -- offer ---------------------------------------------------------------------------------------------------
 
     def _offer(self, step: Step, errand: Errand, command: OfferBand, around: Surroundings) -> None:
+        terms = self._party.rule.rule.terms(command.commodity)
+        if terms is None:
+            known = ", ".join(terms.name for terms in self._party.rule.rule.classes)
+            self._end(errand, ok=False, why=f"{Reason.TERMS.value} class {command.commodity!r}; the rule has {known}")
+            return
+        most = min(self._mine()[0], terms.max_eirp_mdbm)
         wanted = OfferSection(
             low_hz=command.low_hz,
             high_hz=command.high_hz,
             commodity=command.commodity,
             price=command.price,
-            max_eirp_mdbm=command.eirp_mdbm,
+            max_eirp_mdbm=most if command.eirp_mdbm is None else command.eirp_mdbm,
             for_s=command.for_ms / 1000,
         )
-        if self._party.rule.rule.terms(wanted.commodity) is None:
-            known = ", ".join(terms.name for terms in self._party.rule.rule.classes)
-            self._end(errand, ok=False, why=f"{Reason.TERMS.value} class {wanted.commodity!r}; the rule has {known}")
+        report, refusal = around.report(), around.may_offer(step, wanted)
+        free = free_parts(report, wanted, around.closed())
+        if refusal is not None:
+            heard = "" if free else f"; nor is any channel inside it known to be free: {_heard_text(report)}"
+            self._end(errand, ok=False, why=refused_text(refusal) + heard)
             return
-        report = around.report()
-        parts = free_parts(report, wanted, around.closed())
-        parts = [part for part in parts if around.declare(step, part)]
-        for part in parts:
-            self._tell(errand, "offered", low_hz=part.low_hz, high_hz=part.high_hz)
-        if parts:
+        told = [(part, around.declare(step, part)) for part in free]
+        for part in [part for part, why_not in told if why_not is None]:
+            self._tell(errand, "offered", band=band_text(part.low_hz, part.high_hz))
+        if any(why_not is None for _, why_not in told):
             self._end(errand, ok=True)
             return
-        states = ", ".join(f"{int(c.channel.low_hz)}-{int(c.channel.high_hz)} {c.state.name}" for c in report.channels)
-        self._once(errand, "listening", why=states)
+        why = "; ".join(why_not for _, why_not in told if why_not is not None) or _heard_text(report)
+        self._once(errand, "listening", why=why)
         if errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS:
-            self._end(errand, ok=False, why=f"no whole channel inside it is known to be free: {states}")
+            self._end(errand, ok=False, why=f"no whole channel inside it is known to be free: {why}")
 
     # -- keys and the authority's word ---------------------------------------------------------------------------
 
@@ -303,6 +338,19 @@ class Errands:
             self._control.tell(client, **fields)
 
 
+def refused_text(refusal: Refusal) -> str:
+    """What this node may not sign, as whoever asked for it is told."""
+    required = f" (required: {refusal.required})" if refusal.required else ""
+    clause = refusal.clause.removeprefix("own.")
+    return f"refused before anything was signed: {refusal.reason.value} [{clause}] {refusal.measured}{required}"
+
+
+def _heard_text(report: SurveyReport) -> str:
+    """What was heard in each channel."""
+    channels = ((band_text(c.channel.low_hz, c.channel.high_hz), c.state.name.lower()) for c in report.channels)
+    return ", ".join(f"{band} {state}" for band, state in channels) or "nothing was heard yet"
+
+
 def _lacking(offer: Offer, cell: Cell, command: Acquire) -> str | None:
     """What an offer lacks for what is wanted; None when it has it all."""
     offered, name = offer.body.cell, f"the offer of {offer.body.cell.band}"
@@ -311,7 +359,7 @@ def _lacking(offer: Offer, cell: Cell, command: Acquire) -> str | None:
     if not offered.window.holds(cell.window):
         return f"{name} ends too soon or begins too late"
     if command.eirp_mdbm is not None and command.eirp_mdbm > offer.body.max_eirp_mdbm:
-        return f"{name} allows at most {offer.body.max_eirp_mdbm / 1000:g} dBm"
+        return f"{name} allows at most {power_text(offer.body.max_eirp_mdbm)}"
     if command.price_max is not None and offer.body.price > command.price_max:
         return f"{name} costs {offer.body.price}"
     return None

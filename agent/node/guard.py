@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from agent.config import NodeConfig
+from agent.node.mutehelper import MUTE, ask_to_mute
 from agent.wiring import silence
 from radio.errors import RadioError
 from radio.ports import RfState
@@ -11,7 +12,12 @@ RETRY_NS = 500_000_000
 
 
 def mute_by_own_connection(config: NodeConfig) -> RfState:
-    """Silence the node's radio over a fresh connection and read back; UNKNOWN when it cannot be told."""
+    """Silence the node's radio over a fresh connection and read back; UNKNOWN when it cannot be told.
+
+    Where the warden runs apart no other user reaches the radio: its mute helper is asked, which does just that.
+    """
+    if config.warden.apart:
+        return ask_to_mute(config.run_folder / MUTE)
     try:
         return silence(config.radio)
     except RadioError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from agent.config import NodeConfig, OfferSection, WantSection
@@ -13,6 +14,7 @@ from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.fixes import Fix, TimeFix
 from settlement.pair.table import HolderState
 from settlement.party import Party
+from settlement.reasons import Refusal
 from settlement.step import Step
 
 MS = 1_000_000
@@ -95,32 +97,39 @@ class HolderPolicy:
         Raises OwnFaultError where what was found does not hold the offer; what was found is signed all the same.
         """
         now_ns = step.now.time.middle_ns
-        fresh, end_ns = end_ns is None, end_ns or now_ns + int(offer.for_s * NS)
         envelope = party.bounds.observe(step, found)
         self._looked_ns = now_ns
-        cell = Cell(
-            band=Band(low_hz=offer.low_hz, high_hz=offer.high_hz),
-            area=_area(self.config),
-            window=window_ms(now_ns, end_ns),
-        )
-        declaration = party.holder.declare(
-            step,
-            Declaration(
-                cell=cell,
-                commodity=offer.commodity,
-                tier_low=2,
-                tier_high=3,
-                max_eirp_mdbm=offer.max_eirp_mdbm,
-                price_form="fixed",
-                price=offer.price,
-                rule=party.rule.hash,
-                envelope=envelope.digest,
-            ),
-        )
-        if fresh:
-            self.standing.append((offer, end_ns))
-        step.event("offered", band=cell.band)
+        body = self.declaration(step, party, offer, end_ns=end_ns, envelope=envelope.digest)
+        declaration = party.holder.declare(step, body)
+        if end_ns is None:
+            self.standing.append((offer, body.cell.window.end_ns))
+        step.event("offered", band=body.cell.band)
         return envelope.raw, declaration.raw
+
+    def declaration(
+        self,
+        step: Step,
+        party: Party,
+        offer: OfferSection,
+        *,
+        end_ns: int | None = None,
+        envelope: bytes | None = None,
+    ) -> Declaration:
+        """The offer as it would be signed now."""
+        now_ns = step.now.time.middle_ns
+        window = window_ms(now_ns, end_ns or now_ns + int(offer.for_s * NS))
+        band = Band(low_hz=offer.low_hz, high_hz=offer.high_hz)
+        return Declaration(
+            cell=Cell(band=band, area=_area(self.config), window=window),
+            commodity=offer.commodity,
+            tier_low=2,
+            tier_high=3,
+            max_eirp_mdbm=offer.max_eirp_mdbm,
+            price_form="fixed",
+            price=offer.price,
+            rule=party.rule.hash,
+            envelope=envelope,
+        )
 
 
 def lent_bands(party: Party, now: TimeFix) -> list[tuple[int, int]]:
@@ -197,7 +206,11 @@ class UserPolicy:
             if asking.done or asking.sid is not None or not asking.want.ask_s <= since_start_s < asking.want.end_s:
                 continue
             if asking.tried < len(asking.want.bands_hz):
-                asking.sid = self._request(step, party, asking, start_ns)
+                asked = party.attempt(step, partial(self._request, step, party, asking, start_ns))
+                if isinstance(asked, Refusal):
+                    asking.tried += 1
+                else:
+                    asking.sid = asked
 
     def _request(self, step: Step, party: Party, asking: _Asking, start_ns: int) -> bytes | None:
         low_hz, high_hz = asking.want.bands_hz[asking.tried]

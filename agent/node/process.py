@@ -5,8 +5,10 @@ import threading
 from pathlib import Path
 
 from agent.config import ConfigError, load
+from agent.locks import agents
 from agent.node.daemon import Node
 from agent.wiring import short_path
+from hw_profiles.printable import printable
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
 from settlement.step import HaltedError
@@ -32,12 +34,13 @@ def main(arguments: list[str]) -> int:
         die_with_parent()
         config = load(path)
         short_path(config.run_folder)
-        return serve(Node(config, path), stop)
+        with agents(config, "a node's agent"):
+            return serve(Node(config, path), stop)
     except (ConfigError, LineageError, MeshError) as exc:
-        sys.stderr.write(f"{exc}\n")
+        sys.stderr.write(f"{printable(exc)}\n")
         return 1
     except HaltedError as exc:
-        sys.stderr.write(f"{exc}\n")
+        sys.stderr.write(f"{printable(exc)}\n")
         return TAMPERING
 
 

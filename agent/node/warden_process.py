@@ -9,8 +9,10 @@ from pathlib import Path
 from types import FrameType
 
 from agent.config import ConfigError, NodeConfig, load
+from agent.locks import WARDEN, held
 from agent.timekeeping.wiring import timekeeper
 from agent.wiring import radio_of, warden_of
+from hw_profiles.printable import printable
 from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
@@ -19,6 +21,8 @@ from radio.warden import Warden
 from sim.process import OrphanedAtBirth, die_with_parent
 
 RETRY_S = 0.1
+BEFORE_S = 3.0
+"""How long the warden of before may take to end."""
 OPERATOR = "operator"
 
 
@@ -37,7 +41,7 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
     radio = _until_found(config, stop)
     if radio is None:
         return
-    clock = timekeeper(config)
+    clock = timekeeper(config, process="warden")
     warden = warden_of(config, radio, clock.fix)
     door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     warden.start()
@@ -55,7 +59,7 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
 
 
 def operate(warden: Warden, request: Answer) -> Answer:
-    """Carry out what an operator asks: `arm` with `for_s`, `disarm`, `clear`, `status`; answers with the status."""
+    """Carry out what an operator asks: `arm` with `for_s`, `disarm`, `stop`, `clear`, `status`; answers how it is."""
     match request.get("op"):
         case "arm":
             for_s = arm_seconds(request)
@@ -67,6 +71,8 @@ def operate(warden: Warden, request: Answer) -> Answer:
         case "clear":
             if warden.clear() is not RfState.OFF:
                 return {"error": "the radio does not read back as silent; it stays latched"}
+        case "stop":
+            warden.stop()
         case "status":
             pass
         case str(other):
@@ -88,11 +94,13 @@ def main(arguments: list[str]) -> int:
     try:
         die_with_parent()
         before_others()
-        run(load(Path(arguments[0])), stop)
+        config = load(Path(arguments[0]))
+        with held(config.folder, WARDEN, "a node's warden", wait_s=BEFORE_S):
+            run(config, stop)
     except OrphanedAtBirth:
         return 0
     except (ConfigError, RadioError) as exc:
-        sys.stderr.write(f"warden: {exc}\n")
+        sys.stderr.write(f"warden: {printable(exc)}\n")
         return 4
     return 0
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from agent.config import NodeConfig
 from agent.wiring import link_of, rings_of
-from radio.link import AgentBeat, Burst, GateChange, NewKey, NewLease, NewPermit, Suspend
+from radio.link import AgentBeat, Burst, GateChange, NewKey, NewLease, NewPermit, NewRule, Suspend
 from radio.ports import Iq16
 
 BEAT_NS = 40_000_000
 STOP_S = 3.0
+APART_NS = 1_000_000_000
+"""A warden that runs apart and said nothing for so long is taken for gone."""
 
 
 @dataclass(slots=True)
@@ -36,27 +38,33 @@ class Protection:
         return [band for band, until in self.until_ns.items() if now_ns < until]
 
 
+def _started(config: NodeConfig, config_path: Path) -> "subprocess.Popen[bytes]":
+    with (config.folder / "warden.log").open("a") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "agent.node.warden_process", str(config_path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+
+
 class WardenSide:
     """Process and link of this node's warden."""
 
     def __init__(self, config: NodeConfig, config_path: Path, protection: Protection) -> None:
         self._protection = protection
         self.receive_ring, self._send_ring = rings_of(config, create=True)
-        log = (config.folder / "warden.log").open("a")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "agent.node.warden_process", str(config_path)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        log.close()
+        self._process = None if config.warden.apart else _started(config, config_path)
         self.link = link_of(config, bind=False)
         self._next_beat_ns = 0
         self.listened_ns: int | None = None
+        self.heard_ns: int | None = None
 
     @property
     def alive(self) -> bool:
-        """Whether the warden's process runs."""
+        """Whether the warden's process runs; of one that runs apart only its word tells."""
+        if self._process is None:
+            return self.heard_ns is not None and time.monotonic_ns() - self.heard_ns < APART_NS
         return self._process.poll() is None
 
     def beat(self, now_ns: int, *, at_once: bool = False) -> None:
@@ -83,6 +91,10 @@ class WardenSide:
         """Hand over a RENEW."""
         self.link.send(NewLease(record=record))
 
+    def rule(self, record: bytes, chain: tuple[bytes, ...]) -> None:
+        """Hand over a rule, with its authority's credentials."""
+        self.link.send(NewRule(record=record, chain=list(chain)))
+
     def key(self, record: bytes) -> None:
         """Hand over the rotation of this node's own key."""
         self.link.send(NewKey(record=record))
@@ -96,7 +108,9 @@ class WardenSide:
         self.link.send(Burst(sid=sid, ticket=self._send_ring.write(iq)))
 
     def stop(self) -> None:
-        """End the warden, which mutes first."""
+        """End the warden, which mutes first; one that runs apart mutes once this agent is silent."""
+        if self._process is None:
+            return
         self._process.terminate()
         try:
             self._process.wait(STOP_S)

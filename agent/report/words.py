@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.report.data import ReportData
+from hw_profiles.printable import printable
 
 NOT_MEASURED = "not measured"
 TEXT_MAX = 400
@@ -16,7 +17,7 @@ THIN_SPACE = "\u202f"
 def clean(text: object, *, limit: int = TEXT_MAX) -> str:
     """Text from anywhere, fit to show: control and direction characters spelled out, cut to `limit` characters."""
     raw = str(text)
-    shown = "".join(c if c.isprintable() or c == THIN_SPACE else f"\\u{ord(c):04x}" for c in raw[:limit])
+    shown = printable(raw[:limit], keep=THIN_SPACE, form="\\u{:04x}")
     return shown + ("…" if len(raw) > limit else "")
 
 
@@ -160,6 +161,9 @@ def _plain(value: object, form: str = "") -> str:
 
 def _timed(name: str, values_ms: object, which: tuple[str, ...]) -> KeyFigure:
     """Percentiles of a time in ms as one figure."""
+    few = ("min", "median", "max")
+    if isinstance(values_ms, Mapping) and quantity(at(values_ms, "p99")) is None and "median" in values_ms:
+        which = few  # too few for percentiles
     values = [quantity(at(values_ms, key)) if isinstance(values_ms, Mapping) else None for key in which]
     if all(value is None for value in values):
         return KeyFigure(name=name, value=NOT_MEASURED, note=" / ".join(which))
@@ -204,7 +208,7 @@ def key_figures(data: ReportData) -> tuple[KeyFigure, ...]:
             value=_plain(at(summary, "settled")),
             note="" if offers is None else f"from {plural(int(offers), 'offer')}",
         ),
-        KeyFigure(name="Refusals", value=_plain(refusals), note="each with its reason"),
+        KeyFigure(name="Refusals", value=_plain(refusals), note="in the logs, by wardens and at the door"),
         _timed("Gate closed within", at(summary, "gate", "close_latency_ms"), ("p50", "p99", "max")),
         _timed("Time to settle", at(summary, "settlement_ms"), ("p50", "p99")),
         _detection(data),

@@ -1,18 +1,11 @@
-"""Frequencies as people type them: always with a unit."""
+"""Frequencies as people type them, as the channels that sensing works on."""
 
-import re
-from typing import Final
+from collections.abc import Sequence
 
+from agent.units import BandUnreadable, parse_edges, parse_hz
 from sensing.values import Channel
 
-UNITS: Final = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
-_NUMBER: Final = r"(\d+(?:\.\d+)?)\s*([kmg]?hz)?"
-_BAND: Final = re.compile(rf"^\s*{_NUMBER}\s*-\s*{_NUMBER}\s*$", re.IGNORECASE)
-_ONE: Final = re.compile(rf"^\s*{_NUMBER}\s*$", re.IGNORECASE)
-
-
-class BandUnreadable(ValueError):
-    """A frequency or band is not understood; the message shows how to write it."""
+__all__ = ["BandUnreadable", "channels_of", "left_over", "parse_band", "parse_frequency"]
 
 
 def parse_band(text: str) -> Channel:
@@ -20,15 +13,8 @@ def parse_band(text: str) -> Channel:
 
     Raises: BandUnreadable.
     """
-    match = _BAND.match(text)
-    if match is None or match[4] is None:
-        raise BandUnreadable(f"band {text!r}: write it as 3550-3560MHz, with a unit")
-    unit = UNITS[match[4].lower()]
-    low = float(match[1]) * (UNITS[match[2].lower()] if match[2] else unit)
-    high = float(match[3]) * unit
-    if not low < high:
-        raise BandUnreadable(f"band {text!r}: its lower edge is not below its upper edge")
-    return Channel(low_hz=low, high_hz=high)
+    low_hz, high_hz = parse_edges(text)
+    return Channel(low_hz=float(low_hz), high_hz=float(high_hz))
 
 
 def parse_frequency(text: str) -> float:
@@ -36,16 +22,26 @@ def parse_frequency(text: str) -> float:
 
     Raises: BandUnreadable.
     """
-    match = _ONE.match(text)
-    if match is None or match[2] is None:
-        raise BandUnreadable(f"frequency {text!r}: write it as 10MHz, with a unit")
-    return float(match[1]) * UNITS[match[2].lower()]
+    return float(parse_hz(text))
 
 
 def channels_of(band: Channel, width_hz: float | None) -> tuple[Channel, ...]:
-    """The band cut into channels of one width from its lower edge; what is left over at the top is dropped."""
+    """The band cut into channels of one width from its lower edge; `left_over` says what no channel holds."""
     if width_hz is None or width_hz >= band.width_hz:
         return (band,)
     count = int(band.width_hz / width_hz + 1e-9)
     lows = [band.low_hz + i * width_hz for i in range(count)]
     return tuple(Channel(low_hz=low, high_hz=low + width_hz) for low in lows)
+
+
+def left_over(band: Channel, channels: Sequence[Channel], *, least_hz: float = 1.0) -> tuple[Channel, ...]:
+    """The parts of a band that lie in none of the channels, those of `least_hz` and more."""
+    found: list[Channel] = []
+    at = band.low_hz
+    for channel in sorted(channels, key=lambda one: one.low_hz):
+        if channel.low_hz - at >= least_hz:
+            found.append(Channel(low_hz=at, high_hz=min(channel.low_hz, band.high_hz)))
+        at = max(at, channel.high_hz)
+    if band.high_hz - at >= least_hz:
+        found.append(Channel(low_hz=at, high_hz=band.high_hz))
+    return tuple(found)

@@ -75,12 +75,14 @@ def traffic(rng: np.random.Generator, beside: Beside, samples: int) -> NDArray[n
         return np.zeros(samples, np.complex64)
     if beside is Beside.RAISED:
         steps = np.repeat(rng.integers(0, 2, samples // (RATE // 1000) + 1), RATE // 1000)[:samples]
-        return (_noise(rng, samples) * np.sqrt(3 * steps).astype(np.float32)).astype(np.complex64)
+        louder: NDArray[np.complex64] = _noise(rng, samples) * np.sqrt(3 * steps).astype(np.float32)
+        return louder
     duplex = ofdm.Duplex.TDD if beside is Beside.TDD else ofdm.Duplex.FDD
     iq = ofdm.generate(rng, sample_rate_hz=RATE, bandwidth_hz=10_000_000, samples=samples, duplex=duplex)
     level_db, at_hz = (40, 10e6) if beside is Beside.NEIGHBOUR else (12, 0.0)
     moved = iq * np.exp(2j * np.pi * at_hz / RATE * np.arange(samples)).astype(np.complex64)
-    return (moved * np.float32(np.sqrt(10 ** (level_db / 10) * 9e6 / RATE))).astype(np.complex64)
+    scaled: NDArray[np.complex64] = moved * np.float32(np.sqrt(10 ** (level_db / 10) * 9e6 / RATE))
+    return scaled
 
 
 def coincident(rng: np.random.Generator, *, offsets_hz: tuple[float, ...], snr_db: float) -> NDArray[np.int16]:

@@ -1,24 +1,31 @@
-"""Writes what a source gives as SigMF, with an annotation for everything sensing noticed."""
+"""Writes what a source gives as SigMF: each gap begins a capture, what was noticed is an annotation."""
 
-import hashlib
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from agent.sense.session import SensePlan, survey_settings
-from agent.sense.sources import Look, Source
+from agent.sense.header import Measured, Stretch, capture_of, encoded, global_of
+from agent.sense.session import SensePlan, Surveys
+from agent.sense.sources import NS, Look, Origin, Source, limited
+from radio.recording.writing import RecordingWriter
 from sensing.detectors.radar import Incumbent
-from sensing.flags import SampleFlag, names
+from sensing.flags import ELSEWHERE, SampleFlag, names
 from sensing.frontend import Iq
-from sensing.survey import LookResult, Survey
+from sensing.survey import LookResult
 
-SIGMF_VERSION: Final = "1.2.6"
-EXTENSION: Final = {"name": "bandpact", "version": "1.0.0", "optional": True}
-SUFFIXES: Final = (".sigmf-meta", ".sigmf-data")
+KEPT: Final = (
+    SampleFlag.CLIPPED
+    | SampleFlag.GAP
+    | SampleFlag.OWN_TX
+    | SampleFlag.STALE
+    | SampleFlag.GAIN_STEP
+    | SampleFlag.OVERFLOW_UNKNOWN
+    | ELSEWHERE
+)
+"""What only the driver could know of samples: kept with them, and believed when they are read again."""
+SLACK_NS: Final = 2_000
 
 
 class RecordRefused(ValueError):
@@ -32,46 +39,57 @@ class Recorded:
     meta: Path
     samples: int
     annotations: int
+    captures: int
 
 
 @dataclass(slots=True)
 class _Notes:
-    """Annotations in the making: a run of busy looks of a channel becomes one."""
+    """Annotations in the making: a run of like looks becomes one."""
 
-    rate: float
     done: list[dict[str, Any]] = field(default_factory=list)
-    open: dict[int, tuple[int, int]] = field(default_factory=dict)
-    labels: dict[int, tuple[float, float]] = field(default_factory=dict)
+    open: dict[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)
 
-    def look(self, result: LookResult, *, first: int, count: int) -> None:
-        """Take what one look of `count` samples from `first` found."""
-        for index, channel in enumerate(result.channels):
-            self.labels[index] = (channel.channel.low_hz, channel.channel.high_hz)
-            if channel.busy:
-                start, _ = self.open.get(index, (first, 0))
-                self.open[index] = (start, first + count)
-            elif index in self.open:
-                self._close(index)
+    def look(self, look: Look, result: LookResult, *, first: int) -> None:
+        """Take what one look found; `first` is its first sample in the recording."""
+        after = first + len(look.iq)
+        seen: list[tuple[object, ...]] = [
+            ("busy", c.channel.low_hz, c.channel.high_hz) for c in result.channels if c.busy
+        ]
         doubts = result.flags & ~SampleFlag.UNCALIBRATED
         if doubts:
-            text = ", ".join(names(doubts))
-            self.done.append({"core:sample_start": first, "core:sample_count": count, "core:comment": text})
+            seen.append(("doubt", names(doubts), names(look.flags & KEPT)))
+        for key in [key for key, (_, end) in self.open.items() if key not in seen or end != first]:
+            self._close(key)
+        for key in seen:
+            self.open[key] = (self.open.get(key, (first, 0))[0], after)
 
-    def radar(self, one: Incumbent) -> None:
-        """Note a radar over the time it was heard."""
-        start = max(0, round(one.start_ns * self.rate / 1e9))
-        count = max(1, round((one.end_ns - one.start_ns) * self.rate / 1e9))
-        self.done.append(_annotation(start, count, one.low_hz, one.high_hz, f"radar {one.kind}"))
+    def radar(self, one: Incumbent, stretches: list[Stretch]) -> None:
+        """Note a radar over the samples that were taken while it was heard."""
+        for stretch in stretches:
+            rate = stretch.tuning.sample_rate_hz
+            start = max(0, round((one.start_ns - stretch.start_ns) * rate / NS))
+            end = min(stretch.samples, max(start + 1, round((one.end_ns - stretch.start_ns) * rate / NS)))
+            if start < end and abs(stretch.tuning.center_hz - (one.low_hz + one.high_hz) / 2) <= rate / 2:
+                label = f"radar {one.kind}"
+                self.done.append(_annotation(stretch.first + start, end - start, one.low_hz, one.high_hz, label))
 
     def finish(self) -> list[dict[str, Any]]:
         """Every annotation in the order of time, as SigMF asks for."""
-        for index in list(self.open):
-            self._close(index)
+        for key in list(self.open):
+            self._close(key)
         return sorted(self.done, key=lambda one: int(one["core:sample_start"]))
 
-    def _close(self, index: int) -> None:
-        start, stop = self.open.pop(index)
-        self.done.append(_annotation(start, stop - start, *self.labels[index], "busy"))
+    def _close(self, key: tuple[object, ...]) -> None:
+        start, after = self.open.pop(key)
+        match key:
+            case ("busy", float(low), float(high)):
+                self.done.append(_annotation(start, after - start, low, high, "busy"))
+            case (_, tuple(doubts), tuple(kept)):
+                held = {"core:sample_start": start, "core:sample_count": after - start}
+                note = held | {"core:comment": ", ".join(str(one) for one in doubts)}
+                self.done.append(note | ({"bandpact:flags": list(kept)} if kept else {}))
+            case _:
+                raise TypeError(key)
 
 
 def _annotation(start: int, count: int, low_hz: float, high_hz: float, label: str) -> dict[str, Any]:
@@ -84,74 +102,87 @@ def _annotation(start: int, count: int, low_hz: float, high_hz: float, label: st
     }
 
 
-def record(source: Source, plan: SensePlan, path: Path) -> Recorded:
-    """Record until the source or the plan's time ends; both files appear only once they are whole.
+def record(
+    source: Source, plan: SensePlan, path: Path, *, origin: Origin | None = None, measured: Measured | None = None
+) -> Recorded:
+    """Record until the source or the plan's time ends; the files appear only once they are whole.
 
-    Raises: RecordRefused when the files exist already or cannot be written.
+    Args: origin adds to what the source knows of its place; measured is what its levels rest on.
+
+    Raises: RecordRefused when the files exist already or cannot be written; RadioError, SourceError of the source.
     """
-    meta, data = (path.with_suffix(suffix) for suffix in SUFFIXES)
-    if meta.exists() or data.exists():
-        raise RecordRefused(f"{meta}: exists already; choose another name")
-    part = data.with_name(data.name + ".part")
-    survey = Survey(survey_settings(source, plan))
-    notes = _Notes(rate=source.sample_rate_hz)
+    surveys, notes = Surveys(source, plan), _Notes()
+    stretches: list[Stretch] = []
     try:
-        with part.open("xb") as stream:
-            total, kind, digest = _copy(source, plan, survey, notes, stream)
-        for one in survey.report(0).incumbents:
-            notes.radar(one)
-        annotations = notes.finish()
-        part.replace(data)
-        header = _header(source, kind, digest, annotations)
-        meta.write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
+        with RecordingWriter(path) as out:
+            kind = "ci16_le"
+            for look in limited(source, plan.duration_s):
+                kind, raw = _bytes_of(look.iq)
+                out.write(raw)
+                first = stretches[-1].first + stretches[-1].samples if stretches else 0
+                _extend(stretches, look, first)
+                notes.look(look, surveys.feed(look), first=first)
+            if not stretches:
+                raise RecordRefused(f"{path}: the source gave no samples; record for longer")
+            for result in surveys.results():
+                for one in result.report.incumbents:
+                    notes.radar(one, stretches)
+            annotations = notes.finish()
+            known = _known(source.origin, origin)
+            captures = [capture_of(one, known, measured) for one in stretches]
+
+            def metadata(digest: str) -> bytes:
+                about = global_of(
+                    known,
+                    kind=kind,
+                    rate_hz=stretches[0].tuning.sample_rate_hz,
+                    name=source.name,
+                    full_scale=source.full_scale,
+                    digest=digest,
+                    measured=measured,
+                )
+                return encoded(about, captures, annotations)
+
+            out.finish(metadata)
+    except FileExistsError as exc:
+        raise RecordRefused(f"{exc.filename}: exists already; choose another name") from exc
     except OSError as exc:
-        part.unlink(missing_ok=True)
         raise RecordRefused(f"{path}: cannot be written ({exc.strerror}); choose another place") from exc
-    return Recorded(meta=meta, samples=total, annotations=len(annotations))
+    total = stretches[-1].first + stretches[-1].samples
+    return Recorded(meta=out.path, samples=total, annotations=len(annotations), captures=len(captures))
 
 
-def _copy(source: Source, plan: SensePlan, survey: Survey, notes: _Notes, stream: Any) -> tuple[int, str, str]:
-    digest = hashlib.sha512()
-    total, kind = 0, "ci16_le"
-    for look in _limited(source, plan.duration_s):
-        kind, raw = _bytes_of(look.iq)
-        digest.update(raw)
-        stream.write(raw)
-        result = survey.feed(look.iq, start_ns=look.start_ns, flags=look.flags)
-        notes.look(result, first=total, count=len(look.iq))
-        total += len(look.iq)
-    return total, kind, digest.hexdigest()
+def _known(source: Origin, given: Origin | None) -> Origin:
+    """What the source says of itself, its place as given where somebody gave one."""
+    if given is None:
+        return source
+    return replace(source, place=given.place or source.place, device=source.device or given.device)
 
 
-def _limited(source: Source, duration_s: float | None) -> Iterator[Look]:
-    left = None if duration_s is None else round(duration_s * source.sample_rate_hz)
-    for look in source.looks():
-        if left is None:
-            yield look
-            continue
-        if left <= 0:
+def _extend(stretches: list[Stretch], look: Look, first: int) -> None:
+    """Make the last capture longer, or begin one where time or tuning jumps, or samples are missing."""
+    clipped = bool(look.flags & SampleFlag.CLIPPED)
+    last = stretches[-1] if stretches else None
+    if last is not None and last.tuning == look.tuning and not look.flags & SampleFlag.GAP:
+        due_ns = last.start_ns + round(last.samples * NS / last.tuning.sample_rate_hz)
+        if abs(look.start_ns - due_ns) <= SLACK_NS + max(last.late_ns, look.late_ns):
+            grown = last.samples + len(look.iq)
+            stretches[-1] = replace(last, samples=grown, overload=last.overload or clipped)
             return
-        yield Look(iq=look.iq[:left], start_ns=look.start_ns, flags=look.flags)
-        left -= len(look.iq)
+    stretches.append(
+        Stretch(
+            first=first,
+            samples=len(look.iq),
+            start_ns=look.start_ns,
+            late_ns=look.late_ns,
+            tuning=look.tuning,
+            lost_before=bool(look.flags & SampleFlag.GAP),
+            overload=clipped,
+        )
+    )
 
 
 def _bytes_of(iq: Iq) -> tuple[str, bytes]:
     if iq.dtype == np.int16:
         return "ci16_le", iq.astype("<i2", copy=False).tobytes()
     return "cf32_le", iq.astype("<c8", copy=False).tobytes()
-
-
-def _header(source: Source, kind: str, digest: str, annotations: list[dict[str, Any]]) -> dict[str, Any]:
-    about = {
-        "core:datatype": kind,
-        "core:sample_rate": source.sample_rate_hz,
-        "core:version": SIGMF_VERSION,
-        "core:num_channels": 1,
-        "core:recorder": "bandpact",
-        "core:description": f"recorded from {source.name}",
-        "core:sha512": digest,
-        "core:extensions": [EXTENSION],
-        "bandpact:full_scale": source.full_scale,
-    }
-    captures = [{"core:sample_start": 0, "core:frequency": source.center_hz}]
-    return {"global": about, "captures": captures, "annotations": annotations}

@@ -1,17 +1,26 @@
-"""One run of sensing over a source: the right settings for it, and the report at its end."""
+"""One run of sensing over a source: the right settings for each of its tunings, and the reports at the end."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from math import log2
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import ceil, log2
 from typing import Final
 
-from agent.sense.bands import channels_of
-from agent.sense.sources import Look, Source
-from sensing.survey import LookResult, Survey, SurveyReport, SurveySettings
-from sensing.values import Channel
+from agent.sense.bands import channels_of, left_over
+from agent.sense.sources import LOOK_S, NS, Look, Source, Tuning, limited
+from hw_profiles.calibration import Scale
+from sensing.flags import UNUSABLE
+from sensing.layout import ChannelOutside
+from sensing.radarreach import RadarReach, radar_reach
+from sensing.survey import ChannelState, LookResult, Survey, SurveyReport, SurveySettings
+from sensing.values import Channel, Interval
 
 BLOCK_US: Final = 100.0
-FFT_MIN, FFT_MAX = 64, 4096
+FFT_MIN, FFT_MAX, FFT_NARROW_MAX = 64, 4096, 65536
+BINS_PER_CHANNEL_MIN, BINS_PER_NARROW_CHANNEL = 5, 12
+"""Channels of fewer bins get a longer transform, with so many for each: then a strong neighbour leaks into none."""
+FRAMES_PER_BLOCK: Final = 2
+"""Of a longer transform; at low sample rates a block is one frame, for longer ones blur short bursts."""
+BLOCKS_PER_LOOK_MIN: Final = 60
 USABLE_SHARE: Final = 0.9
 """Share of the received band that is one channel when none is asked for: a receiver's filter falls off at its edges."""
 
@@ -24,42 +33,236 @@ class SensePlan:
     width_hz: float | None = None
     duration_s: float | None = None
     pfa: float = 1e-3
+    scale_of: Callable[[Tuning], Scale | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreported:
+    """A part of what was received that no channel speaks of, and why."""
+
+    band: Channel
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenseResult:
-    """What a run found, with the settings it was made with and the time it covered."""
+    """What a run found at one tuning, with the settings it was made with.
+
+    `seconds` is what was listened to, without the gaps; `span_s` from the first sample to the last, with them.
+    `beyond_filter` are the channels that reach out of the receiver's filter: nothing is said of them.
+    """
 
     source: str
+    tuning: Tuning
     settings: SurveySettings
     seconds: float
+    span_s: float
+    gaps: int
     report: SurveyReport
+    radar: RadarReach
+    unreported: tuple[Unreported, ...]
+    beyond_filter: frozenset[Channel]
 
 
-def fft_size(sample_rate_hz: float) -> int:
-    """Bins such that a block holds at least two frames."""
+def fft_size(sample_rate_hz: float, width_hz: float | None = None) -> int:
+    """Bins such that a block of `BLOCK_US` holds at least two frames, and more where channels are narrow.
+
+    Raises: ChannelOutside for channels too narrow for the longest transform.
+    """
     room = sample_rate_hz * BLOCK_US * 1e-6 / 2
-    return int(min(FFT_MAX, max(FFT_MIN, 2 ** int(log2(max(room, 1))))))
+    usual = int(min(FFT_MAX, max(FFT_MIN, 2 ** int(log2(max(room, 1))))))
+    if width_hz is None or BINS_PER_CHANNEL_MIN * sample_rate_hz / width_hz <= usual:
+        return usual
+    needed = 1 << ceil(log2(BINS_PER_NARROW_CHANNEL * sample_rate_hz / width_hz))
+    if needed > FFT_NARROW_MAX:
+        least = BINS_PER_NARROW_CHANNEL * sample_rate_hz / FFT_NARROW_MAX
+        raise ChannelOutside(
+            f"channels of {width_hz / 1e3:g} kHz are too narrow at {sample_rate_hz / 1e6:g} MS/s: "
+            f"choose {least / 1e3:.3g} kHz or more"
+        )
+    return needed
 
 
-def survey_settings(source: Source, plan: SensePlan) -> SurveySettings:
-    """Settings that fit a source.
+def usable_hz(tuning: Tuning) -> float:
+    """How wide a band the samples speak of: the filter's, or most of the sample rate where it is not known."""
+    width = tuning.bandwidth_hz or tuning.sample_rate_hz * USABLE_SHARE
+    return min(width, tuning.sample_rate_hz)
+
+
+def received(tuning: Tuning) -> Channel:
+    """The band the samples speak of."""
+    half = usable_hz(tuning) / 2
+    return Channel(low_hz=tuning.center_hz - half, high_hz=tuning.center_hz + half)
+
+
+def survey_settings(source: Source, plan: SensePlan, tuning: Tuning, *, sole: bool = True) -> SurveySettings | None:
+    """Settings that fit a tuning; None where the plan's band lies beside it and it is not the only one.
 
     Raises: sensing.layout.ChannelOutside later, when a channel does not fit the band.
     """
-    width = source.bandwidth_hz or source.sample_rate_hz * USABLE_SHARE
-    half = min(width, source.sample_rate_hz) / 2
-    band = plan.band or Channel(low_hz=source.center_hz - half, high_hz=source.center_hz + half)
+    band, here = plan.band or received(tuning), received(tuning)
+    if not sole:
+        low, high = max(band.low_hz, here.low_hz), min(band.high_hz, here.high_hz)
+        if not low < high:
+            return None
+        band = Channel(low_hz=low, high_hz=high)
+    width = band.width_hz if plan.width_hz is None else min(plan.width_hz, band.width_hz)
+    size = fft_size(tuning.sample_rate_hz, width)
+    frames = FRAMES_PER_BLOCK if size > fft_size(tuning.sample_rate_hz) else 1
+    scale = plan.scale_of(tuning) if plan.scale_of is not None else source.scale
     return SurveySettings(
-        center_hz=source.center_hz,
-        sample_rate_hz=source.sample_rate_hz,
+        center_hz=tuning.center_hz,
+        sample_rate_hz=tuning.sample_rate_hz,
         full_scale=source.full_scale,
-        bandwidth_hz=width,
+        bandwidth_hz=tuning.bandwidth_hz,
         channels=channels_of(band, plan.width_hz),
-        fft_size=fft_size(source.sample_rate_hz),
-        block_us=BLOCK_US,
+        fft_size=size,
+        block_us=max(BLOCK_US, frames * size / tuning.sample_rate_hz * 1e6),
         pfa=plan.pfa,
+        calibration=scale,
     )
+
+
+@dataclass(slots=True)
+class _Part:
+    """One tuning's survey, and what was listened to with it."""
+
+    survey: Survey
+    samples: int = 0
+    first_ns: int | None = None
+    end_ns: int = 0
+    gaps: int = 0
+    usable_s: float = 0.0
+    stretch_s: float = 0.0
+
+    def take(self, look: Look) -> LookResult:
+        result = self.survey.feed(look.iq, start_ns=look.start_ns, flags=look.flags)
+        lasted = len(look.iq) / look.tuning.sample_rate_hz
+        joined = self.first_ns is not None and abs(look.start_ns - self.end_ns) <= CONTIGUOUS_NS
+        self.gaps += self.first_ns is not None and not joined
+        self.first_ns = look.start_ns if self.first_ns is None else self.first_ns
+        self.end_ns, self.samples = result.end_ns, self.samples + len(look.iq)
+        if result.flags & UNUSABLE:
+            self.usable_s = 0.0
+        else:
+            self.usable_s = lasted + (self.usable_s if joined else 0.0)
+        self.stretch_s = max(self.stretch_s, self.usable_s)
+        return result
+
+
+CONTIGUOUS_NS: Final = 2_000
+
+
+@dataclass(slots=True)
+class Surveys:
+    """A survey for each tuning of a source, fed look by look.
+
+    Raises: sensing.layout.ChannelOutside when a channel does not fit the band.
+    """
+
+    source: Source
+    plan: SensePlan
+    _parts: dict[Tuning, _Part | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """One survey for each tuning that the plan's band touches."""
+        sole = len(self.source.tunings) == 1
+        for tuning in self.source.tunings:
+            settings = survey_settings(self.source, self.plan, tuning, sole=sole)
+            self._parts[tuning] = None if settings is None else _Part(survey=Survey(settings))
+        if not any(self._parts.values()):
+            raise ChannelOutside(f"{self.source.name}: none of its tunings receives that band: choose one inside")
+
+    @property
+    def look_s(self) -> float:
+        """How long looks shall be: long enough for the floor to show itself in the blocks of each."""
+        blocks_s = [p.survey.settings.block_us * 1e-6 for p in self._parts.values() if p is not None]
+        return max(LOOK_S, BLOCKS_PER_LOOK_MIN * max(blocks_s))
+
+    def wants(self, look: Look) -> bool:
+        """Whether the plan's band is in what this look received."""
+        return self._parts.get(look.tuning) is not None
+
+    def settings(self, tuning: Tuning) -> SurveySettings | None:
+        """How a tuning is surveyed, None where it is not."""
+        part = self._parts.get(tuning)
+        return None if part is None else part.survey.settings
+
+    def feed(self, look: Look) -> LookResult:
+        """Take one look; one that is not wanted is taken by nobody and must not be given. Raises KeyError then."""
+        part = self._parts[look.tuning]
+        if part is None:
+            raise KeyError(look.tuning)
+        return part.take(look)
+
+    def results(self) -> tuple[SenseResult, ...]:
+        """What is known by now, a result for each tuning."""
+        return tuple(self._result(tuning, part) for tuning, part in self._parts.items() if part is not None)
+
+    def _result(self, tuning: Tuning, part: _Part) -> SenseResult:
+        settings = part.survey.settings
+        beyond = frozenset(c for c in settings.channels if _beyond(c, tuning, settings.fft_size))
+        report = part.survey.report(part.end_ns)
+        return SenseResult(
+            source=self.source.name,
+            tuning=tuning,
+            settings=settings,
+            seconds=part.samples / tuning.sample_rate_hz,
+            span_s=0.0 if part.first_ns is None else (part.end_ns - part.first_ns) / NS,
+            gaps=part.gaps,
+            report=_silenced(report, beyond),
+            radar=radar_reach(band_hz=usable_hz(tuning), stretch_s=part.stretch_s),
+            unreported=_unreported(self.plan, tuning, settings),
+            beyond_filter=beyond,
+        )
+
+
+def _beyond(channel: Channel, tuning: Tuning, size: int) -> bool:
+    """Whether a channel reaches out of the receiver's filter, where that is known."""
+    if tuning.bandwidth_hz is None:
+        return False
+    here, slack = received(tuning), tuning.sample_rate_hz / size
+    return channel.low_hz < here.low_hz - slack or channel.high_hz > here.high_hz + slack
+
+
+def _silenced(report: SurveyReport, beyond: frozenset[Channel]) -> SurveyReport:
+    """The report with nothing said of channels that the filter does not let through."""
+    if not beyond:
+        return report
+    nothing = Interval(value=float("nan"), low=0.0, high=1.0)
+    channels = tuple(
+        replace(c, state=ChannelState.UNKNOWN, occupancy=nothing, period=None) if c.channel in beyond else c
+        for c in report.channels
+    )
+    heard = [c.occupancy for c in channels if c.channel not in beyond]
+    share = len(heard) / len(channels)
+    sro = report.sro
+    if heard:
+        sro = Interval(
+            value=sum(o.value for o in heard) / len(heard),
+            low=sum(o.low for o in heard) / len(heard) * share,
+            high=sum(o.high for o in heard) / len(heard) * share + 1 - share,
+        )
+    else:
+        sro = nothing
+    return replace(report, channels=channels, sro=sro)
+
+
+def _unreported(plan: SensePlan, tuning: Tuning, settings: SurveySettings) -> tuple[Unreported, ...]:
+    """What was received and asked for, but belongs to no channel."""
+    asked, here = plan.band or received(tuning), received(tuning)
+    low, high = max(asked.low_hz, here.low_hz), min(asked.high_hz, here.high_hz)
+    found: list[Unreported] = []
+    if low < high:
+        rest = left_over(Channel(low_hz=low, high_hz=high), settings.channels)
+        width = 0.0 if plan.width_hz is None else plan.width_hz
+        found += [Unreported(band=one, why=f"narrower than a channel of {width / 1e6:g} MHz") for one in rest]
+    half = tuning.sample_rate_hz / 2
+    whole = Channel(low_hz=tuning.center_hz - half, high_hz=tuning.center_hz + half)
+    if plan.band is None:
+        edge = "beyond the filter" if tuning.bandwidth_hz else "where filters fall off"
+        found += [Unreported(band=one, why=edge) for one in left_over(whole, (here,))]
+    return tuple(found)
 
 
 def sense(
@@ -67,22 +270,10 @@ def sense(
     plan: SensePlan,
     *,
     on_look: Callable[[Look, LookResult], None] = lambda _look, _result: None,
-) -> SenseResult:
+) -> tuple[SenseResult, ...]:
     """Run over the source until it or the plan's time ends; `on_look` is told of every look."""
-    settings = survey_settings(source, plan)
-    survey = Survey(settings)
-    seconds = 0.0
-    for look in _until(source.looks(), plan.duration_s):
-        result = survey.feed(look.iq, start_ns=look.start_ns, flags=look.flags)
-        seconds = result.end_ns / 1e9
-        on_look(look, result)
-    return SenseResult(
-        source=source.name, settings=settings, seconds=seconds, report=survey.report(round(seconds * 1e9))
-    )
-
-
-def _until(looks: Iterator[Look], duration_s: float | None) -> Iterator[Look]:
-    for look in looks:
-        if duration_s is not None and look.start_ns >= duration_s * 1e9:
-            return
-        yield look
+    surveys = Surveys(source, plan)
+    for look in limited(source, plan.duration_s, surveys.look_s):
+        if surveys.wants(look):
+            on_look(look, surveys.feed(look))
+    return surveys.results()

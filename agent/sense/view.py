@@ -1,36 +1,82 @@
 """A sensing result as JSON by the published names, and as a table for people."""
 
+from collections.abc import Sequence
 from functools import reduce
 from math import isfinite
-from operator import and_
+from operator import and_, or_
 from typing import Any, Final, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from agent.sense.session import SenseResult
+from agent.sense.session import SenseResult, received
 from sensing.detectors.radar import Incumbent
-from sensing.flags import SampleFlag, names
-from sensing.survey import ChannelReport
+from sensing.flags import VOIDING, SampleFlag, names
+from sensing.survey import ChannelReport, ChannelState
 from sensing.values import Channel, Interval, Level
 
 TITLE_WIDTH: Final = 56
+BANDS_SHOWN: Final = 3
 
 
-def as_json(result: SenseResult) -> dict[str, Any]:
-    """The contract of `bandpact sense --json`; a number that is not known is null."""
+def as_json(results: Sequence[SenseResult]) -> dict[str, Any]:
+    """The contract of `bandpact sense --json`; a number that is not known is null.
+
+    With several tunings `center_hz` is null, the lists hold those of all, and `tunings` has each one by itself.
+    """
+    one = results[0]
+    if len(results) == 1:
+        return _as_json(one)
+    flags = reduce(or_, (r.report.flags for r in results), SampleFlag.NONE)
+    parts = [_as_json(r) for r in results]
+    heard = [r.report.sro for r in results if isfinite(r.report.sro.value)]
+    return {
+        "source": one.source,
+        "center_hz": None,
+        "sample_rate_hz": _number(one.settings.sample_rate_hz),
+        "seconds": sum(r.seconds for r in results),
+        "gaps": sum(r.gaps for r in results),
+        "overload": any(r.report.overload for r in results),
+        "flags": list(names(flags)),
+        "channels": [c for p in parts for c in p["channels"]],
+        "sro": {
+            "value": sum(o.value for o in heard) / len(heard) if heard else None,
+            "low": sum(r.report.sro.low for r in results) / len(results),
+            "high": sum(r.report.sro.high for r in results) / len(results),
+        },
+        "incumbents": [i for p in parts for i in p["incumbents"]],
+        "unreported": [u for p in parts for u in p["unreported"]],
+        "tunings": parts,
+    }
+
+
+def _as_json(result: SenseResult) -> dict[str, Any]:
     report = result.report
     return {
         "source": result.source,
         "center_hz": _number(result.settings.center_hz),
         "sample_rate_hz": _number(result.settings.sample_rate_hz),
+        "bandwidth_hz": None if result.tuning.bandwidth_hz is None else _number(result.tuning.bandwidth_hz),
+        "gain_db": result.tuning.gain_db,
         "seconds": result.seconds,
+        "span_s": result.span_s,
+        "gaps": result.gaps,
+        "blocks": report.blocks,
         "overload": report.overload,
         "flags": list(names(report.flags)),
-        "channels": [_channel(c) for c in report.channels],
+        "channels": [_channel(c, result) for c in report.channels],
         "sro": _interval(report.sro),
         "incumbents": [_incumbent(i) for i in report.incumbents],
+        "radar": {
+            "searched": list(result.radar.heard_if_there),
+            "cannot_tell": list(result.radar.cannot_tell),
+            "why": result.radar.why,
+        },
+        "unreported": [
+            {"low_hz": _number(u.band.low_hz), "high_hz": _number(u.band.high_hz), "why": u.why}
+            for u in result.unreported
+        ],
     }
 
 
@@ -52,11 +98,12 @@ def _level(level: Level) -> dict[str, float | str | None]:
     return {"value": _known(level.value), "sd": _known(level.sd), "unit": level.unit}
 
 
-def _channel(channel: ChannelReport) -> dict[str, Any]:
+def _channel(channel: ChannelReport, result: SenseResult) -> dict[str, Any]:
     return {
         "low_hz": _number(channel.channel.low_hz),
         "high_hz": _number(channel.channel.high_hz),
         "state": channel.state.value,
+        "why": _doubt(channel, result) or None,
         "occupancy": _interval(channel.occupancy),
         "noise_floor": _level(channel.noise_floor),
         "flags": list(names(channel.flags)),
@@ -96,6 +143,19 @@ def as_table(result: SenseResult) -> Table:
     return table
 
 
+def _doubt(channel: ChannelReport, result: SenseResult) -> str:
+    """Why nothing can be said of a channel, in words; empty where something can."""
+    if channel.channel in result.beyond_filter:
+        here = received(result.tuning)
+        return f"reaches beyond the filter, {_edges(here)} MHz"
+    if not result.report.blocks:
+        return f"{result.seconds * 1e3:.3g} ms held no block that could be judged"
+    if channel.state is ChannelState.UNKNOWN:
+        voiding = channel.flags & VOIDING
+        return _words(voiding) if voiding else "what was heard does not settle it"
+    return ""
+
+
 COLUMNS: Final[tuple[tuple[str, Literal["left", "right"]], ...]] = (
     ("MHz", "left"),
     ("State", "left"),
@@ -108,7 +168,8 @@ COLUMNS: Final[tuple[tuple[str, Literal["left", "right"]], ...]] = (
 
 def _title(result: SenseResult) -> str:
     name = result.source.rpartition("/")[2] if len(result.source) > TITLE_WIDTH else result.source
-    return f"{name}: {result.seconds:.3g} s, {result.report.blocks} blocks"
+    gaps = f" in {result.gaps + 1} stretches" if result.gaps else ""
+    return f"{name}: {result.seconds:.3g} s{gaps}, {result.report.blocks} blocks"
 
 
 def _caption(result: SenseResult) -> str:
@@ -123,7 +184,25 @@ def _caption(result: SenseResult) -> str:
     if channels and common & ~SampleFlag.UNCALIBRATED:
         lines.append(f"Doubts in every channel: {_words(common & ~SampleFlag.UNCALIBRATED)}.")
     lines += [f"Doubts in {_edges(c.channel)}: {_words(c.flags & ~common)}." for c in channels if c.flags & ~common]
+    doubts: dict[str, list[str]] = {}
+    for channel in channels:
+        if why := _doubt(channel, result):
+            doubts.setdefault(why, []).append(_edges(channel.channel))
+    lines += [
+        f"Cannot tell: {_listed(bands)} {why}." if "beyond" in why else f"Cannot tell of {_listed(bands)}: {why}."
+        for why, bands in doubts.items()
+    ]
+    untold: dict[str, list[str]] = {}
+    for one in result.unreported:
+        untold.setdefault(one.why, []).append(_edges(one.band))
+    lines += [f"Not reported: {_listed(bands)} MHz, {why}." for why, bands in untold.items()]
     return "\n".join(lines)
+
+
+def _listed(bands: list[str]) -> str:
+    """The first few of many."""
+    shown = ", ".join(bands[:BANDS_SHOWN])
+    return shown if len(bands) <= BANDS_SHOWN else f"{shown} and {len(bands) - BANDS_SHOWN} more"
 
 
 def _edges(channel: Channel) -> str:
@@ -148,11 +227,18 @@ def _row(channel: ChannelReport) -> tuple[Text | str, ...]:
     )
 
 
-def incumbent_lines(result: SenseResult) -> list[str]:
-    """A sentence for each radar heard."""
-    return [
+def radar_lines(result: SenseResult) -> list[str]:
+    """A sentence for each radar heard, and what can be said where none was."""
+    heard = [
         f"Radar {one.kind} from {one.start_ns / 1e9:.3f} s in {one.low_hz / 1e6:.1f}-{one.high_hz / 1e6:.1f} MHz: "
         f"{one.pulses} pulses, {1e6 / one.pri_us:.0f} a second, confidence {one.confidence.value:.2f} "
         f"({one.confidence.low:.2f} to {one.confidence.high:.2f})"
         for one in result.report.incumbents
     ]
+    reach = result.radar
+    if not reach.cannot_tell:
+        return heard or ["No radar heard."]
+    line = f"Radar: cannot tell of {', '.join(reach.cannot_tell)}: {reach.why}."
+    if reach.heard_if_there and not heard:
+        line += f" None of {', '.join(reach.heard_if_there)}."
+    return [*heard, line]

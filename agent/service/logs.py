@@ -6,8 +6,19 @@ from typing import TextIO
 
 import structlog
 
-URGENT = frozenset({"warden silent", "halted", "incumbent"})
+from hw_profiles.printable import bare, lines, printable
+
+URGENT = frozenset({"warden silent", "incumbent", "not signed"})
+ALARMS = frozenset({"alarm", "halted"})
 CALM = "info"
+
+
+def _shown(_logger: object, _method: str, said: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Every text of a log line printable; a traceback keeps its lines."""
+    return {
+        printable(key): lines(value) if key in ("exception", "stack") else value if value is None else printable(value)
+        for key, value in said.items()
+    }
 
 
 def begin(stream: TextIO | None = None) -> None:
@@ -19,12 +30,18 @@ def begin(stream: TextIO | None = None) -> None:
         structlog.processors.format_exc_info,
     ]
     last: structlog.typing.Processor
-    last = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer(default=str)
-    handler = logging.StreamHandler(out)
+    # JSON writes out what a terminal would obey; the coloured form goes beneath the guard, with printable text.
+    terminal = bare(out).isatty()
+    last = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(default=str)
+    handler = logging.StreamHandler(bare(out))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *([_shown] if terminal else []),
+                last,
+            ],
         )
     )
     root = logging.getLogger()
@@ -41,4 +58,4 @@ def tell(name: str, fields: dict[str, object]) -> None:
     """One event of the node as a log line."""
     log = structlog.stdlib.get_logger("bandpact")
     said = {("kind_of" if key == "event" else key): value for key, value in fields.items()}
-    (log.warning if name in URGENT else log.info)(name, **said)
+    (log.error if name in ALARMS else log.warning if name in URGENT else log.info)(name, **said)

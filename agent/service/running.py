@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.config import ConfigError, NodeConfig, write_effective
+from agent.locks import agents
 from agent.node.daemon import Node
 from agent.service import logs
 from agent.service.serving import Health, PortTaken, Watchdog
@@ -28,14 +29,11 @@ def run_node(config: NodeConfig, health_port: int, fail: Callable[[str], None]) 
     stop = stop_on_signals()
     logs.begin()
     try:
-        node = Node(config, _agreed(config))
-    except (ConfigError, LineageError, MeshError, RingError) as exc:
-        fail(str(exc))
-        return FAILED
-    node.events.listener = logs.tell
-    try:
-        _serve(node, stop, health_port)
-    except PortTaken as exc:
+        with agents(config, "bandpact run"):
+            node = Node(config, _agreed(config))
+            node.events.listener = logs.tell
+            _serve(node, stop, health_port)
+    except (ConfigError, LineageError, MeshError, RingError, PortTaken) as exc:
         fail(str(exc))
         return FAILED
     except HaltedError as exc:
@@ -47,10 +45,6 @@ def run_node(config: NodeConfig, health_port: int, fail: Callable[[str], None]) 
 def _agreed(config: NodeConfig) -> Path:
     """The values in force as one file, which the warden reads: both must go by the same. Raises ConfigError."""
     short_path(config.run_folder)
-    try:
-        config.run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ConfigError(f"run_folder {config.run_folder}: {exc.strerror}; name one that can be made") from exc
     return write_effective(config, config.run_folder / EFFECTIVE)
 
 

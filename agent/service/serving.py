@@ -8,6 +8,7 @@ from typing import Any
 import uvicorn
 
 from agent.service.health import app_of
+from hw_profiles.printable import printable
 
 HOST = "127.0.0.1"
 FEED_S = 0.5
@@ -82,10 +83,10 @@ class Watchdog:
         """One look: say how it is, and feed if nothing is late."""
         late = self._late()
         if late is not None:
-            self._notify.status(late)
+            self._notify.status(printable(late))
             return
         if not self._told:
             self._notify.ready()
             self._told = True
-        self._notify.status(self._state())
+        self._notify.status(printable(self._state()))
         self._notify.notify()

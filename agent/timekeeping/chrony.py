@@ -1,7 +1,9 @@
 """What chrony knows of the system clock's error, from `chronyc -c tracking`.
 
 The true time lies within |system offset| + root dispersion + root delay / 2 of the system clock (chronyc(1), tracking).
-A chrony that follows nobody, or only its own `local` reference, knows nothing.
+A chrony that follows nobody, or only its own `local` reference, knows nothing. One whose source fell silent goes on
+counting by its own estimate of the oscillator: from when the next update was due the profile's drift is added, and
+after `OVERDUE` intervals it no longer speaks for its source: the clock is in holdover.
 """
 
 import asyncio
@@ -19,14 +21,21 @@ NOBODY = "00000000"
 SYNCHRONISED = ("Normal", "Insert second", "Delete second")
 ANSWER_S = 2.0
 BOUND_NS_MAX = 10**18
+OVERDUE = 3
+INTERVAL_S_LEAST, INTERVAL_S_MOST = 1, 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracking:
-    """One answer. `bound_ns` is None unless chrony is synchronised; `note` says to whom, or why not."""
+    """One answer. `bound_ns` is None unless chrony is synchronised; `note` says to whom, or why not.
+
+    `updated_ns` is when it last heard its source, by the system clock; `every_ns` how long after the time before.
+    """
 
     bound_ns: int | None
     note: str
+    updated_ns: int = 0
+    every_ns: int = 0
 
 
 def parse_tracking(line: str) -> Tracking | None:
@@ -37,26 +46,33 @@ def parse_tracking(line: str) -> Tracking | None:
     reference, name, leap = fields[0].upper(), fields[1] or fields[0], fields[13]
     try:
         offset, delay, dispersion = (Decimal(fields[n]) for n in (4, 10, 11))
+        updated, every = (int(Decimal(fields[n]) * 1_000_000_000) for n in (3, 12))
         total = (abs(offset) + dispersion + delay / 2) * 1_000_000_000
         bound_ns = int(total.to_integral_value(rounding="ROUND_CEILING"))
     except (InvalidOperation, ValueError, OverflowError):
         return None
-    if not 0 <= bound_ns <= BOUND_NS_MAX or delay < 0 or dispersion < 0:
+    if not 0 <= bound_ns <= BOUND_NS_MAX or delay < 0 or dispersion < 0 or updated < 0 or every < 0:
         return None
     if leap not in SYNCHRONISED or reference == NOBODY:
         return Tracking(bound_ns=None, note=f"chrony says: {leap}")
     if reference == LOCAL_REFERENCE:
         return Tracking(bound_ns=None, note="chrony follows only its own clock (local)")
-    return Tracking(bound_ns=bound_ns, note=f"follows {name}")
+    every_ns = min(max(every, INTERVAL_S_LEAST * 1_000_000_000), INTERVAL_S_MOST * 1_000_000_000)
+    return Tracking(bound_ns=bound_ns, note=f"follows {name}", updated_ns=updated, every_ns=every_ns)
 
 
-def reading_of(name: str, tracking: Tracking | None, pair: Paired) -> Reading:
-    """A tracking answer and the host's clocks as a reading."""
+def reading_of(name: str, tracking: Tracking | None, pair: Paired, *, drift_ppb: int = 0) -> Reading:
+    """A tracking answer and the host's clocks as a reading; `drift_ppb` is the undisciplined oscillator's."""
     if tracking is None:
         return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.SILENT, note="chronyc gave no usable answer")
     if tracking.bound_ns is None:
         return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.UNSYNCHRONISED, note=tracking.note)
-    bound_ns = tracking.bound_ns + pair.slack_ns
+    age_ns = max(0, pair.utc_ns - tracking.updated_ns)
+    if age_ns > OVERDUE * tracking.every_ns:
+        note = f"{tracking.note}, silent for {age_ns // 1_000_000_000} s: its source is lost"
+        return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.SILENT, note=note)
+    drifted_ns = -(-max(0, age_ns - tracking.every_ns) * drift_ppb // 1_000_000_000)
+    bound_ns = tracking.bound_ns + drifted_ns + pair.slack_ns
     fix = TimeFix(
         earliest_ns=pair.utc_ns - bound_ns, latest_ns=pair.utc_ns + bound_ns, source=TimeSource.CHRONY, trusted=True
     )
@@ -66,8 +82,16 @@ def reading_of(name: str, tracking: Tracking | None, pair: Paired) -> Reading:
 class ChronySource:
     """Asks chronyc once every `every_s`."""
 
-    def __init__(self, name: str = "chrony", *, command: Sequence[str] = ("chronyc",), every_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        name: str = "chrony",
+        *,
+        command: Sequence[str] = ("chronyc",),
+        every_s: float = 1.0,
+        drift_ppb: int = 50_000,
+    ) -> None:
         self.name, self._command, self._every_s = name, (*command, "-c", "-n", "tracking"), every_s
+        self._drift_ppb = drift_ppb
 
     async def run(self, push: Callable[[Reading], None]) -> None:
         """Ask for ever."""
@@ -99,4 +123,5 @@ class ChronySource:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        return reading_of(self.name, parse_tracking(out.decode(errors="replace")), paired())
+        tracking = parse_tracking(out.decode(errors="replace"))
+        return reading_of(self.name, tracking, paired(), drift_ppb=self._drift_ppb)

@@ -12,6 +12,10 @@ Pure: monotonic time is an argument, nothing here reads a clock. The rules, in t
     (5) Trust comes after `agree_ns` without any fault, and goes with the first one.
     (6) Silence is holdover: the interval widens until it passes the budget or `holdover_ns`. Distrust is immediate.
     (7) A trusted clock never gives an earlier earliest instant than it gave before.
+    (8) Time before `not_before_ns` (the build, the newest own record) or after `not_after_ns` is implausible, and a
+        source that contradicts itself lies somewhere: either closes the clock, whatever other sources say.
+    (9) Sources that are farther than `host_tolerance_ns` from the system clock close it: one of the two is wrong.
+    (10) When the host was suspended, monotonic time stood still: nothing known before counts any more.
 
 With one source, a lie that creeps more slowly than the oscillator may drift cannot be told from the oscillator; with
 two and `need = 2` the time is inside the interval or the clock is untrusted before the error exceeds the budget.
@@ -30,12 +34,18 @@ CARRY_NS = 5_000_000
 DISTRUST = {
     Standing.UNSYNCHRONISED: Cause.UNSYNCHRONISED,
     Standing.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
+    Standing.NOT_MEASURED: Cause.NOT_MEASURED,
 }
+LYING = {Standing.IMPLAUSIBLE: Cause.IMPLAUSIBLE, Standing.CONTRADICTORY: Cause.CONTRADICTORY}
+"""What no source says that works and is left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockPlan:
-    """What a clock is held to. `need` sources must stand behind it; `drift_ppb` is the oscillator's."""
+    """What a clock is held to. `need` sources must stand behind it; `drift_ppb` is the oscillator's.
+
+    `host_tolerance_ns` is how far the system clock may be from the sources; None where it is not asked.
+    """
 
     budget_ns: int = 1_000_000
     drift_ppb: int = 50_000
@@ -44,6 +54,9 @@ class ClockPlan:
     holdover_ns: int = 600 * NS
     need: int = 1
     simulated_ok: bool = False
+    not_before_ns: int = 0
+    not_after_ns: int = 1 << 62
+    host_tolerance_ns: int | None = None
     floors_ns: Mapping[TimeSource, int] = field(default_factory=lambda: TIME_FLOOR_NS)
 
 
@@ -106,6 +119,9 @@ class IntervalClock:
         self._given: Interval | None = None
         self._latest_ns: int | None = None
         self._last: Verdict | None = None
+        self._not_before_ns = plan.not_before_ns
+        self._host: tuple[int, int] | None = None
+        self._woken_ns: int | None = None
 
     # -- in ------------------------------------------------------------------------------------------------------
 
@@ -118,9 +134,13 @@ class IntervalClock:
         track = self.tracks.setdefault(reading.name, Track(source=source))
         if track.heard_ns is not None and reading.at_ns < track.heard_ns:
             return
+        if self._woken_ns is not None and reading.at_ns <= self._woken_ns:
+            return
         claimed = reading.interval
         if reading.standing is not Standing.GOOD:
             track.standing = reading.standing
+        elif claimed is not None and not self._plausible(claimed):  # (8)
+            track.source, track.standing = source, Standing.IMPLAUSIBLE
         elif claimed is not None:
             track.source, track.standing, track.heard_ns = source, Standing.GOOD, reading.at_ns
             said = claimed.widened(self.plan.floors_ns[source])  # (1)
@@ -134,6 +154,28 @@ class IntervalClock:
         if track is not None:
             track.jumped, track.jump_ns = True, at_ns
             self._judge(at_ns)
+
+    def witness(self, at_ns: int, utc_ns: int) -> None:
+        """Take in what the system clock said at a monotonic instant, for rule (9)."""
+        self._host = (at_ns, utc_ns)
+
+    def woken(self, at_ns: int) -> None:
+        """The host was suspended until now (monotonic): rule (10). Trust has to be won again."""
+        if self._given is not None:
+            self._not_before_ns = max(self._not_before_ns, self._given.earliest_ns)
+        self.tracks.clear()
+        self._held = self._given = self._last = self._host = None
+        self._held_from = TimeSource.NONE
+        self._agreed_since_ns = self._vouched_ns = None
+        self._trusted, self._woken_ns = False, at_ns
+
+    @property
+    def earliest_ns(self) -> int | None:
+        """The earliest instant given last, ns since the Unix epoch; None while nothing was trusted."""
+        return self._given.earliest_ns if self._given else None
+
+    def _plausible(self, claimed: Interval) -> bool:
+        return claimed.latest_ns >= self._not_before_ns and claimed.earliest_ns <= self.plan.not_after_ns
 
     def _follow(self, track: Track, said: Interval) -> None:
         """Rule (2)."""
@@ -228,6 +270,10 @@ class IntervalClock:
         if self._trusted and common is not None:
             self._hold(common, live)
         cause = fault or (Cause.SETTLING if not self._trusted else Cause.OK if live else Cause.HOLDOVER)
+        if self._trusted:
+            self._woken_ns = None
+        elif self._woken_ns is not None and cause in (Cause.SETTLING, Cause.NO_SOURCE):
+            cause = Cause.SUSPENDED
         return cause, interval, reach_ns
 
     def _hold(self, common: Interval, live: list[str]) -> None:
@@ -259,6 +305,9 @@ class IntervalClock:
         plan, tracks = self.plan, self.tracks.values()
         if not plan.simulated_ok and any(self._simulated(track) for track in tracks):
             return Cause.SIMULATED
+        lying = next((LYING[track.standing] for track in tracks if track.standing in LYING), None)
+        if lying is not None:
+            return lying
         if any(track.jumped for track in tracks):
             return Cause.JUMP
         distrust = next((DISTRUST[track.standing] for track in tracks if track.standing in DISTRUST), None)
@@ -268,12 +317,22 @@ class IntervalClock:
             return Cause.NO_SOURCE
         if common is None:
             return Cause.DISJOINT
+        if self._host_disagrees(common):
+            return Cause.HOST_DISAGREES
         if standing < plan.need:
             return Cause.NO_SOURCE if self._vouched_ns is None else Cause.STALE
         if reach_ns is None or reach_ns > plan.budget_ns:
             return Cause.OVER_BUDGET
         vouched = self._trusted and self._vouched_ns is not None and at_ns - self._vouched_ns <= plan.holdover_ns
         return None if live or vouched else Cause.STALE
+
+    def _host_disagrees(self, common: Interval) -> bool:
+        """Rule (9)."""
+        if self.plan.host_tolerance_ns is None or self._host is None:
+            return False
+        at_ns, utc_ns = self._host
+        host_ns = utc_ns + common.at_ns - at_ns
+        return max(common.earliest_ns - host_ns, host_ns - common.latest_ns) > self.plan.host_tolerance_ns
 
     @staticmethod
     def _simulated(track: Track) -> bool:

@@ -2,7 +2,10 @@
 
 gpsd's error estimates are for 95 %; twice that is taken as a bound. The time inside a serial sentence arrives an
 unknown while after it was true, so it bounds nothing unless the operator says how late the receiver's port can be
-(`serial_ns`); a pulse (PPS) does without. A fix that gpsd calls simulated, or with too few satellites, is not one.
+(`serial_ns`); a pulse (PPS) does without, but which second it begins only the sentences say: one that arrives before
+its second, or a second and more after it by the pulse's count, shows that pulse and sentences are of two minds.
+A fix counts when it was measured by satellites: not one that gpsd calls simulated, entered by hand or dead reckoning,
+not one with too few satellites, and not latitude 0, longitude 0, which receivers say that know nothing.
 """
 
 import asyncio
@@ -19,6 +22,13 @@ from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STATUS_SIMULATED = 8
+MEASURED = (0, 1, 2, 3, 4, 9)
+"""gpsd's `status` (gpsd_json(5)) of fixes by satellites: unknown, normal, differential, RTK fixed and float, P(Y)."""
+UNMEASURED = {5: "dead reckoning", 6: "satellites and dead reckoning", 7: "surveyed in or entered by hand"}
+NOWHERE_DEG = 0.001
+SECOND_NS = 1_000_000_000
+INBAND_AGE_NS = 15_000_000_000
+"""So old a sentence may be that still says which second a pulse begins."""
 MODE_2D = 2
 SURE = 2.0
 """From gpsd's 95 % to a bound: 4.9 standard deviations of a circular normal error."""
@@ -27,6 +37,7 @@ PPS_EXTRA_NS = 5_000
 PRECISION_BITS_MAX = 40
 RADIUS_MM_MAX = 10**9
 RETRY_S = 1.0
+RECEIVERS_MAX = 8
 CLOSED_PORT = "gpsd does not answer"
 
 
@@ -81,8 +92,17 @@ def position_of(tpv: Mapping[str, Any]) -> PositionFix | None:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    """UTC minus monotonic time, as a sentence or a pulse has it, known to `error_ns`; when (monotonic)."""
+
+    offset_ns: int
+    error_ns: int
+    at_ns: int
+
+
 class GpsdReader:
-    """gpsd's messages in, readings out. No I/O: the host's clocks at the message's arrival are an argument."""
+    """One receiver's messages in, readings out. No I/O: the host's clocks at a message's arrival are an argument."""
 
     def __init__(self, name: str, plan: GpsdPlan) -> None:
         self._name, self._plan = name, plan
@@ -90,6 +110,7 @@ class GpsdReader:
         self._sky_ns: int | None = None
         self._standing, self._note = Standing.SILENT, "no fix yet"
         self._pulsed = False
+        self._sentences: dict[str, _Mark] = {}
 
     def take(self, message: Mapping[str, Any], pair: Paired) -> Reading | None:
         """One message; None when it says nothing of time or place."""
@@ -120,6 +141,10 @@ class GpsdReader:
             return Standing.SIMULATED, "gpsd calls the fix simulated"
         if mode < MODE_2D:
             return Standing.SILENT, "no fix"
+        if status is not None and status not in MEASURED:
+            return Standing.NOT_MEASURED, UNMEASURED.get(status, f"gpsd gives the fix the status {status}")
+        if _nowhere(tpv):
+            return Standing.IMPLAUSIBLE, "latitude 0, longitude 0 is what a receiver says that does not know"
         fresh = self._sky_ns is not None and pair.mono_ns - self._sky_ns <= self._plan.sky_age_ns_max
         used = self._satellites if fresh else None
         if (used or 0) < self._plan.satellites_min:
@@ -132,6 +157,9 @@ class GpsdReader:
         good = self._standing is Standing.GOOD
         said_ns = utc_ns(tpv.get("time"))
         ept_s = _number(tpv, "ept")
+        if good and said_ns is not None:
+            error_ns = math.ceil((ept_s if ept_s is not None and 0 <= ept_s < 1 else 0.0) * SURE * 1e9)
+            self._sentences["TPV"] = _Mark(offset_ns=said_ns - pair.mono_ns, error_ns=error_ns, at_ns=pair.mono_ns)
         serial = None
         if good and not self._pulsed and said_ns is not None and ept_s is not None and 0 <= ept_s < 1e6:
             serial = self._serial(said_ns, math.ceil(ept_s * SURE * 1e9))
@@ -152,12 +180,29 @@ class GpsdReader:
         self._pulsed = True
         bound_ns = math.ceil(1e9 * 2.0**bits) + PPS_EXTRA_NS + pair.slack_ns
         middle_ns = pair.utc_ns + offset_ns
+        if self._standing in (Standing.GOOD, Standing.CONTRADICTORY):
+            self._standing, self._note = self._number_pulse(middle_ns - pair.mono_ns, bound_ns, pair.mono_ns)
         good = self._standing is Standing.GOOD
         return self._reading(pair, time=_fix(middle_ns - bound_ns, middle_ns + bound_ns) if good else None)
+
+    def _number_pulse(self, offset_ns: int, bound_ns: int, at_ns: int) -> tuple[Standing, str]:
+        """Hold a pulse's time against the receiver's own sentences: each arrives 0 to 1 s after its second."""
+        fresh = [mark for mark in self._sentences.values() if at_ns - mark.at_ns <= INBAND_AGE_NS]
+        if not fresh:
+            return Standing.SILENT, "a pulse, and no sentence that says which second it begins"
+        late_ns = min(offset_ns - mark.offset_ns for mark in fresh)
+        early_ns = max(mark.offset_ns - offset_ns - mark.error_ns for mark in fresh)
+        if late_ns >= SECOND_NS or early_ns > bound_ns:
+            wrong_s = (late_ns if late_ns >= SECOND_NS else -early_ns) / 1e9
+            return Standing.CONTRADICTORY, f"its pulse and its own sentences are {wrong_s:.3g} s apart"
+        return Standing.GOOD, "pulse and sentences agree"
 
     def _offset(self, toff: Mapping[str, Any], pair: Paired) -> Reading | None:
         """When a sentence began to arrive by the system clock: in-band time without our own delay."""
         offset_ns = _offset_ns(toff)
+        if offset_ns is not None and self._standing in (Standing.GOOD, Standing.CONTRADICTORY):
+            utc_less_mono_ns = pair.utc_ns + offset_ns - pair.mono_ns
+            self._sentences["TOFF"] = _Mark(offset_ns=utc_less_mono_ns, error_ns=pair.slack_ns, at_ns=pair.mono_ns)
         if offset_ns is None or self._pulsed or self._plan.serial_ns is None or self._standing is not Standing.GOOD:
             return None
         said_ns = pair.utc_ns + offset_ns
@@ -175,8 +220,18 @@ class GpsdReader:
         )
 
 
+def _nowhere(tpv: Mapping[str, Any]) -> bool:
+    lat, lon = _number(tpv, "lat"), _number(tpv, "lon")
+    return lat is not None and lon is not None and max(abs(lat), abs(lon)) < NOWHERE_DEG
+
+
 def _fix(earliest_ns: int, latest_ns: int) -> TimeFix:
     return TimeFix(earliest_ns=earliest_ns, latest_ns=latest_ns, source=TimeSource.GPS, trusted=True)
+
+
+def printable_device(device: object) -> str:
+    """A device's name as gpsd gives it, short and without control characters."""
+    return "".join(char if char.isprintable() else "?" for char in str(device or "unnamed"))[:64]
 
 
 def _offset_ns(message: Mapping[str, Any]) -> int | None:
@@ -214,13 +269,23 @@ class GpsdSource:
         from gps.client import dictwrapper  # noqa: PLC0415
         from gps.gps import WATCH_ENABLE, WATCH_PPS  # noqa: PLC0415
 
-        reader = GpsdReader(self.name, self._plan)
+        readers: dict[object, GpsdReader] = {}
         client = aiogps(connection_args={"host": self._host, "port": self._port}, connection_timeout=2.0, reconnect=0)
         client.stream_command = client.generate_stream_command(WATCH_ENABLE | WATCH_PPS)
         with contextlib.closing(client):
             while True:
                 message = await client.read()
                 pair = paired()
-                said = reader.take(vars(message), pair) if isinstance(message, dictwrapper) else None
+                if not isinstance(message, dictwrapper):
+                    continue
+                said = self._reader(readers, vars(message).get("device")).take(vars(message), pair)
                 if said is not None:
                     push(said)
+
+    def _reader(self, readers: dict[object, GpsdReader], device: object) -> GpsdReader:
+        """The reader of one receiver: gpsd may have several, and each is held against the others."""
+        known = device if isinstance(device, str) and (device in readers or len(readers) < RECEIVERS_MAX) else None
+        if known not in readers:
+            name = self.name if not readers else f"{self.name} {printable_device(known)}"
+            readers[known] = GpsdReader(name, self._plan)
+        return readers[known]

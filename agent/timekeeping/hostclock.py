@@ -7,6 +7,12 @@ from dataclasses import dataclass
 TRIES = 3
 
 
+def boottime_ns() -> int:
+    """Time since the host started, suspended time included; CLOCK_MONOTONIC where the system has no such clock."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(clock)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
     """The system clock (ns since the Unix epoch) at a monotonic instant known to `slack_ns` to either side."""

@@ -7,18 +7,23 @@ loop in a thread of their own; a simulated one is asked on the spot.
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from agent.timekeeping.clock import ClockPlan, IntervalClock, Verdict
+from agent.timekeeping.memory import TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
 from agent.timekeeping.simulated import SimulatedSource
 from agent.timekeeping.values import Reading, Standing
 from settlement.fixes import Fix, PositionFix, TimeFix
 
 WAITING_MAX = 1024
+SUSPENDED_NS = 20_000_000
+"""Two clocks that count alike are read apart by microseconds, on a busy machine by a time slice."""
+REMEMBER_S = 10.0
 
 
 class Source(Protocol):
@@ -65,6 +70,9 @@ class Timekeeper:
         place: PlacePlan,
         *,
         monotonic_ns: Callable[[], int],
+        boottime_ns: Callable[[], int] | None = None,
+        system_ns: Callable[[], int] = time.time_ns,
+        memory: TimeMemory | None = None,
         asked: Sequence[SimulatedSource] = (),
         running: Sequence[Source] = (),
     ) -> None:
@@ -74,6 +82,8 @@ class Timekeeper:
         self._last: dict[str, Reading] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._boottime_ns, self._system_ns, self._memory = boottime_ns, system_ns, memory
+        self._asleep_ns = self._slept_ns()
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -107,13 +117,19 @@ class Timekeeper:
             loop.close()
 
     async def _all(self) -> None:
-        await asyncio.gather(*(source.run(self._waiting.append) for source in self._running))
+        sources = (source.run(self._waiting.append) for source in self._running)
+        await asyncio.gather(*sources, *([self._remember(self._memory)] if self._memory else []))
+
+    async def _remember(self, memory: TimeMemory) -> None:
+        while True:
+            await asyncio.sleep(REMEMBER_S)
+            memory.keep(self.clock.earliest_ns)
 
     # -- here and now --------------------------------------------------------------------------------------------
 
     def fix(self) -> Fix:
         """Here and now, as far as this node can vouch for it."""
-        if not self._waiting:
+        if not self._waiting and not self._woken():
             now_ns = self._monotonic_ns()
             carried = self.clock.carried(now_ns)
             if carried is not None:
@@ -137,7 +153,26 @@ class Timekeeper:
             position_budget_mm=self.place.plan.budget_mm,
         )
 
+    def _slept_ns(self) -> int:
+        """How long the host was suspended since it started: CLOCK_BOOTTIME runs on then, CLOCK_MONOTONIC does not.
+
+        Read in this order a pause between the two readings makes it shorter, never longer.
+        """
+        return 0 if self._boottime_ns is None else self._boottime_ns() - self._monotonic_ns()
+
+    def _woken(self) -> bool:
+        slept_ns = self._slept_ns()
+        if slept_ns - self._asleep_ns > SUSPENDED_NS:
+            return True
+        self._asleep_ns = max(self._asleep_ns, slept_ns)
+        return False
+
     def _take_in(self) -> int:
+        if self._woken():
+            self._asleep_ns = self._slept_ns()
+            self.clock.woken(self._monotonic_ns())
+        if self._waiting and self.clock.plan.host_tolerance_ns is not None:
+            self.clock.witness(self._monotonic_ns(), self._system_ns())
         while self._waiting:
             self._hear(self._waiting.popleft())
         now_ns = self._monotonic_ns()

@@ -1,7 +1,9 @@
 """Where the node is, as a disc it can vouch for: a surveyed place, a receiver's fixes, or the one checked by the other.
 
-Pure, as the clock is. A fix that lies farther from the last one than both radii and the fastest the node can move
-allow is a jump, and counts again only when fixes have agreed for `agree_ns`. Between fixes the disc grows with speed.
+Pure, as the clock is. Once fixes have agreed for `agree_ns` the place is known: a fix that lies farther from the known
+place than both radii and the fastest the node can move allow is a jump, however often it is repeated. A node on a mast
+(speed 0) does not move at all: only fixes at the known place are believed again, or a new start. Between fixes the disc
+of a node that moves grows with its speed.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +13,12 @@ from settlement.chain.admission import RADIUS_FLOOR_MM
 from settlement.fixes import PositionFix, PositionSource, distance_mm
 
 NS = 1_000_000_000
-DISTRUST = {Standing.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES}
+DISTRUST = {
+    Standing.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
+    Standing.NOT_MEASURED: Cause.NOT_MEASURED,
+    Standing.CONTRADICTORY: Cause.CONTRADICTORY,
+    Standing.IMPLAUSIBLE: Cause.IMPLAUSIBLE,
+}
 """What a receiver says against its own place. A system clock that is unsynchronised says nothing of the place."""
 
 
@@ -41,6 +48,8 @@ class Place:
     def __init__(self, plan: PlacePlan) -> None:
         self.plan = plan
         self._seen: Seen | None = None
+        self._known: Seen | None = None
+        self._ever_settled = False
         self._standing = Standing.SILENT
         self._agreed_since_ns: int | None = None
         self._fault: Cause | None = None
@@ -58,15 +67,23 @@ class Place:
         self._standing = Standing.GOOD
         floor_mm = RADIUS_FLOOR_MM[reading.position.source]
         fix = replace(reading.position, radius_mm=max(reading.position.radius_mm, floor_mm))
-        before, self._seen = self._seen, Seen(fix=fix, at_ns=reading.at_ns)
-        jumped = before is not None and not self._reachable(before, self._seen)
+        self._seen = Seen(fix=fix, at_ns=reading.at_ns)
+        jumped = self._known is not None and not self._reachable(self._known, self._seen)
+        if not jumped or not self._ever_settled:
+            self._keep(self._seen, jumped=jumped)
         disjoint = self.plan.surveyed is not None and _apart(fix, self.plan.surveyed) > 0
-        self._fault = Cause.JUMP if jumped else Cause.DISJOINT if disjoint else None
+        self._fault = Cause.DISJOINT if disjoint else Cause.JUMP if jumped else None
         if self._fault is not None:
             self._agreed_since_ns, self._settled = None, False
         elif self._agreed_since_ns is None:
             self._agreed_since_ns = reading.at_ns
         return jumped
+
+    def _keep(self, seen: Seen, *, jumped: bool) -> None:
+        """Remember where the node is; of a mast the most precise fix, so that small steps do not lead it away."""
+        before = self._known
+        if before is None or jumped or self.plan.speed_mm_per_s or seen.fix.radius_mm < before.fix.radius_mm:
+            self._known = seen
 
     def _distrust(self, reading: Reading) -> None:
         self._standing, self._agreed_since_ns, self._settled = reading.standing, None, False
@@ -107,6 +124,7 @@ class Place:
             return Cause.OK if self.plan.surveyed is not None else Cause.NO_SOURCE
         if self._agreed_since_ns is not None and not self._settled:
             self._settled = self._seen.at_ns - self._agreed_since_ns >= self.plan.agree_ns
+            self._ever_settled = self._ever_settled or self._settled
         if not self._settled:
             return Cause.SETTLING
         return Cause.HOLDOVER if at_ns - self._seen.at_ns > self.plan.stale_ns else Cause.OK

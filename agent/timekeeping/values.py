@@ -23,6 +23,11 @@ class Cause(StrEnum):
     DISJOINT = "sources disjoint"
     SIMULATED = "simulated fix on a real radio"
     TOO_FEW_SATELLITES = "too few satellites"
+    NOT_MEASURED = "not a satellite fix"
+    CONTRADICTORY = "receiver contradicts itself"
+    IMPLAUSIBLE = "implausible"
+    HOST_DISAGREES = "sources disagree with the system clock"
+    SUSPENDED = "host was suspended"
     STALE = "stale"
 
 
@@ -33,6 +38,9 @@ class Standing(Enum):
     SILENT = "silent"
     UNSYNCHRONISED = "unsynchronised"
     TOO_FEW_SATELLITES = "too few satellites"
+    NOT_MEASURED = "not a satellite fix"
+    CONTRADICTORY = "contradicts itself"
+    IMPLAUSIBLE = "implausible"
     SIMULATED = "simulated"
 
 

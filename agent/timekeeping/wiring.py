@@ -8,8 +8,10 @@ from agent.hardware import profile_of
 from agent.timekeeping.chrony import ChronySource
 from agent.timekeeping.clock import ClockPlan
 from agent.timekeeping.gpsd import GpsdPlan, GpsdSource
+from agent.timekeeping.hostclock import boottime_ns
 from agent.timekeeping.keeper import Source, Timekeeper
 from agent.timekeeping.kernel import KernelSource
+from agent.timekeeping.memory import AHEAD_NS, BUILT_NS, TimeMemory
 from agent.timekeeping.place import PlacePlan
 from agent.timekeeping.simulated import SimulatedSource
 from settlement.fixes import PositionFix, PositionSource
@@ -18,8 +20,11 @@ NS = 1_000_000_000
 GIVEN = {"surveyed": PositionSource.SURVEYED, "simulated": PositionSource.SIMULATED}
 
 
-def clock_plan(config: NodeConfig) -> ClockPlan:
-    """What the clock is held to. Simulated time is for simulated radios only. Raises ConfigError."""
+def clock_plan(config: NodeConfig, *, not_before_ns: int = 0, memory: TimeMemory | None = None) -> ClockPlan:
+    """What the clock is held to; `not_before_ns` is the newest record's time.
+
+    Simulated time is for simulated radios only. Raises ConfigError.
+    """
     clock = config.clock
     return ClockPlan(
         budget_ns=round(clock.budget_us * 1000),
@@ -29,7 +34,15 @@ def clock_plan(config: NodeConfig) -> ClockPlan:
         holdover_ns=round(clock.holdover_s * NS),
         need=clock.need,
         simulated_ok=not config.radio.real,
+        not_before_ns=max(BUILT_NS, not_before_ns, memory.known() if memory else 0) if config.radio.real else 0,
+        not_after_ns=BUILT_NS + AHEAD_NS if config.radio.real else 1 << 62,
+        host_tolerance_ns=round(clock.system_clock_within_s * NS) if config.radio.real else None,
     )
+
+
+def memory_of(config: NodeConfig, process: str = "agent") -> TimeMemory | None:
+    """Where a process of the node keeps the latest time it was sure of; None where time is simulated."""
+    return TimeMemory(config.folder / f"{process}.time") if config.radio.real else None
 
 
 def place_plan(config: NodeConfig) -> PlacePlan:
@@ -54,14 +67,14 @@ def place_plan(config: NodeConfig) -> PlacePlan:
     )
 
 
-def _running(source: ClockSource) -> Source | None:
+def _running(source: ClockSource, *, drift_ppb: int) -> Source | None:
     match source:
         case GpsdClock():
             serial_ns = None if source.serial_ms is None else round(source.serial_ms * 1e6)
             plan = GpsdPlan(satellites_min=source.satellites_min, serial_ns=serial_ns)
             return GpsdSource(source.name, plan, host=source.host, port=source.port)
         case ChronyClock():
-            return ChronySource(source.name, command=source.command, every_s=source.every_s)
+            return ChronySource(source.name, command=source.command, every_s=source.every_s, drift_ppb=drift_ppb)
         case KernelClock():
             return KernelSource(source.name, least_ns=round(source.least_us * 1000), every_s=source.every_s)
         case SimulatedClock():
@@ -70,12 +83,24 @@ def _running(source: ClockSource) -> Source | None:
             assert_never(source)
 
 
-def timekeeper(config: NodeConfig) -> Timekeeper:
-    """The clock of a node, listening."""
-    running = [made for source in config.clock.sources if (made := _running(source)) is not None]
+def timekeeper(config: NodeConfig, *, process: str = "", not_before_ns: int = 0) -> Timekeeper:
+    """The clock of a node, listening.
+
+    `process` names who keeps its own memory of time ("agent", "warden"); nobody's is kept without.
+    """
+    memory = memory_of(config, process) if process else None
+    plan = clock_plan(config, not_before_ns=not_before_ns, memory=memory)
+    listening = (_running(source, drift_ppb=plan.drift_ppb) for source in config.clock.sources)
+    running = [made for made in listening if made is not None]
     asked = [SimulatedSource(s.name, s.clock) for s in config.clock.sources if isinstance(s, SimulatedClock)]
     keeper = Timekeeper(
-        clock_plan(config), place_plan(config), monotonic_ns=time.monotonic_ns, asked=asked, running=running
+        plan,
+        place_plan(config),
+        monotonic_ns=time.monotonic_ns,
+        boottime_ns=boottime_ns,
+        memory=memory,
+        asked=asked,
+        running=running,
     )
     keeper.start()
     return keeper

@@ -17,6 +17,7 @@ from zmq.utils import z85
 from agent.config import ConfigError, NodeConfig, load
 from agent.node.daemon import Node
 from agent.node.process import serve
+from hw_profiles.printable import printable
 from settlement.chain import bodies
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.credentials import Subject
@@ -211,7 +212,7 @@ def main(arguments: list[str]) -> int:
         die_with_parent()
         return serve(Attacker(load(path), path), stop)
     except (ConfigError, LineageError, MeshError) as exc:
-        sys.stderr.write(f"{exc}\n")
+        sys.stderr.write(f"{printable(exc)}\n")
         return 1
 
 

@@ -20,7 +20,7 @@ from settlement.chain.records import Record
 from settlement.crosscheck import cross_check
 from settlement.findings import Audited, Findings
 from settlement.lease import LogEntry, read_entries
-from settlement.seal import seal_path
+from settlement.seal import root_path, seal_path
 from sim.oracle import Burst
 from sim.oraclelog import read_log
 
@@ -62,6 +62,7 @@ def keep(finished: Finished, target: Path) -> None:
         copy = target / f"{issued.name}.db"
         shutil.copyfile(sealed, copy)
         shutil.copyfile(seal_path(sealed), seal_path(copy))
+        shutil.copyfile(root_path(sealed), root_path(copy))
     (target / ANCHORS).write_text(f"{NETWORK} {finished.layout.anchor}\n", encoding="utf-8")
 
 

@@ -1,5 +1,6 @@
 """From the user's choice to a kept report: run, collect, judge, write, all or nothing."""
 
+import itertools
 import shutil
 import tempfile
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from agent.auditing import BUNDLE
 from agent.config import ConfigError
 from agent.report.render import write as write_report
-from agent.trial.collect import Collected, collect, keep
+from agent.spread import spread_text
+from agent.trial.collect import ANCHORS, Collected, collect, keep
 from agent.trial.picture import report_data
 from agent.trial.processes import TrialError, write_json
 from agent.trial.progress import Reporter
@@ -19,7 +22,8 @@ from agent.trial.run import Options, run, scenario_of, work_folder
 from radio.errors import RadioError
 
 EXPECTED: Final = (TrialError, ConfigError, RadioError)
-REPORT = "report.html"
+REPORT, USUAL = "report.html", Path("trial-report")
+EVIDENCE = ("*.db", "*.db-wal", "*.db-journal", "*.seal", "*.root", f"*{BUNDLE}", ANCHORS, REPORT)
 
 
 def _place_to_write(report: Path, json_out: Path | None) -> None:
@@ -36,19 +40,43 @@ def _place_to_write(report: Path, json_out: Path | None) -> None:
         raise TrialError(f"{json_out} is a folder; give --json the name of a file")
 
 
-def _replace_all(fresh: Path, target: Path) -> None:
-    """Move a complete result into place; older lineages in the folder go, so that all in it belongs together."""
-    for old in (*target.glob("*.db"), *target.glob("*.seal")):
-        old.unlink()
+def evidence_in(folder: Path) -> Path | None:
+    """A file in a folder that a trial must not touch, evidence or a report; None where there is none."""
+    found = (one for kind in EVIDENCE for one in sorted(folder.glob(kind)))
+    return next(found, None)
+
+
+def place_for(report: Path | None) -> Path:
+    """Where the report goes: the folder that was named, or else the first of the usual names that is free.
+
+    Raises TrialError where the folder that was named holds evidence: this run deletes and overwrites nothing.
+    """
+    if report is None:
+        usual = (USUAL if n == 1 else Path(f"{USUAL}-{n}") for n in itertools.count(1))
+        return next(place for place in usual if not place.exists() or (place.is_dir() and not evidence_in(place)))
+    there = evidence_in(report) if report.is_dir() else None
+    if there is not None:
+        raise TrialError(f"{there}: evidence of something else, which stays; choose another --report, or move it away")
+    return report
+
+
+def _move_all(fresh: Path, target: Path) -> None:
+    """Move a complete result into place, over nothing. Raises TrialError where a name was taken meanwhile."""
+    taken = next((target / one.name for one in fresh.iterdir() if (target / one.name).exists()), None)
+    if taken is not None:
+        kept = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=target.parent))
+        shutil.copytree(fresh, kept, dirs_exist_ok=True)
+        raise TrialError(f"{taken} appeared during the trial and stays; this trial's result is in {kept}")
     for path in sorted(fresh.iterdir()):
         shutil.move(path, target / path.name)
 
 
 def run_and_report(
-    options: Options, *, report: Path, json_out: Path | None, talk: Console, out: Console
+    options: Options, *, report: Path | None, json_out: Path | None, talk: Console, out: Console
 ) -> dict[str, Any]:
     """Run a trial, keep its report and return the trial's JSON. Raises one of EXPECTED."""
     duration_s = scenario_of(options)[2]
+    report = place_for(report)
     _place_to_write(report, json_out)
     with work_folder() as work:
         with Reporter(talk, duration_s) as reporter:
@@ -62,7 +90,7 @@ def run_and_report(
         write_report(report_data(collected, result), fresh / REPORT)
         if json_out is not None:
             write_json(json_out, result)
-        _replace_all(fresh, report)
+        _move_all(fresh, report)
     out.print(_table(result))
     _tell(out, collected, result, report)
     return result
@@ -78,13 +106,16 @@ def _table(result: dict[str, Any]) -> Table:
     )
     emitted, closed, heard = result["emissions"], result["gate"]["close_latency_ms"], result["incumbent"]
     table.add_row("settled", f"{result['settled']} settlements on {result['offers']} offer(s)")
-    table.add_row("refused", ", ".join(f"{reason} {count}" for reason, count in result["refused"].items()))
+    refused = result["refused"]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in refused.items())
+    table.add_row("refused", f"{sum(refused.values())}: {reasons}" if refused else "nothing")
     table.add_row("on the air inside a settlement", f"{emitted['inside_s']:.3f} s in {emitted['bursts']} bursts")
     table.add_row("outside", f"{emitted['outside_s']:.3f} s, {emitted['violations']} violation(s)")
-    table.add_row("cause to RF off", f"p50 {_say(closed['p50'], ' ms')}, largest {_say(closed['max'], ' ms')}")
-    table.add_row("request to settlement", f"p50 {_say(result['settlement_ms']['p50'], ' ms')}")
+    table.add_row("cause to RF off", spread_text(closed))
+    table.add_row("request to settlement", spread_text(result["settlement_ms"]))
     radar = f"heard after {_say(heard['latency_ms'], ' ms')}, channel silent after {_say(heard['rf_off_ms'], ' ms')}"
-    table.add_row("radar", radar if heard["detected"] else "not heard")
+    missed = "ON THE AIR AND NOT HEARD" if heard["present"] else "none on the air"
+    table.add_row("radar", radar if heard["detected"] else missed)
     lineage = result["lineage"]
     table.add_row(
         "lineages", f"{lineage['records']} records, {'all verified' if lineage['verified'] else 'NOT VERIFIED'}"
@@ -95,11 +126,13 @@ def _table(result: dict[str, Any]) -> Table:
 def _tell(out: Console, collected: Collected, result: dict[str, Any], report: Path) -> None:
     for problem in result["problems"]:
         out.print(f"  {problem}", highlight=False, markup=False)
+    shown = result["settled"] > 0 and result["emissions"]["inside_s"] > 0
     verdict = "PASS: no antenna radiated outside a live settlement, every lineage verifies"
     for warning in result["warnings"]:
         out.print(f"  {warning}", highlight=False, markup=False)
     if result["passed"] and result["warnings"]:
-        verdict = "NOTHING SHOWN: no rule was broken, and none was put to the test"
+        verdict = "NOT ALL SHOWN: no rule was broken, and what is said above was not put to the test"
+        verdict = verdict if shown else "NOTHING SHOWN: no rule was broken, and none was put to the test"
     out.print(verdict if result["passed"] else "FAIL", style="bold")
     out.print(f"report   {report / REPORT}", highlight=False, markup=False)
     out.print(f"next     bandpact audit verify {report}", highlight=False, markup=False)

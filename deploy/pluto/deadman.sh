@@ -21,7 +21,6 @@ found=""
 while [ -z "$found" ]; do
   if phy=$(device_named ad9361-phy) && dds=$(device_named cf-ad9361-dds-core-lpc); then found=yes; else sleep 1; fi
 done
-gain=$phy/out_voltage0_hardwaregain
 down=$phy/out_altvoltage1_TX_LO_powerdown
 beat=$dds/out_altvoltage3_TX1_Q_F2_phase
 echo_=$dds/out_altvoltage2_TX1_Q_F1_phase
@@ -36,13 +35,13 @@ now_ms() {
 value() { value="" && read -r value rest <"$1" 2>/dev/null; }
 
 mute() {
-  echo -89.75 >"$gain"
+  for gain in "$phy"/out_voltage*_hardwaregain; do echo -89.75 >"$gain"; done
   echo 1 >"$down"
   for tone in "$dds"/out_altvoltage*_raw "$dds"/out_altvoltage*_scale; do echo 0 >"$tone"; done
 }
 
 silent() {
-  value "$gain" && [ "${value%%.*}" = -89 ] || return 1
+  for gain in "$phy"/out_voltage*_hardwaregain; do value "$gain" && [ "${value%%.*}" = -89 ] || return 1; done
   value "$down" && [ "$value" = 1 ]
 }
 

@@ -7,6 +7,7 @@ import ctypes.util
 import errno
 import importlib
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Literal, TypeVar
 
-from radio.errors import Disconnected, HardwareError, LibraryMissing, ReceiveTimeout
+from radio.errors import Disconnected, HardwareError, LibraryMissing, ReceiveTimeout, SettingRefused
 
 LIBRARY: Final = "BANDPACT_LIBIIO"
 """Environment variable: path of a libiio.so.0 to use instead of the system's."""
@@ -24,7 +25,20 @@ MISSING: Final = (
     "(in a source tree: sh deploy/libiio.sh .venv/parts)"
 )
 LINK_ERRORS: Final = frozenset(
-    {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EBADF, errno.ENODEV}
+    {
+        errno.EPIPE,
+        errno.ECONNRESET,
+        errno.ENOTCONN,
+        errno.ECONNREFUSED,
+        errno.EHOSTUNREACH,
+        errno.EBADF,
+        errno.ENODEV,
+        # A device on USB that was unplugged, or came back under another number.
+        errno.ENXIO,
+        errno.ESHUTDOWN,
+        errno.EPROTO,
+        errno.ENOENT,
+    }
 )
 _T = TypeVar("_T")
 _open: dict[int, tuple[Any, Any]] = {}
@@ -137,7 +151,15 @@ def translated(exc: Exception, what: str) -> HardwareError:
         return ReceiveTimeout(f"{what}: the device timed out")
     if number in LINK_ERRORS:
         return Disconnected(f"{what}: the connection is lost ({exc}); its transmit state is unknown")
+    if number == errno.EBUSY:
+        return HardwareError(f"{what}: {exc}: another program uses it; end that program, then try again")
     return HardwareError(f"{what}: {type(exc).__name__}: {exc}")
+
+
+def versions(context: Any) -> tuple[str, ...]:
+    """Versions of libiio as `MAJOR.MINOR`: of this host's library, and of the one that answers in a context."""
+    own = vars(binding("iio")).get("version")
+    return tuple(f"{one[0]}.{one[1]}" for one in (own, context.version) if isinstance(one, tuple) and len(one) >= 2)
 
 
 def serials() -> dict[str, str]:
@@ -149,7 +171,11 @@ def serials() -> dict[str, str]:
     except OSError:
         return found
     for uri, description in contexts.items():
-        _, _, rest = description.partition("serial=")
-        if rest:
-            found[rest.split()[0].rstrip(",)")] = uri
+        named = re.search(r"serial=([0-9A-Za-z_.-]+)", description)
+        if named is not None:
+            if named[1] in found and found[named[1]] != uri:
+                raise SettingRefused(
+                    f"serial {named[1]} is found at {found[named[1]]} and at {uri}; give the address of the one meant"
+                )
+            found[named[1]] = uri
     return found

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from hw_profiles.profile import RadioProfile
 from radio.drivers.libiio import serials
 from radio.drivers.plutobeats import Beats
 from radio.drivers.plutobuffers import NS, TransmitBuffer
@@ -28,8 +29,10 @@ from radio.drivers.plutomap import (
 )
 from radio.drivers.plutomute import Silencer
 from radio.drivers.plutoreceive import Reception
+from radio.drivers.plutounit import Unit
+from radio.drivers.plutowatch import Watch
 from radio.errors import Disconnected, HardwareError, SettingRefused
-from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
+from radio.ports import Drift, Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 
 ANSWERED_NS: Final = 2 * NS
 """A heartbeat that the dead-man repeats counts for so long: it looks ten times a second, and the host beats on."""
@@ -47,25 +50,30 @@ class PlutoRadio:
         uri: str,
         *,
         serial: str | None = None,
+        profile: RadioProfile | None = None,
         ranges: Ranges | None = None,
         options: PlutoOptions | None = None,
     ) -> None:
-        """Connect and mute.
+        """Connect and mute, whatever it is; then see what it is.
 
         Args:
             uri: as libiio writes it, `ip:ADDRESS[:PORT]` or `usb:…`; "" to search for `serial`.
             serial: refuse any other unit.
-            ranges: what this kind of unit may be set to; a stock one's if not given.
+            profile: what the unit has to be, by its model, firmware and libiio; where none is given, a unit that none
+                of the package's profiles is for receives and does not transmit.
+            ranges: what this kind of unit may be set to; the profile's, or a stock one's, if not given.
             options: limits of time and size.
 
         Raises:
             LibraryMissing: libiio is not installed.
             Disconnected: nothing answers; the transmitter's state is unknown.
             HardwareError: the firmware cannot be muted, or does not read back as muted.
-            SettingRefused: it is another unit.
+            SettingRefused: it is another unit, or not what the profile is for; it was muted.
         """
+        self._serial = serial
+        self._searched = not uri
         self._uri = uri or _found(serial)
-        self._ranges: Ranges = ranges if ranges is not None else ChipRanges()
+        self._ranges: Ranges = ranges or profile or ChipRanges()
         self._options = options if options is not None else PlutoOptions()
         self._control: Control | None = None
         self._lock = threading.RLock()
@@ -83,15 +91,31 @@ class PlutoRadio:
             closing=self._closing,
             own=self._own,
         )
-        self._silencer = Silencer(self._uri, timeout_ms=self._options.mute_timeout_ms)
-        self._about = self._silencer.context_attributes
-        refuse_other(self._uri, self._about, serial)
+        self._silencer = Silencer(
+            self._uri,
+            timeout_ms=self._options.mute_timeout_ms,
+            find=self._search if self._searched else None,
+        )
+        about, version = self._silencer.context_attributes, self._silencer.version
+        self._watch = Watch(self._uri, serial=about.get("hw_serial", ""), timeout_ms=self._options.mute_timeout_ms)
         self._must_be_silent()
+        try:
+            refuse_other(self._uri, about, serial)
+            self._unit = Unit.of(about, version, profile=profile)
+        except SettingRefused as exc:
+            self._silencer.close()
+            raise SettingRefused(f"{self._uri}: {exc}") from exc
         try:
             self._control = Control(self._uri, timeout_ms=self._options.timeout_ms)
         except Disconnected:
             self._silencer.close()
             self._share()
+
+    def _search(self) -> str:
+        """The address the unit has now: one on USB comes back under another number. Raises HardwareError."""
+        self._uri = _found(self._serial)
+        self._watch.moved_to(self._uri)
+        return self._uri
 
     def _share(self) -> None:
         """Where a device allows one connection only: mute by the one that controls. Raises HardwareError."""
@@ -107,13 +131,13 @@ class PlutoRadio:
 
     @property
     def device_id(self) -> str:
-        """Model and serial of the unit."""
-        return f"pluto {self._about.get('hw_serial', '')}"
+        """Model and serial of the unit; of one without a serial number, a name that no other opening has."""
+        return self._unit.identity
 
     @property
     def model(self) -> str:
         """What the unit calls itself."""
-        return self._about.get("hw_model", "")
+        return self._unit.hw_model
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
@@ -130,9 +154,28 @@ class PlutoRadio:
                     "directions share one rate; use it, or mute first"
                 )
             with self._failing_silent():
-                self._controlled().tune_rx(held)
+                self._tune_receiver(held)
             self._reception.retuned(held)
+        with self._failing_silent():
+            self._reception.test_hearing()
         return held
+
+    def _tune_receiver(self, settings: RxSettings) -> None:
+        """Tune; a transmitter that was muted is muted again, whatever the firmware made of it. Raises HardwareError."""
+        if self._tx is not None:
+            # The rate is the same: nothing is written that a transmitter's settings depend on, and it stays watched.
+            self._controlled().tune_rx(settings, still_silent=lambda: None)
+            return
+        self._watch.begin()
+        try:
+            self._controlled().tune_rx(settings, still_silent=self._silent_still)
+        finally:
+            self._watch.end(self._tx)
+
+    def _silent_still(self) -> None:
+        """Mute again where a write to the receiver has unmuted the transmitter; raises HardwareError."""
+        if self._silencer.rf_state() is not RfState.OFF:
+            self._must_be_silent()
 
     def receive(self, samples: int) -> RxBlock:
         """Take `samples` that are all younger than the call, from a buffer opened for them.
@@ -157,6 +200,8 @@ class PlutoRadio:
         held = on_tx_steps(settings, self._ranges)
         if not self._silencer.independent:
             raise SettingRefused(f"{self._uri}: allows no second connection to mute it by; use its ip: address")
+        if self._unit.silent_because:
+            raise SettingRefused(f"{self._uri}: does not transmit: {self._unit.silent_because}")
         with self._lock:
             receiving = self._reception.settings
             if receiving is not None and receiving.sample_rate_hz != held.sample_rate_hz:
@@ -171,15 +216,19 @@ class PlutoRadio:
     def _up(self, settings: TxSettings) -> None:
         control = self._controlled()
         mutes = self._mutes
-        control.prepare_tx(settings)
-        if self._transmit is not None and self._transmit.rate_hz != settings.sample_rate_hz:
-            self._close_transmit()
-        if self._transmit is None:
-            burst = self._options.burst_samples
-            self._transmit = TransmitBuffer(control, burst, rate_hz=settings.sample_rate_hz)
-        if mutes == self._mutes:
-            control.raise_gain(settings)
-            self._tx = settings
+        self._watch.begin()
+        try:
+            control.prepare_tx(settings)
+            if self._transmit is not None and self._transmit.rate_hz != settings.sample_rate_hz:
+                self._close_transmit()
+            if self._transmit is None:
+                burst = self._options.burst_samples
+                self._transmit = TransmitBuffer(control, burst, rate_hz=settings.sample_rate_hz)
+            if mutes == self._mutes:
+                control.raise_gain(settings)
+                self._tx = settings
+        finally:
+            self._watch.end(self._tx)
         if mutes != self._mutes:
             raise HardwareError(f"{self._uri}: muted while it was being tuned")
 
@@ -208,7 +257,11 @@ class PlutoRadio:
         """Silence at once on a connection of its own, and read back on a fresh one; UNKNOWN is as bad as ON."""
         self._mutes += 1
         failures = self._silencer.failures
-        state = self._silencer.mute(self._close_transmit)
+        self._watch.begin()
+        try:
+            state = self._silencer.mute(self._close_transmit)
+        finally:
+            self._watch.end(None)
         if self._silencer.failures != failures:
             # What cut one connection has most likely cut the other; a new one begins with muting again.
             self._control = None
@@ -217,6 +270,24 @@ class PlutoRadio:
     def rf_state(self) -> RfState:
         """Read back whether the output can radiate; UNKNOWN when the device does not answer."""
         return self._silencer.rf_state()
+
+    def drift(self) -> Drift | None:
+        """What of the transmitter reads otherwise than it was set; raises HardwareError when it cannot be asked.
+
+        While it is muted and the connection was lost, the device may have been off and on again: it is muted anew.
+        """
+        if not self._silencer.independent:
+            return None
+        if not self._watch.connected:
+            if self._tx is None and self.mute() is not RfState.OFF:
+                raise Disconnected(f"{self._uri}: cannot be muted anew; switch the device off by hand")
+            self._watch.connect()
+        return self._watch.drift()
+
+    @property
+    def receiver_moved(self) -> str:
+        """What of the receiver read otherwise than it was tuned when it was last asked; "" if nothing did."""
+        return self._reception.moved
 
     def _close_transmit(self) -> None:
         buffer, self._transmit, self._tx = self._transmit, None, None
@@ -238,6 +309,7 @@ class PlutoRadio:
         self._closing.set()
         state = self.mute()
         self._silencer.close()
+        self._watch.drop()
         self._control = None
         if state is not RfState.OFF:
             raise HardwareError(f"{self._uri}: mute reads back {state.value}; switch the device off by hand")
@@ -297,6 +369,21 @@ def rf_state_of(uri: str, *, serial: str | None = None) -> RfState:
         silencer.close()
 
 
+def identity_of(uri: str, *, serial: str | None = None) -> str:
+    """What a Pluto is called in a credential, by what it says of itself; sets nothing.
+
+    Raises: as `mute_uri`.
+    """
+    address = uri or _found(serial)
+    silencer = Silencer(address)
+    try:
+        about = silencer.context_attributes
+        refuse_other(address, about, serial)
+        return Unit.of(about, silencer.version, profile=None).identity
+    finally:
+        silencer.close()
+
+
 def dead_man_of(uri: str, *, serial: str | None = None, wait_s: float = DEAD_MAN_S) -> bool:
     """Whether a Pluto has a dead-man of its own that answers, asked twice so that nothing old is taken for an answer.
 
@@ -326,6 +413,8 @@ def _repeated(silencer: Silencer, beats: Beats, wait_s: float) -> bool:
 def refuse_other(uri: str, about: dict[str, str], serial: str | None) -> None:
     """Raise SettingRefused if a serial number is asked for and this unit has another."""
     found = about.get("hw_serial", "")
+    if serial is not None and not serial.strip():
+        raise SettingRefused(f"{uri}: an empty serial number names no unit; give the unit's own, or none")
     if serial is not None and found != serial:
         raise SettingRefused(f"{uri}: serial {found or 'unknown'}, not {serial}; choose that unit's URI")
 

@@ -1,9 +1,9 @@
 """Where everything is on a Pluto: devices, channels, attributes; and what one kind of unit can be set to."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from radio.errors import HardwareError, SettingRefused
+from radio.errors import SettingRefused
 from radio.ports import RxSettings, TxSettings
 
 PHY: Final = "ad9361-phy"
@@ -16,20 +16,23 @@ OVERFLOW: Final = 4
 DAC_FULL_SCALE: Final = 16_384
 ADC_FULL_SCALE: Final = 2048
 MUTE_TIMEOUT_MS: Final = 400
+LEAST_RATE_HZ: Final = 521_000
+"""Below it a Pluto needs its divider by eight, which this driver leaves off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One channel attribute, by names that every firmware uses."""
+    """One attribute, by names that every firmware uses; without a channel it is the device's own."""
 
     device: str
     channel: str
     output: bool
     name: str
+    debug: bool = False
 
     def __str__(self) -> str:
         """Return it as messages name it."""
-        return f"{self.device}/{self.channel}/{self.name}"
+        return "/".join(part for part in (self.device, self.channel, self.name) if part)
 
 
 ATTENUATION: Final = Attribute(PHY, "voltage0", True, "hardwaregain")
@@ -41,14 +44,38 @@ ECHO: Final = Attribute(DAC, "altvoltage2", True, "phase")
 MUTE: Final = (ATTENUATION, POWERDOWN, *DDS_RAW, *DDS_SCALE)
 """Every attribute that muting needs; a firmware without one of them cannot be muted and is refused."""
 
-
-def channel_attribute(context: Any, wanted: Attribute) -> Any:
-    """Return the library's own object for an attribute; raises HardwareError if this firmware lacks it."""
-    device = context.find_device(wanted.device)
-    channel = device.find_channel(wanted.channel, wanted.output) if device is not None else None
-    if channel is None or wanted.name not in channel.attrs:
-        raise HardwareError(f"this firmware has no {wanted}; install the maker's own firmware on the device")
-    return channel.attrs[wanted.name]
+TX_LO: Final = Attribute(PHY, "altvoltage1", True, "frequency")
+TX_BAND: Final = Attribute(PHY, "voltage0", True, "rf_bandwidth")
+TX_RATE: Final = Attribute(PHY, "voltage0", True, "sampling_frequency")
+TX_PORT: Final = Attribute(PHY, "voltage0", True, "rf_port_select")
+TX_EXTERNAL: Final = Attribute(PHY, "altvoltage1", True, "external")
+TX_PROFILE: Final = Attribute(PHY, "altvoltage1", True, "fastlock_recall")
+DAC_RATE: Final = Attribute(DAC, "voltage0", True, "sampling_frequency")
+DAC_SCALES: Final = (Attribute(DAC, "voltage0", True, "calibscale"), Attribute(DAC, "voltage1", True, "calibscale"))
+RX_LO: Final = Attribute(PHY, "altvoltage0", True, "frequency")
+RX_DOWN: Final = Attribute(PHY, "altvoltage0", True, "powerdown")
+RX_EXTERNAL: Final = Attribute(PHY, "altvoltage0", True, "external")
+RX_PROFILE: Final = Attribute(PHY, "altvoltage0", True, "fastlock_recall")
+RX_GAIN: Final = Attribute(PHY, "voltage0", False, "hardwaregain")
+RX_GAINS: Final = Attribute(PHY, "voltage0", False, "hardwaregain_available")
+RX_MODE: Final = Attribute(PHY, "voltage0", False, "gain_control_mode")
+RX_BAND: Final = Attribute(PHY, "voltage0", False, "rf_bandwidth")
+RX_RATE: Final = Attribute(PHY, "voltage0", False, "sampling_frequency")
+RX_PORT: Final = Attribute(PHY, "voltage0", False, "rf_port_select")
+RX_TRACKING: Final = tuple(
+    Attribute(PHY, "voltage0", False, name)
+    for name in ("quadrature_tracking_en", "rf_dc_offset_tracking_en", "bb_dc_offset_tracking_en")
+)
+ADC_RATE: Final = Attribute(ADC, "voltage0", False, "sampling_frequency")
+ADC_SCALES: Final = (Attribute(ADC, "voltage0", False, "calibscale"), Attribute(ADC, "voltage1", False, "calibscale"))
+STATE: Final = Attribute(PHY, "", False, "ensm_mode")
+CALIBRATION: Final = Attribute(PHY, "", False, "calib_mode")
+CRYSTAL: Final = Attribute(PHY, "", False, "xo_correction")
+FILTER: Final = Attribute(PHY, "", False, "filter_fir_config")
+FILTER_ON: Final = Attribute(PHY, "out", False, "voltage_filter_fir_en")
+LOOPBACK: Final = Attribute(PHY, "", False, "loopback", debug=True)
+TEST_TONE: Final = Attribute(PHY, "", False, "bist_tone", debug=True)
+TEST_NOISE: Final = Attribute(PHY, "", False, "bist_prbs", debug=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +120,7 @@ class ChipRanges:
 
     lo_hz: tuple[int, int] = (325_000_000, 3_800_000_000)
     bandwidth_hz: tuple[int, int] = (200_000, 20_000_000)
-    rate_hz: tuple[int, int] = (521_000, 61_440_000)
+    rate_hz: tuple[int, int] = (LEAST_RATE_HZ, 61_440_000)
     gain_db: tuple[float, float] = (0, 71)
     attenuation_db: tuple[float, float] = (0, 89.75)
 
@@ -124,8 +151,17 @@ def _beyond(name: str, value: float, limits: tuple[float, float]) -> str | None:
     return f"{name} {value:.12g} is outside {limits[0]:.12g} to {limits[1]:.12g}; choose a value inside"
 
 
+def _refuse_slow(sample_rate_hz: int) -> None:
+    if 0 < sample_rate_hz < LEAST_RATE_HZ:
+        raise SettingRefused(
+            f"sample_rate_hz {sample_rate_hz} is below {LEAST_RATE_HZ}, the least without the device's divider by "
+            "eight; choose that or more"
+        )
+
+
 def on_rx_steps(settings: RxSettings, ranges: Ranges) -> RxSettings:
     """The setting as the device holds it, gain in whole dB; raises SettingRefused outside the ranges."""
+    _refuse_slow(settings.sample_rate_hz)
     gain_db = round(settings.gain_mdb / 1000)
     refused = ranges.check_rx(
         center_hz=settings.center_hz,
@@ -145,6 +181,7 @@ def on_rx_steps(settings: RxSettings, ranges: Ranges) -> RxSettings:
 
 def on_tx_steps(settings: TxSettings, ranges: Ranges) -> TxSettings:
     """The setting as the device holds it, attenuation in quarter dB; raises SettingRefused outside the ranges."""
+    _refuse_slow(settings.sample_rate_hz)
     refused = ranges.check_tx(
         center_hz=settings.center_hz,
         sample_rate_hz=settings.sample_rate_hz,

@@ -1,4 +1,8 @@
-"""Receiving from a Pluto: single looks that are younger than the call, and streams in which every loss is flagged."""
+"""Receiving from a Pluto: single looks that are younger than the call, and streams in which every loss is flagged.
+
+After every block the receiver is asked whether it is still set as it was tuned, and from time to time whether it hears
+at all; what is not sure is flagged, so that it is never taken for a quiet band.
+"""
 
 import threading
 import time
@@ -11,12 +15,19 @@ import numpy as np
 
 from radio.drivers.plutobuffers import KERNEL_BUFFERS, NS, ReceiveBuffer
 from radio.drivers.plutocontrol import Control
+from radio.drivers.plutohearing import gains_to_try_db, hears, still
 from radio.drivers.plutomap import ADC_FULL_SCALE, PlutoOptions
 from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SettingRefused
 from radio.ports import Iq16, RxBlock, RxFlag, RxSettings, Span
 
 ALIKE: Final = 64
 """So many first samples equal to the block before's are a buffer that was given twice: noise does not repeat."""
+TEST_SAMPLES: Final = 4096
+TEST_EVERY_NS: Final = 60 * NS
+TEST_AGAIN_NS: Final = 5 * NS
+"""How soon a receiver that seems still, or was found deaf, is tested again."""
+WHOLLY_NS: Final = NS // 10
+QUICKLY_NS: Final = NS // 100
 
 
 class Reception:
@@ -48,6 +59,10 @@ class Reception:
         self._settings: RxSettings | None = None
         self._tunings = 0
         self._sequence = -1
+        self._deaf = self._testing = self._still = False
+        self._tested_ns = self._asked_ns = self._asked_wholly_ns = 0
+        self._streaming = False
+        self._moved = ""
 
     @property
     def settings(self) -> RxSettings | None:
@@ -58,6 +73,59 @@ class Reception:
         """The receiver is set anew."""
         self._settings = settings
         self._tunings += 1
+        self._moved, self._asked_ns, self._asked_wholly_ns, self._tested_ns = "", 0, 0, 0
+
+    @property
+    def moved(self) -> str:
+        """What of the receiver read otherwise than it was tuned when it was last asked; "" if nothing did."""
+        return self._moved
+
+    def test_hearing(self) -> bool:
+        """Listen at two gains: whether the receiver hears. Its gain is as tuned again afterwards. Raises HardwareError.
+
+        Takes about 20 ms. While a stream has the device's buffer, the stream tests as soon as it opens another.
+        """
+        with self._lock:
+            return self._test() if not self._streaming else not self._deaf
+
+    def _test(self) -> bool:
+        settings = self._settings
+        if settings is None:
+            raise SettingRefused(f"{self._uri}: the receiver is not tuned; call tune_rx first")
+        control = self._control()
+        samples = min(TEST_SAMPLES, self._options.block_samples_max)
+        taken: list[Iq16] = []
+        self._testing = True
+        try:
+            for gain_db in gains_to_try_db(*control.receive_gains_db()):
+                control.set_receive_gain(gain_db)
+                taken.append(self._one_block(samples, settings)[samples // 2 :])
+        finally:
+            control.set_receive_gain(settings.gain_mdb / 1000)
+            self._testing = False
+        self._deaf = not hears(*taken, full_scale=ADC_FULL_SCALE)
+        self._tested_ns, self._still = time.monotonic_ns(), False
+        return not self._deaf
+
+    def _test_if_due(self) -> None:
+        """Test the receiver when that was long ago, or when there is a reason to; raises HardwareError."""
+        waited_ns = time.monotonic_ns() - self._tested_ns
+        if waited_ns > TEST_EVERY_NS or (waited_ns > TEST_AGAIN_NS and (self._still or self._deaf)):
+            self._test()
+
+    def _doubts(self, control: Control, settings: RxSettings, iq: Iq16, *, after_ns: int = 0) -> RxFlag:
+        """What is wrong with the receiver, asked if the last time is `after_ns` ago; raises HardwareError."""
+        now_ns = time.monotonic_ns()
+        self._still = still(iq)
+        if not self._testing and now_ns - self._asked_ns > after_ns:
+            wholly = bool(self._moved) or now_ns - self._asked_wholly_ns > WHOLLY_NS
+            self._moved = control.receiver_astray(settings, wholly=wholly)
+            self._asked_ns = now_ns
+            if wholly:
+                self._asked_wholly_ns = now_ns
+        flags = RxFlag.GAIN_CHANGED if self._testing else RxFlag.NONE
+        flags |= RxFlag.MOVED if self._moved else RxFlag.NONE
+        return flags | (RxFlag.DEAF if self._deaf else RxFlag.NONE)
 
     def receive(self, samples: int) -> RxBlock:
         """Take `samples` that are all younger than the call, from a buffer opened for them.
@@ -75,7 +143,11 @@ class Reception:
             for last in (False, True):
                 before_ns = time.monotonic_ns()
                 try:
+                    self._test_if_due()
+                    before_ns = time.monotonic_ns()
                     iq = self._one_block(samples, settings)
+                    after_ns = time.monotonic_ns()
+                    flags |= self._doubts(self._control(), settings, iq)
                     break
                 except (Disconnected, ReceiveTimeout) as exc:
                     flags |= RxFlag.GAP
@@ -88,7 +160,6 @@ class Reception:
                 except HardwareError:
                     self._fail()
                     raise
-            after_ns = time.monotonic_ns()
         length_ns = len(iq) * NS // settings.sample_rate_hz
         start = Span(earliest_ns=before_ns, latest_ns=max(before_ns, after_ns - length_ns))
         return self._block(iq, samples, settings, start, flags)
@@ -144,6 +215,8 @@ class Reception:
         while not self._closing.is_set():
             settings, tunings = self._checked(samples), self._tunings
             try:
+                with self._lock:
+                    self._test_if_due()
                 for block in self._unbroken(samples, settings, tunings, after_gap=reopened):
                     yield block
                     reopened = False
@@ -165,6 +238,7 @@ class Reception:
         flags = RxFlag.GAP if after_gap else RxFlag.NONE
         timing = _Timing(opened_ns=opened_ns, length_ns=length_ns)
         head = np.zeros(0, dtype=np.int16)
+        self._streaming = True
         try:
             while tunings == self._tunings and not self._closing.is_set():
                 iq, late = _with_one_retry(buffer)
@@ -180,10 +254,12 @@ class Reception:
                     timing.lost()
                 head = iq[:ALIKE].reshape(-1).copy()
                 start = timing.next(time.monotonic_ns())
+                flags |= self._doubts(control, settings, iq, after_ns=QUICKLY_NS)
                 yield self._block(iq, samples, settings, start, flags)
                 flags = RxFlag.NONE
         finally:
             buffer.close()
+            self._streaming = False
 
 
 class _Timing:

@@ -79,10 +79,11 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleInForce:
-    """The rule a node works under, with the hash that names it."""
+    """The rule a node works under, with the hash that names it; `seat` names who signed it, from the root down."""
 
     hash: bytes
     rule: Rule
+    seat: tuple[str, ...] = ()
 
 
 def _never(_rule: bytes) -> bool:
@@ -214,6 +215,14 @@ def _at_signing(admitted: Admitted, rule: Rule) -> Refusal | None:
     )
 
 
+def _ahead(record: Record, now: TimeFix) -> Refusal | None:
+    """Clause (10) of what a clock shows, trusted or not: nothing arrives before it was signed."""
+    signed = record.frame.attestation
+    if signed.earliest_ns <= now.latest_ns:
+        return None
+    return refuse(Reason.NOT_YET, "confidence.10", f"signed at {signed.earliest_ns} ns", f"<= {now.latest_ns} ns")
+
+
 def _age(record: Record, rule: Rule, now: TimeFix) -> Refusal | None:
     """Clause (10). A decision counts however late it comes: what it allows runs out by its own window and lease.
 
@@ -222,8 +231,9 @@ def _age(record: Record, rule: Rule, now: TimeFix) -> Refusal | None:
     signed = record.frame.attestation
     if not now.trusted:
         return refuse(Reason.TIME_UNTRUSTED, "confidence.10", now.status, "a trusted clock")
-    if signed.earliest_ns > now.latest_ns:
-        return refuse(Reason.NOT_YET, "confidence.10", f"signed at {signed.earliest_ns} ns", f"<= {now.latest_ns} ns")
+    ahead = _ahead(record, now)
+    if ahead is not None:
+        return ahead
     if isinstance(record.body, Envelope):
         valid_ns = record.body.valid_until_ns
         over = refuse(Reason.STALE, "confidence.10.valid", f"at {now.latest_ns} ns", f"before {valid_ns} ns")
@@ -314,7 +324,7 @@ def admit(
         or author.valid_at(now)
         or _stands(admitted, context, now)
         or _cites(record, context)
-        or (None if relayed else _age(record, context.rule.rule, now))
+        or (_ahead(record, now) if relayed else _age(record, context.rule.rule, now))
         or (None if allow_seen else _seen(record, context.history))
     )
     return refusal or admitted

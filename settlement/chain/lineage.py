@@ -14,8 +14,9 @@ import apsw
 
 from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, sign_head
+from settlement.chain.foreign import NoDatabase, check_schema, harden, open_foreign
 from settlement.chain.keys import SigningKey
-from settlement.chain.leaf import Leaf
+from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.memory import Memory
 from settlement.chain.records import Record
 from settlement.chain.standing import Standing, Tally
@@ -25,7 +26,7 @@ from settlement.reasons import Reason, Refusal, refuse
 CACHE_KIB = 16 * 1024
 """Holds the inner pages of a large log's tree, which every proof reads."""
 SCHEMA_VERSION = 2
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE leaf(idx INTEGER PRIMARY KEY, body BLOB NOT NULL, subject BLOB NOT NULL, typ TEXT, sid BLOB,
                   author BLOB, seq INTEGER, admitted INTEGER NOT NULL, reason TEXT);
@@ -48,10 +49,10 @@ class LineageError(Exception):
 def name_of(path: Path) -> str | None:
     """The name a log goes by, read without opening it for writing; None where it is none."""
     try:
-        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        db = open_foreign(path, SCHEMA, live=True)
         row = db.execute("SELECT value FROM meta WHERE key='origin'").fetchone()
         db.close()
-    except apsw.Error:
+    except (apsw.Error, NoDatabase, UnicodeDecodeError):
         return None
     return str(row[0]) if row else None
 
@@ -64,9 +65,12 @@ class Lineage:
         self.path, self.origin = path, origin
         try:
             self._db = apsw.Connection(str(path))
+            harden(self._db)
             self._prepare()
         except apsw.Error as exc:
             raise LineageError(f"cannot open the lineage {path}: {exc}; check the path and its permissions") from exc
+        except NoDatabase as exc:
+            raise LineageError(f"{path} is not a lineage: {exc}; move it away and start a new log") from exc
         self.size = int(self._one("SELECT coalesce(max(idx) + 1, 0) FROM leaf"))
         self._frontier: merkle.Frontier | None = None
         self._tally: Tally | None = None
@@ -83,11 +87,12 @@ class Lineage:
             raise LineageError(f"{self.path}: this file system cannot keep a durable log (journal {mode})")
         if not self._one("SELECT count(*) FROM sqlite_schema"):
             with self._db:
-                self._db.execute(_SCHEMA)
+                self._db.execute(SCHEMA)
                 self._db.execute("INSERT INTO meta VALUES('schema', ?), ('origin', ?)", (SCHEMA_VERSION, self.origin))
         schema = self._one("SELECT value FROM meta WHERE key='schema'")
         if schema != SCHEMA_VERSION:
             raise LineageError(f"{self.path} is of form {schema}, this program reads {SCHEMA_VERSION}; start a new log")
+        check_schema(self._db, SCHEMA)
         held = self._one("SELECT value FROM meta WHERE key='origin'")
         if held != self.origin:
             raise LineageError(f"{self.path} is the lineage of {held}, not of {self.origin}; use that node's own file")
@@ -227,6 +232,11 @@ class Lineage:
         for (body,) in self._db.execute("SELECT body FROM leaf WHERE idx>=? ORDER BY idx", (start,)):
             yield bytes(body)
 
+    def newest_ns(self) -> int:
+        """The instant the last entry surely came after, UTC in ns; 0 for an empty log or a damaged entry."""
+        leaf = decode_leaf(self.leaf_body(self.size - 1)) if self.size else None
+        return leaf.arrived_earliest_ns if isinstance(leaf, Leaf) else 0
+
     def seen(self, subject: bytes) -> bool:
         """Whether a record was admitted, or refused for good by the protocol; a refusal at the door does not count."""
         found = self._one("SELECT 1 FROM leaf WHERE subject=? AND (admitted=1 OR typ IS NOT NULL) LIMIT 1", (subject,))
@@ -250,6 +260,11 @@ class Lineage:
             ).fetchone()
             self._memory.lasts.keep(author, (int(row[0]), bytes(row[1])) if row else None)
         return self._memory.lasts[author]
+
+    def back(self, author: bytes) -> Iterator[bytes]:
+        """Entries of an author's admitted records, the newest first."""
+        sql = "SELECT body FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC"
+        return (bytes(body) for (body,) in self._db.execute(sql, (author,)))
 
     def recent(self, subject: bytes) -> Record | None:
         """A record admitted to this log a short while ago, as it was proven then; None says nothing of the log."""
@@ -302,6 +317,17 @@ class Lineage:
         sql = "SELECT key, value FROM state WHERE kind=? AND substr(key, 1, ?)=? ORDER BY key"
         rows = self._db.execute(sql, (kind, len(prefix), prefix))
         return [(bytes(key), bytes(value)) for key, value in rows]
+
+    def items_below(self, kind: str, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """The first `limit` pieces of state of a kind with keys below one, by key."""
+        sql = "SELECT key, value FROM state WHERE kind=? AND key<? ORDER BY key LIMIT ?"
+        return [(bytes(found), bytes(value)) for found, value in self._db.execute(sql, (kind, key, limit))]
+
+    def first_of(self, kind: str, prefix: bytes) -> tuple[int, bytes] | None:
+        """How many keys of a kind begin with a prefix, and the first of them."""
+        sql = "SELECT count(*), min(key) FROM state WHERE kind=? AND key>=? AND key<?"
+        row = self._db.execute(sql, (kind, prefix, prefix + b"\xff" * 40)).fetchone()
+        return (int(row[0]), bytes(row[1])) if row is not None and row[1] is not None else None
 
     def counted(self, name: str) -> int:
         """Where a durable counter stands."""

@@ -152,8 +152,8 @@ def _bad(clause: str, measured: object, required: object) -> Refusal:
     return refuse(Reason.PROOF, f"merkle.{clause}", measured, required)
 
 
-def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> Refusal | None:
-    """Check that the leaf hash sits at `index` of the tree of `size` with root `expected`. RFC 9162 section 2.1.3.2."""
+def root_from(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | Refusal:
+    """The root that a leaf hash at `index` of a tree of `size` and its proof make. RFC 9162 section 2.1.3.2."""
     if not 0 <= index < size:
         return _bad("index", index, f"< {size}")
     if any(len(p) != HASH_BYTES for p in proof):
@@ -169,11 +169,15 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         else:
             value = node_hash(value, sibling)
         fn, sn = fn >> 1, sn >> 1
-    if sn != 0:
-        return _bad("length", len(proof), "more hashes")
-    if value != expected:
-        return refuse(Reason.ENTRY_MISMATCH, "merkle.root", value.hex(), expected.hex())
-    return None
+    return value if sn == 0 else _bad("length", len(proof), "more hashes")
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> Refusal | None:
+    """Check that the leaf hash sits at `index` of the tree of `size` with root `expected`. RFC 9162 section 2.1.3.2."""
+    made = root_from(leaf, index, size, proof)
+    if isinstance(made, Refusal) or made == expected:
+        return made if isinstance(made, Refusal) else None
+    return refuse(Reason.ENTRY_MISMATCH, "merkle.root", made.hex(), expected.hex())
 
 
 def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> Refusal | None:

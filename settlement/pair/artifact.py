@@ -2,9 +2,10 @@
 
     (1) well formed, sizes capped
     (2) both credential chains and the rule's chain end at an anchor
-    (3) the rule is signed by an authority that may make rules, and covers the cell
+    (3) the rule holds in itself, signed by an authority that may make rules, inside its scope
     (4) GRANT signed by the holder, ACCEPT by the user, CONFIRM by the holder, each entitled at signing
-    (5) they are one settlement: ids recomputed, hashes chained, recognised by the class's rule, fence equal
+    (5) they are one settlement: ids recomputed, hashes chained, recognised by the class's rule, fence equal, and its
+        terms are the class's and inside both credentials
     (6) the CONFIRM was surely signed before `accept_by`; where others co-sign, the ACCEPT, and the CONFIRM before
         `confirm_by`
     (7) the CONFIRM is in the holder's log: entry, inclusion proof, signed checkpoint
@@ -26,16 +27,30 @@ from settlement.chain.codec import array, blob, decode, encode, nested, text, ui
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import capability
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
-from settlement.chain.records import Record
+from settlement.chain.records import Attestation, Record
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
+from settlement.governing.ruling import HeldRule, read_held, verify_rule
 from settlement.pair.coordination import Cosigned, belongs, lacking, shards_of
 from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
 from settlement.pair.recognition import Evidence, recognise, rule_of
+from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.transmit import CHANGES, TransmitLease, judge_change, lease_limit
-from settlement.pair.windows import accepted_from, not_too_far
+from settlement.pair.windows import accepted_from
 from settlement.pair.work import settlement_id
 from settlement.reasons import Reason, Refusal, refuse
+
+__all__ = [
+    "ARTIFACT_LIMIT",
+    "Artifact",
+    "Countersigned",
+    "Links",
+    "LogProof",
+    "VerifiedPermit",
+    "extend",
+    "verify",
+    "verify_rule",
+]
 
 NS = 1_000_000_000
 ARTIFACT_LIMIT = 512 * 1024
@@ -91,7 +106,10 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedPermit:
-    """What a verified settlement allows. Made by `verify` alone; while `suspended_for` something, nothing."""
+    """What a verified settlement allows. Made by `verify` alone; while `suspended_for` something, nothing.
+
+    `ruled` is the rule it was made under, with the bytes that prove it; `granted` when and where its GRANT was signed.
+    """
 
     sid: bytes
     confirm: bytes
@@ -104,6 +122,9 @@ class VerifiedPermit:
     user: Subject
     rule: Rule
     terms: ClassTerms
+    lease_ns: int
+    ruled: HeldRule
+    granted: Attestation
     suspended_for: str | None = None
 
 
@@ -118,24 +139,6 @@ def _typed(raw: bytes, registry: Registry, typ: str, author: Subject, rule: Rule
     return timeless(admitted, rule) or admitted
 
 
-def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleInForce | Refusal:
-    """Checks (2) and (3) for a rule: an anchored authority that may make rules signed it, inside its own scope."""
-    authority = registry.admit_chain(chain)
-    if isinstance(authority, Refusal):
-        return authority
-    admitted = prove(raw, registry)
-    if isinstance(admitted, Refusal):
-        return admitted
-    if admitted.record.typ != "rule" or admitted.author.hash != authority.hash:
-        return refuse(Reason.TYPE, "rule.author", admitted.record.typ, "a rule by the authority of the chain")
-    rule: Rule = admitted.record.body
-    if "rule" not in authority.scope.actions or not all(authority.scope.holds_band(b) for b in rule.bands):
-        return refuse(Reason.SCOPE, "rule.scope", authority.scope.actions, "an authority that may rule this band")
-    if not authority.scope.area.holds(rule.area):
-        return refuse(Reason.SCOPE, "rule.area", rule.area, authority.scope.area)
-    return RuleInForce(hash=admitted.record.digest, rule=rule)
-
-
 def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
     """Checks (1) to (10) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
     artifact = decode(Artifact, data, "artifact", limit=ARTIFACT_LIMIT)  # (1)
@@ -147,9 +150,10 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
         return holder
     if isinstance(user, Refusal):
         return user
-    rule = verify_rule(artifact.rule, artifact.rule_chain, registry)  # (3)
-    if isinstance(rule, Refusal):
-        return rule
+    held = read_held(artifact.rule, artifact.rule_chain, registry)  # (3)
+    if isinstance(held, Refusal):
+        return held
+    rule = held.rule
     grant = _typed(artifact.grant, registry, "grant", holder, rule)  # (4)
     accept = _typed(artifact.accept, registry, "accept", user, rule)
     confirm = _typed(artifact.confirm, registry, "confirm", holder, rule)
@@ -161,13 +165,13 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
         return confirm
     return (
         _one_settlement(grant, accept, confirm, cosigned=bool(shards_of(rule.rule, grant.record.body.cell)))  # (5), (6)
+        or judge_terms(deal_of_grant(grant.record), rule.rule, holder=holder, user=user)
         or _recognised(artifact, (grant, accept), registry, rule.rule)
-        or _covered(grant.record, user, rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
         or _coordinated(artifact, (grant, accept), rule, registry)  # (9)
         or _enveloped(artifact, (grant, accept), registry, rule.rule)  # (10)
-        or _permit(grant.record.body, confirm, (holder, user), rule.rule)
+        or _permit(grant.record, confirm, (holder, user), held)
     )
 
 
@@ -183,7 +187,7 @@ def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted, *, cos
         ("accept_over", taken.grant == grant.record.digest, Reason.TERMS),
         ("confirm_over", (decided.grant, decided.accept) == (grant.record.digest, accept.record.digest), Reason.TERMS),
         ("fence", decided.fence == given.fence, Reason.FENCE),
-        ("lease", decided.transmit_until_ns <= lease_limit(confirm.record, given.cell), Reason.LEASE),
+        ("lease", decided.transmit_until_ns <= lease_limit(confirm.record, given.cell, given.lease_ns), Reason.LEASE),
         ("accept_by", in_time.record.frame.attestation.latest_ns < given.accept_by_ns, Reason.TIMEOUT),
         ("confirm_by", confirm.record.frame.attestation.latest_ns < given.confirm_by_ns, Reason.TIMEOUT),
     )
@@ -191,22 +195,6 @@ def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted, *, cos
         if not held:
             return refuse(reason, f"artifact.{clause}", "does not hold", "one settlement, one chain of hashes")
     return accepted_from(accept.record, given.cell)
-
-
-def _covered(record: Record, user: Subject, rule: RuleInForce) -> Refusal | None:
-    """The user's own scope and the rule cover what was granted, not only the holder's."""
-    grant: Grant = record.body
-    if not user.scope.holds_band(grant.cell.band) or not user.scope.area.holds(grant.cell.area):
-        return refuse(Reason.SCOPE, "artifact.user", grant.cell.band, "inside the user's credential")
-    if not any(b.holds(grant.cell.band) for b in rule.rule.bands) or not rule.rule.area.holds(grant.cell.area):
-        return refuse(Reason.SCOPE, "artifact.rule", grant.cell.band, "inside the rule")
-    terms = rule.rule.terms(grant.commodity)
-    if terms is None:
-        return refuse(Reason.RULE_UNKNOWN, "artifact.class", grant.commodity, "a class of the rule")
-    limit_mdbm = min(terms.max_eirp_mdbm, user.scope.max_eirp_mdbm)
-    if grant.max_eirp_mdbm > limit_mdbm:
-        return refuse(Reason.POWER, "artifact.eirp", f"{grant.max_eirp_mdbm} mdBm", f"<= {limit_mdbm} mdBm")
-    return not_too_far(grant.cell, record.frame.attestation.earliest_ns, terms)
 
 
 def _logged(artifact: Artifact, confirm: Admitted, holder: Subject) -> Refusal | None:
@@ -320,7 +308,11 @@ def _alive(witness: Subject, time_s: int) -> bool:
     return witness.not_before_ns <= time_s * NS < witness.expires_ns
 
 
-def _permit(grant: Grant, confirm: Admitted, parties: tuple[Subject, Subject], rule: Rule) -> VerifiedPermit | Refusal:
+def _permit(
+    granted: Record, confirm: Admitted, parties: tuple[Subject, Subject], ruled: HeldRule
+) -> VerifiedPermit | Refusal:
+    grant: Grant = granted.body
+    rule = ruled.rule.rule
     terms = rule.terms(grant.commodity)
     if terms is None:
         return refuse(Reason.RULE_UNKNOWN, "artifact.class", grant.commodity, "a class of the rule")
@@ -336,6 +328,9 @@ def _permit(grant: Grant, confirm: Admitted, parties: tuple[Subject, Subject], r
         user=parties[1],
         rule=rule,
         terms=terms,
+        lease_ns=grant.lease_ns,
+        ruled=ruled,
+        granted=granted.frame.attestation,
     )
 
 
@@ -358,6 +353,7 @@ def extend(permit: VerifiedPermit, raw: bytes, *, network: str, anchors: Iterabl
         number=permit.renewals,
         fence=permit.fence,
         suspended=permit.suspended_for is not None,
+        length_ns=permit.lease_ns,
     )
     refusal = judge_change(held, record) or timeless(admitted, RuleInForce(hash=b"", rule=permit.rule))
     if refusal is not None:

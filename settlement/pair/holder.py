@@ -7,8 +7,9 @@ GRANT until the holder's clock is surely past the end (it opens late, as the use
 from dataclasses import replace
 
 from settlement.chain.admission import Admitted, RuleInForce
-from settlement.chain.bodies import Abort, Accept, ClassTerms, Confirm, Declaration, Grant, Request
+from settlement.chain.bodies import Abort, Accept, Confirm, Declaration, Grant, Request
 from settlement.chain.codec import encode
+from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.chain.weights import FAILED, UNANSWERED
@@ -19,16 +20,22 @@ from settlement.pair.envelopes import Bound, covers_offer
 from settlement.pair.holdercoordination import CoordinatedKeeper
 from settlement.pair.holderlease import BLOCKED
 from settlement.pair.holderpairs import STORE, HolderPair
+from settlement.pair.patience import Patience
 from settlement.pair.table import Event, HolderState, next_holder
-from settlement.pair.windows import accepted_from, not_too_far
+from settlement.pair.terms import deal_of_request, judge_terms
+from settlement.pair.windows import accepted_from
 from settlement.pair.work import Work, settlement_id, stored_as
 from settlement.reasons import Reason, Refusal, refuse
 
 __all__ = ["BLOCKED", "OFFERS", "STORE", "Holder", "HolderPair"]
 
 OFFERS = "offer"
+UNTAKEN = frozenset({Reason.TIMEOUT, Reason.CHALLENGE})
+"""Reasons of an ABORT that only the user could have kept from coming about."""
 OPEN_MAX = 8
 """Reservations and settlements one user may hold open at a time with one holder."""
+ABORTED_MAX = 256
+"""Aborted settlements of one user that are remembered because their windows are not over."""
 ABORTS_MAX = 64
 """Deadlines one step works off; the rest follow in the next, so that no step is long."""
 
@@ -45,10 +52,12 @@ class Holder(CoordinatedKeeper):
         offers: list[tuple[bytes, bytes]],
         blocked: list[tuple[bytes, bytes]],
         bounds: Bounds,
+        failing: list[tuple[bytes, bytes]] | None = None,
     ) -> None:
         super().__init__(rule=rule, stored=stored, blocked=blocked)
-        self.me, self.bounds = me, bounds
+        self.me, self.bounds, self.patience = me, bounds, Patience(failing or [])
         self.elsewhere: dict[bytes, Coordinated] = {}
+        self.own: Subject | None = None
         self.offers = {digest: stored_as(Declaration, raw, OFFERS) for digest, raw in offers}
 
     def declare(self, work: Work, body: Declaration) -> Record:
@@ -78,22 +87,33 @@ class Holder(CoordinatedKeeper):
             return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
         return (
             _inside_offer(body, offer)
-            or _fits_rule(body, terms)
+            or self._terms(body, admitted.author, now)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
-            or not_too_far(body.cell, now.earliest_ns, terms)
+            or self.patience.judge(admitted.author.hash, now)
             or self._within_budget(admitted.author.hash)
             or self._free(body.cell, now)
         )
 
+    def _terms(self, body: Request, user: Subject, now: TimeFix) -> Refusal | None:
+        """Everything that this node would refuse to see granted by another, it does not grant itself."""
+        return judge_terms(deal_of_request(body, now), self.rule.rule, holder=self.own or user, user=user)
+
     def _within_budget(self, user: bytes) -> Refusal | None:
-        """One user cannot tie up a holder with reservations it never takes up."""
-        held = sum(1 for pair in self.busy.values() if pair.live and pair.user == user)
-        return refuse(Reason.BUDGET, "request.open", held, f"< {OPEN_MAX} open at a time") if held >= OPEN_MAX else None
+        """One user cannot tie up a holder with reservations it never takes up, nor fill its memory with them."""
+        theirs = [pair for pair in self.busy.values() if pair.user == user]
+        held, most = sum(1 for pair in theirs if pair.live), self.patience.open_max(user, OPEN_MAX)
+        if held >= most:
+            return refuse(Reason.BUDGET, "request.open", held, f"< {most} open at a time")
+        aborted = sum(1 for pair in theirs if pair.state == HolderState.ABORTED)
+        if aborted >= ABORTED_MAX:
+            return refuse(Reason.BUDGET, "request.aborted", aborted, f"< {ABORTED_MAX} whose windows are not over")
+        return None
 
     def _free(self, cell: Cell, now: TimeFix) -> Refusal | None:
-        for band, until_ns in self.blocked.items():
-            if band.overlaps(cell.band) and not now.after(until_ns):
-                return refuse(Reason.INCUMBENT, "request.incumbent", f"{band} protected", "a band without incumbent")
+        blocked = self._blocks.on(cell, now)
+        if blocked is not None:
+            measured = f"{blocked.band} protected until {blocked.until_ns} ns"
+            return refuse(Reason.INCUMBENT, "request.incumbent", measured, "a band without incumbent")
         for pair in self.busy.values():
             if not pair.cell.window.overlaps(cell.window) or now.after(pair.busy_until_ns):
                 continue
@@ -150,6 +170,7 @@ class Holder(CoordinatedKeeper):
             renewals=0,
             tier=grant.tier,
             unit=bound.unit.digest if bound is not None else None,
+            lease_ns=grant.lease_ns,
         )
         self._save(work, pair)
         work.send(pair.user, record.raw, beside(bound, composite))
@@ -193,6 +214,7 @@ class Holder(CoordinatedKeeper):
         record = work.sign(body)
         settled = replace(pair, state=HolderState.CONFIRMED, decision=record.digest, transmit_until_ns=until_ns)
         self._save(work, settled)
+        self.patience.taken_up(work, pair.user)
         work.send_settled(pair.user, record, beside=cosigned, reply_to=pair.accept)
         work.event("settled", sid=pair.sid, band=pair.cell.band)
 
@@ -210,6 +232,9 @@ class Holder(CoordinatedKeeper):
         self._save(work, ended)
         if reason.value in UNANSWERED:
             work.count(FAILED + pair.user.hex())
+        if reason in UNTAKEN:
+            terms = self.rule.rule.terms(pair.commodity)
+            self.patience.failed(work, pair.user, terms.accept_ns if terms is not None else 0)
         work.send(pair.user, record.raw, reply_to=accept)
         for other in pair.asked or ():
             work.pass_on(other, record.raw)
@@ -277,17 +302,4 @@ def _inside_offer(body: Request, offer: Declaration) -> Refusal | None:
             return refuse(Reason.TERMS, f"request.{axis}", measured, required)
     if body.price != offer.price:
         return refuse(Reason.PRICE, "request.price", body.price, offer.price)
-    return None
-
-
-def _fits_rule(body: Request, terms: ClassTerms) -> Refusal | None:
-    cell = body.cell
-    if cell.band.low_hz % terms.raster_hz or cell.band.high_hz % terms.raster_hz:
-        return refuse(Reason.TERMS, "request.raster", cell.band, f"edges on {terms.raster_hz} Hz")
-    length_ns = cell.window.end_ns - cell.window.start_ns
-    if length_ns > terms.max_window_ns or length_ns % terms.time_unit_ns:
-        required = f"at most {terms.max_window_ns} ns in units of {terms.time_unit_ns} ns"
-        return refuse(Reason.TERMS, "request.time_unit", f"{length_ns} ns", required)
-    if not terms.price_low <= body.price <= terms.price_high:
-        return refuse(Reason.PRICE, "request.price", body.price, f"{terms.price_low}-{terms.price_high}")
     return None

@@ -1,5 +1,6 @@
 """A holder's settlements: how one is stored, which still need looking at, and when one is forgotten."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from settlement.chain.codec import array, blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
 from settlement.fixes import TimeFix
 from settlement.pair.table import HolderState
+from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "holder"
@@ -19,8 +21,9 @@ KEPT_MAX = 1024
 class HolderPair:
     """One settlement as the holder stores it; hashes name records in the log.
 
-    `notice` is what is sent again until it is answered, `notice_since_ns` and `noticed_ns` when it was sent first and
-    last; `asked` are those who must co-sign, `answered` those who did, `cosigned` their records.
+    `lease_ns` is how long a lease may be, by the GRANT. `notice` is what is sent again until it is answered,
+    `notice_since_ns` and `noticed_ns` when it was sent first and last; `asked` are those who must co-sign, `answered`
+    those who did, `cosigned` their records.
     """
 
     sid: bytes = blob(1, 32)
@@ -47,6 +50,7 @@ class HolderPair:
     answered: tuple[bytes, ...] | None = array(22, blob(0, 32), 256, optional=True)
     cosigned: tuple[bytes, ...] | None = array(23, blob(0, 32), 256, optional=True)
     unit: bytes | None = blob(30, 32, optional=True)
+    lease_ns: int | None = uint(31, high=LEASE_MAX_NS, optional=True)
 
     @property
     def live(self) -> bool:
@@ -67,6 +71,7 @@ class HolderPairs:
         self.known = {pair.sid: pair for pair in pairs}
         self.busy = dict(self.known)
         self._over: dict[bytes, None] = {}
+        self._theirs: Counter[bytes] = Counter()
 
     def save(self, work: Work, pair: HolderPair) -> None:
         """Remember a settlement as it stands now."""
@@ -74,11 +79,14 @@ class HolderPairs:
         work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
 
     def sweep(self, work: Work) -> None:
-        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX."""
+        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX, of whoever has the most."""
         for pair in [p for p in self.busy.values() if p.done(work.now.time)]:
             del self.busy[pair.sid]
             self._over[pair.sid] = None
+            self._theirs[pair.user] += 1
         while len(self._over) > KEPT_MAX:
-            sid = next(iter(self._over))
+            most = max(self._theirs, key=self._theirs.__getitem__)
+            sid = next(one for one in self._over if self.known[one].user == most)
+            self._theirs[most] -= 1
             del self._over[sid], self.known[sid]
             work.drop(STORE, sid)

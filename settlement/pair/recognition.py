@@ -66,12 +66,19 @@ def flaw(nodes: Sequence[Recognition]) -> Refusal | None:
             return refuse(Reason.RULE_UNKNOWN, "recognition.parts", f"{node.kind} of {parts}", "nodes behind it")
         if bool(fields) is not (node.kind in (CONTENT, DERIVATION)) or not set(fields) <= set(known):
             return refuse(Reason.RULE_UNKNOWN, "recognition.fields", f"{node.kind} of {fields}", ", ".join(known))
-    deep = _depth(nodes, 0)
+    named = [part for node in nodes for part in node.parts or ()]
+    if len(set(named)) != len(named):
+        return refuse(Reason.RULE_UNKNOWN, "recognition.tree", f"{len(named)} parts", "each node a part of one other")
+    deep = _depth(nodes)
     return refuse(Reason.RULE_UNKNOWN, "recognition.depth", deep, f"<= {DEPTH_MAX}") if deep > DEPTH_MAX else None
 
 
-def _depth(nodes: Sequence[Recognition], number: int) -> int:
-    return 1 + max((_depth(nodes, part) for part in nodes[number].parts or ()), default=0)
+def _depth(nodes: Sequence[Recognition]) -> int:
+    """Every node stands before its parts, so one pass from the last to the first is enough."""
+    deep = [1] * len(nodes)
+    for number in range(len(nodes) - 1, -1, -1):
+        deep[number] = 1 + max((deep[part] for part in nodes[number].parts or ()), default=0)
+    return deep[0] if deep else 0
 
 
 def recognise(nodes: Sequence[Recognition], evidence: Evidence) -> Refusal | None:

@@ -22,19 +22,24 @@ CHANGES = ("renew", "suspend", "resume")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransmitLease:
-    """What a lease stands at; `number` and `fence` are those of its newest change."""
+    """What a lease stands at; `number` and `fence` are its newest change's, `length_ns` the longest it may be."""
 
     confirm: bytes
     cell: Cell
     number: int
     fence: int
     suspended: bool
+    length_ns: int = LEASE_MAX_NS
 
 
-def lease_limit(record: Record, cell: Cell) -> int:
-    """How far a lease signed in that record may reach: the window's end, at most LEASE_MAX_NS ahead. UTC, ns."""
-    from_ns = max(record.frame.attestation.latest_ns, cell.window.start_ns)
-    return min(cell.window.end_ns, from_ns + LEASE_MAX_NS)
+def lease_limit(record: Record, cell: Cell, length_ns: int) -> int:
+    """How far a lease signed in that record may reach: the window's end, at most a lease's length ahead. UTC, ns."""
+    return furthest(record.frame.attestation.latest_ns, cell, length_ns)
+
+
+def furthest(now_ns: int, cell: Cell, length_ns: int) -> int:
+    """How far a lease given at `now_ns` may reach; it begins with the window where that is still to come. UTC, ns."""
+    return min(cell.window.end_ns, max(now_ns, cell.window.start_ns) + min(length_ns, LEASE_MAX_NS))
 
 
 def judge_change(held: TransmitLease, record: Record) -> Refusal | None:
@@ -48,7 +53,7 @@ def judge_change(held: TransmitLease, record: Record) -> Refusal | None:
         return None
     if typ == "renew" and held.suspended:
         return refuse(Reason.OUT_OF_ORDER, "renew.suspended", "suspended", "a RESUME")
-    limit_ns = lease_limit(record, held.cell)
+    limit_ns = lease_limit(record, held.cell, held.length_ns)
     if body.transmit_until_ns > limit_ns:
         return refuse(Reason.LEASE, f"{typ}.until", f"{body.transmit_until_ns} ns", f"<= {limit_ns} ns")
     return None

@@ -12,7 +12,7 @@ from settlement.chain.scope import Cell
 from settlement.fixes import TimeFix, deadline_open
 from settlement.pair.bounds import Bounds
 from settlement.pair.table import Event, UserState, next_user
-from settlement.pair.transmit import LEASE_MAX_NS, lease_limit
+from settlement.pair.transmit import lease_limit
 from settlement.pair.userlease import LeaseTaker
 from settlement.pair.userpairs import STORE, WAITING, UserPair
 from settlement.pair.work import Work, answer_to, settlement_id
@@ -32,6 +32,12 @@ class Offer:
     body: Declaration
 
 
+def offers_again(new: Declaration, old: Declaration) -> bool:
+    """Does a holder's new offer say anew what an old one said: the same class, band and place up to the same end?"""
+    a, b = new.cell, old.cell
+    return (new.commodity, a.band, a.area, a.window.end_ns) == (old.commodity, b.band, b.area, b.window.end_ns)
+
+
 class User(LeaseTaker):
     """All settlements of one user. Rebuilt from stored state after a restart."""
 
@@ -44,6 +50,10 @@ class User(LeaseTaker):
         """Remember an offer."""
         record = admitted.record
         self.offers[record.digest] = Offer(declaration=record.digest, holder=admitted.author.hash, body=record.body)
+
+    def superseded(self, holder: bytes, new: Declaration) -> list[bytes]:
+        """Offers of a holder that a new one of its says anew."""
+        return [n for n, o in self.offers.items() if o.holder == holder and offers_again(new, o.body)]
 
     def request(self, work: Work, offer: Offer, cell: Cell, *, eirp_mdbm: int, tier: int = 1) -> UserPair:
         """Sign a REQUEST for a cell of an offer; `tier` is the strongest that this user's credential holds."""
@@ -106,7 +116,7 @@ class User(LeaseTaker):
             request.tier,
             request.price,
         )
-        if not same or body.max_eirp_mdbm > request.eirp_mdbm or body.lease_ns > LEASE_MAX_NS:
+        if not same or body.max_eirp_mdbm > request.eirp_mdbm:
             return refuse(Reason.TERMS, "grant.terms", "other terms", "the terms of the REQUEST")
         return deadline_open(now, body.accept_by_ns, "grant.accept_by")
 
@@ -130,6 +140,7 @@ class User(LeaseTaker):
                 state=UserState.ACCEPTED,
                 grant=admitted.record.digest,
                 accept=record.digest,
+                lease_ns=grant.lease_ns,
                 last=record.raw,
                 sent_ns=work.now.time.latest_ns,
                 since_ns=work.now.time.latest_ns,
@@ -167,9 +178,9 @@ class User(LeaseTaker):
         body = admitted.record.body
         if body.grant != pair.grant or body.accept not in (pair.accept, None):
             return refuse(Reason.TERMS, "decision.over", "another GRANT or ACCEPT", "ours")
-        limit_ns = lease_limit(admitted.record, pair.cell)
+        limit_ns = lease_limit(admitted.record, pair.cell, pair.longest_ns)
         if isinstance(body, Confirm) and (body.accept is None or body.transmit_until_ns > limit_ns):
-            return refuse(Reason.TERMS, "decision.lease", body.transmit_until_ns, f"<= {pair.cell.window.end_ns} ns")
+            return refuse(Reason.LEASE, "decision.lease", f"{body.transmit_until_ns} ns", f"<= {limit_ns} ns")
         return None
 
     def settled(self, work: Work, admitted: Admitted) -> UserPair:

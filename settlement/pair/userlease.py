@@ -77,6 +77,7 @@ class LeaseTaker(ABC):
             number=pair.renewals,
             fence=pair.fence,
             suspended=pair.state == UserState.SUSPENDED,
+            length_ns=pair.longest_ns,
         )
         return judge_change(held, admitted.record)
 

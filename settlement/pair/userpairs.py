@@ -1,5 +1,6 @@
 """A user's settlements: how one is stored, which still need looking at, and when one is forgotten."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
 from settlement.fixes import TimeFix
 from settlement.pair.table import UserState
+from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "user"
@@ -20,8 +22,8 @@ KEPT_MAX = 1024
 class UserPair:
     """One settlement as the user stores it, keyed by the hash of its REQUEST.
 
-    `last` is what it would send again, `since_ns` when that was sent first (else `asked_ns`); `lease` names the newest
-    RENEW, SUSPEND or RESUME.
+    `lease_ns` is how long a lease may be, by the GRANT. `last` is what it would send again, `since_ns` when that was
+    sent first (else `asked_ns`); `lease` names the newest RENEW, SUSPEND or RESUME.
     """
 
     request: bytes = blob(1, 32)
@@ -44,6 +46,12 @@ class UserPair:
     lease: bytes | None = blob(18, 32, optional=True)
     suspended: str | None = text(19, 64, optional=True)
     unit: bytes | None = blob(30, 32, optional=True)
+    lease_ns: int | None = uint(31, high=LEASE_MAX_NS, optional=True)
+
+    @property
+    def longest_ns(self) -> int:
+        """How long a lease of it may be."""
+        return LEASE_MAX_NS if self.lease_ns is None else self.lease_ns
 
     @property
     def in_force(self) -> bool:
@@ -64,6 +72,7 @@ class UserPairs:
         self.busy = dict(self.known)
         self._by_sid = {pair.sid: pair.request for pair in pairs}
         self._over: dict[bytes, None] = {}
+        self._theirs: Counter[bytes] = Counter()
 
     def by_sid(self, sid: bytes) -> UserPair | None:
         """The settlement with that id."""
@@ -77,12 +86,15 @@ class UserPairs:
         work.put(STORE, pair.request, encode(pair, limit=STORED_LIMIT))
 
     def sweep(self, work: Work) -> None:
-        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX."""
+        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX, of whoever has the most."""
         for pair in [p for p in self.busy.values() if p.done(work.now.time)]:
             del self.busy[pair.request]
             self._over[pair.request] = None
+            self._theirs[pair.holder] += 1
         while len(self._over) > KEPT_MAX:
-            request = next(iter(self._over))
+            most = max(self._theirs, key=self._theirs.__getitem__)
+            request = next(one for one in self._over if self.known[one].holder == most)
+            self._theirs[most] -= 1
             gone = self.known.pop(request)
             del self._over[request], self._by_sid[gone.sid]
             work.drop(STORE, request)

@@ -5,12 +5,16 @@ import time
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+import numpy as np
+
 from sim.iiod.antenna import Antenna, AntennaRefused
 from sim.iiod.faults import Overflow
+from sim.iiod.frontend import FrontEnd
 from sim.iiod.pluto import OVERFLOW_BIT, UNDERFLOW_BIT, Pluto
 from sim.iiod.queues import NS, ReceiveQueue, TransmitQueue
 
-BYTES: Final = 4
+RAIL_BYTES: Final = 2
+BYTES: Final = 2 * RAIL_BYTES
 CYCLE_S: Final = 0.05
 CYCLES_AHEAD_NS: Final = 500_000_000
 Samples: TypeAlias = bytes | memoryview
@@ -23,6 +27,7 @@ class Receiving:
     owner: int
     device: str
     samples: int
+    rails: tuple[int, ...]
     mask: str
     cyclic: bool
     pluto: Pluto
@@ -36,7 +41,8 @@ class Receiving:
         """The samples of the next full buffer, waiting until there is one."""
         queue = self.queue
         if not self.paced:
-            self.last = self.antenna.look(time.monotonic_ns() - queue.length_ns, self.samples)
+            start_ns = time.monotonic_ns() - queue.length_ns
+            self.last = self._seen(self.antenna.look(start_ns, self.samples * self.pluto.decimation), start_ns)
             return self.last
         taken = queue.take(now_ns=time.monotonic_ns())
         while taken is None:
@@ -48,11 +54,31 @@ class Receiving:
         self.last = await self._look(taken.start_ns) if held is None else held
         return self.last
 
+    @property
+    def bytes_each(self) -> int:
+        """How many bytes one sample of the channels that were asked for has."""
+        return RAIL_BYTES * len(self.rails)
+
     async def _look(self, start_ns: int) -> Samples:
+        end, many = self.pluto.front_end(), self.samples * self.pluto.decimation
         try:
-            return await asyncio.to_thread(self.antenna.look, start_ns, self.samples)
+            taken: Samples = await asyncio.to_thread(self.antenna.look, start_ns, many)
         except AntennaRefused:
-            return bytes(self.samples * BYTES)
+            taken = bytes(many * BYTES)
+        return self._seen(taken, start_ns, end)
+
+    def _seen(self, taken: Samples, start_ns: int, end: FrontEnd | None = None) -> Samples:
+        """Samples of the air as the receive path and the channels that were asked for give them."""
+        through = (self.pluto.front_end() if end is None else end).through(taken, start_ns=start_ns)
+        if len(through) > self.samples * BYTES:
+            rails = np.frombuffer(through, dtype="<i2").reshape(self.samples, -1, 2)
+            through = np.rint(rails.mean(axis=1)).astype("<i2").tobytes()
+        if self.rails == (0, 1):
+            return through
+        iq = np.frombuffer(through, dtype="<i2").reshape(-1, 2)
+        # A second receiver has an antenna of its own, which is nowhere.
+        both = np.hstack([iq, np.zeros_like(iq)])
+        return np.ascontiguousarray(both[:, list(self.rails)]).tobytes()
 
     async def capture(self, *, older_than_ns: int) -> None:
         """Take the samples of full buffers that nobody reads, as a radio does; the air would forget them."""
@@ -79,6 +105,7 @@ class Sending:
     owner: int
     device: str
     samples: int
+    rails: tuple[int, ...]
     cyclic: bool
     pluto: Pluto
     antenna: Antenna
@@ -88,7 +115,7 @@ class Sending:
     async def write(self, data: bytes) -> None:
         """Queue samples once there is room; a cyclic buffer plays them for ever. Raises AntennaRefused."""
         if self.cyclic:
-            self._cycles = asyncio.create_task(self._cycle(data))
+            self._cycles = asyncio.create_task(self._cycle(self._played(data)))
             return
         queue = self.queue
         free_ns = queue.free_ns(now_ns=time.monotonic_ns())
@@ -97,11 +124,30 @@ class Sending:
             free_ns = queue.free_ns(now_ns=time.monotonic_ns())
         if 0 < queue.busy_until_ns < time.monotonic_ns():
             self.pluto.raise_flag(UNDERFLOW_BIT)
-        queue.add(self.antenna.play(data))
+        played = self._played(data)
+        if played:
+            queue.add(self.antenna.play(played))
+
+    @property
+    def bytes_each(self) -> int:
+        """How many bytes one sample of the channels that were asked for has."""
+        return RAIL_BYTES * len(self.rails)
+
+    def _played(self, data: bytes) -> bytes:
+        """What the first transmitter plays of samples for the channels that were asked for."""
+        times = self.pluto.interpolation
+        if self.rails == (0, 1):
+            return data if times == 1 else np.repeat(np.frombuffer(data, dtype="<i4"), times).tobytes()
+        given = np.frombuffer(data, dtype="<i2").reshape(-1, len(self.rails))
+        iq = np.zeros((len(given), 2), dtype="<i2")
+        for at, rail in enumerate(self.rails):
+            if rail < 2:
+                iq[:, rail] = given[:, at]
+        return np.repeat(iq, times, axis=0).tobytes()
 
     async def _cycle(self, data: bytes) -> None:
         """Play a buffer over and over; nothing but its closing ends it."""
-        times = max(1, -(-int(CYCLE_S * self.pluto.rate_hz) * BYTES // len(data)))
+        times = max(1, -(-int(CYCLE_S * self.pluto.chip_rate_hz) * BYTES // len(data)))
         end_ns = time.monotonic_ns()
         while True:
             while end_ns < time.monotonic_ns() + CYCLES_AHEAD_NS:

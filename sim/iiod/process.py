@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
+from hw_profiles.printable import printable
 from radio.priority import before_others
 from sim.checked import BadValue, checked_json
 from sim.iiod.antenna import AirAntenna, AntennaRefused
@@ -83,7 +84,7 @@ def main(arguments: list[str]) -> int:
     try:
         config = checked_json(PlutosConfig, path.read_bytes())
     except (OSError, BadValue) as exc:
-        print(f"{path}: {exc}", file=sys.stderr)
+        print(printable(f"{path}: {exc}"), file=sys.stderr)
         return 2
     try:
         die_with_parent()
@@ -92,7 +93,7 @@ def main(arguments: list[str]) -> int:
     except OrphanedAtBirth:
         return 0
     except (OSError, AntennaRefused) as exc:
-        print(exc, file=sys.stderr)
+        print(printable(exc), file=sys.stderr)
         return 1
     return 0
 

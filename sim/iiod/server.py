@@ -14,8 +14,8 @@ from typing import Final
 
 from sim.iiod import faults, protocol
 from sim.iiod.antenna import Antenna, AntennaRefused
-from sim.iiod.buffers import BYTES, Buffer, Receiving, Sending
-from sim.iiod.context import ADC, DAC
+from sim.iiod.attributes import ADC, DAC
+from sim.iiod.buffers import Buffer, Receiving, Sending
 from sim.iiod.faults import Action, Script
 from sim.iiod.pluto import Pluto
 from sim.iiod.queues import NS, ReceiveQueue, TransmitQueue
@@ -204,20 +204,22 @@ class IiodServer:
         device = self.pluto.device_of(command.device)
         if device is None:
             return -errno.ENODEV
-        if device not in (ADC, DAC) or command.samples == 0 or int(command.mask, 16) != 3:
+        rails = self._rails(command.mask)
+        if device not in (ADC, DAC) or command.samples == 0 or rails is None:
             return -errno.EINVAL
         others = [one for one in self._buffers if one.device == device]
         if any(one.cyclic or command.cyclic for one in others):
             return -errno.EBUSY
         count = self._counts.get(device, KERNEL_BUFFERS)
         if device == ADC:
-            self._buffers.append(self._receiving(number, command, count))
+            self._buffers.append(self._receiving(number, command, count, rails))
         else:
             self._buffers.append(
                 Sending(
                     owner=number,
                     device=DAC,
                     samples=command.samples,
+                    rails=rails,
                     cyclic=command.cyclic,
                     pluto=self.pluto,
                     antenna=self._antenna,
@@ -227,13 +229,19 @@ class IiodServer:
             self.pluto.stream(on=True)
         return 0
 
-    def _receiving(self, number: int, command: protocol.Open, count: int) -> Receiving:
+    def _rails(self, mask: str) -> tuple[int, ...] | None:
+        """Which channels a mask asks for; None for one this unit does not have."""
+        bits, most = int(mask, 16), 4 if self.pluto.firmware.two_channels else 2
+        return None if bits >> most else tuple(number for number in range(most) if bits >> number & 1)
+
+    def _receiving(self, number: int, command: protocol.Open, count: int, rails: tuple[int, ...]) -> Receiving:
         now_ns = time.monotonic_ns()
         queue = ReceiveQueue(samples=command.samples, rate_hz=self.pluto.rate_hz, count=count, now_ns=now_ns)
         return Receiving(
             owner=number,
             device=ADC,
             samples=command.samples,
+            rails=rails,
             mask=command.mask,
             cyclic=command.cyclic,
             pluto=self.pluto,
@@ -269,7 +277,7 @@ class IiodServer:
         if not isinstance(buffer, Receiving):
             await wire.send(protocol.integer(-errno.EBADF))
             return
-        left = command.size // BYTES * BYTES
+        left = command.size // buffer.bytes_each * buffer.bytes_each
         if left == 0:
             await wire.send(protocol.integer(0))
             return
@@ -280,7 +288,7 @@ class IiodServer:
             data = buffer.last if isinstance(action, faults.Repeat) else await buffer.next()
             part = memoryview(data)[: min(left, len(data))]
             if isinstance(action, faults.Short):
-                part = part[: action.samples * BYTES]
+                part = part[: action.samples * buffer.bytes_each]
             await wire.send(protocol.chunk_header(len(part), mask))
             if isinstance(action, faults.Cut):
                 await wire.send(part[: len(part) // 2])
@@ -304,7 +312,7 @@ class IiodServer:
 
     async def _write(self, number: int, wire: Wire, command: protocol.WriteBuffer) -> None:
         buffer = self._own(number, self.pluto.device_of(command.device))
-        if not isinstance(buffer, Sending) or command.size > buffer.samples * BYTES:
+        if not isinstance(buffer, Sending) or command.size > buffer.samples * buffer.bytes_each:
             await wire.send(protocol.integer(-errno.EBADF if buffer is None else -errno.EINVAL))
             return
         await wire.send(protocol.integer(0))

@@ -7,7 +7,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from sim.iiod.context import IDS, file_of
+from sim.iiod.context import IDS
 from sim.iiod.pluto import Pluto
 from sim.iiod.protocol import Name
 
@@ -22,12 +22,13 @@ class Sysfs:
         self._pluto = pluto
         self._files: dict[Name, Path] = {}
         self._seen: dict[Name, str] = {}
-        for name in pluto.values:
+        for one in pluto.attributes:
+            name = one.name
             folder = root / IDS[name.device]
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "name").write_text(f"{name.device}\n")
-            if name.kind != "debug":
-                self._files[name] = folder / file_of(name)
+            if one.file and name in pluto.values and not one.error:
+                self._files[name] = folder / one.file
         self.step()
 
     def step(self) -> None:

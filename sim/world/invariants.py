@@ -39,9 +39,9 @@ from settlement.chain.checkpoint import Head
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Scope, wider_than
 from settlement.fixes import TimeSource
+from settlement.ownword import OWN_WORD
 from settlement.pair.coordination import Cosigned, lacking
 from settlement.reasons import Refusal
-from settlement.replay import OWN_WORD
 from sim.world.ledger import Life
 from sim.world.transmitter import Emission
 

@@ -103,6 +103,8 @@ def test_an_unsealed_log_is_a_warning_that_says_so(trial: tuple[World, Path], tm
         result = run(command, tmp_path)
         assert result.exit_code == 3, command
         assert "not sealed" in result.stdout
+    assert "NOT SEALED" in run("verify", tmp_path).stdout
+    assert parsed(run("verify", tmp_path, "--json"))["outcome"] == "NOT_SEALED"
 
 
 @pytest.mark.attack(50)
@@ -177,7 +179,10 @@ def test_replay_names_a_kept_row_that_the_log_does_not_make(trial: tuple[World, 
     forged.close()
     assert run("verify", path, *anchors).exit_code == 3, "all that is signed holds; not sealed"
     told = run("replay", path, *anchors)
-    assert told.exit_code == 5
+    assert told.exit_code == 7, "what it signed of its log holds: nobody altered it"
+    assert "DIFFERS" in told.stdout
+    assert "TAMPERED" not in told.stdout
+    assert parsed(run("replay", path, *anchors, "--json"))["outcome"] == "DIFFERS"
     assert f"holder {sid.hex()[:16]}: kept is no such row, the log makes it a settlement" in told.stdout
     assert "counter fence: kept is" in told.stdout
 
@@ -220,10 +225,51 @@ def test_a_wrong_anchor_is_said_once_for_each_log(trial: tuple[World, Path], tmp
     assert run("bundle", folder, "--out", packed).exit_code == 0
     for given in (folder, packed):
         told = run("verify", given, "--network", NETWORK, "--anchor", "11" * 32, "--json")
-        assert told.exit_code == 5
+        assert told.exit_code == 6
+        assert parsed(told)["outcome"] == "WRONG_ANCHOR"
+        spoken = run("verify", given, "--network", NETWORK, "--anchor", "11" * 32)
+        assert "WRONG ANCHOR" in spoken.stdout
+        assert "TAMPERED" not in spoken.stdout
         problems = [row["problems"] for row in json.loads(told.stdout)["lineages"]]
         assert len(problems) == len(world.members)
         assert all(len(p) == 1 and "leads to a trust anchor" in p[0] for p in problems)
+
+
+def test_a_bundle_of_another_network_is_not_called_tampered(trial: tuple[World, Path], tmp_path: Path) -> None:
+    world, folder = trial
+    packed = tmp_path / "t.bundle"
+    assert run("bundle", folder, "--out", packed).exit_code == 0
+    told = run("verify", packed, "--network", "elsewhere", "--anchor", digest(world.root).hex())
+    assert told.exit_code == 6
+    assert "WRONG ANCHOR" in told.stdout
+
+
+@pytest.mark.parametrize("content", ["just text\n" * 50, "", "\x00" * 500, "cut"])
+@pytest.mark.parametrize("command", ["verify", "replay", "report", "show"])
+def test_what_is_no_bundle_is_not_called_tampered(
+    trial: tuple[World, Path], tmp_path: Path, command: str, content: str
+) -> None:
+    _, folder = trial
+    path = tmp_path / "x.bundle"
+    if content == "cut":
+        assert run("bundle", folder, "--out", tmp_path / "whole.bundle").exit_code == 0
+        path.write_bytes((tmp_path / "whole.bundle").read_bytes()[:-100])
+    else:
+        path.write_text(content)
+    told = run(command, path, "--network", "n", "--anchor", "00" * 32)
+    assert told.exit_code == 1
+    assert "NOT A LINEAGE" in told.stderr
+    assert told.stderr.count("\n") == 1
+    assert "TAMPERED" not in told.output
+
+
+def test_an_altered_counter_is_tampering(trial: tuple[World, Path], tmp_path: Path) -> None:
+    _, folder = trial
+    copy_of(folder, tmp_path, "holder.db", "anchors.txt")
+    db = apsw.Connection(str(tmp_path / "holder.db"))
+    db.execute("UPDATE counter SET value = value + 1")
+    db.close()
+    assert parsed(run("verify", tmp_path, "--json"))["outcome"] == "TAMPERED"
 
 
 def test_a_replay_is_shown_with_the_record_it_repeats(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """The interval clock: trust is won slowly, lost at once, and always for a reason with a name."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from agent.timekeeping.clock import CARRY_NS, ClockPlan, IntervalClock, Verdict
+from agent.timekeeping.keeper import Timekeeper
+from agent.timekeeping.memory import BUILT_NS, TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
 from agent.timekeeping.values import Cause, Interval, Reading, Standing
 from settlement.chain.admission import TIME_FLOOR_NS
@@ -255,15 +258,36 @@ def test_a_position_needs_agreement_and_then_holds() -> None:
 
 
 @pytest.mark.attack(37)
-def test_a_position_jump_closes_it_until_fixes_have_agreed_again() -> None:
+def test_a_mast_does_not_move_however_long_a_receiver_says_so() -> None:
     place = kept(PlacePlan())
-    assert place.take(seen(12, north(500)))
-    assert place.now(12 * NS).status == Cause.JUMP.value
-    assert not place.take(seen(13, north(500)))
-    assert place.now(13 * NS).status == Cause.SETTLING.value
-    for second in range(14, 24):
-        place.take(seen(second, north(500)))
-    assert place.now(23 * NS).trusted
+    for second in range(12, 60):
+        assert place.take(seen(second, north(500)))
+        assert place.now(second * NS).status == Cause.JUMP.value
+    assert not place.take(seen(60))
+    assert place.now(60 * NS).status == Cause.SETTLING.value
+    for second in range(61, 71):
+        place.take(seen(second))
+    assert place.now(70 * NS).trusted
+
+
+@pytest.mark.attack(37)
+def test_a_mast_is_not_led_away_in_small_steps() -> None:
+    place = kept(PlacePlan())
+    states = []
+    for second in range(12, 100):
+        place.take(seen(second, north(second - 11)))
+        states.append(place.now(second * NS).trusted)
+    assert states[0]
+    assert not any(states[10:])
+
+
+@pytest.mark.attack(37)
+def test_a_place_before_it_ever_settled_may_be_corrected() -> None:
+    place = Place(PlacePlan())
+    place.take(seen(0, north(500)))
+    for second in range(1, 13):
+        place.take(seen(second))
+    assert place.now(12 * NS).trusted
 
 
 def test_what_moves_may_have_moved() -> None:
@@ -275,7 +299,16 @@ def test_what_moves_may_have_moved() -> None:
 
 
 @pytest.mark.attack(37)
-@pytest.mark.parametrize("standing", [Standing.SIMULATED, Standing.TOO_FEW_SATELLITES])
+@pytest.mark.parametrize(
+    "standing",
+    [
+        Standing.SIMULATED,
+        Standing.TOO_FEW_SATELLITES,
+        Standing.NOT_MEASURED,
+        Standing.IMPLAUSIBLE,
+        Standing.CONTRADICTORY,
+    ],
+)
 def test_a_doubtful_fix_closes_it(standing: Standing) -> None:
     place = kept(PlacePlan())
     place.take(seen(12, standing=standing))
@@ -332,3 +365,92 @@ def test_an_unsynchronised_clock_says_nothing_of_the_place() -> None:
     place = Place(PlacePlan(surveyed=surveyed))
     place.take(reading("kernel", NS, standing=Standing.UNSYNCHRONISED))
     assert place.now(NS).trusted
+
+
+# -- what cannot be ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.attack(72)
+@pytest.mark.parametrize("off_ns", [-NS, 20 * 365 * 86_400 * NS, 1024 * 7 * 86_400 * NS])
+def test_time_before_the_newest_record_or_after_any_use_is_never_believed(off_ns: int) -> None:
+    clock = IntervalClock(replace(PLAN, not_before_ns=T0, not_after_ns=T0 + 15 * 365 * 86_400 * NS))
+    for second in range(30):
+        clock.take(gps(second / 100, off_ns))
+        clock.take(chrony(second / 100))
+        verdict = ask(clock, second / 100)
+        assert (verdict.trusted, verdict.cause) == (False, Cause.IMPLAUSIBLE)
+
+
+@pytest.mark.attack(72)
+@pytest.mark.parametrize("off_ns", [2 * NS, -2 * NS, 18 * NS])
+def test_a_source_alone_that_is_seconds_from_the_system_clock_is_not_believed(off_ns: int) -> None:
+    clock = IntervalClock(replace(PLAN, host_tolerance_ns=NS))
+    for second in range(30):
+        clock.witness(second * NS, T0 + second * NS)
+        clock.take(gps(second, off_ns))
+        assert ask(clock, second).cause is Cause.HOST_DISAGREES
+    for second in range(30, 45):
+        clock.witness(second * NS, T0 + second * NS + NS // 2)
+        clock.take(gps(second))
+    assert ask(clock, 44).trusted
+
+
+def test_a_system_clock_within_the_tolerance_changes_nothing() -> None:
+    clock = IntervalClock(replace(PLAN, host_tolerance_ns=NS))
+    for second in range(12):
+        clock.witness(second * NS, T0 + second * NS - 900_000_000)
+        clock.take(gps(second))
+    assert ask(clock, 11).trusted
+
+
+def test_a_receiver_that_contradicts_itself_closes_it_whatever_others_say() -> None:
+    clock = settled()
+    for second in range(12, 24):
+        clock.take(chrony(second))
+        clock.take(reading("gps", second * NS, T0, standing=Standing.CONTRADICTORY))
+        assert ask(clock, second).cause is Cause.CONTRADICTORY
+
+
+@pytest.mark.attack(68)
+def test_a_host_that_slept_wins_trust_again_from_new_readings_only() -> None:
+    clock, slept_ns = settled(), 7200 * NS
+    early_ns = ask(clock, 11).fix().earliest_ns
+    clock.woken(11 * NS)
+    assert (ask(clock, 11).trusted, ask(clock, 11).cause) == (False, Cause.SUSPENDED)
+    clock.take(gps(10.5))
+    assert ask(clock, 11.5).cause is Cause.SUSPENDED, "heard before it slept"
+    for second in range(12, 22):
+        clock.take(gps(second, slept_ns))
+        assert not ask(clock, second).trusted
+    clock.take(gps(22, slept_ns))
+    fix = ask(clock, 22).fix()
+    assert fix.trusted
+    assert fix.earliest_ns > early_ns + slept_ns
+
+
+@pytest.mark.attack(68)
+def test_the_keeper_sees_that_the_host_slept_before_it_answers() -> None:
+    mono_ns, slept_ns = [0], [0]
+    keeper = Timekeeper(
+        PLAN, PlacePlan(agree_ns=0), monotonic_ns=lambda: mono_ns[0], boottime_ns=lambda: mono_ns[0] + slept_ns[0]
+    )
+    for second in range(12):
+        mono_ns[0] = second * NS
+        keeper.clock.take(gps(second))
+        keeper.fix()
+    assert keeper.fix().time.trusted
+    slept_ns[0] = 7200 * NS
+    assert (keeper.fix().time.trusted, keeper.fix().time.status) == (False, Cause.SUSPENDED.value)
+
+
+@pytest.mark.attack(72)
+def test_the_latest_time_outlives_a_restart_and_nonsense_in_its_file(tmp_path: Path) -> None:
+    memory = TimeMemory(tmp_path / "agent.time")
+    assert memory.known() == 0
+    memory.keep(BUILT_NS + NS)
+    assert TimeMemory(tmp_path / "agent.time").known() == BUILT_NS + NS
+    for nonsense in (b"", b"soon", b"9" * 400, b"-5", b"\xff\x00"):
+        (tmp_path / "agent.time").write_bytes(nonsense)
+        assert memory.known() == 0
+    TimeMemory(tmp_path / "missing" / "agent.time").keep(BUILT_NS)
+    assert [path.name for path in tmp_path.iterdir()] == ["agent.time"]

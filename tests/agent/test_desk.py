@@ -20,8 +20,8 @@ from tests.settlement.test_rulefile import TEXT
 
 RUN = CliRunner()
 INIT = [
-    "authority", "init", "coast", "--network", "n", "--band", "3550000000-3570000000",
-    "--area", "369500000", "-763000000", "20000000", "--class", "cbrs",
+    "authority", "init", "coast", "--network", "n", "--band", "3550-3570MHz",
+    "--area", "36.95", "-76.3", "20km", "--class", "cbrs",
 ]  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def run(*arguments: object, code: int = 0) -> str:
 @pytest.fixture
 def desk(tmp_path: Path) -> tuple[Path, str]:
     folder = tmp_path / "desk"
-    network, anchor = run(*INIT, "--desk", folder).split()
+    network, anchor = run(*INIT, "--desk", folder).splitlines()[0].split()
     assert network == "n"
     return folder, anchor
 
@@ -43,7 +43,7 @@ def desk(tmp_path: Path) -> tuple[Path, str]:
 def test_a_node_is_enrolled_and_revoked(desk: tuple[Path, str], tmp_path: Path) -> None:
     folder, anchor = desk
     node = tmp_path / "node"
-    run("node", "init", node, "--device", "pluto 1")
+    run("node", "init", node, "--device", "pluto 1", "--name", "alice")
     chain = tmp_path / "node.chain"
     issue = ("authority", "issue", node / "enrol.request", "--name", "alice", "--role", "user", "--out", chain)
     run(*issue, "--desk", folder)
@@ -66,7 +66,7 @@ def test_a_node_is_enrolled_and_revoked(desk: tuple[Path, str], tmp_path: Path) 
 def test_who_may_co_sign_is_the_authoritys_word(desk: tuple[Path, str], tmp_path: Path, role: str, may: bool) -> None:
     folder, anchor = desk
     node, chain = tmp_path / "node", tmp_path / "chain"
-    run("node", "init", node, "--device", "rota")
+    run("node", "init", node, "--device", "rota", "--name", "r")
     run("authority", "issue", node / "enrol.request", "--name", "r", "--role", role, "--out", chain, "--desk", folder)
     subject = Registry("n", [bytes.fromhex(anchor)]).admit_chain(load_chain(chain))
     assert isinstance(subject, Subject)
@@ -134,24 +134,25 @@ def test_anothers_credential_is_not_taken_in(desk: tuple[Path, str], tmp_path: P
     run("authority", "issue", request, "--name", "a", "--role", "user", "--out", chain, "--desk", folder)
     refused = run("node", "enrol", tmp_path / "b", chain, "--network", "n", "--anchor", anchor, code=1)
     assert "BINDING" in refused
-    wide = ("--eirp-mdbm", 40_000)
+    wide = ("--eirp", "40dBm")
+    other = tmp_path / "b" / "enrol.request"
     out = run(
-        "authority", "issue", request, "--name", "c", "--role", "user", "--out", chain, *wide, "--desk", folder, code=1
+        "authority", "issue", other, "--name", "b", "--role", "user", "--out", chain, *wide, "--desk", folder, code=1
     )
     assert "SCOPE" in out
 
 
 SQUARE = [f"--corner={lat},{lon}" for lat, lon in (
-    (370000000, -764000000), (370000000, -762000000), (369000000, -762000000), (369000000, -764000000),
+    ("37", "-76.4"), ("37", "-76.2"), ("36.9", "-76.2"), ("36.9", "-76.4"),
 )]  # fmt: skip
-NOWHERE = [a for a in INIT if a not in ("--area", "369500000", "-763000000", "20000000")]
+NOWHERE = [a for a in INIT if a not in ("--area", "36.95", "-76.3", "20km")]
 
 
 @pytest.mark.feature("G3")
 def test_an_area_outlined_at_the_desk_only_narrows(tmp_path: Path) -> None:
     folder, node, chain = tmp_path / "desk", tmp_path / "node", tmp_path / "c"
-    _, anchor = run(*NOWHERE, *SQUARE, "--desk", folder).split()
-    run("node", "init", node, "--device", "pluto 1")
+    _, anchor = run(*NOWHERE, *SQUARE, "--desk", folder).splitlines()[0].split()
+    run("node", "init", node, "--device", "pluto 1", "--name", "a")
     issue = (
         "authority",
         "issue",
@@ -165,11 +166,11 @@ def test_an_area_outlined_at_the_desk_only_narrows(tmp_path: Path) -> None:
         "--desk",
         folder,
     )
-    wide = run(*issue, "--area", 369500000, -763000000, 20000000, code=1)
+    wide = run(*issue, "--area", "36.95", "-76.3", "20km", code=1)
     assert "SCOPE" in wide
     assert "scope.area" in wide
     assert not chain.exists()
-    run(*issue, "--area", 369500000, -763000000, 5000000, "--band", "3550000000-3560000000")
+    run(*issue, "--area", "36.95", "-76.3", "5km", "--band", "3550-3560MHz")
     subject = Registry("n", [bytes.fromhex(anchor)]).admit_chain(load_chain(chain))
     assert isinstance(subject, Subject)
     assert subject.scope.area.radius_mm == 5_000_000
@@ -180,15 +181,17 @@ def test_an_area_outlined_at_the_desk_only_narrows(tmp_path: Path) -> None:
     [
         ([], "--area: missing"),
         (SQUARE[:2], "--corner: 2 corners"),
-        ([*SQUARE[:2], "--corner=here"], "--corner here: not LAT,LON"),
-        ([*SQUARE[:2], "--corner=990000000,0"], "not on Earth"),
-        ([*SQUARE, "--area", "1", "1", "1"], "--corner: beside --area"),
-        (["--area", "1", "1", "0"], "--area 1 1 0"),
+        ([*SQUARE[:2], "--corner=here"], "--corner 'here': write it in degrees"),
+        ([*SQUARE[:2], "--corner=99,0"], "--corner '99': write it in degrees"),
+        (["--area", "369500000", "-763000000", "20000000"], "--area '369500000': write it in degrees"),
+        (["--area", "36.95", "-76.3", "20000"], "--area '20000': write it as 20km"),
+        ([*SQUARE, "--area", "1", "1", "1m"], "--corner: beside --area"),
+        (["--area", "1", "1", "0m"], "--area 1 1 0m"),
         ([SQUARE[0], SQUARE[2], SQUARE[1], SQUARE[3]], "touch or cross"),
     ],
 )
 def test_a_bad_area_makes_no_desk(tmp_path: Path, options: list[str], complaint: str) -> None:
-    assert complaint in run(*NOWHERE, *options, "--desk", tmp_path / "desk", code=1)
+    assert complaint in run(*NOWHERE, *options, "--desk", tmp_path / "desk", code=2)
     assert not (tmp_path / "desk").exists()
 
 
@@ -246,7 +249,7 @@ def test_what_cannot_be_done_leaves_the_desk_as_it_was(
 ) -> None:
     folder, _ = desk
     monkeypatch.chdir(tmp_path)
-    run("node", "init", "node", "--device", "pluto 1")
+    run("node", "init", "node", "--device", "pluto 1", "--name", "a")
     Path("torn").write_text("public = 1", encoding="utf-8")
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     names = {"REQUEST": "node/enrol.request", "TORN": "torn"}
@@ -265,7 +268,7 @@ def below(desk: tuple[Path, str], tmp_path: Path) -> tuple[Path, Path, str]:
     sub = tmp_path / "sub"
     run("authority", "request", "--network", "n", "--desk", sub)
     chain = tmp_path / "sub.chain"
-    narrow = ("--band", "3550000000-3560000000", "--area", 369500000, -763000000, 5000000)
+    narrow = ("--band", "3550-3560MHz", "--area", "36.95", "-76.3", "5km")
     delegate = ("authority", "delegate", sub / "authority.request", "--name", "bay", "--out", chain)
     run(*delegate, *narrow, "--desk", folder)
     assert "enrolled as bay" in run("authority", "enrol", chain, "--anchor", anchor, "--desk", sub)
@@ -291,7 +294,7 @@ def test_an_authority_below_another_issues_inside_its_own_scope_and_rules(
     subject = Registry("n", [bytes.fromhex(anchor)]).admit_chain(load_chain(enrolled(tmp_path, sub, "alice")))
     assert isinstance(subject, Subject)
     assert len(subject.chain) == 3
-    enrolled(tmp_path, sub, "wide", "--band", "3550000000-3570000000", code=1)
+    enrolled(tmp_path, sub, "wide", "--band", "3550-3570MHz", code=1)
     run("authority", "revoke", "alice", "--out", tmp_path / "list", "--desk", sub)
     told = prove((tmp_path / "list").read_bytes(), _knowing(anchor, load_chain(sub / "credential.chain")))
     assert isinstance(told, Admitted)

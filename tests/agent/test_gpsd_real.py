@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,14 @@ from agent.timekeeping.chrony import ChronySource
 from agent.timekeeping.clock import ClockPlan
 from agent.timekeeping.gpsd import GpsdPlan, GpsdSource
 from agent.timekeeping.keeper import Source, Timekeeper
+from agent.timekeeping.memory import AHEAD_NS, BUILT_NS
 from agent.timekeeping.place import PlacePlan
 from agent.timekeeping.values import Cause
 from radio.gate import Allow, decide
 from settlement.fixes import Fix
 from settlement.pair.artifact import VerifiedPermit, verify
 from settlement.reasons import Reason, Refusal
-from tests.agent.realparts import chronyd, epoch, free_port, gpsfake, quiet, seconds, start_log, until
+from tests.agent.realparts import LAT, LON, chronyd, epoch, free_port, gpsfake, quiet, seconds, start_log, until
 from tests.radio.test_gate import inputs
 from tests.settlement.world import NETWORK, NS, T0, trio
 
@@ -183,3 +184,55 @@ def test_gps_against_chrony(tmp_path: Path) -> None:
         own = keeper(ChronySource(command=local, every_s=0.2))
         assert until(cause_is(own, Cause.UNSYNCHRONISED), 5)
         own.close()
+
+
+REAL = replace(CLOCK, not_before_ns=BUILT_NS, not_after_ns=BUILT_NS + AHEAD_NS, host_tolerance_ns=NS)
+WEEK = timedelta(weeks=1)
+
+
+@pytest.mark.attack(72)
+@pytest.mark.parametrize(
+    ("off", "quality", "where", "causes"),
+    [
+        (timedelta(seconds=2), 1, LAT, [Cause.HOST_DISAGREES]),
+        (1024 * WEEK, 1, LAT, [Cause.IMPLAUSIBLE]),
+        (-400 * WEEK, 1, LAT, [Cause.IMPLAUSIBLE]),
+        (timedelta(), 6, LAT, [Cause.NOT_MEASURED]),
+        (timedelta(), 1, 0.0, [Cause.IMPLAUSIBLE]),
+    ],
+    ids=["2s", "1024-weeks-ahead", "years-back", "dead-reckoning", "zero-zero"],
+)
+def test_a_receiver_that_lies_from_the_start_is_never_trusted(
+    tmp_path: Path, off: timedelta, quality: int, where: float, causes: list[Cause]
+) -> None:
+    begin = datetime.now(UTC) + off
+    lon = 0.0 if where == 0.0 else LON
+    log = [epoch(t, quality=quality, lat=where, lon=lon) for t in seconds(begin, 40, STEP_S)]
+    with gpsfake(start_log(tmp_path / "log.nmea", log), per_line_s=STEP_S / LINES) as port:
+        clock = keeper(receiver(port), clock=REAL)
+        trusted, said = [], set()
+
+        def look() -> bool:
+            fix = clock.fix()
+            trusted.append(fix.time.trusted or fix.position.trusted)
+            said.add(fix.time.status)
+            return said >= {cause.value for cause in causes} and len(trusted) > 100
+
+        assert until(look, 8), said
+        clock.close()
+    assert not any(trusted)
+
+
+@pytest.mark.attack(36)
+def test_a_chrony_whose_server_ended_is_in_holdover_at_the_profiles_drift(tmp_path: Path) -> None:
+    ntp = free_port()
+    server = ("local stratum 1", "allow 127.0.0.1", f"port {ntp}", "bindaddress 127.0.0.1")
+    client = (f"server 127.0.0.1 port {ntp} iburst minpoll -4 maxpoll -4", "port 0")
+    plan = replace(CLOCK, drift_ppb=50_000)
+    with chronyd(tmp_path / "client", *client) as follower:
+        with chronyd(tmp_path / "server", *server):
+            clock = keeper(ChronySource(command=follower, every_s=0.2, drift_ppb=50_000), clock=plan)
+            assert until(cause_is(clock, Cause.OK), 12)
+        assert until(cause_is(clock, Cause.HOLDOVER), 12)
+        assert "its source is lost" in clock.state().sources[0].note
+        clock.close()

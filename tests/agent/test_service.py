@@ -19,13 +19,14 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app
 from agent.config import ConfigError, line_of, load_layers
-from agent.doctor import MENDS
+from agent.doctor import MENDS, lone_source
 from agent.service import logs
 from agent.service.health import app_of
 from agent.service.snapshot import problems, read_status, write_status
 from agent.timekeeping.kernel import read_state
+from agent.timekeeping.memory import AHEAD_NS, BUILT_NS
 from agent.timekeeping.values import Cause
-from agent.timekeeping.wiring import clock_plan, place_plan
+from agent.timekeeping.wiring import clock_plan, memory_of, place_plan
 from hw_profiles.loader import load_radio
 from tests.radio.plutobench import bench
 
@@ -90,7 +91,7 @@ def blind() -> dict[str, Any]:
 
 @pytest.mark.feature("U2")
 def test_doctor_reads_this_machines_clock_truthfully_and_ends_with_4(tmp_path: Path) -> None:
-    done = RUN.invoke(app, ["doctor", "--json", "--config", str(written(tmp_path)), "--wait", "0.2"])
+    done = RUN.invoke(app, ["doctor", "--json", "--config", str(written(tmp_path)), "--wait", "200ms"])
     found = json.loads(done.stdout)
     assert done.exit_code == 4
     assert found["ready"] is False
@@ -120,8 +121,8 @@ def test_doctor_says_that_a_pluto_would_go_on_without_its_host(tmp_path: Path) -
 
 @pytest.mark.feature("U2")
 def test_doctor_follows_the_kernels_word_where_that_is_the_only_source(tmp_path: Path) -> None:
-    clock = {"agree_s": 0.0, "sources": [{"kind": "kernel"}]}
-    done = RUN.invoke(app, ["doctor", "--json", "--config", str(written(tmp_path, clock=clock)), "--wait", "0.3"])
+    clock = {"agree_s": 0.0, "budget_us": 20_000, "sources": [{"kind": "kernel"}]}
+    done = RUN.invoke(app, ["doctor", "--json", "--config", str(written(tmp_path, clock=clock)), "--wait", "300ms"])
     found = json.loads(done.stdout)["clock"]
     if not read_state().synchronised:
         assert (found["trusted"], found["reason"]) == (False, "unsynchronised")
@@ -133,7 +134,7 @@ def test_every_reason_has_its_mend() -> None:
 
 @pytest.mark.feature("U2")
 def test_clock_watch_draws_the_bound(tmp_path: Path) -> None:
-    done = RUN.invoke(app, ["clock", "watch", "--config", str(written(tmp_path)), "--for", "0.3", "--every", "0.1"])
+    done = RUN.invoke(app, ["clock", "watch", "--config", str(written(tmp_path)), "--for", "300ms", "--every", "100ms"])
     assert done.exit_code == 0
     assert "trusted   |#......" in done.stdout
     assert "of 1 ms  ok" in done.stdout
@@ -196,12 +197,49 @@ def test_holdover_runs_at_the_profiles_drift_unless_the_node_says_its_own(tmp_pa
         {"sources": []},
         {"sources": [{"kind": "sundial"}]},
         {"need": 2, "sources": [{"kind": "kernel"}]},
-        {"sources": [{"kind": "kernel"}, {"kind": "kernel"}]},
+        {"budget_us": 20_000, "sources": [{"kind": "kernel"}, {"kind": "kernel"}]},
+        {"sources": [{"kind": "kernel"}]},
+        {"budget_us": 4.0, "sources": [{"kind": "gpsd"}]},
+        {"need": 2, "sources": [{"kind": "kernel"}, {"kind": "chrony"}]},
     ],
 )
 def test_a_clock_that_could_never_be_trusted_is_refused(tmp_path: Path, clock: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="clock"):
         load_layers([written(tmp_path, clock=clock)])
+
+
+@pytest.mark.attack(72)
+def test_a_real_radios_clock_is_held_against_the_host_the_build_and_its_own_past(tmp_path: Path) -> None:
+    radio = {**config(tmp_path)["radio"], "driver": "pluto", "uri": "ip:192.0.2.1", "profile": "pluto-ad9363"}
+    clock = {"budget_us": 20_000, "system_clock_within_s": 0.5, "sources": [{"kind": "kernel"}]}
+    real = load_layers([written(tmp_path, radio=radio, clock=clock)])
+    plan = clock_plan(real)
+    assert (plan.not_before_ns, plan.not_after_ns) == (BUILT_NS, BUILT_NS + AHEAD_NS)
+    assert plan.host_tolerance_ns == 500_000_000
+    assert clock_plan(real, not_before_ns=BUILT_NS + 7).not_before_ns == BUILT_NS + 7
+    memory = memory_of(real)
+    assert memory is not None
+    memory.keep(BUILT_NS + 9)
+    assert clock_plan(real, not_before_ns=BUILT_NS + 7, memory=memory).not_before_ns == BUILT_NS + 9
+    simulated = clock_plan(load_layers([written(tmp_path)]))
+    assert (simulated.not_before_ns, simulated.host_tolerance_ns) == (0, None)
+
+
+@pytest.mark.feature("U2")
+@pytest.mark.parametrize(
+    ("sources", "warned"),
+    [
+        ([("gpsd", True)], True),
+        ([("kernel", True), ("chrony", True)], True),
+        ([("gpsd", True), ("chrony", True)], False),
+        ([("gpsd", True), ("chrony", False)], True),
+        ([("simulated", True)], False),
+    ],
+)
+def test_doctor_warns_when_one_source_alone_decides(sources: list[tuple[str, bool]], *, warned: bool) -> None:
+    told = list(lone_source({"sources": [{"name": kind, "kind": kind, "live": live} for kind, live in sources]}))
+    assert [check.state for check in told] == ["warn"] * warned
+    assert all("clock.need = 2" in check.mend for check in told)
 
 
 # -- the command's frame -------------------------------------------------------------------------------------------
@@ -294,11 +332,12 @@ def test_a_state_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.feature("U5")
-def test_the_unit_is_clean_for_systemd(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["bandpact.service", "bandpact-warden.service", "bandpact-mute.service"])
+def test_the_unit_is_clean_for_systemd(tmp_path: Path, name: str) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not here; apt-get install systemd")
-    unit = tmp_path / "bandpact.service"
-    shutil.copy(ROOT / "deploy" / "bandpact.service", unit)
+    unit = tmp_path / name
+    shutil.copy(ROOT / "deploy" / name, unit)
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 

@@ -39,6 +39,20 @@ def test_chronys_bound_is_offset_and_dispersion_and_half_the_delay() -> None:
 
 
 @pytest.mark.attack(36)
+def test_a_chrony_that_lost_its_source_drifts_as_the_oscillator_does_and_then_is_silent() -> None:
+    def said(age_s: float) -> Reading:
+        line = fields(f3=str(1790000000.0 - age_s), f12="64.0")
+        return chrony.reading_of("chrony", chrony.parse_tracking(line), PAIR, drift_ppb=50_000)
+
+    bounds = [said(age_s).time for age_s in (0, 64, 164, 190)]
+    assert all(bounds)
+    assert [bound.bound_ns - bounds[0].bound_ns for bound in bounds] == [0, 0, 5_000_000, 6_300_000]
+    lost = said(200)
+    assert (lost.standing, lost.time) == (Standing.SILENT, None)
+    assert "its source is lost" in lost.note
+
+
+@pytest.mark.attack(36)
 @pytest.mark.parametrize(
     "line", [fields(f13="Not synchronised"), fields(f0="00000000"), fields(f0="7F7F0101"), fields(f0="7f7f0101")]
 )
@@ -119,6 +133,8 @@ TPV: dict[str, Any] = {
     "class": "TPV", "mode": 3, "time": "2026-09-21T13:33:20.000Z", "ept": 0.005, "lat": 36.95, "lon": -76.3, "eph": 5.0,
 }  # fmt: skip
 SKY = {"class": "SKY", "uSat": 8}
+TPV_AT_T0 = "2026-09-21T14:13:19.700Z"
+"""What a sentence says that arrives at T0, 0.3 s late."""
 
 
 def reader(plan: GpsdPlan | None = None) -> GpsdReader:
@@ -151,7 +167,7 @@ def test_serial_time_alone_is_no_bound() -> None:
 
 def test_a_pulse_is_a_bound_of_its_precision() -> None:
     made = reader(GpsdPlan())
-    made.take(TPV, PAIR)
+    made.take({**TPV, "time": TPV_AT_T0}, PAIR)
     pulse = {
         "class": "PPS", "real_sec": 10, "real_nsec": 0, "clock_sec": 9, "clock_nsec": 999_999_000, "precision": -20,
     }  # fmt: skip
@@ -177,6 +193,12 @@ def test_a_serial_offset_counts_from_when_the_sentence_began() -> None:
     ("change", "standing"),
     [
         ({"status": 8}, Standing.SIMULATED),
+        ({"status": 5}, Standing.NOT_MEASURED),
+        ({"status": 6}, Standing.NOT_MEASURED),
+        ({"status": 7}, Standing.NOT_MEASURED),
+        ({"status": 77}, Standing.NOT_MEASURED),
+        ({"lat": 0.0, "lon": 0.0}, Standing.IMPLAUSIBLE),
+        ({"lat": -0.0002, "lon": 0.0004}, Standing.IMPLAUSIBLE),
         ({"mode": 1}, Standing.SILENT),
         ({"mode": None}, Standing.SILENT),
         ({"mode": True}, Standing.SILENT),
@@ -185,6 +207,47 @@ def test_a_serial_offset_counts_from_when_the_sentence_began() -> None:
 def test_what_gpsd_does_not_call_a_fix_is_none(change: dict[str, Any], standing: Standing) -> None:
     said = take({**TPV, **change})
     assert (said.standing, said.time, said.position) == (standing, None, None)
+
+
+@pytest.mark.attack(72)
+@pytest.mark.parametrize("wrong_s", [1, -1, 2, 3600])
+@pytest.mark.parametrize("toff", [False, True])
+def test_a_pulse_of_another_second_than_its_sentences_is_not_believed(*, wrong_s: int, toff: bool) -> None:
+    made = reader(GpsdPlan())
+    made.take({**TPV, "time": TPV_AT_T0}, PAIR)
+    if toff:
+        late = {"class": "TOFF", "real_sec": 10, "real_nsec": 0, "clock_sec": 10, "clock_nsec": 120_000_000}
+        made.take(late, PAIR)
+    for _ in range(3):
+        said = made.take(pulse_at(wrong_s), PAIR)
+        assert said is not None
+        assert (said.standing, said.time) == (Standing.CONTRADICTORY, None)
+        assert "apart" in said.note
+    said = made.take(pulse_at(0), PAIR)
+    assert said is not None
+    assert said.standing is Standing.GOOD
+    assert said.time is not None
+
+
+def pulse_at(wrong_s: int) -> dict[str, Any]:
+    """A pulse whose second is `wrong_s` off."""
+    return {
+        "class": "PPS",
+        "real_sec": 10 + wrong_s,
+        "real_nsec": 0,
+        "clock_sec": 10,
+        "clock_nsec": 0,
+        "precision": -20,
+    }
+
+
+@pytest.mark.attack(72)
+def test_a_pulse_without_a_sentence_that_numbers_it_says_nothing() -> None:
+    made = reader(GpsdPlan())
+    made.take({key: value for key, value in TPV.items() if key != "time"}, PAIR)
+    said = made.take(pulse_at(0), PAIR)
+    assert said is not None
+    assert (said.standing, said.time) == (Standing.SILENT, None)
 
 
 def test_satellites_unknown_or_too_old_are_too_few() -> None:

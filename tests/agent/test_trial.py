@@ -44,7 +44,7 @@ class Ran:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     cwd = tmp_path_factory.mktemp("trial")
-    done = bandpact("trial", "--seed", "7", "--duration", "20", "--json", "OUT.json", "--report", "DIR", cwd=cwd)
+    done = bandpact("trial", "--seed", "7", "--duration", "20s", "--json", "OUT.json", "--report", "DIR", cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return Ran(json.loads((cwd / "OUT.json").read_text()), cwd / "DIR", done.stdout, done.stderr)
 
@@ -76,7 +76,8 @@ def test_the_oracle_saw_power_only_inside_live_settlements(ran: Ran) -> None:
 def test_both_users_settle_and_conflicts_are_refused(ran: Ran) -> None:
     assert ran.result["settled"] >= 3
     assert ran.result["refused"]["CONFLICT"] >= 1
-    assert ran.result["settlement_ms"]["p50"] > 0
+    assert ran.result["settlement_ms"]["median"] > 0
+    assert ran.result["settlement_ms"]["p99"] is None  # of so few
 
 
 ATTACKED = ["SIGNATURE", "DOMAIN", "REPLAY", "TRANSPORT_BINDING", "SCOPE", "TIMEOUT", "NO_PERMIT", "UNKNOWN_PEER"]
@@ -167,7 +168,7 @@ def test_bad_input_is_one_line_that_names_it(tmp_path: Path, arguments: list[str
         '[[trial.offers]]\nnode = "nobody"\nlow_hz = 1\nhigh_hz = 2\n'
     )
     before = sorted(tmp_path.rglob("*"))
-    done = bandpact("trial", "--duration", "5", *arguments, cwd=tmp_path, timeout=60)
+    done = bandpact("trial", "--duration", "5s", *arguments, cwd=tmp_path, timeout=60)
     assert done.returncode == 1, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert named in done.stderr
@@ -200,7 +201,7 @@ def children_of(marker: str) -> list[str]:
 def test_ctrl_c_leaves_no_process_behind(tmp_path_factory: pytest.TempPathFactory) -> None:
     tmp_path = tmp_path_factory.mktemp("c")
     process = subprocess.Popen(
-        [*TRIAL, "trial", "--duration", "20", "--report", "DIR"],
+        [*TRIAL, "trial", "--duration", "20s", "--report", "DIR"],
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -226,7 +227,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path_factory: pytest.TempPathFactor
 def test_a_recording_on_the_air_keeps_its_channel_from_being_offered(iq_dir: Path, tmp_path: Path) -> None:
     recording = iq_dir / "tdlte-1889.9MHz.sigmf-meta"
     done = bandpact(
-        "trial", "--seed", "8", "--duration", "12", "--recording", str(recording), "--json", "OUT.json", cwd=tmp_path
+        "trial", "--seed", "8", "--duration", "12s", "--recording", str(recording), "--json", "OUT.json", cwd=tmp_path
     )
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "OUT.json").read_text())
@@ -240,7 +241,7 @@ def test_a_recording_on_the_air_keeps_its_channel_from_being_offered(iq_dir: Pat
 def test_the_whole_trial_through_the_pluto_driver(tmp_path: Path) -> None:
     """The unchanged driver on real libiio, each node's on a simulated Pluto of its own, the oracle beneath them."""
     needs_libiio()
-    arguments = ("--radio", "pluto", "--seed", "7", "--duration", "20", "--json", "OUT.json", "--report", "DIR")
+    arguments = ("--radio", "pluto", "--seed", "7", "--duration", "20s", "--json", "OUT.json", "--report", "DIR")
     done = bandpact("trial", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "OUT.json").read_text())

@@ -62,22 +62,22 @@ def armable(tmp_path: Path) -> Iterator[Armable]:
 
 def test_it_is_armed_for_so_long_and_no_longer(armable: Armable) -> None:
     assert armable.said("status")["armed_for_s"] == 0
-    assert armable.said("arm", "--for", "60", "--yes")["armed_for_s"] in (59, 60)
+    assert armable.said("arm", "--for", "60s", "--yes")["armed_for_s"] in (59, 60)
     armable.bench.radio.clock.now_ns += 61_000_000_000
     assert armable.said("status")["armed_for_s"] == 0
 
 
 def test_it_is_taken_back_at_once(armable: Armable) -> None:
-    armable.said("arm", "--for", "60", "--yes")
+    armable.said("arm", "--for", "60s", "--yes")
     assert armable.said("disarm")["armed_for_s"] == 0
 
 
 def test_a_person_is_asked_first(armable: Armable) -> None:
-    assert CliRunner().invoke(app, ["tx", "arm", str(armable.node), "--for", "60"], input="n\n").exit_code == 1
+    assert CliRunner().invoke(app, ["tx", "arm", str(armable.node), "--for", "60s"], input="n\n").exit_code == 1
     assert armable.said("status")["armed_for_s"] == 0
 
 
-@pytest.mark.parametrize("words", [(), ("--for", "0"), ("--for", "86401"), ("--for", "forever")])
+@pytest.mark.parametrize("words", [(), ("--for", "0s"), ("--for", "86401s"), ("--for", "60"), ("--for", "forever")])
 def test_no_bound_or_a_senseless_one_is_refused(armable: Armable, words: tuple[str, ...]) -> None:
     assert armable.run("arm", *words, "--yes").exit_code == 2
     assert armable.said("status")["armed_for_s"] == 0

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from radio.drivers.replay import ReplayReceiver, open_recording
+from radio.drivers.replay import ReplayReceiver
 from radio.errors import EndOfRecording, SettingRefused, SourceError
 from radio.ports import Receiver, RxFlag
+from radio.recording.reader import open_recording
 
 RATE = 1_000_000
 

@@ -250,7 +250,9 @@ def test_a_settlement_of_an_outlined_cell_from_request_to_permit(tmp_path: Path)
         party = world.members[user].party
         offer = next(iter(party.user.offers.values()))
         cell = Cell(band=band, area=area, window=Window(start_ns=T0 + 2 * NS, end_ns=T0 + 12 * NS))
-        sid: bytes = world.do(user, at_s, lambda s: party.user.request(s, offer, cell, eirp_mdbm=20_000).sid)
+        sid: bytes = world.do(
+            user, at_s, lambda s: party.user.request(s, offer, cell, eirp_mdbm=20_000).sid, honest=False
+        )
         refusals = world.carry(at_s)
         return sid, refusals[0].reason if refusals else None
 

@@ -163,7 +163,7 @@ def test_a_paused_holder_that_goes_on_has_too_old_a_fence(tmp_path: Path) -> Non
         alice.until("refusals", lambda r: Reason.FENCE.value in r)
         assert [(s, f) for s, f, _ in alice.ask("leases")] == [(UserState.SUSPENDED, 90)]
         assert alice.ask("gate", sid) == Reason.SUSPENDED.value
-        until_ns = made.now_ns() + 20 * NS
+        until_ns = made.now_ns() + 3 * NS
         resume = bodies.Resume(sid=sid, confirm=confirm, number=91, transmit_until_ns=until_ns, fence=91)
         other.send(other.sign(resume))
         until_gate(alice, sid, "OPEN")

@@ -333,7 +333,7 @@ def test_who_has_no_say_is_not_heard(tmp_path: Path) -> None:
     body = word_on(sid, asked, "all")
 
     def says(name: str, said: bodies.Coordination, at_s: float) -> Reason | None:
-        record = world.do(name, at_s, lambda step: step.sign(said))
+        record = world.do(name, at_s, lambda step: step.sign(said), honest=False)
         refusal = world.give(name, "holder", Message(record=record.raw).encoded(), at_s)
         return refusal.reason if refusal else None
 

@@ -204,8 +204,8 @@ def test_evidence_that_proves_nothing_is_refused(world: World) -> None:
 def test_an_empty_band_or_window_is_never_granted(world: World) -> None:
     world.offer()
     world.carry(0.1)
-    world.request("alice", 1.0, Band(low_hz=LOWER.high_hz, high_hz=LOWER.low_hz), 3.0, 9.0)
-    world.request("alice", 1.0, LOWER, 9.0, 9.0)
+    world.request("alice", 1.0, Band(low_hz=LOWER.high_hz, high_hz=LOWER.low_hz), 3.0, 9.0, honest=False)
+    world.request("alice", 1.0, LOWER, 9.0, 9.0, honest=False)
     refusals = world.carry(1.0)
     assert len(refusals) == 2
     assert not world.members["holder"].party.holder.pairs

@@ -123,7 +123,7 @@ def test_what_is_over_may_be_forgotten_and_what_is_not_may_not(tmp_path: Path) -
     world = trio(tmp_path / "live")
     world.settle(end_s=12.0)
     for name in world.members:
-        world.do(name, 7300.0, world.members[name].party.tick)
+        world.do(name, 3500.0, world.members[name].party.tick)
         assert compared(world, copied(world, name, tmp_path)).differences == (), name
     kept = copied(world, "holder", tmp_path)
     assert not world.members["holder"].party.holder.offers

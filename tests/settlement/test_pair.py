@@ -222,7 +222,7 @@ def test_requests_beyond_offer_rule_or_credential(world: World, changes: dict[st
     plain = {key: value for key, value in changes.items() if "." not in key}
     cell = replace(asked.body.cell, **{k.split(".")[1]: v for k, v in changes.items() if "." in k})
     body = replace(asked.body, cell=cell, nonce=bytes(16), **plain)
-    record = world.do("alice", 1.0, lambda step: step.sign(body))
+    record = world.do("alice", 1.0, lambda step: step.sign(body), honest=False)
     refusal = world.give("alice", "holder", Message(record=record.raw).encoded(), 1.0)
     assert refusal is not None
     assert refusal.reason is reason

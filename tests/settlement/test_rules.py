@@ -103,7 +103,7 @@ def test_the_first_version_does_not_come_back(world: World) -> None:
 
 
 def test_a_rule_by_one_who_may_not_rule(world: World) -> None:
-    raw = world.do("bob", 1.5, lambda step: step.sign(successor(world))).raw
+    raw = world.do("bob", 1.5, lambda step: step.sign(successor(world)), honest=False).raw
     refusal = world.give("bob", "holder", Message(record=raw).encoded(), 1.5)
     assert refusal is not None
     assert refusal.reason is Reason.SCOPE

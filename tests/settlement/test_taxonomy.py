@@ -34,7 +34,7 @@ def under(folder: Path, text: str) -> World:
     """The same people with the same keys, under a rule as somebody wrote it."""
     folder.mkdir()
     world = trio(folder, rule=read_rule(text))
-    world.offer()
+    world.offer(honest=False)
     world.carry(0.1)
     return world
 
@@ -84,7 +84,7 @@ def test_an_edited_rule_file_changes_what_a_node_does_with_the_same_bytes(tmp_pa
     assert told(edited, "bob", raw) is verdict
     asked_of = edited if edited.members["alice"].party.user.offers else None
     if asked_of is not None:
-        asked_of.request("alice", 1.2, LOWER, 3.0, 5.0)
+        asked_of.request("alice", 1.2, LOWER, 3.0, 5.0, honest=False)
         (message,) = asked_of.members["alice"].outgoing
         refusal = asked_of.give("alice", "holder", message.data, 1.2)
         assert (refusal.reason if refusal else None) is then
@@ -144,7 +144,7 @@ def test_every_type_has_a_kind_and_every_pair_a_behaviour() -> None:
 
 def test_the_same_request_bytes_under_two_rules(tmp_path: Path) -> None:
     world = trio(tmp_path)
-    world.offer()
+    world.offer(honest=False)
     world.carry(0.1)
     world.request("alice", 1.0, LOWER, 3.0, 9.0)
     (pair,) = world.members["alice"].party.user.pairs.values()
@@ -176,7 +176,7 @@ def admitted_records(world: World, name: str) -> list[Record]:
 @pytest.mark.feature("M5")
 def test_reputation_is_what_the_admitted_records_say(tmp_path: Path) -> None:
     world = trio(tmp_path)
-    world.offer()
+    world.offer(honest=False)
     world.carry(0.1)
     sid = world.request("alice", 1.0, LOWER, 2.0, 4.0)
     assert world.carry(1.0) == []

@@ -17,7 +17,7 @@ from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, verify
 from settlement.pair.table import HolderState, UserState
 from settlement.reasons import Reason, Refusal
 from tests.settlement.enveloped import unit
-from tests.settlement.world import AREA, LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, World, fix, offered
+from tests.settlement.world import AREA, LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, World, fix, offered, unbound
 
 pytestmark = pytest.mark.feature("S3")
 METRE_E7 = 90
@@ -33,6 +33,7 @@ def away(metres: int, at_s: float = 1.0, radius_mm: int = 1000) -> Fix:
 def at(world: World, name: str, here: Fix, body: Any) -> Record:
     """A record that a member signs somewhere else."""
     with world.members[name].party.step(here) as step:
+        unbound(step)
         return step.sign(body)
 
 
@@ -70,6 +71,7 @@ def test_a_user_that_left_its_area_cannot_accept_and_is_told(
     sid, grant = granted(world)
     alice = world.members["alice"].party
     with alice.step(here) as step:
+        unbound(step)
         assert alice.receive(step, grant, world.members["holder"].transport) is None
     (accept,) = step.outgoing
     refusal = world.give("alice", "holder", accept.data, 1.0)

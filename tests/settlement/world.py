@@ -125,6 +125,11 @@ def held(subject: Subject | Refusal) -> Subject:
     return subject
 
 
+def unbound(step: Step) -> None:
+    """Let whoever acts in a step sign what it is not entitled to, as an attacker would."""
+    step.entitled = lambda _record: None
+
+
 class World:
     """Makes the authority, the rule and the members; carries messages when told to."""
 
@@ -227,10 +232,12 @@ class World:
         """What a restart on whatever lies in the member's file gives."""
         return self.member(name, entropy=lambda n: seed(f"{name}-again")[:n])
 
-    def do(self, name: str, at_s: float, action: Callable[[Step], Any]) -> Any:
-        """Run one durable step of a member, keeping what it wants sent."""
+    def do(self, name: str, at_s: float, action: Callable[[Step], Any], *, honest: bool = True) -> Any:
+        """Run one durable step of a member, keeping what it wants sent; who is not honest signs whatever it likes."""
         member = self.members[name]
         with member.party.step(fix(at_s)) as step:
+            if not honest:
+                unbound(step)
             result = action(step)
         member.outgoing += step.outgoing
         member.notices += step.notices
@@ -254,7 +261,7 @@ class World:
                     refusals += [refusal] if refusal else []
         return refusals
 
-    def offer(self, at_s: float = 0.0, holder: str = "holder") -> bytes:
+    def offer(self, at_s: float = 0.0, holder: str = "holder", *, honest: bool = True) -> bytes:
         """Have the holder offer the whole band to everyone."""
         party = self.members[holder].party
         cell = Cell(band=BAND, area=AREA, window=Window(start_ns=T0, end_ns=T0 + 300 * NS))
@@ -276,18 +283,30 @@ class World:
                     step.send(other.hash, record.raw)
             return record.digest
 
-        digest: bytes = self.do(holder, at_s, act)
+        digest: bytes = self.do(holder, at_s, act, honest=honest)
         return digest
 
     def request(
-        self, user: str, at_s: float, band: Band, start_s: float, end_s: float, eirp_mdbm: int = 20_000
+        self,
+        user: str,
+        at_s: float,
+        band: Band,
+        start_s: float,
+        end_s: float,
+        eirp_mdbm: int = 20_000,
+        *,
+        honest: bool = True,
     ) -> bytes:
         """Have a user ask for a cell; returns the settlement's id."""
         party = self.members[user].party
         offer = next(iter(party.user.offers.values()))
         window = Window(start_ns=T0 + round(start_s * NS), end_ns=T0 + round(end_s * NS))
         cell = Cell(band=band, area=AREA, window=window)
-        sid: bytes = self.do(user, at_s, lambda s: party.user.request(s, offer, cell, eirp_mdbm=eirp_mdbm).sid)
+
+        def act(step: Step) -> bytes:
+            return party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm).sid
+
+        sid: bytes = self.do(user, at_s, act, honest=honest)
         return sid
 
     def in_doubt(self, end_s: float = 9.0) -> tuple[bytes, bytes]:

@@ -148,8 +148,11 @@ def test_a_recordings_path_counts_from_the_scenarios_folder(tmp_path: Path) -> N
 @pytest.mark.feature("E1")
 def test_the_source_is_a_receiver_whose_blocks_join() -> None:
     source: Receiver
-    source, settings, full_scale = open_receiver("sim:")
-    assert full_scale == 2048
+    opened = open_receiver("")
+    source, settings = opened.receiver, opened.settings
+    assert settings is not None
+    assert opened.full_scale == 2048
+    assert opened.place is not None
     first, second = source.receive(5000), source.receive(5000)
     assert (first.sequence, second.sequence) == (1, 2)
     assert second.start.earliest_ns == 5000 * 10**9 // settings.sample_rate_hz

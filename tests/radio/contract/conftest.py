@@ -16,8 +16,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from radio.drivers.pluto import PlutoRadio
-from radio.drivers.replay import ReplayReceiver, open_recording
+from radio.drivers.replay import ReplayReceiver
 from radio.ports import Radio, Receiver, RxSettings, TxSettings
+from radio.recording.reader import open_recording
 from sim.airclient import AirClient
 from sim.oracle import Burst
 from sim.oraclelog import read_log

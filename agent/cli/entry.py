@@ -1,0 +1,88 @@
+"""How every command ends when something goes wrong: one line on standard error, an exit code, never a traceback.
+
+A command says itself what it can mend; what it does not catch ends here: Ctrl-C, a disk that is full or read-only, a
+quantity without a unit, a wrong option.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from agent.cli.common import Exit, printable
+from agent.units import UnitMissing
+
+TRACE: Final = "BANDPACT_TRACE"
+"""Set in the environment: the traceback of a defect of bandpact itself is shown."""
+
+
+def _say(message: str) -> None:
+    typer.echo(f"bandpact: {printable(message)}", err=True)
+
+
+def os_error_line(exc: OSError) -> str:
+    """What the operating system refused, in one line."""
+    what = exc.strerror or str(exc) or type(exc).__name__
+    return f"{exc.filename}: {what}" if exc.filename else what
+
+
+def _usage_line(exc: Exception) -> str:
+    """A wrong option or argument in one line, with where to read on."""
+    context = getattr(exc, "ctx", None)
+    where = f"; see: {context.command_path} --help" if context is not None else ""
+    return " ".join(exc.format_message().split()).rstrip(".") + where  # type: ignore[attr-defined]
+
+
+class Commands(TyperGroup):
+    """The `bandpact` command with all that is below it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run what was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _say("interrupted")
+            raise typer.Exit(Exit.INTERRUPTED) from None
+        except UnitMissing as exc:
+            _say(str(exc))
+            raise typer.Exit(Exit.USAGE) from None
+        except BrokenPipeError:
+            raise
+        except OSError as exc:
+            _say(os_error_line(exc))
+            raise typer.Exit(Exit.FAILURE) from None
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the command line; `standalone_mode` ends the process."""
+        run = partial(super().main, args, *others, **{**extra, "standalone_mode": False})
+        if not standalone_mode:
+            return run()
+        try:
+            code = run()
+        except typer.Abort:
+            _say("not confirmed, and nothing was done; --yes where nobody can be asked")
+            code = Exit.FAILURE
+        except Exception as exc:  # noqa: BLE001 - the last line of defence: nobody who uses bandpact reads tracebacks
+            code = _ended(exc)
+        sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+def _ended(exc: Exception) -> int:
+    if type(exc).__name__ == "NoArgsIsHelpError":
+        exc.show()  # type: ignore[attr-defined]
+        return Exit.USAGE
+    if hasattr(exc, "format_message"):
+        _say(_usage_line(exc))
+        return int(getattr(exc, "exit_code", Exit.USAGE))
+    if os.environ.get(TRACE):
+        traceback.print_exception(exc)
+    last = traceback.extract_tb(exc.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    _say(f"a defect of bandpact itself: {type(exc).__name__}: {exc} ({where}); {TRACE}=1 shows more, please report it")
+    return Exit.FAILURE

@@ -1,0 +1,109 @@
+"""Options that every command which listens shares, and what can go wrong with a source in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.cli.common import Exit, fail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.sense.receivers import Sweep, Wanted
+    from agent.sense.sources import Tuning
+    from hw_profiles.calibration import Scale
+    from sensing.values import Channel
+
+LIVE_SECONDS = 2.0
+"""How long a source without an end is listened to unless told."""
+SOURCE_HELP = "file:PATH.sigmf-meta (or .sigmf), sim:[SCENARIO], pluto:[URI]: any driver as DRIVER:URI"
+
+Frequency = Annotated[str | None, typer.Option(help="where to tune a radio, like 3560MHz; default: BAND's middle")]
+Rate = Annotated[str | None, typer.Option(help="samples a second, like 10MHz for 10 MS/s; default: what BAND needs")]
+Bandwidth = Annotated[str | None, typer.Option(help="analogue bandwidth, like 8MHz; default: what the rate allows")]
+Gain = Annotated[float | None, typer.Option(help="receive gain of a radio in dB")]
+SweepSpan = Annotated[str | None, typer.Option("--sweep", help="step a radio over a span, like 3500-3700MHz")]
+Dwell = Annotated[str, typer.Option(help="how long each tuning is listened to, like 100ms")]
+Rounds = Annotated[int, typer.Option("--times", min=1, max=100_000, help="how often, for a sweep or a schedule")]
+Every = Annotated[str | None, typer.Option(help="begin a round this long after the last one began, like 10min")]
+Calibration = Annotated[str | None, typer.Option(metavar="TABLE.toml", help="the unit's table: levels in dBm")]
+
+
+def wanted_of(
+    band: "Channel | None", frequency: str | None, rate: str | None, bandwidth: str | None, gain: float | None
+) -> "Wanted":
+    """How a receiver shall be set; raises BandUnreadable."""
+    from agent.sense.bands import parse_frequency  # noqa: PLC0415 - keeps --help fast
+    from agent.sense.receivers import Wanted  # noqa: PLC0415
+
+    return Wanted(
+        band=band,
+        center_hz=parse_frequency(frequency) if frequency else None,
+        rate_hz=parse_frequency(rate) if rate else None,
+        bandwidth_hz=parse_frequency(bandwidth) if bandwidth else None,
+        gain_db=gain,
+    )
+
+
+def sweep_of(span: str | None, dwell: str, rounds: int, every: str | None) -> "Sweep | None":
+    """The plan of a sweep or a schedule, None where neither was asked for; raises UnitMissing."""
+    from agent.sense.bands import parse_band  # noqa: PLC0415 - keeps --help fast
+    from agent.sense.receivers import Sweep  # noqa: PLC0415
+    from agent.units import parse_time_ns  # noqa: PLC0415
+
+    if span is None and rounds == 1 and every is None:
+        return None
+    return Sweep(
+        span=parse_band(span) if span else None,
+        dwell_s=parse_time_ns(dwell, "dwell") / 1e9,
+        rounds=rounds,
+        every_s=parse_time_ns(every, "every") / 1e9 if every else 0.0,
+    )
+
+
+def scale_by(table: str | None, device: str) -> "Callable[[Tuning], Scale | None] | None":
+    """What full scale is at each tuning by a unit's table; raises ProfileError, SourceError where it has none."""
+    if table is None:
+        return None
+    from pathlib import Path  # noqa: PLC0415 - beside the ones below
+
+    from agent.sense.calibrated import scale_by_table  # noqa: PLC0415 - keeps --help fast
+
+    return scale_by_table(Path(table), device)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn what can go wrong with a source into one line and an exit code."""
+    from agent.units import UnitMissing  # noqa: PLC0415 - keeps --help fast
+    from hw_profiles.loader import ProfileError  # noqa: PLC0415
+    from radio.errors import HardwareError, LocalError  # noqa: PLC0415
+    from sensing.layout import ChannelOutside  # noqa: PLC0415
+
+    try:
+        yield
+    except (UnitMissing, ChannelOutside, ProfileError) as exc:
+        fail(str(exc), Exit.USAGE)
+    except HardwareError as exc:
+        fail(str(exc), Exit.NOT_READY)
+    except LocalError as exc:
+        fail(str(exc))
+    except KeyboardInterrupt:
+        fail("interrupted", Exit.INTERRUPTED)
+
+
+def seconds_of(text: str | None, what: str = "--for") -> float | None:
+    """A time with its unit, or a bare number of seconds as before; raises UnitMissing."""
+    if text is None:
+        return None
+    from agent.units import UnitMissing, parse_time_ns  # noqa: PLC0415 - keeps --help fast
+
+    try:
+        seconds: float | Any = float(text)
+    except ValueError:
+        seconds = parse_time_ns(text, what) / 1e9
+    if not 0.001 <= seconds <= 1e7:
+        raise UnitMissing(f"{what} {text!r}: choose 1ms to 100d")
+    return float(seconds)

@@ -1,0 +1,37 @@
+"""`bandpact warden`: the warden, or its mute helper, as a service under the user that alone reaches the radio."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.cli.common import Exit, fail, say
+
+
+def warden(
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="The node's TOML configuration.")] = None,
+    only_mute: Annotated[
+        bool, typer.Option("--only-mute", help="Be the mute helper: silence the radio whenever the agent asks.")
+    ] = False,
+) -> None:
+    """Guard the radio of a node whose agent runs as another user ([warden] apart = true).
+
+    Ends muted: with 0 when stopped, 4 when the device or the configuration is not usable.
+    """
+    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
+    from agent.configfiles import load_found  # noqa: PLC0415
+    from agent.node.apart import guard_apart, serve_mute  # noqa: PLC0415
+    from radio.errors import RadioError  # noqa: PLC0415
+    from radio.priority import before_others  # noqa: PLC0415
+    from sim.process import stop_on_signals  # noqa: PLC0415
+
+    try:
+        found = load_found(config)
+        stop = stop_on_signals()
+        if only_mute:
+            serve_mute(found, stop)
+            return
+        before_others()
+        guard_apart(found, stop, lambda line: say(f"bandpact: {line}", err=True))
+    except (ConfigError, RadioError) as exc:
+        fail(str(exc), Exit.NOT_READY)

@@ -1,0 +1,65 @@
+"""The warden as a service of its own, under a user of its own, with its mute helper beside it as another."""
+
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from agent.config import ConfigError, NodeConfig
+from agent.node.mutehelper import MUTE, MuteHelper
+from agent.node.warden_process import run
+from agent.wiring import make_ready_to_silence, short_path, silence
+from radio.ring import RingError
+
+RETRY_S, LOOK_S = 0.2, 1.0
+
+
+def _identity(config: NodeConfig) -> tuple[int, int] | None:
+    """Which file the receive ring is; None while the agent has made none."""
+    try:
+        found = os.stat(config.run_folder / "rx")  # noqa: PTH116 - one call, no object each second
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _until_replaced(config: NodeConfig, first: tuple[int, int], stop: threading.Event) -> None:
+    """Tell the warden to end once the agent has made other rings: it would read and write where nobody looks."""
+    while not stop.wait(LOOK_S):
+        if _identity(config) not in (first, None):
+            stop.set()
+
+
+def guard_apart(config: NodeConfig, stop: threading.Event, say: Callable[[str], None]) -> None:
+    """Wait for the agent's rings, then guard the radio until told to stop or until the rings are others.
+
+    Raises ConfigError, RadioError.
+    """
+    if not config.warden.apart:
+        raise ConfigError("[warden] apart is not set: the agent starts a warden of its own; set it for both services")
+    short_path(config.run_folder)
+    said = False
+    while not stop.is_set():
+        first = _identity(config)
+        if first is None:
+            if not said:
+                say(f"waiting for the agent to make its sample rings in {config.run_folder}")
+            said = stop.wait(RETRY_S) or True
+            continue
+        threading.Thread(target=_until_replaced, args=(config, first, stop), daemon=True).start()
+        try:
+            run(config, stop)
+        except RingError:
+            # Made while we looked, by an agent that has not finished: look again.
+            stop.wait(RETRY_S)
+
+
+def serve_mute(config: NodeConfig, stop: threading.Event) -> None:
+    """Be the mute helper until told to stop."""
+    short_path(config.run_folder)
+    make_ready_to_silence(config.radio)
+    helper = MuteHelper(config.run_folder / MUTE, partial(silence, config.radio))
+    try:
+        helper.serve(stop)
+    finally:
+        helper.close()

@@ -1,0 +1,71 @@
+"""The mute helper: a process of the warden's user that silences the radio for whoever can open its socket.
+
+Where only the warden's user reaches the radio, an agent whose warden is gone or late cannot mute by a connection of its
+own. It asks here. The helper shares nothing with the warden but the user: no process, no connection, no lock. All it
+can be asked is silence, so that the socket gives no authority: whoever misuses it silences the node, and no more.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from radio.errors import RadioError
+from radio.ports import RfState
+
+MUTE = "mute"
+ANSWER_S = 5.0
+POLL_S = 0.2
+WAITING_MAX = 8
+GROUP_ONLY = 0o117
+
+
+class MuteHelper:
+    """The helper's end: each connection is answered with what reads back after muting."""
+
+    def __init__(self, path: Path, silence: Callable[[], RfState]) -> None:
+        """Open the socket at `path` for its group; `silence` mutes and reads back."""
+        self._path, self._silence = path, silence
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path.unlink(missing_ok=True)
+        before = os.umask(GROUP_ONLY)
+        try:
+            self._socket.bind(str(path))
+        finally:
+            os.umask(before)
+        self._socket.listen(WAITING_MAX)
+        self._socket.settimeout(POLL_S)
+
+    def serve(self, stop: threading.Event) -> None:
+        """Answer until told to stop; no connection keeps the next one waiting for its words."""
+        while not stop.is_set():
+            try:
+                connection, _ = self._socket.accept()
+            except TimeoutError:
+                continue
+            with connection, contextlib.suppress(OSError):
+                connection.send(self._muted().value.encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+    def _muted(self) -> RfState:
+        try:
+            return self._silence()
+        except RadioError:
+            return RfState.UNKNOWN
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+
+def ask_to_mute(path: Path, *, timeout_s: float = ANSWER_S) -> RfState:
+    """Have the radio silenced by its helper; UNKNOWN where none answers in time, or with no word of its own."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.settimeout(timeout_s)
+            connection.connect(str(path))
+            return RfState(connection.recv(64).decode("ascii"))
+    except (OSError, ValueError):
+        return RfState.UNKNOWN

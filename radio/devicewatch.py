@@ -1,0 +1,64 @@
+"""Asks a device again and again, in a thread of its own, whether its transmitter is as it was set.
+
+What it finds it only remembers: the warden's loop takes it, mutes and latches. A device that does not answer holds up
+this thread and nothing else.
+"""
+
+import threading
+import time
+from typing import Final
+
+from radio.errors import RadioError
+from radio.ports import Drift, Questioned
+
+EVERY_S: Final = 0.07
+
+
+class DeviceWatch:
+    """The questions to one device. `failure` is why the last one had no answer, "" if it had one."""
+
+    def __init__(self, device: Questioned, *, every_s: float = EVERY_S) -> None:
+        self._device, self._every_s = device, every_s
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._found: Drift | None = None
+        self._failure, self._failed_ns = "", 0
+        self._thread = threading.Thread(target=self._run, name="device-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop asking; returns when the thread has ended or does not within two seconds."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(2.0)
+
+    def take(self) -> Drift | None:
+        """What was found since the last call, the first of it; None when all was as set."""
+        with self._lock:
+            found, self._found = self._found, None
+            return found
+
+    def failure_since(self, at_ns: int) -> str:
+        """Why the device could not be asked, at or after a monotonic time and still; "" if it could."""
+        with self._lock:
+            return self._failure if self._failed_ns >= at_ns else ""
+
+    def ask(self) -> None:
+        """Ask once."""
+        try:
+            found = self._device.drift()
+        except RadioError as exc:
+            with self._lock:
+                self._failure, self._failed_ns = str(exc), time.monotonic_ns()
+            return
+        with self._lock:
+            self._failure = ""
+            self._found = self._found if found is None or self._found is not None else found
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self.ask()
+            self._stop.wait(self._every_s)

@@ -1,0 +1,30 @@
+"""What a driver gives whoever wants to listen: its receiver, and what a recording has to say of the unit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from radio.ports import Receiver, RxSettings
+from radio.recording.metadata import Place
+
+
+def _nothing() -> None:
+    """Nothing to let go of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A receiver that was opened by name.
+
+    `settings` is how it is set already, None for one that has to be tuned first. `simulated`: what it hears is made up.
+    `simulated_time`: its times are its own and pass as samples are taken; `pause` then lets so many seconds pass.
+    """
+
+    receiver: Receiver
+    full_scale: int
+    settings: RxSettings | None = None
+    device_id: str = ""
+    place: Place | None = None
+    simulated: bool = False
+    simulated_time: bool = False
+    pause: Callable[[float], None] | None = None
+    close: Callable[[], None] = _nothing

@@ -1,0 +1,224 @@
+"""The rules a warden goes by: the chain it has seen, never an older one again, also after it was started anew.
+
+    a rule is taken        that holds in itself, is inside its authority's scope, follows the newest known here, and
+                           beyond what its author sits above of only narrows (SCOPE)
+    a settlement is taken  under the rule that was in force when its GRANT was signed, and that is in force still; once
+                           a rule is superseded only settlements that were taken before go on (RULE_UNKNOWN)
+
+Nothing of it is believed from the agent but bytes. What was seen lies in a file of the warden's own, written beside the
+loop: a disk that stalls holds up no decision.
+"""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hw_profiles.wholefile import SECRET_MODE, write_whole
+from settlement.chain.codec import array, blob, decode, encode, uint
+from settlement.chain.credentials import Registry
+from settlement.chain.scan import MAX_RECORD_BYTES
+from settlement.fixes import TimeFix
+from settlement.governing.narrowing import wider_rule
+from settlement.governing.ruling import HeldRule, commands, judge_next, read_held
+from settlement.pair.artifact import VerifiedPermit
+from settlement.reasons import Reason, Refusal, refuse
+
+SEEN_LIMIT = 16 * 1024 * 1024
+RULES_MAX = 256
+SETTLED_MAX = 4096
+_RAW = blob(0, MAX_RECORD_BYTES, least=1)
+
+
+class RulesLost(Exception):
+    """The file of the rules seen before cannot be read: a warden that forgot them would believe an old one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenRule:
+    """A rule and its authority's credentials, as they were seen."""
+
+    raw: bytes = blob(1, MAX_RECORD_BYTES, least=1)
+    chain: tuple[bytes, ...] = array(2, _RAW, 9, low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A settlement taken under a rule that was in force, and until when it may matter (UTC, ns)."""
+
+    sid: bytes = blob(1, 32)
+    confirm: bytes = blob(2, 32)
+    end_ns: int = uint(3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a warden remembers over a restart."""
+
+    rules: tuple[SeenRule, ...] = array(1, SeenRule, RULES_MAX)
+    settled: tuple[Settled, ...] = array(2, Settled, SETTLED_MAX)
+
+
+class SeenFile:
+    """Keeps the newest state in a file, from a thread of its own; `close` waits until it is there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._ended = path, False
+        self._waiting: bytes | None = None
+        self._turn = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self.fault: str | None = None
+
+    def read(self) -> Seen:
+        """What was kept; empty where nothing was. Raises RulesLost."""
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return Seen(rules=(), settled=())
+        except OSError as exc:
+            raise RulesLost(f"{self._path}: {exc.strerror}; the warden must be able to read what it has seen") from exc
+        found = decode(Seen, data, "seen", limit=SEEN_LIMIT)
+        if isinstance(found, Refusal):
+            raise RulesLost(f"{self._path}: damaged ({found.reason.value}); restore it, or move it away knowingly")
+        return found
+
+    def keep(self, seen: Seen) -> None:
+        """Have it written soon. Never blocks."""
+        data = encode(seen, limit=SEEN_LIMIT)
+        with self._turn:
+            self._waiting = data
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="seen rules", daemon=True)
+                self._thread.start()
+            self._turn.notify()
+
+    def _write(self) -> None:
+        while True:
+            with self._turn:
+                while self._waiting is None and not self._ended:
+                    self._turn.wait()
+                data, self._waiting = self._waiting, None
+            if data is None:
+                return
+            try:
+                write_whole(self._path, data, mode=SECRET_MODE)
+                self.fault = None
+            except OSError as exc:
+                self.fault = f"{self._path}: {exc.strerror}"
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        with self._turn:
+            self._ended = True
+            self._turn.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+
+@dataclass(slots=True)
+class RuleBook:
+    """The chain of rules and what was settled under them. `judge` asks, `note` remembers."""
+
+    registry: Registry
+    file: SeenFile | None = None
+    _rules: list[HeldRule] = field(default_factory=list)
+    _settled: dict[bytes, Settled] = field(default_factory=dict)
+
+    def open(self, configured: HeldRule | None = None) -> Refusal | None:
+        """Read what was seen before, each rule verified again, then the configured one. Raises RulesLost."""
+        seen = self.file.read() if self.file is not None else Seen(rules=(), settled=())
+        for one in seen.rules:
+            held = read_held(one.raw, one.chain, self.registry)
+            if isinstance(held, Refusal):
+                return held
+            self._rules.append(held)
+        self._settled = {one.sid: one for one in seen.settled}
+        if configured is None or self.knows(configured.rule.hash):
+            return None
+        return self.hear(configured)
+
+    def knows(self, digest: bytes) -> bool:
+        """Was that rule ever seen here?"""
+        return any(held.rule.hash == digest for held in self._rules)
+
+    @property
+    def newest(self) -> HeldRule | None:
+        """The last of the chain, in force or not yet."""
+        return self._rules[-1] if self._rules else None
+
+    def hear(self, new: HeldRule) -> Refusal | None:
+        """Take a rule that follows; the first one ever seen begins the chain."""
+        if self.knows(new.rule.hash):
+            return None
+        refusal = self._follows(new)
+        if refusal is None:
+            self._rules = [*self._rules, new][-RULES_MAX:]
+            self._keep()
+        return refusal
+
+    def hear_bytes(self, raw: bytes, chain: Iterable[bytes]) -> Refusal | None:
+        """Take a rule as the agent hands it over."""
+        held = read_held(raw, tuple(chain), self.registry)
+        return held if isinstance(held, Refusal) else self.hear(held)
+
+    def _follows(self, new: HeldRule) -> Refusal | None:
+        if self.newest is None:
+            return None
+        last = self.newest.rule
+        # Said first where both are so: that a lower authority gives more than those above it.
+        wider = None if commands(new.rule.seat, last.seat) else wider_rule(new.rule.rule, last.rule)
+        return wider or judge_next([held.rule for held in self._rules], new.rule)
+
+    def judge(self, permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:
+        """May this settlement be gone by? Without a trusted clock only under the newest rule known."""
+        before = self._settled.get(permit.sid)
+        if before is not None and before.confirm == permit.confirm:
+            return None
+        refusal = self.hear(permit.ruled)
+        if refusal is not None:
+            return refusal
+        name, granted = permit.ruled.rule.hash, permit.granted
+        at_signing = self._at(granted.earliest_ns, granted.latest_ns)
+        if at_signing is None or at_signing.rule.hash != name:
+            return _superseded(permit, at_signing, "when its GRANT was signed")
+        present = self._at(now.earliest_ns, now.latest_ns) if now is not None and now.trusted else self.newest
+        if present is None or present.rule.hash != name:
+            return _superseded(permit, present, "now")
+        return None
+
+    def _at(self, earliest_ns: int, latest_ns: int) -> HeldRule | None:
+        """The newest rule whose window surely holds that interval."""
+        for held in reversed(self._rules):
+            window = held.rule.rule.effective
+            if window.start_ns <= earliest_ns and latest_ns < window.end_ns:
+                return held
+        return None
+
+    def note(self, permit: VerifiedPermit, now: TimeFix | None) -> None:
+        """Remember a settlement that was taken; those whose window is surely over are forgotten."""
+        if permit.sid in self._settled:
+            return
+        over = [one.sid for one in self._settled.values() if now is not None and now.after(one.end_ns)]
+        for sid in over:
+            del self._settled[sid]
+        while len(self._settled) >= SETTLED_MAX:
+            del self._settled[next(iter(self._settled))]
+        end_ns = permit.cell.window.end_ns
+        self._settled[permit.sid] = Settled(sid=permit.sid, confirm=permit.confirm, end_ns=end_ns)
+        self._keep()
+
+    def _keep(self) -> None:
+        if self.file is not None:
+            rules = tuple(SeenRule(raw=held.raw, chain=held.chain) for held in self._rules)
+            self.file.keep(Seen(rules=rules, settled=tuple(self._settled.values())))
+
+    def close(self) -> None:
+        """Let go of the file once it holds everything."""
+        if self.file is not None:
+            self.file.close()
+
+
+def _superseded(permit: VerifiedPermit, other: HeldRule | None, when: str) -> Refusal:
+    shown = f"version {permit.rule.version} of {permit.rule.name}"
+    required = f"a rule in force {when}" if other is None else f"version {other.rule.rule.version}, in force {when}"
+    return refuse(Reason.RULE_UNKNOWN, "rulebook.in_force", shown, required)

@@ -1,0 +1,49 @@
+"""Which radar classes some samples could have shown at all: what could not be heard was not found absent."""
+
+from dataclasses import dataclass
+from typing import Final
+
+MARGIN_S: Final = 0.3e-3
+"""Of each stretch, what serves as background for the rest."""
+SLOWEST_PER_S: Final[dict[str, tuple[int, float, float]]] = {
+    "P0N#1": (2, 900.0, 5e6),
+    "P0N#2": (3, 300.0, 1e6),
+    "Q3N#1": (3, 300.0, 8e6),
+    "Q3N#2": (2, 300.0, 5e6),
+    "Q3N#3": (3, 300.0, 8e6),
+}
+"""Class: pulses that make a train, the fewest a second the class sends, the least band it is told in, in Hz."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadarReach:
+    """Classes that would have been heard and those that could not have been, with the reason."""
+
+    heard_if_there: tuple[str, ...]
+    cannot_tell: tuple[str, ...]
+    why: str
+
+
+def radar_reach(*, band_hz: float, stretch_s: float) -> RadarReach:
+    """Judge a search by the band that was received and the longest time without a gap in it.
+
+    Args: band_hz what the filter lets through, at most the sample rate; stretch_s 0 where no sample could be used.
+    Source: `docs/sensing.md`, Radar; a train's pulses lie at most (pulses - 1) slowest intervals apart, and one more
+    passes before the first.
+    """
+    reached: list[str] = []
+    missed: list[str] = []
+    narrow = short = False
+    for name, (pulses, per_s, least_hz) in SLOWEST_PER_S.items():
+        fits = band_hz >= least_hz
+        lasts = stretch_s >= pulses / per_s + MARGIN_S
+        narrow, short = narrow or not fits, short or not lasts
+        (reached if fits and lasts else missed).append(name)
+    reasons: list[str] = []
+    if not stretch_s:
+        reasons.append("no samples that could be used")
+    elif short:
+        reasons.append(f"{stretch_s * 1e3:.3g} ms without a gap is shorter than a train of pulses")
+    if narrow and stretch_s:
+        reasons.append(f"{band_hz / 1e6:.3g} MHz is too narrow for them")
+    return RadarReach(heard_if_there=tuple(reached), cannot_tell=tuple(missed), why=" and ".join(reasons))

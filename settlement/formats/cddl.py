@@ -1,0 +1,119 @@
+"""The CDDL (RFC 8610) of every record, message, artifact and bundle, made from the schemas that the codec itself uses.
+
+`python -m settlement.formats.cddl` prints it; `docs/bandpact.cddl` holds it, and a test holds the two together.
+A signed range is written as two limits, because a range from below zero to above it is misread by common validators;
+the type stands beside each size and range (`uint .and …`), because some validators forget it there.
+What CDDL cannot say is listed in the header: the one encoding, and fields that depend on each other.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from settlement.bundle import Bundle
+from settlement.chain.bodies import BODIES
+from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.leaf import Leaf
+from settlement.chain.records import TYPE_PREFIX, Frame
+from settlement.messages import Message
+from settlement.pair.artifact import Artifact
+from settlement.quorum.certificate import Certificate, Membership
+
+AROUND: tuple[type[Any], ...] = (Message, Artifact, Leaf, Bundle, Membership, Certificate)
+"""What is no record: what carries records, or proves something of them."""
+HEADER = """\
+; bandpact: every record, message, artifact, log entry and bundle. Made by `python -m settlement.formats.cddl`.
+;
+; Beyond this grammar (docs/protocol.md): integers and lengths in their shortest form, map keys ascending, nothing
+; indefinite, depth at most 8, a record at most 65536 bytes; an attestation's earliest_ns is not above its latest_ns; an
+; area is a circle or an outline whose sides do not cross; a membership has a majority and no key twice.
+"""
+
+
+def rule_name(cls: type[Any]) -> str:
+    """The name of a map's rule: its class in lower case with hyphens."""
+    return "".join(f"-{char.lower()}" if char.isupper() else char for char in cls.__name__).lstrip("-")
+
+
+def _integer(kind: Kind) -> str:
+    if kind.low < 0:
+        return f"(int .ge {kind.low}) .and (int .le {kind.high})"
+    return str(kind.low) if kind.low == kind.high else f"uint .and ({kind.low}..{kind.high})"
+
+
+def _size(kind: Kind) -> str:
+    return str(kind.high) if kind.low == kind.high else f"({kind.low}..{kind.high})"
+
+
+def type_of(kind: Kind) -> str:
+    """The CDDL type of one field."""
+    match kind.name:
+        case "int":
+            return _integer(kind)
+        case "bytes":
+            return f"bstr .and (bstr .size {_size(kind)})"
+        case "text":
+            return f"tstr .and (tstr .size {_size(kind)})"
+        case "map":
+            return rule_name(kind.item)
+        case _:
+            item = type_of(kind.item) if isinstance(kind.item, Kind) else rule_name(kind.item)
+            return f"[{kind.low}*{kind.high} {item}]"
+
+
+def _fields(cls: type[Any]) -> Iterator[str]:
+    for name, kind in kinds_of(cls):
+        yield f"  {'? ' if kind.optional else ''}{kind.key} => {type_of(kind)}, ; {name}"
+
+
+def _map(name: str, fields: Iterable[str]) -> str:
+    return "\n".join([f"{name} = {{", *fields, "}"])
+
+
+def _nested(cls: type[Any]) -> Iterator[type[Any]]:
+    for _, kind in kinds_of(cls):
+        if isinstance(kind.item, type):
+            yield kind.item
+            yield from _nested(kind.item)
+
+
+def _record(typ: str, body: type[Any]) -> Iterator[str]:
+    """A record type: the message, its protected header, its payload and its body."""
+    claims = ["  15 => claims,"] if typ == "credential" else []
+    header = ["  1 => -8, ; alg EdDSA", "  4 => bstr .size 16, ; kid", *claims, f'  16 => "{TYPE_PREFIX}{typ}", ; typ']
+    yield (
+        f"{typ} = #6.18([bstr .cbor {typ}-protected, empty, bstr .cbor {typ}-payload, bstr .size 64])\n"
+        + _map(f"{typ}-protected", header)
+    )
+    yield _map(f"{typ}-payload", [*_fields(Frame), f"  6 => {typ}-body,"])
+    yield _map(f"{typ}-body", _fields(body))
+
+
+CLAIMS = """\
+claims = {
+  1 => tstr .size (1..128), ; iss
+  2 => tstr .size (1..128), ; sub
+  4 => 0..8589934591, ; exp, whole seconds since the Unix epoch
+  5 => 0..8589934591, ; nbf
+  6 => 0..8589934591, ; iat
+  7 => bstr .size (1..32), ; cti
+  8 => { 1 => { 1 => 1, -2 => bstr .size 32, -1 => 6 } }, ; cnf: an OKP key, Ed25519
+}"""
+
+
+def document() -> str:
+    """The whole grammar."""
+    maps = dict.fromkeys(one for cls in (Frame, *BODIES.values(), *AROUND) for one in _nested(cls))
+    parts = [HEADER, "record = " + " / ".join(BODIES), "empty = {}", CLAIMS]
+    for typ, body in BODIES.items():
+        parts += _record(typ, body)
+    parts += [_map(rule_name(cls), _fields(cls)) for cls in (*maps, *AROUND) if cls is not Frame]
+    return "\n\n".join(parts) + "\n"
+
+
+def rooted(name: str) -> str:
+    """The grammar with another rule first: validators begin at the first one."""
+    return f"start = {name}\n\n{document()}"
+
+
+if __name__ == "__main__":
+    print(document(), end="")

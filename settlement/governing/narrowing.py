@@ -1,0 +1,144 @@
+"""Whether a rule gives nothing that another does not give: what an authority below may make of the rule above it. Pure.
+
+Each axis is named by its key; the first on which the lower rule gives more is refused with SCOPE. What the rule above
+leaves open (an absent key) the lower one may close; what it asks for the lower one must ask for too.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from settlement.chain.bodies import Budget, ClassTerms, DeskTerms, Level, Rule, Shard
+from settlement.chain.taxonomy import Response
+from settlement.reasons import Reason, Refusal, refuse
+
+WEAKER = {
+    Response.OBEY: frozenset(Response),
+    Response.OBEY_AFTER_CHECK: frozenset(Response) - {Response.OBEY},
+    Response.CONSIDER: frozenset({Response.CONSIDER, Response.RECORD_ONLY}),
+    Response.RECORD_ONLY: frozenset({Response.RECORD_ONLY}),
+}
+"""The responses that make others do no more than one of a level does."""
+Wider = tuple[str, object, object]
+AT_MOST = ("max_window_ns", "max_eirp_mdbm", "accept_ns", "confirm_ns", "lease_ns", "vacate_ns", "price_high",
+           "out_of_band_mdbm_per_mhz")  # fmt: skip
+WHOLE_MULTIPLE = ("raster_hz", "time_unit_ns")
+
+
+def wider_rule(lower: Rule, upper: Rule) -> Refusal | None:
+    """None where the lower rule gives nothing beyond the upper; else the first axis on which it does."""
+    found = next(_axes(lower, upper), None)
+    return None if found is None else refuse(Reason.SCOPE, f"rule.wider.{found[0]}", found[1], found[2])
+
+
+def _axes(lower: Rule, upper: Rule) -> Iterator[Wider]:
+    if not upper.effective.holds(lower.effective):
+        yield "effective", lower.effective.end_ns, f"until {upper.effective.end_ns} ns"
+    outside = next((band for band in lower.bands if not any(b.holds(band) for b in upper.bands)), None)
+    if outside is not None:
+        yield "bands", outside, ", ".join(map(str, upper.bands))
+    if not upper.area.holds(lower.area):
+        yield "area", lower.area, upper.area
+    for terms in lower.classes:
+        above = upper.terms(terms.name)
+        if above is None:
+            yield "classes", terms.name, ", ".join(c.name for c in upper.classes)
+        else:
+            yield from ((f"{terms.name}.{axis}", was, need) for axis, was, need in _class(terms, above))
+    for level in lower.levels:
+        yield from _level(level, upper.level(level.name))
+    yield from _trust(lower, upper)
+    yield from _demands(lower, upper)
+
+
+def _class(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
+    yield from _at_most(AT_MOST, lower, upper)
+    if lower.price_low < upper.price_low:
+        yield "price_low", lower.price_low, f">= {upper.price_low}"
+    for name in WHOLE_MULTIPLE:
+        unit, above = getattr(lower, name), getattr(upper, name)
+        if not above or unit % above:
+            yield name, unit, f"a multiple of {above}"
+    if (lower.rounds_max or 0) > (upper.rounds_max or 0):
+        yield "rounds_max", lower.rounds_max, f"<= {upper.rounds_max or 0}"
+    if upper.max_ahead_ns is not None and (lower.max_ahead_ns is None or lower.max_ahead_ns > upper.max_ahead_ns):
+        yield "max_ahead_ns", lower.max_ahead_ns, f"<= {upper.max_ahead_ns}"
+    if upper.recognition is not None and lower.recognition != upper.recognition:
+        yield "recognition", "another", "the same"
+    if (lower.on_incumbent or 0) > (upper.on_incumbent or 0):
+        yield "on_incumbent", lower.on_incumbent, f"<= {upper.on_incumbent or 0}"
+    if (lower.envelope_required or 0) < (upper.envelope_required or 0):
+        yield "envelope_required", lower.envelope_required or 0, upper.envelope_required
+
+
+def _at_most(names: tuple[str, ...], lower: object, upper: object) -> Iterator[Wider]:
+    for name in names:
+        if getattr(lower, name) > getattr(upper, name):
+            yield name, getattr(lower, name), f"<= {getattr(upper, name)}"
+
+
+def _level(lower: Level, upper: Level | None) -> Iterator[Wider]:
+    if upper is None:
+        yield f"levels.{lower.name}", "a level", "none of that name"
+        return
+    weaker = WEAKER[Response(upper.response)] if upper.response in list(Response) else frozenset()
+    if lower.response not in weaker:
+        yield f"levels.{lower.name}.response", lower.response, ", ".join(sorted(weaker))
+    if lower.weight_ppm > upper.weight_ppm:
+        yield f"levels.{lower.name}.weight_ppm", lower.weight_ppm, f"<= {upper.weight_ppm}"
+    if not set(lower.admits) <= set(upper.admits):
+        yield f"levels.{lower.name}.admits", sorted(set(lower.admits) - set(upper.admits)), "none beyond those above"
+
+
+def _trust(lower: Rule, upper: Rule) -> Iterator[Wider]:
+    """Clocks, places, ages and sensors are believed no further."""
+    yield from _sources("", lower, upper)
+    yield from _at_most(("record_age_ns_max", "sensing_age_ns_max"), lower, upper)
+    if upper.desk is None and lower.desk is not None:
+        yield "desk", "terms for desks", "none"
+    if upper.desk is not None and lower.desk is not None:
+        yield from _sources("desk.", lower.desk, upper.desk)
+    rated = {one.name: one.reliability_ppm for one in upper.modalities or ()}
+    own = {one.name: one.reliability_ppm for one in lower.modalities or ()}
+    surer = next((name for name, ppm in own.items() if ppm > rated.get(name, 0)), None) if rated else None
+    if surer is not None:
+        yield f"modalities.{surer}", own[surer], f"<= {rated.get(surer, 0)}"
+    if rated and not own:
+        yield "modalities", "none", ", ".join(rated)
+
+
+def _sources(key: str, lower: Rule | DeskTerms, upper: Rule | DeskTerms) -> Iterator[Wider]:
+    for name in ("time_sources", "position_sources"):
+        more = sorted(set(getattr(lower, name)) - set(getattr(upper, name)))
+        if more:
+            yield f"{key}{name}", more, f"none beyond {sorted(getattr(upper, name))}"
+    for name in ("time_bound_ns_max", "position_radius_mm_max"):
+        if getattr(lower, name) > getattr(upper, name):
+            yield f"{key}{name}", getattr(lower, name), f"<= {getattr(upper, name)}"
+
+
+def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
+    """Witnesses, co-signatures, budgets, confidence and outside authorisation are asked for no less."""
+    for name in ("witness_quorum", "outside_authorisation", "confidence_ppm_min"):
+        asked, above = getattr(lower, name) or 0, getattr(upper, name) or 0
+        if asked < above:
+            yield name, asked, f">= {above}"
+    lost = next((s for s in upper.coordination or () if not any(_signs(o, s) for o in lower.coordination or ())), None)
+    if lost is not None:
+        yield f"coordination.{lost.name}", "less", f"the same shard, of {lost.need} signatures or more"
+    spent = next((b for b in upper.budgets or () if not any(_saves(o, b) for o in lower.budgets or ())), None)
+    if spent is not None:
+        yield f"budgets.{spent.commodity}", "more", f"the same budget, of {spent.amount_hz_s} Hz s or less"
+
+
+def _signs(lower: Shard, upper: Shard) -> bool:
+    """The same shard, where at least as many of no one else must sign."""
+    same = replace(lower, need=upper.need, authorities=upper.authorities) == upper
+    fewer = set(lower.authorities) <= set(upper.authorities) and lower.need >= upper.need
+    return same and fewer
+
+
+def _saves(lower: Budget, upper: Budget) -> bool:
+    """The same budget, with no more in it, for no one sooner."""
+    names = ("amount_hz_s", "first_share_ppm", "step_ppm")
+    same = replace(lower, **{name: getattr(upper, name) for name in names}) == upper
+    return same and all(getattr(lower, name) <= getattr(upper, name) for name in names)

@@ -1,0 +1,165 @@
+"""Whether a rule holds in itself, and inside the scope of the authority that signs it. Pure.
+
+A rule that does not hold in itself is refused wherever it turns up, with TERMS and the key that is wrong; one that
+reaches beyond its authority with SCOPE. Nothing that works by a rule has to ask again.
+"""
+
+from collections.abc import Iterator
+
+from settlement.chain.bodies import BODIES, ClassTerms, DeskTerms, Rule, Shard
+from settlement.chain.scope import Band, Scope
+from settlement.chain.taxonomy import Response
+from settlement.fixes import PositionSource, TimeSource
+from settlement.pair.coordination import AUTHORITY
+from settlement.pair.transmit import LEASE_MAX_NS
+from settlement.reasons import Reason, Refusal, refuse
+
+NS = 1_000_000_000
+DAY_NS = 86_400 * NS
+LONGEST_NS = 3_660 * DAY_NS
+"""No length of time in a rule is longer than ten years: sums with it stay far inside 63 bits."""
+DECIDING_MAX_NS = DAY_NS
+"""Nobody is left in doubt for longer than a day."""
+EIRP_MAX_MDBM = 200_000
+"""Louder than any transmitter on Earth; a typing error."""
+PRICE_MAX = 10**15
+Complaint = tuple[str, object, object]
+
+
+def flaw(rule: Rule) -> Refusal | None:
+    """The first thing that keeps a rule from meaning anything: TERMS; None where it holds in itself."""
+    found = next(_complaints(rule), None)
+    return None if found is None else refuse(Reason.TERMS, f"rule.{found[0]}", found[1], found[2])
+
+
+def may_rule(scope: Scope) -> Refusal | None:
+    """May whoever has this scope make rules at all?"""
+    if "rule" in scope.actions:
+        return None
+    return refuse(Reason.SCOPE, "rule.scope", ", ".join(scope.actions), "an authority that may make rules")
+
+
+def beyond(rule: Rule, scope: Scope) -> Refusal | None:
+    """The first axis on which a rule reaches beyond its authority's scope: SCOPE; None where it lies inside."""
+    for number, band in enumerate(rule.bands):
+        if not scope.holds_band(band):
+            return refuse(Reason.SCOPE, f"rule.bands[{number}]", band, ", ".join(map(str, scope.bands)))
+    if not scope.area.holds(rule.area):
+        return refuse(Reason.SCOPE, "rule.area", rule.area, scope.area)
+    for number, terms in enumerate(rule.classes):
+        here = f"rule.classes[{number}]"
+        if terms.name not in scope.classes:
+            return refuse(Reason.SCOPE, f"{here}.name", terms.name, ", ".join(scope.classes))
+        if terms.max_eirp_mdbm > scope.max_eirp_mdbm:
+            required = f"<= {scope.max_eirp_mdbm} mdBm"
+            return refuse(Reason.SCOPE, f"{here}.max_eirp_mdbm", f"{terms.max_eirp_mdbm} mdBm", required)
+    return None
+
+
+def _complaints(rule: Rule) -> Iterator[Complaint]:
+    window = rule.effective
+    if not window.start_ns < window.end_ns:
+        yield "effective", f"{window.start_ns} to {window.end_ns} ns", "an end after its start"
+    for number, band in enumerate(rule.bands):
+        yield from _band(band, f"bands[{number}]")
+    yield from _area(rule)
+    yield from _once("classes", [terms.name for terms in rule.classes])
+    yield from _once("levels", [level.name for level in rule.levels])
+    for number, terms in enumerate(rule.classes):
+        yield from _class(terms, f"classes[{number}]")
+    yield from _levels(rule)
+    yield from _clocks(rule)
+    yield from _budgets(rule)
+    yield from _once("modalities", [modality.name for modality in rule.modalities or ()])
+    yield from _once("coordination", [shard.name for shard in rule.coordination or ()])
+    for number, shard in enumerate(rule.coordination or ()):
+        yield from _shard(shard, f"coordination[{number}]")
+
+
+def _band(band: Band, key: str) -> Iterator[Complaint]:
+    if not 0 < band.low_hz < band.high_hz:
+        yield key, band, "a lower edge above 0 Hz and below the upper edge"
+
+
+def _area(rule: Rule) -> Iterator[Complaint]:
+    wrong = rule.area.flaw()
+    if wrong is not None:
+        yield "area", wrong, "a circle or an outline"
+
+
+def _once(key: str, names: list[str]) -> Iterator[Complaint]:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        yield key, f"{twice} twice", "each name once"
+    if "" in names:
+        yield key, "no name", "a name for each"
+
+
+def _within(key: str, value: int, low: int, high: int, unit: str = "ns") -> Iterator[Complaint]:
+    if not low <= value <= high:
+        yield key, f"{value} {unit}".strip(), f"{low} to {high} {unit}".strip()
+
+
+def _class(terms: ClassTerms, key: str) -> Iterator[Complaint]:
+    yield from _within(f"{key}.raster_hz", terms.raster_hz, 1, 10**12, "Hz")
+    yield from _within(f"{key}.time_unit_ns", terms.time_unit_ns, 1, terms.max_window_ns)
+    yield from _within(f"{key}.max_window_ns", terms.max_window_ns, 1, LONGEST_NS)
+    yield from _within(f"{key}.max_eirp_mdbm", terms.max_eirp_mdbm, -EIRP_MAX_MDBM, EIRP_MAX_MDBM, "mdBm")
+    yield from _within(f"{key}.accept_ns", terms.accept_ns, 1, DECIDING_MAX_NS)
+    yield from _within(f"{key}.confirm_ns", terms.confirm_ns, 1, DECIDING_MAX_NS)
+    yield from _within(f"{key}.lease_ns", terms.lease_ns, 1, LEASE_MAX_NS)
+    yield from _within(f"{key}.vacate_ns", terms.vacate_ns, 0, DECIDING_MAX_NS)
+    yield from _within(f"{key}.price_high", terms.price_high, terms.price_low, PRICE_MAX, "")
+    mask_mdbm = terms.out_of_band_mdbm_per_mhz
+    yield from _within(f"{key}.out_of_band_mdbm_per_mhz", mask_mdbm, -EIRP_MAX_MDBM, EIRP_MAX_MDBM, "mdBm")
+    if terms.max_ahead_ns is not None:
+        yield from _within(f"{key}.max_ahead_ns", terms.max_ahead_ns, 0, LONGEST_NS)
+
+
+def _levels(rule: Rule) -> Iterator[Complaint]:
+    for number, level in enumerate(rule.levels):
+        if level.response not in list(Response):
+            yield f"levels[{number}].response", level.response, ", ".join(Response)
+        strange = next((typ for typ in level.admits if typ not in BODIES), None)
+        if strange is not None:
+            yield f"levels[{number}].admits", strange, "a record type"
+
+
+def _clocks(rule: Rule) -> Iterator[Complaint]:
+    times, places = list(TimeSource)[1:], list(PositionSource)[1:]
+    asked: list[tuple[str, Rule | DeskTerms]] = [("", rule)]
+    if rule.desk is not None:
+        asked.append(("desk.", rule.desk))
+    for key, terms in asked:
+        if not set(terms.time_sources) <= set(map(int, times)):
+            yield f"{key}time_sources", terms.time_sources, "sources of time that are one"
+        if not set(terms.position_sources) <= set(map(int, places)):
+            yield f"{key}position_sources", terms.position_sources, "sources of position that are one"
+        yield from _within(f"{key}time_bound_ns_max", terms.time_bound_ns_max, 1, DAY_NS)
+        yield from _within(f"{key}position_radius_mm_max", terms.position_radius_mm_max, 1, 10**11, "mm")
+    yield from _within("record_age_ns_max", rule.record_age_ns_max, 1, LONGEST_NS)
+    yield from _within("sensing_age_ns_max", rule.sensing_age_ns_max, 1, LONGEST_NS)
+
+
+def _budgets(rule: Rule) -> Iterator[Complaint]:
+    for number, budget in enumerate(rule.budgets or ()):
+        key = f"budgets[{number}]"
+        yield from _within(f"{key}.window_ns", budget.window_ns, 1, LONGEST_NS)
+        wrong = budget.area.flaw() if budget.area is not None else None
+        if wrong is not None:
+            yield f"{key}.area", wrong, "a circle or an outline"
+
+
+def _shard(shard: Shard, key: str) -> Iterator[Complaint]:
+    if shard.band is not None:
+        yield from _band(shard.band, f"{key}.band")
+    wrong = shard.area.flaw() if shard.area is not None else None
+    if wrong is not None:
+        yield f"{key}.area", wrong, "a circle or an outline"
+    named = shard.authorities
+    if len(set(named)) != len(named):
+        yield f"{key}.authorities", "one is named twice", "each once"
+    if shard.mode == AUTHORITY:
+        yield from _within(f"{key}.need", shard.need, 1, len(named), "")
+    elif named:
+        yield f"{key}.authorities", len(named), "none where neighbours sign"

@@ -1,0 +1,240 @@
+"""Signed heads of logs, wherever an auditor finds them, held against the logs that are in hand.
+
+A node signs heads of its log all the time: in the checkpoints it asks its neighbours to cosign, under the proofs beside
+its CONFIRMs. Each names one tree. A log in hand that is another tree at that size, or two heads of one size with two
+roots, is a FORK: the owner has shown different logs to different people, or changed one after it was seen.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from settlement.chain import merkle
+from settlement.chain.bodies import Checkpoint, Evidence
+from settlement.chain.checkpoint import Head, open_note, origin_of
+from settlement.chain.codec import decode
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.records import Record, Unproven, parse
+from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundHead:
+    """A head its owner signed: the note, who held it, and what is said of its tree.
+
+    `proof` is how it extends the head of `old_size`. `leaf` is the hash of an entry proven to stand at `index` of it.
+    `after` is where its owner's own record of it stands: so many entries there were when it was signed, at the most.
+    """
+
+    head: Head
+    note: str
+    holder: str
+    where: str
+    old_size: int = 0
+    proof: tuple[bytes, ...] = ()
+    leaf: bytes | None = None
+    index: int = 0
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """Two trees of one log at one size: what its owner signed, and what else it signed or its entries make.
+
+    `consistency` shows that the entries' root at `size` belongs to the newest head in hand, where that is the other.
+    """
+
+    origin: str
+    size: int
+    signed: str
+    holder: str
+    other: bytes
+    other_note: str = ""
+    consistency: tuple[bytes, ...] = ()
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        against = "another signed head" if self.other_note and not self.consistency else "the entries here"
+        held = f"{self.holder} holds a head of {self.origin} at {self.size}, signed by its owner"
+        return f"FORK: {held}; {against} say otherwise"
+
+
+class Heads:
+    """Finds heads in the records and the kept rows of one log; owners are those its registry knows."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._owners: dict[str, Subject] = {}
+
+    def _owner(self, origin: str) -> Subject | None:
+        if origin not in self._owners:
+            known = self._registry.subjects()
+            self._owners = {origin_of(self._registry.network, one.public): one for one in known}
+        return self._owners.get(origin)
+
+    def opened(self, note: str) -> Head | None:
+        """The head of a note that its owner signed; None where nobody known did."""
+        owner = self._owner(note.partition("\n")[0])
+        head = open_note(note, owner.public) if owner is not None else None
+        return head if isinstance(head, Head) else None
+
+    def of_record(self, record: Record, holder: str, own_at: int | None) -> Iterator[FoundHead]:
+        """Every head that an admitted record carries; `own_at` is where it stands, if in its author's own log."""
+        body = record.body
+        match record.typ:
+            case "checkpoint":
+                yield from (replace(one, after=own_at) for one in self._one(body.note, holder, "a checkpoint", body))
+            case "cosignature":
+                yield from self._one(body.note, holder, "a cosignature")
+            case "evidence":
+                yield from self._in_evidence(body, holder, "evidence")
+            case _:
+                pass
+
+    def _one(self, note: str, holder: str, where: str, claim: Checkpoint | None = None) -> Iterator[FoundHead]:
+        head = self.opened(note)
+        if head is not None:
+            old_size, proof = (claim.old_size, claim.proof) if claim is not None else (0, ())
+            yield FoundHead(head=head, note=note, holder=holder, where=where, old_size=old_size, proof=proof)
+
+    def _in_evidence(self, body: Evidence, holder: str, where: str) -> Iterator[FoundHead]:
+        """Bare notes, or checkpoint records."""
+        for raw in (body.first, body.second):
+            unproven = parse(raw)
+            if not isinstance(unproven, Unproven):
+                yield from self._one(raw.decode("utf-8", "replace"), holder, where)
+                continue
+            author = self._registry.get(unproven.author)
+            record = unproven.prove(author.public, self._registry.network) if author is not None else None
+            if isinstance(record, Record) and record.typ == "checkpoint":
+                yield from self._one(record.body.note, holder, where, record.body)
+
+    def of_artifact(self, raw: bytes, holder: str) -> Iterator[FoundHead]:
+        """The head under the proof of a settlement."""
+        artifact = decode(Artifact, raw, "artifact", limit=ARTIFACT_LIMIT)
+        if not isinstance(artifact, Artifact):
+            return
+        proof, leaf = artifact.proof, merkle.leaf_hash(artifact.proof.leaf)
+        for one in self._one(proof.checkpoint, holder, "an artifact"):
+            held = merkle.verify_inclusion(leaf, proof.index, one.head.size, proof.path, one.head.root) is None
+            yield replace(one, leaf=leaf, index=proof.index) if held else one
+
+    def of_note(self, note: str, holder: str) -> Iterator[FoundHead]:
+        """A note that a witness kept."""
+        yield from self._one(note, holder, "what it saw as a witness")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTree:
+    """The tree of a log in hand, made again from its entries when it is asked for; keeps nothing."""
+
+    origins: tuple[str, ...]
+    size: int
+    note: str
+    entries: Callable[[], Iterable[bytes]]
+
+    def roots(self, sizes: set[int]) -> dict[int, bytes]:
+        """The root at each of these sizes."""
+        found = {0: merkle.EMPTY_ROOT} if 0 in sizes else {}
+        frontier, last = merkle.NO_LEAVES, max(sizes, default=0)
+        for index, body in enumerate(self.entries()):
+            if index >= last:
+                break
+            frontier, _ = merkle.grown(frontier, index, merkle.leaf_hash(body))
+            if index + 1 in sizes:
+                found[index + 1] = merkle.fold(frontier)
+        return found
+
+    def places(self, leaves: set[bytes]) -> dict[bytes, int]:
+        """Where entries of these hashes stand, the first of each."""
+        found: dict[bytes, int] = {}
+        for index, body in enumerate(self.entries() if leaves else ()):
+            name = merkle.leaf_hash(body)
+            if name in leaves:
+                found.setdefault(name, index)
+        return found
+
+    def consistency(self, size: int) -> tuple[bytes, ...]:
+        """That the tree at `size` is a part of the whole; for a proof only, as it holds every node."""
+        nodes: dict[tuple[int, int], bytes] = {}
+        for index, body in enumerate(self.entries()):
+            for level, at, value in merkle.new_nodes(index, merkle.leaf_hash(body), lambda lv, i: nodes[lv, i]):
+                nodes[level, at] = value
+        return merkle.consistency_proof(size, self.size, lambda lv, i: nodes[lv, i])
+
+
+def forks(heads: Iterable[FoundHead], trees: Iterable[LogTree]) -> Iterator[Fork]:
+    """Every size at which a log is two trees, once each."""
+    by_log: dict[str, list[FoundHead]] = {}
+    named = {origin: tree.origins[0] for tree in trees for origin in tree.origins}
+    for found in heads:
+        by_log.setdefault(named.get(found.head.origin, found.head.origin), []).append(found)
+    held = {tree.origins[0]: tree for tree in trees}
+    for log, found_heads in by_log.items():
+        tree = held.get(log)
+        yield from _against_each_other(found_heads)
+        if tree is not None:
+            yield from _against_tree(found_heads, tree)
+
+
+def _against_each_other(found_heads: list[FoundHead]) -> Iterator[Fork]:
+    first: dict[int, FoundHead] = {}
+    told: set[int] = set()
+    for found in found_heads:
+        before = first.setdefault(found.head.size, found)
+        if before.head.root != found.head.root and found.head.size not in told:
+            told.add(found.head.size)
+            yield Fork(
+                origin=found.head.origin,
+                size=found.head.size,
+                signed=found.note,
+                holder=found.holder,
+                other=before.head.root,
+                other_note=before.note,
+            )
+
+
+def _against_tree(found_heads: list[FoundHead], tree: LogTree) -> Iterator[Fork]:
+    sizes = {f.head.size for f in found_heads if f.head.size <= tree.size}
+    sizes |= {f.old_size for f in found_heads if 0 < f.old_size <= tree.size}
+    roots, told = tree.roots(sizes), set[int]()
+    places = tree.places({f.leaf for f in found_heads if f.leaf is not None and f.head.size > tree.size})
+    for found in found_heads:
+        size = found.head.size
+        other = roots.get(size)
+        if other is None:
+            # The log here is shorter: what it was when the head was extended is all there is to hold against it.
+            other = _part_contradicts(found, roots) or _shorter(found, tree, places)
+            size = found.old_size if found.old_size in roots else size
+        elif other == found.head.root:
+            other = None
+        if other is not None and size not in told:
+            told.add(size)
+            yield Fork(
+                origin=found.head.origin,
+                size=size,
+                signed=found.note,
+                holder=found.holder,
+                other=other,
+                other_note=tree.note,
+                consistency=tree.consistency(size) if 0 < size <= tree.size else (),
+            )
+
+
+def _shorter(found: FoundHead, tree: LogTree, places: dict[bytes, int]) -> bytes | None:
+    """The log here has everything that was signed after a longer head, and yet fewer entries: some were taken out."""
+    if found.after is not None and found.head.size > found.after:
+        return found.head.root
+    if found.leaf is None:
+        return None
+    at = places.get(found.leaf)
+    moved = at is not None and at != found.index
+    return found.leaf if moved or (at is None and found.index < tree.size) else None
+
+
+def _part_contradicts(found: FoundHead, roots: dict[int, bytes]) -> bytes | None:
+    """The root of the entries that a later head claims to extend, and does not."""
+    before = roots.get(found.old_size) if found.old_size else None
+    if before is None:
+        return None
+    broken = merkle.verify_consistency(found.old_size, found.head.size, before, found.head.root, found.proof)
+    return before if broken is not None else None

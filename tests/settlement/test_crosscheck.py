@@ -1,0 +1,434 @@
+"""What several logs say of each other: one number once, both sides of each settlement, no cell twice, one tree each."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from settlement.audit import audit_lineage
+from settlement.bundle import AuditedBundle, Bundle, BundledLog, verify_bundle
+from settlement.chain import bodies, merkle
+from settlement.chain.admission import proven
+from settlement.chain.checkpoint import Head, origin_of, sign_head
+from settlement.chain.codec import encode
+from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.lineage import Lineage
+from settlement.chain.records import Attestation, Frame, Record
+from settlement.chain.scope import Area, Cell, Window
+from settlement.crosscheck import cross_check
+from settlement.findings import SHOWN_MAX, Audited
+from settlement.heads import FoundHead, LogTree, forks
+from settlement.messages import Message
+from settlement.pair.work import answer_to, settlement_id
+from tests.settlement.test_witness import QUORUM, greet
+from tests.settlement.world import AREA, LAT, LOWER, NETWORK, NS, RULE, T0, UPPER, World, fix, trio
+
+A, B, C = (hashlib.sha256(name).digest() for name in (b"a", b"b", b"c"))
+RADAR = bodies.Envelope(
+    kind="place",
+    observed=Window(start_ns=T0, end_ns=T0 + NS),
+    valid_until_ns=T0 + 100 * NS,
+    level_ppm=950_000,
+    looks=10,
+    channels=(bodies.ChannelObservation(band=UPPER, state="incumbent", floor_unit="dBm/Hz", flags=()),),
+    incumbents=("radar",),
+)
+
+
+# -- the tree of each log against every head of it that anybody holds --------------------------------------------------
+
+
+@pytest.fixture
+def witnessed(tmp_path: Path) -> World:
+    """A settlement whose holder's heads its neighbours cosigned, after bob told it of a radar."""
+    world = trio(tmp_path, rule=replace(RULE, witness_quorum=QUORUM))
+    assert greet(world) == []
+    report = world.do("bob", 0.5, lambda step: step.sign(RADAR))
+    assert world.give("bob", "holder", Message(record=report.raw).encoded(), 0.5) is None
+    world.settle()
+    return world
+
+
+def entries(world: World, name: str) -> list[bytes]:
+    return list(world.members[name].party.lineage.bodies())
+
+
+def log_of(world: World, name: str, kept: list[bytes]) -> BundledLog:
+    """Entries under a head that their owner signs over them, whatever it left out."""
+    key = world.members[name].key
+    head = Head(origin=origin_of(NETWORK, key.public), size=len(kept), root=root_of(kept))
+    return BundledLog(origin=head.origin, checkpoint=sign_head(head, key), entries=tuple(kept))
+
+
+def root_of(kept: list[bytes]) -> bytes:
+    frontier = merkle.NO_LEAVES
+    for index, body in enumerate(kept):
+        frontier, _ = merkle.grown(frontier, index, merkle.leaf_hash(body))
+    return merkle.fold(frontier)
+
+
+def without_report(world: World) -> list[bytes]:
+    kept = [body for body in entries(world, "holder") if not is_report(body)]
+    assert len(kept) == len(entries(world, "holder")) - 1
+    return kept
+
+
+def is_report(body: bytes) -> bool:
+    leaf = decode_leaf(body)
+    return isinstance(leaf, Leaf) and leaf.record is not None and b"bandpact/envelope" in leaf.record
+
+
+def verified(world: World, *logs: BundledLog) -> AuditedBundle:
+    data = encode(Bundle(network=NETWORK, logs=logs), limit=1 << 28)
+    outcome = verify_bundle(data, network=NETWORK, anchors=world.anchors)
+    assert isinstance(outcome, AuditedBundle)
+    return outcome
+
+
+@pytest.mark.attack(60)
+def test_a_bundle_whose_log_is_not_what_a_neighbour_in_it_cosigned_is_a_fork(witnessed: World) -> None:
+    honest = {name: log_of(witnessed, name, entries(witnessed, name)) for name in witnessed.members}
+    whole = verified(witnessed, *honest.values())
+    assert whole.ok, whole.crossed.problems
+    forged = log_of(witnessed, "holder", without_report(witnessed))
+    found = verified(witnessed, forged, honest["bob"])
+    assert not found.ok
+    assert found.crossed.problems[0].startswith("FORK: ")
+    fork = found.crossed.forks[0]
+    assert fork.origin == forged.origin
+    proves(fork.size, fork.other, fork.consistency, forged)
+    assert f"\n{fork.size}\n" in fork.signed
+
+
+def proves(size: int, root: bytes, path: tuple[bytes, ...], log: BundledLog) -> None:
+    """What is in hand really has that root at that size: by the proof, with nothing else."""
+    count, whole = len(log.entries), root_of(list(log.entries))
+    assert merkle.verify_consistency(size, count, root, whole, path) is None
+
+
+@pytest.mark.attack(60)
+def test_a_log_alone_contradicts_the_heads_its_owner_asked_others_to_cosign(witnessed: World) -> None:
+    found = verified(witnessed, log_of(witnessed, "holder", without_report(witnessed)))
+    assert [log.findings.problems for log in found.logs] == [[]], "each record by itself is as it was"
+    assert found.crossed.problems[0].startswith("FORK: ")
+    assert not found.ok
+
+
+@pytest.mark.attack(60)
+def test_a_folder_of_logs_is_held_against_the_proofs_that_users_keep(tmp_path: Path) -> None:
+    world = trio(tmp_path)
+    report = world.do("bob", 0.5, lambda step: step.sign(RADAR))
+    assert world.give("bob", "holder", Message(record=report.raw).encoded(), 0.5) is None
+    world.settle()
+    (tmp_path / "sealed").mkdir()
+    alice = world.members["alice"]
+    alice.party.lineage.seal(alice.key, tmp_path / "sealed" / "alice.db")
+    honest = rebuilt(world, entries(world, "holder"), tmp_path / "sealed" / "holder.db")
+    forged = rebuilt(world, without_report(world), tmp_path / "sealed" / "forged.db")
+    alone = tmp_path / "sealed" / "alice.db"
+    assert crossed(world, honest, alone) == []
+    assert crossed(world, forged, alone)[0].startswith("FORK: alice.db holds a head")
+
+
+def crossed(world: World, *paths: Path) -> list[str]:
+    return cross_check([audit_lineage(path, network=NETWORK, anchors=world.anchors) for path in paths]).problems
+
+
+def rebuilt(world: World, kept: list[bytes], path: Path) -> Path:
+    """A log of the holder with these entries and nothing kept beside them, signed and sealed by its owner."""
+    member = world.members["holder"]
+    registry = member.party.registry
+    lineage = Lineage(path.with_suffix(".open"), origin=origin_of(NETWORK, member.key.public))
+    with lineage.transaction():
+        for body in kept:
+            leaf = decode_leaf(body)
+            assert isinstance(leaf, Leaf)
+            lineage.append(leaf, proven(leaf.record, registry) if leaf.admitted and leaf.record else None)
+        lineage.stand(member.key)
+    lineage.seal(member.key, path)
+    lineage.close()
+    return path
+
+
+def found(size: int, root: bytes, origin: str = "log", old_size: int = 0, proof: tuple[bytes, ...] = ()) -> FoundHead:
+    head = Head(origin=origin, size=size, root=root)
+    return FoundHead(head=head, note=f"{size}", holder="bob", where="", old_size=old_size, proof=proof)
+
+
+def tree(*leaves: bytes, origins: tuple[str, ...] = ("log",)) -> LogTree:
+    return LogTree(origins=origins, size=len(leaves), note="newest", entries=lambda: list(leaves))
+
+
+LEAVES = [bytes([n]) * 40 for n in range(9)]
+OTHER = [*LEAVES[:3], b"other", *LEAVES[4:]]
+
+
+def sizes(heads: list[FoundHead], *trees: LogTree) -> list[int]:
+    return [fork.size for fork in forks(heads, list(trees))]
+
+
+def test_every_size_is_held_against_the_tree() -> None:
+    honest = [found(n, root_of(LEAVES[:n])) for n in range(1, 10)]
+    assert sizes(honest, tree(*LEAVES)) == []
+    assert sizes(honest, tree(*OTHER)) == [4, 5, 6, 7, 8, 9]
+    assert sizes([*honest, *honest], tree(*OTHER)) == [4, 5, 6, 7, 8, 9], "each size once"
+    assert sizes(honest, tree(*OTHER, origins=("another",))) == [], "another's log"
+    assert sizes([found(3, A, origin="old")], tree(*LEAVES, origins=("log", "old"))) == [3], "a key before"
+    assert sizes([found(0, merkle.EMPTY_ROOT)], tree(*LEAVES)) == []
+
+
+def test_a_log_that_is_shorter_than_it_was_when_its_owner_signed_is_told_of() -> None:
+    longer = replace(found(9, root_of(LEAVES)), after=8)
+    assert sizes([longer], tree(*LEAVES[:8])) == [9]
+    assert sizes([replace(longer, after=9)], tree(*LEAVES[:8])) == []
+    assert sizes([replace(longer, after=None)], tree(*LEAVES[:8])) == [], "a copy of before"
+    seen = replace(found(9, root_of(LEAVES)), leaf=merkle.leaf_hash(LEAVES[7]), index=7)
+    assert sizes([seen], tree(*LEAVES[:8])) == []
+    assert sizes([seen], tree(*LEAVES[:7])) == [], "a copy of before"
+    assert sizes([seen], tree(*LEAVES[1:8])) == [9], "one before it was taken out"
+    assert sizes([seen], tree(*LEAVES[:7], b"another in its place")) == [9]
+
+
+def test_two_heads_of_one_size_contradict_without_any_tree() -> None:
+    assert sizes([found(4, A), found(5, A), found(4, B), found(4, C)]) == [4]
+    assert sizes([found(4, A), found(4, B, origin="another")]) == []
+    (fork,) = forks([found(4, A), found(4, B)], [])
+    assert "another signed head" in str(fork)
+
+
+def test_a_part_of_a_log_is_held_against_what_claims_to_extend_it() -> None:
+    nodes = {(lv, i): h for lv, i, h in _nodes(LEAVES)}
+    proof = merkle.consistency_proof(5, 9, lambda lv, i: nodes[lv, i])
+    later = found(9, root_of(LEAVES), old_size=5, proof=proof)
+    assert sizes([later], tree(*LEAVES[:6])) == []
+    assert sizes([later], tree(*OTHER[:6])) == [5]
+    assert sizes([later], tree(*OTHER[:4])) == [], "too short to say"
+    (fork,) = forks([later], [tree(*OTHER[:6])])
+    assert "the entries here" in str(fork)
+    proves(5, fork.other, fork.consistency, BundledLog(origin="log", checkpoint="", entries=tuple(OTHER[:6])))
+
+
+def _nodes(leaves: list[bytes]) -> Iterator[tuple[int, int, bytes]]:
+    held: dict[tuple[int, int], bytes] = {}
+    for index, body in enumerate(leaves):
+        for level, at, value in merkle.new_nodes(index, merkle.leaf_hash(body), lambda lv, i: held[lv, i]):
+            held[level, at] = value
+            yield level, at, value
+
+
+def test_forks_are_told_first_and_not_without_end() -> None:
+    many = [found(n, one) for n in range(1, 2 * SHOWN_MAX) for one in (A, B)]
+    findings = cross_check([Audited(path=Path("x"), origin="log", heads=many)])
+    assert len(findings.forks) == len(findings.problems) == SHOWN_MAX
+
+
+# -- settlements -----------------------------------------------------------------------------------------------------
+
+
+CELL = Cell(band=LOWER, area=AREA, window=Window(start_ns=T0, end_ns=T0 + 10 * NS))
+HERE = Attestation.of(fix(1.0))
+
+
+class Story:
+    """The records of one settlement, as two logs may hold them."""
+
+    def __init__(self, number: int, cell: Cell = CELL, confirmed_s: float = 1.0, **changes: dict[str, Any]) -> None:
+        self.number, self.cell, self.changes = number, cell, changes
+        nonce = bytes([number]) * 16
+        self.sid = settlement_id(A, B, nonce, cell)
+        self.grant = self.record("grant", A, self._grant(nonce))
+        answer = answer_to(C, self.grant.digest)
+        taken = bodies.Accept(sid=self.sid, grant=self.grant.digest, answer=answer)
+        self.accept = self.record("accept", B, replace(taken, **changes.get("accept", {})))
+        decided = bodies.Confirm(
+            sid=self.sid,
+            grant=self.grant.digest,
+            accept=self.accept.digest,
+            transmit_until_ns=T0 + 3 * NS,
+            fence=1,
+        )
+        at = Attestation.of(fix(confirmed_s))
+        self.confirm = self.record("confirm", A, replace(decided, **changes.get("confirm", {})), at)
+
+    def _grant(self, nonce: bytes) -> bodies.Grant:
+        base = bodies.Grant(
+            sid=self.sid, request=C, user=B, nonce=nonce, cell=self.cell, commodity="cbrs", tier=2, max_eirp_mdbm=0,
+            price=0, accept_by_ns=T0 + 2 * NS, confirm_by_ns=T0 + 3 * NS, challenge=C, rule=C, fence=1, lease_ns=NS,
+        )  # fmt: skip
+        return replace(base, **self.changes.get("grant", {}))
+
+    def record(self, typ: str, author: bytes, body: Any, at: Attestation = HERE, salt: bytes = b"") -> Record:
+        name = hashlib.sha256(typ.encode() + author + repr(body).encode() + salt).digest()
+        seq = int.from_bytes(name[:4], "big")
+        frame = Frame(network=NETWORK, author=author, seq=seq, attestation=at)
+        return Record(raw=name, digest=name, typ=typ, kid=b"", claims=None, frame=frame, body=body)
+
+    @property
+    def all(self) -> list[Record]:
+        return [self.grant, self.accept, self.confirm]
+
+
+def told(*records: Record) -> list[str]:
+    return cross_check([Audited(path=Path("x"), origin="x", held=list(records))]).problems
+
+
+def test_a_whole_settlement_is_no_problem() -> None:
+    assert told(*Story(1).all) == []
+    assert told() == []
+
+
+def changed_cell(**changes: Any) -> Cell:
+    return replace(CELL, **changes)
+
+
+def renewed(story: Story, until_s: float, typ: str = "renew") -> Record:
+    made = bodies.Renew if typ == "renew" else bodies.Resume
+    body = made(
+        sid=story.sid, confirm=story.confirm.digest, number=1, transmit_until_ns=T0 + int(until_s * NS), fence=2
+    )
+    return story.record(typ, A, body)
+
+
+def given_back(story: Story) -> Record:
+    return story.record("relinquish", B, bodies.Relinquish(sid=story.sid, confirm=story.confirm.digest, reason="done"))
+
+
+def displaced(story: Story) -> Record:
+    body = bodies.Preempt(sid=story.sid, confirm=story.confirm.digest, tier=1, reason="radar", vacate_by_ns=T0)
+    return story.record("preempt", A, body)
+
+
+APART: dict[str, Cell] = {
+    "another band": changed_cell(band=UPPER),
+    "another place": changed_cell(area=Area(lat_e7=LAT + 10**7, lon_e7=0, radius_mm=1000)),
+    "another time": changed_cell(window=Window(start_ns=T0 + 10 * NS, end_ns=T0 + 20 * NS)),
+}
+
+
+@pytest.mark.attack(62)
+def test_two_confirmed_settlements_on_one_cell_are_told_of() -> None:
+    one, two = Story(1), Story(2)
+    clash = [f"settlements {two.sid.hex()[:16]} and {one.sid.hex()[:16]} were live on the same cell"]
+    assert told(*one.all, *two.all) == clash
+    separate = [Audited(path=Path(n), origin=n, held=s.all) for n, s in (("x", one), ("y", two))]
+    assert cross_check(separate).problems == clash, "whoever holds them"
+    three = Story(3)
+    assert len(told(*one.all, *two.all, *three.all)) == 3, "each pair of them"
+
+
+@pytest.mark.parametrize("name", APART)
+def test_settlements_apart_in_band_place_or_time_do_not_clash(name: str) -> None:
+    later = 10.5 if name == "another time" else 1.0
+    grant = {"confirm_by_ns": T0 + 20 * NS, "accept_by_ns": T0 + 20 * NS}
+    assert told(*Story(1).all, *Story(2, APART[name], later, grant=grant).all) == []
+
+
+def test_one_that_was_confirmed_after_the_other_was_over_does_not_clash() -> None:
+    one = Story(1)
+    grant = {"confirm_by_ns": T0 + 20 * NS, "accept_by_ns": T0 + 20 * NS}
+    at_lease_end = Story(2, CELL, 3.0 + 1e-6, grant=grant)
+    before = Story(3, CELL, 2.999, grant=grant)
+    assert told(*one.all, *at_lease_end.all) != [], "its window is not over"
+    for end in (given_back, displaced):
+        assert told(*one.all, end(one), *at_lease_end.all) == []
+        assert told(*one.all, end(one), *before.all) != [], "its lease is not over"
+        assert told(*one.all, end(one), renewed(one, 4.0), *at_lease_end.all) != [], "a longer lease"
+        assert told(*one.all, end(one), renewed(one, 4.0, "resume"), *at_lease_end.all) != []
+        assert told(*one.all, end(one), renewed(one, 2.0), *at_lease_end.all) == [], "a shorter one changes nothing"
+    long_lease = Story(1, confirm={"transmit_until_ns": T0 + 99 * NS})
+    after = Story(4, CELL, 10.0 + 1e-6, grant=grant)
+    assert told(*long_lease.all, given_back(long_lease), *after.all) == [], "never past the window"
+
+
+def test_an_aborted_one_was_never_live() -> None:
+    one, two = Story(1), Story(2)
+    abort = two.record("abort", A, bodies.Abort(sid=two.sid, grant=two.grant.digest, reason="TIMEOUT"))
+    assert told(*one.all, two.grant, two.accept, abort) == []
+
+
+NOT_ONE: dict[str, dict[str, dict[str, Any]]] = {
+    "another sid": {"grant": {"nonce": bytes(16)}},
+    "another user": {"grant": {"user": C}},
+    "over another GRANT": {"accept": {"grant": C}},
+    "no answer": {"accept": {"answer": C}},
+    "a CONFIRM over another GRANT": {"confirm": {"grant": C}},
+    "a CONFIRM over another ACCEPT": {"confirm": {"accept": C}},
+    "another fence": {"confirm": {"fence": 2}},
+    "too late": {"grant": {"accept_by_ns": T0 + NS}},
+}
+
+
+@pytest.mark.parametrize("name", NOT_ONE)
+def test_records_that_do_not_belong_together_are_told_of(name: str) -> None:
+    story = Story(1, **NOT_ONE[name])
+    expected = f"settlement {story.sid.hex()[:16]}: confirmed without a GRANT and an ACCEPT that belong to it"
+    assert told(*story.all) == [expected]
+
+
+def test_a_confirm_by_another_than_the_holder_is_told_of() -> None:
+    story = Story(1)
+    other = story.record("confirm", C, story.confirm.body)
+    assert any("confirmed without" in p for p in told(story.grant, story.accept, other))
+    for missing in (story.grant, story.accept):
+        assert any("confirmed without" in p for p in told(*(r for r in story.all if r is not missing)))
+
+
+def test_where_others_cosigned_the_confirm_has_longer() -> None:
+    late = Story(1, CELL, 2.5)
+    assert any("confirmed without" in p for p in told(*late.all))
+    body = bodies.Coordination(
+        sid=late.sid, grant=late.grant.digest, accept=late.accept.digest, shards=("x",), until_ns=T0
+    )
+    signed = late.record("coordination", C, body)
+    assert told(*late.all, signed) == []
+    later = Story(1, CELL, 3.0)
+    assert any("confirmed without" in p for p in told(*later.all, later.record("coordination", C, body)))
+
+
+@pytest.mark.parametrize("typ", ["grant", "accept", "confirm", "abort"])
+def test_two_versions_of_one_step_are_told_of(typ: str) -> None:
+    story = Story(1)
+    author = B if typ == "accept" else A
+    abort = bodies.Abort(sid=story.sid, grant=story.grant.digest, reason="TIMEOUT")
+    body = abort if typ == "abort" else getattr(story, typ).body
+    first = story.record("abort", A, body) if typ == "abort" else getattr(story, typ)
+    second = story.record(typ, author, body, salt=b"again")
+    told_of = told(*(r for r in story.all if typ == "abort" or r is not first), first, second)
+    assert f"settlement {story.sid.hex()[:16]}: 2 different {typ} records" in told_of
+
+
+def test_both_decisions_are_told_of() -> None:
+    story = Story(1)
+    abort = story.record("abort", A, bodies.Abort(sid=story.sid, grant=story.grant.digest, reason="TIMEOUT"))
+    assert f"settlement {story.sid.hex()[:16]}: both confirmed and aborted" in told(*story.all, abort)
+
+
+# -- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def numbered(author: bytes | None, seq: int, name: bytes) -> Record:
+    frame = Frame(network=NETWORK, author=author, seq=seq, attestation=HERE)
+    return Record(raw=name, digest=hashlib.sha256(name).digest(), typ="gate", kid=b"", claims=None, frame=frame, body=0)
+
+
+def test_an_author_uses_each_number_once_over_all_logs() -> None:
+    one, two, other = numbered(A, 7, b"one"), numbered(A, 7, b"two"), numbered(B, 7, b"other")
+    apart = [Audited(path=Path("x"), origin="x", held=[one]), Audited(path=Path("y"), origin="y", held=[two])]
+    assert cross_check(apart).problems == [f"{A.hex()[:8]} signed two different records with number 7"]
+    assert told(one, one, other, numbered(A, 8, b"two")) == []
+    assert told(numbered(None, 7, b"root"), numbered(None, 7, b"another root")) == []
+
+
+def test_what_others_hold_of_an_author_is_in_its_own_log() -> None:
+    one = numbered(A, 7, b"one")
+    mine = Audited(path=Path("mine.db"), origin="x", held=[], line=(A, C))
+    theirs = Audited(path=Path("theirs.db"), origin="y", held=[one], line=(B,))
+    missing = ["theirs.db holds a gate that is missing in its author's own lineage"]
+    assert cross_check([mine, theirs]).problems == missing
+    former = replace(theirs, held=[numbered(C, 1, b"as it was called before"), numbered(None, 1, b"root")])
+    assert cross_check([mine, former]).problems == missing
+    assert cross_check([replace(mine, held=[one]), theirs]).problems == []
+    assert cross_check([theirs]).problems == [], "where its own is not in hand"
