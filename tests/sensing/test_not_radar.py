@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from agent.sense.receivers import open_source
 from agent.sense.session import SensePlan, sense
-from agent.sense.sources import open_source
 from sensing.detectors.radarclasses import CLASSES, observable
 from sensing.survey import Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
@@ -42,6 +42,7 @@ IMPOSTORS: dict[str, tuple[Generator, dict[str, Any]]] = {
     "a carrier with zeros for lost buffers": (impulses.dropping, {"zeros": True}),
     "chirp jammer": (jammer.generate, {}),
 }
+FAST = ("uplink control each 2.5 ms", "sounding each 1 ms", "BLE acknowledgements", "PWM at 1 kHz", "chirp jammer")
 
 
 def settings(rate: int, **more: Any) -> SurveySettings:
@@ -73,23 +74,25 @@ def impostor(name: str, rng: np.random.Generator, *, rate: int, seconds: float, 
     return signal * np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / rate)) + noise(rng, samples)
 
 
-@pytest.mark.parametrize("name", IMPOSTORS)
-@pytest.mark.parametrize(("rate", "snr_db"), [(10_000_000, 20), (30_720_000, 15)])
+@pytest.mark.parametrize(
+    ("name", "rate", "snr_db"),
+    [*((one, 10_000_000, 20) for one in IMPOSTORS), *((one, 30_720_000, 15) for one in FAST)],
+)
 def test_is_no_radar(name: str, rate: int, snr_db: float) -> None:
-    report = surveyed(impostor(name, np.random.default_rng(3), rate=rate, seconds=0.1, snr_db=snr_db), rate)
+    report = surveyed(impostor(name, np.random.default_rng(3), rate=rate, seconds=0.08, snr_db=snr_db), rate)
     assert report.incumbents == ()
 
 
 @pytest.mark.parametrize("name", ["PWM at 1 kHz", "uplink control each 2.5 ms", "BLE acknowledgements"])
 def test_is_no_radar_for_long_at_a_nodes_cadence(name: str) -> None:
     rate, frame, look = 30_720_000, 614_400, 69_120
-    z = impostor(name, np.random.default_rng(4), rate=rate, seconds=0.3, snr_db=20)
+    z = impostor(name, np.random.default_rng(4), rate=rate, seconds=0.24, snr_db=20)
     survey, told = Survey(settings(rate)), []
     for start in range(0, len(z) - look, frame):
         heard = survey.feed(codes(z[start : start + look]), start_ns=round(start / rate * 1e9)).incumbents
         told.append(bool(heard))
     assert not any(told[4:]), "whatever was taken for a radar's first pulses is taken back within 80 ms"
-    assert survey.report(round(0.3e9)).incumbents == ()
+    assert survey.report(round(0.24e9)).incumbents == ()
 
 
 def burst(rng: np.random.Generator, rate: int) -> NDArray[np.complex64]:
@@ -119,4 +122,6 @@ def test_each_class_needs_a_band_wide_enough_to_tell_it() -> None:
     "meta", sorted(IQ.glob("**/*.sigmf-meta")) or [pytest.param(None, marks=pytest.mark.skip(f"no recordings in {IQ}"))]
 )
 def test_recordings_hold_no_radar(meta: Path) -> None:
-    assert sense(open_source(f"file:{meta}"), SensePlan()).report.incumbents == ()
+    results = sense(open_source(f"file:{meta}"), SensePlan())
+    assert results
+    assert all(one.report.incumbents == () for one in results)
