@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from hw_profiles.smallfile import read_small_text
 from sim.clock import SimClock
 
 LOOPBACK = "ip:127.0.0.1:"
@@ -346,7 +347,7 @@ class _Table(InitSettingsSource):
 def read_table(path: Path) -> dict[str, Any]:
     """A TOML file. Raises ConfigError, which names file and line."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_small_text(path))
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; give a file that can be read") from exc
     except (ValueError, RecursionError) as exc:
@@ -357,7 +358,7 @@ def _where(paths: Sequence[Path], loc: Sequence[int | str]) -> str:
     """File, line and key of an error; the first file that has the key, else the last file."""
     key = ".".join(str(part) for part in loc)
     for path in paths:
-        line = line_of(path.read_text(encoding="utf-8"), loc)
+        line = line_of(read_small_text(path), loc)
         if line is not None:
             return f"{path}:{line}: {key}"
     return f"{paths[-1]}: {key}" if paths else key

@@ -29,6 +29,7 @@ from agent.keyfiles import (
     write_files,
 )
 from agent.requests import request_text
+from hw_profiles.smallfile import read_small, read_small_text
 from hw_profiles.wholefile import WholeFile
 from settlement.chain import bodies, records
 from settlement.chain.admission import prove
@@ -132,7 +133,7 @@ def _ask(folder: Path, key: SigningKey, name: str | None, before: SigningKey | N
 def enrol(folder: Path, chain: Path, *, anchor: str, passphrase: str | None) -> str:
     """Take in the credential that another authority issued for this desk's key. Raises ConfigError."""
     try:
-        network = (folder / NETWORK).read_text(encoding="utf-8").strip()
+        network = read_small_text(folder / NETWORK).strip()
         registry = Registry(network, [bytes.fromhex(anchor)])
     except OSError as exc:
         raise ConfigError(f"{folder / NETWORK}: {exc.strerror}; run: bandpact authority request") from exc
@@ -164,7 +165,7 @@ class Desk:
         """Read and check the folder. Raises ConfigError."""
         self.folder, self._place = folder, place
         try:
-            self.network = (folder / NETWORK).read_text(encoding="utf-8").strip()
+            self.network = read_small_text(folder / NETWORK).strip()
         except OSError as exc:
             raise ConfigError(f"{folder / NETWORK}: {exc.strerror}; run: bandpact authority init") from exc
         self._key = read_key(folder / SIGN, passphrase)
@@ -330,7 +331,7 @@ class Desk:
     def hear(self, rotation: Path) -> None:
         """Take in that an authority above has a new key. Raises ConfigError."""
         try:
-            admitted = prove(rotation.read_bytes(), self.registry)
+            admitted = prove(read_small(rotation), self.registry)
         except OSError as exc:
             raise ConfigError(f"{rotation}: {exc.strerror}; give what `bandpact authority rotate` wrote") from exc
         if isinstance(admitted, Refusal) or not isinstance(admitted.record.body, bodies.Rotation):

@@ -21,6 +21,7 @@ from agent.keyfiles import (
 )
 from agent.requests import Request, read_request, request_text
 from agent.sharing import grantors, uncovered, unshared
+from hw_profiles.smallfile import read_small, read_small_text
 from hw_profiles.wholefile import WholeFile
 from settlement.chain import bodies, records
 from settlement.chain.admission import Admitted, RuleInForce, prove
@@ -214,7 +215,7 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> tuple[st
             raise ConfigError(f"{after}: {known}; give the rule that this desk signed")
         old = known
     try:
-        body = read_rule(text.read_text(encoding="utf-8"), previous=old.hash if old else None)
+        body = read_rule(read_small_text(text), previous=old.hash if old else None)
     except OSError as exc:
         raise ConfigError(f"{text}: {exc.strerror}; give a rule in TOML") from exc
     new = RuleInForce(hash=b"", rule=body, seat=seat_of(desk.me, desk.registry))
@@ -250,7 +251,7 @@ def enrol(folder: Path, chain: Path, *, network: str, anchor: str) -> str:
 def word_of(path: Path) -> bytes:
     """The record in a file of the desk: bare, or the last of a chain as rules are written. Raises ConfigError."""
     try:
-        data = path.read_bytes()
+        data = read_small(path)
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; give what the authority signed") from exc
     if isinstance(records.parse(data), records.Unproven):

@@ -12,6 +12,7 @@ import cbor2
 import tomli_w
 
 from agent.config import ConfigError
+from hw_profiles.smallfile import read_small_text
 from settlement.chain import keys
 from settlement.chain.keys import SigningKey
 from settlement.chain.names import name_flaw
@@ -74,7 +75,7 @@ def read_request(path: Path, *, of_authority: bool = False) -> Request:
     """What a node or an authority that wants a credential wrote, by its own key. Raises ConfigError."""
     made_by = "bandpact authority request" if of_authority else "bandpact node init"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_small_text(path))
         values = {key: str(table[key]) for key in _FIELDS if key in table}
         public = bytes.fromhex(values["public"])
         if of_authority and "transport" in values:

@@ -89,7 +89,8 @@ class ChannelReport:
     """All that is known of a channel; `headroom_db` is from its mean power to the converter's full scale.
 
     `occupancy` is the share of the time that was listened to, and between looks, of this stretch; `long_run` the share
-    in the long run of which this stretch is a sample. `anchor` is what its floor rests on.
+    in the long run of which this stretch is a sample. `anchor` is what its floor rests on. `threshold` is the density,
+    over the whole channel, from which one block counts as busy.
     """
 
     channel: Channel
@@ -103,6 +104,7 @@ class ChannelReport:
     flags: SampleFlag
     long_run: Interval = field(default_factory=lambda: Interval(value=0.0, low=0.0, high=1.0))
     anchor: Anchor = Anchor.NONE
+    threshold: Level = field(default_factory=lambda: Level(value=float("nan"), sd=float("inf"), unit="dBFS/Hz"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,6 +191,13 @@ class Survey:
             whole=not self._history.forgotten,
         )
 
+    def over_threshold(self) -> tuple[int, int]:
+        """How many blocks of channels were over their threshold, and how many there were."""
+        self._judge_all()
+        judged = list(self._history.judged())
+        over = sum(int(((one.over_db > 0) | one.lasting).sum()) for one in judged)
+        return over, sum(one.over_db.size for one in judged)
+
     @property
     def flags(self) -> SampleFlag:
         """Every doubt of the recent looks."""
@@ -360,6 +367,7 @@ class Survey:
             flags=flags,
             long_run=verdict.long_run,
             anchor=verdict.anchor,
+            threshold=self._threshold(index, idle, verdict),
         )
 
     def _seen(self, index: int, counted: list[Judged], blocks: int, *, whole: bool, flags: SampleFlag) -> Seen:
@@ -418,6 +426,13 @@ class Survey:
         if scale is None:
             return Level(value=dbfs, sd=sd_db, unit=f"dBFS{per}")
         return Level(value=dbfs + scale.offset_db, sd=float(np.hypot(sd_db, scale.sd_db)), unit=f"dBm{per}")
+
+    def _threshold(self, index: int, idle: float, verdict: Verdict) -> Level:
+        """Density over the whole channel from which one block of it counts as busy."""
+        if self._floor.current is None:
+            return Level(value=float("nan"), sd=float("inf"), unit="dBFS/Hz")
+        cells = self._reader.cells(self._view(self._floor.current), index, np.zeros((0, self._layout.groups + 1)))
+        return self._density(idle * self._detector.whole_threshold(cells) * 10 ** (verdict.cut_db / 10))
 
     def _sensitivity(self, index: int, idle_power: float, verdict: Verdict) -> Level:
         if self._floor.current is None:

@@ -11,6 +11,7 @@ from agent.cli.common import Exit, fail, say
 from agent.cli.entitled import entitled, instant_text, ruled, scope_text
 from agent.cli.places import Circle, Corners, area_of, bands_of, some_area
 from agent.units import parse_days, parse_power, parse_time, time_text
+from hw_profiles.smallfile import read_small_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +96,7 @@ def open_desk(desk: Path) -> "Desk":
     if not (desk / "credential.chain").is_file():
         raise ConfigError(f"{desk}: no authority's desk; run: bandpact authority init --desk {desk}")
     chain = load_chain(desk / "credential.chain")
-    network = (desk / "network.txt").read_text(encoding="utf-8").strip() if (desk / "network.txt").is_file() else ""
+    network = read_small_text(desk / "network.txt").strip() if (desk / "network.txt").is_file() else ""
     mine = Registry(network, [records.digest(chain[0])]).admit_chain(chain)
     lat_e7, lon_e7 = mine.scope.area.anchor if isinstance(mine, Subject) else (0, 0)
     place = Place(lat_e7=lat_e7, lon_e7=lon_e7)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from agent.units import band_text, power_text, time_text
+from hw_profiles.smallfile import read_small
 
 FILE = "status.json"
 FRESH_NS = 5_000_000_000
@@ -63,7 +64,7 @@ class _Status(BaseModel):
 def read_status(folder: Path) -> dict[str, Any] | None:
     """The state the agent left; None when there is none that can be read and understood."""
     try:
-        text = (folder / FILE).read_bytes()
+        text = read_small(folder / FILE)
         _Status.model_validate_json(text)
         found = json.loads(text)
     except (OSError, ValueError):
