@@ -33,7 +33,7 @@ FILTER_DEPTH_DB: Final = 35.0
 """A plateau less deep than the first is a signal over a floor; one deeper than the second, centred, a filter."""
 KNOWN_WIDTH: Final = 0.1
 SHAPED_DB: Final = 2.0
-SHAPED_DEVIATIONS: Final = 6.0
+SHAPED_DEVIATIONS: Final = 4.0
 GRADUAL: Final = 0.45
 """Of all that a receiver's floor bends, how much it may within two groups."""
 SKIRT_DB: Final = 10.0

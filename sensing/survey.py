@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from sensing.detectors.channel import ChannelDetector
 from sensing.detectors.pulses import PulseFinder
-from sensing.detectors.radar import EITHER, Incumbent, RadarDetector, Stretch
+from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.floors import FloorReader, FloorView
 from sensing.frontend import FrontEnd, Iq, Spectra
 from sensing.history import History, Judged
+from sensing.incumbents import IncumbentLog
 from sensing.layout import BandLayout, lay_out
 from sensing.occupancy import spectrum_resource_occupancy
 from sensing.results import (
@@ -55,7 +56,6 @@ Span = tuple[int, int]
 NOTHING_APART: Final[Mapping[Channel, Sequence[Span]]] = MappingProxyType({})
 PIECE_BLOCKS: Final = 64
 FLAG_LOOKS: Final = 4096
-MERGE_NS: Final = 2_000_000_000
 CONTIGUOUS_NS: Final = 2_000
 UNEVEN: Final = 0.15
 """Share of `flatness_db` that a block's threshold allows for."""
@@ -100,7 +100,7 @@ class Survey:
         self._spans: Spans = []
         self._look_flags: deque[SampleFlag] = deque(maxlen=FLAG_LOOKS)
         self._widening: deque[bool] = deque(maxlen=FLAG_LOOKS)
-        self._incumbents: list[Incumbent] = []
+        self._incumbents = IncumbentLog(settings.incumbent_bands)
         self._looks = 0
         self._psd_sum = np.zeros(settings.fft_size)
         self._psd_frames = 0
@@ -182,13 +182,21 @@ class Survey:
             blocks=sum(one.over_db.shape[1] for one in seen) + self._history.uncertain,
             channels=channels,
             sro=spectrum_resource_occupancy([c.occupancy for c in channels]),
-            incumbents=tuple(self._incumbents),
+            incumbents=self._incumbents.incumbents,
+            pulse_trains=self._incumbents.pulse_trains,
             overload=bool(flags & SampleFlag.CLIPPED),
             flags=flags,
             psd=density.astype(np.float32),
             peak_psd=self._peak / np.float32(self.settings.sample_rate_hz),
             whole=not self._history.forgotten,
         )
+
+    def over_threshold(self) -> tuple[int, int]:
+        """How many blocks of channels were over their threshold, and how many there were."""
+        self._judge_all()
+        judged = list(self._history.judged())
+        over = sum(int(((one.over_db > 0) | one.lasting).sum()) for one in judged)
+        return over, sum(one.over_db.size for one in judged)
 
     @property
     def flags(self) -> SampleFlag:
@@ -359,6 +367,7 @@ class Survey:
             flags=flags,
             long_run=verdict.long_run,
             anchor=verdict.anchor,
+            threshold=self._threshold(index, idle, verdict),
         )
 
     def _seen(self, index: int, counted: list[Judged], blocks: int, *, whole: bool, flags: SampleFlag) -> Seen:
@@ -418,6 +427,13 @@ class Survey:
             return Level(value=dbfs, sd=sd_db, unit=f"dBFS{per}")
         return Level(value=dbfs + scale.offset_db, sd=float(np.hypot(sd_db, scale.sd_db)), unit=f"dBm{per}")
 
+    def _threshold(self, index: int, idle: float, verdict: Verdict) -> Level:
+        """Density over the whole channel from which one block of it counts as busy."""
+        if self._floor.current is None:
+            return Level(value=float("nan"), sd=float("inf"), unit="dBFS/Hz")
+        cells = self._reader.cells(self._view(self._floor.current), index, np.zeros((0, self._layout.groups + 1)))
+        return self._density(idle * self._detector.whole_threshold(cells) * 10 ** (verdict.cut_db / 10))
+
     def _sensitivity(self, index: int, idle_power: float, verdict: Verdict) -> Level:
         if self._floor.current is None:
             return Level(value=float("nan"), sd=float("inf"), unit="dBFS")
@@ -441,24 +457,13 @@ class Survey:
         pulses = self._finder.find(iq, contiguous=contiguous)
         length_ns = round(len(iq) / self.settings.sample_rate_hz * 1e9)
         seen = Stretch(pulses=pulses, start_ns=start_ns, length_ns=length_ns, contiguous=contiguous)
-        found = self._radar.decide(seen).incumbents
+        told = self._radar.decide(seen)
         at = self.settings.center_hz
-        shifted = tuple(replace(one, low_hz=one.low_hz + at, high_hz=one.high_hz + at) for one in found)
-        for one in shifted:
-            self._remember(one)
-        return shifted
-
-    def _remember(self, one: Incumbent) -> None:
-        for i, known in enumerate(self._incumbents):
-            near = one.low_hz < known.high_hz and known.low_hz < one.high_hz
-            alike = set(known.kind.split(EITHER)) & set(one.kind.split(EITHER))
-            if alike and near and one.start_ns - known.end_ns < MERGE_NS:
-                better = one if one.pulses >= known.pulses else known
-                self._incumbents[i] = replace(
-                    better, start_ns=min(one.start_ns, known.start_ns), end_ns=max(one.end_ns, known.end_ns)
-                )
-                return
-        self._incumbents.append(one)
+        found, withdrawn = (
+            [replace(one, low_hz=one.low_hz + at, high_hz=one.high_hz + at) for one in some]
+            for some in (told.incumbents, told.withdrawn)
+        )
+        return self._incumbents.take(found, withdrawn)
 
 
 def _weakest(anchors: list[Anchor]) -> Anchor:

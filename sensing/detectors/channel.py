@@ -79,7 +79,7 @@ class ChannelDetector:
 
     def decide(self, seen: ChannelCells) -> ChannelDecision:
         """One decision for each block."""
-        whole, parts = self._thresholds(seen, self.pfa, blocks=1, uneven=1.0)
+        whole, parts = self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)
         energy, idle = seen.power @ seen.bins, float(seen.floor @ seen.bins)
         over_whole = energy / max(idle * whole, 1e-30)
         over_parts = seen.power / np.maximum(seen.floor * parts, 1e-30)
@@ -88,20 +88,25 @@ class ChannelDetector:
         return ChannelDecision(
             statistic=statistic,
             threshold=np.ones_like(statistic),
-            pfa=self.pfa + len(STRETCHES) * STRETCH_PFA,
+            pfa=self.pfa,
             whole_db=np.asarray(10 * np.log10(np.maximum(over_whole, 1e-30)), np.float64),
             lasting=lasting,
         )
 
+    @property
+    def _block_pfa(self) -> float:
+        """What is left for single blocks."""
+        return max(self.pfa - len(STRETCHES) * STRETCH_PFA, self.pfa / 2)
+
     def sure(self, seen: ChannelCells, *, pfa: float) -> float:
         """The ratio of `statistic` beyond which a block is over the threshold that it would have at another `pfa`."""
-        whole, parts = self._thresholds(seen, self.pfa, blocks=1, uneven=1.0)
+        whole, parts = self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)
         strict, strict_parts = self._thresholds(seen, pfa, blocks=1, uneven=1.0)
         return max(strict / whole, float((strict_parts / parts).max()))
 
     def whole_threshold(self, seen: ChannelCells) -> float:
         """The ratio to the floor over which the energy of the whole channel makes a block busy."""
-        return self._thresholds(seen, self.pfa, blocks=1, uneven=1.0)[0]
+        return self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)[0]
 
     def whole_shape(self, seen: ChannelCells) -> float:
         """Independent averages behind the energy of the whole channel, uneven as its floor is."""

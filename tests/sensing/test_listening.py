@@ -232,6 +232,27 @@ def test_beyond_the_filter_nothing_is_told(tmp_path: Path) -> None:
     assert "reaches beyond the filter, 3554.200-3555.800 MHz" in shown
 
 
+@pytest.mark.feature("E8")
+def test_a_picture_shows_time_threshold_and_what_is_not_told(tmp_path: Path) -> None:
+    captures: list[dict[str, object]] = [
+        {"core:sample_start": 0, "core:datetime": "2026-01-01T00:00:00.000Z", "bandpact:bandwidth_hz": 1.6e6},
+        {"core:sample_start": 200_000, "core:datetime": "2026-01-01T00:00:00.300Z", "bandpact:bandwidth_hz": 1.6e6},
+    ]
+    quiet = noise(400_000)
+    quiet[80_000:120_000] += (
+        np.rint(400 * np.exp(0.3j * np.arange(40_000))).view(np.float64).reshape(-1, 2).astype("<i2")
+    )
+    path = stored(tmp_path, quiet, captures)
+    done = run("sense", f"file:{path}", "--channel-width", "400kHz", "--plot", str(tmp_path / "p.svg"), "--json")
+    assert done.exit_code == 0, done.stderr
+    drawn = (tmp_path / "p.svg").read_text()
+    for words in ("seconds", "busy from, in one block", "sees from", "not told", "MHz"):
+        assert words in drawn
+    for channel in json.loads(done.stdout)["channels"]:
+        assert channel["threshold"]["value"] > channel["noise_floor"]["value"]
+        assert channel["threshold"]["unit"] == "dBFS/Hz"
+
+
 @pytest.mark.feature("E1")
 def test_what_channels_leave_over_is_said(tmp_path: Path) -> None:
     path = stored(tmp_path, noise(200_000))
