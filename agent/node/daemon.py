@@ -40,12 +40,13 @@ from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.answering import ALARM
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
+from settlement.chain.lineage import LineageError
 from settlement.chain.scope import Band, Window
 from settlement.mesh import Arrived
 from settlement.messages import Message
 from settlement.pair.bounds import OwnFaultError
 from settlement.reasons import Reason, Refusal
-from settlement.seal import write_root, write_seal
+from settlement.seal import root_path, seal_path, write_root, write_seal
 from settlement.step import HaltedError, Outgoing, Step
 
 NS = 1_000_000_000
@@ -156,12 +157,19 @@ class Node:
         """Leave a compact, sealed copy of the log for whoever audits; a halted node signs nothing, not even that."""
         if self.party.halted is not None:
             return
-        target = self.config.folder / SEALED
-        target.unlink(missing_ok=True)
-        key = self.party.identity.key
-        self.party.lineage.seal(key, target)
-        write_root(target, self.party.lineage.head(), key)
-        write_seal(target, key)
+        target, key = self.config.folder / SEALED, self.party.identity.key
+        fresh = target.with_name(f".{SEALED}.new")
+        # Without its seal a copy is only not sealed; with another's it would read as tampered with.
+        for path in (seal_path(target), root_path(target), fresh):
+            path.unlink(missing_ok=True)
+        try:
+            self.party.lineage.seal(key, fresh)
+            fresh.replace(target)
+            write_root(target, self.party.lineage.head(), key)
+            write_seal(target, key)
+        except (LineageError, OSError) as exc:
+            fresh.unlink(missing_ok=True)
+            self.events.write("not sealed", why=str(exc))
 
     # -- a turn --------------------------------------------------------------------------------------------------
 
