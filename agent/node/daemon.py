@@ -6,6 +6,7 @@ A turn: wait for something, take all that has arrived, decide in one durable ste
 import json
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
+from agent.node.stockasking import Cosigned, StockAsking
 from agent.node.traffic import Traffic
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
@@ -80,6 +82,7 @@ class Node:
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
         self.control = Control(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
+        self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
         self._poller = zmq.Poller()
         for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
@@ -140,6 +143,7 @@ class Node:
         self.watcher.stop()
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.hints.close()
+        self.stock.close()
         self.mesh.close()
         self.errands.close()
         self.control.close()
@@ -187,9 +191,11 @@ class Node:
             self.events.write("hint", peer=peer, endpoint=endpoint)
         commands = self.control.receive()
         self.errands.take(commands, now_ns)
-        if arrived or commands or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
+        cosigned = self.stock.turn(self.party.witness, self.party.lineage)
+        news = arrived or cosigned or commands or self._changes or self._used or self._fresh
+        if news or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
-            self._step(arrived)
+            self._step(arrived, cosigned)
             for moved in self.grants.turn(self.party, self.fix().time):
                 self.events.write("grant", **grant_fields(moved))
             self.outbox.retry(now_ns)
@@ -282,13 +288,16 @@ class Node:
 
     # -- a durable step ------------------------------------------------------------------------------------------
 
-    def _step(self, arrived: list[Arrived]) -> None:
+    def _step(self, arrived: list[Arrived], cosigned: Sequence[Cosigned] = ()) -> None:
         changes, used, fresh = self._changes, self._used, self._fresh
         self._changes, self._used, self._fresh = [], [], []
         with self.party.step(self.fix()) as step:
             for message in arrived:
                 self.receive(step, message)
             if self.party.halted is None:
+                for answer in cosigned:
+                    take = partial(self.party.witness.take_stock, step, answer.size, answer.lines)
+                    self.party.duty(step, "cosigned", take, waits=False)
                 self._work(step, (changes, used, fresh))
             else:
                 self._changes, self._used, self._fresh = changes, used, fresh
