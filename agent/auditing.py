@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.trial.collect import ANCHORS
+from hw_profiles.smallfile import read_small
 from settlement.audit import audit_lineage, why_no_lineage
 from settlement.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
 from settlement.bundleform import START
@@ -61,7 +62,7 @@ def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tup
         file = (path if path.is_dir() else path.parent) / ANCHORS
         if not file.is_file():
             raise AuditError(f"{file}: no trust anchors here; give --network and --anchor")
-        lines = [line.split() for line in file.read_text(errors="replace").splitlines() if line.strip()]
+        lines = [line.split() for line in read_small(file).decode("utf-8", "replace").splitlines() if line.strip()]
         if not lines or any(len(line) != 2 for line in lines):
             raise AuditError(f"{file}: each line is a network's name and an anchor; mend it or give --anchor")
         pairs = [(line[0], line[1]) for line in lines]

@@ -71,14 +71,17 @@ def calibrate_by_diode(
     opened = _tuned(source, setting, profile)
     on: list[RxBlock] = []
     off: list[RxBlock] = []
+    lit = False
     try:
         for _ in range(ROUNDS):
-            for lit, heard in ((True, on), (False, off)):
-                switch(lit)
+            for wanted, heard in ((True, on), (False, off)):
+                switch(wanted)
+                lit = wanted
                 heard.extend(_heard(opened, LOOKS // 2))
     finally:
-        switch(False)
         opened.close()
+        if lit:
+            switch(False)
     return _kept(_diode_point(on, off, diode), opened, unit, profile, path)
 
 

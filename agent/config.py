@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from hw_profiles.smallfile import read_small_text
 from sim.clock import SimClock
 
 LOOPBACK = "ip:127.0.0.1:"
@@ -46,7 +47,12 @@ class Peer(Section):
 
 
 class RadioSection(Section):
-    """The radio and how it is set. `simulated` says of a Pluto on loopback that no antenna stands behind it."""
+    """The radio and how it is set. `simulated` says of a Pluto on loopback that no antenna stands behind it.
+
+    `rx_full_scale_mdbm` is the carrier at the antenna port that fills the converter at this gain, as
+    `bandpact calibrate` finds it, give or take `rx_full_scale_sd_mdb`; with `noise_figure_mdb` it tells the
+    receiver's own noise from a band that somebody fills.
+    """
 
     driver: Literal["sim", "pluto"] = "sim"
     simulated: bool = False
@@ -60,6 +66,9 @@ class RadioSection(Section):
     rx_gain_mdb: int = 30_000
     adc_full_scale: int = 2048
     tx_full_scale: int = 16384
+    rx_full_scale_mdbm: int | None = None
+    rx_full_scale_sd_mdb: int = Field(default=1_000, ge=0)
+    noise_figure_mdb: int | None = Field(default=None, ge=0, le=60_000)
     full_scale_eirp_mdbm: int = 20_000
     full_scale_sd_mdb: int = Field(default=0, ge=0)
     attenuation_mdb: int = 0
@@ -234,6 +243,16 @@ class MeshSection(Section):
     connections: int = Field(default=512, ge=2)
 
 
+class SharesSection(Section):
+    """What one neighbour may cost this node beyond its settlements, and how much of the disk the node may fill."""
+
+    work_ms_per_s: int = Field(default=250, ge=1, le=1000)
+    work_burst_ms: int = Field(default=1000, ge=10, le=4000)
+    log_bytes_per_s: int = Field(default=64 << 10, ge=1024)
+    log_burst_bytes: int = Field(default=8 << 20, ge=64 << 10)
+    disk_bytes: int = Field(default=32 << 30, ge=64 << 20)
+
+
 class WardenSection(Section):
     """Where the warden runs. `apart`: as a service under a user of its own, which alone reaches the radio.
 
@@ -259,13 +278,14 @@ class NodeConfig(BaseSettings):
     rule: Path
     area_radius_mm: int
     heartbeat_limit_ms: int = 200
-    protect_s: float = 5.0
+    protect_s: float = Field(default=5.0, gt=0, le=3600)
     start_file: Path | None = None
     radio: RadioSection
     place: PlaceSection
     clock: ClockSection
     channels: list[ChannelSection]
     mesh: MeshSection = MeshSection()
+    shares: SharesSection = SharesSection()
     warden: WardenSection = WardenSection()
     peers: list[Peer] = []
     offers: list[OfferSection] = []
@@ -327,7 +347,7 @@ class _Table(InitSettingsSource):
 def read_table(path: Path) -> dict[str, Any]:
     """A TOML file. Raises ConfigError, which names file and line."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_small_text(path))
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; give a file that can be read") from exc
     except (ValueError, RecursionError) as exc:
@@ -338,7 +358,7 @@ def _where(paths: Sequence[Path], loc: Sequence[int | str]) -> str:
     """File, line and key of an error; the first file that has the key, else the last file."""
     key = ".".join(str(part) for part in loc)
     for path in paths:
-        line = line_of(path.read_text(encoding="utf-8"), loc)
+        line = line_of(read_small_text(path), loc)
         if line is not None:
             return f"{path}:{line}: {key}"
     return f"{paths[-1]}: {key}" if paths else key

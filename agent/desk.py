@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import tomli_w
-
 from agent.config import ConfigError
 from agent.keyfiles import (
     CHAIN,
@@ -30,11 +28,14 @@ from agent.keyfiles import (
     write_chain,
     write_files,
 )
+from agent.requests import request_text
+from hw_profiles.smallfile import read_small, read_small_text
 from hw_profiles.wholefile import WholeFile
 from settlement.chain import bodies, records
 from settlement.chain.admission import prove
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
+from settlement.chain.names import alike, name_flaw
 from settlement.chain.rotation import judge_rotation, rotation_of
 from settlement.chain.scope import Scope
 from settlement.chain.status import bits_of, is_set
@@ -44,7 +45,6 @@ from settlement.reasons import Refusal, RefusedError
 SIGNED, NETWORK, REQUEST = "signed.chain", "network.txt", "authority.request"
 NS = 1_000_000_000
 LIST_BITS = 1024
-NAME_BYTES_MAX = 128
 ANCHOR_DIGITS = 64
 CLOCK_BOUND_NS = NS
 AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "observe")
@@ -96,6 +96,9 @@ def init(
     seed = secrets.token_bytes(32)
     key = SigningKey.from_seed(seed)
     body = bodies.Credential(level="authority", scope=scope)
+    wrong = name_flaw(name)
+    if wrong is not None:
+        raise ConfigError(f"{name!r}: {wrong}")
     try:
         raw = issue(key, None, body, _claims(key.public, name, name, days), network=network, fix=_fix(place))
     except RefusedError as exc:
@@ -111,26 +114,26 @@ def init(
     return records.digest(raw).hex()
 
 
-def request(folder: Path, *, network: str, passphrase: str | None) -> Path:
+def request(folder: Path, *, network: str, passphrase: str | None, name: str | None = None) -> Path:
     """Make the key of an authority that another one is to entitle, and what that one needs. Raises ConfigError."""
     seed = secrets.token_bytes(32)
     made_folder(folder)
     write_files(
         secret_file(folder / SIGN, seed, passphrase),
         text_file(folder / NETWORK, network + "\n"),
-        _ask(folder, SigningKey.from_seed(seed)),
+        _ask(folder, SigningKey.from_seed(seed), name),
     )
     return folder / REQUEST
 
 
-def _ask(folder: Path, key: SigningKey) -> WholeFile:
-    return text_file(folder / REQUEST, tomli_w.dumps({"public": key.public.hex()}))
+def _ask(folder: Path, key: SigningKey, name: str | None, before: SigningKey | None = None) -> WholeFile:
+    return text_file(folder / REQUEST, request_text(key, name=name, before=before))
 
 
 def enrol(folder: Path, chain: Path, *, anchor: str, passphrase: str | None) -> str:
     """Take in the credential that another authority issued for this desk's key. Raises ConfigError."""
     try:
-        network = (folder / NETWORK).read_text(encoding="utf-8").strip()
+        network = read_small_text(folder / NETWORK).strip()
         registry = Registry(network, [bytes.fromhex(anchor)])
     except OSError as exc:
         raise ConfigError(f"{folder / NETWORK}: {exc.strerror}; run: bandpact authority request") from exc
@@ -162,7 +165,7 @@ class Desk:
         """Read and check the folder. Raises ConfigError."""
         self.folder, self._place = folder, place
         try:
-            self.network = (folder / NETWORK).read_text(encoding="utf-8").strip()
+            self.network = read_small_text(folder / NETWORK).strip()
         except OSError as exc:
             raise ConfigError(f"{folder / NETWORK}: {exc.strerror}; run: bandpact authority init") from exc
         self._key = read_key(folder / SIGN, passphrase)
@@ -221,12 +224,40 @@ class Desk:
         found = [self.registry.admit(raw) for raw in raws if _is_credential(raw)]
         return [s for s in found if isinstance(s, Subject) and s.issuer is not None]
 
+    def _new(self, name: str, public: bytes, transport: bytes | None, succeeds: Subject | None) -> None:
+        """No key serves twice, and no name is given that is another's or looks like it. Raises ConfigError."""
+        above = [s for s in (self.registry.get(records.digest(raw)) for raw in self.me.chain) if s is not None]
+        others = [*above, *(who for who, _ in self._former), *self.credentials()]
+        for other in others:
+            if other.public == public:
+                raise ConfigError(f"--name {name}: KEY: that key is {other.name}'s already; ask with a key of its own")
+            same = succeeds is not None and other.name == name
+            if transport is not None and other.transport_key == transport and not same:
+                raise ConfigError(f"--name {name}: KEY: that transport key is {other.name}'s already")
+            over = other in others[len(above) :] and (self.revoked(other) or other.expires_ns <= time.time_ns())
+            if not same and alike(other.name, name) and not (over and other.name == name):
+                looks = "is there already" if other.name == name else f"looks like {other.name}, which is there already"
+                raise ConfigError(f"--name {name}: {looks}; choose another, or revoke that one first")
+
     def issue(
-        self, body: bodies.Credential, *, public: bytes, name: str, days: int, out: Path | None = None
+        self,
+        body: bodies.Credential,
+        *,
+        public: bytes,
+        name: str,
+        days: int,
+        out: Path | None = None,
+        succeeds: Subject | None = None,
     ) -> Subject:
-        """Sign a credential with the next status index. Raises ConfigError when it reaches beyond the desk's own."""
-        if not 1 <= len(name.encode()) <= NAME_BYTES_MAX:
-            raise ConfigError(f"--name {name!r}: give 1 to {NAME_BYTES_MAX} bytes")
+        """Sign a credential with the next status index; `succeeds` is whose new key it is.
+
+        A file that is there is never overwritten. Raises ConfigError when it reaches beyond the desk's own, or when key
+        or name are another's.
+        """
+        wrong = name_flaw(name)
+        if wrong is not None:
+            raise ConfigError(f"--name {name!r}: {wrong}")
+        self._new(name, public, body.transport_key, succeeds)
         seq, previous = self._next()
         whole = bodies.Credential(
             level=body.level,
@@ -247,7 +278,7 @@ class Desk:
                 f"--days {days}: SCOPE: this authority's own credential ends in {left} days; ask for less"
             )
         subject = _held(self.registry.examine(raw), f"credential of {name}")
-        self._keep(raw, (lambda _: chain_file(out, subject.chain)) if out is not None else None)
+        self._keep(raw, (lambda _: chain_file(out, subject.chain, replace=False)) if out is not None else None)
         self.registry.admit(raw)
         return subject
 
@@ -294,13 +325,13 @@ class Desk:
         """Make the next key of an authority that is no root, and the request for its issuer. Raises ConfigError."""
         if self._root:
             raise ConfigError(f"{self.me.name} is a root and needs nobody's word; run: bandpact authority rotate")
-        make_next_key(self.folder, passphrase, lambda key: [_ask(self.folder, key)])
+        make_next_key(self.folder, passphrase, lambda key: [_ask(self.folder, key, self.me.name, self._key)])
         return self.folder / REQUEST
 
     def hear(self, rotation: Path) -> None:
         """Take in that an authority above has a new key. Raises ConfigError."""
         try:
-            admitted = prove(rotation.read_bytes(), self.registry)
+            admitted = prove(read_small(rotation), self.registry)
         except OSError as exc:
             raise ConfigError(f"{rotation}: {exc.strerror}; give what `bandpact authority rotate` wrote") from exc
         if isinstance(admitted, Refusal) or not isinstance(admitted.record.body, bodies.Rotation):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from agent.config import ConfigError, NodeConfig
 from agent.configfiles import load_found
-from agent.service.snapshot import DISK_BYTES_MIN, problems, read_status
+from agent.service.snapshot import DISK_BYTES_MIN, OWN_KEY, problems, read_status
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.shown import duration, plain
 from agent.timekeeping.wiring import timekeeper
@@ -92,7 +92,9 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
         _disk(config),
         *_peers(config),
         _radio(config),
+        *_binding(config),
         *_dead_man(config),
+        *_alarms(config),
         *_reach(config),
         _priority(),
     ]
@@ -210,6 +212,33 @@ def _radio(config: NodeConfig) -> Check:
             return Check(name="radio", state=OK, found=found + (", the gate is open" if opened else ""))
     found += ", and no running node says that its gate is open"
     return Check(name="radio", state=FAIL, found=found, mend="silence it: `bandpact stop`, or take its power away")
+
+
+def _binding(config: NodeConfig) -> Iterator[Check]:
+    """Whether the credential is for this very radio: with a copied folder and another radio the gate never opens."""
+    from agent.probing import device_of  # noqa: PLC0415 - only looked at with a configuration
+    from agent.wiring import trust_of  # noqa: PLC0415
+
+    try:
+        bound, found = trust_of(config).me.device, device_of(config)
+    except (ConfigError, RadioError):
+        return  # said by the lines on the credential and on the radio
+    if found is None or bound is None:
+        return
+    if found == bound:
+        yield Check(name="binding", state=OK, found=f"the credential is for this radio, {found}")
+        return
+    said = f"BINDING: the credential is for {bound}, and this radio is {found}: its gate will not open"
+    mend = "connect the radio it is bound to, or have the authority issue a credential for this one"
+    yield Check(name="binding", state=FAIL, found=said, mend=mend)
+
+
+def _alarms(config: NodeConfig) -> Iterator[Check]:
+    """Keys that were seen in use in two places."""
+    status = read_status(config.run_folder)
+    for alarm in (status or {}).get("alarms", ()):
+        mend = "find who has it; have the authority revoke that credential, and issue anew for a new key"
+        yield Check(name="alarm", state=FAIL if alarm.startswith(OWN_KEY) else WARN, found=alarm, mend=mend)
 
 
 def _dead_man(config: NodeConfig) -> Iterator[Check]:

@@ -13,6 +13,7 @@ import tomli_w
 from agent.config import LOOPBACK, ConfigError, load
 from agent.keyfiles import CHAIN, load_chain, load_keys
 from agent.nodekeys import ROLES
+from agent.sharing import needed
 from hw_profiles.wholefile import write_whole
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scope import Area, Band, Scope
@@ -23,6 +24,8 @@ REAL_BOUND_NS = 20_000_000
 """How wrong the clock of a real radio may be, in a drafted rule and in a drafted node."""
 OUTLINE_RADIUS_MM = 10_000_000
 S = 1_000_000_000
+HOUR_S = 3600
+NEIGHBOURS_MIN = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +158,14 @@ def _channels(band: Band) -> list[dict[str, int]]:
     return [{"low_hz": low + n * width_hz, "high_hz": low + (n + 1) * width_hz} for n in range(2)]
 
 
-def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: bool) -> None:
-    """Write a rule for everything in a scope, to be edited and then signed. Raises ConfigError."""
+def draft_rule(
+    path: Path, *, name: str, scope: Scope, days: int, simulated: bool, holders: int = 1, nodes: int = 0
+) -> None:
+    """Write a rule for everything in a scope, to be edited and then signed. Raises ConfigError.
+
+    Args: holders: who may come to grant one cell; as many co-sign as it takes that no two can. nodes: in the network;
+    more than half of a node's neighbours witness its log once they are three or more.
+    """
     now = datetime.now(tz=UTC).replace(microsecond=0)
     _fresh(
         path,
@@ -171,8 +180,9 @@ def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: boo
             "position_radius_mm_max": 50_000,
             "record_age_ns_max": 5 * S,
             "sensing_age_ns_max": S,
-            "witness_quorum": 0,
+            "witness_quorum": witnesses(nodes),
             "outside_authorisation": 0,
+            "validity_ns_max": 48 * 3600 * S,
             "desk": {
                 "time_sources": ["kernel"],
                 "position_sources": ["surveyed"],
@@ -186,8 +196,29 @@ def draft_rule(path: Path, *, name: str, scope: Scope, days: int, simulated: boo
                 {"name": "operator", "response": "consider", "weight_ppm": 500_000, "admits": ["*"]},
             ],
             "classes": [_terms(commodity, scope.max_eirp_mdbm) for commodity in scope.classes],
+            "coordination": [{"name": "all", "mode": "neighbours", "need": needed(holders)}],
+            "budgets": [_budget(commodity, scope) for commodity in scope.classes],
         },
     )
+
+
+def witnesses(nodes: int) -> int:
+    """How many must witness a log in a network of so many nodes: one of two neighbours, or more than half of more."""
+    neighbours = nodes - 1
+    return 0 if neighbours < NEIGHBOURS_MIN else max(1, neighbours // 2 + (neighbours > NEIGHBOURS_MIN))
+
+
+def _budget(commodity: str, scope: Scope) -> dict[str, Any]:
+    """An hour's worth of all the spectrum there is; a newcomer gets a quarter, and more with what it fulfils."""
+    width_hz = sum(band.high_hz - band.low_hz for band in scope.bands)
+    return {
+        "level": "operator",
+        "commodity": commodity,
+        "window_ns": HOUR_S * S,
+        "amount_hz_s": width_hz * HOUR_S,
+        "first_share_ppm": 250_000,
+        "step_ppm": 50_000,
+    }
 
 
 def _area(area: Area) -> dict[str, Any]:

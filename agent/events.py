@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-FILE = "events.jsonl"
+FILE, BEFORE = "events.jsonl", "events.before.jsonl"
+FILE_BYTES_MAX = 64 << 20
+"""A file that is full takes the place of the one before it: refusals come at a stranger's pace, and fill no disk."""
 
 
 def plain(value: Any) -> Any:
@@ -20,14 +22,24 @@ class EventLog:
     """Appends one line for each event, with the node and the host's monotonic time; a `listener` is told as well."""
 
     def __init__(self, folder: Path, node: str) -> None:
-        self._node = node
+        self._node, self._folder = node, folder
         self.listener: Callable[[str, dict[str, object]], None] | None = None
-        self._file = (folder / FILE).open("a", buffering=1, encoding="utf-8")
+        self._open()
+
+    def _open(self) -> None:
+        self._file = (self._folder / FILE).open("a", buffering=1, encoding="utf-8")
+        self._size = self._file.tell()
 
     def write(self, name: str, **fields: Any) -> None:
         """Append an event."""
         kept = {key: plain(value) for key, value in fields.items()}
-        self._file.write(json.dumps({"mono_ns": time.monotonic_ns(), "node": self._node, "event": name, **kept}) + "\n")
+        line = json.dumps({"mono_ns": time.monotonic_ns(), "node": self._node, "event": name, **kept}) + "\n"
+        if self._size + len(line) > FILE_BYTES_MAX:
+            self._file.close()
+            (self._folder / FILE).replace(self._folder / BEFORE)
+            self._open()
+        self._file.write(line)
+        self._size += len(line)
         if self.listener is not None:
             self.listener(name, {"node": self._node, **kept})
 
@@ -38,13 +50,11 @@ class EventLog:
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
     """All events of a node; a last line that was cut short is left out."""
-    path = folder / FILE
-    if not path.is_file():
-        return []
     events: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
+    for path in (folder / BEFORE, folder / FILE):
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+            try:
+                events.append(json.loads(line))
+            except ValueError:
+                continue
     return events

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from agent.config import ConfigError
+from hw_profiles.smallfile import read_small, read_small_text
 from hw_profiles.wholefile import SECRET_MODE, WholeFile, write_together
 from settlement.chain.keys import SigningKey
 from settlement.mesh import TransportKey
@@ -85,7 +86,7 @@ def read_secret(path: Path, passphrase: str | None = None) -> bytes:
     try:
         if path.stat().st_mode & 0o077:
             raise ConfigError(f"{path}: others can read this key; run: chmod 600 {path}")
-        text = path.read_text().strip()
+        text = read_small_text(path).strip()
         secret = _opened(path, text, passphrase) if text.startswith(_ENCRYPTED) else bytes.fromhex(text)
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; the node's key is needed") from exc
@@ -168,9 +169,9 @@ def former_chains(folder: Path) -> list[tuple[bytes, ...]]:
     return [load_chain(path) for path in sorted(folder.glob(former_chain("*")))]
 
 
-def chain_file(path: Path, chain: tuple[bytes, ...]) -> WholeFile:
+def chain_file(path: Path, chain: tuple[bytes, ...], *, replace: bool = True) -> WholeFile:
     """Raw records, root first, as a file."""
-    return WholeFile(path=path, data=cbor2.dumps(list(chain)))
+    return WholeFile(path=path, data=cbor2.dumps(list(chain)), replace=replace)
 
 
 def write_chain(path: Path, chain: tuple[bytes, ...]) -> None:
@@ -181,7 +182,7 @@ def write_chain(path: Path, chain: tuple[bytes, ...]) -> None:
 def load_chain(path: Path) -> tuple[bytes, ...]:
     """Read raw records, root first; whether they hold is for the registry to say. Raises ConfigError."""
     try:
-        data = path.read_bytes()
+        data = read_small(path)
         records = cbor2.loads(data) if len(data) <= _CHAIN_MAX_BYTES else None
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; ask whoever issued it for this file") from exc

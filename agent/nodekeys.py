@@ -1,10 +1,8 @@
 """A node's way into a network: its keys and request, what the desk makes of them, and taking in the credential."""
 
-import tomllib
+import time
 from dataclasses import dataclass
 from pathlib import Path
-
-import tomli_w
 
 from agent.config import ConfigError
 from agent.desk import ANCHOR_DIGITS, Desk
@@ -21,11 +19,16 @@ from agent.keyfiles import (
     text_file,
     write_chain,
 )
+from agent.requests import Request, read_request, request_text
+from agent.sharing import grantors, uncovered, unshared
+from hw_profiles.smallfile import read_small, read_small_text
 from hw_profiles.wholefile import WholeFile
 from settlement.chain import bodies, records
-from settlement.chain.admission import RuleInForce
-from settlement.chain.credentials import Registry, Subject
+from settlement.chain.admission import Admitted, RuleInForce, prove
+from settlement.chain.bodies import Rule
+from settlement.chain.credentials import SUB, Registry, Subject
 from settlement.chain.keys import SigningKey
+from settlement.chain.names import name_flaw
 from settlement.chain.scope import Area, Band, Scope
 from settlement.governing.ruling import judge_next, seat_of, verify_rule
 from settlement.governing.soundness import beyond, flaw, may_rule
@@ -44,29 +47,32 @@ COORDINATE = "coordinate"
 TIERS = {"holder": 1, "user": 2, "coordinator": 1}
 
 
-def make_request(folder: Path, device: str) -> None:
-    """Make a node's keys and write their public halves. Raises ConfigError."""
+def make_request(folder: Path, device: str, name: str | None = None) -> None:
+    """Make a node's keys and write its request, by default under its folder's name. Raises ConfigError."""
+    called = name or folder.resolve().name
 
     def asked(key: SigningKey, transport: TransportKey) -> list[WholeFile]:
-        values = {"public": key.public.hex(), "transport": transport.public.hex(), "device": device}
-        return [text_file(folder / REQUEST, tomli_w.dumps(values), replace=False)]
+        text = request_text(key, name=called, transport=transport.public, device=device)
+        return [text_file(folder / REQUEST, text, replace=False)]
 
     make_keys(folder, asked)
 
 
 def make_next_request(folder: Path) -> Path:
     """Make the key that is to succeed a node's, and the request for its credential. Raises ConfigError."""
-    _, transport = load_keys(folder)
+    old, transport = load_keys(folder)
     chain = load_chain(folder / CHAIN)
     unproven = records.parse(chain[-1])
     device = unproven.payload.get(6, {}).get(4) if isinstance(unproven, records.Unproven) else None
-    if not isinstance(device, str):
+    claims = unproven.message.header.claims if isinstance(unproven, records.Unproven) else None
+    name = (claims or {}).get(SUB)
+    if not isinstance(device, str) or not isinstance(name, str):
         raise ConfigError(f"{folder / CHAIN}: names no device; a node's credential is needed")
     target = folder / ROTATE_REQUEST
 
     def asked(key: SigningKey) -> list[WholeFile]:
-        values = {"public": key.public.hex(), "transport": transport.public.hex(), "device": device}
-        return [text_file(target, tomli_w.dumps(values))]
+        text = request_text(key, name=name, transport=transport.public, device=device, before=old)
+        return [text_file(target, text)]
 
     make_next_key(folder, beside=asked)
     return target
@@ -96,32 +102,6 @@ class Limits:
     bands: tuple[Band, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Public keys that ask for a credential; an authority's has neither transport key nor device."""
-
-    public: bytes
-    transport: bytes | None
-    device: str | None
-
-
-def read_request(path: Path, *, of_authority: bool = False) -> Request:
-    """What a node or an authority that wants a credential wrote. Raises ConfigError."""
-    made_by = "bandpact authority request" if of_authority else "bandpact node init"
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        public = bytes.fromhex(values["public"])
-        if of_authority and "transport" in values:
-            raise ConfigError(f"{path}: a node asks with it, not an authority; give what {made_by} wrote")
-        if of_authority:
-            return Request(public=public, transport=None, device=None)
-        return Request(public=public, transport=bytes.fromhex(values["transport"]), device=str(values["device"]))
-    except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror}; give the request that {made_by} wrote") from exc
-    except (KeyError, TypeError, ValueError, RecursionError) as exc:
-        raise ConfigError(f"{path}: not a request ({exc}); run {made_by} again") from exc
-
-
 def reissue_for(desk: Desk, request: Path, *, name: str, days: int | None, out: Path) -> Subject:
     """Entitle a new key to what the newest credential of that name entitles. Raises ConfigError."""
     held = [s for s in desk.credentials() if s.name == name]
@@ -133,25 +113,79 @@ def reissue_for(desk: Desk, request: Path, *, name: str, days: int | None, out: 
     if desk.revoked(last):
         raise ConfigError(f"--name {name}: REVOKED: its credential was taken back; issue anew if it is to take part")
     asked = read_request(request, of_authority=last.transport_key is None)
+    if asked.name not in (None, name) or not asked.succeeds(last.public):
+        raise ConfigError(f"{request}: KEY: the key {name} has now did not sign it; have {name} run rekey")
     if (asked.transport, asked.device) != (last.transport_key, last.device):
         raise ConfigError(f"{request}: BINDING: not of the radio or the transport key of {name}; issue anew instead")
     body = bodies.Credential(level=last.level, scope=last.scope, transport_key=last.transport_key, device=last.device)
     life_days = days or (last.expires_ns - last.not_before_ns) // DAY_NS
-    return desk.issue(body, public=asked.public, name=name, days=life_days, out=out)
+    return desk.issue(body, public=asked.public, name=name, days=life_days, out=out, succeeds=last)
+
+
+def _named(asked: Request, name: str) -> Request:
+    """A request in that name, or in nobody's. Raises ConfigError."""
+    wrong = name_flaw(name)
+    if wrong is not None:
+        raise ConfigError(f"--name {name!r}: {wrong}")
+    if asked.name not in (None, name):
+        raise ConfigError(f"{asked.path}: KEY: {asked.name!r} asks with this key, not {name!r}; issue it in that name")
+    return asked
+
+
+def _may_stand(desk: Desk, scope: Scope, rule: Rule | None) -> None:
+    """No two can ever grant one cell. Raises ConfigError."""
+    lack = unshared(scope, grantors(desk), rule or newest_rule(desk))
+    if lack is not None:
+        raise ConfigError(
+            f"SCOPE: {lack}; give each its own band or area (--band, --area), or first sign a rule by which holders "
+            "co-sign (bandpact authority rule draft --holders N), then name it with --rule where another desk signed it"
+        )
+
+
+def newest_rule(desk: Desk) -> Rule | None:
+    """The newest rule that this desk signed and that has not run out."""
+    now_ns, found = time.time_ns(), None
+    for raw in desk.signed:
+        known = prove(raw, desk.registry) if b"bandpact/rule" in raw[:96] else None
+        if isinstance(known, Admitted) and known.record.body.effective.end_ns > now_ns:
+            found = known.record.body
+    return found
+
+
+def rule_in(path: Path, desk: Desk) -> Rule:
+    """The rule in a file, by whichever authority above or here. Raises ConfigError."""
+    *chain, raw = load_chain(path)
+    known = verify_rule(raw, chain, desk.registry)
+    if isinstance(known, Refusal):
+        raise ConfigError(f"{path}: {known}; give the signed rule in force")
+    if known.rule.effective.end_ns <= time.time_ns():
+        raise ConfigError(f"{path}: EXPIRED: no longer in force; give the signed rule that is")
+    return known.rule
 
 
 def delegate_to(desk: Desk, request: Path, *, name: str, scope: Scope, days: int, out: Path) -> Subject:
     """Make the key of a request an authority below this one. Raises ConfigError."""
-    asked = read_request(request, of_authority=True)
+    asked = _named(read_request(request, of_authority=True), name)
     body = bodies.Credential(level=desk.me.level, scope=scope)
+    _may_stand(desk, scope, None)
     return desk.issue(body, public=asked.public, name=name, days=days, out=out)
 
 
-def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits, days: int, out: Path) -> Subject:
+def issue_for(
+    desk: Desk,
+    request: Path,
+    *,
+    name: str,
+    role: str,
+    limits: Limits,
+    days: int,
+    out: Path,
+    rule: Path | None = None,
+) -> Subject:
     """Entitle the node that wrote a request. Raises ConfigError."""
     if role not in ROLES:
         raise ConfigError(f"--role {role}: none of {', '.join(ROLES)}")
-    asked = read_request(request)
+    asked = _named(read_request(request), name)
     mine = desk.me.scope
     scope = Scope(
         bands=limits.bands or mine.bands,
@@ -163,12 +197,16 @@ def issue_for(desk: Desk, request: Path, *, name: str, role: str, limits: Limits
         max_eirp_mdbm=limits.eirp_mdbm,
         depth=0,
     )
+    _may_stand(desk, scope, rule_in(rule, desk) if rule is not None else None)
     body = bodies.Credential(level="operator", scope=scope, transport_key=asked.transport, device=asked.device)
     return desk.issue(body, public=asked.public, name=name, days=days, out=out)
 
 
-def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
-    """Check and sign a rule; returns its hash. Raises ConfigError, RuleFileError."""
+def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> tuple[str, Rule]:
+    """Check and sign a rule; returns its hash and what it says. Raises ConfigError, RuleFileError.
+
+    A file that is there is never overwritten.
+    """
     old: RuleInForce | None = None
     if after is not None:
         *chain, raw = load_chain(after)
@@ -177,7 +215,7 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
             raise ConfigError(f"{after}: {known}; give the rule that this desk signed")
         old = known
     try:
-        body = read_rule(text.read_text(encoding="utf-8"), previous=old.hash if old else None)
+        body = read_rule(read_small_text(text), previous=old.hash if old else None)
     except OSError as exc:
         raise ConfigError(f"{text}: {exc.strerror}; give a rule in TOML") from exc
     new = RuleInForce(hash=b"", rule=body, seat=seat_of(desk.me, desk.registry))
@@ -185,8 +223,11 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> str:
     refusal = may_rule(desk.me.scope) or flaw(body) or beyond(body, desk.me.scope) or follows
     if refusal is not None:
         raise ConfigError(f"{text}: {refusal}")
-    raw = desk.sign(body, out=lambda raw: chain_file(out, (*desk.me.chain, raw)))
-    return records.digest(raw).hex()
+    lack = uncovered(body, grantors(desk))
+    if lack is not None:
+        raise ConfigError(f"{text}: coordination: {lack}; as drafted by: bandpact authority rule draft")
+    raw = desk.sign(body, out=lambda raw: chain_file(out, (*desk.me.chain, raw), replace=False))
+    return records.digest(raw).hex(), body
 
 
 def enrol(folder: Path, chain: Path, *, network: str, anchor: str) -> str:
@@ -210,7 +251,7 @@ def enrol(folder: Path, chain: Path, *, network: str, anchor: str) -> str:
 def word_of(path: Path) -> bytes:
     """The record in a file of the desk: bare, or the last of a chain as rules are written. Raises ConfigError."""
     try:
-        data = path.read_bytes()
+        data = read_small(path)
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; give what the authority signed") from exc
     if isinstance(records.parse(data), records.Unproven):

@@ -1,7 +1,7 @@
 """What a node's radio says of itself, asked without owning it: nothing is muted, nothing that radiates is set."""
 
 from agent.config import NodeConfig, RadioSection
-from radio.drivers.pluto import dead_man_of, rf_state_of
+from radio.drivers.pluto import dead_man_of, identity_of, rf_state_of
 from radio.errors import Disconnected
 from radio.ports import RfState
 from sim.airclient import AirClient
@@ -12,6 +12,16 @@ def rf_state(config: NodeConfig) -> RfState:
     if config.radio.driver == "pluto":
         return rf_state_of(config.radio.uri, serial=config.radio.serial)
     return _simulated(config.radio)
+
+
+def device_of(config: NodeConfig) -> str | None:
+    """What the node's radio is called in a credential; None where only its driver, when it owns it, is told.
+
+    Raises RadioError.
+    """
+    if config.radio.driver != "pluto":
+        return None
+    return identity_of(config.radio.uri, serial=config.radio.serial)
 
 
 def dead_man(config: NodeConfig) -> bool | None:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from settlement.mesh import Mesh
 from settlement.mesh.limits import Limits, Rate
 from settlement.party import Party
 from settlement.reasons import Refusal
+from settlement.shares import Allowance, Share, Shares
 from settlement.step import Identity
 from sim.radio import SimRadio
 
@@ -121,6 +123,17 @@ def party_of(config: NodeConfig, trust: Trust) -> Party:
             Identity(key=old, credential=digest(chain[-1]), network=config.network)
             for old, chain in former_keys(config.folder)
         ],
+        shares=Shares(allowance=allowance_of(config), meter=time.thread_time_ns),
+        clock=time.monotonic_ns,
+    )
+
+
+def allowance_of(config: NodeConfig) -> Allowance:
+    """What one neighbour may cost."""
+    shares = config.shares
+    return Allowance(
+        work=Share(per_s=shares.work_ms_per_s * 1_000_000, burst=shares.work_burst_ms * 1_000_000),
+        log=Share(per_s=shares.log_bytes_per_s, burst=shares.log_burst_bytes),
     )
 
 

@@ -18,10 +18,14 @@ class CalibrationPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """What to add to dBFS for dBm at one setting, and its standard uncertainty."""
+    """What to add to dBFS for dBm at one setting, and its standard uncertainty.
+
+    `noise_dbm_hz` is what the receiver makes by itself at this setting, at the reference plane, where it is known.
+    """
 
     offset_db: float
     sd_db: float
+    noise_dbm_hz: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

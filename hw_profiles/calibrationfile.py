@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from hw_profiles.calibration import CalibrationPoint, CalibrationTable
 from hw_profiles.loader import ProfileError
+from hw_profiles.smallfile import read_small_text
 from hw_profiles.values import Table
 
 
@@ -72,7 +73,7 @@ class CalibrationFile(Table):
 def load_calibration(path: Path, *, device: str | None = None) -> CalibrationFile:
     """Read a unit's file; raises ProfileError, also when it is of another unit than `device`."""
     try:
-        held = CalibrationFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        held = CalibrationFile.model_validate(tomllib.loads(read_small_text(path)))
     except (OSError, UnicodeDecodeError) as exc:
         raise ProfileError(f"{path}: cannot be read ({exc}); write it with bandpact calibrate") from exc
     except tomllib.TOMLDecodeError as exc:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from hw_profiles.limits import ServiceLimits
 from hw_profiles.profile import RadioProfile
+from hw_profiles.smallfile import read_small_text
 
 FOLDER = Path(__file__).parent
 _Loaded = TypeVar("_Loaded", RadioProfile, ServiceLimits)
@@ -28,7 +29,7 @@ def _path_of(name: str, folder: Path) -> Path:
 
 def _read(path: Path, known: str) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_small_text(path))
     except FileNotFoundError as exc:
         raise ProfileError(f"{path}: no such profile; there are {known}") from exc
     except (OSError, UnicodeDecodeError) as exc:

@@ -83,7 +83,8 @@ class Look:
 class WardenBeat:
     """The warden is alive; what its gate says, and how late its loop ran of late.
 
-    While the gate is open it will be silent by `silent_by_ns` (monotonic); whoever sees it is not may silence it.
+    While the gate is open it will be silent by `silent_by_ns` (monotonic); whoever sees it is not may silence it. It is
+    armed until `armed_until_ns` (monotonic), or not at all.
     """
 
     state: str
@@ -92,6 +93,7 @@ class WardenBeat:
     bursts: int
     silent_by_ns: int | None
     worst_turn_ns: int
+    armed_until_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE, write_whole
 from settlement.chain.codec import array, blob, decode, encode, uint
 from settlement.chain.credentials import Registry
@@ -72,7 +73,7 @@ class SeenFile:
     def read(self) -> Seen:
         """What was kept; empty where nothing was. Raises RulesLost."""
         try:
-            data = self._path.read_bytes()
+            data = read_small(self._path)
         except FileNotFoundError:
             return Seen(rules=(), settled=())
         except OSError as exc:

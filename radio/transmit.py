@@ -148,6 +148,13 @@ class TransmitChain:
         self.latched = fault or self.latched
         return RfState.UNKNOWN
 
+    def stop(self) -> None:
+        """An operator wants silence, and that it stays: muted and latched until cleared."""
+        self.latched = None
+        self.mute()
+        unmuted = f"; {self.latched.measured}" if self.latched is not None else ""
+        self.latched = refuse(Reason.LATCHED, "operator.stop", f"stopped{unmuted}", "bandpact tx clear")
+
     def close(self) -> None:
         """Silence, then let go of the device."""
         if self._watch is not None:

@@ -423,6 +423,12 @@ class Warden:
         """Let the transmitter be used for so long from now, and no longer; 0 takes it back."""
         self._armed_until_ns = self._monotonic_ns() + for_ns if for_ns > 0 else None
 
+    def stop(self) -> None:
+        """The operator's stop: silent now, disarmed, and latched until the operator clears it."""
+        self._armed_until_ns = None
+        self._chain.stop()
+        self.step()
+
     def clear(self) -> RfState:
         """After a fault, when the device surely is silent: unlatch, disarmed. Returns what the output reads back."""
         self._armed_until_ns = None
@@ -492,5 +498,6 @@ class Warden:
                 bursts=self._bursts,
                 silent_by_ns=self._silent_by_ns,
                 worst_turn_ns=self._pace.worst_ns,
+                armed_until_ns=self._armed_until_ns,
             )
         )

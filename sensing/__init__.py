@@ -1,1 +1,15 @@
-"""IQ samples to occupancy with honest error bars: spectra, noise floor, detectors, envelopes."""
+"""IQ samples to occupancy with honest error bars: spectra, noise floor, detectors, envelopes.
+
+Its matrices are small and its callers many: one thread of linear algebra for each process, whatever is loaded before or
+after. More of them only wait for each other.
+"""
+
+import os
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+np.dot(np.ones(1), np.ones(1))
+BLAS_LIMIT = threadpool_limits(limits=1, user_api="blas")

@@ -28,7 +28,8 @@ ALIGN_FLOATS: Final = 1024 + 272
 class Spectra:
     """What one pass found: arrays of shape (n_fft,), lowest frequency first, in squared full scales per bin.
 
-    `groups` has shape (blocks, n_groups): the mean power of each group of bins in each block.
+    `groups` has shape (blocks, n_groups): the mean power of each group of bins in each block. `offset_bins`, shape
+    (blocks,), is that of the three bins around the tuned frequency with whatever is constant in the look taken out.
     """
 
     frames: int
@@ -36,6 +37,7 @@ class Spectra:
     peak: Float32s
     kurtosis: Float32s
     groups: Float32s
+    offset_bins: Float32s
 
 
 def flat_samples(iq: Iq) -> NDArray[np.int16] | Float32s:
@@ -83,6 +85,14 @@ class FrontEnd:
         self._peak = np.zeros(n_fft, np.float32)
         self._count = 0
         self._groups: list[Float32s] = []
+        self._middle = slice(n_fft // 2 - 1, n_fft // 2 + 2)
+        self._offsets: list[NDArray[np.complex64]] = []
+        self._middle_power: list[Float32s] = []
+
+    @property
+    def held(self) -> int:
+        """Samples that wait for the rest of their block."""
+        return self._carried // 2
 
     def reset(self) -> None:
         """Forget what was held back, as after a gap."""
@@ -117,13 +127,27 @@ class FrontEnd:
             peak=self._peak.copy(),
             kurtosis=spectral_kurtosis(sums, self._squares, self._count if self._moments else 0),
             groups=np.concatenate(self._groups) if self._groups else np.zeros((0, self._n_groups), np.float32),
+            offset_bins=self._without_offset(),
         )
         self._sums[:] = 0
         self._squares[:] = 0
         self._peak[:] = 0
         self._count = 0
         self._groups.clear()
+        self._offsets.clear()
+        self._middle_power.clear()
         return found
+
+    def _without_offset(self) -> Float32s:
+        """Power of the middle bins about their mean over the look: what a constant offset leaves."""
+        if not self._offsets:
+            return np.zeros(0, np.float32)
+        each, power = np.concatenate(self._offsets), np.concatenate(self._middle_power)
+        constant = each.mean(axis=0)
+        left = power - 2 * (each * constant.conj()).real + np.abs(constant) ** 2
+        count = len(each) * self.frames
+        rest: Float32s = (np.maximum(left, 0).mean(axis=1) * (count / max(1, count - 1))).astype(np.float32)
+        return rest
 
     @property
     def _n_groups(self) -> int:
@@ -145,6 +169,9 @@ class FrontEnd:
         self._count += len(pairs)
         if self._weights is not None:
             self._groups.append(means @ self._weights.T)
+            middle = spectra[:, self._middle].reshape(blocks, self.frames, -1)
+            self._offsets.append(middle.mean(axis=1))
+            self._middle_power.append(means[:, self._middle].copy())
 
 
 def _arena(floats: int) -> Float32s:

@@ -4,6 +4,7 @@ A report counts by the authority behind it, by how reliable its way of measuring
 others. What a node claims about its own precision buys it no more weight than the typical node has.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -50,10 +51,12 @@ class NothingToFuse(ValueError):
 def fuse(reports: Sequence[NodeReport], *, level: float = 0.95) -> Fused:
     """Fuse reports of one quantity.
 
-    Where less than half of the weight agrees the result spans every report and is marked undecided.
+    Where less than half of the weight agrees the result spans every report and is marked undecided. A report that is no
+    interval, or claims a level of 0 or 1, carries no weight.
 
     Raises: NothingToFuse.
     """
+    reports = [report for report in reports if _means_something(report.value)]
     trust = np.array([max(0.0, r.authority * r.reliability) for r in reports])
     if not reports or trust.sum() <= 0.0:
         raise NothingToFuse("no report carries any weight: there is nothing to fuse")
@@ -73,6 +76,12 @@ def fuse(reports: Sequence[NodeReport], *, level: float = 0.95) -> Fused:
     half = _coverage(weights, level) * float(np.hypot(own, spread))
     interval = Interval(value=fused, low=fused - half, high=fused + half, level=level)
     return Fused(value=interval, weights=_named(reports, weights), decided=True)
+
+
+def _means_something(value: Interval) -> bool:
+    """A finite interval round its value, held at a level between never and always: only that has a width to weigh."""
+    finite = all(math.isfinite(v) for v in (value.value, value.low, value.high))
+    return finite and 0.0 < value.level < 1.0 and value.low <= value.value <= value.high
 
 
 def _sd(value: Interval) -> float:

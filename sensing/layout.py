@@ -10,8 +10,15 @@ from sensing.frontend import Float32s
 from sensing.theory import hann_sum_shape
 from sensing.values import Channel
 
-GROUPS_PER_CHANNEL_MAX: Final = 16
+GROUPS_ALL: Final = 48
+"""Groups that the channels share; each has at least four and at most forty, bins allowing."""
+GROUPS_PER_CHANNEL: Final = (4, 40)
+GROUPS_MOST: Final = 200
+"""With very many channels each is one group, for the samples are weighed into all of them."""
+GUARD_GROUPS_MAX: Final = 16
 BINS_PER_GROUP_MIN: Final = 2
+DC_BINS: Final = 3
+"""Bins around the tuned frequency that a constant offset fills under a Hann window."""
 
 
 class Band(Protocol):
@@ -49,17 +56,21 @@ class ChannelOutside(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandLayout:
-    """`weights` shape (fft_size, groups); `shapes` the independent averages a frame gives each group.
+    """`weights` shape (fft_size, groups); `shapes` the independent averages a frame gives each group, `bins` its bins.
 
-    `members[i]` are the groups of channel i, `channel_shapes[i]` what a frame gives the whole of it, `trusted` those
-    groups that lie inside the analogue bandwidth.
+    `members[i]` are the groups of channel i, `channel_shapes[i]` what a frame gives the whole of it. After those of the
+    channels come the guard groups: the rest of the band, which no channel holds. `trusted` groups lie inside the
+    analogue bandwidth; `centers_hz` are from the middle of the band; channels in `over_dc` hold the tuned frequency.
     """
 
     weights: Float32s
     shapes: NDArray[np.float64]
+    bins: NDArray[np.float64]
+    centers_hz: NDArray[np.float64]
     members: tuple[NDArray[np.intp], ...]
     channel_shapes: tuple[float, ...]
     trusted: NDArray[np.bool_]
+    over_dc: tuple[bool, ...]
 
     @property
     def groups(self) -> int:
@@ -68,38 +79,62 @@ class BandLayout:
 
 
 def lay_out(band: Band) -> BandLayout:
-    """Cut the channels into groups of bins, leaving out the bins that hold the receiver's own offset."""
+    """Cut the channels, and what is left of the band, into groups of bins; the bins of the offset are in none."""
     bin_hz = band.sample_rate_hz / band.fft_size
-    edges = band.center_hz - band.sample_rate_hz / 2 + (np.arange(band.fft_size) + 0.0) * bin_hz
-    dc = np.abs(np.arange(band.fft_size) - band.fft_size // 2) <= 1
-    columns: list[Float32s] = []
-    shapes: list[float] = []
+    edges = band.center_hz - band.sample_rate_hz / 2 + np.arange(band.fft_size) * bin_hz
+    dc = np.abs(np.arange(band.fft_size) - band.fft_size // 2) <= DC_BINS // 2
+    parts: list[NDArray[np.intp]] = []
     members: list[NDArray[np.intp]] = []
-    trusted: list[bool] = []
     whole: list[float] = []
-    half = (band.bandwidth_hz or band.sample_rate_hz) / 2 + bin_hz
+    over_dc: list[bool] = []
+    taken = dc.copy()
+    least, most = GROUPS_PER_CHANNEL
+    wanted = min(most, max(min(least, GROUPS_MOST // max(1, len(band.channels))), GROUPS_ALL // len(band.channels), 1))
     for channel in band.channels:
-        bins = np.flatnonzero((edges >= channel.low_hz - bin_hz / 2) & (edges < channel.high_hz - bin_hz / 2) & ~dc)
+        inside = (edges >= channel.low_hz - bin_hz / 2) & (edges < channel.high_hz - bin_hz / 2)
+        bins = np.flatnonzero(inside & ~dc)
         if len(bins) < BINS_PER_GROUP_MIN or not _inside(channel, band):
             raise ChannelOutside(_why_outside(channel, band))
-        count = max(1, min(GROUPS_PER_CHANNEL_MAX, len(bins) // BINS_PER_GROUP_MIN))
+        taken |= inside
+        over_dc.append(bool((inside & dc).any()))
         whole.append(hann_sum_shape(len(bins)))
-        members.append(np.arange(len(columns), len(columns) + count))
-        for part in np.array_split(bins, count):
-            column = np.zeros(band.fft_size, np.float32)
-            column[part] = 1 / len(part)
-            columns.append(column)
-            shapes.append(hann_sum_shape(len(part)))
-            trusted.append(bool(np.all(np.abs(edges[part] - band.center_hz) <= half)))
-    if not any(trusted):
-        trusted = [True] * len(trusted)
+        cut = _cut(bins, wanted)
+        members.append(np.arange(len(parts), len(parts) + len(cut)))
+        parts += cut
+    parts += _guards(~taken)
+    half = (band.bandwidth_hz or band.sample_rate_hz) / 2 + bin_hz
+    trusted = np.array([bool(np.all(np.abs(edges[part] - band.center_hz) <= half)) for part in parts])
+    weights = np.zeros((band.fft_size, len(parts)), np.float32)
+    for column, part in enumerate(parts):
+        weights[part, column] = 1 / len(part)
     return BandLayout(
-        weights=np.ascontiguousarray(np.stack(columns, axis=1)),
-        shapes=np.array(shapes),
+        weights=weights,
+        shapes=np.array([hann_sum_shape(len(part)) for part in parts]),
+        bins=np.array([float(len(part)) for part in parts]),
+        centers_hz=np.array([float(edges[part].mean()) - band.center_hz for part in parts]),
         members=tuple(members),
         channel_shapes=tuple(whole),
-        trusted=np.array(trusted),
+        trusted=trusted if trusted.any() else np.ones(len(parts), np.bool_),
+        over_dc=tuple(over_dc),
     )
+
+
+def _cut(bins: NDArray[np.intp], wanted: int) -> list[NDArray[np.intp]]:
+    """Bins in at most so many groups of neighbours, none across a hole."""
+    runs = [run for run in np.split(bins, np.flatnonzero(np.diff(bins) > 1) + 1) if len(run)]
+    cut: list[NDArray[np.intp]] = []
+    for run in runs:
+        count = max(1, min(round(wanted * len(run) / len(bins)), len(run) // BINS_PER_GROUP_MIN))
+        cut += np.array_split(run, count)
+    return cut
+
+
+def _guards(free: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """What no channel holds, in groups of two bins or more, those at the band's edges the finest."""
+    bins = np.flatnonzero(free)
+    if len(bins) < BINS_PER_GROUP_MIN:
+        return []
+    return [group for group in _cut(bins, GUARD_GROUPS_MAX) if len(group) >= BINS_PER_GROUP_MIN]
 
 
 def _why_outside(channel: Channel, band: Band) -> str:

@@ -19,12 +19,29 @@ class ChannelState(Enum):
     UNKNOWN = "unknown"
 
 
+class Anchor(Enum):
+    """What the word "free" rests on: why the quietest level of a channel is taken for idle.
+
+    `CALIBRATION`: it is what the calibrated receiver makes by itself. `TIME`: something in the band was seen to rise
+    from it or fall back to it. `FREQUENCY`: something stands on it that is narrower than the band. `RECEIVER`: it is
+    weak and runs over frequency as a receiver's filter makes it. `NONE`: nothing; a signal that fills the band all the
+    time would look the same.
+    """
+
+    CALIBRATION = "calibration"
+    TIME = "contrast in time"
+    FREQUENCY = "contrast in frequency"
+    RECEIVER = "receiver's filter"
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurveySettings:
     """What is looked at and how strictly; `pfa` is per channel and block, `full_scale` in the samples' units.
 
     `bandwidth_hz` is the receiver's analogue bandwidth: bins outside it take no part in the floor.
-    `flatness_db` is how much the idle level may differ across the band; it sets the SNR wall.
+    None where it is not known. `flatness_db` is how far the floor of a part of the band may be off; it sets the SNR
+    wall. `keep_s` is how long ago a look may be and still count, None for all there is room for.
     """
 
     center_hz: float
@@ -38,6 +55,7 @@ class SurveySettings:
     flatness_db: float = 1.0
     calibration: Scale | None = None
     radar: bool = True
+    keep_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +84,12 @@ class LookResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelReport:
-    """All that is known of a channel; `headroom_db` is from its mean power to the converter's full scale."""
+    """All that is known of a channel; `headroom_db` is from its mean power to the converter's full scale.
+
+    `occupancy` is the share of the time that was listened to, and between looks, of this stretch; `long_run` the share
+    in the long run of which this stretch is a sample. `anchor` is what its floor rests on. `threshold` is the density,
+    over the whole channel, from which one block counts as busy.
+    """
 
     channel: Channel
     state: ChannelState
@@ -77,11 +100,17 @@ class ChannelReport:
     period: Period | None
     bursty: bool
     flags: SampleFlag
+    long_run: Interval = field(default_factory=lambda: Interval(value=0.0, low=0.0, high=1.0))
+    anchor: Anchor = Anchor.NONE
+    threshold: Level = field(default_factory=lambda: Level(value=float("nan"), sd=float("inf"), unit="dBFS/Hz"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurveyReport:
-    """A survey so far; `sro` is the mean occupancy of its channels, `psd` averages all usable looks."""
+    """A survey so far; `sro` is the mean occupancy of its channels, `psd` averages all usable looks.
+
+    `whole` is False where it went on for so long that its beginning is forgotten.
+    """
 
     now_ns: int
     looks: int
@@ -93,3 +122,4 @@ class SurveyReport:
     flags: SampleFlag
     psd: Float32s = field(repr=False)
     peak_psd: Float32s = field(repr=False)
+    whole: bool = True

@@ -40,8 +40,9 @@ class Quality:
 
 def finite(iq: Iq) -> tuple[Iq, SampleFlag]:
     """The samples, with anything that is no number replaced by zero in a copy, and the flag if there was any."""
-    if iq.dtype != np.complex64 or np.isfinite(iq.sum()):
-        return iq, SampleFlag.NONE
+    with np.errstate(over="ignore", invalid="ignore"):
+        if iq.dtype != np.complex64 or np.isfinite(iq.sum()):
+            return iq, SampleFlag.NONE
     bad = ~np.isfinite(iq)
     if not bad.any():
         return iq, SampleFlag.NONE
@@ -63,6 +64,17 @@ def clipped_share(iq: Iq, full_scale: float) -> float:
         elif abs(end) > PILE_UP_STEPS * _step(iq, full_scale):
             hit += _piled_up(flat, end, _step(iq, full_scale))
     return min(1.0, hit / len(iq))
+
+
+def clipped_spans(iq: Iq, *, full_scale: float) -> list[tuple[int, int]]:
+    """Samples with I or Q at an end of the range, or at its own extreme where that is below, a span for each."""
+    flat = flat_samples(iq)
+    if iq.dtype != np.complex64:
+        full = float(full_scale) - 1
+        at = (flat >= min(full, float(flat.max()))) | (flat <= max(-full, float(flat.min())))
+    else:
+        at = (flat == flat.max()) | (flat == flat.min())
+    return [(int(n), int(n) + 1) for n in np.flatnonzero(at.reshape(-1, 2).any(axis=1))]
 
 
 def _step(iq: Iq, full_scale: float) -> float:

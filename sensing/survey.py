@@ -1,8 +1,8 @@
 """From looks at a band to what can be said about its channels.
 
 A look is a stretch of samples taken at one setting. It is cut into blocks of about 0.1 ms; a block in which a channel
-carries more power than noise explains counts as busy. The floor is the quietest level that lasted: over the blocks of a
-look, over the groups of bins of a band, and over the recent looks.
+carries more power than noise explains counts as busy. What idle means is the business of `sensing.tracker`, which
+learns the floor from pieces of looks, and `sensing.floors`, which says what it is worth; `sensing.verdict` reports.
 """
 
 from collections import deque
@@ -14,20 +14,33 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.detectors.channel import ChannelDetector
 from sensing.detectors.pulses import PulseFinder
 from sensing.detectors.radar import EITHER, Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
-from sensing.frontend import Float32s, FrontEnd, Iq
+from sensing.floors import FloorReader, FloorView
+from sensing.frontend import FrontEnd, Iq, Spectra
+from sensing.history import History, Judged
 from sensing.layout import BandLayout, lay_out
-from sensing.occupancy import DetectorRates, channel_occupancy, outage_widened, spectrum_resource_occupancy
-from sensing.results import ChannelLook, ChannelReport, ChannelState, LookResult, SurveyReport, SurveySettings
-from sensing.rhythm import Period, find_period, valley_db
-from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, finite, inspect
-from sensing.theory import energy_threshold, f_threshold, snr_wall_db
-from sensing.tracker import FloorTracker
-from sensing.values import Channel, Interval, Level
+from sensing.occupancy import spectrum_resource_occupancy
+from sensing.results import (
+    Anchor,
+    ChannelLook,
+    ChannelReport,
+    ChannelState,
+    LookResult,
+    SurveyReport,
+    SurveySettings,
+)
+from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, clipped_spans, finite, inspect
+from sensing.silence import Spans, bad_spans, silent_blocks, silent_spans
+from sensing.theory import energy_threshold, gamma_quantile, snr_wall_db
+from sensing.tracker import UNCERTAIN, FloorTracker, GainState, Piece, decibels
+from sensing.values import Channel, Level
+from sensing.verdict import Seen, Verdict, judge
 
 __all__ = [
+    "Anchor",
     "ChannelLook",
     "ChannelReport",
     "ChannelState",
@@ -37,17 +50,24 @@ __all__ = [
     "SurveySettings",
 ]
 
-BURSTY_DB: Final = 6.0
-"""A channel whose blocks spread over more than this is used in bursts."""
 Span = tuple[int, int]
 """From, up to and not including, in ns of the looks' clock."""
 NOTHING_APART: Final[Mapping[Channel, Sequence[Span]]] = MappingProxyType({})
-HISTORY_BLOCKS: Final = 1 << 17
+PIECE_BLOCKS: Final = 64
 FLAG_LOOKS: Final = 4096
-FREE_HIGH_MAX: Final = 0.5
-"""A channel whose occupancy may be this high is not called free, however little was seen in it."""
 MERGE_NS: Final = 2_000_000_000
 CONTIGUOUS_NS: Final = 2_000
+UNEVEN: Final = 0.15
+"""Share of `flatness_db` that a block's threshold allows for."""
+CONTRAST: Final = 4.0
+CONTRAST_PFA: Final = 1e-10
+"""A block this many times over the floor, where noise is so rarely, shows that the floor is not what fills a band."""
+DOUBT_PFA: Final = 2e-4
+FLAT: Final = 3.0
+MOST: Final = 0.7
+UNTAUGHT: Final = UNUSABLE | SampleFlag.CLIPPED
+
+Floats = NDArray[np.float64]
 
 
 class Survey:
@@ -65,13 +85,21 @@ class Survey:
         )
         self._finder = PulseFinder(sample_rate_hz=settings.sample_rate_hz, full_scale=settings.full_scale)
         self._radar = RadarDetector(band_hz=settings.sample_rate_hz)
-        self._floor = FloorTracker(self._layout, frames=self._frames, flatness_db=settings.flatness_db)
-        self._history: deque[NDArray[np.float64]] = deque()
-        self._history_ns: deque[int] = deque()
-        self._kept = 0
+        self._reader = FloorReader(settings, self._layout, frames=self._frames)
+        compared = np.append(np.ones(self._layout.groups, np.bool_), False)
+        self._floor = FloorTracker(self._reader.shapes, channels=self._layout.members, compared=compared)
+        self._detector = ChannelDetector(pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db)
+        shapes = self._reader.shapes
+        self._contrast = np.array([max(CONTRAST, gamma_quantile(shape=float(k), q=1 - CONTRAST_PFA)) for k in shapes])
+        self._views: dict[int, tuple[int, FloorView]] = {}
+        self._contrasted: set[int] = set()
+        self._history = History(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
+        self._left_out = 0
         self._gaps = False
         self._ended_ns: int | None = None
+        self._spans: Spans = []
         self._look_flags: deque[SampleFlag] = deque(maxlen=FLAG_LOOKS)
+        self._widening: deque[bool] = deque(maxlen=FLAG_LOOKS)
         self._incumbents: list[Incumbent] = []
         self._looks = 0
         self._psd_sum = np.zeros(settings.fft_size)
@@ -83,74 +111,312 @@ class Survey:
 
         Args: iq int16 (n, 2) or complex64 (n,), left as it is; start_ns of its first sample on any steady clock.
         """
+        spans = bad_spans(iq)
         clean, bad = finite(iq)
+        spans += silent_spans(clean, full_scale=self.settings.full_scale)
         quality = inspect(clean, full_scale=self.settings.full_scale)
+        told = flags
         flags |= bad | quality.flags
+        if spans:
+            flags |= SampleFlag.GAP
         if self.settings.calibration is None:
             flags |= SampleFlag.UNCALIBRATED
         end_ns = start_ns + round(len(iq) / self.settings.sample_rate_hz * 1e9)
         contiguous = self._ended_ns is not None and abs(start_ns - self._ended_ns) <= CONTIGUOUS_NS
-        contiguous = contiguous and not flags & (SampleFlag.GAP | UNUSABLE | SampleFlag.GAIN_STEP)
+        contiguous = contiguous and not (flags & (UNUSABLE | SampleFlag.GAIN_STEP) or told & SampleFlag.GAP)
         self._gaps |= self._looks > 0 and not contiguous
         self._ended_ns = end_ns
         if flags & SampleFlag.GAIN_STEP:
-            self._floor.reset()
+            self._floor.forget_gain()
         if not contiguous:
             self._front.reset()
+            self._spans = []
+        held = self._front.held
         self._front.feed(clean)
         spectra = self._front.take()
         usable = not flags & UNUSABLE and len(spectra.groups) > 0
+        sound = ~silent_blocks(self._spans + spans, blocks=len(spectra.groups), block=self._block, held=held)
+        self._spans = [(first - len(iq), last - len(iq)) for first, last in spans if last > len(iq) - self._block]
+        pieces: list[Piece] = []
         if usable:
-            self._history_ns.append(start_ns)
-            self._learn(spectra.groups.astype(np.float64), spectra.mean, spectra.peak, spectra.frames)
-        flags |= self._full_band(quality, spectra.groups) if usable else SampleFlag.NONE
+            full_band = self._full_band(quality, spectra.groups[sound])
+            flags |= full_band
+            somebodys = bool(full_band) and quality.envelope_kurtosis < CONSTANT_ENVELOPE
+            clipped = SampleFlag.CLIPPED in quality.flags
+            over = silent_blocks(
+                clipped_spans(clean, full_scale=self.settings.full_scale) if clipped else [],
+                blocks=len(spectra.groups), block=self._block, held=held,
+            )  # fmt: skip
+            over |= SampleFlag.CLIPPED in told
+            pieces = self._learn(spectra, sound, over, start_ns, teaches=not flags & UNTAUGHT, bound=somebodys)
         incumbents = self._pulses(clean, start_ns, contiguous=contiguous) if usable and self.settings.radar else ()
         self._look_flags.append(flags)
+        self._widening.append(bool((told | flags & UNUSABLE) & WIDENING))
         self._looks += 1
         return LookResult(
             start_ns=start_ns,
             end_ns=end_ns,
-            channels=self._look_channels(spectra.groups.astype(np.float64), usable=usable, flags=flags),
+            channels=tuple(
+                self._look_channel(i, pieces, spectra, usable=usable, flags=flags)
+                for i in range(len(self.settings.channels))
+            ),
             psd=spectra.mean / np.float32(self.settings.sample_rate_hz),
-            noise_floor=self._density(self._floor.mean),
+            noise_floor=self._density(self._floor_mean()),
             incumbents=incumbents,
             flags=flags,
         )
 
     def report(self, now_ns: int, *, apart: Mapping[Channel, Sequence[Span]] = NOTHING_APART) -> SurveyReport:
         """Say what is known by now. Looks that began in one of a channel's spans `apart` (ns) do not speak of it."""
-        history = np.concatenate(tuple(self._history)) if self._history else np.zeros((0, self._layout.groups))
+        self._judge_all()
+        flags = self.flags
+        seen = [one for one in self._history.judged() if one.over_db.shape[1]]
         channels = tuple(
-            self._report_channel(i, history, self._counted(apart.get(channel, ())))
+            self._report_channel(i, seen, tuple(apart.get(channel, ())), flags)
             for i, channel in enumerate(self.settings.channels)
         )
         density = self._psd_sum / max(1, self._psd_frames) / self.settings.sample_rate_hz
         return SurveyReport(
             now_ns=now_ns,
             looks=self._looks,
-            blocks=len(history),
+            blocks=sum(one.over_db.shape[1] for one in seen) + self._history.uncertain,
             channels=channels,
             sro=spectrum_resource_occupancy([c.occupancy for c in channels]),
             incumbents=tuple(self._incumbents),
-            overload=bool(self.flags & SampleFlag.CLIPPED),
-            flags=self.flags,
+            overload=bool(flags & SampleFlag.CLIPPED),
+            flags=flags,
             psd=density.astype(np.float32),
             peak_psd=self._peak / np.float32(self.settings.sample_rate_hz),
+            whole=not self._history.forgotten,
         )
 
-    def _learn(self, groups: NDArray[np.float64], mean: Float32s, peak: Float32s, frames: int) -> None:
-        self._floor.learn(groups)
-        self._history.append(groups)
-        self._kept += len(groups)
-        while self._kept > HISTORY_BLOCKS and len(self._history) > 1:
-            self._kept -= len(self._history.popleft())
-            self._history_ns.popleft()
-        self._psd_sum += mean.astype(np.float64) * frames
-        self._psd_frames += frames
-        np.maximum(self._peak, peak, out=self._peak)
+    def over_threshold(self) -> tuple[int, int]:
+        """How many blocks of channels were over their threshold, and how many there were."""
+        self._judge_all()
+        judged = list(self._history.judged())
+        over = sum(int(((one.over_db > 0) | one.lasting).sum()) for one in judged)
+        return over, sum(one.over_db.size for one in judged)
+
+    @property
+    def flags(self) -> SampleFlag:
+        """Every doubt of the recent looks."""
+        flags = SampleFlag.NONE if self.settings.calibration else SampleFlag.UNCALIBRATED
+        for one in self._look_flags:
+            flags |= one
+        return flags | (SampleFlag.GAIN_STEP if self._floor.steps else SampleFlag.NONE)
+
+    # -- learning ------------------------------------------------------------------------------------------------
+
+    def _learn(
+        self,
+        spectra: Spectra,
+        sound: NDArray[np.bool_],
+        clipped: NDArray[np.bool_],
+        start_ns: int,
+        *,
+        teaches: bool,
+        bound: bool,
+    ) -> list[Piece]:
+        power = np.column_stack((spectra.groups, spectra.offset_bins)).astype(np.float64)
+        pieces = []
+        for first in range(0, max(1, len(power) - PIECE_BLOCKS // 2), PIECE_BLOCKS):
+            last = first + PIECE_BLOCKS if len(power) - first >= PIECE_BLOCKS * 3 // 2 else len(power)
+            some = power[first:last][sound[first:last]]
+            self._left_out += last - first - len(some)
+            if len(some) == 0:
+                continue
+            levels = np.maximum(np.rint(100 * decibels(some)), -30000).astype(np.int16)
+            at_ns = start_ns + round(first * self._block_s * 1e9)
+            over = clipped[first:last][sound[first:last]]
+            piece = Piece(start_ns=at_ns, levels=levels, clipped=over, bound=bound)
+            self._floor.learn(piece, some, teaches=teaches)
+            self._history.add(piece)
+            pieces.append(piece)
+        if sound.all():
+            self._psd_sum += spectra.mean.astype(np.float64) * spectra.frames
+            self._psd_frames += spectra.frames
+        np.maximum(self._peak, spectra.peak, out=self._peak)
+        if self._history.overfull:
+            self._judge_all()
+            self._history.settle()
+        return pieces
+
+    def _full_band(self, quality: Quality, groups: NDArray[np.float32]) -> SampleFlag:
+        """A band that is full everywhere, all the time, has no idle cell to measure: that is not quiet."""
+        if len(groups) == 0:
+            return SampleFlag.NONE
+        level = groups[:, self._layout.trusted].mean(axis=0)
+        if not float(level.max()) > 0:
+            return SampleFlag.BELOW_QUANTISATION
+        inside = float(groups.mean(axis=0) @ self._layout.bins) / self.settings.fft_size
+        flat = float(level.max()) < FLAT * float(np.median(level)) and inside > MOST * quality.power
+        steady = float(groups.mean()) < 2 * float(np.median(groups.mean(axis=1)))
+        floor = self._floor_mean()
+        whole = flat and steady
+        constant = quality.envelope_kurtosis < CONSTANT_ENVELOPE
+        loud = floor > LOUD_FLOOR and self.settings.calibration is None
+        return SampleFlag.FULL_BAND if whole and (constant or loud) else SampleFlag.NONE
+
+    # -- deciding ------------------------------------------------------------------------------------------------
+
+    def _state(self) -> GainState | None:
+        return None if self._floor.current is None else self._floor.states[self._floor.current]
+
+    def _view(self, number: int) -> FloorView:
+        state = self._floor.states[number]
+        known = self._views.get(number)
+        if known is None or known[0] != state.version:
+            known = state.version, self._reader.view(state, self._psd_sum / max(1, self._psd_frames))
+            self._views[number] = known
+        return known[1]
+
+    def _judge(self, piece: Piece) -> Judged | None:
+        """Decide on a piece by the floor as it is known now; what was decided by the same floor holds."""
+        if piece.state == UNCERTAIN or not self._floor.states[piece.state].taught:
+            return None
+        state = self._floor.states[piece.state]
+        key = (piece.state, state.version)
+        if isinstance(piece.decided, Judged) and piece.decided.key == key:
+            return piece.decided
+        view, power = self._view(piece.state), piece.power()
+        shape = (len(self.settings.channels), len(power))
+        over, whole = np.empty(shape, np.float16), np.empty(shape, np.float16)
+        lasting = np.empty(shape, np.bool_)
+        for index in range(shape[0]):
+            decision = self._detector.decide(self._reader.cells(view, index, power))
+            over[index] = decibels(decision.statistic)
+            whole[index] = decision.whole_db
+            lasting[index] = decision.lasting
+        contrast = bool((power > self._contrast * np.maximum(view.floor, state.level)).any())
+        if contrast:
+            self._contrasted.add(piece.state)
+        piece.decided = Judged(
+            key=key, start_ns=piece.start_ns, over_db=over, whole_db=whole, lasting=lasting,
+            bound=np.full(shape[1], piece.bound), clipped=piece.clipped,
+        )  # fmt: skip
+        return piece.decided
+
+    def _judge_all(self) -> None:
+        for piece in self._history.full:
+            if self._judge(piece) is None:
+                piece.decided = None
+
+    def _anchor_of(self, number: int) -> Anchor:
+        view = self._view(number)
+        if view.anchor is Anchor.CALIBRATION:
+            return view.anchor
+        if number in self._contrasted:
+            return Anchor.TIME
+        return view.anchor
+
+    def _sure_db(self, index: int, blocks: int) -> float:
+        """How far over its threshold one block among so many must be to leave no doubt."""
+        if self._floor.current is None:
+            return float("inf")
+        cells = self._reader.cells(self._view(self._floor.current), index, np.zeros((0, self._layout.groups + 1)))
+        return float(10 * np.log10(self._detector.sure(cells, pfa=DOUBT_PFA / max(1, blocks))))
+
+    def _look_channel(
+        self, index: int, pieces: list[Piece], spectra: Spectra, *, usable: bool, flags: SampleFlag
+    ) -> ChannelLook:
+        channel = self.settings.channels[index]
+        judged = [one for one in map(self._judge, pieces) if one is not None]
+        if not usable or not judged or self._floor.current is None:
+            nothing = Level(value=float("nan"), sd=float("inf"), unit="dBFS")
+            return ChannelLook(channel=channel, busy=None, busy_fraction=0.0, power=nothing, snr_db=float("nan"))
+        busy = np.concatenate([(one.over_db[index] > 0) | one.lasting[index] | one.bound for one in judged])
+        some = bool(np.count_nonzero(busy) > max(1, 0.01 * len(busy)))
+        members = self._layout.members[index]
+        bins = channel.width_hz / self.settings.sample_rate_hz
+        share = self._layout.bins[members] / self._layout.bins[members].sum()
+        power = float(spectra.groups[:, members].mean(axis=0) @ share) * bins
+        idle = float(self._view(self._floor.current).floor[members] @ share) * bins
+        return ChannelLook(
+            channel=channel,
+            busy=some if some or not flags & VOIDING else None,
+            busy_fraction=float(busy.mean()),
+            power=self._absolute(_db(power), 0.1, ""),
+            snr_db=_db(max(power - idle, 0.0) / max(idle, 1e-30)),
+        )
+
+    # -- reporting -----------------------------------------------------------------------------------------------
+
+    def _report_channel(
+        self, index: int, judged: list[Judged], apart: tuple[Span, ...], flags: SampleFlag
+    ) -> ChannelReport:
+        channel = self.settings.channels[index]
+        counted = [one for one in judged if not any(start <= one.start_ns < end for start, end in apart)]
+        blocks = sum(one.over_db.shape[1] for one in counted)
+        verdict = judge(self._seen(index, counted, blocks, whole=len(counted) == len(judged), flags=flags))
+        members = self._layout.members[index]
+        number = self._floor.current
+        share = self._layout.bins[members] / self._layout.bins[members].sum()
+        idle = float(self._view(number).floor[members] @ share) if number is not None else float("nan")
+        width = channel.width_hz / self.settings.sample_rate_hz
+        mean = float(self._mean_power(members, share))
+        return ChannelReport(
+            channel=channel,
+            state=verdict.state,
+            occupancy=verdict.occupancy,
+            noise_floor=self._density(idle),
+            sensitivity_limit=self._sensitivity(index, idle * width, verdict),
+            headroom_db=-_db(mean * width),
+            period=verdict.period,
+            bursty=verdict.bursty,
+            flags=flags,
+            long_run=verdict.long_run,
+            anchor=verdict.anchor,
+            threshold=self._threshold(index, idle, verdict),
+        )
+
+    def _seen(self, index: int, counted: list[Judged], blocks: int, *, whole: bool, flags: SampleFlag) -> Seen:
+        states = sorted({one.key[0] for one in counted})
+        anchors = {number: self._anchor_of(number) for number in states}
+        views = [self._view(number) for number in states]
+        empty = np.zeros(0)
+        times = [one.start_ns / 1e9 + np.arange(one.over_db.shape[1]) * self._block_s for one in counted]
+        widening = sum(self._widening) / max(1, len(self._widening))
+        uncertain = self._history.uncertain
+        return Seen(
+            over_db=np.concatenate([one.over_db[index] for one in counted] or [empty]).astype(np.float64),
+            whole_db=np.concatenate([one.whole_db[index] for one in counted] or [empty]).astype(np.float64),
+            lasting=np.concatenate([one.lasting[index] | one.bound for one in counted] or [empty]).astype(np.bool_),
+            anchored=np.concatenate(
+                [np.full(one.over_db.shape[1], anchors[one.key[0]] is not Anchor.NONE) for one in counted] or [empty]
+            ).astype(np.bool_),
+            clipped=np.concatenate([*(one.clipped for one in counted), np.zeros(0, np.bool_)]),
+            times_s=np.concatenate(times or [empty]),
+            gaps=self._gaps or not whole or uncertain > 0 or self._left_out > 0,
+            step_s=self._block_s,
+            pfa=self.settings.pfa,
+            sure_db=self._sure_db(index, blocks),
+            unseen=min(1.0, 1 - (1 - widening) * (1 - uncertain / max(1, uncertain + blocks))),
+            steady=any(view.steady[index] for view in views),
+            carried=any(view.carried[index] for view in views),
+            doubtful=any(view.doubtful[index] for view in views),
+            anchor=_weakest(list(anchors.values())),
+            flags=flags,
+        )
+
+    def _mean_power(self, members: NDArray[np.intp], share: Floats) -> float:
+        if not self._psd_frames:
+            return float("nan")
+        psd = self._psd_sum / self._psd_frames
+        return float((psd @ self._layout.weights[:, members]) @ share)
+
+    def _floor_mean(self) -> float:
+        """Mean idle level over the trusted groups, as it is known now."""
+        number = self._floor.current
+        if number is None:
+            return float("nan")
+        trusted = self._layout.trusted
+        return float(
+            self._view(number).floor[:-1][trusted] @ self._layout.bins[trusted] / self._layout.bins[trusted].sum()
+        )
 
     def _density(self, power: float) -> Level:
-        statistical = 4.343 * self._floor.statistical_sd
+        state = self._state()
+        statistical = 4.343 / np.sqrt(float(np.median(state.cells * self._reader.shapes))) if state else float("inf")
         sd_db = float(np.hypot(statistical, self.settings.flatness_db / 3))
         return self._absolute(_db(power / self.settings.sample_rate_hz), sd_db, "/Hz")
 
@@ -160,139 +426,31 @@ class Survey:
             return Level(value=dbfs, sd=sd_db, unit=f"dBFS{per}")
         return Level(value=dbfs + scale.offset_db, sd=float(np.hypot(sd_db, scale.sd_db)), unit=f"dBm{per}")
 
-    def _margins(self, index: int, groups: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Energy of each block of a channel over its threshold, in dB, against the floor as it is known now."""
-        members = self._layout.members[index]
-        weights = self._layout.shapes[members] / self._layout.shapes[members].sum()
-        idle = float(self._floor.levels[members] @ weights)
-        energy = np.maximum(groups[:, members] @ weights, 1e-30)
-        return np.asarray(10 * np.log10(energy / max(idle * self._threshold(index), 1e-30)), np.float64)
+    def _threshold(self, index: int, idle: float, verdict: Verdict) -> Level:
+        """Density over the whole channel from which one block of it counts as busy."""
+        if self._floor.current is None:
+            return Level(value=float("nan"), sd=float("inf"), unit="dBFS/Hz")
+        cells = self._reader.cells(self._view(self._floor.current), index, np.zeros((0, self._layout.groups + 1)))
+        return self._density(idle * self._detector.whole_threshold(cells) * 10 ** (verdict.cut_db / 10))
 
-    def _shape(self, index: int) -> float:
-        """Independent averages behind the energy of one block of a channel."""
-        return self._layout.channel_shapes[index] * self._frames
-
-    def _threshold(self, index: int) -> float:
-        """Ratio to the floor above which a block is busy; the unevenness of the floor is allowed for."""
-        members = self._layout.members[index]
-        shape = self._shape(index)
-        reference = max(shape, len(members) / self._floor.statistical_sd**2)
-        uneven = 10 ** (0.3 * self.settings.flatness_db / 10)
-        return f_threshold(shape=shape, reference_shape=reference, pfa=self.settings.pfa) * uneven
-
-    def _look_channels(
-        self, groups: NDArray[np.float64], *, usable: bool, flags: SampleFlag
-    ) -> tuple[ChannelLook, ...]:
-        return tuple(
-            self._look_channel(i, groups, usable=usable, flags=flags) for i in range(len(self.settings.channels))
-        )
-
-    def _look_channel(self, index: int, groups: NDArray[np.float64], *, usable: bool, flags: SampleFlag) -> ChannelLook:
-        channel = self.settings.channels[index]
-        if not usable:
-            nothing = Level(value=float("nan"), sd=float("inf"), unit="dBFS")
-            return ChannelLook(channel=channel, busy=None, busy_fraction=0.0, power=nothing, snr_db=float("nan"))
-        members = self._layout.members[index]
-        decisions = self._margins(index, groups) > 0
-        some = bool(np.count_nonzero(decisions) > max(1, 0.01 * len(decisions)))
-        bins = channel.width_hz / self.settings.sample_rate_hz
-        power = float(groups[:, members].mean()) * bins
-        idle = float(self._floor.levels[members].mean()) * bins
-        return ChannelLook(
-            channel=channel,
-            busy=some if some or not flags & VOIDING else None,
-            busy_fraction=float(decisions.mean()),
-            power=self._absolute(_db(power), 0.1, ""),
-            snr_db=_db(max(power - idle, 0.0) / max(idle, 1e-30)),
-        )
-
-    def _counted(self, apart: Sequence[Span]) -> NDArray[np.bool_]:
-        """For each block of the history, whether it speaks of a channel with those spans."""
-        counts = [not any(start <= at < end for start, end in apart) for at in self._history_ns]
-        return np.repeat(np.array(counts, bool), [len(blocks) for blocks in self._history])
-
-    def _report_channel(self, index: int, history: NDArray[np.float64], counted: NDArray[np.bool_]) -> ChannelReport:
-        channel, history = self.settings.channels[index], history[counted]
-        margins = self._margins(index, history)
-        valley = valley_db(margins)
-        seen = channel_occupancy(
-            margins > valley,
-            times_s=self._times()[counted] if self._gaps or not counted.all() else None,
-            rates=DetectorRates(pfa=self.settings.pfa if valley == 0.0 else 0.0),
-        )
-        occupancy = self._doubted(seen, len(margins))
-        members = self._layout.members[index]
-        idle = float(self._floor.levels[members].mean())
-        mean = float(history[:, members].mean()) if len(history) else float("nan")
-        share = channel.width_hz / self.settings.sample_rate_hz
-        return ChannelReport(
-            channel=channel,
-            state=self._state(occupancy, len(margins)),
-            occupancy=occupancy,
-            noise_floor=self._density(idle),
-            sensitivity_limit=self._sensitivity(index, idle * share, valley),
-            headroom_db=-_db(mean * share),
-            period=self._period(margins) if counted.all() else None,
-            bursty=bool(np.ptp(np.quantile(margins, (0.05, 0.95))) > BURSTY_DB) if len(margins) else False,
-            flags=self.flags,
-        )
+    def _sensitivity(self, index: int, idle_power: float, verdict: Verdict) -> Level:
+        if self._floor.current is None:
+            return Level(value=float("nan"), sd=float("inf"), unit="dBFS")
+        cells = self._reader.cells(self._view(self._floor.current), index, np.zeros((0, self._layout.groups + 1)))
+        samples = self._detector.whole_shape(cells)
+        rise = self._detector.whole_threshold(cells) * 10 ** (verdict.cut_db / 10)
+        needed = max(_db(rise / energy_threshold(samples=samples, pfa=0.9) - 1), snr_wall_db(self.settings.flatness_db))
+        return self._absolute(_db(idle_power) + needed, self.settings.flatness_db / 3, "")
 
     @property
-    def flags(self) -> SampleFlag:
-        """Every doubt of the recent looks."""
-        flags = SampleFlag.NONE if self.settings.calibration else SampleFlag.UNCALIBRATED
-        for one in self._look_flags:
-            flags |= one
-        return flags
-
-    def _doubted(self, seen: Interval, blocks: int) -> Interval:
-        """Widen by the share of looks with gaps; open upwards where a flag voids what looked idle."""
-        if not blocks:
-            return replace(seen, value=float("nan"))
-        if self.flags & SampleFlag.FULL_BAND:
-            return replace(seen, value=1.0, high=1.0)
-        gaps = sum(1 for one in self._look_flags if one & WIDENING) / max(1, len(self._look_flags))
-        widened = outage_widened(seen, unseen_share=gaps)
-        return replace(widened, high=1.0) if self.flags & VOIDING else widened
-
-    def _state(self, occupancy: Interval, blocks: int) -> ChannelState:
-        if blocks and occupancy.low > 0:
-            return ChannelState.BUSY
-        if not blocks or self.flags & VOIDING or occupancy.high >= FREE_HIGH_MAX:
-            return ChannelState.UNKNOWN
-        return ChannelState.FREE
+    def _block(self) -> int:
+        return self._frames * self.settings.fft_size
 
     @property
     def _block_s(self) -> float:
-        return self._frames * self.settings.fft_size / self.settings.sample_rate_hz
+        return self._block / self.settings.sample_rate_hz
 
-    def _times(self) -> NDArray[np.float64]:
-        """When each block of the history began, in seconds."""
-        starts = zip(self._history_ns, self._history, strict=True)
-        if not self._history:
-            return np.zeros(0)
-        return np.concatenate([at / 1e9 + np.arange(len(blocks)) * self._block_s for at, blocks in starts])
-
-    def _period(self, margins: NDArray[np.float64]) -> Period | None:
-        if self._gaps or not len(margins):
-            return None
-        return find_period(margins, step_s=self._block_s)
-
-    def _sensitivity(self, index: int, idle_power: float, valley: float) -> Level:
-        samples = self._shape(index)
-        rise = self._threshold(index) * 10 ** (valley / 10) / energy_threshold(samples=samples, pfa=0.9)
-        needed = max(_db(rise - 1), snr_wall_db(self.settings.flatness_db))
-        return self._absolute(_db(idle_power) + needed, self.settings.flatness_db / 3, "")
-
-    def _full_band(self, quality: Quality, groups: Float32s) -> SampleFlag:
-        """A band that is full everywhere, all the time, has no idle cell to measure: that is not quiet."""
-        floor = self._floor.mean
-        if not floor > 0:
-            return SampleFlag.BELOW_QUANTISATION
-        whole = float(groups.mean()) < 2 * floor
-        constant = quality.envelope_kurtosis < CONSTANT_ENVELOPE
-        loud = floor > LOUD_FLOOR
-        return SampleFlag.FULL_BAND if whole and (constant or loud) else SampleFlag.NONE
+    # -- radar ---------------------------------------------------------------------------------------------------
 
     def _pulses(self, iq: Iq, start_ns: int, *, contiguous: bool) -> tuple[Incumbent, ...]:
         pulses = self._finder.find(iq, contiguous=contiguous)
@@ -318,5 +476,10 @@ class Survey:
         self._incumbents.append(one)
 
 
+def _weakest(anchors: list[Anchor]) -> Anchor:
+    order = list(Anchor)
+    return max(anchors, key=order.index) if anchors else Anchor.NONE
+
+
 def _db(power: float) -> float:
-    return 10 * float(np.log10(max(power, 1e-40)))
+    return 10 * float(np.log10(max(power, 1e-40))) if power == power else float("nan")  # noqa: PLR0124 - not a number

@@ -1,86 +1,129 @@
-"""The idle level of each group of bins, followed over looks.
+"""The idle level of each group of bins, kept apart for each setting of the gain, with its history.
 
-In one look the idle level of a group is what its quiet blocks share. Over the recent looks it is the lowest of these
-that lasted, so a burst that fills a look does not become the floor, and a step up is believed once the memory has
-passed. A group that never falls back to the level of the others is taken as occupied all the time and gets theirs,
-unless it was seen to switch: what a bursty signal falls back to is the floor of its group.
+What was idle in a piece of a look is what its quiet blocks share. A piece is compared with the floor as it is known:
+
+- where it is quieter, twice in a row, it becomes the floor: something was there before;
+- where it is alike, it is averaged in, so that slow drifts are followed;
+- where it is louder, it teaches nothing, however long that lasts: a channel that rose and did not fall is busy;
+- where the whole band, its edges too, moved by one factor and stayed, the gain changed or something wider than the band
+  began. From the samples nobody can tell which: a floor of its own is begun, and nothing before or after is idle by it.
+
+Pieces that are clipped, broken or short are compared with the floors and never taught from.
 """
 
-from collections import deque
-from math import sqrt
-from statistics import median
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainccinv
 
-from sensing.layout import BandLayout
 from sensing.theory import truncated_mean
 
-MEMORY_LOOKS: Final = 64
+Floats = NDArray[np.float64]
+
 START_SHARE: Final = 0.1
 CUT_PFA: Final = 1e-3
 STEPS_MAX: Final = 40
-LOOK_DEVIATIONS: Final = 6.0
-"""Looks this many standard errors above the lowest are still of the same level; fewer would bias it downwards."""
-SWITCHED: Final = 2.0
-SWITCHED_SHARE: Final = (0.05, 0.95)
-SWITCHED_DB_MAX: Final = 10.0
+BLOCKS_LEAST: Final = 8
+"""Fewer blocks in one piece teach nothing: their lowest is no floor."""
+TAUGHT_BLOCKS: Final = 16
+IDLE_SHARE: Final = 0.2
+"""Of the blocks of a piece, the share that must agree on a level for it to become the floor."""
+DRIFT_DB: Final = 1.0
+CELLS_MAX: Final = 6400.0
+"""Idle blocks that a floor remembers; what was learned before fades."""
+DEVIATIONS: Final = 5.0
+ALIKE_DB: Final = 0.35
+CHANNEL_RISE_DB: Final = 0.25
+STEP_DB: Final = (1.5, 12.0)
+"""A change of the whole band by this much may be the gain's; a greater rise is somebody's, a greater fall from one."""
+STEP_DOWN_DB: Final = 15.0
+ALIKE_SHARE: Final = 0.6
+BELOW_SHARE: Final = 0.02
+STEP_NS: Final = 60_000_000
+STEP_PIECES: Final = 4
+SHOWN: Final = 10**-2.5
+STRONG_DB: Final = 25.0
+"""A piece in which something is that strong may be compressed: what is quieter in it is no new floor."""
+VERSION_DB: Final = 0.03
+UNCERTAIN: Final = -1
 
 
-class FloorTracker:
-    """Learns look by look; `levels` has shape (groups,), in the unit of the blocks' powers."""
+@dataclass(slots=True)
+class Piece:
+    """Some blocks of one look: powers in hundredths of a decibel, shape (blocks, groups), and the gain they belong to.
 
-    def __init__(self, layout: BandLayout, *, frames: int, flatness_db: float) -> None:
-        """Args: frames averaged in a block; flatness_db is how far idle levels may differ across the band."""
-        self._layout = layout
-        self._shapes = layout.shapes * frames
-        self._shape = float(np.median(self._shapes))
-        self._flatness_db = flatness_db
-        self._cuts = np.array([gammainccinv(k, CUT_PFA) / k for k in self._shapes])
+    `state` is the number of a `GainState`, or `UNCERTAIN` where the level fits none. `clipped` are its overdriven
+    blocks; `bound` if it is somebody's whatever its level; `drift_db` is how far the whole band, its edges too, lies
+    over the floor without having stepped; `decided` is the reader's own.
+    """
+
+    start_ns: int
+    levels: NDArray[np.int16]
+    clipped: NDArray[np.bool_]
+    state: int = UNCERTAIN
+    bound: bool = False
+    drift_db: float = 0.0
+    decided: object = None
+
+    def power(self) -> Floats:
+        """Linear power of each block and group, without the drift."""
+        power: Floats = np.power(10.0, (self.levels.astype(np.float64) / 100 - self.drift_db) / 10)
+        return power
+
+
+@dataclass(slots=True)
+class GainState:
+    """One setting of the gain: floor of each group, idle blocks behind it, and how much an idle block spreads.
+
+    `taught` is False while only flagged pieces were seen at this setting. `version` counts changes worth a new look.
+    """
+
+    level: Floats
+    cells: Floats
+    spread: Floats
+    taught: bool
+    pieces: int = 0
+    version: int = 0
+    told: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def touch(self) -> None:
+        """Count a new version if the floor moved by more than a hair since the last one."""
+        if len(self.told) == 0 or float(np.abs(decibels(self.level / self.told)).max()) > VERSION_DB:
+            self.told = self.level.copy()
+            self.version += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """What the quiet blocks of a piece share: level, number and relative variance, each of shape (groups,)."""
+
+    level: Floats
+    idle: Floats
+    spread: Floats
+
+
+def decibels(ratio: Floats) -> Floats:
+    """Power ratios in dB, nothing below -300."""
+    return np.asarray(10 * np.log10(np.maximum(ratio, 1e-30)), np.float64)
+
+
+class QuietLevels:
+    """Forward consecutive mean excision of every group's blocks at once."""
+
+    def __init__(self, shapes: Floats) -> None:
+        """Args: independent averages behind one block of each group, shape (groups,)."""
+        self.shapes = shapes
+        self._cuts = np.array([gammainccinv(k, CUT_PFA) / k for k in shapes])
         self._bias = np.array(
-            [truncated_mean(shape=float(k), threshold=float(c)) for k, c in zip(self._shapes, self._cuts, strict=True)]
+            [truncated_mean(shape=float(k), threshold=float(c)) for k, c in zip(shapes, self._cuts, strict=True)]
         )
-        self._looks: deque[NDArray[np.float64]] = deque(maxlen=MEMORY_LOOKS)
-        self._switched: deque[NDArray[np.bool_]] = deque(maxlen=MEMORY_LOOKS)
-        self._cells: deque[float] = deque(maxlen=MEMORY_LOOKS)
-        self.levels: NDArray[np.float64] = np.full(layout.groups, np.nan)
 
-    def reset(self) -> None:
-        """Forget everything, as after a change of gain."""
-        self._looks.clear()
-        self._switched.clear()
-        self._cells.clear()
-        self.levels = np.full(self._layout.groups, np.nan)
-
-    def learn(self, blocks: NDArray[np.float64]) -> None:
-        """Take the blocks of one look, shape (blocks, groups)."""
-        level, idle = self._in_one_look(blocks)
-        share = (blocks > SWITCHED * level).mean(axis=0)
-        self._looks.append(level)
-        self._switched.append((share > SWITCHED_SHARE[0]) & (share < SWITCHED_SHARE[1]))
-        self._cells.append(median(idle.tolist()))
-        self.levels = self._combine()
-
-    @property
-    def mean(self) -> float:
-        """Mean idle level over the trusted groups."""
-        return float(self.levels[self._layout.trusted].mean())
-
-    @property
-    def statistical_sd(self) -> float:
-        """Relative standard error of one group's level, counted over what was idle in the recent looks."""
-        return 1 / sqrt(max(sum(self._cells) * self._shape, 1.0))
-
-    def _look_sd(self) -> NDArray[np.float64]:
-        """Relative standard error of each group's level in one look."""
-        return np.asarray(1 / np.sqrt(self._shapes * max(1.0, median(self._cells))), np.float64)
-
-    def _in_one_look(self, blocks: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """Forward consecutive mean excision of each column at once: idle levels and how many blocks were idle."""
+    def __call__(self, blocks: Floats) -> Quiet:
+        """Levels of blocks of shape (blocks, groups)."""
         ordered = np.sort(blocks, axis=0)
-        sums = np.cumsum(ordered, axis=0)
+        sums, squares = np.cumsum(ordered, axis=0), np.cumsum(ordered**2, axis=0)
         columns = np.arange(blocks.shape[1])
         count = np.full(blocks.shape[1], max(1, int(START_SHARE * len(blocks))))
         level = sums[count - 1, columns] / count
@@ -90,17 +133,200 @@ class FloorTracker:
             if np.array_equal(grown, count):
                 break
             count = grown
-        return level, count
+        mean = sums[count - 1, columns] / count
+        spread = squares[count - 1, columns] / count / np.maximum(mean, 1e-150) ** 2 - 1
+        return Quiet(level=level, idle=count.astype(np.float64), spread=np.maximum(spread, 1e-9))
 
-    def _combine(self) -> NDArray[np.float64]:
-        recent = np.array(self._looks)
-        lowest = recent.min(axis=0)
-        like = recent <= lowest * np.maximum(10 ** (self._flatness_db / 20), 1 + LOOK_DEVIATIONS * self._look_sd())
-        own = np.where(like, recent, 0).sum(axis=0) / like.sum(axis=0)
-        near = 10 ** (max(self._flatness_db, 0.5) / 10)
-        inside = own[self._layout.trusted]
-        low = float(np.sort(inside)[len(inside) // 5])
-        typical = float(inside[inside <= low * near].mean())
-        fell_back = np.array(self._switched).any(axis=0) | (recent.max(axis=0) > SWITCHED * lowest)
-        believed = (own <= typical * near) | (fell_back & (own <= typical * 10 ** (SWITCHED_DB_MAX / 10)))
-        return np.where(believed, own, typical)
+
+class FloorTracker:
+    """Learns piece by piece; `states` are the settings of the gain that were met, `current` the one that holds now."""
+
+    def __init__(self, shapes: Floats, *, channels: tuple[NDArray[np.intp], ...], compared: NDArray[np.bool_]) -> None:
+        """Args: shapes of one block of each group; groups of each channel; which groups tell a change of gain."""
+        self._quiet = QuietLevels(shapes)
+        self._shapes, self._channels, self._compared = shapes, channels, compared
+        self._pending: list[tuple[Piece, Quiet]] = []
+        self._last: Piece | None = None
+        self._sank = np.zeros(len(shapes), np.bool_)
+        self.states: list[GainState] = []
+        self.current: int | None = None
+        self.steps = 0
+
+    def forget_gain(self) -> None:
+        """The gain was changed: what comes belongs to a setting that must be found or learned."""
+        self._give_up()
+        self.current = None
+
+    def learn(self, piece: Piece, power: Floats, *, teaches: bool) -> None:
+        """Take a piece, whose blocks have these powers, and say in `piece.state` which setting it belongs to."""
+        if len(power) < BLOCKS_LEAST:
+            piece.state = UNCERTAIN if self.current is None else self.current
+            return
+        seen = self._quiet(power)
+        if self.current is None:
+            self._begin(piece, seen, teaches=teaches)
+            return
+        state = self.states[self.current]
+        if teaches and not state.taught:
+            self._first_taught(piece, seen)
+            return
+        rise, limit = self._compare(state, seen)
+        moved = self._moved_alike(state, rise, limit)
+        if moved is None:
+            self._give_up()
+            piece.state = self.current
+            piece.drift_db = self._drift(rise, limit)
+            if teaches and len(power) >= TAUGHT_BLOCKS:
+                strong = bool((power.max(axis=0) > state.level * 10 ** (STRONG_DB / 10)).any())
+                self._teach(state, seen, rise, limit, np.inf if strong else IDLE_SHARE * len(power))
+            self._last = piece
+            return
+        self._moved(piece, seen, moved, teaches=teaches)
+
+    # -- one setting ---------------------------------------------------------------------------------------------
+
+    def _begin(self, piece: Piece, seen: Quiet, *, teaches: bool) -> None:
+        known = self._known(seen)
+        if known is None:
+            self.states.append(self._fresh(seen, taught=teaches))
+            known = len(self.states) - 1
+        self.current = piece.state = known
+
+    def _first_taught(self, piece: Piece, seen: Quiet) -> None:
+        """The first sound piece after flagged ones: where it is not like them they say nothing of its floor."""
+        known = self._known(seen)
+        if known is None:
+            self.states.append(self._fresh(seen, taught=True))
+            known = len(self.states) - 1
+        elif not self.states[known].taught:
+            self.states[known] = self._fresh(seen, taught=True, version=self.states[known].version + 1)
+        self.current = piece.state = known
+
+    @staticmethod
+    def _fresh(seen: Quiet, *, taught: bool, version: int = 0) -> GainState:
+        state = GainState(seen.level.copy(), seen.idle.copy(), seen.spread.copy(), taught, 1, version)
+        state.touch()
+        return state
+
+    def _compare(self, state: GainState, seen: Quiet) -> tuple[Floats, Floats]:
+        """How far each group's quiet level is above the floor, and how far it may be by chance, in dB."""
+        sd = np.sqrt((1 / seen.idle + 1 / state.cells) * np.maximum(1 / self._shapes, state.spread))
+        return decibels(seen.level / np.maximum(state.level, 1e-30)), np.maximum(ALIKE_DB, DEVIATIONS * 4.343 * sd)
+
+    def _teach(self, state: GainState, seen: Quiet, rise: Floats, limit: Floats, least: float) -> None:
+        enough = seen.idle >= max(BLOCKS_LEAST, least)
+        sinks = (rise < -limit) & enough
+        lower = sinks & self._sank
+        self._sank = sinks
+        alike = np.abs(rise) <= limit
+        for members in self._channels:
+            share = np.minimum(rise[members], limit[members])
+            sd = float(limit[members].mean()) / DEVIATIONS / np.sqrt(len(members))
+            if float(share.mean()) > max(CHANNEL_RISE_DB, DEVIATIONS * sd):
+                alike[members] = False
+        state.level[lower], state.cells[lower] = seen.level[lower], seen.idle[lower]
+        state.spread[lower] = seen.spread[lower]
+        known = np.minimum(state.cells[alike], CELLS_MAX)
+        total = known + seen.idle[alike]
+        state.level[alike] = (state.level[alike] * known + seen.level[alike] * seen.idle[alike]) / total
+        state.spread[alike] = (state.spread[alike] * known + seen.spread[alike] * seen.idle[alike]) / total
+        state.cells[alike] = total
+        state.pieces += 1
+        state.touch()
+
+    def _drift(self, rise: Floats, limit: Floats) -> float:
+        """How far the tenth of the band that rose least has risen, if it is more than chance and less than a step."""
+        rise, limit = rise[self._compared], limit[self._compared]
+        sd = float(np.median(limit)) / DEVIATIONS
+        least = min(float(np.median(rise)), float(np.quantile(rise, 0.1)) + 1.28 * sd)
+        return least if 4 * sd / np.sqrt(len(rise)) < abs(least) < DRIFT_DB else 0.0
+
+    # -- changes of gain -----------------------------------------------------------------------------------------
+
+    def _moved_alike(self, state: GainState, rise: Floats, limit: Floats) -> float | None:
+        """By how many dB the whole band moved, if most of it moved by one factor and nothing stayed behind.
+
+        What lies deep below the rest, beyond the receiver's filter, need not move with the gain.
+        """
+        shown = self._compared & (state.level > SHOWN * float(np.max(state.level[self._compared])))
+        rise, limit = rise[shown], limit[shown]
+        moved = float(np.median(rise))
+        if abs(moved) < STEP_DB[0]:
+            return None
+        alike = float((np.abs(rise - moved) <= limit).mean()) >= ALIKE_SHARE
+        stayed = np.abs(rise) < abs(moved) / 2
+        if moved > 0:
+            stayed |= rise < 0
+        behind = int((stayed & (np.abs(rise - moved) > limit)).sum()) > max(1.0, BELOW_SHARE * len(rise))
+        return moved if alike and not behind else None
+
+    def _known(self, seen: Quiet) -> int | None:
+        """A setting whose floor this is, all over the band."""
+        for number, state in enumerate(self.states):
+            rise, limit = self._compare(state, seen)
+            rise, limit = rise[self._compared], limit[self._compared]
+            below = int((rise < -limit).sum()) > max(1.0, BELOW_SHARE * len(rise))
+            if float((np.abs(rise) <= limit).mean()) >= ALIKE_SHARE and not below:
+                return number
+        return None
+
+    def _moved(self, piece: Piece, seen: Quiet, moved_db: float, *, teaches: bool) -> None:
+        known = self._known(seen)
+        if known is not None:
+            self._give_up()
+            self._doubt_last()
+            self.current = piece.state = known
+            self.steps += 1
+            return
+        if moved_db > STEP_DB[1]:
+            self._give_up()
+            piece.state = UNCERTAIN if self.current is None else self.current
+            return
+        if not teaches:
+            piece.state = UNCERTAIN
+            return
+        if moved_db < -STEP_DOWN_DB and self.current is not None:
+            self._give_up()
+            piece.state = self.current
+            version = self.states[self.current].version + 1
+            self.states[self.current] = self._fresh(seen, taught=True, version=version)
+            return
+        if self._pending and not self._like_pending(seen):
+            self._pending.clear()
+        piece.state = UNCERTAIN
+        self._pending.append((piece, seen))
+        lasted = piece.start_ns - self._pending[0][0].start_ns >= STEP_NS
+        if lasted and len(self._pending) >= STEP_PIECES:
+            self._settle()
+
+    def _like_pending(self, seen: Quiet) -> bool:
+        before = self._pending[-1][1]
+        return abs(float(np.median(decibels(seen.level / before.level)[self._compared]))) < 2 * ALIKE_DB
+
+    def _settle(self) -> None:
+        """What moved has lasted: a setting of its own, from the second piece on; the step may lie in the first."""
+        self._doubt_last()
+        self._pending.pop(0)
+        idle = np.sum([seen.idle for _, seen in self._pending], axis=0)
+        level = np.sum([seen.level * seen.idle for _, seen in self._pending], axis=0) / idle
+        spread = np.mean([seen.spread for _, seen in self._pending], axis=0)
+        self.states.append(self._fresh(Quiet(level, idle, spread), taught=True))
+        self.current = len(self.states) - 1
+        for piece, _ in self._pending:
+            piece.state = self.current
+        self._pending.clear()
+        self.steps += 1
+
+    def _doubt_last(self) -> None:
+        """The piece before a step may hold the step itself."""
+        if self._last is not None:
+            self._last.state = UNCERTAIN
+            self._last.decided = None
+        self._last = None
+
+    def _give_up(self) -> None:
+        """It did not last: what moved was somebody's."""
+        for piece, _ in self._pending:
+            if self.current is not None:
+                piece.state = self.current
+        self._pending.clear()

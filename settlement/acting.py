@@ -31,6 +31,9 @@ def act(state: NodeState, step: Step, admitted: Admitted, message: Message) -> N
     """Act on one admitted record."""
     match admitted.record.typ:
         case "declaration":
+            for name in state.user.superseded(admitted.author.hash, admitted.record.body):
+                del state.user.offers[name]
+                step.lineage.drop(user_side.HEARD, name)
             state.user.hear(admitted)
             step.put(user_side.HEARD, admitted.record.digest, admitted.record.raw)
             step.event("offer", holder=admitted.author.name, band=admitted.record.body.cell.band)
@@ -130,6 +133,7 @@ def _succeeded(state: NodeState, step: Step, old: Subject) -> None:
     successor = state.registry.successor(old.hash)
     if successor is not None:
         state.witness.succeeded(step, old.hash, successor)
+        state.holder.patience.succeeded(step, old.hash, successor)
     for digest in [d for d, offer in state.user.offers.items() if offer.holder == old.hash]:
         del state.user.offers[digest]
         step.lineage.drop(user_side.HEARD, digest)

@@ -11,6 +11,7 @@ from settlement.nodestate import NodeState
 from settlement.pair.table import HolderState
 from settlement.reasons import Reason, Refusal
 from settlement.step import Step
+from settlement.witness import PROOFS_EACH
 
 ALARM = "alarm"
 """Keys that were seen in use in two places, and when first (UTC ns)."""
@@ -108,7 +109,8 @@ def keep_evidence(state: NodeState, step: Step, admitted: Admitted) -> None:
     if first is None and record.frame.author is not None:
         other = state.lineage.author_record(record.frame.author, record.frame.seq)
         first = state.record_bytes(other) if other else None
-    if first is not None and max(len(first), len(record.raw)) <= EVIDENCE_BYTES_MAX:
+    proofs = step.count(f"evidence:{admitted.author.hash.hex()}") if first is not None else 0
+    if first is not None and proofs <= PROOFS_EACH and max(len(first), len(record.raw)) <= EVIDENCE_BYTES_MAX:
         evidence = step.sign(Evidence(reason=Reason.EQUIVOCATION.value, first=first, second=record.raw))
         # Its owner must know: either it says two things, or somebody else has its key.
         step.pass_on(admitted.author.hash, evidence.raw)

@@ -51,7 +51,8 @@ def accounts(rule: Rule, author: Subject, body: Request, now: TimeFix) -> Iterat
             continue
         if budget.area is not None and not budget.area.overlaps(body.cell.area):
             continue
-        window = now.earliest_ns // budget.window_ns
+        window_ns = max(1, budget.window_ns)  # a rule of before may say 0
+        window = now.earliest_ns // window_ns
         parts = f"{rule.name}/{number}/{author.issuer.hex() if author.issuer else 'root'}"
         name = hashlib.sha256(parts.encode()).digest()[:16]
         yield Account(
@@ -59,7 +60,7 @@ def accounts(rule: Rule, author: Subject, body: Request, now: TimeFix) -> Iterat
             whole=name,
             own=name + author.hash,
             window=window,
-            ends_ns=(window + 1) * budget.window_ns,
+            ends_ns=(window + 1) * window_ns,
         )
 
 

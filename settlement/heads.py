@@ -48,14 +48,15 @@ class Fork:
     signed: str
     holder: str
     other: bytes
+    head_size: int
     other_note: str = ""
     consistency: tuple[bytes, ...] = ()
 
     def __str__(self) -> str:
         """Return one line for people."""
-        against = "another signed head" if self.other_note and not self.consistency else "the entries here"
-        held = f"{self.holder} holds a head of {self.origin} at {self.size}, signed by its owner"
-        return f"FORK: {held}; {against} say otherwise"
+        against = "other signed heads" if self.other_note and not self.consistency else "the entries here"
+        held = f"{self.holder} holds a head of {self.origin} at {self.head_size}, signed by its owner"
+        return f"FORK: {held}; at {self.size} {against} say otherwise"
 
 
 class Heads:
@@ -189,6 +190,7 @@ def _against_each_other(found_heads: list[FoundHead]) -> Iterator[Fork]:
                 signed=found.note,
                 holder=found.holder,
                 other=before.head.root,
+                head_size=found.head.size,
                 other_note=before.note,
             )
 
@@ -215,6 +217,7 @@ def _against_tree(found_heads: list[FoundHead], tree: LogTree) -> Iterator[Fork]
                 signed=found.note,
                 holder=found.holder,
                 other=other,
+                head_size=found.head.size,
                 other_note=tree.note,
                 consistency=tree.consistency(size) if 0 < size <= tree.size else (),
             )

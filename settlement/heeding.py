@@ -1,7 +1,8 @@
 """What a node makes of records that are part of no settlement of its own: by the rule's taxonomy, nothing by default.
 
-A report of an incumbent by a level that the rule has us obey closes the bands it names, as our own finding would. From
-a level we only consider it is weighed with what others say (`weighing`); from any other it is on record.
+A report of an incumbent by a level that the rule has us obey closes the bands it names inside its author's area, as our
+own finding would, for a bounded time (`blocks`). From a level we only consider it is weighed with what others say
+(`weighing`); from any other it is on record.
 """
 
 from settlement.chain.admission import Admitted, RuleInForce
@@ -38,6 +39,8 @@ def heed(work: Work, holder: Holder, rule: RuleInForce, admitted: Admitted) -> i
                 reason=Reason.INCUMBENT.value,
                 until_ns=body.valid_until_ns,
                 evidence=admitted.record.digest,
+                author=admitted.author.hash,
+                area=admitted.author.scope.area,
             )
     work.event("protected", by=admitted.author.name, displaced=displaced)
     return displaced

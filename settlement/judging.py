@@ -25,7 +25,8 @@ from settlement.receipts import is_receipt, judge_receipt
 from settlement.rules import read_held
 from settlement.step import Step
 
-OFFERS_MAX = 256
+OFFERS_MAX = 32
+"""Offers of one holder that are remembered; each holder has a share of its own, so that nobody takes another's."""
 HANDLED_BY_HOLDER = {"request", "accept", "relinquish", "usage"}
 
 
@@ -40,7 +41,7 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
         case "coordination":
             return judge_coordination(state, admitted)
         case "declaration":
-            return _judge_offer(state, now) or bounding.judge_offer(state, admitted)
+            return _judge_offer(state, admitted, now) or bounding.judge_offer(state, admitted)
         case "evidence":
             return judge_evidence(admitted.record.body, state.registry)
         case "envelope":
@@ -117,10 +118,13 @@ def judge_granted(state: NodeState, admitted: Admitted) -> Refusal | None:
     return judge_terms(deal_of_grant(admitted.record), held.rule.rule, holder=admitted.author, user=user)
 
 
-def _judge_offer(state: NodeState, now: TimeFix) -> Refusal | None:
-    """Offers are many neighbours' and few each; those that are over make room."""
-    held = sum(1 for offer in state.user.offers.values() if not now.after(offer.body.cell.window.end_ns))
-    return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX}") if held >= OFFERS_MAX else None
+def _judge_offer(state: NodeState, admitted: Admitted, now: TimeFix) -> Refusal | None:
+    """Offers are many neighbours' and few each; those that are over, and those that are made anew, make room."""
+    theirs = [offer for offer in state.user.offers.values() if offer.holder == admitted.author.hash]
+    again = state.user.superseded(admitted.author.hash, admitted.record.body)
+    held = sum(1 for one in theirs if one.declaration not in again and not now.after(one.body.cell.window.end_ns))
+    required = f"< {OFFERS_MAX} of one holder"
+    return refuse(Reason.BUDGET, "declaration.held", held, required) if held >= OFFERS_MAX else None
 
 
 def _recognised(state: NodeState, admitted: Admitted) -> Refusal | None:

@@ -148,8 +148,9 @@ def _replies(rows: dict[Row, bytes], retold: Retold, own: set[bytes]) -> Iterato
         message = decode_message(rows[row])
         if isinstance(message, Refusal) or digest(message.record) not in own:
             yield Difference(row=_named(row), kept="an answer with another record", retold="one of this log's")
-    for (kind, _), pair in sorted(retold.pairs.items()):
-        if kind == HOLDER and (REPLY, pair["request"]) not in rows:
+    for (kind, sid), pair in sorted(retold.pairs.items()):
+        forgotten = (kind, sid) not in rows  # and with it the answer
+        if kind == HOLDER and not forgotten and (REPLY, pair["request"]) not in rows:
             yield Difference(row=_named((REPLY, pair["request"])), kept=ABSENT, retold="a GRANT")
 
 

@@ -18,14 +18,19 @@ from settlement.pair.bounds import PLACES, UNITS, Bounds
 from settlement.pair.coordinator import STORE as COORDINATED
 from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
+from settlement.pair.patience import STORE as FAILING
 from settlement.pair.user import User
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.replays import Replays
 from settlement.rules import RULE, HeldRule, Rules, chained, read_held
-from settlement.step import Identity, Step
+from settlement.shares import Shares
+from settlement.step import REPLIED, REPLY, Identity, Step
 from settlement.witness import Witness
 
 STATUS, ROTATED, REVIEW, SIGHTING = "status", "rotated", "review", "sighting"
+REPLY_KEPT_NS, REPLY_SWEEP_NS = 3600 * 1_000_000_000, 10_000_000_000
+"""How long an answer is kept, and how often the old ones are swept out."""
+REPLIES_AT_ONCE = 256
 
 
 class NodeState:
@@ -42,7 +47,13 @@ class NodeState:
         lineage: Lineage,
         entropy: Callable[[int], bytes],
         former: Iterable[Identity] = (),
+        shares: Shares | None = None,
+        clock: Callable[[], int] | None = None,
     ) -> None:
+        """Build what is remembered.
+
+        `shares` bound what a neighbour may cost, by `clock` (ns, never backwards); without one by the steps' own time.
+        """
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
         self.entropy, self.status, self.rules = entropy, StatusLists(), Rules(self.configured)
@@ -51,6 +62,10 @@ class NodeState:
         keys = [one.key.public for one in self.former.values()]
         self.damaged = lineage.verify(identity.key.public, standing=True, former=keys)
         self._whole = self.damaged is None
+        self.shares, self.clock = shares or Shares(), clock
+        self._last_type = ""
+        self._swept_ns = 0
+        self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
         self.replays = Replays()
         self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
@@ -134,6 +149,7 @@ class NodeState:
             offers=self._stored(holder_side.OFFERS),
             blocked=self._stored(holder_side.BLOCKED),
             bounds=self.bounds,
+            failing=self._stored(FAILING),
         )
         self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)], bounds=self.bounds)
         self.coordinator = Coordinator(stored=[raw for _, raw in self._stored(COORDINATED)])
@@ -209,6 +225,27 @@ class NodeState:
             return None
         leaf = decode_leaf(self.lineage.leaf_body(index))
         return None if isinstance(leaf, Refusal) else leaf.record
+
+    def sweep_replies(self, step: Step) -> None:
+        """Forget answers that nobody will ask for again: old ones, but those in settlements that are remembered."""
+        before_ns = step.now.time.earliest_ns - REPLY_KEPT_NS
+        if before_ns < self._swept_ns + REPLY_SWEEP_NS:
+            return
+        self._swept_ns = before_ns
+        old = self.lineage.items_below(REPLIED, before_ns.to_bytes(8, "big"), REPLIES_AT_ONCE)
+        if not old:
+            return
+        pairs = self.holder.pairs.values()
+        needed = {name for pair in pairs for name in (pair.request, pair.accept)}
+        for key, _ in old:
+            subject = key[8:]
+            self.lineage.drop(REPLIED, key)
+            said = self.record_of(subject) if subject not in needed else None
+            sid = said.sid if said is not None else None
+            if subject in needed or (sid is not None and (sid in self.holder.pairs or self.user.by_sid(sid))):
+                step.put(REPLIED, step.now.time.latest_ns.to_bytes(8, "big") + subject, b"")
+            else:
+                self.lineage.drop(REPLY, subject)
 
     def _was_rule(self, subject: bytes) -> bool:
         """Was this a rule that this node worked under?"""

@@ -23,12 +23,20 @@ from settlement.nodestate import NodeState
 from settlement.ownword import believed
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
+from settlement.pair.work import StoredStateError
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.rules import RULE
-from settlement.step import NotEntitledError, Outgoing, Step
+from settlement.step import HaltedError, NotEntitledError, Outgoing, Step
 from settlement.witness import ROUND
 
 T = TypeVar("T")
+UNRECOVERABLE = (LineageError, HaltedError, StoredStateError)
+"""What a node must not go on from: its log is gone, not whole, or not what was written."""
+PAUSE_NS, PAUSE_MAX_NS = 1_000_000_000, 64_000_000_000
+MOVES = frozenset({"request", "accept", "coordination", "grant", "confirm", "abort", "renew", "relinquish", "usage"})
+"""What moves a settlement on, where it is admitted: budgets, back-off and the pair's own table bound its cost."""
+WITNESSING, WITNESSING_DIVIDES = frozenset({"checkpoint", "cosignature"}), 4
+"""Heads go round with every settlement, and count by a quarter."""
 BESIDE = "envelope"
 """The type that is taken by itself where it travels beside a record that rests on it."""
 ANSWERED_BY_SIGNING = frozenset(
@@ -38,6 +46,9 @@ ANSWERED_BY_SIGNING = frozenset(
 
 class Party(NodeState):
     """Holder, user, log and registry of one node, driven from outside."""
+
+    faults: int = 0
+    """Messages and duties that failed in a way nobody foresaw; each was undone, told, and cost nothing else."""
 
     @contextmanager
     def step(self, now: Fix) -> Iterator[Step]:
@@ -97,21 +108,67 @@ class Party(NodeState):
     # -- bytes in ------------------------------------------------------------------------------------------------
 
     def receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
-        """One message from the node that holds `transport_key`: one verdict, logged. Returns the refusal, if any."""
-        sent, told = len(step.outgoing), len(step.notices)
-        try:
-            return self._attempted(step, data, transport_key)
-        except LineageError:
-            raise
-        except Exception as exc:  # noqa: BLE001 - no message of one peer may cost another peer's, or the node
-            self.restore()
-            del step.outgoing[sent:], step.notices[told:]
-            step.answering(None)
-            refusal = refuse(Reason.FAULT, "party.receive", cut(repr(exc), 256), "a message this node can deal with")
+        """One message from the node that holds `transport_key`: one verdict, logged. Returns the refusal, if any.
+
+        A neighbour that has used up its share of this node is not listened to; that alone is counted, not logged.
+        """
+        now_ns, shares = step.now.time.latest_ns if self.clock is None else self.clock(), self.shares
+        over = shares.judge(transport_key, now_ns)
+        if over is not None:
+            return over
+        logged, began_ns = step.logged_bytes, shares.worked_ns()
+        found = self._undone_if_it_fails(step, lambda: self._attempted(step, data, transport_key))
+        refusal: Refusal | None
+        if isinstance(found, Exception):
+            refusal = refuse(Reason.FAULT, "party.receive", cut(repr(found), 256), "a message this node can deal with")
             peer = self.registry.by_transport(transport_key)
             step.log(refused_leaf(data, refusal, now=step.now.time, rule=self.rule.hash, peer=_hash(peer)), None)
             step.event("fault", detail=str(refusal), peer=peer.name if peer else "unknown")
-            return refusal
+        else:
+            refusal = found
+        witnesses = refusal is None and self._last_type in WITNESSING
+        shares.charge(
+            transport_key,
+            now_ns,
+            work_ns=shares.worked_ns() - began_ns,
+            log_bytes=(step.logged_bytes - logged) // (WITNESSING_DIVIDES if witnesses else 1),
+            moves=refusal is None and self._last_type in MOVES,
+        )
+        return refusal
+
+    def _undone_if_it_fails(self, step: Step, action: Callable[[], T]) -> T | Exception:
+        """The one place where an exception that nobody foresaw ends: what it was part of is as if it never began."""
+        sent, told, deferred = len(step.outgoing), len(step.notices), len(step.deferred)
+        try:
+            with self.lineage.transaction():
+                return action()
+        except UNRECOVERABLE:
+            raise
+        except Exception as exc:  # noqa: BLE001 - no message of one peer may cost another peer's, or the node
+            self.faults += 1
+            self.restore()
+            del step.outgoing[sent:], step.notices[told:], step.deferred[deferred:]
+            step.answering(None)
+            return exc
+
+    def duty(self, step: Step, what: str, action: Callable[[], T], *, waits: bool = True) -> T | Refusal | None:
+        """Do something of this node's own; what fails is undone and told (None), and the node goes on with all else.
+
+        What the node may not sign comes back as a refusal, undone as well.
+        One that `waits` is left alone for a while after it failed, ever longer; what takes a band back does not wait.
+        """
+        now_ns = step.now.time.latest_ns
+        failed, until_ns = self._failed_duties.get(what, (0, now_ns))
+        if waits and now_ns < until_ns <= now_ns + PAUSE_MAX_NS:
+            return None
+        found = self._undone_if_it_fails(step, lambda: self.attempt(step, action))
+        if not isinstance(found, Exception):
+            self._failed_duties.pop(what, None)
+            return found
+        pause_ns = min(PAUSE_MAX_NS, PAUSE_NS << min(failed, 16))
+        self._failed_duties[what] = failed + 1, now_ns + pause_ns
+        step.event("fault", detail=cut(repr(found), 256), duty=what)
+        return None
 
     def _attempted(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
         outcome = self.attempt(step, lambda: self._receive(step, data, transport_key))
@@ -121,6 +178,7 @@ class Party(NodeState):
 
     def _receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
         peer = self.registry.by_transport(transport_key)
+        self._last_type = ""
         message = decode_message(data)
         if isinstance(message, Refusal):
             step.log(refused_leaf(data, message, now=step.now.time, rule=self.rule.hash, peer=_hash(peer)), None)
@@ -137,12 +195,13 @@ class Party(NodeState):
             verdict = self._not_ours(verdict) or verdict
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
+        self._last_type = verdict.record.typ
         unsure = self.unsure(step.now) if verdict.record.typ in ANSWERED_BY_SIGNING else None
         refusal = unsure or judge(self, verdict, message, step)
         if refusal is not None:
             # What time or order alone decided may be judged again when it comes again.
             terminal = None if refusal.reason in UNSURE or self._early(verdict, refusal) else verdict.record
-            self._log_refused(step, raw, refusal, _hash(peer), terminal)
+            self._log_refused(step, raw, refusal, _hash(peer), terminal, signed=True)
             self.attempt(step, lambda: answer_refused(self, step, verdict, refusal))
             return refusal
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=_hash(peer))
@@ -171,7 +230,7 @@ class Party(NodeState):
         if not isinstance(verdict, Refusal):
             verdict = self._not_ours(verdict) or verdict
         if isinstance(verdict, Refusal):
-            self._log_refused(step, raw, verdict, peer, None)
+            self._log_refused(step, raw, verdict, peer, None, signed=isinstance(prove(raw, self.registry), Admitted))
             return
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=peer)
         step.log(leaf, verdict.record)
@@ -201,7 +260,8 @@ class Party(NodeState):
             self.heads_heard.add(peer.hash)
             step.halted = self.halted
         else:
-            self._log_refused(step, message.record, refusal, peer.hash, None)
+            signed = isinstance(prove(message.record, self.registry), Admitted)
+            self._log_refused(step, message.record, refusal, peer.hash, None, signed=signed)
             if refusal.reason is Reason.HALT_BEHIND_WITNESS:
                 self.halt(step, refusal)
         return refusal
@@ -215,8 +275,17 @@ class Party(NodeState):
             return refuse(Reason.TYPE, "heads.record", admitted.record.typ, "a cosignature by the neighbour itself")
         return self.witness.judge_cosignature(admitted, step)
 
-    def _log_refused(self, step: Step, raw: bytes, refusal: Refusal, peer: bytes | None, record: Record | None) -> None:
-        leaf = refused_leaf(raw, refusal, now=step.now.time, rule=self.rule.hash, peer=peer)
+    def _log_refused(
+        self,
+        step: Step,
+        raw: bytes,
+        refusal: Refusal,
+        peer: bytes | None,
+        record: Record | None,
+        *,
+        signed: bool,
+    ) -> None:
+        leaf = refused_leaf(raw, refusal, now=step.now.time, rule=self.rule.hash, peer=peer, signed=signed)
         step.log(leaf, record)
 
     def _refused(self, step: Step, raw: bytes, refusal: Refusal, transport_key: bytes) -> Refusal:
@@ -224,13 +293,13 @@ class Party(NodeState):
         peer = self.registry.by_transport(transport_key)
         if refusal.reason is Reason.REPLAY:
             if self.replays.to_log(digest(raw)):
-                self._log_refused(step, raw, refusal, _hash(peer), None)
+                self._log_refused(step, raw, refusal, _hash(peer), None, signed=True)
             if peer is not None:
                 step.send_again(peer.hash, digest(raw))
             return refusal
         known = self.lineage.seen(digest(raw))
-        self._log_refused(step, raw, refusal, _hash(peer), None)
         admitted = prove(raw, self.registry)
+        self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))
         if isinstance(admitted, Admitted) and admitted.author.hash in self.own_line:
             if not known:
                 key_in_use(self, step, admitted.author, f"it signed a {admitted.record.typ} that this node did not")
@@ -244,8 +313,8 @@ class Party(NodeState):
         """A message that this node may not answer as it asks: refused, and its author is told where that may be."""
         message, peer = decode_message(data), self.registry.by_transport(transport_key)
         raw = data if isinstance(message, Refusal) else message.record
-        self._log_refused(step, raw, refusal, _hash(peer), None)
         admitted = prove(raw, self.registry)
+        self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))
         if isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
             self.attempt(step, lambda: answer_refused(self, step, admitted, refusal))
 
@@ -264,11 +333,12 @@ class Party(NodeState):
         """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
-        self.attempt(step, lambda: self.holder.tick(step))
-        self.attempt(step, lambda: self.coordinator.tick(step))
-        self.attempt(step, lambda: self.witness.tick(step))
-        ended = self.attempt(step, lambda: self.user.tick(step))
-        return [] if isinstance(ended, Refusal) else ended
+        self.duty(step, "holder", lambda: self.holder.tick(step))
+        self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
+        self.duty(step, "witness", lambda: self.witness.tick(step))
+        self.duty(step, "replies", lambda: self.sweep_replies(step))
+        ended = self.duty(step, "user", lambda: self.user.tick(step))
+        return ended if isinstance(ended, list) else []
 
     def due(self, now: Fix) -> bool:
         """True when a tick would have something to look at."""

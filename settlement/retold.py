@@ -29,7 +29,7 @@ from settlement.pair.envelopes import PLACE, UNIT
 from settlement.pair.holder import OFFERS
 from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.table import HolderState, UserState
-from settlement.pair.user import HEARD
+from settlement.pair.user import HEARD, offers_again
 from settlement.pair.user import STORE as USER
 from settlement.pair.work import settlement_id
 from settlement.reasons import Reason
@@ -208,7 +208,7 @@ class Retold:
         body = said.body
         match said.typ:
             case "declaration":
-                self.rows[HEARD, said.digest] = said.raw
+                self._heard(said)
             case "revocation":
                 self.rows[STATUS, said.author] = said.raw
             case "rotation":
@@ -226,6 +226,14 @@ class Retold:
                 self._as_holder(body.sid, state=HolderState.ENDED)
             case _:
                 self._answered(said)
+
+    def _heard(self, said: Said) -> None:
+        """An offer takes the place of one by the same holder that said the same."""
+        heard = [self._said[name] for kind, name in self.rows if kind == HEARD]
+        for old in heard:
+            if old.author == said.author and offers_again(said.body, old.body):
+                del self.rows[HEARD, old.digest]
+        self.rows[HEARD, said.digest] = said.raw
 
     def _answered(self, said: Said) -> None:
         body = said.body

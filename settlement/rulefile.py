@@ -14,6 +14,7 @@ from typing import Any
 from settlement.chain.admission import RuleInForce
 from settlement.chain.bodies import BODIES, Budget, ClassTerms, DeskTerms, Level, Modality, Recognition, Rule, Shard
 from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.meaning import flaw_of
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Area, Band, Corner, Window
 from settlement.chain.taxonomy import Response
@@ -67,8 +68,9 @@ def _plain(cls: type[Any], table: Any, path: str, *, skip: Iterable[str] = ()) -
 
 def _scalar(value: Any, kind: Kind, path: str) -> Any:
     size = value if kind.name == "int" else len(value.encode())
-    if not kind.low <= size <= kind.high:
-        raise RuleFileError(f"{path}: {value!r} is outside {kind.low} to {kind.high}")
+    low, high = kind.sensible
+    if not low <= size <= high:
+        raise RuleFileError(f"{path}: {value!r} is outside {low} to {high}")
     return value
 
 
@@ -253,7 +255,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
     window = Window(start_ns=_instant_ns(table, "effective_from"), end_ns=_instant_ns(table, "effective_until"))
     if window.start_ns >= window.end_ns:
         raise RuleFileError("effective_until: not after effective_from")
-    return Rule(
+    rule = Rule(
         **_plain(Rule, table, "", skip=_DERIVED),
         effective=window,
         previous=previous,
@@ -268,6 +270,11 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         modalities=_many(Modality, table, "modalities") if "modalities" in table else None,
         coordination=_shards(table) if "coordination" in table else None,
     )
+    senseless = flaw_of(rule)
+    if senseless is not None:
+        path = senseless.clause.removeprefix("meaning.")
+        raise RuleFileError(f"{path}: {senseless.measured} is outside {senseless.required}")
+    return rule
 
 
 def rule_at(rules: Iterable[RuleInForce], signed: Attestation) -> RuleInForce | None:

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from hw_profiles.smallfile import read_small
 from settlement.chain import keys
 from settlement.chain.checkpoint import Head
 from settlement.chain.keys import SigningKey
@@ -51,8 +52,8 @@ def check_seal(path: Path, public: bytes) -> Refusal | None:
     if not seal.is_file():
         return refuse(Reason.PROOF, "seal", "no seal", f"{seal.name} beside the lineage")
     try:
-        digest, signature = (bytes.fromhex(line) for line in seal.read_text().split())
-    except ValueError:
+        digest, signature = (bytes.fromhex(line.decode("ascii")) for line in read_small(seal, limit=4096).split())
+    except (OSError, ValueError):
         return refuse(Reason.MALFORMED, "seal.form", seal.name, "two lines of hexadecimal")
     if not keys.verify(public, signature, _DOMAIN + digest):
         return refuse(Reason.SIGNATURE, "seal.signature", "does not verify", "the owner's signature")

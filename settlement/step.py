@@ -17,6 +17,10 @@ from settlement.reasons import Refusal, RefusedError
 
 BESIDE = "beside"
 SWEPT = "swept"
+REPLY, REPLIED = "reply", "replied"
+"""Stored answers by the record they answer, and when each was given: 8 bytes of time, then that record."""
+ENTRY_BYTES = 400
+"""About what an entry takes in the log beside the record it holds: hashes, columns, its part of the tree."""
 
 
 class NotEntitledError(RefusedError):
@@ -90,6 +94,7 @@ class Step:
     deferred: list[Deferred] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    logged_bytes: int = 0
     _reply_to: bytes | None = None
 
     def answering(self, subject: bytes | None) -> None:
@@ -144,7 +149,9 @@ class Step:
 
     def log(self, leaf: Leaf, record: Record | None) -> int:
         """Add an entry to the log."""
-        return self.lineage.append(leaf, record)
+        index = self.lineage.append(leaf, record)
+        self.logged_bytes += ENTRY_BYTES + len(leaf.record or b"") + len(leaf.measured or "") + len(leaf.required or "")
+        return index
 
     def send(self, to: bytes, raw: bytes, beside: tuple[bytes, ...] = (), *, reply_to: bytes | None = None) -> None:
         """Leave a record for a node with those it rests on; it answers `reply_to`, or what is being answered."""
@@ -204,12 +211,13 @@ class Step:
     def _leave(self, to: bytes, data: bytes, reply_to: bytes | None) -> None:
         answers = self._reply_to if reply_to is None else reply_to
         if answers is not None:
-            self.put("reply", answers, data)
+            self.put(REPLY, answers, data)
+            self.put(REPLIED, self.now.time.latest_ns.to_bytes(8, "big") + answers, b"")
         self.outgoing.append(Outgoing(to=to, data=data))
 
     def send_again(self, to: bytes, subject: bytes) -> bool:
         """Send the stored answer to a record, the same bytes; False when there is none."""
-        data = self.lineage.get("reply", subject)
+        data = self.lineage.get(REPLY, subject)
         if data is not None:
             self.outgoing.append(Outgoing(to=to, data=data))
         return data is not None

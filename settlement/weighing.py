@@ -71,16 +71,21 @@ def weigh(state: NodeState, step: Step, admitted: Admitted) -> None:
             reason=Reason.INCUMBENT.value,
             until_ns=body.valid_until_ns,
             evidence=admitted.record.digest,
+            author=admitted.author.hash,
+            area=admitted.author.scope.area,
         )
         step.event("protected", by="neighbours", displaced=displaced, weight_ppm=weight_ppm)
 
 
 def _sightings(state: NodeState, now: TimeFix) -> Iterable[Sighting]:
-    """What still holds of what each reporter said last."""
+    """What still holds of what each reporter said last, of those whose area may share a place with this node's."""
+    me = state.registry.get(state.identity.credential)
     for author, digest in state.lineage.items(SIGHTING):
         record, subject = state.record_of(digest), state.registry.get(author)
         succeeded = state.registry.successor(author) is not None
         if record is None or subject is None or succeeded or not now.before(record.body.valid_until_ns):
+            continue
+        if me is not None and not subject.scope.area.overlaps(me.scope.area):
             continue
         yield Sighting(level=subject.level, kept=_kept(state, subject), envelope=record.body)
 

@@ -29,6 +29,11 @@ from settlement.reasons import Reason, Refusal, refuse
 from settlement.step import Step
 
 NS = 1_000_000_000
+HEADS_EACH = 256
+"""Heads of one log that are remembered, to find a fork by."""
+OLD_AT_ONCE = 256
+PROOFS_EACH = 16
+"""Proofs of misbehaviour against one author that this node signs; the first says it all."""
 SEEN, HEADS, NEIGHBOUR, LINES, ROUND, WAITING = "seen", "head", "neighbour", "line", "round", "unwitnessed"
 FORK = Reason.FORK.value
 
@@ -158,7 +163,11 @@ class Witness:
         return b"" if seen is None else seen.reply
 
     def _remember(self, step: Step, owner: bytes, head: Head, note: str) -> None:
+        """Keep a head to hold later ones against; of each owner only the newest, for whoever signs may sign many."""
         step.put(HEADS, owner + head.size.to_bytes(8, "big"), note.encode())
+        held = step.lineage.first_of(HEADS, owner)
+        if held is not None and held[0] > HEADS_EACH:
+            step.lineage.drop(HEADS, held[1])
 
     def refused_checkpoint(self, step: Step, admitted: Admitted, refusal: Refusal) -> None:
         """A fork is kept as evidence; a node that asks from the wrong size hears what was cosigned last."""
@@ -175,6 +184,8 @@ class Witness:
             step.send(admitted.author.hash, seen.reply)
 
     def _keep(self, step: Step, author: Subject, first: bytes, second: bytes) -> None:
+        if step.count(f"evidence:{author.hash.hex()}") > PROOFS_EACH:
+            return
         proof = step.sign(Evidence(reason=FORK, first=first, second=second))
         for neighbour in self.neighbours():
             step.pass_on(neighbour.hash, proof.raw)
@@ -279,8 +290,10 @@ class Witness:
             witness,
             encode(replace(before, cosigned=max(before.cosigned, head.size)), limit=STORED_LIMIT),
         )
-        key = head.size.to_bytes(8, "big") + witness
-        step.put(LINES, key, encode(Line(witness=witness, line=body.line)))
+        current = self._round(step)
+        if current is not None and head.size == current.size:
+            key = head.size.to_bytes(8, "big") + witness
+            step.put(LINES, key, encode(Line(witness=witness, line=body.line)))
         self._advance(step, witness, head.size)
 
     def _lines(self, step: Step, size: int) -> list[Line]:
@@ -297,6 +310,8 @@ class Witness:
         lines = self._lines(step, current.size)
         if len(lines) >= self.quorum:
             step.lineage.drop(ROUND, b"")
+            for key, _ in step.lineage.items_below(LINES, current.size.to_bytes(8, "big"), OLD_AT_ONCE):
+                step.lineage.drop(LINES, key)
             self._release(step, current, lines)
             if step.lineage.items(WAITING):
                 self.ask(step)

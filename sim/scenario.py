@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
+from hw_profiles.smallfile import read_small_text
 from radio.errors import LocalError, SourceError
 from radio.ports import RxSettings
 from sim.checked import BadValue, checked
@@ -182,7 +183,7 @@ def load(name_or_path: str = DEFAULT) -> Scenario:
     else:
         path = Path(name_or_path)
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(read_small_text(path))
     except FileNotFoundError as exc:
         raise ScenarioError(f"{path}: no such scenario; give a .toml file or one of {', '.join(names())}") from exc
     except OSError as exc:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.common import Exit, fail, say
+from agent.cli.entitled import entitled, instant_text, ruled, scope_text
 from agent.cli.places import Circle, Corners, area_of, bands_of, some_area
 from agent.units import parse_days, parse_power, parse_time, time_text
+from hw_profiles.smallfile import read_small_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent.desk import Desk
+    from settlement.chain.credentials import Subject
     from settlement.chain.scope import Area, Scope
 
 authority = typer.Typer(no_args_is_help=True, help="Issue, revoke and rotate credentials and sign rules, offline.")
@@ -62,6 +65,7 @@ def init(
     except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{network} {anchor}")
+    typer.echo(f"{name} may: {scope_text(scope)}", err=True)
 
 
 def _scope(
@@ -92,11 +96,17 @@ def open_desk(desk: Path) -> "Desk":
     if not (desk / "credential.chain").is_file():
         raise ConfigError(f"{desk}: no authority's desk; run: bandpact authority init --desk {desk}")
     chain = load_chain(desk / "credential.chain")
-    network = (desk / "network.txt").read_text(encoding="utf-8").strip() if (desk / "network.txt").is_file() else ""
+    network = read_small_text(desk / "network.txt").strip() if (desk / "network.txt").is_file() else ""
     mine = Registry(network, [records.digest(chain[0])]).admit_chain(chain)
     lat_e7, lon_e7 = mine.scope.area.anchor if isinstance(mine, Subject) else (0, 0)
     place = Place(lat_e7=lat_e7, lon_e7=lon_e7)
     return Desk(desk, place=place, passphrase=_passphrase())
+
+
+def _say_entitled(subject: "Subject") -> None:
+    """Who it is, by the name that machines know, and what it may, in people's units."""
+    say(f"{subject.name} {subject.hash.hex()} status index {subject.status_index}")
+    say(entitled(subject))
 
 
 @contextmanager
@@ -122,6 +132,9 @@ def issue(
     band: Annotated[
         list[str] | None, typer.Option("--band", metavar="BAND", help=f"{BAND} The authority's own if left out.")
     ] = None,
+    rule_file: Annotated[
+        Path | None, typer.Option("--rule", help="The signed rule in force, where another desk signed it.")
+    ] = None,
     desk: Folder = DESK,
 ) -> None:
     """Entitle a node: inside this authority's own scope, bound to its keys and its device."""
@@ -132,10 +145,12 @@ def issue(
         days, eirp_mdbm = parse_days(life, "--for"), parse_power(eirp, "--eirp")
         limits = nodekeys.Limits(eirp_mdbm=eirp_mdbm, area=area_of(area, corner), bands=bands_of(band or []))
         with at_desk(desk) as opened:
-            subject = nodekeys.issue_for(opened, request, name=name, role=role, limits=limits, days=days, out=out)
+            subject = nodekeys.issue_for(
+                opened, request, name=name, role=role, limits=limits, days=days, out=out, rule=rule_file
+            )
     except ConfigError as exc:
         fail(str(exc))
-    typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
+    _say_entitled(subject)
 
 
 @authority.command()
@@ -183,12 +198,13 @@ def reissue(
             subject = nodekeys.reissue_for(opened, request, name=name, days=days, out=out)
     except (ConfigError, OSError) as exc:
         fail(str(exc))
-    typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
+    _say_entitled(subject)
 
 
 @authority.command("request")
 def ask(
     network: Annotated[str, typer.Option(help="The network it is to govern in.")],
+    name: Annotated[str | None, typer.Option(help="The name it is to have; any, if left out.")] = None,
     desk: Folder = DESK,
 ) -> None:
     """Make the key of an authority below another, and the request that the other delegates by."""
@@ -196,7 +212,7 @@ def ask(
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        path = desks.request(desk, network=network, passphrase=_passphrase())
+        path = desks.request(desk, network=network, passphrase=_passphrase(), name=name)
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     typer.echo(f"{path}: give this to the authority above")
@@ -238,7 +254,7 @@ def delegate(
             )
     except (ConfigError, OSError) as exc:
         fail(str(exc))
-    typer.echo(f"{name} {subject.hash.hex()} status index {subject.status_index}")
+    _say_entitled(subject)
 
 
 @authority.command("enrol")
@@ -310,7 +326,8 @@ def show(desk: Folder = DESK) -> None:
     say(f"{opened.network} {opened.me.chain[0] and opened.me.hash.hex()} {opened.me.name}")
     for subject in opened.credentials():
         taken = " taken back" if opened.revoked(subject) else ""
-        say(f"  {subject.status_index} {subject.name} {subject.level} {subject.hash.hex()}{taken}")
+        who = f"{subject.status_index} {subject.name} {subject.level} {subject.hash.hex()}{taken}"
+        say(f"  {who}: {scope_text(subject.scope)}; until {instant_text(subject.expires_ns)}")
 
 
 @rule.command("sign")
@@ -327,9 +344,11 @@ def rule_sign(
 
     try:
         with at_desk(desk) as opened:
-            digest = nodekeys.sign_rule(opened, text, out, after)
+            digest, body = nodekeys.sign_rule(opened, text, out, after)
     except RuleFileError as exc:
         fail(f"{text}: {exc}", Exit.USAGE)
     except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{out}: rule {digest}")
+    for line in ruled(body):
+        say(line)

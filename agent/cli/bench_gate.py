@@ -20,6 +20,7 @@ def gate(
     from agent.gatebench.bench import run  # noqa: PLC0415 - keeps --help fast
     from agent.gatebench.rig import RigFailed  # noqa: PLC0415
     from agent.gatebench.settler import NotSettled  # noqa: PLC0415
+    from agent.spread import spread_text  # noqa: PLC0415
     from agent.trial.processes import TrialError  # noqa: PLC0415
 
     with interruptible():
@@ -35,8 +36,8 @@ def gate(
             took = row.get("after_decision_ms", row["after_cause_ms"])
             of = "decision" if "after_decision_ms" in row else "cause"
             out.print(
-                f"{row['cause']:16} {row['count']:4}  from {of} to RF off: p50 {took['p50']} p99 {took['p99']} "
-                f"max {took['max']} ms (limit {row['limit_ms']:g})",
+                f"{row['cause']:16} {row['count']:4}  from {of} to RF off: {spread_text(took)} "
+                f"(limit {row['limit_ms']:g} ms)",
                 highlight=False,
             )
     if not found["met"]:

@@ -58,16 +58,30 @@ def rule_draft(
     name: Annotated[str, typer.Option(help="The rule's name.")] = "rule",
     life: Annotated[str, typer.Option("--for", metavar="TIME", help="How long it is in force, in whole days.")] = "30d",
     simulated: Annotated[bool, typer.Option(help="For simulated radios: their clocks and places count.")] = False,
+    holders: Annotated[int, typer.Option(min=1, help="Holders that may grant one cell; those issued if more.")] = 1,
+    nodes: Annotated[int, typer.Option(min=0, help="Nodes of the network; those issued if more.")] = 0,
     desk: Folder = DESK,
 ) -> None:
     """Write a rule for all that this authority governs, to be edited and then signed. Never overwrites one."""
     from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
     from agent.drafts import draft_rule  # noqa: PLC0415
+    from agent.sharing import grantors  # noqa: PLC0415
     from agent.units import parse_days  # noqa: PLC0415
 
     try:
         days = parse_days(life, "--for")
-        draft_rule(out, name=name, scope=open_desk(desk).me.scope, days=days, simulated=simulated)
+        opened = open_desk(desk)
+        held = grantors(opened)
+        count = max(nodes, len({s.name for s in opened.credentials() if s.transport_key is not None}))
+        draft_rule(
+            out,
+            name=name,
+            scope=opened.me.scope,
+            days=days,
+            simulated=simulated,
+            holders=max(holders, len(held)),
+            nodes=count,
+        )
     except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{out}: edit it, then: bandpact authority rule sign {out} --out rule.signed")

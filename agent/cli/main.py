@@ -7,6 +7,7 @@ import typer
 
 from agent.cli import (
     acquire,
+    attacks,
     audit,
     authority,
     bench_chain,
@@ -43,6 +44,7 @@ app = typer.Typer(
     help="Share radio spectrum by agreement between neighbours: sense, settle, and transmit only inside a settlement.",
 )
 app.command()(trial.trial)
+app.command()(attacks.attacks)
 app.command()(sense.sense)
 app.command()(record.record)
 app.command()(calibrate.calibrate)

@@ -17,16 +17,18 @@ Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="This nod
 def node_init(
     folder: Annotated[Path, typer.Argument(help="The node's folder.")],
     device: Annotated[str, typer.Option(help="The radio it is bound to, as the driver names it.")],
+    name: Annotated[str | None, typer.Option(help="The name it asks for; the folder's if left out.")] = None,
 ) -> None:
     """Make a node's keys, 0600 and never overwritten, and the request its authority needs."""
     from agent import nodekeys  # noqa: PLC0415
     from agent.config import ConfigError  # noqa: PLC0415
 
     try:
-        nodekeys.make_request(folder, device)
+        nodekeys.make_request(folder, device, name)
     except ConfigError as exc:
         fail(str(exc))
-    typer.echo(f"{folder / REQUEST}: give this to the authority")
+    called = name or folder.resolve().name
+    typer.echo(f"{folder / REQUEST}: asks as {called}; give this to the authority")
 
 
 @node.command()

@@ -1,6 +1,6 @@
 """`bandpact sense`: what is going on in a band, with error bars."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +29,7 @@ from agent.cli.listening import (
 
 if TYPE_CHECKING:
     from agent.sense.picture import Spectrogram
+    from agent.sense.productfile import ProductMakers
     from agent.sense.session import SensePlan, SenseResult
     from agent.sense.sources import Look, Source
     from sensing.survey import LookResult
@@ -52,6 +53,10 @@ def sense(
     times: Rounds = 1,
     every: Every = None,
     calibration: Calibration = None,
+    products: Annotated[
+        Path | None,
+        typer.Option(help="write spectra, power in 10 ms, periodic-frame power, APD: NAME.json, NAME.sigmf, or NAME"),
+    ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Show how full each channel of SOURCE is, how well that is known, and which radars were heard."""
@@ -74,12 +79,44 @@ def sense(
         try:
             plan = replace(plan, scale_of=scale_by(calibration, opened.origin.device))
             picture = _spectrogram(plot)
-            results = _run(opened, plan, picture, quiet=json_out)
+            makers = _makers(opened, plan) if products is not None else None
+            results = _run(opened, plan, [one.add for one in (picture, makers) if one is not None], quiet=json_out)
         finally:
             opened.close()
+        made = _write(opened, makers, products, calibration)
     if picture is not None and plot is not None:
         _plot(results, picture, plot)
-    _show(results, json_out=json_out)
+    _show(results, made, json_out=json_out)
+
+
+def _makers(source: "Source", plan: "SensePlan") -> "ProductMakers":
+    from agent.sense.productfile import ProductMakers  # noqa: PLC0415 - only where it is asked for
+    from sensing.zoom import ZoomImpossible  # noqa: PLC0415
+
+    try:
+        return ProductMakers(source, plan)
+    except ZoomImpossible as exc:
+        fail(f"--products: {exc}", Exit.USAGE)
+
+
+def _write(source: "Source", makers: "ProductMakers | None", path: Path | None, table: str | None) -> list[str]:
+    """Write the products; gives what to say of them. Raises what the calibration table raises."""
+    if makers is None or path is None:
+        return []
+    from agent.sense.productfile import shown, write_products  # noqa: PLC0415 - only where it is asked for
+
+    measured = None
+    if table is not None:
+        from agent.sense.calibrated import measured_by_table  # noqa: PLC0415
+
+        measured = measured_by_table(Path(table), source.origin.device, source.tunings[0])
+    try:
+        written = write_products(source, makers, path, measured=measured)
+    except FileExistsError as exc:
+        fail(f"{exc.filename}: exists already; choose another name")
+    except OSError as exc:
+        fail(f"{path}: cannot be written ({exc.strerror}); choose another place")
+    return [*shown(makers), f"Written to {written}"]
 
 
 def _spectrogram(plot: Path | None) -> "Spectrogram | None":
@@ -91,7 +128,7 @@ def _spectrogram(plot: Path | None) -> "Spectrogram | None":
 
 
 def _run(
-    source: "Source", plan: "SensePlan", picture: "Spectrogram | None", *, quiet: bool
+    source: "Source", plan: "SensePlan", takers: "Sequence[Callable[[Look, LookResult], None]]", *, quiet: bool
 ) -> "tuple[SenseResult, ...]":
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
@@ -107,8 +144,8 @@ def _run(
     console = errors_console()
 
     def drawn(look: "Look", result: "LookResult") -> None:
-        if picture is not None:
-            picture.add(look, result)
+        for taker in takers:
+            taker(look, result)
 
     if quiet or not console.is_terminal:
         return run(source, plan, on_look=drawn)
@@ -132,7 +169,7 @@ def _plot(results: "Sequence[SenseResult]", picture: "Spectrogram", path: Path) 
         fail(f"{path}: cannot be written ({exc.strerror}); choose another place")
 
 
-def _show(results: "Sequence[SenseResult]", *, json_out: bool) -> None:
+def _show(results: "Sequence[SenseResult]", made: list[str], *, json_out: bool) -> None:
     from agent.sense.view import as_json, as_table, radar_lines  # noqa: PLC0415 - keeps --help fast
 
     if json_out:
@@ -143,3 +180,5 @@ def _show(results: "Sequence[SenseResult]", *, json_out: bool) -> None:
         out.print(as_table(result))
         for line in radar_lines(result):
             out.print(line, highlight=False)
+    for line in made:
+        out.print(line, highlight=False)

@@ -1,5 +1,6 @@
 """`bandpact run` and `bandpact status`."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +37,18 @@ def status(
     """Show how the running node is: clock, position, gate, and what is not ready. Exit 4 when something is not."""
     from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
     from agent.configfiles import load_found  # noqa: PLC0415
-    from agent.service.snapshot import mesh_line, problems, read_status, settlement_line  # noqa: PLC0415
+    from agent.service.snapshot import (  # noqa: PLC0415
+        armed_text,
+        channel_line,
+        dead,
+        gate_now,
+        mesh_line,
+        neighbour_line,
+        problems,
+        read_status,
+        settlement_line,
+        strangers_lines,
+    )
     from agent.timekeeping.shown import line  # noqa: PLC0415
 
     try:
@@ -45,21 +57,36 @@ def status(
         fail(str(exc))
     wrong = problems(found)
     if json_out:
-        print_json({"ready": not wrong, "problems": wrong, "status": found})
+        gate = (
+            None if found is None else dict(zip(("state", "reason"), gate_now(found, time.monotonic_ns()), strict=True))
+        )
+        print_json({"ready": not wrong, "problems": wrong, "gate": gate, "status": found})
     else:
         out = output_console()
         if found is not None:
-            gate = found["gate"] or {"state": "UNKNOWN", "reason": "treat as ON"}
+            now_ns = time.monotonic_ns()
+            gone = dead(found, now_ns)
+            if gone is not None:
+                say(f"STALE: {gone}; what follows is of then, not of now")
+            state, reason = gate_now(found, now_ns)
             kind = "SIMULATION" if found["simulation"] else "REAL RADIO"
             out.print(f"node   {found['node']} ({kind})", highlight=False, markup=False)
-            out.print(f"gate   {gate['state']} {gate['reason']}", highlight=False, markup=False)
+            out.print(f"gate   {state} {reason}, {armed_text(found, now_ns)}", highlight=False, markup=False)
+            for alarm in found.get("alarms", []):
+                say(f"ALARM  {alarm}")
             out.print(f"clock  {line(found['clock'])}", highlight=False, markup=False)
             place = found["clock"]["position"]
             out.print(f"place  {place['reason']}, within {place['radius_mm'] / 1000:.1f} m", highlight=False)
             if "mesh" in found:
                 out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
+            for one in strangers_lines(found):
+                out.print(one, highlight=False, markup=False)
             for one in found.get("settlements", []):
                 out.print(settlement_line(one), highlight=False, markup=False)
+            for one in found.get("neighbours", []):
+                say(neighbour_line(one, now_ns))
+            for one in found.get("channels", []):
+                say(channel_line(one))
         for part, reason in wrong.items():
             out.print(f"not ready: {part}: {reason}", highlight=False, markup=False)
     raise typer.Exit(Exit.NOT_READY if wrong else Exit.OK)

@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.common import Exit, fail, print_json
+from agent.cli.common import Exit, fail, print_json, say
 
 if TYPE_CHECKING:
     from agent.config import RadioSection
-    from radio.ports import RfState
 
 SAID = {
     "off": "OFF: muted, and read back as silent on a fresh connection",
     "on": "STILL ON: it was told to be silent and reads back that it is not; take its power away",
     "unknown": "UNKNOWN: nothing reads back; take it for transmitting, and take its power away",
 }
+LATCHED = "its gate is disarmed and latched; `bandpact tx clear`, then `tx arm`, lets it transmit again"
+MAY_REOPEN = "it does not answer, and MAY OPEN ITS GATE AGAIN: end that process"
 
 
 def stop(
@@ -29,16 +30,26 @@ def stop(
 ) -> None:
     """Mute a radio now, whatever else runs or does not, and read back whether it is silent.
 
-    Ends with 0 only if it reads back as silent on a fresh connection; 4 if it is not, or nobody can tell.
+    A node of this host that drives it is disarmed and latched too. Ends with 0 only if it reads back as silent on a
+    fresh connection; 3 if a node that did not answer may open it again; 4 if it is not silent, or nobody can tell.
     """
+    from dataclasses import asdict  # noqa: PLC0415 - keeps --help fast
+
+    from agent.stopping import stop_radio  # noqa: PLC0415
+
     section = _section(config, profile, uri, serial)
-    state, why = _silenced(section)
+    found = stop_radio(section)
     device = section.uri or section.serial or section.station
     if as_json:
-        print_json({"device": device, "rf": state.value, "why": why})
+        nodes = [asdict(node) for node in found.nodes]
+        print_json({"device": device, "rf": found.rf.value, "why": found.why, "nodes": nodes})
     else:
-        typer.echo(f"{device}: {SAID[state.value]}{f' ({why})' if why else ''}")
-    raise typer.Exit(Exit.OK if state.value == "off" else Exit.NOT_READY)
+        say(f"{device}: {SAID[found.rf.value]}{f' ({found.why})' if found.why else ''}")
+        for node in found.nodes:
+            say(f"node {node.node} (process {node.process}): {LATCHED if node.latched else MAY_REOPEN}")
+    if found.rf.value != "off":
+        raise typer.Exit(Exit.NOT_READY)
+    raise typer.Exit(Exit.OK if found.for_good else Exit.WARNINGS)
 
 
 def _section(config: Path | None, profile: str | None, uri: str | None, serial: str | None) -> "RadioSection":
@@ -69,15 +80,3 @@ def _usual_address(profile: str) -> str:
     if not address:
         fail(f"{profile}: names no address; give --uri URI", Exit.USAGE)
     return address
-
-
-def _silenced(section: "RadioSection") -> "tuple[RfState, str]":
-    """What reads back after muting, and why if it cannot be told."""
-    from agent.wiring import silence  # noqa: PLC0415 - keeps --help fast
-    from radio.errors import HardwareError, LocalError  # noqa: PLC0415
-    from radio.ports import RfState  # noqa: PLC0415
-
-    try:
-        return silence(section), ""
-    except (HardwareError, LocalError) as exc:
-        return RfState.UNKNOWN, str(exc)

@@ -6,6 +6,8 @@ the node's keys. Each side sends one JSON object a message; the answers to a com
 
 import json
 import os
+import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,10 @@ SOCKET = "control"
 MESSAGE_BYTES_MAX = 256 * 1024
 QUEUE = 64
 BATCH = 16
+LOOK_MS = 500
+"""How often a client that waits looks whether its agent still runs."""
+BUSY_MS = 30_000
+"""How much longer an agent that runs may take for its first answer."""
 OWNER_ONLY = 0o177
 
 
@@ -79,6 +85,16 @@ class Control:
         self._context.term()
 
 
+def listened(path: Path) -> bool:
+    """Does a live process listen at a socket?"""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
 class NotRunning(Exception):
     """No agent answers at the local socket; the message says what to do."""
 
@@ -102,16 +118,39 @@ class Client:
             raise self._silent() from exc
 
     def answers(self, first_ms: int, then_ms: int | None) -> Iterator[dict[str, Any]]:
-        """Answers up to the last; waits so long for the first and for each of the others. Raises NotRunning."""
+        """Answers up to the last; waits so long for the first and for each of the others.
+
+        Raises: NotRunning where nobody answers, or the agent ended before it was done.
+        """
         wait_ms: int | None = first_ms
+        heard = False
         while True:
-            if not self._socket.poll(wait_ms):
-                raise self._silent()
-            wait_ms = then_ms
+            if not self._await(wait_ms, since_heard=heard) and not (
+                not heard and listened(self._path) and self._await(BUSY_MS, since_heard=True)
+            ):
+                raise self._gone() if heard or listened(self._path) else self._silent()
+            wait_ms, heard = then_ms, True
             fields = json.loads(self._socket.recv())
             yield fields
             if fields.get("done"):
                 return
+
+    def _await(self, wait_ms: int | None, *, since_heard: bool) -> bool:
+        """Whether an answer came in time; an agent that ended will not answer, however long one waits."""
+        until = None if wait_ms is None else time.monotonic() + wait_ms / 1000
+        while until is None or time.monotonic() < until:
+            left_ms = LOOK_MS if until is None else max(1, min(LOOK_MS, round((until - time.monotonic()) * 1000)))
+            if self._socket.poll(left_ms):
+                return True
+            if since_heard and not listened(self._path):
+                return bool(self._socket.poll(LOOK_MS))
+        return bool(self._socket.poll(0))
+
+    def _gone(self) -> NotRunning:
+        return NotRunning(
+            f"the agent at {self._path} ended, or hangs, before it was done, and may still carry it out; what is "
+            "settled is in its log: see `bandpact status` and `bandpact lease list`"
+        )
 
     def _silent(self) -> NotRunning:
         return NotRunning(f"no agent answers at {self._path}; start it with `bandpact run`, as the same user")

@@ -23,16 +23,19 @@ from agent.node.errands import Errands, Surroundings
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.outbox import Outbox
+from agent.node.overdrawn import Overdrawn
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.traffic import Traffic
 from agent.node.turning import KeyTurn
-from agent.node.vitals import Vitals, key_fault, mesh_fields
+from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
+from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
 from agent.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
+from settlement.answering import ALARM
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
 from settlement.chain.scope import Band, Window
@@ -65,7 +68,7 @@ class Node:
         self.outbox = Outbox(self.mesh, self.trust.registry)
         self.clock = timekeeper(config, process="agent", not_before_ns=self.party.lineage.newest_ns())
         self.fix = self.clock.fix
-        self.vitals = Vitals(config)
+        self.vitals, self.overdrawn = Vitals(config), Overdrawn()
         self.grants = GrantWatch()
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
@@ -84,6 +87,7 @@ class Node:
         self._changes: list[GateChange] = []
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
+        self._heard_from: dict[str, int] = {}
         self._unsaid: list[tuple[int, int]] = []
         self._resume_ns = self._describe_ns = 0
         self._open_sid: bytes | None = None
@@ -120,6 +124,9 @@ class Node:
             self.events.write("waiting", clock=cause)
         self._poller.poll(WAIT_MS)
         self._take_from_warden()
+        why = f"the node is not ready, and nothing was done: clock {cause}"
+        for command in self.control.receive():
+            self.control.tell(command.client, done=True, ok=False, why=why, sid=None)
         self._say_how_it_is(time.monotonic_ns())
 
     def close(self) -> None:
@@ -133,6 +140,7 @@ class Node:
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.hints.close()
         self.mesh.close()
+        self.errands.close()
         self.control.close()
         if self._registered:
             self._seal()
@@ -184,8 +192,39 @@ class Node:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
             mesh = mesh_fields(self.config, self.mesh)
-            alive, grants = self.warden.alive, self.grants.shown()
-            self.vitals.tell(now_ns, alive=alive, clock=self.clock, keys=keys, grants=grants, mesh=mesh)
+            self._watch_disk()
+            self.vitals.tell(
+                now_ns,
+                alive=self.warden.alive,
+                clock=self.clock,
+                keys=keys,
+                grants=self.grants.shown(self.party),
+                mesh=mesh,
+                peers=peer_fields(self.config, self._heard_from),
+                channels=channel_fields(self.watcher.report()),
+                alarms=self._alarms(),
+                strangers=strangers_fields(self.party),
+            )
+
+    def _watch_disk(self) -> None:
+        """A disk or a log that fills up is told of long before nothing can be written, and strangers get less of it."""
+        before, low = self.vitals.disk_low, self.vitals.look_at_disk()
+        self.party.shares.tight = low is not None
+        if (before is None) != (low is None):
+            self.events.write("disk low" if low is not None else "disk well", why=low)
+
+    def _alarms(self) -> list[str]:
+        """Keys that were seen in use in two places."""
+        if self.party.damaged is not None:
+            return []
+        named = ((self.trust.registry.get(one), one) for one, _ in self.party.lineage.items(ALARM))
+        own = self.party.own_line
+        return sorted(
+            f"{OWN_KEY} is in use elsewhere"
+            if one in own
+            else f"the key of {subject.name if subject is not None else one.hex()[:8]} signed two different things"
+            for subject, one in named
+        )
 
     def _meet(self) -> None:
         """Neighbours that came up: what waits for them goes out, and what is offered is offered to them too."""
@@ -246,6 +285,7 @@ class Node:
             else:
                 self._changes, self._used, self._fresh = changes, used, fresh
                 self._greet(step)
+                self.errands.held_up(str(self.party.halted), time.monotonic_ns())
         self._leave(step)
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
@@ -260,24 +300,25 @@ class Node:
     def _work(self, step: Step, heard: tuple[list[GateChange], list[Used], list[tuple[int, int]]]) -> None:
         """Everything this node does of itself; nothing of it before its log is known to be whole."""
         changes, used, fresh = heard
+        duty = self.party.duty
         for change in changes:
-            self.party.attempt(step, partial(self._log_gate, step, change))
+            duty(step, "gate", partial(self._log_gate, step, change), waits=False)
         for band in fresh:
-            if isinstance(self.party.attempt(step, partial(self._displace, step, band)), Refusal):
+            if duty(step, "displace", partial(self._displace, step, band), waits=False) is not True:
                 self._unsaid.append(band)
         for pair in self.party.tick(step):
             self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
         for usage in used:
-            self.party.attempt(step, partial(self._report, step, usage))
+            duty(step, "usage", partial(self._report, step, usage), waits=False)
         if fresh:
             # What takes a band back goes out before anything is looked at again.
             return
-        self.keys.act(step)
+        duty(step, "keys", partial(self.keys.act, step))
         if self._unsaid and time.monotonic_ns() >= self._resume_ns:
             self._resume_ns = time.monotonic_ns() + NS
             self._fresh, self._unsaid = self._fresh + self._unsaid, []
-        self.act(step)
-        self.errands.act(step, self._surroundings())
+        duty(step, "policies", partial(self.act, step))
+        duty(step, "errands", lambda: self.errands.act(step, self._surroundings()), waits=False)
 
     def _leave(self, step: Step) -> None:
         """The step is durable: send and speak."""
@@ -288,14 +329,24 @@ class Node:
         for outgoing in step.outgoing:
             self.outbox.send(outgoing, now_ns)
         for notice in step.notices:
-            self._notice(notice.name, notice.fields)
+            self._hear_notice(notice.name, notice.fields)
         self.errands.speak()
 
+    def _hear_notice(self, name: str, fields: dict[str, Any]) -> None:
+        """What is durable is told to each who waits for it; one that cannot be told keeps nothing else from it."""
+        try:
+            self._notice(name, fields)
+        except Exception as exc:  # noqa: BLE001 - it may hold what a stranger signed
+            self.party.faults += 1
+            self.events.write("fault", detail=cut(repr(exc), 256), duty=f"notice {name}")
+
     def receive(self, step: Step, message: Arrived) -> None:
-        """One message; its refusal, if any, is in the log already."""
+        """One message; its refusal, if any, is in the log already, or it was over its sender's share and is counted."""
+        peer = self.trust.registry.by_transport(message.transport_key)
+        if peer is not None:
+            self._heard_from[peer.name] = time.monotonic_ns()
         refusal = self.party.receive(step, message.data, message.transport_key)
-        if refusal is not None:
-            peer = self.trust.registry.by_transport(message.transport_key)
+        if refusal is not None and not self.overdrawn.told(message.transport_key, refusal, time.monotonic_ns()):
             self.events.write(
                 "refusal", reason=refusal.reason.value, detail=str(refusal), peer=peer.name if peer else "unknown"
             )
@@ -319,8 +370,8 @@ class Node:
             self.party.attempt(step, lambda: self.party.user.relinquish(step, sid, Reason.INCUMBENT.value))
             self.warden.suspend(change.sid, Reason.INCUMBENT.value, "relinquished to an incumbent")
 
-    def _displace(self, step: Step, band: tuple[int, int]) -> None:
-        """Sign what was sensed, and as a holder take the band back from whoever uses it."""
+    def _displace(self, step: Step, band: tuple[int, int]) -> bool:
+        """Sign what was sensed, and as a holder take the band back from whoever uses it; True once that is done."""
         now_ns = step.now.time.latest_ns
         body = self.envelopes.sighted(step, valid_ns=self.protection.hold_ns)
         evidence = self.party.bounds.observe(step, body)
@@ -334,6 +385,7 @@ class Node:
             until_ns=now_ns + self.protection.hold_ns,
             evidence=evidence.digest,
         )
+        return True
 
     def _report(self, step: Step, usage: Used) -> None:
         window = None

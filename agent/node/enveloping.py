@@ -64,12 +64,17 @@ class Enveloping:
         )
 
     def outvoted(self, step: Step) -> list[tuple[int, int]]:
-        """Bands in Hz that we and our neighbours together take for busy; what our own users fill does not count."""
+        """Bands in Hz that we and our neighbours together take for busy; what our own users fill does not count.
+
+        Whose area surely shares no place with ours says nothing of our channels.
+        """
         rule, now = self._party.rule.rule, step.now.time
         told = [Sighting(node="", level=self._me.level, envelope=self._unlent(self.found(step)))]
         for author, name in self._party.lineage.items(SIGHTING):
             record, subject = self._party.record_of(name), self._party.registry.get(author)
-            if record is not None and subject is not None and now.before(record.body.valid_until_ns):
+            if record is None or subject is None or not subject.scope.area.overlaps(self._me.scope.area):
+                continue
+            if now.before(record.body.valid_until_ns):
                 told.append(Sighting(node=subject.name, level=subject.level, envelope=self._unlent(record.body)))
         return busy_to_most(rule, told)
 

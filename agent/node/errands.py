@@ -129,6 +129,21 @@ class Errands:
                 self._end(errand, ok=False, why=refused_text(outcome))
         self._open = [errand for errand in self._open if not errand.over]
 
+    def close(self) -> None:
+        """The agent ends: nobody waits for what will not come."""
+        for errand in self._open:
+            self._end(errand, ok=False, why="the agent ends; what is settled is in its log, see bandpact lease list")
+        self._open = []
+        self.speak()
+
+    def held_up(self, why: str, now_ns: int) -> None:
+        """The node may not sign yet: commands wait for as long as they were told to, and no longer."""
+        for errand in self._open:
+            self._once(errand, "undecided", why=why)
+            if errand.cancelled or now_ns - errand.began_ns > getattr(errand.command, "wait_ms", 0) * MS:
+                self._end(errand, ok=False, why=f"nothing was done: {why}")
+        self._open = [errand for errand in self._open if not errand.over]
+
     def _go_on(self, step: Step, errand: Errand, around: Surroundings) -> None:
         match errand.command:
             case Acquire():

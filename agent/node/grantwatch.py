@@ -90,10 +90,11 @@ class GrantWatch:
         self._held = held
         return moved
 
-    def shown(self) -> list[dict[str, Any]]:
+    def shown(self, party: Party | None = None) -> list[dict[str, Any]]:
         """Every settlement in force, for `bandpact status`."""
         return [
             {
+                "eirp_mdbm": None if party is None else _eirp_mdbm(party, one),
                 "settlement": one.sid.hex(),
                 "role": one.role,
                 "state": state.value,
@@ -105,6 +106,13 @@ class GrantWatch:
             }
             for state, one in self._held.values()
         ]
+
+
+def _eirp_mdbm(party: Party, standing: Standing) -> int | None:
+    """The most that a settlement's GRANT allows, thousandths of a dBm."""
+    pair = party.user.by_sid(standing.sid) if standing.role == USER else party.holder.pairs.get(standing.sid)
+    grant = party.record_of(pair.grant) if pair is not None and pair.grant is not None else None
+    return None if grant is None else int(grant.body.max_eirp_mdbm)
 
 
 def grant_fields(moved: Moved) -> dict[str, object]:

@@ -1,20 +1,29 @@
 """How a running node is: for its status file, its health checks and the watchdog. Read from any thread."""
 
+import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from agent.config import NodeConfig
-from agent.service.snapshot import forget_status, write_status
+from agent.service.snapshot import DISK_BYTES_MIN, forget_status, write_status
 from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.shown import plain
 from radio.link import WardenBeat
+from sensing.results import ChannelState, SurveyReport
 from settlement.chain.credentials import Subject
 from settlement.fixes import TimeFix
 from settlement.mesh import Mesh
+from settlement.party import Party
 
 TELL_NS = 1_000_000_000
 AGENT_LATE_NS = 5_000_000_000
+LOW_PERCENT = 80
+"""Of its budget on the disk: from there on strangers get less of the log, and the node's state says so."""
+LOW_FREE_BYTES = 4 * DISK_BYTES_MIN
 GATE_LATE_NS = 1_000_000_000
 """A gate loop that took longer, or said nothing for so long, is not on time."""
 
@@ -28,6 +37,9 @@ class Vitals:
     beat: WardenBeat | None = None
     beat_ns: int | None = None
     told: dict[str, Any] | None = None
+    disk_low: str | None = None
+    """Why the disk, or this node's part of it, is running low; None while it is not."""
+    log_bytes: int | None = None
     _next_ns: int = 0
 
     def heard(self, beat: WardenBeat, now_ns: int) -> None:
@@ -66,6 +78,10 @@ class Vitals:
         keys: str | None,
         grants: list[dict[str, Any]],
         mesh: dict[str, Any],
+        peers: list[dict[str, Any]],
+        channels: list[dict[str, Any]],
+        alarms: list[str],
+        strangers: dict[str, Any],
     ) -> None:
         """Leave the state where `bandpact status`, health checks and metrics read it."""
         self._next_ns = now_ns + TELL_NS
@@ -73,6 +89,11 @@ class Vitals:
         self.told = {
             "node": self.config.name,
             "simulation": not self.config.radio.real,
+            "process": os.getpid(),
+            "armed_until_mono_ns": None if beat is None else beat.armed_until_ns,
+            "neighbours": peers,
+            "channels": channels,
+            "alarms": alarms,
             "mono_ns": now_ns,
             "warden": alive,
             "gate": None if beat is None else {"state": beat.state, "reason": beat.reason, "mono_ns": self.beat_ns},
@@ -81,11 +102,26 @@ class Vitals:
             "clock": plain(clock.state()),
             "keys": keys,
             "disk_free_bytes": _free(self.config),
+            "log_bytes": self.log_bytes,
+            "log_budget_bytes": self.config.shares.disk_bytes,
+            "disk_low": self.disk_low,
+            "strangers": strangers,
             "peers": len(self.config.peers),
             "settlements": grants,
             "mesh": mesh,
         }
         write_status(self.config.run_folder, self.told)
+
+    def look_at_disk(self) -> str | None:
+        """Why the disk is running low, noted as well: the node's folder is near its budget, or little is free."""
+        budget = self.config.shares.disk_bytes
+        self.log_bytes, free = _size(self.config.folder), _free(self.config)
+        self.disk_low = None
+        if self.log_bytes * 100 >= budget * LOW_PERCENT:
+            self.disk_low = f"{self.log_bytes / 1e9:.2f} GB kept of a budget of {budget / 1e9:.2f} GB"
+        elif free is not None and free < LOW_FREE_BYTES:
+            self.disk_low = f"{free / 1e9:.2f} GB free, below {LOW_FREE_BYTES / 1e9:.2f} GB"
+        return self.disk_low
 
     def end(self) -> None:
         """Nothing speaks for the node any more."""
@@ -98,6 +134,21 @@ def _free(config: NodeConfig) -> int | None:
         return shutil.disk_usage(config.folder).free
     except OSError:
         return None
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files right in a node's folder: its log, what lies beside it, its events."""
+    total = 0
+    for path in folder.iterdir():
+        with suppress(OSError):
+            held = path.stat()
+            total += held.st_size if S_ISREG(held.st_mode) else 0
+    return total
+
+
+def strangers_fields(party: Party) -> dict[str, Any]:
+    """What neighbours cost: messages over their share by which share, and faults that were undone."""
+    return {"over_share": party.shares.counted(), "faults": party.faults}
 
 
 def key_fault(me: Subject, now: TimeFix, halted: object) -> str | None:
@@ -117,3 +168,21 @@ def mesh_fields(config: NodeConfig, mesh: Mesh) -> dict[str, Any]:
         "turned_away": {cause: count for cause, count in mesh.denied.items() if count},
         "limits": config.mesh.model_dump(),
     }
+
+
+def peer_fields(config: NodeConfig, heard_ns: dict[str, int]) -> list[dict[str, Any]]:
+    """Every neighbour of the configuration, and when it was heard last (monotonic ns); None where it never was."""
+    return [{"name": peer.name, "heard_mono_ns": heard_ns.get(peer.name)} for peer in config.peers]
+
+
+def channel_fields(report: SurveyReport) -> list[dict[str, Any]]:
+    """What was heard in each channel, with the interval of how full it is."""
+    return [
+        {
+            "low_hz": int(one.channel.low_hz),
+            "high_hz": int(one.channel.high_hz),
+            "state": one.state.value,
+            "occupancy": None if one.state is ChannelState.UNKNOWN else [one.occupancy.low, one.occupancy.high],
+        }
+        for one in report.channels
+    ]

@@ -59,7 +59,7 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
 
 
 def operate(warden: Warden, request: Answer) -> Answer:
-    """Carry out what an operator asks: `arm` with `for_s`, `disarm`, `clear`, `status`; answers with the status."""
+    """Carry out what an operator asks: `arm` with `for_s`, `disarm`, `stop`, `clear`, `status`; answers how it is."""
     match request.get("op"):
         case "arm":
             for_s = arm_seconds(request)
@@ -71,6 +71,8 @@ def operate(warden: Warden, request: Answer) -> Answer:
         case "clear":
             if warden.clear() is not RfState.OFF:
                 return {"error": "the radio does not read back as silent; it stays latched"}
+        case "stop":
+            warden.stop()
         case "status":
             pass
         case str(other):

@@ -9,18 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.config import NodeConfig
+from agent.config import NodeConfig, RadioSection
 from agent.sense.sources import sample_flags
+from hw_profiles.calibration import Scale
 from radio.link import Look
 from radio.ports import RxFlag
 from radio.ring import SampleRing
 from sensing.flags import ELSEWHERE
+from sensing.floors import KTO_DBM_HZ
 from sensing.survey import NOTHING_APART, LookResult, Span, Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
 
 ROW_NS = 100_000_000
 COLUMNS = 256
 WATERFALL = "waterfall.npz"
+KEEP_S = 120.0
+"""How long a look speaks of its channels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,20 @@ def settings_of(config: NodeConfig) -> SurveySettings:
         full_scale=config.radio.adc_full_scale,
         bandwidth_hz=config.radio.rx_bandwidth_hz,
         channels=tuple(Channel(low_hz=c.low_hz, high_hz=c.high_hz) for c in config.channels),
+        calibration=scale_of(config.radio),
+        keep_s=KEEP_S,
+    )
+
+
+def scale_of(radio: RadioSection) -> Scale | None:
+    """The receive calibration that the configuration holds, or None."""
+    if radio.rx_full_scale_mdbm is None:
+        return None
+    figure = radio.noise_figure_mdb
+    return Scale(
+        offset_db=radio.rx_full_scale_mdbm / 1000,
+        sd_db=radio.rx_full_scale_sd_mdb / 1000,
+        noise_dbm_hz=None if figure is None else KTO_DBM_HZ + figure / 1000,
     )
 
 

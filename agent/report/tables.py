@@ -162,7 +162,7 @@ def settlements(data: ReportData) -> Table:
 
 
 def _refused(data: ReportData) -> Mapping[str, int]:
-    """Refusals by reason: the trial's own counts, or more where the list holds more."""
+    """Refusals by reason: the trial's own counts."""
     counts = Counter(row.reason for row in data.refusals)
     told = at(data.summary, "refused")
     for reason, number in told.items() if isinstance(told, Mapping) else ():

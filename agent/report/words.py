@@ -161,6 +161,9 @@ def _plain(value: object, form: str = "") -> str:
 
 def _timed(name: str, values_ms: object, which: tuple[str, ...]) -> KeyFigure:
     """Percentiles of a time in ms as one figure."""
+    few = ("min", "median", "max")
+    if isinstance(values_ms, Mapping) and quantity(at(values_ms, "p99")) is None and "median" in values_ms:
+        which = few  # too few for percentiles
     values = [quantity(at(values_ms, key)) if isinstance(values_ms, Mapping) else None for key in which]
     if all(value is None for value in values):
         return KeyFigure(name=name, value=NOT_MEASURED, note=" / ".join(which))
@@ -205,7 +208,7 @@ def key_figures(data: ReportData) -> tuple[KeyFigure, ...]:
             value=_plain(at(summary, "settled")),
             note="" if offers is None else f"from {plural(int(offers), 'offer')}",
         ),
-        KeyFigure(name="Refusals", value=_plain(refusals), note="each with its reason"),
+        KeyFigure(name="Refusals", value=_plain(refusals), note="in the logs, by wardens and at the door"),
         _timed("Gate closed within", at(summary, "gate", "close_latency_ms"), ("p50", "p99", "max")),
         _timed("Time to settle", at(summary, "settlement_ms"), ("p50", "p99")),
         _detection(data),

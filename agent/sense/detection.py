@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from agent.sense.floortrial import PFA, RECEIVERS, false_alarms
 from agent.sense.radartrial import NOISE_RATE, found_in_noise, heard_in_looks, pulses_expected_per_s, radar_found
+from sensing.detectors.channel import ChannelCells, ChannelDetector
 from sensing.detectors.decision import Cells
 from sensing.detectors.energy import EnergyDetector
 from sensing.floor import noise_floor
@@ -23,6 +25,8 @@ LEVEL: Final = 0.95
 HEADING: Final = ("| Condition | Expected | Found | Interval | Trials |", "|---|---|---|---|---|")
 BINS, REFERENCES = 4, 32
 RADAR_SNR_DB: Final = (10, 12, 14, 16, 18, 20)
+CHANNEL_SNR_DB: Final = (-10, -7, -4, -1, 2, 5)
+SURVEYED: Final = ((2e6, 0.005), (2e6, 0.1), (10e6, 0.005), (10e6, 0.05), (30.72e6, 0.02))
 OFFSETS_DB: Final = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
 
 
@@ -72,6 +76,8 @@ def measure(*, trials: int, seed: int, noise_s: int) -> Results:
     rows = [
         *_false_alarms(rng, 1000 * trials),
         *_energy_detection(rng, 100 * trials),
+        *_survey_false_alarms(seed, trials),
+        *_channel_detection(rng, 20 * trials),
         *_floor_coverage(rng, 20 * trials),
         *_occupancy_coverage(rng, 20 * trials),
         *_radar(rng, trials),
@@ -110,6 +116,40 @@ def _energy_detection(rng: np.random.Generator, trials: int) -> Iterator[Row]:
             db = 10 * np.log10(snr)
             yield row(
                 "Detection, energy, Pfa 0.01", f"K = {averages}, SNR {db:.1f} dB", hits, trials, expected=theory, x=db
+            )
+
+
+def _survey_false_alarms(seed: int, trials: int) -> Iterator[Row]:
+    """Files of noise through the survey: blocks over their threshold, and channels called busy."""
+    for receiver in RECEIVERS:
+        for rate_hz, seconds in SURVEYED:
+            files = max(1, trials // round(max(1.0, rate_hz * seconds / 2e5)))
+            found = false_alarms(seed, receiver, rate_hz=rate_hz, seconds=seconds, files=files)
+            what = f"{receiver}, {rate_hz / 1e6:g} MS/s, {seconds * 1e3:g} ms"
+            yield row("False alarms, survey, blocks of 0.1 ms", what, found.over, found.blocks, expected=PFA)
+            yield row("Channels called busy in noise", what, found.busy, found.channels)
+
+
+def _channel_detection(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+    """The survey's detector on one channel of 16 groups: a signal over all of it, in one group, and one that lasts."""
+    averages, groups, length = 32.0, 16, 64
+    for snr_db in CHANNEL_SNR_DB:
+        for what, share, blocks in (
+            ("whole channel", 1.0, 1),
+            ("one group of 16", 1 / groups, 1),
+            ("lasting", 1.0, length),
+        ):
+            power = rng.gamma(averages, 1 / averages, (trials // blocks * blocks, groups))
+            power[:, : round(share * groups)] *= 1 + 10 ** (snr_db / 10)
+            known = np.full(groups, averages * 400)
+            seen = ChannelCells(
+                power=power, floor=np.ones(groups), bins=np.ones(groups), shapes=np.full(groups, averages),
+                reference=known, least=np.ones(groups),
+            )  # fmt: skip
+            decision = ChannelDetector(pfa=PFA, uneven_db=0.15).decide(seen)
+            hit = decision.present if blocks > 1 else decision.statistic > decision.threshold
+            yield row(
+                "Detection, survey's detector, Pfa 0.001", f"{what}, SNR there {snr_db} dB", int(hit.sum()), len(hit)
             )
 
 

@@ -42,7 +42,7 @@ def spectrum_picture(results: Sequence[SenseResult], picture: Spectrogram, path:
         _over_time(figure, water, results, picture, unit)
         handles, labels = spectrum.get_legend_handles_labels()
         handles.append(Patch(**UNTOLD))  # type: ignore[arg-type]
-        figure.legend(handles, [*labels, "not told"], loc="outside lower center", ncols=5, frameon=False)
+        figure.legend(handles, [*labels, "not told"], loc="outside lower center", ncols=3, frameon=False)
         drawn = io.BytesIO()
         figure.savefig(drawn, format=path.suffix.removeprefix("."), dpi=110)
     write_whole(path, drawn.getvalue())
@@ -79,6 +79,10 @@ def _mark(axes: Axes, channel: ChannelReport, *, first: bool, many: bool) -> Non
     if isfinite(floor.value):
         label = "floor and its standard error" if first else None
         axes.fill_between([low, high], floor.value - floor.sd, floor.value + floor.sd, color="#7c7b78", label=label)
+    if isfinite(channel.threshold.value):
+        level = channel.threshold.value
+        label = "busy from, in one block" if first else None
+        axes.plot([low, high], [level, level], color="#e65100", label=label)
     if isfinite(limit.value):
         level = limit.value - 10 * log10(channel.channel.width_hz)
         axes.plot([low, high], [level, level], color="#c2185b", linestyle="--", label="sees from" if first else None)

@@ -11,7 +11,7 @@ from agent.sense.session import SensePlan, Surveys
 from agent.sense.sources import NS, Look, Origin, Source, limited
 from radio.recording.writing import RecordingWriter
 from sensing.detectors.radar import Incumbent
-from sensing.flags import SampleFlag, names
+from sensing.flags import ELSEWHERE, SampleFlag, names
 from sensing.frontend import Iq
 from sensing.survey import LookResult
 
@@ -22,6 +22,7 @@ KEPT: Final = (
     | SampleFlag.STALE
     | SampleFlag.GAIN_STEP
     | SampleFlag.OVERFLOW_UNKNOWN
+    | ELSEWHERE
 )
 """What only the driver could know of samples: kept with them, and believed when they are read again."""
 SLACK_NS: Final = 2_000

@@ -19,6 +19,7 @@ FFT_MIN, FFT_MAX, FFT_NARROW_MAX = 64, 4096, 65536
 BINS_PER_CHANNEL_MIN, BINS_PER_NARROW_CHANNEL = 5, 12
 """Channels of fewer bins get a longer transform, with so many for each: then a strong neighbour leaks into none."""
 FRAMES_PER_BLOCK: Final = 2
+"""Of a longer transform; at low sample rates a block is one frame, for longer ones blur short bursts."""
 BLOCKS_PER_LOOK_MIN: Final = 60
 USABLE_SHARE: Final = 0.9
 """Share of the received band that is one channel when none is asked for: a receiver's filter falls off at its edges."""
@@ -107,15 +108,16 @@ def survey_settings(source: Source, plan: SensePlan, tuning: Tuning, *, sole: bo
         band = Channel(low_hz=low, high_hz=high)
     width = band.width_hz if plan.width_hz is None else min(plan.width_hz, band.width_hz)
     size = fft_size(tuning.sample_rate_hz, width)
+    frames = FRAMES_PER_BLOCK if size > fft_size(tuning.sample_rate_hz) else 1
     scale = plan.scale_of(tuning) if plan.scale_of is not None else source.scale
     return SurveySettings(
         center_hz=tuning.center_hz,
         sample_rate_hz=tuning.sample_rate_hz,
         full_scale=source.full_scale,
-        bandwidth_hz=usable_hz(tuning),
+        bandwidth_hz=tuning.bandwidth_hz,
         channels=channels_of(band, plan.width_hz),
         fft_size=size,
-        block_us=max(BLOCK_US, FRAMES_PER_BLOCK * size / tuning.sample_rate_hz * 1e6),
+        block_us=max(BLOCK_US, frames * size / tuning.sample_rate_hz * 1e6),
         pfa=plan.pfa,
         calibration=scale,
     )

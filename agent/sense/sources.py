@@ -217,6 +217,7 @@ class PortSource:
         self.scale: Scale | None = None
         self.origin = Origin(device=opened.device_id, place=opened.place, simulated=opened.simulated)
         self._first_ns: int | None = None
+        self._due_ns = 0
         self._held: RxSettings | None = None
 
     @property
@@ -249,8 +250,10 @@ class PortSource:
         tuning, step = _tuning(settings), max(LOOK_SAMPLES_MIN, round(look_s * settings.sample_rate_hz))
         dwell_s = self._visits.dwell_s
         left = None if dwell_s is None else max(LOOK_SAMPLES_MIN, round(dwell_s * settings.sample_rate_hz))
+        streamed, first = isinstance(self._opened.receiver, Streamer), True
         for block in _blocks(self._opened.receiver, step):
-            look = self._look(block, tuning)
+            look = self._look(block, tuning, joined=streamed and not first)
+            first = False
             if left is None:
                 yield look
                 continue
@@ -259,13 +262,18 @@ class PortSource:
             if left <= 0:
                 return
 
-    def _look(self, block: RxBlock, tuning: Tuning) -> Look:
+    def _look(self, block: RxBlock, tuning: Tuning, *, joined: bool) -> Look:
+        """A block at its time: right after the one before in an unbroken stream, and never before it."""
         if self._first_ns is None:
             self._first_ns = block.start.earliest_ns
             self._begin(block)
+        start_ns = max(self._due_ns, block.start.earliest_ns - self._first_ns)
+        if joined and not block.flags & (RxFlag.GAP | RxFlag.STALE):
+            start_ns = self._due_ns
+        self._due_ns = start_ns + round(len(block.iq) / tuning.sample_rate_hz * NS)
         return Look(
             iq=block.iq,
-            start_ns=block.start.earliest_ns - self._first_ns,
+            start_ns=start_ns,
             flags=sample_flags(block.flags) & ~DERIVED,
             tuning=tuning,
             late_ns=block.start.latest_ns - block.start.earliest_ns,

@@ -1,5 +1,6 @@
 """Health and metrics over HTTP on loopback: /livez, /readyz?verbose and /metrics."""
 
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from agent.service.snapshot import PARTS, problems
+from agent.service.snapshot import PARTS, gate_now, problems
 from hw_profiles.printable import printable
 
 Status = dict[str, Any]
@@ -35,9 +36,21 @@ def metrics(status: Status | None) -> bytes:
         if status["worst_turn_ns"] is not None:
             name = "bandpact_gate_loop_worst_seconds"
             Gauge(name, "Longest turn of the gate loop of late", registry=registry).set(status["worst_turn_ns"] / 1e9)
-        if status["gate"] is not None:
-            opened = status["gate"]["state"] == "OPEN"
-            Gauge("bandpact_tx_gate_open", "Whether the gate is open", registry=registry).set(opened)
+        if status.get("log_bytes") is not None:
+            kept, budget = status["log_bytes"], status["log_budget_bytes"]
+            Gauge("bandpact_log_bytes", "Bytes in the node's folder", registry=registry).set(kept)
+            Gauge("bandpact_log_budget_bytes", "Bytes the node's folder may hold", registry=registry).set(budget)
+            low = status["disk_low"] is not None
+            Gauge("bandpact_disk_low", "Whether the disk runs low", registry=registry).set(low)
+        if status.get("strangers") is not None:
+            over = Gauge("bandpact_over_share", "Messages over their sender's share", ["share"], registry=registry)
+            for name, count in status["strangers"]["over_share"].items():
+                over.labels(name).set(count)
+            faults = status["strangers"]["faults"]
+            Gauge("bandpact_faults_undone", "Messages and duties that failed", registry=registry).set(faults)
+        state, _ = gate_now(status, time.monotonic_ns())
+        if state != "UNKNOWN":
+            Gauge("bandpact_tx_gate_open", "Whether the gate is open", registry=registry).set(state == "OPEN")
     return generate_latest(registry)
 
 

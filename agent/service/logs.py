@@ -8,7 +8,8 @@ import structlog
 
 from hw_profiles.printable import bare, lines, printable
 
-URGENT = frozenset({"warden silent", "halted", "incumbent"})
+URGENT = frozenset({"warden silent", "incumbent", "not signed"})
+ALARMS = frozenset({"alarm", "halted"})
 CALM = "info"
 
 
@@ -57,4 +58,4 @@ def tell(name: str, fields: dict[str, object]) -> None:
     """One event of the node as a log line."""
     log = structlog.stdlib.get_logger("bandpact")
     said = {("kind_of" if key == "event" else key): value for key, value in fields.items()}
-    (log.warning if name in URGENT else log.info)(name, **said)
+    (log.error if name in ALARMS else log.warning if name in URGENT else log.info)(name, **said)

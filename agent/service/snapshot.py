@@ -8,9 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from agent.units import band_text, power_text, time_text
+from hw_profiles.smallfile import read_small
+
 FILE = "status.json"
 FRESH_NS = 5_000_000_000
 DISK_BYTES_MIN = 1 << 30
+OWN_KEY = "this node's own key"
 PARTS = ("agent", "radio", "clock", "position", "keys", "disk")
 
 
@@ -60,7 +64,7 @@ class _Status(BaseModel):
 def read_status(folder: Path) -> dict[str, Any] | None:
     """The state the agent left; None when there is none that can be read and understood."""
     try:
-        text = (folder / FILE).read_bytes()
+        text = read_small(folder / FILE)
         _Status.model_validate_json(text)
         found = json.loads(text)
     except (OSError, ValueError):
@@ -78,25 +82,92 @@ def mesh_line(mesh: dict[str, Any]) -> str:
     return f"mesh   {held}, {rate}; discovery {found}; turned away: {away}"
 
 
+def strangers_line(status: dict[str, Any]) -> str:
+    """What neighbours cost beyond their settlements, and how much of its part of the disk the node has filled."""
+    over = (
+        ", ".join(f"{count} {name}" for name, count in sorted(status["strangers"]["over_share"].items())) or "nothing"
+    )
+    kept, budget = status["log_bytes"], status["log_budget_bytes"]
+    disk = "unknown" if kept is None else f"{kept / 1e6:.1f} MB of {budget / 1e9:.1f} GB"
+    return f"shares {disk} on disk; turned away over a share: {over}; faults undone: {status['strangers']['faults']}"
+
+
+def strangers_lines(status: dict[str, Any]) -> list[str]:
+    """That, where the state has it, and the alarm of a disk that runs low."""
+    shares = [strangers_line(status)] if "strangers" in status else []
+    low = status.get("disk_low")
+    return [*shares, f"ALARM  disk low: {low}"] if low else shares
+
+
 def settlement_line(one: dict[str, Any]) -> str:
     """One settlement in force, in the words of CBRS."""
     why = f", suspended: {one['suspended_for']}" if one["suspended_for"] else ""
-    band = f"{one['low_hz'] / 1e6:g}-{one['high_hz'] / 1e6:g} MHz"
-    return f"grant  {one['settlement'][:12]} {one['state']} as {one['role']}, {band}{why}"
+    band = band_text(one["low_hz"], one["high_hz"])
+    eirp = f", {power_text(one['eirp_mdbm'])} EIRP" if one.get("eirp_mdbm") is not None else ""
+    ends = f", window ends {clock_text(one['window_end_ns'])}" if one.get("window_end_ns") else ""
+    lease = f", lease until {clock_text(one['lease_until_ns'])}" if one.get("lease_until_ns") else ""
+    return f"grant  {one['settlement'][:12]} {one['state']} as {one['role']}, {band}{eirp}{ends}{lease}{why}"
+
+
+def clock_text(utc_ns: int) -> str:
+    """A time of day in UTC, such as `12:00:10.250Z`."""
+    return time.strftime("%H:%M:%S", time.gmtime(utc_ns // 10**9)) + f".{utc_ns // 10**6 % 1000:03d}Z"
+
+
+def gate_now(status: dict[str, Any], now_ns: int) -> tuple[str, str]:
+    """State and reason of the gate as far as anyone can tell now: what only was so is not shown as if it were."""
+    gone = dead(status, now_ns)
+    gate = status["gate"]
+    if gone is not None or not status["warden"] or gate is None or status["late"] is not None:
+        why = gone or ("the warden does not run" if not status["warden"] else status["late"] or "no radio yet")
+        was = f"; last seen {gate['state']}" if gate is not None else ""
+        return "UNKNOWN", f"treat as ON: {why}{was}"
+    return gate["state"], gate["reason"]
+
+
+def dead(status: dict[str, Any], now_ns: int) -> str | None:
+    """Why nothing in the state is of now: the agent is gone, or hangs; None where it is fresh."""
+    age_ns = now_ns - int(status["mono_ns"])
+    process = status.get("process")
+    if isinstance(process, int) and not Path(f"/proc/{process}").exists():
+        return f"the agent (process {process}) is dead, last heard {age_ns / 1e9:.1f} s ago"
+    return None if 0 <= age_ns <= FRESH_NS else f"last heard {age_ns / 1e9:.1f} s ago"
+
+
+def armed_text(status: dict[str, Any], now_ns: int) -> str:
+    """For how long the operator has armed it."""
+    until_ns = status.get("armed_until_mono_ns")
+    left_s = 0 if until_ns is None else (int(until_ns) - now_ns) // 10**9
+    return f"armed for {time_text(left_s)} more" if left_s > 0 else "not armed"
+
+
+def channel_line(one: dict[str, Any]) -> str:
+    """One channel as it was heard."""
+    full = one["occupancy"]
+    how = "" if full is None else f", {100 * full[0]:.0f}-{100 * full[1]:.0f} % full"
+    word = "not known" if one["state"] == "unknown" else one["state"]
+    return f"heard  {band_text(one['low_hz'], one['high_hz'])} {word}{how}"
+
+
+def neighbour_line(one: dict[str, Any], now_ns: int) -> str:
+    """One neighbour, and when it was heard last."""
+    heard_ns = one["heard_mono_ns"]
+    heard = "not heard yet" if heard_ns is None else f"heard {(now_ns - int(heard_ns)) / 1e9:.1f} s ago"
+    return f"peer   {one['name']} {heard}"
 
 
 def problems(status: dict[str, Any] | None, *, now_ns: int | None = None) -> dict[str, str]:
     """Each part of a node that is not ready, with the reason; empty when all are."""
     if status is None:
         return {"agent": "no state on this host: it does not run, or has not begun"}
-    age = (time.monotonic_ns() if now_ns is None else now_ns) - int(status["mono_ns"])
+    gone = dead(status, time.monotonic_ns() if now_ns is None else now_ns)
     clock, free = status["clock"], status["disk_free_bytes"]
     found = {
-        "agent": None if 0 <= age <= FRESH_NS else f"last heard {age / 1e9:.1f} s ago",
+        "agent": gone,
         "radio": _radio(status),
         "clock": None if clock["trusted"] else str(clock["reason"]),
         "position": None if clock["position"]["trusted"] else str(clock["position"]["reason"]),
-        "keys": status["keys"],
+        "keys": status["keys"] or next((a for a in status.get("alarms", ()) if a.startswith(OWN_KEY)), None),
         "disk": _disk(free),
     }
     return {part: reason for part, reason in found.items() if reason is not None}

@@ -10,22 +10,24 @@ from typing import Any
 import tomli_w
 
 from agent.keyfiles import CHAIN, make_keys, write_chain
+from agent.sharing import needed
 from agent.trial.spec import TrialSpec
 from settlement.chain import bodies, records
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.scope import Area, Band, Scope, Window
 from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.pair.coordination import NEIGHBOURS
 from settlement.reasons import Refusal
 
 NS = 1_000_000_000
 LIFE_S = 24 * 3600
 ACTIONS = {
-    "holder": ("offer", "grant", "observe"),
+    "holder": ("offer", "grant", "coordinate", "observe"),
     "user": ("request", "observe"),
     "attacker": ("request", "observe"),
 }
-AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "observe")
+AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "observe")
 CONFIDENCE_PPM_MIN = 300_000
 """What must be left of the confidence in what was sensed when something is settled on it."""
 OPERATOR, AUTHORITY = "operator", "authority"
@@ -51,6 +53,7 @@ class Coordinator:
         self.network, self._spec = network, spec
         self._key = SigningKey.from_seed(secrets.token_bytes(32))
         self._seq, self._previous = 0, b""
+        self._holders = 0
         # One instant for all: a credential issued a second later must not outlive its issuer's.
         self._opened_s = int(time.time())
         self.area = Area(lat_e7=lat_e7, lon_e7=lon_e7, radius_mm=int(spec.area_radius_m * 1000))
@@ -114,20 +117,45 @@ class Coordinator:
         """What every node trusts by configuration."""
         return records.digest(self.root).hex()
 
-    def enrol(self, name: str, role: str, device: str, folder: Path) -> Issued:
+    def enrol(self, name: str, role: str, device: str, folder: Path, *, status_index: int | None = None) -> Issued:
         """Make a node's keys in its folder and issue its credential."""
         key, transport = make_keys(folder)
+        self._holders += role == "holder"
         body = bodies.Credential(
             level=OPERATOR,
             # Tier 1 is the incumbent's; a holder speaks for it when it takes a band back.
             scope=self._scope(ACTIONS.get(role, ("observe",)), depth=0, tier=1 if role == "holder" else 2),
             transport_key=transport.public,
             device=device,
+            status_index=status_index,
         )
         raw = self._sign_credential(self.authority, body, self._claims(key.public, name, self.authority.name))
         subject = _held(self.registry.admit(raw))
         write_chain(folder / CHAIN, subject.chain)
         return Issued(name=name, folder=folder, chain=subject.chain)
+
+    def _shards(self) -> tuple[bodies.Shard, ...] | None:
+        """All holders of a trial may grant the same cells: where there are several they co-sign for each other."""
+        need = needed(self._holders)
+        return (bodies.Shard(name="all", mode=NEIGHBOURS, authorities=(), need=need),) if need else None
+
+    def says(self, body: Any) -> bytes:
+        """A record of the authority's own."""
+        self._seq += 1
+        frame = records.Frame(
+            network=self.network,
+            author=self.authority.hash,
+            seq=self._seq,
+            previous=self._previous,
+            attestation=records.Attestation.of(self._fix()),
+        )
+        raw = records.sign_record(self._key, frame, body)
+        self._previous = records.digest(raw)
+        return raw
+
+    def entitle(self, public: bytes, subject: str, body: bodies.Credential) -> bytes:
+        """A credential for somebody who is not enrolled."""
+        return self._sign_credential(self.authority, body, self._claims(public, subject, self.authority.name))
 
     def make_rule(self, duration_s: float, *, witness_quorum: int = 1) -> tuple[bytes, ...]:
         """Sign the rule of this trial; returns the authority's chain and the rule, as nodes read it."""
@@ -152,19 +180,10 @@ class Coordinator:
             sensing_age_ns_max=NS,
             witness_quorum=witness_quorum,
             outside_authorisation=0,
+            coordination=self._shards(),
             confidence_ppm_min=CONFIDENCE_PPM_MIN if terms.envelope_required else None,
         )
-        self._seq += 1
-        frame = records.Frame(
-            network=self.network,
-            author=self.authority.hash,
-            seq=self._seq,
-            previous=self._previous,
-            attestation=records.Attestation.of(self._fix()),
-        )
-        raw = records.sign_record(self._key, frame, rule)
-        self._previous = records.digest(raw)
-        return self.root, raw
+        return self.root, self.says(rule)
 
 
 def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:

@@ -1,7 +1,7 @@
 """Lays out a trial's folder: keys, credentials, rule and configuration of every node, and the air's."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from agent.keyfiles import write_chain
 from agent.trial.coordinator import Coordinator, Issued, write_config
 from agent.trial.spec import TrialSpec
 from sim.scenario import Node, Scenario
-from sim.stations import Emitter, Station
+from sim.stations import Emitter, Hardware, Station
 
 NETWORK = "trial"
 ARM_MAX_S, ARM_SPARE_S = 86_400.0, 600.0
@@ -30,6 +30,7 @@ class Layout:
     anchor: str
     nodes: tuple[Issued, ...]
     ports: tuple[int, ...]
+    desk: Coordinator
     pluto_ports: tuple[int, ...] = ()
     """Where each node's simulated Pluto listens; empty where nodes have simulated radios without one."""
 
@@ -74,15 +75,26 @@ def prepare(
     duration_s: float,
     ports: list[int],
     pluto_ports: Sequence[int] = (),
+    status: Mapping[str, int] | None = None,
 ) -> Layout:
-    """Make everything the nodes need; the clocks' mapping from monotonic time to UTC is fixed here."""
+    """Make everything the nodes need; the clocks' mapping from monotonic time to UTC is fixed here.
+
+    `status`: places in the authority's status list, of nodes that may be revoked.
+    """
+    indices = status or {}
     centre = scenario.first("holder")
     coordinator = Coordinator(
         spec, network=NETWORK, lat_e7=round(centre.lat_deg * 1e7), lon_e7=round(centre.lon_deg * 1e7)
     )
     stations = scenario.air_config().stations
     issued = tuple(
-        coordinator.enrol(node.name, node.role, device_of(station, pluto=bool(pluto_ports)), root / node.name)
+        coordinator.enrol(
+            node.name,
+            node.role,
+            device_of(station, pluto=bool(pluto_ports)),
+            root / node.name,
+            status_index=indices.get(node.name),
+        )
         for node, station in zip(scenario.nodes, stations, strict=True)
     )
     layout = Layout(
@@ -95,6 +107,7 @@ def prepare(
         anchor=coordinator.anchor,
         nodes=issued,
         ports=tuple(ports),
+        desk=coordinator,
         pluto_ports=tuple(pluto_ports),
     )
     rule = coordinator.make_rule(duration_s)
@@ -168,6 +181,8 @@ def _radio(layout: Layout, number: int, node: Node) -> dict[str, Any]:
         "sample_rate_hz": radio.sample_rate_hz,
         "rx_bandwidth_hz": radio.bandwidth_hz,
         "rx_gain_mdb": radio.gain_mdb,
+        "rx_full_scale_mdbm": round(1000 * Hardware().rx_full_scale_dbm) - radio.gain_mdb,
+        "noise_figure_mdb": round(1000 * node.noise_figure_db),
         # Nobody stands by to arm a trial's radios; the run's own length, and what it may take to come up.
         "arm_for_s": min(ARM_MAX_S, layout.duration_s + ARM_SPARE_S),
         # A holder does not transmit, so it may listen at any phase of the others' frames, and hears them transmit.

@@ -17,6 +17,7 @@ from agent.report.data import (
 )
 from agent.trial.collect import Collected
 from agent.trial.judge import Live
+from agent.trial.refused import all_refusals
 
 
 def _waterfall(c: Collected) -> Waterfall | None:
@@ -103,20 +104,10 @@ def _incumbents(c: Collected) -> list[IncumbentMark]:
 
 
 def _refusals(c: Collected) -> list[RefusalRow]:
-    zero_ns = c.finished.zero_ns
-    rows = [
-        RefusalRow(
-            at_s=(e["mono_ns"] - zero_ns) / 1e9,
-            node=node,
-            peer=e.get("peer", "own warden"),
-            reason=e["reason"],
-            detail=e.get("detail") or f"{e.get('clause', '')}: {e.get('measured', '')}",
-        )
-        for node, events in c.events.items()
-        for e in events
-        if e["event"] == "refusal" or (e["event"] == "gate" and e["asked"])
+    return [
+        RefusalRow(at_s=one.at_s, node=one.node, peer=one.peer, reason=one.reason, detail=one.detail)
+        for one in all_refusals(c)
     ]
-    return sorted(rows, key=lambda row: row.at_s)
 
 
 def report_data(c: Collected, result: dict[str, Any]) -> ReportData:

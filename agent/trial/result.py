@@ -1,38 +1,16 @@
 """The trial's result as JSON: counts and figures, each from signed records, gate events or the oracle."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from agent.spread import spread
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
+from agent.trial.refused import blocked, counted
 from settlement.trialmetrics import metrics
 
 MS = 1e6
-
-
-def figures(values: Sequence[float]) -> dict[str, float | None]:
-    """p50, p99 and largest of some values, rounded; None where there are none."""
-    if not values:
-        return {"p50": None, "p99": None, "max": None}
-    p50, p99 = np.percentile(values, [50, 99])
-    return {"p50": round(float(p50), 3), "p99": round(float(p99), 3), "max": round(max(values), 3)}
-
-
-def refusals(c: Collected) -> Counter[str]:
-    """How often each reason was given: in the logs, by wardens, and to strangers at the door."""
-    counts: Counter[str] = Counter()
-    for leaves in c.leaves.values():
-        counts.update(leaf.reason or "" for leaf in leaves if not leaf.admitted)
-    for events in c.events.values():
-        counts.update(e["reason"] for e in events if e["event"] == "gate" and e["asked"])
-        for event in events:
-            if event["event"] == "closed":
-                counts.update(event["denied"])
-    return counts
 
 
 def close_latencies(c: Collected) -> list[float]:
@@ -53,9 +31,11 @@ def close_latencies(c: Collected) -> list[float]:
 def incumbent(c: Collected) -> dict[str, Any]:
     """When the first radar truly began, when it was first heard, and when the channel it hit was silent."""
     zero_ns = c.finished.zero_ns
-    radars = [e for e in c.finished.layout.scenario.emitters if e.kind == "radar"]
+    length_s = c.finished.layout.duration_s
+    radars = [e for e in c.finished.layout.scenario.emitters if e.kind == "radar" and e.start_s < length_s]
     if not radars:
-        return {"detected": False, "latency_ms": None, "rf_off_ms": None, "false_alarms": len(_heard(c))}
+        nothing = {"detected": False, "latency_ms": None, "rf_off_ms": None, "false_alarms": len(_heard(c))}
+        return {"present": False, **nothing}
     began_ns = min(zero_ns + int(r.start_s * 1e9) for r in radars)
     heard = _heard(c)
     after = [e["mono_ns"] for e in heard if e["mono_ns"] >= began_ns]
@@ -66,10 +46,13 @@ def incumbent(c: Collected) -> dict[str, Any]:
         for j in c.judged
         if j.burst.end_ns > began_ns and any(j.burst.low_hz < r.center_hz < j.burst.high_hz for r in radars)
     ]
+    # What falls silent because its window ends was not silenced by a radar that nobody heard.
+    silenced = inside if first_ns is not None else []
     return {
+        "present": True,
         "detected": first_ns is not None,
         "latency_ms": None if first_ns is None else round((first_ns - began_ns) / MS, 1),
-        "rf_off_ms": round((max(inside) - began_ns) / MS, 1) if inside else None,
+        "rf_off_ms": round((max(silenced) - began_ns) / MS, 1) if silenced else None,
         "false_alarms": false_alarms,
     }
 
@@ -88,11 +71,16 @@ def problems(c: Collected) -> list[str]:
     return found
 
 
-def warnings(settled: int, inside_s: float) -> list[str]:
-    """What keeps a trial that broke no rule from having shown anything."""
+def warnings(settled: int, inside_s: float, heard: Mapping[str, Any] | None = None) -> list[str]:
+    """What keeps a trial that broke no rule from having shown all that it is there to show."""
+    unheard = ["a radar was on the air and nobody heard it, so nothing fell silent for it: protection is not shown"]
+    missed = unheard if heard is not None and heard["present"] and not heard["detected"] else []
     if settled == 0:
-        return ["nobody settled, so the gates had nothing to open for; is this machine overloaded, or the trial short?"]
-    return [] if inside_s > 0 else ["nobody transmitted inside what was settled; is this machine overloaded?"]
+        nobody = "nobody settled, so the gates had nothing to open for; is this machine overloaded, or the trial short?"
+        return [nobody, *missed]
+    if inside_s <= 0:
+        return ["nobody transmitted inside what was settled; is this machine overloaded?", *missed]
+    return missed
 
 
 def summary(c: Collected, report: Path) -> dict[str, Any]:
@@ -101,8 +89,9 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
     outside = [j for j in c.judged if j.sid is None]
     took = [e["took_ms"] for events in c.events.values() for e in events if e["event"] == "settled" and "took_ms" in e]
     wrong = problems(c)
-    timed = figures(took)
+    timed = spread(took)
     settled = sum(1 for live in c.lives if live.confirmed_ns is not None)
+    heard = incumbent(c)
     inside_s = round(seconds(j for j in c.judged if j.sid is not None), 6)
     return {
         "passed": not wrong,
@@ -111,23 +100,23 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
         "nodes": len(layout.nodes),
         "offers": _count(c, ("declaration",)),
         "settled": settled,
-        "refused": dict(sorted(refusals(c).items())),
+        "refused": dict(sorted(counted(c).items())),
         "emissions": {
             "inside_s": inside_s,
             "outside_s": round(seconds(outside), 6),
             "violations": len(outside),
             "bursts": sum(1 for j in c.judged if j.burst.kind == "burst"),
         },
-        "gate": {"close_latency_ms": figures(close_latencies(c)), "closings": len(close_latencies(c))},
-        "settlement_ms": {"p50": timed["p50"], "p99": timed["p99"]},
+        "gate": {"close_latency_ms": spread(close_latencies(c)), "closings": len(close_latencies(c))},
+        "settlement_ms": timed,
         "lineage": {
             "records": sum(a.records for a in c.audited),
             "verified": all(a.ok for a in c.audited) and not c.crossed.problems,
         },
-        "incumbent": incumbent(c),
-        "metrics": metrics(c.entries).as_json(),
+        "incumbent": heard,
+        "metrics": {**metrics(c.entries).as_json(), **blocked(c)},
         "problems": wrong,
-        "warnings": warnings(settled, inside_s),
+        "warnings": warnings(settled, inside_s, heard),
         "report": str(report),
     }
 

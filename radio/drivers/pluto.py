@@ -369,6 +369,21 @@ def rf_state_of(uri: str, *, serial: str | None = None) -> RfState:
         silencer.close()
 
 
+def identity_of(uri: str, *, serial: str | None = None) -> str:
+    """What a Pluto is called in a credential, by what it says of itself; sets nothing.
+
+    Raises: as `mute_uri`.
+    """
+    address = uri or _found(serial)
+    silencer = Silencer(address)
+    try:
+        about = silencer.context_attributes
+        refuse_other(address, about, serial)
+        return Unit.of(about, silencer.version, profile=None).identity
+    finally:
+        silencer.close()
+
+
 def dead_man_of(uri: str, *, serial: str | None = None, wait_s: float = DEAD_MAN_S) -> bool:
     """Whether a Pluto has a dead-man of its own that answers, asked twice so that nothing old is taken for an answer.
 

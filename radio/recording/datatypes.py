@@ -13,6 +13,8 @@ from radio.errors import SourceError
 Samples: TypeAlias = NDArray[np.int16] | NDArray[np.complex64]
 """int16 of shape (n, 2) for integers that fit, complex64 of shape (n,) for the rest."""
 
+LARGEST: Final = 1e15
+"""A float beyond this, some 300 dB over full scale, is no sample: it is read as no number."""
 _NAME: Final = re.compile(r"(c|r)(f|i|u)(64|32|16|8)(_le|_be)?\Z")
 
 
@@ -48,6 +50,8 @@ def _doubled(raw: NDArray[Any]) -> Samples:
 def _float32(raw: NDArray[Any]) -> Samples:
     with np.errstate(over="ignore", invalid="ignore"):
         pairs = np.ascontiguousarray(raw, dtype=np.float32)
+        if max(np.fmax.reduce(pairs, axis=None, initial=0), -np.fmin.reduce(pairs, axis=None, initial=0)) > LARGEST:
+            pairs = np.where(np.abs(pairs) > LARGEST, np.float32(np.nan), pairs)
     return pairs.view(np.complex64)[:, 0]
 
 

@@ -1,11 +1,11 @@
-"""Energy detection with the noise estimated, and OS-CFAR where the reference may hold signals of its own."""
+"""Energy detection with the noise estimated from idle cells beside the channel."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from sensing.detectors.decision import Cells, Decision
-from sensing.theory import f_threshold, hann_sum_shape, os_cfar_threshold, pfa_each
+from sensing.theory import f_threshold, hann_sum_shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,24 +33,3 @@ class EnergyDetector:
 
     def _shape(self, bins: int) -> float:
         return self.averages * (hann_sum_shape(bins) if self.correlated else bins)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OsCfar:
-    """Each bin of a single periodogram over the rank-th smallest of its reference cells.
-
-    `pfa` is per channel: each of its bins is tested at the rate that makes the whole channel fire with it. `rank` in
-    shares of the reference: at 0.75 a quarter of the reference may be occupied.
-    """
-
-    pfa: float
-    rank: float = 0.75
-
-    def decide(self, seen: Cells) -> Decision:
-        """The largest bin of each row against its threshold: shape of `seen.power` without its last axis."""
-        cells = seen.reference.shape[-1]
-        rank = max(1, round(self.rank * cells))
-        level = np.partition(seen.reference, rank - 1, axis=-1)[..., rank - 1].astype(np.float64)
-        each = pfa_each(pfa=self.pfa, tests=seen.power.shape[-1])
-        factor = os_cfar_threshold(cells=cells, rank=rank, pfa=each)
-        return Decision(statistic=seen.power.max(axis=-1).astype(np.float64), threshold=level * factor, pfa=self.pfa)

@@ -21,7 +21,11 @@ _Check = Callable[[Any, "Kind"], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """How one field travels: `name` is int, bytes, text, map or array; bounds are inclusive lengths or values."""
+    """How one field travels: `name` is int, bytes, text, map or array; bounds are inclusive lengths or values.
+
+    `meant` are the values of an integer that mean something: narrower than its form, and asked of a record only once
+    its signature holds (see `meaning`).
+    """
 
     key: int
     name: str
@@ -29,6 +33,12 @@ class Kind:
     high: int = 0
     item: Any = None
     optional: bool = False
+    meant: tuple[int, int] | None = None
+
+    @property
+    def sensible(self) -> tuple[int, int]:
+        """The values that mean something; all of the form where nothing narrower is said."""
+        return self.meant or (self.low, self.high)
 
 
 def _declare(kind: Kind) -> Any:
@@ -36,14 +46,14 @@ def _declare(kind: Kind) -> Any:
     return field(default=default, metadata={"kind": kind})
 
 
-def uint(key: int, *, high: int = I64_MAX, optional: bool = False) -> Any:
-    """Unsigned integer, 0 to `high` (SQLite and other languages hold 63 bits)."""
-    return _declare(Kind(key=key, name="int", low=0, high=high, optional=optional))
+def uint(key: int, *, high: int = I64_MAX, optional: bool = False, meant: tuple[int, int] | None = None) -> Any:
+    """Unsigned integer, 0 to `high` (SQLite and other languages hold 63 bits); `meant` bounds what makes sense."""
+    return _declare(Kind(key=key, name="int", low=0, high=high, optional=optional, meant=meant))
 
 
-def sint(key: int, *, limit: int = I64_MAX, optional: bool = False) -> Any:
-    """Signed integer of at most `limit` in size."""
-    return _declare(Kind(key=key, name="int", low=-limit, high=limit, optional=optional))
+def sint(key: int, *, limit: int = I64_MAX, optional: bool = False, meant: tuple[int, int] | None = None) -> Any:
+    """Signed integer of at most `limit` in size; `meant` bounds what makes sense."""
+    return _declare(Kind(key=key, name="int", low=-limit, high=limit, optional=optional, meant=meant))
 
 
 def lat_e7(key: int, *, optional: bool = False) -> Any:
@@ -157,9 +167,11 @@ def _each(values: Iterable[Any], kind: Kind, scalar: dict[str, _Check], whole: C
     return done
 
 
-def _flawless(value: Any) -> None:
-    """A class whose fields depend on each other says by `flaw` what is wrong with it as a whole."""
-    wrong = value.flaw()
+def _flawless(value: Any, wrong: str | None) -> None:
+    """A class whose fields depend on each other says what is wrong with it as a whole.
+
+    By `flaw` of what is to be encoded; by `form_flaw`, which costs nothing much, of what a stranger may have sent.
+    """
     if wrong is not None:
         raise _Misfit(wrong, f"a whole {type(value).__name__.lower()}")
 
@@ -202,7 +214,7 @@ def _mapped(cls: type[Any], value: Any) -> dict[int, Any]:
         except _Misfit as exc:
             raise exc.inside(f".{name}") from None
     if hasattr(cls, "flaw"):
-        _flawless(value)
+        _flawless(value, value.flaw())
     return found
 
 
@@ -262,8 +274,8 @@ def _built(cls: type[T], raw: Any) -> T:
         unknown = set(raw) - {kind.key for _, kind in kinds_of(cls)}
         raise _Misfit(f"unknown keys {sorted(unknown)}", "only the schema's keys")
     value = cls(**taken)
-    if hasattr(cls, "flaw"):
-        _flawless(value)
+    if hasattr(cls, "form_flaw"):
+        _flawless(value, value.form_flaw())  # type: ignore[attr-defined]
     return value
 
 

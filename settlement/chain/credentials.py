@@ -5,7 +5,7 @@ Checks on a credential, in this order:
     (1) header rules and claims are whole
     (2) the issuer is an anchor (a root's own hash is one) or an admitted credential that may issue
     (3) the issuer's key signed it, in this network
-    (4) its scope is inside the issuer's on every axis, its life inside the issuer's
+    (4) its scope is inside the issuer's on every axis, its life inside the issuer's, its level none that was left above
     (5) validity in time is judged where it is used, by interval
 """
 
@@ -43,6 +43,8 @@ class Subject:
     expires_ns: int
     chain: tuple[bytes, ...]
     status_index: int | None = None
+    levels: tuple[str, ...] = ()
+    """The level of each credential in the chain, the root's first."""
 
     def valid_at(self, time: TimeFix) -> Refusal | None:
         """Is the instant surely inside the credential's life?"""
@@ -205,7 +207,9 @@ class Registry:
         if name not in self.anchors:
             return refuse(Reason.UNKNOWN_AUTHOR, "credential.anchor", name.hex(), "a configured trust anchor")
         record = unproven.prove(claims.public, self.network)
-        return record if isinstance(record, Refusal) else _subject(record, claims, None)
+        if isinstance(record, Refusal):
+            return record
+        return _shaped(record.body.scope) or _subject(record, claims, None)
 
     def _issued(self, unproven: Unproven, claims: Claims) -> Subject | Refusal:
         issuer = self.get(unproven.author)
@@ -231,7 +235,20 @@ def _narrows(record: Record, claims: Claims, issuer: Subject) -> Refusal | None:
         return refuse(Reason.SCOPE, "credential.iss", claims.issuer, issuer.name)
     if claims.not_before_s * NS < issuer.not_before_ns or claims.expires_s * NS > issuer.expires_ns:
         return refuse(Reason.SCOPE, "scope.time", f"{claims.not_before_s}-{claims.expires_s} s", "inside the issuer's")
-    return wider_than(body.scope, issuer.scope)
+    return _level_left(body.level, issuer) or _shaped(body.scope) or wider_than(body.scope, issuer.scope)
+
+
+def _level_left(level: str, issuer: Subject) -> Refusal | None:
+    """The level narrows as well: one that the chain has left does not come back. How two levels compare a rule says."""
+    if level == issuer.level or level not in issuer.levels:
+        return None
+    return refuse(Reason.SCOPE, "scope.level", level, f"a level that {issuer.name} has, {issuer.level}, or one below")
+
+
+def _shaped(scope: Scope) -> Refusal | None:
+    """Is the area one? It is asked once the issuer's signature holds."""
+    wrong = scope.area.flaw()
+    return None if wrong is None else refuse(Reason.MALFORMED, "scope.area", wrong, "a whole area")
 
 
 def _subject(record: Record, claims: Claims, issuer: Subject | None) -> Subject:
@@ -250,6 +267,7 @@ def _subject(record: Record, claims: Claims, issuer: Subject | None) -> Subject:
         expires_ns=claims.expires_s * NS,
         chain=(*(issuer.chain if issuer else ()), record.raw),
         status_index=body.status_index,
+        levels=(*(issuer.levels if issuer else ()), body.level),
     )
 
 

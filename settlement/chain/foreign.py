@@ -24,7 +24,7 @@ from settlement.chain.leaf import LEAF_LIMIT
 
 T = TypeVar("T")
 MAGIC = b"SQLite format 3\x00"
-_HEADER, _ENCODING_AT, _UTF8 = 100, 56, 1
+_HEADER = 100
 VALUE_LIMIT = 4 * LEAF_LIMIT
 """Bytes of one row: an entry and its columns, with room."""
 STEPS, STEPS_A_BYTE = 20_000_000, 20
@@ -80,6 +80,8 @@ def objects_of(schema: str) -> frozenset[tuple[str, str, str, str | None]]:
 def check_schema(db: apsw.Connection, schema: str) -> None:
     """Raises NoDatabase where a database holds another table, or anything else, than `schema` creates."""
     expected = objects_of(schema)
+    if db.execute("PRAGMA encoding").fetchone() != ("UTF-8",):
+        raise NoDatabase("its text is not UTF-8")
     for row in db.execute(_OBJECTS):
         if row not in expected:
             raise NoDatabase(f"it holds {_named(row[0])} {_named(row[1])}, which no lineage has")
@@ -111,8 +113,6 @@ def _check_bytes(path: Path) -> int:
         raise NoDatabase(exc.strerror or "it cannot be read") from exc
     if not head.startswith(MAGIC) or len(head) < _HEADER:
         raise NoDatabase("not an SQLite database")
-    if int.from_bytes(head[_ENCODING_AT : _ENCODING_AT + 4], "big") != _UTF8:
-        raise NoDatabase("its text is not UTF-8")
     return found.st_size
 
 

@@ -10,14 +10,11 @@ from settlement.reasons import Reason, Refusal
 
 LEAF_LIMIT = MAX_RECORD_BYTES + 4096
 OWN, RECEIVED = 0, 1
-JUNK = (Reason.MALFORMED, Reason.NONCANONICAL, Reason.FORBIDDEN_TYPE, Reason.TOO_LARGE, Reason.SIGNATURE)
-JUNK_KEPT_BYTES = 2048
-"""Bytes nobody vouches for are kept only while they are few; larger ones are named by their hash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """An entry; `record` is absent only where the bytes were too large or had been logged before."""
+    """An entry; `record` is absent where nobody had surely signed the bytes, or they had been logged before."""
 
     origin: int = uint(1, high=1)
     subject: bytes = blob(2, 32)
@@ -64,11 +61,20 @@ def admitted_leaf(
 
 
 def refused_leaf(
-    raw: bytes, refusal: Refusal, *, now: TimeFix, rule: bytes | None = None, peer: bytes | None = None
+    raw: bytes,
+    refusal: Refusal,
+    *,
+    now: TimeFix,
+    rule: bytes | None = None,
+    peer: bytes | None = None,
+    signed: bool = False,
 ) -> Leaf:
-    """The entry of a record that was refused; a replay or an oversize record is named by its hash alone."""
-    kept = len(raw) <= (JUNK_KEPT_BYTES if refusal.reason in JUNK else MAX_RECORD_BYTES)
-    kept = kept and refusal.reason is not Reason.REPLAY
+    """The entry of a record that was refused.
+
+    It holds the bytes only where they are `signed`, surely, by who is named as their author; what nobody vouches for,
+    and a replay, is named by its hash alone.
+    """
+    kept = signed and len(raw) <= MAX_RECORD_BYTES and refusal.reason is not Reason.REPLAY
     return Leaf(
         origin=RECEIVED,
         subject=digest(raw),

@@ -318,6 +318,17 @@ class Lineage:
         rows = self._db.execute(sql, (kind, len(prefix), prefix))
         return [(bytes(key), bytes(value)) for key, value in rows]
 
+    def items_below(self, kind: str, key: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """The first `limit` pieces of state of a kind with keys below one, by key."""
+        sql = "SELECT key, value FROM state WHERE kind=? AND key<? ORDER BY key LIMIT ?"
+        return [(bytes(found), bytes(value)) for found, value in self._db.execute(sql, (kind, key, limit))]
+
+    def first_of(self, kind: str, prefix: bytes) -> tuple[int, bytes] | None:
+        """How many keys of a kind begin with a prefix, and the first of them."""
+        sql = "SELECT count(*), min(key) FROM state WHERE kind=? AND key>=? AND key<?"
+        row = self._db.execute(sql, (kind, prefix, prefix + b"\xff" * 40)).fetchone()
+        return (int(row[0]), bytes(row[1])) if row is not None and row[1] is not None else None
+
     def counted(self, name: str) -> int:
         """Where a durable counter stands."""
         return int(self._one("SELECT value FROM counter WHERE name=?", (name,)) or 0)

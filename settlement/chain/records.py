@@ -1,7 +1,8 @@
 """Records: what every signed statement carries, and the strict way from bytes to one.
 
 `parse` runs steps (0) to (2) of `cose` and the record's own header rules; `Unproven.prove` checks the signature with
-the author's key and only then parses the payload. There is no other way to a `Record`.
+the author's key, only then parses the payload, and asks whether it can be meant. There is no other way to a `Record`
+of another's.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from typing import Any
 
 import cbor2
 
-from settlement.chain import bodies, codec, cose, keys
+from settlement.chain import bodies, codec, cose, keys, meaning
 from settlement.chain.codec import blob, lat_e7, lon_e7, nested, text, uint
 from settlement.chain.keys import SigningKey, Verify
 from settlement.chain.scan import MAX_RECORD_BYTES, scan
@@ -72,7 +73,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A record whose signature and schema hold. Whether its author was entitled to make it is another question."""
+    """A record whose signature, schema and meaning hold. Whether its author was entitled to it is another question."""
 
     raw: bytes
     digest: bytes
@@ -121,6 +122,9 @@ class Unproven:
             return exc.refusal
         if frame.attestation.earliest_ns > frame.attestation.latest_ns:
             return refuse(Reason.MALFORMED, "record.attestation", "earliest after latest", "earliest <= latest")
+        meant = meaning.flaw(self.typ, body, frame.attestation)
+        if meant is not None:
+            return meant
         raw = self.message.raw
         return Record(
             raw=raw,

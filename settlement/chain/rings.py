@@ -127,7 +127,6 @@ def apart(a: Point, b: Point, c: Point, d: Point) -> bool:
 
 
 @lru_cache(maxsize=1024)
-@lru_cache(maxsize=256)
 def flaw(ring: Ring) -> str | None:
     """What keeps a ring from being an outline; None when it is one."""
     if not CORNERS_MIN <= len(ring) <= CORNERS_MAX:

@@ -7,7 +7,8 @@ compared whole: `crypto` proves nothing about `cryptocurrency`.
 from dataclasses import dataclass
 
 from settlement.chain import rings
-from settlement.chain.codec import array, lat_e7, lon_e7, nested, sint, text, uint
+from settlement.chain.codec import array, lat_e7, lon_e7, nested, text, uint
+from settlement.chain.quantities import hertz, instant_ns, millidecibel, millimetres
 from settlement.fixes import PositionFix, distance_mm, place_inside
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -16,8 +17,8 @@ from settlement.reasons import Reason, Refusal, refuse
 class Band:
     """Frequencies from `low_hz` up to, not including, `high_hz`."""
 
-    low_hz: int = uint(1)
-    high_hz: int = uint(2)
+    low_hz: int = hertz(1)
+    high_hz: int = hertz(2)
 
     def holds(self, other: "Band") -> bool:
         """True when every frequency of the other band is in this one, and it has some."""
@@ -48,17 +49,20 @@ class Area:
 
     lat_e7: int | None = lat_e7(1, optional=True)
     lon_e7: int | None = lon_e7(2, optional=True)
-    radius_mm: int | None = uint(3, optional=True)
+    radius_mm: int | None = millimetres(3, optional=True)
     outline: tuple[Corner, ...] | None = array(4, Corner, rings.CORNERS_MAX, low=rings.CORNERS_MIN, optional=True)
 
-    def flaw(self) -> str | None:
-        """What keeps this from being an area; None when it is one."""
+    def form_flaw(self) -> str | None:
+        """What keeps this from having the form of an area; None when it is a circle or an outline."""
         circle = (self.lat_e7, self.lon_e7, self.radius_mm)
         if self.outline is None:
             return "a circle needs lat_e7, lon_e7 and radius_mm" if None in circle else None
-        if circle != (None, None, None):
-            return "a circle and an outline; one of them"
-        return rings.flaw(self.ring)
+        return "a circle and an outline; one of them" if circle != (None, None, None) else None
+
+    def flaw(self) -> str | None:
+        """What keeps this from being an area; None when it is one. Solves geodesics for an outline."""
+        wrong = self.form_flaw()
+        return rings.flaw(self.ring) if wrong is None and self.outline is not None else wrong
 
     @property
     def ring(self) -> rings.Ring:
@@ -129,8 +133,8 @@ def _disc(circle: tuple[rings.Point, int], ring: rings.Ring) -> tuple[rings.Poin
 class Window:
     """Instants from `start_ns` up to, not including, `end_ns`; UTC, ns since the Unix epoch."""
 
-    start_ns: int = uint(1)
-    end_ns: int = uint(2)
+    start_ns: int = instant_ns(1)
+    end_ns: int = instant_ns(2)
 
     def holds(self, other: "Window") -> bool:
         """True when the other window is wholly inside this one, and not empty."""
@@ -163,7 +167,7 @@ class Scope:
     classes: tuple[str, ...] = array(3, text(0, 64), 32, low=1)
     actions: tuple[str, ...] = array(4, text(0, 32), 32)
     tier: int = uint(5, high=255)
-    max_eirp_mdbm: int = sint(6)
+    max_eirp_mdbm: int = millidecibel(6)
     depth: int = uint(7, high=8)
 
     def holds_band(self, band: Band) -> bool:

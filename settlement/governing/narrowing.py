@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from settlement.chain.bodies import Budget, ClassTerms, DeskTerms, Level, Rule, Shard
+from settlement.chain.quantities import VALIDITY_MAX_NS
 from settlement.chain.taxonomy import Response
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -93,6 +94,9 @@ def _trust(lower: Rule, upper: Rule) -> Iterator[Wider]:
     """Clocks, places, ages and sensors are believed no further."""
     yield from _sources("", lower, upper)
     yield from _at_most(("record_age_ns_max", "sensing_age_ns_max"), lower, upper)
+    open_ended = lower.validity_ns_max is None or lower.validity_ns_max > (upper.validity_ns_max or VALIDITY_MAX_NS)
+    if upper.validity_ns_max is not None and open_ended:
+        yield "validity_ns_max", lower.validity_ns_max, f"<= {upper.validity_ns_max}"
     if upper.desk is None and lower.desk is not None:
         yield "desk", "terms for desks", "none"
     if upper.desk is not None and lower.desk is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from settlement.chain.admission import RuleInForce, prove
 from settlement.chain.bodies import Rule
 from settlement.chain.credentials import Registry, Subject
+from settlement.chain.entitlement import outlines
 from settlement.chain.status import next_version
 from settlement.governing.narrowing import wider_rule
 from settlement.governing.soundness import beyond, flaw, may_rule
@@ -43,7 +44,7 @@ def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleI
     if admitted.record.typ != "rule" or admitted.author.hash != authority.hash:
         return refuse(Reason.TYPE, "rule.author", admitted.record.typ, "a rule by the authority of the chain")
     rule: Rule = admitted.record.body
-    refusal = may_rule(authority.scope) or flaw(rule) or beyond(rule, authority.scope)
+    refusal = may_rule(authority.scope) or outlines(admitted.record) or flaw(rule) or beyond(rule, authority.scope)
     if refusal is not None:
         return refusal
     return RuleInForce(hash=admitted.record.digest, rule=rule, seat=seat_of(authority, registry))

@@ -22,6 +22,8 @@ from settlement.pair.work import STORED_LIMIT, Work, answer_to, settlement_id, s
 from settlement.reasons import Reason, Refusal, refuse
 
 STORE = "coordinated"
+EACH_MAX = 64
+"""Cells this node has co-signed for one holder at a time; each holder has a share of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,16 @@ class Coordinator:
         if accept is None or isinstance(accept, Refusal):
             return accept or refuse(Reason.PROOF, "coordination.accept", "absent", "the ACCEPT beside the GRANT")
         refusal = _one_pair(grant, accept) or deadline_open(now, body.confirm_by_ns, "coordination.confirm_by")
-        return refusal or self._clear(body, now, own)  # (2), (3), (4)
+        return refusal or self._own_share(body, grant.author, now) or self._clear(body, now, own)  # (2), (3), (4)
+
+    def _own_share(self, grant: Grant, holder: Subject, now: TimeFix) -> Refusal | None:
+        held = sum(
+            1
+            for one in self.known.values()
+            if one.holder == holder.hash and one.sid != grant.sid and not now.after(one.until_ns)
+        )
+        required = f"< {EACH_MAX} co-signed for one holder"
+        return refuse(Reason.BUDGET, "coordination.held", held, required) if held >= EACH_MAX else None
 
     @staticmethod
     def shards(question: Question) -> tuple[Shard, ...]:

@@ -20,6 +20,7 @@ from settlement.pair.envelopes import Bound, covers_offer
 from settlement.pair.holdercoordination import CoordinatedKeeper
 from settlement.pair.holderlease import BLOCKED
 from settlement.pair.holderpairs import STORE, HolderPair
+from settlement.pair.patience import Patience
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.terms import deal_of_request, judge_terms
 from settlement.pair.windows import accepted_from
@@ -29,8 +30,12 @@ from settlement.reasons import Reason, Refusal, refuse
 __all__ = ["BLOCKED", "OFFERS", "STORE", "Holder", "HolderPair"]
 
 OFFERS = "offer"
+UNTAKEN = frozenset({Reason.TIMEOUT, Reason.CHALLENGE})
+"""Reasons of an ABORT that only the user could have kept from coming about."""
 OPEN_MAX = 8
 """Reservations and settlements one user may hold open at a time with one holder."""
+ABORTED_MAX = 256
+"""Aborted settlements of one user that are remembered because their windows are not over."""
 ABORTS_MAX = 64
 """Deadlines one step works off; the rest follow in the next, so that no step is long."""
 
@@ -47,9 +52,10 @@ class Holder(CoordinatedKeeper):
         offers: list[tuple[bytes, bytes]],
         blocked: list[tuple[bytes, bytes]],
         bounds: Bounds,
+        failing: list[tuple[bytes, bytes]] | None = None,
     ) -> None:
         super().__init__(rule=rule, stored=stored, blocked=blocked)
-        self.me, self.bounds = me, bounds
+        self.me, self.bounds, self.patience = me, bounds, Patience(failing or [])
         self.elsewhere: dict[bytes, Coordinated] = {}
         self.own: Subject | None = None
         self.offers = {digest: stored_as(Declaration, raw, OFFERS) for digest, raw in offers}
@@ -83,6 +89,7 @@ class Holder(CoordinatedKeeper):
             _inside_offer(body, offer)
             or self._terms(body, admitted.author, now)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
+            or self.patience.judge(admitted.author.hash, now)
             or self._within_budget(admitted.author.hash)
             or self._free(body.cell, now)
         )
@@ -92,14 +99,21 @@ class Holder(CoordinatedKeeper):
         return judge_terms(deal_of_request(body, now), self.rule.rule, holder=self.own or user, user=user)
 
     def _within_budget(self, user: bytes) -> Refusal | None:
-        """One user cannot tie up a holder with reservations it never takes up."""
-        held = sum(1 for pair in self.busy.values() if pair.live and pair.user == user)
-        return refuse(Reason.BUDGET, "request.open", held, f"< {OPEN_MAX} open at a time") if held >= OPEN_MAX else None
+        """One user cannot tie up a holder with reservations it never takes up, nor fill its memory with them."""
+        theirs = [pair for pair in self.busy.values() if pair.user == user]
+        held, most = sum(1 for pair in theirs if pair.live), self.patience.open_max(user, OPEN_MAX)
+        if held >= most:
+            return refuse(Reason.BUDGET, "request.open", held, f"< {most} open at a time")
+        aborted = sum(1 for pair in theirs if pair.state == HolderState.ABORTED)
+        if aborted >= ABORTED_MAX:
+            return refuse(Reason.BUDGET, "request.aborted", aborted, f"< {ABORTED_MAX} whose windows are not over")
+        return None
 
     def _free(self, cell: Cell, now: TimeFix) -> Refusal | None:
-        for band, until_ns in self.blocked.items():
-            if band.overlaps(cell.band) and not now.after(until_ns):
-                return refuse(Reason.INCUMBENT, "request.incumbent", f"{band} protected", "a band without incumbent")
+        blocked = self._blocks.on(cell, now)
+        if blocked is not None:
+            measured = f"{blocked.band} protected until {blocked.until_ns} ns"
+            return refuse(Reason.INCUMBENT, "request.incumbent", measured, "a band without incumbent")
         for pair in self.busy.values():
             if not pair.cell.window.overlaps(cell.window) or now.after(pair.busy_until_ns):
                 continue
@@ -200,6 +214,7 @@ class Holder(CoordinatedKeeper):
         record = work.sign(body)
         settled = replace(pair, state=HolderState.CONFIRMED, decision=record.digest, transmit_until_ns=until_ns)
         self._save(work, settled)
+        self.patience.taken_up(work, pair.user)
         work.send_settled(pair.user, record, beside=cosigned, reply_to=pair.accept)
         work.event("settled", sid=pair.sid, band=pair.cell.band)
 
@@ -217,6 +232,9 @@ class Holder(CoordinatedKeeper):
         self._save(work, ended)
         if reason.value in UNANSWERED:
             work.count(FAILED + pair.user.hex())
+        if reason in UNTAKEN:
+            terms = self.rule.rule.terms(pair.commodity)
+            self.patience.failed(work, pair.user, terms.accept_ns if terms is not None else 0)
         work.send(pair.user, record.raw, reply_to=accept)
         for other in pair.asked or ():
             work.pass_on(other, record.raw)

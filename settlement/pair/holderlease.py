@@ -10,17 +10,17 @@ from typing import Any
 
 from settlement.chain.admission import RuleInForce
 from settlement.chain.bodies import Preempt, Renew, Resume, Suspend
-from settlement.chain.codec import encode
 from settlement.chain.records import digest
-from settlement.chain.scope import Band
-from settlement.fixes import TimeFix
+from settlement.chain.scope import Area, Band
+from settlement.pair.blocks import BLOCKED, Block, Blocks
 from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import HolderState
 from settlement.pair.transmit import furthest, pause_ns
-from settlement.pair.work import Work, stored_as
+from settlement.pair.work import Work
 from settlement.reasons import Reason
 
-BLOCKED = "blocked"
+__all__ = ["BLOCKED", "SUSPENDS", "LeaseKeeper"]
+
 SUSPENDS = 1
 """`on_incumbent` of a class whose settlements wait an incumbent out."""
 
@@ -31,7 +31,12 @@ class LeaseKeeper(ABC):
     def __init__(self, *, rule: RuleInForce, stored: list[bytes], blocked: list[tuple[bytes, bytes]]) -> None:
         self.rule = rule
         self._held = HolderPairs(stored)
-        self.blocked = {stored_as(Band, band, BLOCKED): int.from_bytes(until, "big") for band, until in blocked}
+        self._blocks = Blocks(blocked)
+
+    @property
+    def blocked(self) -> dict[Band, int]:
+        """Bands kept free for an incumbent, each with the end of its block (UTC, ns)."""
+        return self._blocks.bands()
 
     @property
     def pairs(self) -> dict[bytes, HolderPair]:
@@ -63,11 +68,25 @@ class LeaseKeeper(ABC):
 
     # -- protecting a band ---------------------------------------------------------------------------------------
 
-    def preempt(self, work: Work, band: Band, *, tier: int, reason: str, until_ns: int, evidence: bytes | None) -> int:
-        """Protect a band until `until_ns`: displace or suspend what touches it and is of no higher tier; how many."""
-        self.blocked[band] = max(until_ns, self.blocked.get(band, 0))
-        work.put(BLOCKED, encode(band), self.blocked[band].to_bytes(8, "big"))
-        touched = [p for p in self.busy.values() if p.live and p.cell.band.overlaps(band) and p.tier >= tier]
+    def preempt(
+        self,
+        work: Work,
+        band: Band,
+        *,
+        tier: int,
+        reason: str,
+        until_ns: int,
+        evidence: bytes | None,
+        author: bytes | None = None,
+        area: Area | None = None,
+    ) -> int:
+        """Protect a band until `until_ns`: displace or suspend what touches it and is of no higher tier; how many.
+
+        By another `author`'s word, only what lies in that author's `area`, or may.
+        """
+        block = Block(band=band, until_ns=until_ns, author=author, area=area)
+        self._blocks.add(work, block)
+        touched = [p for p in self.busy.values() if p.live and p.tier >= tier and block.touches(p.cell)]
         return sum(
             self._displace(work, p, tier=tier, reason=reason, until_ns=until_ns, evidence=evidence) for p in touched
         )
@@ -145,6 +164,7 @@ class LeaseKeeper(ABC):
     def _tick_leases(self, work: Work) -> None:
         """Say again what was not heard, resume what may go on, renew what runs down, end what is over."""
         now = work.now.time
+        self._blocks.tick(work)
         for pair in [p for p in self.busy.values() if p.notice is not None]:
             self._notify_again(work, pair)
         settled = (HolderState.CONFIRMED, HolderState.SUSPENDED)
@@ -154,11 +174,8 @@ class LeaseKeeper(ABC):
                 work.event("ended", sid=pair.sid, reason="window end")
             elif pair.state == HolderState.CONFIRMED:
                 self._renew_when_due(work, pair)
-            elif not self._protected(pair.cell.band, now):
+            elif self._blocks.on(pair.cell, now) is None:
                 self._extend(work, pair, pair.decision)
-
-    def _protected(self, band: Band, now: TimeFix) -> bool:
-        return any(held.overlaps(band) and not now.after(until_ns) for held, until_ns in self.blocked.items())
 
     def _renew_when_due(self, work: Work, pair: HolderPair) -> None:
         terms, held_ns = self.rule.rule.terms(pair.commodity), pair.transmit_until_ns or 0

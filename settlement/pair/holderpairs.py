@@ -1,5 +1,6 @@
 """A holder's settlements: how one is stored, which still need looking at, and when one is forgotten."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -70,6 +71,7 @@ class HolderPairs:
         self.known = {pair.sid: pair for pair in pairs}
         self.busy = dict(self.known)
         self._over: dict[bytes, None] = {}
+        self._theirs: Counter[bytes] = Counter()
 
     def save(self, work: Work, pair: HolderPair) -> None:
         """Remember a settlement as it stands now."""
@@ -77,11 +79,14 @@ class HolderPairs:
         work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
 
     def sweep(self, work: Work) -> None:
-        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX."""
+        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX, of whoever has the most."""
         for pair in [p for p in self.busy.values() if p.done(work.now.time)]:
             del self.busy[pair.sid]
             self._over[pair.sid] = None
+            self._theirs[pair.user] += 1
         while len(self._over) > KEPT_MAX:
-            sid = next(iter(self._over))
+            most = max(self._theirs, key=self._theirs.__getitem__)
+            sid = next(one for one in self._over if self.known[one].user == most)
+            self._theirs[most] -= 1
             del self._over[sid], self.known[sid]
             work.drop(STORE, sid)

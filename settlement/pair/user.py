@@ -32,6 +32,12 @@ class Offer:
     body: Declaration
 
 
+def offers_again(new: Declaration, old: Declaration) -> bool:
+    """Does a holder's new offer say anew what an old one said: the same class, band and place up to the same end?"""
+    a, b = new.cell, old.cell
+    return (new.commodity, a.band, a.area, a.window.end_ns) == (old.commodity, b.band, b.area, b.window.end_ns)
+
+
 class User(LeaseTaker):
     """All settlements of one user. Rebuilt from stored state after a restart."""
 
@@ -44,6 +50,10 @@ class User(LeaseTaker):
         """Remember an offer."""
         record = admitted.record
         self.offers[record.digest] = Offer(declaration=record.digest, holder=admitted.author.hash, body=record.body)
+
+    def superseded(self, holder: bytes, new: Declaration) -> list[bytes]:
+        """Offers of a holder that a new one of its says anew."""
+        return [n for n, o in self.offers.items() if o.holder == holder and offers_again(new, o.body)]
 
     def request(self, work: Work, offer: Offer, cell: Cell, *, eirp_mdbm: int, tier: int = 1) -> UserPair:
         """Sign a REQUEST for a cell of an offer; `tier` is the strongest that this user's credential holds."""

@@ -1,5 +1,6 @@
 """A user's settlements: how one is stored, which still need looking at, and when one is forgotten."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -71,6 +72,7 @@ class UserPairs:
         self.busy = dict(self.known)
         self._by_sid = {pair.sid: pair.request for pair in pairs}
         self._over: dict[bytes, None] = {}
+        self._theirs: Counter[bytes] = Counter()
 
     def by_sid(self, sid: bytes) -> UserPair | None:
         """The settlement with that id."""
@@ -84,12 +86,15 @@ class UserPairs:
         work.put(STORE, pair.request, encode(pair, limit=STORED_LIMIT))
 
     def sweep(self, work: Work) -> None:
-        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX."""
+        """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX, of whoever has the most."""
         for pair in [p for p in self.busy.values() if p.done(work.now.time)]:
             del self.busy[pair.request]
             self._over[pair.request] = None
+            self._theirs[pair.holder] += 1
         while len(self._over) > KEPT_MAX:
-            request = next(iter(self._over))
+            most = max(self._theirs, key=self._theirs.__getitem__)
+            request = next(one for one in self._over if self.known[one].holder == most)
+            self._theirs[most] -= 1
             gone = self.known.pop(request)
             del self._over[request], self._by_sid[gone.sid]
             work.drop(STORE, request)

@@ -89,6 +89,8 @@ class Monitor:
         self._hold("I10", member.name, true_ns, law.i10_behind_signs_nothing(member.restored, own))
         self._states(member, true_ns)
         self._status_of(member, true_ns)
+        faults = [str(notice.fields) for notice in done.notices if notice.name == "fault"]
+        self._hold("I15", member.name, true_ns, "; ".join(faults))
         if received is not None:
             self._verdict(member, done, fresh, true_ns, received)
         return fresh

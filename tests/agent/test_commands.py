@@ -21,9 +21,9 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.events import read_events
 from agent.keyfiles import load_chain, write_chain
-from agent.node.control import SOCKET, Client, NotRunning
+from agent.node.control import SOCKET, Client, Control, NotRunning
 from agent.trial.coordinator import Coordinator
-from agent.trial.folder import Layout, prepare
+from agent.trial.folder import NETWORK, Layout, prepare
 from agent.trial.processes import FRUGAL, Child, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, scenario_of, start_air
 from agent.units import UnitMissing, parse_power, parse_time
@@ -176,6 +176,53 @@ def test_what_nobody_offers(two: Two, words: tuple[str, ...], says: str) -> None
     assert says in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--eirp", "45dBm"), "POWER [capability.8.eirp] 45 dBm (required: <="),
+        (("--price", "9000000000000000000"), "PRICE [disposition.13.price]"),
+    ],
+)
+def test_an_offer_beyond_its_credential_is_refused_before_anything_is_signed(
+    two: Two, words: tuple[str, ...], reason: str
+) -> None:
+    done = two.run("holder", "offer", "3550-3570MHz", "--class", two.commodity, "--wait", "5s", *words)
+    assert done.exit_code == 1
+    assert f"refused before anything was signed: {reason}" in done.stderr
+    log = two.layout.root / "holder" / "lineage.db"
+    audited = CliRunner().invoke(
+        app, ["audit", "verify", str(log), "--network", NETWORK, "--anchor", two.layout.anchor, "--json"]
+    )
+    assert audited.exit_code in (0, 3), audited.output
+    assert json.loads(audited.stdout)["lineages"][0]["problems"] == []
+
+
+def test_a_second_agent_in_the_folder_is_refused_and_the_first_goes_on(two: Two) -> None:
+    config = two.layout.config_of("user-a")
+    first = next(child for child in two.children if child.name == "user-a")
+    second = subprocess.run(
+        [sys.executable, "-m", "agent.cli.main", "run", "--config", str(config), "--health-port", "0"],
+        cwd=ROOT, env={**os.environ, **FRUGAL}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert second.returncode == 1
+    assert f"in use by process {first.process.pid}" in second.stderr
+    assert "Traceback" not in second.stderr
+    enrol = two.layout.root / "user-a"
+    refused = CliRunner().invoke(
+        app, ["node", "enrol", str(enrol), str(enrol / "credential.chain"), "--network", NETWORK, "--anchor", "00" * 32]
+    )
+    assert f"in use by process {first.process.pid}" in refused.stderr
+    assert first.process.poll() is None
+    assert two.run("user-a", "tx", "status").exit_code == 2 or two.run("user-a", "status").exit_code in (0, 4)
+
+
+def test_status_says_what_an_operator_asks(two: Two) -> None:
+    assert waited((two.layout.root / "user-a" / "run" / "status.json").exists)
+    said = two.run("user-a", "status").stdout
+    for word in ("gate", "armed", "peer   holder", "heard"):
+        assert word in said
+
+
 def test_an_offer_of_nothing_it_can_hear_says_so(two: Two) -> None:
     done = two.run("holder", "offer", "3600-3610MHz", "--class", two.commodity, "--wait", "0s")
     assert done.exit_code == 1
@@ -307,6 +354,20 @@ def test_without_an_agent_it_says_how_to_start_one(tmp_path: Path, monkeypatch: 
     client.close()
 
 
+def test_a_command_ends_when_its_agent_does(tmp_path: Path) -> None:
+    control, client = Control(tmp_path), Client(tmp_path)
+    client.say(do="acquire")
+    assert control.socket.poll(5000)
+    (asked,) = control.receive()
+    control.tell(asked.client, step="taken up")
+    answers = client.answers(5000, None)
+    assert next(answers)["step"] == "taken up"
+    control.close()
+    with pytest.raises(NotRunning, match="ended"):
+        next(answers)
+    client.close()
+
+
 @pytest.mark.parametrize("words", [("acquire", "3550-3560"), ("acquire", "3550-3560MHz", "--for", "60")])
 def test_quantities_need_units(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = CliRunner().invoke(app, [*words, "--config", str(tmp_path / "none.toml")])
@@ -320,3 +381,17 @@ def test_units() -> None:
     for text in ("20", "dBm", "20 dB"):
         with pytest.raises(UnitMissing):
             parse_power(text)
+
+
+def test_stop_is_for_good_while_the_agent_runs(two: Two) -> None:
+    """The last of the module: user-a is latched from here on."""
+    code, steps = two.steps("holder", "offer", "3560-3570MHz", "--class", two.commodity, "--wait", "30s")
+    assert code == 0, steps
+    acquired(two, "3560-3570MHz", "--for", "20s")
+    assert waited(lambda: two.rf("user-a") == "on")
+    done = two.run("user-a", "stop")
+    assert done.exit_code == 0, done.output
+    assert "disarmed and latched" in done.stdout
+    assert two.rf("user-a") == "off"
+    assert waited(lambda: two.events("user-a", "gate")[-1]["state"] == "LATCHED")
+    assert not waited(lambda: two.rf("user-a") == "on", 2.0)

@@ -34,7 +34,7 @@ def run(*arguments: object, code: int = 0) -> str:
 @pytest.fixture
 def desk(tmp_path: Path) -> tuple[Path, str]:
     folder = tmp_path / "desk"
-    network, anchor = run(*INIT, "--desk", folder).split()
+    network, anchor = run(*INIT, "--desk", folder).splitlines()[0].split()
     assert network == "n"
     return folder, anchor
 
@@ -43,7 +43,7 @@ def desk(tmp_path: Path) -> tuple[Path, str]:
 def test_a_node_is_enrolled_and_revoked(desk: tuple[Path, str], tmp_path: Path) -> None:
     folder, anchor = desk
     node = tmp_path / "node"
-    run("node", "init", node, "--device", "pluto 1")
+    run("node", "init", node, "--device", "pluto 1", "--name", "alice")
     chain = tmp_path / "node.chain"
     issue = ("authority", "issue", node / "enrol.request", "--name", "alice", "--role", "user", "--out", chain)
     run(*issue, "--desk", folder)
@@ -66,7 +66,7 @@ def test_a_node_is_enrolled_and_revoked(desk: tuple[Path, str], tmp_path: Path) 
 def test_who_may_co_sign_is_the_authoritys_word(desk: tuple[Path, str], tmp_path: Path, role: str, may: bool) -> None:
     folder, anchor = desk
     node, chain = tmp_path / "node", tmp_path / "chain"
-    run("node", "init", node, "--device", "rota")
+    run("node", "init", node, "--device", "rota", "--name", "r")
     run("authority", "issue", node / "enrol.request", "--name", "r", "--role", role, "--out", chain, "--desk", folder)
     subject = Registry("n", [bytes.fromhex(anchor)]).admit_chain(load_chain(chain))
     assert isinstance(subject, Subject)
@@ -135,8 +135,9 @@ def test_anothers_credential_is_not_taken_in(desk: tuple[Path, str], tmp_path: P
     refused = run("node", "enrol", tmp_path / "b", chain, "--network", "n", "--anchor", anchor, code=1)
     assert "BINDING" in refused
     wide = ("--eirp", "40dBm")
+    other = tmp_path / "b" / "enrol.request"
     out = run(
-        "authority", "issue", request, "--name", "c", "--role", "user", "--out", chain, *wide, "--desk", folder, code=1
+        "authority", "issue", other, "--name", "b", "--role", "user", "--out", chain, *wide, "--desk", folder, code=1
     )
     assert "SCOPE" in out
 
@@ -150,8 +151,8 @@ NOWHERE = [a for a in INIT if a not in ("--area", "36.95", "-76.3", "20km")]
 @pytest.mark.feature("G3")
 def test_an_area_outlined_at_the_desk_only_narrows(tmp_path: Path) -> None:
     folder, node, chain = tmp_path / "desk", tmp_path / "node", tmp_path / "c"
-    _, anchor = run(*NOWHERE, *SQUARE, "--desk", folder).split()
-    run("node", "init", node, "--device", "pluto 1")
+    _, anchor = run(*NOWHERE, *SQUARE, "--desk", folder).splitlines()[0].split()
+    run("node", "init", node, "--device", "pluto 1", "--name", "a")
     issue = (
         "authority",
         "issue",
@@ -248,7 +249,7 @@ def test_what_cannot_be_done_leaves_the_desk_as_it_was(
 ) -> None:
     folder, _ = desk
     monkeypatch.chdir(tmp_path)
-    run("node", "init", "node", "--device", "pluto 1")
+    run("node", "init", "node", "--device", "pluto 1", "--name", "a")
     Path("torn").write_text("public = 1", encoding="utf-8")
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     names = {"REQUEST": "node/enrol.request", "TORN": "torn"}

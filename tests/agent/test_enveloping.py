@@ -11,13 +11,19 @@ from agent.mapping import INCUMBENT, place_envelope, sighting, unit_envelope
 from agent.node.enveloping import Enveloping
 from agent.node.policy import AGAIN_NS, BACK_NS, MARGIN_NS, HolderPolicy, lent_bands, lent_spans
 from agent.node.warden_side import Protection
+from hw_profiles.calibration import Scale
 from hw_profiles.loader import load_radio
 from sensing.survey import Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
 from settlement.chain import bodies
+from settlement.chain.leaf import RECEIVED, admitted_leaf
+from settlement.chain.records import Record, make_record
 from settlement.chain.scope import Band, Window
 from settlement.messages import Message
+from settlement.nodestate import SIGHTING
 from settlement.pair.envelopes import ABLE, FREE
+from settlement.reasons import Reason
+from settlement.step import Step
 from tests.settlement.enveloped import channel, enveloped, place
 from tests.settlement.world import LOWER, NS, T0, UPPER, fix
 
@@ -33,6 +39,7 @@ def quiet() -> SurveyReport:
         channels=tuple(Channel(low_hz=b.low_hz, high_hz=b.high_hz) for b in (LOWER, UPPER)),
         bandwidth_hz=20e6,
         radar=False,
+        calibration=Scale(offset_db=-60.0, sd_db=0.5),
     )
     survey, rng = Survey(settings), np.random.default_rng(5)
     for number in range(3):
@@ -141,9 +148,9 @@ def test_a_holder_offers_nothing_that_most_neighbours_take_for_busy(tmp_path: An
         found: list[tuple[int, int]] = world.do("holder", at_s, envelopes.outvoted)
         return found
 
-    def tells(name: str, *busy: Band) -> None:
-        record = world.do(name, 0.5, lambda step: step.sign(loud(*busy)))
-        assert world.give(name, "holder", Message(record=record.raw).encoded(), 0.5) is None
+    def tells(name: str, *busy: Band, at_s: float = 0.5) -> None:
+        record = world.do(name, at_s, lambda step: step.sign(loud(*busy)))
+        assert world.give(name, "holder", Message(record=record.raw).encoded(), at_s) is None
 
     tells("alice", LOWER)
     assert outvoted(0.6) == [], "of two nobody is believed more"
@@ -152,5 +159,34 @@ def test_a_holder_offers_nothing_that_most_neighbours_take_for_busy(tmp_path: An
     assert outvoted(90.0) == [], "what they said is over"
     world.request("alice", 1.0, LOWER, 1.1, 9.0)
     assert world.carry(1.0) == []
-    tells("alice", LOWER)
-    assert outvoted(1.0) == [LOW], "what was heard before it was lent"
+    tells("alice", LOWER, at_s=1.1)
+    assert outvoted(1.2) == [LOW], "what was heard before it was lent"
+
+
+@pytest.mark.attack(57)
+def test_reports_without_meaning_do_not_keep_a_holder_from_offering(tmp_path: Any) -> None:
+    """What a program of before admitted, a level of 0 and one of a whole, and then any offer; and after a restart."""
+    world = enveloped(tmp_path)
+
+    def envelopes() -> Enveloping:
+        party = world.members["holder"].party
+        me = party.registry.get(party.identity.credential)
+        assert me is not None
+        return Enveloping(cast("Any", None), me, party, cast("Any", Listening()), Protection(hold_ns=NS))
+
+    for number, (name, level_ppm) in enumerate((("alice", 0), ("bob", 1_000_000))):
+        body = replace(loud(LOWER), level_ppm=level_ppm, valid_until_ns=2**62)
+        record = make_record(world.members[name].key, world.frame(name, seq=800 + number), body)
+        sent = world.give(name, "holder", Message(record=record.raw).encoded(), 0.5)
+        assert sent is not None
+        assert sent.reason is Reason.TERMS
+
+        def keep(step: Step, record: Record = record, name: str = name) -> None:
+            step.log(admitted_leaf(record.raw, origin=RECEIVED, now=step.now.time), record)
+            step.put(SIGHTING, world.members[name].hash, record.digest)
+
+        world.do("holder", 0.6, keep)
+    for _ in range(2):
+        assert world.do("holder", 0.7, envelopes().outvoted) == []
+        world.members["holder"].party.lineage.close()
+        world.members["holder"] = world.member_again("holder")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.spread import spread, spread_text
 from agent.trial.judge import Antenna, Live, Service, judge, seconds
 from agent.trial.result import warnings
 from settlement.chain.scope import Window
@@ -110,3 +111,15 @@ def test_a_trial_in_which_nothing_happened_shows_nothing_and_says_so() -> None:
     assert warnings(2, 1.5) == []
     assert "nobody settled" in warnings(0, 0.0)[0]
     assert "nobody transmitted" in warnings(2, 0.0)[0]
+    assert "nobody heard it" in warnings(2, 1.5, {"present": True, "detected": False})[0]
+    assert warnings(2, 1.5, {"present": True, "detected": True}) == []
+    assert warnings(2, 1.5, {"present": False, "detected": False}) == []
+
+
+def test_no_percentile_of_fewer_than_twenty() -> None:
+    assert spread([3.0]) == {"count": 1, "min": 3.0, "median": 3.0, "p50": None, "p99": None, "max": 3.0}
+    assert spread([])["median"] is None
+    assert spread([float(n) for n in range(19)])["p99"] is None
+    assert spread([float(n) for n in range(20)])["p99"] == 18.81
+    assert spread_text(spread([3.0])) == "3 ms, once"
+    assert spread_text(spread([1.0, 2.0, 4.0])) == "min 1, median 2, max 4 ms of 3"

@@ -76,7 +76,8 @@ def test_the_oracle_saw_power_only_inside_live_settlements(ran: Ran) -> None:
 def test_both_users_settle_and_conflicts_are_refused(ran: Ran) -> None:
     assert ran.result["settled"] >= 3
     assert ran.result["refused"]["CONFLICT"] >= 1
-    assert ran.result["settlement_ms"]["p50"] > 0
+    assert ran.result["settlement_ms"]["median"] > 0
+    assert ran.result["settlement_ms"]["p99"] is None  # of so few
 
 
 ATTACKED = ["SIGNATURE", "DOMAIN", "REPLAY", "TRANSPORT_BINDING", "SCOPE", "TIMEOUT", "NO_PERMIT", "UNKNOWN_PEER"]

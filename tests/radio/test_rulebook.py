@@ -8,7 +8,8 @@ import pytest
 
 from radio.permits import Held, Permits
 from radio.rulebook import RuleBook, RulesLost, SeenFile
-from settlement.chain.bodies import Budget, DeskTerms, Level, Modality, Rule, Shard
+from settlement.chain.bodies import Budget, ClassTerms, DeskTerms, Level, Modality, Recognition, Rule, Shard
+from settlement.chain.codec import kinds_of
 from settlement.chain.credentials import Registry
 from settlement.chain.records import digest
 from settlement.chain.scope import Area, Band, Window
@@ -184,6 +185,7 @@ DESK = DeskTerms(
 )
 UPPER_RULE = replace(
     RULE,
+    validity_ns_max=3600 * NS,
     witness_quorum=1,
     outside_authorisation=1,
     confidence_ppm_min=500_000,
@@ -244,6 +246,7 @@ WIDER: dict[str, dict[str, Any]] = {
     "budgets.cbrs": {"budgets": (replace(BUDGET, amount_hz_s=BUDGET.amount_hz_s + 1),)},
     "modalities.radar": {"modalities": (Modality(name="radar", reliability_ppm=900_001),)},
     "modalities": {"modalities": None},
+    "validity_ns_max": {"validity_ns_max": None},
     "desk.time_bound_ns_max": {"desk": replace(DESK, time_bound_ns_max=NS + 1)},
     "desk.time_sources": {"desk": replace(DESK, time_sources=(TimeSource.GPS,))},
 }
@@ -275,6 +278,16 @@ def test_each_axis_that_widens_is_named(axis: str) -> None:
 @pytest.mark.parametrize("name", NARROWER)
 def test_what_narrows_is_let_through(name: str) -> None:
     assert wider_rule(replace(UPPER_RULE, **NARROWER[name]), UPPER_RULE) is None
+
+
+def test_every_key_of_a_rule_is_held_against_the_rule_above() -> None:
+    axes = {axis.split(".")[0] for axis in WIDER}
+    of_class = {axis.removeprefix("cbrs.") for axis in WIDER if axis.startswith("cbrs.")} | {"recognition"}
+    assert {name for name, _ in kinds_of(Rule)} - {"name", "version", "previous"} <= axes
+    assert {name for name, _ in kinds_of(ClassTerms)} - {"name"} <= of_class
+    own = replace(UPPER_RULE, classes=(replace(UPPER_RULE.classes[0], recognition=(Recognition(kind="handshake"),)),))
+    assert wider_rule(UPPER_RULE, own) is not None
+    assert wider_rule(own, UPPER_RULE) is None
 
 
 def test_what_the_rule_above_leaves_open_may_be_closed() -> None:
@@ -354,9 +367,12 @@ UNSOUND: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("key", UNSOUND)
 def test_a_rule_that_means_nothing_is_refused_by_its_key(tmp_path: Path, key: str) -> None:
     made = Collusion(tmp_path, rule=replace(RULE, **UNSOUND[key]))
+    complaint = flaw(made.rule)
+    assert complaint is not None
+    assert (complaint.reason, complaint.clause) == (Reason.TERMS, f"rule.{key}")
     refusal = verify_rule(made.rule_raw, made.rule_chain, Registry(NETWORK, made.anchors))
     assert isinstance(refusal, Refusal)
-    assert (refusal.reason, refusal.clause) == (Reason.TERMS, f"rule.{key}")
+    assert refusal.reason is Reason.TERMS
     assert reason(made.verdict() if isinstance(made.verdict(), Refusal) else None) is Reason.TERMS
 
 

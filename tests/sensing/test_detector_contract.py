@@ -10,11 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from sensing.detectors.change import Cusum, Glr
-from sensing.detectors.covariance import CavDetector
+from sensing.detectors.channel import ChannelCells, ChannelDetector
 from sensing.detectors.decision import Cells, Decision, Detector
-from sensing.detectors.energy import EnergyDetector, OsCfar
-from sensing.detectors.kurtosis import KurtosisDetector, Moments
+from sensing.detectors.energy import EnergyDetector
 from sensing.detectors.pulses import PulseFinder
 from sensing.detectors.radar import CLASSES, RadarDetector, Stretch
 
@@ -46,17 +44,12 @@ def cells(rng: np.random.Generator, trials: int, *, averages: int) -> Cells:
     )
 
 
-def moments(rng: np.random.Generator, trials: int) -> Moments:
-    power = rng.exponential(size=(trials, 256, 4))
-    return Moments(sums=power.sum(axis=1), squares=(power**2).sum(axis=1), frames=256)
-
-
-def samples(rng: np.random.Generator, trials: int) -> NDArray[np.complex128]:
-    return rng.standard_normal((trials, 2 * 1024)).view(np.complex128)
-
-
-def energies(rng: np.random.Generator, trials: int) -> NDArray[np.float64]:
-    return rng.gamma(30, 1 / 30, trials)
+def channel_cells(rng: np.random.Generator, trials: int) -> ChannelCells:
+    known = np.full(8, 16.0 * 400)
+    return ChannelCells(
+        power=rng.gamma(16, 1 / 16, (trials, 8)), floor=rng.gamma(known, 1 / known), bins=np.ones(8),
+        shapes=np.full(8, 16.0), reference=known, least=np.ones(8),
+    )  # fmt: skip
 
 
 def stretch(rng: np.random.Generator, looks: int) -> Stretch:
@@ -80,7 +73,6 @@ OF_CELLS = {
     "arrays": lambda seen: [seen.power, seen.reference],
     "spoil": lambda seen: replace(seen, power=spoilt(seen.power)),
 }
-OF_ARRAY = {"arrays": lambda seen: [seen], "spoil": spoilt}
 NO_CELLS = Cells(power=np.zeros((0, 8)), reference=np.zeros((0, 32)))
 
 CASES = {
@@ -88,27 +80,11 @@ CASES = {
         make=lambda: EnergyDetector(averages=16, pfa=PFA),
         noise=partial(cells, averages=16), short=NO_CELLS, trials=50_000, **OF_CELLS,
     ),
-    "os-cfar": Case(
-        make=lambda: OsCfar(pfa=PFA),
-        noise=partial(cells, averages=1), short=NO_CELLS, trials=50_000, **OF_CELLS,
-    ),
-    "kurtosis": Case(
-        make=lambda: KurtosisDetector(pfa=PFA),
-        noise=moments, short=Moments(sums=np.ones((2, 4)), squares=np.ones((2, 4)), frames=1),
-        arrays=lambda seen: [seen.sums, seen.squares], spoil=lambda seen: replace(seen, sums=spoilt(seen.sums)),
-        trials=8_000, share=(0.75, 1.7),
-    ),
-    "covariance": Case(
-        make=lambda: CavDetector(pfa=PFA), noise=samples, short=np.zeros((2, 3), np.complex128),
-        trials=6_000, share=(0.6, 1.4), **OF_ARRAY,
-    ),
-    "cusum": Case(
-        make=lambda: Cusum(noise=1.0, shape=30.0, snr=0.5, samples_between_false_alarms=100),
-        noise=energies, short=np.zeros(0), trials=20_000, share=(0.0, 1.0), **OF_ARRAY,
-    ),
-    "glr": Case(
-        make=lambda: Glr(noise=1.0, shape=30.0, samples_between_false_alarms=100),
-        noise=energies, short=np.zeros(0), trials=10_000, share=(0.0, 1.0), **OF_ARRAY,
+    "channel": Case(
+        make=lambda: ChannelDetector(pfa=PFA),
+        noise=channel_cells, short=replace(channel_cells(np.random.default_rng(0), 1), power=np.zeros((0, 8))),
+        arrays=lambda seen: [seen.power, seen.floor],
+        spoil=lambda seen: replace(seen, power=spoilt(seen.power)), trials=50_000, share=(0.8, 1.0),
     ),
     "radar": Case(
         make=lambda: RadarDetector(band_hz=RATE),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hw_profiles.calibration import Scale
 from sensing.envelope import (
     CompositeEnvelope,
     NotAllocatable,
@@ -26,6 +27,7 @@ def report(seed: int = 1) -> SurveyReport:
     settings = SurveySettings(
         center_hz=1e9, sample_rate_hz=2e6, full_scale=2048, fft_size=64,
         channels=(Channel(low_hz=1e9 - 0.9e6, high_hz=1e9 + 0.9e6),),
+        calibration=Scale(offset_db=-60.0, sd_db=0.5),
     )  # fmt: skip
     survey = Survey(settings)
     rng = np.random.default_rng(seed)
@@ -142,3 +144,21 @@ def test_a_report_of_no_weight_counts_for_nothing_and_breaks_nothing() -> None:
     assert fused.decided
     assert fused.weights["c"] == 0.0
     assert 0.29 < fused.value.value < 0.33
+
+
+@pytest.mark.attack(57)
+@pytest.mark.parametrize(
+    "worthless",
+    [
+        Interval(value=0.9, low=0.8, high=1.0, level=0.0),
+        Interval(value=0.9, low=0.8, high=1.0, level=1.0),
+        Interval(value=float("nan"), low=0.8, high=1.0),
+        Interval(value=0.9, low=float("-inf"), high=float("inf")),
+        Interval(value=0.9, low=1.0, high=0.8),
+    ],
+)
+def test_a_report_that_is_no_interval_weighs_nothing(worthless: Interval) -> None:
+    odd = NodeReport(node="odd", value=worthless)
+    assert fuse([*HONEST, odd]).value == fuse(HONEST).value
+    with pytest.raises(NothingToFuse):
+        fuse([odd])

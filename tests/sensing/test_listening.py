@@ -127,6 +127,7 @@ def looks(*flags: SampleFlag, gaps_ns: tuple[int, ...] = (), tuning: Tuning = TU
         looks(SampleFlag.NONE, SampleFlag.CLIPPED, SampleFlag.STALE, SampleFlag.NONE),
         looks(*[SampleFlag.NONE] * 4, gaps_ns=(0, 0, 1_500_000_000, 7_000_000)),
         looks(SampleFlag.NONE, SampleFlag.GAIN_STEP, SampleFlag.OVERFLOW_UNKNOWN),
+        looks(SampleFlag.NONE, SampleFlag.DEAF, SampleFlag.MOVED),
     ],
 )
 def test_what_only_the_driver_knew_comes_back(tmp_path: Path, given: list[Look]) -> None:
@@ -225,10 +226,31 @@ def test_beyond_the_filter_nothing_is_told(tmp_path: Path) -> None:
     done = write(source, SensePlan(), tmp_path / "narrow")
     found = told(f"file:{done.meta}", "3554-3556MHz", "--channel-width", "500kHz")
     states = {c["low_hz"]: (c["state"], c["occupancy"]["value"]) for c in found["channels"]}
-    assert [states[low][0] == "unknown" for low in sorted(states)] == [True, False, False, True]
-    assert states[3_554_000_000][1] is None
+    assert [states[low][1] is None for low in sorted(states)] == [True, False, False, True]
+    assert states[3_554_000_000][0] == "unknown"
     shown = run("sense", f"file:{done.meta}", "3554-3556MHz", "--channel-width", "500kHz").stdout
     assert "reaches beyond the filter, 3554.200-3555.800 MHz" in shown
+
+
+@pytest.mark.feature("E8")
+def test_a_picture_shows_time_threshold_and_what_is_not_told(tmp_path: Path) -> None:
+    captures: list[dict[str, object]] = [
+        {"core:sample_start": 0, "core:datetime": "2026-01-01T00:00:00.000Z", "bandpact:bandwidth_hz": 1.6e6},
+        {"core:sample_start": 200_000, "core:datetime": "2026-01-01T00:00:00.300Z", "bandpact:bandwidth_hz": 1.6e6},
+    ]
+    quiet = noise(400_000)
+    quiet[80_000:120_000] += (
+        np.rint(400 * np.exp(0.3j * np.arange(40_000))).view(np.float64).reshape(-1, 2).astype("<i2")
+    )
+    path = stored(tmp_path, quiet, captures)
+    done = run("sense", f"file:{path}", "--channel-width", "400kHz", "--plot", str(tmp_path / "p.svg"), "--json")
+    assert done.exit_code == 0, done.stderr
+    drawn = (tmp_path / "p.svg").read_text()
+    for words in ("seconds", "busy from, in one block", "sees from", "not told", "MHz"):
+        assert words in drawn
+    for channel in json.loads(done.stdout)["channels"]:
+        assert channel["threshold"]["value"] > channel["noise_floor"]["value"]
+        assert channel["threshold"]["unit"] == "dBFS/Hz"
 
 
 @pytest.mark.feature("E1")
@@ -306,6 +328,28 @@ def test_a_name_with_a_dot_keeps_it(tmp_path: Path) -> None:
     for name in ("band-3.5GHz", "band-3.5GHz.sigmf-meta", "band-3.5GHz.sigmf-data"):
         with pytest.raises(RecordRefused, match="exists already"):
             write(Heard(looks(SampleFlag.NONE)), SensePlan(), tmp_path / name)
+
+
+@pytest.mark.feature("R4")
+@pytest.mark.parametrize(
+    ("data", "about"),
+    [
+        (noise(3000).astype("<f8") * 1e300, {"core:datatype": "cf64_le"}),
+        (np.full((3000, 2), 3e38, "<f4"), {"core:datatype": "cf32_le"}),
+        (np.full((3000, 2), -np.inf, "<f4"), {"core:datatype": "cf32_le"}),
+        (noise(3000), {"core:sample_rate": 1}),
+        (noise(3000), {"core:sample_rate": 2e10}),
+        (noise(1), {}),
+    ],
+)
+def test_whatever_is_valid_is_sensed_and_recorded(tmp_path: Path, data: np.ndarray, about: dict[str, object]) -> None:
+    path = stored(tmp_path, data)
+    meta = json.loads(path.read_text())
+    meta["global"] |= about
+    path.write_text(json.dumps(meta))
+    for arguments in (("sense", "--products", str(tmp_path / "p.json")), ("record", str(tmp_path / "again"))):
+        done = run(arguments[0], f"file:{path}", *arguments[1:])
+        assert done.exit_code == 0, (done.exception, done.stderr)
 
 
 HELD = RxSettings(center_hz=3_560_000_000, sample_rate_hz=30_720_000, bandwidth_hz=20_000_000, gain_mdb=40_000)

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 from hw_profiles.calibration import Scale
 from sensing.flags import SampleFlag, names
 from sensing.layout import ChannelOutside
-from sensing.survey import ChannelState, Survey, SurveyReport, SurveySettings
+from sensing.survey import Anchor, ChannelState, Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
 
 RATE = 2_000_000
 CENTER = 1_000_000_000
 N = 400_000
 LOOK = 40_000
+CALIBRATED = Scale(offset_db=-60.0, sd_db=0.5)
 
 
 def settings(**changes: object) -> SurveySettings:
@@ -51,16 +52,19 @@ def surveyed(iq: np.ndarray, *, flags: SampleFlag = SampleFlag.NONE, **changes: 
 
 
 @pytest.mark.feature("E1")
-def test_noise_is_free_and_its_floor_is_right() -> None:
-    report = surveyed(ints(noise() * 20))
-    channel = report.channels[0]
+def test_noise_is_free_where_it_is_known_to_be_noise_and_its_floor_is_right() -> None:
     truth = 10 * np.log10(2 * 400 / 2048**2 / RATE)
-    assert channel.state is ChannelState.FREE
-    assert channel.occupancy.value == 0.0
-    assert channel.noise_floor.unit == "dBFS/Hz"
-    assert channel.noise_floor.value == pytest.approx(truth, abs=0.1)
-    assert names(report.flags) == ("UNCALIBRATED",)
-    assert not report.overload
+    bare = surveyed(ints(noise() * 20))
+    assert bare.channels[0].state is ChannelState.UNKNOWN, "a signal that fills the band would look the same"
+    assert (bare.channels[0].occupancy.value, bare.channels[0].occupancy.high) == (0.0, 1.0)
+    assert bare.channels[0].noise_floor.unit == "dBFS/Hz"
+    assert bare.channels[0].noise_floor.value == pytest.approx(truth, abs=0.1)
+    assert names(bare.flags) == ("UNCALIBRATED",)
+    assert not bare.overload
+    known = surveyed(ints(noise() * 20), calibration=CALIBRATED).channels[0]
+    assert known.state is ChannelState.FREE
+    assert known.anchor is Anchor.CALIBRATION
+    assert known.occupancy.value == 0.0
 
 
 @pytest.mark.feature("E1")
@@ -126,7 +130,7 @@ def test_gaps_widen_and_image_and_offset_are_named() -> None:
     assert gaps.channels[0].state is ChannelState.UNKNOWN
     tone = noise() * 20 + 400 * np.exp(2j * np.pi * 0.15 * np.arange(N))
     assert SampleFlag.IQ_IMAGE in surveyed(ints(tone + 0.1 * np.conj(tone))).flags
-    offset = surveyed(ints(noise() * 20 + 300))
+    offset = surveyed(ints(noise() * 20 + 300), calibration=CALIBRATED)
     assert SampleFlag.DC_SPIKE in offset.flags
     assert offset.channels[0].state is ChannelState.FREE
 

@@ -178,14 +178,14 @@ class Collusion:
         return replace(whole, **changes)
 
     def cosigned(
-        self, name: str, chain: tuple[bytes, ...], grant: bytes, accept: bytes, shards: tuple[str, ...], **changes: Any
+        self, name: str, chain: tuple[bytes, ...], given: bytes, taken: bytes, named: tuple[str, ...], **changes: Any
     ) -> Countersigned:
         """A co-signature."""
         body = bodies.Coordination(
             sid=self.grant_body().sid,
-            grant=records.digest(grant),
-            accept=records.digest(accept),
-            shards=shards,
+            grant=records.digest(given),
+            accept=records.digest(taken),
+            shards=named,
             until_ns=self.grant_body().cell.window.end_ns,
         )
         record = self.signed(name, chain, replace(body, **changes), self.accepted_at)

@@ -15,7 +15,14 @@ from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.records import Attestation, Frame, Unproven, digest, parse, sign_record
 from settlement.chain.rotation import rotation_of
 from settlement.chain.scope import Area, Band, Cell, Corner, Window
-from tests.settlement.schema_text import BEGIN_SCHEMAS, END_SCHEMAS, schema_section
+from tests.settlement.schema_text import (
+    BEGIN_MEANING,
+    BEGIN_SCHEMAS,
+    END_MEANING,
+    END_SCHEMAS,
+    meaning_section,
+    schema_section,
+)
 from tests.settlement.world import LAT, LON, LOWER, NETWORK, NS, T0, World, claims, fix, scope, seed, trio
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -208,6 +215,7 @@ def _between(page: str, begin: str, end: str, text: str) -> str:
 def with_table(page: str, held: dict[str, Any]) -> str:
     """The page with its schemas and vectors written anew."""
     page = _between(page, BEGIN_SCHEMAS, END_SCHEMAS, schema_section())
+    page = _between(page, BEGIN_MEANING, END_MEANING, meaning_section())
     return _between(page, BEGIN, END, table(held))
 
 

@@ -56,3 +56,20 @@ def schema_section() -> str:
     parts += ["### Maps inside them\n", *(_table(cls.__name__, cls) for cls in maps if cls not in others)]
     parts += ["### What is around records\n", *(_table(cls.__name__, cls) for cls in others)]
     return "\n".join(parts).rstrip() + "\n"
+
+
+BEGIN_MEANING, END_MEANING = "<!-- meaning -->", "<!-- /meaning -->"
+
+
+def meaning_section() -> str:
+    """Every field whose values mean something in narrower bounds than its form has."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    classes = [("`" + typ + "`", body) for typ, body in bodies.BODIES.items()]
+    classes += [(m.__name__, m) for m in dict.fromkeys(m for body in bodies.BODIES.values() for m in _nested(body))]
+    for title, cls in classes:
+        for name, kind in kinds_of(cls):
+            one = kind.item if isinstance(kind.item, Kind) else kind
+            if one.meant is not None:
+                rows.setdefault((str(one.meant[0]), str(one.meant[1])), []).append(f"{title}.{name}")
+    lines = [f"| {low} to {high} | {', '.join(fields)} |" for (low, high), fields in rows.items()]
+    return "\n".join(["| Values | Fields |", "|---|---|", *lines]) + "\n"

@@ -1,5 +1,6 @@
 """What several logs say of each other: one number once, both sides of each settlement, no cell twice, one tree each."""
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,21 +9,24 @@ from typing import Any
 
 import pytest
 
-from settlement.audit import audit_lineage
+from settlement.audit import audit_lineage, leaves
 from settlement.bundle import AuditedBundle, Bundle, BundledLog, verify_bundle
 from settlement.chain import bodies, merkle
 from settlement.chain.admission import proven
 from settlement.chain.checkpoint import Head, origin_of, sign_head
-from settlement.chain.codec import encode
+from settlement.chain.codec import decode, encode
+from settlement.chain.credentials import Registry
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, Record
 from settlement.chain.scope import Area, Cell, Window
 from settlement.crosscheck import cross_check
 from settlement.findings import SHOWN_MAX, Audited
-from settlement.heads import FoundHead, LogTree, forks
+from settlement.heads import FoundHead, Heads, LogTree, forks
 from settlement.messages import Message
+from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
 from settlement.pair.work import answer_to, settlement_id
+from settlement.reasons import Reason
 from tests.settlement.test_witness import QUORUM, greet
 from tests.settlement.world import AREA, LAT, LOWER, NETWORK, NS, RULE, T0, UPPER, World, fix, trio
 
@@ -96,7 +100,7 @@ def test_a_bundle_whose_log_is_not_what_a_neighbour_in_it_cosigned_is_a_fork(wit
     forged = log_of(witnessed, "holder", without_report(witnessed))
     found = verified(witnessed, forged, honest["bob"])
     assert not found.ok
-    assert found.crossed.problems[0].startswith("FORK: ")
+    assert found.crossed.problems[0].startswith(Reason.FORK.value)
     fork = found.crossed.forks[0]
     assert fork.origin == forged.origin
     proves(fork.size, fork.other, fork.consistency, forged)
@@ -153,6 +157,75 @@ def rebuilt(world: World, kept: list[bytes], path: Path) -> Path:
     return path
 
 
+def holders_head(witnessed: World) -> tuple[Heads, Record, Record]:
+    """What finds heads, a checkpoint of the holder's, and what bob wrote under its head."""
+    bob, holder = (witnessed.members[name].party for name in ("bob", "holder"))
+    kept = [proven(leaf.record, bob.registry) for leaf in leaves(bob.lineage.bodies()) if leaf.admitted and leaf.record]
+    asked = next(
+        r for r in kept if r is not None and r.typ == "checkpoint" and r.frame.author == holder.identity.credential
+    )
+    wrote = next(r for r in kept if r is not None and r.typ == "cosignature" and r.body.note == asked.body.note)
+    return Heads(bob.registry), asked, wrote
+
+
+def test_every_record_that_carries_a_head_is_looked_at(witnessed: World) -> None:
+    heads, asked, wrote = holders_head(witnessed)
+    origin, size, root = asked.body.note.split("\n")[:3]
+    head = Head(origin=origin, size=int(size), root=base64.b64decode(root))
+    plain = FoundHead(head=head, note=asked.body.note, holder="bob.db", where="a cosignature")
+    claims = {"old_size": asked.body.old_size, "proof": asked.body.proof}
+    of_checkpoint = replace(plain, where="a checkpoint", **claims)
+    assert list(heads.of_record(asked, "bob.db", None)) == [of_checkpoint]
+    assert list(heads.of_record(asked, "bob.db", 7)) == [replace(of_checkpoint, after=7)]
+    assert list(heads.of_record(wrote, "bob.db", 7)) == [plain]
+    assert list(heads.of_note(asked.body.note, "bob.db")) == [replace(plain, where="what it saw as a witness")]
+    other = sign_head(replace(head, root=A), witnessed.members["holder"].key)
+    notes = bodies.Evidence(reason="FORK", first=asked.body.note.encode(), second=other.encode())
+    shown = list(heads.of_record(replace(asked, typ="evidence", body=notes), "bob.db", None))
+    assert [(one.head.root, one.where, one.holder) for one in shown] == [
+        (head.root, "evidence", "bob.db"), (A, "evidence", "bob.db")]  # fmt: skip
+    asked_twice = bodies.Evidence(reason="FORK", first=asked.raw, second=wrote.raw)
+    shown = list(heads.of_record(replace(asked, typ="evidence", body=asked_twice), "bob.db", None))
+    assert shown == [replace(plain, where="evidence", **claims)], "of records only checkpoints"
+    assert list(heads.of_record(replace(wrote, typ="gate"), "bob.db", None)) == []
+
+
+def test_a_head_that_its_owner_did_not_sign_is_none(witnessed: World) -> None:
+    heads, asked, wrote = holders_head(witnessed)
+    note = asked.body.note
+    forged = (
+        note.replace("bandpact/", "bandpact/x", 1),
+        note[:-20] + note[-10:],
+        "",
+        "bandpact/test-net/00\n1\nAA==\n\n",
+    )
+    for one in forged:
+        assert heads.opened(one) is None, one
+        assert list(heads.of_record(replace(wrote, body=replace(wrote.body, note=one)), "bob.db", None)) == []
+    strange = Heads(Registry(NETWORK, witnessed.anchors))
+    assert strange.opened(note) is None
+    garbage = bodies.Evidence(reason="FORK", first=b"\xff", second=b"\x00")
+    assert list(heads.of_record(replace(asked, typ="evidence", body=garbage), "x", None)) == []
+    assert (
+        list(strange.of_record(replace(asked, typ="evidence", body=replace(garbage, first=asked.raw)), "x", None)) == []
+    )
+
+
+def test_the_head_under_a_settlements_proof_is_looked_at(tmp_path: Path) -> None:
+    world = trio(tmp_path)
+    artifact = world.settle()
+    heads = Heads(world.registry())
+    (one,) = heads.of_artifact(artifact, "alice.db")
+    whole = decode(Artifact, artifact, "artifact", limit=ARTIFACT_LIMIT)
+    assert isinstance(whole, Artifact)
+    assert (one.holder, one.where, one.note) == ("alice.db", "an artifact", whole.proof.checkpoint)
+    assert (one.leaf, one.index) == (merkle.leaf_hash(whole.proof.leaf), whole.proof.index)
+    moved = replace(whole, proof=replace(whole.proof, index=0)).encoded()
+    (unproven,) = heads.of_artifact(moved, "alice.db")
+    assert (unproven.head, unproven.leaf) == (one.head, None)
+    assert list(heads.of_artifact(artifact[:-1], "alice.db")) == []
+
+
 def found(size: int, root: bytes, origin: str = "log", old_size: int = 0, proof: tuple[bytes, ...] = ()) -> FoundHead:
     head = Head(origin=origin, size=size, root=root)
     return FoundHead(head=head, note=f"{size}", holder="bob", where="", old_size=old_size, proof=proof)
@@ -196,7 +269,7 @@ def test_two_heads_of_one_size_contradict_without_any_tree() -> None:
     assert sizes([found(4, A), found(5, A), found(4, B), found(4, C)]) == [4]
     assert sizes([found(4, A), found(4, B, origin="another")]) == []
     (fork,) = forks([found(4, A), found(4, B)], [])
-    assert "another signed head" in str(fork)
+    assert str(fork) == "FORK: bob holds a head of log at 4, signed by its owner; at 4 other signed heads say otherwise"
 
 
 def test_a_part_of_a_log_is_held_against_what_claims_to_extend_it() -> None:
@@ -207,7 +280,7 @@ def test_a_part_of_a_log_is_held_against_what_claims_to_extend_it() -> None:
     assert sizes([later], tree(*OTHER[:6])) == [5]
     assert sizes([later], tree(*OTHER[:4])) == [], "too short to say"
     (fork,) = forks([later], [tree(*OTHER[:6])])
-    assert "the entries here" in str(fork)
+    assert str(fork) == "FORK: bob holds a head of log at 9, signed by its owner; at 5 the entries here say otherwise"
     proves(5, fork.other, fork.consistency, BundledLog(origin="log", checkpoint="", entries=tuple(OTHER[:6])))
 
 
@@ -315,6 +388,8 @@ def test_two_confirmed_settlements_on_one_cell_are_told_of() -> None:
     assert told(*one.all, *two.all) == clash
     separate = [Audited(path=Path(n), origin=n, held=s.all) for n, s in (("x", one), ("y", two))]
     assert cross_check(separate).problems == clash, "whoever holds them"
+    unconfirmed = Story(9)
+    assert told(unconfirmed.grant, unconfirmed.accept, *one.all, *two.all) == clash, "after one that never was"
     three = Story(3)
     assert len(told(*one.all, *two.all, *three.all)) == 3, "each pair of them"
 
@@ -334,6 +409,7 @@ def test_one_that_was_confirmed_after_the_other_was_over_does_not_clash() -> Non
     assert told(*one.all, *at_lease_end.all) != [], "its window is not over"
     for end in (given_back, displaced):
         assert told(*one.all, end(one), *at_lease_end.all) == []
+        assert told(*at_lease_end.all, *one.all, end(one)) == []
         assert told(*one.all, end(one), *before.all) != [], "its lease is not over"
         assert told(*one.all, end(one), renewed(one, 4.0), *at_lease_end.all) != [], "a longer lease"
         assert told(*one.all, end(one), renewed(one, 4.0, "resume"), *at_lease_end.all) != []
@@ -366,6 +442,19 @@ def test_records_that_do_not_belong_together_are_told_of(name: str) -> None:
     story = Story(1, **NOT_ONE[name])
     expected = f"settlement {story.sid.hex()[:16]}: confirmed without a GRANT and an ACCEPT that belong to it"
     assert told(*story.all) == [expected]
+
+
+def test_the_last_instant_to_confirm_is_before_accept_by() -> None:
+    latest_ns = Story(1).confirm.frame.attestation.latest_ns
+    assert told(*Story(1, grant={"accept_by_ns": latest_ns + 1}).all) == []
+    assert told(*Story(1, grant={"accept_by_ns": latest_ns}).all) != []
+
+
+def test_a_grant_or_accept_by_nobody_is_told_of() -> None:
+    story = Story(1)
+    for one in (story.grant, story.accept):
+        anonymous = replace(one, frame=replace(one.frame, author=None))
+        assert any("confirmed without" in p for p in told(*(r for r in story.all if r is not one), anonymous))
 
 
 def test_a_confirm_by_another_than_the_holder_is_told_of() -> None:
@@ -420,6 +509,7 @@ def test_an_author_uses_each_number_once_over_all_logs() -> None:
     assert cross_check(apart).problems == [f"{A.hex()[:8]} signed two different records with number 7"]
     assert told(one, one, other, numbered(A, 8, b"two")) == []
     assert told(numbered(None, 7, b"root"), numbered(None, 7, b"another root")) == []
+    assert len(told(numbered(None, 7, b"root"), one, two)) == 1
 
 
 def test_what_others_hold_of_an_author_is_in_its_own_log() -> None:

@@ -199,3 +199,12 @@ def test_a_command_on_it_is_one_line_in_bounded_time(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "not a lineage" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_log_whose_first_pages_are_still_in_the_write_ahead_log_is_read(tmp_path: Path) -> None:
+    """What a node that has just come up leaves for whoever looks at it."""
+    world = trio(tmp_path)
+    path = world.members["holder"].party.lineage.path
+    assert path.with_name(path.name + "-wal").stat().st_size > 0
+    assert why_no_lineage(path) is None
+    assert len(list(entries(path))) > 3

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from settlement.chain import bodies
 from settlement.chain.bodies import PPM, ChannelObservation, Envelope, Modality
-from settlement.chain.records import sign_record
+from settlement.chain.credentials import Subject
+from settlement.chain.records import make_record, sign_record
+from settlement.chain.scope import Area
 from settlement.chain.weights import Kept, trust_ppm
 from settlement.messages import Message
-from settlement.weighing import ENOUGH_PPM, Sighting, weight_of_incumbent_ppm
-from tests.settlement.world import HOLDER_ACTIONS, LOWER, NS, RULE, T0, UPPER, USER_ACTIONS, World, fix
+from settlement.weighing import ENOUGH_PPM, Sighting, _sightings, weight_of_incumbent_ppm
+from tests.settlement.world import HOLDER_ACTIONS, LAT, LON, LOWER, NS, RULE, T0, UPPER, USER_ACTIONS, World, fix
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 
@@ -130,3 +133,45 @@ def test_authority_modality_consistency_and_trust_multiply() -> None:
         125_000,
         416_666,
     ]
+
+
+@pytest.mark.attack(64)
+def test_reporters_of_another_place_weigh_nothing_here(tmp_path: Path) -> None:
+    """Five credentials for a kilometre 200 km away, as many as would be enough here."""
+    there = Area(lat_e7=LAT + 18_000_000, lon_e7=LON, radius_mm=1_000_000)
+    world = World(tmp_path)
+    world.enrol(holder=HOLDER_ACTIONS, alice=USER_ACTIONS)
+    world.offer()
+    world.carry(0.1)
+    party = world.members["holder"].party
+    body = replace(seen(), kind="place")
+    weighed: list[str] = []
+    for name in NAMES:
+        subject = replace(party.registry.subjects()[-1], name=name, hash=name.encode() * 8, scope=replace(
+            party.registry.subjects()[-1].scope, area=there))  # fmt: skip
+        weighed += [s.level for s in weighing_of(world, subject, body)]
+    assert weighed == []
+    near = party.registry.subjects()[-1]
+    assert [s.level for s in weighing_of(world, near, body)] == ["operator"]
+
+
+def weighing_of(world: World, subject: Subject, body: Envelope) -> list[Sighting]:
+    """What is weighed of one reporter's envelope, were it the only one."""
+    party = world.members["holder"].party
+    record = make_record(world.members["alice"].key, world.frame("alice", seq=700, at=fix(1.0)), body)
+
+    class State:
+        lineage = type(
+            "Log", (), {"items": lambda self, kind: [(subject.hash, record.digest)], "counted": lambda *_: 0}
+        )()
+        identity = party.identity
+
+        class registry:  # noqa: N801
+            get = staticmethod(lambda one: subject if one == subject.hash else party.registry.get(one))
+            successor = staticmethod(lambda _: None)
+            line = staticmethod(lambda one: (one,))
+
+        record_of = staticmethod(lambda _: record)
+
+    state: Any = State()
+    return list(_sightings(state, fix(1.0).time))

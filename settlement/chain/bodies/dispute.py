@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from settlement.chain.bodies.sizes import HASH
-from settlement.chain.codec import array, blob, text, uint
+from settlement.chain.codec import array, blob, text
+from settlement.chain.quantities import count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,7 @@ class Dispute:
     rule: bytes = blob(3, HASH)
     against: bytes = blob(4, HASH)
     grounds: str = text(5, 64)
-    claim: int = uint(6)
+    claim: int = count(6)
     evidence: tuple[bytes, ...] = array(7, blob(0, HASH), 64)
     escalates: bytes | None = blob(8, HASH, optional=True)
 
@@ -28,6 +29,6 @@ class Ruling:
     sid: bytes = blob(2, HASH)
     rule: bytes = blob(3, HASH)
     outcome: str = text(4, 32)
-    compensation: int = uint(5)
+    compensation: int = count(5)
     pays: bytes | None = blob(6, HASH, optional=True)
     reason: str = text(7, 256)

@@ -4,7 +4,21 @@ from dataclasses import dataclass
 
 from settlement.chain.bodies.sizes import HASH, PPM
 from settlement.chain.codec import U64_MAX, array, blob, nested, sint, text, uint
+from settlement.chain.quantities import (
+    DAY_NS,
+    VALIDITY_MAX_NS,
+    count,
+    hertz,
+    instant_ns,
+    length_ns,
+    millidecibel,
+    millimetres,
+)
 from settlement.chain.scope import Area, Band, Scope, Window
+from settlement.fixes import PositionSource, TimeSource
+
+_TIME_SOURCE = uint(0, high=255, meant=(0, max(TimeSource)))
+_POSITION_SOURCE = uint(0, high=255, meant=(0, max(PositionSource)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +60,19 @@ class ClassTerms:
     """
 
     name: str = text(1, 64)
-    raster_hz: int = uint(2)
-    time_unit_ns: int = uint(3)
-    max_window_ns: int = uint(4)
-    max_eirp_mdbm: int = sint(5)
-    accept_ns: int = uint(6)
-    confirm_ns: int = uint(7)
-    lease_ns: int = uint(8, high=240_000_000_000)
-    vacate_ns: int = uint(9)
-    price_low: int = uint(10)
-    price_high: int = uint(11)
-    out_of_band_mdbm_per_mhz: int = sint(12)
+    raster_hz: int = hertz(2, least=1)
+    time_unit_ns: int = length_ns(3, least=1)
+    max_window_ns: int = length_ns(4, least=1)
+    max_eirp_mdbm: int = millidecibel(5)
+    accept_ns: int = length_ns(6, most=DAY_NS)
+    confirm_ns: int = length_ns(7, most=DAY_NS)
+    lease_ns: int = uint(8, high=240_000_000_000, meant=(1, 240_000_000_000))
+    vacate_ns: int = length_ns(9, most=DAY_NS)
+    price_low: int = count(10)
+    price_high: int = count(11)
+    out_of_band_mdbm_per_mhz: int = millidecibel(12)
     rounds_max: int | None = uint(13, high=255, optional=True)
-    max_ahead_ns: int | None = uint(14, optional=True)
+    max_ahead_ns: int | None = length_ns(14, optional=True)
     recognition: tuple[Recognition, ...] | None = array(15, Recognition, 32, low=1, optional=True)
     on_incumbent: int | None = uint(16, high=1, optional=True)
     envelope_required: int | None = uint(17, high=1, optional=True)
@@ -70,8 +84,8 @@ class Budget:
 
     level: str = text(1, 64)
     commodity: str = text(2, 64)
-    window_ns: int = uint(3)
-    amount_hz_s: int = uint(4)
+    window_ns: int = length_ns(3, least=1)
+    amount_hz_s: int = uint(4, meant=(0, 1 << 62))
     first_share_ppm: int = uint(5, high=PPM)
     step_ppm: int = uint(6, high=PPM)
     area: Area | None = nested(7, Area, optional=True)
@@ -89,10 +103,10 @@ class Modality:
 class DeskTerms:
     """How an authority's desk may know time and place: it has no radio, no receiver and no disciplined clock."""
 
-    time_sources: tuple[int, ...] = array(1, uint(0, high=255), 8, low=1)
-    position_sources: tuple[int, ...] = array(2, uint(0, high=255), 8, low=1)
-    time_bound_ns_max: int = uint(3)
-    position_radius_mm_max: int = uint(4)
+    time_sources: tuple[int, ...] = array(1, _TIME_SOURCE, 8, low=1)
+    position_sources: tuple[int, ...] = array(2, _POSITION_SOURCE, 8, low=1)
+    time_bound_ns_max: int = length_ns(3)
+    position_radius_mm_max: int = millimetres(4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +123,10 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """The rule in force: signed by an authority, versioned, effective in a window."""
+    """The rule in force: signed by an authority, versioned, effective in a window.
+
+    `validity_ns_max` is how long an envelope may claim to hold after it was signed.
+    """
 
     name: str = text(1, 64)
     version: int = uint(2, high=U64_MAX)
@@ -119,12 +136,12 @@ class Rule:
     area: Area = nested(6, Area)
     classes: tuple[ClassTerms, ...] = array(7, ClassTerms, 32, low=1)
     levels: tuple[Level, ...] = array(8, Level, 16, low=1)
-    time_sources: tuple[int, ...] = array(9, uint(0, high=255), 8, low=1)
-    position_sources: tuple[int, ...] = array(10, uint(0, high=255), 8, low=1)
-    time_bound_ns_max: int = uint(11)
-    position_radius_mm_max: int = uint(12)
-    record_age_ns_max: int = uint(13)
-    sensing_age_ns_max: int = uint(14)
+    time_sources: tuple[int, ...] = array(9, _TIME_SOURCE, 8, low=1)
+    position_sources: tuple[int, ...] = array(10, _POSITION_SOURCE, 8, low=1)
+    time_bound_ns_max: int = length_ns(11)
+    position_radius_mm_max: int = millimetres(12)
+    record_age_ns_max: int = length_ns(13)
+    sensing_age_ns_max: int = length_ns(14)
     witness_quorum: int = uint(15, high=64)
     outside_authorisation: int = uint(16, high=1)
     budgets: tuple[Budget, ...] | None = array(17, Budget, 64, optional=True)
@@ -132,6 +149,7 @@ class Rule:
     coordination: tuple[Shard, ...] | None = array(19, Shard, 64, optional=True)
     confidence_ppm_min: int | None = uint(20, high=PPM, optional=True)
     desk: DeskTerms | None = nested(21, DeskTerms, optional=True)
+    validity_ns_max: int | None = length_ns(22, least=1, most=VALIDITY_MAX_NS, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
         """The terms of a class, found by its whole name."""
@@ -181,7 +199,7 @@ class Revocation:
     """An issuer's status list: one bit for each credential it issued with a status index."""
 
     version: int = uint(1, high=U64_MAX)
-    fresh_until_ns: int = uint(2)
+    fresh_until_ns: int = instant_ns(2)
     bits: bytes = blob(3, 16_384, least=1)
 
 

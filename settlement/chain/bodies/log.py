@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from settlement.chain.bodies.sizes import HASH
-from settlement.chain.codec import array, blob, text, uint
+from settlement.chain.codec import array, blob, text
+from settlement.chain.quantities import count, instant_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +17,8 @@ class Gate:
     measured: str = text(4, 256)
     required: str = text(5, 256)
     sid: bytes | None = blob(6, HASH, optional=True)
-    at_earliest_ns: int = uint(7)
-    at_latest_ns: int = uint(8)
+    at_earliest_ns: int = instant_ns(7)
+    at_latest_ns: int = instant_ns(8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Checkpoint:
     """Asks a neighbour to cosign the author's log head, which extends the head of `old_size` it cosigned before."""
 
     note: str = text(1, 4096)
-    old_size: int = uint(2)
+    old_size: int = count(2)
     proof: tuple[bytes, ...] = array(3, blob(0, HASH), 128)
 
 

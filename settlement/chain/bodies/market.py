@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from settlement.chain.bodies.sizes import HASH
-from settlement.chain.codec import blob, nested, sint, text, uint
+from settlement.chain.codec import blob, nested, text, uint
+from settlement.chain.quantities import count, instant_ns, millidecibel
 from settlement.chain.scope import Cell
 
 
@@ -15,9 +16,9 @@ class Declaration:
     commodity: str = text(2, 64)
     tier_low: int = uint(3, high=255)
     tier_high: int = uint(4, high=255)
-    max_eirp_mdbm: int = sint(5)
+    max_eirp_mdbm: int = millidecibel(5)
     price_form: str = text(6, 32)
-    price: int = uint(7)
+    price: int = count(7)
     rule: bytes = blob(8, HASH)
     envelope: bytes | None = blob(9, HASH, optional=True)
 
@@ -29,9 +30,9 @@ class Intent:
     cell: Cell = nested(1, Cell)
     commodity: str = text(2, 64)
     tier: int = uint(3, high=255)
-    eirp_mdbm: int = sint(4)
-    price: int = uint(5)
-    answer_by_ns: int = uint(6)
+    eirp_mdbm: int = millidecibel(4)
+    price: int = count(5)
+    answer_by_ns: int = instant_ns(6)
     rule: bytes = blob(7, HASH)
     nonce: bytes = blob(8, 16)
 
@@ -44,8 +45,8 @@ class Request:
     cell: Cell = nested(2, Cell)
     commodity: str = text(3, 64)
     tier: int = uint(4, high=255)
-    eirp_mdbm: int = sint(5)
-    price: int = uint(6)
+    eirp_mdbm: int = millidecibel(5)
+    price: int = count(6)
     partial: int = uint(7, high=1)
     nonce: bytes = blob(8, 16)
     envelope: bytes | None = blob(9, HASH, optional=True)
@@ -60,6 +61,6 @@ class Counter:
     round: int = uint(3, high=255)
     cell: Cell = nested(4, Cell)
     commodity: str = text(5, 64)
-    price: int = uint(6)
-    answer_by_ns: int = uint(7)
+    price: int = count(6)
+    answer_by_ns: int = instant_ns(7)
     rule: bytes = blob(8, HASH)

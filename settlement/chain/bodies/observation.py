@@ -4,16 +4,19 @@ from dataclasses import dataclass
 
 from settlement.chain.bodies.sizes import HASH, PPM
 from settlement.chain.codec import array, blob, nested, sint, text, uint
+from settlement.chain.quantities import count, hertz, instant_ns, millidecibel
 from settlement.chain.scope import Band, Window
+
+_MEASURED = (-1_000_000_000, 1_000_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
     """A measured value with the interval that holds the truth at the envelope's stated level."""
 
-    value: int = sint(1)
-    low: int = sint(2)
-    high: int = sint(3)
+    value: int = sint(1, meant=_MEASURED)
+    low: int = sint(2, meant=_MEASURED)
+    high: int = sint(3, meant=_MEASURED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +29,7 @@ class ChannelObservation:
     floor_mdb: Quantity | None = nested(4, Quantity, optional=True)
     floor_unit: str = text(5, 16)
     flags: tuple[str, ...] = array(6, text(0, 32), 32)
-    clear_above_mdbm: int | None = sint(7, optional=True)
+    clear_above_mdbm: int | None = millidecibel(7, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +43,13 @@ class Envelope:
 
     kind: str = text(1, 16)
     observed: Window = nested(2, Window)
-    valid_until_ns: int = uint(3)
+    valid_until_ns: int = instant_ns(3)
     level_ppm: int = uint(4, high=PPM)
-    looks: int = uint(5)
+    looks: int = count(5)
     channels: tuple[ChannelObservation, ...] = array(6, ChannelObservation, 256)
     incumbents: tuple[str, ...] = array(7, text(0, 64), 32)
-    max_eirp_mdbm: int | None = sint(8, optional=True)
-    sensitivity_mdbm: int | None = sint(9, optional=True)
+    max_eirp_mdbm: int | None = millidecibel(8, optional=True)
+    sensitivity_mdbm: int | None = millidecibel(9, optional=True)
     modality: str | None = text(10, 64, optional=True)
     parts: tuple[bytes, ...] | None = array(11, blob(0, HASH), 16, optional=True)
-    width_hz_max: int | None = uint(12, optional=True)
+    width_hz_max: int | None = hertz(12, least=1, optional=True)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from settlement.chain.bodies.sizes import HASH
-from settlement.chain.codec import array, blob, nested, sint, text, uint
+from settlement.chain.codec import array, blob, nested, text, uint
+from settlement.chain.quantities import DAY_NS, WINDOW_MAX_NS, count, instant_ns, length_ns, millidecibel
 from settlement.chain.scope import Cell, Window
 
 
@@ -18,13 +19,13 @@ class Grant:
     cell: Cell = nested(5, Cell)
     commodity: str = text(6, 64)
     tier: int = uint(7, high=255)
-    max_eirp_mdbm: int = sint(8)
-    price: int = uint(9)
-    accept_by_ns: int = uint(10)
-    confirm_by_ns: int = uint(11)
+    max_eirp_mdbm: int = millidecibel(8)
+    price: int = count(9)
+    accept_by_ns: int = instant_ns(10)
+    confirm_by_ns: int = instant_ns(11)
     challenge: bytes = blob(12, HASH)
     rule: bytes = blob(13, HASH)
-    fence: int = uint(14)
+    fence: int = count(14)
     lease_ns: int = uint(15, high=240_000_000_000)
     composite: bytes | None = blob(16, HASH, optional=True)
 
@@ -48,7 +49,7 @@ class Coordination:
     grant: bytes = blob(2, HASH)
     accept: bytes = blob(3, HASH)
     shards: tuple[str, ...] = array(4, text(0, 64), 64, low=1)
-    until_ns: int = uint(5)
+    until_ns: int = instant_ns(5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +59,8 @@ class Confirm:
     sid: bytes = blob(1, HASH)
     grant: bytes = blob(2, HASH)
     accept: bytes = blob(3, HASH)
-    transmit_until_ns: int = uint(4)
-    fence: int = uint(5)
+    transmit_until_ns: int = instant_ns(4)
+    fence: int = count(5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +79,9 @@ class Renew:
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
-    number: int = uint(3)
-    transmit_until_ns: int = uint(4)
-    fence: int = uint(5)
+    number: int = count(3)
+    transmit_until_ns: int = instant_ns(4)
+    fence: int = count(5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +90,10 @@ class Suspend:
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
-    number: int = uint(3)
-    fence: int = uint(4)
+    number: int = count(3)
+    fence: int = count(4)
     reason: str = text(5, 64)
-    until_ns: int | None = uint(6, optional=True)
+    until_ns: int | None = instant_ns(6, optional=True)
     evidence: bytes | None = blob(7, HASH, optional=True)
 
 
@@ -102,9 +103,9 @@ class Resume:
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
-    number: int = uint(3)
-    transmit_until_ns: int = uint(4)
-    fence: int = uint(5)
+    number: int = count(3)
+    transmit_until_ns: int = instant_ns(4)
+    fence: int = count(5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,7 @@ class Preempt:
     confirm: bytes = blob(2, HASH)
     tier: int = uint(3, high=255)
     reason: str = text(4, 64)
-    vacate_by_ns: int = uint(5)
+    vacate_by_ns: int = instant_ns(5)
     evidence: bytes | None = blob(6, HASH, optional=True)
 
 
@@ -136,10 +137,10 @@ class Fallback:
     confirm: bytes = blob(2, HASH)
     choice: int = uint(3, high=255)
     cell: Cell = nested(4, Cell)
-    from_ns: int = uint(5)
-    notice_ns: int = uint(6)
+    from_ns: int = instant_ns(5)
+    notice_ns: int = length_ns(6, most=DAY_NS)
     reason: str = text(7, 64)
-    fence: int = uint(8)
+    fence: int = count(8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ class Usage:
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
-    airtime_ns: int = uint(3)
-    bursts: int = uint(4)
+    airtime_ns: int = length_ns(3, most=WINDOW_MAX_NS)
+    bursts: int = count(4)
     ended: str = text(5, 64)
     used: Window | None = nested(6, Window, optional=True)

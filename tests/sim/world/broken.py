@@ -160,6 +160,7 @@ def sign_for_anybody(patch: pytest.MonkeyPatch) -> type[World]:
 
 def decide_by_any_clock(patch: pytest.MonkeyPatch) -> type[World]:
     patch.setattr(Party, "unsure", lambda self, now: None)
+    patch.setattr(Party, "entitled", lambda self, record: None)
     return World
 
 

@@ -1,0 +1,54 @@
+"""What a desk entitled somebody to, in the words and units of people."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from agent.units import band_text, length_text, place_text, power_text, time_text
+
+if TYPE_CHECKING:
+    from settlement.chain.bodies import Rule
+    from settlement.chain.credentials import Subject
+    from settlement.chain.scope import Area, Scope
+
+NS = 1_000_000_000
+
+
+def instant_text(utc_ns: int) -> str:
+    """An instant for people, in UTC, such as `2026-12-28 18:00 UTC`."""
+    return datetime.fromtimestamp(utc_ns / NS, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def area_text(area: "Area") -> str:
+    """An area for people, such as `20 km round 36.95 N 76.3 W`."""
+    at = place_text(*area.anchor)
+    if area.outline is None:
+        return f"{length_text(area.radius_mm or 0)} round {at}"
+    return f"an outline of {len(area.outline)} corners from {at}"
+
+
+def scope_text(scope: "Scope") -> str:
+    """Where, what, how loud and how strong."""
+    bands = ", ".join(band_text(band.low_hz, band.high_hz) for band in scope.bands)
+    loud = f"up to {power_text(scope.max_eirp_mdbm)}, tier {scope.tier}"
+    return f"{bands}; {area_text(scope.area)}; class {', '.join(scope.classes)}; {loud}; {', '.join(scope.actions)}"
+
+
+def entitled(subject: "Subject") -> str:
+    """A credential: to whom, to what, until when."""
+    return f"{subject.name} may: {scope_text(subject.scope)}; until {instant_text(subject.expires_ns)}"
+
+
+def ruled(rule: "Rule") -> list[str]:
+    """A rule, a line for itself and one for each class."""
+    bands = ", ".join(band_text(band.low_hz, band.high_hz) for band in rule.bands)
+    shards = ", ".join(f"{shard.name} by {shard.need}" for shard in rule.coordination or ()) or "nobody"
+    until = f"{instant_text(rule.effective.start_ns)} to {instant_text(rule.effective.end_ns)}"
+    lines = [
+        f"{rule.name} {rule.version}: {bands}; {area_text(rule.area)}; {until}",
+        f"  witnesses {rule.witness_quorum}; co-signed: {shards}; budgets {len(rule.budgets or ())}",
+    ]
+    for terms in rule.classes:
+        times = f"windows up to {time_text(terms.max_window_ns / NS)}, leases of {time_text(terms.lease_ns / NS)}"
+        loud = f"up to {power_text(terms.max_eirp_mdbm)}, outside {power_text(terms.out_of_band_mdbm_per_mhz)}/MHz"
+        lines.append(f"  {terms.name}: {loud}; {times}; price {terms.price_low} to {terms.price_high}")
+    return lines

@@ -1,0 +1,91 @@
+"""Every refusal of a trial, once: what the logs, the wardens and the doors of the mesh turned away.
+
+Whatever counts or lists refusals, the result, the banner, the metrics or the page, counts and lists these.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from agent.trial.collect import Collected
+from settlement.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """One thing refused: when (s of the trial), by which node, whose it was, and why."""
+
+    at_s: float
+    node: str
+    peer: str
+    reason: str
+    detail: str
+
+
+def all_refusals(c: Collected) -> list[Refused]:
+    """All of them, in the order of time."""
+    found = [*_logged(c), *_by_wardens(c), *_at_doors(c)]
+    return sorted(found, key=lambda one: one.at_s)
+
+
+def _logged(c: Collected) -> list[Refused]:
+    return [
+        Refused(
+            at_s=c.seconds(leaf.arrived_earliest_ns),
+            node=node,
+            peer=c.name_of(leaf.peer) if leaf.peer is not None else "",
+            reason=leaf.reason or "",
+            detail=f"[{leaf.clause}] {leaf.measured}" + (f" (required: {leaf.required})" if leaf.required else ""),
+        )
+        for node, leaves in c.leaves.items()
+        for leaf in leaves
+        if not leaf.admitted
+    ]
+
+
+def _by_wardens(c: Collected) -> list[Refused]:
+    return [
+        Refused(
+            at_s=(event["mono_ns"] - c.finished.zero_ns) / 1e9,
+            node=node,
+            peer="own agent",
+            reason=event["reason"],
+            detail=f"[{event.get('clause', '')}] {event.get('measured', '')}",
+        )
+        for node, events in c.events.items()
+        for event in events
+        if event["event"] == "gate" and event["asked"]
+    ]
+
+
+def _at_doors(c: Collected) -> list[Refused]:
+    """Strangers at the mesh's door are counted when the node ends, not one by one."""
+    return [
+        Refused(
+            at_s=(event["mono_ns"] - c.finished.zero_ns) / 1e9,
+            node=node,
+            peer="a stranger",
+            reason=reason,
+            detail="turned away at the door",
+        )
+        for node, events in c.events.items()
+        for event in events
+        if event["event"] == "closed"
+        for reason, count in event["denied"].items()
+        for _ in range(count)
+    ]
+
+
+def counted(c: Collected) -> Counter[str]:
+    """How often each reason was given."""
+    return Counter(one.reason for one in all_refusals(c))
+
+
+def blocked(c: Collected) -> dict[str, object]:
+    """The same counts as the metrics name them; a record that came again is answered, and no offence."""
+    counts = counted(c)
+    replays = counts.pop(Reason.REPLAY.value, 0)
+    return {
+        "invalid_actions_blocked": counts.total(),
+        "blocked_by_reason": dict(sorted(counts.items())),
+        "replays_answered": replays,
+    }

@@ -1,0 +1,31 @@
+"""Reads the small files of a node or a desk: configurations, rules, requests, keys, states, whoever made them.
+
+A file is read only where it is a regular one, so that nothing waits for a pipe or a device, and only up to a
+size, so that no file fills the memory.
+"""
+
+import errno
+import stat
+from pathlib import Path
+
+LIMIT = 1 << 20
+"""Bytes of the largest such file: far above any that is honest, small enough for every parser."""
+
+
+def read_small(path: Path, *, limit: int = LIMIT) -> bytes:
+    """The bytes of a small file. Raises OSError, also where it is too large or no regular file."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        what = "is a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        number = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
+        raise OSError(number, what, str(path))
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than any such file ({limit} bytes at the most)", str(path))
+    return data
+
+
+def read_small_text(path: Path, *, limit: int = LIMIT) -> str:
+    """The text of a small file, which is UTF-8. Raises OSError as `read_small`, and UnicodeDecodeError."""
+    return read_small(path, limit=limit).decode("utf-8").replace("\r\n", "\n")

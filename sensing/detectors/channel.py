@@ -1,0 +1,174 @@
+"""Whether a channel is in use in each block: its whole energy, its loudest part, and both over longer stretches.
+
+This is what a survey decides with and what the published tables measure. A wide signal shows in the energy of the whole
+channel, a narrow one in one group of bins, a weak one that lasts in the mean over many blocks.
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensing.detectors.decision import Decision
+from sensing.theory import f_threshold
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+WHOLE_SHARE: Final = 0.5
+"""Of the false alarms allowed, those of the whole channel's energy; the rest is its groups'."""
+STRETCH_PFA: Final = 2e-6
+"""False alarms of a longer stretch: it marks many blocks at once, so it must be rare in a whole recording."""
+STRETCHES: Final = (8, 64)
+STRETCH_PARTS: Final = 4
+PART_PFA: Final = 0.05
+"""Each part of a stretch must rise too, at this rate: what was on for a while is not on for all of it."""
+BURST: Final = 2.0
+STRETCH_UNEVEN: Final = 2.0
+"""How many times the unevenness allowed to single blocks counts over a stretch, where the floor's error is all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelCells:
+    """Blocks of one channel and the floor they stand on.
+
+    `power` shape (blocks, groups); of each group: the `floor`, how many `bins` it has, the independent averages
+    `shapes` behind one block, and those behind the floor, `reference`. `correlation` is what the channel's
+    independent averages are of the sum of its groups', for neighbouring bins are alike. `least` is a ratio to the floor
+    that a group must exceed whatever its threshold. `known` keeps thresholds for the next blocks over the same floor.
+    """
+
+    power: Floats
+    floor: Floats
+    bins: Floats
+    shapes: Floats
+    reference: Floats
+    least: Floats
+    correlation: float = 1.0
+    known: dict[tuple[float, int, float], tuple[float, Floats]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelDecision(Decision):
+    """The largest ratio of an energy to its threshold; `whole_db` is the channel's energy over its threshold.
+
+    `lasting` are blocks that belong to a stretch whose mean is over its threshold.
+    """
+
+    whole_db: Floats
+    lasting: Bools
+
+    @property
+    def present(self) -> Bools:
+        """Where a block, or a stretch that it is in, is over its threshold."""
+        above: Bools = (self.statistic > self.threshold) | self.lasting
+        return above
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelDetector:
+    """Energy over the estimated floor, F distributed in noise; `pfa` is per channel and block.
+
+    `uneven_db` is how far the floor of a part of the band may be off.
+    """
+
+    pfa: float
+    uneven_db: float = 0.0
+
+    def decide(self, seen: ChannelCells) -> ChannelDecision:
+        """One decision for each block."""
+        whole, parts = self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)
+        energy, idle = seen.power @ seen.bins, float(seen.floor @ seen.bins)
+        over_whole = energy / max(idle * whole, 1e-30)
+        over_parts = seen.power / np.maximum(seen.floor * parts, 1e-30)
+        statistic = np.asarray(np.maximum(over_whole, over_parts.max(axis=-1)), np.float64)
+        lasting = self._lasting(seen, statistic)
+        return ChannelDecision(
+            statistic=statistic,
+            threshold=np.ones_like(statistic),
+            pfa=self.pfa,
+            whole_db=np.asarray(10 * np.log10(np.maximum(over_whole, 1e-30)), np.float64),
+            lasting=lasting,
+        )
+
+    @property
+    def _block_pfa(self) -> float:
+        """What is left for single blocks."""
+        return max(self.pfa - len(STRETCHES) * STRETCH_PFA, self.pfa / 2)
+
+    def sure(self, seen: ChannelCells, *, pfa: float) -> float:
+        """The ratio of `statistic` beyond which a block is over the threshold that it would have at another `pfa`."""
+        whole, parts = self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)
+        strict, strict_parts = self._thresholds(seen, pfa, blocks=1, uneven=1.0)
+        return max(strict / whole, float((strict_parts / parts).max()))
+
+    def whole_threshold(self, seen: ChannelCells) -> float:
+        """The ratio to the floor over which the energy of the whole channel makes a block busy."""
+        return self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)[0]
+
+    def whole_shape(self, seen: ChannelCells) -> float:
+        """Independent averages behind the energy of the whole channel, uneven as its floor is."""
+        weight = seen.floor * seen.bins
+        spread = float((weight**2 / seen.shapes).sum())
+        return max(1.0, float(weight.sum()) ** 2 / max(spread, 1e-300) * seen.correlation)
+
+    def _thresholds(self, seen: ChannelCells, pfa: float, *, blocks: int, uneven: float) -> tuple[float, Floats]:
+        """Of the whole channel and of each group, for the mean of so many blocks."""
+        key = (pfa, blocks, uneven * self.uneven_db)
+        if key not in seen.known:
+            seen.known[key] = self._made(seen, pfa, blocks=blocks, uneven=uneven)
+        return seen.known[key]
+
+    def _made(self, seen: ChannelCells, pfa: float, *, blocks: int, uneven: float) -> tuple[float, Floats]:
+        slack = 10 ** (uneven * self.uneven_db / 10)
+        shape = self.whole_shape(seen)
+        reference = shape * float((seen.reference / seen.shapes).min())
+        whole = _threshold(shape * blocks, max(reference, 1.0), pfa * WHOLE_SHARE)
+        each = pfa * (1 - WHOLE_SHARE) / len(seen.floor)
+        parts = np.array(
+            [
+                _threshold(float(k) * blocks, float(r), each)
+                for k, r in zip(seen.shapes, np.maximum(seen.reference, 1.0), strict=True)
+            ]
+        )
+        return whole * slack, np.maximum(parts * slack, seen.least)
+
+    def _lasting(self, seen: ChannelCells, statistic: Floats) -> Bools:
+        """Blocks of stretches without strong bursts whose mean is over its threshold and of which no part is idle."""
+        lasting = np.zeros(len(statistic), np.bool_)
+        kept = (statistic < BURST).astype(np.float64)
+        for length in STRETCHES:
+            count = len(kept) // length
+            if count == 0:
+                continue
+            used = count * length
+            parts = STRETCH_PARTS * (length // STRETCHES[0] > 1) or 2
+            weights = kept[:used].reshape(count, parts, -1)
+            blocks = weights.sum(axis=-1)
+            power = seen.power[:used].reshape(count, parts, length // parts, -1)
+            sums = np.einsum("spl,splg->spg", weights, power)
+            over = self._over(seen, sums.sum(axis=1) / np.maximum(blocks.sum(axis=1), 1)[:, None], length, STRETCH_PFA)
+            means = (sums / np.maximum(blocks, 1)[..., None]).reshape(count * parts, -1)
+            each = self._over(seen, means, length // parts, PART_PFA).reshape(count, parts, -1).all(axis=1)
+            found = (over & each).any(axis=-1) & (blocks.sum(axis=1) == length)
+            lasting[:used] |= np.repeat(found, length)
+        return lasting
+
+    def _over(self, seen: ChannelCells, means: Floats, length: int, pfa: float) -> Bools:
+        """Whether each mean over so many blocks is over: the whole channel's energy first, then each group's."""
+        whole, parts = self._thresholds(seen, pfa, blocks=length, uneven=STRETCH_UNEVEN)
+        idle = float(seen.floor @ seen.bins)
+        return np.column_stack((means @ seen.bins > whole * idle, means > parts * seen.floor))
+
+
+@lru_cache(maxsize=65536)
+def _cached(shape: float, reference: float, pfa: float) -> float:
+    return f_threshold(shape=shape, reference_shape=reference, pfa=pfa)
+
+
+def _threshold(shape: float, reference: float, pfa: float) -> float:
+    """The F threshold, with what it rests on rounded to a twentieth of a decade, downwards."""
+    rounded = 10 ** (np.floor(np.log10(reference) * 20) / 20)
+    return _cached(float(f"{shape:.4g}"), float(f"{rounded:.4g}"), float(f"{pfa:.4g}"))

@@ -1,0 +1,174 @@
+"""What a floor is worth at one setting of the gain: its shape over frequency, what stands on it, what it rests on."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw_profiles.calibration import Scale
+from sensing.detectors.channel import ChannelCells
+from sensing.layout import DC_BINS, BandLayout
+from sensing.results import Anchor, SurveySettings
+from sensing.shape import floor_shape
+from sensing.theory import hann_sum_shape
+from sensing.tracker import GainState, decibels
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+SKIRT: Final = 0.85
+"""A group whose idle blocks spread as if it had less than this of its independent averages is counted by its spread."""
+LINE_BINS: Final = 3
+LINE_SHARE: Final = 0.85
+LINE_STRONG: Final = 1.0
+"""Ratio of a steady line to the floor of its whole channel at which it is taken for somebody's carrier."""
+DC_DOUBT: Final = 2.0
+DC_LEAST: Final = 4.0
+"""What the bins of the offset and the skirts of a filter must rise by: what is there is not all noise."""
+QUIET_POWER: Final = 0.01
+"""A floor that adds up to more than this share of full scale squared (-20 dB) is not taken for a receiver's own."""
+KTO_DBM_HZ: Final = -173.975
+NOISE_FIGURE_MOST_DB: Final = 45.0
+"""No setting of a receiver is noisier; a floor above that is not explained by one whose noise is not known."""
+RAISED_DB: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorView:
+    """A gain state made ready to decide by: of each group, and the offset's bins last, floor, averages, references.
+
+    Of each channel: `steady`, whether something narrow stands in it all the time; `carried`, whether that is too wide
+    or too strong to be a line of the receiver's own making; `doubtful`, whether a part of it may be filled; `raised`,
+    whether its floor is above what the calibrated receiver makes. `least` is what a group must rise by; `known`
+    keeps thresholds.
+    """
+
+    floor: Floats
+    shapes: Floats
+    reference: Floats
+    anchor: Anchor
+    steady: tuple[bool, ...]
+    carried: tuple[bool, ...]
+    doubtful: tuple[bool, ...]
+    raised: tuple[bool, ...]
+    plateau: str
+    least: Floats
+    known: dict[int, dict[tuple[float, int, float], tuple[float, Floats]]] = field(default_factory=dict)
+
+
+class FloorReader:
+    """Makes views of gain states for one layout."""
+
+    def __init__(self, settings: SurveySettings, layout: BandLayout, *, frames: int) -> None:
+        self._settings, self._layout, self._frames = settings, layout, frames
+        self.shapes = np.append(layout.shapes, hann_sum_shape(DC_BINS)) * frames
+        bandwidth = settings.bandwidth_hz
+        self._passband = bandwidth / settings.sample_rate_hz if bandwidth else None
+        self._bin_at = np.arange(settings.fft_size) / settings.fft_size - 0.5
+
+    def view(self, state: GainState, psd: Floats) -> FloorView:
+        """Read a state; psd is the mean power of every bin, by which a line is told from something wider."""
+        layout, groups = self._layout, self._layout.groups
+        counted = np.where(1 / state.spread < SKIRT * self.shapes, 1 / state.spread, self.shapes)
+        level_db = decibels(state.level)
+        sd_db = 4.343 / np.sqrt(np.maximum(counted * state.cells, 1.0))
+        at = layout.centers_hz / self._settings.sample_rate_hz
+        shape = floor_shape(level_db[:groups], sd_db[:groups], at, passband=self._passband)
+        wide = self._modulated(shape.steady, at, psd, shape.floor_db)
+        floor = np.append(np.where(shape.steady, level_db[:groups], shape.floor_db), level_db[groups])
+        floor = np.minimum(10 ** (floor / 10), state.level)
+        base = 10 ** (shape.floor_db / 10)
+        steady, carried, doubtful, raised = [], [], [], []
+        own = self._own_noise()
+        for index, members in enumerate(layout.members):
+            bins = layout.bins[members]
+            idle = float(base[members] @ bins)
+            extra = float(((floor[:groups] - base) * shape.steady)[members] @ bins)
+            steady.append(bool(shape.steady[members].any()))
+            carried.append(extra > LINE_STRONG * idle or bool(wide[members].any()))
+            offset = layout.over_dc[index] and self._offset_doubt(state.level[groups], base, at)
+            doubtful.append(bool(shape.doubtful[members].any()) or offset)
+            above = own is not None and idle > own * bins.sum() * 10 ** (self._raised_db() / 10)
+            raised.append(above)
+            if above and own is not None:
+                floor[members] = np.minimum(floor[members], own)
+        total = float(base @ layout.bins) / self._settings.fft_size
+        standing = bool((shape.steady | shape.filled).any())
+        return FloorView(
+            floor=floor,
+            shapes=counted,
+            reference=np.maximum(counted * state.cells, 1.0),
+            anchor=self._anchor(base, standing=standing, shaped=shape.shaped and total < QUIET_POWER),
+            steady=tuple(steady),
+            carried=tuple(carried),
+            doubtful=tuple(doubtful),
+            raised=tuple(raised),
+            plateau=shape.plateau.value,
+            least=np.append(np.where(shape.skirts, DC_LEAST, 1.0), DC_LEAST),
+        )
+
+    def cells(self, view: FloorView, index: int, power: Floats) -> ChannelCells:
+        """The blocks of one channel, the offset's bins with it where it holds them."""
+        members = self._layout.members[index]
+        bins = self._layout.bins[members]
+        correlation = self._layout.channel_shapes[index] / float(self._layout.shapes[members].sum())
+        if self._layout.over_dc[index]:
+            members = np.append(members, self._layout.groups)
+            bins = np.append(bins, 0.0)
+        return ChannelCells(
+            power=power[:, members],
+            floor=view.floor[members],
+            bins=bins,
+            shapes=view.shapes[members],
+            reference=view.reference[members],
+            least=view.least[members],
+            correlation=correlation,
+            known=view.known.setdefault(index, {}),
+        )
+
+    def _modulated(self, steady: Bools, at: Floats, psd: Floats, floor_db: Floats) -> Bools:
+        """Which groups of something steady are wider than a line."""
+        found = np.zeros(len(at), np.bool_)
+        order = np.argsort(at, kind="stable")
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], steady[order], [False])).astype(np.int8)))
+        half = self._layout.bins / self._settings.fft_size / 2
+        for first, last in edges.reshape(-1, 2):
+            run = order[first:last]
+            low, high = float((at[run] - half[run]).min()), float((at[run] + half[run]).max())
+            inside = (self._bin_at >= low) & (self._bin_at <= high)
+            excess = np.maximum(psd[inside] - 10 ** (float(floor_db[run].mean()) / 10), 0)
+            if len(excess):
+                top = np.convolve(excess, np.ones(min(LINE_BINS, len(excess))), "valid").max()
+                found[run] = top < LINE_SHARE * float(excess.sum())
+        return found
+
+    @staticmethod
+    def _offset_doubt(level: float, base: Floats, at: Floats) -> bool:
+        """Whether the bins of the offset hold more than the floor beside them, offset taken out."""
+        beside = float(base[np.argsort(np.abs(at))[:2]].mean())
+        return level > DC_DOUBT * beside
+
+    def _own_noise(self) -> float | None:
+        scale = self._settings.calibration
+        if scale is None or scale.noise_dbm_hz is None:
+            return None
+        return float(10 ** ((scale.noise_dbm_hz - scale.offset_db) / 10) * self._settings.sample_rate_hz)
+
+    def _raised_db(self) -> float:
+        scale = self._settings.calibration
+        return RAISED_DB + (2 * scale.sd_db if scale else 0.0)
+
+    def _anchor(self, base: Floats, *, standing: bool, shaped: bool) -> Anchor:
+        scale = self._settings.calibration
+        if scale is not None and self._plausible(scale, base):
+            return Anchor.CALIBRATION
+        if standing:
+            return Anchor.FREQUENCY
+        return Anchor.RECEIVER if shaped and scale is None else Anchor.NONE
+
+    def _plausible(self, scale: Scale, base: Floats) -> bool:
+        if scale.noise_dbm_hz is not None:
+            return True
+        density = 10 * np.log10(max(float(np.median(base)) / self._settings.sample_rate_hz, 1e-30)) + scale.offset_db
+        return bool(density < KTO_DBM_HZ + NOISE_FIGURE_MOST_DB + 2 * scale.sd_db)

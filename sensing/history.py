@@ -1,0 +1,99 @@
+"""What a survey remembers of its blocks: in full while there is room, then only how far each was over its threshold."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensing.tracker import Piece
+
+FULL_BYTES: Final = 48 << 20
+"""Room for blocks kept in full, so that a floor found later judges them too."""
+BRIEF_BLOCKS: Final = 1 << 22
+
+Float16s = NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Decisions on the blocks of a piece, each of shape (channels, blocks): dB over the thresholds, and what lasts.
+
+    `over_db` is the largest of all tests, `whole_db` the energy of the whole channel; `key` says by which floor.
+    `bound` and `clipped`, shape (blocks,), are somebody's whatever the floor, and overdriven.
+    """
+
+    key: tuple[int, int]
+    start_ns: int
+    over_db: Float16s
+    whole_db: Float16s
+    lasting: NDArray[np.bool_]
+    bound: NDArray[np.bool_]
+    clipped: NDArray[np.bool_]
+
+
+class History:
+    """Pieces in the order of time; the oldest lose their levels, then are forgotten."""
+
+    def __init__(self, *, keep_ns: int | None = None) -> None:
+        """Args: keep_ns: forget what began longer ago than this; None: keep as much as there is room for."""
+        self._keep_ns = keep_ns
+        self._full: deque[Piece] = deque()
+        self._brief: deque[Judged | Piece] = deque()
+        self._full_bytes = 0
+        self._brief_blocks = 0
+        self.forgotten = False
+
+    def add(self, piece: Piece) -> None:
+        """Remember a piece."""
+        self._full.append(piece)
+        self._full_bytes += piece.levels.nbytes
+        if self._keep_ns is not None:
+            self._forget(piece.start_ns - self._keep_ns)
+
+    @property
+    def full(self) -> deque[Piece]:
+        """Pieces that can still be judged anew."""
+        return self._full
+
+    @property
+    def overfull(self) -> bool:
+        """Whether the oldest pieces are to be judged for good."""
+        return self._full_bytes > FULL_BYTES
+
+    def settle(self) -> None:
+        """Keep the decisions of the oldest eighth and let their levels go; they must have been judged."""
+        while self._full and self._full_bytes > FULL_BYTES * 7 // 8:
+            piece = self._full.popleft()
+            self._full_bytes -= piece.levels.nbytes
+            judged = piece.decided if isinstance(piece.decided, Judged) else None
+            self._brief.append(judged if judged is not None else piece)
+            self._brief_blocks += len(piece.levels)
+            if judged is None:
+                piece.levels = piece.levels[:, :1].copy()
+        while self._brief_blocks > BRIEF_BLOCKS:
+            gone = self._brief.popleft()
+            self._brief_blocks -= gone.over_db.shape[1] if isinstance(gone, Judged) else len(gone.levels)
+            self.forgotten = True
+
+    def judged(self) -> Iterator[Judged]:
+        """Every decision that is remembered, in the order of time."""
+        for old in self._brief:
+            if isinstance(old, Judged):
+                yield old
+        for piece in self._full:
+            if isinstance(piece.decided, Judged):
+                yield piece.decided
+
+    @property
+    def uncertain(self) -> int:
+        """Blocks whose level fits no floor."""
+        old = sum(len(one.levels) for one in self._brief if isinstance(one, Piece))
+        return old + sum(len(piece.levels) for piece in self._full if not isinstance(piece.decided, Judged))
+
+    def _forget(self, before_ns: int) -> None:
+        while self._full and self._full[0].start_ns < before_ns:
+            self._full_bytes -= self._full.popleft().levels.nbytes
+            self.forgotten = True

@@ -1,0 +1,306 @@
+"""Measurement products as NTIA's sensors make them, in bounded memory however long the samples go on.
+
+For each bin the mean, maximum and median power density; for each channel the amplitude probability distribution in 1 dB
+bins, mean and maximum power of each 10 ms, and periodic-frame power: what each part of a 10 ms frame is like over all
+frames. Source: NTIA TR-23-567 and its sensors' action `nasctn_sea_data_product`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from sensing.frontend import Float32s, Iq, hann
+from sensing.values import Channel
+from sensing.zoom import Zoom
+
+FRAME_S: Final = 0.01
+PARTS_MIN, PARTS_MAX = 64, 560
+APD_LOW_DB, APD_HIGH_DB = -180, 20
+DFT_MAX: Final = 4096
+DETECTORS: Final = ("max-of-max", "mean-of-max", "min-of-max", "max-of-mean", "mean-of-mean", "min-of-mean")
+_LEAST: Final = np.float32(2.0**-100)
+CONTIGUOUS_NS: Final = 2_000
+_NS: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductSettings:
+    """What is measured: the tuning, the samples' full scale, the channels, and the bins of the spectrum."""
+
+    center_hz: float
+    sample_rate_hz: float
+    full_scale: float
+    channels: tuple[Channel, ...]
+    dft_size: int = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpectrumProduct:
+    """Power density of each bin, lowest first, against full scale per Hz, linear, shape (dft_size,).
+
+    Statistics are over single transforms, `dfts` of them, without averaging; nan where there were none.
+    """
+
+    low_hz: float
+    step_hz: float
+    dfts: int
+    enbw_hz: float
+    mean: Float32s = field(repr=False)
+    maximum: Float32s = field(repr=False)
+    median: Float32s = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelProduct:
+    """Products of one channel, powers linear against full scale, filtered to the channel.
+
+    `apd_percent[i]` is the share of samples above `APD_LOW_DB + i` dB. Frames begin at `frame_ns`; `power_mean` and
+    `power_max` have one value each. `periodic` has a row for each of DETECTORS, None where the channel is too narrow.
+    """
+
+    channel: Channel
+    rate_hz: float
+    samples: int
+    apd_percent: NDArray[np.float64] = field(repr=False)
+    frame_ns: NDArray[np.int64] = field(repr=False)
+    power_mean: Float32s = field(repr=False)
+    power_max: Float32s = field(repr=False)
+    periodic: Float32s | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Products:
+    """Everything made at one tuning; `seconds` is what went into it, `overload` whether any of it was clipped."""
+
+    settings: ProductSettings
+    seconds: float
+    overload: bool
+    spectrum: SpectrumProduct
+    channels: tuple[ChannelProduct, ...]
+
+
+class ProductMaker:
+    """Takes looks in the order of time; products are there at any moment."""
+
+    def __init__(self, settings: ProductSettings) -> None:
+        """Raises: sensing.zoom.ZoomImpossible for channels too narrow."""
+        self.settings = settings
+        self._spectrum = _Spectrum(settings)
+        self._zoom = Zoom(
+            center_hz=settings.center_hz, sample_rate_hz=settings.sample_rate_hz, channels=settings.channels
+        )
+        self._frames = _Frames(len(settings.channels), self._zoom.rate_hz)
+        self._due_ns: int | None = None
+        self._samples = 0
+        self._overload = False
+
+    def feed(self, iq: Iq, *, start_ns: int, usable: bool = True, overload: bool = False) -> None:
+        """Take one look; one that is not usable leaves a gap.
+
+        Args: iq int16 (n, 2) or complex64 (n,), left as it is; what is no number counts as nothing.
+        """
+        rate = self.settings.sample_rate_hz
+        if not usable:
+            self._due_ns = None
+            return
+        joined = self._due_ns is not None and abs(start_ns - self._due_ns) <= CONTIGUOUS_NS
+        self._due_ns = start_ns + round(len(iq) / rate * _NS)
+        z = _complex(iq, self.settings.full_scale)
+        if not joined:
+            self._spectrum.reset()
+            self._zoom.reset()
+            quarter_ns = round(self._zoom.length / 4 / rate * _NS)
+            self._frames.begin(start_ns + quarter_ns)
+        self._spectrum.feed(z)
+        self._frames.feed(_power(self._zoom.feed(z)))
+        self._samples += len(iq)
+        self._overload |= overload
+
+    def products(self) -> Products:
+        """What is known by now."""
+        settings = self.settings
+        return Products(
+            settings=settings,
+            seconds=self._samples / settings.sample_rate_hz,
+            overload=self._overload,
+            spectrum=self._spectrum.product(),
+            channels=tuple(self._frames.product(i, channel) for i, channel in enumerate(settings.channels)),
+        )
+
+
+def _complex(iq: Iq, full_scale: float) -> NDArray[np.complex64]:
+    if iq.dtype == np.complex64:
+        z = np.where(np.isfinite(iq), iq, np.complex64(0)) / np.float32(full_scale)
+        return z.astype(np.complex64, copy=False)
+    pairs = iq.astype(np.float32)
+    pairs /= np.float32(full_scale)
+    return np.ascontiguousarray(pairs).view(np.complex64)[:, 0]
+
+
+def _power(z: NDArray[np.complex64]) -> Float32s:
+    return z.real * z.real + z.imag * z.imag
+
+
+class _Spectrum:
+    """Mean and maximum by sums, the median by a histogram of each bin on a scale of powers of two in 16 steps."""
+
+    STEPS: Final = 4
+    LOWEST: Final = 127 - 80
+    EXPONENTS: Final = 96
+
+    def __init__(self, settings: ProductSettings) -> None:
+        self._settings = settings
+        self._size = min(settings.dft_size, DFT_MAX)
+        window = hann(self._size)
+        self._window = (window / np.sqrt(np.sum(window**2) * settings.sample_rate_hz)).astype(np.float32)
+        self._enbw_hz = float(settings.sample_rate_hz * np.sum(window**2) / np.sum(window) ** 2)
+        self._levels = self.EXPONENTS << self.STEPS
+        self._counts = np.zeros((self._size, self._levels), np.uint32)
+        self._sum = np.zeros(self._size)
+        self._max = np.zeros(self._size, np.float32)
+        self._dfts = 0
+        self._carry = np.zeros(0, np.complex64)
+
+    def reset(self) -> None:
+        self._carry = np.zeros(0, np.complex64)
+
+    def feed(self, iq: NDArray[np.complex64]) -> None:
+        z = np.concatenate((self._carry, iq)) if len(self._carry) else iq
+        whole = len(z) // self._size
+        self._carry = z[whole * self._size :].copy()
+        batch = max(1, (1 << 19) // self._size)
+        for first in range(0, whole, batch):
+            count = min(batch, whole - first)
+            frames = z[first * self._size : (first + count) * self._size].reshape(count, self._size)
+            self._take(_power(fft.fft(frames * self._window, axis=1, overwrite_x=True)))
+
+    def _take(self, power: Float32s) -> None:
+        self._sum += power.sum(axis=0, dtype=np.float64)
+        np.maximum(self._max, power.max(axis=0), out=self._max)
+        self._dfts += len(power)
+        bits = np.maximum(power, _LEAST).view(np.int32) >> (23 - self.STEPS)
+        level = np.clip(bits - (self.LOWEST << self.STEPS), 0, self._levels - 1)
+        level += np.arange(self._size, dtype=np.int32) * np.int32(self._levels)
+        flat = np.bincount(level.ravel(), minlength=self._size * self._levels)
+        self._counts += flat.reshape(self._size, self._levels).astype(np.uint32)
+
+    def product(self) -> SpectrumProduct:
+        settings = self._settings
+        nothing = np.full(self._size, np.nan, np.float32)
+        step = settings.sample_rate_hz / self._size
+        return SpectrumProduct(
+            low_hz=-settings.sample_rate_hz / 2,
+            step_hz=step,
+            dfts=self._dfts,
+            enbw_hz=self._enbw_hz,
+            mean=fft.fftshift((self._sum / self._dfts).astype(np.float32)) if self._dfts else nothing,
+            maximum=fft.fftshift(self._max) if self._dfts else nothing,
+            median=fft.fftshift(self._median()) if self._dfts else nothing,
+        )
+
+    def _median(self) -> Float32s:
+        """Where half of a bin's transforms lie below, straight between the edges of the level that holds it."""
+        summed = np.cumsum(self._counts, axis=1, dtype=np.int64)
+        half = self._dfts / 2
+        level = (summed < half).sum(axis=1)
+        rows = np.arange(self._size)
+        below = np.where(level > 0, summed[rows, np.maximum(level - 1, 0)], 0)
+        held = np.maximum(self._counts[rows, level], 1)
+        edges = (np.arange(self._levels + 1, dtype=np.int32) + (self.LOWEST << self.STEPS)) << (23 - self.STEPS)
+        powers = edges.view(np.float32).astype(np.float64)
+        inside = (half - below) / held
+        median: Float32s = (powers[level] + (powers[level + 1] - powers[level]) * inside).astype(np.float32)
+        return median
+
+
+class _Frames:
+    """Powers of all channels, shape (channels, n), cut into frames of FRAME_S that never go over a gap."""
+
+    def __init__(self, channels: int, rate_hz: float) -> None:
+        self._rate_hz, self._channels = rate_hz, channels
+        self._length = FRAME_S * rate_hz
+        parts = int(min(PARTS_MAX, self._length // 2))
+        self.parts = parts if parts >= PARTS_MIN else (PARTS_MIN if self._length >= PARTS_MIN else 0)
+        self._apd = np.zeros((channels, APD_HIGH_DB - APD_LOW_DB + 1), np.int64)
+        self._held: list[Float32s] = []
+        self._have = 0
+        self._start_ns = 0
+        self._at: list[int] = []
+        self._mean: list[Float32s] = []
+        self._max: list[Float32s] = []
+        self._count = 0
+        self._samples = 0
+        self._periodic = np.zeros((2, 3, channels, max(1, self.parts)))
+        self._periodic[:, 2] = np.inf
+
+    def begin(self, start_ns: int) -> None:
+        """A stretch begins; what was left of the one before fills no frame."""
+        self._held.clear()
+        self._have = 0
+        self._start_ns = start_ns
+
+    def feed(self, power: Float32s) -> None:
+        """Take what follows."""
+        if not power.shape[1]:
+            return
+        self._count_levels(power)
+        if self._length < 1:
+            return
+        self._held.append(power)
+        self._have += power.shape[1]
+        if self._have < self._length:
+            return
+        joined = np.concatenate(self._held, axis=1)
+        first, number = 0, 0
+        while (end := round((number + 1) * self._length)) <= joined.shape[1]:
+            self._frame(joined[:, first:end], self._start_ns + round(number * FRAME_S * _NS))
+            first, number = end, number + 1
+        self._start_ns += round(number * FRAME_S * _NS)
+        self._held = [joined[:, first:].copy()]
+        self._have = joined.shape[1] - first
+
+    def _count_levels(self, power: Float32s) -> None:
+        level = np.floor(10 * np.log10(np.maximum(power, _LEAST))).astype(np.int64) - APD_LOW_DB
+        bins = self._apd.shape[1]
+        level = np.clip(level, 0, bins - 1) + np.arange(len(power))[:, None] * bins
+        self._apd += np.bincount(level.ravel(), minlength=len(power) * bins).reshape(len(power), bins)
+        self._samples += power.shape[1]
+
+    def _frame(self, power: Float32s, start_ns: int) -> None:
+        self._at.append(start_ns)
+        self._mean.append(power.mean(axis=1, dtype=np.float64).astype(np.float32))
+        self._max.append(power.max(axis=1))
+        if not self.parts:
+            return
+        edges = np.round(np.arange(self.parts) * (power.shape[1] / self.parts)).astype(np.intp)
+        sizes = np.diff(np.append(edges, power.shape[1]))
+        found = np.maximum.reduceat(power, edges, axis=1), np.add.reduceat(power, edges, axis=1) / sizes
+        self._count += 1
+        for kind, value in enumerate(found):
+            held = self._periodic[kind]
+            np.maximum(held[0], value, out=held[0])
+            held[1] += value
+            np.minimum(held[2], value, out=held[2])
+
+    def product(self, index: int, channel: Channel) -> ChannelProduct:
+        """What one channel came to."""
+        above = self._apd[index][::-1].cumsum()[::-1]
+        periodic: Float32s | None = None
+        if self.parts and self._count:
+            rows = self._periodic[:, :, index].copy()
+            rows[:, 1] /= self._count
+            periodic = rows.reshape(len(DETECTORS), -1).astype(np.float32)
+        series = [np.array([one[index] for one in held], np.float32) for held in (self._mean, self._max)]
+        return ChannelProduct(
+            channel=channel,
+            rate_hz=self._rate_hz,
+            samples=self._samples,
+            apd_percent=100 * above / max(1, self._samples),
+            frame_ns=np.array(self._at, np.int64),
+            power_mean=series[0],
+            power_max=series[1],
+            periodic=periodic,
+        )

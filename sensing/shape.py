@@ -1,0 +1,183 @@
+"""How the floor of a band runs over frequency, and what stands on it all the time.
+
+A receiver's own noise runs smoothly: tilts, domes, the roll-off of its filter. What rises from it and is narrower than
+a fifth of the band, or ends sharply with the floor going on beside it, is somebody's, even if it never stopped.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+OPENING: Final = 0.2
+"""Share of the band: what is narrower and rises is no floor's."""
+NARROW: Final = 0.08
+"""What is narrower than this share of the band is no ripple of a receiver's; wider, only if it rises by `TALL_DB`."""
+TALL_DB: Final = 6.0
+BUMP_DB: Final = 1.0
+SURE: Final = 5.0
+EDGE_DB: Final = 1.2
+EDGE_SHARE: Final = 0.8
+"""Of the depth of a plateau, how much must fall within two groups for its edge to be sharp."""
+BESIDE_GROUPS: Final = 3
+BESIDE_DB: Final = 1.0
+FILTER_WIDTH: Final = (0.55, 0.85)
+"""Share of the band that a receiver's filter passes."""
+FILTER_CENTRED: Final = 0.04
+SIGNAL_DEPTH_DB: Final = 10.0
+FILTER_DEPTH_DB: Final = 35.0
+"""A plateau less deep than the first is a signal over a floor; one deeper than the second, centred, a filter."""
+KNOWN_WIDTH: Final = 0.1
+SHAPED_DB: Final = 2.0
+SHAPED_DEVIATIONS: Final = 4.0
+GRADUAL: Final = 0.45
+"""Of all that a receiver's floor bends, how much it may within two groups."""
+SKIRT_DB: Final = 10.0
+
+
+class Plateau(Enum):
+    """What a wide part of the band with sharp ends is taken for."""
+
+    NONE = "none"
+    FILTER = "filter"
+    SIGNAL = "signal"
+    EITHER = "either"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The floor of each group in dB, which groups stand above it all the time, and which may.
+
+    `skirts` lie beyond a filter's passband, `filled` are those of a wide signal, `steady` those of a narrow one.
+
+    `shaped` when the floor runs as a receiver's filter makes it, and not as flat as numbers from a generator.
+    """
+
+    floor_db: Floats
+    filled: NDArray[np.bool_]
+    steady: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
+    plateau: Plateau
+    shaped: bool
+    skirts: NDArray[np.bool_]
+
+
+def floor_shape(level_db: Floats, sd_db: Floats, at: Floats, *, passband: float | None) -> Shape:
+    """Tell the floor from what stands on it.
+
+    Args: level_db and sd_db of each group; at is where it lies, -0.5 to 0.5 of the sample rate; passband is the
+        analogue bandwidth as a share of the rate, None where it is not known.
+    """
+    order = np.argsort(at, kind="stable")
+    x, level, sd = at[order], level_db[order], sd_db[order]
+    smooth = _opened(level, x) if len(x) > 2 else level
+    skirts = _skirts(smooth, x)
+    steady, broad = _bumps(level - smooth, (level - smooth > BUMP_DB + SURE * sd) & ~skirts, x)
+    floor = np.where(steady, smooth, level)
+    plateau, inside = _plateau(smooth, x, float(np.median(sd)), passband)
+    filled = inside if plateau is Plateau.SIGNAL else np.zeros(len(x), np.bool_)
+    if filled.any() and not filled.all():
+        floor = np.where(filled, np.minimum(np.interp(x, x[~filled], smooth[~filled]), floor), floor)
+    near = smooth[np.abs(x) < 0.45]
+    uneven = float(np.ptp(near)) if len(near) > 2 else 0.0
+    bent = uneven > SHAPED_DB + SHAPED_DEVIATIONS * float(np.median(sd))
+    bent = bent and (bool(skirts.any()) or float(np.abs(near[2:] - near[:-2]).max()) < GRADUAL * uneven)
+    doubtful = broad | inside if plateau is Plateau.EITHER else broad
+    back = np.argsort(order, kind="stable")
+    return Shape(
+        floor_db=floor[back], filled=filled[back], steady=steady[back], doubtful=doubtful[back], plateau=plateau,
+        shaped=plateau is Plateau.FILTER or (bent and plateau is Plateau.NONE), skirts=skirts[back],
+    )  # fmt: skip
+
+
+def _skirts(smooth: Floats, x: Floats) -> NDArray[np.bool_]:
+    """The parts beyond a filter's passband: on both sides, alike far from the middle, with most of the band between."""
+    low = smooth < float(np.quantile(smooth, 0.8)) - SKIRT_DB
+    first, last = int(np.argmin(low)), len(x) - 1 - int(np.argmin(low[::-1]))
+    nothing = np.zeros(len(x), np.bool_)
+    if low.all() or not first or last == len(x) - 1:
+        return nothing
+    if float(x[last] - x[first]) < FILTER_WIDTH[0] - 0.05 or abs(float(x[last] + x[first])) / 2 > FILTER_CENTRED:
+        return nothing
+    nothing[:first] = nothing[last + 1 :] = True
+    return nothing
+
+
+def _bumps(rise: Floats, over: NDArray[np.bool_], x: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of what rises over the smooth floor, what is surely no receiver's ripple, and the rest."""
+    steady, broad = np.zeros(len(x), np.bool_), np.zeros(len(x), np.bool_)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], over, [False])).astype(np.int8)))
+    for first, last in edges.reshape(-1, 2):
+        tall = float(rise[first:last].max())
+        wide = int((rise[first:last] > tall / 2).sum()) * float(np.median(np.diff(x)))
+        (steady if wide <= NARROW or tall >= TALL_DB else broad)[first:last] = True
+    return steady, broad
+
+
+def _opened(level: Floats, x: Floats) -> Floats:
+    """Morphological opening: the level without what rises and is narrower than `OPENING`.
+
+    A single group that lies below both its neighbours is a notch of the receiver or chance: it lowers nobody's floor.
+    """
+    inner = np.minimum(level[:-2], level[2:])
+    level = np.concatenate((level[:1], np.maximum(level[1:-1], inner), level[-1:]))
+    count = np.arange(len(level))
+    reach = max(1, round(OPENING / 2 / float(np.median(np.diff(x)))))
+    near = np.abs(count[:, None] - count[None, :]) <= reach
+    eroded = np.where(near, level[None, :], np.inf).min(axis=1)
+    return np.asarray(np.where(near, eroded[None, :], -np.inf).max(axis=1), np.float64)
+
+
+def _plateau(smooth: Floats, x: Floats, sd: float, passband: float | None) -> tuple[Plateau, NDArray[np.bool_]]:
+    nothing = np.zeros(len(x), np.bool_)
+    top, low = float(np.quantile(smooth, 0.8)), float(smooth.min())
+    if top - low < EDGE_DB + SURE * sd or len(x) < 2 * BESIDE_GROUPS:
+        return Plateau.NONE, nothing
+    inside = smooth > top - min(3.0, (top - low) / 2)
+    first, last = int(np.argmax(inside)), len(x) - 1 - int(np.argmax(inside[::-1]))
+    inside = nothing.copy()
+    inside[first : last + 1] = True
+    left = _edge(smooth[: first + 2][::-1], top, sd) if first else None
+    right = _edge(smooth[last - 1 :], top, sd) if last < len(x) - 1 else None
+    found = [edge for edge in (left, right) if edge is not None]
+    if not found or not all(sharp for _, sharp, _ in found):
+        return Plateau.NONE, nothing
+    depth = min(edge[0] for edge in found)
+    if not all(level is True for _, _, level in found):
+        unclear = depth >= SIGNAL_DEPTH_DB and not any(level is False for _, _, level in found)
+        return (Plateau.EITHER, inside) if unclear else (Plateau.NONE, nothing)
+    step = float(np.median(np.diff(x)))
+    width, centre = float(x[last] - x[first]) + step, float(x[last] + x[first]) / 2
+    return _judged(width, centre, depth, one_sided=len(found) == 1, passband=passband), inside
+
+
+def _edge(outwards: Floats, top: float, sd: float) -> tuple[float, bool, bool | None]:
+    """From the plateau outwards, its last two groups first: how deep it falls, whether at once, whether level beyond.
+
+    The last is None where too little lies beyond to tell.
+    """
+    beyond = outwards[2:]
+    depth = top - float(np.median(beyond))
+    steps = outwards[:-2] - beyond
+    sharp = depth >= EDGE_DB and float(steps[:3].max()) >= EDGE_SHARE * depth
+    rest = beyond[1:]
+    if len(rest) < BESIDE_GROUPS - 1:
+        return depth, sharp, None
+    return depth, sharp, float(np.ptp(rest)) < BESIDE_DB + SURE * sd + 0.1 * max(0.0, depth - SIGNAL_DEPTH_DB)
+
+
+def _judged(width: float, centre: float, depth_db: float, *, one_sided: bool, passband: float | None) -> Plateau:
+    if passband is not None and passband < 0.95:
+        same = abs(width - passband) <= KNOWN_WIDTH and abs(centre) <= FILTER_CENTRED
+        if same:
+            return Plateau.FILTER if depth_db >= SIGNAL_DEPTH_DB else Plateau.EITHER
+        return Plateau.SIGNAL if width < passband else Plateau.EITHER
+    if one_sided or abs(centre) > FILTER_CENTRED or width < FILTER_WIDTH[0] or depth_db < SIGNAL_DEPTH_DB:
+        return Plateau.SIGNAL
+    if depth_db >= FILTER_DEPTH_DB and width <= FILTER_WIDTH[1]:
+        return Plateau.FILTER
+    return Plateau.EITHER

@@ -1,0 +1,58 @@
+"""Stretches of samples that say nothing: zeros, one value over and over, numbers that are none."""
+
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensing.frontend import Iq, flat_samples
+
+RUN_LEAST: Final = 32
+"""Noise of half a step repeats a sample 32 times once in 10^12 samples."""
+STRIDE: Final = 8
+QUIET_SHARE: Final = 0.25
+"""Runs above this share of full scale are a limiter's, not silence."""
+
+Spans: TypeAlias = list[tuple[int, int]]
+"""Sample numbers from, up to and not including."""
+
+
+def silent_spans(iq: Iq, *, full_scale: float) -> Spans:
+    """Runs of at least `RUN_LEAST` samples that are all the same and weak, shape of iq as in `flat_samples`."""
+    if len(iq) < RUN_LEAST:
+        return []
+    pairs = flat_samples(iq)
+    words = pairs.view(np.int32 if pairs.dtype == np.int16 else np.int64)
+    near = words[STRIDE::STRIDE] == words[:-STRIDE:STRIDE]
+    if not (near[:-1] & near[1:]).any():
+        return []
+    same = words[1:] == words[:-1]
+    rails = pairs.reshape(-1, 2)
+    return [
+        (first, last + 1)
+        for first, last in runs(same, least=RUN_LEAST - 1)
+        if float(np.abs(rails[first].astype(np.float64)).max()) < QUIET_SHARE * full_scale
+    ]
+
+
+def bad_spans(iq: Iq) -> Spans:
+    """Runs of samples that are no numbers."""
+    if iq.dtype != np.complex64 or np.isfinite(iq.sum()):
+        return []
+    return runs(~np.isfinite(iq))
+
+
+def silent_blocks(spans: Spans, *, blocks: int, block: int, held: int) -> NDArray[np.bool_]:
+    """Which blocks that a look completed hold samples of `spans`; the first began `held` samples before the look."""
+    mask = np.zeros(blocks, np.bool_)
+    for first, last in spans:
+        mask[max(0, (first + held) // block) : max(0, -(-(last + held) // block))] = True
+    return mask
+
+
+def runs(where: NDArray[np.bool_], *, least: int = 1) -> Spans:
+    """Where a row of truths holds for at least so long, as spans."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], where, [False])).astype(np.int8)))
+    pairs = edges.reshape(-1, 2)
+    edges = pairs[pairs[:, 1] - pairs[:, 0] >= least]
+    return [(a, b) for a, b in edges.reshape(-1, 2).tolist()]

@@ -1,0 +1,138 @@
+"""From the decisions on a channel's blocks to its state and its occupancy."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from sensing.flags import VOIDING, SampleFlag
+from sensing.longrun import long_run_occupancy
+from sensing.occupancy import DetectorRates, channel_occupancy, outage_widened
+from sensing.results import Anchor, ChannelState
+from sensing.rhythm import Period, find_period, valley_db
+from sensing.values import Interval
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+BURSTY_DB: Final = 6.0
+"""A channel whose blocks spread over more than this is used in bursts."""
+FREE_HIGH_MAX: Final = 0.5
+"""A channel whose occupancy may be this high is not called free, however little was seen in it."""
+DOUBT: Final = 5e-4
+"""Chance that noise alone makes a channel busy by the number of its blocks over their threshold."""
+RATE_SLACK: Final = (3.0, 1e-3)
+"""Times the design rate, and so much more, that noise may be over the threshold where its floor is a little off."""
+STRONG_DB: Final = 6.0
+STRONG_SHARE: Final = 0.3
+UNSEEN_LOW: Final = 0.01
+"""Where most of the time is not seen, less than this share of it is no ground for "busy"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was decided on the blocks of one channel, shape (blocks,), and what is to be held against it.
+
+    `over_db` is how far over its threshold the loudest test was, `whole_db` the energy of the whole channel; `lasting`
+    are blocks in longer stretches over theirs; `anchored` those whose floor rests on something, `clipped`
+    those overdriven. Over `sure_db` one block leaves no doubt. `unseen` is the share of the time of which nothing is
+    known.
+    """
+
+    over_db: Floats
+    whole_db: Floats
+    lasting: Bools
+    anchored: Bools
+    clipped: Bools
+    times_s: Floats
+    gaps: bool
+    step_s: float
+    pfa: float
+    sure_db: float
+    unseen: float
+    steady: bool
+    carried: bool
+    doubtful: bool
+    anchor: Anchor
+    flags: SampleFlag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """State and occupancy of a channel; `cut_db` is how far over the threshold idle and busy were parted."""
+
+    state: ChannelState
+    occupancy: Interval
+    long_run: Interval
+    cut_db: float
+    period: Period | None
+    bursty: bool
+    anchor: Anchor
+
+
+UNSEEN: Final = Interval(value=float("nan"), low=0.0, high=1.0)
+
+
+def judge(seen: Seen) -> Verdict:
+    """Say what may be said of a channel."""
+    blocks = len(seen.over_db)
+    if blocks == 0:
+        return Verdict(
+            state=ChannelState.UNKNOWN, occupancy=UNSEEN, long_run=UNSEEN, cut_db=0.0, period=None, bursty=False,
+            anchor=Anchor.NONE,
+        )  # fmt: skip
+    sensitive = (seen.over_db > 0) | seen.lasting
+    cut_db = max(valley_db(seen.over_db), valley_db(seen.whole_db))
+    busy = (seen.over_db > cut_db) | (seen.lasting & (cut_db == 0))
+    used = _significant(seen, sensitive)
+    if seen.carried and not used:
+        busy = sensitive = np.ones(blocks, np.bool_)
+        used = True
+    times = seen.times_s if seen.gaps else None
+    rates = DetectorRates(pfa=seen.pfa if cut_db == 0.0 else 0.0)
+    occupancy = channel_occupancy(busy, times_s=times, rates=rates)
+    long_run = long_run_occupancy(busy if used else np.zeros(blocks, np.bool_), step_s=seen.step_s, times_s=times)
+    occupancy, long_run = (_widened(one, seen, sensitive, used=used, cut=busy) for one in (occupancy, long_run))
+    return Verdict(
+        state=_state(seen, occupancy, used=used),
+        occupancy=occupancy,
+        long_run=long_run,
+        cut_db=cut_db,
+        period=None if seen.gaps else find_period(seen.whole_db, step_s=seen.step_s),
+        bursty=bool(np.ptp(np.quantile(seen.whole_db, (0.05, 0.95))) > BURSTY_DB),
+        anchor=seen.anchor,
+    )
+
+
+def _significant(seen: Seen, busy: Bools) -> bool:
+    """Whether more, or more strongly, was over the threshold than noise explains."""
+    if bool(seen.lasting.any()) or bool((seen.over_db > seen.sure_db).any()):
+        return True
+    rate = min(0.5, RATE_SLACK[0] * seen.pfa + RATE_SLACK[1])
+    return float(stats.binom.sf(int(busy.sum()) - 1, len(busy), rate)) < DOUBT
+
+
+def _widened(one: Interval, seen: Seen, sensitive: Bools, *, used: bool, cut: Bools) -> Interval:
+    """The interval with every doubt in it that is not of sampling."""
+    low, high = one.low if used else 0.0, one.high
+    strong = float((seen.over_db > STRONG_DB).mean())
+    weak = float(sensitive.mean())
+    if strong > STRONG_SHARE * weak:
+        low = max(0.0, low - max(0.0, float(cut.mean()) - strong))
+    high = max(high, min(1.0, high + max(0.0, weak - float(cut.mean()))))
+    high = min(1.0, high + float(((~seen.anchored | seen.clipped) & ~cut).mean()))
+    if seen.steady or seen.doubtful:
+        high = 1.0
+    wide = outage_widened(replace(one, low=min(low, one.value), high=max(high, one.value)), unseen_share=seen.unseen)
+    return replace(wide, high=1.0) if seen.flags & VOIDING & ~SampleFlag.CLIPPED else wide
+
+
+def _state(seen: Seen, occupancy: Interval, *, used: bool) -> ChannelState:
+    if used and occupancy.low > UNSEEN_LOW * seen.unseen:
+        return ChannelState.BUSY
+    doubted = seen.flags & VOIDING or seen.anchor is Anchor.NONE or seen.steady or seen.doubtful
+    if doubted or occupancy.high >= FREE_HIGH_MAX:
+        return ChannelState.UNKNOWN
+    return ChannelState.FREE

@@ -1,0 +1,88 @@
+"""Several channels out of one stream at once, each at its own low rate: fast convolution, one long transform for all.
+
+Overlap-save: transforms of `length` samples advance by half of it; a channel is the bins about its middle, weighed by a
+filter whose power falls as a raised cosine about the channel's edges, so that noise is let through as wide as the
+channel is; transformed back at the lower rate, the middle half is kept, so that nothing wraps round. Powers are kept,
+phases between blocks are not.
+"""
+
+from collections.abc import Sequence
+from math import ceil, log2
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from sensing.values import Channel
+
+OVERSAMPLED: Final = 1.25
+SLOPE_SHARE: Final = 1 / 16
+"""Of a channel's width, how wide the filter's slope at each edge is."""
+"""The lower rate is at least so many times the widest channel."""
+RESPONSE_LENGTHS: Final = 16
+"""The transform holds so many times the inverse of the filter's slope, so that little of its response wraps round."""
+LENGTH_MIN, LENGTH_MAX = 2048, 1 << 21
+NOTCH_BINS: Final = 1
+"""Bins about the receiver's own offset that no channel gets."""
+
+
+class ZoomImpossible(ValueError):
+    """A channel is too narrow for the longest transform; the message says how wide it has to be."""
+
+
+class Zoom:
+    """Feeds contiguous samples in, gives the channels' samples out; `rate_hz` is theirs."""
+
+    def __init__(self, *, center_hz: float, sample_rate_hz: float, channels: Sequence[Channel]) -> None:
+        """Args: channels inside the received band.
+
+        Raises: ZoomImpossible for channels too narrow.
+        """
+        widest = max(c.width_hz for c in channels)
+        steps = int(max(0.0, log2(max(1.0, sample_rate_hz / (OVERSAMPLED * widest)))))
+        self._down = 1 << steps
+        self.rate_hz = sample_rate_hz / self._down
+        needed = RESPONSE_LENGTHS * sample_rate_hz / (SLOPE_SHARE * min(c.width_hz for c in channels))
+        length = 1 << max(ceil(log2(LENGTH_MIN)), ceil(log2(needed)))
+        if length > LENGTH_MAX:
+            least = widest * length / LENGTH_MAX
+            raise ZoomImpossible(f"channels of {widest:g} Hz are too narrow here: choose {least:.3g} Hz or more")
+        self.length = length
+        self._short = length // self._down
+        self._carry = np.zeros(0, np.complex64)
+        bins = [self._bins(c, center_hz, sample_rate_hz) for c in channels]
+        self._at = np.stack([at for at, _ in bins])
+        self._weights = np.stack([weight for _, weight in bins]).astype(np.float32)
+
+    def _bins(self, channel: Channel, center_hz: float, rate_hz: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Where a channel's bins lie in the transform, and the filter's weight of each, in the order of the inverse."""
+        middle = (channel.low_hz + channel.high_hz) / 2 - center_hz
+        step = rate_hz / self.length
+        nearest = round(middle / step)
+        order = fft.fftfreq(self._short, 1 / self._short).round().astype(np.intp)
+        away = np.abs((nearest + order) * step - middle)
+        slope = max(SLOPE_SHARE * channel.width_hz, 2 * step)
+        fall = np.clip((away - channel.width_hz / 2) / slope + 0.5, 0.0, 1.0)
+        weight = np.cos(np.pi / 2 * fall)
+        weight[np.abs(nearest + order) <= NOTCH_BINS] = 0.0
+        inside = np.abs(nearest + order) < self.length // 2
+        return (nearest + order) % self.length, np.where(inside, weight, 0.0)
+
+    def reset(self) -> None:
+        """Forget what was held back, as after a gap."""
+        self._carry = np.zeros(0, np.complex64)
+
+    def feed(self, iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Channels' samples, shape (channels, n), of the samples so far, less a quarter block at each end."""
+        z = np.concatenate((self._carry, iq))
+        hop, keep = self.length // 2, self._short // 2
+        count = max(0, (len(z) - hop) // hop)
+        out = np.empty((len(self._at), count * keep), np.complex64)
+        scale = np.float32(1 / self._down)
+        for i in range(count):
+            spectrum = fft.fft(z[i * hop : i * hop + self.length])
+            parts = fft.ifft(spectrum[self._at] * self._weights, axis=1, overwrite_x=True)
+            out[:, i * keep : (i + 1) * keep] = parts[:, keep // 2 : keep // 2 + keep] * scale
+        self._carry = z[count * hop :].copy()
+        return out

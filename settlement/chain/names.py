@@ -1,0 +1,36 @@
+"""Names of nodes and authorities: what one may look like, and which two cannot be told apart by eye. Pure.
+
+A name is ASCII letters, digits, and single spaces, dots, underscores or hyphens between them, so that no character of
+another script passes for a Latin one. Two names are one to a reader where their skeletons are equal: letter case aside,
+and with the ASCII pairs of Unicode's confusables (UTS 39, confusables.txt) made one: 0 and O; 1, l, I and |; rn and m;
+vv and w.
+"""
+
+import re
+
+NAME_MAX = 64
+_NAME = re.compile(r"[A-Za-z0-9]+(?:[ ._-][A-Za-z0-9]+)*", re.ASCII)
+_SINGLE = str.maketrans({"0": "o", "1": "l", "I": "l", "|": "l"})
+
+
+def name_flaw(name: str) -> str | None:
+    """Why that is no name to give anybody; None where it is one."""
+    if not 1 <= len(name) <= NAME_MAX:
+        return f"give 1 to {NAME_MAX} characters"
+    strange = next((c for c in name if not c.isascii()), None)
+    if strange is not None:
+        return f"U+{ord(strange):04X} is not ASCII, and may look like a letter that is"
+    if _NAME.fullmatch(name) is None:
+        return "letters, digits, and single spaces, dots, underscores or hyphens between them"
+    return None
+
+
+def skeleton(name: str) -> str:
+    """What a name looks like at a glance."""
+    plain = re.sub(r"[ ._-]", "-", name.translate(_SINGLE).lower())
+    return plain.replace("rn", "m").replace("vv", "w")
+
+
+def alike(one: str, other: str) -> bool:
+    """Can two names be taken for each other?"""
+    return one.casefold() == other.casefold() or skeleton(one) == skeleton(other)

@@ -1,0 +1,75 @@
+"""How long a holder does not listen to a user that lets its reservations run out: longer with each, forgiven in halves.
+
+A GRANT that nobody accepts keeps a cell from everyone until `accept_by`, and costs its user nothing. Two in a row may
+be bad luck on the way. From the second on the next REQUEST waits GROWTH times as long each time, and fewer may be open
+at once; a settlement that comes about forgives half of it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from settlement.chain.codec import encode, uint
+from settlement.fixes import TimeFix
+from settlement.pair.work import Work, stored_as
+from settlement.reasons import Reason, Refusal, refuse
+
+STORE = "patience"
+GROWTH = 8
+PAUSE_LEAST_NS = 1_000_000_000
+PAUSE_MAX_NS = 3600 * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failing:
+    """Reservations of one user that ran out and were not made up for, and until when it is not listened to."""
+
+    count: int = uint(1)
+    until_ns: int = uint(2)
+
+
+class Patience:
+    """What a holder remembers of users that do not take up what they asked for. Rebuilt after a restart."""
+
+    def __init__(self, stored: Iterable[tuple[bytes, bytes]]) -> None:
+        self._failing = {user: stored_as(Failing, raw, STORE) for user, raw in stored}
+
+    def judge(self, user: bytes, now: TimeFix) -> Refusal | None:
+        """May this user ask again already? A wait that reaches further than any may is of another clock, and void."""
+        held = self._failing.get(user)
+        if held is None or now.after(held.until_ns) or held.until_ns > now.latest_ns + PAUSE_MAX_NS:
+            return None
+        measured = f"{held.count} reservations not taken up"
+        return refuse(Reason.BUDGET, "request.patience", measured, f"a REQUEST after {held.until_ns} ns")
+
+    def open_max(self, user: bytes, most: int) -> int:
+        """How many reservations and settlements a user may hold open at a time."""
+        held = self._failing.get(user)
+        return most if held is None else max(1, most >> min(held.count, 16))
+
+    def failed(self, work: Work, user: bytes, accept_ns: int) -> None:
+        """A reservation ran out."""
+        held = self._failing.get(user)
+        count = 1 if held is None else held.count + 1
+        pause_ns = max(accept_ns, PAUSE_LEAST_NS) * GROWTH ** min(count - 1, 16) if count > 1 else 0
+        until_ns = work.now.time.latest_ns + min(pause_ns, PAUSE_MAX_NS)
+        self._keep(work, user, Failing(count=count, until_ns=until_ns))
+
+    def taken_up(self, work: Work, user: bytes) -> None:
+        """A settlement came about."""
+        held = self._failing.get(user)
+        if held is not None:
+            self._keep(work, user, replace(held, count=held.count // 2))
+
+    def succeeded(self, work: Work, old: bytes, new: bytes) -> None:
+        """A new key is no new identity."""
+        held = self._failing.get(old)
+        if held is not None:
+            self._keep(work, new, held)
+
+    def _keep(self, work: Work, user: bytes, held: Failing) -> None:
+        if held.count == 0:
+            self._failing.pop(user, None)
+            work.drop(STORE, user)
+        else:
+            self._failing[user] = held
+            work.put(STORE, user, encode(held))
