@@ -41,7 +41,8 @@ class SimRadio:
         self._sequence = 0
         self._rx_settings: RxSettings | None = None
         try:
-            self._device_id = str(self._ask(self._tx, {"op": "hello"})["device_id"])
+            hello = self._ask(self._tx, {"op": "hello"})
+            self._device_id, self._full_scale = str(hello["device_id"]), int(hello["full_scale"])
             self.rf_state()
         except (HardwareError, LocalError):
             self._release()
@@ -51,6 +52,11 @@ class SimRadio:
     def device_id(self) -> str:
         """Model and serial of the unit."""
         return self._device_id
+
+    @property
+    def full_scale(self) -> int:
+        """The ADC's full scale, in codes."""
+        return self._full_scale
 
     def tune_rx(self, settings: RxSettings) -> RxSettings:
         """Set the receiver and return what it then holds; raises SettingRefused, HardwareError."""

@@ -24,10 +24,11 @@ FILE: Final = "file"
 DRIVERS: Final[dict[str, tuple[str, str]]] = {
     "sim": ("sim.source", "sim:"),
     "pluto": ("radio.drivers.plutosource", "pluto:URI"),
+    "air": ("sim.airsource", "air:ENDPOINT#STATION"),
 }
 """Driver: the module that opens it, and how it is written. Loaded only when it is asked for."""
 _WRITTEN: Final = ("file:PATH.sigmf-meta", *(written for _, written in DRIVERS.values()))
-SOURCES: Final = " or ".join((", ".join(_WRITTEN[:-1]), _WRITTEN[-1]))
+SOURCES: Final = f"{_WRITTEN[0]}, {' or '.join(_WRITTEN[1:])}"
 GAIN_DB: Final = 40.0
 RATE_HZ: Final = 10_000_000
 RATE_LEAST_HZ: Final = 2_500_000
