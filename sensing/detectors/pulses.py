@@ -313,7 +313,7 @@ def _part(one: Shape, taken: Shape) -> bool:
 
 @cache
 def warm() -> int:
-    """Have every compiled loop of the search made ready, once in a process: a node's first look must not wait for it."""
+    """Have every compiled loop of the search ready, once in a process: a node's first look must not wait for it."""
     rails = np.random.default_rng(1).standard_normal((40_000, 2)) * 20
     rails[20_000:20_020] += 400
     return len(PulseFinder(sample_rate_hz=10e6, full_scale=2048).find(rails.astype(np.int16)))
