@@ -62,7 +62,7 @@ UNEVEN: Final = 0.15
 CONTRAST: Final = 4.0
 CONTRAST_PFA: Final = 1e-10
 """A block this many times over the floor, where noise is so rarely, shows that the floor is not what fills a band."""
-DOUBT_PFA: Final = 2e-4
+DOUBT_PFA: Final = 2e-5
 FLAT: Final = 3.0
 MOST: Final = 0.7
 UNTAUGHT: Final = UNUSABLE | SampleFlag.CLIPPED
