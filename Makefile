@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SETUP := sh deploy/setup.sh
 FUZZ_S ?= 120
+FUZZ_COUNT ?= 1000000
 # Entries of [tool.mutants] in pyproject.toml; all of them where none is named.
 MUTANTS ?=
 PYTEST := $(BIN)/pytest -q
@@ -31,10 +32,12 @@ soak: $(READY)
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants --show $(MUTANTS)
 
-# Coverage-guided, on everything that takes a stranger's bytes; FUZZ_S seconds, the corpus stays in .fuzz.
+# On everything that takes a stranger's bytes: coverage-guided for FUZZ_S seconds, the corpus stays in .fuzz; then
+# FUZZ_COUNT executions of each parser.
 fuzz: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz.bytes_in -max_total_time=$(FUZZ_S) -max_len=8192 -rss_limit_mb=2048 .fuzz
+	$(BIN)/python -m tests.fuzz.counted --count $(FUZZ_COUNT)
 
 lint: $(READY)
 	$(BIN)/ruff check .

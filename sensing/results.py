@@ -41,7 +41,8 @@ class SurveySettings:
 
     `bandwidth_hz` is the receiver's analogue bandwidth: bins outside it take no part in the floor.
     None where it is not known. `flatness_db` is how far the floor of a part of the band may be off; it sets the SNR
-    wall. `keep_s` is how long ago a look may be and still count, None for all there is room for.
+    wall. `keep_s` is how long ago a look may be and still count, None for all there is room for. `incumbent_bands` are
+    where a radar can be an incumbent: elsewhere a train like one is a pulse report; None is anywhere.
     """
 
     center_hz: float
@@ -56,6 +57,7 @@ class SurveySettings:
     calibration: Scale | None = None
     radar: bool = True
     keep_s: float | None = None
+    incumbent_bands: tuple[Channel, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,8 @@ class SurveyReport:
     """A survey so far; `sro` is the mean occupancy of its channels, `psd` averages all usable looks.
 
     `whole` is False where it went on for so long that its beginning is forgotten.
+    `pulse_trains` are trains of pulses like a radar's that are no incumbent: in a band that can hold none, or going on
+    for longer than a burst.
     """
 
     now_ns: int
@@ -123,3 +127,4 @@ class SurveyReport:
     psd: Float32s = field(repr=False)
     peak_psd: Float32s = field(repr=False)
     whole: bool = True
+    pulse_trains: tuple[Incumbent, ...] = ()

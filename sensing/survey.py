@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.channel import ChannelDetector
-from sensing.detectors.pulses import PulseFinder
-from sensing.detectors.radar import EITHER, Incumbent, RadarDetector, Stretch
+from sensing.detectors.pulses import PulseFinder, warm
+from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.floors import FloorReader, FloorView
 from sensing.frontend import FrontEnd, Iq, Spectra
 from sensing.history import History, Judged
+from sensing.incumbents import IncumbentLog
 from sensing.layout import BandLayout, lay_out
 from sensing.occupancy import spectrum_resource_occupancy
 from sensing.results import (
@@ -55,14 +56,13 @@ Span = tuple[int, int]
 NOTHING_APART: Final[Mapping[Channel, Sequence[Span]]] = MappingProxyType({})
 PIECE_BLOCKS: Final = 64
 FLAG_LOOKS: Final = 4096
-MERGE_NS: Final = 2_000_000_000
 CONTIGUOUS_NS: Final = 2_000
 UNEVEN: Final = 0.15
 """Share of `flatness_db` that a block's threshold allows for."""
 CONTRAST: Final = 4.0
 CONTRAST_PFA: Final = 1e-10
 """A block this many times over the floor, where noise is so rarely, shows that the floor is not what fills a band."""
-DOUBT_PFA: Final = 2e-4
+DOUBT_PFA: Final = 2e-5
 FLAT: Final = 3.0
 MOST: Final = 0.7
 UNTAUGHT: Final = UNUSABLE | SampleFlag.CLIPPED
@@ -84,6 +84,8 @@ class Survey:
             groups=self._layout.weights,
         )
         self._finder = PulseFinder(sample_rate_hz=settings.sample_rate_hz, full_scale=settings.full_scale)
+        if settings.radar:
+            warm()
         self._radar = RadarDetector(band_hz=settings.sample_rate_hz)
         self._reader = FloorReader(settings, self._layout, frames=self._frames)
         compared = np.append(np.ones(self._layout.groups, np.bool_), False)
@@ -100,7 +102,7 @@ class Survey:
         self._spans: Spans = []
         self._look_flags: deque[SampleFlag] = deque(maxlen=FLAG_LOOKS)
         self._widening: deque[bool] = deque(maxlen=FLAG_LOOKS)
-        self._incumbents: list[Incumbent] = []
+        self._incumbents = IncumbentLog(settings.incumbent_bands)
         self._looks = 0
         self._psd_sum = np.zeros(settings.fft_size)
         self._psd_frames = 0
@@ -182,7 +184,8 @@ class Survey:
             blocks=sum(one.over_db.shape[1] for one in seen) + self._history.uncertain,
             channels=channels,
             sro=spectrum_resource_occupancy([c.occupancy for c in channels]),
-            incumbents=tuple(self._incumbents),
+            incumbents=self._incumbents.incumbents,
+            pulse_trains=self._incumbents.pulse_trains,
             overload=bool(flags & SampleFlag.CLIPPED),
             flags=flags,
             psd=density.astype(np.float32),
@@ -456,24 +459,13 @@ class Survey:
         pulses = self._finder.find(iq, contiguous=contiguous)
         length_ns = round(len(iq) / self.settings.sample_rate_hz * 1e9)
         seen = Stretch(pulses=pulses, start_ns=start_ns, length_ns=length_ns, contiguous=contiguous)
-        found = self._radar.decide(seen).incumbents
+        told = self._radar.decide(seen)
         at = self.settings.center_hz
-        shifted = tuple(replace(one, low_hz=one.low_hz + at, high_hz=one.high_hz + at) for one in found)
-        for one in shifted:
-            self._remember(one)
-        return shifted
-
-    def _remember(self, one: Incumbent) -> None:
-        for i, known in enumerate(self._incumbents):
-            near = one.low_hz < known.high_hz and known.low_hz < one.high_hz
-            alike = set(known.kind.split(EITHER)) & set(one.kind.split(EITHER))
-            if alike and near and one.start_ns - known.end_ns < MERGE_NS:
-                better = one if one.pulses >= known.pulses else known
-                self._incumbents[i] = replace(
-                    better, start_ns=min(one.start_ns, known.start_ns), end_ns=max(one.end_ns, known.end_ns)
-                )
-                return
-        self._incumbents.append(one)
+        found, withdrawn = (
+            [replace(one, low_hz=one.low_hz + at, high_hz=one.high_hz + at) for one in some]
+            for some in (told.incumbents, told.withdrawn)
+        )
+        return self._incumbents.take(found, withdrawn)
 
 
 def _weakest(anchors: list[Anchor]) -> Anchor:

@@ -11,6 +11,7 @@ import apsw
 
 from agent.attacking.ground import HOLDER, USER, Ground
 from agent.attacking.table import case
+from agent.nodekeys import REQUEST
 from agent.trial.processes import FRUGAL
 from hw_profiles.printable import lines
 from settlement.bundleform import START
@@ -156,8 +157,9 @@ def _more(ground: Ground) -> str:
 
 # -- the desk ---------------------------------------------------------------------------------------------------------
 
-BAND = ("--band", "3550000000-3570000000")
-AREA = ("--area", "369500000", "-763000000", "10000000")
+BAND = ("--band", "3550-3570MHz")
+ALIKE = "\u0430lice"
+AREA = ("--area", "36.95", "-76.3", "10km")
 
 
 def _desk(ground: Ground) -> Path:
@@ -171,16 +173,17 @@ def _desk(ground: Ground) -> Path:
 
 
 def _request(ground: Ground, name: str) -> Path:
-    folder = ground.work / f"{name.encode().hex()}-{secrets.token_hex(3)}"
+    folder = ground.work / secrets.token_hex(3) / name
+    folder.parent.mkdir()
     done, _ = bandpact("node", "init", folder, "--device", f"device {secrets.token_hex(3)}")
     if done.returncode:
         raise ValueError(f"no request: {done.stderr.decode(errors='replace').strip()}")
-    return folder / "request.toml"
+    return folder / REQUEST
 
 
-def _issue(desk: Path, request: Path, name: str) -> int:
+def _issue(desk: Path, request: Path, name: str, role: str = "user") -> int:
     out = desk / f"{secrets.token_hex(3)}.chain"
-    said = ("--name", name, "--role", "user", "--out", out, "--desk", desk, *BAND, *AREA)
+    said = ("--name", name, "--role", role, "--out", out, "--desk", desk, *BAND, *AREA)
     return bandpact("authority", "issue", request, *said)[0].returncode
 
 
@@ -198,4 +201,16 @@ def _alike(ground: Ground) -> str:
     desk = _desk(ground)
     if _issue(desk, _request(ground, "alice"), "alice"):
         raise ValueError("the desk issues nothing at all")
-    return "refused at the desk" if _issue(desk, _request(ground, "other"), "\u0430lice") else "issued"
+    try:
+        request = _request(ground, ALIKE)
+    except ValueError:
+        request = _request(ground, "other")  # its own command refuses the name: ask under another, as a forger would
+    return "refused at the desk" if _issue(desk, request, ALIKE) else "issued"
+
+
+@case(62, "two holders of one band, without coordination", "refused at the desk")
+def _both_hold(ground: Ground) -> str:
+    desk = _desk(ground)
+    if _issue(desk, _request(ground, "first"), "first", "holder"):
+        raise ValueError("the desk makes no holder at all")
+    return "refused at the desk" if _issue(desk, _request(ground, "second"), "second", "holder") else "issued"

@@ -8,7 +8,7 @@ import zmq
 from zmq.utils import z85
 
 from agent.attacking.ground import HOLDER, NS, USER, Ground
-from agent.attacking.stranger import Silence, Stranger
+from agent.attacking.stranger import Silence, Stranger, kind_of
 from agent.attacking.table import case
 from agent.keyfiles import load_keys
 from settlement.chain import bodies
@@ -17,6 +17,9 @@ from settlement.chain.records import digest
 from settlement.chain.scope import Window
 from settlement.mesh import TransportKey
 from settlement.pair.work import answer_to
+
+UP_S = 120.0
+"""How long a node may take to come up again."""
 
 
 def _granted(ground: Ground, **changes: object) -> tuple[bytes, bytes, bodies.Grant]:
@@ -39,6 +42,27 @@ def _decision(ground: Ground, sid: bytes, *types: str) -> bytes:
     raise Silence("no decision")
 
 
+def _take(ground: Ground, raw: bytes, grant: bodies.Grant) -> None:
+    """Settle what was granted: whoever lets reservations run out has to wait before it may ask again."""
+    ground.mallory.say(HOLDER, _accept(ground, raw, grant))
+    _decision(ground, grant.sid, "confirm", "abort")
+
+
+def _settled(ground: Ground) -> tuple[bytes, bytes]:
+    """The user's settlement with the holder: its id, and the CONFIRM's hash."""
+    found = ground.until(lambda: ground.leaves(USER, where="typ", value="confirm"), 60.0)
+    if not found:
+        raise Silence("the user has settled nothing")
+    return ground.body(found[-1].record).sid, found[-1].subject
+
+
+def _false(ground: Ground) -> Stranger:
+    """The holder's keys in wrong hands, beside the holder."""
+    if ground.false_holder is None:
+        ground.false_holder = ground.stranger(HOLDER, to=(USER,))
+    return ground.false_holder
+
+
 @case(24, "the same REQUEST again", "the same GRANT, and REPLAY")
 def _replay(ground: Ground) -> str:
     asked, raw, _ = _granted(ground)
@@ -47,15 +71,8 @@ def _replay(ground: Ground) -> str:
     logged = ground.until(
         lambda: any(leaf.reason == "REPLAY" for leaf in ground.leaves(HOLDER, where="subject", value=digest(asked)))
     )
+    _take(ground, raw, ground.body(raw))
     return f"{'the same GRANT' if again == raw else 'another GRANT'}, {'and REPLAY' if logged else 'not logged'}"
-
-
-@case(25, "an ACCEPT after the ABORT", "the same ABORT")
-def _late(ground: Ground) -> str:
-    _, raw, grant = _granted(ground)
-    abort = _decision(ground, grant.sid, "abort")
-    ground.mallory.say(HOLDER, _accept(ground, raw, grant))
-    return "the same ABORT" if _decision(ground, grant.sid, "abort", "confirm") == abort else "another answer"
 
 
 @case(26, "two ACCEPTs that differ", "one CONFIRM, and EQUIVOCATION in evidence")
@@ -81,6 +98,10 @@ def _overlap(ground: Ground) -> str:
     for raw in asked:
         ground.mallory.say(HOLDER, raw)
     verdicts = sorted(ground.verdict(HOLDER, raw) for raw in asked)
+    ours = {digest(raw) for raw in asked}
+    for raw in [raw for raw in ground.mallory.heard if kind_of(raw) == "grant"]:
+        if ground.body(raw).request in ours:
+            _take(ground, raw, ground.body(raw))
     return "one GRANT, one CONFLICT" if verdicts == ["CONFLICT", "admitted"] else ", ".join(verdicts)
 
 
@@ -98,37 +119,11 @@ def _squat(ground: Ground) -> str:
             socket.connect(ground.endpoint(HOLDER))
             socket.send(b"\xa1\x01\x41\x00", zmq.NOBLOCK)
         ground.until(lambda: False, 1.0)
-        _, _, grant = _granted(ground)
+        _, raw, grant = _granted(ground)
+        _take(ground, raw, grant)
     finally:
         context.destroy(linger=0)
     return "unaffected" if grant.user == ground.mallory.hash and ground.alive(HOLDER) else "affected"
-
-
-@case(65, "three hundred REQUESTs by one neighbour, and one by an honest one", "its own share only")
-def _share(ground: Ground) -> str:
-    for _ in range(300):
-        ground.mallory.say(HOLDER, ground.mallory.sign(ground.request(cell=ground.cell(length_s=1.0))))
-    renewed = len(ground.leaves(HOLDER, where="typ", value="renew"))
-    went_on = ground.until(lambda: len(ground.leaves(HOLDER, where="typ", value="renew")) > renewed, 20.0)
-    return "its own share only" if went_on and ground.alive(HOLDER) else "the honest user's lease was not renewed"
-
-
-# -- a holder that breaks its word, speaking to the user --------------------------------------------------------------
-
-
-def _settled(ground: Ground) -> tuple[bytes, bytes]:
-    """The user's settlement with the holder: its id, and the CONFIRM's hash."""
-    found = ground.until(lambda: ground.leaves(USER, where="typ", value="confirm"), 60.0)
-    if not found:
-        raise Silence("the user has settled nothing")
-    return ground.body(found[-1].record).sid, found[-1].subject
-
-
-def _false(ground: Ground) -> Stranger:
-    """The holder's keys in wrong hands, beside the holder."""
-    if ground.false_holder is None:
-        ground.false_holder = ground.stranger(HOLDER, to=(USER,))
-    return ground.false_holder
 
 
 @case(28, "an ABORT after the CONFIRM, both signed by the holder", "EQUIVOCATION, kept as proof")
@@ -178,7 +173,40 @@ def _fence(ground: Ground) -> str:
     return ground.told(USER, _false(ground).sign(body), _false(ground))
 
 
-# -- what costs the node its process, last ----------------------------------------------------------------------------
+@case(47, "the holder killed as its GRANT left it, and started again", "the same GRANT")
+def _killed(ground: Ground) -> str:
+    asked, raw, _ = _granted(ground)
+    ground.children[HOLDER].process.kill()
+    ground.children[HOLDER].process.wait()
+    kept = [leaf for leaf in ground.leaves(HOLDER, where="typ", value="grant") if leaf.record == raw]
+    ground.start(HOLDER)
+    deadline = time.monotonic() + UP_S
+    while kept and time.monotonic() < deadline:
+        try:
+            ground.mallory.say(HOLDER, asked)
+            again = ground.answered(asked, ground.mallory, "grant")
+        except Silence:
+            continue
+        return "the same GRANT" if again == raw else "another GRANT"
+    return "it was not durable" if not kept else "no answer after the restart"
+
+
+@case(25, "an ACCEPT after the ABORT", "the same ABORT")
+def _late(ground: Ground) -> str:
+    _, raw, grant = _granted(ground)
+    abort = _decision(ground, grant.sid, "abort")
+    ground.mallory.say(HOLDER, _accept(ground, raw, grant))
+    return "the same ABORT" if _decision(ground, grant.sid, "abort", "confirm") == abort else "another answer"
+
+
+@case(65, "three hundred REQUESTs by one neighbour, and one by an honest one", "its own share only")
+def _share(ground: Ground) -> str:
+    _settled(ground)
+    for _ in range(300):
+        ground.mallory.say(HOLDER, ground.mallory.sign(ground.request(cell=ground.cell(length_s=1.0))))
+    renewed = len(ground.leaves(HOLDER, where="typ", value="renew"))
+    went_on = ground.until(lambda: len(ground.leaves(HOLDER, where="typ", value="renew")) > renewed, 20.0)
+    return "its own share only" if went_on and ground.alive(HOLDER) else "the honest user's lease was not renewed"
 
 
 @case(66, "fifty bodies of 60 KB that nobody signed", "a hash each")
@@ -193,22 +221,3 @@ def _unsigned(ground: Ground) -> str:
     after = sum(one.stat().st_size for one in (log, log.with_name(log.name + "-wal")) if one.exists())
     grown = (after - before) / 50
     return "a hash each" if grown < 20_000 else f"{grown:.0f} bytes each"
-
-
-@case(47, "the holder killed as its GRANT left it, and started again", "the same GRANT")
-def _killed(ground: Ground) -> str:
-    asked, raw, _ = _granted(ground)
-    ground.children[HOLDER].process.kill()
-    ground.children[HOLDER].process.wait()
-    kept = [leaf for leaf in ground.leaves(HOLDER, where="typ", value="grant") if leaf.record == raw]
-    ground.start(HOLDER)
-    ground.mallory.say(HOLDER, asked)
-    deadline = time.monotonic() + 60
-    while kept and time.monotonic() < deadline:
-        try:
-            again = ground.answered(asked, ground.mallory, "grant")
-        except Silence:
-            ground.mallory.say(HOLDER, asked)
-            continue
-        return "the same GRANT" if again == raw else "another GRANT"
-    return "it was not durable" if not kept else "no answer after the restart"

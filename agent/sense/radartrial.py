@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from enum import Enum
 from functools import partial
 from math import exp
 from multiprocessing import get_context
@@ -34,15 +36,64 @@ def peak_in_a_megahertz(radar: Radar) -> float:
     return float(np.max(np.abs(np.fft.ifft(spectrum)) ** 2))
 
 
-def radar_found(rng: np.random.Generator, radar_class: RadarClass, *, snr_db: float) -> set[str]:
-    """Kinds heard in one burst of a radar of the class, placed anywhere in the inner half of the band."""
-    radar = draw(rng, radar_class)
+class Beside(Enum):
+    """What else is in the air."""
+
+    NOTHING = "noise"
+    TDD = "TDD OFDM 12 dB over noise in its channel"
+    ALWAYS_ON = "OFDM 12 dB over noise in its channel, always on"
+    NEIGHBOUR = "a filtered neighbour 40 dB over noise, 10 MHz away"
+    RAISED = "noise 6 dB higher between its pulses and in them, a millisecond at a time"
+
+
+def radar_found(
+    rng: np.random.Generator,
+    radar_class: RadarClass,
+    *,
+    snr_db: float,
+    beside: Beside = Beside.NOTHING,
+    bend: float = 0.0,
+) -> set[str]:
+    """Kinds heard in one burst of a radar of the class.
+
+    It is anywhere in the inner half of the band, within 3 MHz of the centre where there is traffic; sweeps wider than
+    half the band are in its middle. `bend` makes its sweep non-linear.
+    """
+    radar = replace(draw(rng, radar_class), bend=bend)
     samples = int(RATE * (radar.burst_s + 0.003))
     x = render(radar, sample_rate_hz=RATE, start=-int(rng.uniform(0.3e-3, 2e-3) * RATE), samples=samples)
-    offset = rng.uniform(-0.25, 0.25) if radar.chirp_hz < RATE / 2 else 0.0
+    room = 0.25 if beside in {Beside.NOTHING, Beside.RAISED} else 3e6 / RATE
+    offset = rng.uniform(-room, room) if radar.chirp_hz < RATE / 2 else 0.0
     x *= np.exp(2j * np.pi * offset * np.arange(samples)).astype(np.complex64)
     x *= np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / RATE / peak_in_a_megahertz(radar)))
-    return _kinds(_digital(x + _noise(rng, samples)))
+    return _kinds(_digital((x + traffic(rng, beside, samples) + _noise(rng, samples)).astype(np.complex64)))
+
+
+def traffic(rng: np.random.Generator, beside: Beside, samples: int) -> NDArray[np.complex64]:
+    """What is beside the radar, shape (samples,), over noise of unit power."""
+    if beside is Beside.NOTHING:
+        return np.zeros(samples, np.complex64)
+    if beside is Beside.RAISED:
+        steps = np.repeat(rng.integers(0, 2, samples // (RATE // 1000) + 1), RATE // 1000)[:samples]
+        louder: NDArray[np.complex64] = _noise(rng, samples) * np.sqrt(3 * steps).astype(np.float32)
+        return louder
+    duplex = ofdm.Duplex.TDD if beside is Beside.TDD else ofdm.Duplex.FDD
+    iq = ofdm.generate(rng, sample_rate_hz=RATE, bandwidth_hz=10_000_000, samples=samples, duplex=duplex)
+    level_db, at_hz = (40, 10e6) if beside is Beside.NEIGHBOUR else (12, 0.0)
+    moved = iq * np.exp(2j * np.pi * at_hz / RATE * np.arange(samples)).astype(np.complex64)
+    scaled: NDArray[np.complex64] = moved * np.float32(np.sqrt(10 ** (level_db / 10) * 9e6 / RATE))
+    return scaled
+
+
+def coincident(rng: np.random.Generator, *, offsets_hz: tuple[float, ...], snr_db: float) -> NDArray[np.int16]:
+    """A burst of P0N#1 at each of the offsets, all their pulses at the same times."""
+    radar = Radar(radar_class=RadarClass.P0N1, pulse_s=1.5e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
+    samples = int(RATE * (radar.burst_s + 0.003))
+    pulses = render(radar, sample_rate_hz=RATE, start=-RATE // 1000, samples=samples)
+    amplitude = np.sqrt(10 ** (snr_db / 10) * 1e6 / RATE / peak_in_a_megahertz(radar))
+    turns = np.arange(samples) / RATE
+    x = sum((pulses * amplitude * np.exp(2j * np.pi * at * turns) for at in offsets_hz), _noise(rng, samples))
+    return _digital(np.asarray(x, np.complex64))
 
 
 def heard_in_looks(rng: np.random.Generator, radar: Radar, *, snr_db: float, traffic_db: float | None) -> bool:

@@ -1,47 +1,71 @@
-"""Single pulses in short-time spectra: isolated in time, over a background taken from both sides of them.
+"""Single pulses in short-time spectra: what rises for a moment over the background on both sides of it.
 
-Two searches run side by side. The short one compares single cells with what lies 8 to 50 microseconds before and
-after; it finds pulses of a few microseconds and sweeps that cross a bin fast. The long one compares means over 8
-frames with what lies more than 64 microseconds away; it finds pulses that stay in a bin for up to 60 microseconds.
-The background is the larger of before, after and the bin's quiet level, so that neither the start nor the end of a
-long emission looks like a pulse; and while the band steps up or down by 6 dB nothing is called a pulse at all.
+Three searches run side by side over cells divided by their background. Single cells find pulses of a few microseconds.
+Means over a block of 8 frames find pulses that stay in a bin for up to 60 microseconds. Sums along straight paths find
+sweeps, slow ones across frames and fast ones across bins, none of whose cells stands out alone. The background is the
+larger of before, after and the bin's quiet level, so that neither the start nor the end of a long emission looks like a
+pulse; while the band steps up or down by 6 dB no single cell is called a pulse.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.detectors.intrapulse import Wave
+from sensing.detectors.pulsekernels import (
+    BLOCK,
+    SIDE,
+    backgrounds,
+    loudest,
+    path_hits,
+    reduce_blocks,
+    sides,
+    steep_places,
+)
+from sensing.detectors.pulseshape import Region, Shape, describe
 from sensing.detectors.shorttime import ShortTime
-from sensing.frontend import Float32s, Iq
+from sensing.detectors.weaktrains import WeakTrain, WeakTrains, whiten
+from sensing.frontend import Float32s, Iq, flat_samples
 from sensing.theory import gamma_quantile
 
-BLOCK: Final = 8
-SIDE: Final = 4
 SHORT_GUARD: Final = 2
 LONG_GUARD: Final = 8
 SHORT_THRESHOLD: Final = 10 ** (11 / 10)
 LONG_THRESHOLD: Final = 10 ** (6 / 10)
+PATH_THRESHOLD: Final = 3.7
+"""Mean of the eight cells of a path, in backgrounds."""
+SHALLOW: Final = np.array([1, -1, 2, -2, 3, -3, 5, -5, 7, -7], np.int64)
+STEEP: Final = steep_places(np.array([0, 1, -1, 2, -2, 4, -4, 7, -7], np.int64))
 STEP: Final = 4.0
 STEP_BINS: Final = 2
 LEAKAGE: Final = 10 ** (-22 / 10)
-"""A cell this far below the loudest steady signal in the band at the time may be that signal's own switching."""
-EVENT_GAP: Final = 2
+"""A cell this far below what comes, goes or pulses elsewhere in the band at the time may be that signal's own edge."""
 EVENTS_LEAST: Final = 12
 EVENTS_PER_US: Final = 0.004
-LIT: Final = 4.0
-"""A cell belongs to a pulse when it rises this many times the background above it."""
 MARGIN_FRAMES: Final = (LONG_GUARD + SIDE + 1) * BLOCK
 SAME_US: Final = 6.0
+PIECE_US: Final = 25_000.0
+"""Longer stretches are searched in pieces, so that memory stays flat."""
+BESIDE_US: Final = 25.0
+HITS_MAX: Final = 4096
+WEAK_PRI_US: Final = (909.0, 1112.0)
+WEAK_NEPERS: Final = 12.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulse:
     """One pulse: `time_us` is its centre since the start of the samples; frequencies are from the receiver's centre.
 
-    `snr_db` is the peak in a cell of about 1 MHz, `instant_hz` how wide it is at any one time, and
-    `slope_mhz_per_us` how its frequency moves.
+    `snr_db` is the peak in a cell of about 1 MHz, `instant_hz` how wide it is at any one time, and `slope_mhz_per_us`
+    how its frequency moves. `nepers` is the log of how many cells of noise it takes for one like it, 0 where only
+    `snr_db` tells; `train_nepers` that of how many seconds, for a pulse found only as one of a train. `steady_db` is
+    how far the loudest steady signal in its band is above its peak, `level_db` the peak in squared full scales, `span`
+    the share it covers of what can be seen of the band, `beside` what is left of it just before or after. `wave` are
+    its samples.
     """
 
     time_us: float
@@ -52,6 +76,26 @@ class Pulse:
     instant_hz: float
     snr_db: float
     slope_mhz_per_us: float
+    nepers: float = 0.0
+    train_nepers: float = 0.0
+    steady_db: float = -99.0
+    level_db: float | None = None
+    span: float | None = None
+    beside: float = 0.0
+    wave: Wave | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """A piece of samples as cells with their backgrounds; `power` (frames, bins), the rest (blocks, bins)."""
+
+    power: Float32s
+    level: Float32s
+    top: Float32s
+    near: Float32s
+    far: Float32s
+    loud: Float32s
+    steps: NDArray[np.int64]
 
 
 class PulseFinder:
@@ -59,187 +103,229 @@ class PulseFinder:
 
     def __init__(self, *, sample_rate_hz: float, full_scale: float) -> None:
         """Args: full_scale in the units of the samples."""
+        self._rate_hz = sample_rate_hz
         self._short_time = ShortTime(sample_rate_hz=sample_rate_hz, full_scale=full_scale)
         self._frame_us = self._short_time.frame_us
         self._quiet = gamma_quantile(shape=BLOCK, q=0.25)
         self._tail: Iq | None = None
         self._seen: tuple[Pulse, ...] = ()
-        self._scratch = np.empty((0, BLOCK // 2, self._short_time.n_fft), np.float32)
+        self._weak = WeakTrains(
+            bins=self._short_time.n_fft, frame_us=self._frame_us, pri_us=WEAK_PRI_US, nepers=WEAK_NEPERS
+        )
+        self._uncovered = 0
+        self._hits = np.empty((HITS_MAX, 2), np.int64)
+        self._heights = np.empty(HITS_MAX)
 
     def find(self, iq: Iq, *, contiguous: bool = False) -> tuple[Pulse, ...]:
-        """Pulses in the order of time; those near the end of the stretch before may have times below zero.
+        """Pulses in the order of time; those of the stretch before that are only found now have times below zero.
 
         Args: iq int16 (n, 2) or complex64 (n,); contiguous if its first sample follows the last one of the call before.
         """
-        joined: Iq = iq
-        shift_us = 0.0
-        if contiguous and self._tail is not None and self._tail.dtype == iq.dtype:
-            joined = _join(self._tail, iq)
-            shift_us = len(self._tail) / self._short_time.hop * self._frame_us
-        known = self._seen if shift_us else ()
-        pulses = tuple(replace(p, time_us=p.time_us - shift_us) for p in self._search(joined))
-        fresh = tuple(p for p in pulses if all(abs(p.time_us - k.time_us) > SAME_US for k in known))
-        self._remember(joined, fresh, len(iq))
-        return fresh
+        step = max(1, round(PIECE_US * 1e-6 * self._rate_hz))
+        found: list[Pulse] = []
+        for first in range(0, max(len(iq), 1), step):
+            at_us = first / self._rate_hz * 1e6
+            pulses = self._piece(iq[first : first + step], contiguous=contiguous or first > 0)
+            found += [replace(p, time_us=p.time_us + at_us) for p in pulses]
+        return tuple(sorted(found, key=lambda p: p.time_us))
 
     @property
     def band_hz(self) -> float:
         """Width of the band that is searched."""
         return self._short_time.bin_hz * self._short_time.n_fft
 
+    def _piece(self, iq: Iq, *, contiguous: bool) -> tuple[Pulse, ...]:
+        joined: Iq = iq
+        tail = 0
+        if contiguous and self._tail is not None and self._tail.dtype == iq.dtype:
+            joined = _join(self._tail, iq)
+            tail = len(self._tail)
+        else:
+            self._weak.reset()
+        known = self._seen if tail else ()
+        shift_us = tail / self._rate_hz * 1e6
+        pulses = [replace(p, time_us=p.time_us - shift_us) for p in self._search(joined, tail)]
+        fresh = tuple(p for p in pulses if not any(_same(p, k) for k in known))
+        self._remember(joined, fresh, len(iq))
+        return fresh
+
     def _remember(self, joined: Iq, pulses: tuple[Pulse, ...], samples: int) -> None:
-        length_us = samples / self._short_time.hop * self._frame_us
-        self._tail = joined[-2 * MARGIN_FRAMES * self._short_time.hop :].copy()
+        length_us = samples / self._rate_hz * 1e6
+        keep = min(2 * MARGIN_FRAMES, len(joined) // self._short_time.hop) * self._short_time.hop
+        self._tail = joined[len(joined) - keep :].copy()
         late = length_us - 2 * MARGIN_FRAMES * self._frame_us
         self._seen = tuple(replace(p, time_us=p.time_us - length_us) for p in pulses if p.time_us > late)
 
-    def _search(self, iq: Iq) -> tuple[Pulse, ...]:
+    def _search(self, iq: Iq, tail: int) -> list[Pulse]:
+        """Args: tail is how many of the samples were searched before."""
+        cells = self._cells(iq)
+        if cells is None:
+            self._weak.reset()
+            return []
+        pulses = list(self._events(cells, iq))
+        weak = [p for p in self._weakly(cells, len(iq), tail) if not any(_same(p, q) for q in pulses)]
+        return pulses + weak
+
+    def _cells(self, iq: Iq) -> _Cells | None:
         power = self._short_time.power(iq)
-        blocks = len(power) // BLOCK
+        blocks, bins = len(power) // BLOCK, self._short_time.n_fft
         if blocks < 2 * (SHORT_GUARD + SIDE):
-            return ()
-        cells = power[: blocks * BLOCK].reshape(blocks, BLOCK, -1)
-        level = self._over_block(np.add, cells) / np.float32(BLOCK)
-        quarter = blocks // 4
-        quiet = np.partition(level, quarter, axis=0)[quarter] / np.float32(self._quiet)
-        sides = _sides(level)
-        long = self._long(level, sides, quiet, power)
-        short = self._short(cells, sides, quiet, power)
-        apart = [p for p in short if all(abs(p.time_us - q.time_us) > q.duration_us / 2 + SAME_US for q in long)]
-        return tuple(sorted([*long, *apart], key=lambda p: p.time_us))
+            return None
+        level, top = np.empty((blocks, bins), np.float32), np.empty((blocks, bins), np.float32)
+        reduce_blocks(power, level, top)
+        some = level[:: max(1, blocks // 512)]
+        quarter = len(some) // 4
+        quiet = np.partition(some, quarter, axis=0)[quarter] / np.float32(self._quiet)
+        if not quiet.any():
+            return None
+        side = np.empty((blocks - SIDE + 1, bins), np.float32)
+        sides(level, side)
+        near, far = (np.full((blocks, bins), np.inf, np.float32) for _ in range(2))
+        stepped, loud = np.zeros(blocks, np.float32), np.zeros(blocks, np.float32)
+        steps = np.zeros(blocks, np.int64)
+        backgrounds(side, quiet, LONG_GUARD, np.float32(STEP), far, loud, steps)
+        backgrounds(side, quiet, SHORT_GUARD, np.float32(STEP), near, stepped, steps)
+        loud = np.maximum(loud, stepped)
+        loudest(level, top, near, far, np.float32(SHORT_THRESHOLD), np.float32(LONG_THRESHOLD), loud)
+        return _Cells(power, level, top, near, far, loud, steps)
 
-    def _short(self, cells: Float32s, sides: Float32s, quiet: Float32s, power: Float32s) -> list[Pulse]:
-        background, edges = _background(sides, quiet, guard=SHORT_GUARD, blocks=len(cells))
-        limit = np.maximum(SHORT_THRESHOLD * background, LEAKAGE * background.max(axis=1, keepdims=True))
-        limit[edges] = np.inf
-        block, bins = np.nonzero(self._over_block(np.maximum, cells) > limit)
-        over = cells[block, :, bins] / limit[block, bins, None]
-        which, frame = np.nonzero(over > 1)
-        frames = block[which] * BLOCK + frame
-        order = np.argsort(frames, kind="stable")
-        frames, heights = frames[order], over[which, frame][order]
-        spans = _strongest(_spans(frames, EVENT_GAP), frames, heights, self._most(len(power)))
-        return [self._measure(first, last, power, background[(first + last) // 2 // BLOCK]) for first, last in spans]
+    def _events(self, cells: _Cells, iq: Iq) -> Iterator[Pulse]:
+        """Pulses, the most conspicuous first; what lies in the time and band of one already taken is part of it."""
+        blocks, bins, heights = self._candidates(cells)
+        order = np.argsort(-heights, kind="stable")
+        blocks, bins = blocks[order], bins[order]
+        open_ = np.ones(len(blocks), np.bool_)
+        most = EVENTS_LEAST + round(len(cells.power) * self._frame_us * EVENTS_PER_US)
+        taken: list[Shape] = []
+        for _ in range(most):
+            left = np.flatnonzero(open_)
+            if len(left) == 0:
+                return
+            at = left[0]
+            block, bin_ = int(blocks[at]), int(bins[at])
+            open_[at] = False
+            shape = describe(self._region(cells, block), block * BLOCK, bin_)
+            if shape is None or any(_part(shape, one) for one in taken):
+                continue
+            taken.append(shape)
+            part = (blocks >= shape.first // BLOCK - 1) & (blocks <= shape.last // BLOCK + 1)
+            open_[part & (bins >= shape.low_bin - 3) & (bins <= shape.high_bin + 3)] = False
+            yield self._pulse(shape, iq)
 
-    def _over_block(self, pick: np.ufunc, cells: Float32s) -> Float32s:
-        """Reduce the middle axis, of length `BLOCK`; the result holds until the next call.
+    def _candidates(self, cells: _Cells) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Blocks, bins and heights (in thresholds) of all that is over one of the three."""
+        leak = np.float32(LEAKAGE) * cells.loud[:, None]
+        short = cells.top / np.maximum(np.float32(SHORT_THRESHOLD) * cells.near, leak)
+        short[cells.steps >= STEP_BINS] = 0
+        long = cells.level / np.maximum(np.float32(LONG_THRESHOLD) * cells.far, leak)
+        height = np.maximum(short, long)
+        block, bin_ = np.nonzero(height > 1)
+        limit = np.float32(PATH_THRESHOLD * BLOCK)
+        count = path_hits(
+            cells.power, cells.far, cells.loud, np.float32(LEAKAGE), limit, SHALLOW, STEEP, self._hits, self._heights
+        )
+        return (
+            np.concatenate((block, self._hits[:count, 0])),
+            np.concatenate((bin_, self._hits[:count, 1])),
+            np.concatenate((height[block, bin_].astype(np.float64), self._heights[:count] / PATH_THRESHOLD)),
+        )
 
-        By halves, because rows are long that way and numpy's own reduction works on short ones.
-        """
-        if len(self._scratch) < len(cells):
-            self._scratch = np.empty((len(cells), *self._scratch.shape[1:]), np.float32)
-        part = self._scratch[: len(cells)]
-        pick(cells[:, : BLOCK // 2], cells[:, BLOCK // 2 :], out=part)
-        half = BLOCK // 4
-        while half:
-            pick(part[:, :half], part[:, half : 2 * half], out=part[:, :half])
-            half //= 2
-        return part[:, 0]
+    def _region(self, cells: _Cells, block: int) -> Region:
+        """Cells around a block, over its background."""
+        low, high = max(0, block - LONG_GUARD), min(len(cells.far), block + 2 + LONG_GUARD)
+        under = cells.far[block] if np.isfinite(cells.far[block, 0]) else cells.near[block]
+        if not np.isfinite(under[0]):
+            under = cells.level[low:high].min(axis=0)
+        under = np.maximum(under, np.float32(1e-30))
+        return Region(cells=cells.power[low * BLOCK : high * BLOCK] / under, first=low * BLOCK, under=under)
 
-    def _most(self, frames: int) -> int:
-        """How many pulses are looked at more closely: some more than the busiest radar sends."""
-        return EVENTS_LEAST + round(frames * self._frame_us * EVENTS_PER_US)
-
-    def _long(self, level: Float32s, sides: Float32s, quiet: Float32s, power: Float32s) -> list[Pulse]:
-        background, _ = _background(sides, quiet, guard=LONG_GUARD, blocks=len(level))
-        limit = np.maximum(LONG_THRESHOLD * background, LEAKAGE * background.max(axis=1, keepdims=True))
-        found = np.unique(np.nonzero(level > limit)[0])
-        spans = _spans(found, 1)[: self._most(len(power))]
-        return [
-            self._measure(first * BLOCK, last * BLOCK, power, background[(first + last) // 2])
-            for first, last in spans
-            if last - first <= LONG_GUARD
-        ]
-
-    def _measure(self, first: int, last: int, power: Float32s, level: Float32s) -> Pulse:
-        """Describe what rises over `level` between two frames and one beside them."""
-        low, high = max(0, first - 1), min(len(power), last + 1)
-        excess = np.maximum(power[low:high] - level, 0)
-        hold = excess.max(axis=0)
-        top = int((hold / np.maximum(level, 1e-30)).argmax())
-        least = np.minimum(np.maximum(hold[top] / 10, LIT * level), hold[top] / 2)
-        lit = excess > least
-        strong = _around(hold > least, top)
-        weights = np.where(lit, excess, 0)[:, strong[0] : strong[-1] + 1]
-        rows = weights.sum(axis=1)
-        times = np.arange(low, high)
-        when = np.flatnonzero(rows > rows.max() / 6)
-        centre = float(times @ rows / max(rows.sum(), 1e-30))
+    def _pulse(self, shape: Shape, iq: Iq) -> Pulse:
+        bin_hz, frame_us = self._short_time.bin_hz, self._frame_us
+        low = min(shape.low_bin, shape.high_bin)
+        steady = float(
+            shape.under[low : shape.high_bin + 1].max() / max(shape.peak * shape.under[shape.peak_bin], 1e-30)
+        )
         return Pulse(
-            time_us=(centre + 1) * self._frame_us,
-            duration_us=max(0.5, (int(when[-1] - when[0])) * self._frame_us),
-            low_hz=self._hz(int(strong[0])) - self._short_time.bin_hz / 2,
-            high_hz=self._hz(int(strong[-1])) + self._short_time.bin_hz / 2,
-            peak_hz=self._hz(top),
-            instant_hz=float(np.median(np.count_nonzero(weights[when], axis=1))) * self._short_time.bin_hz,
-            snr_db=float(10 * np.log10(max(hold[top], 1e-30) / max(level[top], 1e-30))),
-            slope_mhz_per_us=self._slope(times - centre, weights),
+            time_us=(shape.middle + 1) * frame_us,
+            duration_us=max(0.5, shape.frames * frame_us),
+            low_hz=self._hz(low) - bin_hz / 2,
+            high_hz=self._hz(shape.high_bin) + bin_hz / 2,
+            peak_hz=self._hz(shape.peak_bin),
+            instant_hz=shape.instant_bins * bin_hz,
+            snr_db=float(10 * np.log10(max(shape.peak - 1, 1e-3))),
+            slope_mhz_per_us=shape.slope * bin_hz / 1e6 / frame_us,
+            nepers=shape.nepers,
+            steady_db=float(10 * np.log10(max(steady, 1e-30))),
+            level_db=float(10 * np.log10(max((shape.peak - 1) * shape.under[shape.peak_bin], 1e-30))),
+            span=shape.span,
+            beside=shape.beside,
+            wave=self._wave(iq, shape),
+        )
+
+    def _wave(self, iq: Iq, shape: Shape) -> Wave:
+        hop, room = self._short_time.hop, round(BESIDE_US * 1e-6 * self._rate_hz)
+        first = round((shape.first + 0.5) * hop)
+        last = max(first + hop, round((shape.last + 0.5) * hop))
+        low = max(0, first - room)
+        flat = flat_samples(iq[low : last + room]).astype(np.float32)
+        return Wave(
+            iq=flat.view(np.complex64), rate_hz=self._rate_hz, first=first - low, last=last - low, under=shape.under
         )
 
     def _hz(self, index: int) -> float:
         return (index - self._short_time.n_fft // 2) * self._short_time.bin_hz
 
-    def _slope(self, times: NDArray[np.floating], weights: Float32s) -> float:
-        total = weights.sum(axis=1)
-        lit = total > 0
-        bins = weights[lit] @ np.arange(weights.shape[1]) / total[lit]
-        t, w = times[lit], total[lit]
-        spread = float(w @ t**2)
-        if np.count_nonzero(lit) < 3 or spread == 0:
-            return 0.0
-        return float(w @ (t * (bins - (w @ bins) / w.sum())) / spread) * self._short_time.bin_hz / 1e6 / self._frame_us
+    def _weakly(self, cells: _Cells, samples: int, tail: int) -> Iterator[Pulse]:
+        """The pulses of trains that only stand out together."""
+        blocks = len(cells.level)
+        whitened = np.empty((blocks * BLOCK, cells.level.shape[1]), np.uint8)
+        usable = np.isfinite(cells.near[:, 0]) & (cells.steps < STEP_BINS)
+        whiten(cells.power, cells.near, usable, whitened)
+        # The end of the piece before had no background on its far side; it has now.
+        again = max(0, round((tail - self._uncovered) / self._short_time.hop)) if tail else 0
+        end = max(again, len(whitened) - (SHORT_GUARD + SIDE) * BLOCK)
+        self._uncovered = samples - end * self._short_time.hop
+        for train in self._weak.find(whitened, again, end, cells.near):
+            yield from self._members(train, again)
+
+    def _members(self, train: WeakTrain, again: int) -> Iterator[Pulse]:
+        bin_hz, frame_us = self._short_time.bin_hz, self._frame_us
+        for frame in train.frames:
+            yield Pulse(
+                time_us=(frame + again + 1) * frame_us,
+                duration_us=2 * frame_us,
+                low_hz=self._hz(train.low_bin) - bin_hz / 2,
+                high_hz=self._hz(train.high_bin) + bin_hz / 2,
+                peak_hz=self._hz(train.peak_bin),
+                instant_hz=(train.high_bin - train.low_bin + 1) * bin_hz,
+                snr_db=float(10 * np.log10(max(train.mean - 1, 1e-3))),
+                level_db=train.level_db,
+                slope_mhz_per_us=0.0,
+                train_nepers=train.nepers,
+            )
+
+
+def _part(one: Shape, taken: Shape) -> bool:
+    """Whether a shape lies in the time and band of one that was taken before."""
+    apart = abs(one.middle - taken.middle) - (one.frames + taken.frames) / 2
+    return apart <= BLOCK and one.low_bin <= taken.high_bin + 2 and taken.low_bin <= one.high_bin + 2
+
+
+@cache
+def warm() -> int:
+    """Have every compiled loop of the search ready, once in a process: a node's first look must not wait for it."""
+    rails = np.random.default_rng(1).standard_normal((40_000, 2)) * 20
+    rails[20_000:20_020] += 400
+    return len(PulseFinder(sample_rate_hz=10e6, full_scale=2048).find(rails.astype(np.int16)))
+
+
+def _same(a: Pulse, b: Pulse) -> bool:
+    """Whether two findings are one pulse: at the same time in the same band."""
+    room_us = SAME_US + max(0.0, max(a.duration_us, b.duration_us) / 2 - 2)
+    return abs(a.time_us - b.time_us) <= room_us and a.low_hz <= b.high_hz and b.low_hz <= a.high_hz
 
 
 def _join(first: Iq, second: Iq) -> Iq:
     if first.dtype == np.complex64:
         return np.concatenate((first, second)).astype(np.complex64, copy=False)
     return np.concatenate((first, second)).astype(np.int16, copy=False)
-
-
-def _background(sides: Float32s, quiet: Float32s, *, guard: int, blocks: int) -> tuple[Float32s, NDArray[np.bool_]]:
-    """Background of shape (blocks, n_fft), infinite where a side is missing; and which blocks are at an edge."""
-    background = np.full((blocks, sides.shape[1]), np.inf, np.float32)
-    edges = np.zeros(blocks, np.bool_)
-    first = guard + SIDE - 1
-    count = blocks - first - guard - SIDE + 1
-    if count <= 0 or not quiet.any():
-        return background, edges
-    before, after = sides[:count], sides[first + guard :][:count]
-    upper = np.maximum(before, after)
-    edges[first : first + count] = np.count_nonzero(upper > STEP * np.minimum(before, after), axis=1) >= STEP_BINS
-    background[first : first + count] = np.maximum(upper, quiet)
-    return background, edges
-
-
-def _spans(frames: NDArray[np.intp], gap: int) -> list[tuple[int, int]]:
-    """Runs of an ascending series, as (first, last + 1), broken where a step is wider than `gap`."""
-    if len(frames) == 0:
-        return []
-    breaks = np.flatnonzero(np.diff(frames) > gap)
-    firsts = frames[np.concatenate(([0], breaks + 1))]
-    lasts = frames[np.append(breaks, len(frames) - 1)] + 1
-    return [(int(a), int(b)) for a, b in zip(firsts, lasts, strict=True)]
-
-
-def _strongest(
-    spans: list[tuple[int, int]], frames: NDArray[np.intp], over: Float32s, most: int
-) -> list[tuple[int, int]]:
-    """The spans that rise highest over their limit, still in the order of time."""
-    if len(spans) <= most:
-        return spans
-    height = np.maximum.reduceat(over, np.searchsorted(frames, [first for first, _ in spans]))
-    kept = np.sort(np.argsort(height)[-most:])
-    return [spans[int(i)] for i in kept]
-
-
-def _around(strong: NDArray[np.bool_], top: int) -> NDArray[np.intp]:
-    """Indices of the run of strong bins that holds `top`, one weak bin allowed in between."""
-    where = np.flatnonzero(strong)
-    runs = np.split(where, np.flatnonzero(np.diff(where) > 2) + 1)
-    return next((run for run in runs if top in run), np.array([top]))
-
-
-def _sides(level: Float32s) -> Float32s:
-    """Second smallest of every `SIDE` = 4 consecutive blocks: what stays when a pulse falls into one or two of them."""
-    a, b, c, d = (level[i : len(level) - SIDE + 1 + i] for i in range(SIDE))
-    return np.minimum(np.maximum(np.minimum(a, b), np.minimum(c, d)), np.minimum(np.maximum(a, b), np.maximum(c, d)))

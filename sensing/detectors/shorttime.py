@@ -1,5 +1,6 @@
 """Short-time spectra fine enough for pulses: bins of about half a megahertz, a frame every microsecond."""
 
+from math import log2
 from typing import Final
 
 import numpy as np
@@ -21,8 +22,8 @@ class ShortTime:
 
     def __init__(self, *, sample_rate_hz: float, full_scale: float) -> None:
         """Args: full_scale in the units of the samples."""
-        self.hop = max(2, fft.next_fast_len(round(sample_rate_hz * WINDOW_US / 2e6)))
-        self.n_fft = 2 * self.hop
+        self.n_fft = 1 << max(2, round(log2(sample_rate_hz * WINDOW_US / 1e6)))
+        self.hop = self.n_fft // 2
         self.frame_us = self.hop / sample_rate_hz * 1e6
         self.bin_hz = sample_rate_hz / self.n_fft
         window = hann(self.n_fft)

@@ -5,7 +5,6 @@ ML-DSA-44 cosignature (c2sp.org/tlog-cosignature).
 """
 
 import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 
@@ -47,7 +46,7 @@ def read_key(text: str) -> VerifierKey | Refusal:
     said, _, encoded = rest.partition("+")
     try:
         data = base64.b64decode(encoded, validate=True)
-    except binascii.Error as exc:
+    except ValueError as exc:
         return refuse(Reason.KEY, "vkey.base64", exc, "NAME+HASH+BASE64")
     if not proper_name(name) or not data or len(data) - 1 != KEY_BYTES.get(data[0]):
         return refuse(Reason.KEY, "vkey.form", text[:60], "a name and a key of kind 1, 4 or 6")

@@ -83,6 +83,9 @@ RANGES: dict[RadarClass, ClassRanges] = {
 class Radar:
     """One radar: a burst of `pulses_per_burst` pulses starts every `burst_interval_s`, the first at time 0.
 
+    `bend` makes a sweep non-linear, as NTIA TM-18-534 has it: over the pulse, u from -1 to 1, its frequency is
+    chirp/2 ((1 - bend) u + bend u^3).
+
     Raises ValueError where a value is outside its class, or a burst does not fit into its interval.
     """
 
@@ -93,6 +96,7 @@ class Radar:
     pulses_per_burst: int
     burst_interval_s: float = 1.0
     seed: int = 0
+    bend: float = 0.0
 
     def __post_init__(self) -> None:
         allowed = RANGES[self.radar_class]
@@ -187,11 +191,15 @@ def _pulse(radar: Radar, into_s: NDArray[np.float64], sample_rate_hz: int, phase
     filled = np.clip(np.minimum(before, after), 0, 1)
     slope = radar.chirp_hz / radar.pulse_s
     centred = into_s - radar.pulse_s / 2
-    filled = np.where(np.abs(slope * centred) < sample_rate_hz / 2, filled, 0)
+    half = radar.pulse_s / 2
+    u = centred / half
+    at_hz = slope * half * ((1 - radar.bend) * u + radar.bend * u**3)
+    filled = np.where(np.abs(at_hz) < sample_rate_hz / 2, filled, 0)
     if RANGES[radar.radar_class].phase_coded:
         chip = np.clip(into_s / radar.pulse_s * len(BARKER_4), 0, len(BARKER_4) - 1).astype(np.int64)
         filled = filled * BARKER_4[chip]
-    wave: Cplx = (filled * np.exp(1j * (phase + np.pi * slope * centred**2))).astype(np.complex64)
+    swept = np.pi * slope * half**2 * ((1 - radar.bend) * u**2 + radar.bend * u**4 / 2)
+    wave: Cplx = (filled * np.exp(1j * (phase + swept))).astype(np.complex64)
     return wave
 
 

@@ -135,6 +135,31 @@ def test_suspensions_of_what_is_not_held_are_bounded(made: Collusion) -> None:
     for number in range(SUSPENDED_MAX):
         warden.suspend(number.to_bytes(32, "big"), GONE)
     assert taken(made, warden).suspended is None, "the oldest is forgotten"
+    warden = permits(made)
+    for number in range(SUSPENDED_MAX - 1):
+        warden.suspend(number.to_bytes(32, "big"), GONE)
+    warden.suspend(sid, GONE)
+    warden.suspend(bytes(31) + b"x", GONE)
+    assert taken(made, warden).suspended == GONE, "the newest are not"
+
+
+def test_a_refusal_names_its_clause_and_what_was_measured(made: Collusion) -> None:
+    warden = permits(made, chain=made.chains["user"])
+    held = taken(made, warden)
+    raw = record(made, renewal(held))
+    key, other = successor(made, device="device-mallory")
+    refusals = (
+        warden.change(raw, bytes(32), fix(3.1).time),
+        warden.change(raw, held.permit.sid, replace(fix(3.1).time, trusted=False, status="no source")),
+        warden.succeed(made.records()[1]),
+        warden.succeed(turned(made, key, other)),
+    )
+    assert [str(one) for one in refusals] == [
+        "UNKNOWN_SID [permits.change]: 0000000000000000 (required: a permit held here)",
+        "LEASE [permits.change]: no source (required: a trusted clock)",
+        "BINDING [permits.succeed]: accept (required: a rotation by user)",
+        "BINDING [permits.device]: device-mallory (required: device-user)",
+    ]
 
 
 class Several:
@@ -158,6 +183,7 @@ class Several:
 def test_the_permit_to_go_by(tmp_path: Path) -> None:
     made = Several(tmp_path, (2, 12), (3, 9), (20, 30))
     assert made.current(1.5) == 1, "coming: the one that ends first"
+    assert made.current(2.0 - 1e-6) == 0, "begun once its first instant may be now"
     assert made.current(2.5) == 0, "begun before coming"
     assert made.current(4.0) == 1, "both leased: the one that ends first"
     assert made.current(5.5) == 1, "the lease of the first is out"

@@ -1,0 +1,65 @@
+"""Whether a train of pulses ends as a radar's burst does, or goes on: memory of trains across stretches and looks."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sensing.detectors.radarclasses import RadarClass
+
+QUIET_NS: Final = 70_000_000
+"""Looks at a band that is shared come every 20 ms or so: three in which a train is not heard are its end."""
+TURNS_APART: Final = 6.0
+"""Intervals without a pulse that end a train in samples without a gap."""
+FORGET_NS: Final = 10_000_000_000
+PRI_SHARE: Final = 0.01
+LEVEL_DB: Final = 6.0
+NEAR_HZ: Final = 1.5e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A train as it was heard: its class, when, where, how strong, and at which interval."""
+
+    kind: RadarClass
+    first_ns: int
+    last_ns: int
+    low_hz: float
+    high_hz: float
+    snr_db: float
+    pri_us: float
+
+
+class Recurrence:
+    """Joins what was heard stretch by stretch into emitters and knows which of them outlast a burst."""
+
+    def __init__(self) -> None:
+        self._emitters: list[Heard] = []
+
+    def goes_on(self, heard: Heard, *, contiguous: bool) -> bool:
+        """Take a train; True once the emitter it belongs to has gone on for longer than its class's longest burst."""
+        self._emitters = [one for one in self._emitters if heard.last_ns - one.last_ns < FORGET_NS]
+        gap_ns = round(TURNS_APART * heard.pri_us * 1e3) if contiguous else QUIET_NS
+        for index, one in enumerate(self._emitters):
+            lasting = outlasts(one)
+            if _alike(one, heard) and heard.first_ns - one.last_ns <= (FORGET_NS if lasting else gap_ns):
+                joined = replace(
+                    one, first_ns=min(one.first_ns, heard.first_ns), last_ns=max(one.last_ns, heard.last_ns)
+                )
+                self._emitters[index] = joined
+                return outlasts(joined)
+        self._emitters.append(heard)
+        return outlasts(heard)
+
+
+def outlasts(heard: Heard) -> bool:
+    """Whether it lasts longer than the most pulses its class sends in a burst, and two more."""
+    return heard.last_ns - heard.first_ns > (heard.kind.pulses_max + 2) * heard.pri_us * 1e3
+
+
+def _alike(one: Heard, other: Heard) -> bool:
+    return (
+        one.kind is other.kind
+        and one.low_hz < other.high_hz + NEAR_HZ
+        and other.low_hz < one.high_hz + NEAR_HZ
+        and abs(one.snr_db - other.snr_db) <= LEVEL_DB
+        and abs(one.pri_us - other.pri_us) <= PRI_SHARE * one.pri_us
+    )

@@ -1,0 +1,170 @@
+"""Trains of pulses too weak to be pulses one by one: a steady interval in one bin, summed before anything is decided.
+
+Whitened powers of the last 60 ms are kept as bytes. Two cells that stand out a little, one or two intervals of P0N#1
+apart, begin a train; it is followed both ways, its interval refined, and its cells summed. What noise does to
+that sum is known exactly (a gamma distribution), so a train is only told of when noise would make it less than
+once in the time asked for, over all intervals, places and beginnings that could have been tried.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from sensing.detectors.pulsekernels import BLOCK
+from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, search, whiten_cells
+from sensing.frontend import Float32s
+
+MEMORY_US: Final = 60_000.0
+SEED: Final = 7.0
+"""Backgrounds a cell must reach to begin a train."""
+CAP: Final = 14.0
+FOUND_MAX: Final = 64
+TRIED_PER_CELL: Final = 3000.0
+"""Intervals of the class that differ by less than half a frame over a burst."""
+SIDE_SHARE: Final = 0.35
+"""Mean of the cells just before and after a pulse, as a share of its own, beyond which it is no short pulse."""
+DIM: Final = 1.8
+LIT_SHARE: Final = 0.65
+"""Of the places of a train at which there must be something: others' pulses meet a wrong interval now and then."""
+REPEAT_SHARE: Final = 0.6
+FIELDS: Final = 6
+BINS_LEAST: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeakTrain:
+    """A train found by its sum: when its pulses were (frames since the start of the newest piece), and where.
+
+    `mean` is the mean cell over the background, `level_db` the middle one in squared full scales, `nepers` the log of
+    how many seconds noise takes to make one like it.
+    """
+
+    frames: tuple[float, ...]
+    low_bin: int
+    high_bin: int
+    peak_bin: int
+    mean: float
+    level_db: float
+    nepers: float
+
+
+class WeakTrains:
+    """Keeps the whitened cells of the last stretch of contiguous samples and looks for trains in them."""
+
+    def __init__(self, *, bins: int, frame_us: float, pri_us: tuple[float, float], nepers: float) -> None:
+        """Args: pri_us is the range of intervals; nepers is the least a train must reach."""
+        self._bins, self._frame_us, self._nepers = bins, frame_us, nepers
+        self._pri = (pri_us[0] / frame_us, pri_us[1] / frame_us)
+        self._memory = int(MEMORY_US / frame_us)
+        self._cells = np.zeros((0, bins), np.uint8)
+        self._under: list[tuple[int, Float32s]] = []
+
+    def reset(self) -> None:
+        """Forget everything: what comes next does not follow on."""
+        self._cells = np.zeros((0, self._bins), np.uint8)
+        self._under = []
+
+    def find(self, whitened: NDArray[np.uint8], first: int, last: int, under: Float32s) -> list[WeakTrain]:
+        """Trains that end in the newest piece, the best of those that share a cell; frames count from its start.
+
+        Args: whitened (frames, bins), backgrounds times `SCALE`, cut off at 255; 0 where nothing can be said. Only the
+            frames from `first` to `last` are new. `under` (blocks, bins) are the backgrounds of all of it.
+        """
+        newest = whitened[first:last]
+        drop = max(0, len(self._cells) + len(newest) - self._memory)
+        self._cells = np.concatenate((self._cells[drop:], newest))
+        fresh = len(self._cells) - len(newest)
+        self._under = [(at - drop, one) for at, one in self._under if at - drop + BLOCK * len(one) > 0]
+        self._under.append((fresh - first, under))
+        if self._bins < BINS_LEAST:
+            return []
+        rows = np.empty((FOUND_MAX, FIELDS))
+        found = search(
+            self._cells, fresh, self._pri[0], self._pri[1], np.uint8(SEED * SCALE), np.float64(CAP * SCALE), rows
+        )
+        trains = [self._told(row, fresh) for row in rows[:found]]
+        return _apart([one for one in trains if one is not None])
+
+    def _told(self, row: NDArray[np.float64], fresh: int) -> WeakTrain | None:
+        """The train of a row (bin, phase, interval, first and last slot, sum), if it is one of short pulses."""
+        bin_, (phase, pri, first, last, total) = int(row[0]), row[1:]
+        frames = phase + pri * np.arange(int(first), int(last) + 1)
+        n = len(frames)
+        tried = np.log(TRIED_PER_CELL * SLOTS_MAX * 2e6 * self._bins / 2)
+        x = total / SCALE
+        nepers = float(x - (n - 1) * np.log(x) + gammaln(n) - tried) if x > n else 0.0
+        if nepers < self._nepers:
+            return None
+        at = np.rint(frames).astype(np.int64)
+        at = at[(at >= 8) & (at < len(self._cells) - 8)]
+        stack = np.minimum(self._cells[at], CAP * SCALE).mean(axis=0) / SCALE
+        beside = np.mean([self._cells[at + d, bin_].mean() for d in (-6, -5, -4, 4, 5, 6)]) / SCALE
+        mean = float(stack[bin_])
+        if beside - 1 > SIDE_SHARE * (mean - 1) or self._repeats(bin_, frames, pri):
+            return None
+        lit = stack > 1 + (mean - 1) / 4
+        low = high = bin_
+        while low > 0 and lit[low - 1]:
+            low -= 1
+        while high < self._bins - 1 and lit[high + 1]:
+            high += 1
+        slots = self._cells[at, bin_]
+        known = slots > 0
+        if np.count_nonzero(slots[known] > DIM * SCALE) < LIT_SHARE * np.count_nonzero(known):
+            return None
+        cells = self._cells[at, bin_].astype(np.float64) / SCALE
+        bright = (cells > 2.0) & (cells < CAP)
+        bright = bright if bright.any() else cells > 2.0
+        levels = 10 * np.log10((cells[bright] - 1) * np.array([self._background(int(f), bin_) for f in at[bright]]))
+        heard = frames[
+            self._cells[np.clip(np.rint(frames).astype(np.int64), 0, len(self._cells) - 1), bin_] > 2 * SCALE
+        ]
+        return WeakTrain(
+            frames=tuple(float(f) - fresh for f in heard), low_bin=low, high_bin=high, peak_bin=bin_, mean=mean,
+            level_db=float(np.median(levels)) if len(levels) else -99.0, nepers=nepers,
+        )  # fmt: skip
+
+    def _repeats(self, bin_: int, frames: NDArray[np.float64], pri: float) -> bool:
+        """Whether the interval makes a train elsewhere between the pulses too: then the period is a shorter one."""
+        starts = np.rint(frames - pri / 2).astype(np.int64)
+        length = int(pri)
+        starts = starts[(starts >= 0) & (starts + length < len(self._cells))]
+        if len(starts) < 3:
+            return False
+        folded = (
+            np.mean([np.minimum(self._cells[at : at + length, bin_], CAP * SCALE) for at in starts], axis=0) / SCALE
+        )
+        middle = length // 2
+        own = float(folded[middle - 2 : middle + 3].max())
+        folded[middle - 6 : middle + 7] = 0
+        return float(folded.max()) - 1 > REPEAT_SHARE * (own - 1)
+
+    def _background(self, frame: int, bin_: int) -> float:
+        """Of one cell in memory."""
+        for at, under in reversed(self._under):
+            if at <= frame < at + BLOCK * len(under):
+                value = float(under[(frame - at) // BLOCK, bin_])
+                if np.isfinite(value):
+                    return value
+        return 1e-30
+
+
+def whiten(power: Float32s, background: Float32s, usable: NDArray[np.bool_], out: NDArray[np.uint8]) -> None:
+    """Fill `out` (frames, bins) with powers over the background of their block, as bytes."""
+    whiten_cells(power, background, usable, np.float32(SCALE), out)
+
+
+def _apart(trains: list[WeakTrain]) -> list[WeakTrain]:
+    kept: list[WeakTrain] = []
+    for one in sorted(trains, key=lambda train: -train.nepers):
+        near = (k for k in kept if k.low_bin - 2 <= one.peak_bin <= k.high_bin + 2)
+        if not any(abs(k.frames[-1] - one.frames[-1]) < 2e3 and _shared(k, one) for k in near):
+            kept.append(one)
+    return kept
+
+
+def _shared(a: WeakTrain, b: WeakTrain) -> bool:
+    return any(abs(x - y) < 3 for x in a.frames for y in b.frames)

@@ -1,0 +1,127 @@
+"""What comes in pulses and is no radar, from generators made by the public standards: nothing is called a radar."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from agent.sense.receivers import open_source
+from agent.sense.session import SensePlan, sense
+from sensing.detectors.radarclasses import CLASSES, observable
+from sensing.survey import Survey, SurveyReport, SurveySettings
+from sensing.values import Channel
+from sim.waveforms import ble, dect, gsm, impulses, jammer, nr, sensors
+from sim.waveforms.radar import Radar, RadarClass, render
+from sim.waveforms.shaping import Cplx
+
+pytestmark = pytest.mark.feature("E3")
+CENTER = 3.55e9
+IQ = Path(os.environ.get("BANDPACT_IQ", Path(__file__).parents[3] / "shared" / "iq"))
+Generator = Callable[..., Cplx]
+
+IMPOSTORS: dict[str, tuple[Generator, dict[str, Any]]] = {
+    "uplink control each 2.5 ms": (nr.pucch, {"period_s": 2.5e-3, "offset_hz": 1e6}),
+    "uplink control each 0.5 ms": (nr.pucch, {"period_s": 0.5e-3, "offset_hz": -2e6}),
+    "sounding each 1 ms": (nr.srs, {"period_s": 1e-3}),
+    "sounding each 2 ms": (nr.srs, {"period_s": 2e-3, "blocks": 4, "offset_hz": 1e6}),
+    "synchronisation blocks": (nr.ssb, {}),
+    "TDD lightly loaded": (nr.tdd, {}),
+    "BLE acknowledgements": (ble.generate, {"offset_hz": 1e6}),
+    "BLE, short packets": (ble.generate, {"payload": 20}),
+    "DECT": (dect.generate, {}),
+    "GSM": (gsm.generate, {}),
+    "on-off keying, 50 us": (sensors.generate, {"coding": sensors.Coding.MANCHESTER, "unit_s": 50e-6, "bits": 80}),
+    "FSK, 58 us": (sensors.generate, {"coding": sensors.Coding.FSK, "unit_s": 58e-6, "bits": 120}),
+    "PWM at 1 kHz": (impulses.pwm, {"ring_hz": 1e6, "decay_s": 1e-6}),
+    "PWM at 2.5 kHz": (impulses.pwm, {"period_s": 4e-4, "ring_hz": 1e6, "both_edges": True}),
+    "a carrier with lost buffers": (impulses.dropping, {}),
+    "a carrier with zeros for lost buffers": (impulses.dropping, {"zeros": True}),
+    "chirp jammer": (jammer.generate, {}),
+}
+FAST = ("uplink control each 2.5 ms", "sounding each 1 ms", "BLE acknowledgements", "PWM at 1 kHz", "chirp jammer")
+
+
+def settings(rate: int, **more: Any) -> SurveySettings:
+    whole = Channel(low_hz=CENTER - 0.45 * rate, high_hz=CENTER + 0.45 * rate)
+    return SurveySettings(center_hz=CENTER, sample_rate_hz=rate, full_scale=2048, channels=(whole,), **more)
+
+
+def noise(rng: np.random.Generator, samples: int) -> NDArray[np.complex64]:
+    return rng.standard_normal(2 * samples, dtype=np.float32).view(np.complex64) * np.float32(np.sqrt(0.5))
+
+
+def codes(z: NDArray[np.complexfloating]) -> NDArray[np.int16]:
+    rails = z.astype(np.complex64).view(np.float32) * np.float32(10)
+    return np.clip(np.rint(rails), -2048, 2047).astype(np.int16).reshape(-1, 2)
+
+
+def surveyed(z: NDArray[np.complexfloating], rate: int, **more: Any) -> SurveyReport:
+    survey, iq, step = Survey(settings(rate, **more)), codes(z), rate // 50
+    for start in range(0, len(iq), step):
+        survey.feed(iq[start : start + step], start_ns=round(start / rate * 1e9))
+    return survey.report(round(len(iq) / rate * 1e9))
+
+
+def impostor(name: str, rng: np.random.Generator, *, rate: int, seconds: float, snr_db: float) -> NDArray[np.complex64]:
+    """The signal so far over the noise in 1 MHz."""
+    generate, params = IMPOSTORS[name]
+    samples = int(rate * seconds)
+    signal = generate(rng, sample_rate_hz=rate, samples=samples, **params)
+    return signal * np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / rate)) + noise(rng, samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "snr_db"),
+    [*((one, 10_000_000, 20) for one in IMPOSTORS), *((one, 30_720_000, 15) for one in FAST)],
+)
+def test_is_no_radar(name: str, rate: int, snr_db: float) -> None:
+    report = surveyed(impostor(name, np.random.default_rng(3), rate=rate, seconds=0.08, snr_db=snr_db), rate)
+    assert report.incumbents == ()
+
+
+@pytest.mark.parametrize("name", ["PWM at 1 kHz", "uplink control each 2.5 ms", "BLE acknowledgements"])
+def test_is_no_radar_for_long_at_a_nodes_cadence(name: str) -> None:
+    rate, frame, look = 30_720_000, 614_400, 69_120
+    z = impostor(name, np.random.default_rng(4), rate=rate, seconds=0.24, snr_db=20)
+    survey, told = Survey(settings(rate)), []
+    for start in range(0, len(z) - look, frame):
+        heard = survey.feed(codes(z[start : start + look]), start_ns=round(start / rate * 1e9)).incumbents
+        told.append(bool(heard))
+    assert not any(told[4:]), "whatever was taken for a radar's first pulses is taken back within 80 ms"
+    assert survey.report(round(0.24e9)).incumbents == ()
+
+
+def burst(rng: np.random.Generator, rate: int) -> NDArray[np.complex64]:
+    radar = Radar(radar_class=RadarClass.P0N1, pulse_s=1e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
+    samples = int(rate * 0.03)
+    pulses = render(radar, sample_rate_hz=rate, start=-rate // 1000, samples=samples)
+    return pulses * np.float32(np.sqrt(200 * 1e6 / rate)) + noise(rng, samples)
+
+
+def test_where_no_incumbent_can_be_a_radars_train_is_a_pulse_report() -> None:
+    rate = 10_000_000
+    here, elsewhere = Channel(low_hz=3.5e9, high_hz=3.7e9), Channel(low_hz=2.9e9, high_hz=3.1e9)
+    for bands, held in ((None, True), ((here,), True), ((elsewhere,), False), ((), False)):
+        report = surveyed(burst(np.random.default_rng(1), rate), rate, incumbent_bands=bands)
+        assert [one.kind for one in report.incumbents] == (["P0N#1"] if held else [])
+        assert [one.kind for one in report.pulse_trains] == ([] if held else ["P0N#1"])
+
+
+def test_each_class_needs_a_band_wide_enough_to_tell_it() -> None:
+    names = tuple(sorted(kind.name for kind in CLASSES))
+    assert observable(250e3) == ()
+    assert observable(2e6) == ("P0N#2",)
+    assert observable(30.72e6) == names
+
+
+@pytest.mark.parametrize(
+    "meta", sorted(IQ.glob("**/*.sigmf-meta")) or [pytest.param(None, marks=pytest.mark.skip(f"no recordings in {IQ}"))]
+)
+def test_recordings_hold_no_radar(meta: Path) -> None:
+    results = sense(open_source(f"file:{meta}"), SensePlan())
+    assert results
+    assert all(one.report.incumbents == () for one in results)
