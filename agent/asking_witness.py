@@ -5,7 +5,7 @@ from pathlib import Path
 
 from agent.auditing import AuditError
 from agent.exporting import Log, lines_path, logs, reader
-from agent.witnessing import Outcome, ask
+from agent.witnessclient import Outcome, ask
 from hw_profiles.wholefile import write_whole
 from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, open_note

@@ -6,6 +6,7 @@ from typing import Any
 
 from agent.trial.collect import ANCHORS
 from hw_profiles.smallfile import read_small
+from hw_profiles.wholefile import write_whole
 from settlement.audit import audit_lineage, why_no_lineage
 from settlement.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
 from settlement.bundleform import START
@@ -137,8 +138,7 @@ def bundle(path: Path, target: Path, *, anchors: Sequence[str] | None, network: 
     if isinstance(data, Refusal):
         raise AuditError(f"{path}: {data}; bundle the sealed copies that a node leaves when it stops")
     try:
-        with target.open("xb") as file:
-            file.write(data)
+        write_whole(target, data, replace=False)
     except OSError as exc:
         raise AuditError(f"{target}: {exc.strerror}; choose a new file in a folder you can write to") from exc
     return len(data)

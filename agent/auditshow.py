@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.auditing import BUNDLE, AuditError, NotALineage, lineages, read_bundle, trust
+from agent.celltext import about
 from settlement.audit import entries, leaves
 from settlement.bundle import bundled
 from settlement.chain.admission import proven
@@ -94,7 +95,11 @@ def shown(path: Path, wanted: Wanted, *, anchors: Sequence[str] | None, network:
 
 
 def _says(body: object) -> str:
-    """What a record with a reason in it says."""
+    """What a record says: its reason where it has one, then band, power, place and times."""
+    return ", ".join(part for part in (_reason(body), about(body)) if part)
+
+
+def _reason(body: object) -> str:
     match body:
         case Verdict():
             return f"{body.reason} [{body.clause}] {body.measured}"

@@ -263,6 +263,13 @@ class WardenSection(Section):
     state: Path | None = None
 
 
+class StockWitnessSection(Section):
+    """A witness over HTTP (C2SP tlog-witness) that this node asks: the name the rule has for it, and its address."""
+
+    name: str
+    url: str = Field(pattern=r"^https?://[^\s]+$")
+
+
 class NodeConfig(BaseSettings):
     """Everything one node needs to run."""
 
@@ -288,6 +295,7 @@ class NodeConfig(BaseSettings):
     shares: SharesSection = SharesSection()
     warden: WardenSection = WardenSection()
     peers: list[Peer] = []
+    stock_witnesses: list[StockWitnessSection] = []
     offers: list[OfferSection] = []
     wants: list[WantSection] = []
 

@@ -104,25 +104,25 @@ def init(
     except RefusedError as exc:
         raise ConfigError(f"root credential: {exc}; ask for less") from exc
     _held(Registry(network, [records.digest(raw)]).admit(raw), "root credential")
-    made_folder(folder)
-    write_files(
-        secret_file(folder / SIGN, seed, passphrase),
-        chain_file(folder / CHAIN, (raw,)),
-        chain_file(folder / SIGNED, (raw,)),
-        text_file(folder / NETWORK, network + "\n"),
-    )
+    with made_folder(folder):
+        write_files(
+            secret_file(folder / SIGN, seed, passphrase),
+            chain_file(folder / CHAIN, (raw,)),
+            chain_file(folder / SIGNED, (raw,)),
+            text_file(folder / NETWORK, network + "\n"),
+        )
     return records.digest(raw).hex()
 
 
 def request(folder: Path, *, network: str, passphrase: str | None, name: str | None = None) -> Path:
     """Make the key of an authority that another one is to entitle, and what that one needs. Raises ConfigError."""
     seed = secrets.token_bytes(32)
-    made_folder(folder)
-    write_files(
-        secret_file(folder / SIGN, seed, passphrase),
-        text_file(folder / NETWORK, network + "\n"),
-        _ask(folder, SigningKey.from_seed(seed), name),
-    )
+    with made_folder(folder):
+        write_files(
+            secret_file(folder / SIGN, seed, passphrase),
+            text_file(folder / NETWORK, network + "\n"),
+            _ask(folder, SigningKey.from_seed(seed), name),
+        )
     return folder / REQUEST
 
 

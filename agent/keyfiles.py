@@ -1,7 +1,8 @@
 """Secret keys, credential chains and signed rules as files; secrets are 0600 and never overwritten."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cbor2
@@ -48,12 +49,24 @@ def write_secret(path: Path, secret: bytes, passphrase: str | None = None) -> No
     write_files(secret_file(path, secret, passphrase))
 
 
-def made_folder(folder: Path) -> None:
-    """Make a folder, where there is none. Raises ConfigError."""
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder, where there is none; it is not left behind empty where what is to lie in it fails.
+
+    Raises ConfigError.
+    """
+    there = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise ConfigError(f"{folder}: {exc.strerror}; choose a folder you can write to") from exc
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            if not there:
+                folder.rmdir()
+        raise
 
 
 def _stretched(passphrase: str, salt: bytes) -> ChaCha20Poly1305:
@@ -101,11 +114,11 @@ def make_keys(
     folder: Path, beside: Callable[[SigningKey, TransportKey], Sequence[WholeFile]] = lambda *_: ()
 ) -> tuple[SigningKey, TransportKey]:
     """Make a node's two keys in its folder, with the files that belong to them: all or none. Raises ConfigError."""
-    made_folder(folder)
     seed, transport = secrets.token_bytes(32), TransportKey.generate()
     key = SigningKey.from_seed(seed)
     keys = secret_file(folder / SIGN, seed), secret_file(folder / TRANSPORT, transport.secret)
-    write_files(*keys, *beside(key, transport))
+    with made_folder(folder):
+        write_files(*keys, *beside(key, transport))
     return key, transport
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.auditing import AuditError, lineages, trust
+from agent.celltext import cell_text
 from settlement.audit import last_head, raw_entries
 from settlement.chain.credentials import Registry
-from settlement.lease import Lease, LogEntry, Transition, leases, prove_lease, read_entries, verify_lease
+from settlement.lease import GATE, Lease, LogEntry, Transition, leases, prove_lease, read_entries, verify_lease
 from settlement.reasons import Refusal
 
 
@@ -65,9 +66,14 @@ def _row(lease: Lease) -> dict[str, Any]:
     return {
         "lease": lease.sid.hex(),
         "state": lease.state.value if lease.state else None,
-        "transitions": sum(1 for t in lease.history if not t.refused),
+        "transitions": sum(1 for t in lease.history if not t.refused and t.action != GATE),
         "refused": sum(1 for t in lease.history if t.refused),
         "ends_ns": lease.ends_ns,
+        "low_hz": None if lease.cell is None else lease.cell.band.low_hz,
+        "high_hz": None if lease.cell is None else lease.cell.band.high_hz,
+        "starts_ns": None if lease.cell is None else lease.cell.window.start_ns,
+        "eirp_mdbm": lease.eirp_mdbm,
+        "about": "" if lease.cell is None else cell_text(lease.cell, lease.eirp_mdbm),
     }
 
 

@@ -17,7 +17,7 @@ from radio.ports import RfState
 
 WARDEN = "agent.node.warden_process"
 PROC = Path("/proc")
-PATIENCE_S = 1.0
+PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

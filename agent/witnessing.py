@@ -1,4 +1,4 @@
-"""A stock witness of logs (C2SP tlog-witness) as a small HTTP service of its own, and the client that asks one.
+"""A stock witness of logs (C2SP tlog-witness) as a small HTTP service of its own.
 
 The witness has a folder: its keys, the logs it knows, and the head of each that it cosigned last. It is no node: it has
 no credential, and whose lines count is said by whoever checks a proof. It listens on loopback; the operator's own proxy
@@ -8,29 +8,26 @@ is what the world sees.
 import json
 import secrets
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from agent.config import ConfigError
-from agent.keyfiles import read_key, read_secret, write_secret
+from agent.keyfiles import made_folder, read_key, read_secret, secret_file, text_file, write_files
 from hw_profiles.wholefile import write_whole
 from settlement.chain.checkpoint import Head, cosign
 from settlement.chain.keys import SigningKey
 from settlement.formats import mldsa, tlogwitness
-from settlement.formats.tlogwitness import BODY_MAX, AddCheckpoint
+from settlement.formats.tlogwitness import BODY_MAX
 from settlement.formats.vkey import COSIGNER, COSIGNER_MLDSA, LOG, VerifierKey, proper_name
 from settlement.formats.vkey import read_key as read_vkey
 from settlement.reasons import Refusal
 
 KEY, PQ_KEY, NAME, LOGS, HEADS = "witness.key", "witness.mldsa", "witness.name", "logs.txt", "heads.json"
-ASK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +57,12 @@ def make(folder: Path, name: str) -> Cosigner:
     """Make a witness's keys, never overwritten. Raises ConfigError."""
     if not proper_name(name):
         raise ConfigError(f"{name!r}: a witness's name is a host and path as in an address, without spaces and +")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / NAME, f"{name}\n".encode(), replace=False)
-        write_secret(folder / KEY, secrets.token_bytes(32))
-        if mldsa.AVAILABLE:
-            write_secret(folder / PQ_KEY, secrets.token_bytes(mldsa.SEED_BYTES))
-    except OSError as exc:
-        raise ConfigError(f"{exc.filename}: {exc.strerror}; a witness's keys are never overwritten") from exc
+    with made_folder(folder):
+        write_files(
+            text_file(folder / NAME, f"{name}\n", replace=False),
+            secret_file(folder / KEY, secrets.token_bytes(32)),
+            *([secret_file(folder / PQ_KEY, secrets.token_bytes(mldsa.SEED_BYTES))] if mldsa.AVAILABLE else []),
+        )
     return load(folder)
 
 
@@ -151,28 +146,3 @@ def application(folder: Path) -> Starlette:
         return Response(answer.body, answer.status, media_type=answer.content_type)
 
     return Starlette(routes=[Route("/add-checkpoint", add_checkpoint, methods=["POST"])])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came of asking a witness: its lines that count, the size it says it knows, or why there is nothing."""
-
-    lines: tuple[str, ...] = ()
-    knows: int | None = None
-    why: str = ""
-
-
-def ask(url: str, request: AddCheckpoint, head: Head, trusted: Sequence[VerifierKey]) -> Outcome:
-    """Ask a witness for its cosignature; waits for at most a few seconds, follows no redirect, never raises."""
-    try:
-        with httpx.Client(timeout=ASK_S, follow_redirects=False) as client:
-            answer = client.post(f"{url.rstrip('/')}/add-checkpoint", content=request.encoded())
-            text = answer.text if len(answer.content) <= BODY_MAX else ""
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-        return Outcome(why=f"{url}: {exc or type(exc).__name__}")
-    if answer.status_code == httpx.codes.CONFLICT and text.strip().isdigit() and len(text) < 21:
-        return Outcome(knows=int(text), why=f"it cosigned {text.strip()} entries last")
-    if answer.status_code != httpx.codes.OK:
-        return Outcome(why=f"{url} answers {answer.status_code}: {text[:200].strip()}")
-    lines = tlogwitness.lines_of(text, request.note, head, trusted)
-    return Outcome(lines=tuple(lines.values()), why="" if lines else "no line by a key that is trusted")

@@ -139,11 +139,11 @@ class FrontEnd:
         return found
 
     def _without_offset(self) -> Float32s:
-        """Power of the middle bins about their mean over the look: what a constant offset leaves."""
+        """Power of the middle bins about their median over the look: what a constant offset leaves, bursts with it."""
         if not self._offsets:
             return np.zeros(0, np.float32)
         each, power = np.concatenate(self._offsets), np.concatenate(self._middle_power)
-        constant = each.mean(axis=0)
+        constant = np.median(each.real, axis=0) + 1j * np.median(each.imag, axis=0)
         left = power - 2 * (each * constant.conj()).real + np.abs(constant) ** 2
         count = len(each) * self.frames
         rest: Float32s = (np.maximum(left, 0).mean(axis=1) * (count / max(1, count - 1))).astype(np.float32)

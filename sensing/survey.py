@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.channel import ChannelDetector
-from sensing.detectors.pulses import PulseFinder
+from sensing.detectors.pulses import PulseFinder, warm
 from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.floors import FloorReader, FloorView
@@ -62,7 +62,7 @@ UNEVEN: Final = 0.15
 CONTRAST: Final = 4.0
 CONTRAST_PFA: Final = 1e-10
 """A block this many times over the floor, where noise is so rarely, shows that the floor is not what fills a band."""
-DOUBT_PFA: Final = 2e-4
+DOUBT_PFA: Final = 2e-5
 FLAT: Final = 3.0
 MOST: Final = 0.7
 UNTAUGHT: Final = UNUSABLE | SampleFlag.CLIPPED
@@ -84,6 +84,8 @@ class Survey:
             groups=self._layout.weights,
         )
         self._finder = PulseFinder(sample_rate_hz=settings.sample_rate_hz, full_scale=settings.full_scale)
+        if settings.radar:
+            warm()
         self._radar = RadarDetector(band_hz=settings.sample_rate_hz)
         self._reader = FloorReader(settings, self._layout, frames=self._frames)
         compared = np.append(np.ones(self._layout.groups, np.bool_), False)

@@ -30,6 +30,7 @@ BLOCKS_LEAST: Final = 8
 TAUGHT_BLOCKS: Final = 16
 IDLE_SHARE: Final = 0.2
 """Of the blocks of a piece, the share that must agree on a level for it to become the floor."""
+DRIFT_LEAST_DB: Final = 0.2
 DRIFT_DB: Final = 1.0
 CELLS_MAX: Final = 6400.0
 """Idle blocks that a floor remembers; what was learned before fades."""
@@ -41,6 +42,9 @@ STEP_DB: Final = (1.5, 12.0)
 STEP_DOWN_DB: Final = 15.0
 ALIKE_SHARE: Final = 0.6
 BELOW_SHARE: Final = 0.02
+BEHIND_SHARE: Final = (0.07, 0.2)
+"""Of the band, how much may stay where it was when the rest steps up, or down: lines of the receiver's own."""
+BACK_SHARE: Final = 0.3
 STEP_NS: Final = 60_000_000
 STEP_PIECES: Final = 4
 SHOWN: Final = 10**-2.5
@@ -172,6 +176,9 @@ class FloorTracker:
             return
         rise, limit = self._compare(state, seen)
         moved = self._moved_alike(state, rise, limit)
+        if moved is None and self._pending and not self._is_back(rise, limit):
+            piece.state = UNCERTAIN
+            return
         if moved is None:
             self._give_up()
             piece.state = self.current
@@ -239,7 +246,8 @@ class FloorTracker:
         rise, limit = rise[self._compared], limit[self._compared]
         sd = float(np.median(limit)) / DEVIATIONS
         least = min(float(np.median(rise)), float(np.quantile(rise, 0.1)) + 1.28 * sd)
-        return least if 4 * sd / np.sqrt(len(rise)) < abs(least) < DRIFT_DB else 0.0
+        chance = max(DRIFT_LEAST_DB, 6 * sd / np.sqrt(len(rise)))
+        return least if chance < abs(least) < DRIFT_DB else 0.0
 
     # -- changes of gain -----------------------------------------------------------------------------------------
 
@@ -257,7 +265,8 @@ class FloorTracker:
         stayed = np.abs(rise) < abs(moved) / 2
         if moved > 0:
             stayed |= rise < 0
-        behind = int((stayed & (np.abs(rise - moved) > limit)).sum()) > max(1.0, BELOW_SHARE * len(rise))
+        share = BEHIND_SHARE[0 if moved > 0 else 1]
+        behind = int((stayed & (np.abs(rise - moved) > limit)).sum()) > max(1.0, share * len(rise))
         return moved if alike and not behind else None
 
     def _known(self, seen: Quiet) -> int | None:
@@ -298,6 +307,10 @@ class FloorTracker:
         lasted = piece.start_ns - self._pending[0][0].start_ns >= STEP_NS
         if lasted and len(self._pending) >= STEP_PIECES:
             self._settle()
+
+    def _is_back(self, rise: Floats, limit: Floats) -> bool:
+        """Whether enough of the band is where it was before something moved."""
+        return float((np.abs(rise) <= limit)[self._compared].mean()) >= BACK_SHARE
 
     def _like_pending(self, seen: Quiet) -> bool:
         before = self._pending[-1][1]

@@ -1,8 +1,9 @@
 """Budgets: how much spectrum an authority's people may take in a window, and how much of it one identity may.
 
 Spent is counted in hertz x seconds, durably, in the same transaction as the GRANT it pays for; an aborted GRANT is not
-paid back, so that asking and not answering costs what it blocked. When a budget is exceeded once, it is suspended for
-the rest of its window: smaller requests do not slip in behind.
+paid back, so that asking and not answering costs what it blocked. Whoever asks once for more than is left of a budget
+is suspended from it for the rest of its window: smaller requests of its do not slip in behind. Others may take what is
+left, so that nobody can close a budget for everyone by one REQUEST too large.
 """
 
 import hashlib
@@ -87,8 +88,8 @@ def judge(
     body: Request = admitted.record.body
     cost = cost_hz_s(body.cell)
     for account in accounts(rule, admitted.author, body, now):
-        until = log.get(SUSPENDED, account.whole)
-        if until is not None and int.from_bytes(until, "big") >= account.ends_ns:
+        ends = [log.get(SUSPENDED, account.whole + one) for one in who]
+        if any(until is not None and int.from_bytes(until, "big") >= account.ends_ns for until in ends):
             return refuse(Reason.BUDGET, "budget.suspended", "exhausted", f"a request after {account.ends_ns} ns")
         limit = account.budget.amount_hz_s
         spent = _spent(log, account.whole, account.window)
@@ -119,9 +120,9 @@ def spend(work: Work, log: Lineage, rule: Rule, admitted: Admitted) -> None:
 
 
 def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
-    """The budget is exhausted: nothing more until its window ends."""
+    """Whoever asks for more than is left gets nothing more until the window ends; what is left is the others'."""
     for account in accounts(rule, admitted.author, admitted.record.body, work.now.time):
-        work.put(SUSPENDED, account.whole, account.ends_ns.to_bytes(8, "big"))
+        work.put(SUSPENDED, account.own, account.ends_ns.to_bytes(8, "big"))
         work.event("suspended", level=account.budget.level, until_ns=account.ends_ns)
 
 

@@ -14,7 +14,9 @@ def judge_complaint(state: NodeState, admitted: Admitted) -> Refusal | None:
     if isinstance(body, Ruling):
         disputed = state.record_of(body.dispute)
         known = disputed is not None and isinstance(disputed.body, Dispute) and disputed.body.sid == body.sid
-        return None if known else refuse(Reason.UNKNOWN_SID, "ruling.dispute", body.dispute.hex()[:16], "on record")
+        if not known:
+            return refuse(Reason.UNKNOWN_SID, "ruling.dispute", body.dispute.hex()[:16], "on record")
+        return _rules_there(state, admitted)
     mine, other, decision = _settled(state, body.sid)
     line = state.registry.line(admitted.author.hash)
     if other is None or other not in line:
@@ -27,6 +29,23 @@ def judge_complaint(state: NodeState, admitted: Admitted) -> Refusal | None:
         lacking = next((one for one in body.evidence if state.record_bytes(one) is None), None)
         if lacking is not None:
             return refuse(Reason.PROOF, "dispute.evidence", lacking.hex()[:16], "a record that is in this log")
+    return None
+
+
+def _rules_there(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """An authority rules on what was settled inside its own bands and area, and between its two parties."""
+    body: Ruling = admitted.record.body
+    granted, asked = state.holder.pairs.get(body.sid), state.user.by_sid(body.sid)
+    cell = granted.cell if granted is not None else asked.cell if asked is not None else None
+    mine, other, _ = _settled(state, body.sid)
+    if cell is None or mine is None or other is None:
+        return refuse(Reason.UNKNOWN_SID, "ruling.sid", body.sid.hex()[:16], "a settlement of this node")
+    scope = admitted.author.scope
+    if not scope.holds_band(cell.band) or not scope.area.holds(cell.area):
+        return refuse(Reason.SCOPE, "ruling.scope", f"{cell.band}, {cell.area}", "inside its author's band and area")
+    parties = {*state.registry.line(mine), *state.registry.line(other), mine, other}
+    if body.pays is not None and body.pays not in parties:
+        return refuse(Reason.TERMS, "ruling.pays", body.pays.hex()[:16], "one of the two parties")
     return None
 
 

@@ -23,6 +23,7 @@ from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.records import Record
+from settlement.chain.scope import Cell
 from settlement.pair.work import settlement_id
 from settlement.reasons import Reason, Refusal, refuse
 
@@ -62,6 +63,8 @@ TRANSITIONS: dict[tuple[LeaseState | None, str], LeaseState] = {
     (_S.EXPIRED, "usage"): _S.ARCHIVED,
     (_S.ARCHIVED, "usage"): _S.ARCHIVED,
 }
+GATE = "gate"
+"""What the user's gate did while a lease stood: told beside its transitions, and none of them."""
 REVIEW_OPENED = "review.opened"
 CLOCK = "clock"
 
@@ -86,7 +89,10 @@ class Transition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A lease as one log tells it; `ends_ns` is its window's end where a REQUEST named one."""
+    """A lease as one log tells it; `ends_ns` is its window's end where a REQUEST named one.
+
+    `cell` and `eirp_mdbm` are what was asked for, and once it is granted what was granted.
+    """
 
     sid: bytes
     state: LeaseState | None
@@ -94,6 +100,8 @@ class Lease:
     ends_ns: int | None = None
     decision: bytes | None = None
     request: bytes | None = None
+    cell: Cell | None = None
+    eirp_mdbm: int | None = None
 
     @property
     def entries(self) -> tuple[int, ...]:
@@ -153,7 +161,14 @@ class _View:
         if lease is None:
             lease = self._apply(Lease(sid=sid, state=None, history=()), offer, "declaration")
         ends_ns = record.body.cell.window.end_ns
-        lease = self._apply(replace(lease, ends_ns=ends_ns, request=record.digest), entry, "request")
+        asked = replace(
+            lease,
+            ends_ns=ends_ns,
+            request=record.digest,
+            cell=lease.cell or record.body.cell,
+            eirp_mdbm=record.body.eirp_mdbm if lease.eirp_mdbm is None else lease.eirp_mdbm,
+        )
+        lease = self._apply(asked, entry, "request")
         received = entry.leaf.peer is not None
         if entry.leaf.admitted and received and lease.state is LeaseState.REQUESTED:
             lease = self._apply(lease, entry, "admission", actor=self._owner_of(offer))
@@ -182,6 +197,8 @@ class _View:
             lease = self._window(lease, entry)
             if record.typ == "grant" and lease.state is LeaseState.REQUESTED:
                 lease = self._apply(lease, entry, "admission")
+            if record.typ == "grant":
+                lease = replace(lease, cell=record.body.cell, eirp_mdbm=record.body.max_eirp_mdbm)
             if record.typ in {"confirm", "abort"}:
                 lease = replace(lease, decision=record.digest)
             self._by_record[record.digest] = sid
@@ -196,6 +213,11 @@ class _View:
         if not leaf.admitted:
             why = _words(leaf.reason or "", leaf.clause or "", leaf.measured or "", leaf.required or "")
             return self._keep(lease, entry, action, why)
+        if action == GATE and entry.record is not None:
+            gate = entry.record.body
+            said = f"{gate.previous} to {gate.state} {gate.reason}".rstrip()
+            move = _transition(lease, entry, action, actor=actor, state=lease.state, refused=False, result=said)
+            return replace(lease, history=(*lease.history, move))
         state = TRANSITIONS.get((lease.state, action))
         if state is None:
             return self._keep(lease, entry, action, _words(Reason.OUT_OF_ORDER.value, "lease.table", action, ""))

@@ -57,7 +57,12 @@ class NodeState:
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
         self.entropy, self.status, self.rules = entropy, StatusLists(), Rules(self.configured)
-        self.witness = Witness(me=identity.credential, registry=registry, quorum=rule.rule.witness_quorum)
+        self.witness = Witness(
+            me=identity.credential,
+            registry=registry,
+            quorum=rule.rule.witness_quorum,
+            stock=rule.rule.stock_witnesses,
+        )
         self.former = {one.credential: one for one in former}
         keys = [one.key.public for one in self.former.values()]
         self.damaged = lineage.verify(identity.key.public, standing=True, former=keys)
@@ -124,6 +129,7 @@ class NodeState:
         if rule is not None:
             self.rule = self.holder.rule = self.user.rule = rule
             self.witness.quorum = rule.rule.witness_quorum
+            self.witness.stock = rule.rule.stock_witnesses or ()
 
     def stand(self) -> None:
         """Sign what a step leaves. What was found altered is never signed again: it stays as it was found."""

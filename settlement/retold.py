@@ -299,7 +299,7 @@ class Retold:
         """A REQUEST that exceeded a budget suspended it."""
         if (leaf.reason, leaf.clause) == (Reason.BUDGET.value, BUDGET_EXCEEDED):
             for account in self._accounts(said):
-                self.rows[budget.SUSPENDED, account.whole] = account.ends_ns.to_bytes(8, "big")
+                self.rows[budget.SUSPENDED, account.own] = account.ends_ns.to_bytes(8, "big")
 
 
 def _longer(body: Any) -> Fields:

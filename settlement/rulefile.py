@@ -12,16 +12,29 @@ from datetime import datetime
 from typing import Any
 
 from settlement.chain.admission import RuleInForce
-from settlement.chain.bodies import BODIES, Budget, ClassTerms, DeskTerms, Level, Modality, Recognition, Rule, Shard
+from settlement.chain.bodies import (
+    BODIES,
+    Budget,
+    ClassTerms,
+    DeskTerms,
+    Level,
+    Modality,
+    Recognition,
+    Rule,
+    Shard,
+    StockWitness,
+)
 from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.meaning import flaw_of
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Area, Band, Corner, Window
 from settlement.chain.taxonomy import Response
 from settlement.fixes import PositionSource, TimeSource
+from settlement.formats.vkey import COSIGNER, VerifierKey, read_key
 from settlement.governing.ruling import judge_successor
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.pair.recognition import flaw
+from settlement.reasons import Refusal
 
 __all__ = ["RuleFileError", "judge_successor", "read_rule", "rule_at"]
 
@@ -201,6 +214,18 @@ def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
     return tuple(shards)
 
 
+def _stock_witnesses(table: dict[str, Any]) -> tuple[StockWitness, ...]:
+    """Witnesses over HTTP by their verifier keys, each once."""
+    found: dict[bytes, StockWitness] = {}
+    for number, one in enumerate(_need(table, "stock_witnesses", "", list)):
+        key = read_key(one) if isinstance(one, str) else None
+        if not isinstance(key, VerifierKey) or key.kind != COSIGNER or key.public in found:
+            why = str(key) if isinstance(key, Refusal) else "a verifier key NAME+HASH+BASE64 of kind 4, each key once"
+            raise RuleFileError(f"stock_witnesses[{number}]: {why}")
+        found[key.public] = StockWitness(name=key.name, key=key.public)
+    return tuple(found.values())
+
+
 def _authorities(one: dict[str, Any], here: str, mode: int, need: int) -> tuple[bytes, ...]:
     """The credentials' hashes; there must be as many as have to sign, and each once."""
     named = _need(one, "authorities", here, list) if mode == AUTHORITY else one.get("authorities", [])
@@ -269,6 +294,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         desk=_desk(_need(table, "desk", "", dict)) if "desk" in table else None,
         modalities=_many(Modality, table, "modalities") if "modalities" in table else None,
         coordination=_shards(table) if "coordination" in table else None,
+        stock_witnesses=_stock_witnesses(table) if "stock_witnesses" in table else None,
     )
     senseless = flaw_of(rule)
     if senseless is not None:

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from hw_profiles.smallfile import read_small
+from hw_profiles.wholefile import write_whole
 from settlement.chain import keys
 from settlement.chain.checkpoint import Head
 from settlement.chain.keys import SigningKey
@@ -30,7 +31,8 @@ def _file_digest(path: Path) -> bytes:
 def write_seal(path: Path, key: SigningKey) -> None:
     """Seal the file as it is now."""
     digest = _file_digest(path)
-    seal_path(path).write_text(f"{digest.hex()}\n{key.sign(_DOMAIN + digest).hex()}\n")
+    text = f"{digest.hex()}\n{key.sign(_DOMAIN + digest).hex()}\n"
+    write_whole(seal_path(path), text.encode())
 
 
 def root_path(path: Path) -> Path:
@@ -40,7 +42,7 @@ def root_path(path: Path) -> Path:
 
 def write_root(path: Path, head: Head, key: SigningKey) -> None:
     """Sign the root of a finished lineage for receipts."""
-    root_path(path).write_bytes(sign_root(head, key))
+    write_whole(root_path(path), sign_root(head, key))
 
 
 def check_seal(path: Path, public: bytes) -> Refusal | None:

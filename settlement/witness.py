@@ -9,18 +9,23 @@ under it. As a witness it follows c2sp.org/tlog-witness, in this order:
     (4) the proof shows that the new head extends the old; a failed one between two signed heads is a fork
     (5) remember the head, and only then reply; the reply goes to the other neighbours as well
 
+Witnesses over HTTP that the rule names (`stock_witnesses`) are asked by the agent (`formats/tlogwitness`) and count
+beside the neighbours: their lines come in by `take_stock`.
+
 With a quorum above half of the neighbours two branches of a log cannot both be cosigned; with a smaller one a fork is
 found once two witnesses have compared heads of one size, or the log's owner asks one of them again.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from settlement.chain import merkle
 from settlement.chain.admission import Admitted
-from settlement.chain.bodies import Checkpoint, Cosignature, Evidence
+from settlement.chain.bodies import Checkpoint, Cosignature, Evidence, StockWitness
 from settlement.chain.checkpoint import Head, check_cosignature, cosign, open_note, origin_of
 from settlement.chain.codec import blob, encode, text, uint
 from settlement.chain.credentials import Registry, Subject
+from settlement.chain.lineage import Lineage
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.pair.artifact import Links, LogProof
 from settlement.pair.transmit import RESEND_NS
@@ -86,8 +91,11 @@ class Unwitnessed:
 class Witness:
     """Both sides of witnessing for one node. All of its state is in the log's database."""
 
-    def __init__(self, *, me: bytes, registry: Registry, quorum: int) -> None:
+    def __init__(
+        self, *, me: bytes, registry: Registry, quorum: int, stock: tuple[StockWitness, ...] | None = None
+    ) -> None:
         self.me, self.registry, self.quorum = me, registry, quorum
+        self.stock = stock or ()
 
     def neighbours(self) -> list[Subject]:
         """Every other node with a transport key, in a stable order."""
@@ -296,6 +304,28 @@ class Witness:
             step.put(LINES, key, encode(Line(witness=witness, line=body.line)))
         self._advance(step, witness, head.size)
 
+    def waiting(self, lineage: Lineage) -> tuple[int, str] | None:
+        """Size and note of the head that waits for cosignatures; None where none does, or no stock witness counts."""
+        raw = lineage.get(ROUND, b"") if self.stock else None
+        current = None if raw is None else stored_as(Round, raw, ROUND)
+        return None if current is None else (current.size, current.note)
+
+    def take_stock(self, step: Step, size: int, lines: Iterable[str]) -> bool:
+        """Take the lines of witnesses over HTTP under the head that waits; true where one of them counts."""
+        current = self._round(step)
+        if current is None or current.size != size:
+            return False
+        counted = False
+        for line in lines:
+            for one in self.stock:
+                if isinstance(check_cosignature(current.note + line, name=one.name, public=one.key), Refusal):
+                    continue
+                step.put(LINES, size.to_bytes(8, "big") + one.key, encode(Line(witness=one.key, line=line)))
+                counted = True
+        if counted:
+            self._close(step, current)
+        return counted
+
     def _lines(self, step: Step, size: int) -> list[Line]:
         prefix = size.to_bytes(8, "big")
         return [stored_as(Line, raw, LINES) for _, raw in step.lineage.items_from(LINES, prefix)]
@@ -307,6 +337,10 @@ class Witness:
         if size < current.size:
             self._ask_one(step, witness, current.size, current.note)
             return
+        self._close(step, current)
+
+    def _close(self, step: Step, current: Round) -> None:
+        """Release what waits, once enough witnesses have signed."""
         lines = self._lines(step, current.size)
         if len(lines) >= self.quorum:
             step.lineage.drop(ROUND, b"")

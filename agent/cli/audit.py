@@ -153,11 +153,13 @@ def show(
 
 
 def _line(row: dict[str, Any]) -> str:
+    from agent.celltext import utc_text  # noqa: PLC0415 - keeps --help fast
+
     required = f" (required: {row['required']})" if row["required"] else ""
     verdict = "admitted" if row["admitted"] else f"{row['reason']} [{row['clause']}] {row['measured']}{required}"
     said = f": {row['says']}" if row["says"] else ""
     what = f"{row['author'] or '?'}  {row['type'] or '?'}{said}  {(row['sid'] or '')[:16]}"
-    return f"{row['log']}#{row['entry']}  {what}  {verdict}"
+    return f"{row['log']}#{row['entry']}  {utc_text(row['arrived_ns'])}  {what}  {verdict}"
 
 
 @app.command()

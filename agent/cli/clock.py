@@ -97,7 +97,9 @@ def show(
     json_out: JsonOption = False,
 ) -> None:
     """Show every value in force."""
-    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
+    import json  # noqa: PLC0415 - keeps --help fast
+
+    from agent.config import ConfigError  # noqa: PLC0415
     from agent.configfiles import load_found, origins, values  # noqa: PLC0415
 
     try:
@@ -109,6 +111,7 @@ def show(
         return
     out = output_console()
     for key, value in found.items():
+        shown = "not set" if value is None else value if isinstance(value, str) else json.dumps(value)
         out.print(
-            f"{key} = {value}" + (f"   # {came.get(key, 'default')}" if origin else ""), highlight=False, markup=False
+            f"{key} = {shown}" + (f"   # {came.get(key, 'default')}" if origin else ""), highlight=False, markup=False
         )

@@ -16,6 +16,7 @@ Network = Annotated[str | None, typer.Option(help="The network's name, with --an
 AsOf = Annotated[int | None, typer.Option("--as-of-ns", help="Windows over before this are Expired (UTC ns); now.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 HERE = Path("trial-report")
+GATE = "gate"
 
 
 @app.command("list")
@@ -39,7 +40,8 @@ def list_leases(
         return
     for row in rows:
         refused = f", {row['refused']} refused" if row["refused"] else ""
-        _say(f"{row['lease'][:16]}  {row['log']}  {row['state']}  {row['transitions']} transitions{refused}")
+        moves = f"{row['transitions']} transitions{refused}"
+        _say(f"{row['lease'][:16]}  {row['log']}  {row['state'] or '-'}  {row['about']}  {moves}")
 
 
 @app.command()
@@ -63,14 +65,21 @@ def show(
         print_json(rows)
         return
     for row in rows:
-        _say(f"{row['lease']}  {row['log']}  {row['state']}  in the signed log: {row['proven']}")
+        _say(f"{row['lease']}  {row['log']}  {row['state'] or '-'}  in the signed log: {row['proven']}")
+        _say(f"  {row['about']}")
         for move in row["history"]:
             _say(f"  {_line(move)}")
 
 
 def _line(move: dict[str, Any]) -> str:
-    went = f"stays {move['state']}" if move["refused"] else f"{move['previous'] or '-'} to {move['state']}"
-    return f"#{move['entry']}  {move['actor']}  {move['action']}: {went}  {move['result']}  {move['evidence'][:16]}"
+    from agent.celltext import utc_text  # noqa: PLC0415 - keeps --help fast
+
+    stays = move["refused"] or move["action"] == GATE
+    went = f"stays {move['state'] or '-'}" if stays else f"{move['previous'] or '-'} to {move['state'] or '-'}"
+    at = utc_text(move["arrived_ns"])
+    return (
+        f"#{move['entry']}  {at}  {move['actor']}  {move['action']}: {went}  {move['result']}  {move['evidence'][:16]}"
+    )
 
 
 def _say(text: str) -> None:

@@ -6,6 +6,7 @@ A turn: wait for something, take all that has arrived, decide in one durable ste
 import json
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
+from agent.node.stockasking import Cosigned, StockAsking
 from agent.node.traffic import Traffic
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
@@ -38,12 +40,13 @@ from radio.link import GateChange, Look, Used, WardenBeat
 from settlement.answering import ALARM
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
+from settlement.chain.lineage import LineageError
 from settlement.chain.scope import Band, Window
 from settlement.mesh import Arrived
 from settlement.messages import Message
 from settlement.pair.bounds import OwnFaultError
 from settlement.reasons import Reason, Refusal
-from settlement.seal import write_root, write_seal
+from settlement.seal import root_path, seal_path, write_root, write_seal
 from settlement.step import HaltedError, Outgoing, Step
 
 NS = 1_000_000_000
@@ -79,6 +82,7 @@ class Node:
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
         self.control = Control(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
+        self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
         self._poller = zmq.Poller()
         for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
@@ -139,6 +143,7 @@ class Node:
         self.watcher.stop()
         self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
         self.hints.close()
+        self.stock.close()
         self.mesh.close()
         self.errands.close()
         self.control.close()
@@ -152,12 +157,19 @@ class Node:
         """Leave a compact, sealed copy of the log for whoever audits; a halted node signs nothing, not even that."""
         if self.party.halted is not None:
             return
-        target = self.config.folder / SEALED
-        target.unlink(missing_ok=True)
-        key = self.party.identity.key
-        self.party.lineage.seal(key, target)
-        write_root(target, self.party.lineage.head(), key)
-        write_seal(target, key)
+        target, key = self.config.folder / SEALED, self.party.identity.key
+        fresh = target.with_name(f".{SEALED}.new")
+        # Without its seal a copy is only not sealed; with another's it would read as tampered with.
+        for path in (seal_path(target), root_path(target), fresh):
+            path.unlink(missing_ok=True)
+        try:
+            self.party.lineage.seal(key, fresh)
+            fresh.replace(target)
+            write_root(target, self.party.lineage.head(), key)
+            write_seal(target, key)
+        except (LineageError, OSError) as exc:
+            fresh.unlink(missing_ok=True)
+            self.events.write("not sealed", why=str(exc))
 
     # -- a turn --------------------------------------------------------------------------------------------------
 
@@ -179,9 +191,11 @@ class Node:
             self.events.write("hint", peer=peer, endpoint=endpoint)
         commands = self.control.receive()
         self.errands.take(commands, now_ns)
-        if arrived or commands or self._changes or self._used or self._fresh or now_ns >= self._next_tick_ns:
+        cosigned = self.stock.turn(self.party.witness, self.party.lineage)
+        news = arrived or cosigned or commands or self._changes or self._used or self._fresh
+        if news or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
-            self._step(arrived)
+            self._step(arrived, cosigned)
             for moved in self.grants.turn(self.party, self.fix().time):
                 self.events.write("grant", **grant_fields(moved))
             self.outbox.retry(now_ns)
@@ -274,13 +288,16 @@ class Node:
 
     # -- a durable step ------------------------------------------------------------------------------------------
 
-    def _step(self, arrived: list[Arrived]) -> None:
+    def _step(self, arrived: list[Arrived], cosigned: Sequence[Cosigned] = ()) -> None:
         changes, used, fresh = self._changes, self._used, self._fresh
         self._changes, self._used, self._fresh = [], [], []
         with self.party.step(self.fix()) as step:
             for message in arrived:
                 self.receive(step, message)
             if self.party.halted is None:
+                for answer in cosigned:
+                    take = partial(self.party.witness.take_stock, step, answer.size, answer.lines)
+                    self.party.duty(step, "cosigned", take, waits=False)
                 self._work(step, (changes, used, fresh))
             else:
                 self._changes, self._used, self._fresh = changes, used, fresh

@@ -13,8 +13,9 @@
 Every bytes-in gets exactly one verdict: `Admitted` or a `Refusal` that names the clause.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Protocol
 
 from settlement.chain import keys
@@ -181,12 +182,20 @@ class Asked(Protocol):
         ...
 
 
+def _named(kind: type[IntEnum], numbers: Iterable[int]) -> str:
+    """Sources in words; a number that stands for none is left as it is."""
+    names = {one.value: one.name.lower() for one in kind}
+    return ", ".join(names.get(number, str(number)) for number in numbers)
+
+
 def confidence(here: Attestation, rule: Asked) -> Refusal | None:
     """Clause (9): how well the author knows when and where it is, by the rule. Claims below a floor are widened."""
     if here.time_source not in rule.time_sources:
-        return refuse(Reason.TIME_UNTRUSTED, "confidence.9.source", here.time_source, rule.time_sources)
+        wanted = _named(TimeSource, rule.time_sources)
+        return refuse(Reason.TIME_UNTRUSTED, "confidence.9.source", _named(TimeSource, [here.time_source]), wanted)
     if here.position_source not in rule.position_sources:
-        return refuse(Reason.POSITION_UNTRUSTED, "confidence.9.place", here.position_source, rule.position_sources)
+        found, wanted = _named(PositionSource, [here.position_source]), _named(PositionSource, rule.position_sources)
+        return refuse(Reason.POSITION_UNTRUSTED, "confidence.9.place", found, wanted)
     bound_ns = max((here.latest_ns - here.earliest_ns + 1) // 2, TIME_FLOOR_NS[TimeSource(here.time_source)])
     if bound_ns > rule.time_bound_ns_max:
         return refuse(Reason.TIME_UNTRUSTED, "confidence.9.bound", f"{bound_ns} ns", f"<= {rule.time_bound_ns_max} ns")

@@ -107,7 +107,7 @@ def capability(record: Record, author: Subject, rule: Rule) -> Refusal | None:
     """Clauses (6) to (8)."""
     actions = ACTIONS_OF[record.typ]
     if actions and not set(actions) & set(author.scope.actions):
-        return refuse(Reason.SCOPE, "capability.6", author.scope.actions, " or ".join(actions))
+        return refuse(Reason.SCOPE, "capability.6", ", ".join(author.scope.actions), " or ".join(actions))
     level = rule.level(author.level)
     if level is None or record.typ not in level.admits:
         return refuse(Reason.SCOPE, "capability.7", author.level, f"a level that may speak {record.typ}")
@@ -156,7 +156,7 @@ def _in_scope(body: Any, author: Subject) -> Refusal | None:
         return refuse(Reason.SCOPE, "capability.8.area", cell.area, scope.area)
     commodity: str | None = getattr(body, "commodity", None)
     if commodity is not None and commodity not in scope.classes:
-        return refuse(Reason.SCOPE, "capability.8.class", commodity, scope.classes)
+        return refuse(Reason.SCOPE, "capability.8.class", commodity, ", ".join(scope.classes))
     tier: int | None = getattr(body, "tier", None)
     if tier is not None and tier < scope.tier:
         return refuse(Reason.TIER, "capability.8.tier", tier, f">= {scope.tier}")
@@ -181,7 +181,7 @@ def within_terms(record: Record, rule: Rule) -> Refusal | None:
         return None
     terms = rule.terms(body.commodity)
     if terms is None:
-        return refuse(Reason.TERMS, "disposition.13.class", body.commodity, [c.name for c in rule.classes])
+        return refuse(Reason.TERMS, "disposition.13.class", body.commodity, ", ".join(c.name for c in rule.classes))
     if not terms.price_low <= body.price <= terms.price_high:
         return refuse(Reason.PRICE, "disposition.13.price", body.price, f"{terms.price_low}-{terms.price_high}")
     rounds = terms.rounds_max or 0

@@ -126,6 +126,10 @@ def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
         asked, above = getattr(lower, name) or 0, getattr(upper, name) or 0
         if asked < above:
             yield name, asked, f">= {above}"
+    named = {(one.name, one.key) for one in upper.stock_witnesses or ()}
+    stranger = next((one for one in lower.stock_witnesses or () if (one.name, one.key) not in named), None)
+    if stranger is not None:
+        yield "stock_witnesses", stranger.name, "none but those of the rule above"
     lost = next((s for s in upper.coordination or () if not any(_signs(o, s) for o in lower.coordination or ())), None)
     if lost is not None:
         yield f"coordination.{lost.name}", "less", f"the same shard, of {lost.need} signatures or more"

@@ -212,12 +212,22 @@ def _logged(artifact: Artifact, confirm: Admitted, holder: Subject) -> Refusal |
     return merkle.verify_inclusion(merkle.leaf_hash(proof.leaf), proof.index, head.size, proof.path, head.root)
 
 
+def stock_lines(note: str, rule: Rule) -> tuple[bytes, ...]:
+    """The keys of the witnesses over HTTP, of those the rule names, whose lines stand under a note."""
+    return tuple(
+        one.key
+        for one in rule.stock_witnesses or ()
+        if not isinstance(check_cosignature(note, name=one.name, public=one.key), Refusal)
+    )
+
+
 def _witnessed(proof: LogProof, holder: Subject, rule: Rule, registry: Registry) -> Refusal | None:
     """Check (8): every line under the checkpoint is a witness's that the rule lets speak, and they are enough."""
-    chains, found = proof.witnesses or (), set[bytes]()
-    lines = signature_count(proof.checkpoint)
-    if lines != 1 + len(chains):
-        return refuse(Reason.UNWITNESSED, "artifact.lines", lines, f"the owner's and {len(chains)} witnesses'")
+    chains = proof.witnesses or ()
+    found = {public for public in stock_lines(proof.checkpoint, rule) if public != holder.public}
+    lines, known = signature_count(proof.checkpoint), len(chains) + len(found)
+    if lines != 1 + known:
+        return refuse(Reason.UNWITNESSED, "artifact.lines", lines, f"the owner's and {known} witnesses'")
     for links in chains:
         witness = registry.admit_chain(links.credentials)
         if isinstance(witness, Refusal):

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from agent.trial.processes import FRUGAL, free_ports
+from tests.agent.test_plugs import waited
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "two-nodes.md"
 BLOCK = re.compile(r"^```sh( terminal| after)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PORTS = ("30441", "30442", "4711", "4712")
-LONG_S = 120
+LONG_S = 240
 
 
 class Reader:
@@ -61,6 +62,15 @@ class Reader:
     def logs(self) -> str:
         return "\n".join(path.read_text()[-2000:] for path in sorted(self.folder.glob("terminal-*.log")))
 
+    def said_by(self, *beginning: str) -> list[str]:
+        """What the simulated radio whose first line holds these words said of its antenna: on the air, and silent."""
+        for path in sorted(self.folder.glob("terminal-*.log")):
+            text = path.read_text()
+            if all(word in text for word in beginning):
+                lines = (line.split(":")[0] for line in text.splitlines())
+                return [line for line in lines if line in ("radiating", "silent")]
+        return []
+
     def interrupt(self) -> list[int]:
         """Ctrl-C in every terminal, the newest first."""
         codes = []
@@ -82,7 +92,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     made.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.feature("S1")
 def test_two_nodes_in_two_terminals_settle(reader: Reader) -> None:
     page = PAGE.read_text(encoding="utf-8")
@@ -97,5 +107,10 @@ def test_two_nodes_in_two_terminals_settle(reader: Reader) -> None:
         else:
             said += reader.enter(text)
     assert "CONFIRM came: settled" in said
+    assert "gate   OPEN" in said
+    assert "OFF: muted, and read back as silent" in said
+    assert "gate LATCHED" in said
+    assert waited(lambda: reader.said_by("simulated Pluto", "user-a")[-1:] == ["silent"]), reader.logs()
+    assert "radiating" in reader.said_by("simulated Pluto", "user-a")
     assert reader.interrupt()[:2] == [0, 0]
     assert reader.enter(after).count("settlements on record: 1") == 2

@@ -71,7 +71,7 @@ class Delegated(World):
             for name in ("holder", "alice", "bob"):
                 self.members[name].party.lineage.close()
                 self.members[name] = self.member_again(name)
-        self.watch = digest(mine)
+        self.watch, self.sub = digest(mine), digest(made)
         return found
 
     def says(self, body: bodies.Envelope, *, at_s: float = 1.0, lat_e7: int = LAT, seq: int = 1) -> Refusal | None:
@@ -235,6 +235,39 @@ def test_one_author_blocks_a_bounded_number_of_bands(world: Delegated) -> None:
         lambda s: holder.holder.preempt(s, UPPER, tier=1, reason="INCUMBENT", until_ns=own, evidence=None),
     )  # fmt: skip
     assert holder.holder.blocked[UPPER] == own, "its own finding takes nobody's place"
+
+
+@pytest.mark.attack(64)
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({"area": THERE}, Reason.SCOPE), ({"bands": (UPPER,)}, Reason.SCOPE), ({}, None)],
+)
+def test_an_authority_rules_on_what_was_settled_inside_its_own_scope(
+    world: Delegated, changes: dict[str, Any], expected: Reason | None
+) -> None:
+    entitled = scope(("issue", "observe", "rule"), **{"depth": 1, "tier": 2, **changes})
+    assert isinstance(world.observer(entitled), Subject)
+    world.settled(HERE)
+    holder, alice = world.members["holder"].party, world.members["alice"]
+    (pair,) = holder.holder.pairs.values()
+    assert pair.decision is not None
+    dispute = bodies.Dispute(
+        sid=pair.sid, confirm=pair.decision, rule=holder.rule.hash, against=holder.identity.credential,
+        grounds="interference", claim=7, evidence=(),
+    )  # fmt: skip
+    said = sign_record(alice.key, world.frame(seq=800, at=fix(1.0)), dispute)
+    assert world.give("alice", "holder", Message(record=said).encoded(), 1.0) is None
+    for pays, wanted in ((alice.hash, expected), (world.watch, expected or Reason.TERMS)):
+        body = bodies.Ruling(
+            dispute=digest(said), sid=pair.sid, rule=holder.rule.hash, outcome="upheld", compensation=1, pays=pays,
+            reason="",
+        )  # fmt: skip
+        frame = replace(world.frame("alice", seq=11 + (pays == alice.hash), at=fix(1.1)), author=world.sub)
+        raw = sign_record(SigningKey.from_seed(seed("sub")), frame, body)
+        refusal = world.give("bob", "holder", Message(record=raw).encoded(), 1.2)
+        assert (refusal.reason if refusal else None) is wanted
+    assert holder.lineage.counted(f"failed:{alice.hash.hex()}") == (expected is None)
+    assert holder.lineage.counted(f"failed:{world.watch.hex()}") == 0
 
 
 def test_a_unit_reaches_as_far_as_its_radio(world: Delegated) -> None:

@@ -320,6 +320,15 @@ def test_an_exhausted_budget_suspends_for_its_window_and_a_restart_resets_nothin
     assert max(spent) == 60 * MHZ_S
 
 
+@pytest.mark.attack(65)
+@pytest.mark.attack(40)
+def test_one_request_too_large_closes_the_budget_for_its_author_alone(tmp_path: Path) -> None:
+    world = budgeted(tmp_path)
+    assert ask(world, "bob", end_s=60.0) is Reason.BUDGET
+    assert ask(world, "bob", at_s=1.2, band=UPPER, end_s=4.2) is Reason.BUDGET
+    assert ask(world, at_s=1.3, end_s=9.3) is None, "what is left is there for who did not ask too much"
+
+
 @pytest.mark.attack(40)
 def test_a_flood_of_requests_spends_no_more_than_the_budget(tmp_path: Path) -> None:
     world = budgeted(tmp_path, amount_hz_s=35 * MHZ_S)

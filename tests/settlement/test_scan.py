@@ -66,3 +66,158 @@ def test_each_broken_rule_has_its_reason(hexadecimal: str, reason: Reason) -> No
 
 def test_depth_at_the_limit_passes() -> None:
     assert scan(bytes.fromhex("81" * MAX_DEPTH + "00")) is None
+
+
+# Bytes, whether negative keys may be, and what is said of them, word for word: the words reach people in refusals.
+EXACT: list[tuple[str, bool, tuple[Reason, str, str, str] | None]] = [
+    ("", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "a whole item")),
+    ("18", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "a whole head")),
+    ("19ff", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "a whole head")),
+    ("1aff", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "a whole head")),
+    ("1bff", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "a whole head")),
+    ("1800", False, (Reason.NONCANONICAL, "cbor.length", "at byte 0", "the shortest form")),
+    ("1817", False, (Reason.NONCANONICAL, "cbor.length", "at byte 0", "the shortest form")),
+    ("1818", False, None),
+    ("1900ff", False, (Reason.NONCANONICAL, "cbor.length", "at byte 0", "the shortest form")),
+    ("190100", False, None),
+    ("1a0000ffff", False, (Reason.NONCANONICAL, "cbor.length", "at byte 0", "the shortest form")),
+    ("1a00010000", False, None),
+    ("1b00000000ffffffff", False, (Reason.NONCANONICAL, "cbor.length", "at byte 0", "the shortest form")),
+    ("1b0000000100000000", False, None),
+    ("3817", False, (Reason.NONCANONICAL, "cbor.length", "at byte 0", "the shortest form")),
+    ("3818", False, None),
+    ("1c", False, (Reason.MALFORMED, "cbor.reserved", "at byte 0", "additional information 0-27")),
+    ("1d", False, (Reason.MALFORMED, "cbor.reserved", "at byte 0", "additional information 0-27")),
+    ("1e", False, (Reason.MALFORMED, "cbor.reserved", "at byte 0", "additional information 0-27")),
+    ("1f", False, (Reason.NONCANONICAL, "cbor.indefinite", "at byte 0", "a definite length")),
+    ("3f", False, (Reason.NONCANONICAL, "cbor.indefinite", "at byte 0", "a definite length")),
+    ("5c", False, (Reason.MALFORMED, "cbor.reserved", "at byte 0", "additional information 0-27")),
+    ("5f", False, (Reason.NONCANONICAL, "cbor.indefinite", "at byte 0", "a definite length")),
+    ("7f", False, (Reason.NONCANONICAL, "cbor.indefinite", "at byte 0", "a definite length")),
+    ("9f", False, (Reason.NONCANONICAL, "cbor.indefinite", "at byte 0", "a definite length")),
+    ("bf", False, (Reason.NONCANONICAL, "cbor.indefinite", "at byte 0", "a definite length")),
+    ("c0", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 0", "integer, string, array or map")),
+    ("d818", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 0", "integer, string, array or map")),
+    ("e0", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 0", "integer, string, array or map")),
+    ("f4", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 0", "integer, string, array or map")),
+    ("f5", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 0", "integer, string, array or map")),
+    ("f6", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 0", "integer, string, array or map")),
+    ("f7", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 0", "integer, string, array or map")),
+    ("f97e00", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 0", "integer, string, array or map")),
+    ("fb0000000000000000", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 0", "integer, string, array or map")),
+    ("ff", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 0", "integer, string, array or map")),
+    ("41", False, (Reason.MALFORMED, "cbor.truncated", "at byte 1", "1 bytes")),
+    ("4100", False, None),
+    ("420000", False, None),
+    (
+        "58170000000000000000000000000000000000000000000000",
+        False,
+        (Reason.NONCANONICAL, "cbor.length", "at byte 0", "the shortest form"),
+    ),
+    ("5818000000000000000000000000000000000000000000000000", False, None),
+    (
+        "58180000000000000000000000000000000000000000000000",
+        False,
+        (Reason.MALFORMED, "cbor.truncated", "at byte 2", "24 bytes"),
+    ),
+    ("61", False, (Reason.MALFORMED, "cbor.truncated", "at byte 1", "1 bytes")),
+    ("6161", False, None),
+    ("62c328", False, (Reason.MALFORMED, "cbor.utf8", "at byte 1", "valid UTF-8")),
+    ("62c3a9", False, None),
+    ("63e282", False, (Reason.MALFORMED, "cbor.truncated", "at byte 1", "3 bytes")),
+    ("80", False, None),
+    ("81", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("8100", False, None),
+    ("820000", False, None),
+    ("82000000", False, (Reason.MALFORMED, "cbor.trailing", "1 bytes behind the item", "none")),
+    ("8200", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("a0", False, None),
+    ("a1", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("a100", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("a10000", False, None),
+    ("a2010001", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("a201000100", False, (Reason.MALFORMED, "cbor.duplicate", "at byte 3", "each key once")),
+    ("a202000100", False, (Reason.NONCANONICAL, "cbor.order", "at byte 3", "ascending keys")),
+    ("a201000200", False, None),
+    ("a21818000100", False, (Reason.NONCANONICAL, "cbor.order", "at byte 4", "ascending keys")),
+    ("a2181800181900", False, None),
+    ("a1616100", False, (Reason.FORBIDDEN_TYPE, "cbor.key", "at byte 1", "an unsigned integer key")),
+    ("a14100", False, (Reason.FORBIDDEN_TYPE, "cbor.key", "at byte 1", "an unsigned integer key")),
+    ("a18000", False, (Reason.FORBIDDEN_TYPE, "cbor.key", "at byte 1", "an unsigned integer key")),
+    ("a1a000", False, (Reason.FORBIDDEN_TYPE, "cbor.key", "at byte 1", "an unsigned integer key")),
+    ("a12000", False, (Reason.FORBIDDEN_TYPE, "cbor.key", "at byte 1", "an unsigned integer key")),
+    ("a12000", True, None),
+    ("a1c000", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 1", "integer, string, array or map")),
+    ("a1f600", False, (Reason.FORBIDDEN_TYPE, "cbor.type", "at byte 1", "integer, string, array or map")),
+    ("a20000", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("a1181700", False, (Reason.NONCANONICAL, "cbor.length", "at byte 1", "the shortest form")),
+    (
+        "a10058170000000000000000000000000000000000000000000000",
+        False,
+        (Reason.NONCANONICAL, "cbor.length", "at byte 2", "the shortest form"),
+    ),
+    ("a1005818000000000000000000000000000000000000000000000000", False, None),
+    (
+        "a10058180000000000000000000000000000000000000000000000",
+        False,
+        (Reason.MALFORMED, "cbor.truncated", "at byte 4", "24 bytes"),
+    ),
+    ("a1001b00000000ffffffff", False, (Reason.NONCANONICAL, "cbor.length", "at byte 2", "the shortest form")),
+    ("a1001b0000000100000000", False, None),
+    ("a1001b00000001000000", False, (Reason.MALFORMED, "cbor.truncated", "at byte 2", "a whole head")),
+    ("818181818181818100", False, None),
+    ("81818181818181818100", False, (Reason.TOO_LARGE, "cbor.depth", "at byte 8", "at most 8 levels")),
+    ("a100a100a100a100a100a100a100a10000", False, None),
+    (
+        "a100a100a100a100a100a100a100a100a10000",
+        False,
+        (Reason.TOO_LARGE, "cbor.depth", "at byte 16", "at most 8 levels"),
+    ),
+    ("99ffff", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("b90001", False, (Reason.NONCANONICAL, "cbor.length", "at byte 0", "the shortest form")),
+    ("9a00010000", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("9bffffffffffffffff", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("5bffffffffffffffff", False, (Reason.MALFORMED, "cbor.truncated", "at byte 9", "18446744073709551615 bytes")),
+    ("7bffffffffffffffff", False, (Reason.MALFORMED, "cbor.truncated", "at byte 9", "18446744073709551615 bytes")),
+    ("bbffffffffffffffff", False, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("0000", False, (Reason.MALFORMED, "cbor.trailing", "1 bytes behind the item", "none")),
+    ("a000", False, (Reason.MALFORMED, "cbor.trailing", "1 bytes behind the item", "none")),
+    ("000000", False, (Reason.MALFORMED, "cbor.trailing", "2 bytes behind the item", "none")),
+    ("a2002000", True, (Reason.MALFORMED, "cbor.truncated", "at byte 0", "as many items as announced")),
+    ("a301002000210000", True, (Reason.MALFORMED, "cbor.trailing", "1 bytes behind the item", "none")),
+    ("a220002100", True, None),
+    ("a221002000", True, (Reason.NONCANONICAL, "cbor.order", "at byte 3", "ascending keys")),
+    ("a220002000", True, (Reason.MALFORMED, "cbor.duplicate", "at byte 3", "each key once")),
+    ("a220000100", True, (Reason.NONCANONICAL, "cbor.order", "at byte 3", "ascending keys")),
+    ("a1200000", True, (Reason.MALFORMED, "cbor.trailing", "1 bytes behind the item", "none")),
+]
+
+
+@pytest.mark.attack(3)
+@pytest.mark.parametrize(("hexadecimal", "signed_keys", "expected"), EXACT, ids=range(len(EXACT)))
+def test_what_is_said_of_each_form(
+    hexadecimal: str, signed_keys: bool, expected: tuple[Reason, str, str, str] | None
+) -> None:
+    found = scan(bytes.fromhex(hexadecimal), signed_keys=signed_keys)
+    assert (None if found is None else (found.reason, found.clause, found.measured, found.required)) == expected
+
+
+def test_the_size_counts_first_and_is_said() -> None:
+    found = scan(bytes(9), limit=8)
+    assert found is not None
+    assert (found.reason, found.clause, found.measured, found.required) == (
+        Reason.TOO_LARGE, "cbor.size", "9", "<= 8 bytes",
+    )  # fmt: skip
+    assert scan(b"\x87" + bytes(7), limit=8) is None
+
+
+@pytest.mark.parametrize(
+    ("hexadecimal", "good"),
+    [
+        ("a2005818" + "00" * 24 + "0100", True), ("a2001bffffffffffffffff0100", True), ("a20018180100", True),
+        ("a100", False), ("a10018", False), ("a1001817", False), ("a2005818" + "00" * 23 + "0100", False),
+        ("a10058", False), ("a1001b", False), ("a1005817" + "00" * 23, False), ("a200a000000100", False),
+    ],
+)  # fmt: skip
+def test_the_short_way_through_a_map_ends_where_the_long_one_does(hexadecimal: str, good: bool) -> None:
+    assert (scan(bytes.fromhex(hexadecimal)) is None) is good

@@ -1,7 +1,9 @@
 """Neighbours cosign each other's log heads; forks, restored and edited logs are found and proven."""
 
+import base64
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ import apsw
 import cbor2
 import pytest
 
+from agent import witnessing
+from agent.node.stockasking import Cosigned as Asked
+from agent.node.stockasking import StockAsking
 from settlement.chain import bodies, merkle
 from settlement.chain.checkpoint import (
     Cosigned,
@@ -22,12 +27,15 @@ from settlement.chain.checkpoint import (
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.records import Attestation, Frame, Record, sign_record
+from settlement.formats.vkey import LOG, VerifierKey
 from settlement.messages import Message
 from settlement.pair.artifact import VerifiedPermit, verify
 from settlement.pair.transmit import RESEND_NS
 from settlement.reasons import Reason, Refusal
 from settlement.step import HaltedError
 from settlement.witness import behind
+from tests.agent.realparts import until
+from tests.settlement.formats.test_tlogwitness import serving
 from tests.settlement.world import LOWER, NETWORK, NS, RULE, UPPER, World, fix, seed, trio
 
 QUORUM = 2
@@ -382,3 +390,84 @@ def test_cosignature_lines_are_bound_to_head_name_key_and_time() -> None:
         missing = check_cosignature(note + line, name=name, public=public)
         assert isinstance(missing, Refusal)
         assert missing.reason is Reason.UNWITNESSED
+
+
+# -- witnesses over HTTP -------------------------------------------------------------------------------------------
+
+STOCK_KEY = SigningKey.from_seed(seed("stock"))
+STOCK = bodies.StockWitness(name="witness.example/w1", key=STOCK_KEY.public)
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> World:
+    """A world whose rule asks for both neighbours and one witness over HTTP."""
+    world = trio(tmp_path, rule=replace(RULE, witness_quorum=QUORUM + 1, stock_witnesses=(STOCK,)))
+    assert greet(world) == []
+    return world
+
+
+def stock_line(note: str, key: SigningKey = STOCK_KEY, name: str = STOCK.name) -> str:
+    body = note.partition("\n\n")[0].split("\n")
+    head = Head(origin=body[0], size=int(body[1]), root=base64.b64decode(body[2]))
+    return cosign(head, name=name, key=key, time_s=fix(1.0).time.earliest_ns // NS)
+
+
+@pytest.mark.feature("X2")
+def test_a_witness_over_http_that_the_rule_names_counts_and_no_other_does(watched: World) -> None:
+    watched.offer()
+    watched.carry(0.1)
+    sid = watched.request("alice", 1.0, LOWER, 2.0, 12.0)
+    assert watched.carry(1.0) == []
+    holder, alice = watched.members["holder"].party, watched.members["alice"].party
+    assert alice.lineage.get("artifact", sid) is None, "one witness is missing"
+    waiting = holder.witness.waiting(holder.lineage)
+    assert waiting is not None
+    size, note = waiting
+    stranger = stock_line(note, SigningKey.from_seed(seed("stranger")))
+    for wrong in (
+        stranger,
+        stock_line(note, name="witness.example/w2"),
+        "\u2014 witness.example/w1 AAAA\n",
+        "",
+        "\x00",
+    ):
+        assert not watched.do("holder", 1.1, lambda step, wrong=wrong: holder.witness.take_stock(step, size, [wrong]))
+    assert not watched.do("holder", 1.1, lambda step: holder.witness.take_stock(step, size - 1, [stock_line(note)]))
+    assert watched.do("holder", 1.2, lambda step: holder.witness.take_stock(step, size, [stock_line(note)]))
+    watched.carry(1.2)
+    artifact = alice.lineage.get("artifact", sid)
+    assert artifact is not None
+    assert isinstance(verify(artifact, network=NETWORK, anchors=watched.anchors), VerifiedPermit)
+    proof = cbor2.loads(artifact)[8]
+    without = proof[4].replace(stock_line(note), "")
+    for case in (stripped(artifact, checkpoint=without), stripped(artifact, checkpoint=without + stranger)):
+        refusal = verify(case, network=NETWORK, anchors=watched.anchors)
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason is Reason.UNWITNESSED
+
+
+@pytest.mark.feature("X2")
+def test_a_nodes_asker_gets_lines_from_a_real_witness_also_from_where_it_was(watched: World, tmp_path: Path) -> None:
+    holder = watched.members["holder"].party
+    folder = tmp_path / "w"
+    witnessing.make(folder, STOCK.name)
+    (folder / witnessing.KEY).write_text(seed("stock").hex())
+    log = VerifierKey(name=holder.lineage.origin, kind=LOG, public=watched.members["holder"].key.public)
+    (folder / witnessing.LOGS).write_text(log.text() + "\n")
+    with serving(folder) as port:
+        watched.offer()
+        watched.carry(0.1)
+        for at_s, band in ((1.0, LOWER), (1.5, UPPER)):
+            fresh = StockAsking({STOCK.name: f"http://127.0.0.1:{port}"}, log.public)
+            sid = watched.request("alice", at_s, band, 2.0, 9.0)
+            watched.carry(at_s)
+            found: list[Asked] = []
+            assert until(lambda: bool(found.extend(fresh.turn(holder.witness, holder.lineage)) or found), 8)  # noqa: B023
+            fresh.close()
+            for one in found:
+                take = partial(holder.witness.take_stock, size=one.size, lines=one.lines)
+                assert watched.do("holder", at_s + 0.1, take)
+            watched.carry(at_s + 0.1)
+            artifact = watched.members["alice"].party.lineage.get("artifact", sid)
+            assert artifact is not None
+            assert isinstance(verify(artifact, network=NETWORK, anchors=watched.anchors), VerifiedPermit)

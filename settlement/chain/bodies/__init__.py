@@ -22,6 +22,7 @@ from settlement.chain.bodies.governance import (
     Rule,
     Schema,
     Shard,
+    StockWitness,
 )
 from settlement.chain.bodies.log import Checkpoint, Cosignature, Evidence, Gate, Verdict
 from settlement.chain.bodies.market import Counter, Declaration, Intent, Request
@@ -85,6 +86,7 @@ __all__ = [
     "Ruling",
     "Schema",
     "Shard",
+    "StockWitness",
     "Suspend",
     "Usage",
     "Verdict",

@@ -122,6 +122,14 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StockWitness:
+    """A witness over HTTP (C2SP tlog-witness) whose lines count towards the quorum: its name and Ed25519 key."""
+
+    name: str = text(1, 128)
+    key: bytes = blob(2, HASH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """The rule in force: signed by an authority, versioned, effective in a window.
 
@@ -150,6 +158,7 @@ class Rule:
     confidence_ppm_min: int | None = uint(20, high=PPM, optional=True)
     desk: DeskTerms | None = nested(21, DeskTerms, optional=True)
     validity_ns_max: int | None = length_ns(22, least=1, most=VALIDITY_MAX_NS, optional=True)
+    stock_witnesses: tuple[StockWitness, ...] | None = array(23, StockWitness, 16, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
         """The terms of a class, found by its whole name."""

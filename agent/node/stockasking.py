@@ -1,0 +1,112 @@
+"""Asks the witnesses over HTTP that the rule names for lines under the head that waits, in a thread beside the loop.
+
+The loop hands over what is asked (the note, and the proof from the size a witness cosigned last) and takes back lines;
+it never waits. A witness that knows another size is asked again from there, one that fails is asked again later.
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.witnessclient import Outcome, ask
+from settlement.chain.checkpoint import Head, open_note
+from settlement.chain.lineage import Lineage
+from settlement.formats.tlogwitness import AddCheckpoint
+from settlement.formats.vkey import COSIGNER, VerifierKey
+from settlement.witness import Witness
+
+AGAIN_NS = 2_000_000_000
+WAITING_MAX = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One request to one witness about one head."""
+
+    url: str
+    key: VerifierKey
+    request: AddCheckpoint
+    head: Head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigned:
+    """Lines under the head of `size`, checked by whoever takes them."""
+
+    size: int
+    lines: tuple[str, ...]
+
+
+class StockAsking:
+    """The asker of one node; `urls` by the names that the rule has, `public` the key of the node's log."""
+
+    def __init__(self, urls: Mapping[str, str], public: bytes) -> None:
+        self._urls, self._public = dict(urls), public
+        self._known: dict[str, int] = {}
+        self._asked: dict[str, tuple[int, int]] = {}
+        self._questions: queue.Queue[Question | None] = queue.Queue(WAITING_MAX)
+        self._answers: queue.Queue[tuple[Question, Outcome]] = queue.Queue()
+        self._thread: threading.Thread | None = None
+        self.why: dict[str, str] = {}
+        """The last failure of each witness, for people."""
+
+    def turn(self, witness: Witness, lineage: Lineage) -> list[Cosigned]:
+        """Ask what is to be asked now; what came back."""
+        if not self._urls:
+            return []
+        found = [done for done in map(self._taken, self._drained()) if done is not None]
+        waiting = witness.waiting(lineage)
+        if waiting is not None:
+            size, note = waiting
+            for one in witness.stock:
+                if one.name in self._urls and self._due(one.name, size):
+                    self._ask(VerifierKey(name=one.name, kind=COSIGNER, public=one.key), size, note, lineage)
+        return found
+
+    def _drained(self) -> list[tuple[Question, Outcome]]:
+        return [self._answers.get_nowait() for _ in range(self._answers.qsize())]
+
+    def _taken(self, answered: tuple[Question, Outcome]) -> Cosigned | None:
+        question, outcome = answered
+        name, size = question.key.name, question.head.size
+        self.why[name] = outcome.why
+        if outcome.knows is not None:
+            self._known[name] = outcome.knows
+            self._asked.pop(name, None)
+        if not outcome.lines:
+            return None
+        self._known[name] = size
+        return Cosigned(size=size, lines=outcome.lines)
+
+    def _due(self, name: str, size: int) -> bool:
+        asked = self._asked.get(name)
+        return asked is None or asked[0] != size or time.monotonic_ns() - asked[1] > AGAIN_NS
+
+    def _ask(self, key: VerifierKey, size: int, note: str, lineage: Lineage) -> None:
+        old, head = self._known.get(key.name, 0), open_note(note, self._public)
+        if not isinstance(head, Head) or old > size:
+            return
+        proof = lineage.consistency(old, size) if old else ()
+        question = Question(
+            url=self._urls[key.name], key=key, request=AddCheckpoint(old=old, proof=proof, note=note), head=head
+        )
+        try:
+            self._questions.put_nowait(question)
+        except queue.Full:
+            return
+        self._asked[key.name] = (size, time.monotonic_ns())
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="stock witnesses", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        while (question := self._questions.get()) is not None:
+            self._answers.put((question, ask(question.url, question.request, question.head, [question.key])))
+
+    def close(self) -> None:
+        """Ask nothing more; a question under way ends by itself within seconds."""
+        with contextlib.suppress(queue.Full):
+            self._questions.put_nowait(None)

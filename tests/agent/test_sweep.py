@@ -1,0 +1,249 @@
+"""Every command, whatever goes wrong: an exit code, one clear line, nothing half-written, no traceback.
+
+The commands are read from the command line itself: one without a row in the table fails the test.
+"""
+
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from settlement.audit import audit_lineage
+from tests.agent.sweep import Ended, commands, elsewhere, forked, invoked, may_mount, on_a_disk
+from tests.settlement.world import NETWORK, trio
+
+ROOT = Path(__file__).resolve().parents[2]
+NOWHERE = "no/such"
+ANCHORED = "--network {network} --anchor {anchor}"
+AUDIT = "--network test-net --anchor {audited}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A command that works as it stands, what of it it reads and writes, and quantities it must not take.
+
+    `words` are relative to a folder where everything is prepared. `reads` can be missing or unreadable. `fails` is how
+    it ends when it works, where it cannot end with 0 here: no agent runs. `units` are options with a bare number.
+    """
+
+    words: str
+    reads: tuple[str, ...] = ()
+    writes: bool = False
+    units: tuple[str, ...] = ()
+    fails: int = 0
+
+
+NODE = "--config node/node.toml"
+TABLE: dict[str, Row] = {
+    "attacks": Row(words="--row 0", fails=2),
+    "audit bundle": Row(words=f"sealed.db --out new.bundle {AUDIT}", reads=("sealed.db",), writes=True),
+    "audit check": Row(words=f"note.txt --log sealed.db {AUDIT}", reads=("sealed.db", "note.txt"), fails=1),
+    "audit export": Row(words=f"sealed.db 00 --proof p.txt {AUDIT}", reads=("sealed.db",), fails=1),
+    "audit public": Row(words=f"sealed.db --out public {AUDIT}", reads=("sealed.db",)),
+    "audit replay": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
+    "audit report": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
+    "audit show": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
+    "audit verify": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
+    "authority delegate": Row(
+        words="third/authority.request --name third --out third.chain --band 3560-3570MHz",
+        reads=("third/authority.request",), writes=True, units=("--for 30", "--max-eirp 20", "--band 3550-3560"),
+    ),
+    "authority enrol": Row(words="above.chain --anchor {anchor} --desk below", reads=("above.chain",), writes=True),
+    "authority init": Row(
+        words="inland --network n --class cbrs --band 3550-3560MHz --area 36.95 -76.3 5km --desk inland", writes=True,
+        units=("--for 365", "--max-eirp 30", "--band 3550-3570", "--band 3550000000-3570000000"),
+    ),
+    "authority issue": Row(
+        words="new/enrol.request --name new --role user --out new.chain",
+        reads=("new/enrol.request",), writes=True, units=("--for 30", "--eirp 20", "--band 3550-3560"),
+    ),
+    "authority reissue": Row(
+        words="turn/rotate.request --name turn --out turned.chain",
+        reads=("turn/rotate.request",), writes=True, units=("--for 30",),
+    ),
+    "authority rekey": Row(words="--desk sub", writes=True),
+    "authority request": Row(words="--network n --desk other", writes=True),
+    "authority revoke": Row(words="--out new.list", writes=True, units=("--for 3600",)),
+    "authority rotate": Row(words="--out rotation", writes=True, units=("--for 365",)),
+    "authority rule draft": Row(words="--out new.toml", writes=True, units=("--for 30",)),
+    "authority rule sign": Row(words="rule.toml --out new.signed", reads=("rule.toml",), writes=True),
+    "authority show": Row(words="--desk authority", reads=("authority",)),
+    "node config": Row(
+        words=f"plain --role user {ANCHORED} --rule rule.signed --listen tcp://127.0.0.1:4799 "
+        "--radio ip:127.0.0.1:4798 --simulated --place 36.95 -76.3",
+        reads=("rule.signed",), writes=True,
+    ),
+    "node enrol": Row(words=f"fresh fresh.chain {ANCHORED}", reads=("fresh.chain",), writes=True),
+    "node init": Row(words="another --device x", writes=True),
+    "node rekey": Row(words="plain", writes=True),
+    "node rotate": Row(words=f"next.chain {NODE}", reads=("next.chain", "node/node.toml"), fails=4),
+    "node tell": Row(words=f"status.list {NODE}", reads=("status.list", "node/node.toml"), fails=4),
+    "offer": Row(
+        words=f"3550-3560MHz --class cbrs {NODE}", reads=("node/node.toml",), fails=4,
+        units=("--for 600", "--eirp 20", "--wait 5"),
+    ),
+    "acquire": Row(
+        words=f"3550-3560MHz {NODE}", reads=("node/node.toml",), fails=4,
+        units=("--for 600", "--eirp 20", "--wait 5", "--in 1"),
+    ),
+    "relinquish": Row(words=f"00 {NODE}", reads=("node/node.toml",), fails=4),
+    "tx arm": Row(words="node/node.toml --for 60s --yes", reads=("node/node.toml",), units=("--for 60",), fails=4),
+    "tx clear": Row(words="node/node.toml", reads=("node/node.toml",), fails=4),
+    "tx disarm": Row(words="node/node.toml", reads=("node/node.toml",), fails=4),
+    "tx status": Row(words="node/node.toml", reads=("node/node.toml",), fails=4),
+    "config check": Row(words=NODE, reads=("node/node.toml",)),
+    "config show": Row(words=NODE, reads=("node/node.toml",)),
+    "clock watch": Row(
+        words=f"{NODE} --for 100ms --every 100ms", reads=("node/node.toml",), units=("--for 1", "--every 1"),
+    ),
+    "doctor": Row(words=f"{NODE} --wait 0", units=("--wait 5",), fails=4),
+    "status": Row(words=NODE, reads=("node/node.toml",), fails=4),
+    "run": Row(words="--config none.toml", fails=1),
+    "warden": Row(words="--config none.toml", fails=1),
+    "stop": Row(words=NODE, reads=("node/node.toml",), fails=4),
+    "lease list": Row(words=f"--in sealed.db {AUDIT}", reads=("sealed.db",)),
+    "lease show": Row(words=f"00 --in sealed.db {AUDIT}", reads=("sealed.db",), fails=1),
+    "sense": Row(words="file:none.sigmf-meta", fails=1),
+    "record": Row(words="file:none.sigmf-meta out", fails=1),
+    "calibrate": Row(words="file:none.sigmf-meta t.toml --power-dbm 0 --uncertainty-db 1 --frequency 1MHz", fails=2),
+    "trial": Row(words="--scenario none.toml", units=("--duration 20",), fails=1),
+    "sim pluto": Row(words="--scenario none.toml", fails=2),
+    "witness init": Row(words="wit --name w", writes=True),
+    "witness serve": Row(words="none", fails=1),
+    "witness log": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
+    "witness ask": Row(words=f"sealed.db --url http://127.0.0.1:9 --key x {AUDIT}", reads=("sealed.db",), fails=1),
+    "bench chain": Row(words="--folder none", fails=1),
+    "bench detection": Row(words="--trials 1", fails=2),
+    "bench gate": Row(words="--rounds 0", fails=2),
+    "bench radio": Row(words="--seconds 0", fails=2),
+    "bench sensing": Row(words="--rounds 0", fails=2),
+    "bench settlement": Row(words="--count 1", fails=2),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A folder with all that the rows name, and the words that stand for what only this run knows."""
+
+    folder: Path
+    values: dict[str, str]
+
+    def words(self, name: str, arguments: str) -> list[str]:
+        return [*name.split(), *arguments.format(**self.values).split()]
+
+
+def must(*words: str) -> str:
+    done = invoked(list(words))
+    assert done.code == 0, done
+    return done.out
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("sweep")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        made = must(
+            "authority", "init", "coast", "--network", "n", "--band", "3550-3570MHz", "--class", "cbrs",
+            "--area", "36.95", "-76.3", "20km",
+        )  # fmt: skip
+        network, anchor = made.split()
+        must("authority", "rule", "draft", "--out", "rule.toml", "--simulated")
+        must("authority", "rule", "sign", "rule.toml", "--out", "rule.signed")
+        must("authority", "revoke", "--out", "status.list")
+        for name in ("node", "plain", "turn", "new", "fresh"):
+            must("node", "init", name, "--device", f"pluto {name}")
+            if name != "new":
+                chain = f"{name}.chain"
+                must("authority", "issue", f"{name}/enrol.request", "--name", name, "--role", "user", "--out", chain)
+            if name in ("node", "plain", "turn"):
+                must("node", "enrol", name, f"{name}.chain", "--network", network, "--anchor", anchor)
+        must(
+            *TABLE["node config"]
+            .words.replace("plain", "node config node")
+            .format(network=network, anchor=anchor)
+            .split()
+        )
+        must("node", "rekey", "node")
+        must("node", "rekey", "turn")
+        must("authority", "reissue", "node/rotate.request", "--name", "node", "--out", "next.chain")
+        must("authority", "request", "--network", network, "--desk", "third")
+        for desk, chain, band in (("below", "above.chain", "3550-3555MHz"), ("sub", "sub.chain", "3555-3560MHz")):
+            must("authority", "request", "--network", network, "--desk", desk)
+            asked = f"{desk}/authority.request"
+            must("authority", "delegate", asked, "--name", desk, "--out", chain, "--band", band)
+        must("authority", "enrol", "sub.chain", "--anchor", anchor, "--desk", "sub")
+        Path("note.txt").write_text("nothing\n")
+        world = trio(folder)
+        world.settle()
+        for name, member in world.members.items():
+            member.party.lineage.close()
+            (folder / f"{name}.db").rename(folder / ("sealed.db" if name == "holder" else f"{name}.old"))
+        return Prepared(
+            folder=folder,
+            values={"network": network, "anchor": anchor, "audited": world.anchors[0].hex()},
+        )
+    finally:
+        os.chdir(before)
+
+
+def test_every_command_has_a_row() -> None:
+    assert sorted(TABLE) == commands()
+
+
+def run_in(prepared: Prepared, words: list[str]) -> Ended:
+    def act() -> Ended:
+        with elsewhere(prepared.folder) as place:
+            os.chdir(place)
+            return invoked(words)
+
+    return forked(act)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_wrong_option_is_one_line(prepared: Prepared, name: str) -> None:
+    ended = invoked(prepared.words(name, f"{TABLE[name].words} --no-such-option"))
+    assert ended.code == 2
+    assert "--no-such-option" in ended.one_line()
+
+
+WRITERS = [name for name, row in TABLE.items() if row.writes]
+
+
+def refused_by_disk(prepared: Prepared, name: str, *, full: bool) -> None:
+    """A command that writes, on a disk that takes nothing, and again on one that does."""
+    mounted = may_mount()
+    ended = on_a_disk(prepared.folder, prepared.words(name, TABLE[name].words), full=full, mounted=mounted)
+    assert ended.code == 1, ended
+    ended.one_line()
+    assert ended.left == (), ended
+    assert ended.again in (0, 3), ended
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_leaves_nothing_half_written(prepared: Prepared, name: str) -> None:
+    refused_by_disk(prepared, name, full=True)
+
+
+def test_nobody_to_ask_is_no_yes(prepared: Prepared) -> None:
+    ended = run_in(prepared, prepared.words("tx arm", "node/node.toml --for 60s"))
+    assert ended.code == 1
+    assert "--yes" in ended.err
+
+
+def test_a_busy_port_is_named(prepared: Prepared) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        ended = run_in(prepared, ["sim", "pluto", "--port", str(port)])
+    assert ended.code == 4
+    assert str(port) in ended.one_line() or "in use" in ended.err
+
+
+def test_the_audited_log_is_one(prepared: Prepared) -> None:
+    anchors = [bytes.fromhex(prepared.values["audited"])]
+    assert audit_lineage(prepared.folder / "sealed.db", network=NETWORK, anchors=anchors).findings.problems == []
+    shutil.rmtree(prepared.folder / "none", ignore_errors=True)
