@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agent.config import ConfigError
-from agent.keyfiles import read_key, read_secret, write_secret
+from agent.keyfiles import made_folder, read_key, read_secret, secret_file, text_file, write_files
 from hw_profiles.wholefile import write_whole
 from settlement.chain.checkpoint import Head, cosign
 from settlement.chain.keys import SigningKey
@@ -57,14 +57,12 @@ def make(folder: Path, name: str) -> Cosigner:
     """Make a witness's keys, never overwritten. Raises ConfigError."""
     if not proper_name(name):
         raise ConfigError(f"{name!r}: a witness's name is a host and path as in an address, without spaces and +")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / NAME, f"{name}\n".encode(), replace=False)
-        write_secret(folder / KEY, secrets.token_bytes(32))
-        if mldsa.AVAILABLE:
-            write_secret(folder / PQ_KEY, secrets.token_bytes(mldsa.SEED_BYTES))
-    except OSError as exc:
-        raise ConfigError(f"{exc.filename}: {exc.strerror}; a witness's keys are never overwritten") from exc
+    with made_folder(folder):
+        write_files(
+            text_file(folder / NAME, f"{name}\n", replace=False),
+            secret_file(folder / KEY, secrets.token_bytes(32)),
+            *([secret_file(folder / PQ_KEY, secrets.token_bytes(mldsa.SEED_BYTES))] if mldsa.AVAILABLE else []),
+        )
     return load(folder)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from radio.errors import RadioError
 from radio.ports import Drift, Questioned
 
-EVERY_S: Final = 0.07
+EVERY_S: Final = 0.05
 
 
 class DeviceWatch:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.channel import ChannelDetector
-from sensing.detectors.pulses import PulseFinder
+from sensing.detectors.pulses import PulseFinder, warm
 from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.floors import FloorReader, FloorView
@@ -84,6 +84,8 @@ class Survey:
             groups=self._layout.weights,
         )
         self._finder = PulseFinder(sample_rate_hz=settings.sample_rate_hz, full_scale=settings.full_scale)
+        if settings.radar:
+            warm()
         self._radar = RadarDetector(band_hz=settings.sample_rate_hz)
         self._reader = FloorReader(settings, self._layout, frames=self._frames)
         compared = np.append(np.ones(self._layout.groups, np.bool_), False)

@@ -32,6 +32,8 @@ from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSour
 
 NS, MHZ = 1_000_000_000, 1_000_000
 RUN_S = 900.0
+ASK_S = 15.0
+"""When the user asks: the holder has looked and offered by then, on a busy machine too."""
 SEEN_S = 8.0
 STATUS_INDEX = 3
 HOLDER, USER, MALLORY, EVE = "holder", "user-a", "attacker", "user-b"
@@ -69,7 +71,14 @@ class Ground:
         options = Options(scenario="neighbours", seed=1, duration_s=RUN_S, recording=None, base_port=None)
         scenario, spec, _ = scenario_of(options)
         wants = [
-            Want(node=USER, bands_hz=[(LOWER.low_hz, LOWER.high_hz)], ask_s=2, start_s=4, end_s=RUN_S, eirp_dbm=20)
+            Want(
+                node=USER,
+                bands_hz=[(LOWER.low_hz, LOWER.high_hz)],
+                ask_s=ASK_S,
+                start_s=ASK_S + 3,
+                end_s=RUN_S,
+                eirp_dbm=20,
+            )
         ]
         terms = spec.terms.model_copy(update={"envelope_required": False, "accept_s": 3.0, "confirm_s": 3.0})
         spec = spec.model_copy(update={"wants": wants, "terms": terms, "duration_s": RUN_S})

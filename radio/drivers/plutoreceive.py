@@ -27,7 +27,7 @@ TEST_EVERY_NS: Final = 60 * NS
 TEST_AGAIN_NS: Final = 5 * NS
 """How soon a receiver that seems still, or was found deaf, is tested again."""
 WHOLLY_NS: Final = NS // 10
-QUICKLY_NS: Final = NS // 100
+QUICKLY_NS: Final = NS // 25
 
 
 class Reception:
@@ -116,8 +116,8 @@ class Reception:
     def _doubts(self, control: Control, settings: RxSettings, iq: Iq16, *, after_ns: int = 0) -> RxFlag:
         """What is wrong with the receiver, asked if the last time is `after_ns` ago; raises HardwareError."""
         now_ns = time.monotonic_ns()
-        self._still = still(iq)
         if not self._testing and now_ns - self._asked_ns > after_ns:
+            self._still = still(iq)
             wholly = bool(self._moved) or now_ns - self._asked_wholly_ns > WHOLLY_NS
             self._moved = control.receiver_astray(settings, wholly=wholly)
             self._asked_ns = now_ns

@@ -38,6 +38,7 @@ class Row:
 
 NODE = "--config node/node.toml"
 TABLE: dict[str, Row] = {
+    "attacks": Row(words="--row 0", fails=2),
     "audit bundle": Row(words=f"sealed.db --out new.bundle {AUDIT}", reads=("sealed.db",), writes=True),
     "audit check": Row(words=f"note.txt --log sealed.db {AUDIT}", reads=("sealed.db", "note.txt"), fails=1),
     "audit export": Row(words=f"sealed.db 00 --proof p.txt {AUDIT}", reads=("sealed.db",), fails=1),

@@ -209,3 +209,15 @@ def test_the_size_counts_first_and_is_said() -> None:
         Reason.TOO_LARGE, "cbor.size", "9", "<= 8 bytes",
     )  # fmt: skip
     assert scan(b"\x87" + bytes(7), limit=8) is None
+
+
+@pytest.mark.parametrize(
+    ("hexadecimal", "good"),
+    [
+        ("a2005818" + "00" * 24 + "0100", True), ("a2001bffffffffffffffff0100", True), ("a20018180100", True),
+        ("a100", False), ("a10018", False), ("a1001817", False), ("a2005818" + "00" * 23 + "0100", False),
+        ("a10058", False), ("a1001b", False), ("a1005817" + "00" * 23, False), ("a200a000000100", False),
+    ],
+)  # fmt: skip
+def test_the_short_way_through_a_map_ends_where_the_long_one_does(hexadecimal: str, good: bool) -> None:
+    assert (scan(bytes.fromhex(hexadecimal)) is None) is good
