@@ -68,8 +68,9 @@ def test_agent_and_warden_are_different_users_and_share_a_group() -> None:
     assert agent["User"] == "bandpact"
     assert warden["User"] == mute["User"] == "bandpact-warden"
     assert agent["Group"] == warden["Group"] == mute["Group"] == "bandpact"
-    for one in (agent, warden, mute):
-        assert one["Environment"] == "BANDPACT_WARDEN__APART=true"
+    for part, one in zip(("", "-warden", "-mute"), (agent, warden, mute), strict=True):
+        text = (DEPLOY / f"bandpact{part}.service").read_text(encoding="utf-8")
+        assert "\nEnvironment=BANDPACT_WARDEN__APART=true\n" in text
         assert one["NoNewPrivileges"] == "yes"
         assert one["ReadWritePaths"] == "/run/bandpact"
     assert "bandpact-warden" not in agent.get("SupplementaryGroups", "")

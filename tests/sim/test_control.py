@@ -138,7 +138,8 @@ def test_a_workers_memory_stays_flat_and_its_log_complete(tmp_path: Path) -> Non
             worker.step()
         worker.tidy(now_ns=number * 10**6)
         held.append((len(worker._segments), len(worker._iq), len(worker._later)))
-    assert max(max(sizes) for sizes in held) <= 110
+    # 50 ms of history, 50 ms until it is tidied, and samples that nobody wanted for one tidying more.
+    assert max(max(sizes) for sizes in held) <= 160
     worker.take({"op": "dump", "dump": 1, "now_ns": 10**9}, None)
     assert worker.step() == ({"op": "dumped", "dump": 1}, None)
     assert len(read_log(tmp_path / "log.json")) == 1000

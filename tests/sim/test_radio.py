@@ -407,7 +407,7 @@ def test_what_cannot_be_served_gets_one_line_and_code_1(folder: Path) -> None:
         params={"path": str(folder / "gone.sigmf-meta")},
     )  # fmt: skip
     cases: dict[str, dict[str, Any]] = {
-        "gone.sigmf-meta: no such file": {"emitters": (gone,)},
+        "gone.sigmf-meta: no such recording": {"emitters": (gone,)},
         "folder that exists": {"endpoint": f"ipc://{folder}/no/air"},
         "oracle.json": {"log": f"{folder}/no/oracle.json"},
     }
