@@ -44,6 +44,10 @@ STEP: Final = 4.0
 STEP_BINS: Final = 2
 LEAKAGE: Final = 10 ** (-22 / 10)
 """A cell this far below what comes, goes or pulses elsewhere in the band at the time may be that signal's own edge."""
+SPILLED: Final = 0.6
+"""A bin of which more than this comes from others has no noise of its own: beside a strong neighbour or a filter's edge
+all bins of a skirt rise and fall together, and a sum over eight of them is no surer than one."""
+SKIRT_MARGIN: Final = np.float32(8.0)
 EVENTS_LEAST: Final = 12
 EVENTS_PER_US: Final = 0.004
 MARGIN_FRAMES: Final = (LONG_GUARD + SIDE + 1) * BLOCK
@@ -186,6 +190,10 @@ class PulseFinder:
         backgrounds(side, quiet, LONG_GUARD, np.float32(STEP), far, loud, steps)
         backgrounds(side, quiet, SHORT_GUARD, np.float32(STEP), near, stepped, steps)
         loud = np.maximum(loud, stepped)
+        skirts = self._short_time.spilled(quiet) > SPILLED
+        if skirts.any():
+            near[:, skirts] *= SKIRT_MARGIN
+            far[:, skirts] *= SKIRT_MARGIN
         loudest(level, top, near, far, np.float32(SHORT_THRESHOLD), np.float32(LONG_THRESHOLD), loud)
         return _Cells(power, level, top, near, far, loud, steps)
 
