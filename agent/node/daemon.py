@@ -37,6 +37,7 @@ from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
 from agent.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
+from sensing.survey import SurveyReport
 from settlement.answering import ALARM
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
@@ -455,7 +456,7 @@ class Node:
         if time.monotonic_ns() < self._held_back_ns:
             return
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for number, offer in self.holder.due(since_s, self.watcher.report(), closed):
+        for number, offer in self.holder.due(since_s, self._heard(), closed):
             if self._declare(step, offer) is None:
                 self.holder.made.add(number)
             else:
@@ -463,7 +464,7 @@ class Node:
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self.watcher.report(), closed):
+        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self._heard(), closed):
             self._declare(step, offer, end_ns)
 
     def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> str | None:
@@ -493,13 +494,16 @@ class Node:
         step.event("not offered", **told, why=why)
         return why
 
+    def _heard(self) -> SurveyReport:
+        return self.envelopes.heard(self.fix().time, time.monotonic_ns())
+
     def _surroundings(self) -> Surroundings:
         now_ns = time.monotonic_ns()
         return Surroundings(
             now_ns=now_ns,
             open_sid=self._open_sid,
             warden_heard_ns=self._warden_ns,
-            report=self.watcher.report,
+            report=self._heard,
             closed=lambda: [*self.protection.closed(now_ns), *lent_bands(self.party, self.fix().time)],
             suspend=lambda sid: self.warden.suspend(sid, Reason.RELINQUISHED.value, "given back by command"),
             declare=self._declare,

@@ -10,9 +10,11 @@ from agent.node.policy import lent_bands, lent_spans
 from agent.node.warden_side import Protection
 from agent.node.watcher import Watcher
 from hw_profiles.loader import load_radio
+from sensing.survey import SurveyReport
 from settlement.chain.bodies import Envelope
 from settlement.chain.credentials import Subject
 from settlement.chain.scope import Window
+from settlement.fixes import TimeFix
 from settlement.nodestate import SIGHTING
 from settlement.party import Party
 from settlement.step import Step
@@ -43,15 +45,19 @@ class Enveloping:
         mono_ns, now = time.monotonic_ns(), step.now.time
         closed = self._protection.closed(mono_ns)
         lent = [band for band in lent_bands(self._party, now) if not touched(band, closed)]
-        spans = lent_spans(self._party, self._watcher.channels, utc_ns=now.middle_ns, monotonic_ns=mono_ns)
         return place_envelope(
-            self._watcher.report(spans),
+            self.heard(now, mono_ns),
             observed=Window(start_ns=now.latest_ns - min(LOOK_BACK_NS, mono_ns - self._began_ns), end_ns=now.latest_ns),
             valid_until_ns=now.latest_ns + PLACE_VALID_NS,
             incumbents=(),
             closed=closed,
             lent=lent,
         )
+
+    def heard(self, now: TimeFix, mono_ns: int) -> SurveyReport:
+        """What was heard of each channel, without the spans in which our own users may have filled it."""
+        spans = lent_spans(self._party, self._watcher.channels, utc_ns=now.middle_ns, monotonic_ns=mono_ns)
+        return self._watcher.report(spans)
 
     def sighted(self, step: Step, *, valid_ns: int) -> Envelope:
         """Where an incumbent is protected now; a band is taken back on it, so it waits for nothing."""

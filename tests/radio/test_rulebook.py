@@ -8,7 +8,17 @@ import pytest
 
 from radio.permits import Held, Permits
 from radio.rulebook import RuleBook, RulesLost, SeenFile
-from settlement.chain.bodies import Budget, ClassTerms, DeskTerms, Level, Modality, Recognition, Rule, Shard
+from settlement.chain.bodies import (
+    Budget,
+    ClassTerms,
+    DeskTerms,
+    Level,
+    Modality,
+    Recognition,
+    Rule,
+    Shard,
+    StockWitness,
+)
 from settlement.chain.codec import kinds_of
 from settlement.chain.credentials import Registry
 from settlement.chain.records import digest
@@ -240,6 +250,7 @@ WIDER: dict[str, dict[str, Any]] = {
     "record_age_ns_max": {"record_age_ns_max": RULE.record_age_ns_max + 1},
     "sensing_age_ns_max": {"sensing_age_ns_max": RULE.sensing_age_ns_max + 1},
     "witness_quorum": {"witness_quorum": 0},
+    "stock_witnesses": {"stock_witnesses": (StockWitness(name="w.example", key=bytes(range(32))),)},
     "outside_authorisation": {"outside_authorisation": 0},
     "confidence_ppm_min": {"confidence_ppm_min": None},
     "coordination.all": {"coordination": (replace(SHARD, need=0),)},
