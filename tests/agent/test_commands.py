@@ -387,7 +387,7 @@ def test_stop_is_for_good_while_the_agent_runs(two: Two) -> None:
     """The last of the module: user-a is latched from here on."""
     code, steps = two.steps("holder", "offer", "3560-3570MHz", "--class", two.commodity, "--wait", "30s")
     assert code == 0, steps
-    acquired(two, "3560-3570MHz", "--for", "20s")
+    once_free(two, RADAR_FREE, "20s")
     assert waited(lambda: two.rf("user-a") == "on")
     done = two.run("user-a", "stop")
     assert done.exit_code == 0, done.output
