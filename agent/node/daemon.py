@@ -456,7 +456,7 @@ class Node:
         if time.monotonic_ns() < self._held_back_ns:
             return
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for number, offer in self.holder.due(since_s, self._heard(), closed):
+        for number, offer in self.holder.due(since_s, self._occupancy(), closed):
             if self._declare(step, offer) is None:
                 self.holder.made.add(number)
             else:
@@ -464,7 +464,7 @@ class Node:
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self._heard(), closed):
+        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self._occupancy(), closed):
             self._declare(step, offer, end_ns)
 
     def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> str | None:
@@ -494,7 +494,7 @@ class Node:
         step.event("not offered", **told, why=why)
         return why
 
-    def _heard(self) -> SurveyReport:
+    def _occupancy(self) -> SurveyReport:
         return self.envelopes.heard(self.fix().time, time.monotonic_ns())
 
     def _surroundings(self) -> Surroundings:
@@ -503,7 +503,7 @@ class Node:
             now_ns=now_ns,
             open_sid=self._open_sid,
             warden_heard_ns=self._warden_ns,
-            report=self._heard,
+            report=self._occupancy,
             closed=lambda: [*self.protection.closed(now_ns), *lent_bands(self.party, self.fix().time)],
             suspend=lambda sid: self.warden.suspend(sid, Reason.RELINQUISHED.value, "given back by command"),
             declare=self._declare,
