@@ -26,6 +26,8 @@ LINE_STRONG: Final = 1.0
 DC_DOUBT: Final = 2.0
 DC_LEAST: Final = 4.0
 """What the bins of the offset and the skirts of a filter must rise by: what is there is not all noise."""
+EVEN_RATIO, EVEN_SURE = 0.6, 5.0
+"""A group is too even for noise below this share of its variance, if its blocks show it by so many deviations."""
 QUIET_POWER: Final = 0.01
 """A floor that adds up to more than this share of full scale squared (-20 dB) is not taken for a receiver's own."""
 KTO_DBM_HZ: Final = -173.975
@@ -74,7 +76,7 @@ class FloorReader:
         level_db = decibels(state.level)
         sd_db = 4.343 / np.sqrt(np.maximum(counted * state.cells, 1.0))
         at = layout.centers_hz / self._settings.sample_rate_hz
-        shape = floor_shape(level_db[:groups], sd_db[:groups], at, passband=self._passband)
+        shape = floor_shape(level_db[:groups], sd_db[:groups], at, passband=self._passband, even=self._even(state))
         wide = self._modulated(shape.steady, at, psd, shape.floor_db)
         floor = np.append(np.where(shape.steady, level_db[:groups], shape.floor_db), level_db[groups])
         floor = np.minimum(10 ** (floor / 10), state.level)
@@ -107,6 +109,13 @@ class FloorReader:
             plateau=shape.plateau.value,
             least=np.append(np.where(shape.skirts, DC_LEAST, 1.0), DC_LEAST),
         )
+
+    def _even(self, state: GainState) -> Bools:
+        """Groups whose idle blocks vary surely less than those of noise: a constant envelope, not a floor."""
+        groups = self._layout.groups
+        ratio = state.spread[:groups] * self.shapes[:groups]
+        least = 1 - EVEN_SURE * np.sqrt(2 / np.maximum(state.cells[:groups], 1.0))
+        return np.asarray(ratio < np.minimum(EVEN_RATIO, least), np.bool_)
 
     def cells(self, view: FloorView, index: int, power: Floats) -> ChannelCells:
         """The blocks of one channel, the offset's bins with it where it holds them."""

@@ -37,6 +37,7 @@ SHAPED_DEVIATIONS: Final = 4.0
 GRADUAL: Final = 0.45
 """Of all that a receiver's floor bends, how much it may within two groups."""
 SKIRT_DB: Final = 10.0
+EVEN_GROUPS: Final = 3
 
 
 class Plateau(Enum):
@@ -66,11 +67,19 @@ class Shape:
     skirts: NDArray[np.bool_]
 
 
-def floor_shape(level_db: Floats, sd_db: Floats, at: Floats, *, passband: float | None) -> Shape:
+def floor_shape(
+    level_db: Floats,
+    sd_db: Floats,
+    at: Floats,
+    *,
+    passband: float | None,
+    even: NDArray[np.bool_] | None = None,
+) -> Shape:
     """Tell the floor from what stands on it.
 
     Args: level_db and sd_db of each group; at is where it lies, -0.5 to 0.5 of the sample rate; passband is the
-        analogue bandwidth as a share of the rate, None where it is not known.
+        analogue bandwidth as a share of the rate, None where it is not known; even: groups whose power varies less
+        than noise can. Three of them side by side are a signal of constant envelope.
     """
     order = np.argsort(at, kind="stable")
     x, level, sd = at[order], level_db[order], sd_db[order]
@@ -80,6 +89,8 @@ def floor_shape(level_db: Floats, sd_db: Floats, at: Floats, *, passband: float 
     floor = np.where(steady, smooth, level)
     plateau, inside = _plateau(smooth, x, float(np.median(sd)), passband)
     filled = inside if plateau is Plateau.SIGNAL else np.zeros(len(x), np.bool_)
+    if even is not None:
+        filled = filled | _runs(even[order])
     if filled.any() and not filled.all():
         floor = np.where(filled, np.minimum(np.interp(x, x[~filled], smooth[~filled]), floor), floor)
     near = smooth[np.abs(x) < 0.45]
@@ -90,8 +101,19 @@ def floor_shape(level_db: Floats, sd_db: Floats, at: Floats, *, passband: float 
     back = np.argsort(order, kind="stable")
     return Shape(
         floor_db=floor[back], filled=filled[back], steady=steady[back], doubtful=doubtful[back], plateau=plateau,
-        shaped=plateau is Plateau.FILTER or (bent and plateau is Plateau.NONE), skirts=skirts[back],
+        shaped=not filled.any() and (plateau is Plateau.FILTER or (bent and plateau is Plateau.NONE)),
+        skirts=skirts[back],
     )  # fmt: skip
+
+
+def _runs(even: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Runs of three and more, gaps of one closed: a single group may hold a line of the receiver's own."""
+    closed = even | (np.append(even[1:], False) & np.append(False, even[:-1]))
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], closed, [False])).astype(np.int8)))
+    found = np.zeros(len(even), np.bool_)
+    for first, last in edges.reshape(-1, 2):
+        found[first:last] = last - first >= EVEN_GROUPS
+    return found
 
 
 def _skirts(smooth: Floats, x: Floats) -> NDArray[np.bool_]:

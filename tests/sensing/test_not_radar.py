@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.signal import fftconvolve, firwin
 
 from agent.sense.receivers import open_source
 from agent.sense.session import SensePlan, sense
@@ -125,3 +126,24 @@ def test_recordings_hold_no_radar(meta: Path) -> None:
     results = sense(open_source(f"file:{meta}"), SensePlan())
     assert results
     assert all(one.report.incumbents == () for one in results)
+
+
+@pytest.mark.feature("E10")
+@pytest.mark.parametrize("kind", ["filter of 0.6", "filter of 0.72", "neighbour 40 dB over noise"])
+@pytest.mark.parametrize("rate", [10_000_000, 30_720_000])
+def test_steady_noise_with_edges_holds_no_radar(kind: str, rate: int) -> None:
+    """Beside an edge all bins rise and fall together, as nothing does that a sum over bins takes for independent."""
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        z = noise(rng, rate // 10)
+        if kind.startswith("filter"):
+            taps = firwin(129, float(kind.rpartition(" ")[2])).astype(np.float32)
+            z = fftconvolve(z, taps, mode="same") * np.float32(10) + noise(rng, len(z)) * np.float32(0.02)
+        else:
+            taps = firwin(257, 0.2).astype(np.float32)
+            turn = np.exp(0.5j * np.pi * np.arange(len(z))).astype(np.complex64)
+            z = z + fftconvolve(noise(rng, len(z)), taps, mode="same") * turn * np.float32(100)
+            z = z * np.float32(0.5)
+        found += [one.kind for one in surveyed(z, rate).incumbents]
+    assert not found

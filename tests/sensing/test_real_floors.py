@@ -179,3 +179,16 @@ def test_a_narrow_signal_in_a_wide_channel_is_found_though_it_never_stops(node: 
     _, report = surveyed(z, 10e6, node=node)
     assert states(report) == ["busy"]
     assert report.channels[0].occupancy.high == 1.0
+
+
+@pytest.mark.feature("E2")
+@pytest.mark.parametrize("width", [0.3, 0.5])
+@pytest.mark.parametrize("over_db", [10, 15, 25])
+def test_a_sweep_over_the_middle_of_the_band_is_busy_and_no_receivers_filter(width: float, over_db: float) -> None:
+    rate, rng = 10e6, np.random.default_rng(3)
+    t = np.arange(round(20e-6 * rate)) / rate
+    sweep = np.exp(1j * np.pi * width * rate * (t**2 / 20e-6 - t))
+    samples = 1_000_000
+    z = noise(rng, samples) + NOISE * 10 ** (over_db / 20) * np.resize(sweep, samples).astype(np.complex64)
+    _, report = surveyed(z.astype(np.complex64), rate, channels=1)
+    assert states(report) == ["busy"]
