@@ -291,6 +291,8 @@ class NodeConfig(BaseSettings):
     place: PlaceSection
     clock: ClockSection
     channels: list[ChannelSection]
+    incumbent_bands: list[ChannelSection] | None = None
+    """Where a radar can be: elsewhere a train of pulses is reported and closes nothing. None: it can be anywhere."""
     mesh: MeshSection = MeshSection()
     shares: SharesSection = SharesSection()
     warden: WardenSection = WardenSection()

@@ -38,6 +38,7 @@ class Heard:
 
 def settings_of(config: NodeConfig) -> SurveySettings:
     """How the survey sees this node's radio."""
+    bands = config.incumbent_bands
     return SurveySettings(
         center_hz=config.radio.rx_center_hz,
         sample_rate_hz=config.radio.sample_rate_hz,
@@ -46,6 +47,7 @@ def settings_of(config: NodeConfig) -> SurveySettings:
         channels=tuple(Channel(low_hz=c.low_hz, high_hz=c.high_hz) for c in config.channels),
         calibration=scale_of(config.radio),
         keep_s=KEEP_S,
+        incumbent_bands=None if bands is None else tuple(Channel(low_hz=c.low_hz, high_hz=c.high_hz) for c in bands),
     )
 
 

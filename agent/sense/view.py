@@ -69,6 +69,7 @@ def _as_json(result: SenseResult) -> dict[str, Any]:
         "channels": [_channel(c, result) for c in report.channels],
         "sro": _interval(report.sro),
         "incumbents": [_incumbent(i) for i in report.incumbents],
+        "pulse_trains": [_incumbent(i) for i in report.pulse_trains],
         "radar": {
             "searched": list(result.radar.heard_if_there),
             "cannot_tell": list(result.radar.cannot_tell),

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.config import ConfigError, line_of, load_layers
 from agent.doctor import MENDS, lone_source
+from agent.node.watcher import settings_of
 from agent.service import logs
 from agent.service.health import app_of
 from agent.service.snapshot import problems, read_status, write_status
@@ -373,3 +374,11 @@ def test_logs_are_json_for_the_journal_and_readable_on_a_terminal(root_logger: l
     assert (lines[0]["state"], lines[1]["kind_of"]) == ("OPEN", "a field of that name")
     assert "OPEN" in terminal.getvalue()
     assert "{" not in terminal.getvalue()
+
+
+@pytest.mark.feature("E10")
+def test_a_node_is_told_where_an_incumbent_can_be(tmp_path: Path) -> None:
+    assert settings_of(load_layers([written(tmp_path)])).incumbent_bands is None
+    bands = [{"low_hz": 3_550_000_000, "high_hz": 3_700_000_000}]
+    (known,) = settings_of(load_layers([written(tmp_path, incumbent_bands=bands)])).incumbent_bands or ()
+    assert (known.low_hz, known.high_hz) == (3.55e9, 3.7e9)
