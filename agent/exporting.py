@@ -17,7 +17,8 @@ from settlement.chain.lineage import LineageError
 from settlement.chain.records import Record, Unproven, parse
 from settlement.formats import public as redacted
 from settlement.formats import receipt, tlogproof
-from settlement.formats.vkey import LOG, VerifierKey
+from settlement.formats.tlogwitness import lines_of
+from settlement.formats.vkey import COSIGNER_MLDSA, LOG, VerifierKey, read_key
 from settlement.reasons import Reason, Refusal, refuse
 from settlement.seal import root_path
 
@@ -250,7 +251,36 @@ def check(data: bytes, entry: bytes | None, found: Sequence[Log]) -> Checked | R
     return refusal or refuse(Reason.HEADER, "receipt.protected", "no log", "the header of a log that is here")
 
 
-def check_file(file: Path, entry: Path | None, found: Sequence[Log]) -> list[str] | Refusal:
+def demanded(texts: Sequence[str]) -> list[VerifierKey]:
+    """Keys of witnesses that must have cosigned. Raises AuditError."""
+    keys = []
+    for text in texts:
+        key = read_key(text)
+        if isinstance(key, Refusal) or key.kind == LOG:
+            raise AuditError(f"--demand: {key if isinstance(key, Refusal) else 'the key of a log, not of a witness'}")
+        keys.append(key)
+    return keys
+
+
+def _cosigned(data: bytes, head_of: Sequence[Log], keys: Sequence[VerifierKey]) -> list[str] | Refusal:
+    """Who of those that must have cosigned a tlog-proof's head did; UNWITNESSED where one did not."""
+    proof = tlogproof.read(data.decode(errors="replace"))
+    if isinstance(proof, Refusal):
+        return refuse(Reason.UNWITNESSED, "tlog-proof.demand", "no tlog-proof", ", ".join(key.name for key in keys))
+    log = next(one for one in head_of if one.origin == proof.note.partition("\n")[0])
+    head = open_note(proof.note, log.public)
+    if isinstance(head, Refusal):
+        return head
+    lines = lines_of(proof.note.partition("\n\n")[2], proof.note, head, keys)
+    lacking = next((key for key in keys if key not in lines), None)
+    if lacking is not None:
+        return refuse(Reason.UNWITNESSED, "tlog-proof.demand", "no line", f"one by {lacking.name}, kind {lacking.kind}")
+    return [f"cosigned by {key.name}, {'ML-DSA-44' if key.kind == COSIGNER_MLDSA else 'Ed25519'}" for key in lines]
+
+
+def check_file(
+    file: Path, entry: Path | None, found: Sequence[Log], keys: Sequence[VerifierKey] = ()
+) -> list[str] | Refusal:
     """Check a tlog-proof, a receipt or a public bundle: a line for each thing that holds.
 
     Raises AuditError, OSError.
@@ -260,15 +290,18 @@ def check_file(file: Path, entry: Path | None, found: Sequence[Log]) -> list[str
     if len(data) > FILE_MAX:
         return refuse(Reason.TOO_LARGE, "proof.size", f"more than {FILE_MAX} bytes", f"<= {FILE_MAX} bytes")
     if data.lstrip().startswith(b"{"):
-        keys = {log.origin: log.public for log in found}
-        heads = redacted.check(data.decode(errors="replace"), keys.get)
+        public_keys = {log.origin: log.public for log in found}
+        heads = redacted.check(data.decode(errors="replace"), public_keys.get)
         if isinstance(heads, Refusal):
             return heads
         return [f"{head.origin} at {head.size} entries, root {head.root.hex()}" for head in heads]
     said = check(data, entry.read_bytes() if entry is not None else None, found)
     if isinstance(said, Refusal):
         return said
-    return [f"entry {said.index} of {said.origin} at {said.size} entries: {said.entry}"]
+    cosigned = _cosigned(data, found, keys) if keys else []
+    if isinstance(cosigned, Refusal):
+        return cosigned
+    return [f"entry {said.index} of {said.origin} at {said.size} entries: {said.entry}", *cosigned]
 
 
 def _check_proof(data: bytes, entry: bytes | None, found: Sequence[Log]) -> Checked | Refusal:

@@ -283,6 +283,10 @@ def check(
     entry: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The entry, which a receipt does not hold.")
     ] = None,
+    demand: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="A witness that must have cosigned, by its verifier key; may be repeated."),
+    ] = None,
     anchor: Anchors = None,
     network: Network = None,
 ) -> None:
@@ -292,7 +296,8 @@ def check(
 
     with interruptible():
         try:
-            said = exporting.check_file(file, entry, exporting.logs(log, anchors=anchor, network=network))
+            keys = exporting.demanded(demand or [])
+            said = exporting.check_file(file, entry, exporting.logs(log, anchors=anchor, network=network), keys)
         except auditing.AuditError as exc:
             fail(f"{_code(exc)}{exc}")
         except OSError as exc:

@@ -297,4 +297,12 @@ def test_a_log_is_cosigned_by_our_witness_and_by_a_stranger_and_its_proof_carrie
     for key in (ours, theirs):
         assert not isinstance(check_cosignature(note, name=key.name, public=key.public), Refusal)
     assert run(audit_commands, "check", proof, "--log", logs).exit_code == 0
+    demands = [part for key in [*keys, theirs.text()] for part in ("--demand", key)]
+    told = run(audit_commands, "check", proof, "--log", logs, *demands)
+    assert (told.exit_code, told.output.count("cosigned by")) == (0, len(keys) + 1), told.output
+    if mldsa.AVAILABLE:
+        assert "cosigned by witness.example/w1, ML-DSA-44" in told.output
+    absent = VerifierKey(name="nobody.example", kind=COSIGNER, public=KEY.public).text()
+    lacking = run(audit_commands, "check", proof, "--log", logs, "--demand", absent)
+    assert (lacking.exit_code, "UNWITNESSED" in lacking.output) == (1, True)
     assert exporting.logs(logs / "holder.db", anchors=None, network=None)[0].cosigned
