@@ -267,18 +267,16 @@ def _markdown(results: Results) -> str:
         f"Written by `bandpact bench detection`, seed {results.seed}. Intervals are 95 %, exact binomial or Poisson.",
         "",
     ]
-    group = ""
-    for one in results.rows:
-        if one.group != group:
-            group = one.group
-            lines += [
-                "",
-                f"## {group}",
-                "",
-                "| Condition | Expected | Found | Interval | Trials |",
-                "|---|---|---|---|---|",
-            ]
-        expected = "" if one.expected is None else f"{one.expected:.4g}"
-        found = f"{one.found:.4g} | {one.low:.4g} to {one.high:.4g} | {one.trials}"
-        lines.append(f"| {one.condition} | {expected} | {found} |")
+    for group in dict.fromkeys(one.group for one in results.rows):
+        lines += [
+            "",
+            f"## {group}",
+            "",
+            "| Condition | Expected | Found | Interval | Trials |",
+            "|---|---|---|---|---|",
+        ]
+        for one in (one for one in results.rows if one.group == group):
+            expected = "" if one.expected is None else f"{one.expected:.4g}"
+            found = f"{one.found:.4g} | {one.low:.4g} to {one.high:.4g} | {one.trials}"
+            lines.append(f"| {one.condition} | {expected} | {found} |")
     return "\n".join(lines) + "\n"
