@@ -1,5 +1,6 @@
 """A Pluto that others change behind our back: found, muted, latched with what was read; judged by the oracle."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,16 +10,26 @@ from pathlib import Path
 import pytest
 
 from hw_profiles.loader import load_radio
+from radio.drivers.pluto import PlutoRadio
 from radio.drivers.plutomap import ADC, DAC, PHY
 from radio.errors import Disconnected
 from radio.link import GateChange
-from radio.ports import RfState, RxFlag
+from radio.ports import Drift, RfState, RxFlag
 from sim.iiod.context import Firmware
 from sim.iiod.faults import Drop, Fault
 from tests.radio import foreign
 from tests.radio.plutobench import RX, TX, Bench, bench
 from tests.radio.test_warden import Bench as WardenBench
 from tests.radio.test_warden import FakeRadio
+
+
+def drift_of(radio: PlutoRadio) -> Drift | None:
+    """What reads otherwise than it was set; asked again where a busy machine let an answer come after its deadline."""
+    for _ in range(3):
+        with contextlib.suppress(Disconnected):
+            return radio.drift()
+    return radio.drift()
+
 
 pytestmark = [pytest.mark.feature("R1"), pytest.mark.feature("R3"), pytest.mark.timeout(120)]
 
@@ -86,10 +97,10 @@ def test_a_transmitter_that_somebody_moved_is_found(made: Bench, what: str) -> N
     made.hosted.ask(lambda server: server.reboot())
     radio = made.radio()
     radio.tune_tx(TX)
-    assert radio.drift() is None
+    assert drift_of(radio) is None
     device, _, _, attribute, _ = TRANSMITTING[what]
     foreign.write(made.uri, *TRANSMITTING[what])
-    found = radio.drift()
+    found = drift_of(radio)
     assert found is not None
     assert device in found.read
     assert attribute in found.read
@@ -98,7 +109,7 @@ def test_a_transmitter_that_somebody_moved_is_found(made: Bench, what: str) -> N
     assert not made.radiates()
     # What was left is put right by the next tuning, or that refuses; it never comes up otherwise.
     radio.tune_tx(TX) if what != "crystal" else None
-    assert radio.drift() is None or what == "crystal"
+    assert drift_of(radio) is None or what == "crystal"
     radio.close()
 
 
@@ -106,13 +117,13 @@ def test_a_transmitter_that_somebody_moved_is_found(made: Bench, what: str) -> N
 def test_a_muted_transmitter_that_somebody_moved_is_found(made: Bench, what: str) -> None:
     radio = made.radio()
     radio.tune_rx(RX)
-    assert radio.drift() is None
+    assert drift_of(radio) is None
     foreign.write(made.uri, *CLOSED[what])
-    found = radio.drift()
+    found = drift_of(radio)
     assert found is not None
     assert radio.mute() is RfState.OFF
     assert not made.radiates()
-    assert radio.drift() is None
+    assert drift_of(radio) is None
     radio.close()
 
 
