@@ -439,6 +439,9 @@ def test_a_witness_over_http_that_the_rule_names_counts_and_no_other_does(watche
     assert artifact is not None
     assert isinstance(verify(artifact, network=NETWORK, anchors=watched.anchors), VerifiedPermit)
     proof = cbor2.loads(artifact)[8]
+    crowded = verify(stripped(artifact, checkpoint=proof[4] + stranger), network=NETWORK, anchors=watched.anchors)
+    assert isinstance(crowded, Refusal)
+    assert crowded.clause == "artifact.lines", "a line that nobody vouches for stands under no checkpoint"
     without = proof[4].replace(stock_line(note), "")
     for case in (stripped(artifact, checkpoint=without), stripped(artifact, checkpoint=without + stranger)):
         refusal = verify(case, network=NETWORK, anchors=watched.anchors)

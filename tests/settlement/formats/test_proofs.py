@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from agent import exporting
 from agent.cli.audit import app
+from settlement.chain import merkle
 from settlement.chain.checkpoint import Head
 from settlement.formats import public, receipt, tlogproof
 from settlement.reasons import Reason, Refusal
@@ -123,6 +124,17 @@ def test_a_signed_root_is_no_record_and_no_receipt(found: exporting.Found) -> No
     refusal = receipt.check(log.signed_root, found.entry, origin=log.origin, public=log.public)
     assert isinstance(refusal, Refusal)
     assert refusal.measured == "the payload is attached"
+
+
+def test_a_receipt_signed_under_another_logs_name_is_refused(found: exporting.Found, tmp_path: Path) -> None:
+    (tmp_path / "sealed").mkdir()
+    key, log = sealed_logs(tmp_path, tmp_path / "sealed").members["holder"].key, found.log
+    root = receipt.sign_root(Head(origin="bandpact/other", size=1, root=merkle.leaf_hash(found.entry)), key)
+    made = receipt.receipt(root, size=1, index=0, path=())
+    assert isinstance(made, bytes)
+    refusal = receipt.check(made, found.entry, origin=log.origin, public=key.public)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.HEADER
 
 
 def test_export_and_check_by_command(folder: Path, found: exporting.Found, tmp_path: Path) -> None:
