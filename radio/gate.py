@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from settlement.chain.scope import Band
-from settlement.fixes import Fix, TimeFix, deadline_open, time_inside
+from settlement.core.fixes import Fix, TimeFix, deadline_open, time_inside
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit
-from settlement.reasons import Reason, Refusal, refuse
 
 
 class GateState(Enum):

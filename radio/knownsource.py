@@ -8,7 +8,7 @@ import numpy as np
 
 from hw_profiles.calibrationfile import Point
 from radio.ports import Iq16, RxBlock, RxFlag
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 BLOCKS_MIN = 4
 SIDE_BINS = 3

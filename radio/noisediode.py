@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hw_profiles.calibrationfile import Point
 from radio.ports import Iq16, RxBlock, RxFlag
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 BOLTZMANN: Final = 1.380649e-23
 T0_K: Final = 290.0

@@ -7,10 +7,10 @@ from radio.rulebook import RuleBook
 from settlement.chain.admission import prove
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.rotation import judge_rotation
-from settlement.fixes import TimeFix
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit, extend, verify
 from settlement.pair.transmit import furthest
-from settlement.reasons import Reason, Refusal, refuse
 
 SUSPENDED_MAX = 4096
 

@@ -18,12 +18,12 @@ from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE, write_whole
 from settlement.chain.codec import array, blob, decode, encode, uint
 from settlement.chain.credentials import Registry
+from settlement.chain.ruling import HeldRule, commands, judge_next, read_held
 from settlement.chain.scan import MAX_RECORD_BYTES
-from settlement.fixes import TimeFix
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.governing.narrowing import wider_rule
-from settlement.governing.ruling import HeldRule, commands, judge_next, read_held
 from settlement.pair.artifact import VerifiedPermit
-from settlement.reasons import Reason, Refusal, refuse
 
 SEEN_LIMIT = 16 * 1024 * 1024
 RULES_MAX = 256

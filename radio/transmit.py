@@ -11,8 +11,8 @@ from radio.devicewatch import DeviceWatch
 from radio.errors import RadioError
 from radio.ports import Iq16, Questioned, Radio, RfState, Sent, TxSettings, Watched
 from settlement.chain.scope import Band
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit
-from settlement.reasons import Reason, Refusal, refuse
 
 
 class TransmitChain:

@@ -40,9 +40,9 @@ from radio.ring import SampleRing
 from radio.transmit import TransmitChain
 from settlement.chain.records import parse
 from settlement.chain.scope import Band
-from settlement.fixes import Fix
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit
-from settlement.reasons import Reason, Refusal, refuse
 
 NS = 1_000_000_000
 BEAT_NS = 50_000_000

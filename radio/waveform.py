@@ -16,7 +16,7 @@ from scipy.fft import fft
 from radio.mask import NO_SERVICE, Service, Stretch, stretches
 from radio.ports import Iq16
 from settlement.chain.scope import Band
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 SEGMENT = 2048
 HALF = SEGMENT // 2

@@ -11,13 +11,13 @@ import apsw
 
 from agent.attacking.ground import HOLDER, USER, Ground
 from agent.attacking.table import case
-from agent.nodekeys import REQUEST
+from agent.desk.nodekeys import REQUEST
 from agent.trial.processes import FRUGAL
 from hw_profiles.printable import lines
-from settlement.bundleform import START
+from settlement.audit.bundleform import START
 from settlement.chain.leaf import decode_leaf
 from settlement.chain.lineage import SCHEMA
-from settlement.reasons import Refusal
+from settlement.core.reasons import Refusal
 
 COMMAND_S, QUICK_S = 240.0, 20.0
 ONE_LINE = "one line, in time"

@@ -14,13 +14,13 @@ from typing import Any
 import apsw
 
 from agent.attacking.stranger import Silence, Stranger
-from agent.events import read_events
-from agent.keyfiles import load_keys
+from agent.config.keyfiles import load_keys
+from agent.node.events import read_events
+from agent.node.wiring import LINEAGE
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, TrialError, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, await_ready, scenario_of, start_air
 from agent.trial.spec import Want
-from agent.wiring import LINEAGE
 from settlement.chain import bodies
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.foreign import open_foreign, typed
@@ -28,7 +28,7 @@ from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import SCHEMA
 from settlement.chain.records import digest
 from settlement.chain.scope import Band, Cell, Window
-from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 
 NS, MHZ = 1_000_000_000, 1_000_000
 RUN_S = 900.0

@@ -10,7 +10,7 @@ from zmq.utils import z85
 from agent.attacking.ground import HOLDER, NS, USER, Ground
 from agent.attacking.stranger import Silence, Stranger, kind_of
 from agent.attacking.table import case
-from agent.keyfiles import load_keys
+from agent.config.keyfiles import load_keys
 from settlement.chain import bodies
 from settlement.chain.checkpoint import Head, origin_of, sign_head
 from settlement.chain.records import digest

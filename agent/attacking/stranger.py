@@ -9,12 +9,12 @@ from typing import Any
 
 import zmq
 
-from agent.keyfiles import CHAIN, load_chain, load_keys
+from agent.config.keyfiles import CHAIN, load_chain, load_keys
 from settlement.chain.records import Attestation, Frame, Unproven, digest, parse, sign_record
-from settlement.fixes import Fix
+from settlement.core.fixes import Fix
 from settlement.mesh import Mesh
 from settlement.mesh.limits import Limits
-from settlement.messages import Message, decode_message
+from settlement.state.messages import Message, decode_message
 
 WAIT_S = 8.0
 _numbers = itertools.count(1_000_000)

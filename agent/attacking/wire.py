@@ -11,15 +11,15 @@ from geographiclib.geodesic import Geodesic
 from agent.attacking.ground import HOLDER, MHZ, NS, STATUS_INDEX, UPPER, Ground
 from agent.attacking.stranger import Stranger
 from agent.attacking.table import case
-from agent.keyfiles import load_chain
+from agent.config.keyfiles import load_chain
 from settlement.chain import bodies, codec, cose, records
 from settlement.chain.bodies import Revocation
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, sign_record
 from settlement.chain.scope import Band, Window
 from settlement.chain.status import bits_of
-from settlement.fixes import PositionSource, TimeSource
-from settlement.messages import Message
+from settlement.core.fixes import PositionSource, TimeSource
+from settlement.state.messages import Message
 
 U62 = 2**62
 

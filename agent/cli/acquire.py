@@ -25,7 +25,7 @@ def acquire(
 
     Ctrl-C calls it off: what is settled by then is given back, what is in doubt is once it is decided. Exit 130.
     """
-    from agent.units import parse_edges, parse_power, parse_time  # noqa: PLC0415 - keeps --help fast
+    from agent.words.units import parse_edges, parse_power, parse_time
 
     low_hz, high_hz = parse_edges(band)
     fields = {

@@ -50,7 +50,7 @@ def told(answer: dict[str, Any]) -> str:
 
 def run_folder_of(config: Path) -> Path:
     """Where the agent of a configuration has its socket; ends the command when there is no such configuration."""
-    from agent.config import ConfigError, load  # noqa: PLC0415 - keeps --help fast
+    from agent.config.settings import ConfigError, load
 
     try:
         return load(config).run_folder
@@ -60,7 +60,7 @@ def run_folder_of(config: Path) -> Path:
 
 def converse(run_folder: Path, *, as_json: bool, **command: Any) -> None:
     """Send a command, show the answers, and end with its outcome: 0 done, 1 not, 130 called off."""
-    from agent.node.control import Client, NotRunning  # noqa: PLC0415 - keeps --help fast
+    from agent.node.control import Client, NotRunning
 
     client = Client(run_folder)
     try:

@@ -19,8 +19,8 @@ def attacks(
     Starts a holder, a user and their simulated air on this machine; two enrolled neighbours and the holder's stolen
     keys attack them. Ends with 1 if any row got another answer than the table's. Rows that are not carried out say why.
     """
-    from agent.attacking.run import carry_out  # noqa: PLC0415 - keeps --help fast
-    from agent.trial.processes import TrialError  # noqa: PLC0415
+    from agent.attacking.run import carry_out
+    from agent.trial.processes import TrialError
 
     talk = errors_console()
 

@@ -23,7 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing els
 
 def _verified(path: Path, anchor: list[str] | None, network: str | None, *, again: bool = False) -> dict[str, Any]:
     """The outcome of an audit, or one line with the mend and the end."""
-    from agent import auditing  # noqa: PLC0415 - keeps --help fast
+    from agent.audit import lineages as auditing
 
     with interruptible():
         try:
@@ -35,7 +35,7 @@ def _verified(path: Path, anchor: list[str] | None, network: str | None, *, agai
 
 def _code(exc: Exception) -> str:
     """The one word for a thing that is no lineage, as the other outcomes have theirs."""
-    from agent import auditing  # noqa: PLC0415 - keeps --help fast
+    from agent.audit import lineages as auditing
 
     return "NOT A LINEAGE: " if isinstance(exc, auditing.NotALineage) else ""
 
@@ -109,7 +109,7 @@ def bundle(
     network: Network = None,
 ) -> None:
     """Pack lineages into one file that a regulator verifies with the trust anchors alone."""
-    from agent import auditing  # noqa: PLC0415 - keeps --help fast
+    from agent.audit import lineages as auditing
 
     if out.suffix != auditing.BUNDLE:
         fail(f"{out}: a bundle's name ends in {auditing.BUNDLE}", Exit.USAGE)
@@ -135,7 +135,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show entries of lineages, every refusal with its clause, what was measured and what was required."""
-    from agent import auditing, auditshow  # noqa: PLC0415 - keeps --help fast
+    from agent.audit import entries as auditshow
+    from agent.audit import lineages as auditing
 
     with interruptible():
         try:
@@ -153,7 +154,7 @@ def show(
 
 
 def _line(row: dict[str, Any]) -> str:
-    from agent.celltext import utc_text  # noqa: PLC0415 - keeps --help fast
+    from agent.words.celltext import utc_text
 
     required = f" (required: {row['required']})" if row["required"] else ""
     verdict = "admitted" if row["admitted"] else f"{row['reason']} [{row['clause']}] {row['measured']}{required}"
@@ -213,8 +214,8 @@ def report(path: Logs, anchor: Anchors = None, network: Network = None, as_json:
 
 
 def _table(outcome: dict[str, Any]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - keeps --help fast
-    from rich.text import Text  # noqa: PLC0415 - keeps --help fast
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table("lineage", "records", "own", "refused", "sealed", "root", "verdict")
     for row in outcome["lineages"]:
@@ -247,18 +248,19 @@ def export(
 
     Give --proof FILE, --receipt FILE or both; no file is overwritten. `audit check` checks either.
     """
-    from agent import auditing, exporting  # noqa: PLC0415 - keeps --help fast
-    from hw_profiles.wholefile import write_whole  # noqa: PLC0415
+    from agent.audit import lineages as auditing
+    from agent.audit import proofs
+    from hw_profiles.wholefile import write_whole
 
     if proof is None and receipt is None:
         fail("give --proof FILE, --receipt FILE or both", Exit.USAGE)
     with interruptible():
         try:
-            found = exporting.find(exporting.logs(path, anchors=anchor, network=network), sid)
+            found = proofs.find(proofs.logs(path, anchors=anchor, network=network), sid)
             if proof is not None:
-                write_whole(proof, exporting.proof_of(found).encode(), replace=False)
+                write_whole(proof, proofs.proof_of(found).encode(), replace=False)
             if receipt is not None:
-                made = exporting.receipt_of(found)
+                made = proofs.receipt_of(found)
                 write_whole(receipt, made, replace=False)
                 write_whole(receipt.with_suffix(ENTRY), found.entry, replace=False)
         except auditing.AuditError as exc:
@@ -291,13 +293,14 @@ def check(
     network: Network = None,
 ) -> None:
     """Check a proof file: 0 when it holds, 1 with the reason when it does not."""
-    from agent import auditing, exporting  # noqa: PLC0415 - keeps --help fast
-    from settlement.reasons import Refusal  # noqa: PLC0415
+    from agent.audit import lineages as auditing
+    from agent.audit import proofs
+    from settlement.core.reasons import Refusal
 
     with interruptible():
         try:
-            keys = exporting.demanded(demand or [])
-            said = exporting.check_file(file, entry, exporting.logs(log, anchors=anchor, network=network), keys)
+            keys = proofs.demanded(demand or [])
+            said = proofs.check_file(file, entry, proofs.logs(log, anchors=anchor, network=network), keys)
         except auditing.AuditError as exc:
             fail(f"{_code(exc)}{exc}")
         except OSError as exc:
@@ -316,16 +319,17 @@ def public(
     network: Network = None,
 ) -> None:
     """Write a bundle for the public: parties by pseudonym, places to a tenth of a degree, proofs that still hold."""
-    import secrets  # noqa: PLC0415 - keeps --help fast
+    import secrets
 
-    from agent import auditing, exporting  # noqa: PLC0415
-    from hw_profiles.wholefile import write_whole  # noqa: PLC0415
+    from agent.audit import lineages as auditing
+    from agent.audit import proofs
+    from hw_profiles.wholefile import write_whole
 
     with interruptible():
         try:
-            found = exporting.logs(path, anchors=anchor, network=network)
+            found = proofs.logs(path, anchors=anchor, network=network)
             name, _ = auditing.trust(path, anchor, network)
-            write_whole(out, exporting.public(found, name, secrets.token_bytes(32)).encode(), replace=False)
+            write_whole(out, proofs.public(found, name, secrets.token_bytes(32)).encode(), replace=False)
         except auditing.AuditError as exc:
             fail(f"{_code(exc)}{exc}")
         except OSError as exc:

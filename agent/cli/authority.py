@@ -10,13 +10,13 @@ import typer
 from agent.cli.common import Exit, fail, say
 from agent.cli.entitled import entitled, instant_text, ruled, scope_text
 from agent.cli.places import Circle, Corners, area_of, bands_of, some_area
-from agent.units import parse_days, parse_power, parse_time, time_text
+from agent.words.units import parse_days, parse_power, parse_time, time_text
 from hw_profiles.smallfile import read_small_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.desk import Desk
+    from agent.desk.folder import Desk
     from settlement.chain.credentials import Subject
     from settlement.chain.scope import Area, Scope
 
@@ -52,8 +52,8 @@ def init(
 
     With BANDPACT_PASSPHRASE set the key is written encrypted. A key that is there is never overwritten.
     """
-    from agent import desk as desks  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk import folder as desks
 
     try:
         where = some_area(area, corner)
@@ -71,7 +71,7 @@ def init(
 def _scope(
     bands: list[str], area: "Area", classes: list[str], actions: tuple[str, ...], limits: tuple[int, int, int]
 ) -> "Scope":
-    from settlement.chain import scope as s  # noqa: PLC0415
+    from settlement.chain import scope as s
 
     tier, eirp, depth = limits
     return s.Scope(
@@ -87,11 +87,11 @@ def _scope(
 
 def open_desk(desk: Path) -> "Desk":
     """The authority's desk in a folder. Raises ConfigError."""
-    from agent.config import ConfigError  # noqa: PLC0415
-    from agent.desk import Desk, Place  # noqa: PLC0415
-    from agent.keyfiles import load_chain  # noqa: PLC0415
-    from settlement.chain import records  # noqa: PLC0415
-    from settlement.chain.credentials import Registry, Subject  # noqa: PLC0415
+    from agent.config.keyfiles import load_chain
+    from agent.config.settings import ConfigError
+    from agent.desk.folder import Desk, Place
+    from settlement.chain import records
+    from settlement.chain.credentials import Registry, Subject
 
     if not (desk / "credential.chain").is_file():
         raise ConfigError(f"{desk}: no authority's desk; run: bandpact authority init --desk {desk}")
@@ -112,7 +112,7 @@ def _say_entitled(subject: "Subject") -> None:
 @contextmanager
 def at_desk(desk: Path) -> "Iterator[Desk]":
     """The authority's desk, for what is signed there: one at a time. Raises ConfigError."""
-    from agent.locks import held  # noqa: PLC0415
+    from agent.config.locks import held
 
     open_desk(desk)
     with held(desk, None, "bandpact authority", wait_s=10.0):
@@ -138,8 +138,8 @@ def issue(
     desk: Folder = DESK,
 ) -> None:
     """Entitle a node: inside this authority's own scope, bound to its keys and its device."""
-    from agent import nodekeys  # noqa: PLC0415
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk import nodekeys
 
     try:
         days, eirp_mdbm = parse_days(life, "--for"), parse_power(eirp, "--eirp")
@@ -163,7 +163,7 @@ def revoke(
     desk: Folder = DESK,
 ) -> None:
     """Sign the next status list, for any node (`bandpact node tell`); it passes it on. Without names, a fresh one."""
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
 
     try:
         fresh_s = max(1, round(parse_time(fresh, "--for")))
@@ -189,8 +189,8 @@ def reissue(
     desk: Folder = DESK,
 ) -> None:
     """Entitle somebody's new key to exactly what the old one may, for its rotation."""
-    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk import nodekeys
 
     try:
         days = None if life is None else parse_days(life, "--for")
@@ -208,8 +208,8 @@ def ask(
     desk: Folder = DESK,
 ) -> None:
     """Make the key of an authority below another, and the request that the other delegates by."""
-    from agent import desk as desks  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk import folder as desks
 
     try:
         path = desks.request(desk, network=network, passphrase=_passphrase(), name=name)
@@ -234,10 +234,10 @@ def delegate(
     desk: Folder = DESK,
 ) -> None:
     """Make another key an authority below this one: the same actions, in a narrower scope."""
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from agent import nodekeys  # noqa: PLC0415
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk import nodekeys
 
     try:
         with at_desk(desk) as opened:
@@ -264,8 +264,8 @@ def take_in(
     desk: Folder = DESK,
 ) -> None:
     """Take in the credential that makes this desk an authority below another."""
-    from agent import desk as desks  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk import folder as desks
 
     try:
         name = desks.enrol(desk, chain, anchor=anchor, passphrase=_passphrase())
@@ -277,7 +277,7 @@ def take_in(
 @authority.command("rekey")
 def next_key(desk: Folder = DESK) -> None:
     """Make the next key of an authority below another, and the request for its new credential."""
-    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
+    from agent.config.settings import ConfigError
 
     try:
         with at_desk(desk) as opened:
@@ -302,7 +302,7 @@ def rotate(
     desk: Folder = DESK,
 ) -> None:
     """Give the authority a new key; the record is signed by the old and the new."""
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
 
     try:
         with at_desk(desk) as opened:
@@ -317,7 +317,7 @@ def rotate(
 @authority.command()
 def show(desk: Folder = DESK) -> None:
     """Say who this authority is and what it has issued."""
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
 
     try:
         opened = open_desk(desk)
@@ -338,9 +338,9 @@ def rule_sign(
     desk: Folder = DESK,
 ) -> None:
     """Check a rule key by key and sign it."""
-    from agent import nodekeys  # noqa: PLC0415
-    from agent.config import ConfigError  # noqa: PLC0415
-    from settlement.rulefile import RuleFileError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk import nodekeys
+    from settlement.governing.rulefile import RuleFileError
 
     try:
         with at_desk(desk) as opened:

@@ -19,7 +19,7 @@ def chain(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Time log and records beside a bare durable commit and a bare signature check, in the same run."""
-    from agent.chainbench import run  # noqa: PLC0415 - keeps --help fast
+    from agent.bench.chain import run
 
     with interruptible(), tempfile.TemporaryDirectory(dir=folder or Path.cwd(), prefix=".bench-chain-") as work:
         found = run(Path(work), size=size, group=group, rounds=rounds)

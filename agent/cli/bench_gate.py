@@ -17,11 +17,11 @@ def gate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Time from cause to RF off, by the RF oracle: what closes the gate, and processes killed and stopped."""
-    from agent.gatebench.bench import run  # noqa: PLC0415 - keeps --help fast
-    from agent.gatebench.rig import RigFailed  # noqa: PLC0415
-    from agent.gatebench.settler import NotSettled  # noqa: PLC0415
-    from agent.spread import spread_text  # noqa: PLC0415
-    from agent.trial.processes import TrialError  # noqa: PLC0415
+    from agent.bench.gate.bench import run
+    from agent.bench.gate.rig import RigFailed
+    from agent.bench.gate.settler import NotSettled
+    from agent.trial.processes import TrialError
+    from agent.words.spread import spread_text
 
     with interruptible():
         try:

@@ -19,8 +19,8 @@ def radio(
     The simulated Pluto runs in a process of its own, so that what is counted is the driver, and of what is sent the
     waveform check that goes before it.
     """
-    from agent.radiobench import both_ways, receive_alone, simulated_pluto  # noqa: PLC0415 - keeps --help fast
-    from radio.errors import RadioError  # noqa: PLC0415
+    from agent.bench.radio import both_ways, receive_alone, simulated_pluto
+    from radio.errors import RadioError
 
     try:
         with simulated_pluto(paced=True) as uri:

@@ -14,7 +14,7 @@ def sensing(
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Time the sensing pipeline on one core beside welch, the bare transform and a loop, on the same samples."""
-    from agent.sense.benchmark import one_core, speeds  # noqa: PLC0415 - keeps --help fast
+    from agent.bench.sensing import one_core, speeds
 
     with one_core():
         found = [speed for size in (1024, 4096) for speed in speeds(size, samples=samples, rounds=rounds)]
@@ -33,7 +33,7 @@ def sensing(
     if json_out:
         print_json(rows)
         return
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table
 
     table = Table(title="Million samples a second on one core")
     for heading in ("Ours", "MS/s", "Beside", "MS/s", "Ratio", "4 of 5 rounds"):
@@ -52,7 +52,7 @@ def detection(
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Measure false alarms, detection, interval coverage and radar detection against theory; write table and plots."""
-    from agent.sense.detection import measure, write_report  # noqa: PLC0415 - keeps --help fast
+    from agent.bench.detection import measure, write_report
 
     results = measure(trials=trials, seed=seed, noise_s=noise_s)
     written = write_report(results, out)

@@ -12,7 +12,7 @@ from agent.cli.common import Exit, errors_console, fail, output_console, print_j
 from agent.cli.listening import SOURCE_HELP, explained
 
 if TYPE_CHECKING:
-    from agent.calibrating import Setting, Unit
+    from agent.sense.calibrating import Setting, Unit
     from hw_profiles.calibrationfile import CalibrationFile, Point
 
 SWITCH_S = 30
@@ -42,8 +42,8 @@ def calibrate(
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Measure a tone of known power or a noise diode (Y-factor) with SOURCE; add the point to TABLE, how sure it is."""
-    from agent.calibrating import NotCalibrated, Setting, Unit  # noqa: PLC0415 - keeps --help fast
-    from agent.sense.bands import parse_frequency  # noqa: PLC0415
+    from agent.sense.bands import parse_frequency
+    from agent.sense.calibrating import NotCalibrated, Setting, Unit
 
     if (power_dbm is None) == (enr_db is None):
         fail("give --power-dbm for a tone or --enr-db for a noise diode, one of them", Exit.USAGE)
@@ -74,8 +74,8 @@ def calibrate(
 def _tone(
     source: str, setting: "Setting", power_dbm: float, sd_db: float, unit: "Unit", table: Path
 ) -> "tuple[CalibrationFile, Point]":
-    from agent.calibrating import calibrate as run  # noqa: PLC0415 - keeps --help fast
-    from radio.knownsource import Known  # noqa: PLC0415
+    from agent.sense.calibrating import calibrate as run
+    from radio.knownsource import Known
 
     return run(source, setting, Known(power_dbm=power_dbm, sd_db=sd_db), unit, table)
 
@@ -89,8 +89,8 @@ def _noise(
     table: Path,
     command: str | None,
 ) -> "tuple[CalibrationFile, Point]":
-    from agent.calibrating import calibrate_by_diode, calibrate_by_recordings  # noqa: PLC0415 - keeps --help fast
-    from radio.noisediode import Diode  # noqa: PLC0415
+    from agent.sense.calibrating import calibrate_by_diode, calibrate_by_recordings
+    from radio.noisediode import Diode
 
     diode = Diode(enr_db=known[0], enr_sd_db=known[1], mismatch_sd_db=known[2], temperature_c=unit.temperature_c)
     if off is not None:

@@ -17,8 +17,8 @@ def doctor(
     json_out: JsonOption = False,
 ) -> None:
     """Say what is wrong with this node and how to mend it. Exit 4 when it is not ready; changes nothing."""
-    from agent.doctor import diagnose  # noqa: PLC0415 - keeps --help fast
-    from agent.units import parse_time  # noqa: PLC0415
+    from agent.doctor.checks import diagnose
+    from agent.words.units import parse_time
 
     wait_s = None if wait is None else parse_time(wait, "--wait")
     with interruptible():
@@ -44,14 +44,14 @@ def watch(
     json_out: JsonOption = False,
 ) -> None:
     """Draw the clock's bound against its budget over time, a line at a time."""
-    import json  # noqa: PLC0415 - keeps --help fast
-    import time  # noqa: PLC0415
+    import json
+    import time
 
-    from agent.config import ConfigError  # noqa: PLC0415
-    from agent.configfiles import load_found  # noqa: PLC0415
-    from agent.timekeeping.shown import line, plain  # noqa: PLC0415
-    from agent.timekeeping.wiring import timekeeper  # noqa: PLC0415
-    from agent.units import parse_time  # noqa: PLC0415
+    from agent.config.files import load_found
+    from agent.config.settings import ConfigError
+    from agent.timekeeping.shown import line, plain
+    from agent.timekeeping.wiring import timekeeper
+    from agent.words.units import parse_time
 
     seconds = None if length is None else parse_time(length, "--for")
     every_s = max(parse_time(every, "--every"), 0.1)
@@ -74,8 +74,8 @@ def watch(
 
 def check(config: ConfigOption = None, json_out: JsonOption = False) -> None:
     """Check the configuration: errors name file, line and key."""
-    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
-    from agent.configfiles import files, load_found  # noqa: PLC0415
+    from agent.config.files import files, load_found
+    from agent.config.settings import ConfigError
 
     try:
         load_found(config)
@@ -97,10 +97,10 @@ def show(
     json_out: JsonOption = False,
 ) -> None:
     """Show every value in force."""
-    import json  # noqa: PLC0415 - keeps --help fast
+    import json
 
-    from agent.config import ConfigError  # noqa: PLC0415
-    from agent.configfiles import load_found, origins, values  # noqa: PLC0415
+    from agent.config.files import load_found, origins, values
+    from agent.config.settings import ConfigError
 
     try:
         found, came = values(load_found(config)), origins(config)

@@ -52,21 +52,21 @@ def fail(message: str, code: Exit = Exit.FAILURE) -> NoReturn:
 
 def errors_console() -> "Console":
     """Standard error, where progress and remarks go."""
-    from agent.cli.console import PlainConsole  # noqa: PLC0415 - keeps --help fast
+    from agent.cli.console import PlainConsole
 
     return PlainConsole(sys.stderr)
 
 
 def output_console() -> "Console":
     """Standard output, where results go."""
-    from agent.cli.console import PlainConsole  # noqa: PLC0415 - keeps --help fast
+    from agent.cli.console import PlainConsole
 
     return PlainConsole(sys.stdout)
 
 
 def print_json(value: Any) -> None:
     """A result for programs."""
-    import json  # noqa: PLC0415 - keeps --help fast
+    import json
 
     typer.echo(json.dumps(value, indent=2))
 

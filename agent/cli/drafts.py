@@ -24,9 +24,9 @@ def node_config(
     simulated: Annotated[bool, typer.Option(help="As `bandpact sim pluto`: clock and place are too.")] = False,
 ) -> None:
     """Write a node's configuration, node.toml, into its folder; edit it as you like. Never overwrites one."""
-    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
-    from agent.drafts import Neighbour, NodeDraft, draft_node  # noqa: PLC0415
-    from agent.units import parse_latitude, parse_longitude  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk.drafts import Neighbour, NodeDraft, draft_node
+    from agent.words.units import parse_latitude, parse_longitude
 
     peers = []
     for one in peer or ():
@@ -63,10 +63,10 @@ def rule_draft(
     desk: Folder = DESK,
 ) -> None:
     """Write a rule for all that this authority governs, to be edited and then signed. Never overwrites one."""
-    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
-    from agent.drafts import draft_rule  # noqa: PLC0415
-    from agent.sharing import grantors  # noqa: PLC0415
-    from agent.units import parse_days  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk.drafts import draft_rule
+    from agent.desk.sharing import grantors
+    from agent.words.units import parse_days
 
     try:
         days = parse_days(life, "--for")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from agent.units import band_text, length_text, place_text, power_text, time_text
+from agent.words.units import band_text, length_text, place_text, power_text, time_text
 
 if TYPE_CHECKING:
     from settlement.chain.bodies import Rule

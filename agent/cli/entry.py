@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from agent.cli.common import Exit, printable
-from agent.units import UnitMissing
+from agent.words.units import UnitMissing
 
 TRACE: Final = "BANDPACT_TRACE"
 """Set in the environment: the traceback of a defect of bandpact itself is shown."""

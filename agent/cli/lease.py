@@ -28,12 +28,12 @@ def list_leases(
     as_json: AsJson = False,
 ) -> None:
     """List every lease of every log."""
-    from agent import auditing, leasing  # noqa: PLC0415 - keeps --help fast
+    from agent.audit import leases, lineages
 
     now_ns = time.time_ns() if as_of_ns is None else as_of_ns
     try:
-        rows = leasing.listed(path, anchors=anchor, network=network, as_of_ns=now_ns)
-    except auditing.AuditError as exc:
+        rows = leases.listed(path, anchors=anchor, network=network, as_of_ns=now_ns)
+    except lineages.AuditError as exc:
         fail(str(exc))
     if as_json:
         print_json(rows)
@@ -54,12 +54,12 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a lease as each log tells it: actor, action, states, evidence and the rule's result of each transition."""
-    from agent import auditing, leasing  # noqa: PLC0415 - keeps --help fast
+    from agent.audit import leases, lineages
 
     now_ns = time.time_ns() if as_of_ns is None else as_of_ns
     try:
-        rows = leasing.shown(path, lease, anchors=anchor, network=network, as_of_ns=now_ns)
-    except auditing.AuditError as exc:
+        rows = leases.shown(path, lease, anchors=anchor, network=network, as_of_ns=now_ns)
+    except lineages.AuditError as exc:
         fail(str(exc))
     if as_json:
         print_json(rows)
@@ -72,7 +72,7 @@ def show(
 
 
 def _line(move: dict[str, Any]) -> str:
-    from agent.celltext import utc_text  # noqa: PLC0415 - keeps --help fast
+    from agent.words.celltext import utc_text
 
     stays = move["refused"] or move["action"] == GATE
     went = f"stays {move['state'] or '-'}" if stays else f"{move['previous'] or '-'} to {move['state'] or '-'}"

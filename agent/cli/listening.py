@@ -35,8 +35,8 @@ def wanted_of(
     band: "Channel | None", frequency: str | None, rate: str | None, bandwidth: str | None, gain: float | None
 ) -> "Wanted":
     """How a receiver shall be set; raises BandUnreadable."""
-    from agent.sense.bands import parse_frequency  # noqa: PLC0415 - keeps --help fast
-    from agent.sense.receivers import Wanted  # noqa: PLC0415
+    from agent.sense.bands import parse_frequency
+    from agent.sense.receivers import Wanted
 
     return Wanted(
         band=band,
@@ -49,9 +49,9 @@ def wanted_of(
 
 def sweep_of(span: str | None, dwell: str, rounds: int, every: str | None) -> "Sweep | None":
     """The plan of a sweep or a schedule, None where neither was asked for; raises UnitMissing."""
-    from agent.sense.bands import parse_band  # noqa: PLC0415 - keeps --help fast
-    from agent.sense.receivers import Sweep  # noqa: PLC0415
-    from agent.units import parse_time_ns  # noqa: PLC0415
+    from agent.sense.bands import parse_band
+    from agent.sense.receivers import Sweep
+    from agent.words.units import parse_time_ns
 
     if span is None and rounds == 1 and every is None:
         return None
@@ -67,9 +67,9 @@ def scale_by(table: str | None, device: str) -> "Callable[[Tuning], Scale | None
     """What full scale is at each tuning by a unit's table; raises ProfileError, SourceError where it has none."""
     if table is None:
         return None
-    from pathlib import Path  # noqa: PLC0415 - beside the ones below
+    from pathlib import Path
 
-    from agent.sense.calibrated import scale_by_table  # noqa: PLC0415 - keeps --help fast
+    from agent.sense.calibrated import scale_by_table
 
     return scale_by_table(Path(table), device)
 
@@ -77,10 +77,10 @@ def scale_by(table: str | None, device: str) -> "Callable[[Tuning], Scale | None
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn what can go wrong with a source into one line and an exit code."""
-    from agent.units import UnitMissing  # noqa: PLC0415 - keeps --help fast
-    from hw_profiles.loader import ProfileError  # noqa: PLC0415
-    from radio.errors import HardwareError, LocalError  # noqa: PLC0415
-    from sensing.layout import ChannelOutside  # noqa: PLC0415
+    from agent.words.units import UnitMissing
+    from hw_profiles.loader import ProfileError
+    from radio.errors import HardwareError, LocalError
+    from sensing.layout import ChannelOutside
 
     try:
         yield
@@ -98,7 +98,7 @@ def seconds_of(text: str | None, what: str = "--for") -> float | None:
     """A time with its unit, or a bare number of seconds as before; raises UnitMissing."""
     if text is None:
         return None
-    from agent.units import UnitMissing, parse_time_ns  # noqa: PLC0415 - keeps --help fast
+    from agent.words.units import UnitMissing, parse_time_ns
 
     try:
         seconds: float | Any = float(text)

@@ -86,7 +86,7 @@ app.add_typer(settings, name="config")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 - keeps --help fast
+        from importlib.metadata import version
 
         typer.echo(f"bandpact {version('bandpact')}")
         raise typer.Exit

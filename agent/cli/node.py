@@ -20,8 +20,8 @@ def node_init(
     name: Annotated[str | None, typer.Option(help="The name it asks for; the folder's if left out.")] = None,
 ) -> None:
     """Make a node's keys, 0600 and never overwritten, and the request its authority needs."""
-    from agent import nodekeys  # noqa: PLC0415
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk import nodekeys
 
     try:
         nodekeys.make_request(folder, device, name)
@@ -39,9 +39,9 @@ def enrol(
     anchor: Annotated[str, typer.Option(help="The root to trust, SHA-256 in hex.")],
 ) -> None:
     """Check a credential against the anchor and the node's own keys, and take it in."""
-    from agent import nodekeys  # noqa: PLC0415
-    from agent.config import ConfigError  # noqa: PLC0415
-    from agent.locks import not_running  # noqa: PLC0415
+    from agent.config.locks import not_running
+    from agent.config.settings import ConfigError
+    from agent.desk import nodekeys
 
     try:
         with not_running(folder, "bandpact node enrol"):
@@ -54,8 +54,8 @@ def enrol(
 @node.command()
 def rekey(folder: Annotated[Path, typer.Argument(help="The node's folder.")]) -> None:
     """Make the key that is to succeed the node's, and the request its authority reissues by."""
-    from agent import nodekeys  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.desk import nodekeys
 
     try:
         path = nodekeys.make_next_request(folder)
@@ -72,12 +72,12 @@ def turn(
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,
 ) -> None:
     """Have the running agent take up its next key; settled pairs go on, and the neighbours are told."""
-    from agent.cli.asking import converse  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError, load  # noqa: PLC0415
-    from agent.nodekeys import lay_successor  # noqa: PLC0415
-    from agent.units import parse_time  # noqa: PLC0415
-    from agent.wiring import anchors_of  # noqa: PLC0415
-    from settlement.chain.credentials import Registry  # noqa: PLC0415
+    from agent.cli.asking import converse
+    from agent.config.settings import ConfigError, load
+    from agent.desk.nodekeys import lay_successor
+    from agent.node.wiring import anchors_of
+    from agent.words.units import parse_time
+    from settlement.chain.credentials import Registry
 
     wait_ms = round(parse_time(wait, "--wait") * 1000)
     try:
@@ -95,9 +95,9 @@ def tell(
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,
 ) -> None:
     """Give the running agent an authority's word; it judges it, goes by it and passes it on to its neighbours."""
-    from agent.cli.asking import converse, run_folder_of  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError  # noqa: PLC0415
-    from agent.nodekeys import word_of  # noqa: PLC0415
+    from agent.cli.asking import converse, run_folder_of
+    from agent.config.settings import ConfigError
+    from agent.desk.nodekeys import word_of
 
     try:
         raw = word_of(record)

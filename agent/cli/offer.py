@@ -24,7 +24,7 @@ def offer(
     as_json: Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")] = False,
 ) -> None:
     """Have the running agent offer what it senses to be free of a band; exit 1 says what it hears there."""
-    from agent.units import parse_edges, parse_power, parse_time  # noqa: PLC0415 - keeps --help fast
+    from agent.words.units import parse_edges, parse_power, parse_time
 
     low_hz, high_hz = parse_edges(band)
     fields = {

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.units import UnitMissing
+from agent.words.units import UnitMissing
 
 if TYPE_CHECKING:
     from settlement.chain.scope import Area, Band, Corner
@@ -31,8 +31,8 @@ def some_area(circle: tuple[str, str, str] | None, corners: list[str] | None) ->
 
 def area_of(circle: tuple[str, str, str] | None, corners: list[str] | None) -> "Area | None":
     """The area that was asked for; None when none was. Raises UnitMissing, whose message names the option."""
-    from agent.units import parse_latitude, parse_length, parse_longitude  # noqa: PLC0415
-    from settlement.chain import scope as s  # noqa: PLC0415
+    from agent.words.units import parse_latitude, parse_length, parse_longitude
+    from settlement.chain import scope as s
 
     if circle is not None and corners:
         raise UnitMissing("--corner: beside --area; a circle or an outline")
@@ -52,8 +52,8 @@ def area_of(circle: tuple[str, str, str] | None, corners: list[str] | None) -> "
 
 
 def _corner(value: str) -> "Corner":
-    from agent.units import parse_latitude, parse_longitude  # noqa: PLC0415
-    from settlement.chain.scope import Corner  # noqa: PLC0415
+    from agent.words.units import parse_latitude, parse_longitude
+    from settlement.chain.scope import Corner
 
     lat, _, lon = value.partition(",")
     return Corner(lat_e7=parse_latitude(lat, "--corner"), lon_e7=parse_longitude(lon, "--corner"))
@@ -61,8 +61,8 @@ def _corner(value: str) -> "Corner":
 
 def bands_of(values: list[str]) -> "tuple[Band, ...]":
     """Bands such as 3550-3570MHz. Raises UnitMissing."""
-    from agent.units import parse_edges  # noqa: PLC0415
-    from settlement.chain.scope import Band  # noqa: PLC0415
+    from agent.words.units import parse_edges
+    from settlement.chain.scope import Band
 
     edges = [parse_edges(one, "--band") for one in values]
     return tuple(Band(low_hz=low_hz, high_hz=high_hz) for low_hz, high_hz in edges)

@@ -47,10 +47,10 @@ def record(
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Record SOURCE as SigMF: when with its bound, where, gaps, and what was noticed; `sense` says the same of it."""
-    from agent.sense.receivers import open_source  # noqa: PLC0415
-    from agent.sense.recorder import RecordRefused  # noqa: PLC0415 - keeps --help fast
-    from agent.sense.recorder import record as run  # noqa: PLC0415
-    from agent.sense.session import SensePlan  # noqa: PLC0415
+    from agent.sense.receivers import open_source
+    from agent.sense.recorder import RecordRefused
+    from agent.sense.recorder import record as run
+    from agent.sense.session import SensePlan
 
     with explained():
         wanted = wanted_of(None, frequency, rate, bandwidth, gain_db)
@@ -62,7 +62,7 @@ def record(
                 limit = LIVE_SECONDS
             measured = None
             if calibration is not None:
-                from agent.sense.calibrated import measured_by_table  # noqa: PLC0415
+                from agent.sense.calibrated import measured_by_table
 
                 measured = measured_by_table(Path(calibration), opened.origin.device, opened.tunings[0])
             plan = SensePlan(duration_s=limit, scale_of=scale_by(calibration, opened.origin.device))
@@ -93,9 +93,9 @@ def _origin(place: str | None, radius: str | None) -> "Origin | None":
     """The place as it was given; raises UnitMissing."""
     if place is None:
         return None
-    from agent.sense.sources import Origin  # noqa: PLC0415 - keeps --help fast
-    from agent.units import UnitMissing, parse_length  # noqa: PLC0415
-    from radio.recording.metadata import Place  # noqa: PLC0415
+    from agent.sense.sources import Origin
+    from agent.words.units import UnitMissing, parse_length
+    from radio.recording.metadata import Place
 
     try:
         numbers = [float(one) for one in place.split(",")]

@@ -60,9 +60,9 @@ def sense(
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Show how full each channel of SOURCE is, how well that is known, and which radars were heard."""
-    from agent.sense.bands import parse_band, parse_frequency  # noqa: PLC0415 - keeps --help fast
-    from agent.sense.receivers import open_source  # noqa: PLC0415
-    from agent.sense.session import SensePlan  # noqa: PLC0415
+    from agent.sense.bands import parse_band, parse_frequency
+    from agent.sense.receivers import open_source
+    from agent.sense.session import SensePlan
 
     if plot is not None and plot.suffix not in PICTURES:
         fail(f"--plot {plot}: name a .svg or .png file", Exit.USAGE)
@@ -90,8 +90,8 @@ def sense(
 
 
 def _makers(source: "Source", plan: "SensePlan") -> "ProductMakers":
-    from agent.sense.productfile import ProductMakers  # noqa: PLC0415 - only where it is asked for
-    from sensing.zoom import ZoomImpossible  # noqa: PLC0415
+    from agent.sense.productfile import ProductMakers
+    from sensing.zoom import ZoomImpossible
 
     try:
         return ProductMakers(source, plan)
@@ -103,11 +103,11 @@ def _write(source: "Source", makers: "ProductMakers | None", path: Path | None, 
     """Write the products; gives what to say of them. Raises what the calibration table raises."""
     if makers is None or path is None:
         return []
-    from agent.sense.productfile import shown, write_products  # noqa: PLC0415 - only where it is asked for
+    from agent.sense.productfile import shown, write_products
 
     measured = None
     if table is not None:
-        from agent.sense.calibrated import measured_by_table  # noqa: PLC0415
+        from agent.sense.calibrated import measured_by_table
 
         measured = measured_by_table(Path(table), source.origin.device, source.tunings[0])
     try:
@@ -122,7 +122,7 @@ def _write(source: "Source", makers: "ProductMakers | None", path: Path | None, 
 def _spectrogram(plot: Path | None) -> "Spectrogram | None":
     if plot is None:
         return None
-    from agent.sense.picture import Spectrogram  # noqa: PLC0415 - only where it is asked for
+    from agent.sense.picture import Spectrogram
 
     return Spectrogram()
 
@@ -130,9 +130,9 @@ def _spectrogram(plot: Path | None) -> "Spectrogram | None":
 def _run(
     source: "Source", plan: "SensePlan", takers: "Sequence[Callable[[Look, LookResult], None]]", *, quiet: bool
 ) -> "tuple[SenseResult, ...]":
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from agent.sense.session import sense as run  # noqa: PLC0415
+    from agent.sense.session import sense as run
 
     planned = getattr(source, "seconds", None)
     if source.samples is None and plan.duration_s is None and planned is None:
@@ -161,7 +161,7 @@ def _run(
 
 
 def _plot(results: "Sequence[SenseResult]", picture: "Spectrogram", path: Path) -> None:
-    from agent.sense.plots import spectrum_picture  # noqa: PLC0415 - matplotlib takes a second to load
+    from agent.sense.plots import spectrum_picture
 
     try:
         spectrum_picture(results, picture, path)
@@ -170,7 +170,7 @@ def _plot(results: "Sequence[SenseResult]", picture: "Spectrogram", path: Path) 
 
 
 def _show(results: "Sequence[SenseResult]", made: list[str], *, json_out: bool) -> None:
-    from agent.sense.view import as_json, as_table, radar_lines  # noqa: PLC0415 - keeps --help fast
+    from agent.sense.view import as_json, as_table, radar_lines
 
     if json_out:
         print_json(as_json(results))

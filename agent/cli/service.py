@@ -17,14 +17,14 @@ def run(
     ] = 9180,
 ) -> None:
     """Run this node until told to stop. This is what the service starts."""
-    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
-    from agent.configfiles import load_found  # noqa: PLC0415
+    from agent.config.files import load_found
+    from agent.config.settings import ConfigError
 
     try:
         found = load_found(config)
     except ConfigError as exc:
         fail(str(exc))
-    from agent.service.running import run_node  # noqa: PLC0415
+    from agent.service.running import run_node
 
     raise typer.Exit(run_node(found, health_port, lambda line: say(f"bandpact: {line}", err=True)))
 
@@ -35,9 +35,9 @@ def status(
     json_out: JsonOption = False,
 ) -> None:
     """Show how the running node is: clock, position, gate, and what is not ready. Exit 4 when something is not."""
-    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
-    from agent.configfiles import load_found  # noqa: PLC0415
-    from agent.service.snapshot import (  # noqa: PLC0415
+    from agent.config.files import load_found
+    from agent.config.settings import ConfigError
+    from agent.service.snapshot import (
         armed_text,
         channel_line,
         dead,
@@ -49,7 +49,7 @@ def status(
         settlement_line,
         strangers_lines,
     )
-    from agent.timekeeping.shown import line  # noqa: PLC0415
+    from agent.timekeeping.shown import line
 
     try:
         found = read_status(folder or load_found(config).run_folder)

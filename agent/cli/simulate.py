@@ -43,7 +43,7 @@ def pluto(
     It hangs on the scenario's simulated air, whose second 0 is now. Says when it begins and ceases to radiate. Ctrl-C
     ends it.
     """
-    from radio.errors import RadioError  # noqa: PLC0415 - keeps --help fast
+    from radio.errors import RadioError
 
     with interruptible():
         try:
@@ -53,13 +53,13 @@ def pluto(
 
 
 def _serve(port: int, scenario: str, station: str | None, *, quiet: bool, sysfs: Path | None) -> None:
-    from sim.iiod.antenna import LocalAir  # noqa: PLC0415 - keeps --help fast
-    from sim.iiod.context import Firmware  # noqa: PLC0415
-    from sim.iiod.host import Hosted  # noqa: PLC0415
-    from sim.iiod.pluto import Pluto  # noqa: PLC0415
-    from sim.iiod.server import IiodServer  # noqa: PLC0415
-    from sim.process import stop_on_signals  # noqa: PLC0415
-    from sim.scenario import load  # noqa: PLC0415
+    from sim.iiod.antenna import LocalAir
+    from sim.iiod.context import Firmware
+    from sim.iiod.host import Hosted
+    from sim.iiod.pluto import Pluto
+    from sim.iiod.server import IiodServer
+    from sim.process import stop_on_signals
+    from sim.scenario import load
 
     loaded = load(scenario)
     node = loaded.node(station) if station is not None else loaded.nodes[0]

@@ -8,7 +8,7 @@ import typer
 from agent.cli.common import Exit, fail, print_json, say
 
 if TYPE_CHECKING:
-    from agent.config import RadioSection
+    from agent.config.settings import RadioSection
 
 SAID = {
     "off": "OFF: muted, and read back as silent on a fresh connection",
@@ -33,9 +33,9 @@ def stop(
     A node of this host that drives it is disarmed and latched too. Ends with 0 only if it reads back as silent on a
     fresh connection; 3 if a node that did not answer may open it again; 4 if it is not silent, or nobody can tell.
     """
-    from dataclasses import asdict  # noqa: PLC0415 - keeps --help fast
+    from dataclasses import asdict
 
-    from agent.stopping import stop_radio  # noqa: PLC0415
+    from agent.node.stopping import stop_radio
 
     section = _section(config, profile, uri, serial)
     found = stop_radio(section)
@@ -54,7 +54,7 @@ def stop(
 
 def _section(config: Path | None, profile: str | None, uri: str | None, serial: str | None) -> "RadioSection":
     """Which radio is meant; ends the command where that is not said."""
-    from agent.config import ConfigError, RadioSection, load  # noqa: PLC0415 - keeps --help fast
+    from agent.config.settings import ConfigError, RadioSection, load
 
     if config is not None:
         try:
@@ -71,7 +71,7 @@ def _section(config: Path | None, profile: str | None, uri: str | None, serial: 
 
 def _usual_address(profile: str) -> str:
     """The address a profile gives its kind of device; ends the command where there is none."""
-    from hw_profiles.loader import ProfileError, load_radio  # noqa: PLC0415 - keeps --help fast
+    from hw_profiles.loader import ProfileError, load_radio
 
     try:
         address = load_radio(profile).connection.uri

@@ -44,8 +44,8 @@ def trial(
     a radar appears. Ends with 0 only if no antenna radiated outside a live settlement and every lineage verifies;
     with 3 where nothing was settled or transmitted, so that nothing was shown.
     """
-    from agent.trial.run import Options  # noqa: PLC0415 - keeps --help fast
-    from agent.units import parse_time  # noqa: PLC0415
+    from agent.trial.run import Options
+    from agent.words.units import parse_time
 
     duration_s = None if duration is None else parse_time(duration, "--duration")
     if duration_s is not None and not SHORTEST_S <= duration_s <= LONGEST_S:
@@ -61,7 +61,7 @@ def trial(
 
 
 def _run(options: object, report: Path | None, json_out: Path | None) -> dict[str, Any]:
-    from agent.trial import command  # noqa: PLC0415 - keeps --help fast
+    from agent.trial import command
 
     try:
         return command.run_and_report(

@@ -13,10 +13,10 @@ JSON = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.
 
 
 def _ask(node: Path, request: dict[str, Any], *, as_json: bool) -> None:
-    from agent.config import ConfigError, load  # noqa: PLC0415 - keeps --help fast
-    from agent.node.warden_process import OPERATOR  # noqa: PLC0415
-    from agent.units import time_text  # noqa: PLC0415
-    from radio.operator import OperatorError, ask  # noqa: PLC0415
+    from agent.config.settings import ConfigError, load
+    from agent.node.warden_process import OPERATOR
+    from agent.words.units import time_text
+    from radio.operator import OperatorError, ask
 
     try:
         answer = ask(load(node).run_folder / OPERATOR, request)
@@ -42,7 +42,7 @@ def arm(
     as_json: JSON = False,
 ) -> None:
     """Let NODE transmit, inside what it has settled, for a bounded time."""
-    from agent.units import parse_time, time_text  # noqa: PLC0415 - keeps --help fast
+    from agent.words.units import parse_time, time_text
 
     for_s = parse_time(length, "--for")
     if not (1 <= for_s <= 86_400 and for_s == int(for_s)):

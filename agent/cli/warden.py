@@ -18,12 +18,12 @@ def warden(
 
     Ends muted: with 0 when stopped, 4 when the device or the configuration is not usable.
     """
-    from agent.config import ConfigError  # noqa: PLC0415 - keeps --help fast
-    from agent.configfiles import load_found  # noqa: PLC0415
-    from agent.node.apart import guard_apart, serve_mute  # noqa: PLC0415
-    from radio.errors import RadioError  # noqa: PLC0415
-    from radio.priority import before_others  # noqa: PLC0415
-    from sim.process import stop_on_signals  # noqa: PLC0415
+    from agent.config.files import load_found
+    from agent.config.settings import ConfigError
+    from agent.node.apart import guard_apart, serve_mute
+    from radio.errors import RadioError
+    from radio.priority import before_others
+    from sim.process import stop_on_signals
 
     try:
         found = load_found(config)

@@ -27,16 +27,16 @@ def init(
     name: Annotated[str, typer.Option(help="Its name in every line it signs, such as witness.example.org/w1.")],
 ) -> None:
     """Make a witness's keys, Ed25519 and ML-DSA-44 where this machine has it, and print them for whoever trusts it."""
-    from agent import witnessing  # noqa: PLC0415 - keeps --help fast
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.witness import serving
 
     try:
-        cosigner = witnessing.make(folder, name)
+        cosigner = serving.make(folder, name)
     except ConfigError as exc:
         fail(str(exc))
     for key in cosigner.handed_out():
         _say(key.text())
-    _say(f"next: write the verifier key of each log it is to watch into {folder / witnessing.LOGS}, a line each")
+    _say(f"next: write the verifier key of each log it is to watch into {folder / serving.LOGS}, a line each")
 
 
 @app.command()
@@ -47,14 +47,14 @@ def serve(
     ] = 8460,
 ) -> None:
     """Answer add-checkpoint until interrupted; what was cosigned is on disk before it is said."""
-    import uvicorn  # noqa: PLC0415 - keeps --help fast
+    import uvicorn
 
-    from agent import witnessing  # noqa: PLC0415
-    from agent.config import ConfigError  # noqa: PLC0415
+    from agent.config.settings import ConfigError
+    from agent.witness import serving
 
     try:
-        service = witnessing.application(folder)
-        logs = len(witnessing.known_logs(folder))
+        service = serving.application(folder)
+        logs = len(serving.known_logs(folder))
     except ConfigError as exc:
         fail(str(exc))
     _say(f"witness of {logs} logs at http://127.0.0.1:{port}/add-checkpoint; Ctrl-C ends it")
@@ -70,12 +70,12 @@ def serve(
 @app.command("log")
 def log_keys(path: Logs, anchor: Anchors = None, network: Network = None) -> None:
     """Print the verifier key of each log, as a witness's logs.txt takes it."""
-    from agent import auditing, exporting  # noqa: PLC0415 - keeps --help fast
+    from agent.audit import lineages, proofs
 
     with interruptible():
         try:
-            found = exporting.logs(path, anchors=anchor, network=network)
-        except auditing.AuditError as exc:
+            found = proofs.logs(path, anchors=anchor, network=network)
+        except lineages.AuditError as exc:
             fail(str(exc))
     for log in found:
         _say(log.key.text())
@@ -90,11 +90,12 @@ def ask(
     network: Network = None,
 ) -> None:
     """Have a stock witness cosign a log's signed head; its lines are kept beside the log and go into tlog-proofs."""
-    from agent import asking_witness, auditing  # noqa: PLC0415 - keeps --help fast
+    from agent.audit import lineages
+    from agent.witness import asking
 
     with interruptible():
         try:
-            written, names = asking_witness.cosigned(path, url, key, anchors=anchor, network=network)
-        except auditing.AuditError as exc:
+            written, names = asking.cosigned(path, url, key, anchors=anchor, network=network)
+        except lineages.AuditError as exc:
             fail(str(exc))
     _say(f"{written}: cosigned by {', '.join(names)}")

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from agent.config import ConfigError, NodeConfig
+from agent.config.settings import ConfigError, NodeConfig
 from agent.node.mutehelper import MUTE, MuteHelper
 from agent.node.warden_process import run
-from agent.wiring import make_ready_to_silence, short_path, silence
+from agent.node.wiring import make_ready_to_silence, short_path, silence
 from radio.ring import RingError
 
 RETRY_S, LOOK_S = 0.2, 1.0

@@ -14,15 +14,15 @@ from typing import Any
 
 import zmq
 
-from agent.config import NodeConfig, OfferSection
-from agent.events import EventLog
-from agent.mapping import touched
+from agent.config.settings import NodeConfig, OfferSection
 from agent.node.control import Control
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
 from agent.node.errands import Errands, Surroundings
+from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
+from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
@@ -33,22 +33,22 @@ from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
+from agent.node.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
-from agent.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
 from radio.link import GateChange, Look, Used, WardenBeat
 from sensing.survey import SurveyReport
-from settlement.answering import ALARM
+from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import cut
 from settlement.chain.lineage import LineageError
 from settlement.chain.scope import Band, Window
+from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Arrived
-from settlement.messages import Message
 from settlement.pair.bounds import OwnFaultError
-from settlement.reasons import Reason, Refusal
-from settlement.seal import root_path, seal_path, write_root, write_seal
-from settlement.step import HaltedError, Outgoing, Step
+from settlement.party.answering import ALARM
+from settlement.state.messages import Message
+from settlement.state.step import HaltedError, Outgoing, Step
 
 NS = 1_000_000_000
 TICK_NS = 20_000_000

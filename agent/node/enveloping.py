@@ -3,9 +3,9 @@
 import time
 from dataclasses import replace
 
-from agent.config import NodeConfig
-from agent.fusing import Sighting, busy_to_most
-from agent.mapping import place_envelope, sighting, touched, unit_envelope
+from agent.config.settings import NodeConfig
+from agent.node.fusing import Sighting, busy_to_most
+from agent.node.mapping import place_envelope, sighting, touched, unit_envelope
 from agent.node.policy import lent_bands, lent_spans
 from agent.node.warden_side import Protection
 from agent.node.watcher import Watcher
@@ -14,10 +14,10 @@ from sensing.survey import SurveyReport
 from settlement.chain.bodies import Envelope
 from settlement.chain.credentials import Subject
 from settlement.chain.scope import Window
-from settlement.fixes import TimeFix
-from settlement.nodestate import SIGHTING
-from settlement.party import Party
-from settlement.step import Step
+from settlement.core.fixes import TimeFix
+from settlement.party.party import Party
+from settlement.state.nodestate import SIGHTING
+from settlement.state.step import Step
 
 NS = 1_000_000_000
 PLACE_VALID_NS = 60 * NS

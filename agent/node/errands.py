@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from agent.config import OfferSection
+from agent.config.settings import OfferSection
 from agent.node.commands import (
     Acquire,
     AnyCommand,
@@ -23,17 +23,17 @@ from agent.node.commands import (
 )
 from agent.node.control import Command, Control
 from agent.node.policy import free_parts, window_ms
-from agent.units import band_text, power_text
+from agent.words.units import band_text, power_text
 from sensing.survey import SurveyReport
 from settlement.chain.admission import RELAYED
 from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell
-from settlement.messages import Message
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.table import UserState
 from settlement.pair.user import Offer, UserPair
-from settlement.party import Party
-from settlement.reasons import Reason, Refusal
-from settlement.step import Step
+from settlement.party.party import Party
+from settlement.state.messages import Message
+from settlement.state.step import Step
 
 MS, NS = 1_000_000, 1_000_000_000
 ERRANDS_MAX = 32

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from settlement.fixes import TimeFix
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Reason
 from settlement.pair.grants import GrantState, Held, grant_state
 from settlement.pair.table import HolderState, UserState
-from settlement.party import Party
-from settlement.reasons import Reason
+from settlement.party.party import Party
 
 USER, HOLDER = "user", "holder"
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from agent.config import NodeConfig
+from agent.config.settings import NodeConfig
 from agent.node.mutehelper import MUTE, ask_to_mute
-from agent.wiring import silence
+from agent.node.wiring import silence
 from radio.errors import RadioError
 from radio.ports import RfState
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from settlement.chain.credentials import Registry
 from settlement.mesh import Mesh
-from settlement.step import Outgoing
+from settlement.state.step import Outgoing
 
 KEEP_NS = 10_000_000_000
 WAITING_BYTES_MAX = 4 << 20

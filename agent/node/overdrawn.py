@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from settlement.reasons import Reason, Refusal
+from settlement.core.reasons import Reason, Refusal
 
 OVER = "share."
 """Clauses of what is refused before it is looked at."""

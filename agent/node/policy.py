@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from agent.config import NodeConfig, OfferSection, WantSection
-from agent.mapping import touched
+from agent.config.settings import NodeConfig, OfferSection, WantSection
+from agent.node.mapping import touched
 from sensing.survey import ChannelState, SurveyReport
 from sensing.values import Channel
 from settlement.chain.bodies import Declaration, Envelope
 from settlement.chain.scope import Area, Band, Cell, Window
-from settlement.fixes import Fix, TimeFix
+from settlement.core.fixes import Fix, TimeFix
+from settlement.core.reasons import Refusal
 from settlement.pair.table import HolderState
-from settlement.party import Party
-from settlement.reasons import Refusal
-from settlement.step import Step
+from settlement.party.party import Party
+from settlement.state.step import Step
 
 MS = 1_000_000
 NS = 1_000_000_000

@@ -4,14 +4,14 @@ import sys
 import threading
 from pathlib import Path
 
-from agent.config import ConfigError, load
-from agent.locks import agents
+from agent.config.locks import agents
+from agent.config.settings import ConfigError, load
 from agent.node.daemon import Node
-from agent.wiring import short_path
+from agent.node.wiring import short_path
 from hw_profiles.printable import printable
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
-from settlement.step import HaltedError
+from settlement.state.step import HaltedError
 from sim.process import die_with_parent, stop_on_signals
 
 TAMPERING = 5

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from settlement.party import Party
+from settlement.party.party import Party
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ from typing import Any
 import zmq
 
 from agent.node.outbox import Outbox
-from settlement.fixes import Fix
+from settlement.core.fixes import Fix
 from settlement.mesh import Mesh
-from settlement.party import Party
-from settlement.step import Step
+from settlement.party.party import Party
+from settlement.state.step import Step
 
 TICK_NS = 20_000_000
 HELLO_NS = 1_000_000_000

@@ -11,12 +11,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agent.witnessclient import Outcome, ask
+from agent.witness.client import Outcome, ask
 from settlement.chain.checkpoint import Head, open_note
 from settlement.chain.lineage import Lineage
 from settlement.formats.tlogwitness import AddCheckpoint
 from settlement.formats.vkey import COSIGNER, VerifierKey
-from settlement.witness import Witness
+from settlement.state.witness import Witness
 
 AGAIN_NS = 2_000_000_000
 WAITING_MAX = 64

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from agent.config import NodeConfig
+from agent.config.settings import NodeConfig
 from radio.ports import Iq16
 from sim.waveforms import ofdm
 

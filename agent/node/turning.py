@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from agent.config import ConfigError
-from agent.keyfiles import CHAIN, NEXT, SIGN, load_chain, read_key, take_over
-from settlement.nodestate import ROTATED
-from settlement.party import Party
-from settlement.reasons import Reason, Refusal, refuse
-from settlement.step import Step
-from settlement.succession import announce, rotate
+from agent.config.keyfiles import CHAIN, NEXT, SIGN, load_chain, read_key, take_over
+from agent.config.settings import ConfigError
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.party.party import Party
+from settlement.party.succession import announce, rotate
+from settlement.state.nodestate import ROTATED
+from settlement.state.step import Step
 
 
 class KeyTurn:

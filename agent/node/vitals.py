@@ -8,16 +8,16 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from agent.config import NodeConfig
+from agent.config.settings import NodeConfig
 from agent.service.snapshot import DISK_BYTES_MIN, forget_status, write_status
 from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.shown import plain
 from radio.link import WardenBeat
 from sensing.results import ChannelState, SurveyReport
 from settlement.chain.credentials import Subject
-from settlement.fixes import TimeFix
+from settlement.core.fixes import TimeFix
 from settlement.mesh import Mesh
-from settlement.party import Party
+from settlement.party.party import Party
 
 TELL_NS = 1_000_000_000
 AGENT_LATE_NS = 5_000_000_000

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from agent.config import ConfigError, NodeConfig, load
-from agent.locks import WARDEN, held
+from agent.config.locks import WARDEN, held
+from agent.config.settings import ConfigError, NodeConfig, load
+from agent.node.wiring import radio_of, warden_of
 from agent.timekeeping.wiring import timekeeper
-from agent.wiring import radio_of, warden_of
 from hw_profiles.printable import printable
 from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds

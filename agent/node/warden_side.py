@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.config import NodeConfig
-from agent.wiring import link_of, rings_of
+from agent.config.settings import NodeConfig
+from agent.node.wiring import link_of, rings_of
 from radio.link import AgentBeat, Burst, GateChange, NewKey, NewLease, NewPermit, NewRule, Suspend
 from radio.ports import Iq16
 

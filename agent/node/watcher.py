@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.config import NodeConfig, RadioSection
+from agent.config.settings import NodeConfig, RadioSection
 from agent.sense.sources import sample_flags
 from hw_profiles.calibration import Scale
 from radio.link import Look

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.units import BandUnreadable, parse_edges, parse_hz
+from agent.words.units import BandUnreadable, parse_edges, parse_hz
 from sensing.values import Channel
 
 __all__ = ["BandUnreadable", "channels_of", "left_over", "parse_band", "parse_frequency"]

@@ -5,16 +5,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.config import ConfigError, NodeConfig, write_effective
-from agent.locks import agents
+from agent.config.locks import agents
+from agent.config.settings import ConfigError, NodeConfig, write_effective
 from agent.node.daemon import Node
+from agent.node.wiring import short_path
 from agent.service import logs
 from agent.service.serving import Health, PortTaken, Watchdog
-from agent.wiring import short_path
 from radio.ring import RingError
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
-from settlement.step import HaltedError
+from settlement.state.step import HaltedError
 from sim.process import stop_on_signals
 
 EFFECTIVE = "config.toml"

@@ -59,7 +59,7 @@ class Watchdog:
     """
 
     def __init__(self, late: Callable[[], str | None], state: Callable[[], str]) -> None:
-        from systemd_watchdog.systemd_watchdog import WatchDog  # noqa: PLC0415 - only a service needs it
+        from systemd_watchdog.systemd_watchdog import WatchDog
 
         self._notify, self._late, self._state = WatchDog(), late, state
         self._told = False

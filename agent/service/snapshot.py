@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from agent.units import band_text, power_text, time_text
+from agent.words.units import band_text, power_text, time_text
 from hw_profiles.smallfile import read_small
 
 FILE = "status.json"

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 
 from agent.timekeeping.hostclock import Paired, paired
 from agent.timekeeping.values import Reading, Standing
-from settlement.fixes import TimeFix, TimeSource
+from settlement.core.fixes import TimeFix, TimeSource
 
 FIELDS = 14
 LOCAL_REFERENCE = "7F7F0101"

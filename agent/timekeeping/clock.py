@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 
 from agent.timekeeping.values import Cause, Interval, Reading, Standing
 from settlement.chain.admission import TIME_FLOOR_NS
-from settlement.fixes import TimeFix, TimeSource
+from settlement.core.fixes import TimeFix, TimeSource
 
 NS = 1_000_000_000
 CARRY_NS = 5_000_000

@@ -18,7 +18,7 @@ from typing import Any
 
 from agent.timekeeping.hostclock import Paired, paired
 from agent.timekeeping.values import Reading, Standing
-from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.fixes import PositionFix, PositionSource, TimeFix, TimeSource
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STATUS_SIMULATED = 8
@@ -251,7 +251,7 @@ class GpsdSource:
 
     async def run(self, push: Callable[[Reading], None]) -> None:
         """Listen for ever."""
-        from gps.client import json_error  # noqa: PLC0415 - only nodes with a gpsd need it
+        from gps.client import json_error
 
         # What the client lets through when the peer is gone, silent or talks nonsense.
         lost = (OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, json_error)
@@ -265,9 +265,9 @@ class GpsdSource:
             await asyncio.sleep(RETRY_S)
 
     async def _listen(self, push: Callable[[Reading], None]) -> None:
-        from gps.aiogps import aiogps  # noqa: PLC0415 - only nodes with a gpsd need it
-        from gps.client import dictwrapper  # noqa: PLC0415
-        from gps.gps import WATCH_ENABLE, WATCH_PPS  # noqa: PLC0415
+        from gps.aiogps import aiogps
+        from gps.client import dictwrapper
+        from gps.gps import WATCH_ENABLE, WATCH_PPS
 
         readers: dict[object, GpsdReader] = {}
         client = aiogps(connection_args={"host": self._host, "port": self._port}, connection_timeout=2.0, reconnect=0)

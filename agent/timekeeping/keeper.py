@@ -18,7 +18,7 @@ from agent.timekeeping.memory import TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
 from agent.timekeeping.simulated import SimulatedSource
 from agent.timekeeping.values import Reading, Standing
-from settlement.fixes import Fix, PositionFix, TimeFix
+from settlement.core.fixes import Fix, PositionFix, TimeFix
 
 WAITING_MAX = 1024
 SUSPENDED_NS = 20_000_000

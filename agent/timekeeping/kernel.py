@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from agent.timekeeping.hostclock import Paired, paired
 from agent.timekeeping.values import Reading, Standing
-from settlement.fixes import TimeFix, TimeSource
+from settlement.core.fixes import TimeFix, TimeSource
 
 STA_UNSYNC = 0x0040
 STA_NANO = 0x2000

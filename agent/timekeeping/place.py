@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from agent.timekeeping.values import Cause, Reading, Standing
 from settlement.chain.admission import RADIUS_FLOOR_MM
-from settlement.fixes import PositionFix, PositionSource, distance_mm
+from settlement.core.fixes import PositionFix, PositionSource, distance_mm
 
 NS = 1_000_000_000
 DISTRUST = {

@@ -1,7 +1,7 @@
 """A simulated receiver as a source: its reading for any instant, without waiting."""
 
 from agent.timekeeping.values import Reading, Standing
-from settlement.fixes import TimeFix, TimeSource
+from settlement.core.fixes import TimeFix, TimeSource
 from sim.clock import ClockStatus, SimClock, read
 
 STANDING = {

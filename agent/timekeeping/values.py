@@ -7,7 +7,7 @@ it: silence (nothing new, and nothing wrong) leaves the clock on what it knew; d
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from settlement.fixes import PositionFix, TimeFix
+from settlement.core.fixes import PositionFix, TimeFix
 
 
 class Cause(StrEnum):

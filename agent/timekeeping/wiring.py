@@ -3,8 +3,8 @@
 import time
 from typing import assert_never
 
-from agent.config import ChronyClock, ClockSource, GpsdClock, KernelClock, NodeConfig, SimulatedClock
-from agent.hardware import profile_of
+from agent.config.hardware import profile_of
+from agent.config.settings import ChronyClock, ClockSource, GpsdClock, KernelClock, NodeConfig, SimulatedClock
 from agent.timekeeping.chrony import ChronySource
 from agent.timekeeping.clock import ClockPlan
 from agent.timekeeping.gpsd import GpsdPlan, GpsdSource
@@ -14,7 +14,7 @@ from agent.timekeeping.kernel import KernelSource
 from agent.timekeeping.memory import AHEAD_NS, BUILT_NS, TimeMemory
 from agent.timekeeping.place import PlacePlan
 from agent.timekeeping.simulated import SimulatedSource
-from settlement.fixes import PositionFix, PositionSource
+from settlement.core.fixes import PositionFix, PositionSource
 
 NS = 1_000_000_000
 GIVEN = {"surveyed": PositionSource.SURVEYED, "simulated": PositionSource.SIMULATED}

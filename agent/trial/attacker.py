@@ -14,7 +14,7 @@ import numpy as np
 import zmq
 from zmq.utils import z85
 
-from agent.config import ConfigError, NodeConfig, load
+from agent.config.settings import ConfigError, NodeConfig, load
 from agent.node.daemon import Node
 from agent.node.process import serve
 from hw_profiles.printable import printable
@@ -25,10 +25,10 @@ from settlement.chain.lineage import LineageError
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Band, Cell
 from settlement.mesh import Arrived, MeshError, TransportKey
-from settlement.messages import Message, decode_message
 from settlement.pair.artifact import Artifact, LogProof
 from settlement.pair.work import answer_to
-from settlement.step import Outgoing, Step
+from settlement.state.messages import Message, decode_message
+from settlement.state.step import Outgoing, Step
 from sim.process import die_with_parent, stop_on_signals
 
 NS = 1_000_000_000

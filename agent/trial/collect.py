@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.events import read_events
 from agent.node.daemon import SEALED
+from agent.node.events import read_events
 from agent.trial.folder import NETWORK
 from agent.trial.judge import Antenna, Judged, Live, Service, judge, settlements
 from agent.trial.processes import TrialError
 from agent.trial.run import Finished
-from settlement.audit import audit_lineage, entries, raw_entries
+from settlement.audit.crosscheck import cross_check
+from settlement.audit.findings import Audited, Findings
+from settlement.audit.lease import LogEntry, read_entries
+from settlement.audit.seal import root_path, seal_path
+from settlement.audit.verify import audit_lineage, entries, raw_entries
 from settlement.chain.admission import proven
 from settlement.chain.credentials import Registry
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import Record
-from settlement.crosscheck import cross_check
-from settlement.findings import Audited, Findings
-from settlement.lease import LogEntry, read_entries
-from settlement.seal import root_path, seal_path
 from sim.oracle import Burst
 from sim.oraclelog import read_log
 

@@ -9,16 +9,16 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from agent.auditing import BUNDLE
-from agent.config import ConfigError
+from agent.audit.lineages import BUNDLE
+from agent.config.settings import ConfigError
 from agent.report.render import write as write_report
-from agent.spread import spread_text
 from agent.trial.collect import ANCHORS, Collected, collect, keep
 from agent.trial.picture import report_data
 from agent.trial.processes import TrialError, write_json
 from agent.trial.progress import Reporter
 from agent.trial.result import summary
 from agent.trial.run import Options, run, scenario_of, work_folder
+from agent.words.spread import spread_text
 from radio.errors import RadioError
 
 EXPECTED: Final = (TrialError, ConfigError, RadioError)

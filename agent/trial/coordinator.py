@@ -9,16 +9,16 @@ from typing import Any
 
 import tomli_w
 
-from agent.keyfiles import CHAIN, make_keys, write_chain
-from agent.sharing import needed
+from agent.config.keyfiles import CHAIN, make_keys, write_chain
+from agent.desk.sharing import needed
 from agent.trial.spec import TrialSpec
 from settlement.chain import bodies, records
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.scope import Area, Band, Scope, Window
-from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.reasons import Refusal
 from settlement.pair.coordination import NEIGHBOURS
-from settlement.reasons import Refusal
 
 NS = 1_000_000_000
 LIFE_S = 24 * 3600

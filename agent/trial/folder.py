@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.keyfiles import write_chain
+from agent.config.keyfiles import write_chain
 from agent.trial.coordinator import Coordinator, Issued, write_config
 from agent.trial.spec import TrialSpec
 from sim.scenario import Node, Scenario

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from settlement.chain.records import Record
 from settlement.chain.scope import Area, Band, Window
-from settlement.fixes import PositionFix, PositionSource
+from settlement.core.fixes import PositionFix, PositionSource
 from sim.oracle import Burst
 
 

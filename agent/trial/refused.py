@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from agent.trial.collect import Collected
-from settlement.reasons import Reason
+from settlement.core.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.spread import spread
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
 from agent.trial.refused import blocked, counted
-from settlement.trialmetrics import metrics
+from agent.words.spread import spread
+from settlement.audit.trialmetrics import metrics
 
 MS = 1e6
 

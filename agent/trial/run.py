@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
-from agent.events import FILE
+from agent.node.events import FILE
 from agent.trial.folder import Layout, prepare, stretched
 from agent.trial.processes import Child, TrialError, free_ports, spawn, stop, write_json
 from agent.trial.progress import Reporter

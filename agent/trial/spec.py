@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent.config import OfferSection, WantSection
+from agent.config.settings import OfferSection, WantSection
 from sim.scenario import ScenarioError
 
 

@@ -27,8 +27,8 @@ from settlement.chain.records import Attestation, Record, Unproven, parse
 from settlement.chain.scope import Area, Cell
 from settlement.chain.status import StatusLists
 from settlement.chain.taxonomy import Behaviour, behaviour_of
-from settlement.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
+from settlement.core.reasons import Reason, Refusal, refuse
 
 # A decision counts however late it comes, and so does what takes something away: the same bytes are sent until they are
 # heard. A log head does too: what it extends says whether it is old.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from settlement.chain import keys
 from settlement.chain.keys import SigningKey
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 _ED25519 = b"\x01"
 _COSIGNATURE_V1 = b"\x04"

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import cbor2
 
 from settlement.chain.scan import MAX_RECORD_BYTES, scan
-from settlement.reasons import Reason, Refusal, RefusedError, refuse
+from settlement.core.reasons import Reason, Refusal, RefusedError, refuse
 
 U64_MAX = 2**64 - 1
 I64_MAX = 2**63 - 1

@@ -19,7 +19,7 @@ import cbor2
 
 from settlement.chain import keys
 from settlement.chain.scan import MAX_RECORD_BYTES, read_head, scan
-from settlement.reasons import Reason, Refusal, RefusedError, refuse
+from settlement.core.reasons import Reason, Refusal, RefusedError, refuse
 
 ALG, CRIT, KID, CWT_CLAIMS, TYP = 1, 2, 4, 15, 16
 EDDSA = -8

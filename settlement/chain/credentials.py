@@ -17,8 +17,8 @@ from settlement.chain import bodies, keys
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, Frame, Record, Unproven, digest, parse, sign_record
 from settlement.chain.scope import Scope, wider_than
-from settlement.fixes import Fix, TimeFix, time_inside
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.fixes import Fix, TimeFix, time_inside
+from settlement.core.reasons import Reason, Refusal, refuse
 
 ISS, SUB, EXP, NBF, IAT, CTI, CNF = 1, 2, 4, 5, 6, 7, 8
 NS = 1_000_000_000

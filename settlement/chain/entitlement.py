@@ -15,7 +15,7 @@ from settlement.chain.quantities import VALIDITY_MAX_NS
 from settlement.chain.records import Record
 from settlement.chain.scope import Area, Cell
 from settlement.chain.taxonomy import OBSERVATIONS, Behaviour, Response, behaviour_of, kind_of, response_of
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 # One of these actions must be in the author's scope; a rotation is everyone's own matter.
 ACTIONS_OF: dict[str, tuple[str, ...]] = {

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from settlement.chain.codec import blob, cut, decode, encode, text, uint
 from settlement.chain.records import digest
 from settlement.chain.scan import MAX_RECORD_BYTES
-from settlement.fixes import TimeFix
-from settlement.reasons import Reason, Refusal
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Reason, Refusal
 
 LEAF_LIMIT = MAX_RECORD_BYTES + 4096
 OWN, RECEIVED = 0, 1

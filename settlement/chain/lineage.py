@@ -21,7 +21,7 @@ from settlement.chain.memory import Memory
 from settlement.chain.records import Record
 from settlement.chain.standing import Standing, Tally
 from settlement.chain.wholeness import check_file, stored_standing, tally_of_columns, tally_of_rows
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 CACHE_KIB = 16 * 1024
 """Holds the inner pages of a large log's tree, which every proof reads."""

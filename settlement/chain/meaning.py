@@ -30,8 +30,8 @@ from settlement.chain.bodies import (
 from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.quantities import LIFE_MAX_NS, VALIDITY_MAX_NS, WINDOW_MAX_NS
 from settlement.chain.scope import Band, Cell, Window
-from settlement.fixes import PositionSource, TimeSource
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.fixes import PositionSource, TimeSource
+from settlement.core.reasons import Reason, Refusal, refuse
 
 UNIT = "unit"
 Flaw = tuple[str, object, str]

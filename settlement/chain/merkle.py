@@ -7,7 +7,7 @@ Source: RFC 9162 section 2.1. Leaf hash = SHA-256(0x00 || leaf), node hash = SHA
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()

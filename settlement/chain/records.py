@@ -16,8 +16,8 @@ from settlement.chain import bodies, codec, cose, keys, meaning
 from settlement.chain.codec import blob, lat_e7, lon_e7, nested, text, uint
 from settlement.chain.keys import SigningKey, Verify
 from settlement.chain.scan import MAX_RECORD_BYTES, scan
-from settlement.fixes import Fix, PositionSource, TimeSource
-from settlement.reasons import Reason, Refusal, RefusedError, refuse
+from settlement.core.fixes import Fix, PositionSource, TimeSource
+from settlement.core.reasons import Reason, Refusal, RefusedError, refuse
 
 TYPE_PREFIX = "bandpact/"
 _BODY_KEY = 6

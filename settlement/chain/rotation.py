@@ -12,7 +12,7 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import aad, digest
 from settlement.chain.scope import wider_than
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 _DOMAIN = b"/rotation"
 

@@ -5,7 +5,7 @@ byte and text strings, arrays and maps with unsigned-integer keys, shortest leng
 depth, definite lengths, nothing behind the item. No floats, tags, booleans, nulls or undefined.
 """
 
-from settlement.reasons import Reason, Refusal, RefusedError, refuse
+from settlement.core.reasons import Reason, Refusal, RefusedError, refuse
 
 MAX_RECORD_BYTES = 64 * 1024
 MAX_DEPTH = 8

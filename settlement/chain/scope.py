@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from settlement.chain import rings
 from settlement.chain.codec import array, lat_e7, lon_e7, nested, text, uint
 from settlement.chain.quantities import hertz, instant_ns, millidecibel, millimetres
-from settlement.fixes import PositionFix, distance_mm, place_inside
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.fixes import PositionFix, distance_mm, place_inside
+from settlement.core.reasons import Reason, Refusal, refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ import cbor2
 
 from settlement.chain import keys
 from settlement.chain.keys import SigningKey
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 _DOMAIN = b"bandpact/1/standing"
 _SUM_BYTES = 512

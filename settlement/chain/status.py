@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from settlement.chain.bodies import Revocation
 from settlement.chain.credentials import ISSUE, Registry, Subject
-from settlement.fixes import TimeFix
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Reason, Refusal, refuse
 
 VERSION_JUMP_MAX = 1_000_000
 

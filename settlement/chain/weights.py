@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from settlement.chain.bodies import PPM, Rule
 from settlement.chain.records import Record
 from settlement.chain.taxonomy import Behaviour, behaviour_of
-from settlement.reasons import Reason
+from settlement.core.reasons import Reason
 
 UNANSWERED = frozenset({Reason.TIMEOUT.value, Reason.CHALLENGE.value, Reason.TERMS.value})
 """Reasons of an ABORT that are the user's doing: a band taken back for an incumbent is not."""

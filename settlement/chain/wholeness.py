@@ -16,7 +16,7 @@ import cbor2
 from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, open_note
 from settlement.chain.standing import Standing, Tally
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 COLUMNS = "typ, sid, author, seq, reason"
 _SUBJECT, _ADMITTED = 2, 4

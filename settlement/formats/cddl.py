@@ -9,14 +9,14 @@ What CDDL cannot say is listed in the header: the one encoding, and fields that 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from settlement.bundle import Bundle
+from settlement.audit.bundle import Bundle
 from settlement.chain.bodies import BODIES
 from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import TYPE_PREFIX, Frame
-from settlement.messages import Message
 from settlement.pair.artifact import Artifact
 from settlement.quorum.certificate import Certificate, Membership
+from settlement.state.messages import Message
 
 AROUND: tuple[type[Any], ...] = (Message, Artifact, Leaf, Bundle, Membership, Certificate)
 """What is no record: what carries records, or proves something of them."""

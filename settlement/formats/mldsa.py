@@ -10,8 +10,8 @@ from typing import Protocol
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from settlement.chain.checkpoint import Head
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.formats.vkey import COSIGNER_MLDSA, VerifierKey
-from settlement.reasons import Reason, Refusal, refuse
 
 try:
     from cryptography.hazmat.primitives.asymmetric import mldsa

@@ -17,7 +17,7 @@ from settlement.chain.bodies import Grant
 from settlement.chain.checkpoint import Head, open_note
 from settlement.chain.records import Record
 from settlement.chain.scope import Area
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 FORM = "bandpact/public/1"
 COARSE_E7 = 1_000_000

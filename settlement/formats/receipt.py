@@ -20,7 +20,7 @@ import cbor2
 from settlement.chain import cose, keys, merkle
 from settlement.chain.checkpoint import Head
 from settlement.chain.keys import SigningKey
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 ALG, KID, CWT_CLAIMS, VDS, VDP = 1, 4, 15, 395, 396
 ISS, SUB = 1, 2

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from settlement.chain import merkle
 from settlement.chain.checkpoint import MAX_NOTE_BYTES, Head, open_note
 from settlement.chain.leaf import LEAF_LIMIT
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 FIRST = "c2sp.org/tlog-proof@v1"
 PATH_MAX = 64

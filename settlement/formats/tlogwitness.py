@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 from settlement.chain import merkle
 from settlement.chain.checkpoint import MAX_NOTE_BYTES, Head, check_cosignature, open_note
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.formats import mldsa
 from settlement.formats.vkey import COSIGNER_MLDSA, VerifierKey
-from settlement.reasons import Reason, Refusal, refuse
 
 PROOF_LINES_MAX = 63
 BODY_MAX = MAX_NOTE_BYTES + PROOF_LINES_MAX * 45 + 64

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 
 from settlement.chain import keys
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 LOG, COSIGNER, COSIGNER_MLDSA = 1, 4, 6
 KEY_BYTES = {LOG: 32, COSIGNER: 32, COSIGNER_MLDSA: 1312}

@@ -10,7 +10,7 @@ from dataclasses import replace
 from settlement.chain.bodies import Budget, ClassTerms, DeskTerms, Level, Rule, Shard
 from settlement.chain.quantities import VALIDITY_MAX_NS
 from settlement.chain.taxonomy import Response
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 WEAKER = {
     Response.OBEY: frozenset(Response),

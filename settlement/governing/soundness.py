@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from settlement.chain.bodies import BODIES, ClassTerms, DeskTerms, Rule, Shard
 from settlement.chain.scope import Band, Scope
 from settlement.chain.taxonomy import Response
-from settlement.fixes import PositionSource, TimeSource
+from settlement.core.fixes import PositionSource, TimeSource
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.coordination import AUTHORITY
 from settlement.pair.transmit import LEASE_MAX_NS
-from settlement.reasons import Reason, Refusal, refuse
 
 NS = 1_000_000_000
 DAY_NS = 86_400 * NS

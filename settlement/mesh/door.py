@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import zmq
 
-from settlement.reasons import Reason
+from settlement.core.reasons import Reason
 
 ENDPOINT = "inproc://zeromq.zap.01"
 DOMAIN = b"bandpact"

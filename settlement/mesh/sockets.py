@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 import zmq
 from zmq.utils import z85
 
+from settlement.core.reasons import Reason
 from settlement.mesh.door import DOMAIN, Door
 from settlement.mesh.keys import MeshError, TransportKey
 from settlement.mesh.limits import Limits, PeerRates
 from settlement.mesh.valve import Valve
-from settlement.messages import MESSAGE_LIMIT
-from settlement.reasons import Reason
+from settlement.state.messages import MESSAGE_LIMIT
 
 SEND_QUEUE_MESSAGES = 256
 KERNEL_QUEUE_BYTES = 256 << 10

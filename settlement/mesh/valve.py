@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import zmq
 
+from settlement.core.reasons import Reason
 from settlement.mesh.limits import Limits
-from settlement.reasons import Reason
 
 TCP_INFO_BYTES = 136
 RECEIVED = struct.Struct("=Q")

@@ -28,9 +28,10 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import capability
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
 from settlement.chain.records import Attestation, Record
+from settlement.chain.ruling import HeldRule, read_held, verify_rule
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
-from settlement.governing.ruling import HeldRule, read_held, verify_rule
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.coordination import Cosigned, belongs, lacking, shards_of
 from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
 from settlement.pair.recognition import Evidence, recognise, rule_of
@@ -38,7 +39,6 @@ from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.transmit import CHANGES, TransmitLease, judge_change, lease_limit
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import settlement_id
-from settlement.reasons import Reason, Refusal, refuse
 
 __all__ = [
     "ARTIFACT_LIMIT",

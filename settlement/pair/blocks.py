@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from settlement.chain.codec import blob, encode, nested, uint
 from settlement.chain.scope import Area, Band, Cell
-from settlement.fixes import TimeFix
+from settlement.core.fixes import TimeFix
 from settlement.pair.work import Work, stored_as
 
 BLOCKED = "blocked"

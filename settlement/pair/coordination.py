@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from settlement.chain.bodies import Coordination, Grant, Rule, Shard
 from settlement.chain.credentials import Subject
 from settlement.chain.scope import Cell
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 AUTHORITY, NEIGHBOURS = 0, 1
 HOLDS = "grant"

@@ -16,10 +16,10 @@ from settlement.chain.bodies import Coordination, Grant, Rule, Shard
 from settlement.chain.codec import blob, encode, nested, uint
 from settlement.chain.credentials import Subject
 from settlement.chain.scope import Cell
-from settlement.fixes import TimeFix, deadline_open
+from settlement.core.fixes import TimeFix, deadline_open
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.coordination import NEIGHBOURS, may_sign, shards_of
 from settlement.pair.work import STORED_LIMIT, Work, answer_to, settlement_id, stored_as
-from settlement.reasons import Reason, Refusal, refuse
 
 STORE = "coordinated"
 EACH_MAX = 64

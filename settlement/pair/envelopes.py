@@ -15,7 +15,7 @@ from settlement.chain.admission import author_inside
 from settlement.chain.bodies import ChannelObservation, ClassTerms, Declaration, Envelope, Grant, Request, Rule
 from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell, Window
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 PLACE, UNIT, COMPOSITE = "place", "unit", "composite"
 FREE, ABLE, UNKNOWN, BEYOND = "free", "able", "unknown", "beyond the unit"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from settlement.chain.scope import Window
-from settlement.fixes import TimeFix, deadline_open, time_inside
+from settlement.core.fixes import TimeFix, deadline_open, time_inside
 
 
 class GrantState(Enum):

@@ -13,7 +13,8 @@ from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.chain.weights import FAILED, UNANSWERED
-from settlement.fixes import TimeFix, deadline_open
+from settlement.core.fixes import TimeFix, deadline_open
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.bounds import Bounds, OwnFaultError, beside
 from settlement.pair.coordinator import Coordinated
 from settlement.pair.envelopes import Bound, covers_offer
@@ -25,7 +26,6 @@ from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.terms import deal_of_request, judge_terms
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import Work, settlement_id, stored_as
-from settlement.reasons import Reason, Refusal, refuse
 
 __all__ = ["BLOCKED", "OFFERS", "STORE", "Holder", "HolderPair"]
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Coordination, Grant
 from settlement.chain.scope import Cell
-from settlement.fixes import deadline_open
+from settlement.core.fixes import deadline_open
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.coordination import Cosigned, authorities_of, belongs, lacking, shards_of
 from settlement.pair.coordinator import has_neighbours
 from settlement.pair.holderlease import LeaseKeeper
@@ -18,7 +19,6 @@ from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.transmit import pause_ns
 from settlement.pair.work import Work
-from settlement.reasons import Reason, Refusal, refuse
 
 Known = Callable[[bytes], Admitted | None]
 """A logged record by its name, proven."""

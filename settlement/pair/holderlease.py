@@ -12,12 +12,12 @@ from settlement.chain.admission import RuleInForce
 from settlement.chain.bodies import Preempt, Renew, Resume, Suspend
 from settlement.chain.records import digest
 from settlement.chain.scope import Area, Band
+from settlement.core.reasons import Reason
 from settlement.pair.blocks import BLOCKED, Block, Blocks
 from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import HolderState
 from settlement.pair.transmit import furthest, pause_ns
 from settlement.pair.work import Work
-from settlement.reasons import Reason
 
 __all__ = ["BLOCKED", "SUSPENDS", "LeaseKeeper"]
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from settlement.chain.codec import encode, uint
-from settlement.fixes import TimeFix
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.work import Work, stored_as
-from settlement.reasons import Reason, Refusal, refuse
 
 STORE = "patience"
 GROWTH = 8

@@ -17,8 +17,8 @@ from typing import Any
 from settlement.chain.bodies import ClassTerms, Grant, Recognition
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.work import answer_to
-from settlement.reasons import Reason, Refusal, refuse
 
 CONTENT, HANDSHAKE, DERIVATION, ALL, ANY = "content", "handshake", "derivation", "all", "any"
 KINDS = (CONTENT, HANDSHAKE, DERIVATION, ALL, ANY)

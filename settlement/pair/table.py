@@ -6,7 +6,7 @@ but ask again. A pair (state, event) that is not in the table is refused and cha
 
 from enum import Enum, IntEnum
 
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 
 class HolderState(IntEnum):

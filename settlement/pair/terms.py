@@ -18,10 +18,10 @@ from settlement.chain.bodies import ClassTerms, Grant, Request, Rule
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
-from settlement.fixes import TimeFix
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.pair.windows import not_too_far
-from settlement.reasons import Reason, Refusal, refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 LEASE_MAX_NS = 240_000_000_000
 """How far ahead a lease may reach: what CBRS allows (47 CFR 96.39(c)(2) and WINNF-TS-0016, transmitExpireTime)."""

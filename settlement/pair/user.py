@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from settlement.chain.admission import Admitted, RuleInForce
 from settlement.chain.bodies import Accept, Confirm, Declaration, Grant, Request
 from settlement.chain.scope import Cell
-from settlement.fixes import TimeFix, deadline_open
+from settlement.core.fixes import TimeFix, deadline_open
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.bounds import Bounds
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.transmit import lease_limit
 from settlement.pair.userlease import LeaseTaker
 from settlement.pair.userpairs import STORE, WAITING, UserPair
 from settlement.pair.work import Work, answer_to, settlement_id
-from settlement.reasons import Reason, Refusal, refuse
 
 __all__ = ["HEARD", "STORE", "WAITING", "Offer", "User", "UserPair"]
 

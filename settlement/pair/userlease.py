@@ -10,11 +10,11 @@ from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Grant, Preempt, Relinquish, Renew, Resume, Suspend, Usage
 from settlement.chain.records import Record, digest
 from settlement.chain.scope import Window
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.transmit import TransmitLease, judge_change, pause_ns
 from settlement.pair.userpairs import UserPair, UserPairs
 from settlement.pair.work import StoredStateError, Work
-from settlement.reasons import Reason, Refusal, refuse
 
 
 class LeaseTaker(ABC):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
-from settlement.fixes import TimeFix
+from settlement.core.fixes import TimeFix
 from settlement.pair.table import UserState
 from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.pair.work import STORED_LIMIT, Work, stored_as

@@ -7,8 +7,8 @@ from settlement.chain.admission import author_inside
 from settlement.chain.bodies import ClassTerms
 from settlement.chain.records import Record
 from settlement.chain.scope import Area, Cell
-from settlement.fixes import PositionFix
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.fixes import PositionFix
+from settlement.core.reasons import Reason, Refusal, refuse
 
 
 def accepted_from(accept: Record, cell: Cell) -> Refusal | None:

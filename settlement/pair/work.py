@@ -12,8 +12,8 @@ from settlement.chain import codec
 from settlement.chain.records import Record
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
-from settlement.fixes import Fix
-from settlement.reasons import Refusal
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Refusal
 
 T = TypeVar("T")
 STORED_LIMIT = 2 * MAX_RECORD_BYTES

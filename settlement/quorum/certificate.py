@@ -19,7 +19,7 @@ from settlement.chain import keys
 from settlement.chain.codec import array, blob, decode, encode, text, uint
 from settlement.chain.keys import KEY_BYTES, SIGNATURE_BYTES, SigningKey
 from settlement.chain.records import aad
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 
 MEMBERS_MAX = 64
 _DOMAIN = b"/vote"

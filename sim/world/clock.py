@@ -2,7 +2,7 @@
 
 from random import Random
 
-from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from sim.world.trust import LAT_E7, LON_E7, T0_NS
 
 LOST_NS = 20_000_000_000

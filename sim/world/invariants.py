@@ -38,10 +38,10 @@ from settlement.chain.bodies import Declaration, Envelope, Grant, Rule
 from settlement.chain.checkpoint import Head
 from settlement.chain.records import Attestation
 from settlement.chain.scope import Scope, wider_than
-from settlement.fixes import TimeSource
-from settlement.ownword import OWN_WORD
+from settlement.core.fixes import TimeSource
+from settlement.core.reasons import Refusal
 from settlement.pair.coordination import Cosigned, lacking
-from settlement.reasons import Refusal
+from settlement.state.ownword import OWN_WORD
 from sim.world.ledger import Life
 from sim.world.transmitter import Emission
 

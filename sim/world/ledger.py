@@ -12,7 +12,7 @@ from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, digest, parse
 from settlement.chain.scope import Cell
-from settlement.reasons import Refusal
+from settlement.core.reasons import Refusal
 
 NEVER = 1 << 63
 

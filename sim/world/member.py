@@ -11,10 +11,10 @@ from settlement.chain.checkpoint import origin_of
 from settlement.chain.keys import SigningKey
 from settlement.chain.lineage import LineageError
 from settlement.chain.records import digest
-from settlement.fixes import Fix
-from settlement.party import Party
-from settlement.reasons import Refusal
-from settlement.step import HaltedError, Identity, Notice, Outgoing, Step
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Refusal
+from settlement.party.party import Party
+from settlement.state.step import HaltedError, Identity, Notice, Outgoing, Step
 from sim.world.clock import VirtualClock
 from sim.world.disk import CrashedError, Disk, FusedLog
 from sim.world.plan import Role

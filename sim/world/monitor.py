@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from settlement.audit import audit_entries
+from settlement.audit.verify import audit_entries
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.bodies import Accept, Confirm, Coordination, Evidence, Grant, Preempt, Revocation
 from settlement.chain.credentials import Registry
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import digest
-from settlement.messages import Message, decode_message
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import verify
 from settlement.pair.bounds import PLACES, UNITS
 from settlement.pair.coordination import Cosigned
@@ -19,8 +19,8 @@ from settlement.pair.holder import Holder
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.user import STORE as USER_STORE
 from settlement.pair.user import User
-from settlement.reasons import Reason, Refusal
-from settlement.step import Outgoing
+from settlement.state.messages import Message, decode_message
+from settlement.state.step import Outgoing
 from sim.world import invariants as law
 from sim.world.ledger import Book, Entry, Ledger, Life
 from sim.world.member import Done, Member

@@ -15,11 +15,11 @@ from settlement.chain import records
 from settlement.chain.bodies import Accept, Declaration
 from settlement.chain.records import Frame
 from settlement.chain.scope import Band, Cell, Window
-from settlement.messages import Message
 from settlement.pair.table import UserState
 from settlement.pair.work import stored_as
-from settlement.step import Outgoing, Step
-from settlement.witness import SEEN, SeenHead
+from settlement.state.messages import Message
+from settlement.state.step import Outgoing, Step
+from settlement.state.witness import SEEN, SeenHead
 from sim.world.clock import VirtualClock
 from sim.world.looks import all_free, looked, unit_of
 from sim.world.member import Done, Member

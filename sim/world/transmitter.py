@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from radio.gate import Allow, Inputs, Sensed, decide
 from radio.permits import Held, Permits
 from settlement.chain.scope import Area, Band
-from settlement.fixes import Fix
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Reason, Refusal, refuse
 from sim.world.trust import NETWORK
 
 HEARTBEAT_NS = 250_000_000

@@ -10,10 +10,10 @@ from settlement.chain.credentials import Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.scope import Area, Band, Scope, Window
 from settlement.chain.status import bits_of
-from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.reasons import Refusal
 from settlement.pair.artifact import verify_rule
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
-from settlement.reasons import Refusal
 from sim.world.plan import Role
 
 NS = 1_000_000_000

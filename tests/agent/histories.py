@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from agent.timekeeping.clock import ClockPlan, IntervalClock, Verdict
 from agent.timekeeping.values import Interval, Reading, Standing
-from settlement.fixes import TimeFix, TimeSource
+from settlement.core.fixes import TimeFix, TimeSource
 
 NS = 1_000_000_000
 MS = 1_000_000

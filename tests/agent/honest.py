@@ -13,24 +13,24 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
-from agent.config import NodeConfig, OfferSection
+from agent.config.settings import NodeConfig, OfferSection
 from agent.node.control import Command, Control
 from agent.node.errands import Errands, Surroundings
 from agent.node.policy import HolderPolicy
 from sensing.results import ChannelState, SurveyReport
 from sensing.values import Channel
-from settlement.audit import audit_lineage
+from settlement.audit.kept import compare
+from settlement.audit.verify import audit_lineage
 from settlement.chain import bodies
 from settlement.chain.lineage import LineageError
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.chain.status import bits_of
-from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
-from settlement.kept import compare
-from settlement.messages import Message
+from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.bounds import OwnFaultError
-from settlement.reasons import Reason, Refusal
-from settlement.step import HaltedError, Outgoing, Step
+from settlement.state.messages import Message
+from settlement.state.step import HaltedError, Outgoing, Step
 from tests.settlement.enveloped import channel, place, unit
 from tests.settlement.world import (
     AREA,

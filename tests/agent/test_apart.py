@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.keyfiles import CHAIN, SIGN, former_chain, write_chain
+from agent.config.keyfiles import CHAIN, SIGN, former_chain, write_chain
 from agent.node.guard import RETRY_NS, Guard, mute_by_own_connection
 from agent.node.mutehelper import MuteHelper, ask_to_mute
+from agent.node.wiring import trust_of
 from agent.trial.processes import FRUGAL, Child, spawn, stop
 from agent.trial.run import NODE, start_air
-from agent.wiring import trust_of
 from radio.errors import HardwareError
 from radio.operator import OperatorError, ask
 from radio.ports import RfState
@@ -122,8 +122,8 @@ def test_a_ring_that_somebody_has_mapped_is_never_cut_short(tmp_path: Path) -> N
 def test_the_warden_needs_none_of_the_node_s_keys(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agent import keyfiles  # noqa: PLC0415
-    from agent.config import load  # noqa: PLC0415
+    from agent.config import keyfiles
+    from agent.config.settings import load
 
     layout = laid_out(short(tmp_path_factory))
     config = load(layout.config_of("user-a"))
@@ -244,7 +244,7 @@ def test_three_services_transmit_and_any_one_that_is_gone_silences(apart: Apart)
 def test_the_agent_mutes_through_the_helper_and_by_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agent.config import load  # noqa: PLC0415
+    from agent.config.settings import load
 
     layout = laid_out(short(tmp_path_factory))
     monkeypatch.setenv("BANDPACT_WARDEN__APART", "true")

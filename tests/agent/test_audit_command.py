@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from agent.cli.audit import app
+from settlement.audit.seal import write_seal
 from settlement.chain.bodies import Request, Revocation
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, digest, sign_record
 from settlement.chain.status import bits_of
-from settlement.messages import Message
-from settlement.reasons import Reason
-from settlement.seal import write_seal
+from settlement.core.reasons import Reason
+from settlement.state.messages import Message
 from tests.settlement.world import NETWORK, NS, T0, World, fix, trio
 
 NASTY = "\x1b]0;owned\x07\x1b[31m\u202e\r"

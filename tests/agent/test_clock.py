@@ -11,7 +11,7 @@ from agent.timekeeping.memory import BUILT_NS, TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
 from agent.timekeeping.values import Cause, Interval, Reading, Standing
 from settlement.chain.admission import TIME_FLOOR_NS
-from settlement.fixes import PositionFix, PositionSource, TimeSource
+from settlement.core.fixes import PositionFix, PositionSource, TimeSource
 from tests.agent.histories import MS, NS, T0, Tally, honest, reading, spoofed
 
 pytestmark = pytest.mark.feature("S6")

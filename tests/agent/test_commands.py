@@ -19,14 +19,14 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from agent.cli.main import app
-from agent.events import read_events
-from agent.keyfiles import load_chain, write_chain
+from agent.config.keyfiles import load_chain, write_chain
 from agent.node.control import SOCKET, Client, Control, NotRunning
+from agent.node.events import read_events
 from agent.trial.coordinator import Coordinator
 from agent.trial.folder import NETWORK, Layout, prepare
 from agent.trial.processes import FRUGAL, Child, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, scenario_of, start_air
-from agent.units import UnitMissing, parse_power, parse_time
+from agent.words.units import UnitMissing, parse_power, parse_time
 from settlement.chain import bodies
 from settlement.chain.bodies import Revocation
 from settlement.chain.credentials import Subject

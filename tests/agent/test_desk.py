@@ -7,15 +7,15 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.cli.main import app
-from agent.keyfiles import load_chain
+from agent.config.keyfiles import load_chain
 from settlement.chain.admission import Admitted, RuleInForce, prove
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.records import Unproven, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.status import StatusLists
-from settlement.fixes import TimeFix, TimeSource
+from settlement.core.fixes import TimeFix, TimeSource
+from settlement.core.reasons import Reason
 from settlement.pair.artifact import verify_rule
-from settlement.reasons import Reason
 from tests.settlement.test_rulefile import TEXT
 
 RUN = CliRunner()

@@ -7,7 +7,7 @@ import pytest
 import zmq
 from zeroconf import ServiceInfo
 
-from agent.config import MeshSection
+from agent.config.settings import MeshSection
 from agent.node.discovery import (
     HINTS_MAX,
     KEY,

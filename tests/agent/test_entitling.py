@@ -9,14 +9,14 @@ import cbor2
 import pytest
 import tomli_w
 
-from agent.drafts import witnesses
-from agent.keyfiles import load_chain
-from agent.sharing import needed
+from agent.config.keyfiles import load_chain
+from agent.desk.drafts import witnesses
+from agent.desk.sharing import needed
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.keys import SigningKey
 from settlement.chain.names import alike, name_flaw
+from settlement.core.reasons import Refusal
 from settlement.pair.artifact import verify_rule
-from settlement.reasons import Refusal
 from tests.agent.test_desk import INIT, run
 
 

@@ -6,9 +6,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from agent.config import OfferSection
-from agent.mapping import INCUMBENT, place_envelope, sighting, unit_envelope
+from agent.config.settings import OfferSection
 from agent.node.enveloping import Enveloping
+from agent.node.mapping import INCUMBENT, place_envelope, sighting, unit_envelope
 from agent.node.policy import AGAIN_NS, BACK_NS, MARGIN_NS, HolderPolicy, lent_bands, lent_spans
 from agent.node.warden_side import Protection
 from hw_profiles.calibration import Scale
@@ -19,11 +19,11 @@ from settlement.chain import bodies
 from settlement.chain.leaf import RECEIVED, admitted_leaf
 from settlement.chain.records import Record, make_record
 from settlement.chain.scope import Band, Window
-from settlement.messages import Message
-from settlement.nodestate import SIGHTING
+from settlement.core.reasons import Reason
 from settlement.pair.envelopes import ABLE, FREE
-from settlement.reasons import Reason
-from settlement.step import Step
+from settlement.state.messages import Message
+from settlement.state.nodestate import SIGHTING
+from settlement.state.step import Step
 from tests.settlement.enveloped import channel, enveloped, place
 from tests.settlement.world import LOWER, NS, T0, UPPER, fix
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.fusing import CONFLICT, Sighting, busy_to_most, fused_place, node_reports
+from agent.node.fusing import CONFLICT, Sighting, busy_to_most, fused_place, node_reports
 from settlement.chain.bodies import PPM, ChannelObservation, Envelope, Level, Modality, Quantity
 from settlement.chain.scope import Window
 from tests.settlement.world import EVERYTHING, LOWER, NS, RULE, T0

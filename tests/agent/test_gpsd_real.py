@@ -16,9 +16,9 @@ from agent.timekeeping.memory import AHEAD_NS, BUILT_NS
 from agent.timekeeping.place import PlacePlan
 from agent.timekeeping.values import Cause
 from radio.gate import Allow, decide
-from settlement.fixes import Fix
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import VerifiedPermit, verify
-from settlement.reasons import Reason, Refusal
 from tests.agent.realparts import LAT, LON, chronyd, epoch, free_port, gpsfake, quiet, seconds, start_log, until
 from tests.radio.test_gate import inputs
 from tests.settlement.world import NETWORK, NS, T0, trio

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.service.snapshot import settlement_line, write_status
-from settlement.reasons import Reason
+from settlement.core.reasons import Reason
 from tests.settlement.test_suspension import WAITS, incumbent, tick
 from tests.settlement.world import World, fix, trio
 

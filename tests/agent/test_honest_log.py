@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from settlement.audit import audit_lineage
+from settlement.audit.verify import audit_lineage
 from tests.agent.honest import problems_of
 from tests.settlement.world import NETWORK, trio
 

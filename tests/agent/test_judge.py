@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from agent.spread import spread, spread_text
 from agent.trial.judge import Antenna, Live, Service, judge, seconds
 from agent.trial.result import warnings
+from agent.words.spread import spread, spread_text
 from settlement.chain.scope import Window
 from sim.oracle import Burst
 from tests.settlement.world import AREA, LAT, LON, LOWER, NS

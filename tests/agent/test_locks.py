@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import ConfigError
-from agent.locks import AGENT, InUse, held, not_running
+from agent.config.locks import AGENT, InUse, held, not_running
+from agent.config.settings import ConfigError
 
 HOLDER = """
 import sys, pathlib
-from agent.locks import held
+from agent.config.locks import held
 with held(pathlib.Path(sys.argv[1]), sys.argv[2] or None, "a test"):
     print("held", flush=True)
     sys.stdin.read()

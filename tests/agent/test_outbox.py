@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from agent.node.outbox import KEEP_NS, PAUSE_NS, PAUSE_NS_MAX, WAITING_BYTES_MAX, Outbox
-from settlement.step import Outgoing
+from settlement.state.step import Outgoing
 
 HER, HIM = b"her", b"him"
 

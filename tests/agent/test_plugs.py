@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.events import read_events
+from agent.node.events import read_events
 from agent.node.guard import Guard
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, free_ports, spawn, stop

@@ -29,10 +29,10 @@ from agent.service.health import app_of
 from agent.trial.progress import Reporter
 from hw_profiles.printable import Guarded, lines, printable
 from radio.operator import OperatorDoor
+from settlement.audit.seal import write_seal
 from settlement.chain import bodies
 from settlement.chain.records import Attestation, Frame, digest, sign_record
-from settlement.messages import Message
-from settlement.seal import write_seal
+from settlement.state.messages import Message
 from tests.settlement.world import NETWORK, World, fix, trio
 
 C0_C1 = "".join(map(chr, (*range(32), 127, *range(128, 160))))
@@ -107,9 +107,9 @@ def test_on_a_terminal_only_our_own_styles_steer_it() -> None:
 
 def texts(body: Any) -> Any:
     """A body with every text of its own made hostile, as far as its schema takes it."""
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from settlement.chain.codec import cut, kinds_of  # noqa: PLC0415
+    from settlement.chain.codec import cut, kinds_of
 
     told = {name: cut(NASTY, kind.high) for name, kind in kinds_of(type(body)) if kind.name == "text"}
     return replace(body, **told)
@@ -265,7 +265,7 @@ def test_a_warden_s_answer_is_shown_written_out(run_folder: Path) -> None:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        from radio.operator import OperatorError, ask  # noqa: PLC0415
+        from radio.operator import OperatorError, ask
 
         with pytest.raises((OperatorError, typer.Exit)):
             fail(str(ask(run_folder / "operator", {"op": "status"})))

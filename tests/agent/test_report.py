@@ -33,7 +33,7 @@ from agent.report.svg import BAD, NARROW, WIDE, drawing
 from agent.report.timeline import VIOLATION_PT, Canvas
 from agent.report.waterfall import COLUMNS_MAX, grid, row_spans
 from agent.report.words import NOT_MEASURED, clean, key_figures, verdict
-from settlement.reasons import Reason
+from settlement.core.reasons import Reason
 
 pytestmark = pytest.mark.feature("U6")
 

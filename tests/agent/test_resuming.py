@@ -6,7 +6,7 @@ import pytest
 
 from agent.node.resuming import in_force
 from radio.permits import Permits
-from settlement.reasons import Refusal
+from settlement.core.reasons import Refusal
 from tests.settlement.world import NETWORK, World, fix, trio
 
 

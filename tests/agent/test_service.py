@@ -18,8 +18,8 @@ import tomli_w
 from typer.testing import CliRunner
 
 from agent.cli.main import app
-from agent.config import ConfigError, line_of, load_layers
-from agent.doctor import MENDS, lone_source
+from agent.config.settings import ConfigError, line_of, load_layers
+from agent.doctor.checks import MENDS, lone_source
 from agent.node.watcher import settings_of
 from agent.service import logs
 from agent.service.health import app_of

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from agent import events as event_log
-from agent.events import BEFORE, FILE, EventLog, read_events
+from agent.node import events as event_log
 from agent.node import vitals as vital
+from agent.node.events import BEFORE, FILE, EventLog, read_events
 from agent.node.overdrawn import AGAIN_NS, Overdrawn
 from agent.node.vitals import Vitals, strangers_fields
+from agent.node.wiring import allowance_of, party_of, trust_of
 from agent.service.health import metrics
 from agent.service.snapshot import strangers_line, strangers_lines
-from agent.wiring import allowance_of, party_of, trust_of
-from settlement.reasons import Reason, refuse
+from settlement.core.reasons import Reason, refuse
 from tests.agent.test_service import status
 from tests.settlement.world import trio
 
@@ -88,7 +88,7 @@ def test_an_overdrawn_neighbour_is_told_of_once_in_a_while() -> None:
 
 
 def test_the_configured_shares_reach_the_party() -> None:
-    from agent.config import SharesSection  # noqa: PLC0415
+    from agent.config.settings import SharesSection
 
     class Config:
         shares = SharesSection(work_ms_per_s=100, log_bytes_per_s=2048)

@@ -13,7 +13,7 @@ from agent.timekeeping import chrony, kernel
 from agent.timekeeping.gpsd import GpsdPlan, GpsdReader, GpsdSource, utc_ns
 from agent.timekeeping.hostclock import Paired, paired
 from agent.timekeeping.values import Reading, Standing
-from settlement.fixes import TimeSource
+from settlement.core.fixes import TimeSource
 
 pytestmark = pytest.mark.feature("S6")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from settlement.audit import audit_lineage
+from settlement.audit.verify import audit_lineage
 from tests.agent.sweep import Ended, commands, elsewhere, forked, invoked, may_mount, on_a_disk
 from tests.settlement.world import NETWORK, trio
 

@@ -7,9 +7,19 @@ from typing import Any
 
 import pytest
 
-from agent.keyfiles import CHAIN, NEXT, SIGN, former_keys, load_chain, make_keys, make_next_key, read_key, take_over
-from agent.keyfiles import write_chain as write
-from agent.wiring import LINEAGE, finish_rotation
+from agent.config.keyfiles import (
+    CHAIN,
+    NEXT,
+    SIGN,
+    former_keys,
+    load_chain,
+    make_keys,
+    make_next_key,
+    read_key,
+    take_over,
+)
+from agent.config.keyfiles import write_chain as write
+from agent.node.wiring import LINEAGE, finish_rotation
 from settlement.chain.checkpoint import origin_of
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import RECEIVED, admitted_leaf

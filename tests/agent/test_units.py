@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent import units
+from agent.words import units
 
 READ: list[tuple[Callable[[str], object], str, object]] = [
     (units.parse_time_ns, "250ms", 250_000_000),

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from agent import reach
-from agent.doctor import _reach
+from agent.doctor import reach
+from agent.doctor.checks import _reach
 
 WARDEN, AGENT, OTHER = 4711, 4712, 65534
 ADDRESSES = {"loopback": ("127.0.0.1", 30431), "device": ("192.168.2.1", 30431), "shell": ("192.168.2.1", 22)}

@@ -9,29 +9,29 @@ from pathlib import Path
 
 import cbor2
 
-from agent.events import plain
 from agent.node import control
 from agent.node.commands import BadCommand, parse_command
+from agent.node.events import plain
 from agent.timekeeping.chrony import parse_tracking
-from agent.units import parse_edges, parse_hz, parse_power, parse_time_ns
+from agent.words.units import parse_edges, parse_hz, parse_power, parse_time_ns
 from hw_profiles.printable import printable
 from radio.link import AgentBeat, Burst
 from radio.link import decode as decode_link
 from radio.recording.metadata import read_metadata
-from settlement.bundle import BUNDLE_LIMIT, Bundle, BundledLog
-from settlement.bundleform import read_form
+from settlement.audit.bundle import BUNDLE_LIMIT, Bundle, BundledLog
+from settlement.audit.bundleform import read_form
 from settlement.chain import cose, records
 from settlement.chain.bodies import BODIES
 from settlement.chain.checkpoint import open_note
 from settlement.chain.codec import decode, encode
 from settlement.chain.leaf import decode_leaf
 from settlement.chain.scan import scan
+from settlement.core.reasons import Refusal, RefusedError
 from settlement.formats import tlogproof, tlogwitness, vkey
-from settlement.messages import decode_message
+from settlement.governing.rulefile import RuleFileError, read_rule
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
 from settlement.quorum.certificate import Certificate
-from settlement.reasons import Refusal, RefusedError
-from settlement.rulefile import RuleFileError, read_rule
+from settlement.state.messages import decode_message
 from sim.iiod import protocol
 
 VECTORS = Path(__file__).resolve().parent.parent / "settlement" / "vectors" / "records.json"
@@ -92,7 +92,7 @@ def _command(data: bytes) -> None:
 
 
 def _recording(data: bytes) -> None:
-    from radio.errors import RadioError  # noqa: PLC0415 - a source that cannot be read is one
+    from radio.errors import RadioError
 
     try:
         read_metadata(data, where="x")
@@ -159,9 +159,9 @@ def seeds_of(name: str) -> list[bytes]:
         bytes([TYPES.index(vector["type"])]) + cbor2.dumps(cbor2.loads(payload)[6])
         for vector, payload in zip(vectors, payloads, strict=True)
     ]
-    from dataclasses import asdict  # noqa: PLC0415 - only for these
+    from dataclasses import asdict
 
-    from settlement.messages import Message  # noqa: PLC0415
+    from settlement.state.messages import Message
 
     form = BundledLog(origin="x", checkpoint="y", entries=(payloads[0], payloads[1]))
     texts = {

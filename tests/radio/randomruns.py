@@ -23,7 +23,7 @@ from radio.ring import SampleRing
 from radio.warden import Warden, WardenPlan
 from settlement.chain.admission import proven
 from settlement.chain.leaf import Leaf, decode_leaf
-from settlement.fixes import Fix
+from settlement.core.fixes import Fix
 from sim import oracle
 from sim.device import Begun, CarrierChanged, Device, Ended, Event, Refused
 from sim.stations import Hardware, Station

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from radio.gate import TRANSITIONS, Allow, Finding, GateState, Inputs, Sensed, decide, state_after
 from settlement.chain.scope import Band
-from settlement.fixes import Fix
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit, verify
-from settlement.reasons import Reason, Refusal, refuse
 from tests.settlement.world import LOWER, NETWORK, NS, T0, fix, trio
 
 MONO = 50 * NS

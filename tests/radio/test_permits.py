@@ -14,7 +14,7 @@ from settlement.chain.keys import SigningKey
 from settlement.chain.records import digest
 from settlement.chain.rotation import judge_rotation, rotation_of
 from settlement.chain.scope import Window
-from settlement.reasons import Reason, Refusal, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 from tests.settlement.colluding import Collusion, other_cell
 from tests.settlement.world import NETWORK, NS, T0, USER_ACTIONS, claims, fix, scope, seed
 

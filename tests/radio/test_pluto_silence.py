@@ -94,7 +94,7 @@ def test_another_programs_cyclic_buffer_is_named_and_nothing_is_sent(made: Bench
 
 
 def _cyclic() -> "object":
-    from sim.iiod.protocol import Open  # noqa: PLC0415 - one test only
+    from sim.iiod.protocol import Open
 
     return Open(DAC, 1024, "00000003", True)
 
@@ -155,7 +155,7 @@ def test_a_firmware_that_does_not_tell_is_deaf_by_what_is_heard(lacks: str) -> N
         def deafen(server: object, end: object) -> None:
             server.pluto.front_end = lambda: end  # type: ignore[attr-defined]
 
-        from sim.iiod.frontend import FrontEnd  # noqa: PLC0415 - one test only
+        from sim.iiod.frontend import FrontEnd
 
         radio = made.radio()
         made.hosted.ask(lambda server: deafen(server, FrontEnd(oscillator=False)))

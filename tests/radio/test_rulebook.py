@@ -22,12 +22,12 @@ from settlement.chain.bodies import (
 from settlement.chain.codec import kinds_of
 from settlement.chain.credentials import Registry
 from settlement.chain.records import digest
+from settlement.chain.ruling import HeldRule, read_held, verify_rule
 from settlement.chain.scope import Area, Band, Window
-from settlement.fixes import PositionSource, TimeSource
+from settlement.core.fixes import PositionSource, TimeSource
+from settlement.core.reasons import Reason, Refusal
 from settlement.governing.narrowing import wider_rule
-from settlement.governing.ruling import HeldRule, read_held, verify_rule
 from settlement.governing.soundness import flaw
-from settlement.reasons import Reason, Refusal
 from tests.settlement.colluding import Collusion, other_cell
 from tests.settlement.world import AREA, BAND, LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, fix
 
@@ -407,7 +407,7 @@ def test_no_authority_rules_beyond_its_own_scope(tmp_path: Path, name: str) -> N
     changes, narrowed, clause = BEYOND[name]
     if name == "class":
         with pytest.MonkeyPatch.context() as patch:
-            from tests.settlement import world as made_by  # noqa: PLC0415
+            from tests.settlement import world as made_by
 
             usual = made_by.scope
             patch.setattr(made_by, "scope", lambda a, **c: usual(a, **{"classes": ("cbrs", "game"), **c}))

@@ -35,8 +35,8 @@ from radio.ring import SampleRing
 from radio.warden import Warden, WardenPlan
 from settlement.chain.bodies import Rule
 from settlement.chain.scope import Band
-from settlement.fixes import Fix
-from settlement.reasons import Reason
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Reason
 from sim.waveforms import ofdm
 from tests.settlement.test_succession import turn
 from tests.settlement.world import LOWER, NETWORK, RULE, UPPER, World, fix, trio

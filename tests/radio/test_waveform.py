@@ -13,7 +13,7 @@ from radio.mask import Service, Stretch, stretches
 from radio.ports import Iq16
 from radio.waveform import GUARD_MDB, SEGMENT, TAPER, Allowed, Calibration, Measured, check, measure, shortened
 from settlement.chain.scope import Band
-from settlement.reasons import Reason, Refusal
+from settlement.core.reasons import Reason, Refusal
 from sim.waveforms import ofdm
 
 RATE = 30_720_000

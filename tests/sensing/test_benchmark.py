@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from agent.sense.benchmark import GNU_RADIO, contenders, gnuradio_chain, speeds
+from agent.bench.sensing import GNU_RADIO, contenders, gnuradio_chain, speeds
 
 SAMPLES = np.zeros(4096, np.complex64)
 

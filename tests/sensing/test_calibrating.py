@@ -18,7 +18,7 @@ from hw_profiles.calibrationfile import load_calibration
 from radio.noisediode import BOLTZMANN, T0_K, ZERO_C_K, Diode, YFactor, y_factor
 from radio.ports import RxBlock, RxFlag, RxSettings, Span
 from radio.receivers import Opened
-from settlement.reasons import Refusal
+from settlement.core.reasons import Refusal
 
 pytestmark = pytest.mark.feature("E8")
 
@@ -174,8 +174,8 @@ def test_a_diode_switched_by_a_command_is_off_at_the_end(tmp_path: Path, monkeyp
             return replace(block, iq=noise(on=on, samples=samples, seed=len(words)))
 
     opened = Opened(receiver=Switched(), full_scale=FULL, settings=SETTINGS, device_id="pluto 9")
-    monkeypatch.setattr("agent.calibrating.open_receiver", lambda _name: opened)
-    monkeypatch.setattr("agent.calibrating.SAMPLES", 16_384)
+    monkeypatch.setattr("agent.sense.calibrating.open_receiver", lambda _name: opened)
+    monkeypatch.setattr("agent.sense.calibrating.SAMPLES", 16_384)
     command = f"{sys.executable} {script} {log}"
     done = run("calibrate", "pluto:", str(tmp_path / "t.toml"), "--enr-db", "15", "--diode", command)
     assert done.exit_code == 0, done.stderr

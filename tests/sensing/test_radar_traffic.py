@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agent.sense.radartrial import Beside, radar_found
+from agent.bench.radartrial import Beside, radar_found
 from sensing.detectors.pulses import PulseFinder
 from sim.waveforms.radar import RadarClass
 
@@ -26,7 +26,7 @@ def test_a_bent_sweep_is_found(radar_class: RadarClass) -> None:
 
 
 def test_two_radars_at_one_time_are_both_found() -> None:
-    from agent.sense.radartrial import FULL_SCALE, RATE, coincident  # noqa: PLC0415
+    from agent.bench.radartrial import FULL_SCALE, RATE, coincident
 
     finder = PulseFinder(sample_rate_hz=RATE, full_scale=FULL_SCALE)
     pulses = finder.find(coincident(np.random.default_rng(8), offsets_hz=(-8e6, 6e6), snr_db=20))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from settlement.bundle import AuditedBundle, make_bundle, verify_bundle
+from settlement.audit.bundle import AuditedBundle, make_bundle, verify_bundle
 from settlement.chain.bodies import Gate
 from tests.settlement.world import NETWORK, World
 

@@ -11,10 +11,10 @@ from settlement.chain.credentials import issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, admitted_leaf
 from settlement.chain.scope import Cell, Window
-from settlement.fixes import Fix
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Refusal
 from settlement.pair.artifact import Artifact, Countersigned, Links, LogProof, VerifiedPermit, verify
 from settlement.pair.work import answer_to, settlement_id
-from settlement.reasons import Refusal
 from tests.settlement.world import (
     AREA,
     HOLDER_ACTIONS,

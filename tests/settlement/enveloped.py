@@ -7,7 +7,7 @@ from typing import Any
 from settlement.chain import bodies
 from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell, Window
-from settlement.step import Step
+from settlement.state.step import Step
 from tests.settlement.world import AREA, BAND, LOWER, NS, RULE, T0, TERMS, UPPER, World, trio
 
 CLASS = replace(TERMS, envelope_required=1)

@@ -9,7 +9,7 @@ import sys
 from multiprocessing.connection import Client
 from typing import ClassVar
 
-from settlement.step import Step
+from settlement.state.step import Step
 from tests.settlement import peers
 from tests.settlement.peers import Mortal, Node
 

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from settlement import bundle, rules
+from settlement.audit import bundle
 from settlement.chain import admission, checkpoint, credentials, merkle
 from settlement.chain.admission import Admitted, Context
 from settlement.chain.credentials import Registry
-from settlement.fixes import TimeFix
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Refusal
 from settlement.pair import artifact
-from settlement.reasons import Refusal
+from settlement.state import rules
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "vectors"
 TESTS = (
@@ -236,7 +237,7 @@ def main() -> None:
     code = pytest.main(["-q", "-p", "no:cacheprovider", *paths], plugins=[Listener(heard)])
     if code:
         raise SystemExit(f"the tests do not pass (exit {code}); nothing was written")
-    from tests.settlement.test_named_vectors import said_again  # noqa: PLC0415 - it reads this module
+    from tests.settlement.test_named_vectors import said_again
 
     FOLDER.mkdir(exist_ok=True)
     for kind in (*EACH, "cosignature"):

@@ -38,14 +38,14 @@ from settlement.chain.keys import SigningKey
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Band, Cell, Window
-from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Mesh, MeshError, TransportKey, sockets
 from settlement.mesh.door import Door
-from settlement.messages import Message, decode_message
 from settlement.pair.artifact import verify_rule
-from settlement.party import Party
-from settlement.reasons import Reason, Refusal
-from settlement.step import Identity, Outgoing, Step
+from settlement.party.party import Party
+from settlement.state.messages import Message, decode_message
+from settlement.state.step import Identity, Outgoing, Step
 from sim.world.transmitter import Transmitter
 from tests.settlement.world import AREA, BAND, LAT, LON, NETWORK, NS, RULE, T0, World, fix, held, seed
 
@@ -411,7 +411,7 @@ class Street(World):
     def credential(self, name: str, actions: tuple[str, ...], **changes: Any) -> bytes:
         """As in the world, over a transport key that is one."""
         key = SigningKey.from_seed(seed(name))
-        from tests.settlement.world import claims, scope  # noqa: PLC0415
+        from tests.settlement.world import claims, scope
 
         body = bodies.Credential(
             level="operator",
@@ -479,7 +479,7 @@ class Street(World):
 
 def ports(count: int) -> list[int]:
     """Ports that are free now."""
-    import socket  # noqa: PLC0415
+    import socket
 
     taken = [socket.socket() for _ in range(count)]
     for one in taken:
@@ -492,7 +492,7 @@ def ports(count: int) -> list[int]:
 
 def street(folder: Path, rule: bodies.Rule = RULE, **kill: tuple[str, str] | None) -> Street:
     """A holder and two users, alice and bob, as processes that know each other; an offer is with both users."""
-    from tests.settlement.world import HOLDER_ACTIONS, USER_ACTIONS  # noqa: PLC0415
+    from tests.settlement.world import HOLDER_ACTIONS, USER_ACTIONS
 
     made = Street(folder, rule)
     roles = {"holder": HOLDER_ACTIONS, "alice": USER_ACTIONS, "bob": USER_ACTIONS}
@@ -572,7 +572,7 @@ def kind_of(raw: bytes) -> str:
 
 def body_of(where: Street, raw: bytes) -> Any:
     """The body of a record, proven."""
-    from settlement.chain.admission import Admitted, prove  # noqa: PLC0415
+    from settlement.chain.admission import Admitted, prove
 
     admitted = prove(raw, where.registry())
     assert isinstance(admitted, Admitted), admitted

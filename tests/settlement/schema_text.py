@@ -6,9 +6,9 @@ from settlement.chain import bodies
 from settlement.chain.codec import Kind, kinds_of
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import Attestation, Frame
-from settlement.messages import Message
 from settlement.pair.artifact import Artifact
 from settlement.quorum.certificate import Certificate, Membership
+from settlement.state.messages import Message
 
 BEGIN_SCHEMAS, END_SCHEMAS = "<!-- schemas -->", "<!-- /schemas -->"
 

@@ -14,9 +14,9 @@ from settlement.chain.credentials import Registry, Subject, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import sign_record
 from settlement.chain.scope import Area, Band, wider_than
-from settlement.fixes import Fix, PositionSource
-from settlement.messages import Message
-from settlement.reasons import Reason, Refusal
+from settlement.core.fixes import Fix, PositionSource
+from settlement.core.reasons import Reason, Refusal
+from settlement.state.messages import Message
 from tests.settlement.world import (
     AREA,
     BAND,

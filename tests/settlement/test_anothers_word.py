@@ -12,9 +12,9 @@ from settlement.chain.credentials import Registry, Subject, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import digest, sign_record
 from settlement.chain.scope import Area, Band, Cell, Scope, Window
-from settlement.messages import Message
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.blocks import BLOCK_MAX_NS, BLOCKED, EACH_MAX
-from settlement.reasons import Reason, Refusal
+from settlement.state.messages import Message
 from tests.settlement.world import (
     AREA,
     BAND,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from settlement.chain import rings
 from settlement.chain.codec import decode, encode
 from settlement.chain.scope import Area, Band, Cell, Corner, Window, wider_than
-from settlement.fixes import PositionFix, PositionSource
+from settlement.core.fixes import PositionFix, PositionSource
+from settlement.core.reasons import Reason, Refusal, RefusedError
 from settlement.pair.artifact import VerifiedPermit, verify
-from settlement.reasons import Reason, Refusal, RefusedError
 from tests.settlement.world import LOWER, NETWORK, NS, T0, UPPER, scope, trio
 
 HERE = (369_500_000, -763_000_000)

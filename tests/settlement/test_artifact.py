@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from settlement.chain.codec import decode
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, VerifiedPermit, extend, verify
-from settlement.reasons import Reason, Refusal
 from tests.settlement.world import LOWER, NETWORK, NS, UPPER, World, trio
 
 

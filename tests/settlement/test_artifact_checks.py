@@ -14,8 +14,8 @@ from settlement.chain.checkpoint import Head, origin_of, sign_head
 from settlement.chain.credentials import Registry
 from settlement.chain.leaf import RECEIVED, admitted_leaf, refused_leaf
 from settlement.chain.records import digest
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import Artifact, Links, VerifiedPermit, extend
-from settlement.reasons import Reason, Refusal, refuse
 from tests.settlement.colluding import CELL, Collusion, other_cell
 from tests.settlement.world import HOLDER_ACTIONS, LOWER, NETWORK, NS, RULE, T0, USER_ACTIONS, fix
 
@@ -221,7 +221,7 @@ def cosigned(
     folder: Path, actions: tuple[str, ...] = OTHER_HOLDER, shard: Shard = SHARD, sign: bool = True, **changes: Any
 ) -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
-        from tests.settlement import world as made_by  # noqa: PLC0415
+        from tests.settlement import world as made_by
 
         usual = made_by.scope
         more = lambda a, **c: usual((*a, "coordinate") if "issue" in a else a, **c)  # noqa: E731
@@ -370,7 +370,7 @@ def test_a_renewal_by_another_or_of_another_type(tmp_path: Path) -> None:
 
 
 def test_an_artifact_of_another_network_or_form(tmp_path: Path) -> None:
-    from settlement.pair.artifact import ARTIFACT_LIMIT, verify  # noqa: PLC0415
+    from settlement.pair.artifact import ARTIFACT_LIMIT, verify
 
     made = Collusion(tmp_path)
     assert said(verify(made.artifact(), network="other", anchors=made.anchors)) is not None

@@ -14,9 +14,9 @@ from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Area, Band
 from settlement.chain.status import bits_of
-from settlement.messages import Message
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import VerifiedPermit, verify
-from settlement.reasons import Reason, Refusal
+from settlement.state.messages import Message
 from tests.settlement.world import (
     AREA,
     BAND,

@@ -13,10 +13,10 @@ from settlement.chain.checkpoint import Head, origin_of, sign_head
 from settlement.chain.keys import SigningKey
 from settlement.chain.merkle import EMPTY_ROOT
 from settlement.chain.records import sign_record
-from settlement.fixes import PositionSource
-from settlement.messages import MESSAGE_LIMIT, Message
+from settlement.core.fixes import PositionSource
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import verify
-from settlement.reasons import Reason, Refusal
+from settlement.state.messages import MESSAGE_LIMIT, Message
 from tests.settlement.world import LOWER, NETWORK, RULE, World, fix, offered, seed, trio
 
 

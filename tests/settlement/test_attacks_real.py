@@ -21,14 +21,14 @@ from settlement.chain import bodies
 from settlement.chain.checkpoint import Head, origin_of, sign_head
 from settlement.chain.records import Attestation, digest
 from settlement.chain.scope import Band, Cell, Window
-from settlement.evidence import judge_evidence
-from settlement.fixes import Fix, PositionSource, TimeSource
+from settlement.core.fixes import Fix, PositionSource, TimeSource
+from settlement.core.reasons import Reason
 from settlement.mesh import TransportKey
 from settlement.mesh.door import HANDLER_FAULT
-from settlement.messages import Message
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.work import answer_to
-from settlement.reasons import Reason
+from settlement.party.evidence import judge_evidence
+from settlement.state.messages import Message
 from tests.settlement.peers import (
     AFTER_SEND,
     REFUSES_TO_START,
@@ -443,7 +443,7 @@ CLAIMS: list[tuple[int, dict[str, Any], Reason]] = [
 
 def edge_of_area_e7() -> int:
     """How far north of the centre the area ends, in degrees x 1e7."""
-    from geographiclib.geodesic import Geodesic  # noqa: PLC0415
+    from geographiclib.geodesic import Geodesic
 
     end = Geodesic.WGS84.Direct(AREA.lat_e7 / 1e7, AREA.lon_e7 / 1e7, 0, AREA.radius_mm / 1000)
     return round(end["lat2"] * 1e7)
@@ -646,7 +646,7 @@ def test_a_full_disk_sends_nothing_and_loses_nothing(where: Street, bob: Intrude
 
 
 def drained(who: Intruder) -> list[Message]:
-    from settlement.messages import decode_message  # noqa: PLC0415
+    from settlement.state.messages import decode_message
 
     found: list[Message] = []
     for _ in range(5):

@@ -6,8 +6,8 @@ import pytest
 
 from settlement.chain.admission import TIME_FLOOR_NS, confidence
 from settlement.chain.records import Attestation
-from settlement.fixes import PositionSource, TimeSource, place_inside, time_inside
-from settlement.reasons import Reason
+from settlement.core.fixes import PositionSource, TimeSource, place_inside, time_inside
+from settlement.core.reasons import Reason
 from tests.settlement.world import LAT, LON, RULE, T0, fix
 
 pytestmark = pytest.mark.feature("S6")

@@ -10,10 +10,10 @@ import pytest
 from settlement.chain import bodies
 from settlement.chain.admission import TIME_FLOOR_NS
 from settlement.chain.records import Attestation, Frame, sign_record
-from settlement.fixes import PositionSource, TimeSource
+from settlement.core.fixes import PositionSource, TimeSource
+from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Mesh, TransportKey
-from settlement.messages import Message
-from settlement.reasons import Reason, Refusal
+from settlement.state.messages import Message
 from tests.settlement.test_mesh import Net, exchange
 from tests.settlement.world import LON, NETWORK, NS, RULE, T0, World, fix, trio
 

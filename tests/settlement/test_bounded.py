@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from settlement import replays
 from settlement.chain.scope import Band
+from settlement.core.reasons import Reason
 from settlement.pair import holderpairs, userpairs
 from settlement.pair.table import UserState
-from settlement.reasons import Reason
-from settlement.replays import Replays
+from settlement.state import replays
+from settlement.state.replays import Replays
 from tests.settlement.world import LOWER, NS, World, fix, trio
 
 
@@ -95,7 +95,7 @@ def test_replays_are_answered_for_ever_and_logged_a_few_times(world: World) -> N
     sid = next(iter(world.members["alice"].party.user.pairs.values()))
     raw = world.members["alice"].party.record_bytes(sid.accept)
     assert raw is not None
-    from settlement.messages import Message  # noqa: PLC0415
+    from settlement.state.messages import Message
 
     for _ in range(8):
         refusal = world.give("alice", "holder", Message(record=raw).encoded(), 1.5)
@@ -159,11 +159,11 @@ def test_a_heard_relinquish_is_not_said_again(world: World) -> None:
 
 @pytest.mark.feature("A7")
 def test_what_was_spent_is_kept_for_one_window(tmp_path: Path) -> None:
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
-    from settlement.budget import SPENT  # noqa: PLC0415
-    from settlement.chain import bodies  # noqa: PLC0415
-    from tests.settlement.world import RULE  # noqa: PLC0415
+    from settlement.chain import bodies
+    from settlement.state.budget import SPENT
+    from tests.settlement.world import RULE
 
     budget = bodies.Budget(
         level="operator", commodity="cbrs", window_ns=2 * NS, amount_hz_s=10**9, first_share_ppm=bodies.PPM, step_ppm=0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from settlement.bundle import AuditedBundle, make_bundle, verify_bundle
+from settlement.audit.bundle import AuditedBundle, make_bundle, verify_bundle
 from settlement.chain.scope import Band
-from settlement.reasons import Reason, Refusal
+from settlement.core.reasons import Reason, Refusal
 from tests.settlement.bundles import flipped, sealed, small_bundle, verifies
 from tests.settlement.world import LOWER, NETWORK, UPPER, World, trio
 

@@ -9,8 +9,8 @@ import pytest
 from settlement.chain import bodies
 from settlement.chain.records import digest, sign_record
 from settlement.chain.weights import Kept, kept_by
-from settlement.messages import Message
-from settlement.reasons import Reason
+from settlement.core.reasons import Reason
+from settlement.state.messages import Message
 from tests.settlement.test_succession import turn
 from tests.settlement.test_taxonomy import admitted_records
 from tests.settlement.world import World, fix, seed, trio

@@ -10,11 +10,11 @@ from settlement.chain import bodies, records
 from settlement.chain.codec import decode, encode
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Area, Band
-from settlement.messages import Message, decode_message
+from settlement.core.reasons import Reason, Refusal
+from settlement.governing.rulefile import RuleFileError, read_rule
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, VerifiedPermit, verify
 from settlement.pair.table import HolderState, UserState
-from settlement.reasons import Reason, Refusal
-from settlement.rulefile import RuleFileError, read_rule
+from settlement.state.messages import Message, decode_message
 from tests.settlement.test_rulefile import TEXT
 from tests.settlement.world import LAT, LON, LOWER, NETWORK, RULE, UPPER, USER_ACTIONS, World, fix, held, scope
 
@@ -31,8 +31,8 @@ class Shared(World):
         super().__init__(folder)
         actions = ("issue", "rule", *HOLDER, "request")
         body = bodies.Credential(level="authority", scope=scope(actions, depth=2))
-        from settlement.chain.credentials import Registry, issue  # noqa: PLC0415
-        from tests.settlement.world import claims  # noqa: PLC0415
+        from settlement.chain.credentials import Registry, issue
+        from tests.settlement.world import claims
 
         self.root = issue(
             self.root_key, None, body, claims(self.root_key.public, "root", "root"), network=NETWORK, fix=fix(-9)
@@ -74,7 +74,7 @@ class Shared(World):
 
 
 def window(start_s: float, end_s: float) -> Any:
-    from settlement.chain.scope import Window  # noqa: PLC0415
+    from settlement.chain.scope import Window
 
     return Window(start_ns=fix(start_s).time.middle_ns, end_ns=fix(end_s).time.middle_ns)
 

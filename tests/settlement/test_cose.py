@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from settlement.chain import cose, keys
 from settlement.chain.keys import SigningKey
-from settlement.reasons import Reason, Refusal
+from settlement.core.reasons import Reason, Refusal
 
 KEY = SigningKey.from_seed(bytes(range(32)))
 AAD = b"bandpact/1/x"

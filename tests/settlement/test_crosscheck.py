@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from settlement.audit import audit_lineage, leaves
-from settlement.bundle import AuditedBundle, Bundle, BundledLog, verify_bundle
+from settlement.audit.bundle import AuditedBundle, Bundle, BundledLog, verify_bundle
+from settlement.audit.crosscheck import cross_check
+from settlement.audit.findings import SHOWN_MAX, Audited
+from settlement.audit.heads import FoundHead, Heads, LogTree, forks
+from settlement.audit.verify import audit_lineage, leaves
 from settlement.chain import bodies, merkle
 from settlement.chain.admission import proven
 from settlement.chain.checkpoint import Head, origin_of, sign_head
@@ -20,13 +23,10 @@ from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, Record
 from settlement.chain.scope import Area, Cell, Window
-from settlement.crosscheck import cross_check
-from settlement.findings import SHOWN_MAX, Audited
-from settlement.heads import FoundHead, Heads, LogTree, forks
-from settlement.messages import Message
+from settlement.core.reasons import Reason
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
 from settlement.pair.work import answer_to, settlement_id
-from settlement.reasons import Reason
+from settlement.state.messages import Message
 from tests.settlement.test_witness import QUORUM, greet
 from tests.settlement.world import AREA, LAT, LOWER, NETWORK, NS, RULE, T0, UPPER, World, fix, trio
 

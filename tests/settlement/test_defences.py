@@ -16,10 +16,10 @@ from settlement.chain.leaf import decode_leaf
 from settlement.chain.records import Attestation, aad, sign_record
 from settlement.chain.scan import MAX_DEPTH, MAX_RECORD_BYTES, scan
 from settlement.chain.scope import Area
-from settlement.fixes import PositionSource, TimeSource
+from settlement.core.fixes import PositionSource, TimeSource
+from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Arrived, TransportKey
-from settlement.messages import MESSAGE_LIMIT, Message, decode_message
-from settlement.reasons import Reason, Refusal
+from settlement.state.messages import MESSAGE_LIMIT, Message, decode_message
 from tests.settlement.test_mesh import Net, Raw
 from tests.settlement.world import LAT, LON, NETWORK, NS, RULE, T0, World, fix, offered
 

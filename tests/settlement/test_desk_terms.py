@@ -10,10 +10,10 @@ from settlement.chain import bodies
 from settlement.chain.records import sign_record
 from settlement.chain.rotation import rotation_of
 from settlement.chain.status import bits_of
-from settlement.fixes import Fix, PositionSource, TimeSource
-from settlement.messages import Message
-from settlement.reasons import Reason
-from settlement.rulefile import RuleFileError, read_rule
+from settlement.core.fixes import Fix, PositionSource, TimeSource
+from settlement.core.reasons import Reason
+from settlement.governing.rulefile import RuleFileError, read_rule
+from settlement.state.messages import Message
 from tests.settlement.test_rulefile import TEXT
 from tests.settlement.test_succession import successor
 from tests.settlement.world import NETWORK, NS, RULE, T0, World, fix, trio

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from settlement.audit import audit_lineage
+from settlement.audit.verify import audit_lineage
 from settlement.chain import bodies, keys, rings
 from settlement.chain.entitlement import CORNERS_MAX
 from settlement.chain.records import sign_record
 from settlement.chain.scope import Area, Cell, Corner, Window
-from settlement.messages import Message
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.recognition import flaw
-from settlement.reasons import Reason, Refusal
-from settlement.shares import Allowance, Share, Shares
+from settlement.state.messages import Message
+from settlement.state.shares import Allowance, Share, Shares
 from tests.settlement.world import LAT, LON, LOWER, NS, RULE, T0, World, fix, offered
 
 
@@ -130,7 +130,7 @@ def test_an_outline_that_is_none_is_refused_once_its_author_may_speak(world: Wor
 
 def forged(world: World, author: str, body: bodies.Request, area: Area) -> Refusal | None:
     """A record with an area that our own encoder would not sign."""
-    import settlement.chain.scope as scoped  # noqa: PLC0415
+    import settlement.chain.scope as scoped
 
     held = scoped.Area.flaw
     scoped.Area.flaw = scoped.Area.form_flaw  # type: ignore[method-assign]

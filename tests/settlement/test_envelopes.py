@@ -12,12 +12,12 @@ from settlement.chain.codec import decode
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import Record, parse, sign_record
 from settlement.chain.scope import Area, Band
-from settlement.messages import Message, decode_message
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, VerifiedPermit, verify
 from settlement.pair.bounds import OwnFaultError
 from settlement.pair.envelopes import confidence_ppm, intersect
 from settlement.pair.table import HolderState, UserState
-from settlement.reasons import Reason, Refusal
+from settlement.state.messages import Message, decode_message
 from tests.settlement.enveloped import (
     ENVELOPED,
     channel,

@@ -10,8 +10,8 @@ from settlement.chain import bodies
 from settlement.chain.bodies import Evidence
 from settlement.chain.checkpoint import Head, origin_of, sign_head
 from settlement.chain.records import Attestation, Frame, sign_record
-from settlement.messages import Message
-from settlement.reasons import Reason
+from settlement.core.reasons import Reason
+from settlement.state.messages import Message
 from tests.settlement.world import NETWORK, World, fix, trio
 
 FORK, TWICE = Reason.FORK.value, Reason.EQUIVOCATION.value

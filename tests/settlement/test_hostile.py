@@ -10,14 +10,14 @@ from settlement.chain.admission import Admitted
 from settlement.chain.codec import decode, encode
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Band
-from settlement.fixes import Fix
-from settlement.messages import Message
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Reason, Refusal, RefusedError
 from settlement.pair.envelopes import Bound
 from settlement.pair.holder import OPEN_MAX, Holder, HolderPair
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.work import Work
-from settlement.reasons import Reason, Refusal, RefusedError
-from settlement.step import Step
+from settlement.state.messages import Message
+from settlement.state.step import Step
 from tests.settlement.world import LOWER, NETWORK, UPPER, World, fix, trio
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import cbor2
 import pytest
 
-from settlement.bundle import AuditedBundle, Bundle, BundledLog, bundled, make_bundle, verify_bundle
-from settlement.bundleform import ENTRY_LEAST, read_form
+from settlement.audit.bundle import AuditedBundle, Bundle, BundledLog, bundled, make_bundle, verify_bundle
+from settlement.audit.bundleform import ENTRY_LEAST, read_form
 from settlement.chain.bodies import Gate
 from settlement.chain.codec import decode, encode
-from settlement.reasons import Reason, Refusal
+from settlement.core.reasons import Reason, Refusal
 from tests.settlement.bundles import sealed
 from tests.settlement.world import NETWORK, World, trio
 

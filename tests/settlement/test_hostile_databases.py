@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from settlement.audit import audit_lineage, entries, kept_rows, last_head, raw_entries, why_no_lineage
+from settlement.audit.verify import audit_lineage, entries, kept_rows, last_head, raw_entries, why_no_lineage
 from settlement.chain.lineage import SCHEMA, Lineage, LineageError, name_of
 from tests.settlement.world import NETWORK, World, trio
 
@@ -139,7 +139,7 @@ def test_pages_that_lead_back_to_themselves_come_to_an_end(whole: tuple[World, b
 
 @pytest.mark.attack(69)
 def test_bytes_changed_at_random_never_raise(whole: tuple[World, bytes], tmp_path: Path) -> None:
-    import random  # noqa: PLC0415
+    import random
 
     world, data = whole
     rng, path = random.Random(13), tmp_path / "x.db"

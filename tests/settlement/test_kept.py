@@ -8,8 +8,8 @@ from pathlib import Path
 import apsw
 import pytest
 
+from settlement.audit.kept import Compared, compare
 from settlement.chain.codec import encode
-from settlement.kept import Compared, compare
 from settlement.pair.holder import HolderPair
 from settlement.pair.work import stored_as
 from tests.settlement.test_standing import copied, edited, history

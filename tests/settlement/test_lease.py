@@ -5,10 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from settlement.audit.lease import (
+    TRANSITIONS,
+    Lease,
+    LeaseState,
+    LogEntry,
+    leases,
+    prove_lease,
+    read_entries,
+    verify_lease,
+)
+from settlement.audit.trialmetrics import metrics
 from settlement.chain.checkpoint import open_note
-from settlement.lease import TRANSITIONS, Lease, LeaseState, LogEntry, leases, prove_lease, read_entries, verify_lease
-from settlement.reasons import Reason, Refusal
-from settlement.trialmetrics import metrics
+from settlement.core.reasons import Reason, Refusal
 from tests.settlement.world import LOWER, NETWORK, NS, T0, World, trio
 
 pytestmark = pytest.mark.feature("M8")

@@ -8,7 +8,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from settlement.audit import audit_lineage
+from settlement.audit.crosscheck import cross_check
+from settlement.audit.findings import Audited
+from settlement.audit.seal import seal_path, write_seal
+from settlement.audit.verify import audit_lineage
 from settlement.chain import codec
 from settlement.chain.bodies import BODIES, Evidence
 from settlement.chain.checkpoint import Head, open_note, origin_of, sign_head
@@ -16,10 +19,7 @@ from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, admitted_leaf
 from settlement.chain.lineage import Lineage, LineageError
 from settlement.chain.records import Attestation, Frame, Record, Unproven, make_record, parse
-from settlement.crosscheck import cross_check
-from settlement.findings import Audited
-from settlement.reasons import Reason, Refusal, RefusedError
-from settlement.seal import seal_path, write_seal
+from settlement.core.reasons import Reason, Refusal, RefusedError
 from tests.settlement.test_types import body_of
 from tests.settlement.world import NETWORK, UPPER, World, fix, trio
 

@@ -15,12 +15,12 @@ from settlement.chain.leaf import RECEIVED, admitted_leaf
 from settlement.chain.quantities import INSTANT_MAX_NS, VALIDITY_MAX_NS, WINDOW_MAX_NS
 from settlement.chain.records import make_record, sign_record
 from settlement.chain.scope import Area, Band, Cell, Window
-from settlement.messages import Message
-from settlement.nodestate import SIGHTING
+from settlement.core.reasons import Reason, Refusal
+from settlement.governing.rulefile import RuleFileError, read_rule
 from settlement.pair.user import HEARD
-from settlement.reasons import Reason, Refusal
-from settlement.rulefile import RuleFileError, read_rule
-from settlement.step import Step
+from settlement.state.messages import Message
+from settlement.state.nodestate import SIGHTING
+from settlement.state.step import Step
 from tests.settlement.enveloped import place, unit
 from tests.settlement.test_rulefile import TEXT
 from tests.settlement.world import AREA, LOWER, NS, RULE, T0, TERMS, UPPER, World, fix, offered, trio

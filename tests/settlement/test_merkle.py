@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement.chain import merkle
-from settlement.reasons import Reason
+from settlement.core.reasons import Reason
 
 
 class Tree:

@@ -11,7 +11,7 @@ from zmq.utils import z85
 
 from settlement.mesh import Arrived, Limits, Mesh, MeshError, Rate, TransportKey
 from settlement.mesh.door import Door
-from settlement.messages import MESSAGE_LIMIT
+from settlement.state.messages import MESSAGE_LIMIT
 
 WAIT_S = 5.0
 
@@ -281,7 +281,7 @@ def test_a_squatted_or_stolen_routing_id_changes_nothing(net: Net, pair: tuple[M
 def test_strangers_cannot_take_all_connections(net: Net) -> None:
     server = net.mesh(limits=Limits(connections=4))
     port = int(server.endpoint.rsplit(":", 1)[1])
-    import socket  # noqa: PLC0415
+    import socket
 
     held = [socket.create_connection(("127.0.0.1", port)) for _ in range(7)]
     assert net.until(lambda: (server.receive(), server.denied["CONNECTIONS"] >= 3)[1])

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from settlement.bundle import verify_bundle
+from settlement.audit.bundle import verify_bundle
 from settlement.chain import merkle
 from settlement.chain.admission import Admitted, Context, RuleInForce, admit, prove
 from settlement.chain.checkpoint import check_cosignature, open_note
 from settlement.chain.credentials import Registry
 from settlement.chain.status import StatusLists
-from settlement.fixes import TimeFix, TimeSource
+from settlement.core.fixes import TimeFix, TimeSource
+from settlement.core.reasons import Refusal
 from settlement.pair.artifact import verify
-from settlement.reasons import Refusal
-from settlement.rules import HeldRule, read_held
+from settlement.state.rules import HeldRule, read_held
 from tests.settlement.named_vectors import FOLDER, Vector, verdict_of
 
 pytestmark = pytest.mark.feature("X1")

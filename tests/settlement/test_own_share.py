@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from settlement import nodestate, witness
 from settlement.chain import bodies
 from settlement.chain.records import sign_record
 from settlement.chain.scope import Band, Cell, Window
-from settlement.fixes import TimeFix, TimeSource
-from settlement.judging import OFFERS_MAX
-from settlement.messages import Message
+from settlement.core.fixes import TimeFix, TimeSource
+from settlement.core.reasons import Reason
 from settlement.pair import coordinator as coordinating
 from settlement.pair import holderpairs
 from settlement.pair.coordinator import Coordinated, Coordinator
 from settlement.pair.patience import GROWTH, PAUSE_MAX_NS, Patience
 from settlement.pair.table import HolderState
-from settlement.reasons import Reason
-from settlement.shares import Allowance, Share, Shares
-from settlement.step import REPLIED, REPLY, Step
+from settlement.party.judging import OFFERS_MAX
+from settlement.state import nodestate, witness
+from settlement.state.messages import Message
+from settlement.state.shares import Allowance, Share, Shares
+from settlement.state.step import REPLIED, REPLY, Step
 from tests.settlement.world import AREA, HOLDER_ACTIONS, LOWER, NS, T0, UPPER, USER_ACTIONS, World, fix, offered
 
 

@@ -8,10 +8,10 @@ import pytest
 from settlement.chain import bodies, records
 from settlement.chain.leaf import decode_leaf
 from settlement.chain.scope import Band
-from settlement.messages import Message, decode_message
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.table import HOLDER, USER, Event, HolderState, UserState, next_holder, next_user
 from settlement.pair.work import answer_to
-from settlement.reasons import Reason, Refusal
+from settlement.state.messages import Message, decode_message
 from tests.settlement.world import LOWER, NS, UPPER, World, fix, trio
 
 

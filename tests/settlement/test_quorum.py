@@ -6,8 +6,8 @@ import pytest
 
 from settlement.chain.codec import encode
 from settlement.chain.keys import SigningKey
+from settlement.core.reasons import Reason, Refusal, RefusedError
 from settlement.quorum.certificate import Certificate, Membership, verify, vote
-from settlement.reasons import Reason, Refusal, RefusedError
 from tests.settlement.world import NETWORK, seed
 
 KEYS = [SigningKey.from_seed(seed(f"member-{n}")) for n in range(4)]

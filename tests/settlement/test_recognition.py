@@ -10,12 +10,12 @@ from settlement.chain import bodies
 from settlement.chain.bodies import Recognition
 from settlement.chain.codec import decode
 from settlement.chain.records import Record, parse, sign_record
-from settlement.messages import Message, decode_message
+from settlement.core.reasons import Reason, Refusal
+from settlement.governing.rulefile import RuleFileError, read_rule
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, VerifiedPermit, verify
 from settlement.pair.recognition import flaw
 from settlement.pair.table import UserState
-from settlement.reasons import Reason, Refusal
-from settlement.rulefile import RuleFileError, read_rule
+from settlement.state.messages import Message, decode_message
 from tests.settlement.enveloped import CLASS, ENVELOPED, enveloped
 from tests.settlement.test_rulefile import TEXT
 from tests.settlement.world import LOWER, NETWORK, RULE, TERMS, World, offered

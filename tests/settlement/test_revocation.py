@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from settlement.budget import SPENT
 from settlement.chain import bodies, records
 from settlement.chain.bodies import PPM, Budget, Modality, Revocation
 from settlement.chain.credentials import Subject, issue
@@ -16,8 +15,9 @@ from settlement.chain.rotation import rotation_of
 from settlement.chain.scope import Band
 from settlement.chain.status import StatusLists, bits_of, is_set
 from settlement.chain.weights import consistency_ppm, observation_weight_ppm, share_ppm
-from settlement.messages import Message
-from settlement.reasons import Reason, Refusal
+from settlement.core.reasons import Reason, Refusal
+from settlement.state.budget import SPENT
+from settlement.state.messages import Message
 from tests.settlement.world import (
     LOWER,
     NETWORK,

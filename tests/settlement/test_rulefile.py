@@ -8,8 +8,8 @@ from settlement.chain.admission import RuleInForce
 from settlement.chain.bodies import BODIES
 from settlement.chain.records import Attestation
 from settlement.chain.taxonomy import response_of
-from settlement.reasons import Reason
-from settlement.rulefile import RuleFileError, judge_successor, read_rule, rule_at
+from settlement.core.reasons import Reason
+from settlement.governing.rulefile import RuleFileError, judge_successor, read_rule, rule_at
 from tests.settlement.world import NS, RULE, T0, fix
 
 TEXT = """

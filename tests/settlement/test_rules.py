@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from settlement.audit import audit_lineage
+from settlement.audit.verify import audit_lineage
 from settlement.chain import bodies
 from settlement.chain.records import digest
-from settlement.messages import Message
+from settlement.core.reasons import Reason
 from settlement.pair.artifact import VerifiedPermit, verify
-from settlement.reasons import Reason
+from settlement.state.messages import Message
 from tests.settlement.world import NETWORK, NS, RULE, T0, UPPER, World, trio
 
 SECOND_S = 20.0

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from settlement.chain.scan import MAX_DEPTH, scan
-from settlement.reasons import Reason
+from settlement.core.reasons import Reason
 
 values = st.recursive(
     st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=40) | st.text(max_size=20),

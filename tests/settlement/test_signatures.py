@@ -6,12 +6,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from settlement import signatures
-from settlement.audit import audit_lineage
+from settlement.audit import signatures
+from settlement.audit.findings import Audited
+from settlement.audit.signatures import Ahead
+from settlement.audit.verify import audit_lineage
 from settlement.chain import keys
 from settlement.chain.credentials import Registry
-from settlement.findings import Audited
-from settlement.signatures import Ahead
 from tests.settlement.world import NETWORK, World, trio
 
 

@@ -16,8 +16,8 @@ from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage, LineageError
 from settlement.chain.standing import Tally
 from settlement.chain.status import bits_of
-from settlement.messages import Message
-from settlement.reasons import Reason, Refusal
+from settlement.core.reasons import Reason, Refusal
+from settlement.state.messages import Message
 from tests.settlement.world import LOWER, NS, RULE, T0, UPPER, World, fix, trio
 
 BUDGET = Budget(

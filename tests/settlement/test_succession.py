@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from settlement.audit import audit_lineage
-from settlement.bundle import AuditedBundle, make_bundle, verify_bundle
+from settlement.audit.bundle import AuditedBundle, make_bundle, verify_bundle
+from settlement.audit.crosscheck import cross_check
+from settlement.audit.verify import audit_lineage
 from settlement.chain import bodies
 from settlement.chain.checkpoint import origin_of
 from settlement.chain.credentials import issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import digest
-from settlement.crosscheck import cross_check
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import VerifiedPermit, verify
 from settlement.pair.table import HolderState, UserState
-from settlement.party import Party
-from settlement.reasons import Reason, Refusal
-from settlement.step import Identity
-from settlement.succession import announce, rotate, undecided
+from settlement.party.party import Party
+from settlement.party.succession import announce, rotate, undecided
+from settlement.state.step import Identity
 from tests.settlement.world import (
     HOLDER_ACTIONS,
     LOWER,

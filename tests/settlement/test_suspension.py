@@ -9,12 +9,12 @@ import pytest
 from radio.gate import decide
 from radio.permits import Held, Permits
 from settlement.chain import bodies
-from settlement.messages import Message
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.grants import GRANTS, GrantEvent, GrantState, event_of, grant_state
 from settlement.pair.grants import Held as GrantHeld
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.transmit import RESEND_MAX_NS, RESEND_NS, pause_ns
-from settlement.reasons import Reason, Refusal
+from settlement.state.messages import Message
 from sim.world.transmitter import Transmitter
 from tests.settlement.world import LOWER, NETWORK, NS, RULE, World, fix, trio
 

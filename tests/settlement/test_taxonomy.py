@@ -13,9 +13,9 @@ from settlement.chain.records import Attestation, Frame, Record, sign_record
 from settlement.chain.status import bits_of
 from settlement.chain.taxonomy import TABLE, Behaviour, Kind, Response, behaviour_of, kind_of
 from settlement.chain.weights import Kept, kept_by, observation_weight_ppm
-from settlement.messages import Message
-from settlement.reasons import Reason, Refusal
-from settlement.rulefile import read_rule
+from settlement.core.reasons import Reason, Refusal
+from settlement.governing.rulefile import read_rule
+from settlement.state.messages import Message
 from tests.settlement.test_rulefile import TEXT
 from tests.settlement.world import LOWER, NETWORK, NS, RULE, T0, UPPER, World, fix, trio
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from radio.permits import Held, Permits
-from settlement.audit import audit_lineage
+from settlement.audit.findings import Audited
+from settlement.audit.verify import audit_lineage
 from settlement.chain.bodies import Grant, Renew
 from settlement.chain.scope import Area, Band, Window
-from settlement.findings import Audited
-from settlement.messages import Message
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import VerifiedPermit
 from settlement.pair.terms import deal_of_request, judge_terms
-from settlement.reasons import Reason, Refusal
+from settlement.state.messages import Message
 from tests.settlement.bundles import sealed
 from tests.settlement.colluding import CELL, Collusion, other_cell
 from tests.settlement.world import AREA, BAND, LAT, LON, NETWORK, NS, RULE, T0, TERMS, UPPER, World, fix, offered, scope

@@ -20,8 +20,8 @@ from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Cell, Window
-from settlement.messages import Message
-from settlement.reasons import Reason, Refusal
+from settlement.core.reasons import Reason, Refusal
+from settlement.state.messages import Message
 from tests.settlement.golden import FILE
 from tests.settlement.world import AREA, LOWER, NETWORK, NS, RULE, T0, TERMS, World, fix, seed, trio
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from settlement import judging
 from settlement.chain import bodies, records
 from settlement.chain.codec import decode
 from settlement.chain.records import Record, sign_record
 from settlement.chain.scope import Area
-from settlement.fixes import Fix
-from settlement.messages import Message, decode_message
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, verify
 from settlement.pair.table import HolderState, UserState
-from settlement.reasons import Reason, Refusal
+from settlement.party import judging
+from settlement.state.messages import Message, decode_message
 from tests.settlement.enveloped import unit
 from tests.settlement.world import AREA, LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, World, fix, offered, unbound
 

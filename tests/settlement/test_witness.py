@@ -11,9 +11,9 @@ import apsw
 import cbor2
 import pytest
 
-from agent import witnessing
 from agent.node.stockasking import Cosigned as Asked
 from agent.node.stockasking import StockAsking
+from agent.witness import serving as witnessing
 from settlement.chain import bodies, merkle
 from settlement.chain.checkpoint import (
     Cosigned,
@@ -27,13 +27,13 @@ from settlement.chain.checkpoint import (
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.records import Attestation, Frame, Record, sign_record
+from settlement.core.reasons import Reason, Refusal
 from settlement.formats.vkey import LOG, VerifierKey
-from settlement.messages import Message
 from settlement.pair.artifact import VerifiedPermit, verify
 from settlement.pair.transmit import RESEND_NS
-from settlement.reasons import Reason, Refusal
-from settlement.step import HaltedError
-from settlement.witness import behind
+from settlement.state.messages import Message
+from settlement.state.step import HaltedError
+from settlement.state.witness import behind
 from tests.agent.realparts import until
 from tests.settlement.formats.test_tlogwitness import serving
 from tests.settlement.world import LOWER, NETWORK, NS, RULE, UPPER, World, fix, seed, trio

@@ -14,11 +14,11 @@ from settlement.chain.credentials import Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.lineage import Lineage
 from settlement.chain.scope import Area, Band, Cell, Scope, Window
-from settlement.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
+from settlement.core.reasons import Refusal
 from settlement.pair.artifact import verify_rule
-from settlement.party import Party
-from settlement.reasons import Refusal
-from settlement.step import Identity, Step
+from settlement.party.party import Party
+from settlement.state.step import Identity, Step
 
 NS = 1_000_000_000
 T0 = 1_790_000_000 * NS

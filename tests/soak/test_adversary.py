@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from radio.permits import Permits
 from settlement.chain import codec, cose, records
 from settlement.chain.records import Attestation
-from settlement.fixes import TimeFix
-from settlement.messages import Message
+from settlement.core.fixes import TimeFix
 from settlement.pair.table import UserState
+from settlement.state.messages import Message
 from tests.settlement.peers import Dead, Intruder, Street, body_of, patient, ports
 from tests.settlement.world import HOLDER_ACTIONS, LOWER, NETWORK, T0, UPPER, USER_ACTIONS
 from tests.soak.grammar import Attack, attacks

@@ -5,7 +5,7 @@ import os
 import pytest
 from scipy import stats
 
-from agent.sense.floortrial import PFA, RECEIVERS, false_alarms
+from agent.bench.floortrial import PFA, RECEIVERS, false_alarms
 
 FILES = int(os.environ.get("BANDPACT_FILES", "100"))
 """In each cell; 1000 is the full size, some hours."""

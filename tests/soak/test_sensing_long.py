@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agent.sense.detection import measure, poisson_interval
-from agent.sense.radartrial import (
+from agent.bench.detection import measure, poisson_interval
+from agent.bench.radartrial import (
     NOISE_RATE,
     RATE,
     TRIAL_LOOK_SAMPLES,

@@ -15,7 +15,7 @@ from settlement.chain.quantities import (
     millimetres,
 )
 from settlement.chain.scope import Area, Band, Scope, Window
-from settlement.fixes import PositionSource, TimeSource
+from settlement.core.fixes import PositionSource, TimeSource
 
 _TIME_SOURCE = uint(0, high=255, meant=(0, max(TimeSource)))
 _POSITION_SOURCE = uint(0, high=255, meant=(0, max(PositionSource)))

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from settlement.audit.seal import write_root, write_seal
 from settlement.chain.records import digest
-from settlement.seal import write_root, write_seal
 from tests.settlement.world import NETWORK, World, trio
 
 

@@ -20,9 +20,9 @@ from settlement.chain.bodies import BODIES
 from settlement.chain.codec import from_map
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import Frame
+from settlement.core.reasons import RefusedError
 from settlement.formats.cddl import document, rooted
-from settlement.messages import Message
-from settlement.reasons import RefusedError
+from settlement.state.messages import Message
 from tests.settlement.golden import FILE
 
 pytestmark = pytest.mark.feature("X1")

@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from scitt_cose.receipt import verify_receipt
 from typer.testing import CliRunner, Result
 
-from agent import exporting
+from agent.audit import proofs
 from agent.cli.audit import app
 from settlement.chain import merkle
 from settlement.chain.checkpoint import Head
+from settlement.core.reasons import Reason, Refusal
 from settlement.formats import public, receipt, tlogproof
-from settlement.reasons import Reason, Refusal
 from tests.settlement.formats.logs import sealed_logs
 from tests.settlement.world import NETWORK
 
@@ -39,8 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path) -> exporting.Found:
-    return exporting.find(exporting.logs(folder, anchors=None, network=None), "")
+def found(folder: Path) -> proofs.Found:
+    return proofs.find(proofs.logs(folder, anchors=None, network=None), "")
 
 
 def pem(raw: bytes) -> bytes:
@@ -59,8 +59,8 @@ def test_a_proof_reads_back_as_it_was_written() -> None:
     assert read.text() == SPECIFIED
 
 
-def test_a_proof_holds_for_its_entry_and_no_other(found: exporting.Found) -> None:
-    proof = tlogproof.read(exporting.proof_of(found))
+def test_a_proof_holds_for_its_entry_and_no_other(found: proofs.Found) -> None:
+    proof = tlogproof.read(proofs.proof_of(found))
     assert isinstance(proof, tlogproof.TlogProof)
     assert isinstance(tlogproof.check(proof, found.entry, found.log.public), Head)
     other = tlogproof.check(proof, found.log.entries[0], found.log.public)
@@ -70,8 +70,8 @@ def test_a_proof_holds_for_its_entry_and_no_other(found: exporting.Found) -> Non
     assert isinstance(tlogproof.check(bare, found.log.entries[0], found.log.public), Refusal)
 
 
-def test_an_independent_library_accepts_the_receipt(found: exporting.Found) -> None:
-    made = exporting.receipt_of(found)
+def test_an_independent_library_accepts_the_receipt(found: proofs.Found) -> None:
+    made = proofs.receipt_of(found)
     theirs = verify_receipt(made, leaf_entry_hex=found.entry.hex(), log_public_key_pem=pem(found.log.public))
     assert (theirs.ok, theirs.errors, theirs.leaf_index, theirs.tree_size) == (
         True, [], found.index, len(found.log.entries),
@@ -96,20 +96,20 @@ def flipped(rng: random.Random, data: bytes) -> bytes:
     return bytes(made)
 
 
-def test_no_mutant_of_a_proof_holds(found: exporting.Found) -> None:
-    rng, good = random.Random(7), exporting.proof_of(found).encode()
+def test_no_mutant_of_a_proof_holds(found: proofs.Found) -> None:
+    rng, good = random.Random(7), proofs.proof_of(found).encode()
     refused = 0
     while refused < MUTANTS:
         made = flipped(rng, good)
         if made == good:
             continue
-        said = exporting.check(made, found.entry, [found.log]) if made.startswith(b"c2sp") else None
-        assert not isinstance(said, exporting.Checked), made
+        said = proofs.check(made, found.entry, [found.log]) if made.startswith(b"c2sp") else None
+        assert not isinstance(said, proofs.Checked), made
         refused += 1
 
 
-def test_no_mutant_of_a_receipt_holds(found: exporting.Found) -> None:
-    rng, good, log = random.Random(8), exporting.receipt_of(found), found.log
+def test_no_mutant_of_a_receipt_holds(found: proofs.Found) -> None:
+    rng, good, log = random.Random(8), proofs.receipt_of(found), found.log
     refused = 0
     while refused < MUTANTS:
         made = flipped(rng, good)
@@ -118,7 +118,7 @@ def test_no_mutant_of_a_receipt_holds(found: exporting.Found) -> None:
             refused += 1
 
 
-def test_a_signed_root_is_no_record_and_no_receipt(found: exporting.Found) -> None:
+def test_a_signed_root_is_no_record_and_no_receipt(found: proofs.Found) -> None:
     log = found.log
     assert log.signed_root is not None
     refusal = receipt.check(log.signed_root, found.entry, origin=log.origin, public=log.public)
@@ -126,7 +126,7 @@ def test_a_signed_root_is_no_record_and_no_receipt(found: exporting.Found) -> No
     assert refusal.measured == "the payload is attached"
 
 
-def test_a_receipt_signed_under_another_logs_name_is_refused(found: exporting.Found, tmp_path: Path) -> None:
+def test_a_receipt_signed_under_another_logs_name_is_refused(found: proofs.Found, tmp_path: Path) -> None:
     (tmp_path / "sealed").mkdir()
     key, log = sealed_logs(tmp_path, tmp_path / "sealed").members["holder"].key, found.log
     root = receipt.sign_root(Head(origin="bandpact/other", size=1, root=merkle.leaf_hash(found.entry)), key)
@@ -137,7 +137,7 @@ def test_a_receipt_signed_under_another_logs_name_is_refused(found: exporting.Fo
     assert refusal.reason is Reason.HEADER
 
 
-def test_export_and_check_by_command(folder: Path, found: exporting.Found, tmp_path: Path) -> None:
+def test_export_and_check_by_command(folder: Path, found: proofs.Found, tmp_path: Path) -> None:
     sid, proof, made = found.sid.hex()[:10], tmp_path / "one.tlog-proof", tmp_path / "one.receipt"
     done = run("export", folder, sid, "--proof", proof, "--receipt", made)
     assert done.exit_code == 0, done.output
@@ -155,7 +155,7 @@ def test_export_and_check_by_command(folder: Path, found: exporting.Found, tmp_p
     assert (told.exit_code, "DOES NOT HOLD" in told.output) == (1, True)
 
 
-def test_a_public_bundle_names_nobody_and_still_proves(folder: Path, found: exporting.Found, tmp_path: Path) -> None:
+def test_a_public_bundle_names_nobody_and_still_proves(folder: Path, found: proofs.Found, tmp_path: Path) -> None:
     out = tmp_path / "public.json"
     assert run("public", folder, "--out", out).exit_code == 0
     text = out.read_text()
@@ -173,5 +173,5 @@ def test_a_public_bundle_names_nobody_and_still_proves(folder: Path, found: expo
     assert refusal.reason is Reason.ENTRY_MISMATCH
 
 
-def _logs(folder: Path) -> list[exporting.Log]:
-    return exporting.logs(folder, anchors=None, network=NETWORK)
+def _logs(folder: Path) -> list[proofs.Log]:
+    return proofs.logs(folder, anchors=None, network=NETWORK)

@@ -12,9 +12,9 @@ from types import ModuleType
 
 import pytest
 
-from settlement.bundle import make_bundle, verify_bundle
+from settlement.audit.bundle import make_bundle, verify_bundle
 from settlement.chain.records import digest
-from settlement.reasons import Refusal
+from settlement.core.reasons import Refusal
 from tests.settlement.formats.logs import sealed_logs
 from tests.settlement.world import NETWORK
 

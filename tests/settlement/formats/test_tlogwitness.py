@@ -17,17 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from agent import exporting, witnessing
+from agent.audit import proofs
 from agent.cli import audit as audit_commands
 from agent.cli import witness as commands
-from agent.config import ConfigError
+from agent.config.settings import ConfigError
+from agent.witness import serving as witnessing
 from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, check_cosignature, sign_head
 from settlement.chain.keys import SigningKey
+from settlement.core.reasons import Refusal
 from settlement.formats import mldsa
 from settlement.formats.tlogwitness import AddCheckpoint, judge, lines_of, read_request
 from settlement.formats.vkey import COSIGNER, COSIGNER_MLDSA, LOG, VerifierKey, read_key
-from settlement.reasons import Refusal
 from tests.settlement.formats.logs import sealed_logs
 
 pytestmark = pytest.mark.feature("X2")
@@ -305,4 +306,4 @@ def test_a_log_is_cosigned_by_our_witness_and_by_a_stranger_and_its_proof_carrie
     absent = VerifierKey(name="nobody.example", kind=COSIGNER, public=KEY.public).text()
     lacking = run(audit_commands, "check", proof, "--log", logs, "--demand", absent)
     assert (lacking.exit_code, "UNWITNESSED" in lacking.output) == (1, True)
-    assert exporting.logs(logs / "holder.db", anchors=None, network=None)[0].cosigned
+    assert proofs.logs(logs / "holder.db", anchors=None, network=None)[0].cosigned

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from radio import gate, permits
-from settlement import budget
 from settlement.chain.bodies import BODIES, Preempt
 from settlement.chain.codec import from_map
 from settlement.chain.records import parse
-from settlement.fixes import TimeFix, deadline_open
-from settlement.messages import decode_message
+from settlement.core.fixes import TimeFix, deadline_open
+from settlement.core.reasons import Refusal
 from settlement.pair import envelopes, holdercoordination, holderlease
 from settlement.pair import holder as holder_side
 from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
 from settlement.pair.user import User
-from settlement.party import Party
-from settlement.reasons import Refusal
-from settlement.step import Step
+from settlement.party.party import Party
+from settlement.state import budget
+from settlement.state.messages import decode_message
+from settlement.state.step import Step
 from sim.world.member import Done, Member
 from sim.world.run import World
 

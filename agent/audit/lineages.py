@@ -1,0 +1,222 @@
+"""Finds the lineages and the trust anchors a user points at, and has them verified."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.trial.collect import ANCHORS
+from hw_profiles.smallfile import read_small
+from hw_profiles.wholefile import write_whole
+from settlement.audit.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
+from settlement.audit.bundleform import START
+from settlement.audit.crosscheck import cross_check
+from settlement.audit.findings import Audited, Findings, Outcome
+from settlement.audit.kept import compare
+from settlement.audit.verify import audit_lineage, why_no_lineage
+from settlement.chain.lineage import LineageError
+from settlement.core.reasons import Reason, Refusal
+
+BUNDLE = ".bundle"
+HASH_BYTES = 32
+
+
+GIVE = "give a node's lineage.db, a sealed.db, a trial's folder or a .bundle"
+
+
+class AuditError(Exception):
+    """There is nothing to verify, or nothing to verify it with: one line with the mend."""
+
+
+class NotALineage(AuditError):
+    """What was given is no lineage and no bundle, whatever its name says: nothing was tampered with."""
+
+
+def lineages(path: Path) -> list[Path]:
+    """The lineage files at `path`. Raises AuditError."""
+    if path.is_dir():
+        found = sorted(path.glob("*.db"))
+        if not found:
+            raise AuditError(f"{path}: no lineage (*.db) in this folder; give a trial's report folder or a lineage")
+        return [_lineage(one) for one in found]
+    if not path.is_file():
+        raise AuditError(f"{path}: no such file or folder; give a trial's report folder or a lineage")
+    return [_lineage(path)]
+
+
+def _lineage(path: Path) -> Path:
+    """A file that claims to be a lineage. Raises AuditError: what is none was not tampered with."""
+    why = why_no_lineage(path)
+    if why is not None:
+        raise NotALineage(f"{path}: not a lineage ({why}); {GIVE}")
+    return path
+
+
+def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tuple[str, list[bytes]]:
+    """Network and anchors, as said or from the anchors file beside the lineages. Raises AuditError."""
+    if not path.exists():
+        raise AuditError(f"{path}: no such file or folder; give a trial's report folder, a lineage or a bundle")
+    if anchors:
+        if network is None:
+            raise AuditError("--anchor needs --network as well; the coordinator's anchors file names it")
+        pairs = [(network, anchor) for anchor in anchors]
+    else:
+        file = (path if path.is_dir() else path.parent) / ANCHORS
+        if not file.is_file():
+            raise AuditError(f"{file}: no trust anchors here; give --network and --anchor")
+        lines = [line.split() for line in read_small(file).decode("utf-8", "replace").splitlines() if line.strip()]
+        if not lines or any(len(line) != 2 for line in lines):
+            raise AuditError(f"{file}: each line is a network's name and an anchor; mend it or give --anchor")
+        pairs = [(line[0], line[1]) for line in lines]
+    if len({name for name, _ in pairs}) > 1:
+        raise AuditError(f"the anchors are of {len({name for name, _ in pairs})} networks; give one with --network")
+    try:
+        trusted = [bytes.fromhex(anchor) for _, anchor in pairs]
+    except ValueError as exc:
+        raise AuditError(f"anchor: {exc}; each is 64 hexadecimal digits") from exc
+    if any(len(anchor) != HASH_BYTES for anchor in trusted):
+        raise AuditError("anchor: of the wrong length; each is 64 hexadecimal digits")
+    return pairs[0][0], trusted
+
+
+def _row(audited: Audited) -> dict[str, Any]:
+    return {
+        "file": audited.path.name,
+        "origin": audited.origin,
+        "records": audited.records,
+        "own": audited.own,
+        "refused": audited.refused.total(),
+        "refused_by_reason": dict(sorted(audited.refused.items())),
+        "root": audited.root.hex(),
+        "sealed": audited.sealed,
+        "replayed": audited.replayed,
+        "status_lists": [
+            {"author": t.author, "version": t.version, "least_ms": t.least_ns / 1e6, "most_ms": t.most_ns / 1e6}
+            for t in audited.lists
+        ],
+        "problems": list(audited.findings.problems),
+        "warnings": list(audited.warnings),
+    }
+
+
+def _bundle(path: Path, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
+    """Verify a bundle. Raises AuditError where its bytes are none."""
+    name, trusted = trust(path, anchors, network)
+    outcome = verify_bundle(read_bundle(path), network=name, anchors=trusted)
+    if isinstance(outcome, Refusal):
+        if outcome.reason is not Reason.DOMAIN:
+            raise NotALineage(f"{path}: not a whole bundle ({outcome}); {GIVE}")
+        return _summary(name, [], [str(outcome)], outcome=Outcome.WRONG_ANCHOR)
+    summary = _summary(name, list(outcome.logs), list(outcome.crossed.problems))
+    summary["forks"] = _forks(outcome.crossed)
+    for row in summary["lineages"]:
+        row["sealed"] = None
+    return summary
+
+
+def read_bundle(path: Path) -> bytes:
+    """The bytes of a bundle. Raises AuditError."""
+    if path.stat().st_size > BUNDLE_LIMIT:
+        raise NotALineage(f"{path}: larger than any bundle, {BUNDLE_LIMIT} bytes at the most")
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(START))
+            if start != START:
+                raise NotALineage(f"{path}: not a bundle: it does not begin as one; {GIVE}")
+            return start + file.read(BUNDLE_LIMIT)
+    except OSError as exc:
+        raise AuditError(f"{path}: {exc.strerror}") from exc
+
+
+def bundle(path: Path, target: Path, *, anchors: Sequence[str] | None, network: str | None) -> int:
+    """Pack the lineages at `path` into one new file; returns its size. Raises AuditError."""
+    name, _ = trust(path, anchors, network)
+    paths = lineages(path)
+    try:
+        data = make_bundle(paths, network=name)
+    except LineageError as exc:
+        raise AuditError(str(exc)) from exc
+    if isinstance(data, Refusal):
+        raise AuditError(f"{path}: {data}; bundle the sealed copies that a node leaves when it stops")
+    try:
+        write_whole(target, data, replace=False)
+    except OSError as exc:
+        raise AuditError(f"{target}: {exc.strerror}; choose a new file in a folder you can write to") from exc
+    return len(data)
+
+
+def replay(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
+    """Verify what lies at `path`, and tell the state kept beside each log again from its entries. Raises AuditError."""
+    outcome = verify(path, anchors=anchors, network=network)
+    if path.is_file() and path.suffix == BUNDLE:
+        return outcome
+    name, trusted = trust(path, anchors, network)
+    for row, one in zip(outcome["lineages"], lineages(path), strict=True):
+        if row["problems"]:
+            continue
+        found = compare(one, network=name, anchors=trusted)
+        row["kept"] = {
+            "checked": found.checked,
+            "differing": len(found.differences),
+            "unsaid": found.unsaid,
+            "differences": [str(difference) for difference in found.differences],
+        }
+        if found.differences and outcome["outcome"] in (Outcome.VERIFIED, Outcome.NOT_SEALED):
+            outcome["ok"], outcome["outcome"] = False, Outcome.DIFFERS
+    return outcome
+
+
+def verify(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, Any]:
+    """Verify what lies at `path`. Raises AuditError when there is nothing to verify."""
+    name, trusted = trust(path, anchors, network)
+    if path.is_file() and path.suffix == BUNDLE:
+        return _bundle(path, anchors, network)
+    audited = [audit_lineage(one, network=name, anchors=trusted) for one in lineages(path)]
+    crossed = cross_check(audited)
+    return {**_summary(name, audited, list(crossed.problems)), "forks": _forks(crossed)}
+
+
+def _forks(crossed: Findings) -> list[dict[str, Any]]:
+    """What proves each fork: a head its owner signed, the other root, and that it is of the newest head."""
+    return [
+        {
+            "log": fork.origin,
+            "size": fork.size,
+            "signed": fork.signed,
+            "held_by": fork.holder,
+            "other_root": fork.other.hex(),
+            "newest": fork.other_note,
+            "consistency": [one.hex() for one in fork.consistency],
+        }
+        for fork in crossed.forks
+    ]
+
+
+def _outcome(audited: list[Audited], problems: list[str]) -> Outcome:
+    """TAMPERED where anything does not hold; unless all that does not is that its anchor was not given."""
+    wrong = [one for one in audited if not one.ok]
+    if problems or not all(one.stranger for one in wrong):
+        return Outcome.TAMPERED
+    if wrong:
+        return Outcome.WRONG_ANCHOR
+    return Outcome.NOT_SEALED if any(one.warnings for one in audited) else Outcome.VERIFIED
+
+
+def _summary(
+    name: str, audited: list[Audited], problems: list[str], *, outcome: Outcome | None = None
+) -> dict[str, Any]:
+    sids = {sid for a in audited for sid, records in a.by_sid.items() if "confirm" in records}
+    rows = [_row(a) for a in audited]
+    return {
+        "ok": all(a.ok for a in audited) and not problems,
+        "outcome": outcome or _outcome(audited, problems),
+        "network": name,
+        "lineages": rows,
+        "settlements": len(sids),
+        "reviews": [
+            {"file": a.path.name, "subject": review.subject.hex(), "why": review.why}
+            for a in audited
+            for review in a.reviews
+        ],
+        "problems": problems,
+        "warnings": [f"{row['file']}: {warning}" for row in rows for warning in row["warnings"]],
+    }

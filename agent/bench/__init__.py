@@ -1,0 +1,1 @@
+"""Benches: figures of this machine, each beside its baseline or its theory in the same run."""

@@ -1,0 +1,96 @@
+"""Pictures of the detection table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from agent.bench.detection import Row
+
+MARKS = ("o", "s", "^", "D", "v")
+COLOURS = ("#00204d", "#b5492b", "#2f8f7a", "#c99a00", "#7a5ea8")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+
+
+def write_pictures(rows: Sequence["Row"], folder: Path) -> list[Path]:
+    """Detection against theory, radar against level, and coverage, as SVG."""
+    with mpl.rc_context({"svg.hashsalt": "bandpact"}):
+        return [
+            _energy([r for r in rows if r.group.startswith("Detection, energy")], folder / "sensing-energy.svg"),
+            _radar([r for r in rows if r.group.startswith("Radar ") and r.x is not None], folder / "sensing-radar.svg"),
+            _coverage([r for r in rows if r.group.startswith("Coverage")], folder / "sensing-coverage.svg"),
+        ]
+
+
+def _energy(rows: Sequence["Row"], path: Path) -> Path:
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for i, name in enumerate(dict.fromkeys(r.condition.split(",")[0] for r in rows)):
+        mine = [r for r in rows if r.condition.split(",")[0] == name]
+        x = [r.x or 0.0 for r in mine]
+        axes.plot(x, [r.expected or 0.0 for r in mine], color=COLOURS[i], linewidth=1)
+        axes.errorbar(x, [r.found for r in mine], yerr=_bars(mine), fmt=MARKS[i], color=COLOURS[i], label=name)
+    axes.set(
+        xlabel="SNR in dB",
+        ylabel="detected",
+        title="Energy detector, Pfa 0.01: counted (marks), theory (lines)",
+        ylim=(0, 1.02),
+    )
+    axes.legend()
+    figure.savefig(path)
+    return path
+
+
+def _radar(rows: Sequence["Row"], path: Path) -> Path:
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for i, name in enumerate(dict.fromkeys(r.group for r in rows)):
+        mine = [r for r in rows if r.group == name]
+        x = [r.x or 0.0 for r in mine]
+        # a little apart, so that marks and bars at the same level are all seen
+        x = [at + 0.08 * (i - 2) for at in x]
+        axes.errorbar(
+            x,
+            [r.found for r in mine],
+            yerr=_bars(mine),
+            marker=MARKS[i],
+            markersize=5,
+            linestyle=LINES[i],
+            linewidth=1.2,
+            capsize=2,
+            color=COLOURS[i],
+            label=name.removeprefix("Radar "),
+        )
+    axes.axhline(0.99, linewidth=0.8, color="#7c7b78")
+    axes.annotate("99 %", (20.3, 0.985), ha="right", va="top", fontsize=8, color="#55544f")
+    axes.set(
+        xlabel="peak SNR in 1 MHz, dB", ylabel="bursts heard", title="Radar classes, 95 % intervals", ylim=(0, 1.03)
+    )
+    axes.legend(loc="lower right")
+    figure.savefig(path)
+    return path
+
+
+def _coverage(rows: Sequence["Row"], path: Path) -> Path:
+    figure = Figure(figsize=(7, 0.22 * len(rows) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(rows))
+    bars = [[r.found - r.low for r in rows], [r.high - r.found for r in rows]]
+    axes.errorbar([r.found for r in rows], places, xerr=bars, fmt="o", color=COLOURS[0])
+    axes.axvspan(0.93, 0.97, color="#d3c065", alpha=0.3)
+    axes.set_yticks(list(places), [r.condition for r in rows], fontsize=7)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.axhline(sum(r.group.startswith("Coverage of the floor") for r in rows) - 0.5, linewidth=0.8, color="#7c7b78")
+    axes.set(
+        xlabel="share of 95 % intervals that hold the truth",
+        title="Floor (above) and occupancy (below); wanted: the band",
+    )
+    figure.savefig(path)
+    return path
+
+
+def _bars(rows: Sequence["Row"]) -> list[list[float]]:
+    return [[r.found - r.low for r in rows], [r.high - r.found for r in rows]]

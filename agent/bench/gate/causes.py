@@ -1,0 +1,108 @@
+"""The causes that close a gate while both sides live, each brought about once."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from agent.bench.gate.rig import MS, NS, OPEN_NS, USER, Rig, Round
+from agent.config.settings import SimulatedClock, load
+from agent.trial.coordinator import write_config
+from agent.trial.folder import Layout
+from settlement.core.reasons import Reason
+from sim.clock import Outage
+
+WHILE_OPEN_NS = 60 * MS
+OUTAGE_NS = 60 * MS
+OUTAGE_EVERY_NS = 1500 * MS
+
+
+def expiry(rig: Rig) -> Round:
+    """The window ends; the gate has to decide before it does."""
+    opened_ns, _ = rig.open(for_ns=OPEN_NS)
+    return rig.closed("expiry", cause_ns=None, opened_ns=opened_ns)
+
+
+def _suspended(rig: Rig, cause: str, reason: Reason) -> Round:
+    opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
+    rig.live_until(opened_ns + WHILE_OPEN_NS)
+    cause_ns = time.monotonic_ns()
+    rig.warden.suspend(rig.sid, reason.value, "by the bench")
+    return rig.closed(cause, cause_ns=cause_ns, opened_ns=opened_ns)
+
+
+def revocation(rig: Rig) -> Round:
+    """The agent learns that a credential was revoked."""
+    return _suspended(rig, "revocation", Reason.REVOKED)
+
+
+def preemption(rig: Rig) -> Round:
+    """The agent learns that its holder takes the band back."""
+    return _suspended(rig, "preemption", Reason.PREEMPTED)
+
+
+def radar(rig: Rig) -> Round:
+    """The agent's sensing finds a radar in the band."""
+    opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
+    rig.live_until(opened_ns + WHILE_OPEN_NS)
+    cause_ns = time.monotonic_ns()
+    rig.protection.found((rig.band.low_hz, rig.band.high_hz), cause_ns)
+    rig.warden.beat(cause_ns, at_once=True)
+    done = rig.closed("radar", cause_ns=cause_ns, opened_ns=opened_ns)
+    rig.protection.until_ns.clear()
+    return done
+
+
+def heartbeat(rig: Rig) -> Round:
+    """The agent says nothing any more; the decision is due when the last beat is older than its limit."""
+    limit_ns = rig.config.heartbeat_limit_ms * MS
+    opened_ns, _ = rig.open(for_ns=4 * OPEN_NS + limit_ns)
+    rig.live_until(opened_ns + WHILE_OPEN_NS)
+    rig.beating = False
+    return rig.closed("heartbeat", cause_ns=None, opened_ns=opened_ns)
+
+
+def reboot(rig: Rig, cut_power: Callable[[], None]) -> Round:
+    """The device loses power and comes up transmitting, as stock firmware does; it is to be muted at once."""
+    opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
+    rig.live_until(opened_ns + WHILE_OPEN_NS)
+    cause_ns = time.monotonic_ns()
+    cut_power()
+    done = rig.closed("reboot", cause_ns=cause_ns, opened_ns=opened_ns)
+    rig.come_back()
+    return done
+
+
+CAUSES: dict[str, Callable[[Rig], Round]] = {
+    "expiry": expiry,
+    "revocation": revocation,
+    "preemption": preemption,
+    "radar": radar,
+    "heartbeat": heartbeat,
+}
+
+
+def with_outages(layout: Layout, rounds: int, *, from_ns: int) -> tuple[Path, list[int]]:
+    """A configuration of the user's whose clock is lost for a moment again and again; returns it and the instants."""
+    starts = [from_ns + n * OUTAGE_EVERY_NS for n in range(rounds)]
+    path = layout.config_of(USER)
+    config = load(path)
+    clock = next(source.clock for source in config.clock.sources if isinstance(source, SimulatedClock))
+    outages = tuple(
+        Outage(from_s=at / NS, to_s=(at + OUTAGE_NS) / NS, lost=True) for at in (s - clock.zero_ns for s in starts)
+    )
+    values = config.model_dump(mode="json", exclude_none=True, exclude={"clock"})
+    source = {"kind": "simulated", "clock": asdict(replace(clock, outages=outages))}
+    lost = path.with_name("node-lost.toml")
+    write_config(lost, {**values, "clock": {"agree_s": 0.0, "sources": [source]}})
+    # What the warden compares is seconds as floating point: the instant meant is where those begin.
+    return lost, [round(o.from_s * NS) + clock.zero_ns for o in outages]
+
+
+def lost_clock(rig: Rig, starts: list[int]) -> Iterator[Round]:
+    """The clock is no longer trusted, at each of the instants."""
+    for start_ns in starts:
+        rig.live_until(start_ns - OUTAGE_EVERY_NS * 2 // 3)
+        opened_ns, _ = rig.open(for_ns=OUTAGE_EVERY_NS * 2 // 3)
+        rig.live_until(start_ns - 5 * MS)
+        yield rig.closed("clock", cause_ns=start_ns, opened_ns=opened_ns)

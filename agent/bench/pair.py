@@ -1,0 +1,199 @@
+"""Speed of a settlement between two processes on loopback, beside its floor, measured in turns in the same run."""
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from agent.bench.sides import (
+    LAT_E7,
+    LON_E7,
+    NS,
+    BenchError,
+    Floor,
+    SideSpec,
+    Users,
+    cpu_s,
+    serve_holder,
+)
+from agent.trial.coordinator import Coordinator
+from agent.trial.spec import TrialSpec
+from settlement.chain.credentials import Subject
+from settlement.chain.scope import Window
+
+AHEAD_NS = 60 * NS
+HOURS_NS = 12 * 3600 * NS
+WARM_UP = 5
+ROUND = 10
+START_S = 60.0
+NETWORK = "bench"
+
+
+def prepare(folder: Path, users: int) -> SideSpec:
+    """Keys, credentials and a rule for a holder and so many users."""
+    trial = TrialSpec()
+    desk = Coordinator(trial, network=NETWORK, lat_e7=LAT_E7, lon_e7=LON_E7)
+    names = {"holder": "holder", **{f"user-{n}": "user" for n in range(users)}}
+    issued = {name: desk.enrol(name, role, f"bench {name}", folder / name) for name, role in names.items()}
+    return SideSpec(
+        folder=folder,
+        network=NETWORK,
+        anchor=desk.anchor,
+        # A settlement of two: the floor knows nothing of witnesses either.
+        rule=desk.make_rule(HOURS_NS / NS, witness_quorum=0),
+        chains={name: one.chain for name, one in issued.items()},
+        area=desk.area,
+        band=desk.band,
+        commodity=trial.terms.commodity,
+    )
+
+
+class Holder:
+    """The holder's process as the bench holds it."""
+
+    def __init__(self, spec: SideSpec) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe: Connection
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=serve_holder, args=(spec, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+        if not self.pipe.poll(START_S):
+            raise BenchError("the holder's process does not come up")
+        self.endpoint: str = self.pipe.recv()
+
+    def tell(self, command: str, argument: Any = None) -> Any:
+        """Have it do something and say when it has begun. Raises BenchError."""
+        try:
+            self.pipe.send((command, argument))
+            if not self.pipe.poll(START_S):
+                raise BenchError(f"the holder's process does not answer {command}")
+            return self.pipe.recv()
+        except (EOFError, ConnectionError) as exc:
+            raise BenchError("the holder's process is gone") from exc
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process.is_alive():
+            self.pipe.send(("stop", None))
+        self._process.join(START_S)
+        self._process.kill()
+
+
+@contextmanager
+def town(folder: Path, users: int) -> Iterator[tuple[Holder, Users]]:
+    """A holder and its users, an offer with each of them."""
+    spec = prepare(folder, users)
+    holder = Holder(spec)
+    start_ns = (time.time_ns() + AHEAD_NS) // NS * NS
+    made = Users(spec, holder.endpoint, start_ns)
+    try:
+        holder.tell("connect", made.endpoints())
+        holder.tell("offer", Window(start_ns=start_ns - AHEAD_NS, end_ns=start_ns + HOURS_NS - AHEAD_NS))
+        made.until(lambda: all(user.side.party.user.offers for user in made.users), 2)
+        yield holder, made
+    finally:
+        made.close()
+        holder.stop()
+
+
+def _sizes(holder: Holder, users: Users) -> tuple[int, int, int, int]:
+    """Bytes of REQUEST, GRANT, ACCEPT and CONFIRM with its proof, of the settlement just made."""
+    user = users.users[(users.slot - 1) % len(users.users)]
+    request, accept = list(user.side.sizes)[-3:-1]
+    grant, confirm = holder.tell("sizes")[-2:]
+    return request, grant, accept, confirm
+
+
+def _floor(holder: Holder, users: Users, sizes: tuple[int, int, int, int], count: int) -> list[float]:
+    """Seconds of `count` bare settlements."""
+    user = users.users[0]
+    other = user.side.party.registry.admit_chain(users.spec.chains["holder"])
+    if not isinstance(other, Subject):
+        raise BenchError(str(other))
+    holder.tell("floor", (sizes, count))
+    floor = Floor.of(user.side, other, users.spec.folder / "user-0")
+    took_s: list[float] = []
+    for _ in range(count):
+        began_s = time.perf_counter()
+        floor.ask(sizes)
+        took_s.append(time.perf_counter() - began_s)
+    floor.db.close()
+    return took_s
+
+
+def _quantile_ms(values: list[float], share: float) -> float:
+    return round(sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1000, 3)
+
+
+def latency(folder: Path, users: int, count: int) -> dict[str, Any]:
+    """REQUEST to permit of single settlements, in turns with the floor."""
+    with town(folder, users) as (holder, made):
+        for _ in range(WARM_UP):
+            made.one()
+        sizes = _sizes(holder, made)
+        ours: list[float] = []
+        floor: list[float] = []
+        ours_cpu_s = floor_cpu_s = 0.0
+        _floor(holder, made, sizes, WARM_UP)
+        while len(ours) < count:
+            began_s = cpu_s() + holder.tell("usage")
+            ours += [made.one() for _ in range(ROUND)]
+            made.until(_settled(made), 2)
+            between_s = cpu_s() + holder.tell("usage")
+            floor += _floor(holder, made, sizes, ROUND)
+            ended_s = cpu_s() + holder.tell("usage")
+            ours_cpu_s, floor_cpu_s = ours_cpu_s + between_s - began_s, floor_cpu_s + ended_s - between_s
+    ratio = statistics.median(ours) / statistics.median(floor)
+    return {
+        "peers": users,
+        "settlements": len(ours),
+        "message_bytes": dict(zip(("request", "grant", "accept", "confirm"), sizes, strict=True)),
+        "p50_ms": round(statistics.median(ours) * 1000, 3),
+        "p99_ms": _quantile_ms(ours, 0.99),
+        "floor_p50_ms": round(statistics.median(floor) * 1000, 3),
+        "floor_p99_ms": _quantile_ms(floor, 0.99),
+        "p50_over_floor": round(ratio, 2),
+        "cpu_ms": round(ours_cpu_s / len(ours) * 1000, 2),
+        "floor_cpu_ms": round(floor_cpu_s / len(floor) * 1000, 2),
+    }
+
+
+def _settled(users: Users) -> Any:
+    """Holds once nothing has arrived for a few turns: the floor's messages must not meet a settlement's."""
+    left = [10]
+
+    def quiet() -> bool:
+        left[0] -= 1
+        return left[0] <= 0 and not any(user.began_s for user in users.users)
+
+    return quiet
+
+
+def load(folder: Path, users: int, in_flight: int, count: int) -> dict[str, Any]:
+    """Settlements a second, and processor time of each over both processes."""
+    with town(folder, users) as (holder, made):
+        for _ in range(WARM_UP):
+            made.one()
+        before_s = cpu_s() + holder.tell("usage")
+        spent_s = made.load(in_flight, count)
+        used_s = cpu_s() + holder.tell("usage") - before_s
+    return {
+        "peers": users,
+        "in_flight": in_flight,
+        "settlements": count,
+        "settlements_per_s": round(count / spent_s, 1),
+        "cpu_ms_per_settlement": round(used_s / count * 1000, 2),
+    }
+
+
+def run(folder: Path, *, count: int, peers: tuple[int, ...], in_flight: int) -> dict[str, Any]:
+    """Measure everything, each town in a folder of its own."""
+    return {
+        "latency": [latency(folder / f"latency-{n}", n, count) for n in peers],
+        "load": [load(folder / f"load-{n}", n, in_flight, count) for n in peers if n * 8 >= in_flight],
+    }

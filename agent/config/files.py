@@ -1,0 +1,65 @@
+"""Where configuration is looked for, and which place each value came from.
+
+Flags before the environment (BANDPACT_…) before `--config` before the user's file before the system's.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from agent.config.settings import ConfigError, NodeConfig, load_layers, read_table
+
+SYSTEM = Path("/etc/bandpact/config.toml")
+PREFIX = "BANDPACT_"
+
+
+def user_file() -> Path:
+    """The user's own configuration."""
+    return Path(platformdirs.user_config_dir("bandpact")) / "config.toml"
+
+
+def files(given: Path | None) -> list[Path]:
+    """The files that are there, the strongest first. Raises ConfigError when the one given is not, or none is."""
+    if given is not None and not given.is_file():
+        raise ConfigError(f"{given}: no such file; give a node's TOML configuration")
+    found = ([given] if given else []) + [path for path in (user_file(), SYSTEM) if path.is_file()]
+    if not found:
+        raise ConfigError(f"no configuration: give --config FILE, or write {user_file()} or {SYSTEM}")
+    return found
+
+
+def load_found(given: Path | None) -> NodeConfig:
+    """The configuration in force. Raises ConfigError."""
+    return load_layers(files(given))
+
+
+def origins(given: Path | None) -> dict[str, str]:
+    """For every value in force, the file or environment variable it came from. Raises ConfigError."""
+    found: dict[str, str] = {}
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX):
+            found.setdefault(name[len(PREFIX) :].lower().replace("__", "."), f"environment {name}")
+    for path in files(given):
+        for key in _leaves(read_table(path), ""):
+            found.setdefault(key, str(path))
+    return found
+
+
+def values(config: NodeConfig) -> dict[str, Any]:
+    """Every value in force by its dotted key; lists are one value."""
+    return dict(_pairs(config.model_dump(mode="json"), ""))
+
+
+def _leaves(table: Mapping[str, Any], before: str) -> Iterator[str]:
+    return (key for key, _ in _pairs(table, before))
+
+
+def _pairs(table: Mapping[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _pairs(value, f"{before}{key}.")
+        else:
+            yield before + key, value

@@ -1,0 +1,206 @@
+"""Secret keys, credential chains and signed rules as files; secrets are 0600 and never overwritten."""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import cbor2
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from agent.config.settings import ConfigError
+from hw_profiles.smallfile import read_small, read_small_text
+from hw_profiles.wholefile import SECRET_MODE, WholeFile, write_together
+from settlement.chain.keys import SigningKey
+from settlement.mesh import TransportKey
+
+SIGN, TRANSPORT, CHAIN = "sign.key", "transport.key", "credential.chain"
+_ENCRYPTED = "encrypted:"
+_CHAIN_MAX_BYTES = 1 << 20
+
+
+def secret_file(path: Path, secret: bytes, passphrase: str | None = None) -> WholeFile:
+    """A new secret, readable by its owner alone, encrypted where there is a passphrase; never overwrites."""
+    text = secret.hex() if passphrase is None else _sealed(secret, passphrase)
+    return WholeFile(path=path, data=(text + "\n").encode(), mode=SECRET_MODE, replace=False)
+
+
+def text_file(path: Path, text: str, *, replace: bool = True) -> WholeFile:
+    """A file of text that everyone may read."""
+    return WholeFile(path=path, data=text.encode(), replace=replace)
+
+
+def write_files(*files: WholeFile) -> None:
+    """Write files that belong together: all of them or none. Raises ConfigError."""
+    try:
+        write_together(files)
+    except FileExistsError as exc:
+        secret = any(str(file.path) == exc.filename and file.mode == SECRET_MODE for file in files)
+        mend = "a key is there already; move it away first, keys are never overwritten"
+        raise ConfigError(f"{exc.filename}: {mend if secret else 'there already; move it away first'}") from exc
+    except OSError as exc:
+        raise ConfigError(f"{exc.filename}: {exc.strerror}; free space, or choose a place you can write to") from exc
+
+
+def write_secret(path: Path, secret: bytes, passphrase: str | None = None) -> None:
+    """Write a new secret, as `secret_file` says. Raises ConfigError."""
+    write_files(secret_file(path, secret, passphrase))
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder, where there is none; it is not left behind empty where what is to lie in it fails.
+
+    Raises ConfigError.
+    """
+    there = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"{folder}: {exc.strerror}; choose a folder you can write to") from exc
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            if not there:
+                folder.rmdir()
+        raise
+
+
+def _stretched(passphrase: str, salt: bytes) -> ChaCha20Poly1305:
+    return ChaCha20Poly1305(Scrypt(salt=salt, length=32, n=1 << 15, r=8, p=1).derive(passphrase.encode()))
+
+
+def _sealed(secret: bytes, passphrase: str) -> str:
+    """Scrypt (RFC 7914) and ChaCha20-Poly1305 (RFC 8439), in one line of hexadecimal."""
+    salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
+    return _ENCRYPTED + (salt + nonce + _stretched(passphrase, salt).encrypt(nonce, secret, None)).hex()
+
+
+def _opened(path: Path, text: str, passphrase: str | None) -> bytes:
+    if passphrase is None:
+        raise ConfigError(f"{path}: this key is encrypted; set BANDPACT_PASSPHRASE")
+    data = bytes.fromhex(text.removeprefix(_ENCRYPTED))
+    try:
+        return _stretched(passphrase, data[:16]).decrypt(data[16:28], data[28:], None)
+    except InvalidTag as exc:
+        raise ConfigError(f"{path}: wrong passphrase, or the file was changed") from exc
+
+
+def read_key(path: Path, passphrase: str | None = None) -> SigningKey:
+    """Read a signing key. Raises ConfigError."""
+    return SigningKey.from_seed(read_secret(path, passphrase))
+
+
+def read_secret(path: Path, passphrase: str | None = None) -> bytes:
+    """The 32 secret bytes of a key's file, which only its owner may read. Raises ConfigError."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise ConfigError(f"{path}: others can read this key; run: chmod 600 {path}")
+        text = read_small_text(path).strip()
+        secret = _opened(path, text, passphrase) if text.startswith(_ENCRYPTED) else bytes.fromhex(text)
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; the node's key is needed") from exc
+    except ValueError as exc:
+        raise ConfigError(f"{path}: not a key in hexadecimal; restore it from a backup") from exc
+    if len(secret) != 32:
+        raise ConfigError(f"{path}: {len(secret)} bytes instead of 32; restore it from a backup")
+    return secret
+
+
+def make_keys(
+    folder: Path, beside: Callable[[SigningKey, TransportKey], Sequence[WholeFile]] = lambda *_: ()
+) -> tuple[SigningKey, TransportKey]:
+    """Make a node's two keys in its folder, with the files that belong to them: all or none. Raises ConfigError."""
+    seed, transport = secrets.token_bytes(32), TransportKey.generate()
+    key = SigningKey.from_seed(seed)
+    keys = secret_file(folder / SIGN, seed), secret_file(folder / TRANSPORT, transport.secret)
+    with made_folder(folder):
+        write_files(*keys, *beside(key, transport))
+    return key, transport
+
+
+def load_keys(folder: Path) -> tuple[SigningKey, TransportKey]:
+    """Read a node's two keys. Raises ConfigError."""
+    return (
+        SigningKey.from_seed(read_secret(folder / SIGN)),
+        TransportKey.from_secret(read_secret(folder / TRANSPORT)),
+    )
+
+
+NEXT = ".next"
+
+
+def make_next_key(
+    folder: Path,
+    passphrase: str | None = None,
+    beside: Callable[[SigningKey], Sequence[WholeFile]] = lambda _: (),
+) -> SigningKey:
+    """Make the key that is to succeed a signing key, with the files that belong to it: all or none.
+
+    Never overwrites one that is waiting already. Raises ConfigError.
+    """
+    seed = secrets.token_bytes(32)
+    key = SigningKey.from_seed(seed)
+    write_files(secret_file(folder / (SIGN + NEXT), seed, passphrase), *beside(key))
+    return key
+
+
+def take_over(folder: Path) -> None:
+    """Put the next key and its credential in the place of the present ones, which stay beside them.
+
+    Can be called again when it was cut short at any point.
+    """
+    if (folder / SIGN).is_file():
+        kid = read_key(folder / SIGN).kid.hex()
+        if (folder / (CHAIN + NEXT)).is_file():
+            if (folder / CHAIN).is_file():
+                (folder / CHAIN).replace(folder / former_chain(kid))
+            (folder / (CHAIN + NEXT)).replace(folder / CHAIN)
+        (folder / SIGN).replace(folder / f"{SIGN}.{kid}")
+    (folder / (SIGN + NEXT)).replace(folder / SIGN)
+
+
+def former_chain(kid: str) -> str:
+    """The file of a credential whose key, with that id in hexadecimal, was succeeded."""
+    return f"credential.{kid}.chain"
+
+
+def former_keys(folder: Path) -> list[tuple[SigningKey, tuple[bytes, ...]]]:
+    """The keys that were succeeded, and their credentials. Raises ConfigError."""
+    found = []
+    for path in sorted(folder.glob(former_chain("*"))):
+        key = folder / f"{SIGN}.{path.name.split('.')[1]}"
+        found.append((read_key(key), load_chain(path)))
+    return found
+
+
+def former_chains(folder: Path) -> list[tuple[bytes, ...]]:
+    """The credentials whose keys were succeeded; needs none of the keys. Raises ConfigError."""
+    return [load_chain(path) for path in sorted(folder.glob(former_chain("*")))]
+
+
+def chain_file(path: Path, chain: tuple[bytes, ...], *, replace: bool = True) -> WholeFile:
+    """Raw records, root first, as a file."""
+    return WholeFile(path=path, data=cbor2.dumps(list(chain)), replace=replace)
+
+
+def write_chain(path: Path, chain: tuple[bytes, ...]) -> None:
+    """Write raw records, root first. Raises ConfigError."""
+    write_files(chain_file(path, chain))
+
+
+def load_chain(path: Path) -> tuple[bytes, ...]:
+    """Read raw records, root first; whether they hold is for the registry to say. Raises ConfigError."""
+    try:
+        data = read_small(path)
+        records = cbor2.loads(data) if len(data) <= _CHAIN_MAX_BYTES else None
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; ask whoever issued it for this file") from exc
+    except cbor2.CBORDecodeError as exc:
+        raise ConfigError(f"{path}: not a credential chain: {exc}; ask whoever issued it for it again") from exc
+    if not isinstance(records, list) or not records or not all(isinstance(r, bytes) for r in records):
+        raise ConfigError(f"{path}: not a credential chain; ask whoever issued it for it again")
+    return tuple(records)

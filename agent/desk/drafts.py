@@ -1,0 +1,244 @@
+"""First drafts of the files that people edit: a node's configuration, and a rule for all that a desk governs."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from agent.config.keyfiles import CHAIN, load_chain, load_keys
+from agent.config.settings import LOOPBACK, ConfigError, load
+from agent.desk.nodekeys import ROLES
+from agent.desk.sharing import needed
+from hw_profiles.wholefile import write_whole
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.scope import Area, Band, Scope
+
+SIMULATED_BOUND_NS = 200_000
+"""How far the simulated clocks of two nodes of one machine may be apart: each is set when its draft is made."""
+REAL_BOUND_NS = 20_000_000
+"""How wrong the clock of a real radio may be, in a drafted rule and in a drafted node."""
+OUTLINE_RADIUS_MM = 10_000_000
+S = 1_000_000_000
+HOUR_S = 3600
+NEIGHBOURS_MIN = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """A peer: its name and credential file, and where it listens; `tcp://HOST:PORT`."""
+
+    endpoint: str
+    chain: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDraft:
+    """What only whoever sets up a node can say."""
+
+    role: str
+    network: str
+    anchor: str
+    rule: Path
+    listen: str
+    radio: str
+    simulated: bool
+    lat_e7: int
+    lon_e7: int
+    peers: Sequence[Neighbour] = ()
+
+
+def _fresh(path: Path, values: dict[str, Any]) -> None:
+    """Write a new file; one that is there is never overwritten. Raises ConfigError."""
+    try:
+        write_whole(path, tomli_w.dumps(values).encode(), replace=False)
+    except FileExistsError as exc:
+        raise ConfigError(f"{path}: is there already and is never overwritten; edit it, or move it away") from exc
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}; name a place you can write to") from exc
+
+
+def _admitted(draft: NodeDraft, chain: Path) -> Subject:
+    try:
+        registry = Registry(draft.network, [bytes.fromhex(draft.anchor)])
+    except ValueError as exc:
+        raise ConfigError(f"--anchor: {exc}; 64 hexadecimal digits, as `bandpact authority show` prints") from exc
+    subject = registry.admit_chain(load_chain(chain))
+    if not isinstance(subject, Subject):
+        raise ConfigError(f"{chain}: {subject}; check --network and --anchor, or ask the authority again")
+    return subject
+
+
+def draft_node(folder: Path, draft: NodeDraft) -> Path:
+    """Write `node.toml` into an enrolled node's folder, and check it as `bandpact run` will. Raises ConfigError."""
+    if draft.role not in ROLES:
+        raise ConfigError(f"--role {draft.role}: none of {', '.join(ROLES)}")
+    if not (folder / CHAIN).is_file():
+        raise ConfigError(f"{folder / CHAIN}: no credential yet; run: bandpact node enrol {folder} CHAIN …")
+    load_keys(folder)
+    me = _admitted(draft, folder / CHAIN)
+    target = folder / "node.toml"
+    _fresh(target, _node(folder.resolve(), draft, me))
+    try:
+        load(target)
+    except ConfigError:
+        target.unlink()
+        raise
+    return target
+
+
+def _node(folder: Path, draft: NodeDraft, me: Subject) -> dict[str, Any]:
+    band = me.scope.bands[0]
+    peers = [
+        {"name": _admitted(draft, p.chain).name, "endpoint": p.endpoint, "chain": str(p.chain.resolve())}
+        for p in draft.peers
+    ]
+    values: dict[str, Any] = {
+        "name": me.name,
+        "role": draft.role,
+        "network": draft.network,
+        "listen": draft.listen,
+        "folder": str(folder),
+        "run_folder": str(folder / "run"),
+        "anchors": [draft.anchor],
+        "rule": str(draft.rule.resolve()),
+        "area_radius_mm": (me.scope.area.radius_mm or OUTLINE_RADIUS_MM) // 2,
+        "radio": _radio(draft, band),
+        "place": {"lat_e7": draft.lat_e7, "lon_e7": draft.lon_e7, "source": _place(draft)},
+        "clock": _clock(draft),
+        "channels": _channels(band),
+        "peers": peers,
+    }
+    return values
+
+
+def _place(draft: NodeDraft) -> str:
+    return "simulated" if draft.simulated else "surveyed"
+
+
+def _radio(draft: NodeDraft, band: Band) -> dict[str, Any]:
+    """A Pluto on the middle of the band; one that is real comes up disarmed, and its power is yours to calibrate."""
+    radio: dict[str, Any] = {
+        "driver": "pluto",
+        "profile": "pluto-ad9363",
+        "uri": draft.radio,
+        "rx_center_hz": (band.low_hz + band.high_hz) // 2,
+        "sample_rate_hz": 30_720_000,
+        "rx_bandwidth_hz": 20_000_000,
+        "rx_gain_mdb": 40_000,
+    }
+    if draft.simulated:
+        if not draft.radio.startswith(LOOPBACK):
+            raise ConfigError(f"--radio {draft.radio}: only a radio at {LOOPBACK}PORT can be simulated")
+        radio |= {"simulated": True, "full_scale_eirp_mdbm": 31_000}
+    # A holder only listens, and at any phase of the others' frames: so it hears them transmit.
+    return radio | ({"frame_us": 19_000} if draft.role == "holder" else {})
+
+
+def _clock(draft: NodeDraft) -> dict[str, Any]:
+    """By chrony, by the kernel where there is no chrony; of a simulated radio a simulated receiver until a restart.
+
+    The budget is what the drafted rule asks for: no source over a network keeps less than a few milliseconds for sure.
+    """
+    if not draft.simulated:
+        kind = "chrony" if shutil.which("chronyc") else "kernel"
+        return {"budget_us": REAL_BOUND_NS / 1000, "sources": [{"kind": kind}]}
+    clock = {"utc_at_zero_ns": time.time_ns() - time.monotonic_ns(), "zero_ns": 0, "bound_ns": SIMULATED_BOUND_NS}
+    return {"agree_s": 0.0, "sources": [{"kind": "simulated", "clock": clock}]}
+
+
+def _channels(band: Band) -> list[dict[str, int]]:
+    """The first 20 MHz of the band, or all of it, in two halves."""
+    width_hz = min(band.high_hz - band.low_hz, 20_000_000) // 2
+    low = band.low_hz
+    return [{"low_hz": low + n * width_hz, "high_hz": low + (n + 1) * width_hz} for n in range(2)]
+
+
+def draft_rule(
+    path: Path, *, name: str, scope: Scope, days: int, simulated: bool, holders: int = 1, nodes: int = 0
+) -> None:
+    """Write a rule for everything in a scope, to be edited and then signed. Raises ConfigError.
+
+    Args: holders: who may come to grant one cell; as many co-sign as it takes that no two can. nodes: in the network;
+    more than half of a node's neighbours witness its log once they are three or more.
+    """
+    now = datetime.now(tz=UTC).replace(microsecond=0)
+    _fresh(
+        path,
+        {
+            "name": name,
+            "version": 1,
+            "effective_from": now - timedelta(minutes=1),
+            "effective_until": now + timedelta(days=days),
+            "time_sources": ["simulated"] if simulated else ["gps", "chrony", "kernel"],
+            "position_sources": ["simulated"] if simulated else ["gps", "surveyed"],
+            "time_bound_ns_max": 1_000_000 if simulated else REAL_BOUND_NS,
+            "position_radius_mm_max": 50_000,
+            "record_age_ns_max": 5 * S,
+            "sensing_age_ns_max": S,
+            "witness_quorum": witnesses(nodes),
+            "outside_authorisation": 0,
+            "validity_ns_max": 48 * 3600 * S,
+            "desk": {
+                "time_sources": ["kernel"],
+                "position_sources": ["surveyed"],
+                "time_bound_ns_max": 2 * S,
+                "position_radius_mm_max": 1_000_000,
+            },
+            "area": _area(scope.area),
+            "bands": [{"low_hz": band.low_hz, "high_hz": band.high_hz} for band in scope.bands],
+            "levels": [
+                {"name": "authority", "response": "obey", "weight_ppm": 1_000_000, "admits": ["*"]},
+                {"name": "operator", "response": "consider", "weight_ppm": 500_000, "admits": ["*"]},
+            ],
+            "classes": [_terms(commodity, scope.max_eirp_mdbm) for commodity in scope.classes],
+            "coordination": [{"name": "all", "mode": "neighbours", "need": needed(holders)}],
+            "budgets": [_budget(commodity, scope) for commodity in scope.classes],
+        },
+    )
+
+
+def witnesses(nodes: int) -> int:
+    """How many must witness a log in a network of so many nodes: one of two neighbours, or more than half of more."""
+    neighbours = nodes - 1
+    return 0 if neighbours < NEIGHBOURS_MIN else max(1, neighbours // 2 + (neighbours > NEIGHBOURS_MIN))
+
+
+def _budget(commodity: str, scope: Scope) -> dict[str, Any]:
+    """An hour's worth of all the spectrum there is; a newcomer gets a quarter, and more with what it fulfils."""
+    width_hz = sum(band.high_hz - band.low_hz for band in scope.bands)
+    return {
+        "level": "operator",
+        "commodity": commodity,
+        "window_ns": HOUR_S * S,
+        "amount_hz_s": width_hz * HOUR_S,
+        "first_share_ppm": 250_000,
+        "step_ppm": 50_000,
+    }
+
+
+def _area(area: Area) -> dict[str, Any]:
+    if area.outline is not None:
+        return {"outline": [[corner.lat_e7, corner.lon_e7] for corner in area.outline]}
+    return {"lat_e7": area.lat_e7, "lon_e7": area.lon_e7, "radius_mm": area.radius_mm}
+
+
+def _terms(commodity: str, max_eirp_mdbm: int) -> dict[str, Any]:
+    return {
+        "name": commodity,
+        "raster_hz": 5_000_000,
+        "time_unit_ns": 1_000_000,
+        "max_window_ns": 600 * S,
+        "max_eirp_mdbm": max_eirp_mdbm,
+        "accept_ns": 2 * S,
+        "confirm_ns": 2 * S,
+        "lease_ns": 3 * S,
+        "vacate_ns": S // 2,
+        "price_low": 0,
+        "price_high": 1_000_000,
+        "out_of_band_mdbm_per_mhz": -13_000,
+    }

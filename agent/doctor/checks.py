@@ -1,0 +1,293 @@
+"""What is right and wrong with a node, each failure with its mend. Looks, and changes nothing."""
+
+import os
+import resource
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from agent.config.files import load_found
+from agent.config.settings import ConfigError, NodeConfig
+from agent.service.snapshot import DISK_BYTES_MIN, OWN_KEY, problems, read_status
+from agent.timekeeping.kernel import read_state
+from agent.timekeeping.shown import duration, plain
+from agent.timekeeping.wiring import timekeeper
+from radio.errors import RadioError
+from radio.ports import RfState
+from radio.priority import PRIORITY
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+PEER_S = 0.5
+PATIENCE_S = 2.0
+LOOKS = 3
+LOOK_S = 0.02
+GATE_NS = 1_000_000_000
+SYSTEM_KINDS = ("chrony", "kernel")
+"""Two views of one clock: they do not check each other."""
+MENDS = {
+    "unsynchronised": "start chrony (apt-get install chrony) and wait until `chronyc tracking` says Normal",
+    "bound over budget": "give the clock a better source (PPS, a nearer NTP server), or raise clock.budget_us",
+    "jump": "look for spoofing; if the time was set on purpose, restart the agent",
+    "sources disjoint": "find which source is wrong with `bandpact clock watch`; do not transmit meanwhile",
+    "simulated fix on a real radio": "disconnect the GPS simulator, or remove the simulated source",
+    "too few satellites": "give the antenna more sky",
+    "not a satellite fix": "the receiver guesses or was told its place: give the antenna sky, end dead reckoning",
+    "receiver contradicts itself": "its pulse and its sentences differ: check the PPS wiring, or look for spoofing",
+    "implausible": "its time or place cannot be: look for spoofing, an old receiver (week rollover), no sky",
+    "sources disagree with the system clock": "find which is wrong (`bandpact clock watch`, `date -u`); "
+    "have chrony set the system clock, or raise clock.system_clock_within_s where nobody does",
+    "host was suspended": "wait for clock.agree_s; keep the host from sleeping while it runs a radio",
+    "stale": "look why the sources fell silent: `cgps`, `chronyc sources`",
+    "no source": "check [clock] sources: is gpsd or chrony running?",
+    "sources not in agreement long enough": "wait for clock.agree_s and ask again",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    state: str
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """All checks, the clock's figures if there is a node, and whether it could work."""
+
+    checks: tuple[Check, ...]
+    clock: dict[str, Any] | None
+
+    @property
+    def ready(self) -> bool:
+        """No check failed."""
+        return all(check.state != FAIL for check in self.checks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {"ready": self.ready, "checks": [asdict(check) for check in self.checks], "clock": self.clock}
+
+
+def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
+    """Look at everything; waits up to `wait_s` for the clock, by default a little longer than it has to agree."""
+    checks = [host_clock()]
+    try:
+        config = load_found(given)
+    except ConfigError as exc:
+        missing = Check(
+            name="config", state=FAIL, found=str(exc), mend="give --config FILE, or write one of the files named"
+        )
+        return Diagnosis(checks=(missing, *checks), clock=None)
+    clock = watched(config, config.clock.agree_s + PATIENCE_S if wait_s is None else wait_s)
+    checks = [Check(name="config", state=OK, found=f"node {config.name}"), *_keys(config), *checks]
+    checks += [
+        *_clock(clock),
+        _disk(config),
+        *_peers(config),
+        _radio(config),
+        *_binding(config),
+        *_dead_man(config),
+        *_alarms(config),
+        *_reach(config),
+        _priority(),
+    ]
+    return Diagnosis(checks=tuple(checks), clock=clock)
+
+
+def host_clock() -> Check:
+    """What this machine's kernel says of its own clock."""
+    try:
+        state = read_state()
+    except OSError as exc:
+        return Check(name="host clock", state=WARN, found=str(exc), mend="use a GPS receiver with PPS as the source")
+    if not state.synchronised:
+        found = f"unsynchronised (status {state.status:#x}, error up to {duration(state.max_error_ns)})"
+        return Check(name="host clock", state=WARN, found=found, mend=MENDS["unsynchronised"])
+    return Check(name="host clock", state=OK, found=f"synchronised, error up to {duration(state.max_error_ns)}")
+
+
+def watched(config: NodeConfig, wait_s: float) -> dict[str, Any]:
+    """The state of a clock of our own on the node's sources, when it is trusted or the time is up."""
+    keeper = timekeeper(config)
+    try:
+        end = time.monotonic() + wait_s
+        while not (keeper.fix().time.trusted and keeper.fix().position.trusted) and time.monotonic() < end:
+            time.sleep(0.05)
+        return plain(keeper.state())
+    finally:
+        keeper.close()
+
+
+def _clock(clock: dict[str, Any]) -> Iterator[Check]:
+    bound = f"{clock['reason']}: bound {duration(clock['bound_ns'])} of {duration(clock['budget_ns'])}"
+    left = f", holdover left {duration(clock['holdover_left_ns'])}" if clock["trusted"] else ""
+    state = OK if clock["trusted"] else FAIL
+    yield Check(name="clock", state=state, found=bound + left, mend="" if state == OK else MENDS[clock["reason"]])
+    for source in clock["sources"]:
+        found = f"{source['standing']}, {source['note']}, bound {duration(source['bound_ns'])}"
+        yield Check(name=f"source {source['name']}", state=OK if source["live"] else WARN, found=found)
+    yield from lone_source(clock)
+    place = clock["position"]
+    found = f"{place['reason']}: {place['lat_deg']:.5f} {place['lon_deg']:.5f} within {place['radius_mm'] / 1000:.1f} m"
+    state = OK if place["trusted"] else FAIL
+    yield Check(name="position", state=state, found=found, mend="" if state == OK else MENDS.get(place["reason"], ""))
+
+
+def lone_source(clock: dict[str, Any]) -> Iterator[Check]:
+    """Whether one source alone decides what time it is: then nothing shows when it lies slowly."""
+    live = {"system clock" if s["kind"] in SYSTEM_KINDS else s["name"] for s in clock["sources"] if s["live"]}
+    if len(live) == 1 and "simulated" not in {s["kind"] for s in clock["sources"]}:
+        found = f"only {live.pop()} decides what time it is: a slow lie of it would not be seen"
+        mend = "add a second, independent source (gpsd beside chrony) and set clock.need = 2"
+        yield Check(name="clock sources", state=WARN, found=found, mend=mend)
+
+
+def _keys(config: NodeConfig) -> Iterator[Check]:
+    from agent.config.keyfiles import load_keys
+    from agent.node.wiring import trust_of
+
+    for name, look in (("keys", lambda: load_keys(config.folder)), ("credential", lambda: trust_of(config))):
+        try:
+            look()
+            yield Check(name=name, state=OK, found=str(config.folder))
+        except ConfigError as exc:
+            found, _, mend = str(exc).partition("; ")
+            yield Check(name=name, state=FAIL, found=found, mend=mend)
+
+
+def _disk(config: NodeConfig) -> Check:
+    try:
+        free = shutil.disk_usage(config.folder).free
+    except OSError as exc:
+        return Check(name="disk", state=FAIL, found=f"{config.folder}: {exc.strerror}", mend="make the folder")
+    enough = free >= DISK_BYTES_MIN
+    mend = "" if enough else "free some space: a full disk closes the gate"
+    return Check(name="disk", state=OK if enough else FAIL, found=f"{free / 1e9:.1f} GB free", mend=mend)
+
+
+def _peers(config: NodeConfig) -> Iterator[Check]:
+    for peer in config.peers:
+        parts = urlsplit(peer.endpoint)
+        try:
+            socket.create_connection((parts.hostname or "", parts.port or 0), PEER_S).close()
+            yield Check(name=f"peer {peer.name}", state=OK, found=f"{peer.endpoint} answers")
+        except (OSError, ValueError) as exc:
+            mend = "is it running, and reachable from here?"
+            yield Check(name=f"peer {peer.name}", state=WARN, found=f"{peer.endpoint}: {exc}", mend=mend)
+
+
+def _priority() -> Check:
+    """Whether the warden may run before other processes; it does without, and closes earlier by how late it runs."""
+    if os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_RTPRIO)[0] >= PRIORITY:
+        return Check(name="priority", state=OK, found="the warden runs before other processes")
+    mend = "LimitRTPRIO=1 in its unit, or an rtprio line in /etc/security/limits.conf"
+    return Check(name="priority", state=WARN, found="the warden runs like any other process", mend=mend)
+
+
+def _radio(config: NodeConfig) -> Check:
+    """What the transmitter reads back; what cannot be read is not known to be off."""
+    from agent.doctor.probing import rf_state
+
+    radio = config.radio
+    where = f"{radio.driver} at {radio.endpoint or radio.uri or radio.serial}"
+    for _ in range(LOOKS):
+        asked_ns = time.monotonic_ns()
+        try:
+            state, why = rf_state(config), "it does not read back"
+        except RadioError as exc:
+            state, why = RfState.UNKNOWN, str(exc)
+        if state is RfState.UNKNOWN:
+            mend = "connect the device and give it power, or take its power away; see [radio]"
+            return Check(name="radio", state=FAIL, found=f"{where}: {why}; TX UNKNOWN: treat as ON", mend=mend)
+        opened = _gate_open(config, asked_ns)
+        found = f"{where}: TX {state.value.upper()}"
+        if state is RfState.OFF or opened:
+            return Check(name="radio", state=OK, found=found + (", the gate is open" if opened else ""))
+    found += ", and no running node says that its gate is open"
+    return Check(name="radio", state=FAIL, found=found, mend="silence it: `bandpact stop`, or take its power away")
+
+
+def _binding(config: NodeConfig) -> Iterator[Check]:
+    """Whether the credential is for this very radio: with a copied folder and another radio the gate never opens."""
+    from agent.doctor.probing import device_of
+    from agent.node.wiring import trust_of
+
+    try:
+        bound, found = trust_of(config).me.device, device_of(config)
+    except (ConfigError, RadioError):
+        return  # said by the lines on the credential and on the radio
+    if found is None or bound is None:
+        return
+    if found == bound:
+        yield Check(name="binding", state=OK, found=f"the credential is for this radio, {found}")
+        return
+    said = f"BINDING: the credential is for {bound}, and this radio is {found}: its gate will not open"
+    mend = "connect the radio it is bound to, or have the authority issue a credential for this one"
+    yield Check(name="binding", state=FAIL, found=said, mend=mend)
+
+
+def _alarms(config: NodeConfig) -> Iterator[Check]:
+    """Keys that were seen in use in two places."""
+    status = read_status(config.run_folder)
+    for alarm in (status or {}).get("alarms", ()):
+        mend = "find who has it; have the authority revoke that credential, and issue anew for a new key"
+        yield Check(name="alarm", state=FAIL if alarm.startswith(OWN_KEY) else WARN, found=alarm, mend=mend)
+
+
+def _dead_man(config: NodeConfig) -> Iterator[Check]:
+    """Whether the device itself falls silent when this host is gone; without, a Pluto may go on for about 70 s."""
+    from agent.doctor.probing import dead_man
+
+    try:
+        answers = dead_man(config)
+    except RadioError as exc:
+        yield Check(name="dead-man", state=WARN, found=f"unknown: {exc}", mend="see the radio's line")
+        return
+    if answers is None:
+        return
+    if answers:
+        yield Check(name="dead-man", state=OK, found="on the device, and answers")
+        return
+    found = "none on the device: with its cable pulled or this host dead it may transmit for about 70 s"
+    yield Check(name="dead-man", state=WARN, found=found, mend="install deploy/pluto/deadman.sh on it")
+
+
+def _reach(config: NodeConfig) -> Iterator[Check]:
+    """Whether others on this host reach the radio beside the gate: its daemon asks nobody for a password."""
+    from agent.doctor.reach import tried
+
+    found = tried(config)
+    if found is None:
+        return
+    closed = "load deploy/bandpact.nft, and run the warden apart (deploy/bandpact-warden.service)"
+    if found.connected is None:
+        yield Check(name="radio's door", state=WARN, found="the device does not answer: nothing to try", mend=closed)
+    elif found.ours:
+        shared = (
+            "the warden's own user, which must reach it" if config.warden.apart else "agent and warden share a user"
+        )
+        yield Check(name="radio's door", state=WARN, found=f"tried as {shared}", mend=f"ask as root; {closed}")
+    elif found.connected:
+        said = f"open: user {found.user} of this host reaches the device's daemon, past the gate"
+        yield Check(name="radio's door", state=WARN, found=said, mend=closed)
+    else:
+        yield Check(name="radio's door", state=OK, found=f"closed to user {found.user}")
+
+
+def _gate_open(config: NodeConfig, asked_ns: int) -> bool:
+    """Whether a running node says so of its gate after `asked_ns` (monotonic): one may just have opened."""
+    deadline_ns = asked_ns + GATE_NS
+    while True:
+        status = read_status(config.run_folder)
+        if status is None or problems(status).keys() & {"agent", "radio"}:
+            return False
+        if status["gate"]["mono_ns"] >= asked_ns or time.monotonic_ns() > deadline_ns:
+            return bool(status["gate"]["state"] == "OPEN")
+        time.sleep(LOOK_S)

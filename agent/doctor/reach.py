@@ -1,0 +1,78 @@
+"""Who on this host reaches the radio's own daemon, which has no password: tried, not read from a rule."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.config.settings import NodeConfig
+from agent.node.warden_process import OPERATOR
+
+IIOD_PORT = 30431
+NOBODY = 65534
+CONNECT_S = 1.0
+_CONNECTED, _REFUSED = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What was tried: `user` is the id it was tried as; `connected` is None where nobody can tell."""
+
+    user: int
+    connected: bool | None
+    ours: bool
+    """That user is the one the warden runs as: it has to reach the radio."""
+
+
+def address_of(config: NodeConfig) -> tuple[str, int] | None:
+    """Host and port of a network radio that is not simulated; None for any other."""
+    radio = config.radio
+    if radio.driver != "pluto" or radio.simulated or not radio.uri.startswith("ip:"):
+        return None
+    host, _, port = radio.uri.removeprefix("ip:").partition(":")
+    return host, int(port) if port.isdigit() else IIOD_PORT
+
+
+def connects(address: tuple[str, int], user: int | None = None) -> bool:
+    """Whether a TCP connection is accepted, tried as another user where one is named (that needs root)."""
+    try:
+        family, kind, proto, _, where = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        return False
+    child = os.fork()
+    if child == 0:
+        # Between fork and exit nothing but system calls: other threads of the parent hold locks.
+        try:
+            if user is not None:
+                os.setgroups([])
+                os.setgid(user)
+                os.setuid(user)
+            with socket.socket(family, kind, proto) as trying:
+                trying.settimeout(CONNECT_S)
+                trying.connect(where)
+            os._exit(_CONNECTED)
+        except OSError:
+            os._exit(_REFUSED)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == _CONNECTED
+
+
+def wardens_user(run_folder: Path) -> int | None:
+    """Who owns the warden's own socket; None while it does not run."""
+    try:
+        return (run_folder / OPERATOR).stat().st_uid
+    except OSError:
+        return None
+
+
+def tried(config: NodeConfig) -> Reach | None:
+    """Try the radio's daemon as a user that has no business there; None where the radio is not on the network."""
+    address = address_of(config)
+    if address is None:
+        return None
+    me, owner = os.geteuid(), wardens_user(config.run_folder)
+    if me != 0:
+        ours = me == owner or not config.warden.apart
+        return Reach(user=me, connected=connects(address), ours=ours)
+    if not connects(address):
+        return Reach(user=NOBODY, connected=None, ours=False)
+    return Reach(user=NOBODY, connected=connects(address, NOBODY), ours=False)

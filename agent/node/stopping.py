@@ -1,0 +1,104 @@
+"""Silencing a radio for good: besides muting it, whatever node on this host drives it is disarmed and latched.
+
+A node whose gate stays open would transmit again a moment after somebody else muted its radio.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.config.settings import ConfigError, NodeConfig, RadioSection, load
+from agent.node.warden_process import OPERATOR
+from agent.node.wiring import silence
+from radio.errors import RadioError
+from radio.operator import OperatorError, ask
+from radio.ports import RfState
+
+WARDEN = "agent.node.warden_process"
+PROC = Path("/proc")
+PATIENCE_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driven:
+    """A node of this host that drives the radio, and whether its gate is latched now."""
+
+    node: str
+    process: int
+    latched: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """What reads back after muting, why if it cannot be told, and who could open again."""
+
+    rf: RfState
+    why: str
+    nodes: tuple[Driven, ...]
+
+    @property
+    def for_good(self) -> bool:
+        """Silent, and no node of this host opens by itself."""
+        return self.rf is RfState.OFF and all(node.latched for node in self.nodes)
+
+
+def stop_radio(section: RadioSection) -> Stopped:
+    """Mute a radio, latch whoever drives it, and read back when that is done."""
+    found: list[Driven] = []
+    latching = threading.Thread(target=lambda: found.extend(_latched(section)), daemon=True)
+    latching.start()
+    first = _silenced(section)
+    latching.join(2 * PATIENCE_S)
+    rf, why = _silenced(section) if found else first
+    return Stopped(rf=rf, why=why, nodes=tuple(found))
+
+
+def _silenced(section: RadioSection) -> tuple[RfState, str]:
+    try:
+        return silence(section), ""
+    except RadioError as exc:
+        return RfState.UNKNOWN, str(exc)
+
+
+def _latched(section: RadioSection) -> Iterator[Driven]:
+    for process, config in wardens():
+        if not same_radio(section, config.radio):
+            continue
+        try:
+            answer = ask(config.run_folder / OPERATOR, {"op": "stop"}, timeout_s=PATIENCE_S)
+            yield Driven(node=config.name, process=process, latched=answer.get("state") == "LATCHED")
+        except OperatorError as exc:
+            yield Driven(node=config.name, process=process, latched=False, why=str(exc))
+
+
+def wardens() -> Iterator[tuple[int, NodeConfig]]:
+    """The wardens that run on this host, as far as this user may see them: process and configuration."""
+    for entry in PROC.iterdir() if PROC.is_dir() else ():
+        words = _words(entry) if entry.name.isdigit() else []
+        if WARDEN not in words[:-1]:
+            continue
+        path = Path(words[words.index(WARDEN) + 1])
+        try:
+            yield int(entry.name), load(path if path.is_absolute() else (entry / "cwd").resolve() / path)
+        except (ConfigError, OSError):
+            continue
+
+
+def _words(process: Path) -> list[str]:
+    try:
+        return (process / "cmdline").read_bytes().decode("utf-8", errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def same_radio(asked: RadioSection, driven: RadioSection) -> bool:
+    """Is that the radio that is meant? A unit that is named by its number alone may be at any address."""
+    if asked.driver != driven.driver:
+        return False
+    if asked.driver != "pluto":
+        return (asked.endpoint, asked.station) == (driven.endpoint, driven.station)
+    if asked.serial is not None and driven.serial is not None:
+        return asked.serial == driven.serial
+    return bool(asked.uri) and asked.uri == driven.uri

@@ -1,0 +1,94 @@
+"""What an audit has to say: of one lineage, or of several against each other."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from settlement.audit.heads import Fork, FoundHead, LogTree
+from settlement.chain import merkle
+from settlement.chain.records import Record
+
+SHOWN_MAX = 20
+
+
+class Outcome(StrEnum):
+    """What an audit comes to, in one word; only TAMPERED is a proof that something was altered."""
+
+    VERIFIED = "VERIFIED"
+    NOT_SEALED = "NOT_SEALED"
+    DIFFERS = "DIFFERS"
+    WRONG_ANCHOR = "WRONG_ANCHOR"
+    NOT_A_LINEAGE = "NOT_A_LINEAGE"
+    TAMPERED = "TAMPERED"
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is wrong with one lineage, or with several against each other."""
+
+    problems: list[str] = field(default_factory=list)
+    forks: list[Fork] = field(default_factory=list)
+
+    def add(self, problem: str) -> None:
+        """Note a problem; only the first few are kept word for word."""
+        if len(self.problems) < SHOWN_MAX:
+            self.problems.append(problem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A settled pair that its holder put under review: the decision (or the GRANT) it is about, and why."""
+
+    subject: bytes
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListTaken:
+    """A status list this node took, and how long after its signing: between least and most."""
+
+    author: str
+    version: int
+    least_ns: int
+    most_ns: int
+
+
+@dataclass(slots=True)
+class Audited:
+    """One lineage after the audit; `by_sid` maps a settlement to the digests of its admitted records by type.
+
+    `line` is the owner's credential and those it succeeded, the newest first.
+    """
+
+    path: Path
+    origin: str
+    records: int = 0
+    own: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    replayed: int = 0
+    root: bytes = merkle.EMPTY_ROOT
+    sealed: bool = False
+    findings: Findings = field(default_factory=Findings)
+    by_sid: dict[bytes, dict[str, list[bytes]]] = field(default_factory=dict)
+    held: list[Record] = field(default_factory=list)
+    owner: bytes | None = None
+    line: tuple[bytes, ...] = ()
+    stranger: bool = False
+    """Not one credential in it leads to an anchor that was given."""
+    warnings: list[str] = field(default_factory=list)
+    reviews: list[Review] = field(default_factory=list)
+    lists: list[ListTaken] = field(default_factory=list)
+    heads: list[FoundHead] = field(default_factory=list)
+    """Signed heads of any log that this one holds."""
+    tree: LogTree | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Nothing wrong."""
+        return not self.findings.problems
+
+    @property
+    def received(self) -> int:
+        """Entries that came from others."""
+        return self.records - self.own

@@ -1,0 +1,161 @@
+"""Compares what a node kept beside its log with what the log alone makes of it, and names each row that differs."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from settlement.audit.retold import Fields, Retold, Row
+from settlement.audit.verify import entries, kept_rows
+from settlement.chain.codec import decode
+from settlement.chain.credentials import Registry
+from settlement.chain.records import digest
+from settlement.chain.weights import FAILED, FULFILLED
+from settlement.core.reasons import Refusal
+from settlement.pair.bounds import PLACES, UNITS
+from settlement.pair.holder import OFFERS, HolderPair
+from settlement.pair.holder import STORE as HOLDER
+from settlement.pair.table import HolderState, UserState
+from settlement.pair.user import HEARD, UserPair
+from settlement.pair.user import STORE as USER
+from settlement.pair.work import STORED_LIMIT
+from settlement.state.budget import REPORTED, SPENT, SUSPENDED
+from settlement.state.messages import decode_message
+from settlement.state.nodestate import REVIEW, ROTATED, STATUS
+from settlement.state.rules import RULE
+from settlement.state.step import SWEPT
+
+REPLY = "reply"
+WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SPENT, SUSPENDED, REVIEW, PLACES, UNITS})
+COUNTED = ("fence", FULFILLED, FAILED)
+ABSENT = "no such row"
+_FORMS: dict[str, Any] = {HOLDER: HolderPair, USER: UserPair}
+# Where the log stops, time goes on: the end of a window and an answer that never came leave no record. What is waited
+# for is no record either.
+_LATER = {
+    (HOLDER, HolderState.RESERVED, HolderState.COORDINATING),
+    (HOLDER, HolderState.CONFIRMED, HolderState.ENDED),
+    (HOLDER, HolderState.SUSPENDED, HolderState.ENDED),
+    (USER, UserState.REQUESTED, UserState.REFUSED),
+    (USER, UserState.SETTLED, UserState.ENDED),
+    (USER, UserState.SUSPENDED, UserState.ENDED),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One row that is not what the log makes it."""
+
+    row: str
+    kept: str
+    retold: str
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        return f"{self.row}: kept is {self.kept}, the log makes it {self.retold}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """How many rows the log decides, which of them differ, and how many it says nothing of."""
+
+    checked: int
+    differences: tuple[Difference, ...]
+    unsaid: int
+
+
+def compare(path: Path, *, network: str, anchors: Iterable[bytes]) -> Compared:
+    """Tell a lineage file's state and counters again from its entries. Raises LineageError."""
+    retold = Retold(Registry(network, anchors))
+    own: set[bytes] = set()
+    for leaf in entries(path):
+        retold.take(leaf)
+        own.add(leaf.subject)
+    rows, counters = kept_rows(path)
+    swept_ns = int.from_bytes(rows.get((SWEPT, b""), b""), "big")
+    over = {row: retold.over_ns(row) for row in retold.pairs.keys() | retold.rows.keys()}
+    gone = {row for row, over_ns in over.items() if row not in rows and over_ns is not None and over_ns < swept_ns}
+    found = [
+        *_pairs(rows, retold, gone),
+        *_whole(rows, retold, gone),
+        *_replies(rows, retold, own),
+        *_counters(counters, retold),
+    ]
+    said = [row for row in rows if row[0] in WHOLE or row[0] in _FORMS or row[0] == REPLY]
+    counted = [name for name in counters if name.startswith(COUNTED)]
+    unsaid = len(rows) - len(said) + len(counters) - len(counted)
+    return Compared(checked=len(said) + len(counted), differences=tuple(found), unsaid=unsaid)
+
+
+def _named(row: Row) -> str:
+    return f"{row[0]} {row[1].hex()[:16]}"
+
+
+def _shown(value: Any) -> str:
+    return value.hex()[:16] if isinstance(value, bytes) else str(value)
+
+
+def _pairs(rows: dict[Row, bytes], retold: Retold, gone: set[Row]) -> Iterator[Difference]:
+    for row in sorted(({r for r in rows if r[0] in _FORMS} | set(retold.pairs)) - gone):
+        fields, raw = retold.pairs.get(row), rows.get(row)
+        if fields is None or raw is None:
+            kept, made = ("there", ABSENT) if fields is None else (ABSENT, "a settlement")
+            yield Difference(row=_named(row), kept=kept, retold=made)
+            continue
+        held = decode(_FORMS[row[0]], raw, row[0], limit=STORED_LIMIT)
+        if isinstance(held, Refusal):
+            yield Difference(row=_named(row), kept=str(held), retold="a settlement")
+        else:
+            yield from _fields(row, held, fields)
+
+
+def _fields(row: Row, held: HolderPair | UserPair, fields: Fields) -> Iterator[Difference]:
+    for name, value in fields.items():
+        kept = getattr(held, name)
+        later = name == "state" and (row[0], value, kept) in _LATER
+        if kept != value and not later:
+            yield Difference(row=f"{_named(row)} {name}", kept=_shown(kept), retold=_shown(value))
+    if isinstance(held, HolderPair):
+        yield from _busy(row, held)
+
+
+def _busy(row: Row, held: HolderPair) -> Iterator[Difference]:
+    """A cell is free from its ABORT on; until its window ends else, or where it was cut short, at least its lease."""
+    least_ns = {
+        HolderState.RESERVED: held.cell.window.end_ns,
+        HolderState.COORDINATING: held.cell.window.end_ns,
+        HolderState.CONFIRMED: held.cell.window.end_ns,
+        HolderState.SUSPENDED: held.cell.window.end_ns,
+        HolderState.ENDED: min(held.cell.window.end_ns, held.transmit_until_ns or 0),
+    }.get(HolderState(held.state), 0)
+    if held.busy_until_ns < least_ns:
+        kept = f"busy until {held.busy_until_ns} ns"
+        yield Difference(row=f"{_named(row)} busy_until_ns", kept=kept, retold=f"busy until {least_ns} ns or later")
+
+
+def _whole(rows: dict[Row, bytes], retold: Retold, gone: set[Row]) -> Iterator[Difference]:
+    for row in sorted(({r for r in rows if r[0] in WHOLE} | set(retold.rows)) - gone):
+        if row not in rows or row not in retold.rows:
+            kept, made = (ABSENT, "there") if row not in rows else ("there", ABSENT)
+            yield Difference(row=_named(row), kept=kept, retold=made)
+        elif retold.rows[row] not in (None, rows[row]):
+            yield Difference(row=_named(row), kept=_shown(rows[row]), retold=_shown(retold.rows[row]))
+
+
+def _replies(rows: dict[Row, bytes], retold: Retold, own: set[bytes]) -> Iterator[Difference]:
+    """Every stored answer carries a record of this log, and every GRANT still has its REQUEST's answer."""
+    for row in sorted(r for r in rows if r[0] == REPLY):
+        message = decode_message(rows[row])
+        if isinstance(message, Refusal) or digest(message.record) not in own:
+            yield Difference(row=_named(row), kept="an answer with another record", retold="one of this log's")
+    for (kind, sid), pair in sorted(retold.pairs.items()):
+        forgotten = (kind, sid) not in rows  # and with it the answer
+        if kind == HOLDER and not forgotten and (REPLY, pair["request"]) not in rows:
+            yield Difference(row=_named((REPLY, pair["request"])), kept=ABSENT, retold="a GRANT")
+
+
+def _counters(counters: dict[str, int], retold: Retold) -> Iterator[Difference]:
+    for name in sorted({n for n in counters if n.startswith(COUNTED)} | set(retold.counters)):
+        kept, made = counters.get(name, 0), retold.counters[name]
+        if kept != made:
+            yield Difference(row=f"counter {name[:48]}", kept=str(kept), retold=str(made))

@@ -1,0 +1,360 @@
+"""The lease object: what one lineage says of a settlement, in seven states and every move between them.
+
+A lease is a view without storage of its own: each transition is an entry of the log, with its actor, action, previous
+state, evidence (the hash of the record) and the rule's result; what was refused is kept beside what was admitted. The
+same entries always give the same view, and inclusion proofs under a signed head show that they are in the log.
+
+    Licensed          the holder's declaration stands: it may lease this band, by its credential
+    Lease Requested   a user asked for a cell of it
+    Under Review      the holder took the request up and judged it under the rule
+    Approved          GRANT: reserved for this user, nothing may radiate yet
+    Active            CONFIRM: the commit point
+    Expired           window over, relinquished, preempted, or aborted
+    Archived          the user's report on its use is in the log
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from settlement.chain import merkle
+from settlement.chain.admission import proven
+from settlement.chain.checkpoint import Head, open_note, origin_of
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.records import Record
+from settlement.chain.scope import Cell
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.work import settlement_id
+
+
+class LeaseState(Enum):
+    """Where a lease stands."""
+
+    LICENSED = "Licensed"
+    REQUESTED = "Lease Requested"
+    REVIEW = "Under Review"
+    APPROVED = "Approved"
+    ACTIVE = "Active"
+    EXPIRED = "Expired"
+    ARCHIVED = "Archived"
+
+
+_S = LeaseState
+TRANSITIONS: dict[tuple[LeaseState | None, str], LeaseState] = {
+    (None, "declaration"): _S.LICENSED,
+    (_S.LICENSED, "request"): _S.REQUESTED,
+    (_S.REQUESTED, "admission"): _S.REVIEW,
+    (_S.REVIEW, "grant"): _S.APPROVED,
+    (_S.APPROVED, "accept"): _S.APPROVED,
+    (_S.APPROVED, "coordination"): _S.APPROVED,
+    (_S.APPROVED, "confirm"): _S.ACTIVE,
+    (_S.APPROVED, "abort"): _S.EXPIRED,
+    (_S.ACTIVE, "coordination"): _S.ACTIVE,
+    (_S.ACTIVE, "renew"): _S.ACTIVE,
+    (_S.ACTIVE, "suspend"): _S.ACTIVE,
+    (_S.ACTIVE, "resume"): _S.ACTIVE,
+    (_S.ACTIVE, "review"): _S.ACTIVE,
+    (_S.ACTIVE, "relinquish"): _S.EXPIRED,
+    (_S.ACTIVE, "preempt"): _S.EXPIRED,
+    (_S.ACTIVE, "window end"): _S.EXPIRED,
+    (_S.EXPIRED, "relinquish"): _S.EXPIRED,
+    (_S.EXPIRED, "preempt"): _S.EXPIRED,
+    (_S.EXPIRED, "usage"): _S.ARCHIVED,
+    (_S.ARCHIVED, "usage"): _S.ARCHIVED,
+}
+GATE = "gate"
+"""What the user's gate did while a lease stood: told beside its transitions, and none of them."""
+REVIEW_OPENED = "review.opened"
+CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One move, or a refused one (`state` is then the state it stayed in); `entry` is its place in the log.
+
+    `result` is "admitted", or the refusal: reason, clause, measured and required.
+    """
+
+    actor: str
+    action: str
+    previous: LeaseState | None
+    state: LeaseState | None
+    evidence: bytes
+    entry: int
+    arrived_ns: int
+    refused: bool
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A lease as one log tells it; `ends_ns` is its window's end where a REQUEST named one.
+
+    `cell` and `eirp_mdbm` are what was asked for, and once it is granted what was granted.
+    """
+
+    sid: bytes
+    state: LeaseState | None
+    history: tuple[Transition, ...]
+    ends_ns: int | None = None
+    decision: bytes | None = None
+    request: bytes | None = None
+    cell: Cell | None = None
+    eirp_mdbm: int | None = None
+
+    @property
+    def entries(self) -> tuple[int, ...]:
+        """Places in the log that the view rests on."""
+        return tuple(sorted({t.entry for t in self.history}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One entry as the view needs it; `record` is None where its bytes prove nothing."""
+
+    index: int
+    leaf: Leaf
+    record: Record | None
+    actor: str
+
+
+def read_entries(bodies: Iterable[tuple[int, bytes]], registry: Registry) -> Iterator[LogEntry]:
+    """Entries from their bytes, credentials taken up on the way; what does not decode is left out."""
+    for index, body in bodies:
+        leaf = decode_leaf(body)
+        if isinstance(leaf, Refusal):
+            continue
+        record = proven(leaf.record, registry) if leaf.record else None
+        author = registry.get(record.frame.author) if record is not None else None
+        yield LogEntry(index=index, leaf=leaf, record=record, actor=author.name if author else "unknown")
+
+
+class _View:
+    """Builds every lease of one log, entry by entry."""
+
+    def __init__(self) -> None:
+        self.leases: dict[bytes, Lease] = {}
+        self._offers: dict[bytes, LogEntry] = {}
+        self._by_request: dict[bytes, bytes] = {}
+        self._by_record: dict[bytes, bytes] = {}
+
+    def take(self, entry: LogEntry) -> None:
+        record = entry.record
+        if record is None:
+            return
+        if record.typ == "declaration" and entry.leaf.admitted:
+            self._offers[record.digest] = entry
+        elif record.typ == "request":
+            self._requested(entry, record)
+        elif record.typ == "verdict":
+            self._judged(entry, record)
+        elif record.sid is not None and record.sid in self.leases:
+            self._moved(entry, record, record.sid)
+
+    def _requested(self, entry: LogEntry, record: Record) -> None:
+        offer, user = self._offers.get(record.body.declaration), record.frame.author
+        if offer is None or offer.record is None or offer.record.frame.author is None or user is None:
+            return
+        sid = settlement_id(offer.record.frame.author, user, record.body.nonce, record.body.cell)
+        lease = self.leases.get(sid)
+        if lease is None:
+            lease = self._apply(Lease(sid=sid, state=None, history=()), offer, "declaration")
+        ends_ns = record.body.cell.window.end_ns
+        asked = replace(
+            lease,
+            ends_ns=ends_ns,
+            request=record.digest,
+            cell=lease.cell or record.body.cell,
+            eirp_mdbm=record.body.eirp_mdbm if lease.eirp_mdbm is None else lease.eirp_mdbm,
+        )
+        lease = self._apply(asked, entry, "request")
+        received = entry.leaf.peer is not None
+        if entry.leaf.admitted and received and lease.state is LeaseState.REQUESTED:
+            lease = self._apply(lease, entry, "admission", actor=self._owner_of(offer))
+        self.leases[sid] = lease
+        self._by_request[record.digest] = sid
+
+    @staticmethod
+    def _owner_of(offer: LogEntry) -> str:
+        return offer.actor
+
+    def _judged(self, entry: LogEntry, record: Record) -> None:
+        """A signed refusal of our REQUEST, or a review of a settled pair."""
+        subject, body = record.body.subject, record.body
+        sid = self._by_request.get(subject) or self._by_record.get(subject)
+        if sid is None or not entry.leaf.admitted or body.reason == Reason.RECEIVED.value:
+            return
+        if body.clause == REVIEW_OPENED:
+            self.leases[sid] = self._apply(self.leases[sid], entry, "review")
+            return
+        why = _words(body.reason, body.clause, body.measured, body.required)
+        self.leases[sid] = self._keep(self.leases[sid], entry, "grant", why)
+
+    def _moved(self, entry: LogEntry, record: Record, sid: bytes) -> None:
+        lease = self.leases[sid]
+        if entry.leaf.admitted:
+            lease = self._window(lease, entry)
+            if record.typ == "grant" and lease.state is LeaseState.REQUESTED:
+                lease = self._apply(lease, entry, "admission")
+            if record.typ == "grant":
+                lease = replace(lease, cell=record.body.cell, eirp_mdbm=record.body.max_eirp_mdbm)
+            if record.typ in {"confirm", "abort"}:
+                lease = replace(lease, decision=record.digest)
+            self._by_record[record.digest] = sid
+        self.leases[sid] = self._apply(lease, entry, record.typ)
+
+    def _window(self, lease: Lease, entry: LogEntry) -> Lease:
+        over = lease.ends_ns is not None and entry.leaf.arrived_earliest_ns > lease.ends_ns
+        return self._apply(lease, entry, "window end", actor=CLOCK) if over and lease.state is _S.ACTIVE else lease
+
+    def _apply(self, lease: Lease, entry: LogEntry, action: str, *, actor: str | None = None) -> Lease:
+        leaf = entry.leaf
+        if not leaf.admitted:
+            why = _words(leaf.reason or "", leaf.clause or "", leaf.measured or "", leaf.required or "")
+            return self._keep(lease, entry, action, why)
+        if action == GATE and entry.record is not None:
+            gate = entry.record.body
+            said = f"{gate.previous} to {gate.state} {gate.reason}".rstrip()
+            move = _transition(lease, entry, action, actor=actor, state=lease.state, refused=False, result=said)
+            return replace(lease, history=(*lease.history, move))
+        state = TRANSITIONS.get((lease.state, action))
+        if state is None:
+            return self._keep(lease, entry, action, _words(Reason.OUT_OF_ORDER.value, "lease.table", action, ""))
+        move = _transition(lease, entry, action, actor=actor, state=state, refused=False, result="admitted")
+        return replace(lease, state=state, history=(*lease.history, move))
+
+    @staticmethod
+    def _keep(lease: Lease, entry: LogEntry, action: str, why: str) -> Lease:
+        move = _transition(lease, entry, action, actor=None, state=lease.state, refused=True, result=why)
+        return replace(lease, history=(*lease.history, move))
+
+
+def _transition(
+    lease: Lease,
+    entry: LogEntry,
+    action: str,
+    *,
+    actor: str | None,
+    state: LeaseState | None,
+    refused: bool,
+    result: str,
+) -> Transition:
+    return Transition(
+        actor=actor or entry.actor,
+        action=action,
+        previous=lease.state,
+        state=state,
+        evidence=entry.leaf.subject,
+        entry=entry.index,
+        arrived_ns=entry.leaf.arrived_earliest_ns,
+        refused=refused,
+        result=result,
+    )
+
+
+def _words(reason: str, clause: str, measured: str, required: str) -> str:
+    needed = f" (required: {required})" if required else ""
+    return f"{reason} [{clause}] {measured}".rstrip() + needed
+
+
+def leases(entries: Iterable[LogEntry], *, as_of_ns: int | None = None) -> dict[bytes, Lease]:
+    """Every lease of one log, in the order of its entries; windows over before `as_of_ns` (UTC) are Expired."""
+    view = _View()
+    last: LogEntry | None = None
+    for entry in entries:
+        view.take(entry)
+        last = entry
+    if as_of_ns is not None and last is not None:
+        for sid, lease in view.leases.items():
+            if lease.state is LeaseState.ACTIVE and lease.ends_ns is not None and as_of_ns > lease.ends_ns:
+                view.leases[sid] = _over(lease, lease.ends_ns)
+    return view.leases
+
+
+def _over(lease: Lease, ends_ns: int) -> Lease:
+    """The window is over though no entry says so: what proves it is the CONFIRM, and the clock."""
+    confirmed = next(t for t in reversed(lease.history) if t.action == "confirm" and not t.refused)
+    move = replace(
+        confirmed,
+        actor=CLOCK,
+        action="window end",
+        previous=lease.state,
+        state=LeaseState.EXPIRED,
+        arrived_ns=ends_ns,
+    )
+    return replace(lease, state=LeaseState.EXPIRED, history=(*lease.history, move))
+
+
+# -- proof -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenEntry:
+    """An entry of a log, and the path from it to the root of the head."""
+
+    index: int
+    body: bytes
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseProof:
+    """All a stranger needs, beside the trust anchors, to see that a lease's state and history are in a signed log.
+
+    It shows that every transition happened and was logged in this order. That none was left out it cannot show: for
+    that take the whole log.
+    """
+
+    sid: bytes
+    entries: tuple[ProvenEntry, ...]
+    note: str
+
+
+def prove_lease(lease: Lease, bodies: Sequence[bytes], registry: Registry, note: str) -> LeaseProof:
+    """Take a lease's entries, and the credentials they need, out of the log whose head `note` signs."""
+    nodes: dict[tuple[int, int], bytes] = {}
+    for index, body in enumerate(bodies):
+        for level, at, value in merkle.new_nodes(index, merkle.leaf_hash(body), lambda lv, i: nodes[lv, i]):
+            nodes[level, at] = value
+    chains = {raw for subject in registry.subjects() for raw in subject.chain}
+    leaves = [decode_leaf(body) for body in bodies]
+    credentials = {n for n, leaf in enumerate(leaves) if isinstance(leaf, Leaf) and leaf.record in chains}
+    size = len(bodies)
+    return LeaseProof(
+        sid=lease.sid,
+        entries=tuple(
+            ProvenEntry(
+                index=index,
+                body=bodies[index],
+                path=merkle.inclusion_proof(index, size, lambda lv, i: nodes[lv, i]),
+            )
+            for index in sorted({*lease.entries, *credentials})
+        ),
+        note=note,
+    )
+
+
+def verify_lease(proof: LeaseProof, *, network: str, anchors: Iterable[bytes]) -> Lease | Refusal:
+    """Check every entry against the signed head, then build the view from those entries and nothing else."""
+    registry = Registry(network, anchors)
+    read = list(read_entries(((e.index, e.body) for e in proof.entries), registry))
+    head = _head(proof.note, registry)
+    if isinstance(head, Refusal):
+        return head
+    for entry in proof.entries:
+        refusal = merkle.verify_inclusion(merkle.leaf_hash(entry.body), entry.index, head.size, entry.path, head.root)
+        if refusal is not None:
+            return refusal
+    found = leases(read).get(proof.sid)
+    return found or refuse(Reason.UNKNOWN_SID, "lease.sid", proof.sid.hex()[:16], "a lease in these entries")
+
+
+def _head(note: str, registry: Registry) -> Head | Refusal:
+    origin = note.partition("\n")[0]
+    owner: Subject | None = next(
+        (s for s in registry.subjects() if origin_of(registry.network, s.public) == origin), None
+    )
+    if owner is None:
+        return refuse(Reason.UNKNOWN_AUTHOR, "lease.head", origin[:80], "a credential among the entries")
+    return open_note(note, owner.public)

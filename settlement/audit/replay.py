@@ -1,0 +1,252 @@
+"""Judges the entries of one lineage again, in order, with nothing but the log and the anchors.
+
+(4) every admitted record proves, by credentials in the log
+(5) the author is entitled: the timeless clauses of admission hold again, under the rule in force at signing
+(6) the owner's own records form one chain: numbers without a gap, each naming the one before
+(7) no two admitted records of an author share a number
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from settlement.audit.findings import Audited, ListTaken, Review
+from settlement.audit.heads import Heads
+from settlement.chain import keys
+from settlement.chain.admission import Admitted, RuleInForce, prove, proven, timeless
+from settlement.chain.checkpoint import origin_of
+from settlement.chain.credentials import Claims, Registry, Subject, read_claims
+from settlement.chain.keys import Verify
+from settlement.chain.leaf import OWN, Leaf, decode_leaf
+from settlement.chain.records import Record, Unproven, digest, parse
+from settlement.chain.rotation import judge_rotation
+from settlement.chain.ruling import judge_next, verify_rule
+from settlement.chain.standing import Tally
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.governing.rulefile import rule_at
+from settlement.pair.terms import deal_of_grant, judge_terms
+from settlement.pair.transmit import lease_limit
+from settlement.state.messages import decode_message
+from settlement.state.ownword import attested, excused, in_order
+
+TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
+REVIEW_OPENED = "review.opened"
+LEASES = ("confirm", "renew", "resume")
+PLAIN = frozenset(
+    {"credential", "rule", "revocation", "envelope", "declaration", "gate", "verdict", "usage", "evidence"}
+)
+"""Of these an audit keeps author, number and hash: nothing it compares afterwards is in their bodies."""
+
+
+@dataclass(slots=True)
+class Replay:
+    """What the audit of one lineage carries from entry to entry."""
+
+    registry: Registry
+    audited: Audited
+    rules: list[RuleInForce] = field(default_factory=list)
+    former: frozenset[bytes] = frozenset()
+    last: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
+    last_signed_ns: int = 0
+    seen: set[tuple[bytes, int]] = field(default_factory=set)
+    grants: dict[bytes, Record] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    verify: Verify = keys.verify
+    heads: Heads | None = None
+    _owner: Subject | None = None
+
+    @property
+    def owner(self) -> Subject | None:
+        """Whose log it is: the credential in it whose key the log's origin names."""
+        if self._owner is None:
+            named = (
+                s for s in self.registry.subjects() if origin_of(self.registry.network, s.public) == self.audited.origin
+            )
+            self._owner = next(named, None)
+        return self._owner
+
+    def is_own(self, author: bytes) -> bool:
+        """Is that the owner, or what it was before a key of its was succeeded?"""
+        return author in self.former or (self.owner is not None and author == self.owner.hash)
+
+    def line(self) -> tuple[Subject, ...]:
+        """The owner and the credentials it succeeded, as the log proves it, the newest first."""
+        owner = self.owner
+        found = (self.registry.get(one) for one in self.registry.line(owner.hash)) if owner is not None else ()
+        return tuple(subject for subject in found if subject is not None)
+
+
+def former_of(origin: str, network: str, entries: Iterable[bytes]) -> frozenset[bytes]:
+    """The credentials that the owner of a log says it had before; for the replay to prove, entry by entry."""
+    before: dict[bytes, bytes] = {}
+    newest: bytes | None = None
+    for body in entries:
+        leaf = decode_leaf(body)
+        rotation = parse(leaf.record) if isinstance(leaf, Leaf) and leaf.origin == OWN and leaf.record else None
+        if not isinstance(rotation, Unproven) or rotation.typ != "rotation" or rotation.author is None:
+            continue
+        body_map = rotation.payload.get(6)
+        successor = body_map.get(1) if isinstance(body_map, dict) else None
+        if not isinstance(successor, bytes):
+            continue
+        before[digest(successor)] = rotation.author
+        credential = parse(successor)
+        claims = credential.message.header.claims if isinstance(credential, Unproven) else None
+        named = read_claims(claims or {})
+        if isinstance(named, Claims) and origin_of(network, named.public) == origin:
+            newest = digest(successor)
+    found: list[bytes] = []
+    while newest in before and before[newest] not in found:
+        newest = before[newest]
+        found.append(newest)
+    return frozenset(found)
+
+
+def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) -> None:
+    """Checks (4) to (7) on one entry; `said` are the columns of its row, where it lies in a file."""
+    leaf, add = decode_leaf(body), state.audited.findings.add
+    if isinstance(leaf, Refusal):
+        add(f"entry {index}: {leaf}")
+        return
+    if said is not None and said[:2] != [leaf.subject, leaf.admitted]:
+        add(f"entry {index}: its columns do not agree with its bytes")
+    if leaf.arrived_earliest_ns > leaf.arrived_latest_ns:
+        add(f"entry {index}: arrived before it arrived")
+    if leaf.record is not None and digest(leaf.record) != leaf.subject:
+        add(f"entry {index}: names other bytes than it holds")
+    if not leaf.admitted:
+        state.audited.refused[leaf.reason or ""] += 1
+        if leaf.reason not in Reason.__members__:
+            add(f"entry {index}: refused without a known reason")
+        _replay_refused(state, index, leaf)
+        return
+    record = proven(leaf.record, state.registry, verify=state.verify) if leaf.record is not None else None
+    if record is None:
+        add(f"entry {index}: admitted, but it does not prove")
+        return
+    if said is not None and said[2:] != [record.typ, record.sid, record.frame.author, record.frame.seq, None]:
+        add(f"entry {index}: its columns do not agree with its record")
+    if record.typ == "rule":
+        _take_rule(state, index, record)
+    elif record.typ != "credential":
+        _check_entitled(state, index, leaf, record)
+    if record.sid is not None:
+        state.audited.by_sid.setdefault(record.sid, {}).setdefault(record.typ, []).append(record.digest)
+    state.audited.held.append(replace(record, raw=b"", body=None) if record.typ in PLAIN else record)
+    _note(state, index, leaf, record)
+
+
+def _note(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
+    """Signed heads for the cross-check, and what a regulator asks for: reviews, and how long a revocation took."""
+    heads = state.heads = state.heads or Heads(state.registry)
+    own_at = index if leaf.origin == OWN else None
+    state.audited.heads.extend(heads.of_record(record, state.audited.path.name, own_at))
+    if record.typ == "verdict" and record.body.clause == REVIEW_OPENED:
+        measured = f"{record.body.reason}: {record.body.measured}"
+        state.audited.reviews.append(Review(subject=record.body.subject, why=measured))
+    elif record.typ == "revocation":
+        author = state.registry.get(record.frame.author)
+        signed = record.frame.attestation
+        state.audited.lists.append(
+            ListTaken(
+                author=author.name if author is not None else "",
+                version=record.body.version,
+                least_ns=leaf.arrived_earliest_ns - signed.latest_ns,
+                most_ns=leaf.arrived_latest_ns - signed.earliest_ns,
+            )
+        )
+
+
+def _take_rule(state: Replay, index: int, record: Record) -> None:
+    """The first rule of a log, then each that properly follows, by an authority that may rule band and area."""
+    author = state.registry.get(record.frame.author)
+    rule = verify_rule(record.raw, author.chain, state.registry) if author is not None else None
+    if not isinstance(rule, RuleInForce):
+        state.audited.findings.add(f"entry {index}: a rule by nobody who may rule: {rule}")
+        return
+    refusal = judge_next(state.rules, rule) if state.rules else None
+    if refusal is None:
+        state.rules.append(rule)
+    else:
+        state.audited.findings.add(f"entry {index}: a rule that does not follow the last: {refusal}")
+
+
+def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
+    add = state.audited.findings.add
+    by = state.registry.get(record.frame.author)
+    admitted = Admitted(record=record, author=by) if by is not None else None
+    if admitted is not None and record.typ == "rotation":
+        successor = judge_rotation(admitted.author, record.body, state.registry)
+        if isinstance(successor, Subject):
+            state.registry.rotate(admitted.author, successor)
+    rule = rule_at(state.rules, record.frame.attestation) or (state.rules[-1] if state.rules else None)
+    if rule is None or admitted is None:
+        add(f"entry {index}: no rule in the log before the first record under it")
+        return
+    refusal = timeless(admitted, rule)
+    state.audited.replayed += 1
+    own = state.is_own(admitted.author.hash)
+    if refusal is not None and not (own and excused(record.typ, refusal)):
+        add(f"entry {index}: admitted, but {refusal}")
+    beyond = _beyond_terms(state, record, admitted.author, rule)
+    if refusal is None and beyond is not None:
+        add(f"entry {index}: admitted, but {beyond}")
+    author = record.frame.author or b""
+    if (author, record.frame.seq) in state.seen:
+        add(f"entry {index}: {admitted.author.name} used number {record.frame.seq} twice")
+    state.seen.add((author, record.frame.seq))
+    if record.frame.attestation.earliest_ns > leaf.arrived_latest_ns:
+        add(f"entry {index}: signed after it arrived")
+    if own != (leaf.origin == OWN):
+        add(f"entry {index}: marked as {'own' if leaf.origin == OWN else 'received'}, which it is not")
+    if own:
+        _check_own(state, index, record, admitted.author)
+
+
+def _beyond_terms(state: Replay, record: Record, author: Subject, rule: RuleInForce) -> Refusal | None:
+    """What a pair agreed on is inside its class and both credentials, every lease no longer than the GRANT says."""
+    if record.typ == "grant":
+        user = state.registry.get(record.body.user)
+        if user is None:
+            return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", record.body.user.hex()[:16], "a credential in the log")
+        state.grants[record.body.sid] = record
+        return judge_terms(deal_of_grant(record), rule.rule, holder=author, user=user)
+    grant = state.grants.get(record.sid) if record.sid is not None else None
+    if grant is None or record.typ not in LEASES:
+        return None
+    limit_ns, until_ns = lease_limit(record, grant.body.cell, grant.body.lease_ns), record.body.transmit_until_ns
+    if until_ns <= limit_ns:
+        return None
+    return refuse(Reason.LEASE, f"{record.typ}.until", f"{until_ns} ns", f"<= {limit_ns} ns")
+
+
+def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:
+    """A refusal by what never changes, the bytes and what the author may do, must come out the same again."""
+    if leaf.record is None or not (leaf.clause or "").startswith(TIMELESS_CLAUSES):
+        return
+    state.audited.replayed += 1
+    outcome = prove(leaf.record, state.registry, verify=state.verify)
+    if isinstance(outcome, Admitted):
+        rule = rule_at(state.rules, outcome.record.frame.attestation) or (state.rules[-1] if state.rules else None)
+        outcome = (timeless(outcome, rule) if rule else None) or outcome
+    # What was refused before a record could be taken out of it is logged as it came.
+    wrapped = decode_message(leaf.record)
+    if isinstance(wrapped, Refusal) and wrapped.reason.value == leaf.reason:
+        return
+    if not isinstance(outcome, Refusal) or outcome.reason.value != leaf.reason:
+        now = outcome.reason.value if isinstance(outcome, Refusal) else "admissible"
+        state.audited.findings.add(f"entry {index}: refused as {leaf.reason}, now {now}")
+
+
+def _check_own(state: Replay, index: int, record: Record, author: Subject) -> None:
+    """Check (6)."""
+    state.audited.own += 1
+    before = (record.frame.seq - 1, record.frame.previous)
+    expected = state.last.get(author.hash, (0, None))
+    if before != expected:
+        state.audited.findings.add(f"entry {index}: own record {record.frame.seq} does not follow {expected[0]}")
+    signed = record.frame.attestation
+    state.last[author.hash] = (record.frame.seq, record.digest)
+    if in_order(signed, state.last_signed_ns) is not None:
+        state.audited.findings.add(f"entry {index}: own record {record.frame.seq} is attested before the one before it")
+    state.last_signed_ns = attested(state.last_signed_ns, signed)

@@ -1,0 +1,301 @@
+"""Verifies logs offline: every record, the chain of each author, the tree, and both sides of every settlement.
+
+One lineage:
+
+    (1) the sealed file is the file that was sealed     (2) entries are whole and hash to the stored tree
+    (3) every signed checkpoint is the root of its size (4) every admitted record proves, by credentials in the log
+    (5) the author is entitled: the timeless clauses of admission hold again
+    (6) this node's own records form one chain: numbers without a gap, each naming the one before
+    (7) no two admitted records of an author share a number
+    (8) columns, state and counters are those the owner signed with the root after its last step
+
+Checks (4) to (7) are in `replay`. A lineage that nobody sealed may hold and still be an older one, put back whole: that
+is a warning. What several lineages say of each other is in `crosscheck`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from settlement.audit.findings import SHOWN_MAX, Audited
+from settlement.audit.heads import Heads, LogTree
+from settlement.audit.replay import Replay, check_entry, former_of
+from settlement.audit.seal import check_seal, seal_path
+from settlement.audit.signatures import Ahead
+from settlement.chain import merkle
+from settlement.chain.checkpoint import open_note, origin_of, signature_count
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.foreign import NoDatabase, open_foreign, typed
+from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.lineage import SCHEMA, LineageError
+from settlement.chain.standing import Standing, Tally
+from settlement.chain.wholeness import COLUMNS, Tree, stored_nodes, stored_standing, tally_of_rows
+from settlement.core.reasons import Refusal
+from settlement.state.witness import HEADS
+
+UNREADABLE = (apsw.Error, TypeError, ValueError)
+"""What reading a file of a stranger may raise: SQLite's errors, a value of another type, text that is not UTF-8."""
+CREDENTIALS = "SELECT CAST(body AS BLOB) FROM leaf WHERE typ='credential' ORDER BY idx"
+
+
+class _Reader:
+    """A lineage file opened read-only, as a stranger's."""
+
+    def __init__(self, path: Path) -> None:
+        # Never create, recover or believe a write-ahead log beside a file that is evidence.
+        live = path.with_name(path.name + "-wal").exists() and not seal_path(path).exists()
+        self.db = open_foreign(path, SCHEMA, live=live)
+
+    def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        return iter(self.db.execute(sql))
+
+    def one(self, sql: str) -> Any:
+        row = self.db.execute(sql).fetchone()
+        return row[0] if row else None
+
+
+def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audited:
+    """Checks (1) to (7) on one file; whatever is wrong is in the findings, nothing is raised."""
+    audited = Audited(path=path, origin="")
+    try:
+        reader = _Reader(path)
+        audited.origin = str(reader.one("SELECT value FROM meta WHERE key='origin'"))
+        rotations = (bytes(b) for (b,) in reader.rows("SELECT CAST(body AS BLOB) FROM leaf WHERE typ='rotation'"))
+        state = Replay(Registry(network, anchors), audited, former=former_of(audited.origin, network, rotations))
+        _walk(reader, state)
+        if _strange(state):
+            return audited
+        _check_checkpoints(reader, state)
+        if state.owner is None:
+            audited.findings.add("no credential in the log is its owner's")
+        else:
+            _name_owner(state)
+            _find_heads(reader, path, state)
+            _check_standing(reader, state, state.owner)
+            _check_seal(path, state.owner, audited)
+    except Exception as exc:  # noqa: BLE001 - whatever is in the file, the auditor says so and goes on
+        audited.findings.add(f"not a readable lineage: {exc!r:.200}")
+    if not audited.records:
+        audited.findings.add("no entries")
+    return audited
+
+
+KEPT_HEADS = "SELECT kind, CAST(value AS BLOB) FROM state WHERE kind IN ('artifact', 'head') ORDER BY kind, key"
+STRANGE = "no credential in it leads to a trust anchor that was given: another network's log, or not the right anchor"
+
+
+def _strange(state: Replay) -> bool:
+    """Where not one credential is trusted nothing can be said of any entry, and saying so once is enough."""
+    if state.registry.subjects() or not state.audited.records:
+        return False
+    state.audited.findings.problems[:] = [STRANGE]
+    state.audited.stranger = True
+    return True
+
+
+def why_no_lineage(path: Path) -> str | None:
+    """Why a file is no lineage; None where it claims to be one, by its form or by a seal beside it, true or false."""
+    if seal_path(path).exists():
+        return None
+    try:
+        reader = _Reader(path)
+        named = reader.one("SELECT value FROM meta WHERE key='origin'")
+        reader.db.close()
+    except (*UNREADABLE, NoDatabase) as exc:
+        return str(exc)
+    return None if isinstance(named, str) else "it says of no node that it is its log"
+
+
+def _opened(path: Path) -> _Reader:
+    """A lineage file to read. Raises LineageError where it is none."""
+    try:
+        reader = _Reader(path)
+        reader.one("SELECT value FROM meta WHERE key='origin'")
+    except (*UNREADABLE, NoDatabase) as exc:
+        raise LineageError(f"{path}: not a readable lineage: {exc}") from exc
+    return reader
+
+
+def leaves(bodies: Iterable[bytes]) -> Iterator[Leaf]:
+    """Entries from their bytes, in order; what does not decode is left out."""
+    for body in bodies:
+        leaf = decode_leaf(body)
+        if isinstance(leaf, Leaf):
+            yield leaf
+
+
+def entries(path: Path) -> Iterator[Leaf]:
+    """The entries of a lineage file in order, as they stand. Raises LineageError."""
+    return leaves(raw_entries(path))
+
+
+def raw_entries(path: Path) -> Iterator[bytes]:
+    """The bytes of every entry of a lineage file, in order. Raises LineageError."""
+    reader = _opened(path)
+    try:
+        rows = reader.rows("SELECT idx, CAST(body AS BLOB) FROM leaf ORDER BY idx")
+        for expected, (index, body) in enumerate(rows):
+            if index != expected:
+                raise LineageError(f"{path}: entry {expected} is missing")
+            yield bytes(body)
+    except UNREADABLE as exc:
+        raise LineageError(f"{path}: {exc}") from exc
+    finally:
+        reader.db.close()
+
+
+def kept_rows(path: Path) -> tuple[dict[tuple[str, bytes], bytes], dict[str, int]]:
+    """State and counters of a lineage file as they stand. Raises LineageError."""
+    reader = _opened(path)
+    try:
+        state = reader.rows("SELECT kind, CAST(key AS BLOB), CAST(value AS BLOB) FROM state")
+        counters = reader.rows("SELECT name, value FROM counter")
+        rows = {(typed(kind, str), typed(key, bytes)): typed(value, bytes) for kind, key, value in state}
+        return rows, {typed(name, str): typed(value, int) for name, value in counters}
+    except UNREADABLE as exc:
+        raise LineageError(f"{path}: {exc}") from exc
+    finally:
+        reader.db.close()
+
+
+def last_head(path: Path) -> tuple[int, str] | None:
+    """Size and text of the newest checkpoint in a lineage file. Raises LineageError."""
+    reader = _opened(path)
+    try:
+        row = next(reader.rows("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"), None)
+        return None if row is None else (typed(row[0], int), typed(row[1], str))
+    except UNREADABLE as exc:
+        raise LineageError(f"{path}: {exc}") from exc
+    finally:
+        reader.db.close()
+
+
+def audit_entries(
+    bodies: Sequence[bytes], *, origin: str, note: str, network: str, anchors: Iterable[bytes]
+) -> Audited:
+    """Checks (3) to (7) on bare entries under one signed head that covers them all.
+
+    Once as many problems are found as are shown the rest is not read: nothing it could hold would mend them.
+    """
+    audited = Audited(path=Path(origin.rpartition("/")[2]), origin=origin)
+    rotations = (body for body in bodies if b"bandpact/rotation" in body)
+    state = Replay(Registry(network, anchors), audited, former=former_of(origin, network, rotations))
+    frontier = merkle.NO_LEAVES
+    for index, body in enumerate(bodies):
+        frontier, _ = merkle.grown(frontier, index, merkle.leaf_hash(body))
+        check_entry(state, index, body, None)
+        audited.records += 1
+        if len(audited.findings.problems) >= SHOWN_MAX:
+            break
+    audited.root = merkle.fold(frontier)
+    if _strange(state):
+        return audited
+    _name_owner(state)
+    head = open_note(note, state.owner.public) if state.owner is not None else None
+    if head is None or isinstance(head, Refusal):
+        audited.findings.add(f"head: {head or 'nobody to have signed it'}")
+    elif (head.origin, head.size, head.root) != (origin, audited.records, audited.root):
+        audited.findings.add(f"head: speaks of {head.origin} at {head.size}, not of these entries")
+    if signature_count(note) != 1:
+        audited.findings.add("head: more lines than its owner's")
+    audited.tree = LogTree(origins=_origins(state), size=audited.records, note=note, entries=lambda: bodies)
+    return audited
+
+
+def _origins(state: Replay) -> tuple[str, ...]:
+    """Every name the log went by, the newest first."""
+    return tuple(origin_of(state.registry.network, one.public) for one in state.line()) or (state.audited.origin,)
+
+
+def _name_owner(state: Replay) -> None:
+    """Whose log it is, by every name that the log proves; a name it only claims is a finding."""
+    line, audited = state.line(), state.audited
+    audited.owner, audited.line = line[0].hash if line else None, tuple(one.hash for one in line)
+    for claimed in sorted(state.former - set(audited.line)):
+        audited.findings.add(f"{claimed.hex()[:8]} is said to be the owner of before, and was never succeeded")
+
+
+def _everyone(reader: _Reader, known: Registry) -> Registry:
+    """Whoever the log holds a credential of: whose signatures can be checked ahead, not who may say what."""
+    found = Registry(known.network, known.anchors)
+    for leaf in leaves(bytes(body) for (body,) in reader.rows(CREDENTIALS)):
+        if leaf.record is not None:
+            found.admit(leaf.record)
+    return found
+
+
+def _walk(reader: _Reader, state: Replay) -> None:
+    """Checks (2) and (4) to (7), in memory that does not grow with the tree; signatures on every core."""
+    findings, tree, whole = state.audited.findings, Tree(reader.db), True
+    ahead = Ahead(_everyone(reader, state.registry))
+    state.verify = ahead.verify
+    columns = f"idx, CAST(body AS BLOB), subject, admitted, {COLUMNS}"
+    rows = reader.rows(f"SELECT {columns} FROM leaf ORDER BY idx")  # noqa: S608 - our own column names
+    read = ahead.read(((row, row[1]) for row in rows), count=reader.one("SELECT coalesce(max(idx), 0) FROM leaf"))
+    for expected, (index, body, *said) in enumerate(read):
+        if index != expected:
+            findings.add(f"entry {expected} is missing")
+            break
+        if whole and not tree.add(index, merkle.leaf_hash(body)):
+            whole = False
+            findings.add(f"entry {index} does not hash to the stored tree")
+        check_entry(state, index, bytes(body), said)
+        state.tally = state.tally.appended(said[2:])
+        state.audited.records += 1
+    if whole and not tree.over():
+        findings.add("the stored tree is larger than the entries make it")
+    state.audited.root = tree.root()
+
+
+def _check_checkpoints(reader: _Reader, state: Replay) -> None:
+    """Check (3), by the stored tree, which check (2) compared with the entries."""
+    stored = stored_nodes(reader.db)
+    findings, network = state.audited.findings, state.registry.network
+    owners = {origin_of(network, one.public): one for one in state.line()}
+    for size, note in reader.rows("SELECT size, note FROM checkpoint ORDER BY size"):
+        owner = owners.get(str(note).partition("\n")[0]) or state.owner
+        head = open_note(note, owner.public) if owner is not None else None
+        if head is None or isinstance(head, Refusal):
+            findings.add(f"checkpoint {size}: {head or 'nobody to have signed it'}")
+        elif head.origin not in owners or head.size != size or size > state.audited.records:
+            findings.add(f"checkpoint {size}: speaks of {head.origin} at {head.size}")
+        elif merkle.root(size, stored) != head.root:
+            findings.add(f"checkpoint {size}: the entries were changed after it was signed")
+
+
+def _find_heads(reader: _Reader, path: Path, state: Replay) -> None:
+    """Heads in what is kept beside the log: under the proofs of settlements, and those seen as a witness."""
+    heads, audited = Heads(state.registry), state.audited
+    for kind, value in reader.rows(KEPT_HEADS):
+        raw = typed(value, bytes)
+        found = heads.of_note(raw.decode("utf-8", "replace"), path.name) if kind == HEADS else ()
+        audited.heads.extend(found or heads.of_artifact(raw, path.name))
+    note = str(reader.one("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1") or "")
+    audited.tree = LogTree(origins=_origins(state), size=audited.records, note=note, entries=lambda: raw_entries(path))
+
+
+def _check_standing(reader: _Reader, state: Replay, owner: Subject) -> None:
+    """Check (8)."""
+    audited = state.audited
+    stored = stored_standing(reader.db, audited.origin)
+    if stored is None:
+        audited.findings.add("the owner's signature over log, state and counters is missing")
+        return
+    tally: Tally = tally_of_rows(reader.db, state.tally)
+    found = Standing(origin=audited.origin, size=audited.records, root=audited.root, tally=tally)
+    refusal = found.check(stored[1], owner.public)
+    if refusal is not None:
+        after = f"{stored[0].size} entries were there" if stored[0].size != found.size else "something else was there"
+        audited.findings.add(f"log, state or counters are not what the owner's last step left: {after}")
+
+
+def _check_seal(path: Path, owner: Subject, audited: Audited) -> None:
+    """Check (1)."""
+    outcome = check_seal(path, owner.public)
+    audited.sealed = outcome is None
+    if isinstance(outcome, Refusal) and outcome.measured != "no seal":
+        audited.findings.add(str(outcome))
+    elif not audited.sealed:
+        audited.warnings.append("not sealed: an older copy, put back whole, would look the same")

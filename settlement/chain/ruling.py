@@ -1,0 +1,92 @@
+"""A rule in force: who signed it, whether that authority may, and whether it follows the rules before it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from settlement.chain.admission import RuleInForce, prove
+from settlement.chain.bodies import Rule
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.entitlement import outlines
+from settlement.chain.status import next_version
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.governing.narrowing import wider_rule
+from settlement.governing.soundness import beyond, flaw, may_rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRule:
+    """A rule with the bytes that prove it: its own, and the credentials of the authority that signed it."""
+
+    raw: bytes
+    chain: tuple[bytes, ...]
+    rule: RuleInForce
+
+    @property
+    def key(self) -> bytes:
+        """What it is stored under; sorts by version."""
+        return self.rule.rule.version.to_bytes(8, "big")
+
+
+def read_held(raw: bytes, chain: tuple[bytes, ...], registry: Registry) -> HeldRule | Refusal:
+    """A sound rule by an anchored authority that may give it, or why it is none."""
+    rule = verify_rule(raw, chain, registry)
+    return rule if isinstance(rule, Refusal) else HeldRule(raw=raw, chain=chain, rule=rule)
+
+
+def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleInForce | Refusal:
+    """A rule that holds in itself, signed by an anchored authority that may make rules, inside its own scope."""
+    authority = registry.admit_chain(chain)
+    if isinstance(authority, Refusal):
+        return authority
+    admitted = prove(raw, registry)
+    if isinstance(admitted, Refusal):
+        return admitted
+    if admitted.record.typ != "rule" or admitted.author.hash != authority.hash:
+        return refuse(Reason.TYPE, "rule.author", admitted.record.typ, "a rule by the authority of the chain")
+    rule: Rule = admitted.record.body
+    refusal = may_rule(authority.scope) or outlines(admitted.record) or flaw(rule) or beyond(rule, authority.scope)
+    if refusal is not None:
+        return refusal
+    return RuleInForce(hash=admitted.record.digest, rule=rule, seat=seat_of(authority, registry))
+
+
+def seat_of(authority: Subject, registry: Registry) -> tuple[str, ...]:
+    """Where an authority sits: the names from the root down to it. A new key keeps its name and so its seat.
+
+    Only whoever sits above gives a name, so that nobody can take a seat that is not below its own.
+    """
+    held, names = authority, [authority.name]
+    while held.issuer is not None and (above := registry.get(held.issuer)) is not None:
+        names.append(above.name)
+        held = above
+    return tuple(reversed(names))
+
+
+def commands(seat: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Is that authority the other one, or above it?"""
+    return bool(seat) and other[: len(seat)] == seat
+
+
+def judge_successor(old: RuleInForce, new: Rule) -> Refusal | None:
+    """May this rule follow that one, by name, version and window?"""
+    if new.name != old.rule.name:
+        return refuse(Reason.RULE_UNKNOWN, "rule.name", new.name, old.rule.name)
+    refusal = next_version(new.version, old.rule.version, "rule")
+    if refusal is not None:
+        return refusal
+    if new.previous != old.hash:
+        return refuse(Reason.ROLLBACK, "rule.previous", new.previous.hex() if new.previous else "none", old.hash.hex())
+    if new.effective.start_ns < old.rule.effective.start_ns:
+        return refuse(Reason.ROLLBACK, "rule.effective", new.effective.start_ns, f">= {old.rule.effective.start_ns} ns")
+    return None
+
+
+def judge_next(chain: Sequence[RuleInForce], new: RuleInForce) -> Refusal | None:
+    """May this rule follow a chain of rules? Beyond what its author sits above of, it may only narrow (SCOPE)."""
+    return judge_successor(chain[-1], new.rule) or _narrows(chain, new)
+
+
+def _narrows(chain: Sequence[RuleInForce], new: RuleInForce) -> Refusal | None:
+    """The newest rule by somebody the author does not command binds it; that one was held to those before it."""
+    binding = next((held for held in reversed(chain) if not commands(new.seat, held.seat)), None)
+    return None if binding is None else wider_rule(new.rule, binding.rule)

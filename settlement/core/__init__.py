@@ -1,0 +1,1 @@
+"""What everything in the settlement uses: reasons, refusals, and time and place as intervals."""

@@ -1,0 +1,313 @@
+"""Rules as people edit them: TOML with whole names, checked key by key, made into the body that an authority signs.
+
+Every complaint names the key it is about. A rule that follows another names it and has a higher version; the windows in
+which the two are in force may touch, not overlap, so that at any instant one rule holds.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from settlement.chain.admission import RuleInForce
+from settlement.chain.bodies import (
+    BODIES,
+    Budget,
+    ClassTerms,
+    DeskTerms,
+    Level,
+    Modality,
+    Recognition,
+    Rule,
+    Shard,
+    StockWitness,
+)
+from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.meaning import flaw_of
+from settlement.chain.records import Attestation
+from settlement.chain.ruling import judge_successor
+from settlement.chain.scope import Area, Band, Corner, Window
+from settlement.chain.taxonomy import Response
+from settlement.core.fixes import PositionSource, TimeSource
+from settlement.core.reasons import Refusal
+from settlement.formats.vkey import COSIGNER, VerifierKey, read_key
+from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
+from settlement.pair.recognition import flaw
+
+__all__ = ["RuleFileError", "judge_successor", "read_rule", "rule_at"]
+
+EVERY_TYPE = "*"
+NODES_MAX = 32
+MODES = {"authority": AUTHORITY, "neighbours": NEIGHBOURS}
+_DERIVED = {"effective", "previous", "time_sources", "position_sources"}
+
+
+class RuleFileError(ValueError):
+    """The rule cannot be used; the message names the key."""
+
+
+def _need(table: dict[str, Any], key: str, path: str, kind: type) -> Any:
+    if key not in table:
+        raise RuleFileError(f"{path}{key}: missing; add it")
+    value = table[key]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise RuleFileError(f"{path}{key}: {value!r} is not {_called(kind)}")
+    return value
+
+
+def _called(kind: type) -> str:
+    return {int: "a whole number", str: "text", list: "a list", dict: "a table", datetime: "a date and time"}[kind]
+
+
+def _known(table: dict[str, Any], allowed: Iterable[str], path: str) -> None:
+    unknown = sorted(set(table) - set(allowed))
+    if unknown:
+        raise RuleFileError(f"{path}{unknown[0]}: no such key; known are {', '.join(sorted(allowed))}")
+
+
+def _plain(cls: type[Any], table: Any, path: str, *, skip: Iterable[str] = ()) -> dict[str, Any]:
+    """The integer and text fields of a schema class, from a table of the same names."""
+    if not isinstance(table, dict):
+        raise RuleFileError(f"{path.rstrip('.')}: not a table")
+    found: dict[str, Any] = {}
+    for name, kind in kinds_of(cls):
+        if name in skip or kind.name not in ("int", "text") or (kind.optional and name not in table):
+            continue
+        found[name] = _scalar(_need(table, name, path, int if kind.name == "int" else str), kind, f"{path}{name}")
+    return found
+
+
+def _scalar(value: Any, kind: Kind, path: str) -> Any:
+    size = value if kind.name == "int" else len(value.encode())
+    low, high = kind.sensible
+    if not low <= size <= high:
+        raise RuleFileError(f"{path}: {value!r} is outside {low} to {high}")
+    return value
+
+
+def _area(table: dict[str, Any], path: str) -> Area:
+    """A circle (lat_e7, lon_e7, radius_mm) or an outline of [latitude, longitude] corners; never both."""
+    kinds = dict(kinds_of(Area))
+    _known(table, kinds, path)
+    if "outline" not in table:
+        names = ("lat_e7", "lon_e7", "radius_mm")
+        return Area(**{n: _scalar(_need(table, n, path, int), kinds[n], f"{path}{n}") for n in names})
+    if len(table) > 1:
+        raise RuleFileError(
+            f"{path}outline: beside {', '.join(sorted(set(table) - {'outline'}))}; a circle or an outline"
+        )
+    corners = _need(table, "outline", path, list)
+    area = Area(outline=tuple(_corner(one, f"{path}outline[{n}]") for n, one in enumerate(corners)))
+    flaw = area.flaw()
+    if flaw is not None:
+        raise RuleFileError(f"{path}outline: {flaw}")
+    return area
+
+
+def _corner(value: Any, path: str) -> Corner:
+    if not isinstance(value, list) or len(value) != 2 or not all(type(v) is int for v in value):
+        raise RuleFileError(f"{path}: {value!r} is not [latitude, longitude] in degrees x 1e7")
+    fields = {name: _scalar(v, kind, path) for v, (name, kind) in zip(value, kinds_of(Corner), strict=True)}
+    return Corner(**fields)
+
+
+def _bands(values: list[Any], path: str) -> tuple[Band, ...]:
+    bands = []
+    for number, table in enumerate(values):
+        here = f"{path}[{number}]."
+        band = Band(**_plain(Band, table, here))
+        if band.low_hz >= band.high_hz:
+            raise RuleFileError(f"{here}high_hz: {band.high_hz} is not above low_hz {band.low_hz}")
+        bands.append(band)
+    if not bands:
+        raise RuleFileError(f"{path}: empty; a rule governs at least one band")
+    return tuple(bands)
+
+
+def _many(cls: type[Any], table: dict[str, Any], key: str) -> tuple[Any, ...]:
+    values = _need(table, key, "", list)
+    made = []
+    for number, one in enumerate(values):
+        here = f"{key}[{number}]."
+        extra: dict[str, Any] = (
+            {"area": _area(_need(one, "area", here, dict), f"{here}area.")} if cls is Budget and "area" in one else {}
+        )
+        if cls is ClassTerms and "recognition" in one:
+            extra = {"recognition": _recognition(_need(one, "recognition", here, dict), f"{here}recognition.")}
+        fields = _plain(cls, one, here)
+        _known(one, [n for n, _ in kinds_of(cls)], here)
+        made.append(cls(**fields, **extra))
+    return tuple(made)
+
+
+def _recognition(table: dict[str, Any], path: str) -> tuple[Recognition, ...]:
+    """A tree of tables (`kind`, `fields`, `parts`) as the list of its nodes, each before its parts."""
+    nodes: list[Recognition] = []
+    waiting = [(table, path, -1)]
+    parts: dict[int, list[int]] = {}
+    for number, (one, here, parent) in enumerate(waiting):
+        if len(waiting) > NODES_MAX or number >= NODES_MAX:
+            raise RuleFileError(f"{path.rstrip('.')}: more than {NODES_MAX} nodes")
+        _known(one, [name for name, _ in kinds_of(Recognition)], here)
+        fields = tuple(_texts(one, "fields", here)) or None
+        nodes.append(Recognition(kind=_need(one, "kind", here, str), fields=fields))
+        parts.setdefault(parent, []).append(number)
+        inner = _need(one, "parts", here, list) if "parts" in one else []
+        for place, part in enumerate(inner):
+            if not isinstance(part, dict):
+                raise RuleFileError(f"{here}parts[{place}]: not a table")
+            waiting.append((part, f"{here}parts[{place}].", number))
+    made = tuple(replace(node, parts=tuple(parts[n]) if n in parts else None) for n, node in enumerate(nodes))
+    refusal = flaw(made)
+    if refusal is not None:
+        raise RuleFileError(f"{path.rstrip('.')}: {refusal.measured}; required: {refusal.required}")
+    return made
+
+
+def _texts(table: dict[str, Any], key: str, path: str) -> list[str]:
+    values = _need(table, key, path, list) if key in table else []
+    wrong = next((value for value in values if not isinstance(value, str)), None)
+    if wrong is not None:
+        raise RuleFileError(f"{path}{key}: {wrong!r} is not text")
+    return values
+
+
+def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
+    levels = []
+    for number, one in enumerate(_need(table, "levels", "", list)):
+        here = f"levels[{number}]."
+        fields = _plain(Level, one, here)
+        _known(one, [n for n, _ in kinds_of(Level)], here)
+        if fields["response"] not in list(Response):
+            raise RuleFileError(f"{here}response: {fields['response']!r} is none of {', '.join(Response)}")
+        admits = _need(one, "admits", here, list)
+        unknown = [a for a in admits if a not in BODIES and a != EVERY_TYPE]
+        if unknown:
+            raise RuleFileError(f"{here}admits: {unknown[0]!r} is no record type")
+        levels.append(Level(**fields, admits=tuple(BODIES) if EVERY_TYPE in admits else tuple(admits)))
+    return tuple(levels)
+
+
+def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
+    """Who co-signs where: `mode` "authority" with their credentials, or "neighbours" with none."""
+    shards: list[Shard] = []
+    for number, one in enumerate(_need(table, "coordination", "", list)):
+        here = f"coordination[{number}]."
+        fields = _plain(Shard, one, here, skip=("mode",))
+        _known(one, [n for n, _ in kinds_of(Shard)], here)
+        mode = _need(one, "mode", here, str)
+        if mode not in MODES:
+            raise RuleFileError(f"{here}mode: {mode!r} is none of {', '.join(MODES)}")
+        if fields["name"] in {shard.name for shard in shards}:
+            raise RuleFileError(f"{here}name: {fields['name']!r} names a shard before it")
+        shards.append(
+            Shard(
+                **fields,
+                mode=MODES[mode],
+                band=_bands([one["band"]], f"{here}band")[0] if "band" in one else None,
+                area=_area(_need(one, "area", here, dict), f"{here}area.") if "area" in one else None,
+                authorities=_authorities(one, here, MODES[mode], fields["need"]),
+            )
+        )
+    return tuple(shards)
+
+
+def _stock_witnesses(table: dict[str, Any]) -> tuple[StockWitness, ...]:
+    """Witnesses over HTTP by their verifier keys, each once."""
+    found: dict[bytes, StockWitness] = {}
+    for number, one in enumerate(_need(table, "stock_witnesses", "", list)):
+        key = read_key(one) if isinstance(one, str) else None
+        if not isinstance(key, VerifierKey) or key.kind != COSIGNER or key.public in found:
+            why = str(key) if isinstance(key, Refusal) else "a verifier key NAME+HASH+BASE64 of kind 4, each key once"
+            raise RuleFileError(f"stock_witnesses[{number}]: {why}")
+        found[key.public] = StockWitness(name=key.name, key=key.public)
+    return tuple(found.values())
+
+
+def _authorities(one: dict[str, Any], here: str, mode: int, need: int) -> tuple[bytes, ...]:
+    """The credentials' hashes; there must be as many as have to sign, and each once."""
+    named = _need(one, "authorities", here, list) if mode == AUTHORITY else one.get("authorities", [])
+    if mode != AUTHORITY:
+        if named:
+            raise RuleFileError(f"{here}authorities: neighbours have none; leave it out")
+        return ()
+    for at, name in enumerate(named):
+        if not isinstance(name, str) or not re.fullmatch("[0-9a-f]{64}", name):
+            raise RuleFileError(f"{here}authorities[{at}]: {name!r} is not a SHA-256 in 64 hex digits")
+    if len(set(named)) != len(named):
+        raise RuleFileError(f"{here}authorities: one is named twice")
+    if not 1 <= need <= len(named):
+        raise RuleFileError(f"{here}need: {need} is outside 1 to {len(named)}, the authorities there are")
+    return tuple(bytes.fromhex(name) for name in named)
+
+
+def _instant_ns(table: dict[str, Any], key: str) -> int:
+    value: datetime = _need(table, key, "", datetime)
+    if value.tzinfo is None:
+        raise RuleFileError(f"{key}: {value} has no time zone; write it with a Z")
+    return int(value.timestamp()) * 1_000_000_000 + value.microsecond * 1000
+
+
+def _desk(table: dict[str, Any]) -> DeskTerms:
+    _known(table, [n for n, _ in kinds_of(DeskTerms)], "desk.")
+    return DeskTerms(
+        **_plain(DeskTerms, table, "desk."),
+        time_sources=_sources(table, "time_sources", TimeSource, "desk."),
+        position_sources=_sources(table, "position_sources", PositionSource, "desk."),
+    )
+
+
+def _sources(table: dict[str, Any], key: str, kind: Any, path: str = "") -> tuple[int, ...]:
+    names = {source.name.lower(): int(source) for source in kind}
+    found = []
+    for value in _need(table, key, path, list):
+        if value not in names:
+            raise RuleFileError(f"{path}{key}: {value!r} is none of {', '.join(names)}")
+        found.append(names[value])
+    return tuple(found)
+
+
+def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
+    """The body of a rule from its TOML text. Raises RuleFileError, whose message names the key."""
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+        raise RuleFileError(f"not TOML: {exc}") from exc
+    allowed = [n for n, _ in kinds_of(Rule) if n not in ("effective", "previous")]
+    _known(table, [*allowed, "effective_from", "effective_until"], "")
+    window = Window(start_ns=_instant_ns(table, "effective_from"), end_ns=_instant_ns(table, "effective_until"))
+    if window.start_ns >= window.end_ns:
+        raise RuleFileError("effective_until: not after effective_from")
+    rule = Rule(
+        **_plain(Rule, table, "", skip=_DERIVED),
+        effective=window,
+        previous=previous,
+        bands=_bands(_need(table, "bands", "", list), "bands"),
+        area=_area(_need(table, "area", "", dict), "area."),
+        classes=_many(ClassTerms, table, "classes"),
+        levels=_levels(table),
+        time_sources=_sources(table, "time_sources", TimeSource),
+        position_sources=_sources(table, "position_sources", PositionSource),
+        budgets=_many(Budget, table, "budgets") if "budgets" in table else None,
+        desk=_desk(_need(table, "desk", "", dict)) if "desk" in table else None,
+        modalities=_many(Modality, table, "modalities") if "modalities" in table else None,
+        coordination=_shards(table) if "coordination" in table else None,
+        stock_witnesses=_stock_witnesses(table) if "stock_witnesses" in table else None,
+    )
+    senseless = flaw_of(rule)
+    if senseless is not None:
+        path = senseless.clause.removeprefix("meaning.")
+        raise RuleFileError(f"{path}: {senseless.measured} is outside {senseless.required}")
+    return rule
+
+
+def rule_at(rules: Iterable[RuleInForce], signed: Attestation) -> RuleInForce | None:
+    """The rule in force over the whole interval in which a record was signed: a successor ends its predecessor."""
+    inside = [
+        r
+        for r in rules
+        if r.rule.effective.start_ns <= signed.earliest_ns and signed.latest_ns < r.rule.effective.end_ns
+    ]
+    return max(inside, key=lambda r: r.rule.version, default=None)

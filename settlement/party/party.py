@@ -1,0 +1,351 @@
+"""A node's part in the settlement: bytes in, one verdict each, bytes out; no sockets, no clock of its own.
+
+A party is holder and user at once; which it may be is its credential's matter, not this code's.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+from settlement.chain.admission import Admitted, admit, confidence, prove, proven
+from settlement.chain.codec import cut
+from settlement.chain.credentials import Subject
+from settlement.chain.leaf import RECEIVED, admitted_leaf, refused_leaf
+from settlement.chain.lineage import LineageError
+from settlement.chain.records import Attestation, Record, Unproven, digest, parse
+from settlement.core.fixes import Fix, time_inside
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair import user as user_side
+from settlement.pair.user import UserPair
+from settlement.pair.work import StoredStateError
+from settlement.party.acting import act
+from settlement.party.answering import UNSURE, answer_refused, keep_evidence, key_in_use
+from settlement.party.judging import judge
+from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
+from settlement.state.nodestate import NodeState
+from settlement.state.ownword import believed
+from settlement.state.rules import RULE
+from settlement.state.step import HaltedError, NotEntitledError, Outgoing, Step
+from settlement.state.witness import ROUND
+
+T = TypeVar("T")
+UNRECOVERABLE = (LineageError, HaltedError, StoredStateError)
+"""What a node must not go on from: its log is gone, not whole, or not what was written."""
+PAUSE_NS, PAUSE_MAX_NS = 1_000_000_000, 64_000_000_000
+MOVES = frozenset({"request", "accept", "coordination", "grant", "confirm", "abort", "renew", "relinquish", "usage"})
+"""What moves a settlement on, where it is admitted: budgets, back-off and the pair's own table bound its cost."""
+WITNESSING, WITNESSING_DIVIDES = frozenset({"checkpoint", "cosignature"}), 4
+"""Heads go round with every settlement, and count by a quarter."""
+BESIDE = "envelope"
+"""The type that is taken by itself where it travels beside a record that rests on it."""
+ANSWERED_BY_SIGNING = frozenset(
+    {"request", "grant", "accept", "coordination", "suspend", "resume", "relinquish", "checkpoint", "cosignature"}
+)
+
+
+class Party(NodeState):
+    """Holder, user, log and registry of one node, driven from outside."""
+
+    faults: int = 0
+    """Messages and duties that failed in a way nobody foresaw; each was undone, told, and cost nothing else."""
+
+    @contextmanager
+    def step(self, now: Fix) -> Iterator[Step]:
+        """One durable step. If it fails nothing of it happened, and the machines go back to what is durable."""
+        now = replace(now, time=believed(now.time, self.attested_ns))
+        self.go_by(self.rules.at(now.time.earliest_ns, now.time.latest_ns))
+        step = Step(
+            self.identity,
+            self.lineage,
+            now,
+            self.rule.hash,
+            self.entropy,
+            former=self.former,
+            quorum=self.witness.quorum,
+            entitled=self.entitled,
+            halted=self.halted,
+        )
+        before, attested_ns = (self.identity, dict(self.former)), self.attested_ns
+        try:
+            with self.lineage.transaction():
+                yield step
+                self.stand()
+        except BaseException:
+            self.identity, self.former = before
+            self.attested_ns = attested_ns
+            self.witness.me = self.identity.credential
+            self.restore()
+            raise
+
+    def attempt(self, step: Step, act: Callable[[], T]) -> T | Refusal:
+        """One part of a step: what of it this node may not sign undoes that part alone, and is returned."""
+        before = self.identity, dict(self.former)
+        sent, told, kept = len(step.outgoing), len(step.notices), len(step.deferred)
+        try:
+            with self.lineage.transaction():
+                return act()
+        except NotEntitledError as exc:
+            self.identity, self.former = before
+            step.identity, self.witness.me = self.identity, self.identity.credential
+            self.restore()
+            del step.outgoing[sent:], step.notices[told:], step.deferred[kept:]
+            step.answering(None)
+            step.event("not signed", reason=exc.refusal.reason.value, detail=str(exc.refusal))
+            return exc.refusal
+
+    def register(self, step: Step) -> None:
+        """Log the credentials and the rule this node works with, each once: an auditor needs nothing else."""
+        chains = (subject.chain for subject in self.registry.subjects())
+        newest = self.rules.newest
+        if self.lineage.get(RULE, newest.key) is None:
+            step.put(RULE, newest.key, newest.raw)
+        for raw in dict.fromkeys(raw for chain in (newest.chain, *chains, (newest.raw,)) for raw in chain):
+            if self.lineage.index_of(digest(raw)) is None:
+                leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash)
+                step.log(leaf, proven(raw, self.registry))
+
+    # -- bytes in ------------------------------------------------------------------------------------------------
+
+    def receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
+        """One message from the node that holds `transport_key`: one verdict, logged. Returns the refusal, if any.
+
+        A neighbour that has used up its share of this node is not listened to; that alone is counted, not logged.
+        """
+        now_ns, shares = step.now.time.latest_ns if self.clock is None else self.clock(), self.shares
+        over = shares.judge(transport_key, now_ns)
+        if over is not None:
+            return over
+        logged, began_ns = step.logged_bytes, shares.worked_ns()
+        found = self._undone_if_it_fails(step, lambda: self._attempted(step, data, transport_key))
+        refusal: Refusal | None
+        if isinstance(found, Exception):
+            refusal = refuse(Reason.FAULT, "party.receive", cut(repr(found), 256), "a message this node can deal with")
+            peer = self.registry.by_transport(transport_key)
+            step.log(refused_leaf(data, refusal, now=step.now.time, rule=self.rule.hash, peer=_hash(peer)), None)
+            step.event("fault", detail=str(refusal), peer=peer.name if peer else "unknown")
+        else:
+            refusal = found
+        witnesses = refusal is None and self._last_type in WITNESSING
+        shares.charge(
+            transport_key,
+            now_ns,
+            work_ns=shares.worked_ns() - began_ns,
+            log_bytes=(step.logged_bytes - logged) // (WITNESSING_DIVIDES if witnesses else 1),
+            moves=refusal is None and self._last_type in MOVES,
+        )
+        return refusal
+
+    def _undone_if_it_fails(self, step: Step, action: Callable[[], T]) -> T | Exception:
+        """The one place where an exception that nobody foresaw ends: what it was part of is as if it never began."""
+        sent, told, deferred = len(step.outgoing), len(step.notices), len(step.deferred)
+        try:
+            with self.lineage.transaction():
+                return action()
+        except UNRECOVERABLE:
+            raise
+        except Exception as exc:  # noqa: BLE001 - no message of one peer may cost another peer's, or the node
+            self.faults += 1
+            self.restore()
+            del step.outgoing[sent:], step.notices[told:], step.deferred[deferred:]
+            step.answering(None)
+            return exc
+
+    def duty(self, step: Step, what: str, action: Callable[[], T], *, waits: bool = True) -> T | Refusal | None:
+        """Do something of this node's own; what fails is undone and told (None), and the node goes on with all else.
+
+        What the node may not sign comes back as a refusal, undone as well.
+        One that `waits` is left alone for a while after it failed, ever longer; what takes a band back does not wait.
+        """
+        now_ns = step.now.time.latest_ns
+        failed, until_ns = self._failed_duties.get(what, (0, now_ns))
+        if waits and now_ns < until_ns <= now_ns + PAUSE_MAX_NS:
+            return None
+        found = self._undone_if_it_fails(step, lambda: self.attempt(step, action))
+        if not isinstance(found, Exception):
+            self._failed_duties.pop(what, None)
+            return found
+        pause_ns = min(PAUSE_MAX_NS, PAUSE_NS << min(failed, 16))
+        self._failed_duties[what] = failed + 1, now_ns + pause_ns
+        step.event("fault", detail=cut(repr(found), 256), duty=what)
+        return None
+
+    def _attempted(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
+        outcome = self.attempt(step, lambda: self._receive(step, data, transport_key))
+        if isinstance(outcome, Refusal) and outcome.clause.startswith("own."):
+            self._not_entitled(step, data, outcome, transport_key)
+        return outcome
+
+    def _receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
+        peer = self.registry.by_transport(transport_key)
+        self._last_type = ""
+        message = decode_message(data)
+        if isinstance(message, Refusal):
+            step.log(refused_leaf(data, message, now=step.now.time, rule=self.rule.hash, peer=_hash(peer)), None)
+            return message
+        if message.heads is not None:
+            return self._heads(step, message, transport_key)
+        if step.halted is not None:
+            return step.halted
+        for one in message.beside or ():
+            self._take_beside(step, one, transport_key)
+        raw = message.record
+        verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
+        if not isinstance(verdict, Refusal):
+            verdict = self._not_ours(verdict) or verdict
+        if isinstance(verdict, Refusal):
+            return self._refused(step, raw, verdict, transport_key)
+        self._last_type = verdict.record.typ
+        unsure = self.unsure(step.now) if verdict.record.typ in ANSWERED_BY_SIGNING else None
+        refusal = unsure or judge(self, verdict, message, step)
+        if refusal is not None:
+            # What time or order alone decided may be judged again when it comes again.
+            terminal = None if refusal.reason in UNSURE or self._early(verdict, refusal) else verdict.record
+            self._log_refused(step, raw, refusal, _hash(peer), terminal, signed=True)
+            self.attempt(step, lambda: answer_refused(self, step, verdict, refusal))
+            return refusal
+        leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=_hash(peer))
+        step.log(leaf, verdict.record)
+        step.answering(verdict.record.digest)
+        act(self, step, verdict, message)
+        step.answering(None)
+        self.witness.take_up(step)
+        return None
+
+    def _not_ours(self, admitted: Admitted) -> Refusal | None:
+        """What this node's own key signed is in its own log, or somebody else has the key."""
+        if admitted.author.hash not in self.own_line:
+            return None
+        record = admitted.record
+        measured = f"a {record.typ}, number {record.frame.seq}, that is not in this node's log"
+        return refuse(Reason.EQUIVOCATION, "integrity.own", measured, "nobody else signs with this node's key")
+
+    def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> None:
+        """An envelope that the next record rests on: judged by itself, once. What else is there is that record's."""
+        unproven = parse(raw)
+        if not isinstance(unproven, Unproven) or unproven.typ != BESIDE or self.lineage.seen(digest(raw)):
+            return
+        peer = _hash(self.registry.by_transport(transport_key))
+        verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
+        if not isinstance(verdict, Refusal):
+            verdict = self._not_ours(verdict) or verdict
+        if isinstance(verdict, Refusal):
+            self._log_refused(step, raw, verdict, peer, None, signed=isinstance(prove(raw, self.registry), Admitted))
+            return
+        leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=peer)
+        step.log(leaf, verdict.record)
+        act(self, step, verdict, Message(record=raw))
+
+    def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
+        """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come."""
+        pair = self.user.by_sid(admitted.record.sid) if admitted.record.sid is not None else None
+        return refusal.reason is Reason.OUT_OF_ORDER and pair is not None and pair.state in user_side.WAITING
+
+    def hello(self, step: Step) -> None:
+        """Ask every neighbour which head of our log it saw last; needs no signature, so it goes before all others."""
+        for neighbour in self.witness.neighbours():
+            step.outgoing.append(Outgoing(to=neighbour.hash, data=Message(record=b"", heads=HEADS_ASKED).encoded()))
+
+    def _heads(self, step: Step, message: Message, transport_key: bytes) -> Refusal | None:
+        """Answer a neighbour's question about its own log, or take its answer about ours."""
+        peer = self.registry.by_transport(transport_key)
+        if peer is None:
+            return refuse(Reason.UNKNOWN_PEER, "heads.peer", transport_key.hex()[:16], "a credentialed neighbour")
+        if message.heads == HEADS_ASKED:
+            answer = Message(record=self.witness.last_reply(step, peer.hash), heads=HEADS_ANSWERED)
+            step.outgoing.append(Outgoing(to=peer.hash, data=answer.encoded()))
+            return None
+        refusal = self._judge_heads(step, message.record, peer) if message.record else None
+        if refusal is None:
+            self.heads_heard.add(peer.hash)
+            step.halted = self.halted
+        else:
+            signed = isinstance(prove(message.record, self.registry), Admitted)
+            self._log_refused(step, message.record, refusal, peer.hash, None, signed=signed)
+            if refusal.reason is Reason.HALT_BEHIND_WITNESS:
+                self.halt(step, refusal)
+        return refusal
+
+    def _judge_heads(self, step: Step, raw: bytes, peer: Subject) -> Refusal | None:
+        """An old cosignature counts here: it says what the neighbour saw, whenever that was."""
+        admitted = prove(raw, self.registry)
+        if isinstance(admitted, Refusal):
+            return admitted
+        if admitted.record.typ != "cosignature" or admitted.author.hash not in self.registry.line(peer.hash):
+            return refuse(Reason.TYPE, "heads.record", admitted.record.typ, "a cosignature by the neighbour itself")
+        return self.witness.judge_cosignature(admitted, step)
+
+    def _log_refused(
+        self,
+        step: Step,
+        raw: bytes,
+        refusal: Refusal,
+        peer: bytes | None,
+        record: Record | None,
+        *,
+        signed: bool,
+    ) -> None:
+        leaf = refused_leaf(raw, refusal, now=step.now.time, rule=self.rule.hash, peer=peer, signed=signed)
+        step.log(leaf, record)
+
+    def _refused(self, step: Step, raw: bytes, refusal: Refusal, transport_key: bytes) -> Refusal:
+        """Log a refusal; a resend from its author gets the same answer again, an entitled question gets a reason."""
+        peer = self.registry.by_transport(transport_key)
+        if refusal.reason is Reason.REPLAY:
+            if self.replays.to_log(digest(raw)):
+                self._log_refused(step, raw, refusal, _hash(peer), None, signed=True)
+            if peer is not None:
+                step.send_again(peer.hash, digest(raw))
+            return refusal
+        known = self.lineage.seen(digest(raw))
+        admitted = prove(raw, self.registry)
+        self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))
+        if isinstance(admitted, Admitted) and admitted.author.hash in self.own_line:
+            if not known:
+                key_in_use(self, step, admitted.author, f"it signed a {admitted.record.typ} that this node did not")
+        elif isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
+            if refusal.reason is Reason.EQUIVOCATION:
+                self.attempt(step, lambda: keep_evidence(self, step, admitted))
+            self.attempt(step, lambda: answer_refused(self, step, admitted, refusal))
+        return refusal
+
+    def _not_entitled(self, step: Step, data: bytes, refusal: Refusal, transport_key: bytes) -> None:
+        """A message that this node may not answer as it asks: refused, and its author is told where that may be."""
+        message, peer = decode_message(data), self.registry.by_transport(transport_key)
+        raw = data if isinstance(message, Refusal) else message.record
+        admitted = prove(raw, self.registry)
+        self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))
+        if isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
+            self.attempt(step, lambda: answer_refused(self, step, admitted, refusal))
+
+    # -- the passing of time -------------------------------------------------------------------------------------
+
+    def unsure(self, now: Fix) -> Refusal | None:
+        """Why nothing may be decided now: what this node knows of time and place is too little for the rule."""
+        me, effective = self.registry.get(self.identity.credential), self.rule.rule.effective
+        return (
+            confidence(Attestation.of(now), self.rule.rule)
+            or (me.valid_at(now.time) if me is not None else None)
+            or time_inside(now.time, effective.start_ns, effective.end_ns, "disposition.11.effective")
+        )
+
+    def tick(self, step: Step) -> list[UserPair]:
+        """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
+        if step.halted is not None or self.unsure(step.now) is not None:
+            return []
+        self.duty(step, "holder", lambda: self.holder.tick(step))
+        self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
+        self.duty(step, "witness", lambda: self.witness.tick(step))
+        self.duty(step, "replies", lambda: self.sweep_replies(step))
+        ended = self.duty(step, "user", lambda: self.user.tick(step))
+        return ended if isinstance(ended, list) else []
+
+    def due(self, now: Fix) -> bool:
+        """True when a tick would have something to look at."""
+        if self.witness.quorum and self.lineage.items(ROUND):
+            return now.time.trusted
+        return now.time.trusted and bool(self.user.busy or self.holder.busy)
+
+
+def _hash(peer: Subject | None) -> bytes | None:
+    return peer.hash if peer is not None else None

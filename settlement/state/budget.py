@@ -1,0 +1,139 @@
+"""Budgets: how much spectrum an authority's people may take in a window, and how much of it one identity may.
+
+Spent is counted in hertz x seconds, durably, in the same transaction as the GRANT it pays for; an aborted GRANT is not
+paid back, so that asking and not answering costs what it blocked. Whoever asks once for more than is left of a budget
+is suspended from it for the rest of its window: smaller requests of its do not slip in behind. Others may take what is
+left, so that nobody can close a budget for everyone by one REQUEST too large.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Budget, Request, Rule
+from settlement.chain.credentials import Subject
+from settlement.chain.lineage import Lineage
+from settlement.chain.scope import Cell
+from settlement.chain.weights import FAILED, FULFILLED, share_ppm
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.work import Work
+
+NS = 1_000_000_000
+SPENT, SUSPENDED = "spent", "suspended"
+REPORTED = "reported"
+
+
+def cost_hz_s(cell: Cell) -> int:
+    """Bandwidth times time of a cell, in hertz x seconds, rounded up."""
+    length_ns = cell.window.end_ns - cell.window.start_ns
+    return -(-(cell.band.high_hz - cell.band.low_hz) * length_ns // NS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One budget in one window, as it concerns one request; `whole` and `own` name what was spent of it.
+
+    What was spent is kept for the newest window alone, so that it does not grow with time.
+    """
+
+    budget: Budget
+    whole: bytes
+    own: bytes
+    window: int
+    ends_ns: int
+
+
+def accounts(rule: Rule, author: Subject, body: Request, now: TimeFix) -> Iterator[Account]:
+    """Every budget of the rule that a request draws on."""
+    for number, budget in enumerate(rule.budgets or ()):
+        if (budget.level, budget.commodity) != (author.level, body.commodity):
+            continue
+        if budget.area is not None and not budget.area.overlaps(body.cell.area):
+            continue
+        window_ns = max(1, budget.window_ns)  # a rule of before may say 0
+        window = now.earliest_ns // window_ns
+        parts = f"{rule.name}/{number}/{author.issuer.hex() if author.issuer else 'root'}"
+        name = hashlib.sha256(parts.encode()).digest()[:16]
+        yield Account(
+            budget=budget,
+            whole=name,
+            own=name + author.hash,
+            window=window,
+            ends_ns=(window + 1) * window_ns,
+        )
+
+
+def _spent(log: Lineage, name: bytes, window: int) -> int:
+    """What was spent in a window, or in a later one: a clock that went back does not fill the purse."""
+    raw = log.get(SPENT, name)
+    if raw is None or int.from_bytes(raw[:8], "big") < window:
+        return 0
+    return int.from_bytes(raw[8:], "big")
+
+
+def spent_more(raw: bytes | None, window: int, amount_hz_s: int) -> bytes:
+    """What is kept of an account once `amount_hz_s` more was spent of it in a window."""
+    newest = max(window, int.from_bytes(raw[:8], "big")) if raw is not None else window
+    spent = int.from_bytes(raw[8:], "big") if raw is not None and int.from_bytes(raw[:8], "big") >= window else 0
+    return newest.to_bytes(8, "big") + (spent + amount_hz_s).to_bytes(16, "big")
+
+
+def judge(
+    log: Lineage, rule: Rule, admitted: Admitted, now: TimeFix, line: tuple[bytes, ...] | None = None
+) -> Refusal | None:
+    """May this REQUEST be paid for? `line` is its author and whom it succeeded: a new key is no new identity."""
+    who = line or (admitted.author.hash,)
+    body: Request = admitted.record.body
+    cost = cost_hz_s(body.cell)
+    for account in accounts(rule, admitted.author, body, now):
+        ends = [log.get(SUSPENDED, account.whole + one) for one in who]
+        if any(until is not None and int.from_bytes(until, "big") >= account.ends_ns for until in ends):
+            return refuse(Reason.BUDGET, "budget.suspended", "exhausted", f"a request after {account.ends_ns} ns")
+        limit = account.budget.amount_hz_s
+        spent = _spent(log, account.whole, account.window)
+        if spent + cost > limit:
+            return refuse(Reason.BUDGET, "budget.amount", f"{spent} spent, {cost} asked", f"<= {limit} Hz s")
+        own_limit = limit * _share(log, account.budget, who) // 1_000_000
+        own = sum(_spent(log, account.whole + one, account.window) for one in who)
+        if own + cost > own_limit:
+            return refuse(Reason.REPUTATION, "budget.share", f"{own} spent, {cost} asked", f"<= {own_limit} Hz s")
+    return None
+
+
+def _share(log: Lineage, budget: Budget, who: tuple[bytes, ...]) -> int:
+    return share_ppm(
+        first_ppm=budget.first_share_ppm,
+        step_ppm=budget.step_ppm,
+        fulfilled=sum(log.counted(FULFILLED + one.hex()) for one in who),
+        failed=sum(log.counted(FAILED + one.hex()) for one in who),
+    )
+
+
+def spend(work: Work, log: Lineage, rule: Rule, admitted: Admitted) -> None:
+    """Pay for a GRANT inside its transaction."""
+    body: Request = admitted.record.body
+    for account in accounts(rule, admitted.author, body, work.now.time):
+        for name in (account.whole, account.own):
+            work.put(SPENT, name, spent_more(log.get(SPENT, name), account.window, cost_hz_s(body.cell)))
+
+
+def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
+    """Whoever asks for more than is left gets nothing more until the window ends; what is left is the others'."""
+    for account in accounts(rule, admitted.author, admitted.record.body, work.now.time):
+        work.put(SUSPENDED, account.own, account.ends_ns.to_bytes(8, "big"))
+        work.event("suspended", level=account.budget.level, until_ns=account.ends_ns)
+
+
+def credit(work: Work, log: Lineage, admitted: Admitted) -> None:
+    """A USAGE or a FALLBACK counts for or against its author, a RULING against whom it has pay; once for each."""
+    record = admitted.record
+    whose = record.body.pays if record.typ == "ruling" else admitted.author.hash
+    if whose is None:
+        return
+    key = record.body.sid + record.typ.encode()
+    if log.get(REPORTED, key) is not None:
+        return
+    work.put(REPORTED, key, record.digest)
+    work.count((FULFILLED if record.typ == "usage" else FAILED) + whose.hex())

@@ -1,0 +1,270 @@
+"""What a node knows and remembers: its registry, its log, the protocol machines built from what is durable."""
+
+from collections.abc import Callable, Iterable
+
+from settlement.chain.admission import Admitted, Context, RuleInForce, prove
+from settlement.chain.codec import from_map
+from settlement.chain.credentials import Registry, Subject
+from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.lineage import Lineage
+from settlement.chain.records import Attestation, Record, Unproven, parse
+from settlement.chain.rotation import judge_rotation
+from settlement.chain.scope import Cell
+from settlement.chain.status import StatusLists
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair import holder as holder_side
+from settlement.pair import user as user_side
+from settlement.pair.bounds import PLACES, UNITS, Bounds
+from settlement.pair.coordinator import STORE as COORDINATED
+from settlement.pair.coordinator import Coordinator
+from settlement.pair.holder import Holder
+from settlement.pair.patience import STORE as FAILING
+from settlement.pair.user import User
+from settlement.state.ownword import attested, judge_own, last_attested
+from settlement.state.replays import Replays
+from settlement.state.rules import RULE, HeldRule, Rules, chained, read_held
+from settlement.state.shares import Shares
+from settlement.state.step import REPLIED, REPLY, Identity, Step
+from settlement.state.witness import Witness
+
+STATUS, ROTATED, REVIEW, SIGHTING = "status", "rotated", "review", "sighting"
+REPLY_KEPT_NS, REPLY_SWEEP_NS = 3600 * 1_000_000_000, 10_000_000_000
+"""How long an answer is kept, and how often the old ones are swept out."""
+REPLIES_AT_ONCE = 256
+
+
+class NodeState:
+    """Identity, registry, rule, log and machines of one node; nothing in it is older or newer than the log."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        registry: Registry,
+        rule: RuleInForce,
+        rule_raw: bytes,
+        rule_chain: tuple[bytes, ...],
+        lineage: Lineage,
+        entropy: Callable[[int], bytes],
+        former: Iterable[Identity] = (),
+        shares: Shares | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        """Build what is remembered.
+
+        `shares` bound what a neighbour may cost, by `clock` (ns, never backwards); without one by the steps' own time.
+        """
+        self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
+        self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
+        self.entropy, self.status, self.rules = entropy, StatusLists(), Rules(self.configured)
+        self.witness = Witness(
+            me=identity.credential,
+            registry=registry,
+            quorum=rule.rule.witness_quorum,
+            stock=rule.rule.stock_witnesses,
+        )
+        self.former = {one.credential: one for one in former}
+        keys = [one.key.public for one in self.former.values()]
+        self.damaged = lineage.verify(identity.key.public, standing=True, former=keys)
+        self._whole = self.damaged is None
+        self.shares, self.clock = shares or Shares(), clock
+        self._last_type = ""
+        self._swept_ns = 0
+        self._failed_duties: dict[str, tuple[int, int]] = {}
+        self.heads_heard: set[bytes] = set()
+        self.replays = Replays()
+        self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
+        self.restore()
+
+    def _attested(self, credential: bytes) -> int:
+        """The latest instant that this node has surely signed at under a credential."""
+        if not self._whole:
+            return 0
+        leaves = (decode_leaf(body) for body in self.lineage.back(credential))
+        raws = (leaf.record for leaf in leaves if isinstance(leaf, Leaf) and leaf.record is not None)
+        payloads = (one.payload for one in map(parse, raws) if isinstance(one, Unproven))
+        return last_attested(from_map(Attestation, payload.get(5), "attestation") for payload in payloads)
+
+    @property
+    def own_line(self) -> frozenset[bytes]:
+        """This node's credential and those it succeeded."""
+        return frozenset((self.identity.credential, *self.former, *self.registry.line(self.identity.credential)))
+
+    def entitled(self, record: Record) -> Refusal | None:
+        """Why this node may not sign a record, by the checks of whoever audits its log; None where it may."""
+        author, signed = self.registry.get(record.frame.author), record.frame.attestation
+        if author is None:
+            return refuse(Reason.UNKNOWN_AUTHOR, "integrity.2", "no credential of its own", "an admitted credential")
+        refusal = judge_own(record, author, self.rules.judging(signed.earliest_ns, signed.latest_ns), self.attested_ns)
+        if refusal is None:
+            self.attested_ns = attested(self.attested_ns, signed)
+        return refusal
+
+    @property
+    def halted(self) -> Refusal | None:
+        """Why this node may not sign: its log was altered or is behind, or its neighbours have not spoken yet."""
+        if self.damaged is not None:
+            return self.damaged
+        needed = self.witness.quorum and min(self.witness.quorum, len(self.witness.neighbours()))
+        heard = len(self.heads_heard)
+        if heard < needed:
+            return refuse(Reason.HALT_BEHIND_WITNESS, "witness.start", f"{heard} neighbours", f"{needed} at start")
+        return None
+
+    @property
+    def context(self) -> Context:
+        """What admission judges against."""
+        at = self.rules.judging
+        return Context(
+            registry=self.registry,
+            rule=self.rule,
+            history=self.lineage,
+            status=self.status,
+            rule_at=at,
+            was_rule=self._was_rule,
+        )
+
+    def go_by(self, rule: RuleInForce | None) -> None:
+        """Work under that rule from here on; under the one before where none is surely in force."""
+        if rule is not None:
+            self.rule = self.holder.rule = self.user.rule = rule
+            self.witness.quorum = rule.rule.witness_quorum
+            self.witness.stock = rule.rule.stock_witnesses or ()
+
+    def stand(self) -> None:
+        """Sign what a step leaves. What was found altered is never signed again: it stays as it was found."""
+        if self._whole:
+            self.lineage.stand(self.identity.key)
+
+    def restore(self) -> None:
+        """Build the machines from what is durable; from nothing, where that was found altered."""
+        self.status.forget()
+        self.registry.unrotate()
+        self._restore_rotations()
+        for _, raw in self._stored(STATUS):
+            known = prove(raw, self.registry)
+            if isinstance(known, Admitted):
+                self.take_status(known)
+        self._restore_rules()
+        me, rule = self.identity.credential, self.rule
+        self.bounds = Bounds(self._own(PLACES), self._own(UNITS))
+        self.holder = Holder(
+            me=me,
+            rule=rule,
+            stored=[raw for _, raw in self._stored(holder_side.STORE)],
+            offers=self._stored(holder_side.OFFERS),
+            blocked=self._stored(holder_side.BLOCKED),
+            bounds=self.bounds,
+            failing=self._stored(FAILING),
+        )
+        self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)], bounds=self.bounds)
+        self.coordinator = Coordinator(stored=[raw for _, raw in self._stored(COORDINATED)])
+        self.holder.elsewhere = self.coordinator.known
+        self.holder.own = self.registry.get(me)
+        self.holder.neighbours = self._holders_near
+        for _, raw in self._stored(user_side.HEARD):
+            admitted = prove(raw, self.registry)
+            if isinstance(admitted, Admitted):
+                self.user.hear(admitted)
+
+    def _holders_near(self, cell: Cell) -> set[bytes]:
+        """Other holders whose offers were heard in a cell's area, whatever their band."""
+        near = {o.holder for o in self.user.offers.values() if o.body.cell.area.overlaps(cell.area)}
+        return near - {self.identity.credential}
+
+    def _restore_rotations(self) -> None:
+        """Each may be by a key that another of them brought in."""
+        waiting = [raw for _, raw in self._stored(ROTATED)]
+        while waiting:
+            known = [(raw, prove(raw, self.registry)) for raw in waiting]
+            for _, admitted in known:
+                if isinstance(admitted, Admitted):
+                    self.take_rotation(admitted)
+            left = [raw for raw, admitted in known if not isinstance(admitted, Admitted)]
+            if len(left) == len(waiting):
+                return
+            waiting = left
+
+    def _restore_rules(self) -> None:
+        held = []
+        for _, raw in self._stored(RULE):
+            known = prove(raw, self.registry)
+            rule = read_held(raw, known.author.chain, self.registry) if isinstance(known, Admitted) else known
+            held += [rule] if isinstance(rule, HeldRule) else []
+        rules = chained(self.configured, held)
+        if isinstance(rules, Refusal):
+            self.damaged = self.damaged or rules
+        else:
+            self.rules = rules
+
+    def _stored(self, kind: str) -> list[tuple[bytes, bytes]]:
+        return self.lineage.items(kind) if self._whole else []
+
+    def _own(self, kind: str) -> list[Record]:
+        """Stored records of this node's own, under the key it has now."""
+        known = (prove(raw, self.registry) for _, raw in self._stored(kind))
+        mine = self.identity.credential
+        return [a.record for a in known if isinstance(a, Admitted) and a.author.hash == mine]
+
+    def halt(self, step: Step, refusal: Refusal) -> None:
+        """Stop signing for good: the log is not what this node, or a neighbour, saw."""
+        self.damaged = step.halted = refusal
+        step.event("halted", reason=refusal.reason.value, detail=str(refusal))
+
+    def take_status(self, admitted: Admitted) -> None:
+        """Keep a judged status list."""
+        self.status.take(admitted.author, admitted.record.raw, admitted.record.body)
+
+    def take_rotation(self, admitted: Admitted) -> None:
+        """Let a judged successor take its place."""
+        successor = judge_rotation(admitted.author, admitted.record.body, self.registry)
+        if isinstance(successor, Subject):
+            self.registry.rotate(admitted.author, successor)
+
+    def record_bytes(self, subject: bytes | None) -> bytes | None:
+        """The exact bytes of a logged record."""
+        recent = self.lineage.recent(subject) if subject is not None else None
+        if recent is not None:
+            return recent.raw
+        index = self.lineage.index_of(subject) if subject is not None else None
+        if index is None:
+            return None
+        leaf = decode_leaf(self.lineage.leaf_body(index))
+        return None if isinstance(leaf, Refusal) else leaf.record
+
+    def sweep_replies(self, step: Step) -> None:
+        """Forget answers that nobody will ask for again: old ones, but those in settlements that are remembered."""
+        before_ns = step.now.time.earliest_ns - REPLY_KEPT_NS
+        if before_ns < self._swept_ns + REPLY_SWEEP_NS:
+            return
+        self._swept_ns = before_ns
+        old = self.lineage.items_below(REPLIED, before_ns.to_bytes(8, "big"), REPLIES_AT_ONCE)
+        if not old:
+            return
+        pairs = self.holder.pairs.values()
+        needed = {name for pair in pairs for name in (pair.request, pair.accept)}
+        for key, _ in old:
+            subject = key[8:]
+            self.lineage.drop(REPLIED, key)
+            said = self.record_of(subject) if subject not in needed else None
+            sid = said.sid if said is not None else None
+            if subject in needed or (sid is not None and (sid in self.holder.pairs or self.user.by_sid(sid))):
+                step.put(REPLIED, step.now.time.latest_ns.to_bytes(8, "big") + subject, b"")
+            else:
+                self.lineage.drop(REPLY, subject)
+
+    def _was_rule(self, subject: bytes) -> bool:
+        """Was this a rule that this node worked under?"""
+        index = self.lineage.index_of(subject)
+        leaf = decode_leaf(self.lineage.leaf_body(index)) if index is not None else None
+        record = self.record_of(subject) if isinstance(leaf, Leaf) and leaf.admitted else None
+        return record is not None and record.typ == "rule"
+
+    def record_of(self, subject: bytes) -> Record | None:
+        """A logged record: as it was proven a short while ago, else proven again."""
+        recent = self.lineage.recent(subject)
+        if recent is not None:
+            return recent
+        raw = self.record_bytes(subject)
+        admitted = prove(raw, self.registry) if raw is not None else None
+        return admitted.record if isinstance(admitted, Admitted) else None

@@ -1,0 +1,244 @@
+"""One step of a node: everything signed, logged and remembered in it becomes durable together, then is sent."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from settlement.chain.admission import AFTER_SETTLEMENT
+from settlement.chain.bodies import TYPE_OF
+from settlement.chain.keys import SigningKey
+from settlement.chain.leaf import OWN, Leaf, admitted_leaf, decode_leaf
+from settlement.chain.lineage import Lineage
+from settlement.chain.records import Attestation, Frame, Record, make_record
+from settlement.core.fixes import Fix
+from settlement.core.reasons import Refusal, RefusedError
+from settlement.pair.artifact import LogProof
+from settlement.state.messages import Message
+
+BESIDE = "beside"
+SWEPT = "swept"
+REPLY, REPLIED = "reply", "replied"
+"""Stored answers by the record they answer, and when each was given: 8 bytes of time, then that record."""
+ENTRY_BYTES = 400
+"""About what an entry takes in the log beside the record it holds: hashes, columns, its part of the tree."""
+
+
+class NotEntitledError(RefusedError):
+    """This node may not sign that: its own auditor would refuse it. Nothing of it is durable."""
+
+
+class SigningError(NotEntitledError):
+    """This node made a record that has no form on the wire: nothing is sent."""
+
+
+class HaltedError(Exception):
+    """This node may not sign: its log is not known to be whole. Nothing of the step happened."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal}; restore the newest copy of the log, or enrol the node anew")
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who signs: key, the hash of its credential, and the network it speaks in."""
+
+    key: SigningKey
+    credential: bytes
+    network: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """Bytes to send once the step is durable."""
+
+    to: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that happened, for whoever watches."""
+
+    name: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """A CONFIRM whose sending waits for witnesses; `reply_to` is the record it answers."""
+
+    confirm: bytes
+    index: int
+    to: bytes
+    reply_to: bytes | None
+
+
+def _anything(_record: Record) -> Refusal | None:
+    return None
+
+
+@dataclass(slots=True)
+class Step:
+    """Effects of one step; a `Work` for the protocol machines. Lives inside one lineage transaction."""
+
+    identity: Identity
+    lineage: Lineage
+    now: Fix
+    rule: bytes
+    entropy: Callable[[int], bytes]
+    former: Mapping[bytes, Identity] = field(default_factory=dict)
+    quorum: int = 0
+    entitled: Callable[[Record], Refusal | None] = _anything
+    halted: Refusal | None = None
+    deferred: list[Deferred] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    logged_bytes: int = 0
+    _reply_to: bytes | None = None
+
+    def answering(self, subject: bytes | None) -> None:
+        """What is sent from here on answers that record, and is kept to be sent again when it comes again."""
+        self._reply_to = subject
+
+    def sign(self, body: Any) -> Record:
+        """Sign a record of this node and log it: the one place where a node signs.
+
+        Raises: HaltedError where the node may not sign at all, NotEntitledError where it may not sign this.
+        """
+        record = self._made(body)
+        refusal = self.entitled(record)
+        if refusal is not None:
+            raise NotEntitledError(replace(refusal, clause=f"own.{refusal.clause}"))
+        self.log(admitted_leaf(record.raw, origin=OWN, now=self.now.time, rule=self.rule), record)
+        return record
+
+    def may_sign(self, body: Any) -> Refusal | None:
+        """Why this node may not sign that; None where it may. Nothing is logged."""
+        if self.halted is not None:
+            return self.halted
+        try:
+            return self.entitled(self._made(body))
+        except SigningError as exc:
+            return exc.refusal
+
+    def _made(self, body: Any) -> Record:
+        if self.halted is not None:
+            raise HaltedError(self.halted)
+        identity = self._speaker(body)
+        last = self.lineage.author_last(identity.credential)
+        frame = Frame(
+            network=identity.network,
+            author=identity.credential,
+            seq=last[0] + 1 if last else 1,
+            previous=last[1] if last else None,
+            attestation=Attestation.of(self.now),
+        )
+        try:
+            return make_record(identity.key, frame, body)
+        except RefusedError as exc:
+            raise SigningError(replace(exc.refusal, clause=f"own.{exc.refusal.clause}")) from exc
+
+    def _speaker(self, body: Any) -> Identity:
+        """What was settled with a key that has been succeeded since is ended with it: nobody else knows another."""
+        if self.former and TYPE_OF[type(body)] in AFTER_SETTLEMENT:
+            party = next((a for a in self.lineage.authors_of(body.sid) if a in self.former), None)
+            if party is not None:
+                return self.former[party]
+        return self.identity
+
+    def log(self, leaf: Leaf, record: Record | None) -> int:
+        """Add an entry to the log."""
+        index = self.lineage.append(leaf, record)
+        self.logged_bytes += ENTRY_BYTES + len(leaf.record or b"") + len(leaf.measured or "") + len(leaf.required or "")
+        return index
+
+    def send(self, to: bytes, raw: bytes, beside: tuple[bytes, ...] = (), *, reply_to: bytes | None = None) -> None:
+        """Leave a record for a node with those it rests on; it answers `reply_to`, or what is being answered."""
+        self._leave(to, Message(record=raw, beside=beside or None).encoded(), reply_to)
+
+    def _logged(self, name: bytes) -> bytes:
+        index = self.lineage.index_of(name)
+        leaf = decode_leaf(self.lineage.leaf_body(index)) if index is not None else None
+        if not isinstance(leaf, Leaf) or leaf.record is None:
+            raise ValueError(f"{name.hex()[:16]} is not in the log")
+        return leaf.record
+
+    def send_beside(self, to: bytes, name: bytes, beside: tuple[bytes, ...]) -> None:
+        """Leave a logged record with other logged ones beside it, all by their names; it answers nothing."""
+        message = Message(record=self._logged(name), beside=tuple(self._logged(other) for other in beside))
+        self.outgoing.append(Outgoing(to=to, data=message.encoded()))
+
+    def pass_on(self, to: bytes, raw: bytes) -> None:
+        """Leave a question, or another's record, for a neighbour: it answers nothing and is not kept as an answer."""
+        self.outgoing.append(Outgoing(to=to, data=Message(record=raw).encoded()))
+
+    def _cosigned(self, confirm: bytes) -> tuple[bytes, ...] | None:
+        """The co-signatures that go with a CONFIRM."""
+        names = self.lineage.get(BESIDE, confirm)
+        return None if names is None else tuple(self._logged(names[at : at + 32]) for at in range(0, len(names), 32))
+
+    def send_settled(
+        self, to: bytes, confirm: Record, *, beside: tuple[bytes, ...] = (), reply_to: bytes | None = None
+    ) -> None:
+        """Leave a CONFIRM with the proof that it is in this node's log, once as many witnesses as needed saw it."""
+        answers = self._reply_to if reply_to is None else reply_to
+        if beside:
+            self.put(BESIDE, confirm.digest, b"".join(beside))
+        index = self.lineage.index_of(confirm.digest)
+        if index is None:
+            raise ValueError("a CONFIRM is sent only once it is logged")
+        if self.quorum > 0:
+            self.deferred.append(Deferred(confirm=confirm.digest, index=index, to=to, reply_to=answers))
+            return
+        proof = LogProof(
+            leaf=self.lineage.leaf_body(index),
+            index=index,
+            path=self.lineage.inclusion(index),
+            checkpoint=self.lineage.checkpoint(self.identity.key),
+        )
+        message = Message(record=confirm.raw, proof=proof, beside=self._cosigned(confirm.digest))
+        self._leave(to, message.encoded(), answers)
+
+    def send_proven(self, to: bytes, index: int, proof: LogProof, reply_to: bytes | None) -> None:
+        """Leave a CONFIRM that its witnesses have seen; it is the answer to `reply_to` from here on."""
+        leaf = decode_leaf(self.lineage.leaf_body(index))
+        if isinstance(leaf, Refusal) or leaf.record is None:
+            raise ValueError(f"entry {index} holds no CONFIRM")
+        message = Message(record=leaf.record, proof=proof, beside=self._cosigned(leaf.subject))
+        self._leave(to, message.encoded(), reply_to)
+
+    def _leave(self, to: bytes, data: bytes, reply_to: bytes | None) -> None:
+        answers = self._reply_to if reply_to is None else reply_to
+        if answers is not None:
+            self.put(REPLY, answers, data)
+            self.put(REPLIED, self.now.time.latest_ns.to_bytes(8, "big") + answers, b"")
+        self.outgoing.append(Outgoing(to=to, data=data))
+
+    def send_again(self, to: bytes, subject: bytes) -> bool:
+        """Send the stored answer to a record, the same bytes; False when there is none."""
+        data = self.lineage.get(REPLY, subject)
+        if data is not None:
+            self.outgoing.append(Outgoing(to=to, data=data))
+        return data is not None
+
+    def put(self, kind: str, key: bytes, value: bytes) -> None:
+        """Remember a piece of state."""
+        self.lineage.put(kind, key, value)
+
+    def drop(self, kind: str, key: bytes) -> None:
+        """Forget a piece of state that is over, and note until when what is over may be missing."""
+        self.lineage.drop(kind, key)
+        self.lineage.put(SWEPT, b"", self.now.time.latest_ns.to_bytes(8, "big"))
+
+    def count(self, name: str, amount: int = 1) -> int:
+        """Raise a durable counter."""
+        return self.lineage.count(name, amount)
+
+    def random(self, size: int) -> bytes:
+        """Fresh unpredictable bytes."""
+        return self.entropy(size)
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Tell whoever watches what happened."""
+        self.notices.append(Notice(name=name, fields=fields))
