@@ -26,6 +26,7 @@ def node_config(
     """Write a node's configuration, node.toml, into its folder; edit it as you like. Never overwrites one."""
     from agent.config.settings import ConfigError
     from agent.desk.drafts import Neighbour, NodeDraft, draft_node
+    from agent.node.suited import trust_suited
     from agent.words.units import parse_latitude, parse_longitude
 
     peers = []
@@ -47,7 +48,7 @@ def node_config(
         peers=peers,
     )
     try:
-        path = draft_node(folder, draft)
+        path = draft_node(folder, draft, checked=trust_suited)
     except ConfigError as exc:
         fail(str(exc))
     typer.echo(f"{path}: next: bandpact run --config {path}")

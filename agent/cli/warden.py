@@ -16,7 +16,7 @@ def warden(
 ) -> None:
     """Guard the radio of a node whose agent runs as another user ([warden] apart = true).
 
-    Ends muted: with 0 when stopped, 4 when the device or the configuration is not usable.
+    Ends muted: with 0 when stopped, 1 when the configuration is not usable, 4 when the device is not.
     """
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
@@ -33,5 +33,7 @@ def warden(
             return
         before_others()
         guard_apart(found, stop, lambda line: say(f"bandpact: {line}", err=True))
-    except (ConfigError, RadioError) as exc:
+    except ConfigError as exc:
+        fail(str(exc))
+    except RadioError as exc:
         fail(str(exc), Exit.NOT_READY)

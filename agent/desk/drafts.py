@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from agent.config.keyfiles import CHAIN, load_chain, load_keys
-from agent.config.settings import LOOPBACK, ConfigError, load
+from agent.config.settings import LOOPBACK, ConfigError, NodeConfig, load
 from agent.desk.nodekeys import ROLES
 from agent.desk.sharing import needed
 from hw_profiles.wholefile import write_whole
@@ -73,8 +73,11 @@ def _admitted(draft: NodeDraft, chain: Path) -> Subject:
     return subject
 
 
-def draft_node(folder: Path, draft: NodeDraft) -> Path:
-    """Write `node.toml` into an enrolled node's folder, and check it as `bandpact run` will. Raises ConfigError."""
+def draft_node(folder: Path, draft: NodeDraft, checked: Callable[[NodeConfig], object] = lambda _: None) -> Path:
+    """Write `node.toml` into an enrolled node's folder, and check it as `bandpact run` will. Raises ConfigError.
+
+    Args: checked: what else must hold of the configuration; raises ConfigError where it does not.
+    """
     if draft.role not in ROLES:
         raise ConfigError(f"--role {draft.role}: none of {', '.join(ROLES)}")
     if not (folder / CHAIN).is_file():
@@ -84,7 +87,7 @@ def draft_node(folder: Path, draft: NodeDraft) -> Path:
     target = folder / "node.toml"
     _fresh(target, _node(folder.resolve(), draft, me))
     try:
-        load(target)
+        checked(load(target))
     except ConfigError:
         target.unlink()
         raise

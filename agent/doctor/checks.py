@@ -151,9 +151,9 @@ def lone_source(clock: dict[str, Any]) -> Iterator[Check]:
 
 def _keys(config: NodeConfig) -> Iterator[Check]:
     from agent.config.keyfiles import load_keys
-    from agent.node.wiring import trust_of
+    from agent.node.suited import trust_suited
 
-    for name, look in (("keys", lambda: load_keys(config.folder)), ("credential", lambda: trust_of(config))):
+    for name, look in (("keys", lambda: load_keys(config.folder)), ("credential", lambda: trust_suited(config))):
         try:
             look()
             yield Check(name=name, state=OK, found=str(config.folder))

@@ -108,13 +108,15 @@ TABLE: dict[str, Row] = {
     "lease show": Row(words=f"00 --in sealed.db {AUDIT}", reads=("sealed.db",), fails=1),
     "sense": Row(words="file:none.sigmf-meta", fails=1),
     "record": Row(words="file:none.sigmf-meta out", fails=1),
-    "calibrate": Row(words="file:none.sigmf-meta t.toml --power-dbm 0 --uncertainty-db 1 --frequency 1MHz", fails=2),
+    "calibrate": Row(words="file:none.sigmf-meta t.toml --power-dbm 0 --uncertainty-db 1 --frequency 1MHz", fails=1),
     "trial": Row(words="--scenario none.toml", units=("--duration 20",), fails=1),
     "sim pluto": Row(words="--scenario none.toml", fails=2),
     "witness init": Row(words="wit --name w", writes=True),
     "witness serve": Row(words="none", fails=1),
     "witness log": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
-    "witness ask": Row(words=f"sealed.db --url http://127.0.0.1:9 --key x {AUDIT}", reads=("sealed.db",), fails=1),
+    "witness ask": Row(
+        words=f"sealed.db --url http://127.0.0.1:9 --key {{witness}} {AUDIT}", reads=("sealed.db",), fails=1,
+    ),
     "bench chain": Row(words="--folder none", fails=1),
     "bench detection": Row(words="--trials 1", fails=2),
     "bench gate": Row(words="--rounds 0", fails=2),
@@ -155,6 +157,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         must("authority", "rule", "draft", "--out", "rule.toml", "--simulated")
         must("authority", "rule", "sign", "rule.toml", "--out", "rule.signed")
         must("authority", "revoke", "--out", "status.list")
+        witness = must("witness", "init", "asked", "--name", "w").split()[0]
         for name in ("node", "plain", "turn", "new", "fresh"):
             must("node", "init", name, "--device", f"pluto {name}")
             if name != "new":
@@ -185,7 +188,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
             (folder / f"{name}.db").rename(folder / ("sealed.db" if name == "holder" else f"{name}.old"))
         return Prepared(
             folder=folder,
-            values={"network": network, "anchor": anchor, "audited": world.anchors[0].hex()},
+            values={"network": network, "anchor": anchor, "audited": world.anchors[0].hex(), "witness": witness},
         )
     finally:
         os.chdir(before)

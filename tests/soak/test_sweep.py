@@ -71,15 +71,16 @@ def test_ctrl_c_ends_with_a_word_and_the_code_shells_expect(
 
 def test_two_at_one_desk_sign_one_after_the_other(prepared: Prepared) -> None:
     with elsewhere(prepared.folder) as place:
-        requests = [f"authority issue new/enrol.request --name n{n} --role user --out n{n}.chain" for n in range(3)]
+        for n in range(3):
+            assert invoked(["node", "init", str(place / f"n{n}"), "--device", f"radio {n}"]).code == 0
+        requests = [f"authority issue n{n}/enrol.request --name n{n} --role user --out n{n}.chain" for n in range(3)]
         processes = [spawned(words.split(), place) for words in requests]
         said = [process.communicate(timeout=60) for process in processes]
         assert [process.returncode for process in processes] == [0, 0, 0], said
-        indices = {out.split()[-1] for out, _ in said}
-        assert len(indices) == 3
         os.chdir(place)
-        shown = invoked(["authority", "show"]).out
-    assert all(f" n{n} " in shown for n in range(3))
+        shown = [line.split() for line in invoked(["authority", "show"]).out.splitlines()]
+    numbers = [line[0] for line in shown if any(f"n{n}" in line for n in range(3))]
+    assert len(set(numbers)) == len(numbers) == 3, shown
 
 
 @pytest.mark.parametrize("name", WRITERS)

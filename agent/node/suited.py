@@ -1,0 +1,70 @@
+"""Whether a node as configured can ever have a record admitted: its clock, place and credential held against its rule.
+
+A node whose clock source the rule does not count signs records that every neighbour refuses. That is known before the
+node runs, and said here instead of in a refusal an hour later.
+"""
+
+from collections.abc import Iterator
+
+from agent.config.settings import ConfigError, NodeConfig
+from agent.node.wiring import Trust, trust_of
+from settlement.chain.admission import RADIUS_FLOOR_MM, TIME_FLOOR_NS
+from settlement.chain.bodies import Rule
+from settlement.chain.scope import Area
+from settlement.core.fixes import PositionSource, TimeSource
+
+TIME_OF = {
+    "gpsd": TimeSource.GPS,
+    "chrony": TimeSource.CHRONY,
+    "kernel": TimeSource.KERNEL,
+    "simulated": TimeSource.SIMULATED,
+}
+PLACE_OF = {
+    "gps": PositionSource.GPS,
+    "surveyed": PositionSource.SURVEYED,
+    "simulated": PositionSource.SIMULATED,
+}
+
+
+def trust_suited(config: NodeConfig) -> Trust:
+    """What the node believes from its files, once its configuration can work under its rule. Raises ConfigError."""
+    trust = trust_of(config)
+    for flaw in unsuited(config, trust):
+        raise ConfigError(flaw)
+    return trust
+
+
+def unsuited(config: NodeConfig, trust: Trust) -> Iterator[str]:
+    """Each reason for which no record of this node could be admitted, with the key of the configuration to mend."""
+    rule = trust.rule.rule
+    yield from _clock(config, rule)
+    yield from _place(config, rule)
+    if config.place.source == "gps":
+        return
+    here = Area(lat_e7=config.place.lat_e7, lon_e7=config.place.lon_e7, radius_mm=config.place.radius_mm)
+    for area, whose in ((trust.me.scope.area, "its credential"), (rule.area, f"the rule {rule.name}")):
+        if not area.holds(here):
+            yield f"place.lat_e7, place.lon_e7: not surely inside the area of {whose}; correct the place"
+
+
+def _clock(config: NodeConfig, rule: Rule) -> Iterator[str]:
+    kinds = {source.kind: TIME_OF[source.kind] for source in config.clock.sources}
+    counted = {kind: source for kind, source in kinds.items() if source in rule.time_sources}
+    wanted = ", ".join(TimeSource(source).name.lower() for source in rule.time_sources)
+    if not counted:
+        yield f"clock.sources: {', '.join(kinds)}: the rule {rule.name} counts time by {wanted} only; add such a source"
+    elif all(TIME_FLOOR_NS[source] > rule.time_bound_ns_max for source in counted.values()):
+        limit = f"{rule.time_bound_ns_max / 1e3:g} us"
+        yield f"clock.sources: {', '.join(counted)}: never as sure as the {limit} that the rule {rule.name} asks for"
+
+
+def _place(config: NodeConfig, rule: Rule) -> Iterator[str]:
+    source = PLACE_OF[config.place.source]
+    wanted = ", ".join(PositionSource(one).name.lower() for one in rule.position_sources)
+    if source not in rule.position_sources:
+        yield f"place.source: {config.place.source}: the rule {rule.name} counts places by {wanted} only"
+        return
+    radius_mm = max(config.place.radius_mm if config.place.source != "gps" else 0, RADIUS_FLOOR_MM[source])
+    if radius_mm > rule.position_radius_mm_max:
+        limit = rule.position_radius_mm_max / 1e3
+        yield f"place.radius_mm: {radius_mm / 1e3:g} m: the rule {rule.name} takes {limit:g} m at most"
