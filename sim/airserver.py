@@ -23,10 +23,10 @@ from pydantic import TypeAdapter
 
 from hw_profiles.printable import printable
 from radio.priority import before_others
+from radio.process import OrphanedAtBirth, die_with_parent, stop_on_signals
 from sim.checked import BadValue, checked_json
 from sim.control import AirControl, ServerConfig, ServerFailed, refusal
 from sim.device import NS
-from sim.process import OrphanedAtBirth, die_with_parent, stop_on_signals
 from sim.stations import AirConfig
 from sim.wire import Header, ipc_path, mute_endpoint, pack, unpack, worker_endpoint
 

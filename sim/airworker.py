@@ -20,12 +20,12 @@ import zmq
 from radio.errors import RadioError
 from radio.ports import Iq16, RxFlag, RxSettings
 from radio.priority import like_others
+from radio.process import OrphanedAtBirth, die_with_parent
 from sim import oracle
 from sim.air import NS, Air, Emission, Tone
 from sim.checked import checked
 from sim.device import OPEN_END_NS, BurstSegment, Carrier
 from sim.oraclelog import OracleLog
-from sim.process import OrphanedAtBirth, die_with_parent
 from sim.receiver import clipped
 from sim.stations import AirConfig
 from sim.wire import Header, pack, unpack

@@ -10,11 +10,12 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from radio.errors import SourceError
+from radio.signals import ofdm
+from radio.signals.shaping import Cplx
 from sim.mixing import Reader
 from sim.recording import load
 from sim.stations import Emitter
-from sim.waveforms import fm, hopping, ofdm, radar, wifi
-from sim.waveforms.shaping import Cplx
+from sim.waveforms import fm, hopping, radar, wifi
 
 RATE_HZ_MIN = 8_000
 RATE_HZ_MAX = 122_880_000

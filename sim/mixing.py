@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from sim.waveforms.shaping import Cplx
+from radio.signals.shaping import Cplx
 
 FINE = 256
 FRAME = 1024

@@ -3,9 +3,9 @@
 import numpy as np
 
 from radio.ports import Iq16, RxSettings
+from radio.signals.shaping import Cplx
 from sim.mixing import TAPS, TRANSITION, filtered, low_pass
 from sim.stations import Hardware
-from sim.waveforms.shaping import Cplx
 
 THERMAL_DBM_PER_HZ = -173.975
 """k T at 290 K (IEEE definition of noise figure)."""

@@ -12,8 +12,8 @@ from pydantic import ConfigDict, Field
 from hw_profiles.smallfile import read_small_text
 from radio.errors import LocalError, SourceError
 from radio.ports import RxSettings
+from settlement.core.scriptedclock import HOLDOVER_PPB, Jump, Outage, SimClock
 from sim.checked import BadValue, checked
-from sim.clock import HOLDOVER_PPB, Jump, Outage, SimClock
 from sim.device import Device, OutOfLimits
 from sim.emitters import waveform
 from sim.stations import STRICT, AirConfig, Dbm, Emitter, Hardware, Lat, Lon, Name, Station
@@ -52,7 +52,7 @@ class RadioSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockSpec:
-    """A node's clock; see `sim.clock.SimClock`."""
+    """A node's clock; see `settlement.core.scriptedclock.SimClock`."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 

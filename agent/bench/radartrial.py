@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from radio.signals import ofdm
 from sensing.detectors.pulses import SHORT_THRESHOLD, Pulse, PulseFinder
 from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
-from sim.waveforms import ofdm
 from sim.waveforms.radar import Radar, RadarClassName, draw, render
 
 RATE: Final = 30_720_000

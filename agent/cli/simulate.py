@@ -53,12 +53,12 @@ def pluto(
 
 
 def _serve(port: int, scenario: str, station: str | None, *, quiet: bool, sysfs: Path | None) -> None:
+    from radio.process import stop_on_signals
     from sim.iiod.antenna import LocalAir
     from sim.iiod.context import Firmware
     from sim.iiod.host import Hosted
     from sim.iiod.pluto import Pluto
     from sim.iiod.server import IiodServer
-    from sim.process import stop_on_signals
     from sim.scenario import load
 
     loaded = load(scenario)

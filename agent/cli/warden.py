@@ -23,7 +23,7 @@ def warden(
     from agent.node.apart import guard_apart, serve_mute
     from radio.errors import RadioError
     from radio.priority import before_others
-    from sim.process import stop_on_signals
+    from radio.process import stop_on_signals
 
     try:
         found = load_found(config)

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings.exceptions import SettingsError
 
 from hw_profiles.smallfile import read_small_text
-from sim.clock import SimClock
+from settlement.core.scriptedclock import SimClock
 
 LOOPBACK = "ip:127.0.0.1:"
 PULSE_BEST_US, CHRONY_BEST_US, KERNEL_BEST_US = 5.0, 1.0, 10.0
@@ -276,7 +276,7 @@ class NodeConfig(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BANDPACT_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
     name: str
-    role: Literal["holder", "user", "attacker"]
+    role: Literal["holder", "user"]
     network: str
     listen: str
     folder: Path

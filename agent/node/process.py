@@ -9,10 +9,10 @@ from agent.config.settings import ConfigError, load
 from agent.node.daemon import Node
 from agent.node.wiring import short_path
 from hw_profiles.printable import printable
+from radio.process import die_with_parent, stop_on_signals
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
 from settlement.state.step import HaltedError
-from sim.process import die_with_parent, stop_on_signals
 
 TAMPERING = 5
 

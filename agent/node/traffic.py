@@ -4,7 +4,7 @@ import numpy as np
 
 from agent.config.settings import NodeConfig
 from radio.ports import Iq16
-from sim.waveforms import ofdm
+from radio.signals import ofdm
 
 VARIETY = 8
 HEADROOM_MDB = 1_000

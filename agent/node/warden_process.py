@@ -17,8 +17,8 @@ from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
 from radio.priority import before_others
+from radio.process import OrphanedAtBirth, die_with_parent
 from radio.warden import Warden
-from sim.process import OrphanedAtBirth, die_with_parent
 
 RETRY_S = 0.1
 BEFORE_S = 3.0

@@ -1,5 +1,6 @@
 """Puts a node together from its configuration: the one place that knows which adapter stands behind which port."""
 
+import importlib
 import os
 import secrets
 import time
@@ -48,11 +49,11 @@ from settlement.mesh.limits import Limits, Rate
 from settlement.party.party import Party
 from settlement.state.shares import Allowance, Share, Shares
 from settlement.state.step import Identity
-from sim.radio import SimRadio
 
 RX_SLOTS, TX_SLOTS = 16, 16
 OWNER, GROUP = 0o600, 0o660
 """Who may use what agent and warden share: their one user, or the group of both where the warden runs apart."""
+SIMULATED = "sim.radio"
 LINEAGE, SEEN_RULES = "lineage.db", "warden.rules"
 
 
@@ -216,7 +217,16 @@ def radio_of(config: NodeConfig) -> Radio:
     if r.driver == "pluto":
         options = PlutoOptions(burst_samples=_samples(config, r.burst_us))
         return PlutoRadio(r.uri, serial=r.serial, profile=profile_of(r), options=options)
-    return SimRadio(r.endpoint, r.station)
+    return simulated_radio(r)
+
+
+def simulated_radio(section: RadioSection) -> Radio:
+    """A radio on a running simulated air; a node has no simulation in it and loads this one only where it is named.
+
+    Raises HardwareError until the air answers, LocalError where it never can.
+    """
+    radio: Radio = importlib.import_module(SIMULATED).SimRadio(section.endpoint, section.station)
+    return radio
 
 
 def make_ready_to_silence(section: RadioSection) -> None:
@@ -230,7 +240,7 @@ def silence(section: RadioSection) -> RfState:
     """Mute a radio by a connection of its own, with nothing of the node running. Raises RadioError."""
     if section.driver == "pluto":
         return mute_uri(section.uri, serial=section.serial)
-    radio = SimRadio(section.endpoint, section.station)
+    radio = simulated_radio(section)
     try:
         return radio.mute()
     finally:

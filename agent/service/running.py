@@ -11,11 +11,11 @@ from agent.node.daemon import Node
 from agent.node.wiring import short_path
 from agent.service import logs
 from agent.service.serving import Health, PortTaken, Watchdog
+from radio.process import stop_on_signals
 from radio.ring import RingError
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
 from settlement.state.step import HaltedError
-from sim.process import stop_on_signals
 
 EFFECTIVE = "config.toml"
 FAILED, TAMPERING = 1, 5

@@ -2,7 +2,7 @@
 
 from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeFix, TimeSource
-from sim.clock import ClockStatus, SimClock, read
+from settlement.core.scriptedclock import ClockStatus, SimClock, read
 
 STANDING = {
     ClockStatus.LOCKED: SourceStanding.GOOD,

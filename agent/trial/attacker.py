@@ -18,6 +18,7 @@ from agent.config.settings import ConfigError, NodeConfig, load
 from agent.node.daemon import Node
 from agent.node.process import serve
 from hw_profiles.printable import printable
+from radio.process import die_with_parent, stop_on_signals
 from settlement.chain import bodies
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.credentials import Subject
@@ -29,7 +30,6 @@ from settlement.pair.artifact import Artifact, LogProof
 from settlement.pair.work import answer_to
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import Outgoing, Step
-from sim.process import die_with_parent, stop_on_signals
 
 NS = 1_000_000_000
 LATE_NS = NS // 2

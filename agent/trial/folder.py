@@ -137,7 +137,8 @@ def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> di
     clock = layout.scenario.clock(node.name, utc_at_zero_ns=layout.utc_at_zero_ns, zero_ns=0)
     values: dict[str, Any] = {
         "name": node.name,
-        "role": node.role,
+        # Who breaks the rules is configured as any user is: an attacker is another program, not another kind of node.
+        "role": "holder" if node.role == "holder" else "user",
         "network": NETWORK,
         "listen": f"tcp://127.0.0.1:{layout.ports[number]}",
         "folder": str(folder),

@@ -4,12 +4,12 @@ import sys
 
 import numpy as np
 
+from radio.process import OrphanedAtBirth, die_with_parent, stop_on_signals
 from sim.iiod.antenna import LoopAntenna
 from sim.iiod.context import Firmware
 from sim.iiod.host import Hosted
 from sim.iiod.pluto import Pluto
 from sim.iiod.server import IiodServer
-from sim.process import OrphanedAtBirth, die_with_parent, stop_on_signals
 
 SAMPLES = 1 << 20
 SEED = 7

@@ -16,12 +16,12 @@ from pydantic import ConfigDict, Field
 
 from hw_profiles.printable import printable
 from radio.priority import before_others
+from radio.process import OrphanedAtBirth, die_with_parent
 from sim.checked import BadValue, checked_json
 from sim.iiod.antenna import AirAntenna, AntennaRefused
 from sim.iiod.context import Firmware
 from sim.iiod.pluto import Pluto
 from sim.iiod.server import IiodServer
-from sim.process import OrphanedAtBirth, die_with_parent
 from sim.stations import STRICT, Name
 
 

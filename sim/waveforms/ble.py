@@ -7,8 +7,8 @@ apart).
 
 import numpy as np
 
+from radio.signals.shaping import Cplx
 from sim.waveforms import fsk
-from sim.waveforms.shaping import Cplx
 
 SPACE_S = 150e-6
 INDEX = 0.5

@@ -6,7 +6,7 @@ Source: R. Mitch et al., Signal Characteristics of Civil GPS Jammers, ION GNSS 2
 
 import numpy as np
 
-from sim.waveforms.shaping import Cplx
+from radio.signals.shaping import Cplx
 
 
 def generate(

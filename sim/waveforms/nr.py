@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from radio.signals.shaping import Cplx
 from sim.waveforms.multicarrier import Carriers, add_symbol
-from sim.waveforms.shaping import Cplx
 
 PER_BLOCK = 12
 """Carriers of a resource block (38.211, 4.4.4.1)."""

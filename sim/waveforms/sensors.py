@@ -10,8 +10,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from radio.signals.shaping import Cplx
 from sim.waveforms import fsk
-from sim.waveforms.shaping import Cplx
 
 
 class Coding(Enum):

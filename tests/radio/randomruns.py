@@ -20,6 +20,7 @@ from radio.link import AgentBeat, Burst, LinkMessage, LookTaken, NewLease, NewPe
 from radio.permits import Permits
 from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 from radio.ring import SampleRing
+from radio.signals import ofdm
 from radio.warden import Warden, WardenPlan
 from settlement.chain.admission import proven
 from settlement.chain.leaf import Leaf, decode_leaf
@@ -27,7 +28,6 @@ from settlement.core.fixes import Fix
 from sim import oracle
 from sim.device import Begun, CarrierChanged, Device, Ended, Event, OutOfLimits
 from sim.stations import Hardware, Station
-from sim.waveforms import ofdm
 from tests.settlement.world import LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, UPPER, World, fix, trio
 
 RATE = 15_360_000

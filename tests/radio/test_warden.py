@@ -32,12 +32,12 @@ from radio.pace import Pace
 from radio.permits import Permits
 from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 from radio.ring import SampleRing
+from radio.signals import ofdm
 from radio.warden import Warden, WardenPlan
 from settlement.chain.bodies import Rule
 from settlement.chain.scope import Band
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Reason
-from sim.waveforms import ofdm
 from tests.settlement.test_succession import turn
 from tests.settlement.world import LOWER, NETWORK, RULE, UPPER, World, fix, trio
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from hw_profiles.loader import load_limits
 from radio.mask import MaskStretch, Service, stretches
 from radio.ports import Iq16
+from radio.signals import ofdm
 from radio.waveform import GUARD_MDB, SEGMENT, TAPER, Allowed, Calibration, Measured, check, measure, shortened
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal
-from sim.waveforms import ofdm
 
 RATE = 30_720_000
 CENTRE = 3_555_000_000

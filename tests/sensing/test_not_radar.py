@@ -12,12 +12,12 @@ from scipy.signal import fftconvolve, firwin
 
 from agent.sense.receivers import open_source
 from agent.sense.session import SensePlan, sense
+from radio.signals.shaping import Cplx
 from sensing.detectors.radarclasses import CLASSES, observable
 from sensing.survey import Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
 from sim.waveforms import ble, dect, gsm, impulses, jammer, nr, sensors
 from sim.waveforms.radar import Radar, RadarClassName, render
-from sim.waveforms.shaping import Cplx
 
 pytestmark = pytest.mark.feature("E3")
 CENTER = 3.55e9

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from radio.signals import ofdm
 from sensing.detectors.pulses import PulseFinder
 from sensing.detectors.radar import EITHER, Incumbent, RadarDetector, Stretch, crowd_max
-from sim.waveforms import ofdm, wifi
+from sim.waveforms import wifi
 from sim.waveforms.radar import Radar, RadarClassName, corners, render
 
 RATE = 30_720_000

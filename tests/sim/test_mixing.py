@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radio.signals.shaping import Cplx
 from sim.mixing import TAPS, band_pass, converted, filtered, low_pass, phasor, reader
-from sim.waveforms.shaping import Cplx
 
 RATES = [1_920_000, 2_000_000, 15_360_000, 20_000_000, 30_720_000, 61_440_000]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from radio.signals import ofdm
+from radio.signals.shaping import to_iq16
 from sim.device import BurstSegment, Carrier
 from sim.oracle import RadiatedBurst, burst, leakage, measure
 from sim.oraclelog import OracleLog, read_log
 from sim.stations import Hardware, Station
-from sim.waveforms import ofdm
-from sim.waveforms.shaping import to_iq16
 
 pytestmark = pytest.mark.feature("R6")
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sim.waveforms import fm, hopping, ofdm, wifi
-from sim.waveforms.shaping import Cplx, taper_edges, to_iq16, unit_power
+from radio.signals import ofdm
+from radio.signals.shaping import Cplx, taper_edges, to_iq16, unit_power
+from sim.waveforms import fm, hopping, wifi
 
 pytestmark = pytest.mark.feature("E1")
 

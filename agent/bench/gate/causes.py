@@ -10,7 +10,7 @@ from agent.config.settings import SimulatedClock, load
 from agent.trial.coordinator import write_config
 from agent.trial.folder import Layout
 from settlement.core.reasons import Reason
-from sim.clock import Outage
+from settlement.core.scriptedclock import Outage
 
 WHILE_OPEN_NS = 60 * MS
 OUTAGE_NS = 60 * MS

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.clock import NS, ClockStatus, Jump, Outage, SimClock, read, true_utc_ns
+from settlement.core.scriptedclock import NS, ClockStatus, Jump, Outage, SimClock, read, true_utc_ns
 
 pytestmark = pytest.mark.feature("S6")
 

@@ -1,4 +1,4 @@
-"""A simulated GPS-disciplined clock: a pure function from the host's monotonic time to an interval of UTC.
+"""A clock by script, for simulated radios: a pure function from the host's monotonic time to an interval of UTC.
 
 All processes of a trial share the mapping; each node's clock adds its own error, and a script of what goes wrong.
 """
@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from sim.stations import STRICT
-
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 NS = 1_000_000_000
 HOLDOVER_PPB = 50_000
 """How fast the stated bound widens without fixes: the drift of an oscillator that nobody measured."""
