@@ -1,6 +1,7 @@
 """The house rules that no linter knows: one public class a name, modules of one purpose, rooms that are described."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,3 +39,13 @@ def test_every_room_says_what_lives_in_it() -> None:
         for folder in {path.parent for path in (ROOT / room).rglob("*.py")}:
             described = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
             assert ast.get_docstring(described), folder
+
+
+def test_the_glossary_points_at_what_is_there() -> None:
+    """Every path it names exists, and defines the class that is named beside it."""
+    named = re.findall(r"`((?:\w+/)+[\w.]*)`(?: `(\w+)`)?", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"))
+    assert len(named) > 40
+    for path, name in named:
+        assert (ROOT / path).exists(), path
+        if name:
+            assert re.search(rf"class {name}\b", (ROOT / path).read_text(encoding="utf-8")), (path, name)

@@ -1,4 +1,4 @@
-"""The schemas of the code as the tables of docs/protocol.md."""
+"""The schemas of the code as the tables of docs/protocol-fields.md."""
 
 from typing import Any
 
