@@ -1,4 +1,4 @@
-"""A peer written from docs/protocol.md and its appendix alone: tables, a strict CBOR reader, Ed25519, nothing of ours."""
+"""A peer written from docs/protocol.md and its appendix alone: tables, strict CBOR, Ed25519, and nothing of ours."""
 
 import hashlib
 import json
