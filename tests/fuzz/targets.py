@@ -213,12 +213,12 @@ def seeds_of(name: str) -> list[bytes]:
         "cbsd": [
             '{"registrationRequest":[{"userId":"u","fccId":"fcc1","cbsdSerialNumber":"s1","cbsdCategory":"A"}]}',
             f'{{"heartbeatRequest":[{beat},{beat}]}}', f'{{"deregistrationRequest":[{beat}]}}',
-            '{"grantRequest":[{"cbsdId":"a","operationParam":{"maxEirp":3,"operationFrequencyRange":'
-            '{"lowFrequency":3550000000,"highFrequency":3560000000}}}]}',
+            ('{"grantRequest":[{"cbsdId":"a","operationParam":{"maxEirp":3,"operationFrequencyRange":'
+            '{"lowFrequency":3550000000,"highFrequency":3560000000}}}]}'),
             '{"spectrumInquiryRequest":[{"cbsdId":"a","inquiredSpectrum":[{"lowFrequency":1,"highFrequency":2}]}]}',
         ],
-        "sas answer": ['{"cbsdId":"c1","grantId":"g1","transmitExpireTime":"2023-11-14T22:14:50Z",'
-                       '"response":{"responseCode":0}}', '{"response":{"responseCode":501}}'],
+        "sas answer": [('{"cbsdId":"c1","grantId":"g1","transmitExpireTime":"2023-11-14T22:14:50Z",'
+                       '"response":{"responseCode":0}}'), '{"response":{"responseCode":501}}'],
         "calendar": [f'{{"scheduledEvents":[{radar}]}}', '{"payloadType":"x","payload":"AAAA","signatures":[]}'],
         "note": [_NOTE], "tlog-proof": [_NOTE], "witness request": ["old 3\n\n" + _NOTE],
         "verifier key": ["x+00000000+AQ=="],
