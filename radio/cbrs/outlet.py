@@ -25,7 +25,7 @@ from radio.cbrs.giving import Answer, Ask, Given, Room, Spot, Withheld
 from radio.cbrs.identity import binds
 from radio.cbrs.power import dbm_of, density_mdbm_per_mhz, eirp_mdbm, milliwatts
 from radio.gate import Allow, Inputs, Sensed, decide
-from radio.permits import Held
+from radio.permits import HeldPermit
 from settlement.chain.scope import Band
 from settlement.core.fixes import Fix, PositionFix, PositionSource
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -76,7 +76,7 @@ class Outlet:
     heard_after: dict[str, str] = field(default_factory=dict)
     """Devices heard on the air after their end, and what was heard."""
 
-    def give(self, asks: Iterable[Ask], held: list[Held], mine: frozenset[bytes], now: Outside) -> list[Answer]:
+    def give(self, asks: Iterable[Ask], held: list[HeldPermit], mine: frozenset[bytes], now: Outside) -> list[Answer]:
         """Answer each in order and note what is given; the caller keeps the book before it tells anyone."""
         fix = now.inputs.now
         self.book.forget(fix.time)
@@ -88,7 +88,7 @@ class Outlet:
             made.append(answer)
         return made
 
-    def _one(self, ask: Ask, held: list[Held], mine: frozenset[bytes], now: Outside) -> Answer:
+    def _one(self, ask: Ask, held: list[HeldPermit], mine: frozenset[bytes], now: Outside) -> Answer:
         bound = self._bound(ask.device, held, mine)
         if isinstance(bound, Refusal):
             return _withheld(bound)
@@ -106,7 +106,7 @@ class Outlet:
         refused = [one for one in answers if isinstance(one, Withheld)]
         return min(refused, key=lambda one: one.over)
 
-    def _bound(self, device: str, held: list[Held], mine: frozenset[bytes]) -> list[Held] | Refusal:
+    def _bound(self, device: str, held: list[HeldPermit], mine: frozenset[bytes]) -> list[HeldPermit] | Refusal:
         """Settlements of this node, on either side, whose user's credential names the device."""
         if device in self.heard_after:
             return refuse(Reason.LATCHED, "outlet.heard", self.heard_after[device], "cleared by the operator")
@@ -118,7 +118,7 @@ class Outlet:
         ]
         return found or refuse(Reason.NO_PERMIT, "gate.4", "none", f"a settlement whose user's device is {device}")
 
-    def _under(self, ask: Ask, one: Held, band: Band, now: Outside) -> Answer:
+    def _under(self, ask: Ask, one: HeldPermit, band: Band, now: Outside) -> Answer:
         permit = one.permit
         refusal = self._quiet_in_time(permit) or self._loud(ask, permit) or self._reserved(band, now.inputs.now)
         if refusal is not None:
@@ -154,7 +154,7 @@ class Outlet:
             return missing if self.needs_calendar else None
         return self.calendar.closed(band, now, ahead_ns=self.plan.worst_ns, needed=self.needs_calendar)
 
-    def _inputs(self, ask: Ask, one: Held, band: Band, now: Outside) -> Inputs:
+    def _inputs(self, ask: Ask, one: HeldPermit, band: Band, now: Outside) -> Inputs:
         """The gate's own inputs, for this base station and this settlement: rules (a) and (c)."""
         permit, own = one.permit, now.inputs
         place = PositionFix(
@@ -206,7 +206,7 @@ class Outlet:
             interval_s=max(1, min(INTERVAL_MAX_S, self.plan.horizon_ns // (2 * NS), left_s)),
         )
 
-    def room(self, device: str, spot: Spot, held: list[Held], mine: frozenset[bytes], now: Outside) -> list[Room]:
+    def room(self, device: str, spot: Spot, held: list[HeldPermit], mine: frozenset[bytes], now: Outside) -> list[Room]:
         """What a base station could have now: the bands of its settlements, as loud as is left in each."""
         bound, made = self._bound(device, held, mine), []
         for one in [] if isinstance(bound, Refusal) else bound:

@@ -39,7 +39,7 @@ RULE = "FCC_PART_96"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class CbsdGrant:
     """A grant of a base station; `authorized_until_ns` is what it was told last (UTC ns), 0 before the first time."""
 
     grant: str
@@ -51,7 +51,7 @@ class Held:
 @dataclass(slots=True)
 class _Station:
     cbsd: Cbsd
-    grants: dict[str, Held] = field(default_factory=dict)
+    grants: dict[str, CbsdGrant] = field(default_factory=dict)
     ended: dict[str, None] = field(default_factory=dict)
     measured: Item | None = None
 
@@ -176,7 +176,7 @@ class Sas:
                    for h in station.grants.values())  # fmt: skip
         if over or len(station.grants) >= GRANTS_MAX:
             return Fault(code=Code.GRANT_CONFLICT, data=tuple(station.grants), message="overlaps a grant of its own")
-        held = Held(grant=self.entropy(8).hex(), operation=wanted)
+        held = CbsdGrant(grant=self.entropy(8).hex(), operation=wanted)
         station.grants[held.grant] = held  # until the giver has spoken: the next of the batch must not overlap it
         return _asking(station, held, fresh=True)
 
@@ -261,7 +261,7 @@ def _ended_by(answer: Answer) -> tuple[Code, str]:
     return code, f"{answer.reason}: {answer.detail}"[:256]
 
 
-def _asking(station: _Station, held: Held, *, fresh: bool) -> Ask:
+def _asking(station: _Station, held: CbsdGrant, *, fresh: bool) -> Ask:
     return Ask(
         device=station.cbsd.device,
         grant=held.grant,

@@ -15,7 +15,7 @@ from radio.cbrs.identity import binds, identity, several
 from radio.cbrs.outlet import Outlet, OutletPlan, Outside
 from radio.cbrs.power import density_mdbm_per_mhz, eirp_mdbm
 from radio.gate import Inputs, Sensed
-from radio.permits import Held
+from radio.permits import HeldPermit
 from settlement.core.reasons import Reason, refuse
 from settlement.pair.artifact import VerifiedPermit
 from tests.radio.test_gate import MONO, inputs, permit
@@ -28,35 +28,35 @@ PLAN = OutletPlan(members=frozenset({DEVICE}), horizon_ns=2 * NS, silent_within_
 
 
 @pytest.fixture
-def held(permit: VerifiedPermit) -> Held:
+def held(permit: VerifiedPermit) -> HeldPermit:
     """A settlement for a base station, its window from 2 s to 12 s, whose class has 3 s to vacate."""
     terms = replace(permit.terms, vacate_ns=3 * NS)
-    return Held(replace(permit, user=replace(permit.user, device=DEVICE), terms=terms, max_eirp_mdbm=30_000))
+    return HeldPermit(replace(permit, user=replace(permit.user, device=DEVICE), terms=terms, max_eirp_mdbm=30_000))
 
 
-def spot(held: Held) -> Spot:
+def spot(held: HeldPermit) -> Spot:
     lat, lon = held.permit.cell.area.anchor
     return Spot(lat_e7=lat, lon_e7=lon, radius_mm=50_000)
 
 
-def ask(held: Held, **changes: Any) -> Ask:
+def ask(held: HeldPermit, **changes: Any) -> Ask:
     density = density_mdbm_per_mhz(30.0, LOWER.high_hz - LOWER.low_hz)
     made = Ask(device=DEVICE, grant="g1", low_hz=LOWER.low_hz, high_hz=LOWER.high_hz, density_mdbm_per_mhz=density,
                spot=spot(held), fresh=True)  # fmt: skip
     return replace(made, **changes)
 
 
-def outside(held: Held, at_s: float = 5.0, above: int | None = None, **changes: Any) -> Outside:
+def outside(held: HeldPermit, at_s: float = 5.0, above: int | None = None, **changes: Any) -> Outside:
     return Outside(inputs=replace(inputs(held.permit, at_s), **changes), authorised_until=lambda _d, _b, _e: above)
 
 
-def one(held: Held, asked: Ask | None = None, now: Outside | None = None, outlet: Outlet | None = None) -> Any:
+def one(held: HeldPermit, asked: Ask | None = None, now: Outside | None = None, outlet: Outlet | None = None) -> Any:
     outlet = outlet or Outlet(plan=PLAN, book=Book())
     (answer,) = outlet.give([asked or ask(held)], [held], frozenset({held.permit.user.hash}), now or outside(held))
     return answer
 
 
-def test_what_is_given_ends_before_its_horizon_and_before_the_settlement(held: Held) -> None:
+def test_what_is_given_ends_before_its_horizon_and_before_the_settlement(held: HeldPermit) -> None:
     for at_s in (3.0, 5.0, 8.0, 8.4, 9.0, 9.5, 9.9):
         given = one(held, now=outside(held, at_s))
         assert isinstance(given, Given), (at_s, given)
@@ -67,7 +67,7 @@ def test_what_is_given_ends_before_its_horizon_and_before_the_settlement(held: H
         assert given.interval_s >= 1
     for at_s in (10.5, 11.5, 13.0, 1.0):
         assert isinstance(one(held, now=outside(held, at_s)), Withheld), at_s
-    leased = Held(replace(held.permit, transmit_until_ns=T0 + 7 * NS))
+    leased = HeldPermit(replace(held.permit, transmit_until_ns=T0 + 7 * NS))
     assert one(leased, now=outside(leased, 4.5)).transmit_until_ns <= T0 + 6 * NS
 
 
@@ -84,20 +84,22 @@ CLOSED: list[tuple[str, dict[str, Any], Reason]] = [
 
 
 @pytest.mark.parametrize(("name", "change", "reason"), CLOSED)
-def test_what_closes_the_gate_closes_the_outlet(held: Held, name: str, change: dict[str, Any], reason: Reason) -> None:
+def test_what_closes_the_gate_closes_the_outlet(
+    held: HeldPermit, name: str, change: dict[str, Any], reason: Reason
+) -> None:
     found = one(held, now=outside(held, **change))
     assert isinstance(found, Withheld), name
     assert found.reason == reason.value
 
 
-def test_an_untrusted_clock_gives_nothing(held: Held) -> None:
+def test_an_untrusted_clock_gives_nothing(held: HeldPermit) -> None:
     now = outside(held)
     time = replace(now.inputs.now.time, trusted=False)
     found = one(held, now=replace(now, inputs=replace(now.inputs, now=replace(now.inputs.now, time=time))))
     assert found.reason == Reason.TIME_UNTRUSTED.value
 
 
-def test_only_the_device_that_the_settlement_names(held: Held) -> None:
+def test_only_the_device_that_the_settlement_names(held: HeldPermit) -> None:
     other = identity("fcc1", "s2")
     assert one(held, ask(held, device=other)).reason == Reason.NO_PERMIT.value
     assert not one(held, ask(held, device=other)).over, "it may come"
@@ -114,7 +116,7 @@ def test_only_the_device_that_the_settlement_names(held: Held) -> None:
     assert not binds(None, DEVICE, {DEVICE})
 
 
-def test_no_wider_louder_or_elsewhere(held: Held) -> None:
+def test_no_wider_louder_or_elsewhere(held: HeldPermit) -> None:
     assert one(held, ask(held, high_hz=LOWER.high_hz + 1)).reason == Reason.BAND.value
     assert one(held, ask(held, low_hz=1, high_hz=2)).reason == Reason.SCOPE.value
     louder = ask(held).density_mdbm_per_mhz + 3
@@ -127,9 +129,9 @@ def test_no_wider_louder_or_elsewhere(held: Held) -> None:
     assert one(held, ask(held, spot=vague)).reason == Reason.SPATIAL_UNDECIDED.value
 
 
-def test_all_that_is_out_under_a_settlement_adds_up(held: Held) -> None:
+def test_all_that_is_out_under_a_settlement_adds_up(held: HeldPermit) -> None:
     second = identity("fcc1", "s2")
-    bound = Held(replace(held.permit, user=replace(held.permit.user, device=several([DEVICE, second]))))
+    bound = HeldPermit(replace(held.permit, user=replace(held.permit.user, device=several([DEVICE, second]))))
     outlet = Outlet(plan=replace(PLAN, members=frozenset({DEVICE, second})), book=Book())
     half = ask(bound).density_mdbm_per_mhz - 3011
     first = ask(bound, density_mdbm_per_mhz=half)
@@ -146,21 +148,21 @@ def test_all_that_is_out_under_a_settlement_adds_up(held: Held) -> None:
     assert eirp_mdbm(density_mdbm_per_mhz(30.0, 10_000_000), 10_000_000) <= 30_000
 
 
-def test_the_worst_case_must_fit_the_time_to_vacate(held: Held) -> None:
+def test_the_worst_case_must_fit_the_time_to_vacate(held: HeldPermit) -> None:
     slow = Outlet(plan=replace(PLAN, silent_within_ns=60 * NS), book=Book())
     assert one(held, outlet=slow).reason == Reason.TERMS.value
     assert OutletPlan(members=frozenset()).worst_ns == 120 * NS
 
 
-def test_preempted_is_over_and_suspended_may_come_back(held: Held) -> None:
+def test_preempted_is_over_and_suspended_may_come_back(held: HeldPermit) -> None:
     gone = replace(held, suspended=refuse(Reason.PREEMPTED, "gate.6", "its holder", "none"))
     assert one(gone).over
-    paused = Held(replace(held.permit, suspended_for="INCUMBENT"))
+    paused = HeldPermit(replace(held.permit, suspended_for="INCUMBENT"))
     assert not one(paused).over
 
 
 @pytest.mark.feature("R10")
-def test_between_3550_and_3700_mhz_a_sas_above_is_needed(held: Held) -> None:
+def test_between_3550_and_3700_mhz_a_sas_above_is_needed(held: HeldPermit) -> None:
     strict = Outlet(plan=replace(PLAN, experimental=False), book=Book())
     assert one(held, outlet=strict).reason == Reason.OUTSIDE_AUTHORISATION.value
     given = one(held, now=outside(held, above=MONO + 3 * NS), outlet=strict)
@@ -173,7 +175,7 @@ def test_between_3550_and_3700_mhz_a_sas_above_is_needed(held: Held) -> None:
 
 
 @pytest.mark.feature("R14")
-def test_a_calendar_closes_before_its_reservation(held: Held) -> None:
+def test_a_calendar_closes_before_its_reservation(held: HeldPermit) -> None:
     radar = Reservation(name="radar", band=LOWER, start_ns=T0 + 9 * NS, end_ns=T0 + 10 * NS)
     calendar = Calendar(name="a", serial=1, valid_until_ns=T0 + 100 * NS, reservations=(radar,))
     outlet = Outlet(plan=PLAN, book=Book(), calendar=calendar)
@@ -184,12 +186,12 @@ def test_a_calendar_closes_before_its_reservation(held: Held) -> None:
     assert one(held, outlet=without).reason == Reason.INCUMBENT.value
 
 
-def test_a_device_heard_after_its_end_gets_nothing(held: Held) -> None:
+def test_a_device_heard_after_its_end_gets_nothing(held: HeldPermit) -> None:
     outlet = Outlet(plan=PLAN, book=Book(), heard_after={DEVICE: "-60 dBm in 3550-3560 MHz"})
     assert one(held, outlet=outlet).reason == Reason.LATCHED.value
 
 
-def test_room_is_what_would_be_given(held: Held) -> None:
+def test_room_is_what_would_be_given(held: HeldPermit) -> None:
     outlet = Outlet(plan=PLAN, book=Book())
     mine = frozenset({held.permit.user.hash})
     (room,) = outlet.room(DEVICE, spot(held), [held], mine, outside(held))
@@ -198,7 +200,7 @@ def test_room_is_what_would_be_given(held: Held) -> None:
     assert outlet.room("cbsd:other", spot(held), [held], mine, outside(held)) == []
 
 
-def test_the_book_outlives_its_process(held: Held, tmp_path: Path) -> None:
+def test_the_book_outlives_its_process(held: HeldPermit, tmp_path: Path) -> None:
     book = Book(path=tmp_path / "book")
     book.open()
     given = one(held, outlet=Outlet(plan=PLAN, book=book))
