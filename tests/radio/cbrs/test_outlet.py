@@ -74,7 +74,7 @@ def test_what_is_given_ends_before_its_horizon_and_before_the_settlement(held: H
 Change = Callable[[Inputs], dict[str, Any]]
 CLOSED: list[tuple[str, dict[str, Any], Reason]] = [
     ("not armed", {"armed_until_mono_ns": None}, Reason.NOT_ARMED),
-    ("stopped", {"latched": refuse(Reason.DRIVER, "x")}, Reason.LATCHED),
+    ("stopped", {"latched": refuse(Reason.DRIVER, "x", "gone", "there")}, Reason.LATCHED),
     ("driver", {"driver_fault": "gone"}, Reason.DRIVER),
     ("agent silent", {"heartbeat_mono_ns": None}, Reason.HEARTBEAT),
     ("agent silent for long", {"heartbeat_mono_ns": MONO - 10 * NS}, Reason.HEARTBEAT),
