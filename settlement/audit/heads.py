@@ -81,15 +81,13 @@ class Heads:
     def of_record(self, record: Record, holder: str, own_at: int | None) -> Iterator[FoundHead]:
         """Every head that an admitted record carries; `own_at` is where it stands, if in its author's own log."""
         body = record.body
-        match body:
-            case Checkpoint():
-                yield from (replace(one, after=own_at) for one in self._one(body.note, holder, "a checkpoint", body))
-            case Cosignature():
-                yield from self._one(body.note, holder, "a cosignature")
-            case Evidence():
-                yield from self._in_evidence(body, holder, "evidence")
-            case _:
-                pass
+        kind = record.row.body
+        if kind is Checkpoint:
+            yield from (replace(one, after=own_at) for one in self._one(body.note, holder, "a checkpoint", body))
+        elif kind is Cosignature:
+            yield from self._one(body.note, holder, "a cosignature")
+        elif kind is Evidence:
+            yield from self._in_evidence(body, holder, "evidence")
 
     def _one(self, note: str, holder: str, where: str, claim: Checkpoint | None = None) -> Iterator[FoundHead]:
         head = self.opened(note)
