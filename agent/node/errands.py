@@ -32,7 +32,7 @@ from settlement.pair.table import UserState
 from settlement.pair.user import Offer, UserPair
 from settlement.party.party import Party
 from settlement.records.registry import RECORDS
-from settlement.records.row import Carrier
+from settlement.records.row import CarriedBy
 from settlement.state.messages import Message
 from settlement.state.step import Step
 
@@ -307,9 +307,9 @@ class Errands:
         """As if a neighbour had passed it on: only what an authority signed is taken, and judged like any record."""
         raw = bytes.fromhex(command.record) if len(command.record) % 2 == 0 else b""
         unproven = parse(raw)
-        if isinstance(unproven, Refusal) or unproven.row.carrier is not Carrier.ANYONE:
+        if isinstance(unproven, Refusal) or unproven.row.carrier is not CarriedBy.ANYONE:
             found = str(unproven) if isinstance(unproven, Refusal) else unproven.typ
-            passed = [name for name, row in RECORDS.items() if row.carrier is Carrier.ANYONE]
+            passed = [name for name, row in RECORDS.items() if row.carrier is CarriedBy.ANYONE]
             self._end(errand, ok=False, why=f"{found}; give a record of {', '.join(sorted(passed))}")
             return
         me = self._party.registry.get(self._party.identity.credential)

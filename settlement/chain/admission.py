@@ -29,7 +29,7 @@ from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.core.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.authority import Rotation, Rule
-from settlement.records.row import Becomes, Carrier, Cites, Late, Site
+from settlement.records.row import Becomes, CarriedBy, Cites, Late, Site
 
 TIME_FLOOR_NS = {
     TimeSource.NONE: 1 << 62,
@@ -197,7 +197,7 @@ def confidence(here: Attestation, rule: AttestationTerms) -> Refusal | None:
 def _known_where(admitted: Admitted, rule: Rule) -> Refusal | None:
     """Clause (9). An authority that is no node may know less, where the rule has terms for desks."""
     here = admitted.record.frame.attestation
-    desk = admitted.author.transport_key is None and admitted.record.row.carrier is Carrier.ANYONE
+    desk = admitted.author.transport_key is None and admitted.record.row.carrier is CarriedBy.ANYONE
     return confidence(here, rule.desk if desk and rule.desk is not None else rule)
 
 
@@ -322,7 +322,7 @@ def admit(
     if isinstance(admitted, Refusal):
         return admitted
     record, author = admitted.record, admitted.author
-    relayed = record.row.carrier is Carrier.ANYONE
+    relayed = record.row.carrier is CarriedBy.ANYONE
     if transport_key is not None and not relayed and transport_key != author.transport_key:
         return refuse(Reason.TRANSPORT_BINDING, "integrity.4", "sent over another node's key", author.name)
     refusal = (

@@ -16,7 +16,7 @@ from settlement.chain.quantities import (
 )
 from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
-from settlement.records.row import Becomes, Carrier, Kind, RecordType
+from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
 from settlement.records.sizes import HASH, PPM
 
 _TIME_SOURCE = uint(0, high=255, meant=(0, max(TimeSource)))
@@ -252,7 +252,7 @@ TYPES = (
         body=Revocation,
         kind=Kind.DIRECTIVE,
         actions=("issue",),
-        carrier=Carrier.ANYONE,
+        carrier=CarriedBy.ANYONE,
         ahead=(("fresh_until_ns", LIFE_MAX_NS),),
     ),
     RecordType(
@@ -261,10 +261,10 @@ TYPES = (
         body=Rotation,
         kind=Kind.DEALING,
         actions=(),
-        carrier=Carrier.ANYONE,
+        carrier=CarriedBy.ANYONE,
         of_old_keys=True,
     ),
-    RecordType(number=4, name="rule", body=Rule, kind=Kind.DIRECTIVE, actions=("rule",), carrier=Carrier.ANYONE),
+    RecordType(number=4, name="rule", body=Rule, kind=Kind.DIRECTIVE, actions=("rule",), carrier=CarriedBy.ANYONE),
     RecordType(
         number=5,
         name="schema",
@@ -272,7 +272,7 @@ TYPES = (
         kind=Kind.DIRECTIVE,
         actions=("rule",),
         becomes=Becomes.NOTED,
-        carrier=Carrier.ANYONE,
+        carrier=CarriedBy.ANYONE,
     ),
     RecordType(
         number=6,
@@ -281,6 +281,6 @@ TYPES = (
         kind=Kind.DIRECTIVE,
         actions=("issue",),
         becomes=Becomes.NOTED,
-        carrier=Carrier.ANYONE,
+        carrier=CarriedBy.ANYONE,
     ),
 )

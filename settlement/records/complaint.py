@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from settlement.chain.codec import Flaw, array, blob, nested, text, uint
 from settlement.chain.quantities import DAY_NS, WINDOW_MAX_NS, count, instant_ns, length_ns
 from settlement.chain.scope import Cell, ordered
-from settlement.records.row import Carrier, Cites, Kind, RecordType
+from settlement.records.row import CarriedBy, Cites, Kind, RecordType
 from settlement.records.sizes import HASH
 
 
@@ -79,7 +79,7 @@ TYPES = (
         body=Ruling,
         kind=Kind.DIRECTIVE,
         actions=("rule",),
-        carrier=Carrier.ANYONE,
+        carrier=CarriedBy.ANYONE,
         cites=Cites.ONCE_IN_FORCE,
     ),
 )

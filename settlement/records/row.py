@@ -19,7 +19,7 @@ class Kind(StrEnum):
     OBSERVATION = "observation"
 
 
-class Carrier(Enum):
+class CarriedBy(Enum):
     """Over whose transport key a record may come; an authority's word may reach a node through any neighbour."""
 
     AUTHOR = "its author's"
@@ -101,7 +101,7 @@ class RecordType:
     kind: Kind | None
     actions: tuple[str, ...]
     becomes: Becomes = Becomes.ACTED
-    carrier: Carrier = Carrier.AUTHOR
+    carrier: CarriedBy = CarriedBy.AUTHOR
     late: Late = Late.STALE
     site: Site = Site.ANYWHERE
     cites: Cites = Cites.IN_FORCE
