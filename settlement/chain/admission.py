@@ -29,7 +29,7 @@ from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.core.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.authority import Rotation, Rule
-from settlement.records.row import Becomes, CarriedBy, Cites, Late, Site
+from settlement.records.row import Becomes, CarriedBy, Cites, Site, WhenLate
 
 TIME_FLOOR_NS = {
     TimeSource.NONE: 1 << 62,
@@ -232,11 +232,11 @@ def _age(record: Record, rule: Rule, now: TimeFix) -> Refusal | None:
     if ahead is not None:
         return ahead
     late = record.row.late
-    if late is Late.OWN_END:
+    if late is WhenLate.OWN_END:
         valid_ns = record.body.valid_until_ns
         over = refuse(Reason.STALE, "confidence.10.valid", f"at {now.latest_ns} ns", f"before {valid_ns} ns")
         return None if now.before(valid_ns) else over
-    if late is not Late.COUNTS and now.earliest_ns - signed.latest_ns > rule.record_age_ns_max:
+    if late is not WhenLate.COUNTS and now.earliest_ns - signed.latest_ns > rule.record_age_ns_max:
         age = f"{now.earliest_ns - signed.latest_ns} ns old"
         return refuse(Reason.STALE, "confidence.10", age, f"<= {rule.record_age_ns_max} ns")
     return None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from settlement.chain.codec import blob, text
 from settlement.chain.quantities import count, instant_ns
-from settlement.records.row import Charge, Kind, Late, RecordType
+from settlement.records.row import Charge, Kind, RecordType, WhenLate
 from settlement.records.sizes import HASH
 
 
@@ -38,7 +38,7 @@ TYPES = (
         body=Confirm,
         kind=Kind.DEALING,
         actions=("grant",),
-        late=Late.COUNTS,
+        late=WhenLate.COUNTS,
         charge=Charge.MOVES,
         of_old_keys=True,
     ),
@@ -48,7 +48,7 @@ TYPES = (
         body=Abort,
         kind=Kind.DEALING,
         actions=("grant",),
-        late=Late.COUNTS,
+        late=WhenLate.COUNTS,
         charge=Charge.MOVES,
         of_old_keys=True,
     ),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from settlement.chain.codec import blob, nested, text, uint
 from settlement.chain.quantities import WINDOW_MAX_NS, count, instant_ns, length_ns
 from settlement.chain.scope import Window
-from settlement.records.row import Charge, Kind, Late, RecordType
+from settlement.records.row import Charge, Kind, RecordType, WhenLate
 from settlement.records.sizes import HASH
 
 
@@ -49,7 +49,7 @@ TYPES = (
         body=Relinquish,
         kind=Kind.DEALING,
         actions=("request",),
-        late=Late.COUNTS,
+        late=WhenLate.COUNTS,
         charge=Charge.MOVES,
         owed=True,
         signs=True,
@@ -61,7 +61,7 @@ TYPES = (
         body=Preempt,
         kind=Kind.DEALING,
         actions=("grant",),
-        late=Late.COUNTS,
+        late=WhenLate.COUNTS,
         owed=True,
     ),
     RecordType(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from settlement.chain.codec import blob, text
 from settlement.chain.quantities import count, instant_ns
-from settlement.records.row import Charge, Kind, Late, RecordType
+from settlement.records.row import Charge, Kind, RecordType, WhenLate
 from settlement.records.sizes import HASH
 
 
@@ -61,7 +61,7 @@ TYPES = (
         body=Suspend,
         kind=Kind.DEALING,
         actions=("grant",),
-        late=Late.COUNTS,
+        late=WhenLate.COUNTS,
         owed=True,
         signs=True,
         receipted=True,

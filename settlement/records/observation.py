@@ -7,7 +7,7 @@ from settlement.chain.quantities import VALIDITY_MAX_NS, count, hertz, instant_n
 from settlement.chain.scope import Band, Scope, Window, ordered
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.authority import Rule
-from settlement.records.row import Becomes, Kind, Late, RecordType, Site
+from settlement.records.row import Becomes, Kind, RecordType, Site, WhenLate
 from settlement.records.sizes import HASH, PPM
 
 _MEASURED = (-1_000_000_000, 1_000_000_000)
@@ -125,7 +125,7 @@ TYPES = (
         body=Envelope,
         kind=Kind.OBSERVATION,
         actions=("observe",),
-        late=Late.OWN_END,
+        late=WhenLate.OWN_END,
         site=Site.OWN_AREA,
         beside=True,
         ahead=(("valid_until_ns", VALIDITY_MAX_NS),),

@@ -26,7 +26,7 @@ class CarriedBy(Enum):
     ANYONE = "anyone's"
 
 
-class Late(Enum):
+class WhenLate(Enum):
     """What a record's age does to it.
 
     A decision counts however late it comes, and so does what takes something away: the same bytes are sent until they
@@ -102,7 +102,7 @@ class RecordType:
     actions: tuple[str, ...]
     becomes: Becomes = Becomes.ACTED
     carrier: CarriedBy = CarriedBy.AUTHOR
-    late: Late = Late.STALE
+    late: WhenLate = WhenLate.STALE
     site: Site = Site.ANYWHERE
     cites: Cites = Cites.IN_FORCE
     charge: Charge = Charge.WHOLE

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from settlement.chain.codec import array, blob, text
 from settlement.chain.quantities import count
-from settlement.records.row import Charge, Kind, Late, RecordType
+from settlement.records.row import Charge, Kind, RecordType, WhenLate
 from settlement.records.sizes import HASH
 
 
@@ -41,7 +41,7 @@ TYPES = (
         body=Checkpoint,
         kind=Kind.DEALING,
         actions=("observe",),
-        late=Late.COUNTS,
+        late=WhenLate.COUNTS,
         charge=Charge.WITNESSING,
         signs=True,
     ),
@@ -51,7 +51,7 @@ TYPES = (
         body=Cosignature,
         kind=Kind.DEALING,
         actions=("observe",),
-        late=Late.COUNTS,
+        late=WhenLate.COUNTS,
         charge=Charge.WITNESSING,
         signs=True,
     ),
