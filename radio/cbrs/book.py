@@ -45,7 +45,7 @@ class Page:
 
 
 @dataclass(slots=True)
-class Book:
+class CbsdBook:
     """Entries by device and grant; `path` None keeps nothing."""
 
     path: Path | None = None

@@ -34,7 +34,7 @@ def known(value: object) -> Code | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class CodeFault:
     """Why one request of a batch is not served: the code, the parameters it is about, one line for people."""
 
     code: Code

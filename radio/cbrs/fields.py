@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from radio.cbrs.codes import Code, Fault
+from radio.cbrs.codes import Code, CodeFault
 
 TEXT_MAX = 2048
 ITEMS_MAX = 100
@@ -37,16 +37,16 @@ class Flaws:
     missing: list[str]
     invalid: list[str]
 
-    def fault(self) -> Fault | None:
+    def fault(self) -> CodeFault | None:
         """102 where something is missing, else 103 where something is invalid, else None."""
         if self.missing:
-            return Fault(code=Code.MISSING_PARAM, data=tuple(dict.fromkeys(self.missing)))
+            return CodeFault(code=Code.MISSING_PARAM, data=tuple(dict.fromkeys(self.missing)))
         if self.invalid:
-            return Fault(code=Code.INVALID_VALUE, data=tuple(dict.fromkeys(self.invalid)))
+            return CodeFault(code=Code.INVALID_VALUE, data=tuple(dict.fromkeys(self.invalid)))
         return None
 
 
-def check(fields: tuple[Field, ...], item: object, name: str) -> Fault | None:
+def check(fields: tuple[Field, ...], item: object, name: str) -> CodeFault | None:
     """What is wrong with the parameters of one object, named `name` where it is no object at all; None if nothing."""
     flaws = Flaws([], [])
     _object(fields, item, name, flaws)

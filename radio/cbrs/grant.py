@@ -12,7 +12,7 @@ from radio.cbrs import times
 from radio.cbrs.codes import known
 from radio.cbrs.fields import Item, whole
 from radio.cbrs.messages import Operation, operation
-from radio.cbrs.table import Event, NoSuchStep, State, after, heartbeat_event
+from radio.cbrs.table import CbsdEvent, NoSuchStep, State, after, heartbeat_event
 from settlement.core.fixes import TimeFix
 
 NS = 1_000_000_000
@@ -25,7 +25,7 @@ INTERVAL_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class SasGrant:
     """What the SAS gave; times are UTC ns, `heard_ns` when it last answered, `interval_s` between heartbeats."""
 
     grant: str
@@ -43,7 +43,7 @@ class Grant:
             return None
         return self.transmit_until_ns
 
-    def having(self, event: Event) -> "Grant":
+    def having(self, event: CbsdEvent) -> "SasGrant":
         """The grant after an event; one that it cannot have changes nothing."""
         state = after(self.state, event)
         if isinstance(state, NoSuchStep):
@@ -52,7 +52,7 @@ class Grant:
         return replace(self, state=state, transmit_until_ns=0 if ends else self.transmit_until_ns)
 
 
-def given(item: Item, now: TimeFix, *, wanted: Operation) -> Grant | str:
+def given(item: Item, now: TimeFix, *, wanted: Operation) -> SasGrant | str:
     """The grant of an answer with code 0, or why it is none."""
     name, expires = item.get("grantId"), times.parse(item.get("grantExpireTime"))
     if not isinstance(name, str) or not name:
@@ -62,7 +62,7 @@ def given(item: Item, now: TimeFix, *, wanted: Operation) -> Grant | str:
     interval = _interval(item.get("heartbeatInterval"))
     if interval is None:
         return f"heartbeatInterval {item.get('heartbeatInterval')!r}"
-    return Grant(
+    return SasGrant(
         grant=name,
         operation=wanted,
         expires_ns=expires,
@@ -77,7 +77,9 @@ def _interval(value: object) -> int | None:
     return found if found is not None and 1 <= found <= INTERVAL_MAX_S else None
 
 
-def beaten(grant: Grant, item: Item, now: TimeFix, *, ahead_max_ns: int = AHEAD_MAX_NS) -> tuple[Grant, Event, str]:
+def beaten(
+    grant: SasGrant, item: Item, now: TimeFix, *, ahead_max_ns: int = AHEAD_MAX_NS
+) -> tuple[SasGrant, CbsdEvent, str]:
     """A heartbeat's answer to this very grant: the grant after it, what it came to, and why where it closed.
 
     A code 0 with operationParam asks to change the operation: RF goes off and the grant is given back (as at 502).
@@ -85,20 +87,20 @@ def beaten(grant: Grant, item: Item, now: TimeFix, *, ahead_max_ns: int = AHEAD_
     answer = item.get("response")
     number = answer.get("responseCode") if isinstance(answer, dict) else None
     if type(number) is not int:
-        return grant.having(Event.UNUSABLE), Event.UNUSABLE, "no responseCode"
+        return grant.having(CbsdEvent.UNUSABLE), CbsdEvent.UNUSABLE, "no responseCode"
     code = known(number)
     event = heartbeat_event(code)
-    if event is not Event.BEAT:
+    if event is not CbsdEvent.BEAT:
         return grant.having(event), event, code.name if code is not None else "unknown code"
     if item.get("operationParam") is not None and operation(item["operationParam"]) != grant.operation:
-        return grant.having(Event.UNSYNC), Event.UNSYNC, "another operationParam"
+        return grant.having(CbsdEvent.UNSYNC), CbsdEvent.UNSYNC, "another operationParam"
     renewed = _times(grant, item, now, ahead_max_ns)
     if isinstance(renewed, str):
-        return grant.having(Event.UNUSABLE), Event.UNUSABLE, renewed
-    return renewed, Event.BEAT, ""
+        return grant.having(CbsdEvent.UNUSABLE), CbsdEvent.UNUSABLE, renewed
+    return renewed, CbsdEvent.BEAT, ""
 
 
-def _times(grant: Grant, item: Item, now: TimeFix, ahead_max_ns: int) -> Grant | str:
+def _times(grant: SasGrant, item: Item, now: TimeFix, ahead_max_ns: int) -> SasGrant | str:
     """Rules (2) and (3)."""
     if not now.trusted:
         return f"clock {now.status}"
@@ -114,7 +116,7 @@ def _times(grant: Grant, item: Item, now: TimeFix, ahead_max_ns: int) -> Grant |
     if item.get("heartbeatInterval") is not None:
         interval = _interval(item["heartbeatInterval"]) or interval
     return replace(
-        grant.having(Event.BEAT),
+        grant.having(CbsdEvent.BEAT),
         transmit_until_ns=min(until, expires, now.earliest_ns + ahead_max_ns),
         expires_ns=expires,
         interval_s=interval,
@@ -122,10 +124,10 @@ def _times(grant: Grant, item: Item, now: TimeFix, ahead_max_ns: int) -> Grant |
     )
 
 
-def aged(grant: Grant, now: TimeFix) -> Grant:
+def aged(grant: SasGrant, now: TimeFix) -> SasGrant:
     """What time alone does to a grant: rules (3) and (4). An untrusted clock closes and ends nothing."""
     if grant.state is State.AUTHORIZED and not now.before(grant.transmit_until_ns):
-        grant = grant.having(Event.TIME_UP)
+        grant = grant.having(CbsdEvent.TIME_UP)
     if now.trusted and (now.after(grant.expires_ns) or now.after(grant.heard_ns + KEEP_NS)):
-        grant = grant.having(Event.OVER)
+        grant = grant.having(CbsdEvent.OVER)
     return grant

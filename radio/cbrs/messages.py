@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from radio.cbrs.codes import Code, Fault
+from radio.cbrs.codes import Code, CodeFault
 from radio.cbrs.fields import Field, Item, check, whole
 
 BODY_MAX = 4 * 1024 * 1024
@@ -239,15 +239,15 @@ def read_batch(method: str, body: bytes) -> list[Any] | BadBody:
     return items
 
 
-def read_item(method: str, item: object) -> Request | Fault:
+def read_item(method: str, item: object) -> Request | CodeFault:
     """Rule (3): one request of a batch."""
     fault = check(REQUESTS[method], item, f"{method}Request")
     if fault is not None or not isinstance(item, dict):
-        return fault or Fault(code=Code.INVALID_VALUE, data=(f"{method}Request",))
+        return fault or CodeFault(code=Code.INVALID_VALUE, data=(f"{method}Request",))
     return _READ[method](item)
 
 
-def _registration(item: Item) -> Request | Fault:
+def _registration(item: Item) -> Request | CodeFault:
     groups = [g["groupId"] for g in item.get("groupingParam") or ()]
     air, capabilities = item.get("airInterface"), item.get("measCapability")
     return Registration(
@@ -277,21 +277,21 @@ def operation(item: object) -> Operation | None:
     return None if span is None else Operation(low_hz=span[0], high_hz=span[1], max_eirp=float(item["maxEirp"]))
 
 
-def _inquiry(item: Item) -> Request | Fault:
+def _inquiry(item: Item) -> Request | CodeFault:
     spans = [frequencies(one) for one in item["inquiredSpectrum"]]
     if None in spans:
-        return Fault(code=Code.INVALID_VALUE, data=("inquiredSpectrum",))
+        return CodeFault(code=Code.INVALID_VALUE, data=("inquiredSpectrum",))
     return Inquiry(cbsd=item["cbsdId"], ranges_hz=tuple(span for span in spans if span is not None))
 
 
-def _grant(item: Item) -> Request | Fault:
+def _grant(item: Item) -> Request | CodeFault:
     wanted = operation(item["operationParam"])
     if wanted is None:
-        return Fault(code=Code.INVALID_VALUE, data=("operationFrequencyRange",))
+        return CodeFault(code=Code.INVALID_VALUE, data=("operationFrequencyRange",))
     return GrantAsk(cbsd=item["cbsdId"], operation=wanted, measured=item.get("measReport"))
 
 
-def _heartbeat(item: Item) -> Request | Fault:
+def _heartbeat(item: Item) -> Request | CodeFault:
     return Heartbeat(
         cbsd=item["cbsdId"],
         grant=item["grantId"],
@@ -301,11 +301,11 @@ def _heartbeat(item: Item) -> Request | Fault:
     )
 
 
-def _relinquishment(item: Item) -> Request | Fault:
+def _relinquishment(item: Item) -> Request | CodeFault:
     return Relinquishment(cbsd=item["cbsdId"], grant=item["grantId"])
 
 
-def _deregistration(item: Item) -> Request | Fault:
+def _deregistration(item: Item) -> Request | CodeFault:
     return Deregistration(cbsd=item["cbsdId"])
 
 

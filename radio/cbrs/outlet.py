@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from radio.cbrs import times
-from radio.cbrs.book import Book, Out
+from radio.cbrs.book import CbsdBook, Out
 from radio.cbrs.calendar import Calendar
 from radio.cbrs.giving import Answer, Ask, Given, Room, Spot, Withheld
 from radio.cbrs.identity import binds
@@ -70,7 +70,7 @@ class Outlet:
     """Answers base stations. `held` are the settlements, `mine` the credentials this node goes by."""
 
     plan: OutletPlan
-    book: Book
+    book: CbsdBook
     calendar: Calendar | None = None
     needs_calendar: bool = False
     heard_after: dict[str, str] = field(default_factory=dict)

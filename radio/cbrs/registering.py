@@ -10,7 +10,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from radio.cbrs.codes import Code, Fault
+from radio.cbrs.codes import Code, CodeFault
 from radio.cbrs.fields import Item, check, real
 from radio.cbrs.giving import Spot
 from radio.cbrs.identity import identity
@@ -23,7 +23,7 @@ NEEDED = ("latitude", "longitude", "height", "heightType", "indoorDeployment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownCbsd:
     """A base station on this node's list; what it does not send itself may stand here (multi-step registration)."""
 
     fcc: str
@@ -61,29 +61,31 @@ def _no_installer(_signed: Item, _fcc: str, _serial: str) -> Item | str:
 class Registrar:
     """This node's list of base stations."""
 
-    known: tuple[Known, ...]
+    known: tuple[KnownCbsd, ...]
     groups: tuple[str, ...] = ()
     verify: Verify = field(default=_no_installer)
 
-    def judge(self, asked: Registration, certificate: str) -> Cbsd | Fault:
+    def judge(self, asked: Registration, certificate: str) -> Cbsd | CodeFault:
         """Rules (1) to (5). `certificate` is the SHA-256 of the one its connection came with."""
         listed = next((k for k in self.known if (k.fcc, k.serial) == (asked.fcc, asked.serial)), None)
         if listed is None:
-            return Fault(code=Code.INVALID_VALUE, data=("fccId", "cbsdSerialNumber"), message="not on this node's list")
+            return CodeFault(
+                code=Code.INVALID_VALUE, data=("fccId", "cbsdSerialNumber"), message="not on this node's list"
+            )
         if listed.blocked:
-            return Fault(code=Code.BLACKLISTED)
+            return CodeFault(code=Code.BLACKLISTED)
         if listed.certificate not in (None, certificate):
-            return Fault(code=Code.CERT_ERROR, message="another certificate than this device's")
+            return CodeFault(code=Code.CERT_ERROR, message="another certificate than this device's")
         if any(group not in self.groups for group in asked.groups):
-            return Fault(code=Code.GROUP_ERROR, data=("groupId",))
+            return CodeFault(code=Code.GROUP_ERROR, data=("groupId",))
         return self._installed(asked, listed, certificate)
 
-    def _installed(self, asked: Registration, listed: Known, certificate: str) -> Cbsd | Fault:
+    def _installed(self, asked: Registration, listed: KnownCbsd, certificate: str) -> Cbsd | CodeFault:
         signed: Item = {}
         if asked.signed is not None:
             verified = self.verify(asked.signed, asked.fcc, asked.serial)
             if isinstance(verified, str):
-                return Fault(code=Code.INVALID_VALUE, data=("cpiSignatureData",), message=verified)
+                return CodeFault(code=Code.INVALID_VALUE, data=("cpiSignatureData",), message=verified)
             fault = check(INSTALLATION, verified, "cpiSignatureData")
             if fault is not None:
                 return fault
@@ -96,9 +98,9 @@ class Registrar:
         missing = [name for name, value in has.items() if value is None]
         missing += ["installationParam"] if any(place.get(name) is None for name in NEEDED) else []
         if missing or category is None:
-            return Fault(code=Code.REG_PENDING, data=tuple(missing))
+            return CodeFault(code=Code.REG_PENDING, data=tuple(missing))
         if _needs_installer(category, place) and not signed and listed.installation is None:
-            return Fault(code=Code.REG_PENDING, data=("cpiSignatureData",))
+            return CodeFault(code=Code.REG_PENDING, data=("cpiSignatureData",))
         return Cbsd(
             cbsd=f"{asked.fcc}/{asked.serial}",
             device=identity(asked.fcc, asked.serial),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from radio.cbrs import times
-from radio.cbrs.codes import Code, Fault, response
+from radio.cbrs.codes import Code, CodeFault, response
 from radio.cbrs.fields import Item
 from radio.cbrs.giving import Answer, Ask, Given, Giver, Room, Withheld
 from radio.cbrs.messages import (
@@ -76,51 +76,51 @@ class Sas:
     def answer(self, version: str, method: str, items: list[Any], certificate: str, now_ns: int) -> dict[str, Any]:
         """The body that answers a batch, item by item in order. `now_ns` is UTC, as late as it may be."""
         if version not in VERSIONS:
-            answers = [self._said(Fault(code=Code.VERSION), method, now_ns) for _ in items]
+            answers = [self._said(CodeFault(code=Code.VERSION), method, now_ns) for _ in items]
         else:
             read = [read_item(method, item) for item in items]
             answers = self._answers(method, read, certificate, now_ns)
         return {f"{method}Response": answers}
 
-    def _answers(self, method: str, read: list[Request | Fault], certificate: str, now_ns: int) -> list[Item]:
+    def _answers(self, method: str, read: list[Request | CodeFault], certificate: str, now_ns: int) -> list[Item]:
         made: list[Item | None] = [None] * len(read)
         asks: list[tuple[int, Request, Ask]] = []
         for place, one in enumerate(read):
-            outcome = one if isinstance(one, Fault) else self._one(one, certificate, now_ns)
-            if isinstance(outcome, Ask) and not isinstance(one, Fault):
+            outcome = one if isinstance(one, CodeFault) else self._one(one, certificate, now_ns)
+            if isinstance(outcome, Ask) and not isinstance(one, CodeFault):
                 asks.append((place, one, outcome))
             elif not isinstance(outcome, Ask):
-                made[place] = self._said(outcome, method, now_ns) if isinstance(outcome, Fault) else outcome
-                if isinstance(outcome, Fault):
+                made[place] = self._said(outcome, method, now_ns) if isinstance(outcome, CodeFault) else outcome
+                if isinstance(outcome, CodeFault):
                     made[place] = {**self._names(one, outcome), **(made[place] or {})}
         answered = self.giver.give([ask for _, _, ask in asks]) if asks else []
         for (place, request, ask), answer in zip(asks, answered, strict=True):
             made[place] = self._given(request, ask, answer, now_ns)
         return [item for item in made if item is not None]
 
-    def _names(self, one: Request | Fault, fault: Fault) -> Item:
+    def _names(self, one: Request | CodeFault, fault: CodeFault) -> Item:
         """The ids of a request repeated in its answer, as far as they are this sender's own."""
-        if isinstance(one, Fault | Registration) or fault.code is Code.CERT_ERROR or "cbsdId" in fault.data:
+        if isinstance(one, CodeFault | Registration) or fault.code is Code.CERT_ERROR or "cbsdId" in fault.data:
             return {}
         own: Item = {"cbsdId": one.cbsd}
         if isinstance(one, Heartbeat | Relinquishment) and "grantId" not in fault.data:
             own["grantId"] = one.grant
         return own
 
-    def _said(self, fault: Fault, method: str, now_ns: int) -> Item:
+    def _said(self, fault: CodeFault, method: str, now_ns: int) -> Item:
         made: Item = {"response": response(fault.code, fault.message, fault.data), **fault.extra}
         if method == "heartbeat":  # its answer always has the member; this one is over
             made["transmitExpireTime"] = times.shown(now_ns)
         return made
 
-    def _one(self, request: Request, certificate: str, now_ns: int) -> Item | Fault | Ask:
+    def _one(self, request: Request, certificate: str, now_ns: int) -> Item | CodeFault | Ask:
         if isinstance(request, Registration):
             return self._register(request, certificate)
         station = self.stations.get(request.cbsd)
         if station is None:  # (2)
-            return Fault(code=Code.INVALID_VALUE, data=("cbsdId",))
+            return CodeFault(code=Code.INVALID_VALUE, data=("cbsdId",))
         if station.cbsd.certificate != certificate:
-            return Fault(code=Code.CERT_ERROR)
+            return CodeFault(code=Code.CERT_ERROR)
         match request:
             case Inquiry():
                 return self._inquire(station, request)
@@ -134,17 +134,17 @@ class Sas:
                 self._forget(station)
                 return {"cbsdId": request.cbsd, "response": response(Code.SUCCESS)}
 
-    def _register(self, request: Registration, certificate: str) -> Item | Fault:
+    def _register(self, request: Registration, certificate: str) -> Item | CodeFault:
         cbsd = self.registrar.judge(request, certificate)
-        if isinstance(cbsd, Fault):
+        if isinstance(cbsd, CodeFault):
             return cbsd
         before = self.stations.get(cbsd.cbsd)
         if before is not None:  # (3)
             if before.cbsd.certificate != certificate:
-                return Fault(code=Code.CERT_ERROR)
+                return CodeFault(code=Code.CERT_ERROR)
             self._forget(before)
         if len(self.stations) >= CBSDS_MAX:
-            return Fault(code=Code.REG_PENDING, message=f"{CBSDS_MAX} base stations are registered here")
+            return CodeFault(code=Code.REG_PENDING, message=f"{CBSDS_MAX} base stations are registered here")
         self.stations[cbsd.cbsd] = _Station(cbsd)
         made: Item = {"cbsdId": cbsd.cbsd, "response": response(Code.SUCCESS)}
         wanted = [kind for kind in self.ask_measured if kind in cbsd.measures]
@@ -167,35 +167,41 @@ class Sas:
                     found.append({**channel, "maxEirp": loudest})
         return {"cbsdId": request.cbsd, "availableChannel": found, "response": response(Code.SUCCESS)}
 
-    def _ask(self, station: _Station, request: GrantAsk) -> Fault | Ask:
+    def _ask(self, station: _Station, request: GrantAsk) -> CodeFault | Ask:
         wanted = request.operation
         station.measured = request.measured or station.measured
         if wanted.max_eirp > station.cbsd.eirp_max_dbm:
-            return Fault(code=Code.INVALID_VALUE, data=("maxEirp",), message=f"<= {station.cbsd.eirp_max_dbm} dBm/MHz")
+            return CodeFault(
+                code=Code.INVALID_VALUE, data=("maxEirp",), message=f"<= {station.cbsd.eirp_max_dbm} dBm/MHz"
+            )
         over = any(h.operation.low_hz < wanted.high_hz and wanted.low_hz < h.operation.high_hz
                    for h in station.grants.values())  # fmt: skip
         if over or len(station.grants) >= GRANTS_MAX:
-            return Fault(code=Code.GRANT_CONFLICT, data=tuple(station.grants), message="overlaps a grant of its own")
+            return CodeFault(
+                code=Code.GRANT_CONFLICT, data=tuple(station.grants), message="overlaps a grant of its own"
+            )
         held = CbsdGrant(grant=self.entropy(8).hex(), operation=wanted)
         station.grants[held.grant] = held  # until the giver has spoken: the next of the batch must not overlap it
         return _asking(station, held, fresh=True)
 
-    def _beat(self, station: _Station, request: Heartbeat, now_ns: int) -> Fault | Ask:
+    def _beat(self, station: _Station, request: Heartbeat, now_ns: int) -> CodeFault | Ask:
         held = station.grants.get(request.grant)
         if held is None:
             gone = request.grant in station.ended
-            return Fault(code=Code.TERMINATED_GRANT) if gone else Fault(code=Code.INVALID_VALUE, data=("grantId",))
+            return (
+                CodeFault(code=Code.TERMINATED_GRANT) if gone else CodeFault(code=Code.INVALID_VALUE, data=("grantId",))
+            )
         station.measured = request.measured or station.measured
         if request.authorized and not held.ever:  # (5)
             self._end(station, request.grant)
-            return Fault(code=Code.UNSYNC_OP_PARAM, message="it never was authorized")
+            return CodeFault(code=Code.UNSYNC_OP_PARAM, message="it never was authorized")
         if request.authorized and held.authorized_until_ns <= now_ns:
-            return Fault(code=Code.SUSPENDED_GRANT, message="its transmitExpireTime had passed")
+            return CodeFault(code=Code.SUSPENDED_GRANT, message="its transmitExpireTime had passed")
         return _asking(station, held, fresh=False)
 
-    def _relinquish(self, station: _Station, request: Relinquishment) -> Item | Fault:
+    def _relinquish(self, station: _Station, request: Relinquishment) -> Item | CodeFault:
         if request.grant not in station.grants:
-            return Fault(code=Code.INVALID_VALUE, data=("grantId",))
+            return CodeFault(code=Code.INVALID_VALUE, data=("grantId",))
         self._end(station, request.grant)
         return {"cbsdId": request.cbsd, "grantId": request.grant, "response": response(Code.SUCCESS)}
 
@@ -210,7 +216,7 @@ class Sas:
         assert isinstance(request, GrantAsk | Heartbeat)  # noqa: S101 - nothing else is put to the giver
         station = self.stations.get(request.cbsd)
         if station is None:
-            return self._said(Fault(code=Code.INVALID_VALUE, data=("cbsdId",)), "heartbeat", now_ns)
+            return self._said(CodeFault(code=Code.INVALID_VALUE, data=("cbsdId",)), "heartbeat", now_ns)
         if isinstance(request, GrantAsk):
             return self._granted(station, request, ask, answer)
         held = station.grants.get(request.grant)
@@ -221,7 +227,7 @@ class Sas:
                 station.end(request.grant)
             elif held is not None:
                 station.grants[request.grant] = replace(held, authorized_until_ns=0)
-            return {**named, **self._said(Fault(code=code, message=why), "heartbeat", now_ns)}
+            return {**named, **self._said(CodeFault(code=code, message=why), "heartbeat", now_ns)}
         station.grants[request.grant] = replace(held, authorized_until_ns=answer.transmit_until_ns, ever=True)
         made = {
             **named,

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 
 from radio.cbrs.codes import Code, known
 from radio.cbrs.fields import Item
-from radio.cbrs.grant import AHEAD_MAX_NS, Grant, aged, beaten, given
+from radio.cbrs.grant import AHEAD_MAX_NS, SasGrant, aged, beaten, given
 from radio.cbrs.messages import AUTHORIZED, BATCH_MAX, GRANTED, Operation, operation
-from radio.cbrs.table import Event, State
+from radio.cbrs.table import CbsdEvent, State
 from settlement.core.fixes import TimeFix
 
 NS = 1_000_000_000
@@ -29,7 +29,7 @@ WAIT_MAX_NS = 10 * NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class CbsdDevice:
     """A radio as it registers: its name here, and the registrationRequest that says who it is."""
 
     name: str
@@ -64,10 +64,10 @@ class News:
 class _One:
     """A device: what it is, what is wanted for it, and how far it is."""
 
-    device: Device
+    device: CbsdDevice
     wanted: Operation | None = None
     cbsd: str | None = None
-    grant: Grant | None = None
+    grant: SasGrant | None = None
     retry_ns: int = 0
     beat_ns: int = 0
     inquired: bool = False
@@ -91,7 +91,7 @@ class Session:
     measured: Item | None = None
     """The newest measurement report, sent where the SAS asked for one."""
 
-    def add(self, device: Device) -> None:
+    def add(self, device: CbsdDevice) -> None:
         """Take a device in; it is registered on the next turn."""
         self._ones.setdefault(device.name, _One(device))
 
@@ -101,7 +101,7 @@ class Session:
         if one.wanted != wanted:
             one.wanted, one.retry_ns = wanted, 0
         if one.grant is not None and one.grant.operation != wanted:
-            one.grant = one.grant.having(Event.UNWANTED)
+            one.grant = one.grant.having(CbsdEvent.UNWANTED)
 
     def leave(self, name: str) -> None:
         """Relinquish and deregister."""
@@ -112,7 +112,7 @@ class Session:
         """Whether the radio itself answers: for one that cannot be said to be silent no heartbeat is sent."""
         self._ones[name].reachable = reachable
 
-    def grant_of(self, name: str) -> Grant | None:
+    def grant_of(self, name: str) -> SasGrant | None:
         """The grant a device has."""
         return self._ones[name].grant
 
@@ -184,7 +184,7 @@ class Session:
         asked = {"cbsdId": one.cbsd, "operationParam": one.wanted.as_param()}
         return "grant", self._reporting(one, asked, "WITHOUT")
 
-    def _heartbeat(self, one: _One, cbsd: str, grant: Grant, now: TimeFix) -> tuple[str, Item] | None:
+    def _heartbeat(self, one: _One, cbsd: str, grant: SasGrant, now: TimeFix) -> tuple[str, Item] | None:
         if now.latest_ns < one.beat_ns or not one.reachable:
             return None
         state = AUTHORIZED if grant.state is State.AUTHORIZED else GRANTED
@@ -277,7 +277,7 @@ class Session:
             return
         one.grant, one.retry_ns, one.beat_ns = made, 0, now.latest_ns
         if one.wanted != wanted:
-            one.grant = made.having(Event.UNWANTED)
+            one.grant = made.having(CbsdEvent.UNWANTED)
         self._tell(one, "granted", made.grant)
 
     def _beat(self, one: _One, item: Item, now: TimeFix, *, strange: bool) -> None:
@@ -285,15 +285,15 @@ class Session:
         if grant is None:
             return
         if strange:
-            after, event, why = grant.having(Event.UNUSABLE), Event.UNUSABLE, "another cbsdId or grantId"
+            after, event, why = grant.having(CbsdEvent.UNUSABLE), CbsdEvent.UNUSABLE, "another cbsdId or grantId"
         else:
             after, event, why = beaten(grant, item, now, ahead_max_ns=self.ahead_max_ns)
         one.retry_ns = 0
         one.beat_ns = now.latest_ns + after.interval_s * NS
         one.grant = None if after.state is State.IDLE else after
-        if event is Event.UNREGISTERED:
+        if event is CbsdEvent.UNREGISTERED:
             self._unregister(one, why)
-        elif event is not Event.BEAT:
+        elif event is not CbsdEvent.BEAT:
             one.retry_ns = 0 if after.state is not State.IDLE else now.latest_ns + RETRY_NS
             self._tell(one, event.name.lower(), why)
         elif grant.state is not State.AUTHORIZED:
@@ -315,11 +315,11 @@ class Session:
     def _tell(self, one: _One, what: str, detail: str = "") -> None:
         self.news.append(News(device=one.device.name, what=what, detail=detail))
 
-    def grants(self) -> dict[str, Grant]:
+    def grants(self) -> dict[str, SasGrant]:
         """The grants held, by device."""
         return {name: one.grant for name, one in self._ones.items() if one.grant is not None}
 
-    def restore(self, name: str, cbsd: str, grant: Grant) -> None:
+    def restore(self, name: str, cbsd: str, grant: SasGrant) -> None:
         """Go on with a grant that was kept over a restart: silent until the SAS has answered again."""
         one = self._ones[name]
         one.cbsd, one.grant = cbsd, replace(grant, state=State.GRANTED, transmit_until_ns=0)

@@ -27,7 +27,7 @@ class State(Enum):
     ENDING = "ENDING"
 
 
-class Event(Enum):
+class CbsdEvent(Enum):
     """What happens to a grant. UNUSABLE: an answer that is none (wrong ids, NULL or past expiry, half a body)."""
 
     GIVEN = "grant given"
@@ -43,45 +43,45 @@ class Event(Enum):
     RELINQUISHED = "relinquishment answered"
 
 
-TRANSITIONS: dict[tuple[State, Event], State] = {
-    (State.IDLE, Event.GIVEN): State.GRANTED,
-    (State.IDLE, Event.UNREGISTERED): State.IDLE,
-    (State.GRANTED, Event.BEAT): State.AUTHORIZED,
-    (State.GRANTED, Event.SUSPENDED): State.GRANTED,
-    (State.GRANTED, Event.UNSYNC): State.ENDING,
-    (State.GRANTED, Event.TERMINATED): State.IDLE,
-    (State.GRANTED, Event.UNREGISTERED): State.IDLE,
-    (State.GRANTED, Event.UNUSABLE): State.GRANTED,
-    (State.GRANTED, Event.TIME_UP): State.GRANTED,
-    (State.GRANTED, Event.OVER): State.IDLE,
-    (State.GRANTED, Event.UNWANTED): State.ENDING,
-    (State.AUTHORIZED, Event.BEAT): State.AUTHORIZED,
-    (State.AUTHORIZED, Event.SUSPENDED): State.GRANTED,
-    (State.AUTHORIZED, Event.UNSYNC): State.ENDING,
-    (State.AUTHORIZED, Event.TERMINATED): State.IDLE,
-    (State.AUTHORIZED, Event.UNREGISTERED): State.IDLE,
-    (State.AUTHORIZED, Event.UNUSABLE): State.GRANTED,
-    (State.AUTHORIZED, Event.TIME_UP): State.GRANTED,
-    (State.AUTHORIZED, Event.OVER): State.IDLE,
-    (State.AUTHORIZED, Event.UNWANTED): State.ENDING,
-    (State.ENDING, Event.RELINQUISHED): State.IDLE,
-    (State.ENDING, Event.UNREGISTERED): State.IDLE,
-    (State.ENDING, Event.UNWANTED): State.ENDING,
-    (State.ENDING, Event.OVER): State.IDLE,
+TRANSITIONS: dict[tuple[State, CbsdEvent], State] = {
+    (State.IDLE, CbsdEvent.GIVEN): State.GRANTED,
+    (State.IDLE, CbsdEvent.UNREGISTERED): State.IDLE,
+    (State.GRANTED, CbsdEvent.BEAT): State.AUTHORIZED,
+    (State.GRANTED, CbsdEvent.SUSPENDED): State.GRANTED,
+    (State.GRANTED, CbsdEvent.UNSYNC): State.ENDING,
+    (State.GRANTED, CbsdEvent.TERMINATED): State.IDLE,
+    (State.GRANTED, CbsdEvent.UNREGISTERED): State.IDLE,
+    (State.GRANTED, CbsdEvent.UNUSABLE): State.GRANTED,
+    (State.GRANTED, CbsdEvent.TIME_UP): State.GRANTED,
+    (State.GRANTED, CbsdEvent.OVER): State.IDLE,
+    (State.GRANTED, CbsdEvent.UNWANTED): State.ENDING,
+    (State.AUTHORIZED, CbsdEvent.BEAT): State.AUTHORIZED,
+    (State.AUTHORIZED, CbsdEvent.SUSPENDED): State.GRANTED,
+    (State.AUTHORIZED, CbsdEvent.UNSYNC): State.ENDING,
+    (State.AUTHORIZED, CbsdEvent.TERMINATED): State.IDLE,
+    (State.AUTHORIZED, CbsdEvent.UNREGISTERED): State.IDLE,
+    (State.AUTHORIZED, CbsdEvent.UNUSABLE): State.GRANTED,
+    (State.AUTHORIZED, CbsdEvent.TIME_UP): State.GRANTED,
+    (State.AUTHORIZED, CbsdEvent.OVER): State.IDLE,
+    (State.AUTHORIZED, CbsdEvent.UNWANTED): State.ENDING,
+    (State.ENDING, CbsdEvent.RELINQUISHED): State.IDLE,
+    (State.ENDING, CbsdEvent.UNREGISTERED): State.IDLE,
+    (State.ENDING, CbsdEvent.UNWANTED): State.ENDING,
+    (State.ENDING, CbsdEvent.OVER): State.IDLE,
 }
 """The whole machine; a pair that is not here is refused and changes nothing."""
 
-HEARTBEAT_EVENTS: dict[Code, Event] = {
-    Code.SUCCESS: Event.BEAT,
-    Code.SUSPENDED_GRANT: Event.SUSPENDED,
-    Code.UNSYNC_OP_PARAM: Event.UNSYNC,
-    Code.TERMINATED_GRANT: Event.TERMINATED,
-    Code.INVALID_VALUE: Event.TERMINATED,
-    Code.MISSING_PARAM: Event.TERMINATED,
-    Code.VERSION: Event.UNREGISTERED,
-    Code.BLACKLISTED: Event.UNREGISTERED,
-    Code.CERT_ERROR: Event.UNREGISTERED,
-    Code.DEREGISTER: Event.UNREGISTERED,
+HEARTBEAT_EVENTS: dict[Code, CbsdEvent] = {
+    Code.SUCCESS: CbsdEvent.BEAT,
+    Code.SUSPENDED_GRANT: CbsdEvent.SUSPENDED,
+    Code.UNSYNC_OP_PARAM: CbsdEvent.UNSYNC,
+    Code.TERMINATED_GRANT: CbsdEvent.TERMINATED,
+    Code.INVALID_VALUE: CbsdEvent.TERMINATED,
+    Code.MISSING_PARAM: CbsdEvent.TERMINATED,
+    Code.VERSION: CbsdEvent.UNREGISTERED,
+    Code.BLACKLISTED: CbsdEvent.UNREGISTERED,
+    Code.CERT_ERROR: CbsdEvent.UNREGISTERED,
+    Code.DEREGISTER: CbsdEvent.UNREGISTERED,
 }
 """What a heartbeat's answer comes to; a code that is not here is unknown there, and ends the registration."""
 
@@ -91,14 +91,14 @@ class NoSuchStep:
     """An event that a grant in that state cannot have."""
 
     state: State
-    event: Event
+    event: CbsdEvent
 
 
-def after(state: State, event: Event) -> State | NoSuchStep:
+def after(state: State, event: CbsdEvent) -> State | NoSuchStep:
     """The state after an event."""
     return TRANSITIONS.get((state, event)) or NoSuchStep(state=state, event=event)
 
 
-def heartbeat_event(code: Code | None) -> Event:
+def heartbeat_event(code: Code | None) -> CbsdEvent:
     """What an answered heartbeat comes to, by its code; None is a code that nobody knows."""
-    return Event.UNREGISTERED if code is None else HEARTBEAT_EVENTS.get(code, Event.UNREGISTERED)
+    return CbsdEvent.UNREGISTERED if code is None else HEARTBEAT_EVENTS.get(code, CbsdEvent.UNREGISTERED)

@@ -102,6 +102,7 @@ CREDENTIAL: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.feature("G4")
 @pytest.mark.parametrize("name", SAID)
 def test_a_deal_beyond_its_class_is_told_which_term(name: str) -> None:
     (deal, terms, rule), (reason, clause, measured, required) = SAID[name]
@@ -131,6 +132,7 @@ EDGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.feature("A4")
 @pytest.mark.parametrize("name", EDGES)
 def test_what_is_just_inside_is_taken(name: str) -> None:
     deal, terms = EDGES[name]

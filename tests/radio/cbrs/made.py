@@ -6,7 +6,7 @@ from typing import Any
 from radio.cbrs import times
 from radio.cbrs.giving import Answer, Ask, Given, Room, Spot, Withheld
 from radio.cbrs.messages import Operation
-from radio.cbrs.registering import Known, Registrar
+from radio.cbrs.registering import KnownCbsd, Registrar
 from radio.cbrs.serving import Sas
 from settlement.core.fixes import TimeFix, TimeSource
 
@@ -84,7 +84,7 @@ PREEMPTED = Withheld(reason="PREEMPTED", detail="by its holder", over=True)
 def sas(purse: Purse | None = None, **changes: Any) -> tuple[Sas, Purse]:
     purse = purse or Purse(given())
     counted = iter(range(10**6))
-    known = tuple(Known(fcc="fcc1", serial=f"s{n}", **changes) for n in range(1, 4))
+    known = tuple(KnownCbsd(fcc="fcc1", serial=f"s{n}", **changes) for n in range(1, 4))
     made = Sas(
         registrar=Registrar(known=known, groups=("g1",)),
         giver=purse,

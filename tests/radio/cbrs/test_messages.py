@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
 from radio.cbrs import times
-from radio.cbrs.codes import Code, Fault, known, response
+from radio.cbrs.codes import Code, CodeFault, known, response
 from radio.cbrs.messages import (
     BATCH_MAX,
     BODY_MAX,
@@ -35,7 +35,7 @@ GRANT = {"cbsdId": "c", "operationParam": WANTED.as_param()}
 
 def fault(method: str, item: Any) -> tuple[int, tuple[str, ...]] | None:
     found = read_item(method, item)
-    return (int(found.code), found.data) if isinstance(found, Fault) else None
+    return (int(found.code), found.data) if isinstance(found, CodeFault) else None
 
 
 @pytest.mark.parametrize(
@@ -227,5 +227,5 @@ def test_our_answers_hold_by_the_schemas_of_the_forum(schemas: Path, method: str
 def test_the_examples_of_the_forum_are_read(schemas: Path, method: str) -> None:
     path = schemas / f"{capital(method)}RequestExample.json"
     item = json.loads(path.read_text())
-    assert not isinstance(read_item(method, item), Fault), path
+    assert not isinstance(read_item(method, item), CodeFault), path
     assert not list(validator(schemas, f"{capital(method)}Request").iter_errors(GOOD[method]))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from radio.cbrs import times
-from radio.cbrs.book import Book, BookLost
+from radio.cbrs.book import BookLost, CbsdBook
 from radio.cbrs.calendar import Calendar, Reservation
 from radio.cbrs.giving import Ask, Given, Spot, Withheld
 from radio.cbrs.identity import binds, identity, several
@@ -51,7 +51,7 @@ def outside(held: HeldPermit, at_s: float = 5.0, above: int | None = None, **cha
 
 
 def one(held: HeldPermit, asked: Ask | None = None, now: Outside | None = None, outlet: Outlet | None = None) -> Any:
-    outlet = outlet or Outlet(plan=PLAN, book=Book())
+    outlet = outlet or Outlet(plan=PLAN, book=CbsdBook())
     (answer,) = outlet.give([asked or ask(held)], [held], frozenset({held.permit.user.hash}), now or outside(held))
     return answer
 
@@ -103,7 +103,7 @@ def test_only_the_device_that_the_settlement_names(held: HeldPermit) -> None:
     other = identity("fcc1", "s2")
     assert one(held, ask(held, device=other)).reason == Reason.NO_PERMIT.value
     assert not one(held, ask(held, device=other)).over, "it may come"
-    stranger = Outlet(plan=PLAN, book=Book())
+    stranger = Outlet(plan=PLAN, book=CbsdBook())
     (answer,) = stranger.give([ask(held)], [held], frozenset({bytes(32)}), outside(held))
     assert isinstance(answer, Withheld), "a settlement between two others binds nothing here"
     assert answer.reason == Reason.NO_PERMIT.value
@@ -132,7 +132,7 @@ def test_no_wider_louder_or_elsewhere(held: HeldPermit) -> None:
 def test_all_that_is_out_under_a_settlement_adds_up(held: HeldPermit) -> None:
     second = identity("fcc1", "s2")
     bound = HeldPermit(replace(held.permit, user=replace(held.permit.user, device=several([DEVICE, second]))))
-    outlet = Outlet(plan=replace(PLAN, members=frozenset({DEVICE, second})), book=Book())
+    outlet = Outlet(plan=replace(PLAN, members=frozenset({DEVICE, second})), book=CbsdBook())
     half = ask(bound).density_mdbm_per_mhz - 3011
     first = ask(bound, density_mdbm_per_mhz=half)
     assert isinstance(one(bound, first, outlet=outlet), Given)
@@ -149,7 +149,7 @@ def test_all_that_is_out_under_a_settlement_adds_up(held: HeldPermit) -> None:
 
 
 def test_the_worst_case_must_fit_the_time_to_vacate(held: HeldPermit) -> None:
-    slow = Outlet(plan=replace(PLAN, silent_within_ns=60 * NS), book=Book())
+    slow = Outlet(plan=replace(PLAN, silent_within_ns=60 * NS), book=CbsdBook())
     assert one(held, outlet=slow).reason == Reason.TERMS.value
     assert OutletPlan(members=frozenset()).worst_ns == 120 * NS
 
@@ -163,7 +163,7 @@ def test_preempted_is_over_and_suspended_may_come_back(held: HeldPermit) -> None
 
 @pytest.mark.feature("R10")
 def test_between_3550_and_3700_mhz_a_sas_above_is_needed(held: HeldPermit) -> None:
-    strict = Outlet(plan=replace(PLAN, experimental=False), book=Book())
+    strict = Outlet(plan=replace(PLAN, experimental=False), book=CbsdBook())
     assert one(held, outlet=strict).reason == Reason.OUTSIDE_AUTHORISATION.value
     given = one(held, now=outside(held, above=MONO + 3 * NS), outlet=strict)
     assert isinstance(given, Given)
@@ -178,21 +178,21 @@ def test_between_3550_and_3700_mhz_a_sas_above_is_needed(held: HeldPermit) -> No
 def test_a_calendar_closes_before_its_reservation(held: HeldPermit) -> None:
     radar = Reservation(name="radar", band=LOWER, start_ns=T0 + 9 * NS, end_ns=T0 + 10 * NS)
     calendar = Calendar(name="a", serial=1, valid_until_ns=T0 + 100 * NS, reservations=(radar,))
-    outlet = Outlet(plan=PLAN, book=Book(), calendar=calendar)
+    outlet = Outlet(plan=PLAN, book=CbsdBook(), calendar=calendar)
     given = one(held, now=outside(held, 5.9), outlet=outlet)
     assert given.transmit_until_ns + PLAN.silent_within_ns <= radar.start_ns
     assert one(held, now=outside(held, 6.1), outlet=outlet).reason == Reason.INCUMBENT.value
-    without = Outlet(plan=PLAN, book=Book(), needs_calendar=True)
+    without = Outlet(plan=PLAN, book=CbsdBook(), needs_calendar=True)
     assert one(held, outlet=without).reason == Reason.INCUMBENT.value
 
 
 def test_a_device_heard_after_its_end_gets_nothing(held: HeldPermit) -> None:
-    outlet = Outlet(plan=PLAN, book=Book(), heard_after={DEVICE: "-60 dBm in 3550-3560 MHz"})
+    outlet = Outlet(plan=PLAN, book=CbsdBook(), heard_after={DEVICE: "-60 dBm in 3550-3560 MHz"})
     assert one(held, outlet=outlet).reason == Reason.LATCHED.value
 
 
 def test_room_is_what_would_be_given(held: HeldPermit) -> None:
-    outlet = Outlet(plan=PLAN, book=Book())
+    outlet = Outlet(plan=PLAN, book=CbsdBook())
     mine = frozenset({held.permit.user.hash})
     (room,) = outlet.room(DEVICE, spot(held), [held], mine, outside(held))
     assert isinstance(one(held, ask(held, density_mdbm_per_mhz=room.density_mdbm_per_mhz)), Given)
@@ -201,11 +201,11 @@ def test_room_is_what_would_be_given(held: HeldPermit) -> None:
 
 
 def test_the_book_outlives_its_process(held: HeldPermit, tmp_path: Path) -> None:
-    book = Book(path=tmp_path / "book")
+    book = CbsdBook(path=tmp_path / "book")
     book.open()
     given = one(held, outlet=Outlet(plan=PLAN, book=book))
     book.keep()
-    again = Book(path=tmp_path / "book")
+    again = CbsdBook(path=tmp_path / "book")
     again.open()
     assert again.all() == book.all()
     (out,) = again.all()
@@ -214,8 +214,8 @@ def test_the_book_outlives_its_process(held: HeldPermit, tmp_path: Path) -> None
     assert times.shown(out.transmit_until_ns)
     (tmp_path / "book").write_bytes(b"\x00")
     with pytest.raises(BookLost):
-        Book(path=tmp_path / "book").open()
-    lost = Book(path=tmp_path / "no" / "book")
+        CbsdBook(path=tmp_path / "book").open()
+    lost = CbsdBook(path=tmp_path / "no" / "book")
     lost.note(out)
     with pytest.raises(BookLost):
         lost.keep()

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from radio.cbrs.codes import Code
-from radio.cbrs.grant import KEEP_NS, Grant, aged, beaten
-from radio.cbrs.session import Call, Device, Session
-from radio.cbrs.table import TRANSITIONS, Event, NoSuchStep, State, after, heartbeat_event
+from radio.cbrs.grant import KEEP_NS, SasGrant, aged, beaten
+from radio.cbrs.session import Call, CbsdDevice, Session
+from radio.cbrs.table import TRANSITIONS, CbsdEvent, NoSuchStep, State, after, heartbeat_event
 from settlement.core.fixes import TimeFix
 from tests.radio.cbrs.made import NOW, NS, WANTED, at, registration, time_text
 
@@ -18,8 +18,8 @@ IDS = {"cbsdId": "c1", "grantId": "g1"}
 GOOD = {"response": {"responseCode": 0}}
 
 
-def grant(state: State = State.AUTHORIZED) -> Grant:
-    return Grant(
+def grant(state: State = State.AUTHORIZED) -> SasGrant:
+    return SasGrant(
         grant="g1",
         operation=WANTED,
         state=state,
@@ -33,12 +33,12 @@ def beat(**changes: Any) -> dict[str, Any]:
     return {**IDS, **GOOD, "transmitExpireTime": time_text(90), **changes}
 
 
-@pytest.mark.parametrize(("state", "event"), list(product(State, Event)))
-def test_every_pair_of_state_and_event(state: State, event: Event) -> None:
+@pytest.mark.parametrize(("state", "event"), list(product(State, CbsdEvent)))
+def test_every_pair_of_state_and_event(state: State, event: CbsdEvent) -> None:
     found = after(state, event)
     if (state, event) in TRANSITIONS:
         assert found is TRANSITIONS[state, event]
-        assert found is not State.AUTHORIZED or event is Event.BEAT, "only a good heartbeat authorizes"
+        assert found is not State.AUTHORIZED or event is CbsdEvent.BEAT, "only a good heartbeat authorizes"
     else:
         assert found == NoSuchStep(state=state, event=event)
         assert grant(state).having(event) == grant(state), "a refused event changes nothing"
@@ -49,8 +49,8 @@ def test_only_success_keeps_rf_on(number: Any) -> None:
     answered, event, _ = beaten(grant(), beat(response={"responseCode": number}), at(10))
     on = number == 0 and type(number) is int
     assert (answered.rf_until_ns(at(10)) is not None) == on
-    assert (event is Event.BEAT) == on
-    assert heartbeat_event(None) is Event.UNREGISTERED
+    assert (event is CbsdEvent.BEAT) == on
+    assert heartbeat_event(None) is CbsdEvent.UNREGISTERED
 
 
 BAD_TIMES = [
@@ -72,7 +72,7 @@ BAD_TIMES = [
 def test_an_absent_past_or_unreadable_time_closes(change: dict[str, Any]) -> None:
     answered, event, why = beaten(grant(), beat(**change), at(10))
     assert answered.rf_until_ns(at(10)) is None
-    assert event in (Event.UNUSABLE, Event.UNSYNC)
+    assert event in (CbsdEvent.UNUSABLE, CbsdEvent.UNSYNC)
     assert why
     absent = {k: v for k, v in beat(**change).items() if v is not None}
     assert beaten(grant(), absent, at(10))[0].rf_until_ns(at(10)) is None
@@ -114,7 +114,7 @@ def reply(session: Session, call: Call, now: TimeFix, *items: Any) -> None:
 def authorized(names: tuple[str, ...] = ("a",)) -> Session:
     session = Session(inquire=False)
     for name in names:
-        session.add(Device(name=name, registration=registration(name)))
+        session.add(CbsdDevice(name=name, registration=registration(name)))
         session.want(name, WANTED)
     steps: list[tuple[str, Any]] = [
         ("registration", {**GOOD}),
@@ -227,7 +227,7 @@ def test_no_heartbeat_for_a_radio_that_cannot_be_reached() -> None:
 
 def test_measurements_go_where_they_were_asked_for() -> None:
     session = Session(inquire=True)
-    session.add(Device(name="a", registration=registration()))
+    session.add(CbsdDevice(name="a", registration=registration()))
     session.want("a", WANTED)
     session.measured = {"rcvdPowerMeasReports": []}
     reply(session, sole(session, at(0)), at(0),
@@ -240,7 +240,7 @@ def test_measurements_go_where_they_were_asked_for() -> None:
 
 def test_a_kept_grant_is_silent_until_the_sas_has_answered() -> None:
     session = Session()
-    session.add(Device(name="a", registration=registration()))
+    session.add(CbsdDevice(name="a", registration=registration()))
     session.restore("a", "c-a", grant())
     assert session.rf_until_ns("a", at(1)) is None
     assert sole(session, at(1)).items[0]["operationState"] == "GRANTED"

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from radio.cbrs import calendar, cpi
 from radio.cbrs.calendar import Calendar, Reservation, open_calendar, seal
-from radio.cbrs.registering import Known, Registrar
+from radio.cbrs.registering import KnownCbsd, Registrar
 from radio.cbrs.tardys import WHOLE, Lists, imported
 from settlement.chain.keys import SigningKey
 from settlement.chain.scope import Area, Band
@@ -86,7 +86,7 @@ def test_a_device_that_needs_an_installer_registers_with_one() -> None:
     with_signature = {**outdoor, "cpiSignatureData": signed()}
     assert codes(answers(made, "registration", outdoor)) == [200]
     assert codes(answers(made, "registration", with_signature)) == [103], "no installer is known"
-    known = (Known(fcc="fcc1", serial="s1"),)
+    known = (KnownCbsd(fcc="fcc1", serial="s1"),)
     made.registrar = Registrar(known=known, verify=lambda i, f, s: cpi.verify(i, f, s, [installer()]))
     assert codes(answers(made, "registration", with_signature)) == [0]
     assert codes(answers(made, "registration", {**outdoor, "cpiSignatureData": signed(serial="s2")})) == [103]
