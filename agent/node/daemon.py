@@ -27,8 +27,9 @@ from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
+from agent.node.samples_side import SamplesSide
+from agent.node.sources import BurstSource, source_of
 from agent.node.stockasking import StockAsking, StockLines
-from agent.node.traffic import Traffic
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
@@ -75,6 +76,7 @@ class Node:
         self.vitals, self.overdrawn = Vitals(config), Overdrawn()
         self.grants = GrantWatch()
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
+        self.samples = SamplesSide(config, path, self.events)
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
@@ -88,7 +90,7 @@ class Node:
         self._poller = zmq.Poller()
         for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
             self._poller.register(socket, zmq.POLLIN)
-        self._traffic: dict[bytes, Traffic] = {}
+        self._traffic: dict[bytes, BurstSource] = {}
         self._changes: list[GateChange] = []
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
@@ -137,6 +139,7 @@ class Node:
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
         self.warden.stop()
+        self.samples.close()
         self.vitals.end()
         self._take_from_warden()
         if self._registered and self.party.halted is None:
@@ -182,6 +185,7 @@ class Node:
         for heard in self.watcher.take():
             self._hear(heard)
         self.warden.beat(now_ns)
+        self.samples.turn(now_ns)
         muted = self.guard.check(now_ns, alive=self.warden.alive)
         if muted is not None:
             self._open_sid = None
@@ -219,6 +223,7 @@ class Node:
                 channels=channel_fields(self.watcher.report()),
                 alarms=self._alarms(),
                 strangers=strangers_fields(self.party),
+                samples=self.samples.state(now_ns),
             )
 
     def _watch_disk(self) -> None:
@@ -566,9 +571,11 @@ class Node:
         if pair is None or grant is None:
             return
         band, seed = pair.cell.band, int.from_bytes(self.trust.me.hash[:4], "big")
-        self._traffic[sid] = Traffic(
+        source = source_of(
             self.config, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=band.high_hz - band.low_hz, seed=seed
         )
+        if source is not None:
+            self._traffic[sid] = source
 
     def _transmit(self, now_ns: int) -> None:
         """Offer a burst for each frame while the gate is open; the warden decides what becomes of it."""
