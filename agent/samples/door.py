@@ -65,7 +65,7 @@ class WardenEnd(Protocol):
         ...
 
 
-class Door:
+class ProgramDoor:
     """One program's door. `turn` is one turn of its loop."""
 
     def __init__(
@@ -141,8 +141,8 @@ class Door:
         if wanted:  # else what waits goes on waiting: whoever floods is held back by its own socket
             self._feed(self._source.take(), now_ns)
             wanted = self._transmit.wanted()
-            for _ in range(REQUESTS_A_TURN if wanted >= self._ask_least else 0):
-                self._source.ask(wanted, now_ns)
+            for _ in range(REQUESTS_A_TURN):
+                self._source.ask(wanted if wanted >= self._ask_least else 0, now_ns)
         gate = self._gate(now_ns)
         sid = gate.sid if gate is not None and gate.state == OPEN else None
         for burst in self._transmit.due(now_ns, open_=sid is not None):

@@ -13,7 +13,7 @@ import zmq
 from agent.config.settings import ConfigError, NodeConfig, load
 from agent.samples import shared
 from agent.samples.counts import Counts
-from agent.samples.door import Door
+from agent.samples.door import ProgramDoor
 from agent.samples.plan import DoorPlan, door_plan
 from agent.samples.sockets import FromProgram, ToProgram
 from hw_profiles.printable import printable
@@ -42,7 +42,7 @@ def run(config: NodeConfig, plan: DoorPlan, stop: threading.Event) -> None:
     poller = zmq.Poller()
     for socket in (link.socket, *(one.socket for one in (source, sink) if one is not None)):
         poller.register(socket, zmq.POLLIN)
-    door = Door(
+    door = ProgramDoor(
         plan,
         source=source,
         sink=sink,

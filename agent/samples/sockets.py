@@ -23,10 +23,11 @@ AGAIN_NS: Final = NS
 """A request that nobody answered for so long was lost with whom it was sent to."""
 REQUESTS_MAX = 3
 """Requests that await an answer at a time: a program's answer holds little, and must not be waited for each time."""
+RENEW_NS: Final = 3 * NS
 MESSAGES_MAX = 8
 """Read of one socket in one turn, however many wait."""
 MESSAGE_BYTES_MAX = 32 << 20
-"""A longer message ends its sender's connection."""
+"""A longer message ends its sender's connection, which is made anew after `RENEW_NS`."""
 REQUEST_BYTES = 4
 CHUNK_S = 0.02
 ANY = 1 << 20
@@ -51,12 +52,15 @@ class FromProgram:
         self.socket = _prepared(context, zmq.DEALER if asks else zmq.PULL)
         if asks:  # a request is for whoever is there now, never for whoever comes later
             self.socket.setsockopt(zmq.IMMEDIATE, 1)
+        self._endpoint = endpoint
         self.socket.connect(endpoint)
+        self._quiet_ns: int | None = None
         self._asked: deque[int] = deque()
         """When each request that awaits its answer was sent (monotonic ns)."""
 
     def ask(self, samples: int, now_ns: int) -> None:
         """Ask for so many, unless as many requests as are held at a time await their answers."""
+        self._stay_connected(now_ns)
         while self._asked and now_ns - self._asked[0] >= AGAIN_NS:
             self._asked.popleft()
         if not self._asks or samples <= 0 or len(self._asked) >= REQUESTS_MAX:
@@ -64,6 +68,18 @@ class FromProgram:
         with suppress(zmq.Again):
             self.socket.send_multipart([b"", struct.pack("=I", min(samples, ANY))], zmq.NOBLOCK)
             self._asked.append(now_ns)
+
+    def _stay_connected(self, now_ns: int) -> None:
+        """Connect anew where nothing came for long: ZeroMQ gives up an address for good after a message too long."""
+        if self._quiet_ns is None:
+            self._quiet_ns = now_ns
+        if now_ns - self._quiet_ns < RENEW_NS:
+            return
+        self._quiet_ns = now_ns
+        self._asked.clear()
+        with suppress(zmq.ZMQError):
+            self.socket.disconnect(self._endpoint)
+        self.socket.connect(self._endpoint)
 
     def take(self) -> list[Cplx]:
         """What has arrived, a bounded number of messages; never blocks."""
@@ -73,6 +89,7 @@ class FromProgram:
                 frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 break
+            self._quiet_ns = None
             if self._asked:
                 self._asked.popleft()
             body = frames[1:] if self._asks and len(frames[0]) == 0 else frames

@@ -18,7 +18,7 @@ LOOK_S = 0.02
 REPORT_S = 0.25
 
 
-class Tone(gr.top_block):  # type: ignore[misc]
+class ToneGraph(gr.top_block):  # type: ignore[misc]
     """Tone to a REP sink; REQ source to a counter."""
 
     def __init__(self, transmit: str, receive: str, rate: float, tone: float, amplitude: float) -> None:
@@ -59,7 +59,7 @@ def main() -> None:
     told = parser.parse_args()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    graph = Tone(told.transmit, told.receive, told.rate, told.tone, told.amplitude)
+    graph = ToneGraph(told.transmit, told.receive, told.rate, told.tone, told.amplitude)
     sent, heard = Progress(), Progress()
     loudest, report_at = 0.0, 0.0
     graph.start()
