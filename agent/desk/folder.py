@@ -316,7 +316,7 @@ class Desk:
         for who, signed in [*self._former, (self.me, tuple(self.signed))]:
             for raw in signed:
                 unproven = records.parse(raw)
-                if isinstance(unproven, records.Unproven) and unproven.typ == "revocation":
+                if isinstance(unproven, records.Unproven) and unproven.schema is bodies.Revocation:
                     record = unproven.prove(who.public, self.network)
                     found += [record.body] if isinstance(record, records.Record) else []
         return found
@@ -397,4 +397,4 @@ def _signed_ns(raw: bytes) -> int:
 
 def _is_credential(raw: bytes) -> bool:
     unproven = records.parse(raw)
-    return isinstance(unproven, records.Unproven) and unproven.typ == "credential"
+    return isinstance(unproven, records.Unproven) and unproven.schema is bodies.Credential

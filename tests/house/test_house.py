@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.featuretable import marked, rooms
+
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("agent", "radio", "sensing", "settlement", "hw_profiles", "sim")
 LINES_MAX = 350
@@ -49,3 +51,8 @@ def test_the_glossary_points_at_what_is_there() -> None:
         assert (ROOT / path).exists(), path
         if name:
             assert re.search(rf"class {name}\b", (ROOT / path).read_text(encoding="utf-8")), (path, name)
+
+
+def test_every_mark_is_in_the_table_of_features() -> None:
+    known = {one for room in rooms().values() for one in room if one != "title"}
+    assert set(marked()) <= known, "a mark that the table has not"

@@ -11,7 +11,7 @@ from radio.permits import HeldPermit, Permits
 from settlement.chain import bodies
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.grants import GRANTS, GrantEvent, GrantState, event_of, grant_state
-from settlement.pair.grants import HeldPermit as GrantHeld
+from settlement.pair.grants import Held as GrantHeld
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.transmit import RESEND_MAX_NS, RESEND_NS, pause_ns
 from settlement.state.messages import Message
