@@ -41,6 +41,7 @@ class Acquire(_Banded):
     eirp_mdbm: MilliDbm | None = None
     price_max: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
     hold: bool = False
+    explain: bool = False
 
 
 class OfferBand(_Banded):

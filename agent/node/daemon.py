@@ -25,13 +25,14 @@ from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
-from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
+from agent.node.policy import HolderPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.stockasking import StockAsking, StockLines
 from agent.node.traffic import SOURCES, BurstMaker
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
+from agent.node.wants import UserPolicy
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.node.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of

@@ -22,14 +22,16 @@ from agent.node.commands import (
     parse_command,
 )
 from agent.node.control import Command, ControlDoor
+from agent.node.matching import explained, in_words, matched
 from agent.node.policy import free_parts, window_ms
-from agent.words.units import band_text, power_text
+from agent.words.units import band_text
 from sensing.survey import SurveyReport
 from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell
 from settlement.core.reasons import Reason, Refusal
+from settlement.market.matching import SpectrumWish
 from settlement.pair.table import UserState
-from settlement.pair.user import Offer, UserPair
+from settlement.pair.user import UserPair
 from settlement.party.party import Party
 from settlement.records.registry import RECORDS
 from settlement.records.row import CarriedBy
@@ -204,19 +206,25 @@ class Errands:
         band = Band(low_hz=command.low_hz, high_hz=command.high_hz)
         start_ns = step.now.time.latest_ns + command.in_ms * MS
         window = window_ms(start_ns, start_ns + command.for_ms * MS)
-        why = [f"{len(self._party.user.offers)} offers heard"]
-        for offer in list(self._party.user.offers.values()):
+        most, tier = self._mine()
+        wish = SpectrumWish(
+            band=band, window=window, tier=tier, eirp_mdbm=command.eirp_mdbm, price_max=command.price_max
+        )
+        found = matched(self._party, wish, step.now.position)
+        if found.winner is not None:
+            if command.explain:
+                self._tell(errand, "considered", offers=explained(found))
+            offer = self._party.user.offers[found.winner.declaration]
+            eirp_mdbm = min(offer.body.max_eirp_mdbm, most) if command.eirp_mdbm is None else command.eirp_mdbm
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
-            lacking = _lacking(offer, cell, command)
-            if lacking is None:
-                most, tier = self._mine()
-                eirp_mdbm = min(offer.body.max_eirp_mdbm, most) if command.eirp_mdbm is None else command.eirp_mdbm
-                errand.sid = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm, tier=tier).sid
-                return
-            why.append(lacking)
-        self._once(errand, "no offer", why="; ".join(why))
+            errand.sid = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm, tier=tier).sid
+            return
+        why = in_words(found)
+        self._once(errand, "no offer", why=why)
         if around.now_ns - errand.began_ns > command.wait_ms * MS:
-            self._end(errand, ok=False, why=f"no offer covers it: {'; '.join(why)}")
+            if command.explain:
+                self._tell(errand, "considered", offers=explained(found))
+            self._end(errand, ok=False, why=f"no offer covers it: {why}")
 
     def _mine(self) -> tuple[int, int]:
         """The most this node may radiate, thousandths of a dBm, and its strongest tier."""
@@ -351,17 +359,3 @@ def _heard_text(report: SurveyReport) -> str:
     """What was heard in each channel."""
     channels = ((band_text(c.channel.low_hz, c.channel.high_hz), c.state.name.lower()) for c in report.channels)
     return ", ".join(f"{band} {state}" for band, state in channels) or "nothing was heard yet"
-
-
-def _lacking(offer: Offer, cell: Cell, command: Acquire) -> str | None:
-    """What an offer lacks for what is wanted; None when it has it all."""
-    offered, name = offer.body.cell, f"the offer of {offer.body.cell.band}"
-    if not offered.band.holds(cell.band):
-        return f"{name} does not hold {cell.band}"
-    if not offered.window.holds(cell.window):
-        return f"{name} ends too soon or begins too late"
-    if command.eirp_mdbm is not None and command.eirp_mdbm > offer.body.max_eirp_mdbm:
-        return f"{name} allows at most {power_text(offer.body.max_eirp_mdbm)}"
-    if command.price_max is not None and offer.body.price > command.price_max:
-        return f"{name} costs {offer.body.price}"
-    return None

@@ -1,0 +1,69 @@
+"""What a user's node asks for by itself: each want of its configuration, at its time, from the best offer heard."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from agent.config.settings import NodeConfig, WantSection
+from agent.node.matching import matched
+from agent.node.policy import NS, window_ms
+from settlement.chain.scope import Band, Cell
+from settlement.core.reasons import Refusal
+from settlement.market.matching import SpectrumWish
+from settlement.party.party import Party
+from settlement.state.step import Step
+
+
+@dataclass(slots=True)
+class _Asking:
+    want: WantSection
+    tried: int = 0
+    sid: bytes | None = None
+    done: bool = False
+    told: bool = False
+
+
+class UserPolicy:
+    """Works through the configured wants; a refused band is followed by the next one on the list."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
+        self._asking = [_Asking(want) for want in config.wants]
+
+    def hear(self, name: str, fields: dict[str, Any]) -> None:
+        """Take note of how a REQUEST of ours went."""
+        for asking in self._asking:
+            if asking.sid is None or asking.sid != fields.get("sid"):
+                continue
+            if name == "settled":
+                asking.done = True
+            elif name in ("refused", "aborted"):
+                asking.sid, asking.tried = None, asking.tried + 1
+
+    def act(self, step: Step, party: Party, since_start_s: float, start_ns: int) -> None:
+        """Send the REQUESTs that are due; `start_ns` is the start signal in UTC."""
+        for asking in self._asking:
+            if asking.done or asking.sid is not None or not asking.want.ask_s <= since_start_s < asking.want.end_s:
+                continue
+            if asking.tried < len(asking.want.bands_hz):
+                asked = party.attempt(step, partial(self._request, step, party, asking, start_ns))
+                if isinstance(asked, Refusal):
+                    asking.tried += 1
+                else:
+                    asking.sid = asked
+
+    def _request(self, step: Step, party: Party, asking: _Asking, start_ns: int) -> bytes | None:
+        low_hz, high_hz = asking.want.bands_hz[asking.tried]
+        band = Band(low_hz=low_hz, high_hz=high_hz)
+        window = window_ms(start_ns + int(asking.want.start_s * NS), start_ns + int(asking.want.end_s * NS))
+        mine = party.registry.get(party.identity.credential)
+        tier = mine.scope.tier if mine is not None else 1
+        winner = matched(party, SpectrumWish(band=band, window=window, tier=tier), step.now.position).winner
+        if winner is not None:
+            offer = party.user.offers[winner.declaration]
+            cell = Cell(band=band, area=offer.body.cell.area, window=window)
+            return party.user.request(step, offer, cell, eirp_mdbm=asking.want.eirp_mdbm, tier=tier).sid
+        if not asking.told:
+            step.event("no offer", band=band)
+            asking.told = True
+        return None
