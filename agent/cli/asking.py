@@ -31,6 +31,7 @@ SENTENCES = {
     "taken": "{type} taken",
     "not taken": "{type} not taken",
     "relinquished": "silent, and the holder is told",
+    "filled": "{why}",
     "offered": "offered {band}",
 }
 

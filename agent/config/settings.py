@@ -216,13 +216,17 @@ class OfferSection(Section):
 
 
 class WantSection(Section):
-    """What a user asks for: bands in order of preference, times in seconds of the start signal."""
+    """What a user asks for: bands in order of preference, times in seconds of the start signal.
+
+    A `partial` one may be filled by several holders, each with a part of its first band.
+    """
 
     bands_hz: list[tuple[int, int]]
     ask_s: float
     start_s: float
     end_s: float
     eirp_mdbm: int
+    partial: bool = False
 
 
 class MeshSection(Section):

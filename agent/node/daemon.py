@@ -18,7 +18,8 @@ from agent.config.settings import NodeConfig, OfferSection
 from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
-from agent.node.errands import Errands, Surroundings
+from agent.node.errand import Surroundings
+from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection

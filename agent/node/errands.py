@@ -4,8 +4,6 @@ An errand acts inside the node's durable step and speaks only of what is durable
 command gets around a rule, a gate or a neighbour.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,12 +20,13 @@ from agent.node.commands import (
     parse_command,
 )
 from agent.node.control import Command, ControlDoor
-from agent.node.matching import explained, in_words, matched
+from agent.node.errand import Errand, Surroundings, heard_text, refused_text
+from agent.node.filling import Filling, filled_text
+from agent.node.matching import explained, in_words, matched, price_for
 from agent.node.policy import free_parts, window_ms
 from agent.words.units import band_text
-from sensing.survey import SurveyReport
 from settlement.chain.records import parse
-from settlement.chain.scope import Band, Cell
+from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.market.matching import SpectrumWish
 from settlement.pair.table import UserState
@@ -47,36 +46,6 @@ TOLD = frozenset(
     {"requested", "accepted", "settled", "renewed", "paused", "resumed", "displaced", "ended", "aborted", "refused"}
 )
 ENDED_STATES = (UserState.REFUSED, UserState.ABORTED, UserState.ENDED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What errands need of the node, at one instant (monotonic ns)."""
-
-    now_ns: int
-    open_sid: bytes | None
-    warden_heard_ns: int
-    report: Callable[[], SurveyReport]
-    closed: Callable[[], list[tuple[int, int]]]
-    suspend: Callable[[bytes], None]
-    declare: Callable[[Step, OfferSection], str | None]
-    rotate: Callable[[Step], Refusal | None]
-    may_offer: Callable[[Step, OfferSection], Refusal | None]
-
-
-@dataclass(slots=True)
-class Errand:
-    """One command and where it stands; all times monotonic ns."""
-
-    client: bytes
-    command: AnyCommand
-    began_ns: int
-    sid: bytes | None = None
-    suspended_ns: int | None = None
-    cancelled: bool = False
-    held: bool = False
-    over: bool = False
-    told: set[str] = field(default_factory=set)
 
 
 class Errands:
@@ -178,7 +147,11 @@ class Errands:
                 self._tell(errand, "gate", state=state, reason=reason)
 
     def _follow(self, errand: Errand, command: Acquire, name: str, fields: dict[str, Any]) -> None:
-        if name in ("refused", "aborted"):
+        if errand.filling is not None and not errand.cancelled:
+            if name in ("settled", "refused", "aborted"):
+                errand.filling.hear(name)
+                errand.sid = None
+        elif name in ("refused", "aborted"):
             detail = " ".join(str(fields[k]) for k in ("clause", "measured", "required") if fields.get(k))
             self._end(errand, ok=False, why=f"{fields.get('reason')} {detail}".strip())
         elif name == "settled" and not errand.cancelled:
@@ -201,11 +174,16 @@ class Errands:
 
     def _ask(self, step: Step, errand: Errand, command: Acquire, around: Surroundings) -> None:
         if errand.cancelled:
-            self._end(errand, ok=False, why="cancelled before anything was asked")
+            parts = len(errand.filling.settled) if errand.filling is not None else 0
+            stand = f"called off; {parts} parts are settled and stand, see bandpact lease list"
+            self._end(errand, ok=False, why=stand if parts else "cancelled before anything was asked")
             return
         band = Band(low_hz=command.low_hz, high_hz=command.high_hz)
         start_ns = step.now.time.latest_ns + command.in_ms * MS
         window = window_ms(start_ns, start_ns + command.for_ms * MS)
+        if command.partial:
+            self._fill(step, errand, command, around, window)
+            return
         most, tier = self._mine()
         wish = SpectrumWish(
             band=band, window=window, tier=tier, eirp_mdbm=command.eirp_mdbm, price_max=command.price_max
@@ -217,7 +195,9 @@ class Errands:
             offer = self._party.user.offers[found.winner.declaration]
             eirp_mdbm = min(offer.body.max_eirp_mdbm, most) if command.eirp_mdbm is None else command.eirp_mdbm
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
-            errand.sid = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm, tier=tier).sid
+            price = price_for(self._party, offer, cell, eirp_mdbm)
+            pair = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm, tier=tier, price=price)
+            errand.sid = pair.sid
             return
         why = in_words(found)
         self._once(errand, "no offer", why=why)
@@ -225,6 +205,23 @@ class Errands:
             if command.explain:
                 self._tell(errand, "considered", offers=explained(found))
             self._end(errand, ok=False, why=f"no offer covers it: {why}")
+
+    def _fill(self, step: Step, errand: Errand, command: Acquire, around: Surroundings, window: Window) -> None:
+        """Ask for the next part of a band that several holders may fill; what is left goes on record."""
+        if errand.filling is None:
+            most, tier = self._mine()
+            band, loud = Band(low_hz=command.low_hz, high_hz=command.high_hz), command.eirp_mdbm
+            wish = SpectrumWish(band=band, window=window, tier=tier, eirp_mdbm=loud, price_max=command.price_max)
+            errand.filling = Filling(wish=wish, eirp_mdbm=most if loud is None else loud)
+        errand.sid = errand.filling.ask(step, self._party)
+        left = errand.filling.left(self._party)
+        waited = around.now_ns - errand.began_ns > command.wait_ms * MS
+        if errand.sid is None and (waited or (left is not None and not left.residual)):
+            errand.filling.close(step, self._party)
+            filled = left is not None and bool(errand.filling.settled)
+            said = filled_text(left) if left is not None else "no offer holds any of it"
+            self._tell(errand, "filled" if filled else "no offer", why=said)
+            self._end(errand, ok=filled, why=said)
 
     def _mine(self) -> tuple[int, int]:
         """The most this node may radiate, thousandths of a dBm, and its strongest tier."""
@@ -283,7 +280,7 @@ class Errands:
         report, refusal = around.report(), around.may_offer(step, wanted)
         free = free_parts(report, wanted, around.closed())
         if refusal is not None:
-            heard = "" if free else f"; nor is any channel inside it known to be free: {_heard_text(report)}"
+            heard = "" if free else f"; nor is any channel inside it known to be free: {heard_text(report)}"
             self._end(errand, ok=False, why=refused_text(refusal) + heard)
             return
         told = [(part, around.declare(step, part)) for part in free]
@@ -292,7 +289,7 @@ class Errands:
         if any(why_not is None for _, why_not in told):
             self._end(errand, ok=True)
             return
-        why = "; ".join(why_not for _, why_not in told if why_not is not None) or _heard_text(report)
+        why = "; ".join(why_not for _, why_not in told if why_not is not None) or heard_text(report)
         self._once(errand, "listening", why=why)
         if errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS:
             self._end(errand, ok=False, why=f"no whole channel inside it is known to be free: {why}")
@@ -346,16 +343,3 @@ class Errands:
         answers, self._answers = self._answers, []
         for client, fields in answers:
             self._control.tell(client, **fields)
-
-
-def refused_text(refusal: Refusal) -> str:
-    """What this node may not sign, as whoever asked for it is told."""
-    required = f" (required: {refusal.required})" if refusal.required else ""
-    clause = refusal.clause.removeprefix("own.")
-    return f"refused before anything was signed: {refusal.reason.value} [{clause}] {refusal.measured}{required}"
-
-
-def _heard_text(report: SurveyReport) -> str:
-    """What was heard in each channel."""
-    channels = ((band_text(c.channel.low_hz, c.channel.high_hz), c.state.name.lower()) for c in report.channels)
-    return ", ".join(f"{band} {state}" for band, state in channels) or "nothing was heard yet"

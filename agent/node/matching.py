@@ -1,5 +1,7 @@
 """Which offer a node takes: the offers it heard as matching sees them, by the rule's order, and the choice in words."""
 
+from collections.abc import Collection
+
 from settlement.chain.scope import Cell
 from settlement.chain.weights import FAILED, FULFILLED, Kept, trust_ppm
 from settlement.core.fixes import PositionFix, distance_mm
@@ -10,11 +12,12 @@ from settlement.pair.user import Offer
 from settlement.party.party import Party
 
 
-def matched(party: Party, wish: SpectrumWish, here: PositionFix) -> Match:
-    """Choose among the offers that this node heard; by the order of the wish's class, or of the rule's first."""
+def matched(party: Party, wish: SpectrumWish, here: PositionFix, *, without: Collection[bytes] = ()) -> Match:
+    """Choose among the offers heard, `without` some; by the order of the wish's class, or of the first."""
     rule = party.rule.rule
     terms = rule.terms(wish.commodity) if wish.commodity is not None else rule.classes[0]
-    seen = [_candidate(party, offer, wish, here) for offer in party.user.offers.values()]
+    offers = [offer for offer in party.user.offers.values() if offer.declaration not in without]
+    seen = [_candidate(party, offer, wish, here) for offer in offers]
     return match_offers(wish, seen, terms.matching if terms is not None else None)
 
 
@@ -30,11 +33,16 @@ def pricing_of(party: Party, offer: Offer) -> Pricing:
     )
 
 
+def price_for(party: Party, offer: Offer, cell: Cell, eirp_mdbm: int) -> int | None:
+    """What a REQUEST for a cell of an offer names as its price; None where it cannot be told."""
+    price = price_of(pricing_of(party, offer), cell, eirp_mdbm)
+    return None if isinstance(price, Refusal) else price
+
+
 def _candidate(party: Party, offer: Offer, wish: SpectrumWish, here: PositionFix) -> Candidate:
     body = offer.body
     cell = Cell(band=wish.band, area=body.cell.area, window=wish.window)
     eirp_mdbm = body.max_eirp_mdbm if wish.eirp_mdbm is None else wish.eirp_mdbm
-    price = price_of(pricing_of(party, offer), cell, eirp_mdbm)
     signed, envelope = party.record_of(offer.declaration), body.envelope
     rests_on = party.record_of(envelope) if envelope is not None else None
     holder = party.registry.get(offer.holder)
@@ -51,7 +59,7 @@ def _candidate(party: Party, offer: Offer, wish: SpectrumWish, here: PositionFix
         tier_low=body.tier_low,
         tier_high=body.tier_high,
         max_eirp_mdbm=body.max_eirp_mdbm,
-        price=None if isinstance(price, Refusal) else price,
+        price=price_for(party, offer, cell, eirp_mdbm),
         reputation_ppm=trust_ppm(kept),
         signed_ns=signed.frame.attestation.earliest_ns if signed is not None else 0,
         distance_mm=distance_mm(here.lat_e7, here.lon_e7, *body.cell.area.anchor) if here.trusted else None,

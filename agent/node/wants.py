@@ -5,13 +5,18 @@ from functools import partial
 from typing import Any
 
 from agent.config.settings import NodeConfig, WantSection
-from agent.node.matching import matched
+from agent.node.filling import Filling
+from agent.node.matching import matched, price_for
 from agent.node.policy import NS, window_ms
 from settlement.chain.scope import Band, Cell
 from settlement.core.reasons import Refusal
 from settlement.market.matching import SpectrumWish
 from settlement.party.party import Party
 from settlement.state.step import Step
+
+ENDS = ("settled", "refused", "aborted")
+PART_SPARE_NS = NS
+"""What is left of a want that several holders fill goes on record so long before its window opens."""
 
 
 @dataclass(slots=True)
@@ -21,6 +26,7 @@ class _Asking:
     sid: bytes | None = None
     done: bool = False
     told: bool = False
+    filling: Filling | None = None
 
 
 class UserPolicy:
@@ -35,7 +41,10 @@ class UserPolicy:
         for asking in self._asking:
             if asking.sid is None or asking.sid != fields.get("sid"):
                 continue
-            if name == "settled":
+            if asking.filling is not None and name in ENDS:
+                asking.filling.hear(name)
+                asking.sid = None
+            elif name == "settled":
                 asking.done = True
             elif name in ("refused", "aborted"):
                 asking.sid, asking.tried = None, asking.tried + 1
@@ -56,14 +65,34 @@ class UserPolicy:
         low_hz, high_hz = asking.want.bands_hz[asking.tried]
         band = Band(low_hz=low_hz, high_hz=high_hz)
         window = window_ms(start_ns + int(asking.want.start_s * NS), start_ns + int(asking.want.end_s * NS))
-        mine = party.registry.get(party.identity.credential)
-        tier = mine.scope.tier if mine is not None else 1
-        winner = matched(party, SpectrumWish(band=band, window=window, tier=tier), step.now.position).winner
+        if asking.want.partial:
+            return self._part(step, party, asking, SpectrumWish(band=band, window=window, tier=self._tier(party)))
+        wish = SpectrumWish(band=band, window=window, tier=self._tier(party))
+        winner = matched(party, wish, step.now.position).winner
         if winner is not None:
             offer = party.user.offers[winner.declaration]
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
-            return party.user.request(step, offer, cell, eirp_mdbm=asking.want.eirp_mdbm, tier=tier).sid
+            loud, price = asking.want.eirp_mdbm, price_for(party, offer, cell, asking.want.eirp_mdbm)
+            return party.user.request(step, offer, cell, eirp_mdbm=loud, tier=wish.tier, price=price).sid
         if not asking.told:
             step.event("no offer", band=band)
             asking.told = True
         return None
+
+    def _part(self, step: Step, party: Party, asking: _Asking, wish: SpectrumWish) -> bytes | None:
+        """The next part of a want that several holders may fill; what is left goes on record before it begins."""
+        if asking.filling is None:
+            asking.filling = Filling(wish=wish, eirp_mdbm=asking.want.eirp_mdbm)
+        sid = asking.filling.ask(step, party)
+        begins = not step.now.time.before(wish.window.start_ns - PART_SPARE_NS)
+        left = asking.filling.left(party)
+        if sid is None and left is not None and (begins or not left.residual):
+            asking.filling.close(step, party)
+            asking.done = True
+        return sid
+
+    @staticmethod
+    def _tier(party: Party) -> int:
+        """The strongest tier of this node's credential."""
+        mine = party.registry.get(party.identity.credential)
+        return mine.scope.tier if mine is not None else 1

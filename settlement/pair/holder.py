@@ -7,7 +7,7 @@ GRANT until the holder's clock is surely past the end (it opens late, as the use
 from dataclasses import replace
 
 from settlement.chain.admission import Admitted, RuleInForce
-from settlement.chain.bodies import Abort, Accept, Confirm, Declaration, Grant, Request
+from settlement.chain.bodies import Abort, Accept, ClassTerms, Confirm, Declaration, Grant, Request
 from settlement.chain.codec import encode
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
@@ -15,6 +15,7 @@ from settlement.chain.scope import Cell
 from settlement.chain.weights import FAILED, UNANSWERED
 from settlement.core.fixes import TimeFix, deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.market.pricing import Pricing, judge_price
 from settlement.pair.bounds import Bounds, OwnFaultError, beside
 from settlement.pair.coordinator import Coordinated
 from settlement.pair.envelopes import Bound, covers_offer
@@ -86,7 +87,7 @@ class Holder(CoordinatedKeeper):
         if sid in self.pairs:
             return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
         return (
-            _inside_offer(body, offer)
+            _inside_offer(body, offer, terms)
             or self._terms(body, admitted.author, now)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
             or self.patience.judge(admitted.author.hash, now)
@@ -152,6 +153,8 @@ class Holder(CoordinatedKeeper):
             fence=work.count("fence"),
             lease_ns=terms.lease_ns,
             composite=composite.digest if composite is not None else None,
+            wish=body.part.wish if body.part is not None else None,
+            index=body.part.index if body.part is not None else None,
         )
         record = work.sign(grant)
         pair = HolderPair(
@@ -288,7 +291,7 @@ def _why_not_accepted(pair: HolderPair, accept: bytes, out_of_order: Refusal) ->
     return out_of_order
 
 
-def _inside_offer(body: Request, offer: Declaration) -> Refusal | None:
+def _inside_offer(body: Request, offer: Declaration, terms: ClassTerms) -> Refusal | None:
     cell, offered = body.cell, offer.cell
     checks = (
         ("band", offered.band.holds(cell.band), cell.band, offered.band),
@@ -300,6 +303,11 @@ def _inside_offer(body: Request, offer: Declaration) -> Refusal | None:
     for axis, held, measured, required in checks:
         if not held:
             return refuse(Reason.TERMS, f"request.{axis}", measured, required)
-    if body.price != offer.price:
-        return refuse(Reason.PRICE, "request.price", body.price, offer.price)
-    return None
+    by = Pricing(
+        form=offer.price_form,
+        price=offer.price,
+        begins_ns=offered.window.start_ns,
+        curve=offer.curve or (),
+        tariff=terms.tariff,
+    )
+    return judge_price(by, cell, body.eirp_mdbm, body.price)

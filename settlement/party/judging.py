@@ -1,10 +1,11 @@
 """The protocol's own judgement on a record that admission let through: a refusal, or None where it may be acted on."""
 
-from settlement.chain.admission import Admitted
+from settlement.chain.admission import Admitted, prove
 from settlement.chain.bodies import Grant
 from settlement.chain.rotation import judge_rotation
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.filling import judge_part
 from settlement.pair.table import Event
 from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.windows import still_here
@@ -63,6 +64,7 @@ def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusa
     match admitted.record.typ:
         case "request":
             judged = state.holder.judge_request(admitted, step.now.time)
+            judged = judged or _judge_part(state, admitted)
             judged = judged or bounding.judge_request(state, admitted, step.now.time)
             return judged or budget.judge(
                 state.lineage, state.rule.rule, admitted, step.now.time, state.registry.line(admitted.author.hash)
@@ -73,6 +75,12 @@ def _judge_as_holder(state: NodeState, admitted: Admitted, step: Step) -> Refusa
             return state.holder.judge_of_user(admitted, Event.RELINQUISH)
         case _:
             return state.holder.judge_of_user(admitted, Event.USAGE)
+
+
+def _judge_part(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """A REQUEST that says it is one part of several, by the settled parts that it shows."""
+    line = state.registry.line(admitted.author.hash)
+    return judge_part(admitted.record.body, line, lambda raw: prove(raw, state.registry))
 
 
 def _judge_as_user(state: NodeState, admitted: Admitted, message: Message, step: Step) -> Refusal | None:
