@@ -294,3 +294,18 @@ def logs(
     except FileExistsError:
         fail(f"{target}: is there already and is never overwritten; give another --out")
     say(f"{target}: {len(data)} bytes; for: bandpact kit collect {target}")
+
+
+@app.command()
+def report(
+    trial_folder: TrialFolder = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The report's folder; report in the trial's if left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the report of the whole trial from what `kit collect` gathered: HTML, PDF, JSON. Ends as `report` does."""
+    from agent.cli.report import written
+
+    trial = _trial(trial_folder)
+    written([trial.root], out or trial.root / "report", anchor=None, network=None, as_json=as_json)

@@ -24,6 +24,7 @@ from agent.cli import (
     offer,
     record,
     relinquish,
+    report,
     sense,
     service,
     simulate,
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 app.command()(trial.trial)
 app.command()(attacks.attacks)
+app.command()(report.report)
 app.command()(sense.sense)
 app.command()(record.record)
 app.command()(calibrate.calibrate)

@@ -9,11 +9,13 @@ Whatever reads one goes by this order, and nothing of it touches the disk before
     (5) there are exactly the members the manifest names, each with the bytes it names
 """
 
+import errno
 import hashlib
 import json
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -118,13 +120,15 @@ def _members(path: Path, limit: int) -> dict[str, bytes]:
     try:
         data = read_small(path, limit=limit)
     except OSError as exc:
+        if exc.errno == errno.EFBIG:
+            raise KitRefused(f"{path}: TOO_LARGE: more than {limit} bytes; ask for it again") from exc
         raise ConfigError(f"{path}: {exc.strerror or exc}; give the archive that the kit wrote") from exc
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             infos = archive.infolist()
             _bounded(path, infos, limit)
             return {info.filename: _member(path, archive, info) for info in infos}
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, RuntimeError) as exc:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, RuntimeError) as exc:
         raise KitRefused(f"{path}: MALFORMED: no archive of the kit ({exc}); ask for it again") from exc
 
 

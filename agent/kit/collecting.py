@@ -1,7 +1,8 @@
 """`bandpact kit collect`: every node's sealed log into one folder, from running nodes, node folders or log archives.
 
-Each is checked before it is kept: of this trial, of a node of it, sealed by that node's own key, a log that verifies and
-goes on from what was gathered before. What is kept is laid out as a trial leaves it (`NAME.db` with its seal, `anchors.txt`), so that every command reads it.
+Each is checked before it is kept: of this trial, of a node of it, sealed by that node's own key, a log that verifies
+and goes on from what was gathered before. What is kept is laid out as a trial leaves it (`NAME.db` with its seal,
+`anchors.txt`), so that every command reads it.
 """
 
 import tempfile

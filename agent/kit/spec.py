@@ -229,7 +229,8 @@ def _line(text: str, loc: tuple[int | str, ...]) -> int | None:
     after = [number for number, line in enumerate(lines, 1) if line.strip().startswith("[[") and number > heads[index]]
     end = next((number for number in after if lines[number - 1].strip() == f"[[{names[0]}]]"), len(lines) + 1)
     keys = names[1:]
-    for number in range(heads[index] + 1, end):
-        if keys and lines[number - 1].partition("=")[0].strip(" []\"'").split(".")[-1] == keys[-1]:
-            return number
+    for key in reversed(keys):
+        for number in range(heads[index] + 1, end):
+            if lines[number - 1].partition("=")[0].strip(" []\"'").split(".")[-1] == key:
+                return number
     return heads[index]
