@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.audit.sources import AuditError, found_at
-from agent.trial.collect import ANCHORS
+from agent.audit.sources import ANCHORS, AuditError, found_at
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import write_whole
 from settlement.audit.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle

@@ -15,6 +15,8 @@ from agent.config.settings import ConfigError, NodeConfig, load
 from agent.service.snapshot import dead, read_status
 
 NODE_TOML, STATE, LOGS, LOG, SEALED = "node.toml", "trial.json", "logs", "lineage.db", "sealed.db"
+ANCHORS = "anchors.txt"
+"""Beside logs: a network's name and a trusted root on each line."""
 
 
 class AuditError(Exception):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.audit.sources import ANCHORS
 from agent.config.keyfiles import load_chain
 from agent.config.settings import ConfigError, load
 from agent.kit import folder as kits
@@ -19,9 +20,8 @@ from agent.kit.folder import Trial
 from agent.kit.joining import NODE_TOML, joined_in
 from agent.kit.looking import registry_of
 from agent.kit.snapshot import LOGS, logs_of
-from agent.node.events import BEFORE, FILE
+from agent.node.events import BEFORE, FILE, WATERFALL
 from agent.service.snapshot import read_status
-from agent.trial.collect import ANCHORS
 from hw_profiles.wholefile import WholeFile, write_together
 from settlement.audit.verify import audit_lineage, raw_entries
 from settlement.chain.credentials import Registry, Subject
@@ -95,7 +95,7 @@ def _kept(trial: Trial, path: Path, target: Path) -> Gathered:
         raise KitRefused(f"{path}: MALFORMED: no log of {name!r} in it; collect it again")
     records = _verified(trial, opened, target / f"{name}.db")
     files = {f"{name}.db": "lineage.db", f"{name}.seal": "lineage.seal", f"{name}.root": "lineage.root"}
-    files |= {f"{name}.{one}": one for one in (BEFORE, FILE, "waterfall.npz")}
+    files |= {f"{name}.{one}": one for one in (BEFORE, FILE, WATERFALL)}
     write_together(
         [WholeFile(path=target / to, data=opened.files[at]) for to, at in files.items() if at in opened.files]
     )

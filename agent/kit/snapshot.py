@@ -12,7 +12,7 @@ from agent.config.keyfiles import read_key
 from agent.config.settings import NodeConfig
 from agent.kit.archive import sealed
 from agent.kit.joining import joined_in
-from agent.node.events import BEFORE, FILE
+from agent.node.events import BEFORE, FILE, WATERFALL
 from hw_profiles.smallfile import read_small
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.checkpoint import origin_of
@@ -20,7 +20,6 @@ from settlement.chain.lineage import Lineage, LineageError
 
 LOGS = "logs"
 LOG, SEALED = "lineage.db", "sealed.db"
-WATERFALL = "waterfall.npz"
 BESIDE_MAX = 256 << 20
 """Bytes of the largest file that goes along: two event files of 64 MiB, a waterfall."""
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from agent.audit.lineages import lineages, trust
 from agent.audit.sources import AuditError, found_at
-from agent.node.events import BEFORE, FILE
-from agent.node.watcher import WATERFALL
+from agent.node.events import BEFORE, FILE, WATERFALL
 from agent.report.data import Waterfall
 from settlement.audit.crosscheck import cross_check
 from settlement.audit.findings import Audited, Findings

@@ -106,8 +106,11 @@ def _row(at_s: float, node: str, peer: str, reason: str, detail: str) -> Refusal
     return RefusalRow(at_s=at_s, node=node, peer=peer, reason=reason, detail=detail)
 
 
-def _settlement(live: Live, holder: str, found: Gathered, zero_ns: int) -> SettlementRow:
+def _settlement(live: Live, holder: str, found: Gathered, span: tuple[int, int]) -> SettlementRow:
+    """One settlement; what was still in force when the logs ended has no end yet."""
+    zero_ns, logs_end_ns = span
     ended_ns = live.ended_ns if live.ended_ns is not None else live.window.end_ns
+    still = live.confirmed_ns is not None and ended_ns > logs_end_ns
 
     def at(utc_ns: int) -> float:
         return (utc_ns - zero_ns) / NS
@@ -121,9 +124,27 @@ def _settlement(live: Live, holder: str, found: Gathered, zero_ns: int) -> Settl
         start_s=at(live.window.start_ns),
         end_s=at(live.window.end_ns),
         confirmed_s=None if live.confirmed_ns is None else at(live.confirmed_ns),
-        ended_s=None if live.confirmed_ns is None else at(ended_ns),
-        outcome=live.outcome or ("window end" if live.confirmed_ns is not None else "not accepted"),
+        ended_s=None if live.confirmed_ns is None or still else at(ended_ns),
+        outcome=live.outcome or _ended(live, still=still),
         max_eirp_dbm=live.max_eirp_mdbm / 1000,
+        grants=_grants(found, live, zero_ns),
+    )
+
+
+def _ended(live: Live, *, still: bool) -> str:
+    if live.confirmed_ns is None:
+        return "not accepted"
+    return "in force when the logs ended" if still else "window end"
+
+
+def _grants(found: Gathered, live: Live, zero_ns: int) -> tuple[tuple[float, str], ...]:
+    """How the grant stood on its user's side, by the user's own events."""
+    user = found.name_of(live.user)
+    told = (event for log in found.logs if log.name == user for event in log.events if "utc_ns" in event)
+    return tuple(
+        ((event["utc_ns"] - zero_ns) / NS, str(event.get("state")))
+        for event in told
+        if event.get("event") == "grant" and event.get("sid") == live.sid.hex() and event.get("role") == "user"
     )
 
 
@@ -207,11 +228,7 @@ def summary_of(found: Gathered, told: dict[bytes, tuple[Live, str]], data: dict[
         "refused": dict(sorted(total.items())),
         "refused_by": {who: dict(sorted(counted.items())) for who, counted in by.items()},
         "emissions": None,
-        "reported": {
-            "airtime_s": round(sum(one.airtime_s for one in data["usage"]), 6),
-            "bursts": sum(one.bursts for one in data["usage"]),
-            "settlements": len(data["usage"]),
-        },
+        "reported": _reported(data["usage"]),
         "settlement_ms": spread([float(one) for one in took if isinstance(one, int | float)]),
         "lineage": {
             "records": sum(log.audited.records for log in found.logs),
@@ -220,6 +237,15 @@ def summary_of(found: Gathered, told: dict[bytes, tuple[Live, str]], data: dict[
         "metrics": figures,
         "problems": [*wrong, *found.crossed.problems],
         "warnings": [f"{log.name}: {warning}" for log in found.logs for warning in log.audited.warnings],
+    }
+
+
+def _reported(usage: Sequence[UsageRow]) -> dict[str, Any]:
+    """Airtime by the users' own word; null where none of them reported any."""
+    return {
+        "airtime_s": round(sum(one.airtime_s for one in usage), 6) if usage else None,
+        "bursts": sum(one.bursts for one in usage) if usage else None,
+        "settlements": len(usage),
     }
 
 
@@ -243,7 +269,7 @@ def report_of(found: Gathered) -> ReportData:
         nodes=tuple((log.name, log.role) for log in found.logs),
         summary=summary,
         waterfall=next((one for one in heard if one is not None), None),
-        settlements=tuple(_settlement(live, holder, found, zero_ns) for live, holder in told.values()),
+        settlements=tuple(_settlement(live, holder, found, (zero_ns, end_ns)) for live, holder in told.values()),
         gates=tuple(span for log in found.logs for span in gates_of(log, zero_ns, duration_s)),
         emissions=(),
         incumbents=tuple(mark for log in found.logs for mark in _incumbents(log, zero_ns)),

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 PT_PER_INCH = 72.0
@@ -161,7 +162,8 @@ def printed(figure: Figure, *, prefix: str) -> bytes:
     """Return the figure as a PNG on white, its stand-in colours in the page's light ones. `prefix`: unused."""
     del prefix
     known = {to_hex(stand_in): real for stand_in, real in PALETTE.items()}
-    for artist in figure.findobj():
+    boxes = [one.get_bbox_patch() for one in figure.findobj(Text) if one.get_bbox_patch() is not None]
+    for artist in [*figure.findobj(), *boxes]:
         for get, put in _COLOURS:
             if hasattr(artist, get) and hasattr(artist, put):
                 _recolour(getattr(artist, get)(), getattr(artist, put), known)

@@ -243,7 +243,7 @@ def _on_the_air(data: ReportData) -> tuple[KeyFigure, ...]:
             _emission_figure(data, "inside_s", "Emitted inside a live settlement"),
             _emission_figure(data, "outside_s", "Emitted outside a live settlement"),
         )
-    airtime = quantity(at(data.summary, "reported", "airtime_s"))
+    airtime = quantity(at(data.summary, "reported", "airtime_s")) if data.usage else None
     bursts = quantity(at(data.summary, "reported", "bursts"))
     return (
         KeyFigure(name="Emitted, as measured by others", value=NOT_MEASURED, note="no oracle stood by"),
@@ -251,7 +251,7 @@ def _on_the_air(data: ReportData) -> tuple[KeyFigure, ...]:
             name="Airtime by the radios' own word",
             value=NOT_MEASURED if airtime is None else f"{airtime:.3f}",
             unit="" if airtime is None else "s",
-            note="" if bursts is None else f"in {plural(int(bursts), 'burst')}",
+            note="no user reported any" if airtime is None or bursts is None else f"in {plural(int(bursts), 'burst')}",
         ),
     )
 
