@@ -24,28 +24,28 @@ class AuditError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class LogsFound:
     """Where the logs lie, and the node whose they are where that is known from its configuration."""
 
     path: Path
     node: NodeConfig | None = None
 
 
-def found_at(path: Path) -> Found:
+def found_at(path: Path) -> LogsFound:
     """Where the logs are that a user means. Raises AuditError."""
     if path.is_dir() and (path / STATE).is_file():
         gathered = path / LOGS
         if not gathered.is_dir():
             raise AuditError(f"{path}: no logs gathered yet; run: bandpact kit collect --trial {path}")
-        return Found(path=gathered)
+        return LogsFound(path=gathered)
     config = node_file(path)
     if not config.is_file() or config.suffix != ".toml":
-        return Found(path=path)
+        return LogsFound(path=path)
     try:
         node = load(config)
     except ConfigError as exc:
         raise AuditError(str(exc)) from exc
-    return Found(path=log_of(node), node=node)
+    return LogsFound(path=log_of(node), node=node)
 
 
 def log_of(node: NodeConfig) -> Path:

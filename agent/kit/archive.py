@@ -60,7 +60,7 @@ class Manifest(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenedArchive:
     """An archive that holds: its manifest, its files, and the digest that its short code is made of."""
 
     path: Path
@@ -96,7 +96,7 @@ def sealed(manifest: dict[str, Any], files: Mapping[str, bytes], sign: Callable[
 
 def open_sealed(
     path: Path, kind: str, trusted: Callable[[Manifest, Mapping[str, bytes]], bytes], *, limit: int = SMALL_MAX
-) -> Opened:
+) -> OpenedArchive:
     """Read an archive whole and check it.
 
     Args: kind: what it must be. trusted: the public key that must have signed it, found from what it holds; raises
@@ -113,7 +113,7 @@ def open_sealed(
     for name, data in files.items():
         if hashlib.sha256(data).hexdigest() != manifest.files[name]:
             raise KitRefused(f"{path}: ALTERED: {name} is not what was sealed; ask for it again")
-    return Opened(path=path, manifest=manifest, files=files, digest=hashlib.sha256(text).digest())
+    return OpenedArchive(path=path, manifest=manifest, files=files, digest=hashlib.sha256(text).digest())
 
 
 def _members(path: Path, limit: int) -> dict[str, bytes]:

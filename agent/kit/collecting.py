@@ -14,7 +14,7 @@ from agent.audit.sources import ANCHORS
 from agent.config.keyfiles import load_chain
 from agent.config.settings import ConfigError, load
 from agent.kit import folder as kits
-from agent.kit.archive import LOGS_MAX, KitRefused, Manifest, Opened, open_sealed
+from agent.kit.archive import LOGS_MAX, KitRefused, Manifest, OpenedArchive, open_sealed
 from agent.kit.asking import Asking, Unreachable
 from agent.kit.folder import Trial
 from agent.kit.joining import NODE_TOML, joined_in
@@ -29,7 +29,7 @@ from settlement.chain.lineage import LineageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class LogCollected:
     """One node's log: whether it is there now, how many records it has, or why it is not."""
 
     node: str
@@ -37,7 +37,7 @@ class Gathered:
     why: str
 
 
-def collect(trial: Trial, sources: Sequence[Path]) -> tuple[Path, list[Gathered]]:
+def collect(trial: Trial, sources: Sequence[Path]) -> tuple[Path, list[LogCollected]]:
     """Gather logs into the trial's folder; returns where, and what came of each node. Raises ConfigError.
 
     Args: sources: node folders and log archives, for nodes that cannot be asked; every other one is asked at its door.
@@ -52,7 +52,7 @@ def collect(trial: Trial, sources: Sequence[Path]) -> tuple[Path, list[Gathered]
     return target, [found[node.name] for node in trial.spec.nodes]
 
 
-def _from_path(trial: Trial, path: Path, target: Path) -> Gathered:
+def _from_path(trial: Trial, path: Path, target: Path) -> LogCollected:
     """A node's folder, or an archive of its logs. Raises ConfigError, KitRefused."""
     if not path.is_dir():
         return _kept(trial, path, target)
@@ -66,28 +66,28 @@ def _from_path(trial: Trial, path: Path, target: Path) -> Gathered:
     return _kept_bytes(trial, data, target)
 
 
-def _from_node(trial: Trial, name: str, target: Path) -> Gathered:
+def _from_node(trial: Trial, name: str, target: Path) -> LogCollected:
     node = trial.spec.node(name)
     registry = Registry(trial.state.network, [bytes.fromhex(trial.state.anchor)])
     transport = registry_of(trial, node, registry)
     if transport is None:
-        return Gathered(node=name, records=0, why="has not joined")
+        return LogCollected(node=name, records=0, why="has not joined")
     try:
         with Asking(node.door, transport, trial.door_key()) as asking:
             return _kept_bytes(trial, asking.logs(), target)
     except (Unreachable, KitRefused) as exc:
         there = (target / f"{name}.db").is_file()
-        return Gathered(node=name, records=0, why=f"{exc}{'; what was gathered before stays' if there else ''}")
+        return LogCollected(node=name, records=0, why=f"{exc}{'; what was gathered before stays' if there else ''}")
 
 
-def _kept_bytes(trial: Trial, data: bytes, target: Path) -> Gathered:
+def _kept_bytes(trial: Trial, data: bytes, target: Path) -> LogCollected:
     with tempfile.TemporaryDirectory(prefix="bandpact-") as work:
         path = Path(work) / "logs.kit"
         path.write_bytes(data)
         return _kept(trial, path, target)
 
 
-def _kept(trial: Trial, path: Path, target: Path) -> Gathered:
+def _kept(trial: Trial, path: Path, target: Path) -> LogCollected:
     """Check an archive of logs and keep it. Raises KitRefused, ConfigError."""
     opened = open_sealed(path, LOGS, lambda manifest, _: _sealer(trial, path, manifest), limit=LOGS_MAX)
     name, needed = opened.manifest.node, ("lineage.db", "lineage.seal")
@@ -99,7 +99,7 @@ def _kept(trial: Trial, path: Path, target: Path) -> Gathered:
     write_together(
         [WholeFile(path=target / to, data=opened.files[at]) for to, at in files.items() if at in opened.files]
     )
-    return Gathered(node=name, records=records, why="")
+    return LogCollected(node=name, records=records, why="")
 
 
 def _sealer(trial: Trial, path: Path, manifest: Manifest) -> bytes:
@@ -116,7 +116,7 @@ def _sealer(trial: Trial, path: Path, manifest: Manifest) -> bytes:
     return subject.public
 
 
-def _verified(trial: Trial, opened: Opened, before: Path) -> int:
+def _verified(trial: Trial, opened: OpenedArchive, before: Path) -> int:
     """How many records its log has; a log that does not verify is kept out of the trial's. Raises KitRefused."""
     with tempfile.TemporaryDirectory(prefix="bandpact-") as work:
         path = Path(work) / f"{opened.manifest.node}.db"

@@ -37,7 +37,7 @@ HEARTBEAT_MS: Final = 2000
 Status = dict[str, Any]
 
 
-class Asked(BaseModel):
+class DoorRequest(BaseModel):
     """A request of the coordinator; anything else is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -101,7 +101,7 @@ class TrialDoor:
 
     def _answered(self, parts: list[bytes]) -> list[bytes]:
         try:
-            asked = Asked.model_validate_json(parts[0] if len(parts) == 1 else b"")
+            asked = DoorRequest.model_validate_json(parts[0] if len(parts) == 1 else b"")
         except ValidationError:
             return [_json(ok=False, why="not a request of this door")]
         try:
@@ -109,7 +109,7 @@ class TrialDoor:
         except (ConfigError, LineageError, OSError, NotRunning) as exc:
             return [_json(ok=False, why=str(exc))]
 
-    def _done(self, asked: Asked) -> list[bytes]:
+    def _done(self, asked: DoorRequest) -> list[bytes]:
         if asked.do == "status":
             return [_json(ok=True, **self._status())]
         if asked.do == "tell":

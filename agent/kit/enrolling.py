@@ -13,7 +13,7 @@ from agent.config.keyfiles import load_chain
 from agent.config.locks import held
 from agent.config.settings import ConfigError
 from agent.desk.folder import Desk
-from agent.desk.nodekeys import Limits, issue_for
+from agent.desk.nodekeys import IssueLimits, issue_for
 from agent.desk.requests import read_request
 from agent.kit import folder as kits
 from agent.kit.archive import KitRefused, sealed
@@ -93,7 +93,7 @@ def _entitled(trial: Trial, desk: Desk, file: Path, name: str) -> bool:
         if target.is_file():
             return _same_key(trial, target, asked.public, name, file)
         node = trial.spec.node(name)
-        limits = Limits(eirp_mdbm=node.eirp)
+        limits = IssueLimits(eirp_mdbm=node.eirp)
         days = min(trial.spec.authority.life, max(1, _days_left(desk)))
         issue_for(desk, request, name=name, role=node.role, limits=limits, days=days, out=target)
     finally:

@@ -20,13 +20,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.config.keyfiles import TRANSPORT, load_chain, read_secret
 from agent.config.settings import ConfigError
-from agent.desk.folder import Desk, Place
+from agent.desk.folder import Desk, DeskPlace
 from agent.desk.nodekeys import word_of
 from agent.kit.spec import TrialFile, read_trial
 from hw_profiles.smallfile import read_small
-from settlement.chain import bodies, records
+from settlement.chain import records
 from settlement.chain.credentials import Registry, Subject
 from settlement.mesh import TransportKey
+from settlement.records.authority import Revocation
 
 STATE, SPEC, DESK, DOOR_KEY = "trial.json", "trial.toml", "desk", "door.key"
 RULE, STATUS, KITS, ENROLLED, WELCOME, LOGS = (
@@ -41,7 +42,7 @@ KIT = ".kit"
 TOKEN_BYTES = 16
 
 
-class State(BaseModel):
+class TrialState(BaseModel):
     """What the coordinator keeps of a trial and tells nobody."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,7 +59,7 @@ class Trial:
 
     root: Path
     spec: TrialFile
-    state: State
+    state: TrialState
 
     @property
     def manifest(self) -> dict[str, str]:
@@ -77,9 +78,9 @@ class Trial:
     def desk(self, passphrase: str | None = None) -> Desk:
         """The authority's desk. Raises ConfigError."""
         lat_e7, lon_e7, _ = self.spec.authority.area
-        return Desk(self.root / DESK, place=Place(lat_e7=lat_e7, lon_e7=lon_e7), passphrase=passphrase)
+        return Desk(self.root / DESK, place=DeskPlace(lat_e7=lat_e7, lon_e7=lon_e7), passphrase=passphrase)
 
-    def desk_list(self) -> bodies.Revocation | None:
+    def desk_list(self) -> Revocation | None:
         """The newest status list that was handed out; None before the first. Raises ConfigError."""
         path = self.root / STATUS
         unproven = records.parse(word_of(path)) if path.is_file() else None
@@ -95,16 +96,16 @@ class Trial:
         return TransportKey.from_secret(read_secret(self.root / DOOR_KEY / TRANSPORT))
 
 
-def new_state(network: str, anchor: str, names: list[str]) -> State:
+def new_state(network: str, anchor: str, names: list[str]) -> TrialState:
     """The state of a trial that begins."""
     tokens = {name: secrets.token_hex(TOKEN_BYTES) for name in names}
-    return State(trial=secrets.token_hex(16), network=network, anchor=anchor, tokens=tokens)
+    return TrialState(trial=secrets.token_hex(16), network=network, anchor=anchor, tokens=tokens)
 
 
 def open_trial(folder: Path) -> Trial:
     """A coordinator's folder. Raises ConfigError."""
     try:
-        state = State.model_validate_json(read_small(folder / STATE))
+        state = TrialState.model_validate_json(read_small(folder / STATE))
     except OSError as exc:
         raise ConfigError(f"{folder}: no trial's folder here; make one: bandpact kit make trial.toml") from exc
     except ValidationError as exc:

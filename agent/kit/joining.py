@@ -17,7 +17,7 @@ from agent.config.keyfiles import load_chain, make_keys, text_file, write_files
 from agent.config.settings import ConfigError, load
 from agent.desk.drafts import NodeDraft, node_table
 from agent.desk.requests import request_text
-from agent.kit.archive import SMALL_MAX, KitRefused, Opened, open_sealed, short_code
+from agent.kit.archive import SMALL_MAX, KitRefused, OpenedArchive, open_sealed, short_code
 from agent.kit.making import CHAIN, INVITATION, RULE, SETUP, qr_svg
 from agent.kit.trusting import by_authority
 from hw_profiles.smallfile import read_small
@@ -137,7 +137,7 @@ def join(archive: Path, folder: Path | None = None, *, code: str | None = None, 
         raise
 
 
-def _setup(opened: Opened) -> Setup:
+def _setup(opened: OpenedArchive) -> Setup:
     try:
         setup = Setup.model_validate_json(opened.files.get(SETUP, b""))
     except ValidationError as exc:
@@ -148,7 +148,7 @@ def _setup(opened: Opened) -> Setup:
     return setup
 
 
-def _free(root: Path, opened: Opened) -> None:
+def _free(root: Path, opened: OpenedArchive) -> None:
     """Nothing is there yet; a node that joined already keeps its keys. Raises KitRefused, ConfigError."""
     if not root.exists():
         return
@@ -180,7 +180,7 @@ def enrolment_of(root: Path, name: str) -> Path:
     return root / f"{name}{ENROLMENT}"
 
 
-def _joined(root: Path, opened: Opened, setup: Setup) -> NowJoined:
+def _joined(root: Path, opened: OpenedArchive, setup: Setup) -> NowJoined:
     manifest = opened.manifest
     for folder in (PEERS, WORDS, "run"):
         (root / folder).mkdir(mode=0o700)
@@ -223,7 +223,7 @@ def mark_of(token: str, request: str) -> str:
     return hmac.new(token.encode(), request.encode(), hashlib.sha256).hexdigest()
 
 
-def _rule_holds(path: Path, opened: Opened) -> None:
+def _rule_holds(path: Path, opened: OpenedArchive) -> None:
     *chain, raw = load_chain(path)
     registry = Registry(opened.manifest.network, [bytes.fromhex(opened.manifest.anchor)])
     rule = verify_rule(raw, chain, registry)
@@ -231,7 +231,7 @@ def _rule_holds(path: Path, opened: Opened) -> None:
         raise KitRefused(f"{opened.path}: its rule does not hold: {rule}; ask the coordinator to make it again")
 
 
-def _configure(root: Path, opened: Opened, setup: Setup) -> None:
+def _configure(root: Path, opened: OpenedArchive, setup: Setup) -> None:
     """Write node.toml, checked as `bandpact run` will; its neighbours follow with the welcome. Raises ConfigError."""
     if len(str(root / "run" / "control").encode()) > SOCKET_MAX:
         raise ConfigError(f"{root}: too long for a local socket; give a shorter --folder")
@@ -240,7 +240,7 @@ def _configure(root: Path, opened: Opened, setup: Setup) -> None:
     load(root / NODE_TOML)
 
 
-def table_of(root: Path, opened: Opened, setup: Setup) -> dict[str, Any]:
+def table_of(root: Path, opened: OpenedArchive, setup: Setup) -> dict[str, Any]:
     """The node's configuration as its invitation makes it."""
     draft = NodeDraft(
         role=setup.role,

@@ -13,9 +13,9 @@ from agent.kit.spec import NodePart
 from agent.timekeeping.shown import duration
 from agent.words.celltext import utc_text
 from agent.words.units import time_text
-from settlement.chain import bodies
 from settlement.chain.credentials import Registry, Subject
 from settlement.mesh import TransportKey
+from settlement.records.authority import Revocation
 
 SOON_NS: Final = 24 * 3600 * 10**9
 APART_NS: Final = 2 * 10**9
@@ -49,7 +49,7 @@ class _Round:
 
     trial: Trial
     key: TransportKey
-    newest: bodies.Revocation | None
+    newest: Revocation | None
     wait_s: float
 
 
@@ -96,7 +96,7 @@ def _seen(node: NodePart, *, joined: bool, bad: tuple[str, ...]) -> Seen:
     )
 
 
-def judged(trial: Trial, node: NodePart, answer: dict[str, Any], newest: bodies.Revocation | None, now_ns: int) -> Seen:
+def judged(trial: Trial, node: NodePart, answer: dict[str, Any], newest: Revocation | None, now_ns: int) -> Seen:
     """What an answer says, and what is bad about it."""
     status = answer.get("status") or {}
     bad = [f"{part}: {why}" for part, why in sorted((answer.get("problems") or {}).items())]
@@ -122,7 +122,7 @@ def judged(trial: Trial, node: NodePart, answer: dict[str, Any], newest: bodies.
 
 
 def list_text(
-    trial: Trial, held: list[dict[str, Any]], newest: bodies.Revocation | None, now_ns: int
+    trial: Trial, held: list[dict[str, Any]], newest: Revocation | None, now_ns: int
 ) -> tuple[str, tuple[str, ...]]:
     """The status list a node holds in words, and what is wrong with it."""
     mend = "bandpact kit tell hands it the newest"

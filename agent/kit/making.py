@@ -63,7 +63,7 @@ def _made(file: Path, root: Path, spec: TrialFile, passphrase: str | None) -> tu
         network=spec.network,
         scope=scope,
         days=authority.life,
-        place=desks.Place(lat_e7=lat_e7, lon_e7=lon_e7),
+        place=desks.DeskPlace(lat_e7=lat_e7, lon_e7=lon_e7),
         passphrase=passphrase,
     )
     state = kits.new_state(spec.network, anchor, [node.name for node in spec.nodes])

@@ -12,7 +12,7 @@ from agent.config.locks import not_running
 from agent.config.settings import ConfigError, load
 from agent.desk import nodekeys
 from agent.kit import folder as kits
-from agent.kit.archive import KitRefused, Opened, open_sealed
+from agent.kit.archive import KitRefused, OpenedArchive, open_sealed
 from agent.kit.enrolling import WELCOME
 from agent.kit.joining import NODE_TOML, PEERS, WORDS, Joined, joined_in
 from agent.kit.making import CHAIN
@@ -52,7 +52,7 @@ def take_in(root: Path, welcome: Path) -> Welcomed:
     return Welcomed(config=root / NODE_TOML, peers=tuple(names), missing=missing)
 
 
-def _files(root: Path, joined: Joined, opened: Opened) -> list[WholeFile]:
+def _files(root: Path, joined: Joined, opened: OpenedArchive) -> list[WholeFile]:
     peers = [
         WholeFile(path=root / PEERS / f"{peer.name}.chain", data=opened.files[f"{peer.name}.chain"])
         for peer in joined.peers

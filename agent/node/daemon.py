@@ -15,7 +15,7 @@ from typing import Any
 import zmq
 
 from agent.config.settings import NodeConfig, OfferSection
-from agent.node.control import Control
+from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
 from agent.node.errands import Errands, Surroundings
@@ -27,8 +27,8 @@ from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
-from agent.node.stockasking import Cosigned, StockAsking
-from agent.node.traffic import Traffic
+from agent.node.stockasking import StockAsking, StockLines
+from agent.node.traffic import BurstMaker
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
@@ -37,7 +37,7 @@ from agent.node.wiring import discovery_of, finish_rotation, make_ready_to_silen
 from agent.node.wordfiles import take_words
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
-from radio.link import GateChange, Look, Used, WardenBeat
+from radio.link import GateChange, LookTaken, Used, WardenBeat
 from sensing.survey import SurveyReport
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.bodies import Gate
@@ -55,6 +55,8 @@ NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
 WAIT_MS = 20
+HELD_BACK = 20
+"""Where nothing could be offered the next look is as many times later as that one took."""
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -82,14 +84,16 @@ class Node:
         make_ready_to_silence(config.radio)
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
-        self.control = Control(config.run_folder)
+        self.control = ControlDoor(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
         self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
         self._poller = zmq.Poller()
         for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
             self._poller.register(socket, zmq.POLLIN)
-        self._traffic: dict[bytes, Traffic] = {}
+        self.bursts = BurstMaker(
+            config, lambda sid, why: self.events.write("fault", detail=why, duty=f"bursts {sid.hex()[:16]}")
+        )
         self._changes: list[GateChange] = []
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
@@ -144,7 +148,8 @@ class Node:
         if self._registered and self.party.halted is None:
             self._step([])
         self.watcher.stop()
-        self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
+        self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.looks)
+        self.bursts.close()
         self.hints.close()
         self.stock.close()
         self.mesh.close()
@@ -218,7 +223,7 @@ class Node:
                 grants=self.grants.shown(self.party),
                 mesh=mesh,
                 peers=peer_fields(self.config, self._heard_from),
-                channels=channel_fields(self.watcher.report()),
+                channels=channel_fields(self.watcher.recent()),
                 alarms=self._alarms(),
                 strangers=strangers_fields(self.party),
                 lists=list_fields(self.party),
@@ -256,7 +261,7 @@ class Node:
     def _take_from_warden(self) -> None:
         for message in self.warden.link.receive():
             match message:
-                case Look():
+                case LookTaken():
                     self.watcher.look(message)
                 case GateChange():
                     self._changes.append(message)
@@ -292,7 +297,7 @@ class Node:
 
     # -- a durable step ------------------------------------------------------------------------------------------
 
-    def _step(self, arrived: list[Arrived], cosigned: Sequence[Cosigned] = ()) -> None:
+    def _step(self, arrived: list[Arrived], cosigned: Sequence[StockLines] = ()) -> None:
         changes, used, fresh = self._changes, self._used, self._fresh
         self._changes, self._used, self._fresh = [], [], []
         with self.party.step(self.fix()) as step:
@@ -456,10 +461,14 @@ class Node:
             self.party.bounds.observe(step, body)
 
     def _offer(self, step: Step, since_s: float) -> None:
-        if time.monotonic_ns() < self._held_back_ns:
+        began_ns = time.monotonic_ns()
+        if began_ns < self._held_back_ns:
             return
-        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for number, offer in self.holder.due(since_s, self._occupancy(), closed):
+        closed = [*self.protection.closed(began_ns), *lent_bands(self.party, step.now.time)]
+        due = self.holder.due(since_s, self._occupancy, closed)
+        if not due:  # a band that is busy is asked after again, for a small share of the time
+            self._held_back_ns = began_ns + HELD_BACK * (time.monotonic_ns() - began_ns)
+        for number, offer in due:
             if self._declare(step, offer) is None:
                 self.holder.made.add(number)
             else:
@@ -467,7 +476,7 @@ class Node:
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self._occupancy(), closed):
+        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self._occupancy, closed):
             self._declare(step, offer, end_ns)
 
     def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> str | None:
@@ -546,7 +555,7 @@ class Node:
                 self.warden.lease(fields["record"])
                 fields = {key: value for key, value in fields.items() if key != "record"}
             case "ended":
-                self._traffic.pop(fields["sid"], None)
+                self.bursts.end(fields["sid"])
             case "displaced":
                 self.warden.suspend(fields["sid"], Reason.PREEMPTED.value, f"by its holder: {fields['reason']}")
             case _:
@@ -569,14 +578,15 @@ class Node:
         if pair is None or grant is None:
             return
         band, seed = pair.cell.band, int.from_bytes(self.trust.me.hash[:4], "big")
-        self._traffic[sid] = Traffic(
-            self.config, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=band.high_hz - band.low_hz, seed=seed
-        )
+        width_hz = band.high_hz - band.low_hz
+        self.bursts.make(sid, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=width_hz, seed=seed)
 
     def _transmit(self, now_ns: int) -> None:
         """Offer a burst for each frame while the gate is open; the warden decides what becomes of it."""
-        traffic = self._traffic.get(self._open_sid) if self._open_sid is not None else None
-        if self._open_sid is None or traffic is None or now_ns < self._next_burst_ns:
+        if self._open_sid is None or now_ns < self._next_burst_ns:
+            return
+        burst = self.bursts.next(self._open_sid)
+        if burst is None:
             return
         self._next_burst_ns = now_ns + self.config.radio.frame_us * 1000
-        self.warden.burst(self._open_sid, traffic.burst())
+        self.warden.burst(self._open_sid, burst)

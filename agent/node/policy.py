@@ -1,7 +1,7 @@
 """What a node wants: a holder offers what it sensed to be free, a user asks for what its configuration lists."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -51,22 +51,36 @@ class HolderPolicy:
     _looked_ns: int = 0
 
     def due(
-        self, since_start_s: float, report: SurveyReport, closed: list[tuple[int, int]]
+        self, since_start_s: float, heard: Callable[[], SurveyReport], closed: list[tuple[int, int]]
     ) -> list[tuple[int, OfferSection]]:
-        """Offers to make now, cut to what was heard to be free; `closed` are the bands protected for an incumbent."""
-        if report.looks < LOOKS_BEFORE_OFFER:
-            return []
+        """Offers to make now, cut to what was heard to be free; `closed` are the bands protected for an incumbent.
+
+        `heard` makes the survey's report, which takes tens of milliseconds: it is called only where an offer is due.
+        """
         waiting = [(i, o) for i, o in enumerate(self.config.offers) if i not in self.made]
         ready = [(i, o) for i, o in waiting if since_start_s >= o.after_s]
+        if not ready:
+            return []
+        report = heard()
+        if report.looks < LOOKS_BEFORE_OFFER:
+            return []
         return [(i, part) for i, offer in ready for part in free_parts(report, offer, closed)]
 
     def newcomer(self) -> None:
         """A neighbour came up: it has not heard what was offered before, and would not take old records."""
         self._newcomers = True
 
-    def again(self, now_ns: int, report: SurveyReport, closed: list[tuple[int, int]]) -> list[tuple[OfferSection, int]]:
-        """What still stands, to be offered anew with its end (UTC ns) to those who came up since, now and then."""
-        if not self._newcomers or now_ns < self._again_ns or not report.looks:
+    def again(
+        self, now_ns: int, heard: Callable[[], SurveyReport], closed: list[tuple[int, int]]
+    ) -> list[tuple[OfferSection, int]]:
+        """What still stands, to be offered anew with its end (UTC ns) to those who came up since, now and then.
+
+        `heard` makes the survey's report; it is called only where something is to be offered anew.
+        """
+        if not self._newcomers or now_ns < self._again_ns:
+            return []
+        report = heard()
+        if not report.looks:
             return []
         self._newcomers, self._again_ns = False, now_ns + AGAIN_NS
         self.standing = [(offer, end_ns) for offer, end_ns in self.standing if end_ns > now_ns + NS]

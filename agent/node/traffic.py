@@ -1,5 +1,8 @@
 """The application's samples: LTE-like OFDM bursts at a level under what was asked for."""
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import numpy as np
 
 from agent.config.settings import NodeConfig
@@ -35,3 +38,41 @@ class Traffic:
         """The next burst."""
         self._next = (self._next + 1) % len(self._bursts)
         return self._bursts[self._next]
+
+
+class BurstMaker:
+    """The bursts of each settlement, made in a thread of its own: that takes 100 ms, and the agent's loop goes on."""
+
+    def __init__(self, config: NodeConfig, failed: Callable[[bytes, str], object]) -> None:
+        """Args: failed: is told, in the caller's thread, of a settlement whose bursts could not be made, and why."""
+        self._config, self._failed = config, failed
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="bursts")
+        self._of: dict[bytes, Future[Traffic]] = {}
+
+    def make(self, sid: bytes, *, eirp_mdbm: int, bandwidth_hz: int, seed: int) -> None:
+        """Begin to make the bursts of a settlement."""
+        self._of[sid] = self._thread.submit(
+            Traffic, self._config, eirp_mdbm=eirp_mdbm, bandwidth_hz=bandwidth_hz, seed=seed
+        )
+
+    def next(self, sid: bytes) -> Iq16 | None:
+        """The next burst of a settlement; None while they are still being made, and where there are none."""
+        made = self._of.get(sid)
+        if made is None or not made.done() or made.cancelled():
+            return None
+        fault = made.exception()
+        if fault is not None:
+            del self._of[sid]
+            self._failed(sid, repr(fault))
+            return None
+        return made.result().burst()
+
+    def end(self, sid: bytes) -> None:
+        """Forget a settlement that is over."""
+        gone = self._of.pop(sid, None)
+        if gone is not None:
+            gone.cancel()
+
+    def close(self) -> None:
+        """Make nothing more; returns when what is being made is done."""
+        self._thread.shutdown(wait=True, cancel_futures=True)

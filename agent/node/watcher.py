@@ -13,7 +13,7 @@ from agent.config.settings import NodeConfig, RadioSection
 from agent.node.events import WATERFALL
 from agent.sense.sources import sample_flags
 from hw_profiles.calibration import Scale
-from radio.link import Look
+from radio.link import LookTaken
 from radio.ports import RxFlag
 from radio.ring import SampleRing
 from sensing.flags import ELSEWHERE
@@ -22,6 +22,10 @@ from sensing.survey import NOTHING_APART, LookResult, Span, Survey, SurveyReport
 from sensing.values import Channel
 
 ROW_NS = 100_000_000
+ROWS_MAX = 4096
+"""Rows of the waterfall that are kept: 4 MiB. Past that two neighbours become one, and a row stands for twice the time.
+"""
+RECENT_NS = 10_000_000_000
 COLUMNS = 256
 KEEP_S = 120.0
 """How long a look speaks of its channels."""
@@ -64,29 +68,45 @@ def scale_of(radio: RadioSection) -> Scale | None:
 
 
 class Waterfall:
-    """The strongest power seen in each of COLUMNS frequencies, a row for each ROW_NS."""
+    """The strongest power seen in each of COLUMNS frequencies over the whole run, in at most ROWS_MAX rows.
+
+    A row stands for ROW_NS at first, and for twice as long each time there is no room left.
+    """
 
     def __init__(self, config: NodeConfig) -> None:
         half_hz = config.radio.sample_rate_hz / 2
         self._edges_hz = (config.radio.rx_center_hz - half_hz, config.radio.rx_center_hz + half_hz)
-        self._rows: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
-        self._times_ns: list[int] = []
+        self._row_ns = ROW_NS
+        self._rows = np.zeros((ROWS_MAX, COLUMNS), np.float32)
+        self._times_ns = np.zeros(ROWS_MAX, np.int64)
+        self._count = 0
 
     def add(self, result: LookResult) -> None:
         """Take in one look."""
         row = result.psd.reshape(COLUMNS, -1).max(axis=1)
-        if self._times_ns and result.start_ns - self._times_ns[-1] < ROW_NS:
-            np.maximum(self._rows[-1], row, out=self._rows[-1])
+        last = self._count - 1
+        if last >= 0 and result.start_ns - self._times_ns[last] < self._row_ns:
+            np.maximum(self._rows[last], row, out=self._rows[last])
             return
-        self._rows.append(row.astype(np.float32))
-        self._times_ns.append(result.start_ns)
+        if self._count == ROWS_MAX:
+            self._halve()
+        self._rows[self._count], self._times_ns[self._count] = row, result.start_ns
+        self._count += 1
+
+    def _halve(self) -> None:
+        self._row_ns *= 2
+        self._count = ROWS_MAX // 2
+        self._rows[: self._count] = np.maximum(self._rows[::2], self._rows[1::2])
+        self._times_ns[: self._count] = self._times_ns[::2].copy()
 
     def save(self, folder: Path) -> None:
         """Write rows in dBFS/Hz, their monotonic times and the band's edges."""
-        rows = np.array(self._rows, dtype=np.float32).reshape(-1, COLUMNS)
-        level = 10 * np.log10(np.maximum(rows, 1e-30))
+        level = 10 * np.log10(np.maximum(self._rows[: self._count], 1e-30))
         np.savez_compressed(
-            folder / WATERFALL, level_db=level, times_ns=np.array(self._times_ns), edges_hz=np.array(self._edges_hz)
+            folder / WATERFALL,
+            level_db=level,
+            times_ns=self._times_ns[: self._count],
+            edges_hz=np.array(self._edges_hz),
         )
 
 
@@ -99,11 +119,12 @@ class Watcher:
         self.channels = settings.channels
         self._survey = Survey(settings)
         self._waterfall = Waterfall(config)
-        self._todo: deque[Look] = deque(maxlen=4)
+        self._todo: deque[LookTaken] = deque(maxlen=4)
         self._heard: deque[Heard] = deque()
         self._wake = threading.Event()
         self._stop = False
         self._lock = threading.Lock()
+        self._recent: SurveyReport | None = None
         self.fault: str | None = None
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
@@ -119,7 +140,7 @@ class Watcher:
             self._thread.join(2.0)
         self._waterfall.save(self._folder)
 
-    def look(self, look: Look) -> None:
+    def look(self, look: LookTaken) -> None:
         """A look waits in the ring; the oldest is dropped when sensing does not keep up."""
         self._todo.append(look)
         self._wake.set()
@@ -136,6 +157,18 @@ class Watcher:
         with self._lock:
             return self._survey.report(time.monotonic_ns(), apart=apart)
 
+    def recent(self) -> SurveyReport:
+        """What was heard, as of at most RECENT_NS ago: for showing, where nothing is decided by it."""
+        now_ns = time.monotonic_ns()
+        if self._recent is None or now_ns - self._recent.now_ns > RECENT_NS:
+            self._recent = self.report()
+        return self._recent
+
+    @property
+    def looks(self) -> int:
+        """How many looks were taken."""
+        return self._survey.looks
+
     def _run(self) -> None:
         while not self._stop:
             self._wake.wait(0.5)
@@ -143,7 +176,7 @@ class Watcher:
             while self._todo and not self._stop:
                 self._sense(self._todo.popleft())
 
-    def _sense(self, look: Look) -> None:
+    def _sense(self, look: LookTaken) -> None:
         iq = self._ring.read(look.ticket)
         if iq is None:
             return

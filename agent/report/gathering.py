@@ -11,7 +11,7 @@ import numpy as np
 from agent.audit.lineages import lineages, trust
 from agent.audit.sources import AuditError, found_at
 from agent.node.events import BEFORE, FILE, WATERFALL
-from agent.report.data import Waterfall
+from agent.report.data import WaterfallPicture
 from settlement.audit.crosscheck import cross_check
 from settlement.audit.findings import Audited, Findings
 from settlement.audit.lease import LogEntry, read_entries
@@ -22,7 +22,7 @@ READY = "ready"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class NodeLog:
     """One node's part: its audited log with every entry, what it noted, and who it is."""
 
     name: str
@@ -36,11 +36,11 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class RunLogs:
     """All logs of one network, and what is wrong between them."""
 
     network: str
-    logs: tuple[Log, ...]
+    logs: tuple[NodeLog, ...]
     crossed: Findings
     registry: Registry
 
@@ -50,7 +50,7 @@ class Gathered:
         return subject.name if subject is not None else credential.hex()[:8] if credential is not None else ""
 
 
-def gather(sources: Sequence[Path], *, anchors: Sequence[str] | None = None, network: str | None = None) -> Gathered:
+def gather(sources: Sequence[Path], *, anchors: Sequence[str] | None = None, network: str | None = None) -> RunLogs:
     """Read and audit every log that the sources hold, each log once. Raises AuditError."""
     trusted = [(source, *trust(source, anchors, network)) for source in sources]
     names = {name for _, name, _ in trusted}
@@ -64,17 +64,17 @@ def gather(sources: Sequence[Path], *, anchors: Sequence[str] | None = None, net
     if len({log.audited.origin for log in logs}) < len(logs):
         raise AuditError("two of these are one node's log; give each node once")
     crossed = cross_check([log.audited for log in logs])
-    return Gathered(network=name, logs=tuple(logs), crossed=crossed, registry=registry)
+    return RunLogs(network=name, logs=tuple(logs), crossed=crossed, registry=registry)
 
 
-def _log(path: Path, beside: dict[str, Path], network: str, roots: list[bytes], registry: Registry) -> Log:
+def _log(path: Path, beside: dict[str, Path], network: str, roots: list[bytes], registry: Registry) -> NodeLog:
     audited = audit_lineage(path, network=network, anchors=roots)
     own = Registry(network, roots)
     entries = tuple(read_entries(enumerate(raw_entries(path)), own))
     for subject in own.subjects():
         registry.admit_chain(subject.chain)
     owner = own.get(audited.owner) if audited.owner is not None else None
-    return Log(
+    return NodeLog(
         name=owner.name if owner is not None else path.stem,
         role=_role(owner),
         path=path,
@@ -123,7 +123,7 @@ def _offset(event: dict[str, Any]) -> int | None:
     return utc_ns - event["mono_ns"] if event.get("event") == READY and isinstance(utc_ns, int) else None
 
 
-def heard_by(log: Log, zero_ns: int) -> Waterfall | None:
+def heard_by(log: NodeLog, zero_ns: int) -> WaterfallPicture | None:
     """What a node heard, where it left a picture and noted the time; seconds since `zero_ns` (UTC)."""
     path = _beside(log.path).get(WATERFALL)
     offset = next((one["utc_ns"] - one["mono_ns"] for one in reversed(log.events) if "utc_ns" in one), None)
@@ -137,7 +137,9 @@ def heard_by(log: Log, zero_ns: int) -> Waterfall | None:
     if not len(times_ns):
         return None
     times_s = (times_ns.astype(np.int64) + offset - zero_ns) / 1e9
-    return Waterfall(node=log.name, level_db=level, times_s=times_s, low_hz=float(edges[0]), high_hz=float(edges[1]))
+    return WaterfallPicture(
+        node=log.name, level_db=level, times_s=times_s, low_hz=float(edges[0]), high_hz=float(edges[1])
+    )
 
 
 def folder_for(sources: Sequence[Path]) -> Path:

@@ -18,8 +18,8 @@ from agent.report.svg import (
     PAPER,
     SETTLED,
     SETTLED_EDGE,
-    Layout,
     Output,
+    PictureLayout,
     T_co,
     add_axes,
     drawing,
@@ -36,12 +36,12 @@ SPACE = 1.35
 Point = tuple[float, float]
 
 
-def draw(data: ReportData, layout: Layout) -> str:
+def draw(data: ReportData, layout: PictureLayout) -> str:
     """Return the map as inline SVG."""
     return drawn(data, layout, inline)
 
 
-def drawn(data: ReportData, layout: Layout, output: Output[T_co]) -> T_co:
+def drawn(data: ReportData, layout: PictureLayout, output: Output[T_co]) -> T_co:
     """Return the map in the form that `output` makes of a figure."""
     at, middle = _plane(data)
     reach_m = max(LEAST_M, *(math.hypot(*point) for point in at.values()), *(one.radius_m for one in data.places))
@@ -86,7 +86,7 @@ def _nice(length_m: float) -> float:
     return float(max(step * power for step in (1, 2, 5) if step * power <= length_m))
 
 
-def _rings(axes: Any, layout: Layout, half_m: float) -> None:
+def _rings(axes: Any, layout: PictureLayout, half_m: float) -> None:
     step_m = _nice(half_m / RINGS)
     for number in range(1, RINGS + 1):
         radius = number * step_m
@@ -106,7 +106,7 @@ def _links(axes: Any, data: ReportData, at: dict[str, Point]) -> None:
             axes.plot((x0, x1), (y0, y1), color=SETTLED_EDGE, lw=1.6, zorder=2)
 
 
-def _nodes(axes: Any, layout: Layout, data: ReportData, at: dict[str, Point]) -> None:
+def _nodes(axes: Any, layout: PictureLayout, data: ReportData, at: dict[str, Point]) -> None:
     for one in data.places:
         x, y = at[one.node]
         disc = Circle((x, y), one.radius_m, facecolor=SETTLED, edgecolor=SETTLED_EDGE, lw=0.8, zorder=3)

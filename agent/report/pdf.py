@@ -15,7 +15,7 @@ from fpdf.fonts import FontFace
 from agent.report import map_picture, picture_tables, tables, timeline, waterfall
 from agent.report.data import ReportData
 from agent.report.svg import WIDE, printed
-from agent.report.tables import Table
+from agent.report.tables import HtmlTable
 from agent.report.words import clean, key_figures, verdict
 from agent.words.celltext import utc_text
 
@@ -127,7 +127,7 @@ def _picture(paper: _Paper, png: bytes, width: float = 1.0) -> None:
     paper.image(BytesIO(png), w=across, x=MARGIN_MM + (paper.epw - across) / 2)
 
 
-def _table(paper: _Paper, it: Table) -> None:
+def _table(paper: _Paper, it: HtmlTable) -> None:
     paper.ln(2)
     paper.set_font(FONT, "B", BODY_PT)
     paper.multi_cell(0, 5, it.caption, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
@@ -158,7 +158,7 @@ def _short(text: str) -> str:
     return text if len(text) <= CELL_MAX else text[: CELL_MAX - 1] + "…"
 
 
-def _width(it: Table, number: int) -> int:
+def _width(it: HtmlTable, number: int) -> int:
     """How much of the page a column gets: by its longest text, within reason."""
     texts = [it.heads[number], *(_short(row[number].text) for row in it.rows[:ROWS_MAX])]
     return min(40, max(7, *(len(text) for text in texts)))

@@ -19,20 +19,25 @@ from agent.report.data import (
     SettlementRow,
     UsageRow,
 )
-from agent.report.gathering import Gathered, Log, heard_by
+from agent.report.gathering import NodeLog, RunLogs, heard_by
 from agent.trial.judge import Live, settlements
 from agent.words.spread import spread
 from settlement.audit.lease import LogEntry
 from settlement.audit.trialmetrics import metrics
 from settlement.chain.records import Record
 from settlement.core.fixes import PositionSource
+from settlement.records.authority import Credential, Rule
+from settlement.records.ending import Usage
+from settlement.records.grant import Grant
+from settlement.records.market import Declaration
+from settlement.records.observation import Gate
 
 NS = 1_000_000_000
 LISTED_MAX = 10_000
 """So many refusals at a mesh's door, which are counted and not told one by one, are listed one by one."""
 
 
-def own_records(log: Log) -> Iterator[Record]:
+def own_records(log: NodeLog) -> Iterator[Record]:
     """What the log's owner signed, in order."""
     for entry in log.entries:
         record = entry.record
@@ -40,16 +45,16 @@ def own_records(log: Log) -> Iterator[Record]:
             yield record
 
 
-def _admitted(log: Log) -> list[Record]:
+def _admitted(log: NodeLog) -> list[Record]:
     return [one.record for one in log.entries if one.record is not None and one.leaf.admitted]
 
 
-def lives_of(found: Gathered) -> dict[bytes, tuple[Live, str]]:
+def lives_of(found: RunLogs) -> dict[bytes, tuple[Live, str]]:
     """Every settlement with its holder, by the holder's own log where it is here, else by whose there is."""
     told: dict[bytes, tuple[Live, str]] = {}
     for log in sorted(found.logs, key=lambda one: one.role != "holder"):
         admitted = _admitted(log)
-        holders = {record.body.sid: record.frame.author for record in admitted if record.typ == "grant"}
+        holders = {record.body.sid: record.frame.author for record in admitted if isinstance(record.body, Grant)}
         for sid, live in settlements(admitted).items():
             holder = holders[sid]
             if sid not in told or holder in log.audited.line:
@@ -57,20 +62,20 @@ def lives_of(found: Gathered) -> dict[bytes, tuple[Live, str]]:
     return told
 
 
-def span_ns(found: Gathered) -> tuple[int, int]:
+def span_ns(found: RunLogs) -> tuple[int, int]:
     """From the first to the last entry that a node's own work made: UTC ns, on whole seconds."""
     at = [
         one.leaf.arrived_earliest_ns
         for log in found.logs
         for one in log.entries
-        if one.record is None or one.record.typ not in ("credential", "rule")
+        if one.record is None or not isinstance(one.record.body, Credential | Rule)
     ] or [one.leaf.arrived_earliest_ns for log in found.logs for one in log.entries]
     if not at:
         return 0, NS
     return min(at) // NS * NS, -(-max(at) // NS) * NS + NS
 
 
-def refusals_of(found: Gathered, zero_ns: int) -> tuple[list[RefusalRow], dict[str, Counter[str]]]:
+def refusals_of(found: RunLogs, zero_ns: int) -> tuple[list[RefusalRow], dict[str, Counter[str]]]:
     """Every refusal, and how often each reason was given by whom: in the logs, by wardens, at doors."""
     counts = {"logs": Counter[str](), "wardens": Counter[str](), "doors": Counter[str]()}
     rows: list[RefusalRow] = []
@@ -94,7 +99,7 @@ def refusals_of(found: Gathered, zero_ns: int) -> tuple[list[RefusalRow], dict[s
     return sorted(rows, key=lambda one: one.at_s), counts
 
 
-def _logged(found: Gathered, log: Log, entry: LogEntry, zero_ns: int) -> RefusalRow:
+def _logged(found: RunLogs, log: NodeLog, entry: LogEntry, zero_ns: int) -> RefusalRow:
     leaf = entry.leaf
     detail = f"[{leaf.clause}] {leaf.measured}" + (f" (required: {leaf.required})" if leaf.required else "")
     return _row(
@@ -106,7 +111,7 @@ def _row(at_s: float, node: str, peer: str, reason: str, detail: str) -> Refusal
     return RefusalRow(at_s=at_s, node=node, peer=peer, reason=reason, detail=detail)
 
 
-def _settlement(live: Live, holder: str, found: Gathered, span: tuple[int, int]) -> SettlementRow:
+def _settlement(live: Live, holder: str, found: RunLogs, span: tuple[int, int]) -> SettlementRow:
     """One settlement; what was still in force when the logs ended has no end yet."""
     zero_ns, logs_end_ns = span
     ended_ns = live.ended_ns if live.ended_ns is not None else live.window.end_ns
@@ -137,7 +142,7 @@ def _ended(live: Live, *, still: bool) -> str:
     return "in force when the logs ended" if still else "window end"
 
 
-def _grants(found: Gathered, live: Live, zero_ns: int) -> tuple[tuple[float, str], ...]:
+def _grants(found: RunLogs, live: Live, zero_ns: int) -> tuple[tuple[float, str], ...]:
     """How the grant stood on its user's side, by the user's own events."""
     user = found.name_of(live.user)
     told = (event for log in found.logs if log.name == user for event in log.events if "utc_ns" in event)
@@ -148,9 +153,9 @@ def _grants(found: Gathered, live: Live, zero_ns: int) -> tuple[tuple[float, str
     )
 
 
-def gates_of(log: Log, zero_ns: int, end_s: float) -> list[GateSpan]:
+def gates_of(log: NodeLog, zero_ns: int, end_s: float) -> list[GateSpan]:
     """Where a node's gate stood, by what it signed of each change."""
-    moves = [record.body for record in own_records(log) if record.typ == "gate"]
+    moves = [record.body for record in own_records(log) if isinstance(record.body, Gate)]
     moves = [body for body in moves if body.state != body.previous]
     starts = [((body.at_earliest_ns - zero_ns) / NS, body.state, body.reason) for body in moves]
     stops = [start for start, _, _ in starts[1:]] + [max(end_s, starts[-1][0])] if starts else []
@@ -160,7 +165,7 @@ def gates_of(log: Log, zero_ns: int, end_s: float) -> list[GateSpan]:
     ]
 
 
-def _incumbents(log: Log, zero_ns: int) -> Iterator[IncumbentMark]:
+def _incumbents(log: NodeLog, zero_ns: int) -> Iterator[IncumbentMark]:
     for event in log.events:
         if event.get("event") == "incumbent" and "utc_ns" in event:
             at_s = (event["utc_ns"] - zero_ns) / NS
@@ -169,9 +174,9 @@ def _incumbents(log: Log, zero_ns: int) -> Iterator[IncumbentMark]:
             yield IncumbentMark(node=log.name, at_s=at_s, low_hz=low_hz, high_hz=high_hz, what=what)
 
 
-def _usage(log: Log, zero_ns: int) -> Iterator[UsageRow]:
+def _usage(log: NodeLog, zero_ns: int) -> Iterator[UsageRow]:
     for record in own_records(log):
-        if record.typ == "usage":
+        if isinstance(record.body, Usage):
             body, used = record.body, record.body.used
             yield UsageRow(
                 sid=body.sid.hex(),
@@ -184,7 +189,7 @@ def _usage(log: Log, zero_ns: int) -> Iterator[UsageRow]:
             )
 
 
-def _place(log: Log) -> PlaceMark | None:
+def _place(log: NodeLog) -> PlaceMark | None:
     last = next((record for record in reversed(list(own_records(log)))), None)
     if last is None:
         return None
@@ -199,7 +204,7 @@ def _place(log: Log) -> PlaceMark | None:
     )
 
 
-def _areas(found: Gathered, told: dict[bytes, tuple[Live, str]]) -> Iterator[AreaMark]:
+def _areas(found: RunLogs, told: dict[bytes, tuple[Live, str]]) -> Iterator[AreaMark]:
     circles = {
         (f"granted by {holder}", *live.area.circle) for live, holder in told.values() if live.area.outline is None
     }
@@ -210,7 +215,7 @@ def _areas(found: Gathered, told: dict[bytes, tuple[Live, str]]) -> Iterator[Are
         yield AreaMark(what=what, lat_deg=lat_e7 / 1e7, lon_deg=lon_e7 / 1e7, radius_m=radius_mm / 1000)
 
 
-def summary_of(found: Gathered, told: dict[bytes, tuple[Live, str]], data: dict[str, Any]) -> dict[str, Any]:
+def summary_of(found: RunLogs, told: dict[bytes, tuple[Live, str]], data: dict[str, Any]) -> dict[str, Any]:
     """The result as JSON: the same names as a trial's, null for what nobody measured."""
     by = data["refused_by"]
     total: Counter[str] = sum(by.values(), Counter())
@@ -223,7 +228,7 @@ def summary_of(found: Gathered, told: dict[bytes, tuple[Live, str]], data: dict[
         "duration_s": data["duration_s"],
         "from_ns": data["zero_ns"],
         "nodes": len(found.logs),
-        "offers": len({r.digest for log in found.logs for r in _admitted(log) if r.typ == "declaration"}),
+        "offers": len({r.digest for log in found.logs for r in _admitted(log) if isinstance(r.body, Declaration)}),
         "settled": sum(live.confirmed_ns is not None for live, _ in told.values()),
         "refused": dict(sorted(total.items())),
         "refused_by": {who: dict(sorted(counted.items())) for who, counted in by.items()},
@@ -249,7 +254,7 @@ def _reported(usage: Sequence[UsageRow]) -> dict[str, Any]:
     }
 
 
-def report_of(found: Gathered) -> ReportData:
+def report_of(found: RunLogs) -> ReportData:
     """Everything on the page."""
     told = lives_of(found)
     zero_ns, end_ns = span_ns(found)
@@ -285,7 +290,7 @@ def report_of(found: Gathered) -> ReportData:
     )
 
 
-def _audit(log: Log) -> AuditRow:
+def _audit(log: NodeLog) -> AuditRow:
     audited = log.audited
     return AuditRow(
         node=log.name,
@@ -298,7 +303,7 @@ def _audit(log: Log) -> AuditRow:
     )
 
 
-def _band(found: Gathered, told: dict[bytes, tuple[Live, str]]) -> tuple[int, int]:
+def _band(found: RunLogs, told: dict[bytes, tuple[Live, str]]) -> tuple[int, int]:
     """The band that the nodes are entitled to, or what they settled where no owner is known."""
     entitled: Sequence[Any] = [band for log in found.logs if log.owner is not None for band in log.owner.scope.bands]
     bands = [*entitled, *(live.band for live, _ in told.values())]

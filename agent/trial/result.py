@@ -1,6 +1,6 @@
 """The trial's result as JSON: counts and figures, each from signed records, gate events or the oracle."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from agent.trial.judge import seconds
 from agent.trial.refused import blocked, counted
 from agent.words.spread import spread
 from settlement.audit.trialmetrics import metrics
+from settlement.chain.bodies import Declaration
 
 MS = 1e6
 
@@ -98,7 +99,7 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
         "seed": layout.seed,
         "duration_s": layout.duration_s,
         "nodes": len(layout.nodes),
-        "offers": _count(c, ("declaration",)),
+        "offers": _count(c, Declaration),
         "settled": settled,
         "refused": dict(sorted(counted(c).items())),
         "emissions": {
@@ -121,7 +122,6 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
     }
 
 
-def _count(c: Collected, types: Iterable[str]) -> int:
-    wanted = set(types)
-    subjects = {r.digest for records in c.records.values() for r in records if r.typ in wanted}
+def _count(c: Collected, body: type[Any]) -> int:
+    subjects = {r.digest for records in c.records.values() for r in records if isinstance(r.body, body)}
     return len(subjects)

@@ -14,11 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from settlement.chain.bodies import ClassTerms, Grant, Recognition
+from settlement.chain.bodies import ClassTerms, Declaration, Envelope, Grant, Recognition, Request
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.work import answer_to
+from settlement.records.authority import Rule
+from settlement.records.registry import TYPE_OF
 
 CONTENT, HANDSHAKE, DERIVATION, ALL, ANY = "content", "handshake", "derivation", "all", "any"
 KINDS = (CONTENT, HANDSHAKE, DERIVATION, ALL, ANY)
@@ -34,14 +36,14 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "eirp": (lambda r: r.eirp_mdbm, lambda g: g.max_eirp_mdbm),
 }
 """What may be compared, and how it is read from a REQUEST and from a GRANT."""
-SOURCES = ("request", "declaration", "envelope", "rule")
+SOURCES = tuple(TYPE_OF[one] for one in (Request, Declaration, Envelope, Rule))
 """Types that a right may derive from; each names the next."""
 HANDSHAKE_ALONE = (Recognition(kind=HANDSHAKE),)
 Find = Callable[[bytes], Record | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class RecognitionGrounds:
     """What there is to recognise a settlement by; before the ACCEPT is signed there is none."""
 
     grant: Record
@@ -81,12 +83,12 @@ def _depth(nodes: Sequence[Recognition]) -> int:
     return deep[0] if deep else 0
 
 
-def recognise(nodes: Sequence[Recognition], evidence: Evidence) -> Refusal | None:
+def recognise(nodes: Sequence[Recognition], evidence: RecognitionGrounds) -> Refusal | None:
     """Do the two parties mean the same, by this rule?"""
     return flaw(nodes) or _judge(nodes, 0, evidence)
 
 
-def _judge(nodes: Sequence[Recognition], number: int, evidence: Evidence) -> Refusal | None:
+def _judge(nodes: Sequence[Recognition], number: int, evidence: RecognitionGrounds) -> Refusal | None:
     node = nodes[number]
     match node.kind:
         case "content":
@@ -104,10 +106,10 @@ def _judge(nodes: Sequence[Recognition], number: int, evidence: Evidence) -> Ref
             return next((refusal for refusal in found if refusal is not None), None)
 
 
-def _content(fields: Sequence[str], evidence: Evidence) -> Refusal | None:
+def _content(fields: Sequence[str], evidence: RecognitionGrounds) -> Refusal | None:
     grant: Grant = evidence.grant.body
     asked = evidence.find(grant.request)
-    if asked is None or asked.typ != "request" or asked.frame.author != grant.user:
+    if asked is None or not isinstance(asked.body, Request) or asked.frame.author != grant.user:
         return refuse(Reason.PROOF, "recognition.content", grant.request.hex()[:16], "the user's REQUEST")
     for name in fields:
         of_request, of_grant = FIELDS[name]
@@ -116,7 +118,7 @@ def _content(fields: Sequence[str], evidence: Evidence) -> Refusal | None:
     return None
 
 
-def _handshake(evidence: Evidence) -> Refusal | None:
+def _handshake(evidence: RecognitionGrounds) -> Refusal | None:
     if evidence.accept is None:
         return None
     answer: bytes = evidence.accept.body.answer
@@ -128,7 +130,7 @@ def _handshake(evidence: Evidence) -> Refusal | None:
 # -- derivation --------------------------------------------------------------------------------------------------------
 
 
-def _listed(evidence: Evidence) -> Find:
+def _listed(evidence: RecognitionGrounds) -> Find:
     """What the ACCEPT lists counts, nothing else; before there is one, all that is known."""
     if evidence.accept is None:
         return evidence.find
@@ -161,8 +163,14 @@ def _named(body: Any, typ: str) -> bytes | None:
 
 def _rightful(record: Record, grant: Record) -> Refusal | None:
     """The user speaks in the REQUEST, the holder in offer and envelope; a rule is by whoever rules, and is found so."""
-    authors = {"request": grant.body.user, "declaration": grant.frame.author, "envelope": grant.frame.author}
-    if record.typ in authors and record.frame.author != authors[record.typ]:
+    match record.body:
+        case Request():
+            speaks = grant.body.user
+        case Declaration() | Envelope():
+            speaks = grant.frame.author
+        case _:
+            return None
+    if record.frame.author != speaks:
         return refuse(Reason.BINDING, "recognition.derivation", f"a {record.typ} by another", "the party's own")
     return None
 

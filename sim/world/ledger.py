@@ -6,8 +6,20 @@ Instants of true time (`*_true_ns`) are ns since the start; those the members si
 from dataclasses import dataclass, field
 from typing import Any
 
-from settlement.chain import bodies, codec, merkle
-from settlement.chain.bodies import Confirm, Grant, Preempt, Renew, Resume, Suspend
+from settlement.chain import codec, merkle
+from settlement.chain.bodies import (
+    Abort,
+    Confirm,
+    Coordination,
+    Credential,
+    Grant,
+    Preempt,
+    Relinquish,
+    Renew,
+    Resume,
+    Suspend,
+    Usage,
+)
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, digest, parse
@@ -18,7 +30,7 @@ NEVER = 1 << 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class SeenRecord:
     """A record as its bytes say, signatures aside."""
 
     digest: bytes
@@ -42,7 +54,7 @@ class Entry:
     index: int
     true_ns: int
     leaf: Leaf
-    seen: Seen | None
+    seen: SeenRecord | None
 
     @property
     def own(self) -> bool:
@@ -61,7 +73,7 @@ class Life:
     max_eirp_mdbm: int
     accept_by_ns: int
     confirm_by_ns: int
-    confirm: Seen | None = None
+    confirm: SeenRecord | None = None
     confirmed_true_ns: int = 0
     leased_until_ns: int = 0
     ended_true_ns: int | None = None
@@ -93,7 +105,7 @@ class Book:
         """Root over the entries, from the entries."""
         return merkle.root(len(self.entries), lambda level, index: self._nodes[level, index])
 
-    def add(self, body: bytes, true_ns: int, seen: Seen | None, leaf: Leaf) -> Entry:
+    def add(self, body: bytes, true_ns: int, seen: SeenRecord | None, leaf: Leaf) -> Entry:
         """Take one more entry."""
         entry = Entry(index=len(self.entries), true_ns=true_ns, leaf=leaf, seen=seen)
         for level, at, value in merkle.new_nodes(entry.index, merkle.leaf_hash(body), lambda lv, i: self._nodes[lv, i]):
@@ -104,7 +116,7 @@ class Book:
             self._follow(entry, seen)
         return entry
 
-    def _follow(self, entry: Entry, seen: Seen) -> None:
+    def _follow(self, entry: Entry, seen: SeenRecord) -> None:
         body = seen.body
         if not entry.own and isinstance(body, Suspend):
             self.silences.setdefault(body.sid, []).append([entry.true_ns, NEVER])
@@ -132,7 +144,7 @@ class Book:
             life.gaps.append((life.leased_until_ns, entry.leaf.arrived_earliest_ns))
         if isinstance(body, Confirm | Renew | Resume):
             life.leased_until_ns = max(life.leased_until_ns, body.transmit_until_ns)
-        if seen.typ in {"relinquish", "preempt", "abort"} and life.ended_true_ns is None:
+        if isinstance(body, Relinquish | Preempt | Abort) and life.ended_true_ns is None:
             life.ended_true_ns = entry.true_ns
             life.vacate_by_ns = body.vacate_by_ns if isinstance(body, Preempt) else 0
 
@@ -145,11 +157,11 @@ class Ledger:
         self.decisions: dict[bytes, set[bytes]] = {}
         self.numbered: dict[tuple[bytes, int], set[bytes]] = {}
         self.said: dict[tuple[bytes, str, bytes, int], set[bytes]] = {}
-        self.cosigned: dict[bytes, dict[bytes, Seen]] = {}
+        self.cosigned: dict[bytes, dict[bytes, SeenRecord]] = {}
         """For each settlement, the durable co-signatures over it by their authors."""
-        self._read: dict[bytes, Seen | None] = {}
+        self._read: dict[bytes, SeenRecord | None] = {}
 
-    def seen(self, raw: bytes) -> Seen | None:
+    def seen(self, raw: bytes) -> SeenRecord | None:
         """Read a record; None where the bytes are none, or have no author."""
         name = digest(raw)
         if name not in self._read:
@@ -170,30 +182,30 @@ class Ledger:
                 self._index(seen)
         return fresh
 
-    def _index(self, seen: Seen) -> None:
+    def _index(self, seen: SeenRecord) -> None:
         self.numbered.setdefault((seen.author, seen.seq), set()).add(seen.digest)
         if seen.sid is None:
             return
-        if seen.typ == "coordination":
+        if isinstance(seen.body, Coordination):
             self.cosigned.setdefault(seen.sid, {})[seen.author] = seen
-        if seen.typ in {"confirm", "abort"}:
+        if isinstance(seen.body, Confirm | Abort):
             self.decisions.setdefault(seen.sid, set()).add(seen.digest)
-        if seen.typ != "usage":
+        if not isinstance(seen.body, Usage):
             number = getattr(seen.body, "number", 0)
             self.said.setdefault((seen.author, seen.typ, seen.sid, number), set()).add(seen.digest)
 
 
-def _read(raw: bytes, name: bytes) -> Seen | None:
+def _read(raw: bytes, name: bytes) -> SeenRecord | None:
     unproven = parse(raw)
-    if isinstance(unproven, Refusal) or unproven.author is None or unproven.typ == "credential":
+    if isinstance(unproven, Refusal) or unproven.author is None or unproven.schema is Credential:
         return None
     payload = unproven.payload
-    return Seen(
+    return SeenRecord(
         digest=name,
         raw=raw,
         typ=unproven.typ,
         author=unproven.author,
         seq=payload[3],
         attestation=codec.from_map(Attestation, payload[5], "attestation"),
-        body=codec.from_map(bodies.BODIES[unproven.typ], payload[6], unproven.typ),
+        body=codec.from_map(unproven.schema, payload[6], unproven.typ),
     )

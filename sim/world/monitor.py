@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 from settlement.audit.verify import audit_entries
 from settlement.chain.admission import Admitted, prove
-from settlement.chain.bodies import Accept, Confirm, Coordination, Evidence, Grant, Preempt, Revocation
+from settlement.chain.bodies import Accept, Confirm, Coordination, Envelope, Evidence, Grant, Preempt, Revocation
 from settlement.chain.credentials import Registry
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import digest
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import verify
 from settlement.pair.bounds import PLACES, UNITS
-from settlement.pair.coordination import Cosigned
+from settlement.pair.coordination import CoordinationSigned
 from settlement.pair.holder import STORE as HOLDER_STORE
 from settlement.pair.holder import Holder
 from settlement.pair.table import HolderState, UserState
@@ -24,8 +24,8 @@ from settlement.state.step import Outgoing
 from sim.world import invariants as law
 from sim.world.ledger import Book, Entry, Ledger, Life
 from sim.world.member import Done, Member
-from sim.world.transmitter import Emission
-from sim.world.trust import NETWORK, T0_NS, Trust
+from sim.world.transmitter import ModelledEmission
+from sim.world.trust import NETWORK, T0_NS, WorldTrust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Breach:
 class Monitor:
     """Sees everything, touches nothing."""
 
-    def __init__(self, trust: Trust, members: Iterable[Member]) -> None:
+    def __init__(self, trust: WorldTrust, members: Iterable[Member]) -> None:
         self.trust, self.members = trust, {m.name: m for m in members}
         self.ledger = Ledger()
         self.breaches: list[Breach] = []
@@ -99,9 +99,9 @@ class Monitor:
         seen, name = entry.seen, member.name
         if seen is None:
             return
-        if entry.leaf.admitted and seen.typ == "preempt":
+        if entry.leaf.admitted and isinstance(seen.body, Preempt):
             self._displaced(member, entry, true_ns)
-        if seen.typ == "revocation" and entry.leaf.admitted:
+        if isinstance(seen.body, Revocation) and entry.leaf.admitted:
             self._take_list(name, seen.body)
         if not entry.own:
             return
@@ -137,7 +137,7 @@ class Monitor:
         """Everyone whom the rule asks had co-signed when it was confirmed."""
         authors = {a: self.registry.get(a) for a in self.ledger.cosigned.get(life.sid, {})}
         signed = [
-            Cosigned(author=author, body=self.ledger.cosigned[life.sid][name].body)
+            CoordinationSigned(author=author, body=self.ledger.cosigned[life.sid][name].body)
             for name, author in authors.items()
             if author is not None
         ]
@@ -166,7 +166,7 @@ class Monitor:
         grants = [
             (e.seen.attestation.earliest_ns, e.seen.body)
             for e in book.entries
-            if e.own and e.seen and e.seen.typ == "grant"
+            if e.own and e.seen and isinstance(e.seen.body, Grant)
         ]
         levels = {s.hash: s.level for s in self.registry.subjects()}
         self._hold("I8", name, true_ns, law.i8_within_budget(grants, self.rule, levels))
@@ -175,7 +175,7 @@ class Monitor:
 
     def _enveloped(self, book: Book, grant: Grant, name: str, true_ns: int) -> None:
         """The GRANT that became durable last, against the holder's own looks and what the user says of its radio."""
-        found = [e.seen for e in book.entries if e.seen and e.seen.typ == "envelope" and e.leaf.admitted]
+        found = [e.seen for e in book.entries if e.seen and isinstance(e.seen.body, Envelope) and e.leaf.admitted]
         signed = next(e.seen for e in reversed(book.entries) if e.seen and e.seen.body is grant)
         before = [s for s in found if s.author != book.owner or s.seq < signed.seq]
         places = [s.body for s in before if s.author == book.owner and s.body.kind == "place"]
@@ -290,7 +290,7 @@ class Monitor:
                 self._hold("I4", member.name, true_ns, law.i4_durable_before_sent(digest(raw), durable))
         return message
 
-    def radiated(self, emission: Emission, true_ns: int) -> None:
+    def radiated(self, emission: ModelledEmission, true_ns: int) -> None:
         """Every emission that ended."""
         lives = [life for book in self.ledger.books.values() for life in book.lives.values()]
         broken = law.i17_power_inside_one_settlement(emission, lives, T0_NS)

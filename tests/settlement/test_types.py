@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from settlement.chain import bodies
 from settlement.chain.bodies import BODIES, TYPE_OF
-from settlement.chain.codec import Kind, decode, kinds_of
-from settlement.chain.entitlement import ACTIONS_OF
+from settlement.chain.codec import FieldKind, decode, kinds_of
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Cell, Window
 from settlement.core.reasons import Reason, Refusal
+from settlement.records.registry import RECORDS
 from settlement.state.messages import Message
 from tests.settlement.golden import FILE
 from tests.settlement.world import AREA, LOWER, NETWORK, NS, RULE, T0, TERMS, World, fix, seed, trio
@@ -72,11 +72,11 @@ def test_the_types_are_those_of_the_design() -> None:
         "verdict",
     ]
     assert set(named) == set(BODIES) == set(HELD)
-    assert set(ACTIONS_OF) == set(BODIES) - {"credential"}
+    assert {name for name, row in RECORDS.items() if row.actions} == set(BODIES) - {"rotation"}
     assert len(TYPE_OF) == len(BODIES)
 
 
-def wrong_values(kind: Kind) -> list[Any]:
+def wrong_values(kind: FieldKind) -> list[Any]:
     others = {"int": [b"", "x", []], "bytes": [0, "x"], "text": [0, b""], "map": [0, []], "array": [0, {}]}[kind.name]
     if kind.name == "int" and kind.high < 2**63 - 1:
         others.append(kind.high + 1)

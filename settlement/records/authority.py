@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from settlement.chain.bodies.sizes import HASH, PPM
-from settlement.chain.codec import U64_MAX, array, blob, nested, sint, text, uint
+from settlement.chain.codec import U64_MAX, Flaw, array, blob, nested, sint, text, uint
 from settlement.chain.quantities import (
     DAY_NS,
+    LIFE_MAX_NS,
     VALIDITY_MAX_NS,
     count,
     hertz,
@@ -14,8 +14,10 @@ from settlement.chain.quantities import (
     millidecibel,
     millimetres,
 )
-from settlement.chain.scope import Area, Band, Scope, Window
+from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
+from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
+from settlement.records.sizes import HASH, PPM
 
 _TIME_SOURCE = uint(0, high=255, meant=(0, max(TimeSource)))
 _POSITION_SOURCE = uint(0, high=255, meant=(0, max(PositionSource)))
@@ -76,6 +78,11 @@ class ClassTerms:
     recognition: tuple[Recognition, ...] | None = array(15, Recognition, 32, low=1, optional=True)
     on_incumbent: int | None = uint(16, high=1, optional=True)
     envelope_required: int | None = uint(17, high=1, optional=True)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """Prices that rise."""
+        rising = self.price_low <= self.price_high
+        return None if rising else (".price_low", self.price_low, f"<= price_high, {self.price_high}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +175,10 @@ class Rule:
         """The taxonomy level of that name."""
         return next((level for level in self.levels if level.name == name), None)
 
+    def meaning_flaw(self) -> Flaw | None:
+        """It has a life."""
+        return ordered(self.effective, most_ns=LIFE_MAX_NS, path=".effective")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
@@ -177,6 +188,11 @@ class Axis:
     unit: str = text(2, 32)
     low: int | None = sint(3, optional=True)
     high: int | None = sint(4, optional=True)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """Bounds that rise."""
+        rising = self.low is None or self.high is None or self.low <= self.high
+        return None if rising else (".low", self.low, f"<= {self.high}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +206,10 @@ class Schema:
     axes: tuple[Axis, ...] = array(5, Axis, 32, low=1)
     recognition: tuple[str, ...] = array(6, text(0, 32), 8, low=1)
 
+    def meaning_flaw(self) -> Flaw | None:
+        """It has a life."""
+        return ordered(self.effective, most_ns=LIFE_MAX_NS, path=".effective")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
@@ -201,6 +221,10 @@ class Admission:
     window: Window = nested(4, Window)
     rule: bytes = blob(5, HASH)
     reason: str | None = text(6, 64, optional=True)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """It has a life."""
+        return ordered(self.window, most_ns=LIFE_MAX_NS, path=".window")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,3 +242,45 @@ class Rotation:
 
     successor: bytes = blob(1, 30_000, least=1)
     proof: bytes = blob(2, 64)
+
+
+TYPES = (
+    RecordType(number=1, name="credential", body=Credential, kind=None, actions=("issue",), becomes=Becomes.SUBJECT),
+    RecordType(
+        number=2,
+        name="revocation",
+        body=Revocation,
+        kind=Kind.DIRECTIVE,
+        actions=("issue",),
+        carrier=CarriedBy.ANYONE,
+        ahead=(("fresh_until_ns", LIFE_MAX_NS),),
+    ),
+    RecordType(
+        number=3,
+        name="rotation",
+        body=Rotation,
+        kind=Kind.DEALING,
+        actions=(),
+        carrier=CarriedBy.ANYONE,
+        of_old_keys=True,
+    ),
+    RecordType(number=4, name="rule", body=Rule, kind=Kind.DIRECTIVE, actions=("rule",), carrier=CarriedBy.ANYONE),
+    RecordType(
+        number=5,
+        name="schema",
+        body=Schema,
+        kind=Kind.DIRECTIVE,
+        actions=("rule",),
+        becomes=Becomes.NOTED,
+        carrier=CarriedBy.ANYONE,
+    ),
+    RecordType(
+        number=6,
+        name="admission",
+        body=Admission,
+        kind=Kind.DIRECTIVE,
+        actions=("issue",),
+        becomes=Becomes.NOTED,
+        carrier=CarriedBy.ANYONE,
+    ),
+)
