@@ -83,6 +83,7 @@ class Vitals:
         alarms: list[str],
         strangers: dict[str, Any],
         lists: list[dict[str, Any]],
+        samples: dict[str, Any] | None = None,
     ) -> None:
         """Leave the state where `bandpact status`, health checks and metrics read it."""
         self._next_ns = now_ns + TELL_NS
@@ -108,6 +109,7 @@ class Vitals:
             "disk_low": self.disk_low,
             "strangers": strangers,
             "status_lists": lists,
+            "samples": samples,
             "peers": len(self.config.peers),
             "settlements": grants,
             "mesh": mesh,
