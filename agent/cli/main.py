@@ -109,7 +109,7 @@ def _main(
 def main() -> None:
     """Run the command line."""
     guard_streams()
-    app(args=sys.argv[1:])
+    app(args=sys.argv[1:], prog_name="bandpact")
 
 
 if __name__ == "__main__":
