@@ -51,7 +51,7 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suspend:
+class Withdraw:
     """Stop using a settlement, for good; `cause_ns` is when the agent knew (monotonic)."""
 
     sid: bytes
@@ -124,7 +124,7 @@ class Used:
     last_ns: int | None
 
 
-FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Suspend | Burst
+FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Withdraw | Burst
 LinkMessage: TypeAlias = FromAgent | LookTaken | WardenBeat | GateChange | Used
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
@@ -134,7 +134,7 @@ _KINDS: dict[str, Any] = {
         NewLease,
         NewRule,
         NewKey,
-        Suspend,
+        Withdraw,
         Burst,
         LookTaken,
         WardenBeat,

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from agent.config.settings import NodeConfig, OfferSection, WantSection
 from agent.node.mapping import touched
@@ -13,6 +12,7 @@ from settlement.chain.bodies import Declaration, Envelope
 from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import Fix, TimeFix
 from settlement.core.reasons import Refusal
+from settlement.pair.effects import News, Progress
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
 from settlement.state.step import Step
@@ -190,15 +190,18 @@ class UserPolicy:
         self._config = config
         self._asking = [_Asking(want) for want in config.wants]
 
-    def hear(self, name: str, fields: dict[str, Any]) -> None:
+    def hear(self, progress: Progress) -> None:
         """Take note of how a REQUEST of ours went."""
         for asking in self._asking:
-            if asking.sid is None or asking.sid != fields.get("sid"):
+            if asking.sid != progress.sid:
                 continue
-            if name == "settled":
-                asking.done = True
-            elif name in ("refused", "aborted"):
-                asking.sid, asking.tried = None, asking.tried + 1
+            match progress.news:
+                case News.SETTLED:
+                    asking.done = True
+                case News.REFUSED | News.ABORTED:
+                    asking.sid, asking.tried = None, asking.tried + 1
+                case _:
+                    pass
 
     def act(self, step: Step, party: Party, since_start_s: float, start_ns: int) -> None:
         """Send the REQUESTs that are due; `start_ns` is the start signal in UTC."""
