@@ -46,7 +46,7 @@ from settlement.chain.scope import Band, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Arrived
 from settlement.pair.bounds import OwnFaultError
-from settlement.pair.effects import Effect, HandLease, HandPermit, HandRule, News, Progress, WithdrawPermit
+from settlement.pair.effects import Effect, HandLease, HandPermit, HandRule, Progress, SettlementNews, WithdrawPermit
 from settlement.records.conduct.alarms import ALARM
 from settlement.state.messages import Message
 from settlement.state.step import HaltedError, Outgoing, Step
@@ -540,7 +540,7 @@ class Node:
             case WithdrawPermit():
                 self.warden.withdraw(effect.sid, effect.reason, effect.why)
             case Progress():
-                if effect.news is News.ENDED:
+                if effect.news is SettlementNews.ENDED:
                     self._traffic.pop(effect.sid, None)
                 self.user.hear(effect)
                 self.errands.hear(effect)

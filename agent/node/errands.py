@@ -28,7 +28,7 @@ from sensing.survey import SurveyReport
 from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell
 from settlement.core.reasons import Reason, Refusal
-from settlement.pair.effects import News, Progress
+from settlement.pair.effects import Progress, SettlementNews
 from settlement.pair.table import UserState
 from settlement.pair.user import Offer, UserPair
 from settlement.party.party import Party
@@ -176,15 +176,15 @@ class Errands:
 
     def _follow(self, errand: Errand, command: Acquire, progress: Progress) -> None:
         match progress.news:
-            case News.REFUSED | News.ABORTED:
+            case SettlementNews.REFUSED | SettlementNews.ABORTED:
                 detail = " ".join(said for said in (progress.clause, progress.measured, progress.required) if said)
                 self._end(errand, ok=False, why=f"{progress.reason} {detail}".strip())
-            case News.SETTLED if not errand.cancelled and command.hold:
+            case SettlementNews.SETTLED if not errand.cancelled and command.hold:
                 errand.held = True
-            case News.SETTLED if not errand.cancelled:
+            case SettlementNews.SETTLED if not errand.cancelled:
                 self._end(errand, ok=True)
-            case News.ENDED | News.DISPLACED if errand.held and not errand.cancelled:
-                self._end(errand, ok=progress.news is News.ENDED, why=progress.reason)
+            case SettlementNews.ENDED | SettlementNews.DISPLACED if errand.held and not errand.cancelled:
+                self._end(errand, ok=progress.news is SettlementNews.ENDED, why=progress.reason)
             case _:
                 pass
 

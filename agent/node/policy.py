@@ -12,7 +12,7 @@ from settlement.chain.bodies import Declaration, Envelope
 from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import Fix, TimeFix
 from settlement.core.reasons import Refusal
-from settlement.pair.effects import News, Progress
+from settlement.pair.effects import Progress, SettlementNews
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
 from settlement.state.step import Step
@@ -196,9 +196,9 @@ class UserPolicy:
             if asking.sid != progress.sid:
                 continue
             match progress.news:
-                case News.SETTLED:
+                case SettlementNews.SETTLED:
                     asking.done = True
-                case News.REFUSED | News.ABORTED:
+                case SettlementNews.REFUSED | SettlementNews.ABORTED:
                     asking.sid, asking.tried = None, asking.tried + 1
                 case _:
                     pass

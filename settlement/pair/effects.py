@@ -43,7 +43,7 @@ class WithdrawPermit:
     why: str
 
 
-class News(Enum):
+class SettlementNews(Enum):
     """Where a settlement that this node asked for has got to."""
 
     REQUESTED = "requested"
@@ -63,7 +63,7 @@ class Progress:
     """Tell whoever asked for a settlement how it goes, and why where there is a reason."""
 
     sid: bytes
-    news: News
+    news: SettlementNews
     reason: str = ""
     clause: str = ""
     measured: str = ""

@@ -30,7 +30,7 @@ from settlement.pair.terms import deal_of_request, judge_terms
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import Work, settlement_id, stored_as
 
-__all__ = ["BLOCKED", "OFFERS", "STORE", "Holder", "HolderPair", "Reservation", "restored_holder"]
+__all__ = ["BLOCKED", "OFFERS", "STORE", "GrantableRequest", "Holder", "HolderPair", "restored_holder"]
 
 OFFERS = "offer"
 OPEN_MAX = 8
@@ -42,7 +42,7 @@ ABORTS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
+class GrantableRequest:
     """A REQUEST that may be granted: its settlement's id, and the terms of its class that the GRANT will hold to."""
 
     admitted: Admitted
@@ -117,7 +117,7 @@ class Holder:
 
     # -- REQUEST -------------------------------------------------------------------------------------------------
 
-    def judge_request(self, admitted: Admitted, now: TimeFix) -> Reservation | Refusal:
+    def judge_request(self, admitted: Admitted, now: TimeFix) -> GrantableRequest | Refusal:
         """What a REQUEST would be granted as."""
         body: Request = admitted.record.body
         offer = self.offers.get(body.declaration)
@@ -136,7 +136,7 @@ class Holder:
             or self.patience.judge(admitted.author.hash, now)
             or self._within_budget(admitted.author.hash)
             or self._free(body.cell, now)
-            or Reservation(admitted=admitted, sid=sid, terms=terms)
+            or GrantableRequest(admitted=admitted, sid=sid, terms=terms)
         )
 
     def _terms(self, body: Request, user: Subject, now: TimeFix) -> Refusal | None:
@@ -170,7 +170,7 @@ class Holder:
                 return refuse(Reason.CONFLICT, "request.elsewhere", f"{signed.cell.band} co-signed", "free")
         return None
 
-    def grant(self, work: Work, asked: Reservation, bound: Bound | None = None) -> HolderPair:
+    def grant(self, work: Work, asked: GrantableRequest, bound: Bound | None = None) -> HolderPair:
         """Reserve the cell and sign the GRANT, and with it the composite envelope that bounds it."""
         admitted, terms = asked.admitted, asked.terms
         body: Request = admitted.record.body

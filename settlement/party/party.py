@@ -20,7 +20,7 @@ from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
 from settlement.pair.work import StoredStateError
 from settlement.records.conduct.alarms import UNSURE, keep_evidence, key_in_use
-from settlement.records.conduct.base import Case
+from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide
 from settlement.records.row import Charge
 from settlement.records.witnessing import Cosignature
@@ -189,7 +189,7 @@ class Party(NodeState):
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
         self._last_charge = verdict.record.row.charge
-        case = Case(state=self, step=step, admitted=verdict, message=message)
+        case = RecordCase(state=self, step=step, admitted=verdict, message=message)
         unsure = self.unsure(step.now) if verdict.record.row.signs else None
         decision = unsure or decide(case)
         if isinstance(decision, Refusal):
@@ -227,7 +227,7 @@ class Party(NodeState):
         if isinstance(verdict, Refusal):
             self._log_refused(step, raw, verdict, peer, None, signed=isinstance(prove(raw, self.registry), Admitted))
             return
-        decision = decide(Case(state=self, step=step, admitted=verdict, message=Message(record=raw)))
+        decision = decide(RecordCase(state=self, step=step, admitted=verdict, message=Message(record=raw)))
         if isinstance(decision, Refusal):
             self._log_refused(step, raw, decision, peer, verdict.record, signed=True)
             return
@@ -308,7 +308,7 @@ class Party(NodeState):
         elif isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
             if refusal.reason is Reason.EQUIVOCATION:
                 self.attempt(step, lambda: keep_evidence(self, step, admitted))
-            case = Case(state=self, step=step, admitted=admitted, message=Message(record=raw))
+            case = RecordCase(state=self, step=step, admitted=admitted, message=Message(record=raw))
             self.attempt(step, lambda: answer_refused(case, refusal))
         return refusal
 
@@ -319,7 +319,7 @@ class Party(NodeState):
         admitted = prove(raw, self.registry)
         self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))
         if isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
-            case = Case(state=self, step=step, admitted=admitted, message=Message(record=raw))
+            case = RecordCase(state=self, step=step, admitted=admitted, message=Message(record=raw))
             self.attempt(step, lambda: answer_refused(case, refusal))
 
     # -- the passing of time -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from settlement.chain.lineage import LineageError
 from settlement.chain.records import digest
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Refusal
-from settlement.pair.effects import Effect, HandLease, HandPermit, HandRule, News, Progress, WithdrawPermit
+from settlement.pair.effects import Effect, HandLease, HandPermit, HandRule, Progress, SettlementNews, WithdrawPermit
 from settlement.party.party import Party
 from settlement.state.step import HaltedError, Identity, Notice, Outgoing, Step
 from sim.world.clock import VirtualClock
@@ -118,7 +118,7 @@ class Member:
                     self.transmitter.take(effect.sid, effect.artifact)
                 case HandLease():
                     self.transmitter.permits.change(effect.record, effect.sid, fix.time)
-                case WithdrawPermit() | Progress(news=News.ENDED):
+                case WithdrawPermit() | Progress(news=SettlementNews.ENDED):
                     self.transmitter.withdraw(effect.sid)
                 case HandRule() | Progress():
                     pass

@@ -7,14 +7,14 @@ from settlement.pair.effects import HandRule
 from settlement.pair.holder import OFFERS
 from settlement.pair.user import HEARD
 from settlement.records.authority import Revocation, Rotation, Rule
-from settlement.records.conduct.base import Case, Conduct
+from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.verdict import REVIEW_OPENED, Verdict
 from settlement.state.nodestate import REVIEW, ROTATED, STATUS
 from settlement.state.rules import RULE, HeldRule, read_held
 
 
-def _pass_on(case: Case) -> None:
+def _pass_on(case: RecordCase) -> None:
     for neighbour in case.state.witness.neighbours():
         case.step.pass_on(neighbour.hash, case.record.raw)
 
@@ -22,11 +22,11 @@ def _pass_on(case: Case) -> None:
 # -- revocation --------------------------------------------------------------------------------------------------------
 
 
-def _judge_revocation(case: Case) -> Refusal | None:
+def _judge_revocation(case: RecordCase) -> Refusal | None:
     return case.state.status.judge(case.author, case.body, case.now)
 
 
-def _revoked(case: Case, _decided: None) -> None:
+def _revoked(case: RecordCase, _decided: None) -> None:
     """Take a status list; settled pairs go on, but each one with a revoked party is put under review."""
     state, step, now = case.state, case.step, case.now
     step.put(STATUS, case.author.hash, case.record.raw)
@@ -59,11 +59,11 @@ def _listed(told: Retelling, said: Said) -> None:
 # -- rotation ----------------------------------------------------------------------------------------------------------
 
 
-def _judge_rotation(case: Case) -> Subject | Refusal:
+def _judge_rotation(case: RecordCase) -> Subject | Refusal:
     return judge_rotation(case.author, case.body, case.state.registry)
 
 
-def _rotated(case: Case, successor: Subject) -> None:
+def _rotated(case: RecordCase, successor: Subject) -> None:
     """What was offered under a key that was succeeded will not be granted; what was seen of its log still counts."""
     state, step, old = case.state, case.step, case.author
     step.put(ROTATED, old.hash, case.record.raw)
@@ -100,13 +100,13 @@ def _others_turned(told: Retelling, said: Said) -> None:
 # -- rule --------------------------------------------------------------------------------------------------------------
 
 
-def _judge_rule(case: Case) -> HeldRule | Refusal:
+def _judge_rule(case: RecordCase) -> HeldRule | Refusal:
     """A rule by an authority that may rule, which follows the newest one known here."""
     new = read_held(case.record.raw, case.author.chain, case.state.registry)
     return new if isinstance(new, Refusal) else case.state.rules.judge(new) or new
 
 
-def _ruled(case: Case, new: HeldRule) -> None:
+def _ruled(case: RecordCase, new: HeldRule) -> None:
     """Take a new rule; it comes into force with its window, by this node's clock, and goes on to the neighbours."""
     case.state.rules.take(new)
     case.step.put(RULE, new.key, new.raw)

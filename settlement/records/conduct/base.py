@@ -18,7 +18,7 @@ D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class RecordCase:
     """One admitted record before a party, in the step that it came in; what came beside it is in the message."""
 
     state: NodeState
@@ -47,7 +47,7 @@ class Case:
         return self.step.now.time
 
 
-def no_answer(_case: Case, _refusal: Refusal) -> None:
+def no_answer(_case: RecordCase, _refusal: Refusal) -> None:
     """Nobody is told."""
 
 
@@ -71,19 +71,19 @@ class Conduct(Generic[D]):
     """
 
     body: type[Any]
-    judge: Callable[[Case], D | Refusal]
-    act: Callable[[Case, D], None]
-    refused: Callable[[Case, Refusal], None] = no_answer
+    judge: Callable[[RecordCase], D | Refusal]
+    act: Callable[[RecordCase, D], None]
+    refused: Callable[[RecordCase, Refusal], None] = no_answer
     own: Callable[[Retelling, Said], None] = untold
     heard: Callable[[Retelling, Said], None] = untold
     turned_down: Callable[[Retelling, Said, str | None, str | None], None] = nothing_of_a_refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision(Generic[D]):
+class Decided(Generic[D]):
     """A record that may be acted on, and what was decided."""
 
-    case: Case
+    case: RecordCase
     conduct: Conduct[D]
     decided: D
 

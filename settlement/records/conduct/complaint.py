@@ -6,7 +6,7 @@ A FALLBACK counts against its author, a RULING against whom it has pay; a disput
 from settlement.chain.weights import FAILED, FULFILLED
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.complaint import Dispute, Fallback, Ruling
-from settlement.records.conduct.base import Case, Conduct
+from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.decision import Confirm
 from settlement.records.ending import Usage
@@ -14,7 +14,7 @@ from settlement.state import budget
 from settlement.state.nodestate import NodeState
 
 
-def _judge_party(case: Case) -> Refusal | None:
+def _judge_party(case: RecordCase) -> Refusal | None:
     """Does it belong to a settlement of this node and its author, over its decision?"""
     body, typ = case.body, case.record.typ
     _, other, decision = _settled(case.state, body.sid)
@@ -25,7 +25,7 @@ def _judge_party(case: Case) -> Refusal | None:
     return None
 
 
-def _judge_dispute(case: Case) -> Refusal | None:
+def _judge_dispute(case: RecordCase) -> Refusal | None:
     body: Dispute = case.body
     refusal = _judge_party(case)
     if refusal is not None:
@@ -39,7 +39,7 @@ def _judge_dispute(case: Case) -> Refusal | None:
     return None
 
 
-def _judge_ruling(case: Case) -> Refusal | None:
+def _judge_ruling(case: RecordCase) -> Refusal | None:
     """It belongs to a dispute on record, and to what was settled inside its author's own bands and area."""
     state, body = case.state, case.body
     disputed = state.record_of(body.dispute)
@@ -72,7 +72,7 @@ def _settled(state: NodeState, sid: bytes) -> tuple[bytes | None, bytes | None, 
     return (taken.frame.author if taken is not None else None), confirm.frame.author, decision
 
 
-def credit(case: Case, _decided: object) -> None:
+def credit(case: RecordCase, _decided: object) -> None:
     """Let a USAGE, FALLBACK or RULING count in a record of fulfilment, once."""
     budget.credit(case.step, case.state.lineage, case.admitted)
 
@@ -86,7 +86,7 @@ def reported(told: Retelling, said: Said) -> None:
         told.counters[(FULFILLED if isinstance(said.body, Usage) else FAILED) + whose.hex()] += 1
 
 
-def _on_record(_case: Case, _decided: None) -> None:
+def _on_record(_case: RecordCase, _decided: None) -> None:
     """A dispute waits for whoever rules on it."""
 
 

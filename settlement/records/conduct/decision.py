@@ -11,7 +11,7 @@ from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
 from settlement.records.conduct import cosigning, recognising, resting
 from settlement.records.conduct.alarms import keep_evidence
-from settlement.records.conduct.base import Case, Conduct
+from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.decision import Abort, Confirm
 
@@ -19,14 +19,14 @@ from settlement.records.decision import Abort, Confirm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settling:
+class MadePermit:
     """A CONFIRM of a settlement of ours, with all that proves the settlement to a stranger."""
 
     pair: UserPair
     artifact: Artifact
 
 
-def _judge_confirm(case: Case) -> Settling | Refusal:
+def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
     """It is logged, co-signed as its GRANT's rule asks, and every record that it rests on is in this node's log."""
     state, message = case.state, case.message
     pair = state.user.judge_decision(case.admitted, Event.CONFIRM)
@@ -56,17 +56,17 @@ def _judge_confirm(case: Case) -> Settling | Refusal:
         envelopes=tuple(one.raw for one in resting.rests_on(state, granted)) or None,
         coordination=beside or None,
     )
-    return Settling(pair=pair, artifact=artifact)
+    return MadePermit(pair=pair, artifact=artifact)
 
 
-def _settle(case: Case, decided: Settling) -> None:
+def _settle(case: RecordCase, decided: MadePermit) -> None:
     sid, encoded = decided.pair.sid, decided.artifact.encoded()
     case.state.user.settled(case.step, decided.pair, case.admitted)
     case.step.put("artifact", sid, encoded)
     case.step.ask(HandPermit(sid=sid, artifact=encoded))
 
 
-def _keep_evidence(case: Case, refusal: Refusal) -> None:
+def _keep_evidence(case: RecordCase, refusal: Refusal) -> None:
     if refusal.reason is Reason.EQUIVOCATION:
         keep_evidence(case.state, case.step, case.admitted)
 
@@ -93,13 +93,13 @@ class Releasing:
     sid: bytes
 
 
-def _judge_abort(case: Case) -> UserPair | Releasing | Refusal:
+def _judge_abort(case: RecordCase) -> UserPair | Releasing | Refusal:
     if case.state.coordinator.knows(case.admitted):
         return Releasing(sid=case.body.sid)
     return case.state.user.judge_decision(case.admitted, Event.ABORT)
 
 
-def _abort(case: Case, decided: UserPair | Releasing) -> None:
+def _abort(case: RecordCase, decided: UserPair | Releasing) -> None:
     match decided:
         case Releasing(sid=sid):
             case.state.coordinator.release(case.step, sid)

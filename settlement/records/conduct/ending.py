@@ -2,42 +2,42 @@
 
 from settlement.chain.codec import cut
 from settlement.core.reasons import Reason, Refusal
-from settlement.pair.effects import News, Progress, WithdrawPermit
+from settlement.pair.effects import Progress, SettlementNews, WithdrawPermit
 from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
-from settlement.records.conduct.base import Case, Conduct
+from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.complaint import credit, reported
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.conduct.verdict import receive
 from settlement.records.ending import Preempt, Relinquish, Usage
 
 
-def _judge_relinquish(case: Case) -> HolderPair | Refusal:
+def _judge_relinquish(case: RecordCase) -> HolderPair | Refusal:
     return case.state.holder.judge_of_user(case.admitted, Event.RELINQUISH)
 
 
-def _relinquished(case: Case, pair: HolderPair) -> None:
+def _relinquished(case: RecordCase, pair: HolderPair) -> None:
     case.state.holder.relinquished(case.step, pair)
     receive(case)
 
 
-def _judge_preempt(case: Case) -> UserPair | Refusal:
+def _judge_preempt(case: RecordCase) -> UserPair | Refusal:
     pair = case.state.user.by_sid(case.body.sid)
     granted = case.state.record_of(pair.grant) if pair is not None else None
     return case.state.user.leases.judge_preempt(case.admitted, granted.body if granted else None)
 
 
-def _displaced(case: Case, pair: UserPair) -> None:
+def _displaced(case: RecordCase, pair: UserPair) -> None:
     body: Preempt = case.body
     case.step.event("displaced", sid=body.sid, reason=body.reason, vacate_by_ns=body.vacate_by_ns)
-    case.step.ask(Progress(sid=body.sid, news=News.DISPLACED, reason=body.reason))
+    case.step.ask(Progress(sid=body.sid, news=SettlementNews.DISPLACED, reason=body.reason))
     case.step.ask(WithdrawPermit(sid=body.sid, reason=Reason.PREEMPTED, why=f"by its holder: {body.reason}"))
     if pair.in_force:
         case.state.user.leases.end(case.step, pair, Event.PREEMPT, cut(f"preempted: {body.reason}", 64))
 
 
-def _judge_usage(case: Case) -> HolderPair | Refusal:
+def _judge_usage(case: RecordCase) -> HolderPair | Refusal:
     return case.state.holder.judge_of_user(case.admitted, Event.USAGE)
 
 

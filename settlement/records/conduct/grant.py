@@ -13,7 +13,7 @@ from settlement.pair.userpairs import UserPair
 from settlement.pair.windows import still_here
 from settlement.records.conduct import cosigning, recognising, resting
 from settlement.records.conduct.alarms import UNSURE, keep_evidence, verdict_on
-from settlement.records.conduct.base import Case, Conduct
+from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.grant import Accept, Coordination, Grant
 from settlement.records.market import Request
@@ -44,7 +44,7 @@ class Taking:
     derived_from: tuple[bytes, ...] | None
 
 
-def _judge_grant(case: Case) -> Taking | Cosigning | Refusal:
+def _judge_grant(case: RecordCase) -> Taking | Cosigning | Refusal:
     """A GRANT to this node is its REQUEST's answer; one to somebody else is a question whether to co-sign."""
     state, admitted = case.state, case.admitted
     if cosigning.is_question(state, admitted):
@@ -74,7 +74,7 @@ def judge_granted(state: NodeState, admitted: Admitted) -> Refusal | None:
     return judge_terms(deal_of_grant(admitted.record), held.rule.rule, holder=admitted.author, user=user)
 
 
-def _answer_grant(case: Case, decided: Taking | Cosigning) -> None:
+def _answer_grant(case: RecordCase, decided: Taking | Cosigning) -> None:
     match decided:
         case Taking(pair=pair, derived_from=derived_from):
             case.state.user.accept(case.step, pair, case.admitted, derived_from)
@@ -82,7 +82,7 @@ def _answer_grant(case: Case, decided: Taking | Cosigning) -> None:
             case.state.coordinator.sign(case.step, decided)
 
 
-def _refuse_to_cosign(case: Case, refusal: Refusal) -> None:
+def _refuse_to_cosign(case: RecordCase, refusal: Refusal) -> None:
     """A signed reason; none where the same question may yet be answered otherwise, or was answered before."""
     subject = case.record.digest
     if not cosigning.is_question(case.state, case.admitted):
@@ -115,7 +115,7 @@ def _granted(told: Retelling, said: Said) -> None:
 # -- accept ------------------------------------------------------------------------------------------------------------
 
 
-def _judge_accept(case: Case) -> HolderPair | Refusal:
+def _judge_accept(case: RecordCase) -> HolderPair | Refusal:
     """A GRANT is confirmed under the rule it was signed under, if that is in force still, and by its recognition."""
     state = case.state
     pair = state.holder.judge_accept(case.admitted, case.now)
@@ -128,11 +128,11 @@ def _judge_accept(case: Case) -> HolderPair | Refusal:
     return recognising.judge_accept(state, granted, case.record) or pair
 
 
-def _accepted(case: Case, pair: HolderPair) -> None:
+def _accepted(case: RecordCase, pair: HolderPair) -> None:
     case.state.holder.cosigning.accepted(case.step, pair, case.record.digest)
 
 
-def _refuse_accept(case: Case, refusal: Refusal) -> None:
+def _refuse_accept(case: RecordCase, refusal: Refusal) -> None:
     """Nobody is refused an ACCEPT without a signed reason: the ABORT, or the very answer that it got."""
     state, step = case.state, case.step
     pair = state.holder.pairs.get(case.body.sid)
@@ -163,7 +163,7 @@ class Counting:
     barred: Reason | None
 
 
-def _judge_coordination(case: Case) -> Counting | Refusal:
+def _judge_coordination(case: RecordCase) -> Counting | Refusal:
     state = case.state
     known = state.holder.pairs.get(case.body.sid)
     granted = state.record_of(known.grant) if known is not None else None
@@ -179,7 +179,7 @@ def _judge_coordination(case: Case) -> Counting | Refusal:
     return Counting(pair=pair, barred=barred)
 
 
-def _count(case: Case, decided: Counting) -> None:
+def _count(case: RecordCase, decided: Counting) -> None:
     holder, pair = case.state.holder, decided.pair
     if decided.barred is None:
         holder.cosigning.coordinated(case.step, pair, case.admitted, case.state.admitted_of)

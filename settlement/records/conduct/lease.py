@@ -3,35 +3,35 @@
 from settlement.core.reasons import Refusal
 from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
-from settlement.records.conduct.base import Case, Conduct
+from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said, longer
 from settlement.records.conduct.verdict import receive
 from settlement.records.lease import Renew, Resume, Suspend
 
 
-def _judge_renew(case: Case) -> UserPair | Refusal:
+def _judge_renew(case: RecordCase) -> UserPair | Refusal:
     return case.state.user.leases.judge_lease(case.admitted, Event.RENEW)
 
 
-def _renew(case: Case, pair: UserPair) -> None:
+def _renew(case: RecordCase, pair: UserPair) -> None:
     case.state.user.leases.renewed(case.step, pair, case.admitted)
 
 
-def _judge_suspend(case: Case) -> UserPair | Refusal:
+def _judge_suspend(case: RecordCase) -> UserPair | Refusal:
     return case.state.user.leases.judge_lease(case.admitted, Event.SUSPEND)
 
 
-def _suspend(case: Case, pair: UserPair) -> None:
+def _suspend(case: RecordCase, pair: UserPair) -> None:
     case.state.user.leases.suspended(case.step, pair, case.admitted)
     case.step.event("paused", sid=pair.sid, reason=case.body.reason)
     receive(case)
 
 
-def _judge_resume(case: Case) -> UserPair | Refusal:
+def _judge_resume(case: RecordCase) -> UserPair | Refusal:
     return case.state.user.leases.judge_lease(case.admitted, Event.RESUME)
 
 
-def _resume(case: Case, pair: UserPair) -> None:
+def _resume(case: RecordCase, pair: UserPair) -> None:
     case.state.user.leases.renewed(case.step, pair, case.admitted)
     case.step.event("resumed", sid=pair.sid)
     receive(case)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from settlement.chain.codec import encode
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.envelopes import Bound
-from settlement.pair.holder import OFFERS, Reservation
+from settlement.pair.holder import OFFERS, GrantableRequest
 from settlement.pair.table import UserState
 from settlement.pair.user import HEARD, offers_again
 from settlement.pair.user import STORE as USER
 from settlement.pair.work import settlement_id
 from settlement.records.conduct import resting
 from settlement.records.conduct.alarms import verdict_on
-from settlement.records.conduct.base import Case, Conduct
+from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.market import Declaration, Request
 from settlement.state import budget
@@ -31,7 +31,7 @@ class OfferHeard:
     superseded: tuple[bytes, ...]
 
 
-def _judge_declaration(case: Case) -> OfferHeard | Refusal:
+def _judge_declaration(case: RecordCase) -> OfferHeard | Refusal:
     """Offers are many neighbours' and few each; those that are over, and those that are made anew, make room."""
     user, holder = case.state.user, case.author.hash
     theirs = [offer for offer in user.offers.values() if offer.holder == holder]
@@ -42,7 +42,7 @@ def _judge_declaration(case: Case) -> OfferHeard | Refusal:
     return resting.judge_offer(case.state, case.admitted) or OfferHeard(superseded=again)
 
 
-def _hear(case: Case, decided: OfferHeard) -> None:
+def _hear(case: RecordCase, decided: OfferHeard) -> None:
     for name in decided.superseded:
         del case.state.user.offers[name]
         case.step.lineage.drop(HEARD, name)
@@ -70,12 +70,12 @@ def _heard(told: Retelling, said: Said) -> None:
 class Granting:
     """A REQUEST to grant: the reservation, the envelopes it rests on where its class asks for any, who pays."""
 
-    reservation: Reservation
+    reservation: GrantableRequest
     bound: Bound | None
     drawn: tuple[budget.Account, ...]
 
 
-def _judge_request(case: Case) -> Granting | Refusal:
+def _judge_request(case: RecordCase) -> Granting | Refusal:
     state = case.state
     reservation = state.holder.judge_request(case.admitted, case.now)
     if isinstance(reservation, Refusal):
@@ -88,12 +88,12 @@ def _judge_request(case: Case) -> Granting | Refusal:
     return drawn if isinstance(drawn, Refusal) else Granting(reservation=reservation, bound=bound, drawn=drawn)
 
 
-def _grant(case: Case, decided: Granting) -> None:
+def _grant(case: RecordCase, decided: Granting) -> None:
     case.state.holder.grant(case.step, decided.reservation, decided.bound)
     budget.spend(case.step, case.state.lineage, decided.drawn, case.body.cell)
 
 
-def _refuse_request(case: Case, refusal: Refusal) -> None:
+def _refuse_request(case: RecordCase, refusal: Refusal) -> None:
     """Nobody is refused a REQUEST without a signed reason; the same bytes get the same answer."""
     author = case.author.hash
     if case.step.send_again(author, case.record.digest):

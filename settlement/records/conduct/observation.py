@@ -9,20 +9,20 @@ from settlement.chain.codec import encode
 from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.core.reasons import Reason
 from settlement.pair.bounds import PLACES, UNIT_ROW, UNITS
-from settlement.records.conduct.base import Case, Conduct
+from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.conduct.weighing import PROTECTED_TIER, weigh
 from settlement.records.observation import FREE, PLACE, UNIT, Envelope
 
 
-def _judge_envelope(case: Case) -> Behaviour:
+def _judge_envelope(case: RecordCase) -> Behaviour:
     """How much of a neighbour's word is taken: "act once checked" was checked by admission, or it was refused there."""
     if case.body.kind != PLACE:
         return Behaviour.KEEP
     return behaviour_of(case.state.rule.rule, case.author.level, case.record.typ)
 
 
-def _heed(case: Case, behaviour: Behaviour) -> None:
+def _heed(case: RecordCase, behaviour: Behaviour) -> None:
     match behaviour:
         case Behaviour.ACT | Behaviour.CHECK:
             _protect(case)
@@ -32,7 +32,7 @@ def _heed(case: Case, behaviour: Behaviour) -> None:
             pass
 
 
-def _protect(case: Case) -> None:
+def _protect(case: RecordCase) -> None:
     """Close the bands that are reported to hold an incumbent."""
     body: Envelope = case.body
     if not body.incumbents or not case.now.trusted or not case.now.before(body.valid_until_ns):

@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 import settlement.records.conduct
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.records.conduct.base import Case, Conduct, Decision, no_answer
+from settlement.records.conduct.base import Conduct, Decided, RecordCase, no_answer
 from settlement.records.registry import RECORDS, TYPE_OF
 from settlement.records.row import Becomes, RecordType
 
@@ -35,7 +35,7 @@ def conducts_of(rows: Mapping[str, RecordType], conducts: Sequence[Conduct[Any]]
 CONDUCTS = conducts_of(RECORDS, _families())
 
 
-def _nothing_more(_case: Case, _decided: None) -> None:
+def _nothing_more(_case: RecordCase, _decided: None) -> None:
     return None
 
 
@@ -45,7 +45,7 @@ def conduct_of(row: RecordType) -> Conduct[Any]:
     return found or Conduct(body=row.body, judge=lambda _case: None, act=_nothing_more)
 
 
-def decide(case: Case) -> Decision[Any] | Refusal:
+def decide(case: RecordCase) -> Decided[Any] | Refusal:
     """May this record be acted on? What is to be done, or why not."""
     row = case.record.row
     match row.becomes:
@@ -56,10 +56,10 @@ def decide(case: Case) -> Decision[Any] | Refusal:
         case other:
             assert_never(other)
     decided = conduct.judge(case)
-    return decided if isinstance(decided, Refusal) else Decision(case=case, conduct=conduct, decided=decided)
+    return decided if isinstance(decided, Refusal) else Decided(case=case, conduct=conduct, decided=decided)
 
 
-def answer_refused(case: Case, refusal: Refusal) -> None:
+def answer_refused(case: RecordCase, refusal: Refusal) -> None:
     """What is answered to a record that was refused, as the answer to that record."""
     found = CONDUCTS.get(case.record.typ)
     if found is None or found.refused is no_answer:

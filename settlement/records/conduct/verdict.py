@@ -13,13 +13,13 @@ from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import UserState
 from settlement.pair.user import STORE as USER
 from settlement.pair.userpairs import UserPair
-from settlement.records.conduct.base import Case, Conduct
+from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.verdict import REVIEW_OPENED, Verdict
 from settlement.state.nodestate import REVIEW
 
 
-def receive(case: Case) -> None:
+def receive(case: RecordCase) -> None:
     """Tell the author of a record that it is durable here."""
     record = case.record
     body = Verdict(
@@ -43,7 +43,7 @@ class Dissent:
     reason: Reason
 
 
-def _judge_verdict(case: Case) -> Receipt | Dissent | UserPair | Refusal:
+def _judge_verdict(case: RecordCase) -> Receipt | Dissent | UserPair | Refusal:
     body: Verdict = case.body
     if body.reason == Reason.RECEIVED.value:
         return _judge_receipt(case)
@@ -54,7 +54,7 @@ def _judge_verdict(case: Case) -> Receipt | Dissent | UserPair | Refusal:
     return case.state.user.judge_verdict(case.admitted)
 
 
-def _judge_receipt(case: Case) -> Receipt | Refusal:
+def _judge_receipt(case: RecordCase) -> Receipt | Refusal:
     """A receipt counts for a record of ours that asks for one, by the other side of its settlement."""
     state, subject = case.state, case.body.subject
     said = state.record_of(subject)
@@ -66,7 +66,7 @@ def _judge_receipt(case: Case) -> Receipt | Refusal:
     return refuse(Reason.UNKNOWN_SID, "receipt.subject", subject.hex()[:16], "a record of ours to the author")
 
 
-def _take(case: Case, decided: Receipt | Dissent | UserPair) -> None:
+def _take(case: RecordCase, decided: Receipt | Dissent | UserPair) -> None:
     match decided:
         case Receipt(subject=subject):
             case.state.holder.heard(case.step, subject)
