@@ -27,13 +27,15 @@ from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
+from agent.node.samples_side import SamplesSide
 from agent.node.stockasking import StockAsking, StockLines
-from agent.node.traffic import Traffic
+from agent.node.traffic import SOURCES, BurstMaker
 from agent.node.turning import KeyTurn
-from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
+from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.node.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
+from agent.node.wordfiles import take_words
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
 from radio.link import GateChange, LookTaken, Used, WardenBeat
@@ -55,6 +57,8 @@ NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
 WAIT_MS = 20
+HELD_BACK = 20
+"""Where nothing could be offered the next look is as many times later as that one took."""
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -76,6 +80,7 @@ class Node:
         self.vitals, self.overdrawn = Vitals(config), Overdrawn()
         self.grants = GrantWatch()
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
+        self.samples = SamplesSide(config, path, self.events)
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
@@ -89,7 +94,11 @@ class Node:
         self._poller = zmq.Poller()
         for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
             self._poller.register(socket, zmq.POLLIN)
-        self._traffic: dict[bytes, Traffic] = {}
+        self.bursts = BurstMaker(
+            config,
+            lambda sid, why: self.events.write("fault", detail=why, duty=f"bursts {sid.hex()[:16]}"),
+            SOURCES.get(config.samples.source),
+        )
         self._changes: list[GateChange] = []
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
@@ -115,11 +124,12 @@ class Node:
             return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
+            take_words(self.party, step, self.config.words)
             self.party.hello(step)
         self._leave(step)
         self._registered = True
         self._go_on()
-        self.events.write("ready", endpoint=self.mesh.endpoint)
+        self.events.write("ready", endpoint=self.mesh.endpoint, utc_ns=self.fix().time.middle_ns)
         while not stop.is_set():
             self.turn()
 
@@ -138,12 +148,14 @@ class Node:
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
         self.warden.stop()
+        self.samples.close()
         self.vitals.end()
         self._take_from_warden()
         if self._registered and self.party.halted is None:
             self._step([])
         self.watcher.stop()
-        self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
+        self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.looks)
+        self.bursts.close()
         self.hints.close()
         self.stock.close()
         self.mesh.close()
@@ -183,6 +195,7 @@ class Node:
         for heard in self.watcher.take():
             self._hear(heard)
         self.warden.beat(now_ns)
+        self.samples.turn(now_ns)
         muted = self.guard.check(now_ns, alive=self.warden.alive)
         if muted is not None:
             self._open_sid = None
@@ -217,9 +230,11 @@ class Node:
                 grants=self.grants.shown(self.party),
                 mesh=mesh,
                 peers=peer_fields(self.config, self._heard_from),
-                channels=channel_fields(self.watcher.report()),
+                channels=channel_fields(self.watcher.recent()),
                 alarms=self._alarms(),
                 strangers=strangers_fields(self.party),
+                lists=list_fields(self.party),
+                samples=self.samples.state(now_ns),
             )
 
     def _watch_disk(self) -> None:
@@ -455,10 +470,14 @@ class Node:
             self.party.bounds.observe(step, body)
 
     def _offer(self, step: Step, since_s: float) -> None:
-        if time.monotonic_ns() < self._held_back_ns:
+        began_ns = time.monotonic_ns()
+        if began_ns < self._held_back_ns:
             return
-        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for number, offer in self.holder.due(since_s, self._occupancy(), closed):
+        closed = [*self.protection.closed(began_ns), *lent_bands(self.party, step.now.time)]
+        due = self.holder.due(since_s, self._occupancy, closed)
+        if not due:  # a band that is busy is asked after again, for a small share of the time
+            self._held_back_ns = began_ns + HELD_BACK * (time.monotonic_ns() - began_ns)
+        for number, offer in due:
             if self._declare(step, offer) is None:
                 self.holder.made.add(number)
             else:
@@ -466,7 +485,7 @@ class Node:
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self._occupancy(), closed):
+        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self._occupancy, closed):
             self._declare(step, offer, end_ns)
 
     def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> str | None:
@@ -541,7 +560,7 @@ class Node:
                 self.warden.withdraw(effect.sid, effect.reason, effect.why)
             case Progress():
                 if effect.news is SettlementNews.ENDED:
-                    self._traffic.pop(effect.sid, None)
+                    self.bursts.end(effect.sid)
                 self.user.hear(effect)
                 self.errands.hear(effect)
             case other:
@@ -563,14 +582,15 @@ class Node:
         if pair is None or grant is None:
             return
         band, seed = pair.cell.band, int.from_bytes(self.trust.me.hash[:4], "big")
-        self._traffic[sid] = Traffic(
-            self.config, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=band.high_hz - band.low_hz, seed=seed
-        )
+        width_hz = band.high_hz - band.low_hz
+        self.bursts.make(sid, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=width_hz, seed=seed)
 
     def _transmit(self, now_ns: int) -> None:
         """Offer a burst for each frame while the gate is open; the warden decides what becomes of it."""
-        traffic = self._traffic.get(self._open_sid) if self._open_sid is not None else None
-        if self._open_sid is None or traffic is None or now_ns < self._next_burst_ns:
+        if self._open_sid is None or now_ns < self._next_burst_ns:
+            return
+        burst = self.bursts.next(self._open_sid)
+        if burst is None:
             return
         self._next_burst_ns = now_ns + self.config.radio.frame_us * 1000
-        self.warden.burst(self._open_sid, traffic.burst())
+        self.warden.burst(self._open_sid, burst)

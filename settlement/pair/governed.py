@@ -15,3 +15,8 @@ class Governed:
     def terms(self, commodity: str) -> ClassTerms | None:
         """The terms of a class under it."""
         return self.rule.rule.terms(commodity)
+
+    def lease_ns(self, commodity: str) -> int:
+        """How long a lease of a class is under it; 0 of a class that it does not know."""
+        terms = self.terms(commodity)
+        return 0 if terms is None else terms.lease_ns

@@ -89,6 +89,10 @@ class Holder:
         """The rule that is gone by."""
         return self.governed.rule
 
+    def ruled(self) -> None:
+        """Another rule is in force: what is due when may have changed."""
+        self._pairs.ruled()
+
     @property
     def pairs(self) -> dict[bytes, HolderPair]:
         """Every settlement that is remembered, by its id."""
@@ -263,7 +267,7 @@ class Holder:
     def tick(self, work: Work) -> None:
         """Let deadlines pass: abort what was not accepted, see to the leases, lay aside what is over."""
         now = work.now.time
-        late = [p for p in self.busy.values() if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
+        late = [p for p in self._pairs.due(now) if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
         for pair in late[:ABORTS_MAX]:
             self.decisions.abort(work, pair, Event.DEADLINE, Reason.TIMEOUT)
         self.cosigning.tick(work)
@@ -319,7 +323,7 @@ def restored_holder(
     neighbours: Callable[[Cell], set[bytes]],
 ) -> Holder:
     """A holder with its keepers, from what is durable. Raises StoredStateError."""
-    pairs, blocks, patience = HolderPairs(stored), Blocks(blocked), Patience(failing)
+    pairs, blocks, patience = HolderPairs(stored, governed.lease_ns), Blocks(blocked), Patience(failing)
     decisions = DecisionKeeper(governed=governed, pairs=pairs, patience=patience)
     return Holder(
         me=me,

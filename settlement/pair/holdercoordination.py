@@ -17,7 +17,6 @@ from settlement.pair.governed import Governed
 from settlement.pair.holderdecision import DecisionKeeper
 from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import Event, HolderState, next_holder
-from settlement.pair.transmit import pause_ns
 from settlement.pair.work import Work
 
 Known = Callable[[bytes], Admitted | None]
@@ -113,7 +112,7 @@ class CosigningKeeper:
     def dissent(self, work: Work, pair: HolderPair, author: bytes, reason: Reason) -> None:
         """One who was asked knows why not: abort, and tell the others."""
         left = replace(pair, asked=tuple(other for other in pair.asked or () if other != author))
-        self._pairs.keep(work, left)
+        self._pairs.save(work, left)
         self._decisions.abort(work, left, Event.VERDICT, reason, pair.accept)
 
     # -- the passing of time -------------------------------------------------------------------------------------
@@ -121,10 +120,9 @@ class CosigningKeeper:
     def tick(self, work: Work) -> None:
         """Ask again those who have not answered; give up at confirm_by."""
         now = work.now.time
-        for pair in [p for p in self._pairs.busy.values() if p.state == HolderState.COORDINATING]:
-            sent_ns = pair.noticed_ns or 0
+        for pair in [p for p in self._pairs.due(now) if p.state == HolderState.COORDINATING]:
             if not now.before(pair.confirm_by_ns or 0):
                 self._decisions.abort(work, pair, Event.DEADLINE, Reason.QUORUM, pair.accept)
-            elif now.after(sent_ns + pause_ns(pair.notice_since_ns or sent_ns, sent_ns, pair.sid)):
-                self._pairs.keep(work, replace(pair, noticed_ns=now.latest_ns))
+            elif now.after(pair.said_again_ns()):
+                self._pairs.save(work, replace(pair, noticed_ns=now.latest_ns))
                 self._ask(work, pair)

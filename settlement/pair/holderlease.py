@@ -16,7 +16,6 @@ from settlement.pair.governed import Governed
 from settlement.pair.holderdecision import DecisionKeeper, lease_until_ns
 from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import Event, HolderState
-from settlement.pair.transmit import pause_ns
 from settlement.pair.work import Work
 
 __all__ = ["BLOCKED", "SUSPENDS", "LeaseKeeper"]
@@ -113,21 +112,20 @@ class LeaseKeeper:
         work.send(pair.user, record.raw)
 
     def _notify_again(self, work: Work, pair: HolderPair) -> None:
-        now, sent_ns = work.now.time, pair.noticed_ns or 0
-        since_ns = sent_ns if pair.notice_since_ns is None else pair.notice_since_ns
-        if pair.notice is None or not now.after(sent_ns + pause_ns(since_ns, sent_ns, pair.sid)):
+        now = work.now.time
+        if pair.notice is None or not now.after(pair.said_again_ns()):
             return
         if now.after(pair.busy_until_ns):
-            self._pairs.keep(work, replace(pair, notice=None))
+            self._pairs.save(work, replace(pair, notice=None))
             return
-        self._pairs.keep(work, replace(pair, noticed_ns=now.latest_ns))
+        self._pairs.save(work, replace(pair, noticed_ns=now.latest_ns))
         work.send(pair.user, pair.notice)
 
     def heard(self, work: Work, subject: bytes) -> None:
         """The user says that it has a SUSPEND, RESUME or PREEMPT of ours: no need to say it again."""
-        for pair in [p for p in self._pairs.busy.values() if p.notice is not None]:
+        for pair in [self._pairs.known[sid] for sid in self._pairs.unheard]:
             if pair.notice is not None and digest(pair.notice) == subject:
-                self._pairs.keep(work, replace(pair, notice=None))
+                self._pairs.save(work, replace(pair, notice=None))
 
     # -- the passing of time -------------------------------------------------------------------------------------
 
@@ -135,10 +133,10 @@ class LeaseKeeper:
         """Say again what was not heard, resume what may go on, renew what runs down, end what is over."""
         now = work.now.time
         self._blocks.tick(work)
-        for pair in [p for p in self._pairs.busy.values() if p.notice is not None]:
+        for pair in [p for p in self._pairs.due(now) if p.notice is not None]:
             self._notify_again(work, pair)
         settled = (HolderState.CONFIRMED, HolderState.SUSPENDED)
-        for pair in [p for p in self._pairs.busy.values() if p.state in settled]:
+        for pair in [p for p in self._pairs.due(now) if p.state in settled]:
             if now.after(pair.cell.window.end_ns):
                 self._pairs.move(work, pair, Event.WINDOW_END, notice=None)
                 work.event("ended", sid=pair.sid, reason="window end")

@@ -217,7 +217,7 @@ class User:
 
     def tick(self, work: Work) -> list[UserPair]:
         """Ask again where an answer is due, ever less often; give up where it never came; returns what ended."""
-        for pair in [p for p in self.busy.values() if p.state in WAITING]:
+        for pair in [p for p in self._pairs.due(work.now.time) if p.state in WAITING]:
             self._wait(work, pair)
         ended = self.leases.end_windows(work)
         self.leases.tell_ends(work)

@@ -13,7 +13,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.bounds import Bounds
 from settlement.pair.effects import HandLease, Progress, SettlementNews, WithdrawPermit
 from settlement.pair.table import Event, UserState, next_user
-from settlement.pair.transmit import TransmitLease, judge_change, pause_ns
+from settlement.pair.transmit import TransmitLease, judge_change
 from settlement.pair.userpairs import UserPair, UserPairs
 from settlement.pair.work import Work
 
@@ -130,15 +130,15 @@ class LeaseTaker:
         pair = self.end(work, held, Event.RELINQUISH, reason)
         body = Relinquish(sid=sid, confirm=held.decision, reason=reason)
         record, now_ns = work.sign(body), work.now.time.latest_ns
-        self._pairs.keep(work, replace(pair, last=record.raw, sent_ns=now_ns, since_ns=now_ns))
+        self._pairs.save(work, replace(pair, last=record.raw, sent_ns=now_ns, since_ns=now_ns))
         work.send(pair.holder, record.raw)
         return record
 
     def heard(self, work: Work, subject: bytes) -> None:
         """The holder has our RELINQUISH: no need to say it again."""
-        for pair in [p for p in self._pairs.busy.values() if p.state == UserState.ENDED]:
-            if pair.last and digest(pair.last) == subject:
-                self._pairs.keep(work, replace(pair, last=b""))
+        for pair in [self._pairs.known[request] for request in self._pairs.unheard]:
+            if digest(pair.last) == subject:
+                self._pairs.save(work, replace(pair, last=b""))
 
     def report_usage(self, work: Work, sid: bytes, *, used: Window | None, airtime_ns: int, bursts: int) -> None:
         """Tell the holder what was done with the settlement."""
@@ -160,24 +160,22 @@ class LeaseTaker:
     def end_windows(self, work: Work) -> list[UserPair]:
         """End what may be over by now; returns it."""
         now = work.now.time
-        over = [
-            p for p in self._pairs.busy.values() if p.in_force and now.trusted and not now.before(p.cell.window.end_ns)
-        ]
+        due = self._pairs.due(now) if now.trusted else []
+        over = [pair for pair in due if pair.in_force and not now.before(pair.cell.window.end_ns)]
         for pair in over:
             work.ask(WithdrawPermit(sid=pair.sid, reason=Reason.EXPIRED, why="window end"))
         return [self.end(work, pair, Event.WINDOW_END, "window end") for pair in over]
 
     def again(self, work: Work, pair: UserPair) -> None:
         """Send the same bytes once more, where it is time to."""
-        since_ns = pair.asked_ns if pair.since_ns is None else pair.since_ns
-        if work.now.time.after(pair.sent_ns + pause_ns(since_ns, pair.sent_ns, pair.request)):
-            self._pairs.keep(work, replace(pair, sent_ns=work.now.time.latest_ns))
+        if work.now.time.after(pair.said_again_ns()):
+            self._pairs.save(work, replace(pair, sent_ns=work.now.time.latest_ns))
             work.send(pair.holder, pair.last, beside_request(self._bounds, pair))
 
     def tell_ends(self, work: Work) -> None:
         """Say again what a holder has not heard of; after the window nobody needs it."""
-        for pair in [p for p in self._pairs.busy.values() if p.state == UserState.ENDED and p.last]:
+        for pair in [p for p in self._pairs.due(work.now.time) if p.state == UserState.ENDED and p.last]:
             if work.now.time.after(pair.cell.window.end_ns):
-                self._pairs.keep(work, replace(pair, last=b""))
+                self._pairs.save(work, replace(pair, last=b""))
             else:
                 self.again(work, pair)

@@ -132,7 +132,9 @@ class NodeState:
     def go_by(self, rule: RuleInForce | None) -> None:
         """Work under that rule from here on; under the one before where none is surely in force."""
         if rule is not None:
-            self.rule = self.governed.rule = rule
+            if rule is not self.governed.rule:
+                self.rule = self.governed.rule = rule
+                self.holder.ruled()
             self.witness.quorum = rule.rule.witness_quorum
             self.witness.stock = rule.rule.stock_witnesses or ()
 

@@ -119,13 +119,13 @@ def sign_twice(patch: pytest.MonkeyPatch) -> type[World]:
 
 def free_at_once(patch: pytest.MonkeyPatch) -> type[World]:
     """Regrant a cell without waiting for the lease of whoever was displaced."""
-    keeping = HolderPairs.keep
+    saving = HolderPairs.save
 
-    def keep(self: HolderPairs, work: Any, pair: Any) -> None:
+    def save(self: HolderPairs, work: Any, pair: Any) -> None:
         over = pair.state == holder_side.HolderState.ENDED and pair.cell.window.end_ns > work.now.time.latest_ns
-        keeping(self, work, replace(pair, busy_until_ns=0) if over else pair)
+        saving(self, work, replace(pair, busy_until_ns=0) if over else pair)
 
-    patch.setattr(HolderPairs, "keep", keep)
+    patch.setattr(HolderPairs, "save", save)
     return World
 
 
