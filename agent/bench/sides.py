@@ -30,7 +30,7 @@ from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from settlement.mesh import Mesh
 from settlement.pair.artifact import verify_rule
-from settlement.pair.effects import Effect, HandPermit, Progress, SettlementNews
+from settlement.pair.effects import Effect, HandPermit, RequestProgress, SettlementNews
 from settlement.party.party import Party
 from settlement.state.step import Identity, Outgoing, Step
 
@@ -282,7 +282,7 @@ class BenchUser:
                 self.took_s.append(time.perf_counter() - self.began_s.pop(sid))
                 self.permits += 1
                 self.side.want(lambda step: self.side.party.user.relinquish(step, sid, "bench"))
-            case Progress(news=SettlementNews.REFUSED | SettlementNews.ABORTED):
+            case RequestProgress(news=SettlementNews.REFUSED | SettlementNews.ABORTED):
                 self.began_s.pop(effect.sid, None)
                 self.failed.append(f"{effect.news.value}: {effect.reason} {effect.clause}")
             case _:

@@ -48,7 +48,15 @@ from settlement.chain.scope import Band, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Arrived
 from settlement.pair.bounds import OwnFaultError
-from settlement.pair.effects import Effect, HandLease, HandPermit, HandRule, Progress, SettlementNews, WithdrawPermit
+from settlement.pair.effects import (
+    Effect,
+    HandLease,
+    HandPermit,
+    HandRule,
+    RequestProgress,
+    SettlementNews,
+    WithdrawPermit,
+)
 from settlement.records.conduct.alarms import ALARM
 from settlement.state.messages import Message
 from settlement.state.step import HaltedError, Outgoing, Step
@@ -558,7 +566,7 @@ class Node:
                 self.warden.rule(effect.record, effect.chain)
             case WithdrawPermit():
                 self.warden.withdraw(effect.sid, effect.reason, effect.why)
-            case Progress():
+            case RequestProgress():
                 if effect.news is SettlementNews.ENDED:
                     self.bursts.end(effect.sid)
                 self.user.hear(effect)

@@ -29,7 +29,7 @@ from sensing.survey import SurveyReport
 from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell
 from settlement.core.reasons import Reason, Refusal
-from settlement.pair.effects import Progress, SettlementNews
+from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.pair.table import UserState
 from settlement.pair.user import Offer, UserPair
 from settlement.party.party import Party
@@ -156,7 +156,7 @@ class Errands:
             case _:
                 self._relinquish(step, errand, around)
 
-    def hear(self, progress: Progress) -> None:
+    def hear(self, progress: RequestProgress) -> None:
         """Pass on what happened to a settlement to whoever asked for it."""
         why = {"reason": progress.reason, "clause": progress.clause}
         why |= {"measured": progress.measured, "required": progress.required}
@@ -174,7 +174,7 @@ class Errands:
             if errand.held and errand.sid == sid and sid is not None:
                 self._tell(errand, "gate", state=state, reason=reason)
 
-    def _follow(self, errand: Errand, command: Acquire, progress: Progress) -> None:
+    def _follow(self, errand: Errand, command: Acquire, progress: RequestProgress) -> None:
         match progress.news:
             case SettlementNews.REFUSED | SettlementNews.ABORTED:
                 detail = " ".join(said for said in (progress.clause, progress.measured, progress.required) if said)

@@ -13,7 +13,7 @@ from settlement.chain.bodies import Declaration, Envelope
 from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import Fix, TimeFix
 from settlement.core.reasons import Refusal
-from settlement.pair.effects import Progress, SettlementNews
+from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
 from settlement.state.step import Step
@@ -212,7 +212,7 @@ class UserPolicy:
         self._config = config
         self._asking = [_Asking(want) for want in config.wants]
 
-    def hear(self, progress: Progress) -> None:
+    def hear(self, progress: RequestProgress) -> None:
         """Take note of how a REQUEST of ours went."""
         for asking in self._asking:
             if asking.sid != progress.sid:

@@ -59,7 +59,7 @@ class SettlementNews(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class RequestProgress:
     """Tell whoever asked for a settlement how it goes, and why where there is a reason."""
 
     sid: bytes
@@ -70,4 +70,4 @@ class Progress:
     required: str = ""
 
 
-Effect = HandPermit | HandLease | HandRule | WithdrawPermit | Progress
+Effect = HandPermit | HandLease | HandRule | WithdrawPermit | RequestProgress

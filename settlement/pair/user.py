@@ -13,7 +13,7 @@ from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix, deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.bounds import Bounds
-from settlement.pair.effects import Progress, SettlementNews
+from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.pair.governed import Governed
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.transmit import lease_limit
@@ -103,7 +103,7 @@ class User:
         pair = self._pairs.move(work, asking, Event.REQUEST)
         work.send(pair.holder, record.raw, beside_request(self.bounds, pair))
         work.event("requested", sid=pair.sid, band=cell.band)
-        work.ask(Progress(sid=pair.sid, news=SettlementNews.REQUESTED))
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REQUESTED))
         return pair
 
     # -- GRANT ---------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ class User:
         )
         work.send(pair.holder, record.raw)
         work.event("accepted", sid=pair.sid, band=pair.cell.band)
-        work.ask(Progress(sid=pair.sid, news=SettlementNews.ACCEPTED))
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ACCEPTED))
 
     def judge_verdict(self, admitted: Admitted) -> UserPair | Refusal:
         """The settlement that a refusal of our REQUEST ends, from the holder we asked."""
@@ -171,7 +171,7 @@ class User:
         self._pairs.move(work, pair, Event.VERDICT, ended=said.reason, last=b"")
         why = {"reason": said.reason, "clause": said.clause, "measured": said.measured, "required": said.required}
         work.event("refused", sid=pair.sid, band=pair.cell.band, **why)
-        work.ask(Progress(sid=pair.sid, news=SettlementNews.REFUSED, **why))
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, **why))
 
     # -- the decision --------------------------------------------------------------------------------------------
 
@@ -204,14 +204,14 @@ class User:
         )
         took_ns = work.now.time.middle_ns - pair.asked_ns
         work.event("settled", sid=pair.sid, band=pair.cell.band, took_ms=took_ns / 1e6)
-        work.ask(Progress(sid=pair.sid, news=SettlementNews.SETTLED))
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.SETTLED))
 
     def aborted(self, work: Work, pair: UserPair, admitted: Admitted) -> None:
         """ABORT arrived: nothing stands."""
         reason = admitted.record.body.reason
         self._pairs.move(work, pair, Event.ABORT, decision=admitted.record.digest, ended=reason, last=b"")
         work.event("aborted", sid=pair.sid, reason=reason)
-        work.ask(Progress(sid=pair.sid, news=SettlementNews.ABORTED, reason=reason))
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ABORTED, reason=reason))
 
     # -- the passing of time -------------------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ class User:
         if pair.state == UserState.REQUESTED and work.now.time.after(pair.give_up_ns):
             self._pairs.move(work, pair, Event.DEADLINE, ended=Reason.TIMEOUT.value, last=b"")
             work.event("refused", sid=pair.sid, band=pair.cell.band, reason=Reason.TIMEOUT.value)
-            work.ask(Progress(sid=pair.sid, news=SettlementNews.REFUSED, reason=Reason.TIMEOUT.value))
+            work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, reason=Reason.TIMEOUT.value))
         else:
             self.leases.again(work, pair)
 

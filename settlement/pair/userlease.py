@@ -11,7 +11,7 @@ from settlement.chain.records import Record, digest
 from settlement.chain.scope import Window
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.bounds import Bounds
-from settlement.pair.effects import HandLease, Progress, SettlementNews, WithdrawPermit
+from settlement.pair.effects import HandLease, RequestProgress, SettlementNews, WithdrawPermit
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.transmit import TransmitLease, judge_change
 from settlement.pair.userpairs import UserPair, UserPairs
@@ -82,7 +82,7 @@ class LeaseTaker:
             suspended=None,
         )
         work.ask(HandLease(sid=pair.sid, record=admitted.record.raw))
-        work.ask(Progress(sid=pair.sid, news=SettlementNews.RESUMED if resumed else SettlementNews.RENEWED))
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.RESUMED if resumed else SettlementNews.RENEWED))
         return moved
 
     def suspended(self, work: Work, pair: UserPair, admitted: Admitted) -> UserPair:
@@ -98,7 +98,7 @@ class LeaseTaker:
             suspended=body.reason,
         )
         work.ask(HandLease(sid=pair.sid, record=admitted.record.raw))
-        work.ask(Progress(sid=pair.sid, news=SettlementNews.PAUSED, reason=body.reason))
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.PAUSED, reason=body.reason))
         return moved
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ class LeaseTaker:
         """A settlement in force is over for us, whatever the cause; RF is already off."""
         ended = self._pairs.move(work, pair, event, ended=reason)
         work.event("ended", sid=pair.sid, reason=reason)
-        work.ask(Progress(sid=pair.sid, news=SettlementNews.ENDED, reason=reason))
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ENDED, reason=reason))
         return ended
 
     def relinquish(self, work: Work, sid: bytes, reason: str) -> Record | None:

@@ -13,7 +13,15 @@ from settlement.chain.lineage import LineageError
 from settlement.chain.records import digest
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Refusal
-from settlement.pair.effects import Effect, HandLease, HandPermit, HandRule, Progress, SettlementNews, WithdrawPermit
+from settlement.pair.effects import (
+    Effect,
+    HandLease,
+    HandPermit,
+    HandRule,
+    RequestProgress,
+    SettlementNews,
+    WithdrawPermit,
+)
 from settlement.party.party import Party
 from settlement.state.step import HaltedError, Identity, Notice, Outgoing, Step
 from sim.world.clock import VirtualClock
@@ -118,9 +126,9 @@ class Member:
                     self.transmitter.take(effect.sid, effect.artifact)
                 case HandLease():
                     self.transmitter.permits.change(effect.record, effect.sid, fix.time)
-                case WithdrawPermit() | Progress(news=SettlementNews.ENDED):
+                case WithdrawPermit() | RequestProgress(news=SettlementNews.ENDED):
                     self.transmitter.withdraw(effect.sid)
-                case HandRule() | Progress():
+                case HandRule() | RequestProgress():
                     pass
                 case other:
                     assert_never(other)

@@ -29,7 +29,7 @@ from settlement.chain.status import bits_of
 from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.bounds import OwnFaultError
-from settlement.pair.effects import Progress
+from settlement.pair.effects import RequestProgress
 from settlement.state.messages import Message
 from settlement.state.step import HaltedError, Outgoing, Step
 from tests.settlement.enveloped import channel, place, unit
@@ -142,7 +142,7 @@ class Lives:
         self.seen += [outgoing.data for outgoing in step.outgoing]
         if node.errands is not None:
             for effect in step.effects:
-                if isinstance(effect, Progress):
+                if isinstance(effect, RequestProgress):
                     node.errands.hear(effect)
             node.errands.speak()
 

@@ -43,7 +43,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Mesh, MeshError, TransportKey, sockets
 from settlement.mesh.door import Door
 from settlement.pair.artifact import verify_rule
-from settlement.pair.effects import Effect, HandLease, HandPermit, Progress
+from settlement.pair.effects import Effect, HandLease, HandPermit, RequestProgress
 from settlement.party.party import Party
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import Identity, Outgoing, Step
@@ -114,7 +114,7 @@ def reading(what: str, at_ns: int, utc_ns: int, *, timed: bool) -> Reading:
 
 def names_in(step: Step) -> set[str]:
     """What a step tells of, by name."""
-    return {n.name for n in step.notices} | {e.news.value for e in step.effects if isinstance(e, Progress)}
+    return {n.name for n in step.notices} | {e.news.value for e in step.effects if isinstance(e, RequestProgress)}
 
 
 class Mortal(Settling):

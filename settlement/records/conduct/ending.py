@@ -2,7 +2,7 @@
 
 from settlement.chain.codec import cut
 from settlement.core.reasons import Reason, Refusal
-from settlement.pair.effects import Progress, SettlementNews, WithdrawPermit
+from settlement.pair.effects import RequestProgress, SettlementNews, WithdrawPermit
 from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
@@ -31,7 +31,7 @@ def _judge_preempt(case: RecordCase) -> UserPair | Refusal:
 def _displaced(case: RecordCase, pair: UserPair) -> None:
     body: Preempt = case.body
     case.step.event("displaced", sid=body.sid, reason=body.reason, vacate_by_ns=body.vacate_by_ns)
-    case.step.ask(Progress(sid=body.sid, news=SettlementNews.DISPLACED, reason=body.reason))
+    case.step.ask(RequestProgress(sid=body.sid, news=SettlementNews.DISPLACED, reason=body.reason))
     case.step.ask(WithdrawPermit(sid=body.sid, reason=Reason.PREEMPTED, why=f"by its holder: {body.reason}"))
     if pair.in_force:
         case.state.user.leases.end(case.step, pair, Event.PREEMPT, cut(f"preempted: {body.reason}", 64))
