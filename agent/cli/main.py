@@ -18,11 +18,14 @@ from agent.cli import (
     calibrate,
     clock,
     drafts,
+    install,
+    kit,
     lease,
     node,
     offer,
     record,
     relinquish,
+    report,
     sense,
     service,
     simulate,
@@ -39,12 +42,13 @@ app = typer.Typer(
     name="bandpact",
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     help="Share radio spectrum by agreement between neighbours: sense, settle, and transmit only inside a settlement.",
 )
 app.command()(trial.trial)
 app.command()(attacks.attacks)
+app.command()(report.report)
 app.command()(sense.sense)
 app.command()(record.record)
 app.command()(calibrate.calibrate)
@@ -62,6 +66,7 @@ app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 node.node.command("config")(drafts.node_config)
 app.add_typer(node.node, name="node")
+app.add_typer(kit.app, name="kit")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
@@ -73,6 +78,7 @@ bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
 
 app.command()(clock.doctor)
+app.command("install-service")(install.install_service)
 app.command()(service.run)
 app.command()(service.status)
 clocks = typer.Typer(no_args_is_help=True, help="The node's clock.")
@@ -103,7 +109,7 @@ def _main(
 def main() -> None:
     """Run the command line."""
     guard_streams()
-    app(args=sys.argv[1:])
+    app(args=sys.argv[1:], prog_name="bandpact")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class Surroundings:
     warden_heard_ns: int
     report: Callable[[], SurveyReport]
     closed: Callable[[], list[tuple[int, int]]]
-    suspend: Callable[[bytes], None]
+    withdraw: Callable[[bytes], None]
     declare: Callable[[Step, OfferSection], str | None]
     rotate: Callable[[Step], Refusal | None]
     may_offer: Callable[[Step, OfferSection], Refusal | None]
@@ -35,7 +35,7 @@ class Errand:
     command: AnyCommand
     began_ns: int
     sid: bytes | None = None
-    suspended_ns: int | None = None
+    withdrawn_ns: int | None = None
     cancelled: bool = False
     held: bool = False
     filling: Filling | None = None

@@ -24,27 +24,25 @@ from agent.node.errand import Errand, Surroundings, heard_text, refused_text
 from agent.node.filling import Filling, filled_text
 from agent.node.matching import explained, in_words, matched, price_for
 from agent.node.policy import free_parts, window_ms
+from agent.node.wordfiles import take_word
 from agent.words.units import band_text
 from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.market.matching import SpectrumWish
+from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.pair.table import UserState
 from settlement.pair.user import UserPair
 from settlement.party.party import Party
 from settlement.records.registry import RECORDS
 from settlement.records.row import CarriedBy
-from settlement.state.messages import Message
 from settlement.state.step import Step
 
 MS, NS = 1_000_000, 1_000_000_000
 ERRANDS_MAX = 32
 QUIET_NS = 60_000_000
-"""The gate's word counts as heard after a suspension when the warden said it this much later."""
+"""The gate's word counts as heard after a withdrawal when the warden said it this much later."""
 SILENCE_NS = 5 * NS
-TOLD = frozenset(
-    {"requested", "accepted", "settled", "renewed", "paused", "resumed", "displaced", "ended", "aborted", "refused"}
-)
 ENDED_STATES = (UserState.REFUSED, UserState.ABORTED, UserState.ENDED)
 
 
@@ -129,15 +127,16 @@ class Errands:
             case _:
                 self._relinquish(step, errand, around)
 
-    def hear(self, name: str, fields: dict[str, Any]) -> None:
+    def hear(self, progress: RequestProgress) -> None:
         """Pass on what happened to a settlement to whoever asked for it."""
+        why = {"reason": progress.reason, "clause": progress.clause}
+        why |= {"measured": progress.measured, "required": progress.required}
         for errand in self._open:
-            if errand.sid is None or errand.sid != fields.get("sid") or not isinstance(errand.command, Acquire):
+            if errand.sid != progress.sid or not isinstance(errand.command, Acquire):
                 continue
-            if name in TOLD:
-                shown = {k: fields[k] for k in ("reason", "clause", "measured", "required") if fields.get(k)}
-                self._tell(errand, name, sid=errand.sid.hex(), **shown)
-            self._follow(errand, errand.command, name, fields)
+            shown = {name: said for name, said in why.items() if said}
+            self._tell(errand, progress.news.value, sid=progress.sid.hex(), **shown)
+            self._follow(errand, errand.command, progress)
         self._open = [errand for errand in self._open if not errand.over]
 
     def gate(self, state: str, reason: str, sid: bytes | None) -> None:
@@ -146,21 +145,23 @@ class Errands:
             if errand.held and errand.sid == sid and sid is not None:
                 self._tell(errand, "gate", state=state, reason=reason)
 
-    def _follow(self, errand: Errand, command: Acquire, name: str, fields: dict[str, Any]) -> None:
+    def _follow(self, errand: Errand, command: Acquire, progress: RequestProgress) -> None:
         if errand.filling is not None and not errand.cancelled:
-            if name in ("settled", "refused", "aborted"):
-                errand.filling.hear(name)
+            if errand.filling.hear(progress.news):
                 errand.sid = None
-        elif name in ("refused", "aborted"):
-            detail = " ".join(str(fields[k]) for k in ("clause", "measured", "required") if fields.get(k))
-            self._end(errand, ok=False, why=f"{fields.get('reason')} {detail}".strip())
-        elif name == "settled" and not errand.cancelled:
-            if command.hold:
+            return
+        match progress.news:
+            case SettlementNews.REFUSED | SettlementNews.ABORTED:
+                detail = " ".join(said for said in (progress.clause, progress.measured, progress.required) if said)
+                self._end(errand, ok=False, why=f"{progress.reason} {detail}".strip())
+            case SettlementNews.SETTLED if not errand.cancelled and command.hold:
                 errand.held = True
-            else:
+            case SettlementNews.SETTLED if not errand.cancelled:
                 self._end(errand, ok=True)
-        elif name in ("ended", "displaced") and errand.held and not errand.cancelled:
-            self._end(errand, ok=name == "ended", why=str(fields.get("reason", "")))
+            case SettlementNews.ENDED | SettlementNews.DISPLACED if errand.held and not errand.cancelled:
+                self._end(errand, ok=progress.news is SettlementNews.ENDED, why=progress.reason)
+            case _:
+                pass
 
     # -- acquire -------------------------------------------------------------------------------------------------
 
@@ -249,15 +250,15 @@ class Errands:
     def _give_back(self, step: Step, errand: Errand, around: Surroundings, *, why: str) -> None:
         """Silence first: the gate must say that it does not use the settlement, then the holder is told."""
         sid = errand.sid or b""
-        if errand.suspended_ns is None:
-            errand.suspended_ns = around.now_ns
-            around.suspend(sid)
+        if errand.withdrawn_ns is None:
+            errand.withdrawn_ns = around.now_ns
+            around.withdraw(sid)
             self._tell(errand, "silencing")
-        elif around.warden_heard_ns > errand.suspended_ns + QUIET_NS and around.open_sid != sid:
+        elif around.warden_heard_ns > errand.withdrawn_ns + QUIET_NS and around.open_sid != sid:
             self._party.user.relinquish(step, sid, why)
             self._tell(errand, "relinquished", sid=sid.hex())
             self._end(errand, ok=isinstance(errand.command, GiveBack), why=why)
-        elif around.now_ns > errand.suspended_ns + SILENCE_NS:
+        elif around.now_ns > errand.withdrawn_ns + SILENCE_NS:
             self._end(errand, ok=False, why="the warden does not say that it is silent; nothing was given back")
 
     # -- offer ---------------------------------------------------------------------------------------------------
@@ -317,9 +318,7 @@ class Errands:
             passed = [name for name, row in RECORDS.items() if row.carrier is CarriedBy.ANYONE]
             self._end(errand, ok=False, why=f"{found}; give a record of {', '.join(sorted(passed))}")
             return
-        me = self._party.registry.get(self._party.identity.credential)
-        own = me.transport_key if me is not None else None
-        refusal = self._party.receive(step, Message(record=raw).encoded(), own or b"")
+        refusal = take_word(self._party, step, raw)
         self._tell(errand, "taken" if refusal is None else "not taken", type=unproven.typ)
         self._end(errand, ok=refusal is None, why=str(refusal or ""))
 

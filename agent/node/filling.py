@@ -10,10 +10,13 @@ from agent.node.matching import matched, price_for
 from settlement.chain.scope import Band, Cell
 from settlement.market.filling import FilledWish, next_part, unfilled
 from settlement.market.matching import SpectrumWish
+from settlement.pair.effects import SettlementNews
 from settlement.pair.filling import record_residual
 from settlement.party.party import Party
 from settlement.records.market import PARTS_MAX, PartOf, ShownPart
 from settlement.state.step import Step
+
+ENDINGS = (SettlementNews.SETTLED, SettlementNews.REFUSED, SettlementNews.ABORTED)
 
 
 @dataclass(slots=True)
@@ -30,13 +33,16 @@ class Filling:
     settled: list[bytes] = field(default_factory=list)
     refused: set[bytes] = field(default_factory=set)
 
-    def hear(self, news: str) -> None:
-        """How the REQUEST under way ended: as a part, or not."""
-        if self.asked is not None and news == "settled":
+    def hear(self, news: SettlementNews) -> bool:
+        """How the REQUEST under way goes; True once it ended, as a part or not."""
+        if self.asked is None or news not in ENDINGS:
+            return False
+        if news is SettlementNews.SETTLED:
             self.settled.append(self.asked)
         else:
             self.refused.add(self.offer)
         self.asked = None
+        return True
 
     def left(self, party: Party) -> FilledWish | None:
         """What is filled and what is left; None before anything was asked."""
