@@ -21,7 +21,10 @@ ENDINGS = (SettlementNews.SETTLED, SettlementNews.REFUSED, SettlementNews.ABORTE
 
 @dataclass(slots=True)
 class Filling:
-    """How far a wish is filled; `asked` is the REQUEST under way, `settled` the parts there are, by their ids."""
+    """How far a wish is filled; `asked` is the REQUEST under way, `settled` the parts there are, by their ids.
+
+    An offer that was refused is not asked again; one that came to nothing otherwise (`aborted`) is, once.
+    """
 
     wish: SpectrumWish
     eirp_mdbm: int
@@ -32,6 +35,7 @@ class Filling:
     offer: bytes = b""
     settled: list[bytes] = field(default_factory=list)
     refused: set[bytes] = field(default_factory=set)
+    aborted: set[bytes] = field(default_factory=set)
 
     def hear(self, news: SettlementNews) -> bool:
         """How the REQUEST under way goes; True once it ended, as a part or not."""
@@ -39,8 +43,10 @@ class Filling:
             return False
         if news is SettlementNews.SETTLED:
             self.settled.append(self.asked)
-        else:
+        elif news is SettlementNews.REFUSED or self.offer in self.aborted:
             self.refused.add(self.offer)
+        else:
+            self.aborted.add(self.offer)
         self.asked = None
         return True
 

@@ -110,6 +110,7 @@ TABLE: dict[str, Row] = {
     "record": Row(words="file:none.sigmf-meta out", fails=1),
     "calibrate": Row(words="file:none.sigmf-meta t.toml --power-dbm 0 --uncertainty-db 1 --frequency 1MHz", fails=1),
     "trial": Row(words="--scenario none.toml", units=("--duration 20",), fails=1),
+    "trial check": Row(words="none.toml", fails=1),
     "sim pluto": Row(words="--scenario none.toml", fails=2),
     "witness init": Row(words="wit --name w", writes=True),
     "witness serve": Row(words="none", fails=1),
