@@ -18,6 +18,7 @@ from agent.cli import (
     calibrate,
     clock,
     drafts,
+    history,
     lease,
     node,
     offer,
@@ -57,6 +58,7 @@ app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
+app.add_typer(history.app, name="history")
 app.add_typer(witness.app, name="witness")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
