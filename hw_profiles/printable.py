@@ -31,7 +31,7 @@ def lines(text: object) -> str:
     return printable(text, keep="\n")
 
 
-class Guarded(io.TextIOBase):
+class PrintableStream(io.TextIOBase):
     """A stream that writes out what a terminal would obey, and never fails for a character its encoding has not.
 
     It is no terminal to whoever asks: styled output goes to the `bare` stream, by those who made its text printable.
@@ -93,4 +93,4 @@ def spoken_in(text: str, stream: IO[str]) -> str:
 
 def bare(stream: TextIO) -> TextIO:
     """The stream beneath a guarded one."""
-    return stream.bare if isinstance(stream, Guarded) else stream
+    return stream.bare if isinstance(stream, PrintableStream) else stream

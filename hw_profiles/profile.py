@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from hw_profiles.values import Level, Span, Steps, Table
+from hw_profiles.values import Span, StatedLevel, Steps, Table
 
 SCHEMA_VERSION = 1
 
@@ -59,7 +59,7 @@ class Tx(Table):
     rate_hz: Span
     atten_db: Steps
     full_scale: int = Field(gt=0, le=32_768)
-    max_output_dbm: Level
+    max_output_dbm: StatedLevel
     external_pa_db: float = 0.0
     cyclic_allowed: Literal[False] = False
 
@@ -88,7 +88,7 @@ class Timing(Table):
     host_drift_ppb: int = Field(ge=1_000, le=10**9)
 
 
-class Mute(Table):
+class MuteSteps(Table):
     """How to silence, in order, and by when it has to read back."""
 
     steps: list[str] = Field(min_length=1)
@@ -96,7 +96,7 @@ class Mute(Table):
     deadline_ms: int = Field(gt=0)
 
 
-class Watchdog(Table):
+class DeviceWatchdog(Table):
     """What mutes when the host is gone."""
 
     heartbeat_ms: int = Field(gt=0)
@@ -148,8 +148,8 @@ class RadioProfile(Table):
     stream: Stream
     settle: Settle
     timing: Timing
-    mute: Mute
-    watchdog: Watchdog
+    mute: MuteSteps
+    watchdog: DeviceWatchdog
     calibration: CalibrationNote
     connection: Connection
 

@@ -57,7 +57,7 @@ class Steps(Table):
         return f"{self.min:g} to {self.max:g} in steps of {self.step:g}"
 
 
-class Level(Table):
+class StatedLevel(Table):
     """A level nobody should take on trust: how sure it is, where it comes from, whether it was measured on a unit."""
 
     value: float

@@ -27,7 +27,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tone:
+class HeardTone:
     """The strongest line of some samples: its level, its distance from the centre, and how far it is above the rest."""
 
     level_dbfs: float
@@ -35,7 +35,7 @@ class Tone:
     ratio_db: float
 
 
-def tone(iq: Iq16, *, sample_rate_hz: int, full_scale: int) -> Tone:
+def tone(iq: Iq16, *, sample_rate_hz: int, full_scale: int) -> HeardTone:
     """Find the strongest line; its power is that of the bins within SIDE_BINS of it, under a Hann window.
 
     Args: iq: int16 of shape (n, 2), n >= 256, not changed.
@@ -46,7 +46,7 @@ def tone(iq: Iq16, *, sample_rate_hz: int, full_scale: int) -> Tone:
     at = int(power.argmax())
     line = float(power[np.arange(at - SIDE_BINS, at + SIDE_BINS + 1) % len(power)].sum())
     rest = max(float(power.sum()) - line, 1e-20)
-    return Tone(
+    return HeardTone(
         level_dbfs=10 * math.log10(max(line, 1e-20)),
         offset_hz=float(np.fft.fftfreq(len(power))[at]) * sample_rate_hz,
         ratio_db=10 * math.log10(max(line, 1e-20) / rest),

@@ -69,7 +69,7 @@ class Burst:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class LookTaken:
     """Samples taken are in the receive ring under this ticket."""
 
     ticket: int
@@ -125,10 +125,22 @@ class Used:
 
 
 FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Suspend | Burst
-LinkMessage: TypeAlias = FromAgent | Look | WardenBeat | GateChange | Used
+LinkMessage: TypeAlias = FromAgent | LookTaken | WardenBeat | GateChange | Used
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (AgentBeat, NewPermit, NewLease, NewRule, NewKey, Suspend, Burst, Look, WardenBeat, GateChange, Used)
+    for kind in (
+        AgentBeat,
+        NewPermit,
+        NewLease,
+        NewRule,
+        NewKey,
+        Suspend,
+        Burst,
+        LookTaken,
+        WardenBeat,
+        GateChange,
+        Used,
+    )
 }
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from radio.errors import HardwareError
-from radio.link import Look
+from radio.link import LookTaken
 from radio.ports import Receiver, RxFlag, RxSettings
 from radio.ring import SampleRing
 
@@ -42,7 +42,7 @@ class Listener:
 
     def __init__(self, receiver: Receiver, ring: SampleRing, plan: LookPlan) -> None:
         self._receiver, self._ring, self._plan = receiver, ring, plan
-        self._looks: deque[Look] = deque(maxlen=8)
+        self._looks: deque[LookTaken] = deque(maxlen=8)
         self._stop = threading.Event()
         self.fault: str | None = None
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
@@ -56,9 +56,9 @@ class Listener:
         self._stop.set()
         self._thread.join(2.0)
 
-    def take(self) -> list[Look]:
+    def take(self) -> list[LookTaken]:
         """Looks taken since the last call."""
-        taken: list[Look] = []
+        taken: list[LookTaken] = []
         while self._looks:
             taken.append(self._looks.popleft())
         return taken
@@ -83,7 +83,7 @@ class Listener:
                 return
             block = self._receiver.receive(plan.samples)
             self._looks.append(
-                Look(
+                LookTaken(
                     ticket=self._ring.write(block.iq),
                     sequence=block.sequence,
                     earliest_ns=block.start.earliest_ns,

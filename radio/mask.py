@@ -9,7 +9,7 @@ from settlement.chain.scope import Band
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class MaskStretch:
     """From `low_hz` to below `high_hz` at most `limit_mdbm_per_mhz` in any 1 MHz."""
 
     low_hz: int
@@ -18,7 +18,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class EdgeStep:
     """From `from_hz` beyond either edge of the channel on."""
 
     from_hz: int
@@ -29,8 +29,8 @@ class Step:
 class Service:
     """Limits of a service beside what a permit says; None where it sets none."""
 
-    steps: tuple[Step, ...] = ()
-    guarded: tuple[Stretch, ...] = ()
+    steps: tuple[EdgeStep, ...] = ()
+    guarded: tuple[MaskStretch, ...] = ()
     density_mdbm_per_mhz: int | None = None
     peak_to_average_mdb: int = 13_000
 
@@ -39,11 +39,13 @@ class Service:
         """The limits of a profile file."""
         return cls(
             steps=tuple(
-                Step(from_hz=s.from_hz, limit_mdbm_per_mhz=round(1000 * s.dbm_per_mhz))
+                EdgeStep(from_hz=s.from_hz, limit_mdbm_per_mhz=round(1000 * s.dbm_per_mhz))
                 for s in sorted(limits.outside, key=lambda s: s.from_hz)
             ),
             guarded=tuple(
-                Stretch(low_hz=g.range_hz.low, high_hz=g.range_hz.high, limit_mdbm_per_mhz=round(1000 * g.dbm_per_mhz))
+                MaskStretch(
+                    low_hz=g.range_hz.low, high_hz=g.range_hz.high, limit_mdbm_per_mhz=round(1000 * g.dbm_per_mhz)
+                )
                 for g in limits.guarded
             ),
             density_mdbm_per_mhz=round(1000 * limits.max_psd_dbm_per_mhz),
@@ -55,20 +57,20 @@ NO_SERVICE = Service()
 
 
 @lru_cache(maxsize=64)
-def stretches(band: Band, *, seen: Band, rule_mdbm_per_mhz: int, service: Service) -> tuple[Stretch, ...]:
+def stretches(band: Band, *, seen: Band, rule_mdbm_per_mhz: int, service: Service) -> tuple[MaskStretch, ...]:
     """The spectrum of `seen` outside `band`, lowest first, cut wherever the strictest limit that applies changes."""
     cuts = {seen.low_hz, seen.high_hz, band.low_hz, band.high_hz}
     cuts |= {edge for s in service.steps for edge in (band.low_hz - s.from_hz, band.high_hz + s.from_hz)}
     cuts |= {edge for g in service.guarded for edge in (g.low_hz, g.high_hz)}
     inside = sorted(c for c in cuts if seen.low_hz <= c <= seen.high_hz)
-    found: list[Stretch] = []
+    found: list[MaskStretch] = []
     for low_hz, high_hz in pairwise(inside):
         if band.low_hz <= low_hz and high_hz <= band.high_hz:
             continue
         limit = _limit(low_hz, high_hz, band, rule_mdbm_per_mhz, service)
         if found and found[-1].high_hz == low_hz and found[-1].limit_mdbm_per_mhz == limit:
             low_hz = found.pop().low_hz  # noqa: PLW2901 - the two are one
-        found.append(Stretch(low_hz=low_hz, high_hz=high_hz, limit_mdbm_per_mhz=limit))
+        found.append(MaskStretch(low_hz=low_hz, high_hz=high_hz, limit_mdbm_per_mhz=limit))
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ SUSPENDED_MAX = 4096
 
 
 @dataclass(slots=True)
-class Held:
+class HeldPermit:
     """A verified permit, why it was suspended if it was, and what was sent under it (monotonic ns)."""
 
     permit: VerifiedPermit
@@ -42,10 +42,10 @@ class Permits:
         """`book` holds the rules to go by; without one the rule of the first settlement begins them."""
         self._network, self._anchors, self._chain = network, frozenset(anchors), chain
         self._book = RuleBook(registry=Registry(network, self._anchors)) if book is None else book
-        self._held: dict[bytes, Held] = {}
+        self._held: dict[bytes, HeldPermit] = {}
         self._suspended: dict[bytes, Refusal] = {}
 
-    def take(self, artifact: bytes, now: TimeFix | None = None) -> Held | Refusal:
+    def take(self, artifact: bytes, now: TimeFix | None = None) -> HeldPermit | Refusal:
         """Verify an artifact and hold it; the same settlement twice keeps what is known of it.
 
         Args: now: here; without a trusted clock only what is under the newest rule is taken.
@@ -57,9 +57,9 @@ class Permits:
         if refusal is not None:
             return refusal
         self._book.note(permit, now)
-        return self._held.setdefault(permit.sid, Held(permit, suspended=self._suspended.get(permit.sid)))
+        return self._held.setdefault(permit.sid, HeldPermit(permit, suspended=self._suspended.get(permit.sid)))
 
-    def change(self, record: bytes, sid: bytes, now: TimeFix) -> Held | Refusal:
+    def change(self, record: bytes, sid: bytes, now: TimeFix) -> HeldPermit | Refusal:
         """Verify a RENEW, SUSPEND or RESUME of a held permit; a lease too far from here and now is refused."""
         held = self._held.get(sid)
         if held is None:
@@ -109,11 +109,11 @@ class Permits:
             held.suspended = refusal
         return held is not None
 
-    def get(self, sid: bytes) -> Held | None:
+    def get(self, sid: bytes) -> HeldPermit | None:
         """The permit of a settlement."""
         return self._held.get(sid)
 
-    def current(self, now: TimeFix) -> Held | None:
+    def current(self, now: TimeFix) -> HeldPermit | None:
         """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used."""
         usable = [h for h in self._held.values() if h.suspended is None and not now.after(h.permit.cell.window.end_ns)]
         begun = [h for h in usable if h.permit.cell.window.start_ns <= now.latest_ns]
@@ -123,7 +123,7 @@ class Permits:
                 return min(choice, key=lambda h: h.permit.cell.window.end_ns)
         return next((h for h in reversed(self._held.values()) if not h.closed), None)
 
-    def finished(self, now: TimeFix) -> list[Held]:
+    def finished(self, now: TimeFix) -> list[HeldPermit]:
         """Permits that are over and not yet accounted for."""
         over = [
             h

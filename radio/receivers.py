@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from radio.ports import Receiver, RxSettings
-from radio.recording.metadata import Place
+from radio.recording.metadata import RecordedPlace
 
 
 def _nothing() -> None:
@@ -23,7 +23,7 @@ class Opened:
     full_scale: int
     settings: RxSettings | None = None
     device_id: str = ""
-    place: Place | None = None
+    place: RecordedPlace | None = None
     simulated: bool = False
     simulated_time: bool = False
     pause: Callable[[float], None] | None = None

@@ -53,7 +53,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class SeenRules:
     """What a warden remembers over a restart."""
 
     rules: tuple[SeenRule, ...] = array(1, SeenRule, RULES_MAX)
@@ -70,20 +70,20 @@ class SeenFile:
         self._thread: threading.Thread | None = None
         self.fault: str | None = None
 
-    def read(self) -> Seen:
+    def read(self) -> SeenRules:
         """What was kept; empty where nothing was. Raises RulesLost."""
         try:
             data = read_small(self._path)
         except FileNotFoundError:
-            return Seen(rules=(), settled=())
+            return SeenRules(rules=(), settled=())
         except OSError as exc:
             raise RulesLost(f"{self._path}: {exc.strerror}; the warden must be able to read what it has seen") from exc
-        found = decode(Seen, data, "seen", limit=SEEN_LIMIT)
+        found = decode(SeenRules, data, "seen", limit=SEEN_LIMIT)
         if isinstance(found, Refusal):
             raise RulesLost(f"{self._path}: damaged ({found.reason.value}); restore it, or move it away knowingly")
         return found
 
-    def keep(self, seen: Seen) -> None:
+    def keep(self, seen: SeenRules) -> None:
         """Have it written soon. Never blocks."""
         data = encode(seen, limit=SEEN_LIMIT)
         with self._turn:
@@ -127,7 +127,7 @@ class RuleBook:
 
     def open(self, configured: HeldRule | None = None) -> Refusal | None:
         """Read what was seen before, each rule verified again, then the configured one. Raises RulesLost."""
-        seen = self.file.read() if self.file is not None else Seen(rules=(), settled=())
+        seen = self.file.read() if self.file is not None else SeenRules(rules=(), settled=())
         for one in seen.rules:
             held = read_held(one.raw, one.chain, self.registry)
             if isinstance(held, Refusal):
@@ -211,7 +211,7 @@ class RuleBook:
     def _keep(self) -> None:
         if self.file is not None:
             rules = tuple(SeenRule(raw=held.raw, chain=held.chain) for held in self._rules)
-            self.file.keep(Seen(rules=rules, settled=tuple(self._settled.values())))
+            self.file.keep(SeenRules(rules=rules, settled=tuple(self._settled.values())))
 
     def close(self) -> None:
         """Let go of the file once it holds everything."""

@@ -23,7 +23,7 @@ from radio.link import (
     Burst,
     GateChange,
     LinkMessage,
-    Look,
+    LookTaken,
     NewKey,
     NewLease,
     NewPermit,
@@ -34,7 +34,7 @@ from radio.link import (
 )
 from radio.mask import Service
 from radio.pace import Pace
-from radio.permits import Held, Permits
+from radio.permits import HeldPermit, Permits
 from radio.ports import Iq16, Radio, RfState
 from radio.ring import SampleRing
 from radio.transmit import TransmitChain
@@ -111,7 +111,7 @@ class Ears(Protocol):
         """Stop listening."""
         ...
 
-    def take(self) -> list[Look]:
+    def take(self) -> list[LookTaken]:
         """Looks taken since the last call."""
         ...
 
@@ -199,7 +199,7 @@ class Warden:
         self._work()
         self._pace.turn(began_ns, self._monotonic_ns())
 
-    def _inputs(self, now: Fix, mono_ns: int, held: Held | None) -> gate.Inputs:
+    def _inputs(self, now: Fix, mono_ns: int, held: HeldPermit | None) -> gate.Inputs:
         permit = held.permit if held else None
         return gate.Inputs(
             now=now,
@@ -294,7 +294,7 @@ class Warden:
         else:
             self._mine.add(new.hash)
 
-    def _answer(self, outcome: Held | Refusal, sid: bytes | None) -> None:
+    def _answer(self, outcome: HeldPermit | Refusal, sid: bytes | None) -> None:
         if isinstance(outcome, Refusal):
             self._tell(self._state, outcome, sid, at_ns=self._monotonic_ns(), asked=True)
 
@@ -343,7 +343,7 @@ class Warden:
 
     # -- acting --------------------------------------------------------------------------------------------------
 
-    def _settle(self, state: GateState, decision: Allow | Refusal, held: Held | None, mono_ns: int) -> None:
+    def _settle(self, state: GateState, decision: Allow | Refusal, held: HeldPermit | None, mono_ns: int) -> None:
         """Make the radio agree with the gate; on the way down mute first and speak afterwards."""
         sid = held.permit.sid if held else None
         if self._chain.latched is not None:
@@ -366,7 +366,7 @@ class Warden:
         self._tell(state, decision, sid, at_ns=mono_ns, muted_ns=muted_ns)
         self._state, self._reason, self._sid = state, reason, sid
 
-    def _send(self, held: Held, mono_ns: int, until_ns: int) -> None:
+    def _send(self, held: HeldPermit, mono_ns: int, until_ns: int) -> None:
         """Send the next burst as far as it surely ends before `until_ns`, monotonic; a late turn sends less."""
         if mono_ns < self._next_frame_ns:
             return
@@ -388,7 +388,7 @@ class Warden:
         if self._busy_until_ns > until_ns:
             self._overran(held, until_ns)
 
-    def _overran(self, held: Held, until_ns: int) -> None:
+    def _overran(self, held: HeldPermit, until_ns: int) -> None:
         """A burst was handed over too late to end in time, whatever held this process up: cut it off."""
         muted_ns = self._chain.mute()
         late = refuse(Reason.EXPIRED, "gate.8", f"a burst until {self._busy_until_ns} ns", f"<= {until_ns} ns")
@@ -406,7 +406,7 @@ class Warden:
         self._state, self._reason, self._busy_until_ns = GateState.ARMED, found.reason.value, 0
         self._pending.clear()
 
-    def _fitting(self, held: Held, iq: Iq16, until_ns: int) -> Iq16 | None:
+    def _fitting(self, held: HeldPermit, iq: Iq16, until_ns: int) -> Iq16 | None:
         """As much of a burst as there is time for from now, or from the end of the one that plays."""
         start_ns = max(self._monotonic_ns(), self._busy_until_ns)
         room = (until_ns - start_ns) * self._plan.sample_rate_hz // NS

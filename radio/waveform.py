@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft
 
-from radio.mask import NO_SERVICE, Service, Stretch, stretches
+from radio.mask import NO_SERVICE, MaskStretch, Service, stretches
 from radio.ports import Iq16
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -58,10 +58,10 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class DensityReading:
     """The strongest 1 MHz of one stretch beside the channel, each bin at its largest of all moments (max hold)."""
 
-    stretch: Stretch
+    stretch: MaskStretch
     strongest_mdbm_per_mhz: int
 
 
@@ -74,7 +74,7 @@ class Measured:
     density_mdbm_per_mhz: int
     occupied_low_hz: int
     occupied_high_hz: int
-    outside: tuple[Reading, ...]
+    outside: tuple[DensityReading, ...]
     clipped: bool
 
     @property
@@ -87,7 +87,7 @@ class Measured:
 class _Cut:
     """A stretch in bins of the spectrum as the transform orders it: `first` to below `stop`."""
 
-    stretch: Stretch
+    stretch: MaskStretch
     first: int
     stop: int
 
@@ -138,7 +138,7 @@ def measure(iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, 
         occupied_low_hz=center_hz + round(low * sample_rate_hz),
         occupied_high_hz=center_hz + round(high * sample_rate_hz),
         outside=tuple(
-            Reading(
+            DensityReading(
                 stretch=cut.stretch, strongest_mdbm_per_mhz=most + _mdb(_strongest(held[cut.first : cut.stop], width))
             )
             for cut in _cuts(center_hz, sample_rate_hz, allowed)

@@ -17,7 +17,7 @@ CONFIDENCE_AT_END: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quantity:
+class MeasuredQuantity:
     """A value with its unit, its interval, and what it rests on."""
 
     value: float
@@ -37,7 +37,7 @@ class Quantity:
         age = (now_ns - self.measured_ns) / (self.valid_until_ns - self.measured_ns)
         return float(self.level * CONFIDENCE_AT_END**age)
 
-    def aged(self, now_ns: int) -> "Quantity":
+    def aged(self, now_ns: int) -> "MeasuredQuantity":
         """The same with its interval opened in proportion to the confidence that is gone."""
         kept = self.confidence(now_ns) / self.level
         if kept <= 0.0:
@@ -53,12 +53,12 @@ class PlaceEnvelope:
 
     channel: Channel
     state: ChannelState
-    occupancy: Quantity
-    noise_floor: Quantity
-    headroom: Quantity
-    usable_bandwidth: Quantity
-    incumbent_probability: Quantity
-    sensitivity_limit: Quantity
+    occupancy: MeasuredQuantity
+    noise_floor: MeasuredQuantity
+    headroom: MeasuredQuantity
+    usable_bandwidth: MeasuredQuantity
+    incumbent_probability: MeasuredQuantity
+    sensitivity_limit: MeasuredQuantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +67,10 @@ class UnitEnvelope:
 
     low_hz: float
     high_hz: float
-    bandwidth: Quantity
-    eirp: Quantity
-    clock_bound: Quantity
-    position_error: Quantity
+    bandwidth: MeasuredQuantity
+    eirp: MeasuredQuantity
+    clock_bound: MeasuredQuantity
+    position_error: MeasuredQuantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +78,9 @@ class CompositeEnvelope:
     """What may be allocated: the channel as far as the unit reaches it, no wider and no louder than either allows."""
 
     channel: Channel
-    usable_bandwidth: Quantity
-    eirp: Quantity
-    incumbent_probability: Quantity
+    usable_bandwidth: MeasuredQuantity
+    eirp: MeasuredQuantity
+    incumbent_probability: MeasuredQuantity
     confidence: float
     valid_until_ns: int
 
@@ -98,8 +98,8 @@ def place_envelope(report: SurveyReport, index: int, *, measured_ns: int, valid_
     """The envelope of one channel of a survey; a radar that was heard in it makes its incumbent probability."""
     channel = report.channels[index]
 
-    def quantity(interval: Interval, unit: str) -> Quantity:
-        return Quantity(
+    def quantity(interval: Interval, unit: str) -> MeasuredQuantity:
+        return MeasuredQuantity(
             value=interval.value, low=interval.low, high=interval.high, unit=unit, level=interval.level,
             samples=report.blocks, flags=channel.flags, measured_ns=measured_ns, valid_until_ns=valid_until_ns,
         )  # fmt: skip

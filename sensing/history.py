@@ -18,7 +18,7 @@ Float16s = NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class BlockDecisions:
     """Decisions on the blocks of a piece, each of shape (channels, blocks): dB over the thresholds, and what lasts.
 
     `over_db` is the largest of all tests, `whole_db` the energy of the whole channel; `key` says by which floor.
@@ -34,14 +34,14 @@ class Judged:
     clipped: NDArray[np.bool_]
 
 
-class History:
+class FloorHistory:
     """Pieces in the order of time; the oldest lose their levels, then are forgotten."""
 
     def __init__(self, *, keep_ns: int | None = None) -> None:
         """Args: keep_ns: forget what began longer ago than this; None: keep as much as there is room for."""
         self._keep_ns = keep_ns
         self._full: deque[Piece] = deque()
-        self._brief: deque[Judged | Piece] = deque()
+        self._brief: deque[BlockDecisions | Piece] = deque()
         self._full_bytes = 0
         self._brief_blocks = 0
         self.forgotten = False
@@ -68,30 +68,30 @@ class History:
         while self._full and self._full_bytes > FULL_BYTES * 7 // 8:
             piece = self._full.popleft()
             self._full_bytes -= piece.levels.nbytes
-            judged = piece.decided if isinstance(piece.decided, Judged) else None
+            judged = piece.decided if isinstance(piece.decided, BlockDecisions) else None
             self._brief.append(judged if judged is not None else piece)
             self._brief_blocks += len(piece.levels)
             if judged is None:
                 piece.levels = piece.levels[:, :1].copy()
         while self._brief_blocks > BRIEF_BLOCKS:
             gone = self._brief.popleft()
-            self._brief_blocks -= gone.over_db.shape[1] if isinstance(gone, Judged) else len(gone.levels)
+            self._brief_blocks -= gone.over_db.shape[1] if isinstance(gone, BlockDecisions) else len(gone.levels)
             self.forgotten = True
 
-    def judged(self) -> Iterator[Judged]:
+    def judged(self) -> Iterator[BlockDecisions]:
         """Every decision that is remembered, in the order of time."""
         for old in self._brief:
-            if isinstance(old, Judged):
+            if isinstance(old, BlockDecisions):
                 yield old
         for piece in self._full:
-            if isinstance(piece.decided, Judged):
+            if isinstance(piece.decided, BlockDecisions):
                 yield piece.decided
 
     @property
     def uncertain(self) -> int:
         """Blocks whose level fits no floor."""
         old = sum(len(one.levels) for one in self._brief if isinstance(one, Piece))
-        return old + sum(len(piece.levels) for piece in self._full if not isinstance(piece.decided, Judged))
+        return old + sum(len(piece.levels) for piece in self._full if not isinstance(piece.decided, BlockDecisions))
 
     def _forget(self, before_ns: int) -> None:
         while self._full and self._full[0].start_ns < before_ns:

@@ -21,7 +21,7 @@ DC_BINS: Final = 3
 """Bins around the tuned frequency that a constant offset fills under a Hann window."""
 
 
-class Band(Protocol):
+class LayoutSettings(Protocol):
     """What the layout needs to know of the settings."""
 
     @property
@@ -78,7 +78,7 @@ class BandLayout:
         return len(self.shapes)
 
 
-def lay_out(band: Band) -> BandLayout:
+def lay_out(band: LayoutSettings) -> BandLayout:
     """Cut the channels, and what is left of the band, into groups of bins; the bins of the offset are in none."""
     bin_hz = band.sample_rate_hz / band.fft_size
     edges = band.center_hz - band.sample_rate_hz / 2 + np.arange(band.fft_size) * bin_hz
@@ -137,7 +137,7 @@ def _guards(free: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
     return [group for group in _cut(bins, GUARD_GROUPS_MAX) if len(group) >= BINS_PER_GROUP_MIN]
 
 
-def _why_outside(channel: Channel, band: Band) -> str:
+def _why_outside(channel: Channel, band: LayoutSettings) -> str:
     low, high = band.center_hz - band.sample_rate_hz / 2, band.center_hz + band.sample_rate_hz / 2
     return (
         f"channel {channel.low_hz / 1e6:g}-{channel.high_hz / 1e6:g} MHz does not fit the received band "
@@ -146,7 +146,7 @@ def _why_outside(channel: Channel, band: Band) -> str:
     )
 
 
-def _inside(channel: Channel, band: Band) -> bool:
+def _inside(channel: Channel, band: LayoutSettings) -> bool:
     half = band.sample_rate_hz / 2
     slack = band.sample_rate_hz / band.fft_size
     return channel.low_hz >= band.center_hz - half - slack and channel.high_hz <= band.center_hz + half + slack

@@ -8,7 +8,7 @@ from sensing.detectors.radar import Incumbent
 from sensing.flags import SampleFlag
 from sensing.frontend import Float32s
 from sensing.rhythm import Period
-from sensing.values import Channel, Interval, Level
+from sensing.values import Channel, Interval, LevelDb
 
 
 class ChannelState(Enum):
@@ -67,7 +67,7 @@ class ChannelLook:
     channel: Channel
     busy: bool | None
     busy_fraction: float
-    power: Level
+    power: LevelDb
     snr_db: float
 
 
@@ -79,7 +79,7 @@ class LookResult:
     end_ns: int
     channels: tuple[ChannelLook, ...]
     psd: Float32s
-    noise_floor: Level
+    noise_floor: LevelDb
     incumbents: tuple[Incumbent, ...]
     flags: SampleFlag
 
@@ -96,15 +96,15 @@ class ChannelReport:
     channel: Channel
     state: ChannelState
     occupancy: Interval
-    noise_floor: Level
-    sensitivity_limit: Level
+    noise_floor: LevelDb
+    sensitivity_limit: LevelDb
     headroom_db: float
     period: Period | None
     bursty: bool
     flags: SampleFlag
     long_run: Interval = field(default_factory=lambda: Interval(value=0.0, low=0.0, high=1.0))
     anchor: Anchor = Anchor.NONE
-    threshold: Level = field(default_factory=lambda: Level(value=float("nan"), sd=float("inf"), unit="dBFS/Hz"))
+    threshold: LevelDb = field(default_factory=lambda: LevelDb(value=float("nan"), sd=float("inf"), unit="dBFS/Hz"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

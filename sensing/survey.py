@@ -20,7 +20,7 @@ from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.floors import FloorReader, FloorView
 from sensing.frontend import FrontEnd, Iq, Spectra
-from sensing.history import History, Judged
+from sensing.history import BlockDecisions, FloorHistory
 from sensing.incumbents import IncumbentLog
 from sensing.layout import BandLayout, lay_out
 from sensing.occupancy import spectrum_resource_occupancy
@@ -37,8 +37,8 @@ from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, clipped_span
 from sensing.silence import Spans, bad_spans, silent_blocks, silent_spans
 from sensing.theory import energy_threshold, gamma_quantile, snr_wall_db
 from sensing.tracker import UNCERTAIN, FloorTracker, GainState, Piece, decibels
-from sensing.values import Channel, Level
-from sensing.verdict import Seen, Verdict, judge
+from sensing.values import Channel, LevelDb
+from sensing.verdict import BlocksSeen, ChannelVerdict, judge
 
 __all__ = [
     "Anchor",
@@ -95,7 +95,7 @@ class Survey:
         self._contrast = np.array([max(CONTRAST, gamma_quantile(shape=float(k), q=1 - CONTRAST_PFA)) for k in shapes])
         self._views: dict[int, tuple[int, FloorView]] = {}
         self._contrasted: set[int] = set()
-        self._history = History(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
+        self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
         self._left_out = 0
         self._gaps = False
         self._ended_ns: int | None = None
@@ -273,13 +273,13 @@ class Survey:
             self._views[number] = known
         return known[1]
 
-    def _judge(self, piece: Piece) -> Judged | None:
+    def _judge(self, piece: Piece) -> BlockDecisions | None:
         """Decide on a piece by the floor as it is known now; what was decided by the same floor holds."""
         if piece.state == UNCERTAIN or not self._floor.states[piece.state].taught:
             return None
         state = self._floor.states[piece.state]
         key = (piece.state, state.version)
-        if isinstance(piece.decided, Judged) and piece.decided.key == key:
+        if isinstance(piece.decided, BlockDecisions) and piece.decided.key == key:
             return piece.decided
         view, power = self._view(piece.state), piece.power()
         shape = (len(self.settings.channels), len(power))
@@ -293,7 +293,7 @@ class Survey:
         contrast = bool((power > self._contrast * np.maximum(view.floor, state.level)).any())
         if contrast:
             self._contrasted.add(piece.state)
-        piece.decided = Judged(
+        piece.decided = BlockDecisions(
             key=key, start_ns=piece.start_ns, over_db=over, whole_db=whole, lasting=lasting,
             bound=np.full(shape[1], piece.bound), clipped=piece.clipped,
         )  # fmt: skip
@@ -325,7 +325,7 @@ class Survey:
         channel = self.settings.channels[index]
         judged = [one for one in map(self._judge, pieces) if one is not None]
         if not usable or not judged or self._floor.current is None:
-            nothing = Level(value=float("nan"), sd=float("inf"), unit="dBFS")
+            nothing = LevelDb(value=float("nan"), sd=float("inf"), unit="dBFS")
             return ChannelLook(channel=channel, busy=None, busy_fraction=0.0, power=nothing, snr_db=float("nan"))
         busy = np.concatenate([(one.over_db[index] > 0) | one.lasting[index] | one.bound for one in judged])
         some = bool(np.count_nonzero(busy) > max(1, 0.01 * len(busy)))
@@ -345,7 +345,7 @@ class Survey:
     # -- reporting -----------------------------------------------------------------------------------------------
 
     def _report_channel(
-        self, index: int, judged: list[Judged], apart: tuple[Span, ...], flags: SampleFlag
+        self, index: int, judged: list[BlockDecisions], apart: tuple[Span, ...], flags: SampleFlag
     ) -> ChannelReport:
         channel = self.settings.channels[index]
         counted = [one for one in judged if not any(start <= one.start_ns < end for start, end in apart)]
@@ -372,7 +372,9 @@ class Survey:
             threshold=self._threshold(index, idle, verdict),
         )
 
-    def _seen(self, index: int, counted: list[Judged], blocks: int, *, whole: bool, flags: SampleFlag) -> Seen:
+    def _seen(
+        self, index: int, counted: list[BlockDecisions], blocks: int, *, whole: bool, flags: SampleFlag
+    ) -> BlocksSeen:
         states = sorted({one.key[0] for one in counted})
         anchors = {number: self._anchor_of(number) for number in states}
         views = [self._view(number) for number in states]
@@ -380,7 +382,7 @@ class Survey:
         times = [one.start_ns / 1e9 + np.arange(one.over_db.shape[1]) * self._block_s for one in counted]
         widening = sum(self._widening) / max(1, len(self._widening))
         uncertain = self._history.uncertain
-        return Seen(
+        return BlocksSeen(
             over_db=np.concatenate([one.over_db[index] for one in counted] or [empty]).astype(np.float64),
             whole_db=np.concatenate([one.whole_db[index] for one in counted] or [empty]).astype(np.float64),
             lasting=np.concatenate([one.lasting[index] | one.bound for one in counted] or [empty]).astype(np.bool_),
@@ -417,28 +419,28 @@ class Survey:
             self._view(number).floor[:-1][trusted] @ self._layout.bins[trusted] / self._layout.bins[trusted].sum()
         )
 
-    def _density(self, power: float) -> Level:
+    def _density(self, power: float) -> LevelDb:
         state = self._state()
         statistical = 4.343 / np.sqrt(float(np.median(state.cells * self._reader.shapes))) if state else float("inf")
         sd_db = float(np.hypot(statistical, self.settings.flatness_db / 3))
         return self._absolute(_db(power / self.settings.sample_rate_hz), sd_db, "/Hz")
 
-    def _absolute(self, dbfs: float, sd_db: float, per: str) -> Level:
+    def _absolute(self, dbfs: float, sd_db: float, per: str) -> LevelDb:
         scale = self.settings.calibration
         if scale is None:
-            return Level(value=dbfs, sd=sd_db, unit=f"dBFS{per}")
-        return Level(value=dbfs + scale.offset_db, sd=float(np.hypot(sd_db, scale.sd_db)), unit=f"dBm{per}")
+            return LevelDb(value=dbfs, sd=sd_db, unit=f"dBFS{per}")
+        return LevelDb(value=dbfs + scale.offset_db, sd=float(np.hypot(sd_db, scale.sd_db)), unit=f"dBm{per}")
 
-    def _threshold(self, index: int, idle: float, verdict: Verdict) -> Level:
+    def _threshold(self, index: int, idle: float, verdict: ChannelVerdict) -> LevelDb:
         """Density over the whole channel from which one block of it counts as busy."""
         if self._floor.current is None:
-            return Level(value=float("nan"), sd=float("inf"), unit="dBFS/Hz")
+            return LevelDb(value=float("nan"), sd=float("inf"), unit="dBFS/Hz")
         cells = self._reader.cells(self._view(self._floor.current), index, np.zeros((0, self._layout.groups + 1)))
         return self._density(idle * self._detector.whole_threshold(cells) * 10 ** (verdict.cut_db / 10))
 
-    def _sensitivity(self, index: int, idle_power: float, verdict: Verdict) -> Level:
+    def _sensitivity(self, index: int, idle_power: float, verdict: ChannelVerdict) -> LevelDb:
         if self._floor.current is None:
-            return Level(value=float("nan"), sd=float("inf"), unit="dBFS")
+            return LevelDb(value=float("nan"), sd=float("inf"), unit="dBFS")
         cells = self._reader.cells(self._view(self._floor.current), index, np.zeros((0, self._layout.groups + 1)))
         samples = self._detector.whole_shape(cells)
         rise = self._detector.whole_threshold(cells) * 10 ** (verdict.cut_db / 10)

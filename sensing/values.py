@@ -14,7 +14,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class LevelDb:
     """A level in decibels with its standard uncertainty; `unit` is dBFS, dBm, dBFS/Hz or dBm/Hz."""
 
     value: float

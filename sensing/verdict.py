@@ -32,7 +32,7 @@ UNSEEN_LOW: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class BlocksSeen:
     """What was decided on the blocks of one channel, shape (blocks,), and what is to be held against it.
 
     `over_db` is how far over its threshold the loudest test was, `whole_db` the energy of the whole channel; `lasting`
@@ -60,7 +60,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ChannelVerdict:
     """State and occupancy of a channel; `cut_db` is how far over the threshold idle and busy were parted."""
 
     state: ChannelState
@@ -75,11 +75,11 @@ class Verdict:
 UNSEEN: Final = Interval(value=float("nan"), low=0.0, high=1.0)
 
 
-def judge(seen: Seen) -> Verdict:
+def judge(seen: BlocksSeen) -> ChannelVerdict:
     """Say what may be said of a channel."""
     blocks = len(seen.over_db)
     if blocks == 0:
-        return Verdict(
+        return ChannelVerdict(
             state=ChannelState.UNKNOWN, occupancy=UNSEEN, long_run=UNSEEN, cut_db=0.0, period=None, bursty=False,
             anchor=Anchor.NONE,
         )  # fmt: skip
@@ -95,7 +95,7 @@ def judge(seen: Seen) -> Verdict:
     occupancy = channel_occupancy(busy, times_s=times, rates=rates)
     long_run = long_run_occupancy(busy if used else np.zeros(blocks, np.bool_), step_s=seen.step_s, times_s=times)
     occupancy, long_run = (_widened(one, seen, sensitive, used=used, cut=busy) for one in (occupancy, long_run))
-    return Verdict(
+    return ChannelVerdict(
         state=_state(seen, occupancy, used=used),
         occupancy=occupancy,
         long_run=long_run,
@@ -106,7 +106,7 @@ def judge(seen: Seen) -> Verdict:
     )
 
 
-def _significant(seen: Seen, busy: Bools) -> bool:
+def _significant(seen: BlocksSeen, busy: Bools) -> bool:
     """Whether more, or more strongly, was over the threshold than noise explains."""
     if bool(seen.lasting.any()) or bool((seen.over_db > seen.sure_db).any()):
         return True
@@ -114,7 +114,7 @@ def _significant(seen: Seen, busy: Bools) -> bool:
     return float(stats.binom.sf(int(busy.sum()) - 1, len(busy), rate)) < DOUBT
 
 
-def _widened(one: Interval, seen: Seen, sensitive: Bools, *, used: bool, cut: Bools) -> Interval:
+def _widened(one: Interval, seen: BlocksSeen, sensitive: Bools, *, used: bool, cut: Bools) -> Interval:
     """The interval with every doubt in it that is not of sampling."""
     low, high = one.low if used else 0.0, one.high
     strong = float((seen.over_db > STRONG_DB).mean())
@@ -129,7 +129,7 @@ def _widened(one: Interval, seen: Seen, sensitive: Bools, *, used: bool, cut: Bo
     return replace(wide, high=1.0) if seen.flags & VOIDING & ~SampleFlag.CLIPPED else wide
 
 
-def _state(seen: Seen, occupancy: Interval, *, used: bool) -> ChannelState:
+def _state(seen: BlocksSeen, occupancy: Interval, *, used: bool) -> ChannelState:
     if used and occupancy.low > UNSEEN_LOW * seen.unseen:
         return ChannelState.BUSY
     doubted = seen.flags & VOIDING or seen.anchor is Anchor.NONE or seen.steady or seen.doubtful

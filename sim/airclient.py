@@ -7,7 +7,7 @@ from typing import Any
 import zmq
 
 from radio.errors import Disconnected, HardwareError
-from sim.wire import AirRefused, Channel
+from sim.wire import AirRefused, AirRequests
 
 PING_MS = 200
 
@@ -18,7 +18,7 @@ class AirClient:
     def __init__(self, endpoint: str) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._free = weakref.finalize(self, context.destroy, linger=0)
-        self._channel = Channel(endpoint, context=context)
+        self._channel = AirRequests(endpoint, context=context)
 
     def wait_ready(self, *, timeout_s: float) -> None:
         """Return when the air and its workers answer; raises Disconnected if they do not in time."""

@@ -25,7 +25,7 @@ from hw_profiles.printable import printable
 from radio.priority import before_others
 from radio.process import OrphanedAtBirth, die_with_parent, stop_on_signals
 from sim.checked import BadValue, checked_json
-from sim.control import Control, ServerConfig, ServerFailed, refusal
+from sim.control import AirControl, ServerConfig, ServerFailed, refusal
 from sim.device import NS
 from sim.stations import AirConfig
 from sim.wire import Header, ipc_path, mute_endpoint, pack, unpack, worker_endpoint
@@ -61,7 +61,7 @@ class Server:
         self._context = context
         self._bound: list[Path] = []
         self._workers: list[subprocess.Popen[bytes]] = []
-        self._control = Control(config, now_ns=time.monotonic_ns())
+        self._control = AirControl(config, now_ns=time.monotonic_ns())
         try:
             self._main = self._bind(zmq.ROUTER, config.endpoint)
             self._mute = self._bind(zmq.ROUTER, mute_endpoint(config.endpoint))

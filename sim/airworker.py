@@ -24,8 +24,8 @@ from radio.process import OrphanedAtBirth, die_with_parent
 from sim import oracle
 from sim.air import NS, Air, Emission, Tone
 from sim.checked import checked
-from sim.device import OPEN_END_NS, Carrier, Segment
-from sim.oraclelog import Log
+from sim.device import OPEN_END_NS, BurstSegment, Carrier
+from sim.oraclelog import OracleLog
 from sim.receiver import clipped
 from sim.stations import AirConfig
 from sim.wire import Header, pack, unpack
@@ -43,7 +43,7 @@ class Worker:
         *,
         history_ns: int,
         floor_dbm: float,
-        log: Log | None,
+        log: OracleLog | None,
         levels_mdbm: tuple[int, ...] = oracle.LEVELS_MDBM_PER_MHZ,
     ) -> None:
         self._air = air
@@ -54,12 +54,12 @@ class Worker:
         self._levels_mdbm = levels_mdbm
         self._log = log
         self._iq: dict[int, Iq16] = {}
-        self._segments: dict[int, Segment] = {}
+        self._segments: dict[int, BurstSegment] = {}
         self._unfinished: set[int] = set()
         self._unwanted: set[int] = set()
         self._carriers: dict[int, Carrier] = {}
         self._looks: deque[Header] = deque()
-        self._later: deque[Header | Segment] = deque()
+        self._later: deque[Header | BurstSegment] = deque()
         self._tidied_ns = 0
         self.running = True
 
@@ -72,9 +72,9 @@ class Worker:
         """Note a message from the control process."""
         match header["op"]:
             case "begin":
-                self._begin(Segment(**header["segment"]), payload)
+                self._begin(BurstSegment(**header["segment"]), payload)
             case "end":
-                self._end(Segment(**header["segment"]))
+                self._end(BurstSegment(**header["segment"]))
             case "carrier":
                 self._carrier(Carrier(**header["carrier"]))
             case "look":
@@ -84,13 +84,13 @@ class Worker:
             case other:
                 raise ValueError(f"unknown message {other}")
 
-    def _begin(self, segment: Segment, payload: memoryview | None) -> None:
+    def _begin(self, segment: BurstSegment, payload: memoryview | None) -> None:
         if payload is not None:
             self._iq[segment.burst] = np.frombuffer(payload, dtype=np.int16).reshape(-1, 2)
         self._segments[segment.id] = segment
         self._unfinished.add(segment.id)
 
-    def _end(self, segment: Segment) -> None:
+    def _end(self, segment: BurstSegment) -> None:
         self._unfinished.discard(segment.id)
         self._segments[segment.id] = segment
         if self._log is not None:
@@ -110,7 +110,7 @@ class Worker:
         if not self._later:
             return None
         match self._later.popleft():
-            case Segment() as segment:
+            case BurstSegment() as segment:
                 self._measure(segment)
                 return None
             case {"op": "stop"}:
@@ -174,7 +174,7 @@ class Worker:
             if one.start_ns < end_ns and one.end_ns > start_ns - 1_000_000
         ]
 
-    def _measure(self, segment: Segment) -> None:
+    def _measure(self, segment: BurstSegment) -> None:
         if self._log is None or segment.end_ns <= segment.start_ns:
             return
         station = self._stations[segment.station]
@@ -215,7 +215,7 @@ class Worker:
             return
         self._tidied_ns = now_ns
         before_ns = now_ns - self._history_ns
-        waiting = {one.id for one in self._later if isinstance(one, Segment)} | self._unfinished
+        waiting = {one.id for one in self._later if isinstance(one, BurstSegment)} | self._unfinished
         gone = [key for key, one in self._segments.items() if one.end_ns < before_ns and key not in waiting]
         for key in gone:
             del self._segments[key]
@@ -237,7 +237,7 @@ def _configured(header: Header) -> Worker:
     """Build the worker from the control process's first message; raises RadioError, OSError."""
     config = checked(AirConfig, header["air"])
     air = Air(config)
-    log = Log(Path(header["log"]), zero_ns=config.zero_ns) if header["log"] is not None else None
+    log = OracleLog(Path(header["log"]), zero_ns=config.zero_ns) if header["log"] is not None else None
     return Worker(
         air,
         config,

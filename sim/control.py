@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field
 
 from radio.ports import RfState, RxFlag, RxSettings, TxSettings
-from sim.device import NS, Begun, CarrierChanged, Device, Ended, Event, Output, Refused
+from sim.device import NS, Begun, CarrierChanged, Device, Ended, Event, OutOfLimits, Output
 from sim.oracle import LEVELS_MDBM_PER_MHZ
 from sim.stations import STRICT, AirConfig
 from sim.wire import Header
@@ -51,7 +51,7 @@ class _Waiting:
     flags: RxFlag = RxFlag.NONE
 
 
-class Control:
+class AirControl:
     """Device state and routing; `now_ns` comes in with every call, samples only pass through."""
 
     def __init__(self, config: ServerConfig, *, now_ns: int) -> None:
@@ -124,7 +124,7 @@ class Control:
         last_db = _last_db(bytes(memoryview(payload)[-4:]), device.hardware.tx_full_scale)
         segment, events = device.send(size // 4, now_ns=now_ns, last_db=last_db)
         self._tell(events, payload)
-        if isinstance(segment, Refused):
+        if isinstance(segment, OutOfLimits):
             return refusal("refused", segment.message)
         return {"start_ns": segment.start_ns, "end_ns": segment.end_ns, "samples": segment.samples}
 
@@ -200,8 +200,8 @@ def refusal(code: str, message: str) -> Header:
     return {"error": code, "message": message}
 
 
-def _settled(held: RxSettings | TxSettings | Refused) -> Header:
-    return refusal("refused", held.message) if isinstance(held, Refused) else {"settings": asdict(held)}
+def _settled(held: RxSettings | TxSettings | OutOfLimits) -> Header:
+    return refusal("refused", held.message) if isinstance(held, OutOfLimits) else {"settings": asdict(held)}
 
 
 def _last_db(sample: bytes, full_scale: int) -> float | None:

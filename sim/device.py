@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from radio.ports import RxSettings, TxSettings
-from sim.stations import Hardware, Limits, Station
+from sim.stations import Hardware, SettingLimits, Station
 
 NS = 1_000_000_000
 QUEUE_NS_MAX = 4 * NS
@@ -26,7 +26,7 @@ OPEN_END_NS = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class BurstSegment:
     """Part of a burst under one setting: `samples` of it from number `first_sample`, on the antenna if `live`."""
 
     id: int
@@ -82,14 +82,14 @@ class Output:
 class Begun:
     """A segment is queued or plays."""
 
-    segment: Segment
+    segment: BurstSegment
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A segment is over; its `end_ns` is final, and not after its start if it never played."""
 
-    segment: Segment
+    segment: BurstSegment
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +103,18 @@ Event: TypeAlias = Begun | Ended | CarrierChanged
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class OutOfLimits:
     """What was asked is outside the hardware's limits."""
 
     message: str
 
 
-def _held(wanted: dict[str, tuple[int, Limits]]) -> dict[str, int] | Refused:
+def _held(wanted: dict[str, tuple[int, SettingLimits]]) -> dict[str, int] | OutOfLimits:
     """The values as the hardware holds them, each on its step, or why it cannot hold one."""
     held = {}
     for name, (value, limits) in wanted.items():
         if not limits.low <= value <= limits.high:
-            return Refused(f"{name} {value} is outside {limits.low} to {limits.high}; choose a value inside")
+            return OutOfLimits(f"{name} {value} is outside {limits.low} to {limits.high}; choose a value inside")
         on_step = limits.low + round((value - limits.low) / limits.step) * limits.step
         held[name] = min(on_step, limits.high)
     return held
@@ -141,7 +141,7 @@ class Device:
         self.lo_on = False
         self.rx_changed_ns = now_ns
         self._ids = itertools.count() if ids is None else ids
-        self._queue: deque[Segment] = deque()
+        self._queue: deque[BurstSegment] = deque()
         self._recent: deque[tuple[int, int]] = deque()
         self._carriers: list[Carrier] = []
         self._streaming = False
@@ -154,7 +154,7 @@ class Device:
         """The radio's limits and imperfections."""
         return self.station.hardware
 
-    def tune_rx(self, settings: RxSettings, *, now_ns: int) -> RxSettings | Refused:
+    def tune_rx(self, settings: RxSettings, *, now_ns: int) -> RxSettings | OutOfLimits:
         """Set the receiver; returns what it then holds, or why it refuses, having changed nothing."""
         limits = self.hardware
         held = _held(
@@ -165,13 +165,13 @@ class Device:
                 "gain_mdb": (settings.gain_mdb, limits.rx_gain_mdb),
             }
         )
-        if isinstance(held, Refused):
+        if isinstance(held, OutOfLimits):
             return held
         self.rx = RxSettings(**held)
         self.rx_changed_ns = now_ns
         return self.rx
 
-    def tune_tx(self, settings: TxSettings, *, now_ns: int) -> tuple[TxSettings | Refused, list[Event]]:
+    def tune_tx(self, settings: TxSettings, *, now_ns: int) -> tuple[TxSettings | OutOfLimits, list[Event]]:
         """Set the transmitter and switch its oscillator on; what plays goes on under the new setting."""
         limits = self.hardware
         held = _held(
@@ -182,7 +182,7 @@ class Device:
                 "attenuation_mdb": (settings.attenuation_mdb, limits.attenuation_mdb),
             }
         )
-        if isinstance(held, Refused):
+        if isinstance(held, OutOfLimits):
             return held, []
         events = self.advance(now_ns=now_ns)
         tx = TxSettings(**held)
@@ -194,7 +194,7 @@ class Device:
         self.lo_on = True
         return self.tx, events + self._resegment(now_ns) + self._carrier_events(now_ns)
 
-    def output(self, wanted: Output, *, now_ns: int) -> tuple[TxSettings | Refused, list[Event]]:
+    def output(self, wanted: Output, *, now_ns: int) -> tuple[TxSettings | OutOfLimits, list[Event]]:
         """Bring the transmitter to a state, each part by itself as hardware takes it; what plays goes on under it."""
         limits, settings = self.hardware, wanted.settings
         held = _held(
@@ -205,7 +205,7 @@ class Device:
                 "attenuation_mdb": (settings.attenuation_mdb, limits.attenuation_mdb),
             }
         )
-        if isinstance(held, Refused):
+        if isinstance(held, OutOfLimits):
             return held, []
         events = self.advance(now_ns=now_ns)
         tx = TxSettings(**held)
@@ -222,18 +222,20 @@ class Device:
             events += self._resegment(now_ns)
         return self.tx, events + self._carrier_events(now_ns)
 
-    def send(self, samples: int, *, now_ns: int, last_db: float | None = None) -> tuple[Segment | Refused, list[Event]]:
+    def send(
+        self, samples: int, *, now_ns: int, last_db: float | None = None
+    ) -> tuple[BurstSegment | OutOfLimits, list[Event]]:
         """Queue a burst of that many samples; returns it with its start and end.
 
         `last_db` is its last sample against full scale, None for zero: what is held if nothing follows.
         """
         events = self.advance(now_ns=now_ns)
         held = _held({"samples": (samples, self.hardware.block_samples)})
-        if isinstance(held, Refused):
+        if isinstance(held, OutOfLimits):
             return held, events
         start = max(now_ns, self._queue[-1].end_ns if self._queue else now_ns)
         if start - now_ns > QUEUE_NS_MAX:
-            return Refused(f"queue holds {(start - now_ns) / NS:.1f} s already; send later"), events
+            return OutOfLimits(f"queue holds {(start - now_ns) / NS:.1f} s already; send later"), events
         burst = next(self._ids)
         segment = self._segment(burst=burst, first=0, samples=samples, start_ns=start)
         self._queue.append(segment)
@@ -272,9 +274,9 @@ class Device:
         """When the queue runs out, or None if it is empty."""
         return self._queue[-1].end_ns if self._queue else None
 
-    def _segment(self, *, burst: int, first: int, samples: int, start_ns: int) -> Segment:
+    def _segment(self, *, burst: int, first: int, samples: int, start_ns: int) -> BurstSegment:
         tx = self.tx
-        return Segment(
+        return BurstSegment(
             id=next(self._ids),
             station=self.station.name,
             burst=burst,
@@ -288,7 +290,7 @@ class Device:
             live=self.lo_on,
         )
 
-    def _over(self, segment: Segment) -> Ended:
+    def _over(self, segment: BurstSegment) -> Ended:
         if segment.live and segment.end_ns > segment.start_ns:
             self._recent.append((segment.start_ns, segment.end_ns))
         return Ended(segment)

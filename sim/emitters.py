@@ -105,7 +105,7 @@ def _plain(exc: Exception) -> str:
 
 
 def _radar(rng: np.random.Generator, params: dict[str, Any]) -> Waveform:
-    kind = radar.RadarClass(params.pop("radar_class"))
+    kind = radar.RadarClassName(params.pop("radar_class"))
     interval_s = float(params.pop("burst_interval_s", 1.0))
     drawn = radar.draw(rng, kind, burst_interval_s=interval_s)
     fields = {

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radio.ports import Iq16
-from sim.device import Carrier, Segment
+from sim.device import BurstSegment, Carrier
 from sim.spectrum import BINS, extent, spectrum
 from sim.stations import Station
 
@@ -23,7 +23,7 @@ Kind: TypeAlias = Literal["burst", "lo_leakage", "tone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Burst:
+class RadiatedBurst:
     """Power that left an antenna: monotonic times, the 99 % occupied band, the mean EIRP while it lasted.
 
     `moment_dbm` is the mean EIRP of its loudest MOMENT samples, `peak_dbm` that of its loudest sample. `reaches` holds,
@@ -47,7 +47,7 @@ class Burst:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class SampleContent:
     """What samples hold: the stretch that is not zero, its mean square of |x|, and its 99 % band around the centre.
 
     `loudest` and `peak` are the mean square of the loudest MOMENT samples and of the loudest one; `held` the largest
@@ -66,7 +66,7 @@ class Measured:
 
 def measure(
     iq: Iq16, *, sample_rate_hz: int, full_scale: int, whole: tuple[bool, bool] = (True, True)
-) -> Measured | None:
+) -> SampleContent | None:
     """Measure samples of shape (n, 2) as a DAC of that full scale emits them; None if they are all zero.
 
     Args: whole: whether they begin and end what was sent, with silence beside them.
@@ -83,7 +83,7 @@ def measure(
     loudest, peak = _moments(sounds)
     found = spectrum(rails.view(np.complex64), before=whole[0], after=whole[1])
     low, high = _occupied(found.total)
-    return Measured(
+    return SampleContent(
         first=first,
         stop=stop,
         mean_square=2 * float(np.dot(sounds, sounds)) / len(sounds),
@@ -116,13 +116,13 @@ def _occupied(power: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def burst(
-    segment: Segment,
+    segment: BurstSegment,
     iq: Iq16,
     station: Station,
     *,
     floor_dbm: float = -math.inf,
     levels_mdbm: tuple[int, ...] = LEVELS_MDBM_PER_MHZ,
-) -> Burst | None:
+) -> RadiatedBurst | None:
     """Return what a segment that is over emitted, or None if that was nothing or below the floor.
 
     Args:
@@ -142,7 +142,7 @@ def burst(
     full_dbm = _full_scale_dbm(station, segment.attenuation_mdb)
     if full_dbm + _db(found.loudest / full**2) < floor_dbm:
         return None
-    return Burst(
+    return RadiatedBurst(
         radio=station.name,
         start_ns=segment.start_ns + found.first * NS // rate,
         end_ns=min(segment.end_ns, segment.start_ns + found.stop * NS // rate),
@@ -167,7 +167,7 @@ def _db(ratio: float) -> float:
 
 
 def _reaches(
-    held: NDArray[np.float64], segment: Segment, full_dbm: float, levels_mdbm: tuple[int, ...]
+    held: NDArray[np.float64], segment: BurstSegment, full_dbm: float, levels_mdbm: tuple[int, ...]
 ) -> tuple[tuple[int, int, int], ...]:
     bin_hz = segment.sample_rate_hz / BINS
     found: list[tuple[int, int, int]] = []
@@ -179,13 +179,13 @@ def _reaches(
     return tuple(found)
 
 
-def leakage(carrier: Carrier, station: Station, *, floor_dbm: float) -> Burst | None:
+def leakage(carrier: Carrier, station: Station, *, floor_dbm: float) -> RadiatedBurst | None:
     """Return a steady tone, or what leaks of the oscillator, as an emission; None if it is below the floor."""
     relative_db = station.hardware.lo_leakage_db if carrier.level_db is None else carrier.level_db
     level = _full_scale_dbm(station, carrier.attenuation_mdb) + relative_db
     if level < floor_dbm or carrier.end_ns <= carrier.start_ns:
         return None
-    return Burst(
+    return RadiatedBurst(
         radio=station.name,
         start_ns=carrier.start_ns,
         end_ns=carrier.end_ns,

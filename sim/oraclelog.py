@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from sim.oracle import Burst, Kind
+from sim.oracle import Kind, RadiatedBurst
 
 
-class Log:
+class OracleLog:
     """A log that grows beside its final path, and is written whole on demand."""
 
     def __init__(self, path: Path, *, zero_ns: int) -> None:
@@ -23,11 +23,11 @@ class Log:
         self._spool_path = path.with_name(path.name + ".part")
         self._spool: IO[str] = self._spool_path.open("w", encoding="utf-8")
 
-    def add(self, burst: Burst) -> None:
+    def add(self, burst: RadiatedBurst) -> None:
         """Append an emission."""
         self._spool.write(json.dumps(asdict(burst)) + "\n")
 
-    def write(self, *, still_on: list[Burst], until_ns: int) -> None:
+    def write(self, *, still_on: list[RadiatedBurst], until_ns: int) -> None:
         """Write everything so far, and what still goes on, to the log's path: all or nothing."""
         self._spool.flush()
         fresh = self._path.with_name(self._path.name + ".new")
@@ -53,7 +53,7 @@ class Log:
         self._spool_path.unlink(missing_ok=True)
 
 
-def _on_now(still_on: list[Burst], kind: Kind) -> list[str]:
+def _on_now(still_on: list[RadiatedBurst], kind: Kind) -> list[str]:
     return [json.dumps(asdict(one)) for one in still_on if one.kind == kind]
 
 
@@ -64,13 +64,13 @@ def _join(out: IO[str], lines: Iterator[str]) -> None:
         comma = ",\n"
 
 
-def read_log(path: Path) -> list[Burst]:
+def read_log(path: Path) -> list[RadiatedBurst]:
     """Return what the oracle logged, bursts, leakage and tones, by start; raises OSError, ValueError."""
     log = json.loads(path.read_text(encoding="utf-8"))
     found = [_burst(one) for one in [*log["bursts"], *log["leakage"], *log["tones"]]]
     return sorted(found, key=lambda one: (one.start_ns, one.radio))
 
 
-def _burst(one: dict[str, Any]) -> Burst:
+def _burst(one: dict[str, Any]) -> RadiatedBurst:
     reaches = tuple(tuple(reach) for reach in one["reaches"])
-    return Burst(**{**one, "levels_mdbm": tuple(one["levels_mdbm"]), "reaches": reaches})
+    return RadiatedBurst(**{**one, "levels_mdbm": tuple(one["levels_mdbm"]), "reaches": reaches})

@@ -10,7 +10,7 @@ import zmq
 
 from radio.errors import Disconnected, HardwareError, LocalError, ReceiveTimeout, SettingRefused, SourceError
 from radio.ports import Iq16, RfState, RxBlock, RxFlag, RxSettings, Sent, Span, TxSettings
-from sim.wire import TIMEOUT_MS, AirRefused, Channel, Header, mute_endpoint
+from sim.wire import TIMEOUT_MS, AirRefused, AirRequests, Header, mute_endpoint
 
 NS = 1_000_000_000
 SPANS_LATE = 4
@@ -33,9 +33,9 @@ class SimRadio:
         streams: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         apart: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._free = weakref.finalize(self, _destroy, streams, apart)
-        self._tx = Channel(endpoint, context=streams)
-        self._rx = Channel(endpoint, context=streams)
-        self._mute = Channel(mute_endpoint(endpoint), context=apart, linger_ms=LAST_MUTE_MS)
+        self._tx = AirRequests(endpoint, context=streams)
+        self._rx = AirRequests(endpoint, context=streams)
+        self._mute = AirRequests(mute_endpoint(endpoint), context=apart, linger_ms=LAST_MUTE_MS)
         self._receiving = threading.Lock()
         self._closing = threading.Event()
         self._sequence = 0
@@ -151,7 +151,7 @@ class SimRadio:
             channel.close()
         self._free()
 
-    def _ask(self, channel: Channel, request: Header, payload: bytes | None = None) -> Header:
+    def _ask(self, channel: AirRequests, request: Header, payload: bytes | None = None) -> Header:
         try:
             answer, _ = channel.request({**request, "station": self._name}, payload, timeout_ms=self._timeout_ms)
         except AirRefused as exc:

@@ -17,7 +17,7 @@ READ_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class LoadedRecording:
     """Samples of unit mean power, shape (n,), complex64, read-only, with what the metadata says of them."""
 
     iq: Cplx
@@ -26,7 +26,7 @@ class Recording:
     description: str
 
 
-def load(meta: Path) -> Recording:
+def load(meta: Path) -> LoadedRecording:
     """Read a recording whole, the time between its captures as silence.
 
     Raises:
@@ -44,7 +44,7 @@ def load(meta: Path) -> Recording:
     iq = unit_power(loud / np.abs(loud.view(np.float32)).max())
     iq.flags.writeable = False
     tuned = any(c.frequency_hz is not None for c in stored.meta.captures)
-    return Recording(
+    return LoadedRecording(
         iq=iq,
         sample_rate_hz=round(stored.sample_rate_hz),
         center_hz=round(stored.center_hz) if tuned else None,

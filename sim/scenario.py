@@ -14,7 +14,7 @@ from radio.errors import LocalError, SourceError
 from radio.ports import RxSettings
 from settlement.core.scriptedclock import HOLDOVER_PPB, Jump, Outage, SimClock
 from sim.checked import BadValue, checked
-from sim.device import Device, Refused
+from sim.device import Device, OutOfLimits
 from sim.emitters import waveform
 from sim.stations import STRICT, AirConfig, Dbm, Emitter, Hardware, Lat, Lon, Name, Station
 
@@ -65,7 +65,7 @@ class ClockSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class ScenarioNode:
     """One of `[[nodes]]`. `tx_max_dbm` is the conducted power of a full-scale carrier at no attenuation."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -88,20 +88,20 @@ class Scenario:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    nodes: Annotated[tuple[Node, ...], Field(min_length=1)]
+    nodes: Annotated[tuple[ScenarioNode, ...], Field(min_length=1)]
     air: AirSpec = field(default_factory=AirSpec)
     radio: RadioSpec = field(default_factory=RadioSpec)
     emitters: tuple[Emitter, ...] = ()
     trial: dict[str, Any] = field(default_factory=dict)
 
-    def node(self, name: str) -> Node:
+    def node(self, name: str) -> ScenarioNode:
         """Return a node; raises ScenarioError where there is none of that name."""
         for one in self.nodes:
             if one.name == name:
                 return one
         raise ScenarioError(f"no node named {name}; there are {', '.join(one.name for one in self.nodes)}")
 
-    def first(self, role: Role) -> Node:
+    def first(self, role: Role) -> ScenarioNode:
         """Return the first node of a role; raises ScenarioError where there is none."""
         for one in self.nodes:
             if one.role == role:
@@ -150,7 +150,7 @@ class Scenario:
         return more
 
 
-def _station(number: int, node: Node) -> Station:
+def _station(number: int, node: ScenarioNode) -> Station:
     hardware = Hardware(
         serial=f"SIM-{number + 1:04d}",
         noise_figure_db=node.noise_figure_db,
@@ -219,7 +219,7 @@ def _check(scenario: Scenario, where: str) -> None:
             if count > 1:
                 raise ScenarioError(f"{where}: {kind}: name {name} is used {count} times; give each its own")
     held = Device(_station(0, scenario.nodes[0]), now_ns=0).tune_rx(scenario.rx_settings(), now_ns=0)
-    if isinstance(held, Refused):
+    if isinstance(held, OutOfLimits):
         raise ScenarioError(f"{where}: radio.{held.message}")
     for number, emitter in enumerate(scenario.emitters):
         if emitter.stop_s is not None and emitter.stop_s <= emitter.start_s:

@@ -5,10 +5,10 @@ from pathlib import Path
 from radio.errors import SettingRefused
 from radio.ports import RxBlock, RxFlag, RxSettings, Span
 from radio.receivers import Opened
-from radio.recording.metadata import Place
+from radio.recording.metadata import RecordedPlace
 from sim import receiver
 from sim.air import NS, Air
-from sim.device import Device, Refused
+from sim.device import Device, OutOfLimits
 from sim.scenario import DEFAULT, Scenario, load
 
 
@@ -46,10 +46,10 @@ class SimSource:
         return f"bandpact-sim {self._device.hardware.serial}"
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RecordedPlace:
         """Where the node's antenna stands, exactly."""
         station = self._device.station
-        return Place(lat_deg=station.lat_deg, lon_deg=station.lon_deg, radius_m=0.0)
+        return RecordedPlace(lat_deg=station.lat_deg, lon_deg=station.lon_deg, radius_m=0.0)
 
     def pass_time(self, seconds: float) -> None:
         """Let virtual time pass without listening."""
@@ -64,7 +64,7 @@ class SimSource:
         """Set the receiver and return what it then holds; virtual time goes on. Raises SettingRefused."""
         now_ns = self._at * NS // self.settings.sample_rate_hz
         held = self._device.tune_rx(settings, now_ns=now_ns)
-        if isinstance(held, Refused):
+        if isinstance(held, OutOfLimits):
             raise SettingRefused(f"{self._device.station.name}: {held.message}")
         self._at = -(-now_ns * held.sample_rate_hz // NS)
         return held

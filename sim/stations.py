@@ -20,7 +20,7 @@ Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class SettingLimits:
     """Inclusive limits of a setting and the step it moves in, in the setting's own integer unit."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -41,12 +41,12 @@ class Hardware:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     serial: str = "SIM-0000"
-    lo_hz: Limits = field(default_factory=lambda: Limits(low=70_000_000, high=6_000_000_000))
-    rate_hz: Limits = field(default_factory=lambda: Limits(low=520_834, high=61_440_000))
-    bandwidth_hz: Limits = field(default_factory=lambda: Limits(low=200_000, high=56_000_000))
-    rx_gain_mdb: Limits = field(default_factory=lambda: Limits(low=0, high=71_000, step=1000))
-    attenuation_mdb: Limits = field(default_factory=lambda: Limits(low=0, high=89_750, step=250))
-    block_samples: Limits = field(default_factory=lambda: Limits(low=1, high=16_777_216))
+    lo_hz: SettingLimits = field(default_factory=lambda: SettingLimits(low=70_000_000, high=6_000_000_000))
+    rate_hz: SettingLimits = field(default_factory=lambda: SettingLimits(low=520_834, high=61_440_000))
+    bandwidth_hz: SettingLimits = field(default_factory=lambda: SettingLimits(low=200_000, high=56_000_000))
+    rx_gain_mdb: SettingLimits = field(default_factory=lambda: SettingLimits(low=0, high=71_000, step=1000))
+    attenuation_mdb: SettingLimits = field(default_factory=lambda: SettingLimits(low=0, high=89_750, step=250))
+    block_samples: SettingLimits = field(default_factory=lambda: SettingLimits(low=1, high=16_777_216))
     adc_bits: Annotated[int, Field(ge=4, le=16)] = 12
     rx_full_scale_dbm: Dbm = 0.0
     noise_figure_db: Annotated[float, Field(ge=0, le=60)] = 6.0

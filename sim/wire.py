@@ -57,7 +57,7 @@ def unpack(data: bytes) -> Header:
     return header
 
 
-class Channel:
+class AirRequests:
     """Requests to the air, one at a time, each with a deadline; safe to share between threads.
 
     A request that got no answer closes the socket, so that no late answer is taken for another's, and carries its

@@ -8,7 +8,7 @@ from typing import Any
 from agent.attacking import files, pairs, wire
 from agent.attacking.ground import Ground
 from agent.attacking.stranger import Silence
-from agent.attacking.table import CASES, LAST_ROW, UNREACHED, Case, NotApplicable, Outcome, Word
+from agent.attacking.table import CASES, LAST_ROW, UNREACHED, Case, CaseOutcome, NotApplicable, Word
 from agent.trial.processes import TrialError
 from agent.trial.run import work_folder
 
@@ -16,16 +16,16 @@ MODULES = (wire, pairs, files)
 """In this order: what leaves the nodes as they are, then settlements, then files handed to commands."""
 
 
-def _one(case: Case, ground: Ground) -> Outcome:
+def _one(case: Case, ground: Ground) -> CaseOutcome:
     expected = " or ".join(case.expected)
     try:
         got = case.act(ground)
     except NotApplicable as exc:
-        return Outcome(
+        return CaseOutcome(
             row=case.row, attack=case.attack, expected=expected, got="", result=Word.NOT_APPLICABLE, reason=str(exc)
         )
     except (Silence, TrialError, subprocess.TimeoutExpired, OSError, ValueError, LookupError) as exc:
-        return Outcome(
+        return CaseOutcome(
             row=case.row,
             attack=case.attack,
             expected=expected,
@@ -34,7 +34,7 @@ def _one(case: Case, ground: Ground) -> Outcome:
             reason=f"{type(exc).__name__}: {exc}",
         )
     passed = got in case.expected
-    return Outcome(
+    return CaseOutcome(
         row=case.row, attack=case.attack, expected=expected, got=got, result=Word.PASS if passed else Word.FAIL
     )
 
@@ -43,11 +43,11 @@ def _place(case: Case) -> int:
     return [module.__name__ for module in MODULES].index(case.act.__module__)
 
 
-def unreached() -> list[Outcome]:
+def unreached() -> list[CaseOutcome]:
     """The rows without a case here, each with why."""
     done = {case.row for case in CASES}
     return [
-        Outcome(
+        CaseOutcome(
             row=row, attack="", expected="", got="", result=Word.NOT_APPLICABLE, reason=UNREACHED.get(row, NOT_HERE)
         )
         for row in range(1, LAST_ROW + 1)
@@ -58,10 +58,10 @@ def unreached() -> list[Outcome]:
 NOT_HERE = "not carried out by this command; it has tests by its number"
 
 
-def carry_out(rows: frozenset[int] | None, tell: Callable[[Outcome], None]) -> dict[str, Any]:
+def carry_out(rows: frozenset[int] | None, tell: Callable[[CaseOutcome], None]) -> dict[str, Any]:
     """The table, or some of its rows, against nodes that are started for it. Raises TrialError."""
     wanted = sorted((case for case in CASES if rows is None or case.row in rows), key=_place)
-    outcomes: list[Outcome] = []
+    outcomes: list[CaseOutcome] = []
     with work_folder() as work:
         ground = Ground(Path(work))
         try:

@@ -18,7 +18,7 @@ from settlement.core.reasons import Reason, Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class EntryFilter:
     """Which entries to show; None shows all."""
 
     sid: str | None = None
@@ -49,7 +49,7 @@ def wanted(
     node: str | None,
     since_ns: int | None,
     until_ns: int | None,
-) -> Wanted:
+) -> EntryFilter:
     """A filter as a user gives it. Raises AuditError for a type or a reason that there is not."""
     if typ is not None and typ not in BODIES:
         raise AuditError(f"--type {typ}: no such type; there are {', '.join(sorted(BODIES))}")
@@ -57,7 +57,7 @@ def wanted(
         raise AuditError(f"--reason {reason}: no such reason; there are {', '.join(sorted(Reason.__members__))}")
     if sid is not None and not set(sid.lower()) <= set("0123456789abcdef"):
         raise AuditError(f"--sid {sid}: not hexadecimal")
-    return Wanted(
+    return EntryFilter(
         sid=sid.lower() if sid else None,
         typ=typ,
         reason=reason.upper() if reason else None,
@@ -80,7 +80,9 @@ def _logs(path: Path) -> Iterator[tuple[str, Iterable[Leaf]]]:
         yield one.stem, entries(one)
 
 
-def shown(path: Path, wanted: Wanted, *, anchors: Sequence[str] | None, network: str | None) -> list[dict[str, Any]]:
+def shown(
+    path: Path, wanted: EntryFilter, *, anchors: Sequence[str] | None, network: str | None
+) -> list[dict[str, Any]]:
     """Entries of the lineages at `path` that the filter takes, in order. Raises AuditError."""
     name, trusted = trust(path, anchors, network)
     rows: list[dict[str, Any]] = []

@@ -26,7 +26,7 @@ FILE_MAX = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class FinishedLog:
     """One finished log: its name, its owner's key, signed head and signed root, and every entry in order."""
 
     origin: str
@@ -47,7 +47,7 @@ class Log:
 class Found:
     """The CONFIRM of a settlement in a log: the whole settlement id and the entry's number."""
 
-    log: Log
+    log: FinishedLog
     sid: bytes
     index: int
 
@@ -103,7 +103,7 @@ def _raw_logs(path: Path) -> Iterator[_Raw]:
             )
 
 
-def logs(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> list[Log]:
+def logs(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> list[FinishedLog]:
     """The logs at `path` whose owner's credential leads to an anchor. Raises AuditError."""
     name, trusted = trust(path, anchors, network)
     found = []
@@ -112,7 +112,7 @@ def logs(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> l
         public = _signer(origin, raw.entries, name, trusted)
         if public is not None:
             found.append(
-                Log(
+                FinishedLog(
                     origin=origin,
                     public=public,
                     note=raw.note,
@@ -138,7 +138,7 @@ def _record(body: bytes) -> tuple[Leaf, Record] | None:
     return None if isinstance(record, Refusal) else (leaf, record)
 
 
-def find(found: Sequence[Log], sid: str) -> Found:
+def find(found: Sequence[FinishedLog], sid: str) -> Found:
     """The CONFIRM of the settlement whose id begins like `sid`, in its holder's own log if that is here.
 
     Raises AuditError when there is none, or more than one.
@@ -169,7 +169,7 @@ def reader(entries: Sequence[bytes]) -> merkle.NodeReader:
     return lambda level, index: levels[level][index]
 
 
-def _heads(log: Log, least: int) -> Iterator[tuple[int, str]]:
+def _heads(log: FinishedLog, least: int) -> Iterator[tuple[int, str]]:
     """Signed heads of a log that cover `least` entries, with the cosignatures it holds: how many, and the note."""
     lines: dict[str, list[str]] = {log.note: list(log.cosigned)}
     for body in log.entries:
@@ -236,7 +236,7 @@ def _named(entry: bytes) -> str:
     return f"{pair[1].typ}{sid}, record {pair[1].digest.hex()}"
 
 
-def check(data: bytes, entry: bytes | None, found: Sequence[Log]) -> Checked | Refusal:
+def check(data: bytes, entry: bytes | None, found: Sequence[FinishedLog]) -> Checked | Refusal:
     """Check a proof file against the log it names. Raises AuditError where it names none of these."""
     if data.startswith(tlogproof.FIRST.encode()):
         return _check_proof(data, entry, found)
@@ -262,7 +262,7 @@ def demanded(texts: Sequence[str]) -> list[VerifierKey]:
     return keys
 
 
-def _cosigned(data: bytes, head_of: Sequence[Log], keys: Sequence[VerifierKey]) -> list[str] | Refusal:
+def _cosigned(data: bytes, head_of: Sequence[FinishedLog], keys: Sequence[VerifierKey]) -> list[str] | Refusal:
     """Who of those that must have cosigned a tlog-proof's head did; UNWITNESSED where one did not."""
     proof = tlogproof.read(data.decode(errors="replace"))
     if isinstance(proof, Refusal):
@@ -279,7 +279,7 @@ def _cosigned(data: bytes, head_of: Sequence[Log], keys: Sequence[VerifierKey]) 
 
 
 def check_file(
-    file: Path, entry: Path | None, found: Sequence[Log], keys: Sequence[VerifierKey] = ()
+    file: Path, entry: Path | None, found: Sequence[FinishedLog], keys: Sequence[VerifierKey] = ()
 ) -> list[str] | Refusal:
     """Check a tlog-proof, a receipt or a public bundle: a line for each thing that holds.
 
@@ -304,7 +304,7 @@ def check_file(
     return [f"entry {said.index} of {said.origin} at {said.size} entries: {said.entry}", *cosigned]
 
 
-def _check_proof(data: bytes, entry: bytes | None, found: Sequence[Log]) -> Checked | Refusal:
+def _check_proof(data: bytes, entry: bytes | None, found: Sequence[FinishedLog]) -> Checked | Refusal:
     try:
         proof = tlogproof.read(data.decode())
     except UnicodeDecodeError:
@@ -324,12 +324,12 @@ def _check_proof(data: bytes, entry: bytes | None, found: Sequence[Log]) -> Chec
     return Checked(origin=origin, size=head.size, index=proof.index, entry=_named(held))
 
 
-def public(found: Sequence[Log], network: str, secret: bytes) -> str:
+def public(found: Sequence[FinishedLog], network: str, secret: bytes) -> str:
     """The bundle of these logs for the public: no names, places to a tenth of a degree, every hash."""
     return redacted.document(network, [_redacted(log, secret) for log in found])
 
 
-def _redacted(log: Log, secret: bytes) -> dict[str, Any]:
+def _redacted(log: FinishedLog, secret: bytes) -> dict[str, Any]:
     grants: dict[bytes, Record] = {}
     entries: dict[bytes, dict[str, list[int]]] = {}
     for index, body in enumerate(log.entries):

@@ -19,7 +19,7 @@ from sensing.detectors.energy import EnergyDetector
 from sensing.floor import noise_floor
 from sensing.occupancy import channel_occupancy
 from sensing.theory import energy_snr_needed, f_pd
-from sim.waveforms.radar import Radar, RadarClass, draw
+from sim.waveforms.radar import Radar, RadarClassName, draw
 
 LEVEL: Final = 0.95
 HEADING: Final = ("| Condition | Expected | Found | Interval | Trials |", "|---|---|---|---|---|")
@@ -31,7 +31,7 @@ OFFSETS_DB: Final = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class DetectionRow:
     """One line of the table: what was counted, what theory or requirement says, and the 95 % binomial interval."""
 
     group: str
@@ -52,17 +52,17 @@ class Row:
 class Results:
     """Everything that was measured, and from which seed."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[DetectionRow, ...]
     seed: int
 
 
 def row(
     group: str, condition: str, hits: int, trials: int, *, expected: float | None = None, x: float | None = None
-) -> Row:
+) -> DetectionRow:
     """A counted share with its exact (Clopper-Pearson) interval."""
     low = float(stats.beta.ppf((1 - LEVEL) / 2, hits, trials - hits + 1)) if hits else 0.0
     high = float(stats.beta.ppf((1 + LEVEL) / 2, hits + 1, trials - hits)) if hits < trials else 1.0
-    return Row(
+    return DetectionRow(
         group=group, condition=condition, expected=expected, found=hits / trials, low=low, high=high, trials=trials, x=x
     )
 
@@ -94,7 +94,7 @@ def _cells(rng: np.random.Generator, averages: int, trials: int, snr: float) -> 
     )
 
 
-def _false_alarms(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+def _false_alarms(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
     for averages in (1, 16, 64):
         for pfa in (1e-2, 1e-3):
             seen = _cells(rng, averages, trials, 0.0)
@@ -104,7 +104,7 @@ def _false_alarms(rng: np.random.Generator, trials: int) -> Iterator[Row]:
             )
 
 
-def _energy_detection(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+def _energy_detection(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
     for averages in (1, 16, 64):
         centre = energy_snr_needed(samples=averages * BINS, pfa=1e-2, pd=0.9)
         for offset in OFFSETS_DB:
@@ -119,7 +119,7 @@ def _energy_detection(rng: np.random.Generator, trials: int) -> Iterator[Row]:
             )
 
 
-def _survey_false_alarms(seed: int, trials: int) -> Iterator[Row]:
+def _survey_false_alarms(seed: int, trials: int) -> Iterator[DetectionRow]:
     """Files of noise through the survey: blocks over their threshold, and channels called busy."""
     for receiver in RECEIVERS:
         for rate_hz, seconds in SURVEYED:
@@ -130,7 +130,7 @@ def _survey_false_alarms(seed: int, trials: int) -> Iterator[Row]:
             yield row("Channels called busy in noise", what, found.busy, found.channels)
 
 
-def _channel_detection(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+def _channel_detection(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
     """The survey's detector on one channel of 16 groups: a signal over all of it, in one group, and one that lasts."""
     averages, groups, length = 32.0, 16, 64
     for snr_db in CHANNEL_SNR_DB:
@@ -153,7 +153,7 @@ def _channel_detection(rng: np.random.Generator, trials: int) -> Iterator[Row]:
             )
 
 
-def _floor_coverage(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+def _floor_coverage(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
     for averages in (16, 64):
         for share in (0.0, 0.2, 0.4, 0.6, 0.8):
             hits, worst = 0, 0.0
@@ -169,7 +169,7 @@ def _floor_coverage(rng: np.random.Generator, trials: int) -> Iterator[Row]:
             yield row("Coverage of the floor's interval", condition, hits, trials, expected=LEVEL)
 
 
-def _occupancy_coverage(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+def _occupancy_coverage(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
     regular = np.ones(999)
     irregular = rng.choice([0.2, 0.5, 1.0, 3.0], 999)
     for name, gaps in (("regular", regular), ("irregular", irregular)):
@@ -194,8 +194,8 @@ def _chains(
     return busy
 
 
-def _radar(rng: np.random.Generator, trials: int) -> Iterator[Row]:
-    for radar_class in RadarClass:
+def _radar(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
+    for radar_class in RadarClassName:
         for snr_db in RADAR_SNR_DB:
             count = trials * (5 if snr_db == RADAR_SNR_DB[-1] else 1)
             found = [radar_found(rng, radar_class, snr_db=snr_db) for _ in range(count)]
@@ -208,14 +208,14 @@ def _radar(rng: np.random.Generator, trials: int) -> Iterator[Row]:
                 yield row(group, f"class named rightly at {snr_db} dB", right, count)
 
 
-def _looks(rng: np.random.Generator, trials: int) -> Iterator[Row]:
+def _looks(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
     """One burst of P0N#1 in a node's looks: how often a radar that comes back every second is heard the first time."""
-    long = Radar(radar_class=RadarClass.P0N1, pulse_s=1.5e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=40)
+    long = Radar(radar_class=RadarClassName.P0N1, pulse_s=1.5e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=40)
     for snr_db, traffic_db in ((20, None), (26, None), (26, 6), (26, 12)):
         beside = "" if traffic_db is None else f", OFDM {traffic_db} dB over noise in its place"
         for what, radars in (
             ("40 pulses", [long] * trials),
-            ("any", [draw(rng, RadarClass.P0N1) for _ in range(trials)]),
+            ("any", [draw(rng, RadarClassName.P0N1) for _ in range(trials)]),
         ):
             hits = sum(heard_in_looks(rng, one, snr_db=snr_db, traffic_db=traffic_db) for one in radars)
             yield row(
@@ -223,14 +223,14 @@ def _looks(rng: np.random.Generator, trials: int) -> Iterator[Row]:
             )
 
 
-def _noise(seed: int, seconds: int) -> Iterator[Row]:
+def _noise(seed: int, seconds: int) -> Iterator[DetectionRow]:
     pulses, radars = found_in_noise(seed=seed, seconds=seconds, processes=os.cpu_count() or 1)
     for what, found, expected, over in (
         ("single pulses a second", pulses, pulses_expected_per_s(), seconds),
         ("radars an hour", len(radars), None, seconds / 3600),
     ):
         low, high = poisson_interval(found)
-        yield Row(
+        yield DetectionRow(
             group="Radar in nothing but noise",
             condition=f"{what}, {found} in {seconds} s at {NOISE_RATE / 1e6:g} MS/s",
             expected=expected,

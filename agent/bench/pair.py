@@ -14,13 +14,13 @@ from agent.bench.sides import (
     LON_E7,
     NS,
     BenchError,
-    Floor,
+    BenchFloor,
     SideSpec,
     Users,
     cpu_s,
     serve_holder,
 )
-from agent.trial.coordinator import Coordinator
+from agent.trial.coordinator import TrialAuthority
 from agent.trial.spec import TrialSpec
 from settlement.chain.credentials import Subject
 from settlement.chain.scope import Window
@@ -36,7 +36,7 @@ NETWORK = "bench"
 def prepare(folder: Path, users: int) -> SideSpec:
     """Keys, credentials and a rule for a holder and so many users."""
     trial = TrialSpec()
-    desk = Coordinator(trial, network=NETWORK, lat_e7=LAT_E7, lon_e7=LON_E7)
+    desk = TrialAuthority(trial, network=NETWORK, lat_e7=LAT_E7, lon_e7=LON_E7)
     names = {"holder": "holder", **{f"user-{n}": "user" for n in range(users)}}
     issued = {name: desk.enrol(name, role, f"bench {name}", folder / name) for name, role in names.items()}
     return SideSpec(
@@ -52,7 +52,7 @@ def prepare(folder: Path, users: int) -> SideSpec:
     )
 
 
-class Holder:
+class BenchHolder:
     """The holder's process as the bench holds it."""
 
     def __init__(self, spec: SideSpec) -> None:
@@ -85,10 +85,10 @@ class Holder:
 
 
 @contextmanager
-def town(folder: Path, users: int) -> Iterator[tuple[Holder, Users]]:
+def town(folder: Path, users: int) -> Iterator[tuple[BenchHolder, Users]]:
     """A holder and its users, an offer with each of them."""
     spec = prepare(folder, users)
-    holder = Holder(spec)
+    holder = BenchHolder(spec)
     start_ns = (time.time_ns() + AHEAD_NS) // NS * NS
     made = Users(spec, holder.endpoint, start_ns)
     try:
@@ -101,7 +101,7 @@ def town(folder: Path, users: int) -> Iterator[tuple[Holder, Users]]:
         holder.stop()
 
 
-def _sizes(holder: Holder, users: Users) -> tuple[int, int, int, int]:
+def _sizes(holder: BenchHolder, users: Users) -> tuple[int, int, int, int]:
     """Bytes of REQUEST, GRANT, ACCEPT and CONFIRM with its proof, of the settlement just made."""
     user = users.users[(users.slot - 1) % len(users.users)]
     request, accept = list(user.side.sizes)[-3:-1]
@@ -109,14 +109,14 @@ def _sizes(holder: Holder, users: Users) -> tuple[int, int, int, int]:
     return request, grant, accept, confirm
 
 
-def _floor(holder: Holder, users: Users, sizes: tuple[int, int, int, int], count: int) -> list[float]:
+def _floor(holder: BenchHolder, users: Users, sizes: tuple[int, int, int, int], count: int) -> list[float]:
     """Seconds of `count` bare settlements."""
     user = users.users[0]
     other = user.side.party.registry.admit_chain(users.spec.chains["holder"])
     if not isinstance(other, Subject):
         raise BenchError(str(other))
     holder.tell("floor", (sizes, count))
-    floor = Floor.of(user.side, other, users.spec.folder / "user-0")
+    floor = BenchFloor.of(user.side, other, users.spec.folder / "user-0")
     took_s: list[float] = []
     for _ in range(count):
         began_s = time.perf_counter()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from radio.signals import ofdm
 from sensing.detectors.pulses import SHORT_THRESHOLD, Pulse, PulseFinder
 from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
-from sim.waveforms.radar import Radar, RadarClass, draw, render
+from sim.waveforms.radar import Radar, RadarClassName, draw, render
 
 RATE: Final = 30_720_000
 NOISE_RATE: Final = 10_000_000
@@ -48,7 +48,7 @@ class Beside(Enum):
 
 def radar_found(
     rng: np.random.Generator,
-    radar_class: RadarClass,
+    radar_class: RadarClassName,
     *,
     snr_db: float,
     beside: Beside = Beside.NOTHING,
@@ -87,7 +87,7 @@ def traffic(rng: np.random.Generator, beside: Beside, samples: int) -> NDArray[n
 
 def coincident(rng: np.random.Generator, *, offsets_hz: tuple[float, ...], snr_db: float) -> NDArray[np.int16]:
     """A burst of P0N#1 at each of the offsets, all their pulses at the same times."""
-    radar = Radar(radar_class=RadarClass.P0N1, pulse_s=1.5e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
+    radar = Radar(radar_class=RadarClassName.P0N1, pulse_s=1.5e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
     samples = int(RATE * (radar.burst_s + 0.003))
     pulses = render(radar, sample_rate_hz=RATE, start=-RATE // 1000, samples=samples)
     amplitude = np.sqrt(10 ** (snr_db / 10) * 1e6 / RATE / peak_in_a_megahertz(radar))

@@ -72,7 +72,7 @@ def here_and_now() -> Fix:
 
 def side_of(
     spec: SideSpec, name: str, peers: dict[str, str], hear: Callable[[str, dict[str, Any]], None]
-) -> "Measured":
+) -> "MeasuredSettling":
     """A node's settlement side, its log on disk, its mesh on loopback. Raises BenchError."""
     registry = Registry(spec.network, [bytes.fromhex(spec.anchor)])
     subjects = {who: registry.admit_chain(chain) for who, chain in spec.chains.items()}
@@ -92,7 +92,7 @@ def side_of(
         entropy=secrets.token_bytes,
     )
     mesh = Mesh(transport, "tcp://127.0.0.1:*", registry.transport_keys().__contains__)
-    side = Measured(party, mesh, here_and_now, hear=hear)
+    side = MeasuredSettling(party, mesh, here_and_now, hear=hear)
     for who, endpoint in peers.items():
         subject = subjects[who]
         if isinstance(subject, Subject) and subject.transport_key is not None:
@@ -101,7 +101,7 @@ def side_of(
     return side
 
 
-class Measured(Settling):
+class MeasuredSettling(Settling):
     """A settlement side that notes the sizes of what it sends."""
 
     def __init__(
@@ -120,7 +120,7 @@ class Measured(Settling):
 
 
 @dataclass(slots=True)
-class Floor:
+class BenchFloor:
     """One end of the floor: a mesh's sockets, a bare database, a key; `peer` is the other end's transport key."""
 
     mesh: Mesh
@@ -130,7 +130,7 @@ class Floor:
     db: apsw.Connection
 
     @classmethod
-    def of(cls, side: Settling, other: Subject, folder: Path) -> "Floor":
+    def of(cls, side: Settling, other: Subject, folder: Path) -> "BenchFloor":
         """On the sockets and the disk of a settlement side."""
         if other.transport_key is None:
             raise BenchError("the other end has no transport key")
@@ -207,7 +207,7 @@ def serve_holder(spec: SideSpec, pipe: Connection) -> None:
             pipe.send(_told(spec, side, command, argument))
             if command == "floor":
                 sizes, count = argument
-                floor = Floor.of(side, _subject(side, spec, "user-0"), spec.folder / "holder")
+                floor = BenchFloor.of(side, _subject(side, spec, "user-0"), spec.folder / "holder")
                 floor.serve(sizes, count)
                 floor.db.close()
         side.turn(10)
@@ -221,7 +221,7 @@ def _subject(side: Settling, spec: SideSpec, name: str) -> Subject:
     return found
 
 
-def _told(spec: SideSpec, side: Measured, command: str, argument: Any) -> Any:
+def _told(spec: SideSpec, side: MeasuredSettling, command: str, argument: Any) -> Any:
     match command:
         case "connect":
             for name, endpoint in argument.items():
@@ -269,10 +269,10 @@ def cpu_s() -> float:
 
 
 @dataclass(slots=True)
-class User:
+class BenchUser:
     """One user of the bench and its settlements under way: id to when it was asked for."""
 
-    side: Measured = field(init=False)
+    side: MeasuredSettling = field(init=False)
     began_s: dict[bytes, float] = field(default_factory=dict)
     took_s: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -308,10 +308,10 @@ class Users:
 
     def __init__(self, spec: SideSpec, endpoint: str, start_ns: int) -> None:
         self.spec, self.start_ns, self.slot = spec, start_ns, 0
-        self.users: list[User] = []
+        self.users: list[BenchUser] = []
         for name in spec.chains:
             if name != "holder":
-                self.users.append(User())
+                self.users.append(BenchUser())
                 self.users[-1].side = side_of(spec, name, {"holder": endpoint}, self.users[-1].hear)
 
     def endpoints(self) -> dict[str, str]:
@@ -324,7 +324,7 @@ class Users:
         for user in self.users:
             user.side.turn(wait_ms)
 
-    def until(self, holds: Callable[[], object], wait_ms: int, only: User | None = None) -> None:
+    def until(self, holds: Callable[[], object], wait_ms: int, only: BenchUser | None = None) -> None:
         """Turn until something holds. Raises BenchError."""
         deadline = time.monotonic() + GIVE_UP_S
         while not holds():
@@ -336,7 +336,7 @@ class Users:
             if failed or time.monotonic() > deadline:
                 raise BenchError(f"no settlement: {failed or 'silence'}")
 
-    def ask(self, user: User) -> None:
+    def ask(self, user: BenchUser) -> None:
         """The next slot for that user."""
         self.slot += 1
         user.ask(self.spec, self.slot, self.start_ns)

@@ -7,7 +7,7 @@ import typer
 from agent.cli.common import Exit, errors_console, fail, interruptible, print_json, say
 
 if TYPE_CHECKING:
-    from agent.attacking.table import Outcome
+    from agent.attacking.table import CaseOutcome
 
 
 def attacks(
@@ -24,7 +24,7 @@ def attacks(
 
     talk = errors_console()
 
-    def tell(one: "Outcome") -> None:
+    def tell(one: "CaseOutcome") -> None:
         if not as_json:
             said = f"got {one.got or 'nothing'}, expected {one.expected}" if one.attack else ""
             why = "; ".join(part for part in (said, one.reason) if part)

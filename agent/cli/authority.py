@@ -59,7 +59,7 @@ def init(
         where = some_area(area, corner)
         scope = _scope(band, where, commodity, desks.AUTHORITY_ACTIONS, (1, parse_power(max_eirp, "--max-eirp"), 3))
         lat_e7, lon_e7 = where.anchor
-        place = desks.Place(lat_e7=lat_e7, lon_e7=lon_e7)
+        place = desks.DeskPlace(lat_e7=lat_e7, lon_e7=lon_e7)
         days, secret = parse_days(life, "--for"), _passphrase()
         anchor = desks.init(desk, name=name, network=network, scope=scope, days=days, place=place, passphrase=secret)
     except ConfigError as exc:
@@ -89,7 +89,7 @@ def open_desk(desk: Path) -> "Desk":
     """The authority's desk in a folder. Raises ConfigError."""
     from agent.config.keyfiles import load_chain
     from agent.config.settings import ConfigError
-    from agent.desk.folder import Desk, Place
+    from agent.desk.folder import Desk, DeskPlace
     from settlement.chain import records
     from settlement.chain.credentials import Registry, Subject
 
@@ -99,7 +99,7 @@ def open_desk(desk: Path) -> "Desk":
     network = read_small_text(desk / "network.txt").strip() if (desk / "network.txt").is_file() else ""
     mine = Registry(network, [records.digest(chain[0])]).admit_chain(chain)
     lat_e7, lon_e7 = mine.scope.area.anchor if isinstance(mine, Subject) else (0, 0)
-    place = Place(lat_e7=lat_e7, lon_e7=lon_e7)
+    place = DeskPlace(lat_e7=lat_e7, lon_e7=lon_e7)
     return Desk(desk, place=place, passphrase=_passphrase())
 
 
@@ -143,7 +143,7 @@ def issue(
 
     try:
         days, eirp_mdbm = parse_days(life, "--for"), parse_power(eirp, "--eirp")
-        limits = nodekeys.Limits(eirp_mdbm=eirp_mdbm, area=area_of(area, corner), bands=bands_of(band or []))
+        limits = nodekeys.IssueLimits(eirp_mdbm=eirp_mdbm, area=area_of(area, corner), bands=bands_of(band or []))
         with at_desk(desk) as opened:
             subject = nodekeys.issue_for(
                 opened, request, name=name, role=role, limits=limits, days=days, out=out, rule=rule_file

@@ -12,7 +12,7 @@ from agent.cli.common import Exit, errors_console, fail, output_console, print_j
 from agent.cli.listening import SOURCE_HELP, explained
 
 if TYPE_CHECKING:
-    from agent.sense.calibrating import Setting, Unit
+    from agent.sense.calibrating import CalibratedUnit, Setting
     from hw_profiles.calibrationfile import CalibrationFile, Point
 
 SWITCH_S = 30
@@ -43,7 +43,7 @@ def calibrate(
 ) -> None:
     """Measure a tone of known power or a noise diode (Y-factor) with SOURCE; add the point to TABLE, how sure it is."""
     from agent.sense.bands import parse_frequency
-    from agent.sense.calibrating import NotCalibrated, Setting, Unit
+    from agent.sense.calibrating import CalibratedUnit, NotCalibrated, Setting
 
     if (power_dbm is None) == (enr_db is None):
         fail("give --power-dbm for a tone or --enr-db for a noise diode, one of them", Exit.USAGE)
@@ -56,7 +56,7 @@ def calibrate(
             bandwidth_hz=round(parse_frequency(bandwidth)) if bandwidth else None,
             gain_db=gain_db,
         )
-        unit = Unit(device=device, profile=profile, temperature_c=temperature_c)
+        unit = CalibratedUnit(device=device, profile=profile, temperature_c=temperature_c)
         try:
             if power_dbm is not None and uncertainty_db is not None:
                 made, found = _tone(source, setting, power_dbm, uncertainty_db, unit, table)
@@ -72,7 +72,7 @@ def calibrate(
 
 
 def _tone(
-    source: str, setting: "Setting", power_dbm: float, sd_db: float, unit: "Unit", table: Path
+    source: str, setting: "Setting", power_dbm: float, sd_db: float, unit: "CalibratedUnit", table: Path
 ) -> "tuple[CalibrationFile, Point]":
     from agent.sense.calibrating import calibrate as run
     from radio.knownsource import Known
@@ -85,7 +85,7 @@ def _noise(
     off: str | None,
     setting: "Setting",
     known: tuple[float, float, float],
-    unit: "Unit",
+    unit: "CalibratedUnit",
     table: Path,
     command: str | None,
 ) -> "tuple[CalibrationFile, Point]":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from hw_profiles.printable import Guarded, printable
+from hw_profiles.printable import PrintableStream, printable
 
 __all__ = ["Exit", "fail", "printable", "say"]
 
@@ -35,8 +35,8 @@ def guard_streams() -> None:
     """From here on nothing that is printed steers a terminal, whoever wrote it and whichever command prints it."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is not None and not isinstance(stream, Guarded):
-            setattr(sys, name, Guarded(stream))
+        if stream is not None and not isinstance(stream, PrintableStream):
+            setattr(sys, name, PrintableStream(stream))
 
 
 def say(text: object, *, err: bool = False) -> None:

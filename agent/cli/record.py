@@ -95,7 +95,7 @@ def _origin(place: str | None, radius: str | None) -> "Origin | None":
         return None
     from agent.sense.sources import Origin
     from agent.words.units import UnitMissing, parse_length
-    from radio.recording.metadata import Place
+    from radio.recording.metadata import RecordedPlace
 
     try:
         numbers = [float(one) for one in place.split(",")]
@@ -105,4 +105,4 @@ def _origin(place: str | None, radius: str | None) -> "Origin | None":
         raise UnitMissing(f"--place {place!r}: write it as 52.5163,13.3777 or with a height in metres as a third")
     metres = None if radius is None else parse_length(radius) / 1000
     height = numbers[2] if len(numbers) == 3 else None
-    return Origin(place=Place(lat_deg=numbers[0], lon_deg=numbers[1], height_m=height, radius_m=metres))
+    return Origin(place=RecordedPlace(lat_deg=numbers[0], lon_deg=numbers[1], height_m=height, radius_m=metres))

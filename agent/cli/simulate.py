@@ -13,7 +13,7 @@ from agent.cli.common import Exit, fail, interruptible
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sim.oracle import Burst
+    from sim.oracle import RadiatedBurst
 
 app = typer.Typer(no_args_is_help=True, help="Simulated hardware that other programs can connect to.")
 REPORT_S = 1.0
@@ -76,7 +76,7 @@ def _serve(port: int, scenario: str, station: str | None, *, quiet: bool, sysfs:
         air.close()
 
 
-def _report(emissions: "Callable[[], list[Burst]]", stop: threading.Event) -> None:
+def _report(emissions: "Callable[[], list[RadiatedBurst]]", stop: threading.Event) -> None:
     """Say when the antenna begins and ceases to radiate, by the oracle, until told to stop."""
     radiating = False
     while not stop.wait(REPORT_S):

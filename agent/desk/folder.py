@@ -51,14 +51,14 @@ AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class DeskPlace:
     """Where the desk stands, for its attestations."""
 
     lat_e7: int
     lon_e7: int
 
 
-def _fix(place: Place) -> Fix:
+def _fix(place: DeskPlace) -> Fix:
     """A desk has no disciplined clock: it vouches for its computer's to a second."""
     now_ns = time.time_ns()
     clock = TimeFix(
@@ -90,7 +90,7 @@ def _held(subject: Subject | Refusal, what: str) -> Subject:
 
 
 def init(
-    folder: Path, *, name: str, network: str, scope: Scope, days: int, place: Place, passphrase: str | None
+    folder: Path, *, name: str, network: str, scope: Scope, days: int, place: DeskPlace, passphrase: str | None
 ) -> str:
     """Make a root authority in a new folder; returns its anchor. Raises ConfigError."""
     seed = secrets.token_bytes(32)
@@ -161,7 +161,7 @@ _Next = tuple[SigningKey, tuple[bytes, ...], tuple[WholeFile, ...]]
 class Desk:
     """An open desk."""
 
-    def __init__(self, folder: Path, *, place: Place, passphrase: str | None = None) -> None:
+    def __init__(self, folder: Path, *, place: DeskPlace, passphrase: str | None = None) -> None:
         """Read and check the folder. Raises ConfigError."""
         self.folder, self._place = folder, place
         try:

@@ -19,7 +19,7 @@ from agent.config.keyfiles import (
 )
 from agent.config.settings import ConfigError
 from agent.desk.folder import ANCHOR_DIGITS, Desk
-from agent.desk.requests import Request, read_request, request_text
+from agent.desk.requests import CredentialRequest, read_request, request_text
 from agent.desk.sharing import grantors, uncovered, unshared
 from hw_profiles.smallfile import read_small, read_small_text
 from hw_profiles.wholefile import WholeFile
@@ -94,7 +94,7 @@ def lay_successor(folder: Path, chain: Path, registry: Registry) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class IssueLimits:
     """What of the authority's own scope a node gets; without an area or bands, all of it."""
 
     eirp_mdbm: int
@@ -122,7 +122,7 @@ def reissue_for(desk: Desk, request: Path, *, name: str, days: int | None, out: 
     return desk.issue(body, public=asked.public, name=name, days=life_days, out=out, succeeds=last)
 
 
-def _named(asked: Request, name: str) -> Request:
+def _named(asked: CredentialRequest, name: str) -> CredentialRequest:
     """A request in that name, or in nobody's. Raises ConfigError."""
     wrong = name_flaw(name)
     if wrong is not None:
@@ -177,7 +177,7 @@ def issue_for(
     *,
     name: str,
     role: str,
-    limits: Limits,
+    limits: IssueLimits,
     days: int,
     out: Path,
     rule: Path | None = None,

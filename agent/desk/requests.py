@@ -22,7 +22,7 @@ _FIELDS = ("public", "name", "transport", "device")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class CredentialRequest:
     """Public keys that ask for a credential; an authority's has no transport key or device, and may be nameless."""
 
     public: bytes
@@ -62,7 +62,7 @@ def request_text(
     wrong = name_flaw(name) if name is not None else None
     if wrong is not None:
         raise ConfigError(f"name {name!r}: {wrong}; choose another with --name")
-    asked = Request(public=key.public, name=name, transport=transport, device=device)
+    asked = CredentialRequest(public=key.public, name=name, transport=transport, device=device)
     values = asked._values()  # noqa: SLF001 - the same module
     signed = _to_sign(values)
     proofs = {"proof": key.sign(signed).hex()}
@@ -71,7 +71,7 @@ def request_text(
     return tomli_w.dumps({**values, **proofs})
 
 
-def read_request(path: Path, *, of_authority: bool = False) -> Request:
+def read_request(path: Path, *, of_authority: bool = False) -> CredentialRequest:
     """What a node or an authority that wants a credential wrote, by its own key. Raises ConfigError."""
     made_by = "bandpact authority request" if of_authority else "bandpact node init"
     try:
@@ -92,4 +92,4 @@ def read_request(path: Path, *, of_authority: bool = False) -> Request:
         raise ConfigError(f"{path}: KEY: not signed by the key that it asks for; have {made_by} write it anew")
     if not of_authority and name is None:
         raise ConfigError(f"{path}: not a request (it names nobody); run {made_by} again")
-    return Request(public=public, name=name, transport=transport, device=device, before=before, path=path)
+    return CredentialRequest(public=public, name=name, transport=transport, device=device, before=before, path=path)

@@ -42,7 +42,7 @@ def _decoded(data: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-class Control:
+class ControlDoor:
     """The agent's end. One loop owns it and polls `socket`."""
 
     def __init__(self, run_folder: Path) -> None:

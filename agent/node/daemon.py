@@ -15,7 +15,7 @@ from typing import Any
 import zmq
 
 from agent.config.settings import NodeConfig, OfferSection
-from agent.node.control import Control
+from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
 from agent.node.errands import Errands, Surroundings
@@ -27,7 +27,7 @@ from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
-from agent.node.stockasking import Cosigned, StockAsking
+from agent.node.stockasking import StockAsking, StockLines
 from agent.node.traffic import Traffic
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
@@ -36,7 +36,7 @@ from agent.node.watcher import Heard, Watcher
 from agent.node.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
-from radio.link import GateChange, Look, Used, WardenBeat
+from radio.link import GateChange, LookTaken, Used, WardenBeat
 from sensing.survey import SurveyReport
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.bodies import Gate
@@ -81,7 +81,7 @@ class Node:
         make_ready_to_silence(config.radio)
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
-        self.control = Control(config.run_folder)
+        self.control = ControlDoor(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
         self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
@@ -253,7 +253,7 @@ class Node:
     def _take_from_warden(self) -> None:
         for message in self.warden.link.receive():
             match message:
-                case Look():
+                case LookTaken():
                     self.watcher.look(message)
                 case GateChange():
                     self._changes.append(message)
@@ -289,7 +289,7 @@ class Node:
 
     # -- a durable step ------------------------------------------------------------------------------------------
 
-    def _step(self, arrived: list[Arrived], cosigned: Sequence[Cosigned] = ()) -> None:
+    def _step(self, arrived: list[Arrived], cosigned: Sequence[StockLines] = ()) -> None:
         changes, used, fresh = self._changes, self._used, self._fresh
         self._changes, self._used, self._fresh = [], [], []
         with self.party.step(self.fix()) as step:

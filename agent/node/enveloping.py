@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from agent.config.settings import NodeConfig
-from agent.node.fusing import Sighting, busy_to_most
+from agent.node.fusing import AdmittedEnvelope, busy_to_most
 from agent.node.mapping import place_envelope, sighting, touched, unit_envelope
 from agent.node.policy import lent_bands, lent_spans
 from agent.node.warden_side import Protection
@@ -75,13 +75,15 @@ class Enveloping:
         Whose area surely shares no place with ours says nothing of our channels.
         """
         rule, now = self._party.rule.rule, step.now.time
-        told = [Sighting(node="", level=self._me.level, envelope=self._unlent(self.found(step)))]
+        told = [AdmittedEnvelope(node="", level=self._me.level, envelope=self._unlent(self.found(step)))]
         for author, name in self._party.lineage.items(SIGHTING):
             record, subject = self._party.record_of(name), self._party.registry.get(author)
             if record is None or subject is None or not subject.scope.area.overlaps(self._me.scope.area):
                 continue
             if now.before(record.body.valid_until_ns):
-                told.append(Sighting(node=subject.name, level=subject.level, envelope=self._unlent(record.body)))
+                told.append(
+                    AdmittedEnvelope(node=subject.name, level=subject.level, envelope=self._unlent(record.body))
+                )
         return busy_to_most(rule, told)
 
     def _unlent(self, envelope: Envelope) -> Envelope:

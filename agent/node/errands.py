@@ -21,7 +21,7 @@ from agent.node.commands import (
     Tell,
     parse_command,
 )
-from agent.node.control import Command, Control
+from agent.node.control import Command, ControlDoor
 from agent.node.policy import free_parts, window_ms
 from agent.words.units import band_text, power_text
 from sensing.survey import SurveyReport
@@ -79,7 +79,7 @@ class Errand:
 class Errands:
     """All commands under way."""
 
-    def __init__(self, control: Control, party: Party) -> None:
+    def __init__(self, control: ControlDoor, party: Party) -> None:
         self._control, self._party = control, party
         self._open: list[Errand] = []
         self._answers: list[tuple[bytes, dict[str, Any]]] = []

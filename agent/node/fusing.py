@@ -17,7 +17,7 @@ CONFLICT = "CONFLICT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class AdmittedEnvelope:
     """An admitted envelope, by whom and of which level of the rule's taxonomy."""
 
     node: str
@@ -25,7 +25,7 @@ class Sighting:
     envelope: Envelope
 
 
-def node_reports(rule: Rule, sightings: Sequence[Sighting], band: Band) -> list[NodeReport]:
+def node_reports(rule: Rule, sightings: Sequence[AdmittedEnvelope], band: Band) -> list[NodeReport]:
     """What each node says of the occupancy of one channel, with authority x reliability x consistency as its weight."""
     said = [(s, _occupancy(s.envelope, band)) for s in sightings]
     known = [(s, q) for s, q in said if q is not None]
@@ -53,7 +53,9 @@ def _interval(quantity: Quantity, envelope: Envelope) -> Interval:
     return Interval(value=value, low=low, high=high, level=envelope.level_ppm / PPM)
 
 
-def fused_place(rule: Rule, sightings: Sequence[Sighting], *, observed: Window, valid_until_ns: int) -> Envelope:
+def fused_place(
+    rule: Rule, sightings: Sequence[AdmittedEnvelope], *, observed: Window, valid_until_ns: int
+) -> Envelope:
     """Fuse the occupancy of every channel that anyone reported; what nobody of weight reported stays unknown."""
     bands = sorted({c.band for s in sightings for c in s.envelope.channels}, key=lambda b: (b.low_hz, b.high_hz))
     return Envelope(
@@ -68,12 +70,12 @@ def fused_place(rule: Rule, sightings: Sequence[Sighting], *, observed: Window, 
     )
 
 
-def _counts(rule: Rule, sighting: Sighting) -> bool:
+def _counts(rule: Rule, sighting: AdmittedEnvelope) -> bool:
     modality = sighting.envelope.modality
     return observation_weight_ppm(rule, level=sighting.level, modality=modality, consistency_ppm=PPM) > 0
 
 
-def _channel(rule: Rule, sightings: Sequence[Sighting], band: Band) -> ChannelObservation:
+def _channel(rule: Rule, sightings: Sequence[AdmittedEnvelope], band: Band) -> ChannelObservation:
     try:
         counting = [report for report in node_reports(rule, sightings, band) if report.authority > 0]
         fused = fuse(counting, level=LEVEL_PPM / PPM)
@@ -91,7 +93,7 @@ def _channel(rule: Rule, sightings: Sequence[Sighting], band: Band) -> ChannelOb
     )
 
 
-def busy_to_most(rule: Rule, sightings: Sequence[Sighting]) -> list[tuple[int, int]]:
+def busy_to_most(rule: Rule, sightings: Sequence[AdmittedEnvelope]) -> list[tuple[int, int]]:
     """Bands in Hz that the nodes of weight together take for busy, whatever one of them says.
 
     Of fewer than three none can be outvoted, and where they do not agree nobody decides for the others.

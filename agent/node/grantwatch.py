@@ -14,7 +14,7 @@ USER, HOLDER = "user", "holder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class WatchedSettlement:
     """One settlement of this node, the side it is on, and what the grant rests on."""
 
     role: str
@@ -29,14 +29,14 @@ class Standing:
 class Moved:
     """A grant moved."""
 
-    standing: Standing
+    standing: WatchedSettlement
     previous: GrantState
     state: GrantState
 
 
-def _standings(party: Party) -> Iterator[Standing]:
+def _standings(party: Party) -> Iterator[WatchedSettlement]:
     for pair in party.user.busy.values():
-        yield Standing(
+        yield WatchedSettlement(
             role=USER,
             sid=pair.sid,
             low_hz=pair.cell.band.low_hz,
@@ -51,7 +51,7 @@ def _standings(party: Party) -> Iterator[Standing]:
         )
     for given in party.holder.busy.values():
         suspended = given.state == HolderState.SUSPENDED
-        yield Standing(
+        yield WatchedSettlement(
             role=HOLDER,
             sid=given.sid,
             low_hz=given.cell.band.low_hz,
@@ -70,13 +70,13 @@ def _standings(party: Party) -> Iterator[Standing]:
 class GrantWatch:
     """The state of every grant that is not IDLE."""
 
-    _held: dict[tuple[str, bytes], tuple[GrantState, Standing]] = field(default_factory=dict)
+    _held: dict[tuple[str, bytes], tuple[GrantState, WatchedSettlement]] = field(default_factory=dict)
 
     def turn(self, party: Party, now: TimeFix) -> list[Moved]:
         """Look again; returns what moved."""
         seen = {(one.role, one.sid): one for one in _standings(party)}
         moved: list[Moved] = []
-        held: dict[tuple[str, bytes], tuple[GrantState, Standing]] = {}
+        held: dict[tuple[str, bytes], tuple[GrantState, WatchedSettlement]] = {}
         for key, one in seen.items():
             before = self._held[key][0] if key in self._held else GrantState.IDLE
             after = grant_state(before, one.held, now)
@@ -108,7 +108,7 @@ class GrantWatch:
         ]
 
 
-def _eirp_mdbm(party: Party, standing: Standing) -> int | None:
+def _eirp_mdbm(party: Party, standing: WatchedSettlement) -> int | None:
     """The most that a settlement's GRANT allows, thousandths of a dBm."""
     pair = party.user.by_sid(standing.sid) if standing.role == USER else party.holder.pairs.get(standing.sid)
     grant = party.record_of(pair.grant) if pair is not None and pair.grant is not None else None

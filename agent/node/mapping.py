@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from hw_profiles.profile import RadioProfile
 from sensing.flags import names
 from sensing.survey import ChannelReport, ChannelState, SurveyReport
-from sensing.values import Interval, Level
+from sensing.values import Interval, LevelDb
 from settlement.chain.bodies import PPM, ChannelObservation, Envelope, Quantity
 from settlement.chain.scope import Band, Window
 from settlement.pair.envelopes import ABLE, PLACE, UNIT
@@ -28,7 +28,7 @@ def ratio_ppm(interval: Interval) -> Quantity | None:
     return Quantity(value=round(interval.value * PPM), low=max(0, low), high=min(PPM, high))
 
 
-def level_mdb(level: Level) -> Quantity | None:
+def level_mdb(level: LevelDb) -> Quantity | None:
     """A level in milli-decibel with its 95 % interval, ends rounded outwards; None where it is not known."""
     if not (math.isfinite(level.value) and math.isfinite(level.sd)):
         return None

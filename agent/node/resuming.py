@@ -7,7 +7,7 @@ from settlement.party.party import Party
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class SettlementStanding:
     """A settlement in force: its id, its artifact, and the newest RENEW, SUSPEND or RESUME as bytes."""
 
     sid: bytes
@@ -15,10 +15,10 @@ class Standing:
     lease: bytes | None
 
 
-def in_force(party: Party) -> Iterator[Standing]:
+def in_force(party: Party) -> Iterator[SettlementStanding]:
     """Every settlement of this user that stands and is proven; the warden judges each again, from bytes."""
     for pair in list(party.user.busy.values()):
         artifact = party.lineage.get("artifact", pair.sid) if pair.in_force else None
         if artifact is not None:
             lease = party.record_bytes(pair.lease) if pair.lease is not None else None
-            yield Standing(sid=pair.sid, artifact=artifact, lease=lease)
+            yield SettlementStanding(sid=pair.sid, artifact=artifact, lease=lease)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agent.witness.client import Outcome, ask
+from agent.witness.client import WitnessAnswer, ask
 from settlement.chain.checkpoint import Head, open_note
 from settlement.chain.lineage import Lineage
 from settlement.formats.tlogwitness import AddCheckpoint
@@ -23,7 +23,7 @@ WAITING_MAX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class StockQuestion:
     """One request to one witness about one head."""
 
     url: str
@@ -33,7 +33,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cosigned:
+class StockLines:
     """Lines under the head of `size`, checked by whoever takes them."""
 
     size: int
@@ -47,13 +47,13 @@ class StockAsking:
         self._urls, self._public = dict(urls), public
         self._known: dict[str, int] = {}
         self._asked: dict[str, tuple[int, int]] = {}
-        self._questions: queue.Queue[Question | None] = queue.Queue(WAITING_MAX)
-        self._answers: queue.Queue[tuple[Question, Outcome]] = queue.Queue()
+        self._questions: queue.Queue[StockQuestion | None] = queue.Queue(WAITING_MAX)
+        self._answers: queue.Queue[tuple[StockQuestion, WitnessAnswer]] = queue.Queue()
         self._thread: threading.Thread | None = None
         self.why: dict[str, str] = {}
         """The last failure of each witness, for people."""
 
-    def turn(self, witness: Witness, lineage: Lineage) -> list[Cosigned]:
+    def turn(self, witness: Witness, lineage: Lineage) -> list[StockLines]:
         """Ask what is to be asked now; what came back."""
         if not self._urls:
             return []
@@ -66,10 +66,10 @@ class StockAsking:
                     self._ask(VerifierKey(name=one.name, kind=COSIGNER, public=one.key), size, note, lineage)
         return found
 
-    def _drained(self) -> list[tuple[Question, Outcome]]:
+    def _drained(self) -> list[tuple[StockQuestion, WitnessAnswer]]:
         return [self._answers.get_nowait() for _ in range(self._answers.qsize())]
 
-    def _taken(self, answered: tuple[Question, Outcome]) -> Cosigned | None:
+    def _taken(self, answered: tuple[StockQuestion, WitnessAnswer]) -> StockLines | None:
         question, outcome = answered
         name, size = question.key.name, question.head.size
         self.why[name] = outcome.why
@@ -79,7 +79,7 @@ class StockAsking:
         if not outcome.lines:
             return None
         self._known[name] = size
-        return Cosigned(size=size, lines=outcome.lines)
+        return StockLines(size=size, lines=outcome.lines)
 
     def _due(self, name: str, size: int) -> bool:
         asked = self._asked.get(name)
@@ -90,7 +90,7 @@ class StockAsking:
         if not isinstance(head, Head) or old > size:
             return
         proof = lineage.consistency(old, size) if old else ()
-        question = Question(
+        question = StockQuestion(
             url=self._urls[key.name], key=key, request=AddCheckpoint(old=old, proof=proof, note=note), head=head
         )
         try:

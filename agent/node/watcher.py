@@ -12,7 +12,7 @@ import numpy as np
 from agent.config.settings import NodeConfig, RadioSection
 from agent.sense.sources import sample_flags
 from hw_profiles.calibration import Scale
-from radio.link import Look
+from radio.link import LookTaken
 from radio.ports import RxFlag
 from radio.ring import SampleRing
 from sensing.flags import ELSEWHERE
@@ -99,7 +99,7 @@ class Watcher:
         self.channels = settings.channels
         self._survey = Survey(settings)
         self._waterfall = Waterfall(config)
-        self._todo: deque[Look] = deque(maxlen=4)
+        self._todo: deque[LookTaken] = deque(maxlen=4)
         self._heard: deque[Heard] = deque()
         self._wake = threading.Event()
         self._stop = False
@@ -119,7 +119,7 @@ class Watcher:
             self._thread.join(2.0)
         self._waterfall.save(self._folder)
 
-    def look(self, look: Look) -> None:
+    def look(self, look: LookTaken) -> None:
         """A look waits in the ring; the oldest is dropped when sensing does not keep up."""
         self._todo.append(look)
         self._wake.set()
@@ -143,7 +143,7 @@ class Watcher:
             while self._todo and not self._stop:
                 self._sense(self._todo.popleft())
 
-    def _sense(self, look: Look) -> None:
+    def _sense(self, look: LookTaken) -> None:
         iq = self._ring.read(look.ticket)
         if iq is None:
             return

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waterfall:
+class WaterfallPicture:
     """What one node heard: `level_db` shape (rows, columns) in dBFS/Hz, a time for each row, the band's edges."""
 
     node: str
@@ -49,7 +49,7 @@ class GateSpan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Emission:
+class ShownEmission:
     """What the oracle saw leave an antenna; `inside` is whether a live settlement covered it."""
 
     node: str
@@ -109,10 +109,10 @@ class ReportData:
     high_hz: int
     nodes: tuple[tuple[str, str], ...]
     summary: dict[str, Any]
-    waterfall: Waterfall | None
+    waterfall: WaterfallPicture | None
     settlements: tuple[SettlementRow, ...]
     gates: tuple[GateSpan, ...]
-    emissions: tuple[Emission, ...]
+    emissions: tuple[ShownEmission, ...]
     incumbents: tuple[IncumbentMark, ...]
     refusals: tuple[RefusalRow, ...]
     audit: tuple[AuditRow, ...]

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.report.data import Emission, ReportData, SettlementRow
+from agent.report.data import ReportData, SettlementRow, ShownEmission
 from agent.report.spans import covers, live, nodes
-from agent.report.svg import Layout
+from agent.report.svg import PictureLayout
 
 ROW_PT = 31.0
 GATE_PT = 12.0
@@ -51,7 +51,7 @@ def stacked(rows: Sequence[tuple[int, SettlementRow]]) -> tuple[tuple[tuple[int,
     return tuple(tuple(stack) for stack in stacks)
 
 
-def lanes(data: ReportData, layout: Layout) -> tuple[Lane, ...]:
+def lanes(data: ReportData, layout: PictureLayout) -> tuple[Lane, ...]:
     """Place one lane for each node, downwards."""
     out: list[Lane] = []
     top = SPACE_PT / 2
@@ -63,10 +63,10 @@ def lanes(data: ReportData, layout: Layout) -> tuple[Lane, ...]:
     return tuple(out)
 
 
-def by_row(lane: Lane, emitted: Sequence[Emission]) -> tuple[list[list[Emission]], list[Emission]]:
+def by_row(lane: Lane, emitted: Sequence[ShownEmission]) -> tuple[list[list[ShownEmission]], list[ShownEmission]]:
     """Sort emissions to the rows whose settlements cover them; returns those, and what fits none."""
-    rows: list[list[Emission]] = [[] for _ in lane.rows]
-    stray: list[Emission] = []
+    rows: list[list[ShownEmission]] = [[] for _ in lane.rows]
+    stray: list[ShownEmission] = []
     for one in emitted:
         fitting = (own for own, row in zip(rows, lane.rows, strict=True) if any(covers(s, one) for _, s in row))
         next(fitting, stray).append(one)

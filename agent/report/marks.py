@@ -4,13 +4,13 @@ from typing import Any
 
 from agent.report.data import IncumbentMark, ReportData
 from agent.report.spans import Span, true_starts
-from agent.report.svg import INK, RADAR, Layout
+from agent.report.svg import INK, RADAR, PictureLayout
 from agent.report.words import clean, seconds
 
 APART_PT = 110
 
 
-def beginnings(axes: Any, layout: Layout, span_s: Span, data: ReportData) -> None:
+def beginnings(axes: Any, layout: PictureLayout, span_s: Span, data: ReportData) -> None:
     """Point down at each beginning from above the axes; names only where there is room for one."""
     previous = float("-inf")
     for mark in true_starts(data):
@@ -22,7 +22,7 @@ def beginnings(axes: Any, layout: Layout, span_s: Span, data: ReportData) -> Non
             previous = mark.at_s
 
 
-def _name(axes: Any, layout: Layout, mark: IncumbentMark, *, leftwards: bool) -> None:
+def _name(axes: Any, layout: PictureLayout, mark: IncumbentMark, *, leftwards: bool) -> None:
     axes.annotate(
         f"{clean(mark.what, limit=24)} begins {seconds(mark.at_s, places=2)} s",
         (mark.at_s, 1.0),

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.report.data import ReportData, Waterfall
+from agent.report.data import ReportData, WaterfallPicture
 from agent.report.spans import AIR, found_by, lived, merged, nodes, numbered, total_s, whole
-from agent.report.tables import Cell, Table, cells, table
+from agent.report.tables import HtmlTable, TableCell, cells, table
 from agent.report.waterfall import row_spans
 from agent.report.words import DASH, band, count, plural, seconds
 
@@ -15,7 +15,7 @@ SLICES = 10
 BANDS_MAX = 8
 
 
-def timeline_nodes(data: ReportData) -> Table:
+def timeline_nodes(data: ReportData) -> HtmlTable:
     """The timeline's lanes as numbers."""
     rows = []
     for node, _ in nodes(data):
@@ -28,7 +28,7 @@ def timeline_nodes(data: ReportData) -> Table:
                 seconds(total_s(was_live)),
                 count(len(mine)),
                 seconds(total_s((one.start_s, one.end_s) for one in mine if one.inside)),
-                Cell(text=plural(len(outside), "violation"), tone="bad") if outside else "none",
+                TableCell(text=plural(len(outside), "violation"), tone="bad") if outside else "none",
                 ", ".join(seconds(mark.at_s, places=2) for mark in found_by(data, node)[:3]) or DASH,
             )
         )
@@ -49,7 +49,7 @@ def timeline_nodes(data: ReportData) -> Table:
     )
 
 
-def timeline_gates(data: ReportData) -> Table:
+def timeline_gates(data: ReportData) -> HtmlTable:
     """How long each gate stood in each state, and why."""
     spent: dict[tuple[str, str, str], list[float]] = {}
     for one in data.gates:
@@ -67,7 +67,7 @@ def timeline_gates(data: ReportData) -> Table:
     )
 
 
-def incumbents(data: ReportData) -> Table:
+def incumbents(data: ReportData) -> HtmlTable:
     """When incumbents began and who found them when."""
     return table(
         name="timeline-incumbents",
@@ -87,7 +87,7 @@ def incumbents(data: ReportData) -> Table:
     )
 
 
-def waterfall_levels(data: ReportData, waterfall: Waterfall) -> Table:
+def waterfall_levels(data: ReportData, waterfall: WaterfallPicture) -> HtmlTable:
     """The waterfall as numbers: strongest and median level in each sub-band and tenth of the trial."""
     edges = _edges(data)
     low_s, high_s = whole(data)
@@ -116,7 +116,7 @@ def _edges(data: ReportData) -> list[float]:
     return [float(edge) for edge in np.linspace(data.low_hz, data.high_hz, 5)]
 
 
-def _level(waterfall: Waterfall, chosen: NDArray[np.bool_], low_hz: float, high_hz: float) -> str:
+def _level(waterfall: WaterfallPicture, chosen: NDArray[np.bool_], low_hz: float, high_hz: float) -> str:
     centres = np.linspace(waterfall.low_hz, waterfall.high_hz, 2 * waterfall.level_db.shape[1] + 1)[1::2]
     part = waterfall.level_db[chosen][:, (centres >= low_hz) & (centres < high_hz)]
     heard = part[np.isfinite(part)]

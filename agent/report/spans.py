@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from agent.report.data import Emission, IncumbentMark, ReportData, SettlementRow
+from agent.report.data import IncumbentMark, ReportData, SettlementRow, ShownEmission
 
 AIR = "air"
 Span = tuple[float, float]
@@ -71,7 +71,7 @@ def found_by(data: ReportData, node: str) -> tuple[IncumbentMark, ...]:
     return tuple(sorted((m for m in data.incumbents if m.node == node), key=lambda m: m.at_s))
 
 
-def covers(row: SettlementRow, emission: Emission) -> bool:
+def covers(row: SettlementRow, emission: ShownEmission) -> bool:
     """Whether an emission lies in a settlement's window and touches its band, for drawing it there."""
     in_time = emission.start_s < row.end_s and row.start_s < emission.end_s
     return in_time and row.user == emission.node and emission.low_hz < row.high_hz and row.low_hz < emission.high_hz

@@ -65,7 +65,7 @@ _DRAWING = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class PictureLayout:
     """A picture's width and margins, in points, and its letters. `roomy` leaves a margin for the names of lanes."""
 
     name: str
@@ -90,8 +90,8 @@ class Layout:
         return text if len(text) <= kept else text[: kept - 1] + "…"
 
 
-WIDE = Layout(name="wide", width_pt=720, left_pt=78, right_pt=8, font_pt=8.5, roomy=True)
-NARROW = Layout(name="narrow", width_pt=252, left_pt=30, right_pt=5, font_pt=7.5, roomy=False)
+WIDE = PictureLayout(name="wide", width_pt=720, left_pt=78, right_pt=8, font_pt=8.5, roomy=True)
+NARROW = PictureLayout(name="narrow", width_pt=252, left_pt=30, right_pt=5, font_pt=7.5, roomy=False)
 
 
 @contextmanager
@@ -103,14 +103,14 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def new_figure(layout: Layout, height_pt: float) -> Figure:
+def new_figure(layout: PictureLayout, height_pt: float) -> Figure:
     """An empty figure; only inside `drawing()`."""
     figure = Figure(figsize=(layout.width_pt / PT_PER_INCH, height_pt / PT_PER_INCH))
     FigureCanvasSVG(figure)
     return figure
 
 
-def add_axes(figure: Figure, layout: Layout, *, top_pt: float, height_pt: float, part: float = 1.0) -> Any:
+def add_axes(figure: Figure, layout: PictureLayout, *, top_pt: float, height_pt: float, part: float = 1.0) -> Any:
     """Axes across the middle `part` of the layout's time axis, `top_pt` below the figure's upper edge."""
     width, height = figure.get_size_inches() * PT_PER_INCH
     bottom = height - top_pt - height_pt
@@ -120,7 +120,7 @@ def add_axes(figure: Figure, layout: Layout, *, top_pt: float, height_pt: float,
     return axes
 
 
-def time_axis(axes: Any, layout: Layout, span_s: tuple[float, float]) -> None:
+def time_axis(axes: Any, layout: PictureLayout, span_s: tuple[float, float]) -> None:
     """Time rightwards, alike in every picture."""
     axes.set_xlim(*span_s)
     axes.set_xlabel("seconds since the start signal", fontsize=layout.font_pt)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from agent.report.data import Emission, ReportData
+from agent.report.data import ReportData, ShownEmission
 from agent.report.meanings import MEANINGS
 from agent.report.spans import numbered
 from agent.report.words import DASH, at, band, clean, count, milliseconds, plural, quantity, seconds
@@ -15,7 +15,7 @@ WORD_MAX = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class TableCell:
     """A cell's text; `title` holds the full text of one that is cut short; `tone` is "good", "bad" or ""."""
 
     text: str
@@ -30,21 +30,21 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class HtmlTable:
     """A table with its caption; `right` are columns of numbers; `more` says how many rows were left out."""
 
     name: str
     caption: str
     heads: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     right: frozenset[int] = frozenset()
     empty: str = "None."
     more: str = ""
 
 
-def cells(*texts: object) -> tuple[Cell, ...]:
+def cells(*texts: object) -> tuple[TableCell, ...]:
     """A row of cells from anything printable."""
-    return tuple(one if isinstance(one, Cell) else Cell(text=clean(one)) for one in texts)
+    return tuple(one if isinstance(one, TableCell) else TableCell(text=clean(one)) for one in texts)
 
 
 def table(
@@ -52,15 +52,15 @@ def table(
     name: str,
     caption: str,
     heads: tuple[str, ...],
-    rows: Iterable[tuple[Cell, ...]],
+    rows: Iterable[tuple[TableCell, ...]],
     right: Iterable[int],
     empty: str,
-) -> Table:
+) -> HtmlTable:
     """A table of at most ROWS_MAX rows."""
     every = tuple(rows)
     left_out = len(every) - ROWS_MAX
     more = f"{plural(left_out, 'further row')} left out here; the lineages hold all of them." if left_out > 0 else ""
-    return Table(
+    return HtmlTable(
         name=name,
         caption=caption,
         heads=heads,
@@ -71,15 +71,15 @@ def table(
     )
 
 
-def _hash(value: str) -> Cell:
+def _hash(value: str) -> TableCell:
     if len(value) <= HASH_SHOWN:
-        return Cell(text=clean(value), code=True)
-    return Cell(text=clean(value[:HASH_SHOWN]) + "…", title=clean(value), code=True)
+        return TableCell(text=clean(value), code=True)
+    return TableCell(text=clean(value[:HASH_SHOWN]) + "…", title=clean(value), code=True)
 
 
-def violation_groups(data: ReportData) -> Table:
+def violation_groups(data: ReportData) -> HtmlTable:
     """Violations by node and cause."""
-    groups: dict[tuple[str, str], list[Emission]] = {}
+    groups: dict[tuple[str, str], list[ShownEmission]] = {}
     for one in sorted((one for one in data.emissions if not one.inside), key=lambda one: one.start_s):
         groups.setdefault((one.node, one.why), []).append(one)
     return table(
@@ -93,7 +93,7 @@ def violation_groups(data: ReportData) -> Table:
                 milliseconds(1000 * sum(one.end_s - one.start_s for one in those)),
                 seconds(those[0].start_s),
                 seconds(those[-1].start_s),
-                Cell(text=clean(why) or "no reason given", tone="bad"),
+                TableCell(text=clean(why) or "no reason given", tone="bad"),
             )
             for (node, why), those in groups.items()
         ),
@@ -102,7 +102,7 @@ def violation_groups(data: ReportData) -> Table:
     )
 
 
-def violations(data: ReportData) -> Table:
+def violations(data: ReportData) -> HtmlTable:
     """Emissions outside every live settlement."""
     outside = sorted((one for one in data.emissions if not one.inside), key=lambda one: one.start_s)
     return table(
@@ -115,13 +115,13 @@ def violations(data: ReportData) -> Table:
     )
 
 
-def _violation(one: Emission) -> tuple[Cell, ...]:
+def _violation(one: ShownEmission) -> tuple[TableCell, ...]:
     length = milliseconds(1000 * (one.end_s - one.start_s))
-    why = Cell(text=clean(one.why) or "no reason given", tone="bad")
+    why = TableCell(text=clean(one.why) or "no reason given", tone="bad")
     return cells(seconds(one.start_s), one.node, band(one.low_hz, one.high_hz), length, f"{one.eirp_dbm:.1f}", why)
 
 
-def settlements(data: ReportData) -> Table:
+def settlements(data: ReportData) -> HtmlTable:
     """Every settlement and attempt."""
     rows = (
         cells(
@@ -170,7 +170,7 @@ def _refused(data: ReportData) -> Mapping[str, int]:
     return counts
 
 
-def refusal_groups(data: ReportData) -> Table:
+def refusal_groups(data: ReportData) -> HtmlTable:
     """Refusals by reason, the most frequent first."""
     ordered = sorted(_refused(data).items(), key=lambda pair: (-pair[1], pair[0]))
     return table(
@@ -179,7 +179,7 @@ def refusal_groups(data: ReportData) -> Table:
         heads=("Reason", "Count", "Meaning", "Refused by"),
         rows=(
             cells(
-                Cell(text=clean(reason, limit=60), code=True),
+                TableCell(text=clean(reason, limit=60), code=True),
                 count(number),
                 MEANINGS.get(reason, "No description"),
                 ", ".join(sorted({row.node for row in data.refusals if row.reason == reason})) or DASH,
@@ -191,7 +191,7 @@ def refusal_groups(data: ReportData) -> Table:
     )
 
 
-def refusal_list(data: ReportData) -> Table:
+def refusal_list(data: ReportData) -> HtmlTable:
     """Refusals one by one, by time."""
     return table(
         name="refusal-list",
@@ -202,7 +202,7 @@ def refusal_list(data: ReportData) -> Table:
                 seconds(row.at_s),
                 row.node,
                 row.peer or DASH,
-                Cell(text=clean(row.reason, limit=60), code=True),
+                TableCell(text=clean(row.reason, limit=60), code=True),
                 row.detail,
             )
             for row in sorted(data.refusals, key=lambda row: row.at_s)
@@ -212,7 +212,7 @@ def refusal_list(data: ReportData) -> Table:
     )
 
 
-def audit(data: ReportData) -> Table:
+def audit(data: ReportData) -> HtmlTable:
     """The offline audit of every lineage."""
     return table(
         name="audit-list",
@@ -226,9 +226,9 @@ def audit(data: ReportData) -> Table:
                 count(row.received),
                 count(row.refused),
                 _hash(row.root),
-                Cell(text="✗ " + plural(len(row.problems), "problem"), tone="bad")
+                TableCell(text="✗ " + plural(len(row.problems), "problem"), tone="bad")
                 if row.problems
-                else Cell(text="✓ verifies", tone="good"),
+                else TableCell(text="✓ verifies", tone="good"),
             )
             for row in data.audit
         ),
@@ -243,7 +243,7 @@ def audit_problems(data: ReportData) -> tuple[str, ...]:
     return tuple(clean(one) for one in (*at_nodes, *data.audit_problems))[:ROWS_MAX]
 
 
-def settings(data: ReportData) -> Table:
+def settings(data: ReportData) -> HtmlTable:
     """Who took part."""
     return table(
         name="node-list",

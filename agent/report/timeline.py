@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
-from agent.report.data import Emission, GateSpan, ReportData, SettlementRow
+from agent.report.data import GateSpan, ReportData, SettlementRow, ShownEmission
 from agent.report.lanes import GATE_PT, ROW_PT, SPACE_PT, Lane, by_row, lanes
 from agent.report.marks import beginnings
 from agent.report.spans import Span, found_by, lived, merged, true_starts, whole
@@ -23,7 +23,7 @@ from agent.report.svg import (
     RADAR,
     SETTLED,
     SETTLED_EDGE,
-    Layout,
+    PictureLayout,
     add_axes,
     drawing,
     inline,
@@ -50,7 +50,7 @@ class Canvas:
     """What every part is drawn on."""
 
     axes: Any
-    layout: Layout
+    layout: PictureLayout
     span_s: Span
 
     @property
@@ -85,7 +85,7 @@ def _around(middle: float, width: float) -> Span:
     return middle - width / 2, middle + width / 2
 
 
-def draw(data: ReportData, layout: Layout) -> str:
+def draw(data: ReportData, layout: PictureLayout) -> str:
     """Return the picture as inline SVG."""
     placed = lanes(data, layout)
     height = (placed[-1].end_pt if placed else 20.0) + SPACE_PT / 2
@@ -166,7 +166,7 @@ def _window(canvas: Canvas, top_pt: float, number: int, row: SettlementRow) -> N
     canvas.text(window[0] + 3 / canvas.pt_per_s, top_pt + LABEL_PT / 2 + 0.5, text, clip_on=True)
 
 
-def _inside(canvas: Canvas, lane: Lane, emitted: Sequence[Emission]) -> None:
+def _inside(canvas: Canvas, lane: Lane, emitted: Sequence[ShownEmission]) -> None:
     """Emissions of each settlement in its box; those that fit none across the lane."""
     rows, stray = by_row(lane, emitted)
     for index, here in enumerate(rows):
@@ -175,12 +175,12 @@ def _inside(canvas: Canvas, lane: Lane, emitted: Sequence[Emission]) -> None:
     _emissions(canvas, stray, top_pt=lane.first_pt, height_pt=len(lane.rows) * ROW_PT - 3)
 
 
-def _emissions(canvas: Canvas, emitted: Sequence[Emission], *, top_pt: float, height_pt: float) -> None:
+def _emissions(canvas: Canvas, emitted: Sequence[ShownEmission], *, top_pt: float, height_pt: float) -> None:
     joined = merged(((one.start_s, one.end_s) for one in emitted), gap_s=1.0 / canvas.pt_per_s)
     canvas.bars(joined, top_pt=top_pt, height_pt=height_pt, least_pt=EMISSION_PT, facecolor=INK, lw=0, zorder=3)
 
 
-def _violations(canvas: Canvas, lane: Lane, emitted: Sequence[Emission]) -> None:
+def _violations(canvas: Canvas, lane: Lane, emitted: Sequence[ShownEmission]) -> None:
     spans = [(one.start_s, one.end_s) for one in emitted]
     canvas.bars(
         merged(spans, gap_s=1.0 / canvas.pt_per_s),

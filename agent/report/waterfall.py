@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from agent.report.data import IncumbentMark, ReportData, SettlementRow, Waterfall
+from agent.report.data import IncumbentMark, ReportData, SettlementRow, WaterfallPicture
 from agent.report.marks import beginnings
 from agent.report.spans import Span, found_by, live, lived, true_starts, whole
-from agent.report.svg import HATCH, INK, LINE, MUTED, Layout, add_axes, drawing, inline, new_figure, time_axis
+from agent.report.svg import HATCH, INK, LINE, MUTED, PictureLayout, add_axes, drawing, inline, new_figure, time_axis
 from agent.report.words import clean, megahertz, seconds
 
 COLUMNS_MAX = 960
@@ -42,14 +42,14 @@ def row_spans(times_s: NDArray[np.float64]) -> list[Span]:
     return [(float(t), float(t + length)) for t, length in zip(times_s, lengths, strict=True)]
 
 
-def sensed(waterfall: Waterfall | None) -> Waterfall | None:
+def sensed(waterfall: WaterfallPicture | None) -> WaterfallPicture | None:
     """The waterfall if it holds at least one level, else None."""
     if waterfall is None or waterfall.level_db.ndim != 2 or not np.isfinite(waterfall.level_db).any():
         return None
     return waterfall
 
 
-def grid(waterfall: Waterfall, *, span_s: Span, low_hz: float, high_hz: float) -> Grid:
+def grid(waterfall: WaterfallPicture, *, span_s: Span, low_hz: float, high_hz: float) -> Grid:
     """Bring rows onto an even time axis, the strongest level of each cell, the band and a tenth beyond it."""
     level = np.where(np.isfinite(waterfall.level_db), waterfall.level_db, np.nan).astype(np.float64)
     edges = np.linspace(waterfall.low_hz, waterfall.high_hz, level.shape[1] + 1)
@@ -89,7 +89,7 @@ def _scale(level_db: NDArray[np.float64]) -> Span:
     return (low, high) if high > low else (high - 5.0, high)
 
 
-def draw(data: ReportData, waterfall: Waterfall, layout: Layout) -> str:
+def draw(data: ReportData, waterfall: WaterfallPicture, layout: PictureLayout) -> str:
     """Return the picture as inline SVG."""
     with drawing():
         plot_pt = 210.0 if layout.roomy else 190.0
@@ -133,7 +133,7 @@ def _levels(axes: Any, cells: Grid) -> None:
     )
 
 
-def _tag(axes: Any, layout: Layout, x: float, y: float, text: str, **where: Any) -> None:
+def _tag(axes: Any, layout: PictureLayout, x: float, y: float, text: str, **where: Any) -> None:
     """White letters on a dark plate, legible on every level."""
     axes.annotate(
         text,
@@ -156,7 +156,7 @@ def _outline(axes: Any, span_s: Span, row: SettlementRow, **style: Any) -> None:
         )
 
 
-def _settlement(axes: Any, layout: Layout, cells: Grid, number: int, row: SettlementRow) -> None:
+def _settlement(axes: Any, layout: PictureLayout, cells: Grid, number: int, row: SettlementRow) -> None:
     was_live = lived(row)
     live_end = row.start_s if was_live is None else was_live[1]
     if row.end_s > live_end:
@@ -170,7 +170,7 @@ def _settlement(axes: Any, layout: Layout, cells: Grid, number: int, row: Settle
     _tag(axes, layout, start, row.high_hz / 1e6, text, offset=(5, -5), ha="left", va="top")
 
 
-def _incumbents(axes: Any, layout: Layout, cells: Grid, data: ReportData, node: str) -> None:
+def _incumbents(axes: Any, layout: PictureLayout, cells: Grid, data: ReportData, node: str) -> None:
     span_s = cells.span_s[1] - cells.span_s[0]
     for mark in true_starts(data):
         _true_start(axes, mark)
@@ -193,7 +193,7 @@ def _true_start(axes: Any, mark: IncumbentMark) -> None:
     axes.axvline(mark.at_s, color="#ffffff", lw=0.8, linestyle=(0, (1, 3)))
 
 
-def _axis(axes: Any, layout: Layout, cells: Grid, data: ReportData) -> None:
+def _axis(axes: Any, layout: PictureLayout, cells: Grid, data: ReportData) -> None:
     time_axis(axes, layout, cells.span_s)
     axes.set_ylim(cells.low_hz / 1e6, cells.high_hz / 1e6)
     inner = {edge for _, row in live(data) for edge in (row.low_hz, row.high_hz)}
@@ -211,7 +211,7 @@ def _axis(axes: Any, layout: Layout, cells: Grid, data: ReportData) -> None:
         axes.text(-0.02, 1.03, "MHz", transform=axes.transAxes, ha="right", va="bottom", fontsize=layout.font_pt)
 
 
-def _scale_bar(axes: Any, layout: Layout, scale_db: Span) -> None:
+def _scale_bar(axes: Any, layout: PictureLayout, scale_db: Span) -> None:
     axes.imshow(
         np.linspace(*scale_db, 256)[np.newaxis],
         extent=(*scale_db, 0, 1),

@@ -79,7 +79,7 @@ class KeyFigure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class TrialVerdict:
     """Whether the trial passed, and one sentence that says why."""
 
     passed: bool
@@ -133,14 +133,14 @@ def _unknown(data: ReportData) -> str:
     return " and ".join(one for one in (unmeasured, unaudited) if one)
 
 
-def verdict(data: ReportData) -> Verdict:
+def verdict(data: ReportData) -> TrialVerdict:
     """Judge the trial: passed only if it says so, and what this page shows vouches for it."""
     against = [one for one in (_outside(data), _tampered(data), _unknown(data)) if one]
     if against:
         text = " and ".join(against)
-        return Verdict(passed=False, sentence=f"{text[0].upper()}{text[1:]}.")
+        return TrialVerdict(passed=False, sentence=f"{text[0].upper()}{text[1:]}.")
     if not data.passed:
-        return Verdict(
+        return TrialVerdict(
             passed=False,
             sentence="The trial was judged failed for a reason that is neither an emission nor a lineage: "
             "see what the run printed.",
@@ -149,7 +149,7 @@ def verdict(data: ReportData) -> Verdict:
         "Every emission the oracle saw was inside a live settlement" if data.emissions else "No antenna emitted at all"
     )
     audited = "the one lineage verifies" if len(data.audit) == 1 else f"all {len(data.audit)} lineages verify"
-    return Verdict(passed=True, sentence=f"{emitted}, and {audited}.")
+    return TrialVerdict(passed=True, sentence=f"{emitted}, and {audited}.")
 
 
 def _plain(value: object, form: str = "") -> str:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.sense.header import Measured
+from agent.sense.header import LevelBasis
 from agent.sense.sources import Tuning
 from hw_profiles.calibration import OutsideTable, Scale
 from hw_profiles.calibrationfile import load_calibration
@@ -44,7 +44,7 @@ def scale_by_table(
 
 def measured_by_table(
     path: Path, device: str, tuning: Tuning, *, temperature_c: float | None = None
-) -> Measured | None:
+) -> LevelBasis | None:
     """What a recording at one tuning says its levels rest on. Raises as `scale_by_table`."""
     held = load_calibration(path, device=device or None)
     scale = scale_by_table(path, device, temperature_c=temperature_c)(tuning)
@@ -53,7 +53,7 @@ def measured_by_table(
     near = min(
         held.points, key=lambda p: (abs(p.frequency_hz - tuning.center_hz), abs(p.gain_db - (tuning.gain_db or 0)))
     )
-    return Measured(
+    return LevelBasis(
         scale=scale,
         reference=held.reference_plane,
         utc_ns=held.measured_ns,

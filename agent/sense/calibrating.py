@@ -38,7 +38,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class CalibratedUnit:
     """Whose table it is: the device (None: as it names itself), its profile, the temperature it has."""
 
     device: str | None
@@ -46,7 +46,9 @@ class Unit:
     temperature_c: float
 
 
-def calibrate(source: str, setting: Setting, known: Known, unit: Unit, path: Path) -> tuple[CalibrationFile, Point]:
+def calibrate(
+    source: str, setting: Setting, known: Known, unit: CalibratedUnit, path: Path
+) -> tuple[CalibrationFile, Point]:
     """Measure one point from a tone of known power and write it into the unit's file.
 
     Raises: ProfileError, SettingRefused outside the profile, RadioError from the device, NotCalibrated.
@@ -61,7 +63,7 @@ def calibrate(source: str, setting: Setting, known: Known, unit: Unit, path: Pat
 
 
 def calibrate_by_diode(
-    source: str, setting: Setting, diode: Diode, unit: Unit, path: Path, *, switch: Callable[[bool], None]
+    source: str, setting: Setting, diode: Diode, unit: CalibratedUnit, path: Path, *, switch: Callable[[bool], None]
 ) -> tuple[CalibrationFile, Point]:
     """Measure one point with a noise diode that `switch` turns on and off.
 
@@ -86,7 +88,7 @@ def calibrate_by_diode(
 
 
 def calibrate_by_recordings(
-    sources: tuple[str, str], setting: Setting, diode: Diode, unit: Unit, path: Path
+    sources: tuple[str, str], setting: Setting, diode: Diode, unit: CalibratedUnit, path: Path
 ) -> tuple[CalibrationFile, Point]:
     """Measure one point from two sources, the first with the diode on, the second off. Raises as `calibrate`."""
     on, off = sources
@@ -159,7 +161,7 @@ def _heard(opened: Opened, looks: int) -> list[RxBlock]:
 
 
 def _kept(
-    found: Point | Refusal, opened: Opened, unit: Unit, profile: RadioProfile, path: Path
+    found: Point | Refusal, opened: Opened, unit: CalibratedUnit, profile: RadioProfile, path: Path
 ) -> tuple[CalibrationFile, Point]:
     """Write the point into the unit's file. Raises NotCalibrated, ProfileError."""
     if isinstance(found, Refusal):
@@ -172,7 +174,7 @@ def _kept(
     return table, found
 
 
-def _table(path: Path, device: str, unit: Unit, found: Point, profile: RadioProfile) -> CalibrationFile:
+def _table(path: Path, device: str, unit: CalibratedUnit, found: Point, profile: RadioProfile) -> CalibrationFile:
     """The unit's table with the point; an existing file keeps its plane and the oldest of its dates."""
     if path.exists():
         return load_calibration(path, device=device).with_point(found)

@@ -20,7 +20,7 @@ ALGORITHM: Final = {"name": "ntia-algorithm", "version": "v2.0.0", "optional": T
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class SampleStretch:
     """Samples without a gap at one tuning: index of the first, how many, ns from the start of the source, doubts."""
 
     first: int
@@ -33,7 +33,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class LevelBasis:
     """What the levels rest on: the scale, its reference plane, when it was measured, and at what temperature."""
 
     scale: Scale
@@ -45,7 +45,7 @@ class Measured:
 
 
 def global_of(
-    origin: Origin, *, kind: str, rate_hz: float, name: str, full_scale: float, digest: str, measured: Measured | None
+    origin: Origin, *, kind: str, rate_hz: float, name: str, full_scale: float, digest: str, measured: LevelBasis | None
 ) -> dict[str, Any]:
     """The `global` object."""
     held: dict[str, Any] = {
@@ -86,7 +86,7 @@ def point_of(origin: Origin) -> dict[str, Any]:
     return {"type": "Point", "coordinates": [place.lon_deg, place.lat_deg, *height]}
 
 
-def capture_of(stretch: Stretch, origin: Origin, measured: Measured | None) -> dict[str, Any]:
+def capture_of(stretch: SampleStretch, origin: Origin, measured: LevelBasis | None) -> dict[str, Any]:
     """One capture: when, with its bound, at what tuning, and whether something is missing before it."""
     tuning = stretch.tuning
     held: dict[str, Any] = {
@@ -114,7 +114,7 @@ def capture_of(stretch: Stretch, origin: Origin, measured: Measured | None) -> d
     return held
 
 
-def _calibration(measured: Measured) -> dict[str, Any]:
+def _calibration(measured: LevelBasis) -> dict[str, Any]:
     held: dict[str, Any] = {"gain": -measured.scale.offset_db}
     if measured.reference:
         held["reference"] = measured.reference

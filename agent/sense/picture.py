@@ -17,7 +17,7 @@ JOINED_NS: Final = 1_000_000
 
 
 @dataclass(slots=True)
-class Row:
+class SpectrumRow:
     """Mean power density over some time, shape (columns,), linear; `doubtful` where none of it could be judged."""
 
     start_ns: int
@@ -31,7 +31,7 @@ class Row:
 class Spectrogram:
     """Rows of each tuning in the order of time."""
 
-    rows: dict[Tuning, list[Row]] = field(default_factory=dict)
+    rows: dict[Tuning, list[SpectrumRow]] = field(default_factory=dict)
 
     def add(self, look: Look, result: LookResult) -> None:
         """Take in one look."""
@@ -40,7 +40,7 @@ class Spectrogram:
         density = _columns(result.psd)
         doubtful = bool(result.flags & (UNUSABLE | SampleFlag.CLIPPED)) or not density.any()
         rows.append(
-            Row(
+            SpectrumRow(
                 start_ns=look.start_ns,
                 end_ns=look.start_ns + length_ns,
                 density=density,
@@ -74,9 +74,9 @@ def _columns(psd: Float32s) -> NDArray[np.float64]:
     return wide if len(wide) <= COLUMNS_MAX else wide.reshape(COLUMNS_MAX, -1).mean(axis=1)
 
 
-def _folded(rows: list[Row]) -> list[Row]:
+def _folded(rows: list[SpectrumRow]) -> list[SpectrumRow]:
     """Every two rows made one, weighed by how long each was listened to; a doubtful one gives way to a good one."""
-    made: list[Row] = []
+    made: list[SpectrumRow] = []
     for i in range(0, len(rows) - 1, 2):
         a, b = rows[i], rows[i + 1]
         if a.doubtful != b.doubtful:
@@ -84,7 +84,7 @@ def _folded(rows: list[Row]) -> list[Row]:
         else:
             density = (a.density * a.listened_ns + b.density * b.listened_ns) / max(1, a.listened_ns + b.listened_ns)
         made.append(
-            Row(
+            SpectrumRow(
                 start_ns=a.start_ns,
                 end_ns=b.end_ns,
                 density=density,

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.sense.header import ALGORITHM, Measured, Stretch, capture_of, encoded, global_of
+from agent.sense.header import ALGORITHM, LevelBasis, SampleStretch, capture_of, encoded, global_of
 from agent.sense.session import SensePlan, Surveys
 from agent.sense.sources import Look, Origin, Source, Tuning
 from hw_profiles.calibration import Scale
@@ -157,7 +157,7 @@ def _db(power: NDArray[np.float32]) -> NDArray[np.float32]:
     return levels
 
 
-def write_products(source: Source, makers: ProductMakers, path: Path, *, measured: Measured | None = None) -> Path:
+def write_products(source: Source, makers: ProductMakers, path: Path, *, measured: LevelBasis | None = None) -> Path:
     """Write everything made, as `.json`, as one `.sigmf` archive, or as a pair of SigMF files; gives what to name.
 
     Raises: OSError where it cannot be written; then nothing is there.
@@ -176,7 +176,7 @@ def write_products(source: Source, makers: ProductMakers, path: Path, *, measure
         for graph in graphs(products, makers.scales[tuning]):
             values.append(graph.values)
             about.append(graph.about)
-        stretch = Stretch(
+        stretch = SampleStretch(
             first=first,
             samples=round(products.seconds * tuning.sample_rate_hz),
             start_ns=start_ns,
@@ -221,7 +221,7 @@ def _written(path: Path, data: bytes, raw: bytes) -> Path:
     return meta
 
 
-def _capture(stretch: Stretch, origin: Origin, measured: Measured | None) -> dict[str, Any]:
+def _capture(stretch: SampleStretch, origin: Origin, measured: LevelBasis | None) -> dict[str, Any]:
     """A tuning's products as a capture: its index counts values, not samples."""
     held = capture_of(stretch, origin, measured)
     del held["core:global_index"]

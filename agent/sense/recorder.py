@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from agent.sense.header import Measured, Stretch, capture_of, encoded, global_of
+from agent.sense.header import LevelBasis, SampleStretch, capture_of, encoded, global_of
 from agent.sense.session import SensePlan, Surveys
 from agent.sense.sources import NS, Look, Origin, Source, limited
 from radio.recording.writing import RecordingWriter
@@ -63,7 +63,7 @@ class _Notes:
         for key in seen:
             self.open[key] = (self.open.get(key, (first, 0))[0], after)
 
-    def radar(self, one: Incumbent, stretches: list[Stretch]) -> None:
+    def radar(self, one: Incumbent, stretches: list[SampleStretch]) -> None:
         """Note a radar over the samples that were taken while it was heard."""
         for stretch in stretches:
             rate = stretch.tuning.sample_rate_hz
@@ -103,7 +103,7 @@ def _annotation(start: int, count: int, low_hz: float, high_hz: float, label: st
 
 
 def record(
-    source: Source, plan: SensePlan, path: Path, *, origin: Origin | None = None, measured: Measured | None = None
+    source: Source, plan: SensePlan, path: Path, *, origin: Origin | None = None, measured: LevelBasis | None = None
 ) -> Recorded:
     """Record until the source or the plan's time ends; the files appear only once they are whole.
 
@@ -112,7 +112,7 @@ def record(
     Raises: RecordRefused when the files exist already or cannot be written; RadioError, SourceError of the source.
     """
     surveys, notes = Surveys(source, plan), _Notes()
-    stretches: list[Stretch] = []
+    stretches: list[SampleStretch] = []
     try:
         with RecordingWriter(path) as out:
             kind = "ci16_le"
@@ -159,7 +159,7 @@ def _known(source: Origin, given: Origin | None) -> Origin:
     return replace(source, place=given.place or source.place, device=source.device or given.device)
 
 
-def _extend(stretches: list[Stretch], look: Look, first: int) -> None:
+def _extend(stretches: list[SampleStretch], look: Look, first: int) -> None:
     """Make the last capture longer, or begin one where time or tuning jumps, or samples are missing."""
     clipped = bool(look.flags & SampleFlag.CLIPPED)
     last = stretches[-1] if stretches else None
@@ -170,7 +170,7 @@ def _extend(stretches: list[Stretch], look: Look, first: int) -> None:
             stretches[-1] = replace(last, samples=grown, overload=last.overload or clipped)
             return
     stretches.append(
-        Stretch(
+        SampleStretch(
             first=first,
             samples=len(look.iq),
             start_ns=look.start_ns,

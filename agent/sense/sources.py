@@ -9,7 +9,7 @@ from hw_profiles.calibration import Scale
 from radio.errors import EndOfRecording, SourceError
 from radio.ports import Receiver, RxBlock, RxFlag, RxSettings, Streamer
 from radio.receivers import Opened
-from radio.recording.metadata import Place
+from radio.recording.metadata import RecordedPlace
 from radio.recording.reader import Recording
 from radio.recording.segments import Segment
 from sensing.flags import SampleFlag
@@ -68,7 +68,7 @@ class Origin:
     device: str = ""
     utc_ns: int | None = None
     bound_ns: int | None = None
-    place: Place | None = None
+    place: RecordedPlace | None = None
     simulated: bool = False
 
 

@@ -14,7 +14,7 @@ from agent.sense.session import SenseResult, received
 from sensing.detectors.radar import Incumbent
 from sensing.flags import VOIDING, SampleFlag, names
 from sensing.survey import ChannelReport, ChannelState
-from sensing.values import Channel, Interval, Level
+from sensing.values import Channel, Interval, LevelDb
 
 TITLE_WIDTH: Final = 56
 BANDS_SHOWN: Final = 3
@@ -96,7 +96,7 @@ def _interval(interval: Interval) -> dict[str, float | None]:
     return {"value": _known(interval.value), "low": _known(interval.low), "high": _known(interval.high)}
 
 
-def _level(level: Level) -> dict[str, float | str | None]:
+def _level(level: LevelDb) -> dict[str, float | str | None]:
     return {"value": _known(level.value), "sd": _known(level.sd), "unit": level.unit}
 
 

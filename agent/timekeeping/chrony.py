@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from agent.timekeeping.hostclock import Paired, paired
-from agent.timekeeping.values import Reading, Standing
+from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeFix, TimeSource
 
 FIELDS = 14
@@ -64,19 +64,21 @@ def parse_tracking(line: str) -> Tracking | None:
 def reading_of(name: str, tracking: Tracking | None, pair: Paired, *, drift_ppb: int = 0) -> Reading:
     """A tracking answer and the host's clocks as a reading; `drift_ppb` is the undisciplined oscillator's."""
     if tracking is None:
-        return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.SILENT, note="chronyc gave no usable answer")
+        return Reading(
+            name=name, at_ns=pair.mono_ns, standing=SourceStanding.SILENT, note="chronyc gave no usable answer"
+        )
     if tracking.bound_ns is None:
-        return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.UNSYNCHRONISED, note=tracking.note)
+        return Reading(name=name, at_ns=pair.mono_ns, standing=SourceStanding.UNSYNCHRONISED, note=tracking.note)
     age_ns = max(0, pair.utc_ns - tracking.updated_ns)
     if age_ns > OVERDUE * tracking.every_ns:
         note = f"{tracking.note}, silent for {age_ns // 1_000_000_000} s: its source is lost"
-        return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.SILENT, note=note)
+        return Reading(name=name, at_ns=pair.mono_ns, standing=SourceStanding.SILENT, note=note)
     drifted_ns = -(-max(0, age_ns - tracking.every_ns) * drift_ppb // 1_000_000_000)
     bound_ns = tracking.bound_ns + drifted_ns + pair.slack_ns
     fix = TimeFix(
         earliest_ns=pair.utc_ns - bound_ns, latest_ns=pair.utc_ns + bound_ns, source=TimeSource.CHRONY, trusted=True
     )
-    return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.GOOD, time=fix, note=tracking.note)
+    return Reading(name=name, at_ns=pair.mono_ns, standing=SourceStanding.GOOD, time=fix, note=tracking.note)
 
 
 class ChronySource:
@@ -112,7 +114,7 @@ class ChronySource:
             return Reading(
                 name=self.name,
                 at_ns=paired().mono_ns,
-                standing=Standing.SILENT,
+                standing=SourceStanding.SILENT,
                 note=f"{self._command[0]}: {exc.strerror}",
             )
         try:

@@ -24,7 +24,7 @@ two and `need = 2` the time is inside the interval or the clock is untrusted bef
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from agent.timekeeping.values import Cause, Interval, Reading, Standing
+from agent.timekeeping.values import Cause, Reading, SourceStanding, UtcInterval
 from settlement.chain.admission import TIME_FLOOR_NS
 from settlement.core.fixes import TimeFix, TimeSource
 
@@ -32,11 +32,11 @@ NS = 1_000_000_000
 CARRY_NS = 5_000_000
 """For so long a verdict that nothing contradicted is carried on by drift alone, which takes microseconds."""
 DISTRUST = {
-    Standing.UNSYNCHRONISED: Cause.UNSYNCHRONISED,
-    Standing.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
-    Standing.NOT_MEASURED: Cause.NOT_MEASURED,
+    SourceStanding.UNSYNCHRONISED: Cause.UNSYNCHRONISED,
+    SourceStanding.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
+    SourceStanding.NOT_MEASURED: Cause.NOT_MEASURED,
 }
-LYING = {Standing.IMPLAUSIBLE: Cause.IMPLAUSIBLE, Standing.CONTRADICTORY: Cause.CONTRADICTORY}
+LYING = {SourceStanding.IMPLAUSIBLE: Cause.IMPLAUSIBLE, SourceStanding.CONTRADICTORY: Cause.CONTRADICTORY}
 """What no source says that works and is left alone."""
 
 
@@ -65,28 +65,28 @@ class Track:
     """One source as the clock knows it."""
 
     source: TimeSource
-    known: Interval | None = None
+    known: UtcInterval | None = None
     heard_ns: int | None = None
-    standing: Standing = Standing.SILENT
+    standing: SourceStanding = SourceStanding.SILENT
     jumped: bool = False
     jump_ns: int | None = None
     """When it last jumped, monotonic."""
 
     def live(self, at_ns: int, stale_ns: int) -> bool:
         """Whether it vouches for this instant itself."""
-        good = self.standing is Standing.GOOD and not self.jumped and self.heard_ns is not None
+        good = self.standing is SourceStanding.GOOD and not self.jumped and self.heard_ns is not None
         return good and at_ns - (self.heard_ns or 0) <= stale_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class ClockVerdict:
     """The clock's answer for one instant: interval (None before anything was heard), cause, and the bound that counts.
 
     `reach_ns` is what is compared with the budget; `holdover_left_ns` is how long trust lasts if all sources fall
     silent now, None when it is not trusted.
     """
 
-    interval: Interval | None
+    interval: UtcInterval | None
     source: TimeSource
     cause: Cause
     trusted: bool
@@ -111,14 +111,14 @@ class IntervalClock:
     def __init__(self, plan: ClockPlan) -> None:
         self.plan = plan
         self.tracks: dict[str, Track] = {}
-        self._held: Interval | None = None
+        self._held: UtcInterval | None = None
         self._held_from = TimeSource.NONE
         self._agreed_since_ns: int | None = None
         self._trusted = False
         self._vouched_ns: int | None = None
-        self._given: Interval | None = None
+        self._given: UtcInterval | None = None
         self._latest_ns: int | None = None
-        self._last: Verdict | None = None
+        self._last: ClockVerdict | None = None
         self._not_before_ns = plan.not_before_ns
         self._host: tuple[int, int] | None = None
         self._woken_ns: int | None = None
@@ -137,12 +137,12 @@ class IntervalClock:
         if self._woken_ns is not None and reading.at_ns <= self._woken_ns:
             return
         claimed = reading.interval
-        if reading.standing is not Standing.GOOD:
+        if reading.standing is not SourceStanding.GOOD:
             track.standing = reading.standing
         elif claimed is not None and not self._plausible(claimed):  # (8)
-            track.source, track.standing = source, Standing.IMPLAUSIBLE
+            track.source, track.standing = source, SourceStanding.IMPLAUSIBLE
         elif claimed is not None:
-            track.source, track.standing, track.heard_ns = source, Standing.GOOD, reading.at_ns
+            track.source, track.standing, track.heard_ns = source, SourceStanding.GOOD, reading.at_ns
             said = claimed.widened(self.plan.floors_ns[source])  # (1)
             self._follow(track, said.moved(at_ns, self.plan.drift_ppb))
         self._judge(at_ns)
@@ -174,10 +174,10 @@ class IntervalClock:
         """The earliest instant given last, ns since the Unix epoch; None while nothing was trusted."""
         return self._given.earliest_ns if self._given else None
 
-    def _plausible(self, claimed: Interval) -> bool:
+    def _plausible(self, claimed: UtcInterval) -> bool:
         return claimed.latest_ns >= self._not_before_ns and claimed.earliest_ns <= self.plan.not_after_ns
 
-    def _follow(self, track: Track, said: Interval) -> None:
+    def _follow(self, track: Track, said: UtcInterval) -> None:
         """Rule (2)."""
         before = track.known.moved(said.at_ns, self.plan.drift_ppb) if track.known else said
         agreed = before.meet(said)
@@ -195,7 +195,7 @@ class IntervalClock:
 
     # -- judgement -----------------------------------------------------------------------------------------------
 
-    def now(self, at_ns: int) -> Verdict:
+    def now(self, at_ns: int) -> ClockVerdict:
         """The verdict for now; trust is won and lost here, so ask it with monotonic time as it passes."""
         cause, interval, reach_ns = self._judge(at_ns)
         if self._trusted and interval is not None:
@@ -230,11 +230,11 @@ class IntervalClock:
         cause = Cause.OK if self._trusted else Cause.SETTLING
         return self._verdict(cause, moved, None).fix()
 
-    def _verdict(self, cause: Cause, interval: Interval | None, reach_ns: int | None) -> Verdict:
+    def _verdict(self, cause: Cause, interval: UtcInterval | None, reach_ns: int | None) -> ClockVerdict:
         left_ns = None
         if self._trusted and reach_ns is not None:
             left_ns = self._left_ns(reach_ns)
-        return Verdict(
+        return ClockVerdict(
             interval=interval,
             source=self._held_from,
             cause=cause,
@@ -248,14 +248,16 @@ class IntervalClock:
         by_drift_ns = room_ns * NS // self.plan.drift_ppb if self.plan.drift_ppb else self.plan.holdover_ns
         return min(by_drift_ns, self.plan.holdover_ns)
 
-    def _forward(self, interval: Interval) -> Interval:
+    def _forward(self, interval: UtcInterval) -> UtcInterval:
         """Rule (7)."""
         if self._given is None or self._given.earliest_ns <= interval.earliest_ns:
             return interval
         earliest_ns = self._given.earliest_ns
-        return Interval(at_ns=interval.at_ns, earliest_ns=earliest_ns, latest_ns=max(earliest_ns, interval.latest_ns))
+        return UtcInterval(
+            at_ns=interval.at_ns, earliest_ns=earliest_ns, latest_ns=max(earliest_ns, interval.latest_ns)
+        )
 
-    def _judge(self, at_ns: int) -> tuple[Cause, Interval | None, int | None]:
+    def _judge(self, at_ns: int) -> tuple[Cause, UtcInterval | None, int | None]:
         """Rules (3) to (6): cause, interval and reach at this instant; keeps what is held and whether it is trusted."""
         self._latest_ns = at_ns
         believed = self._believed(at_ns)
@@ -276,20 +278,22 @@ class IntervalClock:
             cause = Cause.SUSPENDED
         return cause, interval, reach_ns
 
-    def _hold(self, common: Interval, live: list[str]) -> None:
+    def _hold(self, common: UtcInterval, live: list[str]) -> None:
         """Keep what is known; what only drift made of it is not kept, or rounding would widen it a little each time."""
         if self._held is None or self._held.moved(common.at_ns, self.plan.drift_ppb) != common:
             self._held, self._held_from = common, self._narrowest(live, common.at_ns)
 
-    def _believed(self, at_ns: int) -> dict[str, Interval]:
+    def _believed(self, at_ns: int) -> dict[str, UtcInterval]:
         """Tracks that count, carried on to this instant, each by what it was known last."""
         return {
             name: track.known.moved(at_ns, self.plan.drift_ppb)
             for name, track in self.tracks.items()
-            if track.known is not None and not track.jumped and track.standing in (Standing.GOOD, Standing.SILENT)
+            if track.known is not None
+            and not track.jumped
+            and track.standing in (SourceStanding.GOOD, SourceStanding.SILENT)
         }
 
-    def _common(self, believed: Mapping[str, Interval], at_ns: int) -> Interval | None:
+    def _common(self, believed: Mapping[str, UtcInterval], at_ns: int) -> UtcInterval | None:
         """Rule (3): what all of them allow and, once trusted, what was held; None when they contradict each other."""
         common = self._held.moved(at_ns, self.plan.drift_ppb) if self._held is not None else None
         for one in believed.values():
@@ -299,7 +303,7 @@ class IntervalClock:
         return common
 
     def _fault(
-        self, at_ns: int, live: list[str], common: Interval | None, reach_ns: int | None, *, standing: int
+        self, at_ns: int, live: list[str], common: UtcInterval | None, reach_ns: int | None, *, standing: int
     ) -> Cause | None:
         """The first thing that is wrong; None when nothing is."""
         plan, tracks = self.plan, self.tracks.values()
@@ -326,7 +330,7 @@ class IntervalClock:
         vouched = self._trusted and self._vouched_ns is not None and at_ns - self._vouched_ns <= plan.holdover_ns
         return None if live or vouched else Cause.STALE
 
-    def _host_disagrees(self, common: Interval) -> bool:
+    def _host_disagrees(self, common: UtcInterval) -> bool:
         """Rule (9)."""
         if self.plan.host_tolerance_ns is None or self._host is None:
             return False
@@ -336,7 +340,7 @@ class IntervalClock:
 
     @staticmethod
     def _simulated(track: Track) -> bool:
-        return track.standing is Standing.SIMULATED or track.source is TimeSource.SIMULATED
+        return track.standing is SourceStanding.SIMULATED or track.source is TimeSource.SIMULATED
 
     def _settle(self, fault: Cause | None, at_ns: int, live: list[str]) -> None:
         """Rule (5)."""
@@ -358,7 +362,7 @@ class IntervalClock:
         return [self.tracks[name] for name in names]
 
 
-def _reach_ns(interval: Interval | None, others: Iterable[Interval]) -> int | None:
+def _reach_ns(interval: UtcInterval | None, others: Iterable[UtcInterval]) -> int | None:
     """Rule (4): from the middle to the farthest place the truth can be."""
     if interval is None:
         return None

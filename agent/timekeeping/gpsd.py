@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agent.timekeeping.hostclock import Paired, paired
-from agent.timekeeping.values import Reading, Standing
+from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import PositionFix, PositionSource, TimeFix, TimeSource
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,7 +108,7 @@ class GpsdReader:
         self._name, self._plan = name, plan
         self._satellites: int | None = None
         self._sky_ns: int | None = None
-        self._standing, self._note = Standing.SILENT, "no fix yet"
+        self._standing, self._note = SourceStanding.SILENT, "no fix yet"
         self._pulsed = False
         self._sentences: dict[str, _Mark] = {}
 
@@ -135,26 +135,26 @@ class GpsdReader:
         if used is not None:
             self._satellites, self._sky_ns = used, pair.mono_ns
 
-    def _judge(self, tpv: Mapping[str, Any], pair: Paired) -> tuple[Standing, str]:
+    def _judge(self, tpv: Mapping[str, Any], pair: Paired) -> tuple[SourceStanding, str]:
         mode, status = _whole(tpv, "mode") or 0, _whole(tpv, "status")
         if status == STATUS_SIMULATED:
-            return Standing.SIMULATED, "gpsd calls the fix simulated"
+            return SourceStanding.SIMULATED, "gpsd calls the fix simulated"
         if mode < MODE_2D:
-            return Standing.SILENT, "no fix"
+            return SourceStanding.SILENT, "no fix"
         if status is not None and status not in MEASURED:
-            return Standing.NOT_MEASURED, UNMEASURED.get(status, f"gpsd gives the fix the status {status}")
+            return SourceStanding.NOT_MEASURED, UNMEASURED.get(status, f"gpsd gives the fix the status {status}")
         if _nowhere(tpv):
-            return Standing.IMPLAUSIBLE, "latitude 0, longitude 0 is what a receiver says that does not know"
+            return SourceStanding.IMPLAUSIBLE, "latitude 0, longitude 0 is what a receiver says that does not know"
         fresh = self._sky_ns is not None and pair.mono_ns - self._sky_ns <= self._plan.sky_age_ns_max
         used = self._satellites if fresh else None
         if (used or 0) < self._plan.satellites_min:
             had = "unknown" if used is None else str(used)
-            return Standing.TOO_FEW_SATELLITES, f"{had} satellites used, {self._plan.satellites_min} required"
-        return Standing.GOOD, f"{mode}D fix, {used} satellites"
+            return SourceStanding.TOO_FEW_SATELLITES, f"{had} satellites used, {self._plan.satellites_min} required"
+        return SourceStanding.GOOD, f"{mode}D fix, {used} satellites"
 
     def _tpv(self, tpv: Mapping[str, Any], pair: Paired) -> Reading:
         self._standing, self._note = self._judge(tpv, pair)
-        good = self._standing is Standing.GOOD
+        good = self._standing is SourceStanding.GOOD
         said_ns = utc_ns(tpv.get("time"))
         ept_s = _number(tpv, "ept")
         if good and said_ns is not None:
@@ -180,30 +180,35 @@ class GpsdReader:
         self._pulsed = True
         bound_ns = math.ceil(1e9 * 2.0**bits) + PPS_EXTRA_NS + pair.slack_ns
         middle_ns = pair.utc_ns + offset_ns
-        if self._standing in (Standing.GOOD, Standing.CONTRADICTORY):
+        if self._standing in (SourceStanding.GOOD, SourceStanding.CONTRADICTORY):
             self._standing, self._note = self._number_pulse(middle_ns - pair.mono_ns, bound_ns, pair.mono_ns)
-        good = self._standing is Standing.GOOD
+        good = self._standing is SourceStanding.GOOD
         return self._reading(pair, time=_fix(middle_ns - bound_ns, middle_ns + bound_ns) if good else None)
 
-    def _number_pulse(self, offset_ns: int, bound_ns: int, at_ns: int) -> tuple[Standing, str]:
+    def _number_pulse(self, offset_ns: int, bound_ns: int, at_ns: int) -> tuple[SourceStanding, str]:
         """Hold a pulse's time against the receiver's own sentences: each arrives 0 to 1 s after its second."""
         fresh = [mark for mark in self._sentences.values() if at_ns - mark.at_ns <= INBAND_AGE_NS]
         if not fresh:
-            return Standing.SILENT, "a pulse, and no sentence that says which second it begins"
+            return SourceStanding.SILENT, "a pulse, and no sentence that says which second it begins"
         late_ns = min(offset_ns - mark.offset_ns for mark in fresh)
         early_ns = max(mark.offset_ns - offset_ns - mark.error_ns for mark in fresh)
         if late_ns >= SECOND_NS or early_ns > bound_ns:
             wrong_s = (late_ns if late_ns >= SECOND_NS else -early_ns) / 1e9
-            return Standing.CONTRADICTORY, f"its pulse and its own sentences are {wrong_s:.3g} s apart"
-        return Standing.GOOD, "pulse and sentences agree"
+            return SourceStanding.CONTRADICTORY, f"its pulse and its own sentences are {wrong_s:.3g} s apart"
+        return SourceStanding.GOOD, "pulse and sentences agree"
 
     def _offset(self, toff: Mapping[str, Any], pair: Paired) -> Reading | None:
         """When a sentence began to arrive by the system clock: in-band time without our own delay."""
         offset_ns = _offset_ns(toff)
-        if offset_ns is not None and self._standing in (Standing.GOOD, Standing.CONTRADICTORY):
+        if offset_ns is not None and self._standing in (SourceStanding.GOOD, SourceStanding.CONTRADICTORY):
             utc_less_mono_ns = pair.utc_ns + offset_ns - pair.mono_ns
             self._sentences["TOFF"] = _Mark(offset_ns=utc_less_mono_ns, error_ns=pair.slack_ns, at_ns=pair.mono_ns)
-        if offset_ns is None or self._pulsed or self._plan.serial_ns is None or self._standing is not Standing.GOOD:
+        if (
+            offset_ns is None
+            or self._pulsed
+            or self._plan.serial_ns is None
+            or self._standing is not SourceStanding.GOOD
+        ):
             return None
         said_ns = pair.utc_ns + offset_ns
         return self._reading(pair, time=_fix(said_ns - pair.slack_ns, said_ns + pair.slack_ns + self._plan.serial_ns))
@@ -261,7 +266,7 @@ class GpsdSource:
                 await self._listen(push)
             except (*lost, asyncio.LimitOverrunError) as exc:
                 note = f"{CLOSED_PORT} at {self._host}:{self._port} ({type(exc).__name__})"
-            push(Reading(name=self.name, at_ns=paired().mono_ns, standing=Standing.SILENT, note=note))
+            push(Reading(name=self.name, at_ns=paired().mono_ns, standing=SourceStanding.SILENT, note=note))
             await asyncio.sleep(RETRY_S)
 
     async def _listen(self, push: Callable[[Reading], None]) -> None:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.timekeeping.clock import ClockPlan, IntervalClock, Verdict
+from agent.timekeeping.clock import ClockPlan, ClockVerdict, IntervalClock
 from agent.timekeeping.memory import TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
 from agent.timekeeping.simulated import SimulatedSource
-from agent.timekeeping.values import Reading, Standing
+from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import Fix, PositionFix, TimeFix
 
 WAITING_MAX = 1024
@@ -54,7 +54,7 @@ class SourceState:
 class KeeperState:
     """Everything a clock knows of itself at one instant."""
 
-    verdict: Verdict
+    verdict: ClockVerdict
     position: PositionFix
     sources: tuple[SourceState, ...]
     budget_ns: int
@@ -196,7 +196,7 @@ class Timekeeper:
         last, track = self._last.get(name), self.clock.tracks.get(name)
         plan = self.clock.plan
         known = track.known.moved(now_ns, plan.drift_ppb) if track and track.known else None
-        standing = Standing.SILENT.value if last is None else last.standing.value
+        standing = SourceStanding.SILENT.value if last is None else last.standing.value
         return SourceState(
             name=name,
             kind=track.source.name.lower() if track else "none",

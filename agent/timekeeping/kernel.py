@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.timekeeping.hostclock import Paired, paired
-from agent.timekeeping.values import Reading, Standing
+from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeFix, TimeSource
 
 STA_UNSYNC = 0x0040
@@ -90,13 +90,13 @@ def reading_of(name: str, state: KernelState, pair: Paired, *, least_ns: int) ->
     """The kernel's state and the host's clocks as a reading."""
     if not state.synchronised:
         note = f"the kernel's clock is unsynchronised (status {state.status:#x})"
-        return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.UNSYNCHRONISED, note=note)
+        return Reading(name=name, at_ns=pair.mono_ns, standing=SourceStanding.UNSYNCHRONISED, note=note)
     bound_ns = max(state.max_error_ns, least_ns) + pair.slack_ns
     fix = TimeFix(
         earliest_ns=pair.utc_ns - bound_ns, latest_ns=pair.utc_ns + bound_ns, source=TimeSource.KERNEL, trusted=True
     )
     note = f"kernel says {state.max_error_ns} ns at most"
-    return Reading(name=name, at_ns=pair.mono_ns, standing=Standing.GOOD, time=fix, note=note)
+    return Reading(name=name, at_ns=pair.mono_ns, standing=SourceStanding.GOOD, time=fix, note=note)
 
 
 class KernelSource:
@@ -116,4 +116,4 @@ class KernelSource:
         try:
             return reading_of(self.name, read_state(), paired(), least_ns=self._least_ns)
         except OSError as exc:
-            return Reading(name=self.name, at_ns=paired().mono_ns, standing=Standing.SILENT, note=str(exc))
+            return Reading(name=self.name, at_ns=paired().mono_ns, standing=SourceStanding.SILENT, note=str(exc))

@@ -8,16 +8,16 @@ of a node that moves grows with its speed.
 
 from dataclasses import dataclass, replace
 
-from agent.timekeeping.values import Cause, Reading, Standing
+from agent.timekeeping.values import Cause, Reading, SourceStanding
 from settlement.chain.admission import RADIUS_FLOOR_MM
 from settlement.core.fixes import PositionFix, PositionSource, distance_mm
 
 NS = 1_000_000_000
 DISTRUST = {
-    Standing.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
-    Standing.NOT_MEASURED: Cause.NOT_MEASURED,
-    Standing.CONTRADICTORY: Cause.CONTRADICTORY,
-    Standing.IMPLAUSIBLE: Cause.IMPLAUSIBLE,
+    SourceStanding.TOO_FEW_SATELLITES: Cause.TOO_FEW_SATELLITES,
+    SourceStanding.NOT_MEASURED: Cause.NOT_MEASURED,
+    SourceStanding.CONTRADICTORY: Cause.CONTRADICTORY,
+    SourceStanding.IMPLAUSIBLE: Cause.IMPLAUSIBLE,
 }
 """What a receiver says against its own place. A system clock that is unsynchronised says nothing of the place."""
 
@@ -35,7 +35,7 @@ class PlacePlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class SeenPlace:
     """A receiver's fix and when (monotonic)."""
 
     fix: PositionFix
@@ -47,10 +47,10 @@ class Place:
 
     def __init__(self, plan: PlacePlan) -> None:
         self.plan = plan
-        self._seen: Seen | None = None
-        self._known: Seen | None = None
+        self._seen: SeenPlace | None = None
+        self._known: SeenPlace | None = None
         self._ever_settled = False
-        self._standing = Standing.SILENT
+        self._standing = SourceStanding.SILENT
         self._agreed_since_ns: int | None = None
         self._fault: Cause | None = None
         self._settled = False
@@ -58,16 +58,16 @@ class Place:
     def take(self, reading: Reading) -> bool:
         """Take in a reading; True when it jumped away from what was known."""
         if reading.position is None:
-            if reading.standing in DISTRUST or reading.standing is Standing.SIMULATED:
+            if reading.standing in DISTRUST or reading.standing is SourceStanding.SIMULATED:
                 self._distrust(reading)
             return False
-        if reading.standing is not Standing.GOOD:
+        if reading.standing is not SourceStanding.GOOD:
             self._distrust(reading)
             return False
-        self._standing = Standing.GOOD
+        self._standing = SourceStanding.GOOD
         floor_mm = RADIUS_FLOOR_MM[reading.position.source]
         fix = replace(reading.position, radius_mm=max(reading.position.radius_mm, floor_mm))
-        self._seen = Seen(fix=fix, at_ns=reading.at_ns)
+        self._seen = SeenPlace(fix=fix, at_ns=reading.at_ns)
         jumped = self._known is not None and not self._reachable(self._known, self._seen)
         if not jumped or not self._ever_settled:
             self._keep(self._seen, jumped=jumped)
@@ -79,7 +79,7 @@ class Place:
             self._agreed_since_ns = reading.at_ns
         return jumped
 
-    def _keep(self, seen: Seen, *, jumped: bool) -> None:
+    def _keep(self, seen: SeenPlace, *, jumped: bool) -> None:
         """Remember where the node is; of a mast the most precise fix, so that small steps do not lead it away."""
         before = self._known
         if before is None or jumped or self.plan.speed_mm_per_s or seen.fix.radius_mm < before.fix.radius_mm:
@@ -88,7 +88,7 @@ class Place:
     def _distrust(self, reading: Reading) -> None:
         self._standing, self._agreed_since_ns, self._settled = reading.standing, None, False
 
-    def _reachable(self, before: Seen, after: Seen) -> bool:
+    def _reachable(self, before: SeenPlace, after: SeenPlace) -> bool:
         moved_mm = self.plan.speed_mm_per_s * max(0, after.at_ns - before.at_ns) // NS
         return _apart(before.fix, after.fix) <= moved_mm
 
@@ -113,7 +113,7 @@ class Place:
 
     def _cause(self, at_ns: int) -> Cause:
         source = self.plan.surveyed.source if self.plan.surveyed else self._seen.fix.source if self._seen else None
-        simulated = self._standing is Standing.SIMULATED or source is PositionSource.SIMULATED
+        simulated = self._standing is SourceStanding.SIMULATED or source is PositionSource.SIMULATED
         if simulated and not self.plan.simulated_ok:
             return Cause.SIMULATED
         if self._standing in DISTRUST:

@@ -1,13 +1,13 @@
 """A simulated receiver as a source: its reading for any instant, without waiting."""
 
-from agent.timekeeping.values import Reading, Standing
+from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeFix, TimeSource
 from settlement.core.scriptedclock import ClockStatus, SimClock, read
 
 STANDING = {
-    ClockStatus.LOCKED: Standing.GOOD,
-    ClockStatus.HOLDOVER: Standing.GOOD,
-    ClockStatus.LOST: Standing.UNSYNCHRONISED,
+    ClockStatus.LOCKED: SourceStanding.GOOD,
+    ClockStatus.HOLDOVER: SourceStanding.GOOD,
+    ClockStatus.LOST: SourceStanding.UNSYNCHRONISED,
 }
 
 

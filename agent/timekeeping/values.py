@@ -31,7 +31,7 @@ class Cause(StrEnum):
     STALE = "stale"
 
 
-class Standing(Enum):
+class SourceStanding(Enum):
     """How a source stands behind what it says."""
 
     GOOD = "good"
@@ -45,40 +45,40 @@ class Standing(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class UtcInterval:
     """UTC at the monotonic instant `at_ns`, known to lie in [earliest_ns, latest_ns]."""
 
     at_ns: int
     earliest_ns: int
     latest_ns: int
 
-    def moved(self, to_ns: int, drift_ppb: int) -> "Interval":
+    def moved(self, to_ns: int, drift_ppb: int) -> "UtcInterval":
         """The interval at another monotonic instant, wider by what the oscillator may have drifted meanwhile.
 
         The rate of UTC against the monotonic clock lies within 1 +- drift_ppb / 1e9. Rounded outwards.
         """
         passed_ns = to_ns - self.at_ns
         slack_ns = -(-abs(passed_ns) * drift_ppb // 1_000_000_000)
-        return Interval(
+        return UtcInterval(
             at_ns=to_ns,
             earliest_ns=self.earliest_ns + passed_ns - slack_ns,
             latest_ns=self.latest_ns + passed_ns + slack_ns,
         )
 
-    def meet(self, other: "Interval") -> "Interval | None":
+    def meet(self, other: "UtcInterval") -> "UtcInterval | None":
         """What both allow, for the same instant; None when they contradict each other."""
         earliest_ns, latest_ns = max(self.earliest_ns, other.earliest_ns), min(self.latest_ns, other.latest_ns)
         if earliest_ns > latest_ns:
             return None
-        return Interval(at_ns=self.at_ns, earliest_ns=earliest_ns, latest_ns=latest_ns)
+        return UtcInterval(at_ns=self.at_ns, earliest_ns=earliest_ns, latest_ns=latest_ns)
 
-    def widened(self, bound_ns: int) -> "Interval":
+    def widened(self, bound_ns: int) -> "UtcInterval":
         """At least `bound_ns` to either side of the middle."""
         lacking_ns = 2 * bound_ns - (self.latest_ns - self.earliest_ns)
         if lacking_ns <= 0:
             return self
         below_ns = lacking_ns // 2
-        return Interval(
+        return UtcInterval(
             at_ns=self.at_ns,
             earliest_ns=self.earliest_ns - below_ns,
             latest_ns=self.latest_ns + lacking_ns - below_ns,
@@ -101,15 +101,15 @@ class Reading:
 
     name: str
     at_ns: int
-    standing: Standing
+    standing: SourceStanding
     time: TimeFix | None = None
     position: PositionFix | None = None
     satellites: int | None = None
     note: str = ""
 
     @property
-    def interval(self) -> Interval | None:
+    def interval(self) -> UtcInterval | None:
         """Its time as an interval at its instant."""
         if self.time is None:
             return None
-        return Interval(at_ns=self.at_ns, earliest_ns=self.time.earliest_ns, latest_ns=self.time.latest_ns)
+        return UtcInterval(at_ns=self.at_ns, earliest_ns=self.time.earliest_ns, latest_ns=self.time.latest_ns)

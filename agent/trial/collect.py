@@ -9,7 +9,7 @@ from typing import Any
 from agent.node.daemon import SEALED
 from agent.node.events import read_events
 from agent.trial.folder import NETWORK
-from agent.trial.judge import Antenna, Judged, Live, Service, judge, settlements
+from agent.trial.judge import BesideLimits, Judged, JudgedRadio, Live, judge, settlements
 from agent.trial.processes import TrialError
 from agent.trial.run import Finished
 from settlement.audit.crosscheck import cross_check
@@ -21,7 +21,7 @@ from settlement.chain.admission import proven
 from settlement.chain.credentials import Registry
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import Record
-from sim.oracle import Burst
+from sim.oracle import RadiatedBurst
 from sim.oraclelog import read_log
 
 ANCHORS = "anchors.txt"
@@ -66,7 +66,7 @@ def keep(finished: Finished, target: Path) -> None:
     (target / ANCHORS).write_text(f"{NETWORK} {finished.layout.anchor}\n", encoding="utf-8")
 
 
-def _oracle(finished: Finished) -> list[Burst]:
+def _oracle(finished: Finished) -> list[RadiatedBurst]:
     try:
         return read_log(finished.layout.oracle_log)
     except (OSError, ValueError) as exc:
@@ -101,7 +101,7 @@ def collect(finished: Finished, folder: Path) -> Collected:
                 lives,
                 stations=_antennas(finished, credentials),
                 utc_at_zero_ns=layout.utc_at_zero_ns,
-                service=Service(beside=((0, round(layout.spec.terms.out_of_band_dbm_per_mhz * 1000)),)),
+                service=BesideLimits(beside=((0, round(layout.spec.terms.out_of_band_dbm_per_mhz * 1000)),)),
             )
         ),
         events={issued.name: read_events(issued.folder) for issued in layout.nodes},
@@ -109,10 +109,10 @@ def collect(finished: Finished, folder: Path) -> Collected:
     )
 
 
-def _antennas(finished: Finished, credentials: dict[str, bytes]) -> dict[str, Antenna]:
+def _antennas(finished: Finished, credentials: dict[str, bytes]) -> dict[str, JudgedRadio]:
     """Whose each radio is, and where the scenario truly put it."""
     return {
-        node.name: Antenna(
+        node.name: JudgedRadio(
             credential=credentials[node.name],
             lat_e7=round(node.lat_deg * 1e7),
             lon_e7=round(node.lon_deg * 1e7),

@@ -46,7 +46,7 @@ class Issued:
     chain: tuple[bytes, ...]
 
 
-class Coordinator:
+class TrialAuthority:
     """Issues everything a trial needs; its own records form one chain like anyone's."""
 
     def __init__(self, spec: TrialSpec, *, network: str, lat_e7: int, lon_e7: int) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.config.keyfiles import write_chain
-from agent.trial.coordinator import Coordinator, Issued, write_config
+from agent.trial.coordinator import Issued, TrialAuthority, write_config
 from agent.trial.spec import TrialSpec
-from sim.scenario import Node, Scenario
+from sim.scenario import Scenario, ScenarioNode
 from sim.stations import Emitter, Hardware, Station
 
 NETWORK = "trial"
@@ -30,7 +30,7 @@ class Layout:
     anchor: str
     nodes: tuple[Issued, ...]
     ports: tuple[int, ...]
-    desk: Coordinator
+    desk: TrialAuthority
     pluto_ports: tuple[int, ...] = ()
     """Where each node's simulated Pluto listens; empty where nodes have simulated radios without one."""
 
@@ -83,7 +83,7 @@ def prepare(
     """
     indices = status or {}
     centre = scenario.first("holder")
-    coordinator = Coordinator(
+    coordinator = TrialAuthority(
         spec, network=NETWORK, lat_e7=round(centre.lat_deg * 1e7), lon_e7=round(centre.lon_deg * 1e7)
     )
     stations = scenario.air_config().stations
@@ -121,7 +121,7 @@ def device_of(station: Station, *, pluto: bool) -> str:
     return f"pluto {station.hardware.serial}" if pluto else f"bandpact-sim {station.hardware.serial}"
 
 
-def _write_node(layout: Layout, number: int, node: Node, rule: tuple[bytes, ...]) -> None:
+def _write_node(layout: Layout, number: int, node: ScenarioNode, rule: tuple[bytes, ...]) -> None:
     folder = layout.root / node.name
     (folder / "run").mkdir()
     (folder / "peers").mkdir()
@@ -132,7 +132,7 @@ def _write_node(layout: Layout, number: int, node: Node, rule: tuple[bytes, ...]
     write_config(layout.config_of(node.name), _config(layout, number, node, folder))
 
 
-def _config(layout: Layout, number: int, node: Node, folder: Path) -> dict[str, Any]:
+def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> dict[str, Any]:
     spec, scale = layout.spec, layout.duration_s / layout.spec.duration_s
     clock = layout.scenario.clock(node.name, utc_at_zero_ns=layout.utc_at_zero_ns, zero_ns=0)
     values: dict[str, Any] = {
@@ -166,7 +166,7 @@ def _config(layout: Layout, number: int, node: Node, folder: Path) -> dict[str, 
     return values
 
 
-def _radio(layout: Layout, number: int, node: Node) -> dict[str, Any]:
+def _radio(layout: Layout, number: int, node: ScenarioNode) -> dict[str, Any]:
     radio = layout.scenario.radio
     device: dict[str, Any] = {"endpoint": layout.air_endpoint, "station": node.name}
     if layout.pluto_ports:

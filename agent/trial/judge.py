@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from settlement.chain.records import Record
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.fixes import PositionFix, PositionSource
-from sim.oracle import Burst
+from sim.oracle import RadiatedBurst
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ def _apply(live: Live, typ: str, body: object, earliest_ns: int, latest_ns: int)
 class Judged:
     """One emission (UTC ns): the settlement that covers it, or why none does."""
 
-    burst: Burst
+    burst: RadiatedBurst
     start_ns: int
     end_ns: int
     sid: bytes | None
@@ -93,7 +93,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Antenna:
+class JudgedRadio:
     """Whose radio it is, and where it truly stands."""
 
     credential: bytes
@@ -102,7 +102,7 @@ class Antenna:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class BesideLimits:
     """What the rule and the service allow beside a channel: at most a level (mdBm per MHz) from so far beyond it on.
 
     `guarded` are levels outside a range of frequencies, wherever the channel is; `peak_mdb` is what the loudest sample
@@ -114,7 +114,9 @@ class Service:
     peak_mdb: int = 13_000
 
 
-def _uncovered(live: Live, burst: Burst, span_ns: tuple[int, int], antenna: Antenna, service: Service) -> str:
+def _uncovered(
+    live: Live, burst: RadiatedBurst, span_ns: tuple[int, int], antenna: JudgedRadio, service: BesideLimits
+) -> str:
     """Why a settlement does not cover an emission; "" when it does."""
     return (
         _out_of_time(live, *span_ns)
@@ -138,14 +140,14 @@ def _out_of_time(live: Live, start_ns: int, end_ns: int) -> str:
     return ""
 
 
-def _out_of_place(live: Live, antenna: Antenna) -> str:
+def _out_of_place(live: Live, antenna: JudgedRadio) -> str:
     there = PositionFix(
         lat_e7=antenna.lat_e7, lon_e7=antenna.lon_e7, radius_mm=0, source=PositionSource.SIMULATED, trusted=True
     )
     return "" if live.area.place(there, "judge") is None else "outside its area"
 
 
-def _too_hot(live: Live, burst: Burst, service: Service) -> str:
+def _too_hot(live: Live, burst: RadiatedBurst, service: BesideLimits) -> str:
     limit_dbm = live.max_eirp_mdbm / 1000
     moment_dbm = burst.eirp_dbm if burst.moment_dbm is None else max(burst.eirp_dbm, burst.moment_dbm)
     if moment_dbm > limit_dbm:
@@ -155,7 +157,7 @@ def _too_hot(live: Live, burst: Burst, service: Service) -> str:
     return ""
 
 
-def _too_wide(live: Live, burst: Burst, service: Service) -> str:
+def _too_wide(live: Live, burst: RadiatedBurst, service: BesideLimits) -> str:
     band = live.band
     if burst.low_hz < band.low_hz or burst.high_hz > band.high_hz:
         return "outside its band"
@@ -171,7 +173,7 @@ def _too_wide(live: Live, burst: Burst, service: Service) -> str:
     return ""
 
 
-def _reach(burst: Burst, level_mdbm: int) -> tuple[int, int] | None:
+def _reach(burst: RadiatedBurst, level_mdbm: int) -> tuple[int, int] | None:
     """How far it reaches at a level, by the highest one told that is not above it; everywhere when none was told."""
     told = max((level for level in burst.levels_mdbm if level <= level_mdbm), default=None)
     if told is None:
@@ -180,12 +182,12 @@ def _reach(burst: Burst, level_mdbm: int) -> tuple[int, int] | None:
 
 
 def judge(
-    bursts: Iterable[Burst],
+    bursts: Iterable[RadiatedBurst],
     lives: Sequence[Live],
     *,
-    stations: Mapping[str, Antenna],
+    stations: Mapping[str, JudgedRadio],
     utc_at_zero_ns: int,
-    service: Service,
+    service: BesideLimits,
 ) -> list[Judged]:
     """Find for each emission the settlement that covers it.
 

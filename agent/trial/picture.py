@@ -7,20 +7,20 @@ import numpy as np
 from agent.node.watcher import WATERFALL
 from agent.report.data import (
     AuditRow,
-    Emission,
     GateSpan,
     IncumbentMark,
     RefusalRow,
     ReportData,
     SettlementRow,
-    Waterfall,
+    ShownEmission,
+    WaterfallPicture,
 )
 from agent.trial.collect import Collected
 from agent.trial.judge import Live
 from agent.trial.refused import all_refusals
 
 
-def _waterfall(c: Collected) -> Waterfall | None:
+def _waterfall(c: Collected) -> WaterfallPicture | None:
     """What the first holder heard."""
     layout = c.finished.layout
     holder = layout.scenario.first("holder").name
@@ -31,7 +31,7 @@ def _waterfall(c: Collected) -> Waterfall | None:
         level, times_ns, edges = saved["level_db"], saved["times_ns"], saved["edges_hz"]
     if not len(times_ns):
         return None
-    return Waterfall(
+    return WaterfallPicture(
         node=holder,
         level_db=level,
         times_s=(times_ns - c.finished.zero_ns) / 1e9,
@@ -127,7 +127,7 @@ def report_data(c: Collected, result: dict[str, Any]) -> ReportData:
         settlements=tuple(_settlement(c, live, holder) for live in c.lives),
         gates=tuple(span for node, events in c.events.items() for span in _gates(c, node, events)),
         emissions=tuple(
-            Emission(
+            ShownEmission(
                 node=j.burst.radio,
                 start_s=c.seconds(j.start_ns),
                 end_s=c.seconds(j.end_ns),

@@ -11,7 +11,7 @@ from settlement.core.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class RefusalEntry:
     """One thing refused: when (s of the trial), by which node, whose it was, and why."""
 
     at_s: float
@@ -21,15 +21,15 @@ class Refused:
     detail: str
 
 
-def all_refusals(c: Collected) -> list[Refused]:
+def all_refusals(c: Collected) -> list[RefusalEntry]:
     """All of them, in the order of time."""
     found = [*_logged(c), *_by_wardens(c), *_at_doors(c)]
     return sorted(found, key=lambda one: one.at_s)
 
 
-def _logged(c: Collected) -> list[Refused]:
+def _logged(c: Collected) -> list[RefusalEntry]:
     return [
-        Refused(
+        RefusalEntry(
             at_s=c.seconds(leaf.arrived_earliest_ns),
             node=node,
             peer=c.name_of(leaf.peer) if leaf.peer is not None else "",
@@ -42,9 +42,9 @@ def _logged(c: Collected) -> list[Refused]:
     ]
 
 
-def _by_wardens(c: Collected) -> list[Refused]:
+def _by_wardens(c: Collected) -> list[RefusalEntry]:
     return [
-        Refused(
+        RefusalEntry(
             at_s=(event["mono_ns"] - c.finished.zero_ns) / 1e9,
             node=node,
             peer="own agent",
@@ -57,10 +57,10 @@ def _by_wardens(c: Collected) -> list[Refused]:
     ]
 
 
-def _at_doors(c: Collected) -> list[Refused]:
+def _at_doors(c: Collected) -> list[RefusalEntry]:
     """Strangers at the mesh's door are counted when the node ends, not one by one."""
     return [
-        Refused(
+        RefusalEntry(
             at_s=(event["mono_ns"] - c.finished.zero_ns) / 1e9,
             node=node,
             peer="a stranger",

@@ -12,7 +12,7 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Offer(_Table):
+class OfferPlan(_Table):
     """A holder's offer."""
 
     node: str
@@ -58,7 +58,7 @@ class TrialSpec(_Table):
     recording_center_hz: int = 3_567_000_000
     recording_eirp_dbm: float = 0.0
     terms: Terms = Terms()
-    offers: list[Offer] = []
+    offers: list[OfferPlan] = []
     wants: list[Want] = []
 
     def offers_of(self, node: str, *, scale: float, duration_s: float) -> list[OfferSection]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.audit.lineages import AuditError
-from agent.audit.proofs import Log, lines_path, logs, reader
-from agent.witness.client import Outcome, ask
+from agent.audit.proofs import FinishedLog, lines_path, logs, reader
+from agent.witness.client import WitnessAnswer, ask
 from hw_profiles.wholefile import write_whole
 from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, open_note
@@ -44,7 +44,7 @@ def _witness(text: str) -> VerifierKey:
     return key
 
 
-def _asked(log: Log, head: Head, url: str, keys: Sequence[VerifierKey]) -> Outcome:
+def _asked(log: FinishedLog, head: Head, url: str, keys: Sequence[VerifierKey]) -> WitnessAnswer:
     """Ask from size 0, and once more from the size the witness says it knows."""
     first = ask(url, AddCheckpoint(old=0, proof=(), note=log.note), head, keys)
     if first.knows is None or not 0 < first.knows <= head.size:

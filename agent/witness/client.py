@@ -12,7 +12,7 @@ ASK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class WitnessAnswer:
     """What came of asking a witness: its lines that count, the size it says it knows, or why there is nothing."""
 
     lines: tuple[str, ...] = ()
@@ -20,7 +20,7 @@ class Outcome:
     why: str = ""
 
 
-def ask(url: str, request: AddCheckpoint, head: Head, trusted: Sequence[VerifierKey]) -> Outcome:
+def ask(url: str, request: AddCheckpoint, head: Head, trusted: Sequence[VerifierKey]) -> WitnessAnswer:
     """Ask a witness for its cosignature; waits for at most a few seconds, follows no redirect, never raises."""
     import httpx
 
@@ -29,10 +29,10 @@ def ask(url: str, request: AddCheckpoint, head: Head, trusted: Sequence[Verifier
             answer = client.post(f"{url.rstrip('/')}/add-checkpoint", content=request.encoded())
             text = answer.text if len(answer.content) <= BODY_MAX else ""
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-        return Outcome(why=f"{url}: {exc or type(exc).__name__}")
+        return WitnessAnswer(why=f"{url}: {exc or type(exc).__name__}")
     if answer.status_code == httpx.codes.CONFLICT and text.strip().isdigit() and len(text) < 21:
-        return Outcome(knows=int(text), why=f"it cosigned {text.strip()} entries last")
+        return WitnessAnswer(knows=int(text), why=f"it cosigned {text.strip()} entries last")
     if answer.status_code != httpx.codes.OK:
-        return Outcome(why=f"{url} answers {answer.status_code}: {text[:200].strip()}")
+        return WitnessAnswer(why=f"{url} answers {answer.status_code}: {text[:200].strip()}")
     lines = tlogwitness.lines_of(text, request.note, head, trusted)
-    return Outcome(lines=tuple(lines.values()), why="" if lines else "no line by a key that is trusted")
+    return WitnessAnswer(lines=tuple(lines.values()), why="" if lines else "no line by a key that is trusted")

@@ -97,7 +97,7 @@ def known_logs(folder: Path) -> dict[str, bytes]:
     return found
 
 
-class Heads:
+class CosignedHeads:
     """The head of each log that was cosigned last, durable before anything is answered."""
 
     def __init__(self, path: Path) -> None:
@@ -126,7 +126,7 @@ class Heads:
 
 def application(folder: Path) -> Starlette:
     """The service. Raises ConfigError."""
-    cosigner, logs, heads = load(folder), known_logs(folder), Heads(folder / HEADS)
+    cosigner, logs, heads = load(folder), known_logs(folder), CosignedHeads(folder / HEADS)
 
     async def add_checkpoint(request: Request) -> Response:
         body = bytearray()

@@ -17,7 +17,7 @@ _FILE_NAME: Final = re.compile(r"[^/\\\0]{1,255}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class RecordedPlace:
     """Where a recording was made, WGS 84; `radius_m` holds the truth, None where nobody said how sure it is."""
 
     lat_deg: float
@@ -46,7 +46,7 @@ class Capture:
     gain_db: float | None = None
     overload: bool = False
     lost: bool | None = None
-    place: Place | None = None
+    place: RecordedPlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
+class RecordedScale:
     """What a full-scale sine is at the reference plane in dBm, with its standard uncertainty."""
 
     full_scale_dbm: float
@@ -79,7 +79,7 @@ class Metadata:
     metadata_only: bool
     sha512: str | None
     full_scale: float
-    scale: Scale | None
+    scale: RecordedScale | None
     description: str
     hardware: str
     captures: tuple[Capture, ...]
@@ -135,13 +135,13 @@ _RATE: Final = f"write the rate in samples a second, from 1 to {RATE_MAX_HZ:g}"
 _METRES: Final = "write metres"
 
 
-def _scale(about: Fields) -> Scale | None:
+def _scale(about: Fields) -> RecordedScale | None:
     dbm = about.number("bandpact:full_scale_dbm", low=-400, high=400, mend="write a level in dBm")
     sd_db = about.number("bandpact:full_scale_sd_db", low=0, high=400, mend="write a standard uncertainty in dB")
-    return None if dbm is None or sd_db is None else Scale(full_scale_dbm=dbm, sd_db=sd_db)
+    return None if dbm is None or sd_db is None else RecordedScale(full_scale_dbm=dbm, sd_db=sd_db)
 
 
-def _capture(held: dict[str, Any], index: int, place: Place | None, *, where: str) -> Capture:
+def _capture(held: dict[str, Any], index: int, place: RecordedPlace | None, *, where: str) -> Capture:
     fields = Fields(held, where=f"{where}: capture {index + 1}")
     start = fields.index("core:sample_start", mend="write the index of its first sample")
     if start is None:
@@ -169,7 +169,7 @@ def _capture(held: dict[str, Any], index: int, place: Place | None, *, where: st
     )
 
 
-def _place(fields: Fields, radius_m: float | None) -> Place | None:
+def _place(fields: Fields, radius_m: float | None) -> RecordedPlace | None:
     """The GeoJSON point of a `core:geolocation`."""
     if not fields.has("core:geolocation"):
         return None
@@ -187,7 +187,7 @@ def _place(fields: Fields, radius_m: float | None) -> Place | None:
         raise fields.refuse("core:geolocation", mend) from exc
     if lon is None or lat is None:
         raise fields.refuse("core:geolocation", mend)
-    return Place(lat_deg=lat, lon_deg=lon, height_m=height, radius_m=radius_m)
+    return RecordedPlace(lat_deg=lat, lon_deg=lon, height_m=height, radius_m=radius_m)
 
 
 def _note(held: dict[str, Any], index: int, *, where: str) -> Note:

@@ -15,7 +15,7 @@ from radio.errors import SourceError
 from radio.recording.container import Stored, find
 from radio.recording.datatypes import Samples
 from radio.recording.fields import written_time
-from radio.recording.metadata import Metadata, Note, Place, Scale
+from radio.recording.metadata import Metadata, Note, RecordedPlace, RecordedScale
 from radio.recording.segments import Segment, lay_out, runs
 
 CLIPPED: Final = "CLIPPED"
@@ -58,7 +58,7 @@ class Recording:
         return self.meta.full_scale
 
     @property
-    def scale(self) -> Scale | None:
+    def scale(self) -> RecordedScale | None:
         """What full scale is in dBm, where the recorder knew."""
         return self.meta.scale
 
@@ -74,7 +74,7 @@ class Recording:
         return None if utc_ns is None else written_time(utc_ns)
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> RecordedPlace | None:
         """Where it was made."""
         return self.segments[0].place
 

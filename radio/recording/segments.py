@@ -6,7 +6,7 @@ from typing import Final
 
 from radio.errors import SourceError
 from radio.recording.fields import NS
-from radio.recording.metadata import Capture, Metadata, Place
+from radio.recording.metadata import Capture, Metadata, RecordedPlace
 
 LEAST_GAP_NS: Final = 2_000
 """Two captures whose times leave no more than this between them follow one another."""
@@ -32,7 +32,7 @@ class Segment:
     overload: bool
     utc_ns: int | None
     bound_ns: int | None
-    place: Place | None
+    place: RecordedPlace | None
 
 
 def lay_out(meta: Metadata, data_bytes: int, *, where: str) -> tuple[Segment, ...]:

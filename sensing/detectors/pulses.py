@@ -26,7 +26,7 @@ from sensing.detectors.pulsekernels import (
     sides,
     steep_places,
 )
-from sensing.detectors.pulseshape import Region, Shape, describe
+from sensing.detectors.pulseshape import PulseShape, Region, describe
 from sensing.detectors.shorttime import ShortTime
 from sensing.detectors.weaktrains import WeakTrain, WeakTrains, whiten
 from sensing.frontend import Float32s, Iq, flat_samples
@@ -204,7 +204,7 @@ class PulseFinder:
         blocks, bins = blocks[order], bins[order]
         open_ = np.ones(len(blocks), np.bool_)
         most = EVENTS_LEAST + round(len(cells.power) * self._frame_us * EVENTS_PER_US)
-        taken: list[Shape] = []
+        taken: list[PulseShape] = []
         for _ in range(most):
             left = np.flatnonzero(open_)
             if len(left) == 0:
@@ -247,7 +247,7 @@ class PulseFinder:
         under = np.maximum(under, np.float32(1e-30))
         return Region(cells=cells.power[low * BLOCK : high * BLOCK] / under, first=low * BLOCK, under=under)
 
-    def _pulse(self, shape: Shape, iq: Iq) -> Pulse:
+    def _pulse(self, shape: PulseShape, iq: Iq) -> Pulse:
         bin_hz, frame_us = self._short_time.bin_hz, self._frame_us
         low = min(shape.low_bin, shape.high_bin)
         steady = float(
@@ -270,7 +270,7 @@ class PulseFinder:
             wave=self._wave(iq, shape),
         )
 
-    def _wave(self, iq: Iq, shape: Shape) -> Wave:
+    def _wave(self, iq: Iq, shape: PulseShape) -> Wave:
         hop, room = self._short_time.hop, round(BESIDE_US * 1e-6 * self._rate_hz)
         first = round((shape.first + 0.5) * hop)
         last = max(first + hop, round((shape.last + 0.5) * hop))
@@ -313,7 +313,7 @@ class PulseFinder:
             )
 
 
-def _part(one: Shape, taken: Shape) -> bool:
+def _part(one: PulseShape, taken: PulseShape) -> bool:
     """Whether a shape lies in the time and band of one that was taken before."""
     apart = abs(one.middle - taken.middle) - (one.frames + taken.frames) / 2
     return apart <= BLOCK and one.low_bin <= taken.high_bin + 2 and taken.low_bin <= one.high_bin + 2

@@ -46,7 +46,7 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class PulseShape:
     """Frames from `first` to `last` (excluded) and their energy's `middle`; bins; `slope` in bins a frame."""
 
     first: int
@@ -65,7 +65,7 @@ class Shape:
     under: Float32s
 
 
-def describe(region: Region, frame: int, bin_: int) -> Shape | None:
+def describe(region: Region, frame: int, bin_: int) -> PulseShape | None:
     """The pulse that a candidate in the block from `frame` on is part of; None where nothing stands out.
 
     Args: frame numbered as in the region; bin_ of the candidate.
@@ -160,7 +160,7 @@ def _shape(
     lit: NDArray[np.int64],
     peak: float,
     score: float,
-) -> Shape:
+) -> PulseShape:
     frames, bins, values = path
     steep = bool(where[2])
     weight = np.maximum(values - 1, 1e-6)
@@ -173,7 +173,7 @@ def _shape(
     long = len(lit) if steep else 0
     instant = len(lit) if not steep else (min(wide, 2 + 2 / abs(delay)) if delay else wide)
     duration = float(frames.max() - frames.min()) + (max(0, long - 1) if steep else 0)
-    return Shape(
+    return PulseShape(
         first=region.first + int(frames.min()),
         last=region.first + int(frames.max()) + 1,
         middle=region.first + float(frames @ weight / weight.sum()),

@@ -20,7 +20,7 @@ from sensing.detectors.decision import Decision
 from sensing.detectors.intrapulse import Compressed
 from sensing.detectors.pulses import Pulse
 from sensing.detectors.radarclasses import CLASSES, SINGLE_PRI, Inside, RadarClass, in_class, verify
-from sensing.detectors.recurrence import Heard, Recurrence
+from sensing.detectors.recurrence import HeardTrain, Recurrence
 from sensing.occupancy import wilson
 from sensing.values import Interval
 
@@ -285,8 +285,8 @@ class RadarDetector:
         )
 
 
-def _as_heard(kind: RadarClass, one: Incumbent) -> Heard:
-    return Heard(
+def _as_heard(kind: RadarClass, one: Incumbent) -> HeardTrain:
+    return HeardTrain(
         kind=kind,
         first_ns=one.start_ns,
         last_ns=one.end_ns,

@@ -16,7 +16,7 @@ NEAR_HZ: Final = 1.5e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class HeardTrain:
     """A train as it was heard: its class, when, where, how strong, and at which interval."""
 
     kind: RadarClass
@@ -32,9 +32,9 @@ class Recurrence:
     """Joins what was heard stretch by stretch into emitters and knows which of them outlast a burst."""
 
     def __init__(self) -> None:
-        self._emitters: list[Heard] = []
+        self._emitters: list[HeardTrain] = []
 
-    def goes_on(self, heard: Heard, *, contiguous: bool) -> bool:
+    def goes_on(self, heard: HeardTrain, *, contiguous: bool) -> bool:
         """Take a train; True once the emitter it belongs to has gone on for longer than its class's longest burst."""
         self._emitters = [one for one in self._emitters if heard.last_ns - one.last_ns < FORGET_NS]
         gap_ns = round(TURNS_APART * heard.pri_us * 1e3) if contiguous else QUIET_NS
@@ -50,12 +50,12 @@ class Recurrence:
         return outlasts(heard)
 
 
-def outlasts(heard: Heard) -> bool:
+def outlasts(heard: HeardTrain) -> bool:
     """Whether it lasts longer than the most pulses its class sends in a burst, and two more."""
     return heard.last_ns - heard.first_ns > (heard.kind.pulses_max + 2) * heard.pri_us * 1e3
 
 
-def _alike(one: Heard, other: Heard) -> bool:
+def _alike(one: HeardTrain, other: HeardTrain) -> bool:
     return (
         one.kind is other.kind
         and one.low_hz < other.high_hz + NEAR_HZ

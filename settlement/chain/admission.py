@@ -158,7 +158,7 @@ def _clock_of(attestation: Attestation) -> TimeFix:
     )
 
 
-class Asked(Protocol):
+class AttestationTerms(Protocol):
     """What a rule asks of time and place: of everybody, or of an authority's desk."""
 
     @property
@@ -188,7 +188,7 @@ def _named(kind: type[IntEnum], numbers: Iterable[int]) -> str:
     return ", ".join(names.get(number, str(number)) for number in numbers)
 
 
-def confidence(here: Attestation, rule: Asked) -> Refusal | None:
+def confidence(here: Attestation, rule: AttestationTerms) -> Refusal | None:
     """Clause (9): how well the author knows when and where it is, by the rule. Claims below a floor are widened."""
     if here.time_source not in rule.time_sources:
         wanted = _named(TimeSource, rule.time_sources)

@@ -16,11 +16,11 @@ from settlement.core.reasons import Reason, Refusal, RefusedError, refuse
 U64_MAX = 2**64 - 1
 I64_MAX = 2**63 - 1
 T = TypeVar("T")
-_Check = Callable[[Any, "Kind"], Any]
+_Check = Callable[[Any, "FieldKind"], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class FieldKind:
     """How one field travels: `name` is int, bytes, text, map or array; bounds are inclusive lengths or values.
 
     `meant` are the values of an integer that mean something: narrower than its form, and asked of a record only once
@@ -41,19 +41,19 @@ class Kind:
         return self.meant or (self.low, self.high)
 
 
-def _declare(kind: Kind) -> Any:
+def _declare(kind: FieldKind) -> Any:
     default = None if kind.optional else MISSING
     return field(default=default, metadata={"kind": kind})
 
 
 def uint(key: int, *, high: int = I64_MAX, optional: bool = False, meant: tuple[int, int] | None = None) -> Any:
     """Unsigned integer, 0 to `high` (SQLite and other languages hold 63 bits); `meant` bounds what makes sense."""
-    return _declare(Kind(key=key, name="int", low=0, high=high, optional=optional, meant=meant))
+    return _declare(FieldKind(key=key, name="int", low=0, high=high, optional=optional, meant=meant))
 
 
 def sint(key: int, *, limit: int = I64_MAX, optional: bool = False, meant: tuple[int, int] | None = None) -> Any:
     """Signed integer of at most `limit` in size; `meant` bounds what makes sense."""
-    return _declare(Kind(key=key, name="int", low=-limit, high=limit, optional=optional, meant=meant))
+    return _declare(FieldKind(key=key, name="int", low=-limit, high=limit, optional=optional, meant=meant))
 
 
 def lat_e7(key: int, *, optional: bool = False) -> Any:
@@ -73,29 +73,31 @@ def cut(value: str, size: int) -> str:
 
 def blob(key: int, size: int, *, least: int | None = None, optional: bool = False) -> Any:
     """Byte string of exactly `size`, or `least` to `size` bytes."""
-    return _declare(Kind(key=key, name="bytes", low=size if least is None else least, high=size, optional=optional))
+    return _declare(
+        FieldKind(key=key, name="bytes", low=size if least is None else least, high=size, optional=optional)
+    )
 
 
 def text(key: int, high: int = 128, *, optional: bool = False) -> Any:
     """Text of at most `high` bytes of UTF-8."""
-    return _declare(Kind(key=key, name="text", high=high, optional=optional))
+    return _declare(FieldKind(key=key, name="text", high=high, optional=optional))
 
 
 def nested(key: int, item: type[Any], *, optional: bool = False) -> Any:
     """A map with a schema of its own."""
-    return _declare(Kind(key=key, name="map", item=item, optional=optional))
+    return _declare(FieldKind(key=key, name="map", item=item, optional=optional))
 
 
 def array(key: int, item: Any, high: int, *, low: int = 0, optional: bool = False) -> Any:
     """An array of `low` to `high` items; `item` is a dataclass or a Kind made by one of the functions above."""
     kind = item if is_dataclass(item) else item.metadata["kind"]
-    return _declare(Kind(key=key, name="array", low=low, high=high, item=kind, optional=optional))
+    return _declare(FieldKind(key=key, name="array", low=low, high=high, item=kind, optional=optional))
 
 
-_KINDS: dict[type[Any], tuple[tuple[str, Kind], ...]] = {}
+_KINDS: dict[type[Any], tuple[tuple[str, FieldKind], ...]] = {}
 
 
-def kinds_of(cls: type[Any]) -> tuple[tuple[str, Kind], ...]:
+def kinds_of(cls: type[Any]) -> tuple[tuple[str, FieldKind], ...]:
     """Field names and kinds of a schema class, in ascending key order."""
     if cls not in _KINDS:
         declared: list[Field[Any]] = [f for f in fields(cls) if "kind" in f.metadata]
@@ -119,31 +121,31 @@ class _Misfit(Exception):
         return RefusedError(refuse(Reason.MALFORMED, f"schema.{path}{self.where}", self.measured, self.required))
 
 
-def _checked_int(value: Any, kind: Kind) -> int:
+def _checked_int(value: Any, kind: FieldKind) -> int:
     if not isinstance(value, int) or not kind.low <= value <= kind.high:
         raise _Misfit(value, f"integer {kind.low} to {kind.high}")
     return value
 
 
-def _checked_bytes(value: Any, kind: Kind) -> bytes:
+def _checked_bytes(value: Any, kind: FieldKind) -> bytes:
     if not isinstance(value, bytes) or not kind.low <= len(value) <= kind.high:
         raise _Misfit(type(value).__name__, f"{kind.low} to {kind.high} bytes")
     return value
 
 
-def _checked_text(value: Any, kind: Kind) -> str:
+def _checked_text(value: Any, kind: FieldKind) -> str:
     if not isinstance(value, str) or len(value.encode()) > kind.high:
         raise _Misfit(type(value).__name__, f"text of at most {kind.high} bytes")
     return value
 
 
-def _checked_array(value: Any, kind: Kind) -> tuple[Any, ...]:
+def _checked_array(value: Any, kind: FieldKind) -> tuple[Any, ...]:
     if not isinstance(value, list) or not kind.low <= len(value) <= kind.high:
         raise _Misfit(type(value).__name__, f"array of {kind.low} to {kind.high} items")
     return tuple(_each(value, kind, _CHECK, _built))
 
 
-def _checked_map(value: Any, kind: Kind) -> Any:
+def _checked_map(value: Any, kind: FieldKind) -> Any:
     return _built(kind.item, value)
 
 
@@ -156,12 +158,14 @@ _CHECK: dict[str, _Check] = {
 }
 
 
-def _each(values: Iterable[Any], kind: Kind, scalar: dict[str, _Check], whole: Callable[[Any, Any], Any]) -> list[Any]:
+def _each(
+    values: Iterable[Any], kind: FieldKind, scalar: dict[str, _Check], whole: Callable[[Any, Any], Any]
+) -> list[Any]:
     """The items of an array, each by its own kind or class."""
     item, done = kind.item, list[Any]()
     try:
         for value in values:
-            done.append(scalar[item.name](value, item) if isinstance(item, Kind) else whole(item, value))
+            done.append(scalar[item.name](value, item) if isinstance(item, FieldKind) else whole(item, value))
     except _Misfit as exc:
         raise exc.inside(f"[{len(done)}]") from None
     return done
@@ -176,17 +180,17 @@ def _flawless(value: Any, wrong: str | None) -> None:
         raise _Misfit(wrong, f"a whole {type(value).__name__.lower()}")
 
 
-def _plain_int(value: Any, kind: Kind) -> int:
+def _plain_int(value: Any, kind: FieldKind) -> int:
     return int(_checked_int(value, kind))
 
 
-def _plain_array(value: Any, kind: Kind) -> list[Any]:
+def _plain_array(value: Any, kind: FieldKind) -> list[Any]:
     if not isinstance(value, (tuple, list)) or not kind.low <= len(value) <= kind.high:
         raise _Misfit(type(value).__name__, f"array of {kind.low} to {kind.high} items")
     return _each(value, kind, _PLAIN, _mapped)
 
 
-def _plain_map(value: Any, kind: Kind) -> dict[int, Any]:
+def _plain_map(value: Any, kind: FieldKind) -> dict[int, Any]:
     return _mapped(kind.item, value)
 
 
@@ -218,10 +222,10 @@ def _mapped(cls: type[Any], value: Any) -> dict[int, Any]:
     return found
 
 
-_PLANS: dict[type[Any], tuple[tuple[str, Kind, int, _Check, _Check], ...]] = {}
+_PLANS: dict[type[Any], tuple[tuple[str, FieldKind, int, _Check, _Check], ...]] = {}
 
 
-def _plan(cls: type[Any]) -> tuple[tuple[str, Kind, int, _Check, _Check], ...]:
+def _plan(cls: type[Any]) -> tuple[tuple[str, FieldKind, int, _Check, _Check], ...]:
     """What to do with each field of a class, in ascending key order: how to take it, and how to give it."""
     if cls not in _PLANS:
         _PLANS[cls] = tuple(

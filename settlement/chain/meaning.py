@@ -27,7 +27,7 @@ from settlement.chain.bodies import (
     Rule,
     Schema,
 )
-from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.codec import FieldKind, kinds_of
 from settlement.chain.quantities import LIFE_MAX_NS, VALIDITY_MAX_NS, WINDOW_MAX_NS
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.fixes import PositionSource, TimeSource
@@ -91,13 +91,13 @@ def _made(cls: type[Any]) -> _Check:
     return check_all
 
 
-def _of_kind(kind: Kind) -> _Check:
+def _of_kind(kind: FieldKind) -> _Check:
     if kind.name == "int":
         return _none if kind.meant is None else _within(*kind.meant)
     if kind.name == "map":
         return _of_class(kind.item)
     if kind.name == "array":
-        return _each(_of_kind(kind.item) if isinstance(kind.item, Kind) else _of_class(kind.item))
+        return _each(_of_kind(kind.item) if isinstance(kind.item, FieldKind) else _of_class(kind.item))
     return _none
 
 

@@ -115,6 +115,6 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
-def refuse(reason: Reason, clause: str, measured: object = "", required: object = "") -> Refusal:
-    """Build a refusal from anything printable."""
+def refuse(reason: Reason, clause: str, measured: object, required: object) -> Refusal:
+    """Build a refusal from anything printable: what was found, and what would have been taken."""
     return Refusal(reason=reason, clause=clause, measured=str(measured), required=str(required))

@@ -11,7 +11,7 @@ from typing import Any
 
 from settlement.audit.bundle import Bundle
 from settlement.chain.bodies import BODIES
-from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.codec import FieldKind, kinds_of
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import TYPE_PREFIX, Frame
 from settlement.pair.artifact import Artifact
@@ -34,17 +34,17 @@ def rule_name(cls: type[Any]) -> str:
     return "".join(f"-{char.lower()}" if char.isupper() else char for char in cls.__name__).lstrip("-")
 
 
-def _integer(kind: Kind) -> str:
+def _integer(kind: FieldKind) -> str:
     if kind.low < 0:
         return f"(int .ge {kind.low}) .and (int .le {kind.high})"
     return str(kind.low) if kind.low == kind.high else f"uint .and ({kind.low}..{kind.high})"
 
 
-def _size(kind: Kind) -> str:
+def _size(kind: FieldKind) -> str:
     return str(kind.high) if kind.low == kind.high else f"({kind.low}..{kind.high})"
 
 
-def type_of(kind: Kind) -> str:
+def type_of(kind: FieldKind) -> str:
     """The CDDL type of one field."""
     match kind.name:
         case "int":
@@ -56,7 +56,7 @@ def type_of(kind: Kind) -> str:
         case "map":
             return rule_name(kind.item)
         case _:
-            item = type_of(kind.item) if isinstance(kind.item, Kind) else rule_name(kind.item)
+            item = type_of(kind.item) if isinstance(kind.item, FieldKind) else rule_name(kind.item)
             return f"[{kind.low}*{kind.high} {item}]"
 
 

@@ -24,7 +24,7 @@ from settlement.chain.bodies import (
     Shard,
     StockWitness,
 )
-from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.codec import FieldKind, kinds_of
 from settlement.chain.meaning import flaw_of
 from settlement.chain.records import Attestation
 from settlement.chain.ruling import judge_successor
@@ -79,7 +79,7 @@ def _plain(cls: type[Any], table: Any, path: str, *, skip: Iterable[str] = ()) -
     return found
 
 
-def _scalar(value: Any, kind: Kind, path: str) -> Any:
+def _scalar(value: Any, kind: FieldKind, path: str) -> Any:
     size = value if kind.name == "int" else len(value.encode())
     low, high = kind.sensible
     if not low <= size <= high:

@@ -32,9 +32,9 @@ from settlement.chain.ruling import HeldRule, read_held, verify_rule
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.pair.coordination import Cosigned, belongs, lacking, shards_of
+from settlement.pair.coordination import CoordinationSigned, belongs, lacking, shards_of
 from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
-from settlement.pair.recognition import Evidence, recognise, rule_of
+from settlement.pair.recognition import RecognitionGrounds, recognise, rule_of
 from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.transmit import CHANGES, TransmitLease, judge_change, lease_limit
 from settlement.pair.windows import accepted_from
@@ -275,7 +275,7 @@ def _recognised(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: R
         proven = prove(artifact.rule, registry) if name == grant.body.rule else None
         return proven.record if isinstance(proven, Admitted) else known.get(name)
 
-    return recognise(rule_of(terms), Evidence(grant=grant, accept=accept, find=find))
+    return recognise(rule_of(terms), RecognitionGrounds(grant=grant, accept=accept, find=find))
 
 
 def _enveloped(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: Registry, rule: Rule) -> Refusal | None:
@@ -310,7 +310,7 @@ def _coordinated(
         refusal = belongs(admitted.record.body, grant.record.body, grant.record.digest, accept.record.digest)
         if refusal is not None:
             return refusal
-        signed.append(Cosigned(author=author, body=admitted.record.body))
+        signed.append(CoordinationSigned(author=author, body=admitted.record.body))
     return lacking(rule.rule, grant.record.body.cell, grant.author.hash, signed)
 
 

@@ -23,7 +23,7 @@ HOLDS = "grant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cosigned:
+class CoordinationSigned:
     """A co-signature and whose it is."""
 
     author: Subject
@@ -61,7 +61,7 @@ def belongs(body: Coordination, grant: Grant, grant_name: bytes, accept_name: by
     return None
 
 
-def lacking(rule: Rule, cell: Cell, holder: bytes, signed: Iterable[Cosigned]) -> Refusal | None:
+def lacking(rule: Rule, cell: Cell, holder: bytes, signed: Iterable[CoordinationSigned]) -> Refusal | None:
     """QUORUM for the first shard that has too few; nobody counts twice, and the holder never."""
     held = list(signed)
     for shard in shards_of(rule, cell):

@@ -12,7 +12,7 @@ from settlement.chain.bodies import Coordination, Grant
 from settlement.chain.scope import Cell
 from settlement.core.fixes import deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.pair.coordination import Cosigned, authorities_of, belongs, lacking, shards_of
+from settlement.pair.coordination import CoordinationSigned, authorities_of, belongs, lacking, shards_of
 from settlement.pair.coordinator import has_neighbours
 from settlement.pair.holderlease import LeaseKeeper
 from settlement.pair.holderpairs import HolderPair
@@ -92,7 +92,7 @@ class CoordinatedKeeper(LeaseKeeper):
         )
         self._save(work, pair)
         found = [known(name) for name in pair.cosigned or ()]
-        signed = [Cosigned(author=one.author, body=one.record.body) for one in found if one is not None]
+        signed = [CoordinationSigned(author=one.author, body=one.record.body) for one in found if one is not None]
         if lacking(self.rule.rule, pair.cell, self.me, signed) is not None or self._unanswered(pair):
             return
         if deadline_open(work.now.time, pair.confirm_by_ns or 0, "confirm.confirm_by") is None:

@@ -41,7 +41,7 @@ Find = Callable[[bytes], Record | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class RecognitionGrounds:
     """What there is to recognise a settlement by; before the ACCEPT is signed there is none."""
 
     grant: Record
@@ -81,12 +81,12 @@ def _depth(nodes: Sequence[Recognition]) -> int:
     return deep[0] if deep else 0
 
 
-def recognise(nodes: Sequence[Recognition], evidence: Evidence) -> Refusal | None:
+def recognise(nodes: Sequence[Recognition], evidence: RecognitionGrounds) -> Refusal | None:
     """Do the two parties mean the same, by this rule?"""
     return flaw(nodes) or _judge(nodes, 0, evidence)
 
 
-def _judge(nodes: Sequence[Recognition], number: int, evidence: Evidence) -> Refusal | None:
+def _judge(nodes: Sequence[Recognition], number: int, evidence: RecognitionGrounds) -> Refusal | None:
     node = nodes[number]
     match node.kind:
         case "content":
@@ -104,7 +104,7 @@ def _judge(nodes: Sequence[Recognition], number: int, evidence: Evidence) -> Ref
             return next((refusal for refusal in found if refusal is not None), None)
 
 
-def _content(fields: Sequence[str], evidence: Evidence) -> Refusal | None:
+def _content(fields: Sequence[str], evidence: RecognitionGrounds) -> Refusal | None:
     grant: Grant = evidence.grant.body
     asked = evidence.find(grant.request)
     if asked is None or asked.typ != "request" or asked.frame.author != grant.user:
@@ -116,7 +116,7 @@ def _content(fields: Sequence[str], evidence: Evidence) -> Refusal | None:
     return None
 
 
-def _handshake(evidence: Evidence) -> Refusal | None:
+def _handshake(evidence: RecognitionGrounds) -> Refusal | None:
     if evidence.accept is None:
         return None
     answer: bytes = evidence.accept.body.answer
@@ -128,7 +128,7 @@ def _handshake(evidence: Evidence) -> Refusal | None:
 # -- derivation --------------------------------------------------------------------------------------------------------
 
 
-def _listed(evidence: Evidence) -> Find:
+def _listed(evidence: RecognitionGrounds) -> Find:
     """What the ACCEPT lists counts, nothing else; before there is one, all that is known."""
     if evidence.accept is None:
         return evidence.find

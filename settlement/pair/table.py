@@ -4,7 +4,9 @@ The holder decides: CONFIRM is the only commit point. From ACCEPT to the decisio
 but ask again. A pair (state, event) that is not in the table is refused and changes nothing.
 """
 
+from collections.abc import Mapping
 from enum import Enum, IntEnum
+from typing import Any
 
 from settlement.core.reasons import Reason, Refusal, refuse
 
@@ -114,10 +116,16 @@ USER = {
 def next_holder(state: HolderState, event: Event) -> HolderState | Refusal:
     """The holder's next state, or OUT_OF_ORDER."""
     found = HOLDER.get((state, event))
-    return refuse(Reason.OUT_OF_ORDER, "pair.holder", f"{event.value} in {state.name}") if found is None else found
+    return _out_of_order("pair.holder", HOLDER, state, event) if found is None else found
 
 
 def next_user(state: UserState, event: Event) -> UserState | Refusal:
     """The user's next state, or OUT_OF_ORDER."""
     found = USER.get((state, event))
-    return refuse(Reason.OUT_OF_ORDER, "pair.user", f"{event.value} in {state.name}") if found is None else found
+    return _out_of_order("pair.user", USER, state, event) if found is None else found
+
+
+def _out_of_order(clause: str, table: Mapping[tuple[Any, Event], object], state: Enum, event: Event) -> Refusal:
+    taken = [one.value for here, one in table if here is state]
+    wanted = f"one of {', '.join(taken)}" if taken else f"nothing more: {state.name} is an end"
+    return refuse(Reason.OUT_OF_ORDER, clause, f"{event.value} in {state.name}", wanted)

@@ -4,7 +4,7 @@ from settlement.chain.admission import Admitted, prove, timeless
 from settlement.chain.bodies import Grant
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import Countersigned
-from settlement.pair.coordination import Cosigned, belongs, lacking, shards_of
+from settlement.pair.coordination import CoordinationSigned, belongs, lacking, shards_of
 from settlement.pair.coordinator import Question
 from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
@@ -116,5 +116,5 @@ def judge_countersigned(state: NodeState, admitted: Admitted, message: Message) 
         )
         if refusal is not None:
             return refusal
-        signed.append(Cosigned(author=found.author, body=found.record.body))
+        signed.append(CoordinationSigned(author=found.author, body=found.record.body))
     return lacking(held.rule.rule, grant.cell, pair.holder, signed)

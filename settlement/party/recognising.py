@@ -4,7 +4,7 @@ from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Recognition
 from settlement.chain.records import Record
 from settlement.core.reasons import Refusal
-from settlement.pair.recognition import CONTENT, Evidence, recognise, rule_of, sources
+from settlement.pair.recognition import CONTENT, RecognitionGrounds, recognise, rule_of, sources
 from settlement.party.bounding import admitted_record
 from settlement.state.nodestate import NodeState
 
@@ -16,13 +16,13 @@ def _rule(state: NodeState, grant: Record) -> tuple[Recognition, ...]:
 
 def judge_grant(state: NodeState, admitted: Admitted) -> Refusal | None:
     """A GRANT, before this user accepts it."""
-    evidence = Evidence(grant=admitted.record, accept=None, find=lambda name: admitted_record(state, name))
+    evidence = RecognitionGrounds(grant=admitted.record, accept=None, find=lambda name: admitted_record(state, name))
     return recognise(_rule(state, admitted.record), evidence)
 
 
 def judge_accept(state: NodeState, grant: Record, accept: Record) -> Refusal | None:
     """An ACCEPT of a GRANT of this holder's."""
-    evidence = Evidence(grant=grant, accept=accept, find=lambda name: admitted_record(state, name))
+    evidence = RecognitionGrounds(grant=grant, accept=accept, find=lambda name: admitted_record(state, name))
     return recognise(_rule(state, grant), evidence)
 
 

@@ -12,12 +12,12 @@ from radio.errors import HardwareError
 from radio.ports import RxSettings
 from sim.air import Air
 from sim.airworker import Worker
-from sim.control import Control, ServerConfig
+from sim.control import AirControl, ServerConfig
 from sim.device import NS, Output
-from sim.oracle import Burst
-from sim.oraclelog import Log, read_log
+from sim.oracle import RadiatedBurst
+from sim.oraclelog import OracleLog, read_log
 from sim.stations import AirConfig
-from sim.wire import AirRefused, Channel, Header, mute_endpoint
+from sim.wire import AirRefused, AirRequests, Header, mute_endpoint
 
 
 class AntennaRefused(Exception):
@@ -54,8 +54,8 @@ class AirAntenna:
     def __init__(self, endpoint: str, station: str) -> None:
         self._station = station
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._prompt = Channel(mute_endpoint(endpoint), context=self._context)
-        self._looks = Channel(endpoint, context=self._context)
+        self._prompt = AirRequests(mute_endpoint(endpoint), context=self._context)
+        self._looks = AirRequests(endpoint, context=self._context)
 
     def receiver(self, settings: RxSettings) -> None:
         """Set the receiver."""
@@ -76,7 +76,9 @@ class AirAntenna:
             raise AntennaRefused("the air answered without samples")
         return data
 
-    def _ask(self, channel: Channel, request: Header, payload: bytes | None = None) -> tuple[Header, memoryview | None]:
+    def _ask(
+        self, channel: AirRequests, request: Header, payload: bytes | None = None
+    ) -> tuple[Header, memoryview | None]:
         try:
             return channel.request({**request, "station": self._station}, payload)
         except (AirRefused, HardwareError) as exc:
@@ -94,9 +96,9 @@ class LocalAir:
         served = ServerConfig(endpoint="ipc:///none", air=config, log=str(log), leakage_floor_dbm=floor_dbm)
         self._log = log
         self._lock = threading.RLock()
-        self._control = Control(served, now_ns=time.monotonic_ns())
+        self._control = AirControl(served, now_ns=time.monotonic_ns())
         history_ns = round(served.history_s * NS)
-        spool = Log(log, zero_ns=config.zero_ns)
+        spool = OracleLog(log, zero_ns=config.zero_ns)
         self._worker = Worker(Air(config), config, history_ns=history_ns, floor_dbm=floor_dbm, log=spool)
 
     def antenna(self, station: str) -> "LocalAntenna":
@@ -132,7 +134,7 @@ class LocalAir:
         self._worker.tidy(now_ns=time.monotonic_ns())
         return last
 
-    def emissions(self) -> list[Burst]:
+    def emissions(self) -> list[RadiatedBurst]:
         """What left the antennas so far, by start: the oracle's word."""
         self.ask({"op": "dump"})
         return read_log(self._log)

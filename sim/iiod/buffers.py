@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.iiod.antenna import Antenna, AntennaRefused
 from sim.iiod.faults import Overflow
-from sim.iiod.frontend import FrontEnd
+from sim.iiod.frontend import ReceivePath
 from sim.iiod.pluto import OVERFLOW_BIT, UNDERFLOW_BIT, Pluto
 from sim.iiod.queues import NS, ReceiveQueue, TransmitQueue
 
@@ -67,7 +67,7 @@ class Receiving:
             taken = bytes(many * BYTES)
         return self._seen(taken, start_ns, end)
 
-    def _seen(self, taken: Samples, start_ns: int, end: FrontEnd | None = None) -> Samples:
+    def _seen(self, taken: Samples, start_ns: int, end: ReceivePath | None = None) -> Samples:
         """Samples of the air as the receive path and the channels that were asked for give them."""
         through = (self.pluto.front_end() if end is None else end).through(taken, start_ns=start_ns)
         if len(through) > self.samples * BYTES:

@@ -11,7 +11,7 @@ TOP: Final = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrontEnd:
+class ReceivePath:
     """How the receive path stands. `scale`: what the sample interface multiplies I and Q by."""
 
     awake: bool = True

@@ -10,7 +10,7 @@ from sim.iiod import rules
 from sim.iiod.antenna import Antenna, AntennaRefused
 from sim.iiod.attributes import ADC, DAC, PHY, Shown, labels, shown
 from sim.iiod.context import IDS, Firmware, xml_of
-from sim.iiod.frontend import FrontEnd
+from sim.iiod.frontend import ReceivePath
 from sim.iiod.protocol import Name
 from sim.iiod.rules import Invalid
 
@@ -107,9 +107,9 @@ class Pluto:
         """The rate of the samples a transmit buffer takes."""
         return self.chip_rate_hz // self.interpolation
 
-    def front_end(self) -> FrontEnd:
+    def front_end(self) -> ReceivePath:
         """What is between the antenna and the samples now."""
-        return FrontEnd(
+        return ReceivePath(
             awake=self.value(rules.STATE, "fdd") in rules.RECEIVING,
             oscillator=self.value(rules.LO_DOWN_RX, "0") == "0",
             port=self.value(rules.PORT_RX, "A_BALANCED") == "A_BALANCED",

@@ -26,7 +26,7 @@ from sim.stations import STRICT, Name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
+class SimulatedUnit:
     """One simulated Pluto: which station of the air it is, and where it listens on loopback."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -43,7 +43,7 @@ class PlutosConfig:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     air: str
-    plutos: tuple[Unit, ...]
+    plutos: tuple[SimulatedUnit, ...]
     quiet: bool = False
 
 

@@ -23,7 +23,7 @@ SSB_BLOCKS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Numerology:
+class NrNumerology:
     """Carrier spacing of 15 kHz times two to the `mu`."""
 
     mu: int = 1
@@ -65,7 +65,7 @@ def pucch(
         values: Carriers = base * np.exp(2j * np.pi * shift * np.arange(len(base)) / PER_BLOCK)
         return values
 
-    first = round(offset_hz / Numerology(mu=mu).spacing_hz) - PER_BLOCK * blocks // 2
+    first = round(offset_hz / NrNumerology(mu=mu).spacing_hz) - PER_BLOCK * blocks // 2
     return _pulsed(rng, one, sample_rate_hz=sample_rate_hz, samples=samples, period_s=period_s, first=first, mu=mu)
 
 
@@ -89,7 +89,7 @@ def srs(
     index = np.arange(length)
     values = np.zeros(length * comb, np.complex128)
     values[::comb] = np.exp(-1j * np.pi * root * index * (index + 1) / length)
-    first = round(offset_hz / Numerology(mu=mu).spacing_hz) - len(values) // 2
+    first = round(offset_hz / NrNumerology(mu=mu).spacing_hz) - len(values) // 2
     return _pulsed(
         rng, lambda: values, sample_rate_hz=sample_rate_hz, samples=samples, period_s=period_s, first=first, mu=mu
     )
@@ -102,7 +102,7 @@ def ssb(
 
     Shape (samples,), complex64, unit power while on. The primary signal is 127 carriers wide, the rest 240.
     """
-    grid = Numerology(mu=1)
+    grid = NrNumerology(mu=1)
     out = np.zeros(samples, np.complex64)
     at = -float(rng.uniform(0, period_s))
     while at < samples / sample_rate_hz:
@@ -132,7 +132,7 @@ def tdd(
     Args: pattern of slots (D sends, S sends 6 of its 14 symbols, U is silent; 38.213, 11.1); load is the chance that a
         resource block of a slot carries data. Control goes out in the first symbol of each downlink slot.
     """
-    grid = Numerology(mu=mu)
+    grid = NrNumerology(mu=mu)
     out = np.zeros(samples, np.complex64)
     slots = int(samples / sample_rate_hz / grid.slot_s) + 2
     phase = int(rng.integers(len(pattern)))
@@ -166,7 +166,7 @@ def _pulsed(
     first: int,
     mu: int,
 ) -> Cplx:
-    grid = Numerology(mu=mu)
+    grid = NrNumerology(mu=mu)
     out = np.zeros(samples, np.complex64)
     at = float(rng.uniform(0, period_s))
     while at < samples / sample_rate_hz:
@@ -176,7 +176,7 @@ def _pulsed(
     return out
 
 
-def _add(out: Cplx, rate_hz: float, at_s: float, grid: Numerology, carriers: tuple[int, Carriers]) -> None:
+def _add(out: Cplx, rate_hz: float, at_s: float, grid: NrNumerology, carriers: tuple[int, Carriers]) -> None:
     first, values = carriers
     useful = 1 / grid.spacing_hz
     add_symbol(

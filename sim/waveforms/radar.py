@@ -19,7 +19,7 @@ BARKER_4 = np.array([1, 1, -1, 1], dtype=np.float64)
 """The chips of the phase code (M. Skolnik, Radar Handbook, table of Barker codes, length 4)."""
 
 
-class RadarClass(Enum):
+class RadarClassName(Enum):
     """Names as the regulator writes them."""
 
     P0N1 = "P0N#1"
@@ -30,7 +30,7 @@ class RadarClass(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
+class ParameterRange:
     """An inclusive interval of a parameter."""
 
     low: float
@@ -46,10 +46,10 @@ class Range:
 class ClassRanges:
     """What a class allows; `chirp_hz` is 0 to 0 where the class does not sweep."""
 
-    pulse_s: Range
-    chirp_hz: Range
-    pulses_per_s: Range
-    pulses_per_burst: Range
+    pulse_s: ParameterRange
+    chirp_hz: ParameterRange
+    pulses_per_s: ParameterRange
+    pulses_per_burst: ParameterRange
     phase_coded: bool
 
 
@@ -62,20 +62,20 @@ def _ranges(
     coded: bool = False,
 ) -> ClassRanges:
     return ClassRanges(
-        pulse_s=Range(low=pulse_us[0] * 1e-6, high=pulse_us[1] * 1e-6),
-        chirp_hz=Range(low=chirp_mhz[0] * 1e6, high=chirp_mhz[1] * 1e6),
-        pulses_per_s=Range(low=rate[0], high=rate[1]),
-        pulses_per_burst=Range(low=burst[0], high=burst[1]),
+        pulse_s=ParameterRange(low=pulse_us[0] * 1e-6, high=pulse_us[1] * 1e-6),
+        chirp_hz=ParameterRange(low=chirp_mhz[0] * 1e6, high=chirp_mhz[1] * 1e6),
+        pulses_per_s=ParameterRange(low=rate[0], high=rate[1]),
+        pulses_per_burst=ParameterRange(low=burst[0], high=burst[1]),
         phase_coded=coded,
     )
 
 
-RANGES: dict[RadarClass, ClassRanges] = {
-    RadarClass.P0N1: _ranges((0.5, 2.5), (0, 0), (900, 1100), (15, 40)),
-    RadarClass.P0N2: _ranges((13, 52), (0, 0), (300, 3000), (5, 20), coded=True),
-    RadarClass.Q3N1: _ranges((3, 5), (50, 100), (300, 3000), (8, 24)),
-    RadarClass.Q3N2: _ranges((10, 30), (1, 10), (300, 3000), (2, 8)),
-    RadarClass.Q3N3: _ranges((50, 100), (50, 100), (300, 3000), (8, 24)),
+RANGES: dict[RadarClassName, ClassRanges] = {
+    RadarClassName.P0N1: _ranges((0.5, 2.5), (0, 0), (900, 1100), (15, 40)),
+    RadarClassName.P0N2: _ranges((13, 52), (0, 0), (300, 3000), (5, 20), coded=True),
+    RadarClassName.Q3N1: _ranges((3, 5), (50, 100), (300, 3000), (8, 24)),
+    RadarClassName.Q3N2: _ranges((10, 30), (1, 10), (300, 3000), (2, 8)),
+    RadarClassName.Q3N3: _ranges((50, 100), (50, 100), (300, 3000), (8, 24)),
 }
 
 
@@ -89,7 +89,7 @@ class Radar:
     Raises ValueError where a value is outside its class, or a burst does not fit into its interval.
     """
 
-    radar_class: RadarClass
+    radar_class: RadarClassName
     pulse_s: float
     chirp_hz: float
     pulses_per_s: float
@@ -121,7 +121,7 @@ class Radar:
         return self.chirp_hz + 8 * chips / self.pulse_s
 
 
-def draw(rng: np.random.Generator, radar_class: RadarClass, *, burst_interval_s: float = 1.0) -> Radar:
+def draw(rng: np.random.Generator, radar_class: RadarClassName, *, burst_interval_s: float = 1.0) -> Radar:
     """Return a radar with every parameter drawn evenly from its class's range."""
     spans = RANGES[radar_class]
     return Radar(
@@ -135,7 +135,7 @@ def draw(rng: np.random.Generator, radar_class: RadarClass, *, burst_interval_s:
     )
 
 
-def corners(radar_class: RadarClass, *, burst_interval_s: float = 1.0) -> Iterator[Radar]:
+def corners(radar_class: RadarClassName, *, burst_interval_s: float = 1.0) -> Iterator[Radar]:
     """Yield a radar for every combination of lowest and highest parameter of the class."""
     spans = RANGES[radar_class]
     chirps = sorted({spans.chirp_hz.low, spans.chirp_hz.high})
@@ -205,7 +205,7 @@ def _pulse(radar: Radar, into_s: NDArray[np.float64], sample_rate_hz: int, phase
 
 def _phase(radar: Radar, burst: int, pulse: int) -> float:
     """The carrier's phase: new with every pulse of a magnetron (P0N#1), with every burst of the others."""
-    each = pulse if radar.radar_class is RadarClass.P0N1 else 0
+    each = pulse if radar.radar_class is RadarClassName.P0N1 else 0
     return 2 * math.pi * _mix(_mix(_mix(radar.seed) ^ burst) ^ each) / 2**64
 
 

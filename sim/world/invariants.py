@@ -40,10 +40,10 @@ from settlement.chain.records import Attestation
 from settlement.chain.scope import Scope, wider_than
 from settlement.core.fixes import TimeSource
 from settlement.core.reasons import Refusal
-from settlement.pair.coordination import Cosigned, lacking
+from settlement.pair.coordination import CoordinationSigned, lacking
 from settlement.state.ownword import OWN_WORD
 from sim.world.ledger import Life
-from sim.world.transmitter import Emission
+from sim.world.transmitter import ModelledEmission
 
 NS = 1_000_000_000
 
@@ -88,7 +88,7 @@ def i3_active_is_confirmed(sid: bytes, lives: Mapping[bytes, Life], *, coordinat
     return ""
 
 
-def i3_confirmed_is_cosigned(life: Life, rule: Rule, holder: bytes, signed: Iterable[Cosigned]) -> str:
+def i3_confirmed_is_cosigned(life: Life, rule: Rule, holder: bytes, signed: Iterable[CoordinationSigned]) -> str:
     """A CONFIRM implies that everyone whom the rule asks has co-signed durably before."""
     refusal = lacking(rule, life.cell, holder, signed)
     return f"{life.sid.hex()[:8]} was confirmed: {refusal}" if refusal else ""
@@ -225,13 +225,13 @@ def i16_tiers(displaced: int, by: int) -> str:
     return f"tier {by} displaced tier {displaced}" if by > displaced else ""
 
 
-def i17_silent_once_suspended(emission: Emission, silences: Iterable[Sequence[int]]) -> str:
+def i17_silent_once_suspended(emission: ModelledEmission, silences: Iterable[Sequence[int]]) -> str:
     """Nothing radiates between a SUSPEND and a RESUME that its user has in its log. Args: silences in true ns."""
     heard = any(emission.start_ns < to_ns and from_ns < emission.end_ns for from_ns, to_ns in silences)
     return f"{emission.user} radiates after the SUSPEND it heard" if heard else ""
 
 
-def i17_power_inside_one_settlement(emission: Emission, lives: Iterable[Life], zero_ns: int) -> str:
+def i17_power_inside_one_settlement(emission: ModelledEmission, lives: Iterable[Life], zero_ns: int) -> str:
     """Every instant of power lies inside one live settlement, and in no other."""
     start_ns, end_ns = emission.start_ns + zero_ns, emission.end_ns + zero_ns
     covering = 0

@@ -18,7 +18,7 @@ NEVER = 1 << 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class SeenRecord:
     """A record as its bytes say, signatures aside."""
 
     digest: bytes
@@ -42,7 +42,7 @@ class Entry:
     index: int
     true_ns: int
     leaf: Leaf
-    seen: Seen | None
+    seen: SeenRecord | None
 
     @property
     def own(self) -> bool:
@@ -61,7 +61,7 @@ class Life:
     max_eirp_mdbm: int
     accept_by_ns: int
     confirm_by_ns: int
-    confirm: Seen | None = None
+    confirm: SeenRecord | None = None
     confirmed_true_ns: int = 0
     leased_until_ns: int = 0
     ended_true_ns: int | None = None
@@ -93,7 +93,7 @@ class Book:
         """Root over the entries, from the entries."""
         return merkle.root(len(self.entries), lambda level, index: self._nodes[level, index])
 
-    def add(self, body: bytes, true_ns: int, seen: Seen | None, leaf: Leaf) -> Entry:
+    def add(self, body: bytes, true_ns: int, seen: SeenRecord | None, leaf: Leaf) -> Entry:
         """Take one more entry."""
         entry = Entry(index=len(self.entries), true_ns=true_ns, leaf=leaf, seen=seen)
         for level, at, value in merkle.new_nodes(entry.index, merkle.leaf_hash(body), lambda lv, i: self._nodes[lv, i]):
@@ -104,7 +104,7 @@ class Book:
             self._follow(entry, seen)
         return entry
 
-    def _follow(self, entry: Entry, seen: Seen) -> None:
+    def _follow(self, entry: Entry, seen: SeenRecord) -> None:
         body = seen.body
         if not entry.own and isinstance(body, Suspend):
             self.silences.setdefault(body.sid, []).append([entry.true_ns, NEVER])
@@ -145,11 +145,11 @@ class Ledger:
         self.decisions: dict[bytes, set[bytes]] = {}
         self.numbered: dict[tuple[bytes, int], set[bytes]] = {}
         self.said: dict[tuple[bytes, str, bytes, int], set[bytes]] = {}
-        self.cosigned: dict[bytes, dict[bytes, Seen]] = {}
+        self.cosigned: dict[bytes, dict[bytes, SeenRecord]] = {}
         """For each settlement, the durable co-signatures over it by their authors."""
-        self._read: dict[bytes, Seen | None] = {}
+        self._read: dict[bytes, SeenRecord | None] = {}
 
-    def seen(self, raw: bytes) -> Seen | None:
+    def seen(self, raw: bytes) -> SeenRecord | None:
         """Read a record; None where the bytes are none, or have no author."""
         name = digest(raw)
         if name not in self._read:
@@ -170,7 +170,7 @@ class Ledger:
                 self._index(seen)
         return fresh
 
-    def _index(self, seen: Seen) -> None:
+    def _index(self, seen: SeenRecord) -> None:
         self.numbered.setdefault((seen.author, seen.seq), set()).add(seen.digest)
         if seen.sid is None:
             return
@@ -183,12 +183,12 @@ class Ledger:
             self.said.setdefault((seen.author, seen.typ, seen.sid, number), set()).add(seen.digest)
 
 
-def _read(raw: bytes, name: bytes) -> Seen | None:
+def _read(raw: bytes, name: bytes) -> SeenRecord | None:
     unproven = parse(raw)
     if isinstance(unproven, Refusal) or unproven.author is None or unproven.typ == "credential":
         return None
     payload = unproven.payload
-    return Seen(
+    return SeenRecord(
         digest=name,
         raw=raw,
         typ=unproven.typ,

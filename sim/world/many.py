@@ -12,7 +12,7 @@ CHUNK = 10
 
 
 @dataclass(slots=True)
-class Tally:
+class SeedTally:
     """What many seeds came to: how many ran, what happened in them, and the first breaches of each that broke."""
 
     seeds: int = 0
@@ -28,8 +28,8 @@ class Tally:
         return "\n".join(lines)
 
 
-def _some(first: int, count: int) -> Tally:
-    tally = Tally()
+def _some(first: int, count: int) -> SeedTally:
+    tally = SeedTally()
     for seed in range(first, first + count):
         outcome = simulate(seed)
         tally.seeds += 1
@@ -39,11 +39,11 @@ def _some(first: int, count: int) -> Tally:
     return tally
 
 
-def run_seeds(first: int, count: int, *, jobs: int) -> Tally:
+def run_seeds(first: int, count: int, *, jobs: int) -> SeedTally:
     """Run `count` seeds from `first` in `jobs` processes."""
     if jobs <= 1:
         return _some(first, count)
-    whole = Tally()
+    whole = SeedTally()
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         starts = range(first, first + count, CHUNK)
         sizes = [min(CHUNK, first + count - start) for start in starts]

@@ -18,8 +18,8 @@ from settlement.state.step import HaltedError, Identity, Notice, Outgoing, Step
 from sim.world.clock import VirtualClock
 from sim.world.disk import CrashedError, Disk, FusedLog
 from sim.world.plan import Role
-from sim.world.transmitter import Emission, Transmitter
-from sim.world.trust import NETWORK, Trust, secret, transport_of
+from sim.world.transmitter import ModelledEmission, ModelledTransmitter
+from sim.world.trust import NETWORK, WorldTrust, secret, transport_of
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Done:
 class Member:
     """One node of the world."""
 
-    def __init__(self, role: Role, trust: Trust, folder: Path, clock: VirtualClock, rng: Random) -> None:
+    def __init__(self, role: Role, trust: WorldTrust, folder: Path, clock: VirtualClock, rng: Random) -> None:
         self.role, self.name, self.trust, self.clock, self.rng = role, role.name, trust, clock, rng
         self.key = SigningKey.from_seed(secret(role.name))
         self.transport = transport_of(role.name)
@@ -44,7 +44,7 @@ class Member:
         self.hash = digest(dict(trust.chains)[role.name][-1])
         self.party: Party | None = None
         self.log: FusedLog | None = None
-        self.transmitter = Transmitter(role.name, self.hash, trust.anchors)
+        self.transmitter = ModelledTransmitter(role.name, self.hash, trust.anchors)
         self.dead = self.restored = self.dies_unsent = False
         self.starts = 0
 
@@ -64,7 +64,7 @@ class Member:
             lineage=self.log,
             entropy=self._entropy(),
         )
-        self.transmitter = Transmitter(self.name, self.hash, self.trust.anchors)
+        self.transmitter = ModelledTransmitter(self.name, self.hash, self.trust.anchors)
         for pair in self.party.user.pairs.values():
             artifact = self.log.get("artifact", pair.sid) if pair.in_force else None
             if artifact is not None:
@@ -85,7 +85,7 @@ class Member:
         rng = Random(f"{self.name}/{self.starts}/{self.rng.getrandbits(64)}")
         return lambda size: hashlib.sha256(rng.randbytes(32)).digest()[:size]
 
-    def crash(self, at_ns: int) -> list[Emission]:
+    def crash(self, at_ns: int) -> list[ModelledEmission]:
         """Die: memory is gone, and the warden falls silent once it misses the heartbeat."""
         if self.log is not None:
             self.log.close()

@@ -13,7 +13,7 @@ from settlement.chain.records import digest
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import verify
 from settlement.pair.bounds import PLACES, UNITS
-from settlement.pair.coordination import Cosigned
+from settlement.pair.coordination import CoordinationSigned
 from settlement.pair.holder import STORE as HOLDER_STORE
 from settlement.pair.holder import Holder
 from settlement.pair.table import HolderState, UserState
@@ -24,8 +24,8 @@ from settlement.state.step import Outgoing
 from sim.world import invariants as law
 from sim.world.ledger import Book, Entry, Ledger, Life
 from sim.world.member import Done, Member
-from sim.world.transmitter import Emission
-from sim.world.trust import NETWORK, T0_NS, Trust
+from sim.world.transmitter import ModelledEmission
+from sim.world.trust import NETWORK, T0_NS, WorldTrust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Breach:
 class Monitor:
     """Sees everything, touches nothing."""
 
-    def __init__(self, trust: Trust, members: Iterable[Member]) -> None:
+    def __init__(self, trust: WorldTrust, members: Iterable[Member]) -> None:
         self.trust, self.members = trust, {m.name: m for m in members}
         self.ledger = Ledger()
         self.breaches: list[Breach] = []
@@ -137,7 +137,7 @@ class Monitor:
         """Everyone whom the rule asks had co-signed when it was confirmed."""
         authors = {a: self.registry.get(a) for a in self.ledger.cosigned.get(life.sid, {})}
         signed = [
-            Cosigned(author=author, body=self.ledger.cosigned[life.sid][name].body)
+            CoordinationSigned(author=author, body=self.ledger.cosigned[life.sid][name].body)
             for name, author in authors.items()
             if author is not None
         ]
@@ -290,7 +290,7 @@ class Monitor:
                 self._hold("I4", member.name, true_ns, law.i4_durable_before_sent(digest(raw), durable))
         return message
 
-    def radiated(self, emission: Emission, true_ns: int) -> None:
+    def radiated(self, emission: ModelledEmission, true_ns: int) -> None:
         """Every emission that ended."""
         lives = [life for book in self.ledger.books.values() for life in book.lives.values()]
         broken = law.i17_power_inside_one_settlement(emission, lives, T0_NS)

@@ -26,7 +26,7 @@ from sim.world.member import Done, Member
 from sim.world.monitor import Breach, Monitor, cheat_accept
 from sim.world.network import Network
 from sim.world.plan import END_NS, HORIZON_NS, MS, NS, Act, Plan, plan
-from sim.world.transmitter import Emission
+from sim.world.transmitter import ModelledEmission
 from sim.world.trust import AREA, COMMODITY, EIRP_MDBM, NETWORK, RASTER_HZ, T0_NS, holder_band, trust_for
 
 TICK_NS = 150 * MS
@@ -36,7 +36,7 @@ Event = Callable[[], None]
 
 
 @dataclass(slots=True, kw_only=True)
-class Outcome:
+class SeedOutcome:
     """What a seed came to."""
 
     seed: int
@@ -97,7 +97,7 @@ class World:
         if self._keep:
             self.lines.append(line)
 
-    def run(self) -> Outcome:
+    def run(self) -> SeedOutcome:
         """Until the end, or the first breach."""
         self.begin()
         self.advance(END_NS)
@@ -118,13 +118,13 @@ class World:
             event()
         self.now_ns = max(self.now_ns, to_ns)
 
-    def end(self) -> Outcome:
+    def end(self) -> SeedOutcome:
         """Judge what is left, and close every log."""
         if not self.monitor.breaches:
             self._finish()
         for member in self.members.values():
             self._radiated(member.crash(self.now_ns))
-        return Outcome(
+        return SeedOutcome(
             seed=self.plan.seed,
             breaches=self.monitor.breaches,
             trace=self._hash.hexdigest(),
@@ -244,7 +244,7 @@ class World:
             member.dead = True
             self._radiated(member.crash(self.now_ns))
 
-    def _radiated(self, emissions: list[Emission]) -> None:
+    def _radiated(self, emissions: list[ModelledEmission]) -> None:
         for emission in emissions:
             self.counts["emissions"] += 1
             self.monitor.radiated(emission, self.now_ns)
@@ -487,12 +487,12 @@ class World:
         return stored_as(SeenHead, raw, SEEN).size if raw is not None else 0
 
 
-def simulate(seed: int, *, keep_lines: bool = False) -> Outcome:
+def simulate(seed: int, *, keep_lines: bool = False) -> SeedOutcome:
     """Run a seed."""
     return run_plan(plan(seed), keep_lines=keep_lines)
 
 
-def run_plan(plan_: Plan, *, keep_lines: bool = False, world: type[World] = World) -> Outcome:
+def run_plan(plan_: Plan, *, keep_lines: bool = False, world: type[World] = World) -> SeedOutcome:
     """Run a plan, on disks in memory where there is such a place."""
     base = Path("/dev/shm")  # noqa: S108 - memory, not a name others could guess
     folder = Path(tempfile.mkdtemp(prefix="bandpact-", dir=base if base.is_dir() else None))

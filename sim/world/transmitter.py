@@ -6,7 +6,7 @@ One decision for each permit, as if there were a radio for each: no rule of choi
 from dataclasses import dataclass
 
 from radio.gate import Allow, Inputs, Sensed, decide
-from radio.permits import Held, Permits
+from radio.permits import HeldPermit, Permits
 from settlement.chain.scope import Area, Band
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -18,7 +18,7 @@ ALWAYS_NS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Emission:
+class ModelledEmission:
     """Power in the air from `start_ns` to before `end_ns` of true time."""
 
     sid: bytes
@@ -30,14 +30,14 @@ class Emission:
     end_ns: int
 
 
-class Transmitter:
+class ModelledTransmitter:
     """All permits of one user, and what is on the air because of them."""
 
     def __init__(self, user: str, credential: bytes, anchors: tuple[bytes, ...]) -> None:
         self._user, self._credential = user, credential
         self.permits = Permits(network=NETWORK, anchors=anchors)
-        self._held: dict[bytes, Held] = {}
-        self._on: dict[bytes, Emission] = {}
+        self._held: dict[bytes, HeldPermit] = {}
+        self._on: dict[bytes, ModelledEmission] = {}
 
     def take(self, sid: bytes, artifact: bytes) -> Refusal | None:
         """Verify and hold a settlement."""
@@ -51,14 +51,14 @@ class Transmitter:
         """Never again under this settlement."""
         self.permits.suspend(sid, refuse(Reason.PREEMPTED, "gate.6", "suspended", "an undisturbed settlement"))
 
-    def turn(self, at_ns: int, fix: Fix) -> list[Emission]:
+    def turn(self, at_ns: int, fix: Fix) -> list[ModelledEmission]:
         """Decide afresh; returns the emissions that ended with it, cut where the new decision cut them."""
         done = self.stop(at_ns)
         for sid, held in self._held.items():
             decision = decide(self._inputs(at_ns, fix, held))
             if isinstance(decision, Allow):
                 permit = held.permit
-                self._on[sid] = Emission(
+                self._on[sid] = ModelledEmission(
                     sid=sid,
                     user=self._user,
                     band=permit.cell.band,
@@ -69,10 +69,10 @@ class Transmitter:
                 )
         return done
 
-    def stop(self, at_ns: int) -> list[Emission]:
+    def stop(self, at_ns: int) -> list[ModelledEmission]:
         """Everything off at that instant."""
         ended = [
-            Emission(
+            ModelledEmission(
                 sid=e.sid,
                 user=e.user,
                 band=e.band,
@@ -86,7 +86,7 @@ class Transmitter:
         self._on.clear()
         return [e for e in ended if e.end_ns > e.start_ns]
 
-    def _inputs(self, at_ns: int, fix: Fix, held: Held) -> Inputs:
+    def _inputs(self, at_ns: int, fix: Fix, held: HeldPermit) -> Inputs:
         return Inputs(
             now=fix,
             mono_ns=at_ns,

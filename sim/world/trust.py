@@ -64,7 +64,7 @@ def transport_of(name: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
+class WorldTrust:
     """Everything a member is given before the start."""
 
     root: bytes
@@ -198,7 +198,7 @@ def trust_for(
     status: bool,
     suspends: bool = False,
     coordination: str = "",
-) -> Trust:
+) -> WorldTrust:
     """Issue everything a run needs; the same arguments give the same bytes."""
     key, before = SigningKey.from_seed(secret("root")), _before_start()
     scope = _scope(("issue", "rule", "offer", "grant", "request", "coordinate", "observe"), tier=1, depth=2)
@@ -224,7 +224,7 @@ def trust_for(
     by_name = {name: records.digest(chain[-1]) for name, chain in chains}
     shards = _shards(coordination, by_name)
     rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends, shards=shards)
-    return Trust(
+    return WorldTrust(
         root=root,
         chains=tuple(chains),
         rule_raw=_signed(key, authority, rule, 2),

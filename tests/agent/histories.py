@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from agent.timekeeping.clock import ClockPlan, IntervalClock, Verdict
-from agent.timekeeping.values import Interval, Reading, Standing
+from agent.timekeeping.clock import ClockPlan, ClockVerdict, IntervalClock
+from agent.timekeeping.values import Reading, SourceStanding, UtcInterval
 from settlement.core.fixes import TimeFix, TimeSource
 
 NS = 1_000_000_000
@@ -47,7 +47,7 @@ class Speaker:
             return None
         if self.rng.random() < 0.05:
             self.silent_until_ns = truth.mono_ns + self.rng.randint(NS, 30 * NS)
-            return reading(self.name, truth.mono_ns, standing=Standing.SILENT)
+            return reading(self.name, truth.mono_ns, standing=SourceStanding.SILENT)
         off_ns = self.rng.randint(-self.bound_ns, self.bound_ns)
         if self.lies_from_ns is not None and truth.mono_ns >= self.lies_from_ns:
             off_ns += self.step_ns + (truth.mono_ns - self.lies_from_ns) * self.creep_ppb // NS
@@ -62,7 +62,7 @@ def reading(
     bound_ns: int = 1000,
     *,
     source: TimeSource = TimeSource.GPS,
-    standing: Standing = Standing.GOOD,
+    standing: SourceStanding = SourceStanding.GOOD,
 ) -> Reading:
     fix = None
     if middle_ns is not None:
@@ -91,7 +91,7 @@ def plan(rng: random.Random, need: int) -> ClockPlan:
     )
 
 
-def watch(rng: random.Random, held_to: ClockPlan, speakers: list[Speaker]) -> Iterator[tuple[Truth, Verdict]]:
+def watch(rng: random.Random, held_to: ClockPlan, speakers: list[Speaker]) -> Iterator[tuple[Truth, ClockVerdict]]:
     """Run one history; yields the truth beside the clock's verdict, instant by instant."""
     truth, clock = Truth(rng, held_to.drift_ppb), IntervalClock(held_to)
     for _ in range(rng.randint(8, 40)):
@@ -105,7 +105,7 @@ def watch(rng: random.Random, held_to: ClockPlan, speakers: list[Speaker]) -> It
         truth.pass_(rng.randint(0, 6 * MS))
         carried = clock.carried(truth.mono_ns)
         if carried is not None:
-            moment = Interval(at_ns=truth.mono_ns, earliest_ns=carried.earliest_ns, latest_ns=carried.latest_ns)
+            moment = UtcInterval(at_ns=truth.mono_ns, earliest_ns=carried.earliest_ns, latest_ns=carried.latest_ns)
             yield truth, replace(verdict, interval=moment)
 
 

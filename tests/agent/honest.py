@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from agent.config.settings import NodeConfig, OfferSection
-from agent.node.control import Command, Control
+from agent.node.control import Command, ControlDoor
 from agent.node.errands import Errands, Surroundings
 from agent.node.policy import HolderPolicy
 from sensing.results import ChannelState, SurveyReport
@@ -122,7 +122,7 @@ class Lives:
         where = SimpleNamespace(lat_e7=LAT, lon_e7=LON)
         config = SimpleNamespace(place=where, area_radius_mm=area_mm, offers=[])
         node.policy = HolderPolicy(cast("NodeConfig", config))
-        node.errands = Errands(cast("Control", Deaf()), self.world.members[node.name].party)
+        node.errands = Errands(cast("ControlDoor", Deaf()), self.world.members[node.name].party)
 
     # -- steps ---------------------------------------------------------------------------------------------------
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.timekeeping.clock import CARRY_NS, ClockPlan, IntervalClock, Verdict
+from agent.timekeeping.clock import CARRY_NS, ClockPlan, ClockVerdict, IntervalClock
 from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.memory import BUILT_NS, TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
-from agent.timekeeping.values import Cause, Interval, Reading, Standing
+from agent.timekeeping.values import Cause, Reading, SourceStanding, UtcInterval
 from settlement.chain.admission import TIME_FLOOR_NS
 from settlement.core.fixes import PositionFix, PositionSource, TimeSource
 from tests.agent.histories import MS, NS, T0, Tally, honest, reading, spoofed
@@ -29,7 +29,7 @@ def chrony(at_s: float, off_ns: int = 0, bound_ns: int = 100_000) -> Reading:
     return reading("chrony", at_ns, T0 + at_ns + off_ns, bound_ns, source=TimeSource.CHRONY)
 
 
-def ask(clock: IntervalClock, at_s: float) -> Verdict:
+def ask(clock: IntervalClock, at_s: float) -> ClockVerdict:
     return clock.now(round(at_s * NS))
 
 
@@ -122,12 +122,12 @@ def test_gps_and_clock_that_have_nothing_in_common_close_it() -> None:
 @pytest.mark.parametrize(
     ("standing", "cause"),
     [
-        (Standing.UNSYNCHRONISED, Cause.UNSYNCHRONISED),
-        (Standing.TOO_FEW_SATELLITES, Cause.TOO_FEW_SATELLITES),
-        (Standing.SIMULATED, Cause.SIMULATED),
+        (SourceStanding.UNSYNCHRONISED, Cause.UNSYNCHRONISED),
+        (SourceStanding.TOO_FEW_SATELLITES, Cause.TOO_FEW_SATELLITES),
+        (SourceStanding.SIMULATED, Cause.SIMULATED),
     ],
 )
-def test_a_source_that_takes_its_word_back_closes_it_at_once(standing: Standing, cause: Cause) -> None:
+def test_a_source_that_takes_its_word_back_closes_it_at_once(standing: SourceStanding, cause: Cause) -> None:
     clock = settled()
     clock.take(reading("gps", 12 * NS, standing=standing))
     assert ask(clock, 12).cause is cause
@@ -138,7 +138,7 @@ def test_a_source_that_takes_its_word_back_closes_it_at_once(standing: Standing,
 def test_one_of_two_may_take_its_word_back_where_one_is_enough() -> None:
     clock = settled()
     clock.take(chrony(11))
-    clock.take(reading("chrony", 12 * NS, standing=Standing.UNSYNCHRONISED))
+    clock.take(reading("chrony", 12 * NS, standing=SourceStanding.UNSYNCHRONISED))
     clock.take(gps(12))
     assert ask(clock, 12).trusted
 
@@ -205,9 +205,9 @@ def test_asking_often_does_not_widen_it() -> None:
 
 
 def test_intervals_widen_outwards_and_contradictions_have_no_meeting() -> None:
-    one = Interval(at_ns=0, earliest_ns=0, latest_ns=1)
-    assert one.moved(1, 1) == Interval(at_ns=1, earliest_ns=0, latest_ns=3)
-    assert one.meet(Interval(at_ns=0, earliest_ns=2, latest_ns=3)) is None
+    one = UtcInterval(at_ns=0, earliest_ns=0, latest_ns=1)
+    assert one.moved(1, 1) == UtcInterval(at_ns=1, earliest_ns=0, latest_ns=3)
+    assert one.meet(UtcInterval(at_ns=0, earliest_ns=2, latest_ns=3)) is None
 
 
 def test_a_few_thousand_honest_histories_hold_the_truth() -> None:
@@ -233,7 +233,7 @@ HERE = PositionFix(lat_e7=369_500_000, lon_e7=-763_000_000, radius_mm=3_000, sou
 MAST = replace(HERE, source=PositionSource.SURVEYED, radius_mm=1_000)
 
 
-def seen(at_s: float, fix: PositionFix = HERE, standing: Standing = Standing.GOOD) -> Reading:
+def seen(at_s: float, fix: PositionFix = HERE, standing: SourceStanding = SourceStanding.GOOD) -> Reading:
     return Reading(name="gps", at_ns=round(at_s * NS), standing=standing, position=fix)
 
 
@@ -302,14 +302,14 @@ def test_what_moves_may_have_moved() -> None:
 @pytest.mark.parametrize(
     "standing",
     [
-        Standing.SIMULATED,
-        Standing.TOO_FEW_SATELLITES,
-        Standing.NOT_MEASURED,
-        Standing.IMPLAUSIBLE,
-        Standing.CONTRADICTORY,
+        SourceStanding.SIMULATED,
+        SourceStanding.TOO_FEW_SATELLITES,
+        SourceStanding.NOT_MEASURED,
+        SourceStanding.IMPLAUSIBLE,
+        SourceStanding.CONTRADICTORY,
     ],
 )
-def test_a_doubtful_fix_closes_it(standing: Standing) -> None:
+def test_a_doubtful_fix_closes_it(standing: SourceStanding) -> None:
     place = kept(PlacePlan())
     place.take(seen(12, standing=standing))
     assert not place.now(12 * NS).trusted
@@ -363,7 +363,7 @@ def test_what_is_carried_on_never_passes_the_budget() -> None:
 def test_an_unsynchronised_clock_says_nothing_of_the_place() -> None:
     surveyed = PositionFix(lat_e7=1, lon_e7=2, radius_mm=10, source=PositionSource.SURVEYED, trusted=True)
     place = Place(PlacePlan(surveyed=surveyed))
-    place.take(reading("kernel", NS, standing=Standing.UNSYNCHRONISED))
+    place.take(reading("kernel", NS, standing=SourceStanding.UNSYNCHRONISED))
     assert place.now(NS).trusted
 
 
@@ -407,7 +407,7 @@ def test_a_receiver_that_contradicts_itself_closes_it_whatever_others_say() -> N
     clock = settled()
     for second in range(12, 24):
         clock.take(chrony(second))
-        clock.take(reading("gps", second * NS, T0, standing=Standing.CONTRADICTORY))
+        clock.take(reading("gps", second * NS, T0, standing=SourceStanding.CONTRADICTORY))
         assert ask(clock, second).cause is Cause.CONTRADICTORY
 
 

@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app
 from agent.config.keyfiles import load_chain, write_chain
-from agent.node.control import SOCKET, Client, Control, NotRunning
+from agent.node.control import SOCKET, Client, ControlDoor, NotRunning
 from agent.node.events import read_events
-from agent.trial.coordinator import Coordinator
+from agent.trial.coordinator import TrialAuthority
 from agent.trial.folder import NETWORK, Layout, prepare
 from agent.trial.processes import FRUGAL, Child, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, scenario_of, start_air
@@ -46,9 +46,9 @@ class Two:
         scenario, spec, duration_s = scenario_of(options)
         scenario = replace(scenario, emitters=())  # a radar would keep its channel from everyone
         self.commodity = spec.terms.commodity
-        desks: list[Coordinator] = []
+        desks: list[TrialAuthority] = []
 
-        class Kept(Coordinator):
+        class Kept(TrialAuthority):
             """The coordinator of this run, which the test goes on with."""
 
             def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -355,7 +355,7 @@ def test_without_an_agent_it_says_how_to_start_one(tmp_path: Path, monkeypatch: 
 
 
 def test_a_command_ends_when_its_agent_does(tmp_path: Path) -> None:
-    control, client = Control(tmp_path), Client(tmp_path)
+    control, client = ControlDoor(tmp_path), Client(tmp_path)
     client.say(do="acquire")
     assert control.socket.poll(5000)
     (asked,) = control.receive()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.node.fusing import CONFLICT, Sighting, busy_to_most, fused_place, node_reports
+from agent.node.fusing import CONFLICT, AdmittedEnvelope, busy_to_most, fused_place, node_reports
 from settlement.chain.bodies import PPM, ChannelObservation, Envelope, Level, Modality, Quantity
 from settlement.chain.scope import Window
 from tests.settlement.world import EVERYTHING, LOWER, NS, RULE, T0
@@ -14,7 +14,7 @@ RATED = replace(RULE, levels=(*RULE.levels, GUEST), modalities=(Modality(name="e
 WINDOW = Window(start_ns=T0, end_ns=T0 + NS)
 
 
-def seen(node: str, occupancy_ppm: int, *, level: str = "operator", modality: str = "energy") -> Sighting:
+def seen(node: str, occupancy_ppm: int, *, level: str = "operator", modality: str = "energy") -> AdmittedEnvelope:
     value = Quantity(value=occupancy_ppm, low=occupancy_ppm - 40_000, high=occupancy_ppm + 40_000)
     channel = ChannelObservation(
         band=LOWER, state="busy" if occupancy_ppm > 500_000 else "free", occupancy_ppm=value, floor_unit="x", flags=()
@@ -23,7 +23,7 @@ def seen(node: str, occupancy_ppm: int, *, level: str = "operator", modality: st
         kind="place", observed=WINDOW, valid_until_ns=T0 + 9 * NS, level_ppm=950_000, looks=5, channels=(channel,),
         incumbents=(), modality=modality,
     )  # fmt: skip
-    return Sighting(node=node, level=level, envelope=body)
+    return AdmittedEnvelope(node=node, level=level, envelope=body)
 
 
 HONEST = [seen(f"n{n}", 200_000 + n * 5_000) for n in range(3)]

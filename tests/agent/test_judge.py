@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from agent.trial.judge import Antenna, Live, Service, judge, seconds
+from agent.trial.judge import BesideLimits, JudgedRadio, Live, judge, seconds
 from agent.trial.result import warnings
 from agent.words.spread import spread, spread_text
 from settlement.chain.scope import Window
-from sim.oracle import Burst
+from sim.oracle import RadiatedBurst
 from tests.settlement.world import AREA, LAT, LON, LOWER, NS
 
 USER = b"u" * 32
@@ -29,7 +29,7 @@ def live() -> Live:
     )
 
 
-BURST = Burst(
+BURST = RadiatedBurst(
     radio="user",
     start_ns=3 * NS,
     end_ns=3 * NS + 2_000_000,
@@ -43,11 +43,11 @@ BURST = Burst(
     levels_mdbm=(-13_000, -25_000, -40_000),
     reaches=((-13_000, 3_550_200_000, 3_559_800_000), (-25_000, 3_549_000_000, 3_561_000_000)),
 )
-HERE = {"user": Antenna(credential=USER, lat_e7=LAT, lon_e7=LON)}
-MASK = Service(beside=((0, -13_000), (10_000_000, -25_000)), guarded=((-40_000, 3_530_000_000, 3_720_000_000),))
+HERE = {"user": JudgedRadio(credential=USER, lat_e7=LAT, lon_e7=LON)}
+MASK = BesideLimits(beside=((0, -13_000), (10_000_000, -25_000)), guarded=((-40_000, 3_530_000_000, 3_720_000_000),))
 
 
-def why(burst: Burst, settlement: Live) -> str:
+def why(burst: RadiatedBurst, settlement: Live) -> str:
     (judged,) = judge([burst], [settlement], stations=HERE, utc_at_zero_ns=0, service=MASK)
     return judged.why
 

@@ -23,11 +23,11 @@ from agent.cli import asking
 from agent.cli.common import errors_console, fail, guard_streams, output_console, print_json, say
 from agent.cli.console import PlainConsole
 from agent.cli.main import app
-from agent.node.control import Control
+from agent.node.control import ControlDoor
 from agent.service import logs
 from agent.service.health import app_of
 from agent.trial.progress import Reporter
-from hw_profiles.printable import Guarded, lines, printable
+from hw_profiles.printable import PrintableStream, lines, printable
 from radio.operator import OperatorDoor
 from settlement.audit.seal import write_seal
 from settlement.chain import bodies
@@ -69,8 +69,8 @@ def test_a_guarded_stream_writes_out_whatever_is_printed(monkeypatch: pytest.Mon
         monkeypatch.setattr(sys, name, under)
     guard_streams()
     guard_streams()
-    assert isinstance(sys.stdout, Guarded)
-    assert not isinstance(sys.stdout.bare, Guarded)
+    assert isinstance(sys.stdout, PrintableStream)
+    assert not isinstance(sys.stdout.bare, PrintableStream)
     print(NASTY + SURROGATES + "é")
     print(NASTY, file=sys.stderr)
     typer.echo(NASTY)
@@ -202,7 +202,7 @@ def answering(run_folder: Path, answers: list[dict[str, Any]]) -> threading.Thre
     """An agent whose neighbours are rude, for one command."""
 
     def serve() -> None:
-        control = Control(run_folder)
+        control = ControlDoor(run_folder)
         try:
             control.socket.poll(10_000)
             for command in control.receive():

@@ -17,13 +17,13 @@ from matplotlib.figure import Figure
 from agent.report import timeline
 from agent.report.data import (
     AuditRow,
-    Emission,
     GateSpan,
     IncumbentMark,
     RefusalRow,
     ReportData,
     SettlementRow,
-    Waterfall,
+    ShownEmission,
+    WaterfallPicture,
 )
 from agent.report.lanes import by_row, lanes, stacked
 from agent.report.meanings import MEANINGS
@@ -67,13 +67,13 @@ SETTLEMENTS = (
 )
 
 
-def bursts(row: SettlementRow) -> list[Emission]:
+def bursts(row: SettlementRow) -> list[ShownEmission]:
     span = lived(row)
     if span is None:
         return []
     starts = np.arange(span[0] + 0.012, span[1] - 0.02, 0.06)
     return [
-        Emission(
+        ShownEmission(
             node=row.user,
             start_s=float(start),
             end_s=float(start) + 0.004,
@@ -100,7 +100,7 @@ def gate_spans(node: str) -> list[GateSpan]:
     return [*spans, GateSpan(node=node, state="ARMED", reason=reason, from_s=at_s, to_s=20.0)]
 
 
-def waterfall(emissions: list[Emission]) -> Waterfall:
+def waterfall(emissions: list[ShownEmission]) -> WaterfallPicture:
     rng = np.random.default_rng(7)
     times = np.arange(0.3, 20.0, 0.1)
     times = times[(times < 6.5) | (times > 7.2)]
@@ -112,7 +112,7 @@ def waterfall(emissions: list[Emission]) -> Waterfall:
     for start_s in np.arange(13.0, 20.0, 1.0):
         level[np.ix_(np.abs(times - start_s) < 0.06, np.abs(centres - 3.555e9) < 6e5)] = -103
     level.setflags(write=False)
-    return Waterfall(
+    return WaterfallPicture(
         node="holder",
         level_db=level.astype(np.float32),
         times_s=times,
@@ -202,7 +202,7 @@ def violating() -> ReportData:
     """A trial in which things went wrong, and peers were rude."""
     base = trial()
     wrong = tuple(
-        Emission(
+        ShownEmission(
             node="attacker" if at_s < 9 else "user-a",
             start_s=at_s,
             end_s=at_s + 0.004,
@@ -578,7 +578,7 @@ def test_the_grid_shows_the_strongest_and_leaves_gaps_unsensed() -> None:
     level[1, 3] = -100.0
     level[2, 5] = -np.inf
     level.setflags(write=False)
-    heard = Waterfall(node="n", level_db=level, times_s=np.array([0.0, 1.0, 2.0, 8.0]), low_hz=0.0, high_hz=8.0)
+    heard = WaterfallPicture(node="n", level_db=level, times_s=np.array([0.0, 1.0, 2.0, 8.0]), low_hz=0.0, high_hz=8.0)
     cells = grid(heard, span_s=(0.0, 10.0), low_hz=0.0, high_hz=8.0)
     assert cells.level_db.shape == (8, COLUMNS_MAX)
     per_s = COLUMNS_MAX // 10

@@ -80,7 +80,7 @@ def test_status_and_metrics_show_it(tmp_path: Path) -> None:
 
 def test_an_overdrawn_neighbour_is_told_of_once_in_a_while() -> None:
     overdrawn = Overdrawn()
-    assert not overdrawn.told(b"a", refuse(Reason.BUDGET, "request.open"), 0)
+    assert not overdrawn.told(b"a", refuse(Reason.BUDGET, "request.open", "3 open", "<= 2"), 0)
     assert [overdrawn.told(b"a", OVER, n) for n in (0, 1, AGAIN_NS - 1, AGAIN_NS, AGAIN_NS + 1)] == [
         False, True, True, False, True,
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent.timekeeping import chrony, kernel
 from agent.timekeeping.gpsd import GpsdPlan, GpsdReader, GpsdSource, utc_ns
 from agent.timekeeping.hostclock import Paired, paired
-from agent.timekeeping.values import Reading, Standing
+from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeSource
 
 pytestmark = pytest.mark.feature("S6")
@@ -48,7 +48,7 @@ def test_a_chrony_that_lost_its_source_drifts_as_the_oscillator_does_and_then_is
     assert all(bounds)
     assert [bound.bound_ns - bounds[0].bound_ns for bound in bounds] == [0, 0, 5_000_000, 6_300_000]
     lost = said(200)
-    assert (lost.standing, lost.time) == (Standing.SILENT, None)
+    assert (lost.standing, lost.time) == (SourceStanding.SILENT, None)
     assert "its source is lost" in lost.note
 
 
@@ -58,7 +58,7 @@ def test_a_chrony_that_lost_its_source_drifts_as_the_oscillator_does_and_then_is
 )
 def test_a_chrony_that_follows_nobody_knows_nothing(line: str) -> None:
     said = chrony.reading_of("chrony", chrony.parse_tracking(line), PAIR)
-    assert (said.standing, said.time) == (Standing.UNSYNCHRONISED, None)
+    assert (said.standing, said.time) == (SourceStanding.UNSYNCHRONISED, None)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_chrony_that_follows_nobody_knows_nothing(line: str) -> None:
 )
 def test_what_is_no_tracking_line_is_silence(line: str) -> None:
     said = chrony.reading_of("chrony", chrony.parse_tracking(line), PAIR)
-    assert (said.standing, said.time) == (Standing.SILENT, None)
+    assert (said.standing, said.time) == (SourceStanding.SILENT, None)
 
 
 TOKENS = st.one_of(st.text(st.characters(exclude_characters=",\n\r"), max_size=6), st.floats().map(str))
@@ -85,20 +85,20 @@ TOKENS = st.one_of(st.text(st.characters(exclude_characters=",\n\r"), max_size=6
 def test_no_answer_of_chronyc_but_a_tracking_line_becomes_a_time(line: str) -> None:
     said = chrony.reading_of("chrony", chrony.parse_tracking(line), PAIR)
     assert said.time is None
-    assert said.standing in {Standing.SILENT, Standing.UNSYNCHRONISED}
+    assert said.standing in {SourceStanding.SILENT, SourceStanding.UNSYNCHRONISED}
 
 
 @given(st.integers(0, 13), TOKENS)
 def test_one_wrong_field_never_widens_what_chrony_is_believed(place: int, token: str) -> None:
     said = chrony.reading_of("chrony", chrony.parse_tracking(fields(**{f"f{place}": token})), PAIR)
-    assert (said.time is None) == (said.standing is not Standing.GOOD)
+    assert (said.time is None) == (said.standing is not SourceStanding.GOOD)
     if said.time is not None:
         assert said.time.earliest_ns <= PAIR.utc_ns <= said.time.latest_ns
 
 
 def test_a_missing_chronyc_is_silence() -> None:
     said = asyncio.run(chrony.ChronySource(command=("no-such-chronyc",)).ask())
-    assert said.standing is Standing.SILENT
+    assert said.standing is SourceStanding.SILENT
     assert "no-such-chronyc" in said.note
 
 
@@ -109,7 +109,7 @@ def test_a_missing_chronyc_is_silence() -> None:
 def test_an_unsynchronised_kernel_says_so_by_flag_or_by_state() -> None:
     for state, status in ((0, kernel.STA_UNSYNC), (kernel.TIME_ERROR, 0)):
         found = kernel.state_of(state, status=status, max_error_us=10, offset=0, tai_s=37)
-        assert kernel.reading_of("k", found, PAIR, least_ns=0).standing is Standing.UNSYNCHRONISED
+        assert kernel.reading_of("k", found, PAIR, least_ns=0).standing is SourceStanding.UNSYNCHRONISED
 
 
 def test_the_kernels_bound_has_its_units_and_a_floor() -> None:
@@ -124,7 +124,7 @@ def test_the_kernels_bound_has_its_units_and_a_floor() -> None:
 def test_this_machines_kernel_answers() -> None:
     said = kernel.KernelSource(least_ns=0).ask()
     state = kernel.read_state()
-    assert said.standing is (Standing.GOOD if state.synchronised else Standing.UNSYNCHRONISED)
+    assert said.standing is (SourceStanding.GOOD if state.synchronised else SourceStanding.UNSYNCHRONISED)
 
 
 # -- gpsd ----------------------------------------------------------------------------------------------------------
@@ -192,19 +192,19 @@ def test_a_serial_offset_counts_from_when_the_sentence_began() -> None:
 @pytest.mark.parametrize(
     ("change", "standing"),
     [
-        ({"status": 8}, Standing.SIMULATED),
-        ({"status": 5}, Standing.NOT_MEASURED),
-        ({"status": 6}, Standing.NOT_MEASURED),
-        ({"status": 7}, Standing.NOT_MEASURED),
-        ({"status": 77}, Standing.NOT_MEASURED),
-        ({"lat": 0.0, "lon": 0.0}, Standing.IMPLAUSIBLE),
-        ({"lat": -0.0002, "lon": 0.0004}, Standing.IMPLAUSIBLE),
-        ({"mode": 1}, Standing.SILENT),
-        ({"mode": None}, Standing.SILENT),
-        ({"mode": True}, Standing.SILENT),
+        ({"status": 8}, SourceStanding.SIMULATED),
+        ({"status": 5}, SourceStanding.NOT_MEASURED),
+        ({"status": 6}, SourceStanding.NOT_MEASURED),
+        ({"status": 7}, SourceStanding.NOT_MEASURED),
+        ({"status": 77}, SourceStanding.NOT_MEASURED),
+        ({"lat": 0.0, "lon": 0.0}, SourceStanding.IMPLAUSIBLE),
+        ({"lat": -0.0002, "lon": 0.0004}, SourceStanding.IMPLAUSIBLE),
+        ({"mode": 1}, SourceStanding.SILENT),
+        ({"mode": None}, SourceStanding.SILENT),
+        ({"mode": True}, SourceStanding.SILENT),
     ],
 )
-def test_what_gpsd_does_not_call_a_fix_is_none(change: dict[str, Any], standing: Standing) -> None:
+def test_what_gpsd_does_not_call_a_fix_is_none(change: dict[str, Any], standing: SourceStanding) -> None:
     said = take({**TPV, **change})
     assert (said.standing, said.time, said.position) == (standing, None, None)
 
@@ -221,11 +221,11 @@ def test_a_pulse_of_another_second_than_its_sentences_is_not_believed(*, wrong_s
     for _ in range(3):
         said = made.take(pulse_at(wrong_s), PAIR)
         assert said is not None
-        assert (said.standing, said.time) == (Standing.CONTRADICTORY, None)
+        assert (said.standing, said.time) == (SourceStanding.CONTRADICTORY, None)
         assert "apart" in said.note
     said = made.take(pulse_at(0), PAIR)
     assert said is not None
-    assert said.standing is Standing.GOOD
+    assert said.standing is SourceStanding.GOOD
     assert said.time is not None
 
 
@@ -247,18 +247,18 @@ def test_a_pulse_without_a_sentence_that_numbers_it_says_nothing() -> None:
     made.take({key: value for key, value in TPV.items() if key != "time"}, PAIR)
     said = made.take(pulse_at(0), PAIR)
     assert said is not None
-    assert (said.standing, said.time) == (Standing.SILENT, None)
+    assert (said.standing, said.time) == (SourceStanding.SILENT, None)
 
 
 def test_satellites_unknown_or_too_old_are_too_few() -> None:
     fresh = GpsdReader("gpsd", GpsdPlan())
     first = fresh.take(TPV, PAIR)
     assert first is not None
-    assert first.standing is Standing.TOO_FEW_SATELLITES
+    assert first.standing is SourceStanding.TOO_FEW_SATELLITES
     later = Paired(mono_ns=PAIR.mono_ns + 20 * 10**9, utc_ns=T0, slack_ns=0)
     aged = reader().take(TPV, later)
     assert aged is not None
-    assert aged.standing is Standing.TOO_FEW_SATELLITES
+    assert aged.standing is SourceStanding.TOO_FEW_SATELLITES
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_nothing_gpsd_says_breaks_the_reader(name: str, message: dict[str, Any])
     made = reader()
     said = made.take({**TPV, **message, "class": name}, PAIR)
     if said is not None:
-        assert said.standing is Standing.GOOD or (said.time, said.position) == (None, None)
+        assert said.standing is SourceStanding.GOOD or (said.time, said.position) == (None, None)
         assert said.time is None or said.time.earliest_ns <= said.time.latest_ns
         assert said.position is None or abs(said.position.lat_e7) <= 900_000_000
     if name in {"SKY", "X"}:
@@ -310,7 +310,7 @@ def test_nothing_gpsd_says_breaks_the_reader(name: str, message: dict[str, Any])
     made.take(SKY, PAIR)
     after = made.take(TPV, PAIR)
     assert after is not None
-    assert after.standing is Standing.GOOD
+    assert after.standing is SourceStanding.GOOD
 
 
 @pytest.mark.attack(37)
@@ -344,7 +344,7 @@ def test_a_peer_that_talks_nonsense_on_gpsds_port_is_silence() -> None:
         asyncio.run(listen())
         thread.join()
     assert all(said.time is None and said.position is None for said in heard)
-    assert heard[-1].standing is Standing.SILENT
+    assert heard[-1].standing is SourceStanding.SILENT
 
 
 def test_the_hosts_clocks_are_read_together() -> None:

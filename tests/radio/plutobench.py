@@ -22,7 +22,7 @@ from sim.iiod.context import Firmware
 from sim.iiod.host import Hosted
 from sim.iiod.pluto import Pluto
 from sim.iiod.server import IiodServer
-from sim.oracle import Burst
+from sim.oracle import RadiatedBurst
 from sim.stations import AirConfig, Hardware, Station
 
 RATE = 1_920_000
@@ -66,7 +66,7 @@ class Bench:
         self.radios.append(PlutoRadio(self.uri, options=SHORT, **more))
         return self.radios[-1]
 
-    def after(self, at_ns: int) -> list[Burst]:
+    def after(self, at_ns: int) -> list[RadiatedBurst]:
         """What radiated after an instant, by the oracle."""
         return [one for one in self.air.emissions() if one.end_ns > at_ns]
 

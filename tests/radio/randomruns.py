@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.trial.judge import Antenna, Judged, Live, Service, judge, settlements
+from agent.trial.judge import BesideLimits, Judged, JudgedRadio, Live, judge, settlements
 from hw_profiles.loader import load_limits, load_radio
 from radio import mask
 from radio.errors import Disconnected
-from radio.link import AgentBeat, Burst, LinkMessage, Look, NewLease, NewPermit, Suspend
+from radio.link import AgentBeat, Burst, LinkMessage, LookTaken, NewLease, NewPermit, Suspend
 from radio.permits import Permits
 from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 from radio.ring import SampleRing
@@ -26,7 +26,7 @@ from settlement.chain.admission import proven
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.core.fixes import Fix
 from sim import oracle
-from sim.device import Begun, CarrierChanged, Device, Ended, Event, Refused
+from sim.device import Begun, CarrierChanged, Device, Ended, Event, OutOfLimits
 from sim.stations import Hardware, Station
 from tests.settlement.world import LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, UPPER, World, fix, trio
 
@@ -35,7 +35,7 @@ SAMPLES = 15_360
 FULL_DBM = 40.0
 LEAD_NS = 15_000_000
 SPAN_NS = 1_500_000_000
-MASK = Service(beside=((0, -13_000), (10_000_000, -25_000)), guarded=((-40_000, 3_530_000_000, 3_720_000_000),))
+MASK = BesideLimits(beside=((0, -13_000), (10_000_000, -25_000)), guarded=((-40_000, 3_530_000_000, 3_720_000_000),))
 RUN_RULE = replace(RULE, classes=(replace(TERMS, lease_ns=NS // 2),))
 
 
@@ -130,7 +130,7 @@ class VirtualRadio:
     device_id: str
     fail_chance: float
     _iq: dict[int, Iq16] = field(default_factory=dict)
-    ended: list[oracle.Burst] = field(default_factory=list)
+    ended: list[oracle.RadiatedBurst] = field(default_factory=list)
 
     def _take(self, events: list[Event], iq: Iq16 | None = None) -> None:
         for event in events:
@@ -159,7 +159,7 @@ class VirtualRadio:
         self._broken()
         held, events = self.device.tune_tx(settings, now_ns=self._late())
         self._take(events)
-        assert not isinstance(held, Refused), held
+        assert not isinstance(held, OutOfLimits), held
         lies = self.host.rng.random() < self.fail_chance
         return replace(held, attenuation_mdb=held.attenuation_mdb + 250) if lies else held
 
@@ -167,7 +167,7 @@ class VirtualRadio:
         self._broken()
         segment, events = self.device.send(len(iq), now_ns=self._late())
         self._take(events, iq)
-        assert not isinstance(segment, Refused), segment
+        assert not isinstance(segment, OutOfLimits), segment
         return Sent(start=Span(earliest_ns=segment.start_ns, latest_ns=segment.start_ns), samples=segment.samples)
 
     def _broken(self) -> None:
@@ -223,7 +223,7 @@ class Quiet:
 
     def stop(self) -> None: ...
 
-    def take(self) -> list[Look]:
+    def take(self) -> list[LookTaken]:
         return []
 
 
@@ -240,7 +240,7 @@ class Run:
         self.mistrust = sorted(int(x) for x in self.start_ns + rng.integers(SPAN_NS // 4, 8 * SPAN_NS, size=2))
         self.north_e7 = int(rng.choice([0, 1_700_000, 1_900_000], p=[0.85, 0.1, 0.05]))
         other = rng.random() < 0.05
-        self.antenna = Antenna(
+        self.antenna = JudgedRadio(
             credential=bytes(32) if other else made.world.members["alice"].hash, lat_e7=LAT + self.north_e7, lon_e7=LON
         )
         station = Station(

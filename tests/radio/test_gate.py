@@ -64,7 +64,7 @@ OLD = Sensed(listened_ns=MONO - NS - 1, incumbent=False)
 Change = Callable[[Inputs], Inputs]
 CLOSED: list[tuple[str, Change, Reason]] = [
     ("driver", lambda i: replace(i, driver_fault="gone"), Reason.DRIVER),
-    ("latched", lambda i: replace(i, latched=refuse(Reason.DRIVER, "x")), Reason.LATCHED),
+    ("latched", lambda i: replace(i, latched=refuse(Reason.DRIVER, "x", "gone", "a driver")), Reason.LATCHED),
     ("never armed", lambda i: replace(i, armed_until_mono_ns=None), Reason.NOT_ARMED),
     ("arming over", lambda i: replace(i, armed_until_mono_ns=MONO), Reason.NOT_ARMED),
     ("no permit", lambda i: replace(i, permit=None), Reason.NO_PERMIT),
@@ -216,7 +216,7 @@ NEXT = {
 def test_every_state_and_every_finding(permit: VerifiedPermit, state: GateState) -> None:
     right = inputs(permit)
     found = [
-        replace(right, latched=refuse(Reason.DRIVER, "x")),
+        replace(right, latched=refuse(Reason.DRIVER, "x", "gone", "a driver")),
         replace(right, armed_until_mono_ns=None),
         replace(right, permit=None),
         right,
@@ -284,7 +284,7 @@ def at(second: int) -> str:
 
 SAID: dict[str, tuple[str, str, str]] = {
     "driver": ("gate.1", "gone", "a healthy driver"),
-    "latched": ("gate.2", "DRIVER [x]", "cleared by the operator"),
+    "latched": ("gate.2", "DRIVER [x]: gone (required: a driver)", "cleared by the operator"),
     "never armed": ("gate.3", "not armed", "armed by the operator, for a bounded time"),
     "arming over": ("gate.3", "not armed", "armed by the operator, for a bounded time"),
     "no permit": ("gate.4", "none", "a settlement verified by this warden"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from radio.permits import SUSPENDED_MAX, Held, Permits
+from radio.permits import SUSPENDED_MAX, HeldPermit, Permits
 from settlement.chain import bodies
 from settlement.chain.bodies import Renew, Resume, Suspend
 from settlement.chain.credentials import Registry, Subject, issue
@@ -30,9 +30,9 @@ def permits(made: Collusion, **changes: Any) -> Permits:
     return Permits(network=NETWORK, anchors=made.anchors, **changes)
 
 
-def taken(made: Collusion, warden: Permits, at_s: float = 1.3) -> Held:
+def taken(made: Collusion, warden: Permits, at_s: float = 1.3) -> HeldPermit:
     held = warden.take(made.artifact(), fix(at_s).time)
-    assert isinstance(held, Held), held
+    assert isinstance(held, HeldPermit), held
     return held
 
 
@@ -44,7 +44,7 @@ def record(made: Collusion, body: Any, at_s: float = 3.0) -> bytes:
     return made.signed("holder", made.chains["holder"], body, fix(at_s))
 
 
-def renewal(held: Held, **changes: Any) -> Renew:
+def renewal(held: HeldPermit, **changes: Any) -> Renew:
     body = Renew(sid=held.permit.sid, confirm=held.permit.confirm, number=1, transmit_until_ns=T0 + 6 * NS, fence=2)
     return replace(body, **changes)
 
@@ -52,7 +52,7 @@ def renewal(held: Held, **changes: Any) -> Renew:
 def test_an_artifact_is_taken_once_and_what_is_known_of_it_stays(made: Collusion) -> None:
     warden, artifact = permits(made), made.artifact()
     held = warden.take(artifact, fix(1.3).time)
-    assert isinstance(held, Held)
+    assert isinstance(held, HeldPermit)
     held.bursts = 7
     assert warden.take(artifact, fix(1.4).time) is held
     assert warden.get(held.permit.sid) is held
@@ -166,7 +166,7 @@ class Several:
     """Settlements of one pair with windows of their own, in one warden."""
 
     def __init__(self, folder: Path, *windows: tuple[float, float]) -> None:
-        self.held: list[Held] = []
+        self.held: list[HeldPermit] = []
         self.warden: Permits | None = None
         for number, (start_s, end_s) in enumerate(windows):
             window = Window(start_ns=T0 + round(start_s * NS), end_ns=T0 + round(end_s * NS))

@@ -21,7 +21,7 @@ from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SettingRef
 from radio.ports import RfState, RxFlag
 from sim.iiod.context import Firmware
 from sim.iiod.faults import Cut, Drop, Fail, Fault, Late, Lie, Overflow, Repeat, Short
-from sim.oracle import Burst
+from sim.oracle import RadiatedBurst
 from tests.radio.plutobench import NOISE, RX, SHORT, TX, Bench, bench
 
 pytestmark = [pytest.mark.feature("R1"), pytest.mark.feature("R3"), pytest.mark.feature("R9"), pytest.mark.timeout(60)]
@@ -120,7 +120,7 @@ def hang_with_a_cyclic_buffer(made: Bench) -> None:
         silent(made)
 
 
-def played(made: Bench) -> list[Burst]:
+def played(made: Bench) -> list[RadiatedBurst]:
     """Every stretch of samples that has left the antenna so far."""
     return [one for one in made.air.emissions() if one.kind == "burst"]
 

@@ -155,14 +155,14 @@ def test_a_firmware_that_does_not_tell_is_deaf_by_what_is_heard(lacks: str) -> N
         def deafen(server: object, end: object) -> None:
             server.pluto.front_end = lambda: end  # type: ignore[attr-defined]
 
-        from sim.iiod.frontend import FrontEnd
+        from sim.iiod.frontend import ReceivePath
 
         radio = made.radio()
-        made.hosted.ask(lambda server: deafen(server, FrontEnd(oscillator=False)))
+        made.hosted.ask(lambda server: deafen(server, ReceivePath(oscillator=False)))
         radio.tune_rx(RX)
         assert RxFlag.DEAF in radio.receive(ENOUGH).flags
         assert RxFlag.DEAF in next(iter(radio.stream(19_200))).flags
-        made.hosted.ask(lambda server: deafen(server, FrontEnd()))
+        made.hosted.ask(lambda server: deafen(server, ReceivePath()))
         radio.tune_rx(RX)
         assert RxFlag.DEAF not in radio.receive(ENOUGH).flags
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from radio.permits import Held, Permits
+from radio.permits import HeldPermit, Permits
 from radio.rulebook import RuleBook, RulesLost, SeenFile
 from settlement.chain.bodies import (
     Budget,
@@ -65,7 +65,7 @@ def permits(made: Collusion, opened: RuleBook | None = None) -> Permits:
     return Permits(network=NETWORK, anchors=made.anchors, book=opened)
 
 
-def reason(outcome: Held | Refusal | None) -> Reason | None:
+def reason(outcome: HeldPermit | Refusal | None) -> Reason | None:
     return outcome.reason if isinstance(outcome, Refusal) else None
 
 
@@ -74,7 +74,7 @@ def test_a_superseded_rule_is_refused_from_the_first_instant_of_the_next_one(tmp
     first = Collusion(tmp_path / "one")
     second = under(first, tmp_path / "two", after(first), SECOND_AT_S + 1)
     warden = permits(first, book(first, configured=first))
-    assert isinstance(warden.take(second.artifact(), fix(3.5).time), Held)
+    assert isinstance(warden.take(second.artifact(), fix(3.5).time), HeldPermit)
     backdated = replace_nonce(first, tmp_path / "three")
     assert reason(warden.take(backdated.artifact(), fix(3.5).time)) is Reason.RULE_UNKNOWN
     assert reason(warden.take(backdated.artifact())) is Reason.RULE_UNKNOWN, "nor without a clock"
@@ -93,7 +93,7 @@ def test_a_rule_announced_ahead_supersedes_nothing_yet(tmp_path: Path) -> None:
     opened = book(first, configured=first)
     warden = permits(first, opened)
     assert warden.rule(second.rule_raw, second.rule_chain) is None
-    assert isinstance(warden.take(first.artifact(), fix(1.5).time), Held)
+    assert isinstance(warden.take(first.artifact(), fix(1.5).time), HeldPermit)
 
 
 @pytest.mark.attack(59)
@@ -103,17 +103,19 @@ def test_what_was_taken_before_goes_on_over_rule_and_restart_and_nothing_else_do
     path = tmp_path / "seen"
     warden = permits(first, book(first, path, first))
     artifact = first.artifact()
-    assert isinstance(warden.take(artifact, fix(1.5).time), Held)
+    assert isinstance(warden.take(artifact, fix(1.5).time), HeldPermit)
     assert warden.rule(second.rule_raw, second.rule_chain) is None
     warden.close()
     again = permits(first, book(first, path, first))
-    assert isinstance(again.take(artifact, fix(3.5).time), Held)
+    assert isinstance(again.take(artifact, fix(3.5).time), HeldPermit)
     assert reason(again.take(first.artifact(), fix(3.5).time)) is Reason.RULE_UNKNOWN, "another CONFIRM"
     other = replace_nonce(first, tmp_path / "three")
     assert reason(again.take(other.artifact(), fix(3.5).time)) is Reason.RULE_UNKNOWN
     again.close()
     fresh = permits(first, book(first, configured=first))
-    assert isinstance(fresh.take(other.artifact(), fix(3.5).time), Held), "one that never heard of the second rule"
+    assert isinstance(fresh.take(other.artifact(), fix(3.5).time), HeldPermit), (
+        "one that never heard of the second rule"
+    )
 
 
 def test_a_file_that_is_damaged_is_not_forgotten(tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_after_its_rule_is_over_nothing_new_is_taken(tmp_path: Path) -> None:
     made = Collusion(tmp_path, rule=short)
     warden = permits(made, book(made, configured=made))
     assert reason(warden.take(made.artifact(), fix(2.5).time)) is Reason.RULE_UNKNOWN
-    assert isinstance(warden.take(made.artifact(), fix(1.5).time), Held)
+    assert isinstance(warden.take(made.artifact(), fix(1.5).time), HeldPermit)
 
 
 @pytest.mark.attack(59)
@@ -176,7 +178,7 @@ def test_a_lease_attested_in_the_future_reaches_no_further_from_here(tmp_path: P
     made = Collusion(tmp_path, **late)
     warden = permits(made, book(made, configured=made))
     assert reason(warden.take(made.artifact(), fix(3.0).time)) is Reason.LEASE
-    assert isinstance(warden.take(made.artifact(), fix(9.3).time), Held)
+    assert isinstance(warden.take(made.artifact(), fix(9.3).time), HeldPermit)
 
 
 # -- a lower authority only narrows ----------------------------------------------------------------------------------
@@ -329,11 +331,11 @@ def test_a_delegated_authority_may_narrow_and_the_one_above_may_take_it_back(tmp
     lower = under(first, tmp_path / "two", narrow, 3.0, by_another=True)
     opened = book(first, configured=first)
     warden = permits(first, opened)
-    assert isinstance(warden.take(lower.artifact(), fix(3.5).time), Held)
+    assert isinstance(warden.take(lower.artifact(), fix(3.5).time), HeldPermit)
     start = replace(RULE.effective, start_ns=T0 + 5 * NS)
     third = replace(QUIET, version=3, previous=digest(lower.rule_raw), effective=start)
     root = under(first, tmp_path / "three", third, 6.0)
-    assert isinstance(warden.take(root.artifact(), fix(6.5).time), Held)
+    assert isinstance(warden.take(root.artifact(), fix(6.5).time), HeldPermit)
     wide = replace(third, version=4, previous=digest(root.rule_raw), outside_authorisation=0)
     again = under(first, tmp_path / "four", wide, 7.0, by_another=True)
     assert reason(warden.take(again.artifact(), fix(7.5).time)) is Reason.SCOPE

@@ -19,7 +19,7 @@ from radio.link import (
     Burst,
     GateChange,
     LinkMessage,
-    Look,
+    LookTaken,
     NewKey,
     NewLease,
     NewPermit,
@@ -128,7 +128,7 @@ class QuietListener:
 
     def stop(self) -> None: ...
 
-    def take(self) -> list[Look]:
+    def take(self) -> list[LookTaken]:
         return []
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hw_profiles.loader import load_limits
-from radio.mask import Service, Stretch, stretches
+from radio.mask import MaskStretch, Service, stretches
 from radio.ports import Iq16
 from radio.signals import ofdm
 from radio.waveform import GUARD_MDB, SEGMENT, TAPER, Allowed, Calibration, Measured, check, measure, shortened
@@ -207,10 +207,10 @@ def test_the_guarded_bands_have_their_own_limit() -> None:
         band, seen=Band(low_hz=3_519_000_000, high_hz=3_550_000_000), rule_mdbm_per_mhz=-13_000, service=SERVICE
     )
     assert found == (
-        Stretch(low_hz=3_519_000_000, high_hz=3_530_000_000, limit_mdbm_per_mhz=-40_000),
-        Stretch(low_hz=3_530_000_000, high_hz=3_532_000_000, limit_mdbm_per_mhz=-13_000),
-        Stretch(low_hz=3_537_000_000, high_hz=3_547_000_000, limit_mdbm_per_mhz=-13_000),
-        Stretch(low_hz=3_547_000_000, high_hz=3_550_000_000, limit_mdbm_per_mhz=-25_000),
+        MaskStretch(low_hz=3_519_000_000, high_hz=3_530_000_000, limit_mdbm_per_mhz=-40_000),
+        MaskStretch(low_hz=3_530_000_000, high_hz=3_532_000_000, limit_mdbm_per_mhz=-13_000),
+        MaskStretch(low_hz=3_537_000_000, high_hz=3_547_000_000, limit_mdbm_per_mhz=-13_000),
+        MaskStretch(low_hz=3_547_000_000, high_hz=3_550_000_000, limit_mdbm_per_mhz=-25_000),
     )
 
 

@@ -8,8 +8,8 @@ import pytest
 from hw_profiles.calibration import Scale
 from sensing.envelope import (
     CompositeEnvelope,
+    MeasuredQuantity,
     NotAllocatable,
-    Quantity,
     UnitEnvelope,
     claims_too_much,
     composite_envelope,
@@ -35,8 +35,10 @@ def report(seed: int = 1) -> SurveyReport:
     return survey.report(0)
 
 
-def quantity(value: float, unit: str) -> Quantity:
-    return Quantity(value=value, low=value * 0.9, high=value * 1.1, unit=unit, measured_ns=0, valid_until_ns=100 * NS)
+def quantity(value: float, unit: str) -> MeasuredQuantity:
+    return MeasuredQuantity(
+        value=value, low=value * 0.9, high=value * 1.1, unit=unit, measured_ns=0, valid_until_ns=100 * NS
+    )
 
 
 UNIT = UnitEnvelope(

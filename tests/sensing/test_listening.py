@@ -24,7 +24,7 @@ from agent.sense.session import sense as run_sense
 from agent.sense.sources import FileSource, Look, Origin, Tuning
 from radio.errors import SourceError
 from radio.ports import RxSettings
-from radio.recording.metadata import Place
+from radio.recording.metadata import RecordedPlace
 from radio.recording.reader import open_recording
 from sensing.flags import SampleFlag
 from sensing.values import Channel
@@ -150,7 +150,7 @@ def test_gaps_are_captures_with_the_time_and_how_sure_it_is(tmp_path: Path) -> N
         looks(*[SampleFlag.NONE] * 3, gaps_ns=(0, 250_000_000, 0)),
         origin=Origin(utc_ns=1_800_000_000 * 10**9, bound_ns=4_000_000, device="unit 7"),
     )
-    where = Origin(place=Place(lat_deg=52.5, lon_deg=13.25, height_m=40.0, radius_m=3.0))
+    where = Origin(place=RecordedPlace(lat_deg=52.5, lon_deg=13.25, height_m=40.0, radius_m=3.0))
     done = write(source, SensePlan(), tmp_path / "gap", origin=where)
     found = sigmf.sigmffile.fromfile(str(done.meta))
     found.validate()

@@ -17,7 +17,7 @@ from sensing.detectors.radarclasses import CLASSES, observable
 from sensing.survey import Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
 from sim.waveforms import ble, dect, gsm, impulses, jammer, nr, sensors
-from sim.waveforms.radar import Radar, RadarClass, render
+from sim.waveforms.radar import Radar, RadarClassName, render
 
 pytestmark = pytest.mark.feature("E3")
 CENTER = 3.55e9
@@ -97,7 +97,7 @@ def test_is_no_radar_for_long_at_a_nodes_cadence(name: str) -> None:
 
 
 def burst(rng: np.random.Generator, rate: int) -> NDArray[np.complex64]:
-    radar = Radar(radar_class=RadarClass.P0N1, pulse_s=1e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
+    radar = Radar(radar_class=RadarClassName.P0N1, pulse_s=1e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
     samples = int(rate * 0.03)
     pulses = render(radar, sample_rate_hz=rate, start=-rate // 1000, samples=samples)
     return pulses * np.float32(np.sqrt(200 * 1e6 / rate)) + noise(rng, samples)

@@ -10,7 +10,7 @@ from radio.signals import ofdm
 from sensing.detectors.pulses import PulseFinder
 from sensing.detectors.radar import EITHER, Incumbent, RadarDetector, Stretch, crowd_max
 from sim.waveforms import wifi
-from sim.waveforms.radar import Radar, RadarClass, corners, render
+from sim.waveforms.radar import Radar, RadarClassName, corners, render
 
 RATE = 30_720_000
 FULL_SCALE = 2048
@@ -62,8 +62,8 @@ def looks(iq: NDArray[np.int16], seconds: float = 0.02) -> Iterator[NDArray[np.i
 
 
 @pytest.mark.feature("E3")
-@pytest.mark.parametrize("radar_class", list(RadarClass))
-def test_every_corner_of_every_class_is_found_at_twenty_decibels(radar_class: RadarClass) -> None:
+@pytest.mark.parametrize("radar_class", list(RadarClassName))
+def test_every_corner_of_every_class_is_found_at_twenty_decibels(radar_class: RadarClassName) -> None:
     rng = np.random.default_rng(17)
     for radar in corners(radar_class):
         offset = float(rng.uniform(-0.25, 0.25)) * RATE if radar.chirp_hz == 0 else 0.0
@@ -72,8 +72,8 @@ def test_every_corner_of_every_class_is_found_at_twenty_decibels(radar_class: Ra
 
 
 @pytest.mark.feature("E3")
-@pytest.mark.parametrize("radar_class", [RadarClass.Q3N2, RadarClass.Q3N3])
-def test_where_the_band_is_too_narrow_to_tell_two_sweeps_apart_both_are_named(radar_class: RadarClass) -> None:
+@pytest.mark.parametrize("radar_class", [RadarClassName.Q3N2, RadarClassName.Q3N3])
+def test_where_the_band_is_too_narrow_to_tell_two_sweeps_apart_both_are_named(radar_class: RadarClassName) -> None:
     rng, rate, uncertain = np.random.default_rng(23), 10_000_000, 0
     for radar in corners(radar_class):
         if radar.pulses_per_burst > 8:
@@ -99,7 +99,7 @@ def test_a_crowd_is_where_half_an_accidental_pair_is_to_be_expected() -> None:
 @pytest.mark.feature("E3")
 def test_magnetron_is_found_in_one_short_look_beside_and_inside_a_busy_channel() -> None:
     rng = np.random.default_rng(3)
-    radar = Radar(radar_class=RadarClass.P0N1, pulse_s=1e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=15)
+    radar = Radar(radar_class=RadarClassName.P0N1, pulse_s=1e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=15)
     samples = int(RATE * 0.004)
     peak = peak_in_a_megahertz(radar)
     busy = ofdm.generate(rng, sample_rate_hz=RATE, bandwidth_hz=10_000_000, samples=samples, duplex=ofdm.Duplex.FDD)
@@ -143,7 +143,7 @@ def test_wifi_bursts_and_noise_are_no_radar() -> None:
 
 def test_cutting_the_samples_changes_nothing_that_matters() -> None:
     rng = np.random.default_rng(5)
-    radar = next(corners(RadarClass.Q3N3))
+    radar = next(corners(RadarClassName.Q3N3))
     iq = over_noise(radar, rng, snr_db=20)
     iq.flags.writeable = False
     whole = {one.pulses for one in heard(looks(iq, 1.0))}

@@ -5,22 +5,22 @@ import pytest
 
 from agent.bench.radartrial import Beside, radar_found
 from sensing.detectors.pulses import PulseFinder
-from sim.waveforms.radar import RadarClass
+from sim.waveforms.radar import RadarClassName
 
 pytestmark = pytest.mark.feature("E3")
 EACH = 3
 
 
 @pytest.mark.parametrize("beside", [Beside.TDD, Beside.ALWAYS_ON, Beside.NEIGHBOUR], ids=lambda one: one.name)
-@pytest.mark.parametrize("radar_class", list(RadarClass))
-def test_is_found_at_twenty_decibels(radar_class: RadarClass, beside: Beside) -> None:
-    rng = np.random.default_rng(list(RadarClass).index(radar_class))
+@pytest.mark.parametrize("radar_class", list(RadarClassName))
+def test_is_found_at_twenty_decibels(radar_class: RadarClassName, beside: Beside) -> None:
+    rng = np.random.default_rng(list(RadarClassName).index(radar_class))
     found = [radar_found(rng, radar_class, snr_db=20, beside=beside) for _ in range(EACH)]
     assert sum(bool(kinds) for kinds in found) >= EACH - 1
 
 
-@pytest.mark.parametrize("radar_class", [RadarClass.Q3N2, RadarClass.Q3N3])
-def test_a_bent_sweep_is_found(radar_class: RadarClass) -> None:
+@pytest.mark.parametrize("radar_class", [RadarClassName.Q3N2, RadarClassName.Q3N3])
+def test_a_bent_sweep_is_found(radar_class: RadarClassName) -> None:
     rng = np.random.default_rng(5)
     assert all(radar_found(rng, radar_class, snr_db=20, bend=0.4) for _ in range(2))
 

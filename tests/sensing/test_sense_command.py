@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from agent.cli.record import record
 from agent.cli.sense import sense
 from agent.sense.bands import BandUnreadable, channels_of, parse_band, parse_frequency
-from sim.waveforms.radar import Radar, RadarClass, render
+from sim.waveforms.radar import Radar, RadarClassName, render
 
 APP = typer.Typer()
 APP.command()(sense)
@@ -37,7 +37,7 @@ def written(folder: Path, data: np.ndarray, datatype: str = "ci16_le", rate: int
 
 def radar_in_noise() -> np.ndarray:
     rng = np.random.default_rng(2)
-    radar = Radar(radar_class=RadarClass.P0N1, pulse_s=1e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
+    radar = Radar(radar_class=RadarClassName.P0N1, pulse_s=1e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
     samples = RATE // 20
     pulses = render(radar, sample_rate_hz=RATE, start=-RATE // 100, samples=samples) * np.sqrt(100 * 1e6 / RATE * 1.2)
     z = pulses + (rng.standard_normal(samples) + 1j * rng.standard_normal(samples)) / np.sqrt(2)

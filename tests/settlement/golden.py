@@ -1,6 +1,6 @@
 """Golden vectors: one record of every type, most from a small settlement, the same bytes every time.
 
-`python -m tests.settlement.golden` writes them again, and the hexadecimal of docs/protocol.md from them.
+`python -m tests.settlement.golden` writes them again, and docs/protocol-fields.md from them.
 """
 
 import json
@@ -27,7 +27,8 @@ from tests.settlement.world import LAT, LON, LOWER, NETWORK, NS, T0, World, clai
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILE = Path(__file__).resolve().parent / "vectors" / "records.json"
-DOC = ROOT / "docs" / "protocol.md"
+DOC, FIELDS = ROOT / "docs" / "protocol.md", ROOT / "docs" / "protocol-fields.md"
+"""The page of rules, whose table of values is made from the code, and its appendix, made from the code whole."""
 BEGIN, END = "<!-- vectors -->", "<!-- /vectors -->"
 
 
@@ -212,11 +213,14 @@ def _between(page: str, begin: str, end: str, text: str) -> str:
     return f"{before}{begin}\n{text}\n{end}{after}"
 
 
-def with_table(page: str, held: dict[str, Any]) -> str:
-    """The page with its schemas and vectors written anew."""
-    page = _between(page, BEGIN_SCHEMAS, END_SCHEMAS, schema_section())
-    page = _between(page, BEGIN_MEANING, END_MEANING, meaning_section())
-    return _between(page, BEGIN, END, table(held))
+def with_meaning(page: str) -> str:
+    """The page with the table of what values can mean written anew."""
+    return _between(page, BEGIN_MEANING, END_MEANING, meaning_section())
+
+
+def with_fields(page: str, held: dict[str, Any]) -> str:
+    """The appendix with its schemas and vectors written anew."""
+    return _between(_between(page, BEGIN_SCHEMAS, END_SCHEMAS, schema_section()), BEGIN, END, table(held))
 
 
 def to_be_signed(vector: dict[str, Any]) -> bytes:
@@ -228,4 +232,5 @@ def to_be_signed(vector: dict[str, Any]) -> bytes:
 if __name__ == "__main__":
     made = document()
     FILE.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    DOC.write_text(with_table(DOC.read_text(encoding="utf-8"), made), encoding="utf-8")
+    DOC.write_text(with_meaning(DOC.read_text(encoding="utf-8")), encoding="utf-8")
+    FIELDS.write_text(with_fields(FIELDS.read_text(encoding="utf-8"), made), encoding="utf-8")

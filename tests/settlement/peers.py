@@ -27,7 +27,7 @@ from agent.node.settling import Settling
 from agent.timekeeping.clock import ClockPlan
 from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.place import PlacePlan
-from agent.timekeeping.values import Reading, Standing
+from agent.timekeeping.values import Reading, SourceStanding
 from radio.gate import decide
 from radio.permits import Permits
 from settlement.chain import bodies, records
@@ -46,7 +46,7 @@ from settlement.pair.artifact import verify_rule
 from settlement.party.party import Party
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import Identity, Outgoing, Step
-from sim.world.transmitter import Transmitter
+from sim.world.transmitter import ModelledTransmitter
 from tests.settlement.world import AREA, BAND, LAT, LON, NETWORK, NS, RULE, T0, World, fix, held, seed
 
 WAIT_S = 10.0
@@ -99,13 +99,13 @@ def reading(what: str, at_ns: int, utc_ns: int, *, timed: bool) -> Reading:
     source = TimeSource.CHRONY if "chrony" in what else TimeSource.GPS
     off_ns = {"GNSS time jumps": 2_000_000, "chrony disagrees": NS}.get(what, 0)
     north_e7 = 500_000 if what == "GNSS place jumps" else 0
-    standing = {"GNSS is simulated": Standing.SIMULATED, "GNSS sees too few": Standing.TOO_FEW_SATELLITES}
+    standing = {"GNSS is simulated": SourceStanding.SIMULATED, "GNSS sees too few": SourceStanding.TOO_FEW_SATELLITES}
     time_ = TimeFix(earliest_ns=utc_ns + off_ns - 2000, latest_ns=utc_ns + off_ns + 2000, source=source, trusted=True)
     place = PositionFix(lat_e7=LAT + north_e7, lon_e7=LON, radius_mm=1000, source=PositionSource.GPS, trusted=True)
     return Reading(
         name=source.name,
         at_ns=at_ns,
-        standing=standing.get(what, Standing.GOOD),
+        standing=standing.get(what, SourceStanding.GOOD),
         time=time_ if timed or source is TimeSource.CHRONY else None,
         position=place if source is TimeSource.GPS else None,
     )
@@ -261,7 +261,7 @@ class Node:
         if held is None:
             return Reason.NO_PERMIT.value
         at_ns = time.monotonic_ns()
-        modelled = Transmitter(self.spec.name, held.permit.user.hash, tuple(self.spec.anchors))
+        modelled = ModelledTransmitter(self.spec.name, held.permit.user.hash, tuple(self.spec.anchors))
         decision = decide(modelled._inputs(at_ns, self.clock(), held))
         return decision.reason.value if isinstance(decision, Refusal) else "OPEN"
 

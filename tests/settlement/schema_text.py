@@ -1,9 +1,9 @@
-"""The schemas of the code as the tables of docs/protocol.md."""
+"""The schemas of the code as the tables of docs/protocol-fields.md."""
 
 from typing import Any
 
 from settlement.chain import bodies
-from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.codec import FieldKind, kinds_of
 from settlement.chain.leaf import Leaf
 from settlement.chain.records import Attestation, Frame
 from settlement.pair.artifact import Artifact
@@ -13,11 +13,11 @@ from settlement.state.messages import Message
 BEGIN_SCHEMAS, END_SCHEMAS = "<!-- schemas -->", "<!-- /schemas -->"
 
 
-def _size(kind: Kind) -> str:
+def _size(kind: FieldKind) -> str:
     return str(kind.high) if kind.low == kind.high else f"{kind.low} to {kind.high}"
 
 
-def _type(kind: Kind) -> str:
+def _type(kind: FieldKind) -> str:
     match kind.name:
         case "int":
             return f"integer {kind.low} to {kind.high}"
@@ -28,7 +28,7 @@ def _type(kind: Kind) -> str:
         case "map":
             return f"map {kind.item.__name__}"
         case _:
-            item = _type(kind.item) if isinstance(kind.item, Kind) else f"map {kind.item.__name__}"
+            item = _type(kind.item) if isinstance(kind.item, FieldKind) else f"map {kind.item.__name__}"
             return f"array, {_size(kind)} of: {item}"
 
 
@@ -68,7 +68,7 @@ def meaning_section() -> str:
     classes += [(m.__name__, m) for m in dict.fromkeys(m for body in bodies.BODIES.values() for m in _nested(body))]
     for title, cls in classes:
         for name, kind in kinds_of(cls):
-            one = kind.item if isinstance(kind.item, Kind) else kind
+            one = kind.item if isinstance(kind.item, FieldKind) else kind
             if one.meant is not None:
                 rows.setdefault((str(one.meant[0]), str(one.meant[1])), []).append(f"{title}.{name}")
     lines = [f"| {low} to {high} | {', '.join(fields)} |" for (low, high), fields in rows.items()]

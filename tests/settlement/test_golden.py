@@ -4,7 +4,7 @@ import json
 
 from settlement.chain import keys
 from settlement.chain.keys import SigningKey
-from tests.settlement.golden import DOC, FILE, document, to_be_signed, with_table
+from tests.settlement.golden import DOC, FIELDS, FILE, document, to_be_signed, with_fields, with_meaning
 
 
 def test_the_same_settlement_makes_the_same_bytes() -> None:
@@ -23,6 +23,9 @@ def test_every_vector_verifies_and_no_flipped_bit_of_it_does() -> None:
             assert not keys.verify(public, signature, changed), (vector["type"], at)
 
 
-def test_the_protocol_page_shows_these_bytes() -> None:
-    page = DOC.read_text(encoding="utf-8")
-    assert with_table(page, json.loads(FILE.read_text(encoding="utf-8"))) == page
+def test_the_protocol_page_and_its_appendix_are_made_from_this_code() -> None:
+    page, fields = DOC.read_text(encoding="utf-8"), FIELDS.read_text(encoding="utf-8")
+    assert with_meaning(page) == page, "python -m tests.settlement.golden"
+    assert with_fields(fields, json.loads(FILE.read_text(encoding="utf-8"))) == fields, (
+        "python -m tests.settlement.golden"
+    )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from settlement.chain import bodies, meaning
 from settlement.chain.admission import Admitted, prove
-from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.codec import FieldKind, kinds_of
 from settlement.chain.leaf import RECEIVED, admitted_leaf
 from settlement.chain.quantities import INSTANT_MAX_NS, VALIDITY_MAX_NS, WINDOW_MAX_NS
 from settlement.chain.records import make_record, sign_record
@@ -187,7 +187,7 @@ def test_every_number_of_every_body_has_bounds_that_were_thought_of() -> None:
         for cls in {one for body in bodies.BODIES.values() for one in reached(body)}
         for name, kind in kinds_of(cls)
         for one in (kind, kind.item)
-        if isinstance(one, Kind) and one.name == "int" and one.meant is None and one.high > 2**62
+        if isinstance(one, FieldKind) and one.name == "int" and one.meant is None and one.high > 2**62
     }
     assert wide == {"Rule.version", "Schema.version", "Revocation.version", "Axis.low", "Axis.high"}
 
@@ -240,7 +240,7 @@ WORDS = ("", "place", "unit", "composite", "free", "busy", "able", "radar", "cbr
          "x" * 16)  # fmt: skip
 
 
-def of_kind(kind: Kind, blobs: tuple[bytes, ...]) -> st.SearchStrategy[Any]:
+def of_kind(kind: FieldKind, blobs: tuple[bytes, ...]) -> st.SearchStrategy[Any]:
     match kind.name:
         case "int":
             numbers = sorted({kind.low, kind.high, *kind.sensible, *(n for n in EXTREME if kind.low <= n <= kind.high)})
@@ -254,7 +254,7 @@ def of_kind(kind: Kind, blobs: tuple[bytes, ...]) -> st.SearchStrategy[Any]:
         case "map":
             drawn = of_class(kind.item, blobs)
         case _:
-            item = of_kind(kind.item, blobs) if isinstance(kind.item, Kind) else of_class(kind.item, blobs)
+            item = of_kind(kind.item, blobs) if isinstance(kind.item, FieldKind) else of_class(kind.item, blobs)
             drawn = st.lists(item, min_size=kind.low, max_size=max(kind.low, min(kind.high, 3))).map(tuple)
     return st.none() | drawn if kind.optional else drawn
 

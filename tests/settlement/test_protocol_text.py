@@ -1,4 +1,4 @@
-"""A peer written from docs/protocol.md alone: its tables, a strict CBOR reader, Ed25519, and nothing of ours."""
+"""A peer written from docs/protocol.md and its appendix alone: tables, strict CBOR, Ed25519, and nothing of ours."""
 
 import hashlib
 import json
@@ -10,10 +10,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from settlement.chain.bodies import BODIES
-from tests.settlement.golden import DOC, FILE
+from tests.settlement.golden import DOC, FIELDS, FILE
 from tests.settlement.schema_text import BEGIN_SCHEMAS, END_SCHEMAS, schema_section
 
-PAGE = DOC.read_text(encoding="utf-8")
+PAGE = DOC.read_text(encoding="utf-8") + FIELDS.read_text(encoding="utf-8")
 HELD = json.loads(FILE.read_text(encoding="utf-8"))
 Row = tuple[str, str, bool]
 

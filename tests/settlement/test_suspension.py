@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from radio.gate import decide
-from radio.permits import Held, Permits
+from radio.permits import HeldPermit, Permits
 from settlement.chain import bodies
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.grants import GRANTS, GrantEvent, GrantState, event_of, grant_state
@@ -15,7 +15,7 @@ from settlement.pair.grants import Held as GrantHeld
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.transmit import RESEND_MAX_NS, RESEND_NS, pause_ns
 from settlement.state.messages import Message
-from sim.world.transmitter import Transmitter
+from sim.world.transmitter import ModelledTransmitter
 from tests.settlement.world import LOWER, NETWORK, NS, RULE, World, fix, trio
 
 WAITS = replace(RULE, classes=tuple(replace(terms, on_incumbent=1) for terms in RULE.classes))
@@ -230,7 +230,7 @@ def held(world: World) -> tuple[Permits, bytes]:
     artifact = world.members["alice"].party.lineage.get("artifact", pair.sid)
     assert artifact is not None
     permits = Permits(network=NETWORK, anchors=world.anchors)
-    assert isinstance(permits.take(artifact), Held)
+    assert isinstance(permits.take(artifact), HeldPermit)
     return permits, pair.sid
 
 
@@ -243,7 +243,7 @@ def raws(world: World, typ: str) -> list[bytes]:
 @pytest.mark.attack(42)
 def test_the_warden_closes_at_a_suspend_and_opens_only_at_a_resume(world: World) -> None:
     permits, sid = held(world)
-    transmitter = Transmitter("alice", world.members["alice"].hash, tuple(world.anchors))
+    transmitter = ModelledTransmitter("alice", world.members["alice"].hash, tuple(world.anchors))
     tick(world, "holder", at_s=4.0)
     incumbent(world, 4.2, 5.0)
     tick(world, "holder", at_s=5.5)
@@ -257,7 +257,7 @@ def test_the_warden_closes_at_a_suspend_and_opens_only_at_a_resume(world: World)
 
     assert reason(4.1) is None
     closed = permits.change(suspend, sid, fix(4.3, trusted=False).time)
-    assert isinstance(closed, Held), "whatever the clock says"
+    assert isinstance(closed, HeldPermit), "whatever the clock says"
     assert reason(4.4) is Reason.SUSPENDED
     old = permits.change(renew, sid, fix(4.5).time)
     assert isinstance(old, Refusal)
@@ -266,7 +266,7 @@ def test_the_warden_closes_at_a_suspend_and_opens_only_at_a_resume(world: World)
     unsure = permits.change(resume, sid, fix(5.6, trusted=False).time)
     assert isinstance(unsure, Refusal)
     assert reason(5.6) is Reason.SUSPENDED
-    assert isinstance(permits.change(resume, sid, fix(5.6).time), Held)
+    assert isinstance(permits.change(resume, sid, fix(5.6).time), HeldPermit)
     assert reason(5.7) is None
     again = permits.change(suspend, sid, fix(5.8).time)
     assert isinstance(again, Refusal)

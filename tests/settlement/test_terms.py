@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from radio.permits import Held, Permits
+from radio.permits import HeldPermit, Permits
 from settlement.audit.findings import Audited
 from settlement.audit.verify import audit_lineage
 from settlement.chain.bodies import Grant, Renew
@@ -228,7 +228,7 @@ def test_a_renewal_is_no_longer_than_the_class_for_user_warden_and_auditor(tmp_p
     raw = world.do("holder", 4.0, lambda step: step.sign(body)).raw
     refusal = world.give("holder", "alice", Message(record=raw).encoded(), 4.0)
     permits = Permits(network=NETWORK, anchors=world.anchors)
-    assert isinstance(permits.take(artifact, fix(1.5).time), Held)
+    assert isinstance(permits.take(artifact, fix(1.5).time), HeldPermit)
     changed = permits.change(raw, pair.sid, now.time)
     audited = audited_log(world, "holder")
     assert len(audited.held) > 5, audited.findings.problems
@@ -241,7 +241,7 @@ def test_a_renewal_is_no_longer_than_the_class_for_user_warden_and_auditor(tmp_p
         assert found
     else:
         assert refusal is None
-        assert isinstance(changed, Held)
+        assert isinstance(changed, HeldPermit)
         assert found == []
 
 

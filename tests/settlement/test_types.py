@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from settlement.chain import bodies
 from settlement.chain.bodies import BODIES, TYPE_OF
-from settlement.chain.codec import Kind, decode, kinds_of
+from settlement.chain.codec import FieldKind, decode, kinds_of
 from settlement.chain.entitlement import ACTIONS_OF
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
@@ -76,7 +76,7 @@ def test_the_types_are_those_of_the_design() -> None:
     assert len(TYPE_OF) == len(BODIES)
 
 
-def wrong_values(kind: Kind) -> list[Any]:
+def wrong_values(kind: FieldKind) -> list[Any]:
     others = {"int": [b"", "x", []], "bytes": [0, "x"], "text": [0, b""], "map": [0, []], "array": [0, {}]}[kind.name]
     if kind.name == "int" and kind.high < 2**63 - 1:
         others.append(kind.high + 1)

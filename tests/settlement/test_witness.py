@@ -11,8 +11,8 @@ import apsw
 import cbor2
 import pytest
 
-from agent.node.stockasking import Cosigned as Asked
 from agent.node.stockasking import StockAsking
+from agent.node.stockasking import StockLines as Asked
 from agent.witness import serving as witnessing
 from settlement.chain import bodies, merkle
 from settlement.chain.checkpoint import (

@@ -8,8 +8,8 @@ import pytest
 
 from sim.air import Air
 from sim.airworker import Worker
-from sim.device import Segment
-from sim.oraclelog import Log, read_log
+from sim.device import BurstSegment
+from sim.oraclelog import OracleLog, read_log
 from sim.stations import AirConfig, Hardware, Station
 
 NS = 10**9
@@ -21,8 +21,8 @@ SAMPLES = 19_200
 def test_a_burst_whose_end_is_told_late_is_measured_all_the_same(tmp_path: Path, pause_s: float) -> None:
     config = AirConfig(stations=(Station(name="p", lat_deg=37.0, lon_deg=-76.0, hardware=Hardware()),))
     log = tmp_path / "oracle.json"
-    worker = Worker(Air(config), config, history_ns=NS, floor_dbm=-40.0, log=Log(log, zero_ns=0))
-    segment = Segment(
+    worker = Worker(Air(config), config, history_ns=NS, floor_dbm=-40.0, log=OracleLog(log, zero_ns=0))
+    segment = BurstSegment(
         id=1,
         station="p",
         burst=7,

@@ -9,9 +9,9 @@ import pytest
 from radio.ports import RxFlag
 from sim.air import NS, Air
 from sim.airworker import Worker
-from sim.control import LOOKS_MAX, Control, ServerConfig, ServerFailed
-from sim.device import Segment
-from sim.oraclelog import Log, read_log
+from sim.control import LOOKS_MAX, AirControl, ServerConfig, ServerFailed
+from sim.device import BurstSegment
+from sim.oraclelog import OracleLog, read_log
 from sim.stations import AirConfig, Station
 
 pytestmark = pytest.mark.feature("R2")
@@ -25,15 +25,15 @@ RX = {"center_hz": 10**9, "sample_rate_hz": RATE, "bandwidth_hz": RATE, "gain_md
 
 
 @pytest.fixture
-def control() -> Control:
-    return Control(ServerConfig(endpoint="ipc:///x", air=AIR, log="/x", workers=2), now_ns=0)
+def control() -> AirControl:
+    return AirControl(ServerConfig(endpoint="ipc:///x", air=AIR, log="/x", workers=2), now_ns=0)
 
 
-def ask(control: Control, now_ns: int, payload: bytes | None = None, **header: Any) -> dict[str, Any] | None:
+def ask(control: AirControl, now_ns: int, payload: bytes | None = None, **header: Any) -> dict[str, Any] | None:
     return control.handle(b"me", {"id": 1, "station": "a", **header}, payload, now_ns=now_ns)
 
 
-def test_a_burst_reaches_the_workers_with_its_samples_and_ends_when_it_is_over(control: Control) -> None:
+def test_a_burst_reaches_the_workers_with_its_samples_and_ends_when_it_is_over(control: AirControl) -> None:
     ask(control, 10, op="tune_tx", settings=TX)
     control.outbox.clear()
     answer = ask(control, 100, bytes(4000), op="send")
@@ -48,7 +48,7 @@ def test_a_burst_reaches_the_workers_with_its_samples_and_ends_when_it_is_over(c
     assert (end["op"], end["segment"]["end_ns"]) == ("end", 1_000_100)
 
 
-def test_a_request_after_its_deadline_is_refused_but_a_mute_never(control: Control) -> None:
+def test_a_request_after_its_deadline_is_refused_but_a_mute_never(control: AirControl) -> None:
     ask(control, 10, op="tune_tx", settings=TX)
     for request in ({"op": "send"}, {"op": "tune_tx", "settings": TX}, {"op": "ping"}):
         late = ask(control, 100, bytes(4), deadline_ns=99, **request)
@@ -60,13 +60,13 @@ def test_a_request_after_its_deadline_is_refused_but_a_mute_never(control: Contr
 
 
 @pytest.mark.parametrize("payload", [None, b"", b"123", b"123456"])
-def test_a_burst_without_whole_samples_is_refused(control: Control, payload: bytes | None) -> None:
+def test_a_burst_without_whole_samples_is_refused(control: AirControl, payload: bytes | None) -> None:
     answer = ask(control, 0, payload, op="send")
     assert answer is not None
     assert answer["error"] == "refused"
 
 
-def test_unknown_stations_and_requests_are_refused_by_name(control: Control) -> None:
+def test_unknown_stations_and_requests_are_refused_by_name(control: AirControl) -> None:
     unknown = ask(control, 0, op="hello", station="z")
     assert unknown is not None
     assert "there are a, b" in unknown["message"]
@@ -75,7 +75,7 @@ def test_unknown_stations_and_requests_are_refused_by_name(control: Control) -> 
     assert other["error"] == "unknown"
 
 
-def test_looks_are_spread_flagged_and_bounded(control: Control) -> None:
+def test_looks_are_spread_flagged_and_bounded(control: AirControl) -> None:
     ask(control, 0, op="tune_rx", settings=RX)
     ask(control, 0, op="tune_tx", settings=TX)
     ask(control, 0, bytes(4000), op="send")
@@ -103,7 +103,7 @@ def test_looks_are_spread_flagged_and_bounded(control: Control) -> None:
     assert ask(control, NS, op="look", start_ns=500_000, samples=1000) is None
 
 
-def test_a_look_from_before_the_last_tuning_is_stale(control: Control) -> None:
+def test_a_look_from_before_the_last_tuning_is_stale(control: AirControl) -> None:
     ask(control, 100, op="tune_rx", settings=RX)
     ask(control, NS, op="look", start_ns=99, samples=1000)
     worker, look, _ = control.outbox[-1]
@@ -113,21 +113,21 @@ def test_a_look_from_before_the_last_tuning_is_stale(control: Control) -> None:
     assert RxFlag(found[1]["flags"]) is RxFlag.STALE
 
 
-def test_a_worker_that_cannot_begin_stops_the_air(control: Control) -> None:
+def test_a_worker_that_cannot_begin_stops_the_air(control: AirControl) -> None:
     with pytest.raises(ServerFailed, match="no such file"):
         control.answered(0, {"op": "failed", "message": "x.sigmf-meta: no such file; check the path"})
 
 
 def segment(number: int) -> dict[str, Any]:
-    made = Segment(
+    made = BurstSegment(
         id=number, station="a", burst=number, first_sample=0, samples=1000, start_ns=number * 10**6,
         end_ns=(number + 1) * 10**6, center_hz=10**9, sample_rate_hz=RATE, attenuation_mdb=0, live=True,
     )  # fmt: skip
-    return {name: getattr(made, name) for name in Segment.__slots__}
+    return {name: getattr(made, name) for name in BurstSegment.__slots__}
 
 
 def test_a_workers_memory_stays_flat_and_its_log_complete(tmp_path: Path) -> None:
-    log = Log(tmp_path / "log.json", zero_ns=0)
+    log = OracleLog(tmp_path / "log.json", zero_ns=0)
     worker = Worker(Air(AIR), AIR, history_ns=50_000_000, floor_dbm=-40, log=log)
     samples = memoryview(np.full((1000, 2), 1000, dtype=np.int16).tobytes())
     held = []

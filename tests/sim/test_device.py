@@ -8,8 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radio.ports import RxSettings, TxSettings
-from sim.device import NS, OPEN_END_NS, QUEUE_NS_MAX, Begun, CarrierChanged, Device, Ended, Event, Refused, Segment
-from sim.stations import Hardware, Limits, Station
+from sim.device import (
+    NS,
+    OPEN_END_NS,
+    QUEUE_NS_MAX,
+    Begun,
+    BurstSegment,
+    CarrierChanged,
+    Device,
+    Ended,
+    Event,
+    OutOfLimits,
+)
+from sim.stations import Hardware, SettingLimits, Station
 
 pytestmark = pytest.mark.feature("R2")
 
@@ -26,13 +37,13 @@ def device(*, tuned: bool = True) -> Device:
     return made
 
 
-def sent(made: Device, samples: int, now_ns: int) -> Segment:
+def sent(made: Device, samples: int, now_ns: int) -> BurstSegment:
     segment, _ = made.send(samples, now_ns=now_ns)
-    assert isinstance(segment, Segment)
+    assert isinstance(segment, BurstSegment)
     return segment
 
 
-def endings(events: list[Event]) -> list[Segment]:
+def endings(events: list[Event]) -> list[BurstSegment]:
     return [event.segment for event in events if isinstance(event, Ended)]
 
 
@@ -118,7 +129,7 @@ def test_settings_are_held_on_their_steps() -> None:
 @pytest.mark.parametrize("way", [-1, 1])
 def test_a_setting_outside_the_limits_is_refused_and_changes_nothing(field: str, way: int) -> None:
     made = device()
-    limits: Limits = {
+    limits: SettingLimits = {
         "center_hz": STATION.hardware.lo_hz,
         "sample_rate_hz": STATION.hardware.rate_hz,
         "bandwidth_hz": STATION.hardware.bandwidth_hz,
@@ -128,24 +139,24 @@ def test_a_setting_outside_the_limits_is_refused_and_changes_nothing(field: str,
     value = limits.low - 1 if way < 0 else limits.high + 1
     if field != "gain_mdb":
         held, events = made.tune_tx(replace(TX, **{field: value}), now_ns=5)
-        assert isinstance(held, Refused)
+        assert isinstance(held, OutOfLimits)
         assert field in held.message
         assert (events, made.tx, made.lo_on) == ([], TX, True)
     if field != "attenuation_mdb":
         before = made.rx
-        assert isinstance(made.tune_rx(replace(RX, **{field: value}), now_ns=5), Refused)
+        assert isinstance(made.tune_rx(replace(RX, **{field: value}), now_ns=5), OutOfLimits)
         assert made.rx == before
 
 
 def test_the_queue_and_the_burst_are_bounded() -> None:
-    made = Device(replace(STATION, hardware=Hardware(block_samples=Limits(low=1, high=2 * RATE))), now_ns=0)
+    made = Device(replace(STATION, hardware=Hardware(block_samples=SettingLimits(low=1, high=2 * RATE))), now_ns=0)
     made.tune_tx(TX, now_ns=0)
-    assert isinstance(made.send(0, now_ns=0)[0], Refused)
-    assert isinstance(made.send(2 * RATE + 1, now_ns=0)[0], Refused)
+    assert isinstance(made.send(0, now_ns=0)[0], OutOfLimits)
+    assert isinstance(made.send(2 * RATE + 1, now_ns=0)[0], OutOfLimits)
     for _ in range(3):
         sent(made, 2 * RATE, 0)
     assert made.busy_until_ns == 6 * NS > QUEUE_NS_MAX
-    assert isinstance(made.send(1, now_ns=0)[0], Refused)
+    assert isinstance(made.send(1, now_ns=0)[0], OutOfLimits)
 
 
 def test_it_remembers_when_it_transmitted_until_told_to_forget() -> None:
@@ -171,7 +182,7 @@ steps = st.lists(
 @given(steps)
 def test_what_was_live_never_overlaps_and_nothing_lives_past_a_mute(script: list[tuple[str, int]]) -> None:
     made, now = device(), 0
-    over: list[Segment] = []
+    over: list[BurstSegment] = []
     mutes: list[int] = []
     for action, value in script:
         now += value

@@ -8,9 +8,9 @@ import pytest
 
 from radio.signals import ofdm
 from radio.signals.shaping import to_iq16
-from sim.device import Carrier, Segment
-from sim.oracle import Burst, burst, leakage, measure
-from sim.oraclelog import Log, read_log
+from sim.device import BurstSegment, Carrier
+from sim.oracle import RadiatedBurst, burst, leakage, measure
+from sim.oraclelog import OracleLog, read_log
 from sim.stations import Hardware, Station
 
 pytestmark = pytest.mark.feature("R6")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.feature("R6")
 RATE = 30_720_000
 FULL = 16_384
 STATION = Station(name="s", lat_deg=0.0, lon_deg=0.0, antenna_gain_dbi=5.0, hardware=Hardware(tx_full_dbm=23.0))
-SEGMENT = Segment(
+SEGMENT = BurstSegment(
     id=1, station="s", burst=1, first_sample=0, samples=61_440, start_ns=1_000_000, end_ns=3_000_000,
     center_hz=3_555_000_000, sample_rate_hz=RATE, attenuation_mdb=4_000, live=True,
 )  # fmt: skip
@@ -91,8 +91,8 @@ def test_leakage_counts_only_above_its_floor() -> None:
 
 def test_the_log_is_whole_at_every_writing(tmp_path: Path) -> None:
     path = tmp_path / "log.json"
-    log = Log(path, zero_ns=7)
-    one = Burst(
+    log = OracleLog(path, zero_ns=7)
+    one = RadiatedBurst(
         radio="a", start_ns=1, end_ns=2, center_hz=3, low_hz=4, high_hz=5, eirp_dbm=-1.5, cut_short=True, kind="burst"
     )
     leak = replace(one, kind="lo_leakage", start_ns=0)

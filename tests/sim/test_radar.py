@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.waveforms.radar import RANGES, Radar, RadarClass, corners, draw, pulse_times, render
+from sim.waveforms.radar import RANGES, Radar, RadarClassName, corners, draw, pulse_times, render
 
 pytestmark = pytest.mark.feature("E3")
 
-ALL_CORNERS = [radar for kind in RadarClass for radar in corners(kind)]
+ALL_CORNERS = [radar for kind in RadarClassName for radar in corners(kind)]
 
 
 def name(radar: Radar) -> str:
@@ -25,7 +25,7 @@ def test_the_table_is_the_regulators() -> None:
         "Q3N#2": ((10, 30), (1, 10), (300, 3000), (2, 8)),
         "Q3N#3": ((50, 100), (50, 100), (300, 3000), (8, 24)),
     }
-    for kind in RadarClass:
+    for kind in RadarClassName:
         spans = RANGES[kind]
         found = [
             (span.low * scale, span.high * scale)
@@ -58,8 +58,8 @@ def test_pulses_of_every_corner_come_on_time_and_last_as_long(radar: Radar) -> N
     assert {burst for _, burst, _ in again} == {1}
 
 
-@pytest.mark.parametrize("kind", list(RadarClass))
-def test_one_pulse_seen_closely(kind: RadarClass) -> None:
+@pytest.mark.parametrize("kind", list(RadarClassName))
+def test_one_pulse_seen_closely(kind: RadarClassName) -> None:
     radar = draw(np.random.default_rng(3), kind)
     rate = 250_000_000
     pulse = render(radar, sample_rate_hz=rate, start=-50, samples=round(radar.pulse_s * rate) + 100)
@@ -82,13 +82,13 @@ def test_one_pulse_seen_closely(kind: RadarClass) -> None:
 @settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32),
-    kind=st.sampled_from(list(RadarClass)),
+    kind=st.sampled_from(list(RadarClassName)),
     burst=st.integers(0, 100_000),
     into=st.integers(-100, 20_000),
     count=st.integers(1, 4000),
 )
 def test_any_slice_is_the_same_whatever_is_rendered_with_it(
-    seed: int, kind: RadarClass, burst: int, into: int, count: int
+    seed: int, kind: RadarClassName, burst: int, into: int, count: int
 ) -> None:
     radar = draw(np.random.default_rng(seed), kind)
     rate = 10_000_000
@@ -97,8 +97,8 @@ def test_any_slice_is_the_same_whatever_is_rendered_with_it(
     assert np.array_equal(render(radar, sample_rate_hz=rate, start=start, samples=count), whole[777 : 777 + count])
 
 
-@given(st.integers(0, 2**32), st.sampled_from(list(RadarClass)))
-def test_drawn_radars_are_inside_their_class(seed: int, kind: RadarClass) -> None:
+@given(st.integers(0, 2**32), st.sampled_from(list(RadarClassName)))
+def test_drawn_radars_are_inside_their_class(seed: int, kind: RadarClassName) -> None:
     radar = draw(np.random.default_rng(seed), kind)
     assert RANGES[kind].pulse_s.holds(radar.pulse_s)
     assert radar.burst_s <= 0.085
@@ -111,7 +111,7 @@ def test_drawn_radars_are_inside_their_class(seed: int, kind: RadarClass) -> Non
 )
 def test_parameters_outside_the_class_are_refused(changed: str, value: float) -> None:
     good = {
-        "radar_class": RadarClass.P0N1,
+        "radar_class": RadarClassName.P0N1,
         "pulse_s": 1e-6,
         "chirp_hz": 0.0,
         "pulses_per_s": 1000.0,
@@ -132,7 +132,11 @@ def test_magnetron_pulses_have_random_phases_and_coded_ones_keep_theirs() -> Non
             ]
         )
 
-    loose = phases(Radar(radar_class=RadarClass.P0N1, pulse_s=1e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=40))
+    loose = phases(
+        Radar(radar_class=RadarClassName.P0N1, pulse_s=1e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=40)
+    )
     assert abs(np.mean(np.exp(1j * loose))) < 0.5  # 40 random phasors: 3 sigma is 0.47
-    kept = phases(Radar(radar_class=RadarClass.P0N2, pulse_s=2e-5, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20))
+    kept = phases(
+        Radar(radar_class=RadarClassName.P0N2, pulse_s=2e-5, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
+    )
     assert np.ptp(kept) < 1e-6

@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SourceError
 from radio.ports import Iq16, Radio, RfState, RxFlag, RxSettings, TxSettings
 from sim.airclient import AirClient
-from sim.oracle import Burst
+from sim.oracle import RadiatedBurst
 from sim.oraclelog import read_log
 from sim.radio import SimRadio
 from sim.stations import AirConfig, Emitter, Hardware, Station
@@ -46,11 +46,11 @@ class RunningAir:
     process: subprocess.Popen[bytes]
     client: AirClient
 
-    def dumped(self) -> list[Burst]:
+    def dumped(self) -> list[RadiatedBurst]:
         self.client.dump()
         return read_log(self.log)
 
-    def bursts(self, radio: str) -> list[Burst]:
+    def bursts(self, radio: str) -> list[RadiatedBurst]:
         return [one for one in self.dumped() if one.kind == "burst" and one.radio == radio]
 
     def when_quiet(self, radio: str) -> None:

@@ -6,19 +6,19 @@ from typing import Any
 from hypothesis import strategies as st
 
 from settlement.chain.bodies import BODIES
-from settlement.chain.codec import Kind, kinds_of
+from settlement.chain.codec import FieldKind, kinds_of
 
 EXTREMES = (0, 1, -1, 2**31, 2**53, 2**62, 2**63 - 1)
 MANY = 6
 """Items of an array, of as many as its schema takes, mostly."""
 
 
-def _integers(kind: Kind) -> st.SearchStrategy[int]:
+def _integers(kind: FieldKind) -> st.SearchStrategy[int]:
     edges = [e for e in (*EXTREMES, kind.low, kind.high, kind.high - 1) if kind.low <= e <= kind.high]
     return st.sampled_from(edges) | st.integers(kind.low, kind.high)
 
 
-def _text(kind: Kind) -> st.SearchStrategy[str]:
+def _text(kind: FieldKind) -> st.SearchStrategy[str]:
     most = max(0, kind.high // 4)
     words = [
         "cbrs",
@@ -36,7 +36,7 @@ def _text(kind: Kind) -> st.SearchStrategy[str]:
     return st.sampled_from(fitting or [""]) | st.text(st.characters(exclude_categories=["Cs"]), max_size=min(most, 40))
 
 
-def of_kind(kind: Kind, known: st.SearchStrategy[bytes]) -> st.SearchStrategy[Any]:
+def of_kind(kind: FieldKind, known: st.SearchStrategy[bytes]) -> st.SearchStrategy[Any]:
     """Any value of a kind; where a hash is asked for, often one that means something."""
     match kind.name:
         case "int":
@@ -49,7 +49,7 @@ def of_kind(kind: Kind, known: st.SearchStrategy[bytes]) -> st.SearchStrategy[An
         case "map":
             return of_class(kind.item, known)
         case _:
-            item = of_kind(kind.item, known) if isinstance(kind.item, Kind) else of_class(kind.item, known)
+            item = of_kind(kind.item, known) if isinstance(kind.item, FieldKind) else of_class(kind.item, known)
             return st.lists(item, min_size=kind.low, max_size=min(kind.high, max(kind.low, MANY)))
 
 

@@ -12,14 +12,14 @@ from rich.console import Console
 
 from agent.bench.gate.causes import CAUSES, lost_clock, reboot, with_outages
 from agent.bench.gate.plugs import USERS, Nodes
-from agent.bench.gate.rig import HOLDER, NS, USER, Rig, Round
+from agent.bench.gate.rig import HOLDER, NS, USER, ClosingRound, Rig
 from agent.bench.gate.settler import Settler
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, free_ports, stop
 from agent.trial.run import Options, scenario_of, start_air, start_plutos, work_folder
 from agent.words.spread import spread
 from sim.device import BOOT_BANDWIDTH_HZ, BOOT_HZ
-from sim.oracle import Burst
+from sim.oracle import RadiatedBurst
 from sim.oraclelog import read_log
 
 MS = 1e6
@@ -55,9 +55,9 @@ def closings(rounds: int, talk: Console, *, radio: Kind) -> list[dict[str, Any]]
     return [_row(cause, found, log) for cause, found in done.items()]
 
 
-def _all_rounds(layout: Layout, rounds: int, talk: Console, plutos: Sequence[Child]) -> dict[str, list[Round]]:
+def _all_rounds(layout: Layout, rounds: int, talk: Console, plutos: Sequence[Child]) -> dict[str, list[ClosingRound]]:
     settler = Settler(layout, holder=HOLDER, user=USER)
-    done: dict[str, list[Round]] = defaultdict(list)
+    done: dict[str, list[ClosingRound]] = defaultdict(list)
     try:
         rig = Rig(layout, layout.config_of(USER), settler)
         try:
@@ -84,7 +84,7 @@ def _all_rounds(layout: Layout, rounds: int, talk: Console, plutos: Sequence[Chi
     return done
 
 
-def _row(cause: str, rounds: Sequence[Round], log: Sequence[Burst]) -> dict[str, Any]:
+def _row(cause: str, rounds: Sequence[ClosingRound], log: Sequence[RadiatedBurst]) -> dict[str, Any]:
     off = [_off_ns(one, log) for one in rounds]
     after_decision = [max(0.0, (end - r.decided_ns) / MS) for end, r in zip(off, rounds, strict=True)]
     after_cause = [max(0.0, (end - r.cause_ns) / MS) for end, r in zip(off, rounds, strict=True)]
@@ -109,11 +109,11 @@ def within(found: dict[str, float | int | None], limit_ms: float) -> bool:
     return decisive is not None and decisive <= limit_ms
 
 
-def _booted(burst: Burst) -> bool:
+def _booted(burst: RadiatedBurst) -> bool:
     return abs(burst.center_hz - BOOT_HZ) < BOOT_BANDWIDTH_HZ
 
 
-def _off_ns(one: Round, log: Sequence[Burst]) -> int:
+def _off_ns(one: ClosingRound, log: Sequence[RadiatedBurst]) -> int:
     """When the last power of a round ended: samples or the leaking oscillator, whichever was later."""
     return max((b.end_ns for b in log if b.end_ns > one.opened_ns and b.start_ns < one.over_ns), default=0)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from agent.bench.gate.rig import MS, NS, OPEN_NS, USER, Rig, Round
+from agent.bench.gate.rig import MS, NS, OPEN_NS, USER, ClosingRound, Rig
 from agent.config.settings import SimulatedClock, load
 from agent.trial.coordinator import write_config
 from agent.trial.folder import Layout
@@ -17,13 +17,13 @@ OUTAGE_NS = 60 * MS
 OUTAGE_EVERY_NS = 1500 * MS
 
 
-def expiry(rig: Rig) -> Round:
+def expiry(rig: Rig) -> ClosingRound:
     """The window ends; the gate has to decide before it does."""
     opened_ns, _ = rig.open(for_ns=OPEN_NS)
     return rig.closed("expiry", cause_ns=None, opened_ns=opened_ns)
 
 
-def _suspended(rig: Rig, cause: str, reason: Reason) -> Round:
+def _suspended(rig: Rig, cause: str, reason: Reason) -> ClosingRound:
     opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
     rig.live_until(opened_ns + WHILE_OPEN_NS)
     cause_ns = time.monotonic_ns()
@@ -31,17 +31,17 @@ def _suspended(rig: Rig, cause: str, reason: Reason) -> Round:
     return rig.closed(cause, cause_ns=cause_ns, opened_ns=opened_ns)
 
 
-def revocation(rig: Rig) -> Round:
+def revocation(rig: Rig) -> ClosingRound:
     """The agent learns that a credential was revoked."""
     return _suspended(rig, "revocation", Reason.REVOKED)
 
 
-def preemption(rig: Rig) -> Round:
+def preemption(rig: Rig) -> ClosingRound:
     """The agent learns that its holder takes the band back."""
     return _suspended(rig, "preemption", Reason.PREEMPTED)
 
 
-def radar(rig: Rig) -> Round:
+def radar(rig: Rig) -> ClosingRound:
     """The agent's sensing finds a radar in the band."""
     opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
     rig.live_until(opened_ns + WHILE_OPEN_NS)
@@ -53,7 +53,7 @@ def radar(rig: Rig) -> Round:
     return done
 
 
-def heartbeat(rig: Rig) -> Round:
+def heartbeat(rig: Rig) -> ClosingRound:
     """The agent says nothing any more; the decision is due when the last beat is older than its limit."""
     limit_ns = rig.config.heartbeat_limit_ms * MS
     opened_ns, _ = rig.open(for_ns=4 * OPEN_NS + limit_ns)
@@ -62,7 +62,7 @@ def heartbeat(rig: Rig) -> Round:
     return rig.closed("heartbeat", cause_ns=None, opened_ns=opened_ns)
 
 
-def reboot(rig: Rig, cut_power: Callable[[], None]) -> Round:
+def reboot(rig: Rig, cut_power: Callable[[], None]) -> ClosingRound:
     """The device loses power and comes up transmitting, as stock firmware does; it is to be muted at once."""
     opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
     rig.live_until(opened_ns + WHILE_OPEN_NS)
@@ -73,7 +73,7 @@ def reboot(rig: Rig, cut_power: Callable[[], None]) -> Round:
     return done
 
 
-CAUSES: dict[str, Callable[[Rig], Round]] = {
+CAUSES: dict[str, Callable[[Rig], ClosingRound]] = {
     "expiry": expiry,
     "revocation": revocation,
     "preemption": preemption,
@@ -99,7 +99,7 @@ def with_outages(layout: Layout, rounds: int, *, from_ns: int) -> tuple[Path, li
     return lost, [round(o.from_s * NS) + clock.zero_ns for o in outages]
 
 
-def lost_clock(rig: Rig, starts: list[int]) -> Iterator[Round]:
+def lost_clock(rig: Rig, starts: list[int]) -> Iterator[ClosingRound]:
     """The clock is no longer trusted, at each of the instants."""
     for start_ns in starts:
         rig.live_until(start_ns - OUTAGE_EVERY_NS * 2 // 3)

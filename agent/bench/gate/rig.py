@@ -36,7 +36,7 @@ class RigFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class ClosingRound:
     """One closing: when its cause was (monotonic ns), when the gate decided and when it had muted, and what to look at.
 
     Power between `opened_ns` and `over_ns` belongs to it.
@@ -127,7 +127,7 @@ class Rig:
         opened = self.until("an open gate", lambda c: c.state == "OPEN" and c.sid == sid and not c.asked)
         return opened.at_ns, (begin_ns + for_ns + self._utc_ns) // MS * MS - self._utc_ns
 
-    def closed(self, cause: str, *, cause_ns: int | None, opened_ns: int) -> Round:
+    def closed(self, cause: str, *, cause_ns: int | None, opened_ns: int) -> ClosingRound:
         """Wait until the gate closes; `cause_ns` None is the instant it decided in."""
         change = self.until(f"a closed gate ({cause})", lambda c: c.previous == "OPEN" and c.state != "OPEN")
         self.live_until(time.monotonic_ns() + AFTER_NS)
@@ -136,7 +136,7 @@ class Rig:
         over_ns = time.monotonic_ns() if reopened is None else reopened
         self._told.clear()
         self.beating, self.sid = True, b""
-        return Round(
+        return ClosingRound(
             cause=cause,
             cause_ns=change.at_ns if cause_ns is None else cause_ns,
             decided_ns=change.at_ns,

@@ -20,7 +20,7 @@ from radio.drivers.replay import ReplayReceiver
 from radio.ports import Radio, Receiver, RxSettings, TxSettings
 from radio.recording.reader import open_recording
 from sim.airclient import AirClient
-from sim.oracle import Burst
+from sim.oracle import RadiatedBurst
 from sim.oraclelog import read_log
 from sim.radio import SimRadio
 from sim.stations import AirConfig, Hardware, Station
@@ -35,7 +35,7 @@ class Subject:
     """A radio under contract: how to open it, how it is set, and what the oracle saw of it (None on hardware)."""
 
     open: Callable[[], Radio]
-    emissions: Callable[[], list[Burst]] | None
+    emissions: Callable[[], list[RadiatedBurst]] | None
     rx: RxSettings = RX
     tx: TxSettings = TX
 
@@ -50,7 +50,7 @@ def _sim(folder: Path) -> Iterator[Subject]:
     process = subprocess.Popen([sys.executable, "-m", "sim.airserver", str(config)])
     client = AirClient(endpoint)
 
-    def emissions() -> list[Burst]:
+    def emissions() -> list[RadiatedBurst]:
         client.dump()
         return read_log(log)
 

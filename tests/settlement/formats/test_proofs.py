@@ -173,5 +173,5 @@ def test_a_public_bundle_names_nobody_and_still_proves(folder: Path, found: proo
     assert refusal.reason is Reason.ENTRY_MISMATCH
 
 
-def _logs(folder: Path) -> list[proofs.Log]:
+def _logs(folder: Path) -> list[proofs.FinishedLog]:
     return proofs.logs(folder, anchors=None, network=NETWORK)
