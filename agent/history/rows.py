@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import sqrt
 from statistics import NormalDist
-from typing import Final
+from typing import Any, Final
 
 LEVEL: Final = 0.95
 _Z: Final = NormalDist().inv_cdf((1 + LEVEL) / 2)
@@ -88,7 +88,7 @@ def _wilson(share: float, trials: float) -> Occupancy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Heard:
+class HeardIncumbent:
     """An incumbent, or a train of pulses like one, heard in a stretch."""
 
     low_hz: int
@@ -123,7 +123,7 @@ class Row:
     high_hz: int = 0
     max_hold: bytes = b""
     channels: tuple[ChannelRow, ...] = ()
-    incumbents: tuple[Heard, ...] = field(default=())
+    incumbents: tuple[HeardIncumbent, ...] = field(default=())
 
 
 def level_db(code: int) -> float | None:
@@ -197,3 +197,14 @@ def rolled(rows: Iterable[Row], length_ns: int) -> list[Row]:
     for row in rows:
         groups.setdefault(row.start_ns // length_ns * length_ns, []).append(row)
     return [merged(parts, start_ns=start, length_ns=length_ns) for start, parts in sorted(groups.items())]
+
+
+def row_of(fields: dict[str, Any]) -> Row:
+    """A row from its plain fields, as `dataclasses.asdict` makes them. Raises TypeError, KeyError."""
+    return Row(
+        **{
+            **fields,
+            "channels": tuple(ChannelRow(**one) for one in fields["channels"]),
+            "incumbents": tuple(HeardIncumbent(**one) for one in fields["incumbents"]),
+        }
+    )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from agent.history.rows import ChannelRow, Heard, Row
+from agent.history.rows import ChannelRow, HeardIncumbent, Row
 
 INCUMBENT = pa.struct([("low_hz", pa.int64()), ("high_hz", pa.int64()), ("kind", pa.string())])
 NODE = pa.schema(
@@ -100,6 +100,6 @@ def rows_of(node: pa.Table, channels: pa.Table) -> list[Row]:
         heard.setdefault(start, []).append(ChannelRow(**one))
     rows = []
     for one in node.to_pylist():
-        incumbents = tuple(Heard(**i) for i in one.pop("incumbents") or ())
+        incumbents = tuple(HeardIncumbent(**i) for i in one.pop("incumbents") or ())
         rows.append(Row(**one, channels=tuple(heard.get(one["start_ns"], ())), incumbents=incumbents))
     return sorted(rows, key=lambda row: row.start_ns)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.history.rows import BASE_DB, STEP_DB, ChannelRow, Heard, Row
+from agent.history.rows import BASE_DB, STEP_DB, ChannelRow, HeardIncumbent, Row
 
 if TYPE_CHECKING:
     from sensing.results import ChannelReport, LookResult
@@ -62,14 +62,14 @@ class Instant:
 
 
 @dataclass(slots=True)
-class Tally:
+class LookTally:
     """The looks since the last Row. `edges_hz` are those of the spectrum."""
 
     channels: "tuple[Channel, ...]"
     edges_hz: tuple[int, int]
     _sums: list[_Sums] = field(default_factory=list)
     _hold: Codes | None = None
-    _heard: set[Heard] = field(default_factory=set)
+    _heard: set[HeardIncumbent] = field(default_factory=set)
     _looks: int = 0
 
     def __post_init__(self) -> None:
@@ -94,7 +94,8 @@ class Tally:
             codes = coded(result.psd, BINS)
             self._hold = codes if self._hold is None else np.maximum(self._hold, codes)
             self._heard.update(
-                Heard(low_hz=int(i.low_hz), high_hz=int(i.high_hz), kind=str(i.kind)) for i in result.incumbents
+                HeardIncumbent(low_hz=int(i.low_hz), high_hz=int(i.high_hz), kind=str(i.kind))
+                for i in result.incumbents
             )
 
     def take(self, now: Instant, reports: "Sequence[ChannelReport]") -> Row:

@@ -25,8 +25,10 @@ from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
+from agent.node.panels import Panels
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
+from agent.node.showing import showing_of
 from agent.node.stockasking import StockAsking, StockLines
 from agent.node.traffic import Traffic
 from agent.node.turning import KeyTurn
@@ -77,6 +79,8 @@ class Node:
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
+        self.panels, self.showing = Panels(config, self.party), showing_of(config, self.watcher)
+        self.events.listeners.append(self.showing.happened)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         make_ready_to_silence(config.radio)
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
@@ -148,6 +152,7 @@ class Node:
         self.mesh.close()
         self.errands.close()
         self.control.close()
+        self.showing.close()
         if self._registered:
             self._seal()
         self.party.lineage.close()
@@ -206,7 +211,7 @@ class Node:
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
-            mesh = mesh_fields(self.config, self.mesh)
+            mesh, time_fix, heard = mesh_fields(self.config, self.mesh), self.fix().time, self.watcher.report()
             self._watch_disk()
             self.vitals.tell(
                 now_ns,
@@ -216,10 +221,14 @@ class Node:
                 grants=self.grants.shown(self.party),
                 mesh=mesh,
                 peers=peer_fields(self.config, self._heard_from),
-                channels=channel_fields(self.watcher.report()),
+                channels=channel_fields(heard),
                 alarms=self._alarms(),
                 strangers=strangers_fields(self.party),
+                panels=self.panels.shown(time_fix, now_ns),
             )
+            if self.vitals.told is not None:
+                self.showing.second(self.vitals.told, heard.channels, time_fix, now_ns)
+        self.showing.turn(now_ns, self.fix)
 
     def _watch_disk(self) -> None:
         """A disk or a log that fills up is told of long before nothing can be written, and strangers get less of it."""
@@ -260,6 +269,7 @@ class Node:
                     self._open_sid = message.sid if message.state == "OPEN" else None
                     if message.state != "OPEN" and not message.asked:
                         self.guard.closed()
+                    self.showing.moved(message)
                     self.events.write("gate", **gate_fields(message))
                     self.errands.gate(message.state, message.reason, message.sid)
                 case Used():
@@ -268,6 +278,7 @@ class Node:
                     self._warden_ns = self.warden.heard_ns = time.monotonic_ns()
                     self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
                     self.vitals.heard(message, self._warden_ns)
+                    self.showing.gate.said(message, self._warden_ns)
                     self._open_sid = message.sid if message.state == "OPEN" else None
                 case _:
                     pass

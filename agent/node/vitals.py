@@ -82,6 +82,7 @@ class Vitals:
         channels: list[dict[str, Any]],
         alarms: list[str],
         strangers: dict[str, Any],
+        panels: dict[str, Any],
     ) -> None:
         """Leave the state where `bandpact status`, health checks and metrics read it."""
         self._next_ns = now_ns + TELL_NS
@@ -96,7 +97,7 @@ class Vitals:
             "alarms": alarms,
             "mono_ns": now_ns,
             "warden": alive,
-            "gate": None if beat is None else {"state": beat.state, "reason": beat.reason, "mono_ns": self.beat_ns},
+            "gate": None if beat is None else gate_said(beat, self.beat_ns),
             "worst_turn_ns": None if beat is None else beat.worst_turn_ns,
             "late": self.lateness(now_ns),
             "clock": plain(clock.state()),
@@ -109,6 +110,7 @@ class Vitals:
             "peers": len(self.config.peers),
             "settlements": grants,
             "mesh": mesh,
+            **panels,
         }
         write_status(self.config.run_folder, self.told)
 
@@ -127,6 +129,20 @@ class Vitals:
         """Nothing speaks for the node any more."""
         self.told = None
         forget_status(self.config.run_folder)
+
+
+def gate_said(beat: WardenBeat, heard_ns: int | None) -> dict[str, Any]:
+    """The gate by the warden's last word: where it stands, and the clause that keeps it shut with what it measured."""
+    return {
+        "state": beat.state,
+        "reason": beat.reason,
+        "clause": beat.clause,
+        "measured": beat.measured,
+        "required": beat.required,
+        "settlement": None if beat.sid is None else beat.sid.hex(),
+        "bursts": beat.bursts,
+        "mono_ns": heard_ns,
+    }
 
 
 def _free(config: NodeConfig) -> int | None:

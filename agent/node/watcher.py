@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from sensing.values import Channel
 
 ROW_NS = 100_000_000
 COLUMNS = 256
+ROWS_MAX = 8192
 WATERFALL = "waterfall.npz"
 KEEP_S = 120.0
 """How long a look speaks of its channels."""
@@ -64,22 +65,29 @@ def scale_of(radio: RadioSection) -> Scale | None:
 
 
 class Waterfall:
-    """The strongest power seen in each of COLUMNS frequencies, a row for each ROW_NS."""
+    """The strongest power seen in each of COLUMNS frequencies, a row for each ROW_NS.
+
+    It never holds more than ROWS_MAX rows: full, it makes one of each two and goes on in steps twice as long.
+    """
 
     def __init__(self, config: NodeConfig) -> None:
         half_hz = config.radio.sample_rate_hz / 2
         self._edges_hz = (config.radio.rx_center_hz - half_hz, config.radio.rx_center_hz + half_hz)
         self._rows: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
         self._times_ns: list[int] = []
+        self._row_ns = ROW_NS
 
     def add(self, result: LookResult) -> None:
         """Take in one look."""
         row = result.psd.reshape(COLUMNS, -1).max(axis=1)
-        if self._times_ns and result.start_ns - self._times_ns[-1] < ROW_NS:
+        if self._times_ns and result.start_ns - self._times_ns[-1] < self._row_ns:
             np.maximum(self._rows[-1], row, out=self._rows[-1])
             return
         self._rows.append(row.astype(np.float32))
         self._times_ns.append(result.start_ns)
+        if len(self._rows) >= ROWS_MAX:
+            self._rows = [np.maximum(*pair) for pair in zip(self._rows[::2], self._rows[1::2], strict=True)]
+            self._times_ns, self._row_ns = self._times_ns[::2], 2 * self._row_ns
 
     def save(self, folder: Path) -> None:
         """Write rows in dBFS/Hz, their monotonic times and the band's edges."""
@@ -105,6 +113,8 @@ class Watcher:
         self._stop = False
         self._lock = threading.Lock()
         self.fault: str | None = None
+        self.listener: Callable[[LookResult, bool], None] | None = None
+        """Told of each look, and whether it shows the band; in the sensing thread."""
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
     def start(self) -> None:
@@ -150,6 +160,8 @@ class Watcher:
         flags = sample_flags(RxFlag(look.flags))
         with self._lock:
             result = self._survey.feed(iq, start_ns=look.earliest_ns, flags=flags)
+        if self.listener is not None:
+            self.listener(result, not flags & ELSEWHERE)
         if flags & ELSEWHERE:
             return
         self._waterfall.add(result)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from agent.audit.lineages import BUNDLE
 from agent.config.settings import ConfigError
+from agent.page.starting import PageNotServed
 from agent.report.render import write as write_report
 from agent.trial.collect import ANCHORS, Collected, collect, keep
 from agent.trial.picture import report_data
@@ -21,7 +22,7 @@ from agent.trial.run import Options, run, scenario_of, work_folder
 from agent.words.spread import spread_text
 from radio.errors import RadioError
 
-EXPECTED: Final = (TrialError, ConfigError, RadioError)
+EXPECTED: Final = (TrialError, ConfigError, RadioError, PageNotServed)
 REPORT, USUAL = "report.html", Path("trial-report")
 EVIDENCE = ("*.db", "*.db-wal", "*.db-journal", "*.seal", "*.root", f"*{BUNDLE}", ANCHORS, REPORT)
 

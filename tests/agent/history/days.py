@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.history.rows import ChannelRow, Heard, Row
+from agent.history.rows import ChannelRow, HeardIncumbent, Row
 from agent.history.store import NS, Store
 from agent.history.tally import BINS
 
@@ -70,7 +70,9 @@ def seconds(count: int, *, start_ns: int = START_NS, seed: int = 1) -> Iterator[
             high_hz=HIGH_HZ,
             max_hold=np.clip(np.rint((level + 200) * 2), 1, 255).astype(np.uint8).tobytes(),
             channels=tuple(channels),
-            incumbents=(Heard(low_hz=LOW_HZ, high_hz=LOW_HZ + 10_000_000, kind="P0N1"),) if second % 900 == 7 else (),
+            incumbents=(HeardIncumbent(low_hz=LOW_HZ, high_hz=LOW_HZ + 10_000_000, kind="P0N1"),)
+            if second % 900 == 7
+            else (),
         )
 
 
