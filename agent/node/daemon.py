@@ -211,7 +211,7 @@ class Node:
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
-            mesh, time_fix, heard = mesh_fields(self.config, self.mesh), self.fix().time, self.watcher.report()
+            mesh, time_fix, heard = mesh_fields(self.config, self.mesh), self.fix().time, self.watcher.latest()
             self._watch_disk()
             self.vitals.tell(
                 now_ns,

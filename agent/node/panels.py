@@ -60,6 +60,10 @@ class Panels:
         for digest, offer in party.user.offers.items():
             holder = names.get(offer.holder)
             heard.append(("heard", holder.name if holder else offer.holder.hex()[:8], digest, offer.body))
+        standing = {
+            (role, holder, body.cell.band, body.cell.window.end_ns): (role, holder, digest, body)
+            for role, holder, digest, body in [*made, *heard]  # the last of those that say the same anew
+        }
         return [
             {
                 "offer": digest.hex(),
@@ -70,7 +74,7 @@ class Panels:
                 "commodity": body.commodity,
                 "price": body.price,
             }
-            for role, holder, digest, body in [*made, *heard]
+            for role, holder, digest, body in standing.values()
             if not now.after(body.cell.window.end_ns)
         ][-OFFERS_MAX:]
 

@@ -4,6 +4,7 @@ import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -14,6 +15,7 @@ from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.shown import plain
 from radio.link import WardenBeat
 from sensing.results import ChannelState, SurveyReport
+from sensing.values import LevelDb
 from settlement.chain.credentials import Subject
 from settlement.core.fixes import TimeFix
 from settlement.mesh import Mesh
@@ -110,6 +112,7 @@ class Vitals:
             "peers": len(self.config.peers),
             "settlements": grants,
             "mesh": mesh,
+            "level": level_fields(self.config),
             **panels,
         }
         write_status(self.config.run_folder, self.told)
@@ -191,6 +194,23 @@ def peer_fields(config: NodeConfig, heard_ns: dict[str, int]) -> list[dict[str, 
     return [{"name": peer.name, "heard_mono_ns": heard_ns.get(peer.name)} for peer in config.peers]
 
 
+def level_fields(config: NodeConfig) -> dict[str, Any]:
+    """What is to be added to a level in dBFS to have it in `unit`; nothing where the receiver is not calibrated."""
+    offset_mdb = config.radio.rx_full_scale_mdbm
+    known = offset_mdb is not None
+    return {"offset_db": (offset_mdb or 0) / 1000, "unit": "dBm/Hz" if known else "dBFS/Hz"}
+
+
+def _floor(level: LevelDb) -> dict[str, Any]:
+    """A channel's noise floor with its standard error; None where it is not known."""
+    known = isfinite(level.value) and isfinite(level.sd)
+    return {
+        "floor_db": round(level.value, 2) if known else None,
+        "floor_sd_db": round(level.sd, 2) if known else None,
+        "floor_unit": level.unit,
+    }
+
+
 def channel_fields(report: SurveyReport) -> list[dict[str, Any]]:
     """What was heard in each channel, with the interval of how full it is."""
     return [
@@ -199,6 +219,7 @@ def channel_fields(report: SurveyReport) -> list[dict[str, Any]]:
             "high_hz": int(one.channel.high_hz),
             "state": one.state.value,
             "occupancy": None if one.state is ChannelState.UNKNOWN else [one.occupancy.low, one.occupancy.high],
+            **_floor(one.noise_floor),
         }
         for one in report.channels
     ]

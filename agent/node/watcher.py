@@ -24,6 +24,7 @@ ROW_NS = 100_000_000
 COLUMNS = 256
 ROWS_MAX = 8192
 WATERFALL = "waterfall.npz"
+REPORT_NS = 1_000_000_000
 KEEP_S = 120.0
 """How long a look speaks of its channels."""
 
@@ -112,6 +113,8 @@ class Watcher:
         self._wake = threading.Event()
         self._stop = False
         self._lock = threading.Lock()
+        self._latest: SurveyReport | None = None
+        self._next_report_ns = 0
         self.fault: str | None = None
         self.listener: Callable[[LookResult, bool], None] | None = None
         """Told of each look, and whether it shows the band; in the sensing thread."""
@@ -146,12 +149,24 @@ class Watcher:
         with self._lock:
             return self._survey.report(time.monotonic_ns(), apart=apart)
 
+    def latest(self) -> SurveyReport:
+        """Everything so far as it was at most about a second ago, made in the sensing thread: it costs no turn."""
+        return self._latest if self._latest is not None else self.report()
+
     def _run(self) -> None:
         while not self._stop:
             self._wake.wait(0.5)
             self._wake.clear()
             while self._todo and not self._stop:
                 self._sense(self._todo.popleft())
+                self._sum_up()
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._next_report_ns:
+            self._next_report_ns = now_ns + REPORT_NS
+            self._latest = self.report()
 
     def _sense(self, look: LookTaken) -> None:
         iq = self._ring.read(look.ticket)

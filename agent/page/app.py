@@ -24,7 +24,7 @@ from agent.page.live import NodeLive
 from agent.page.openapi import document
 from agent.page.plan import PagePlan
 from agent.page.stopping import stop_node
-from agent.words.silence import readable
+from agent.words.silence import GATE, readable
 
 FILES: Final = Path(__file__).parent / "static"
 TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -118,6 +118,10 @@ class Page:
     async def silence(self, request: Request) -> Response:
         """Why it is silent."""
         return JSONResponse(self._of(request).silence())
+
+    async def reasons(self, _request: Request) -> Response:
+        """What each reason of the gate means, and its mend."""
+        return JSONResponse(GATE)
 
     async def live(self, request: Request) -> Response:
         """Everything at once."""
@@ -305,6 +309,7 @@ def app_of(plan: PagePlan, nodes: Mapping[str, NodeLive], token: str) -> Starlet
         Route("/api/v1/status", page.status),
         Route("/api/v1/clock", page.clock),
         Route("/api/v1/silence", page.silence),
+        Route("/api/v1/reasons", page.reasons),
         Route("/api/v1/live", page.live),
         Route("/api/v1/history", page.history),
         Route("/api/v1/lanes", page.lanes),

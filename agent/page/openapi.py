@@ -144,6 +144,12 @@ def document(origin: str) -> dict[str, Any]:
             "/api/v1/status": _read("What `bandpact status --json` prints", _STATUS),
             "/api/v1/clock": _read("What `bandpact clock watch --json` prints, once", _OBJECT, empty=True),
             "/api/v1/silence": _read("Why the radio is silent now, and the mend", _SILENCE),
+            "/api/v1/reasons": {
+                "get": {
+                    "summary": "Each reason of the gate: what it means, and the mend",
+                    "responses": {"200": _json(_OBJECT, "Reason to [meaning, mend]"), **_refusals(421)},
+                }
+            },
             "/api/v1/live": _read("All that the page shows, at once", _OBJECT),
             "/api/v1/history": _read("What `bandpact history show --json` prints", _HISTORY, FROM, TO, STEP),
             "/api/v1/lanes": _read("What the time lanes are drawn from, short", {"type": "array"}, FROM, TO, STEP),
