@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from radio.rulebook import RuleBook
 from settlement.chain.admission import prove
+from settlement.chain.bodies import Rotation
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.rotation import judge_rotation
 from settlement.core.fixes import TimeFix
@@ -90,7 +91,7 @@ class Permits:
             return mine
         if isinstance(admitted, Refusal):
             return admitted
-        if admitted.record.typ != "rotation" or admitted.author.hash != mine.hash:
+        if not isinstance(admitted.record.body, Rotation) or admitted.author.hash != mine.hash:
             return refuse(Reason.BINDING, "permits.succeed", admitted.record.typ, f"a rotation by {mine.name}")
         new = judge_rotation(mine, admitted.record.body, registry)
         if isinstance(new, Subject) and new.device != mine.device:

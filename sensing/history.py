@@ -1,7 +1,7 @@
 """What a survey remembers of its blocks: in full while there is room, then only how far each was over its threshold."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,65 @@ class BlockDecisions:
     lasting: NDArray[np.bool_]
     bound: NDArray[np.bool_]
     clipped: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelBlocks:
+    """The blocks of one channel in the order of time, each of shape (blocks,); see `sensing.verdict.BlocksSeen`."""
+
+    over_db: NDArray[np.float64]
+    whole_db: NDArray[np.float64]
+    lasting: NDArray[np.bool_]
+    anchored: NDArray[np.bool_]
+    clipped: NDArray[np.bool_]
+    times_s: NDArray[np.float64]
+
+
+class JudgedBlocks:
+    """The decisions on many pieces as one: what is asked of every channel is put together once for all of them."""
+
+    def __init__(self, pieces: list[BlockDecisions], *, step_s: float, sound: dict[int, bool], uncertain: int) -> None:
+        """Args: step_s: from block to block in a piece. sound: for each floor, by its number, whether it is anchored.
+
+        uncertain: blocks beside these whose level fits no floor.
+        """
+        self.pieces, self.uncertain = pieces, uncertain
+        self._lengths = np.array([one.over_db.shape[1] for one in pieces], np.intp)
+        self.starts_ns = np.array([one.start_ns for one in pieces], np.int64)
+        self.states = np.array([one.key[0] for one in pieces], np.intp)
+        self.blocks = int(self._lengths.sum())
+        if not pieces:
+            return
+        first = np.cumsum(self._lengths) - self._lengths
+        within = np.arange(self.blocks) - np.repeat(first, self._lengths)
+        self._times_s = np.repeat(self.starts_ns / 1e9, self._lengths) + within * step_s
+        self._anchored = np.repeat(np.array([sound[one.key[0]] for one in pieces], np.bool_), self._lengths)
+        self._over_db = np.concatenate([one.over_db for one in pieces], axis=1)
+        self._whole_db = np.concatenate([one.whole_db for one in pieces], axis=1)
+        self._lasting = np.concatenate([one.lasting | one.bound for one in pieces], axis=1)
+        self._clipped = np.concatenate([one.clipped for one in pieces])
+
+    def outside(self, spans: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+        """Which pieces, shape (pieces,), began in none of these spans of time (ns, the end not included)."""
+        kept = np.ones(len(self.pieces), np.bool_)
+        for start, end in spans:
+            kept &= (self.starts_ns < start) | (self.starts_ns >= end)
+        return kept
+
+    def channel(self, index: int, kept: NDArray[np.bool_]) -> ChannelBlocks:
+        """What was decided of one channel in some of the pieces."""
+        if not kept.any():
+            nothing, none = np.zeros(0), np.zeros(0, np.bool_)
+            return ChannelBlocks(nothing, nothing, none, none, none, nothing)
+        all_of = slice(None) if kept.all() else np.flatnonzero(np.repeat(kept, self._lengths))
+        return ChannelBlocks(
+            over_db=self._over_db[index, all_of].astype(np.float64),
+            whole_db=self._whole_db[index, all_of].astype(np.float64),
+            lasting=self._lasting[index, all_of],
+            anchored=self._anchored[all_of],
+            clipped=self._clipped[all_of],
+            times_s=self._times_s[all_of],
+        )
 
 
 class FloorHistory:

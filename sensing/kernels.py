@@ -11,12 +11,13 @@ import numpy as np
 from numba import njit
 from numba.core import types
 
-Compiled = TypeVar("Compiled", bound=Callable[..., None])
+Compiled = TypeVar("Compiled", bound=Callable[..., Any])
 
 FLOATS: Final = types.Array(types.float32, 1, "C")
 ROWS: Final = types.Array(types.float32, 2, "C")
 SPECTRA: Final = types.Array(types.complex64, 2, "C")
 READ_FLOATS: Final = types.Array(types.float32, 1, "C", readonly=True)
+READ_DOUBLES: Final = types.Array(types.float64, 1, "C", readonly=True)
 READ_INTS: Final = types.Array(types.int16, 1, "C", readonly=True)
 
 
@@ -96,3 +97,13 @@ def add_moments(spectra: Any, means: Any, squares: Any, peak: Any) -> None:
                 squares[j] += p * p
                 peak[j] = p if p > peak[j] else peak[j]
         mean *= np.float32(1.0 / frames)
+
+
+@_compiled([types.float64(READ_DOUBLES)])
+def summed_correlation(kept: Any) -> float:
+    """Sum over all pairs of n values of their correlation, `kept` being that of each with the next, shape (n - 1,)."""
+    carried = total = 0.0
+    for keep in kept:
+        carried = keep * (1 + carried)
+        total += carried
+    return total

@@ -19,6 +19,7 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv
 
+from sensing.kernels import summed_correlation
 from sensing.values import Interval
 
 UNKNOWN_CORRELATION: Final = 0.9
@@ -29,6 +30,9 @@ LOWER_TAIL_SHARE: Final = 0.7
 """Of the error allowed, the share on the side of more being free than the interval says: the harmless side."""
 POSTERIOR_POINTS: Final = 64
 LOG_ODDS_FURTHEST: Final = 23.0
+GAP_PARTS: Final = 64
+"""Gaps between decisions that differ by less than this part of the shortest are taken together: survey looks repeat."""
+GAP_CELLS_MAX: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,19 +111,25 @@ def effective_samples(busy: NDArray[np.bool_], times_s: NDArray[np.float64] | No
     if times_s is None or n < 3 or lam <= 0.0:
         return max(1.0, n * (1 - lam) / (1 + lam))
     gaps = np.diff(times_s)
-    kept = np.exp(-gaps * _fade_rate(gaps, lam))
-    total, carried = float(n), 0.0
-    for keep in kept.tolist():
-        carried = keep * (1 + carried)
-        total += 2 * carried
-    return max(1.0, n * n / total)
+    return max(1.0, n * n / (n + 2 * summed_correlation(np.exp(-gaps * _fade_rate(gaps, lam)))))
 
 
 def _fade_rate(gaps_s: NDArray[np.float64], lam: float) -> float:
     """The rate r at which the mean of exp(-r gap) is `lam`."""
     shortest, longest = max(float(gaps_s.min()), 1e-12), float(gaps_s.max())
     low, high = 0.5 * -np.log(lam) / longest, 2 * -np.log(lam) / shortest
-    return float(brentq(lambda rate: float(np.exp(-gaps_s * rate).mean()) - lam, low, high, xtol=1e-9 * high))
+    alike, share = _alike(gaps_s, shortest / GAP_PARTS)
+    return float(brentq(lambda rate: float(np.exp(-alike * rate) @ share) - lam, low, high, xtol=1e-9 * high))
+
+
+def _alike(gaps_s: NDArray[np.float64], step_s: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Means of gaps that differ by less than `step_s`, and the share of each; all of them where that saves nothing."""
+    if len(gaps_s) < GAP_PARTS or float(gaps_s.max()) / step_s > GAP_CELLS_MAX:
+        return gaps_s, np.full(len(gaps_s), 1 / len(gaps_s))
+    cells = (gaps_s / step_s).astype(np.intp)
+    counts = np.bincount(cells)
+    some = np.flatnonzero(counts)
+    return np.bincount(cells, gaps_s)[some] / counts[some], counts[some] / len(gaps_s)
 
 
 def channel_occupancy(

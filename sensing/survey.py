@@ -20,7 +20,7 @@ from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.floors import FloorReader, FloorView
 from sensing.frontend import FrontEnd, Iq, Spectra
-from sensing.history import BlockDecisions, FloorHistory
+from sensing.history import BlockDecisions, FloorHistory, JudgedBlocks
 from sensing.incumbents import IncumbentLog
 from sensing.layout import BandLayout, lay_out
 from sensing.occupancy import spectrum_resource_occupancy
@@ -172,7 +172,10 @@ class Survey:
         """Say what is known by now. Looks that began in one of a channel's spans `apart` (ns) do not speak of it."""
         self._judge_all()
         flags = self.flags
-        seen = [one for one in self._history.judged() if one.over_db.shape[1]]
+        pieces = [one for one in self._history.judged() if one.over_db.shape[1]]
+        anchors = {number: self._anchor_of(number) for number in {one.key[0] for one in pieces}}
+        sound = {number: anchor is not Anchor.NONE for number, anchor in anchors.items()}
+        seen = JudgedBlocks(pieces, step_s=self._block_s, sound=sound, uncertain=self._history.uncertain)
         channels = tuple(
             self._report_channel(i, seen, tuple(apart.get(channel, ())), flags)
             for i, channel in enumerate(self.settings.channels)
@@ -181,7 +184,7 @@ class Survey:
         return SurveyReport(
             now_ns=now_ns,
             looks=self._looks,
-            blocks=sum(one.over_db.shape[1] for one in seen) + self._history.uncertain,
+            blocks=seen.blocks + seen.uncertain,
             channels=channels,
             sro=spectrum_resource_occupancy([c.occupancy for c in channels]),
             incumbents=self._incumbents.incumbents,
@@ -192,6 +195,11 @@ class Survey:
             peak_psd=self._peak / np.float32(self.settings.sample_rate_hz),
             whole=not self._history.forgotten,
         )
+
+    @property
+    def looks(self) -> int:
+        """How many looks were taken."""
+        return self._looks
 
     def over_threshold(self) -> tuple[int, int]:
         """How many blocks of channels were over their threshold, and how many there were."""
@@ -345,12 +353,10 @@ class Survey:
     # -- reporting -----------------------------------------------------------------------------------------------
 
     def _report_channel(
-        self, index: int, judged: list[BlockDecisions], apart: tuple[Span, ...], flags: SampleFlag
+        self, index: int, judged: JudgedBlocks, apart: tuple[Span, ...], flags: SampleFlag
     ) -> ChannelReport:
         channel = self.settings.channels[index]
-        counted = [one for one in judged if not any(start <= one.start_ns < end for start, end in apart)]
-        blocks = sum(one.over_db.shape[1] for one in counted)
-        verdict = judge(self._seen(index, counted, blocks, whole=len(counted) == len(judged), flags=flags))
+        verdict = judge(self._seen(index, judged, judged.outside(apart), flags=flags))
         members = self._layout.members[index]
         number = self._floor.current
         share = self._layout.bins[members] / self._layout.bins[members].sum()
@@ -372,26 +378,22 @@ class Survey:
             threshold=self._threshold(index, idle, verdict),
         )
 
-    def _seen(
-        self, index: int, counted: list[BlockDecisions], blocks: int, *, whole: bool, flags: SampleFlag
-    ) -> BlocksSeen:
-        states = sorted({one.key[0] for one in counted})
+    def _seen(self, index: int, judged: JudgedBlocks, kept: NDArray[np.bool_], *, flags: SampleFlag) -> BlocksSeen:
+        states = np.unique(judged.states[kept]).tolist()
         anchors = {number: self._anchor_of(number) for number in states}
         views = [self._view(number) for number in states]
-        empty = np.zeros(0)
-        times = [one.start_ns / 1e9 + np.arange(one.over_db.shape[1]) * self._block_s for one in counted]
+        channel = judged.channel(index, kept)
+        blocks = len(channel.over_db)
         widening = sum(self._widening) / max(1, len(self._widening))
-        uncertain = self._history.uncertain
+        uncertain = judged.uncertain
         return BlocksSeen(
-            over_db=np.concatenate([one.over_db[index] for one in counted] or [empty]).astype(np.float64),
-            whole_db=np.concatenate([one.whole_db[index] for one in counted] or [empty]).astype(np.float64),
-            lasting=np.concatenate([one.lasting[index] | one.bound for one in counted] or [empty]).astype(np.bool_),
-            anchored=np.concatenate(
-                [np.full(one.over_db.shape[1], anchors[one.key[0]] is not Anchor.NONE) for one in counted] or [empty]
-            ).astype(np.bool_),
-            clipped=np.concatenate([*(one.clipped for one in counted), np.zeros(0, np.bool_)]),
-            times_s=np.concatenate(times or [empty]),
-            gaps=self._gaps or not whole or uncertain > 0 or self._left_out > 0,
+            over_db=channel.over_db,
+            whole_db=channel.whole_db,
+            lasting=channel.lasting,
+            anchored=channel.anchored,
+            clipped=channel.clipped,
+            times_s=channel.times_s,
+            gaps=self._gaps or not kept.all() or uncertain > 0 or self._left_out > 0,
             step_s=self._block_s,
             pfa=self.settings.pfa,
             sure_db=self._sure_db(index, blocks),

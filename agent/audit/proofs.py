@@ -10,7 +10,7 @@ from settlement.audit.bundle import bundled
 from settlement.audit.seal import root_path
 from settlement.audit.verify import last_head, leaves, raw_entries
 from settlement.chain import merkle
-from settlement.chain.bodies import Confirm, Cosignature, Grant
+from settlement.chain.bodies import Confirm, Cosignature, Credential, Grant
 from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.credentials import Registry
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
@@ -62,7 +62,7 @@ def _signer(origin: str, entries: Sequence[bytes], network: str, anchors: list[b
     registry = Registry(network, anchors)
     for leaf in leaves(entries):
         unproven = parse(leaf.record) if leaf.record is not None else None
-        if leaf.record is not None and isinstance(unproven, Unproven) and unproven.typ == "credential":
+        if leaf.record is not None and isinstance(unproven, Unproven) and unproven.schema is Credential:
             registry.admit(leaf.record)
     return next((one.public for one in registry.subjects() if origin_of(network, one.public) == origin), None)
 

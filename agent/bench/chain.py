@@ -183,7 +183,7 @@ def _check_signatures(public: bytes, signed: list[tuple[bytes, bytes]]) -> float
     """Seconds for the bare signatures of the same records."""
     began = time.perf_counter()
     for signature, message in signed:
-        if not keys.verify(public, signature, message):
+        if not keys.verify_anew(public, signature, message):
             raise TypeError("a signature of the bench does not hold")
     return time.perf_counter() - began
 

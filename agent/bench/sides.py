@@ -152,7 +152,7 @@ class BenchFloor:
 
     def check(self, data: bytes) -> None:
         """Verify a message of the other end. Raises BenchError."""
-        if not keys.verify(self.other, data[:SIGNATURE], data[SIGNATURE:]):
+        if not keys.verify_anew(self.other, data[:SIGNATURE], data[SIGNATURE:]):
             raise BenchError("the floor's signature does not hold")
 
     def send(self, data: bytes) -> None:

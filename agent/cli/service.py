@@ -32,9 +32,9 @@ def run(
         found = load_found(config)
     except ConfigError as exc:
         fail(str(exc))
-    from agent.service.running import Beside, run_node
+    from agent.service.running import ServedBeside, run_node
 
-    beside = Beside(health_port=health_port, page_port=page_port, page_host=page_host, history=history)
+    beside = ServedBeside(health_port=health_port, page_port=page_port, page_host=page_host, history=history)
     raise typer.Exit(run_node(found, beside, lambda line: say(f"bandpact: {line}", err=True)))
 
 
@@ -72,6 +72,7 @@ def status(
     """Show how the running node is: clock, position, gate, and what is not ready. Exit 4 when something is not."""
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
+    from agent.samples.shown import lines
     from agent.service.snapshot import (
         armed_text,
         channel_line,
@@ -116,8 +117,8 @@ def status(
                 out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
             for one in strangers_lines(found):
                 out.print(one, highlight=False, markup=False)
-            for one in found.get("settlements", []):
-                out.print(settlement_line(one), highlight=False, markup=False)
+            for one in (*lines(found.get("samples")), *map(settlement_line, found.get("settlements", []))):
+                out.print(one, highlight=False, markup=False)
             for one in found.get("neighbours", []):
                 say(neighbour_line(one, now_ns))
             for one in found.get("channels", []):

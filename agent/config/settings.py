@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from agent.config.samples import SamplesSection
+from agent.config.section import Section
 from hw_profiles.smallfile import read_small_text
 from settlement.core.scriptedclock import SimClock
 
@@ -30,12 +32,6 @@ class ConfigError(Exception):
 def _clock(value: Any) -> Any:
     """Read the clock's table by its own strict rules."""
     return TypeAdapter(SimClock).validate_json(json.dumps(value)) if isinstance(value, dict) else value
-
-
-class Section(BaseModel):
-    """A table of the file; a key it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Peer(Section):
@@ -220,13 +216,24 @@ class OfferSection(Section):
 
 
 class WantSection(Section):
-    """What a user asks for: bands in order of preference, times in seconds of the start signal."""
+    """What a user asks for: bands in order of preference, the first that is granted.
+
+    Either from `start_s` to `end_s`, in seconds of the start signal, or for so long (`for_s`) once it is offered.
+    """
 
     bands_hz: list[tuple[int, int]]
-    ask_s: float
-    start_s: float
-    end_s: float
+    ask_s: float = 0.0
+    start_s: float | None = None
+    end_s: float | None = None
+    for_s: float | None = Field(default=None, gt=0)
     eirp_mdbm: int
+
+    @model_validator(mode="after")
+    def _timed(self) -> "WantSection":
+        set_out = self.start_s is not None and self.end_s is not None
+        if set_out == (self.for_s is not None):
+            raise ValueError("give start_s and end_s, or for_s")
+        return self
 
 
 class MeshSection(Section):
@@ -270,6 +277,13 @@ class StockWitnessSection(Section):
     url: str = Field(pattern=r"^https?://[^\s]+$")
 
 
+class DoorSection(Section):
+    """Where the trial's coordinator asks how this node is, and by which transport key it is known (hexadecimal)."""
+
+    listen: str
+    coordinator: str = Field(pattern="^[0-9a-f]{64}$")
+
+
 class NodeConfig(BaseSettings):
     """Everything one node needs to run."""
 
@@ -296,14 +310,19 @@ class NodeConfig(BaseSettings):
     mesh: MeshSection = MeshSection()
     shares: SharesSection = SharesSection()
     warden: WardenSection = WardenSection()
+    samples: SamplesSection = SamplesSection()
     peers: list[Peer] = []
     stock_witnesses: list[StockWitnessSection] = []
+    door: DoorSection | None = None
+    words: Path | None = None
+    """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""
     offers: list[OfferSection] = []
     wants: list[WantSection] = []
 
 
 def load(path: Path) -> NodeConfig:
-    """Read a node's configuration from one file and the environment. Raises ConfigError."""
+    """Read a node's configuration from its folder or file, and the environment. Raises ConfigError."""
+    path = path / "node.toml" if path.is_dir() else path
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; give a node's TOML configuration")
     return load_layers([path])

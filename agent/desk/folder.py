@@ -218,6 +218,10 @@ class Desk:
         )
         return records.sign_record(self._key, frame, body)
 
+    def vouch(self, data: bytes) -> bytes:
+        """Sign what is no record, such as an archive's manifest; it begins with a domain of its own, so it is none."""
+        return self._key.sign(data)
+
     def credentials(self) -> list[Subject]:
         """What this desk has issued with this key and those before it, in order of their status indices."""
         raws = [raw for _, signed in self._former for raw in signed] + self.signed
@@ -316,7 +320,7 @@ class Desk:
         for who, signed in [*self._former, (self.me, tuple(self.signed))]:
             for raw in signed:
                 unproven = records.parse(raw)
-                if isinstance(unproven, records.Unproven) and unproven.typ == "revocation":
+                if isinstance(unproven, records.Unproven) and unproven.schema is bodies.Revocation:
                     record = unproven.prove(who.public, self.network)
                     found += [record.body] if isinstance(record, records.Record) else []
         return found
@@ -397,4 +401,4 @@ def _signed_ns(raw: bytes) -> int:
 
 def _is_credential(raw: bytes) -> bool:
     unproven = records.parse(raw)
-    return isinstance(unproven, records.Unproven) and unproven.typ == "credential"
+    return isinstance(unproven, records.Unproven) and unproven.schema is bodies.Credential

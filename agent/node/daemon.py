@@ -28,14 +28,16 @@ from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
+from agent.node.samples_side import SamplesSide
 from agent.node.showing import showing_of
 from agent.node.stockasking import StockAsking, StockLines
-from agent.node.traffic import Traffic
+from agent.node.traffic import SOURCES, BurstMaker
 from agent.node.turning import KeyTurn
-from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
+from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.node.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
+from agent.node.wordfiles import take_words
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
 from radio.link import GateChange, LookTaken, Used, WardenBeat
@@ -56,6 +58,8 @@ NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
 WAIT_MS = 20
+HELD_BACK = 20
+"""Where nothing could be offered the next look is as many times later as that one took."""
 PROTECTED_TIER = 1
 SEALED = "sealed.db"
 
@@ -77,6 +81,7 @@ class Node:
         self.vitals, self.overdrawn = Vitals(config), Overdrawn()
         self.grants = GrantWatch()
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
+        self.samples = SamplesSide(config, path, self.events)
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
         self.panels, self.showing = Panels(config, self.party), showing_of(config, self.watcher)
@@ -92,7 +97,11 @@ class Node:
         self._poller = zmq.Poller()
         for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
             self._poller.register(socket, zmq.POLLIN)
-        self._traffic: dict[bytes, Traffic] = {}
+        self.bursts = BurstMaker(
+            config,
+            lambda sid, why: self.events.write("fault", detail=why, duty=f"bursts {sid.hex()[:16]}"),
+            SOURCES.get(config.samples.source),
+        )
         self._changes: list[GateChange] = []
         self._used: list[Used] = []
         self._fresh: list[tuple[int, int]] = []
@@ -118,11 +127,12 @@ class Node:
             return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
+            take_words(self.party, step, self.config.words)
             self.party.hello(step)
         self._leave(step)
         self._registered = True
         self._go_on()
-        self.events.write("ready", endpoint=self.mesh.endpoint)
+        self.events.write("ready", endpoint=self.mesh.endpoint, utc_ns=self.fix().time.middle_ns)
         while not stop.is_set():
             self.turn()
 
@@ -141,12 +151,14 @@ class Node:
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
         self.warden.stop()
+        self.samples.close()
         self.vitals.end()
         self._take_from_warden()
         if self._registered and self.party.halted is None:
             self._step([])
         self.watcher.stop()
-        self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.report().looks)
+        self.events.write("closed", denied=dict(self.mesh.denied), looks=self.watcher.looks)
+        self.bursts.close()
         self.hints.close()
         self.stock.close()
         self.mesh.close()
@@ -187,6 +199,7 @@ class Node:
         for heard in self.watcher.take():
             self._hear(heard)
         self.warden.beat(now_ns)
+        self.samples.turn(now_ns)
         muted = self.guard.check(now_ns, alive=self.warden.alive)
         if muted is not None:
             self._open_sid = None
@@ -211,7 +224,7 @@ class Node:
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
-            mesh, time_fix, heard = mesh_fields(self.config, self.mesh), self.fix().time, self.watcher.latest()
+            mesh, time_fix, heard = mesh_fields(self.config, self.mesh), self.fix().time, self.watcher.recent()
             self._watch_disk()
             self.vitals.tell(
                 now_ns,
@@ -223,12 +236,14 @@ class Node:
                 peers=peer_fields(self.config, self._heard_from),
                 channels=channel_fields(heard),
                 alarms=self._alarms(),
-                strangers=strangers_fields(self.party),
                 panels=self.panels.shown(time_fix, now_ns),
+                strangers=strangers_fields(self.party),
+                lists=list_fields(self.party),
+                samples=self.samples.state(now_ns),
             )
             if self.vitals.told is not None:
                 self.showing.second(self.vitals.told, heard.channels, time_fix, now_ns)
-        self.showing.turn(now_ns, self.fix)
+        self.watcher.watched = self.showing.turn(now_ns, self.fix)
 
     def _watch_disk(self) -> None:
         """A disk or a log that fills up is told of long before nothing can be written, and strangers get less of it."""
@@ -464,10 +479,14 @@ class Node:
             self.party.bounds.observe(step, body)
 
     def _offer(self, step: Step, since_s: float) -> None:
-        if time.monotonic_ns() < self._held_back_ns:
+        began_ns = time.monotonic_ns()
+        if began_ns < self._held_back_ns:
             return
-        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for number, offer in self.holder.due(since_s, self._occupancy(), closed):
+        closed = [*self.protection.closed(began_ns), *lent_bands(self.party, step.now.time)]
+        due = self.holder.due(since_s, self._occupancy, closed)
+        if not due:  # a band that is busy is asked after again, for a small share of the time
+            self._held_back_ns = began_ns + HELD_BACK * (time.monotonic_ns() - began_ns)
+        for number, offer in due:
             if self._declare(step, offer) is None:
                 self.holder.made.add(number)
             else:
@@ -475,7 +494,7 @@ class Node:
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
-        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self._occupancy(), closed):
+        for offer, end_ns in self.holder.again(step.now.time.middle_ns, self._occupancy, closed):
             self._declare(step, offer, end_ns)
 
     def _declare(self, step: Step, offer: OfferSection, end_ns: int | None = None) -> str | None:
@@ -554,7 +573,7 @@ class Node:
                 self.warden.lease(fields["record"])
                 fields = {key: value for key, value in fields.items() if key != "record"}
             case "ended":
-                self._traffic.pop(fields["sid"], None)
+                self.bursts.end(fields["sid"])
             case "displaced":
                 self.warden.suspend(fields["sid"], Reason.PREEMPTED.value, f"by its holder: {fields['reason']}")
             case _:
@@ -577,14 +596,15 @@ class Node:
         if pair is None or grant is None:
             return
         band, seed = pair.cell.band, int.from_bytes(self.trust.me.hash[:4], "big")
-        self._traffic[sid] = Traffic(
-            self.config, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=band.high_hz - band.low_hz, seed=seed
-        )
+        width_hz = band.high_hz - band.low_hz
+        self.bursts.make(sid, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=width_hz, seed=seed)
 
     def _transmit(self, now_ns: int) -> None:
         """Offer a burst for each frame while the gate is open; the warden decides what becomes of it."""
-        traffic = self._traffic.get(self._open_sid) if self._open_sid is not None else None
-        if self._open_sid is None or traffic is None or now_ns < self._next_burst_ns:
+        if self._open_sid is None or now_ns < self._next_burst_ns:
+            return
+        burst = self.bursts.next(self._open_sid)
+        if burst is None:
             return
         self._next_burst_ns = now_ns + self.config.radio.frame_us * 1000
-        self.warden.burst(self._open_sid, traffic.burst())
+        self.warden.burst(self._open_sid, burst)

@@ -23,16 +23,17 @@ from agent.node.commands import (
 )
 from agent.node.control import Command, ControlDoor
 from agent.node.policy import free_parts, window_ms
+from agent.node.wordfiles import take_word
 from agent.words.units import band_text, power_text
 from sensing.survey import SurveyReport
-from settlement.chain.admission import RELAYED
 from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.table import UserState
 from settlement.pair.user import Offer, UserPair
 from settlement.party.party import Party
-from settlement.state.messages import Message
+from settlement.records.registry import RECORDS
+from settlement.records.row import CarriedBy
 from settlement.state.step import Step
 
 MS, NS = 1_000_000, 1_000_000_000
@@ -306,13 +307,12 @@ class Errands:
         """As if a neighbour had passed it on: only what an authority signed is taken, and judged like any record."""
         raw = bytes.fromhex(command.record) if len(command.record) % 2 == 0 else b""
         unproven = parse(raw)
-        if isinstance(unproven, Refusal) or unproven.typ not in RELAYED:
+        if isinstance(unproven, Refusal) or unproven.row.carrier is not CarriedBy.ANYONE:
             found = str(unproven) if isinstance(unproven, Refusal) else unproven.typ
-            self._end(errand, ok=False, why=f"{found}; give a record of {', '.join(sorted(RELAYED))}")
+            passed = [name for name, row in RECORDS.items() if row.carrier is CarriedBy.ANYONE]
+            self._end(errand, ok=False, why=f"{found}; give a record of {', '.join(sorted(passed))}")
             return
-        me = self._party.registry.get(self._party.identity.credential)
-        own = me.transport_key if me is not None else None
-        refusal = self._party.receive(step, Message(record=raw).encoded(), own or b"")
+        refusal = take_word(self._party, step, raw)
         self._tell(errand, "taken" if refusal is None else "not taken", type=unproven.typ)
         self._end(errand, ok=refusal is None, why=str(refusal or ""))
 

@@ -1,6 +1,7 @@
 """What a node wants: a holder offers what it sensed to be free, a user asks for what its configuration lists."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -50,22 +51,36 @@ class HolderPolicy:
     _looked_ns: int = 0
 
     def due(
-        self, since_start_s: float, report: SurveyReport, closed: list[tuple[int, int]]
+        self, since_start_s: float, heard: Callable[[], SurveyReport], closed: list[tuple[int, int]]
     ) -> list[tuple[int, OfferSection]]:
-        """Offers to make now, cut to what was heard to be free; `closed` are the bands protected for an incumbent."""
-        if report.looks < LOOKS_BEFORE_OFFER:
-            return []
+        """Offers to make now, cut to what was heard to be free; `closed` are the bands protected for an incumbent.
+
+        `heard` makes the survey's report, which takes tens of milliseconds: it is called only where an offer is due.
+        """
         waiting = [(i, o) for i, o in enumerate(self.config.offers) if i not in self.made]
         ready = [(i, o) for i, o in waiting if since_start_s >= o.after_s]
+        if not ready:
+            return []
+        report = heard()
+        if report.looks < LOOKS_BEFORE_OFFER:
+            return []
         return [(i, part) for i, offer in ready for part in free_parts(report, offer, closed)]
 
     def newcomer(self) -> None:
         """A neighbour came up: it has not heard what was offered before, and would not take old records."""
         self._newcomers = True
 
-    def again(self, now_ns: int, report: SurveyReport, closed: list[tuple[int, int]]) -> list[tuple[OfferSection, int]]:
-        """What still stands, to be offered anew with its end (UTC ns) to those who came up since, now and then."""
-        if not self._newcomers or now_ns < self._again_ns or not report.looks:
+    def again(
+        self, now_ns: int, heard: Callable[[], SurveyReport], closed: list[tuple[int, int]]
+    ) -> list[tuple[OfferSection, int]]:
+        """What still stands, to be offered anew with its end (UTC ns) to those who came up since, now and then.
+
+        `heard` makes the survey's report; it is called only where something is to be offered anew.
+        """
+        if not self._newcomers or now_ns < self._again_ns:
+            return []
+        report = heard()
+        if not report.looks:
             return []
         self._newcomers, self._again_ns = False, now_ns + AGAIN_NS
         self.standing = [(offer, end_ns) for offer, end_ns in self.standing if end_ns > now_ns + NS]
@@ -183,6 +198,13 @@ class _Asking:
     told: bool = False
 
 
+def _wanted(want: WantSection, start_ns: int, now_ns: int) -> Window:
+    """The window a want means, by the start signal and the latest that it can be now (UTC ns)."""
+    if want.for_s is not None:
+        return window_ms(now_ns, now_ns + int(want.for_s * NS))
+    return window_ms(start_ns + int((want.start_s or 0.0) * NS), start_ns + int((want.end_s or 0.0) * NS))
+
+
 class UserPolicy:
     """Works through the configured wants; a refused band is followed by the next one on the list."""
 
@@ -203,7 +225,8 @@ class UserPolicy:
     def act(self, step: Step, party: Party, since_start_s: float, start_ns: int) -> None:
         """Send the REQUESTs that are due; `start_ns` is the start signal in UTC."""
         for asking in self._asking:
-            if asking.done or asking.sid is not None or not asking.want.ask_s <= since_start_s < asking.want.end_s:
+            want = asking.want
+            if asking.done or asking.sid is not None or not want.ask_s <= since_start_s < (want.end_s or math.inf):
                 continue
             if asking.tried < len(asking.want.bands_hz):
                 asked = party.attempt(step, partial(self._request, step, party, asking, start_ns))
@@ -215,7 +238,7 @@ class UserPolicy:
     def _request(self, step: Step, party: Party, asking: _Asking, start_ns: int) -> bytes | None:
         low_hz, high_hz = asking.want.bands_hz[asking.tried]
         band = Band(low_hz=low_hz, high_hz=high_hz)
-        window = window_ms(start_ns + int(asking.want.start_s * NS), start_ns + int(asking.want.end_s * NS))
+        window = _wanted(asking.want, start_ns, step.now.time.latest_ns)
         for offer in party.user.offers.values():
             offered = offer.body.cell
             if offered.band.holds(band) and offered.window.holds(window):

@@ -150,13 +150,13 @@ class Showing:
             codes = coded(result.psd).tobytes() if usable else bytes(len(result.psd))
             self._rows.append(SensedRow(mono_ns=result.start_ns, flags=result.flags.value, codes=codes))
 
-    def turn(self, now_ns: int, fix: Callable[[], Fix]) -> None:
-        """See who reads, and send the rows that wait."""
+    def turn(self, now_ns: int, fix: Callable[[], Fix]) -> bool:
+        """See who reads, and send the rows that wait; returns whether somebody watches."""
         if now_ns >= self._next_look_ns:
             self._next_look_ns = now_ns + LOOK_NS
             self._follow_readers()
         if not self._rows:
-            return
+            return self.rows_wanted
         low_hz, high_hz = self.tally.edges_hz
         time_fix = fix().time
         while self._rows:
@@ -164,6 +164,7 @@ class Showing:
             utc_ns = time_fix.middle_ns - (now_ns - row.mono_ns)
             head = ROW_HEAD.pack(row.mono_ns, utc_ns, float(low_hz), float(high_hz), row.flags, len(row.codes))
             self._send(ROW, head + row.codes)
+        return self.rows_wanted
 
     def moved(self, change: GateChange) -> None:
         """The gate moved: told at once."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from agent.config.settings import NodeConfig, RadioSection
+from agent.node.events import WATERFALL
 from agent.sense.sources import sample_flags
 from hw_profiles.calibration import Scale
 from radio.link import LookTaken
@@ -21,10 +22,11 @@ from sensing.survey import NOTHING_APART, LookResult, Span, Survey, SurveyReport
 from sensing.values import Channel
 
 ROW_NS = 100_000_000
+ROWS_MAX = 4096
+"""Rows of the waterfall that are kept: 4 MiB. Past that two neighbours become one, and a row stands for twice the time.
+"""
+RECENT_NS, WATCHED_NS = 10_000_000_000, 1_000_000_000
 COLUMNS = 256
-ROWS_MAX = 8192
-WATERFALL = "waterfall.npz"
-REPORT_NS = 1_000_000_000
 KEEP_S = 120.0
 """How long a look speaks of its channels."""
 
@@ -66,36 +68,45 @@ def scale_of(radio: RadioSection) -> Scale | None:
 
 
 class Waterfall:
-    """The strongest power seen in each of COLUMNS frequencies, a row for each ROW_NS.
+    """The strongest power seen in each of COLUMNS frequencies over the whole run, in at most ROWS_MAX rows.
 
-    It never holds more than ROWS_MAX rows: full, it makes one of each two and goes on in steps twice as long.
+    A row stands for ROW_NS at first, and for twice as long each time there is no room left.
     """
 
     def __init__(self, config: NodeConfig) -> None:
         half_hz = config.radio.sample_rate_hz / 2
         self._edges_hz = (config.radio.rx_center_hz - half_hz, config.radio.rx_center_hz + half_hz)
-        self._rows: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
-        self._times_ns: list[int] = []
         self._row_ns = ROW_NS
+        self._rows = np.zeros((ROWS_MAX, COLUMNS), np.float32)
+        self._times_ns = np.zeros(ROWS_MAX, np.int64)
+        self._count = 0
 
     def add(self, result: LookResult) -> None:
         """Take in one look."""
         row = result.psd.reshape(COLUMNS, -1).max(axis=1)
-        if self._times_ns and result.start_ns - self._times_ns[-1] < self._row_ns:
-            np.maximum(self._rows[-1], row, out=self._rows[-1])
+        last = self._count - 1
+        if last >= 0 and result.start_ns - self._times_ns[last] < self._row_ns:
+            np.maximum(self._rows[last], row, out=self._rows[last])
             return
-        self._rows.append(row.astype(np.float32))
-        self._times_ns.append(result.start_ns)
-        if len(self._rows) >= ROWS_MAX:
-            self._rows = [np.maximum(*pair) for pair in zip(self._rows[::2], self._rows[1::2], strict=True)]
-            self._times_ns, self._row_ns = self._times_ns[::2], 2 * self._row_ns
+        if self._count == ROWS_MAX:
+            self._halve()
+        self._rows[self._count], self._times_ns[self._count] = row, result.start_ns
+        self._count += 1
+
+    def _halve(self) -> None:
+        self._row_ns *= 2
+        self._count = ROWS_MAX // 2
+        self._rows[: self._count] = np.maximum(self._rows[::2], self._rows[1::2])
+        self._times_ns[: self._count] = self._times_ns[::2].copy()
 
     def save(self, folder: Path) -> None:
         """Write rows in dBFS/Hz, their monotonic times and the band's edges."""
-        rows = np.array(self._rows, dtype=np.float32).reshape(-1, COLUMNS)
-        level = 10 * np.log10(np.maximum(rows, 1e-30))
+        level = 10 * np.log10(np.maximum(self._rows[: self._count], 1e-30))
         np.savez_compressed(
-            folder / WATERFALL, level_db=level, times_ns=np.array(self._times_ns), edges_hz=np.array(self._edges_hz)
+            folder / WATERFALL,
+            level_db=level,
+            times_ns=self._times_ns[: self._count],
+            edges_hz=np.array(self._edges_hz),
         )
 
 
@@ -113,9 +124,10 @@ class Watcher:
         self._wake = threading.Event()
         self._stop = False
         self._lock = threading.Lock()
-        self._latest: SurveyReport | None = None
-        self._next_report_ns = 0
+        self._recent: SurveyReport | None = None
         self.fault: str | None = None
+        self.watched = False
+        """Whether somebody watches: then what is shown is renewed every second."""
         self.listener: Callable[[LookResult, bool], None] | None = None
         """Told of each look, and whether it shows the band; in the sensing thread."""
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
@@ -149,9 +161,23 @@ class Watcher:
         with self._lock:
             return self._survey.report(time.monotonic_ns(), apart=apart)
 
-    def latest(self) -> SurveyReport:
-        """Everything so far as it was at most about a second ago, made in the sensing thread: it costs no turn."""
-        return self._latest if self._latest is not None else self.report()
+    def recent(self) -> SurveyReport:
+        """What was heard, as of at most RECENT_NS ago: for showing, where nothing is decided by it."""
+        recent = self._recent
+        if recent is None or time.monotonic_ns() - recent.now_ns > RECENT_NS + WATCHED_NS:
+            recent = self._recent = self.report()
+        return recent
+
+    def _sum_up(self) -> None:
+        """Renew that in the sensing thread, where it costs the node no turn; more often while it is watched."""
+        after_ns = WATCHED_NS if self.watched else RECENT_NS
+        if self._recent is not None and time.monotonic_ns() - self._recent.now_ns > after_ns:
+            self._recent = self.report()
+
+    @property
+    def looks(self) -> int:
+        """How many looks were taken."""
+        return self._survey.looks
 
     def _run(self) -> None:
         while not self._stop:
@@ -159,14 +185,7 @@ class Watcher:
             self._wake.clear()
             while self._todo and not self._stop:
                 self._sense(self._todo.popleft())
-                self._sum_up()
             self._sum_up()
-
-    def _sum_up(self) -> None:
-        now_ns = time.monotonic_ns()
-        if now_ns >= self._next_report_ns:
-            self._next_report_ns = now_ns + REPORT_NS
-            self._latest = self.report()
 
     def _sense(self, look: LookTaken) -> None:
         iq = self._ring.read(look.ticket)

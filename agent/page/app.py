@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from agent.history.reading import fitting, plain
 from agent.history.rows import Row
 from agent.history.store import BOXES, LENGTHS, Store
-from agent.page.guard import Guard, hosts_of
+from agent.page.guard import RequestGuard, hosts_of
 from agent.page.live import NodeLive
 from agent.page.openapi import document
 from agent.page.plan import PagePlan
@@ -78,7 +78,7 @@ def spectra(rows: list[Row]) -> bytes:
     return head + b"".join(parts)
 
 
-class Page:
+class WebPage:
     """Reads and the stop, over the nodes that are served."""
 
     def __init__(self, plan: PagePlan, nodes: Mapping[str, NodeLive]) -> None:
@@ -288,7 +288,7 @@ async def _absent(_request: Request, _exc: Exception) -> Response:
 
 def app_of(plan: PagePlan, nodes: Mapping[str, NodeLive], token: str) -> Starlette:
     """The application, its nodes followed for as long as it runs."""
-    page = Page(plan, nodes)
+    page = WebPage(plan, nodes)
 
     @asynccontextmanager
     async def living(_app: Starlette) -> AsyncIterator[None]:
@@ -322,7 +322,7 @@ def app_of(plan: PagePlan, nodes: Mapping[str, NodeLive], token: str) -> Starlet
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, hosts=hosts_of(plan.host, plan.port), token=token)],
+        middleware=[Middleware(RequestGuard, hosts=hosts_of(plan.host, plan.port), token=token)],
         exception_handlers={_Refused: _answer_refused, 404: _absent},
         lifespan=living,
     )

@@ -38,7 +38,7 @@ def hosts_of(host: str, port: int) -> frozenset[str]:
     return frozenset(f"{name}:{port}" for name in plain) | (frozenset(plain) if port == 80 else frozenset())
 
 
-class Guard:
+class RequestGuard:
     """The rules, around the application."""
 
     def __init__(self, app: ASGIApp, *, hosts: Iterable[str], token: str) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.config.locks import agents
 from agent.config.settings import ConfigError, NodeConfig, write_effective
@@ -20,12 +21,15 @@ from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
 from settlement.state.step import HaltedError
 
+if TYPE_CHECKING:
+    from agent.kit.door import TrialDoor
+
 EFFECTIVE = "config.toml"
 FAILED, TAMPERING = 1, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class ServedBeside:
     """What is served beside the node: ports on loopback, 0 for none; `page_port` None is the usual one, or the next."""
 
     health_port: int = 0
@@ -34,7 +38,7 @@ class Beside:
     history: bool = False
 
 
-def run_node(config: NodeConfig, beside: Beside, fail: Callable[[str], None]) -> int:
+def run_node(config: NodeConfig, beside: ServedBeside, fail: Callable[[str], None]) -> int:
     """Run a node to its end: 0 when stopped, 1 when it cannot work, 5 when its log was altered or is behind.
 
     Args: fail: told in one line what is wrong.
@@ -56,13 +60,22 @@ def run_node(config: NodeConfig, beside: Beside, fail: Callable[[str], None]) ->
     return 0
 
 
+def _door(node: Node) -> "TrialDoor | None":
+    """Where the coordinator of this node's trial asks how it is, if it is of one. Raises PortTaken, ConfigError."""
+    if node.config.door is None:
+        return None
+    from agent.kit.door import TrialDoor
+
+    return TrialDoor(node.config, lambda: node.vitals.told)
+
+
 def _agreed(config: NodeConfig) -> Path:
     """The values in force as one file, which the warden reads: both must go by the same. Raises ConfigError."""
     short_path(config.run_folder)
     return write_effective(config, config.run_folder / EFFECTIVE)
 
 
-def _serve(node: Node, stop: threading.Event, beside: Beside, effective: Path) -> None:
+def _serve(node: Node, stop: threading.Event, beside: ServedBeside, effective: Path) -> None:
     vitals, config = node.vitals, node.config
     health = Health(lambda: vitals.told, beside.health_port) if beside.health_port else None
     served = ServedNode(name=config.name, run_folder=config.run_folder, folder=config.folder, config=effective)
@@ -74,7 +87,10 @@ def _serve(node: Node, stop: threading.Event, beside: Beside, effective: Path) -
         history=beside.history,
     )
     watchdog = Watchdog(lambda: vitals.lateness(time.monotonic_ns()), vitals.line)
+    door = _door(node)
     try:
+        if door is not None:
+            door.start()
         if health is not None:
             health.start()
         page.start()
@@ -85,6 +101,8 @@ def _serve(node: Node, stop: threading.Event, beside: Beside, effective: Path) -
         node.run(stop)
     finally:
         watchdog.close()
+        if door is not None:
+            door.close()
         node.close()
         page.close()
         if health is not None:

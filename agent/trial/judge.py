@@ -6,6 +6,7 @@ Pure. The nodes' own belief about their gates plays no part: only signed records
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from settlement.chain.bodies import Abort, Accept, Confirm, Grant, Preempt, Relinquish, Renew, Resume
 from settlement.chain.records import Record
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.fixes import PositionFix, PositionSource
@@ -44,7 +45,7 @@ def settlements(records: Iterable[Record]) -> dict[bytes, Live]:
     for record in records:
         body, sid = record.body, record.sid
         signed = record.frame.attestation
-        if record.typ == "grant":
+        if isinstance(body, Grant):
             found[body.sid] = Live(
                 sid=body.sid,
                 user=body.user,
@@ -55,28 +56,28 @@ def settlements(records: Iterable[Record]) -> dict[bytes, Live]:
             )
         live = found.get(sid) if sid is not None else None
         if live is not None:
-            _apply(live, record.typ, body, signed.earliest_ns, signed.latest_ns)
+            _apply(live, body, signed.earliest_ns, signed.latest_ns)
     return found
 
 
-def _apply(live: Live, typ: str, body: object, earliest_ns: int, latest_ns: int) -> None:
-    match typ:
-        case "accept":
+def _apply(live: Live, body: object, earliest_ns: int, latest_ns: int) -> None:
+    match body:
+        case Accept():
             live.accepted = True
-        case "confirm":
+        case Confirm():
             live.confirmed_ns = earliest_ns
-            live.leases.append((earliest_ns, getattr(body, "transmit_until_ns", 0)))
-        case "renew" | "resume":
-            live.leases.append((earliest_ns, getattr(body, "transmit_until_ns", 0)))
-        case "abort":
+            live.leases.append((earliest_ns, body.transmit_until_ns))
+        case Renew() | Resume():
+            live.leases.append((earliest_ns, body.transmit_until_ns))
+        case Abort():
             live.ended_ns = 0
-            live.outcome = f"aborted: {getattr(body, 'reason', '')}"
-        case "preempt":
-            live.ended_ns = min(live.ended_ns or live.window.end_ns, getattr(body, "vacate_by_ns", 0))
-            live.outcome = live.outcome or f"preempted: {getattr(body, 'reason', '')}"
-        case "relinquish":
+            live.outcome = f"aborted: {body.reason}"
+        case Preempt():
+            live.ended_ns = min(live.ended_ns or live.window.end_ns, body.vacate_by_ns)
+            live.outcome = live.outcome or f"preempted: {body.reason}"
+        case Relinquish():
             live.ended_ns = min(live.ended_ns or live.window.end_ns, latest_ns)
-            live.outcome = live.outcome or f"relinquished: {getattr(body, 'reason', '')}"
+            live.outcome = live.outcome or f"relinquished: {body.reason}"
         case _:
             pass
 

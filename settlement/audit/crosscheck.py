@@ -11,14 +11,16 @@ A CONFIRM that its user never got is no fault: spectrum was wasted, nothing was 
 
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from settlement.audit.findings import SHOWN_MAX, Audited, Findings
 from settlement.audit.heads import forks
+from settlement.chain.bodies import Accept, Confirm, Coordination, Grant, Preempt, Relinquish, Renew, Resume
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.pair.work import answer_to, settlement_id
-
-TERMINAL = ("confirm", "abort")
+from settlement.records.decision import DECISIONS
+from settlement.records.registry import TYPE_OF
 
 
 @dataclass(slots=True)
@@ -40,13 +42,13 @@ class LiveCell:
 class _Story:
     """All different records of one settlement, whoever holds them."""
 
-    records: dict[str, dict[bytes, Record]] = field(default_factory=dict)
+    records: dict[type[Any], dict[bytes, Record]] = field(default_factory=dict)
 
-    def all(self, typ: str) -> list[Record]:
-        return list(self.records.get(typ, {}).values())
+    def all(self, body: type[Any]) -> list[Record]:
+        return list(self.records.get(body, {}).values())
 
-    def one(self, typ: str) -> Record | None:
-        found = self.all(typ)
+    def one(self, body: type[Any]) -> Record | None:
+        found = self.all(body)
         return found[0] if found else None
 
 
@@ -59,7 +61,7 @@ def cross_check(lineages: list[Audited]) -> Findings:
         for record in audited.held:
             if record.sid is not None:
                 story = stories.setdefault(record.sid, _Story())
-                story.records.setdefault(record.typ, {})[record.digest] = record
+                story.records.setdefault(record.row.body, {})[record.digest] = record
     for sid, story in stories.items():
         _check_story(findings, sid.hex()[:16], story)
     _check_live(findings, stories)
@@ -92,19 +94,19 @@ def _check_numbers(findings: Findings, lineages: list[Audited]) -> None:
 
 def _check_story(findings: Findings, sid: str, story: _Story) -> None:
     """Check (3)."""
-    for typ in ("grant", "accept", *TERMINAL):
-        versions = len(story.all(typ))
+    for body in (Grant, Accept, *DECISIONS):
+        versions = len(story.all(body))
         if versions > 1:
-            findings.add(f"settlement {sid}: {versions} different {typ} records")
-    if story.one("confirm") and story.one("abort"):
+            findings.add(f"settlement {sid}: {versions} different {TYPE_OF[body]} records")
+    if all(story.one(decision) for decision in DECISIONS):
         findings.add(f"settlement {sid}: both confirmed and aborted")
-    confirm = story.one("confirm")
+    confirm = story.one(Confirm)
     if confirm is not None and not _belongs(story, confirm):
         findings.add(f"settlement {sid}: confirmed without a GRANT and an ACCEPT that belong to it")
 
 
 def _belongs(story: _Story, confirm: Record) -> bool:
-    grant, accept = story.one("grant"), story.one("accept")
+    grant, accept = story.one(Grant), story.one(Accept)
     if grant is None or accept is None or grant.frame.author is None or accept.frame.author is None:
         return False
     given, taken, decided = grant.body, accept.body, confirm.body
@@ -116,7 +118,7 @@ def _belongs(story: _Story, confirm: Record) -> bool:
         and (decided.grant, decided.accept, decided.fence) == (grant.digest, accept.digest, given.fence)
         and confirm.frame.author == grant.frame.author
         and confirm.frame.attestation.latest_ns
-        < (given.confirm_by_ns if story.all("coordination") else given.accept_by_ns)
+        < (given.confirm_by_ns if story.all(Coordination) else given.accept_by_ns)
     )
 
 
@@ -124,7 +126,7 @@ def _check_live(findings: Findings, stories: dict[bytes, _Story]) -> None:
     """Check (4)."""
     lives: list[LiveCell] = []
     for sid, story in stories.items():
-        grant, confirm = story.one("grant"), story.one("confirm")
+        grant, confirm = story.one(Grant), story.one(Confirm)
         if grant is None or confirm is None:
             continue
         live = LiveCell(
@@ -142,8 +144,8 @@ def _check_live(findings: Findings, stories: dict[bytes, _Story]) -> None:
 def _until_ns(story: _Story, grant: Record, confirm: Record) -> int:
     """When it was over: its window, or once it was cut short the last lease its holder had signed."""
     window_ns: int = grant.body.cell.window.end_ns
-    if not story.all("preempt") and not story.all("relinquish"):
+    if not story.all(Preempt) and not story.all(Relinquish):
         return window_ns
-    longer = (*story.all("renew"), *story.all("resume"))
+    longer = (*story.all(Renew), *story.all(Resume))
     leases: list[int] = [confirm.body.transmit_until_ns, *(r.body.transmit_until_ns for r in longer)]
     return min(window_ns, max(leases))

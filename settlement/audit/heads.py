@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from settlement.chain import merkle
-from settlement.chain.bodies import Checkpoint, Evidence
+from settlement.chain.bodies import Checkpoint, Cosignature, Evidence
 from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.codec import decode
 from settlement.chain.credentials import Registry, Subject
@@ -81,15 +81,13 @@ class Heads:
     def of_record(self, record: Record, holder: str, own_at: int | None) -> Iterator[FoundHead]:
         """Every head that an admitted record carries; `own_at` is where it stands, if in its author's own log."""
         body = record.body
-        match record.typ:
-            case "checkpoint":
-                yield from (replace(one, after=own_at) for one in self._one(body.note, holder, "a checkpoint", body))
-            case "cosignature":
-                yield from self._one(body.note, holder, "a cosignature")
-            case "evidence":
-                yield from self._in_evidence(body, holder, "evidence")
-            case _:
-                pass
+        kind = record.row.body
+        if kind is Checkpoint:
+            yield from (replace(one, after=own_at) for one in self._one(body.note, holder, "a checkpoint", body))
+        elif kind is Cosignature:
+            yield from self._one(body.note, holder, "a cosignature")
+        elif kind is Evidence:
+            yield from self._in_evidence(body, holder, "evidence")
 
     def _one(self, note: str, holder: str, where: str, claim: Checkpoint | None = None) -> Iterator[FoundHead]:
         head = self.opened(note)
@@ -106,7 +104,7 @@ class Heads:
                 continue
             author = self._registry.get(unproven.author)
             record = unproven.prove(author.public, self._registry.network) if author is not None else None
-            if isinstance(record, Record) and record.typ == "checkpoint":
+            if isinstance(record, Record) and isinstance(record.body, Checkpoint):
                 yield from self._one(record.body.note, holder, where, record.body)
 
     def of_artifact(self, raw: bytes, holder: str) -> Iterator[FoundHead]:

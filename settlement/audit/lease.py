@@ -16,9 +16,27 @@ same entries always give the same view, and inclusion proofs under a signed head
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from settlement.chain import merkle
 from settlement.chain.admission import proven
+from settlement.chain.bodies import (
+    Abort,
+    Accept,
+    Confirm,
+    Coordination,
+    Declaration,
+    Gate,
+    Grant,
+    Preempt,
+    Relinquish,
+    Renew,
+    Request,
+    Resume,
+    Suspend,
+    Usage,
+    Verdict,
+)
 from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import Leaf, decode_leaf
@@ -26,6 +44,9 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.work import settlement_id
+from settlement.records.decision import DECISIONS
+from settlement.records.registry import TYPE_OF
+from settlement.records.verdict import REVIEW_OPENED
 
 
 class LeaseState(Enum):
@@ -40,32 +61,41 @@ class LeaseState(Enum):
     ARCHIVED = "Archived"
 
 
+class LeaseMark(Enum):
+    """What moves a lease beside the records of its settlement."""
+
+    ADMISSION = "admission"
+    REVIEW = "review"
+    WINDOW_END = "window end"
+
+
+Moved = type[Any] | LeaseMark
+"""What moved a lease: the body of a record, or a mark."""
 _S = LeaseState
-TRANSITIONS: dict[tuple[LeaseState | None, str], LeaseState] = {
-    (None, "declaration"): _S.LICENSED,
-    (_S.LICENSED, "request"): _S.REQUESTED,
-    (_S.REQUESTED, "admission"): _S.REVIEW,
-    (_S.REVIEW, "grant"): _S.APPROVED,
-    (_S.APPROVED, "accept"): _S.APPROVED,
-    (_S.APPROVED, "coordination"): _S.APPROVED,
-    (_S.APPROVED, "confirm"): _S.ACTIVE,
-    (_S.APPROVED, "abort"): _S.EXPIRED,
-    (_S.ACTIVE, "coordination"): _S.ACTIVE,
-    (_S.ACTIVE, "renew"): _S.ACTIVE,
-    (_S.ACTIVE, "suspend"): _S.ACTIVE,
-    (_S.ACTIVE, "resume"): _S.ACTIVE,
-    (_S.ACTIVE, "review"): _S.ACTIVE,
-    (_S.ACTIVE, "relinquish"): _S.EXPIRED,
-    (_S.ACTIVE, "preempt"): _S.EXPIRED,
-    (_S.ACTIVE, "window end"): _S.EXPIRED,
-    (_S.EXPIRED, "relinquish"): _S.EXPIRED,
-    (_S.EXPIRED, "preempt"): _S.EXPIRED,
-    (_S.EXPIRED, "usage"): _S.ARCHIVED,
-    (_S.ARCHIVED, "usage"): _S.ARCHIVED,
+TRANSITIONS: dict[tuple[LeaseState | None, Moved], LeaseState] = {
+    (None, Declaration): _S.LICENSED,
+    (_S.LICENSED, Request): _S.REQUESTED,
+    (_S.REQUESTED, LeaseMark.ADMISSION): _S.REVIEW,
+    (_S.REVIEW, Grant): _S.APPROVED,
+    (_S.APPROVED, Accept): _S.APPROVED,
+    (_S.APPROVED, Coordination): _S.APPROVED,
+    (_S.APPROVED, Confirm): _S.ACTIVE,
+    (_S.APPROVED, Abort): _S.EXPIRED,
+    (_S.ACTIVE, Coordination): _S.ACTIVE,
+    (_S.ACTIVE, Renew): _S.ACTIVE,
+    (_S.ACTIVE, Suspend): _S.ACTIVE,
+    (_S.ACTIVE, Resume): _S.ACTIVE,
+    (_S.ACTIVE, LeaseMark.REVIEW): _S.ACTIVE,
+    (_S.ACTIVE, Relinquish): _S.EXPIRED,
+    (_S.ACTIVE, Preempt): _S.EXPIRED,
+    (_S.ACTIVE, LeaseMark.WINDOW_END): _S.EXPIRED,
+    (_S.EXPIRED, Relinquish): _S.EXPIRED,
+    (_S.EXPIRED, Preempt): _S.EXPIRED,
+    (_S.EXPIRED, Usage): _S.ARCHIVED,
+    (_S.ARCHIVED, Usage): _S.ARCHIVED,
 }
-GATE = "gate"
+GATE = TYPE_OF[Gate]
 """What the user's gate did while a lease stood: told beside its transitions, and none of them."""
-REVIEW_OPENED = "review.opened"
 CLOCK = "clock"
 
 
@@ -143,11 +173,11 @@ class _View:
         record = entry.record
         if record is None:
             return
-        if record.typ == "declaration" and entry.leaf.admitted:
+        if isinstance(record.body, Declaration) and entry.leaf.admitted:
             self._offers[record.digest] = entry
-        elif record.typ == "request":
+        elif isinstance(record.body, Request):
             self._requested(entry, record)
-        elif record.typ == "verdict":
+        elif isinstance(record.body, Verdict):
             self._judged(entry, record)
         elif record.sid is not None and record.sid in self.leases:
             self._moved(entry, record, record.sid)
@@ -159,7 +189,7 @@ class _View:
         sid = settlement_id(offer.record.frame.author, user, record.body.nonce, record.body.cell)
         lease = self.leases.get(sid)
         if lease is None:
-            lease = self._apply(Lease(sid=sid, state=None, history=()), offer, "declaration")
+            lease = self._apply(Lease(sid=sid, state=None, history=()), offer, Declaration)
         ends_ns = record.body.cell.window.end_ns
         asked = replace(
             lease,
@@ -168,10 +198,10 @@ class _View:
             cell=lease.cell or record.body.cell,
             eirp_mdbm=record.body.eirp_mdbm if lease.eirp_mdbm is None else lease.eirp_mdbm,
         )
-        lease = self._apply(asked, entry, "request")
+        lease = self._apply(asked, entry, Request)
         received = entry.leaf.peer is not None
         if entry.leaf.admitted and received and lease.state is LeaseState.REQUESTED:
-            lease = self._apply(lease, entry, "admission", actor=self._owner_of(offer))
+            lease = self._apply(lease, entry, LeaseMark.ADMISSION, actor=self._owner_of(offer))
         self.leases[sid] = lease
         self._by_request[record.digest] = sid
 
@@ -186,46 +216,49 @@ class _View:
         if sid is None or not entry.leaf.admitted or body.reason == Reason.RECEIVED.value:
             return
         if body.clause == REVIEW_OPENED:
-            self.leases[sid] = self._apply(self.leases[sid], entry, "review")
+            self.leases[sid] = self._apply(self.leases[sid], entry, LeaseMark.REVIEW)
             return
         why = _words(body.reason, body.clause, body.measured, body.required)
-        self.leases[sid] = self._keep(self.leases[sid], entry, "grant", why)
+        self.leases[sid] = self._keep(self.leases[sid], entry, Grant, why)
 
     def _moved(self, entry: LogEntry, record: Record, sid: bytes) -> None:
         lease = self.leases[sid]
         if entry.leaf.admitted:
             lease = self._window(lease, entry)
-            if record.typ == "grant" and lease.state is LeaseState.REQUESTED:
-                lease = self._apply(lease, entry, "admission")
-            if record.typ == "grant":
+            if isinstance(record.body, Grant) and lease.state is LeaseState.REQUESTED:
+                lease = self._apply(lease, entry, LeaseMark.ADMISSION)
+            if isinstance(record.body, Grant):
                 lease = replace(lease, cell=record.body.cell, eirp_mdbm=record.body.max_eirp_mdbm)
-            if record.typ in {"confirm", "abort"}:
+            if isinstance(record.body, DECISIONS):
                 lease = replace(lease, decision=record.digest)
             self._by_record[record.digest] = sid
-        self.leases[sid] = self._apply(lease, entry, record.typ)
+        self.leases[sid] = self._apply(lease, entry, record.row.body)
 
     def _window(self, lease: Lease, entry: LogEntry) -> Lease:
         over = lease.ends_ns is not None and entry.leaf.arrived_earliest_ns > lease.ends_ns
-        return self._apply(lease, entry, "window end", actor=CLOCK) if over and lease.state is _S.ACTIVE else lease
+        if not over or lease.state is not _S.ACTIVE:
+            return lease
+        return self._apply(lease, entry, LeaseMark.WINDOW_END, actor=CLOCK)
 
-    def _apply(self, lease: Lease, entry: LogEntry, action: str, *, actor: str | None = None) -> Lease:
+    def _apply(self, lease: Lease, entry: LogEntry, action: Moved, *, actor: str | None = None) -> Lease:
         leaf = entry.leaf
         if not leaf.admitted:
             why = _words(leaf.reason or "", leaf.clause or "", leaf.measured or "", leaf.required or "")
             return self._keep(lease, entry, action, why)
-        if action == GATE and entry.record is not None:
+        if action is Gate and entry.record is not None:
             gate = entry.record.body
             said = f"{gate.previous} to {gate.state} {gate.reason}".rstrip()
             move = _transition(lease, entry, action, actor=actor, state=lease.state, refused=False, result=said)
             return replace(lease, history=(*lease.history, move))
         state = TRANSITIONS.get((lease.state, action))
         if state is None:
-            return self._keep(lease, entry, action, _words(Reason.OUT_OF_ORDER.value, "lease.table", action, ""))
+            why = _words(Reason.OUT_OF_ORDER.value, "lease.table", _named(action), "")
+            return self._keep(lease, entry, action, why)
         move = _transition(lease, entry, action, actor=actor, state=state, refused=False, result="admitted")
         return replace(lease, state=state, history=(*lease.history, move))
 
     @staticmethod
-    def _keep(lease: Lease, entry: LogEntry, action: str, why: str) -> Lease:
+    def _keep(lease: Lease, entry: LogEntry, action: Moved, why: str) -> Lease:
         move = _transition(lease, entry, action, actor=None, state=lease.state, refused=True, result=why)
         return replace(lease, history=(*lease.history, move))
 
@@ -233,7 +266,7 @@ class _View:
 def _transition(
     lease: Lease,
     entry: LogEntry,
-    action: str,
+    action: Moved,
     *,
     actor: str | None,
     state: LeaseState | None,
@@ -242,7 +275,7 @@ def _transition(
 ) -> Transition:
     return Transition(
         actor=actor or entry.actor,
-        action=action,
+        action=_named(action),
         previous=lease.state,
         state=state,
         evidence=entry.leaf.subject,
@@ -251,6 +284,10 @@ def _transition(
         refused=refused,
         result=result,
     )
+
+
+def _named(action: Moved) -> str:
+    return action.value if isinstance(action, LeaseMark) else TYPE_OF[action]
 
 
 def _words(reason: str, clause: str, measured: str, required: str) -> str:
@@ -274,11 +311,11 @@ def leases(entries: Iterable[LogEntry], *, as_of_ns: int | None = None) -> dict[
 
 def _over(lease: Lease, ends_ns: int) -> Lease:
     """The window is over though no entry says so: what proves it is the CONFIRM, and the clock."""
-    confirmed = next(t for t in reversed(lease.history) if t.action == "confirm" and not t.refused)
+    confirmed = next(t for t in reversed(lease.history) if t.action == _named(Confirm) and not t.refused)
     move = replace(
         confirmed,
         actor=CLOCK,
-        action="window end",
+        action=LeaseMark.WINDOW_END.value,
         previous=lease.state,
         state=LeaseState.EXPIRED,
         arrived_ns=ends_ns,

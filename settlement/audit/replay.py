@@ -14,6 +14,22 @@ from settlement.audit.findings import Audited, ListTaken, Review
 from settlement.audit.heads import Heads
 from settlement.chain import keys
 from settlement.chain.admission import Admitted, RuleInForce, prove, proven, timeless
+from settlement.chain.bodies import (
+    Confirm,
+    Credential,
+    Declaration,
+    Envelope,
+    Evidence,
+    Gate,
+    Grant,
+    Renew,
+    Resume,
+    Revocation,
+    Rotation,
+    Rule,
+    Usage,
+    Verdict,
+)
 from settlement.chain.checkpoint import origin_of
 from settlement.chain.credentials import Claims, Registry, Subject, read_claims
 from settlement.chain.keys import Verify
@@ -26,15 +42,13 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.governing.rulefile import rule_at
 from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.transmit import lease_limit
+from settlement.records.verdict import REVIEW_OPENED
 from settlement.state.messages import decode_message
 from settlement.state.ownword import attested, excused, in_order
 
 TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
-REVIEW_OPENED = "review.opened"
-LEASES = ("confirm", "renew", "resume")
-PLAIN = frozenset(
-    {"credential", "rule", "revocation", "envelope", "declaration", "gate", "verdict", "usage", "evidence"}
-)
+LEASES = (Confirm, Renew, Resume)
+PLAIN = (Credential, Rule, Revocation, Envelope, Declaration, Gate, Verdict, Usage, Evidence)
 """Of these an audit keeps author, number and hash: nothing it compares afterwards is in their bodies."""
 
 
@@ -83,7 +97,7 @@ def former_of(origin: str, network: str, entries: Iterable[bytes]) -> frozenset[
     for body in entries:
         leaf = decode_leaf(body)
         rotation = parse(leaf.record) if isinstance(leaf, Leaf) and leaf.origin == OWN and leaf.record else None
-        if not isinstance(rotation, Unproven) or rotation.typ != "rotation" or rotation.author is None:
+        if not isinstance(rotation, Unproven) or rotation.schema is not Rotation or rotation.author is None:
             continue
         body_map = rotation.payload.get(6)
         successor = body_map.get(1) if isinstance(body_map, dict) else None
@@ -126,13 +140,13 @@ def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) 
         return
     if said is not None and said[2:] != [record.typ, record.sid, record.frame.author, record.frame.seq, None]:
         add(f"entry {index}: its columns do not agree with its record")
-    if record.typ == "rule":
+    if isinstance(record.body, Rule):
         _take_rule(state, index, record)
-    elif record.typ != "credential":
+    elif not isinstance(record.body, Credential):
         _check_entitled(state, index, leaf, record)
     if record.sid is not None:
         state.audited.by_sid.setdefault(record.sid, {}).setdefault(record.typ, []).append(record.digest)
-    state.audited.held.append(replace(record, raw=b"", body=None) if record.typ in PLAIN else record)
+    state.audited.held.append(replace(record, raw=b"", body=None) if isinstance(record.body, PLAIN) else record)
     _note(state, index, leaf, record)
 
 
@@ -141,10 +155,10 @@ def _note(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
     heads = state.heads = state.heads or Heads(state.registry)
     own_at = index if leaf.origin == OWN else None
     state.audited.heads.extend(heads.of_record(record, state.audited.path.name, own_at))
-    if record.typ == "verdict" and record.body.clause == REVIEW_OPENED:
+    if isinstance(record.body, Verdict) and record.body.clause == REVIEW_OPENED:
         measured = f"{record.body.reason}: {record.body.measured}"
         state.audited.reviews.append(Review(subject=record.body.subject, why=measured))
-    elif record.typ == "revocation":
+    elif isinstance(record.body, Revocation):
         author = state.registry.get(record.frame.author)
         signed = record.frame.attestation
         state.audited.lists.append(
@@ -175,7 +189,7 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
     add = state.audited.findings.add
     by = state.registry.get(record.frame.author)
     admitted = Admitted(record=record, author=by) if by is not None else None
-    if admitted is not None and record.typ == "rotation":
+    if admitted is not None and isinstance(record.body, Rotation):
         successor = judge_rotation(admitted.author, record.body, state.registry)
         if isinstance(successor, Subject):
             state.registry.rotate(admitted.author, successor)
@@ -205,14 +219,14 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
 
 def _beyond_terms(state: Replay, record: Record, author: Subject, rule: RuleInForce) -> Refusal | None:
     """What a pair agreed on is inside its class and both credentials, every lease no longer than the GRANT says."""
-    if record.typ == "grant":
+    if isinstance(record.body, Grant):
         user = state.registry.get(record.body.user)
         if user is None:
             return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", record.body.user.hex()[:16], "a credential in the log")
         state.grants[record.body.sid] = record
         return judge_terms(deal_of_grant(record), rule.rule, holder=author, user=user)
     grant = state.grants.get(record.sid) if record.sid is not None else None
-    if grant is None or record.typ not in LEASES:
+    if grant is None or not isinstance(record.body, LEASES):
         return None
     limit_ns, until_ns = lease_limit(record, grant.body.cell, grant.body.lease_ns), record.body.transmit_until_ns
     if until_ns <= limit_ns:

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from settlement.audit.lease import REVIEW_OPENED, LogEntry
+from settlement.audit.lease import LogEntry
+from settlement.chain.bodies import Accept, Confirm, Grant, Revocation, Verdict
 from settlement.core.reasons import Reason
+from settlement.records.verdict import REVIEW_OPENED
 
 MISUSE = (Reason.BINDING, Reason.TRANSPORT_BINDING, Reason.KEY, Reason.SIGNATURE)
 
@@ -67,18 +69,18 @@ def metrics(logs: Mapping[str, Iterable[LogEntry]]) -> Metrics:
                 continue
             if record is None:
                 continue
-            match record.typ:
-                case "revocation":
+            match record.body:
+                case Revocation():
                     took.append((leaf.arrived_latest_ns - record.frame.attestation.latest_ns) / 1e6)
-                case "accept":
+                case Accept():
                     parties[record.body.sid] = entry.actor
-                case "grant":
+                case Grant():
                     decided.add(record.body.request)
-                case "confirm":
+                case Confirm():
                     settled[record.body.sid] = (entry.actor,)
-                case "verdict" if record.body.clause == REVIEW_OPENED:
+                case Verdict(clause=clause) if clause == REVIEW_OPENED:
                     reviewed.add(record.body.subject)
-                case "verdict" if record.body.reason != Reason.RECEIVED.value:
+                case Verdict(reason=reason) if reason != Reason.RECEIVED.value:
                     decided.add(record.body.subject)
                 case _:
                     pass

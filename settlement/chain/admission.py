@@ -16,33 +16,21 @@ Every bytes-in gets exactly one verdict: `Admitted` or a `Refusal` that names th
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from settlement.chain import keys
-from settlement.chain.bodies import Envelope, Rule
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import capability, within_terms
 from settlement.chain.keys import Verify
 from settlement.chain.records import Attestation, Record, Unproven, parse
-from settlement.chain.scope import Area, Cell
+from settlement.chain.scope import Area
 from settlement.chain.status import StatusLists
 from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.core.fixes import PositionFix, PositionSource, TimeFix, TimeSource, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.authority import Rotation, Rule
+from settlement.records.row import Becomes, CarriedBy, Cites, Site, WhenLate
 
-# A decision counts however late it comes, and so does what takes something away: the same bytes are sent until they are
-# heard. A log head does too: what it extends says whether it is old.
-TIMELESS_TYPES = ("confirm", "abort", "suspend", "preempt", "relinquish", "checkpoint", "cosignature")
-# An authority's word may reach a node through any neighbour, and has a life of its own.
-RELAYED = frozenset({"rule", "schema", "admission", "revocation", "rotation", "ruling"})
-# What a settled pair still owes each other is not undone by a revocation.
-AFTER_SETTLEMENT = frozenset({"renew", "suspend", "resume", "relinquish", "preempt", "fallback", "usage", "dispute"})
-# What a key decided before it was succeeded stays decided, however late it arrives.
-AFTER_ROTATION = frozenset({"rotation", "confirm", "abort"})
-# These speak of a settlement by the rule it was made under, which may have been succeeded since.
-HISTORICAL = frozenset({"dispute", "ruling"})
-# These say what is or will be where their author stands; an intent and a REQUEST name their own area.
-ON_SITE = frozenset({"accept", "envelope"})
 TIME_FLOOR_NS = {
     TimeSource.NONE: 1 << 62,
     TimeSource.GPS: 100,
@@ -119,15 +107,15 @@ def _proved(unproven: Unproven, registry: Registry, verify: Verify) -> Admitted 
     if author is None:
         named = "none" if unproven.author is None else unproven.author.hex()
         return refuse(Reason.UNKNOWN_AUTHOR, "integrity.2", named, "an admitted credential")
-    if unproven.typ == "credential":
-        return refuse(Reason.TYPE, "integrity.1", "credential", "credentials enter through the registry")
+    if unproven.row.becomes is Becomes.SUBJECT:
+        return refuse(Reason.TYPE, "integrity.1", unproven.typ, "credentials enter through the registry")
     if unproven.kid != author.kid:
-        reason = Reason.ROTATION if unproven.typ == "rotation" else Reason.KEY
+        reason = Reason.ROTATION if unproven.schema is Rotation else Reason.KEY
         return refuse(reason, "integrity.3", unproven.kid.hex(), author.kid.hex())
     record = unproven.prove(author.public, registry.network, verify=verify)
     if isinstance(record, Record):
         return Admitted(record=record, author=author)
-    if unproven.typ == "rotation" and record.reason is Reason.SIGNATURE:
+    if unproven.schema is Rotation and record.reason is Reason.SIGNATURE:
         return refuse(Reason.ROTATION, "integrity.3", "not signed by the old key", author.kid.hex())
     return record
 
@@ -137,7 +125,7 @@ def proven(raw: bytes, registry: Registry, *, verify: Verify = keys.verify) -> R
     unproven = parse(raw)
     if isinstance(unproven, Refusal):
         return None
-    if unproven.typ != "credential":
+    if unproven.row.becomes is not Becomes.SUBJECT:
         admitted = _proved(unproven, registry, verify)
         return admitted.record if isinstance(admitted, Admitted) else None
     subject = registry.admit(raw)
@@ -209,7 +197,7 @@ def confidence(here: Attestation, rule: AttestationTerms) -> Refusal | None:
 def _known_where(admitted: Admitted, rule: Rule) -> Refusal | None:
     """Clause (9). An authority that is no node may know less, where the rule has terms for desks."""
     here = admitted.record.frame.attestation
-    desk = admitted.author.transport_key is None and admitted.record.typ in RELAYED
+    desk = admitted.author.transport_key is None and admitted.record.row.carrier is CarriedBy.ANYONE
     return confidence(here, rule.desk if desk and rule.desk is not None else rule)
 
 
@@ -243,11 +231,12 @@ def _age(record: Record, rule: Rule, now: TimeFix) -> Refusal | None:
     ahead = _ahead(record, now)
     if ahead is not None:
         return ahead
-    if isinstance(record.body, Envelope):
+    late = record.row.late
+    if late is WhenLate.OWN_END:
         valid_ns = record.body.valid_until_ns
         over = refuse(Reason.STALE, "confidence.10.valid", f"at {now.latest_ns} ns", f"before {valid_ns} ns")
         return None if now.before(valid_ns) else over
-    if record.typ not in TIMELESS_TYPES and now.earliest_ns - signed.latest_ns > rule.record_age_ns_max:
+    if late is not WhenLate.COUNTS and now.earliest_ns - signed.latest_ns > rule.record_age_ns_max:
         age = f"{now.earliest_ns - signed.latest_ns} ns old"
         return refuse(Reason.STALE, "confidence.10", age, f"<= {rule.record_age_ns_max} ns")
     return None
@@ -270,17 +259,21 @@ def timeless(admitted: Admitted, rule: RuleInForce) -> Refusal | None:
     if refusal is not None:
         return refusal
     cited: bytes | None = getattr(admitted.record.body, "rule", None)
-    if cited is not None and cited != rule.hash and admitted.record.typ not in HISTORICAL:
+    if cited is not None and cited != rule.hash and admitted.record.row.cites is Cites.IN_FORCE:
         return refuse(Reason.RULE_UNKNOWN, "disposition.11", cited.hex(), rule.hash.hex())
     refusal = within_terms(admitted.record, rule.rule)
     if refusal is not None:
         return refusal
     here = admitted.record.frame.attestation
-    cell: Cell | None = getattr(admitted.record.body, "cell", None)
-    if cell is not None and admitted.record.typ in ("intent", "request"):
-        return author_inside(here, cell.area, "disposition.place")
-    on_site = admitted.record.typ in ON_SITE
-    return author_inside(here, admitted.author.scope.area, "capability.8.place") if on_site else None
+    match admitted.record.row.site:
+        case Site.NAMED_CELL:
+            return author_inside(here, admitted.record.body.cell.area, "disposition.place")
+        case Site.OWN_AREA:
+            return author_inside(here, admitted.author.scope.area, "capability.8.place")
+        case Site.ANYWHERE:
+            return None
+        case other:
+            assert_never(other)
 
 
 def author_inside(here: Attestation, area: Area, clause: str) -> Refusal | None:
@@ -298,18 +291,22 @@ def author_inside(here: Attestation, area: Area, clause: str) -> Refusal | None:
 
 def _stands(admitted: Admitted, context: Context, now: TimeFix) -> Refusal | None:
     """Clause (5), live: neither revoked nor succeeded by another credential."""
-    author, typ = admitted.author, admitted.record.typ
-    if typ in AFTER_SETTLEMENT:
+    author, row = admitted.author, admitted.record.row
+    if row.owed:
         return None
-    if context.registry.successor(author.hash) is not None and typ not in AFTER_ROTATION:
+    if context.registry.successor(author.hash) is not None and not row.of_old_keys:
         return refuse(Reason.ROTATION, "capability.5", author.name, "the successor's key")
-    checked = behaviour_of(context.rule.rule, author.level, typ) is Behaviour.CHECK
+    checked = behaviour_of(context.rule.rule, author.level, admitted.record.typ) is Behaviour.CHECK
     return context.status.standing(author, context.registry, now, vouched=checked)
 
 
 def _cites(record: Record, context: Context) -> Refusal | None:
     """Clause (11) of what speaks of the past: a version of the rule that was in force here."""
-    if record.typ not in HISTORICAL or record.body.rule == context.rule.hash or context.was_rule(record.body.rule):
+    if (
+        record.row.cites is Cites.IN_FORCE
+        or record.body.rule == context.rule.hash
+        or context.was_rule(record.body.rule)
+    ):
         return None
     return refuse(Reason.RULE_UNKNOWN, "disposition.11.cited", record.body.rule.hex(), "a version once in force here")
 
@@ -325,7 +322,7 @@ def admit(
     if isinstance(admitted, Refusal):
         return admitted
     record, author = admitted.record, admitted.author
-    relayed = record.typ in RELAYED
+    relayed = record.row.carrier is CarriedBy.ANYONE
     if transport_key is not None and not relayed and transport_key != author.transport_key:
         return refuse(Reason.TRANSPORT_BINDING, "integrity.4", "sent over another node's key", author.name)
     refusal = (

@@ -17,6 +17,8 @@ U64_MAX = 2**64 - 1
 I64_MAX = 2**63 - 1
 T = TypeVar("T")
 _Check = Callable[[Any, "FieldKind"], Any]
+Flaw = tuple[str, object, str]
+"""What cannot be meant in a value: the path to it from where it was looked for, what it holds, what would be meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

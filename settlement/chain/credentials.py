@@ -186,7 +186,7 @@ class Registry:
         unproven = parse(raw)
         if isinstance(unproven, Refusal):
             return unproven
-        if unproven.typ != "credential":
+        if unproven.schema is not bodies.Credential:
             return refuse(Reason.TYPE, "credential.typ", unproven.typ, "credential")
         claims = read_claims(unproven.message.header.claims or {})
         if isinstance(claims, Refusal):

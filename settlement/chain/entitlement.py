@@ -8,50 +8,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from settlement.chain.bodies import Counter, Envelope, Rule
 from settlement.chain.codec import kinds_of
 from settlement.chain.credentials import Subject
-from settlement.chain.quantities import VALIDITY_MAX_NS
 from settlement.chain.records import Record
 from settlement.chain.scope import Area, Cell
-from settlement.chain.taxonomy import OBSERVATIONS, Behaviour, Response, behaviour_of, kind_of, response_of
+from settlement.chain.taxonomy import Behaviour, Kind, Response, behaviour_of, response_of
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.authority import Rule
 
-# One of these actions must be in the author's scope; a rotation is everyone's own matter.
-ACTIONS_OF: dict[str, tuple[str, ...]] = {
-    "revocation": ("issue",),
-    "rotation": (),
-    "rule": ("rule",),
-    "schema": ("rule",),
-    "admission": ("issue",),
-    "envelope": ("observe",),
-    "declaration": ("offer",),
-    "intent": ("request",),
-    "request": ("request",),
-    "counter": ("offer", "request"),
-    "grant": ("grant",),
-    "accept": ("request",),
-    "coordination": ("coordinate",),
-    "confirm": ("grant",),
-    "abort": ("grant",),
-    "renew": ("grant",),
-    "suspend": ("grant",),
-    "resume": ("grant",),
-    "relinquish": ("request",),
-    "preempt": ("grant",),
-    "fallback": ("grant",),
-    "usage": ("request",),
-    "dispute": ("grant", "request"),
-    "ruling": ("rule",),
-    "checkpoint": ("observe",),
-    "cosignature": ("observe",),
-    "evidence": ("observe",),
-    "gate": ("observe",),
-    "verdict": ("observe",),
-}
-PRICED = frozenset({"declaration", "intent", "counter"})
-UNIT = "unit"
-"""An envelope of this kind says what a radio could do anywhere; every other speaks of its author's own band."""
 CORNERS_MAX = 256
 """Corners of all outlines of one record together: what a rule may cost whoever reads it."""
 _HOLDERS: dict[type[Any], tuple[str, ...]] = {}
@@ -105,49 +69,27 @@ def _delegated(author: Subject, rule: Rule) -> Refusal | None:
 
 def capability(record: Record, author: Subject, rule: Rule) -> Refusal | None:
     """Clauses (6) to (8)."""
-    actions = ACTIONS_OF[record.typ]
+    row = record.row
+    actions = row.actions
     if actions and not set(actions) & set(author.scope.actions):
         return refuse(Reason.SCOPE, "capability.6", ", ".join(author.scope.actions), " or ".join(actions))
     level = rule.level(author.level)
     if level is None or record.typ not in level.admits:
         return refuse(Reason.SCOPE, "capability.7", author.level, f"a level that may speak {record.typ}")
     kept = behaviour_of(rule, author.level, record.typ) is Behaviour.KEEP
-    if kept and record.typ not in OBSERVATIONS:
-        required = f"a response that acts on a {kind_of(record.typ)}"
+    if kept and row.kind is not Kind.OBSERVATION:
+        required = f"a response that acts on a {row.kind}"
         return refuse(Reason.SCOPE, "capability.7.response", f"{author.level}: {level.response}", required)
     return (
         _delegated(author, rule)
         or outlines(record)
-        or _in_scope(record.body, author)
-        or _observed_in_scope(record.body, author)
-        or _within_sensitivity(record.body)
+        or (None if row.kind is Kind.OBSERVATION else _in_scope(record.body, author))
+        or row.within_scope(record.body, author.scope)
     )
 
 
-def _observed_in_scope(body: Any, author: Subject) -> Refusal | None:
-    """Clause (8) of an envelope: its author speaks of its own bands alone, however far its radio reaches."""
-    if not isinstance(body, Envelope) or body.kind == UNIT:
-        return None
-    outside = next((c.band for c in body.channels if not author.scope.holds_band(c.band)), None)
-    if outside is None:
-        return None
-    return refuse(Reason.SCOPE, "capability.8.channel", outside, ", ".join(str(b) for b in author.scope.bands))
-
-
-def _within_sensitivity(body: Any) -> Refusal | None:
-    """Clause (8) of an envelope: it claims nothing below what its radio can find."""
-    if not isinstance(body, Envelope):
-        return None
-    for channel in body.channels:
-        claimed, limit = channel.clear_above_mdbm, body.sensitivity_mdbm
-        if claimed is not None and (limit is None or claimed < limit):
-            required = "a stated sensitivity" if limit is None else f">= {limit} mdBm"
-            return refuse(Reason.CONFIDENCE, "confidence.8.sensitivity", f"{claimed} mdBm", required)
-    return None
-
-
 def _in_scope(body: Any, author: Subject) -> Refusal | None:
-    """Clause (8), on whichever of the axes the body has."""
+    """Clause (8), on whichever of the axes the body has; what a radio could do is no claim to do it."""
     scope = author.scope
     cell: Cell | None = getattr(body, "cell", None)
     if cell is not None and not scope.holds_band(cell.band):
@@ -161,8 +103,7 @@ def _in_scope(body: Any, author: Subject) -> Refusal | None:
     if tier is not None and tier < scope.tier:
         return refuse(Reason.TIER, "capability.8.tier", tier, f">= {scope.tier}")
     eirp: int | None = getattr(body, "eirp_mdbm", getattr(body, "max_eirp_mdbm", None))
-    # What a radio could do is no claim to do it.
-    if eirp is not None and not isinstance(body, Envelope) and eirp > scope.max_eirp_mdbm:
+    if eirp is not None and eirp > scope.max_eirp_mdbm:
         return refuse(
             Reason.POWER, "capability.8.eirp", f"{eirp / 1000:g} dBm", f"<= {scope.max_eirp_mdbm / 1000:g} dBm"
         )
@@ -171,20 +112,4 @@ def _in_scope(body: Any, author: Subject) -> Refusal | None:
 
 def within_terms(record: Record, rule: Rule) -> Refusal | None:
     """Clause (13): class, price, bargaining round and the life of an envelope are the rule's."""
-    body = record.body
-    if isinstance(body, Envelope):
-        most_ns = rule.validity_ns_max or VALIDITY_MAX_NS
-        claimed_ns = body.valid_until_ns - record.frame.attestation.latest_ns
-        measured, required = f"{claimed_ns} ns after its signing", f"<= {most_ns} ns"
-        return refuse(Reason.TERMS, "disposition.13.validity", measured, required) if claimed_ns > most_ns else None
-    if record.typ not in PRICED:
-        return None
-    terms = rule.terms(body.commodity)
-    if terms is None:
-        return refuse(Reason.TERMS, "disposition.13.class", body.commodity, ", ".join(c.name for c in rule.classes))
-    if not terms.price_low <= body.price <= terms.price_high:
-        return refuse(Reason.PRICE, "disposition.13.price", body.price, f"{terms.price_low}-{terms.price_high}")
-    rounds = terms.rounds_max or 0
-    if isinstance(body, Counter) and not 1 <= body.round <= rounds:
-        return refuse(Reason.ROUNDS, "disposition.13.rounds", body.round, f"1-{rounds}" if rounds else "no bargaining")
-    return None
+    return record.row.within_terms(record.body, rule, record.frame.attestation.latest_ns)

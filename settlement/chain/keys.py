@@ -5,6 +5,7 @@ a key one signature fits many messages, so they are refused here.
 """
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,8 +47,34 @@ Verify = Callable[[bytes, bytes, bytes], bool]
 """Public key, signature, message: do they hold together?"""
 
 
+HOLDING_KEPT = 4096
+_KEEPING = threading.Lock()
+_HOLDING: dict[bytes, None] = {}
+"""SHA-256 of key, signature and message of the signatures last found to hold, the oldest first: 0.5 MiB at most."""
+
+
 def verify(public: bytes, signature: bytes, message: bytes) -> bool:
-    """True when the signature is the key's over the message and the key is usable."""
+    """True when the signature is the key's over the message and the key is usable.
+
+    The HOLDING_KEPT signatures that held last are known by their hash and not computed again: the credentials and rules
+    under every settlement, and records that come a second time. One that did not hold is computed each time.
+    """
+    if len(public) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+        return False
+    name = hashlib.sha256(public + signature + message).digest()
+    if name in _HOLDING:
+        return True
+    if not verify_anew(public, signature, message):
+        return False
+    with _KEEPING:
+        if len(_HOLDING) >= HOLDING_KEPT:
+            del _HOLDING[next(iter(_HOLDING))]
+        _HOLDING[name] = None
+    return True
+
+
+def verify_anew(public: bytes, signature: bytes, message: bytes) -> bool:
+    """As `verify`, computed whatever is known: for measuring what one verification takes."""
     key = _loaded(public)
     if key is None or len(signature) != SIGNATURE_BYTES:
         return False

@@ -3,50 +3,30 @@
 A record may be well formed and signed and still say nothing that arithmetic can take: an envelope sure to 0 ppm, a band
 that ends where it begins, a window of centuries. This is asked right behind the signature, of every record by whatever
 way it comes (a neighbour, the log at a start, an artifact, an auditor), so that no code behind has to ask again. It
-costs no geometry; whether an outline is one is asked in `entitlement`, of those who may speak at all.
+costs no geometry; whether an outline is one is asked in `entitlement`, of those who may speak at all. What relates the
+fields of a schema class stands with it, as its `meaning_flaw`.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
-from settlement.chain.bodies import (
-    PPM,
-    Admission,
-    Axis,
-    ChannelObservation,
-    ClassTerms,
-    Counter,
-    Declaration,
-    Envelope,
-    Fallback,
-    Grant,
-    Intent,
-    Quantity,
-    Request,
-    Revocation,
-    Rule,
-    Schema,
-)
-from settlement.chain.codec import FieldKind, kinds_of
-from settlement.chain.quantities import LIFE_MAX_NS, VALIDITY_MAX_NS, WINDOW_MAX_NS
-from settlement.chain.scope import Band, Cell, Window
+from settlement.chain.codec import FieldKind, Flaw, kinds_of
 from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.row import RecordType
 
-UNIT = "unit"
-Flaw = tuple[str, object, str]
-"""The path to a field from where it was looked for, what it holds, and what would be meant."""
 _Check = Callable[[Any], Flaw | None]
 _CHECKS: dict[type[Any], _Check] = {}
 
 
-def flaw(typ: str, body: Any, attestation: Any) -> Refusal | None:
+def flaw(row: RecordType, body: Any, attestation: Any) -> Refusal | None:
     """What in a record cannot be meant, or None. `attestation` says when and where it was signed."""
-    found = _sources(attestation) or _of_class(type(body))(body) or _to_signing(body, attestation.latest_ns)
+    found = _sources(attestation) or _of_class(row.body)(body) or _to_signing(row, body, attestation.latest_ns)
     if found is None:
         return None
     path, measured, required = found
-    return refuse(Reason.TERMS, f"meaning.{typ}{path}", measured, required)
+    return refuse(Reason.TERMS, f"meaning.{row.name}{path}", measured, required)
 
 
 def flaw_of(value: Any) -> Refusal | None:
@@ -76,7 +56,7 @@ def _of_class(cls: type[Any]) -> _Check:
 
 def _made(cls: type[Any]) -> _Check:
     parts = [(name, check) for name, kind in kinds_of(cls) if (check := _of_kind(kind)) is not _none]
-    whole = _WHOLE.get(cls)
+    whole: _Check | None = getattr(cls, "meaning_flaw", None)
     if not parts and whole is None:
         return _none
 
@@ -122,106 +102,10 @@ def _each(item: _Check) -> _Check:
     return check
 
 
-# -- what relates the fields of one class ------------------------------------------------------------------------------
-
-
-def _band(band: Band) -> Flaw | None:
-    return None if band.low_hz < band.high_hz else ("", f"{band.low_hz} to {band.high_hz} Hz", "low_hz below high_hz")
-
-
-def _ordered(window: Window, *, most_ns: int, path: str, least_ns: int = 1) -> Flaw | None:
-    length_ns = window.end_ns - window.start_ns
-    return None if least_ns <= length_ns <= most_ns else (path, f"{length_ns} ns", f"{least_ns} to {most_ns} ns")
-
-
-def _window(window: Window) -> Flaw | None:
-    return None if window.start_ns <= window.end_ns else ("", "ends before it begins", "start_ns up to end_ns")
-
-
-def _wanted(body: Any) -> Flaw | None:
-    """Of what is offered or asked for; a GRANT's window is held against its class and its parties' credentials."""
-    return _ordered(body.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
-
-
-def _quantity(held: Quantity) -> Flaw | None:
-    inside = held.low <= held.value <= held.high
-    return None if inside else ("", f"{held.value} in {held.low} to {held.high}", "low <= value <= high")
-
-
-def _channel(held: ChannelObservation) -> Flaw | None:
-    ratio = held.occupancy_ppm
-    if ratio is not None and not (ratio.low >= 0 and ratio.high <= PPM):
-        return ".occupancy_ppm", f"{ratio.low} to {ratio.high}", f"inside 0 to {PPM}"
-    return None
-
-
-def _envelope(body: Envelope) -> Flaw | None:
-    """Nobody is sure of a measurement, and whoever knows nothing of it has none; what a radio can do may be certain."""
-    surest = PPM if body.kind == UNIT else PPM - 1
-    if not 0 < body.level_ppm <= surest:
-        return ".level_ppm", body.level_ppm, f"1 to {surest}"
-    if body.valid_until_ns < body.observed.end_ns:
-        return ".valid_until_ns", body.valid_until_ns, f">= {body.observed.end_ns} ns, the end of the observation"
-    return _ordered(body.observed, least_ns=0, most_ns=VALIDITY_MAX_NS, path=".observed")
-
-
-def _life(body: Rule | Schema) -> Flaw | None:
-    return _ordered(body.effective, most_ns=LIFE_MAX_NS, path=".effective")
-
-
-def _admission(body: Admission) -> Flaw | None:
-    return _ordered(body.window, most_ns=LIFE_MAX_NS, path=".window")
-
-
-def _terms(terms: ClassTerms) -> Flaw | None:
-    rising = terms.price_low <= terms.price_high
-    return None if rising else (".price_low", terms.price_low, f"<= price_high, {terms.price_high}")
-
-
-def _axis(axis: Axis) -> Flaw | None:
-    rising = axis.low is None or axis.high is None or axis.low <= axis.high
-    return None if rising else (".low", axis.low, f"<= {axis.high}")
-
-
-def _declaration(body: Declaration) -> Flaw | None:
-    rising = body.tier_low <= body.tier_high
-    return _wanted(body) if rising else (".tier_low", body.tier_low, f"<= tier_high, {body.tier_high}")
-
-
-_WHOLE: dict[type[Any], _Check] = {
-    Band: _band,
-    Window: _window,
-    Intent: _wanted,
-    Request: _wanted,
-    Counter: _wanted,
-    Fallback: _wanted,
-    Quantity: _quantity,
-    ChannelObservation: _channel,
-    Envelope: _envelope,
-    Rule: _life,
-    Schema: _life,
-    Admission: _admission,
-    ClassTerms: _terms,
-    Axis: _axis,
-    Declaration: _declaration,
-}
-
-
-# -- what relates a body to the instant it was signed at ---------------------------------------------------------------
-
-
-def _to_signing(body: Any, signed_ns: int) -> Flaw | None:
-    cell = getattr(body, "cell", None)
-    if isinstance(cell, Cell) and not isinstance(body, Grant) and cell.window.start_ns > signed_ns + WINDOW_MAX_NS:
-        return ".cell.window.start_ns", cell.window.start_ns, f"<= {WINDOW_MAX_NS} ns after its signing"
-    for name, most_ns in _AHEAD_MAX_NS.get(type(body), ()):
-        until_ns = getattr(body, name)
+def _to_signing(row: RecordType, body: Any, signed_ns: int) -> Flaw | None:
+    """What relates a body to the instant it was signed at."""
+    for path, most_ns in row.ahead:
+        until_ns = attrgetter(path)(body)
         if until_ns > signed_ns + most_ns:
-            return f".{name}", until_ns, f"<= {most_ns} ns after its signing"
+            return f".{path}", until_ns, f"<= {most_ns} ns after its signing"
     return None
-
-
-_AHEAD_MAX_NS: dict[type[Any], tuple[tuple[str, int], ...]] = {
-    Envelope: (("valid_until_ns", VALIDITY_MAX_NS),),
-    Revocation: (("fresh_until_ns", LIFE_MAX_NS),),
-}

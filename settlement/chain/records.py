@@ -12,12 +12,14 @@ from typing import Any
 
 import cbor2
 
-from settlement.chain import bodies, codec, cose, keys, meaning
+from settlement.chain import codec, cose, keys, meaning
 from settlement.chain.codec import blob, lat_e7, lon_e7, nested, text, uint
 from settlement.chain.keys import SigningKey, Verify
 from settlement.chain.scan import MAX_RECORD_BYTES, scan
 from settlement.core.fixes import Fix, PositionSource, TimeSource
 from settlement.core.reasons import Reason, Refusal, RefusedError, refuse
+from settlement.records.registry import RECORDS, TYPE_OF
+from settlement.records.row import Becomes, RecordType
 
 TYPE_PREFIX = "bandpact/"
 _BODY_KEY = 6
@@ -84,6 +86,11 @@ class Record:
     body: Any
 
     @property
+    def row(self) -> RecordType:
+        """What its type is."""
+        return RECORDS[self.typ]
+
+    @property
     def sid(self) -> bytes | None:
         """The settlement the record belongs to, where its type has one."""
         return getattr(self.body, "sid", None)
@@ -99,6 +106,16 @@ class Unproven:
     network: str
     author: bytes | None
     payload: dict[int, Any]
+
+    @property
+    def row(self) -> RecordType:
+        """What its type is."""
+        return RECORDS[self.typ]
+
+    @property
+    def schema(self) -> type[Any]:
+        """The class of its body, which nobody has read yet."""
+        return self.row.body
 
     def prove(self, public: bytes, network: str, *, verify: Verify = keys.verify) -> Record | Refusal:
         """Check signature and domain with the author's key, then the schema of the very bytes that were signed."""
@@ -117,12 +134,12 @@ class Unproven:
             around = self.payload.copy()
             inner = around.pop(_BODY_KEY, None)
             frame = codec.from_map(Frame, around, self.typ)
-            body = codec.from_map(bodies.BODIES[self.typ], inner, self.typ)
+            body = codec.from_map(self.row.body, inner, self.typ)
         except RefusedError as exc:
             return exc.refusal
         if frame.attestation.earliest_ns > frame.attestation.latest_ns:
             return refuse(Reason.MALFORMED, "record.attestation", "earliest after latest", "earliest <= latest")
-        meant = meaning.flaw(self.typ, body, frame.attestation)
+        meant = meaning.flaw(self.row, body, frame.attestation)
         if meant is not None:
             return meant
         raw = self.message.raw
@@ -145,10 +162,10 @@ def parse(data: bytes) -> Unproven | Refusal:
     typ, kid = message.header.typ, message.header.kid
     if kid is None or typ is None:
         return refuse(Reason.HEADER, "record.header", "kid or typ absent", "both")
-    if not typ.startswith(TYPE_PREFIX) or typ[len(TYPE_PREFIX) :] not in bodies.BODIES:
+    if not typ.startswith(TYPE_PREFIX) or typ[len(TYPE_PREFIX) :] not in RECORDS:
         return refuse(Reason.TYPE, "record.typ", typ, "a known record type")
     name = typ[len(TYPE_PREFIX) :]
-    if (message.header.claims is not None) != (name == "credential"):
+    if (message.header.claims is not None) != (RECORDS[name].becomes is Becomes.SUBJECT):
         return refuse(Reason.HEADER, "record.claims", name, "CWT claims on credentials and nowhere else")
     refusal = scan(message.payload)
     if refusal is not None:
@@ -164,7 +181,7 @@ def parse(data: bytes) -> Unproven | Refusal:
 
 def sign_record(key: SigningKey, frame: Frame, body: Any, *, claims: dict[int, Any] | None = None) -> bytes:
     """Sign one record; the same arguments give the same bytes. Raises RefusedError for what nobody would accept."""
-    typ = bodies.TYPE_OF[type(body)]
+    typ = TYPE_OF[type(body)]
     payload = {**codec.to_map(frame), _BODY_KEY: codec.to_map(body)}
     fields: dict[int, object] = {cose.KID: key.kid, cose.TYP: TYPE_PREFIX + typ}
     if claims is not None:
@@ -185,5 +202,5 @@ def make_record(key: SigningKey, frame: Frame, body: Any) -> Record:
             refuse(Reason.MALFORMED, "record.attestation", "earliest after latest", "earliest <= latest")
         )
     raw = sign_record(key, frame, body)
-    typ = bodies.TYPE_OF[type(body)]
+    typ = TYPE_OF[type(body)]
     return Record(raw=raw, digest=digest(raw), typ=typ, kid=key.kid, claims=None, frame=frame, body=body)

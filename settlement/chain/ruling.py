@@ -41,7 +41,7 @@ def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleI
     admitted = prove(raw, registry)
     if isinstance(admitted, Refusal):
         return admitted
-    if admitted.record.typ != "rule" or admitted.author.hash != authority.hash:
+    if not isinstance(admitted.record.body, Rule) or admitted.author.hash != authority.hash:
         return refuse(Reason.TYPE, "rule.author", admitted.record.typ, "a rule by the authority of the chain")
     rule: Rule = admitted.record.body
     refusal = may_rule(authority.scope) or outlines(admitted.record) or flaw(rule) or beyond(rule, authority.scope)

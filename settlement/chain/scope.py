@@ -7,7 +7,7 @@ compared whole: `crypto` proves nothing about `cryptocurrency`.
 from dataclasses import dataclass
 
 from settlement.chain import rings
-from settlement.chain.codec import array, lat_e7, lon_e7, nested, text, uint
+from settlement.chain.codec import Flaw, array, lat_e7, lon_e7, nested, text, uint
 from settlement.chain.quantities import hertz, instant_ns, millidecibel, millimetres
 from settlement.core.fixes import PositionFix, distance_mm, place_inside
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -27,6 +27,11 @@ class Band:
     def overlaps(self, other: "Band") -> bool:
         """True when some frequency is in both."""
         return self.low_hz < other.high_hz and other.low_hz < self.high_hz
+
+    def meaning_flaw(self) -> Flaw | None:
+        """Some frequency is in it."""
+        rising = self.low_hz < self.high_hz
+        return None if rising else ("", f"{self.low_hz} to {self.high_hz} Hz", "low_hz below high_hz")
 
     def __str__(self) -> str:
         return f"{self.low_hz / 1e6:g}-{self.high_hz / 1e6:g} MHz"
@@ -143,6 +148,16 @@ class Window:
     def overlaps(self, other: "Window") -> bool:
         """True when some instant is in both."""
         return self.start_ns < other.end_ns and other.start_ns < self.end_ns
+
+    def meaning_flaw(self) -> Flaw | None:
+        """It does not end before it begins."""
+        return None if self.start_ns <= self.end_ns else ("", "ends before it begins", "start_ns up to end_ns")
+
+
+def ordered(window: Window, *, most_ns: int, path: str, least_ns: int = 1) -> Flaw | None:
+    """What is wrong with the length of a window that a body has at `path`."""
+    length_ns = window.end_ns - window.start_ns
+    return None if least_ns <= length_ns <= most_ns else (path, f"{length_ns} ns", f"{least_ns} to {most_ns} ns")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

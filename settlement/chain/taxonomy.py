@@ -16,7 +16,11 @@ and has no other effect: a directive or dealing as a refusal that says so, an ob
 
 from enum import StrEnum
 
-from settlement.chain.bodies import BODIES, Rule
+from settlement.records.authority import Rule
+from settlement.records.registry import RECORDS
+from settlement.records.row import Kind
+
+__all__ = ["TABLE", "Behaviour", "Kind", "Response", "behaviour_of", "kind_of", "response_of"]
 
 
 class Response(StrEnum):
@@ -28,14 +32,6 @@ class Response(StrEnum):
     RECORD_ONLY = "record only"
 
 
-class Kind(StrEnum):
-    """What a record asks of others."""
-
-    DIRECTIVE = "directive"
-    DEALING = "dealing"
-    OBSERVATION = "observation"
-
-
 class Behaviour(StrEnum):
     """What this node does with an admissible record."""
 
@@ -45,9 +41,6 @@ class Behaviour(StrEnum):
     KEEP = "keep"
 
 
-DIRECTIVES = frozenset({"rule", "schema", "admission", "revocation", "ruling"})
-OBSERVATIONS = frozenset({"envelope", "evidence", "gate"})
-DEALINGS = frozenset(BODIES) - DIRECTIVES - OBSERVATIONS - {"credential"}
 TABLE = {
     (Response.OBEY, Kind.DIRECTIVE): Behaviour.ACT,
     (Response.OBEY, Kind.DEALING): Behaviour.ACT,
@@ -71,10 +64,8 @@ def response_of(rule: Rule, level: str) -> Response:
 
 
 def kind_of(typ: str) -> Kind:
-    """The kind of a record type."""
-    if typ in DIRECTIVES:
-        return Kind.DIRECTIVE
-    return Kind.OBSERVATION if typ in OBSERVATIONS else Kind.DEALING
+    """The kind of a record type; a credential, which enters through the registry, has none of its own."""
+    return RECORDS[typ].kind or Kind.DEALING
 
 
 def behaviour_of(rule: Rule, level: str, typ: str) -> Behaviour:

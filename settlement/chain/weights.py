@@ -11,10 +11,11 @@ a FALLBACK against the holder, who did not deliver what it granted; a RULING aga
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from settlement.chain.bodies import PPM, Rule
+from settlement.chain.bodies import PPM, Abort, Envelope, Fallback, Grant, Rule, Ruling, Usage
 from settlement.chain.records import Record
 from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.core.reasons import Reason
+from settlement.records.registry import TYPE_OF
 
 UNANSWERED = frozenset({Reason.TIMEOUT.value, Reason.CHALLENGE.value, Reason.TERMS.value})
 """Reasons of an ABORT that are the user's doing: a band taken back for an incumbent is not."""
@@ -39,27 +40,27 @@ def kept_by(records: Iterable[Record]) -> dict[bytes, Kept]:
         author, sid = record.frame.author, record.sid
         if author is None or sid is None:
             continue
-        if record.typ == "grant":
+        if isinstance(record.body, Grant):
             granted[sid] = record.body.user
         whose, counts = _counts(record, author, granted.get(sid))
         if whose is None or not counts or (sid, record.typ) in counted:
             continue
         counted.add((sid, record.typ))
         so_far = found.get(whose, Kept())
-        good = record.typ == "usage"
+        good = isinstance(record.body, Usage)
         found[whose] = replace(so_far, fulfilled=so_far.fulfilled + good, failed=so_far.failed + (not good))
     return found
 
 
 def _counts(record: Record, author: bytes, user: bytes | None) -> tuple[bytes | None, bool]:
     """Whose record a record counts in, and whether it does."""
-    match record.typ:
-        case "usage" | "fallback":
+    match record.body:
+        case Usage() | Fallback():
             return author, True
-        case "ruling":
-            return record.body.pays, True
-        case "abort":
-            return user, record.body.reason in UNANSWERED
+        case Ruling(pays=pays):
+            return pays, True
+        case Abort(reason=reason):
+            return user, reason in UNANSWERED
         case _:
             return None, False
 
@@ -71,7 +72,7 @@ def observation_weight_ppm(rule: Rule, *, level: str, modality: str | None, cons
     one it does not know.
     """
     held = rule.level(level)
-    if held is None or behaviour_of(rule, level, "envelope") is Behaviour.KEEP:
+    if held is None or behaviour_of(rule, level, TYPE_OF[Envelope]) is Behaviour.KEEP:
         return 0
     rated = {m.name: m.reliability_ppm for m in rule.modalities or ()}
     reliability = rated.get(modality or "", 0) if rated else PPM

@@ -18,10 +18,11 @@ Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from settlement.chain import merkle
 from settlement.chain.admission import Admitted, RuleInForce, confidence, prove, timeless
-from settlement.chain.bodies import Accept, ClassTerms, Confirm, Envelope, Grant, Rule
+from settlement.chain.bodies import Accept, ClassTerms, Confirm, Coordination, Envelope, Grant, Rule
 from settlement.chain.checkpoint import check_cosignature, open_note, origin_of, signature_count
 from settlement.chain.codec import array, blob, decode, encode, nested, text, uint
 from settlement.chain.credentials import Registry, Subject
@@ -36,9 +37,12 @@ from settlement.pair.coordination import CoordinationSigned, belongs, lacking, s
 from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
 from settlement.pair.recognition import RecognitionGrounds, recognise, rule_of
 from settlement.pair.terms import deal_of_grant, judge_terms
-from settlement.pair.transmit import CHANGES, TransmitLease, judge_change, lease_limit
+from settlement.pair.transmit import TransmitLease, judge_change, lease_limit
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import settlement_id
+from settlement.records.lease import CHANGES, Suspend
+from settlement.records.registry import TYPE_OF
+from settlement.records.witnessing import Cosignature
 
 __all__ = [
     "ARTIFACT_LIMIT",
@@ -54,6 +58,7 @@ __all__ = [
 
 NS = 1_000_000_000
 ARTIFACT_LIMIT = 512 * 1024
+_CHANGES = ", ".join(TYPE_OF[one] for one in CHANGES)
 _RAW = blob(0, MAX_RECORD_BYTES, least=1)
 
 
@@ -128,11 +133,12 @@ class VerifiedPermit:
     suspended_for: str | None = None
 
 
-def _typed(raw: bytes, registry: Registry, typ: str, author: Subject, rule: RuleInForce) -> Admitted | Refusal:
+def _typed(raw: bytes, registry: Registry, body: type[Any], author: Subject, rule: RuleInForce) -> Admitted | Refusal:
     admitted = prove(raw, registry)
     if isinstance(admitted, Refusal):
         return admitted
-    if admitted.record.typ != typ:
+    typ = TYPE_OF[body]
+    if not isinstance(admitted.record.body, body):
         return refuse(Reason.TYPE, f"artifact.{typ}", admitted.record.typ, typ)
     if admitted.author.hash != author.hash:
         return refuse(Reason.BINDING, f"artifact.{typ}", admitted.author.name, author.name)
@@ -154,9 +160,9 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
     if isinstance(held, Refusal):
         return held
     rule = held.rule
-    grant = _typed(artifact.grant, registry, "grant", holder, rule)  # (4)
-    accept = _typed(artifact.accept, registry, "accept", user, rule)
-    confirm = _typed(artifact.confirm, registry, "confirm", holder, rule)
+    grant = _typed(artifact.grant, registry, Grant, holder, rule)  # (4)
+    accept = _typed(artifact.accept, registry, Accept, user, rule)
+    confirm = _typed(artifact.confirm, registry, Confirm, holder, rule)
     if isinstance(grant, Refusal):
         return grant
     if isinstance(accept, Refusal):
@@ -237,7 +243,7 @@ def _witnessed(proof: LogProof, holder: Subject, rule: Rule, registry: Registry)
         if isinstance(checked, Refusal):
             return checked
         level = rule.level(witness.level)
-        entitled = level is not None and "cosignature" in level.admits
+        entitled = level is not None and TYPE_OF[Cosignature] in level.admits
         if not entitled or witness.public == holder.public or not _alive(witness, checked.time_s):
             return refuse(Reason.UNWITNESSED, "artifact.witness", witness.name, "another node, entitled, in its time")
         found.add(witness.public)
@@ -304,7 +310,7 @@ def _coordinated(
         author = registry.admit_chain(one.chain)
         if isinstance(author, Refusal):
             return author
-        admitted = _typed(one.record, registry, "coordination", author, rule)
+        admitted = _typed(one.record, registry, Coordination, author, rule)
         if isinstance(admitted, Refusal):
             return admitted
         refusal = belongs(admitted.record.body, grant.record.body, grant.record.digest, accept.record.digest)
@@ -352,8 +358,8 @@ def extend(permit: VerifiedPermit, raw: bytes, *, network: str, anchors: Iterabl
     if isinstance(admitted, Refusal):
         return admitted
     record = admitted.record
-    if record.typ not in CHANGES or admitted.author.hash != permit.holder.hash:
-        return refuse(Reason.TYPE, "lease.typ", record.typ, f"{', '.join(CHANGES)} by the permit's holder")
+    if not isinstance(record.body, CHANGES) or admitted.author.hash != permit.holder.hash:
+        return refuse(Reason.TYPE, "lease.typ", record.typ, f"{_CHANGES} by the permit's holder")
     body = record.body
     if body.sid != permit.sid:
         return refuse(Reason.TERMS, f"{record.typ}.sid", body.sid.hex()[:16], permit.sid.hex()[:16])
@@ -369,6 +375,6 @@ def extend(permit: VerifiedPermit, raw: bytes, *, network: str, anchors: Iterabl
     if refusal is not None:
         return refusal
     changed = replace(permit, fence=body.fence, renewals=body.number)
-    if record.typ == "suspend":
+    if isinstance(body, Suspend):
         return replace(changed, suspended_for=body.reason)
     return replace(changed, transmit_until_ns=body.transmit_until_ns, suspended_for=None)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from settlement.chain.admission import Admitted
-from settlement.chain.bodies import Coordination, Grant, Rule, Shard
+from settlement.chain.bodies import Accept, Coordination, Grant, Rule, Shard
 from settlement.chain.codec import blob, encode, nested, uint
 from settlement.chain.credentials import Subject
 from settlement.chain.scope import Cell
@@ -130,10 +130,10 @@ class Coordinator:
 def _one_pair(grant: Admitted, accept: Admitted) -> Refusal | None:
     given, taken = grant.record.body, accept.record.body
     checks = (
-        ("typ", accept.record.typ == "accept", Reason.TYPE),
+        ("typ", isinstance(taken, Accept), Reason.TYPE),
         ("user", accept.author.hash == given.user, Reason.BINDING),
         ("sid", given.sid == settlement_id(grant.author.hash, given.user, given.nonce, given.cell), Reason.TERMS),
-        ("over", accept.record.typ != "accept" or taken.grant == grant.record.digest, Reason.TERMS),
+        ("over", not isinstance(taken, Accept) or taken.grant == grant.record.digest, Reason.TERMS),
     )
     for clause, held, reason in checks:
         if not held:

@@ -14,11 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from settlement.chain.bodies import ClassTerms, Grant, Recognition
+from settlement.chain.bodies import ClassTerms, Declaration, Envelope, Grant, Recognition, Request
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.work import answer_to
+from settlement.records.authority import Rule
+from settlement.records.registry import TYPE_OF
 
 CONTENT, HANDSHAKE, DERIVATION, ALL, ANY = "content", "handshake", "derivation", "all", "any"
 KINDS = (CONTENT, HANDSHAKE, DERIVATION, ALL, ANY)
@@ -34,7 +36,7 @@ FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "eirp": (lambda r: r.eirp_mdbm, lambda g: g.max_eirp_mdbm),
 }
 """What may be compared, and how it is read from a REQUEST and from a GRANT."""
-SOURCES = ("request", "declaration", "envelope", "rule")
+SOURCES = tuple(TYPE_OF[one] for one in (Request, Declaration, Envelope, Rule))
 """Types that a right may derive from; each names the next."""
 HANDSHAKE_ALONE = (Recognition(kind=HANDSHAKE),)
 Find = Callable[[bytes], Record | None]
@@ -107,7 +109,7 @@ def _judge(nodes: Sequence[Recognition], number: int, evidence: RecognitionGroun
 def _content(fields: Sequence[str], evidence: RecognitionGrounds) -> Refusal | None:
     grant: Grant = evidence.grant.body
     asked = evidence.find(grant.request)
-    if asked is None or asked.typ != "request" or asked.frame.author != grant.user:
+    if asked is None or not isinstance(asked.body, Request) or asked.frame.author != grant.user:
         return refuse(Reason.PROOF, "recognition.content", grant.request.hex()[:16], "the user's REQUEST")
     for name in fields:
         of_request, of_grant = FIELDS[name]
@@ -161,8 +163,14 @@ def _named(body: Any, typ: str) -> bytes | None:
 
 def _rightful(record: Record, grant: Record) -> Refusal | None:
     """The user speaks in the REQUEST, the holder in offer and envelope; a rule is by whoever rules, and is found so."""
-    authors = {"request": grant.body.user, "declaration": grant.frame.author, "envelope": grant.frame.author}
-    if record.typ in authors and record.frame.author != authors[record.typ]:
+    match record.body:
+        case Request():
+            speaks = grant.body.user
+        case Declaration() | Envelope():
+            speaks = grant.frame.author
+        case _:
+            return None
+    if record.frame.author != speaks:
         return refuse(Reason.BINDING, "recognition.derivation", f"a {record.typ} by another", "the party's own")
     return None
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.lease import Renew, Suspend
 
 LEASE_MAX_NS = 240_000_000_000
 """How far ahead a lease may reach: what CBRS allows (47 CFR 96.39(c)(2) and WINNF-TS-0016, transmitExpireTime)."""
@@ -17,7 +18,6 @@ RESEND_NS = 300_000_000
 RESEND_MAX_NS = 10_000_000_000
 GROWTH = 8
 """A pause is an eighth of the time since the first sending, within the two bounds."""
-CHANGES = ("renew", "suspend", "resume")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,9 @@ def judge_change(held: TransmitLease, record: Record) -> Refusal | None:
         return refuse(Reason.TERMS, f"{typ}.confirm", body.confirm.hex()[:16], held.confirm.hex()[:16])
     if body.fence <= held.fence or body.number <= held.number:
         return refuse(Reason.FENCE, f"{typ}.fence", body.fence, f"> {held.fence}")
-    if typ == "suspend":
+    if isinstance(body, Suspend):
         return None
-    if typ == "renew" and held.suspended:
+    if isinstance(body, Renew) and held.suspended:
         return refuse(Reason.OUT_OF_ORDER, "renew.suspended", "suspended", "a RESUME")
     limit_ns = lease_limit(record, held.cell, held.length_ns)
     if body.transmit_until_ns > limit_ns:

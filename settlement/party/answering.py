@@ -7,7 +7,7 @@ from settlement.chain.credentials import Subject
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.table import HolderState
 from settlement.party.coordinating import is_question
-from settlement.party.evidence import TERMINAL
+from settlement.records.decision import DECISIONS
 from settlement.state import budget
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
@@ -59,7 +59,7 @@ def answer_refused(state: NodeState, step: Step, admitted: Admitted, refusal: Re
         _refuse_to_cosign(step, admitted, refusal)
     elif record.typ == "accept":
         _answer_accept(state, step, admitted, refusal)
-    elif record.typ in TERMINAL and refusal.reason is Reason.EQUIVOCATION:
+    elif isinstance(record.body, DECISIONS) and refusal.reason is Reason.EQUIVOCATION:
         keep_evidence(state, step, admitted)
     elif record.typ == "checkpoint":
         state.witness.refused_checkpoint(step, admitted, refusal)
@@ -103,7 +103,7 @@ def keep_evidence(state: NodeState, step: Step, admitted: Admitted) -> None:
     if record.typ == "accept":
         pair = state.holder.pairs.get(record.body.sid)
         first = state.record_bytes(pair.accept) if pair is not None and pair.accept else None
-    elif record.typ in TERMINAL:
+    elif isinstance(record.body, DECISIONS):
         held = state.user.by_sid(record.body.sid)
         first = state.record_bytes(held.decision) if held is not None and held.decision else None
     if first is None and record.frame.author is not None:

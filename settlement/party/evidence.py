@@ -11,9 +11,8 @@ from settlement.chain.bodies import Checkpoint, Evidence
 from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.credentials import Registry
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.pair.transmit import CHANGES
-
-TERMINAL = frozenset({"confirm", "abort"})
+from settlement.records.decision import DECISIONS
+from settlement.records.lease import CHANGES
 
 
 def judge_evidence(body: Evidence, registry: Registry) -> Refusal | None:
@@ -45,8 +44,8 @@ def _equivocation(body: Evidence, registry: Registry) -> Refusal | None:
         return refuse(Reason.PROOF, "evidence.records", "a record that does not prove", "two proven records")
     a, b = both[0].record, both[1].record
     one_number = a.frame.seq == b.frame.seq
-    one_decision = a.typ == b.typ or {a.typ, b.typ} == TERMINAL
-    same = one_number or (a.sid is not None and a.sid == b.sid and one_decision and a.typ not in CHANGES)
+    one_decision = a.typ == b.typ or {a.row.body, b.row.body} == set(DECISIONS)
+    same = one_number or (a.sid is not None and a.sid == b.sid and one_decision and a.row.body not in CHANGES)
     if a.digest == b.digest or a.frame.author != b.frame.author or not same:
         return _none("two records that can both be")
     return None

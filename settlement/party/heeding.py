@@ -14,8 +14,6 @@ from settlement.pair.work import Work
 
 PROTECTED_TIER = 1
 FREE = "free"
-NOTED = frozenset({"schema", "admission", "intent", "counter"})
-"""Types that a settlement between two does not need: admitted, logged, left to whoever reads the log."""
 
 
 def heed(work: Work, holder: Holder, rule: RuleInForce, admitted: Admitted) -> int | None:

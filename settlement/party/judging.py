@@ -18,8 +18,8 @@ from settlement.party.coordinating import (
     judge_question,
 )
 from settlement.party.evidence import judge_evidence
-from settlement.party.heeding import NOTED
 from settlement.party.receipts import is_receipt, judge_receipt
+from settlement.records.row import Becomes
 from settlement.state import budget
 from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
@@ -51,7 +51,7 @@ def judge(state: NodeState, admitted: Admitted, message: Message, step: Step) ->
             return _judge_rule(state, admitted)
         case _ if typ in COMPLAINTS:
             return judge_complaint(state, admitted)
-        case _ if typ in NOTED:
+        case _ if admitted.record.row.becomes is Becomes.NOTED:
             return None
         case "checkpoint" | "cosignature" | "revocation" | "rotation":
             return _judge_about_authors(state, admitted, step)

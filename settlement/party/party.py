@@ -22,6 +22,8 @@ from settlement.pair.work import StoredStateError
 from settlement.party.acting import act
 from settlement.party.answering import UNSURE, answer_refused, keep_evidence, key_in_use
 from settlement.party.judging import judge
+from settlement.records.row import Charge
+from settlement.records.witnessing import Cosignature
 from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.state.nodestate import NodeState
 from settlement.state.ownword import believed
@@ -33,15 +35,8 @@ T = TypeVar("T")
 UNRECOVERABLE = (LineageError, HaltedError, StoredStateError)
 """What a node must not go on from: its log is gone, not whole, or not what was written."""
 PAUSE_NS, PAUSE_MAX_NS = 1_000_000_000, 64_000_000_000
-MOVES = frozenset({"request", "accept", "coordination", "grant", "confirm", "abort", "renew", "relinquish", "usage"})
-"""What moves a settlement on, where it is admitted: budgets, back-off and the pair's own table bound its cost."""
-WITNESSING, WITNESSING_DIVIDES = frozenset({"checkpoint", "cosignature"}), 4
+WITNESSING_DIVIDES = 4
 """Heads go round with every settlement, and count by a quarter."""
-BESIDE = "envelope"
-"""The type that is taken by itself where it travels beside a record that rests on it."""
-ANSWERED_BY_SIGNING = frozenset(
-    {"request", "grant", "accept", "coordination", "suspend", "resume", "relinquish", "checkpoint", "cosignature"}
-)
 
 
 class Party(NodeState):
@@ -126,13 +121,13 @@ class Party(NodeState):
             step.event("fault", detail=str(refusal), peer=peer.name if peer else "unknown")
         else:
             refusal = found
-        witnesses = refusal is None and self._last_type in WITNESSING
+        charge = self._last_charge if refusal is None else Charge.WHOLE
         shares.charge(
             transport_key,
             now_ns,
             work_ns=shares.worked_ns() - began_ns,
-            log_bytes=(step.logged_bytes - logged) // (WITNESSING_DIVIDES if witnesses else 1),
-            moves=refusal is None and self._last_type in MOVES,
+            log_bytes=(step.logged_bytes - logged) // (WITNESSING_DIVIDES if charge is Charge.WITNESSING else 1),
+            moves=charge is Charge.MOVES,
         )
         return refusal
 
@@ -178,7 +173,7 @@ class Party(NodeState):
 
     def _receive(self, step: Step, data: bytes, transport_key: bytes) -> Refusal | None:
         peer = self.registry.by_transport(transport_key)
-        self._last_type = ""
+        self._last_charge = Charge.WHOLE
         message = decode_message(data)
         if isinstance(message, Refusal):
             step.log(refused_leaf(data, message, now=step.now.time, rule=self.rule.hash, peer=_hash(peer)), None)
@@ -195,8 +190,8 @@ class Party(NodeState):
             verdict = self._not_ours(verdict) or verdict
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
-        self._last_type = verdict.record.typ
-        unsure = self.unsure(step.now) if verdict.record.typ in ANSWERED_BY_SIGNING else None
+        self._last_charge = verdict.record.row.charge
+        unsure = self.unsure(step.now) if verdict.record.row.signs else None
         refusal = unsure or judge(self, verdict, message, step)
         if refusal is not None:
             # What time or order alone decided may be judged again when it comes again.
@@ -223,7 +218,7 @@ class Party(NodeState):
     def _take_beside(self, step: Step, raw: bytes, transport_key: bytes) -> None:
         """An envelope that the next record rests on: judged by itself, once. What else is there is that record's."""
         unproven = parse(raw)
-        if not isinstance(unproven, Unproven) or unproven.typ != BESIDE or self.lineage.seen(digest(raw)):
+        if not isinstance(unproven, Unproven) or not unproven.row.beside or self.lineage.seen(digest(raw)):
             return
         peer = _hash(self.registry.by_transport(transport_key))
         verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
@@ -271,7 +266,9 @@ class Party(NodeState):
         admitted = prove(raw, self.registry)
         if isinstance(admitted, Refusal):
             return admitted
-        if admitted.record.typ != "cosignature" or admitted.author.hash not in self.registry.line(peer.hash):
+        if not isinstance(admitted.record.body, Cosignature) or admitted.author.hash not in self.registry.line(
+            peer.hash
+        ):
             return refuse(Reason.TYPE, "heads.record", admitted.record.typ, "a cosignature by the neighbour itself")
         return self.witness.judge_cosignature(admitted, step)
 

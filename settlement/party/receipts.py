@@ -10,8 +10,6 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
 
-RECEIPTED = frozenset({"suspend", "resume", "relinquish"})
-
 
 def is_receipt(admitted: Admitted) -> bool:
     """Is this verdict no refusal, but a receipt?"""
@@ -31,7 +29,7 @@ def judge_receipt(state: NodeState, admitted: Admitted) -> Refusal | None:
     """A receipt counts for a record of ours that asks for one, by the other side of its settlement."""
     subject = admitted.record.body.subject
     said = state.record_of(subject)
-    if said is not None and said.typ in RECEIPTED and said.frame.author in {state.identity.credential, *state.former}:
+    if said is not None and said.row.receipted and said.frame.author in {state.identity.credential, *state.former}:
         mine, theirs = state.holder.pairs.get(said.body.sid), state.user.by_sid(said.body.sid)
         others = {mine.user if mine else None, theirs.holder if theirs else None}
         if others & {*state.registry.line(admitted.author.hash)}:

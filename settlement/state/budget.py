@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from settlement.chain.admission import Admitted
-from settlement.chain.bodies import Budget, Request, Rule
+from settlement.chain.bodies import Budget, Request, Rule, Ruling, Usage
 from settlement.chain.credentials import Subject
 from settlement.chain.lineage import Lineage
 from settlement.chain.scope import Cell
@@ -129,11 +129,11 @@ def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
 def credit(work: Work, log: Lineage, admitted: Admitted) -> None:
     """A USAGE or a FALLBACK counts for or against its author, a RULING against whom it has pay; once for each."""
     record = admitted.record
-    whose = record.body.pays if record.typ == "ruling" else admitted.author.hash
+    whose = record.body.pays if isinstance(record.body, Ruling) else admitted.author.hash
     if whose is None:
         return
     key = record.body.sid + record.typ.encode()
     if log.get(REPORTED, key) is not None:
         return
     work.put(REPORTED, key, record.digest)
-    work.count((FULFILLED if record.typ == "usage" else FAILED) + whose.hex())
+    work.count((FULFILLED if isinstance(record.body, Usage) else FAILED) + whose.hex())

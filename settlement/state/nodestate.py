@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from settlement.chain.admission import Admitted, Context, RuleInForce, prove
+from settlement.chain.bodies import Rule
 from settlement.chain.codec import from_map
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import Leaf, decode_leaf
@@ -20,6 +21,7 @@ from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
 from settlement.pair.patience import STORE as FAILING
 from settlement.pair.user import User
+from settlement.records.row import Charge
 from settlement.state.ownword import attested, judge_own, last_attested
 from settlement.state.replays import Replays
 from settlement.state.rules import RULE, HeldRule, Rules, chained, read_held
@@ -68,7 +70,7 @@ class NodeState:
         self.damaged = lineage.verify(identity.key.public, standing=True, former=keys)
         self._whole = self.damaged is None
         self.shares, self.clock = shares or Shares(), clock
-        self._last_type = ""
+        self._last_charge = Charge.WHOLE
         self._swept_ns = 0
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
@@ -258,7 +260,7 @@ class NodeState:
         index = self.lineage.index_of(subject)
         leaf = decode_leaf(self.lineage.leaf_body(index)) if index is not None else None
         record = self.record_of(subject) if isinstance(leaf, Leaf) and leaf.admitted else None
-        return record is not None and record.typ == "rule"
+        return record is not None and isinstance(record.body, Rule)
 
     def record_of(self, subject: bytes) -> Record | None:
         """A logged record: as it was proven a short while ago, else proven again."""

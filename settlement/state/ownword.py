@@ -15,8 +15,8 @@ from settlement.chain.credentials import Subject
 from settlement.chain.records import Attestation, Record
 from settlement.core.fixes import TimeFix, TimeSource
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.registry import RECORDS
 
-OWN_WORD = frozenset({"gate", "verdict"})
 UNTRUSTED = frozenset({Reason.TIME_UNTRUSTED, Reason.POSITION_UNTRUSTED})
 RUN_OUT = frozenset({"credential.validity", "disposition.11.effective"})
 
@@ -35,7 +35,7 @@ def judge_own(record: Record, author: Subject, rule: RuleInForce, attested_ns: i
 
 def excused(typ: str, refusal: Refusal) -> bool:
     """Is this refusal of a node's own record what the record is there to say?"""
-    return typ in OWN_WORD and (refusal.reason in UNTRUSTED or refusal.clause in RUN_OUT)
+    return RECORDS[typ].own_word and (refusal.reason in UNTRUSTED or refusal.clause in RUN_OUT)
 
 
 def in_order(signed: Attestation, attested_ns: int) -> Refusal | None:

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from settlement.chain.admission import AFTER_SETTLEMENT
-from settlement.chain.bodies import TYPE_OF
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, Leaf, admitted_leaf, decode_leaf
 from settlement.chain.lineage import Lineage
@@ -13,6 +11,7 @@ from settlement.chain.records import Attestation, Frame, Record, make_record
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Refusal, RefusedError
 from settlement.pair.artifact import LogProof
+from settlement.records.registry import row_of
 from settlement.state.messages import Message
 
 BESIDE = "beside"
@@ -141,7 +140,7 @@ class Step:
 
     def _speaker(self, body: Any) -> Identity:
         """What was settled with a key that has been succeeded since is ended with it: nobody else knows another."""
-        if self.former and TYPE_OF[type(body)] in AFTER_SETTLEMENT:
+        if self.former and row_of(type(body)).owed:
             party = next((a for a in self.lineage.authors_of(body.sid) if a in self.former), None)
             if party is not None:
                 return self.former[party]

@@ -41,7 +41,7 @@ from settlement.chain.scope import Scope, wider_than
 from settlement.core.fixes import TimeSource
 from settlement.core.reasons import Refusal
 from settlement.pair.coordination import CoordinationSigned, lacking
-from settlement.state.ownword import OWN_WORD
+from settlement.records.registry import RECORDS
 from sim.world.ledger import Life
 from sim.world.transmitter import ModelledEmission
 
@@ -198,7 +198,7 @@ def i11_replay_agrees(replayed: object, held: object, what: str) -> str:
 def i12_unknown_time_signs_nothing(typ: str, signed: Attestation, bound_ns_max: int) -> str:
     """With a clock that is not known well enough nothing is decided, and nothing but the node's own word is signed."""
     bound_ns = (signed.latest_ns - signed.earliest_ns + 1) // 2
-    if typ in OWN_WORD or (signed.time_source != TimeSource.NONE and bound_ns <= bound_ns_max):
+    if RECORDS[typ].own_word or (signed.time_source != TimeSource.NONE and bound_ns <= bound_ns_max):
         return ""
     return f"{typ} signed with source {signed.time_source}, bound {bound_ns} ns"
 

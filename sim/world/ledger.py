@@ -6,8 +6,20 @@ Instants of true time (`*_true_ns`) are ns since the start; those the members si
 from dataclasses import dataclass, field
 from typing import Any
 
-from settlement.chain import bodies, codec, merkle
-from settlement.chain.bodies import Confirm, Grant, Preempt, Renew, Resume, Suspend
+from settlement.chain import codec, merkle
+from settlement.chain.bodies import (
+    Abort,
+    Confirm,
+    Coordination,
+    Credential,
+    Grant,
+    Preempt,
+    Relinquish,
+    Renew,
+    Resume,
+    Suspend,
+    Usage,
+)
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, digest, parse
@@ -132,7 +144,7 @@ class Book:
             life.gaps.append((life.leased_until_ns, entry.leaf.arrived_earliest_ns))
         if isinstance(body, Confirm | Renew | Resume):
             life.leased_until_ns = max(life.leased_until_ns, body.transmit_until_ns)
-        if seen.typ in {"relinquish", "preempt", "abort"} and life.ended_true_ns is None:
+        if isinstance(body, Relinquish | Preempt | Abort) and life.ended_true_ns is None:
             life.ended_true_ns = entry.true_ns
             life.vacate_by_ns = body.vacate_by_ns if isinstance(body, Preempt) else 0
 
@@ -174,18 +186,18 @@ class Ledger:
         self.numbered.setdefault((seen.author, seen.seq), set()).add(seen.digest)
         if seen.sid is None:
             return
-        if seen.typ == "coordination":
+        if isinstance(seen.body, Coordination):
             self.cosigned.setdefault(seen.sid, {})[seen.author] = seen
-        if seen.typ in {"confirm", "abort"}:
+        if isinstance(seen.body, Confirm | Abort):
             self.decisions.setdefault(seen.sid, set()).add(seen.digest)
-        if seen.typ != "usage":
+        if not isinstance(seen.body, Usage):
             number = getattr(seen.body, "number", 0)
             self.said.setdefault((seen.author, seen.typ, seen.sid, number), set()).add(seen.digest)
 
 
 def _read(raw: bytes, name: bytes) -> SeenRecord | None:
     unproven = parse(raw)
-    if isinstance(unproven, Refusal) or unproven.author is None or unproven.typ == "credential":
+    if isinstance(unproven, Refusal) or unproven.author is None or unproven.schema is Credential:
         return None
     payload = unproven.payload
     return SeenRecord(
@@ -195,5 +207,5 @@ def _read(raw: bytes, name: bytes) -> SeenRecord | None:
         author=unproven.author,
         seq=payload[3],
         attestation=codec.from_map(Attestation, payload[5], "attestation"),
-        body=codec.from_map(bodies.BODIES[unproven.typ], payload[6], unproven.typ),
+        body=codec.from_map(unproven.schema, payload[6], unproven.typ),
     )

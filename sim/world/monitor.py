@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from settlement.audit.verify import audit_entries
 from settlement.chain.admission import Admitted, prove
-from settlement.chain.bodies import Accept, Confirm, Coordination, Evidence, Grant, Preempt, Revocation
+from settlement.chain.bodies import Accept, Confirm, Coordination, Envelope, Evidence, Grant, Preempt, Revocation
 from settlement.chain.credentials import Registry
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import digest
@@ -99,9 +99,9 @@ class Monitor:
         seen, name = entry.seen, member.name
         if seen is None:
             return
-        if entry.leaf.admitted and seen.typ == "preempt":
+        if entry.leaf.admitted and isinstance(seen.body, Preempt):
             self._displaced(member, entry, true_ns)
-        if seen.typ == "revocation" and entry.leaf.admitted:
+        if isinstance(seen.body, Revocation) and entry.leaf.admitted:
             self._take_list(name, seen.body)
         if not entry.own:
             return
@@ -166,7 +166,7 @@ class Monitor:
         grants = [
             (e.seen.attestation.earliest_ns, e.seen.body)
             for e in book.entries
-            if e.own and e.seen and e.seen.typ == "grant"
+            if e.own and e.seen and isinstance(e.seen.body, Grant)
         ]
         levels = {s.hash: s.level for s in self.registry.subjects()}
         self._hold("I8", name, true_ns, law.i8_within_budget(grants, self.rule, levels))
@@ -175,7 +175,7 @@ class Monitor:
 
     def _enveloped(self, book: Book, grant: Grant, name: str, true_ns: int) -> None:
         """The GRANT that became durable last, against the holder's own looks and what the user says of its radio."""
-        found = [e.seen for e in book.entries if e.seen and e.seen.typ == "envelope" and e.leaf.admitted]
+        found = [e.seen for e in book.entries if e.seen and isinstance(e.seen.body, Envelope) and e.leaf.admitted]
         signed = next(e.seen for e in reversed(book.entries) if e.seen and e.seen.body is grant)
         before = [s for s in found if s.author != book.owner or s.seq < signed.seq]
         places = [s.body for s in before if s.author == book.owner and s.body.kind == "place"]

@@ -27,13 +27,13 @@ def lived(count: int, first: int) -> list[str]:
     return found
 
 
-@pytest.mark.feature("L1")
+@pytest.mark.feature("G6")
 def test_no_life_of_an_honest_node_makes_its_log_fail_its_audit() -> None:
     found = lived(LIVES, FIRST_SEED)
     assert found == [], "\n".join(found[:5])
 
 
-@pytest.mark.feature("L1")
+@pytest.mark.feature("G6")
 def test_a_log_that_was_cut_off_in_its_first_moments_is_a_log(tmp_path: Path) -> None:
     """As a node leaves it that is killed before SQLite has folded anything of the write-ahead log into the file."""
     (tmp_path / "live").mkdir()

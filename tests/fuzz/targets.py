@@ -101,6 +101,46 @@ def _recording(data: bytes) -> None:
             raise BrokenPromiseError("more than a line") from exc
 
 
+def _cbsd(data: bytes) -> None:
+    """A batch of every method, read and answered: an item for an item, each with a code that there is."""
+    from radio.cbrs.codes import known
+    from radio.cbrs.messages import METHODS, BadBody, read_batch
+    from tests.radio.cbrs.made import CERT, NOW, sas
+
+    for method in METHODS:
+        items = read_batch(method, data)
+        if isinstance(items, BadBody):
+            continue
+        made, _ = sas()
+        answered = made.answer("v1.2", method, items, CERT, NOW)[f"{method}Response"]
+        if len(answered) != len(items) or any(known(one["response"]["responseCode"]) is None for one in answered):
+            raise BrokenPromiseError("an item without its answer")
+        json.dumps(answered)
+
+
+def _sas_answer(data: bytes) -> None:
+    """What a SAS above may answer: RF is on only by a code 0 with a time ahead."""
+    from radio.cbrs.grant import beaten
+    from radio.cbrs.messages import BadBody, read_json
+    from tests.radio.cbrs.made import at
+    from tests.radio.cbrs.test_session import grant
+
+    value = read_json(data)
+    if isinstance(value, dict) and not isinstance(value, BadBody):
+        after, _, _ = beaten(grant(), value, at(10))
+        good = isinstance(value.get("response"), dict) and value["response"].get("responseCode") == 0
+        if after.rf_until_ns(at(10)) is not None and not (good and isinstance(value.get("transmitExpireTime"), str)):
+            raise BrokenPromiseError("RF on by an answer that is none")
+
+
+def _calendar(data: bytes) -> None:
+    from radio.cbrs.calendar import open_calendar
+    from radio.cbrs.tardys import Lists, imported
+
+    open_calendar(data, [bytes(32)])
+    imported(data, Lists(channels={}, areas={}), name="x", serial=1, valid_until_ns=1)
+
+
 def _printable(data: bytes) -> None:
     text = printable(data.decode("utf-8", "surrogateescape"))
     if not text.isprintable():
@@ -137,6 +177,9 @@ TARGETS: dict[str, Target] = {
     "recording": _recording,
     "chrony": lambda data: parse_tracking(data.decode("utf-8", "replace")) and None,
     "iiod": lambda data: protocol.parse(data) and None,
+    "cbsd": _cbsd,
+    "sas answer": _sas_answer,
+    "calendar": _calendar,
     "printable": _printable,
     "quantity": _quantity,
 }
@@ -164,7 +207,19 @@ def seeds_of(name: str) -> list[bytes]:
     from settlement.state.messages import Message
 
     form = BundledLog(origin="x", checkpoint="y", entries=(payloads[0], payloads[1]))
+    beat = '{"cbsdId":"fcc1/s1","grantId":"0000000000000000","operationState":"GRANTED"}'
+    radar = '{"eventId":"e","channels":["c"],"dateTimeStart":"2023-11-14T22:13:20","dateTimeEnd":"2023-11-15T22:13:20"}'
     texts = {
+        "cbsd": [
+            '{"registrationRequest":[{"userId":"u","fccId":"fcc1","cbsdSerialNumber":"s1","cbsdCategory":"A"}]}',
+            f'{{"heartbeatRequest":[{beat},{beat}]}}', f'{{"deregistrationRequest":[{beat}]}}',
+            ('{"grantRequest":[{"cbsdId":"a","operationParam":{"maxEirp":3,"operationFrequencyRange":'
+            '{"lowFrequency":3550000000,"highFrequency":3560000000}}}]}'),
+            '{"spectrumInquiryRequest":[{"cbsdId":"a","inquiredSpectrum":[{"lowFrequency":1,"highFrequency":2}]}]}',
+        ],
+        "sas answer": [('{"cbsdId":"c1","grantId":"g1","transmitExpireTime":"2023-11-14T22:14:50Z",'
+                       '"response":{"responseCode":0}}'), '{"response":{"responseCode":501}}'],
+        "calendar": [f'{{"scheduledEvents":[{radar}]}}', '{"payloadType":"x","payload":"AAAA","signatures":[]}'],
         "note": [_NOTE], "tlog-proof": [_NOTE], "witness request": ["old 3\n\n" + _NOTE],
         "verifier key": ["x+00000000+AQ=="],
         "command": ['{"do": "cancel"}', '{"do": "tell", "record": "00"}', '{"do":"acquire","low_hz":1,"high_hz":2}'],

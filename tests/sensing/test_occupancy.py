@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.optimize import brentq
 
 from sensing.occupancy import (
     DetectorRates,
     aged,
     band_occupancy,
     channel_occupancy,
+    effective_samples,
     lag_one,
     outage_widened,
     revisit_ok,
@@ -120,3 +122,20 @@ def test_unseen_time_and_age_widen() -> None:
 def test_revisit_rule() -> None:
     assert revisit_ok(revisit_s=0.02, shortest_s=0.04)
     assert not revisit_ok(revisit_s=0.021, shortest_s=0.04)
+
+
+@pytest.mark.parametrize("lam", [0.05, 0.5, 0.9, 0.999])
+def test_the_worth_of_uneven_decisions_is_what_their_gaps_say(lam: float) -> None:
+    """Against the sum over pairs written out, and every gap by itself, not those alike together."""
+    rng = np.random.default_rng(3)
+    looks = np.arange(60) * 0.02 + rng.normal(0, 1e-4, 60)
+    times_s = (looks[:, None] + np.arange(24) * 67e-6).ravel()
+    gaps = np.diff(times_s)
+    rate = brentq(lambda r: float(np.exp(-gaps * r).mean()) - lam, 1e-6, 1e7, xtol=1e-12, rtol=1e-12)
+    apart = np.abs(times_s[:, None] - times_s[None, :])
+    expected = len(times_s) ** 2 / float(np.exp(-apart * rate).sum())
+    busy = rng.random(len(times_s)) < 0.5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sensing.occupancy.lag_one", lambda _busy: lam)
+        found = effective_samples(busy, times_s)
+    assert found == pytest.approx(max(1.0, expected), rel=2e-3)

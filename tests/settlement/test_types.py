@@ -15,12 +15,12 @@ from agent.cli.main import app
 from settlement.chain import bodies
 from settlement.chain.bodies import BODIES, TYPE_OF
 from settlement.chain.codec import FieldKind, decode, kinds_of
-from settlement.chain.entitlement import ACTIONS_OF
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Cell, Window
 from settlement.core.reasons import Reason, Refusal
+from settlement.records.registry import RECORDS
 from settlement.state.messages import Message
 from tests.settlement.golden import FILE
 from tests.settlement.world import AREA, LOWER, NETWORK, NS, RULE, T0, TERMS, World, fix, seed, trio
@@ -72,7 +72,7 @@ def test_the_types_are_those_of_the_design() -> None:
         "verdict",
     ]
     assert set(named) == set(BODIES) == set(HELD)
-    assert set(ACTIONS_OF) == set(BODIES) - {"credential"}
+    assert {name for name, row in RECORDS.items() if row.actions} == set(BODIES) - {"rotation"}
     assert len(TYPE_OF) == len(BODIES)
 
 

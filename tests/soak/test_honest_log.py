@@ -10,7 +10,7 @@ LIVES = int(os.environ.get("BANDPACT_LIVES", "100000"))
 AT_ONCE = 500
 
 
-@pytest.mark.feature("L1")
+@pytest.mark.feature("G6")
 @pytest.mark.timeout(8 * 3600)
 def test_a_hundred_thousand_lives_of_honest_nodes() -> None:
     for first in range(0, LIVES, AT_ONCE):

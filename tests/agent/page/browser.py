@@ -1,4 +1,4 @@
-"""Debian's Chromium as the browser tests drive it, and a running trial with its page. Skips, saying so, without them."""
+"""Debian's Chromium as the browser tests drive it, and a running trial with its page; skips where it is not there."""
 
 import contextlib
 import os

@@ -1,0 +1,84 @@
+"""The body of every record type: fields, keys, kinds. The keys are part of the record format and never reused.
+
+Integers carry their unit in the name: hz, mdb(m) milli-decibel, ns since the Unix epoch (UTC), e7 degrees x 1e7, mm,
+ppm millionths of a ratio.
+"""
+
+from settlement.chain.scope import Window
+from settlement.records.authority import (
+    Admission,
+    Axis,
+    Budget,
+    ClassTerms,
+    Credential,
+    DeskTerms,
+    Level,
+    Modality,
+    Recognition,
+    Revocation,
+    Rotation,
+    Rule,
+    Schema,
+    Shard,
+    StockWitness,
+)
+from settlement.records.complaint import Dispute, Fallback, Ruling
+from settlement.records.decision import Abort, Confirm
+from settlement.records.ending import Preempt, Relinquish, Usage
+from settlement.records.grant import Accept, Coordination, Grant
+from settlement.records.lease import Renew, Resume, Suspend
+from settlement.records.market import Counter, Declaration, Intent, Request
+from settlement.records.observation import ChannelObservation, Envelope, Gate, Quantity
+from settlement.records.registry import BODIES, TYPE_OF
+from settlement.records.sizes import HASH, PPM
+from settlement.records.verdict import Verdict
+from settlement.records.witnessing import Checkpoint, Cosignature, Evidence
+
+__all__ = [
+    "BODIES",
+    "HASH",
+    "PPM",
+    "TYPE_OF",
+    "Abort",
+    "Accept",
+    "Admission",
+    "Axis",
+    "Budget",
+    "ChannelObservation",
+    "Checkpoint",
+    "ClassTerms",
+    "Confirm",
+    "Coordination",
+    "Cosignature",
+    "Counter",
+    "Credential",
+    "Declaration",
+    "DeskTerms",
+    "Dispute",
+    "Envelope",
+    "Evidence",
+    "Fallback",
+    "Gate",
+    "Grant",
+    "Intent",
+    "Level",
+    "Modality",
+    "Preempt",
+    "Quantity",
+    "Recognition",
+    "Relinquish",
+    "Renew",
+    "Request",
+    "Resume",
+    "Revocation",
+    "Rotation",
+    "Rule",
+    "Ruling",
+    "Schema",
+    "Shard",
+    "StockWitness",
+    "Suspend",
+    "Usage",
+    "Verdict",
+    "Window",
+]

@@ -1,0 +1,286 @@
+"""Who may do what, by which rule: what authorities sign."""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import U64_MAX, Flaw, array, blob, nested, sint, text, uint
+from settlement.chain.quantities import (
+    DAY_NS,
+    LIFE_MAX_NS,
+    VALIDITY_MAX_NS,
+    count,
+    hertz,
+    instant_ns,
+    length_ns,
+    millidecibel,
+    millimetres,
+)
+from settlement.chain.scope import Area, Band, Scope, Window, ordered
+from settlement.core.fixes import PositionSource, TimeSource
+from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
+from settlement.records.sizes import HASH, PPM
+
+_TIME_SOURCE = uint(0, high=255, meant=(0, max(TimeSource)))
+_POSITION_SOURCE = uint(0, high=255, meant=(0, max(PositionSource)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """An authority entitles a key: names, keys and validity are in the CWT claims of the header."""
+
+    level: str = text(1, 64)
+    scope: Scope = nested(2, Scope)
+    transport_key: bytes | None = blob(3, HASH, optional=True)
+    device: str | None = text(4, 128, optional=True)
+    status_index: int | None = uint(5, high=(1 << 17) - 1, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """One level of the authority taxonomy: what its records make others do, and how much they weigh."""
+
+    name: str = text(1, 64)
+    response: str = text(2, 32)
+    weight_ppm: int = uint(3, high=PPM)
+    admits: tuple[str, ...] = array(4, text(0, 32), 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognition:
+    """One node of a recognition rule: `parts` are numbers of nodes behind it, `fields` what is compared or derived."""
+
+    kind: str = text(1, 16)
+    parts: tuple[int, ...] | None = array(2, uint(0, high=31), 8, optional=True)
+    fields: tuple[str, ...] | None = array(3, text(0, 32), 16, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassTerms:
+    """What the rule says of one commodity class; without `rounds_max` prices are not bargained over.
+
+    A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
+    `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
+    """
+
+    name: str = text(1, 64)
+    raster_hz: int = hertz(2, least=1)
+    time_unit_ns: int = length_ns(3, least=1)
+    max_window_ns: int = length_ns(4, least=1)
+    max_eirp_mdbm: int = millidecibel(5)
+    accept_ns: int = length_ns(6, most=DAY_NS)
+    confirm_ns: int = length_ns(7, most=DAY_NS)
+    lease_ns: int = uint(8, high=240_000_000_000, meant=(1, 240_000_000_000))
+    vacate_ns: int = length_ns(9, most=DAY_NS)
+    price_low: int = count(10)
+    price_high: int = count(11)
+    out_of_band_mdbm_per_mhz: int = millidecibel(12)
+    rounds_max: int | None = uint(13, high=255, optional=True)
+    max_ahead_ns: int | None = length_ns(14, optional=True)
+    recognition: tuple[Recognition, ...] | None = array(15, Recognition, 32, low=1, optional=True)
+    on_incumbent: int | None = uint(16, high=1, optional=True)
+    envelope_required: int | None = uint(17, high=1, optional=True)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """Prices that rise."""
+        rising = self.price_low <= self.price_high
+        return None if rising else (".price_low", self.price_low, f"<= price_high, {self.price_high}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much an authority's people of one level may take of one class in a window, and how one of them starts."""
+
+    level: str = text(1, 64)
+    commodity: str = text(2, 64)
+    window_ns: int = length_ns(3, least=1)
+    amount_hz_s: int = uint(4, meant=(0, 1 << 62))
+    first_share_ppm: int = uint(5, high=PPM)
+    step_ppm: int = uint(6, high=PPM)
+    area: Area | None = nested(7, Area, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modality:
+    """How reliable one way of observing is."""
+
+    name: str = text(1, 64)
+    reliability_ppm: int = uint(2, high=PPM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskTerms:
+    """How an authority's desk may know time and place: it has no radio, no receiver and no disciplined clock."""
+
+    time_sources: tuple[int, ...] = array(1, _TIME_SOURCE, 8, low=1)
+    position_sources: tuple[int, ...] = array(2, _POSITION_SOURCE, 8, low=1)
+    time_bound_ns_max: int = length_ns(3)
+    position_radius_mm_max: int = millimetres(4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Where settlements are co-signed: a sub-band, an area, or all; by whom (`mode` 0 authorities, 1 neighbours)."""
+
+    name: str = text(1, 64)
+    band: Band | None = nested(2, Band, optional=True)
+    area: Area | None = nested(3, Area, optional=True)
+    mode: int = uint(4, high=1)
+    authorities: tuple[bytes, ...] = array(5, blob(0, HASH), 64)
+    need: int = uint(6, high=64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockWitness:
+    """A witness over HTTP (C2SP tlog-witness) whose lines count towards the quorum: its name and Ed25519 key."""
+
+    name: str = text(1, 128)
+    key: bytes = blob(2, HASH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """The rule in force: signed by an authority, versioned, effective in a window.
+
+    `validity_ns_max` is how long an envelope may claim to hold after it was signed.
+    """
+
+    name: str = text(1, 64)
+    version: int = uint(2, high=U64_MAX)
+    effective: Window = nested(3, Window)
+    previous: bytes | None = blob(4, HASH, optional=True)
+    bands: tuple[Band, ...] = array(5, Band, 32, low=1)
+    area: Area = nested(6, Area)
+    classes: tuple[ClassTerms, ...] = array(7, ClassTerms, 32, low=1)
+    levels: tuple[Level, ...] = array(8, Level, 16, low=1)
+    time_sources: tuple[int, ...] = array(9, _TIME_SOURCE, 8, low=1)
+    position_sources: tuple[int, ...] = array(10, _POSITION_SOURCE, 8, low=1)
+    time_bound_ns_max: int = length_ns(11)
+    position_radius_mm_max: int = millimetres(12)
+    record_age_ns_max: int = length_ns(13)
+    sensing_age_ns_max: int = length_ns(14)
+    witness_quorum: int = uint(15, high=64)
+    outside_authorisation: int = uint(16, high=1)
+    budgets: tuple[Budget, ...] | None = array(17, Budget, 64, optional=True)
+    modalities: tuple[Modality, ...] | None = array(18, Modality, 32, optional=True)
+    coordination: tuple[Shard, ...] | None = array(19, Shard, 64, optional=True)
+    confidence_ppm_min: int | None = uint(20, high=PPM, optional=True)
+    desk: DeskTerms | None = nested(21, DeskTerms, optional=True)
+    validity_ns_max: int | None = length_ns(22, least=1, most=VALIDITY_MAX_NS, optional=True)
+    stock_witnesses: tuple[StockWitness, ...] | None = array(23, StockWitness, 16, optional=True)
+
+    def terms(self, name: str) -> ClassTerms | None:
+        """The terms of a class, found by its whole name."""
+        return next((c for c in self.classes if c.name == name), None)
+
+    def level(self, name: str) -> Level | None:
+        """The taxonomy level of that name."""
+        return next((level for level in self.levels if level.name == name), None)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """It has a life."""
+        return ordered(self.effective, most_ns=LIFE_MAX_NS, path=".effective")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One quantity that tells items of a commodity class apart, with its unit and bounds."""
+
+    name: str = text(1, 64)
+    unit: str = text(2, 32)
+    low: int | None = sint(3, optional=True)
+    high: int | None = sint(4, optional=True)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """Bounds that rise."""
+        rising = self.low is None or self.high is None or self.low <= self.high
+        return None if rising else (".low", self.low, f"<= {self.high}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """What a commodity class is: its axes, and by which recognition rules two parties know they mean the same."""
+
+    commodity: str = text(1, 64)
+    version: int = uint(2, high=U64_MAX)
+    previous: bytes | None = blob(3, HASH, optional=True)
+    effective: Window = nested(4, Window)
+    axes: tuple[Axis, ...] = array(5, Axis, 32, low=1)
+    recognition: tuple[str, ...] = array(6, text(0, 32), 8, low=1)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """It has a life."""
+        return ordered(self.effective, most_ns=LIFE_MAX_NS, path=".effective")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """An authority lets a participant take part (`outcome` 1) or not (0): for these classes, in this window."""
+
+    subject: bytes = blob(1, HASH)
+    outcome: int = uint(2, high=1)
+    classes: tuple[str, ...] = array(3, text(0, 64), 32)
+    window: Window = nested(4, Window)
+    rule: bytes = blob(5, HASH)
+    reason: str | None = text(6, 64, optional=True)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """It has a life."""
+        return ordered(self.window, most_ns=LIFE_MAX_NS, path=".window")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """An issuer's status list: one bit for each credential it issued with a status index."""
+
+    version: int = uint(1, high=U64_MAX)
+    fresh_until_ns: int = instant_ns(2)
+    bits: bytes = blob(3, 16_384, least=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """The author's credential is succeeded by another: `proof` is the new key's signature over both."""
+
+    successor: bytes = blob(1, 30_000, least=1)
+    proof: bytes = blob(2, 64)
+
+
+TYPES = (
+    RecordType(number=1, name="credential", body=Credential, kind=None, actions=("issue",), becomes=Becomes.SUBJECT),
+    RecordType(
+        number=2,
+        name="revocation",
+        body=Revocation,
+        kind=Kind.DIRECTIVE,
+        actions=("issue",),
+        carrier=CarriedBy.ANYONE,
+        ahead=(("fresh_until_ns", LIFE_MAX_NS),),
+    ),
+    RecordType(
+        number=3,
+        name="rotation",
+        body=Rotation,
+        kind=Kind.DEALING,
+        actions=(),
+        carrier=CarriedBy.ANYONE,
+        of_old_keys=True,
+    ),
+    RecordType(number=4, name="rule", body=Rule, kind=Kind.DIRECTIVE, actions=("rule",), carrier=CarriedBy.ANYONE),
+    RecordType(
+        number=5,
+        name="schema",
+        body=Schema,
+        kind=Kind.DIRECTIVE,
+        actions=("rule",),
+        becomes=Becomes.NOTED,
+        carrier=CarriedBy.ANYONE,
+    ),
+    RecordType(
+        number=6,
+        name="admission",
+        body=Admission,
+        kind=Kind.DIRECTIVE,
+        actions=("issue",),
+        becomes=Becomes.NOTED,
+        carrier=CarriedBy.ANYONE,
+    ),
+)

@@ -1,0 +1,55 @@
+"""The one decision of a holder on a settlement: CONFIRM or ABORT."""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import blob, text
+from settlement.chain.quantities import count, instant_ns
+from settlement.records.row import Charge, Kind, RecordType, WhenLate
+from settlement.records.sizes import HASH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm:
+    """The commit point: over the GRANT and the ACCEPT; transmission may run until `transmit_until_ns`."""
+
+    sid: bytes = blob(1, HASH)
+    grant: bytes = blob(2, HASH)
+    accept: bytes = blob(3, HASH)
+    transmit_until_ns: int = instant_ns(4)
+    fence: int = count(5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abort:
+    """The other terminal decision: the reservation is gone."""
+
+    sid: bytes = blob(1, HASH)
+    grant: bytes = blob(2, HASH)
+    reason: str = text(3, 64)
+    accept: bytes | None = blob(4, HASH, optional=True)
+
+
+DECISIONS = (Confirm, Abort)
+"""One of them ends what a GRANT began; both of one settlement prove that its holder is not honest."""
+TYPES = (
+    RecordType(
+        number=15,
+        name="confirm",
+        body=Confirm,
+        kind=Kind.DEALING,
+        actions=("grant",),
+        late=WhenLate.COUNTS,
+        charge=Charge.MOVES,
+        of_old_keys=True,
+    ),
+    RecordType(
+        number=16,
+        name="abort",
+        body=Abort,
+        kind=Kind.DEALING,
+        actions=("grant",),
+        late=WhenLate.COUNTS,
+        charge=Charge.MOVES,
+        of_old_keys=True,
+    ),
+)

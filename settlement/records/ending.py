@@ -1,0 +1,76 @@
+"""How a settlement ends before its window does, and what its user did with it."""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import blob, nested, text, uint
+from settlement.chain.quantities import WINDOW_MAX_NS, count, instant_ns, length_ns
+from settlement.chain.scope import Window
+from settlement.records.row import Charge, Kind, RecordType, WhenLate
+from settlement.records.sizes import HASH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relinquish:
+    """A user ends early."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    reason: str = text(3, 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preempt:
+    """A holder displaces a user for a higher tier; RF stops before `vacate_by_ns`."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    tier: int = uint(3, high=255)
+    reason: str = text(4, 64)
+    vacate_by_ns: int = instant_ns(5)
+    evidence: bytes | None = blob(6, HASH, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """A user reports what it did with a settlement."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    airtime_ns: int = length_ns(3, most=WINDOW_MAX_NS)
+    bursts: int = count(4)
+    ended: str = text(5, 64)
+    used: Window | None = nested(6, Window, optional=True)
+
+
+TYPES = (
+    RecordType(
+        number=20,
+        name="relinquish",
+        body=Relinquish,
+        kind=Kind.DEALING,
+        actions=("request",),
+        late=WhenLate.COUNTS,
+        charge=Charge.MOVES,
+        owed=True,
+        signs=True,
+        receipted=True,
+    ),
+    RecordType(
+        number=21,
+        name="preempt",
+        body=Preempt,
+        kind=Kind.DEALING,
+        actions=("grant",),
+        late=WhenLate.COUNTS,
+        owed=True,
+    ),
+    RecordType(
+        number=23,
+        name="usage",
+        body=Usage,
+        kind=Kind.DEALING,
+        actions=("request",),
+        charge=Charge.MOVES,
+        owed=True,
+    ),
+)

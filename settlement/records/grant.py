@@ -1,0 +1,85 @@
+"""The reservation, what takes it up, and the co-signatures of those with a say in it."""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import array, blob, nested, text, uint
+from settlement.chain.quantities import count, instant_ns, millidecibel
+from settlement.chain.scope import Cell
+from settlement.records.row import Charge, Kind, RecordType, Site
+from settlement.records.sizes import HASH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A holder reserves a cell for a user; nothing may radiate on it yet."""
+
+    sid: bytes = blob(1, HASH)
+    request: bytes = blob(2, HASH)
+    user: bytes = blob(3, HASH)
+    nonce: bytes = blob(4, 16)
+    cell: Cell = nested(5, Cell)
+    commodity: str = text(6, 64)
+    tier: int = uint(7, high=255)
+    max_eirp_mdbm: int = millidecibel(8)
+    price: int = count(9)
+    accept_by_ns: int = instant_ns(10)
+    confirm_by_ns: int = instant_ns(11)
+    challenge: bytes = blob(12, HASH)
+    rule: bytes = blob(13, HASH)
+    fence: int = count(14)
+    lease_ns: int = uint(15, high=240_000_000_000)
+    composite: bytes | None = blob(16, HASH, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """A user accepts exactly this GRANT, answers its challenge, and lists what the GRANT derives from."""
+
+    sid: bytes = blob(1, HASH)
+    grant: bytes = blob(2, HASH)
+    answer: bytes = blob(3, HASH)
+    derived_from: tuple[bytes, ...] | None = array(4, blob(0, HASH), 16, optional=True)
+    envelope: bytes | None = blob(5, HASH, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coordination:
+    """One with a say in the shards named co-signs a GRANT and its ACCEPT: nothing it signed for before overlaps."""
+
+    sid: bytes = blob(1, HASH)
+    grant: bytes = blob(2, HASH)
+    accept: bytes = blob(3, HASH)
+    shards: tuple[str, ...] = array(4, text(0, 64), 64, low=1)
+    until_ns: int = instant_ns(5)
+
+
+TYPES = (
+    RecordType(
+        number=12,
+        name="grant",
+        body=Grant,
+        kind=Kind.DEALING,
+        actions=("grant",),
+        charge=Charge.MOVES,
+        signs=True,
+    ),
+    RecordType(
+        number=13,
+        name="accept",
+        body=Accept,
+        kind=Kind.DEALING,
+        actions=("request",),
+        site=Site.OWN_AREA,
+        charge=Charge.MOVES,
+        signs=True,
+    ),
+    RecordType(
+        number=14,
+        name="coordination",
+        body=Coordination,
+        kind=Kind.DEALING,
+        actions=("coordinate",),
+        charge=Charge.MOVES,
+        signs=True,
+    ),
+)

@@ -1,0 +1,79 @@
+"""The transmit lease of a settlement: longer, taken back for a while, given again."""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import blob, text
+from settlement.chain.quantities import count, instant_ns
+from settlement.records.row import Charge, Kind, RecordType, WhenLate
+from settlement.records.sizes import HASH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """Extends the transmit lease, never past the window."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    number: int = count(3)
+    transmit_until_ns: int = instant_ns(4)
+    fence: int = count(5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspend:
+    """A holder takes the transmit lease back for a while; the settlement stands and its cell stays reserved."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    number: int = count(3)
+    fence: int = count(4)
+    reason: str = text(5, 64)
+    until_ns: int | None = instant_ns(6, optional=True)
+    evidence: bytes | None = blob(7, HASH, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Ends a suspension: a lease of its own, under a fence above the SUSPEND's."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    number: int = count(3)
+    transmit_until_ns: int = instant_ns(4)
+    fence: int = count(5)
+
+
+CHANGES = (Renew, Suspend, Resume)
+"""What changes a lease; numbers and fences rise over all of them."""
+TYPES = (
+    RecordType(
+        number=17,
+        name="renew",
+        body=Renew,
+        kind=Kind.DEALING,
+        actions=("grant",),
+        charge=Charge.MOVES,
+        owed=True,
+    ),
+    RecordType(
+        number=18,
+        name="suspend",
+        body=Suspend,
+        kind=Kind.DEALING,
+        actions=("grant",),
+        late=WhenLate.COUNTS,
+        owed=True,
+        signs=True,
+        receipted=True,
+    ),
+    RecordType(
+        number=19,
+        name="resume",
+        body=Resume,
+        kind=Kind.DEALING,
+        actions=("grant",),
+        owed=True,
+        signs=True,
+        receipted=True,
+    ),
+)

@@ -1,0 +1,154 @@
+"""What comes before a settlement: offers, wishes, requests, counter-offers."""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import Flaw, blob, nested, text, uint
+from settlement.chain.quantities import WINDOW_MAX_NS, count, instant_ns, millidecibel
+from settlement.chain.scope import Cell, ordered
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.authority import Rule
+from settlement.records.row import Becomes, Charge, Kind, RecordType, Site
+from settlement.records.sizes import HASH
+
+_AHEAD = (("cell.window.start_ns", WINDOW_MAX_NS),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """A holder's offer: cell, class, tiers, price and the envelope it rests on."""
+
+    cell: Cell = nested(1, Cell)
+    commodity: str = text(2, 64)
+    tier_low: int = uint(3, high=255)
+    tier_high: int = uint(4, high=255)
+    max_eirp_mdbm: int = millidecibel(5)
+    price_form: str = text(6, 32)
+    price: int = count(7)
+    rule: bytes = blob(8, HASH)
+    envelope: bytes | None = blob(9, HASH, optional=True)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """Tiers that rise, and a window."""
+        if self.tier_low > self.tier_high:
+            return ".tier_low", self.tier_low, f"<= tier_high, {self.tier_high}"
+        return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A user says what it looks for, so that holders may offer it; it reserves nothing."""
+
+    cell: Cell = nested(1, Cell)
+    commodity: str = text(2, 64)
+    tier: int = uint(3, high=255)
+    eirp_mdbm: int = millidecibel(4)
+    price: int = count(5)
+    answer_by_ns: int = instant_ns(6)
+    rule: bytes = blob(7, HASH)
+    nonce: bytes = blob(8, 16)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """What is offered or asked for has a window; a GRANT's is held against class and credentials."""
+        return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A user asks for part of a declaration; `envelope` names what its radio can do."""
+
+    declaration: bytes = blob(1, HASH)
+    cell: Cell = nested(2, Cell)
+    commodity: str = text(3, 64)
+    tier: int = uint(4, high=255)
+    eirp_mdbm: int = millidecibel(5)
+    price: int = count(6)
+    partial: int = uint(7, high=1)
+    nonce: bytes = blob(8, 16)
+    envelope: bytes | None = blob(9, HASH, optional=True)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """What is offered or asked for has a window; a GRANT's is held against class and credentials."""
+        return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """Either side answers a REQUEST or a COUNTER (`answers`) with another price; `round` is 1 for the first."""
+
+    declaration: bytes = blob(1, HASH)
+    answers: bytes = blob(2, HASH)
+    round: int = uint(3, high=255)
+    cell: Cell = nested(4, Cell)
+    commodity: str = text(5, 64)
+    price: int = count(6)
+    answer_by_ns: int = instant_ns(7)
+    rule: bytes = blob(8, HASH)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """What is offered or asked for has a window; a GRANT's is held against class and credentials."""
+        return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
+
+
+def _priced(body: Declaration | Intent | Counter, rule: Rule, _signed_ns: int) -> Refusal | None:
+    """Clause (13): class and price are the rule's."""
+    terms = rule.terms(body.commodity)
+    if terms is None:
+        return refuse(Reason.TERMS, "disposition.13.class", body.commodity, ", ".join(c.name for c in rule.classes))
+    if not terms.price_low <= body.price <= terms.price_high:
+        return refuse(Reason.PRICE, "disposition.13.price", body.price, f"{terms.price_low}-{terms.price_high}")
+    return None
+
+
+def _bargained(body: Counter, rule: Rule, signed_ns: int) -> Refusal | None:
+    """Clause (13): so is the round."""
+    terms = rule.terms(body.commodity)
+    rounds = (terms.rounds_max or 0) if terms is not None else 0
+    refusal = _priced(body, rule, signed_ns)
+    if refusal is None and not 1 <= body.round <= rounds:
+        return refuse(Reason.ROUNDS, "disposition.13.rounds", body.round, f"1-{rounds}" if rounds else "no bargaining")
+    return refusal
+
+
+TYPES = (
+    RecordType(
+        number=8,
+        name="declaration",
+        body=Declaration,
+        kind=Kind.DEALING,
+        actions=("offer",),
+        ahead=_AHEAD,
+        within_terms=_priced,
+    ),
+    RecordType(
+        number=9,
+        name="intent",
+        body=Intent,
+        kind=Kind.DEALING,
+        actions=("request",),
+        becomes=Becomes.NOTED,
+        site=Site.NAMED_CELL,
+        ahead=_AHEAD,
+        within_terms=_priced,
+    ),
+    RecordType(
+        number=10,
+        name="request",
+        body=Request,
+        kind=Kind.DEALING,
+        actions=("request",),
+        site=Site.NAMED_CELL,
+        charge=Charge.MOVES,
+        signs=True,
+        ahead=_AHEAD,
+    ),
+    RecordType(
+        number=11,
+        name="counter",
+        body=Counter,
+        kind=Kind.DEALING,
+        actions=("offer", "request"),
+        becomes=Becomes.NOTED,
+        ahead=_AHEAD,
+        within_terms=_bargained,
+    ),
+)

@@ -1,0 +1,51 @@
+"""The feature table: `python -m tests.featuretable` writes docs/features.md from features.toml and the tests' marks."""
+
+import ast
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "features.md"
+HEAD = """# Features
+
+Made by `python -m tests.featuretable` from `tests/features.toml` and from the tests that bear each feature's mark
+(`@pytest.mark.feature("S3")`): what it is, the command a user sees it with, and the tests that fail without it.
+"""
+
+
+def marked() -> dict[str, set[str]]:
+    """Feature ID to the test files that bear its mark."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "feature":
+                found[ast.literal_eval(node.args[0])].add(str(path.relative_to(ROOT)))
+    return found
+
+
+def rooms() -> dict[str, dict[str, Any]]:
+    """Each letter's title and features."""
+    return tomllib.loads((ROOT / "tests" / "features.toml").read_text(encoding="utf-8"))
+
+
+def page() -> str:
+    """The whole page."""
+    shown, parts = marked(), [HEAD]
+    for room in rooms().values():
+        rows = [
+            f"| {one} | {said[0]} | `{said[1]}` | {', '.join(map(_link, sorted(shown[one]))) or '–'} |"
+            for one, said in room.items()
+            if one != "title"
+        ]
+        parts += [f"## {room['title']}\n", "| ID | What | Command | Tests |", "|---|---|---|---|", *rows, ""]
+    return "\n".join(parts)
+
+
+def _link(path: str) -> str:
+    return f"[{path.removeprefix('tests/').removesuffix('.py')}](../{path})"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
