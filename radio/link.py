@@ -116,8 +116,8 @@ class WardenBeat:
     """The warden is alive; what its gate says, and how late its loop ran of late.
 
     While the gate is open it will be silent by `silent_by_ns` (monotonic); whoever sees it is not may silence it. It is
-    armed until `armed_until_ns` (monotonic), or not at all. `clause`, `measured` and `required` are of the decision that
-    keeps the radio silent now, empty while the gate is open.
+    armed until `armed_until_ns` (monotonic), or not at all. `clause`, `measured` and `required` are of the decision
+    that keeps the radio silent now, empty while the gate is open.
     """
 
     state: str
