@@ -12,6 +12,7 @@ from agent.cli import (
     authority,
     bench_chain,
     bench_gate,
+    bench_node,
     bench_radio,
     bench_sensing,
     bench_settlement,
@@ -73,6 +74,7 @@ app.add_typer(kit.app, name="kit")
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
 bench.command("gate")(bench_gate.gate)
+bench.command("node")(bench_node.node)
 bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("radio")(bench_radio.radio)
