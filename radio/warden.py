@@ -29,10 +29,10 @@ from radio.link import (
     NewLease,
     NewPermit,
     NewRule,
-    Suspend,
     TimedBurst,
     Used,
     WardenBeat,
+    Withdraw,
 )
 from radio.mask import Service
 from radio.pace import Pace
@@ -171,6 +171,7 @@ class Warden:
         self._bursts = 0
         self._pace = pace if pace is not None else Pace()
         self._silent_by_ns: int | None = None
+        self._silent_for: Refusal | None = None
 
     def start(self) -> None:
         """Silence whatever the device was left doing, then listen."""
@@ -202,6 +203,7 @@ class Warden:
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
+        self._silent_for = self._chain.latched or (decision if isinstance(decision, Refusal) else None)
         self._silent_by_ns = None
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
             self._silent_by_ns = mono_ns + decision.for_ns + self._silencing_ns
@@ -228,7 +230,7 @@ class Warden:
             permit=permit,
             device=self._plan.device,
             credential=permit.user.hash if permit and permit.user.hash in self._mine else self._plan.credential,
-            suspended=held.suspended if held else None,
+            suspended=held.withdrawn if held else None,
             tuned=self._chain.band(permit),
             heartbeat_mono_ns=self._beat_ns,
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
@@ -259,8 +261,8 @@ class Warden:
         match message:
             case AgentBeat():
                 self._heartbeat(message)
-            case Suspend():
-                self._suspend(message)
+            case Withdraw():
+                self._withdraw(message)
             case NewPermit() | NewLease() | NewRule() | NewKey():
                 self._records.append(message)
             case Burst():
@@ -316,10 +318,10 @@ class Warden:
         if isinstance(outcome, Refusal):
             self._tell(self._state, outcome, sid, at_ns=self._monotonic_ns(), asked=True)
 
-    def _suspend(self, message: Suspend) -> None:
+    def _withdraw(self, message: Withdraw) -> None:
         known = Reason(message.reason) if message.reason in Reason.__members__ else Reason.PREEMPTED
         self._cause_ns = message.cause_ns
-        self._permits.suspend(message.sid, refuse(known, "gate.6", message.detail, "an undisturbed settlement"))
+        self._permits.withdraw(message.sid, refuse(known, "gate.6", message.detail, "an undisturbed settlement"))
 
     def _prepare(self, message: Burst | TimedBurst) -> None:
         """Check a burst as it comes, so that sending it is short."""
@@ -522,6 +524,7 @@ class Warden:
         if mono_ns < self._next_beat_ns:
             return
         self._next_beat_ns = mono_ns + BEAT_NS
+        why = self._silent_for
         self._link.send(
             WardenBeat(
                 state=self._state.value,
@@ -531,6 +534,9 @@ class Warden:
                 silent_by_ns=self._silent_by_ns,
                 worst_turn_ns=self._pace.worst_ns,
                 armed_until_ns=self._armed_until_ns,
+                clause=why.clause if why else "",
+                measured=why.measured[:256] if why else "",
+                required=why.required[:256] if why else "",
             )
         )
         self._tell_door()
