@@ -17,6 +17,7 @@ from typing import Protocol
 from hw_profiles.profile import RadioProfile
 from radio import gate, waveform
 from radio.authorisation import NoAuthority, OutsideAuthorisation
+from radio.cbrs.wardenside import CbsdDesk, WardenView
 from radio.gate import Allow, GateState, Sensed
 from radio.link import (
     AgentBeat,
@@ -131,6 +132,7 @@ class Warden:
         fix: Callable[[], Fix],
         outside: OutsideAuthorisation | None = None,
         pace: Pace | None = None,
+        stations: CbsdDesk | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._plan, self._link, self._monotonic_ns = plan, link, monotonic_ns
@@ -144,6 +146,7 @@ class Warden:
         )
         self._ring, self._listener, self._permits, self._fix = transmit_ring, listener, permits, fix
         self._outside = NoAuthority() if outside is None else outside
+        self._stations = stations
         self._armed_until_ns = monotonic_ns() + plan.armed_for_ns if plan.armed_for_ns > 0 else None
         self._beat: AgentBeat | None = None
         self._beat_ns: int | None = None
@@ -169,6 +172,8 @@ class Warden:
         self._listener.stop()
         self._chain.close()
         self._permits.close()
+        if self._stations is not None:
+            self._stations.close()
 
     # -- one turn ------------------------------------------------------------------------------------------------
 
@@ -176,6 +181,7 @@ class Warden:
         """Take what the agent says, decide, act on the decision, send what is due; then one longer piece of work."""
         began_ns = self._monotonic_ns()
         busy = self._state is GateState.OPEN or bool(self._records or self._bursts_offered)
+        busy = busy or (self._stations is not None and self._stations.waiting)
         if self._link.wait(POLL_MS if busy else IDLE_POLL_MS):
             for message in self._link.receive():
                 self._hear(message)
@@ -197,7 +203,17 @@ class Warden:
         if self._listener.fault is None:  # a device that does not answer would hold the loop up
             self._chain.beat()
         self._work()
+        self._answer_stations()
         self._pace.turn(began_ns, self._monotonic_ns())
+
+    def _answer_stations(self) -> None:
+        """Let base stations have what this instant allows them; nothing of it is older than the question."""
+        if self._stations is None:
+            return
+        mono_ns, now = self._monotonic_ns(), self._fix()
+        inputs = self._inputs(now, mono_ns, None)
+        view = WardenView(inputs=inputs, held=self._permits.all(), mine=frozenset(self._mine), sensed=self._sensed)
+        self._stations.turn(view)
 
     def _inputs(self, now: Fix, mono_ns: int, held: HeldPermit | None) -> gate.Inputs:
         permit = held.permit if held else None
@@ -432,6 +448,8 @@ class Warden:
     def clear(self) -> RfState:
         """After a fault, when the device surely is silent: unlatch, disarmed. Returns what the output reads back."""
         self._armed_until_ns = None
+        if self._stations is not None:
+            self._stations.clear()
         return self._chain.clear()
 
     def status(self) -> dict[str, str | int | None]:

@@ -61,6 +61,7 @@ class Outside:
     """The warden's word on this instant: the inputs of its own gate, and the SAS above for a device."""
 
     inputs: Inputs
+    sensed: Callable[[Band], Sensed | None]
     authorised_until: Callable[[str, Band, int], int | None]
     """Device, band and EIRP (mdBm) to monotonic ns; None when there is no grant above."""
 
@@ -170,7 +171,7 @@ class Outlet:
         if needs_sas and not permit.rule.outside_authorisation:
             permit = replace(permit, rule=replace(permit.rule, outside_authorisation=1))
         # Where a SAS above answers for incumbents a node without a receiver need not listen; one that hears one closes.
-        sensed = own.sensed
+        sensed = now.sensed(band)
         deaf = sensed is None and needs_sas
         return replace(
             own,

@@ -47,7 +47,8 @@ def ask(held: HeldPermit, **changes: Any) -> Ask:
 
 
 def outside(held: HeldPermit, at_s: float = 5.0, above: int | None = None, **changes: Any) -> Outside:
-    return Outside(inputs=replace(inputs(held.permit, at_s), **changes), authorised_until=lambda _d, _b, _e: above)
+    made = replace(inputs(held.permit, at_s), **changes)
+    return Outside(inputs=made, sensed=lambda _band: made.sensed, authorised_until=lambda _d, _b, _e: above)
 
 
 def one(held: HeldPermit, asked: Ask | None = None, now: Outside | None = None, outlet: Outlet | None = None) -> Any:
