@@ -1,13 +1,14 @@
 """Neighbours that watch each other's logs: cosigning heads, noticing forks, and stopping a node that is behind its own.
 
-A node asks in rounds: one head, the same for all its neighbours, until as many as the rule's quorum have put their line
-under it. As a witness it follows c2sp.org/tlog-witness, in this order:
+A node asks in rounds: one head, the same for all it asks, until as many as the rule's quorum have put their line under
+it. It asks one neighbour more than the quorum, each in its turn, and all others once a round is late. As a witness it
+follows c2sp.org/tlog-witness, in this order:
 
     (1) the note is signed by the author of the record, and speaks of the author's own log
     (2) another root of a size it has seen is a fork, and the two notes prove it
     (3) `old_size` is the size it cosigned last; a wrong one is answered with that cosignature
     (4) the proof shows that the new head extends the old; a failed one between two signed heads is a fork
-    (5) remember the head, and only then reply; the reply goes to the other neighbours as well
+    (5) remember the head, and only then reply, to the owner; the neighbours are told as `headnews` says
 
 Witnesses over HTTP that the rule names (`stock_witnesses`) are asked by the agent (`formats/tlogwitness`) and count
 beside the neighbours: their lines come in by `take_stock`.
@@ -31,6 +32,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import Links, LogProof
 from settlement.pair.transmit import RESEND_NS
 from settlement.pair.work import STORED_LIMIT, stored_as
+from settlement.state.headnews import AskingOrder, HeadNews
 from settlement.state.step import Step
 
 NS = 1_000_000_000
@@ -56,10 +58,11 @@ class SeenHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Where a neighbour stands with this node's log: the size it cosigned last, and what it was asked last."""
+    """The size of this node's log that a neighbour cosigned last; what it was asked last, and of what size."""
 
     cosigned: int = uint(1)
     record: bytes = blob(2, MAX_RECORD_BYTES, least=0)
+    size: int | None = uint(3, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,7 @@ class Witness:
     ) -> None:
         self.me, self.registry, self.quorum = me, registry, quorum
         self.stock = stock or ()
+        self._order, self._news = AskingOrder(), HeadNews()
 
     def neighbours(self) -> list[Subject]:
         """Every other node with a transport key, in a stable order."""
@@ -160,10 +164,14 @@ class Witness:
         seen = SeenHead(size=head.size, root=head.root, note=body.note, asked=admitted.record.raw, reply=reply.raw)
         step.put(SEEN, admitted.author.hash, encode(seen, limit=STORED_LIMIT))
         self._remember(step, admitted.author.hash, head, body.note)
-        for other in self.neighbours():
-            if other.hash != admitted.author.hash:
-                step.send(other.hash, reply.raw)
+        self._news.note(admitted.author.hash, reply.raw)
+        self._tell(step)
         step.send(admitted.author.hash, reply.raw)
+
+    def _tell(self, step: Step) -> None:
+        """Tell neighbours of the heads of others that they have not heard of, where that is due."""
+        for to, raw in self._news.due(step.now.time.latest_ns, [one.hash for one in self.neighbours()]):
+            step.pass_on(to, raw)
 
     def last_reply(self, step: Step, owner: bytes) -> bytes:
         """The cosignature this node gave last for a log; empty where it gave none."""
@@ -219,29 +227,35 @@ class Witness:
             self.ask(step)
 
     def ask(self, step: Step) -> None:
-        """Ask every neighbour to cosign the head as it is now."""
+        """Ask as many neighbours as are needed, and one more, to cosign the head as it is now."""
         size, note = step.lineage.size, step.lineage.checkpoint(step.identity.key)
         step.put(ROUND, b"", encode(Round(size=size, note=note, sent_ns=step.now.time.latest_ns)))
-        for neighbour in self.neighbours():
-            self._ask_one(step, neighbour.hash, size, note)
+        for neighbour in self._order.some([one.hash for one in self.neighbours()], self.quorum + 1):
+            self._ask_one(step, neighbour, size, note)
 
     def _ask_one(self, step: Step, neighbour: bytes, size: int, note: str) -> None:
         old = self._asked(step, neighbour).cosigned
         proof = step.lineage.consistency(old, size) if old else ()
         record = step.sign(Checkpoint(note=note, old_size=old, proof=proof))
-        step.put(NEIGHBOUR, neighbour, encode(Asked(cosigned=old, record=record.raw), limit=STORED_LIMIT))
+        step.put(NEIGHBOUR, neighbour, encode(Asked(cosigned=old, record=record.raw, size=size), limit=STORED_LIMIT))
         step.pass_on(neighbour, record.raw)
 
     def tick(self, step: Step) -> None:
-        """Send the same question again to neighbours that have not answered."""
+        """Tell of others' heads; where a round is late, ask everybody who has not answered."""
+        self._tell(step)
         now, current = step.now.time, self._round(step)
         if current is None or not now.after(current.sent_ns + RESEND_NS):
             return
         answered = {line.witness for line in self._lines(step, current.size)}
         for neighbour in self.neighbours():
+            if neighbour.hash in answered:
+                continue
             asked = self._asked(step, neighbour.hash)
-            if neighbour.hash not in answered and asked.record:
+            if asked.record and asked.size == current.size:
+                self._order.let_wait(neighbour.hash)
                 step.send(neighbour.hash, asked.record)
+            else:
+                self._ask_one(step, neighbour.hash, current.size, current.note)
         step.put(ROUND, b"", encode(replace(current, sent_ns=now.latest_ns)))
 
     def judge_cosignature(self, admitted: Admitted, step: Step) -> Refusal | None:
@@ -292,6 +306,7 @@ class Witness:
             self._remember(step, owner.hash, head, body.note)
             return
         witness = admitted.author.hash
+        self._order.answered(witness)
         before = self._asked(step, witness)
         step.put(
             NEIGHBOUR,

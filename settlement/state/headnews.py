@@ -1,0 +1,82 @@
+"""Whom a node asks for its line under a head, and whom it tells of the heads of others: a few at a time, in turns."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+NS = 1_000_000_000
+TELL_NS = NS
+"""After some neighbours were told of heads, the next are told no sooner than this."""
+TOLD_AT_ONCE = 3
+HEADS_KEPT = 8
+"""Heads of one log that wait to be told of; where more were cosigned meanwhile, the newest."""
+LOGS_KEPT = 4096
+
+
+class AskingOrder:
+    """Which neighbours are asked first: each in its turn, those that let a round wait last of all."""
+
+    def __init__(self) -> None:
+        self._turn = 0
+        self._late: set[bytes] = set()
+
+    def some(self, neighbours: Sequence[bytes], count: int) -> list[bytes]:
+        """So many of the neighbours."""
+        if not neighbours:
+            return []
+        first = self._turn % len(neighbours)
+        self._turn += 1
+        order = [*neighbours[first:], *neighbours[:first]]
+        return sorted(order, key=self._late.__contains__)[:count]
+
+    def let_wait(self, neighbour: bytes) -> None:
+        """It was asked, and did not answer in time."""
+        self._late.add(neighbour)
+
+    def answered(self, neighbour: bytes) -> None:
+        """It is there."""
+        self._late.discard(neighbour)
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    number: int
+    raw: bytes
+
+
+class HeadNews:
+    """Cosigned heads that wait until the neighbours are told of them, so that two of one size meet somewhere.
+
+    What telling costs is bounded by time, not by settlements: at once, but not again within TELL_NS, the next
+    TOLD_AT_ONCE neighbours hear of the last HEADS_KEPT heads of each log that they have not been told of. Kept in
+    memory only: a head told of by nobody is no worse than one whose message was lost.
+    """
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, deque[_News]] = {}
+        self._told: dict[bytes, int] = {}
+        self._count = self._turn = self._next_ns = 0
+
+    def note(self, owner: bytes, raw: bytes) -> None:
+        """A head of this owner's log was cosigned; `raw` is the record that says so."""
+        self._count += 1
+        news = self._heads.pop(owner, None) or deque[_News](maxlen=HEADS_KEPT)
+        news.append(_News(self._count, raw))
+        self._heads[owner] = news
+        if len(self._heads) > LOGS_KEPT:
+            del self._heads[next(iter(self._heads))]
+
+    def due(self, now_ns: int, neighbours: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
+        """What is to be told now, as pairs of neighbour and record; an owner is not told of its own log."""
+        if now_ns < self._next_ns or not self._heads or not neighbours:
+            return
+        self._next_ns = now_ns + TELL_NS
+        for _ in range(min(TOLD_AT_ONCE, len(neighbours))):
+            neighbour = neighbours[self._turn % len(neighbours)]
+            self._turn += 1
+            told, self._told[neighbour] = self._told.get(neighbour, 0), self._count
+            for owner, heads in self._heads.items():
+                if owner != neighbour:
+                    yield from ((neighbour, one.raw) for one in heads if one.number > told)
+        least = min(self._told.get(one, 0) for one in neighbours)
+        self._heads = {owner: heads for owner, heads in self._heads.items() if heads[-1].number > least}
