@@ -32,7 +32,7 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowed:
+class SasAllowed:
     """What a SAS allowed: from when it said so until when, both in s since the Unix epoch; Hz; dBm/MHz."""
 
     cbsd: str
@@ -58,7 +58,7 @@ class SimSas:
     grants: dict[str, tuple[str, Json]] = field(default_factory=dict)
     cbsds: dict[str, Json] = field(default_factory=dict)
     seen: list[tuple[float, str, Json, Any]] = field(default_factory=list)
-    allowed: list[Allowed] = field(default_factory=list)
+    allowed: list[SasAllowed] = field(default_factory=list)
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -140,7 +140,7 @@ class SimSas:
             return
         span = held[1]["operationFrequencyRange"]
         self.allowed.append(
-            Allowed(
+            SasAllowed(
                 cbsd=held[0],
                 grant=str(item["grantId"]),
                 from_s=self.clock(),
