@@ -3,6 +3,7 @@
 The link carries no authority: a permit is bytes that the warden verifies itself, and silence from either side mutes.
 """
 
+import itertools
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -69,6 +70,37 @@ class Burst:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimedBurst:
+    """A program's samples to send are in its ring under this ticket, meant for that settlement and that instant.
+
+    They begin at `at_ns` (monotonic) or a little later, or they are dropped.
+    """
+
+    sid: bytes
+    ticket: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorBeat:
+    """What the door for a program's samples needs to know of the gate, and what became of its bursts, in totals.
+
+    `low_hz`, `high_hz` and `eirp_mdbm` are the permit's; `why` is the last refusal of a burst.
+    """
+
+    state: str
+    reason: str
+    sid: bytes | None
+    low_hz: int | None
+    high_hz: int | None
+    eirp_mdbm: int | None
+    sent: int
+    late: int
+    refused: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookTaken:
     """Samples taken are in the receive ring under this ticket."""
 
@@ -125,7 +157,7 @@ class Used:
 
 
 FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Suspend | Burst
-LinkMessage: TypeAlias = FromAgent | LookTaken | WardenBeat | GateChange | Used
+LinkMessage: TypeAlias = FromAgent | TimedBurst | DoorBeat | LookTaken | WardenBeat | GateChange | Used
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
@@ -136,6 +168,8 @@ _KINDS: dict[str, Any] = {
         NewKey,
         Suspend,
         Burst,
+        TimedBurst,
+        DoorBeat,
         LookTaken,
         WardenBeat,
         GateChange,
@@ -204,14 +238,15 @@ class Link:
             return False
         return True
 
-    def receive(self) -> list[LinkMessage]:
-        """What has arrived; never blocks. What is not a message of a known kind, field by field, is dropped."""
+    def receive(self, most: int | None = None) -> list[LinkMessage]:
+        """What has arrived, at most so many; never blocks. What is no message, field by field, is dropped."""
         arrived: list[LinkMessage] = []
-        while True:
+        for _ in itertools.count() if most is None else range(most):
             try:
                 data = self.socket.recv(zmq.NOBLOCK)
             except zmq.Again:
-                return arrived
+                break
             message = decode(data)
             if message is not None:
                 arrived.append(message)
+        return arrived

@@ -22,6 +22,7 @@ from radio.gate import Allow, GateState, Sensed
 from radio.link import (
     AgentBeat,
     Burst,
+    DoorBeat,
     GateChange,
     LinkMessage,
     LookTaken,
@@ -30,6 +31,7 @@ from radio.link import (
     NewPermit,
     NewRule,
     Suspend,
+    TimedBurst,
     Used,
     WardenBeat,
 )
@@ -38,6 +40,7 @@ from radio.pace import Pace
 from radio.permits import HeldPermit, Permits
 from radio.ports import Iq16, Radio, RfState
 from radio.ring import SampleRing
+from radio.sampledoor import LATE_NS, SampleDoor
 from radio.transmit import TransmitChain
 from settlement.chain.records import parse
 from settlement.chain.scope import Band
@@ -77,10 +80,19 @@ class WardenPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A burst whose waveform was checked against the permit of that settlement."""
+    """A burst whose waveform was checked against that settlement's permit; it begins at `at_ns` where that is said."""
 
     sid: bytes
     iq: Iq16
+    at_ns: int | None = None
+
+    def late(self, mono_ns: int) -> bool:
+        """Whether its time is over."""
+        return self.at_ns is not None and mono_ns > self.at_ns + LATE_NS
+
+    def early(self, mono_ns: int) -> bool:
+        """Whether its time has not come."""
+        return self.at_ns is not None and mono_ns < self.at_ns
 
 
 class Ear(Protocol):
@@ -133,6 +145,7 @@ class Warden:
         outside: OutsideAuthorisation | None = None,
         pace: Pace | None = None,
         stations: CbsdDesk | None = None,
+        door: SampleDoor | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._plan, self._link, self._monotonic_ns = plan, link, monotonic_ns
@@ -154,8 +167,9 @@ class Warden:
         self._state, self._reason = GateState.LOCKED, ""
         self._sid: bytes | None = None
         self._pending: deque[Ready] = deque(maxlen=PENDING_MAX)
+        self._door = door
         self._records: deque[NewPermit | NewLease | NewRule | NewKey] = deque(maxlen=RECORDS_MAX)
-        self._bursts_offered: deque[Burst] = deque(maxlen=BURSTS_MAX)
+        self._bursts_offered: deque[Burst | TimedBurst] = deque(maxlen=BURSTS_MAX)
         self._next_frame_ns = self._next_beat_ns = self._busy_until_ns = 0
         self._bursts = 0
         self._pace = pace if pace is not None else Pace()
@@ -185,6 +199,8 @@ class Warden:
         if self._link.wait(POLL_MS if busy else IDLE_POLL_MS):
             for message in self._link.receive():
                 self._hear(message)
+        if self._door is not None:
+            self._bursts_offered.extend(self._door.offers())
         self._check_device()
         # Monotonic before UTC: what passes between the two readings makes the deadlines earlier, never later.
         mono_ns, now = self._monotonic_ns(), self._fix()
@@ -198,6 +214,8 @@ class Warden:
             self._send(held, mono_ns, mono_ns + decision.for_ns)
         for look in self._listener.take():
             self._link.send(look)
+        if self._door is not None:
+            self._door.hand_out()
         self._account(now)
         self._say_alive(mono_ns)
         if self._listener.fault is None:  # a device that does not answer would hold the loop up
@@ -319,19 +337,26 @@ class Warden:
         self._cause_ns = message.cause_ns
         self._permits.suspend(message.sid, refuse(known, "gate.6", message.detail, "an undisturbed settlement"))
 
-    def _prepare(self, message: Burst) -> None:
+    def _prepare(self, message: Burst | TimedBurst) -> None:
         """Check a burst as it comes, so that sending it is short."""
-        held, iq = self._permits.get(message.sid), self._ring.read(message.ticket)
+        timed = message if isinstance(message, TimedBurst) else None
+        held, iq = self._permits.get(message.sid), self._samples(message)
         if iq is None or len(iq) == 0:
             return
-        if held is None:
-            self._answer(refuse(Reason.NO_PERMIT, "gate.4", "none", "a settlement verified by this warden"), None)
-            return
-        refusal = self._unfit(held.permit, iq)
-        if refusal is not None:
-            self._answer(refusal, message.sid)
-            return
-        self._pending.append(Ready(sid=message.sid, iq=iq))
+        refusal = refuse(Reason.NO_PERMIT, "gate.4", "none", "a settlement verified by this warden")
+        if held is not None:
+            found = self._unfit(held.permit, iq)
+            if found is None:
+                self._pending.append(Ready(sid=message.sid, iq=iq, at_ns=timed.at_ns if timed else None))
+                return
+            refusal = found
+        if timed is None or (self._door is not None and self._door.refuse(refusal, self._monotonic_ns())):
+            self._answer(refusal, message.sid if held is not None else None)
+
+    def _samples(self, message: Burst | TimedBurst) -> Iq16 | None:
+        if isinstance(message, TimedBurst):
+            return self._door.read(message) if self._door is not None else None
+        return self._ring.read(message.ticket)
 
     def _unfit(self, permit: VerifiedPermit, iq: Iq16) -> Refusal | None:
         """Why samples may not be sent under a permit, measured on them; None when they may."""
@@ -384,12 +409,13 @@ class Warden:
 
     def _send(self, held: HeldPermit, mono_ns: int, until_ns: int) -> None:
         """Send the next burst as far as it surely ends before `until_ns`, monotonic; a late turn sends less."""
-        if mono_ns < self._next_frame_ns:
-            return
-        self._next_frame_ns = (mono_ns // self._plan.frame_ns + 1) * self._plan.frame_ns
-        while self._pending and self._pending[0].sid != held.permit.sid:
-            self._pending.popleft()
-        if not self._pending:
+        if self._door is None:
+            if mono_ns < self._next_frame_ns:
+                return
+            self._next_frame_ns = (mono_ns // self._plan.frame_ns + 1) * self._plan.frame_ns
+        while self._pending and (self._pending[0].sid != held.permit.sid or self._pending[0].late(mono_ns)):
+            self._passed_over(self._pending.popleft(), mono_ns)
+        if not self._pending or self._pending[0].early(mono_ns):
             return
         iq = self._fitting(held, self._pending.popleft().iq, until_ns)
         sent = self._chain.send(iq) if iq is not None else None
@@ -401,8 +427,14 @@ class Warden:
         held.first_ns = sent.start.earliest_ns if held.first_ns is None else held.first_ns
         held.last_ns = self._busy_until_ns
         self._bursts += 1
+        if self._door is not None:
+            self._door.sent += 1
         if self._busy_until_ns > until_ns:
             self._overran(held, until_ns)
+
+    def _passed_over(self, ready: Ready, mono_ns: int) -> None:
+        if self._door is not None and ready.late(mono_ns):
+            self._door.late += 1
 
     def _overran(self, held: HeldPermit, until_ns: int) -> None:
         """A burst was handed over too late to end in time, whatever held this process up: cut it off."""
@@ -517,5 +549,26 @@ class Warden:
                 silent_by_ns=self._silent_by_ns,
                 worst_turn_ns=self._pace.worst_ns,
                 armed_until_ns=self._armed_until_ns,
+            )
+        )
+        self._tell_door()
+
+    def _tell_door(self) -> None:
+        if self._door is None:
+            return
+        held = self._permits.get(self._sid) if self._sid is not None else None
+        band = held.permit.cell.band if held is not None else None
+        self._door.tell(
+            DoorBeat(
+                state=self._state.value,
+                reason=self._reason,
+                sid=self._sid,
+                low_hz=band.low_hz if band is not None else None,
+                high_hz=band.high_hz if band is not None else None,
+                eirp_mdbm=held.permit.max_eirp_mdbm if held is not None else None,
+                sent=self._door.sent,
+                late=self._door.late,
+                refused=self._door.refused,
+                why=self._door.why,
             )
         )

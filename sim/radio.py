@@ -3,7 +3,8 @@
 import threading
 import time
 import weakref
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 
 import numpy as np
 import zmq
@@ -14,6 +15,7 @@ from sim.wire import TIMEOUT_MS, AirRefused, AirRequests, Header, mute_endpoint
 
 NS = 1_000_000_000
 SPANS_LATE = 4
+STREAM_LATE_NS = 300_000_000
 LAST_MUTE_MS = 1000
 """A mute that nobody answered is still tried for so long when the connection is dropped."""
 
@@ -83,6 +85,32 @@ class SimRadio:
             answer, data = self._look(start_ns, samples, late_ms)
             self._sequence += 1
             return self._block(answer, data, samples, settings)
+
+    def stream(self, samples: int) -> Iterator[RxBlock]:
+        """Give block after block of `samples`; one that this process was too late for is left out, the next flagged.
+
+        Raises SettingRefused where the receiver was not tuned, HardwareError when the air fails.
+        """
+        begun_ns, number, lost = time.monotonic_ns(), 0, False
+        while not self._closing.is_set():
+            with self._receiving:
+                settings = self._rx_settings
+                if settings is None:
+                    raise SettingRefused(f"{self._name}: the receiver is not tuned; call tune_rx first")
+                start_ns = begun_ns + number * samples * NS // settings.sample_rate_hz
+                end_ns = begun_ns + (number + 1) * samples * NS // settings.sample_rate_hz
+                late = (time.monotonic_ns() - end_ns) * settings.sample_rate_hz // (samples * NS)
+                if late * samples * NS > STREAM_LATE_NS * settings.sample_rate_hz:
+                    number, lost = number + late, True
+                    self._sequence += late
+                    continue
+                self._wait_until(end_ns + 1)
+                answer, data = self._look(start_ns, samples, self._timeout_ms)
+            number += 1
+            self._sequence += 1
+            block = self._block(answer, data, samples, settings)
+            yield replace(block, flags=block.flags | RxFlag.GAP) if lost else block
+            lost = False
 
     def _look(self, start_ns: int, samples: int, timeout_ms: int) -> tuple[Header, memoryview]:
         request = {"op": "look", "station": self._name, "start_ns": start_ns, "samples": samples}

@@ -1,4 +1,4 @@
-"""Where the shared references live, and how tests that need them skip."""
+"""Where the shared references live and how tests that need them skip; which tests want the machine to themselves."""
 
 import json
 import os
@@ -8,6 +8,45 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+REAL_TIME = ("agent/", "deploy/", "radio/", "sim/iiod/")
+"""Folders whose tests run processes, sockets or radios against the clock, and with them these files:"""
+REAL_TIME_FILES = frozenset(
+    {
+        "test_airsource.py",
+        "test_airworker.py",
+        "test_attacks_real.py",
+        "test_attested_sockets.py",
+        "test_control.py",
+        "test_kills.py",
+        "test_killed.py",
+        "test_mesh.py",
+        "test_namespaces.py",
+        "test_radio.py",
+        "test_tlogwitness.py",
+        "test_witness_sockets.py",
+    }
+)
+PURE = (
+    "radio/cbrs/",
+    "radio/test_gate",
+    "radio/test_permits",
+    "radio/test_random_runs",
+    "radio/test_recordings",
+    "radio/test_rulebook",
+    "radio/test_waveform",
+)
+"""What of those folders knows no clock but its own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs against the clock: it goes one after another, while all else may share the processors."""
+    for item in items:
+        path = item.path.relative_to(ROOT / "tests").as_posix()
+        real = path.startswith(REAL_TIME) or item.path.name in REAL_TIME_FILES
+        if real and not path.startswith(PURE):
+            item.add_marker("realtime")
 
 
 @pytest.fixture(scope="session")

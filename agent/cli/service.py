@@ -37,6 +37,7 @@ def status(
     """Show how the running node is: clock, position, gate, and what is not ready. Exit 4 when something is not."""
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
+    from agent.samples.shown import lines
     from agent.service.snapshot import (
         armed_text,
         channel_line,
@@ -81,8 +82,8 @@ def status(
                 out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
             for one in strangers_lines(found):
                 out.print(one, highlight=False, markup=False)
-            for one in found.get("settlements", []):
-                out.print(settlement_line(one), highlight=False, markup=False)
+            for one in (*lines(found.get("samples")), *map(settlement_line, found.get("settlements", []))):
+                out.print(one, highlight=False, markup=False)
             for one in found.get("neighbours", []):
                 say(neighbour_line(one, now_ns))
             for one in found.get("channels", []):

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from agent.config.samples import SamplesSection
+from agent.config.section import Section
 from hw_profiles.smallfile import read_small_text
 from settlement.core.scriptedclock import SimClock
 
@@ -30,12 +32,6 @@ class ConfigError(Exception):
 def _clock(value: Any) -> Any:
     """Read the clock's table by its own strict rules."""
     return TypeAdapter(SimClock).validate_json(json.dumps(value)) if isinstance(value, dict) else value
-
-
-class Section(BaseModel):
-    """A table of the file; a key it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Peer(Section):
@@ -364,6 +360,7 @@ class NodeConfig(BaseSettings):
     mesh: MeshSection = MeshSection()
     shares: SharesSection = SharesSection()
     warden: WardenSection = WardenSection()
+    samples: SamplesSection = SamplesSection()
     peers: list[Peer] = []
     stock_witnesses: list[StockWitnessSection] = []
     sas: SasSection | None = None

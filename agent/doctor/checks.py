@@ -93,6 +93,7 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
         *_peers(config),
         _radio(config),
         *_binding(config),
+        *_samples(config),
         *_dead_man(config),
         *_alarms(config),
         *_reach(config),
@@ -239,6 +240,17 @@ def _alarms(config: NodeConfig) -> Iterator[Check]:
     for alarm in (status or {}).get("alarms", ()):
         mend = "find who has it; have the authority revoke that credential, and issue anew for a new key"
         yield Check(name="alarm", state=FAIL if alarm.startswith(OWN_KEY) else WARN, found=alarm, mend=mend)
+
+
+def _samples(config: NodeConfig) -> Iterator[Check]:
+    """Whether a program's samples can come and go: the plan holds, the sockets' places are free or the node's."""
+    from agent.samples.checking import looked_at
+
+    running = read_status(config.run_folder) or {}
+    found = looked_at(config, open_=bool((running.get("samples") or {}).get("alive")))
+    if found is not None:
+        state = {"fault": FAIL, "slow": WARN}.get(found.kind, OK)
+        yield Check(name="samples", state=state, found=found.said, mend=found.mend)
 
 
 def _dead_man(config: NodeConfig) -> Iterator[Check]:

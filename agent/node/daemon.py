@@ -27,8 +27,9 @@ from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
+from agent.node.samples_side import SamplesSide
 from agent.node.stockasking import StockAsking, StockLines
-from agent.node.traffic import BurstMaker
+from agent.node.traffic import SOURCES, BurstMaker
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
@@ -77,6 +78,7 @@ class Node:
         self.vitals, self.overdrawn = Vitals(config), Overdrawn()
         self.grants = GrantWatch()
         self.protection = Protection(hold_ns=int(config.protect_s * NS))
+        self.samples = SamplesSide(config, path, self.events)
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
@@ -91,7 +93,9 @@ class Node:
         for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
             self._poller.register(socket, zmq.POLLIN)
         self.bursts = BurstMaker(
-            config, lambda sid, why: self.events.write("fault", detail=why, duty=f"bursts {sid.hex()[:16]}")
+            config,
+            lambda sid, why: self.events.write("fault", detail=why, duty=f"bursts {sid.hex()[:16]}"),
+            SOURCES.get(config.samples.source),
         )
         self._changes: list[GateChange] = []
         self._used: list[Used] = []
@@ -141,6 +145,7 @@ class Node:
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
         self.warden.stop()
+        self.samples.close()
         self.vitals.end()
         self._take_from_warden()
         if self._registered and self.party.halted is None:
@@ -187,6 +192,7 @@ class Node:
         for heard in self.watcher.take():
             self._hear(heard)
         self.warden.beat(now_ns)
+        self.samples.turn(now_ns)
         muted = self.guard.check(now_ns, alive=self.warden.alive)
         if muted is not None:
             self._open_sid = None
@@ -224,6 +230,7 @@ class Node:
                 channels=channel_fields(self.watcher.recent()),
                 alarms=self._alarms(),
                 strangers=strangers_fields(self.party),
+                samples=self.samples.state(now_ns),
             )
 
     def _watch_disk(self) -> None:

@@ -1,7 +1,8 @@
-"""The application's samples: LTE-like OFDM bursts at a level under what was asked for."""
+"""What a node sends of its own making: the registry of built-in sources, and their bursts for each settlement."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -16,7 +17,7 @@ BACKOFF_MDB = 12_000
 
 
 class Traffic:
-    """A few different bursts, made once and sent in turn."""
+    """LTE-like OFDM at a level under what was asked for: a few different bursts, made once and sent in turn."""
 
     def __init__(self, config: NodeConfig, *, eirp_mdbm: int, bandwidth_hz: int, seed: int) -> None:
         r = config.radio
@@ -40,20 +41,40 @@ class Traffic:
         return self._bursts[self._next]
 
 
+class BuiltIn(Protocol):
+    """A source of a node's own: bursts for one settlement."""
+
+    def burst(self) -> Iq16:
+        """The next burst, int16 of shape (n, 2)."""
+        ...
+
+
+MakeSource: TypeAlias = Callable[..., BuiltIn]
+"""From the configuration, the permitted EIRP, the bandwidth and a seed, by name as `Traffic` takes them."""
+SOURCES: dict[str, MakeSource] = {"ofdm": Traffic}
+"""Built-in sources by their name in `[samples] source`; a program's samples take another way, to the warden's door."""
+
+
 class BurstMaker:
     """The bursts of each settlement, made in a thread of its own: that takes 100 ms, and the agent's loop goes on."""
 
-    def __init__(self, config: NodeConfig, failed: Callable[[bytes, str], object]) -> None:
-        """Args: failed: is told, in the caller's thread, of a settlement whose bursts could not be made, and why."""
-        self._config, self._failed = config, failed
+    def __init__(
+        self, config: NodeConfig, failed: Callable[[bytes, str], object], source: MakeSource | None = Traffic
+    ) -> None:
+        """Make bursts by `source`, or none at all where that is None.
+
+        Args: failed: is told, in the caller's thread, of a settlement whose bursts could not be made, and why.
+        """
+        self._config, self._failed, self._source = config, failed, source
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bursts")
-        self._of: dict[bytes, Future[Traffic]] = {}
+        self._of: dict[bytes, Future[BuiltIn]] = {}
 
     def make(self, sid: bytes, *, eirp_mdbm: int, bandwidth_hz: int, seed: int) -> None:
         """Begin to make the bursts of a settlement."""
-        self._of[sid] = self._thread.submit(
-            Traffic, self._config, eirp_mdbm=eirp_mdbm, bandwidth_hz=bandwidth_hz, seed=seed
-        )
+        if self._source is not None:
+            self._of[sid] = self._thread.submit(
+                self._source, self._config, eirp_mdbm=eirp_mdbm, bandwidth_hz=bandwidth_hz, seed=seed
+            )
 
     def next(self, sid: bytes) -> Iq16 | None:
         """The next burst of a settlement; None while they are still being made, and where there are none."""

@@ -82,6 +82,7 @@ class Vitals:
         channels: list[dict[str, Any]],
         alarms: list[str],
         strangers: dict[str, Any],
+        samples: dict[str, Any] | None = None,
     ) -> None:
         """Leave the state where `bandpact status`, health checks and metrics read it."""
         self._next_ns = now_ns + TELL_NS
@@ -106,6 +107,7 @@ class Vitals:
             "log_budget_bytes": self.config.shares.disk_bytes,
             "disk_low": self.disk_low,
             "strangers": strangers,
+            "samples": samples,
             "peers": len(self.config.peers),
             "settlements": grants,
             "mesh": mesh,

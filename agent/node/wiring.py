@@ -25,6 +25,8 @@ from agent.config.keyfiles import (
 )
 from agent.config.settings import ConfigError, NodeConfig, RadioSection
 from agent.node.discovery import Discovery, DiscoveryError
+from agent.samples import shared
+from agent.samples.plan import door_plan
 from radio.drivers.libiio import binding
 from radio.drivers.pluto import PlutoRadio, mute_uri
 from radio.drivers.plutomap import PlutoOptions
@@ -32,9 +34,11 @@ from radio.errors import LibraryMissing
 from radio.link import Link
 from radio.listener import Listener, LookPlan
 from radio.permits import Permits
-from radio.ports import Radio, RfState, RxSettings
+from radio.ports import Radio, RfState, RxSettings, Streamer
 from radio.ring import SampleRing
 from radio.rulebook import RuleBook, RulesLost, SeenFile
+from radio.sampledoor import SampleDoor
+from radio.streaming import StreamListener
 from radio.warden import Warden, WardenPlan
 from settlement.chain.admission import RuleInForce
 from settlement.chain.checkpoint import origin_of
@@ -297,12 +301,20 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warde
         full_scale_sd_mdb=r.full_scale_sd_mdb,
         attenuation_mdb=r.attenuation_mdb,
     )
+    door, listener = None, None
+    door_of = door_plan(config)
+    if door_of is not None:
+        offered, stretches = shared.rings_of(config, door_of, create=False)
+        if isinstance(radio, Streamer):
+            listener = StreamListener(radio, receive, stretches, look)
+        door = SampleDoor(shared.link_of(config, bind=True), offered, listener)
     return Warden(
         plan,
         radio=radio,
         link=link_of(config, bind=True),
         transmit_ring=send,
-        listener=Listener(radio, receive, look),
+        listener=listener or Listener(radio, receive, look),
+        door=door,
         permits=Permits(
             network=config.network, anchors=anchors_of(config), chain=trust.me.chain, book=book_of(config, trust)
         ),

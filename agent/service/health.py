@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from agent.samples.shown import gauges
 from agent.service.snapshot import PARTS, gate_now, problems
 from hw_profiles.printable import printable
 
@@ -48,6 +49,10 @@ def metrics(status: Status | None) -> bytes:
                 over.labels(name).set(count)
             faults = status["strangers"]["faults"]
             Gauge("bandpact_faults_undone", "Messages and duties that failed", registry=registry).set(faults)
+        known: dict[str, Gauge] = {}
+        for name, meaning, labels, value in gauges(status.get("samples")):
+            gauge = known.setdefault(name, Gauge(name, meaning, list(labels), registry=registry))
+            (gauge.labels(**labels) if labels else gauge).set(value)
         state, _ = gate_now(status, time.monotonic_ns())
         if state != "UNKNOWN":
             Gauge("bandpact_tx_gate_open", "Whether the gate is open", registry=registry).set(state == "OPEN")

@@ -151,6 +151,7 @@ def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> di
         "place": {"lat_e7": round(node.lat_deg * 1e7), "lon_e7": round(node.lon_deg * 1e7)},
         "clock": {"agree_s": 0.0, "sources": [{"kind": "simulated", "clock": asdict(clock)}]},
         "channels": [{"low_hz": low, "high_hz": high} for low, high in spec.channels_hz],
+        "samples": _samples(layout, node),
         "peers": [
             {
                 "name": peer.name,
@@ -166,6 +167,14 @@ def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> di
     return values
 
 
+def _samples(layout: Layout, node: ScenarioNode) -> dict[str, Any]:
+    program = layout.spec.program_of(node.name)
+    if program is None:
+        return {"source": "ofdm"}
+    rate = {} if program.sample_rate_hz is None else {"sample_rate_hz": program.sample_rate_hz}
+    return {"source": "program", **rate}
+
+
 def _radio(layout: Layout, number: int, node: ScenarioNode) -> dict[str, Any]:
     radio = layout.scenario.radio
     device: dict[str, Any] = {"endpoint": layout.air_endpoint, "station": node.name}
@@ -176,6 +185,8 @@ def _radio(layout: Layout, number: int, node: ScenarioNode) -> dict[str, Any]:
             "simulated": True,
             "uri": f"ip:127.0.0.1:{layout.pluto_ports[number]}",
         }
+    program = layout.spec.program_of(node.name)
+    framed = {} if program is None else {"frame_us": program.frame_us, "burst_us": program.burst_us}
     return {
         **device,
         "rx_center_hz": radio.center_hz,
@@ -193,4 +204,5 @@ def _radio(layout: Layout, number: int, node: ScenarioNode) -> dict[str, Any]:
         # All in the quiet part of the frame, but not all at the same instant: one simulated air serves them in turn.
         "look_offset_us": LOOK_OFFSET_US + LOOK_STEP_US * (number % LOOK_STEPS),
         "full_scale_eirp_mdbm": round((node.tx_max_dbm + node.antenna_gain_dbi) * 1000),
+        **framed,
     }

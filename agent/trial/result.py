@@ -6,12 +6,15 @@ from typing import Any
 
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
+from agent.trial.programs import faults
 from agent.trial.refused import blocked, counted
 from agent.words.spread import spread
 from settlement.audit.trialmetrics import metrics
 from settlement.chain.bodies import Declaration
+from sim.oracle import RadiatedBurst
 
 MS = 1e6
+TONE_WITHIN_HZ = 100_000
 
 
 def close_latencies(c: Collected) -> list[float]:
@@ -62,12 +65,30 @@ def _heard(c: Collected) -> list[dict[str, Any]]:
     return [e for events in c.events.values() for e in events if e["event"] == "incumbent"]
 
 
+def programs(c: Collected) -> list[dict[str, Any]]:
+    """What became of each program's samples; of its tone, the seconds that the oracle saw in and out of settlements."""
+    found: list[dict[str, Any]] = []
+    for one in c.finished.programs:
+        own = [j for j in c.judged if j.burst.radio == one["node"] and j.burst.kind == "burst"]
+        tone = [j for j in own if abs(_middle(j.burst) - j.burst.center_hz - one["tone_hz"]) < TONE_WITHIN_HZ]
+        inside, outside = [j for j in tone if j.sid is not None], [j for j in tone if j.sid is None]
+        figures = {"inside_s": round(seconds(inside), 6), "outside_s": round(seconds(outside), 6)}
+        span = (max(j.end_ns for j in inside) - min(j.start_ns for j in inside)) / 1e9 if inside else 0.0
+        found.append({**one, "tone": {**figures, "bursts": len(tone), "span_s": round(span, 3)}})
+    return found
+
+
+def _middle(burst: RadiatedBurst) -> float:
+    return (burst.low_hz + burst.high_hz) / 2
+
+
 def problems(c: Collected) -> list[str]:
     """Everything that makes the trial fail, in words."""
     found = [f"{j.burst.radio} radiated {j.why} at {c.seconds(j.start_ns):.3f} s" for j in c.judged if j.sid is None]
     for audited in c.audited:
         found += [f"{audited.path.name}: {p}" for p in audited.findings.problems]
     found += c.crossed.problems
+    found += faults(c.finished.programs)
     found += [f"{name} did not end when asked and was killed" for name in c.finished.killed]
     return found
 
@@ -116,6 +137,7 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
         },
         "incumbent": heard,
         "metrics": {**metrics(c.entries).as_json(), **blocked(c)},
+        "programs": programs(c),
         "problems": wrong,
         "warnings": warnings(settled, inside_s, heard),
         "report": str(report),

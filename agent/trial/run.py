@@ -13,6 +13,7 @@ from typing import Any, Literal
 from agent.node.events import FILE
 from agent.trial.folder import Layout, prepare, stretched
 from agent.trial.processes import Child, TrialError, free_ports, spawn, stop, write_json
+from agent.trial.programs import CpuMeter, start_programs, told
 from agent.trial.progress import Reporter
 from agent.trial.spec import TrialSpec, read_spec
 from radio.errors import HardwareError
@@ -51,6 +52,8 @@ class Finished:
     layout: Layout
     zero_ns: int
     killed: tuple[str, ...]
+    programs: tuple[dict[str, Any], ...] = ()
+    """What the nodes' programs and their doors said last, by `programs.told`."""
 
 
 def scenario_of(options: Options) -> tuple[Scenario, TrialSpec, float]:
@@ -162,15 +165,27 @@ def start_plutos(layout: Layout, *, quiet: bool = True) -> list[Child]:
     return [spawn("plutos", "sim.iiod.process", config, layout.root)]
 
 
-def _watch(layout: Layout, tail: _Tail, children: list[Child], zero_ns: int, reporter: Reporter) -> None:
+def _watch(layout: Layout, children: list[Child], zero_ns: int, follow: "_Follow") -> None:
     """Until the time is up: tell what happens, and notice when a process is lost."""
+    tail, reporter, meter = follow.tail, follow.reporter, follow.meter
     end_ns = zero_ns + int((layout.duration_s + SETTLE_S) * 1e9)
     while time.monotonic_ns() < end_ns:
         _alive(children)
         for event in tail.read():
             reporter.event(event, (event["mono_ns"] - zero_ns) / 1e9)
+            meter.event(event)
+        meter.look(time.monotonic())
         reporter.advance(min(layout.duration_s, max(0.0, (time.monotonic_ns() - zero_ns) / 1e9)))
         time.sleep(POLL_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Follow:
+    """What is followed, and told, while a trial runs."""
+
+    tail: _Tail
+    reporter: Reporter
+    meter: CpuMeter
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -194,6 +209,8 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
     signal.signal(signal.SIGTERM, _interrupt)
     nodes: list[Child] = []
     air: list[Child] = []
+    programs: list[Child] = []
+    said: tuple[dict[str, Any], ...] = ()
     killed: list[str] = []
     try:
         for node in scenario.nodes:
@@ -203,16 +220,20 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
         _await_ready(tail, nodes, len(nodes))
         child, zero_ns = start_air(layout)
         air += [child, *start_plutos(layout)]
+        programs += start_programs(layout)
+        meter = CpuMeter(layout, nodes)
         late_s = (time.monotonic_ns() - zero_ns) / 1e9
         if late_s > 0:
             reporter.say(f"the air came up {late_s:.1f} s late on this machine; the run begins that far in")
         reporter.say(f"{len(nodes)} nodes and the air are up; {duration_s:g} s of trial, seed {options.seed}")
-        _watch(layout, tail, [*nodes, *air], zero_ns, reporter)
+        _watch(layout, [*nodes, *air, *programs], zero_ns, _Follow(tail=tail, reporter=reporter, meter=meter))
+        said = told(layout, meter)
     finally:
+        killed += stop(programs)
         killed += stop(nodes)
         killed += stop(air[1:])
         killed += stop(air[:1])
-    return Finished(layout=layout, zero_ns=zero_ns, killed=tuple(killed))
+    return Finished(layout=layout, zero_ns=zero_ns, killed=tuple(killed), programs=said)
 
 
 def work_folder() -> "tempfile.TemporaryDirectory[str]":

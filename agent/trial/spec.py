@@ -34,6 +34,20 @@ class Want(_Table):
     eirp_dbm: float
 
 
+class Program(_Table):
+    """A GNU Radio flowgraph as a node's application: a tone, so far from the middle of what is settled.
+
+    `amplitude` is of the radio's full scale. Its node listens once in `frame_us` and sends up to `burst_us` between.
+    """
+
+    node: str
+    tone_hz: float
+    amplitude: float = Field(gt=0, lt=1)
+    sample_rate_hz: int | None = None
+    frame_us: int = 40_000
+    burst_us: int = 28_000
+
+
 class Terms(_Table):
     """What the rule says of the one class traded."""
 
@@ -60,6 +74,11 @@ class TrialSpec(_Table):
     terms: Terms = Terms()
     offers: list[OfferPlan] = []
     wants: list[Want] = []
+    programs: list[Program] = []
+
+    def program_of(self, node: str) -> Program | None:
+        """The program of a node; None where it has none."""
+        return next((one for one in self.programs if one.node == node), None)
 
     def offers_of(self, node: str, *, scale: float, duration_s: float) -> list[OfferSection]:
         """A node's offers, stretched to the run's length."""
@@ -100,7 +119,8 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         first = exc.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ScenarioError(f"[trial] {key}: {first['msg']}; mend this key") from exc
-    unknown = {entry.node for entry in spec.offers} | {entry.node for entry in spec.wants}
+    named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
+    unknown = set(named)
     for name in sorted(unknown - nodes):
         raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")
     return spec

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agent.config.settings import OfferSection
-from agent.node import traffic, watcher
+from agent.node import watcher
 from agent.node.policy import HolderPolicy
 from agent.node.traffic import BurstMaker
 from agent.node.watcher import COLUMNS, ROW_NS, ROWS_MAX, Watcher, Waterfall
@@ -83,11 +83,10 @@ class Slow:
         return self.one
 
 
-def test_bursts_are_made_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "Traffic", Slow)
+def test_bursts_are_made_beside_the_loop() -> None:
     Slow.go.clear()
     failed: list[tuple[bytes, str]] = []
-    maker = BurstMaker(cast("Any", None), lambda sid, why: failed.append((sid, why)))
+    maker = BurstMaker(cast("Any", None), lambda sid, why: failed.append((sid, why)), Slow)
     maker.make(b"a", eirp_mdbm=0, bandwidth_hz=5, seed=1)
     maker.make(b"b", eirp_mdbm=-1, bandwidth_hz=5, seed=1)
     assert maker.next(b"a") is None, "the loop waited for the bursts"

@@ -32,6 +32,7 @@ from radio.pace import Pace
 from radio.permits import Permits
 from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 from radio.ring import SampleRing
+from radio.sampledoor import SampleDoor
 from radio.signals import ofdm
 from radio.warden import Warden, WardenPlan
 from settlement.chain.bodies import Rule
@@ -173,6 +174,7 @@ class Bench:
         profile: RadioProfile | None = None,
         device: str = "device-alice",
         radio: FakeRadio | None = None,
+        door: SampleDoor | None = None,
     ) -> None:
         self.world: World = trio(folder, rule=rule)
         self.artifact = self.world.settle(start_s=2.0, end_s=12.0)
@@ -207,6 +209,7 @@ class Bench:
             permits=Permits(network=NETWORK, anchors=self.world.anchors, chain=self.world.chains["alice"]),
             fix=lambda: self.now,
             pace=self.pace,
+            door=door,
             monotonic_ns=self.radio.clock,
         )
         self.warden.start()

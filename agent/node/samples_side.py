@@ -1,0 +1,86 @@
+"""The agent's end of the door for a program's samples: starts its process, starts it again, says how it is."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from agent.config.settings import NodeConfig
+from agent.node.events import EventLog
+from agent.samples.plan import door_plan
+from agent.samples.shared import FILE, rings_of
+from hw_profiles.smallfile import read_small
+from radio.ring import SampleRing
+
+STOP_S = 2.0
+AGAIN_NS = 1_000_000_000
+FRESH_NS = 2_000_000_000
+MODULE = "agent.samples.process"
+
+
+class SamplesSide:
+    """The door's process, where a program makes this node's samples; nothing at all where none does.
+
+    The rings are made here, before the warden opens them. Raises ConfigError, RingError.
+    """
+
+    def __init__(self, config: NodeConfig, config_path: Path, events: EventLog) -> None:
+        self._config, self._path, self._events = config, config_path, events
+        self._plan = door_plan(config)
+        self._rings: tuple[SampleRing, SampleRing] | None = None
+        if self._plan is not None:
+            self._rings = rings_of(config, self._plan, create=True)
+            (config.run_folder / FILE).unlink(missing_ok=True)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._next_ns = 0
+        self._starts = 0
+        self._known = {"sending": False, "reading": False}
+        self.turn(0)
+
+    def turn(self, now_ns: int) -> None:
+        """Keep the process running; one that ends is told of and started again, once a second at most."""
+        if self._plan is None or (self._process is not None and self._process.poll() is None):
+            return
+        if self._process is not None:
+            self._events.write("samples door ended", code=self._process.returncode, log="samples.log")
+            self._process, self._next_ns = None, now_ns + AGAIN_NS
+        if now_ns < self._next_ns:
+            return
+        with (self._config.folder / "samples.log").open("a") as log:
+            command = [sys.executable, "-m", MODULE, str(self._path)]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._starts += 1
+
+    def state(self, now_ns: int) -> dict[str, Any] | None:
+        """How the door is, for `status` and metrics; None where there is none. Tells when a program comes or goes."""
+        if self._plan is None:
+            return None
+        told = _read(self._config.run_folder / FILE)
+        fresh = told is not None and now_ns - int(told["mono_ns"]) < FRESH_NS
+        alive = self._process is not None and self._process.poll() is None and fresh
+        for what, before in self._known.items():
+            now = bool(alive and told is not None and told[what])
+            if now != before:
+                self._known[what] = now
+                self._events.write("samples", program=what if now else f"no longer {what}")
+        return {"alive": alive, "starts": self._starts, "door": told if fresh else None}
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(read_small(path))
+        return found if isinstance(found, dict) and isinstance(found["mono_ns"], int) else None
+    except (OSError, ValueError, KeyError):
+        return None

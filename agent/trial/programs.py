@@ -1,0 +1,177 @@
+"""The applications of a trial's nodes: GNU Radio flowgraphs, started beside them, and what became of their samples."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.samples.plan import RECEIVE, TRANSMIT
+from agent.samples.shared import FILE
+from agent.trial.folder import Layout
+from agent.trial.processes import Child, TrialError
+from agent.trial.spec import Program
+
+PYTHON = "/usr/bin/python3"
+FLOWGRAPH = Path(__file__).with_name("flowgraph.py")
+PROBE_S = 60.0
+STILL_MS_MAX = 1000.0
+TICKS = os.sysconf("SC_CLK_TCK")
+PARTS = {"agent.node.process": "agent", "agent.node.warden_process": "warden", "agent.samples.process": "door"}
+
+
+def missing() -> str | None:
+    """Why no flowgraph can be run here; None where one can."""
+    try:
+        probe = subprocess.run(
+            [PYTHON, "-c", "from gnuradio import analog, blocks, gr, zeromq"],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_S,
+            check=False,
+            env=_environment(),
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return f"GNU Radio does not answer ({exc}); apt-get install gnuradio"
+    if probe.returncode == 0:
+        return None
+    return f"{PYTHON} has no GNU Radio ({probe.stderr.strip().splitlines()[-1:]}); apt-get install gnuradio"
+
+
+def _environment() -> dict[str, str]:
+    """Without what belongs to this program's own interpreter."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+
+
+def start_programs(layout: Layout) -> list[Child]:
+    """Start the flowgraphs; none if the scenario has none. Raises TrialError."""
+    if not layout.spec.programs:
+        return []
+    why = missing()
+    if why is not None:
+        raise TrialError(f"this scenario needs GNU Radio: {why}")
+    return [_start(layout, program) for program in layout.spec.programs]
+
+
+def _start(layout: Layout, program: Program) -> Child:
+    folder, run = layout.root / program.node, layout.root / program.node / "run"
+    errors = layout.root / f"{program.node}-program.err"
+    command = [
+        PYTHON,
+        str(FLOWGRAPH),
+        *("--transmit", f"ipc://{run / TRANSMIT}"),
+        *("--receive", f"ipc://{run / RECEIVE}"),
+        *("--report", str(folder / "program.json")),
+        *("--rate", str(program.sample_rate_hz or layout.scenario.radio.sample_rate_hz)),
+        *("--tone", str(program.tone_hz)),
+        *("--amplitude", str(program.amplitude)),
+    ]
+    with errors.open("wb") as err:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=err, stderr=err, start_new_session=True, env=_environment()
+        )
+    return Child(name=f"{program.node}-program", process=process, errors=errors)
+
+
+@dataclass(slots=True)
+class _Spent:
+    """CPU seconds at the first and at the last look, and when those were (monotonic s)."""
+
+    first: float
+    first_at: float
+    last: float
+    last_at: float
+
+
+class CpuMeter:
+    """CPU time of the processes of a program's node, while its gate is open."""
+
+    def __init__(self, layout: Layout, nodes: list[Child]) -> None:
+        names = {program.node for program in layout.spec.programs}
+        self._roots = {child.name: child.process.pid for child in nodes if child.name in names}
+        self._open = dict.fromkeys(self._roots, False)
+        self._spent: dict[tuple[str, str], _Spent] = {}
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Follow the gates."""
+        if event["event"] == "gate" and event["node"] in self._open and not event["asked"]:
+            self._open[event["node"]] = event["state"] == "OPEN"
+
+    def look(self, now_s: float) -> None:
+        """Note what was spent so far."""
+        for node, root in self._roots.items():
+            if not self._open[node]:
+                continue
+            for part, used in _used(root).items():
+                spent = self._spent.setdefault((node, part), _Spent(used, now_s, used, now_s))
+                spent.last, spent.last_at = used, now_s
+
+    def shares(self, node: str) -> dict[str, float]:
+        """Each process's share of one core while the gate was open."""
+        return {
+            part: round((s.last - s.first) / (s.last_at - s.first_at), 4)
+            for (name, part), s in self._spent.items()
+            if name == node and s.last_at > s.first_at
+        }
+
+
+def _used(root: int) -> dict[str, float]:
+    """CPU seconds of a node's agent and of its children, by what they are."""
+    found: dict[str, float] = {}
+    for pid in [root, *_children(root)]:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        module = words[2].decode(errors="replace") if len(words) > 2 else "?"
+        found[PARTS.get(module, module)] = (int(fields[11]) + int(fields[12])) / TICKS
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found |= {int(child) for child in task.read_text().split()}
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def told(layout: Layout, meter: CpuMeter) -> tuple[dict[str, Any], ...]:
+    """What each program and its node's door last said of themselves, and what the path cost."""
+    return tuple(
+        {
+            "node": program.node,
+            "tone_hz": program.tone_hz,
+            "program": _json(layout.root / program.node / "program.json"),
+            "door": _json(layout.root / program.node / "run" / FILE),
+            "cpu": meter.shares(program.node),
+        }
+        for program in layout.spec.programs
+    )
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def faults(told_: tuple[dict[str, Any], ...]) -> list[str]:
+    """What makes a trial fail over a program: it never ran, or it stood still."""
+    found: list[str] = []
+    for one in told_:
+        program = one["program"]
+        if program is None or not program["sent"] or not program["received"]:
+            found.append(f"{one['node']}: its program sent or received nothing")
+            continue
+        for what in ("sent", "received"):
+            still_ms = 1000 * program[f"{what}_still_s"]
+            if still_ms > STILL_MS_MAX:
+                found.append(f"{one['node']}: nothing was {what} for {still_ms:.0f} ms by its program")
+    return found
