@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import log1p
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from agent.bench.detectionrow import DetectionRow
 from agent.bench.floortrial import PFA, RECEIVERS, false_alarms
 from agent.bench.radartrial import NOISE_RATE, found_in_noise, heard_in_looks, pulses_expected_per_s, radar_found
 from sensing.detectors.channel import ChannelCells, ChannelDetector
@@ -28,24 +29,6 @@ RADAR_SNR_DB: Final = (10, 12, 14, 16, 18, 20)
 CHANNEL_SNR_DB: Final = (-10, -7, -4, -1, 2, 5)
 SURVEYED: Final = ((2e6, 0.005), (2e6, 0.1), (10e6, 0.005), (10e6, 0.05), (30.72e6, 0.02))
 OFFSETS_DB: Final = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectionRow:
-    """One line of the table: what was counted, what theory or requirement says, and the 95 % binomial interval."""
-
-    group: str
-    condition: str
-    expected: float | None
-    found: float
-    low: float
-    high: float
-    trials: int
-    x: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

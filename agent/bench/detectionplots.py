@@ -2,20 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from agent.bench.detection import DetectionRow
+from agent.bench.detectionrow import DetectionRow
 
 MARKS = ("o", "s", "^", "D", "v")
 COLOURS = ("#00204d", "#b5492b", "#2f8f7a", "#c99a00", "#7a5ea8")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
-def write_pictures(rows: Sequence["DetectionRow"], folder: Path) -> list[Path]:
+def write_pictures(rows: Sequence[DetectionRow], folder: Path) -> list[Path]:
     """Detection against theory, radar against level, and coverage, as SVG."""
     with mpl.rc_context({"svg.hashsalt": "bandpact"}):
         return [
@@ -25,7 +23,7 @@ def write_pictures(rows: Sequence["DetectionRow"], folder: Path) -> list[Path]:
         ]
 
 
-def _energy(rows: Sequence["DetectionRow"], path: Path) -> Path:
+def _energy(rows: Sequence[DetectionRow], path: Path) -> Path:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for i, name in enumerate(dict.fromkeys(r.condition.split(",")[0] for r in rows)):
@@ -44,7 +42,7 @@ def _energy(rows: Sequence["DetectionRow"], path: Path) -> Path:
     return path
 
 
-def _radar(rows: Sequence["DetectionRow"], path: Path) -> Path:
+def _radar(rows: Sequence[DetectionRow], path: Path) -> Path:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for i, name in enumerate(dict.fromkeys(r.group for r in rows)):
@@ -74,7 +72,7 @@ def _radar(rows: Sequence["DetectionRow"], path: Path) -> Path:
     return path
 
 
-def _coverage(rows: Sequence["DetectionRow"], path: Path) -> Path:
+def _coverage(rows: Sequence[DetectionRow], path: Path) -> Path:
     figure = Figure(figsize=(7, 0.22 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()
     places = range(len(rows))
@@ -92,5 +90,5 @@ def _coverage(rows: Sequence["DetectionRow"], path: Path) -> Path:
     return path
 
 
-def _bars(rows: Sequence["DetectionRow"]) -> list[list[float]]:
+def _bars(rows: Sequence[DetectionRow]) -> list[list[float]]:
     return [[r.found - r.low for r in rows], [r.high - r.found for r in rows]]

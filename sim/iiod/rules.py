@@ -3,14 +3,12 @@
 import errno
 import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from sim.iiod import fir
 from sim.iiod.attributes import ADC, CALIBRATIONS, DAC, GOVERNORS, MODES, PHY, RX_PORTS, STATES, TX_PORTS
+from sim.iiod.context import Firmware
 from sim.iiod.protocol import Name
-
-if TYPE_CHECKING:
-    from sim.iiod.pluto import Pluto
 
 RATE_HZ: Final = (520_834, 61_440_000)
 RATE_WITHOUT_FIR_HZ: Final = 25_000_000 // 12
@@ -25,6 +23,26 @@ DIVIDED: Final = "divided"
 RECEIVING: Final = ("fdd", "pinctrl_fdd_indep")
 TRANSMITTING: Final = ("fdd", "pinctrl_fdd_indep")
 SWITCH: Final = {"0": "0", "1": "1", "n": "0", "y": "1", "N": "0", "Y": "1", "False": "0", "True": "1"}
+
+
+class Chip(Protocol):
+    """What a rule sees and sets of a unit: its attributes, its registers, its stored profiles."""
+
+    firmware: Firmware
+    values: dict[Name, str]
+    registers: dict[int, int]
+    register: int
+    fastlock: dict[tuple[str, int], str]
+
+    @property
+    def transmit_rate_hz(self) -> int:
+        """The rate of the samples a transmit buffer takes."""
+
+    def value(self, name: Name, otherwise: str) -> str:
+        """An attribute's value; `otherwise` where this firmware does not have it."""
+
+    def initialise(self) -> None:
+        """Start the chip anew."""
 
 
 def _phy(kind: str, channel: str, attribute: str) -> Name:
@@ -69,13 +87,13 @@ class Invalid(Exception):
     """A value the attribute does not take; the argument is the negative errno."""
 
 
-Rule = Callable[["Pluto", Name, str], None]
+Rule = Callable[[Chip, Name, str], None]
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
 
 
-def shown(pluto: "Pluto", name: Name) -> str:
+def shown(pluto: Chip, name: Name) -> str:
     """An attribute's text as it reads now; some are made of others."""
     held = pluto.values[name]
     rate = int(pluto.value(RATE_RX, "30720000"))
@@ -90,7 +108,7 @@ def shown(pluto: "Pluto", name: Name) -> str:
     return held
 
 
-def _of_the_chip(pluto: "Pluto", name: Name, held: str, rate: int) -> str:
+def _of_the_chip(pluto: Chip, name: Name, held: str, rate: int) -> str:
     match name.attribute:
         case "tx_path_rates" | "rx_path_rates":
             # Slow converters are clocked higher above the rate, so that long filters have the time they need.
@@ -109,11 +127,11 @@ def _of_the_chip(pluto: "Pluto", name: Name, held: str, rate: int) -> str:
     return held
 
 
-def _lo_range(pluto: "Pluto") -> tuple[int, int]:
+def _lo_range(pluto: Chip) -> tuple[int, int]:
     return STOCK_LO_HZ if pluto.firmware.chip_model.startswith("ad9363") else LO_HZ
 
 
-def _gains(pluto: "Pluto") -> tuple[int, int]:
+def _gains(pluto: Chip) -> tuple[int, int]:
     """What the chip's gain table of the range it is tuned to has."""
     at_hz = int(pluto.value(LO_RX, "2400000000"))
     if at_hz <= 1_300_000_000:
@@ -121,7 +139,7 @@ def _gains(pluto: "Pluto") -> tuple[int, int]:
     return (-3, 71) if at_hz <= 4_000_000_000 else (-10, 62)
 
 
-def _least_rate(pluto: "Pluto") -> int:
+def _least_rate(pluto: Chip) -> int:
     return RATE_HZ[0] if pluto.value(FIR, "0") == "1" else RATE_WITHOUT_FIR_HZ
 
 
@@ -143,14 +161,14 @@ def _within(low: float, high: float, text: str) -> int:
 
 
 def _whole(low: int, high: int) -> Rule:
-    def rule(pluto: "Pluto", name: Name, text: str) -> None:
+    def rule(pluto: Chip, name: Name, text: str) -> None:
         pluto.values[name] = str(_within(low, high, text))
 
     return rule
 
 
 def _decimal(low: float, high: float) -> Rule:
-    def rule(pluto: "Pluto", name: Name, text: str) -> None:
+    def rule(pluto: Chip, name: Name, text: str) -> None:
         level = _number(text)
         if not low <= level <= high:
             raise Invalid(-errno.EINVAL)
@@ -160,7 +178,7 @@ def _decimal(low: float, high: float) -> Rule:
 
 
 def _one_of(words: Iterable[str]) -> Rule:
-    def rule(pluto: "Pluto", name: Name, text: str) -> None:
+    def rule(pluto: Chip, name: Name, text: str) -> None:
         if text not in words:
             raise Invalid(-errno.EINVAL)
         pluto.values[name] = text
@@ -168,24 +186,24 @@ def _one_of(words: Iterable[str]) -> Rule:
     return rule
 
 
-def _switch(pluto: "Pluto", name: Name, text: str) -> None:
+def _switch(pluto: Chip, name: Name, text: str) -> None:
     if text not in SWITCH:
         raise Invalid(-errno.EINVAL)
     pluto.values[name] = SWITCH[text]
 
 
-def _frequency(pluto: "Pluto", name: Name, text: str) -> None:
+def _frequency(pluto: Chip, name: Name, text: str) -> None:
     pluto.values[name] = str(_within(*_lo_range(pluto), text))
 
 
-def _bandwidth(pluto: "Pluto", name: Name, text: str) -> None:
+def _bandwidth(pluto: Chip, name: Name, text: str) -> None:
     """An AD9363 takes what the others have and holds at most its own."""
     wanted = _within(*BANDWIDTH_HZ, text)
     stock = pluto.firmware.chip_model.startswith("ad9363")
     pluto.values[name] = str(min(wanted, STOCK_BANDWIDTH_HZ) if stock else wanted)
 
 
-def _rate(pluto: "Pluto", _name: Name, text: str) -> None:
+def _rate(pluto: Chip, _name: Name, text: str) -> None:
     """Both directions share one rate."""
     held = str(_within(_least_rate(pluto), RATE_HZ[1], text))
     for one in (RATE_RX, RATE_TX):
@@ -193,7 +211,7 @@ def _rate(pluto: "Pluto", _name: Name, text: str) -> None:
             pluto.values[one] = held
 
 
-def _interface_rate(pluto: "Pluto", name: Name, text: str) -> None:
+def _interface_rate(pluto: Chip, name: Name, text: str) -> None:
     """The chip's rate or an eighth of it switch the divider; any other is asked of the chip."""
     wanted, rate = _within(RATE_HZ[0] // 8, RATE_HZ[1], text), int(pluto.value(RATE_RX, "30720000"))
     if abs(wanted - rate // 8) <= 1:
@@ -204,7 +222,7 @@ def _interface_rate(pluto: "Pluto", name: Name, text: str) -> None:
     pluto.values[name] = str(wanted)
 
 
-def _fir(pluto: "Pluto", name: Name, text: str) -> None:
+def _fir(pluto: Chip, name: Name, text: str) -> None:
     _switch(pluto, name, text)
     on = pluto.values[name]
     if name == FIR:
@@ -217,28 +235,28 @@ def _fir(pluto: "Pluto", name: Name, text: str) -> None:
         raise Invalid(-errno.EINVAL)
 
 
-def _taps(pluto: "Pluto", name: Name, text: str) -> None:
+def _taps(pluto: Chip, name: Name, text: str) -> None:
     try:
         pluto.values[name] = str(fir.parse(text))
     except fir.NoFilter as exc:
         raise Invalid(-errno.EINVAL) from exc
 
 
-def _gain_rx(pluto: "Pluto", name: Name, text: str) -> None:
+def _gain_rx(pluto: Chip, name: Name, text: str) -> None:
     mode = Name(device=PHY, kind="input", channel=name.channel, attribute="gain_control_mode")
     if pluto.values.get(mode) != "manual":
         raise Invalid(-errno.EINVAL)
     pluto.values[name] = f"{_within(*_gains(pluto), text)}.000000 dB"
 
 
-def _gain_tx(pluto: "Pluto", name: Name, text: str) -> None:
+def _gain_tx(pluto: Chip, name: Name, text: str) -> None:
     gain_db = _number(text)
     if not ATTENUATION_DB[0] <= gain_db <= ATTENUATION_DB[1]:
         raise Invalid(-errno.EINVAL)
     pluto.values[name] = f"{round(gain_db * STEPS_PER_DB) / STEPS_PER_DB:.6f} dB"
 
 
-def _fastlock(pluto: "Pluto", name: Name, text: str) -> None:
+def _fastlock(pluto: Chip, name: Name, text: str) -> None:
     """Profiles 0 to 7 of an oscillator: `store` keeps where it is, `recall` takes it back there."""
     profile = _within(0, 7, text)
     frequency = Name(device=PHY, kind="output", channel=name.channel, attribute="frequency")
@@ -251,7 +269,7 @@ def _fastlock(pluto: "Pluto", name: Name, text: str) -> None:
     pluto.values[name] = str(profile)
 
 
-def _access(pluto: "Pluto", _name: Name, text: str) -> None:
+def _access(pluto: Chip, _name: Name, text: str) -> None:
     """`ADDRESS` chooses a register to read, `ADDRESS VALUE` writes it; status bits clear where a one is written."""
     words = [int(word, 0) for word in text.split()]
     pluto.register = words[0]
@@ -260,7 +278,7 @@ def _access(pluto: "Pluto", _name: Name, text: str) -> None:
         pluto.registers[words[0]] = held & ~words[1] if words[0] == 0x80000088 else words[1]
 
 
-def _test_tone(pluto: "Pluto", name: Name, text: str) -> None:
+def _test_tone(pluto: Chip, name: Name, text: str) -> None:
     """`MODE FREQUENCY LEVEL MASK`, mode 0 off, 1 on the transmit side, 2 on the receive side."""
     words = text.split()
     if not words or not all(word.isdigit() for word in words) or words[0] not in "012":
@@ -268,7 +286,7 @@ def _test_tone(pluto: "Pluto", name: Name, text: str) -> None:
     pluto.values[name] = text
 
 
-def _initialise(pluto: "Pluto", _name: Name, text: str) -> None:
+def _initialise(pluto: Chip, _name: Name, text: str) -> None:
     if text == "1":
         pluto.initialise()
 

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import grimp
+
 from tests.featuretable import marked, rooms
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,3 +58,35 @@ def test_the_glossary_points_at_what_is_there() -> None:
 def test_every_mark_is_in_the_table_of_features() -> None:
     known = {one for room in rooms().values() for one in room if one != "title"}
     assert set(marked()) <= known, "a mark that the table has not"
+
+
+def circles(graph: grimp.ImportGraph) -> list[list[str]]:
+    """Modules that import each other in a circle, imports for types alone among them (Tarjan's components)."""
+    number: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        number[module] = low[module] = len(number)
+        stack.append(module)
+        for imported in graph.find_modules_directly_imported_by(module):
+            if imported not in number:
+                visit(imported)
+                low[module] = min(low[module], low[imported])
+            elif imported in stack:
+                low[module] = min(low[module], number[imported])
+        if low[module] == number[module]:
+            circle = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            if len(circle) > 1:
+                found.append(sorted(circle))
+
+    for module in sorted(graph.modules):
+        if module not in number:
+            visit(module)
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles(grimp.build_graph(*ROOMS, cache_dir=None)) == []
