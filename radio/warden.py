@@ -17,6 +17,7 @@ from typing import Protocol
 from hw_profiles.profile import RadioProfile
 from radio import gate, waveform
 from radio.authorisation import NoAuthority, OutsideAuthorisation
+from radio.cbrs.calendar import Calendar, reserved
 from radio.cbrs.wardenside import CbsdDesk, WardenView
 from radio.gate import Allow, GateState, Sensed
 from radio.link import (
@@ -55,6 +56,8 @@ IDLE_POLL_MS = 5
 PENDING_MAX = 4
 RECORDS_MAX = 64
 BURSTS_MAX = 4
+CALENDAR_LEAD_NS = NS
+"""So long before a reservation of the incumbents' calendar begins the radio is silent."""
 FROM_AGENT = (Reason.INCUMBENT, Reason.PREEMPTED, Reason.RELINQUISHED, Reason.REVOKED)
 
 
@@ -145,6 +148,7 @@ class Warden:
         outside: OutsideAuthorisation | None = None,
         pace: Pace | None = None,
         stations: CbsdDesk | None = None,
+        calendar: Callable[[], Calendar | None] = lambda: None,
         door: SampleDoor | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -159,7 +163,7 @@ class Warden:
         )
         self._ring, self._listener, self._permits, self._fix = transmit_ring, listener, permits, fix
         self._outside = NoAuthority() if outside is None else outside
-        self._stations = stations
+        self._stations, self._calendar = stations, calendar
         self._armed_until_ns = monotonic_ns() + plan.armed_for_ns if plan.armed_for_ns > 0 else None
         self._beat: AgentBeat | None = None
         self._beat_ns: int | None = None
@@ -226,7 +230,7 @@ class Warden:
 
     def _answer_stations(self) -> None:
         """Let base stations have what this instant allows them; nothing of it is older than the question."""
-        if self._stations is None:
+        if self._stations is None or not self._stations.waiting:
             return
         mono_ns, now = self._monotonic_ns(), self._fix()
         inputs = self._inputs(now, mono_ns, None)
@@ -248,7 +252,7 @@ class Warden:
             tuned=self._chain.band(permit),
             heartbeat_mono_ns=self._beat_ns,
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
-            sensed=self._sensed(permit.cell.band) if permit else None,
+            sensed=self._sensed_by_calendar(permit, now) if permit else None,
             outside_until_mono_ns=self._authorised_until(permit),
             lead_ns=self._silencing_ns + self._pace.worst_ns,
         )
@@ -262,6 +266,14 @@ class Warden:
         if permit is None or not permit.rule.outside_authorisation:
             return None
         return self._outside.authorised_until_ns(permit.cell.band, permit.max_eirp_mdbm)
+
+    def _sensed_by_calendar(self, permit: VerifiedPermit, now: Fix) -> Sensed | None:
+        """What sensing said; a reservation of the incumbents' calendar counts as one that was heard."""
+        sensed, needed = self._sensed(permit.cell.band), bool(permit.rule.incumbent_calendar)
+        lead_ns = CALENDAR_LEAD_NS + self._silencing_ns
+        if sensed is None or reserved(self._calendar(), permit.cell.band, now, ahead_ns=lead_ns, needed=needed) is None:
+            return sensed
+        return Sensed(listened_ns=sensed.listened_ns, incumbent=True)
 
     def _sensed(self, band: Band) -> Sensed | None:
         if self._beat is None or self._beat.listened_ns is None:

@@ -16,6 +16,7 @@ from agent.cli import (
     bench_sensing,
     bench_settlement,
     calibrate,
+    cbsd,
     clock,
     drafts,
     lease,
@@ -72,6 +73,8 @@ bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
 
+app.add_typer(cbsd.cbsd, name="cbsd")
+app.add_typer(cbsd.calendar, name="calendar")
 app.command()(clock.doctor)
 app.command()(service.run)
 app.command()(service.status)

@@ -24,6 +24,7 @@ from radio.operator import may_knock
 
 MESSAGE_MAX = 200 * 1024
 WAIT_S = 5.0
+CONNECTIONS_MAX = 8
 Question = dict[str, Any]
 
 
@@ -63,7 +64,8 @@ class CbsdDoor:
         self._path, self._keep = path, keep
         self._asked: queue.Queue[Question] = queue.Queue(1)
         self._answered: queue.Queue[Any] = queue.Queue(1)
-        self._ended = threading.Event()
+        self._ended, self._one = threading.Event(), threading.Lock()
+        self._hearing = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -95,10 +97,18 @@ class CbsdDoor:
                 continue
             except OSError:
                 return
+            if may_knock(connection) and self._hearing.acquire(blocking=False):
+                connection.settimeout(0.2)
+                threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
+            else:
+                connection.close()
+
+    def _attend(self, connection: socket.socket) -> None:
+        try:
             with connection:
-                if may_knock(connection):
-                    connection.settimeout(0.2)
-                    self._hear(connection)
+                self._hear(connection)
+        finally:
+            self._hearing.release()
 
     def _hear(self, connection: socket.socket) -> None:
         while not self._ended.is_set():
@@ -111,8 +121,9 @@ class CbsdDoor:
             if not data:
                 return
             try:
-                answer = self._asking(data)
-                self._keep()
+                with self._one:
+                    answer = self._asking(data)
+                    self._keep()
                 connection.send(cbor2.dumps(answer))
             except (OSError, queue.Empty, queue.Full, BookLost):
                 return
@@ -186,6 +197,11 @@ class WardenGiver:
         """The warden's UTC, as late as it may be; None where it has no trusted clock or does not answer."""
         answer = self._ask({"op": "now"})
         return answer if type(answer) is int else None
+
+    def status(self) -> dict[str, Any] | None:
+        """What is out below this warden; None where it does not answer."""
+        answer = self._ask({"op": "status"})
+        return answer if isinstance(answer, dict) else None
 
     def close(self) -> None:
         """Let go of the warden."""

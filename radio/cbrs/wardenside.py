@@ -76,6 +76,8 @@ class CbsdDesk:
                 if self.above is not None and isinstance(device, str) and isinstance(item, dict):
                     self.above.registered(device, item)
                 return True
+            case "status":
+                return self.status()
             case "now":
                 time = view.inputs.now.time
                 return time.latest_ns if time.trusted else None

@@ -181,7 +181,7 @@ class LeaseKeeper(ABC):
         terms, held_ns = self.rule.rule.terms(pair.commodity), pair.transmit_until_ns or 0
         if terms is None or self._lease_until(work, pair) <= held_ns:
             return
-        if work.now.time.latest_ns + terms.lease_ns // 2 >= held_ns:
+        if work.now.time.latest_ns + min(terms.lease_ns, pair.lease_ns or terms.lease_ns) // 2 >= held_ns:
             self._extend(work, pair, pair.decision)
 
     def _extend(self, work: Work, pair: HolderPair, confirm: bytes | None) -> None:
