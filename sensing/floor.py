@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import gammainc, gammaincinv
 
+from sensing.probability import binomial_ppf, gamma_pdf
 from sensing.theory import gamma_quantile, quantile_standard_error_db, truncated_mean
 
 DB_PER_NEPER: Final = 4.342944819
@@ -80,7 +80,7 @@ def fcme_standard_error_db(*, shape: float, cut: float, cells: int) -> float:
     m = truncated_mean(shape=shape, threshold=cut)
     second = (shape + 1) / shape * float(gammainc(shape + 2, shape * cut))
     spread = second - m * m * below
-    slope = m * below - float(stats.gamma.pdf(cut, shape, scale=1 / shape)) * cut * (cut - m)
+    slope = m * below - gamma_pdf(cut, shape=shape) * cut * (cut - m)
     return DB_PER_NEPER * sqrt(spread / (cells / below)) / slope
 
 
@@ -94,8 +94,8 @@ def quantile_floor(power: NDArray[np.floating], *, shape: float, q: float = 0.25
 def rank_interval(power: NDArray[np.floating], *, shape: float, q: float, level: float = 0.95) -> tuple[float, float]:
     """Exact interval of the idle level from the order statistics around the q-quantile, whatever their density."""
     cells = np.sort(power, axis=None)
-    low = int(stats.binom.ppf((1 - level) / 2, len(cells), q))
-    high = int(stats.binom.ppf((1 + level) / 2, len(cells), q))
+    low = binomial_ppf((1 - level) / 2, len(cells), q)
+    high = binomial_ppf((1 + level) / 2, len(cells), q)
     scale = float(gammaincinv(shape, q)) / shape
     return float(cells[max(0, low - 1)]) / scale, float(cells[min(len(cells) - 1, high)]) / scale
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from sensing.probability import normal_isf
 from sensing.values import Interval
 
 SHARE_MAX: Final = 0.34
@@ -85,7 +85,7 @@ def _means_something(value: Interval) -> bool:
 
 
 def _sd(value: Interval) -> float:
-    z = float(stats.norm.isf((1 - value.level) / 2))
+    z = normal_isf((1 - value.level) / 2)
     return max(value.high - value.low, 1e-9) / (2 * z)
 
 
@@ -121,7 +121,7 @@ def _weighted_median(values: NDArray[np.float64], shares: NDArray[np.float64]) -
 def _coverage(weights: NDArray[np.float64], level: float) -> float:
     """Student factor for as many nodes as effectively count."""
     nodes = 1 / float(weights @ weights)
-    return float(stats.norm.isf((1 - level) / 2)) * (1 + 1 / (2 * nodes))
+    return normal_isf((1 - level) / 2) * (1 + 1 / (2 * nodes))
 
 
 def _undecided(reports: Sequence[NodeReport], shares: NDArray[np.float64], level: float) -> Fused:

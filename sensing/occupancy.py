@@ -15,11 +15,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv
 
 from sensing.kernels import summed_correlation
+from sensing.probability import normal_isf
 from sensing.values import Interval
 
 UNKNOWN_CORRELATION: Final = 0.9
@@ -56,7 +56,7 @@ def wilson(*, successes: float, trials: float, level: float = 0.95) -> Interval:
     if trials <= 0:
         return Interval(value=0.0, low=0.0, high=1.0, level=level)
     p = successes / trials
-    z = float(stats.norm.isf((1 - level) if p in (0.0, 1.0) else (1 - level) / 2))
+    z = normal_isf((1 - level) if p in (0.0, 1.0) else (1 - level) / 2)
     scale = 1 + z * z / trials
     centre = (p + z * z / (2 * trials)) / scale
     half = z * sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials)) / scale
@@ -194,7 +194,7 @@ def correct_for_detector(seen: Interval, rates: DetectorRates) -> Interval:
     """
     span = rates.pd - rates.pfa
     psi = _unit((seen.value - rates.pfa) / span)
-    z = float(stats.norm.isf((1 - seen.level) / 2))
+    z = normal_isf((1 - seen.level) / 2)
     extra = z * z * ((1 - psi) ** 2 * rates.pfa_sd**2 + psi**2 * rates.pd_sd**2)
     down = sqrt((seen.value - seen.low) ** 2 + extra) / span
     up = sqrt((seen.high - seen.value) ** 2 + extra) / span

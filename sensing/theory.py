@@ -7,9 +7,10 @@ average of K independent complex bins is a gamma variable of shape K and mean on
 from math import exp, expm1, log1p, log10
 from typing import Final
 
-from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import fdtri, gammainc, gammaincc, gammainccinv, gammaincinv
+
+from sensing.probability import f_sf, gamma_pdf, normal_isf
 
 HANN_HALF_OVERLAP_EFFICIENCY: Final = 0.947
 """Independent averages that each Hann window with 50 % overlap is worth."""
@@ -45,7 +46,7 @@ def energy_snr_needed(*, samples: float, pfa: float, pd: float) -> float:
 
 def samples_needed(*, snr: float, pfa: float, pd: float) -> float:
     """Large-N number of samples for the energy detector: [Q^-1(pfa) - Q^-1(pd)(1+snr)]^2 / snr^2."""
-    return float((stats.norm.isf(pfa) - stats.norm.isf(pd) * (1 + snr)) ** 2 / snr**2)
+    return float((normal_isf(pfa) - normal_isf(pd) * (1 + snr)) ** 2 / snr**2)
 
 
 def f_threshold(*, shape: float, reference_shape: float, pfa: float) -> float:
@@ -59,7 +60,7 @@ def f_threshold(*, shape: float, reference_shape: float, pfa: float) -> float:
 def f_pd(*, shape: float, reference_shape: float, pfa: float, snr: float) -> float:
     """Detection probability of a Gaussian signal with the noise estimated as in `f_threshold`."""
     threshold = f_threshold(shape=shape, reference_shape=reference_shape, pfa=pfa)
-    return float(stats.f.sf(threshold / (1 + snr), 2 * shape, 2 * reference_shape))
+    return f_sf(threshold / (1 + snr), 2 * shape, 2 * reference_shape)
 
 
 def pfa_each(*, pfa: float, tests: float) -> float:
@@ -96,7 +97,7 @@ def gamma_quantile(*, shape: float, q: float) -> float:
 def quantile_standard_error_db(*, shape: float, q: float, cells: float) -> float:
     """Standard error in dB of a noise level taken from the q-quantile of `cells` independent gamma cells."""
     x = gamma_quantile(shape=shape, q=q)
-    density = float(stats.gamma.pdf(x, shape, scale=1 / shape))
+    density = gamma_pdf(x, shape=shape)
     return 10 / 2.302585093 * float((q * (1 - q) / cells) ** 0.5) / (x * density)
 
 

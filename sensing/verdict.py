@@ -5,11 +5,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from sensing.flags import VOIDING, SampleFlag
 from sensing.longrun import long_run_occupancy
 from sensing.occupancy import DetectorRates, channel_occupancy, outage_widened
+from sensing.probability import binomial_sf
 from sensing.results import Anchor, ChannelState
 from sensing.rhythm import Period, find_period, valley_db
 from sensing.values import Interval
@@ -111,7 +111,7 @@ def _significant(seen: BlocksSeen, busy: Bools) -> bool:
     if bool(seen.lasting.any()) or bool((seen.over_db > seen.sure_db).any()):
         return True
     rate = min(0.5, RATE_SLACK[0] * seen.pfa + RATE_SLACK[1])
-    return float(stats.binom.sf(int(busy.sum()) - 1, len(busy), rate)) < DOUBT
+    return binomial_sf(int(busy.sum()) - 1, len(busy), rate) < DOUBT
 
 
 def _widened(one: Interval, seen: BlocksSeen, sensitive: Bools, *, used: bool, cut: Bools) -> Interval:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.trial.collect import ANCHORS
+from agent.audit.sources import ANCHORS, AuditError, found_at
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import write_whole
 from settlement.audit.bundle import BUNDLE_LIMIT, make_bundle, verify_bundle
@@ -16,15 +16,22 @@ from settlement.audit.verify import audit_lineage, why_no_lineage
 from settlement.chain.lineage import LineageError
 from settlement.core.reasons import Reason, Refusal
 
+__all__ = [
+    "BUNDLE",
+    "AuditError",
+    "NotALineage",
+    "bundle",
+    "lineages",
+    "read_bundle",
+    "replay",
+    "trust",
+    "verify",
+]
 BUNDLE = ".bundle"
 HASH_BYTES = 32
 
 
 GIVE = "give a node's lineage.db, a sealed.db, a trial's folder or a .bundle"
-
-
-class AuditError(Exception):
-    """There is nothing to verify, or nothing to verify it with: one line with the mend."""
 
 
 class NotALineage(AuditError):
@@ -33,6 +40,7 @@ class NotALineage(AuditError):
 
 def lineages(path: Path) -> list[Path]:
     """The lineage files at `path`. Raises AuditError."""
+    path = found_at(path).path
     if path.is_dir():
         found = sorted(path.glob("*.db"))
         if not found:
@@ -55,10 +63,14 @@ def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tup
     """Network and anchors, as said or from the anchors file beside the lineages. Raises AuditError."""
     if not path.exists():
         raise AuditError(f"{path}: no such file or folder; give a trial's report folder, a lineage or a bundle")
+    found = found_at(path)
+    path = found.path
     if anchors:
         if network is None:
             raise AuditError("--anchor needs --network as well; the coordinator's anchors file names it")
         pairs = [(network, anchor) for anchor in anchors]
+    elif found.node is not None:
+        pairs = [(found.node.network, anchor) for anchor in found.node.anchors]
     else:
         file = (path if path.is_dir() else path.parent) / ANCHORS
         if not file.is_file():

@@ -12,8 +12,8 @@ import numpy as np
 
 from hw_profiles.loader import load_limits
 from radio import waveform
-from radio.drivers.pluto import PlutoRadio
-from radio.drivers.plutomap import DAC_FULL_SCALE, PlutoOptions
+from radio.drivers.pluto.mapping import DAC_FULL_SCALE, PlutoOptions
+from radio.drivers.pluto.radio import PlutoRadio
 from radio.errors import Disconnected, RadioError, SettingRefused
 from radio.mask import Service
 from radio.ports import Iq16, RxFlag, RxSettings, Sent, TxSettings

@@ -19,11 +19,13 @@ from agent.cli import (
     cbsd,
     clock,
     drafts,
+    kit,
     lease,
     node,
     offer,
     record,
     relinquish,
+    report,
     sense,
     service,
     simulate,
@@ -46,6 +48,7 @@ app = typer.Typer(
 )
 app.command()(trial.trial)
 app.command()(attacks.attacks)
+app.command()(report.report)
 app.command()(sense.sense)
 app.command()(record.record)
 app.command()(calibrate.calibrate)
@@ -63,6 +66,7 @@ app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 node.node.command("config")(drafts.node_config)
 app.add_typer(node.node, name="node")
+app.add_typer(kit.app, name="kit")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)

@@ -12,6 +12,7 @@ import platformdirs
 
 from agent.config.settings import ConfigError, NodeConfig, load_layers, read_table
 
+NODE_TOML = "node.toml"
 SYSTEM = Path("/etc/bandpact/config.toml")
 PREFIX = "BANDPACT_"
 
@@ -21,8 +22,14 @@ def user_file() -> Path:
     return Path(platformdirs.user_config_dir("bandpact")) / "config.toml"
 
 
+def node_file(source: Path) -> Path:
+    """The configuration that is meant by a node's folder or by its file."""
+    return source / NODE_TOML if source.is_dir() else source
+
+
 def files(given: Path | None) -> list[Path]:
     """The files that are there, the strongest first. Raises ConfigError when the one given is not, or none is."""
+    given = node_file(given) if given is not None else None
     if given is not None and not given.is_file():
         raise ConfigError(f"{given}: no such file; give a node's TOML configuration")
     found = ([given] if given else []) + [path for path in (user_file(), SYSTEM) if path.is_file()]

@@ -196,9 +196,15 @@ def load_chain(path: Path) -> tuple[bytes, ...]:
     """Read raw records, root first; whether they hold is for the registry to say. Raises ConfigError."""
     try:
         data = read_small(path)
-        records = cbor2.loads(data) if len(data) <= _CHAIN_MAX_BYTES else None
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; ask whoever issued it for this file") from exc
+    return chain_in(data, path)
+
+
+def chain_in(data: bytes, path: Path) -> tuple[bytes, ...]:
+    """The raw records in the bytes of a chain's file, root first. Raises ConfigError."""
+    try:
+        records = cbor2.loads(data) if len(data) <= _CHAIN_MAX_BYTES else None
     except cbor2.CBORDecodeError as exc:
         raise ConfigError(f"{path}: not a credential chain: {exc}; ask whoever issued it for it again") from exc
     if not isinstance(records, list) or not records or not all(isinstance(r, bytes) for r in records):

@@ -217,13 +217,24 @@ class OfferSection(Section):
 
 
 class WantSection(Section):
-    """What a user asks for: bands in order of preference, times in seconds of the start signal."""
+    """What a user asks for: bands in order of preference, the first that is granted.
+
+    Either from `start_s` to `end_s`, in seconds of the start signal, or for so long (`for_s`) once it is offered.
+    """
 
     bands_hz: list[tuple[int, int]]
-    ask_s: float
-    start_s: float
-    end_s: float
+    ask_s: float = 0.0
+    start_s: float | None = None
+    end_s: float | None = None
+    for_s: float | None = Field(default=None, gt=0)
     eirp_mdbm: int
+
+    @model_validator(mode="after")
+    def _timed(self) -> "WantSection":
+        set_out = self.start_s is not None and self.end_s is not None
+        if set_out == (self.for_s is not None):
+            raise ValueError("give start_s and end_s, or for_s")
+        return self
 
 
 class MeshSection(Section):
@@ -267,6 +278,13 @@ class StockWitnessSection(Section):
     url: str = Field(pattern=r"^https?://[^\s]+$")
 
 
+class DoorSection(Section):
+    """Where the trial's coordinator asks how this node is, and by which transport key it is known (hexadecimal)."""
+
+    listen: str
+    coordinator: str = Field(pattern="^[0-9a-f]{64}$")
+
+
 class NodeConfig(BaseSettings):
     """Everything one node needs to run."""
 
@@ -299,12 +317,16 @@ class NodeConfig(BaseSettings):
     sas: SasSection | None = None
     cbsd: CbsdSection | None = None
     calendar: CalendarSection | None = None
+    door: DoorSection | None = None
+    words: Path | None = None
+    """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""
     offers: list[OfferSection] = []
     wants: list[WantSection] = []
 
 
 def load(path: Path) -> NodeConfig:
-    """Read a node's configuration from one file and the environment. Raises ConfigError."""
+    """Read a node's configuration from its folder or file, and the environment. Raises ConfigError."""
+    path = path / "node.toml" if path.is_dir() else path
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; give a node's TOML configuration")
     return load_layers([path])

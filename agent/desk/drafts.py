@@ -95,13 +95,21 @@ def draft_node(folder: Path, draft: NodeDraft, checked: Callable[[NodeConfig], o
 
 
 def _node(folder: Path, draft: NodeDraft, me: Subject) -> dict[str, Any]:
-    band = me.scope.bands[0]
     peers = [
         {"name": _admitted(draft, p.chain).name, "endpoint": p.endpoint, "chain": str(p.chain.resolve())}
         for p in draft.peers
     ]
-    values: dict[str, Any] = {
-        "name": me.name,
+    radius_mm = me.scope.area.radius_mm or OUTLINE_RADIUS_MM
+    return node_table(folder, draft, name=me.name, band=me.scope.bands[0], radius_mm=radius_mm) | {"peers": peers}
+
+
+def node_table(folder: Path, draft: NodeDraft, *, name: str, band: Band, radius_mm: int) -> dict[str, Any]:
+    """The configuration of a node as `node.toml` holds it, without its neighbours. Raises ConfigError.
+
+    Args: radius_mm: of the area that the node may act in.
+    """
+    return {
+        "name": name,
         "role": draft.role,
         "network": draft.network,
         "listen": draft.listen,
@@ -109,14 +117,12 @@ def _node(folder: Path, draft: NodeDraft, me: Subject) -> dict[str, Any]:
         "run_folder": str(folder / "run"),
         "anchors": [draft.anchor],
         "rule": str(draft.rule.resolve()),
-        "area_radius_mm": (me.scope.area.radius_mm or OUTLINE_RADIUS_MM) // 2,
+        "area_radius_mm": radius_mm // 2,
         "radio": _radio(draft, band),
         "place": {"lat_e7": draft.lat_e7, "lon_e7": draft.lon_e7, "source": _place(draft)},
         "clock": _clock(draft),
         "channels": _channels(band),
-        "peers": peers,
     }
-    return values
 
 
 def _place(draft: NodeDraft) -> str:

@@ -218,6 +218,10 @@ class Desk:
         )
         return records.sign_record(self._key, frame, body)
 
+    def vouch(self, data: bytes) -> bytes:
+        """Sign what is no record, such as an archive's manifest; it begins with a domain of its own, so it is none."""
+        return self._key.sign(data)
+
     def credentials(self) -> list[Subject]:
         """What this desk has issued with this key and those before it, in order of their status indices."""
         raws = [raw for _, signed in self._former for raw in signed] + self.signed

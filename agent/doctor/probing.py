@@ -1,7 +1,7 @@
 """What a node's radio says of itself, asked without owning it: nothing is muted, nothing that radiates is set."""
 
 from agent.config.settings import NodeConfig, RadioSection
-from radio.drivers.pluto import dead_man_of, identity_of, rf_state_of
+from radio.drivers.pluto.radio import dead_man_of, identity_of, rf_state_of
 from radio.errors import Disconnected
 from radio.ports import RfState
 from sim.airclient import AirClient

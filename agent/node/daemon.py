@@ -31,10 +31,11 @@ from agent.node.samples_side import SamplesSide
 from agent.node.stockasking import StockAsking, StockLines
 from agent.node.traffic import SOURCES, BurstMaker
 from agent.node.turning import KeyTurn
-from agent.node.vitals import Vitals, channel_fields, key_fault, mesh_fields, peer_fields, strangers_fields
+from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
 from agent.node.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
+from agent.node.wordfiles import take_words
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
 from radio.link import GateChange, LookTaken, Used, WardenBeat
@@ -122,11 +123,12 @@ class Node:
             return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
+            take_words(self.party, step, self.config.words)
             self.party.hello(step)
         self._leave(step)
         self._registered = True
         self._go_on()
-        self.events.write("ready", endpoint=self.mesh.endpoint)
+        self.events.write("ready", endpoint=self.mesh.endpoint, utc_ns=self.fix().time.middle_ns)
         while not stop.is_set():
             self.turn()
 
@@ -230,6 +232,7 @@ class Node:
                 channels=channel_fields(self.watcher.recent()),
                 alarms=self._alarms(),
                 strangers=strangers_fields(self.party),
+                lists=list_fields(self.party),
                 samples=self.samples.state(now_ns),
             )
 

@@ -23,6 +23,7 @@ from agent.node.commands import (
 )
 from agent.node.control import Command, ControlDoor
 from agent.node.policy import free_parts, window_ms
+from agent.node.wordfiles import take_word
 from agent.words.units import band_text, power_text
 from sensing.survey import SurveyReport
 from settlement.chain.records import parse
@@ -33,7 +34,6 @@ from settlement.pair.user import Offer, UserPair
 from settlement.party.party import Party
 from settlement.records.registry import RECORDS
 from settlement.records.row import CarriedBy
-from settlement.state.messages import Message
 from settlement.state.step import Step
 
 MS, NS = 1_000_000, 1_000_000_000
@@ -312,9 +312,7 @@ class Errands:
             passed = [name for name, row in RECORDS.items() if row.carrier is CarriedBy.ANYONE]
             self._end(errand, ok=False, why=f"{found}; give a record of {', '.join(sorted(passed))}")
             return
-        me = self._party.registry.get(self._party.identity.credential)
-        own = me.transport_key if me is not None else None
-        refusal = self._party.receive(step, Message(record=raw).encoded(), own or b"")
+        refusal = take_word(self._party, step, raw)
         self._tell(errand, "taken" if refusal is None else "not taken", type=unproven.typ)
         self._end(errand, ok=refusal is None, why=str(refusal or ""))
 

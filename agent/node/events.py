@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 FILE, BEFORE = "events.jsonl", "events.before.jsonl"
+WATERFALL = "waterfall.npz"
+"""What the node heard, left beside its events when it ends."""
 FILE_BYTES_MAX = 64 << 20
 """A file that is full takes the place of the one before it: refusals come at a stranger's pace, and fill no disk."""
 

@@ -1,5 +1,6 @@
 """What a node wants: a holder offers what it sensed to be free, a user asks for what its configuration lists."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -197,6 +198,13 @@ class _Asking:
     told: bool = False
 
 
+def _wanted(want: WantSection, start_ns: int, now_ns: int) -> Window:
+    """The window a want means, by the start signal and the latest that it can be now (UTC ns)."""
+    if want.for_s is not None:
+        return window_ms(now_ns, now_ns + int(want.for_s * NS))
+    return window_ms(start_ns + int((want.start_s or 0.0) * NS), start_ns + int((want.end_s or 0.0) * NS))
+
+
 class UserPolicy:
     """Works through the configured wants; a refused band is followed by the next one on the list."""
 
@@ -217,7 +225,8 @@ class UserPolicy:
     def act(self, step: Step, party: Party, since_start_s: float, start_ns: int) -> None:
         """Send the REQUESTs that are due; `start_ns` is the start signal in UTC."""
         for asking in self._asking:
-            if asking.done or asking.sid is not None or not asking.want.ask_s <= since_start_s < asking.want.end_s:
+            want = asking.want
+            if asking.done or asking.sid is not None or not want.ask_s <= since_start_s < (want.end_s or math.inf):
                 continue
             if asking.tried < len(asking.want.bands_hz):
                 asked = party.attempt(step, partial(self._request, step, party, asking, start_ns))
@@ -229,7 +238,7 @@ class UserPolicy:
     def _request(self, step: Step, party: Party, asking: _Asking, start_ns: int) -> bytes | None:
         low_hz, high_hz = asking.want.bands_hz[asking.tried]
         band = Band(low_hz=low_hz, high_hz=high_hz)
-        window = window_ms(start_ns + int(asking.want.start_s * NS), start_ns + int(asking.want.end_s * NS))
+        window = _wanted(asking.want, start_ns, step.now.time.latest_ns)
         for offer in party.user.offers.values():
             offered = offer.body.cell
             if offered.band.holds(band) and offered.window.holds(window):

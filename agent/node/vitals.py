@@ -82,6 +82,7 @@ class Vitals:
         channels: list[dict[str, Any]],
         alarms: list[str],
         strangers: dict[str, Any],
+        lists: list[dict[str, Any]],
         samples: dict[str, Any] | None = None,
     ) -> None:
         """Leave the state where `bandpact status`, health checks and metrics read it."""
@@ -107,6 +108,7 @@ class Vitals:
             "log_budget_bytes": self.config.shares.disk_bytes,
             "disk_low": self.disk_low,
             "strangers": strangers,
+            "status_lists": lists,
             "samples": samples,
             "peers": len(self.config.peers),
             "settlements": grants,
@@ -151,6 +153,17 @@ def _size(folder: Path) -> int:
 def strangers_fields(party: Party) -> dict[str, Any]:
     """What neighbours cost: messages over their share by which share, and faults that were undone."""
     return {"over_share": party.shares.counted(), "faults": party.faults}
+
+
+def list_fields(party: Party) -> list[dict[str, Any]]:
+    """The newest status list held of each issuer: whose, its version, and until when it speaks (UTC ns)."""
+    subjects = party.registry.subjects()
+    held = ((one.name, party.status.held(one.hash)) for one in subjects)
+    return [
+        {"issuer": name, "version": one.body.version, "fresh_until_ns": one.body.fresh_until_ns}
+        for name, one in held
+        if one is not None
+    ]
 
 
 def key_fault(me: Subject, now: TimeFix, halted: object) -> str | None:

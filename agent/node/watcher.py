@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from agent.config.settings import NodeConfig, RadioSection
+from agent.node.events import WATERFALL
 from agent.sense.sources import sample_flags
 from hw_profiles.calibration import Scale
 from radio.link import LookTaken
@@ -26,7 +27,6 @@ ROWS_MAX = 4096
 """
 RECENT_NS = 10_000_000_000
 COLUMNS = 256
-WATERFALL = "waterfall.npz"
 KEEP_S = 120.0
 """How long a look speaks of its channels."""
 

@@ -28,9 +28,9 @@ from agent.config.settings import ConfigError, NodeConfig, RadioSection
 from agent.node.discovery import Discovery, DiscoveryError
 from agent.samples import shared
 from agent.samples.plan import door_plan
-from radio.drivers.libiio import binding
-from radio.drivers.pluto import PlutoRadio, mute_uri
-from radio.drivers.plutomap import PlutoOptions
+from radio.drivers.pluto.libiio import binding
+from radio.drivers.pluto.mapping import PlutoOptions
+from radio.drivers.pluto.radio import PlutoRadio, mute_uri
 from radio.errors import LibraryMissing
 from radio.link import Link
 from radio.listener import Listener, LookPlan

@@ -98,8 +98,47 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceMark:
+    """Where a node said it was when it signed last: degrees, and how far it may be from there."""
+
+    node: str
+    role: str
+    lat_deg: float
+    lon_deg: float
+    radius_m: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaMark:
+    """A circle on the map: what it is of, its centre in degrees and its radius."""
+
+    what: str
+    lat_deg: float
+    lon_deg: float
+    radius_m: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRow:
+    """What a user's own radio reported of a settlement: nobody else measured it."""
+
+    sid: str
+    node: str
+    airtime_s: float
+    bursts: int
+    first_s: float | None
+    last_s: float | None
+    ended: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
-    """Everything on the page; `summary` is the trial's JSON result."""
+    """Everything on the page; `summary` is the JSON result.
+
+    `watched` tells whether an oracle recorded what each antenna emitted, as it does in a simulated trial; of a run with
+    real radios nobody knows that, and the page says so. `zero_ns` is second 0 in UTC, None where it is a start signal.
+    """
 
     title: str
     passed: bool
@@ -117,3 +156,9 @@ class ReportData:
     refusals: tuple[RefusalRow, ...]
     audit: tuple[AuditRow, ...]
     audit_problems: tuple[str, ...]
+    watched: bool = True
+    zero_ns: int | None = None
+    places: tuple[PlaceMark, ...] = ()
+    areas: tuple[AreaMark, ...] = ()
+    usage: tuple[UsageRow, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -7,11 +7,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from agent.report import picture_tables, tables, timeline, waterfall
+from agent.report import map_picture, picture_tables, tables, timeline, waterfall
 from agent.report.data import ReportData
 from agent.report.spans import live, whole
 from agent.report.svg import NARROW, WIDE
 from agent.report.words import at, band, clean, key_figures, plural, seconds, verdict, violation_count
+from agent.words.celltext import utc_text
 
 TEMPLATE = "report.html.j2"
 LAYOUTS = (WIDE, NARROW)
@@ -55,6 +56,13 @@ def _page(data: ReportData) -> dict[str, Any]:
         "waterfall": _waterfall(data),
         "timeline": _timeline(data),
         "settlements": tables.settlements(data),
+        "usage": tables.usage(data),
+        "places": tables.places(data),
+        "refused_by": tables.refused_by(data),
+        "map": _map(data),
+        "watched": data.watched,
+        "zero": None if data.zero_ns is None else utc_text(data.zero_ns),
+        "warnings": tuple(clean(one) for one in data.warnings),
         "refusal_groups": tables.refusal_groups(data),
         "refusal_list": tables.refusal_list(data),
         "refusal_count": plural(len(data.refusals), "refusal"),
@@ -80,6 +88,15 @@ def _waterfall(data: ReportData) -> dict[str, Any] | None:
     }
 
 
+def _map(data: ReportData) -> dict[str, Any] | None:
+    if not data.places:
+        return None
+    return {
+        "name": f"Map of {plural(len(data.places), 'node')} with range rings; the table below it says the same.",
+        "pictures": [(layout.name, map_picture.draw(data, layout)) for layout in LAYOUTS],
+    }
+
+
 def _timeline(data: ReportData) -> dict[str, Any]:
     low_s, high_s = whole(data)
     outside = sum(not one.inside for one in data.emissions)
@@ -98,7 +115,8 @@ def _timeline(data: ReportData) -> dict[str, Any]:
 def _settings(data: ReportData) -> tuple[tuple[str, str], ...]:
     offers = at(data.summary, "offers")
     return (
-        ("Seed", str(data.seed)),
+        *((("Seed", str(data.seed)),) if data.watched else ()),
+        *((("Second 0", utc_text(data.zero_ns)),) if data.zero_ns is not None else ()),
         ("Duration", f"{data.duration_s:g} s"),
         ("Band", f"{band(data.low_hz, data.high_hz)} MHz"),
         ("Nodes", str(len(data.nodes))),

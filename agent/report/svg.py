@@ -6,12 +6,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import StringIO
-from typing import Any
+from io import BytesIO, StringIO
+from typing import Any, Protocol, TypeVar
 
 from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 PT_PER_INCH = 72.0
@@ -61,6 +64,17 @@ _SETTINGS = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
 }
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Output(Protocol[T_co]):
+    """Makes something of a finished figure: an SVG element, a PNG."""
+
+    def __call__(self, figure: Figure, *, prefix: str) -> T_co:
+        """The figure in that form; ids in it carry `prefix`."""
+        ...
+
+
 _DRAWING = threading.RLock()
 
 
@@ -125,6 +139,59 @@ def time_axis(axes: Any, layout: PictureLayout, span_s: tuple[float, float]) -> 
     axes.set_xlim(*span_s)
     axes.set_xlabel("seconds since the start signal", fontsize=layout.font_pt)
     axes.xaxis.set_major_locator(MaxNLocator(10 if layout.roomy else 5, steps=[1, 2, 5, 10]))
+
+
+PALETTE = {
+    INK: "#17212b",
+    MUTED: "#55626f",
+    LINE: "#d3dae1",
+    PAPER: "#ffffff",
+    SETTLED: "#d6e6f6",
+    SETTLED_EDGE: "#2f6ea8",
+    OPEN: "#0f6b63",
+    BAD: "#b3261e",
+    ON_OPEN: "#ffffff",
+    RADAR: "#a3480a",
+    HATCH: "#8d99a6",
+}
+"""The page's light colours, for what is printed."""
+_RASTER_DPI = 160
+
+
+def printed(figure: Figure, *, prefix: str) -> bytes:
+    """Return the figure as a PNG on white, its stand-in colours in the page's light ones. `prefix`: unused."""
+    del prefix
+    known = {to_hex(stand_in): real for stand_in, real in PALETTE.items()}
+    boxes = [one.get_bbox_patch() for one in figure.findobj(Text) if one.get_bbox_patch() is not None]
+    for artist in [*figure.findobj(), *boxes]:
+        for get, put in _COLOURS:
+            if hasattr(artist, get) and hasattr(artist, put):
+                _recolour(getattr(artist, get)(), getattr(artist, put), known)
+    out = BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(out, format="png", dpi=_RASTER_DPI, facecolor="white", metadata={"Software": None})
+    return out.getvalue()
+
+
+_COLOURS = (
+    ("get_facecolor", "set_facecolor"),
+    ("get_edgecolor", "set_edgecolor"),
+    ("get_color", "set_color"),
+    ("get_markerfacecolor", "set_markerfacecolor"),
+    ("get_markeredgecolor", "set_markeredgecolor"),
+)
+
+
+def _recolour(found: Any, put: Any, known: dict[str, str]) -> None:
+    """Put the real colour in the place of a stand-in; a colour with transparency keeps it."""
+    try:
+        one = found[0] if getattr(found, "ndim", 1) == 2 and len(found) == 1 else found
+        alpha = to_rgba(one)[3]
+        real = known.get(to_hex(one))
+    except (ValueError, TypeError, IndexError):
+        return
+    if real is not None and alpha > 0:
+        put(to_rgba(real, alpha))
 
 
 def inline(figure: Figure, *, prefix: str) -> str:

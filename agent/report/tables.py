@@ -161,6 +161,63 @@ def settlements(data: ReportData) -> HtmlTable:
     )
 
 
+def usage(data: ReportData) -> HtmlTable:
+    """What each user's radio reported of its settlements."""
+    return table(
+        name="usage-list",
+        caption="Use of each settlement, by the user's own word: nobody else measured it",
+        heads=("Node", "Airtime, s", "Bursts", "From, s", "To, s", "Ended", "Settlement"),
+        rows=(
+            cells(
+                row.node,
+                seconds(row.airtime_s),
+                count(row.bursts),
+                seconds(row.first_s),
+                seconds(row.last_s),
+                row.ended,
+                _hash(row.sid),
+            )
+            for row in data.usage
+        ),
+        right=(1, 2, 3, 4),
+        empty="No user reported any use.",
+    )
+
+
+def places(data: ReportData) -> HtmlTable:
+    """Where each node said it was."""
+    return table(
+        name="place-list",
+        caption="Places, as each node attested it last",
+        heads=("Node", "Role", "Latitude, deg", "Longitude, deg", "Within, m", "Source"),
+        rows=(
+            cells(one.node, one.role, f"{one.lat_deg:.6f}", f"{one.lon_deg:.6f}", f"{one.radius_m:.1f}", one.source)
+            for one in data.places
+        ),
+        right=(2, 3, 4),
+        empty="No node said where it was.",
+    )
+
+
+def refused_by(data: ReportData) -> HtmlTable:
+    """The same refusals by who turned away: the logs' part is what an audit counts."""
+    parts = at(data.summary, "refused_by")
+    told = parts if isinstance(parts, Mapping) else {}
+    names = {"logs": "in the signed logs", "wardens": "by wardens (events)", "doors": "at the mesh's door (events)"}
+    return table(
+        name="refused-by",
+        caption="Refusals by who turned away",
+        heads=("Where", "Count"),
+        rows=(
+            cells(names.get(str(who), who), count(sum(int(quantity(n) or 0) for n in by.values())))
+            for who, by in told.items()
+            if isinstance(by, Mapping)
+        ),
+        right=(1,),
+        empty="Not told apart.",
+    )
+
+
 def _refused(data: ReportData) -> Mapping[str, int]:
     """Refusals by reason: the trial's own counts."""
     counts = Counter(row.reason for row in data.refusals)
@@ -217,7 +274,7 @@ def audit(data: ReportData) -> HtmlTable:
     return table(
         name="audit-list",
         caption="Lineages, verified offline",
-        heads=("Node", "Records", "Own", "Received", "Refused", "Root", "Result"),
+        heads=("Node", "Records", "Own", "Received", "Refused in it", "Root", "Result"),
         rows=(
             cells(
                 row.node,

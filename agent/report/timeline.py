@@ -23,7 +23,9 @@ from agent.report.svg import (
     RADAR,
     SETTLED,
     SETTLED_EDGE,
+    Output,
     PictureLayout,
+    T_co,
     add_axes,
     drawing,
     inline,
@@ -87,6 +89,11 @@ def _around(middle: float, width: float) -> Span:
 
 def draw(data: ReportData, layout: PictureLayout) -> str:
     """Return the picture as inline SVG."""
+    return drawn(data, layout, inline)
+
+
+def drawn(data: ReportData, layout: PictureLayout, output: Output[T_co]) -> T_co:
+    """Return the picture in the form that `output` makes of a figure."""
     placed = lanes(data, layout)
     height = (placed[-1].end_pt if placed else 20.0) + SPACE_PT / 2
     with drawing():
@@ -99,7 +106,7 @@ def draw(data: ReportData, layout: PictureLayout) -> str:
         for lane in placed:
             _lane(canvas, data, lane)
         beginnings(axes, layout, canvas.span_s, data)
-        return inline(figure, prefix=f"timeline-{layout.name}")
+        return output(figure, prefix=f"timeline-{layout.name}")
 
 
 def _frame(canvas: Canvas, placed: Sequence[Lane], height: float) -> None:

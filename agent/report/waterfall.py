@@ -10,7 +10,20 @@ from numpy.typing import NDArray
 from agent.report.data import IncumbentMark, ReportData, SettlementRow, WaterfallPicture
 from agent.report.marks import beginnings
 from agent.report.spans import Span, found_by, live, lived, true_starts, whole
-from agent.report.svg import HATCH, INK, LINE, MUTED, PictureLayout, add_axes, drawing, inline, new_figure, time_axis
+from agent.report.svg import (
+    HATCH,
+    INK,
+    LINE,
+    MUTED,
+    Output,
+    PictureLayout,
+    T_co,
+    add_axes,
+    drawing,
+    inline,
+    new_figure,
+    time_axis,
+)
 from agent.report.words import clean, megahertz, seconds
 
 COLUMNS_MAX = 960
@@ -91,6 +104,11 @@ def _scale(level_db: NDArray[np.float64]) -> Span:
 
 def draw(data: ReportData, waterfall: WaterfallPicture, layout: PictureLayout) -> str:
     """Return the picture as inline SVG."""
+    return drawn(data, waterfall, layout, inline)
+
+
+def drawn(data: ReportData, waterfall: WaterfallPicture, layout: PictureLayout, output: Output[T_co]) -> T_co:
+    """Return the picture in the form that `output` makes of a figure."""
     with drawing():
         plot_pt = 210.0 if layout.roomy else 190.0
         figure = new_figure(layout, plot_pt + 100)
@@ -102,7 +120,7 @@ def draw(data: ReportData, waterfall: WaterfallPicture, layout: PictureLayout) -
         _incumbents(axes, layout, cells, data, waterfall.node)
         _axis(axes, layout, cells, data)
         _scale_bar(add_axes(figure, layout, top_pt=plot_pt + 64, height_pt=9, part=0.6), layout, cells.scale_db)
-        return inline(figure, prefix=f"waterfall-{layout.name}")
+        return output(figure, prefix=f"waterfall-{layout.name}")
 
 
 def _levels(axes: Any, cells: Grid) -> None:

@@ -84,10 +84,13 @@ class TrialVerdict:
 
     passed: bool
     sentence: str
+    watched: bool = True
 
     @property
     def word(self) -> str:
-        """PASS or FAIL."""
+        """PASS or FAIL; where no oracle stood by, whether what was signed verifies, and no more."""
+        if not self.watched:
+            return "VERIFIED" if self.passed else "NOT VERIFIED"
         return "PASS" if self.passed else "FAIL"
 
 
@@ -135,6 +138,8 @@ def _unknown(data: ReportData) -> str:
 
 def verdict(data: ReportData) -> TrialVerdict:
     """Judge the trial: passed only if it says so, and what this page shows vouches for it."""
+    if not data.watched:
+        return _unwatched(data)
     against = [one for one in (_outside(data), _tampered(data), _unknown(data)) if one]
     if against:
         text = " and ".join(against)
@@ -150,6 +155,22 @@ def verdict(data: ReportData) -> TrialVerdict:
     )
     audited = "the one lineage verifies" if len(data.audit) == 1 else f"all {len(data.audit)} lineages verify"
     return TrialVerdict(passed=True, sentence=f"{emitted}, and {audited}.")
+
+
+UNWATCHED = (
+    "What the antennas truly emitted nobody measured: that no emission lay outside a settlement is not shown here."
+)
+
+
+def _unwatched(data: ReportData) -> TrialVerdict:
+    """Of a run with real radios: only what was signed can be judged."""
+    tampered = _tampered(data) or ("" if data.audit else "no lineage was audited")
+    if tampered or not data.passed:
+        said = tampered or "not every lineage verifies"
+        return TrialVerdict(passed=False, watched=False, sentence=f"{said[0].upper()}{said[1:]}. {UNWATCHED}")
+    audited = "The one lineage verifies" if len(data.audit) == 1 else f"All {len(data.audit)} lineages verify"
+    sealed = f", {plural(len(data.warnings), 'warning')} below" if data.warnings else ""
+    return TrialVerdict(passed=True, watched=False, sentence=f"{audited}{sealed}. {UNWATCHED}")
 
 
 def _plain(value: object, form: str = "") -> str:
@@ -201,8 +222,7 @@ def key_figures(data: ReportData) -> tuple[KeyFigure, ...]:
     refusals = sum(int(quantity(n) or 0) for n in refused.values()) if isinstance(refused, Mapping) else None
     offers = quantity(at(summary, "offers"))
     return (
-        _emission_figure(data, "inside_s", "Emitted inside a live settlement"),
-        _emission_figure(data, "outside_s", "Emitted outside a live settlement"),
+        *_on_the_air(data),
         KeyFigure(
             name="Settlements",
             value=_plain(at(summary, "settled")),
@@ -213,6 +233,26 @@ def key_figures(data: ReportData) -> tuple[KeyFigure, ...]:
         _timed("Time to settle", at(summary, "settlement_ms"), ("p50", "p99")),
         _detection(data),
         _lineage(summary),
+    )
+
+
+def _on_the_air(data: ReportData) -> tuple[KeyFigure, ...]:
+    """By the oracle where one stood by; else what the radios say of themselves, under that name."""
+    if data.watched:
+        return (
+            _emission_figure(data, "inside_s", "Emitted inside a live settlement"),
+            _emission_figure(data, "outside_s", "Emitted outside a live settlement"),
+        )
+    airtime = quantity(at(data.summary, "reported", "airtime_s")) if data.usage else None
+    bursts = quantity(at(data.summary, "reported", "bursts"))
+    return (
+        KeyFigure(name="Emitted, as measured by others", value=NOT_MEASURED, note="no oracle stood by"),
+        KeyFigure(
+            name="Airtime by the radios' own word",
+            value=NOT_MEASURED if airtime is None else f"{airtime:.3f}",
+            unit="" if airtime is None else "s",
+            note="no user reported any" if airtime is None or bursts is None else f"in {plural(int(bursts), 'burst')}",
+        ),
     )
 
 

@@ -23,7 +23,7 @@ from sensing.values import Channel
 FILE: Final = "file"
 DRIVERS: Final[dict[str, tuple[str, str]]] = {
     "sim": ("sim.source", "sim:"),
-    "pluto": ("radio.drivers.plutosource", "pluto:URI"),
+    "pluto": ("radio.drivers.pluto.source", "pluto:URI"),
     "air": ("sim.airsource", "air:ENDPOINT#STATION"),
 }
 """Driver: the module that opens it, and how it is written. Loaded only when it is asked for."""

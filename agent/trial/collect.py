@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.node.daemon import SEALED
+from agent.audit.sources import ANCHORS, SEALED
 from agent.node.events import read_events
 from agent.trial.folder import NETWORK
 from agent.trial.judge import BesideLimits, Judged, JudgedRadio, Live, judge, settlements
@@ -23,8 +23,6 @@ from settlement.chain.leaf import Leaf
 from settlement.chain.records import Record
 from sim.oracle import RadiatedBurst
 from sim.oraclelog import read_log
-
-ANCHORS = "anchors.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from agent.audit.lineages import BUNDLE
+from agent.audit.sources import ANCHORS
 from agent.config.settings import ConfigError
 from agent.report.render import write as write_report
-from agent.trial.collect import ANCHORS, Collected, collect, keep
+from agent.trial.collect import Collected, collect, keep
 from agent.trial.picture import report_data
 from agent.trial.processes import TrialError, write_json
 from agent.trial.progress import Reporter

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.node.watcher import WATERFALL
+from agent.node.events import WATERFALL
 from agent.report.data import (
     AuditRow,
     GateSpan,

@@ -123,6 +123,25 @@ def parse_longitude(text: str, what: str = "longitude") -> int:
     return _angle(text, "EW", 180, UnitMissing(f"{what} {text!r}: write it in degrees, from -180 to 180, as -76.3"))
 
 
+def parse_place(text: str, what: str = "place") -> tuple[int, int]:
+    """Read `36.95N 76.30W` or `36.95 -76.3` (a comma may stand between) as degrees x 1e7. Raises UnitMissing."""
+    parts = text.replace(",", " ").split()
+    if len(parts) != 2:
+        raise UnitMissing(f"{what} {text!r}: write it as 36.95N 76.30W, or in degrees as 36.95 -76.3")
+    return parse_latitude(parts[0], what), parse_longitude(parts[1], what)
+
+
+def parse_circle(text: str, what: str = "area") -> tuple[int, int, int]:
+    """Read `36.95N 76.30W 20km` as a centre in degrees x 1e7 and a radius in mm. Raises UnitMissing."""
+    *place, radius = text.replace(",", " ").split() or [""]
+    if len(place) != 2:
+        raise UnitMissing(f"{what} {text!r}: write it as 36.95N 76.30W 20km, a place and a radius")
+    radius_mm = parse_length(radius, what)
+    if radius_mm <= 0:
+        raise UnitMissing(f"{what} {text!r}: its radius is not above 0")
+    return *parse_place(" ".join(place), what), radius_mm
+
+
 def _angle(text: str, sides: str, most: int, complaint: UnitMissing) -> int:
     match = _ANGLE.fullmatch(text)
     side = match[2].upper() if match is not None else ""

@@ -263,7 +263,7 @@ class Holder(CoordinatedKeeper):
     def tick(self, work: Work) -> None:
         """Let deadlines pass: abort what was not accepted, see to the leases, lay aside what is over."""
         now = work.now.time
-        late = [p for p in self.busy.values() if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
+        late = [p for p in self._held.due(now) if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
         for pair in late[:ABORTS_MAX]:
             self.abort(work, pair.sid, Reason.TIMEOUT)
         self._tick_coordination(work)

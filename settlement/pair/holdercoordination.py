@@ -17,7 +17,6 @@ from settlement.pair.coordinator import has_neighbours
 from settlement.pair.holderlease import LeaseKeeper
 from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import Event, HolderState, next_holder
-from settlement.pair.transmit import pause_ns
 from settlement.pair.work import Work
 
 Known = Callable[[bytes], Admitted | None]
@@ -120,10 +119,9 @@ class CoordinatedKeeper(LeaseKeeper):
     def _tick_coordination(self, work: Work) -> None:
         """Ask again those who have not answered; give up at confirm_by."""
         now = work.now.time
-        for pair in [p for p in self.busy.values() if p.state == HolderState.COORDINATING]:
-            sent_ns = pair.noticed_ns or 0
+        for pair in [p for p in self._held.due(now) if p.state == HolderState.COORDINATING]:
             if not now.before(pair.confirm_by_ns or 0):
                 self.abort(work, pair.sid, Reason.QUORUM, pair.accept)
-            elif now.after(sent_ns + pause_ns(pair.notice_since_ns or sent_ns, sent_ns, pair.sid)):
+            elif now.after(pair.said_again_ns()):
                 self._save(work, replace(pair, noticed_ns=now.latest_ns))
                 self._ask(work, pair)

@@ -16,7 +16,7 @@ from settlement.core.reasons import Reason
 from settlement.pair.blocks import BLOCKED, Block, Blocks
 from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import HolderState
-from settlement.pair.transmit import furthest, pause_ns
+from settlement.pair.transmit import furthest
 from settlement.pair.work import Work
 
 __all__ = ["BLOCKED", "SUSPENDS", "LeaseKeeper"]
@@ -29,9 +29,23 @@ class LeaseKeeper(ABC):
     """Every lease of one holder, and the bands it protects."""
 
     def __init__(self, *, rule: RuleInForce, stored: list[bytes], blocked: list[tuple[bytes, bytes]]) -> None:
-        self.rule = rule
-        self._held = HolderPairs(stored)
+        self._rule = rule
+        self._held = HolderPairs(stored, self._lease_ns)
         self._blocks = Blocks(blocked)
+
+    @property
+    def rule(self) -> RuleInForce:
+        """The rule in force."""
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: RuleInForce) -> None:
+        self._rule = rule
+        self._held.ruled()
+
+    def _lease_ns(self, commodity: str) -> int:
+        terms = self._rule.rule.terms(commodity)
+        return 0 if terms is None else terms.lease_ns
 
     @property
     def blocked(self) -> dict[Band, int]:
@@ -143,9 +157,8 @@ class LeaseKeeper(ABC):
         work.send(pair.user, record.raw)
 
     def _notify_again(self, work: Work, pair: HolderPair) -> None:
-        now, sent_ns = work.now.time, pair.noticed_ns or 0
-        since_ns = sent_ns if pair.notice_since_ns is None else pair.notice_since_ns
-        if pair.notice is None or not now.after(sent_ns + pause_ns(since_ns, sent_ns, pair.sid)):
+        now = work.now.time
+        if pair.notice is None or not now.after(pair.said_again_ns()):
             return
         if now.after(pair.busy_until_ns):
             self._save(work, replace(pair, notice=None))
@@ -155,7 +168,7 @@ class LeaseKeeper(ABC):
 
     def heard(self, work: Work, subject: bytes) -> None:
         """The user says that it has a SUSPEND, RESUME or PREEMPT of ours: no need to say it again."""
-        for pair in [p for p in self.busy.values() if p.notice is not None]:
+        for pair in [self.pairs[sid] for sid in self._held.unheard]:
             if pair.notice is not None and digest(pair.notice) == subject:
                 self._save(work, replace(pair, notice=None))
 
@@ -165,10 +178,10 @@ class LeaseKeeper(ABC):
         """Say again what was not heard, resume what may go on, renew what runs down, end what is over."""
         now = work.now.time
         self._blocks.tick(work)
-        for pair in [p for p in self.busy.values() if p.notice is not None]:
+        for pair in [p for p in self._held.due(now) if p.notice is not None]:
             self._notify_again(work, pair)
         settled = (HolderState.CONFIRMED, HolderState.SUSPENDED)
-        for pair in [p for p in self.busy.values() if p.state in settled]:
+        for pair in [p for p in self._held.due(now) if p.state in settled]:
             if now.after(pair.cell.window.end_ns):
                 self._save(work, replace(pair, state=HolderState.ENDED, notice=None))
                 work.event("ended", sid=pair.sid, reason="window end")

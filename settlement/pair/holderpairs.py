@@ -1,14 +1,15 @@
 """A holder's settlements: how one is stored, which still need looking at, and when one is forgotten."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from settlement.chain.codec import array, blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix
+from settlement.pair.deadlines import Deadlines
 from settlement.pair.table import HolderState
-from settlement.pair.transmit import LEASE_LONGEST_NS
+from settlement.pair.transmit import LEASE_LONGEST_NS, pause_ns
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "holder"
@@ -57,6 +58,30 @@ class HolderPair:
         """Reserved, waiting for co-signatures, confirmed or suspended."""
         return self.state in LIVE
 
+    def said_again_ns(self) -> int:
+        """When what is not answered is sent again."""
+        sent_ns = self.noticed_ns or 0
+        since_ns = sent_ns if self.notice_since_ns is None else self.notice_since_ns
+        return sent_ns + pause_ns(since_ns, sent_ns, self.sid)
+
+    def due_ns(self, lease_ns: int) -> int:
+        """The first time (UTC) at which the passing of time can have anything to do with it; not too late, maybe early.
+
+        Args: lease_ns: how long a lease of its class is, half of which before its end it is made longer.
+        """
+        if self.state == HolderState.SUSPENDED:
+            return 0
+        times = [max(self.busy_until_ns, self.cell.window.end_ns)]
+        if self.state == HolderState.RESERVED:
+            times.append(self.accept_by_ns)
+        elif self.state == HolderState.COORDINATING:
+            times += [self.confirm_by_ns or 0, self.said_again_ns()]
+        elif self.state == HolderState.CONFIRMED:
+            times += [self.cell.window.end_ns, (self.transmit_until_ns or 0) - lease_ns // 2]
+        if self.notice is not None:
+            times.append(self.said_again_ns())
+        return min(times)
+
     def done(self, now: TimeFix) -> bool:
         """Nothing of it can matter any more: nobody waits, its cell is free, and no REQUEST can name it again."""
         over_ns = max(self.busy_until_ns, self.cell.window.end_ns)
@@ -64,23 +89,45 @@ class HolderPair:
 
 
 class HolderPairs:
-    """All that are remembered; `busy` are those a tick or a REQUEST has to look at."""
+    """All that are remembered; `busy` are those a REQUEST has to look at, of them `due` those a tick has to.
 
-    def __init__(self, stored: Iterable[bytes]) -> None:
+    `unheard` are those of which something is said again until it is answered.
+    """
+
+    def __init__(self, stored: Iterable[bytes], lease_ns: Callable[[str], int]) -> None:
+        """Args: lease_ns: how long a lease of a class is under the rule in force."""
         pairs = [stored_as(HolderPair, raw, STORE) for raw in stored]
         self.known = {pair.sid: pair for pair in pairs}
         self.busy = dict(self.known)
+        self.unheard = {pair.sid: None for pair in pairs if pair.notice is not None}
+        self._lease_ns, self._deadlines = lease_ns, Deadlines()
+        for pair in pairs:
+            self._deadlines.set(pair.sid, pair.due_ns(lease_ns(pair.commodity)))
         self._over: dict[bytes, None] = {}
         self._theirs: Counter[bytes] = Counter()
 
     def save(self, work: Work, pair: HolderPair) -> None:
         """Remember a settlement as it stands now."""
         self.known[pair.sid] = self.busy[pair.sid] = pair
+        if pair.notice is None:
+            self.unheard.pop(pair.sid, None)
+        else:
+            self.unheard[pair.sid] = None
+        self._deadlines.set(pair.sid, pair.due_ns(self._lease_ns(pair.commodity)))
         work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
+
+    def due(self, now: TimeFix) -> list[HolderPair]:
+        """Those that the passing of time may have something to do with."""
+        return [self.known[sid] for sid in self._deadlines.due(now.latest_ns)]
+
+    def ruled(self) -> None:
+        """Another rule is in force: what is due when may have changed."""
+        self._deadlines.look_at_all()
 
     def sweep(self, work: Work) -> None:
         """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX, of whoever has the most."""
-        for pair in [p for p in self.busy.values() if p.done(work.now.time)]:
+        for pair in [p for p in self.due(work.now.time) if p.done(work.now.time)]:
+            self._deadlines.forget(pair.sid)
             del self.busy[pair.sid]
             self._over[pair.sid] = None
             self._theirs[pair.user] += 1

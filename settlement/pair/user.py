@@ -211,7 +211,7 @@ class User(LeaseTaker):
 
     def tick(self, work: Work) -> list[UserPair]:
         """Ask again where an answer is due, ever less often; give up where it never came; returns what ended."""
-        for pair in [p for p in self.busy.values() if p.state in WAITING]:
+        for pair in [p for p in self._held.due(work.now.time) if p.state in WAITING]:
             self._wait(work, pair)
         ended = self._end_windows(work)
         self._tell_ends(work)

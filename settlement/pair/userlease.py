@@ -12,7 +12,7 @@ from settlement.chain.records import Record, digest
 from settlement.chain.scope import Window
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.table import Event, UserState, next_user
-from settlement.pair.transmit import TransmitLease, judge_change, pause_ns
+from settlement.pair.transmit import TransmitLease, judge_change
 from settlement.pair.userpairs import UserPair, UserPairs
 from settlement.pair.work import StoredStateError, Work
 
@@ -151,8 +151,8 @@ class LeaseTaker(ABC):
 
     def heard(self, work: Work, subject: bytes) -> None:
         """The holder has our RELINQUISH: no need to say it again."""
-        for pair in [p for p in self.busy.values() if p.state == UserState.ENDED]:
-            if pair.last and digest(pair.last) == subject:
+        for pair in [self.pairs[request] for request in self._held.unheard]:
+            if digest(pair.last) == subject:
                 self._save(work, replace(pair, last=b""))
 
     def report_usage(self, work: Work, sid: bytes, *, used: Window | None, airtime_ns: int, bursts: int) -> None:
@@ -175,14 +175,14 @@ class LeaseTaker(ABC):
     def _end_windows(self, work: Work) -> list[UserPair]:
         """End what may be over by now; returns it."""
         now = work.now.time
-        over = [p for p in self.busy.values() if p.in_force and now.trusted and not now.before(p.cell.window.end_ns)]
+        due = self._held.due(now) if now.trusted else []
+        over = [p for p in due if p.in_force and not now.before(p.cell.window.end_ns)]
         ended = (self.end(work, pair.sid, "window end") for pair in over)
         return [pair for pair in ended if pair is not None]
 
     def _again(self, work: Work, pair: UserPair) -> None:
         """Send the same bytes once more, where it is time to."""
-        since_ns = pair.asked_ns if pair.since_ns is None else pair.since_ns
-        if work.now.time.after(pair.sent_ns + pause_ns(since_ns, pair.sent_ns, pair.request)):
+        if work.now.time.after(pair.said_again_ns()):
             self._save(work, replace(pair, sent_ns=work.now.time.latest_ns))
             work.send(pair.holder, pair.last, self._beside(pair))
 
@@ -192,7 +192,7 @@ class LeaseTaker(ABC):
 
     def _tell_ends(self, work: Work) -> None:
         """Say again what a holder has not heard of; after the window nobody needs it."""
-        for pair in [p for p in self.busy.values() if p.state == UserState.ENDED and p.last]:
+        for pair in [p for p in self._held.due(work.now.time) if p.state == UserState.ENDED and p.last]:
             if work.now.time.after(pair.cell.window.end_ns):
                 self._save(work, replace(pair, last=b""))
             else:

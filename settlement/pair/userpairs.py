@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix
+from settlement.pair.deadlines import Deadlines
 from settlement.pair.table import UserState
-from settlement.pair.transmit import LEASE_LONGEST_NS, LEASE_MAX_NS
+from settlement.pair.transmit import LEASE_LONGEST_NS, LEASE_MAX_NS, pause_ns
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "user"
@@ -58,18 +59,39 @@ class UserPair:
         """Settled, be it suspended or not."""
         return self.state in IN_FORCE
 
+    def said_again_ns(self) -> int:
+        """When what is not answered is sent again."""
+        since_ns = self.asked_ns if self.since_ns is None else self.since_ns
+        return self.sent_ns + pause_ns(since_ns, self.sent_ns, self.request)
+
+    def due_ns(self) -> int:
+        """The first time (UTC) at which the passing of time can have anything to do with it; maybe early."""
+        times = [self.cell.window.end_ns]
+        if self.state == UserState.REQUESTED:
+            times.append(self.give_up_ns)
+        if self.state in WAITING or (self.state == UserState.ENDED and self.last):
+            times.append(self.said_again_ns())
+        return min(times)
+
     def done(self, now: TimeFix) -> bool:
         """Nothing of it can matter any more: nothing is waited for, and its window is over."""
         return self.state not in (*WAITING, *IN_FORCE) and not self.last and now.after(self.cell.window.end_ns)
 
 
 class UserPairs:
-    """All that are remembered; `busy` are those a tick has to look at."""
+    """All that are remembered; `busy` are those not over in every respect, of them `due` those a tick has to look at.
+
+    `unheard` are those that ended and of which the holder has not heard.
+    """
 
     def __init__(self, stored: Iterable[bytes]) -> None:
         pairs = [stored_as(UserPair, raw, STORE) for raw in stored]
         self.known = {pair.request: pair for pair in pairs}
         self.busy = dict(self.known)
+        self.unheard = {pair.request: None for pair in pairs if pair.state == UserState.ENDED and pair.last}
+        self._deadlines = Deadlines()
+        for pair in pairs:
+            self._deadlines.set(pair.request, pair.due_ns())
         self._by_sid = {pair.sid: pair.request for pair in pairs}
         self._over: dict[bytes, None] = {}
         self._theirs: Counter[bytes] = Counter()
@@ -83,11 +105,21 @@ class UserPairs:
         """Remember a settlement as it stands now."""
         self.known[pair.request] = self.busy[pair.request] = pair
         self._by_sid[pair.sid] = pair.request
+        if pair.state == UserState.ENDED and pair.last:
+            self.unheard[pair.request] = None
+        else:
+            self.unheard.pop(pair.request, None)
+        self._deadlines.set(pair.request, pair.due_ns())
         work.put(STORE, pair.request, encode(pair, limit=STORED_LIMIT))
+
+    def due(self, now: TimeFix) -> list[UserPair]:
+        """Those that the passing of time may have something to do with."""
+        return [self.known[request] for request in self._deadlines.due(now.latest_ns)]
 
     def sweep(self, work: Work) -> None:
         """Lay aside what is done with, and forget the oldest of it beyond KEPT_MAX, of whoever has the most."""
-        for pair in [p for p in self.busy.values() if p.done(work.now.time)]:
+        for pair in [p for p in self.due(work.now.time) if p.done(work.now.time)]:
+            self._deadlines.forget(pair.request)
             del self.busy[pair.request]
             self._over[pair.request] = None
             self._theirs[pair.holder] += 1

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app
 from hw_profiles.loader import load_radio
-from radio.drivers import pluto
+from radio.drivers.pluto import radio
 from sim.iiod.faults import Fault, Lie
 from tests.radio.plutobench import bench, needs_libiio
 
@@ -72,7 +72,7 @@ def test_another_unit_than_the_one_named_is_left_alone() -> None:
 
 def test_a_unit_is_found_by_its_serial(monkeypatch: pytest.MonkeyPatch) -> None:
     with bench() as made:
-        monkeypatch.setattr(pluto, "serials", lambda: {"first": nowhere(), "SIM-p": made.uri})
+        monkeypatch.setattr(radio, "serials", lambda: {"first": nowhere(), "SIM-p": made.uri})
         done = stop("--serial", "SIM-p")
         assert not made.radiates()
         missing = stop("--serial", "third", "--json")
@@ -83,7 +83,7 @@ def test_a_unit_is_found_by_its_serial(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_profile_gives_its_usual_address(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("agent.node.wiring.mute_uri", lambda uri, **_: asked.append(uri) or pluto.RfState.OFF)
+    monkeypatch.setattr("agent.node.wiring.mute_uri", lambda uri, **_: asked.append(uri) or radio.RfState.OFF)
     assert stop("--profile", "pluto-ad9363").exit_code == 0
     assert asked == [load_radio("pluto-ad9363").connection.uri]
     unknown = stop("--profile", "nonesuch")

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from radio.drivers.libiio import connect
-from radio.drivers.pluto import PlutoRadio, dead_man_of
-from radio.drivers.plutobeats import Beats
-from radio.drivers.plutomap import PHY
+from radio.drivers.pluto.beats import Beats
+from radio.drivers.pluto.libiio import connect
+from radio.drivers.pluto.mapping import PHY
+from radio.drivers.pluto.radio import PlutoRadio, dead_man_of
 from tests.radio.plutobench import TX, Bench, bench
 
 pytestmark = [pytest.mark.feature("R7"), pytest.mark.timeout(60)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from radio.drivers.libiio import connect
+from radio.drivers.pluto.libiio import connect
 
 PACKAGES = {"iio_attr": "libiio-utils", "iio_info": "libiio-utils", "iio_readdev": "libiio-utils", "iiod": "iiod"}
 

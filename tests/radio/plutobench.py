@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from radio.drivers.libiio import binding
-from radio.drivers.pluto import PlutoRadio
-from radio.drivers.plutomap import PlutoOptions
+from radio.drivers.pluto.libiio import binding
+from radio.drivers.pluto.mapping import PlutoOptions
+from radio.drivers.pluto.radio import PlutoRadio
 from radio.errors import LibraryMissing
 from radio.ports import RxSettings, TxSettings
 from sim.iiod.antenna import LocalAir

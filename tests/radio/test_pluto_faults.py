@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from radio.drivers.libiio import connect, destroy, open_buffer
-from radio.drivers.pluto import PlutoRadio, mute_uri
-from radio.drivers.plutomap import ADC, DAC, PHY
+from radio.drivers.pluto.libiio import connect, destroy, open_buffer
+from radio.drivers.pluto.mapping import ADC, DAC, PHY
+from radio.drivers.pluto.radio import PlutoRadio, mute_uri
 from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SettingRefused
 from radio.ports import RfState, RxFlag
 from sim.iiod.context import Firmware
@@ -68,7 +68,7 @@ def boot(made: Bench) -> None:
 VANISHING = """
 import os, signal, sys, time
 import numpy as np
-from radio.drivers.pluto import PlutoRadio
+from radio.drivers.pluto.radio import PlutoRadio
 from tests.radio.plutobench import BURST_TX, SHORT
 radio = PlutoRadio(sys.argv[1], options=SHORT)
 radio.tune_tx(BURST_TX)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from hw_profiles.loader import load_radio
-from radio.drivers import libiio
-from radio.drivers.libiio import serials
-from radio.drivers.pluto import PlutoRadio, mute_uri
-from radio.drivers.plutounit import Unit
+from radio.drivers.pluto import libiio
+from radio.drivers.pluto.libiio import serials
+from radio.drivers.pluto.radio import PlutoRadio, mute_uri
+from radio.drivers.pluto.unit import Unit
 from radio.errors import Disconnected, HardwareError, SettingRefused
 from radio.ports import RfState
 from sim.iiod.context import Firmware
@@ -161,7 +161,7 @@ def test_serial_numbers_are_read_from_what_libiio_finds(monkeypatch: pytest.Monk
 def test_a_device_that_came_back_under_another_usb_number_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with bench() as made:
         at = {"SIM-p": made.uri}
-        monkeypatch.setattr("radio.drivers.pluto.serials", lambda: dict(at))
+        monkeypatch.setattr("radio.drivers.pluto.radio.serials", lambda: dict(at))
         radio = PlutoRadio("", serial="SIM-p", options=SHORT)
         made.radios.append(radio)
         radio.tune_rx(RX)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from radio.drivers.pluto import PlutoRadio
+from radio.drivers.pluto.radio import PlutoRadio
 from radio.drivers.replay import ReplayReceiver
 from radio.ports import Radio, Receiver, RxSettings, TxSettings
 from radio.recording.reader import open_recording

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from radio.drivers.pluto import PlutoRadio
+from radio.drivers.pluto.radio import PlutoRadio
 from radio.ports import RfState
 from tests.radio.plutobench import NOISE, RX, SHORT, TX, bench
 

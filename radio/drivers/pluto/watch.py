@@ -7,10 +7,10 @@ time, and nothing tells. The connection is not the one that mutes: a question th
 import threading
 from typing import Any
 
-from radio.drivers.libiio import connect
-from radio.drivers.plutoattributes import Attributes
-from radio.drivers.plutomap import CRYSTAL, Attribute
-from radio.drivers.plutowishes import (
+from radio.drivers.pluto.attributes import Attributes
+from radio.drivers.pluto.libiio import connect
+from radio.drivers.pluto.mapping import CRYSTAL, Attribute
+from radio.drivers.pluto.wishes import (
     KEPT,
     KEPT_MUTED,
     Readings,

@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 
 from hw_profiles.profile import RadioProfile
-from radio.drivers.libiio import serials
-from radio.drivers.plutobeats import Beats
-from radio.drivers.plutobuffers import NS, TransmitBuffer
-from radio.drivers.plutocontrol import Control
-from radio.drivers.plutomap import (
+from radio.drivers.pluto.beats import Beats
+from radio.drivers.pluto.buffers import NS, TransmitBuffer
+from radio.drivers.pluto.control import Control
+from radio.drivers.pluto.libiio import serials
+from radio.drivers.pluto.mapping import (
     ECHO,
     HEARTBEAT,
     ChipRanges,
@@ -27,10 +27,10 @@ from radio.drivers.plutomap import (
     on_rx_steps,
     on_tx_steps,
 )
-from radio.drivers.plutomute import Silencer
-from radio.drivers.plutoreceive import Reception
-from radio.drivers.plutounit import Unit
-from radio.drivers.plutowatch import Watch
+from radio.drivers.pluto.mute import Silencer
+from radio.drivers.pluto.receive import Reception
+from radio.drivers.pluto.unit import Unit
+from radio.drivers.pluto.watch import Watch
 from radio.errors import Disconnected, HardwareError, SettingRefused
 from radio.ports import Drift, Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.drivers.libiio import destroy, open_buffer, translated
-from radio.drivers.plutocontrol import Control
-from radio.drivers.plutomap import ADC, DAC
+from radio.drivers.pluto.control import Control
+from radio.drivers.pluto.libiio import destroy, open_buffer, translated
+from radio.drivers.pluto.mapping import ADC, DAC
 from radio.errors import HardwareError, SettingRefused
 from radio.ports import Iq16, Sent, Span
 

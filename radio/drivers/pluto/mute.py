@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from radio.drivers.libiio import connect, versions
-from radio.drivers.plutoattributes import Attributes
-from radio.drivers.plutomap import (
+from radio.drivers.pluto.attributes import Attributes
+from radio.drivers.pluto.libiio import connect, versions
+from radio.drivers.pluto.mapping import (
     ATTENUATION,
     MUTE,
     MUTE_TIMEOUT_MS,

@@ -1,8 +1,8 @@
 """A Pluto opened to listen: `pluto:URI` as libiio writes it, `pluto:serial=…`, or any one that is found."""
 
-from radio.drivers.libiio import serials
-from radio.drivers.pluto import PlutoRadio
-from radio.drivers.plutomap import ADC_FULL_SCALE
+from radio.drivers.pluto.libiio import serials
+from radio.drivers.pluto.mapping import ADC_FULL_SCALE
+from radio.drivers.pluto.radio import PlutoRadio
 from radio.errors import Disconnected, SourceError
 from radio.receivers import Opened
 

@@ -13,10 +13,10 @@ from typing import Final
 
 import numpy as np
 
-from radio.drivers.plutobuffers import KERNEL_BUFFERS, NS, ReceiveBuffer
-from radio.drivers.plutocontrol import Control
-from radio.drivers.plutohearing import gains_to_try_db, hears, still
-from radio.drivers.plutomap import ADC_FULL_SCALE, PlutoOptions
+from radio.drivers.pluto.buffers import KERNEL_BUFFERS, NS, ReceiveBuffer
+from radio.drivers.pluto.control import Control
+from radio.drivers.pluto.hearing import gains_to_try_db, hears, still
+from radio.drivers.pluto.mapping import ADC_FULL_SCALE, PlutoOptions
 from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SettingRefused
 from radio.ports import Iq16, RxBlock, RxFlag, RxSettings, Span
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from radio.drivers.libiio import binding, bounded, translated
-from radio.drivers.plutoattributes import Attributes
-from radio.drivers.plutomap import (
+from radio.drivers.pluto.attributes import Attributes
+from radio.drivers.pluto.libiio import binding, bounded, translated
+from radio.drivers.pluto.mapping import (
     ADC,
     ADC_RATE,
     DAC,
@@ -18,7 +18,7 @@ from radio.drivers.plutomap import (
     SILENT_DB,
     STATUS_REGISTER,
 )
-from radio.drivers.plutowishes import (
+from radio.drivers.pluto.wishes import (
     GAIN_STEP_DB,
     PLAIN,
     PLAIN_RX,

@@ -1,0 +1,84 @@
+"""The coordinator's end of the nodes' doors: one question at a time to each, with a bound on how long it may take."""
+
+import json
+import time
+from types import TracebackType
+from typing import Any, Final, Self
+
+import zmq
+from zmq.utils import z85
+
+from agent.kit.archive import LOGS_MAX
+from settlement.mesh import TransportKey
+
+ANSWER_S: Final = 5.0
+COPY_S: Final = 60.0
+"""How long a node may take to copy and seal its log."""
+BYTES_MAX: Final = 4 << 20
+
+
+class Unreachable(Exception):
+    """A node does not answer, or not as it should; one line with the mend."""
+
+
+class Asking:
+    """A connection to one node's door. A context that lets go of it."""
+
+    def __init__(self, endpoint: str, node: bytes, coordinator: TransportKey) -> None:
+        self._endpoint = endpoint
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+        self._socket = self._context.socket(zmq.REQ)
+        self._socket.linger = 0
+        self._socket.setsockopt(zmq.MAXMSGSIZE, BYTES_MAX)
+        self._socket.curve_serverkey = z85.encode(node)
+        self._socket.curve_publickey = z85.encode(coordinator.public)
+        self._socket.curve_secretkey = z85.encode(coordinator.secret)
+        self._socket.connect(endpoint)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._context.destroy(linger=0)
+
+    def _asked(self, wait_s: float = ANSWER_S, **fields: Any) -> tuple[dict[str, Any], bytes]:
+        self._socket.send(json.dumps(fields).encode())
+        if not self._socket.poll(round(wait_s * 1000)):
+            raise Unreachable(
+                f"{self._endpoint} does not answer; is the node running, and its door reachable from here?"
+            )
+        head, *rest = self._socket.recv_multipart()
+        try:
+            answer = json.loads(head)
+        except ValueError as exc:
+            raise Unreachable(f"{self._endpoint}: an answer that does not read") from exc
+        if not isinstance(answer, dict):
+            raise Unreachable(f"{self._endpoint}: an answer that does not read")
+        return answer, rest[0] if rest else b""
+
+    def status(self, wait_s: float = ANSWER_S) -> dict[str, Any]:
+        """How the node is, and for how long the answer took. Raises Unreachable."""
+        began_s = time.monotonic()
+        answer, _ = self._asked(wait_s, do="status")
+        return {**answer, "took_ms": round(1000 * (time.monotonic() - began_s), 1)}
+
+    def tell(self, record: bytes) -> str | None:
+        """Hand in an authority's word; why it was not taken, if it was not. Raises Unreachable."""
+        answer, _ = self._asked(2 * ANSWER_S, do="tell", record=record.hex())
+        return None if answer.get("ok") else str(answer.get("why") or "not taken")
+
+    def logs(self) -> bytes:
+        """A sealed archive of what the node has to show. Raises Unreachable."""
+        answer, _ = self._asked(COPY_S, do="logs")
+        size = answer.get("size")
+        if not answer.get("ok") or not isinstance(size, int) or not 0 < size <= LOGS_MAX:
+            raise Unreachable(f"{self._endpoint}: {answer.get('why') or 'no copy of its log'}")
+        data = bytearray()
+        while len(data) < size:
+            _, chunk = self._asked(ANSWER_S, do="more", offset=len(data))
+            if not chunk:
+                raise Unreachable(f"{self._endpoint}: its log ended after {len(data)} of {size} bytes; ask again")
+            data += chunk
+        return bytes(data)

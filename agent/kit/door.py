@@ -1,0 +1,151 @@
+"""A node's door for its trial's coordinator: how it is, its sealed log, a word of its authority handed in.
+
+One REP socket under CURVE, both ways: the node is known by its transport key, and only the coordinator's key of the
+configuration is let in. A request is one JSON object, an answer one JSON object and, for a log, the bytes after it.
+
+status   what `bandpact status --json` prints
+tell     hands in a signed record, as `bandpact node tell` does
+logs     makes a sealed copy of the log and says how many bytes it has
+more     the bytes of that copy from an offset on
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Final
+
+import zmq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from zmq.utils import z85
+
+from agent.config.keyfiles import load_keys
+from agent.config.settings import ConfigError, NodeConfig
+from agent.kit.snapshot import logs_of
+from agent.node.control import Client, NotRunning
+from agent.service.serving import PortTaken
+from agent.service.snapshot import gate_now, problems
+from settlement.chain.lineage import LineageError
+from settlement.mesh.door import DOMAIN, Door
+
+REQUEST_MAX: Final = 200_000
+CHUNK_BYTES: Final = 1 << 20
+POLL_MS: Final = 200
+CONTROL_MS: Final = 5000
+HEARTBEAT_MS: Final = 2000
+Status = dict[str, Any]
+
+
+class DoorRequest(BaseModel):
+    """A request of the coordinator; anything else is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    do: str = Field(pattern="^(status|tell|logs|more)$")
+    record: str = Field(default="", max_length=2 * 65_536, pattern="^[0-9a-f]*$")
+    offset: int = Field(default=0, ge=0)
+
+
+class TrialDoor:
+    """The node's end: a thread of its own beside the agent's loop."""
+
+    def __init__(self, config: NodeConfig, read: Callable[[], Status | None]) -> None:
+        """Bind. Raises PortTaken, ConfigError."""
+        if config.door is None:
+            raise ConfigError("[door]: missing; join a trial: bandpact kit join ARCHIVE")
+        self._config, self._read, self._copy = config, read, b""
+        coordinator = bytes.fromhex(config.door.coordinator)
+        _, transport = load_keys(config.folder)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="trial door", daemon=True)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+        self._door = Door(self._context, lambda key: key == coordinator)
+        self._socket = self._context.socket(zmq.REP)
+        self._socket.linger = 500
+        self._socket.setsockopt(zmq.MAXMSGSIZE, REQUEST_MAX)
+        self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        self._socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
+        self._socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        self._socket.curve_secretkey, self._socket.curve_publickey = (
+            z85.encode(transport.secret),
+            z85.encode(transport.public),
+        )
+        self._socket.curve_server = True
+        try:
+            self._socket.bind(config.door.listen)
+        except zmq.ZMQError as exc:
+            self._context.destroy(linger=0)
+            raise PortTaken(f"door.listen {config.door.listen}: {exc}; free it, or choose another port") from exc
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let the answer under way go out, and end."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+        self._context.destroy(linger=500)
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        for socket in (self._door.socket, self._socket):
+            poller.register(socket, zmq.POLLIN)
+        while not self._stop.is_set():
+            ready = dict(poller.poll(POLL_MS))
+            self._door.answer()
+            if self._socket in ready:
+                self._socket.send_multipart(self._answered(self._socket.recv_multipart()))
+
+    def _answered(self, parts: list[bytes]) -> list[bytes]:
+        try:
+            asked = DoorRequest.model_validate_json(parts[0] if len(parts) == 1 else b"")
+        except ValidationError:
+            return [_json(ok=False, why="not a request of this door")]
+        try:
+            return self._done(asked)
+        except (ConfigError, LineageError, OSError, NotRunning) as exc:
+            return [_json(ok=False, why=str(exc))]
+
+    def _done(self, asked: DoorRequest) -> list[bytes]:
+        if asked.do == "status":
+            return [_json(ok=True, **self._status())]
+        if asked.do == "tell":
+            return [_json(**self._told(asked.record))]
+        if asked.do == "logs":
+            self._copy = logs_of(self._config, running=True)
+            return [_json(ok=True, size=len(self._copy))]
+        return [_json(ok=True), self._copy[asked.offset : asked.offset + CHUNK_BYTES]]
+
+    def _status(self) -> Status:
+        status = self._read()
+        gate = (
+            None
+            if status is None
+            else dict(zip(("state", "reason"), gate_now(status, time.monotonic_ns()), strict=True))
+        )
+        wrong = problems(status)
+        return {
+            "node": self._config.name,
+            "version": version("bandpact"),
+            "utc_ns": time.time_ns(),
+            "ready": not wrong,
+            "problems": wrong,
+            "gate": gate,
+            "status": status,
+        }
+
+    def _told(self, record: str) -> dict[str, Any]:
+        client = Client(self._config.run_folder)
+        try:
+            client.say(do="tell", record=record)
+            last = list(client.answers(CONTROL_MS, CONTROL_MS))[-1]
+            return {"ok": bool(last.get("ok")), "why": str(last.get("why", ""))}
+        finally:
+            client.close()
+
+
+def _json(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()

@@ -1,0 +1,236 @@
+"""A trial as its coordinator writes it: one TOML file in people's units, every key checked before anything is made.
+
+An error names the file, the line, the key and how to mend it. What is read is in the whole numbers that records hold.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from agent.config.settings import LOOPBACK, ConfigError, line_of, read_table
+from agent.words import units
+from hw_profiles.smallfile import read_small_text
+from settlement.chain.names import alike, name_flaw
+
+T = TypeVar("T")
+NODES_MAX: Final = 64
+"""A trial is set up by hand; more nodes than that are several trials."""
+
+
+def _read(parse: Callable[[str], T]) -> BeforeValidator:
+    """A quantity with its unit; a bare number is refused with the way to write it."""
+
+    def read(value: Any) -> T:
+        if not isinstance(value, str):
+            value = str(value)
+        return parse(value)
+
+    return BeforeValidator(read)
+
+
+def _named(value: str) -> str:
+    wrong = name_flaw(value)
+    if wrong is not None:
+        raise ValueError(f"{value!r}: {wrong}")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    """`tcp://HOST:PORT`, or `HOST:PORT` for short."""
+    text = value if "://" in value else f"tcp://{value}"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as exc:
+        raise ValueError(f"{value!r}: {exc}; write it as tcp://192.0.2.7:4700") from exc
+    if parts.scheme != "tcp" or not parts.hostname or not port or parts.path or parts.username:
+        raise ValueError(f"{value!r}: write it as tcp://192.0.2.7:4700, an address and a port")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_named)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+BandHz = Annotated[tuple[int, int], _read(units.parse_edges)]
+PowerMdbm = Annotated[int, _read(units.parse_power)]
+TimeNs = Annotated[int, _read(units.parse_time_ns)]
+Days = Annotated[int, _read(units.parse_days)]
+Place = Annotated[tuple[int, int], _read(units.parse_place)]
+Circle = Annotated[tuple[int, int, int], _read(units.parse_circle)]
+
+
+class Part(BaseModel):
+    """A table of the trial's file; a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AuthorityPart(Part):
+    """Who governs the trial, where, and how long what it issues lives."""
+
+    name: Name
+    area: Circle
+    max_eirp: PowerMdbm = 30_000
+    life: Days = 30
+    status_list: Days = 7
+    """How long a status list speaks; a node that hears no newer one by then trusts nobody."""
+
+
+class RulePart(Part):
+    """What the rule is called and which commodity classes it has; the rest is as `authority rule draft` writes it."""
+
+    name: Name = "rule"
+    classes: list[str] = Field(default=["cbrs"], min_length=1)
+
+
+class RadioPart(Part):
+    """A node's radio: the driver, its address, the serial number that the credential is bound to."""
+
+    driver: Literal["pluto"] = "pluto"
+    uri: str = Field(min_length=1)
+    serial: str = Field(min_length=1)
+
+    @property
+    def device(self) -> str:
+        """The identity the radio gives itself."""
+        return f"{self.driver} {self.serial}"
+
+
+class OfferPart(Part):
+    """What a holder offers by itself, once it hears the band to be free."""
+
+    band: BandHz
+    length: TimeNs = Field(alias="for", gt=0)
+    eirp: PowerMdbm
+    commodity: str | None = Field(default=None, alias="class")
+    price: int = Field(default=0, ge=0)
+
+
+class WantPart(Part):
+    """What a user asks for by itself, once somebody offers it."""
+
+    band: BandHz
+    length: TimeNs = Field(alias="for", gt=0)
+    eirp: PowerMdbm
+
+
+class NodePart(Part):
+    """One node: what it is, where it stands, its radio, and where it can be reached."""
+
+    name: Name
+    role: Literal["holder", "user"]
+    place: Place
+    radio: RadioPart
+    listen: Endpoint
+    door: Endpoint
+    """Where the coordinator asks how it is and fetches its log; the same address, another port."""
+    bind: str | None = None
+    """The local address to listen on, where it differs from the one the others use; such as 0.0.0.0."""
+    eirp: PowerMdbm = 20_000
+    offers: list[OfferPart] = []
+    wants: list[WantPart] = []
+
+    @model_validator(mode="after")
+    def _fits(self) -> "NodePart":
+        if self.role == "user" and self.offers:
+            raise ValueError(f"node {self.name!r} is a user and offers nothing; make it a holder, or leave out offers")
+        if self.role == "holder" and self.wants:
+            raise ValueError(f"node {self.name!r} is a holder and wants nothing; make it a user, or leave out wants")
+        if self.listen == self.door:
+            raise ValueError(f"node {self.name!r}: listen and door are one address; give the door a port of its own")
+        return self
+
+
+class TrialFile(Part):
+    """The whole trial."""
+
+    network: Name
+    band: BandHz
+    simulated: bool = False
+    """Radios are `bandpact sim pluto`: then their clocks and places are simulated too."""
+    authority: AuthorityPart
+    rule: RulePart = RulePart()
+    nodes: list[NodePart] = Field(min_length=1, max_length=NODES_MAX)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "TrialFile":
+        for number, node in enumerate(self.nodes):
+            _among(node, self.nodes[:number])
+            _within(node, self)
+        return self
+
+    def node(self, name: str) -> NodePart:
+        """The node of that name."""
+        return next(one for one in self.nodes if one.name == name)
+
+
+def _among(node: NodePart, others: list[NodePart]) -> None:
+    for other in others:
+        if alike(node.name, other.name):
+            raise ValueError(f"nodes {other.name!r} and {node.name!r} look alike; give each a name of its own")
+        shared = {node.listen, node.door} & {other.listen, other.door}
+        if shared:
+            raise ValueError(f"nodes {other.name!r} and {node.name!r} share {shared.pop()}; give each its own address")
+        if (node.radio.uri, node.radio.serial) == (other.radio.uri, other.radio.serial):
+            raise ValueError(f"nodes {other.name!r} and {node.name!r} share one radio; give each its own")
+
+
+def _within(node: NodePart, trial: TrialFile) -> None:
+    low_hz, high_hz = trial.band
+    for what, parts in (("offers", node.offers), ("wants", node.wants)):
+        for part in parts:
+            if not low_hz <= part.band[0] < part.band[1] <= high_hz:
+                raise ValueError(f"node {node.name!r}, {what}: {units.band_text(*part.band)} is outside the band")
+            if part.eirp > min(node.eirp if what == "wants" else trial.authority.max_eirp, trial.authority.max_eirp):
+                raise ValueError(f"node {node.name!r}, {what}: {units.power_text(part.eirp)} is above what is allowed")
+            if isinstance(part, OfferPart) and (part.commodity or trial.rule.classes[0]) not in trial.rule.classes:
+                raise ValueError(f"node {node.name!r}, offers: class {part.commodity!r} is none of the rule's")
+    if node.eirp > trial.authority.max_eirp:
+        raise ValueError(f"node {node.name!r}: eirp {units.power_text(node.eirp)} is above the authority's max_eirp")
+    if trial.simulated and not node.radio.uri.startswith(LOOPBACK):
+        raise ValueError(f"node {node.name!r}: only a radio at {LOOPBACK}PORT can be simulated; set simulated = false")
+
+
+def read_trial(path: Path) -> TrialFile:
+    """Read and check a trial's file. Raises ConfigError with file, line, key and mend."""
+    table = read_table(path)
+    try:
+        return TrialFile.model_validate(table)
+    except ValidationError as exc:
+        raise ConfigError(_said(path, exc)) from exc
+
+
+def _said(path: Path, exc: ValidationError) -> str:
+    first = exc.errors()[0]
+    loc = first["loc"]
+    key = ".".join(f"{part}" for part in loc)
+    line = _line(read_small_text(path), loc)
+    where = f"{path}:{line}" if line is not None else f"{path}"
+    said = str(first["msg"]).removeprefix("Value error, ")
+    mend = {
+        "extra_forbidden": "this key is not known; take it out, see docs/configuration.md",
+        "missing": "is missing; write it, see docs/configuration.md",
+    }.get(first["type"], said if ";" in said or "write it" in said else f"{said}; mend this key")
+    return f"{where}: {key}: {mend}" if key else f"{where}: {mend}"
+
+
+def _line(text: str, loc: tuple[int | str, ...]) -> int | None:
+    """The line that sets a key; of a list of tables the table of that number counts."""
+    names = [str(part) for part in loc if isinstance(part, str)]
+    index = next((part for part in loc if isinstance(part, int)), None)
+    if index is None or not names:
+        return line_of(text, loc)
+    lines = text.splitlines()
+    heads = [number for number, line in enumerate(lines, 1) if line.strip().startswith(f"[[{names[0]}]]")]
+    if index >= len(heads):
+        return line_of(text, loc)
+    after = [number for number, line in enumerate(lines, 1) if line.strip().startswith("[[") and number > heads[index]]
+    end = next((number for number in after if lines[number - 1].strip() == f"[[{names[0]}]]"), len(lines) + 1)
+    keys = names[1:]
+    for key in reversed(keys):
+        for number in range(heads[index] + 1, end):
+            if lines[number - 1].partition("=")[0].strip(" []\"'").split(".")[-1] == key:
+                return number
+    return heads[index]

@@ -1,0 +1,148 @@
+"""What the logs of a run with real radios say, from folders, logs and events: only what somebody signed or noted."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agent.audit.lineages import lineages, trust
+from agent.audit.sources import AuditError, found_at
+from agent.node.events import BEFORE, FILE, WATERFALL
+from agent.report.data import WaterfallPicture
+from settlement.audit.crosscheck import cross_check
+from settlement.audit.findings import Audited, Findings
+from settlement.audit.lease import LogEntry, read_entries
+from settlement.audit.verify import audit_lineage, raw_entries
+from settlement.chain.credentials import Registry, Subject
+
+READY = "ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLog:
+    """One node's part: its audited log with every entry, what it noted, and who it is."""
+
+    name: str
+    role: str
+    path: Path
+    audited: Audited
+    entries: tuple[LogEntry, ...]
+    events: tuple[dict[str, Any], ...]
+    """Each with `utc_ns`, where the node noted what time it was when it came up."""
+    owner: Subject | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLogs:
+    """All logs of one network, and what is wrong between them."""
+
+    network: str
+    logs: tuple[NodeLog, ...]
+    crossed: Findings
+    registry: Registry
+
+    def name_of(self, credential: bytes | None) -> str:
+        """A node's name by its credential."""
+        subject = self.registry.get(credential) if credential is not None else None
+        return subject.name if subject is not None else credential.hex()[:8] if credential is not None else ""
+
+
+def gather(sources: Sequence[Path], *, anchors: Sequence[str] | None = None, network: str | None = None) -> RunLogs:
+    """Read and audit every log that the sources hold, each log once. Raises AuditError."""
+    trusted = [(source, *trust(source, anchors, network)) for source in sources]
+    names = {name for _, name, _ in trusted}
+    if len(names) != 1:
+        raise AuditError(f"these are of {len(names)} networks ({', '.join(sorted(names))}); report them one by one")
+    roots = sorted({root for _, _, known in trusted for root in known})
+    name = names.pop()
+    registry = Registry(name, roots)
+    paths = list(dict.fromkeys(path.resolve() for source in sources for path in lineages(source)))
+    logs = [_log(path, _beside(path), name, roots, registry) for path in paths]
+    if len({log.audited.origin for log in logs}) < len(logs):
+        raise AuditError("two of these are one node's log; give each node once")
+    crossed = cross_check([log.audited for log in logs])
+    return RunLogs(network=name, logs=tuple(logs), crossed=crossed, registry=registry)
+
+
+def _log(path: Path, beside: dict[str, Path], network: str, roots: list[bytes], registry: Registry) -> NodeLog:
+    audited = audit_lineage(path, network=network, anchors=roots)
+    own = Registry(network, roots)
+    entries = tuple(read_entries(enumerate(raw_entries(path)), own))
+    for subject in own.subjects():
+        registry.admit_chain(subject.chain)
+    owner = own.get(audited.owner) if audited.owner is not None else None
+    return NodeLog(
+        name=owner.name if owner is not None else path.stem,
+        role=_role(owner),
+        path=path,
+        audited=audited,
+        entries=entries,
+        events=tuple(_timed(_events(beside))),
+        owner=owner,
+    )
+
+
+def _role(owner: Subject | None) -> str:
+    actions = owner.scope.actions if owner is not None else ()
+    return "holder" if "grant" in actions else "user" if "request" in actions else "unknown"
+
+
+def _beside(log: Path) -> dict[str, Path]:
+    """The files that lie beside a log: in its node's folder, or under its node's name in a folder of many."""
+    folder, many = log.parent, log.name not in ("lineage.db", "sealed.db")
+    found = {name: folder / (f"{log.stem}.{name}" if many else name) for name in (BEFORE, FILE, WATERFALL)}
+    return {name: path for name, path in found.items() if path.is_file()}
+
+
+def _events(beside: dict[str, Path]) -> Iterator[dict[str, Any]]:
+    for name in (BEFORE, FILE):
+        path = beside.get(name)
+        for line in path.read_text(encoding="utf-8").splitlines() if path is not None else ():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue  # a last line that was cut short
+            if isinstance(event, dict) and isinstance(event.get("mono_ns"), int):
+                yield event
+
+
+def _timed(events: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Events with their UTC, by what the node said the time was when it last came up; those before it by the first."""
+    listed = list(events)
+    known = next((_offset(one) for one in listed if _offset(one) is not None), None)
+    for event in listed:
+        known = _offset(event) or known
+        yield event if known is None else {**event, "utc_ns": event["mono_ns"] + known}
+
+
+def _offset(event: dict[str, Any]) -> int | None:
+    utc_ns = event.get("utc_ns")
+    return utc_ns - event["mono_ns"] if event.get("event") == READY and isinstance(utc_ns, int) else None
+
+
+def heard_by(log: NodeLog, zero_ns: int) -> WaterfallPicture | None:
+    """What a node heard, where it left a picture and noted the time; seconds since `zero_ns` (UTC)."""
+    path = _beside(log.path).get(WATERFALL)
+    offset = next((one["utc_ns"] - one["mono_ns"] for one in reversed(log.events) if "utc_ns" in one), None)
+    if path is None or offset is None:
+        return None
+    try:
+        with np.load(path) as saved:
+            level, times_ns, edges = saved["level_db"], saved["times_ns"], saved["edges_hz"]
+    except (OSError, ValueError, KeyError) as exc:
+        raise AuditError(f"{path}: {exc}; take it away, the report does without") from exc
+    if not len(times_ns):
+        return None
+    times_s = (times_ns.astype(np.int64) + offset - zero_ns) / 1e9
+    return WaterfallPicture(
+        node=log.name, level_db=level, times_s=times_s, low_hz=float(edges[0]), high_hz=float(edges[1])
+    )
+
+
+def folder_for(sources: Sequence[Path]) -> Path:
+    """Where the report of these goes if nobody says: beside the first of them."""
+    first = sources[0]
+    return (first if first.is_dir() else found_at(first).path.parent) / "report"

@@ -1,0 +1,70 @@
+"""A trial's file: people's units are read to the last unit, and each mistake names file, line, key and mend."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.config.settings import ConfigError
+from agent.kit.spec import read_trial
+from tests.agent.kit.trials import TRIAL, written
+
+
+@pytest.mark.feature("U9")
+def test_people_write_units_and_records_get_whole_numbers(tmp_path: Path) -> None:
+    trial = read_trial(written(tmp_path))
+    assert trial.band == (3_550_000_000, 3_570_000_000)
+    assert trial.authority.area == (369_500_000, -763_000_000, 20_000_000)
+    assert (trial.authority.max_eirp, trial.authority.life) == (30_000, 30)
+    holder, alice = trial.nodes
+    assert alice.place == (369_530_000, -762_966_000)
+    assert holder.listen == "tcp://127.0.0.1:4711"
+    assert (holder.offers[0].length, holder.offers[0].eirp) == (300 * 10**9, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "key", "mend"),
+    [
+        ('band = "3550-3570MHz"', 'band = "3550-3570"', 2, "band", "with a unit"),
+        ('band = "3550-3570MHz"', "band = 3550", 2, "band", "with a unit"),
+        ("20km", "20", 7, "authority.area", "20km"),
+        ('max_eirp = "30dBm"', 'max_eirp = "30"', 8, "authority.max_eirp", "20dBm"),
+        ('life = "30d"', 'life = "30"', 9, "authority.life", "60s or 10min"),
+        ('life = "30d"', 'lives = "30d"', 9, "authority.lives", "not known"),
+        ('place = "36.953N', 'place = "96.953N', 26, "nodes.1.place", "36.95"),
+        ('role = "user"', 'role = "usher"', 25, "nodes.1.role", "'holder' or 'user'"),
+        ('listen = "127.0.0.1:4712"', 'listen = "127.0.0.1"', 28, "nodes.1.listen", "tcp://192.0.2.7:4700"),
+        ('eirp = "20dBm" }]\n', 'eirp = "20dBm", flavour = 1 }]\n', 21, "nodes.0.offers.0.flavour", "not known"),
+    ],
+)
+def test_a_mistake_names_file_line_key_and_mend(
+    tmp_path: Path, before: str, after: str, line: int, key: str, mend: str
+) -> None:
+    file = written(tmp_path, TRIAL.replace(before, after, 1))
+    with pytest.raises(ConfigError) as caught:
+        read_trial(file)
+    said = str(caught.value)
+    assert said.startswith(f"{file}:{line}: {key}: "), said
+    assert mend in said, said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('name = "alice"', 'name = "h0lder"', "look alike"),
+        ('door = "127.0.0.1:4714"', 'door = "127.0.0.1:4711"', "share tcp://127.0.0.1:4711"),
+        ('door = "127.0.0.1:4714"', 'door = "127.0.0.1:4712"', "one address"),
+        ("30442", "30441", ""),
+        ('wants = [{ band = "3560-3570MHz"', 'wants = [{ band = "3560-3580MHz"', "outside the band"),
+        ('for = "2min", eirp = "20dBm"', 'for = "2min", eirp = "29dBm"', "above what is allowed"),
+        ('role = "user"', 'role = "holder"', "wants nothing"),
+        ('uri = "ip:127.0.0.1:30442"', 'uri = "ip:192.168.2.1"', "simulated = false"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(tmp_path: Path, before: str, after: str, said: str) -> None:
+    file = written(tmp_path, TRIAL.replace(before, after, 1))
+    if said:
+        with pytest.raises(ConfigError, match=said):
+            read_trial(file)
+    else:
+        read_trial(file)  # one address, two serial numbers: two units on one hub
