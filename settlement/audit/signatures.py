@@ -1,22 +1,20 @@
 """Signatures checked ahead on other cores, for whoever reads a large log: the same answers, sooner.
 
-Entries go to worker processes a chunk at a time; what comes back is a hash of each key, signature and message that
-hold together. Nothing else is answered from it: what is not among them is checked here, as ever.
+Entries go to other processes (`checking`) a chunk at a time; what comes back is a hash of each key, signature and
+message that hold together. Nothing else is answered from it: what is not among them is checked here, as ever.
 """
 
-import hashlib
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from multiprocessing import get_context
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from settlement.chain import cose, keys
+from settlement.audit.checking import CheckingProcess, name_of
+from settlement.chain import keys
 from settlement.chain.credentials import Registry
-from settlement.chain.leaf import Leaf, decode_leaf
-from settlement.chain.records import Unproven, aad, parse
 
 CHUNK = 2048
 FEW = 2 * CHUNK
@@ -26,24 +24,27 @@ AHEAD = 2
 T = TypeVar("T")
 
 
-def _name(public: bytes, signature: bytes, message: bytes) -> bytes:
-    return hashlib.sha256(public + signature + message).digest()
+class _Others:
+    """A checking process for each thread that asks one."""
 
+    def __init__(self) -> None:
+        self._mine = threading.local()
+        self._all: list[CheckingProcess] = []
 
-def _check(publics: dict[bytes, bytes], network: str, bodies: Sequence[bytes]) -> list[bytes]:
-    """In a worker: the names of all signatures in these entries that hold, by the keys known so far."""
-    held: list[bytes] = []
-    for body in bodies:
-        leaf = decode_leaf(body)
-        unproven = parse(leaf.record) if isinstance(leaf, Leaf) and leaf.record is not None else None
-        public = publics.get(unproven.author or b"") if isinstance(unproven, Unproven) else None
-        if not isinstance(unproven, Unproven) or public is None:
-            continue
-        message = unproven.message
-        signed = cose.to_be_signed(message.protected, message.payload, aad(network))
-        if keys.verify(public, message.signature, signed):
-            held.append(_name(public, message.signature, signed))
-    return held
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in self._all:
+            one.close()
+
+    def check(self, publics: dict[bytes, bytes], network: str, bodies: Sequence[bytes]) -> list[bytes]:
+        """Have the process of this thread check."""
+        if not hasattr(self._mine, "process"):
+            self._mine.process = CheckingProcess()
+            self._all.append(self._mine.process)
+        held: list[bytes] = self._mine.process.check(publics, network, bodies)
+        return held
 
 
 class Ahead:
@@ -57,7 +58,7 @@ class Ahead:
 
     def verify(self, public: bytes, signature: bytes, message: bytes) -> bool:
         """As `keys.verify`."""
-        return _name(public, signature, message) in self._held or keys.verify(public, signature, message)
+        return name_of(public, signature, message) in self._held or keys.verify(public, signature, message)
 
     def read(self, rows: Iterable[tuple[T, bytes]], *, count: int) -> Iterator[T]:
         """Rows in order, each given with its entry; while one is out, its signature is known where it held."""
@@ -67,11 +68,12 @@ class Ahead:
             return
         waiting: deque[tuple[tuple[T, ...], Future[list[bytes]]]] = deque()
         source = iter(rows)
-        with ProcessPoolExecutor(self._processes, mp_context=get_context("forkserver")) as pool:
+        others = _Others()
+        with ThreadPoolExecutor(self._processes) as pool, others:
             while True:
                 while len(waiting) < AHEAD * self._processes and (chunk := list(islice(source, CHUNK))):
                     rows_out, bodies = zip(*chunk, strict=True)
-                    waiting.append((rows_out, pool.submit(_check, self._keys(), self._network, bodies)))
+                    waiting.append((rows_out, pool.submit(others.check, self._keys(), self._network, bodies)))
                 if not waiting:
                     return
                 out, checked = waiting.popleft()

@@ -12,10 +12,12 @@ import cbor2
 from agent.node import control
 from agent.node.commands import BadCommand, parse_command
 from agent.node.events import plain
+from agent.samples.counts import Counts
+from agent.samples.levels import SAMPLE_BYTES, decoded, to_codes
 from agent.timekeeping.chrony import parse_tracking
 from agent.words.units import parse_edges, parse_hz, parse_power, parse_time_ns
 from hw_profiles.printable import printable
-from radio.link import AgentBeat, Burst
+from radio.link import AgentBeat, Burst, TimedBurst
 from radio.link import decode as decode_link
 from radio.recording.metadata import read_metadata
 from settlement.audit.bundle import BUNDLE_LIMIT, Bundle, BundledLog
@@ -141,6 +143,15 @@ def _calendar(data: bytes) -> None:
     imported(data, Lists(channels={}, areas={}), name="x", serial=1, valid_until_ns=1)
 
 
+def _samples(data: bytes) -> None:
+    counts = Counts()
+    found = decoded(data, counts)
+    if (found is None) != bool(len(data) % SAMPLE_BYTES) or counts.not_finite > len(data) // SAMPLE_BYTES:
+        raise BrokenPromiseError("neither samples nor counted")
+    if found is not None and abs(to_codes(found, 16_384).astype(int)).max(initial=0) > 32_767:
+        raise BrokenPromiseError("beyond int16")
+
+
 def _printable(data: bytes) -> None:
     text = printable(data.decode("utf-8", "surrogateescape"))
     if not text.isprintable():
@@ -172,6 +183,7 @@ TARGETS: dict[str, Target] = {
     "witness request": lambda data: tlogwitness.read_request(data) and None,
     "verifier key": lambda data: vkey.read_key(data.decode("utf-8", "replace")) and None,
     "link": lambda data: decode_link(data) and None,
+    "samples": _samples,
     "command": _command,
     "rule": _rule,
     "recording": _recording,
@@ -190,6 +202,7 @@ _NOTE = "bandpact/net/00\n3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n\u2
 _BEATS = (
     AgentBeat(said_ns=1, listened_ns=None, incumbents_hz=[[1, 2]], cause_ns=None),
     Burst(sid=bytes(32), ticket=1),
+    TimedBurst(sid=bytes(32), ticket=1, at_ns=2),
 )
 
 
@@ -231,6 +244,7 @@ def seeds_of(name: str) -> list[bytes]:
     raw = {
         "scan": payloads, "body": bodies, "bundle": [encode(Bundle(network="n", logs=(form,)), limit=BUNDLE_LIMIT)],
         "message": [Message(record=one).encoded() for one in signed[:6]],
+        "samples": [bytes(16), b"\x00\x00\x80\x3f" * 8, b"\xff\xff\xff\x7f" * 4, b"\x00\x00\x80\xff" * 2],
         "link": [cbor2.dumps([type(beat).__name__, asdict(beat)]) for beat in _BEATS],
     }  # fmt: skip
     return raw.get(name) or [text.encode("utf-8") for text in texts.get(name, [])] or signed

@@ -1,12 +1,16 @@
 """An audit that checks signatures on other cores finds exactly what one on a single core finds."""
 
 import shutil
+import subprocess
+import sys
+from multiprocessing import get_context
 from pathlib import Path
 
 import apsw
 import pytest
 
 from settlement.audit import signatures
+from settlement.audit.checking import CheckingProcess
 from settlement.audit.findings import Audited
 from settlement.audit.signatures import Ahead
 from settlement.audit.verify import audit_lineage
@@ -79,3 +83,61 @@ def test_what_no_worker_vouched_for_is_checked_here(history: World) -> None:
     key = history.members["holder"].key
     assert ahead.verify(key.public, key.sign(b"x"), b"x")
     assert not ahead.verify(key.public, key.sign(b"x"), b"y")
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from settlement.audit import signatures
+from settlement.audit.verify import audit_lineage
+print("ran")
+signatures.FEW, signatures.CHUNK, signatures.os.cpu_count = 1, 3, lambda: 2
+path, network, anchor = sys.argv[1:]
+found = audit_lineage(Path(path), network=network, anchors=[bytes.fromhex(anchor)])
+print(found.findings.problems, found.records > 0)
+"""
+
+
+def ran(arguments: list[str], history: World, path: Path, program: str | None = None) -> list[str]:
+    told = subprocess.run(
+        [sys.executable, *arguments, str(path), NETWORK, history.anchors[0].hex()],
+        input=program, capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    return told.stdout.splitlines() + told.stderr.splitlines()
+
+
+def test_an_audit_works_from_a_script_without_a_guard_and_from_a_pipe(history: World, tmp_path: Path) -> None:
+    path = Path(shutil.copy(history.folder / "holder.db", tmp_path / "holder.db"))
+    script = tmp_path / "audits.py"
+    script.write_text(PROGRAM)
+    assert ran([str(script)], history, path) == ["ran", "[] True"]
+    assert ran(["-"], history, path, PROGRAM) == ["ran", "[] True"]
+
+
+def _audited(path: Path, anchors: list[bytes]) -> tuple[list[str], int]:
+    signatures.FEW, signatures.CHUNK = 1, 3
+    found = audit_lineage(path, network=NETWORK, anchors=anchors)
+    return found.findings.problems, found.records
+
+
+def test_an_audit_works_inside_a_worker_that_may_have_no_children(history: World, tmp_path: Path) -> None:
+    path = Path(shutil.copy(history.folder / "holder.db", tmp_path / "holder.db"))
+    with get_context("spawn").Pool(1) as pool:
+        problems, records = pool.apply(_audited, (path, history.anchors))
+    assert problems == []
+    assert records > 0
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_where_no_other_process_can_be_had_the_audit_is_done_here(
+    history: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = Path(shutil.copy(history.folder / "holder.db", tmp_path / "holder.db"))
+    before = said(audit(history, path))
+    for broken in (["/nowhere/python"], [sys.executable, "-c", "raise SystemExit(3)"]):
+        monkeypatch.setattr(
+            CheckingProcess,
+            "_started",
+            staticmethod(lambda broken=broken: subprocess.Popen(broken, stdin=subprocess.PIPE, stdout=subprocess.PIPE)),
+        )
+        assert said(audit(history, path)) == before
