@@ -52,7 +52,7 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suspend:
+class Withdraw:
     """Stop using a settlement, for good; `cause_ns` is when the agent knew (monotonic)."""
 
     sid: bytes
@@ -156,7 +156,7 @@ class Used:
     last_ns: int | None
 
 
-FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Suspend | Burst
+FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Withdraw | Burst
 LinkMessage: TypeAlias = FromAgent | TimedBurst | DoorBeat | LookTaken | WardenBeat | GateChange | Used
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
@@ -166,7 +166,7 @@ _KINDS: dict[str, Any] = {
         NewLease,
         NewRule,
         NewKey,
-        Suspend,
+        Withdraw,
         Burst,
         TimedBurst,
         DoorBeat,

@@ -31,10 +31,10 @@ from radio.link import (
     NewLease,
     NewPermit,
     NewRule,
-    Suspend,
     TimedBurst,
     Used,
     WardenBeat,
+    Withdraw,
 )
 from radio.mask import Service
 from radio.pace import Pace
@@ -248,7 +248,7 @@ class Warden:
             permit=permit,
             device=self._plan.device,
             credential=permit.user.hash if permit and permit.user.hash in self._mine else self._plan.credential,
-            suspended=held.suspended if held else None,
+            suspended=held.withdrawn if held else None,
             tuned=self._chain.band(permit),
             heartbeat_mono_ns=self._beat_ns,
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
@@ -287,8 +287,8 @@ class Warden:
         match message:
             case AgentBeat():
                 self._heartbeat(message)
-            case Suspend():
-                self._suspend(message)
+            case Withdraw():
+                self._withdraw(message)
             case NewPermit() | NewLease() | NewRule() | NewKey():
                 self._records.append(message)
             case Burst():
@@ -344,10 +344,10 @@ class Warden:
         if isinstance(outcome, Refusal):
             self._tell(self._state, outcome, sid, at_ns=self._monotonic_ns(), asked=True)
 
-    def _suspend(self, message: Suspend) -> None:
+    def _withdraw(self, message: Withdraw) -> None:
         known = Reason(message.reason) if message.reason in Reason.__members__ else Reason.PREEMPTED
         self._cause_ns = message.cause_ns
-        self._permits.suspend(message.sid, refuse(known, "gate.6", message.detail, "an undisturbed settlement"))
+        self._permits.withdraw(message.sid, refuse(known, "gate.6", message.detail, "an undisturbed settlement"))
 
     def _prepare(self, message: Burst | TimedBurst) -> None:
         """Check a burst as it comes, so that sending it is short."""

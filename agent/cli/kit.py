@@ -133,7 +133,7 @@ def run(
 
 @app.command()
 def enrol(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="What nodes handed back, NAME.enrol.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="What nodes handed back, NAME.enrol.")],
     trial_folder: Annotated[
         Path | None, typer.Option("--trial", metavar="TRIAL", help="The trial's folder; the only one here if left out.")
     ] = None,
@@ -245,7 +245,7 @@ def tell(
 def collect(
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SOURCE]…", help="A node's folder or its log archive, for nodes that cannot be asked."),
+        typer.Argument(metavar="SOURCE", help="A node's folder or its log archive, for nodes that cannot be asked."),
     ] = None,
     trial_folder: Annotated[
         Path | None, typer.Option("--trial", metavar="TRIAL", help="The trial's folder; the only one here if left out.")

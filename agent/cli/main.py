@@ -19,6 +19,7 @@ from agent.cli import (
     cbsd,
     clock,
     drafts,
+    install,
     kit,
     lease,
     node,
@@ -42,7 +43,7 @@ app = typer.Typer(
     name="bandpact",
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     help="Share radio spectrum by agreement between neighbours: sense, settle, and transmit only inside a settlement.",
 )
@@ -80,6 +81,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(cbsd.cbsd, name="cbsd")
 app.add_typer(cbsd.calendar, name="calendar")
 app.command()(clock.doctor)
+app.command("install-service")(install.install_service)
 app.command()(service.run)
 app.command()(service.status)
 clocks = typer.Typer(no_args_is_help=True, help="The node's clock.")
@@ -110,7 +112,7 @@ def _main(
 def main() -> None:
     """Run the command line."""
     guard_streams()
-    app(args=sys.argv[1:])
+    app(args=sys.argv[1:], prog_name="bandpact")
 
 
 if __name__ == "__main__":

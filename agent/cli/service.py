@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from agent.cli.clock import ConfigOption, JsonOption
+from agent.cli.clock import JsonOption
 from agent.cli.common import Exit, fail, output_console, print_json, say
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 
 def run(
+    node: NodeArg = None,
     config: ConfigOption = None,
     health_port: Annotated[
         int, typer.Option(min=0, max=65535, help="loopback port of /livez, /readyz and /metrics; 0 for none")
@@ -21,7 +23,7 @@ def run(
     from agent.config.settings import ConfigError
 
     try:
-        found = load_found(config)
+        found = load_found(chosen(node, config))
     except ConfigError as exc:
         fail(str(exc))
     from agent.service.running import run_node
@@ -30,6 +32,7 @@ def run(
 
 
 def status(
+    node: NodeArg = None,
     config: ConfigOption = None,
     folder: Annotated[Path | None, typer.Option(help="the node's run folder, instead of a configuration")] = None,
     json_out: JsonOption = False,
@@ -53,7 +56,7 @@ def status(
     from agent.timekeeping.shown import line
 
     try:
-        found = read_status(folder or load_found(config).run_folder)
+        found = read_status(folder or load_found(chosen(node, config)).run_folder)
     except ConfigError as exc:
         fail(str(exc))
     wrong = problems(found)

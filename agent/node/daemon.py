@@ -6,11 +6,11 @@ A turn: wait for something, take all that has arrived, decide in one durable ste
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import zmq
 
@@ -48,7 +48,16 @@ from settlement.chain.scope import Band, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Arrived
 from settlement.pair.bounds import OwnFaultError
-from settlement.party.answering import ALARM
+from settlement.pair.effects import (
+    Effect,
+    HandLease,
+    HandPermit,
+    HandRule,
+    RequestProgress,
+    SettlementNews,
+    WithdrawPermit,
+)
+from settlement.records.conduct.alarms import ALARM
 from settlement.state.messages import Message
 from settlement.state.step import HaltedError, Outgoing, Step
 
@@ -339,8 +348,7 @@ class Node:
         for band in fresh:
             if duty(step, "displace", partial(self._displace, step, band), waits=False) is not True:
                 self._unsaid.append(band)
-        for pair in self.party.tick(step):
-            self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
+        self.party.tick(step)
         for usage in used:
             duty(step, "usage", partial(self._report, step, usage), waits=False)
         if fresh:
@@ -361,17 +369,19 @@ class Node:
             self._turn_key(rotation)
         for outgoing in step.outgoing:
             self.outbox.send(outgoing, now_ns)
+        for effect in step.effects:
+            self._guarded(type(effect).__name__, partial(self._do, effect))
         for notice in step.notices:
-            self._hear_notice(notice.name, notice.fields)
+            self._guarded(f"notice {notice.name}", partial(self.events.write, notice.name, **notice.fields))
         self.errands.speak()
 
-    def _hear_notice(self, name: str, fields: dict[str, Any]) -> None:
-        """What is durable is told to each who waits for it; one that cannot be told keeps nothing else from it."""
+    def _guarded(self, what: str, action: Callable[[], None]) -> None:
+        """What is durable is done, and told; what of it fails keeps nothing else from happening."""
         try:
-            self._notice(name, fields)
+            action()
         except Exception as exc:  # noqa: BLE001 - it may hold what a stranger signed
             self.party.faults += 1
-            self.events.write("fault", detail=cut(repr(exc), 256), duty=f"notice {name}")
+            self.events.write("fault", detail=cut(repr(exc), 256), duty=what)
 
     def receive(self, step: Step, message: Arrived) -> None:
         """One message; its refusal, if any, is in the log already, or it was over its sender's share and is counted."""
@@ -401,7 +411,7 @@ class Node:
         if change.reason == Reason.INCUMBENT.value and change.previous == "OPEN" and change.sid is not None:
             sid = change.sid
             self.party.attempt(step, lambda: self.party.user.relinquish(step, sid, Reason.INCUMBENT.value))
-            self.warden.suspend(change.sid, Reason.INCUMBENT.value, "relinquished to an incumbent")
+            self.warden.withdraw(change.sid, Reason.INCUMBENT, "relinquished to an incumbent")
 
     def _displace(self, step: Step, band: tuple[int, int]) -> bool:
         """Sign what was sensed, and as a holder take the band back from whoever uses it; True once that is done."""
@@ -524,7 +534,7 @@ class Node:
             warden_heard_ns=self._warden_ns,
             report=self._occupancy,
             closed=lambda: [*self.protection.closed(now_ns), *lent_bands(self.party, self.fix().time)],
-            suspend=lambda sid: self.warden.suspend(sid, Reason.RELINQUISHED.value, "given back by command"),
+            withdraw=lambda sid: self.warden.withdraw(sid, Reason.RELINQUISHED, "given back by command"),
             declare=self._declare,
             rotate=self.keys.rotate,
             may_offer=lambda step, offer: step.may_sign(self.holder.declaration(step, self.party, offer)),
@@ -544,30 +554,25 @@ class Node:
 
     # -- what follows --------------------------------------------------------------------------------------------
 
-    def _notice(self, name: str, fields: dict[str, Any]) -> None:
-        self.user.hear(name, fields)
-        self.errands.hear(name, fields)
-        match name:
-            case "permit":
-                self.warden.permit(fields["artifact"])
-                self._make_traffic(fields["sid"])
-                return
-            case "renewed":
-                self.warden.lease(fields["record"])
-                return
-            case "ruled":
-                self.warden.rule(fields["record"], fields["chain"])
-                return
-            case "paused" | "resumed":
-                self.warden.lease(fields["record"])
-                fields = {key: value for key, value in fields.items() if key != "record"}
-            case "ended":
-                self.bursts.end(fields["sid"])
-            case "displaced":
-                self.warden.suspend(fields["sid"], Reason.PREEMPTED.value, f"by its holder: {fields['reason']}")
-            case _:
-                pass
-        self.events.write(name, **fields)
+    def _do(self, effect: Effect) -> None:
+        """What a step asks for, now that it is durable."""
+        match effect:
+            case HandPermit():
+                self.warden.permit(effect.artifact)
+                self._make_traffic(effect.sid)
+            case HandLease():
+                self.warden.lease(effect.record)
+            case HandRule():
+                self.warden.rule(effect.record, effect.chain)
+            case WithdrawPermit():
+                self.warden.withdraw(effect.sid, effect.reason, effect.why)
+            case RequestProgress():
+                if effect.news is SettlementNews.ENDED:
+                    self.bursts.end(effect.sid)
+                self.user.hear(effect)
+                self.errands.hear(effect)
+            case other:
+                assert_never(other)
 
     def _go_on(self) -> None:
         """Hand the warden, which starts with nothing, what was settled before this process."""

@@ -175,7 +175,7 @@ class Outlet:
             permit=permit,
             device=permit.user.device or "",
             credential=permit.user.hash,
-            suspended=one.suspended,
+            suspended=one.withdrawn,
             tuned=band,
             sensed=Sensed(listened_ns=own.mono_ns, incumbent=False) if deaf else sensed,
             outside_until_mono_ns=above,

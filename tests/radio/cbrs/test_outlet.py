@@ -156,7 +156,7 @@ def test_the_worst_case_must_fit_the_time_to_vacate(held: HeldPermit) -> None:
 
 
 def test_preempted_is_over_and_suspended_may_come_back(held: HeldPermit) -> None:
-    gone = replace(held, suspended=refuse(Reason.PREEMPTED, "gate.6", "its holder", "none"))
+    gone = replace(held, withdrawn=refuse(Reason.PREEMPTED, "gate.6", "its holder", "none"))
     assert one(gone).over
     paused = HeldPermit(replace(held.permit, suspended_for="INCUMBENT"))
     assert not one(paused).over

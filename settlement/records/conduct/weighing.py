@@ -16,11 +16,12 @@ from settlement.chain.scope import Band
 from settlement.chain.weights import FAILED, FULFILLED, Kept, consistency_ppm, observation_weight_ppm, trust_ppm
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason
-from settlement.party.heeding import FREE, PROTECTED_TIER
+from settlement.records.observation import FREE
 from settlement.state.nodestate import SIGHTING, NodeState
 from settlement.state.step import Step
 
 ENOUGH_PPM = PPM // 2
+PROTECTED_TIER = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,7 @@
 """Envelopes in the loop: a node looks up those that an offer, a REQUEST or a GRANT names, and holds it to them."""
 
-from settlement.chain.admission import Admitted, prove
-from settlement.chain.bodies import Declaration, Grant, Request
-from settlement.chain.leaf import decode_leaf
+from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Declaration, Envelope, Grant, Request
 from settlement.chain.records import Record
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Refusal
@@ -10,20 +9,10 @@ from settlement.pair.envelopes import Bound, bind, covers_offer, covers_request,
 from settlement.state.nodestate import NodeState
 
 
-def admitted_record(state: NodeState, name: bytes | None) -> Record | None:
-    """A record that this node admitted, or signed itself."""
-    index = state.lineage.index_of(name) if name is not None else None
-    leaf = decode_leaf(state.lineage.leaf_body(index)) if index is not None else None
-    if leaf is None or isinstance(leaf, Refusal) or not leaf.admitted or leaf.record is None:
-        return None
-    admitted = prove(leaf.record, state.registry)
-    return admitted.record if isinstance(admitted, Admitted) else None
-
-
 def envelope_of(state: NodeState, name: bytes | None) -> Record | None:
     """An envelope that this node admitted, or signed itself."""
-    record = admitted_record(state, name)
-    return record if record is not None and record.typ == "envelope" else None
+    record = state.record_of(name, admitted=True)
+    return record if record is not None and isinstance(record.body, Envelope) else None
 
 
 def judge_offer(state: NodeState, admitted: Admitted) -> Refusal | None:
@@ -35,7 +24,7 @@ def judge_offer(state: NodeState, admitted: Admitted) -> Refusal | None:
 
 
 def bound_of(state: NodeState, admitted: Admitted, now: TimeFix) -> Bound | Refusal | None:
-    """What a REQUEST would be granted on; None where its class asks for no envelopes."""
+    """What a REQUEST would be granted on: the user's unit envelope and this holder's places; None: none is asked."""
     body: Request = admitted.record.body
     terms = state.rule.rule.terms(body.commodity)
     if terms is None or not terms.envelope_required:
@@ -45,12 +34,6 @@ def bound_of(state: NodeState, admitted: Admitted, now: TimeFix) -> Bound | Refu
     if refusal is not None or unit is None:
         return refusal
     return bind(unit, tuple(state.bounds.places.values()), body, now.latest_ns, state.rule.rule)
-
-
-def judge_request(state: NodeState, admitted: Admitted, now: TimeFix) -> Refusal | None:
-    """A REQUEST against its author's unit envelope and this holder's place envelopes."""
-    bound = bound_of(state, admitted, now)
-    return bound if isinstance(bound, Refusal) else None
 
 
 def judge_grant(state: NodeState, admitted: Admitted) -> Refusal | None:

@@ -17,6 +17,12 @@ from settlement.records.lease import CHANGES
 
 def judge_evidence(body: Evidence, registry: Registry) -> Refusal | None:
     """None where the two prove a conflict; PROOF where they do not."""
+    found = conflict(body, registry)
+    return found if isinstance(found, Refusal) else None
+
+
+def conflict(body: Evidence, registry: Registry) -> Admitted | Refusal | None:
+    """Does it prove a conflict? The second record, where there is one; PROOF where it does not."""
     match body.reason:
         case Reason.EQUIVOCATION.value:
             return _equivocation(body, registry)
@@ -38,7 +44,7 @@ def _both(body: Evidence, registry: Registry) -> tuple[Admitted, Admitted] | Non
     return (first, second) if isinstance(first, Admitted) and isinstance(second, Admitted) else None
 
 
-def _equivocation(body: Evidence, registry: Registry) -> Refusal | None:
+def _equivocation(body: Evidence, registry: Registry) -> Admitted | Refusal:
     both = _both(body, registry)
     if both is None:
         return refuse(Reason.PROOF, "evidence.records", "a record that does not prove", "two proven records")
@@ -48,7 +54,7 @@ def _equivocation(body: Evidence, registry: Registry) -> Refusal | None:
     same = one_number or (a.sid is not None and a.sid == b.sid and one_decision and a.row.body not in CHANGES)
     if a.digest == b.digest or a.frame.author != b.frame.author or not same:
         return _none("two records that can both be")
-    return None
+    return both[1]
 
 
 def _head(raw: bytes, registry: Registry) -> Head | None:
@@ -69,7 +75,7 @@ def _two_roots(a: Head, b: Head) -> bool:
     return a.origin == b.origin and a.size == b.size and a.root != b.root
 
 
-def _broken_extension(body: Evidence, registry: Registry) -> Refusal | None:
+def _broken_extension(body: Evidence, registry: Registry) -> Admitted | Refusal:
     both = _both(body, registry)
     if both is None or both[0].author.hash != both[1].author.hash:
         return refuse(Reason.PROOF, "evidence.heads", "no two of one owner", "two heads or checkpoints of one owner")
@@ -82,9 +88,10 @@ def _broken_extension(body: Evidence, registry: Registry) -> Refusal | None:
     if not isinstance(old, Head) or not isinstance(new, Head) or old.origin != new.origin:
         return _none("no two heads of one log")
     if _two_roots(old, new):
-        return None
+        return both[1]
     claimed = checkpoints[1]
     if claimed.old_size != old.size or not 0 < old.size <= new.size:
         return _none("a later head that claims nothing of the earlier")
     broken = merkle.verify_consistency(old.size, new.size, old.root, new.root, claimed.proof)
-    return None if broken is not None and broken.reason is Reason.FORK else _none("a proof that holds, or is no proof")
+    forked = broken is not None and broken.reason is Reason.FORK
+    return both[1] if forked else _none("a proof that holds, or is no proof")
