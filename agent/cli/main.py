@@ -12,6 +12,7 @@ from agent.cli import (
     authority,
     bench_chain,
     bench_gate,
+    bench_node,
     bench_radio,
     bench_sensing,
     bench_settlement,
@@ -19,6 +20,7 @@ from agent.cli import (
     cbsd,
     clock,
     drafts,
+    history,
     install,
     kit,
     lease,
@@ -62,6 +64,7 @@ app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
+app.add_typer(history.app, name="history")
 app.add_typer(witness.app, name="witness")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
@@ -72,6 +75,7 @@ app.add_typer(kit.app, name="kit")
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
 bench.command("gate")(bench_gate.gate)
+bench.command("node")(bench_node.node)
 bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("radio")(bench_radio.radio)
@@ -84,6 +88,7 @@ app.command()(clock.doctor)
 app.command("install-service")(install.install_service)
 app.command()(service.run)
 app.command()(service.status)
+app.command()(service.page)
 clocks = typer.Typer(no_args_is_help=True, help="The node's clock.")
 clocks.command("watch")(clock.watch)
 app.add_typer(clocks, name="clock")
