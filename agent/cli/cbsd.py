@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from agent.cli.clock import ConfigOption, JsonOption
+from agent.cli.clock import JsonOption
 from agent.cli.common import fail, print_json, say
+from agent.cli.sources import ConfigOption
 
 cbsd = typer.Typer(no_args_is_help=True, help="Base stations below this node (SAS-CBSD interface).")
 calendar = typer.Typer(no_args_is_help=True, help="The incumbents' signed calendar.")
