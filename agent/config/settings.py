@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, Va
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
 from agent.config.samples import SamplesSection
 from agent.config.section import Section
 from hw_profiles.smallfile import read_small_text
@@ -280,6 +281,9 @@ class NodeConfig(BaseSettings):
     samples: SamplesSection = SamplesSection()
     peers: list[Peer] = []
     stock_witnesses: list[StockWitnessSection] = []
+    sas: SasSection | None = None
+    cbsd: CbsdSection | None = None
+    calendar: CalendarSection | None = None
     door: DoorSection | None = None
     words: Path | None = None
     """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import zmq
 
+from agent.cbrs.wiring import WardenCbrs, beside_of
 from agent.config.hardware import hardware_of, profile_of
 from agent.config.keyfiles import (
     CHAIN,
@@ -229,7 +230,7 @@ def book_of(config: NodeConfig, trust: Trust) -> RuleBook:
     return book
 
 
-def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warden:
+def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix], cbrs: WardenCbrs | None = None) -> Warden:
     """The warden of a node, around a device that answers."""
     trust, r = trust_of(config), config.radio
     receive, send = rings_of(config, create=False)
@@ -281,6 +282,7 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warde
             network=config.network, anchors=anchors_of(config), chain=trust.me.chain, book=book_of(config, trust)
         ),
         fix=fix,
+        **({} if cbrs is None else beside_of(cbrs)),
     )
 
 
