@@ -235,8 +235,8 @@ def _desk(table: dict[str, Any]) -> DeskTerms:
 
 def _long_leases(table: dict[str, Any]) -> LongLeases:
     """Leases beyond 240 s: `most_ns`, and the areas in which there are none (an empty list says: nowhere)."""
-    _known(table, [n for n, _ in kinds_of(LongLeases)], "long_leases.")
-    areas = _need(table, "protected", "long_leases.", list)
+    known_keys(table, [n for n, _ in kinds_of(LongLeases)], "long_leases.")
+    areas = needed(table, "protected", "long_leases.", list)
     made = []
     for number, area in enumerate(areas):
         here = f"long_leases.protected[{number}]"
@@ -282,7 +282,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         modalities=_many(Modality, table, "modalities") if "modalities" in table else None,
         coordination=_shards(table) if "coordination" in table else None,
         stock_witnesses=_stock_witnesses(table) if "stock_witnesses" in table else None,
-        long_leases=_long_leases(_need(table, "long_leases", "", dict)) if "long_leases" in table else None,
+        long_leases=_long_leases(needed(table, "long_leases", "", dict)) if "long_leases" in table else None,
     )
     senseless = flaw_of(rule)
     if senseless is not None:
