@@ -171,6 +171,7 @@ class Warden:
         self._bursts = 0
         self._pace = pace if pace is not None else Pace()
         self._silent_by_ns: int | None = None
+        self._silent_for: Refusal | None = None
 
     def start(self) -> None:
         """Silence whatever the device was left doing, then listen."""
@@ -202,6 +203,7 @@ class Warden:
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
+        self._silent_for = self._chain.latched or (decision if isinstance(decision, Refusal) else None)
         self._silent_by_ns = None
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
             self._silent_by_ns = mono_ns + decision.for_ns + self._silencing_ns
@@ -522,6 +524,7 @@ class Warden:
         if mono_ns < self._next_beat_ns:
             return
         self._next_beat_ns = mono_ns + BEAT_NS
+        why = self._silent_for
         self._link.send(
             WardenBeat(
                 state=self._state.value,
@@ -531,6 +534,9 @@ class Warden:
                 silent_by_ns=self._silent_by_ns,
                 worst_turn_ns=self._pace.worst_ns,
                 armed_until_ns=self._armed_until_ns,
+                clause=why.clause if why else "",
+                measured=why.measured[:256] if why else "",
+                required=why.required[:256] if why else "",
             )
         )
         self._tell_door()
