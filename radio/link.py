@@ -52,7 +52,7 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suspend:
+class Withdraw:
     """Stop using a settlement, for good; `cause_ns` is when the agent knew (monotonic)."""
 
     sid: bytes
@@ -116,7 +116,8 @@ class WardenBeat:
     """The warden is alive; what its gate says, and how late its loop ran of late.
 
     While the gate is open it will be silent by `silent_by_ns` (monotonic); whoever sees it is not may silence it. It is
-    armed until `armed_until_ns` (monotonic), or not at all.
+    armed until `armed_until_ns` (monotonic), or not at all. `clause`, `measured` and `required` are of the decision
+    that keeps the radio silent now, empty while the gate is open.
     """
 
     state: str
@@ -126,6 +127,9 @@ class WardenBeat:
     silent_by_ns: int | None
     worst_turn_ns: int
     armed_until_ns: int | None = None
+    clause: str = ""
+    measured: str = ""
+    required: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +160,7 @@ class Used:
     last_ns: int | None
 
 
-FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Suspend | Burst
+FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Withdraw | Burst
 LinkMessage: TypeAlias = FromAgent | TimedBurst | DoorBeat | LookTaken | WardenBeat | GateChange | Used
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
@@ -166,7 +170,7 @@ _KINDS: dict[str, Any] = {
         NewLease,
         NewRule,
         NewKey,
-        Suspend,
+        Withdraw,
         Burst,
         TimedBurst,
         DoorBeat,

@@ -13,15 +13,15 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit, extend, verify
 from settlement.pair.transmit import furthest
 
-SUSPENDED_MAX = 4096
+WITHDRAWN_MAX = 4096
 
 
 @dataclass(slots=True)
 class HeldPermit:
-    """A verified permit, why it was suspended if it was, and what was sent under it (monotonic ns)."""
+    """A verified permit, why it was withdrawn if it was, and what was sent under it (monotonic ns)."""
 
     permit: VerifiedPermit
-    suspended: Refusal | None = None
+    withdrawn: Refusal | None = None
     bursts: int = 0
     airtime_ns: int = 0
     first_ns: int | None = None
@@ -44,7 +44,7 @@ class Permits:
         self._network, self._anchors, self._chain = network, frozenset(anchors), chain
         self._book = RuleBook(registry=Registry(network, self._anchors)) if book is None else book
         self._held: dict[bytes, HeldPermit] = {}
-        self._suspended: dict[bytes, Refusal] = {}
+        self._withdrawn: dict[bytes, Refusal] = {}
 
     def take(self, artifact: bytes, now: TimeFix | None = None) -> HeldPermit | Refusal:
         """Verify an artifact and hold it; the same settlement twice keeps what is known of it.
@@ -58,7 +58,7 @@ class Permits:
         if refusal is not None:
             return refusal
         self._book.note(permit, now)
-        return self._held.setdefault(permit.sid, HeldPermit(permit, suspended=self._suspended.get(permit.sid)))
+        return self._held.setdefault(permit.sid, HeldPermit(permit, withdrawn=self._withdrawn.get(permit.sid)))
 
     def change(self, record: bytes, sid: bytes, now: TimeFix) -> HeldPermit | Refusal:
         """Verify a RENEW, SUSPEND or RESUME of a held permit; a lease too far from here and now is refused."""
@@ -100,15 +100,19 @@ class Permits:
             self._chain = new.chain
         return new
 
-    def suspend(self, sid: bytes, refusal: Refusal) -> bool:
+    def withdraw(self, sid: bytes, refusal: Refusal) -> bool:
         """Stop using a settlement, for good, be it held or still to come; False when it is not held."""
-        self._suspended.setdefault(sid, refusal)
-        while len(self._suspended) > SUSPENDED_MAX:
-            del self._suspended[next(iter(self._suspended))]
+        self._withdrawn.setdefault(sid, refusal)
+        while len(self._withdrawn) > WITHDRAWN_MAX:
+            del self._withdrawn[next(iter(self._withdrawn))]
         held = self._held.get(sid)
-        if held is not None and held.suspended is None:
-            held.suspended = refusal
+        if held is not None and held.withdrawn is None:
+            held.withdrawn = refusal
         return held is not None
+
+    def all(self) -> list[HeldPermit]:
+        """Every permit held and not accounted for."""
+        return [held for held in self._held.values() if not held.closed]
 
     def get(self, sid: bytes) -> HeldPermit | None:
         """The permit of a settlement."""
@@ -116,7 +120,7 @@ class Permits:
 
     def current(self, now: TimeFix) -> HeldPermit | None:
         """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used."""
-        usable = [h for h in self._held.values() if h.suspended is None and not now.after(h.permit.cell.window.end_ns)]
+        usable = [h for h in self._held.values() if h.withdrawn is None and not now.after(h.permit.cell.window.end_ns)]
         begun = [h for h in usable if h.permit.cell.window.start_ns <= now.latest_ns]
         leased = [h for h in begun if now.before(h.permit.transmit_until_ns) and h.permit.suspended_for is None]
         for choice in (leased, begun, usable):
@@ -129,7 +133,7 @@ class Permits:
         over = [
             h
             for h in self._held.values()
-            if not h.closed and (h.suspended is not None or now.after(h.permit.cell.window.end_ns))
+            if not h.closed and (h.withdrawn is not None or now.after(h.permit.cell.window.end_ns))
         ]
         for held in over:
             held.closed = True

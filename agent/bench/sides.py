@@ -30,6 +30,7 @@ from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from settlement.mesh import Mesh
 from settlement.pair.artifact import verify_rule
+from settlement.pair.effects import Effect, HandPermit, RequestProgress, SettlementNews
 from settlement.party.party import Party
 from settlement.state.step import Identity, Outgoing, Step
 
@@ -70,9 +71,7 @@ def here_and_now() -> Fix:
     return Fix(time=clock, position=place)
 
 
-def side_of(
-    spec: SideSpec, name: str, peers: dict[str, str], hear: Callable[[str, dict[str, Any]], None]
-) -> "MeasuredSettling":
+def side_of(spec: SideSpec, name: str, peers: dict[str, str], do: Callable[[Effect], None]) -> "MeasuredSettling":
     """A node's settlement side, its log on disk, its mesh on loopback. Raises BenchError."""
     registry = Registry(spec.network, [bytes.fromhex(spec.anchor)])
     subjects = {who: registry.admit_chain(chain) for who, chain in spec.chains.items()}
@@ -92,7 +91,7 @@ def side_of(
         entropy=secrets.token_bytes,
     )
     mesh = Mesh(transport, "tcp://127.0.0.1:*", registry.transport_keys().__contains__)
-    side = MeasuredSettling(party, mesh, here_and_now, hear=hear)
+    side = MeasuredSettling(party, mesh, here_and_now, do=do)
     for who, endpoint in peers.items():
         subject = subjects[who]
         if isinstance(subject, Subject) and subject.transport_key is not None:
@@ -104,10 +103,8 @@ def side_of(
 class MeasuredSettling(Settling):
     """A settlement side that notes the sizes of what it sends."""
 
-    def __init__(
-        self, party: Party, mesh: Mesh, fix: Callable[[], Fix], *, hear: Callable[[str, dict[str, Any]], None]
-    ) -> None:
-        super().__init__(party, mesh, fix, hear=hear)
+    def __init__(self, party: Party, mesh: Mesh, fix: Callable[[], Fix], *, do: Callable[[Effect], None]) -> None:
+        super().__init__(party, mesh, fix, do=do)
         self.sizes: deque[int] = deque(maxlen=64)
 
     def leave(self, step: Step) -> None:
@@ -196,7 +193,7 @@ class BenchFloor:
 
 def serve_holder(spec: SideSpec, pipe: Connection) -> None:
     """The holder's process: settles with whoever asks, and serves the floor when told to."""
-    side = side_of(spec, "holder", {}, lambda *_: None)
+    side = side_of(spec, "holder", {}, lambda _effect: None)
     side.poller.register(pipe.fileno(), zmq.POLLIN)
     pipe.send(side.mesh.endpoint)
     while True:
@@ -278,15 +275,18 @@ class BenchUser:
     failed: list[str] = field(default_factory=list)
     permits: int = 0
 
-    def hear(self, name: str, fields: dict[str, Any]) -> None:
+    def do(self, effect: Effect) -> None:
         """A permit ends the time that began with the REQUEST."""
-        if name == "permit":
-            self.took_s.append(time.perf_counter() - self.began_s.pop(fields["sid"]))
-            self.permits += 1
-            self.side.want(lambda step: self.side.party.user.relinquish(step, fields["sid"], "bench"))
-        elif name in ("refused", "aborted"):
-            self.began_s.pop(fields["sid"], None)
-            self.failed.append(f"{name}: {fields.get('reason')} {fields.get('clause', '')}")
+        match effect:
+            case HandPermit(sid=sid):
+                self.took_s.append(time.perf_counter() - self.began_s.pop(sid))
+                self.permits += 1
+                self.side.want(lambda step: self.side.party.user.relinquish(step, sid, "bench"))
+            case RequestProgress(news=SettlementNews.REFUSED | SettlementNews.ABORTED):
+                self.began_s.pop(effect.sid, None)
+                self.failed.append(f"{effect.news.value}: {effect.reason} {effect.clause}")
+            case _:
+                pass
 
     def ask(self, spec: SideSpec, slot: int, start_ns: int) -> None:
         """REQUEST a slot nobody asked for, from the holder's offer."""
@@ -312,7 +312,7 @@ class Users:
         for name in spec.chains:
             if name != "holder":
                 self.users.append(BenchUser())
-                self.users[-1].side = side_of(spec, name, {"holder": endpoint}, self.users[-1].hear)
+                self.users[-1].side = side_of(spec, name, {"holder": endpoint}, self.users[-1].do)
 
     def endpoints(self) -> dict[str, str]:
         """Where each user listens."""

@@ -1,16 +1,17 @@
 """`bandpact acquire`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from agent.cli.asking import converse, run_folder_of
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 
 def acquire(
     band: Annotated[str, typer.Argument(metavar="BAND", help="such as 3550-3560MHz; the unit is needed")],
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="this node's configuration")],
+    node: NodeArg = None,
+    config: ConfigOption = None,
     length: Annotated[str, typer.Option("--for", metavar="TIME", help="how long, such as 60s or 5min")] = "60s",
     start: Annotated[str, typer.Option("--in", metavar="TIME", help="when it begins, from now")] = "0s",
     eirp: Annotated[
@@ -36,4 +37,6 @@ def acquire(
         "wait_ms": round(parse_time(wait, "--wait") * 1000),
         "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
     }
-    converse(run_folder_of(config), as_json=as_json, do="acquire", hold=hold, price_max=price_max, **fields)
+    converse(
+        run_folder_of(chosen(node, config)), as_json=as_json, do="acquire", hold=hold, price_max=price_max, **fields
+    )

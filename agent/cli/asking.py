@@ -48,12 +48,13 @@ def told(answer: dict[str, Any]) -> str:
     return SENTENCES[step].format_map(_Blank(answer)).strip() if step in SENTENCES else step
 
 
-def run_folder_of(config: Path) -> Path:
+def run_folder_of(config: Path | None) -> Path:
     """Where the agent of a configuration has its socket; ends the command when there is no such configuration."""
-    from agent.config.settings import ConfigError, load
+    from agent.config.files import load_found
+    from agent.config.settings import ConfigError
 
     try:
-        return load(config).run_folder
+        return load_found(config).run_folder
     except ConfigError as exc:
         fail(str(exc))
 

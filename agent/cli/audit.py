@@ -16,7 +16,10 @@ Anchors = Annotated[
 ]
 Network = Annotated[str | None, typer.Option(help="The network's name, with --anchor.")]
 Logs = Annotated[
-    Path, typer.Argument(metavar="PATH", help="A trial's report folder, one lineage.db, or a file.bundle.")
+    Path,
+    typer.Argument(
+        metavar="SOURCE", help="A trial's folder, a node's folder or node.toml, one log (*.db), or a file.bundle."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 

@@ -1,17 +1,17 @@
 """`bandpact doctor`, `bandpact clock watch` and `bandpact config …`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from agent.cli.common import Exit, fail, interruptible, output_console, print_json
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="a node's configuration")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
 
 
 def doctor(
+    node: NodeArg = None,
     config: ConfigOption = None,
     wait: Annotated[str | None, typer.Option(metavar="TIME", help="how long to wait for the clock, like 10s")] = None,
     json_out: JsonOption = False,
@@ -20,6 +20,7 @@ def doctor(
     from agent.doctor.checks import diagnose
     from agent.words.units import parse_time
 
+    config = chosen(node, config)
     wait_s = None if wait is None else parse_time(wait, "--wait")
     with interruptible():
         found = diagnose(config, wait_s=wait_s)
@@ -36,6 +37,7 @@ def doctor(
 
 
 def watch(
+    node: NodeArg = None,
     config: ConfigOption = None,
     length: Annotated[
         str | None, typer.Option("--for", metavar="TIME", help="how long to watch, like 10min; for ever if not said")
@@ -56,7 +58,7 @@ def watch(
     seconds = None if length is None else parse_time(length, "--for")
     every_s = max(parse_time(every, "--every"), 0.1)
     try:
-        keeper = timekeeper(load_found(config))
+        keeper = timekeeper(load_found(chosen(node, config)))
     except ConfigError as exc:
         fail(str(exc))
     end = None if seconds is None else time.monotonic() + seconds
@@ -72,11 +74,12 @@ def watch(
             keeper.close()
 
 
-def check(config: ConfigOption = None, json_out: JsonOption = False) -> None:
+def check(node: NodeArg = None, config: ConfigOption = None, json_out: JsonOption = False) -> None:
     """Check the configuration: errors name file, line and key."""
     from agent.config.files import files, load_found
     from agent.config.settings import ConfigError
 
+    config = chosen(node, config)
     try:
         load_found(config)
         read = [str(path) for path in files(config)]
@@ -92,6 +95,7 @@ def check(config: ConfigOption = None, json_out: JsonOption = False) -> None:
 
 
 def show(
+    node: NodeArg = None,
     config: ConfigOption = None,
     origin: Annotated[bool, typer.Option("--origin", help="say where each value comes from")] = False,
     json_out: JsonOption = False,
@@ -102,6 +106,7 @@ def show(
     from agent.config.files import load_found, origins, values
     from agent.config.settings import ConfigError
 
+    config = chosen(node, config)
     try:
         found, came = values(load_found(config)), origins(config)
     except ConfigError as exc:

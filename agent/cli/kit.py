@@ -126,14 +126,15 @@ def run(
             fail(f"{folder}: not enrolled yet; hand its enrolment file to the coordinator, then give WELCOME")
     except ConfigError as exc:
         fail(str(exc))
-    from agent.service.running import run_node
+    from agent.service.running import ServedBeside, run_node
 
-    raise typer.Exit(run_node(found, health_port, lambda line: say(f"bandpact: {line}", err=True)))
+    beside = ServedBeside(health_port=health_port, page_port=None if health_port else 0, history=bool(health_port))
+    raise typer.Exit(run_node(found, beside, lambda line: say(f"bandpact: {line}", err=True)))
 
 
 @app.command()
 def enrol(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="What nodes handed back, NAME.enrol.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="What nodes handed back, NAME.enrol.")],
     trial_folder: Annotated[
         Path | None, typer.Option("--trial", metavar="TRIAL", help="The trial's folder; the only one here if left out.")
     ] = None,
@@ -245,7 +246,7 @@ def tell(
 def collect(
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SOURCE]…", help="A node's folder or its log archive, for nodes that cannot be asked."),
+        typer.Argument(metavar="SOURCE", help="A node's folder or its log archive, for nodes that cannot be asked."),
     ] = None,
     trial_folder: Annotated[
         Path | None, typer.Option("--trial", metavar="TRIAL", help="The trial's folder; the only one here if left out.")

@@ -7,10 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from agent.cli.common import fail, output_console, print_json
+from agent.cli.sources import chosen
 
 app = typer.Typer(no_args_is_help=True, help="Leases: their states, and every transition with its evidence.")
 
-Logs = Annotated[Path, typer.Option("--in", metavar="TRIAL_OR_LINEAGE", help="A trial's report folder, or a lineage.")]
+Logs = Annotated[
+    Path | None,
+    typer.Argument(metavar="SOURCE", help="A trial's folder, a node's, a log; trial-report if left out."),
+]
+Inside = Annotated[Path | None, typer.Option("--in", metavar="SOURCE", help="The same, for those who are used to it.")]
 Anchors = Annotated[list[str] | None, typer.Option("--anchor", help="Root credential to trust, SHA-256 in hex.")]
 Network = Annotated[str | None, typer.Option(help="The network's name, with --anchor.")]
 AsOf = Annotated[int | None, typer.Option("--as-of-ns", help="Windows over before this are Expired (UTC ns); now.")]
@@ -21,7 +26,8 @@ GATE = "gate"
 
 @app.command("list")
 def list_leases(
-    path: Logs = HERE,
+    source: Logs = None,
+    inside: Inside = None,
     anchor: Anchors = None,
     network: Network = None,
     as_of_ns: AsOf = None,
@@ -30,6 +36,7 @@ def list_leases(
     """List every lease of every log."""
     from agent.audit import leases, lineages
 
+    path = chosen(source, inside) or HERE
     now_ns = time.time_ns() if as_of_ns is None else as_of_ns
     try:
         rows = leases.listed(path, anchors=anchor, network=network, as_of_ns=now_ns)
@@ -47,7 +54,8 @@ def list_leases(
 @app.command()
 def show(
     lease: Annotated[str, typer.Argument(metavar="ID", help="The lease's id, or how it begins, in hexadecimal.")],
-    path: Logs = HERE,
+    source: Logs = None,
+    inside: Inside = None,
     anchor: Anchors = None,
     network: Network = None,
     as_of_ns: AsOf = None,
@@ -56,6 +64,7 @@ def show(
     """Show a lease as each log tells it: actor, action, states, evidence and the rule's result of each transition."""
     from agent.audit import leases, lineages
 
+    path = chosen(source, inside) or HERE
     now_ns = time.time_ns() if as_of_ns is None else as_of_ns
     try:
         rows = leases.shown(path, lease, anchors=anchor, network=network, as_of_ns=now_ns)

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from agent.cli.common import fail
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 node = typer.Typer(no_args_is_help=True, help="Make a node's keys and take in its credential.")
 
 REQUEST = "enrol.request"
-Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="This node's configuration.")]
 
 
 @node.command("init")
@@ -67,13 +67,15 @@ def rekey(folder: Annotated[Path, typer.Argument(help="The node's folder.")]) ->
 @node.command("rotate")
 def turn(
     chain: Annotated[Path, typer.Argument(help="The credential chain that the authority reissued.")],
-    config: Config,
+    node: NodeArg = None,
+    config: ConfigOption = None,
     wait: Annotated[str, typer.Option(metavar="TIME", help="How long to wait for what is undecided.")] = "30s",
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,
 ) -> None:
     """Have the running agent take up its next key; settled pairs go on, and the neighbours are told."""
     from agent.cli.asking import converse
-    from agent.config.settings import ConfigError, load
+    from agent.config.files import load_found
+    from agent.config.settings import ConfigError
     from agent.desk.nodekeys import lay_successor
     from agent.node.wiring import anchors_of
     from agent.words.units import parse_time
@@ -81,7 +83,7 @@ def turn(
 
     wait_ms = round(parse_time(wait, "--wait") * 1000)
     try:
-        loaded = load(config)
+        loaded = load_found(chosen(node, config))
         lay_successor(loaded.folder, chain, Registry(loaded.network, anchors_of(loaded)))
     except (ConfigError, OSError) as exc:
         fail(str(exc))
@@ -91,7 +93,8 @@ def turn(
 @node.command()
 def tell(
     record: Annotated[Path, typer.Argument(help="A status list, a rotation or a signed rule, as the desk wrote it.")],
-    config: Config,
+    node: NodeArg = None,
+    config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,
 ) -> None:
     """Give the running agent an authority's word; it judges it, goes by it and passes it on to its neighbours."""
@@ -103,4 +106,4 @@ def tell(
         raw = word_of(record)
     except ConfigError as exc:
         fail(str(exc))
-    converse(run_folder_of(config), as_json=as_json, do="tell", record=raw.hex())
+    converse(run_folder_of(chosen(node, config)), as_json=as_json, do="tell", record=raw.hex())

@@ -1,17 +1,18 @@
 """`bandpact offer`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from agent.cli.asking import converse, run_folder_of
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 
 def offer(
     band: Annotated[str, typer.Argument(metavar="BAND", help="such as 3550-3570MHz; the unit is needed")],
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="this node's configuration")],
     commodity: Annotated[str, typer.Option("--class", metavar="CLASS", help="commodity class of the rule")],
+    node: NodeArg = None,
+    config: ConfigOption = None,
     length: Annotated[str, typer.Option("--for", metavar="TIME", help="how long, such as 60s or 5min")] = "5min",
     eirp: Annotated[
         str | None,
@@ -34,4 +35,6 @@ def offer(
         "wait_ms": round(parse_time(wait, "--wait") * 1000),
         "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
     }
-    converse(run_folder_of(config), as_json=as_json, do="offer", commodity=commodity, price=price, **fields)
+    converse(
+        run_folder_of(chosen(node, config)), as_json=as_json, do="offer", commodity=commodity, price=price, **fields
+    )

@@ -12,7 +12,7 @@ def report(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SOURCE…", help="Trials' folders, nodes' folders or node.toml files, logs (*.db) in any mixture."
+            metavar="SOURCE", help="Trials' folders, nodes' folders or node.toml files, logs (*.db) in any mixture."
         ),
     ],
     out: Annotated[

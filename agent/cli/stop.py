@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.common import Exit, fail, print_json, say
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 if TYPE_CHECKING:
-    from agent.config.settings import RadioSection
+    from radio.drivers.section import RadioSection
 
 SAID = {
     "off": "OFF: muted, and read back as silent on a fresh connection",
@@ -20,7 +21,8 @@ MAY_REOPEN = "it does not answer, and MAY OPEN ITS GATE AGAIN: end that process"
 
 
 def stop(
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="The node's TOML configuration.")] = None,
+    node: NodeArg = None,
+    config: ConfigOption = None,
     profile: Annotated[
         str | None, typer.Option(metavar="ID", help="A hardware profile, for its usual address.")
     ] = None,
@@ -37,16 +39,16 @@ def stop(
 
     from agent.node.stopping import stop_radio
 
-    section = _section(config, profile, uri, serial)
+    section = _section(chosen(node, config), profile, uri, serial)
     found = stop_radio(section)
-    device = section.uri or section.serial or section.station
+    device = section.where
     if as_json:
-        nodes = [asdict(node) for node in found.nodes]
+        nodes = [asdict(one) for one in found.nodes]
         print_json({"device": device, "rf": found.rf.value, "why": found.why, "nodes": nodes})
     else:
         say(f"{device}: {SAID[found.rf.value]}{f' ({found.why})' if found.why else ''}")
-        for node in found.nodes:
-            say(f"node {node.node} (process {node.process}): {LATCHED if node.latched else MAY_REOPEN}")
+        for one in found.nodes:
+            say(f"node {one.node} (process {one.process}): {LATCHED if one.latched else MAY_REOPEN}")
     if found.rf.value != "off":
         raise typer.Exit(Exit.NOT_READY)
     raise typer.Exit(Exit.OK if found.for_good else Exit.WARNINGS)
@@ -54,7 +56,8 @@ def stop(
 
 def _section(config: Path | None, profile: str | None, uri: str | None, serial: str | None) -> "RadioSection":
     """Which radio is meant; ends the command where that is not said."""
-    from agent.config.settings import ConfigError, RadioSection, load
+    from agent.config.settings import ConfigError, load
+    from radio.drivers.registry import unit_at
 
     if config is not None:
         try:
@@ -63,10 +66,11 @@ def _section(config: Path | None, profile: str | None, uri: str | None, serial: 
             fail(str(exc), Exit.USAGE)
     address = uri or (_usual_address(profile) if profile is not None and serial is None else "")
     if not address and serial is None:
-        fail("which radio? give --config FILE, --uri URI, --profile ID or --serial SERIAL", Exit.USAGE)
-    return RadioSection(
-        driver="pluto", uri=address or "", serial=serial, rx_center_hz=0, sample_rate_hz=0, rx_bandwidth_hz=0
-    )
+        fail("which radio? give NODE, --uri URI, --profile ID or --serial SERIAL", Exit.USAGE)
+    try:
+        return unit_at(address or "", serial)
+    except ValueError as exc:
+        fail(f"--uri {address}: {exc}", Exit.USAGE)
 
 
 def _usual_address(profile: str) -> str:

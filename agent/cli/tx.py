@@ -8,7 +8,7 @@ import typer
 from agent.cli.common import Exit, fail, output_console, print_json
 
 tx = typer.Typer(no_args_is_help=True, help="Arm, disarm and clear a running node's transmitter.")
-NODE = Annotated[Path, typer.Argument(metavar="NODE.toml", help="The node's configuration.")]
+NODE = Annotated[Path, typer.Argument(metavar="NODE", help="A node's folder or its node.toml.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 

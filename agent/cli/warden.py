@@ -1,15 +1,16 @@
 """`bandpact warden`: the warden, or its mute helper, as a service under the user that alone reaches the radio."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from agent.cli.common import Exit, fail, say
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 
 def warden(
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="The node's TOML configuration.")] = None,
+    node: NodeArg = None,
+    config: ConfigOption = None,
     only_mute: Annotated[
         bool, typer.Option("--only-mute", help="Be the mute helper: silence the radio whenever the agent asks.")
     ] = False,
@@ -26,7 +27,7 @@ def warden(
     from radio.process import stop_on_signals
 
     try:
-        found = load_found(config)
+        found = load_found(chosen(node, config))
         stop = stop_on_signals()
         if only_mute:
             serve_mute(found, stop)

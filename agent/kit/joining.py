@@ -182,8 +182,8 @@ def enrolment_of(root: Path, name: str) -> Path:
 
 def _joined(root: Path, opened: OpenedArchive, setup: Setup) -> NowJoined:
     manifest = opened.manifest
-    for folder in (PEERS, WORDS, "run"):
-        (root / folder).mkdir(mode=0o700)
+    for folder, mode in ((PEERS, 0o750), (WORDS, 0o750), ("run", 0o700)):  # a warden apart reads the neighbours'
+        (root / folder).mkdir(mode=mode)
     joined = Joined(
         trial=manifest.trial,
         network=manifest.network,

@@ -6,11 +6,11 @@ A turn: wait for something, take all that has arrived, decide in one durable ste
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import zmq
 
@@ -25,16 +25,18 @@ from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
+from agent.node.panels import Panels
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.samples_side import SamplesSide
+from agent.node.showing import showing_of
 from agent.node.stockasking import StockAsking, StockLines
 from agent.node.traffic import SOURCES, BurstMaker
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
-from agent.node.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
+from agent.node.wiring import discovery_of, finish_rotation, mesh_of, party_of, trust_of
 from agent.node.wordfiles import take_words
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
@@ -48,7 +50,16 @@ from settlement.chain.scope import Band, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Arrived
 from settlement.pair.bounds import OwnFaultError
-from settlement.party.answering import ALARM
+from settlement.pair.effects import (
+    Effect,
+    HandLease,
+    HandPermit,
+    HandRule,
+    RequestProgress,
+    SettlementNews,
+    WithdrawPermit,
+)
+from settlement.records.conduct.alarms import ALARM
 from settlement.state.messages import Message
 from settlement.state.step import HaltedError, Outgoing, Step
 
@@ -82,8 +93,10 @@ class Node:
         self.samples = SamplesSide(config, path, self.events)
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
+        self.panels, self.showing = Panels(config, self.party), showing_of(config, self.watcher)
+        self.events.listeners.append(self.showing.happened)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
-        make_ready_to_silence(config.radio)
+        config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
         self.control = ControlDoor(config.run_folder)
@@ -160,6 +173,7 @@ class Node:
         self.mesh.close()
         self.errands.close()
         self.control.close()
+        self.showing.close()
         if self._registered:
             self._seal()
         self.party.lineage.close()
@@ -219,7 +233,7 @@ class Node:
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
-            mesh = mesh_fields(self.config, self.mesh)
+            mesh, time_fix, heard = mesh_fields(self.config, self.mesh), self.fix().time, self.watcher.recent()
             self._watch_disk()
             self.vitals.tell(
                 now_ns,
@@ -229,12 +243,16 @@ class Node:
                 grants=self.grants.shown(self.party),
                 mesh=mesh,
                 peers=peer_fields(self.config, self._heard_from),
-                channels=channel_fields(self.watcher.recent()),
+                channels=channel_fields(heard),
                 alarms=self._alarms(),
+                panels=self.panels.shown(time_fix, now_ns),
                 strangers=strangers_fields(self.party),
                 lists=list_fields(self.party),
                 samples=self.samples.state(now_ns),
             )
+            if self.vitals.told is not None:
+                self.showing.second(self.vitals.told, heard.channels, time_fix, now_ns)
+        self.watcher.watched = self.showing.turn(now_ns, self.fix)
 
     def _watch_disk(self) -> None:
         """A disk or a log that fills up is told of long before nothing can be written, and strangers get less of it."""
@@ -275,6 +293,7 @@ class Node:
                     self._open_sid = message.sid if message.state == "OPEN" else None
                     if message.state != "OPEN" and not message.asked:
                         self.guard.closed()
+                    self.showing.moved(message)
                     self.events.write("gate", **gate_fields(message))
                     self.errands.gate(message.state, message.reason, message.sid)
                 case Used():
@@ -283,6 +302,7 @@ class Node:
                     self._warden_ns = self.warden.heard_ns = time.monotonic_ns()
                     self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
                     self.vitals.heard(message, self._warden_ns)
+                    self.showing.gate.said(message, self._warden_ns)
                     self._open_sid = message.sid if message.state == "OPEN" else None
                 case _:
                     pass
@@ -339,8 +359,7 @@ class Node:
         for band in fresh:
             if duty(step, "displace", partial(self._displace, step, band), waits=False) is not True:
                 self._unsaid.append(band)
-        for pair in self.party.tick(step):
-            self.warden.suspend(pair.sid, Reason.EXPIRED.value, "window end")
+        self.party.tick(step)
         for usage in used:
             duty(step, "usage", partial(self._report, step, usage), waits=False)
         if fresh:
@@ -361,17 +380,19 @@ class Node:
             self._turn_key(rotation)
         for outgoing in step.outgoing:
             self.outbox.send(outgoing, now_ns)
+        for effect in step.effects:
+            self._guarded(type(effect).__name__, partial(self._do, effect))
         for notice in step.notices:
-            self._hear_notice(notice.name, notice.fields)
+            self._guarded(f"notice {notice.name}", partial(self.events.write, notice.name, **notice.fields))
         self.errands.speak()
 
-    def _hear_notice(self, name: str, fields: dict[str, Any]) -> None:
-        """What is durable is told to each who waits for it; one that cannot be told keeps nothing else from it."""
+    def _guarded(self, what: str, action: Callable[[], None]) -> None:
+        """What is durable is done, and told; what of it fails keeps nothing else from happening."""
         try:
-            self._notice(name, fields)
+            action()
         except Exception as exc:  # noqa: BLE001 - it may hold what a stranger signed
             self.party.faults += 1
-            self.events.write("fault", detail=cut(repr(exc), 256), duty=f"notice {name}")
+            self.events.write("fault", detail=cut(repr(exc), 256), duty=what)
 
     def receive(self, step: Step, message: Arrived) -> None:
         """One message; its refusal, if any, is in the log already, or it was over its sender's share and is counted."""
@@ -401,7 +422,7 @@ class Node:
         if change.reason == Reason.INCUMBENT.value and change.previous == "OPEN" and change.sid is not None:
             sid = change.sid
             self.party.attempt(step, lambda: self.party.user.relinquish(step, sid, Reason.INCUMBENT.value))
-            self.warden.suspend(change.sid, Reason.INCUMBENT.value, "relinquished to an incumbent")
+            self.warden.withdraw(change.sid, Reason.INCUMBENT, "relinquished to an incumbent")
 
     def _displace(self, step: Step, band: tuple[int, int]) -> bool:
         """Sign what was sensed, and as a holder take the band back from whoever uses it; True once that is done."""
@@ -524,7 +545,7 @@ class Node:
             warden_heard_ns=self._warden_ns,
             report=self._occupancy,
             closed=lambda: [*self.protection.closed(now_ns), *lent_bands(self.party, self.fix().time)],
-            suspend=lambda sid: self.warden.suspend(sid, Reason.RELINQUISHED.value, "given back by command"),
+            withdraw=lambda sid: self.warden.withdraw(sid, Reason.RELINQUISHED, "given back by command"),
             declare=self._declare,
             rotate=self.keys.rotate,
             may_offer=lambda step, offer: step.may_sign(self.holder.declaration(step, self.party, offer)),
@@ -544,30 +565,25 @@ class Node:
 
     # -- what follows --------------------------------------------------------------------------------------------
 
-    def _notice(self, name: str, fields: dict[str, Any]) -> None:
-        self.user.hear(name, fields)
-        self.errands.hear(name, fields)
-        match name:
-            case "permit":
-                self.warden.permit(fields["artifact"])
-                self._make_traffic(fields["sid"])
-                return
-            case "renewed":
-                self.warden.lease(fields["record"])
-                return
-            case "ruled":
-                self.warden.rule(fields["record"], fields["chain"])
-                return
-            case "paused" | "resumed":
-                self.warden.lease(fields["record"])
-                fields = {key: value for key, value in fields.items() if key != "record"}
-            case "ended":
-                self.bursts.end(fields["sid"])
-            case "displaced":
-                self.warden.suspend(fields["sid"], Reason.PREEMPTED.value, f"by its holder: {fields['reason']}")
-            case _:
-                pass
-        self.events.write(name, **fields)
+    def _do(self, effect: Effect) -> None:
+        """What a step asks for, now that it is durable."""
+        match effect:
+            case HandPermit():
+                self.warden.permit(effect.artifact)
+                self._make_traffic(effect.sid)
+            case HandLease():
+                self.warden.lease(effect.record)
+            case HandRule():
+                self.warden.rule(effect.record, effect.chain)
+            case WithdrawPermit():
+                self.warden.withdraw(effect.sid, effect.reason, effect.why)
+            case RequestProgress():
+                if effect.news is SettlementNews.ENDED:
+                    self.bursts.end(effect.sid)
+                self.user.hear(effect)
+                self.errands.hear(effect)
+            case other:
+                assert_never(other)
 
     def _go_on(self) -> None:
         """Hand the warden, which starts with nothing, what was settled before this process."""

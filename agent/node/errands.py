@@ -29,6 +29,7 @@ from sensing.survey import SurveyReport
 from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell
 from settlement.core.reasons import Reason, Refusal
+from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.pair.table import UserState
 from settlement.pair.user import Offer, UserPair
 from settlement.party.party import Party
@@ -39,11 +40,8 @@ from settlement.state.step import Step
 MS, NS = 1_000_000, 1_000_000_000
 ERRANDS_MAX = 32
 QUIET_NS = 60_000_000
-"""The gate's word counts as heard after a suspension when the warden said it this much later."""
+"""The gate's word counts as heard after a withdrawal when the warden said it this much later."""
 SILENCE_NS = 5 * NS
-TOLD = frozenset(
-    {"requested", "accepted", "settled", "renewed", "paused", "resumed", "displaced", "ended", "aborted", "refused"}
-)
 ENDED_STATES = (UserState.REFUSED, UserState.ABORTED, UserState.ENDED)
 
 
@@ -56,7 +54,7 @@ class Surroundings:
     warden_heard_ns: int
     report: Callable[[], SurveyReport]
     closed: Callable[[], list[tuple[int, int]]]
-    suspend: Callable[[bytes], None]
+    withdraw: Callable[[bytes], None]
     declare: Callable[[Step, OfferSection], str | None]
     rotate: Callable[[Step], Refusal | None]
     may_offer: Callable[[Step, OfferSection], Refusal | None]
@@ -70,7 +68,7 @@ class Errand:
     command: AnyCommand
     began_ns: int
     sid: bytes | None = None
-    suspended_ns: int | None = None
+    withdrawn_ns: int | None = None
     cancelled: bool = False
     held: bool = False
     over: bool = False
@@ -158,15 +156,16 @@ class Errands:
             case _:
                 self._relinquish(step, errand, around)
 
-    def hear(self, name: str, fields: dict[str, Any]) -> None:
+    def hear(self, progress: RequestProgress) -> None:
         """Pass on what happened to a settlement to whoever asked for it."""
+        why = {"reason": progress.reason, "clause": progress.clause}
+        why |= {"measured": progress.measured, "required": progress.required}
         for errand in self._open:
-            if errand.sid is None or errand.sid != fields.get("sid") or not isinstance(errand.command, Acquire):
+            if errand.sid != progress.sid or not isinstance(errand.command, Acquire):
                 continue
-            if name in TOLD:
-                shown = {k: fields[k] for k in ("reason", "clause", "measured", "required") if fields.get(k)}
-                self._tell(errand, name, sid=errand.sid.hex(), **shown)
-            self._follow(errand, errand.command, name, fields)
+            shown = {name: said for name, said in why.items() if said}
+            self._tell(errand, progress.news.value, sid=progress.sid.hex(), **shown)
+            self._follow(errand, errand.command, progress)
         self._open = [errand for errand in self._open if not errand.over]
 
     def gate(self, state: str, reason: str, sid: bytes | None) -> None:
@@ -175,17 +174,19 @@ class Errands:
             if errand.held and errand.sid == sid and sid is not None:
                 self._tell(errand, "gate", state=state, reason=reason)
 
-    def _follow(self, errand: Errand, command: Acquire, name: str, fields: dict[str, Any]) -> None:
-        if name in ("refused", "aborted"):
-            detail = " ".join(str(fields[k]) for k in ("clause", "measured", "required") if fields.get(k))
-            self._end(errand, ok=False, why=f"{fields.get('reason')} {detail}".strip())
-        elif name == "settled" and not errand.cancelled:
-            if command.hold:
+    def _follow(self, errand: Errand, command: Acquire, progress: RequestProgress) -> None:
+        match progress.news:
+            case SettlementNews.REFUSED | SettlementNews.ABORTED:
+                detail = " ".join(said for said in (progress.clause, progress.measured, progress.required) if said)
+                self._end(errand, ok=False, why=f"{progress.reason} {detail}".strip())
+            case SettlementNews.SETTLED if not errand.cancelled and command.hold:
                 errand.held = True
-            else:
+            case SettlementNews.SETTLED if not errand.cancelled:
                 self._end(errand, ok=True)
-        elif name in ("ended", "displaced") and errand.held and not errand.cancelled:
-            self._end(errand, ok=name == "ended", why=str(fields.get("reason", "")))
+            case SettlementNews.ENDED | SettlementNews.DISPLACED if errand.held and not errand.cancelled:
+                self._end(errand, ok=progress.news is SettlementNews.ENDED, why=progress.reason)
+            case _:
+                pass
 
     # -- acquire -------------------------------------------------------------------------------------------------
 
@@ -244,15 +245,15 @@ class Errands:
     def _give_back(self, step: Step, errand: Errand, around: Surroundings, *, why: str) -> None:
         """Silence first: the gate must say that it does not use the settlement, then the holder is told."""
         sid = errand.sid or b""
-        if errand.suspended_ns is None:
-            errand.suspended_ns = around.now_ns
-            around.suspend(sid)
+        if errand.withdrawn_ns is None:
+            errand.withdrawn_ns = around.now_ns
+            around.withdraw(sid)
             self._tell(errand, "silencing")
-        elif around.warden_heard_ns > errand.suspended_ns + QUIET_NS and around.open_sid != sid:
+        elif around.warden_heard_ns > errand.withdrawn_ns + QUIET_NS and around.open_sid != sid:
             self._party.user.relinquish(step, sid, why)
             self._tell(errand, "relinquished", sid=sid.hex())
             self._end(errand, ok=isinstance(errand.command, GiveBack), why=why)
-        elif around.now_ns > errand.suspended_ns + SILENCE_NS:
+        elif around.now_ns > errand.withdrawn_ns + SILENCE_NS:
             self._end(errand, ok=False, why="the warden does not say that it is silent; nothing was given back")
 
     # -- offer ---------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from agent.config.settings import NodeConfig, OfferSection, WantSection
 from agent.node.mapping import touched
@@ -14,6 +13,7 @@ from settlement.chain.bodies import Declaration, Envelope
 from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import Fix, TimeFix
 from settlement.core.reasons import Refusal
+from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
 from settlement.state.step import Step
@@ -212,15 +212,18 @@ class UserPolicy:
         self._config = config
         self._asking = [_Asking(want) for want in config.wants]
 
-    def hear(self, name: str, fields: dict[str, Any]) -> None:
+    def hear(self, progress: RequestProgress) -> None:
         """Take note of how a REQUEST of ours went."""
         for asking in self._asking:
-            if asking.sid is None or asking.sid != fields.get("sid"):
+            if asking.sid != progress.sid:
                 continue
-            if name == "settled":
-                asking.done = True
-            elif name in ("refused", "aborted"):
-                asking.sid, asking.tried = None, asking.tried + 1
+            match progress.news:
+                case SettlementNews.SETTLED:
+                    asking.done = True
+                case SettlementNews.REFUSED | SettlementNews.ABORTED:
+                    asking.sid, asking.tried = None, asking.tried + 1
+                case _:
+                    pass
 
     def act(self, step: Step, party: Party, since_start_s: float, start_ns: int) -> None:
         """Send the REQUESTs that are due; `start_ns` is the start signal in UTC."""

@@ -12,6 +12,7 @@ import zmq
 from agent.node.outbox import Outbox
 from settlement.core.fixes import Fix
 from settlement.mesh import Mesh
+from settlement.pair.effects import Effect
 from settlement.party.party import Party
 from settlement.state.step import Step
 
@@ -20,12 +21,18 @@ HELLO_NS = 1_000_000_000
 
 
 class Settling:
-    """One party on its mesh. `hear(name, fields)` is told what happened once it is durable."""
+    """One party on its mesh. `do` is given what a step asks for, and `hear(name, fields)` told of it, once durable."""
 
     def __init__(
-        self, party: Party, mesh: Mesh, fix: Callable[[], Fix], *, hear: Callable[[str, dict[str, Any]], None]
+        self,
+        party: Party,
+        mesh: Mesh,
+        fix: Callable[[], Fix],
+        *,
+        do: Callable[[Effect], None],
+        hear: Callable[[str, dict[str, Any]], None] | None = None,
     ) -> None:
-        self.party, self.mesh, self.fix, self._hear = party, mesh, fix, hear
+        self.party, self.mesh, self.fix, self._do, self._hear = party, mesh, fix, do, hear
         self.outbox = Outbox(mesh, party.registry, seed=int.from_bytes(party.identity.credential[:8], "big"))
         self.poller = zmq.Poller()
         for socket in mesh.sockets:
@@ -79,8 +86,11 @@ class Settling:
         now_ns = time.monotonic_ns()
         for outgoing in step.outgoing:
             self.outbox.send(outgoing, now_ns)
-        for notice in step.notices:
-            self._hear(notice.name, notice.fields)
+        for effect in step.effects:
+            self._do(effect)
+        if self._hear is not None:
+            for notice in step.notices:
+                self._hear(notice.name, notice.fields)
 
     def close(self) -> None:
         """Let go of sockets and log."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from agent.config.settings import NodeConfig
 from agent.node.wiring import link_of, rings_of
-from radio.link import AgentBeat, Burst, GateChange, NewKey, NewLease, NewPermit, NewRule, Suspend
+from radio.link import AgentBeat, Burst, GateChange, NewKey, NewLease, NewPermit, NewRule, Withdraw
 from radio.ports import Iq16
+from settlement.core.reasons import Reason
 
 BEAT_NS = 40_000_000
 STOP_S = 3.0
@@ -99,9 +100,9 @@ class WardenSide:
         """Hand over the rotation of this node's own key."""
         self.link.send(NewKey(record=record))
 
-    def suspend(self, sid: bytes, reason: str, detail: str) -> None:
+    def withdraw(self, sid: bytes, reason: Reason, detail: str) -> None:
         """Have a settlement no longer used."""
-        self.link.send(Suspend(sid=sid, reason=reason, detail=detail, cause_ns=time.monotonic_ns()))
+        self.link.send(Withdraw(sid=sid, reason=reason.value, detail=detail, cause_ns=time.monotonic_ns()))
 
     def burst(self, sid: bytes, iq: Iq16) -> None:
         """Offer samples to send."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from settlement.audit.retold import Fields, Retold, Row
+from settlement.audit.retold import over_ns, take
 from settlement.audit.verify import entries, kept_rows
 from settlement.chain.codec import decode
 from settlement.chain.credentials import Registry
@@ -19,6 +19,7 @@ from settlement.pair.table import HolderState, UserState
 from settlement.pair.user import HEARD, UserPair
 from settlement.pair.user import STORE as USER
 from settlement.pair.work import STORED_LIMIT
+from settlement.records.conduct.retelling import Fields, Retelling, Row
 from settlement.state.budget import REPORTED, SPENT, SUSPENDED
 from settlement.state.messages import decode_message
 from settlement.state.nodestate import REVIEW, ROTATED, STATUS
@@ -66,14 +67,14 @@ class Compared:
 
 def compare(path: Path, *, network: str, anchors: Iterable[bytes]) -> Compared:
     """Tell a lineage file's state and counters again from its entries. Raises LineageError."""
-    retold = Retold(Registry(network, anchors))
+    retold = Retelling(Registry(network, anchors))
     own: set[bytes] = set()
     for leaf in entries(path):
-        retold.take(leaf)
+        take(retold, leaf)
         own.add(leaf.subject)
     rows, counters = kept_rows(path)
     swept_ns = int.from_bytes(rows.get((SWEPT, b""), b""), "big")
-    over = {row: retold.over_ns(row) for row in retold.pairs.keys() | retold.rows.keys()}
+    over = {row: over_ns(retold, row) for row in retold.pairs.keys() | retold.rows.keys()}
     gone = {row for row, over_ns in over.items() if row not in rows and over_ns is not None and over_ns < swept_ns}
     found = [
         *_pairs(rows, retold, gone),
@@ -95,7 +96,7 @@ def _shown(value: Any) -> str:
     return value.hex()[:16] if isinstance(value, bytes) else str(value)
 
 
-def _pairs(rows: dict[Row, bytes], retold: Retold, gone: set[Row]) -> Iterator[Difference]:
+def _pairs(rows: dict[Row, bytes], retold: Retelling, gone: set[Row]) -> Iterator[Difference]:
     for row in sorted(({r for r in rows if r[0] in _FORMS} | set(retold.pairs)) - gone):
         fields, raw = retold.pairs.get(row), rows.get(row)
         if fields is None or raw is None:
@@ -133,7 +134,7 @@ def _busy(row: Row, held: HolderPair) -> Iterator[Difference]:
         yield Difference(row=f"{_named(row)} busy_until_ns", kept=kept, retold=f"busy until {least_ns} ns or later")
 
 
-def _whole(rows: dict[Row, bytes], retold: Retold, gone: set[Row]) -> Iterator[Difference]:
+def _whole(rows: dict[Row, bytes], retold: Retelling, gone: set[Row]) -> Iterator[Difference]:
     for row in sorted(({r for r in rows if r[0] in WHOLE} | set(retold.rows)) - gone):
         if row not in rows or row not in retold.rows:
             kept, made = (ABSENT, "there") if row not in rows else ("there", ABSENT)
@@ -142,7 +143,7 @@ def _whole(rows: dict[Row, bytes], retold: Retold, gone: set[Row]) -> Iterator[D
             yield Difference(row=_named(row), kept=_shown(rows[row]), retold=_shown(retold.rows[row]))
 
 
-def _replies(rows: dict[Row, bytes], retold: Retold, own: set[bytes]) -> Iterator[Difference]:
+def _replies(rows: dict[Row, bytes], retold: Retelling, own: set[bytes]) -> Iterator[Difference]:
     """Every stored answer carries a record of this log, and every GRANT still has its REQUEST's answer."""
     for row in sorted(r for r in rows if r[0] == REPLY):
         message = decode_message(rows[row])
@@ -154,7 +155,7 @@ def _replies(rows: dict[Row, bytes], retold: Retold, own: set[bytes]) -> Iterato
             yield Difference(row=_named((REPLY, pair["request"])), kept=ABSENT, retold="a GRANT")
 
 
-def _counters(counters: dict[str, int], retold: Retold) -> Iterator[Difference]:
+def _counters(counters: dict[str, int], retold: Retelling) -> Iterator[Difference]:
     for name in sorted({n for n in counters if n.startswith(COUNTED)} | set(retold.counters)):
         kept, made = counters.get(name, 0), retold.counters[name]
         if kept != made:

@@ -266,6 +266,20 @@ class Lineage:
         sql = "SELECT body FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC"
         return (bytes(body) for (body,) in self._db.execute(sql, (author,)))
 
+    def entry_of(self, subject: bytes) -> Leaf | None:
+        """The entry of a record: where it was admitted, else where it was first refused; None if it never came."""
+        index = self.index_of(subject)
+        leaf = decode_leaf(self.leaf_body(index)) if index is not None else None
+        return leaf if isinstance(leaf, Leaf) else None
+
+    def raw_of(self, subject: bytes) -> bytes | None:
+        """The exact bytes of a logged record."""
+        recent = self.recent(subject)
+        if recent is not None:
+            return recent.raw
+        leaf = self.entry_of(subject)
+        return None if leaf is None else leaf.record
+
     def recent(self, subject: bytes) -> Record | None:
         """A record admitted to this log a short while ago, as it was proven then; None says nothing of the log."""
         return self._memory.records.get(subject)

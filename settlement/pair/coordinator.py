@@ -46,6 +46,15 @@ class Question:
     accept: Admitted | Refusal | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigning:
+    """A GRANT and its ACCEPT that this node will co-sign, in the shards in which it has a say."""
+
+    grant: Admitted
+    accept: Admitted
+    shards: tuple[Shard, ...]
+
+
 class Coordinator:
     """All that one node has co-signed. Rebuilt from stored state after a restart."""
 
@@ -53,7 +62,7 @@ class Coordinator:
         held = [stored_as(Coordinated, raw, STORE) for raw in stored]
         self.known = {one.sid: one for one in held}
 
-    def judge(self, question: Question, now: TimeFix, own: list[Cell]) -> Refusal | None:
+    def judge(self, question: Question, now: TimeFix, own: list[Cell]) -> Cosigning | Refusal:
         """Clauses (1) to (4); `own` are the cells this node holds settlements on."""
         grant, accept = question.grant, question.accept
         body: Grant = grant.record.body
@@ -63,7 +72,8 @@ class Coordinator:
         if accept is None or isinstance(accept, Refusal):
             return accept or refuse(Reason.PROOF, "coordination.accept", "absent", "the ACCEPT beside the GRANT")
         refusal = _one_pair(grant, accept) or deadline_open(now, body.confirm_by_ns, "coordination.confirm_by")
-        return refusal or self._own_share(body, grant.author, now) or self._clear(body, now, own)  # (2), (3), (4)
+        refusal = refusal or self._own_share(body, grant.author, now) or self._clear(body, now, own)  # (2), (3), (4)
+        return refusal or Cosigning(grant=grant, accept=accept, shards=mine)
 
     def _own_share(self, grant: Grant, holder: Subject, now: TimeFix) -> Refusal | None:
         held = sum(
@@ -91,11 +101,9 @@ class Coordinator:
             return refuse(Reason.CONFLICT, "coordination.own", f"{mine.band} held here", "a cell not held here")
         return None
 
-    def sign(self, work: Work, question: Question) -> None:
+    def sign(self, work: Work, judged: Cosigning) -> None:
         """Co-sign, remember, and tell the holder."""
-        grant, accept = question.grant, question.accept
-        if not isinstance(accept, Admitted):
-            raise TypeError("a question is answered only after it was judged")
+        grant, accept = judged.grant, judged.accept
         body: Grant = grant.record.body
         until_ns = body.cell.window.end_ns
         held = Coordinated(sid=body.sid, holder=grant.author.hash, cell=body.cell, until_ns=until_ns)
@@ -105,7 +113,7 @@ class Coordinator:
             sid=body.sid,
             grant=grant.record.digest,
             accept=accept.record.digest,
-            shards=tuple(shard.name for shard in self.shards(question)),
+            shards=tuple(shard.name for shard in judged.shards),
             until_ns=until_ns,
         )
         work.send(grant.author.hash, work.sign(signed).raw)

@@ -4,34 +4,35 @@ Judging is pure and comes first; acting signs, stores and sends inside the step'
 GRANT until the holder's clock is surely past the end (it opens late, as the user closes early).
 """
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from settlement.chain.admission import Admitted, RuleInForce
-from settlement.chain.bodies import Abort, Accept, Confirm, Declaration, Grant, Request
+from settlement.chain.bodies import Accept, ClassTerms, Declaration, Grant, Request
 from settlement.chain.codec import encode
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
-from settlement.chain.scope import Cell
-from settlement.chain.weights import FAILED, UNANSWERED
+from settlement.chain.scope import Band, Cell
 from settlement.core.fixes import TimeFix, deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.blocks import BLOCKED, Blocks
 from settlement.pair.bounds import Bounds, OwnFaultError, beside
 from settlement.pair.coordinator import Coordinated
 from settlement.pair.envelopes import Bound, covers_offer
-from settlement.pair.holdercoordination import CoordinatedKeeper
-from settlement.pair.holderlease import BLOCKED
-from settlement.pair.holderpairs import STORE, HolderPair
+from settlement.pair.governed import Governed
+from settlement.pair.holdercoordination import CosigningKeeper
+from settlement.pair.holderdecision import DecisionKeeper
+from settlement.pair.holderlease import LeaseKeeper
+from settlement.pair.holderpairs import STORE, HolderPair, HolderPairs
 from settlement.pair.patience import Patience
 from settlement.pair.table import Event, HolderState, next_holder
-from settlement.pair.terms import deal_of_request, judge_terms
+from settlement.pair.terms import deal_of_request, judge_terms, lease_ceiling_ns
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import Work, settlement_id, stored_as
 
-__all__ = ["BLOCKED", "OFFERS", "STORE", "Holder", "HolderPair"]
+__all__ = ["BLOCKED", "OFFERS", "STORE", "GrantableRequest", "Holder", "HolderPair", "restored_holder"]
 
 OFFERS = "offer"
-UNTAKEN = frozenset({Reason.TIMEOUT, Reason.CHALLENGE})
-"""Reasons of an ABORT that only the user could have kept from coming about."""
 OPEN_MAX = 8
 """Reservations and settlements one user may hold open at a time with one holder."""
 ABORTED_MAX = 256
@@ -40,25 +41,72 @@ ABORTS_MAX = 64
 """Deadlines one step works off; the rest follow in the next, so that no step is long."""
 
 
-class Holder(CoordinatedKeeper):
-    """All settlements of one holder. Rebuilt from stored state after a restart."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantableRequest:
+    """A REQUEST that may be granted: its settlement's id, and the terms of its class that the GRANT will hold to."""
+
+    admitted: Admitted
+    sid: bytes
+    terms: ClassTerms
+
+    @property
+    def author(self) -> Subject:
+        """Who asks."""
+        return self.admitted.author
+
+
+class Holder:
+    """All settlements of one holder, each part of it by a keeper: decisions, leases, co-signatures, patience."""
 
     def __init__(
         self,
         *,
         me: bytes,
-        rule: RuleInForce,
-        stored: list[bytes],
-        offers: list[tuple[bytes, bytes]],
-        blocked: list[tuple[bytes, bytes]],
+        own: Subject | None,
+        governed: Governed,
+        pairs: HolderPairs,
+        offers: dict[bytes, Declaration],
         bounds: Bounds,
-        failing: list[tuple[bytes, bytes]] | None = None,
+        blocks: Blocks,
+        patience: Patience,
+        decisions: DecisionKeeper,
+        leases: LeaseKeeper,
+        cosigning: CosigningKeeper,
+        elsewhere: Mapping[bytes, Coordinated],
     ) -> None:
-        super().__init__(rule=rule, stored=stored, blocked=blocked)
-        self.me, self.bounds, self.patience = me, bounds, Patience(failing or [])
-        self.elsewhere: dict[bytes, Coordinated] = {}
-        self.own: Subject | None = None
-        self.offers = {digest: stored_as(Declaration, raw, OFFERS) for digest, raw in offers}
+        """Put a holder together.
+
+        `own` is this node's credential, `elsewhere` what it has co-signed for other holders.
+        """
+        self.me, self.own, self.governed = me, own, governed
+        self.offers, self.bounds, self.patience, self.elsewhere = offers, bounds, patience, elsewhere
+        self.decisions, self.leases, self.cosigning = decisions, leases, cosigning
+        self._pairs, self._blocks = pairs, blocks
+        self.preempt, self.heard = leases.preempt, leases.heard
+
+    @property
+    def rule(self) -> RuleInForce:
+        """The rule that is gone by."""
+        return self.governed.rule
+
+    def ruled(self) -> None:
+        """Another rule is in force: what is due when may have changed."""
+        self._pairs.ruled()
+
+    @property
+    def pairs(self) -> dict[bytes, HolderPair]:
+        """Every settlement that is remembered, by its id."""
+        return self._pairs.known
+
+    @property
+    def busy(self) -> dict[bytes, HolderPair]:
+        """Those that are not over in every respect."""
+        return self._pairs.busy
+
+    @property
+    def blocked(self) -> dict[Band, int]:
+        """Bands kept free for an incumbent, each with the end of its block (UTC, ns)."""
+        return self._blocks.bands()
 
     def declare(self, work: Work, body: Declaration) -> Record:
         """Sign an offer. Raises OwnFaultError where it reaches beyond the envelope it names."""
@@ -73,8 +121,8 @@ class Holder(CoordinatedKeeper):
 
     # -- REQUEST -------------------------------------------------------------------------------------------------
 
-    def judge_request(self, admitted: Admitted, now: TimeFix) -> Refusal | None:
-        """May this REQUEST be granted?"""
+    def judge_request(self, admitted: Admitted, now: TimeFix) -> GrantableRequest | Refusal:
+        """What a REQUEST would be granted as."""
         body: Request = admitted.record.body
         offer = self.offers.get(body.declaration)
         if offer is None:
@@ -92,6 +140,7 @@ class Holder(CoordinatedKeeper):
             or self.patience.judge(admitted.author.hash, now)
             or self._within_budget(admitted.author.hash)
             or self._free(body.cell, now)
+            or GrantableRequest(admitted=admitted, sid=sid, terms=terms)
         )
 
     def _terms(self, body: Request, user: Subject, now: TimeFix) -> Refusal | None:
@@ -125,18 +174,16 @@ class Holder(CoordinatedKeeper):
                 return refuse(Reason.CONFLICT, "request.elsewhere", f"{signed.cell.band} co-signed", "free")
         return None
 
-    def grant(self, work: Work, admitted: Admitted, bound: Bound | None = None) -> HolderPair:
+    def grant(self, work: Work, asked: GrantableRequest, bound: Bound | None = None) -> HolderPair:
         """Reserve the cell and sign the GRANT, and with it the composite envelope that bounds it."""
+        admitted, terms = asked.admitted, asked.terms
         body: Request = admitted.record.body
-        terms = self.rule.rule.terms(body.commodity)
-        if terms is None:
-            raise ValueError(f"class {body.commodity} is not in the rule")
         accept_by_ns = work.now.time.latest_ns + terms.accept_ns
         composite = work.sign(bound.composite) if bound is not None else None
         if bound is not None:
             accept_by_ns = min(accept_by_ns, bound.composite.valid_until_ns)
         grant = Grant(
-            sid=settlement_id(self.me, admitted.author.hash, body.nonce, body.cell),
+            sid=asked.sid,
             request=admitted.record.digest,
             user=admitted.author.hash,
             nonce=body.nonce,
@@ -150,13 +197,13 @@ class Holder(CoordinatedKeeper):
             challenge=work.random(32),
             rule=self.rule.hash,
             fence=work.count("fence"),
-            lease_ns=terms.lease_ns,
+            lease_ns=min(terms.lease_ns, lease_ceiling_ns(self.rule.rule, body.cell)),
             composite=composite.digest if composite is not None else None,
         )
         record = work.sign(grant)
-        pair = HolderPair(
+        asking = HolderPair(
             sid=grant.sid,
-            state=HolderState.RESERVED,
+            state=HolderState.NONE,
             user=grant.user,
             request=grant.request,
             grant=record.digest,
@@ -172,15 +219,15 @@ class Holder(CoordinatedKeeper):
             unit=bound.unit.digest if bound is not None else None,
             lease_ns=grant.lease_ns,
         )
-        self._save(work, pair)
+        pair = self._pairs.move(work, asking, Event.REQUEST)
         work.send(pair.user, record.raw, beside(bound, composite))
         work.event("granted", sid=grant.sid, band=grant.cell.band, user=admitted.author.name)
         return pair
 
     # -- ACCEPT --------------------------------------------------------------------------------------------------
 
-    def judge_accept(self, admitted: Admitted, now: TimeFix) -> Refusal | None:
-        """Is this the ACCEPT that the GRANT asked for, surely in time?"""
+    def judge_accept(self, admitted: Admitted, now: TimeFix) -> HolderPair | Refusal:
+        """The settlement of the ACCEPT that its GRANT asked for, surely in time."""
         body: Accept = admitted.record.body
         pair = self.pairs.get(body.sid)
         if pair is None or pair.user != admitted.author.hash:
@@ -197,78 +244,35 @@ class Holder(CoordinatedKeeper):
         if moved_away is not None:
             return moved_away
         late = deadline_open(now, pair.accept_by_ns, "accept.accept_by")
-        return replace(late, reason=Reason.TIMEOUT) if late and late.reason is Reason.EXPIRED else late
-
-    def _confirm(self, work: Work, pair: HolderPair, cosigned: tuple[bytes, ...] = ()) -> None:
-        """The commit point."""
-        until_ns = self._lease_until(work, pair)
-        if pair.accept is None:
-            raise ValueError("nothing is confirmed without its ACCEPT")
-        body = Confirm(
-            sid=pair.sid,
-            grant=pair.grant,
-            accept=pair.accept,
-            transmit_until_ns=until_ns,
-            fence=pair.fence,
-        )
-        record = work.sign(body)
-        settled = replace(pair, state=HolderState.CONFIRMED, decision=record.digest, transmit_until_ns=until_ns)
-        self._save(work, settled)
-        self.patience.taken_up(work, pair.user)
-        work.send_settled(pair.user, record, beside=cosigned, reply_to=pair.accept)
-        work.event("settled", sid=pair.sid, band=pair.cell.band)
-
-    def abort(self, work: Work, sid: bytes, reason: Reason, accept: bytes | None = None) -> None:
-        """The other terminal decision; frees the cell."""
-        pair = self.pairs[sid]
-        record = work.sign(Abort(sid=sid, grant=pair.grant, reason=reason.value, accept=accept))
-        ended = replace(
-            pair,
-            state=HolderState.ABORTED,
-            accept=accept,
-            decision=record.digest,
-            busy_until_ns=0,
-        )
-        self._save(work, ended)
-        if reason.value in UNANSWERED:
-            work.count(FAILED + pair.user.hex())
-        if reason in UNTAKEN:
-            terms = self.rule.rule.terms(pair.commodity)
-            self.patience.failed(work, pair.user, terms.accept_ns if terms is not None else 0)
-        work.send(pair.user, record.raw, reply_to=accept)
-        for other in pair.asked or ():
-            work.pass_on(other, record.raw)
-        work.event("aborted", sid=sid, reason=reason.value)
+        return (replace(late, reason=Reason.TIMEOUT) if late and late.reason is Reason.EXPIRED else late) or pair
 
     # -- after the commit ----------------------------------------------------------------------------------------
 
-    def judge_of_user(self, admitted: Admitted, event: Event) -> Refusal | None:
-        """RELINQUISH or USAGE: from this settlement's user, in a state that takes it."""
+    def judge_of_user(self, admitted: Admitted, event: Event) -> HolderPair | Refusal:
+        """The settlement of a RELINQUISH or USAGE: from its user, in a state that takes it."""
         pair = self.pairs.get(admitted.record.body.sid)
         if pair is None or pair.user != admitted.author.hash or pair.decision != admitted.record.body.confirm:
             return refuse(Reason.UNKNOWN_SID, "pair.sid", admitted.record.body.sid.hex()[:16], "a settlement of both")
         moved = next_holder(HolderState(pair.state), event)
-        return moved if isinstance(moved, Refusal) else None
+        return moved if isinstance(moved, Refusal) else pair
 
-    def relinquished(self, work: Work, admitted: Admitted) -> None:
+    def relinquished(self, work: Work, pair: HolderPair) -> None:
         """The user says it has stopped; its warden may still go by the lease we signed, so the cell waits for that."""
-        pair = self.pairs[admitted.record.body.sid]
         if pair.state == HolderState.ENDED:
-            self._save(work, replace(pair, notice=None))
+            self._pairs.move(work, pair, Event.RELINQUISH, notice=None)
             return
-        over_ns = self._lease_over(work, pair)
-        self._save(work, replace(pair, state=HolderState.ENDED, busy_until_ns=over_ns, notice=None))
+        self._pairs.move(work, pair, Event.RELINQUISH, busy_until_ns=self.leases.over_ns(work, pair), notice=None)
         work.event("ended", sid=pair.sid, reason="relinquished")
 
     def tick(self, work: Work) -> None:
         """Let deadlines pass: abort what was not accepted, see to the leases, lay aside what is over."""
         now = work.now.time
-        late = [p for p in self._held.due(now) if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
+        late = [p for p in self._pairs.due(now) if p.state == HolderState.RESERVED and now.after(p.accept_by_ns)]
         for pair in late[:ABORTS_MAX]:
-            self.abort(work, pair.sid, Reason.TIMEOUT)
-        self._tick_coordination(work)
-        self._tick_leases(work)
-        self._held.sweep(work)
+            self.decisions.abort(work, pair, Event.DEADLINE, Reason.TIMEOUT)
+        self.cosigning.tick(work)
+        self.leases.tick(work)
+        self._pairs.sweep(work)
         self._forget_offers(work)
 
     def _forget_offers(self, work: Work) -> None:
@@ -303,3 +307,35 @@ def _inside_offer(body: Request, offer: Declaration) -> Refusal | None:
     if body.price != offer.price:
         return refuse(Reason.PRICE, "request.price", body.price, offer.price)
     return None
+
+
+def restored_holder(
+    *,
+    me: bytes,
+    own: Subject | None,
+    governed: Governed,
+    bounds: Bounds,
+    stored: Iterable[bytes],
+    offers: Iterable[tuple[bytes, bytes]],
+    blocked: Iterable[tuple[bytes, bytes]],
+    failing: Iterable[tuple[bytes, bytes]],
+    elsewhere: Mapping[bytes, Coordinated],
+    neighbours: Callable[[Cell], set[bytes]],
+) -> Holder:
+    """A holder with its keepers, from what is durable. Raises StoredStateError."""
+    pairs, blocks, patience = HolderPairs(stored, governed.lease_ns), Blocks(blocked), Patience(failing)
+    decisions = DecisionKeeper(governed=governed, pairs=pairs, patience=patience)
+    return Holder(
+        me=me,
+        own=own,
+        governed=governed,
+        pairs=pairs,
+        offers={digest: stored_as(Declaration, raw, OFFERS) for digest, raw in offers},
+        bounds=bounds,
+        blocks=blocks,
+        patience=patience,
+        decisions=decisions,
+        leases=LeaseKeeper(governed=governed, pairs=pairs, blocks=blocks, decisions=decisions),
+        cosigning=CosigningKeeper(me=me, governed=governed, pairs=pairs, decisions=decisions, neighbours=neighbours),
+        elsewhere=elsewhere,
+    )

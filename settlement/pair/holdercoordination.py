@@ -3,7 +3,6 @@
 CONFIRM stays the only commit point: it is signed once nothing is lacking. One refusal, or `confirm_by`, aborts.
 """
 
-from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,8 +13,9 @@ from settlement.core.fixes import deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.coordination import CoordinationSigned, authorities_of, belongs, lacking, shards_of
 from settlement.pair.coordinator import has_neighbours
-from settlement.pair.holderlease import LeaseKeeper
-from settlement.pair.holderpairs import HolderPair
+from settlement.pair.governed import Governed
+from settlement.pair.holderdecision import DecisionKeeper
+from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.work import Work
 
@@ -23,43 +23,45 @@ Known = Callable[[bytes], Admitted | None]
 """A logged record by its name, proven."""
 
 
-def _nobody(_cell: Cell) -> set[bytes]:
-    return set()
+class CosigningKeeper:
+    """The co-signatures that a holder may need before it decides."""
 
+    def __init__(
+        self,
+        *,
+        me: bytes,
+        governed: Governed,
+        pairs: HolderPairs,
+        decisions: DecisionKeeper,
+        neighbours: Callable[[Cell], set[bytes]],
+    ) -> None:
+        """Keep co-signatures; `neighbours` are the other holders this node has heard of in the area of a cell."""
+        self.me, self.neighbours = me, neighbours
+        self._governed, self._pairs, self._decisions = governed, pairs, decisions
 
-class CoordinatedKeeper(LeaseKeeper):
-    """A holder that may need others' signatures before it decides."""
-
-    me: bytes
-    neighbours: Callable[[Cell], set[bytes]] = staticmethod(_nobody)
-    """Other holders this node has heard of in the area of a cell."""
-
-    @abstractmethod
-    def _confirm(self, work: Work, pair: HolderPair, cosigned: tuple[bytes, ...] = ()) -> None:
-        """The commit point."""
-
-    def accepted(self, work: Work, admitted: Admitted) -> None:
+    def accepted(self, work: Work, pair: HolderPair, accept: bytes) -> None:
         """Decide at once, or ask those who must co-sign."""
-        pair = replace(self.pairs[admitted.record.body.sid], accept=admitted.record.digest)
-        shards = shards_of(self.rule.rule, pair.cell)
+        rule = self._governed.rule.rule
+        shards = shards_of(rule, pair.cell)
         if not shards:
-            self._confirm(work, pair)
+            self._decisions.confirm(work, pair, accept, Event.ACCEPT, ())
             return
         others = authorities_of(shards) | (self.neighbours(pair.cell) if has_neighbours(shards) else set())
         now_ns = work.now.time.latest_ns
-        asking = replace(
+        asking = self._pairs.move(
+            work,
             pair,
-            state=HolderState.COORDINATING,
+            Event.ASKING,
+            accept=accept,
             asked=tuple(sorted(others - {self.me})),
             noticed_ns=now_ns,
             notice_since_ns=now_ns,
         )
-        self._save(work, asking)
         work.event("coordinating", sid=pair.sid, band=pair.cell.band)
-        if asking.asked or lacking(self.rule.rule, pair.cell, self.me, ()) is not None:
+        if asking.asked or lacking(rule, pair.cell, self.me, ()) is not None:
             self._ask(work, asking)
-        else:
-            self._confirm(work, asking)  # left to neighbours, and there are none
+        else:  # left to neighbours, and there are none
+            self._decisions.confirm(work, asking, accept, Event.COORDINATED, ())
 
     def _ask(self, work: Work, pair: HolderPair) -> None:
         for other in pair.asked or ():
@@ -68,60 +70,59 @@ class CoordinatedKeeper(LeaseKeeper):
 
     # -- the answers ---------------------------------------------------------------------------------------------
 
-    def judge_coordination(self, admitted: Admitted, granted: Grant | None) -> Refusal | None:
-        """A co-signature over this settlement, by one who was asked."""
+    def judge(self, admitted: Admitted, granted: Grant | None) -> HolderPair | Refusal:
+        """The settlement that a co-signature is over, where its author was asked."""
         body: Coordination = admitted.record.body
-        pair = self.pairs.get(body.sid)
+        pair = self._pairs.known.get(body.sid)
         if pair is None or granted is None or admitted.author.hash not in (pair.asked or ()):
             return refuse(Reason.UNKNOWN_SID, "coordination.sid", body.sid.hex()[:16], "asked for by this holder")
         moved = next_holder(HolderState(pair.state), Event.COORDINATION)
         if isinstance(moved, Refusal):
             return moved
-        return belongs(body, granted, pair.grant, pair.accept or b"")
+        return belongs(body, granted, pair.grant, pair.accept or b"") or pair
 
-    def coordinated(self, work: Work, admitted: Admitted, known: Known) -> None:
+    def coordinated(self, work: Work, pair: HolderPair, admitted: Admitted, known: Known) -> None:
         """One more has signed; decide when nothing is lacking."""
-        pair = self.pairs[admitted.record.body.sid]
-        if pair.state != HolderState.COORDINATING:
+        if pair.state != HolderState.COORDINATING or pair.accept is None:
             return
-        pair = replace(
+        pair = self._pairs.move(
+            work,
             pair,
+            Event.COORDINATION,
             answered=(*(pair.answered or ()), admitted.author.hash),
             cosigned=(*(pair.cosigned or ()), admitted.record.digest),
         )
-        self._save(work, pair)
         found = [known(name) for name in pair.cosigned or ()]
         signed = [CoordinationSigned(author=one.author, body=one.record.body) for one in found if one is not None]
-        if lacking(self.rule.rule, pair.cell, self.me, signed) is not None or self._unanswered(pair):
+        if lacking(self._governed.rule.rule, pair.cell, self.me, signed) is not None or self._unanswered(pair):
             return
         if deadline_open(work.now.time, pair.confirm_by_ns or 0, "confirm.confirm_by") is None:
-            self._confirm(work, pair, pair.cosigned or ())
+            self._decisions.confirm(work, pair, pair.accept or b"", Event.COORDINATED, pair.cosigned or ())
 
     def _unanswered(self, pair: HolderPair) -> set[bytes]:
         """Neighbours that were asked and have not signed: without an authority each of them counts."""
-        shards = shards_of(self.rule.rule, pair.cell)
+        shards = shards_of(self._governed.rule.rule, pair.cell)
         return set(pair.asked or ()) - authorities_of(shards) - set(pair.answered or ())
 
     def refusing(self, author: bytes, subject: bytes) -> HolderPair | None:
         """The settlement that a verdict of that author ends, because it was asked to co-sign it."""
-        waiting = (p for p in self.busy.values() if p.state == HolderState.COORDINATING and p.grant == subject)
+        waiting = (p for p in self._pairs.busy.values() if p.state == HolderState.COORDINATING and p.grant == subject)
         return next((p for p in waiting if author in (p.asked or ())), None)
 
-    def dissent(self, work: Work, author: bytes, subject: bytes, reason: Reason) -> None:
+    def dissent(self, work: Work, pair: HolderPair, author: bytes, reason: Reason) -> None:
         """One who was asked knows why not: abort, and tell the others."""
-        pair = self.refusing(author, subject)
-        if pair is not None:
-            self._save(work, replace(pair, asked=tuple(other for other in pair.asked or () if other != author)))
-            self.abort(work, pair.sid, reason, pair.accept)
+        left = replace(pair, asked=tuple(other for other in pair.asked or () if other != author))
+        self._pairs.save(work, left)
+        self._decisions.abort(work, left, Event.VERDICT, reason, pair.accept)
 
     # -- the passing of time -------------------------------------------------------------------------------------
 
-    def _tick_coordination(self, work: Work) -> None:
+    def tick(self, work: Work) -> None:
         """Ask again those who have not answered; give up at confirm_by."""
         now = work.now.time
-        for pair in [p for p in self._held.due(now) if p.state == HolderState.COORDINATING]:
+        for pair in [p for p in self._pairs.due(now) if p.state == HolderState.COORDINATING]:
             if not now.before(pair.confirm_by_ns or 0):
-                self.abort(work, pair.sid, Reason.QUORUM, pair.accept)
+                self._decisions.abort(work, pair, Event.DEADLINE, Reason.QUORUM, pair.accept)
             elif now.after(pair.said_again_ns()):
-                self._save(work, replace(pair, noticed_ns=now.latest_ns))
+                self._pairs.save(work, replace(pair, noticed_ns=now.latest_ns))
                 self._ask(work, pair)

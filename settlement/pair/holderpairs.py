@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from settlement.chain.codec import array, blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix
 from settlement.pair.deadlines import Deadlines
-from settlement.pair.table import HolderState
-from settlement.pair.transmit import LEASE_MAX_NS, pause_ns
+from settlement.pair.table import Event, HolderState, moved_holder
+from settlement.pair.transmit import LEASE_LONGEST_NS, pause_ns
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "holder"
@@ -51,7 +52,7 @@ class HolderPair:
     answered: tuple[bytes, ...] | None = array(22, blob(0, 32), 256, optional=True)
     cosigned: tuple[bytes, ...] | None = array(23, blob(0, 32), 256, optional=True)
     unit: bytes | None = blob(30, 32, optional=True)
-    lease_ns: int | None = uint(31, high=LEASE_MAX_NS, optional=True)
+    lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
 
     @property
     def live(self) -> bool:
@@ -106,8 +107,17 @@ class HolderPairs:
         self._over: dict[bytes, None] = {}
         self._theirs: Counter[bytes] = Counter()
 
+    def move(self, work: Work, pair: HolderPair, event: Event, **changes: Any) -> HolderPair:
+        """The only way from one state to another: the table's, with what the event changes beside it.
+
+        Raises IllegalMoveError, before anything is changed, where the table knows no such move.
+        """
+        moved = replace(pair, state=moved_holder(pair.state, event), **changes)
+        self.save(work, moved)
+        return moved
+
     def save(self, work: Work, pair: HolderPair) -> None:
-        """Remember a settlement as it stands now."""
+        """Remember a settlement as it stands now, in the state that it is in."""
         self.known[pair.sid] = self.busy[pair.sid] = pair
         if pair.notice is None:
             self.unheard.pop(pair.sid, None)

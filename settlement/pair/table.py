@@ -1,7 +1,8 @@
 """Every state a settlement can be in on either side, and every move between them.
 
 The holder decides: CONFIRM is the only commit point. From ACCEPT to the decision the user is in doubt and does nothing
-but ask again. A pair (state, event) that is not in the table is refused and changes nothing.
+but ask again. A pair (state, event) that is not in the table is refused and changes nothing. The two tables alone
+yield a state: `HolderPairs.move` and `UserPairs.move` look it up, and nothing else writes one.
 """
 
 from collections.abc import Mapping
@@ -55,6 +56,7 @@ class Event(Enum):
     PREEMPT = "preempt"
     USAGE = "usage"
     DEADLINE = "deadline"
+    BARRED = "may not be confirmed"
     WINDOW_END = "window end"
 
 
@@ -64,11 +66,13 @@ HOLDER = {
     (HolderState.RESERVED, Event.ASKING): HolderState.COORDINATING,
     (HolderState.RESERVED, Event.DEADLINE): HolderState.ABORTED,
     (HolderState.RESERVED, Event.PREEMPT): HolderState.ABORTED,
+    (HolderState.RESERVED, Event.BARRED): HolderState.ABORTED,
     (HolderState.COORDINATING, Event.COORDINATION): HolderState.COORDINATING,
     (HolderState.COORDINATING, Event.COORDINATED): HolderState.CONFIRMED,
     (HolderState.COORDINATING, Event.VERDICT): HolderState.ABORTED,
     (HolderState.COORDINATING, Event.DEADLINE): HolderState.ABORTED,
     (HolderState.COORDINATING, Event.PREEMPT): HolderState.ABORTED,
+    (HolderState.COORDINATING, Event.BARRED): HolderState.ABORTED,
     # More signed than were needed.
     (HolderState.CONFIRMED, Event.COORDINATION): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.RENEW): HolderState.CONFIRMED,
@@ -123,6 +127,26 @@ def next_user(state: UserState, event: Event) -> UserState | Refusal:
     """The user's next state, or OUT_OF_ORDER."""
     found = USER.get((state, event))
     return _out_of_order("pair.user", USER, state, event) if found is None else found
+
+
+class IllegalMoveError(Exception):
+    """This program was about to move a settlement as no table allows: its own fault, and nothing was changed."""
+
+
+def moved_holder(state: int, event: Event) -> HolderState:
+    """The holder's next state. Raises IllegalMoveError where there is none."""
+    found = next_holder(HolderState(state), event)
+    if isinstance(found, Refusal):
+        raise IllegalMoveError(str(found))
+    return found
+
+
+def moved_user(state: int, event: Event) -> UserState:
+    """The user's next state. Raises IllegalMoveError where there is none."""
+    found = next_user(UserState(state), event)
+    if isinstance(found, Refusal):
+        raise IllegalMoveError(str(found))
+    return found
 
 
 def _out_of_order(clause: str, table: Mapping[tuple[Any, Event], object], state: Enum, event: Event) -> Refusal:

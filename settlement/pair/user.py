@@ -4,21 +4,24 @@ From ACCEPT until the holder's decision the user is in doubt: it transmits nothi
 itself, it only sends the same bytes again.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from settlement.chain.admission import Admitted, RuleInForce
-from settlement.chain.bodies import Accept, Confirm, Declaration, Grant, Request
+from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Accept, Confirm, Declaration, Grant, Request, Verdict
 from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix, deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.bounds import Bounds
+from settlement.pair.effects import RequestProgress, SettlementNews
+from settlement.pair.governed import Governed
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.transmit import lease_limit
-from settlement.pair.userlease import LeaseTaker
-from settlement.pair.userpairs import STORE, WAITING, UserPair
+from settlement.pair.userlease import LeaseTaker, beside_request
+from settlement.pair.userpairs import STORE, WAITING, UserPair, UserPairs
 from settlement.pair.work import Work, answer_to, settlement_id
 
-__all__ = ["HEARD", "STORE", "WAITING", "Offer", "User", "UserPair"]
+__all__ = ["HEARD", "STORE", "WAITING", "Offer", "User", "UserPair", "restored_user"]
 
 HEARD = "heard"
 
@@ -38,13 +41,24 @@ def offers_again(new: Declaration, old: Declaration) -> bool:
     return (new.commodity, a.band, a.area, a.window.end_ns) == (old.commodity, b.band, b.area, b.window.end_ns)
 
 
-class User(LeaseTaker):
-    """All settlements of one user. Rebuilt from stored state after a restart."""
+class User:
+    """All settlements of one user; what follows the commit is its lease taker's."""
 
-    def __init__(self, *, me: bytes, rule: RuleInForce, stored: list[bytes], bounds: Bounds) -> None:
-        super().__init__(stored=stored)
-        self.me, self.rule, self.bounds = me, rule, bounds
+    def __init__(self, *, me: bytes, governed: Governed, pairs: UserPairs, leases: LeaseTaker, bounds: Bounds) -> None:
+        self.me, self.governed, self.bounds, self.leases, self._pairs = me, governed, bounds, leases, pairs
         self.offers: dict[bytes, Offer] = {}
+        self.by_sid, self.heard = pairs.by_sid, leases.heard
+        self.relinquish, self.report_usage = leases.relinquish, leases.report_usage
+
+    @property
+    def pairs(self) -> dict[bytes, UserPair]:
+        """Every settlement that is remembered, by the hash of its REQUEST."""
+        return self._pairs.known
+
+    @property
+    def busy(self) -> dict[bytes, UserPair]:
+        """Those that are not over in every respect."""
+        return self._pairs.busy
 
     def hear(self, admitted: Admitted) -> None:
         """Remember an offer."""
@@ -70,11 +84,11 @@ class User(LeaseTaker):
             envelope=unit.digest if unit is not None else None,
         )
         record = work.sign(body)
-        terms = self.rule.rule.terms(body.commodity)
+        terms = self.governed.terms(body.commodity)
         now_ns = work.now.time.latest_ns
-        pair = UserPair(
+        asking = UserPair(
             request=record.digest,
-            state=UserState.REQUESTED,
+            state=UserState.NONE,
             holder=offer.holder,
             sid=settlement_id(offer.holder, self.me, nonce, cell),
             cell=cell,
@@ -86,21 +100,16 @@ class User(LeaseTaker):
             fence=0,
             unit=body.envelope,
         )
-        self._save(work, pair)
-        work.send(pair.holder, record.raw, self._beside(pair))
+        pair = self._pairs.move(work, asking, Event.REQUEST)
+        work.send(pair.holder, record.raw, beside_request(self.bounds, pair))
         work.event("requested", sid=pair.sid, band=cell.band)
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REQUESTED))
         return pair
-
-    def _beside(self, pair: UserPair) -> tuple[bytes, ...]:
-        """The unit envelope that a REQUEST names travels with it: the holder may not have it yet."""
-        unit = self.bounds.unit
-        waits = pair.state == UserState.REQUESTED and unit is not None and unit.digest == pair.unit
-        return (unit.raw,) if waits and unit is not None else ()
 
     # -- GRANT ---------------------------------------------------------------------------------------------------
 
-    def judge_grant(self, admitted: Admitted, request: Request | None, now: TimeFix) -> Refusal | None:
-        """Is this GRANT the answer to our REQUEST, word for word?"""
+    def judge_grant(self, admitted: Admitted, request: Request | None, now: TimeFix) -> UserPair | Refusal:
+        """The settlement of a GRANT that answers our REQUEST, word for word."""
         body: Grant = admitted.record.body
         pair = self.pairs.get(body.request)
         if pair is None or request is None or pair.holder != admitted.author.hash or body.user != self.me:
@@ -118,12 +127,13 @@ class User(LeaseTaker):
         )
         if not same or body.max_eirp_mdbm > request.eirp_mdbm:
             return refuse(Reason.TERMS, "grant.terms", "other terms", "the terms of the REQUEST")
-        return deadline_open(now, body.accept_by_ns, "grant.accept_by")
+        return deadline_open(now, body.accept_by_ns, "grant.accept_by") or pair
 
-    def accept(self, work: Work, admitted: Admitted, derived_from: tuple[bytes, ...] | None = None) -> None:
+    def accept(
+        self, work: Work, pair: UserPair, admitted: Admitted, derived_from: tuple[bytes, ...] | None = None
+    ) -> None:
         """Sign the ACCEPT, with what the GRANT derives from; from here on in doubt."""
         grant: Grant = admitted.record.body
-        pair = self.pairs[grant.request]
         envelope = pair.unit if grant.composite is not None else None
         body = Accept(
             sid=grant.sid,
@@ -133,44 +143,41 @@ class User(LeaseTaker):
             envelope=envelope,
         )
         record = work.sign(body)
-        self._save(
+        self._pairs.move(
             work,
-            replace(
-                pair,
-                state=UserState.ACCEPTED,
-                grant=admitted.record.digest,
-                accept=record.digest,
-                lease_ns=grant.lease_ns,
-                last=record.raw,
-                sent_ns=work.now.time.latest_ns,
-                since_ns=work.now.time.latest_ns,
-            ),
+            pair,
+            Event.GRANT,
+            grant=admitted.record.digest,
+            accept=record.digest,
+            lease_ns=grant.lease_ns,
+            last=record.raw,
+            sent_ns=work.now.time.latest_ns,
+            since_ns=work.now.time.latest_ns,
         )
         work.send(pair.holder, record.raw)
         work.event("accepted", sid=pair.sid, band=pair.cell.band)
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ACCEPTED))
 
-    def judge_verdict(self, admitted: Admitted) -> Refusal | None:
-        """A refusal of our REQUEST, from the holder we asked."""
+    def judge_verdict(self, admitted: Admitted) -> UserPair | Refusal:
+        """The settlement that a refusal of our REQUEST ends, from the holder we asked."""
         pair = self.pairs.get(admitted.record.body.subject)
         if pair is None or pair.holder != admitted.author.hash:
             return refuse(Reason.UNKNOWN_SID, "verdict.subject", "not a REQUEST of ours", "a REQUEST of ours to it")
         moved = next_user(UserState(pair.state), Event.VERDICT)
-        return moved if isinstance(moved, Refusal) else None
+        return moved if isinstance(moved, Refusal) else pair
 
-    def refused(self, work: Work, admitted: Admitted) -> UserPair:
+    def refused(self, work: Work, pair: UserPair, said: Verdict) -> None:
         """Our REQUEST was refused."""
-        body = admitted.record.body
-        pair = replace(self.pairs[body.subject], state=UserState.REFUSED, ended=body.reason, last=b"")
-        self._save(work, pair)
-        why = {"reason": body.reason, "clause": body.clause, "measured": body.measured, "required": body.required}
+        self._pairs.move(work, pair, Event.VERDICT, ended=said.reason, last=b"")
+        why = {"reason": said.reason, "clause": said.clause, "measured": said.measured, "required": said.required}
         work.event("refused", sid=pair.sid, band=pair.cell.band, **why)
-        return pair
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, **why))
 
     # -- the decision --------------------------------------------------------------------------------------------
 
-    def judge_decision(self, admitted: Admitted, event: Event) -> Refusal | None:
-        """CONFIRM or ABORT, over our very GRANT and ACCEPT."""
-        pair = self._judge(admitted, event)
+    def judge_decision(self, admitted: Admitted, event: Event) -> UserPair | Refusal:
+        """The settlement of a CONFIRM or ABORT, over our very GRANT and ACCEPT."""
+        pair = self.leases.judge(admitted, event)
         if isinstance(pair, Refusal):
             known = self.by_sid(admitted.record.body.sid)
             decided = known is not None and known.decision not in (None, admitted.record.digest)
@@ -181,53 +188,59 @@ class User(LeaseTaker):
         limit_ns = lease_limit(admitted.record, pair.cell, pair.longest_ns)
         if isinstance(body, Confirm) and (body.accept is None or body.transmit_until_ns > limit_ns):
             return refuse(Reason.LEASE, "decision.lease", f"{body.transmit_until_ns} ns", f"<= {limit_ns} ns")
-        return None
+        return pair
 
-    def settled(self, work: Work, admitted: Admitted) -> UserPair:
+    def settled(self, work: Work, pair: UserPair, admitted: Admitted) -> None:
         """CONFIRM arrived: the settlement stands."""
         body: Confirm = admitted.record.body
-        pair = replace(
-            self._stored(body.sid),
-            state=UserState.SETTLED,
+        self._pairs.move(
+            work,
+            pair,
+            Event.CONFIRM,
             decision=admitted.record.digest,
             transmit_until_ns=body.transmit_until_ns,
             fence=body.fence,
             last=b"",
         )
-        self._save(work, pair)
         took_ns = work.now.time.middle_ns - pair.asked_ns
         work.event("settled", sid=pair.sid, band=pair.cell.band, took_ms=took_ns / 1e6)
-        return pair
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.SETTLED))
 
-    def aborted(self, work: Work, admitted: Admitted) -> UserPair:
+    def aborted(self, work: Work, pair: UserPair, admitted: Admitted) -> None:
         """ABORT arrived: nothing stands."""
-        before, reason = self._stored(admitted.record.body.sid), admitted.record.body.reason
-        pair = replace(before, state=UserState.ABORTED, decision=admitted.record.digest, ended=reason, last=b"")
-        self._save(work, pair)
+        reason = admitted.record.body.reason
+        self._pairs.move(work, pair, Event.ABORT, decision=admitted.record.digest, ended=reason, last=b"")
         work.event("aborted", sid=pair.sid, reason=reason)
-        return pair
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ABORTED, reason=reason))
 
     # -- the passing of time -------------------------------------------------------------------------------------
 
     def tick(self, work: Work) -> list[UserPair]:
         """Ask again where an answer is due, ever less often; give up where it never came; returns what ended."""
-        for pair in [p for p in self._held.due(work.now.time) if p.state in WAITING]:
+        for pair in [p for p in self._pairs.due(work.now.time) if p.state in WAITING]:
             self._wait(work, pair)
-        ended = self._end_windows(work)
-        self._tell_ends(work)
-        self._held.sweep(work)
+        ended = self.leases.end_windows(work)
+        self.leases.tell_ends(work)
+        self._pairs.sweep(work)
         self._forget_offers(work)
         return ended
 
     def _wait(self, work: Work, pair: UserPair) -> None:
         if pair.state == UserState.REQUESTED and work.now.time.after(pair.give_up_ns):
-            self._save(work, replace(pair, state=UserState.REFUSED, ended=Reason.TIMEOUT.value, last=b""))
+            self._pairs.move(work, pair, Event.DEADLINE, ended=Reason.TIMEOUT.value, last=b"")
             work.event("refused", sid=pair.sid, band=pair.cell.band, reason=Reason.TIMEOUT.value)
+            work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, reason=Reason.TIMEOUT.value))
         else:
-            self._again(work, pair)
+            self.leases.again(work, pair)
 
     def _forget_offers(self, work: Work) -> None:
         """Nothing can be asked of an offer whose window is over."""
         for name in [n for n, o in self.offers.items() if work.now.time.after(o.body.cell.window.end_ns)]:
             del self.offers[name]
             work.drop(HEARD, name)
+
+
+def restored_user(*, me: bytes, governed: Governed, bounds: Bounds, stored: Iterable[bytes]) -> User:
+    """A user with its lease taker, from what is durable. Raises StoredStateError."""
+    pairs = UserPairs(stored)
+    return User(me=me, governed=governed, pairs=pairs, leases=LeaseTaker(pairs=pairs, bounds=bounds), bounds=bounds)

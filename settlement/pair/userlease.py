@@ -3,7 +3,6 @@
 A RELINQUISH goes out again, ever less often, until the holder says that it has it or the window is over.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import replace
 
 from settlement.chain.admission import Admitted
@@ -11,66 +10,53 @@ from settlement.chain.bodies import Grant, Preempt, Relinquish, Renew, Resume, S
 from settlement.chain.records import Record, digest
 from settlement.chain.scope import Window
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.bounds import Bounds
+from settlement.pair.effects import HandLease, RequestProgress, SettlementNews, WithdrawPermit
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.transmit import TransmitLease, judge_change
 from settlement.pair.userpairs import UserPair, UserPairs
-from settlement.pair.work import StoredStateError, Work
+from settlement.pair.work import Work
 
 
-class LeaseTaker(ABC):
+def beside_request(bounds: Bounds, pair: UserPair) -> tuple[bytes, ...]:
+    """The unit envelope that a REQUEST names travels with it: the holder may not have it yet."""
+    unit = bounds.unit
+    waits = pair.state == UserState.REQUESTED and unit is not None and unit.digest == pair.unit
+    return (unit.raw,) if waits and unit is not None else ()
+
+
+class LeaseTaker:
     """Every settlement of one user, as far as its lease and its end go."""
 
-    def __init__(self, *, stored: list[bytes]) -> None:
-        self._held = UserPairs(stored)
-
-    @property
-    def pairs(self) -> dict[bytes, UserPair]:
-        """Every settlement that is remembered, by the hash of its REQUEST."""
-        return self._held.known
-
-    @property
-    def busy(self) -> dict[bytes, UserPair]:
-        """Those that are not over in every respect."""
-        return self._held.busy
-
-    def _save(self, work: Work, pair: UserPair) -> None:
-        self._held.save(work, pair)
-
-    def by_sid(self, sid: bytes) -> UserPair | None:
-        """The settlement with that id."""
-        return self._held.by_sid(sid)
+    def __init__(self, *, pairs: UserPairs, bounds: Bounds) -> None:
+        self._pairs, self._bounds = pairs, bounds
 
     def _pair_of(self, admitted: Admitted) -> UserPair | Refusal:
         """The settlement with the author that a record speaks of."""
         sid = admitted.record.body.sid
-        pair = self.by_sid(sid)
+        pair = self._pairs.by_sid(sid)
         if pair is None or pair.holder != admitted.author.hash:
             return refuse(Reason.UNKNOWN_SID, "pair.sid", sid.hex()[:16], "a settlement with this author")
         return pair
 
-    def _judge(self, admitted: Admitted, event: Event) -> UserPair | Refusal:
+    def judge(self, admitted: Admitted, event: Event) -> UserPair | Refusal:
+        """The settlement that a record of its holder moves, where the table has such a move."""
         pair = self._pair_of(admitted)
         if isinstance(pair, Refusal):
             return pair
         moved = next_user(UserState(pair.state), event)
         return moved if isinstance(moved, Refusal) else pair
 
-    def _stored(self, sid: bytes) -> UserPair:
-        pair = self.by_sid(sid)
-        if pair is None:
-            raise StoredStateError("a record was judged for a settlement that is not stored")
-        return pair
-
     # -- the lease -----------------------------------------------------------------------------------------------
 
-    def judge_lease(self, admitted: Admitted, event: Event) -> Refusal | None:
-        """A RENEW, SUSPEND or RESUME of a settlement in force; what comes late is told by its fence."""
+    def judge_lease(self, admitted: Admitted, event: Event) -> UserPair | Refusal:
+        """The settlement in force that a RENEW, SUSPEND or RESUME is of; what comes late is told by its fence."""
         pair = self._pair_of(admitted)
         if isinstance(pair, Refusal):
             return pair
         if not pair.in_force or pair.decision is None:
             moved = next_user(UserState(pair.state), event)
-            return moved if isinstance(moved, Refusal) else None
+            return moved if isinstance(moved, Refusal) else pair
         held = TransmitLease(
             confirm=pair.decision,
             cell=pair.cell,
@@ -79,47 +65,47 @@ class LeaseTaker(ABC):
             suspended=pair.state == UserState.SUSPENDED,
             length_ns=pair.longest_ns,
         )
-        return judge_change(held, admitted.record)
+        return judge_change(held, admitted.record) or pair
 
-    def judge_renew(self, admitted: Admitted) -> Refusal | None:
-        """A longer lease."""
-        return self.judge_lease(admitted, Event.RENEW)
-
-    def renewed(self, work: Work, admitted: Admitted) -> UserPair:
+    def renewed(self, work: Work, pair: UserPair, admitted: Admitted) -> UserPair:
         """Take up the longer lease of a RENEW or a RESUME."""
         body: Renew | Resume = admitted.record.body
-        before = self._stored(body.sid)
-        pair = replace(
-            before,
-            state=UserState.SETTLED if isinstance(body, Resume) else before.state,
+        resumed = isinstance(body, Resume)
+        moved = self._pairs.move(
+            work,
+            pair,
+            Event.RESUME if resumed else Event.RENEW,
             transmit_until_ns=body.transmit_until_ns,
             renewals=body.number,
             fence=body.fence,
             lease=admitted.record.digest,
             suspended=None,
         )
-        self._save(work, pair)
-        return pair
+        work.ask(HandLease(sid=pair.sid, record=admitted.record.raw))
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.RESUMED if resumed else SettlementNews.RENEWED))
+        return moved
 
-    def suspended(self, work: Work, admitted: Admitted) -> UserPair:
+    def suspended(self, work: Work, pair: UserPair, admitted: Admitted) -> UserPair:
         """Nothing may radiate until a RESUME; the settlement stands."""
         body: Suspend = admitted.record.body
-        pair = replace(
-            self._stored(body.sid),
-            state=UserState.SUSPENDED,
+        moved = self._pairs.move(
+            work,
+            pair,
+            Event.SUSPEND,
             renewals=body.number,
             fence=body.fence,
             lease=admitted.record.digest,
             suspended=body.reason,
         )
-        self._save(work, pair)
-        return pair
+        work.ask(HandLease(sid=pair.sid, record=admitted.record.raw))
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.PAUSED, reason=body.reason))
+        return moved
 
     # -- the end -------------------------------------------------------------------------------------------------
 
-    def judge_preempt(self, admitted: Admitted, grant: Grant | None) -> Refusal | None:
-        """Displacement of this settlement by its holder, for a tier that is not below the granted one."""
-        pair = self._judge(admitted, Event.PREEMPT)
+    def judge_preempt(self, admitted: Admitted, grant: Grant | None) -> UserPair | Refusal:
+        """The settlement that is displaced by its holder, for a tier that is not below the granted one."""
+        pair = self.judge(admitted, Event.PREEMPT)
         if isinstance(pair, Refusal):
             return pair
         body: Preempt = admitted.record.body
@@ -127,37 +113,36 @@ class LeaseTaker(ABC):
             return refuse(Reason.TERMS, "preempt.confirm", body.confirm.hex()[:16], "our CONFIRM")
         if grant is None or body.tier > grant.tier:
             return refuse(Reason.TIER, "preempt.tier", body.tier, f"<= {grant.tier if grant else 'the granted tier'}")
-        return None
-
-    def end(self, work: Work, sid: bytes, reason: str) -> UserPair | None:
-        """The settlement is over for us, whatever the cause; RF is already off."""
-        pair = self.by_sid(sid)
-        if pair is None or not pair.in_force:
-            return None
-        pair = replace(pair, state=UserState.ENDED, ended=reason)
-        self._save(work, pair)
-        work.event("ended", sid=sid, reason=reason)
         return pair
+
+    def end(self, work: Work, pair: UserPair, event: Event, reason: str) -> UserPair:
+        """A settlement in force is over for us, whatever the cause; RF is already off."""
+        ended = self._pairs.move(work, pair, event, ended=reason)
+        work.event("ended", sid=pair.sid, reason=reason)
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ENDED, reason=reason))
+        return ended
 
     def relinquish(self, work: Work, sid: bytes, reason: str) -> Record | None:
         """End early and tell the holder, until it has heard; call only once RF is off."""
-        pair = self.end(work, sid, reason)
-        if pair is None or pair.decision is None:
+        held = self._pairs.by_sid(sid)
+        if held is None or not held.in_force or held.decision is None:
             return None
-        record, now_ns = work.sign(Relinquish(sid=sid, confirm=pair.decision, reason=reason)), work.now.time.latest_ns
-        self._save(work, replace(pair, last=record.raw, sent_ns=now_ns, since_ns=now_ns))
+        pair = self.end(work, held, Event.RELINQUISH, reason)
+        body = Relinquish(sid=sid, confirm=held.decision, reason=reason)
+        record, now_ns = work.sign(body), work.now.time.latest_ns
+        self._pairs.save(work, replace(pair, last=record.raw, sent_ns=now_ns, since_ns=now_ns))
         work.send(pair.holder, record.raw)
         return record
 
     def heard(self, work: Work, subject: bytes) -> None:
         """The holder has our RELINQUISH: no need to say it again."""
-        for pair in [self.pairs[request] for request in self._held.unheard]:
+        for pair in [self._pairs.known[request] for request in self._pairs.unheard]:
             if digest(pair.last) == subject:
-                self._save(work, replace(pair, last=b""))
+                self._pairs.save(work, replace(pair, last=b""))
 
     def report_usage(self, work: Work, sid: bytes, *, used: Window | None, airtime_ns: int, bursts: int) -> None:
         """Tell the holder what was done with the settlement."""
-        pair = self.by_sid(sid)
+        pair = self._pairs.by_sid(sid)
         if pair is None or pair.decision is None:
             return
         body = Usage(
@@ -172,28 +157,25 @@ class LeaseTaker(ABC):
 
     # -- the passing of time -------------------------------------------------------------------------------------
 
-    def _end_windows(self, work: Work) -> list[UserPair]:
+    def end_windows(self, work: Work) -> list[UserPair]:
         """End what may be over by now; returns it."""
         now = work.now.time
-        due = self._held.due(now) if now.trusted else []
-        over = [p for p in due if p.in_force and not now.before(p.cell.window.end_ns)]
-        ended = (self.end(work, pair.sid, "window end") for pair in over)
-        return [pair for pair in ended if pair is not None]
+        due = self._pairs.due(now) if now.trusted else []
+        over = [pair for pair in due if pair.in_force and not now.before(pair.cell.window.end_ns)]
+        for pair in over:
+            work.ask(WithdrawPermit(sid=pair.sid, reason=Reason.EXPIRED, why="window end"))
+        return [self.end(work, pair, Event.WINDOW_END, "window end") for pair in over]
 
-    def _again(self, work: Work, pair: UserPair) -> None:
+    def again(self, work: Work, pair: UserPair) -> None:
         """Send the same bytes once more, where it is time to."""
         if work.now.time.after(pair.said_again_ns()):
-            self._save(work, replace(pair, sent_ns=work.now.time.latest_ns))
-            work.send(pair.holder, pair.last, self._beside(pair))
+            self._pairs.save(work, replace(pair, sent_ns=work.now.time.latest_ns))
+            work.send(pair.holder, pair.last, beside_request(self._bounds, pair))
 
-    @abstractmethod
-    def _beside(self, pair: UserPair) -> tuple[bytes, ...]:
-        """What goes along with what is sent again."""
-
-    def _tell_ends(self, work: Work) -> None:
+    def tell_ends(self, work: Work) -> None:
         """Say again what a holder has not heard of; after the window nobody needs it."""
-        for pair in [p for p in self._held.due(work.now.time) if p.state == UserState.ENDED and p.last]:
+        for pair in [p for p in self._pairs.due(work.now.time) if p.state == UserState.ENDED and p.last]:
             if work.now.time.after(pair.cell.window.end_ns):
-                self._save(work, replace(pair, last=b""))
+                self._pairs.save(work, replace(pair, last=b""))
             else:
-                self._again(work, pair)
+                self.again(work, pair)

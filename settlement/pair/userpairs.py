@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix
 from settlement.pair.deadlines import Deadlines
-from settlement.pair.table import UserState
-from settlement.pair.transmit import LEASE_MAX_NS, pause_ns
+from settlement.pair.table import Event, UserState, moved_user
+from settlement.pair.transmit import LEASE_LONGEST_NS, LEASE_MAX_NS, pause_ns
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "user"
@@ -47,7 +48,7 @@ class UserPair:
     lease: bytes | None = blob(18, 32, optional=True)
     suspended: str | None = text(19, 64, optional=True)
     unit: bytes | None = blob(30, 32, optional=True)
-    lease_ns: int | None = uint(31, high=LEASE_MAX_NS, optional=True)
+    lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
 
     @property
     def longest_ns(self) -> int:
@@ -101,8 +102,17 @@ class UserPairs:
         request = self._by_sid.get(sid)
         return None if request is None else self.known[request]
 
+    def move(self, work: Work, pair: UserPair, event: Event, **changes: Any) -> UserPair:
+        """The only way from one state to another: the table's, with what the event changes beside it.
+
+        Raises IllegalMoveError, before anything is changed, where the table knows no such move.
+        """
+        moved = replace(pair, state=moved_user(pair.state, event), **changes)
+        self.save(work, moved)
+        return moved
+
     def save(self, work: Work, pair: UserPair) -> None:
-        """Remember a settlement as it stands now."""
+        """Remember a settlement as it stands now, in the state that it is in."""
         self.known[pair.request] = self.busy[pair.request] = pair
         self._by_sid[pair.sid] = pair.request
         if pair.state == UserState.ENDED and pair.last:

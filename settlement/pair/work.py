@@ -14,6 +14,7 @@ from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Refusal
+from settlement.pair.effects import Effect
 
 T = TypeVar("T")
 STORED_LIMIT = 2 * MAX_RECORD_BYTES
@@ -73,6 +74,10 @@ class Work(Protocol):
 
     def random(self, size: int) -> bytes:
         """Fresh unpredictable bytes."""
+        ...
+
+    def ask(self, effect: Effect) -> None:
+        """Ask whoever runs this node to do something once the step is durable."""
         ...
 
     def event(self, name: str, **fields: Any) -> None:

@@ -19,9 +19,9 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
 from settlement.pair.work import StoredStateError
-from settlement.party.acting import act
-from settlement.party.answering import UNSURE, answer_refused, keep_evidence, key_in_use
-from settlement.party.judging import judge
+from settlement.records.conduct.alarms import UNSURE, keep_evidence, key_in_use
+from settlement.records.conduct.base import RecordCase
+from settlement.records.conduct.registry import answer_refused, decide
 from settlement.records.row import Charge
 from settlement.records.witnessing import Cosignature
 from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
@@ -76,7 +76,7 @@ class Party(NodeState):
     def attempt(self, step: Step, act: Callable[[], T]) -> T | Refusal:
         """One part of a step: what of it this node may not sign undoes that part alone, and is returned."""
         before = self.identity, dict(self.former)
-        sent, told, kept = len(step.outgoing), len(step.notices), len(step.deferred)
+        mark = step.mark()
         try:
             with self.lineage.transaction():
                 return act()
@@ -84,8 +84,7 @@ class Party(NodeState):
             self.identity, self.former = before
             step.identity, self.witness.me = self.identity, self.identity.credential
             self.restore()
-            del step.outgoing[sent:], step.notices[told:], step.deferred[kept:]
-            step.answering(None)
+            step.undo(mark)
             step.event("not signed", reason=exc.refusal.reason.value, detail=str(exc.refusal))
             return exc.refusal
 
@@ -133,7 +132,7 @@ class Party(NodeState):
 
     def _undone_if_it_fails(self, step: Step, action: Callable[[], T]) -> T | Exception:
         """The one place where an exception that nobody foresaw ends: what it was part of is as if it never began."""
-        sent, told, deferred = len(step.outgoing), len(step.notices), len(step.deferred)
+        mark = step.mark()
         try:
             with self.lineage.transaction():
                 return action()
@@ -142,8 +141,7 @@ class Party(NodeState):
         except Exception as exc:  # noqa: BLE001 - no message of one peer may cost another peer's, or the node
             self.faults += 1
             self.restore()
-            del step.outgoing[sent:], step.notices[told:], step.deferred[deferred:]
-            step.answering(None)
+            step.undo(mark)
             return exc
 
     def duty(self, step: Step, what: str, action: Callable[[], T], *, waits: bool = True) -> T | Refusal | None:
@@ -191,18 +189,20 @@ class Party(NodeState):
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
         self._last_charge = verdict.record.row.charge
+        case = RecordCase(state=self, step=step, admitted=verdict, message=message)
         unsure = self.unsure(step.now) if verdict.record.row.signs else None
-        refusal = unsure or judge(self, verdict, message, step)
-        if refusal is not None:
+        decision = unsure or decide(case)
+        if isinstance(decision, Refusal):
+            refusal = decision
             # What time or order alone decided may be judged again when it comes again.
             terminal = None if refusal.reason in UNSURE or self._early(verdict, refusal) else verdict.record
             self._log_refused(step, raw, refusal, _hash(peer), terminal, signed=True)
-            self.attempt(step, lambda: answer_refused(self, step, verdict, refusal))
+            self.attempt(step, lambda: answer_refused(case, refusal))
             return refusal
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=_hash(peer))
         step.log(leaf, verdict.record)
         step.answering(verdict.record.digest)
-        act(self, step, verdict, message)
+        decision.act()
         step.answering(None)
         self.witness.take_up(step)
         return None
@@ -227,9 +227,13 @@ class Party(NodeState):
         if isinstance(verdict, Refusal):
             self._log_refused(step, raw, verdict, peer, None, signed=isinstance(prove(raw, self.registry), Admitted))
             return
+        decision = decide(RecordCase(state=self, step=step, admitted=verdict, message=Message(record=raw)))
+        if isinstance(decision, Refusal):
+            self._log_refused(step, raw, decision, peer, verdict.record, signed=True)
+            return
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=peer)
         step.log(leaf, verdict.record)
-        act(self, step, verdict, Message(record=raw))
+        decision.act()
 
     def _early(self, admitted: Admitted, refusal: Refusal) -> bool:
         """Did a word of the holder overtake the one before it? A PREEMPT must count once its CONFIRM has come."""
@@ -270,7 +274,8 @@ class Party(NodeState):
             peer.hash
         ):
             return refuse(Reason.TYPE, "heads.record", admitted.record.typ, "a cosignature by the neighbour itself")
-        return self.witness.judge_cosignature(admitted, step)
+        heard = self.witness.judge_cosignature(admitted, step)
+        return heard if isinstance(heard, Refusal) else None
 
     def _log_refused(
         self,
@@ -303,7 +308,8 @@ class Party(NodeState):
         elif isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
             if refusal.reason is Reason.EQUIVOCATION:
                 self.attempt(step, lambda: keep_evidence(self, step, admitted))
-            self.attempt(step, lambda: answer_refused(self, step, admitted, refusal))
+            case = RecordCase(state=self, step=step, admitted=admitted, message=Message(record=raw))
+            self.attempt(step, lambda: answer_refused(case, refusal))
         return refusal
 
     def _not_entitled(self, step: Step, data: bytes, refusal: Refusal, transport_key: bytes) -> None:
@@ -313,7 +319,8 @@ class Party(NodeState):
         admitted = prove(raw, self.registry)
         self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))
         if isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
-            self.attempt(step, lambda: answer_refused(self, step, admitted, refusal))
+            case = RecordCase(state=self, step=step, admitted=admitted, message=Message(record=raw))
+            self.attempt(step, lambda: answer_refused(case, refusal))
 
     # -- the passing of time -------------------------------------------------------------------------------------
 

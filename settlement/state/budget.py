@@ -82,12 +82,13 @@ def spent_more(raw: bytes | None, window: int, amount_hz_s: int) -> bytes:
 
 def judge(
     log: Lineage, rule: Rule, admitted: Admitted, now: TimeFix, line: tuple[bytes, ...] | None = None
-) -> Refusal | None:
-    """May this REQUEST be paid for? `line` is its author and whom it succeeded: a new key is no new identity."""
+) -> tuple[Account, ...] | Refusal:
+    """The accounts a REQUEST is paid from. `line` is its author and whom it succeeded: a new key is no new identity."""
     who = line or (admitted.author.hash,)
     body: Request = admitted.record.body
     cost = cost_hz_s(body.cell)
-    for account in accounts(rule, admitted.author, body, now):
+    drawn = tuple(accounts(rule, admitted.author, body, now))
+    for account in drawn:
         ends = [log.get(SUSPENDED, account.whole + one) for one in who]
         if any(until is not None and int.from_bytes(until, "big") >= account.ends_ns for until in ends):
             return refuse(Reason.BUDGET, "budget.suspended", "exhausted", f"a request after {account.ends_ns} ns")
@@ -99,7 +100,7 @@ def judge(
         own = sum(_spent(log, account.whole + one, account.window) for one in who)
         if own + cost > own_limit:
             return refuse(Reason.REPUTATION, "budget.share", f"{own} spent, {cost} asked", f"<= {own_limit} Hz s")
-    return None
+    return drawn
 
 
 def _share(log: Lineage, budget: Budget, who: tuple[bytes, ...]) -> int:
@@ -111,12 +112,11 @@ def _share(log: Lineage, budget: Budget, who: tuple[bytes, ...]) -> int:
     )
 
 
-def spend(work: Work, log: Lineage, rule: Rule, admitted: Admitted) -> None:
-    """Pay for a GRANT inside its transaction."""
-    body: Request = admitted.record.body
-    for account in accounts(rule, admitted.author, body, work.now.time):
+def spend(work: Work, log: Lineage, drawn: tuple[Account, ...], cell: Cell) -> None:
+    """Pay for a GRANT of a cell inside its transaction."""
+    for account in drawn:
         for name in (account.whole, account.own):
-            work.put(SPENT, name, spent_more(log.get(SPENT, name), account.window, cost_hz_s(body.cell)))
+            work.put(SPENT, name, spent_more(log.get(SPENT, name), account.window, cost_hz_s(cell)))
 
 
 def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:

@@ -8,6 +8,7 @@ from settlement.chain.codec import from_map
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import Lineage
+from settlement.chain.memory import Recent
 from settlement.chain.records import Attestation, Record, Unproven, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import Cell
@@ -18,9 +19,10 @@ from settlement.pair import user as user_side
 from settlement.pair.bounds import PLACES, UNITS, Bounds
 from settlement.pair.coordinator import STORE as COORDINATED
 from settlement.pair.coordinator import Coordinator
-from settlement.pair.holder import Holder
+from settlement.pair.governed import Governed
+from settlement.pair.holder import restored_holder
 from settlement.pair.patience import STORE as FAILING
-from settlement.pair.user import User
+from settlement.pair.user import restored_user
 from settlement.records.row import Charge
 from settlement.state.ownword import attested, judge_own, last_attested
 from settlement.state.replays import Replays
@@ -75,6 +77,7 @@ class NodeState:
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
         self.replays = Replays()
+        self._proven: Recent[bytes, Record] = Recent()
         self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
         self.restore()
 
@@ -129,7 +132,9 @@ class NodeState:
     def go_by(self, rule: RuleInForce | None) -> None:
         """Work under that rule from here on; under the one before where none is surely in force."""
         if rule is not None:
-            self.rule = self.holder.rule = self.user.rule = rule
+            if rule is not self.governed.rule:
+                self.rule = self.governed.rule = rule
+                self.holder.ruled()
             self.witness.quorum = rule.rule.witness_quorum
             self.witness.stock = rule.rule.stock_witnesses or ()
 
@@ -148,22 +153,28 @@ class NodeState:
             if isinstance(known, Admitted):
                 self.take_status(known)
         self._restore_rules()
-        me, rule = self.identity.credential, self.rule
+        self._proven = Recent()
+        me, self.governed = self.identity.credential, Governed(self.rule)
         self.bounds = Bounds(self._own(PLACES), self._own(UNITS))
-        self.holder = Holder(
+        self.coordinator = Coordinator(stored=[raw for _, raw in self._stored(COORDINATED)])
+        self.holder = restored_holder(
             me=me,
-            rule=rule,
+            own=self.registry.get(me),
+            governed=self.governed,
+            bounds=self.bounds,
             stored=[raw for _, raw in self._stored(holder_side.STORE)],
             offers=self._stored(holder_side.OFFERS),
             blocked=self._stored(holder_side.BLOCKED),
-            bounds=self.bounds,
             failing=self._stored(FAILING),
+            elsewhere=self.coordinator.known,
+            neighbours=self._holders_near,
         )
-        self.user = User(me=me, rule=rule, stored=[raw for _, raw in self._stored(user_side.STORE)], bounds=self.bounds)
-        self.coordinator = Coordinator(stored=[raw for _, raw in self._stored(COORDINATED)])
-        self.holder.elsewhere = self.coordinator.known
-        self.holder.own = self.registry.get(me)
-        self.holder.neighbours = self._holders_near
+        self.user = restored_user(
+            me=me,
+            governed=self.governed,
+            bounds=self.bounds,
+            stored=[raw for _, raw in self._stored(user_side.STORE)],
+        )
         for _, raw in self._stored(user_side.HEARD):
             admitted = prove(raw, self.registry)
             if isinstance(admitted, Admitted):
@@ -225,14 +236,30 @@ class NodeState:
 
     def record_bytes(self, subject: bytes | None) -> bytes | None:
         """The exact bytes of a logged record."""
-        recent = self.lineage.recent(subject) if subject is not None else None
-        if recent is not None:
-            return recent.raw
-        index = self.lineage.index_of(subject) if subject is not None else None
-        if index is None:
+        return self.lineage.raw_of(subject) if subject is not None else None
+
+    def record_of(self, subject: bytes | None, *, admitted: bool = False) -> Record | None:
+        """A logged record by its name, proven once; with `admitted` only one that was not refused."""
+        if subject is None:
             return None
-        leaf = decode_leaf(self.lineage.leaf_body(index))
-        return None if isinstance(leaf, Refusal) else leaf.record
+        recent = self.lineage.recent(subject)  # admitted, and proven then
+        if recent is not None:
+            return recent
+        if subject in self._proven:
+            return self._proven[subject]
+        leaf = self.lineage.entry_of(subject)
+        known = prove(leaf.record, self.registry) if leaf is not None and leaf.record is not None else None
+        if leaf is None or not isinstance(known, Admitted) or (admitted and not leaf.admitted):
+            return None
+        if leaf.admitted:
+            self._proven.keep(subject, known.record)
+        return known.record
+
+    def admitted_of(self, subject: bytes) -> Admitted | None:
+        """A logged record that was not refused, with who made it."""
+        record = self.record_of(subject, admitted=True)
+        author = self.registry.get(record.frame.author) if record is not None else None
+        return Admitted(record=record, author=author) if record is not None and author is not None else None
 
     def sweep_replies(self, step: Step) -> None:
         """Forget answers that nobody will ask for again: old ones, but those in settlements that are remembered."""
@@ -257,16 +284,5 @@ class NodeState:
 
     def _was_rule(self, subject: bytes) -> bool:
         """Was this a rule that this node worked under?"""
-        index = self.lineage.index_of(subject)
-        leaf = decode_leaf(self.lineage.leaf_body(index)) if index is not None else None
-        record = self.record_of(subject) if isinstance(leaf, Leaf) and leaf.admitted else None
+        record = self.record_of(subject, admitted=True)
         return record is not None and isinstance(record.body, Rule)
-
-    def record_of(self, subject: bytes) -> Record | None:
-        """A logged record: as it was proven a short while ago, else proven again."""
-        recent = self.lineage.recent(subject)
-        if recent is not None:
-            return recent
-        raw = self.record_bytes(subject)
-        admitted = prove(raw, self.registry) if raw is not None else None
-        return admitted.record if isinstance(admitted, Admitted) else None

@@ -11,6 +11,7 @@ from settlement.chain.records import Attestation, Frame, Record, make_record
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Refusal, RefusedError
 from settlement.pair.artifact import LogProof
+from settlement.pair.effects import Effect
 from settlement.records.registry import row_of
 from settlement.state.messages import Message
 
@@ -57,7 +58,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something that happened, for whoever watches."""
+    """Something that happened, for whoever watches; nothing is done because of one."""
 
     name: str
     fields: dict[str, Any]
@@ -93,8 +94,19 @@ class Step:
     deferred: list[Deferred] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
     logged_bytes: int = 0
     _reply_to: bytes | None = None
+
+    def mark(self) -> tuple[int, int, int, int]:
+        """How much is to be sent, told and done so far; for `undo`."""
+        return len(self.outgoing), len(self.deferred), len(self.notices), len(self.effects)
+
+    def undo(self, mark: tuple[int, int, int, int]) -> None:
+        """Forget what came after a mark: the part of the step that it belonged to did not happen."""
+        sent, kept, told, asked = mark
+        del self.outgoing[sent:], self.deferred[kept:], self.notices[told:], self.effects[asked:]
+        self._reply_to = None
 
     def answering(self, subject: bytes | None) -> None:
         """What is sent from here on answers that record, and is kept to be sent again when it comes again."""
@@ -157,11 +169,10 @@ class Step:
         self._leave(to, Message(record=raw, beside=beside or None).encoded(), reply_to)
 
     def _logged(self, name: bytes) -> bytes:
-        index = self.lineage.index_of(name)
-        leaf = decode_leaf(self.lineage.leaf_body(index)) if index is not None else None
-        if not isinstance(leaf, Leaf) or leaf.record is None:
+        raw = self.lineage.raw_of(name)
+        if raw is None:
             raise ValueError(f"{name.hex()[:16]} is not in the log")
-        return leaf.record
+        return raw
 
     def send_beside(self, to: bytes, name: bytes, beside: tuple[bytes, ...]) -> None:
         """Leave a logged record with other logged ones beside it, all by their names; it answers nothing."""
@@ -237,6 +248,10 @@ class Step:
     def random(self, size: int) -> bytes:
         """Fresh unpredictable bytes."""
         return self.entropy(size)
+
+    def ask(self, effect: Effect) -> None:
+        """Ask whoever runs this node to do something once the step is durable."""
+        self.effects.append(effect)
 
     def event(self, name: str, **fields: Any) -> None:
         """Tell whoever watches what happened."""

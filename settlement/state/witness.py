@@ -75,6 +75,14 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeardHead:
+    """The head that a neighbour's line is under, and the log's owner."""
+
+    owner: Subject
+    head: Head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A neighbour's line under a head of this node."""
 
@@ -123,8 +131,8 @@ class Witness:
         raw = step.lineage.get(SEEN, owner)
         return None if raw is None else stored_as(SeenHead, raw, SEEN)
 
-    def judge_checkpoint(self, admitted: Admitted, step: Step) -> Refusal | None:
-        """Rules (1) to (4)."""
+    def judge_checkpoint(self, admitted: Admitted, step: Step) -> Head | Refusal:
+        """Rules (1) to (4); the head to be cosigned."""
         body: Checkpoint = admitted.record.body
         head = open_note(body.note, admitted.author.public)
         if isinstance(head, Refusal):
@@ -140,8 +148,8 @@ class Witness:
             return refuse(Reason.OUT_OF_ORDER, "witness.old_size", f"{body.old_size} to {head.size}", f"from {size}")
         if seen is None:
             empty = not body.proof
-            return None if empty else refuse(Reason.PROOF, "witness.first", len(body.proof), "no proof from size 0")
-        return merkle.verify_consistency(seen.size, head.size, seen.root, head.root, body.proof)
+            return head if empty else refuse(Reason.PROOF, "witness.first", len(body.proof), "no proof from size 0")
+        return merkle.verify_consistency(seen.size, head.size, seen.root, head.root, body.proof) or head
 
     def _other_root(self, step: Step, owner: bytes, head: Head, note: str) -> str | None:
         """A note of the same owner and size that speaks of another root."""
@@ -152,12 +160,9 @@ class Witness:
         known = open_note(held.decode(), subject.public) if subject else None
         return held.decode() if isinstance(known, Head) and known.root != head.root else None
 
-    def cosign(self, step: Step, admitted: Admitted) -> None:
+    def cosign(self, step: Step, admitted: Admitted, head: Head) -> None:
         """Rule (5). What is sent leaves only when the step is durable."""
         body: Checkpoint = admitted.record.body
-        head = open_note(body.note, admitted.author.public)
-        if isinstance(head, Refusal):
-            raise TypeError("a checkpoint is cosigned only after it was judged")
         name = origin_of(step.identity.network, step.identity.key.public)
         line = cosign(head, name=name, key=step.identity.key, time_s=step.now.time.earliest_ns // NS)
         reply = step.sign(Cosignature(note=body.note, line=line))
@@ -258,8 +263,8 @@ class Witness:
                 self._ask_one(step, neighbour.hash, current.size, current.note)
         step.put(ROUND, b"", encode(replace(current, sent_ns=now.latest_ns)))
 
-    def judge_cosignature(self, admitted: Admitted, step: Step) -> Refusal | None:
-        """A line under a head of ours, or of a log we may have seen another head of."""
+    def judge_cosignature(self, admitted: Admitted, step: Step) -> HeardHead | Refusal:
+        """The head that a line is under, and whose: a head of ours, or of a log we may have seen another head of."""
         body: Cosignature = admitted.record.body
         owner = self._owner(body.note)
         if isinstance(owner, Refusal):
@@ -272,10 +277,10 @@ class Witness:
         if isinstance(head, Refusal):
             return head
         if self._mine(owner):
-            return behind(step, head)
+            return behind(step, head) or HeardHead(owner=owner, head=head)
         if self._other_root(step, owner.hash, head, body.note) is not None:
             return refuse(Reason.FORK, "witness.heard", head.root.hex(), f"the root seen before at {head.size}")
-        return None
+        return HeardHead(owner=owner, head=head)
 
     def _owner(self, note: str) -> Subject | Refusal:
         origin = note.partition("\n")[0]
@@ -295,13 +300,10 @@ class Witness:
         if other is not None:
             self._keep(step, owner, other.encode(), body.note.encode())
 
-    def take(self, step: Step, admitted: Admitted) -> None:
+    def take(self, step: Step, admitted: Admitted, heard: HeardHead) -> None:
         """Keep a line; once the quorum has signed, send what waited for it."""
         body: Cosignature = admitted.record.body
-        owner = self._owner(body.note)
-        head = open_note(body.note, owner.public) if isinstance(owner, Subject) else owner
-        if isinstance(head, Refusal) or isinstance(owner, Refusal):
-            raise TypeError("a cosignature is taken only after it was judged")
+        owner, head = heard.owner, heard.head
         if not self._mine(owner):
             self._remember(step, owner.hash, head, body.note)
             return

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, assert_never
 
 from settlement.chain.checkpoint import origin_of
 from settlement.chain.keys import SigningKey
@@ -13,6 +13,15 @@ from settlement.chain.lineage import LineageError
 from settlement.chain.records import digest
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Refusal
+from settlement.pair.effects import (
+    Effect,
+    HandLease,
+    HandPermit,
+    HandRule,
+    RequestProgress,
+    SettlementNews,
+    WithdrawPermit,
+)
 from settlement.party.party import Party
 from settlement.state.step import HaltedError, Identity, Notice, Outgoing, Step
 from sim.world.clock import VirtualClock
@@ -107,20 +116,22 @@ class Member:
             return Done(fix=fix, durable=False)
         except HaltedError:
             return Done(fix=fix, durable=True)
-        self._tell_warden(step.notices, fix)
+        self._tell_warden(step.effects, fix)
         return Done(fix=fix, durable=True, result=result, outgoing=step.outgoing, notices=step.notices)
 
-    def _tell_warden(self, notices: list[Notice], fix: Fix) -> None:
-        for notice in notices:
-            match notice.name:
-                case "permit":
-                    self.transmitter.take(notice.fields["sid"], notice.fields["artifact"])
-                case "renewed" | "paused" | "resumed":
-                    self.transmitter.permits.change(notice.fields["record"], notice.fields["sid"], fix.time)
-                case "displaced" | "ended":
-                    self.transmitter.suspend(notice.fields["sid"])
-                case _:
+    def _tell_warden(self, effects: list[Effect], fix: Fix) -> None:
+        for effect in effects:
+            match effect:
+                case HandPermit():
+                    self.transmitter.take(effect.sid, effect.artifact)
+                case HandLease():
+                    self.transmitter.permits.change(effect.record, effect.sid, fix.time)
+                case WithdrawPermit() | RequestProgress(news=SettlementNews.ENDED):
+                    self.transmitter.withdraw(effect.sid)
+                case HandRule() | RequestProgress():
                     pass
+                case other:
+                    assert_never(other)
 
     def receive(self, at_ns: int, data: bytes, transport: bytes) -> Done:
         """One message; `result` is the refusal, if any."""

@@ -14,11 +14,12 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import verify
 from settlement.pair.bounds import PLACES, UNITS
 from settlement.pair.coordination import CoordinationSigned
+from settlement.pair.governed import Governed
 from settlement.pair.holder import STORE as HOLDER_STORE
-from settlement.pair.holder import Holder
+from settlement.pair.holder import restored_holder
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.user import STORE as USER_STORE
-from settlement.pair.user import User
+from settlement.pair.user import restored_user
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import Outgoing
 from sim.world import invariants as law
@@ -305,17 +306,22 @@ class Monitor:
         party, log = member.party, member.log
         if party is None or log is None:
             return
-        rule = party.rule
-        stored = [raw for _, raw in log.items(HOLDER_STORE)]
-        holder = Holder(
+        governed = Governed(party.rule)
+        holder = restored_holder(
             me=member.hash,
-            rule=rule,
-            stored=stored,
+            own=None,
+            governed=governed,
+            stored=[raw for _, raw in log.items(HOLDER_STORE)],
             offers=log.items("offer"),
             blocked=log.items("blocked"),
+            failing=(),
             bounds=party.bounds,
+            elsewhere={},
+            neighbours=lambda _cell: set(),
         )
-        user = User(me=member.hash, rule=rule, stored=[raw for _, raw in log.items(USER_STORE)], bounds=party.bounds)
+        user = restored_user(
+            me=member.hash, governed=governed, stored=[raw for _, raw in log.items(USER_STORE)], bounds=party.bounds
+        )
         for again, held, what in (
             (holder.pairs, party.holder.pairs, "the holder's part"),
             (holder.offers, party.holder.offers, "its offers"),

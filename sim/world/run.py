@@ -200,7 +200,7 @@ class World:
 
         def pass_time(step: Step) -> None:
             for pair in party.tick(step):
-                member.transmitter.suspend(pair.sid)
+                member.transmitter.withdraw(pair.sid)
                 party.user.report_usage(step, pair.sid, used=None, airtime_ns=0, bursts=0)
 
         self.step(member, pass_time)
@@ -385,7 +385,7 @@ class World:
         if not settled:
             return
         sid = draw.choice(settled)
-        member.transmitter.suspend(sid)
+        member.transmitter.withdraw(sid)
         self._radiated(member.transmitter.turn(self.now_ns, member.clock.fix(self.now_ns)))
         self.step(member, lambda step: party.user.relinquish(step, sid, "done"))
 

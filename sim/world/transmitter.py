@@ -47,9 +47,9 @@ class ModelledTransmitter:
         self._held[sid] = held
         return None
 
-    def suspend(self, sid: bytes) -> None:
+    def withdraw(self, sid: bytes) -> None:
         """Never again under this settlement."""
-        self.permits.suspend(sid, refuse(Reason.PREEMPTED, "gate.6", "suspended", "an undisturbed settlement"))
+        self.permits.withdraw(sid, refuse(Reason.PREEMPTED, "gate.6", "suspended", "an undisturbed settlement"))
 
     def turn(self, at_ns: int, fix: Fix) -> list[ModelledEmission]:
         """Decide afresh; returns the emissions that ended with it, cut where the new decision cut them."""
@@ -96,7 +96,7 @@ class ModelledTransmitter:
             permit=held.permit,
             device=f"device-{self._user}",
             credential=self._credential,
-            suspended=held.suspended,
+            suspended=held.withdrawn,
             tuned=held.permit.cell.band,
             heartbeat_mono_ns=at_ns,
             heartbeat_limit_ns=HEARTBEAT_NS,

@@ -29,6 +29,7 @@ from settlement.chain.status import bits_of
 from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.bounds import OwnFaultError
+from settlement.pair.effects import RequestProgress
 from settlement.state.messages import Message
 from settlement.state.step import HaltedError, Outgoing, Step
 from tests.settlement.enveloped import channel, place, unit
@@ -140,8 +141,9 @@ class Lives:
         node.waiting += step.outgoing
         self.seen += [outgoing.data for outgoing in step.outgoing]
         if node.errands is not None:
-            for notice in step.notices:
-                node.errands.hear(notice.name, notice.fields)
+            for effect in step.effects:
+                if isinstance(effect, RequestProgress):
+                    node.errands.hear(effect)
             node.errands.speak()
 
     def restart(self, node: Operated) -> None:
@@ -283,7 +285,7 @@ def surroundings(lives: Lives, node: Operated) -> Surroundings:
         warden_heard_ns=lives.at_ns + NS,
         report=lambda: cast("SurveyReport", SimpleNamespace(channels=heard)),
         closed=list,
-        suspend=lambda _sid: None,
+        withdraw=lambda _sid: None,
         declare=declare,
         rotate=lambda _step: None,
         may_offer=lambda step, offer: step.may_sign(policy.declaration(step, party, offer)),

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.service.snapshot import OWN_KEY, write_status
 from settlement.chain import bodies
-from settlement.party.answering import ALARM
+from settlement.records.conduct.alarms import ALARM
 from settlement.state.messages import Message
 from tests.agent.sweep import invoked
 from tests.agent.test_entitling import Desk

@@ -16,7 +16,7 @@ from agent.trial.judge import BesideLimits, Judged, JudgedRadio, Live, judge, se
 from hw_profiles.loader import load_limits, load_radio
 from radio import mask
 from radio.errors import Disconnected
-from radio.link import AgentBeat, Burst, LinkMessage, LookTaken, NewLease, NewPermit, Suspend
+from radio.link import AgentBeat, Burst, LinkMessage, LookTaken, NewLease, NewPermit, Withdraw
 from radio.permits import Permits
 from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 from radio.ring import SampleRing
@@ -25,6 +25,7 @@ from radio.warden import Warden, WardenPlan
 from settlement.chain.admission import proven
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.core.fixes import Fix
+from settlement.pair.effects import HandLease
 from sim import oracle
 from sim.device import Begun, CarrierChanged, Device, Ended, Event, OutOfLimits
 from sim.stations import Hardware, Station
@@ -65,10 +66,10 @@ def stage(folder: Path) -> Stage:
         artifacts.append(artifact)
     renewals: list[tuple[int, bytes]] = []
     for step in range(100, 500, 10):
-        seen = len(alice.notices)
+        seen = len(alice.effects)
         world.do("holder", step / 100, world.members["holder"].party.tick)
         world.carry(step / 100)
-        renewals += [(T0 + step * NS // 100, n.fields["record"]) for n in alice.notices[seen:] if n.name == "renewed"]
+        renewals += [(T0 + step * NS // 100, e.record) for e in alice.effects[seen:] if isinstance(e, HandLease)]
     assert renewals
     return Stage(world, tuple(artifacts), tuple(renewals), _lives(world))
 
@@ -209,7 +210,7 @@ class VirtualEar:
         while self.script and self.script[0][0] <= self._host.now_ns:
             message = self.script.popleft()[1]
             arrived.append(message)
-            if isinstance(message, Suspend):
+            if isinstance(message, Withdraw):
                 self.suspended.add(message.sid)
         return arrived
 
@@ -311,7 +312,7 @@ class Run:
         for live in self.stage.lives:
             if rng.random() < 0.15:
                 at_ns = self.start_ns + int(rng.integers(0, SPAN_NS))
-                yield at_ns, Suspend(sid=live.sid, reason="REVOKED", detail="", cause_ns=at_ns)
+                yield at_ns, Withdraw(sid=live.sid, reason="REVOKED", detail="", cause_ns=at_ns)
         yield from self._beats()
         yield from self._bursts()
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radio.link import AgentBeat, Burst, Suspend, decode
+from radio.link import AgentBeat, Burst, Withdraw, decode
 
 GOOD = {"said_ns": 4, "listened_ns": 5, "incumbents_hz": [[1, 2]], "cause_ns": None}
 
@@ -16,7 +16,7 @@ def test_a_message_comes_back() -> None:
     )
     assert decode(cbor2.dumps(["Burst", {"sid": b"s", "ticket": 3}])) == Burst(sid=b"s", ticket=3)
     assert isinstance(
-        decode(cbor2.dumps(["Suspend", {"sid": b"s", "reason": "x", "detail": "y", "cause_ns": 1}])), Suspend
+        decode(cbor2.dumps(["Withdraw", {"sid": b"s", "reason": "x", "detail": "y", "cause_ns": 1}])), Withdraw
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from radio.permits import SUSPENDED_MAX, HeldPermit, Permits
+from radio.permits import WITHDRAWN_MAX, HeldPermit, Permits
 from settlement.chain import bodies
 from settlement.chain.bodies import Renew, Resume, Suspend
 from settlement.chain.credentials import Registry, Subject, issue
@@ -115,32 +115,32 @@ def test_at_the_edge_of_its_lease(made: Collusion) -> None:
 def test_what_was_suspended_stays_so_and_the_first_reason_counts(made: Collusion) -> None:
     warden = permits(made)
     sid = made.grant_body().sid
-    assert warden.suspend(sid, GONE) is False, "not held yet"
+    assert warden.withdraw(sid, GONE) is False, "not held yet"
     held = taken(made, warden)
-    assert held.suspended == GONE
+    assert held.withdrawn == GONE
     other = replace(GONE, reason=Reason.REVOKED)
-    assert warden.suspend(sid, other) is True
-    assert held.suspended == GONE
+    assert warden.withdraw(sid, other) is True
+    assert held.withdrawn == GONE
     warden = permits(made)
     held = taken(made, warden)
-    assert held.suspended is None
-    assert warden.suspend(sid, GONE) is True
-    assert held.suspended == GONE
+    assert held.withdrawn is None
+    assert warden.withdraw(sid, GONE) is True
+    assert held.withdrawn == GONE
 
 
 def test_suspensions_of_what_is_not_held_are_bounded(made: Collusion) -> None:
     warden = permits(made)
     sid = made.grant_body().sid
-    warden.suspend(sid, GONE)
-    for number in range(SUSPENDED_MAX):
-        warden.suspend(number.to_bytes(32, "big"), GONE)
-    assert taken(made, warden).suspended is None, "the oldest is forgotten"
+    warden.withdraw(sid, GONE)
+    for number in range(WITHDRAWN_MAX):
+        warden.withdraw(number.to_bytes(32, "big"), GONE)
+    assert taken(made, warden).withdrawn is None, "the oldest is forgotten"
     warden = permits(made)
-    for number in range(SUSPENDED_MAX - 1):
-        warden.suspend(number.to_bytes(32, "big"), GONE)
-    warden.suspend(sid, GONE)
-    warden.suspend(bytes(31) + b"x", GONE)
-    assert taken(made, warden).suspended == GONE, "the newest are not"
+    for number in range(WITHDRAWN_MAX - 1):
+        warden.withdraw(number.to_bytes(32, "big"), GONE)
+    warden.withdraw(sid, GONE)
+    warden.withdraw(bytes(31) + b"x", GONE)
+    assert taken(made, warden).withdrawn == GONE, "the newest are not"
 
 
 def test_a_refusal_names_its_clause_and_what_was_measured(made: Collusion) -> None:
@@ -191,7 +191,7 @@ def test_the_permit_to_go_by(tmp_path: Path) -> None:
     assert made.current(10.0) == 0
     assert made.current(15.0) == 2
     assert made.current(40.0) == 2, "all over: the last one, until it is accounted for"
-    made.held[1].suspended = GONE
+    made.held[1].withdrawn = GONE
     assert made.current(4.0) == 0
     made.held[0].permit = replace(made.held[0].permit, suspended_for="radar")
     assert made.current(4.0) == 0, "suspended by its holder, and still the one that stands"
@@ -212,7 +212,7 @@ def test_what_is_over_is_accounted_for_once(tmp_path: Path) -> None:
     assert warden.finished(fix(8.0).time) == []
     assert warden.finished(fix(9.5).time) == [made.held[1]]
     assert warden.finished(fix(9.6).time) == []
-    made.held[0].suspended = GONE
+    made.held[0].withdrawn = GONE
     assert warden.finished(fix(9.7).time) == [made.held[0]]
     assert made.current(9.8) is None, "nothing is left to go by"
 

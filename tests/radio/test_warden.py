@@ -23,9 +23,9 @@ from radio.link import (
     NewKey,
     NewLease,
     NewPermit,
-    Suspend,
     Used,
     WardenBeat,
+    Withdraw,
 )
 from radio.mask import Service
 from radio.pace import Pace
@@ -39,6 +39,7 @@ from settlement.chain.bodies import Rule
 from settlement.chain.scope import Band
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Reason
+from settlement.pair.effects import HandLease
 from tests.settlement.test_succession import turn
 from tests.settlement.world import LOWER, NETWORK, RULE, UPPER, World, fix, trio
 
@@ -389,7 +390,7 @@ def test_lease_renewal_keeps_it_open(bench: Bench) -> None:
     assert bench.changes()[-1] == ("ARMED", "LEASE")
     bench.world.do("holder", 3.6, bench.world.members["holder"].party.tick)
     bench.world.carry(3.6)
-    (record,) = [n.fields["record"] for n in bench.world.members["alice"].notices if n.name == "renewed"]
+    (record,) = [e.record for e in bench.world.members["alice"].effects if isinstance(e, HandLease)]
     bench.say(NewLease(record=record))
     assert bench.changes()[-1] == ("OPEN", "")
 
@@ -410,7 +411,7 @@ def test_every_cause_mutes_before_it_is_told(bench: Bench, cause: str) -> None:
         case "incumbent":
             bench.beat([3_554_000_000, 3_556_000_000])
         case "suspend":
-            bench.say(Suspend(sid=bench.sid, reason="PREEMPTED", detail="x", cause_ns=bench.radio.clock()))
+            bench.say(Withdraw(sid=bench.sid, reason="PREEMPTED", detail="x", cause_ns=bench.radio.clock()))
         case "clock":
             bench.now = fix(3.0, trusted=False)
             bench.say()
@@ -614,7 +615,7 @@ def test_a_flood_of_bursts_does_not_hold_up_a_decision(bench: Bench) -> None:
     ticket = bench.ring.write(bench.good)
     for _ in range(100):
         bench.agent.send(Burst(sid=bench.sid, ticket=ticket))
-    bench.agent.send(Suspend(sid=bench.sid, reason="REVOKED", detail="x", cause_ns=1))
+    bench.agent.send(Withdraw(sid=bench.sid, reason="REVOKED", detail="x", cause_ns=1))
     turns = 0
     while bench.radio.calls[-1] != "mute":
         bench.warden.step()
@@ -625,7 +626,7 @@ def test_a_flood_of_bursts_does_not_hold_up_a_decision(bench: Bench) -> None:
 
 def test_a_suspension_before_its_permit_holds(bench: Bench) -> None:
     bench.beat()
-    bench.say(Suspend(sid=bench.sid, reason="REVOKED", detail="x", cause_ns=1))
+    bench.say(Withdraw(sid=bench.sid, reason="REVOKED", detail="x", cause_ns=1))
     bench.say(NewPermit(artifact=bench.artifact))
     assert "OPEN" not in {state for state, _ in bench.changes()}
     assert bench.radio.tuned is None
@@ -725,7 +726,7 @@ def test_a_warden_goes_by_the_new_key_once_it_has_verified_the_rotation(bench: B
     bench.say(NewKey(record=rotation))
     assert bench.changes()[-1] == ("OPEN", ""), "what was settled with the old key goes on"
     artifact = settled_anew(bench)
-    bench.say(Suspend(sid=bench.sid, reason="RELINQUISHED", detail="", cause_ns=1), NewPermit(artifact=artifact))
+    bench.say(Withdraw(sid=bench.sid, reason="RELINQUISHED", detail="", cause_ns=1), NewPermit(artifact=artifact))
     bench.beat()
     assert bench.changes()[-1] == ("OPEN", "")
 

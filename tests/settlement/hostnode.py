@@ -20,7 +20,7 @@ class Pausing(Mortal):
     paused: ClassVar[bool] = False
 
     def _die_at(self, point: str, step: Step) -> None:
-        here = self.kill is not None and self.kill[1] == point and self.kill[0] in {n.name for n in step.notices}
+        here = self.kill is not None and self.kill[1] == point and self.kill[0] in peers.names_in(step)
         if here and not Pausing.paused:
             Pausing.paused = True
             os.kill(os.getpid(), signal.SIGSTOP)

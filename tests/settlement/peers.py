@@ -43,6 +43,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Mesh, MeshError, TransportKey, sockets
 from settlement.mesh.door import Door
 from settlement.pair.artifact import verify_rule
+from settlement.pair.effects import Effect, HandLease, HandPermit, RequestProgress
 from settlement.party.party import Party
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import Identity, Outgoing, Step
@@ -111,6 +112,11 @@ def reading(what: str, at_ns: int, utc_ns: int, *, timed: bool) -> Reading:
     )
 
 
+def names_in(step: Step) -> set[str]:
+    """What a step tells of, by name."""
+    return {n.name for n in step.notices} | {e.news.value for e in step.effects if isinstance(e, RequestProgress)}
+
+
 class Mortal(Settling):
     """Kills its own process, without a word, at a chosen point of a chosen step."""
 
@@ -126,7 +132,7 @@ class Mortal(Settling):
         self._die_at(AFTER_SEND, step)
 
     def _die_at(self, point: str, step: Step) -> None:
-        if self.kill is not None and self.kill[1] == point and self.kill[0] in {n.name for n in step.notices}:
+        if self.kill is not None and self.kill[1] == point and self.kill[0] in names_in(step):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -147,7 +153,7 @@ class Node:
         mesh = Mesh(transport(spec.name), spec.listen, self._admits)
         for name, endpoint in spec.peers.items():
             mesh.connect(transport(name).public, endpoint)
-        self.loop = self.loop_class(self.party, mesh, self.clock, hear=self._hear)
+        self.loop = self.loop_class(self.party, mesh, self.clock, do=self._do, hear=self._hear)
         self.loop.kill = spec.kill
         self.loop.poller.register(pipe.fileno(), zmq.POLLIN)
         if self.party.damaged is None:
@@ -159,12 +165,19 @@ class Node:
         return key in self.party.registry.transport_keys()
 
     def _hear(self, name: str, fields: dict[str, Any]) -> None:
-        """Keep what happened, and tell the warden what a daemon tells it."""
+        """Keep what happened."""
         self.notices.append((name, fields))
-        if name == "permit":
-            self.permits.take(fields["artifact"])
-        elif name in ("renewed", "paused", "resumed"):
-            self.permits.change(fields["record"], fields["sid"], self.clock().time)
+
+    def _do(self, effect: Effect) -> None:
+        """Tell the warden what a daemon tells it."""
+        match effect:
+            case HandPermit():
+                self.permits.take(effect.artifact)
+                self.notices.append(("permit", {"sid": effect.sid}))
+            case HandLease():
+                self.permits.change(effect.record, effect.sid, self.clock().time)
+            case _:
+                pass
 
     def _party(self) -> Party:
         spec = self.spec

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from settlement.chain.codec import decode
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, VerifiedPermit, extend, verify
+from settlement.pair.effects import HandLease
 from tests.settlement.world import LOWER, NETWORK, NS, UPPER, World, trio
 
 
@@ -102,7 +103,7 @@ def test_a_renewal_extends_only_its_own_permit(tmp_path: Path) -> None:
     assert isinstance(permit, VerifiedPermit)
     world.do("holder", 3.6, world.members["holder"].party.tick)
     world.carry(3.6)
-    (renewed,) = [n.fields["record"] for n in world.members["alice"].notices if n.name == "renewed"]
+    (renewed,) = [e.record for e in world.members["alice"].effects if isinstance(e, HandLease)]
     longer = extend(permit, renewed, network=NETWORK, anchors=world.anchors)
     assert isinstance(longer, VerifiedPermit)
     assert permit.transmit_until_ns < longer.transmit_until_ns <= permit.cell.window.end_ns

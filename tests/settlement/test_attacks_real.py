@@ -27,7 +27,7 @@ from settlement.mesh import TransportKey
 from settlement.mesh.door import HANDLER_FAULT
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.work import answer_to
-from settlement.party.evidence import judge_evidence
+from settlement.records.conduct.proofs import judge_evidence
 from settlement.state.messages import Message
 from tests.settlement.peers import (
     AFTER_SEND,

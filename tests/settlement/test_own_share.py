@@ -16,7 +16,7 @@ from settlement.pair import holderpairs
 from settlement.pair.coordinator import Coordinated, Coordinator
 from settlement.pair.patience import GROWTH, PAUSE_MAX_NS, Patience
 from settlement.pair.table import HolderState
-from settlement.party.judging import OFFERS_MAX
+from settlement.records.conduct.market import OFFERS_MAX
 from settlement.state import nodestate, witness
 from settlement.state.messages import Message
 from settlement.state.shares import Allowance, Share, Shares

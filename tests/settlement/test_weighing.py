@@ -12,7 +12,7 @@ from settlement.chain.credentials import Subject
 from settlement.chain.records import make_record, sign_record
 from settlement.chain.scope import Area
 from settlement.chain.weights import Kept, trust_ppm
-from settlement.party.weighing import ENOUGH_PPM, Sighting, _sightings, weight_of_incumbent_ppm
+from settlement.records.conduct.weighing import ENOUGH_PPM, Sighting, _sightings, weight_of_incumbent_ppm
 from settlement.state.messages import Message
 from tests.settlement.world import HOLDER_ACTIONS, LAT, LON, LOWER, NS, RULE, T0, UPPER, USER_ACTIONS, World, fix
 

@@ -114,6 +114,7 @@ class Member:
     party: Party
     outgoing: list[Any] = field(default_factory=list)
     notices: list[Any] = field(default_factory=list)
+    effects: list[Any] = field(default_factory=list)
 
     @property
     def hash(self) -> bytes:
@@ -241,6 +242,7 @@ class World:
             result = action(step)
         member.outgoing += step.outgoing
         member.notices += step.notices
+        member.effects += step.effects
         return result
 
     def give(self, sender: str, to: str, data: bytes, at_s: float) -> Refusal | None:

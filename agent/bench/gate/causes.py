@@ -23,22 +23,22 @@ def expiry(rig: Rig) -> ClosingRound:
     return rig.closed("expiry", cause_ns=None, opened_ns=opened_ns)
 
 
-def _suspended(rig: Rig, cause: str, reason: Reason) -> ClosingRound:
+def _withdrawn(rig: Rig, cause: str, reason: Reason) -> ClosingRound:
     opened_ns, _ = rig.open(for_ns=4 * OPEN_NS)
     rig.live_until(opened_ns + WHILE_OPEN_NS)
     cause_ns = time.monotonic_ns()
-    rig.warden.suspend(rig.sid, reason.value, "by the bench")
+    rig.warden.withdraw(rig.sid, reason, "by the bench")
     return rig.closed(cause, cause_ns=cause_ns, opened_ns=opened_ns)
 
 
 def revocation(rig: Rig) -> ClosingRound:
     """The agent learns that a credential was revoked."""
-    return _suspended(rig, "revocation", Reason.REVOKED)
+    return _withdrawn(rig, "revocation", Reason.REVOKED)
 
 
 def preemption(rig: Rig) -> ClosingRound:
     """The agent learns that its holder takes the band back."""
-    return _suspended(rig, "preemption", Reason.PREEMPTED)
+    return _withdrawn(rig, "preemption", Reason.PREEMPTED)
 
 
 def radar(rig: Rig) -> ClosingRound:

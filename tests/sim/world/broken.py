@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 
 from radio import gate, permits
-from settlement.chain.bodies import BODIES, Preempt
+from settlement.chain.bodies import BODIES, Preempt, Renew
 from settlement.chain.codec import from_map
 from settlement.chain.records import parse
 from settlement.core.fixes import TimeFix, deadline_open
 from settlement.core.reasons import Refusal
-from settlement.pair import envelopes, holdercoordination, holderlease
+from settlement.pair import envelopes, holdercoordination, holderlease, userlease
 from settlement.pair import holder as holder_side
 from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
-from settlement.pair.user import User
+from settlement.pair.holderpairs import HolderPairs
+from settlement.pair.table import Event
+from settlement.pair.userlease import LeaseTaker
 from settlement.party.party import Party
-from settlement.state import budget
+from settlement.state import budget, nodestate
 from settlement.state.messages import decode_message
 from settlement.state.step import Step
 from sim.world.member import Done, Member
@@ -76,17 +78,22 @@ def reuse_fence(patch: pytest.MonkeyPatch) -> type[World]:
 
 
 def forget_on_restart(patch: pytest.MonkeyPatch) -> type[World]:
-    begin = Holder.__init__
+    begin = nodestate.restored_holder
 
-    def forgetful(self: Holder, **kwargs: Any) -> None:
-        begin(self, **{**kwargs, "stored": []})
+    def forgetful(**kwargs: Any) -> Holder:
+        return begin(**{**kwargs, "stored": []})
 
-    patch.setattr(Holder, "__init__", forgetful)
+    patch.setattr(nodestate, "restored_holder", forgetful)
     return World
 
 
 def take_stale_renew(patch: pytest.MonkeyPatch) -> type[World]:
-    patch.setattr(User, "judge_renew", lambda self, admitted: None)
+    judging = userlease.judge_change
+
+    def judge_change(held: Any, record: Any) -> Refusal | None:
+        return None if isinstance(record.body, Renew) else judging(held, record)
+
+    patch.setattr(userlease, "judge_change", judge_change)
     return World
 
 
@@ -112,13 +119,13 @@ def sign_twice(patch: pytest.MonkeyPatch) -> type[World]:
 
 def free_at_once(patch: pytest.MonkeyPatch) -> type[World]:
     """Regrant a cell without waiting for the lease of whoever was displaced."""
-    saving = Holder._save
+    saving = HolderPairs.save
 
-    def save(self: Holder, work: Any, pair: Any) -> None:
+    def save(self: HolderPairs, work: Any, pair: Any) -> None:
         over = pair.state == holder_side.HolderState.ENDED and pair.cell.window.end_ns > work.now.time.latest_ns
         saving(self, work, replace(pair, busy_until_ns=0) if over else pair)
 
-    patch.setattr(Holder, "_save", save)
+    patch.setattr(HolderPairs, "save", save)
     return World
 
 
@@ -129,7 +136,7 @@ def ignore_the_window(patch: pytest.MonkeyPatch) -> type[World]:
 
 def weak_preempts_strong(patch: pytest.MonkeyPatch) -> type[World]:
     patch.setattr(holderlease, "Preempt", lambda **fields: Preempt(**{**fields, "tier": 3}))
-    patch.setattr(User, "judge_preempt", lambda self, admitted, grant: None)
+    patch.setattr(LeaseTaker, "judge_preempt", lambda self, admitted, grant: self.judge(admitted, Event.PREEMPT))
     return World
 
 

@@ -1,0 +1,90 @@
+"""A node as systemd services: agent, warden and mute helper, under users of their own, from the files of `deploy/`.
+
+Only files are written; what makes systemd, udev and nftables take them up is returned, for whoever is to run it.
+"""
+
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent.config.settings import ConfigError, load
+from hw_profiles.wholefile import WholeFile, write_together
+
+STATE: Final = Path("/var/lib/bandpact")
+UNITS: Final = ("bandpact.service", "bandpact-warden.service", "bandpact-mute.service")
+PLACES: Final = {
+    "bandpact.sysusers": "etc/sysusers.d/bandpact.conf",
+    "bandpact.tmpfiles": "etc/tmpfiles.d/bandpact.conf",
+    "70-bandpact-pluto.rules": "etc/udev/rules.d/70-bandpact-pluto.rules",
+    "bandpact.nft": "etc/bandpact/bandpact.nft",
+}
+THEN: Final = (
+    "systemd-sysusers",
+    "systemd-tmpfiles --create",
+    "udevadm control --reload && udevadm trigger",
+    "nft -f /etc/bandpact/bandpact.nft",
+    "systemctl daemon-reload",
+    "systemctl enable --now bandpact",
+)
+_EXEC: Final = re.compile(r"/usr/bin/env bandpact\b")
+_CONFIG: Final = "/etc/bandpact/config.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceInstalled:
+    """What was written, and the commands that make the system take it up, in order."""
+
+    files: tuple[Path, ...]
+    then: tuple[str, ...]
+
+
+def deployed() -> Path:
+    """The folder with the units: in the installed package, or in the source tree."""
+    packed = Path(__file__).parent / "files"
+    return packed if packed.is_dir() else Path(__file__).resolve().parents[2] / "deploy"
+
+
+def program() -> str:
+    """The absolute path of the command that runs now. Raises ConfigError."""
+    called = Path(sys.argv[0])
+    found = str(called.resolve()) if called.name == "bandpact" and called.is_file() else shutil.which("bandpact")
+    if found is None:
+        raise ConfigError("no `bandpact` command is installed here; install the package, or give --program PATH")
+    return found
+
+
+def install_service(node: Path, *, root: Path = Path("/"), command: str | None = None) -> ServiceInstalled:
+    """Write the units and what belongs to them. Raises ConfigError; OSError where a place cannot be written.
+
+    Args: node: the node's folder, which is to be the services' state folder. root: the system's root, another one for
+    a package or an image. command: the absolute path of bandpact, if not the one that runs now.
+    """
+    config = node / "node.toml" if node.is_dir() else node
+    there = STATE / "node.toml"
+    if root == Path("/"):
+        folder = load(config).folder
+        if folder.resolve() != STATE:
+            raise ConfigError(
+                f"{config}: folder is {folder}, and the services reach only {STATE}; "
+                f"join there: bandpact kit join ARCHIVE --folder {STATE}"
+            )
+    run = command or program()
+    files = [_unit(name, root, run, str(there)) for name in UNITS]
+    files += [
+        WholeFile(path=root / place, data=(deployed() / name).read_bytes()) for name, place in sorted(PLACES.items())
+    ]
+    for file in files:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+    write_together(files)
+    return ServiceInstalled(files=tuple(file.path for file in files), then=THEN)
+
+
+def _unit(name: str, root: Path, run: str, config: str) -> WholeFile:
+    text = (deployed() / name).read_text(encoding="utf-8")
+    text = _EXEC.sub(run, text).replace(_CONFIG, config)
+    # Agent and warden meet in one run folder, whatever the node's own file says.
+    text = text.replace("[Service]\n", "[Service]\nEnvironment=BANDPACT_RUN_FOLDER=/run/bandpact\n", 1)
+    return WholeFile(path=root / "etc/systemd/system" / name, data=text.encode())

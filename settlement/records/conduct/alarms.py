@@ -1,0 +1,68 @@
+"""What a node keeps of two records that cannot both be honest, and what it tells its operator of it."""
+
+from settlement.chain.admission import Admitted
+from settlement.chain.codec import cut
+from settlement.chain.credentials import Subject
+from settlement.core.reasons import Reason, Refusal
+from settlement.records.decision import Abort, Confirm
+from settlement.records.grant import Accept
+from settlement.records.verdict import Verdict
+from settlement.records.witnessing import Evidence
+from settlement.state.nodestate import NodeState
+from settlement.state.step import Step
+from settlement.state.witness import PROOFS_EACH
+
+ALARM = "alarm"
+"""Keys that were seen in use in two places, and when first (UTC ns)."""
+EVIDENCE_BYTES_MAX = 30_000
+UNSURE = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
+"""What another moment may decide otherwise."""
+
+
+def verdict_on(subject: bytes, refusal: Refusal) -> Verdict:
+    """A refusal as its author is told it."""
+    return Verdict(
+        subject=subject,
+        reason=refusal.reason.value,
+        clause=cut(refusal.clause, 128),
+        measured=cut(refusal.measured, 512),
+        required=cut(refusal.required, 512),
+    )
+
+
+def keep_evidence(state: NodeState, step: Step, admitted: Admitted) -> None:
+    """Two records that cannot both be honest prove it by themselves (I14)."""
+    record = admitted.record
+    first = _said_before(state, admitted)
+    proofs = step.count(f"evidence:{admitted.author.hash.hex()}") if first is not None else 0
+    if first is not None and proofs <= PROOFS_EACH and max(len(first), len(record.raw)) <= EVIDENCE_BYTES_MAX:
+        evidence = step.sign(Evidence(reason=Reason.EQUIVOCATION.value, first=first, second=record.raw))
+        # Its owner must know: either it says two things, or somebody else has its key.
+        step.pass_on(admitted.author.hash, evidence.raw)
+    step.event("equivocation", author=admitted.author.name)
+    key_in_use(state, step, admitted.author, f"two records that cannot both be honest, the second a {record.typ}")
+
+
+def _said_before(state: NodeState, admitted: Admitted) -> bytes | None:
+    """What its author said before that does not go with it: of the same settlement, else with the same number."""
+    record, first = admitted.record, None
+    match record.body:
+        case Accept(sid=sid):
+            pair = state.holder.pairs.get(sid)
+            first = state.record_bytes(pair.accept) if pair is not None else None
+        case Confirm(sid=sid) | Abort(sid=sid):
+            held = state.user.by_sid(sid)
+            first = state.record_bytes(held.decision) if held is not None else None
+        case _:
+            pass
+    if first is None and record.frame.author is not None:
+        first = state.record_bytes(state.lineage.author_record(record.frame.author, record.frame.seq))
+    return first
+
+
+def key_in_use(state: NodeState, step: Step, owner: Subject, why: str) -> None:
+    """An alarm for whoever operates this node: a key is in use in two places, or its owner is not honest."""
+    if state.lineage.get(ALARM, owner.hash) is None:
+        step.put(ALARM, owner.hash, step.now.time.latest_ns.to_bytes(8, "big"))
+    whose = "this node's own key" if owner.hash in state.own_line else f"the key of {owner.name}"
+    step.event("alarm", what=f"{whose} is in use elsewhere, or its owner says two things", why=why, owner=owner.name)

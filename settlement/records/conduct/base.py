@@ -1,0 +1,92 @@
+"""The form of a record type's conduct: `judge` decides and says all that `act` needs; nothing is looked up twice."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from settlement.chain.admission import Admitted
+from settlement.chain.credentials import Subject
+from settlement.chain.records import Record
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Refusal
+from settlement.records.conduct.retelling import Retelling, Said
+from settlement.state.messages import Message
+from settlement.state.nodestate import NodeState
+from settlement.state.step import Step
+
+D = TypeVar("D")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCase:
+    """One admitted record before a party, in the step that it came in; what came beside it is in the message."""
+
+    state: NodeState
+    step: Step
+    admitted: Admitted
+    message: Message
+
+    @property
+    def record(self) -> Record:
+        """The record."""
+        return self.admitted.record
+
+    @property
+    def body(self) -> Any:
+        """What it says."""
+        return self.admitted.record.body
+
+    @property
+    def author(self) -> Subject:
+        """Who says it."""
+        return self.admitted.author
+
+    @property
+    def now(self) -> TimeFix:
+        """The step's time."""
+        return self.step.now.time
+
+
+def no_answer(_case: RecordCase, _refusal: Refusal) -> None:
+    """Nobody is told."""
+
+
+def untold(_retelling: Retelling, _said: Said) -> None:
+    """It leaves nothing beside the log."""
+
+
+def nothing_of_a_refusal(_retelling: Retelling, _said: Said, _reason: str | None, _clause: str | None) -> None:
+    """A refusal leaves nothing beside the log."""
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: a generic one cannot be made with its parameter named
+class Conduct(Generic[D]):
+    """What is made of one record type.
+
+    judge       may it be acted on? A refusal, or the decision
+    act         do what was decided, inside the step's transaction
+    refused     what is answered or kept where admission or `judge` refused it
+    own, heard  what one that this node signed, or took, leaves beside the log: for whoever tells it again
+    turned_down what a refusal of one, by its reason and clause, leaves there
+    """
+
+    body: type[Any]
+    judge: Callable[[RecordCase], D | Refusal]
+    act: Callable[[RecordCase, D], None]
+    refused: Callable[[RecordCase, Refusal], None] = no_answer
+    own: Callable[[Retelling, Said], None] = untold
+    heard: Callable[[Retelling, Said], None] = untold
+    turned_down: Callable[[Retelling, Said, str | None, str | None], None] = nothing_of_a_refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided(Generic[D]):
+    """A record that may be acted on, and what was decided."""
+
+    case: RecordCase
+    conduct: Conduct[D]
+    decided: D
+
+    def act(self) -> None:
+        """Do it."""
+        self.conduct.act(self.case, self.decided)

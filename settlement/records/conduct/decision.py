@@ -1,0 +1,127 @@
+"""CONFIRM makes a user's settlement, ABORT ends it, or frees what was co-signed for another."""
+
+from dataclasses import dataclass
+
+from settlement.chain.weights import FAILED, UNANSWERED
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.artifact import Artifact
+from settlement.pair.effects import HandPermit
+from settlement.pair.holder import STORE as HOLDER
+from settlement.pair.table import Event, HolderState, UserState
+from settlement.pair.userpairs import UserPair
+from settlement.records.conduct import cosigning, recognising, resting
+from settlement.records.conduct.alarms import keep_evidence
+from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.decision import Abort, Confirm
+
+# -- confirm -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadePermit:
+    """A CONFIRM of a settlement of ours, with all that proves the settlement to a stranger."""
+
+    pair: UserPair
+    artifact: Artifact
+
+
+def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
+    """It is logged, co-signed as its GRANT's rule asks, and every record that it rests on is in this node's log."""
+    state, message = case.state, case.message
+    pair = state.user.judge_decision(case.admitted, Event.CONFIRM)
+    if isinstance(pair, Refusal):
+        return pair
+    if message.proof is None:
+        return refuse(Reason.PROOF, "confirm.proof", "absent", "proof that it is logged")
+    granted, accept = state.record_of(pair.grant), state.record_bytes(pair.accept)
+    held = state.rules.known(granted.body.rule) if granted is not None else None
+    mine = state.registry.get(state.identity.credential)
+    if granted is None or accept is None or held is None or mine is None:
+        return refuse(Reason.UNKNOWN_SID, "coordination.grant", "unknown", "the GRANT of this CONFIRM")
+    beside = cosigning.countersigned(state, message)
+    refusal = cosigning.judge_countersigned(granted, held, case.admitted, beside, state.registry)
+    if refusal is not None:
+        return refusal
+    artifact = Artifact(
+        grant=granted.raw,
+        accept=accept,
+        confirm=case.record.raw,
+        holder_chain=case.author.chain,
+        user_chain=mine.chain,
+        rule=held.raw,
+        rule_chain=held.chain,
+        proof=message.proof,
+        derivation=recognising.raws(state, granted),
+        envelopes=tuple(one.raw for one in resting.rests_on(state, granted)) or None,
+        coordination=beside or None,
+    )
+    return MadePermit(pair=pair, artifact=artifact)
+
+
+def _settle(case: RecordCase, decided: MadePermit) -> None:
+    sid, encoded = decided.pair.sid, decided.artifact.encoded()
+    case.state.user.settled(case.step, decided.pair, case.admitted)
+    case.step.put("artifact", sid, encoded)
+    case.step.ask(HandPermit(sid=sid, artifact=encoded))
+
+
+def _keep_evidence(case: RecordCase, refusal: Refusal) -> None:
+    if refusal.reason is Reason.EQUIVOCATION:
+        keep_evidence(case.state, case.step, case.admitted)
+
+
+def _confirmed(told: Retelling, said: Said) -> None:
+    body = said.body
+    decided = {"accept": body.accept, "decision": said.digest, "transmit_until_ns": body.transmit_until_ns}
+    told.as_holder(body.sid, state=HolderState.CONFIRMED, **decided)
+
+
+def _settled(told: Retelling, said: Said) -> None:
+    body = said.body
+    settled = {"decision": said.digest, "transmit_until_ns": body.transmit_until_ns, "fence": body.fence}
+    told.as_user(body.sid, state=UserState.SETTLED, **settled)
+
+
+# -- abort -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Releasing:
+    """A cell that was co-signed for another holder, which gave it up."""
+
+    sid: bytes
+
+
+def _judge_abort(case: RecordCase) -> UserPair | Releasing | Refusal:
+    if case.state.coordinator.knows(case.admitted):
+        return Releasing(sid=case.body.sid)
+    return case.state.user.judge_decision(case.admitted, Event.ABORT)
+
+
+def _abort(case: RecordCase, decided: UserPair | Releasing) -> None:
+    match decided:
+        case Releasing(sid=sid):
+            case.state.coordinator.release(case.step, sid)
+        case UserPair():
+            case.state.user.aborted(case.step, decided, case.admitted)
+
+
+def _aborted(told: Retelling, said: Said) -> None:
+    body = said.body
+    told.as_holder(body.sid, state=HolderState.ABORTED, accept=body.accept, decision=said.digest)
+    if body.reason in UNANSWERED and (HOLDER, body.sid) in told.pairs:
+        told.counters[FAILED + told.pairs[HOLDER, body.sid]["user"].hex()] += 1
+
+
+CONDUCT = (
+    Conduct(body=Confirm, judge=_judge_confirm, act=_settle, refused=_keep_evidence, own=_confirmed, heard=_settled),
+    Conduct[UserPair | Releasing](
+        body=Abort,
+        judge=_judge_abort,
+        act=_abort,
+        refused=_keep_evidence,
+        own=_aborted,
+        heard=lambda told, said: told.as_user(said.body.sid, state=UserState.ABORTED, decision=said.digest),
+    ),
+)

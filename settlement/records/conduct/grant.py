@@ -1,0 +1,208 @@
+"""GRANT, ACCEPT and what others co-sign between them: answered by the user, the holder, and those who are asked."""
+
+from dataclasses import dataclass
+
+from settlement.chain.admission import Admitted
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.coordinator import Cosigning
+from settlement.pair.holder import STORE as HOLDER
+from settlement.pair.holderpairs import HolderPair
+from settlement.pair.table import Event, HolderState, UserState
+from settlement.pair.terms import deal_of_grant, judge_terms
+from settlement.pair.userpairs import UserPair
+from settlement.pair.windows import still_here
+from settlement.records.conduct import cosigning, recognising, resting
+from settlement.records.conduct.alarms import UNSURE, keep_evidence, verdict_on
+from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.grant import Accept, Coordination, Grant
+from settlement.records.market import Request
+from settlement.state import budget
+from settlement.state.nodestate import NodeState
+
+FATAL = frozenset(
+    {
+        Reason.TIMEOUT,
+        Reason.CHALLENGE,
+        Reason.TERMS,
+        Reason.ENVELOPE,
+        Reason.SPATIAL_OUTSIDE,
+        Reason.SPATIAL_UNDECIDED,
+    }
+)
+"""Reasons against an ACCEPT that no other ACCEPT could mend: the settlement is off, and the user is told."""
+_KEPT_OF_GRANT = ("user", "request", "cell", "commodity", "accept_by_ns", "challenge", "fence", "tier")
+
+# -- grant -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taking:
+    """A GRANT to accept, and the records it derives from, where its class asks for them."""
+
+    pair: UserPair
+    derived_from: tuple[bytes, ...] | None
+
+
+def _judge_grant(case: RecordCase) -> Taking | Cosigning | Refusal:
+    """A GRANT to this node is its REQUEST's answer; one to somebody else is a question whether to co-sign."""
+    state, admitted = case.state, case.admitted
+    if cosigning.is_question(state, admitted):
+        beyond = judge_granted(state, admitted)
+        return beyond or cosigning.judge_question(state, admitted, case.message, case.now)
+    asked = state.record_of(case.body.request)
+    pair = state.user.judge_grant(admitted, asked.body if asked else None, case.now)
+    if isinstance(pair, Refusal):
+        return pair
+    return (
+        still_here(case.step.now.position, case.body.cell.area)
+        or judge_granted(state, admitted)
+        or resting.judge_grant(state, admitted)
+        or recognising.judge_grant(state, admitted)
+        or Taking(pair=pair, derived_from=recognising.derived_from(state, case.record))
+    )
+
+
+def judge_granted(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """The terms of a GRANT by the rule it cites and by both credentials, whatever its holder and its user agreed on."""
+    body: Grant = admitted.record.body
+    held, user = state.rules.known(body.rule), state.registry.get(body.user)
+    if held is None:
+        return refuse(Reason.RULE_UNKNOWN, "grant.rule", body.rule.hex()[:16], "a rule known here")
+    if user is None:
+        return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", body.user.hex()[:16], "an admitted credential")
+    return judge_terms(deal_of_grant(admitted.record), held.rule.rule, holder=admitted.author, user=user)
+
+
+def _answer_grant(case: RecordCase, decided: Taking | Cosigning) -> None:
+    match decided:
+        case Taking(pair=pair, derived_from=derived_from):
+            case.state.user.accept(case.step, pair, case.admitted, derived_from)
+        case Cosigning():
+            case.state.coordinator.sign(case.step, decided)
+
+
+def _refuse_to_cosign(case: RecordCase, refusal: Refusal) -> None:
+    """A signed reason; none where the same question may yet be answered otherwise, or was answered before."""
+    subject = case.record.digest
+    if not cosigning.is_question(case.state, case.admitted):
+        return
+    if refusal.reason in UNSURE or case.step.send_again(case.author.hash, subject):
+        return
+    case.step.send(case.author.hash, case.step.sign(verdict_on(subject, refusal)).raw)
+
+
+def _granted(told: Retelling, said: Said) -> None:
+    body = said.body
+    told.pairs[HOLDER, body.sid] = {
+        **{name: getattr(body, name) for name in _KEPT_OF_GRANT},
+        "state": HolderState.RESERVED,
+        "grant": said.digest,
+        "renewals": 0,
+        "accept": None,
+        "decision": None,
+        "transmit_until_ns": None,
+    }
+    told.counters["fence"] += 1
+    asked = told.said.get(body.request)
+    for account in told.accounts(asked) if asked is not None and isinstance(asked.body, Request) else ():
+        cost = budget.cost_hz_s(asked.body.cell) if asked is not None else 0
+        for name in (account.whole, account.own):
+            row = budget.SPENT, name
+            told.rows[row] = budget.spent_more(told.rows.get(row), account.window, cost)
+
+
+# -- accept ------------------------------------------------------------------------------------------------------------
+
+
+def _judge_accept(case: RecordCase) -> HolderPair | Refusal:
+    """A GRANT is confirmed under the rule it was signed under, if that is in force still, and by its recognition."""
+    state = case.state
+    pair = state.holder.judge_accept(case.admitted, case.now)
+    if isinstance(pair, Refusal):
+        return pair
+    granted = state.record_of(pair.grant)
+    if granted is None or granted.body.rule != state.rule.hash:
+        was = "unknown" if granted is None else granted.body.rule.hex()[:16]
+        return refuse(Reason.TERMS, "accept.rule", was, f"the rule in force, {state.rule.hash.hex()[:16]}")
+    return recognising.judge_accept(state, granted, case.record) or pair
+
+
+def _accepted(case: RecordCase, pair: HolderPair) -> None:
+    case.state.holder.cosigning.accepted(case.step, pair, case.record.digest)
+
+
+def _refuse_accept(case: RecordCase, refusal: Refusal) -> None:
+    """Nobody is refused an ACCEPT without a signed reason: the ABORT, or the very answer that it got."""
+    state, step = case.state, case.step
+    pair = state.holder.pairs.get(case.body.sid)
+    if pair is None or pair.user != case.author.hash:
+        return
+    if refusal.reason is Reason.EQUIVOCATION:
+        keep_evidence(state, step, case.admitted)
+    if pair.accept is not None and step.send_again(pair.user, pair.accept):
+        return  # the very answer it got, with its proof
+    if pair.state == HolderState.ABORTED:
+        decided = state.record_bytes(pair.decision)
+        if decided is not None:
+            step.send(pair.user, decided)
+    elif pair.decision is not None:
+        return  # a CONFIRM leaves with its proof, once its witnesses have seen it
+    elif refusal.reason in FATAL:
+        state.holder.decisions.abort(step, pair, Event.BARRED, refusal.reason, case.record.digest)
+
+
+# -- coordination ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counting:
+    """A co-signature over a settlement of ours; `barred` is why that may no longer be confirmed, whoever signs."""
+
+    pair: HolderPair
+    barred: Reason | None
+
+
+def _judge_coordination(case: RecordCase) -> Counting | Refusal:
+    state = case.state
+    known = state.holder.pairs.get(case.body.sid)
+    granted = state.record_of(known.grant) if known is not None else None
+    pair = state.holder.cosigning.judge(case.admitted, granted.body if granted else None)
+    if isinstance(pair, Refusal):
+        return pair
+    user, barred = state.registry.get(pair.user), None
+    stands = state.status.standing(user, state.registry, case.now) if user is not None else None
+    if pair.decision is None and stands is not None:
+        barred = stands.reason
+    elif pair.decision is None and (granted is None or granted.body.rule != state.rule.hash):
+        barred = Reason.TERMS
+    return Counting(pair=pair, barred=barred)
+
+
+def _count(case: RecordCase, decided: Counting) -> None:
+    holder, pair = case.state.holder, decided.pair
+    if decided.barred is None:
+        holder.cosigning.coordinated(case.step, pair, case.admitted, case.state.admitted_of)
+    else:
+        holder.decisions.abort(case.step, pair, Event.BARRED, decided.barred, pair.accept)
+
+
+CONDUCT = (
+    Conduct[Taking | Cosigning](
+        body=Grant,
+        judge=_judge_grant,
+        act=_answer_grant,
+        refused=_refuse_to_cosign,
+        own=_granted,
+        heard=lambda told, said: told.as_user(said.body.sid, grant=said.digest),
+    ),
+    Conduct(
+        body=Accept,
+        judge=_judge_accept,
+        act=_accepted,
+        refused=_refuse_accept,
+        own=lambda told, said: told.as_user(said.body.sid, state=UserState.ACCEPTED, accept=said.digest),
+        heard=lambda told, said: told.as_holder(said.body.sid, accept=said.digest),
+    ),
+    Conduct(body=Coordination, judge=_judge_coordination, act=_count),
+)

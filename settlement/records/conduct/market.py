@@ -1,0 +1,137 @@
+"""Offers are remembered, REQUESTs are granted or refused with a signed reason; wishes and counters are only noted."""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import encode
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.envelopes import Bound
+from settlement.pair.holder import OFFERS, GrantableRequest
+from settlement.pair.table import UserState
+from settlement.pair.user import HEARD, offers_again
+from settlement.pair.user import STORE as USER
+from settlement.pair.work import settlement_id
+from settlement.records.conduct import resting
+from settlement.records.conduct.alarms import verdict_on
+from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.market import Declaration, Request
+from settlement.state import budget
+
+OFFERS_MAX = 32
+"""Offers of one holder that are remembered; each holder has a share of its own, so that nobody takes another's."""
+BUDGET_EXCEEDED = "budget.amount"
+
+# -- declaration -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferHeard:
+    """An offer to remember, and the offers of its holder that it says anew."""
+
+    superseded: tuple[bytes, ...]
+
+
+def _judge_declaration(case: RecordCase) -> OfferHeard | Refusal:
+    """Offers are many neighbours' and few each; those that are over, and those that are made anew, make room."""
+    user, holder = case.state.user, case.author.hash
+    theirs = [offer for offer in user.offers.values() if offer.holder == holder]
+    again = tuple(user.superseded(holder, case.body))
+    held = sum(1 for one in theirs if one.declaration not in again and not case.now.after(one.body.cell.window.end_ns))
+    if held >= OFFERS_MAX:
+        return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX} of one holder")
+    return resting.judge_offer(case.state, case.admitted) or OfferHeard(superseded=again)
+
+
+def _hear(case: RecordCase, decided: OfferHeard) -> None:
+    for name in decided.superseded:
+        del case.state.user.offers[name]
+        case.step.lineage.drop(HEARD, name)
+    case.state.user.hear(case.admitted)
+    case.step.put(HEARD, case.record.digest, case.record.raw)
+    case.step.event("offer", holder=case.author.name, band=case.body.cell.band)
+
+
+def _declared(told: Retelling, said: Said) -> None:
+    told.rows[OFFERS, said.digest] = encode(said.body)
+
+
+def _heard(told: Retelling, said: Said) -> None:
+    """An offer takes the place of one by the same holder that said the same."""
+    for old in [told.said[name] for kind, name in told.rows if kind == HEARD]:
+        if old.author == said.author and offers_again(said.body, old.body):
+            del told.rows[HEARD, old.digest]
+    told.rows[HEARD, said.digest] = said.raw
+
+
+# -- request -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granting:
+    """A REQUEST to grant: the reservation, the envelopes it rests on where its class asks for any, who pays."""
+
+    reservation: GrantableRequest
+    bound: Bound | None
+    drawn: tuple[budget.Account, ...]
+
+
+def _judge_request(case: RecordCase) -> Granting | Refusal:
+    state = case.state
+    reservation = state.holder.judge_request(case.admitted, case.now)
+    if isinstance(reservation, Refusal):
+        return reservation
+    bound = resting.bound_of(state, case.admitted, case.now)
+    if isinstance(bound, Refusal):
+        return bound
+    line = state.registry.line(case.author.hash)
+    drawn = budget.judge(state.lineage, state.rule.rule, case.admitted, case.now, line)
+    return drawn if isinstance(drawn, Refusal) else Granting(reservation=reservation, bound=bound, drawn=drawn)
+
+
+def _grant(case: RecordCase, decided: Granting) -> None:
+    case.state.holder.grant(case.step, decided.reservation, decided.bound)
+    budget.spend(case.step, case.state.lineage, decided.drawn, case.body.cell)
+
+
+def _refuse_request(case: RecordCase, refusal: Refusal) -> None:
+    """Nobody is refused a REQUEST without a signed reason; the same bytes get the same answer."""
+    author = case.author.hash
+    if case.step.send_again(author, case.record.digest):
+        return  # it was answered before, whatever the clock says now
+    if refusal.reason is Reason.BUDGET and refusal.clause == BUDGET_EXCEEDED:
+        budget.suspend(case.step, case.state.rule.rule, case.admitted)
+    case.step.send(author, case.step.sign(verdict_on(case.record.digest, refusal)).raw)
+
+
+def _asked(told: Retelling, said: Said) -> None:
+    offer = told.said.get(said.body.declaration)
+    holder = offer.author if offer is not None else b""
+    sid = settlement_id(holder, said.author, said.body.nonce, said.body.cell)
+    told.sids[sid] = said.digest
+    told.pairs[USER, said.digest] = {
+        "state": UserState.REQUESTED,
+        "holder": holder,
+        "sid": sid,
+        "cell": said.body.cell,
+        "grant": None,
+        "accept": None,
+        "decision": None,
+        "transmit_until_ns": None,
+        "renewals": 0,
+        "fence": 0,
+    }
+
+
+def _turned_down(told: Retelling, said: Said, reason: str | None, clause: str | None) -> None:
+    """A REQUEST that exceeded a budget suspended it."""
+    if (reason, clause) == (Reason.BUDGET.value, BUDGET_EXCEEDED):
+        for account in told.accounts(said):
+            told.rows[budget.SUSPENDED, account.own] = account.ends_ns.to_bytes(8, "big")
+
+
+CONDUCT = (
+    Conduct(body=Declaration, judge=_judge_declaration, act=_hear, own=_declared, heard=_heard),
+    Conduct(
+        body=Request, judge=_judge_request, act=_grant, refused=_refuse_request, own=_asked, turned_down=_turned_down
+    ),
+)

@@ -1,0 +1,46 @@
+"""Recognition in the loop: a node looks up what a GRANT comes from, and holds both sides to the rule of the class."""
+
+from collections.abc import Callable
+from functools import partial
+
+from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Recognition, Rule
+from settlement.chain.records import Record
+from settlement.core.reasons import Refusal
+from settlement.pair.recognition import CONTENT, RecognitionGrounds, recognise, rule_of, sources
+from settlement.state.nodestate import NodeState
+
+
+def _rule(state: NodeState, grant: Record) -> tuple[Recognition, ...]:
+    terms = state.rule.rule.terms(grant.body.commodity)
+    return () if terms is None else rule_of(terms)
+
+
+def _found_in(state: NodeState) -> Callable[[bytes], Record | None]:
+    return partial(state.record_of, admitted=True)
+
+
+def judge_grant(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """A GRANT, before this user accepts it."""
+    evidence = RecognitionGrounds(grant=admitted.record, accept=None, find=_found_in(state))
+    return recognise(_rule(state, admitted.record), evidence)
+
+
+def judge_accept(state: NodeState, grant: Record, accept: Record) -> Refusal | None:
+    """An ACCEPT of a GRANT of this holder's."""
+    evidence = RecognitionGrounds(grant=grant, accept=accept, find=_found_in(state))
+    return recognise(_rule(state, grant), evidence)
+
+
+def derived_from(state: NodeState, grant: Record) -> tuple[bytes, ...] | None:
+    """What this user's ACCEPT lists; None where the class asks for no derivation."""
+    return sources(_rule(state, grant), grant, _found_in(state)) or None
+
+
+def raws(state: NodeState, grant: Record) -> tuple[bytes, ...] | None:
+    """The records an artifact carries so that a stranger can recognise it too; the rule it carries anyway."""
+    asked = [grant.body.request] if any(node.kind == CONTENT for node in _rule(state, grant)) else []
+    found = (
+        state.record_of(name, admitted=True) for name in dict.fromkeys([*asked, *(derived_from(state, grant) or ())])
+    )
+    return tuple(one.raw for one in found if one is not None and not isinstance(one.body, Rule)) or None

@@ -1,0 +1,56 @@
+"""Envelopes in the loop: a node looks up those that an offer, a REQUEST or a GRANT names, and holds it to them."""
+
+from settlement.chain.admission import Admitted
+from settlement.chain.bodies import Declaration, Envelope, Grant, Request
+from settlement.chain.records import Record
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Refusal
+from settlement.pair.envelopes import Bound, bind, covers_offer, covers_request, judge_bound
+from settlement.state.nodestate import NodeState
+
+
+def envelope_of(state: NodeState, name: bytes | None) -> Record | None:
+    """An envelope that this node admitted, or signed itself."""
+    record = state.record_of(name, admitted=True)
+    return record if record is not None and isinstance(record.body, Envelope) else None
+
+
+def judge_offer(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """A neighbour's offer against the place envelope it names, at its signing."""
+    body: Declaration = admitted.record.body
+    at_ns = admitted.record.frame.attestation.latest_ns
+    envelope = envelope_of(state, body.envelope)
+    return covers_offer(envelope, admitted.author.hash, body, at_ns, state.rule.rule)
+
+
+def bound_of(state: NodeState, admitted: Admitted, now: TimeFix) -> Bound | Refusal | None:
+    """What a REQUEST would be granted on: the user's unit envelope and this holder's places; None: none is asked."""
+    body: Request = admitted.record.body
+    terms = state.rule.rule.terms(body.commodity)
+    if terms is None or not terms.envelope_required:
+        return None
+    unit = envelope_of(state, body.envelope)
+    refusal = covers_request(unit, admitted.author.hash, body, now.latest_ns, state.rule.rule)
+    if refusal is not None or unit is None:
+        return refusal
+    return bind(unit, tuple(state.bounds.places.values()), body, now.latest_ns, state.rule.rule)
+
+
+def judge_grant(state: NodeState, admitted: Admitted) -> Refusal | None:
+    """A GRANT against the composite it names, made again from its parts."""
+    terms = state.rule.rule.terms(admitted.record.body.commodity)
+    return (
+        None
+        if terms is None
+        else judge_bound(admitted.record, rests_on(state, admitted.record), state.rule.rule, terms)
+    )
+
+
+def rests_on(state: NodeState, grant: Record) -> list[Record]:
+    """The envelopes a GRANT rests on, as far as they are known here: the composite, the unit's, the places'."""
+    body: Grant = grant.body
+    composite = envelope_of(state, body.composite)
+    if composite is None:
+        return []
+    parts = (envelope_of(state, name) for name in composite.body.parts or ())
+    return [composite, *(part for part in parts if part is not None)]

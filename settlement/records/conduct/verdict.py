@@ -1,0 +1,98 @@
+"""A signed answer to a record of ours: that it was heard, that it was refused, that somebody will not co-sign it.
+
+A receipt is a `verdict` with the reason RECEIVED: what must be heard was heard, so that it is not said again.
+RELINQUISH is received by the holder, SUSPEND and RESUME by the user. The same record always gets the same receipt.
+"""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.holder import STORE as HOLDER
+from settlement.pair.holderpairs import HolderPair
+from settlement.pair.table import UserState
+from settlement.pair.user import STORE as USER
+from settlement.pair.userpairs import UserPair
+from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.verdict import REVIEW_OPENED, Verdict
+from settlement.state.nodestate import REVIEW
+
+
+def receive(case: RecordCase) -> None:
+    """Tell the author of a record that it is durable here."""
+    record = case.record
+    body = Verdict(
+        subject=record.digest, reason=Reason.RECEIVED.value, clause=f"{record.typ}.received", measured="", required=""
+    )
+    case.step.send(case.author.hash, case.step.sign(body).raw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The other side has a record of ours."""
+
+    subject: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dissent:
+    """One who was asked to co-sign a settlement of ours will not."""
+
+    pair: HolderPair
+    reason: Reason
+
+
+def _judge_verdict(case: RecordCase) -> Receipt | Dissent | UserPair | Refusal:
+    body: Verdict = case.body
+    if body.reason == Reason.RECEIVED.value:
+        return _judge_receipt(case)
+    asked = case.state.holder.cosigning.refusing(case.author.hash, body.subject)
+    if asked is not None:
+        known = body.reason in list(Reason)
+        return Dissent(pair=asked, reason=Reason(body.reason) if known else Reason.QUORUM)
+    return case.state.user.judge_verdict(case.admitted)
+
+
+def _judge_receipt(case: RecordCase) -> Receipt | Refusal:
+    """A receipt counts for a record of ours that asks for one, by the other side of its settlement."""
+    state, subject = case.state, case.body.subject
+    said = state.record_of(subject)
+    if said is not None and said.row.receipted and said.frame.author in {state.identity.credential, *state.former}:
+        mine, theirs = state.holder.pairs.get(said.body.sid), state.user.by_sid(said.body.sid)
+        others = {mine.user if mine else None, theirs.holder if theirs else None}
+        if others & {*state.registry.line(case.author.hash)}:
+            return Receipt(subject=subject)
+    return refuse(Reason.UNKNOWN_SID, "receipt.subject", subject.hex()[:16], "a record of ours to the author")
+
+
+def _take(case: RecordCase, decided: Receipt | Dissent | UserPair) -> None:
+    match decided:
+        case Receipt(subject=subject):
+            case.state.holder.heard(case.step, subject)
+            case.state.user.heard(case.step, subject)
+        case Dissent(pair=pair, reason=reason):
+            case.state.holder.cosigning.dissent(case.step, pair, case.author.hash, reason)
+        case UserPair():
+            case.state.user.refused(case.step, decided, case.body)
+        case other:
+            assert_never(other)
+
+
+def _reviewed(told: Retelling, said: Said) -> None:
+    """A node's own word that a settlement is under review."""
+    if said.body.clause != REVIEW_OPENED:
+        return
+    for (kind, sid), pair in told.pairs.items():
+        if kind == HOLDER and said.body.subject in (pair["decision"], pair["grant"]):
+            told.rows[REVIEW, sid] = None
+
+
+def _refused(told: Retelling, said: Said) -> None:
+    if (USER, said.body.subject) in told.pairs:
+        told.pairs[USER, said.body.subject]["state"] = UserState.REFUSED
+
+
+CONDUCT = (
+    Conduct[Receipt | Dissent | UserPair](body=Verdict, judge=_judge_verdict, act=_take, own=_reviewed, heard=_refused),
+)

@@ -1,0 +1,100 @@
+"""Neighbours' reports of an incumbent that the rule has us consider: together they may weigh enough to protect a band.
+
+weight = authority x modality reliability x consistency x trust, each in millionths. Consistency is the share of the
+others' reports of the band that agree; trust is the reporter's record of fulfilment, small for who has none. A band is
+protected, as by our own finding, once those who report an incumbent in it weigh `ENOUGH_PPM` together: one newcomer, or
+one against all others, never does.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from settlement.chain.admission import Admitted
+from settlement.chain.bodies import PPM, Envelope, Rule
+from settlement.chain.credentials import Subject
+from settlement.chain.scope import Band
+from settlement.chain.weights import FAILED, FULFILLED, Kept, consistency_ppm, observation_weight_ppm, trust_ppm
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Reason
+from settlement.records.observation import FREE
+from settlement.state.nodestate import SIGHTING, NodeState
+from settlement.state.step import Step
+
+ENOUGH_PPM = PPM // 2
+PROTECTED_TIER = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """The newest envelope of one reporter, its level, and its record of fulfilment."""
+
+    level: str
+    kept: Kept
+    envelope: Envelope
+
+    def incumbent_in(self, band: Band) -> bool | None:
+        """Does it report an incumbent in the band? None where it says nothing of the band."""
+        states = [c.state for c in self.envelope.channels if c.band.overlaps(band)]
+        return bool(self.envelope.incumbents) and any(s != FREE for s in states) if states else None
+
+
+def weight_of_incumbent_ppm(rule: Rule, sightings: Sequence[Sighting], band: Band) -> int:
+    """How much those together weigh who report an incumbent in the band."""
+    said = [(s, found) for s in sightings if (found := s.incumbent_in(band)) is not None]
+    total = 0
+    for number, (sighting, found) in enumerate(said):
+        others = [(int(other),) * 2 for n, (_, other) in enumerate(said) if n != number]
+        weight_ppm = observation_weight_ppm(
+            rule,
+            level=sighting.level,
+            modality=sighting.envelope.modality,
+            consistency_ppm=consistency_ppm(others, (int(found), int(found))),
+        )
+        total += weight_ppm * trust_ppm(sighting.kept) // PPM if found else 0
+    return total
+
+
+def weigh(state: NodeState, step: Step, admitted: Admitted) -> None:
+    """Keep an envelope that is to be considered, and protect what it and the others together report."""
+    step.put(SIGHTING, admitted.author.hash, admitted.record.digest)
+    body: Envelope = admitted.record.body
+    if not body.incumbents or not step.now.time.trusted or not step.now.time.before(body.valid_until_ns):
+        return
+    held = list(_sightings(state, step.now.time))
+    for band in [c.band for c in body.channels if c.state != FREE]:
+        weight_ppm = weight_of_incumbent_ppm(state.rule.rule, held, band)
+        if weight_ppm < ENOUGH_PPM:
+            continue
+        displaced = state.holder.preempt(
+            step,
+            band,
+            tier=PROTECTED_TIER,
+            reason=Reason.INCUMBENT.value,
+            until_ns=body.valid_until_ns,
+            evidence=admitted.record.digest,
+            author=admitted.author.hash,
+            area=admitted.author.scope.area,
+        )
+        step.event("protected", by="neighbours", displaced=displaced, weight_ppm=weight_ppm)
+
+
+def _sightings(state: NodeState, now: TimeFix) -> Iterable[Sighting]:
+    """What still holds of what each reporter said last, of those whose area may share a place with this node's."""
+    me = state.registry.get(state.identity.credential)
+    for author, digest in state.lineage.items(SIGHTING):
+        record, subject = state.record_of(digest), state.registry.get(author)
+        succeeded = state.registry.successor(author) is not None
+        if record is None or subject is None or succeeded or not now.before(record.body.valid_until_ns):
+            continue
+        if me is not None and not subject.scope.area.overlaps(me.scope.area):
+            continue
+        yield Sighting(level=subject.level, kept=_kept(state, subject), envelope=record.body)
+
+
+def _kept(state: NodeState, subject: Subject) -> Kept:
+    """The record of fulfilment under every key the reporter has had."""
+    line, log = state.registry.line(subject.hash), state.lineage
+    return Kept(
+        fulfilled=sum(log.counted(FULFILLED + one.hex()) for one in line),
+        failed=sum(log.counted(FAILED + one.hex()) for one in line),
+    )

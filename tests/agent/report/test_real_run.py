@@ -1,0 +1,165 @@
+"""The report of a run that no oracle watched: counts agree to the last digit, and nothing is said that nobody knows."""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+from typer.testing import CliRunner
+
+from agent.audit.lineages import verify
+from agent.audit.sources import AuditError
+from agent.cli.main import app
+from agent.report.command import write_report
+from agent.report.gathering import gather
+from agent.report.realrun import report_of
+from settlement.audit.seal import write_seal
+from settlement.chain.records import digest
+from settlement.state.messages import Message
+from tests.settlement.world import NETWORK, T0, World, trio
+
+pytestmark = pytest.mark.feature("U6")
+
+
+@dataclass
+class Run:
+    world: World
+    folder: Path
+    result: dict[str, Any]
+    page: str
+    pdf: str
+
+
+def _events(name: str) -> Iterator[dict[str, Any]]:
+    """What a node noted: when it came up, what its warden and its door turned away, and a line that was cut short."""
+    yield {"mono_ns": 10**9, "node": name, "event": "ready", "utc_ns": T0 + 10**9}
+    gate = {
+        "node": name,
+        "event": "gate",
+        "asked": True,
+        "reason": "NOT_ARMED",
+        "clause": "gate.armed",
+        "measured": "no",
+    }
+    yield {"mono_ns": 2 * 10**9, **gate}
+    yield {"mono_ns": 3 * 10**9, "node": name, "event": "settled", "took_ms": 12.5}
+    yield {"mono_ns": 4 * 10**9, "node": name, "event": "closed", "denied": {"UNKNOWN_PEER": 2, "RATE": 1}, "looks": 5}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    world = trio(tmp_path_factory.mktemp("live"))
+    world.settle()
+    seen = world.members["bob"].party.lineage.index_of(next(iter(world.members["bob"].party.user.offers)))
+    assert seen is not None
+    for at_s, data in ((2.0, b"\xff\x00"), (2.5, b"nothing"), (3.0, Message(record=b"\x80").encoded())):
+        assert world.give("alice", "holder", data, at_s) is not None
+    folder = tmp_path_factory.mktemp("run")
+    for name, member in world.members.items():
+        member.party.lineage.seal(member.key, folder / f"{name}.db")
+        write_seal(folder / f"{name}.db", member.key)
+        lines = "".join(json.dumps(event) + "\n" for event in _events(name))
+        (folder / f"{name}.events.jsonl").write_text(lines + '{"mono_ns": 5, "no')
+    (folder / "anchors.txt").write_text(f"{NETWORK} {digest(world.root).hex()}\n")
+    made = write_report([folder], folder / "report")
+    pdf = PdfReader(BytesIO((made.folder / "report.pdf").read_bytes()))
+    return Run(
+        world=world,
+        folder=folder,
+        result=made.result,
+        page=(made.folder / "report.html").read_text(encoding="utf-8"),
+        pdf="\n".join(one.extract_text() for one in pdf.pages),
+    )
+
+
+def _cell(page: str, table: str, row: str) -> str:
+    """The second cell of the row of a table on the page."""
+    body = page.split(f'id="{table}"', 1)[1].split("</table>", 1)[0]
+    found = re.search(rf">{re.escape(html.escape(row))}</th>\s*<td[^>]*>([^<]*)</td>", body)
+    assert found is not None, (table, row)
+    return found[1].replace("\u202f", "")
+
+
+def test_every_count_is_the_same_everywhere(run: Run) -> None:
+    refused, by = run.result["refused"], run.result["refused_by"]
+    audited = verify(run.folder, anchors=None, network=None)
+    assert sum(by["logs"].values()) == sum(row["refused"] for row in audited["lineages"]) > 0
+    assert sum(by["wardens"].values()) == 3
+    assert sum(by["doors"].values()) == 9
+    total = sum(refused.values())
+    assert total == sum(sum(part.values()) for part in by.values())
+    for reason, count in refused.items():
+        assert _cell(run.page, "refusal-groups", reason) == str(count)
+    figure = re.search(r"<dt>Refusals</dt>\s*<dd[^>]*>(\d+)", run.page)
+    assert figure is not None
+    assert int(figure[1]) == total
+    assert f"{total} refusals one by one" in run.page
+    assert run.page.split('id="refusal-list"', 1)[1].split("</table>")[0].count('<tr role="row">') == total + 1
+    assert _cell(run.page, "refused-by", "in the signed logs") == str(sum(by["logs"].values()))
+    assert run.result["settled"] == audited["settlements"] == 1
+    assert run.result["lineage"]["records"] == sum(row["records"] for row in audited["lineages"])
+    inside = run.page.split('aria-label="The result as JSON">', 1)[1].split("</pre>", 1)[0]
+    assert json.loads(html.unescape(inside)) == run.result
+    assert json.loads((run.folder / "report" / "report.json").read_text()) == run.result
+
+
+def test_the_pdf_says_what_the_page_says(run: Run) -> None:
+    words = " ".join(run.pdf.split())
+    assert "VERIFIED" in words
+    assert "nobody measured" in words
+    assert f"Refusals {sum(run.result['refused'].values())} " in words
+    assert f"{run.result['lineage']['records']} of {run.result['lineage']['records']}" in words
+    for reason, count in run.result["refused"].items():
+        assert f"{reason} {count} " in words
+
+
+def test_nothing_is_said_of_what_nobody_measured(run: Run) -> None:
+    assert run.result["emissions"] is None
+    assert "passed" not in run.result
+    for word in (">PASS<", "emission (oracle)", "inside a live settlement", "truly began", "simulated trial"):
+        assert word not in run.page, word
+    assert "no oracle stood by" in run.page
+    assert re.search(r"What the antennas truly emitted nobody measured", run.page)
+
+
+def test_nodes_are_named_and_placed(run: Run) -> None:
+    data = report_of(gather([run.folder]))
+    assert [name for name, _ in data.nodes] == sorted(run.world.members)
+    assert dict(data.nodes)["holder"] == "holder"
+    assert {mark.node for mark in data.places} == {"alice", "holder"}, "bob signed nothing"
+    assert len(data.settlements) == 1
+    assert data.settlements[0].holder == "holder"
+
+
+def test_one_log_twice_and_two_networks_are_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "copy.db").write_bytes((run.folder / "bob.db").read_bytes())
+    (tmp_path / "anchors.txt").write_text((run.folder / "anchors.txt").read_text())
+    with pytest.raises(AuditError, match="one node's log"):
+        gather([run.folder, tmp_path])
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "anchors.txt").write_text((run.folder / "anchors.txt").read_text().replace(NETWORK, "elsewhere", 1))
+    (other / "bob.db").write_bytes((run.folder / "bob.db").read_bytes())
+    with pytest.raises(AuditError, match="2 networks"):
+        gather([run.folder, other])
+
+
+def test_the_command_ends_as_the_logs_are(run: Run, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["report", str(run.folder), "--out", str(tmp_path / "r"), "--json"])
+    assert (done.exit_code, json.loads(done.stdout)) == (0, run.result)
+    for name in ("alice.db", "anchors.txt"):
+        (tmp_path / name).write_bytes((run.folder / name).read_bytes())
+    assert CliRunner().invoke(app, ["report", str(tmp_path / "alice.db")]).exit_code == 3
+    data = bytearray((run.folder / "bob.db").read_bytes())
+    at = data.index(b"bandpact/declaration") + 60
+    data[at] ^= 1
+    (tmp_path / "bob.db").write_bytes(data)
+    altered = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "s")])
+    assert altered.exit_code == 5
+    assert "NOT VERIFIED" in (tmp_path / "s" / "report.html").read_text()

@@ -1,0 +1,201 @@
+"""What people install: wheel, sdist and .deb are built and started; units, manual and completion are what runs."""
+
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+from typer.testing import CliRunner
+
+from agent.cli.main import app
+from agent.install.manual import commands, completion, page
+from agent.install.service import PLACES, UNITS, deployed
+from tests.agent.kit.trials import written
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.feature("U10")
+
+
+@dataclass
+class Built:
+    wheel: Path
+    sdist: Path
+    deb: Path
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Built from a copy of the files that git knows, as they are built for a release."""
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("no dpkg-deb here")
+    work = tmp_path_factory.mktemp("build")
+    source = work / "src"
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    for name in (one.decode() for one in names if one):
+        if not name.startswith(("tests/", "docs/", ".ci/")) and (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, source / name)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "-o", str(work / "dist"), str(source)],
+        check=True,
+        capture_output=True,
+    )
+    wheel = next((work / "dist").glob("*.whl"))
+    made = subprocess.run(
+        ["sh", str(source / "deploy/deb/build.sh"), str(wheel), str(work / "dist")],
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Built(wheel=wheel, sdist=next((work / "dist").glob("*.tar.gz")), deb=Path(made.stdout.strip()))
+
+
+def started(program: Path, code: Path, folder: Path, *words: str) -> str:
+    """Run an unpacked program on this Python's libraries, from a folder that is not the source tree."""
+    text = program.read_text().replace("/opt/bandpact", str(code)).replace("/usr/bin/env python3", sys.executable)
+    (folder / "bandpact").write_text(text)
+    done = subprocess.run(
+        ["sh", str(folder / "bandpact"), *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_deb_starts_and_makes_a_trial(built: Built, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    subprocess.run(["dpkg-deb", "-x", str(built.deb), str(root)], check=True)
+    code = root / "opt/bandpact"
+    program, folder = root / "usr/bin/bandpact", tmp_path / "here"
+    folder.mkdir()
+    written(folder)
+    assert re.fullmatch(r"bandpact \d+\.\d+\.\d+\n", started(program, code, folder, "--version"))
+    assert "next: hand each node" in started(program, code, folder, "kit", "make", "harbour.toml")
+    assert "joined" in started(program, code, folder, "kit", "join", "harbour/kits/alice.kit")
+    # It is the packed code that ran, with the packed units.
+    words = ("install-service", "alice", "--root", "image", "--program", "/usr/bin/bandpact")
+    ran = started(program, code, folder, *words)
+    assert "systemctl enable --now bandpact" in ran
+    where = "import agent; print(agent.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", where],
+        env={"PYTHONPATH": str(code / "app")},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.startswith(str(root))
+    for unit in UNITS:
+        packed = (root / "lib/systemd/system" / unit).read_text()
+        assert packed == (folder / "image/etc/systemd/system" / unit).read_text()
+    pages = sorted((root / "usr/share/man/man1").glob("*.1.gz"))
+    assert len(pages) == len(list(commands())) > 60
+    assert gzip.decompress(pages[0].read_bytes()).startswith(b".TH ")
+    assert (root / "usr/share/bash-completion/completions/bandpact").read_text() == completion("bash")
+    control = subprocess.run(["dpkg-deb", "-f", str(built.deb)], capture_output=True, text=True, check=True).stdout
+    assert "Package: bandpact" in control
+
+
+def test_the_wheel_holds_what_runs_and_the_sdist_what_builds_it(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as wheel:
+        names = set(wheel.namelist())
+        scripts = wheel.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
+    assert "bandpact = agent.cli.main:main" in scripts
+    for name in (*UNITS, *PLACES):
+        assert f"agent/install/files/{name}" in names
+    assert "agent/report/report.html.j2" in names
+    assert not [name for name in names if name.startswith(("tests/", "docs/"))]
+    with tarfile.open(built.sdist) as sdist:
+        inside = {name.split("/", 1)[1] for name in sdist.getnames() if "/" in name}
+    assert {"pyproject.toml", "deploy/bandpact.service", "agent/cli/main.py", "LICENSE"} <= inside
+
+
+def test_install_service_writes_units_that_run_this_program(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        app, ["install-service", "alice", "--root", str(tmp_path), "--program", "/opt/x/bandpact"]
+    )
+    assert done.exit_code == 0, done.output
+    for unit in UNITS:
+        text = (tmp_path / "etc/systemd/system" / unit).read_text()
+        starts = re.findall(r"^Exec\w+=-?(\S+) (.*)$", text, re.MULTILINE)
+        assert starts
+        assert all(program == "/opt/x/bandpact" and "/var/lib/bandpact/node.toml" in rest for program, rest in starts)
+        assert "BANDPACT_RUN_FOLDER=/run/bandpact" in text
+    for name, place in PLACES.items():
+        assert (tmp_path / place).read_bytes() == (deployed() / name).read_bytes()
+
+
+def test_install_service_refuses_a_folder_that_the_services_cannot_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path)
+    run = CliRunner().invoke
+    assert run(app, ["kit", "make", "harbour.toml"]).exit_code == 0
+    assert run(app, ["kit", "join", "harbour/kits/alice.kit"]).exit_code == 0
+    done = run(app, ["install-service", "alice", "--program", "/x/bandpact"])
+    assert done.exit_code == 1
+    assert "--folder /var/lib/bandpact" in done.output
+
+
+def test_every_command_has_a_page_that_man_reads(tmp_path: Path) -> None:
+    for words, command in commands():
+        text = page(words, command)
+        assert text.startswith(".TH ")
+        for one in command.params:
+            if one.param_type_name == "option" and not getattr(one, "hidden", False):
+                assert one.opts[0].replace("-", "\\-") in text, (words, one.opts)
+    if shutil.which("man") is None:
+        pytest.skip("no man here: pages were made and not read")
+    (tmp_path / "x.1").write_text(page((), typer.main.get_command(app)))
+    read = subprocess.run(
+        ["man", "--warnings", "-l", str(tmp_path / "x.1")], capture_output=True, text=True, check=True
+    )
+    assert "bandpact" in read.stdout
+    assert read.stderr == ""
+
+
+def test_a_shell_completes_commands() -> None:
+    env = {**os.environ, "_BANDPACT_COMPLETE": "complete_bash", "COMP_WORDS": "bandpact kit j", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.cli.main"], env=env, capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.stdout.split() == ["join"]
+
+
+def test_help_loads_nothing_that_takes_long() -> None:
+    """0.3 s is what `--help` may take: what it loads decides that, on any machine."""
+    look = (
+        "import sys; sys.argv = ['bandpact', '--help']\n"
+        "from agent.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted(set('rich numpy scipy numba matplotlib zmq pydantic cryptography'.split()) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_image_copies_what_is_there_and_runs_what_is_a_command() -> None:
+    """The image itself is not built here: that needs a daemon and a registry's base image."""
+    text = (ROOT / "deploy/oci/Containerfile").read_text()
+    for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.MULTILINE):
+        *sources, _ = line.split()
+        assert all((ROOT / source).exists() for source in sources), line
+    known = {words for words, _ in commands()}
+    assert re.search(r'CMD \["run"', text)
+    compose = yaml.safe_load((ROOT / "deploy/oci/compose.yaml").read_text())
+    node = compose["services"]["node"]
+    assert (node["command"][0],) in known
+    assert (ROOT / "deploy/oci" / node["build"]["context"] / node["build"]["dockerfile"]).is_file()
+    assert any("/dev/bus/usb" in device for device in node["devices"])
