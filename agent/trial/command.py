@@ -118,11 +118,23 @@ def _table(result: dict[str, Any]) -> Table:
     radar = f"heard after {_say(heard['latency_ms'], ' ms')}, channel silent after {_say(heard['rf_off_ms'], ' ms')}"
     missed = "ON THE AIR AND NOT HEARD" if heard["present"] else "none on the air"
     table.add_row("radar", radar if heard["detected"] else missed)
+    for one in result["programs"]:
+        table.add_row(f"{one['node']}'s program", _program(one))
     lineage = result["lineage"]
     table.add_row(
         "lineages", f"{lineage['records']} records, {'all verified' if lineage['verified'] else 'NOT VERIFIED'}"
     )
     return table
+
+
+def _program(one: dict[str, Any]) -> str:
+    """What the oracle saw of a program's tone, and whether the program ever stood still."""
+    program, tone = one["program"], one["tone"]
+    if program is None:
+        return "said nothing"
+    seen = f"tone on the air {tone['inside_s']:.3f} s inside, {tone['outside_s']:.3f} s outside"
+    still_ms = 1000 * max(program["sent_still_s"], program["received_still_s"])
+    return f"{seen}; stood still for {still_ms:.0f} ms at most"
 
 
 def _tell(out: Console, collected: Collected, result: dict[str, Any], report: Path) -> None:

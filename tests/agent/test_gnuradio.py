@@ -87,7 +87,7 @@ def test_the_guides_flowgraph_runs(tmp_path: Path, asks: bool) -> None:
 
     guide = (ROOT / "docs" / "samples.md").read_text(encoding="utf-8")
     example = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    assert len(example) == 1
+    assert len(example) == 2
     script = tmp_path / "tone.py"
     pushed = example[0].replace("rep_sink", "push_sink").replace("req_source", "pull_source")
     script.write_text(example[0] if asks else pushed)
