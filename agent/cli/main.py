@@ -17,8 +17,10 @@ from agent.cli import (
     bench_sensing,
     bench_settlement,
     calibrate,
+    cbsd,
     clock,
     drafts,
+    history,
     install,
     kit,
     lease,
@@ -47,7 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Share radio spectrum by agreement between neighbours: sense, settle, and transmit only inside a settlement.",
 )
-app.command()(trial.trial)
+app.add_typer(trial.app, name="trial")
 app.command()(attacks.attacks)
 app.command()(report.report)
 app.command()(sense.sense)
@@ -62,6 +64,7 @@ app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
+app.add_typer(history.app, name="history")
 app.add_typer(witness.app, name="witness")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
@@ -79,10 +82,13 @@ bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
 
+app.add_typer(cbsd.cbsd, name="cbsd")
+app.add_typer(cbsd.calendar, name="calendar")
 app.command()(clock.doctor)
 app.command("install-service")(install.install_service)
 app.command()(service.run)
 app.command()(service.status)
+app.command()(service.page)
 clocks = typer.Typer(no_args_is_help=True, help="The node's clock.")
 clocks.command("watch")(clock.watch)
 app.add_typer(clocks, name="clock")

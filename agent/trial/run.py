@@ -5,12 +5,14 @@ import os
 import signal
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
 from agent.node.events import FILE
+from agent.page.plan import ServedNode
+from agent.page.starting import PageBeside
 from agent.trial.folder import Layout, prepare, stretched
 from agent.trial.processes import Child, TrialError, free_ports, spawn, stop, write_json
 from agent.trial.programs import CpuMeter, start_programs, told
@@ -43,6 +45,8 @@ class Options:
     recording: Path | None
     base_port: int | None
     radio: Literal["sim", "pluto"] = "sim"
+    page_port: int | None = 0
+    """Port of the page of the whole trial; None for the usual one or the next that is free, 0 for no page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class Finished:
     killed: tuple[str, ...]
     programs: tuple[dict[str, Any], ...] = ()
     """What the nodes' programs and their doors said last, by `programs.told`."""
+    cpu: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By node and process: the share of one core that it took while the node's gate was open."""
 
 
 def scenario_of(options: Options) -> tuple[Scenario, TrialSpec, float]:
@@ -211,29 +217,49 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
     air: list[Child] = []
     programs: list[Child] = []
     said: tuple[dict[str, Any], ...] = ()
+    cpu: dict[str, dict[str, float]] = {}
     killed: list[str] = []
+    page = page_of(layout, options)
     try:
         for node in scenario.nodes:
             module = ATTACKER if node.role == "attacker" else NODE
             nodes.append(spawn(node.name, module, layout.config_of(node.name), layout.root))
         tail = _Tail(layout)
         _await_ready(tail, nodes, len(nodes))
+        page.start()
+        if page.url is not None:
+            reporter.say(f"page   {page.url}")
         child, zero_ns = start_air(layout)
         air += [child, *start_plutos(layout)]
         programs += start_programs(layout)
-        meter = CpuMeter(layout, nodes)
+        meter = CpuMeter(nodes)
         late_s = (time.monotonic_ns() - zero_ns) / 1e9
         if late_s > 0:
             reporter.say(f"the air came up {late_s:.1f} s late on this machine; the run begins that far in")
         reporter.say(f"{len(nodes)} nodes and the air are up; {duration_s:g} s of trial, seed {options.seed}")
         _watch(layout, [*nodes, *air, *programs], zero_ns, _Follow(tail=tail, reporter=reporter, meter=meter))
-        said = told(layout, meter)
+        said, cpu = told(layout, meter), meter.all()
     finally:
         killed += stop(programs)
         killed += stop(nodes)
+        page.close()
         killed += stop(air[1:])
         killed += stop(air[:1])
-    return Finished(layout=layout, zero_ns=zero_ns, killed=tuple(killed), programs=said)
+    return Finished(layout=layout, zero_ns=zero_ns, killed=tuple(killed), programs=said, cpu=cpu)
+
+
+def page_of(layout: Layout, options: Options) -> PageBeside:
+    """The page of all nodes of a trial; nothing is kept of it when the trial is over."""
+    served = [
+        ServedNode(
+            name=issued.name,
+            run_folder=issued.folder / "run",
+            folder=issued.folder,
+            config=layout.config_of(issued.name),
+        )
+        for issued in layout.nodes
+    ]
+    return PageBeside(nodes=served, folder=layout.root, port=options.page_port, history=options.page_port != 0)
 
 
 def work_folder() -> "tempfile.TemporaryDirectory[str]":

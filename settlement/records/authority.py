@@ -16,6 +16,7 @@ from settlement.chain.quantities import (
 )
 from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
+from settlement.records.marketterms import FORMS, MatchingTerms, Tariff, TierTerms
 from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
 from settlement.records.sizes import HASH, PPM
 
@@ -59,6 +60,7 @@ class ClassTerms:
 
     A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
     `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
+    Prices are millionths of `currency`; without `price_forms` every form of price may be offered.
     """
 
     name: str = text(1, 64)
@@ -68,7 +70,7 @@ class ClassTerms:
     max_eirp_mdbm: int = millidecibel(5)
     accept_ns: int = length_ns(6, most=DAY_NS)
     confirm_ns: int = length_ns(7, most=DAY_NS)
-    lease_ns: int = uint(8, high=240_000_000_000, meant=(1, 240_000_000_000))
+    lease_ns: int = length_ns(8, least=1, most=DAY_NS)
     vacate_ns: int = length_ns(9, most=DAY_NS)
     price_low: int = count(10)
     price_high: int = count(11)
@@ -78,11 +80,21 @@ class ClassTerms:
     recognition: tuple[Recognition, ...] | None = array(15, Recognition, 32, low=1, optional=True)
     on_incumbent: int | None = uint(16, high=1, optional=True)
     envelope_required: int | None = uint(17, high=1, optional=True)
+    matching: MatchingTerms | None = nested(18, MatchingTerms, optional=True)
+    currency: str | None = text(19, 8, optional=True)
+    tariff: Tariff | None = nested(20, Tariff, optional=True)
+    tiers: tuple[TierTerms, ...] | None = array(21, TierTerms, 32, low=1, optional=True)
+    price_forms: tuple[str, ...] | None = array(23, text(0, 32), 8, low=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Prices that rise."""
-        rising = self.price_low <= self.price_high
-        return None if rising else (".price_low", self.price_low, f"<= price_high, {self.price_high}")
+        """Prices that rise, each tier once, forms of price that exist."""
+        if self.price_low > self.price_high:
+            return ".price_low", self.price_low, f"<= price_high, {self.price_high}"
+        tiers = [one.tier for one in self.tiers or ()]
+        if len(set(tiers)) != len(tiers):
+            return ".tiers", "one tier twice", "each once"
+        unknown = [form for form in self.price_forms or () if form not in FORMS]
+        return (".price_forms", unknown[0], ", ".join(FORMS)) if unknown else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +149,19 @@ class StockWitness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LongLeases:
+    """Transmit leases of more than 240 s: at most `most_ns`, and none whose cell touches one of the protected areas."""
+
+    most_ns: int = length_ns(1, least=1, most=DAY_NS)
+    protected: tuple[Area, ...] = array(2, Area, 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """The rule in force: signed by an authority, versioned, effective in a window.
 
-    `validity_ns_max` is how long an envelope may claim to hold after it was signed.
+    `validity_ns_max` is how long an envelope may claim to hold after it was signed. With `incumbent_calendar` 1 nothing
+    is transmitted without a signed calendar of incumbents in force.
     """
 
     name: str = text(1, 64)
@@ -166,6 +187,8 @@ class Rule:
     desk: DeskTerms | None = nested(21, DeskTerms, optional=True)
     validity_ns_max: int | None = length_ns(22, least=1, most=VALIDITY_MAX_NS, optional=True)
     stock_witnesses: tuple[StockWitness, ...] | None = array(23, StockWitness, 16, optional=True)
+    incumbent_calendar: int | None = uint(24, high=1, optional=True)
+    long_leases: LongLeases | None = nested(25, LongLeases, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
         """The terms of a class, found by its whole name."""
