@@ -18,7 +18,8 @@ from agent.config.settings import NodeConfig, OfferSection
 from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
-from agent.node.errands import Errands, Surroundings
+from agent.node.errand import Surroundings
+from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
@@ -26,7 +27,7 @@ from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
-from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
+from agent.node.policy import HolderPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.showing import showing_of
@@ -34,9 +35,10 @@ from agent.node.stockasking import StockAsking, StockLines
 from agent.node.traffic import SOURCES, BurstMaker
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
+from agent.node.wants import UserPolicy
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
-from agent.node.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
+from agent.node.wiring import discovery_of, finish_rotation, mesh_of, party_of, trust_of
 from agent.node.wordfiles import take_words
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
@@ -96,7 +98,7 @@ class Node:
         self.panels, self.showing = Panels(config, self.party), showing_of(config, self.watcher)
         self.events.listeners.append(self.showing.happened)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
-        make_ready_to_silence(config.radio)
+        config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
         self.control = ControlDoor(config.run_folder)
