@@ -13,11 +13,11 @@ from agent.trial.winnf.rig import RANGES, CbsdRig
 from sim.cbrs.sas import Json, Raw, Script
 
 STOP_MS_MAX = 60_000.0
-Checks = Iterator["Asked"]
+Checks = Iterator["RfCheck"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RfCheck:
     """One question, whether it holds, and the oracle's number where it has one."""
 
     question: str
@@ -59,50 +59,52 @@ def silence(_sas: Any, _items: list[Json], _honest: list[Json]) -> Raw:
     return Raw(status=503)
 
 
-def _never(rig: CbsdRig) -> Asked:
+def _never(rig: CbsdRig) -> RfCheck:
     spans = rig.rf()
     total = sum(((one.off_s if one.off_s is not None else rig.now_s) - one.on_s) * 1000 for one in spans)
-    return Asked(question="did not transmit at any time", holds=not spans, ms=total)
+    return RfCheck(question="did not transmit at any time", holds=not spans, ms=total)
 
 
-def _on(rig: CbsdRig) -> Asked:
+def _on(rig: CbsdRig) -> RfCheck:
     spans = [span.on_s for number in range(rig.count) for span in rig.rf(number)[:1]]
     holds = len(spans) == rig.count
-    return Asked(question="transmits once it is authorized", holds=holds, ms=max(spans) * 1000 if holds else None)
+    return RfCheck(question="transmits once it is authorized", holds=holds, ms=max(spans) * 1000 if holds else None)
 
 
-def _authorized_first(rig: CbsdRig) -> Asked:
+def _authorized_first(rig: CbsdRig) -> RfCheck:
     late = []
     for number in range(rig.count):
         spans, beat = rig.rf(number), rig.first("heartbeat", number)
         late += [(span.on_s - beat) * 1000 if beat is not None else -1.0 for span in spans]
-    return Asked(
+    return RfCheck(
         question="did not transmit before its first good heartbeat", holds=all(ms >= 0 for ms in late),
         ms=min(late, default=None),
     )  # fmt: skip
 
 
-def _in_range(rig: CbsdRig) -> Asked:
+def _in_range(rig: CbsdRig) -> RfCheck:
     holds = all((span.low_hz, span.high_hz) == RANGES[span.device] for span in rig.rf())
-    return Asked(question="transmitted only in the granted range", holds=holds)
+    return RfCheck(question="transmitted only in the granted range", holds=holds)
 
 
-def _stopped(rig: CbsdRig, cause_s: float, number: int = 0) -> Asked:
+def _stopped(rig: CbsdRig, cause_s: float, number: int = 0) -> RfCheck:
     ends = [span.off_s for span in rig.rf(number) if span.off_s is None or span.off_s >= cause_s]
     if not ends:
-        return Asked(question="was silent when the cause came", holds=True, ms=0.0)
+        return RfCheck(question="was silent when the cause came", holds=True, ms=0.0)
     ms = None if ends[0] is None else (ends[0] - cause_s) * 1000
-    return Asked(question="stopped within 60 s", holds=ms is not None and ms <= STOP_MS_MAX, ms=ms)
+    return RfCheck(question="stopped within 60 s", holds=ms is not None and ms <= STOP_MS_MAX, ms=ms)
 
 
-def _stays_silent(rig: CbsdRig, since_s: float, number: int = 0) -> Asked:
+def _stays_silent(rig: CbsdRig, since_s: float, number: int = 0) -> RfCheck:
     again = [span for span in rig.rf(number) if span.on_s > since_s]
-    return Asked(question="did not transmit again", holds=not again)
+    return RfCheck(question="did not transmit again", holds=not again)
 
 
-def _silent_first(rig: CbsdRig) -> Asked:
+def _silent_first(rig: CbsdRig) -> RfCheck:
     holds = not any(method == "relinquishment" for method, _ in rig.sent_on)
-    return Asked(question="had stopped before it relinquished", holds=holds and rig.first("relinquishment") is not None)
+    return RfCheck(
+        question="had stopped before it relinquished", holds=holds and rig.first("relinquishment") is not None
+    )
 
 
 def _next_beat(rig: CbsdRig) -> float:
@@ -116,12 +118,12 @@ def registered(rig: CbsdRig) -> Checks:
     """A registration that succeeds, and everything that follows."""
     rig.authorize()
     rig.run(15)
-    yield Asked(question="registered with all it has to say", holds=bool(rig.items("registration")[0].get("fccId")))
+    yield RfCheck(question="registered with all it has to say", holds=bool(rig.items("registration")[0].get("fccId")))
     yield from (_on(rig), _authorized_first(rig), _in_range(rig))
     states = [rig.items("heartbeat", number)[0]["operationState"] for number in range(rig.count)]
-    yield Asked(question="the first heartbeat of a grant says GRANTED", holds=set(states) == {"GRANTED"})
+    yield RfCheck(question="the first heartbeat of a grant says GRANTED", holds=set(states) == {"GRANTED"})
     later = [item["operationState"] for item in rig.items("heartbeat")[1:]]
-    yield Asked(question="later ones say AUTHORIZED", holds=bool(later) and set(later) == {"AUTHORIZED"})
+    yield RfCheck(question="later ones say AUTHORIZED", holds=bool(later) and set(later) == {"AUTHORIZED"})
 
 
 def refused_registration(number: int) -> Callable[[CbsdRig], Checks]:
@@ -131,7 +133,7 @@ def refused_registration(number: int) -> Callable[[CbsdRig], Checks]:
         rig.sas.script("registration", *[code(number)] * 100)
         rig.run(65)
         yield _never(rig)
-        yield Asked(question="asked for no grant", holds=not rig.items("grant"))
+        yield RfCheck(question="asked for no grant", holds=not rig.items("grant"))
 
     return act
 
@@ -143,7 +145,7 @@ def refused_grant(number: int) -> Callable[[CbsdRig], Checks]:
         rig.sas.script("grant", *[code(number)] * 100)
         rig.run(65)
         yield _never(rig)
-        yield Asked(question="sent no heartbeat", holds=not rig.items("heartbeat"))
+        yield RfCheck(question="sent no heartbeat", holds=not rig.items("heartbeat"))
 
     return act
 
@@ -163,7 +165,7 @@ def first_beat(script: Script, then: str | None) -> Callable[[CbsdRig], Checks]:
         rig.run(65)
         yield _never(rig)
         if then is not None:
-            yield Asked(question=f"went on with {then}", holds=bool(rig.items(then)))
+            yield RfCheck(question=f"went on with {then}", holds=bool(rig.items(then)))
 
     return act
 
@@ -184,7 +186,7 @@ def later_beat(script: Script, then: str | None, *, again: bool = False) -> Call
             if not again:
                 yield _stays_silent(rig, cause_s, number)
         if then is not None:
-            yield Asked(
+            yield RfCheck(
                 question=f"went on with {then}", holds=any(m == then for at, m, _, _ in rig.asked[sent:] if at > 0)
             )
         if then == "relinquishment":
@@ -202,7 +204,7 @@ def one_of_two(rig: CbsdRig) -> Checks:
     rig.run(12)
     yield _stopped(rig, cause_s)
     other = 1 if rig.count > 1 else 0
-    yield Asked(question="the other device went on", holds=rig.count == 1 or rig.on(other))
+    yield RfCheck(question="the other device went on", holds=rig.count == 1 or rig.on(other))
 
 
 def lost_for_good(rig: CbsdRig) -> Checks:
@@ -213,8 +215,8 @@ def lost_for_good(rig: CbsdRig) -> Checks:
     rig.run(120)
     ends = [span.off_s for span in rig.rf()]
     over = max((end - last) * 1000 for end in ends if end is not None) if None not in ends else None
-    yield Asked(question="stopped within 60 s after transmitExpireTime", holds=over is not None and over <= STOP_MS_MAX,
-                ms=over)  # fmt: skip
+    holds = over is not None and over <= STOP_MS_MAX
+    yield RfCheck(question="stopped within 60 s after transmitExpireTime", holds=holds, ms=over)
 
 
 def lost_for_a_while(rig: CbsdRig) -> Checks:
@@ -222,7 +224,7 @@ def lost_for_a_while(rig: CbsdRig) -> Checks:
     rig.authorize()
     rig.sas.script("heartbeat", *[silence] * 3)
     rig.run(60)
-    yield Asked(question="transmits again, or still, after contact", holds=all(rig.on(n) for n in range(rig.count)))
+    yield RfCheck(question="transmits again, or still, after contact", holds=all(rig.on(n) for n in range(rig.count)))
 
 
 def renewal(rig: CbsdRig) -> Checks:
@@ -231,11 +233,11 @@ def renewal(rig: CbsdRig) -> Checks:
     rig.authorize()
     rig.run(35)
     asked = any(item.get("grantRenew") for item in rig.items("heartbeat"))
-    yield Asked(question="asked for its grant to be renewed", holds=asked)
+    yield RfCheck(question="asked for its grant to be renewed", holds=asked)
     over_s = rig.now_s
     rig.run(65)
     for number in range(rig.count):
-        yield Asked(question="was silent once its grant was over", holds=all(
+        yield RfCheck(question="was silent once its grant was over", holds=all(
             span.off_s is not None or span.on_s > over_s - 35 for span in rig.rf(number)
         ))  # fmt: skip
 
@@ -248,7 +250,7 @@ def measured(kind: str, method: str) -> Callable[[CbsdRig], Checks]:
         rig.authorize()
         rig.run(15)
         held = [bool(item.get("measReport")) for item in rig.items(method)]
-        yield Asked(question=f"its {method} carries a measurement report", holds=bool(held) and all(held))
+        yield RfCheck(question=f"its {method} carries a measurement report", holds=bool(held) and all(held))
 
     return act
 
@@ -261,7 +263,7 @@ def gave_back(last: str) -> Callable[[CbsdRig], Checks]:
         for number in range(rig.count):
             (rig.session.leave if last == "deregistration" else lambda n: rig.session.want(n, None))(str(number))
         rig.run(5)
-        yield Asked(question=f"sent its {last}", holds=all(rig.items(last, n) for n in range(rig.count)))
+        yield RfCheck(question=f"sent its {last}", holds=all(rig.items(last, n) for n in range(rig.count)))
         yield _silent_first(rig)
 
     return act

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from agent.trial.winnf.cases import SCENES, Asked, Scene
+from agent.trial.winnf.cases import SCENES, RfCheck, Scene
 from agent.trial.winnf.rig import CbsdRig
 from agent.trial.winnf.tls import tls_cases
 
 SUBJECTS = {"device": 1, "domain proxy with two": 2}
 
 
-def _result(case: str, subject: str, asked: list[Asked]) -> dict[str, Any]:
+def _result(case: str, subject: str, asked: list[RfCheck]) -> dict[str, Any]:
     wrong = [one.question for one in asked if not one.holds]
     return {
         "case": case,

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 from agent.cbrs.tls import TlsFiles
 from agent.cbrs.transport import NoAnswer, SasTransport
-from agent.trial.winnf.cases import Asked
+from agent.trial.winnf.cases import RfCheck
 from agent.trial.winnf.rig import registration
 from sim.cbrs.pki import SimPki
 from sim.cbrs.sas import SasServer, SimSas
@@ -21,7 +21,7 @@ CASES = {
 }
 
 
-def tls_cases() -> Iterator[tuple[str, list[Asked]]]:
+def tls_cases() -> Iterator[tuple[str, list[RfCheck]]]:
     """Each case with its answers."""
     with TemporaryDirectory(prefix="bandpact-") as folder:
         root = Path(folder)
@@ -35,7 +35,7 @@ def tls_cases() -> Iterator[tuple[str, list[Asked]]]:
             yield name, list(_asked(name, ours, its_key, its_certificate))
 
 
-def _asked(name: str, ours: TlsFiles, key: Path, certificate: Path) -> Iterator[Asked]:
+def _asked(name: str, ours: TlsFiles, key: Path, certificate: Path) -> Iterator[RfCheck]:
     sas = SimSas()
     server = SasServer(sas, key=key, certificate=certificate, roots=ours.roots, revoked=ours.revoked)
     transport = SasTransport(server.url, ours, timeout_s=3.0)
@@ -45,5 +45,5 @@ def _asked(name: str, ours: TlsFiles, key: Path, certificate: Path) -> Iterator[
         transport.close()
         server.close()
     good = "good" in name
-    yield Asked(question="a session" if good else "no session", holds=isinstance(answer, NoAnswer) != good)
-    yield Asked(question="registered" if good else "nothing was said", holds=bool(sas.seen) == good)
+    yield RfCheck(question="a session" if good else "no session", holds=isinstance(answer, NoAnswer) != good)
+    yield RfCheck(question="registered" if good else "nothing was said", holds=bool(sas.seen) == good)
