@@ -17,6 +17,7 @@ from agent.cli import (
     bench_sensing,
     bench_settlement,
     calibrate,
+    cbsd,
     clock,
     drafts,
     history,
@@ -82,6 +83,8 @@ bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
 
+app.add_typer(cbsd.cbsd, name="cbsd")
+app.add_typer(cbsd.calendar, name="calendar")
 app.command()(clock.doctor)
 app.command("install-service")(install.install_service)
 app.command()(service.run)

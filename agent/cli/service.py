@@ -120,7 +120,11 @@ def status(
                 out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
             for one in strangers_lines(found):
                 out.print(one, highlight=False, markup=False)
-            for one in (*lines(found.get("samples")), *map(settlement_line, found.get("settlements", []))):
+            for one in (
+                *lines(found.get("samples")),
+                *map(settlement_line, found.get("settlements", [])),
+                *_base_stations(config, folder),
+            ):
                 out.print(one, highlight=False, markup=False)
             for one in found.get("neighbours", []):
                 say(neighbour_line(one, now_ns))
@@ -129,3 +133,19 @@ def status(
         for part, reason in wrong.items():
             out.print(f"not ready: {part}: {reason}", highlight=False, markup=False)
     raise typer.Exit(Exit.NOT_READY if wrong else Exit.OK)
+
+
+def _base_stations(config: Path | None, folder: Path | None) -> list[str]:
+    """Lines about base stations below, as the warden tells them; none where there are none."""
+    from agent.cbrs.shown import status_lines
+    from agent.cbrs.wiring import DOOR
+    from agent.config.files import load_found
+    from radio.cbrs.door import WardenGiver
+
+    door = (folder or load_found(config).run_folder) / DOOR
+    if not door.exists():
+        return []
+    giver = WardenGiver(door)
+    found = giver.status()
+    giver.close()
+    return [] if found is None else [f"base stations: {line}" for line in status_lines(found)]

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.config.settings import NodeConfig, RadioSection
+from agent.config.settings import NodeConfig
 from agent.node.events import WATERFALL
 from agent.sense.sources import sample_flags
 from hw_profiles.calibration import Scale
+from radio.drivers.section import RadioSection
 from radio.link import LookTaken
 from radio.ports import RxFlag
 from radio.ring import SampleRing
