@@ -176,6 +176,17 @@ def test_what_nobody_offers(two: Two, words: tuple[str, ...], says: str) -> None
     assert says in done.stderr
 
 
+@pytest.mark.feature("M2")
+def test_explain_lists_every_offer_and_why(two: Two) -> None:
+    done = two.run("user-a", "acquire", "3580-3590MHz", "--wait", "0s", "--explain", "--json")
+    rows = next(json.loads(line) for line in done.stdout.splitlines() if '"considered"' in line)["offers"]
+    assert rows
+    assert all(not row["taken"] and row["holder"] == "holder" and "does not hold" in row["why"] for row in rows)
+    said = two.run("user-a", "acquire", "3580-3590MHz", "--wait", "0s", "--explain")
+    assert f"{len(rows)} offers seen" in said.stdout
+    assert "passed  3550-3570 MHz by holder" in said.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
