@@ -19,7 +19,7 @@ from hw_profiles.profile import RadioProfile
 from radio.drivers.soapy import settings as held_settings
 from radio.drivers.soapy.handle import Handle, family
 from radio.drivers.soapy.silencer import ANSWER_S, SilencerProcess
-from radio.drivers.soapy.streams import CODES, NS, ReceiveStream, TransmitStream
+from radio.drivers.soapy.streams import CODES, NS, SoapyReceive, SoapyTransmit
 from radio.drivers.soapy.unit import SoapyUnit
 from radio.errors import Disconnected, HardwareError, SettingRefused
 from radio.ports import Iq16, RfState, RxBlock, RxFlag, RxSettings, Sent, Span, TxSettings
@@ -55,12 +55,12 @@ class SoapyRadio:
         self._no_second = ""
         self._rx: RxSettings | None = None
         self._tx: TxSettings | None = None
-        self._transmit: TransmitStream | None = None
+        self._transmit: SoapyTransmit | None = None
         self._own: deque[Span] = deque(maxlen=64)
         try:
             self._must_be_silent()
             self._unit = SoapyUnit.of(self._handle, profile)
-            self._receive = ReceiveStream(self._handle, full_scale=CODES if profile is None else profile.rx.full_scale)
+            self._receive = SoapyReceive(self._handle, full_scale=CODES if profile is None else profile.rx.full_scale)
             self._unknown = family(arguments) not in TELLS_OVERFLOWS
         except BaseException:
             self._handle.close()
@@ -241,7 +241,7 @@ class SoapyRadio:
             self._same_receiver()
         if self._transmit is None:
             timing = profile.timing
-            self._transmit = TransmitStream(
+            self._transmit = SoapyTransmit(
                 handle,
                 rate_hz=settings.sample_rate_hz,
                 full_scale=profile.tx.full_scale,

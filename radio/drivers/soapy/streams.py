@@ -23,7 +23,7 @@ QUEUED_NS: Final = NS
 """No more than this is handed to a device ahead of time, whatever it would take."""
 
 
-class ReceiveStream:
+class SoapyReceive:
     """Reads a device's first receive channel while it is switched on."""
 
     def __init__(self, handle: Handle, *, full_scale: int) -> None:
@@ -80,7 +80,7 @@ class ReceiveStream:
         self._handle.call("closeStream", self._stream)
 
 
-class TransmitStream:
+class SoapyTransmit:
     """Hands finite bursts to a device's first transmit channel; silent between them."""
 
     def __init__(self, handle: Handle, *, rate_hz: int, full_scale: int, uncertain_ns: int) -> None:
