@@ -116,7 +116,8 @@ class WardenBeat:
     """The warden is alive; what its gate says, and how late its loop ran of late.
 
     While the gate is open it will be silent by `silent_by_ns` (monotonic); whoever sees it is not may silence it. It is
-    armed until `armed_until_ns` (monotonic), or not at all.
+    armed until `armed_until_ns` (monotonic), or not at all. `clause`, `measured` and `required` are of the decision
+    that keeps the radio silent now, empty while the gate is open.
     """
 
     state: str
@@ -126,6 +127,9 @@ class WardenBeat:
     silent_by_ns: int | None
     worst_turn_ns: int
     armed_until_ns: int | None = None
+    clause: str = ""
+    measured: str = ""
+    required: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ class OperatorDoor:
         with contextlib.suppress(BlockingIOError):
             connection, _ = self._socket.accept()
             connection.setblocking(False)
-            if len(self._waiting) < WAITING_MAX and _allowed(connection):
+            if len(self._waiting) < WAITING_MAX and may_knock(connection):
                 self._waiting.append(_Waiting(connection))
             else:
                 connection.close()
@@ -93,7 +93,7 @@ class OperatorDoor:
         self._path.unlink(missing_ok=True)
 
 
-def _allowed(connection: socket.socket) -> bool:
+def may_knock(connection: socket.socket) -> bool:
     """Whether the kernel says that the other side runs as this process's user, or as root."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, user, _ = _CREDENTIALS.unpack(raw)

@@ -110,6 +110,10 @@ class Permits:
             held.withdrawn = refusal
         return held is not None
 
+    def all(self) -> list[HeldPermit]:
+        """Every permit held and not accounted for."""
+        return [held for held in self._held.values() if not held.closed]
+
     def get(self, sid: bytes) -> HeldPermit | None:
         """The permit of a settlement."""
         return self._held.get(sid)

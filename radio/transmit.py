@@ -39,6 +39,7 @@ class TransmitChain:
         self._next_beat_ns = 0
         self._tuned_ns = 0
         self._watch = DeviceWatch(radio) if isinstance(radio, Questioned) else None
+        self._dead_man: Watched | None = radio if isinstance(radio, Watched) else None
 
     def start(self) -> None:
         """Silence whatever the device was left doing; from then on it is asked whether it stays as it is set."""
@@ -114,11 +115,11 @@ class TransmitChain:
     def beat(self) -> None:
         """Tell the device's own dead-man, where it can have one, that its host lives; a failure while tuned latches."""
         now_ns = self._monotonic_ns()
-        if now_ns < self._next_beat_ns or not isinstance(self._radio, Watched):
+        if self._dead_man is None or now_ns < self._next_beat_ns:
             return
         self._next_beat_ns = now_ns + self._profile.watchdog.heartbeat_ms * 1_000_000
         try:
-            self._radio.heartbeat()
+            self._dead_man.heartbeat()
         except RadioError as exc:
             if self._tuned is not None:
                 self._latch(f"heartbeat failed: {exc}")

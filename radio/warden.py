@@ -17,6 +17,8 @@ from typing import Protocol
 from hw_profiles.profile import RadioProfile
 from radio import gate, waveform
 from radio.authorisation import NoAuthority, OutsideAuthorisation
+from radio.cbrs.calendar import Calendar, reserved
+from radio.cbrs.wardenside import CbsdDesk, WardenView
 from radio.gate import Allow, GateState, Sensed
 from radio.link import (
     AgentBeat,
@@ -54,6 +56,8 @@ IDLE_POLL_MS = 5
 PENDING_MAX = 4
 RECORDS_MAX = 64
 BURSTS_MAX = 4
+CALENDAR_LEAD_NS = NS
+"""So long before a reservation of the incumbents' calendar begins the radio is silent."""
 FROM_AGENT = (Reason.INCUMBENT, Reason.PREEMPTED, Reason.RELINQUISHED, Reason.REVOKED)
 
 
@@ -143,6 +147,8 @@ class Warden:
         fix: Callable[[], Fix],
         outside: OutsideAuthorisation | None = None,
         pace: Pace | None = None,
+        stations: CbsdDesk | None = None,
+        calendar: Callable[[], Calendar | None] = lambda: None,
         door: SampleDoor | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -157,6 +163,7 @@ class Warden:
         )
         self._ring, self._listener, self._permits, self._fix = transmit_ring, listener, permits, fix
         self._outside = NoAuthority() if outside is None else outside
+        self._stations, self._calendar = stations, calendar
         self._armed_until_ns = monotonic_ns() + plan.armed_for_ns if plan.armed_for_ns > 0 else None
         self._beat: AgentBeat | None = None
         self._beat_ns: int | None = None
@@ -171,6 +178,7 @@ class Warden:
         self._bursts = 0
         self._pace = pace if pace is not None else Pace()
         self._silent_by_ns: int | None = None
+        self._silent_for: Refusal | None = None
 
     def start(self) -> None:
         """Silence whatever the device was left doing, then listen."""
@@ -183,6 +191,8 @@ class Warden:
         self._listener.stop()
         self._chain.close()
         self._permits.close()
+        if self._stations is not None:
+            self._stations.close()
 
     # -- one turn ------------------------------------------------------------------------------------------------
 
@@ -190,6 +200,7 @@ class Warden:
         """Take what the agent says, decide, act on the decision, send what is due; then one longer piece of work."""
         began_ns = self._monotonic_ns()
         busy = self._state is GateState.OPEN or bool(self._records or self._bursts_offered)
+        busy = busy or (self._stations is not None and self._stations.waiting)
         if self._link.wait(POLL_MS if busy else IDLE_POLL_MS):
             for message in self._link.receive():
                 self._hear(message)
@@ -202,6 +213,7 @@ class Warden:
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
+        self._silent_for = self._chain.latched or (decision if isinstance(decision, Refusal) else None)
         self._silent_by_ns = None
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
             self._silent_by_ns = mono_ns + decision.for_ns + self._silencing_ns
@@ -215,7 +227,17 @@ class Warden:
         if self._listener.fault is None:  # a device that does not answer would hold the loop up
             self._chain.beat()
         self._work()
+        self._answer_stations()
         self._pace.turn(began_ns, self._monotonic_ns())
+
+    def _answer_stations(self) -> None:
+        """Let base stations have what this instant allows them; nothing of it is older than the question."""
+        if self._stations is None or not self._stations.waiting:
+            return
+        mono_ns, now = self._monotonic_ns(), self._fix()
+        inputs = self._inputs(now, mono_ns, None)
+        view = WardenView(inputs=inputs, held=self._permits.all(), mine=frozenset(self._mine), sensed=self._sensed)
+        self._stations.turn(view)
 
     def _inputs(self, now: Fix, mono_ns: int, held: HeldPermit | None) -> gate.Inputs:
         permit = held.permit if held else None
@@ -232,7 +254,7 @@ class Warden:
             tuned=self._chain.band(permit),
             heartbeat_mono_ns=self._beat_ns,
             heartbeat_limit_ns=self._plan.heartbeat_limit_ns,
-            sensed=self._sensed(permit.cell.band) if permit else None,
+            sensed=self._sensed_by_calendar(permit, now) if permit else None,
             outside_until_mono_ns=self._authorised_until(permit),
             lead_ns=self._silencing_ns + self._pace.worst_ns,
         )
@@ -246,6 +268,14 @@ class Warden:
         if permit is None or not permit.rule.outside_authorisation:
             return None
         return self._outside.authorised_until_ns(permit.cell.band, permit.max_eirp_mdbm)
+
+    def _sensed_by_calendar(self, permit: VerifiedPermit, now: Fix) -> Sensed | None:
+        """What sensing said; a reservation of the incumbents' calendar counts as one that was heard."""
+        sensed, needed = self._sensed(permit.cell.band), bool(permit.rule.incumbent_calendar)
+        lead_ns = CALENDAR_LEAD_NS + self._silencing_ns
+        if sensed is None or reserved(self._calendar(), permit.cell.band, now, ahead_ns=lead_ns, needed=needed) is None:
+            return sensed
+        return Sensed(listened_ns=sensed.listened_ns, incumbent=True)
 
     def _sensed(self, band: Band) -> Sensed | None:
         if self._beat is None or self._beat.listened_ns is None:
@@ -464,6 +494,8 @@ class Warden:
     def clear(self) -> RfState:
         """After a fault, when the device surely is silent: unlatch, disarmed. Returns what the output reads back."""
         self._armed_until_ns = None
+        if self._stations is not None:
+            self._stations.clear()
         return self._chain.clear()
 
     def status(self) -> dict[str, str | int | None]:
@@ -522,6 +554,7 @@ class Warden:
         if mono_ns < self._next_beat_ns:
             return
         self._next_beat_ns = mono_ns + BEAT_NS
+        why = self._silent_for
         self._link.send(
             WardenBeat(
                 state=self._state.value,
@@ -531,6 +564,9 @@ class Warden:
                 silent_by_ns=self._silent_by_ns,
                 worst_turn_ns=self._pace.worst_ns,
                 armed_until_ns=self._armed_until_ns,
+                clause=why.clause if why else "",
+                measured=why.measured[:256] if why else "",
+                required=why.required[:256] if why else "",
             )
         )
         self._tell_door()

@@ -126,9 +126,10 @@ def run(
             fail(f"{folder}: not enrolled yet; hand its enrolment file to the coordinator, then give WELCOME")
     except ConfigError as exc:
         fail(str(exc))
-    from agent.service.running import run_node
+    from agent.service.running import ServedBeside, run_node
 
-    raise typer.Exit(run_node(found, health_port, lambda line: say(f"bandpact: {line}", err=True)))
+    beside = ServedBeside(health_port=health_port, page_port=None if health_port else 0, history=bool(health_port))
+    raise typer.Exit(run_node(found, beside, lambda line: say(f"bandpact: {line}", err=True)))
 
 
 @app.command()

@@ -12,12 +12,15 @@ from agent.cli import (
     authority,
     bench_chain,
     bench_gate,
+    bench_node,
     bench_radio,
     bench_sensing,
     bench_settlement,
     calibrate,
+    cbsd,
     clock,
     drafts,
+    history,
     install,
     kit,
     lease,
@@ -61,6 +64,7 @@ app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
+app.add_typer(history.app, name="history")
 app.add_typer(witness.app, name="witness")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
@@ -71,16 +75,20 @@ app.add_typer(kit.app, name="kit")
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("chain")(bench_chain.chain)
 bench.command("gate")(bench_gate.gate)
+bench.command("node")(bench_node.node)
 bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
 app.add_typer(bench, name="bench")
 
+app.add_typer(cbsd.cbsd, name="cbsd")
+app.add_typer(cbsd.calendar, name="calendar")
 app.command()(clock.doctor)
 app.command("install-service")(install.install_service)
 app.command()(service.run)
 app.command()(service.status)
+app.command()(service.page)
 clocks = typer.Typer(no_args_is_help=True, help="The node's clock.")
 clocks.command("watch")(clock.watch)
 app.add_typer(clocks, name="clock")

@@ -17,6 +17,14 @@ def run(
     health_port: Annotated[
         int, typer.Option(min=0, max=65535, help="loopback port of /livez, /readyz and /metrics; 0 for none")
     ] = 9180,
+    page_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="port of the page; 9181, or the next that is free; 0 for none"),
+    ] = None,
+    page_host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="where the page listens; on another address others reach it")
+    ] = "127.0.0.1",
+    history: Annotated[bool, typer.Option(help="keep what is heard and done by the second, minute and quarter")] = True,
 ) -> None:
     """Run this node until told to stop. This is what the service starts."""
     from agent.config.files import load_found
@@ -26,9 +34,36 @@ def run(
         found = load_found(chosen(node, config))
     except ConfigError as exc:
         fail(str(exc))
-    from agent.service.running import run_node
+    from agent.service.running import ServedBeside, run_node
 
-    raise typer.Exit(run_node(found, health_port, lambda line: say(f"bandpact: {line}", err=True)))
+    beside = ServedBeside(health_port=health_port, page_port=page_port, page_host=page_host, history=history)
+    raise typer.Exit(run_node(found, beside, lambda line: say(f"bandpact: {line}", err=True)))
+
+
+def page(
+    config: ConfigOption = None,
+    folder: Annotated[Path | None, typer.Option(help="the node's run folder, instead of a configuration")] = None,
+    json_out: JsonOption = False,
+) -> None:
+    """Print the link to the running node's page, with the token that its emergency stop needs."""
+    from agent.config.files import load_found
+    from agent.config.settings import ConfigError
+    from agent.page.plan import read_plan, token_at
+    from agent.page.starting import PLAN
+
+    try:
+        plan = read_plan((folder or load_found(config).run_folder) / PLAN)
+        if plan.fd is None:
+            fail("the node serves no page; start it without --page-port 0")
+        link = f"{plan.origin}/#token={token_at(plan.token_file)}"
+    except ConfigError as exc:
+        fail(str(exc))
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        fail(f"no page was served from here ({exc}); start the node with `bandpact run`")
+    if json_out:
+        print_json({"link": link, "nodes": [node.name for node in plan.nodes]})
+    else:
+        say(link)
 
 
 def status(
@@ -85,7 +120,11 @@ def status(
                 out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
             for one in strangers_lines(found):
                 out.print(one, highlight=False, markup=False)
-            for one in (*lines(found.get("samples")), *map(settlement_line, found.get("settlements", []))):
+            for one in (
+                *lines(found.get("samples")),
+                *map(settlement_line, found.get("settlements", [])),
+                *_base_stations(config, folder),
+            ):
                 out.print(one, highlight=False, markup=False)
             for one in found.get("neighbours", []):
                 say(neighbour_line(one, now_ns))
@@ -94,3 +133,19 @@ def status(
         for part, reason in wrong.items():
             out.print(f"not ready: {part}: {reason}", highlight=False, markup=False)
     raise typer.Exit(Exit.NOT_READY if wrong else Exit.OK)
+
+
+def _base_stations(config: Path | None, folder: Path | None) -> list[str]:
+    """Lines about base stations below, as the warden tells them; none where there are none."""
+    from agent.cbrs.shown import status_lines
+    from agent.cbrs.wiring import DOOR
+    from agent.config.files import load_found
+    from radio.cbrs.door import WardenGiver
+
+    door = (folder or load_found(config).run_folder) / DOOR
+    if not door.exists():
+        return []
+    giver = WardenGiver(door)
+    found = giver.status()
+    giver.close()
+    return [] if found is None else [f"base stations: {line}" for line in status_lines(found)]

@@ -9,7 +9,7 @@ from agent.cli.common import Exit, fail, print_json, say
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 if TYPE_CHECKING:
-    from agent.config.settings import RadioSection
+    from radio.drivers.section import RadioSection
 
 SAID = {
     "off": "OFF: muted, and read back as silent on a fresh connection",
@@ -41,7 +41,7 @@ def stop(
 
     section = _section(chosen(node, config), profile, uri, serial)
     found = stop_radio(section)
-    device = section.uri or section.serial or section.station
+    device = section.where
     if as_json:
         nodes = [asdict(one) for one in found.nodes]
         print_json({"device": device, "rf": found.rf.value, "why": found.why, "nodes": nodes})
@@ -56,7 +56,8 @@ def stop(
 
 def _section(config: Path | None, profile: str | None, uri: str | None, serial: str | None) -> "RadioSection":
     """Which radio is meant; ends the command where that is not said."""
-    from agent.config.settings import ConfigError, RadioSection, load
+    from agent.config.settings import ConfigError, load
+    from radio.drivers.registry import unit_at
 
     if config is not None:
         try:
@@ -66,9 +67,10 @@ def _section(config: Path | None, profile: str | None, uri: str | None, serial: 
     address = uri or (_usual_address(profile) if profile is not None and serial is None else "")
     if not address and serial is None:
         fail("which radio? give NODE, --uri URI, --profile ID or --serial SERIAL", Exit.USAGE)
-    return RadioSection(
-        driver="pluto", uri=address or "", serial=serial, rx_center_hz=0, sample_rate_hz=0, rx_bandwidth_hz=0
-    )
+    try:
+        return unit_at(address or "", serial)
+    except ValueError as exc:
+        fail(f"--uri {address}: {exc}", Exit.USAGE)
 
 
 def _usual_address(profile: str) -> str:

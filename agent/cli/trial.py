@@ -37,6 +37,10 @@ def trial(
         int | None,
         typer.Option(min=1024, max=65000, help="First of the loopback ports to use; any free ones if not said."),
     ] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Show it live in the browser while it runs.")] = False,
+    page_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of that page; 9181, or the next that is free.")
+    ] = None,
 ) -> None:
     """Run a whole trial on this laptop: nodes as real processes, real sockets, a simulated air.
 
@@ -51,7 +55,13 @@ def trial(
     if duration_s is not None and not SHORTEST_S <= duration_s <= LONGEST_S:
         fail(f"--duration {duration}: give 2s to 1h", Exit.USAGE)
     options = Options(
-        scenario=scenario, seed=seed, duration_s=duration_s, recording=recording, base_port=base_port, radio=radio
+        scenario=scenario,
+        seed=seed,
+        duration_s=duration_s,
+        recording=recording,
+        base_port=base_port,
+        radio=radio,
+        page_port=page_port if serve or page_port is not None else 0,
     )
     with interruptible():
         result = _run(options, report, json_out)

@@ -1,8 +1,9 @@
 """A node's radio section held against the profile of its hardware and the limits of its service."""
 
-from agent.config.settings import ConfigError, RadioSection
+from agent.config.settings import ConfigError
 from hw_profiles.loader import ProfileError, load_limits, load_radio
 from hw_profiles.profile import RadioProfile
+from radio.drivers.section import RadioSection
 from radio.mask import NO_SERVICE, Service
 from radio.ports import RxSettings
 

@@ -8,19 +8,21 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import tomli_w
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
 from agent.config.samples import SamplesSection
 from agent.config.section import Section
 from hw_profiles.smallfile import read_small_text
+from radio.drivers.registry import DRIVERS
+from radio.drivers.section import RadioSection
 from settlement.core.scriptedclock import SimClock
 
-LOOPBACK = "ip:127.0.0.1:"
 PULSE_BEST_US, CHRONY_BEST_US, KERNEL_BEST_US = 5.0, 1.0, 10.0
 """The smallest bounds that each kind of clock source can have, us."""
 
@@ -42,57 +44,23 @@ class Peer(Section):
     chain: Path
 
 
-class RadioSection(Section):
-    """The radio and how it is set. `simulated` says of a Pluto on loopback that no antenna stands behind it.
+def _driver_of(value: Any) -> str:
+    """The driver that a radio's table names; the simulated one where it names none."""
+    return str(value.get("driver", "sim") if isinstance(value, dict) else getattr(value, "driver", ""))
 
-    `rx_full_scale_mdbm` is the carrier at the antenna port that fills the converter at this gain, as
-    `bandpact calibrate` finds it, give or take `rx_full_scale_sd_mdb`; with `noise_figure_mdb` it tells the
-    receiver's own noise from a band that somebody fills.
-    """
 
-    driver: Literal["sim", "pluto"] = "sim"
-    simulated: bool = False
-    endpoint: str = ""
-    station: str = ""
-    uri: str = ""
-    serial: str | None = None
-    rx_center_hz: int
-    sample_rate_hz: int
-    rx_bandwidth_hz: int
-    rx_gain_mdb: int = 30_000
-    adc_full_scale: int = 2048
-    tx_full_scale: int = 16384
-    rx_full_scale_mdbm: int | None = None
-    rx_full_scale_sd_mdb: int = Field(default=1_000, ge=0)
-    noise_figure_mdb: int | None = Field(default=None, ge=0, le=60_000)
-    full_scale_eirp_mdbm: int = 20_000
-    full_scale_sd_mdb: int = Field(default=0, ge=0)
-    attenuation_mdb: int = 0
-    profile: str = "simulated"
-    limits: str | None = None
-    close_lead_us: int = 15_000
-    arm_for_s: float = Field(default=0.0, ge=0, le=86_400)
-    frame_us: int = 20_000
-    burst_us: int = 2_000
-    look_offset_us: int = 9_000
-    look_dither_us: int = Field(default=1_500, ge=0)
-    look_us: int = 2_250
-    look_every: int = Field(default=1, ge=1)
-
-    @model_validator(mode="after")
-    def _named(self) -> "RadioSection":
-        if self.driver == "sim" and not (self.endpoint and self.station):
-            raise ValueError('driver "sim" needs endpoint and station')
-        if self.driver == "pluto" and not (self.uri or self.serial):
-            raise ValueError('driver "pluto" needs uri or serial')
-        if self.simulated and self.driver == "pluto" and not self.uri.startswith(LOOPBACK):
-            raise ValueError(f"only a radio at {LOOPBACK}PORT can be simulated; for a real one leave `simulated` out")
-        return self
-
-    @property
-    def real(self) -> bool:
-        """Whether power leaves an antenna: then no simulated time or place counts."""
-        return self.driver != "sim" and not self.simulated
+if TYPE_CHECKING:
+    AnyRadio = RadioSection
+else:
+    AnyRadio = Annotated[
+        Union[tuple(Annotated[section, Tag(name)] for name, section in DRIVERS.items())],  # noqa: UP007
+        Discriminator(
+            _driver_of,
+            custom_error_type="driver",
+            custom_error_message=f"no such driver; there are {', '.join(DRIVERS)}",
+        ),
+    ]
+"""The table of any driver, checked by its own keys."""
 
 
 class PlaceSection(Section):
@@ -303,7 +271,7 @@ class NodeConfig(BaseSettings):
     heartbeat_limit_ms: int = 200
     protect_s: float = Field(default=5.0, gt=0, le=3600)
     start_file: Path | None = None
-    radio: RadioSection
+    radio: AnyRadio
     place: PlaceSection
     clock: ClockSection
     channels: list[ChannelSection]
@@ -315,6 +283,9 @@ class NodeConfig(BaseSettings):
     samples: SamplesSection = SamplesSection()
     peers: list[Peer] = []
     stock_witnesses: list[StockWitnessSection] = []
+    sas: SasSection | None = None
+    cbsd: CbsdSection | None = None
+    calendar: CalendarSection | None = None
     door: DoorSection | None = None
     words: Path | None = None
     """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""
@@ -351,7 +322,7 @@ def load_layers(paths: Sequence[Path]) -> NodeConfig:
         return FromFiles(**nothing)
     except ValidationError as exc:
         first = exc.errors()[0]
-        raise ConfigError(f"{_where(paths, first['loc'])}: {first['msg']}; mend this key") from exc
+        raise ConfigError(f"{_where(paths, _keys(first['loc']))}: {first['msg']}; mend this key") from exc
     except SettingsError as exc:
         raise ConfigError(f"environment: {exc}; mend the BANDPACT_ variable") from exc
 
@@ -383,6 +354,11 @@ def read_table(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {exc.strerror}; give a file that can be read") from exc
     except (ValueError, RecursionError) as exc:
         raise ConfigError(f"{path}: {exc}; the file must be TOML") from exc
+
+
+def _keys(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where an error is in the file: without the driver by whose keys a radio's table is checked."""
+    return (loc[0], *loc[2:]) if loc[:1] == ("radio",) and loc[1:2] and loc[1] in DRIVERS else loc
 
 
 def _where(paths: Sequence[Path], loc: Sequence[int | str]) -> str:

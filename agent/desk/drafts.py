@@ -11,10 +11,11 @@ from typing import Any
 import tomli_w
 
 from agent.config.keyfiles import CHAIN, load_chain, load_keys
-from agent.config.settings import LOOPBACK, ConfigError, NodeConfig, load
+from agent.config.settings import ConfigError, NodeConfig, load
 from agent.desk.nodekeys import ROLES
 from agent.desk.sharing import needed
 from hw_profiles.wholefile import write_whole
+from radio.drivers.pluto.section import LOOPBACK
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scope import Area, Band, Scope
 

@@ -178,14 +178,12 @@ def _priority() -> Check:
 
 def _radio(config: NodeConfig) -> Check:
     """What the transmitter reads back; what cannot be read is not known to be off."""
-    from agent.doctor.probing import rf_state
-
     radio = config.radio
-    where = f"{radio.driver} at {radio.endpoint or radio.uri or radio.serial}"
+    where = f"{radio.driver} at {radio.where}"
     for _ in range(LOOKS):
         asked_ns = time.monotonic_ns()
         try:
-            state, why = rf_state(config), "it does not read back"
+            state, why = config.radio.rf_state(), "it does not read back"
         except RadioError as exc:
             state, why = RfState.UNKNOWN, str(exc)
         if state is RfState.UNKNOWN:
@@ -201,11 +199,10 @@ def _radio(config: NodeConfig) -> Check:
 
 def _binding(config: NodeConfig) -> Iterator[Check]:
     """Whether the credential is for this very radio: with a copied folder and another radio the gate never opens."""
-    from agent.doctor.probing import device_of
     from agent.node.wiring import trust_of
 
     try:
-        bound, found = trust_of(config).me.device, device_of(config)
+        bound, found = trust_of(config).me.device, config.radio.identity()
     except (ConfigError, RadioError):
         return  # said by the lines on the credential and on the radio
     if found is None or bound is None:
@@ -239,10 +236,8 @@ def _samples(config: NodeConfig) -> Iterator[Check]:
 
 def _dead_man(config: NodeConfig) -> Iterator[Check]:
     """Whether the device itself falls silent when this host is gone; without, a Pluto may go on for about 70 s."""
-    from agent.doctor.probing import dead_man
-
     try:
-        answers = dead_man(config)
+        answers = config.radio.dead_man()
     except RadioError as exc:
         yield Check(name="dead-man", state=WARN, found=f"unknown: {exc}", mend=MEND["dead-man unknown"])
         return

@@ -24,15 +24,6 @@ class Reach:
     """That user is the one the warden runs as: it has to reach the radio."""
 
 
-def address_of(config: NodeConfig) -> tuple[str, int] | None:
-    """Host and port of a network radio that is not simulated; None for any other."""
-    radio = config.radio
-    if radio.driver != "pluto" or radio.simulated or not radio.uri.startswith("ip:"):
-        return None
-    host, _, port = radio.uri.removeprefix("ip:").partition(":")
-    return host, int(port) if port.isdigit() else IIOD_PORT
-
-
 def connects(address: tuple[str, int], user: int | None = None) -> bool:
     """Whether a TCP connection is accepted, tried as another user where one is named (that needs root)."""
     try:
@@ -66,7 +57,7 @@ def wardens_user(run_folder: Path) -> int | None:
 
 def tried(config: NodeConfig) -> Reach | None:
     """Try the radio's daemon as a user that has no business there; None where the radio is not on the network."""
-    address = address_of(config)
+    address = config.radio.network_address()
     if address is None:
         return None
     me, owner = os.geteuid(), wardens_user(config.run_folder)

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from agent.config.settings import LOOPBACK, ConfigError, line_of, read_table
+from agent.config.settings import ConfigError, line_of, read_table
 from agent.words import units
 from hw_profiles.smallfile import read_small_text
+from radio.drivers.pluto.section import LOOPBACK
 from settlement.chain.names import alike, name_flaw
 
 T = TypeVar("T")

@@ -3,12 +3,11 @@
 import os
 import threading
 from collections.abc import Callable
-from functools import partial
 
 from agent.config.settings import ConfigError, NodeConfig
 from agent.node.mutehelper import MUTE, MuteHelper
 from agent.node.warden_process import run
-from agent.node.wiring import make_ready_to_silence, short_path, silence
+from agent.node.wiring import short_path
 from radio.ring import RingError
 
 RETRY_S, LOOK_S = 0.2, 1.0
@@ -57,8 +56,8 @@ def guard_apart(config: NodeConfig, stop: threading.Event, say: Callable[[str], 
 def serve_mute(config: NodeConfig, stop: threading.Event) -> None:
     """Be the mute helper until told to stop."""
     short_path(config.run_folder)
-    make_ready_to_silence(config.radio)
-    helper = MuteHelper(config.run_folder / MUTE, partial(silence, config.radio))
+    config.radio.make_ready_to_silence()
+    helper = MuteHelper(config.run_folder / MUTE, config.radio.silence)
     try:
         helper.serve(stop)
     finally:

@@ -25,16 +25,18 @@ from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
+from agent.node.panels import Panels
 from agent.node.policy import HolderPolicy, UserPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.samples_side import SamplesSide
+from agent.node.showing import showing_of
 from agent.node.stockasking import StockAsking, StockLines
 from agent.node.traffic import SOURCES, BurstMaker
 from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher
-from agent.node.wiring import discovery_of, finish_rotation, make_ready_to_silence, mesh_of, party_of, trust_of
+from agent.node.wiring import discovery_of, finish_rotation, mesh_of, party_of, trust_of
 from agent.node.wordfiles import take_words
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
@@ -91,8 +93,10 @@ class Node:
         self.samples = SamplesSide(config, path, self.events)
         self.warden = WardenSide(config, path, self.protection)
         self.watcher = Watcher(config, self.warden.receive_ring)
+        self.panels, self.showing = Panels(config, self.party), showing_of(config, self.watcher)
+        self.events.listeners.append(self.showing.happened)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
-        make_ready_to_silence(config.radio)
+        config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
         self.control = ControlDoor(config.run_folder)
@@ -169,6 +173,7 @@ class Node:
         self.mesh.close()
         self.errands.close()
         self.control.close()
+        self.showing.close()
         if self._registered:
             self._seal()
         self.party.lineage.close()
@@ -228,7 +233,7 @@ class Node:
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
             keys = key_fault(self.trust.me, self.fix().time, self.party.halted)
-            mesh = mesh_fields(self.config, self.mesh)
+            mesh, time_fix, heard = mesh_fields(self.config, self.mesh), self.fix().time, self.watcher.recent()
             self._watch_disk()
             self.vitals.tell(
                 now_ns,
@@ -238,12 +243,16 @@ class Node:
                 grants=self.grants.shown(self.party),
                 mesh=mesh,
                 peers=peer_fields(self.config, self._heard_from),
-                channels=channel_fields(self.watcher.recent()),
+                channels=channel_fields(heard),
                 alarms=self._alarms(),
+                panels=self.panels.shown(time_fix, now_ns),
                 strangers=strangers_fields(self.party),
                 lists=list_fields(self.party),
                 samples=self.samples.state(now_ns),
             )
+            if self.vitals.told is not None:
+                self.showing.second(self.vitals.told, heard.channels, time_fix, now_ns)
+        self.watcher.watched = self.showing.turn(now_ns, self.fix)
 
     def _watch_disk(self) -> None:
         """A disk or a log that fills up is told of long before nothing can be written, and strangers get less of it."""
@@ -284,6 +293,7 @@ class Node:
                     self._open_sid = message.sid if message.state == "OPEN" else None
                     if message.state != "OPEN" and not message.asked:
                         self.guard.closed()
+                    self.showing.moved(message)
                     self.events.write("gate", **gate_fields(message))
                     self.errands.gate(message.state, message.reason, message.sid)
                 case Used():
@@ -292,6 +302,7 @@ class Node:
                     self._warden_ns = self.warden.heard_ns = time.monotonic_ns()
                     self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
                     self.vitals.heard(message, self._warden_ns)
+                    self.showing.gate.said(message, self._warden_ns)
                     self._open_sid = message.sid if message.state == "OPEN" else None
                 case _:
                     pass

@@ -21,11 +21,11 @@ def plain(value: Any) -> Any:
 
 
 class EventLog:
-    """Appends one line for each event, with the node and the host's monotonic time; a `listener` is told as well."""
+    """Appends one line for each event, with the node and the host's monotonic time; `listeners` are told as well."""
 
     def __init__(self, folder: Path, node: str) -> None:
         self._node, self._folder = node, folder
-        self.listener: Callable[[str, dict[str, object]], None] | None = None
+        self.listeners: list[Callable[[str, dict[str, object]], None]] = []
         self._open()
 
     def _open(self) -> None:
@@ -42,8 +42,8 @@ class EventLog:
             self._open()
         self._file.write(line)
         self._size += len(line)
-        if self.listener is not None:
-            self.listener(name, {"node": self._node, **kept})
+        for listener in self.listeners:
+            listener(name, {"node": self._node, **kept})
 
     def close(self) -> None:
         """Close the file."""

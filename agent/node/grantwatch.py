@@ -101,6 +101,7 @@ class GrantWatch:
                 "low_hz": one.low_hz,
                 "high_hz": one.high_hz,
                 "lease_until_ns": one.held.transmit_until_ns,
+                "window_start_ns": one.held.window.start_ns,
                 "window_end_ns": one.held.window.end_ns,
                 "suspended_for": one.suspended_for,
             }

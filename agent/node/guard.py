@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from agent.config.settings import NodeConfig
 from agent.node.mutehelper import MUTE, ask_to_mute
-from agent.node.wiring import silence
 from radio.errors import RadioError
 from radio.ports import RfState
 
@@ -19,7 +18,7 @@ def mute_by_own_connection(config: NodeConfig) -> RfState:
     if config.warden.apart:
         return ask_to_mute(config.run_folder / MUTE)
     try:
-        return silence(config.radio)
+        return config.radio.silence()
     except RadioError:
         return RfState.UNKNOWN
 

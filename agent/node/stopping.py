@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.config.settings import ConfigError, NodeConfig, RadioSection, load
+from agent.config.settings import ConfigError, NodeConfig, load
 from agent.node.warden_process import OPERATOR
-from agent.node.wiring import silence
+from radio.drivers.section import RadioSection
 from radio.errors import RadioError
 from radio.operator import OperatorError, ask
 from radio.ports import RfState
@@ -57,14 +57,14 @@ def stop_radio(section: RadioSection) -> Stopped:
 
 def _silenced(section: RadioSection) -> tuple[RfState, str]:
     try:
-        return silence(section), ""
+        return section.silence(), ""
     except RadioError as exc:
         return RfState.UNKNOWN, str(exc)
 
 
 def _latched(section: RadioSection) -> Iterator[Driven]:
     for process, config in wardens():
-        if not same_radio(section, config.radio):
+        if not section.same_unit(config.radio):
             continue
         try:
             answer = ask(config.run_folder / OPERATOR, {"op": "stop"}, timeout_s=PATIENCE_S)
@@ -91,14 +91,3 @@ def _words(process: Path) -> list[str]:
         return (process / "cmdline").read_bytes().decode("utf-8", errors="replace").split("\0")[:-1]
     except OSError:
         return []
-
-
-def same_radio(asked: RadioSection, driven: RadioSection) -> bool:
-    """Is that the radio that is meant? A unit that is named by its number alone may be at any address."""
-    if asked.driver != driven.driver:
-        return False
-    if asked.driver != "pluto":
-        return (asked.endpoint, asked.station) == (driven.endpoint, driven.station)
-    if asked.serial is not None and driven.serial is not None:
-        return asked.serial == driven.serial
-    return bool(asked.uri) and asked.uri == driven.uri

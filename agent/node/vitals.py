@@ -4,6 +4,7 @@ import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -14,6 +15,7 @@ from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.shown import plain
 from radio.link import WardenBeat
 from sensing.results import ChannelState, SurveyReport
+from sensing.values import LevelDb
 from settlement.chain.credentials import Subject
 from settlement.core.fixes import TimeFix
 from settlement.mesh import Mesh
@@ -82,6 +84,7 @@ class Vitals:
         channels: list[dict[str, Any]],
         alarms: list[str],
         strangers: dict[str, Any],
+        panels: dict[str, Any],
         lists: list[dict[str, Any]],
         samples: dict[str, Any] | None = None,
     ) -> None:
@@ -98,7 +101,7 @@ class Vitals:
             "alarms": alarms,
             "mono_ns": now_ns,
             "warden": alive,
-            "gate": None if beat is None else {"state": beat.state, "reason": beat.reason, "mono_ns": self.beat_ns},
+            "gate": None if beat is None else gate_said(beat, self.beat_ns),
             "worst_turn_ns": None if beat is None else beat.worst_turn_ns,
             "late": self.lateness(now_ns),
             "clock": plain(clock.state()),
@@ -113,6 +116,8 @@ class Vitals:
             "peers": len(self.config.peers),
             "settlements": grants,
             "mesh": mesh,
+            "level": level_fields(self.config),
+            **panels,
         }
         write_status(self.config.run_folder, self.told)
 
@@ -131,6 +136,20 @@ class Vitals:
         """Nothing speaks for the node any more."""
         self.told = None
         forget_status(self.config.run_folder)
+
+
+def gate_said(beat: WardenBeat, heard_ns: int | None) -> dict[str, Any]:
+    """The gate by the warden's last word: where it stands, and the clause that keeps it shut with what it measured."""
+    return {
+        "state": beat.state,
+        "reason": beat.reason,
+        "clause": beat.clause,
+        "measured": beat.measured,
+        "required": beat.required,
+        "settlement": None if beat.sid is None else beat.sid.hex(),
+        "bursts": beat.bursts,
+        "mono_ns": heard_ns,
+    }
 
 
 def _free(config: NodeConfig) -> int | None:
@@ -190,6 +209,23 @@ def peer_fields(config: NodeConfig, heard_ns: dict[str, int]) -> list[dict[str, 
     return [{"name": peer.name, "heard_mono_ns": heard_ns.get(peer.name)} for peer in config.peers]
 
 
+def level_fields(config: NodeConfig) -> dict[str, Any]:
+    """What is to be added to a level in dBFS to have it in `unit`; nothing where the receiver is not calibrated."""
+    offset_mdb = config.radio.rx_full_scale_mdbm
+    known = offset_mdb is not None
+    return {"offset_db": (offset_mdb or 0) / 1000, "unit": "dBm/Hz" if known else "dBFS/Hz"}
+
+
+def _floor(level: LevelDb) -> dict[str, Any]:
+    """A channel's noise floor with its standard error; None where it is not known."""
+    known = isfinite(level.value) and isfinite(level.sd)
+    return {
+        "floor_db": round(level.value, 2) if known else None,
+        "floor_sd_db": round(level.sd, 2) if known else None,
+        "floor_unit": level.unit,
+    }
+
+
 def channel_fields(report: SurveyReport) -> list[dict[str, Any]]:
     """What was heard in each channel, with the interval of how full it is."""
     return [
@@ -198,6 +234,7 @@ def channel_fields(report: SurveyReport) -> list[dict[str, Any]]:
             "high_hz": int(one.channel.high_hz),
             "state": one.state.value,
             "occupancy": None if one.state is ChannelState.UNKNOWN else [one.occupancy.low, one.occupancy.high],
+            **_floor(one.noise_floor),
         }
         for one in report.channels
     ]

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from agent.cbrs.wiring import warden_cbrs
 from agent.config.locks import WARDEN, held
 from agent.config.settings import ConfigError, NodeConfig, load
 from agent.node.wiring import radio_of, warden_of
@@ -42,7 +43,8 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
     if radio is None:
         return
     clock = timekeeper(config, process="warden")
-    warden = warden_of(config, radio, clock.fix)
+    cbrs = warden_cbrs(config)
+    warden = warden_of(config, radio, clock.fix, cbrs)
     door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     warden.start()
     # What is loaded now stays: collecting it again and again would hold the loop up for a tenth of a second.
@@ -52,8 +54,10 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
         while not stop.is_set():
             warden.step()
             door.serve()
+            cbrs.turn()
     finally:
         warden.close()
+        cbrs.close()
         clock.close()
         door.close()
 

@@ -3,16 +3,17 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from agent.config.settings import NodeConfig, RadioSection
+from agent.config.settings import NodeConfig
 from agent.node.events import WATERFALL
 from agent.sense.sources import sample_flags
 from hw_profiles.calibration import Scale
+from radio.drivers.section import RadioSection
 from radio.link import LookTaken
 from radio.ports import RxFlag
 from radio.ring import SampleRing
@@ -25,7 +26,7 @@ ROW_NS = 100_000_000
 ROWS_MAX = 4096
 """Rows of the waterfall that are kept: 4 MiB. Past that two neighbours become one, and a row stands for twice the time.
 """
-RECENT_NS = 10_000_000_000
+RECENT_NS, WATCHED_NS = 10_000_000_000, 1_000_000_000
 COLUMNS = 256
 KEEP_S = 120.0
 """How long a look speaks of its channels."""
@@ -126,6 +127,10 @@ class Watcher:
         self._lock = threading.Lock()
         self._recent: SurveyReport | None = None
         self.fault: str | None = None
+        self.watched = False
+        """Whether somebody watches: then what is shown is renewed every second."""
+        self.listener: Callable[[LookResult, bool], None] | None = None
+        """Told of each look, and whether it shows the band; in the sensing thread."""
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
     def start(self) -> None:
@@ -159,10 +164,16 @@ class Watcher:
 
     def recent(self) -> SurveyReport:
         """What was heard, as of at most RECENT_NS ago: for showing, where nothing is decided by it."""
-        now_ns = time.monotonic_ns()
-        if self._recent is None or now_ns - self._recent.now_ns > RECENT_NS:
+        recent = self._recent
+        if recent is None or time.monotonic_ns() - recent.now_ns > RECENT_NS + WATCHED_NS:
+            recent = self._recent = self.report()
+        return recent
+
+    def _sum_up(self) -> None:
+        """Renew that in the sensing thread, where it costs the node no turn; more often while it is watched."""
+        after_ns = WATCHED_NS if self.watched else RECENT_NS
+        if self._recent is not None and time.monotonic_ns() - self._recent.now_ns > after_ns:
             self._recent = self.report()
-        return self._recent
 
     @property
     def looks(self) -> int:
@@ -175,6 +186,7 @@ class Watcher:
             self._wake.clear()
             while self._todo and not self._stop:
                 self._sense(self._todo.popleft())
+            self._sum_up()
 
     def _sense(self, look: LookTaken) -> None:
         iq = self._ring.read(look.ticket)
@@ -183,6 +195,8 @@ class Watcher:
         flags = sample_flags(RxFlag(look.flags))
         with self._lock:
             result = self._survey.feed(iq, start_ns=look.earliest_ns, flags=flags)
+        if self.listener is not None:
+            self.listener(result, not flags & ELSEWHERE)
         if flags & ELSEWHERE:
             return
         self._waterfall.add(result)

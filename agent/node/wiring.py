@@ -1,16 +1,15 @@
 """Puts a node together from its configuration: the one place that knows which adapter stands behind which port."""
 
-import importlib
 import os
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
 
+from agent.cbrs.wiring import WardenCbrs, beside_of
 from agent.config.hardware import hardware_of, profile_of
 from agent.config.keyfiles import (
     CHAIN,
@@ -23,18 +22,14 @@ from agent.config.keyfiles import (
     read_key,
     take_over,
 )
-from agent.config.settings import ConfigError, NodeConfig, RadioSection
+from agent.config.settings import ConfigError, NodeConfig
 from agent.node.discovery import Discovery, DiscoveryError
 from agent.samples import shared
 from agent.samples.plan import door_plan
-from radio.drivers.pluto.libiio import binding
-from radio.drivers.pluto.mapping import PlutoOptions
-from radio.drivers.pluto.radio import PlutoRadio, mute_uri
-from radio.errors import LibraryMissing
 from radio.link import Link
 from radio.listener import Listener, LookPlan
 from radio.permits import Permits
-from radio.ports import Radio, RfState, RxSettings, Streamer
+from radio.ports import Radio, RxSettings, Streamer
 from radio.ring import SampleRing
 from radio.rulebook import RuleBook, RulesLost, SeenFile
 from radio.sampledoor import SampleDoor
@@ -57,7 +52,6 @@ from settlement.state.step import Identity
 RX_SLOTS, TX_SLOTS = 16, 16
 OWNER, GROUP = 0o600, 0o660
 """Who may use what agent and warden share: their one user, or the group of both where the warden runs apart."""
-SIMULATED = "sim.radio"
 LINEAGE, SEEN_RULES = "lineage.db", "warden.rules"
 
 
@@ -217,38 +211,7 @@ def link_of(config: NodeConfig, *, bind: bool) -> Link:
 
 def radio_of(config: NodeConfig) -> Radio:
     """The device. Raises HardwareError until it answers, LocalError where it never can."""
-    r = config.radio
-    if r.driver == "pluto":
-        options = PlutoOptions(burst_samples=_samples(config, r.burst_us))
-        return PlutoRadio(r.uri, serial=r.serial, profile=profile_of(r), options=options)
-    return simulated_radio(r)
-
-
-def simulated_radio(section: RadioSection) -> Radio:
-    """A radio on a running simulated air; a node has no simulation in it and loads this one only where it is named.
-
-    Raises HardwareError until the air answers, LocalError where it never can.
-    """
-    radio: Radio = importlib.import_module(SIMULATED).SimRadio(section.endpoint, section.station)
-    return radio
-
-
-def make_ready_to_silence(section: RadioSection) -> None:
-    """Load now what silencing a radio needs, for then there is no time; what cannot be loaded its warden tells of."""
-    if section.driver == "pluto":
-        with suppress(LibraryMissing):
-            binding("iio")
-
-
-def silence(section: RadioSection) -> RfState:
-    """Mute a radio by a connection of its own, with nothing of the node running. Raises RadioError."""
-    if section.driver == "pluto":
-        return mute_uri(section.uri, serial=section.serial)
-    radio = simulated_radio(section)
-    try:
-        return radio.mute()
-    finally:
-        radio.close()
+    return config.radio.open(profile_of(config.radio))
 
 
 def book_of(config: NodeConfig, trust: Trust) -> RuleBook:
@@ -267,7 +230,7 @@ def book_of(config: NodeConfig, trust: Trust) -> RuleBook:
     return book
 
 
-def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warden:
+def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix], cbrs: WardenCbrs | None = None) -> Warden:
     """The warden of a node, around a device that answers."""
     trust, r = trust_of(config), config.radio
     receive, send = rings_of(config, create=False)
@@ -319,6 +282,7 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix]) -> Warde
             network=config.network, anchors=anchors_of(config), chain=trust.me.chain, book=book_of(config, trust)
         ),
         fix=fix,
+        **({} if cbrs is None else beside_of(cbrs)),
     )
 
 

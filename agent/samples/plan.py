@@ -10,7 +10,8 @@ from math import gcd
 from pathlib import Path
 
 from agent.config.samples import OFF
-from agent.config.settings import ConfigError, NodeConfig, RadioSection
+from agent.config.settings import ConfigError, NodeConfig
+from radio.drivers.section import RadioSection
 
 NS = 1_000_000_000
 STRETCH_US = 2_000

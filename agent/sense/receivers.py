@@ -1,6 +1,6 @@
 """Opens what can be listened to by its name, DRIVER:URI, and works out how to tune it for a band.
 
-Adding a radio: a module with `open_receiver(rest) -> radio.receivers.Opened`, and its line in DRIVERS.
+Drivers are those of `radio.drivers.registry`; beside them a recording and a station of a running air can be named.
 """
 
 import importlib
@@ -13,6 +13,7 @@ from typing import Final
 
 from agent.sense.sources import FileSource, PortSource, Source, UtcNow, Visits
 from agent.timekeeping.kernel import read_state
+from radio.drivers.registry import DRIVERS
 from radio.drivers.replay import REPLAY_FULL_SCALE, ReplayReceiver
 from radio.errors import SourceError
 from radio.ports import RxSettings
@@ -21,13 +22,9 @@ from radio.recording.reader import open_recording
 from sensing.values import Channel
 
 FILE: Final = "file"
-DRIVERS: Final[dict[str, tuple[str, str]]] = {
-    "sim": ("sim.source", "sim:"),
-    "pluto": ("radio.drivers.pluto.source", "pluto:URI"),
-    "air": ("sim.airsource", "air:ENDPOINT#STATION"),
-}
-"""Driver: the module that opens it, and how it is written. Loaded only when it is asked for."""
-_WRITTEN: Final = ("file:PATH.sigmf-meta", *(written for _, written in DRIVERS.values()))
+AIR: Final = "air"
+"""A station of a running simulated air; only listened to, and loaded only when it is asked for."""
+_WRITTEN: Final = ("file:PATH.sigmf-meta", *(one.written for one in DRIVERS.values()), "air:ENDPOINT#STATION")
 SOURCES: Final = f"{_WRITTEN[0]}, {' or '.join(_WRITTEN[1:])}"
 GAIN_DB: Final = 40.0
 RATE_HZ: Final = 10_000_000
@@ -81,7 +78,7 @@ def host_clock() -> UtcNow:
 def driver_of(name: str) -> tuple[str, str]:
     """The driver and the rest of a source's name; raises SourceError."""
     kind, mark, rest = name.partition(":")
-    if not mark or kind not in {FILE, *DRIVERS} or (kind == FILE and not rest):
+    if not mark or kind not in {FILE, AIR, *DRIVERS} or (kind == FILE and not rest):
         raise SourceError(f"source {name!r} is not understood; use {SOURCES}")
     return kind, rest
 
@@ -104,8 +101,10 @@ def open_receiver(name: str) -> Opened:
             place=recording.place,
             simulated_time=True,
         )
-    opened: Opened = importlib.import_module(DRIVERS[kind][0]).open_receiver(rest)
-    return opened
+    if kind == AIR:
+        opened: Opened = importlib.import_module("sim.airsource").open_receiver(rest)
+        return opened
+    return DRIVERS[kind].open_receiver(rest)
 
 
 def open_source(

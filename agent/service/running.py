@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from agent.config.locks import agents
 from agent.config.settings import ConfigError, NodeConfig, write_effective
 from agent.node.daemon import Node
 from agent.node.wiring import short_path
+from agent.page.plan import ServedNode
+from agent.page.starting import PageBeside, PageNotServed
 from agent.service import logs
 from agent.service.serving import Health, PortTaken, Watchdog
 from radio.process import stop_on_signals
@@ -25,19 +28,30 @@ EFFECTIVE = "config.toml"
 FAILED, TAMPERING = 1, 5
 
 
-def run_node(config: NodeConfig, health_port: int, fail: Callable[[str], None]) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedBeside:
+    """What is served beside the node: ports on loopback, 0 for none; `page_port` None is the usual one, or the next."""
+
+    health_port: int = 0
+    page_port: int | None = 0
+    page_host: str = "127.0.0.1"
+    history: bool = False
+
+
+def run_node(config: NodeConfig, beside: ServedBeside, fail: Callable[[str], None]) -> int:
     """Run a node to its end: 0 when stopped, 1 when it cannot work, 5 when its log was altered or is behind.
 
-    Args: health_port: on loopback, 0 for none. fail: told in one line what is wrong.
+    Args: fail: told in one line what is wrong.
     """
     stop = stop_on_signals()
     logs.begin()
     try:
         with agents(config, "bandpact run"):
-            node = Node(config, _agreed(config))
-            node.events.listener = logs.tell
-            _serve(node, stop, health_port)
-    except (ConfigError, LineageError, MeshError, RingError, PortTaken) as exc:
+            effective = _agreed(config)
+            node = Node(config, effective)
+            node.events.listeners.append(logs.tell)
+            _serve(node, stop, beside, effective)
+    except (ConfigError, LineageError, MeshError, RingError, PortTaken, PageNotServed) as exc:
         fail(str(exc))
         return FAILED
     except HaltedError as exc:
@@ -61,9 +75,17 @@ def _agreed(config: NodeConfig) -> Path:
     return write_effective(config, config.run_folder / EFFECTIVE)
 
 
-def _serve(node: Node, stop: threading.Event, health_port: int) -> None:
-    vitals = node.vitals
-    health = Health(lambda: vitals.told, health_port) if health_port else None
+def _serve(node: Node, stop: threading.Event, beside: ServedBeside, effective: Path) -> None:
+    vitals, config = node.vitals, node.config
+    health = Health(lambda: vitals.told, beside.health_port) if beside.health_port else None
+    served = ServedNode(name=config.name, run_folder=config.run_folder, folder=config.folder, config=effective)
+    page = PageBeside(
+        nodes=[served],
+        folder=config.run_folder,
+        host=beside.page_host,
+        port=beside.page_port,
+        history=beside.history,
+    )
     watchdog = Watchdog(lambda: vitals.lateness(time.monotonic_ns()), vitals.line)
     door = _door(node)
     try:
@@ -71,6 +93,10 @@ def _serve(node: Node, stop: threading.Event, health_port: int) -> None:
             door.start()
         if health is not None:
             health.start()
+        page.start()
+        if page.url is not None:
+            # The token is not for a log that others read: `bandpact page` prints the whole link.
+            logs.tell("page", {"at": page.url.partition("#")[0]})
         watchdog.start()
         node.run(stop)
     finally:
@@ -78,5 +104,6 @@ def _serve(node: Node, stop: threading.Event, health_port: int) -> None:
         if door is not None:
             door.close()
         node.close()
+        page.close()
         if health is not None:
             health.close()

@@ -12,6 +12,7 @@ from rich.table import Table
 from agent.audit.lineages import BUNDLE
 from agent.audit.sources import ANCHORS
 from agent.config.settings import ConfigError
+from agent.page.starting import PageNotServed
 from agent.report.render import write as write_report
 from agent.trial.collect import Collected, collect, keep
 from agent.trial.picture import report_data
@@ -22,7 +23,7 @@ from agent.trial.run import Options, run, scenario_of, work_folder
 from agent.words.spread import spread_text
 from radio.errors import RadioError
 
-EXPECTED: Final = (TrialError, ConfigError, RadioError)
+EXPECTED: Final = (TrialError, ConfigError, RadioError, PageNotServed)
 REPORT, USUAL = "report.html", Path("trial-report")
 EVIDENCE = ("*.db", "*.db-wal", "*.db-journal", "*.seal", "*.root", f"*{BUNDLE}", ANCHORS, REPORT)
 

@@ -11,6 +11,8 @@ from types import FrameType
 from typing import Any, Literal
 
 from agent.node.events import FILE
+from agent.page.plan import ServedNode
+from agent.page.starting import PageBeside
 from agent.trial.folder import Layout, prepare, stretched
 from agent.trial.processes import Child, TrialError, free_ports, spawn, stop, write_json
 from agent.trial.programs import CpuMeter, start_programs, told
@@ -43,6 +45,8 @@ class Options:
     recording: Path | None
     base_port: int | None
     radio: Literal["sim", "pluto"] = "sim"
+    page_port: int | None = 0
+    """Port of the page of the whole trial; None for the usual one or the next that is free, 0 for no page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,12 +216,16 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
     programs: list[Child] = []
     said: tuple[dict[str, Any], ...] = ()
     killed: list[str] = []
+    page = page_of(layout, options)
     try:
         for node in scenario.nodes:
             module = ATTACKER if node.role == "attacker" else NODE
             nodes.append(spawn(node.name, module, layout.config_of(node.name), layout.root))
         tail = _Tail(layout)
         _await_ready(tail, nodes, len(nodes))
+        page.start()
+        if page.url is not None:
+            reporter.say(f"page   {page.url}")
         child, zero_ns = start_air(layout)
         air += [child, *start_plutos(layout)]
         programs += start_programs(layout)
@@ -231,9 +239,24 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
     finally:
         killed += stop(programs)
         killed += stop(nodes)
+        page.close()
         killed += stop(air[1:])
         killed += stop(air[:1])
     return Finished(layout=layout, zero_ns=zero_ns, killed=tuple(killed), programs=said)
+
+
+def page_of(layout: Layout, options: Options) -> PageBeside:
+    """The page of all nodes of a trial; nothing is kept of it when the trial is over."""
+    served = [
+        ServedNode(
+            name=issued.name,
+            run_folder=issued.folder / "run",
+            folder=issued.folder,
+            config=layout.config_of(issued.name),
+        )
+        for issued in layout.nodes
+    ]
+    return PageBeside(nodes=served, folder=layout.root, port=options.page_port, history=options.page_port != 0)
 
 
 def work_folder() -> "tempfile.TemporaryDirectory[str]":

@@ -61,6 +61,15 @@ class Calendar:
         return None
 
 
+def reserved(calendar: Calendar | None, band: Band, here: Fix, *, ahead_ns: int, needed: bool) -> Refusal | None:
+    """As `Calendar.closed`, where there may be no calendar at all: closed where the rule asks for one (`needed`)."""
+    if calendar is not None:
+        return calendar.closed(band, here, ahead_ns=ahead_ns, needed=needed)
+    if needed:
+        return refuse(Reason.INCUMBENT, "calendar.none", "no calendar", "one in force, as the rule asks for")
+    return None
+
+
 def _near(one: Reservation, now: TimeFix, ahead_ns: int) -> bool:
     return now.latest_ns >= one.start_ns - ahead_ns and now.earliest_ns < one.end_ns
 
@@ -79,7 +88,7 @@ def _signed_bytes(kind: str, payload: bytes) -> bytes:
 
 def seal(calendar: Calendar, key: SigningKey) -> bytes:
     """The signed file of a calendar."""
-    payload = json.dumps(_plain(calendar), separators=(",", ":"), sort_keys=True).encode()
+    payload = json.dumps(plain(calendar), separators=(",", ":"), sort_keys=True).encode()
     signature = {"keyid": key.public.hex(), "sig": base64.b64encode(key.sign(_signed_bytes(TYPE, payload))).decode()}
     made = {"payloadType": TYPE, "payload": base64.b64encode(payload).decode(), "signatures": [signature]}
     return json.dumps(made, indent=1).encode() + b"\n"
@@ -97,7 +106,7 @@ def open_calendar(data: bytes, keys: Iterable[bytes], *, before: Calendar | None
     known = set(keys)
     if payload is None or not any(_holds(one, known, signed) for one in found[:16]):
         return refuse(Reason.SIGNATURE, "calendar.signature", "none that holds", "a key this node knows")
-    calendar = _read(read_json(payload, limit=LIMIT))
+    calendar = read_calendar(read_json(payload, limit=LIMIT))
     if isinstance(calendar, str):
         return refuse(Reason.MALFORMED, "calendar.payload", calendar, "a calendar")
     if before is not None and (calendar.name != before.name or calendar.serial < before.serial):
@@ -118,7 +127,9 @@ def _decoded(value: object) -> bytes | None:
         return None
 
 
-def _plain(calendar: Calendar) -> dict[str, Any]:
+def plain(calendar: Calendar) -> dict[str, Any]:
+    """The payload of a calendar's file."""
+
     def area(one: Area | None) -> dict[str, Any]:
         return {} if one is None else {"area": dict(zip(("lat_e7", "lon_e7", "radius_mm"), _circle(one), strict=True))}
 
@@ -145,7 +156,8 @@ def _circle(area: Area) -> tuple[int, int, int]:
     return lat, lon, radius_mm
 
 
-def _read(value: object) -> Calendar | str:
+def read_calendar(value: object) -> Calendar | str:
+    """Rule (2): the calendar of a payload, or what is wrong with it."""
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return "no name"
     serial, until, listed = value.get("serial"), times.parse(value.get("valid_until")), value.get("reservations")

@@ -5,7 +5,7 @@ and on disk before it is heard.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,10 @@ class Giver(Protocol):
 
     def room(self, device: str, spot: Spot) -> list[Room]:
         """What that CBSD could have now."""
+        ...
+
+    def registered(self, device: str, item: dict[str, Any]) -> None:
+        """A base station registered, by this request; a SAS above hears of it too."""
         ...
 
     def returned(self, device: str, grants: list[str]) -> None:

@@ -145,6 +145,7 @@ class Registration:
     groups: tuple[str, ...]
     installation: Item | None
     signed: Item | None
+    item: Item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +261,7 @@ def _registration(item: Item) -> Request | CodeFault:
         groups=tuple(groups),
         installation=item.get("installationParam"),
         signed=item.get("cpiSignatureData"),
+        item=item,
     )
 
 

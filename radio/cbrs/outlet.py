@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from radio.cbrs import times
 from radio.cbrs.book import CbsdBook, Out
-from radio.cbrs.calendar import Calendar
+from radio.cbrs.calendar import Calendar, reserved
 from radio.cbrs.giving import Answer, Ask, Given, Room, Spot, Withheld
 from radio.cbrs.identity import binds
 from radio.cbrs.power import dbm_of, density_mdbm_per_mhz, eirp_mdbm, milliwatts
@@ -61,8 +61,13 @@ class Outside:
     """The warden's word on this instant: the inputs of its own gate, and the SAS above for a device."""
 
     inputs: Inputs
+    sensed: Callable[[Band], Sensed | None]
     authorised_until: Callable[[str, Band, int], int | None]
     """Device, band and EIRP (mdBm) to monotonic ns; None when there is no grant above."""
+
+
+def _no_calendar() -> Calendar | None:
+    return None
 
 
 @dataclass(slots=True)
@@ -71,8 +76,7 @@ class Outlet:
 
     plan: OutletPlan
     book: CbsdBook
-    calendar: Calendar | None = None
-    needs_calendar: bool = False
+    calendar: Callable[[], Calendar | None] = field(default=_no_calendar)
     heard_after: dict[str, str] = field(default_factory=dict)
     """Devices heard on the air after their end, and what was heard."""
 
@@ -120,7 +124,9 @@ class Outlet:
 
     def _under(self, ask: Ask, one: HeldPermit, band: Band, now: Outside) -> Answer:
         permit = one.permit
-        refusal = self._quiet_in_time(permit) or self._loud(ask, permit) or self._reserved(band, now.inputs.now)
+        refusal = (
+            self._quiet_in_time(permit) or self._loud(ask, permit) or self._reserved(permit, band, _there(ask, now))
+        )
         if refusal is not None:
             return _withheld(refusal)
         decision = decide(self._inputs(ask, one, band, now))
@@ -147,34 +153,25 @@ class Outlet:
         measured = f"{dbm_of(total):.2f} dBm with all that is given out"
         return refuse(Reason.POWER, "outlet.eirp", measured, f"<= {permit.max_eirp_mdbm / 1000:g} dBm")
 
-    def _reserved(self, band: Band, now: Fix) -> Refusal | None:
+    def _reserved(self, permit: VerifiedPermit, band: Band, there: Fix) -> Refusal | None:
         """Rule (g)."""
-        if self.calendar is None:
-            missing = refuse(Reason.INCUMBENT, "outlet.calendar", "no calendar", "one in force, as the rule asks for")
-            return missing if self.needs_calendar else None
-        return self.calendar.closed(band, now, ahead_ns=self.plan.worst_ns, needed=self.needs_calendar)
+        needed = bool(permit.rule.incumbent_calendar)
+        return reserved(self.calendar(), band, there, ahead_ns=self.plan.worst_ns, needed=needed)
 
     def _inputs(self, ask: Ask, one: HeldPermit, band: Band, now: Outside) -> Inputs:
         """The gate's own inputs, for this base station and this settlement: rules (a) and (c)."""
         permit, own = one.permit, now.inputs
-        place = PositionFix(
-            lat_e7=ask.spot.lat_e7,
-            lon_e7=ask.spot.lon_e7,
-            radius_mm=ask.spot.radius_mm,
-            source=PositionSource.SURVEYED,
-            trusted=True,
-        )
         eirp = eirp_mdbm(ask.density_mdbm_per_mhz, ask.high_hz - ask.low_hz)
         needs_sas = self.needs_sas(permit, band)
         above = now.authorised_until(ask.device, band, eirp) if needs_sas else None
         if needs_sas and not permit.rule.outside_authorisation:
             permit = replace(permit, rule=replace(permit.rule, outside_authorisation=1))
         # Where a SAS above answers for incumbents a node without a receiver need not listen; one that hears one closes.
-        sensed = own.sensed
+        sensed = now.sensed(band)
         deaf = sensed is None and needs_sas
         return replace(
             own,
-            now=Fix(time=own.now.time, position=place),
+            now=_there(ask, now),
             permit=permit,
             device=permit.user.device or "",
             credential=permit.user.hash,
@@ -221,6 +218,18 @@ class Outlet:
             if isinstance(self._under(ask, one, band, now), Given):
                 made.append(Room(low_hz=band.low_hz, high_hz=band.high_hz, density_mdbm_per_mhz=density))
         return made
+
+
+def _there(ask: Ask, now: Outside) -> Fix:
+    """Now, at the base station: rule (a)."""
+    place = PositionFix(
+        lat_e7=ask.spot.lat_e7,
+        lon_e7=ask.spot.lon_e7,
+        radius_mm=ask.spot.radius_mm,
+        source=PositionSource.SURVEYED,
+        trusted=True,
+    )
+    return Fix(time=now.inputs.now.time, position=place)
 
 
 def _noted(ask: Ask, given: Given, silent_within_ns: int) -> Out:

@@ -146,6 +146,7 @@ class Sas:
         if len(self.stations) >= CBSDS_MAX:
             return CodeFault(code=Code.REG_PENDING, message=f"{CBSDS_MAX} base stations are registered here")
         self.stations[cbsd.cbsd] = _Station(cbsd)
+        self.giver.registered(cbsd.device, request.item)
         made: Item = {"cbsdId": cbsd.cbsd, "response": response(Code.SUCCESS)}
         wanted = [kind for kind in self.ask_measured if kind in cbsd.measures]
         return {**made, "measReportConfig": wanted} if wanted else made

@@ -73,3 +73,17 @@ def _instant_ns(event: Item, key: str) -> int | None:
     if found.tzinfo is None:
         found = found.replace(tzinfo=UTC)
     return int(found.timestamp()) * 1_000_000_000
+
+
+def lists_of(value: object) -> Lists | str:
+    """The lists of an operator's file: channels {id: [low_hz, high_hz]}, areas {id: [lat_e7, lon_e7, radius_mm]}."""
+    channels = value.get("channels") if isinstance(value, dict) else None
+    areas = value.get("areas") if isinstance(value, dict) else None
+    if not isinstance(channels, dict) or not isinstance(areas, dict):
+        return "no tables `channels` and `areas`"
+    for name, numbers, count in [*((n, v, 2) for n, v in channels.items()), *((n, v, 3) for n, v in areas.items())]:
+        if not isinstance(numbers, list) or len(numbers) != count or any(type(one) is not int for one in numbers):
+            return f"{name}: {count} whole numbers"
+    bands = {name: Band(low_hz=low, high_hz=high) for name, (low, high) in channels.items()}
+    circles = {name: Area(lat_e7=lat, lon_e7=lon, radius_mm=mm) for name, (lat, lon, mm) in areas.items()}
+    return Lists(channels=bands, areas=circles)

@@ -11,6 +11,7 @@ from settlement.chain.bodies import Budget, ClassTerms, DeskTerms, Level, Rule, 
 from settlement.chain.quantities import VALIDITY_MAX_NS
 from settlement.chain.taxonomy import Response
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.transmit import LEASE_MAX_NS
 
 WEAKER = {
     Response.OBEY: frozenset(Response),
@@ -126,6 +127,9 @@ def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
         asked, above = getattr(lower, name) or 0, getattr(upper, name) or 0
         if asked < above:
             yield name, asked, f">= {above}"
+    if (lower.incumbent_calendar or 0) < (upper.incumbent_calendar or 0):
+        yield "incumbent_calendar", lower.incumbent_calendar or 0, upper.incumbent_calendar
+    yield from _leases(lower, upper)
     named = {(one.name, one.key) for one in upper.stock_witnesses or ()}
     stranger = next((one for one in lower.stock_witnesses or () if (one.name, one.key) not in named), None)
     if stranger is not None:
@@ -136,6 +140,17 @@ def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
     spent = next((b for b in upper.budgets or () if not any(_saves(o, b) for o in lower.budgets or ())), None)
     if spent is not None:
         yield f"budgets.{spent.commodity}", "more", f"the same budget, of {spent.amount_hz_s} Hz s or less"
+
+
+def _leases(lower: Rule, upper: Rule) -> Iterator[Wider]:
+    """Leases beyond 240 s only where the rule above has them, no longer, and everywhere it protects."""
+    mine, above = lower.long_leases, upper.long_leases
+    if mine is None:
+        return
+    if above is None or mine.most_ns > above.most_ns:
+        yield "long_leases.most_ns", mine.most_ns, f"<= {above.most_ns if above is not None else LEASE_MAX_NS}"
+    elif any(not any(own.holds(area) for own in mine.protected) for area in above.protected):
+        yield "long_leases.protected", len(mine.protected), "every area that the rule above protects"
 
 
 def _signs(lower: Shard, upper: Shard) -> bool:

@@ -18,6 +18,7 @@ from settlement.chain.bodies import (
     ClassTerms,
     DeskTerms,
     Level,
+    LongLeases,
     Modality,
     Recognition,
     Rule,
@@ -259,6 +260,19 @@ def _desk(table: dict[str, Any]) -> DeskTerms:
     )
 
 
+def _long_leases(table: dict[str, Any]) -> LongLeases:
+    """Leases beyond 240 s: `most_ns`, and the areas in which there are none (an empty list says: nowhere)."""
+    _known(table, [n for n, _ in kinds_of(LongLeases)], "long_leases.")
+    areas = _need(table, "protected", "long_leases.", list)
+    made = []
+    for number, area in enumerate(areas):
+        here = f"long_leases.protected[{number}]"
+        if not isinstance(area, dict):
+            raise RuleFileError(f"{here}: not a table")
+        made.append(_area(area, f"{here}."))
+    return LongLeases(**_plain(LongLeases, table, "long_leases."), protected=tuple(made))
+
+
 def _sources(table: dict[str, Any], key: str, kind: Any, path: str = "") -> tuple[int, ...]:
     names = {source.name.lower(): int(source) for source in kind}
     found = []
@@ -295,6 +309,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         modalities=_many(Modality, table, "modalities") if "modalities" in table else None,
         coordination=_shards(table) if "coordination" in table else None,
         stock_witnesses=_stock_witnesses(table) if "stock_witnesses" in table else None,
+        long_leases=_long_leases(_need(table, "long_leases", "", dict)) if "long_leases" in table else None,
     )
     senseless = flaw_of(rule)
     if senseless is not None:

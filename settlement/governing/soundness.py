@@ -66,7 +66,11 @@ def _complaints(rule: Rule) -> Iterator[Complaint]:
     yield from _once("classes", [terms.name for terms in rule.classes])
     yield from _once("levels", [level.name for level in rule.levels])
     for number, terms in enumerate(rule.classes):
-        yield from _class(terms, f"classes[{number}]")
+        yield from _class(terms, f"classes[{number}]", LEASE_MAX_NS if rule.long_leases is None else DAY_NS)
+    for number, area in enumerate(rule.long_leases.protected if rule.long_leases is not None else ()):
+        wrong = area.flaw()
+        if wrong is not None:
+            yield f"long_leases.protected[{number}]", wrong, "a circle or an outline"
     yield from _levels(rule)
     yield from _clocks(rule)
     yield from _budgets(rule)
@@ -100,14 +104,14 @@ def _within(key: str, value: int, low: int, high: int, unit: str = "ns") -> Iter
         yield key, f"{value} {unit}".strip(), f"{low} to {high} {unit}".strip()
 
 
-def _class(terms: ClassTerms, key: str) -> Iterator[Complaint]:
+def _class(terms: ClassTerms, key: str, lease_max_ns: int) -> Iterator[Complaint]:
     yield from _within(f"{key}.raster_hz", terms.raster_hz, 1, 10**12, "Hz")
     yield from _within(f"{key}.time_unit_ns", terms.time_unit_ns, 1, terms.max_window_ns)
     yield from _within(f"{key}.max_window_ns", terms.max_window_ns, 1, LONGEST_NS)
     yield from _within(f"{key}.max_eirp_mdbm", terms.max_eirp_mdbm, -EIRP_MAX_MDBM, EIRP_MAX_MDBM, "mdBm")
     yield from _within(f"{key}.accept_ns", terms.accept_ns, 1, DECIDING_MAX_NS)
     yield from _within(f"{key}.confirm_ns", terms.confirm_ns, 1, DECIDING_MAX_NS)
-    yield from _within(f"{key}.lease_ns", terms.lease_ns, 1, LEASE_MAX_NS)
+    yield from _within(f"{key}.lease_ns", terms.lease_ns, 1, lease_max_ns)
     yield from _within(f"{key}.vacate_ns", terms.vacate_ns, 0, DECIDING_MAX_NS)
     yield from _within(f"{key}.price_high", terms.price_high, terms.price_low, PRICE_MAX, "")
     mask_mdbm = terms.out_of_band_mdbm_per_mhz

@@ -26,7 +26,7 @@ from settlement.pair.holderlease import LeaseKeeper
 from settlement.pair.holderpairs import STORE, HolderPair, HolderPairs
 from settlement.pair.patience import Patience
 from settlement.pair.table import Event, HolderState, next_holder
-from settlement.pair.terms import deal_of_request, judge_terms
+from settlement.pair.terms import deal_of_request, judge_terms, lease_ceiling_ns
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import Work, settlement_id, stored_as
 
@@ -197,7 +197,7 @@ class Holder:
             challenge=work.random(32),
             rule=self.rule.hash,
             fence=work.count("fence"),
-            lease_ns=terms.lease_ns,
+            lease_ns=min(terms.lease_ns, lease_ceiling_ns(self.rule.rule, body.cell)),
             composite=composite.digest if composite is not None else None,
         )
         record = work.sign(grant)

@@ -149,7 +149,7 @@ class LeaseKeeper:
         terms, held_ns = self._governed.terms(pair.commodity), pair.transmit_until_ns or 0
         if terms is None or lease_until_ns(self._governed, work, pair) <= held_ns:
             return
-        if work.now.time.latest_ns + terms.lease_ns // 2 >= held_ns:
+        if work.now.time.latest_ns + min(terms.lease_ns, pair.lease_ns or terms.lease_ns) // 2 >= held_ns:
             self._extend(work, pair, pair.decision)
 
     def _extend(self, work: Work, pair: HolderPair, confirm: bytes | None) -> None:

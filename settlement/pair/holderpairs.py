@@ -10,7 +10,7 @@ from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix
 from settlement.pair.deadlines import Deadlines
 from settlement.pair.table import Event, HolderState, moved_holder
-from settlement.pair.transmit import LEASE_MAX_NS, pause_ns
+from settlement.pair.transmit import LEASE_LONGEST_NS, pause_ns
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "holder"
@@ -52,7 +52,7 @@ class HolderPair:
     answered: tuple[bytes, ...] | None = array(22, blob(0, 32), 256, optional=True)
     cosigned: tuple[bytes, ...] | None = array(23, blob(0, 32), 256, optional=True)
     unit: bytes | None = blob(30, 32, optional=True)
-    lease_ns: int | None = uint(31, high=LEASE_MAX_NS, optional=True)
+    lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
 
     @property
     def live(self) -> bool:

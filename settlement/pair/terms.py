@@ -79,10 +79,18 @@ def judge_terms(deal: Deal, rule: Rule, *, holder: Subject, user: Subject) -> Re
     return (
         _inside_rule(deal, rule)
         or _on_the_grid(deal, terms)
-        or _inside_class(deal, terms)
+        or _inside_class(deal, terms, lease_ceiling_ns(rule, deal.cell))
         or _inside_credential(deal, user, "user")
         or _inside_credential(deal, holder, "holder")
     )
+
+
+def lease_ceiling_ns(rule: Rule, cell: Cell) -> int:
+    """How long a transmit lease of that cell may be: 240 s, or what the rule says outside its protected areas."""
+    long = rule.long_leases
+    if long is None or any(area.overlaps(cell.area) for area in long.protected):
+        return LEASE_MAX_NS
+    return long.most_ns
 
 
 def _inside_rule(deal: Deal, rule: Rule) -> Refusal | None:
@@ -105,12 +113,12 @@ def _on_the_grid(deal: Deal, terms: ClassTerms) -> Refusal | None:
     return not_too_far(deal.cell, deal.earliest_ns, terms)
 
 
-def _inside_class(deal: Deal, terms: ClassTerms) -> Refusal | None:
+def _inside_class(deal: Deal, terms: ClassTerms, ceiling_ns: int) -> Refusal | None:
     if not terms.price_low <= deal.price <= terms.price_high:
         return refuse(Reason.PRICE, "terms.price", deal.price, f"{terms.price_low}-{terms.price_high}")
     if deal.eirp_mdbm > terms.max_eirp_mdbm:
         return refuse(Reason.POWER, "terms.eirp", f"{deal.eirp_mdbm} mdBm", f"<= {terms.max_eirp_mdbm} mdBm")
-    longest_ns = min(terms.lease_ns, LEASE_MAX_NS)
+    longest_ns = min(terms.lease_ns, ceiling_ns)
     if deal.lease_ns is not None and not 0 < deal.lease_ns <= longest_ns:
         return refuse(Reason.LEASE, "terms.lease", f"{deal.lease_ns} ns", f"<= {longest_ns} ns")
     accept_by_ns, confirm_by_ns = deal.accept_by_ns, deal.confirm_by_ns

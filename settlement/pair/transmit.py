@@ -14,6 +14,8 @@ from settlement.records.lease import Renew, Suspend
 
 LEASE_MAX_NS = 240_000_000_000
 """How far ahead a lease may reach: what CBRS allows (47 CFR 96.39(c)(2) and WINNF-TS-0016, transmitExpireTime)."""
+LEASE_LONGEST_NS = 24 * 3600 * 1_000_000_000
+"""How far it may reach where the rule has `long_leases`, outside the areas they protect."""
 RESEND_NS = 300_000_000
 RESEND_MAX_NS = 10_000_000_000
 GROWTH = 8
@@ -39,7 +41,7 @@ def lease_limit(record: Record, cell: Cell, length_ns: int) -> int:
 
 def furthest(now_ns: int, cell: Cell, length_ns: int) -> int:
     """How far a lease given at `now_ns` may reach; it begins with the window where that is still to come. UTC, ns."""
-    return min(cell.window.end_ns, max(now_ns, cell.window.start_ns) + min(length_ns, LEASE_MAX_NS))
+    return min(cell.window.end_ns, max(now_ns, cell.window.start_ns) + min(length_ns, LEASE_LONGEST_NS))
 
 
 def judge_change(held: TransmitLease, record: Record) -> Refusal | None:

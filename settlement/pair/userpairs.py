@@ -10,7 +10,7 @@ from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix
 from settlement.pair.deadlines import Deadlines
 from settlement.pair.table import Event, UserState, moved_user
-from settlement.pair.transmit import LEASE_MAX_NS, pause_ns
+from settlement.pair.transmit import LEASE_LONGEST_NS, LEASE_MAX_NS, pause_ns
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
 
 STORE = "user"
@@ -48,7 +48,7 @@ class UserPair:
     lease: bytes | None = blob(18, 32, optional=True)
     suspended: str | None = text(19, 64, optional=True)
     unit: bytes | None = blob(30, 32, optional=True)
-    lease_ns: int | None = uint(31, high=LEASE_MAX_NS, optional=True)
+    lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
 
     @property
     def longest_ns(self) -> int:

@@ -68,7 +68,7 @@ class ClassTerms:
     max_eirp_mdbm: int = millidecibel(5)
     accept_ns: int = length_ns(6, most=DAY_NS)
     confirm_ns: int = length_ns(7, most=DAY_NS)
-    lease_ns: int = uint(8, high=240_000_000_000, meant=(1, 240_000_000_000))
+    lease_ns: int = length_ns(8, least=1, most=DAY_NS)
     vacate_ns: int = length_ns(9, most=DAY_NS)
     price_low: int = count(10)
     price_high: int = count(11)
@@ -137,10 +137,19 @@ class StockWitness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LongLeases:
+    """Transmit leases of more than 240 s: at most `most_ns`, and none whose cell touches one of the protected areas."""
+
+    most_ns: int = length_ns(1, least=1, most=DAY_NS)
+    protected: tuple[Area, ...] = array(2, Area, 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """The rule in force: signed by an authority, versioned, effective in a window.
 
-    `validity_ns_max` is how long an envelope may claim to hold after it was signed.
+    `validity_ns_max` is how long an envelope may claim to hold after it was signed. With `incumbent_calendar` 1 nothing
+    is transmitted without a signed calendar of incumbents in force.
     """
 
     name: str = text(1, 64)
@@ -166,6 +175,8 @@ class Rule:
     desk: DeskTerms | None = nested(21, DeskTerms, optional=True)
     validity_ns_max: int | None = length_ns(22, least=1, most=VALIDITY_MAX_NS, optional=True)
     stock_witnesses: tuple[StockWitness, ...] | None = array(23, StockWitness, 16, optional=True)
+    incumbent_calendar: int | None = uint(24, high=1, optional=True)
+    long_leases: LongLeases | None = nested(25, LongLeases, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
         """The terms of a class, found by its whole name."""

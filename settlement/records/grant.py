@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from settlement.chain.codec import array, blob, nested, text, uint
-from settlement.chain.quantities import count, instant_ns, millidecibel
+from settlement.chain.quantities import DAY_NS, count, instant_ns, millidecibel
 from settlement.chain.scope import Cell
 from settlement.records.row import Charge, Kind, RecordType, Site
 from settlement.records.sizes import HASH
@@ -27,7 +27,7 @@ class Grant:
     challenge: bytes = blob(12, HASH)
     rule: bytes = blob(13, HASH)
     fence: int = count(14)
-    lease_ns: int = uint(15, high=240_000_000_000)
+    lease_ns: int = uint(15, high=DAY_NS)
     composite: bytes | None = blob(16, HASH, optional=True)
 
 

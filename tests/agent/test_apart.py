@@ -141,7 +141,7 @@ def test_without_apart_the_command_says_what_is_missing(tmp_path_factory: pytest
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    assert done.returncode == 4
+    assert done.returncode == 1
     assert "[warden] apart is not set" in done.stderr
     assert done.stderr.count("\n") == 1
 
@@ -249,7 +249,7 @@ def test_the_agent_mutes_through_the_helper_and_by_nothing_else(
     layout = laid_out(short(tmp_path_factory))
     monkeypatch.setenv("BANDPACT_WARDEN__APART", "true")
     config = load(layout.config_of("user-a"))
-    monkeypatch.setattr("agent.node.guard.silence", lambda _section: pytest.fail("its own connection"))
+    monkeypatch.setattr(type(config.radio), "silence", lambda _section: pytest.fail("its own connection"))
     assert mute_by_own_connection(config) is RfState.UNKNOWN
     made = Helping(config.run_folder / "mute", lambda: RfState.OFF)
     try:

@@ -36,6 +36,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = CliRunner()
 
 
+TUNED = {"rx_center_hz": 1, "sample_rate_hz": 1, "rx_bandwidth_hz": 1}
+
+
 def config(folder: Path, **changes: Any) -> dict[str, Any]:
     return {
         "name": "here",
@@ -47,10 +50,7 @@ def config(folder: Path, **changes: Any) -> dict[str, Any]:
         "anchors": [],
         "rule": str(folder / "rule"),
         "area_radius_mm": 1,
-        "radio": {
-            "endpoint": f"ipc://{folder}/air", "station": "here", "rx_center_hz": 1, "sample_rate_hz": 1,
-            "rx_bandwidth_hz": 1,
-        },
+        "radio": {"endpoint": f"ipc://{folder}/air", "station": "here", **TUNED},
         "place": {"source": "simulated"},
         "clock": {
             "agree_s": 0.0,
@@ -110,7 +110,7 @@ def test_doctor_reads_this_machines_clock_truthfully_and_ends_with_4(tmp_path: P
 @pytest.mark.feature("R7")
 def test_doctor_says_that_a_pluto_would_go_on_without_its_host(tmp_path: Path) -> None:
     with bench(quiet=True) as made:
-        radio = {**config(tmp_path)["radio"], "driver": "pluto", "uri": made.uri, "simulated": True}
+        radio = {**TUNED, "driver": "pluto", "uri": made.uri, "simulated": True}
         node = written(tmp_path, radio=radio)
         done = RUN.invoke(app, ["doctor", "--json", "--config", str(node), "--wait", "0"])
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
@@ -212,7 +212,7 @@ def test_a_clock_that_could_never_be_trusted_is_refused(tmp_path: Path, clock: d
 
 @pytest.mark.attack(72)
 def test_a_real_radios_clock_is_held_against_the_host_the_build_and_its_own_past(tmp_path: Path) -> None:
-    radio = {**config(tmp_path)["radio"], "driver": "pluto", "uri": "ip:192.0.2.1", "profile": "pluto-ad9363"}
+    radio = {**TUNED, "driver": "pluto", "uri": "ip:192.0.2.1", "profile": "pluto-ad9363"}
     clock = {"budget_us": 20_000, "system_clock_within_s": 0.5, "sources": [{"kind": "kernel"}]}
     real = load_layers([written(tmp_path, radio=radio, clock=clock)])
     plan = clock_plan(real)

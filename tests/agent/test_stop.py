@@ -83,7 +83,7 @@ def test_a_unit_is_found_by_its_serial(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_profile_gives_its_usual_address(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("agent.node.wiring.mute_uri", lambda uri, **_: asked.append(uri) or radio.RfState.OFF)
+    monkeypatch.setattr("radio.drivers.pluto.radio.mute_uri", lambda uri, **_: asked.append(uri) or radio.RfState.OFF)
     assert stop("--profile", "pluto-ad9363").exit_code == 0
     assert asked == [load_radio("pluto-ad9363").connection.uri]
     unknown = stop("--profile", "nonesuch")

@@ -3,6 +3,7 @@
 The commands are read from the command line itself: one without a row in the table fails the test.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.config.keyfiles import read_key
 from settlement.audit.verify import audit_lineage
 from tests.agent.sweep import Ended, commands, elsewhere, forked, invoked, may_mount, on_a_disk
 from tests.settlement.world import NETWORK, trio
@@ -109,6 +111,17 @@ TABLE: dict[str, Row] = {
     "sense": Row(words="file:none.sigmf-meta", fails=1),
     "record": Row(words="file:none.sigmf-meta out", fails=1),
     "calibrate": Row(words="file:none.sigmf-meta t.toml --power-dbm 0 --uncertainty-db 1 --frequency 1MHz", fails=1),
+    "calendar sign": Row(
+        words="calendar.json --key plain/sign.key --out new.calendar", reads=("calendar.json",), writes=True,
+    ),
+    "calendar import": Row(
+        words="tardys.json --lists lists.json --key plain/sign.key --name c --serial 1 "
+        "--valid-until 2030-01-01T00:00:00Z --out new.calendar",
+        reads=("tardys.json", "lists.json"), writes=True,
+    ),
+    "calendar check": Row(words="signed.calendar --key {signer}", reads=("signed.calendar",)),
+    "cbsd serve": Row(words="--config none.toml", fails=1),
+    "cbsd status": Row(words=NODE, reads=("node/node.toml",), fails=1),
     "trial": Row(words="--scenario none.toml", units=("--duration 20",), fails=1),
     "sim pluto": Row(words="--scenario none.toml", fails=2),
     "witness init": Row(words="wit --name w", writes=True),
@@ -181,6 +194,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
             must("authority", "delegate", asked, "--name", desk, "--out", chain, "--band", band)
         must("authority", "enrol", "sub.chain", "--anchor", anchor, "--desk", "sub")
         Path("note.txt").write_text("nothing\n")
+        signer = read_key(Path("plain/sign.key")).public.hex()
+        empty = {"name": "c", "serial": 1, "valid_until": "2030-01-01T00:00:00Z", "reservations": []}
+        for name, value in (
+            ("calendar", empty), ("lists", {"channels": {}, "areas": {}}), ("tardys", {"scheduledEvents": []})
+        ):  # fmt: skip
+            Path(f"{name}.json").write_text(json.dumps(value))
+        must("calendar", "sign", "calendar.json", "--key", "plain/sign.key", "--out", "signed.calendar")
         world = trio(folder)
         world.settle()
         for name, member in world.members.items():
@@ -188,7 +208,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
             (folder / f"{name}.db").rename(folder / ("sealed.db" if name == "holder" else f"{name}.old"))
         return Prepared(
             folder=folder,
-            values={"network": network, "anchor": anchor, "audited": world.anchors[0].hex(), "witness": witness},
+            values={
+                "network": network,
+                "anchor": anchor,
+                "audited": world.anchors[0].hex(),
+                "witness": witness,
+                "signer": signer,
+            },
         )
     finally:
         os.chdir(before)

@@ -14,6 +14,7 @@ from typing import Any
 
 from agent.doctor import reach
 from agent.doctor.checks import _reach
+from radio.drivers.pluto.section import PlutoSection
 
 WARDEN, AGENT, OTHER = 4711, 4712, 65534
 ADDRESSES = {"loopback": ("127.0.0.1", 30431), "device": ("192.168.2.1", 30431), "shell": ("192.168.2.1", 22)}
@@ -39,7 +40,7 @@ def reached() -> dict[str, dict[str, bool]]:
 
 def doctor(folder: Path) -> list[str]:
     """What the doctor says, run as root."""
-    radio = SimpleNamespace(driver="pluto", simulated=False, uri="ip:127.0.0.1", serial=None)
+    radio = PlutoSection.at("ip:127.0.0.1")
     config: Any = SimpleNamespace(radio=radio, run_folder=folder, warden=SimpleNamespace(apart=True))
     return [f"{check.state}: {check.found}" for check in _reach(config)]
 

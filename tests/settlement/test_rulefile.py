@@ -80,7 +80,7 @@ MISTAKES = {
     "name = ": ("nome = ", "nome"),
     'response = "obey"': ('response = "serve"', r"levels\[0\].response"),
     "raster_hz = 5_000_000\n": ("", r"classes\[0\].raster_hz"),
-    "lease_ns = 3_000_000_000": ("lease_ns = 900_000_000_000", r"classes\[0\].lease_ns"),
+    "lease_ns = 3_000_000_000": ("lease_ns = 86_400_000_000_001", r"classes\[0\].lease_ns"),
     "version = 1": ("version = true", "version"),
     "high_hz = 3_570_000_000": ("high_hz = 1", r"bands\[0\].high_hz"),
     '"gps", "chrony"': ('"sundial"', "time_sources"),
@@ -157,3 +157,18 @@ def test_the_rule_in_force_at_signing() -> None:
     assert rule_at(both, Attestation.of(fix(59.0))) is first
     assert rule_at(both, Attestation.of(fix(61.0))) is second
     assert rule_at(both, Attestation.of(fix(99_999.0))) is None
+
+
+@pytest.mark.feature("A5")
+def test_long_leases_are_read_and_every_mistake_is_named() -> None:
+    text = TEXT + "[long_leases]\nmost_ns = 3_600_000_000_000\nprotected = []\n"
+    found = read_rule(text).long_leases
+    assert found is not None
+    assert (found.most_ns, found.protected) == (3600 * NS, ())
+    area = "[{lat_e7 = 369500000, lon_e7 = -763000000, radius_mm = 5000}]"
+    there = read_rule(text.replace("[]", area)).long_leases
+    assert there is not None
+    assert [one.radius_mm for one in there.protected] == [5000]
+    for old, new in (("3_600_000_000_000", "86_400_000_000_001"), ("most_ns", "most"), ("[]", "[3]"), ("[]", "[{}]")):
+        with pytest.raises(RuleFileError, match="long_leases"):
+            read_rule(text.replace(old, new) if old != "[]" else text.replace("protected = []", f"protected = {new}"))

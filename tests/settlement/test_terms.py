@@ -10,11 +10,14 @@ import pytest
 from radio.permits import HeldPermit, Permits
 from settlement.audit.findings import Audited
 from settlement.audit.verify import audit_lineage
-from settlement.chain.bodies import Grant, Renew
+from settlement.chain.bodies import Grant, LongLeases, Renew
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.reasons import Reason, Refusal
+from settlement.governing.narrowing import wider_rule
+from settlement.governing.soundness import flaw
 from settlement.pair.artifact import VerifiedPermit
-from settlement.pair.terms import deal_of_request, judge_terms
+from settlement.pair.terms import deal_of_request, judge_terms, lease_ceiling_ns
+from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.state.messages import Message
 from tests.settlement.bundles import sealed
 from tests.settlement.colluding import CELL, Collusion, other_cell
@@ -290,3 +293,44 @@ def test_a_holder_judges_what_is_asked_by_the_same_terms(tmp_path: Path, name: s
     refusal = judge_terms(deal_of_request(change(body), now), RULE, holder=holder, user=alice)
     assert refusal is not None
     assert refusal.reason is reason
+
+
+def test_a_long_lease_is_a_term_of_the_rule_and_stops_at_protected_areas() -> None:
+    far = Area(lat_e7=LAT + 100_000_000, lon_e7=LON, radius_mm=1_000_000)
+    for long, most_ns in (
+        (None, LEASE_MAX_NS),
+        (LongLeases(most_ns=86_400 * NS, protected=()), 86_400 * NS),
+        (LongLeases(most_ns=3600 * NS, protected=(far,)), 3600 * NS),
+        (LongLeases(most_ns=86_400 * NS, protected=(far, SMALL)), LEASE_MAX_NS),
+    ):
+        assert lease_ceiling_ns(replace(RULE, long_leases=long), CELL) == most_ns
+        terms = replace(TERMS, lease_ns=3600 * NS)
+        found = flaw(replace(RULE, classes=(terms,), long_leases=long))
+        assert (found is None) == (long is not None), "beyond 240 s only where the rule says so"
+
+
+@pytest.mark.parametrize("longer", [False, True])
+def test_a_settlement_has_the_lease_that_its_rule_allows(tmp_path: Path, longer: bool) -> None:
+    long = LongLeases(most_ns=3600 * NS, protected=() if longer else (SMALL,))
+    terms = replace(TERMS, lease_ns=3600 * NS)
+    made = Collusion(tmp_path, grant={"lease_ns": 900 * NS}, rule=replace(RULE, classes=(terms,), long_leases=long))
+    found = Permits(network=NETWORK, anchors=made.anchors).take(made.artifact(), fix(1.3).time)
+    assert isinstance(found, HeldPermit) == longer, found
+
+
+def test_a_lower_authority_makes_leases_no_longer_and_protects_no_less() -> None:
+    upper = replace(RULE, long_leases=LongLeases(most_ns=3600 * NS, protected=(SMALL,)), incumbent_calendar=1)
+    fine = replace(upper, long_leases=LongLeases(most_ns=1800 * NS, protected=(AREA,)))
+    assert wider_rule(fine, upper) is None
+    assert wider_rule(replace(upper, long_leases=None), upper) is None
+    for change, axis in (
+        ({"incumbent_calendar": None}, "incumbent_calendar"),
+        ({"long_leases": LongLeases(most_ns=3601 * NS, protected=(AREA,))}, "long_leases.most_ns"),
+        ({"long_leases": LongLeases(most_ns=NS, protected=())}, "long_leases.protected"),
+    ):
+        refusal = wider_rule(replace(upper, **change), upper)
+        assert refusal is not None
+        assert refusal.clause == f"rule.wider.{axis}"
+    refusal = wider_rule(upper, replace(upper, long_leases=None))
+    assert refusal is not None
+    assert refusal.clause == "rule.wider.long_leases.most_ns"

@@ -58,6 +58,7 @@ class Purse:
     answer: Answer
     asked: list[Ask] = field(default_factory=list)
     back: list[tuple[str, str]] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
     rooms: list[Room] = field(default_factory=list)
 
     def give(self, asks: list[Ask]) -> list[Answer]:
@@ -66,6 +67,9 @@ class Purse:
 
     def room(self, device: str, spot: Spot) -> list[Room]:
         return self.rooms
+
+    def registered(self, device: str, item: dict[str, Any]) -> None:
+        self.known.append(device)
 
     def returned(self, device: str, grants: list[str]) -> None:
         self.back += [(device, grant) for grant in grants]

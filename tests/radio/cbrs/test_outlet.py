@@ -47,7 +47,8 @@ def ask(held: HeldPermit, **changes: Any) -> Ask:
 
 
 def outside(held: HeldPermit, at_s: float = 5.0, above: int | None = None, **changes: Any) -> Outside:
-    return Outside(inputs=replace(inputs(held.permit, at_s), **changes), authorised_until=lambda _d, _b, _e: above)
+    made = replace(inputs(held.permit, at_s), **changes)
+    return Outside(inputs=made, sensed=lambda _band: made.sensed, authorised_until=lambda _d, _b, _e: above)
 
 
 def one(held: HeldPermit, asked: Ask | None = None, now: Outside | None = None, outlet: Outlet | None = None) -> Any:
@@ -178,12 +179,13 @@ def test_between_3550_and_3700_mhz_a_sas_above_is_needed(held: HeldPermit) -> No
 def test_a_calendar_closes_before_its_reservation(held: HeldPermit) -> None:
     radar = Reservation(name="radar", band=LOWER, start_ns=T0 + 9 * NS, end_ns=T0 + 10 * NS)
     calendar = Calendar(name="a", serial=1, valid_until_ns=T0 + 100 * NS, reservations=(radar,))
-    outlet = Outlet(plan=PLAN, book=CbsdBook(), calendar=calendar)
+    outlet = Outlet(plan=PLAN, book=CbsdBook(), calendar=lambda: calendar)
     given = one(held, now=outside(held, 5.9), outlet=outlet)
     assert given.transmit_until_ns + PLAN.silent_within_ns <= radar.start_ns
     assert one(held, now=outside(held, 6.1), outlet=outlet).reason == Reason.INCUMBENT.value
-    without = Outlet(plan=PLAN, book=CbsdBook(), needs_calendar=True)
-    assert one(held, outlet=without).reason == Reason.INCUMBENT.value
+    rule = replace(held.permit.rule, incumbent_calendar=1)
+    asks_for_one = HeldPermit(replace(held.permit, rule=rule))
+    assert one(asks_for_one).reason == Reason.INCUMBENT.value
 
 
 def test_a_device_heard_after_its_end_gets_nothing(held: HeldPermit) -> None:

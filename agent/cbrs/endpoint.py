@@ -1,0 +1,146 @@
+"""The HTTPS endpoint that base stations talk to: bodies in, answers out; what they may have is the warden's to say."""
+
+import asyncio
+import contextlib
+import hashlib
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from agent.cbrs.tls import CBSD, OPERATOR, role_flaw
+from radio.cbrs.messages import BODY_MAX, METHODS, BadBody, read_batch
+from radio.cbrs.serving import Sas
+
+BODY_S = 10.0
+CONNECTIONS_MAX = 512
+CERTIFICATE = "bandpact.certificate"
+
+
+class _Peers(H11Protocol):
+    """A connection that knows whose it is: without a certificate of the right role it ends before a byte is read."""
+
+    needed: tuple[str, ...] = (CBSD, OPERATOR)
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the peer's certificate from the handshake, and hand its SHA-256 to the application."""
+        session: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        der = session.getpeercert(binary_form=True) if session is not None else None
+        if der is None or (self.needed and role_flaw(der, self.needed) is not None):
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self.app = partial(_known, self.app, hashlib.sha256(der).hexdigest())
+
+    def data_received(self, data: bytes) -> None:
+        """Nothing is read of a connection that was turned away."""
+        if getattr(self, "transport", None) is not None:
+            super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is to be cleared of a connection that was turned away."""
+        if getattr(self, "transport", None) is not None:
+            super().connection_lost(exc)
+
+
+class _Anyone(_Peers):
+    """Where certificates have no roles: a private authority that issues to base stations alone."""
+
+    needed = ()
+
+
+async def _known(app: Any, certificate: str, scope: Any, receive: Any, send: Any) -> None:
+    await app({**scope, CERTIFICATE: certificate}, receive, send)
+
+
+@dataclass(slots=True)
+class CbsdEndpoint:
+    """The routes. `now_ns` is UTC as late as it may be, None without a trusted clock: then nothing is handed out."""
+
+    sas: Sas
+    now_ns: Callable[[], int | None]
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def application(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(routes=[Route("/{version}/{method}", self.answer, methods=["POST"])])
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one batch. HTTP says what is wrong with a body, the batch's own codes what is wrong with an item."""
+        method, certificate = request.path_params["method"], request.scope.get(CERTIFICATE)
+        if method not in METHODS or not isinstance(certificate, str):
+            return _refused(404, f"no method {method!r}"[:80])
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return _refused(415, "application/json")
+        body = await _body(request)
+        items = body if isinstance(body, BadBody) else read_batch(method, body)
+        if isinstance(items, BadBody):
+            return _refused(items.status, items.why)
+        async with self._turn:
+            made = await asyncio.to_thread(self._answer, request.path_params["version"], method, items, certificate)
+        return _refused(503, "the clock is not trusted") if made is None else JSONResponse(made)
+
+    def _answer(self, version: str, method: str, items: list[Any], certificate: str) -> dict[str, Any] | None:
+        now_ns = self.now_ns()
+        return None if now_ns is None else self.sas.answer(version, method, items, certificate, now_ns)
+
+
+async def _body(request: Request) -> bytes | BadBody:
+    """The body, as far as it comes in time and is no larger than any batch is."""
+    data = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for part in request.stream():
+                data += part
+                if len(data) > BODY_MAX:
+                    return BadBody(status=413, why=f"more than {BODY_MAX} bytes")
+    except TimeoutError:
+        return BadBody(status=408, why=f"the body did not come within {BODY_S:g} s")
+    except ClientDisconnect:
+        return BadBody(status=400, why="half a body")
+    return bytes(data)
+
+
+def _refused(status: int, why: str) -> Response:
+    return JSONResponse({"error": why}, status_code=status)
+
+
+class _Server(uvicorn.Server):
+    """Stops when it is told to, not by a signal: signals belong to the process around it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Leave the signals alone."""
+        yield
+
+
+def server_of(
+    endpoint: CbsdEndpoint, *, host: str, port: int, tls: ssl.SSLContext, roles: bool = True
+) -> uvicorn.Server:
+    """A server that is ready to `serve`; `roles`: certificates must name the role of a CBSD or of a domain proxy."""
+    config = uvicorn.Config(
+        endpoint.application(),
+        host=host,
+        port=port,
+        http=_Peers if roles else _Anyone,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=120,
+    )
+    config.load()
+    config.ssl = tls
+    return _Server(config)

@@ -1,0 +1,19 @@
+"""Base stations below a node, in lines for people."""
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def status_lines(found: dict[str, Any]) -> Iterator[str]:
+    """What a warden says of its base stations; first the worst case from a cause to RF off."""
+    above = found["above"]
+    yield f"worst case from a cause to RF off: {found['worst_s']:g} s; SAS above: {above or 'none'}"
+    for one in found["cbsds"]:
+        band = f"{one['low_hz'] / 1e6:g}-{one['high_hz'] / 1e6:g} MHz, {one['eirp_mdbm'] / 1000:g} dBm EIRP"
+        back = ", given back" if one["returned"] else ""
+        until = f"until {one['transmit_until']}, silent by {one['silent_by']}{back}"
+        yield f"{one['device']}  grant {one['grant']}  {band}  {until}  settlement {one['settlement'][:16]}"
+    for device, detail in found["heard_after"].items():
+        yield f"ALARM  {device} was heard after its end: {detail}; nothing more until an operator clears it"
+    for reason, count in sorted(found["withheld"].items()):
+        yield f"withheld {count} times: {reason}"

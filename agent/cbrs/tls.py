@@ -1,0 +1,88 @@
+"""Mutual TLS of the SAS-CBSD interface: what both sides must show before a byte is heard (WINNF-TS-0065, -0022).
+
+(1) TLS 1.2 with one of the five suites that the interface names, nothing lower
+(2) a certificate in its life, its chain ending at a root in `roots`
+(3) not revoked: every certificate of the chain against a list in `revoked`, which must itself be in its life
+(4) the host's name, where we are the client
+(5) the role: certificate policies name a SAS, a CBSD or a domain proxy operator (`role_flaw`)
+"""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+SUITES = (
+    "AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+)
+_ROLE = "1.3.6.1.4.1.46609.1.1."
+SAS, INSTALLER, CBSD, OPERATOR = (_ROLE + number for number in "1234")
+NAMES = {SAS: "SAS", INSTALLER: "installer", CBSD: "CBSD", OPERATOR: "domain proxy operator"}
+
+
+class TlsFileError(Exception):
+    """A key, certificate, root or revocation list cannot be used; one line with the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """PEM files: own key and chain, the roots believed, and the revocation lists of every issuer below them."""
+
+    key: Path
+    certificate: Path
+    roots: Path
+    revoked: Path
+
+
+def _context(files: TlsFiles, protocol: "ssl._SSLMethod") -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(":".join(SUITES))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT
+    for name in ("certificate", "roots", "revoked"):
+        path: Path = getattr(files, name)
+        try:
+            if name == "certificate":
+                context.load_cert_chain(path, files.key)
+            else:
+                context.load_verify_locations(path)
+        except (OSError, ssl.SSLError) as exc:
+            reason = exc.strerror or getattr(exc, "reason", None) or exc
+            raise TlsFileError(f"{path}: {reason}; {name} must be readable PEM") from exc
+    return context
+
+
+def server_context(files: TlsFiles) -> ssl.SSLContext:
+    """Rules (1) to (3) for who connects to us. Raises TlsFileError."""
+    return _context(files, ssl.PROTOCOL_TLS_SERVER)
+
+
+def client_context(files: TlsFiles) -> ssl.SSLContext:
+    """Rules (1) to (4) for whom we connect to. Raises TlsFileError."""
+    context = _context(files, ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = True
+    return context
+
+
+def roles(der: bytes) -> frozenset[str]:
+    """The roles that a certificate's policies name."""
+    try:
+        found = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.CertificatePolicies)
+    except (ValueError, x509.ExtensionNotFound):
+        return frozenset()
+    return frozenset(policy.policy_identifier.dotted_string for policy in found.value) & frozenset(NAMES)
+
+
+def role_flaw(der: bytes | None, wanted: tuple[str, ...]) -> str | None:
+    """Rule (5): why a peer's certificate is of another role; None where it is of one of those wanted."""
+    found = frozenset[str]() if der is None else roles(der)
+    if found & set(wanted):
+        return None
+    shown = ", ".join(sorted(NAMES[one] for one in found)) or "none"
+    return f"role {shown}; required: {' or '.join(NAMES[one] for one in wanted)}"

@@ -1,0 +1,146 @@
+"""`bandpact history`: what a node heard and did over hours and days."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli.common import Exit, fail, print_json, say
+
+if TYPE_CHECKING:
+    from agent.history.rows import Row
+
+app = typer.Typer(no_args_is_help=True, help="What this node heard and did, by the second, the minute, the quarter.")
+
+Source = Annotated[
+    Path | None, typer.Argument(metavar="NODE_FOLDER", help="A node's folder; this node's, if not said.")
+]
+Length = Annotated[str, typer.Option("--for", metavar="TIME", help="How far back from the newest, like 1h or 1d.")]
+Until = Annotated[
+    str | None, typer.Option(metavar="UTC", help="Up to this instant, like 2026-11-28T12:00Z; the newest.")
+]
+Step = Annotated[
+    str | None, typer.Option("--step", metavar="1s|1min|15min", help="Resolution; what fits, if not said.")
+]
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="a node's configuration")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+def _window(
+    source: Path | None, config: Path | None, length: str, until: str | None, step: str | None
+) -> "tuple[list[Row], int, int, str]":
+    from datetime import UTC, datetime
+
+    from agent.config.files import load_found
+    from agent.config.settings import ConfigError
+    from agent.history.reading import NoHistory, fitting, newest_ns, store_of
+    from agent.history.store import LENGTHS
+    from agent.words.units import parse_time
+
+    span_ns = round(parse_time(length, "--for") * 1e9)
+    try:
+        store = store_of(source or load_found(config).folder)
+        to_ns = newest_ns(store) + LENGTHS["1s"]
+        if until is not None:
+            at = datetime.fromisoformat(until)
+            to_ns = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 10**9
+    except (ConfigError, NoHistory) as exc:
+        fail(str(exc))
+    except ValueError:
+        fail(f"--until {until}: give an instant like 2026-11-28T12:00Z", Exit.USAGE)
+    resolution = step or fitting(to_ns - span_ns, to_ns)
+    if resolution not in LENGTHS:
+        fail(f"--step {resolution}: give one of {', '.join(LENGTHS)}", Exit.USAGE)
+    return store.rows(resolution, to_ns - span_ns, to_ns), to_ns - span_ns, to_ns, resolution
+
+
+@app.command()
+def show(
+    source: Source = None,
+    length: Length = "1h",
+    until: Until = None,
+    step: Step = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print each stretch: how full each channel was with its interval, the gate and why, the clock, incumbents."""
+    from agent.history.reading import plain
+
+    rows, from_ns, to_ns, resolution = _window(source, config, length, until, step)
+    if as_json:
+        found = [plain(row) for row in rows]
+        print_json({"from_ns": from_ns, "to_ns": to_ns, "resolution": resolution, "rows": found})
+        return
+    for row in rows:
+        say(_line(row))
+    if not rows:
+        say("nothing was kept in this window")
+
+
+def _line(row: "Row") -> str:
+    from agent.timekeeping.shown import duration
+    from agent.words.units import band_text
+
+    at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(row.start_ns // 10**9))
+    heard = []
+    for one in row.channels:
+        full = one.occupancy
+        how = (
+            "not sensed" if full is None else f"{100 * full.value:.0f} % [{100 * full.low:.0f}, {100 * full.high:.0f}]"
+        )
+        heard.append(f"{band_text(one.low_hz, one.high_hz)} {how}")
+    gate = f"gate {row.gate} {row.reason}".rstrip()
+    clock = f"clock {'' if row.time_trusted else 'UNTRUSTED '}{duration(row.clock_bound_ns)}"
+    radar = "".join(f"; INCUMBENT {i.kind} {band_text(i.low_hz, i.high_hz)}" for i in row.incumbents)
+    return f"{at}  {'; '.join(heard) or 'no channels'}; {gate}, open {row.open_ms / 1000:.1f} s; {clock}{radar}"
+
+
+@app.command()
+def export(
+    source: Source = None,
+    length: Length = "1d",
+    until: Until = None,
+    step: Step = None,
+    config: Config = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="One line a channel and stretch.")] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Two tables: channels, and -node beside.")
+    ] = None,
+    sigmf: Annotated[Path | None, typer.Option(metavar="FILE", help="Spectra, occupancy as annotations.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A heat map, .png or .svg.")] = None,
+) -> None:
+    """Write a window as CSV, Parquet, SigMF or a heat map of how full each channel was by time of day."""
+    from agent.history import reading
+    from agent.history.heatmap import heat_map
+    from agent.history.store import LENGTHS
+
+    if not any((csv, parquet, sigmf, plot)):
+        fail("as what? give --csv, --parquet, --sigmf or --plot FILE", Exit.USAGE)
+    rows, from_ns, to_ns, resolution = _window(source, config, length, until, step)
+    if not rows:
+        fail("nothing was kept in this window")
+    try:
+        if csv is not None:
+            csv.write_bytes(reading.csv_bytes(rows))
+        if parquet is not None:
+            reading.write_parquet(rows, parquet)
+        if sigmf is not None:
+            reading.write_sigmf(rows, sigmf)
+    except reading.NoHistory as exc:
+        fail(str(exc))
+    if plot is not None:
+        day = time.strftime("%Y-%m-%d", time.gmtime(from_ns // 10**9))
+        plot.write_bytes(
+            heat_map(
+                rows,
+                from_ns=from_ns,
+                to_ns=to_ns,
+                step_ns=LENGTHS[resolution],
+                title=f"Channel occupancy, {day}",
+                svg=plot.suffix == ".svg",
+            )
+        )
+    for path in (csv, parquet, sigmf, plot):
+        if path is not None:
+            say(f"wrote {path}: {len(rows)} stretches of {resolution}")

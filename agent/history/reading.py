@@ -1,0 +1,172 @@
+"""The history for whoever asks: a window at a fitting resolution, as plain values, a table, SigMF or a picture."""
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from agent.history.rows import BASE_DB, NOT_SENSED, STEP_DB, ChannelRow, Row
+from agent.history.store import LENGTHS, MINUTE, QUARTER, SECOND, Store
+from agent.history.table import channel_table, node_table
+
+FOLDER = "history"
+ROWS_MAX = 1500
+
+
+class NoHistory(Exception):
+    """Nothing was kept of what was asked for; one line with the mend."""
+
+
+def fitting(from_ns: int, to_ns: int) -> str:
+    """The finest resolution with at most ROWS_MAX rows in a window."""
+    span_ns = to_ns - from_ns
+    return next((name for name in (SECOND, MINUTE) if span_ns <= LENGTHS[name] * ROWS_MAX), QUARTER)
+
+
+def plain_channel(one: ChannelRow) -> dict[str, Any]:
+    """One channel of one stretch, as JSON has it; occupancy None where no look could tell."""
+    full = one.occupancy
+    return {
+        "low_hz": one.low_hz,
+        "high_hz": one.high_hz,
+        "state": one.state,
+        "occupancy": None if full is None else [round(full.low, 4), round(full.value, 4), round(full.high, 4)],
+        "looks": one.looks,
+        "unsure": one.unsure,
+        "floor_db": one.floor_db,
+        "floor_sd_db": one.floor_sd_db,
+        "power_max_db": one.power_max_db,
+        "unit": one.unit,
+    }
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """One stretch, as JSON has it, without its spectrum."""
+    return {
+        "start_ns": row.start_ns,
+        "length_ns": row.length_ns,
+        "clock": {
+            "trusted": row.time_trusted,
+            "reason": row.clock_reason,
+            "bound_ns": row.clock_bound_ns,
+            "budget_ns": row.clock_budget_ns,
+        },
+        "gate": {
+            "state": row.gate,
+            "reason": row.reason,
+            "clause": row.clause,
+            "measured": row.measured,
+            "required": row.required,
+            "open_ms": row.open_ms,
+            "bursts": row.bursts,
+        },
+        "looks": row.looks,
+        "channels": [plain_channel(one) for one in row.channels],
+        "incumbents": [{"low_hz": i.low_hz, "high_hz": i.high_hz, "kind": i.kind} for i in row.incumbents],
+    }
+
+
+def store_of(folder: Path) -> Store:
+    """The history in a node's folder, to read. Raises NoHistory."""
+    found = folder if folder.name == FOLDER else folder / FOLDER
+    if not found.is_dir():
+        raise NoHistory(f"{found}: no history there; `bandpact run` keeps one, unless it was told --no-history")
+    return Store(folder=found)
+
+
+def newest_ns(store: Store) -> int:
+    """When the newest second of a history begins. Raises NoHistory."""
+    for resolution in (SECOND, MINUTE, QUARTER):
+        for path in sorted((store.folder / resolution).glob("node-*.parquet"), reverse=True):
+            column = pq.read_table(path, columns=["start_ns"]).column(0)
+            if len(column):
+                return int(max(column.to_pylist()))
+    raise NoHistory(f"{store.folder}: an empty history; it fills while `bandpact run` runs")
+
+
+# -- exports -------------------------------------------------------------------------------------------------------
+
+
+def csv_bytes(rows: Sequence[Row]) -> bytes:
+    """One line for each channel of each stretch, with the node's state beside it."""
+    out = io.BytesIO()
+    node = node_table(rows).select(
+        ["start_ns", "time_trusted", "clock_bound_ns", "gate", "reason", "clause", "measured", "required", "open_ms"]
+    )
+    joined = channel_table(rows).join(node, "start_ns").sort_by([("start_ns", "ascending"), ("low_hz", "ascending")])
+    pacsv.write_csv(joined, out)
+    return out.getvalue()
+
+
+def write_parquet(rows: Sequence[Row], path: Path) -> None:
+    """Two files: PATH with the channels, and beside it PATH's stem + `-node.parquet`, with the spectra."""
+    pq.write_table(channel_table(rows), path, compression="zstd")
+    pq.write_table(node_table(rows), path.with_name(f"{path.stem}-node.parquet"), compression="zstd")
+
+
+def _spectra(rows: Sequence[Row]) -> Iterator[tuple[Row, np.ndarray[Any, np.dtype[np.float32]]]]:
+    bins = max((len(row.max_hold) for row in rows), default=0)
+    for row in rows:
+        codes = np.frombuffer(row.max_hold.ljust(bins, bytes([NOT_SENSED])), np.uint8)
+        levels = BASE_DB + STEP_DB * codes.astype(np.float32)
+        yield row, np.where(codes == NOT_SENSED, np.float32("nan"), levels).astype(np.float32)
+
+
+def write_sigmf(rows: Sequence[Row], path: Path) -> None:
+    """A SigMF recording whose samples are spectra: each row's max hold, one rf32_le value a bin, NaN not sensed.
+
+    Every row is a capture with its time; annotations hold the occupancy of each channel and each incumbent.
+    """
+    import json
+    from datetime import UTC, datetime
+
+    base = path.with_suffix("") if path.suffix.startswith(".sigmf") else path
+    bins = max((len(row.max_hold) for row in rows), default=0)
+    if not bins:
+        raise NoHistory("no spectrum was kept in this window; nothing to write as SigMF")
+    data, captures, annotations = [], [], []
+    for number, (row, levels) in enumerate(_spectra(rows)):
+        data.append(levels)
+        at = datetime.fromtimestamp(row.start_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        captures.append(
+            {
+                "core:sample_start": number * bins,
+                "core:frequency": (row.low_hz + row.high_hz) / 2,
+                "core:datetime": at,
+                "bandpact:clock_bound_ns": row.clock_bound_ns,
+                "bandpact:length_ns": row.length_ns,
+            }
+        )
+        span = {"core:sample_start": number * bins, "core:sample_count": bins}
+        for one in row.channels:
+            full = one.occupancy
+            said = "not sensed" if full is None else f"occupancy {full.value:.4f} [{full.low:.4f}, {full.high:.4f}]"
+            edges = {"core:freq_lower_edge": float(one.low_hz), "core:freq_upper_edge": float(one.high_hz)}
+            annotations.append({**span, **edges, "core:label": "occupancy", "core:comment": said})
+        for heard in row.incumbents:
+            edges = {"core:freq_lower_edge": float(heard.low_hz), "core:freq_upper_edge": float(heard.high_hz)}
+            annotations.append({**span, **edges, "core:label": f"incumbent {heard.kind}"})
+    meta = {
+        "global": {
+            "core:datatype": "rf32_le",
+            "core:version": "1.2.0",
+            "core:sample_rate": 1e9 / rows[0].length_ns * bins,
+            "core:description": f"Max hold of each {rows[0].length_ns // 10**9} s, dBFS/Hz, {bins} bins a row",
+            "core:recorder": "bandpact",
+            "core:extensions": [{"name": "bandpact", "version": "1.0.0", "optional": True}],
+        },
+        "captures": captures,
+        "annotations": annotations,
+    }
+    base.with_suffix(".sigmf-data").write_bytes(np.concatenate(data).tobytes())
+    base.with_suffix(".sigmf-meta").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+
+
+def table_of(rows: Sequence[Row]) -> pa.Table:
+    """The channels of each stretch as an Arrow table."""
+    return channel_table(rows)

@@ -1,0 +1,288 @@
+"""The history on disk: Parquet files that anyone reads, whole or absent, and never more of them than was allowed.
+
+    1s/node-2026112822.parquet          the seconds of one hour of UTC; 1s/channels-…, 1s/events-…
+    1s/node-2026112822-37.parquet       the seconds of one minute, until the hour is over
+    1min/node-20261128.parquet          the minutes of one day; 15min/node-202611.parquet the quarters of one month
+
+A file is written beside its name and renamed into place, so that a process killed at any instant leaves whole files
+and loses at most the seconds since the last write (`WRITE_NS`). An hour's minute files are brought together when the
+hour is over; where a kill came between the new file and the removal of the old ones, reading drops what is there twice.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from agent.history.rows import Row, merged, rolled
+from agent.history.table import SCHEMAS, channel_table, event_table, node_table, rows_of
+
+NS: Final = 1_000_000_000
+SECOND, MINUTE, QUARTER = "1s", "1min", "15min"
+LENGTHS: Final = {SECOND: NS, MINUTE: 60 * NS, QUARTER: 900 * NS}
+_NAMES: Final = {SECOND: "%Y%m%d%H", MINUTE: "%Y%m%d", QUARTER: "%Y%m"}
+WRITE_NS: Final = 10 * NS
+BOXES: Final = "boxes"
+"""The event that tells which offers and settlements there are."""
+EVENTS_A_MINUTE: Final = 600
+"""More are counted and left out: refusals come at a stranger's pace."""
+HOUR_NS: Final = 3600 * NS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long each resolution is kept, and how many bytes all of it may take."""
+
+    second_days: float = 2.0
+    minute_days: float = 35.0
+    quarter_days: float = 400.0
+    bytes_max: int = 1 << 30
+
+    def days(self, resolution: str) -> float:
+        """For how long a resolution is kept."""
+        return {SECOND: self.second_days, MINUTE: self.minute_days, QUARTER: self.quarter_days}[resolution]
+
+
+Event = tuple[int, str, dict[str, Any]]
+
+
+def _stamp(ns: int, resolution: str) -> str:
+    return datetime.fromtimestamp(ns / NS, UTC).strftime(_NAMES[resolution])
+
+
+def write_whole(table: pa.Table, path: Path) -> None:
+    """A Parquet file, whole or not at all."""
+    fresh = path.with_name(f".{path.name}.new")
+    pq.write_table(table, fresh, compression="zstd", compression_level=6)
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+@dataclass(slots=True)
+class Store:
+    """The history of one node in one folder; one writer, any number of readers.
+
+    Raises OSError where it cannot write. `write_ns`: how many seconds a kill may lose.
+    """
+
+    folder: Path
+    retention: Retention = field(default_factory=Retention)
+    write_ns: int = WRITE_NS
+    left_out: int = 0
+    _minute: list[Row] = field(default_factory=list)
+    _minutes: list[Row] | None = None
+    """The minutes of the hour that is written, where this store writes it; a reader makes them from the seconds."""
+    _events: list[Event] = field(default_factory=list)
+    _written_ns: int = 0
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Make the folders, take up the minute that was being written, and finish hours that a kill left open."""
+        for resolution in LENGTHS:
+            (self.folder / resolution).mkdir(parents=True, exist_ok=True)
+        for stray in self.folder.glob("*/.*.new"):
+            stray.unlink(missing_ok=True)
+        for stamp in sorted({path.stem.split("-")[1] for path in self._parts()}):
+            self._finish_hour(stamp)
+        self._minutes = []
+
+    def add(self, row: Row) -> None:
+        """Take in one second. A clock that was put back begins a new minute."""
+        minute = row.start_ns // LENGTHS[MINUTE]
+        if self._minute and self._minute[0].start_ns // LENGTHS[MINUTE] != minute:
+            self.flush()
+            before = self._minute[0].start_ns
+            self._minutes = [*(self._minutes or ()), *rolled(self._minute, LENGTHS[MINUTE])]
+            self._minute, self._events = [], []
+            self._over(before, row.start_ns)
+        self._minute.append(row)
+        if not 0 <= row.start_ns - self._written_ns < self.write_ns:
+            self.flush()
+
+    def happened(self, at_ns: int, name: str, fields: dict[str, Any]) -> None:
+        """Take in one event."""
+        if len(self._events) >= EVENTS_A_MINUTE and name != BOXES:
+            self.left_out += 1
+            return
+        self._events.append((at_ns, name, fields))
+
+    def flush(self) -> None:
+        """Write the minute as far as it goes."""
+        if not self._minute:
+            return
+        start_ns = self._minute[0].start_ns
+        self._written_ns = self._minute[-1].start_ns
+        stamp = f"{_stamp(start_ns, SECOND)}-{start_ns // LENGTHS[MINUTE] % 60:02d}"
+        folder = self.folder / SECOND
+        write_whole(channel_table(self._minute), folder / f"channels-{stamp}.parquet")
+        if self._events:
+            write_whole(event_table(self._events), folder / f"events-{stamp}.parquet")
+        write_whole(node_table(self._minute), folder / f"node-{stamp}.parquet")
+
+    def close(self) -> None:
+        """Write what there is."""
+        self.flush()
+        self._minute, self._events, self._minutes = [], [], None
+
+    def _over(self, before_ns: int, now_ns: int) -> None:
+        """A minute is over, perhaps an hour with it."""
+        if before_ns // HOUR_NS != now_ns // HOUR_NS:
+            self._finish_hour(_stamp(before_ns, SECOND))
+            self._minutes = []
+        self.retain(now_ns)
+
+    def _parts(self) -> Iterator[Path]:
+        return (path for path in (self.folder / SECOND).glob("*.parquet") if path.stem.count("-") == 2)
+
+    def _finish_hour(self, stamp: str) -> None:
+        """Bring an hour's minutes together, and make minutes and quarters of them."""
+        folder = self.folder / SECOND
+        node, channels = (self._hour(kind, stamp) for kind in ("node", "channels"))
+        events = self._hour("events", stamp)
+        rows = rows_of(node, channels)
+        if rows:
+            minutes = rolled(rows, LENGTHS[MINUTE])
+            self._extend(MINUTE, minutes)
+            self._extend(QUARTER, rolled(minutes, LENGTHS[QUARTER]))
+            for kind, table in (("channels", channels), ("events", events), ("node", node)):
+                if table.num_rows:
+                    write_whole(table, folder / f"{kind}-{stamp}.parquet")
+        for part in list(self._parts()):
+            if part.stem.split("-")[1] == stamp:
+                part.unlink(missing_ok=True)
+
+    def _hour(self, kind: str, stamp: str) -> pa.Table:
+        folder = self.folder / SECOND
+        whole = [folder / f"{kind}-{stamp}.parquet", *sorted(folder.glob(f"{kind}-{stamp}-*.parquet"))]
+        return _distinct(kind, [path for path in whole if path.is_file()])
+
+    def _extend(self, resolution: str, rows: list[Row]) -> None:
+        for stamp in sorted({_stamp(row.start_ns, resolution) for row in rows}):
+            mine = [row for row in rows if _stamp(row.start_ns, resolution) == stamp]
+            fresh = {row.start_ns for row in mine}
+            paths = {kind: self.folder / resolution / f"{kind}-{stamp}.parquet" for kind in ("node", "channels")}
+            held = {kind: _distinct(kind, [path] if path.is_file() else []) for kind, path in paths.items()}
+            before = [row for row in rows_of(held["node"], held["channels"]) if row.start_ns not in fresh]
+            both = sorted([*before, *mine], key=lambda row: row.start_ns)
+            write_whole(channel_table(both), paths["channels"])
+            write_whole(node_table(both), paths["node"])
+
+    # -- keeping it bounded --------------------------------------------------------------------------------------
+
+    def retain(self, now_ns: int) -> list[Path]:
+        """Remove what is too old, then the oldest of the finest while it is too much; returns what was removed."""
+        removed = [
+            path
+            for resolution in LENGTHS
+            for path in self._files(resolution)
+            if _ended_ns(path, resolution) < now_ns - self.retention.days(resolution) * 86_400 * NS
+        ]
+        for path in removed:
+            path.unlink(missing_ok=True)
+        total = self.size()
+        for resolution in LENGTHS:
+            for path in self._files(resolution):
+                if total <= self.retention.bytes_max:
+                    return removed
+                if now_ns // HOUR_NS * HOUR_NS < _ended_ns(path, resolution):
+                    continue  # what is being written now
+                with suppress(OSError):
+                    total -= path.stat().st_size
+                path.unlink(missing_ok=True)
+                removed.append(path)
+        return removed
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        total = 0
+        for path in self.folder.glob("*/*.parquet"):
+            with suppress(OSError):
+                total += path.stat().st_size
+        return total
+
+    def _files(self, resolution: str) -> list[Path]:
+        return sorted((self.folder / resolution).glob("*.parquet"), key=lambda p: p.stem.split("-", 1)[1])
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def rows(self, resolution: str, from_ns: int, to_ns: int) -> list[Row]:
+        """Rows that begin in [from_ns, to_ns), ascending; those not yet written are among the seconds.
+
+        Minutes and quarters of the hours that are not over yet are made from their seconds.
+        """
+        node, channels = (self._read(kind, resolution, from_ns, to_ns) for kind in ("node", "channels"))
+        rows = {row.start_ns: row for row in rows_of(node, channels)}
+        if resolution == SECOND:
+            rows.update({row.start_ns: row for row in self._minute if from_ns <= row.start_ns < to_ns})
+        elif self._minutes is not None:
+            length_ns = LENGTHS[resolution]
+            for row in rolled([*self._minutes, *self._minute], length_ns):
+                if from_ns <= row.start_ns < to_ns:
+                    before = [rows[row.start_ns]] if row.start_ns in rows else []  # from before a restart
+                    rows[row.start_ns] = merged([*before, row], start_ns=row.start_ns, length_ns=length_ns)
+        else:
+            length_ns = LENGTHS[resolution]
+            for stamp in sorted({path.stem.split("-")[1] for path in self._parts()}):
+                begin_ns = round(datetime.strptime(stamp, _NAMES[SECOND]).replace(tzinfo=UTC).timestamp()) * NS
+                first, last = max(from_ns, begin_ns), min(to_ns + length_ns, begin_ns + HOUR_NS)
+                if first < last:
+                    found = rolled(self.rows(SECOND, first // length_ns * length_ns, last), length_ns)
+                    rows.update({row.start_ns: row for row in found if from_ns <= row.start_ns < to_ns})
+        return [rows[start] for start in sorted(rows)]
+
+    def events(self, from_ns: int, to_ns: int) -> pa.Table:
+        """What happened in [from_ns, to_ns), as long as seconds are kept."""
+        written = self._read("events", SECOND, from_ns, to_ns, column="at_ns")
+        waiting = event_table(one for one in self._events if from_ns <= one[0] < to_ns)
+        return pa.concat_tables([written, waiting]).group_by(SCHEMAS["events"].names).aggregate([]).sort_by("at_ns")
+
+    def _read(self, kind: str, resolution: str, from_ns: int, to_ns: int, column: str = "start_ns") -> pa.Table:
+        paths = [
+            path
+            for path in self._files(resolution)
+            if path.stem.startswith(f"{kind}-")
+            and _began_ns(path, resolution) < to_ns
+            and from_ns < _ended_ns(path, resolution)
+        ]
+        table = _distinct(kind, paths)
+        field_ = pc.field(column)
+        return table.filter((field_ >= from_ns) & (field_ < to_ns))
+
+
+def _began_ns(path: Path, resolution: str) -> int:
+    stamp, _, minute = path.stem.split("-", 1)[1].partition("-")
+    began = datetime.strptime(stamp, _NAMES[resolution]).replace(tzinfo=UTC)
+    return round(began.timestamp()) * NS + (int(minute) * 60 * NS if minute else 0)
+
+
+def _ended_ns(path: Path, resolution: str) -> int:
+    """When the last stretch of a file is over, at the latest."""
+    spans = {SECOND: 3600, MINUTE: 86_400, QUARTER: 31 * 86_400}
+    seconds = 60 if path.stem.count("-") == 2 else spans[resolution]
+    return _began_ns(path, resolution) + seconds * NS
+
+
+def _distinct(kind: str, paths: Iterable[Path]) -> pa.Table:
+    """The rows of several files, each once; a file that went away meanwhile, or cannot be read, is left out."""
+    tables = []
+    for path in paths:
+        with suppress(OSError, pa.ArrowInvalid):
+            tables.append(pq.read_table(path, schema=SCHEMAS[kind], memory_map=False))
+    if not tables:
+        return SCHEMAS[kind].empty_table()
+    table = pa.concat_tables(tables)
+    if len(tables) == 1 or kind == "events":
+        return table
+    keys = ["start_ns", "low_hz"] if kind == "channels" else ["start_ns"]
+    numbered = table.append_column("_row", pa.array(range(table.num_rows), pa.int64()))
+    first = numbered.group_by(keys).aggregate([("_row", "max")]).column("_row_max")
+    return table.take(pc.take(first, pc.sort_indices(first)))

@@ -1,0 +1,126 @@
+"""What a running node shows of its market, its neighbours and its log, as plain values for page and terminal."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.config.settings import NodeConfig
+from settlement.chain.scope import Area, Cell
+from settlement.core.fixes import TimeFix
+from settlement.pair.work import stored_as
+from settlement.party.party import Party
+from settlement.state.witness import NEIGHBOUR, SEEN, Asked, SeenHead
+
+OFFERS_MAX, CORNERS_SHOWN = 64, 64
+AGAIN_NS = 10_000_000_000
+
+
+def area_fields(area: Area) -> dict[str, Any]:
+    """A circle as centre and radius, an outline as its corners; degrees and metres."""
+    if area.outline is not None:
+        return {"outline": [[c.lat_e7 / 1e7, c.lon_e7 / 1e7] for c in area.outline[:CORNERS_SHOWN]]}
+    lat, lon, radius = area.lat_e7 or 0, area.lon_e7 or 0, area.radius_mm or 0
+    return {"lat_deg": lat / 1e7, "lon_deg": lon / 1e7, "radius_m": radius / 1000}
+
+
+def cell_fields(cell: Cell) -> dict[str, Any]:
+    """Band, window and area of a cell."""
+    return {
+        "low_hz": cell.band.low_hz,
+        "high_hz": cell.band.high_hz,
+        "start_ns": cell.window.start_ns,
+        "end_ns": cell.window.end_ns,
+        "area": area_fields(cell.area),
+    }
+
+
+@dataclass(slots=True)
+class Panels:
+    """Reads them from a party; what only changes with the log is read anew only when the log has grown."""
+
+    config: NodeConfig
+    party: Party
+    _size: int = -1
+    _read_ns: int = 0
+    _held: dict[str, Any] = field(default_factory=dict)
+
+    def shown(self, now: TimeFix, mono_ns: int) -> dict[str, Any]:
+        """Offers made and heard, neighbours with their place and their heads, this log and who witnessed it."""
+        if self.party.damaged is not None:
+            return {"offers": [], "places": [], "log": None}
+        size = self.party.lineage.size
+        if size != self._size or mono_ns - self._read_ns >= AGAIN_NS:
+            self._size, self._read_ns = size, mono_ns
+            self._held = {"places": self._places(), "log": self._log()}
+        return {"offers": self._offers(now), **self._held}
+
+    def _offers(self, now: TimeFix) -> list[dict[str, Any]]:
+        party, names = self.party, self.party.registry
+        made = [("made", self.config.name, digest, body) for digest, body in party.holder.offers.items()]
+        heard = []
+        for digest, offer in party.user.offers.items():
+            holder = names.get(offer.holder)
+            heard.append(("heard", holder.name if holder else offer.holder.hex()[:8], digest, offer.body))
+        standing = {
+            (role, holder, body.cell.band, body.cell.window.end_ns): (role, holder, digest, body)
+            for role, holder, digest, body in [*made, *heard]  # the last of those that say the same anew
+        }
+        return [
+            {
+                "offer": digest.hex(),
+                "role": role,
+                "holder": holder,
+                **cell_fields(body.cell),
+                "eirp_mdbm": body.max_eirp_mdbm,
+                "commodity": body.commodity,
+                "price": body.price,
+            }
+            for role, holder, digest, body in standing.values()
+            if not now.after(body.cell.window.end_ns)
+        ][-OFFERS_MAX:]
+
+    def _places(self) -> list[dict[str, Any]]:
+        """Where each node said it was when it last signed, with its error; where it may act by its credential."""
+        party, found = self.party, []
+        for subject in [party.registry.get(party.identity.credential), *party.witness.neighbours()]:
+            if subject is None:
+                continue
+            last = party.lineage.author_last(subject.hash)
+            record = party.record_of(last[1]) if last is not None else None
+            signed = record.frame.attestation if record is not None else None
+            found.append(
+                {
+                    "name": subject.name,
+                    "own": subject.hash == party.identity.credential,
+                    "credential": subject.hash.hex(),
+                    "expires_ns": subject.expires_ns,
+                    "area": area_fields(subject.scope.area),
+                    "position": None
+                    if signed is None or not signed.position_source
+                    else {
+                        "lat_deg": signed.lat_e7 / 1e7,
+                        "lon_deg": signed.lon_e7 / 1e7,
+                        "radius_m": signed.radius_mm / 1000,
+                        "said_ns": signed.latest_ns,
+                    },
+                    **self._heads(subject.hash),
+                }
+            )
+        return found
+
+    def _heads(self, neighbour: bytes) -> dict[str, Any]:
+        """How much of a neighbour's log this node cosigned, and the neighbour of this one's."""
+        seen, asked = self.party.lineage.get(SEEN, neighbour), self.party.lineage.get(NEIGHBOUR, neighbour)
+        head = None if seen is None else stored_as(SeenHead, seen, SEEN)
+        return {
+            "their_head": None if head is None else {"size": head.size, "root": head.root.hex()},
+            "witnessed_size": 0 if asked is None else stored_as(Asked, asked, NEIGHBOUR).cosigned,
+        }
+
+    def _log(self) -> dict[str, Any]:
+        head = self.party.lineage.head()
+        return {
+            "size": head.size,
+            "root": head.root.hex(),
+            "witness_quorum": self.party.witness.quorum,
+            "halted": None if self.party.halted is None else str(self.party.halted),
+        }

@@ -1,0 +1,328 @@
+"""The page's web application: its own few files, reads of /api/v1, the stream of state, waterfall rows, the stop."""
+
+import asyncio
+import json
+import struct
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import zmq.asyncio
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from agent.history.reading import fitting, plain
+from agent.history.rows import Row
+from agent.history.store import BOXES, LENGTHS, Store
+from agent.page.guard import RequestGuard, hosts_of
+from agent.page.live import NodeLive
+from agent.page.openapi import document
+from agent.page.plan import PagePlan
+from agent.page.stopping import stop_node
+from agent.words.silence import GATE, readable
+
+FILES: Final = Path(__file__).parent / "static"
+TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+BODY_MAX: Final = 4096
+ROWS_MAX: Final = 20_000
+CLIENTS_MAX: Final = 32
+BEAT_S: Final = 0.5
+SPECTRA_HEAD: Final = struct.Struct("<IIddq")
+BOXES_BACK_NS: Final = 120 * 10**9
+
+
+class _Refused(Exception):
+    """A request cannot be answered: status and why."""
+
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(why)
+        self.code, self.why = code, why
+
+
+def _answer_refused(_request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, _Refused)  # noqa: S101 - registered for this class alone
+    return JSONResponse({"error": exc.why}, status_code=exc.code)
+
+
+def _nanoseconds(request: Request, name: str) -> int:
+    given = request.query_params.get(name, "")
+    if not (given.isascii() and given.isdigit() and len(given) <= 19 and int(given) < 1 << 63):
+        raise _Refused(400, f"{name}: give UTC in ns since the Unix epoch")
+    return int(given)
+
+
+def _window(request: Request) -> tuple[int, int, str]:
+    from_ns, to_ns = _nanoseconds(request, "from_ns"), _nanoseconds(request, "to_ns")
+    step = request.query_params.get("step") or fitting(from_ns, to_ns)
+    if step not in LENGTHS:
+        raise _Refused(400, f"step: one of {', '.join(LENGTHS)}")
+    if not 0 < to_ns - from_ns <= ROWS_MAX * LENGTHS[step]:
+        raise _Refused(400, f"a window from 1 ns to {ROWS_MAX} rows of {step}")
+    return from_ns, to_ns, step
+
+
+def spectra(rows: list[Row]) -> bytes:
+    """Rows of one tuning as bytes: bins, count (u32), low and high Hz (f64), length (i64 ns); each start and codes."""
+    if not rows:
+        return SPECTRA_HEAD.pack(0, 0, 0.0, 0.0, 0)
+    last = rows[-1]
+    bins = max(len(row.max_hold) for row in rows)
+    mine = [row for row in rows if (row.low_hz, row.high_hz) == (last.low_hz, last.high_hz)]
+    head = SPECTRA_HEAD.pack(bins, len(mine), float(last.low_hz), float(last.high_hz), last.length_ns)
+    parts = (struct.pack("<q", row.start_ns) + row.max_hold.ljust(bins, b"\0")[:bins] for row in mine)
+    return head + b"".join(parts)
+
+
+class WebPage:
+    """Reads and the stop, over the nodes that are served."""
+
+    def __init__(self, plan: PagePlan, nodes: Mapping[str, NodeLive]) -> None:
+        self.plan, self.nodes = plan, nodes
+        self._stopping = asyncio.Lock()
+        self._clients = 0
+
+    def _node(self, name: str | None) -> NodeLive:
+        found = next(iter(self.nodes.values())) if not name else self.nodes.get(name)
+        if found is None:
+            raise _Refused(404, f"no such node; there are {', '.join(self.nodes)}")
+        return found
+
+    def _of(self, request: Request) -> NodeLive:
+        return self._node(request.query_params.get("node"))
+
+    def _store(self, request: Request) -> Store | None:
+        return self._of(request).store
+
+    # -- reads ---------------------------------------------------------------------------------------------------
+
+    async def names(self, _request: Request) -> Response:
+        """The nodes."""
+        return JSONResponse([{"name": name} for name in self.nodes])
+
+    async def status(self, request: Request) -> Response:
+        """What `bandpact status --json` prints."""
+        return JSONResponse(self._of(request).status_fields())
+
+    async def clock(self, request: Request) -> Response:
+        """The clock."""
+        found = self._of(request).status
+        if found is None:
+            raise _Refused(503, "the node has said nothing yet")
+        return JSONResponse(found["clock"])
+
+    async def silence(self, request: Request) -> Response:
+        """Why it is silent."""
+        return JSONResponse(self._of(request).silence())
+
+    async def reasons(self, _request: Request) -> Response:
+        """What each reason of the gate means, and its mend."""
+        return JSONResponse(GATE)
+
+    async def live(self, request: Request) -> Response:
+        """Everything at once."""
+        node = self._of(request)
+        return JSONResponse({**node.snapshot(), "events": list(node.events)})
+
+    async def history(self, request: Request) -> Response:
+        """What `bandpact history show --json` prints, with values as people read them beside."""
+        from_ns, to_ns, step = _window(request)
+        store = self._store(request)
+        rows = [] if store is None else await asyncio.to_thread(store.rows, step, from_ns, to_ns)
+        told = [plain(row) for row in rows]
+        return JSONResponse({"from_ns": from_ns, "to_ns": to_ns, "resolution": step, "rows": told})
+
+    async def lanes(self, request: Request) -> Response:
+        """What the time lanes of the page are drawn from: as /history, short."""
+        from_ns, to_ns, step = _window(request)
+        store = self._store(request)
+        rows = [] if store is None else await asyncio.to_thread(store.rows, step, from_ns, to_ns)
+        return JSONResponse([_lane(row) for row in rows])
+
+    async def spectra(self, request: Request) -> Response:
+        """Max holds."""
+        from_ns, to_ns, step = _window(request)
+        store = self._store(request)
+        rows = [] if store is None else await asyncio.to_thread(store.rows, step, from_ns, to_ns)
+        return Response(spectra(rows), media_type="application/octet-stream")
+
+    async def events(self, request: Request) -> Response:
+        """Events of a window, those that tell of boxes from a little before it."""
+        from_ns, to_ns = _nanoseconds(request, "from_ns"), _nanoseconds(request, "to_ns")
+        if not from_ns < to_ns:
+            raise _Refused(400, "from_ns must be before to_ns")
+        store = self._store(request)
+        if store is None:
+            return JSONResponse([])
+        table = await asyncio.to_thread(store.events, max(0, from_ns - BOXES_BACK_NS), to_ns)
+        found = [
+            {"at_ns": one["at_ns"], **json.loads(one["fields"]), "event": one["event"]}
+            for one in table.to_pylist()[-ROWS_MAX:]
+            if one["at_ns"] >= from_ns or one["event"] == BOXES
+        ]
+        return JSONResponse(found)
+
+    async def openapi(self, _request: Request) -> Response:
+        """The description of all this."""
+        return JSONResponse(document(self.plan.origin))
+
+    # -- streams -------------------------------------------------------------------------------------------------
+
+    async def stream(self, request: Request) -> Response:
+        """State, gate and events as they come."""
+        node = self._of(request)
+        if self._clients >= CLIENTS_MAX:
+            raise _Refused(503, f"{CLIENTS_MAX} pages are open; close one of them")
+        return StreamingResponse(self._told(node, request), media_type="text/event-stream")
+
+    async def _told(self, node: NodeLive, request: Request) -> AsyncIterator[str]:
+        self._clients += 1
+        try:
+            with node.client(rows=False) as client:
+                yield f"retry: 500\nevent: state\ndata: {json.dumps(node.snapshot())}\n\n"
+                while not await request.is_disconnected():
+                    try:
+                        kind, body = await asyncio.wait_for(client.queue.get(), BEAT_S)
+                        yield f"event: {kind}\ndata: {body}\n\n"
+                    except TimeoutError:
+                        age = node.snapshot()["age_ms"]
+                        yield f"event: beat\ndata: {json.dumps({'age_ms': age, 'silence': node.silence()})}\n\n"
+        finally:
+            self._clients -= 1
+
+    async def waterfall(self, socket: WebSocket) -> None:
+        """Rows as they are sensed, binary; nothing is read from the client but its going away."""
+        try:
+            node = self._node(socket.query_params.get("node"))
+        except _Refused as exc:
+            await socket.close(1008, exc.why)
+            return
+        if self._clients >= CLIENTS_MAX:
+            await socket.close(1013, "too many pages are open")
+            return
+        await socket.accept()
+        self._clients += 1
+        try:
+            with node.client(rows=True) as client:
+                gone = asyncio.create_task(_until_gone(socket))
+                try:
+                    while not gone.done():
+                        waits = asyncio.create_task(client.queue.get())
+                        await asyncio.wait({waits, gone}, return_when=asyncio.FIRST_COMPLETED)
+                        if not waits.done():
+                            waits.cancel()
+                            break
+                        await socket.send_bytes(waits.result()[1])
+                finally:
+                    gone.cancel()
+        except (WebSocketDisconnect, RuntimeError):
+            return
+        finally:
+            self._clients -= 1
+
+    # -- the one change ------------------------------------------------------------------------------------------
+
+    async def stop(self, request: Request) -> Response:
+        """Emergency stop."""
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise _Refused(415, "send application/json")
+        body = b""
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > BODY_MAX:
+                    raise _Refused(413, f"at most {BODY_MAX} bytes")
+        except ClientDisconnect:
+            return Response(status_code=400)
+        try:
+            asked = json.loads(body)
+        except (ValueError, RecursionError):
+            raise _Refused(400, "not JSON") from None
+        name = asked.get("node") if isinstance(asked, dict) else 0
+        if not isinstance(asked, dict) or set(asked) - {"node"} or not isinstance(name, str | None):
+            raise _Refused(400, 'send {"node": NAME} or {}')
+        node = self._node(name)
+        async with self._stopping:
+            return JSONResponse(await stop_node(node.node))
+
+
+def _lane(row: Row) -> dict[str, Any]:
+    return {
+        "t": row.start_ns,
+        "n": row.length_ns,
+        "g": row.gate,
+        "o": row.open_ms,
+        "b": row.bursts,
+        "r": row.reason,
+        "c": row.clause,
+        "m": readable(row.measured),
+        "q": readable(row.required),
+        "k": [row.time_trusted, row.clock_bound_ns, row.clock_budget_ns],
+        "i": [[i.low_hz, i.high_hz, i.kind] for i in row.incumbents],
+    }
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect" or message.get("bytes") or message.get("text"):
+            return  # a client that talks has nothing to say here
+
+
+async def _file(request: Request) -> Response:
+    """One of the page's own files; nothing else is on the disk for it."""
+    name = request.path_params.get("name", "index.html")
+    path = FILES / name
+    if "/" in name or path.suffix not in TYPES or name.startswith(".") or not path.is_file():
+        raise _Refused(404, "no such file")
+    return FileResponse(path, media_type=f"{TYPES[path.suffix]}; charset=utf-8")
+
+
+async def _absent(_request: Request, _exc: Exception) -> Response:
+    return JSONResponse({"error": "nothing is here; see /api/v1/openapi.json"}, status_code=404)
+
+
+def app_of(plan: PagePlan, nodes: Mapping[str, NodeLive], token: str) -> Starlette:
+    """The application, its nodes followed for as long as it runs."""
+    page = WebPage(plan, nodes)
+
+    @asynccontextmanager
+    async def living(_app: Starlette) -> AsyncIterator[None]:
+        context = zmq.asyncio.Context(io_threads=1)
+        tasks = [asyncio.create_task(node.run(context)) for node in nodes.values()]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            context.destroy(linger=0)
+
+    routes = [
+        Route("/", _file),
+        Route("/static/{name}", _file),
+        Route("/api/v1/nodes", page.names),
+        Route("/api/v1/status", page.status),
+        Route("/api/v1/clock", page.clock),
+        Route("/api/v1/silence", page.silence),
+        Route("/api/v1/reasons", page.reasons),
+        Route("/api/v1/live", page.live),
+        Route("/api/v1/history", page.history),
+        Route("/api/v1/lanes", page.lanes),
+        Route("/api/v1/spectra", page.spectra),
+        Route("/api/v1/events", page.events),
+        Route("/api/v1/stream", page.stream),
+        Route("/api/v1/openapi.json", page.openapi),
+        Route("/api/v1/stop", page.stop, methods=["POST"]),
+        WebSocketRoute("/api/v1/waterfall", page.waterfall),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(RequestGuard, hosts=hosts_of(plan.host, plan.port), token=token)],
+        exception_handlers={_Refused: _answer_refused, 404: _absent},
+        lifespan=living,
+    )

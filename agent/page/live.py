@@ -1,0 +1,236 @@
+"""What the page knows of one node: its feed as it comes, handed on to whoever watches, kept as history."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import cbor2
+import zmq
+import zmq.asyncio
+
+from agent.history.reading import FOLDER
+from agent.history.rows import row_of
+from agent.history.store import Store
+from agent.page.plan import ServedNode
+from agent.service.snapshot import gate_now, problems
+from agent.words.silence import silence
+
+SOCKET: Final = "feed"
+TOPICS: Final = (b"state", b"gate", b"event", b"second")
+ROW: Final = b"row"
+QUEUE: Final = 128
+EVENTS_KEPT: Final = 400
+BOXES_NS: Final = 60_000_000_000
+LOG = logging.getLogger("bandpact.page")
+
+
+@dataclass(slots=True, eq=False)
+class Watching:
+    """One client: what waits for it; the oldest goes where it does not keep up."""
+
+    queue: asyncio.Queue[tuple[str, Any]] = field(default_factory=lambda: asyncio.Queue(QUEUE))
+    dropped: int = 0
+
+    def put(self, kind: str, body: Any) -> None:
+        """Hand it over; never waits."""
+        if self.queue.full():
+            self.queue.get_nowait()
+            self.dropped += 1
+        self.queue.put_nowait((kind, body))
+
+
+def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
+    """Offers and settlements as pieces of the plane of time and frequency."""
+    offered = [
+        {
+            "kind": "offer",
+            "id": one["offer"],
+            "role": one["role"],
+            "state": "OFFERED",
+            "low_hz": one["low_hz"],
+            "high_hz": one["high_hz"],
+            "start_ns": one["start_ns"],
+            "end_ns": one["end_ns"],
+            "eirp_mdbm": one["eirp_mdbm"],
+            "by": one["holder"],
+        }
+        for one in status.get("offers", ())
+    ]
+    settled = [
+        {
+            "kind": "settlement",
+            "id": one["settlement"],
+            "role": one["role"],
+            "state": "SUSPENDED" if one["suspended_for"] else one["state"],
+            "low_hz": one["low_hz"],
+            "high_hz": one["high_hz"],
+            "start_ns": one.get("window_start_ns"),
+            "end_ns": one["window_end_ns"],
+            "lease_until_ns": one["lease_until_ns"],
+            "eirp_mdbm": one["eirp_mdbm"],
+            "by": "",
+        }
+        for one in status.get("settlements", ())
+    ]
+    return offered + settled
+
+
+@dataclass(slots=True)
+class NodeLive:
+    """The last state of a node, its clients, and its history."""
+
+    node: ServedNode
+    history: bool = True
+    status: dict[str, Any] | None = None
+    events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+    watching: set[Watching] = field(default_factory=set)
+    row_watching: set[Watching] = field(default_factory=set)
+    store: Store | None = None
+    fault: str | None = None
+    rows: int = 0
+    _socket: "zmq.asyncio.Socket | None" = None
+    _boxes: str = ""
+    _boxes_ns: int = 0
+
+    # -- reading the feed ----------------------------------------------------------------------------------------
+
+    async def run(self, context: "zmq.asyncio.Context") -> None:
+        """Follow the node's feed until cancelled."""
+        if self.history:
+            self._open_store()
+        self._socket = context.socket(zmq.SUB)
+        self._socket.linger = 0
+        self._socket.setsockopt(zmq.RCVHWM, 512)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+        for topic in TOPICS:
+            self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        if self.row_watching:
+            self._socket.setsockopt(zmq.SUBSCRIBE, ROW)
+        self._socket.connect(f"ipc://{self.node.run_folder / SOCKET}")
+        try:
+            while True:
+                topic, body = await self._socket.recv_multipart()
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    self._take(topic, body)
+        finally:
+            self._socket.close()
+            self._keep(lambda store: store.close())
+
+    def _take(self, topic: bytes, body: bytes) -> None:
+        match topic:
+            case b"row":
+                self.rows += 1
+                for one in self.row_watching:
+                    one.put("row", body)
+            case b"state":
+                self._state(json.loads(body))
+            case b"gate":
+                gate = json.loads(body)
+                self._gate(gate)
+                self._tell("gate", {**gate, "silence": self.silence()})
+            case b"event":
+                event = json.loads(body)
+                self.events.append(event)
+                self._tell("event", event)
+                self._keep(lambda store: store.happened(time.time_ns(), str(event["event"]), event))
+            case b"second":
+                row = row_of(cbor2.loads(body))
+                self._keep(lambda store: store.add(row))
+            case _:
+                pass
+
+    def _state(self, status: dict[str, Any]) -> None:
+        self.status = status
+        self._tell("state", self.snapshot())
+        boxes = boxes_of(status)
+        said = json.dumps(boxes, sort_keys=True)
+        utc_ns = int(status.get("utc_ns", 0))
+        if boxes and (said != self._boxes or utc_ns - self._boxes_ns >= BOXES_NS):
+            self._boxes, self._boxes_ns = said, utc_ns
+            self._keep(lambda store: store.happened(utc_ns, "boxes", {"boxes": boxes}))
+
+    def _gate(self, change: dict[str, Any]) -> None:
+        """What the gate said now is newer than the state of a second ago."""
+        if self.status is None or change.get("asked"):
+            return
+        gate = dict(self.status.get("gate") or {})
+        gate.update({key: change[key] for key in ("state", "reason", "clause", "measured", "required")})
+        self.status = {**self.status, "gate": {**gate, "settlement": change["sid"], "mono_ns": change["told_ns"]}}
+
+    # -- what clients are told -----------------------------------------------------------------------------------
+
+    def _tell(self, kind: str, body: Any) -> None:
+        if not self.watching:
+            return
+        text = json.dumps(body)
+        for one in self.watching:
+            one.put(kind, text)
+
+    def silence(self) -> dict[str, Any]:
+        """Why the radio is silent, as far as anyone can tell now."""
+        if self.status is None:
+            return silence("UNKNOWN", None)
+        state, _ = gate_now(self.status, time.monotonic_ns())
+        return silence(state, self.status.get("gate"))
+
+    def status_fields(self) -> dict[str, Any]:
+        """What `bandpact status --json` prints."""
+        now_ns, found = time.monotonic_ns(), self.status
+        wrong = problems(found)
+        gate = None if found is None else dict(zip(("state", "reason"), gate_now(found, now_ns), strict=True))
+        return {"ready": not wrong, "problems": wrong, "gate": gate, "status": found}
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state for a client, with its age."""
+        found, now_ns = self.status, time.monotonic_ns()
+        return {
+            **self.status_fields(),
+            "silence": self.silence(),
+            "boxes": [] if found is None else boxes_of(found),
+            "utc_ns": None if found is None else found.get("utc_ns"),
+            "mono_ns": now_ns,
+            "age_ms": None if found is None else max(0, now_ns - int(found["mono_ns"])) // 1_000_000,
+            "history_fault": self.fault,
+        }
+
+    @contextlib.contextmanager
+    def client(self, *, rows: bool) -> Any:
+        """A client for as long as it watches; rows of the waterfall are made only while somebody watches them."""
+        one, group = Watching(), self.row_watching if rows else self.watching
+        if rows and not group and self._socket is not None:
+            self._socket.setsockopt(zmq.SUBSCRIBE, ROW)
+        group.add(one)
+        try:
+            yield one
+        finally:
+            group.discard(one)
+            if rows and not group and self._socket is not None and not self._socket.closed:
+                self._socket.setsockopt(zmq.UNSUBSCRIBE, ROW)
+
+    # -- history -------------------------------------------------------------------------------------------------
+
+    def _open_store(self) -> None:
+        store = Store(folder=self.node.folder / FOLDER)
+        try:
+            store.open()
+        except OSError as exc:
+            self.fault = f"no history is kept: {exc.strerror}"
+            LOG.warning("%s", self.fault)
+            return
+        self.store = store
+
+    def _keep(self, act: Any) -> None:
+        """Write; a disk that does not take it costs the history, and is told, and nothing else."""
+        if self.store is None:
+            return
+        try:
+            act(self.store)
+            self.fault = None
+        except OSError as exc:
+            self.fault = f"the history is not written: {exc.strerror}"

@@ -1,0 +1,85 @@
+"""The page as a process: `python -m agent.page.process PLAN.json`. Ends with the node or the trial that started it.
+
+It shares nothing with the node but the feed it reads: whatever is asked of the page, however often, costs the node one
+publishing socket, and the gate nothing.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import uvicorn
+import zmq.asyncio
+
+from agent.page.app import app_of
+from agent.page.live import NodeLive
+from agent.page.plan import PagePlan, read_plan, token_at
+from hw_profiles.printable import printable
+from radio.process import OrphanedAtBirth, die_with_parent
+
+YIELDS_TO_OTHERS = 5
+CONNECTIONS = 96
+
+
+def serve(plan: PagePlan) -> None:
+    """Serve until told to stop."""
+    nodes = {one.name: NodeLive(node=one, history=plan.history) for one in plan.nodes}
+    if plan.fd is None:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_only_keep(nodes))
+        return
+    settings = uvicorn.Config(
+        app_of(plan, nodes, token_at(plan.token_file)),
+        fd=plan.fd,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        ws="websockets-sansio",
+        ws_max_size=1024,
+        ws_per_message_deflate=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=1,
+        backlog=64,
+        h11_max_incomplete_event_size=16 << 10,
+        proxy_headers=False,
+        http="h11",
+        loop="asyncio",
+    )
+    uvicorn.Server(settings).run()
+
+
+async def _only_keep(nodes: dict[str, NodeLive]) -> None:
+    """No page: only the history is kept."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    context = zmq.asyncio.Context(io_threads=1)
+    tasks = [asyncio.create_task(node.run(context)) for node in nodes.values()]
+    await stop.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    context.destroy(linger=0)
+
+
+def main(arguments: list[str]) -> int:
+    """Run; exit code 0 when stopped, 1 when it cannot work."""
+    try:
+        die_with_parent()
+        os.nice(YIELDS_TO_OTHERS)
+        serve(read_plan(Path(arguments[0])))
+    except OrphanedAtBirth:
+        return 0
+    except (OSError, ValueError, KeyError) as exc:
+        sys.stderr.write(f"page: {printable(exc)}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

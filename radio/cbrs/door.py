@@ -1,0 +1,211 @@
+"""The way from the endpoint to the warden: a local socket, one CBOR message a question, one an answer.
+
+The socket has mode 0600 and the kernel says who knocks, as at the operator's door. A thread of the door takes
+questions in and, once the warden has answered one between two turns of its loop, writes the book and only then
+speaks: neither the network nor the disk holds up a gate, and nothing is told that is not on disk. Whatever goes
+wrong, nothing is given.
+"""
+
+import contextlib
+import os
+import queue
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+from radio.cbrs.book import BookLost
+from radio.cbrs.giving import Answer, Ask, Given, Room, Spot, Withheld
+from radio.operator import may_knock
+
+MESSAGE_MAX = 200 * 1024
+WAIT_S = 5.0
+CONNECTIONS_MAX = 8
+Question = dict[str, Any]
+
+
+def _fits(cls: type[Any], value: object) -> bool:
+    """Whether a decoded table has exactly a flat class's fields, each of its type."""
+    if not isinstance(value, dict) or set(value) != {f.name for f in fields(cls)}:
+        return False
+    return all(f.type is type(value[f.name]) or f.type is Spot for f in fields(cls))
+
+
+def ask_of(value: object) -> Ask | None:
+    """An ask as it travels; None for anything else."""
+    if not _fits(Ask, value) or not isinstance(value, dict):
+        return None
+    spot = spot_of(value["spot"])
+    return None if spot is None else Ask(**{**value, "spot": spot})
+
+
+def spot_of(value: object) -> Spot | None:
+    """A place as it travels; None for anything else."""
+    return Spot(**value) if isinstance(value, dict) and _fits(Spot, value) else None
+
+
+def answer_of(value: object) -> Answer:
+    """An answer as it travels; what cannot be read gives nothing."""
+    if isinstance(value, dict) and _fits(Given, value):
+        return Given(**value)
+    if isinstance(value, dict) and _fits(Withheld, value):
+        return Withheld(**value)
+    return Withheld(reason="FAULT", detail="the warden's answer cannot be read", over=False)
+
+
+class CbsdDoor:
+    """The warden's end. `turn` answers what waits; `keep` is called on the door's thread before an answer leaves."""
+
+    def __init__(self, path: Path, keep: Callable[[], None]) -> None:
+        self._path, self._keep = path, keep
+        self._asked: queue.Queue[Question] = queue.Queue(1)
+        self._answered: queue.Queue[Any] = queue.Queue(1)
+        self._ended, self._one = threading.Event(), threading.Lock()
+        self._hearing = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._socket.bind(str(path))
+        finally:
+            os.umask(before)
+        self._socket.listen(2)
+        self._socket.settimeout(0.2)
+        self._thread = threading.Thread(target=self._serve, name="cbsd door", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a question waits for the warden."""
+        return not self._asked.empty()
+
+    def turn(self, handle: Callable[[Question], Any]) -> None:
+        """Between two turns of the warden's loop: answer the question that waits, if one does."""
+        with contextlib.suppress(queue.Empty):
+            question = self._asked.get_nowait()
+            self._answered.put(handle(question))
+
+    def _serve(self) -> None:
+        while not self._ended.is_set():
+            try:
+                connection, _ = self._socket.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if may_knock(connection) and self._hearing.acquire(blocking=False):
+                connection.settimeout(0.2)
+                threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
+            else:
+                connection.close()
+
+    def _attend(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                self._hear(connection)
+        finally:
+            self._hearing.release()
+
+    def _hear(self, connection: socket.socket) -> None:
+        while not self._ended.is_set():
+            try:
+                data = connection.recv(MESSAGE_MAX)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if not data:
+                return
+            try:
+                with self._one:
+                    answer = self._asking(data)
+                    self._keep()
+                connection.send(cbor2.dumps(answer))
+            except (OSError, queue.Empty, queue.Full, BookLost):
+                return
+
+    def _asking(self, data: bytes) -> Any:
+        try:
+            question = cbor2.loads(data)
+        except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError):
+            return None
+        if not isinstance(question, dict):
+            return None
+        self._asked.put(question, timeout=WAIT_S)
+        return self._answered.get(timeout=WAIT_S)
+
+    def close(self) -> None:
+        """Shut the door."""
+        self._ended.set()
+        self._socket.close()
+        self._thread.join(2.0)
+        self._path.unlink(missing_ok=True)
+
+
+class WardenGiver:
+    """The endpoint's end: a `Giver` that has nothing of its own. Where no warden answers, nothing is given."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def _ask(self, question: Question) -> Any:
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                    self._connection.settimeout(WAIT_S)
+                    self._connection.connect(str(self._path))
+                self._connection.send(cbor2.dumps(question))
+                data = self._connection.recv(MESSAGE_MAX)
+                if data:
+                    return cbor2.loads(data)
+            except (OSError, cbor2.CBORDecodeError, ValueError):
+                pass
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            return None
+
+    def give(self, asks: list[Ask]) -> list[Answer]:
+        """Put the asks to the warden; each is withheld where it does not answer."""
+        answer = self._ask({"op": "give", "asks": [asdict(one) for one in asks]})
+        if not isinstance(answer, list) or len(answer) != len(asks):
+            return [Withheld(reason="FAULT", detail="no warden answers", over=False) for _ in asks]
+        return [answer_of(one) for one in answer]
+
+    def room(self, device: str, spot: Spot) -> list[Room]:
+        """What the warden would give that device."""
+        answer = self._ask({"op": "room", "device": device, "spot": asdict(spot)})
+        found = answer if isinstance(answer, list) else []
+        return [Room(**one) for one in found if isinstance(one, dict) and _fits(Room, one)]
+
+    def registered(self, device: str, item: dict[str, Any]) -> None:
+        """Tell the warden who registered, and how."""
+        self._ask({"op": "registered", "device": device, "item": item})
+
+    def returned(self, device: str, grants: list[str]) -> None:
+        """Tell the warden what was given back."""
+        self._ask({"op": "returned", "device": device, "grants": grants})
+
+    def now_ns(self) -> int | None:
+        """The warden's UTC, as late as it may be; None where it has no trusted clock or does not answer."""
+        answer = self._ask({"op": "now"})
+        return answer if type(answer) is int else None
+
+    def status(self) -> dict[str, Any] | None:
+        """What is out below this warden; None where it does not answer."""
+        answer = self._ask({"op": "status"})
+        return answer if isinstance(answer, dict) else None
+
+    def close(self) -> None:
+        """Let go of the warden."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None

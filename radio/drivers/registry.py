@@ -1,0 +1,23 @@
+"""Every driver there is. Adding one (docs/adding-a-radio.md): a file with its section, a profile, and a line here."""
+
+from typing import Final
+
+from radio.drivers.pluto.section import PlutoSection
+from radio.drivers.section import RadioSection
+from radio.drivers.simulated import SimSection
+
+DRIVERS: Final[dict[str, type[RadioSection]]] = {
+    "sim": SimSection,
+    "pluto": PlutoSection,
+}
+USUAL: Final = "pluto"
+"""Whose unit is meant by an address that names no driver."""
+
+
+def unit_at(text: str, serial: str | None = None) -> RadioSection:
+    """The unit written DRIVER:REST, or REST alone for the usual driver's, and no other than `serial`.
+
+    Raises ValueError.
+    """
+    driver, _, rest = text.partition(":")
+    return DRIVERS[driver].at(rest, serial) if driver in DRIVERS else DRIVERS[USUAL].at(text, serial)

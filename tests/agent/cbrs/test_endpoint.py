@@ -1,0 +1,205 @@
+"""The endpoint over real sockets: who is let in, which bodies are read, and that the warden alone gives."""
+
+import json
+import socket
+import ssl
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.cbrs.tls import TlsFiles
+from radio.cbrs.book import CbsdBook
+from radio.cbrs.door import CbsdDoor, WardenGiver
+from radio.cbrs.giving import Withheld
+from radio.cbrs.messages import METHODS
+from radio.cbrs.outlet import Outlet
+from radio.cbrs.wardenside import CbsdDesk, WardenView
+from radio.permits import HeldPermit
+from sim.cbrs.pki import SimPki
+from tests.agent.cbrs.parts import files_of, folder, plain_client, posted, serving
+from tests.radio.cbrs.made import NOW, WANTED, codes, registration, sas
+from tests.radio.cbrs.test_outlet import PLAN, ask, held, outside
+from tests.radio.test_gate import inputs, permit
+
+pytestmark = pytest.mark.feature("R12")
+__all__ = ["held", "permit"]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> SimPki:
+    return SimPki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def server_files(authority: SimPki) -> TlsFiles:
+    return files_of(authority, "node", "sas")
+
+
+def test_a_device_lives_its_life_over_https(authority: SimPki, server_files: TlsFiles) -> None:
+    made, _ = sas()
+    client = plain_client(files_of(authority, "cbsd1", "cbsd"))
+    proxy = plain_client(files_of(authority, "proxy", "operator"))
+    with serving(made, server_files, lambda: NOW) as port:
+        batch = {"registrationRequest": [registration(), {}, registration("s2")]}
+        status, answered = posted(port, client, "registration", batch)
+        assert (status, codes(answered["registrationResponse"])) == (200, [0, 102, 0])
+        grant = {"grantRequest": [{"cbsdId": "fcc1/s1", "operationParam": WANTED.as_param()}]}
+        _, answered = posted(port, client, "grant", grant)
+        beat = {
+            "cbsdId": "fcc1/s1",
+            "grantId": answered["grantResponse"][0]["grantId"],
+            "operationState": "GRANTED",
+        }
+        for version in ("v1.2", "v1.3"):
+            _, answered = posted(port, client, "heartbeat", {"heartbeatRequest": [beat]}, version=version)
+            assert codes(answered["heartbeatResponse"]) == [0]
+        _, answered = posted(port, proxy, "heartbeat", {"heartbeatRequest": [beat]})
+        assert codes(answered["heartbeatResponse"]) == [104], "the same id from another certificate"
+        _, answered = posted(port, client, "heartbeat", {"heartbeatRequest": [beat]}, version="v2.0")
+        assert codes(answered["heartbeatResponse"]) == [100]
+
+
+def test_who_is_not_let_in(authority: SimPki, server_files: TlsFiles, tmp_path: Path) -> None:
+    made, _ = sas()
+    stranger = SimPki(folder(tmp_path, "other"), name="stranger")
+    foreign = files_of(stranger, "foreign", "cbsd")
+    bad = {
+        "expired": files_of(authority, "expired", "cbsd", days=(-10, -5)),
+        "early": files_of(authority, "early", "cbsd", days=(5, 10)),
+        "another role": files_of(authority, "role", "sas"),
+        "an installer": files_of(authority, "installer", "installer"),
+        "no role": files_of(authority, "none"),
+        "unknown root": TlsFiles(
+            key=foreign.key, certificate=foreign.certificate, roots=authority.roots, revoked=authority.revoked
+        ),
+        "revoked": files_of(authority, "revoked", "cbsd", revoke=True),
+    }
+    good = files_of(authority, "good", "cbsd")
+    body = {"registrationRequest": [registration()]}
+    with serving(made, server_files, lambda: NOW) as port:
+        assert posted(port, plain_client(good), "registration", body)[0] == 200
+        made.stations.clear()
+        for name, files in bad.items():
+            with pytest.raises((OSError, ssl.SSLError)):
+                posted(port, plain_client(files), "registration", body)
+            assert not made.stations, name
+        for change in ({"minimum_version": ssl.TLSVersion.TLSv1_3}, {"maximum_version": ssl.TLSVersion.TLSv1_1}):
+            with warnings.catch_warnings(action="ignore"):
+                context = plain_client(good, **change)
+            with pytest.raises((OSError, ssl.SSLError)):
+                posted(port, context, "registration", body)
+        nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        nobody.load_verify_locations(good.roots)
+        with pytest.raises((OSError, ssl.SSLError)):
+            posted(port, nobody, "registration", body)
+    assert not made.stations
+    with serving(made, server_files, lambda: NOW, roles=False) as port:
+        assert posted(port, plain_client(bad["no role"]), "registration", body)[0] == 200
+
+
+def test_bodies_that_are_none(authority: SimPki, server_files: TlsFiles) -> None:
+    made, _ = sas()
+    client = plain_client(files_of(authority, "bodies", "cbsd"))
+    many = {"heartbeatRequest": [{}] * 101}
+    with serving(made, server_files, lambda: NOW) as port:
+        for method in METHODS:
+            assert posted(port, client, method, b"{")[0] == 400
+        assert posted(port, client, "heartbeat", many)[0] == 413
+        assert posted(port, client, "heartbeat", b"x" * (5 << 20))[0] == 413
+        assert posted(port, client, "everything", {})[0] == 404
+        assert posted(port, client, "heartbeat", {"heartbeatRequest": [{}]}, **{"Content-Type": "text/plain"})[0] == 415
+        raw = client.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+        head = b"POST /v1.2/grant HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99"
+        raw.sendall(head + b"\r\n\r\n{")
+        raw.close()
+        assert posted(port, client, "registration", {"registrationRequest": [registration()]})[0] == 200
+
+
+def test_without_a_trusted_clock_nothing_is_handed_out(authority: SimPki, server_files: TlsFiles) -> None:
+    made, purse = sas()
+    client = plain_client(files_of(authority, "clock", "cbsd"))
+    with serving(made, server_files, lambda: None) as port:
+        assert posted(port, client, "registration", {"registrationRequest": [registration()]})[0] == 503
+    assert not made.stations
+    assert not purse.asked
+
+
+# -- the door to the warden --------------------------------------------------------------------------------------------
+
+
+class Turning:
+    """A warden's loop that does nothing but answer the door."""
+
+    def __init__(self, tmp_path: Path, held: HeldPermit) -> None:
+        book = CbsdBook(path=tmp_path / "book")
+        book.open()
+        self.desk = CbsdDesk(outlet=Outlet(plan=PLAN, book=book))
+        self.desk.door = CbsdDoor(tmp_path / "door", book.keep)
+        self.view = WardenView(
+            inputs=inputs(held.permit), held=[held], mine=frozenset({held.permit.user.hash}),
+            sensed=outside(held).sensed,
+        )  # fmt: skip
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while not self.stop.wait(0.001):
+            self.desk.turn(self.view)
+
+    def close(self) -> None:
+        self.stop.set()
+        self.thread.join()
+        self.desk.close()
+
+
+def test_an_answer_is_on_disk_before_it_is_told(held: HeldPermit, tmp_path: Path) -> None:
+    warden = Turning(tmp_path, held)
+    giver = WardenGiver(tmp_path / "door")
+    asked = ask(held)
+    (answer,) = giver.give([asked])
+    assert not isinstance(answer, Withheld), answer
+    on_disk = CbsdBook(path=tmp_path / "book")
+    on_disk.open()
+    assert [out.transmit_until_ns for out in on_disk.all()] == [answer.transmit_until_ns]
+    (room,) = giver.room(asked.device, asked.spot)
+    assert room.low_hz == asked.low_hz
+    assert giver.now_ns() == warden.view.inputs.now.time.latest_ns
+    giver.returned(asked.device, [asked.grant])
+    assert [out.returned for out in warden.desk.outlet.book.all()] == [1]
+    status = warden.desk.status()
+    assert status["worst_s"] == 3.0
+    assert status["cbsds"][0]["settlement"] == held.permit.sid.hex()
+    warden.close()
+    assert isinstance(giver.give([asked])[0], Withheld), "no warden, nothing"
+    assert giver.now_ns() is None
+    giver.close()
+
+
+def test_nonsense_at_the_door_gives_nothing(held: HeldPermit, tmp_path: Path) -> None:
+    import cbor2
+
+    warden = Turning(tmp_path, held)
+    for data in (b"", b"\xff", cbor2.dumps(3), cbor2.dumps({"op": "give"}), cbor2.dumps({"op": "give", "asks": [3]}),
+                 cbor2.dumps({"op": "give", "asks": [{"device": "x"}]}), cbor2.dumps({"op": "room"})):  # fmt: skip
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.connect(str(tmp_path / "door"))
+            s.settimeout(5)
+            s.send(data)
+            answer: Any = s.recv(4096)
+            assert not answer or cbor2.loads(answer) in (None, []), data
+    assert warden.desk.outlet.book.all() == []
+    warden.close()
+
+
+def test_a_book_that_cannot_be_written_gives_nothing(held: HeldPermit, tmp_path: Path) -> None:
+    warden = Turning(tmp_path, held)
+    warden.desk.outlet.book.path = tmp_path / "gone" / "book"
+    giver = WardenGiver(tmp_path / "door")
+    assert isinstance(giver.give([ask(held)])[0], Withheld)
+    giver.close()
+    warden.close()
+    assert json.dumps(warden.desk.status())

@@ -1,0 +1,30 @@
+"""What the bench of a whole node says of a process is what that process used."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from agent.bench.node import TARGETS, ProcessUse, measured
+
+pytestmark = pytest.mark.feature("R9")
+
+
+def test_a_process_is_measured_by_what_the_kernel_says_of_it() -> None:
+    program = "import time; held = bytearray(b'x') * 50_000_000\nwhile time.process_time() < 30: pass"
+    busy = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        while ProcessUse.of(busy.pid).memory_mb < 50 and busy.poll() is None:
+            time.sleep(0.01)
+        before, began_s = ProcessUse.of(busy.pid), time.monotonic()
+        found = measured({"busy": busy.pid, "idle": os.getpid()}, 0.5)
+        after, spent_s = ProcessUse.of(busy.pid), time.monotonic() - began_s
+    finally:
+        busy.kill()
+        busy.wait()
+    share = (after.cpu_s - before.cpu_s) / spent_s
+    assert found["busy"]["cpu_share"] <= share * spent_s / 0.5 + 0.05
+    assert found["busy"]["memory_mb"] > 50
+    assert set(found["idle"]) == set(TARGETS["agent"]) == set(TARGETS["warden"])
