@@ -20,8 +20,9 @@ class SamplesSection(Section):
     A program serves what it sends at `transmit` (it binds; the node asks, `req`, or takes, `pull`) and gets what is
     received at `receive` (the node binds; it answers, `rep`, or gives, `push`). Empty: Unix sockets `program-tx` and
     `program-rx` in the run folder; `off`: not this direction. Both are complex float32 at `sample_rate_hz`, the
-    radio's own rate if left out; 1.0 is the radio's full scale, changed by `transmit_gain_mdb`. Sockets that other
-    hosts can reach are refused without `elsewhere`: whoever reaches them sends as this node.
+    radio's own rate if left out; 1.0 is the radio's full scale, changed by `transmit_gain_mdb`. `guard_us` is further
+    quiet before each look, for a radio that begins to send so much later than it is told to. Sockets that other hosts
+    can reach are refused without `elsewhere`: whoever reaches them sends as this node.
     """
 
     source: Literal["none", "ofdm", "program"] = "none"
@@ -31,6 +32,7 @@ class SamplesSection(Section):
     receive_by: Literal["rep", "push"] = "rep"
     sample_rate_hz: int | None = Field(default=None, ge=1_000, le=200_000_000)
     transmit_gain_mdb: int = Field(default=0, ge=-90_000, le=30_000)
+    guard_us: int = Field(default=0, ge=0, le=1_000_000)
     elsewhere: bool = False
 
     @model_validator(mode="after")

@@ -87,20 +87,20 @@ def stretch_samples(rate_hz: int) -> int:
     return max(1, rate_hz * STRETCH_US // 1_000_000)
 
 
-def slots_of(radio: RadioSection) -> Slots:
+def slots_of(radio: RadioSection, guard_us: int = 0) -> Slots:
     """The part of the look plan's period in which nobody here listens, as far as one burst reaches.
 
     Raises ConfigError where none is left.
     """
     period_us = radio.frame_us * radio.look_every
     begin_us = radio.look_offset_us + radio.look_dither_us + radio.look_us + AFTER_LOOK_US
-    end_us = period_us + radio.look_offset_us - BEFORE_LOOK_US - LATE_US
+    end_us = period_us + radio.look_offset_us - BEFORE_LOOK_US - LATE_US - guard_us
     length_us = min(radio.burst_us, end_us - begin_us)
     if length_us < SLOT_US_MIN:
         raise ConfigError(
             f"radio: frames of {period_us} us with looks of {radio.look_us} us and bursts of {radio.burst_us} us leave "
             f"{max(0, length_us)} us to send a program's samples in, {SLOT_US_MIN} us required; raise frame_us or "
-            "burst_us"
+            "burst_us, or lower samples.guard_us"
         )
     return Slots(period_ns=period_us * 1000, offset_ns=begin_us % period_us * 1000, length_ns=length_us * 1000)
 
@@ -130,7 +130,7 @@ def door_plan(config: NodeConfig) -> DoorPlan | None:
         tx_full_scale=radio.tx_full_scale,
         rx_full_scale=radio.adc_full_scale,
         gain_mdb=section.transmit_gain_mdb,
-        slots=slots_of(radio),
+        slots=slots_of(radio, section.guard_us),
         run_folder=folder,
     )
 

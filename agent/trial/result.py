@@ -138,6 +138,7 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
         "incumbent": heard,
         "metrics": {**metrics(c.entries).as_json(), **blocked(c)},
         "programs": programs(c),
+        "cpu": c.finished.cpu,
         "problems": wrong,
         "warnings": warnings(settled, inside_s, heard),
         "report": str(report),
