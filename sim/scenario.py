@@ -84,7 +84,7 @@ class ScenarioNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A scenario file, read. `trial` is handed through as it stands."""
+    """A scenario file, read. `about` says in a paragraph what it shows; `trial` is handed through as it stands."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -92,6 +92,8 @@ class Scenario:
     air: AirSpec = field(default_factory=AirSpec)
     radio: RadioSpec = field(default_factory=RadioSpec)
     emitters: tuple[Emitter, ...] = ()
+    name: str = ""
+    about: str = ""
     trial: dict[str, Any] = field(default_factory=dict)
 
     def node(self, name: str) -> ScenarioNode:
@@ -190,7 +192,8 @@ def load(name_or_path: str = DEFAULT) -> Scenario:
         raise ScenarioError(f"{path}: cannot be read ({exc.strerror}); give a readable .toml file") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ScenarioError(f"{path}: not valid TOML ({exc}); mend it there") from exc
-    return parse(data, where=str(path), folder=path.parent)
+    found = parse(data, where=str(path), folder=path.parent)
+    return found if found.name else replace(found, name=path.stem)
 
 
 def parse(data: dict[str, Any], *, where: str, folder: Path) -> Scenario:

@@ -20,6 +20,10 @@ def acquire(
     price_max: Annotated[int | None, typer.Option(min=0, help="the most it may cost")] = None,
     wait: Annotated[str, typer.Option(metavar="TIME", help="how long to wait for an offer")] = "10s",
     hold: Annotated[bool, typer.Option(help="stay until it is over, and show the gate; Ctrl-C gives it back")] = False,
+    explain: Annotated[bool, typer.Option(help="list every offer seen, and why it is taken or passed over")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="be content with parts from several holders; what is left is recorded")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")] = False,
 ) -> None:
     """Have the running agent settle a band with whoever offers it, and show each step; exit 1 says why not.
@@ -37,6 +41,5 @@ def acquire(
         "wait_ms": round(parse_time(wait, "--wait") * 1000),
         "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
     }
-    converse(
-        run_folder_of(chosen(node, config)), as_json=as_json, do="acquire", hold=hold, price_max=price_max, **fields
-    )
+    said = {"hold": hold, "explain": explain, "partial": partial, "price_max": price_max, **fields}
+    converse(run_folder_of(chosen(node, config)), as_json=as_json, do="acquire", **said)

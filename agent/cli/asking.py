@@ -31,6 +31,7 @@ SENTENCES = {
     "taken": "{type} taken",
     "not taken": "{type} not taken",
     "relinquished": "silent, and the holder is told",
+    "filled": "{why}",
     "offered": "offered {band}",
 }
 
@@ -45,7 +46,21 @@ class _Blank(dict[str, Any]):
 def told(answer: dict[str, Any]) -> str:
     """An answer in words."""
     step = str(answer.get("step"))
+    if step == "considered":
+        return _considered(answer.get("offers", []))
     return SENTENCES[step].format_map(_Blank(answer)).strip() if step in SENTENCES else step
+
+
+def _considered(offers: list[dict[str, Any]]) -> str:
+    """A line for each offer: taken or passed over, and why."""
+    from agent.words.units import band_text
+
+    lines = [
+        f"  {'taken ' if one['taken'] else 'passed'}  {band_text(one['low_hz'], one['high_hz'])} by {one['holder']}"
+        f", price {one['price']}: {one['why']}"
+        for one in offers
+    ]
+    return "\n".join([f"{len(offers)} offers seen", *lines])
 
 
 def run_folder_of(config: Path | None) -> Path:

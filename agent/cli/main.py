@@ -49,7 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Share radio spectrum by agreement between neighbours: sense, settle, and transmit only inside a settlement.",
 )
-app.command()(trial.trial)
+app.add_typer(trial.app, name="trial")
 app.command()(attacks.attacks)
 app.command()(report.report)
 app.command()(sense.sense)

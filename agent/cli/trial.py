@@ -1,5 +1,6 @@
 """`bandpact trial`: a whole trial on this machine."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,38 @@ from agent.cli.common import Exit, errors_console, fail, interruptible, output_c
 SHORTEST_S, LONGEST_S = 2.0, 3600.0
 
 
+app = typer.Typer(invoke_without_command=True, help="A whole trial on this machine; scenarios of your own.")
+
+
+def _list(wanted: bool) -> None:
+    """Print every scenario that comes with the product, with its paragraph."""
+    if not wanted:
+        return
+    from sim.scenario import load, names
+
+    for name in names():
+        typer.echo(f"{name}\n    {' '.join(load(name).about.split())}")
+    raise typer.Exit
+
+
+@app.command("check")
+def check(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="a scenario: a .toml file, or the name of one")],
+    as_json: Annotated[bool, typer.Option("--json", help="what is in it, as JSON")] = False,
+) -> None:
+    """Read a scenario as a trial would, and say what is in it; exit 1 names the key that is wrong, and the mend."""
+    from agent.trial import checking
+
+    try:
+        said = checking.checked_scenario(file)
+    except checking.EXPECTED as exc:
+        fail(str(exc))
+    typer.echo(json.dumps(said) if as_json else checking.in_words(said))
+
+
+@app.callback()
 def trial(
+    ctx: typer.Context,
     scenario: Annotated[str, typer.Option(help="Name of a scenario, or a .toml file.")] = "neighbours",
     seed: Annotated[int, typer.Option(min=0, help="Same seed: same air. Keys are always fresh.")] = 1,
     duration: Annotated[
@@ -33,6 +65,9 @@ def trial(
         Literal["sim", "pluto"],
         typer.Option(help="The nodes' radios: simulated ones, or the Pluto driver on simulated Plutos."),
     ] = "sim",
+    listed: Annotated[
+        bool, typer.Option("--list", is_eager=True, callback=_list, help="List the scenarios that come with it.")
+    ] = False,
     base_port: Annotated[
         int | None,
         typer.Option(min=1024, max=65000, help="First of the loopback ports to use; any free ones if not said."),
@@ -48,6 +83,9 @@ def trial(
     a radar appears. Ends with 0 only if no antenna radiated outside a live settlement and every lineage verifies;
     with 3 where nothing was settled or transmitted, so that nothing was shown.
     """
+    del listed
+    if ctx.invoked_subcommand is not None:
+        return
     from agent.trial.run import Options
     from agent.words.units import parse_time
 

@@ -186,7 +186,8 @@ class OfferSection(Section):
 class WantSection(Section):
     """What a user asks for: bands in order of preference, the first that is granted.
 
-    Either from `start_s` to `end_s`, in seconds of the start signal, or for so long (`for_s`) once it is offered.
+    Either from `start_s` to `end_s`, in seconds of the start signal, or for so long (`for_s`) once it is offered. A
+    `partial` one, which has a start and an end, may be filled by several holders, each with a part of its first band.
     """
 
     bands_hz: list[tuple[int, int]]
@@ -195,12 +196,15 @@ class WantSection(Section):
     end_s: float | None = None
     for_s: float | None = Field(default=None, gt=0)
     eirp_mdbm: int
+    partial: bool = False
 
     @model_validator(mode="after")
     def _timed(self) -> "WantSection":
         set_out = self.start_s is not None and self.end_s is not None
         if set_out == (self.for_s is not None):
             raise ValueError("give start_s and end_s, or for_s")
+        if self.partial and not set_out:
+            raise ValueError("a partial want needs start_s and end_s")
         return self
 
 

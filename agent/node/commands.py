@@ -41,6 +41,14 @@ class Acquire(_Banded):
     eirp_mdbm: MilliDbm | None = None
     price_max: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
     hold: bool = False
+    explain: bool = False
+    partial: bool = False
+
+    @model_validator(mode="after")
+    def _one_or_parts(self) -> "Acquire":
+        if self.partial and self.hold:
+            raise ValueError("hold stays with one settlement; a partial one may be several")
+        return self
 
 
 class OfferBand(_Banded):

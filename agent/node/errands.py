@@ -4,8 +4,6 @@ An errand acts inside the node's durable step and speaks only of what is durable
 command gets around a rule, a gate or a neighbour.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,16 +20,19 @@ from agent.node.commands import (
     parse_command,
 )
 from agent.node.control import Command, ControlDoor
+from agent.node.errand import Errand, Surroundings, heard_text, refused_text
+from agent.node.filling import Filling, filled_text
+from agent.node.matching import explained, in_words, matched, price_for
 from agent.node.policy import free_parts, window_ms
 from agent.node.wordfiles import take_word
-from agent.words.units import band_text, power_text
-from sensing.survey import SurveyReport
+from agent.words.units import band_text
 from settlement.chain.records import parse
-from settlement.chain.scope import Band, Cell
+from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
+from settlement.market.matching import SpectrumWish
 from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.pair.table import UserState
-from settlement.pair.user import Offer, UserPair
+from settlement.pair.user import UserPair
 from settlement.party.party import Party
 from settlement.records.registry import RECORDS
 from settlement.records.row import CarriedBy
@@ -43,36 +44,6 @@ QUIET_NS = 60_000_000
 """The gate's word counts as heard after a withdrawal when the warden said it this much later."""
 SILENCE_NS = 5 * NS
 ENDED_STATES = (UserState.REFUSED, UserState.ABORTED, UserState.ENDED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What errands need of the node, at one instant (monotonic ns)."""
-
-    now_ns: int
-    open_sid: bytes | None
-    warden_heard_ns: int
-    report: Callable[[], SurveyReport]
-    closed: Callable[[], list[tuple[int, int]]]
-    withdraw: Callable[[bytes], None]
-    declare: Callable[[Step, OfferSection], str | None]
-    rotate: Callable[[Step], Refusal | None]
-    may_offer: Callable[[Step, OfferSection], Refusal | None]
-
-
-@dataclass(slots=True)
-class Errand:
-    """One command and where it stands; all times monotonic ns."""
-
-    client: bytes
-    command: AnyCommand
-    began_ns: int
-    sid: bytes | None = None
-    withdrawn_ns: int | None = None
-    cancelled: bool = False
-    held: bool = False
-    over: bool = False
-    told: set[str] = field(default_factory=set)
 
 
 class Errands:
@@ -175,6 +146,10 @@ class Errands:
                 self._tell(errand, "gate", state=state, reason=reason)
 
     def _follow(self, errand: Errand, command: Acquire, progress: RequestProgress) -> None:
+        if errand.filling is not None and not errand.cancelled:
+            if errand.filling.hear(progress.news):
+                errand.sid = None
+            return
         match progress.news:
             case SettlementNews.REFUSED | SettlementNews.ABORTED:
                 detail = " ".join(said for said in (progress.clause, progress.measured, progress.required) if said)
@@ -200,24 +175,54 @@ class Errands:
 
     def _ask(self, step: Step, errand: Errand, command: Acquire, around: Surroundings) -> None:
         if errand.cancelled:
-            self._end(errand, ok=False, why="cancelled before anything was asked")
+            parts = len(errand.filling.settled) if errand.filling is not None else 0
+            stand = f"called off; {parts} parts are settled and stand, see bandpact lease list"
+            self._end(errand, ok=False, why=stand if parts else "cancelled before anything was asked")
             return
         band = Band(low_hz=command.low_hz, high_hz=command.high_hz)
         start_ns = step.now.time.latest_ns + command.in_ms * MS
         window = window_ms(start_ns, start_ns + command.for_ms * MS)
-        why = [f"{len(self._party.user.offers)} offers heard"]
-        for offer in list(self._party.user.offers.values()):
+        if command.partial:
+            self._fill(step, errand, command, around, window)
+            return
+        most, tier = self._mine()
+        wish = SpectrumWish(
+            band=band, window=window, tier=tier, eirp_mdbm=command.eirp_mdbm, price_max=command.price_max
+        )
+        found = matched(self._party, wish, step.now.position)
+        if found.winner is not None:
+            if command.explain:
+                self._tell(errand, "considered", offers=explained(found))
+            offer = self._party.user.offers[found.winner.declaration]
+            eirp_mdbm = min(offer.body.max_eirp_mdbm, most) if command.eirp_mdbm is None else command.eirp_mdbm
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
-            lacking = _lacking(offer, cell, command)
-            if lacking is None:
-                most, tier = self._mine()
-                eirp_mdbm = min(offer.body.max_eirp_mdbm, most) if command.eirp_mdbm is None else command.eirp_mdbm
-                errand.sid = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm, tier=tier).sid
-                return
-            why.append(lacking)
-        self._once(errand, "no offer", why="; ".join(why))
+            price = price_for(self._party, offer, cell, eirp_mdbm)
+            pair = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm, tier=tier, price=price)
+            errand.sid = pair.sid
+            return
+        why = in_words(found)
+        self._once(errand, "no offer", why=why)
         if around.now_ns - errand.began_ns > command.wait_ms * MS:
-            self._end(errand, ok=False, why=f"no offer covers it: {'; '.join(why)}")
+            if command.explain:
+                self._tell(errand, "considered", offers=explained(found))
+            self._end(errand, ok=False, why=f"no offer covers it: {why}")
+
+    def _fill(self, step: Step, errand: Errand, command: Acquire, around: Surroundings, window: Window) -> None:
+        """Ask for the next part of a band that several holders may fill; what is left goes on record."""
+        if errand.filling is None:
+            most, tier = self._mine()
+            band, loud = Band(low_hz=command.low_hz, high_hz=command.high_hz), command.eirp_mdbm
+            wish = SpectrumWish(band=band, window=window, tier=tier, eirp_mdbm=loud, price_max=command.price_max)
+            errand.filling = Filling(wish=wish, eirp_mdbm=most if loud is None else loud)
+        errand.sid = errand.filling.ask(step, self._party)
+        left = errand.filling.left(self._party)
+        waited = around.now_ns - errand.began_ns > command.wait_ms * MS
+        if errand.sid is None and (waited or (left is not None and not left.residual)):
+            errand.filling.close(step, self._party)
+            filled = left is not None and bool(errand.filling.settled)
+            said = filled_text(left) if left is not None else "no offer holds any of it"
+            self._tell(errand, "filled" if filled else "no offer", why=said)
+            self._end(errand, ok=filled, why=said)
 
     def _mine(self) -> tuple[int, int]:
         """The most this node may radiate, thousandths of a dBm, and its strongest tier."""
@@ -276,7 +281,7 @@ class Errands:
         report, refusal = around.report(), around.may_offer(step, wanted)
         free = free_parts(report, wanted, around.closed())
         if refusal is not None:
-            heard = "" if free else f"; nor is any channel inside it known to be free: {_heard_text(report)}"
+            heard = "" if free else f"; nor is any channel inside it known to be free: {heard_text(report)}"
             self._end(errand, ok=False, why=refused_text(refusal) + heard)
             return
         told = [(part, around.declare(step, part)) for part in free]
@@ -285,7 +290,7 @@ class Errands:
         if any(why_not is None for _, why_not in told):
             self._end(errand, ok=True)
             return
-        why = "; ".join(why_not for _, why_not in told if why_not is not None) or _heard_text(report)
+        why = "; ".join(why_not for _, why_not in told if why_not is not None) or heard_text(report)
         self._once(errand, "listening", why=why)
         if errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS:
             self._end(errand, ok=False, why=f"no whole channel inside it is known to be free: {why}")
@@ -337,30 +342,3 @@ class Errands:
         answers, self._answers = self._answers, []
         for client, fields in answers:
             self._control.tell(client, **fields)
-
-
-def refused_text(refusal: Refusal) -> str:
-    """What this node may not sign, as whoever asked for it is told."""
-    required = f" (required: {refusal.required})" if refusal.required else ""
-    clause = refusal.clause.removeprefix("own.")
-    return f"refused before anything was signed: {refusal.reason.value} [{clause}] {refusal.measured}{required}"
-
-
-def _heard_text(report: SurveyReport) -> str:
-    """What was heard in each channel."""
-    channels = ((band_text(c.channel.low_hz, c.channel.high_hz), c.state.name.lower()) for c in report.channels)
-    return ", ".join(f"{band} {state}" for band, state in channels) or "nothing was heard yet"
-
-
-def _lacking(offer: Offer, cell: Cell, command: Acquire) -> str | None:
-    """What an offer lacks for what is wanted; None when it has it all."""
-    offered, name = offer.body.cell, f"the offer of {offer.body.cell.band}"
-    if not offered.band.holds(cell.band):
-        return f"{name} does not hold {cell.band}"
-    if not offered.window.holds(cell.window):
-        return f"{name} ends too soon or begins too late"
-    if command.eirp_mdbm is not None and command.eirp_mdbm > offer.body.max_eirp_mdbm:
-        return f"{name} allows at most {power_text(offer.body.max_eirp_mdbm)}"
-    if command.price_max is not None and offer.body.price > command.price_max:
-        return f"{name} costs {offer.body.price}"
-    return None

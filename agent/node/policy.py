@@ -1,19 +1,15 @@
 """What a node wants: a holder offers what it sensed to be free, a user asks for what its configuration lists."""
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 
-from agent.config.settings import NodeConfig, OfferSection, WantSection
+from agent.config.settings import NodeConfig, OfferSection
 from agent.node.mapping import touched
 from sensing.survey import ChannelState, SurveyReport
 from sensing.values import Channel
 from settlement.chain.bodies import Declaration, Envelope
 from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import Fix, TimeFix
-from settlement.core.reasons import Refusal
-from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
 from settlement.state.step import Step
@@ -187,72 +183,6 @@ def free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int
         else:
             parts.append(offer.model_copy(update={"low_hz": low_hz, "high_hz": high_hz}))
     return parts
-
-
-@dataclass(slots=True)
-class _Asking:
-    want: WantSection
-    tried: int = 0
-    sid: bytes | None = None
-    done: bool = False
-    told: bool = False
-
-
-def _wanted(want: WantSection, start_ns: int, now_ns: int) -> Window:
-    """The window a want means, by the start signal and the latest that it can be now (UTC ns)."""
-    if want.for_s is not None:
-        return window_ms(now_ns, now_ns + int(want.for_s * NS))
-    return window_ms(start_ns + int((want.start_s or 0.0) * NS), start_ns + int((want.end_s or 0.0) * NS))
-
-
-class UserPolicy:
-    """Works through the configured wants; a refused band is followed by the next one on the list."""
-
-    def __init__(self, config: NodeConfig) -> None:
-        self._config = config
-        self._asking = [_Asking(want) for want in config.wants]
-
-    def hear(self, progress: RequestProgress) -> None:
-        """Take note of how a REQUEST of ours went."""
-        for asking in self._asking:
-            if asking.sid != progress.sid:
-                continue
-            match progress.news:
-                case SettlementNews.SETTLED:
-                    asking.done = True
-                case SettlementNews.REFUSED | SettlementNews.ABORTED:
-                    asking.sid, asking.tried = None, asking.tried + 1
-                case _:
-                    pass
-
-    def act(self, step: Step, party: Party, since_start_s: float, start_ns: int) -> None:
-        """Send the REQUESTs that are due; `start_ns` is the start signal in UTC."""
-        for asking in self._asking:
-            want = asking.want
-            if asking.done or asking.sid is not None or not want.ask_s <= since_start_s < (want.end_s or math.inf):
-                continue
-            if asking.tried < len(asking.want.bands_hz):
-                asked = party.attempt(step, partial(self._request, step, party, asking, start_ns))
-                if isinstance(asked, Refusal):
-                    asking.tried += 1
-                else:
-                    asking.sid = asked
-
-    def _request(self, step: Step, party: Party, asking: _Asking, start_ns: int) -> bytes | None:
-        low_hz, high_hz = asking.want.bands_hz[asking.tried]
-        band = Band(low_hz=low_hz, high_hz=high_hz)
-        window = _wanted(asking.want, start_ns, step.now.time.latest_ns)
-        for offer in party.user.offers.values():
-            offered = offer.body.cell
-            if offered.band.holds(band) and offered.window.holds(window):
-                cell = Cell(band=band, area=offered.area, window=window)
-                mine = party.registry.get(party.identity.credential)
-                tier = mine.scope.tier if mine is not None else 1
-                return party.user.request(step, offer, cell, eirp_mdbm=asking.want.eirp_mdbm, tier=tier).sid
-        if not asking.told:
-            step.event("no offer", band=band)
-            asking.told = True
-        return None
 
 
 def start_of(fix: Fix, monotonic_ns: int, start_mono_ns: int) -> int:

@@ -83,7 +83,8 @@ def collect(finished: Finished, folder: Path) -> Collected:
         registry.admit_chain(issued.chain)
     records = {name: _records(held, registry) for name, held in leaves.items()}
     credentials = {s.name: s.hash for s in registry.subjects()}
-    lives = tuple(live for held in _holders(layout.scenario.nodes, records) for live in settlements(held).values())
+    holders = [node.name for node in layout.scenario.nodes if node.role == "holder" and node.name in credentials]
+    lives = tuple(live for one in holders for live in settlements(records[one], credentials[one]).values())
     return Collected(
         finished=finished,
         folder=folder,
@@ -129,7 +130,3 @@ def _records(leaves: Sequence[Leaf], registry: Registry) -> list[Record]:
     kept = (leaf.record for leaf in leaves if leaf.admitted and leaf.record is not None)
     found = (proven(raw, registry) for raw in kept)
     return [record for record in found if record is not None]
-
-
-def _holders(nodes: Sequence[Any], records: dict[str, list[Record]]) -> list[list[Record]]:
-    return [records[node.name] for node in nodes if node.role == "holder"]

@@ -21,6 +21,7 @@ from agent.trial.progress import Reporter
 from agent.trial.result import summary
 from agent.trial.run import Options, run, scenario_of, work_folder
 from agent.words.spread import spread_text
+from agent.words.units import band_text
 from radio.errors import RadioError
 
 EXPECTED: Final = (TrialError, ConfigError, RadioError, PageNotServed)
@@ -118,11 +119,19 @@ def _table(result: dict[str, Any]) -> Table:
     radar = f"heard after {_say(heard['latency_ms'], ' ms')}, channel silent after {_say(heard['rf_off_ms'], ' ms')}"
     missed = "ON THE AIR AND NOT HEARD" if heard["present"] else "none on the air"
     table.add_row("radar", radar if heard["detected"] else missed)
+    for wish in result["scenario"]["wishes"]:
+        table.add_row("filled in parts", _parts_text(wish))
     lineage = result["lineage"]
     table.add_row(
         "lineages", f"{lineage['records']} records, {'all verified' if lineage['verified'] else 'NOT VERIFIED'}"
     )
     return table
+
+
+def _parts_text(wish: dict[str, Any]) -> str:
+    share = 100 * wish["filled_hz_s"] / wish["asked_hz_s"]
+    left = ", ".join(band_text(low, high) for low, high in wish["residual_hz"]) or "nothing"
+    return f"{share:.3g} % of what {wish['user']} asked by {len(wish['parts'])} holders; left: {left}"
 
 
 def _tell(out: Console, collected: Collected, result: dict[str, Any], report: Path) -> None:

@@ -23,6 +23,7 @@ class Live:
     window: Window
     max_eirp_mdbm: int
     area: Area
+    holder: bytes = b""
     accepted: bool = False
     confirmed_ns: int | None = None
     leases: list[tuple[int, int]] = field(default_factory=list)
@@ -39,13 +40,16 @@ class Live:
             reach_ns = further_ns
 
 
-def settlements(records: Iterable[Record]) -> dict[bytes, Live]:
-    """What a holder's admitted records say of each settlement, in the order of its log."""
+def settlements(records: Iterable[Record], holder: bytes | None = None) -> dict[bytes, Live]:
+    """What a holder's admitted records say of each settlement, in the order of its log.
+
+    A log also has the GRANTs that others were asked to co-sign: with a `holder`, only what that one granted counts.
+    """
     found: dict[bytes, Live] = {}
     for record in records:
         body, sid = record.body, record.sid
         signed = record.frame.attestation
-        if isinstance(body, Grant):
+        if isinstance(body, Grant) and holder in (None, record.frame.author):
             found[body.sid] = Live(
                 sid=body.sid,
                 user=body.user,
@@ -53,6 +57,7 @@ def settlements(records: Iterable[Record]) -> dict[bytes, Live]:
                 window=body.cell.window,
                 max_eirp_mdbm=body.max_eirp_mdbm,
                 area=body.cell.area,
+                holder=record.frame.author or b"",
             )
         live = found.get(sid) if sid is not None else None
         if live is not None:

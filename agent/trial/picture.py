@@ -40,11 +40,11 @@ def _waterfall(c: Collected) -> WaterfallPicture | None:
     )
 
 
-def _settlement(c: Collected, live: Live, holder: str) -> SettlementRow:
+def _settlement(c: Collected, live: Live) -> SettlementRow:
     ended_ns = live.ended_ns if live.ended_ns is not None else live.window.end_ns
     return SettlementRow(
         sid=live.sid.hex(),
-        holder=holder,
+        holder=c.name_of(live.holder),
         user=c.name_of(live.user),
         low_hz=live.band.low_hz,
         high_hz=live.band.high_hz,
@@ -113,7 +113,6 @@ def _refusals(c: Collected) -> list[RefusalRow]:
 def report_data(c: Collected, result: dict[str, Any]) -> ReportData:
     """Everything on the page."""
     layout = c.finished.layout
-    holder = layout.scenario.first("holder").name
     return ReportData(
         title="bandpact trial",
         passed=bool(result["passed"]),
@@ -124,7 +123,7 @@ def report_data(c: Collected, result: dict[str, Any]) -> ReportData:
         nodes=tuple((n.name, n.role) for n in layout.scenario.nodes),
         summary=result,
         waterfall=_waterfall(c),
-        settlements=tuple(_settlement(c, live, holder) for live in c.lives),
+        settlements=tuple(_settlement(c, live) for live in c.lives),
         gates=tuple(span for node, events in c.events.items() for span in _gates(c, node, events)),
         emissions=tuple(
             ShownEmission(

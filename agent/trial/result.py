@@ -6,6 +6,7 @@ from typing import Any
 
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
+from agent.trial.points import points
 from agent.trial.programs import faults
 from agent.trial.refused import blocked, counted
 from agent.words.spread import spread
@@ -136,6 +137,7 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
             "verified": all(a.ok for a in c.audited) and not c.crossed.problems,
         },
         "incumbent": heard,
+        "scenario": points(c),
         "metrics": {**metrics(c.entries).as_json(), **blocked(c)},
         "programs": programs(c),
         "cpu": c.finished.cpu,

@@ -32,6 +32,7 @@ class Want(_Table):
     start_s: float
     end_s: float
     eirp_dbm: float
+    partial: bool = False
 
 
 class Program(_Table):
@@ -105,6 +106,7 @@ class TrialSpec(_Table):
                 start_s=w.start_s * scale,
                 end_s=w.end_s * scale,
                 eirp_mdbm=round(w.eirp_dbm * 1000),
+                partial=w.partial,
             )
             for w in self.wants
             if w.node == node

@@ -1,4 +1,4 @@
-"""The body of every record type: fields, keys, kinds. The keys are part of the record format and never reused.
+"""The body of every record type by one import, for code that deals with many; each is at home in `settlement/records`.
 
 Integers carry their unit in the name: hz, mdb(m) milli-decibel, ns since the Unix epoch (UTC), e7 degrees x 1e7, mm,
 ppm millionths of a ratio.
@@ -28,7 +28,7 @@ from settlement.records.decision import Abort, Confirm
 from settlement.records.ending import Preempt, Relinquish, Usage
 from settlement.records.grant import Accept, Coordination, Grant
 from settlement.records.lease import Renew, Resume, Suspend
-from settlement.records.market import Counter, Declaration, Intent, Request
+from settlement.records.market import Counter, Declaration, Intent, PartOf, Request, ShownPart
 from settlement.records.observation import ChannelObservation, Envelope, Gate, Quantity
 from settlement.records.registry import BODIES, TYPE_OF
 from settlement.records.sizes import HASH, PPM
@@ -65,6 +65,7 @@ __all__ = [
     "Level",
     "LongLeases",
     "Modality",
+    "PartOf",
     "Preempt",
     "Quantity",
     "Recognition",
@@ -78,6 +79,7 @@ __all__ = [
     "Ruling",
     "Schema",
     "Shard",
+    "ShownPart",
     "StockWitness",
     "Suspend",
     "Usage",

@@ -25,7 +25,7 @@ from settlement.chain.bodies import (
     Shard,
     StockWitness,
 )
-from settlement.chain.codec import FieldKind, kinds_of
+from settlement.chain.codec import kinds_of
 from settlement.chain.meaning import flaw_of
 from settlement.chain.records import Attestation
 from settlement.chain.ruling import judge_successor
@@ -34,6 +34,8 @@ from settlement.chain.taxonomy import Response
 from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Refusal
 from settlement.formats.vkey import COSIGNER, VerifierKey, read_key
+from settlement.governing.marketfile import market_terms
+from settlement.governing.plainfile import RuleFileError, known_keys, needed, scalar
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.pair.recognition import flaw
 
@@ -45,29 +47,6 @@ MODES = {"authority": AUTHORITY, "neighbours": NEIGHBOURS}
 _DERIVED = {"effective", "previous", "time_sources", "position_sources"}
 
 
-class RuleFileError(ValueError):
-    """The rule cannot be used; the message names the key."""
-
-
-def _need(table: dict[str, Any], key: str, path: str, kind: type) -> Any:
-    if key not in table:
-        raise RuleFileError(f"{path}{key}: missing; add it")
-    value = table[key]
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise RuleFileError(f"{path}{key}: {value!r} is not {_called(kind)}")
-    return value
-
-
-def _called(kind: type) -> str:
-    return {int: "a whole number", str: "text", list: "a list", dict: "a table", datetime: "a date and time"}[kind]
-
-
-def _known(table: dict[str, Any], allowed: Iterable[str], path: str) -> None:
-    unknown = sorted(set(table) - set(allowed))
-    if unknown:
-        raise RuleFileError(f"{path}{unknown[0]}: no such key; known are {', '.join(sorted(allowed))}")
-
-
 def _plain(cls: type[Any], table: Any, path: str, *, skip: Iterable[str] = ()) -> dict[str, Any]:
     """The integer and text fields of a schema class, from a table of the same names."""
     if not isinstance(table, dict):
@@ -76,30 +55,22 @@ def _plain(cls: type[Any], table: Any, path: str, *, skip: Iterable[str] = ()) -
     for name, kind in kinds_of(cls):
         if name in skip or kind.name not in ("int", "text") or (kind.optional and name not in table):
             continue
-        found[name] = _scalar(_need(table, name, path, int if kind.name == "int" else str), kind, f"{path}{name}")
+        found[name] = scalar(needed(table, name, path, int if kind.name == "int" else str), kind, f"{path}{name}")
     return found
-
-
-def _scalar(value: Any, kind: FieldKind, path: str) -> Any:
-    size = value if kind.name == "int" else len(value.encode())
-    low, high = kind.sensible
-    if not low <= size <= high:
-        raise RuleFileError(f"{path}: {value!r} is outside {low} to {high}")
-    return value
 
 
 def _area(table: dict[str, Any], path: str) -> Area:
     """A circle (lat_e7, lon_e7, radius_mm) or an outline of [latitude, longitude] corners; never both."""
     kinds = dict(kinds_of(Area))
-    _known(table, kinds, path)
+    known_keys(table, kinds, path)
     if "outline" not in table:
         names = ("lat_e7", "lon_e7", "radius_mm")
-        return Area(**{n: _scalar(_need(table, n, path, int), kinds[n], f"{path}{n}") for n in names})
+        return Area(**{n: scalar(needed(table, n, path, int), kinds[n], f"{path}{n}") for n in names})
     if len(table) > 1:
         raise RuleFileError(
             f"{path}outline: beside {', '.join(sorted(set(table) - {'outline'}))}; a circle or an outline"
         )
-    corners = _need(table, "outline", path, list)
+    corners = needed(table, "outline", path, list)
     area = Area(outline=tuple(_corner(one, f"{path}outline[{n}]") for n, one in enumerate(corners)))
     flaw = area.flaw()
     if flaw is not None:
@@ -110,7 +81,7 @@ def _area(table: dict[str, Any], path: str) -> Area:
 def _corner(value: Any, path: str) -> Corner:
     if not isinstance(value, list) or len(value) != 2 or not all(type(v) is int for v in value):
         raise RuleFileError(f"{path}: {value!r} is not [latitude, longitude] in degrees x 1e7")
-    fields = {name: _scalar(v, kind, path) for v, (name, kind) in zip(value, kinds_of(Corner), strict=True)}
+    fields = {name: scalar(v, kind, path) for v, (name, kind) in zip(value, kinds_of(Corner), strict=True)}
     return Corner(**fields)
 
 
@@ -128,17 +99,19 @@ def _bands(values: list[Any], path: str) -> tuple[Band, ...]:
 
 
 def _many(cls: type[Any], table: dict[str, Any], key: str) -> tuple[Any, ...]:
-    values = _need(table, key, "", list)
+    values = needed(table, key, "", list)
     made = []
     for number, one in enumerate(values):
         here = f"{key}[{number}]."
         extra: dict[str, Any] = (
-            {"area": _area(_need(one, "area", here, dict), f"{here}area.")} if cls is Budget and "area" in one else {}
+            {"area": _area(needed(one, "area", here, dict), f"{here}area.")} if cls is Budget and "area" in one else {}
         )
         if cls is ClassTerms and "recognition" in one:
-            extra = {"recognition": _recognition(_need(one, "recognition", here, dict), f"{here}recognition.")}
+            extra = {"recognition": _recognition(needed(one, "recognition", here, dict), f"{here}recognition.")}
+        if cls is ClassTerms:
+            extra |= market_terms(one, here)
         fields = _plain(cls, one, here)
-        _known(one, [n for n, _ in kinds_of(cls)], here)
+        known_keys(one, [n for n, _ in kinds_of(cls)], here)
         made.append(cls(**fields, **extra))
     return tuple(made)
 
@@ -151,11 +124,11 @@ def _recognition(table: dict[str, Any], path: str) -> tuple[Recognition, ...]:
     for number, (one, here, parent) in enumerate(waiting):
         if len(waiting) > NODES_MAX or number >= NODES_MAX:
             raise RuleFileError(f"{path.rstrip('.')}: more than {NODES_MAX} nodes")
-        _known(one, [name for name, _ in kinds_of(Recognition)], here)
+        known_keys(one, [name for name, _ in kinds_of(Recognition)], here)
         fields = tuple(_texts(one, "fields", here)) or None
-        nodes.append(Recognition(kind=_need(one, "kind", here, str), fields=fields))
+        nodes.append(Recognition(kind=needed(one, "kind", here, str), fields=fields))
         parts.setdefault(parent, []).append(number)
-        inner = _need(one, "parts", here, list) if "parts" in one else []
+        inner = needed(one, "parts", here, list) if "parts" in one else []
         for place, part in enumerate(inner):
             if not isinstance(part, dict):
                 raise RuleFileError(f"{here}parts[{place}]: not a table")
@@ -168,7 +141,7 @@ def _recognition(table: dict[str, Any], path: str) -> tuple[Recognition, ...]:
 
 
 def _texts(table: dict[str, Any], key: str, path: str) -> list[str]:
-    values = _need(table, key, path, list) if key in table else []
+    values = needed(table, key, path, list) if key in table else []
     wrong = next((value for value in values if not isinstance(value, str)), None)
     if wrong is not None:
         raise RuleFileError(f"{path}{key}: {wrong!r} is not text")
@@ -177,13 +150,13 @@ def _texts(table: dict[str, Any], key: str, path: str) -> list[str]:
 
 def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
     levels = []
-    for number, one in enumerate(_need(table, "levels", "", list)):
+    for number, one in enumerate(needed(table, "levels", "", list)):
         here = f"levels[{number}]."
         fields = _plain(Level, one, here)
-        _known(one, [n for n, _ in kinds_of(Level)], here)
+        known_keys(one, [n for n, _ in kinds_of(Level)], here)
         if fields["response"] not in list(Response):
             raise RuleFileError(f"{here}response: {fields['response']!r} is none of {', '.join(Response)}")
-        admits = _need(one, "admits", here, list)
+        admits = needed(one, "admits", here, list)
         unknown = [a for a in admits if a not in BODIES and a != EVERY_TYPE]
         if unknown:
             raise RuleFileError(f"{here}admits: {unknown[0]!r} is no record type")
@@ -194,11 +167,11 @@ def _levels(table: dict[str, Any]) -> tuple[Level, ...]:
 def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
     """Who co-signs where: `mode` "authority" with their credentials, or "neighbours" with none."""
     shards: list[Shard] = []
-    for number, one in enumerate(_need(table, "coordination", "", list)):
+    for number, one in enumerate(needed(table, "coordination", "", list)):
         here = f"coordination[{number}]."
         fields = _plain(Shard, one, here, skip=("mode",))
-        _known(one, [n for n, _ in kinds_of(Shard)], here)
-        mode = _need(one, "mode", here, str)
+        known_keys(one, [n for n, _ in kinds_of(Shard)], here)
+        mode = needed(one, "mode", here, str)
         if mode not in MODES:
             raise RuleFileError(f"{here}mode: {mode!r} is none of {', '.join(MODES)}")
         if fields["name"] in {shard.name for shard in shards}:
@@ -208,7 +181,7 @@ def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
                 **fields,
                 mode=MODES[mode],
                 band=_bands([one["band"]], f"{here}band")[0] if "band" in one else None,
-                area=_area(_need(one, "area", here, dict), f"{here}area.") if "area" in one else None,
+                area=_area(needed(one, "area", here, dict), f"{here}area.") if "area" in one else None,
                 authorities=_authorities(one, here, MODES[mode], fields["need"]),
             )
         )
@@ -218,7 +191,7 @@ def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
 def _stock_witnesses(table: dict[str, Any]) -> tuple[StockWitness, ...]:
     """Witnesses over HTTP by their verifier keys, each once."""
     found: dict[bytes, StockWitness] = {}
-    for number, one in enumerate(_need(table, "stock_witnesses", "", list)):
+    for number, one in enumerate(needed(table, "stock_witnesses", "", list)):
         key = read_key(one) if isinstance(one, str) else None
         if not isinstance(key, VerifierKey) or key.kind != COSIGNER or key.public in found:
             why = str(key) if isinstance(key, Refusal) else "a verifier key NAME+HASH+BASE64 of kind 4, each key once"
@@ -229,7 +202,7 @@ def _stock_witnesses(table: dict[str, Any]) -> tuple[StockWitness, ...]:
 
 def _authorities(one: dict[str, Any], here: str, mode: int, need: int) -> tuple[bytes, ...]:
     """The credentials' hashes; there must be as many as have to sign, and each once."""
-    named = _need(one, "authorities", here, list) if mode == AUTHORITY else one.get("authorities", [])
+    named = needed(one, "authorities", here, list) if mode == AUTHORITY else one.get("authorities", [])
     if mode != AUTHORITY:
         if named:
             raise RuleFileError(f"{here}authorities: neighbours have none; leave it out")
@@ -245,14 +218,14 @@ def _authorities(one: dict[str, Any], here: str, mode: int, need: int) -> tuple[
 
 
 def _instant_ns(table: dict[str, Any], key: str) -> int:
-    value: datetime = _need(table, key, "", datetime)
+    value: datetime = needed(table, key, "", datetime)
     if value.tzinfo is None:
         raise RuleFileError(f"{key}: {value} has no time zone; write it with a Z")
     return int(value.timestamp()) * 1_000_000_000 + value.microsecond * 1000
 
 
 def _desk(table: dict[str, Any]) -> DeskTerms:
-    _known(table, [n for n, _ in kinds_of(DeskTerms)], "desk.")
+    known_keys(table, [n for n, _ in kinds_of(DeskTerms)], "desk.")
     return DeskTerms(
         **_plain(DeskTerms, table, "desk."),
         time_sources=_sources(table, "time_sources", TimeSource, "desk."),
@@ -262,8 +235,8 @@ def _desk(table: dict[str, Any]) -> DeskTerms:
 
 def _long_leases(table: dict[str, Any]) -> LongLeases:
     """Leases beyond 240 s: `most_ns`, and the areas in which there are none (an empty list says: nowhere)."""
-    _known(table, [n for n, _ in kinds_of(LongLeases)], "long_leases.")
-    areas = _need(table, "protected", "long_leases.", list)
+    known_keys(table, [n for n, _ in kinds_of(LongLeases)], "long_leases.")
+    areas = needed(table, "protected", "long_leases.", list)
     made = []
     for number, area in enumerate(areas):
         here = f"long_leases.protected[{number}]"
@@ -276,7 +249,7 @@ def _long_leases(table: dict[str, Any]) -> LongLeases:
 def _sources(table: dict[str, Any], key: str, kind: Any, path: str = "") -> tuple[int, ...]:
     names = {source.name.lower(): int(source) for source in kind}
     found = []
-    for value in _need(table, key, path, list):
+    for value in needed(table, key, path, list):
         if value not in names:
             raise RuleFileError(f"{path}{key}: {value!r} is none of {', '.join(names)}")
         found.append(names[value])
@@ -290,7 +263,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise RuleFileError(f"not TOML: {exc}") from exc
     allowed = [n for n, _ in kinds_of(Rule) if n not in ("effective", "previous")]
-    _known(table, [*allowed, "effective_from", "effective_until"], "")
+    known_keys(table, [*allowed, "effective_from", "effective_until"], "")
     window = Window(start_ns=_instant_ns(table, "effective_from"), end_ns=_instant_ns(table, "effective_until"))
     if window.start_ns >= window.end_ns:
         raise RuleFileError("effective_until: not after effective_from")
@@ -298,18 +271,18 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         **_plain(Rule, table, "", skip=_DERIVED),
         effective=window,
         previous=previous,
-        bands=_bands(_need(table, "bands", "", list), "bands"),
-        area=_area(_need(table, "area", "", dict), "area."),
+        bands=_bands(needed(table, "bands", "", list), "bands"),
+        area=_area(needed(table, "area", "", dict), "area."),
         classes=_many(ClassTerms, table, "classes"),
         levels=_levels(table),
         time_sources=_sources(table, "time_sources", TimeSource),
         position_sources=_sources(table, "position_sources", PositionSource),
         budgets=_many(Budget, table, "budgets") if "budgets" in table else None,
-        desk=_desk(_need(table, "desk", "", dict)) if "desk" in table else None,
+        desk=_desk(needed(table, "desk", "", dict)) if "desk" in table else None,
         modalities=_many(Modality, table, "modalities") if "modalities" in table else None,
         coordination=_shards(table) if "coordination" in table else None,
         stock_witnesses=_stock_witnesses(table) if "stock_witnesses" in table else None,
-        long_leases=_long_leases(_need(table, "long_leases", "", dict)) if "long_leases" in table else None,
+        long_leases=_long_leases(needed(table, "long_leases", "", dict)) if "long_leases" in table else None,
     )
     senseless = flaw_of(rule)
     if senseless is not None:

@@ -15,6 +15,7 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell
 from settlement.core.fixes import TimeFix, deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.market.pricing import Pricing, judge_price
 from settlement.pair.blocks import BLOCKED, Blocks
 from settlement.pair.bounds import Bounds, OwnFaultError, beside
 from settlement.pair.coordinator import Coordinated
@@ -134,7 +135,7 @@ class Holder:
         if sid in self.pairs:
             return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
         return (
-            _inside_offer(body, offer)
+            _inside_offer(body, offer, terms)
             or self._terms(body, admitted.author, now)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
             or self.patience.judge(admitted.author.hash, now)
@@ -199,6 +200,8 @@ class Holder:
             fence=work.count("fence"),
             lease_ns=min(terms.lease_ns, lease_ceiling_ns(self.rule.rule, body.cell)),
             composite=composite.digest if composite is not None else None,
+            wish=body.part.wish if body.part is not None else None,
+            index=body.part.index if body.part is not None else None,
         )
         record = work.sign(grant)
         asking = HolderPair(
@@ -292,7 +295,7 @@ def _why_not_accepted(pair: HolderPair, accept: bytes, out_of_order: Refusal) ->
     return out_of_order
 
 
-def _inside_offer(body: Request, offer: Declaration) -> Refusal | None:
+def _inside_offer(body: Request, offer: Declaration, terms: ClassTerms) -> Refusal | None:
     cell, offered = body.cell, offer.cell
     checks = (
         ("band", offered.band.holds(cell.band), cell.band, offered.band),
@@ -304,9 +307,14 @@ def _inside_offer(body: Request, offer: Declaration) -> Refusal | None:
     for axis, held, measured, required in checks:
         if not held:
             return refuse(Reason.TERMS, f"request.{axis}", measured, required)
-    if body.price != offer.price:
-        return refuse(Reason.PRICE, "request.price", body.price, offer.price)
-    return None
+    by = Pricing(
+        form=offer.price_form,
+        price=offer.price,
+        begins_ns=offered.window.start_ns,
+        curve=offer.curve or (),
+        tariff=terms.tariff,
+    )
+    return judge_price(by, cell, body.eirp_mdbm, body.price)
 
 
 def restored_holder(

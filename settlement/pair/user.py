@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from settlement.chain.admission import Admitted
-from settlement.chain.bodies import Accept, Confirm, Declaration, Grant, Request, Verdict
+from settlement.chain.bodies import Accept, Confirm, Declaration, Grant, PartOf, Request, Verdict
 from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix, deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -69,8 +69,22 @@ class User:
         """Offers of a holder that a new one of its says anew."""
         return [n for n, o in self.offers.items() if o.holder == holder and offers_again(new, o.body)]
 
-    def request(self, work: Work, offer: Offer, cell: Cell, *, eirp_mdbm: int, tier: int = 1) -> UserPair:
-        """Sign a REQUEST for a cell of an offer; `tier` is the strongest that this user's credential holds."""
+    def request(
+        self,
+        work: Work,
+        offer: Offer,
+        cell: Cell,
+        *,
+        eirp_mdbm: int,
+        tier: int = 1,
+        price: int | None = None,
+        part: PartOf | None = None,
+        emergency: bool = False,
+    ) -> UserPair:
+        """Sign a REQUEST for a cell of an offer, at the offer's price unless another is named.
+
+        `tier` is the strongest that this user's credential holds; `part` says of which wish it fills a part.
+        """
         nonce, unit = work.random(16), self.bounds.unit
         body = Request(
             declaration=offer.declaration,
@@ -78,10 +92,12 @@ class User:
             commodity=offer.body.commodity,
             tier=max(offer.body.tier_low, tier),
             eirp_mdbm=eirp_mdbm,
-            price=offer.body.price,
-            partial=0,
+            price=offer.body.price if price is None else price,
+            partial=0 if part is None else 1,
             nonce=nonce,
             envelope=unit.digest if unit is not None else None,
+            part=part,
+            emergency=1 if emergency else None,
         )
         record = work.sign(body)
         terms = self.governed.terms(body.commodity)
@@ -125,6 +141,9 @@ class User:
             request.tier,
             request.price,
         )
+        part = request.part
+        if (body.wish, body.index) != ((part.wish, part.index) if part is not None else (None, None)):
+            return refuse(Reason.TERMS, "grant.part", body.index, "the part that the REQUEST says it is")
         if not same or body.max_eirp_mdbm > request.eirp_mdbm:
             return refuse(Reason.TERMS, "grant.terms", "other terms", "the terms of the REQUEST")
         return deadline_open(now, body.accept_by_ns, "grant.accept_by") or pair

@@ -16,6 +16,7 @@ from settlement.chain.quantities import (
 )
 from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
+from settlement.records.marketterms import FORMS, MatchingTerms, Tariff, TierTerms
 from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
 from settlement.records.sizes import HASH, PPM
 
@@ -59,6 +60,7 @@ class ClassTerms:
 
     A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
     `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
+    Prices are millionths of `currency`; without `price_forms` every form of price may be offered.
     """
 
     name: str = text(1, 64)
@@ -78,11 +80,21 @@ class ClassTerms:
     recognition: tuple[Recognition, ...] | None = array(15, Recognition, 32, low=1, optional=True)
     on_incumbent: int | None = uint(16, high=1, optional=True)
     envelope_required: int | None = uint(17, high=1, optional=True)
+    matching: MatchingTerms | None = nested(18, MatchingTerms, optional=True)
+    currency: str | None = text(19, 8, optional=True)
+    tariff: Tariff | None = nested(20, Tariff, optional=True)
+    tiers: tuple[TierTerms, ...] | None = array(21, TierTerms, 32, low=1, optional=True)
+    price_forms: tuple[str, ...] | None = array(23, text(0, 32), 8, low=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Prices that rise."""
-        rising = self.price_low <= self.price_high
-        return None if rising else (".price_low", self.price_low, f"<= price_high, {self.price_high}")
+        """Prices that rise, each tier once, forms of price that exist."""
+        if self.price_low > self.price_high:
+            return ".price_low", self.price_low, f"<= price_high, {self.price_high}"
+        tiers = [one.tier for one in self.tiers or ()]
+        if len(set(tiers)) != len(tiers):
+            return ".tiers", "one tier twice", "each once"
+        unknown = [form for form in self.price_forms or () if form not in FORMS]
+        return (".price_forms", unknown[0], ", ".join(FORMS)) if unknown else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from settlement.chain.codec import array, blob, nested, text, uint
 from settlement.chain.quantities import DAY_NS, count, instant_ns, millidecibel
 from settlement.chain.scope import Cell
+from settlement.records.market import PARTS_MAX
 from settlement.records.row import Charge, Kind, RecordType, Site
 from settlement.records.sizes import HASH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A holder reserves a cell for a user; nothing may radiate on it yet."""
+    """A holder reserves a cell for a user; nothing may radiate on it yet.
+
+    `wish` and `index` say which part of which wish it fills, where several holders fill one.
+    """
 
     sid: bytes = blob(1, HASH)
     request: bytes = blob(2, HASH)
@@ -29,6 +33,8 @@ class Grant:
     fence: int = count(14)
     lease_ns: int = uint(15, high=DAY_NS)
     composite: bytes | None = blob(16, HASH, optional=True)
+    wish: bytes | None = blob(17, 16, optional=True)
+    index: int | None = uint(18, high=PARTS_MAX, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,21 +1,30 @@
 """What comes before a settlement: offers, wishes, requests, counter-offers."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-from settlement.chain.codec import Flaw, blob, nested, text, uint
+from settlement.chain.codec import Flaw, array, blob, nested, text, uint
 from settlement.chain.quantities import WINDOW_MAX_NS, count, instant_ns, millidecibel
 from settlement.chain.scope import Cell, ordered
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.authority import Rule
+from settlement.records.marketterms import PricePoint
 from settlement.records.row import Becomes, Charge, Kind, RecordType, Site
 from settlement.records.sizes import HASH
 
 _AHEAD = (("cell.window.start_ns", WINDOW_MAX_NS),)
+PARTS_MAX = 8
+"""Holders that may fill one wish after the first."""
+PART_BYTES_MAX = 2048
+"""A GRANT, an ACCEPT or a CONFIRM where it is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """A holder's offer: cell, class, tiers, price and the envelope it rests on."""
+    """A holder's offer: cell, class, tiers, price and the envelope it rests on.
+
+    `curve` is a dynamic price's; `shown` names settlements that a discovered price is the median of.
+    """
 
     cell: Cell = nested(1, Cell)
     commodity: str = text(2, 64)
@@ -26,11 +35,17 @@ class Declaration:
     price: int = count(7)
     rule: bytes = blob(8, HASH)
     envelope: bytes | None = blob(9, HASH, optional=True)
+    curve: tuple[PricePoint, ...] | None = array(10, PricePoint, 64, low=1, optional=True)
+    currency: str | None = text(11, 8, optional=True)
+    shown: tuple[bytes, ...] | None = array(12, blob(0, HASH), 64, low=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Tiers that rise, and a window."""
+        """Tiers that rise, a window, a curve where the price follows one."""
         if self.tier_low > self.tier_high:
             return ".tier_low", self.tier_low, f"<= tier_high, {self.tier_high}"
+        times = [point.after_ns for point in self.curve or ()]
+        if (self.price_form == "dynamic") != bool(times) or any(a >= b for a, b in pairwise(times)) or times[:1] > [0]:
+            return ".curve", times, "points that rise from 0 on, where the price is dynamic; else none"
         return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
 
 
@@ -53,8 +68,35 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPart:
+    """A settled part of a wish as its user shows it to the next holder: the three records that both signed."""
+
+    grant: bytes = blob(1, PART_BYTES_MAX, least=1)
+    accept: bytes = blob(2, PART_BYTES_MAX, least=1)
+    confirm: bytes = blob(3, PART_BYTES_MAX, least=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartOf:
+    """Which wish a REQUEST fills a part of: its id, the place in its sequence, all that was asked, what is filled."""
+
+    wish: bytes = blob(1, 16)
+    index: int = uint(2, high=PARTS_MAX)
+    whole: Cell = nested(3, Cell)
+    shown: tuple[ShownPart, ...] = array(4, ShownPart, PARTS_MAX)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """Every part before this one is shown."""
+        shown = len(self.shown)
+        return None if shown == self.index else (".shown", shown, f"index, {self.index}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A user asks for part of a declaration; `envelope` names what its radio can do."""
+    """A user asks for part of a declaration; `envelope` names what its radio can do.
+
+    With `partial` 1 it is content with a part; `part` says of what. `emergency` 1 is its word that this is one.
+    """
 
     declaration: bytes = blob(1, HASH)
     cell: Cell = nested(2, Cell)
@@ -65,9 +107,13 @@ class Request:
     partial: int = uint(7, high=1)
     nonce: bytes = blob(8, 16)
     envelope: bytes | None = blob(9, HASH, optional=True)
+    part: PartOf | None = nested(10, PartOf, optional=True)
+    emergency: int | None = uint(11, high=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """What is offered or asked for has a window; a GRANT's is held against class and credentials."""
+        if (self.part is not None) and not self.partial:
+            return ".partial", 0, "1, where it says of what it is a part"
         return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
 
 
@@ -99,6 +145,22 @@ def _priced(body: Declaration | Intent | Counter, rule: Rule, _signed_ns: int) -
     return None
 
 
+def _offered(body: Declaration, rule: Rule, signed_ns: int) -> Refusal | None:
+    """Clause (13): so are the form of the price and its currency."""
+    terms = rule.terms(body.commodity)
+    refusal = _priced(body, rule, signed_ns)
+    if refusal is not None or terms is None:
+        return refusal
+    if terms.price_forms is not None and body.price_form not in terms.price_forms:
+        return refuse(Reason.PRICE, "disposition.13.price_form", body.price_form, ", ".join(terms.price_forms))
+    if body.currency is not None and body.currency != terms.currency:
+        return refuse(Reason.PRICE, "disposition.13.currency", body.currency, terms.currency or "no currency")
+    dear = [point.price for point in body.curve or () if not terms.price_low <= point.price <= terms.price_high]
+    if dear:
+        return refuse(Reason.PRICE, "disposition.13.curve", dear[0], f"{terms.price_low}-{terms.price_high}")
+    return None
+
+
 def _bargained(body: Counter, rule: Rule, signed_ns: int) -> Refusal | None:
     """Clause (13): so is the round."""
     terms = rule.terms(body.commodity)
@@ -117,7 +179,7 @@ TYPES = (
         kind=Kind.DEALING,
         actions=("offer",),
         ahead=_AHEAD,
-        within_terms=_priced,
+        within_terms=_offered,
     ),
     RecordType(
         number=9,

@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from agent.config.settings import NodeConfig, OfferSection
 from agent.node.control import Command, ControlDoor
-from agent.node.errands import Errands, Surroundings
+from agent.node.errand import Surroundings
+from agent.node.errands import Errands
 from agent.node.policy import HolderPolicy
 from sensing.results import ChannelState, SurveyReport
 from sensing.values import Channel

@@ -49,6 +49,8 @@ def commands() -> list[str]:
         if subs is None:
             yield " ".join(words)
             return
+        if words and getattr(command, "invoke_without_command", False):
+            yield " ".join(words)
         for name, sub in subs.items():
             yield from below(sub, (*words, name))
 

@@ -56,7 +56,7 @@ class Two:
                 desks.append(self)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("agent.trial.folder.Coordinator", Kept)
+            patch.setattr("agent.trial.folder.TrialAuthority", Kept)
             self.layout: Layout = prepare(
                 root, scenario, spec, seed=3, duration_s=duration_s, ports=free_ports(len(scenario.nodes), None)
             )
@@ -174,6 +174,17 @@ def test_what_nobody_offers(two: Two, words: tuple[str, ...], says: str) -> None
     assert done.exit_code == 1
     assert "no offer covers it" in done.stderr
     assert says in done.stderr
+
+
+@pytest.mark.feature("M2")
+def test_explain_lists_every_offer_and_why(two: Two) -> None:
+    done = two.run("user-a", "acquire", "3580-3590MHz", "--wait", "0s", "--explain", "--json")
+    rows = next(json.loads(line) for line in done.stdout.splitlines() if '"considered"' in line)["offers"]
+    assert rows
+    assert all(not row["taken"] and row["holder"] == "holder" and "does not hold" in row["why"] for row in rows)
+    said = two.run("user-a", "acquire", "3580-3590MHz", "--wait", "0s", "--explain")
+    assert f"{len(rows)} offers seen" in said.stdout
+    assert "passed  3550-3570 MHz by holder" in said.stdout
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ TABLE: dict[str, Row] = {
     "cbsd serve": Row(words="--config none.toml", fails=1),
     "cbsd status": Row(words=NODE, reads=("node/node.toml",), fails=1),
     "trial": Row(words="--scenario none.toml", units=("--duration 20",), fails=1),
+    "trial check": Row(words="none.toml", fails=1),
     "sim pluto": Row(words="--scenario none.toml", fails=2),
     "witness init": Row(words="wit --name w", writes=True),
     "witness serve": Row(words="none", fails=1),

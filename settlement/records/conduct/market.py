@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from settlement.chain.admission import prove
 from settlement.chain.codec import encode
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.envelopes import Bound
+from settlement.pair.filling import judge_part
 from settlement.pair.holder import OFFERS, GrantableRequest
 from settlement.pair.table import UserState
 from settlement.pair.user import HEARD, offers_again
@@ -80,10 +82,13 @@ def _judge_request(case: RecordCase) -> Granting | Refusal:
     reservation = state.holder.judge_request(case.admitted, case.now)
     if isinstance(reservation, Refusal):
         return reservation
+    line = state.registry.line(case.author.hash)
+    part = judge_part(case.body, line, lambda raw: prove(raw, state.registry))
+    if part is not None:
+        return part
     bound = resting.bound_of(state, case.admitted, case.now)
     if isinstance(bound, Refusal):
         return bound
-    line = state.registry.line(case.author.hash)
     drawn = budget.judge(state.lineage, state.rule.rule, case.admitted, case.now, line)
     return drawn if isinstance(drawn, Refusal) else Granting(reservation=reservation, bound=bound, drawn=drawn)
 
@@ -130,8 +135,21 @@ def _turned_down(told: Retelling, said: Said, reason: str | None, clause: str | 
 
 
 CONDUCT = (
-    Conduct(body=Declaration, judge=_judge_declaration, act=_hear, own=_declared, heard=_heard),
     Conduct(
-        body=Request, judge=_judge_request, act=_grant, refused=_refuse_request, own=_asked, turned_down=_turned_down
+        body=Declaration,
+        judge=_judge_declaration,
+        act=_hear,
+        keeps=(OFFERS, HEARD),
+        own=_declared,
+        heard=_heard,
+    ),
+    Conduct(
+        body=Request,
+        judge=_judge_request,
+        act=_grant,
+        refused=_refuse_request,
+        keeps=(budget.SPENT, budget.SUSPENDED),
+        own=_asked,
+        turned_down=_turned_down,
     ),
 )

@@ -1,0 +1,56 @@
+"""One command under way: what it is, where it stands, what it needs of the node, and what refused it in words."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from agent.config.settings import OfferSection
+from agent.node.commands import AnyCommand
+from agent.node.filling import Filling
+from agent.words.units import band_text
+from sensing.survey import SurveyReport
+from settlement.core.reasons import Refusal
+from settlement.state.step import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What errands need of the node, at one instant (monotonic ns)."""
+
+    now_ns: int
+    open_sid: bytes | None
+    warden_heard_ns: int
+    report: Callable[[], SurveyReport]
+    closed: Callable[[], list[tuple[int, int]]]
+    withdraw: Callable[[bytes], None]
+    declare: Callable[[Step, OfferSection], str | None]
+    rotate: Callable[[Step], Refusal | None]
+    may_offer: Callable[[Step, OfferSection], Refusal | None]
+
+
+@dataclass(slots=True)
+class Errand:
+    """One command and where it stands; all times monotonic ns."""
+
+    client: bytes
+    command: AnyCommand
+    began_ns: int
+    sid: bytes | None = None
+    withdrawn_ns: int | None = None
+    cancelled: bool = False
+    held: bool = False
+    filling: Filling | None = None
+    over: bool = False
+    told: set[str] = field(default_factory=set)
+
+
+def refused_text(refusal: Refusal) -> str:
+    """What this node may not sign, as whoever asked for it is told."""
+    required = f" (required: {refusal.required})" if refusal.required else ""
+    clause = refusal.clause.removeprefix("own.")
+    return f"refused before anything was signed: {refusal.reason.value} [{clause}] {refusal.measured}{required}"
+
+
+def heard_text(report: SurveyReport) -> str:
+    """What was heard in each channel."""
+    channels = ((band_text(c.channel.low_hz, c.channel.high_hz), c.state.name.lower()) for c in report.channels)
+    return ", ".join(f"{band} {state}" for band, state in channels) or "nothing was heard yet"

@@ -1,0 +1,109 @@
+"""What a user's node asks for by itself: each want of its configuration, at its time, from the best offer heard."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+from agent.config.settings import NodeConfig, WantSection
+from agent.node.filling import Filling
+from agent.node.matching import matched, price_for
+from agent.node.policy import NS, window_ms
+from settlement.chain.scope import Band, Cell, Window
+from settlement.core.reasons import Refusal
+from settlement.market.matching import SpectrumWish
+from settlement.pair.effects import RequestProgress, SettlementNews
+from settlement.party.party import Party
+from settlement.state.step import Step
+
+PART_SPARE_NS = NS
+"""What is left of a want that several holders fill goes on record so long before its window opens."""
+
+
+@dataclass(slots=True)
+class _Asking:
+    want: WantSection
+    tried: int = 0
+    sid: bytes | None = None
+    done: bool = False
+    told: bool = False
+    filling: Filling | None = None
+
+
+def _wanted(want: WantSection, start_ns: int, now_ns: int) -> Window:
+    """The window a want means, by the start signal and the latest that it can be now (UTC ns)."""
+    if want.for_s is not None:
+        return window_ms(now_ns, now_ns + int(want.for_s * NS))
+    return window_ms(start_ns + int((want.start_s or 0.0) * NS), start_ns + int((want.end_s or 0.0) * NS))
+
+
+class UserPolicy:
+    """Works through the configured wants; a refused band is followed by the next one on the list."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._config = config
+        self._asking = [_Asking(want) for want in config.wants]
+
+    def hear(self, progress: RequestProgress) -> None:
+        """Take note of how a REQUEST of ours went."""
+        for asking in self._asking:
+            if asking.sid != progress.sid:
+                continue
+            if asking.filling is not None:
+                asking.sid = None if asking.filling.hear(progress.news) else asking.sid
+                continue
+            match progress.news:
+                case SettlementNews.SETTLED:
+                    asking.done = True
+                case SettlementNews.REFUSED | SettlementNews.ABORTED:
+                    asking.sid, asking.tried = None, asking.tried + 1
+                case _:
+                    pass
+
+    def act(self, step: Step, party: Party, since_start_s: float, start_ns: int) -> None:
+        """Send the REQUESTs that are due; `start_ns` is the start signal in UTC."""
+        for asking in self._asking:
+            want = asking.want
+            if asking.done or asking.sid is not None or not want.ask_s <= since_start_s < (want.end_s or math.inf):
+                continue
+            if asking.tried < len(asking.want.bands_hz):
+                asked = party.attempt(step, partial(self._request, step, party, asking, start_ns))
+                if isinstance(asked, Refusal):
+                    asking.tried += 1
+                else:
+                    asking.sid = asked
+
+    def _request(self, step: Step, party: Party, asking: _Asking, start_ns: int) -> bytes | None:
+        low_hz, high_hz = asking.want.bands_hz[asking.tried]
+        band = Band(low_hz=low_hz, high_hz=high_hz)
+        window = _wanted(asking.want, start_ns, step.now.time.latest_ns)
+        if asking.want.partial:
+            return self._part(step, party, asking, SpectrumWish(band=band, window=window, tier=self._tier(party)))
+        wish = SpectrumWish(band=band, window=window, tier=self._tier(party))
+        winner = matched(party, wish, step.now.position).winner
+        if winner is not None:
+            offer = party.user.offers[winner.declaration]
+            cell = Cell(band=band, area=offer.body.cell.area, window=window)
+            loud, price = asking.want.eirp_mdbm, price_for(party, offer, cell, asking.want.eirp_mdbm)
+            return party.user.request(step, offer, cell, eirp_mdbm=loud, tier=wish.tier, price=price).sid
+        if not asking.told:
+            step.event("no offer", band=band)
+            asking.told = True
+        return None
+
+    def _part(self, step: Step, party: Party, asking: _Asking, wish: SpectrumWish) -> bytes | None:
+        """The next part of a want that several holders may fill; what is left goes on record before it begins."""
+        if asking.filling is None:
+            asking.filling = Filling(wish=wish, eirp_mdbm=asking.want.eirp_mdbm)
+        sid = asking.filling.ask(step, party)
+        begins = not step.now.time.before(wish.window.start_ns - PART_SPARE_NS)
+        left = asking.filling.left(party)
+        if sid is None and left is not None and (begins or not left.residual):
+            asking.filling.close(step, party)
+            asking.done = True
+        return sid
+
+    @staticmethod
+    def _tier(party: Party) -> int:
+        """The strongest tier of this node's credential."""
+        mine = party.registry.get(party.identity.credential)
+        return mine.scope.tier if mine is not None else 1

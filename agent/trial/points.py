@@ -1,0 +1,78 @@
+"""What a trial's scenario came to, from signed records alone: parts and what was left, displacements, bargains, prices.
+
+The same figures for every scenario; what did not happen in one is 0, or an empty list.
+"""
+
+from typing import Any
+
+from agent.trial.collect import Collected
+from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
+from settlement.chain.records import Record
+from settlement.core.reasons import Reason
+from settlement.market.filling import unfilled
+from settlement.records.market import Request
+from settlement.records.verdict import Verdict
+
+
+def points(c: Collected) -> dict[str, Any]:
+    """The trial's `scenario` in JSON."""
+    scenario = c.finished.layout.scenario
+    all_records = {r.digest: r for records in c.records.values() for r in records}
+    found = list(all_records.values())
+    confirmed = {r.body.sid for r in found if isinstance(r.body, Confirm)}
+    grants = [r for r in found if isinstance(r.body, Grant) and r.body.sid in confirmed]
+    return {
+        "name": scenario.name,
+        "about": " ".join(scenario.about.split()),
+        "wishes": [_wish(c, name, grants, found) for name in sorted(_wishes(found))],
+        "displaced": _displaced(c, found),
+        "suspended": sum(isinstance(r.body, Suspend) for r in found),
+        "resumed": sum(isinstance(r.body, Resume) for r in found),
+        "prices": {
+            "forms": sorted({r.body.price_form for r in found if isinstance(r.body, Declaration)}),
+            "settled": sum(r.body.price for r in grants),
+        },
+    }
+
+
+def _wishes(found: list[Record]) -> set[bytes]:
+    return {r.body.part.wish for r in found if isinstance(r.body, Request) and r.body.part is not None}
+
+
+def _wish(c: Collected, name: bytes, grants: list[Record], found: list[Record]) -> dict[str, Any]:
+    """One wish that several holders filled: what was asked and filled (Hz s), by whom, and what is left."""
+    asked = [r for r in found if isinstance(r.body, Request) and r.body.part is not None and r.body.part.wish == name]
+    first = min(asked, key=lambda r: r.frame.seq)
+    parts = [r for r in grants if r.body.wish == name]
+    left = unfilled(first.body.part.whole, [r.body.cell for r in parts])
+    recorded = [
+        r.body.measured
+        for r in found
+        if isinstance(r.body, Verdict) and r.body.reason == Reason.RESIDUAL.value and r.body.subject == first.digest
+    ]
+    return {
+        "user": c.name_of(first.frame.author or b""),
+        "asked_hz_s": left.asked_hz_ns / 1e9,
+        "filled_hz_s": left.filled_hz_ns / 1e9,
+        "parts": [
+            {
+                "index": r.body.index,
+                "holder": c.name_of(r.frame.author or b""),
+                "low_hz": r.body.cell.band.low_hz,
+                "high_hz": r.body.cell.band.high_hz,
+                "price": r.body.price,
+            }
+            for r in sorted(parts, key=lambda r: r.body.index or 0)
+        ],
+        "residual_hz": [[cell.band.low_hz, cell.band.high_hz] for cell in left.residual],
+        "recorded": recorded[0] if recorded else None,
+    }
+
+
+def _displaced(c: Collected, found: list[Record]) -> list[dict[str, Any]]:
+    """Every settlement that was taken back, by whom and why."""
+    return [
+        {"sid": r.body.sid.hex(), "holder": c.name_of(r.frame.author or b""), "reason": r.body.reason}
+        for r in found
+        if isinstance(r.body, Preempt)
+    ]

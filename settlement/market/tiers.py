@@ -1,0 +1,87 @@
+"""Tiers of a class: who may use one, whom it may displace and when, and what the displaced party is owed. Pure."""
+
+from dataclasses import dataclass
+
+from settlement.chain.scope import Window
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.marketterms import TierTerms
+from settlement.records.sizes import PPM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Displaceable:
+    """A settlement in force that is in the way: its tier, window, price, and until when its leases reach (UTC, ns)."""
+
+    tier: int
+    window: Window
+    price: int
+    leased_until_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Displacement:
+    """By when a displaced radio is silent (UTC, ns), and what its user is owed."""
+
+    vacate_by_ns: int
+    owed: int
+
+
+def tier_of(tiers: tuple[TierTerms, ...] | None, tier: int) -> TierTerms | None:
+    """The terms of a tier."""
+    return next((one for one in tiers or () if one.tier == tier), None)
+
+
+def judge_eligible(tiers: tuple[TierTerms, ...] | None, tier: int, level: str) -> Refusal | None:
+    """May a credential of this level ask in this tier? A tier whose terms name no level is everyone's."""
+    terms = tier_of(tiers, tier)
+    if terms is None or terms.levels is None or level in terms.levels:
+        return None
+    return refuse(Reason.TIER, "tier.level", level, f"{', '.join(terms.levels)}, for tier {tier}")
+
+
+def judge_displacing(
+    terms: TierTerms | None, tier: int, in_the_way: Displaceable, *, opens_ns: int, now_ns: int, emergency: bool
+) -> Displacement | Refusal:
+    """May a REQUEST of a tier displace a settlement? Its radio must be silent before the new window opens.
+
+    Args: terms: of the stronger tier. opens_ns: when the new window opens. now_ns: the latest that it may be now; UTC.
+    """
+    if terms is None or in_the_way.tier not in terms.displaces:
+        may = ", ".join(map(str, terms.displaces)) if terms is not None and terms.displaces else "none"
+        return refuse(Reason.TIER, "tier.displaces", f"tier {tier} over tier {in_the_way.tier}", f"it displaces {may}")
+    refusal = _condition(terms, in_the_way, now_ns=now_ns, emergency=emergency)
+    if refusal is not None:
+        return refusal
+    vacate_ns = max(now_ns + terms.notice_ns, in_the_way.leased_until_ns)
+    if min(vacate_ns, in_the_way.window.end_ns) > opens_ns:
+        return refuse(Reason.TIER, "tier.notice", f"opens at {opens_ns} ns", f">= {vacate_ns} ns, silent by then")
+    return Displacement(vacate_by_ns=vacate_ns, owed=compensation(terms, in_the_way, vacate_ns))
+
+
+def _condition(terms: TierTerms, in_the_way: Displaceable, *, now_ns: int, emergency: bool) -> Refusal | None:
+    match terms.condition:
+        case "emergency" if not emergency:
+            return refuse(Reason.TIER, "tier.condition", "no emergency", "a REQUEST that says it is one")
+        case "incumbent":
+            return refuse(Reason.TIER, "tier.condition", "a REQUEST", "an incumbent")
+        case "after" if now_ns < in_the_way.window.start_ns + (terms.after_ns or 0):
+            passed_ns = now_ns - in_the_way.window.start_ns
+            return refuse(Reason.TIER, "tier.condition", f"{passed_ns} ns of its window", f">= {terms.after_ns} ns")
+        case _:
+            return None
+
+
+def compensation(terms: TierTerms, displaced: Displaceable, silent_ns: int) -> int:
+    """What the displaced party is owed by its tier's terms, rounded up; `silent_ns` is when it falls silent, UTC."""
+    window = displaced.window
+    match terms.owed:
+        case "fixed":
+            return terms.amount
+        case "remaining":
+            whole_ns = max(1, window.end_ns - window.start_ns)
+            left_ns = max(0, window.end_ns - max(silent_ns, window.start_ns))
+            return -(-displaced.price * left_ns // whole_ns)
+        case "multiple":
+            return -(-displaced.price * terms.amount // PPM)
+        case _:
+            return 0
