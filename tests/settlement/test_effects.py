@@ -1,4 +1,4 @@
-"""What a step asks of whoever runs the node: each effect at its cause, none of a part that was undone, no illegal move."""
+"""What a step asks of whoever runs the node: each effect at its cause, none of what was undone, no illegal move."""
 
 from pathlib import Path
 from typing import Any
