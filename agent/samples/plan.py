@@ -25,7 +25,7 @@ SLOT_US_MIN = 500
 CHECK_US = 8_000
 """How long before its slot a burst is handed over, for the warden to measure it first."""
 RATIO_MAX = 1_024
-TRANSMIT, RECEIVE = "program-tx", "program-rx"
+TRANSMIT, RECEIVE, STATUS = "program-tx", "program-rx", "program-status"
 LINK = "samples"
 """The local socket between door and warden; `TRANSMIT`.ring and `RECEIVE`.ring lie beside it."""
 
@@ -54,6 +54,7 @@ class DoorPlan:
 
     transmit: str | None
     receive: str | None
+    status: str | None
     asks: bool
     """Whether the node asks the program for samples (REQ), or takes what it gives (PULL)."""
     answers: bool
@@ -122,6 +123,7 @@ def door_plan(config: NodeConfig) -> DoorPlan | None:
     return DoorPlan(
         transmit=_endpoint(section.transmit, folder / TRANSMIT),
         receive=_endpoint(section.receive, folder / RECEIVE),
+        status=_endpoint(section.status, folder / STATUS),
         asks=section.transmit_by == "req",
         answers=section.receive_by == "rep",
         program_hz=program_hz,

@@ -43,6 +43,7 @@ def test_the_path_takes_at_most_two_fifths_of_a_core(tmp_path: Path, capsys: pyt
         program = cost("gnuradio", tmp_path, 2 * number + 1)
         mine = program["cpu"]["user"]
         shares.append(mine["door"] + mine["warden"] - plain["warden"])
+        assert program["programs"][0]["tone"]["span_s"] > 4.8
         with capsys.disabled():
             carried = program["programs"][0]["door"]["samples"]
             print(f"\ndoor {mine['door']:.3f}, warden {mine['warden']:.3f} (without {plain['warden']:.3f}): {carried}")

@@ -25,6 +25,8 @@ WRONG = [
     ({"transmit": "ipc://relative"}, "no address of a socket"),
     ({"transmit": "ipc:///" + "x" * 100}, "90 bytes"),
     ({"transmit": "ipc:///a", "receive": "ipc:///a"}, "its own"),
+    ({"receive": "ipc:///a", "status": "ipc:///a"}, "its own"),
+    ({"status": "tcp://192.0.2.1:1"}, "other hosts reach it"),
     ({"source": "program", "transmit": "off", "receive": "off"}, "neither direction"),
     ({"source": "noise"}, "'none', 'ofdm' or 'program'"),
     ({"transmit_by": "pub"}, "'req' or 'pull'"),
