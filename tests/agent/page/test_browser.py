@@ -15,7 +15,7 @@ from sim.airclient import AirClient
 from sim.oraclelog import read_log
 from tests.agent.page.browser import Running, chromium, holds, need_chromium, trial
 
-pytestmark = [pytest.mark.feature("U3"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.feature("U3"), pytest.mark.realtime, pytest.mark.timeout(240)]
 SCENARIO = str(Path(__file__).with_name("two.toml"))
 SERIOUS = {"serious", "critical"}
 
