@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.audit.lineages import AuditError, verify
 from agent.audit.sources import ANCHORS
 from agent.config.keyfiles import load_chain
 from agent.config.settings import ConfigError, load
@@ -26,6 +27,9 @@ from hw_profiles.wholefile import WholeFile, write_together
 from settlement.audit.verify import audit_lineage, raw_entries
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.lineage import LineageError
+
+ROUNDS = 6
+"""How often running nodes are asked at the most, until their copies agree: each was made at another instant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +50,20 @@ def collect(trial: Trial, sources: Sequence[Path]) -> tuple[Path, list[LogCollec
     target.mkdir(exist_ok=True)
     write_together([WholeFile(path=target / ANCHORS, data=f"{trial.state.network} {trial.state.anchor}\n".encode())])
     found = {one.node: one for one in (_from_path(trial, path, target) for path in sources)}
-    for node in trial.spec.nodes:
-        if node.name not in found:
-            found[node.name] = _from_node(trial, node.name, target)
+    asked = [node.name for node in trial.spec.nodes if node.name not in found]
+    for _ in range(ROUNDS):
+        found |= {name: _from_node(trial, name, target) for name in asked}
+        if not _apart(target):
+            break
     return target, [found[node.name] for node in trial.spec.nodes]
+
+
+def _apart(target: Path) -> bool:
+    """Whether one log holds what another's author had not written yet when its copy was made: living nodes go on."""
+    try:
+        return bool(verify(target, anchors=None, network=None)["problems"])
+    except AuditError:
+        return False
 
 
 def _from_path(trial: Trial, path: Path, target: Path) -> LogCollected:

@@ -1,5 +1,6 @@
 """The Grafana dashboard and the Prometheus rules speak of metrics that a node has, and of all of them."""
 
+import inspect
 import json
 import re
 import time
@@ -85,6 +86,6 @@ def test_the_scrape_is_of_the_port_that_the_command_opens() -> None:
     from agent.cli.service import run
 
     scrape = yaml.safe_load((ROOT / "deploy/prometheus/scrape.yml").read_text())["scrape_configs"][0]
-    port = run.__defaults__[-1] if run.__defaults__ else None
+    port = inspect.signature(run).parameters["health_port"].default
     assert scrape["static_configs"][0]["targets"] == [f"127.0.0.1:{port}"]
     assert scrape["job_name"] == "bandpact"
