@@ -200,6 +200,7 @@ def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:
         price_low=0,
         price_high=1_000_000,
         out_of_band_mdbm_per_mhz=round(terms.out_of_band_dbm_per_mhz * 1000),
+        rounds_max=terms.rounds_max,
         envelope_required=1 if terms.envelope_required else None,
     )
 

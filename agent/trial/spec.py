@@ -1,6 +1,6 @@
 """The `[trial]` table of a scenario: what is offered, who wants what, and the terms of the rule."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +19,9 @@ class OfferPlan(_Table):
     low_hz: int
     high_hz: int
     price: int = 0
+    price_form: Literal["fixed", "negotiated", "parametric", "discovered", "dynamic"] = "fixed"
+    least: int | None = None
+    curve: tuple[tuple[float, int], ...] = ()
     max_eirp_dbm: float = 30.0
     after_s: float = 0.5
 
@@ -33,6 +36,8 @@ class Want(_Table):
     end_s: float
     eirp_dbm: float
     partial: bool = False
+    bid: int | None = None
+    price_max: int | None = None
 
 
 class Program(_Table):
@@ -61,6 +66,7 @@ class Terms(_Table):
     max_eirp_dbm: float = 30.0
     out_of_band_dbm_per_mhz: float = -13.0
     envelope_required: bool = False
+    rounds_max: int | None = None
 
 
 class TrialSpec(_Table):
@@ -89,6 +95,9 @@ class TrialSpec(_Table):
                 high_hz=o.high_hz,
                 commodity=self.terms.commodity,
                 price=o.price,
+                price_form=o.price_form,
+                least=o.least,
+                curve=tuple((after_s * scale, price) for after_s, price in o.curve),
                 max_eirp_mdbm=round(o.max_eirp_dbm * 1000),
                 after_s=o.after_s,
                 for_s=duration_s + 10.0,
@@ -107,6 +116,8 @@ class TrialSpec(_Table):
                 end_s=w.end_s * scale,
                 eirp_mdbm=round(w.eirp_dbm * 1000),
                 partial=w.partial,
+                bid=w.bid,
+                price_max=w.price_max,
             )
             for w in self.wants
             if w.node == node
