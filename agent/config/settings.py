@@ -208,6 +208,7 @@ class WantSection(Section):
     partial: bool = False
     bid: int | None = Field(default=None, ge=0)
     price_max: int | None = Field(default=None, ge=0)
+    emergency: bool = False
 
     @model_validator(mode="after")
     def _timed(self) -> "WantSection":

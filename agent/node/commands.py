@@ -43,6 +43,7 @@ class Acquire(_Banded):
     hold: bool = False
     explain: bool = False
     partial: bool = False
+    emergency: bool = False
     bid: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
 
     @model_validator(mode="after")

@@ -199,7 +199,14 @@ class Errands:
             due = price_for(self._party, offer, cell, eirp_mdbm)
             price = command.bid if command.bid is not None and found.winner.bargains else due
             pair = self._party.user.request(
-                step, offer, cell, eirp_mdbm=eirp_mdbm, tier=tier, price=price, price_max=command.price_max
+                step,
+                offer,
+                cell,
+                eirp_mdbm=eirp_mdbm,
+                tier=tier,
+                price=price,
+                price_max=command.price_max,
+                emergency=command.emergency,
             )
             errand.sid = pair.sid
             return

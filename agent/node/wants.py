@@ -88,7 +88,14 @@ class UserPolicy:
             due = price_for(party, offer, cell, want.eirp_mdbm)
             price = want.bid if want.bid is not None and winner.bargains else due
             pair = party.user.request(
-                step, offer, cell, eirp_mdbm=want.eirp_mdbm, tier=wish.tier, price=price, price_max=want.price_max
+                step,
+                offer,
+                cell,
+                eirp_mdbm=want.eirp_mdbm,
+                tier=wish.tier,
+                price=price,
+                price_max=want.price_max,
+                emergency=want.emergency,
             )
             return pair.sid
         if not asking.told:

@@ -10,7 +10,8 @@ from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume
 from settlement.chain.records import Record
 from settlement.core.reasons import Reason
 from settlement.market.filling import unfilled
-from settlement.records.market import Request
+from settlement.records.ending import Compensation
+from settlement.records.market import Counter, Request
 from settlement.records.verdict import Verdict
 
 
@@ -26,6 +27,7 @@ def points(c: Collected) -> dict[str, Any]:
         "about": " ".join(scenario.about.split()),
         "wishes": [_wish(c, name, grants, found) for name in sorted(_wishes(found))],
         "displaced": _displaced(c, found),
+        "counters": sum(isinstance(r.body, Counter) for r in found),
         "suspended": sum(isinstance(r.body, Suspend) for r in found),
         "resumed": sum(isinstance(r.body, Resume) for r in found),
         "prices": {
@@ -70,9 +72,20 @@ def _wish(c: Collected, name: bytes, grants: list[Record], found: list[Record]) 
 
 
 def _displaced(c: Collected, found: list[Record]) -> list[dict[str, Any]]:
-    """Every settlement that was taken back, by whom and why."""
+    """Every settlement that was taken back: by whom, why, what is owed for it, and what of that both have signed."""
+    heard = {r.body.subject for r in found if isinstance(r.body, Verdict) and r.body.clause == "compensation.received"}
+    said = {r.digest: r for r in found if isinstance(r.body, Compensation)}
     return [
-        {"sid": r.body.sid.hex(), "holder": c.name_of(r.frame.author or b""), "reason": r.body.reason}
+        {
+            "sid": r.body.sid.hex(),
+            "holder": c.name_of(r.frame.author or b""),
+            "reason": r.body.reason,
+            "tier": r.body.tier,
+            "owed": r.body.owed or 0,
+            "settled": said[r.body.compensation].body.amount
+            if r.body.compensation in said and r.body.compensation in heard
+            else 0,
+        }
         for r in found
         if isinstance(r.body, Preempt)
     ]

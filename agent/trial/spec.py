@@ -38,6 +38,7 @@ class Want(_Table):
     partial: bool = False
     bid: int | None = None
     price_max: int | None = None
+    emergency: bool = False
 
 
 class Program(_Table):
@@ -54,6 +55,18 @@ class Program(_Table):
     burst_us: int = 28_000
 
 
+class TierPlan(_Table):
+    """What one tier may do to weaker ones; see `settlement.records.marketterms.TierTerms`."""
+
+    tier: int = Field(ge=1, le=255)
+    displaces: tuple[int, ...]
+    condition: Literal["none", "emergency", "after"] = "none"
+    after_s: float | None = None
+    notice_s: float = 1.0
+    owed: Literal["none", "fixed", "remaining", "multiple"] = "none"
+    amount: int = Field(default=0, ge=0)
+
+
 class Terms(_Table):
     """What the rule says of the one class traded."""
 
@@ -67,6 +80,9 @@ class Terms(_Table):
     out_of_band_dbm_per_mhz: float = -13.0
     envelope_required: bool = False
     rounds_max: int | None = None
+    currency: str | None = None
+    suspends: bool = False
+    tiers: tuple[TierPlan, ...] = ()
 
 
 class TrialSpec(_Table):
@@ -79,6 +95,7 @@ class TrialSpec(_Table):
     recording_center_hz: int = 3_567_000_000
     recording_eirp_dbm: float = 0.0
     terms: Terms = Terms()
+    node_tiers: dict[str, int] = {}
     offers: list[OfferPlan] = []
     wants: list[Want] = []
     programs: list[Program] = []
@@ -118,6 +135,7 @@ class TrialSpec(_Table):
                 partial=w.partial,
                 bid=w.bid,
                 price_max=w.price_max,
+                emergency=w.emergency,
             )
             for w in self.wants
             if w.node == node
@@ -133,7 +151,7 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         key = ".".join(str(part) for part in first["loc"])
         raise ScenarioError(f"[trial] {key}: {first['msg']}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
-    unknown = set(named)
+    unknown = set(named) | set(spec.node_tiers)
     for name in sorted(unknown - nodes):
         raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")
     return spec
