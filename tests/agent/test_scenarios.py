@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.trial.checking import checked_scenario
 from agent.trial.judge import settlements
-from agent.trial.spec import OfferPlan, Terms, TrialSpec, Want
+from agent.trial.spec import OfferPlan, Terms, TierPlan, TrialSpec, Want
 from sim import scenario as schema
 from sim.scenario import names
 from tests.settlement.world import LOWER, World, trio
@@ -36,7 +36,7 @@ def test_the_list_has_every_scenario_with_its_paragraph() -> None:
 def test_every_key_of_a_scenario_file_is_on_the_page() -> None:
     tables = (schema.AirSpec, schema.RadioSpec, schema.ClockSpec, schema.ScenarioNode, schema.Emitter)
     keys = {field.name for table in tables for field in fields(table) if not field.name.startswith("_")}
-    keys |= {name for table in (OfferPlan, Want, Terms, TrialSpec) for name in table.model_fields}
+    keys |= {name for table in (OfferPlan, Want, Terms, TierPlan, TrialSpec) for name in table.model_fields}
     assert sorted(key for key in keys if f"`{key}`" not in PAGE) == []
 
 
