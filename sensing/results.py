@@ -43,6 +43,7 @@ class SurveySettings:
     None where it is not known. `flatness_db` is how far the floor of a part of the band may be off; it sets the SNR
     wall. `keep_s` is how long ago a look may be and still count, None for all there is room for. `incumbent_bands` are
     where a radar can be an incumbent: elsewhere a train like one is a pulse report; None is anywhere.
+    `detector` is which of `sensing.detectors.registry` decides on the channels.
     """
 
     center_hz: float
@@ -53,6 +54,7 @@ class SurveySettings:
     fft_size: int = 1024
     block_us: float = 100.0
     pfa: float = 1e-3
+    detector: str = "channel"
     flatness_db: float = 1.0
     calibration: Scale | None = None
     radar: bool = True

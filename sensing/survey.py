@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.detectors.channel import ChannelDetector
 from sensing.detectors.pulses import PulseFinder, warm
 from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
+from sensing.detectors.registry import DECIDERS
 from sensing.flags import UNUSABLE, VOIDING, WIDENING, SampleFlag
 from sensing.floors import FloorReader, FloorView
 from sensing.frontend import FrontEnd, Iq, Spectra
@@ -90,7 +90,7 @@ class Survey:
         self._reader = FloorReader(settings, self._layout, frames=self._frames)
         compared = np.append(np.ones(self._layout.groups, np.bool_), False)
         self._floor = FloorTracker(self._reader.shapes, channels=self._layout.members, compared=compared)
-        self._detector = ChannelDetector(pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db)
+        self._detector = DECIDERS[settings.detector](pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db)
         shapes = self._reader.shapes
         self._contrast = np.array([max(CONTRAST, gamma_quantile(shape=float(k), q=1 - CONTRAST_PFA)) for k in shapes])
         self._views: dict[int, tuple[int, FloorView]] = {}

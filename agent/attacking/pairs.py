@@ -99,7 +99,7 @@ def _overlap(ground: Ground) -> str:
         ground.mallory.say(HOLDER, raw)
     verdicts = sorted(ground.verdict(HOLDER, raw) for raw in asked)
     ours = {digest(raw) for raw in asked}
-    for raw in [raw for raw in ground.mallory.heard if kind_of(raw) == "grant"]:
+    for raw in [raw for raw in ground.mallory.heard if kind_of(raw) == bodies.TYPE_OF[bodies.Grant]]:
         if ground.body(raw).request in ours:
             _take(ground, raw, ground.body(raw))
     return "one GRANT, one CONFLICT" if verdicts == ["CONFLICT", "admitted"] else ", ".join(verdicts)

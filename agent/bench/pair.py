@@ -5,17 +5,21 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from agent.bench.sides import (
+    COSIGNER,
     LAT_E7,
     LON_E7,
     NS,
+    USER,
     BenchError,
     BenchFloor,
     SideSpec,
+    Trip,
     Users,
     cpu_s,
     serve_holder,
@@ -33,22 +37,43 @@ START_S = 60.0
 NETWORK = "bench"
 
 
-def prepare(folder: Path, users: int) -> SideSpec:
-    """Keys, credentials and a rule for a holder and so many users."""
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What a settlement has to have beside its two parties' signatures; the bare one nothing."""
+
+    name: str
+    enveloped: bool = False
+    witnesses: int = 0
+    cosigned: bool = False
+
+
+BARE = Mode("bare")
+MODES = (
+    Mode("enveloped", enveloped=True),
+    Mode("witnessed", witnesses=1),
+    Mode("coordinated", cosigned=True),
+    Mode("all three, as in a trial", enveloped=True, witnesses=1, cosigned=True),
+)
+
+
+def prepare(folder: Path, users: int, mode: Mode = BARE) -> SideSpec:
+    """Keys, credentials and a rule for a holder and so many users, and for one more holder where that co-signs."""
     trial = TrialSpec()
+    trial = trial.model_copy(update={"terms": trial.terms.model_copy(update={"envelope_required": mode.enveloped})})
     desk = TrialAuthority(trial, network=NETWORK, lat_e7=LAT_E7, lon_e7=LON_E7)
-    names = {"holder": "holder", **{f"user-{n}": "user" for n in range(users)}}
+    names = {"holder": "holder", **{f"{USER}{n}": "user" for n in range(users)}}
+    names |= {COSIGNER: "holder"} if mode.cosigned else {}
     issued = {name: desk.enrol(name, role, f"bench {name}", folder / name) for name, role in names.items()}
     return SideSpec(
         folder=folder,
         network=NETWORK,
         anchor=desk.anchor,
-        # A settlement of two: the floor knows nothing of witnesses either.
-        rule=desk.make_rule(HOURS_NS / NS, witness_quorum=0),
+        rule=desk.make_rule(HOURS_NS / NS, witness_quorum=mode.witnesses),
         chains={name: one.chain for name, one in issued.items()},
         area=desk.area,
         band=desk.band,
         commodity=trial.terms.commodity,
+        enveloped=mode.enveloped,
     )
 
 
@@ -85,42 +110,53 @@ class BenchHolder:
 
 
 @contextmanager
-def town(folder: Path, users: int) -> Iterator[tuple[BenchHolder, Users]]:
+def town(folder: Path, users: int, mode: Mode = BARE) -> Iterator[tuple[BenchHolder, Users]]:
     """A holder and its users, an offer with each of them."""
-    spec = prepare(folder, users)
+    spec = prepare(folder, users, mode)
     holder = BenchHolder(spec)
     start_ns = (time.time_ns() + AHEAD_NS) // NS * NS
     made = Users(spec, holder.endpoint, start_ns)
     try:
+        window = Window(start_ns=start_ns - AHEAD_NS, end_ns=start_ns + HOURS_NS - AHEAD_NS)
         holder.tell("connect", made.endpoints())
-        holder.tell("offer", Window(start_ns=start_ns - AHEAD_NS, end_ns=start_ns + HOURS_NS - AHEAD_NS))
+        if mode.witnesses or mode.cosigned:
+            made.introduce()
+            made.offer(window)
+        holder.tell("offer", window)
         made.until(lambda: all(user.side.party.user.offers for user in made.users), 2)
+        for _ in range(WARM_UP * ROUND):
+            made.turn(1)
         yield holder, made
     finally:
         made.close()
         holder.stop()
 
 
-def _sizes(holder: BenchHolder, users: Users) -> tuple[int, int, int, int]:
-    """Bytes of REQUEST, GRANT, ACCEPT and CONFIRM with its proof, of the settlement just made."""
+def _trips(holder: BenchHolder, users: Users, mode: Mode) -> tuple[Trip, ...]:
+    """What the floor sends: as many bytes as the messages of the settlement just made."""
     user = users.users[(users.slot - 1) % len(users.users)]
-    request, accept = list(user.side.sizes)[-3:-1]
-    grant, confirm = holder.tell("sizes")[-2:]
-    return request, grant, accept, confirm
+    theirs = holder.tell("sizes")
+    request, accept = user.side.sizes_of("request"), user.side.sizes_of("accept")
+    further = int(mode.witnesses > 0) + int(mode.cosigned)
+    return (
+        Trip(asked=request, answered=theirs["grant"], more=int(mode.enveloped)),
+        *(Trip(asked=accept, answered=request) for _ in range(further)),
+        Trip(asked=accept, answered=theirs["confirm"], head=True),
+    )
 
 
-def _floor(holder: BenchHolder, users: Users, sizes: tuple[int, int, int, int], count: int) -> list[float]:
+def _floor(holder: BenchHolder, users: Users, trips: tuple[Trip, ...], count: int) -> list[float]:
     """Seconds of `count` bare settlements."""
     user = users.users[0]
     other = user.side.party.registry.admit_chain(users.spec.chains["holder"])
     if not isinstance(other, Subject):
         raise BenchError(str(other))
-    holder.tell("floor", (sizes, count))
+    holder.tell("floor", (trips, count))
     floor = BenchFloor.of(user.side, other, users.spec.folder / "user-0")
     took_s: list[float] = []
     for _ in range(count):
         began_s = time.perf_counter()
-        floor.ask(sizes)
+        floor.ask(trips)
         took_s.append(time.perf_counter() - began_s)
     floor.db.close()
     return took_s
@@ -130,29 +166,35 @@ def _quantile_ms(values: list[float], share: float) -> float:
     return round(sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1000, 3)
 
 
-def latency(folder: Path, users: int, count: int) -> dict[str, Any]:
+def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str, Any]:
     """REQUEST to permit of single settlements, in turns with the floor."""
-    with town(folder, users) as (holder, made):
+    with town(folder, users, mode) as (holder, made):
         for _ in range(WARM_UP):
             made.one()
-        sizes = _sizes(holder, made)
+        trips = _trips(holder, made, mode)
         ours: list[float] = []
         floor: list[float] = []
         ours_cpu_s = floor_cpu_s = 0.0
-        _floor(holder, made, sizes, WARM_UP)
+        _floor(holder, made, trips, WARM_UP)
         while len(ours) < count:
             began_s = cpu_s() + holder.tell("usage")
             ours += [made.one() for _ in range(ROUND)]
             made.until(_settled(made), 2)
             between_s = cpu_s() + holder.tell("usage")
-            floor += _floor(holder, made, sizes, ROUND)
+            floor += _floor(holder, made, trips, ROUND)
             ended_s = cpu_s() + holder.tell("usage")
             ours_cpu_s, floor_cpu_s = ours_cpu_s + between_s - began_s, floor_cpu_s + ended_s - between_s
     ratio = statistics.median(ours) / statistics.median(floor)
     return {
+        "mode": mode.name,
         "peers": users,
         "settlements": len(ours),
-        "message_bytes": dict(zip(("request", "grant", "accept", "confirm"), sizes, strict=True)),
+        "message_bytes": {
+            "request": trips[0].asked,
+            "grant": trips[0].answered,
+            "accept": trips[-1].asked,
+            "confirm": trips[-1].answered,
+        },
         "p50_ms": round(statistics.median(ours) * 1000, 3),
         "p99_ms": _quantile_ms(ours, 0.99),
         "floor_p50_ms": round(statistics.median(floor) * 1000, 3),
@@ -172,6 +214,12 @@ def _settled(users: Users) -> Any:
         return left[0] <= 0 and not any(user.began_s for user in users.users)
 
     return quiet
+
+
+def modes(folder: Path, users: int, count: int) -> list[dict[str, Any]]:
+    """A row for each mode, with what its median is of the bare one's in the same run."""
+    rows = [latency(folder / f"mode-{number}", users, count, mode) for number, mode in enumerate((BARE, *MODES))]
+    return [row | {"p50_over_bare": round(row["p50_ms"] / rows[0]["p50_ms"], 2)} for row in rows]
 
 
 def load(folder: Path, users: int, in_flight: int, count: int) -> dict[str, Any]:
@@ -195,5 +243,6 @@ def run(folder: Path, *, count: int, peers: tuple[int, ...], in_flight: int) -> 
     """Measure everything, each town in a folder of its own."""
     return {
         "latency": [latency(folder / f"latency-{n}", n, count) for n in peers],
+        "modes": modes(folder, min(peers), count),
         "load": [load(folder / f"load-{n}", n, in_flight, count) for n in peers if n * 8 >= in_flight],
     }

@@ -1,15 +1,17 @@
 """The two processes of the settlement bench: whole nodes' settlement sides, and beside them the bare floor.
 
 The floor does what a settlement cannot do without, and nothing else: five signatures, four verifications, two round
-trips over the same encrypted sockets, five durable commits, on messages of the same sizes.
+trips over the same encrypted sockets, five durable commits, on messages of the same sizes. With envelopes it signs and
+verifies the composite as well; with a witness or a co-signer it makes one round trip more, both sides signing,
+verifying and storing.
 """
 
 import resource
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,17 +23,20 @@ from agent.config.keyfiles import load_keys
 from agent.node.settling import Settling
 from settlement.chain import keys
 from settlement.chain.admission import RuleInForce
-from settlement.chain.bodies import Declaration
+from settlement.chain.bodies import PPM, ChannelObservation, Declaration, Envelope
 from settlement.chain.checkpoint import origin_of
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.keys import SigningKey
 from settlement.chain.lineage import Lineage
+from settlement.chain.records import Unproven, parse
 from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
-from settlement.mesh import Mesh
+from settlement.mesh import Arrived, Mesh
 from settlement.pair.artifact import verify_rule
 from settlement.pair.effects import Effect, HandPermit, RequestProgress, SettlementNews
+from settlement.pair.envelopes import ABLE, FREE, PLACE, UNIT
 from settlement.party.party import Party
+from settlement.state.messages import Message, decode_message
 from settlement.state.step import Identity, Outgoing, Step
 
 NS = 1_000_000_000
@@ -41,6 +46,9 @@ LAT_E7, LON_E7 = 369_000_000, -763_000_000
 QUIET_TURNS = 3
 GIVE_UP_S = 10.0
 SIGNATURE = 64
+MARK = b"floor"
+USER, COSIGNER = "user-", "cosigner"
+FOUND_NS, LEVEL_PPM = 600 * NS, 950_000
 
 
 class BenchError(Exception):
@@ -59,6 +67,17 @@ class SideSpec:
     area: Area
     band: Band
     commodity: str
+    enveloped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trip:
+    """One round trip of the floor: bytes asked and answered, further records in the answer, and whether a head is."""
+
+    asked: int
+    answered: int
+    more: int = 0
+    head: bool = False
 
 
 def here_and_now() -> Fix:
@@ -101,16 +120,27 @@ def side_of(spec: SideSpec, name: str, peers: dict[str, str], do: Callable[[Effe
 
 
 class MeasuredSettling(Settling):
-    """A settlement side that notes the sizes of what it sends."""
+    """A settlement side that notes the size of the last message of each type that it sent to the other party."""
 
     def __init__(self, party: Party, mesh: Mesh, fix: Callable[[], Fix], *, do: Callable[[Effect], None]) -> None:
         super().__init__(party, mesh, fix, do=do)
-        self.sizes: deque[int] = deque(maxlen=64)
+        self.sizes: dict[str, int] = {}
 
     def leave(self, step: Step) -> None:
         """As ever, and note sizes."""
-        self.sizes.extend(len(outgoing.data) for outgoing in step.outgoing)
+        for outgoing in step.outgoing:
+            message = decode_message(outgoing.data)
+            unproven = parse(message.record) if isinstance(message, Message) else None
+            to = self.party.registry.get(outgoing.to)
+            if isinstance(unproven, Unproven) and to is not None and to.name != COSIGNER:
+                self.sizes[unproven.typ] = len(outgoing.data)
         super().leave(step)
+
+    def sizes_of(self, typ: str) -> int:
+        """Bytes of the last message of a type. Raises BenchError."""
+        if typ not in self.sizes:
+            raise BenchError(f"no {typ} was sent: {sorted(self.sizes)}")
+        return self.sizes[typ]
 
 
 # -- the bare floor ---------------------------------------------------------------------------------------------------
@@ -143,8 +173,8 @@ class BenchFloor:
             self.db.execute("INSERT INTO leaf(body) VALUES(?)", (body,))
 
     def signed(self, size: int) -> bytes:
-        """A message of so many bytes that begins with its signature."""
-        body = bytes(max(1, size - SIGNATURE))
+        """A message of so many bytes that begins with its signature and the floor's mark."""
+        body = MARK + bytes(max(1, size - SIGNATURE - len(MARK)))
         return self.key.sign(body) + body
 
     def check(self, data: bytes) -> None:
@@ -161,31 +191,39 @@ class BenchFloor:
         """The next message of the other end. Raises BenchError when none comes."""
         deadline = time.monotonic() + GIVE_UP_S
         while time.monotonic() < deadline:
-            for arrived in self.mesh.receive():
-                return arrived.data
+            ours = [one.data for one in self.mesh.receive() if self._is_floor(one)]
+            if ours:
+                return ours[0]
             self.mesh.sockets[1].poll(10)
         raise BenchError("the floor's other end is silent")
 
-    def ask(self, sizes: tuple[int, int, int, int]) -> None:
+    def _is_floor(self, arrived: Arrived) -> bool:
+        """What witnesses and co-signers still have to say of a settlement before is not of the floor."""
+        marked = arrived.data[SIGNATURE : SIGNATURE + len(MARK)] == MARK
+        return marked and arrived.transport_key == self.peer
+
+    def ask(self, trips: Sequence[Trip]) -> None:
         """The user's half: REQUEST, ACCEPT and what came back, each durable."""
         answer = b""
-        for size in (sizes[0], sizes[2]):
-            message = self.signed(size)
+        for trip in trips:
+            message = self.signed(trip.asked)
             self.commit(message)
             self.send(message)
             answer = self.receive()
-            self.check(answer)
+            for _ in range(1 + trip.more):
+                self.check(answer)
         self.commit(answer)
 
-    def serve(self, sizes: tuple[int, int, int, int], count: int) -> None:
+    def serve(self, trips: Sequence[Trip], count: int) -> None:
         """The holder's half, `count` times: GRANT; CONFIRM and the signed head of the log."""
-        for number in range(2 * count):
-            self.check(self.receive())
-            answer = self.signed(sizes[1 if number % 2 == 0 else 3])
-            if number % 2:
-                self.key.sign(answer[:200])
-            self.commit(answer)
-            self.send(answer)
+        for _ in range(count):
+            for trip in trips:
+                self.check(self.receive())
+                answer = self.signed(trip.answered)
+                for _ in range(trip.more + trip.head):
+                    self.key.sign(answer[:200])
+                self.commit(answer)
+                self.send(answer)
 
 
 # -- the holder's process ---------------------------------------------------------------------------------------------
@@ -203,9 +241,9 @@ def serve_holder(spec: SideSpec, pipe: Connection) -> None:
                 break
             pipe.send(_told(spec, side, command, argument))
             if command == "floor":
-                sizes, count = argument
+                trips, count = argument
                 floor = BenchFloor.of(side, _subject(side, spec, "user-0"), spec.folder / "holder")
-                floor.serve(sizes, count)
+                floor.serve(trips, count)
                 floor.db.close()
         side.turn(10)
     side.close()
@@ -226,15 +264,17 @@ def _told(spec: SideSpec, side: MeasuredSettling, command: str, argument: Any) -
                 if key is not None:
                     side.mesh.connect(key, endpoint)
         case "offer":
-            side.want(lambda step: _offer(spec, side, step, argument))
+            users = [name for name in spec.chains if name.startswith(USER)]
+            side.want(lambda step: _offer(spec, side, step, argument, users))
         case "usage":
             return cpu_s()
         case "sizes":
-            return list(side.sizes)
+            return dict(side.sizes)
     return None
 
 
-def _offer(spec: SideSpec, side: Settling, step: Step, window: Window) -> None:
+def _offer(spec: SideSpec, side: Settling, step: Step, window: Window, to: Sequence[str]) -> None:
+    envelope = side.party.bounds.observe(step, _found(spec)) if spec.enveloped else None
     record = side.party.holder.declare(
         step,
         Declaration(
@@ -246,14 +286,45 @@ def _offer(spec: SideSpec, side: Settling, step: Step, window: Window) -> None:
             price_form="fixed",
             price=0,
             rule=side.party.rule.hash,
+            envelope=None if envelope is None else envelope.digest,
         ),
     )
-    from settlement.state.messages import Message
+    data = Message(record=record.raw, beside=None if envelope is None else (envelope.raw,)).encoded()
+    step.outgoing += [Outgoing(to=_subject(side, spec, name).hash, data=data) for name in to]
 
-    data = Message(record=record.raw).encoded()
-    step.outgoing += [
-        Outgoing(to=_subject(side, spec, name).hash, data=data) for name in spec.chains if name != "holder"
-    ]
+
+def _found(spec: SideSpec) -> Envelope:
+    """Both halves of the band found free just now."""
+    now_ns = time.time_ns()
+    middle_hz = (spec.band.low_hz + spec.band.high_hz) // 2
+    halves = Band(low_hz=spec.band.low_hz, high_hz=middle_hz), Band(low_hz=middle_hz, high_hz=spec.band.high_hz)
+    return Envelope(
+        kind=PLACE,
+        observed=Window(start_ns=now_ns - NS // 2, end_ns=now_ns),
+        valid_until_ns=now_ns + FOUND_NS,
+        level_ppm=LEVEL_PPM,
+        looks=20,
+        channels=tuple(ChannelObservation(band=half, state=FREE, floor_unit="dBm/Hz", flags=()) for half in halves),
+        incumbents=(),
+        modality="energy",
+    )
+
+
+def _able(spec: SideSpec) -> Envelope:
+    """A radio that reaches the whole band."""
+    now_ns = time.time_ns()
+    return Envelope(
+        kind=UNIT,
+        observed=Window(start_ns=now_ns, end_ns=now_ns),
+        valid_until_ns=now_ns + 3600 * NS,
+        level_ppm=PPM,
+        looks=0,
+        channels=(ChannelObservation(band=spec.band, state=ABLE, floor_unit="", flags=()),),
+        incumbents=(),
+        max_eirp_mdbm=30_000,
+        modality="profile",
+        width_hz_max=spec.band.high_hz - spec.band.low_hz,
+    )
 
 
 def cpu_s() -> float:
@@ -309,20 +380,45 @@ class Users:
     def __init__(self, spec: SideSpec, endpoint: str, start_ns: int) -> None:
         self.spec, self.start_ns, self.slot = spec, start_ns, 0
         self.users: list[BenchUser] = []
+        self._sides: dict[str, MeasuredSettling] = {}
+        self.together = False
+        """Whether the others have a part in a settlement: they witness, or co-sign."""
         for name in spec.chains:
-            if name != "holder":
+            if name.startswith(USER):
                 self.users.append(BenchUser())
                 self.users[-1].side = side_of(spec, name, {"holder": endpoint}, self.users[-1].do)
+                self._sides[name] = self.users[-1].side
+                if spec.enveloped:
+                    self.users[-1].side.want(partial(self._describe, self.users[-1].side))
+            elif name != "holder":
+                self._sides[name] = side_of(spec, name, {"holder": endpoint}, lambda _effect: None)
+
+    def _describe(self, side: MeasuredSettling, step: Step) -> None:
+        side.party.bounds.describe(step, _able(self.spec))
 
     def endpoints(self) -> dict[str, str]:
-        """Where each user listens."""
-        names = [name for name in self.spec.chains if name != "holder"]
-        return {name: user.side.mesh.endpoint for name, user in zip(names, self.users, strict=True)}
+        """Where everybody but the holder listens."""
+        return {name: side.mesh.endpoint for name, side in self._sides.items()}
+
+    def introduce(self) -> None:
+        """Let everybody know where the others listen, and give each a turn while one settles."""
+        self.together = True
+        for name, side in self._sides.items():
+            for other, endpoint in self.endpoints().items():
+                key = _subject(side, self.spec, other).transport_key
+                if other != name and key is not None:
+                    side.mesh.connect(key, endpoint)
+
+    def offer(self, window: Window) -> None:
+        """Have the co-signers offer, to the holder alone: it asks those of whom it has heard that they offer."""
+        for name, side in self._sides.items():
+            if not name.startswith(USER):
+                side.want(lambda step, side=side: _offer(self.spec, side, step, window, ["holder"]))  # type: ignore[misc]
 
     def turn(self, wait_ms: int) -> None:
         """A turn of everyone."""
-        for user in self.users:
-            user.side.turn(wait_ms)
+        for side in self._sides.values():
+            side.turn(wait_ms)
 
     def until(self, holds: Callable[[], object], wait_ms: int, only: BenchUser | None = None) -> None:
         """Turn until something holds. Raises BenchError."""
@@ -346,7 +442,10 @@ class Users:
         user = self.users[self.slot % len(self.users)]
         before = user.permits
         self.ask(user)
-        self.until(lambda: user.permits > before, 10, only=user)
+        if self.together:
+            self.until(lambda: user.permits > before, 0)
+        else:
+            self.until(lambda: user.permits > before, 10, only=user)
         for _ in range(QUIET_TURNS):
             self.turn(0 if len(self.users) > 2 else 2)
         return user.took_s.pop()
@@ -374,5 +473,5 @@ class Users:
 
     def close(self) -> None:
         """Let go of everything."""
-        for user in self.users:
-            user.side.close()
+        for side in self._sides.values():
+            side.close()

@@ -36,6 +36,7 @@ from agent.cli import (
     trial,
     tx,
     warden,
+    watch,
     witness,
 )
 from agent.cli.common import guard_streams
@@ -89,6 +90,7 @@ app.command("install-service")(install.install_service)
 app.command()(service.run)
 app.command()(service.status)
 app.command()(service.page)
+app.command()(watch.watch)
 clocks = typer.Typer(no_args_is_help=True, help="The node's clock.")
 clocks.command("watch")(clock.watch)
 app.add_typer(clocks, name="clock")

@@ -43,6 +43,7 @@ def sense(
     seconds: Annotated[str | None, typer.Option("--for", metavar="TIME", help="how long to listen, like 2s")] = None,
     channel_width: Annotated[str | None, typer.Option(help="cut the band into channels, like 10MHz or 12.5kHz")] = None,
     pfa: Annotated[float, typer.Option(min=1e-9, max=0.5, help="false alarms per channel and block")] = 1e-3,
+    detector: Annotated[str, typer.Option(help="what decides on the channels")] = "channel",
     plot: Annotated[Path | None, typer.Option(help="write a picture of the spectrum over time, .svg or .png")] = None,
     frequency: Frequency = None,
     rate: Rate = None,
@@ -63,7 +64,10 @@ def sense(
     from agent.sense.bands import parse_band, parse_frequency
     from agent.sense.receivers import open_source
     from agent.sense.session import SensePlan
+    from sensing.detectors.registry import DECIDERS
 
+    if detector not in DECIDERS:
+        fail(f"--detector {detector}: none of {', '.join(DECIDERS)}", Exit.USAGE)
     if plot is not None and plot.suffix not in PICTURES:
         fail(f"--plot {plot}: name a .svg or .png file", Exit.USAGE)
     with explained():
@@ -74,6 +78,7 @@ def sense(
             width_hz=parse_frequency(channel_width) if channel_width else None,
             duration_s=seconds_of(seconds),
             pfa=pfa,
+            detector=detector,
         )
         opened = open_source(source, wanted, sweep_of(sweep, dwell, times, every))
         try:

@@ -72,6 +72,10 @@ def trial(
         int | None,
         typer.Option(min=1024, max=65000, help="First of the loopback ports to use; any free ones if not said."),
     ] = None,
+    suite: Annotated[
+        Literal["winnf"] | None,
+        typer.Option(help="Ask the CBSD certification's questions instead; the RF oracle answers."),
+    ] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Show it live in the browser while it runs.")] = False,
     page_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port of that page; 9181, or the next that is free.")
@@ -85,6 +89,9 @@ def trial(
     """
     del listed
     if ctx.invoked_subcommand is not None:
+        return
+    if suite is not None:
+        _ask_suite(json_out)
         return
     from agent.trial.run import Options
     from agent.words.units import parse_time
@@ -121,3 +128,26 @@ def _run(options: object, report: Path | None, json_out: Path | None) -> dict[st
         )
     except command.EXPECTED as exc:
         fail(str(exc))
+
+
+def _ask_suite(json_out: Path | None) -> None:
+    """Ask every question, show how each went; exit 1 where one failed."""
+    import json
+
+    from agent.trial.processes import write_json
+    from agent.trial.winnf.suite import run_suite
+
+    result = run_suite()
+    out = output_console()
+    if json_out is not None and str(json_out) == "-":
+        out.print(json.dumps(result, indent=1), highlight=False, markup=False, soft_wrap=True)
+    else:
+        for case in result["cases"]:
+            line = f"{case['verdict']:14} {case['subject']:22} {case['case']}"
+            out.print(f"{line}: {case['reason']}" if case["reason"] else line, highlight=False, markup=False)
+        counts = ", ".join(f"{count} {name}" for name, count in result["counts"].items())
+        out.print(f"{counts}; slowest stop {result['slowest_stop_ms']:g} ms", highlight=False, markup=False)
+    if json_out is not None and str(json_out) != "-":
+        write_json(json_out, result)
+    if not result["passed"]:
+        raise typer.Exit(Exit.FAILURE)

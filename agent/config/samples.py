@@ -18,29 +18,35 @@ class SamplesSection(Section):
     """`source`: `none`; `ofdm`, the built-in test waveform; `program`, whatever another program makes.
 
     A program serves what it sends at `transmit` (it binds; the node asks, `req`, or takes, `pull`) and gets what is
-    received at `receive` (the node binds; it answers, `rep`, or gives, `push`). Empty: Unix sockets `program-tx` and
-    `program-rx` in the run folder; `off`: not this direction. Both are complex float32 at `sample_rate_hz`, the
-    radio's own rate if left out; 1.0 is the radio's full scale, changed by `transmit_gain_mdb`. Sockets that other
-    hosts can reach are refused without `elsewhere`: whoever reaches them sends as this node.
+    received at `receive` (the node binds; it answers, `rep`, or gives, `push`). Whoever asks at `status` (the node
+    binds) is told in JSON how the door is. Empty: Unix sockets `program-tx`, `program-rx`, `program-status` in the run
+    folder; `off`: not this one. Samples are complex float32 at `sample_rate_hz`, the radio's own rate if left out; 1.0
+    is the radio's full scale, changed by `transmit_gain_mdb`. `guard_us` is further quiet before each look, for a radio
+    that begins to send so much later than it is told to. Sockets that other hosts can reach are refused without
+    `elsewhere`: whoever reaches them sends as this node.
     """
 
     source: Literal["none", "ofdm", "program"] = "none"
     transmit: str = ""
     receive: str = ""
+    status: str = ""
     transmit_by: Literal["req", "pull"] = "req"
     receive_by: Literal["rep", "push"] = "rep"
     sample_rate_hz: int | None = Field(default=None, ge=1_000, le=200_000_000)
     transmit_gain_mdb: int = Field(default=0, ge=-90_000, le=30_000)
+    guard_us: int = Field(default=0, ge=0, le=1_000_000)
     elsewhere: bool = False
 
     @model_validator(mode="after")
     def _endpoints(self) -> "SamplesSection":
-        for key, endpoint in (("transmit", self.transmit), ("receive", self.receive)):
+        given = {"transmit": self.transmit, "receive": self.receive, "status": self.status}
+        for key, endpoint in given.items():
             wrong = None if endpoint in ("", OFF) else _wrong(endpoint, elsewhere=self.elsewhere)
             if wrong is not None:
                 raise ValueError(f"{key} = {endpoint!r}: {wrong}")
-        if self.transmit == self.receive and self.transmit not in ("", OFF):
-            raise ValueError(f"transmit and receive are both {self.transmit!r}; give each direction its own")
+        named = [endpoint for endpoint in given.values() if endpoint not in ("", OFF)]
+        if len(set(named)) < len(named):
+            raise ValueError(f"two of {', '.join(given)} have one address; give each its own")
         if self.source == "program" and self.transmit == self.receive == OFF:
             raise ValueError("a program with neither direction; leave one on, or set source = 'none'")
         return self

@@ -151,7 +151,7 @@ class NodeLive:
         boxes = boxes_of(status)
         said = json.dumps(boxes, sort_keys=True)
         utc_ns = int(status.get("utc_ns", 0))
-        if boxes and (said != self._boxes or utc_ns - self._boxes_ns >= BOXES_NS):
+        if said != self._boxes or (boxes and utc_ns - self._boxes_ns >= BOXES_NS):
             self._boxes, self._boxes_ns = said, utc_ns
             self._keep(lambda store: store.happened(utc_ns, "boxes", {"boxes": boxes}))
 

@@ -32,12 +32,11 @@ def looked_at(config: NodeConfig, *, open_: bool = False) -> DoorFinding | None:
         return DoorFinding(kind="fault", said=str(exc), mend="see above; docs/samples.md has the rules")
     if plan is None:
         return None
-    if plan.receive is not None and not open_:
-        taken = _taken(plan.receive)
+    bound = {} if open_ else {"receive": plan.receive, "status": plan.status}
+    for key, endpoint in bound.items():
+        taken = _taken(endpoint) if endpoint is not None else None
         if taken is not None:
-            return DoorFinding(
-                kind="fault", said=f"samples.receive: {taken}", mend="end that program, or choose another"
-            )
+            return DoorFinding(kind="fault", said=f"samples.{key}: {taken}", mend="end that program, or choose another")
     slow = max(plan.program_hz, plan.radio_hz)
     if plan.program_hz != plan.radio_hz and slow > RESAMPLED_HZ_MAX:
         said = f"{plan.program_hz / 1e6:g} MS/s to a radio at {plan.radio_hz / 1e6:g} MS/s: resampling may not keep up"

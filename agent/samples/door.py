@@ -163,6 +163,8 @@ class ProgramDoor:
             "receive": self._plan.receive,
             "sample_rate_hz": self._plan.program_hz,
             "center_hz": self._receive.center_hz,
+            "open": gate is not None and gate.state == OPEN,
+            "why": "the warden says nothing of its gate" if gate is None else f"{gate.state} {gate.reason}".strip(),
             "sending": self._source is not None and self._transmit.present(now_ns),
             "reading": self._sink is not None and self._receive.present(now_ns),
             "streamed": self._streamed,

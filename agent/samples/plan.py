@@ -25,7 +25,7 @@ SLOT_US_MIN = 500
 CHECK_US = 8_000
 """How long before its slot a burst is handed over, for the warden to measure it first."""
 RATIO_MAX = 1_024
-TRANSMIT, RECEIVE = "program-tx", "program-rx"
+TRANSMIT, RECEIVE, STATUS = "program-tx", "program-rx", "program-status"
 LINK = "samples"
 """The local socket between door and warden; `TRANSMIT`.ring and `RECEIVE`.ring lie beside it."""
 
@@ -54,6 +54,7 @@ class DoorPlan:
 
     transmit: str | None
     receive: str | None
+    status: str | None
     asks: bool
     """Whether the node asks the program for samples (REQ), or takes what it gives (PULL)."""
     answers: bool
@@ -87,20 +88,20 @@ def stretch_samples(rate_hz: int) -> int:
     return max(1, rate_hz * STRETCH_US // 1_000_000)
 
 
-def slots_of(radio: RadioSection) -> Slots:
+def slots_of(radio: RadioSection, guard_us: int = 0) -> Slots:
     """The part of the look plan's period in which nobody here listens, as far as one burst reaches.
 
     Raises ConfigError where none is left.
     """
     period_us = radio.frame_us * radio.look_every
     begin_us = radio.look_offset_us + radio.look_dither_us + radio.look_us + AFTER_LOOK_US
-    end_us = period_us + radio.look_offset_us - BEFORE_LOOK_US - LATE_US
+    end_us = period_us + radio.look_offset_us - BEFORE_LOOK_US - LATE_US - guard_us
     length_us = min(radio.burst_us, end_us - begin_us)
     if length_us < SLOT_US_MIN:
         raise ConfigError(
             f"radio: frames of {period_us} us with looks of {radio.look_us} us and bursts of {radio.burst_us} us leave "
             f"{max(0, length_us)} us to send a program's samples in, {SLOT_US_MIN} us required; raise frame_us or "
-            "burst_us"
+            "burst_us, or lower samples.guard_us"
         )
     return Slots(period_ns=period_us * 1000, offset_ns=begin_us % period_us * 1000, length_ns=length_us * 1000)
 
@@ -122,6 +123,7 @@ def door_plan(config: NodeConfig) -> DoorPlan | None:
     return DoorPlan(
         transmit=_endpoint(section.transmit, folder / TRANSMIT),
         receive=_endpoint(section.receive, folder / RECEIVE),
+        status=_endpoint(section.status, folder / STATUS),
         asks=section.transmit_by == "req",
         answers=section.receive_by == "rep",
         program_hz=program_hz,
@@ -130,7 +132,7 @@ def door_plan(config: NodeConfig) -> DoorPlan | None:
         tx_full_scale=radio.tx_full_scale,
         rx_full_scale=radio.adc_full_scale,
         gain_mdb=section.transmit_gain_mdb,
-        slots=slots_of(radio),
+        slots=slots_of(radio, section.guard_us),
         run_folder=folder,
     )
 

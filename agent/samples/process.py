@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import zmq
@@ -15,7 +16,7 @@ from agent.samples import shared
 from agent.samples.counts import Counts
 from agent.samples.door import ProgramDoor
 from agent.samples.plan import DoorPlan, door_plan
-from agent.samples.sockets import FromProgram, ToProgram
+from agent.samples.sockets import FromProgram, StatusSocket, ToProgram
 from hw_profiles.printable import printable
 from radio.process import OrphanedAtBirth, die_with_parent, stop_on_signals
 from radio.ring import RingError
@@ -38,9 +39,9 @@ def run(config: NodeConfig, plan: DoorPlan, stop: threading.Event) -> None:
     """Carry samples until told to stop. Raises ConfigError, RingError."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     link, counts = shared.link_of(config, bind=False), Counts()
-    source, sink = _source(context, plan, counts), _sink(context, plan, config)
+    source, sink, status = _source(context, plan, counts), _sink(context, plan, config), _status(context, plan, config)
     poller = zmq.Poller()
-    for socket in (link.socket, *(one.socket for one in (source, sink) if one is not None)):
+    for socket in (link.socket, *(one.socket for one in (source, sink, status) if one is not None)):
         poller.register(socket, zmq.POLLIN)
     door = ProgramDoor(
         plan,
@@ -58,6 +59,8 @@ def run(config: NodeConfig, plan: DoorPlan, stop: threading.Event) -> None:
         poller.poll(POLL_MS)
         now_ns = time.monotonic_ns()
         door.turn(now_ns)
+        if status is not None:
+            status.serve(partial(door.state, now_ns))
         if now_ns >= tell_ns:
             tell_ns = now_ns + TELL_NS
             write_state(config.run_folder, door.state(now_ns))
@@ -80,6 +83,15 @@ def _sink(context: "zmq.Context[zmq.Socket[bytes]]", plan: DoorPlan, config: Nod
         return ToProgram(context, plan.receive, answers=plan.answers, rate_hz=plan.program_hz, mode=mode)
     except (zmq.ZMQError, OSError) as exc:
         raise ConfigError(f"samples.receive: cannot listen at {plan.receive}: {exc}; choose another address") from exc
+
+
+def _status(context: "zmq.Context[zmq.Socket[bytes]]", plan: DoorPlan, config: NodeConfig) -> StatusSocket | None:
+    if plan.status is None:
+        return None
+    try:
+        return StatusSocket(context, plan.status, mode=shared.mode_of(config))
+    except (zmq.ZMQError, OSError) as exc:
+        raise ConfigError(f"samples.status: cannot listen at {plan.status}: {exc}; choose another address") from exc
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The program's two sockets, as srsRAN's virtual radio and GNU Radio's zeromq blocks speak (ZeroMQ, complex float32).
+"""The program's sockets, as srsRAN's virtual radio and GNU Radio's zeromq blocks speak (ZeroMQ, complex float32).
 
 Sending: the program binds REP and answers each request with a run of samples (GNU Radio's REP sink gives at most as
 many as the request's 32-bit number says, srsRAN's radio reads one byte and gives what it has), or binds PUSH and gives
@@ -6,8 +6,10 @@ unasked. Receiving: the node binds REP or PUSH. Both ends of a request are async
 for REP), so that a program which dies between request and answer leaves nothing waiting.
 """
 
+import json
 import struct
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -113,10 +115,7 @@ class ToProgram:
         self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, *, answers: bool, rate_hz: int, mode: int
     ) -> None:
         self._answers, self._chunk = answers, max(1, round(rate_hz * CHUNK_S))
-        self.socket = _prepared(context, zmq.ROUTER if answers else zmq.PUSH)
-        self.socket.bind(endpoint)
-        if endpoint.startswith("ipc://"):
-            Path(endpoint.removeprefix("ipc://")).chmod(mode)
+        self.socket = _bound(context, zmq.ROUTER if answers else zmq.PUSH, endpoint, mode)
         self._waiting: dict[bytes, int] = {}
         """Who awaits an answer, and for how many samples at most."""
 
@@ -159,6 +158,42 @@ class ToProgram:
     def close(self) -> None:
         """Let go."""
         self.socket.close()
+
+
+class StatusSocket:
+    """Where anyone on this host asks how the door is: whatever the request, the answer is a JSON object (REP)."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", endpoint: str, *, mode: int) -> None:
+        self.socket = _bound(context, zmq.ROUTER, endpoint, mode)
+
+    def serve(self, state: Callable[[], dict[str, object]]) -> None:
+        """Answer those who asked, a bounded number of them; never blocks."""
+        answer: bytes | None = None
+        for _ in range(MESSAGES_MAX):
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            answer = answer or json.dumps(state()).encode("utf-8")
+            with suppress(zmq.Again):
+                self.socket.send_multipart([*frames[:2], answer] if len(frames) > 2 else [frames[0], answer])
+
+    def close(self) -> None:
+        """Let go."""
+        self.socket.close()
+
+
+def _bound(context: "zmq.Context[zmq.Socket[bytes]]", kind: int, endpoint: str, mode: int) -> "zmq.Socket[bytes]":
+    """A socket that listens; as a file, only whom `mode` lets may connect. Raises ZMQError, OSError."""
+    socket = _prepared(context, kind)
+    try:
+        socket.bind(endpoint)
+        if endpoint.startswith("ipc://"):
+            Path(endpoint.removeprefix("ipc://")).chmod(mode)
+    except (zmq.ZMQError, OSError):
+        socket.close()
+        raise
+    return socket
 
 
 def _asked(request: bytes, chunk: int) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 from agent.sense.bands import channels_of, left_over
 from agent.sense.sources import LOOK_S, NS, Look, Source, Tuning, limited
 from hw_profiles.calibration import Scale
+from sensing.detectors.registry import USUAL
 from sensing.flags import UNUSABLE
 from sensing.layout import ChannelOutside
 from sensing.radarreach import RadarReach, radar_reach
@@ -33,6 +34,7 @@ class SensePlan:
     width_hz: float | None = None
     duration_s: float | None = None
     pfa: float = 1e-3
+    detector: str = USUAL
     scale_of: Callable[[Tuning], Scale | None] | None = None
 
 
@@ -119,6 +121,7 @@ def survey_settings(source: Source, plan: SensePlan, tuning: Tuning, *, sole: bo
         fft_size=size,
         block_us=max(BLOCK_US, frames * size / tuning.sample_rate_hz * 1e6),
         pfa=plan.pfa,
+        detector=plan.detector,
         calibration=scale,
     )
 

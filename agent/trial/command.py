@@ -119,6 +119,8 @@ def _table(result: dict[str, Any]) -> Table:
     radar = f"heard after {_say(heard['latency_ms'], ' ms')}, channel silent after {_say(heard['rf_off_ms'], ' ms')}"
     missed = "ON THE AIR AND NOT HEARD" if heard["present"] else "none on the air"
     table.add_row("radar", radar if heard["detected"] else missed)
+    for one in result["programs"]:
+        table.add_row(f"{one['node']}'s program", _program(one))
     for wish in result["scenario"]["wishes"]:
         table.add_row("filled in parts", _parts_text(wish))
     owed = sum(one["owed"] for one in result["scenario"]["displaced"])
@@ -130,6 +132,16 @@ def _table(result: dict[str, Any]) -> Table:
         "lineages", f"{lineage['records']} records, {'all verified' if lineage['verified'] else 'NOT VERIFIED'}"
     )
     return table
+
+
+def _program(one: dict[str, Any]) -> str:
+    """What the oracle saw of a program's tone, and whether the program ever stood still."""
+    program, tone = one["program"], one["tone"]
+    if program is None:
+        return "said nothing"
+    seen = f"tone on the air {tone['inside_s']:.3f} s inside, {tone['outside_s']:.3f} s outside"
+    still_ms = 1000 * max(program["sent_still_s"], program["received_still_s"])
+    return f"{seen}; stood still for {still_ms:.0f} ms at most"
 
 
 def _parts_text(wish: dict[str, Any]) -> str:

@@ -13,6 +13,8 @@ from sim.scenario import Scenario, ScenarioNode
 from sim.stations import Emitter, Hardware, Station
 
 NETWORK = "trial"
+PLUTO_GUARD_US = 10_000
+"""What a burst takes to a Pluto over a network, and half as much again."""
 ARM_MAX_S, ARM_SPARE_S = 86_400.0, 600.0
 LOOK_OFFSET_US, LOOK_STEP_US, LOOK_STEPS = 6_000, 4_000, 3
 
@@ -174,7 +176,7 @@ def _samples(layout: Layout, node: ScenarioNode) -> dict[str, Any]:
     if program is None:
         return {"source": "ofdm"}
     rate = {} if program.sample_rate_hz is None else {"sample_rate_hz": program.sample_rate_hz}
-    return {"source": "program", **rate}
+    return {"source": "program", **rate, "guard_us": PLUTO_GUARD_US if layout.pluto_ports else 0}
 
 
 def _radio(layout: Layout, number: int, node: ScenarioNode) -> dict[str, Any]:

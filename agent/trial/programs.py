@@ -17,6 +17,7 @@ PYTHON = "/usr/bin/python3"
 FLOWGRAPH = Path(__file__).with_name("flowgraph.py")
 PROBE_S = 60.0
 STILL_MS_MAX = 1000.0
+LOOK_S = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
 PARTS = {"agent.node.process": "agent", "agent.node.warden_process": "warden", "agent.samples.process": "door"}
 
@@ -85,11 +86,11 @@ class _Spent:
 
 
 class CpuMeter:
-    """CPU time of the processes of a program's node, while its gate is open."""
+    """CPU time of the nodes' processes, each while its node's gate is open."""
 
-    def __init__(self, layout: Layout, nodes: list[Child]) -> None:
-        names = {program.node for program in layout.spec.programs}
-        self._roots = {child.name: child.process.pid for child in nodes if child.name in names}
+    def __init__(self, nodes: list[Child]) -> None:
+        self._roots = {child.name: child.process.pid for child in nodes}
+        self._next_s = 0.0
         self._open = dict.fromkeys(self._roots, False)
         self._spent: dict[tuple[str, str], _Spent] = {}
 
@@ -99,13 +100,20 @@ class CpuMeter:
             self._open[event["node"]] = event["state"] == "OPEN"
 
     def look(self, now_s: float) -> None:
-        """Note what was spent so far."""
+        """Note what was spent so far, twice a second."""
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + LOOK_S
         for node, root in self._roots.items():
             if not self._open[node]:
                 continue
             for part, used in _used(root).items():
                 spent = self._spent.setdefault((node, part), _Spent(used, now_s, used, now_s))
                 spent.last, spent.last_at = used, now_s
+
+    def all(self) -> dict[str, dict[str, float]]:
+        """The shares of every node whose gate was open."""
+        return {node: self.shares(node) for node in sorted({node for node, _ in self._spent})}
 
     def shares(self, node: str) -> dict[str, float]:
         """Each process's share of one core while the gate was open."""

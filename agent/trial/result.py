@@ -140,6 +140,7 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
         "scenario": points(c),
         "metrics": {**metrics(c.entries).as_json(), **blocked(c)},
         "programs": programs(c),
+        "cpu": c.finished.cpu,
         "problems": wrong,
         "warnings": warnings(settled, inside_s, heard),
         "report": str(report),

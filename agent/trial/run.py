@@ -5,7 +5,7 @@ import os
 import signal
 import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
@@ -58,6 +58,8 @@ class Finished:
     killed: tuple[str, ...]
     programs: tuple[dict[str, Any], ...] = ()
     """What the nodes' programs and their doors said last, by `programs.told`."""
+    cpu: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By node and process: the share of one core that it took while the node's gate was open."""
 
 
 def scenario_of(options: Options) -> tuple[Scenario, TrialSpec, float]:
@@ -215,6 +217,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
     air: list[Child] = []
     programs: list[Child] = []
     said: tuple[dict[str, Any], ...] = ()
+    cpu: dict[str, dict[str, float]] = {}
     killed: list[str] = []
     page = page_of(layout, options)
     try:
@@ -229,20 +232,20 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
         child, zero_ns = start_air(layout)
         air += [child, *start_plutos(layout)]
         programs += start_programs(layout)
-        meter = CpuMeter(layout, nodes)
+        meter = CpuMeter(nodes)
         late_s = (time.monotonic_ns() - zero_ns) / 1e9
         if late_s > 0:
             reporter.say(f"the air came up {late_s:.1f} s late on this machine; the run begins that far in")
         reporter.say(f"{len(nodes)} nodes and the air are up; {duration_s:g} s of trial, seed {options.seed}")
         _watch(layout, [*nodes, *air, *programs], zero_ns, _Follow(tail=tail, reporter=reporter, meter=meter))
-        said = told(layout, meter)
+        said, cpu = told(layout, meter), meter.all()
     finally:
         killed += stop(programs)
         killed += stop(nodes)
         page.close()
         killed += stop(air[1:])
         killed += stop(air[:1])
-    return Finished(layout=layout, zero_ns=zero_ns, killed=tuple(killed), programs=said)
+    return Finished(layout=layout, zero_ns=zero_ns, killed=tuple(killed), programs=said, cpu=cpu)
 
 
 def page_of(layout: Layout, options: Options) -> PageBeside:

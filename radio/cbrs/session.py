@@ -249,8 +249,7 @@ class Session:
         cbsd = item.get("cbsdId")
         if code is Code.SUCCESS and isinstance(cbsd, str) and cbsd:
             one.cbsd, one.grant, one.inquired, one.retry_ns = cbsd, None, False, 0
-            config = item.get("measReportConfig")
-            one.reports = tuple(kind for kind in config if isinstance(kind, str)) if isinstance(config, list) else ()
+            one.reports = _reports(item) or ()
             self._tell(one, "registered", cbsd)
         else:
             self._tell(one, "not registered", code.name if code is not None else repr(number))
@@ -276,6 +275,7 @@ class Session:
             self._tell(one, "unusable", made)
             return
         one.grant, one.retry_ns, one.beat_ns = made, 0, now.latest_ns
+        one.reports = _reports(item) or one.reports
         if one.wanted != wanted:
             one.grant = made.having(CbsdEvent.UNWANTED)
         self._tell(one, "granted", made.grant)
@@ -289,6 +289,7 @@ class Session:
         else:
             after, event, why = beaten(grant, item, now, ahead_max_ns=self.ahead_max_ns)
         one.retry_ns = 0
+        one.reports = one.reports if strange else _reports(item) or one.reports
         one.beat_ns = now.latest_ns + after.interval_s * NS
         one.grant = None if after.state is State.IDLE else after
         if event is CbsdEvent.UNREGISTERED:
@@ -327,6 +328,12 @@ class Session:
 
 
 _UNREGISTER = (Code.DEREGISTER, Code.BLACKLISTED, Code.CERT_ERROR, Code.VERSION)
+
+
+def _reports(item: Item) -> tuple[str, ...] | None:
+    """The measurements that an answer asks for; None where it says nothing of them."""
+    config = item.get("measReportConfig")
+    return tuple(kind for kind in config if isinstance(kind, str)) if isinstance(config, list) else None
 
 
 def _named(item: Item) -> bool:

@@ -1,4 +1,4 @@
-"""Compiled loops of the pulse search: block means and maxima, backgrounds, sums along straight paths, best path.
+"""Compiled loops of the pulse search: block means and maxima, backgrounds, best path.
 
 Arrays of cells have the shape (frames or blocks, bins), float32, lowest frequency first. A block is `BLOCK` frames.
 """
@@ -8,17 +8,11 @@ from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 Compiled = TypeVar("Compiled", bound=Callable[..., Any])
 
 BLOCK: Final = 8
 SIDE: Final = 4
-STRIDE: Final = 2
-"""Bins between the cells of a steep path: next neighbours share half their noise."""
-PATH: Final = 8
-MASK: Final = 0xFFFFFF
-"""Tells the compiler that an index is not negative, so that it needs no test for that."""
 STEEP_SHARE: Final = 0.6
 """Of the cells of a steep path that are independent: next neighbours in frequency overlap by half."""
 
@@ -90,123 +84,6 @@ def loudest(level: Any, top: Any, near: Any, far: Any, single: Any, mean: Any, l
         for j in range(level.shape[1]):
             if top[b, j] > single * near[b, j] or level[b, j] > mean * far[b, j]:
                 loud[b] = max(loud[b], top[b, j])
-
-
-def steep_places(delays: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where in two blocks of cells, bin by bin, the cells of steep paths begin, (paths, PATH).
-
-    Args: delays in frames over `PATH` bins, `STRIDE` apart; falling ones are negative.
-    """
-    step = np.arange(PATH)
-    late = np.rint(step * np.abs(delays)[:, None] / (PATH - 1)).astype(np.int64)
-    bins = STRIDE * np.where(delays[:, None] >= 0, step, PATH - 1 - step)
-    return bins * 2 * BLOCK + late
-
-
-@compiled
-def _over(values: Any, limit: Any) -> int:
-    """How many values are over the limit: counted, so that it is one vector instruction after another."""
-    count = 0
-    for j in range(values.shape[0]):
-        count += 1 if values[j] > limit else 0
-    return count
-
-
-@compiled
-def _shallow_best(w: Any, rises: Any, total: Any, best: Any) -> tuple[Any, int]:
-    """Highest sum over `best` of a cell of each of the first `BLOCK` frames, and the bin in its middle; -1 if none."""
-    bins, at = w.shape[1], -1
-    for s in range(rises.shape[0]):
-        rise = rises[s]
-        total[:] = 0
-        for i in range(BLOCK):
-            move = round(i * rise / (BLOCK - 1))
-            low, high = max(0, -move), min(bins, bins - move)
-            into, cells = total[low:high], w[i, low + move : high + move]
-            for j in range(into.shape[0]):
-                into[j] += cells[j]
-        if _over(total, best):
-            for j in range(bins):
-                if total[j] > best:
-                    best, at = total[j], min(bins - 1, max(0, j + rise // 2))
-    return best, at
-
-
-@compiled
-def _steep_best(across: Any, places: Any, groups: int, total: Any, best: Any) -> tuple[Any, int]:
-    """Highest sum over `best` of one cell in each of `PATH` bins, and the middle one of them; -1 if none.
-
-    Args: across (bins * 2 * BLOCK,) the cells of two blocks, bin by bin; places (paths, PATH) where in it the cells of
-        each path begin in the lowest bins.
-    """
-    at = -1
-    for group in range(groups):
-        first = group * PATH
-        begin = first * 2 * BLOCK
-        for s in range(places.shape[0]):
-            row = places[s]
-            for t in range(BLOCK):
-                total[t] = 0
-            for k in range(PATH):
-                from_ = (begin + row[k]) & MASK
-                for t in range(BLOCK):
-                    total[t] += across[from_ + t]
-            count = 0
-            for t in range(BLOCK):
-                count += 1 if total[t] > best else 0
-            if count:
-                for t in range(BLOCK):
-                    if total[t] > best:
-                        best, at = total[t], first + PATH
-    return best, at
-
-
-@compiled
-def path_hits(
-    power: Any, background: Any, loud: Any, leak: Any, limit: Any, shallow: Any, places: Any, hits: Any, heights: Any
-) -> int:
-    """Blocks and bins through which a straight path of `PATH` cells sums to more than `limit` backgrounds.
-
-    `shallow` are rises in bins over a block, `places` steep paths as `steep_places` makes them. Returns how many rows
-    of `hits` (block, bin) and `heights` (mean cell) were filled, at most one for each block and kind of path.
-    """
-    blocks, bins = background.shape
-    found = 0
-    w = np.empty((2 * BLOCK, bins), np.float32)
-    across = np.empty((bins, 2 * BLOCK), np.float32)
-    flat = across.reshape(-1)
-    groups = max(0, (bins - PATH * STRIDE) // PATH + 1)
-    total, short = np.empty(bins, np.float32), np.empty(BLOCK, np.float32)
-    inverse = np.empty(bins, np.float32)
-    filled = False
-    for b in range(blocks):
-        if not background[b, 0] < np.inf:
-            filled = False
-            continue
-        floor = leak * loud[b]
-        for j in range(bins):
-            inverse[j] = np.float32(1) / max(background[b, j], floor)
-        for i in range(BLOCK):
-            row, cells, before = power[b * BLOCK + i], w[BLOCK + i], w[i]
-            for j in range(bins):
-                before[j] = cells[j]
-                cells[j] = row[j] * inverse[j]
-        for j in range(bins):
-            cells = across[j]
-            for i in range(BLOCK):
-                cells[i] = cells[BLOCK + i]
-                cells[BLOCK + i] = w[BLOCK + i, j]
-        if filled and found + 2 <= hits.shape[0]:
-            best, at = _shallow_best(w, shallow, total, limit)
-            if at >= 0:
-                hits[found, 0], hits[found, 1], heights[found] = b - 1, at, best / PATH
-                found += 1
-            best, at = _steep_best(flat, places, groups, short, limit)
-            if at >= 0:
-                hits[found, 0], hits[found, 1], heights[found] = b - 1, at, best / PATH
-                found += 1
-        filled = True
-    return found
 
 
 @compiled

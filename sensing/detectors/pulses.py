@@ -16,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.intrapulse import Wave
+from sensing.detectors.pathkernels import SHALLOW, STEEP_DELAYS, path_hits, steep_places
 from sensing.detectors.pulsekernels import (
     BLOCK,
     SIDE,
     backgrounds,
     loudest,
-    path_hits,
     reduce_blocks,
     sides,
-    steep_places,
 )
 from sensing.detectors.pulseshape import PulseShape, Region, describe
 from sensing.detectors.shorttime import ShortTime
@@ -38,8 +37,7 @@ SHORT_THRESHOLD: Final = 10 ** (11 / 10)
 LONG_THRESHOLD: Final = 10 ** (6 / 10)
 PATH_THRESHOLD: Final = 3.7
 """Mean of the eight cells of a path, in backgrounds."""
-SHALLOW: Final = np.array([1, -1, 2, -2, 3, -3, 5, -5, 7, -7], np.int64)
-STEEP: Final = steep_places(np.array([0, 1, -1, 2, -2, 4, -4, 7, -7], np.int64))
+STEEP: Final = steep_places(STEEP_DELAYS)
 STEP: Final = 4.0
 STEP_BINS: Final = 2
 LEAKAGE: Final = 10 ** (-22 / 10)

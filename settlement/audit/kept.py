@@ -12,22 +12,19 @@ from settlement.chain.credentials import Registry
 from settlement.chain.records import digest
 from settlement.chain.weights import FAILED, FULFILLED
 from settlement.core.reasons import Refusal
-from settlement.pair.bounds import PLACES, UNITS
-from settlement.pair.holder import OFFERS, HolderPair
 from settlement.pair.holder import STORE as HOLDER
+from settlement.pair.holder import HolderPair
 from settlement.pair.table import HolderState, UserState
-from settlement.pair.user import HEARD, UserPair
 from settlement.pair.user import STORE as USER
+from settlement.pair.user import UserPair
 from settlement.pair.work import STORED_LIMIT
+from settlement.records.conduct.registry import CONDUCTS
 from settlement.records.conduct.retelling import Fields, Retelling, Row
-from settlement.state.budget import REPORTED, SPENT, SUSPENDED
 from settlement.state.messages import decode_message
-from settlement.state.nodestate import REVIEW, ROTATED, STATUS
-from settlement.state.rules import RULE
 from settlement.state.step import SWEPT
 
 REPLY = "reply"
-WHOLE = frozenset({OFFERS, HEARD, STATUS, ROTATED, RULE, REPORTED, SPENT, SUSPENDED, REVIEW, PLACES, UNITS})
+WHOLE = frozenset(kind for conduct in CONDUCTS.values() for kind in conduct.keeps)
 COUNTED = ("fence", FULFILLED, FAILED)
 ABSENT = "no such row"
 _FORMS: dict[str, Any] = {HOLDER: HolderPair, USER: UserPair}

@@ -16,6 +16,8 @@ from settlement.chain.leaf import Leaf
 from settlement.chain.records import TYPE_PREFIX, Frame
 from settlement.pair.artifact import Artifact
 from settlement.quorum.certificate import Certificate, Membership
+from settlement.records.registry import RECORDS
+from settlement.records.row import Becomes
 from settlement.state.messages import Message
 
 AROUND: tuple[type[Any], ...] = (Message, Artifact, Leaf, Bundle, Membership, Certificate)
@@ -78,7 +80,7 @@ def _nested(cls: type[Any]) -> Iterator[type[Any]]:
 
 def _record(typ: str, body: type[Any]) -> Iterator[str]:
     """A record type: the message, its protected header, its payload and its body."""
-    claims = ["  15 => claims,"] if typ == "credential" else []
+    claims = ["  15 => claims,"] if RECORDS[typ].becomes is Becomes.SUBJECT else []
     header = ["  1 => -8, ; alg EdDSA", "  4 => bstr .size 16, ; kid", *claims, f'  16 => "{TYPE_PREFIX}{typ}", ; typ']
     yield (
         f"{typ} = #6.18([bstr .cbor {typ}-protected, empty, bstr .cbor {typ}-payload, bstr .size 64])\n"

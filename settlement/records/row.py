@@ -22,8 +22,8 @@ class Kind(StrEnum):
 class CarriedBy(Enum):
     """Over whose transport key a record may come; an authority's word may reach a node through any neighbour."""
 
-    AUTHOR = "its author's"
-    ANYONE = "anyone's"
+    AUTHOR = "its author"
+    ANYONE = "anyone"
 
 
 class WhenLate(Enum):

@@ -56,7 +56,7 @@ class Two:
                 desks.append(self)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("agent.trial.folder.Coordinator", Kept)
+            patch.setattr("agent.trial.folder.TrialAuthority", Kept)
             self.layout: Layout = prepare(
                 root, scenario, spec, seed=3, duration_s=duration_s, ports=free_ports(len(scenario.nodes), None)
             )

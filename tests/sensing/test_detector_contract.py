@@ -10,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from sensing.detectors.channel import ChannelCells, ChannelDetector
+from sensing.detectors.channel import ChannelCells
 from sensing.detectors.decision import Cells, Decision, Detector
 from sensing.detectors.energy import EnergyDetector
 from sensing.detectors.pulses import PulseFinder
 from sensing.detectors.radar import CLASSES, RadarDetector, Stretch
+from sensing.detectors.registry import DECIDERS
 
 PFA = 1e-2
 RATE = 10_000_000
@@ -80,12 +81,15 @@ CASES = {
         make=lambda: EnergyDetector(averages=16, pfa=PFA),
         noise=partial(cells, averages=16), short=NO_CELLS, trials=50_000, **OF_CELLS,
     ),
-    "channel": Case(
-        make=lambda: ChannelDetector(pfa=PFA),
+    **{
+        name: Case(
+        make=partial(decider, pfa=PFA),
         noise=channel_cells, short=replace(channel_cells(np.random.default_rng(0), 1), power=np.zeros((0, 8))),
         arrays=lambda seen: [seen.power, seen.floor],
         spoil=lambda seen: replace(seen, power=spoilt(seen.power)), trials=50_000, share=(0.8, 1.0),
-    ),
+        )
+        for name, decider in DECIDERS.items()
+    },
     "radar": Case(
         make=lambda: RadarDetector(band_hz=RATE),
         noise=stretch, short=Stretch(pulses=(), start_ns=0, length_ns=0), arrays=lambda seen: [], spoil=spoilt_pulses,

@@ -8,6 +8,7 @@ from settlement.chain.leaf import Leaf
 from settlement.chain.records import Attestation, Frame
 from settlement.pair.artifact import Artifact
 from settlement.quorum.certificate import Certificate, Membership
+from settlement.records.registry import RECORDS
 from settlement.state.messages import Message
 
 BEGIN_SCHEMAS, END_SCHEMAS = "<!-- schemas -->", "<!-- /schemas -->"
@@ -48,10 +49,22 @@ def _table(title: str, cls: type[Any]) -> str:
     return "\n".join([f"#### {title}\n", "| Key | Field | Type | |", "|---|---|---|---|", *rows, ""])
 
 
+def types_table() -> str:
+    """What each record type is, a line each."""
+    lines = [
+        f"| {name} | {' or '.join(row.actions) or 'none'} | {row.kind or 'its own'} | {row.carrier.value} "
+        f"| {row.late.value} | {row.site.value} | {row.becomes.value} |"
+        for name, row in RECORDS.items()
+    ]
+    head = "| Type | Action | Kind | Comes over the key of | Its age | Its author stands | Becomes, beside its entry |"
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *lines, ""])
+
+
 def schema_section() -> str:
-    """Every record body by its type, then every map they are made of, then what is not a record."""
+    """Every record type, its body's fields, then every map they are made of, then what is not a record."""
     others = (Frame, Attestation, Message, Artifact, Leaf, Membership, Certificate)
-    parts = ["### Bodies by record type\n", *(_table(f"`{typ}`", body) for typ, body in bodies.BODIES.items())]
+    parts = ["### Record types\n", types_table()]
+    parts += ["### Bodies by record type\n", *(_table(f"`{typ}`", body) for typ, body in bodies.BODIES.items())]
     maps = dict.fromkeys(m for cls in (*bodies.BODIES.values(), *others) for m in _nested(cls))
     parts += ["### Maps inside them\n", *(_table(cls.__name__, cls) for cls in maps if cls not in others)]
     parts += ["### What is around records\n", *(_table(cls.__name__, cls) for cls in others)]

@@ -53,6 +53,7 @@ function heard(kind, body) {
 function takeState(body) {
   const before = state.live;
   state.live = body;
+  over(before?.boxes ?? [], body.boxes, utcNs());
   if (body.age_ms === null) return;
   state.heardAt = performance.now();
   state.ageMs = body.age_ms;
@@ -65,6 +66,17 @@ function takeState(body) {
   spectrum.calibrate(body.status.level);
   if (!before?.status) restart();
   showAll();
+}
+
+// Boxes that are told of no more ended then; they stay on the axis as what was.
+function over(before, after, atNs) {
+  const there = new Set(after.map((one) => one.kind + one.id));
+  for (const one of before) {
+    if (there.has(one.kind + one.id)) continue;
+    state.boxesThen = state.boxesThen.filter((old) => old.kind + old.id !== one.kind + one.id);
+    state.boxesThen.push({ ...one, state: 'ENDED', end_ns: Math.min(one.end_ns ?? Infinity, atNs) });
+  }
+  state.boxesThen = state.boxesThen.slice(-500);
 }
 
 // The lane of a second that just passed, as the history will have it.
@@ -87,14 +99,15 @@ function keepLane(body) {
 
 function takeGate(body) {
   if (body.asked || !state.live) return;
+  const was = state.live.silence.state === body.previous ? state.live.silence : null;
   state.live.silence = body.silence;
   why();
   if (state.stopping && body.state === 'LATCHED') tell('Gate latched; reading the radio back on a fresh connection…');
   const now = utcNs(), last = state.lanes.at(-1), at = last ? last.t + last.n : now - 1e6;
   if (now > at) {
     state.lanes.push({
-      t: at, n: now - at, g: body.previous, o: body.previous === 'OPEN' ? (now - at) / 1e6 : 0, b: 1, r: last?.g === body.previous ? last.r : '',
-      c: last?.g === body.previous ? last.c : '', m: '', q: '', k: last?.k ?? [false, null, null], i: [],
+      t: at, n: now - at, g: body.previous, o: body.previous === 'OPEN' ? (now - at) / 1e6 : 0, b: 1, r: was?.reason ?? '',
+      c: was?.clause ?? '', m: was?.measured ?? '', q: was?.required ?? '', k: last?.k ?? [false, null, null], i: [],
     });
   }
   // For whoever measures: when the host said it, and when the screen showed it.
@@ -104,11 +117,13 @@ function takeGate(body) {
 
 function takeEvents(fresh) {
   const nowMono = state.live?.mono_ns ?? 0, nowUtc = utcNs();
-  for (const one of fresh) {
+  const known = new Set(state.events.map((one) => `${one.mono_ns} ${one.event}`));
+  for (const one of fresh.filter((each) => !known.has(`${each.mono_ns} ${each.event}`))) {
     const atNs = one.at_ns && one.at_ns > 1e18 ? one.at_ns
       : fresh.length === 1 ? nowUtc : nowUtc - (nowMono - one.mono_ns);
     state.events.push({ ...one, atNs });
   }
+  state.events.sort((a, b) => a.atNs - b.atNs);
   while (state.events.length > 400) state.events.shift();
   showEvents();
 }
@@ -154,7 +169,8 @@ async function restart() {
     if (short) for (const row of state.kept) if (row.atNs > fromNs) waterfall.put(row.atNs, 0, row.codes, row.lowHz, row.highHz);
     const newest = held.length ? held.at(-1).t + held.at(-1).n : 0;
     state.lanes = [...held, ...state.lanes.filter((one) => one.t >= newest && one.t < toNs)];
-    state.boxesThen = told.filter((one) => one.event === 'boxes').flatMap((one) => one.boxes);
+    const said = told.filter((one) => one.event === 'boxes');
+    said.forEach((one, n) => over(one.boxes, said[n + 1]?.boxes ?? state.live?.boxes ?? [], said[n + 1]?.at_ns ?? utcNs()));
     const known = new Set(state.events.map((one) => one.mono_ns));
     const older = told.filter((one) => one.event !== 'boxes' && !known.has(one.mono_ns)).map((one) => ({ ...one, atNs: one.at_ns }));
     state.events = [...older, ...state.events].slice(-400);

@@ -110,13 +110,15 @@ export class Overlay {
     const offer = one.kind === 'offer';
     const inset = offer ? 1 : 5;
     pen.strokeStyle = offer ? '#8fb7ff' : one.state === 'SUSPENDED' ? '#ff8a80' : '#ffffff';
+    if (one.state === 'ENDED') pen.globalAlpha = 0.6;
     pen.lineWidth = offer ? 1.5 : 2;
     pen.setLineDash(offer ? [6, 4] : one.state === 'GRANTED' ? [10, 3] : []);
     pen.strokeRect(from + inset, top + (offer ? 0 : 1), to - from - 2 * inset, bottom - top - (offer ? 0 : 2));
     pen.setLineDash([]);
+    pen.globalAlpha = 1;
     if (bottom - top < 14 || to - from < 60) return;
     const left = one.end_ns === null ? null : one.end_ns - view.nowNs;
-    const ends = left === null ? '' : left > 0 ? `, ${span(left)} left` : ', over';
+    const ends = left === null || one.state === 'ENDED' ? '' : left > 0 ? `, ${span(left)} left` : ', over';
     const power = one.eirp_mdbm === null ? '' : ` ${dbm(one.eirp_mdbm)}`;
     const words = offer
       ? `offer${one.role === 'made' ? '' : ` of ${one.by}`}${power}${ends}`

@@ -6,6 +6,13 @@ import { CIVIDIS } from './palette.js';
 import { css } from './format.js';
 
 const GAP_STEPS = 2.5;
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+// What draws for WebGL here: on a processor that only plays a graphics card, 2D is quicker.
+function rendererOf(gl) {
+  const told = gl.getExtension('WEBGL_debug_renderer_info');
+  return String(gl.getParameter(told ? told.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+}
 
 function rgb(text) {
   const pen = rgb.pen ??= document.createElement('canvas').getContext('2d');
@@ -30,9 +37,13 @@ export function decimated(codes, width, into) {
 }
 
 class Gl {
+  static forced = new URLSearchParams(location.search).get('draw') === 'webgl2';
+
   constructor(canvas) {
-    const gl = canvas.getContext('webgl2', { failIfMajorPerformanceCaveat: true, antialias: false, alpha: false });
-    if (!gl) throw new Error('no WebGL2 on a GPU');
+    const wanted = { failIfMajorPerformanceCaveat: true, antialias: false, alpha: false };
+    const probe = document.createElement('canvas').getContext('webgl2', wanted);  // a canvas gives one kind of pen only
+    if (!probe || (SOFTWARE.test(rendererOf(probe)) && !Gl.forced)) throw new Error('no WebGL2 on a GPU');
+    const gl = canvas.getContext('webgl2', wanted);
     this.gl = gl;
     const program = gl.createProgram();
     for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {

@@ -121,7 +121,9 @@ def _in_chain(told: Retelling, said: Said) -> None:
 
 
 CONDUCT = (
-    Conduct(body=Revocation, judge=_judge_revocation, act=_revoked, heard=_listed),
-    Conduct(body=Rotation, judge=_judge_rotation, act=_rotated, own=_own_turned, heard=_others_turned),
-    Conduct(body=Rule, judge=_judge_rule, act=_ruled, heard=_in_chain),
+    Conduct(body=Revocation, judge=_judge_revocation, act=_revoked, keeps=(STATUS, REVIEW), heard=_listed),
+    Conduct(
+        body=Rotation, judge=_judge_rotation, act=_rotated, keeps=(ROTATED,), own=_own_turned, heard=_others_turned
+    ),
+    Conduct(body=Rule, judge=_judge_rule, act=_ruled, keeps=(RULE,), heard=_in_chain),
 )

@@ -67,6 +67,7 @@ class Conduct(Generic[D]):
     act         do what was decided, inside the step's transaction
     refused     what is answered or kept where admission or `judge` refused it
     own, heard  what one that this node signed, or took, leaves beside the log: for whoever tells it again
+    keeps       kinds of rows beside the log that come of these records alone
     turned_down what a refusal of one, by its reason and clause, leaves there
     """
 
@@ -74,6 +75,7 @@ class Conduct(Generic[D]):
     judge: Callable[[RecordCase], D | Refusal]
     act: Callable[[RecordCase, D], None]
     refused: Callable[[RecordCase, Refusal], None] = no_answer
+    keeps: tuple[str, ...] = ()
     own: Callable[[Retelling, Said], None] = untold
     heard: Callable[[Retelling, Said], None] = untold
     turned_down: Callable[[Retelling, Said, str | None, str | None], None] = nothing_of_a_refusal

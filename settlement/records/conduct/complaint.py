@@ -93,5 +93,5 @@ def _on_record(_case: RecordCase, _decided: None) -> None:
 CONDUCT = (
     Conduct(body=Fallback, judge=_judge_party, act=credit, heard=reported),
     Conduct(body=Dispute, judge=_judge_dispute, act=_on_record),
-    Conduct(body=Ruling, judge=_judge_ruling, act=credit, heard=reported),
+    Conduct(body=Ruling, judge=_judge_ruling, act=credit, keeps=(budget.REPORTED,), heard=reported),
 )

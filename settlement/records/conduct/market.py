@@ -143,8 +143,21 @@ def _turned_down(told: Retelling, said: Said, reason: str | None, clause: str | 
 
 
 CONDUCT = (
-    Conduct(body=Declaration, judge=_judge_declaration, act=_hear, own=_declared, heard=_heard),
+    Conduct(
+        body=Declaration,
+        judge=_judge_declaration,
+        act=_hear,
+        keeps=(OFFERS, HEARD),
+        own=_declared,
+        heard=_heard,
+    ),
     Conduct[Granting | Haggling](
-        body=Request, judge=_judge_request, act=_grant, refused=_refuse_request, own=_asked, turned_down=_turned_down
+        body=Request,
+        judge=_judge_request,
+        act=_grant,
+        refused=_refuse_request,
+        keeps=(budget.SPENT, budget.SUSPENDED),
+        own=_asked,
+        turned_down=_turned_down,
     ),
 )

@@ -61,4 +61,4 @@ def _found(told: Retelling, said: Said) -> None:
         told.rows[UNITS, UNIT_ROW] = said.raw
 
 
-CONDUCT = (Conduct(body=Envelope, judge=_judge_envelope, act=_heed, own=_found),)
+CONDUCT = (Conduct(body=Envelope, judge=_judge_envelope, act=_heed, keeps=(PLACES, UNITS), own=_found),)

@@ -27,7 +27,7 @@ def conducts_of(rows: Mapping[str, RecordType], conducts: Sequence[Conduct[Any]]
     """Conducts by type. Raises ValueError where a type that is acted on has none, or any other has one."""
     found = {TYPE_OF[conduct.body]: conduct for conduct in conducts}
     acted = {name for name, row in rows.items() if row.becomes is Becomes.ACTED}
-    if len(found) != len(conducts) or not acted <= set(found):
+    if len(found) != len(conducts) or acted != set(found):
         raise ValueError(f"a conduct too many or too few: {sorted(acted ^ set(found))}")
     return MappingProxyType(found)
 

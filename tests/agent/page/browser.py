@@ -44,6 +44,14 @@ def chromium() -> Iterator[Any]:
             browser.close()
 
 
+def holds(page: Any, script: str, limit_s: float = 20.0) -> None:
+    """Wait for an expression of the page; by the debugger, for the page's own policy forbids it to evaluate text."""
+    end = time.monotonic() + limit_s
+    while not page.evaluate(script):
+        assert time.monotonic() < end, script
+        page.wait_for_timeout(50)
+
+
 class Running:
     """A trial that runs, with its page: `url` has the token behind the #."""
 
@@ -70,13 +78,15 @@ class Running:
 
 
 @contextlib.contextmanager
-def trial(folder: Path, *, duration: str = "90s", seed: int = 7) -> Iterator[Running]:
+def trial(
+    folder: Path, *, scenario: str = "neighbours", duration: str | None = None, seed: int = 7
+) -> Iterator[Running]:
     """`bandpact trial --serve`; asked to end as Ctrl-C does when left."""
     work = folder / "w"
     work.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(work), "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "agent.cli.main", "trial", "--serve", "--seed", str(seed), "--duration", duration,
-               "--report", str(folder / "report")]  # fmt: skip
+    command = [sys.executable, "-m", "agent.cli.main", "trial", "--serve", "--seed", str(seed), "--scenario", scenario,
+               "--report", str(folder / "report"), *(["--duration", duration] if duration else [])]  # fmt: skip
     with (folder / "said").open("w") as said:
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said, text=True, env=environment

@@ -27,12 +27,12 @@ class Nobody:
 
 
 @contextlib.contextmanager
-def loose_door(folder: Path) -> Iterator[Callable[[], dict[str, int]]]:
-    """Yields what asks for the door's counts."""
+def loose_door(folder: Path, *, asks: bool = True) -> Iterator[Callable[[], dict[str, int]]]:
+    """Yields what asks for the door's counts. `asks`: requests and answers (REQ, REP), or neither (PULL, PUSH)."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     mine, counts, stop = plan(run_folder=folder), Counts(), threading.Event()
-    source = FromProgram(context, f"ipc://{folder}/program-tx", asks=True, counts=counts)
-    sink = ToProgram(context, f"ipc://{folder}/program-rx", answers=True, rate_hz=RATE, mode=0o600)
+    source = FromProgram(context, f"ipc://{folder}/program-tx", asks=asks, counts=counts)
+    sink = ToProgram(context, f"ipc://{folder}/program-rx", answers=asks, rate_hz=RATE, mode=0o600)
     rings = tuple(SampleRing(folder / name, slots=4, slot_samples=8_000, create=True) for name in ("out", "in"))
     door = ProgramDoor(
         mine,

@@ -11,6 +11,7 @@ RATE = 1_000_000
 PLAN = DoorPlan(
     transmit="ipc:///nowhere",
     receive="ipc:///nowhere",
+    status=None,
     asks=True,
     answers=True,
     program_hz=RATE,

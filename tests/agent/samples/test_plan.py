@@ -25,6 +25,8 @@ WRONG = [
     ({"transmit": "ipc://relative"}, "no address of a socket"),
     ({"transmit": "ipc:///" + "x" * 100}, "90 bytes"),
     ({"transmit": "ipc:///a", "receive": "ipc:///a"}, "its own"),
+    ({"receive": "ipc:///a", "status": "ipc:///a"}, "its own"),
+    ({"status": "tcp://192.0.2.1:1"}, "other hosts reach it"),
     ({"source": "program", "transmit": "off", "receive": "off"}, "neither direction"),
     ({"source": "noise"}, "'none', 'ofdm' or 'program'"),
     ({"transmit_by": "pub"}, "'req' or 'pull'"),
@@ -105,25 +107,28 @@ def test_the_doctor_sees_a_file_in_the_sockets_place(tmp_path: Path) -> None:
     assert (found.kind, "no socket" in found.said) == ("fault", True)
 
 
-@given(
+RADIOS = st.tuples(
     st.integers(15_000, 200_000), st.integers(1, 4), st.integers(0, 14_000), st.integers(0, 2_000),
     st.integers(500, 3_000), st.integers(600, 100_000),
 )  # fmt: skip
-def test_a_slot_never_reaches_a_look(frame: int, every: int, offset: int, dither: int, look: int, burst: int) -> None:
+
+
+@given(RADIOS, st.sampled_from([0, 10_000]))
+def test_a_slot_never_reaches_a_look(radio: tuple[int, ...], guard_us: int) -> None:
     class Radio:
-        frame_us, look_every, look_offset_us = frame, every, offset
-        look_dither_us, look_us, burst_us = dither, look, burst
+        frame_us, look_every, look_offset_us, look_dither_us, look_us, burst_us = radio
 
     try:
-        slots = slots_of(Radio)  # type: ignore[arg-type]
+        slots = slots_of(Radio, guard_us)  # type: ignore[arg-type]
     except ConfigError:
         return
-    period = frame * every
+    period = Radio.frame_us * Radio.look_every
     assert slots.period_ns == period * 1000
     begin = slots.offset_ns // 1000
-    end = begin + slots.length_ns // 1000 + LATE_US
+    end = begin + slots.length_ns // 1000 + LATE_US + guard_us
     for turn in (-period, 0, period):
-        look_begin, look_end = offset + turn, offset + dither + look + turn
+        look_begin = Radio.look_offset_us + turn
+        look_end = look_begin + Radio.look_dither_us + Radio.look_us
         assert end + BEFORE_LOOK_US <= look_begin or begin >= look_end + AFTER_LOOK_US
     at_ns = slots.after(12_345_678_901)
     assert 0 <= at_ns - 12_345_678_901 < slots.period_ns

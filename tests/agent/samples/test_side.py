@@ -1,5 +1,6 @@
 """The door's process as the agent sees it: started, told of, started again; and its words for people and metrics."""
 
+import json
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
 
 from agent.config.settings import load
 from agent.node.events import EventLog, read_events
@@ -37,6 +39,16 @@ def side_of(folder: Path, samples: str) -> tuple[SamplesSide, EventLog]:
     return SamplesSide(load(path), path, events), events
 
 
+def asked(at: str) -> dict[str, Any]:
+    """What a program is told that asks how the door is."""
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.linger, socket.rcvtimeo = 0, int(LIMIT_S * 1000)
+        socket.connect(at)
+        socket.send(b"")
+        found: dict[str, Any] = json.loads(socket.recv())
+        return found
+
+
 def test_a_door_that_is_killed_is_told_of_and_started_again(tmp_path: Path) -> None:
     side, events = side_of(tmp_path, '[samples]\nsource = "program"\n')
     try:
@@ -47,6 +59,9 @@ def test_a_door_that_is_killed_is_told_of_and_started_again(tmp_path: Path) -> N
             return bool(state and state["alive"])
 
         assert until(alive)
+        said = asked(f"ipc://{tmp_path}/run/program-status")
+        assert (said["open"], said["why"]) == (False, "the warden says nothing of its gate")
+        assert said["samples"]["sent"] == 0
         assert side._process is not None
         os.kill(side._process.pid, signal.SIGKILL)
         side._process.wait()

@@ -1,5 +1,6 @@
 """What every radio behind the port does: simulated, replayed, the Pluto driver on a simulated Pluto, and hardware."""
 
+import itertools
 import threading
 import time
 from dataclasses import replace
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 
 from radio.errors import RadioError, SettingRefused
-from radio.ports import Radio, Receiver, RfState, RxFlag, RxSettings
+from radio.ports import Radio, Receiver, RfState, RxFlag, RxSettings, Streamer
 from tests.radio.contract.conftest import Subject
 from tests.radio.plutobench import NOISE
 
 pytestmark = [pytest.mark.feature("R2"), pytest.mark.feature("R1"), pytest.mark.timeout(60)]
 NS = 10**9
+STREAMED = 4_000
+STREAM_SLACK_NS = 3_000_000
 
 
 class TestReceiver:
@@ -39,6 +42,46 @@ class TestReceiver:
         made, settings = receiver
         with pytest.raises(SettingRefused):
             made.tune_rx(replace(settings, center_hz=-1))
+
+
+class TestStreamer:
+    def test_blocks_follow_each_other_without_a_break_or_the_break_is_flagged(
+        self, subject: Subject, radio: Radio
+    ) -> None:
+        assert isinstance(radio, Streamer)
+        radio.tune_rx(subject.rx)
+        blocks = list(itertools.islice(radio.stream(STREAMED), 12))
+        assert np.diff([block.sequence for block in blocks]).min() >= 1
+        for before, block in itertools.pairwise(blocks):
+            assert block.iq.shape == (STREAMED, 2)
+            assert block.settings == subject.rx
+            if not block.flags & RxFlag.GAP:
+                due_ns = before.start.earliest_ns + STREAMED * NS // subject.rx.sample_rate_hz
+                slack_ns = before.start.latest_ns - before.start.earliest_ns + 2 * NS // subject.rx.sample_rate_hz
+                assert block.sequence == before.sequence + 1
+                assert abs(block.start.earliest_ns - due_ns) <= slack_ns + STREAM_SLACK_NS
+
+    def test_what_it_sends_itself_is_flagged_and_the_stream_goes_on(self, subject: Subject, transmitter: Radio) -> None:
+        assert isinstance(transmitter, Streamer)
+        transmitter.tune_rx(subject.rx)
+        transmitter.tune_tx(subject.tx)
+        burst = np.full((19_200, 2), 4_000, np.int16)
+        blocks = transmitter.stream(STREAMED)
+        next(blocks)
+        transmitter.send(burst)
+        heard = list(itertools.islice(blocks, 40))
+        assert any(RxFlag.OWN_TX in block.flags for block in heard)
+        transmitter.mute()
+        later = list(itertools.islice(blocks, 60))
+        assert not any(RxFlag.OWN_TX in block.flags for block in later[-3:])
+
+    def test_after_a_stream_was_left_blocks_can_be_asked_for(self, subject: Subject, radio: Radio) -> None:
+        assert isinstance(radio, Streamer)
+        radio.tune_rx(subject.rx)
+        stream = radio.stream(STREAMED)
+        next(stream)
+        stream.close()  # type: ignore[attr-defined]
+        assert len(radio.receive(1000).iq) == 1000
 
 
 class TestReceivingRadio:

@@ -17,7 +17,7 @@ from settlement.pair import holder as holder_side
 from settlement.pair.coordinator import Coordinator
 from settlement.pair.holder import Holder
 from settlement.pair.holderpairs import HolderPairs
-from settlement.pair.table import Event
+from settlement.pair.table import USER, Event, UserState
 from settlement.pair.userlease import LeaseTaker
 from settlement.party.party import Party
 from settlement.state import budget, nodestate
@@ -94,6 +94,8 @@ def take_stale_renew(patch: pytest.MonkeyPatch) -> type[World]:
         return None if isinstance(record.body, Renew) else judging(held, record)
 
     patch.setattr(userlease, "judge_change", judge_change)
+    for state in UserState:
+        patch.setitem(USER, (state, Event.RENEW), state)
     return World
 
 

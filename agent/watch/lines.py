@@ -1,0 +1,149 @@
+"""What the terminal shows, as plain lines: pure, from a snapshot as the page's API gives it."""
+
+import time
+from typing import Any
+
+from agent.page.live import boxes_of
+from agent.timekeeping.shown import duration
+from agent.timekeeping.shown import line as clock_line
+from agent.words.units import band_text, power_text
+from hw_profiles.printable import printable
+
+RAMP = " .:-=+*#%@"
+TITLES = {
+    "OPEN": "MAY TRANSMIT",
+    "UNKNOWN": "UNKNOWN: treat as ON",
+    "LATCHED": "SILENT, latched",
+    "LOCKED": "SILENT, not armed",
+    "ARMED": "SILENT",
+}
+STALE_MS = 2000
+Row = tuple[str, ...]
+
+
+def is_stale(snapshot: dict[str, Any], waited_ms: float) -> bool:
+    """Whether what is shown is not of now."""
+    age = snapshot["age_ms"]
+    return age is None or age + waited_ms > STALE_MS
+
+
+def why_lines(snapshot: dict[str, Any], *, stale: bool) -> list[str]:
+    """Why the radio is silent: title, meaning, values, mend."""
+    why = snapshot["silence"]
+    if stale:
+        age = snapshot["age_ms"]
+        heard = "nothing heard from the node yet" if age is None else f"nothing heard for {age / 1000:.1f} s"
+        mend = "k, or `bandpact stop`, or take the power away"
+        return [TITLES["UNKNOWN"], heard, "", f"do: {mend}"]
+    title = f"{TITLES.get(why['state'], why['state'])}{': ' + why['reason'] if why['reason'] else ''}"
+    values = f"{why['clause']}  measured {why['measured'] or '-'}  required {why['required'] or '-'}"
+    return [title, why["meaning"], values if why["clause"] else "", f"do: {why['mend']}" if why["mend"] else ""]
+
+
+def head_line(snapshot: dict[str, Any], *, stale: bool) -> str:
+    """Node, kind, time, age."""
+    found = snapshot["status"]
+    if found is None:
+        return "waiting for the node"
+    kind = "SIMULATION" if found["simulation"] else "REAL RADIO"
+    utc = time.strftime("%H:%M:%SZ", time.gmtime((snapshot["utc_ns"] or 0) / 1e9))
+    age = f"{'STALE' if stale else 'LIVE'} {snapshot['age_ms'] / 1000:.1f} s"
+    return printable(f"{found['node']}  {kind}  {utc}  {age}")
+
+
+def left_text(ns: int) -> str:
+    """A length of time that runs out."""
+    seconds = ns // 10**9
+    if seconds < 60:
+        return f"{ns / 1e9:.1f} s"
+    return (
+        f"{seconds // 60} min {seconds % 60} s" if seconds < 3600 else f"{seconds // 3600} h {seconds // 60 % 60} min"
+    )
+
+
+def market_rows(status: dict[str, Any], now_ns: int) -> list[Row]:
+    """Settlements first, then offers: state, side, band, EIRP, what is left."""
+    rows: list[Row] = []
+    for one in sorted(boxes_of(status), key=lambda box: box["kind"] == "offer"):
+        start, end = one["start_ns"], one["end_ns"]
+        left = f"in {left_text(start - now_ns)}" if start and start > now_ns else left_text(max(0, end - now_ns))
+        power = "-" if one["eirp_mdbm"] is None else power_text(one["eirp_mdbm"])
+        who = one["by"] or one["role"]
+        rows.append((one["state"], who, band_text(one["low_hz"], one["high_hz"]), power, left))
+    return [tuple(map(printable, row)) for row in rows]
+
+
+def channel_rows(status: dict[str, Any]) -> list[Row]:
+    """Band, what was heard, occupancy, floor; what was not sensed says so."""
+    rows: list[Row] = []
+    for one in status["channels"]:
+        full = one["occupancy"]
+        how = "not sensed" if full is None else f"{100 * full[0]:.0f}-{100 * full[1]:.0f} %"
+        floor = one.get("floor_db")
+        level = "unknown" if floor is None else f"{floor:.1f} {one['floor_unit']}"
+        word = "not sensed" if one["state"] == "unknown" else one["state"]
+        rows.append((band_text(one["low_hz"], one["high_hz"]), word, how, level))
+    return rows
+
+
+def neighbour_rows(status: dict[str, Any], now_mono_ns: int) -> list[Row]:
+    """Name, when heard, the head of its log seen, how much of ours it witnessed."""
+    heard = {one["name"]: one["heard_mono_ns"] for one in status["neighbours"]}
+    rows: list[Row] = []
+    for one in status["places"]:
+        if one["own"]:
+            continue
+        at = heard.get(one["name"])
+        ago = "never" if at is None else f"{(now_mono_ns - at) / 1e9:.1f} s ago"
+        head = "not seen" if one["their_head"] is None else f"{one['their_head']['size']}"
+        rows.append((printable(one["name"]), ago, head, str(one["witnessed_size"])))
+    return rows
+
+
+def node_lines(snapshot: dict[str, Any]) -> list[str]:
+    """Clock, place, log, disk, and what is not ready."""
+    status = snapshot["status"]
+    clock, log = status["clock"], status["log"]
+    place = clock["position"]
+    lines = [
+        clock_line(clock),
+        f"place {place['lat_deg']:.5f} {place['lon_deg']:.5f} ± {place['radius_mm'] / 1000:.1f} m, {place['reason']}",
+        *(
+            f"source {one['name']}: {one['standing']}, {duration(one['bound_ns'])}, age {duration(one['age_ns'])}"
+            for one in clock["sources"]
+        ),
+    ]
+    if log is not None:
+        lines.append(
+            f"log   {log['size']} records, head {log['root'][:16]}, {log['witness_quorum']} witnesses required"
+        )
+    kept, budget = status["log_bytes"], status["log_budget_bytes"]
+    lines.append(f"disk  {'unknown' if kept is None else f'{kept / 1e6:.1f} MB'} of {budget / 1e6:.0f} MB")
+    lines += [f"ALARM {one}" for one in status["alarms"]]
+    lines += [f"not ready: {part}: {why}" for part, why in snapshot["problems"].items()]
+    return [printable(line) for line in lines]
+
+
+def event_rows(events: list[dict[str, Any]], utc_ns: int, mono_ns: int, most: int = 30) -> list[Row]:
+    """The latest first: time of day, event, what."""
+    rows: list[Row] = []
+    for one in list(reversed(events))[:most]:
+        at = time.strftime("%H:%M:%S", time.gmtime((utc_ns - (mono_ns - one["mono_ns"])) / 1e9))
+        rest = ", ".join(
+            f"{key} {value}"
+            for key, value in one.items()
+            if key not in ("mono_ns", "event", "node", "sid") and not key.endswith("_ns") and value not in ("", None)
+        )
+        rows.append((at, printable(one["event"]), printable(rest)[:160]))
+    return rows
+
+
+def fall_line(codes: bytes, width: int, low: int, high: int) -> str:
+    """One row of the waterfall in characters, the strongest of each group of bins; `?` where nothing was sensed."""
+    out = []
+    for x in range(width):
+        first = x * len(codes) // width
+        most = max(codes[first : max(first + 1, (x + 1) * len(codes) // width)], default=0)
+        place = (most - low) * (len(RAMP) - 1) // max(1, high - low)
+        out.append("?" if most == 0 else RAMP[min(len(RAMP) - 1, max(0, place))])
+    return "".join(out)

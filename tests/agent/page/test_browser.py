@@ -1,0 +1,271 @@
+"""The page in Debian's Chromium, live from a running trial: it shows what the API says, and its stop silences."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.airclient import AirClient
+from sim.oraclelog import read_log
+from tests.agent.page.browser import Running, chromium, holds, need_chromium, trial
+
+pytestmark = [pytest.mark.feature("U3"), pytest.mark.timeout(240)]
+SCENARIO = str(Path(__file__).with_name("two.toml"))
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    need_chromium()
+    folder = Path(tmp_path_factory.mktemp("t"))
+    with trial(folder, scenario=SCENARIO) as found:
+        found.until(lambda: found.read("live", node="user-a")["status"])
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+def opened(browser: Any, running: Running, node: str = "user-a", **options: Any) -> Any:
+    """A page on one node, its state seen; what it asks of other places, or says of errors, is kept on it."""
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 1200}, **options})
+    page = context.new_page()
+    page.foreign, page.errors = [], []
+    page.on("request", lambda asked: None if asked.url.startswith(running.origin) else page.foreign.append(asked.url))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("console", lambda told: page.errors.append(told.text) if told.type == "error" else None)
+    # Whatever is not this page's own is cut off, as on a mast without a network.
+    page.route(re.compile(".*"), lambda r: r.continue_() if r.request.url.startswith(running.origin) else r.abort())
+    page.goto(running.url.replace("/#", f"/?node={node}#"))
+    holds(page, "document.body.dataset.stale === 'false'")
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, running: Running) -> Any:
+    return opened(browser, running)
+
+
+def cells(page: Any, table: str) -> list[list[str]]:
+    found: list[list[str]] = page.evaluate(
+        "id => [...document.getElementById(id).tBodies[0].rows].map(r => [...r.cells].map(c => c.innerText))", table
+    )
+    return found
+
+
+def agrees(running: Running, said: Any) -> None:
+    """Both move; some time within a while they say the same."""
+    running.until(said, limit_s=15)
+
+
+# -- what it shows -------------------------------------------------------------------------------------------------
+
+
+def test_the_reason_of_silence_is_the_apis_word_for_word(page: Any, running: Running) -> None:
+    def said() -> bool:
+        why = running.read("silence", node="user-a")
+        return (
+            page.get_attribute("#why", "data-state") == why["state"]
+            and page.inner_text("#why-meaning") == why["meaning"]
+            and page.inner_text("#why-clause") == (why["clause"] or "–")
+            and why["reason"] in page.inner_text("#why-state")
+            and page.inner_text("#why-mend") == (why["mend"].replace("`", "") or "nothing")
+        )
+
+    agrees(running, said)
+
+
+def test_each_panel_shows_what_the_api_carries(page: Any, running: Running) -> None:
+    def header() -> bool:
+        status = running.read("status", node="user-a")["status"]
+        return (page.inner_text("#node-name"), page.inner_text("#kind")) == (status["node"], "SIMULATION")
+
+    def market() -> bool:
+        boxes = running.read("live", node="user-a")["boxes"]
+        return len(boxes) > 0 and sorted(row[0].split()[0] for row in cells(page, "boxes")) == sorted(
+            box["state"] for box in boxes
+        )
+
+    def channels() -> bool:
+        known = running.read("status", node="user-a")["status"]["channels"]
+        words = [one["state"] if one["state"] != "unknown" else "not sensed" for one in known]
+        return [row[1] for row in cells(page, "channels")] == words and "3550–3560 MHz" in cells(page, "channels")[0][0]
+
+    def clock() -> bool:
+        known = running.read("clock", node="user-a")
+        line = page.inner_text("#clock-line")
+        return line.startswith("trusted: ") and "of 1 ms allowed" in line and known["reason"] in line
+
+    def places() -> bool:
+        status = running.read("status", node="user-a")["status"]
+        names = [one["name"] for one in status["places"] if not one["own"]]
+        return [row[0] for row in cells(page, "places")] == names and names == ["holder"]
+
+    def log() -> bool:
+        known = running.read("status", node="user-a")["status"]["log"]
+        return f"\n{known['size']}\n" in page.inner_text("#log") and known["root"][:24] in page.inner_text("#log")
+
+    for said in (header, market, channels, clock, places, log):
+        agrees(running, said)
+
+
+def test_refusals_are_counted_as_they_were_told(page: Any, running: Running) -> None:
+    def counted() -> bool:
+        known = running.read("live", node="user-a")["events"]
+        events = [one for one in known if one["event"] in ("refusal", "refused")]
+        reasons = {one["reason"] for one in events}
+        shown = dict(re.findall(r"([A-Z_]+) (\d+)", page.inner_text("#refusal-counts")))
+        return bool(reasons) and all(
+            shown[one] == str(sum(event["reason"] == one for event in events)) for one in reasons
+        )
+
+    running.until(counted, limit_s=60)
+
+
+def test_the_waterfall_is_live_and_drawn(page: Any, running: Running) -> None:
+    before = page.evaluate("bandpact.waterfall.shown")
+    running.until(lambda: page.evaluate("bandpact.waterfall.shown") > before + 20)
+    levels = page.evaluate(
+        "(() => { const seen = new Set(bandpact.waterfall.data); return [seen.has(0), seen.size]; })()"
+    )
+    assert levels[1] > 20
+    assert page.evaluate("[...bandpact.state.lanes].length") > 0
+    assert page.evaluate("bandpact.state.kept.at(-1).codes.length") == 1024
+
+
+def test_nothing_is_asked_of_any_other_place_and_the_policy_is_kept(page: Any) -> None:
+    assert page.foreign == []
+    assert page.errors == []
+    assert page.evaluate("sessionStorage.getItem('bandpact-token').length") > 30
+    assert "token" not in page.url
+
+
+def test_scrolling_back_shows_what_was(page: Any, running: Running) -> None:
+    page.click("#spans button:has-text('2 min')")
+    page.click("#back")
+    holds(page, "!bandpact.view.live && !document.getElementById('pictures').hasAttribute('aria-busy')")
+    assert page.get_attribute("#live", "aria-pressed") == "false"
+    page.keyboard.press("l")
+    holds(page, "bandpact.view.live")
+    page.click("#spans button:has-text('20 s')")
+    running.until(lambda: page.evaluate("bandpact.waterfall.slotNs") < 1e8)
+
+
+def test_the_cursor_tells_hertz_decibels_the_difference_and_why_it_was_silent_then(page: Any, running: Running) -> None:
+    box = page.locator("#overlay").bounding_box()
+    page.mouse.move(box["x"] + 400, box["y"] + box["height"] * 0.6)
+    running.until(lambda: re.search(r"\d+\.\d+ MHz\s+-?\d+\.\d dB", page.inner_text("#cursor")))
+    running.until(lambda: re.match(r"at \d\d:\d\d:\d\d\.\dZ", page.inner_text("#why-at")))
+    page.keyboard.press("m")
+    page.mouse.move(box["x"] + 600, box["y"] + box["height"] * 0.6)
+    running.until(lambda: re.search(r"Δ \d+\.\d+ MHz -?\d+\.\d dB", page.inner_text("#cursor")))
+    page.keyboard.press("Escape")
+    page.mouse.move(5, 5)
+    running.until(lambda: page.inner_text("#why-at") == "")
+
+
+def test_keys_are_shown_and_pictures_have_tables_and_names(page: Any) -> None:
+    page.keyboard.press("?")
+    page.wait_for_selector("#help[open]")
+    assert "STOP" in page.inner_text("#keys")
+    page.keyboard.press("Escape")
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('canvas:not([aria-label])')]"
+        ".filter(c => !c.closest('[aria-hidden=true]')).map(c => c.id)"
+    )
+    assert unnamed == []
+    page.click("summary")
+    assert len(cells(page, "spectrum-table")) == 2
+    assert cells(page, "lane-table")[0][2]
+    page.click("summary")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("dark", 1440), ("light", 1440), ("dark", 360)], ids=["dark", "light", "phone"]
+)
+def test_axe_finds_nothing_serious(browser: Any, running: Running, scheme: str, width: int) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(browser, running, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True)
+    found = Axe().run(page).response["violations"]
+    bad = [(one["id"], [node["html"][:90] for node in one["nodes"][:3]]) for one in found if one["impact"] in SERIOUS]
+    assert bad == []
+    page.context.close()
+
+
+def test_a_phone_shows_it_without_sideways_scrolling(browser: Any, running: Running) -> None:
+    page = opened(browser, running, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    stop = page.locator("#stop").bounding_box()
+    assert stop["x"] + stop["width"] <= 360
+    assert stop["height"] >= 32
+    page.context.close()
+
+
+# -- what it does --------------------------------------------------------------------------------------------------
+
+
+def test_without_the_token_the_stop_asks_for_it_and_stops_nothing(browser: Any, running: Running) -> None:
+    page = opened(browser, running)
+    page.evaluate("sessionStorage.clear()")
+    page.click("#stop")
+    page.wait_for_selector("#token[open]")
+    page.fill("#token-text", "wrong" * 9)
+    page.click("#token button.stop")
+    running.until(lambda: "NOT STOPPED" in page.inner_text("#said"))
+    assert running.read("silence", node="user-a")["state"] != "LATCHED"
+    page.context.close()
+
+
+@pytest.mark.feature("U4")
+def test_k_silences_the_radio_by_the_oracles_word(page: Any, running: Running) -> None:
+    running.until(lambda: page.get_attribute("#why", "data-state") == "OPEN", limit_s=90)
+    page.locator("#plane").focus()
+    page.keyboard.press("k")
+    holds(page, "document.getElementById('why').dataset.state === 'LATCHED'")
+    silent_ns = time.monotonic_ns()
+    running.until(lambda: "RF OFF" in page.inner_text("#said"), limit_s=60)
+    assert "latched after" in page.inner_text("#said")
+    air = AirClient(f"ipc://{running.work}/air")
+    try:
+        air.dump(timeout_ms=20_000)
+        radios = air.state()["radios"]
+    finally:
+        air.close()
+    sent = [one for one in read_log(running.work / "oracle.json") if one.radio == "user-a"]
+    assert sent
+    assert max(one.end_ns for one in sent) < silent_ns
+    assert radios["user-a"]["tx"] in (None, False, "off", {}) or radios["user-a"]["rf"] == "off"
+    running.until(lambda: page.get_attribute("#why", "data-state") == "LATCHED")
+
+
+def pid_of(running: Running, node: str) -> int:
+    wanted = f"agent.node.process {running.work}/{node}/"
+    listed = subprocess.run(["pgrep", "-f", wanted], capture_output=True, text=True, check=True)
+    return int(listed.stdout.split()[0])
+
+
+def test_what_is_not_of_now_looks_so_and_says_treat_as_on(browser: Any, running: Running) -> None:
+    page = opened(browser, running, "holder")
+    process = pid_of(running, "holder")
+    os.kill(process, signal.SIGSTOP)
+    try:
+        holds(page, "document.body.dataset.stale === 'true'")
+        assert "STALE" in page.inner_text("#age")
+        running.until(lambda: page.inner_text("#why-state").startswith("UNKNOWN: treat as ON"))
+        newest = page.evaluate("bandpact.waterfall.newest")
+        assert page.evaluate("bandpact.ageNow()") > 2000
+        assert page.evaluate("bandpact.waterfall.newest") == newest  # no last row is repeated
+    finally:
+        os.kill(process, signal.SIGCONT)
+    holds(page, "document.body.dataset.stale === 'false'")
+    page.context.close()
