@@ -58,6 +58,7 @@ bench: $(READY)
 docs: $(READY)
 	@sed -i '/^<!-- from here on: make docs -->$$/q' docs/pair.md
 	$(BIN)/python -m settlement.pair.diagram >> docs/pair.md
+	$(BIN)/python -m agent.install.pages docs
 
 clean:
 	rm -rf $(VENV) mutants trial-report .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

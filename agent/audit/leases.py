@@ -6,7 +6,8 @@ from typing import Any
 
 from agent.audit.lineages import AuditError, lineages, trust
 from agent.words.celltext import cell_text
-from settlement.audit.lease import GATE, Lease, LogEntry, Transition, leases, prove_lease, read_entries, verify_lease
+from settlement.audit.lease import GATE, Lease, LogEntry, Transition, leases, read_entries
+from settlement.audit.leaseproof import prove_lease, verify_lease
 from settlement.audit.verify import last_head, raw_entries
 from settlement.chain.credentials import Registry
 from settlement.core.reasons import Refusal

@@ -271,7 +271,9 @@ class DoorSection(Section):
 class NodeConfig(BaseSettings):
     """Everything one node needs to run."""
 
-    model_config = SettingsConfigDict(env_prefix="BANDPACT_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="BANDPACT_", env_nested_delimiter="__", extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
 
     name: str
     role: Literal["holder", "user"]

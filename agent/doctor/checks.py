@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from agent.config.files import load_found
 from agent.config.settings import ConfigError, NodeConfig
+from agent.doctor.mends import CLOCK_MENDS, MEND
 from agent.service.snapshot import DISK_BYTES_MIN, OWN_KEY, problems, read_status
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.shown import duration, plain
@@ -29,23 +30,6 @@ LOOK_S = 0.02
 GATE_NS = 1_000_000_000
 SYSTEM_KINDS = ("chrony", "kernel")
 """Two views of one clock: they do not check each other."""
-MENDS = {
-    "unsynchronised": "start chrony (apt-get install chrony) and wait until `chronyc tracking` says Normal",
-    "bound over budget": "give the clock a better source (PPS, a nearer NTP server), or raise clock.budget_us",
-    "jump": "look for spoofing; if the time was set on purpose, restart the agent",
-    "sources disjoint": "find which source is wrong with `bandpact clock watch`; do not transmit meanwhile",
-    "simulated fix on a real radio": "disconnect the GPS simulator, or remove the simulated source",
-    "too few satellites": "give the antenna more sky",
-    "not a satellite fix": "the receiver guesses or was told its place: give the antenna sky, end dead reckoning",
-    "receiver contradicts itself": "its pulse and its sentences differ: check the PPS wiring, or look for spoofing",
-    "implausible": "its time or place cannot be: look for spoofing, an old receiver (week rollover), no sky",
-    "sources disagree with the system clock": "find which is wrong (`bandpact clock watch`, `date -u`); "
-    "have chrony set the system clock, or raise clock.system_clock_within_s where nobody does",
-    "host was suspended": "wait for clock.agree_s; keep the host from sleeping while it runs a radio",
-    "stale": "look why the sources fell silent: `cgps`, `chronyc sources`",
-    "no source": "check [clock] sources: is gpsd or chrony running?",
-    "sources not in agreement long enough": "wait for clock.agree_s and ask again",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +65,7 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
     try:
         config = load_found(given)
     except ConfigError as exc:
-        missing = Check(
-            name="config", state=FAIL, found=str(exc), mend="give --config FILE, or write one of the files named"
-        )
+        missing = Check(name="config", state=FAIL, found=str(exc), mend=MEND["config"])
         return Diagnosis(checks=(missing, *checks), clock=None)
     clock = watched(config, config.clock.agree_s + PATIENCE_S if wait_s is None else wait_s)
     checks = [Check(name="config", state=OK, found=f"node {config.name}"), *_keys(config), *checks]
@@ -107,10 +89,10 @@ def host_clock() -> Check:
     try:
         state = read_state()
     except OSError as exc:
-        return Check(name="host clock", state=WARN, found=str(exc), mend="use a GPS receiver with PPS as the source")
+        return Check(name="host clock", state=WARN, found=str(exc), mend=MEND["host clock"])
     if not state.synchronised:
         found = f"unsynchronised (status {state.status:#x}, error up to {duration(state.max_error_ns)})"
-        return Check(name="host clock", state=WARN, found=found, mend=MENDS["unsynchronised"])
+        return Check(name="host clock", state=WARN, found=found, mend=CLOCK_MENDS["unsynchronised"])
     return Check(name="host clock", state=OK, found=f"synchronised, error up to {duration(state.max_error_ns)}")
 
 
@@ -130,7 +112,7 @@ def _clock(clock: dict[str, Any]) -> Iterator[Check]:
     bound = f"{clock['reason']}: bound {duration(clock['bound_ns'])} of {duration(clock['budget_ns'])}"
     left = f", holdover left {duration(clock['holdover_left_ns'])}" if clock["trusted"] else ""
     state = OK if clock["trusted"] else FAIL
-    yield Check(name="clock", state=state, found=bound + left, mend="" if state == OK else MENDS[clock["reason"]])
+    yield Check(name="clock", state=state, found=bound + left, mend="" if state == OK else CLOCK_MENDS[clock["reason"]])
     for source in clock["sources"]:
         found = f"{source['standing']}, {source['note']}, bound {duration(source['bound_ns'])}"
         yield Check(name=f"source {source['name']}", state=OK if source["live"] else WARN, found=found)
@@ -138,7 +120,9 @@ def _clock(clock: dict[str, Any]) -> Iterator[Check]:
     place = clock["position"]
     found = f"{place['reason']}: {place['lat_deg']:.5f} {place['lon_deg']:.5f} within {place['radius_mm'] / 1000:.1f} m"
     state = OK if place["trusted"] else FAIL
-    yield Check(name="position", state=state, found=found, mend="" if state == OK else MENDS.get(place["reason"], ""))
+    yield Check(
+        name="position", state=state, found=found, mend="" if state == OK else CLOCK_MENDS.get(place["reason"], "")
+    )
 
 
 def lone_source(clock: dict[str, Any]) -> Iterator[Check]:
@@ -146,7 +130,7 @@ def lone_source(clock: dict[str, Any]) -> Iterator[Check]:
     live = {"system clock" if s["kind"] in SYSTEM_KINDS else s["name"] for s in clock["sources"] if s["live"]}
     if len(live) == 1 and "simulated" not in {s["kind"] for s in clock["sources"]}:
         found = f"only {live.pop()} decides what time it is: a slow lie of it would not be seen"
-        mend = "add a second, independent source (gpsd beside chrony) and set clock.need = 2"
+        mend = MEND["clock sources"]
         yield Check(name="clock sources", state=WARN, found=found, mend=mend)
 
 
@@ -167,9 +151,9 @@ def _disk(config: NodeConfig) -> Check:
     try:
         free = shutil.disk_usage(config.folder).free
     except OSError as exc:
-        return Check(name="disk", state=FAIL, found=f"{config.folder}: {exc.strerror}", mend="make the folder")
+        return Check(name="disk", state=FAIL, found=f"{config.folder}: {exc.strerror}", mend=MEND["disk folder"])
     enough = free >= DISK_BYTES_MIN
-    mend = "" if enough else "free some space: a full disk closes the gate"
+    mend = "" if enough else MEND["disk"]
     return Check(name="disk", state=OK if enough else FAIL, found=f"{free / 1e9:.1f} GB free", mend=mend)
 
 
@@ -180,7 +164,7 @@ def _peers(config: NodeConfig) -> Iterator[Check]:
             socket.create_connection((parts.hostname or "", parts.port or 0), PEER_S).close()
             yield Check(name=f"peer {peer.name}", state=OK, found=f"{peer.endpoint} answers")
         except (OSError, ValueError) as exc:
-            mend = "is it running, and reachable from here?"
+            mend = MEND["peer"]
             yield Check(name=f"peer {peer.name}", state=WARN, found=f"{peer.endpoint}: {exc}", mend=mend)
 
 
@@ -188,7 +172,7 @@ def _priority() -> Check:
     """Whether the warden may run before other processes; it does without, and closes earlier by how late it runs."""
     if os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_RTPRIO)[0] >= PRIORITY:
         return Check(name="priority", state=OK, found="the warden runs before other processes")
-    mend = "LimitRTPRIO=1 in its unit, or an rtprio line in /etc/security/limits.conf"
+    mend = MEND["priority"]
     return Check(name="priority", state=WARN, found="the warden runs like any other process", mend=mend)
 
 
@@ -203,14 +187,14 @@ def _radio(config: NodeConfig) -> Check:
         except RadioError as exc:
             state, why = RfState.UNKNOWN, str(exc)
         if state is RfState.UNKNOWN:
-            mend = "connect the device and give it power, or take its power away; see [radio]"
+            mend = MEND["radio"]
             return Check(name="radio", state=FAIL, found=f"{where}: {why}; TX UNKNOWN: treat as ON", mend=mend)
         opened = _gate_open(config, asked_ns)
         found = f"{where}: TX {state.value.upper()}"
         if state is RfState.OFF or opened:
             return Check(name="radio", state=OK, found=found + (", the gate is open" if opened else ""))
     found += ", and no running node says that its gate is open"
-    return Check(name="radio", state=FAIL, found=found, mend="silence it: `bandpact stop`, or take its power away")
+    return Check(name="radio", state=FAIL, found=found, mend=MEND["radio on"])
 
 
 def _binding(config: NodeConfig) -> Iterator[Check]:
@@ -227,7 +211,7 @@ def _binding(config: NodeConfig) -> Iterator[Check]:
         yield Check(name="binding", state=OK, found=f"the credential is for this radio, {found}")
         return
     said = f"BINDING: the credential is for {bound}, and this radio is {found}: its gate will not open"
-    mend = "connect the radio it is bound to, or have the authority issue a credential for this one"
+    mend = MEND["binding"]
     yield Check(name="binding", state=FAIL, found=said, mend=mend)
 
 
@@ -235,7 +219,7 @@ def _alarms(config: NodeConfig) -> Iterator[Check]:
     """Keys that were seen in use in two places."""
     status = read_status(config.run_folder)
     for alarm in (status or {}).get("alarms", ()):
-        mend = "find who has it; have the authority revoke that credential, and issue anew for a new key"
+        mend = MEND["alarm"]
         yield Check(name="alarm", state=FAIL if alarm.startswith(OWN_KEY) else WARN, found=alarm, mend=mend)
 
 
@@ -255,7 +239,7 @@ def _dead_man(config: NodeConfig) -> Iterator[Check]:
     try:
         answers = config.radio.dead_man()
     except RadioError as exc:
-        yield Check(name="dead-man", state=WARN, found=f"unknown: {exc}", mend="see the radio's line")
+        yield Check(name="dead-man", state=WARN, found=f"unknown: {exc}", mend=MEND["dead-man unknown"])
         return
     if answers is None:
         return
@@ -263,7 +247,7 @@ def _dead_man(config: NodeConfig) -> Iterator[Check]:
         yield Check(name="dead-man", state=OK, found="on the device, and answers")
         return
     found = "none on the device: with its cable pulled or this host dead it may transmit for about 70 s"
-    yield Check(name="dead-man", state=WARN, found=found, mend="install deploy/pluto/deadman.sh on it")
+    yield Check(name="dead-man", state=WARN, found=found, mend=MEND["dead-man"])
 
 
 def _reach(config: NodeConfig) -> Iterator[Check]:
@@ -273,7 +257,7 @@ def _reach(config: NodeConfig) -> Iterator[Check]:
     found = tried(config)
     if found is None:
         return
-    closed = "load deploy/bandpact.nft, and run the warden apart (deploy/bandpact-warden.service)"
+    closed = MEND["radio's door"]
     if found.connected is None:
         yield Check(name="radio's door", state=WARN, found="the device does not answer: nothing to try", mend=closed)
     elif found.ours:

@@ -65,7 +65,7 @@ Circle = Annotated[tuple[int, int, int], _read(units.parse_circle)]
 class Part(BaseModel):
     """A table of the trial's file; a key it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class AuthorityPart(Part):
@@ -73,9 +73,12 @@ class AuthorityPart(Part):
 
     name: Name
     area: Circle
-    max_eirp: PowerMdbm = 30_000
-    life: Days = 30
-    status_list: Days = 7
+    """Where all of it is valid."""
+    max_eirp: PowerMdbm = Field(default="30dBm", validate_default=True)
+    """The most that it can allow anybody."""
+    life: Days = Field(default="30d", validate_default=True)
+    """How long credentials and the rule hold."""
+    status_list: Days = Field(default="7d", validate_default=True)
     """How long a status list speaks; a node that hears no newer one by then trusts nobody."""
 
 
@@ -91,7 +94,9 @@ class RadioPart(Part):
 
     driver: Literal["pluto"] = "pluto"
     uri: str = Field(min_length=1)
+    """Its address, such as ip:192.168.2.1."""
     serial: str = Field(min_length=1)
+    """Its serial number, as `bandpact doctor` and iio_info show it."""
 
     @property
     def device(self) -> str:
@@ -123,13 +128,16 @@ class NodePart(Part):
     name: Name
     role: Literal["holder", "user"]
     place: Place
+    """Where its antenna stands."""
     radio: RadioPart
     listen: Endpoint
+    """Where its neighbours reach it."""
     door: Endpoint
     """Where the coordinator asks how it is and fetches its log; the same address, another port."""
     bind: str | None = None
     """The local address to listen on, where it differs from the one the others use; such as 0.0.0.0."""
-    eirp: PowerMdbm = 20_000
+    eirp: PowerMdbm = Field(default="20dBm", validate_default=True)
+    """The most it may radiate."""
     offers: list[OfferPart] = []
     wants: list[WantPart] = []
 
@@ -148,7 +156,9 @@ class TrialFile(Part):
     """The whole trial."""
 
     network: Name
+    """The trial's name, which every record carries."""
     band: BandHz
+    """What the authority governs."""
     simulated: bool = False
     """Radios are `bandpact sim pluto`: then their clocks and places are simulated too."""
     authority: AuthorityPart

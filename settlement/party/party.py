@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from settlement.chain.admission import Admitted, admit, confidence, prove, proven
+from settlement.chain.admission import Admitted, admit, prove, proven
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
 from settlement.chain.leaf import RECEIVED, admitted_leaf, refused_leaf
 from settlement.chain.lineage import LineageError
-from settlement.chain.records import Attestation, Record, Unproven, digest, parse
-from settlement.core.fixes import Fix, time_inside
+from settlement.chain.records import Record, Unproven, digest, parse
+from settlement.core.fixes import Fix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
@@ -183,9 +183,7 @@ class Party(NodeState):
         for one in message.beside or ():
             self._take_beside(step, one, transport_key)
         raw = message.record
-        verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
-        if not isinstance(verdict, Refusal):
-            verdict = self._not_ours(verdict) or verdict
+        verdict = self._admit(step, raw, transport_key)
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
         self._last_charge = verdict.record.row.charge
@@ -207,10 +205,11 @@ class Party(NodeState):
         self.witness.take_up(step)
         return None
 
-    def _not_ours(self, admitted: Admitted) -> Refusal | None:
-        """What this node's own key signed is in its own log, or somebody else has the key."""
-        if admitted.author.hash not in self.own_line:
-            return None
+    def _admit(self, step: Step, raw: bytes, transport_key: bytes) -> Admitted | Refusal:
+        """Admission; what this node's own key signed is in its own log, or somebody else has the key."""
+        admitted = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
+        if isinstance(admitted, Refusal) or admitted.author.hash not in self.own_line:
+            return admitted
         record = admitted.record
         measured = f"a {record.typ}, number {record.frame.seq}, that is not in this node's log"
         return refuse(Reason.EQUIVOCATION, "integrity.own", measured, "nobody else signs with this node's key")
@@ -221,9 +220,7 @@ class Party(NodeState):
         if not isinstance(unproven, Unproven) or not unproven.row.beside or self.lineage.seen(digest(raw)):
             return
         peer = _hash(self.registry.by_transport(transport_key))
-        verdict = admit(raw, self.context, now=step.now.time, transport_key=transport_key)
-        if not isinstance(verdict, Refusal):
-            verdict = self._not_ours(verdict) or verdict
+        verdict = self._admit(step, raw, transport_key)
         if isinstance(verdict, Refusal):
             self._log_refused(step, raw, verdict, peer, None, signed=isinstance(prove(raw, self.registry), Admitted))
             return
@@ -308,9 +305,12 @@ class Party(NodeState):
         elif isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
             if refusal.reason is Reason.EQUIVOCATION:
                 self.attempt(step, lambda: keep_evidence(self, step, admitted))
-            case = RecordCase(state=self, step=step, admitted=admitted, message=Message(record=raw))
-            self.attempt(step, lambda: answer_refused(case, refusal))
+            self._answer(step, admitted, refusal)
         return refusal
+
+    def _answer(self, step: Step, admitted: Admitted, refusal: Refusal) -> None:
+        case = RecordCase(state=self, step=step, admitted=admitted, message=Message(record=admitted.record.raw))
+        self.attempt(step, lambda: answer_refused(case, refusal))
 
     def _not_entitled(self, step: Step, data: bytes, refusal: Refusal, transport_key: bytes) -> None:
         """A message that this node may not answer as it asks: refused, and its author is told where that may be."""
@@ -319,19 +319,9 @@ class Party(NodeState):
         admitted = prove(raw, self.registry)
         self._log_refused(step, raw, refusal, _hash(peer), None, signed=isinstance(admitted, Admitted))
         if isinstance(admitted, Admitted) and peer is not None and admitted.author.hash == peer.hash:
-            case = RecordCase(state=self, step=step, admitted=admitted, message=Message(record=raw))
-            self.attempt(step, lambda: answer_refused(case, refusal))
+            self._answer(step, admitted, refusal)
 
     # -- the passing of time -------------------------------------------------------------------------------------
-
-    def unsure(self, now: Fix) -> Refusal | None:
-        """Why nothing may be decided now: what this node knows of time and place is too little for the rule."""
-        me, effective = self.registry.get(self.identity.credential), self.rule.rule.effective
-        return (
-            confidence(Attestation.of(now), self.rule.rule)
-            or (me.valid_at(now.time) if me is not None else None)
-            or time_inside(now.time, effective.start_ns, effective.end_ns, "disposition.11.effective")
-        )
 
     def tick(self, step: Step) -> list[UserPair]:
         """Let deadlines pass on both sides; returns settlements that ended for us as a user."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from settlement.chain.admission import Admitted, Context, RuleInForce, prove
+from settlement.chain.admission import Admitted, Context, RuleInForce, confidence, prove
 from settlement.chain.bodies import Rule
 from settlement.chain.codec import from_map
 from settlement.chain.credentials import Registry, Subject
@@ -13,6 +13,7 @@ from settlement.chain.records import Attestation, Record, Unproven, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import Cell
 from settlement.chain.status import StatusLists
+from settlement.core.fixes import Fix, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
@@ -128,6 +129,15 @@ class NodeState:
             status=self.status,
             rule_at=at,
             was_rule=self._was_rule,
+        )
+
+    def unsure(self, now: Fix) -> Refusal | None:
+        """Why nothing may be decided now: what this node knows of time and place is too little for the rule."""
+        me, effective = self.registry.get(self.identity.credential), self.rule.rule.effective
+        return (
+            confidence(Attestation.of(now), self.rule.rule)
+            or (me.valid_at(now.time) if me is not None else None)
+            or time_inside(now.time, effective.start_ns, effective.end_ns, "disposition.11.effective")
         )
 
     def go_by(self, rule: RuleInForce | None) -> None:

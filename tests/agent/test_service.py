@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app
 from agent.config.settings import ConfigError, line_of, load_layers
-from agent.doctor.checks import MENDS, lone_source
+from agent.doctor.checks import lone_source
+from agent.doctor.mends import CLOCK_MENDS
 from agent.node.watcher import settings_of
 from agent.service import logs
 from agent.service.health import app_of
@@ -130,7 +131,7 @@ def test_doctor_follows_the_kernels_word_where_that_is_the_only_source(tmp_path:
 
 
 def test_every_reason_has_its_mend() -> None:
-    assert {cause.value for cause in Cause} - set(MENDS) == {"ok", "holdover"}
+    assert {cause.value for cause in Cause} - set(CLOCK_MENDS) == {"ok", "holdover"}
 
 
 @pytest.mark.feature("U2")

@@ -73,6 +73,15 @@ def test_a_look_has_the_flags_of_every_block_in_it_and_none_is_cut_across_a_loss
     assert len(cuts) == 2
 
 
+@pytest.mark.parametrize("marked", [0, 1, 2])
+def test_one_block_of_own_transmission_marks_the_look_wherever_it_is(marked: int) -> None:
+    first = PLAN.start_after(0) // 1_000_000  # the block that the look begins in
+    cutter, cuts = LookCutter(PLAN), list[LookCut]()
+    for number in range(15):
+        cuts += cutter.feed(block(number * 1_000, 1_000, RxFlag.OWN_TX if number == first + marked else RxFlag.NONE))
+    assert [cut.flags for cut in cuts] == [RxFlag.OWN_TX]
+
+
 class Scripted:
     """A radio that streams so many blocks, then fails; what was tuned is counted."""
 

@@ -11,10 +11,9 @@ from settlement.audit.lease import (
     LeaseState,
     LogEntry,
     leases,
-    prove_lease,
     read_entries,
-    verify_lease,
 )
+from settlement.audit.leaseproof import prove_lease, verify_lease
 from settlement.audit.trialmetrics import metrics
 from settlement.chain.checkpoint import open_note
 from settlement.core.reasons import Reason, Refusal

@@ -144,3 +144,15 @@ def test_the_largest_floats_stay_inside_int16() -> None:
     assert huge is not None
     assert to_codes(huge, 16_384).tolist() == [[32_767, -32_767]] * 64
     assert to_codes(np.zeros(0, np.complex64), 16_384).shape == (0, 2)
+
+
+def test_a_slot_ends_before_a_hole_so_that_every_sample_is_on_the_air_at_its_time() -> None:
+    stream = TransmitStream(PLAN, counts := Counts(), now_ns=START)
+    zero_ns = stream._zero_ns - stream._lead_ns  # when the first sample of the first slot is due
+    stream.feed(np.full(2_000, 0.5, np.complex64), zero_ns)
+    assert stream.due(zero_ns + 3 * MS, open_=True) == []
+    stream.feed(np.full(5_000, 0.5, np.complex64), zero_ns + 3 * MS)
+    (burst,) = stream.due(zero_ns + 6 * MS, open_=True)
+    assert len(burst.iq) == 2_000
+    assert counts.underflow == 1_000 + 3_000
+    assert burst.at_ns == stream._zero_ns
