@@ -6,6 +6,7 @@ The same figures for every scenario; what did not happen in one is 0, or an empt
 from typing import Any
 
 from agent.trial.collect import Collected
+from agent.trial.spec import TrialSpec
 from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
 from settlement.chain.records import Record
 from settlement.core.reasons import Reason
@@ -35,6 +36,20 @@ def points(c: Collected) -> dict[str, Any]:
             "settled": sum(r.body.price for r in grants),
         },
     }
+
+
+def unshown(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
+    """What a scenario set out to show and did not: the reader must not take its passing for that."""
+    said = []
+    if any(want.partial for want in spec.wants) and not any(len(wish["parts"]) > 1 for wish in shown["wishes"]):
+        said.append("no wish was filled by more than one holder: partial fill is not shown")
+    if any(want.emergency for want in spec.wants) and not any(one["owed"] for one in shown["displaced"]):
+        said.append("no weaker tier was displaced: tiers and compensation are not shown")
+    if sum(one["owed"] for one in shown["displaced"]) > sum(one["settled"] for one in shown["displaced"]):
+        said.append("not all that is owed to the displaced was heard of by them when the trial ended")
+    if spec.terms.suspends and not shown["suspended"]:
+        said.append("no lease was suspended: waiting an incumbent out is not shown")
+    return said
 
 
 def _wishes(found: list[Record]) -> set[bytes]:
