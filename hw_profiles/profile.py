@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from hw_profiles.values import Span, StatedLevel, Steps, Table
 
@@ -50,6 +50,12 @@ class Rx(Table):
     adc_bits: int = Field(ge=1, le=16)
     full_scale: int = Field(gt=0)
 
+    @model_validator(mode="after")
+    def _within_the_converter(self) -> "Rx":
+        if self.full_scale > 1 << (self.adc_bits - 1):
+            raise ValueError(f"full_scale {self.full_scale} is more than {self.adc_bits} bits hold")
+        return self
+
 
 class Tx(Table):
     """The transmitter's ranges; `max_output_dbm` is a full-scale tone at least attenuation, before `external_pa_db`."""
@@ -89,11 +95,15 @@ class Timing(Table):
 
 
 class MuteSteps(Table):
-    """How to silence, in order, and by when it has to read back."""
+    """How to silence, in order, and by when it has to read back.
+
+    `receive_only` says why a kind is never let transmit, where no second process can have the device to mute it by.
+    """
 
     steps: list[str] = Field(min_length=1)
     readback: bool
     deadline_ms: int = Field(gt=0)
+    receive_only: str = ""
 
 
 class DeviceWatchdog(Table):
@@ -157,6 +167,18 @@ class RadioProfile(Table):
     @classmethod
     def _versions(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
+
+    @property
+    def conducted_dbm(self) -> tuple[float, float]:
+        """Least and most power of a full-scale tone at the antenna port, at least attenuation, amplifier included."""
+        tx = self.tx
+        middle_dbm = tx.max_output_dbm.value + tx.external_pa_db
+        return middle_dbm - tx.max_output_dbm.uncertainty_db, middle_dbm + tx.max_output_dbm.uncertainty_db
+
+    @property
+    def sustained_msps(self) -> float:
+        """The highest rate in MS/s that the best of its transports carries without a break."""
+        return max(self.stream.sustained_msps_by_transport.values(), default=0.0)
 
     def firmware_known(self, version: str) -> bool:
         """Whether a firmware is known to work: on the list of what is allowed, if there is one, and not denied."""

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from radio.errors import HardwareError
+from radio.errors import RadioError
 from radio.link import LookTaken
 from radio.ports import Receiver, RxFlag, RxSettings
 from radio.ring import SampleRing
@@ -70,7 +70,7 @@ class Listener:
                 self.fault = None
                 self._listen()
                 self._stop.wait(RETRY_S)
-            except HardwareError as exc:
+            except RadioError as exc:
                 self.fault = str(exc)
                 self._stop.wait(RETRY_S)
 

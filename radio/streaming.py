@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from radio.errors import HardwareError
+from radio.errors import RadioError
 from radio.link import LookTaken
 from radio.listener import LOST, RETRY_S, LookPlan
 from radio.ports import Iq16, Receiver, RxBlock, RxFlag, Streamer
@@ -116,7 +116,7 @@ class StreamListener:
                 self._receiver.tune_rx(self._plan.settings)
                 self.fault = None
                 self._listen(self._receiver.stream(self._stretch_ring.slot_samples))
-            except HardwareError as exc:
+            except RadioError as exc:
                 self.fault = str(exc)
             self._stop.wait(RETRY_S)
 

@@ -8,14 +8,14 @@ import typer
 
 from agent.cli.clock import JsonOption
 from agent.cli.common import fail, print_json, say
-from agent.cli.sources import ConfigOption
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 cbsd = typer.Typer(no_args_is_help=True, help="Base stations below this node (SAS-CBSD interface).")
 calendar = typer.Typer(no_args_is_help=True, help="The incumbents' signed calendar.")
 
 
 @cbsd.command()
-def serve(config: ConfigOption = None) -> None:
+def serve(node: NodeArg = None, config: ConfigOption = None) -> None:
     """Be the SAS that this node's base stations see; what they get is what the warden allows at that instant."""
     from agent.cbrs.serve import serve as answer
     from agent.config.files import load_found
@@ -23,13 +23,13 @@ def serve(config: ConfigOption = None) -> None:
     from radio.process import stop_on_signals
 
     try:
-        answer(load_found(config), stop_on_signals(), lambda line: say(f"bandpact: {line}", err=True))
+        answer(load_found(chosen(node, config)), stop_on_signals(), lambda line: say(f"bandpact: {line}", err=True))
     except ConfigError as exc:
         fail(str(exc))
 
 
 @cbsd.command()
-def status(config: ConfigOption = None, json_out: JsonOption = False) -> None:
+def status(node: NodeArg = None, config: ConfigOption = None, json_out: JsonOption = False) -> None:
     """Show each base station's grant, the settlement beneath it, and the worst case from a cause to RF off."""
     from agent.cbrs.shown import status_lines
     from agent.cbrs.wiring import DOOR
@@ -38,7 +38,7 @@ def status(config: ConfigOption = None, json_out: JsonOption = False) -> None:
     from radio.cbrs.door import WardenGiver
 
     try:
-        giver = WardenGiver(load_found(config).run_folder / DOOR)
+        giver = WardenGiver(load_found(chosen(node, config)).run_folder / DOOR)
     except ConfigError as exc:
         fail(str(exc))
     found = giver.status()

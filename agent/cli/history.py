@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.common import Exit, fail, print_json, say
+from agent.cli.sources import ConfigOption, chosen
 
 if TYPE_CHECKING:
     from agent.history.rows import Row
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="What this node heard and did, by the second, the minute, the quarter.")
 
 Source = Annotated[
-    Path | None, typer.Argument(metavar="NODE_FOLDER", help="A node's folder; this node's, if not said.")
+    Path | None, typer.Argument(metavar="NODE", help="A node's folder or its node.toml; this node's, if not said.")
 ]
 Length = Annotated[str, typer.Option("--for", metavar="TIME", help="How far back from the newest, like 1h or 1d.")]
 Until = Annotated[
@@ -23,8 +24,15 @@ Until = Annotated[
 Step = Annotated[
     str | None, typer.Option("--step", metavar="1s|1min|15min", help="Resolution; what fits, if not said.")
 ]
-Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="a node's configuration")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+def _folder(source: Path | None, config: Path | None) -> Path:
+    """The folder of the node that is meant. Raises ConfigError."""
+    from agent.config.files import load_found
+
+    named = chosen(source, config)
+    return named if named is not None and named.is_dir() else load_found(named).folder
 
 
 def _window(
@@ -32,7 +40,6 @@ def _window(
 ) -> "tuple[list[Row], int, int, str]":
     from datetime import UTC, datetime
 
-    from agent.config.files import load_found
     from agent.config.settings import ConfigError
     from agent.history.reading import NoHistory, fitting, newest_ns, store_of
     from agent.history.store import LENGTHS
@@ -40,7 +47,7 @@ def _window(
 
     span_ns = round(parse_time(length, "--for") * 1e9)
     try:
-        store = store_of(source or load_found(config).folder)
+        store = store_of(_folder(source, config))
         to_ns = newest_ns(store) + LENGTHS["1s"]
         if until is not None:
             at = datetime.fromisoformat(until)
@@ -61,7 +68,7 @@ def show(
     length: Length = "1h",
     until: Until = None,
     step: Step = None,
-    config: Config = None,
+    config: ConfigOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Print each stretch: how full each channel was with its interval, the gate and why, the clock, incumbents."""
@@ -102,7 +109,7 @@ def export(
     length: Length = "1d",
     until: Until = None,
     step: Step = None,
-    config: Config = None,
+    config: ConfigOption = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="One line a channel and stretch.")] = None,
     parquet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Two tables: channels, and -node beside.")

@@ -41,6 +41,7 @@ def run(
 
 
 def page(
+    node: NodeArg = None,
     config: ConfigOption = None,
     folder: Annotated[Path | None, typer.Option(help="the node's run folder, instead of a configuration")] = None,
     json_out: JsonOption = False,
@@ -52,7 +53,7 @@ def page(
     from agent.page.starting import PLAN
 
     try:
-        plan = read_plan((folder or load_found(config).run_folder) / PLAN)
+        plan = read_plan((folder or load_found(chosen(node, config)).run_folder) / PLAN)
         if plan.fd is None:
             fail("the node serves no page; start it without --page-port 0")
         link = f"{plan.origin}/#token={token_at(plan.token_file)}"
@@ -61,7 +62,7 @@ def page(
     except (OSError, ValueError, KeyError, TypeError) as exc:
         fail(f"no page was served from here ({exc}); start the node with `bandpact run`")
     if json_out:
-        print_json({"link": link, "nodes": [node.name for node in plan.nodes]})
+        print_json({"link": link, "nodes": [one.name for one in plan.nodes]})
     else:
         say(link)
 

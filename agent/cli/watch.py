@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from agent.cli.common import Exit, fail
-from agent.cli.sources import ConfigOption
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 
 def watch(
+    node: NodeArg = None,
     config: ConfigOption = None,
     folder: Annotated[Path | None, typer.Option(help="the node's run folder, instead of a configuration")] = None,
 ) -> None:
@@ -29,10 +30,11 @@ def watch(
         if folder is not None:
             beside = [one for one in (folder / EFFECTIVE, folder.parent / "node.toml") if one.is_file()]
             if not beside:
-                fail(f"{folder}: no node runs there; give a node's run folder, or --config FILE", Exit.USAGE)
+                fail(f"{folder}: no node runs there; give a node's run folder, or NODE", Exit.USAGE)
             path = beside[0]
             found = load(path)
         else:
+            config = chosen(node, config)
             found, path = load_found(config), files(config)[-1]
     except ConfigError as exc:
         fail(str(exc))
@@ -41,10 +43,10 @@ def watch(
     from agent.watch.app import WatchApp
 
     effective = found.run_folder / EFFECTIVE
-    node = ServedNode(
+    served = ServedNode(
         name=found.name,
         run_folder=found.run_folder,
         folder=found.folder,
         config=effective if effective.is_file() else path,
     )
-    WatchApp(node, color="NO_COLOR" not in os.environ).run()
+    WatchApp(served, color="NO_COLOR" not in os.environ).run()

@@ -20,9 +20,13 @@ def hardware_of(section: RadioSection, receive: RxSettings) -> tuple[RadioProfil
     """The profile and the service's limits; raises ConfigError for what the hardware does not have."""
     profile = profile_of(section)
     try:
-        service = Service.of(load_limits(section.limits)) if section.limits else NO_SERVICE
+        limits = load_limits(section.limits) if section.limits else None
     except ProfileError as exc:
         raise ConfigError(str(exc)) from exc
+    if limits is not None and not any(band.holds(receive.center_hz) for band in limits.bands_hz):
+        bands = " or ".join(map(str, limits.bands_hz))
+        said = f"rx_center_hz {receive.center_hz} is outside {bands}, the bands of {limits.id} ({limits.source})"
+        raise ConfigError(f"radio: {said}; choose one inside, or the limits of another service")
     outside = profile.check_rx(
         center_hz=receive.center_hz,
         sample_rate_hz=receive.sample_rate_hz,
@@ -39,4 +43,4 @@ def hardware_of(section: RadioSection, receive: RxSettings) -> tuple[RadioProfil
             f"radio: profile {profile.id}: tx.atten_db {section.attenuation_mdb / 1000:g} is outside "
             f"{profile.tx.atten_db}; choose a value inside"
         )
-    return profile, service
+    return profile, NO_SERVICE if limits is None else Service.of(limits)

@@ -3,7 +3,6 @@
 Values come from the file, then from the environment (BANDPACT_…, nested keys joined by __).
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Sequence
@@ -11,29 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import tomli_w
-from pydantic import BeforeValidator, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
 from agent.config.samples import SamplesSection
 from agent.config.section import Section
+from agent.timekeeping.registry import CLOCKS
+from agent.timekeeping.section import ClockSourceSection
 from hw_profiles.smallfile import read_small_text
 from radio.drivers.registry import DRIVERS
 from radio.drivers.section import RadioSection
-from settlement.core.scriptedclock import SimClock
-
-PULSE_BEST_US, CHRONY_BEST_US, KERNEL_BEST_US = 5.0, 1.0, 10.0
-"""The smallest bounds that each kind of clock source can have, us."""
 
 
 class ConfigError(Exception):
     """The configuration cannot be used; one line that names the file, the key and the mend."""
-
-
-def _clock(value: Any) -> Any:
-    """Read the clock's table by its own strict rules."""
-    return TypeAdapter(SimClock).validate_json(json.dumps(value)) if isinstance(value, dict) else value
 
 
 class Peer(Section):
@@ -74,64 +66,11 @@ class PlaceSection(Section):
     speed_mm_per_s: int = Field(default=0, ge=0)
 
 
-class SimulatedClock(Section):
-    """A simulated receiver, where the radio is simulated too."""
-
-    kind: Literal["simulated"]
-    name: str = "simulated"
-    clock: Annotated[SimClock, BeforeValidator(_clock)]
-
-    @property
-    def best_us(self) -> float:
-        """The smallest bound it can have."""
-        return 0.0
-
-
-class GpsdClock(Section):
-    """A GPS receiver behind gpsd. `serial_ms` is the longest its sentences can be late; without it only PPS counts."""
-
-    kind: Literal["gpsd"]
-    name: str = "gpsd"
-    host: str = "127.0.0.1"
-    port: int = Field(default=2947, ge=1, le=65535)
-    satellites_min: int = Field(default=5, ge=0)
-    serial_ms: float | None = Field(default=None, gt=0, le=10_000)
-
-    @property
-    def best_us(self) -> float:
-        """The smallest bound it can have: a pulse's."""
-        return PULSE_BEST_US
-
-
-class ChronyClock(Section):
-    """The system clock as chrony disciplines it."""
-
-    kind: Literal["chrony"]
-    name: str = "chrony"
-    command: list[str] = Field(default=["chronyc"], min_length=1)
-    every_s: float = Field(default=1.0, gt=0)
-
-    @property
-    def best_us(self) -> float:
-        """The smallest bound it can have: the floor of its class."""
-        return CHRONY_BEST_US
-
-
-class KernelClock(Section):
-    """The system clock as the kernel knows it; no claim below `least_us` is believed."""
-
-    kind: Literal["kernel"]
-    name: str = "kernel"
-    least_us: float = Field(default=5_000.0, ge=0)
-    every_s: float = Field(default=1.0, gt=0)
-
-    @property
-    def best_us(self) -> float:
-        """The smallest bound it can have."""
-        return max(self.least_us, KERNEL_BEST_US)
-
-
-ClockSource = Annotated[SimulatedClock | GpsdClock | ChronyClock | KernelClock, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    ClockSource = ClockSourceSection
+else:
+    ClockSource = Annotated[Union[tuple(CLOCKS.values())], Field(discriminator="kind")]  # noqa: UP007
+"""The table of any kind of clock source, checked by its own keys."""
 
 
 class ClockSection(Section):

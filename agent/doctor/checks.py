@@ -77,6 +77,7 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
         *_binding(config),
         *_samples(config),
         *_dead_man(config),
+        *_claims(config),
         *_alarms(config),
         *_reach(config),
         _priority(),
@@ -247,7 +248,26 @@ def _dead_man(config: NodeConfig) -> Iterator[Check]:
         yield Check(name="dead-man", state=OK, found="on the device, and answers")
         return
     found = "none on the device: with its cable pulled or this host dead it may transmit for about 70 s"
-    yield Check(name="dead-man", state=WARN, found=found, mend=MEND["dead-man"])
+    state = FAIL if _promised(config) else WARN
+    yield Check(name="dead-man", state=state, found=found, mend=MEND["dead-man"])
+
+
+def _promised(config: NodeConfig) -> bool:
+    """Whether the profile says that this kind of device has a dead-man of its own."""
+    from agent.config.hardware import profile_of
+
+    try:
+        return profile_of(config.radio).watchdog.on_device
+    except ConfigError:
+        return False
+
+
+def _claims(config: NodeConfig) -> Iterator[Check]:
+    """What the settings claim of the hardware that its profile makes doubtful."""
+    from agent.doctor.powered import doubtful
+
+    for one in doubtful(config):
+        yield Check(name=one.name, state=WARN, found=one.found, mend=one.mend)
 
 
 def _reach(config: NodeConfig) -> Iterator[Check]:

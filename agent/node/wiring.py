@@ -248,6 +248,9 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix], cbrs: Wa
         settings=settings,
     )
     profile, service = hardware_of(config.radio, settings)
+    if config.heartbeat_limit_ms > profile.watchdog.heartbeat_ms:
+        allowed = f"profile {profile.id} allows {profile.watchdog.heartbeat_ms}"
+        raise ConfigError(f"heartbeat_limit_ms = {config.heartbeat_limit_ms}: {allowed}; lower it")
     plan = WardenPlan(
         device=radio.device_id,
         credential=trust.me.hash,

@@ -19,6 +19,7 @@ from settlement.core.reasons import Refusal
 NS_PER_DAY = 86_400 * 10**9
 LOOKS = 8
 SAMPLES = 65_536
+REFERENCE = "full-scale sine"
 ROUNDS = 3
 """The diode is switched so often: a gain that drifts meanwhile spreads the looks and shows in the uncertainty."""
 
@@ -169,6 +170,8 @@ def _kept(
     device = unit.device or opened.device_id or None
     if device is None:
         raise NotCalibrated("the receiver does not say which unit it is; name it with --device")
+    if profile.calibration.ref != REFERENCE:
+        raise NotCalibrated(f"profile {profile.id}: calibration.ref is not {REFERENCE!r}, which points are of")
     table = _table(path, device, unit, found, profile)
     save_calibration(path, table)
     return table, found

@@ -10,10 +10,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import Literal
+
+from pydantic import Field
 
 from agent.timekeeping.hostclock import Paired, paired
+from agent.timekeeping.section import ClockSourceSection
 from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeFix, TimeSource
+
+CHRONY_BEST_US = 1.0
+"""The smallest bound of its class, us."""
 
 FIELDS = 14
 LOCAL_REFERENCE = "7F7F0101"
@@ -127,3 +134,21 @@ class ChronySource:
                 await process.wait()
         tracking = parse_tracking(out.decode(errors="replace"))
         return reading_of(self.name, tracking, paired(), drift_ppb=self._drift_ppb)
+
+
+class ChronyClock(ClockSourceSection):
+    """The system clock as chrony disciplines it."""
+
+    kind: Literal["chrony"]
+    name: str = "chrony"
+    command: list[str] = Field(default=["chronyc"], min_length=1)
+    every_s: float = Field(default=1.0, gt=0)
+
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have: the floor of its class."""
+        return CHRONY_BEST_US
+
+    def listening(self, *, drift_ppb: int) -> "ChronySource":
+        """What asks chronyc again and again."""
+        return ChronySource(self.name, command=self.command, every_s=self.every_s, drift_ppb=drift_ppb)

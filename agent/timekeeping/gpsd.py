@@ -14,11 +14,17 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from agent.timekeeping.hostclock import Paired, paired
+from agent.timekeeping.section import ClockSourceSection
 from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import PositionFix, PositionSource, TimeFix, TimeSource
+
+PULSE_BEST_US = 5.0
+"""The smallest bound of a pulse, us."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STATUS_SIMULATED = 8
@@ -294,3 +300,26 @@ class GpsdSource:
             name = self.name if not readers else f"{self.name} {printable_device(known)}"
             readers[known] = GpsdReader(name, self._plan)
         return readers[known]
+
+
+class GpsdClock(ClockSourceSection):
+    """A GPS receiver behind gpsd. `serial_ms` is the longest its sentences can be late; without it only PPS counts."""
+
+    kind: Literal["gpsd"]
+    name: str = "gpsd"
+    host: str = "127.0.0.1"
+    port: int = Field(default=2947, ge=1, le=65535)
+    satellites_min: int = Field(default=5, ge=0)
+    serial_ms: float | None = Field(default=None, gt=0, le=10_000)
+
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have: a pulse's."""
+        return PULSE_BEST_US
+
+    def listening(self, *, drift_ppb: int) -> "GpsdSource":
+        """A client of the daemon."""
+        del drift_ppb
+        serial_ns = None if self.serial_ms is None else round(self.serial_ms * 1e6)
+        plan = GpsdPlan(satellites_min=self.satellites_min, serial_ns=serial_ns)
+        return GpsdSource(self.name, plan, host=self.host, port=self.port)

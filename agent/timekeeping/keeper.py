@@ -11,12 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from agent.timekeeping.clock import ClockPlan, ClockVerdict, IntervalClock
 from agent.timekeeping.memory import TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
-from agent.timekeeping.simulated import SimulatedSource
+from agent.timekeeping.section import AskedSource, Source
 from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import Fix, PositionFix, TimeFix
 
@@ -24,16 +23,6 @@ WAITING_MAX = 1024
 SUSPENDED_NS = 20_000_000
 """Two clocks that count alike are read apart by microseconds, on a busy machine by a time slice."""
 REMEMBER_S = 10.0
-
-
-class Source(Protocol):
-    """Something that knows the time, the place or both, and says so when it has news."""
-
-    name: str
-
-    async def run(self, push: Callable[[Reading], None]) -> None:
-        """Say what there is to say, for ever."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +62,7 @@ class Timekeeper:
         boottime_ns: Callable[[], int] | None = None,
         system_ns: Callable[[], int] = time.time_ns,
         memory: TimeMemory | None = None,
-        asked: Sequence[SimulatedSource] = (),
+        asked: Sequence[AskedSource] = (),
         running: Sequence[Source] = (),
     ) -> None:
         self.clock, self.place = IntervalClock(clock), Place(place)

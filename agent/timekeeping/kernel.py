@@ -9,10 +9,17 @@ import ctypes
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
 
 from agent.timekeeping.hostclock import Paired, paired
+from agent.timekeeping.section import ClockSourceSection
 from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeFix, TimeSource
+
+KERNEL_BEST_US = 10.0
+"""The smallest bound of its class, us."""
 
 STA_UNSYNC = 0x0040
 STA_NANO = 0x2000
@@ -117,3 +124,22 @@ class KernelSource:
             return reading_of(self.name, read_state(), paired(), least_ns=self._least_ns)
         except OSError as exc:
             return Reading(name=self.name, at_ns=paired().mono_ns, standing=SourceStanding.SILENT, note=str(exc))
+
+
+class KernelClock(ClockSourceSection):
+    """The system clock as the kernel knows it; no claim below `least_us` is believed."""
+
+    kind: Literal["kernel"]
+    name: str = "kernel"
+    least_us: float = Field(default=5_000.0, ge=0)
+    every_s: float = Field(default=1.0, gt=0)
+
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have."""
+        return max(self.least_us, KERNEL_BEST_US)
+
+    def listening(self, *, drift_ppb: int) -> "KernelSource":
+        """What reads the kernel again and again."""
+        del drift_ppb
+        return KernelSource(self.name, least_ns=round(self.least_us * 1000), every_s=self.every_s)

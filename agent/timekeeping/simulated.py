@@ -1,5 +1,11 @@
 """A simulated receiver as a source: its reading for any instant, without waiting."""
 
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, TypeAdapter
+
+from agent.timekeeping.section import ClockSourceSection
 from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeFix, TimeSource
 from settlement.core.scriptedclock import ClockStatus, SimClock, read
@@ -28,3 +34,25 @@ class SimulatedSource:
             time=fix if said.status is not ClockStatus.LOST else None,
             note=f"simulated receiver: {said.status.value}",
         )
+
+
+def _clock(value: Any) -> Any:
+    """Read the clock's table by its own strict rules."""
+    return TypeAdapter(SimClock).validate_json(json.dumps(value)) if isinstance(value, dict) else value
+
+
+class SimulatedClock(ClockSourceSection):
+    """A simulated receiver, where the radio is simulated too."""
+
+    kind: Literal["simulated"]
+    name: str = "simulated"
+    clock: Annotated[SimClock, BeforeValidator(_clock)]
+
+    @property
+    def best_us(self) -> float:
+        """The smallest bound it can have."""
+        return 0.0
+
+    def asked(self) -> SimulatedSource:
+        """The receiver."""
+        return SimulatedSource(self.name, self.clock)

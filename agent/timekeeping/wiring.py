@@ -1,19 +1,14 @@
 """From configuration to a node's clock."""
 
 import time
-from typing import assert_never
 
 from agent.config.hardware import profile_of
-from agent.config.settings import ChronyClock, ClockSource, GpsdClock, KernelClock, NodeConfig, SimulatedClock
-from agent.timekeeping.chrony import ChronySource
+from agent.config.settings import NodeConfig
 from agent.timekeeping.clock import ClockPlan
-from agent.timekeeping.gpsd import GpsdPlan, GpsdSource
 from agent.timekeeping.hostclock import boottime_ns
-from agent.timekeeping.keeper import Source, Timekeeper
-from agent.timekeeping.kernel import KernelSource
+from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.memory import AHEAD_NS, BUILT_NS, TimeMemory
 from agent.timekeeping.place import PlacePlan
-from agent.timekeeping.simulated import SimulatedSource
 from settlement.core.fixes import PositionFix, PositionSource
 
 NS = 1_000_000_000
@@ -67,22 +62,6 @@ def place_plan(config: NodeConfig) -> PlacePlan:
     )
 
 
-def _running(source: ClockSource, *, drift_ppb: int) -> Source | None:
-    match source:
-        case GpsdClock():
-            serial_ns = None if source.serial_ms is None else round(source.serial_ms * 1e6)
-            plan = GpsdPlan(satellites_min=source.satellites_min, serial_ns=serial_ns)
-            return GpsdSource(source.name, plan, host=source.host, port=source.port)
-        case ChronyClock():
-            return ChronySource(source.name, command=source.command, every_s=source.every_s, drift_ppb=drift_ppb)
-        case KernelClock():
-            return KernelSource(source.name, least_ns=round(source.least_us * 1000), every_s=source.every_s)
-        case SimulatedClock():
-            return None
-        case _:
-            assert_never(source)
-
-
 def timekeeper(config: NodeConfig, *, process: str = "", not_before_ns: int = 0) -> Timekeeper:
     """The clock of a node, listening.
 
@@ -90,9 +69,9 @@ def timekeeper(config: NodeConfig, *, process: str = "", not_before_ns: int = 0)
     """
     memory = memory_of(config, process) if process else None
     plan = clock_plan(config, not_before_ns=not_before_ns, memory=memory)
-    listening = (_running(source, drift_ppb=plan.drift_ppb) for source in config.clock.sources)
-    running = [made for made in listening if made is not None]
-    asked = [SimulatedSource(s.name, s.clock) for s in config.clock.sources if isinstance(s, SimulatedClock)]
+    sources = config.clock.sources
+    running = [made for one in sources if (made := one.listening(drift_ppb=plan.drift_ppb)) is not None]
+    asked = [said for one in sources if (said := one.asked()) is not None]
     keeper = Timekeeper(
         plan,
         place_plan(config),

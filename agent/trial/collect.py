@@ -110,7 +110,7 @@ def collect(finished: Finished, folder: Path) -> Collected:
 
 def _antennas(finished: Finished, credentials: dict[str, bytes]) -> dict[str, JudgedRadio]:
     """Whose each radio is, and where the scenario truly put it."""
-    return {
+    nodes = {
         node.name: JudgedRadio(
             credential=credentials[node.name],
             lat_e7=round(node.lat_deg * 1e7),
@@ -119,6 +119,9 @@ def _antennas(finished: Finished, credentials: dict[str, bytes]) -> dict[str, Ju
         for node in finished.layout.scenario.nodes
         if node.name in credentials
     }
+    cbrs = finished.layout.spec.cbrs
+    below = {one.name: nodes[one.node] for one in (cbrs.stations if cbrs is not None else []) if one.node in nodes}
+    return {**nodes, **below}
 
 
 def logged(path: Path, anchors: Sequence[bytes]) -> list[LogEntry]:

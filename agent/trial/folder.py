@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.config.keyfiles import write_chain
+from agent.trial.basestations import TrialCbrs, device_for
 from agent.trial.coordinator import Issued, TrialAuthority, write_config
 from agent.trial.spec import TrialSpec
 from sim.scenario import Scenario, ScenarioNode
@@ -33,6 +34,8 @@ class Layout:
     nodes: tuple[Issued, ...]
     ports: tuple[int, ...]
     desk: TrialAuthority
+    cbrs: TrialCbrs | None = None
+    """Base stations below and the SAS above; None where there are none."""
     pluto_ports: tuple[int, ...] = ()
     """Where each node's simulated Pluto listens; empty where nodes have simulated radios without one."""
 
@@ -78,6 +81,7 @@ def prepare(
     ports: list[int],
     pluto_ports: Sequence[int] = (),
     status: Mapping[str, int] | None = None,
+    cbrs: TrialCbrs | None = None,
 ) -> Layout:
     """Make everything the nodes need; the clocks' mapping from monotonic time to UTC is fixed here.
 
@@ -93,7 +97,7 @@ def prepare(
         coordinator.enrol(
             node.name,
             node.role,
-            device_of(station, pluto=bool(pluto_ports)),
+            device_for(spec, node.name) or device_of(station, pluto=bool(pluto_ports)),
             root / node.name,
             status_index=indices.get(node.name),
         )
@@ -111,6 +115,7 @@ def prepare(
         ports=tuple(ports),
         desk=coordinator,
         pluto_ports=tuple(pluto_ports),
+        cbrs=cbrs,
     )
     rule = coordinator.make_rule(duration_s)
     for number, node in enumerate(scenario.nodes):
@@ -164,6 +169,7 @@ def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> di
             if peer.name != node.name
         ],
     }
+    values |= layout.cbrs.tables(node.name) if layout.cbrs is not None else {}
     values["offers"] = [
         o.model_dump(exclude_none=True) for o in spec.offers_of(node.name, scale=scale, duration_s=layout.duration_s)
     ]

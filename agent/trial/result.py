@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agent.trial.cbrsresult import cbrs_problems, stations_shown
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
 from agent.trial.points import points, unshown
@@ -90,6 +91,8 @@ def problems(c: Collected) -> list[str]:
         found += [f"{audited.path.name}: {p}" for p in audited.findings.problems]
     found += c.crossed.problems
     found += faults(c.finished.programs)
+    below = _below(c)
+    found += [] if below is None else cbrs_problems(below)
     found += [f"{name} did not end when asked and was killed" for name in c.finished.killed]
     return found
 
@@ -106,6 +109,14 @@ def warnings(settled: int, inside_s: float, heard: Mapping[str, Any] | None = No
     return missed
 
 
+def _below(c: Collected) -> dict[str, Any] | None:
+    """What base stations did; None where there are none."""
+    layout = c.finished.layout
+    if layout.cbrs is None or layout.spec.cbrs is None:
+        return None
+    return stations_shown(layout.spec.cbrs, list(c.judged), layout.cbrs.sas)
+
+
 def summary(c: Collected, report: Path) -> dict[str, Any]:
     """The trial's JSON. These names are a contract: keys are added, never renamed."""
     layout = c.finished.layout
@@ -116,8 +127,10 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
     settled = sum(1 for live in c.lives if live.confirmed_ns is not None)
     heard, shown = incumbent(c), points(c)
     inside_s = round(seconds(j for j in c.judged if j.sid is not None), 6)
+    below = _below(c)
     return {
         "passed": not wrong,
+        **({} if below is None else {"cbrs": below}),
         "seed": layout.seed,
         "duration_s": layout.duration_s,
         "nodes": len(layout.nodes),

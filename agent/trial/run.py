@@ -13,6 +13,7 @@ from typing import Any, Literal
 from agent.node.events import FILE
 from agent.page.plan import ServedNode
 from agent.page.starting import PageBeside
+from agent.trial.basestations import TrialCbrs
 from agent.trial.folder import Layout, prepare, stretched
 from agent.trial.processes import Child, TrialError, free_ports, spawn, stop, write_json
 from agent.trial.programs import CpuMeter, start_programs, told
@@ -137,6 +138,8 @@ def start_air(layout: Layout) -> tuple[Child, int]:
     """Start the air with its second 0 a little ahead, so that everything is listening by then."""
     zero_ns = time.monotonic_ns() + LEAD_NS
     air = layout.scenario.air_config(seed=layout.seed, zero_ns=zero_ns)
+    if layout.cbrs is not None:
+        air = replace(air, stations=(*air.stations, *layout.cbrs.stations(air.stations)))
     config = layout.root / "air.json"
     level = round(layout.spec.terms.out_of_band_dbm_per_mhz * 1000)
     written = {"endpoint": layout.air_endpoint, "air": asdict(air), "log": str(layout.oracle_log)}
@@ -152,6 +155,15 @@ def start_air(layout: Layout) -> tuple[Child, int]:
         client.close()
     write_json(layout.start_file, {"start_mono_ns": zero_ns})
     return child, zero_ns
+
+
+def start_stations(layout: Layout, zero_ns: int) -> list[Child]:
+    """Start the base stations on the air; none if none are."""
+    if layout.cbrs is None:
+        return []
+    places = {node.name: (node.lat_deg, node.lon_deg) for node in layout.scenario.nodes}
+    zero_utc_s = (zero_ns + layout.utc_at_zero_ns) / 1e9
+    return layout.cbrs.begin(layout.air_endpoint, places, zero_utc_s, layout.duration_s / layout.spec.duration_s)
 
 
 def start_plutos(layout: Layout, *, quiet: bool = True) -> list[Child]:
@@ -203,6 +215,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
     scenario, spec, duration_s = scenario_of(options)
     count = len(scenario.nodes)
     ports = free_ports(2 * count if options.radio == "pluto" else count, options.base_port)
+    cbrs = TrialCbrs.made(work, spec, free_ports(1 + len(spec.cbrs.stations), None)) if spec.cbrs is not None else None
     layout = prepare(
         work,
         scenario,
@@ -211,6 +224,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
         duration_s=duration_s,
         ports=ports[:count],
         pluto_ports=ports[count:],
+        cbrs=cbrs,
     )
     signal.signal(signal.SIGTERM, _interrupt)
     nodes: list[Child] = []
@@ -224,6 +238,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
         for node in scenario.nodes:
             module = ATTACKER if node.role == "attacker" else NODE
             nodes.append(spawn(node.name, module, layout.config_of(node.name), layout.root))
+        programs += cbrs.endpoints(layout.config_of) if cbrs is not None else []
         tail = _Tail(layout)
         _await_ready(tail, nodes, len(nodes))
         page.start()
@@ -232,6 +247,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
         child, zero_ns = start_air(layout)
         air += [child, *start_plutos(layout)]
         programs += start_programs(layout)
+        programs += start_stations(layout, zero_ns)
         meter = CpuMeter(nodes)
         late_s = (time.monotonic_ns() - zero_ns) / 1e9
         if late_s > 0:
@@ -242,6 +258,8 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
     finally:
         killed += stop(programs)
         killed += stop(nodes)
+        if cbrs is not None:
+            cbrs.close()
         page.close()
         killed += stop(air[1:])
         killed += stop(air[:1])

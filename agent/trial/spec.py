@@ -85,6 +85,28 @@ class Terms(_Table):
     tiers: tuple[TierPlan, ...] = ()
 
 
+class BaseStationPlan(_Table):
+    """A base station below a node: its serial number, its band and its EIRP over all of it."""
+
+    name: str
+    node: str
+    low_hz: int
+    high_hz: int
+    eirp_dbm: float
+
+
+class CbrsPlan(_Table):
+    """Base stations and the SAS above: which one it suspends and when, and how little is given out at a time."""
+
+    stations: list[BaseStationPlan] = Field(min_length=1)
+    suspend: str = ""
+    suspend_s: float = 0.0
+    heartbeat_s: int = Field(default=1, ge=1)
+    transmit_s: int = Field(default=8, ge=2)
+    horizon_s: int = Field(default=2, ge=1)
+    silent_within_s: int = Field(default=1, ge=0)
+
+
 class TrialSpec(_Table):
     """The whole table. Times are seconds of the start signal for a run of `duration_s`."""
 
@@ -99,6 +121,11 @@ class TrialSpec(_Table):
     offers: list[OfferPlan] = []
     wants: list[Want] = []
     programs: list[Program] = []
+    cbrs: CbrsPlan | None = None
+
+    def station_of(self, node: str) -> BaseStationPlan | None:
+        """The base station below a node; None where there is none."""
+        return next((one for one in (self.cbrs.stations if self.cbrs else []) if one.node == node), None)
 
     def program_of(self, node: str) -> Program | None:
         """The program of a node; None where it has none."""
@@ -151,6 +178,7 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         key = ".".join(str(part) for part in first["loc"])
         raise ScenarioError(f"[trial] {key}: {first['msg']}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
+    named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []
     unknown = set(named) | set(spec.node_tiers)
     for name in sorted(unknown - nodes):
         raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")

@@ -64,9 +64,12 @@ class SasAbove:
         return max(fitting, default=None)
 
     def _want(self, device: str, want: AboveWant) -> None:
-        if self._wants.get(device) != want and self._send({
-            "want": device, "low_hz": want.band.low_hz, "high_hz": want.band.high_hz, "eirp_mdbm": want.eirp_mdbm
-        }):  # fmt: skip
+        """Ask for it upwards, unless what was asked for covers it: no grant is given back for a smaller one."""
+        asked = self._wants.get(device)
+        if asked is not None and asked.band.holds(want.band) and asked.eirp_mdbm >= want.eirp_mdbm:
+            return
+        band = want.band
+        if self._send({"want": device, "low_hz": band.low_hz, "high_hz": band.high_hz, "eirp_mdbm": want.eirp_mdbm}):
             self._wants[device] = want
 
     def registered(self, device: str, item: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ that whoever verifies a settlement learns how many radios it binds only when the
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 ONE, SEVERAL = "cbsd:", "cbsds:"
 
@@ -18,11 +19,16 @@ def identity(fcc: str, serial: str) -> str:
 
 def several(identities: Iterable[str]) -> str:
     """The device text that binds exactly these CBSDs."""
-    listed = "\n".join(sorted(set(identities)))
+    return _several(frozenset(identities))
+
+
+@lru_cache(maxsize=16)
+def _several(identities: frozenset[str]) -> str:
+    listed = "\n".join(sorted(identities))
     return SEVERAL + hashlib.sha256(listed.encode()).hexdigest()
 
 
 def binds(device: str | None, who: str, members: Iterable[str]) -> bool:
     """Whether a credential's device text names that CBSD: alone, or in `members`, the list it is the hash of."""
-    listed = set(members)
+    listed = frozenset(members)
     return device is not None and (device == who or (who in listed and device == several(listed)))

@@ -1,10 +1,12 @@
 """EIRP of a band and EIRP density: dBm, dBm/MHz and milliwatts, in thousandths of a decibel where they are whole."""
 
 import math
+from functools import lru_cache
 
 MHZ = 1_000_000
 
 
+@lru_cache(maxsize=4096)
 def milliwatts(mdbm: float) -> float:
     """Thousandths of dBm to mW."""
     return float(10.0 ** (mdbm / 10_000))

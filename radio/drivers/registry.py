@@ -5,10 +5,12 @@ from typing import Final
 from radio.drivers.pluto.section import PlutoSection
 from radio.drivers.section import RadioSection
 from radio.drivers.simulated import SimSection
+from radio.drivers.soapy.section import SoapySection
 
 DRIVERS: Final[dict[str, type[RadioSection]]] = {
     "sim": SimSection,
     "pluto": PlutoSection,
+    "soapy": SoapySection,
 }
 USUAL: Final = "pluto"
 """Whose unit is meant by an address that names no driver."""

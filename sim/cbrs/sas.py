@@ -54,6 +54,8 @@ class SimSas:
     report: tuple[str, ...] = ()
     clock: Callable[[], float] = time.time
     suspended: set[str] = field(default_factory=set)
+    suspend_from: dict[str, float] = field(default_factory=dict)
+    """Base stations to suspend, and from when (s since the Unix epoch)."""
     scripts: dict[str, list[Script]] = field(default_factory=dict)
     grants: dict[str, tuple[str, Json]] = field(default_factory=dict)
     cbsds: dict[str, Json] = field(default_factory=dict)
@@ -115,7 +117,7 @@ class SimSas:
         if method == "relinquishment":
             del self.grants[grant]
             return {"cbsdId": cbsd, "grantId": grant, **ok}
-        if cbsd in self.suspended:
+        if cbsd in self.suspended or self.clock() >= self.suspend_from.get(str(cbsd), 2**63):
             return {
                 "cbsdId": cbsd,
                 "grantId": grant,

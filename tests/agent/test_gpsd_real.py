@@ -11,9 +11,10 @@ import pytest
 from agent.timekeeping.chrony import ChronySource
 from agent.timekeeping.clock import ClockPlan
 from agent.timekeeping.gpsd import GpsdPlan, GpsdSource
-from agent.timekeeping.keeper import Source, Timekeeper
+from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.memory import AHEAD_NS, BUILT_NS
 from agent.timekeeping.place import PlacePlan
+from agent.timekeeping.section import Source
 from agent.timekeeping.values import Cause
 from radio.gate import Allow, decide
 from settlement.core.fixes import Fix

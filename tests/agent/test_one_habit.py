@@ -11,7 +11,19 @@ from tests.agent.kit.trials import written
 
 COMMAND = typer.main.get_command(app)
 OF_A_NODE = ["run", "status", "doctor", "warden", "stop", "offer", "acquire", "relinquish"]
-OF_A_NODE += ["clock watch", "config check", "config show", "node tell", "node rotate"]
+OF_A_NODE += [
+    "page",
+    "watch",
+    "history show",
+    "history export",
+    "cbsd serve",
+    "cbsd status",
+    "clock watch",
+    "config check",
+    "config show",
+    "node tell",
+    "node rotate",
+]
 OF_LOGS = ["audit verify", "audit show", "audit replay", "audit report", "audit bundle", "audit export", "audit public"]
 OF_LOGS += ["lease list", "lease show", "report"]
 ARMED = ["tx arm", "tx disarm", "tx clear", "tx status"]

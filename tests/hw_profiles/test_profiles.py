@@ -29,8 +29,8 @@ STOCK = {"hw_model": "Analog Devices PlutoSDR Rev.B (Z7010-AD9363A)", "chip_mode
 
 
 def test_what_ships_is_what_is_promised() -> None:
-    assert names() == ["cbrs-a", "cbrs-b", "pluto-ad9363", "pluto-ad9364", "simulated"]
-    assert {p.id for p in radios()} == {"pluto-ad9363", "pluto-ad9364", "simulated"}
+    assert names() == ["cbrs-a", "cbrs-b", "hackrf-one", "pluto-ad9363", "pluto-ad9364", "simulated", "usrp-b210"]
+    assert {p.id for p in radios()} == {"hackrf-one", "pluto-ad9363", "pluto-ad9364", "simulated", "usrp-b210"}
     assert all(p.tx.cyclic_allowed is False for p in radios())
     stock = load_radio("pluto-ad9363")
     assert (str(stock.tx.lo_hz), str(stock.tx.bw_hz)) == ("325000000 to 3800000000", "200000 to 20000000")

@@ -1,10 +1,16 @@
 """When the listener looks: in every frame, and at no fixed phase of anything periodic."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radio.listener import LookPlan
-from radio.ports import RxSettings
+from radio.errors import Disconnected, EndOfRecording, LibraryMissing, RadioError, SettingRefused
+from radio.listener import Listener, LookPlan
+from radio.ports import RxBlock, RxSettings
+from radio.ring import SampleRing
 
 SETTINGS = RxSettings(center_hz=1, sample_rate_hz=1, bandwidth_hz=1, gain_mdb=0)
 MS = 1_000_000
@@ -32,3 +38,40 @@ def test_without_dither_the_grid_is_exact() -> None:
     exact = LookPlan(frame_ns=20 * MS, offset_ns=6 * MS, samples=1, settings=SETTINGS)
     assert exact.start_after(26 * MS - 1) == 26 * MS
     assert exact.start_after(26 * MS) == 46 * MS
+
+
+class Refusing:
+    """A receiver that refuses its settings, then has lost its library, then is well."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+        self.errors: list[RadioError] = [SettingRefused("too fast"), LibraryMissing("gone"), Disconnected("unplugged")]
+
+    def tune_rx(self, settings: RxSettings) -> RxSettings:
+        self.tries += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return settings
+
+    def receive(self, samples: int) -> RxBlock:
+        raise EndOfRecording("no more")
+
+
+def test_every_error_of_a_radio_is_told_and_listening_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radio.listener.RETRY_S", 0.001)
+    told: list[str] = []
+
+    class Told(Listener):
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if name == "fault" and isinstance(value, str):
+                told.append(value)
+                if "no more" in told:
+                    self._stop.set()
+
+    plan = replace(PLAN, frame_ns=MS, offset_ns=0, dither_ns=0)
+    listener = Told(Refusing(), SampleRing(tmp_path / "ring", slots=2, slot_samples=1, create=True), plan)
+    listener.start()
+    listener._thread.join(20)
+    assert not listener._thread.is_alive()
+    assert told == ["too fast", "gone", "unplugged", "no more"]

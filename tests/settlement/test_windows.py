@@ -14,7 +14,7 @@ from settlement.core.fixes import Fix
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, verify
 from settlement.pair.table import HolderState, UserState
-from settlement.party import judging
+from settlement.records.conduct import grant as granting
 from settlement.state.messages import Message, decode_message
 from tests.settlement.enveloped import unit
 from tests.settlement.world import AREA, LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, World, fix, offered, unbound
@@ -66,7 +66,7 @@ def test_a_user_that_left_its_area_cannot_accept_and_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: Fix, reason: Reason
 ) -> None:
     """This user does not look where it is itself."""
-    monkeypatch.setattr(judging, "still_here", lambda *_: None)
+    monkeypatch.setattr(granting, "still_here", lambda *_: None)
     world = offered(tmp_path)
     sid, grant = granted(world)
     alice = world.members["alice"].party

@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from agent.bench.gate.rig import MS, NS, OPEN_NS, USER, ClosingRound, Rig
-from agent.config.settings import SimulatedClock, load
+from agent.config.settings import load
+from agent.timekeeping.simulated import SimulatedClock
 from agent.trial.coordinator import write_config
 from agent.trial.folder import Layout
 from settlement.core.reasons import Reason

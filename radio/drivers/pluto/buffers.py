@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from radio.drivers.pluto.control import Control
 from radio.drivers.pluto.libiio import destroy, open_buffer, translated
-from radio.drivers.pluto.mapping import ADC, DAC
+from radio.drivers.pluto.mapping import ADC, DAC, KERNEL_BUFFERS
 from radio.errors import HardwareError, SettingRefused
 from radio.ports import Iq16, Sent, Span
 
 NS: Final = 1_000_000_000
-KERNEL_BUFFERS: Final = 4
 TAIL_SAMPLES: Final = 32
 """Zeros after every burst: what the converter holds when nothing follows."""
 OPENING_SAMPLES: Final = 1024
@@ -52,16 +51,17 @@ class ReceiveBuffer:
 class TransmitBuffer:
     """An open transmit buffer for bursts of up to `samples`."""
 
-    def __init__(self, control: Control, samples: int, *, rate_hz: int) -> None:
+    def __init__(self, control: Control, samples: int, *, rate_hz: int, kernel_buffers: int = KERNEL_BUFFERS) -> None:
         """Open with zeros; raises HardwareError."""
         self.samples = samples
         self._rate_hz = rate_hz
+        self._kernel_buffers = kernel_buffers
         self._busy = Span(earliest_ns=0, latest_ns=0)
         self._scratch = np.zeros((samples + TAIL_SAMPLES, 2), dtype=np.int16)
         self._lock = threading.Lock()
         try:
             device = control.device(DAC)
-            device.set_kernel_buffers_count(KERNEL_BUFFERS)
+            device.set_kernel_buffers_count(kernel_buffers)
             self._buffer: Any = open_buffer(device, samples + TAIL_SAMPLES)
         except OSError as exc:
             raise translated(exc, "opening the transmit buffer") from exc
@@ -76,7 +76,7 @@ class TransmitBuffer:
         """Play once, zeros after it; does not wait. Raises SettingRefused when too much waits, HardwareError."""
         ahead_ns = self._busy.latest_ns - time.monotonic_ns()
         shortest_ns = (len(iq) + TAIL_SAMPLES) * NS // self._rate_hz
-        if ahead_ns > (KERNEL_BUFFERS - 1) * shortest_ns:
+        if ahead_ns > (self._kernel_buffers - 1) * shortest_ns:
             raise SettingRefused(f"{ahead_ns / NS:.3f} s are queued already, as much as the device holds; send later")
         return self._push(iq)
 

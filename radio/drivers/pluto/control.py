@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from radio.drivers.bounded import bounded
 from radio.drivers.pluto.attributes import Attributes
-from radio.drivers.pluto.libiio import binding, bounded, translated
+from radio.drivers.pluto.libiio import binding, translated
 from radio.drivers.pluto.mapping import (
     ADC,
     ADC_RATE,

@@ -9,13 +9,12 @@ import importlib
 import os
 import re
 import sys
-import threading
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
+from radio.drivers.bounded import bounded
 from radio.errors import Disconnected, HardwareError, LibraryMissing, ReceiveTimeout, SettingRefused
 
 LIBRARY: Final = "BANDPACT_LIBIIO"
@@ -40,7 +39,6 @@ LINK_ERRORS: Final = frozenset(
         errno.ENOENT,
     }
 )
-_T = TypeVar("_T")
 _open: dict[int, tuple[Any, Any]] = {}
 """Every open buffer and its context: garbage collection knows no order, and frees the context first, which crashes."""
 
@@ -84,30 +82,6 @@ def _preload(folder: Path) -> None:
         if len(failed) == len(left):
             return
         left = failed
-
-
-def bounded(work: Callable[[], _T], *, seconds: float, what: str) -> _T:
-    """Do something that may hang inside the library; raises Disconnected when it takes too long, else what it raised.
-
-    What hangs is left behind in its thread, which the library's own limits end.
-    """
-    done: list[_T] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            done.append(work())
-        except BaseException as exc:  # noqa: BLE001 - handed to the caller, who waits for it
-            failed.append(exc)
-
-    thread = threading.Thread(target=run, name="libiio", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failed:
-        raise failed[0]
-    if not done:
-        raise Disconnected(f"{what}: no answer in {seconds:g} s; is the device on and its cable in?")
-    return done[0]
 
 
 def connect(uri: str, *, timeout_ms: int) -> Any:

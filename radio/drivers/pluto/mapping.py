@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from hw_profiles.profile import RadioProfile
 from radio.errors import SettingRefused
 from radio.ports import RxSettings, TxSettings
 
@@ -16,6 +17,8 @@ OVERFLOW: Final = 4
 DAC_FULL_SCALE: Final = 16_384
 ADC_FULL_SCALE: Final = 2048
 MUTE_TIMEOUT_MS: Final = 400
+KERNEL_BUFFERS: Final = 4
+MUTE_STEPS: Final = ("tx_attenuation_max", "tx_lo_powerdown", "tx_buffer_close", "dds_zero")
 LEAST_RATE_HZ: Final = 521_000
 """Below it a Pluto needs its divider by eight, which this driver leaves off."""
 
@@ -83,6 +86,7 @@ class PlutoOptions:
     """How the driver deals with a device.
 
     `burst_samples`: the longest burst. `overflow_register`: whether this firmware's is to be believed.
+    `kernel_buffers`: how many the device's kernel queues in each direction.
     """
 
     timeout_ms: int = 1000
@@ -90,6 +94,21 @@ class PlutoOptions:
     burst_samples: int = 262_144
     block_samples_max: int = 4_194_304
     overflow_register: bool = True
+    kernel_buffers: int = KERNEL_BUFFERS
+
+    @classmethod
+    def of(cls, profile: RadioProfile, *, burst_samples: int) -> "PlutoOptions":
+        """As the profile of this kind of Pluto has it; raises SettingRefused for one that is muted in another way."""
+        if tuple(profile.mute.steps) != MUTE_STEPS or not profile.mute.readback:
+            raise SettingRefused(
+                f"profile {profile.id}: this driver mutes by {', '.join(MUTE_STEPS)}, with readback; say so in [mute]"
+            )
+        return cls(
+            timeout_ms=profile.connection.timeout_ms,
+            burst_samples=burst_samples,
+            block_samples_max=profile.stream.max_block,
+            kernel_buffers=profile.stream.kernel_buffers,
+        )
 
 
 class Outside(Protocol):

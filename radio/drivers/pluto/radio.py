@@ -223,7 +223,12 @@ class PlutoRadio:
                 self._close_transmit()
             if self._transmit is None:
                 burst = self._options.burst_samples
-                self._transmit = TransmitBuffer(control, burst, rate_hz=settings.sample_rate_hz)
+                self._transmit = TransmitBuffer(
+                    control,
+                    burst,
+                    rate_hz=settings.sample_rate_hz,
+                    kernel_buffers=self._options.kernel_buffers,
+                )
             if mutes == self._mutes:
                 control.raise_gain(settings)
                 self._tx = settings

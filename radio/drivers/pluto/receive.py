@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from radio.drivers.pluto.buffers import KERNEL_BUFFERS, NS, ReceiveBuffer
+from radio.drivers.pluto.buffers import NS, ReceiveBuffer
 from radio.drivers.pluto.control import Control
 from radio.drivers.pluto.hearing import gains_to_try_db, hears, still
 from radio.drivers.pluto.mapping import ADC_FULL_SCALE, PlutoOptions
@@ -185,7 +185,7 @@ class Reception:
     def _opened(self, control: Control, samples: int, settings: RxSettings) -> ReceiveBuffer:
         """A receive buffer whose limit leaves a block the time it takes."""
         control.allow(block_ms=samples * 1000 // settings.sample_rate_hz)
-        return ReceiveBuffer(control, samples)
+        return ReceiveBuffer(control, samples, kernel_buffers=self._options.kernel_buffers)
 
     def _block(self, iq: Iq16, samples: int, settings: RxSettings, start: Span, flags: RxFlag) -> RxBlock:
         self._sequence += 1
@@ -236,7 +236,7 @@ class Reception:
         control = self._control()
         buffer = self._opened(control, samples, settings)
         flags = RxFlag.GAP if after_gap else RxFlag.NONE
-        timing = _Timing(opened_ns=opened_ns, length_ns=length_ns)
+        timing = _Timing(opened_ns=opened_ns, length_ns=length_ns, kernel_buffers=self._options.kernel_buffers)
         head = np.zeros(0, dtype=np.int16)
         self._streaming = True
         try:
@@ -265,7 +265,8 @@ class Reception:
 class _Timing:
     """When the blocks of an unbroken stream begin: never before the opening, never after they could have come."""
 
-    def __init__(self, *, opened_ns: int, length_ns: int) -> None:
+    def __init__(self, *, opened_ns: int, length_ns: int, kernel_buffers: int) -> None:
+        self._kernel_buffers = kernel_buffers
         self._length_ns = length_ns
         self._first = Span(earliest_ns=opened_ns, latest_ns=2**62)
         self._count = 0
@@ -279,7 +280,7 @@ class _Timing:
         """The start of a block that has just come."""
         newest_ns = now_ns - self._length_ns
         if self._lost:
-            oldest_ns = now_ns - (KERNEL_BUFFERS + 1) * self._length_ns
+            oldest_ns = now_ns - (self._kernel_buffers + 1) * self._length_ns
             self._first, self._count, self._lost = Span(earliest_ns=oldest_ns, latest_ns=newest_ns), 0, False
         passed_ns = self._count * self._length_ns
         self._first = replace(self._first, latest_ns=min(self._first.latest_ns, newest_ns - passed_ns))

@@ -63,7 +63,7 @@ class PlutoSection(RadioSection):
         from radio.drivers.pluto.mapping import PlutoOptions
         from radio.drivers.pluto.radio import PlutoRadio
 
-        options = PlutoOptions(burst_samples=self.samples(self.burst_us))
+        options = PlutoOptions.of(profile, burst_samples=self.samples(self.burst_us))
         return PlutoRadio(self.uri, serial=self.serial, profile=profile, options=options)
 
     def silence(self) -> RfState:

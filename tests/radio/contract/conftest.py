@@ -25,6 +25,7 @@ from sim.oraclelog import read_log
 from sim.radio import SimRadio
 from sim.stations import AirConfig, Hardware, Station
 from tests.radio.plutobench import RATE, RX, SHORT, TX, bench
+from tests.radio.soapy.soapybench import soapy_bench
 
 URI = "BANDPACT_PLUTO_URI"
 MAY_TRANSMIT = "BANDPACT_PLUTO_TX"
@@ -68,6 +69,11 @@ def _pluto(_folder: Path) -> Iterator[Subject]:
         yield Subject(open=made.radio, emissions=made.air.emissions)
 
 
+def _soapy(_folder: Path) -> Iterator[Subject]:
+    with soapy_bench() as made:
+        yield Subject(open=made.radio, emissions=made.emissions)
+
+
 def _hardware(_folder: Path) -> Iterator[Subject]:
     uri = os.environ.get(URI)
     if not uri:
@@ -77,7 +83,7 @@ def _hardware(_folder: Path) -> Iterator[Subject]:
     yield Subject(open=lambda: PlutoRadio(uri, options=SHORT), emissions=None, rx=rx, tx=quiet)
 
 
-MAKERS = {"sim": _sim, "pluto": _pluto, "hardware": _hardware}
+MAKERS = {"sim": _sim, "pluto": _pluto, "soapy": _soapy, "hardware": _hardware}
 
 
 @pytest.fixture(scope="module", params=sorted(MAKERS))

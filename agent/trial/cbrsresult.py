@@ -1,0 +1,66 @@
+"""What a trial with base stations shows: time on the air inside and outside the SAS's word, and how fast ends came."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from agent.trial.basestations import FCC
+from agent.trial.judge import Judged
+from agent.trial.spec import CbrsPlan
+from sim.cbrs.sas import SasAllowed, SimSas
+
+NS = 1_000_000_000
+
+
+def outside_sas(judged: Iterable[Judged], sas: SimSas, station: str) -> list[Judged]:
+    """Emissions of a base station that the SAS's word does not cover, from when it was said to its transmitExpireTime.
+
+    Words that follow each other without a break are one.
+    """
+    said = [one for one in sas.allowed if one.cbsd == f"{FCC}/{station}"]
+    return [one for one in judged if one.burst.radio == station and not _covered(one, said)]
+
+
+def _covered(one: Judged, said: Iterable[SasAllowed]) -> bool:
+    reach_ns = one.start_ns
+    for word in sorted(said, key=lambda word: word.from_s):
+        holds = word.low_hz <= one.burst.low_hz and one.burst.high_hz <= word.high_hz
+        if holds and word.from_s * NS <= reach_ns:
+            reach_ns = max(reach_ns, round(word.until_s * NS))
+    return reach_ns >= one.end_ns and reach_ns > one.start_ns
+
+
+def stations_shown(plan: CbrsPlan, judged: list[Judged], sas: SimSas) -> dict[str, Any]:
+    """Per base station: seconds on the air, seconds outside the SAS's word, and what the SAS's 501 came to."""
+    shown: dict[str, Any] = {}
+    for one in plan.stations:
+        own = [j for j in judged if j.burst.radio == one.name]
+        beyond = outside_sas(own, sas, one.name)
+        first = _first_suspended(sas, one.name)
+        last = max((j.end_ns for j in own), default=None)
+        shown[one.name] = {
+            "bursts": len(own),
+            "outside_sas": len(beyond),
+            "outside_sas_s": round(sum(j.end_ns - j.start_ns for j in beyond) / NS, 6),
+            "suspended_to_rf_off_ms": None if first is None or last is None else round((last - first) / 1e6, 1),
+            "last_rf_utc_ns": last,
+        }
+    return shown
+
+
+def _first_suspended(sas: SimSas, station: str) -> int | None:
+    return next(
+        (
+            round(at * NS)
+            for at, method, item, answer in sas.seen
+            if method == "heartbeat" and item.get("cbsdId") == f"{FCC}/{station}" and isinstance(answer, dict)
+            and answer.get("response", {}).get("responseCode") == 501
+        ),
+        None,
+    )  # fmt: skip
+
+
+def cbrs_problems(shown: dict[str, Any]) -> list[str]:
+    """What keeps the trial from having passed."""
+    wrong = [f"{name} radiated {one['outside_sas_s']} s outside the SAS's word" for name, one in shown.items()
+             if one["outside_sas"]]  # fmt: skip
+    return wrong + [f"{name} never radiated: nothing was shown" for name, one in shown.items() if not one["bursts"]]

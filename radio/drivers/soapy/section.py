@@ -1,0 +1,107 @@
+"""A device behind SoapySDR in a node's configuration, `driver = "soapy"`, and on the command line, `soapy:driver=…`."""
+
+from contextlib import suppress
+from typing import ClassVar, Final, Literal, Self
+
+from pydantic import model_validator
+
+from hw_profiles.profile import RadioProfile
+from radio.drivers.section import RadioSection
+from radio.errors import LibraryMissing
+from radio.ports import Radio, RfState
+from radio.receivers import Opened
+
+PLACES: Final = ("hostname", "uri", "remote")
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+SIMULATED: Final = "bandpact_air"
+"""The Soapy module by which other programs use the simulated air; no antenna stands behind it."""
+
+
+class SoapySection(RadioSection):
+    """A device by its arguments as SoapySDR writes them: `driver=hackrf,serial=…`.
+
+    `simulated`: it is on loopback or on the simulated air, and no antenna stands behind it.
+    """
+
+    written: ClassVar[str] = "soapy:driver=NAME[,KEY=VALUE…]"
+
+    driver: Literal["soapy"] = "soapy"
+    simulated: bool = False
+    uri: str
+    serial: str | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        arguments = parsed(self.uri)
+        if not arguments.get("driver"):
+            raise ValueError('driver "soapy" needs uri = "driver=NAME…", as `SoapySDRUtil --find` prints it')
+        near = any(place in arguments.get(key, "") for key in PLACES for place in LOOPBACK)
+        if self.simulated and not (near or arguments["driver"] == SIMULATED):
+            raise ValueError("only a radio on loopback can be simulated; for a real one leave `simulated` out")
+        return self
+
+    @property
+    def real(self) -> bool:
+        """Whether power leaves an antenna: then no simulated time or place counts."""
+        return not self.simulated
+
+    @property
+    def where(self) -> str:
+        """The arguments by which the device is opened."""
+        return self.uri if self.serial is None else f"{self.uri},serial={self.serial}"
+
+    @classmethod
+    def at(cls, rest: str, serial: str | None = None) -> Self:
+        """The device that is written `soapy:ARGUMENTS`. Raises ValueError."""
+        return cls(uri=rest, serial=serial, rx_center_hz=0, sample_rate_hz=0, rx_bandwidth_hz=0)
+
+    @classmethod
+    def open_receiver(cls, rest: str) -> Opened:
+        """Open the device to listen: it never transmits so. Raises LibraryMissing, SourceError, HardwareError."""
+        from radio.drivers.soapy.radio import SoapyRadio
+
+        radio = SoapyRadio(rest)
+        return Opened(receiver=radio, full_scale=radio.full_scale, device_id=radio.device_id, close=radio.close)
+
+    def open(self, profile: RadioProfile) -> Radio:
+        """The device. Raises HardwareError until it answers, LocalError where it never can."""
+        from radio.drivers.soapy.radio import SoapyRadio
+
+        return SoapyRadio(self.where, profile=profile, burst_samples=self.samples(self.burst_us))
+
+    def silence(self) -> RfState:
+        """Set every transmit channel to its least gain by a handle of its own, and read back. Raises RadioError.
+
+        Disconnected where the family lets one process alone have the device; then its owner does not transmit either.
+        """
+        from radio.drivers.soapy.handle import quiet
+
+        return quiet(self.where)
+
+    def make_ready_to_silence(self) -> None:
+        """Load SoapySDR now, where it is there."""
+        from radio.drivers.soapy.binding import soapy
+
+        with suppress(LibraryMissing):
+            soapy()
+
+    def rf_state(self) -> RfState:
+        """Whether a transmit channel reads back above its least gain, by a handle of its own. Raises RadioError."""
+        from radio.drivers.soapy.handle import state
+
+        return state(self.where)
+
+    def same_unit(self, other: RadioSection) -> bool:
+        """Is that the radio that is meant? By driver and serial number where both have one, else by the arguments."""
+        if not isinstance(other, SoapySection):
+            return False
+        mine, theirs = parsed(self.where), parsed(other.where)
+        if mine.get("driver") == theirs.get("driver") and "serial" in mine and "serial" in theirs:
+            return mine["serial"] == theirs["serial"]
+        return mine == theirs
+
+
+def parsed(arguments: str) -> dict[str, str]:
+    """Arguments as SoapySDR writes them, `key=value` between commas."""
+    pairs = (part.partition("=") for part in arguments.split(",") if part.strip())
+    return {key.strip(): value.strip() for key, _, value in pairs}
