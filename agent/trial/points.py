@@ -38,7 +38,7 @@ def points(c: Collected) -> dict[str, Any]:
     }
 
 
-def unshown(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
+def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
     """What a scenario set out to show and did not: the reader must not take its passing for that."""
     said = []
     if any(want.partial for want in spec.wants) and not any(len(wish["parts"]) > 1 for wish in shown["wishes"]):

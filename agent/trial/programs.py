@@ -170,16 +170,20 @@ def _json(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def unshown(told_: tuple[dict[str, Any], ...]) -> list[str]:
+    """What keeps a trial from having shown anything of a program: it sent or received nothing."""
+    return [f"{one['node']}: its program sent or received nothing" for one in told_ if not _ran(one["program"])]
+
+
 def faults(told_: tuple[dict[str, Any], ...]) -> list[str]:
-    """What makes a trial fail over a program: it never ran, or it stood still."""
-    found: list[str] = []
-    for one in told_:
-        program = one["program"]
-        if program is None or not program["sent"] or not program["received"]:
-            found.append(f"{one['node']}: its program sent or received nothing")
-            continue
-        for what in ("sent", "received"):
-            still_ms = 1000 * program[f"{what}_still_s"]
-            if still_ms > STILL_MS_MAX:
-                found.append(f"{one['node']}: nothing was {what} for {still_ms:.0f} ms by its program")
-    return found
+    """What makes a trial fail over a program: that it stood still."""
+    return [
+        f"{one['node']}: nothing was {what} for {1000 * one['program'][f'{what}_still_s']:.0f} ms by its program"
+        for one in told_
+        for what in ("sent", "received")
+        if _ran(one["program"]) and 1000 * one["program"][f"{what}_still_s"] > STILL_MS_MAX
+    ]
+
+
+def _ran(program: dict[str, Any] | None) -> bool:
+    return program is not None and bool(program["sent"]) and bool(program["received"])

@@ -7,8 +7,8 @@ from typing import Any
 from agent.trial.cbrsresult import cbrs_problems, stations_shown
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
-from agent.trial.points import points, unshown
-from agent.trial.programs import faults
+from agent.trial.points import points, points_missed
+from agent.trial.programs import faults, unshown
 from agent.trial.refused import blocked, counted
 from agent.words.spread import spread
 from settlement.audit.trialmetrics import metrics
@@ -155,7 +155,11 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
         "programs": programs(c),
         "cpu": c.finished.cpu,
         "problems": wrong,
-        "warnings": [*warnings(settled, inside_s, heard), *unshown(layout.spec, shown)],
+        "warnings": [
+            *warnings(settled, inside_s, heard),
+            *unshown(c.finished.programs),
+            *points_missed(layout.spec, shown),
+        ],
         "report": str(report),
     }
 

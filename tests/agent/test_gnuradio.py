@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.trial.programs import FLOWGRAPH, PYTHON, missing
+from agent.trial.programs import FLOWGRAPH, PYTHON, faults, missing, unshown
 from tests.agent.test_trial import bandpact
 
 pytestmark = pytest.mark.feature("R11")
@@ -111,3 +111,10 @@ def test_the_guides_flowgraph_runs(tmp_path: Path, asks: bool) -> None:
 
 def test_the_flowgraph_of_the_trial_needs_nothing_of_ours() -> None:
     assert not re.findall(r"^(?:from|import) (?:agent|radio|sim|settlement)", FLOWGRAPH.read_text(), re.MULTILINE)
+
+
+def test_a_program_that_stood_still_fails_a_trial_and_one_that_never_ran_shows_nothing() -> None:
+    still = {"sent": 1, "received": 1, "sent_still_s": 1.5, "received_still_s": 0.1, "level": 0.0}
+    told = ({"node": "a", "program": still}, {"node": "b", "program": None})
+    assert faults(told) == ["a: nothing was sent for 1500 ms by its program"]
+    assert unshown(told) == ["b: its program sent or received nothing"]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.trial.checking import checked_scenario
 from agent.trial.judge import settlements
-from agent.trial.points import unshown
+from agent.trial.points import points_missed
 from agent.trial.spec import OfferPlan, Terms, TierPlan, TrialSpec, Want, read_spec
 from sim import scenario as schema
 from sim.scenario import load, names
@@ -107,8 +107,8 @@ def test_a_trial_whose_point_was_not_shown_says_so() -> None:
     for name, says in (("rush-hour", "tiers"), ("patchwork", "partial fill"), ("radar-day", "incumbent")):
         loaded = load(name)
         spec = read_spec(loaded.trial, {node.name for node in loaded.nodes})
-        (said,) = unshown(spec, nothing)
+        (said,) = points_missed(spec, nothing)
         assert says in said
     spec = read_spec(load("rush-hour").trial, {node.name for node in load("rush-hour").nodes})
-    assert unshown(spec, {**nothing, "displaced": [{"owed": 5, "settled": 5}]}) == []
-    assert "not all that is owed" in unshown(spec, {**nothing, "displaced": [{"owed": 5, "settled": 0}]})[0]
+    assert points_missed(spec, {**nothing, "displaced": [{"owed": 5, "settled": 5}]}) == []
+    assert "not all that is owed" in points_missed(spec, {**nothing, "displaced": [{"owed": 5, "settled": 0}]})[0]
