@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from agent.history.reading import fitting, plain
 from agent.history.rows import Row
-from agent.history.store import BOXES, LENGTHS, Store
+from agent.history.store import BOXES, LENGTHS
 from agent.page.guard import RequestGuard, hosts_of
 from agent.page.live import NodeLive
 from agent.page.openapi import document
@@ -32,6 +32,8 @@ BODY_MAX: Final = 4096
 ROWS_MAX: Final = 20_000
 CLIENTS_MAX: Final = 32
 BEAT_S: Final = 0.5
+READING_S, READINGS_MAX = 2.0, 16
+"""How long what was read of the history is handed to others who ask for the same."""
 SPECTRA_HEAD: Final = struct.Struct("<IIddq")
 BOXES_BACK_NS: Final = 120 * 10**9
 
@@ -85,6 +87,7 @@ class WebPage:
         self.plan, self.nodes = plan, nodes
         self._stopping = asyncio.Lock()
         self._clients = 0
+        self._readings: dict[tuple[str, str, int, int], asyncio.Future[list[Row]]] = {}
 
     def _node(self, name: str | None) -> NodeLive:
         found = next(iter(self.nodes.values())) if not name else self.nodes.get(name)
@@ -95,8 +98,21 @@ class WebPage:
     def _of(self, request: Request) -> NodeLive:
         return self._node(request.query_params.get("node"))
 
-    def _store(self, request: Request) -> Store | None:
-        return self._of(request).store
+    async def _rows(self, request: Request) -> list[Row]:
+        """Rows of a window; who asks for the same at nearly the same time waits for the same reading."""
+        from_ns, to_ns, step = _window(request)
+        node = self._of(request)
+        if node.store is None:
+            return []
+        key = (node.node.name, step, from_ns, to_ns)
+        reading = self._readings.get(key)
+        if reading is None:
+            if len(self._readings) >= READINGS_MAX:
+                raise _Refused(503, "too much of the history is being read; ask again")
+            reading = asyncio.ensure_future(asyncio.to_thread(node.store.rows, step, from_ns, to_ns))
+            self._readings[key] = reading
+            asyncio.get_running_loop().call_later(READING_S, self._readings.pop, key, None)
+        return await asyncio.shield(reading)
 
     # -- reads ---------------------------------------------------------------------------------------------------
 
@@ -131,23 +147,18 @@ class WebPage:
     async def history(self, request: Request) -> Response:
         """What `bandpact history show --json` prints, with values as people read them beside."""
         from_ns, to_ns, step = _window(request)
-        store = self._store(request)
-        rows = [] if store is None else await asyncio.to_thread(store.rows, step, from_ns, to_ns)
+        rows = await self._rows(request)
         told = [plain(row) for row in rows]
         return JSONResponse({"from_ns": from_ns, "to_ns": to_ns, "resolution": step, "rows": told})
 
     async def lanes(self, request: Request) -> Response:
         """What the time lanes of the page are drawn from: as /history, short."""
-        from_ns, to_ns, step = _window(request)
-        store = self._store(request)
-        rows = [] if store is None else await asyncio.to_thread(store.rows, step, from_ns, to_ns)
+        rows = await self._rows(request)
         return JSONResponse([_lane(row) for row in rows])
 
     async def spectra(self, request: Request) -> Response:
         """Max holds."""
-        from_ns, to_ns, step = _window(request)
-        store = self._store(request)
-        rows = [] if store is None else await asyncio.to_thread(store.rows, step, from_ns, to_ns)
+        rows = await self._rows(request)
         return Response(spectra(rows), media_type="application/octet-stream")
 
     async def events(self, request: Request) -> Response:
@@ -155,7 +166,7 @@ class WebPage:
         from_ns, to_ns = _nanoseconds(request, "from_ns"), _nanoseconds(request, "to_ns")
         if not from_ns < to_ns:
             raise _Refused(400, "from_ns must be before to_ns")
-        store = self._store(request)
+        store = self._of(request).store
         if store is None:
             return JSONResponse([])
         table = await asyncio.to_thread(store.events, max(0, from_ns - BOXES_BACK_NS), to_ns)

@@ -80,12 +80,12 @@ def _json(schema: dict[str, Any], description: str) -> dict[str, Any]:
 def _refusals(*codes: int) -> dict[str, Any]:
     said = {400: "A parameter is missing or not what it must be", 401: "No token, or not the right one",
             403: "Asked for by another page", 404: "No such node", 415: "Not JSON", 413: "Too large",
-            421: "Not this page's name", 503: "Nothing is known yet"}  # fmt: skip
+            421: "Not this page's name", 503: "Nothing is known yet, or too much is asked at once"}  # fmt: skip
     return {str(code): _json(_ERROR, said[code]) for code in codes}
 
 
-def _read(what: str, schema: dict[str, Any], *parameters: dict[str, Any], empty: bool = False) -> dict[str, Any]:
-    codes = (400, 404, 421, *((503,) if empty else ()))
+def _read(what: str, schema: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
+    codes = (400, 404, 421, 503)
     return {
         "get": {
             "summary": what,
@@ -142,7 +142,7 @@ def document(origin: str) -> dict[str, Any]:
                 }
             },
             "/api/v1/status": _read("What `bandpact status --json` prints", _STATUS),
-            "/api/v1/clock": _read("What `bandpact clock watch --json` prints, once", _OBJECT, empty=True),
+            "/api/v1/clock": _read("What `bandpact clock watch --json` prints, once", _OBJECT),
             "/api/v1/silence": _read("Why the radio is silent now, and the mend", _SILENCE),
             "/api/v1/reasons": {
                 "get": {

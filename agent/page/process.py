@@ -6,9 +6,11 @@ publishing socket, and the gate nothing.
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
@@ -22,6 +24,7 @@ from radio.process import OrphanedAtBirth, die_with_parent
 
 YIELDS_TO_OTHERS = 5
 CONNECTIONS = 96
+LOG, LOG_BYTES = "page.log", 1 << 20
 
 
 def serve(plan: PagePlan) -> None:
@@ -69,10 +72,14 @@ async def _only_keep(nodes: dict[str, NodeLive]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run; exit code 0 when stopped, 1 when it cannot work."""
+    path = Path(arguments[0])
+    # What a stranger sends may make a library complain: the log is bounded, as all that strangers fill.
+    handler = RotatingFileHandler(path.with_name(LOG), maxBytes=LOG_BYTES, backupCount=1)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     try:
         die_with_parent()
         os.nice(YIELDS_TO_OTHERS)
-        serve(read_plan(Path(arguments[0])))
+        serve(read_plan(path))
     except OrphanedAtBirth:
         return 0
     except (OSError, ValueError, KeyError) as exc:

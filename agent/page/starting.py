@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.page.plan import TOKEN, PagePlan, ServedNode, token_at
 
 USUAL_PORT, PORTS_TRIED = 9181, 20
-PLAN, LOG = "page.json", "page.log"
+PLAN, SAID = "page.json", "page.err"
 PAUSE_S, PAUSE_MAX_S = 1.0, 60.0
 END_S = 5.0
 
@@ -76,7 +76,7 @@ class PageBeside:
 
     def _spawned(self, plan: Path) -> "subprocess.Popen[bytes]":
         fds = () if self._socket is None else (self._socket.fileno(),)
-        with (self.folder / LOG).open("ab") as log:
+        with (self.folder / SAID).open("wb") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "agent.page.process", str(plan)],
                 stdin=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ DAY_S = int(os.environ.get("BANDPACT_DAY_S", "86400"))
 
 @pytest.mark.feature("E9")
 def test_a_day_fits_and_scrolls(tmp_path: Path) -> None:
-    store = written(tmp_path / "history", DAY_S)
+    store = written(tmp_path / "history", DAY_S, close=False)
     took_mb = store.size() / 1e6
     times: list[float] = []
     for hours_back in range(24):

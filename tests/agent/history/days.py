@@ -76,14 +76,15 @@ def seconds(count: int, *, start_ns: int = START_NS, seed: int = 1) -> Iterator[
         )
 
 
-def written(folder: Path, count: int, *, write_ns: int = 60 * NS) -> Store:
+def written(folder: Path, count: int, *, write_ns: int = 60 * NS, close: bool = True) -> Store:
     store = Store(folder=folder, write_ns=write_ns)
     store.open()
     for row in seconds(count):
         store.add(row)
         if row.start_ns // NS % 15 == 0:
             store.happened(row.start_ns, "refusal", {"reason": "REPLAY", "peer": "mallory", "detail": "seen before"})
-    store.close()
+    if close:
+        store.close()
     return store
 
 

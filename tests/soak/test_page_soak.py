@@ -1,0 +1,250 @@
+"""The page measured and attacked: gate to screen, rows a second, hostile requests. Sizes by environment variables.
+
+BANDPACT_PAGE_REQUESTS (2000), BANDPACT_PAGE_MOVES (40), BANDPACT_PAGE_ROWS_S (10). Figures are printed; `pytest -s`.
+"""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from agent.page.plan import PagePlan, ServedNode
+from agent.page.starting import listening
+from tests.agent.page.browser import chromium, holds
+from tests.agent.page.nodes import Feed, told
+
+REQUESTS = int(os.environ.get("BANDPACT_PAGE_REQUESTS", "2000"))
+MOVES = int(os.environ.get("BANDPACT_PAGE_MOVES", "40"))
+ROWS_S = float(os.environ.get("BANDPACT_PAGE_ROWS_S", "10"))
+pytestmark = pytest.mark.feature("U3")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Served:
+    """The page's own process over a made-up node."""
+
+    def __init__(self, origin: str, process: "subprocess.Popen[bytes]", feed: Feed, token: str) -> None:
+        self.origin, self.process, self.feed, self.token = origin, process, feed, token
+
+    def resident_mb(self) -> float:
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def cpu_s(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def page(folder: Path) -> Iterator[Served]:
+    (folder / "here").mkdir()
+    feed = Feed(folder / "here")
+    door = listening("127.0.0.1", 0)
+    port = door.getsockname()[1]
+    here = ServedNode(name="here", run_folder=folder / "here", folder=folder / "here", config=folder / "no.toml")
+    plan = PagePlan(nodes=(here,), host="127.0.0.1", port=port, fd=door.fileno(), token_file=folder / "token")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent.page.process", str(plan.write(folder / "plan.json"))],
+        pass_fds=[door.fileno()],
+        cwd=ROOT,
+    )
+    try:
+        end = time.monotonic() + 60
+        while not {b"state", b"gate"} <= feed.follow():
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        yield Served(plan.origin, process, feed, (folder / "token").read_text())
+    finally:
+        process.terminate()
+        process.wait(20)
+        feed.close()
+        door.close()
+
+
+def moved(state: str, previous: str) -> dict[str, Any]:
+    reason = "" if state == "OPEN" else "LEASE"
+    return {"state": state, "previous": previous, "reason": reason, "clause": "gate.9" if reason else "",
+            "measured": "m", "required": "r", "sid": None, "asked": False, "told_ns": time.monotonic_ns()}  # fmt: skip
+
+
+def spread(values: list[float]) -> str:
+    held = sorted(values)
+    at = [held[min(len(held) - 1, int(share * len(held)))] for share in (0.5, 0.95)]
+    return f"p50 {at[0]:.0f}, p95 {at[1]:.0f}, max {held[-1]:.0f} ms of {len(held)}"
+
+
+def test_from_the_gates_word_to_the_screen(tmp_path: Path) -> None:
+    with page(tmp_path) as served, chromium() as browser:
+        seen = browser.new_page()
+        seen.goto(served.origin)
+        served.feed.say("state", told())
+        holds(seen, "document.body.dataset.stale === 'false'")
+        late = []
+        for n in range(MOVES):
+            served.feed.say("state", told())
+            change = moved(*(("OPEN", "ARMED") if n % 2 == 0 else ("ARMED", "OPEN")))
+            wall = time.time() * 1000 - time.monotonic_ns() / 1e6
+            served.feed.say("gate", change)
+            holds(seen, f"document.getElementById('why').dataset.toldNs === '{change['told_ns']}'")
+            shown = f"Number(document.getElementById('why').dataset.shownMs) > {change['told_ns'] / 1e6 + wall}"
+            holds(seen, shown)
+            shown_ms = seen.evaluate("Number(document.getElementById('why').dataset.shownMs)")
+            late.append(shown_ms - wall - change["told_ns"] / 1e6)
+            assert seen.get_attribute("#why", "data-state") == change["state"]
+    print(f"\ngate to screen: {spread(late)}")
+
+
+@pytest.mark.parametrize("draw", ["2d", "webgl2"])
+def test_the_waterfall_holds_sixty_rows_of_4096_bins_a_second(tmp_path: Path, draw: str) -> None:
+    with page(tmp_path) as served, chromium() as browser:
+        seen = browser.new_page(viewport={"width": 1440, "height": 1000})
+        seen.goto(f"{served.origin}/?draw={draw}")
+        served.feed.say("state", told())
+        holds(seen, "document.body.dataset.stale === 'false' && Boolean(bandpact.waterfall.data)")
+        assert seen.get_attribute("#waterfall", "data-backend") == draw
+        found = seen.evaluate(
+            """async (seconds) => {
+              const codes = new Uint8Array(4096).map((_, n) => 60 + n % 50);
+              let busy = 0, rows = 0, frames = 0, going = true;
+              const count = () => { frames++; if (going) requestAnimationFrame(count); };
+              requestAnimationFrame(count);
+              const began = performance.now();
+              while (performance.now() - began < seconds * 1000) {
+                while (rows < (performance.now() - began) * 0.06) {
+                  const at = performance.now();
+                  const atNs = (performance.now() + bandpact.state.offsetMs) * 1e6;
+                  bandpact.heardRow({ atNs, lowHz: 3.5e9, highHz: 3.6e9, flags: 0, codes });
+                  busy += performance.now() - at;
+                  rows++;
+                }
+                await new Promise((resume) => setTimeout(resume, 4));
+              }
+              going = false;
+              const took = performance.now() - began;
+              return { rows: rows / took * 1000, share: busy / took, frames: frames / took * 1000 };
+            }""",
+            ROWS_S,
+        )
+    print(f"\n{draw}: {found['rows']:.1f} rows/s, {100 * found['share']:.1f} % of the browser's thread, "
+          f"{found['frames']:.0f} frames/s")  # fmt: skip
+    assert found["rows"] > 50
+
+
+def hostile(rng: random.Random) -> bytes:
+    """Bytes for an HTTP server: nearly right, in one place wrong, or not at all."""
+    method = rng.choice(["GET", "POST", "PUT", "HEAD", "OPTIONS", "BREW", "GE\x00T", "GET" * 99])
+    names = [
+        "status",
+        "live",
+        "history",
+        "spectra",
+        "lanes",
+        "events",
+        "stop",
+        "nodes",
+        "clock",
+        "openapi.json",
+        "nowhere",
+    ]
+    junk = "".join(rng.choice("/%2e.&=?#\\\"'<>0123456789abcdef\xff ") for _ in range(rng.randrange(40)))
+    query = rng.choice(
+        ["", f"?from_ns={rng.getrandbits(70)}&to_ns={rng.getrandbits(64)}", f"?node={junk}", f"?step={junk}"]
+    )
+    path = rng.choice([f"/api/v1/{rng.choice(names)}{query}", f"/static/{junk}", f"/{junk}", "/" + "a" * 9000])
+    headers = [f"Host: {rng.choice(['HOST', 'HOST', 'HOST', 'evil', junk])}"]
+    headers += [f"Origin: {rng.choice(['http://HOST', 'null', junk])}"] * rng.randrange(3)
+    headers += [f"Authorization: Bearer {junk}"] * rng.randrange(2)
+    headers += [f"Content-Length: {rng.choice([0, 5, -1, 1 << 70, 'x'])}"] * rng.randrange(2)
+    headers += ["Transfer-Encoding: chunked"] * rng.randrange(2)
+    headers += [f"X-{n}: {junk}" for n in range(rng.choice([0, 0, 200]))]
+    if rng.random() < 0.3:
+        headers += ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+                    f"Sec-WebSocket-Key: {rng.choice(['dGhlIHNhbXBsZSBub25jZQ==', junk])}"]  # fmt: skip
+        path = "/api/v1/waterfall"
+    text = f"{method} {path} HTTP/1.1\r\n" + "\r\n".join(headers) + "\r\n\r\n"
+    data = text.encode("latin-1", "replace") + rng.randbytes(rng.choice([0, 0, 3, 300]))
+    if rng.random() < 0.1:
+        at = rng.randrange(len(data))
+        data = data[:at] + rng.randbytes(4) + data[at + 1 :]
+    return data
+
+
+def test_hostile_requests_end_nothing_and_grow_nothing(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    with page(tmp_path) as served:
+        host, _, port = served.origin.removeprefix("http://").partition(":")
+        served.feed.say("state", told())
+        for _ in range(50):
+            httpx.get(f"{served.origin}/api/v1/live", timeout=20)
+        before, began, answers = served.resident_mb(), time.monotonic(), 0
+        for n in range(REQUESTS):
+            data = hostile(rng).replace(b"HOST", f"{host}:{port}".encode())
+            with socket.create_connection((host, int(port)), timeout=20) as door:
+                try:
+                    door.sendall(data)
+                    door.shutdown(socket.SHUT_WR)
+                    door.settimeout(5)
+                    said = door.recv(64)
+                except OSError:
+                    said = b""
+                answers += said.startswith(b"HTTP/1.1")
+                assert b" 500 " not in said
+            if n % 500 == 0:
+                served.feed.say("state", told())
+        took = time.monotonic() - began
+        served.feed.say("state", told())
+        assert httpx.get(f"{served.origin}/api/v1/status", timeout=20).status_code == 200
+        grown = served.resident_mb() - before
+        assert sum(one.stat().st_size for one in tmp_path.glob("page.log*")) <= 3 << 20
+        print(
+            f"\n{REQUESTS} hostile requests in {took:.1f} s, {answers} answered; {before:.0f} MB, grown {grown:.1f} MB"
+        )
+        assert served.process.poll() is None
+        assert grown < 40
+
+
+def test_what_the_description_promises_is_kept(tmp_path: Path) -> None:
+    """Schemathesis asks what the description of the API allows, and what it does not."""
+    with page(tmp_path) as served:
+        served.feed.say("state", told())
+        most = max(5, REQUESTS // 100)
+        checks = "not_a_server_error,status_code_conformance,response_schema_conformance,content_type_conformance"
+        options = ["--max-examples", str(most), "--seed", "1", "--exclude-path", "/api/v1/stream", "--checks", checks]
+        described = f"{served.origin}/api/v1/openapi.json"
+        command = [sys.executable, "-m", "schemathesis.cli", "run", described, "--request-timeout", "20", *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=3000, cwd=tmp_path, check=False)
+        print("\n" + "\n".join(done.stdout.splitlines()[-12:]))
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+        assert served.process.poll() is None
+
+
+def test_what_the_page_costs_while_nobody_looks_and_while_somebody_does(tmp_path: Path) -> None:
+    with page(tmp_path) as served:
+
+        def seconds(count: int, watched: bool) -> float:
+            began, cpu = time.monotonic(), served.cpu_s()
+            for _ in range(count):
+                served.feed.say("state", told())
+                for _ in range(50):
+                    if watched and b"row" in served.feed.follow():
+                        served.feed.say("row", bytes(40) + bytes(4096))
+                    time.sleep(0.02)
+            return (served.cpu_s() - cpu) / (time.monotonic() - began)
+
+        seconds(1, False)
+        idle, idle_mb = seconds(5, False), served.resident_mb()
+        with chromium() as browser:
+            seen = browser.new_page()
+            seen.goto(served.origin)
+            looked = seconds(5, True)
+    print(f"\nthe page's process unwatched: {100 * idle:.1f} % of a core, {idle_mb:.0f} MB")
+    print(f"watched, with 50 rows of 4096 bins a second: {100 * looked:.1f} % of a core")
