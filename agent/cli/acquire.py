@@ -18,6 +18,12 @@ def acquire(
         str | None, typer.Option(metavar="POWER", help="such as 20dBm; all that is allowed if not said")
     ] = None,
     price_max: Annotated[int | None, typer.Option(min=0, help="the most it may cost")] = None,
+    emergency: Annotated[
+        bool, typer.Option("--emergency", help="say that this is one: a tier may ask for that to displace others")
+    ] = False,
+    bid: Annotated[
+        int | None, typer.Option(min=0, help="what to offer at first, where the price is bargained over")
+    ] = (None),
     wait: Annotated[str, typer.Option(metavar="TIME", help="how long to wait for an offer")] = "10s",
     hold: Annotated[bool, typer.Option(help="stay until it is over, and show the gate; Ctrl-C gives it back")] = False,
     explain: Annotated[bool, typer.Option(help="list every offer seen, and why it is taken or passed over")] = False,
@@ -41,5 +47,13 @@ def acquire(
         "wait_ms": round(parse_time(wait, "--wait") * 1000),
         "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
     }
-    said = {"hold": hold, "explain": explain, "partial": partial, "price_max": price_max, **fields}
+    said = {
+        "hold": hold,
+        "explain": explain,
+        "partial": partial,
+        "price_max": price_max,
+        "bid": bid,
+        "emergency": emergency,
+        **fields,
+    }
     converse(run_folder_of(chosen(node, config)), as_json=as_json, do="acquire", **said)

@@ -192,12 +192,22 @@ def replay(path: Logs, anchor: Anchors = None, network: Network = None, as_json:
 
 
 @app.command()
-def report(path: Logs, anchor: Anchors = None, network: Network = None, as_json: AsJson = False) -> None:
+def report(
+    path: Logs,
+    anchor: Anchors = None,
+    network: Network = None,
+    invoice: Annotated[bool, typer.Option("--invoice", help="who owes whom what, by class and day")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Sum up lineages for a regulator: what was recorded, refused and why, settlements, reviews, whether it holds.
 
     Ends as verify does.
     """
     outcome = _verified(path, anchor, network)
+    if invoice:
+        from agent.audit.invoicing import invoiced
+
+        outcome["invoice"] = invoiced(path, anchor, network)
     if as_json:
         print_json(outcome)
         _end(outcome)
@@ -209,11 +219,22 @@ def report(path: Logs, anchor: Anchors = None, network: Network = None, as_json:
             took = f"{taken['least_ms']:g} to {taken['most_ms']:g} ms after it was signed"
             _say(f"  status list {taken['version']} of {taken['author']} taken {took}")
     _say(f"settlements: {outcome['settlements']}")
+    for line in outcome.get("invoice", []):
+        _say("  " + _invoice_text(line))
     for review in outcome["reviews"]:
         _say(f"under review by {review['file']}: {review['subject'][:16]}, {review['why']}")
     _remarks(outcome)
     _say(_word(outcome))
     _end(outcome)
+
+
+def _invoice_text(line: dict[str, Any]) -> str:
+    """A line of an invoice, its amounts in millionths of the currency."""
+    parts = [f"{line['settlements']} settlements, {line['price']}"] if line["settlements"] else []
+    parts += [f"compensation {line['compensation']}"] if line["compensation"] else []
+    unit = f" millionths of {line['currency']}" if line["currency"] else ""
+    aired = f", {line['airtime_ns'] / 1e9:.3f} s on the air" if line["airtime_ns"] else ""
+    return f"{line['day']} {line['payer']} to {line['payee']} for {line['commodity']}: {', '.join(parts)}{unit}{aired}"
 
 
 def _table(outcome: dict[str, Any]) -> None:

@@ -1,10 +1,11 @@
 """`bandpact offer`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from agent.cli.asking import converse, run_folder_of
+from agent.cli.common import Exit, fail
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 
@@ -20,7 +21,16 @@ def offer(
             metavar="POWER", help="the most a user may radiate, such as 20dBm; all that is allowed if not said"
         ),
     ] = None,
-    price: Annotated[int, typer.Option(min=0, help="what it costs")] = 0,
+    price: Annotated[int, typer.Option(min=0, help="what it costs, or is asked at first")] = 0,
+    price_form: Annotated[
+        Literal["fixed", "negotiated", "parametric", "discovered", "dynamic"],
+        typer.Option(help="what the price follows: itself, bargaining, the rule's tariff, past settlements, a curve"),
+    ] = "fixed",
+    least: Annotated[int | None, typer.Option(min=0, help="what to take at the least, where it is negotiated")] = None,
+    curve: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="TIME:PRICE", help="a dynamic price from a time on; once for each, 0s:… first"),
+    ] = None,
     wait: Annotated[str, typer.Option(metavar="TIME", help="how long to listen until it is known to be free")] = "10s",
     as_json: Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")] = False,
 ) -> None:
@@ -35,6 +45,16 @@ def offer(
         "wait_ms": round(parse_time(wait, "--wait") * 1000),
         "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
     }
-    converse(
-        run_folder_of(chosen(node, config)), as_json=as_json, do="offer", commodity=commodity, price=price, **fields
-    )
+    priced = {"price": price, "price_form": price_form, "least": least, "curve": [_point(one) for one in curve or ()]}
+    said = {"commodity": commodity, **priced, **fields}
+    converse(run_folder_of(chosen(node, config)), as_json=as_json, do="offer", **said)
+
+
+def _point(said: str) -> list[int]:
+    """A point of a price curve, TIME:PRICE, as [ms, price]; ends the command where it is none."""
+    from agent.words.units import parse_time
+
+    at, _, price = said.partition(":")
+    if not price.isdigit():
+        fail(f"--from {said}: write TIME:PRICE, such as 60s:250", Exit.USAGE)
+    return [round(parse_time(at, "--from") * 1000), int(price)]

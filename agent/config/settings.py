@@ -111,12 +111,20 @@ class ChannelSection(Section):
 
 
 class OfferSection(Section):
-    """What a holder offers once it has sensed that the band is free."""
+    """What a holder offers once it has sensed that the band is free.
+
+    `price_form` says what the price follows: `price` (fixed), bargaining from there down to `least` (negotiated), the
+    rule's tariff (parametric), the median of what this node's settlements cost (discovered), or `curve` (dynamic):
+    prices from seconds after the offer on.
+    """
 
     low_hz: int
     high_hz: int
     commodity: str
     price: int = 0
+    price_form: Literal["fixed", "negotiated", "parametric", "discovered", "dynamic"] = "fixed"
+    least: int | None = Field(default=None, ge=0)
+    curve: tuple[tuple[float, int], ...] = ()
     max_eirp_mdbm: int
     after_s: float = 0.0
     for_s: float
@@ -127,6 +135,7 @@ class WantSection(Section):
 
     Either from `start_s` to `end_s`, in seconds of the start signal, or for so long (`for_s`) once it is offered. A
     `partial` one, which has a start and an end, may be filled by several holders, each with a part of its first band.
+    `bid` is what it offers at first where the price is bargained over, `price_max` the most that it may cost.
     """
 
     bands_hz: list[tuple[int, int]]
@@ -136,6 +145,9 @@ class WantSection(Section):
     for_s: float | None = Field(default=None, gt=0)
     eirp_mdbm: int
     partial: bool = False
+    bid: int | None = Field(default=None, ge=0)
+    price_max: int | None = Field(default=None, ge=0)
+    emergency: bool = False
 
     @model_validator(mode="after")
     def _timed(self) -> "WantSection":

@@ -43,6 +43,8 @@ class Acquire(_Banded):
     hold: bool = False
     explain: bool = False
     partial: bool = False
+    emergency: bool = False
+    bid: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
 
     @model_validator(mode="after")
     def _one_or_parts(self) -> "Acquire":
@@ -57,6 +59,11 @@ class OfferBand(_Banded):
     do: Literal["offer"]
     commodity: Annotated[str, Field(max_length=64)]
     price: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    price_form: Literal["fixed", "negotiated", "parametric", "discovered", "dynamic"] = "fixed"
+    least: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    curve: list[Annotated[list[Annotated[int, Field(ge=0, lt=1 << 63)]], Field(min_length=2, max_length=2)]] = Field(
+        default=[], max_length=64
+    )
     eirp_mdbm: MilliDbm | None = None
 
 

@@ -196,8 +196,18 @@ class Errands:
             offer = self._party.user.offers[found.winner.declaration]
             eirp_mdbm = min(offer.body.max_eirp_mdbm, most) if command.eirp_mdbm is None else command.eirp_mdbm
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
-            price = price_for(self._party, offer, cell, eirp_mdbm)
-            pair = self._party.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm, tier=tier, price=price)
+            due = price_for(self._party, offer, cell, eirp_mdbm)
+            price = command.bid if command.bid is not None and found.winner.bargains else due
+            pair = self._party.user.request(
+                step,
+                offer,
+                cell,
+                eirp_mdbm=eirp_mdbm,
+                tier=tier,
+                price=price,
+                price_max=command.price_max,
+                emergency=command.emergency,
+            )
             errand.sid = pair.sid
             return
         why = in_words(found)
@@ -275,6 +285,9 @@ class Errands:
             high_hz=command.high_hz,
             commodity=command.commodity,
             price=command.price,
+            price_form=command.price_form,
+            least=command.least,
+            curve=tuple((after_ms / 1000, price) for after_ms, price in command.curve),
             max_eirp_mdbm=most if command.eirp_mdbm is None else command.eirp_mdbm,
             for_s=command.for_ms / 1000,
         )

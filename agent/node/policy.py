@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from agent.config.settings import NodeConfig, OfferSection
 from agent.node.mapping import touched
+from agent.node.pricing import priced
 from sensing.survey import ChannelState, SurveyReport
 from sensing.values import Channel
 from settlement.chain.bodies import Declaration, Envelope
@@ -12,6 +13,7 @@ from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.fixes import Fix, TimeFix
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
+from settlement.records.conduct.bargaining import LEAST
 from settlement.state.step import Step
 
 MS = 1_000_000
@@ -112,6 +114,8 @@ class HolderPolicy:
         self._looked_ns = now_ns
         body = self.declaration(step, party, offer, end_ns=end_ns, envelope=envelope.digest)
         declaration = party.holder.declare(step, body)
+        if offer.least is not None:
+            step.put(LEAST, declaration.digest, offer.least.to_bytes(8, "big"))
         if end_ns is None:
             self.standing.append((offer, body.cell.window.end_ns))
         step.event("offered", band=body.cell.band)
@@ -136,10 +140,9 @@ class HolderPolicy:
             tier_low=2,
             tier_high=3,
             max_eirp_mdbm=offer.max_eirp_mdbm,
-            price_form="fixed",
-            price=offer.price,
             rule=party.rule.hash,
             envelope=envelope,
+            **priced(party, offer),
         )
 
 

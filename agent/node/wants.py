@@ -78,13 +78,26 @@ class UserPolicy:
         window = _wanted(asking.want, start_ns, step.now.time.latest_ns)
         if asking.want.partial:
             return self._part(step, party, asking, SpectrumWish(band=band, window=window, tier=self._tier(party)))
-        wish = SpectrumWish(band=band, window=window, tier=self._tier(party))
+        dear = asking.want.price_max
+        wish = SpectrumWish(band=band, window=window, tier=self._tier(party), price_max=dear)
         winner = matched(party, wish, step.now.position).winner
         if winner is not None:
             offer = party.user.offers[winner.declaration]
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
-            loud, price = asking.want.eirp_mdbm, price_for(party, offer, cell, asking.want.eirp_mdbm)
-            return party.user.request(step, offer, cell, eirp_mdbm=loud, tier=wish.tier, price=price).sid
+            want = asking.want
+            due = price_for(party, offer, cell, want.eirp_mdbm)
+            price = want.bid if want.bid is not None and winner.bargains else due
+            pair = party.user.request(
+                step,
+                offer,
+                cell,
+                eirp_mdbm=want.eirp_mdbm,
+                tier=wish.tier,
+                price=price,
+                price_max=want.price_max,
+                emergency=want.emergency,
+            )
+            return pair.sid
         if not asking.told:
             step.event("no offer", band=band)
             asking.told = True

@@ -123,6 +123,10 @@ def _table(result: dict[str, Any]) -> Table:
         table.add_row(f"{one['node']}'s program", _program(one))
     for wish in result["scenario"]["wishes"]:
         table.add_row("filled in parts", _parts_text(wish))
+    owed = sum(one["owed"] for one in result["scenario"]["displaced"])
+    if owed:
+        settled = sum(one["settled"] for one in result["scenario"]["displaced"])
+        table.add_row("owed to the displaced", f"{owed}, of which {settled} settled")
     lineage = result["lineage"]
     table.add_row(
         "lineages", f"{lineage['records']} records, {'all verified' if lineage['verified'] else 'NOT VERIFIED'}"

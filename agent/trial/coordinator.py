@@ -11,7 +11,7 @@ import tomli_w
 
 from agent.config.keyfiles import CHAIN, make_keys, write_chain
 from agent.desk.sharing import needed
-from agent.trial.spec import TrialSpec
+from agent.trial.spec import TierPlan, TrialSpec
 from settlement.chain import bodies, records
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
@@ -19,6 +19,7 @@ from settlement.chain.scope import Area, Band, Scope, Window
 from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from settlement.core.reasons import Refusal
 from settlement.pair.coordination import NEIGHBOURS
+from settlement.records.marketterms import TierTerms
 
 NS = 1_000_000_000
 LIFE_S = 24 * 3600
@@ -123,8 +124,7 @@ class TrialAuthority:
         self._holders += role == "holder"
         body = bodies.Credential(
             level=OPERATOR,
-            # Tier 1 is the incumbent's; a holder speaks for it when it takes a band back.
-            scope=self._scope(ACTIONS.get(role, ("observe",)), depth=0, tier=1 if role == "holder" else 2),
+            scope=self._scope(ACTIONS.get(role, ("observe",)), depth=0, tier=self._tier(name, role)),
             transport_key=transport.public,
             device=device,
             status_index=status_index,
@@ -133,6 +133,13 @@ class TrialAuthority:
         subject = _held(self.registry.admit(raw))
         write_chain(folder / CHAIN, subject.chain)
         return Issued(name=name, folder=folder, chain=subject.chain)
+
+    def _tier(self, name: str, role: str) -> int:
+        """The strongest tier of a node: the scenario's word, else 1 for holders and 2 for all others.
+
+        Tier 1 is the incumbent's; a holder speaks for it when it takes a band back.
+        """
+        return self._spec.node_tiers.get(name, 1 if role == "holder" else 2)
 
     def _shards(self) -> tuple[bodies.Shard, ...] | None:
         """All holders of a trial may grant the same cells: where there are several they co-sign for each other."""
@@ -200,7 +207,23 @@ def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:
         price_low=0,
         price_high=1_000_000,
         out_of_band_mdbm_per_mhz=round(terms.out_of_band_dbm_per_mhz * 1000),
+        rounds_max=terms.rounds_max,
+        currency=terms.currency,
+        on_incumbent=1 if terms.suspends else None,
+        tiers=tuple(_tier_terms(one) for one in terms.tiers) or None,
         envelope_required=1 if terms.envelope_required else None,
+    )
+
+
+def _tier_terms(plan: TierPlan) -> TierTerms:
+    return TierTerms(
+        tier=plan.tier,
+        displaces=plan.displaces,
+        condition=plan.condition,
+        notice_ns=int(plan.notice_s * NS),
+        owed=plan.owed,
+        amount=plan.amount,
+        after_ns=int(plan.after_s * NS) if plan.after_s is not None else None,
     )
 
 

@@ -170,7 +170,9 @@ def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> di
         ],
     }
     values |= layout.cbrs.tables(node.name) if layout.cbrs is not None else {}
-    values["offers"] = [o.model_dump() for o in spec.offers_of(node.name, scale=scale, duration_s=layout.duration_s)]
+    values["offers"] = [
+        o.model_dump(exclude_none=True) for o in spec.offers_of(node.name, scale=scale, duration_s=layout.duration_s)
+    ]
     values["wants"] = [w.model_dump(exclude_none=True) for w in spec.wants_of(node.name, scale=scale)]
     return values
 

@@ -6,11 +6,13 @@ The same figures for every scenario; what did not happen in one is 0, or an empt
 from typing import Any
 
 from agent.trial.collect import Collected
+from agent.trial.spec import TrialSpec
 from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
 from settlement.chain.records import Record
 from settlement.core.reasons import Reason
 from settlement.market.filling import unfilled
-from settlement.records.market import Request
+from settlement.records.ending import Compensation
+from settlement.records.market import Counter, Request
 from settlement.records.verdict import Verdict
 
 
@@ -26,6 +28,7 @@ def points(c: Collected) -> dict[str, Any]:
         "about": " ".join(scenario.about.split()),
         "wishes": [_wish(c, name, grants, found) for name in sorted(_wishes(found))],
         "displaced": _displaced(c, found),
+        "counters": sum(isinstance(r.body, Counter) for r in found),
         "suspended": sum(isinstance(r.body, Suspend) for r in found),
         "resumed": sum(isinstance(r.body, Resume) for r in found),
         "prices": {
@@ -33,6 +36,20 @@ def points(c: Collected) -> dict[str, Any]:
             "settled": sum(r.body.price for r in grants),
         },
     }
+
+
+def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
+    """What a scenario set out to show and did not: the reader must not take its passing for that."""
+    said = []
+    if any(want.partial for want in spec.wants) and not any(len(wish["parts"]) > 1 for wish in shown["wishes"]):
+        said.append("no wish was filled by more than one holder: partial fill is not shown")
+    if any(want.emergency for want in spec.wants) and not any(one["owed"] for one in shown["displaced"]):
+        said.append("no weaker tier was displaced: tiers and compensation are not shown")
+    if sum(one["owed"] for one in shown["displaced"]) > sum(one["settled"] for one in shown["displaced"]):
+        said.append("not all that is owed to the displaced was heard of by them when the trial ended")
+    if spec.terms.suspends and not shown["suspended"]:
+        said.append("no lease was suspended: waiting an incumbent out is not shown")
+    return said
 
 
 def _wishes(found: list[Record]) -> set[bytes]:
@@ -70,9 +87,20 @@ def _wish(c: Collected, name: bytes, grants: list[Record], found: list[Record]) 
 
 
 def _displaced(c: Collected, found: list[Record]) -> list[dict[str, Any]]:
-    """Every settlement that was taken back, by whom and why."""
+    """Every settlement that was taken back: by whom, why, what is owed for it, and what of that both have signed."""
+    heard = {r.body.subject for r in found if isinstance(r.body, Verdict) and r.body.clause == "compensation.received"}
+    said = {r.digest: r for r in found if isinstance(r.body, Compensation)}
     return [
-        {"sid": r.body.sid.hex(), "holder": c.name_of(r.frame.author or b""), "reason": r.body.reason}
+        {
+            "sid": r.body.sid.hex(),
+            "holder": c.name_of(r.frame.author or b""),
+            "reason": r.body.reason,
+            "tier": r.body.tier,
+            "owed": r.body.owed or 0,
+            "settled": said[r.body.compensation].body.amount
+            if r.body.compensation in said and r.body.compensation in heard
+            else 0,
+        }
         for r in found
         if isinstance(r.body, Preempt)
     ]

@@ -7,7 +7,7 @@ from typing import Any
 from agent.trial.cbrsresult import cbrs_problems, stations_shown
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
-from agent.trial.points import points
+from agent.trial.points import points, points_missed
 from agent.trial.programs import faults, unshown
 from agent.trial.refused import blocked, counted
 from agent.words.spread import spread
@@ -125,7 +125,7 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
     wrong = problems(c)
     timed = spread(took)
     settled = sum(1 for live in c.lives if live.confirmed_ns is not None)
-    heard = incumbent(c)
+    heard, shown = incumbent(c), points(c)
     inside_s = round(seconds(j for j in c.judged if j.sid is not None), 6)
     below = _below(c)
     return {
@@ -150,12 +150,16 @@ def summary(c: Collected, report: Path) -> dict[str, Any]:
             "verified": all(a.ok for a in c.audited) and not c.crossed.problems,
         },
         "incumbent": heard,
-        "scenario": points(c),
+        "scenario": shown,
         "metrics": {**metrics(c.entries).as_json(), **blocked(c)},
         "programs": programs(c),
         "cpu": c.finished.cpu,
         "problems": wrong,
-        "warnings": [*warnings(settled, inside_s, heard), *unshown(c.finished.programs)],
+        "warnings": [
+            *warnings(settled, inside_s, heard),
+            *unshown(c.finished.programs),
+            *points_missed(layout.spec, shown),
+        ],
         "report": str(report),
     }
 

@@ -1,6 +1,6 @@
 """The `[trial]` table of a scenario: what is offered, who wants what, and the terms of the rule."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,6 +19,9 @@ class OfferPlan(_Table):
     low_hz: int
     high_hz: int
     price: int = 0
+    price_form: Literal["fixed", "negotiated", "parametric", "discovered", "dynamic"] = "fixed"
+    least: int | None = None
+    curve: tuple[tuple[float, int], ...] = ()
     max_eirp_dbm: float = 30.0
     after_s: float = 0.5
 
@@ -33,6 +36,9 @@ class Want(_Table):
     end_s: float
     eirp_dbm: float
     partial: bool = False
+    bid: int | None = None
+    price_max: int | None = None
+    emergency: bool = False
 
 
 class Program(_Table):
@@ -49,6 +55,18 @@ class Program(_Table):
     burst_us: int = 28_000
 
 
+class TierPlan(_Table):
+    """What one tier may do to weaker ones; see `settlement.records.marketterms.TierTerms`."""
+
+    tier: int = Field(ge=1, le=255)
+    displaces: tuple[int, ...]
+    condition: Literal["none", "emergency", "after"] = "none"
+    after_s: float | None = None
+    notice_s: float = 1.0
+    owed: Literal["none", "fixed", "remaining", "multiple"] = "none"
+    amount: int = Field(default=0, ge=0)
+
+
 class Terms(_Table):
     """What the rule says of the one class traded."""
 
@@ -61,6 +79,10 @@ class Terms(_Table):
     max_eirp_dbm: float = 30.0
     out_of_band_dbm_per_mhz: float = -13.0
     envelope_required: bool = False
+    rounds_max: int | None = None
+    currency: str | None = None
+    suspends: bool = False
+    tiers: tuple[TierPlan, ...] = ()
 
 
 class BaseStationPlan(_Table):
@@ -95,6 +117,7 @@ class TrialSpec(_Table):
     recording_center_hz: int = 3_567_000_000
     recording_eirp_dbm: float = 0.0
     terms: Terms = Terms()
+    node_tiers: dict[str, int] = {}
     offers: list[OfferPlan] = []
     wants: list[Want] = []
     programs: list[Program] = []
@@ -116,6 +139,9 @@ class TrialSpec(_Table):
                 high_hz=o.high_hz,
                 commodity=self.terms.commodity,
                 price=o.price,
+                price_form=o.price_form,
+                least=o.least,
+                curve=tuple((after_s * scale, price) for after_s, price in o.curve),
                 max_eirp_mdbm=round(o.max_eirp_dbm * 1000),
                 after_s=o.after_s,
                 for_s=duration_s + 10.0,
@@ -134,6 +160,9 @@ class TrialSpec(_Table):
                 end_s=w.end_s * scale,
                 eirp_mdbm=round(w.eirp_dbm * 1000),
                 partial=w.partial,
+                bid=w.bid,
+                price_max=w.price_max,
+                emergency=w.emergency,
             )
             for w in self.wants
             if w.node == node
@@ -150,7 +179,7 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         raise ScenarioError(f"[trial] {key}: {first['msg']}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
     named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []
-    unknown = set(named)
+    unknown = set(named) | set(spec.node_tiers)
     for name in sorted(unknown - nodes):
         raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")
     return spec

@@ -13,12 +13,12 @@ HERE, DAY, Box = pathlib.Path(__file__).resolve().parent, 86400 * 10**9, types.S
 ACTIONS = {"admission": "issue", "revocation": "issue", "rule": "rule", "schema": "rule", "ruling": "rule",
     "declaration": "offer", "coordination": "coordinate", "counter": "offer request", "dispute": "grant request",
     **dict.fromkeys("envelope gate verdict evidence checkpoint cosignature".split(), "observe"),
-    **dict.fromkeys("grant confirm abort renew suspend resume preempt fallback".split(), "grant"),
+    **dict.fromkeys("grant confirm abort renew suspend resume preempt fallback compensation".split(), "grant"),
     **dict.fromkeys("intent request accept relinquish usage".split(), "request")}
 DIRECTIVES = {"rule", "schema", "admission", "revocation", "ruling"}
 ANY_ROAD = DIRECTIVES | {"rotation"}  # these need not come over their author's own transport key
-OF_OLD = set("renew suspend resume relinquish preempt fallback usage dispute".split())  # judged whoever is in force
-LATE = set("confirm abort suspend preempt relinquish".split())  # may be older than the rule allows
+OF_OLD = set("renew suspend resume relinquish preempt compensation fallback usage dispute".split())  # judged whoever is in force
+LATE = set("confirm abort suspend preempt compensation relinquish".split())  # may be older than the rule allows
 RESPONSES = ["record only", "consider", "obey after check", "obey"]
 FINEST_NS, FINEST_MM = {1: 100, 2: 1000, 3: 10000}, {1: 500, 2: 1}  # what a source is believed at best
 CDDL, PAGE = (HERE.parent / "bandpact.cddl").read_text(), (HERE.parent / "protocol.md").read_text()

@@ -25,7 +25,7 @@ from settlement.records.registry import TYPE_OF
 
 @dataclass(slots=True)
 class LiveCell:
-    """A confirmed cell and from when to when (UTC ns) it was live."""
+    """A confirmed cell and from when to when (UTC ns) it was live: not before its window opens."""
 
     sid: bytes
     cell: Cell
@@ -132,7 +132,7 @@ def _check_live(findings: Findings, stories: dict[bytes, _Story]) -> None:
         live = LiveCell(
             sid=sid,
             cell=grant.body.cell,
-            from_ns=confirm.frame.attestation.earliest_ns,
+            from_ns=max(confirm.frame.attestation.earliest_ns, grant.body.cell.window.start_ns),
             until_ns=_until_ns(story, grant, confirm),
         )
         for other in lives:

@@ -25,7 +25,7 @@ from settlement.records.authority import (
 )
 from settlement.records.complaint import Dispute, Fallback, Ruling
 from settlement.records.decision import Abort, Confirm
-from settlement.records.ending import Preempt, Relinquish, Usage
+from settlement.records.ending import Compensation, Preempt, Relinquish, Usage
 from settlement.records.grant import Accept, Coordination, Grant
 from settlement.records.lease import Renew, Resume, Suspend
 from settlement.records.market import Counter, Declaration, Intent, PartOf, Request, ShownPart
@@ -48,6 +48,7 @@ __all__ = [
     "ChannelObservation",
     "Checkpoint",
     "ClassTerms",
+    "Compensation",
     "Confirm",
     "Coordination",
     "Cosignature",

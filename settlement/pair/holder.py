@@ -15,16 +15,18 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell
 from settlement.core.fixes import TimeFix, deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.market.pricing import Pricing, judge_price
 from settlement.pair.blocks import BLOCKED, Blocks
 from settlement.pair.bounds import Bounds, OwnFaultError, beside
 from settlement.pair.coordinator import Coordinated
+from settlement.pair.debts import Debts
+from settlement.pair.displacing import Displacing, judge_in_the_way
 from settlement.pair.envelopes import Bound, covers_offer
 from settlement.pair.governed import Governed
 from settlement.pair.holdercoordination import CosigningKeeper
 from settlement.pair.holderdecision import DecisionKeeper
 from settlement.pair.holderlease import LeaseKeeper
 from settlement.pair.holderpairs import STORE, HolderPair, HolderPairs
+from settlement.pair.offered import inside_offer
 from settlement.pair.patience import Patience
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.terms import deal_of_request, judge_terms, lease_ceiling_ns
@@ -49,6 +51,7 @@ class GrantableRequest:
     admitted: Admitted
     sid: bytes
     terms: ClassTerms
+    displaces: tuple[Displacing, ...] = ()
 
     @property
     def author(self) -> Subject:
@@ -134,15 +137,20 @@ class Holder:
         sid = settlement_id(self.me, admitted.author.hash, body.nonce, body.cell)
         if sid in self.pairs:
             return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
-        return (
-            _inside_offer(body, offer, terms)
+        refusal = (
+            inside_offer(body, offer, terms)
             or self._terms(body, admitted.author, now)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
             or self.patience.judge(admitted.author.hash, now)
             or self._within_budget(admitted.author.hash)
-            or self._free(body.cell, now)
-            or GrantableRequest(admitted=admitted, sid=sid, terms=terms)
+            or self._barred(body.cell, now)
         )
+        if refusal is not None:
+            return refusal
+        room = judge_in_the_way(self.busy.values(), body, terms, now)
+        if isinstance(room, Refusal):
+            return room
+        return GrantableRequest(admitted=admitted, sid=sid, terms=terms, displaces=room)
 
     def _terms(self, body: Request, user: Subject, now: TimeFix) -> Refusal | None:
         """Everything that this node would refuse to see granted by another, it does not grant itself."""
@@ -159,26 +167,26 @@ class Holder:
             return refuse(Reason.BUDGET, "request.aborted", aborted, f"< {ABORTED_MAX} whose windows are not over")
         return None
 
-    def _free(self, cell: Cell, now: TimeFix) -> Refusal | None:
+    def _barred(self, cell: Cell, now: TimeFix) -> Refusal | None:
+        """Is the cell protected for an incumbent, or co-signed for another holder?"""
         blocked = self._blocks.on(cell, now)
         if blocked is not None:
             measured = f"{blocked.band} protected until {blocked.until_ns} ns"
             return refuse(Reason.INCUMBENT, "request.incumbent", measured, "a band without incumbent")
-        for pair in self.busy.values():
-            if not pair.cell.window.overlaps(cell.window) or now.after(pair.busy_until_ns):
-                continue
-            if not pair.cell.overlaps(cell):
-                continue
-            return refuse(Reason.CONFLICT, "request.cell", f"{pair.cell.band} held by {pair.sid.hex()[:8]}", "free")
         for signed in self.elsewhere.values():
             if not now.after(signed.until_ns) and signed.cell.overlaps(cell):
                 return refuse(Reason.CONFLICT, "request.elsewhere", f"{signed.cell.band} co-signed", "free")
         return None
 
     def grant(self, work: Work, asked: GrantableRequest, bound: Bound | None = None) -> HolderPair:
-        """Reserve the cell and sign the GRANT, and with it the composite envelope that bounds it."""
+        """Reserve the cell and sign the GRANT, and with it the composite envelope that bounds it.
+
+        What stands in the way of a stronger tier is displaced first, and owed for.
+        """
         admitted, terms = asked.admitted, asked.terms
         body: Request = admitted.record.body
+        for one in asked.displaces:
+            self.leases.displace_for(work, one, tier=body.tier, request=admitted.record.digest)
         accept_by_ns = work.now.time.latest_ns + terms.accept_ns
         composite = work.sign(bound.composite) if bound is not None else None
         if bound is not None:
@@ -221,6 +229,7 @@ class Holder:
             tier=grant.tier,
             unit=bound.unit.digest if bound is not None else None,
             lease_ns=grant.lease_ns,
+            price=grant.price or None,
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
         work.send(pair.user, record.raw, beside(bound, composite))
@@ -295,28 +304,6 @@ def _why_not_accepted(pair: HolderPair, accept: bytes, out_of_order: Refusal) ->
     return out_of_order
 
 
-def _inside_offer(body: Request, offer: Declaration, terms: ClassTerms) -> Refusal | None:
-    cell, offered = body.cell, offer.cell
-    checks = (
-        ("band", offered.band.holds(cell.band), cell.band, offered.band),
-        ("window", offered.window.holds(cell.window), cell.window, offered.window),
-        ("area", offered.area.holds(cell.area), cell.area, offered.area),
-        ("tier", offer.tier_low <= body.tier <= offer.tier_high, body.tier, f"{offer.tier_low}-{offer.tier_high}"),
-        ("eirp", body.eirp_mdbm <= offer.max_eirp_mdbm, body.eirp_mdbm, offer.max_eirp_mdbm),
-    )
-    for axis, held, measured, required in checks:
-        if not held:
-            return refuse(Reason.TERMS, f"request.{axis}", measured, required)
-    by = Pricing(
-        form=offer.price_form,
-        price=offer.price,
-        begins_ns=offered.window.start_ns,
-        curve=offer.curve or (),
-        tariff=terms.tariff,
-    )
-    return judge_price(by, cell, body.eirp_mdbm, body.price)
-
-
 def restored_holder(
     *,
     me: bytes,
@@ -327,6 +314,7 @@ def restored_holder(
     offers: Iterable[tuple[bytes, bytes]],
     blocked: Iterable[tuple[bytes, bytes]],
     failing: Iterable[tuple[bytes, bytes]],
+    debts: Iterable[tuple[bytes, bytes]],
     elsewhere: Mapping[bytes, Coordinated],
     neighbours: Callable[[Cell], set[bytes]],
 ) -> Holder:
@@ -343,7 +331,7 @@ def restored_holder(
         blocks=blocks,
         patience=patience,
         decisions=decisions,
-        leases=LeaseKeeper(governed=governed, pairs=pairs, blocks=blocks, decisions=decisions),
+        leases=LeaseKeeper(governed=governed, pairs=pairs, blocks=blocks, decisions=decisions, debts=Debts(debts)),
         cosigning=CosigningKeeper(me=me, governed=governed, pairs=pairs, decisions=decisions, neighbours=neighbours),
         elsewhere=elsewhere,
     )

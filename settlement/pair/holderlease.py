@@ -7,11 +7,13 @@ again, ever less often, until the user says that it heard, or nothing depends on
 from dataclasses import replace
 from typing import Any
 
-from settlement.chain.bodies import Preempt, Renew, Resume, Suspend
+from settlement.chain.bodies import Compensation, Preempt, Renew, Resume, Suspend
 from settlement.chain.records import digest
 from settlement.chain.scope import Area, Band
 from settlement.core.reasons import Reason
 from settlement.pair.blocks import BLOCKED, Block, Blocks
+from settlement.pair.debts import Debts
+from settlement.pair.displacing import Displacing
 from settlement.pair.governed import Governed
 from settlement.pair.holderdecision import DecisionKeeper, lease_until_ns
 from settlement.pair.holderpairs import HolderPair, HolderPairs
@@ -27,8 +29,11 @@ SUSPENDS = 1
 class LeaseKeeper:
     """Every lease of one holder, and the bands it protects."""
 
-    def __init__(self, *, governed: Governed, pairs: HolderPairs, blocks: Blocks, decisions: DecisionKeeper) -> None:
+    def __init__(
+        self, *, governed: Governed, pairs: HolderPairs, blocks: Blocks, decisions: DecisionKeeper, debts: Debts
+    ) -> None:
         self._governed, self._pairs, self._blocks, self._decisions = governed, pairs, blocks, decisions
+        self.debts = debts
 
     @staticmethod
     def over_ns(work: Work, pair: HolderPair) -> int:
@@ -87,6 +92,35 @@ class LeaseKeeper:
         self._notify(work, pair, Event.PREEMPT, body, busy_until_ns=busy_ns)
         work.event("preempted", sid=pair.sid, reason=reason, band=pair.cell.band)
 
+    def displace_for(self, work: Work, one: Displacing, *, tier: int, request: bytes) -> None:
+        """Displace a settlement for a REQUEST of a stronger tier; the PREEMPT names what is owed, signed before it."""
+        pair, terms = one.pair, self._governed.terms(one.pair.commodity)
+        if pair.decision is None:
+            raise ValueError("only what is settled is displaced")
+        debt = None
+        if one.owed:
+            body = Compensation(
+                sid=pair.sid,
+                confirm=pair.decision,
+                request=request,
+                amount=one.owed,
+                currency=terms.currency if terms is not None else None,
+                to=pair.user,
+            )
+            debt = self.debts.owe(work, body).digest
+        told = Preempt(
+            sid=pair.sid,
+            confirm=pair.decision,
+            tier=tier,
+            reason=Reason.TIER.value,
+            vacate_by_ns=one.vacate_by_ns,
+            by=request,
+            owed=one.owed or None,
+            compensation=debt,
+        )
+        self._notify(work, pair, Event.PREEMPT, told, busy_until_ns=max(one.vacate_by_ns, self.over_ns(work, pair)))
+        work.event("preempted", sid=pair.sid, reason=told.reason, band=pair.cell.band, owed=one.owed)
+
     def _suspend(
         self, work: Work, pair: HolderPair, confirm: bytes, *, reason: str, until_ns: int, evidence: bytes | None
     ) -> None:
@@ -126,6 +160,7 @@ class LeaseKeeper:
         for pair in [self._pairs.known[sid] for sid in self._pairs.unheard]:
             if pair.notice is not None and digest(pair.notice) == subject:
                 self._pairs.save(work, replace(pair, notice=None))
+        self.debts.heard(work, subject)
 
     # -- the passing of time -------------------------------------------------------------------------------------
 
@@ -133,6 +168,7 @@ class LeaseKeeper:
         """Say again what was not heard, resume what may go on, renew what runs down, end what is over."""
         now = work.now.time
         self._blocks.tick(work)
+        self.debts.tick(work)
         for pair in [p for p in self._pairs.due(now) if p.notice is not None]:
             self._notify_again(work, pair)
         settled = (HolderState.CONFIRMED, HolderState.SUSPENDED)

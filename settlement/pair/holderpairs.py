@@ -53,6 +53,7 @@ class HolderPair:
     cosigned: tuple[bytes, ...] | None = array(23, blob(0, 32), 256, optional=True)
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
+    price: int | None = uint(32, optional=True)
 
     @property
     def live(self) -> bool:

@@ -43,6 +43,8 @@ class Event(Enum):
     REQUEST = "request"
     GRANT = "grant"
     VERDICT = "verdict"
+    COUNTER = "counter"
+    PRICED = "price taken or declined"
     ACCEPT = "accept"
     ASKING = "accept and ask others"
     COORDINATION = "coordination"
@@ -97,6 +99,9 @@ USER = {
     (UserState.NONE, Event.REQUEST): UserState.REQUESTED,
     (UserState.REQUESTED, Event.GRANT): UserState.ACCEPTED,
     (UserState.REQUESTED, Event.VERDICT): UserState.REFUSED,
+    (UserState.REQUESTED, Event.COUNTER): UserState.REQUESTED,
+    # A REQUEST at the price agreed on takes the place of the first, under the same id.
+    (UserState.REQUESTED, Event.PRICED): UserState.REFUSED,
     (UserState.REQUESTED, Event.DEADLINE): UserState.REFUSED,
     (UserState.ACCEPTED, Event.CONFIRM): UserState.SETTLED,
     (UserState.ACCEPTED, Event.ABORT): UserState.ABORTED,

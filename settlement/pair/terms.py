@@ -7,7 +7,7 @@ for itself: a pair that agrees on more than its rule and its credentials give ag
     band, area  inside the rule and both credentials, the band's edges on the class's raster
     window      some whole time units long, no longer than the class allows, not too far ahead, over before either
                 credential ends
-    tier, EIRP  no stronger and no louder than the class and both credentials allow
+    tier, EIRP  no stronger and no louder than the class and both credentials allow; the tier is for the user's level
     price       inside the class's bounds
     lease       no longer than the class's; the deadlines no later than the class's times after the signing
 """
@@ -20,6 +20,7 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.market.tiers import judge_eligible
 from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.pair.windows import not_too_far
 
@@ -80,6 +81,7 @@ def judge_terms(deal: Deal, rule: Rule, *, holder: Subject, user: Subject) -> Re
         _inside_rule(deal, rule)
         or _on_the_grid(deal, terms)
         or _inside_class(deal, terms, lease_ceiling_ns(rule, deal.cell))
+        or judge_eligible(terms.tiers, deal.tier, user.level)
         or _inside_credential(deal, user, "user")
         or _inside_credential(deal, holder, "holder")
     )

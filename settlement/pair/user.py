@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from settlement.chain.admission import Admitted
 from settlement.chain.bodies import Accept, Confirm, Declaration, Grant, PartOf, Request, Verdict
+from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix, deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -80,10 +81,12 @@ class User:
         price: int | None = None,
         part: PartOf | None = None,
         emergency: bool = False,
+        price_max: int | None = None,
     ) -> UserPair:
         """Sign a REQUEST for a cell of an offer, at the offer's price unless another is named.
 
-        `tier` is the strongest that this user's credential holds; `part` says of which wish it fills a part.
+        `tier` is the strongest that this user's credential holds; `part` says of which wish it fills a part;
+        where the price is bargained over, it is at most `price_max`.
         """
         nonce, unit = work.random(16), self.bounds.unit
         body = Request(
@@ -99,14 +102,18 @@ class User:
             part=part,
             emergency=1 if emergency else None,
         )
-        record = work.sign(body)
+        return self._ask(work, body, offer.holder, price_max)
+
+    def _ask(self, work: Work, body: Request, holder: bytes, price_max: int | None) -> UserPair:
+        """Sign a REQUEST, remember it, send it."""
+        record, cell = work.sign(body), body.cell
         terms = self.governed.terms(body.commodity)
         now_ns = work.now.time.latest_ns
         asking = UserPair(
             request=record.digest,
             state=UserState.NONE,
-            holder=offer.holder,
-            sid=settlement_id(offer.holder, self.me, nonce, cell),
+            holder=holder,
+            sid=settlement_id(holder, self.me, body.nonce, cell),
             cell=cell,
             asked_ns=now_ns,
             sent_ns=now_ns,
@@ -115,12 +122,34 @@ class User:
             renewals=0,
             fence=0,
             unit=body.envelope,
+            price_max=price_max,
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
         work.send(pair.holder, record.raw, beside_request(self.bounds, pair))
         work.event("requested", sid=pair.sid, band=cell.band)
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REQUESTED))
         return pair
+
+    # -- COUNTER -------------------------------------------------------------------------------------------------
+
+    def bargains_on(self, work: Work, pair: UserPair, counter: Record, give_up_ns: int) -> None:
+        """Wait for the answer to a COUNTER of ours, and say it again until it comes."""
+        now_ns = work.now.time.latest_ns
+        sent = {"last": counter.raw, "sent_ns": now_ns, "since_ns": now_ns, "give_up_ns": give_up_ns}
+        self._pairs.move(work, pair, Event.COUNTER, **sent)
+
+    def takes_price(self, work: Work, pair: UserPair, body: Request) -> UserPair:
+        """Ask again at the price agreed on; the new REQUEST takes the place of the first, under the same id."""
+        self._pairs.move(work, pair, Event.PRICED, ended="a price was agreed on", last=b"")
+        return self._ask(work, body, pair.holder, pair.price_max)
+
+    def declines(self, work: Work, pair: UserPair, price: int) -> None:
+        """Give up: no price is left that this user can bear."""
+        self._pairs.move(work, pair, Event.PRICED, ended=Reason.PRICE.value, last=b"")
+        said = {"reason": Reason.PRICE.value, "clause": "counter.price", "measured": str(price)}
+        required = f"<= {pair.price_max}, the most it may cost"
+        work.event("refused", sid=pair.sid, band=pair.cell.band, **said, required=required)
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, **said, required=required))
 
     # -- GRANT ---------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ class UserPair:
     """One settlement as the user stores it, keyed by the hash of its REQUEST.
 
     `lease_ns` is how long a lease may be, by the GRANT. `last` is what it would send again, `since_ns` when that was
-    sent first (else `asked_ns`); `lease` names the newest RENEW, SUSPEND or RESUME.
+    sent first (else `asked_ns`); `lease` names the newest RENEW, SUSPEND or RESUME. `price_max`: the most it costs.
     """
 
     request: bytes = blob(1, 32)
@@ -49,6 +49,7 @@ class UserPair:
     suspended: str | None = text(19, 64, optional=True)
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
+    price_max: int | None = uint(32, optional=True)
 
     @property
     def longest_ns(self) -> int:
@@ -138,5 +139,7 @@ class UserPairs:
             request = next(one for one in self._over if self.known[one].holder == most)
             self._theirs[most] -= 1
             gone = self.known.pop(request)
-            del self._over[request], self._by_sid[gone.sid]
+            del self._over[request]
+            if self._by_sid.get(gone.sid) == request:
+                del self._by_sid[gone.sid]
             work.drop(STORE, request)

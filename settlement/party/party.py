@@ -338,7 +338,7 @@ class Party(NodeState):
         """True when a tick would have something to look at."""
         if self.witness.quorum and self.lineage.items(ROUND):
             return now.time.trusted
-        return now.time.trusted and bool(self.user.busy or self.holder.busy)
+        return now.time.trusted and bool(self.user.busy or self.holder.busy or self.holder.leases.debts.open)
 
 
 def _hash(peer: Subject | None) -> bytes | None:

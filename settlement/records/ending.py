@@ -20,7 +20,10 @@ class Relinquish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preempt:
-    """A holder displaces a user for a higher tier; RF stops before `vacate_by_ns`."""
+    """A holder displaces a user for a higher tier; RF stops before `vacate_by_ns`.
+
+    For a REQUEST of another user (`by`) it says what the displaced one is `owed`, and which COMPENSATION is that.
+    """
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
@@ -28,6 +31,21 @@ class Preempt:
     reason: str = text(4, 64)
     vacate_by_ns: int = instant_ns(5)
     evidence: bytes | None = blob(6, HASH, optional=True)
+    by: bytes | None = blob(7, HASH, optional=True)
+    owed: int | None = count(8, least=1, optional=True)
+    compensation: bytes | None = blob(9, HASH, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compensation:
+    """A holder owes the user of a settlement that a REQUEST of a stronger tier displaced; settled by its receipt."""
+
+    sid: bytes = blob(1, HASH)
+    confirm: bytes = blob(2, HASH)
+    request: bytes = blob(3, HASH)
+    amount: int = count(4, least=1)
+    currency: str | None = text(5, 8, optional=True)
+    to: bytes = blob(6, HASH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +81,17 @@ TYPES = (
         actions=("grant",),
         late=WhenLate.COUNTS,
         owed=True,
+    ),
+    RecordType(
+        number=34,
+        name="compensation",
+        body=Compensation,
+        kind=Kind.DEALING,
+        actions=("grant",),
+        late=WhenLate.COUNTS,
+        charge=Charge.MOVES,
+        owed=True,
+        receipted=True,
     ),
     RecordType(
         number=23,

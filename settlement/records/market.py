@@ -96,6 +96,7 @@ class Request:
     """A user asks for part of a declaration; `envelope` names what its radio can do.
 
     With `partial` 1 it is content with a part; `part` says of what. `emergency` 1 is its word that this is one.
+    `counter` is the COUNTER whose price it takes; all else is then as it was asked first.
     """
 
     declaration: bytes = blob(1, HASH)
@@ -109,6 +110,7 @@ class Request:
     envelope: bytes | None = blob(9, HASH, optional=True)
     part: PartOf | None = nested(10, PartOf, optional=True)
     emergency: int | None = uint(11, high=1, optional=True)
+    counter: bytes | None = blob(12, HASH, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """What is offered or asked for has a window; a GRANT's is held against class and credentials."""
@@ -209,7 +211,8 @@ TYPES = (
         body=Counter,
         kind=Kind.DEALING,
         actions=("offer", "request"),
-        becomes=Becomes.NOTED,
+        charge=Charge.MOVES,
+        signs=True,
         ahead=_AHEAD,
         within_terms=_bargained,
     ),

@@ -20,6 +20,7 @@ from settlement.pair import user as user_side
 from settlement.pair.bounds import PLACES, UNITS, Bounds
 from settlement.pair.coordinator import STORE as COORDINATED
 from settlement.pair.coordinator import Coordinator
+from settlement.pair.debts import DEBT
 from settlement.pair.governed import Governed
 from settlement.pair.holder import restored_holder
 from settlement.pair.patience import STORE as FAILING
@@ -176,6 +177,7 @@ class NodeState:
             offers=self._stored(holder_side.OFFERS),
             blocked=self._stored(holder_side.BLOCKED),
             failing=self._stored(FAILING),
+            debts=self._stored(DEBT),
             elsewhere=self.coordinator.known,
             neighbours=self._holders_near,
         )

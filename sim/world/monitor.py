@@ -14,6 +14,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import verify
 from settlement.pair.bounds import PLACES, UNITS
 from settlement.pair.coordination import CoordinationSigned
+from settlement.pair.debts import DEBT
 from settlement.pair.governed import Governed
 from settlement.pair.holder import STORE as HOLDER_STORE
 from settlement.pair.holder import restored_holder
@@ -315,6 +316,7 @@ class Monitor:
             offers=log.items("offer"),
             blocked=log.items("blocked"),
             failing=(),
+            debts=log.items(DEBT),
             bounds=party.bounds,
             elsewhere={},
             neighbours=lambda _cell: set(),
@@ -325,6 +327,7 @@ class Monitor:
         for again, held, what in (
             (holder.pairs, party.holder.pairs, "the holder's part"),
             (holder.offers, party.holder.offers, "its offers"),
+            (holder.leases.debts.open, party.holder.leases.debts.open, "what it owes"),
             (_names(log, PLACES), {r.digest for r in party.bounds.places.values()}, "what it found"),
             (_names(log, UNITS), {r.digest for r in [party.bounds.unit] if r}, "what its radio can do"),
             (user.pairs, party.user.pairs, "the user's part"),

@@ -4,6 +4,7 @@ import json
 import tomllib
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
@@ -12,9 +13,11 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.trial.checking import checked_scenario
 from agent.trial.judge import settlements
-from agent.trial.spec import OfferPlan, Terms, TrialSpec, Want
+from agent.trial.points import points_missed
+from agent.trial.spec import OfferPlan, Terms, TierPlan, TrialSpec, Want, read_spec
 from sim import scenario as schema
-from sim.scenario import names
+from sim.scenario import load, names
+from sim.stations import Emitter
 from tests.settlement.world import LOWER, World, trio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,9 +37,9 @@ def test_the_list_has_every_scenario_with_its_paragraph() -> None:
 
 @pytest.mark.feature("U1")
 def test_every_key_of_a_scenario_file_is_on_the_page() -> None:
-    tables = (schema.AirSpec, schema.RadioSpec, schema.ClockSpec, schema.ScenarioNode, schema.Emitter)
+    tables = (schema.AirSpec, schema.RadioSpec, schema.ClockSpec, schema.ScenarioNode, Emitter)
     keys = {field.name for table in tables for field in fields(table) if not field.name.startswith("_")}
-    keys |= {name for table in (OfferPlan, Want, Terms, TrialSpec) for name in table.model_fields}
+    keys |= {name for table in (OfferPlan, Want, Terms, TierPlan, TrialSpec) for name in table.model_fields}
     assert sorted(key for key in keys if f"`{key}`" not in PAGE) == []
 
 
@@ -96,3 +99,16 @@ def test_a_grant_that_was_only_co_signed_is_not_its_cosigners(tmp_path: Path) ->
     assert granted is not None
     assert list(settlements([granted], holder.hash)) == [pair.sid]
     assert settlements([granted], alice.hash) == {}
+
+
+@pytest.mark.feature("A1")
+def test_a_trial_whose_point_was_not_shown_says_so() -> None:
+    nothing: dict[str, Any] = {"wishes": [], "displaced": [], "suspended": 0}
+    for name, says in (("rush-hour", "tiers"), ("patchwork", "partial fill"), ("radar-day", "incumbent")):
+        loaded = load(name)
+        spec = read_spec(loaded.trial, {node.name for node in loaded.nodes})
+        (said,) = points_missed(spec, nothing)
+        assert says in said
+    spec = read_spec(load("rush-hour").trial, {node.name for node in load("rush-hour").nodes})
+    assert points_missed(spec, {**nothing, "displaced": [{"owed": 5, "settled": 5}]}) == []
+    assert "not all that is owed" in points_missed(spec, {**nothing, "displaced": [{"owed": 5, "settled": 0}]})[0]

@@ -34,7 +34,7 @@ def test_no_two_public_classes_share_a_name() -> None:
         for name, places in owners.items()
         if sum(not protocol for _, protocol in places) > 1
     }
-    shared.pop("Suspend", None)  # the gate's word of this name is being renamed
+
     assert shared == {}
 
 

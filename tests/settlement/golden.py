@@ -102,6 +102,9 @@ def _from_holder(rule: bytes, raws: dict[str, bytes]) -> list[Any]:
             state="OPEN", previous="ARMED", reason="", measured="", required="", sid=sid,
             at_earliest_ns=T0, at_latest_ns=T0 + 1000,
         ),
+        bodies.Compensation(
+            sid=sid, confirm=confirm, request=digest(raws["request"]), amount=374, currency="EUR", to=seed("payee")
+        ),
     ]  # fmt: skip
 
 

@@ -61,6 +61,7 @@ def test_the_types_are_those_of_the_design() -> None:
         "resume",
         "relinquish",
         "preempt",
+        "compensation",
         "fallback",
         "usage",
         "dispute",
@@ -199,7 +200,6 @@ ENTITLED = {
     "schema": ("root", "alice"),
     "admission": ("root", "alice"),
     "intent": ("alice", "holder"),
-    "counter": ("alice", None),
     "fallback": ("holder", "alice"),
     "dispute": ("alice", None),
     "ruling": ("root", "holder"),
@@ -233,7 +233,7 @@ def test_a_type_is_admitted_from_who_may_speak_it_and_shown(world: World, typ: s
         ("counter", {"round": 0}, Reason.ROUNDS),
         ("counter", {"commodity": "cbrs-extra"}, Reason.SCOPE),
         ("intent", {"price": 101}, Reason.PRICE),
-        ("counter", {"round": 2, "price": 100}, None),
+        ("counter", {"round": 2, "price": 100}, Reason.OUT_OF_ORDER),  # inside the rule; it answers nothing
     ],
 )
 def test_price_and_rounds_are_the_rules(world: World, typ: str, change: dict[str, Any], reason: Reason | None) -> None:

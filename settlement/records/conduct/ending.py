@@ -7,6 +7,7 @@ from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
 from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.compensation import note_underpaid
 from settlement.records.conduct.complaint import credit, reported
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.conduct.verdict import receive
@@ -33,6 +34,7 @@ def _displaced(case: RecordCase, pair: UserPair) -> None:
     case.step.event("displaced", sid=body.sid, reason=body.reason, vacate_by_ns=body.vacate_by_ns)
     case.step.ask(RequestProgress(sid=body.sid, news=SettlementNews.DISPLACED, reason=body.reason))
     case.step.ask(WithdrawPermit(sid=body.sid, reason=Reason.PREEMPTED, why=f"by its holder: {body.reason}"))
+    note_underpaid(case, pair)
     if pair.in_force:
         case.state.user.leases.end(case.step, pair, Event.PREEMPT, cut(f"preempted: {body.reason}", 64))
 

@@ -1,4 +1,4 @@
-"""Offers are remembered, REQUESTs are granted or refused with a signed reason; wishes and counters are only noted."""
+"""Offers are remembered, REQUESTs are granted or refused with a signed reason or answered by a COUNTER."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from settlement.pair.user import STORE as USER
 from settlement.pair.work import settlement_id
 from settlement.records.conduct import resting
 from settlement.records.conduct.alarms import verdict_on
+from settlement.records.conduct.bargaining import Haggling, judge_opening, put_down
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.market import Declaration, Request
@@ -77,11 +78,14 @@ class Granting:
     drawn: tuple[budget.Account, ...]
 
 
-def _judge_request(case: RecordCase) -> Granting | Refusal:
+def _judge_request(case: RecordCase) -> Granting | Haggling | Refusal:
     state = case.state
     reservation = state.holder.judge_request(case.admitted, case.now)
     if isinstance(reservation, Refusal):
         return reservation
+    bargain = judge_opening(case)
+    if bargain is not None:
+        return bargain
     line = state.registry.line(case.author.hash)
     part = judge_part(case.body, line, lambda raw: prove(raw, state.registry))
     if part is not None:
@@ -93,9 +97,13 @@ def _judge_request(case: RecordCase) -> Granting | Refusal:
     return drawn if isinstance(drawn, Refusal) else Granting(reservation=reservation, bound=bound, drawn=drawn)
 
 
-def _grant(case: RecordCase, decided: Granting) -> None:
-    case.state.holder.grant(case.step, decided.reservation, decided.bound)
-    budget.spend(case.step, case.state.lineage, decided.drawn, case.body.cell)
+def _grant(case: RecordCase, decided: Granting | Haggling) -> None:
+    match decided:
+        case Granting(reservation=reservation, bound=bound, drawn=drawn):
+            case.state.holder.grant(case.step, reservation, bound)
+            budget.spend(case.step, case.state.lineage, drawn, case.body.cell)
+        case Haggling():
+            put_down(case, decided)
 
 
 def _refuse_request(case: RecordCase, refusal: Refusal) -> None:
@@ -143,7 +151,7 @@ CONDUCT = (
         own=_declared,
         heard=_heard,
     ),
-    Conduct(
+    Conduct[Granting | Haggling](
         body=Request,
         judge=_judge_request,
         act=_grant,

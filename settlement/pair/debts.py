@@ -1,0 +1,53 @@
+"""What a holder owes those it displaced: each debt a record of its own, sent until its payee says that it has it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from settlement.chain.codec import blob, encode, uint
+from settlement.chain.records import Record
+from settlement.pair.transmit import pause_ns
+from settlement.pair.work import STORED_LIMIT, Work, stored_as
+from settlement.records.ending import Compensation
+
+DEBT = "debt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnheardDebt:
+    """A COMPENSATION that its payee has not receipted yet, and when it was sent first and last (UTC, ns)."""
+
+    record: bytes = blob(1, 65536, least=1)
+    to: bytes = blob(2, 32)
+    since_ns: int = uint(3)
+    sent_ns: int = uint(4)
+
+
+class Debts:
+    """Every debt that was not heard of, by the hash of its record."""
+
+    def __init__(self, stored: Iterable[tuple[bytes, bytes]]) -> None:
+        self.open = {name: stored_as(UnheardDebt, raw, DEBT) for name, raw in stored}
+
+    def owe(self, work: Work, body: Compensation) -> Record:
+        """Sign what is owed, keep it, send it."""
+        record, now_ns = work.sign(body), work.now.time.latest_ns
+        self._keep(work, record.digest, UnheardDebt(record=record.raw, to=body.to, since_ns=now_ns, sent_ns=now_ns))
+        work.pass_on(body.to, record.raw)
+        return record
+
+    def _keep(self, work: Work, name: bytes, debt: UnheardDebt) -> None:
+        self.open[name] = debt
+        work.put(DEBT, name, encode(debt, limit=STORED_LIMIT))
+
+    def heard(self, work: Work, subject: bytes) -> None:
+        """The payee says that it has it."""
+        if self.open.pop(subject, None) is not None:
+            work.drop(DEBT, subject)
+
+    def tick(self, work: Work) -> None:
+        """Say again what was not heard, ever less often."""
+        now = work.now.time
+        for name, debt in list(self.open.items()):
+            if now.after(debt.sent_ns + pause_ns(debt.since_ns, debt.sent_ns, name)):
+                self._keep(work, name, replace(debt, sent_ns=now.latest_ns))
+                work.pass_on(debt.to, debt.record)

@@ -1,0 +1,29 @@
+"""Whether a REQUEST stays inside the offer it names, and names the price that the offer has for it. Pure."""
+
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.market.pricing import Pricing, judge_price
+from settlement.records.authority import ClassTerms
+from settlement.records.market import Declaration, Request
+
+
+def inside_offer(body: Request, offer: Declaration, terms: ClassTerms) -> Refusal | None:
+    """The first axis on which a REQUEST reaches beyond its offer, or its price; None where there is none."""
+    cell, offered = body.cell, offer.cell
+    checks = (
+        ("band", offered.band.holds(cell.band), cell.band, offered.band),
+        ("window", offered.window.holds(cell.window), cell.window, offered.window),
+        ("area", offered.area.holds(cell.area), cell.area, offered.area),
+        ("tier", offer.tier_low <= body.tier <= offer.tier_high, body.tier, f"{offer.tier_low}-{offer.tier_high}"),
+        ("eirp", body.eirp_mdbm <= offer.max_eirp_mdbm, body.eirp_mdbm, offer.max_eirp_mdbm),
+    )
+    for axis, held, measured, required in checks:
+        if not held:
+            return refuse(Reason.TERMS, f"request.{axis}", measured, required)
+    by = Pricing(
+        form=offer.price_form,
+        price=offer.price,
+        begins_ns=offered.window.start_ns,
+        curve=offer.curve or (),
+        tariff=terms.tariff,
+    )
+    return judge_price(by, cell, body.eirp_mdbm, body.price)
