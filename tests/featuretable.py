@@ -35,7 +35,9 @@ def page() -> str:
     shown, parts = marked(), [HEAD]
     for room in rooms().values():
         rows = [
-            f"| {one} | {said[0]} | `{said[1]}` | {', '.join(map(_link, sorted(shown[one]))) or '–'} |"
+            f"| {one} | {said[0]} | `{said[1]}` | {', '.join(map(_link, sorted(shown[one])))} |"
+            if shown[one]
+            else f"| {one} | {said[0]} | not there yet | |"
             for one, said in room.items()
             if one != "title"
         ]

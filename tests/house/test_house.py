@@ -8,7 +8,8 @@ from pathlib import Path
 
 import grimp
 
-from tests.featuretable import marked, rooms
+from tests.agent.sweep import commands
+from tests.featuretable import PAGE, marked, page, rooms
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("agent", "radio", "sensing", "settlement", "hw_profiles", "sim")
@@ -90,3 +91,11 @@ def circles(graph: grimp.ImportGraph) -> list[list[str]]:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circles(grimp.build_graph(*ROOMS, cache_dir=None)) == []
+
+
+def test_the_feature_page_is_made_anew_and_every_command_on_it_runs() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m tests.featuretable"
+    known = set(commands())
+    for one in re.findall(r"\| `bandpact ([a-z -]+?)(?: [A-Za-z]+:.*)?` \|", PAGE.read_text(encoding="utf-8")):
+        words = one.partition(" --")[0].split()
+        assert " ".join(words) in known, one
