@@ -6,6 +6,8 @@ takes longer (an artifact, a burst to measure) is done one at a time after the t
 
 Order up: decide, tune with the output at its quietest, check the readback, send finite bursts. Order down: mute first,
 then tell. A mute that does not read back as silent latches the gate until an operator clears it.
+
+Long because one loop owns gate, radio and mute, and what may block it is seen only with all its turns in view.
 """
 
 import time

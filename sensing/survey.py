@@ -3,6 +3,8 @@
 A look is a stretch of samples taken at one setting. It is cut into blocks of about 0.1 ms; a block in which a channel
 carries more power than noise explains counts as busy. What idle means is the business of `sensing.tracker`, which
 learns the floor from pieces of looks, and `sensing.floors`, which says what it is worth; `sensing.verdict` reports.
+
+Long because floor, decisions, pulses and history of one look go through one order of steps.
 """
 
 from collections import deque

@@ -5,6 +5,8 @@ Retuning while something plays goes on with the new setting, except that a new s
 
 Two more things can come out of the antenna while the oscillator is on, as on an AD936x: while samples are its source,
 the last sample of a burst that nothing follows, held; while its tone generators are, their tone.
+
+Long because one pure state machine holds every rule of the device, and no rule stands alone.
 """
 
 import itertools

@@ -1,4 +1,7 @@
-"""Rows that are bytes on the wire: forms, headers, keys, and records that their author may not make."""
+"""Rows that are bytes on the wire: forms, headers, keys, and records that their author may not make.
+
+Long because each row of the attack table is a case of its own here, and all stand on one ground.
+"""
 
 import secrets
 import time

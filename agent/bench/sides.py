@@ -4,6 +4,8 @@ The floor does what a settlement cannot do without, and nothing else: five signa
 trips over the same encrypted sockets, five durable commits, on messages of the same sizes. With envelopes it signs and
 verifies the composite as well; with a witness or a co-signer it makes one round trip more, both sides signing,
 verifying and storing.
+
+Long because the bare floors repeat the work of each kind of settlement, and are read beside what they repeat.
 """
 
 import resource

@@ -1,4 +1,7 @@
-"""`bandpact audit`: verify lineages offline, with nothing but the files and the trust anchors."""
+"""`bandpact audit`: verify lineages offline, with nothing but the files and the trust anchors.
+
+Long because a command is mostly the help of its options, and these share how files and anchors are named.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any, NoReturn

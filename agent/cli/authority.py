@@ -1,4 +1,7 @@
-"""`bandpact authority`: keys, credentials, rules and revocations at a desk, offline."""
+"""`bandpact authority`: keys, credentials, rules and revocations at a desk, offline.
+
+Long because a command is mostly the help of its options, and these share how a desk is opened.
+"""
 
 import os
 from contextlib import contextmanager

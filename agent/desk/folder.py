@@ -3,6 +3,8 @@
 sign.key          the secret, 0600, encrypted where a passphrase was given; never overwritten
 credential.chain  its own credential, root first
 signed.chain      every record it signed, in order; each names the one before
+
+Long because whatever reads or writes the folder keeps one order of files, which is seen only side by side.
 """
 
 import secrets

@@ -1,6 +1,8 @@
 """The agent's loop: one thread that owns the mesh, the settlement and the log; sensing and the gate live elsewhere.
 
 A turn: wait for something, take all that has arrived, decide in one durable step, and only then send and speak.
+
+Long because the order of one turn is the argument why nothing is sent or told before it is durable.
 """
 
 import json

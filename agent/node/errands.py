@@ -2,6 +2,8 @@
 
 An errand acts inside the node's durable step and speaks only of what is durable. It asks what any user asks for: no
 command gets around a rule, a gate or a neighbour.
+
+Long because every command under way is a small machine over one table of what it waits for.
 """
 
 from functools import partial

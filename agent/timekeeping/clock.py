@@ -19,6 +19,8 @@ Pure: monotonic time is an argument, nothing here reads a clock. The rules, in t
 
 With one source, a lie that creeps more slowly than the oscillator may drift cannot be told from the oscillator; with
 two and `need = 2` the time is inside the interval or the clock is untrusted before the error exceeds the budget.
+
+Long because one answer rests on every cause of distrust, and their order is judged in one place.
 """
 
 from collections.abc import Iterable, Mapping

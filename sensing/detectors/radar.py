@@ -6,6 +6,8 @@ a burst of its class does. A train is told of from its first pulses, because a n
 goes on is taken back (`RadarDecision.withdrawn`).
 
 Source of the classes: NTIA TM-18-527 as NIST tabulates them.
+
+Long because what makes a train one of a class, and what takes it back, is one chain of tests.
 """
 
 from collections import deque

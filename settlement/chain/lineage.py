@@ -3,6 +3,8 @@
 One writer, WAL, synchronous=FULL, all that is ready in one transaction. Protocol state (settlements, replies, outbox,
 counters, author heads) lives in the same database so that a log entry and what follows from it become durable
 together or not at all. When a commit fails nothing of it was done: the caller sends nothing and closes the gate.
+
+Long because what is durable together is one set of tables with one writer.
 """
 
 from collections.abc import Iterable, Iterator

@@ -14,6 +14,8 @@
     (10) the composite envelope, where the class asks for one, comes of the place's and the unit's and holds the GRANT
 
 Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
+
+Long because the numbered checks are read in their order, each resting on those before it.
 """
 
 from collections.abc import Iterable

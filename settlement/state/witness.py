@@ -15,6 +15,8 @@ beside the neighbours: their lines come in by `take_stock`.
 
 With a quorum above half of the neighbours two branches of a log cannot both be cosigned; with a smaller one a fork is
 found once two witnesses have compared heads of one size, or the log's owner asks one of them again.
+
+Long because asking, answering and noticing a fork share what is known of each neighbour's log.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,7 @@
-"""Asks every invariant after every step; what is broken is a breach, with its number, the member and the instant."""
+"""Asks every invariant after every step; what is broken is a breach, with its number, the member and the instant.
+
+Long because every invariant is asked from one view of a step.
+"""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,7 @@
-"""The loop: virtual time, one queue of events, one seed; every line of the trace goes into one hash."""
+"""The loop: virtual time, one queue of events, one seed; every line of the trace goes into one hash.
+
+Long because one queue of events drives members, network, faults and acts, and its order is the seed's.
+"""
 
 import hashlib
 import heapq

@@ -39,6 +39,16 @@ def test_no_two_public_classes_share_a_name() -> None:
     assert shared == {}
 
 
+def test_a_long_module_says_why_it_is_long() -> None:
+    """Its docstring has a line that begins with "Long because"."""
+    long = []
+    for path, tree in modules():
+        lines = len((ROOT / path).read_text(encoding="utf-8").splitlines())
+        if lines > LINES_MAX and "\nLong because" not in (ast.get_docstring(tree) or ""):
+            long.append(f"{path}: {lines}")
+    assert long == []
+
+
 def test_every_room_says_what_lives_in_it() -> None:
     for room in ROOMS:
         for folder in {path.parent for path in (ROOT / room).rglob("*.py")}:

@@ -2,6 +2,8 @@
 
 The device is muted before anything else is done with it, and again whenever anything fails: a failed context is thrown
 away, a new one made when it is next needed. Times are the host's: nothing in stock firmware stamps samples.
+
+Long because one device has one life, from connecting to closing, under one lock.
 """
 
 import threading
