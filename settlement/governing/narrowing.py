@@ -12,6 +12,7 @@ from settlement.chain.quantities import VALIDITY_MAX_NS
 from settlement.chain.taxonomy import Response
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.transmit import LEASE_MAX_NS
+from settlement.records.marketterms import FORMS
 
 WEAKER = {
     Response.OBEY: frozenset(Response),
@@ -70,6 +71,18 @@ def _class(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
         yield "on_incumbent", lower.on_incumbent, f"<= {upper.on_incumbent or 0}"
     if (lower.envelope_required or 0) < (upper.envelope_required or 0):
         yield "envelope_required", lower.envelope_required or 0, upper.envelope_required
+    yield from _market(lower, upper)
+
+
+def _market(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
+    """No lower authority changes who may displace whom, or at which prices; `matching` only orders what is offered."""
+    if set(lower.tiers or ()) != set(upper.tiers or ()):
+        yield "tiers", "others", "those of the rule above"
+    if upper.price_forms is not None and not set(lower.price_forms or FORMS) <= set(upper.price_forms):
+        yield "price_forms", ", ".join(lower.price_forms or FORMS), ", ".join(upper.price_forms)
+    for name in ("tariff", "currency"):
+        if getattr(upper, name) is not None and getattr(lower, name) != getattr(upper, name):
+            yield name, "another", "that of the rule above"
 
 
 def _at_most(names: tuple[str, ...], lower: object, upper: object) -> Iterator[Wider]:

@@ -28,6 +28,8 @@ from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Reason, Refusal
 from settlement.governing.narrowing import wider_rule
 from settlement.governing.soundness import flaw
+from settlement.records.authority import LongLeases
+from settlement.records.marketterms import Tariff, TierTerms
 from tests.settlement.colluding import Collusion, other_cell
 from tests.settlement.world import AREA, BAND, LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, fix
 
@@ -200,6 +202,7 @@ UPPER_RULE = replace(
     validity_ns_max=3600 * NS,
     witness_quorum=1,
     outside_authorisation=1,
+    incumbent_calendar=1,
     confidence_ppm_min=500_000,
     coordination=(SHARD,),
     budgets=(BUDGET,),
@@ -209,8 +212,14 @@ UPPER_RULE = replace(
         Level(name="authority", response="obey", weight_ppm=1_000_000, admits=("rule", "envelope")),
         Level(name="operator", response="consider", weight_ppm=500_000, admits=("request", "grant")),
     ),
-    classes=(replace(TERMS, price_low=5, rounds_max=2, max_ahead_ns=NS, on_incumbent=0, envelope_required=1),),
-)
+    classes=(
+        replace(
+            TERMS, price_low=5, rounds_max=2, max_ahead_ns=NS, on_incumbent=0, envelope_required=1,
+            price_forms=("fixed", "parametric"), tariff=Tariff(base=5, per_mhz_s=1), currency="USD",
+        ),
+    ),
+)  # fmt: skip
+TIER = TierTerms(tier=1, displaces=(2,), condition="none", notice_ns=0, owed="none", amount=0)
 
 
 def terms(**changes: Any) -> dict[str, Any]:
@@ -234,6 +243,10 @@ WIDER: dict[str, dict[str, Any]] = {
     "cbrs.vacate_ns": terms(vacate_ns=NS),
     "cbrs.price_high": terms(price_high=101),
     "cbrs.price_low": terms(price_low=4),
+    "cbrs.tiers": terms(tiers=(TIER,)),
+    "cbrs.price_forms": terms(price_forms=("fixed", "auction")),
+    "cbrs.tariff": terms(tariff=None),
+    "cbrs.currency": terms(currency="EUR"),
     "cbrs.out_of_band_mdbm_per_mhz": terms(out_of_band_mdbm_per_mhz=99_000),
     "cbrs.raster_hz": terms(raster_hz=1_000_000),
     "cbrs.time_unit_ns": terms(time_unit_ns=1),
@@ -254,6 +267,8 @@ WIDER: dict[str, dict[str, Any]] = {
     "witness_quorum": {"witness_quorum": 0},
     "stock_witnesses": {"stock_witnesses": (StockWitness(name="w.example", key=bytes(range(32))),)},
     "outside_authorisation": {"outside_authorisation": 0},
+    "incumbent_calendar": {"incumbent_calendar": None},
+    "long_leases.most_ns": {"long_leases": LongLeases(most_ns=3600 * NS, protected=())},
     "confidence_ppm_min": {"confidence_ppm_min": None},
     "coordination.all": {"coordination": (replace(SHARD, need=0),)},
     "budgets.cbrs": {"budgets": (replace(BUDGET, amount_hz_s=BUDGET.amount_hz_s + 1),)},
@@ -297,7 +312,7 @@ def test_every_key_of_a_rule_is_held_against_the_rule_above() -> None:
     axes = {axis.split(".")[0] for axis in WIDER}
     of_class = {axis.removeprefix("cbrs.") for axis in WIDER if axis.startswith("cbrs.")} | {"recognition"}
     assert {name for name, _ in kinds_of(Rule)} - {"name", "version", "previous"} <= axes
-    assert {name for name, _ in kinds_of(ClassTerms)} - {"name"} <= of_class
+    assert {name for name, _ in kinds_of(ClassTerms)} - {"name", "matching"} <= of_class, "matching orders offers only"
     own = replace(UPPER_RULE, classes=(replace(UPPER_RULE.classes[0], recognition=(Recognition(kind="handshake"),)),))
     assert wider_rule(UPPER_RULE, own) is not None
     assert wider_rule(own, UPPER_RULE) is None

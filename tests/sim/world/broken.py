@@ -163,7 +163,8 @@ def confirm_without_asking(patch: pytest.MonkeyPatch) -> type[World]:
 def sign_for_anybody(patch: pytest.MonkeyPatch) -> type[World]:
     """An authority does not look at what it signed for before, and holders not at what they granted."""
     patch.setattr(Coordinator, "_clear", lambda self, grant, now, own: None)
-    patch.setattr(Holder, "_free", lambda self, cell, now: None)
+    patch.setattr(holder_side, "judge_in_the_way", lambda pairs, body, terms, now: ())
+    patch.setattr(Holder, "_barred", lambda self, cell, now: None)
     return World
 
 
