@@ -46,7 +46,7 @@ def test_it_answers_its_own_user(door: OperatorDoor, tmp_path: Path) -> None:
 
 
 def test_another_user_is_not_answered(door: OperatorDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operator, "_allowed", lambda _connection: False)
+    monkeypatch.setattr(operator, "may_knock", lambda _connection: False)
     with pytest.raises(OperatorError, match=r"no warden answers|without an answer"):
         asked(door, tmp_path / "door", {"op": "arm", "for_s": 5})
 
@@ -54,10 +54,10 @@ def test_another_user_is_not_answered(door: OperatorDoor, tmp_path: Path, monkey
 def test_the_kernel_says_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
-        assert operator._allowed(ours)
+        assert operator.may_knock(ours)
         monkeypatch.setattr(operator.socket.socket, "getsockopt", lambda *_: operator._CREDENTIALS.pack(1, 4711, 1))
         monkeypatch.setattr(operator.os, "geteuid", lambda: 1000)
-        assert not operator._allowed(ours)
+        assert not operator.may_knock(ours)
 
 
 def test_who_knocks_and_says_nothing_holds_nobody_up(door: OperatorDoor, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Settlements on demand: a holder and a user in one process, with real records and durable logs, and no network."""
 
+import time
 from dataclasses import dataclass
 
 from agent.config.settings import load
@@ -16,6 +17,10 @@ from settlement.state.step import Outgoing
 
 NS = 1_000_000_000
 OFFER_S = 3600
+
+
+PATIENCE_NS, TURN_S = 3_000_000_000, 0.005
+"""How long a settlement may wait for a witness, and how often the two look again meanwhile."""
 
 
 class NotSettled(Exception):
@@ -95,6 +100,7 @@ class Settler:
     def settle(self, band: Band, *, start_ns: int, end_ns: int, eirp_mdbm: int) -> tuple[bytes, bytes]:
         """Settle a band for a window in UTC ns; returns the settlement's id and its artifact. Raises NotSettled."""
         self._let_end()
+        self._refused = None
         user = self._user.party
         offer = next(iter(user.user.offers.values()))
         cell = Cell(band=band, area=self._area, window=window_ms(start_ns, end_ns))
@@ -102,6 +108,12 @@ class Settler:
             sid = user.user.request(step, offer, cell, eirp_mdbm=eirp_mdbm).sid
         self._carry(self._user, step.outgoing)
         artifact = user.lineage.get("artifact", sid)
+        late_ns = time.monotonic_ns() + PATIENCE_NS
+        while artifact is None and self._refused is None and time.monotonic_ns() < late_ns:
+            # A witness that was just asked is asked again in its turn: both sides go on as nodes do.
+            self._let_end()
+            time.sleep(TURN_S)
+            artifact = user.lineage.get("artifact", sid)
         if artifact is None:
             raise NotSettled(f"no settlement for {band}, {start_ns} to {end_ns} ns: {self._refused}")
         return sid, artifact
