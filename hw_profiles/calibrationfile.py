@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from hw_profiles.calibration import CalibrationPoint, CalibrationTable
 from hw_profiles.loader import ProfileError
+from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
 from hw_profiles.values import Table
 
@@ -79,9 +80,8 @@ def load_calibration(path: Path, *, device: str | None = None) -> CalibrationFil
     except tomllib.TOMLDecodeError as exc:
         raise ProfileError(f"{path}: {exc}; a calibration is a TOML file") from exc
     except ValidationError as exc:
-        first = exc.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ProfileError(f"{path}: {key}: {first['msg']}; mend this key or calibrate again") from exc
+        first = first_misfit(exc)
+        raise ProfileError(f"{path}: {first.key}: {first.said}; mend this key or calibrate again") from exc
     if device is not None and held.device != device:
         raise ProfileError(f"{path}: device: it is {held.device}'s, not {device}'s; calibrate this unit")
     return held

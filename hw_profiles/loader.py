@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from hw_profiles.limits import ServiceLimits
+from hw_profiles.misfit import first_misfit
 from hw_profiles.profile import RadioProfile
 from hw_profiles.smallfile import read_small_text
 
@@ -44,9 +45,8 @@ def _load(name: str, model: type[_Loaded], folder: Path) -> _Loaded:
     try:
         return model.model_validate(values)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ProfileError(f"{path}: {key}: {first['msg']}; mend this key") from exc
+        first = first_misfit(exc)
+        raise ProfileError(f"{path}: {first.key or 'the file'}: {first.said}; mend this key") from exc
 
 
 def names(folder: Path = FOLDER) -> list[str]:

@@ -41,7 +41,8 @@ def _line(kind: type[Any], error: Mapping[str, Any]) -> str:
             return f"{key}: missing; add it"
         case "json_invalid":
             return f"{error['msg']}; mend the JSON"
-    message = error["msg"][:1].lower() + error["msg"][1:]
+    said = str(error["msg"]).removeprefix("Value error, ")
+    message = said[:1].lower() + said[1:]
     given = "" if isinstance(error["input"], dict | list) else f" ({error['input']!r} given)"
     return f"{key}: {message}{given}; correct it"
 

@@ -36,7 +36,8 @@ def _usage_line(exc: Exception) -> str:
     """A wrong option or argument in one line, with where to read on."""
     context = getattr(exc, "ctx", None)
     where = f"; see: {context.command_path} --help" if context is not None else ""
-    return " ".join(exc.format_message().split()).rstrip(".") + where  # type: ignore[attr-defined]
+    said = " ".join(exc.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
+    return said.replace(": Value error, ", ": ", 1) + where
 
 
 class Commands(TyperGroup):

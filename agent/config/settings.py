@@ -19,6 +19,7 @@ from agent.config.samples import SamplesSection
 from agent.config.section import Section
 from agent.timekeeping.registry import CLOCKS
 from agent.timekeeping.section import ClockSourceSection
+from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
 from radio.drivers.registry import DRIVERS
 from radio.drivers.section import RadioSection
@@ -276,8 +277,8 @@ def load_layers(paths: Sequence[Path]) -> NodeConfig:
     try:
         return FromFiles(**nothing)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        raise ConfigError(f"{_where(paths, _keys(first['loc']))}: {first['msg']}; mend this key") from exc
+        first = first_misfit(exc)
+        raise ConfigError(f"{_where(paths, _keys(first.loc))}: {first.said}; mend this key") from exc
     except SettingsError as exc:
         raise ConfigError(f"environment: {exc}; mend the BANDPACT_ variable") from exc
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from agent.config.settings import ConfigError, line_of, read_table
 from agent.words import units
+from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
 from radio.drivers.pluto.section import LOOPBACK
 from settlement.chain.names import alike, name_flaw
@@ -214,16 +215,14 @@ def read_trial(path: Path) -> TrialFile:
 
 
 def _said(path: Path, exc: ValidationError) -> str:
-    first = exc.errors()[0]
-    loc = first["loc"]
-    key = ".".join(f"{part}" for part in loc)
+    first = first_misfit(exc)
+    loc, key, said = first.loc, first.key, first.said
     line = _line(read_small_text(path), loc)
     where = f"{path}:{line}" if line is not None else f"{path}"
-    said = str(first["msg"]).removeprefix("Value error, ")
     mend = {
         "extra_forbidden": "this key is not known; take it out, see docs/configuration.md",
         "missing": "is missing; write it, see docs/configuration.md",
-    }.get(first["type"], said if ";" in said or "write it" in said else f"{said}; mend this key")
+    }.get(first.kind, said if ";" in said or "write it" in said else f"{said}; mend this key")
     return f"{where}: {key}: {mend}" if key else f"{where}: {mend}"
 
 

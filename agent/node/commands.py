@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from hw_profiles.misfit import first_misfit
+
 FREQUENCY_HZ_MAX = 10**12
 TIME_MS_MAX = 30 * 86_400_000
 
@@ -103,6 +105,5 @@ def parse_command(fields: dict[str, Any]) -> AnyCommand:
     try:
         return _ADAPTER.validate_python(fields)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "do"
-        raise BadCommand(f"{key}: {first['msg']}") from exc
+        first = first_misfit(exc)
+        raise BadCommand(f"{first.key or 'do'}: {first.said}") from exc

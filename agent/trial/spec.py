@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.config.settings import OfferSection, WantSection
+from hw_profiles.misfit import first_misfit
 from sim.scenario import ScenarioError
 
 
@@ -174,9 +175,8 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
     try:
         spec = TrialSpec(**table)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ScenarioError(f"[trial] {key}: {first['msg']}; mend this key") from exc
+        first = first_misfit(exc)
+        raise ScenarioError(f"[trial] {first.key}: {first.said}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
     named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []
     unknown = set(named) | set(spec.node_tiers)

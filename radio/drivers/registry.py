@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from pydantic import ValidationError
+
+from hw_profiles.misfit import first_misfit
 from radio.drivers.pluto.section import PlutoSection
 from radio.drivers.section import RadioSection
 from radio.drivers.simulated import SimSection
@@ -22,4 +25,7 @@ def unit_at(text: str, serial: str | None = None) -> RadioSection:
     Raises ValueError.
     """
     driver, _, rest = text.partition(":")
-    return DRIVERS[driver].at(rest, serial) if driver in DRIVERS else DRIVERS[USUAL].at(text, serial)
+    try:
+        return DRIVERS[driver].at(rest, serial) if driver in DRIVERS else DRIVERS[USUAL].at(text, serial)
+    except ValidationError as exc:
+        raise ValueError(first_misfit(exc).said) from exc

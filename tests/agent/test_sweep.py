@@ -137,7 +137,7 @@ TABLE: dict[str, Row] = {
     "bench node": Row(words="--seconds 0", fails=2),
     "history export": Row(words="node/node.toml --csv h.csv", reads=("node/node.toml",), fails=1),
     "history show": Row(words="node/node.toml", reads=("node/node.toml",), fails=1, units=("--for 60",)),
-    "install-service": Row(words="none --root new", fails=1),
+    "install-service": Row(words="none", fails=1),
     "kit collect": Row(words="--trial none", fails=1),
     "kit enrol": Row(words="none.enrol --trial none", fails=1),
     "kit join": Row(words="none.kit", fails=1),
