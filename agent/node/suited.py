@@ -8,22 +8,13 @@ from collections.abc import Iterator
 
 from agent.config.settings import ConfigError, NodeConfig
 from agent.node.wiring import Trust, trust_of
+from agent.timekeeping.wiring import GIVEN
 from settlement.chain.admission import RADIUS_FLOOR_MM, TIME_FLOOR_NS
 from settlement.chain.bodies import Rule
 from settlement.chain.scope import Area
 from settlement.core.fixes import PositionSource, TimeSource
 
-TIME_OF = {
-    "gpsd": TimeSource.GPS,
-    "chrony": TimeSource.CHRONY,
-    "kernel": TimeSource.KERNEL,
-    "simulated": TimeSource.SIMULATED,
-}
-PLACE_OF = {
-    "gps": PositionSource.GPS,
-    "surveyed": PositionSource.SURVEYED,
-    "simulated": PositionSource.SIMULATED,
-}
+PLACE_OF = {**GIVEN, "gps": PositionSource.GPS}
 
 
 def trust_suited(config: NodeConfig) -> Trust:
@@ -48,14 +39,16 @@ def unsuited(config: NodeConfig, trust: Trust) -> Iterator[str]:
 
 
 def _clock(config: NodeConfig, rule: Rule) -> Iterator[str]:
-    kinds = {source.kind: TIME_OF[source.kind] for source in config.clock.sources}
-    counted = {kind: source for kind, source in kinds.items() if source in rule.time_sources}
-    wanted = ", ".join(TimeSource(source).name.lower() for source in rule.time_sources)
+    counted = [source for source in config.clock.sources if source.counts_as in rule.time_sources]
     if not counted:
-        yield f"clock.sources: {', '.join(kinds)}: the rule {rule.name} counts time by {wanted} only; add such a source"
-    elif all(TIME_FLOOR_NS[source] > rule.time_bound_ns_max for source in counted.values()):
-        limit = f"{rule.time_bound_ns_max / 1e3:g} us"
-        yield f"clock.sources: {', '.join(counted)}: never as sure as the {limit} that the rule {rule.name} asks for"
+        kinds = ", ".join(dict.fromkeys(source.kind for source in config.clock.sources))
+        wanted = ", ".join(TimeSource(source).name.lower() for source in rule.time_sources)
+        yield f"clock.sources: {kinds}: the rule {rule.name} counts time by {wanted} only; add such a source"
+        return
+    best_ns = min(max(TIME_FLOOR_NS[source.counts_as], round(source.best_us * 1000)) for source in counted)
+    if best_ns > rule.time_bound_ns_max:
+        limit = f"{rule.time_bound_ns_max / 1e3:g} us that the rule {rule.name} asks for"
+        yield f"clock.sources: {best_ns / 1e3:g} us at best, more than the {limit}; add a better source"
 
 
 def _place(config: NodeConfig, rule: Rule) -> Iterator[str]:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -138,6 +138,8 @@ class ChronySource:
 
 class ChronyClock(ClockSourceSection):
     """The system clock as chrony disciplines it."""
+
+    counts_as: ClassVar[TimeSource] = TimeSource.CHRONY
 
     kind: Literal["chrony"]
     name: str = "chrony"

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -304,6 +304,8 @@ class GpsdSource:
 
 class GpsdClock(ClockSourceSection):
     """A GPS receiver behind gpsd. `serial_ms` is the longest its sentences can be late; without it only PPS counts."""
+
+    counts_as: ClassVar[TimeSource] = TimeSource.GPS
 
     kind: Literal["gpsd"]
     name: str = "gpsd"

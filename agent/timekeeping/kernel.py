@@ -9,7 +9,7 @@ import ctypes
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -128,6 +128,8 @@ class KernelSource:
 
 class KernelClock(ClockSourceSection):
     """The system clock as the kernel knows it; no claim below `least_us` is believed."""
+
+    counts_as: ClassVar[TimeSource] = TimeSource.KERNEL
 
     kind: Literal["kernel"]
     name: str = "kernel"

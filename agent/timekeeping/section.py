@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from agent.config.section import Section
 from agent.timekeeping.values import Reading
+from settlement.core.fixes import TimeSource
 
 
 class Source(Protocol):
@@ -30,6 +31,9 @@ class AskedSource(Protocol):
 
 class ClockSourceSection(Section, ABC):
     """One of `[[clock.sources]]`. Each kind adds its own keys in a class of its own, beside what reads it."""
+
+    counts_as: ClassVar[TimeSource]
+    """What a rule calls time from such a source."""
 
     kind: str
     name: str

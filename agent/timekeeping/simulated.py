@@ -1,7 +1,7 @@
 """A simulated receiver as a source: its reading for any instant, without waiting."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, TypeAdapter
 
@@ -43,6 +43,8 @@ def _clock(value: Any) -> Any:
 
 class SimulatedClock(ClockSourceSection):
     """A simulated receiver, where the radio is simulated too."""
+
+    counts_as: ClassVar[TimeSource] = TimeSource.SIMULATED
 
     kind: Literal["simulated"]
     name: str = "simulated"

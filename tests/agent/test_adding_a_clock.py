@@ -15,7 +15,7 @@ from tests.agent.test_service import config
 CLOCK = '''
 """A scratch clock: exact, and asked on the spot."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from agent.timekeeping.section import ClockSourceSection
 from agent.timekeeping.values import Reading, SourceStanding
@@ -36,6 +36,7 @@ class ScratchSource:
 class ScratchClock(ClockSourceSection):
     """A scratch clock with a `pace`."""
 
+    counts_as: ClassVar[TimeSource] = TimeSource.SIMULATED
     kind: Literal["scratch"]
     name: str = "scratch"
     pace: int = 1

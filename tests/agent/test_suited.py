@@ -2,14 +2,16 @@
 
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
 
-from agent.config.settings import ConfigError, load
-from agent.node.suited import trust_suited
+from agent.config.settings import ClockSection, ConfigError, load
+from agent.node.suited import trust_suited, unsuited
+from settlement.core.fixes import TimeSource
 from tests.agent.sweep import invoked
 from tests.agent.test_entitling import Desk
 
@@ -55,7 +57,10 @@ def test_a_configuration_that_suits_its_rule_is_written(tmp_path: Path) -> None:
     ("spoiled", "named"),
     [
         (lambda desk: desk.folder / "nowhere.signed", "nowhere.signed"),
-        (lambda desk: ruled(desk, time_sources=["gps"]), "clock.sources"),
+        (
+            lambda desk: ruled(desk, time_sources=["gps"]),
+            "clock.sources: simulated: the rule rule counts time by gps only",
+        ),
         (lambda desk: ruled(desk, position_sources=["gps"]), "place.source"),
         (lambda desk: ruled(desk, position_radius_mm_max=10), "place.radius_mm"),
     ],
@@ -86,3 +91,19 @@ def test_one_that_was_edited_into_nonsense_is_refused_again(tmp_path: Path) -> N
     written.write_text(tomli_w.dumps(table))
     with pytest.raises(ConfigError, match="area of its credential"):
         trust_suited(load(written))
+
+
+def test_a_source_that_is_never_sure_enough_is_refused(tmp_path: Path) -> None:
+    """Here the kernel's, which no claim below 5 ms is believed of."""
+    desk = Desk(tmp_path)
+    _, _, written = drafted(desk, ruled(desk))
+    config = load(written)
+    kernel = ClockSection.model_validate({"budget_us": 20_000, "sources": [{"kind": "kernel"}]})
+    trust = trust_suited(config)
+    strict = replace(trust.rule.rule, time_sources=(TimeSource.KERNEL,), time_bound_ns_max=4_000_000)
+    node = config.model_copy(update={"clock": kernel})
+    assert [*unsuited(node, replace(trust, rule=replace(trust.rule, rule=strict)))] == [
+        "clock.sources: 5000 us at best, more than the 4000 us that the rule rule asks for; add a better source"
+    ]
+    enough = replace(strict, time_bound_ns_max=5_000_000)
+    assert [*unsuited(node, replace(trust, rule=replace(trust.rule, rule=enough)))] == []
