@@ -28,11 +28,14 @@ from agent.trial.coordinator import TrialAuthority
 from agent.trial.spec import TrialSpec
 from settlement.chain.credentials import Subject
 from settlement.chain.scope import Window
+from settlement.pair.coordinator import EACH_MAX
 
 AHEAD_NS = 60 * NS
 HOURS_NS = 12 * 3600 * NS
 WARM_UP = 5
 ROUND = 10
+COSIGNED_MAX = EACH_MAX // ROUND * ROUND - ROUND
+"""Settlements of one town with a co-signer, beside those that warm it up."""
 START_S = 60.0
 NETWORK = "bench"
 
@@ -168,32 +171,36 @@ def _quantile_ms(values: list[float], share: float) -> float:
 
 def latency(folder: Path, users: int, count: int, mode: Mode = BARE) -> dict[str, Any]:
     """REQUEST to permit of single settlements, in turns with the floor."""
-    with town(folder, users, mode) as (holder, made):
-        for _ in range(WARM_UP):
-            made.one()
-        trips = _trips(holder, made, mode)
-        ours: list[float] = []
-        floor: list[float] = []
-        ours_cpu_s = floor_cpu_s = 0.0
-        _floor(holder, made, trips, WARM_UP)
-        while len(ours) < count:
-            began_s = cpu_s() + holder.tell("usage")
-            ours += [made.one() for _ in range(ROUND)]
-            made.until(_settled(made), 2)
-            between_s = cpu_s() + holder.tell("usage")
-            floor += _floor(holder, made, trips, ROUND)
-            ended_s = cpu_s() + holder.tell("usage")
-            ours_cpu_s, floor_cpu_s = ours_cpu_s + between_s - began_s, floor_cpu_s + ended_s - between_s
+    ours: list[float] = []
+    floor: list[float] = []
+    ours_cpu_s = floor_cpu_s = 0.0
+    sizes: tuple[Trip, ...] = ()
+    while len(ours) < count:
+        # A co-signer holds so many cells of one holder until their windows are over: then a town anew.
+        most = COSIGNED_MAX if mode.cosigned else count
+        with town(folder / str(len(ours)), users, mode) as (holder, made):
+            for _ in range(WARM_UP):
+                made.one()
+            sizes = trips = _trips(holder, made, mode)
+            _floor(holder, made, trips, WARM_UP)
+            for _ in range(0, min(most, count - len(ours)), ROUND):
+                began_s = cpu_s() + holder.tell("usage")
+                ours += [made.one() for _ in range(ROUND)]
+                made.until(_settled(made), 2)
+                between_s = cpu_s() + holder.tell("usage")
+                floor += _floor(holder, made, trips, ROUND)
+                ended_s = cpu_s() + holder.tell("usage")
+                ours_cpu_s, floor_cpu_s = ours_cpu_s + between_s - began_s, floor_cpu_s + ended_s - between_s
     ratio = statistics.median(ours) / statistics.median(floor)
     return {
         "mode": mode.name,
         "peers": users,
         "settlements": len(ours),
         "message_bytes": {
-            "request": trips[0].asked,
-            "grant": trips[0].answered,
-            "accept": trips[-1].asked,
-            "confirm": trips[-1].answered,
+            "request": sizes[0].asked,
+            "grant": sizes[0].answered,
+            "accept": sizes[-1].asked,
+            "confirm": sizes[-1].answered,
         },
         "p50_ms": round(statistics.median(ours) * 1000, 3),
         "p99_ms": _quantile_ms(ours, 0.99),

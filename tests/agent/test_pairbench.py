@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.bench.pair import BARE, MODES, ROUND, Mode, latency
+from agent.bench.pair import BARE, COSIGNED_MAX, MODES, ROUND, Mode, latency
 
 pytestmark = pytest.mark.feature("S1")
 
@@ -20,3 +20,8 @@ def test_a_mode_is_timed_beside_a_floor_of_its_own_sizes(tmp_path: Path, mode: M
     # A GRANT that rests on envelopes carries the composite; a CONFIRM that was witnessed the line and who is behind it.
     assert (sizes["grant"] > 1000) == mode.enveloped
     assert (sizes["confirm"] > 2000) == (mode.witnesses > 0)
+
+
+def test_more_settlements_than_a_cosigner_holds_are_timed_in_towns_one_after_another(tmp_path: Path) -> None:
+    row = latency(tmp_path / "town", 1, COSIGNED_MAX + ROUND, Mode("coordinated", cosigned=True))
+    assert row["settlements"] == COSIGNED_MAX + ROUND
