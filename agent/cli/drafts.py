@@ -65,9 +65,11 @@ def rule_draft(
 ) -> None:
     """Write a rule for all that this authority governs, to be edited and then signed. Never overwrites one."""
     from agent.config.settings import ConfigError
+    from agent.desk.classes import signed_classes
     from agent.desk.drafts import draft_rule
     from agent.desk.sharing import grantors
     from agent.words.units import parse_days
+    from settlement.governing.classfile import class_terms
 
     try:
         days = parse_days(life, "--for")
@@ -82,6 +84,10 @@ def rule_draft(
             simulated=simulated,
             holders=max(holders, len(held)),
             nodes=count,
+            classes={
+                name: class_terms(schema, digest, max_eirp_mdbm=opened.me.scope.max_eirp_mdbm)
+                for name, (digest, schema) in signed_classes(opened).items()
+            },
         )
     except ConfigError as exc:
         fail(str(exc))

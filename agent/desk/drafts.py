@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +12,14 @@ import tomli_w
 
 from agent.config.keyfiles import CHAIN, load_chain, load_keys
 from agent.config.settings import ConfigError, NodeConfig, load
+from agent.desk.classes import class_table
 from agent.desk.nodekeys import ROLES
 from agent.desk.sharing import needed
 from hw_profiles.wholefile import write_whole
 from radio.drivers.pluto.section import LOOPBACK
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scope import Area, Band, Scope
+from settlement.records.authority import ClassTerms
 
 SIMULATED_BOUND_NS = 200_000
 """How far the simulated clocks of two nodes of one machine may be apart: each is set when its draft is made."""
@@ -101,7 +103,15 @@ def _node(folder: Path, draft: NodeDraft, me: Subject) -> dict[str, Any]:
         for p in draft.peers
     ]
     radius_mm = me.scope.area.radius_mm or OUTLINE_RADIUS_MM
-    return node_table(folder, draft, name=me.name, band=me.scope.bands[0], radius_mm=radius_mm) | {"peers": peers}
+    return node_table(folder, draft, name=me.name, band=_radio_band(me.scope), radius_mm=radius_mm) | {"peers": peers}
+
+
+def _radio_band(scope: Scope) -> Band:
+    """The first band of frequencies. Raises ConfigError where there is none: such a node has no radio to configure."""
+    found = next((band for band in scope.bands if band.unit is None), None)
+    if found is None:
+        raise ConfigError(f"{', '.join(map(str, scope.bands))}: no frequencies; the credential entitles no radio")
+    return found
 
 
 def node_table(folder: Path, draft: NodeDraft, *, name: str, band: Band, radius_mm: int) -> dict[str, Any]:
@@ -169,13 +179,23 @@ def _channels(band: Band) -> list[dict[str, int]]:
 
 
 def draft_rule(
-    path: Path, *, name: str, scope: Scope, days: int, simulated: bool, holders: int = 1, nodes: int = 0
+    path: Path,
+    *,
+    name: str,
+    scope: Scope,
+    days: int,
+    simulated: bool,
+    holders: int = 1,
+    nodes: int = 0,
+    classes: Mapping[str, ClassTerms] | None = None,
 ) -> None:
     """Write a rule for everything in a scope, to be edited and then signed. Raises ConfigError.
 
     Args: holders: who may come to grant one cell; as many co-sign as it takes that no two can. nodes: in the network;
-    more than half of a node's neighbours witness its log once they are three or more.
+    more than half of a node's neighbours witness its log once they are three or more. classes: terms of those whose
+    schema is signed, by name.
     """
+    signed = classes or {}
     now = datetime.now(tz=UTC).replace(microsecond=0)
     _fresh(
         path,
@@ -200,14 +220,16 @@ def draft_rule(
                 "position_radius_mm_max": 1_000_000,
             },
             "area": _area(scope.area),
-            "bands": [{"low_hz": band.low_hz, "high_hz": band.high_hz} for band in scope.bands],
+            "bands": [_band(band) for band in scope.bands],
             "levels": [
                 {"name": "authority", "response": "obey", "weight_ppm": 1_000_000, "admits": ["*"]},
                 {"name": "operator", "response": "consider", "weight_ppm": 500_000, "admits": ["*"]},
             ],
-            "classes": [_terms(commodity, scope.max_eirp_mdbm) for commodity in scope.classes],
+            "classes": [
+                class_table(signed[one]) if one in signed else _terms(one, scope.max_eirp_mdbm) for one in scope.classes
+            ],
             "coordination": [{"name": "all", "mode": "neighbours", "need": needed(holders)}],
-            "budgets": [_budget(commodity, scope) for commodity in scope.classes],
+            "budgets": [_budget(one, scope, signed[one].unit if one in signed else None) for one in scope.classes],
         },
     )
 
@@ -218,9 +240,14 @@ def witnesses(nodes: int) -> int:
     return 0 if neighbours < NEIGHBOURS_MIN else max(1, neighbours // 2 + (neighbours > NEIGHBOURS_MIN))
 
 
-def _budget(commodity: str, scope: Scope) -> dict[str, Any]:
-    """An hour's worth of all the spectrum there is; a newcomer gets a quarter, and more with what it fulfils."""
-    width_hz = sum(band.high_hz - band.low_hz for band in scope.bands)
+def _band(band: Band) -> dict[str, Any]:
+    unit = {} if band.unit is None else {"unit": band.unit}
+    return {"low_hz": band.low_hz, "high_hz": band.high_hz, **unit}
+
+
+def _budget(commodity: str, scope: Scope, unit: str | None) -> dict[str, Any]:
+    """An hour's worth of all that there is in a unit; a newcomer gets a quarter, and more with what it fulfils."""
+    width_hz = sum(band.high_hz - band.low_hz for band in scope.bands if band.unit == unit)
     return {
         "level": "operator",
         "commodity": commodity,
