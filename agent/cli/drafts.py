@@ -16,7 +16,9 @@ def node_config(
     anchor: Annotated[str, typer.Option(help="The root to trust, SHA-256 in hex.")],
     rule_file: Annotated[Path, typer.Option("--rule", help="The signed rule.")],
     listen: Annotated[str, typer.Option(help="Where neighbours reach it, such as tcp://0.0.0.0:4700.")],
-    radio: Annotated[str, typer.Option(help="The Pluto, such as ip:192.168.2.1 or usb:.")],
+    radio: Annotated[
+        str, typer.Option(help="The radio, such as ip:192.168.2.1 or usb: of a Pluto, or soapy:driver=uhd.")
+    ],
     place: Annotated[
         tuple[str, str], typer.Option(metavar="LAT LON", help="Where the antenna is, in degrees, such as 36.95 -76.3.")
     ],

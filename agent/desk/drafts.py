@@ -16,7 +16,7 @@ from agent.desk.classes import class_table
 from agent.desk.nodekeys import ROLES
 from agent.desk.sharing import needed
 from hw_profiles.wholefile import write_whole
-from radio.drivers.pluto.section import LOOPBACK
+from radio.drivers.registry import DRIVERS, parted
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scope import Area, Band, Scope
 from settlement.records.authority import ClassTerms
@@ -119,6 +119,7 @@ def node_table(folder: Path, draft: NodeDraft, *, name: str, band: Band, radius_
 
     Args: radius_mm: of the area that the node may act in.
     """
+    radio = _radio(draft, band)
     return {
         "name": name,
         "role": draft.role,
@@ -129,10 +130,10 @@ def node_table(folder: Path, draft: NodeDraft, *, name: str, band: Band, radius_
         "anchors": [draft.anchor],
         "rule": str(draft.rule.resolve()),
         "area_radius_mm": radius_mm // 2,
-        "radio": _radio(draft, band),
+        "radio": radio,
         "place": {"lat_e7": draft.lat_e7, "lon_e7": draft.lon_e7, "source": _place(draft)},
         "clock": _clock(draft),
-        "channels": _channels(band),
+        "channels": _channels(band, _heard_hz(radio, band)),
     }
 
 
@@ -141,20 +142,13 @@ def _place(draft: NodeDraft) -> str:
 
 
 def _radio(draft: NodeDraft, band: Band) -> dict[str, Any]:
-    """A Pluto on the middle of the band; one that is real comes up disarmed, and its power is yours to calibrate."""
-    radio: dict[str, Any] = {
-        "driver": "pluto",
-        "profile": "pluto-ad9363",
-        "uri": draft.radio,
-        "rx_center_hz": (band.low_hz + band.high_hz) // 2,
-        "sample_rate_hz": 30_720_000,
-        "rx_bandwidth_hz": 20_000_000,
-        "rx_gain_mdb": 40_000,
-    }
-    if draft.simulated:
-        if not draft.radio.startswith(LOOPBACK):
-            raise ConfigError(f"--radio {draft.radio}: only a radio at {LOOPBACK}PORT can be simulated")
-        radio |= {"simulated": True, "full_scale_eirp_mdbm": 31_000}
+    """On the middle of what is listened to; one that is real comes up disarmed, and its power is yours to calibrate."""
+    driver, rest = parted(draft.radio)
+    try:
+        radio = DRIVERS[driver].draft(rest, center_hz=0, simulated=draft.simulated)
+    except ValueError as exc:
+        raise ConfigError(f"--radio {draft.radio}: {exc}") from exc
+    radio["rx_center_hz"] = band.low_hz + _heard_hz(radio, band) // 2
     # A holder only listens, and at any phase of the others' frames: so it hears them transmit.
     return radio | ({"frame_us": 19_000} if draft.role == "holder" else {})
 
@@ -171,9 +165,15 @@ def _clock(draft: NodeDraft) -> dict[str, Any]:
     return {"agree_s": 0.0, "sources": [{"kind": "simulated", "clock": clock}]}
 
 
-def _channels(band: Band) -> list[dict[str, int]]:
-    """The first 20 MHz of the band, or all of it, in two halves."""
-    width_hz = min(band.high_hz - band.low_hz, 20_000_000) // 2
+def _heard_hz(radio: dict[str, Any], band: Band) -> int:
+    """So much of the band, from its lower end, the radio hears at once."""
+    width_hz: int = min(band.high_hz - band.low_hz, radio["rx_bandwidth_hz"])
+    return width_hz
+
+
+def _channels(band: Band, heard_hz: int) -> list[dict[str, int]]:
+    """What the radio hears of the band at once, in two halves."""
+    width_hz = heard_hz // 2
     low = band.low_hz
     return [{"low_hz": low + n * width_hz, "high_hz": low + (n + 1) * width_hz} for n in range(2)]
 
