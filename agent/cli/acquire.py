@@ -5,11 +5,14 @@ from typing import Annotated
 import typer
 
 from agent.cli.asking import converse, run_folder_of
+from agent.cli.common import Exit, fail
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 
 def acquire(
-    band: Annotated[str, typer.Argument(metavar="BAND", help="such as 3550-3560MHz; the unit is needed")],
+    band: Annotated[
+        str, typer.Argument(metavar="BAND", help="such as 3550-3560MHz, or 0-100Mbit/s of a class in another unit")
+    ],
     node: NodeArg = None,
     config: ConfigOption = None,
     length: Annotated[str, typer.Option("--for", metavar="TIME", help="how long, such as 60s or 5min")] = "60s",
@@ -30,18 +33,30 @@ def acquire(
     partial: Annotated[
         bool, typer.Option("--partial", help="be content with parts from several holders; what is left is recorded")
     ] = False,
+    commodity: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="commodity class of the rule; any if left out")
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS:AMOUNT", help="and this with it, all or none, such as backhaul:0-100Mbit/s; again for more"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")] = False,
 ) -> None:
     """Have the running agent settle a band with whoever offers it, and show each step; exit 1 says why not.
 
     Ctrl-C calls it off: what is settled by then is given back, what is in doubt is once it is decided. Exit 130.
     """
-    from agent.words.units import parse_edges, parse_power, parse_time
+    from agent.words.units import parse_amount, parse_power, parse_time
 
-    low_hz, high_hz = parse_edges(band)
+    low_hz, high_hz, unit = parse_amount(band)
     fields = {
         "low_hz": low_hz,
         "high_hz": high_hz,
+        "unit": unit,
+        "commodity": commodity,
+        "also": [_also(one) for one in also or ()],
         "for_ms": round(parse_time(length, "--for") * 1000),
         "in_ms": round(parse_time(start, "--in") * 1000),
         "wait_ms": round(parse_time(wait, "--wait") * 1000),
@@ -57,3 +72,14 @@ def acquire(
         **fields,
     }
     converse(run_folder_of(chosen(node, config)), as_json=as_json, do="acquire", **said)
+
+
+def _also(said: str) -> dict[str, object]:
+    """A part CLASS:AMOUNT as the agent takes it; ends the command where it is none."""
+    from agent.words.units import parse_amount
+
+    commodity, _, amount = said.partition(":")
+    if not commodity or not amount:
+        fail(f"--also {said}: write CLASS:AMOUNT, such as backhaul:0-100Mbit/s", Exit.USAGE)
+    low, high, unit = parse_amount(amount, "--also")
+    return {"commodity": commodity, "low_hz": low, "high_hz": high, "unit": unit}

@@ -33,6 +33,7 @@ SENTENCES = {
     "relinquished": "silent, and the holder is told",
     "filled": "{why}",
     "offered": "offered {band}",
+    "whole": "every part is confirmed: one settlement, {whole}",
 }
 
 

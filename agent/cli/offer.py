@@ -8,9 +8,13 @@ from agent.cli.asking import converse, run_folder_of
 from agent.cli.common import Exit, fail
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
+BOTH = 2
+
 
 def offer(
-    band: Annotated[str, typer.Argument(metavar="BAND", help="such as 3550-3570MHz; the unit is needed")],
+    band: Annotated[
+        str, typer.Argument(metavar="BAND", help="such as 3550-3570MHz, or 0-1Gbit/s of a class in another unit")
+    ],
     commodity: Annotated[str, typer.Option("--class", metavar="CLASS", help="commodity class of the rule")],
     node: NodeArg = None,
     config: ConfigOption = None,
@@ -31,14 +35,32 @@ def offer(
         list[str] | None,
         typer.Option("--from", metavar="TIME:PRICE", help="a dynamic price from a time on; once for each, 0s:… first"),
     ] = None,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LAT,LON", help="where the ends of a link are, in degrees; given twice, with a unit as bit/s"
+        ),
+    ] = None,
+    corridor: Annotated[
+        str, typer.Option(metavar="LENGTH", help="how far to each side of the line between its ends a link reaches")
+    ] = "1km",
     wait: Annotated[str, typer.Option(metavar="TIME", help="how long to listen until it is known to be free")] = "10s",
     as_json: Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")] = False,
 ) -> None:
-    """Have the running agent offer what it senses to be free of a band; exit 1 says what it hears there."""
-    from agent.words.units import parse_edges, parse_power, parse_time
+    """Have the running agent offer what it senses to be free of a band; exit 1 says what it hears there.
 
-    low_hz, high_hz = parse_edges(band)
+    What nothing senses, an amount in another unit than Hz, is offered as it is said.
+    """
+    from agent.words.units import parse_amount, parse_length, parse_place, parse_power, parse_time
+
+    low_hz, high_hz, unit = parse_amount(band)
+    if link and (len(link) == 1 or len(link) > BOTH):
+        fail("--link: give both ends, such as --link 36.95,-76.3 --link 37.0,-76.3", Exit.USAGE)
+    ends = [list(parse_place(one, "--link")) for one in link or ()]
     fields = {
+        "unit": unit,
+        "link": ends,
+        "corridor_mm": parse_length(corridor, "--corridor") if ends else None,
         "low_hz": low_hz,
         "high_hz": high_hz,
         "for_ms": round(parse_time(length, "--for") * 1000),

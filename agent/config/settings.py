@@ -116,11 +116,15 @@ class OfferSection(Section):
 
     `price_form` says what the price follows: `price` (fixed), bargaining from there down to `least` (negotiated), the
     rule's tariff (parametric), the median of what this node's settlements cost (discovered), or `curve` (dynamic):
-    prices from seconds after the offer on.
+    prices from seconds after the offer on. With a `unit` it is an amount of something that nothing senses, such as the
+    bit/s of a `link` between two places (degrees x 1e7), `corridor_mm` to each side of the line between them.
     """
 
     low_hz: int
     high_hz: int
+    unit: str | None = Field(default=None, max_length=16)
+    link: tuple[tuple[int, int], tuple[int, int]] | None = None
+    corridor_mm: int | None = Field(default=None, ge=1)
     commodity: str
     price: int = 0
     price_form: Literal["fixed", "negotiated", "parametric", "discovered", "dynamic"] = "fixed"
@@ -129,6 +133,14 @@ class OfferSection(Section):
     max_eirp_mdbm: int
     after_s: float = 0.0
     for_s: float
+
+    @model_validator(mode="after")
+    def _linked(self) -> "OfferSection":
+        if (self.link is None) != (self.corridor_mm is None):
+            raise ValueError("link and corridor_mm go together")
+        if self.link is not None and self.unit is None:
+            raise ValueError("unit is missing; a link is offered in a unit such as bit/s")
+        return self
 
 
 class WantSection(Section):

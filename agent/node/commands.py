@@ -22,9 +22,30 @@ class _Command(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class _Banded(_Command):
-    low_hz: Hz
+Unit = Annotated[str, Field(min_length=1, max_length=16)]
+
+
+class AlsoPart(_Command):
+    """Another part of the same settlement: an amount of a class, in its unit."""
+
+    commodity: Annotated[str, Field(max_length=64)]
+    low_hz: Annotated[int, Field(ge=0, le=FREQUENCY_HZ_MAX)]
     high_hz: Hz
+    unit: Unit | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "AlsoPart":
+        if self.low_hz >= self.high_hz:
+            raise ValueError("low_hz is not below high_hz")
+        return self
+
+
+class _Banded(_Command):
+    """`unit` is what the edges count, Hz where absent."""
+
+    low_hz: Annotated[int, Field(ge=0, le=FREQUENCY_HZ_MAX)]
+    high_hz: Hz
+    unit: Unit | None = None
     for_ms: Annotated[int, Field(ge=1, le=TIME_MS_MAX)]
     wait_ms: Ms = 0
 
@@ -32,6 +53,8 @@ class _Banded(_Command):
     def _ordered(self) -> "_Banded":
         if self.low_hz >= self.high_hz:
             raise ValueError("low_hz is not below high_hz")
+        if self.low_hz == 0 and self.unit is None:
+            raise ValueError("low_hz is 0; frequencies begin above")
         return self
 
 
@@ -47,11 +70,15 @@ class Acquire(_Banded):
     partial: bool = False
     emergency: bool = False
     bid: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    commodity: Annotated[str, Field(max_length=64)] | None = None
+    also: list[AlsoPart] = Field(default=[], max_length=7)
 
     @model_validator(mode="after")
     def _one_or_parts(self) -> "Acquire":
         if self.partial and self.hold:
             raise ValueError("hold stays with one settlement; a partial one may be several")
+        if self.also and (self.partial or self.hold or self.bid is not None):
+            raise ValueError("also asks for all or none at the offers' prices; without partial, hold and bid")
         return self
 
 
@@ -67,6 +94,22 @@ class OfferBand(_Banded):
         default=[], max_length=64
     )
     eirp_mdbm: MilliDbm | None = None
+    link: list[Annotated[list[int], Field(min_length=2, max_length=2)]] = Field(default=[], max_length=2)
+    corridor_mm: Annotated[int, Field(ge=1, le=10**9)] | None = None
+
+    @model_validator(mode="after")
+    def _linked(self) -> "OfferBand":
+        if self.link and (len(self.link) == 1 or self.corridor_mm is None or self.unit is None):
+            raise ValueError("link needs both ends, corridor_mm and unit")
+        return self
+
+    @property
+    def ends(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """The two ends of the link that is offered, degrees x 1e7."""
+        if not self.link:
+            return None
+        (a, b), (c, d) = self.link
+        return (a, b), (c, d)
 
 
 class GiveBack(_Command):

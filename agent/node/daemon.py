@@ -17,6 +17,7 @@ from typing import Any, assert_never
 import zmq
 
 from agent.config.settings import NodeConfig, OfferSection
+from agent.node import unsensed
 from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
@@ -518,6 +519,9 @@ class Node:
         node is not entitled to it.
         """
         told: dict[str, Any] = {"low_hz": offer.low_hz, "high_hz": offer.high_hz}
+        if offer.unit is not None:
+            why = unsensed.declare(step, self.holder, self.party, offer, to=self._neighbours(), end_ns=end_ns)
+            return None if why is None else self._not_offered(step, told, why)
         if touched((offer.low_hz, offer.high_hz), self.envelopes.outvoted(step)):
             return self._not_offered(step, told, "most who were heard take it for busy")
         try:

@@ -26,8 +26,8 @@ from agent.node.errand import Errand, Surroundings, heard_text, refused_text
 from agent.node.filling import Filling, filled_text
 from agent.node.matching import explained, in_words, matched, price_for
 from agent.node.policy import free_parts, window_ms
+from agent.node.wholes import ask_for_all, ending_of, names_of, wishes_of
 from agent.node.wordfiles import take_word
-from agent.words.units import band_text
 from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
@@ -54,6 +54,7 @@ class Errands:
     def __init__(self, control: ControlDoor, party: Party) -> None:
         self._control, self._party = control, party
         self._open: list[Errand] = []
+        self._later: list[Errand] = []
         self._answers: list[tuple[bytes, dict[str, Any]]] = []
 
     @property
@@ -99,7 +100,8 @@ class Errands:
             outcome = self._party.attempt(step, partial(self._go_on, step, errand, around))
             if isinstance(outcome, Refusal):
                 self._end(errand, ok=False, why=refused_text(outcome))
-        self._open = [errand for errand in self._open if not errand.over]
+        self._open = [errand for errand in self._open if not errand.over] + self._later
+        self._later = []
 
     def close(self) -> None:
         """The agent ends: nobody waits for what will not come."""
@@ -168,6 +170,9 @@ class Errands:
     # -- acquire -------------------------------------------------------------------------------------------------
 
     def _acquire(self, step: Step, errand: Errand, command: Acquire, around: Surroundings) -> None:
+        if errand.whole is not None:
+            self._await_whole(errand, around)
+            return
         if errand.sid is None:
             self._ask(step, errand, command, around)
             return
@@ -181,7 +186,7 @@ class Errands:
             stand = f"called off; {parts} parts are settled and stand, see bandpact lease list"
             self._end(errand, ok=False, why=stand if parts else "cancelled before anything was asked")
             return
-        band = Band(low_hz=command.low_hz, high_hz=command.high_hz)
+        band = Band(low_hz=command.low_hz, high_hz=command.high_hz, unit=command.unit)
         start_ns = step.now.time.latest_ns + command.in_ms * MS
         window = window_ms(start_ns, start_ns + command.for_ms * MS)
         if command.partial:
@@ -189,8 +194,16 @@ class Errands:
             return
         most, tier = self._mine()
         wish = SpectrumWish(
-            band=band, window=window, tier=tier, eirp_mdbm=command.eirp_mdbm, price_max=command.price_max
+            band=band,
+            window=window,
+            tier=tier,
+            eirp_mdbm=command.eirp_mdbm,
+            price_max=command.price_max,
+            commodity=command.commodity,
         )
+        if command.also:
+            self._ask_whole(step, errand, command, around, wish)
+            return
         found = matched(self._party, wish, step.now.position)
         if found.winner is not None:
             if command.explain:
@@ -218,6 +231,36 @@ class Errands:
             if command.explain:
                 self._tell(errand, "considered", offers=explained(found))
             self._end(errand, ok=False, why=f"no offer covers it: {why}")
+
+    def _ask_whole(
+        self, step: Step, errand: Errand, command: Acquire, around: Surroundings, wish: SpectrumWish
+    ) -> None:
+        """Ask for every part once each is offered."""
+        made = ask_for_all(step, self._party, wishes_of(command, wish), self._mine()[0], wish.window)
+        if isinstance(made, bytes):
+            errand.whole = made
+            self._tell(errand, "requested", whole=made.hex(), parts=names_of(self._party, made))
+            return
+        self._once(errand, "no offer", why=made)
+        if around.now_ns - errand.began_ns > command.wait_ms * MS:
+            self._end(errand, ok=False, why=f"no offer covers it: {made}")
+
+    def _await_whole(self, errand: Errand, around: Surroundings) -> None:
+        """All parts stand, or none does; what was called off is given back once it stands."""
+        whole = errand.whole or b""
+        ended = ending_of(self._party, whole)
+        if errand.cancelled:
+            self._once(errand, "in doubt", why="called off; given back once every part is decided")
+        if ended is None:
+            return
+        ok, why = ended
+        if ok and errand.cancelled:
+            for part in self._party.user.parts_of(whole):
+                back = GiveBack(do="relinquish", sid=part.sid.hex())
+                self._later.append(Errand(errand.client, back, around.now_ns, part.sid))
+        if ok:
+            self._tell(errand, "whole", whole=whole.hex(), parts=names_of(self._party, whole))
+        self._end(errand, ok=ok and not errand.cancelled, why=why or ("called off" if errand.cancelled else ""))
 
     def _fill(self, step: Step, errand: Errand, command: Acquire, around: Surroundings, window: Window) -> None:
         """Ask for the next part of a band that several holders may fill; what is left goes on record."""
@@ -292,6 +335,9 @@ class Errands:
             curve=tuple((after_ms / 1000, price) for after_ms, price in command.curve),
             max_eirp_mdbm=most if command.eirp_mdbm is None else command.eirp_mdbm,
             for_s=command.for_ms / 1000,
+            unit=command.unit,
+            link=command.ends,
+            corridor_mm=command.corridor_mm if command.link else None,
         )
         report, refusal = around.report(), around.may_offer(step, wanted)
         free = free_parts(report, wanted, around.closed())
@@ -301,7 +347,8 @@ class Errands:
             return
         told = [(part, around.declare(step, part)) for part in free]
         for part in [part for part, why_not in told if why_not is None]:
-            self._tell(errand, "offered", band=band_text(part.low_hz, part.high_hz))
+            said = str(Band(low_hz=part.low_hz, high_hz=part.high_hz, unit=part.unit))
+            self._tell(errand, "offered", band=said)
         if any(why_not is None for _, why_not in told):
             self._end(errand, ok=True)
             return

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from agent.config.settings import NodeConfig, OfferSection
 from agent.node.mapping import touched
 from agent.node.pricing import priced
+from agent.node.unsensed import offered_area
 from sensing.survey import ChannelState, SurveyReport
 from sensing.values import Channel
 from settlement.chain.bodies import Declaration, Envelope
-from settlement.chain.scope import Area, Band, Cell, Window
+from settlement.chain.scope import Band, Cell, Window
 from settlement.core.fixes import Fix, TimeFix
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
@@ -29,10 +30,6 @@ MARGIN_NS = 50 * MS
 def window_ms(start_ns: int, end_ns: int) -> Window:
     """A window on whole milliseconds of UTC."""
     return Window(start_ns=start_ns // MS * MS, end_ns=end_ns // MS * MS)
-
-
-def _area(config: NodeConfig) -> Area:
-    return Area(lat_e7=config.place.lat_e7, lon_e7=config.place.lon_e7, radius_mm=config.area_radius_mm)
 
 
 @dataclass(slots=True)
@@ -59,9 +56,12 @@ class HolderPolicy:
         ready = [(i, o) for i, o in waiting if since_start_s >= o.after_s]
         if not ready:
             return []
+        unsensed = [(i, o) for i, o in ready if o.unit is not None]
+        if len(unsensed) == len(ready):
+            return unsensed
         report = heard()
         if report.looks < LOOKS_BEFORE_OFFER:
-            return []
+            return unsensed
         return [(i, part) for i, offer in ready for part in free_parts(report, offer, closed)]
 
     def newcomer(self) -> None:
@@ -133,9 +133,9 @@ class HolderPolicy:
         """The offer as it would be signed now."""
         now_ns = step.now.time.middle_ns
         window = window_ms(now_ns, end_ns or now_ns + int(offer.for_s * NS))
-        band = Band(low_hz=offer.low_hz, high_hz=offer.high_hz)
+        band = Band(low_hz=offer.low_hz, high_hz=offer.high_hz, unit=offer.unit)
         return Declaration(
-            cell=Cell(band=band, area=_area(self.config), window=window),
+            cell=Cell(band=band, area=offered_area(self.config, offer), window=window),
             commodity=offer.commodity,
             tier_low=2,
             tier_high=3,
@@ -151,7 +151,9 @@ def lent_bands(party: Party, now: TimeFix) -> list[tuple[int, int]]:
     return [
         (pair.cell.band.low_hz, pair.cell.band.high_hz)
         for pair in party.holder.pairs.values()
-        if pair.state == HolderState.CONFIRMED and not now.before(pair.cell.window.start_ns - MARGIN_NS)
+        if pair.cell.band.unit is None
+        and pair.state == HolderState.CONFIRMED
+        and not now.before(pair.cell.window.start_ns - MARGIN_NS)
     ]
 
 
@@ -162,7 +164,7 @@ def lent_spans(
     found: dict[Channel, list[tuple[int, int]]] = {}
     for pair in party.holder.pairs.values():
         window, band = pair.cell.window, (pair.cell.band.low_hz, pair.cell.band.high_hz)
-        if pair.decision is None or pair.busy_until_ns == 0:
+        if pair.decision is None or pair.busy_until_ns == 0 or pair.cell.band.unit is not None:
             continue
         end_ns = min(window.end_ns, pair.busy_until_ns) + MARGIN_NS
         span = (window.start_ns - MARGIN_NS - utc_ns + monotonic_ns, end_ns - utc_ns + monotonic_ns)
@@ -173,7 +175,12 @@ def lent_spans(
 
 
 def free_parts(report: SurveyReport, offer: OfferSection, closed: list[tuple[int, int]]) -> list[OfferSection]:
-    """The offer cut to runs of whole channels that were judged not busy and hold no incumbent."""
+    """The offer cut to runs of whole channels that were judged not busy and hold no incumbent.
+
+    What nothing senses is offered whole.
+    """
+    if offer.unit is not None:
+        return [offer]
     parts: list[OfferSection] = []
     for found in report.channels:
         low_hz, high_hz = int(found.channel.low_hz), int(found.channel.high_hz)

@@ -18,7 +18,7 @@ class SettlementStanding:
 def in_force(party: Party) -> Iterator[SettlementStanding]:
     """Every settlement of this user that stands and is proven; the warden judges each again, from bytes."""
     for pair in list(party.user.busy.values()):
-        artifact = party.lineage.get("artifact", pair.sid) if pair.in_force else None
+        artifact = party.lineage.get("artifact", pair.sid) if pair.in_force and pair.cell.band.unit is None else None
         if artifact is not None:
             lease = party.record_bytes(pair.lease) if pair.lease is not None else None
             yield SettlementStanding(sid=pair.sid, artifact=artifact, lease=lease)

@@ -72,6 +72,7 @@ MEANINGS = {
     "INCUMBENT": "An incumbent is in the band",
     "DRIVER": "The radio's driver reports a fault",
     "OUTSIDE_AUTHORISATION": "An authorisation from outside is missing",
+    "INCOMPLETE": "A part of a settlement over several classes is missing: all of it is granted, or none",
     "RESIDUAL": "Only a part was granted; this much of what was asked for is left over",
     "RELINQUISHED": "The settlement was given back early",
 }

@@ -83,6 +83,7 @@ MENDS: Final[dict[str, str]] = {
     "INCUMBENT": "nothing: wait until the band is free again; `bandpact status` says what was heard",
     "DRIVER": "`bandpact doctor NODE`: cable, power, firmware; then `bandpact tx clear NODE`",
     "OUTSIDE_AUTHORISATION": "get the grant of the SAS; the node's log says what it answered",
+    "INCOMPLETE": "`bandpact acquire --explain` for each part alone: one of them was not to be had; ask again",
     "RESIDUAL": "ask other holders for what is left, or ask again later",
     "RELINQUISHED": "nothing: it was given back; ask anew if you need it",
 }

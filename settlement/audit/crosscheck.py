@@ -121,7 +121,7 @@ def _belongs(story: _Story, confirm: Record) -> bool:
         and (decided.grant, decided.accept, decided.fence) == (grant.digest, accept.digest, given.fence)
         and confirm.frame.author == grant.frame.author
         and confirm.frame.attestation.latest_ns
-        < (given.confirm_by_ns if story.all(Coordination) else given.accept_by_ns)
+        < (given.confirm_by_ns if story.all(Coordination) or given.whole is not None else given.accept_by_ns)
     )
 
 

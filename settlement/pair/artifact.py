@@ -12,6 +12,7 @@
     (8) as many neighbours witnessed the checkpoint as the rule asks for
     (9) as many co-signed as every shard of the rule asks for that the cell touches
     (10) the composite envelope, where the class asks for one, comes of the place's and the unit's and holds the GRANT
+    (11) every other part of a settlement over several classes is confirmed, where it is a part of one
 
 Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
 
@@ -44,6 +45,7 @@ from settlement.pair.windows import accepted_from
 from settlement.pair.work import settlement_id
 from settlement.records.lease import CHANGES, Suspend
 from settlement.records.registry import TYPE_OF
+from settlement.records.wholeparts import WHOLE_MAX
 from settlement.records.witnessing import Cosignature
 
 __all__ = [
@@ -91,6 +93,16 @@ class Countersigned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """Another part of the same whole: its GRANT, ACCEPT and CONFIRM, and its holder's credentials, root first."""
+
+    grant: bytes = blob(1, MAX_RECORD_BYTES, least=1)
+    accept: bytes = blob(2, MAX_RECORD_BYTES, least=1)
+    confirm: bytes = blob(3, MAX_RECORD_BYTES, least=1)
+    chain: tuple[bytes, ...] = array(4, _RAW, 9, low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """Everything a stranger needs to verify a settlement."""
 
@@ -105,6 +117,7 @@ class Artifact:
     derivation: tuple[bytes, ...] | None = array(9, _RAW, 16, optional=True)
     coordination: tuple[Countersigned, ...] | None = array(10, Countersigned, 64, optional=True)
     envelopes: tuple[bytes, ...] | None = array(11, _RAW, PARTS_MAX + 1, optional=True)
+    companions: tuple[Companion, ...] | None = array(30, Companion, WHOLE_MAX, low=1, optional=True)
 
     def encoded(self) -> bytes:
         """The artifact's bytes."""
@@ -148,7 +161,7 @@ def _typed(raw: bytes, registry: Registry, body: type[Any], author: Subject, rul
 
 
 def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
-    """Checks (1) to (10) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
+    """Checks (1) to (11) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
     artifact = decode(Artifact, data, "artifact", limit=ARTIFACT_LIMIT)  # (1)
     if isinstance(artifact, Refusal):
         return artifact
@@ -172,15 +185,59 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
     if isinstance(confirm, Refusal):
         return confirm
     return (
-        _one_settlement(grant, accept, confirm, cosigned=bool(shards_of(rule.rule, grant.record.body.cell)))  # (5), (6)
+        _one_settlement(grant, accept, confirm, cosigned=_waited(grant.record.body, rule.rule))  # (5), (6)
         or judge_terms(deal_of_grant(grant.record), rule.rule, holder=holder, user=user)
         or _recognised(artifact, (grant, accept), registry, rule.rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
         or _coordinated(artifact, (grant, accept), rule, registry)  # (9)
         or _enveloped(artifact, (grant, accept), registry, rule.rule)  # (10)
+        or _whole(artifact, grant.record.body, registry)  # (11)
         or _permit(grant.record, confirm, (holder, user), held)
     )
+
+
+def _waited(grant: Grant, rule: Rule) -> bool:
+    """Does its CONFIRM wait for somebody: for co-signers, or for the other parts of a whole?"""
+    return grant.whole is not None or bool(shards_of(rule, grant.cell))
+
+
+def _whole(artifact: Artifact, grant: Grant, registry: Registry) -> Refusal | None:
+    """Check (11): one companion for each other place, confirmed by its holder for the same user."""
+    if grant.whole is None:
+        return None
+    places = {grant.place}
+    for number, one in enumerate(artifact.companions or ()):
+        here = f"artifact.companions[{number}]"
+        holder = registry.admit_chain(one.chain)
+        if isinstance(holder, Refusal):
+            return replace(holder, clause=here)
+        proven = [prove(raw, registry) for raw in (one.grant, one.accept, one.confirm)]
+        wrong = next((found for found in proven if isinstance(found, Refusal)), None)
+        if wrong is not None:
+            return replace(wrong, clause=here)
+        given, taken, decided = (found.record for found in proven if isinstance(found, Admitted))
+        same = isinstance(given.body, Grant) and (given.body.whole, given.body.parts, given.body.user) == (
+            grant.whole,
+            grant.parts,
+            grant.user,
+        )
+        if not same or not isinstance(taken.body, Accept) or not isinstance(decided.body, Confirm):
+            return refuse(Reason.INCOMPLETE, here, f"{given.typ}, {taken.typ}, {decided.typ}", "a part of this whole")
+        chained = (
+            taken.body.grant == given.digest
+            and taken.frame.author == grant.user
+            and (decided.body.grant, decided.body.accept) == (given.digest, taken.digest)
+            and given.frame.author == decided.frame.author == holder.hash
+        )
+        if not chained:
+            return refuse(Reason.PROOF, here, given.digest.hex()[:16], "one settlement, of the same user")
+        places.add(given.body.place)
+    if places != set(range(grant.parts or 0)):
+        return refuse(
+            Reason.INCOMPLETE, "artifact.whole", f"{len(places)} of {grant.parts} parts", "every part confirmed"
+        )
+    return None
 
 
 def _one_settlement(grant: Admitted, accept: Admitted, confirm: Admitted, *, cosigned: bool) -> Refusal | None:

@@ -30,6 +30,7 @@ from settlement.pair.offered import inside_offer
 from settlement.pair.patience import Patience
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.terms import deal_of_request, judge_terms, lease_ceiling_ns
+from settlement.pair.wholes import WholeDecisions, judge_whole
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import Work, settlement_id, stored_as
 
@@ -138,7 +139,8 @@ class Holder:
         if sid in self.pairs:
             return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
         refusal = (
-            inside_offer(body, offer, terms)
+            judge_whole(body, admitted.author.hash)
+            or inside_offer(body, offer, terms)
             or self._terms(body, admitted.author, now)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
             or self.patience.judge(admitted.author.hash, now)
@@ -210,6 +212,9 @@ class Holder:
             composite=composite.digest if composite is not None else None,
             wish=body.part.wish if body.part is not None else None,
             index=body.part.index if body.part is not None else None,
+            whole=body.whole.id if body.whole is not None else None,
+            place=body.whole.index if body.whole is not None else None,
+            parts=len(body.whole.parts) if body.whole is not None else None,
         )
         record = work.sign(grant)
         asking = HolderPair(
@@ -230,6 +235,9 @@ class Holder:
             unit=bound.unit.digest if bound is not None else None,
             lease_ns=grant.lease_ns,
             price=grant.price or None,
+            whole=grant.whole,
+            place=grant.place,
+            own_parts=sum(1 for one in body.whole.parts if one.declaration in self.offers) if body.whole else None,
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
         work.send(pair.user, record.raw, beside(bound, composite))
@@ -320,7 +328,7 @@ def restored_holder(
 ) -> Holder:
     """A holder with its keepers, from what is durable. Raises StoredStateError."""
     pairs, blocks, patience = HolderPairs(stored, governed.lease_ns), Blocks(blocked), Patience(failing)
-    decisions = DecisionKeeper(governed=governed, pairs=pairs, patience=patience)
+    decisions = WholeDecisions(governed=governed, pairs=pairs, patience=patience)
     return Holder(
         me=me,
         own=own,

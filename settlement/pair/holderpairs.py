@@ -25,7 +25,8 @@ class HolderPair:
 
     `lease_ns` is how long a lease may be, by the GRANT. `notice` is what is sent again until it is answered,
     `notice_since_ns` and `noticed_ns` when it was sent first and last; `asked` are those who must co-sign, `answered`
-    those who did, `cosigned` their records.
+    those who did, `cosigned` their records. `whole` and `place` say of which whole it is which part, `own_parts` how
+    many of it this holder has, `ready` 1 that nothing but those is waited for.
     """
 
     sid: bytes = blob(1, 32)
@@ -54,6 +55,10 @@ class HolderPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price: int | None = uint(32, optional=True)
+    whole: bytes | None = blob(40, 32, optional=True)
+    place: int | None = uint(41, high=255, optional=True)
+    own_parts: int | None = uint(42, high=255, optional=True)
+    ready: int | None = uint(43, high=1, optional=True)
 
     @property
     def live(self) -> bool:

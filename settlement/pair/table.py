@@ -45,6 +45,7 @@ class Event(Enum):
     VERDICT = "verdict"
     COUNTER = "counter"
     PRICED = "price taken or declined"
+    HELD = "grant held for the whole"
     ACCEPT = "accept"
     ASKING = "accept and ask others"
     COORDINATION = "coordination"
@@ -100,6 +101,8 @@ USER = {
     (UserState.REQUESTED, Event.GRANT): UserState.ACCEPTED,
     (UserState.REQUESTED, Event.VERDICT): UserState.REFUSED,
     (UserState.REQUESTED, Event.COUNTER): UserState.REQUESTED,
+    # One part of several is granted: none is accepted before all are.
+    (UserState.REQUESTED, Event.HELD): UserState.REQUESTED,
     # A REQUEST at the price agreed on takes the place of the first, under the same id.
     (UserState.REQUESTED, Event.PRICED): UserState.REFUSED,
     (UserState.REQUESTED, Event.DEADLINE): UserState.REFUSED,

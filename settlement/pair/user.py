@@ -21,6 +21,7 @@ from settlement.pair.transmit import lease_limit
 from settlement.pair.userlease import LeaseTaker, beside_request
 from settlement.pair.userpairs import STORE, WAITING, UserPair, UserPairs
 from settlement.pair.work import Work, answer_to, settlement_id
+from settlement.records.wholeparts import LaterPart, WholeOf
 
 __all__ = ["HEARD", "STORE", "WAITING", "Offer", "User", "UserPair", "restored_user"]
 
@@ -82,11 +83,12 @@ class User:
         part: PartOf | None = None,
         emergency: bool = False,
         price_max: int | None = None,
+        whole: WholeOf | None = None,
     ) -> UserPair:
         """Sign a REQUEST for a cell of an offer, at the offer's price unless another is named.
 
         `tier` is the strongest that this user's credential holds; `part` says of which wish it fills a part;
-        where the price is bargained over, it is at most `price_max`.
+        where the price is bargained over, it is at most `price_max`; `whole` says of which whole it is a part.
         """
         nonce, unit = work.random(16), self.bounds.unit
         body = Request(
@@ -101,6 +103,7 @@ class User:
             envelope=unit.digest if unit is not None else None,
             part=part,
             emergency=1 if emergency else None,
+            whole=whole,
         )
         return self._ask(work, body, offer.holder, price_max)
 
@@ -123,6 +126,9 @@ class User:
             fence=0,
             unit=body.envelope,
             price_max=price_max,
+            whole=body.whole.id if body.whole is not None else None,
+            place=body.whole.index if body.whole is not None else None,
+            parts=len(body.whole.parts) if body.whole is not None else None,
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
         work.send(pair.holder, record.raw, beside_request(self.bounds, pair))
@@ -173,12 +179,46 @@ class User:
         part = request.part
         if (body.wish, body.index) != ((part.wish, part.index) if part is not None else (None, None)):
             return refuse(Reason.TERMS, "grant.part", body.index, "the part that the REQUEST says it is")
+        asked = request.whole
+        named = (asked.id, asked.index, len(asked.parts)) if asked is not None else (None, None, None)
+        if (body.whole, body.place, body.parts) != named:
+            return refuse(Reason.TERMS, "grant.whole", body.place, "the part of the whole that the REQUEST says it is")
         if not same or body.max_eirp_mdbm > request.eirp_mdbm:
             return refuse(Reason.TERMS, "grant.terms", "other terms", "the terms of the REQUEST")
         return deadline_open(now, body.accept_by_ns, "grant.accept_by") or pair
 
+    # -- a whole -------------------------------------------------------------------------------------------------
+
+    def hold(self, work: Work, pair: UserPair, grant: bytes) -> UserPair:
+        """A part of a whole is granted: keep the GRANT until every part is."""
+        work.event("part granted", sid=pair.sid, band=pair.cell.band)
+        return self._pairs.move(work, pair, Event.HELD, grant=grant)
+
+    def gives_up(self, work: Work, pair: UserPair, why: str) -> None:
+        """A part that is not accepted, because the whole cannot stand."""
+        reason = Reason.INCOMPLETE.value
+        self._pairs.move(work, pair, Event.DEADLINE, ended=reason, last=b"")
+        work.event("refused", sid=pair.sid, band=pair.cell.band, reason=reason, detail=why)
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, reason=reason, measured=why))
+
+    @property
+    def wholes(self) -> dict[bytes, dict[int, bytes]]:
+        """The wholes that are remembered, each with the REQUESTs of its parts by their places."""
+        return self._pairs.wholes
+
+    def parts_of(self, whole: bytes) -> list[UserPair]:
+        """The parts of a whole, in their order."""
+        return self._pairs.parts_of(whole)
+
+    # -- ACCEPT --------------------------------------------------------------------------------------------------
+
     def accept(
-        self, work: Work, pair: UserPair, admitted: Admitted, derived_from: tuple[bytes, ...] | None = None
+        self,
+        work: Work,
+        pair: UserPair,
+        admitted: Admitted,
+        derived_from: tuple[bytes, ...] | None = None,
+        later: tuple[LaterPart, ...] | None = None,
     ) -> None:
         """Sign the ACCEPT, with what the GRANT derives from; from here on in doubt."""
         grant: Grant = admitted.record.body
@@ -189,6 +229,7 @@ class User:
             answer=answer_to(grant.challenge, admitted.record.digest),
             derived_from=derived_from,
             envelope=envelope,
+            later=later,
         )
         record = work.sign(body)
         self._pairs.move(

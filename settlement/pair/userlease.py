@@ -81,7 +81,8 @@ class LeaseTaker:
             lease=admitted.record.digest,
             suspended=None,
         )
-        work.ask(HandLease(sid=pair.sid, record=admitted.record.raw))
+        if pair.cell.band.unit is None:
+            work.ask(HandLease(sid=pair.sid, record=admitted.record.raw))
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.RESUMED if resumed else SettlementNews.RENEWED))
         return moved
 
@@ -97,7 +98,8 @@ class LeaseTaker:
             lease=admitted.record.digest,
             suspended=body.reason,
         )
-        work.ask(HandLease(sid=pair.sid, record=admitted.record.raw))
+        if pair.cell.band.unit is None:
+            work.ask(HandLease(sid=pair.sid, record=admitted.record.raw))
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.PAUSED, reason=body.reason))
         return moved
 

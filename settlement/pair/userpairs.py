@@ -26,6 +26,7 @@ class UserPair:
 
     `lease_ns` is how long a lease may be, by the GRANT. `last` is what it would send again, `since_ns` when that was
     sent first (else `asked_ns`); `lease` names the newest RENEW, SUSPEND or RESUME. `price_max`: the most it costs.
+    `whole`, `place`, `parts`: which of how many parts of a settlement over several classes it is.
     """
 
     request: bytes = blob(1, 32)
@@ -50,6 +51,9 @@ class UserPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price_max: int | None = uint(32, optional=True)
+    whole: bytes | None = blob(40, 32, optional=True)
+    place: int | None = uint(41, high=255, optional=True)
+    parts: int | None = uint(42, high=255, optional=True)
 
     @property
     def longest_ns(self) -> int:
@@ -95,6 +99,10 @@ class UserPairs:
         for pair in pairs:
             self._deadlines.set(pair.request, pair.due_ns())
         self._by_sid = {pair.sid: pair.request for pair in pairs}
+        self.wholes: dict[bytes, dict[int, bytes]] = {}
+        """REQUESTs of each whole that has not come to an end, by the places of its parts."""
+        for pair in pairs:
+            self._note_whole(pair)
         self._over: dict[bytes, None] = {}
         self._theirs: Counter[bytes] = Counter()
 
@@ -116,12 +124,21 @@ class UserPairs:
         """Remember a settlement as it stands now, in the state that it is in."""
         self.known[pair.request] = self.busy[pair.request] = pair
         self._by_sid[pair.sid] = pair.request
+        self._note_whole(pair)
         if pair.state == UserState.ENDED and pair.last:
             self.unheard[pair.request] = None
         else:
             self.unheard.pop(pair.request, None)
         self._deadlines.set(pair.request, pair.due_ns())
         work.put(STORE, pair.request, encode(pair, limit=STORED_LIMIT))
+
+    def _note_whole(self, pair: UserPair) -> None:
+        if pair.whole is not None:
+            self.wholes.setdefault(pair.whole, {})[pair.place or 0] = pair.request
+
+    def parts_of(self, whole: bytes) -> list[UserPair]:
+        """The parts of a whole that are remembered, in their order."""
+        return [self.known[name] for _, name in sorted(self.wholes.get(whole, {}).items()) if name in self.known]
 
     def due(self, now: TimeFix) -> list[UserPair]:
         """Those that the passing of time may have something to do with."""
@@ -140,6 +157,8 @@ class UserPairs:
             self._theirs[most] -= 1
             gone = self.known.pop(request)
             del self._over[request]
+            if gone.whole is not None:
+                self.wholes.pop(gone.whole, None)
             if self._by_sid.get(gone.sid) == request:
                 del self._by_sid[gone.sid]
             work.drop(STORE, request)

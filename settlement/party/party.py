@@ -19,6 +19,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
 from settlement.pair.work import StoredStateError
+from settlement.records.conduct import together
 from settlement.records.conduct.alarms import UNSURE, keep_evidence, key_in_use
 from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide
@@ -332,6 +333,7 @@ class Party(NodeState):
         self.duty(step, "witness", lambda: self.witness.tick(step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))
         ended = self.duty(step, "user", lambda: self.user.tick(step))
+        self.duty(step, "wholes", lambda: together.tick(self, step))
         return ended if isinstance(ended, list) else []
 
     def due(self, now: Fix) -> bool:

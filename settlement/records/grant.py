@@ -8,13 +8,15 @@ from settlement.chain.scope import Cell
 from settlement.records.market import PARTS_MAX
 from settlement.records.row import Charge, Kind, RecordType, Site
 from settlement.records.sizes import HASH
+from settlement.records.wholeparts import WHOLE_MAX, LaterPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A holder reserves a cell for a user; nothing may radiate on it yet.
 
-    `wish` and `index` say which part of which wish it fills, where several holders fill one.
+    `wish` and `index` say which part of which wish it fills, where several holders fill one; `whole`, `place` and
+    `parts` which of how many parts of a settlement over several classes it is.
     """
 
     sid: bytes = blob(1, HASH)
@@ -35,17 +37,24 @@ class Grant:
     composite: bytes | None = blob(16, HASH, optional=True)
     wish: bytes | None = blob(17, 16, optional=True)
     index: int | None = uint(18, high=PARTS_MAX, optional=True)
+    whole: bytes | None = blob(30, HASH, optional=True)
+    place: int | None = uint(31, high=WHOLE_MAX - 1, optional=True)
+    parts: int | None = uint(32, high=WHOLE_MAX, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accept:
-    """A user accepts exactly this GRANT, answers its challenge, and lists what the GRANT derives from."""
+    """A user accepts exactly this GRANT, answers its challenge, and lists what the GRANT derives from.
+
+    `later` shows the confirmed later parts of a whole that other holders have.
+    """
 
     sid: bytes = blob(1, HASH)
     grant: bytes = blob(2, HASH)
     answer: bytes = blob(3, HASH)
     derived_from: tuple[bytes, ...] | None = array(4, blob(0, HASH), 16, optional=True)
     envelope: bytes | None = blob(5, HASH, optional=True)
+    later: tuple[LaterPart, ...] | None = array(30, LaterPart, WHOLE_MAX, low=1, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

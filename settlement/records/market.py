@@ -11,6 +11,7 @@ from settlement.records.authority import Rule
 from settlement.records.marketterms import PricePoint
 from settlement.records.row import Becomes, Charge, Kind, RecordType, Site
 from settlement.records.sizes import HASH
+from settlement.records.wholeparts import WholeOf
 
 _AHEAD = (("cell.window.start_ns", WINDOW_MAX_NS),)
 PARTS_MAX = 8
@@ -96,7 +97,8 @@ class Request:
     """A user asks for part of a declaration; `envelope` names what its radio can do.
 
     With `partial` 1 it is content with a part; `part` says of what. `emergency` 1 is its word that this is one.
-    `counter` is the COUNTER whose price it takes; all else is then as it was asked first.
+    `counter` is the COUNTER whose price it takes; all else is then as it was asked first. `whole` says of which
+    settlement over several classes it is a part.
     """
 
     declaration: bytes = blob(1, HASH)
@@ -111,6 +113,7 @@ class Request:
     part: PartOf | None = nested(10, PartOf, optional=True)
     emergency: int | None = uint(11, high=1, optional=True)
     counter: bytes | None = blob(12, HASH, optional=True)
+    whole: WholeOf | None = nested(30, WholeOf, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """What is offered or asked for has a window; a GRANT's is held against class and credentials."""

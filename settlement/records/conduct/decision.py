@@ -9,7 +9,7 @@ from settlement.pair.effects import HandPermit
 from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
-from settlement.records.conduct import cosigning, recognising, resting
+from settlement.records.conduct import cosigning, recognising, resting, together
 from settlement.records.conduct.alarms import keep_evidence
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
@@ -62,7 +62,12 @@ def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
 def _settle(case: RecordCase, decided: MadePermit) -> None:
     sid, encoded = decided.pair.sid, decided.artifact.encoded()
     case.state.user.settled(case.step, decided.pair, case.admitted)
+    if decided.pair.whole is not None:
+        together.settled(case.state, case.step, decided.pair, encoded)
+        return
     case.step.put("artifact", sid, encoded)
+    if decided.pair.cell.band.unit is not None:
+        return  # nothing of it is for a radio
     case.step.ask(HandPermit(sid=sid, artifact=encoded))
 
 

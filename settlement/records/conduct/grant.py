@@ -11,7 +11,7 @@ from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.userpairs import UserPair
 from settlement.pair.windows import still_here
-from settlement.records.conduct import cosigning, recognising, resting
+from settlement.records.conduct import cosigning, recognising, resting, together
 from settlement.records.conduct.alarms import UNSURE, keep_evidence, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
@@ -24,6 +24,7 @@ FATAL = frozenset(
     {
         Reason.TIMEOUT,
         Reason.CHALLENGE,
+        Reason.INCOMPLETE,
         Reason.TERMS,
         Reason.ENVELOPE,
         Reason.SPATIAL_OUTSIDE,
@@ -77,7 +78,10 @@ def judge_granted(state: NodeState, admitted: Admitted) -> Refusal | None:
 def _answer_grant(case: RecordCase, decided: Taking | Cosigning) -> None:
     match decided:
         case Taking(pair=pair, derived_from=derived_from):
-            case.state.user.accept(case.step, pair, case.admitted, derived_from)
+            if pair.whole is not None:
+                together.granted(case.state, case.step, pair, case.record.digest)
+            else:
+                case.state.user.accept(case.step, pair, case.admitted, derived_from)
         case Cosigning():
             case.state.coordinator.sign(case.step, decided)
 
@@ -125,7 +129,9 @@ def _judge_accept(case: RecordCase) -> HolderPair | Refusal:
     if granted is None or granted.body.rule != state.rule.hash:
         was = "unknown" if granted is None else granted.body.rule.hex()[:16]
         return refuse(Reason.TERMS, "accept.rule", was, f"the rule in force, {state.rule.hash.hex()[:16]}")
-    return recognising.judge_accept(state, granted, case.record) or pair
+    return (
+        recognising.judge_accept(state, granted, case.record) or together.judge_accept(state, pair, case.record) or pair
+    )
 
 
 def _accepted(case: RecordCase, pair: HolderPair) -> None:

@@ -1,0 +1,51 @@
+"""Offers of what nothing senses: an amount of a class in another unit than Hz, such as the bit/s of a link."""
+
+from typing import TYPE_CHECKING
+
+from agent.config.settings import NodeConfig, OfferSection
+from settlement.chain.scope import Area
+from settlement.core.reasons import Refusal
+from settlement.market.link import corridor
+from settlement.pair.bounds import OwnFaultError
+from settlement.party.party import Party
+from settlement.records.conduct.bargaining import LEAST
+from settlement.state.messages import Message
+from settlement.state.step import Outgoing, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.node.policy import HolderPolicy
+
+
+def offered_area(config: NodeConfig, offer: OfferSection) -> Area:
+    """Where an offer holds: the strip of a link between two places, or this node's own area."""
+    if offer.link is not None:
+        return corridor(offer.link[0], offer.link[1], offer.corridor_mm or 0)
+    return Area(lat_e7=config.place.lat_e7, lon_e7=config.place.lon_e7, radius_mm=config.area_radius_mm)
+
+
+def declare(
+    step: Step, policy: "HolderPolicy", party: Party, offer: OfferSection, *, to: "Iterable[bytes]", end_ns: int | None
+) -> str | None:
+    """Sign an offer that rests on no envelope and send it to those neighbours; returns why not, where it may not."""
+    try:
+        made = party.attempt(step, lambda: _declared(step, policy, party, offer, end_ns))
+    except OwnFaultError as exc:
+        return str(exc)
+    if isinstance(made, Refusal):
+        return str(made)
+    data = Message(record=made).encoded()
+    step.outgoing += [Outgoing(to=one, data=data) for one in to]
+    return None
+
+
+def _declared(step: Step, policy: "HolderPolicy", party: Party, offer: OfferSection, end_ns: int | None) -> bytes:
+    body = policy.declaration(step, party, offer, end_ns=end_ns)
+    record = party.holder.declare(step, body)
+    if offer.least is not None:
+        step.put(LEAST, record.digest, offer.least.to_bytes(8, "big"))
+    if end_ns is None:
+        policy.standing.append((offer, body.cell.window.end_ns))
+    step.event("offered", band=body.cell.band)
+    return record.raw

@@ -1,0 +1,161 @@
+"""One settlement over several classes, all parts or none: its id, what a holder is shown, and one decision for all.
+
+The parts stand in an order in which each holder's are together. The user ACCEPTs from the last holder to the first,
+once every part is granted; each ACCEPT shows the CONFIRMs of all later holders. A holder confirms all its parts of a
+whole in one step, or none. So the CONFIRM of the first part stands only where every other part is confirmed: it is the
+commit point of the whole. Until it is there no part allows anything; where it cannot come, the user gives the later
+parts back.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import cbor2
+
+from settlement.chain import codec
+from settlement.chain.admission import Admitted
+from settlement.core.fixes import deadline_open
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.holderdecision import DecisionKeeper
+from settlement.pair.holderpairs import HolderPair
+from settlement.pair.table import Event, HolderState
+from settlement.pair.userpairs import UserPair
+from settlement.pair.work import Work
+from settlement.records.decision import Confirm
+from settlement.records.grant import Accept, Grant
+from settlement.records.market import Request
+from settlement.records.wholeparts import LaterPart, WholeOf, WholePart
+
+OPEN = (HolderState.RESERVED, HolderState.COORDINATING)
+Prove = Callable[[bytes], Admitted | Refusal]
+
+
+def whole_id(user: bytes, nonce: bytes, parts: Sequence[WholePart]) -> bytes:
+    """Name a whole: SHA-256 over its user, a nonce and every part."""
+    return hashlib.sha256(cbor2.dumps([b"bandpact/1/whole", user, nonce, [codec.to_map(p) for p in parts]])).digest()
+
+
+def judge_whole(body: Request, user: bytes) -> Refusal | None:
+    """Is a REQUEST the part that it says it is, of a whole whose id is over all its parts?"""
+    whole = body.whole
+    if whole is None:
+        return None
+    if body.part is not None or body.counter is not None:
+        return refuse(
+            Reason.TERMS, "whole.part", "a part of a wish, or at a COUNTER's price", "a part of a whole alone"
+        )
+    here = whole.parts[whole.index]
+    asked = (body.declaration, body.commodity, body.cell, body.tier, body.eirp_mdbm, body.price)
+    if asked != (here.declaration, here.commodity, here.cell, here.tier, here.eirp_mdbm, here.price):
+        return refuse(Reason.TERMS, "whole.parts", f"another {here.commodity} part", "what this REQUEST asks for")
+    named = whole_id(user, whole.nonce, whole.parts)
+    return None if named == whole.id else refuse(Reason.PROOF, "whole.id", whole.id.hex()[:16], named.hex()[:16])
+
+
+def judge_later(
+    whole: WholeOf, shown: Sequence[LaterPart], mine: set[int], user: bytes, prove: Prove
+) -> Refusal | None:
+    """Does an ACCEPT show that every later part is confirmed which another holder has?
+
+    Args: mine: the places of this holder's own parts. user: who accepts. prove: verifies the signature of a record.
+    """
+    by = {one.place: one for one in shown}
+    for place in range(whole.index + 1, len(whole.parts)):
+        if place in mine:
+            continue
+        if place not in by:
+            measured = f"part {place} ({whole.parts[place].commodity}) not shown"
+            return refuse(Reason.INCOMPLETE, "whole.later", measured, "the CONFIRM of every later part")
+        wrong = _judge_shown(by[place], whole, user, prove)
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def _judge_shown(shown: LaterPart, whole: WholeOf, user: bytes, prove: Prove) -> Refusal | None:
+    here = f"whole.shown[{shown.place}]"
+    proven = [prove(raw) for raw in (shown.grant, shown.accept, shown.confirm)]
+    wrong = next((one for one in proven if isinstance(one, Refusal)), None)
+    if wrong is not None:
+        return replace(wrong, clause=here)
+    return part_flaw([one for one in proven if isinstance(one, Admitted)], here, whole, shown.place, user)
+
+
+def part_flaw(proven: Sequence[Admitted], here: str, whole: WholeOf, place: int, user: bytes) -> Refusal | None:
+    """What keeps a GRANT, an ACCEPT and a CONFIRM, proven, from being a confirmed part of a whole."""
+    grant, accept, confirm = (one.record for one in proven)
+    given, taken, decided = grant.body, accept.body, confirm.body
+    if not (isinstance(given, Grant) and isinstance(taken, Accept) and isinstance(decided, Confirm)):
+        return refuse(Reason.TYPE, here, f"{grant.typ}, {accept.typ}, {confirm.typ}", "grant, accept, confirm")
+    part = whole.parts[place]
+    if (given.whole, given.place, given.parts) != (whole.id, place, len(whole.parts)):
+        measured = f"part {given.place} of {given.whole.hex()[:16] if given.whole else 'no whole'}"
+        return refuse(Reason.INCOMPLETE, here, measured, f"part {place} of {whole.id.hex()[:16]}")
+    if (given.cell, given.commodity, given.price) != (part.cell, part.commodity, part.price):
+        return refuse(Reason.TERMS, here, f"other terms of {given.commodity}", "the terms of the whole")
+    chained = (
+        taken.grant == grant.digest
+        and (decided.grant, decided.accept) == (grant.digest, accept.digest)
+        and confirm.frame.author == grant.frame.author
+        and given.user == user == accept.frame.author
+    )
+    return None if chained else refuse(Reason.PROOF, here, given.sid.hex()[:16], "one settlement, of the user who asks")
+
+
+class WholeDecisions(DecisionKeeper):
+    """Decides a holder's parts of a whole together: all CONFIRMed in one step, or all ABORTed."""
+
+    def confirm(self, work: Work, pair: HolderPair, accept: bytes, event: Event, cosigned: tuple[bytes, ...]) -> None:
+        """The commit point; a part of a whole waits for this holder's others."""
+        if pair.whole is None:
+            super().confirm(work, pair, accept, event, cosigned)
+            return
+        ready: dict[str, Any] = {"accept": accept, "ready": 1}
+        if event is Event.ACCEPT:
+            now_ns = work.now.time.latest_ns
+            noticed: dict[str, Any] = {"asked": (), "noticed_ns": now_ns, "notice_since_ns": now_ns}
+            pair = self._pairs.move(work, pair, Event.ASKING, **ready, **noticed)
+        else:
+            pair = replace(pair, **ready)
+            self._pairs.save(work, pair)
+        parts = [one for one in self._parts(pair) if one.ready]
+        if len(parts) < (pair.own_parts or 1):
+            work.event("part waits", sid=pair.sid, band=pair.cell.band)
+            return
+        late = [one for one in parts if deadline_open(work.now.time, one.confirm_by_ns or 0, "whole.confirm_by")]
+        if late:
+            self.abort(work, late[0], Event.DEADLINE, Reason.INCOMPLETE, late[0].accept)
+            return
+        for part in parts:
+            super().confirm(work, part, part.accept or b"", Event.COORDINATED, part.cosigned or ())
+
+    def abort(self, work: Work, pair: HolderPair, event: Event, reason: Reason, accept: bytes | None = None) -> None:
+        """The other terminal decision; none of this holder's other parts of the whole is confirmed either."""
+        late = pair.ready and event is Event.DEADLINE
+        super().abort(work, pair, event, Reason.INCOMPLETE if late else reason, accept)
+        if pair.whole is None:
+            return
+        for other in self._parts(pair):
+            if other.sid != pair.sid and other.state in OPEN:
+                super().abort(work, other, Event.BARRED, Reason.INCOMPLETE, other.accept)
+
+    def _parts(self, pair: HolderPair) -> list[HolderPair]:
+        """This holder's parts of the whole, in their order."""
+        same = [p for p in self._pairs.busy.values() if (p.whole, p.user) == (pair.whole, pair.user)]
+        return sorted(same, key=lambda one: one.place or 0)
+
+
+# -- the user ----------------------------------------------------------------------------------------------------------
+
+
+def in_order(holders: Sequence[bytes]) -> list[int]:
+    """The places of parts so that each holder's are together, in the order in which the holders appear first."""
+    first = {holder: n for n, holder in reversed(list(enumerate(holders)))}
+    return sorted(range(len(holders)), key=lambda n: (first[holders[n]], n))
+
+
+def stood(parts: Sequence[UserPair]) -> bool:
+    """Was the first part ever confirmed, and with it the whole?"""
+    return any(part.place == 0 and part.transmit_until_ns is not None for part in parts)

@@ -1,0 +1,186 @@
+"""Wholes in the loop: all parts of a settlement over several classes are accepted and stand, or all are given back.
+
+A user accepts from the last part to the first, hands out permits once all are confirmed, and gives back what is where
+they cannot be. A holder is shown what it may confirm by.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from settlement.chain.admission import prove
+from settlement.chain.codec import decode
+from settlement.chain.records import Record
+from settlement.chain.scope import Cell
+from settlement.core.fixes import deadline_open
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, Companion
+from settlement.pair.effects import HandLease, HandPermit
+from settlement.pair.holderpairs import HolderPair
+from settlement.pair.table import UserState
+from settlement.pair.user import Offer
+from settlement.pair.userpairs import UserPair
+from settlement.pair.wholes import in_order, judge_later, stood, whole_id
+from settlement.records.conduct import recognising
+from settlement.records.market import Request
+from settlement.records.wholeparts import LaterPart, WholeOf, WholePart
+from settlement.state.nodestate import NodeState
+from settlement.state.step import Step
+
+PART = "part"
+"""Artifacts of parts whose whole does not stand yet; no warden is given one."""
+OVER = (UserState.REFUSED, UserState.ABORTED, UserState.ENDED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPart:
+    """One part of a whole to ask for: what of which offer, how loud (thousandths of a dBm), and at what price."""
+
+    offer: Offer
+    cell: Cell
+    eirp_mdbm: int
+    tier: int
+    price: int
+
+
+# -- the user ----------------------------------------------------------------------------------------------------------
+
+
+def ask_whole(state: NodeState, step: Step, asked: Sequence[AskedPart]) -> bytes:
+    """Sign a REQUEST for each part of a settlement over several classes; returns the id of the whole."""
+    asked = [asked[n] for n in in_order([one.offer.holder for one in asked])]
+    parts = tuple(
+        WholePart(
+            declaration=one.offer.declaration,
+            commodity=one.offer.body.commodity,
+            cell=one.cell,
+            tier=max(one.offer.body.tier_low, one.tier),
+            eirp_mdbm=one.eirp_mdbm,
+            price=one.price,
+        )
+        for one in asked
+    )
+    nonce = step.random(16)
+    name = whole_id(state.identity.credential, nonce, parts)
+    for index, one in enumerate(asked):
+        whole = WholeOf(id=name, index=index, nonce=nonce, parts=parts)
+        state.user.request(
+            step, one.offer, one.cell, eirp_mdbm=one.eirp_mdbm, tier=one.tier, price=one.price, whole=whole
+        )
+    step.event("whole requested", whole=name, parts=len(parts))
+    return name
+
+
+def granted(state: NodeState, step: Step, pair: UserPair, grant: bytes) -> None:
+    """One part is granted; go on once all are."""
+    state.user.hold(step, pair, grant)
+    go_on(state, step, pair.whole or b"")
+
+
+def settled(state: NodeState, step: Step, pair: UserPair, artifact: bytes) -> None:
+    """One part is confirmed; its artifact is kept until all are."""
+    step.put(PART, pair.sid, artifact)
+    go_on(state, step, pair.whole or b"")
+
+
+def tick(state: NodeState, step: Step) -> None:
+    """Give up wholes of which a part came to nothing; forget those that came to their end."""
+    for whole in list(state.user.wholes):
+        parts = state.user.parts_of(whole)
+        if all(part.state in OVER for part in parts):
+            if all(part.done(step.now.time) for part in parts):
+                del state.user.wholes[whole]
+        else:
+            go_on(state, step, whole)
+
+
+def go_on(state: NodeState, step: Step, whole: bytes) -> None:
+    """Do what is due for a whole."""
+    parts = state.user.parts_of(whole)
+    if stood(parts):
+        _stand(state, step, parts)
+        return
+    lost = next((part for part in parts if part.state in OVER), None)
+    if lost is None and len(parts) == (parts[0].parts or 0) and all(part.grant is not None for part in parts):
+        lost = _accept(state, step, parts)
+    if lost is not None:
+        _roll_back(state, step, whole, f"the part in {lost.cell.band} {lost.ended or 'cannot be accepted in time'}")
+
+
+def _accept(state: NodeState, step: Step, parts: Sequence[UserPair]) -> UserPair | None:
+    """Accept from the last holder to the first; returns a part that can no longer be accepted."""
+    for pair in reversed(parts):
+        later = [one for one in parts if (one.place or 0) > (pair.place or 0) and one.holder != pair.holder]
+        if pair.state != UserState.REQUESTED or any(one.state != UserState.SETTLED for one in later):
+            continue
+        admitted = state.admitted_of(pair.grant or b"")
+        if admitted is None or deadline_open(step.now.time, admitted.record.body.accept_by_ns, "grant.accept_by"):
+            return pair
+        shown = tuple(_shown(state, one) for one in later) or None
+        state.user.accept(step, pair, admitted, recognising.derived_from(state, admitted.record), shown)
+    return None
+
+
+def _shown(state: NodeState, pair: UserPair) -> LaterPart:
+    grant, accept, confirm = _records(state, pair)
+    return LaterPart(place=pair.place or 0, grant=grant, accept=accept, confirm=confirm)
+
+
+def _records(state: NodeState, pair: UserPair) -> tuple[bytes, bytes, bytes]:
+    grant, accept, confirm = (state.record_bytes(one) or b"" for one in (pair.grant, pair.accept, pair.decision))
+    return grant, accept, confirm
+
+
+def _stand(state: NodeState, step: Step, parts: Sequence[UserPair]) -> None:
+    """Every part is confirmed: make their artifacts whole, and hand the warden those of frequencies."""
+    waiting = [(part, state.lineage.get(PART, part.sid)) for part in parts]
+    if any(part.decision is None for part in parts) or all(artifact is None for _, artifact in waiting):
+        return
+    beside = {part.sid: _companion(state, part) for part in parts}
+    for pair, raw in waiting:
+        found = decode(Artifact, raw, PART, limit=ARTIFACT_LIMIT) if raw is not None else None
+        if not isinstance(found, Artifact):
+            continue
+        fields = {name: getattr(found, name) for name in Artifact.__dataclass_fields__}
+        others = tuple(one for sid, one in beside.items() if sid != pair.sid)
+        encoded = Artifact(**fields | {"companions": others}).encoded()
+        step.put("artifact", pair.sid, encoded)
+        step.drop(PART, pair.sid)
+        if pair.cell.band.unit is None and pair.in_force:
+            step.ask(HandPermit(sid=pair.sid, artifact=encoded))
+            lease = state.record_bytes(pair.lease)
+            if lease is not None:
+                step.ask(HandLease(sid=pair.sid, record=lease))
+    step.event("whole settled", whole=parts[0].whole, parts=len(parts))
+
+
+def _companion(state: NodeState, pair: UserPair) -> Companion:
+    grant, accept, confirm = _records(state, pair)
+    holder = state.registry.get(pair.holder)
+    return Companion(grant=grant, accept=accept, confirm=confirm, chain=holder.chain if holder is not None else ())
+
+
+def _roll_back(state: NodeState, step: Step, whole: bytes, why: str) -> None:
+    """None of it: what is asked for is let go, what is confirmed is given back, what is in doubt is waited for."""
+    for pair in state.user.parts_of(whole):
+        if pair.state == UserState.REQUESTED:
+            state.user.gives_up(step, pair, why)
+        elif pair.in_force:
+            state.user.relinquish(step, pair.sid, Reason.INCOMPLETE.value)
+            step.drop(PART, pair.sid)
+
+
+# -- the holder --------------------------------------------------------------------------------------------------------
+
+
+def judge_accept(state: NodeState, pair: HolderPair, accept: Record) -> Refusal | None:
+    """An ACCEPT of one part: every later part that another holder has is shown to be confirmed."""
+    if pair.whole is None:
+        return None
+    asked = state.record_of(pair.request)
+    if asked is None or not isinstance(asked.body, Request) or asked.body.whole is None:
+        return refuse(Reason.UNKNOWN_SID, "whole.request", pair.request.hex()[:16], "the REQUEST of this part")
+    known = state.holder.pairs.values()
+    mine = {one.place or 0 for one in known if (one.whole, one.user) == (pair.whole, pair.user)}
+    return judge_later(
+        asked.body.whole, accept.body.later or (), mine, pair.user, lambda raw: prove(raw, state.registry)
+    )

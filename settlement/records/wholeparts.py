@@ -1,0 +1,53 @@
+"""Several classes in one settlement: how a REQUEST names the whole, and how later parts are shown."""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import Flaw, array, blob, nested, text, uint
+from settlement.chain.quantities import count, millidecibel
+from settlement.chain.scope import Cell
+from settlement.records.sizes import HASH
+
+WHOLE_MAX = 8
+"""Parts of one whole."""
+SHOWN_BYTES_MAX = 4096
+"""A GRANT, an ACCEPT or a CONFIRM where it is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholePart:
+    """One part of a whole: what is asked of which declaration, and its price."""
+
+    declaration: bytes = blob(1, HASH)
+    commodity: str = text(2, 64)
+    cell: Cell = nested(3, Cell)
+    tier: int = uint(4, high=255)
+    eirp_mdbm: int = millidecibel(5)
+    price: int = count(6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeOf:
+    """The whole that a REQUEST asks for one part of: its id, which part this is, and every part in order.
+
+    `id` is SHA-256 over the user, the nonce and the parts: nobody can change a part under it. The first part's CONFIRM
+    is the commit point of all.
+    """
+
+    id: bytes = blob(1, HASH)
+    index: int = uint(2, high=WHOLE_MAX - 1)
+    nonce: bytes = blob(3, 16)
+    parts: tuple[WholePart, ...] = array(4, WholePart, WHOLE_MAX, low=2)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """This part is one of them."""
+        return None if self.index < len(self.parts) else (".index", self.index, f"< {len(self.parts)} parts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterPart:
+    """A later part of a whole, settled with another holder, as its user shows it in the ACCEPT of an earlier one."""
+
+    place: int = uint(1, high=WHOLE_MAX - 1)
+    grant: bytes = blob(2, SHOWN_BYTES_MAX, least=1)
+    accept: bytes = blob(3, SHOWN_BYTES_MAX * WHOLE_MAX, least=1)
+    confirm: bytes = blob(4, SHOWN_BYTES_MAX, least=1)

@@ -1,0 +1,209 @@
+"""One settlement over two classes: every part is confirmed, or none stands, whoever holds them and whatever is lost."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radio.permits import Permits
+from settlement.chain.scope import Band, Cell
+from settlement.core.reasons import Reason, Refusal
+from settlement.pair.artifact import Artifact, verify
+from settlement.pair.effects import HandPermit
+from settlement.pair.table import HolderState, UserState
+from settlement.records.conduct.together import AskedPart, ask_whole
+from tests.settlement.market.classed import BACKHAUL, LINK, classed, enrolled, offered, window
+from tests.settlement.world import AREA, BAND, LOWER, NS, World
+
+CAPACITY = replace(LINK, high_hz=10**7)
+ONE, TWO = ("holder",), ("holder", "carrier")
+
+
+def town(folder: Path, holders: tuple[str, ...]) -> tuple[World, bytes, bytes]:
+    """Spectrum by the first holder and backhaul by the last, both offered to alice and bob."""
+    world = enrolled(classed(folder, BACKHAUL), holders, ("alice", "bob"))
+    band = offered(world, holders[0], BAND, "cbrs", ("alice", "bob"))
+    link = offered(world, holders[-1], LINK, "backhaul", ("alice", "bob"), currency="EUR", price=9)
+    return world, band, link
+
+
+def asked(world: World, user: str, names: tuple[bytes, ...], bands: tuple[Band, ...]) -> list[AskedPart]:
+    offers = [world.members[user].party.user.offers[name] for name in names]
+    return [
+        AskedPart(
+            offer=offer,
+            cell=Cell(band=band, area=AREA, window=window()),
+            eirp_mdbm=20_000,
+            tier=2,
+            price=offer.body.price,
+        )
+        for offer, band in zip(offers, bands, strict=True)
+    ]
+
+
+def ask(world: World, user: str, names: tuple[bytes, ...], *bands: Band, at_s: float = 1.0) -> bytes:
+    party = world.members[user].party
+    parts = asked(world, user, names, bands or (LOWER, CAPACITY))
+    whole: bytes = world.do(user, at_s, lambda step: ask_whole(party, step, parts))
+    return whole
+
+
+def states(world: World, user: str, whole: bytes) -> list[UserState]:
+    return [UserState(pair.state) for pair in world.members[user].party.user.parts_of(whole)]
+
+
+def permits(world: World, user: str) -> list[HandPermit]:
+    return [one for one in world.members[user].effects if isinstance(one, HandPermit)]
+
+
+def tick(world: World, at_s: float) -> list[Refusal]:
+    for name, member in world.members.items():
+        world.do(name, at_s, member.party.tick)
+    return world.carry(at_s)
+
+
+@pytest.mark.feature("A5")
+@pytest.mark.parametrize("holders", [ONE, TWO])
+def test_both_classes_settle_as_one_and_only_then_the_radio_may(tmp_path: Path, holders: tuple[str, ...]) -> None:
+    world, band, link = town(tmp_path, holders)
+    whole = ask(world, "alice", (band, link))
+    assert not world.carry(1.1)
+    assert states(world, "alice", whole) == [UserState.SETTLED, UserState.SETTLED]
+    (permit,) = permits(world, "alice")  # backhaul has none
+    assert Permits(network="test-net", anchors=world.anchors).take(permit.artifact).permit.cell.band == LOWER  # type: ignore[union-attr]
+    for pair in world.members["alice"].party.user.parts_of(whole):
+        artifact = world.members["alice"].party.lineage.get("artifact", pair.sid)
+        assert artifact is not None
+        assert not isinstance(verify(artifact, network="test-net", anchors=world.anchors), Refusal)
+    confirmed = [p for h in holders for p in world.members[h].party.holder.pairs.values()]
+    assert {p.state for p in confirmed} == {HolderState.CONFIRMED}
+    assert len(confirmed) == 2
+
+
+@pytest.mark.feature("A5")
+def test_one_holder_confirms_both_in_one_step(tmp_path: Path) -> None:
+    world, band, link = town(tmp_path, ONE)
+    ask(world, "alice", (band, link))
+    world.carry(1.1)
+    events = [n.name for n in world.members["holder"].notices if n.name in ("part waits", "settled")]
+    assert events == ["part waits", "settled", "settled"]
+
+
+@pytest.mark.feature("A5")
+def test_an_artifact_without_every_other_part_opens_nothing(tmp_path: Path) -> None:
+    world, band, link = town(tmp_path, TWO)
+    ask(world, "alice", (band, link))
+    world.carry(1.1)
+    (permit,) = permits(world, "alice")
+    from settlement.chain.codec import decode
+
+    whole = decode(Artifact, permit.artifact, "artifact", limit=1 << 20)
+    assert isinstance(whole, Artifact)
+    fields = {name: getattr(whole, name) for name in Artifact.__dataclass_fields__}
+    alone = Artifact(**{**fields, "companions": None}).encoded()
+    refused = Permits(network="test-net", anchors=world.anchors).take(alone)
+    assert isinstance(refused, Refusal)
+    assert (refused.reason, refused.clause) == (Reason.INCOMPLETE, "artifact.whole")
+    assert whole.companions is not None
+    twisted = replace(whole.companions[0], confirm=whole.confirm)
+    refused = Permits(network="test-net", anchors=world.anchors).take(
+        Artifact(**{**fields, "companions": (twisted,)}).encoded()
+    )
+    assert isinstance(refused, Refusal)
+    assert refused.reason is Reason.PROOF
+
+
+@pytest.mark.feature("A5")
+@pytest.mark.parametrize("holders", [ONE, TWO])
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_part_that_is_not_to_be_had_rolls_all_back(tmp_path: Path, holders: tuple[str, ...], taken: int) -> None:
+    world, band, link = town(tmp_path, holders)
+    party, name = world.members["bob"].party, (band, link)[taken]
+    part = asked(world, "bob", (name,), ((LOWER, CAPACITY)[taken],))[0]
+    world.do("bob", 0.5, lambda s: party.user.request(s, part.offer, part.cell, eirp_mdbm=20_000, price=part.price))
+    world.carry(0.6)
+    whole = ask(world, "alice", (band, link))
+    refusals = world.carry(1.1)
+    assert [one.reason for one in refusals] == [Reason.CONFLICT]
+    for n in range(8):
+        tick(world, 1.2 + n / 2)
+    assert set(states(world, "alice", whole)) == {UserState.REFUSED}
+    assert not permits(world, "alice")
+    held = [p for h in holders for p in world.members[h].party.holder.pairs.values() if p.whole == whole]
+    assert {p.state for p in held} == {HolderState.ABORTED}
+
+
+@pytest.mark.feature("A5")
+def test_where_the_first_part_cannot_be_confirmed_the_later_one_is_given_back(tmp_path: Path) -> None:
+    """The carrier confirms the last part; then the ACCEPT of the first is lost until it is too late."""
+    world, band, link = town(tmp_path, TWO)
+    whole = ask(world, "alice", (band, link))
+    lost = world.members["holder"].hash
+    for n in range(12):
+        at_s = 1.1 + n / 10
+        for name, member in world.members.items():
+            waiting, member.outgoing = member.outgoing, []
+            names = {m.hash: key for key, m in world.members.items()}
+            for out in waiting:
+                late = name == "alice" and out.to == lost and b"bandpact/accept" in out.data
+                if not late:
+                    world.give(name, names[out.to], out.data, at_s)
+    carrier = world.members["carrier"].party.holder
+    assert {p.state for p in carrier.pairs.values()} == {HolderState.CONFIRMED}
+    assert states(world, "alice", whole) == [UserState.ACCEPTED, UserState.SETTLED]
+    assert not permits(world, "alice")
+    for n in range(8):
+        tick(world, 4.0 + n / 2)
+    assert states(world, "alice", whole) == [UserState.ABORTED, UserState.ENDED]
+    assert {p.state for p in carrier.pairs.values()} == {HolderState.ENDED}
+    assert not permits(world, "alice")
+
+
+@pytest.mark.feature("A5")
+def test_the_first_holder_confirms_nothing_before_it_is_shown_the_others(tmp_path: Path) -> None:
+    """A user who accepts first to last gets its ABORT."""
+    world, band, link = town(tmp_path, TWO)
+    whole = ask(world, "alice", (band, link))
+    party = world.members["alice"].party
+    names = {m.hash: key for key, m in world.members.items()}
+    for out in world.members["alice"].outgoing:
+        world.give("alice", names[out.to], out.data, 1.1)
+    world.members["alice"].outgoing = []
+    grants = {name: list(world.members[name].outgoing) for name in TWO}
+    for name in TWO:
+        world.members[name].outgoing = []
+    (out,) = [one for one in grants["holder"] if b"bandpact/grant" in one.data]
+    world.give("holder", "alice", out.data, 1.2)
+    first = party.user.parts_of(whole)[0]
+    assert first.state == UserState.REQUESTED
+    assert first.grant is not None
+    admitted = party.admitted_of(first.grant)
+    assert admitted is not None
+    world.do("alice", 1.3, lambda step: party.user.accept(step, first, admitted), honest=False)
+    refusals = world.carry(1.4)
+    assert refusals[0].reason is Reason.INCOMPLETE
+    assert refusals[0].clause == "whole.later"
+    assert {p.state for p in world.members["holder"].party.holder.pairs.values()} == {HolderState.ABORTED}
+
+
+@pytest.mark.feature("A5")
+@pytest.mark.parametrize("what", ["price", "nonce"])
+def test_a_whole_whose_id_is_not_over_its_parts_is_refused(tmp_path: Path, what: str) -> None:
+    world, band, link = town(tmp_path, ONE)
+    party = world.members["alice"].party
+    parts = asked(world, "alice", (band, link), (LOWER, CAPACITY))
+    honest: Any = party.user.request
+
+    def twisted(step: Any, offer: Any, cell: Any, *, whole: Any, **fields: Any) -> Any:
+        other = (
+            {"nonce": bytes(16)} if what == "nonce" else {"parts": (whole.parts[0], replace(whole.parts[1], price=1))}
+        )
+        return honest(step, offer, cell, whole=replace(whole, **other), **fields)
+
+    party.user.request = twisted  # type: ignore[method-assign]
+    world.do("alice", 1.0, lambda step: ask_whole(party, step, parts))
+    refusals = world.carry(1.1)
+    assert {one.clause for one in refusals} <= {"whole.id", "whole.parts"}
+    assert not world.members["holder"].party.holder.pairs
+    assert NS
