@@ -214,7 +214,7 @@ class Holder:
             index=body.part.index if body.part is not None else None,
             whole=body.whole.id if body.whole is not None else None,
             place=body.whole.index if body.whole is not None else None,
-            parts=len(body.whole.parts) if body.whole is not None else None,
+            parts=len(body.whole.terms) if body.whole is not None else None,
         )
         record = work.sign(grant)
         asking = HolderPair(
@@ -237,7 +237,7 @@ class Holder:
             price=grant.price or None,
             whole=grant.whole,
             place=grant.place,
-            own_parts=sum(1 for one in body.whole.parts if one.declaration in self.offers) if body.whole else None,
+            own_parts=sum(1 for one in body.whole.declarations if one in self.offers) if body.whole else None,
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
         work.send(pair.user, record.raw, beside(bound, composite))

@@ -128,7 +128,7 @@ class User:
             price_max=price_max,
             whole=body.whole.id if body.whole is not None else None,
             place=body.whole.index if body.whole is not None else None,
-            parts=len(body.whole.parts) if body.whole is not None else None,
+            parts=len(body.whole.terms) if body.whole is not None else None,
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
         work.send(pair.holder, record.raw, beside_request(self.bounds, pair))
@@ -180,7 +180,7 @@ class User:
         if (body.wish, body.index) != ((part.wish, part.index) if part is not None else (None, None)):
             return refuse(Reason.TERMS, "grant.part", body.index, "the part that the REQUEST says it is")
         asked = request.whole
-        named = (asked.id, asked.index, len(asked.parts)) if asked is not None else (None, None, None)
+        named = (asked.id, asked.index, len(asked.terms)) if asked is not None else (None, None, None)
         if (body.whole, body.place, body.parts) != named:
             return refuse(Reason.TERMS, "grant.whole", body.place, "the part of the whole that the REQUEST says it is")
         if not same or body.max_eirp_mdbm > request.eirp_mdbm:

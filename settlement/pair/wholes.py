@@ -16,6 +16,7 @@ import cbor2
 
 from settlement.chain import codec
 from settlement.chain.admission import Admitted
+from settlement.chain.scope import Cell
 from settlement.core.fixes import deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.holderdecision import DecisionKeeper
@@ -26,15 +27,21 @@ from settlement.pair.work import Work
 from settlement.records.decision import Confirm
 from settlement.records.grant import Accept, Grant
 from settlement.records.market import Request
-from settlement.records.wholeparts import LaterPart, WholeOf, WholePart
+from settlement.records.wholeparts import LaterPart, WholeOf
 
 OPEN = (HolderState.RESERVED, HolderState.COORDINATING)
 Prove = Callable[[bytes], Admitted | Refusal]
 
 
-def whole_id(user: bytes, nonce: bytes, parts: Sequence[WholePart]) -> bytes:
+def terms_hash(commodity: str, cell: Cell, tier: int, eirp_mdbm: int, price: int) -> bytes:
+    """SHA-256 over the terms of one part."""
+    return hashlib.sha256(cbor2.dumps([commodity, codec.to_map(cell), tier, eirp_mdbm, price])).digest()
+
+
+def whole_id(user: bytes, nonce: bytes, declarations: Sequence[bytes], terms: Sequence[bytes]) -> bytes:
     """Name a whole: SHA-256 over its user, a nonce and every part."""
-    return hashlib.sha256(cbor2.dumps([b"bandpact/1/whole", user, nonce, [codec.to_map(p) for p in parts]])).digest()
+    named = [b"bandpact/1/whole", user, nonce, list(declarations), list(terms)]
+    return hashlib.sha256(cbor2.dumps(named)).digest()
 
 
 def judge_whole(body: Request, user: bytes) -> Refusal | None:
@@ -46,11 +53,10 @@ def judge_whole(body: Request, user: bytes) -> Refusal | None:
         return refuse(
             Reason.TERMS, "whole.part", "a part of a wish, or at a COUNTER's price", "a part of a whole alone"
         )
-    here = whole.parts[whole.index]
-    asked = (body.declaration, body.commodity, body.cell, body.tier, body.eirp_mdbm, body.price)
-    if asked != (here.declaration, here.commodity, here.cell, here.tier, here.eirp_mdbm, here.price):
-        return refuse(Reason.TERMS, "whole.parts", f"another {here.commodity} part", "what this REQUEST asks for")
-    named = whole_id(user, whole.nonce, whole.parts)
+    here = terms_hash(body.commodity, body.cell, body.tier, body.eirp_mdbm, body.price)
+    if (body.declaration, here) != (whole.declarations[whole.index], whole.terms[whole.index]):
+        return refuse(Reason.TERMS, "whole.terms", f"another {body.commodity} part", "what this REQUEST asks for")
+    named = whole_id(user, whole.nonce, whole.declarations, whole.terms)
     return None if named == whole.id else refuse(Reason.PROOF, "whole.id", whole.id.hex()[:16], named.hex()[:16])
 
 
@@ -62,11 +68,11 @@ def judge_later(
     Args: mine: the places of this holder's own parts. user: who accepts. prove: verifies the signature of a record.
     """
     by = {one.place: one for one in shown}
-    for place in range(whole.index + 1, len(whole.parts)):
+    for place in range(whole.index + 1, len(whole.terms)):
         if place in mine:
             continue
         if place not in by:
-            measured = f"part {place} ({whole.parts[place].commodity}) not shown"
+            measured = f"part {place} not shown"
             return refuse(Reason.INCOMPLETE, "whole.later", measured, "the CONFIRM of every later part")
         wrong = _judge_shown(by[place], whole, user, prove)
         if wrong is not None:
@@ -89,11 +95,11 @@ def part_flaw(proven: Sequence[Admitted], here: str, whole: WholeOf, place: int,
     given, taken, decided = grant.body, accept.body, confirm.body
     if not (isinstance(given, Grant) and isinstance(taken, Accept) and isinstance(decided, Confirm)):
         return refuse(Reason.TYPE, here, f"{grant.typ}, {accept.typ}, {confirm.typ}", "grant, accept, confirm")
-    part = whole.parts[place]
-    if (given.whole, given.place, given.parts) != (whole.id, place, len(whole.parts)):
+    if (given.whole, given.place, given.parts) != (whole.id, place, len(whole.terms)):
         measured = f"part {given.place} of {given.whole.hex()[:16] if given.whole else 'no whole'}"
         return refuse(Reason.INCOMPLETE, here, measured, f"part {place} of {whole.id.hex()[:16]}")
-    if (given.cell, given.commodity, given.price) != (part.cell, part.commodity, part.price):
+    said = terms_hash(given.commodity, given.cell, given.tier, given.max_eirp_mdbm, given.price)
+    if said != whole.terms[place]:
         return refuse(Reason.TERMS, here, f"other terms of {given.commodity}", "the terms of the whole")
     chained = (
         taken.grant == grant.digest

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from settlement.chain.codec import Flaw, array, blob, nested, text, uint
-from settlement.chain.quantities import count, millidecibel
-from settlement.chain.scope import Cell
+from settlement.chain.codec import Flaw, array, blob, uint
 from settlement.records.sizes import HASH
 
 WHOLE_MAX = 8
@@ -14,33 +12,25 @@ SHOWN_BYTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WholePart:
-    """One part of a whole: what is asked of which declaration, and its price."""
-
-    declaration: bytes = blob(1, HASH)
-    commodity: str = text(2, 64)
-    cell: Cell = nested(3, Cell)
-    tier: int = uint(4, high=255)
-    eirp_mdbm: int = millidecibel(5)
-    price: int = count(6)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WholeOf:
     """The whole that a REQUEST asks for one part of: its id, which part this is, and every part in order.
 
-    `id` is SHA-256 over the user, the nonce and the parts: nobody can change a part under it. The first part's CONFIRM
-    is the commit point of all.
+    A part is named by its declaration and by a hash over class, cell, tier, EIRP and price (`terms`). `id` is SHA-256
+    over the user, the nonce and all parts: nobody can change a part under it. The first part's CONFIRM is the commit
+    point of all.
     """
 
     id: bytes = blob(1, HASH)
     index: int = uint(2, high=WHOLE_MAX - 1)
     nonce: bytes = blob(3, 16)
-    parts: tuple[WholePart, ...] = array(4, WholePart, WHOLE_MAX, low=2)
+    declarations: tuple[bytes, ...] = array(4, blob(0, HASH), WHOLE_MAX, low=2)
+    terms: tuple[bytes, ...] = array(5, blob(0, HASH), WHOLE_MAX, low=2)
 
     def meaning_flaw(self) -> Flaw | None:
-        """This part is one of them."""
-        return None if self.index < len(self.parts) else (".index", self.index, f"< {len(self.parts)} parts")
+        """This part is one of them, and each has its terms."""
+        if len(self.terms) != len(self.declarations):
+            return ".terms", len(self.terms), f"{len(self.declarations)}, as declarations"
+        return None if self.index < len(self.terms) else (".index", self.index, f"< {len(self.terms)} parts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

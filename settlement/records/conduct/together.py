@@ -19,10 +19,10 @@ from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import UserState
 from settlement.pair.user import Offer
 from settlement.pair.userpairs import UserPair
-from settlement.pair.wholes import in_order, judge_later, stood, whole_id
+from settlement.pair.wholes import in_order, judge_later, stood, terms_hash, whole_id
 from settlement.records.conduct import recognising
 from settlement.records.market import Request
-from settlement.records.wholeparts import LaterPart, WholeOf, WholePart
+from settlement.records.wholeparts import LaterPart, WholeOf
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
 
@@ -48,25 +48,19 @@ class AskedPart:
 def ask_whole(state: NodeState, step: Step, asked: Sequence[AskedPart]) -> bytes:
     """Sign a REQUEST for each part of a settlement over several classes; returns the id of the whole."""
     asked = [asked[n] for n in in_order([one.offer.holder for one in asked])]
-    parts = tuple(
-        WholePart(
-            declaration=one.offer.declaration,
-            commodity=one.offer.body.commodity,
-            cell=one.cell,
-            tier=max(one.offer.body.tier_low, one.tier),
-            eirp_mdbm=one.eirp_mdbm,
-            price=one.price,
-        )
+    declarations = tuple(one.offer.declaration for one in asked)
+    terms = tuple(
+        terms_hash(one.offer.body.commodity, one.cell, max(one.offer.body.tier_low, one.tier), one.eirp_mdbm, one.price)
         for one in asked
     )
     nonce = step.random(16)
-    name = whole_id(state.identity.credential, nonce, parts)
+    name = whole_id(state.identity.credential, nonce, declarations, terms)
     for index, one in enumerate(asked):
-        whole = WholeOf(id=name, index=index, nonce=nonce, parts=parts)
+        whole = WholeOf(id=name, index=index, nonce=nonce, declarations=declarations, terms=terms)
         state.user.request(
             step, one.offer, one.cell, eirp_mdbm=one.eirp_mdbm, tier=one.tier, price=one.price, whole=whole
         )
-    step.event("whole requested", whole=name, parts=len(parts))
+    step.event("whole requested", whole=name, parts=len(asked))
     return name
 
 

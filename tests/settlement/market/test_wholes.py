@@ -7,24 +7,29 @@ from typing import Any
 import pytest
 
 from radio.permits import Permits
-from settlement.chain.scope import Band, Cell
+from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
+from settlement.market.link import corridor
 from settlement.pair.artifact import Artifact, verify
 from settlement.pair.effects import HandPermit
 from settlement.pair.table import HolderState, UserState
 from settlement.records.conduct.together import AskedPart, ask_whole
 from tests.settlement.market.classed import BACKHAUL, LINK, classed, enrolled, offered, window
-from tests.settlement.world import AREA, BAND, LOWER, NS, World
+from tests.settlement.world import BAND, LAT, LON, LOWER, NS, T0, World
 
 CAPACITY = replace(LINK, high_hz=10**7)
 ONE, TWO = ("holder",), ("holder", "carrier")
 
 
+STRIP = corridor((LAT, LON), (LAT + 1_000_000, LON), 2_000_000)
+
+
 def town(folder: Path, holders: tuple[str, ...]) -> tuple[World, bytes, bytes]:
-    """Spectrum by the first holder and backhaul by the last, both offered to alice and bob."""
+    """Spectrum by the first holder and backhaul over a link by the last, both offered to alice and bob."""
     world = enrolled(classed(folder, BACKHAUL), holders, ("alice", "bob"))
     band = offered(world, holders[0], BAND, "cbrs", ("alice", "bob"))
-    link = offered(world, holders[-1], LINK, "backhaul", ("alice", "bob"), currency="EUR", price=9)
+    strip = Cell(band=LINK, area=STRIP, window=Window(start_ns=T0, end_ns=T0 + 300 * NS))
+    link = offered(world, holders[-1], LINK, "backhaul", ("alice", "bob"), currency="EUR", price=9, cell=strip)
     return world, band, link
 
 
@@ -33,7 +38,7 @@ def asked(world: World, user: str, names: tuple[bytes, ...], bands: tuple[Band, 
     return [
         AskedPart(
             offer=offer,
-            cell=Cell(band=band, area=AREA, window=window()),
+            cell=Cell(band=band, area=offer.body.cell.area, window=window()),
             eirp_mdbm=20_000,
             tier=2,
             price=offer.body.price,
@@ -196,14 +201,11 @@ def test_a_whole_whose_id_is_not_over_its_parts_is_refused(tmp_path: Path, what:
     honest: Any = party.user.request
 
     def twisted(step: Any, offer: Any, cell: Any, *, whole: Any, **fields: Any) -> Any:
-        other = (
-            {"nonce": bytes(16)} if what == "nonce" else {"parts": (whole.parts[0], replace(whole.parts[1], price=1))}
-        )
+        other = {"nonce": bytes(16)} if what == "nonce" else {"terms": (whole.terms[0], bytes(32))}
         return honest(step, offer, cell, whole=replace(whole, **other), **fields)
 
     party.user.request = twisted  # type: ignore[method-assign]
     world.do("alice", 1.0, lambda step: ask_whole(party, step, parts))
     refusals = world.carry(1.1)
-    assert {one.clause for one in refusals} <= {"whole.id", "whole.parts"}
+    assert {one.clause for one in refusals} <= {"whole.id", "whole.terms"}
     assert not world.members["holder"].party.holder.pairs
-    assert NS
