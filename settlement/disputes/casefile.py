@@ -106,7 +106,9 @@ def _rotate(raws: Iterable[bytes], registry: Registry) -> Refusal | None:
     for raw in raws:
         known = prove(raw, registry)
         if not isinstance(known, Admitted) or not isinstance(known.record.body, Rotation):
-            return known if isinstance(known, Refusal) else refuse(Reason.TYPE, "case.rotation", "another", "a rotation")
+            return (
+                known if isinstance(known, Refusal) else refuse(Reason.TYPE, "case.rotation", "another", "a rotation")
+            )
         successor = judge_rotation(known.author, known.record.body, registry)
         if not isinstance(successor, Subject):
             return successor

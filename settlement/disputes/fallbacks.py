@@ -58,7 +58,9 @@ def judge_substitute(by: FallbackTerms, first: Cell, one: Substitute) -> Refusal
 
 
 def _offered(offer: Declaration, cell: Cell) -> bool:
-    return offer.cell.band.holds(cell.band) and offer.cell.window.holds(cell.window) and offer.cell.area.holds(cell.area)
+    return (
+        offer.cell.band.holds(cell.band) and offer.cell.window.holds(cell.window) and offer.cell.area.holds(cell.area)
+    )
 
 
 def _by_whom(by: FallbackTerms, one: Substitute) -> Refusal | None:

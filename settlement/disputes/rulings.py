@@ -69,6 +69,18 @@ def judge_jurisdiction(case: DisputeCase, author: Subject) -> Refusal | None:
     return None
 
 
+def ruling_by(case: DisputeCase, author: Subject, earliest_ns: int) -> Ruling | Refusal:
+    """What an authority may sign now, at `earliest_ns` (UTC) or later; why it may not."""
+    refusal = judge_jurisdiction(case, author)
+    if refusal is not None:
+        return refusal
+    terms, raised_ns = case.terms, case.dispute.frame.attestation.latest_ns
+    due_ns = raised_ns + (terms.answer_ns if terms is not None else 0)
+    if case.answer is None and earliest_ns <= due_ns:
+        return refuse(Reason.NOT_YET, "ruling.answer_by", f"at {earliest_ns} ns", f"> {due_ns} ns, or an answer")
+    return due_ruling(case)
+
+
 def judge_ruling(case: DisputeCase, ruling: Record, author: Subject) -> Refusal | None:
     """Is a signed ruling by who may rule, and what the case comes to when it is replayed?"""
     refusal = judge_jurisdiction(case, author)

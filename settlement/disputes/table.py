@@ -141,4 +141,6 @@ def judge_escalating(terms: DisputeTerms, held: OpenDispute, signed: Attestation
     due_ns = held.raised_ns + terms.answer_ns + terms.rule_ns
     if signed.earliest_ns > due_ns:
         return None
-    return refuse(Reason.NOT_YET, "dispute.rule_by", f"signed at {signed.earliest_ns} ns", f"> {due_ns} ns, or a ruling")
+    return refuse(
+        Reason.NOT_YET, "dispute.rule_by", f"signed at {signed.earliest_ns} ns", f"> {due_ns} ns, or a ruling"
+    )

@@ -18,8 +18,8 @@ from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.pair.governed import Governed
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.transmit import lease_limit
-from settlement.pair.usermove import MoveTaker
 from settlement.pair.userlease import LeaseTaker, beside_request
+from settlement.pair.usermove import MoveTaker
 from settlement.pair.userpairs import STORE, WAITING, UserPair, UserPairs
 from settlement.pair.work import Work, answer_to, settlement_id
 

@@ -197,9 +197,7 @@ def answers_it(state: NodeState, held: OpenDispute) -> bytes:
     return (other if held.against == mine else mine) or b""
 
 
-def judge_answer(
-    state: NodeState, body: DisputeAnswer, signed: Attestation, author: Subject
-) -> OpenDispute | Refusal:
+def judge_answer(state: NodeState, body: DisputeAnswer, signed: Attestation, author: Subject) -> OpenDispute | Refusal:
     """May a dispute be answered so, by this author, now? The dispute as it stands, or why not."""
     held = dispute_of(state, body.dispute)
     if held is None or held.sid != body.sid:

@@ -44,7 +44,6 @@ def evidence_for(state: NodeState, sid: bytes, ground: str) -> tuple[bytes, ...]
     return tuple(dict.fromkeys(names))[-EVIDENCE_MAX:]
 
 
-
 def _asked(state: NodeState, here: list[Record]) -> list[bytes]:
     """The REQUEST, and the offer that it was asked from."""
     grant = next((one for one in here if isinstance(one.body, Grant)), None)
@@ -88,4 +87,3 @@ def _measured(state: NodeState) -> list[bytes]:
     own = {record.digest for record in state.bounds.places.values()}
     heard = {digest for _, digest in state.lineage.items(SIGHTING)}
     return [name for name in sorted(own | heard) if isinstance(_body(state, name), Envelope)]
-

@@ -1,4 +1,4 @@
-"""What one party of a settlement is owed: taken by its receipt, so that both have signed; too little is put on record."""
+"""What one party of a settlement is owed: its receipt takes it, so that both have signed; too little is on record."""
 
 from dataclasses import dataclass
 

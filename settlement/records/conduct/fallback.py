@@ -1,6 +1,4 @@
-"""A FALLBACK moves a settlement to the substitute that its GRANT binds the holder to; one that offers none counts
-against the holder.
-"""
+"""A FALLBACK moves a settlement to the substitute its GRANT binds the holder to; one that offers none is a failing."""
 
 from dataclasses import dataclass
 

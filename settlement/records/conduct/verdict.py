@@ -127,5 +127,7 @@ def _refused(told: Retelling, said: Said) -> None:
 
 
 CONDUCT = (
-    Conduct[Receipt | TurnedDown | Dissent | UserPair](body=Verdict, judge=_judge_verdict, act=_take, own=_reviewed, heard=_refused),
+    Conduct[Receipt | TurnedDown | Dissent | UserPair](
+        body=Verdict, judge=_judge_verdict, act=_take, own=_reviewed, heard=_refused
+    ),
 )
