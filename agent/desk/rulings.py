@@ -34,7 +34,7 @@ def rule_on(desk: Desk, path: Path, out: Path) -> dict[str, Any]:
     if isinstance(due, Refusal):
         raise ConfigError(f"{path}: {due}")
     names = {case.accused.hash: case.accused.name, case.injured.hash: case.injured.name}
-    raw = desk.sign(due, out=lambda raw: WholeFile(out, raw, replace=False))
+    raw = desk.sign(due, out=lambda raw: WholeFile(path=out, data=raw, replace=False))
     return {
         "ruling": digest(raw).hex(),
         "dispute": due.dispute.hex(),

@@ -85,18 +85,18 @@ def move_settlement(party: Party, step: Step, prefix: str, band: Band | None) ->
     fit = next(((one, body) for one, body in planned if not isinstance(body, Refusal)), None)
     if fit is None:
         raise NotSaid(f"refused before anything was signed: {planned[0][1]}")
-    offer, body = fit
+    body = fit[1]
     if isinstance(body, Refusal):
         raise NotSaid(str(body))
-    party.holder.moves.move(step, pair, body, party.record_bytes(offer.declaration))
+    party.holder.moves.move(step, pair, body)
     told = {"sid": pair.sid.hex(), "low_hz": band.low_hz, "high_hz": band.high_hz}
     yield Told(step="moving", fields={**told, "from_ns": body.from_ns, "owed": body.owed or 0})
 
 
 def _substitutes(party: Party, pair: HolderPair, band: Band) -> Iterator[SubstituteOffer]:
-    """Offers that hold a band until a settlement's end: this node's own first."""
+    """Offers that hold a band until a settlement's end: this node's own first, the newest of them before others."""
     me, until_ns = party.registry.get(party.identity.credential), pair.cell.window.end_ns
-    for name, body in party.holder.offers.items():
+    for name, body in reversed(party.holder.offers.items()):
         if me is not None and body.cell.band.holds(band) and body.cell.window.end_ns >= until_ns:
             yield SubstituteOffer(declaration=name, body=body, by=me.name, own=True)
     for offer in party.user.offers.values():

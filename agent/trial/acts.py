@@ -1,6 +1,7 @@
 """What people do by command while a trial runs: each act of the scenario at its time, over the node's own socket.
 
-An act that is refused is tried again for a while: what it needs (a settlement, a dispute, an answer) may be on its way.
+An act that is refused is tried again: what it needs (a settlement, a dispute, an answer) may be on its way. A later act
+waits for the one before it.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from agent.trial.spec import ActPlan
 from settlement.core.reasons import Refusal
 
 AGAIN_S = 0.5
-PATIENCE_S = 8.0
 FIRST_MS = 3000
 NONE = "0" * 64
 """A name that no settlement has."""
@@ -28,6 +28,7 @@ class _Doing:
     at_s: float
     due_s: float
     over: bool = False
+    why: str = "its time did not come"
     said: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -55,16 +56,18 @@ class Acts:
                 self._try(one, now_s)
             return
 
+    def close(self) -> None:
+        """The run ends: what was not done is told."""
+        for one in [one for one in self._all if not one.over]:
+            self._reporter.say(f"{one.plan.node}: {one.plan.do} came to nothing: {one.why}")
+
     def _try(self, one: _Doing, now_s: float) -> None:
         why = self._done(one)
         if why is None:
             one.over = True
             self._reporter.say(f"{now_s:7.2f} s  {one.plan.node}: {one.plan.do}")
-        elif now_s > one.at_s + PATIENCE_S:
-            one.over = True
-            self._reporter.say(f"{now_s:7.2f} s  {one.plan.node}: {one.plan.do} came to nothing: {why}")
         else:
-            one.due_s = now_s + AGAIN_S
+            one.due_s, one.why = now_s + AGAIN_S, why
 
     def _done(self, one: _Doing) -> str | None:
         """Do it; why it came to nothing."""

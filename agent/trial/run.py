@@ -199,6 +199,7 @@ def _watch(layout: Layout, children: list[Child], zero_ns: int, follow: "_Follow
         acts.turn((time.monotonic_ns() - zero_ns) / 1e9)
         reporter.advance(min(layout.duration_s, max(0.0, (time.monotonic_ns() - zero_ns) / 1e9)))
         time.sleep(POLL_S)
+    acts.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

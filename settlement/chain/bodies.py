@@ -23,7 +23,7 @@ from settlement.records.authority import (
     Shard,
     StockWitness,
 )
-from settlement.records.complaint import Dispute, Fallback, Ruling
+from settlement.records.complaint import Dispute, DisputeAnswer, Fallback, Ruling
 from settlement.records.decision import Abort, Confirm
 from settlement.records.ending import Compensation, Preempt, Relinquish, Usage
 from settlement.records.grant import Accept, Coordination, Grant
@@ -57,6 +57,7 @@ __all__ = [
     "Declaration",
     "DeskTerms",
     "Dispute",
+    "DisputeAnswer",
     "Envelope",
     "Evidence",
     "Fallback",

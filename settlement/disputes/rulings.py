@@ -1,5 +1,7 @@
 """The ruling that a case comes to, and whether one that was signed is it: a ruling replays to itself. Pure."""
 
+from dataclasses import replace
+
 from settlement.chain.codec import cut
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
@@ -18,27 +20,38 @@ def due_ruling(case: DisputeCase) -> Ruling | Refusal:
     finding = find(case)
     if isinstance(finding, Refusal):
         return finding
-    body, lower = case.body, case.lower.body if case.lower is not None else None
-    said = {
-        "dispute": case.dispute.digest,
-        "sid": body.sid,
-        "rule": case.settled.given.rule,
-        "reason": cut(f"{finding.clause}: {finding.measured}; required: {finding.required}", REASON_BYTES),
-        "answer": case.answer.digest if case.answer is not None else None,
-    }
-    if finding.upheld:
-        before = lower.compensation if lower is not None and lower.pays == case.accused.hash else 0
-        pay = max(0, _owed(case, finding) - before)
-        paying = {"pays": case.accused.hash, "to": case.injured.hash} if pay else {}
-        outcome = COMPENSATES if pay else CORRECTS
-        return Ruling(outcome=outcome, compensation=pay, corrects=case.accused.hash, **paying, **said)
-    if lower is None or lower.outcome == DISMISSED or lower.corrects is None:
-        return Ruling(outcome=DISMISSED, compensation=0, **said)
-    struck = {"corrects": lower.corrects, "strikes": case.lower.digest if case.lower is not None else None}
+    lower: Ruling | None = case.lower.body if case.lower is not None else None
+    said = Ruling(
+        dispute=case.dispute.digest,
+        sid=case.body.sid,
+        rule=case.settled.given.rule,
+        outcome=DISMISSED,
+        compensation=0,
+        reason=cut(f"{finding.clause}: {finding.measured}; required: {finding.required}", REASON_BYTES),
+        answer=case.answer.digest if case.answer is not None else None,
+    )
+    return _upheld(case, finding, said, lower) if finding.upheld else _dismissed(case, said, lower)
+
+
+def _upheld(case: DisputeCase, finding: DisputeFinding, said: Ruling, lower: Ruling | None) -> Ruling:
+    """What is owed beyond what a lower level ordered already; the record of fulfilment is corrected once."""
+    accused = case.accused.hash
+    held = lower is not None and lower.strikes is None and lower.corrects == accused
+    before = lower.compensation if lower is not None and held else 0
+    pay, corrects = max(0, _owed(case, finding) - before), None if held else accused
+    if not pay:
+        return replace(said, outcome=CORRECTS if corrects is not None else DISMISSED, corrects=corrects)
+    return replace(said, outcome=COMPENSATES, compensation=pay, pays=accused, to=case.injured.hash, corrects=corrects)
+
+
+def _dismissed(case: DisputeCase, said: Ruling, lower: Ruling | None) -> Ruling:
+    """What a lower level ordered is taken back: the complaint no longer counts, what was paid is paid back."""
+    if lower is None or case.lower is None or lower.corrects is None or lower.strikes is not None:
+        return said
+    struck = replace(said, outcome=CORRECTS, corrects=lower.corrects, strikes=case.lower.digest)
     if not lower.compensation:
-        return Ruling(outcome=CORRECTS, compensation=0, **struck, **said)
-    back = {"pays": lower.to, "to": lower.pays, "compensation": lower.compensation}
-    return Ruling(outcome=COMPENSATES, **back, **struck, **said)
+        return struck
+    return replace(struck, outcome=COMPENSATES, pays=lower.to, to=lower.pays, compensation=lower.compensation)
 
 
 def _owed(case: DisputeCase, finding: DisputeFinding) -> int:

@@ -72,14 +72,9 @@ class MoveKeeper:
         one = Substitute(body=body, signed_ns=now_ns, holder=me, offer=offer.body, offerer=offer.by)
         return judge_substitute(bound, pair.cell, one) or body
 
-    def move(self, work: Work, pair: HolderPair, body: Fallback, offered: bytes | None = None) -> Record:
-        """Sign and send a planned FALLBACK; what its terms owe for the move is owed with it.
-
-        `offered` are the bytes of the offer: its user may have forgotten it, or never heard it.
-        """
+    def move(self, work: Work, pair: HolderPair, body: Fallback) -> Record:
+        """Sign and send a planned FALLBACK; what its terms owe for the move is owed with it."""
         record = work.sign(body)
-        if offered is not None:
-            work.pass_on(pair.user, offered)
         self._leases.debts.say(work, record, pair.user)
         busy_ns = max(body.from_ns, pair.transmit_until_ns or 0)
         moved = {"moved": record.digest, "moved_ns": body.from_ns, "moved_cell": body.cell, "busy_until_ns": busy_ns}

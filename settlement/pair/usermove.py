@@ -1,6 +1,6 @@
 """The user's side of a fallback: takes a FALLBACK, asks for its substitute, and ends the first settlement in time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -20,8 +20,12 @@ class Asker(Protocol):
 
     governed: Governed
     offers: Any
-    request: Any
     store: UserPairs
+
+    @property
+    def request(self) -> Callable[..., UserPair]:
+        """Signs a REQUEST for a cell of an offer."""
+        ...
 
     @property
     def busy(self) -> Mapping[bytes, UserPair]:
@@ -57,8 +61,23 @@ class MoveTaker:
             if pair.moving is not None and work.now.time.before(pair.moving.from_ns):
                 self._ask(work, pair, pair.moving)
 
+    def _offer(self, pair: UserPair, moving: Moving) -> Any:
+        """The offer that the FALLBACK names, or one by which its holder has since said the same anew."""
+        named = self._user.offers.get(moving.declaration)
+        if named is not None:
+            return named
+        cell = moving.cell
+        anew = [
+            one
+            for one in self._user.offers.values()
+            if one.holder == pair.holder
+            and one.body.cell.band.holds(cell.band)
+            and one.body.cell.window.holds(cell.window)
+        ]
+        return anew[-1] if anew else None
+
     def _ask(self, work: Work, pair: UserPair, moving: Moving) -> None:
-        offer = self._user.offers.get(moving.declaration)
+        offer = self._offer(pair, moving)
         terms = self._user.governed.terms(offer.body.commodity) if offer is not None else None
         if offer is None or terms is None:
             return

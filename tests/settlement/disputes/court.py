@@ -4,6 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from settlement.chain import bodies, records
+from settlement.chain.credentials import issue
+from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import decode_leaf
 from settlement.chain.records import Record, digest
 from settlement.chain.scope import Band
@@ -14,12 +17,14 @@ from settlement.disputes.table import OpenDispute
 from settlement.pair.holdermove import SubstituteOffer
 from settlement.records.complaint import Dispute, DisputeAnswer, Ruling
 from settlement.records.complaintterms import GROUNDS, NOT_KEPT, DisputeTerms, FallbackTerms, GroundTerms
+from settlement.records.sizes import PPM
 from settlement.state.disputing import all_disputes, answer_dispute, raise_dispute
 from settlement.state.evidence import evidence_for
 from settlement.state.filing import case_file
 from settlement.state.messages import Message
 from tests.settlement.world import (
     AREA,
+    EVERYTHING,
     HOLDER_ACTIONS,
     LOWER,
     NETWORK,
@@ -30,7 +35,10 @@ from tests.settlement.world import (
     UPPER,
     USER_ACTIONS,
     World,
+    claims,
     fix,
+    scope,
+    seed,
 )
 
 PRICE = 70
@@ -47,16 +55,39 @@ DISPUTES = DisputeTerms(
 CLASS = replace(TERMS, fallbacks=(FALLBACK,), disputes=DISPUTES, currency="EUR")
 
 
+def regulator(world: World, **changes: Any) -> bytes:
+    """The credential of an authority of the next level."""
+    key = SigningKey.from_seed(seed("regulator"))
+    body = bodies.Credential(level="regulator", scope=scope(("rule",), **changes))
+    named = claims(key.public, "regulator", "root")
+    return issue(world.root_key, world.authority, body, named, network=NETWORK, fix=fix(-8), seq=next(world.numbers))
+
+
+def by_regulator(world: World, body: Any, at_s: float) -> bytes:
+    """A record signed by it."""
+    frame = records.Frame(
+        network=NETWORK,
+        author=digest(world.chains["regulator"][1]),
+        seq=next(world.numbers),
+        previous=bytes(32),
+        attestation=records.Attestation.of(fix(at_s)),
+    )
+    return records.sign_record(SigningKey.from_seed(seed("regulator")), frame, body)
+
+
 class Court:
     """One world, told what to do in test seconds."""
 
     def __init__(self, folder: Path, terms: Any = CLASS, **rule: Any) -> None:
         self.terms = terms
-        self.world = World(folder, rule=replace(RULE, classes=(terms,), **rule))
+        levels = (*RULE.levels, bodies.Level(name="regulator", response="obey", weight_ppm=PPM, admits=EVERYTHING))
+        self.world = World(folder, rule=replace(RULE, classes=(terms,), levels=levels, **rule))
         self.world.chains["holder"] = (self.world.root, self.world.credential("holder", HOLDER_ACTIONS, tier=1))
         for name in ("alice", "bob"):
             self.world.chains[name] = (self.world.root, self.world.credential(name, USER_ACTIONS, tier=3))
-        for name in self.world.chains:
+        names = list(self.world.chains)
+        self.world.chains["regulator"] = (self.world.root, regulator(self.world))
+        for name in names:
             self.world.members[name] = self.world.member(name)
         self.sid = b""
 
@@ -159,10 +190,12 @@ class Court:
         assert not isinstance(due, Refusal), due
         return due
 
-    def rule(self, dispute: bytes, at_s: float = 15.0, to: str = "alice", **changes: Any) -> Refusal | None:
+    def rule(
+        self, dispute: bytes, at_s: float = 15.0, to: str = "alice", *, by: str = "authority", **changes: Any
+    ) -> Refusal | None:
         """The authority signs what the case comes to, and it is handed in at a node."""
         body = replace(self.ruling(dispute, to), **changes)
-        raw = self.world.by_authority(body, at_s)
+        raw = self.world.by_authority(body, at_s) if by == "authority" else by_regulator(self.world, body, at_s)
         return self.world.give(to, to, Message(record=raw).encoded(), at_s)
 
     def open(self, who: str = "alice") -> dict[bytes, OpenDispute]:
