@@ -122,6 +122,7 @@ TABLE: dict[str, Row] = {
     "calendar check": Row(words="signed.calendar --key {signer}", reads=("signed.calendar",)),
     "cbsd serve": Row(words="--config none.toml", fails=1),
     "cbsd status": Row(words=NODE, reads=("node/node.toml",), fails=1),
+    "cbsd clear": Row(words=f"cbsd:fcc1/s1 {NODE}", reads=("node/node.toml",), fails=1),
     "trial": Row(words="--scenario none.toml", units=("--duration 20",), fails=1),
     "trial check": Row(words="none.toml", fails=1),
     "sim pluto": Row(words="--scenario none.toml", fails=2),
