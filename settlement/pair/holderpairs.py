@@ -55,10 +55,10 @@ class HolderPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price: int | None = uint(32, optional=True)
-    moved: bytes | None = blob(40, 32, optional=True)
-    moved_ns: int | None = uint(41, optional=True)
-    moved_cell: Cell | None = nested(42, Cell, optional=True)
-    fallback: int | None = uint(43, high=255, optional=True)
+    moved: bytes | None = blob(60, 32, optional=True)
+    moved_ns: int | None = uint(61, optional=True)
+    moved_cell: Cell | None = nested(62, Cell, optional=True)
+    fallback: int | None = uint(63, high=255, optional=True)
 
     @property
     def live(self) -> bool:

@@ -63,8 +63,8 @@ class UserPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price_max: int | None = uint(32, optional=True)
-    moving: Moving | None = nested(40, Moving, optional=True)
-    substitute: bytes | None = blob(41, 32, optional=True)
+    moving: Moving | None = nested(60, Moving, optional=True)
+    substitute: bytes | None = blob(61, 32, optional=True)
 
     @property
     def longest_ns(self) -> int:

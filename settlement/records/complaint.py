@@ -30,8 +30,8 @@ class Fallback:
     notice_ns: int = length_ns(6, most=DAY_NS)
     reason: str = text(7, 64)
     fence: int = count(8)
-    declaration: bytes | None = blob(40, HASH, optional=True)
-    owed: int | None = count(41, least=1, optional=True)
+    declaration: bytes | None = blob(60, HASH, optional=True)
+    owed: int | None = count(61, least=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """The substitute has a window."""
@@ -84,10 +84,10 @@ class Ruling:
     compensation: int = count(5)
     pays: bytes | None = blob(6, HASH, optional=True)
     reason: str = text(7, 256)
-    answer: bytes | None = blob(40, HASH, optional=True)
-    to: bytes | None = blob(41, HASH, optional=True)
-    corrects: bytes | None = blob(42, HASH, optional=True)
-    strikes: bytes | None = blob(43, HASH, optional=True)
+    answer: bytes | None = blob(60, HASH, optional=True)
+    to: bytes | None = blob(61, HASH, optional=True)
+    corrects: bytes | None = blob(62, HASH, optional=True)
+    strikes: bytes | None = blob(63, HASH, optional=True)
 
 
 TYPES = (

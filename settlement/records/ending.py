@@ -53,8 +53,8 @@ class Compensation:
     amount: int = count(4, least=1)
     currency: str | None = text(5, 8, optional=True)
     to: bytes = blob(6, HASH)
-    ruling: bytes | None = blob(40, HASH, optional=True)
-    moved: bytes | None = blob(41, HASH, optional=True)
+    ruling: bytes | None = blob(60, HASH, optional=True)
+    moved: bytes | None = blob(61, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,8 +36,8 @@ class Grant:
     composite: bytes | None = blob(16, HASH, optional=True)
     wish: bytes | None = blob(17, 16, optional=True)
     index: int | None = uint(18, high=PARTS_MAX, optional=True)
-    fallback: int | None = uint(40, high=255, optional=True)
-    replaces: bytes | None = blob(41, HASH, optional=True)
+    fallback: int | None = uint(60, high=255, optional=True)
+    replaces: bytes | None = blob(61, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
