@@ -34,7 +34,7 @@ class NotSaid(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ToldStep:
     """One step of a command, as its client is told it."""
 
     step: str
@@ -70,13 +70,13 @@ def _cited(names: list[str]) -> tuple[bytes, ...]:
 # -- moving a settlement -------------------------------------------------------------------------------------------
 
 
-def move_settlement(party: Party, step: Step, prefix: str, band: Band | None) -> Iterator[Told]:
+def move_settlement(party: Party, step: Step, prefix: str, band: Band | None) -> Iterator[ToldStep]:
     """Move a settlement that this holder granted to its substitute in a band; without one end it for nobody."""
     granted = [p.sid for p in party.holder.pairs.values() if p.decision is not None and p.live]
     pair = party.holder.pairs[_one(prefix, granted, "settlements granted here and in force")]
     if band is None:
         party.holder.leases.undeliver(step, pair)
-        yield Told(step="undelivered", fields={"sid": pair.sid.hex()})
+        yield ToldStep(step="undelivered", fields={"sid": pair.sid.hex()})
         return
     me, offers = party.registry.get(party.identity.credential), list(_substitutes(party, pair, band))
     if me is None or not offers:
@@ -90,7 +90,7 @@ def move_settlement(party: Party, step: Step, prefix: str, band: Band | None) ->
         raise NotSaid(str(body))
     party.holder.moves.move(step, pair, body)
     told = {"sid": pair.sid.hex(), "low_hz": band.low_hz, "high_hz": band.high_hz}
-    yield Told(step="moving", fields={**told, "from_ns": body.from_ns, "owed": body.owed or 0})
+    yield ToldStep(step="moving", fields={**told, "from_ns": body.from_ns, "owed": body.owed or 0})
 
 
 def _substitutes(party: Party, pair: HolderPair, band: Band) -> Iterator[SubstituteOffer]:
@@ -110,7 +110,7 @@ def _substitutes(party: Party, pair: HolderPair, band: Band) -> Iterator[Substit
 
 def dispute_settlement(
     party: Party, step: Step, *, prefix: str, ground: str, claim: int | None, cite: list[str], escalates: str | None
-) -> Iterator[Told]:
+) -> Iterator[ToldStep]:
     """Dispute a settlement, or take a dispute to the next level; cites what this log holds on the ground."""
     lower: bytes | None = None
     if escalates is not None:
@@ -149,12 +149,12 @@ def dispute_settlement(
     if isinstance(record, Refusal):
         raise NotSaid(f"refused before anything was signed: {record}")
     told = {"dispute": record.digest.hex(), "sid": sid.hex(), "ground": ground, "claim": claim}
-    yield Told(step="disputed", fields={**told, "evidence": len(body.evidence)})
+    yield ToldStep(step="disputed", fields={**told, "evidence": len(body.evidence)})
 
 
 def answer_prefix(
     party: Party, step: Step, *, prefix: str, stance: str, cite: list[str], reason: str
-) -> Iterator[Told]:
+) -> Iterator[ToldStep]:
     """Answer a dispute against this node, citing what this log holds on its ground."""
     known = all_disputes(party)
     mine = [name for name, held in known.items() if answers_it(party, held) in party.own_line]
@@ -172,20 +172,20 @@ def answer_prefix(
     if isinstance(record, Refusal):
         raise NotSaid(f"refused before anything was signed: {record}")
     told = {"dispute": name.hex(), "sid": held.sid.hex(), "stance": stance}
-    yield Told(step="answered", fields={**told, "evidence": len(body.evidence)})
+    yield ToldStep(step="answered", fields={**told, "evidence": len(body.evidence)})
 
 
 # -- showing them --------------------------------------------------------------------------------------------------
 
 
-def show_disputes(party: Party, prefix: str, *, case: bool) -> Iterator[Told]:
+def show_disputes(party: Party, prefix: str, *, case: bool) -> Iterator[ToldStep]:
     """Every dispute on record here whose name, or whose settlement's, begins so; with `case` the one as a file."""
     known = all_disputes(party)
     named = {n: held for n, held in known.items() if n.hex().startswith(prefix) or held.sid.hex().startswith(prefix)}
     if not named:
         raise NotSaid(f"no dispute begins with {prefix!r}" if known else "no dispute is on record here")
     for name, held in named.items():
-        yield Told(step="dispute", fields=dispute_fields(party, name, held))
+        yield ToldStep(step="dispute", fields=dispute_fields(party, name, held))
     if case:
         newest = [name for name, held in named.items() if held.state != DisputeState.ESCALATED]
         if len(newest) != 1:
@@ -193,7 +193,7 @@ def show_disputes(party: Party, prefix: str, *, case: bool) -> Iterator[Told]:
         file = case_file(party, newest[0])
         if isinstance(file, Refusal):
             raise NotSaid(str(file))
-        yield Told(step="case", fields={"dispute": newest[0].hex(), "case": file.encoded().hex()})
+        yield ToldStep(step="case", fields={"dispute": newest[0].hex(), "case": file.encoded().hex()})
 
 
 def dispute_fields(party: Party, name: bytes, held: OpenDispute) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from agent.node.commands import (
 )
 from agent.node.complaining import (
     NotSaid,
-    Told,
+    ToldStep,
     answer_prefix,
     dispute_settlement,
     move_settlement,
@@ -365,7 +365,7 @@ class Errands:
             self._tell(errand, one.step, **one.fields)
         self._end(errand, ok=True)
 
-    def _complained(self, step: Step, command: AnyCommand) -> Iterator[Told]:
+    def _complained(self, step: Step, command: AnyCommand) -> Iterator[ToldStep]:
         party = self._party
         match command:
             case MoveSettlement(sid=sid, low_hz=low_hz, high_hz=high_hz):

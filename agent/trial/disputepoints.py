@@ -85,10 +85,10 @@ def _ruling(name: Named, ruling: Record, found: list[Record]) -> dict[str, Any]:
 def disputes_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
     """What acts set out to show and did not."""
     doing, said = {act.do for act in spec.acts}, []
-    rulings = [one["ruling"] for one in shown["disputes"] if one["ruling"] is not None]
-    if "fallback" in doing and not (shown["moved"] or shown["broken"]):
+    rulings = [one["ruling"] for one in shown.get("disputes", []) if one["ruling"] is not None]
+    if "fallback" in doing and not (shown.get("moved") or shown.get("broken")):
         said.append("no settlement was moved or broken off: fallbacks are not shown")
-    if "dispute" in doing and not shown["disputes"]:
+    if "dispute" in doing and not shown.get("disputes"):
         said.append("nothing was disputed: disputes are not shown")
     if "ruling" in doing and not rulings:
         said.append("nothing was ruled: rulings are not shown")

@@ -32,7 +32,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class SettledPair:
     """A settlement as its three records make it, with both parties and the rule it was made under."""
 
     grant: Record
@@ -54,7 +54,7 @@ class Settled:
 class DisputeCase:
     """One dispute, ready to be judged; `lower` is the ruling of the level below, where there is one."""
 
-    settled: Settled
+    settled: SettledPair
     dispute: Record
     answer: Record | None
     evidence: tuple[Record, ...]
@@ -94,7 +94,7 @@ class DisputeCase:
         return who.hash in self.sources.line(author) or author in self.sources.line(who.hash)
 
 
-def gather_settled(confirm: bytes, sources: Sources) -> Settled | Refusal:
+def gather_settled(confirm: bytes, sources: Sources) -> SettledPair | Refusal:
     """The settlement of a CONFIRM."""
     decided = sources.record(confirm)
     if decided is None or not isinstance(decided.body, Confirm):
@@ -109,7 +109,7 @@ def gather_settled(confirm: bytes, sources: Sources) -> Settled | Refusal:
     terms = rule.terms(grant.body.commodity) if rule is not None else None
     if rule is None or terms is None:
         return refuse(Reason.RULE_UNKNOWN, "case.rule", grant.body.rule.hex(), "the rule it was settled under")
-    return Settled(grant=grant, accept=accept, confirm=decided, holder=holder, user=user, rule=rule, terms=terms)
+    return SettledPair(grant=grant, accept=accept, confirm=decided, holder=holder, user=user, rule=rule, terms=terms)
 
 
 def gather(
@@ -152,6 +152,6 @@ def gather(
     )
 
 
-def parties(settled: Settled) -> dict[bytes, Any]:
+def parties(settled: SettledPair) -> dict[bytes, Any]:
     """Both parties by their credentials."""
     return {settled.holder.hash: settled.holder, settled.user.hash: settled.user}

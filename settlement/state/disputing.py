@@ -6,7 +6,7 @@ from settlement.chain.bodies import Rule
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Attestation, Record
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.disputes.case import DisputeCase, Settled, Sources, gather, gather_settled
+from settlement.disputes.case import DisputeCase, SettledPair, Sources, gather, gather_settled
 from settlement.disputes.grounds import GROUNDS_JUDGED
 from settlement.disputes.table import (
     STORE,
@@ -140,7 +140,7 @@ def _may_complain(state: NodeState, sid: bytes, author: Subject) -> bool:
 
 
 def _by_the_rule(
-    state: NodeState, body: Dispute, signed: Attestation, author: Subject, settled: Settled
+    state: NodeState, body: Dispute, signed: Attestation, author: Subject, settled: SettledPair
 ) -> Refusal | None:
     """What the class's terms for disputes ask of one that is raised, or taken to the next level."""
     terms = settled.terms.disputes
@@ -164,7 +164,7 @@ def _by_the_rule(
 
 
 def _escalates(
-    state: NodeState, body: Dispute, signed: Attestation, author: Subject, settled: Settled
+    state: NodeState, body: Dispute, signed: Attestation, author: Subject, settled: SettledPair
 ) -> Refusal | None:
     terms, lower, before = settled.terms.disputes, dispute_of(state, body.escalates), state.record_of(body.escalates)
     if lower is None or before is None or terms is None or (lower.sid, lower.ground) != (body.sid, body.grounds):
