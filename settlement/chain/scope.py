@@ -34,7 +34,7 @@ class Band:
         return None if rising else ("", f"{self.low_hz} to {self.high_hz} Hz", "low_hz below high_hz")
 
     def __str__(self) -> str:
-        return f"{self.low_hz / 1e6:g}-{self.high_hz / 1e6:g} MHz"
+        return f"{self.low_hz / 1e6:.12g}-{self.high_hz / 1e6:.12g} MHz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
