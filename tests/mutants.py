@@ -75,6 +75,12 @@ def prepare(name: str, entry: dict[str, list[str]]) -> Path:
     for module in entry["modules"]:
         path = folder / module
         path.write_text(CACHED.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
+    configured(folder, entry)
+    return folder
+
+
+def configured(folder: Path, entry: dict[str, list[str]]) -> None:
+    """Write what mutmut goes by into the copy."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     project["tool"]["mutmut"] = {
         "source_paths": sorted({module.split("/")[0] for module in entry["modules"]}),
@@ -84,7 +90,6 @@ def prepare(name: str, entry: dict[str, list[str]]) -> Path:
         "also_copy": [*PACKAGES, *BESIDE],
     }
     (folder / "pyproject.toml").write_text(tomli_w.dumps(project), encoding="utf-8")
-    return folder
 
 
 class _Wordless(ast.NodeTransformer):
@@ -151,24 +156,45 @@ def told(name: str, found: list[str], alive: list[Survivor], *, show: bool) -> i
     return len(unjudged)
 
 
-def run(name: str, entry: dict[str, list[str]], *, children: int, show: bool, again: bool = False) -> int:
-    """Run one entry, or tell its last run `again`; returns how many mutants nobody killed and nobody judged."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How to run: mutants at once, what to show, which functions alone (patterns), and what to do with the last run."""
+
+    children: int = 2
+    show: bool = False
+    of: tuple[str, ...] = ()
+    survivors: bool = False
+    again: bool = False
+
+
+def run(name: str, entry: dict[str, list[str]], asked: Asked) -> int:
+    """Run one entry, or go on from its last run; returns how many mutants nobody killed and nobody judged."""
     mutmut, said = str(Path(sys.executable).with_name("mutmut")), ""
-    folder = WORK / name if again else prepare(name, entry)
-    if not again:
-        ran = subprocess.run(
-            [mutmut, "run", "--max-children", str(children)], cwd=folder, capture_output=True, text=True, check=False
-        )
+    folder = WORK / name if asked.again or asked.survivors else prepare(name, entry)
+    patterns = [f"*{one}*" for one in asked.of]
+    if asked.survivors:
+        shutil.copytree(ROOT / "tests", folder / "tests", dirs_exist_ok=True)
+        configured(folder, entry)
+        patterns = [mutant for mutant, end in results(folder, mutmut) if end in SURVIVED]
+    if not asked.again:
+        command = [mutmut, "run", "--max-children", str(asked.children), *patterns]
+        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         said = ran.stdout[-2000:] + ran.stderr[-2000:]
-    listed = subprocess.run(
-        [mutmut, "results", "--all", "true"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    found = [line.strip().rsplit(": ", 1) for line in listed.stdout.splitlines() if ": " in line]
+    found = [(mutant, end) for mutant, end in results(folder, mutmut) if end != "not checked"]
     if not found:
         sys.stdout.write(f"{name}: no mutants\n{said}")
         return 1
     alive = [survivor(folder, mutmut, mutant) for mutant, end in found if end in SURVIVED]
-    return told(name, [mutant for mutant, _ in found], alive, show=show)
+    return told(name, [mutant for mutant, _ in found], alive, show=asked.show)
+
+
+def results(folder: Path, mutmut: str) -> list[tuple[str, str]]:
+    """Every mutant of the last run with how it ended."""
+    listed = subprocess.run(
+        [mutmut, "results", "--all", "true"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    lines = [line.strip().rpartition(": ") for line in listed.stdout.splitlines() if ": " in line]
+    return [(mutant, end) for mutant, _, end in lines]
 
 
 def main() -> int:
@@ -178,15 +204,17 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all where none is named")
     parser.add_argument("--children", type=int, default=2, help="mutants tried at once")
     parser.add_argument("--show", action="store_true", help="show what each survivor changes")
+    parser.add_argument("--of", nargs="+", default=[], metavar="FUNCTION", help="mutants of these functions alone")
+    parser.add_argument("--survivors", action="store_true", help="try what survived the last run by the tests of today")
     parser.add_argument("--again", action="store_true", help="judge what the last run left, without a new one")
-    asked = parser.parse_args()
-    strange = set(asked.names) - set(known)
+    given = parser.parse_args()
+    strange = set(given.names) - set(known)
     if strange:
         parser.error(f"no such entry in pyproject.toml: {', '.join(sorted(strange))}")
-    left = [
-        run(name, known[name], children=asked.children, show=asked.show, again=asked.again)
-        for name in asked.names or known
-    ]
+    asked = Asked(
+        children=given.children, show=given.show, of=tuple(given.of), survivors=given.survivors, again=given.again
+    )
+    left = [run(name, known[name], asked) for name in given.names or known]
     return 1 if any(left) else 0
 
 
