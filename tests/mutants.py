@@ -127,7 +127,7 @@ def survivor(folder: Path, mutmut: str, name: str) -> Survivor:
     stem = symbol.rpartition("__mutmut_")[0]
     return Survivor(
         name=name,
-        where=f"{module}.{stem.removeprefix('x').strip('_').strip('ǁ').replace('ǁ', '.')}",
+        where=f"{module}.{stem.removeprefix('x_').removeprefix('xǁ').replace('ǁ', '.')}",
         before=tuple(line[1:].strip() for line in changed if line[0] == "-"),
         after=tuple(line[1:].strip() for line in changed if line[0] == "+"),
         words=only_words(functions[f"{stem}__mutmut_orig"], functions[symbol]),

@@ -84,7 +84,7 @@ def test_sides_whose_bounds_are_a_thousandth_apart_are_both_looked_at() -> None:
 def two_sides() -> tuple[Point, Ring]:
     """Round a point: a long side 10.006 km away, whose bound is low, and a short one 10.000 km away."""
     long = (at(80, 10_006 / math.cos(math.radians(10))), at(100, 10_006 / math.cos(math.radians(10))))
-    short = (at(269.8, 10_000.02), at(270.2, 10_000.02))
+    short = (at(269.994, 10_000), at(270.006, 10_000))
     return HERE, (*long, at(180, 50_000), *short, at(0, 50_000))
 
 
