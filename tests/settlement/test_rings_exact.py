@@ -7,7 +7,7 @@ import pytest
 from geographiclib.geodesic import Geodesic
 
 from settlement.chain import rings
-from settlement.chain.rings import MARGIN_MM, REACH_MM, Point, Ring
+from settlement.chain.rings import MARGIN_MM, REACH_MM, Point
 from tests.settlement.test_areas import HERE, at
 
 STEP = 1  # 1e-7 degrees of latitude: 11 mm
@@ -71,21 +71,6 @@ def test_the_clearance_is_that_of_the_nearest_side_less_the_margin() -> None:
         assert clear_mm == max(0, min(rings.to_edge_mm(point, a, b) for a, b in rings.edges(ring)) - MARGIN_MM)
     a, b, c = at(0, 9_000), at(120, 9_000), at(240, 9_000)
     assert rings.locate(a, (a, b, c))[1] == 0
-
-
-def test_sides_whose_bounds_are_a_thousandth_apart_are_both_looked_at() -> None:
-    """The side with the lower bound is the farther one; the other is nearer by less than its bound's thousandth."""
-    point, ring = two_sides()
-    distances = sorted(rings.to_edge_mm(point, a, b) for a, b in rings.edges(ring))
-    assert distances[1] < distances[0] * 1.001
-    assert rings.locate(point, ring)[1] == distances[0] - MARGIN_MM
-
-
-def two_sides() -> tuple[Point, Ring]:
-    """Round a point: a long side 10.006 km away, whose bound is low, and a short one 10.000 km away."""
-    long = (at(80, 10_006 / math.cos(math.radians(10))), at(100, 10_006 / math.cos(math.radians(10))))
-    short = (at(269.994, 10_000), at(270.006, 10_000))
-    return HERE, (*long, at(180, 50_000), *short, at(0, 50_000))
 
 
 @pytest.mark.attack(38)
