@@ -45,32 +45,32 @@ class BenchCommand:
 
 COMMANDS = (
     BenchCommand(
-        name="sensing", area=SPEED, full="--samples 1048576 --rounds 5", quick="--samples 262144 --rounds 1",
-        limit_s=120, rows=speed_rows,
-    ),
-    BenchCommand(
-        name="load", area=SPEED, full="--looks 16 --rounds 4", quick="--looks 2 --rounds 1", limit_s=90, rows=load_rows
-    ),
-    BenchCommand(
-        name="settlement", area=SETTLEMENT, full="--count 50 --peers 4 --peers 64",
-        quick="--count 20 --peers 1 --in-flight 2", limit_s=150, rows=pair_rows,
-    ),
-    BenchCommand(
-        name="gate", area=SILENCE, full="--rounds 20 --pulls 2", quick="--rounds 1 --pulls 0", limit_s=240,
-        rows=gate_rows,
-    ),
-    BenchCommand(
-        name="node", area=COST, full="--seconds 15 --warm 5", quick="--seconds 2 --warm 0", limit_s=90, rows=node_rows
-    ),
-    BenchCommand(name="radio", area=DRIVER, full="--seconds 3", quick="--seconds 0.5", limit_s=30, rows=radio_rows),
-    BenchCommand(
         name="chain", area=LOG, full="--size 100000 --rounds 200", quick="--size 1000 --rounds 20", limit_s=60,
         rows=chain_rows,
     ),
     BenchCommand(name="world", area=WORLD, full="--seeds 60", quick="--seeds 1", limit_s=60, rows=world_rows),
     BenchCommand(
+        name="sensing", area=SPEED, full="--samples 1048576 --rounds 5", quick="--samples 262144 --rounds 1",
+        limit_s=120, rows=speed_rows,
+    ),
+    BenchCommand(name="radio", area=DRIVER, full="--seconds 3", quick="--seconds 0.5", limit_s=30, rows=radio_rows),
+    BenchCommand(
+        name="node", area=COST, full="--seconds 15 --warm 5", quick="--seconds 2 --warm 0", limit_s=90, rows=node_rows
+    ),
+    BenchCommand(
         name="detection", area=RATES, full="--trials 20 --noise-s 5", quick="--trials 20 --noise-s 1", limit_s=150,
         rows=rate_rows,
+    ),
+    BenchCommand(
+        name="load", area=SPEED, full="--looks 4 --rounds 3", quick="--looks 2 --rounds 1", limit_s=90, rows=load_rows
+    ),
+    BenchCommand(
+        name="settlement", area=SETTLEMENT, full="--count 30 --peers 4 --peers 32",
+        quick="--count 20 --peers 1 --in-flight 2", limit_s=150, rows=pair_rows,
+    ),
+    BenchCommand(
+        name="gate", area=SILENCE, full="--rounds 20 --pulls 1", quick="--rounds 1 --pulls 0", limit_s=240,
+        rows=gate_rows,
     ),
 )  # fmt: skip
 
