@@ -14,7 +14,7 @@ import pytest
 from agent.bench.sensingload import PULSES_A_LOOK, look_samples
 from agent.bench.table import commands
 from agent.bench.table.benchpage import page
-from agent.bench.table.benchrow import BenchRow, Target, Verdict
+from agent.bench.table.benchrow import BenchRow, Target, BenchVerdict
 from agent.bench.table.commands import COMMANDS, BenchCommand, run_command
 from agent.bench.table.sensingrows import rate_rows
 from agent.bench.table.unmeasured import unmeasured_rows
@@ -32,23 +32,23 @@ def row(**values: Any) -> BenchRow:
 @pytest.mark.parametrize(
     ("one", "verdict"),
     [
-        (row(ours=3.0, target=Target(limit=3.0)), Verdict.MET),
-        (row(ours=3.1, target=Target(limit=3.0)), Verdict.MISSED),
-        (row(ours=3.0, target=Target(limit=3.0, least=True)), Verdict.MET),
-        (row(ours=2.9, target=Target(limit=3.0, least=True)), Verdict.MISSED),
-        (row(ours=3.0, beside=2.0, target=Target(limit=1.5, by_ratio=True)), Verdict.MET),
-        (row(ours=3.1, beside=2.0, target=Target(limit=1.5, by_ratio=True)), Verdict.MISSED),
-        (row(ours=3.1, target=Target(limit=1.5, by_ratio=True)), Verdict.UNMEASURED),
-        (row(target=Target(limit=1.5), why="no bench"), Verdict.UNMEASURED),
-        (row(ours=3.1), Verdict.NO_TARGET),
+        (row(ours=3.0, target=Target(limit=3.0)), BenchVerdict.MET),
+        (row(ours=3.1, target=Target(limit=3.0)), BenchVerdict.MISSED),
+        (row(ours=3.0, target=Target(limit=3.0, least=True)), BenchVerdict.MET),
+        (row(ours=2.9, target=Target(limit=3.0, least=True)), BenchVerdict.MISSED),
+        (row(ours=3.0, beside=2.0, target=Target(limit=1.5, by_ratio=True)), BenchVerdict.MET),
+        (row(ours=3.1, beside=2.0, target=Target(limit=1.5, by_ratio=True)), BenchVerdict.MISSED),
+        (row(ours=3.1, target=Target(limit=1.5, by_ratio=True)), BenchVerdict.UNMEASURED),
+        (row(target=Target(limit=1.5), why="no bench"), BenchVerdict.UNMEASURED),
+        (row(ours=3.1), BenchVerdict.NO_TARGET),
     ],
 )
-def test_a_figure_is_met_at_its_bound_and_missed_beyond(one: BenchRow, verdict: Verdict) -> None:
+def test_a_figure_is_met_at_its_bound_and_missed_beyond(one: BenchRow, verdict: BenchVerdict) -> None:
     assert one.verdict is verdict
 
 
 def test_every_target_that_nothing_measures_says_why() -> None:
-    assert all(one.verdict is Verdict.UNMEASURED and one.why and one.target for one in unmeasured_rows())
+    assert all(one.verdict is BenchVerdict.UNMEASURED and one.why and one.target for one in unmeasured_rows())
 
 
 def test_the_page_has_the_figures_of_the_run_and_counts_its_misses(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_bench_that_fails_is_not_measured_and_says_why(tmp_path: Path) -> None
     broken = replace(WORLD, quick="--seeds 0")
     ran = run_command(broken, tmp_path, quick=True, left_s=60)
     (one,) = ran.rows
-    assert one.verdict is Verdict.UNMEASURED
+    assert one.verdict is BenchVerdict.UNMEASURED
     assert "--seeds" in one.why
     assert WORLD.area == one.area
 
@@ -127,10 +127,10 @@ def test_shares_outside_their_interval_are_counted_beside_chance() -> None:
     held = [counted(0.95, number) for number in range(20)]
     (fine,) = rate_rows(held)
     assert fine.ours == 0
-    assert fine.verdict is Verdict.MET
+    assert fine.verdict is BenchVerdict.MET
     (off,) = rate_rows([counted(0.5, number) for number in range(20)])
     assert off.ours == 20
-    assert off.verdict is Verdict.MISSED
+    assert off.verdict is BenchVerdict.MISSED
 
 
 def test_every_bench_of_the_table_is_a_command_and_takes_its_words() -> None:
@@ -158,7 +158,7 @@ def test_the_table_as_json_writes_no_page(tmp_path: Path, monkeypatch: pytest.Mo
     done = invoked(["bench", "table", "--quick", "--json", "--only", "world"])
     assert done.code == 0
     found = json.loads(done.out)
-    assert {one["verdict"] for one in found["rows"]} <= {one.value for one in Verdict}
+    assert {one["verdict"] for one in found["rows"]} <= {one.value for one in BenchVerdict}
     assert found["counts"]["not measured"] == len([one for one in found["rows"] if one["ours"] is None])
     assert list(tmp_path.iterdir()) == []
 

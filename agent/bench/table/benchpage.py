@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.bench.table.benchrow import BenchRow, Verdict, number
+from agent.bench.table.benchrow import BenchRow, BenchVerdict, number
 from agent.bench.table.commands import Ran
 from agent.bench.table.machine import Machine
 
 HEADING = ("| What | Target | Ours | Beside it | Ratio | | Rests on |", "|---|---|---|---|---|---|---|")
 SHOWN = {
-    Verdict.MET: "met",
-    Verdict.MISSED: "**missed**",
-    Verdict.UNMEASURED: "**not measured**",
-    Verdict.NO_TARGET: "",
+    BenchVerdict.MET: "met",
+    BenchVerdict.MISSED: "**missed**",
+    BenchVerdict.UNMEASURED: "**not measured**",
+    BenchVerdict.NO_TARGET: "",
 }
 
 
@@ -32,7 +32,7 @@ class BenchTable:
 
     def counts(self) -> dict[str, int]:
         """How many rows have each verdict."""
-        return {one.value: sum(row.verdict is one for row in self.rows) for one in Verdict}
+        return {one.value: sum(row.verdict is one for row in self.rows) for one in BenchVerdict}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -70,7 +70,7 @@ def _head(table: BenchTable) -> Sequence[str]:
     machine = f"{before.cpu}, {before.cores} cores, {before.memory_gib:g} GiB; {before.system};"
     versions = f"Python {before.python}, NumPy {before.numpy}."
     loads = f"{before.load_1:g} and {before.load_5:g} before, {after.load_1:g} and {after.load_5:g} after"
-    tally = ", ".join(f"{counts[one.value]} {one.value}" for one in Verdict)
+    tally = ", ".join(f"{counts[one.value]} {one.value}" for one in BenchVerdict)
     return (
         f"{made} {rule} {rest}",
         "",

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any
 
 
-class Verdict(Enum):
+class BenchVerdict(Enum):
     """How a figure compares with its target."""
 
     MET = "met"
@@ -56,16 +56,16 @@ class BenchRow:
         return self.ours / self.beside if self.ours is not None and self.beside else None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> BenchVerdict:
         """Met, missed, not measured, or a figure that nobody set a target for."""
         if self.ours is None:
-            return Verdict.UNMEASURED
+            return BenchVerdict.UNMEASURED
         if self.target is None:
-            return Verdict.NO_TARGET
+            return BenchVerdict.NO_TARGET
         judged = self.ratio if self.target.by_ratio else self.ours
         if judged is None:
-            return Verdict.UNMEASURED
-        return Verdict.MET if self.target.holds(judged) else Verdict.MISSED
+            return BenchVerdict.UNMEASURED
+        return BenchVerdict.MET if self.target.holds(judged) else BenchVerdict.MISSED
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
