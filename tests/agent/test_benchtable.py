@@ -14,7 +14,7 @@ import pytest
 from agent.bench.sensingload import PULSES_A_LOOK, look_samples
 from agent.bench.table import commands
 from agent.bench.table.benchpage import page
-from agent.bench.table.benchrow import BenchRow, Target, BenchVerdict
+from agent.bench.table.benchrow import BenchRow, BenchVerdict, Target
 from agent.bench.table.commands import COMMANDS, BenchCommand, run_command
 from agent.bench.table.sensingrows import rate_rows
 from agent.bench.table.unmeasured import unmeasured_rows
