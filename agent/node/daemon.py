@@ -16,6 +16,7 @@ from typing import Any, assert_never
 
 import zmq
 
+from agent.cbrs.wiring import members
 from agent.config.settings import NodeConfig, OfferSection
 from agent.node.complaining import shown_disputes
 from agent.node.control import ControlDoor
@@ -26,6 +27,8 @@ from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
+from agent.node.lending import Lending
+from agent.node.logreading import LogReading
 from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
@@ -101,6 +104,8 @@ class Node:
         self.watcher = Watcher(config, self.warden.receive_ring)
         self.panels, self.showing = Panels(config, self.party), showing_of(config, self.watcher)
         self.events.listeners.append(self.showing.happened)
+        below = frozenset() if config.cbsd is None else members(config.cbsd)
+        self.lending = Lending(self.party, below, self.warden, lambda what, sid: self.events.write(what, sid=sid))
         self.listening = StationListening(config, self.party, self.clock, self._own_band)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
@@ -108,6 +113,7 @@ class Node:
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
         self.control = ControlDoor(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
+        self.reading = LogReading(self.party, self.events)
         self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
         self._poller = zmq.Poller()
@@ -137,6 +143,7 @@ class Node:
         self.watcher.start()
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
+        self.reading.tell_start()
         while not (stop.is_set() or self.fix().time.trusted):
             self._wait_for_time()
         if stop.is_set():
@@ -178,6 +185,7 @@ class Node:
         self.hints.close()
         self.stock.close()
         self.mesh.close()
+        self.reading.close()
         self.errands.close()
         self.control.close()
         self.showing.close()
@@ -348,6 +356,7 @@ class Node:
         changes, used, fresh = self._changes, self._used, self._fresh
         self._changes, self._used, self._fresh = [], [], []
         with self.party.step(self.fix()) as step:
+            self.reading.act(step)
             for message in arrived:
                 self.receive(step, message)
             if self.party.halted is None:
@@ -406,6 +415,7 @@ class Node:
             self._guarded(type(effect).__name__, partial(self._do, effect))
         for notice in step.notices:
             self._guarded(f"notice {notice.name}", partial(self.events.write, notice.name, **notice.fields))
+        self._guarded("lending", self.lending.turn)
         self.errands.speak()
 
     def _guarded(self, what: str, action: Callable[[], None]) -> None:
