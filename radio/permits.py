@@ -120,7 +120,11 @@ class Permits:
         return self._held.get(sid)
 
     def current(self, now: TimeFix) -> HeldPermit | None:
-        """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used."""
+        """The permit that the gate judges: of those whose window is not over, the one that ends first.
+
+        One that has begun and whose lease runs comes before one that has begun, and that before one still to begin.
+        Where none of them is left, the one that was used last, so that the gate can say why it is closed.
+        """
         usable = [h for h in self._held.values() if h.withdrawn is None and not now.after(h.permit.cell.window.end_ns)]
         begun = [h for h in usable if h.permit.cell.window.start_ns <= now.latest_ns]
         leased = [h for h in begun if now.before(h.permit.transmit_until_ns) and h.permit.suspended_for is None]
