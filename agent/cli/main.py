@@ -16,11 +16,14 @@ from agent.cli import (
     bench_radio,
     bench_sensing,
     bench_settlement,
+    bench_table,
     calibrate,
     cbsd,
     classes,
     clock,
+    dispute,
     drafts,
+    fallback,
     history,
     install,
     kit,
@@ -30,6 +33,7 @@ from agent.cli import (
     record,
     relinquish,
     report,
+    ruling,
     sense,
     service,
     simulate,
@@ -64,6 +68,9 @@ app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
+app.command()(fallback.fallback)
+app.add_typer(dispute.dispute, name="dispute")
+app.add_typer(ruling.ruling, name="ruling")
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
 app.add_typer(history.app, name="history")
@@ -84,6 +91,9 @@ bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
+bench.command("load")(bench_table.load)
+bench.command("world")(bench_table.world)
+bench.command("table")(bench_table.table)
 app.add_typer(bench, name="bench")
 
 app.add_typer(cbsd.cbsd, name="cbsd")

@@ -27,6 +27,8 @@ class HolderPair:
     `notice_since_ns` and `noticed_ns` when it was sent first and last; `asked` are those who must co-sign, `answered`
     those who did, `cosigned` their records. `whole` and `place` say of which whole it is which part, `own_parts` how
     many of it this holder has, `ready` 1 that nothing but those is waited for.
+    `fallback` is the number that binds the holder; `moved` names its FALLBACK,
+    `moved_ns` and `moved_cell` are when it ends for that and where its substitute is.
     """
 
     sid: bytes = blob(1, 32)
@@ -59,6 +61,10 @@ class HolderPair:
     place: int | None = uint(41, high=255, optional=True)
     own_parts: int | None = uint(42, high=255, optional=True)
     ready: int | None = uint(43, high=1, optional=True)
+    moved: bytes | None = blob(60, 32, optional=True)
+    moved_ns: int | None = uint(61, optional=True)
+    moved_cell: Cell | None = nested(62, Cell, optional=True)
+    fallback: int | None = uint(63, high=255, optional=True)
 
     @property
     def live(self) -> bool:
@@ -85,6 +91,7 @@ class HolderPair:
             times += [self.confirm_by_ns or 0, self.said_again_ns()]
         elif self.state == HolderState.CONFIRMED:
             times += [self.cell.window.end_ns, (self.transmit_until_ns or 0) - lease_ns // 2]
+            times += [self.moved_ns] if self.moved_ns is not None else []
         if self.notice is not None:
             times.append(self.said_again_ns())
         return min(times)

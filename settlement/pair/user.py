@@ -19,6 +19,7 @@ from settlement.pair.governed import Governed
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.transmit import lease_limit
 from settlement.pair.userlease import LeaseTaker, beside_request
+from settlement.pair.usermove import MoveTaker
 from settlement.pair.userpairs import STORE, WAITING, UserPair, UserPairs
 from settlement.pair.work import Work, answer_to, settlement_id
 from settlement.records.wholeparts import LaterPart, WholeOf
@@ -47,20 +48,21 @@ class User:
     """All settlements of one user; what follows the commit is its lease taker's."""
 
     def __init__(self, *, me: bytes, governed: Governed, pairs: UserPairs, leases: LeaseTaker, bounds: Bounds) -> None:
-        self.me, self.governed, self.bounds, self.leases, self._pairs = me, governed, bounds, leases, pairs
+        self.me, self.governed, self.bounds, self.leases, self.store = me, governed, bounds, leases, pairs
         self.offers: dict[bytes, Offer] = {}
         self.by_sid, self.heard = pairs.by_sid, leases.heard
         self.relinquish, self.report_usage = leases.relinquish, leases.report_usage
+        self.moves = MoveTaker(self)
 
     @property
     def pairs(self) -> dict[bytes, UserPair]:
         """Every settlement that is remembered, by the hash of its REQUEST."""
-        return self._pairs.known
+        return self.store.known
 
     @property
     def busy(self) -> dict[bytes, UserPair]:
         """Those that are not over in every respect."""
-        return self._pairs.busy
+        return self.store.busy
 
     def hear(self, admitted: Admitted) -> None:
         """Remember an offer."""
@@ -84,11 +86,15 @@ class User:
         emergency: bool = False,
         price_max: int | None = None,
         whole: WholeOf | None = None,
+        fallback: int | None = None,
+        replaces: bytes | None = None,
     ) -> UserPair:
         """Sign a REQUEST for a cell of an offer, at the offer's price unless another is named.
 
         `tier` is the strongest that this user's credential holds; `part` says of which wish it fills a part;
         where the price is bargained over, it is at most `price_max`; `whole` says of which whole it is a part.
+        `fallback` is the number of the class's fallback
+        that is to bind the holder, `replaces` the FALLBACK whose substitute this is.
         """
         nonce, unit = work.random(16), self.bounds.unit
         body = Request(
@@ -104,6 +110,8 @@ class User:
             part=part,
             emergency=1 if emergency else None,
             whole=whole,
+            fallback=fallback,
+            replaces=replaces,
         )
         return self._ask(work, body, offer.holder, price_max)
 
@@ -130,7 +138,7 @@ class User:
             place=body.whole.index if body.whole is not None else None,
             parts=len(body.whole.terms) if body.whole is not None else None,
         )
-        pair = self._pairs.move(work, asking, Event.REQUEST)
+        pair = self.store.move(work, asking, Event.REQUEST)
         work.send(pair.holder, record.raw, beside_request(self.bounds, pair))
         work.event("requested", sid=pair.sid, band=cell.band)
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REQUESTED))
@@ -142,16 +150,16 @@ class User:
         """Wait for the answer to a COUNTER of ours, and say it again until it comes."""
         now_ns = work.now.time.latest_ns
         sent = {"last": counter.raw, "sent_ns": now_ns, "since_ns": now_ns, "give_up_ns": give_up_ns}
-        self._pairs.move(work, pair, Event.COUNTER, **sent)
+        self.store.move(work, pair, Event.COUNTER, **sent)
 
     def takes_price(self, work: Work, pair: UserPair, body: Request) -> UserPair:
         """Ask again at the price agreed on; the new REQUEST takes the place of the first, under the same id."""
-        self._pairs.move(work, pair, Event.PRICED, ended="a price was agreed on", last=b"")
+        self.store.move(work, pair, Event.PRICED, ended="a price was agreed on", last=b"")
         return self._ask(work, body, pair.holder, pair.price_max)
 
     def declines(self, work: Work, pair: UserPair, price: int) -> None:
         """Give up: no price is left that this user can bear."""
-        self._pairs.move(work, pair, Event.PRICED, ended=Reason.PRICE.value, last=b"")
+        self.store.move(work, pair, Event.PRICED, ended=Reason.PRICE.value, last=b"")
         said = {"reason": Reason.PRICE.value, "clause": "counter.price", "measured": str(price)}
         required = f"<= {pair.price_max}, the most it may cost"
         work.event("refused", sid=pair.sid, band=pair.cell.band, **said, required=required)
@@ -177,6 +185,8 @@ class User:
             request.price,
         )
         part = request.part
+        if (body.fallback, body.replaces) != (request.fallback, request.replaces):
+            return refuse(Reason.TERMS, "grant.fallback", body.fallback, f"{request.fallback}, as it was asked for")
         if (body.wish, body.index) != ((part.wish, part.index) if part is not None else (None, None)):
             return refuse(Reason.TERMS, "grant.part", body.index, "the part that the REQUEST says it is")
         asked = request.whole
@@ -192,23 +202,23 @@ class User:
     def hold(self, work: Work, pair: UserPair, grant: bytes) -> UserPair:
         """A part of a whole is granted: keep the GRANT until every part is."""
         work.event("part granted", sid=pair.sid, band=pair.cell.band)
-        return self._pairs.move(work, pair, Event.HELD, grant=grant)
+        return self.store.move(work, pair, Event.HELD, grant=grant)
 
     def gives_up(self, work: Work, pair: UserPair, why: str) -> None:
         """A part that is not accepted, because the whole cannot stand."""
         reason = Reason.INCOMPLETE.value
-        self._pairs.move(work, pair, Event.DEADLINE, ended=reason, last=b"")
+        self.store.move(work, pair, Event.DEADLINE, ended=reason, last=b"")
         work.event("refused", sid=pair.sid, band=pair.cell.band, reason=reason, detail=why)
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, reason=reason, measured=why))
 
     @property
     def wholes(self) -> dict[bytes, dict[int, bytes]]:
         """The wholes that are remembered, each with the REQUESTs of its parts by their places."""
-        return self._pairs.wholes
+        return self.store.wholes
 
     def parts_of(self, whole: bytes) -> list[UserPair]:
         """The parts of a whole, in their order."""
-        return self._pairs.parts_of(whole)
+        return self.store.parts_of(whole)
 
     # -- ACCEPT --------------------------------------------------------------------------------------------------
 
@@ -232,7 +242,7 @@ class User:
             later=later,
         )
         record = work.sign(body)
-        self._pairs.move(
+        self.store.move(
             work,
             pair,
             Event.GRANT,
@@ -257,7 +267,7 @@ class User:
 
     def refused(self, work: Work, pair: UserPair, said: Verdict) -> None:
         """Our REQUEST was refused."""
-        self._pairs.move(work, pair, Event.VERDICT, ended=said.reason, last=b"")
+        self.store.move(work, pair, Event.VERDICT, ended=said.reason, last=b"")
         why = {"reason": said.reason, "clause": said.clause, "measured": said.measured, "required": said.required}
         work.event("refused", sid=pair.sid, band=pair.cell.band, **why)
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, **why))
@@ -282,7 +292,7 @@ class User:
     def settled(self, work: Work, pair: UserPair, admitted: Admitted) -> None:
         """CONFIRM arrived: the settlement stands."""
         body: Confirm = admitted.record.body
-        self._pairs.move(
+        self.store.move(
             work,
             pair,
             Event.CONFIRM,
@@ -298,7 +308,7 @@ class User:
     def aborted(self, work: Work, pair: UserPair, admitted: Admitted) -> None:
         """ABORT arrived: nothing stands."""
         reason = admitted.record.body.reason
-        self._pairs.move(work, pair, Event.ABORT, decision=admitted.record.digest, ended=reason, last=b"")
+        self.store.move(work, pair, Event.ABORT, decision=admitted.record.digest, ended=reason, last=b"")
         work.event("aborted", sid=pair.sid, reason=reason)
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ABORTED, reason=reason))
 
@@ -306,17 +316,18 @@ class User:
 
     def tick(self, work: Work) -> list[UserPair]:
         """Ask again where an answer is due, ever less often; give up where it never came; returns what ended."""
-        for pair in [p for p in self._pairs.due(work.now.time) if p.state in WAITING]:
+        for pair in [p for p in self.store.due(work.now.time) if p.state in WAITING]:
             self._wait(work, pair)
+        self.moves.tick(work)
         ended = self.leases.end_windows(work)
         self.leases.tell_ends(work)
-        self._pairs.sweep(work)
+        self.store.sweep(work)
         self._forget_offers(work)
         return ended
 
     def _wait(self, work: Work, pair: UserPair) -> None:
         if pair.state == UserState.REQUESTED and work.now.time.after(pair.give_up_ns):
-            self._pairs.move(work, pair, Event.DEADLINE, ended=Reason.TIMEOUT.value, last=b"")
+            self.store.move(work, pair, Event.DEADLINE, ended=Reason.TIMEOUT.value, last=b"")
             work.event("refused", sid=pair.sid, band=pair.cell.band, reason=Reason.TIMEOUT.value)
             work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, reason=Reason.TIMEOUT.value))
         else:

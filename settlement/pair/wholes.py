@@ -8,7 +8,7 @@ parts back.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -58,6 +58,21 @@ def judge_whole(body: Request, user: bytes) -> Refusal | None:
         return refuse(Reason.TERMS, "whole.terms", f"another {body.commodity} part", "what this REQUEST asks for")
     named = whole_id(user, whole.nonce, whole.declarations, whole.terms)
     return None if named == whole.id else refuse(Reason.PROOF, "whole.id", whole.id.hex()[:16], named.hex()[:16])
+
+
+def named_part(body: Request) -> dict[str, Any]:
+    """Which part of which whole a GRANT of this REQUEST says it is."""
+    whole = body.whole
+    return {} if whole is None else {"whole": whole.id, "place": whole.index, "parts": len(whole.terms)}
+
+
+def own_part(body: Request, offers: Container[bytes]) -> dict[str, Any]:
+    """Which part of which whole a holder keeps of this REQUEST, and how many of it are of its own offers."""
+    whole = body.whole
+    if whole is None:
+        return {}
+    own = sum(1 for one in whole.declarations if one in offers)
+    return {"whole": whole.id, "place": whole.index, "own_parts": own}
 
 
 def judge_later(

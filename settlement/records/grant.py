@@ -17,6 +17,8 @@ class Grant:
 
     `wish` and `index` say which part of which wish it fills, where several holders fill one; `whole`, `place` and
     `parts` which of how many parts of a settlement over several classes it is.
+    `fallback` is the number of the class's fallback that binds the holder;
+    `replaces` the FALLBACK whose substitute this is.
     """
 
     sid: bytes = blob(1, HASH)
@@ -40,6 +42,8 @@ class Grant:
     whole: bytes | None = blob(30, HASH, optional=True)
     place: int | None = uint(31, high=WHOLE_MAX - 1, optional=True)
     parts: int | None = uint(32, high=WHOLE_MAX, optional=True)
+    fallback: int | None = uint(60, high=255, optional=True)
+    replaces: bytes | None = blob(61, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

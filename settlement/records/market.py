@@ -99,6 +99,7 @@ class Request:
     With `partial` 1 it is content with a part; `part` says of what. `emergency` 1 is its word that this is one.
     `counter` is the COUNTER whose price it takes; all else is then as it was asked first. `whole` says of which
     settlement over several classes it is a part.
+    `fallback` is the number of the class's fallback that is to hold; `replaces` the FALLBACK whose substitute this is.
     """
 
     declaration: bytes = blob(1, HASH)
@@ -114,6 +115,8 @@ class Request:
     emergency: int | None = uint(11, high=1, optional=True)
     counter: bytes | None = blob(12, HASH, optional=True)
     whole: WholeOf | None = nested(30, WholeOf, optional=True)
+    fallback: int | None = uint(60, high=255, optional=True)
+    replaces: bytes | None = blob(61, HASH, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """What is offered or asked for has a window; a GRANT's is held against class and credentials."""
