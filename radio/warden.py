@@ -109,7 +109,7 @@ class Ready:
         return self.at_ns is not None and mono_ns < self.at_ns
 
 
-class Ear(Protocol):
+class AgentSide(Protocol):
     """The warden's end of the link to the agent."""
 
     def wait(self, timeout_ms: float, /) -> bool:
@@ -125,7 +125,7 @@ class Ear(Protocol):
         ...
 
 
-class Ears(Protocol):
+class AirSide(Protocol):
     """What listens to the air beside the warden."""
 
     fault: str | None
@@ -151,9 +151,9 @@ class Warden:
         plan: WardenPlan,
         *,
         radio: Radio,
-        link: Ear,
+        link: AgentSide,
         transmit_ring: SampleRing,
-        listener: Ears,
+        listener: AirSide,
         permits: Permits,
         fix: Callable[[], Fix],
         outside: OutsideAuthorisation | None = None,
@@ -224,7 +224,7 @@ class Warden:
         self._check_device()
         # Monotonic before UTC: what passes between the two readings makes the deadlines earlier, never later.
         mono_ns, now = self._monotonic_ns(), self._fix()
-        held = self._permits.current(now.time)
+        held = self._permits.current(now.time, self._mine if self._stations is not None else None)
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
@@ -607,6 +607,8 @@ class Warden:
 
     def _account(self, now: Fix) -> None:
         for held in self._permits.finished(now.time):
+            if self._stations is not None and held.permit.user.hash not in self._mine:
+                continue  # lent to others: what they used is theirs to report
             self._link.send(
                 Used(
                     sid=held.permit.sid,
