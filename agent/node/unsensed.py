@@ -1,6 +1,7 @@
 """Offers of what nothing senses: an amount of a class in another unit than Hz, such as the bit/s of a link."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Protocol
 
 from agent.config.settings import NodeConfig, OfferSection
 from settlement.chain.scope import Area
@@ -9,13 +10,27 @@ from settlement.market.link import corridor
 from settlement.pair.bounds import OwnFaultError
 from settlement.party.party import Party
 from settlement.records.conduct.bargaining import LEAST
+from settlement.records.market import Declaration
 from settlement.state.messages import Message
 from settlement.state.step import Outgoing, Step
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
-    from agent.node.policy import HolderPolicy
+class Declaring(Protocol):
+    """What makes a node's offers, and remembers which stand until when (UTC ns)."""
+
+    standing: list[tuple[OfferSection, int]]
+
+    def declaration(
+        self,
+        step: Step,
+        party: Party,
+        offer: OfferSection,
+        *,
+        end_ns: int | None = None,
+        envelope: bytes | None = None,
+    ) -> Declaration:
+        """The offer as it would be signed now."""
+        ...
 
 
 def offered_area(config: NodeConfig, offer: OfferSection) -> Area:
@@ -26,7 +41,7 @@ def offered_area(config: NodeConfig, offer: OfferSection) -> Area:
 
 
 def declare(
-    step: Step, policy: "HolderPolicy", party: Party, offer: OfferSection, *, to: "Iterable[bytes]", end_ns: int | None
+    step: Step, policy: Declaring, party: Party, offer: OfferSection, *, to: Iterable[bytes], end_ns: int | None
 ) -> str | None:
     """Sign an offer that rests on no envelope and send it to those neighbours; returns why not, where it may not."""
     try:
@@ -40,7 +55,7 @@ def declare(
     return None
 
 
-def _declared(step: Step, policy: "HolderPolicy", party: Party, offer: OfferSection, end_ns: int | None) -> bytes:
+def _declared(step: Step, policy: Declaring, party: Party, offer: OfferSection, end_ns: int | None) -> bytes:
     body = policy.declaration(step, party, offer, end_ns=end_ns)
     record = party.holder.declare(step, body)
     if offer.least is not None:
