@@ -160,6 +160,48 @@ class WantSection(Section):
         return self
 
 
+class AuctionSection(Section):
+    """What a holder auctions once it has sensed that the band is free, `after_s` after the start signal.
+
+    Times are seconds from the opening on: bids for `bids_s`, then reveals for `reveals_s`, then the members vote for
+    `vote_s`; what is sold begins `in_s` after the opening and lasts `for_s`. `price` is the reserve.
+    """
+
+    low_hz: int
+    high_hz: int
+    commodity: str
+    price: int = Field(default=0, ge=0)
+    deposit: int = Field(default=0, ge=0)
+    function: Literal["first price", "second price"] = "second price"
+    max_eirp_mdbm: int
+    after_s: float = 0.0
+    bids_s: float = Field(gt=0)
+    reveals_s: float = Field(gt=0)
+    vote_s: float = Field(gt=0)
+    in_s: float = Field(gt=0)
+    for_s: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "AuctionSection":
+        busy_s = self.bids_s + self.reveals_s + self.vote_s
+        if self.in_s < busy_s:
+            raise ValueError(f"in_s = {self.in_s:g} is before the vote ends, {busy_s:g} s after the opening")
+        return self
+
+
+class BidSection(Section):
+    """A user's sealed bid, `after_s` after the start signal, in the first auction of a band inside these edges.
+
+    With `reveal = false` it is not shown, and its deposit is lost. What is won is asked for at the auction's price.
+    """
+
+    low_hz: int
+    high_hz: int
+    price: int = Field(ge=0)
+    after_s: float = 0.0
+    reveal: bool = True
+
+
 class MeshSection(Section):
     """What the mesh takes from one neighbour, and whether it says and hears on the local network who is where."""
 
@@ -247,6 +289,8 @@ class NodeConfig(BaseSettings):
     """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""
     offers: list[OfferSection] = []
     wants: list[WantSection] = []
+    auctions: list[AuctionSection] = []
+    bids: list[BidSection] = []
 
 
 def load(path: Path) -> NodeConfig:

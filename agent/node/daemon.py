@@ -17,6 +17,7 @@ from typing import Any, assert_never
 import zmq
 
 from agent.config.settings import NodeConfig, OfferSection
+from agent.node.auctioning import AuctionPolicy, free_of, wholly_free
 from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
@@ -29,7 +30,7 @@ from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
-from agent.node.policy import HolderPolicy, lent_bands, start_of
+from agent.node.policy import LOOKS_BEFORE_OFFER, HolderPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.showing import showing_of
@@ -102,7 +103,7 @@ class Node:
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
-        self.holder, self.user = HolderPolicy(config), UserPolicy(config)
+        self.holder, self.user, self.auctions = HolderPolicy(config), UserPolicy(config), AuctionPolicy(config)
         self.control = ControlDoor(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
         self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
@@ -486,6 +487,7 @@ class Node:
         if self.config.wants:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.user.act(step, self.party, since_s, start_ns)
+        self.auctions.act(step, self.party, since_s, self._declare, self._free())
 
     def _look_again(self, step: Step) -> None:
         body = self.envelopes.found(step)
@@ -505,6 +507,10 @@ class Node:
                 self.holder.made.add(number)
             else:
                 self._held_back_ns = time.monotonic_ns() + NS
+
+    def _free(self) -> Callable[[OfferSection], list[OfferSection]]:
+        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, self.fix().time)]
+        return free_of(self._occupancy, closed, LOOKS_BEFORE_OFFER)
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
@@ -552,6 +558,7 @@ class Node:
             withdraw=lambda sid: self.warden.withdraw(sid, Reason.RELINQUISHED, "given back by command"),
             declare=self._declare,
             rotate=self.keys.rotate,
+            is_free=lambda auction: wholly_free(auction, self._free()),
             may_offer=lambda step, offer: step.may_sign(self.holder.declaration(step, self.party, offer)),
         )
 

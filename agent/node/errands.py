@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from agent.config.settings import OfferSection
+from agent.node.auctionerrands import go_on
 from agent.node.commands import (
     Acquire,
     AnyCommand,
@@ -17,7 +18,10 @@ from agent.node.commands import (
     Cancel,
     GiveBack,
     OfferBand,
+    OpenAuction,
+    PlaceBid,
     Rotate,
+    ShowAuctions,
     Tell,
     parse_command,
 )
@@ -122,6 +126,8 @@ class Errands:
                 self._acquire(step, errand, errand.command, around)
             case OfferBand():
                 self._offer(step, errand, errand.command, around)
+            case OpenAuction() | PlaceBid() | ShowAuctions():
+                go_on(step, self._party, errand, around, tell=self._tell, end=self._end)
             case Rotate():
                 self._rotate(step, errand, errand.command, around)
             case Tell():

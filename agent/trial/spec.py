@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from agent.config.settings import OfferSection, WantSection
+from agent.config.settings import AuctionSection, BidSection, OfferSection, WantSection
 from hw_profiles.misfit import first_misfit
 from sim.scenario import ScenarioError
 
@@ -40,6 +40,70 @@ class Want(_Table):
     bid: int | None = None
     price_max: int | None = None
     emergency: bool = False
+
+
+class AuctionPlan(_Table):
+    """A holder's auction; all times but `after_s` count from its opening."""
+
+    node: str
+    low_hz: int
+    high_hz: int
+    price: int = Field(default=0, ge=0)
+    deposit: int = Field(default=0, ge=0)
+    function: Literal["first price", "second price"] = "second price"
+    max_eirp_dbm: float = 30.0
+    after_s: float = 0.5
+    bids_s: float = Field(gt=0)
+    reveals_s: float = Field(gt=0)
+    vote_s: float = Field(gt=0)
+    in_s: float = Field(gt=0)
+    for_s: float = Field(gt=0)
+
+
+class BidPlan(_Table):
+    """A user's sealed bid in the first auction of a band inside these edges; not shown with `reveal = false`."""
+
+    node: str
+    low_hz: int
+    high_hz: int
+    price: int = Field(ge=0)
+    after_s: float = 0.0
+    reveal: bool = True
+
+
+class AuctionRulePlan(_Table):
+    """What the rule asks of auctions; see `settlement.records.auctionterms.AuctionRule`."""
+
+    bids_s_min: float = Field(default=1.0, gt=0)
+    reveals_s_min: float = Field(default=1.0, gt=0)
+    settle_s: float = Field(default=0.5, ge=0)
+    deposit_min: int = Field(default=0, ge=0)
+    bidders_max: int = Field(default=16, ge=2, le=31)
+
+
+class MemberPlan(_Table):
+    """A member of the group that certifies auctions: the node, its role and its weight."""
+
+    node: str
+    role: Literal["holder", "bidder", "user", "regulator", "operator", "authority", "witness"]
+    weight: int = Field(default=1, ge=1)
+
+
+class GroupPlan(_Table):
+    """The list of members that the trial's authority signs, and how many of them may be faulty."""
+
+    name: str = "members"
+    faulty: int = Field(default=1, ge=0)
+    members: list[MemberPlan] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _enough(self) -> "GroupPlan":
+        least = 3 * self.faulty + 1
+        if len({one.node for one in self.members}) < least:
+            raise ValueError(
+                f"{len(self.members)} members with faulty = {self.faulty}; {least} different ones at least"
+            )
+        return self
 
 
 class Program(_Table):
@@ -84,6 +148,7 @@ class Terms(_Table):
     currency: str | None = None
     suspends: bool = False
     tiers: tuple[TierPlan, ...] = ()
+    auction: AuctionRulePlan | None = None
 
 
 class BaseStationPlan(_Table):
@@ -121,6 +186,9 @@ class TrialSpec(_Table):
     node_tiers: dict[str, int] = {}
     offers: list[OfferPlan] = []
     wants: list[Want] = []
+    auctions: list[AuctionPlan] = []
+    bids: list[BidPlan] = []
+    group: GroupPlan | None = None
     programs: list[Program] = []
     cbrs: CbrsPlan | None = None
 
@@ -170,6 +238,41 @@ class TrialSpec(_Table):
         ]
 
 
+def _auctions_of(spec: TrialSpec, node: str, scale: float) -> list[AuctionSection]:
+    timed = ("after_s", "bids_s", "reveals_s", "vote_s", "in_s", "for_s")
+    return [
+        AuctionSection(
+            low_hz=one.low_hz,
+            high_hz=one.high_hz,
+            commodity=spec.terms.commodity,
+            price=one.price,
+            deposit=one.deposit,
+            function=one.function,
+            max_eirp_mdbm=round(one.max_eirp_dbm * 1000),
+            **{name: getattr(one, name) * scale for name in timed},
+        )
+        for one in spec.auctions
+        if one.node == node
+    ]
+
+
+def auction_tables(spec: TrialSpec, node: str, *, scale: float) -> dict[str, list[dict[str, Any]]]:
+    """A node's auctions and bids as its configuration has them, stretched to the run's length."""
+    bids = [
+        BidSection(
+            low_hz=one.low_hz,
+            high_hz=one.high_hz,
+            price=one.price,
+            after_s=one.after_s * scale,
+            reveal=one.reveal,
+        )
+        for one in spec.bids
+        if one.node == node
+    ]
+    found = {"auctions": _auctions_of(spec, node, scale), "bids": bids}
+    return {key: [one.model_dump() for one in made] for key, made in found.items() if made}
+
+
 def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
     """Check the table. Raises ScenarioError naming the key."""
     try:
@@ -178,7 +281,11 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         first = first_misfit(exc)
         raise ScenarioError(f"[trial] {first.key}: {first.said}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
+    named += [one.node for one in [*spec.auctions, *spec.bids, *(spec.group.members if spec.group else [])]]
     named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []
+    if spec.auctions and (spec.group is None or spec.terms.auction is None):
+        missing = "group" if spec.group is None else "terms.auction"
+        raise ScenarioError(f"[trial] {missing}: absent; an auction needs [trial.group] and [trial.terms.auction]")
     unknown = set(named) | set(spec.node_tiers)
     for name in sorted(unknown - nodes):
         raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")

@@ -5,6 +5,7 @@ ppm millionths of a ratio.
 """
 
 from settlement.chain.scope import Window
+from settlement.records.auction import Bid, Reveal, Tally
 from settlement.records.authority import (
     Admission,
     Axis,
@@ -30,6 +31,7 @@ from settlement.records.grant import Accept, Coordination, Grant
 from settlement.records.lease import Renew, Resume, Suspend
 from settlement.records.market import Counter, Declaration, Intent, PartOf, Request, ShownPart
 from settlement.records.observation import ChannelObservation, Envelope, Gate, Quantity
+from settlement.records.quorum import Ballot, GroupOutcome, MemberList, Proposal
 from settlement.records.registry import BODIES, TYPE_OF
 from settlement.records.sizes import HASH, PPM
 from settlement.records.verdict import Verdict
@@ -44,6 +46,8 @@ __all__ = [
     "Accept",
     "Admission",
     "Axis",
+    "Ballot",
+    "Bid",
     "Budget",
     "ChannelObservation",
     "Checkpoint",
@@ -62,18 +66,22 @@ __all__ = [
     "Fallback",
     "Gate",
     "Grant",
+    "GroupOutcome",
     "Intent",
     "Level",
     "LongLeases",
+    "MemberList",
     "Modality",
     "PartOf",
     "Preempt",
+    "Proposal",
     "Quantity",
     "Recognition",
     "Relinquish",
     "Renew",
     "Request",
     "Resume",
+    "Reveal",
     "Revocation",
     "Rotation",
     "Rule",
@@ -83,6 +91,7 @@ __all__ = [
     "ShownPart",
     "StockWitness",
     "Suspend",
+    "Tally",
     "Usage",
     "Verdict",
     "Window",

@@ -19,6 +19,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
 from settlement.pair.work import StoredStateError
+from settlement.party import assembling
 from settlement.records.conduct.alarms import UNSURE, keep_evidence, key_in_use
 from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide
@@ -224,9 +225,13 @@ class Party(NodeState):
         if isinstance(verdict, Refusal):
             self._log_refused(step, raw, verdict, peer, None, signed=isinstance(prove(raw, self.registry), Admitted))
             return
-        decision = decide(RecordCase(state=self, step=step, admitted=verdict, message=Message(record=raw)))
+        case = RecordCase(state=self, step=step, admitted=verdict, message=Message(record=raw))
+        decision = decide(case)
         if isinstance(decision, Refusal):
-            self._log_refused(step, raw, decision, peer, verdict.record, signed=True)
+            refusal = decision
+            self._log_refused(step, raw, refusal, peer, verdict.record, signed=True)
+            if refusal.reason is Reason.EQUIVOCATION:
+                self.attempt(step, lambda: answer_refused(case, refusal))
             return
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=peer)
         step.log(leaf, verdict.record)
@@ -291,6 +296,8 @@ class Party(NodeState):
         """Log a refusal; a resend from its author gets the same answer again, an entitled question gets a reason."""
         peer = self.registry.by_transport(transport_key)
         if refusal.reason is Reason.REPLAY:
+            if self._passed_on(raw, peer):
+                return None
             if self.replays.to_log(digest(raw)):
                 self._log_refused(step, raw, refusal, _hash(peer), None, signed=True)
             if peer is not None:
@@ -307,6 +314,14 @@ class Party(NodeState):
                 self.attempt(step, lambda: keep_evidence(self, step, admitted))
             self._answer(step, admitted, refusal)
         return refusal
+
+    def _passed_on(self, raw: bytes, peer: Subject | None) -> bool:
+        """A second copy of what neighbours pass on by design, from another than its author: nothing is refused."""
+        unproven = parse(raw)
+        if not isinstance(unproven, Unproven) or not unproven.row.passed_on or peer is None:
+            return False
+        self._last_charge = unproven.row.charge
+        return unproven.author != peer.hash
 
     def _answer(self, step: Step, admitted: Admitted, refusal: Refusal) -> None:
         case = RecordCase(state=self, step=step, admitted=admitted, message=Message(record=admitted.record.raw))
@@ -330,6 +345,7 @@ class Party(NodeState):
         self.duty(step, "holder", lambda: self.holder.tick(step))
         self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
         self.duty(step, "witness", lambda: self.witness.tick(step))
+        self.duty(step, "proposals", lambda: assembling.tick(self, step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))
         ended = self.duty(step, "user", lambda: self.user.tick(step))
         return ended if isinstance(ended, list) else []
@@ -338,7 +354,8 @@ class Party(NodeState):
         """True when a tick would have something to look at."""
         if self.witness.quorum and self.lineage.items(ROUND):
             return now.time.trusted
-        return now.time.trusted and bool(self.user.busy or self.holder.busy or self.holder.leases.debts.open)
+        busy = self.user.busy or self.holder.busy or self.holder.leases.debts.open or self.assembly.live
+        return now.time.trusted and bool(busy)
 
 
 def _hash(peer: Subject | None) -> bytes | None:

@@ -16,6 +16,7 @@ from settlement.chain.quantities import (
 )
 from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
+from settlement.records.auctionterms import AuctionRule
 from settlement.records.marketterms import FORMS, MatchingTerms, Tariff, TierTerms
 from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
 from settlement.records.sizes import HASH, PPM
@@ -60,7 +61,8 @@ class ClassTerms:
 
     A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
     `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
-    Prices are millionths of `currency`; without `price_forms` every form of price may be offered.
+    Prices are millionths of `currency`; without `price_forms` every form of price may be offered, but an auction only
+    where `auction` says how one is held.
     """
 
     name: str = text(1, 64)
@@ -85,6 +87,7 @@ class ClassTerms:
     tariff: Tariff | None = nested(20, Tariff, optional=True)
     tiers: tuple[TierTerms, ...] | None = array(21, TierTerms, 32, low=1, optional=True)
     price_forms: tuple[str, ...] | None = array(23, text(0, 32), 8, low=1, optional=True)
+    auction: AuctionRule | None = nested(40, AuctionRule, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """Prices that rise, each tier once, forms of price that exist."""
