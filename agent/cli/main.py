@@ -8,6 +8,7 @@ import typer
 from agent.cli import (
     acquire,
     attacks,
+    auction,
     audit,
     authority,
     bench_chain,
@@ -63,6 +64,7 @@ app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
+app.add_typer(auction.app, name="auction")
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
 app.add_typer(history.app, name="history")

@@ -79,6 +79,7 @@ def status(
     from agent.samples.shown import lines
     from agent.service.snapshot import (
         armed_text,
+        auction_line,
         channel_line,
         dead,
         gate_now,
@@ -124,6 +125,7 @@ def status(
             for one in (
                 *lines(found.get("samples")),
                 *map(settlement_line, found.get("settlements", [])),
+                *map(auction_line, found.get("auctions", [])),
                 *_base_stations(config, folder),
             ):
                 out.print(one, highlight=False, markup=False)

@@ -6,6 +6,7 @@ ppm millionths of a ratio.
 
 from settlement.chain.scope import Window
 from settlement.records.auction import Bid, Reveal, Tally
+from settlement.records.auctionterms import AuctionRule, AuctionTerms, CountedBid
 from settlement.records.authority import (
     Admission,
     Axis,
@@ -31,7 +32,7 @@ from settlement.records.grant import Accept, Coordination, Grant
 from settlement.records.lease import Renew, Resume, Suspend
 from settlement.records.market import Counter, Declaration, Intent, PartOf, Request, ShownPart
 from settlement.records.observation import ChannelObservation, Envelope, Gate, Quantity
-from settlement.records.quorum import Ballot, GroupOutcome, MemberList, Proposal
+from settlement.records.quorum import Ballot, GroupMember, GroupOutcome, MemberList, Proposal
 from settlement.records.registry import BODIES, TYPE_OF
 from settlement.records.sizes import HASH, PPM
 from settlement.records.verdict import Verdict
@@ -45,6 +46,8 @@ __all__ = [
     "Abort",
     "Accept",
     "Admission",
+    "AuctionRule",
+    "AuctionTerms",
     "Axis",
     "Ballot",
     "Bid",
@@ -56,6 +59,7 @@ __all__ = [
     "Confirm",
     "Coordination",
     "Cosignature",
+    "CountedBid",
     "Counter",
     "Credential",
     "Declaration",
@@ -66,6 +70,7 @@ __all__ = [
     "Fallback",
     "Gate",
     "Grant",
+    "GroupMember",
     "GroupOutcome",
     "Intent",
     "Level",

@@ -71,6 +71,13 @@ def test_the_types_are_those_of_the_design() -> None:
         "evidence",
         "gate",
         "verdict",
+        "membership",
+        "proposal",
+        "vote",
+        "outcome",
+        "bid",
+        "reveal",
+        "tally",
     ]
     assert set(named) == set(BODIES) == set(HELD)
     assert {name for name, row in RECORDS.items() if row.actions} == set(BODIES) - {"rotation"}
