@@ -5,6 +5,7 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from settlement.chain.scope import Area, Band, Cell, Corner, Window
 from settlement.quorum.certificate import Certificate, vote
 from settlement.quorum.group import membership_of
 from settlement.quorum.sealing import commitment
+from settlement.records.registry import RECORDS
 from tests.settlement.schema_text import (
     BEGIN_MEANING,
     BEGIN_SCHEMAS,
@@ -27,7 +29,7 @@ from tests.settlement.schema_text import (
     meaning_section,
     schema_section,
 )
-from tests.settlement.world import LAT, LON, LOWER, NETWORK, NS, T0, World, claims, fix, scope, seed, trio
+from tests.settlement.world import LAT, LON, LOWER, NETWORK, NS, RULE, T0, World, claims, fix, scope, seed, trio
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILE = Path(__file__).resolve().parent / "vectors" / "records.json"
@@ -36,8 +38,13 @@ DOC, FIELDS = ROOT / "docs" / "protocol.md", ROOT / "docs" / "protocol-fields.md
 BEGIN, END = "<!-- vectors -->", "<!-- /vectors -->"
 
 
+FIRST_TYPES = tuple(name for name, row in RECORDS.items() if row.number <= 34)
+"""What the levels of the vectors' rule admit: the types there were first, so that a new one changes no vector."""
+FIRST_RULE = replace(RULE, levels=tuple(replace(level, admits=FIRST_TYPES) for level in RULE.levels))
+
+
 def _settlement(folder: Path) -> World:
-    world = trio(folder)
+    world = trio(folder, rule=FIRST_RULE)
     sid = world.settle()
     del sid
     world.request("bob", 1.2, Band(low_hz=LOWER.low_hz, high_hz=LOWER.high_hz), 2.0, 9.0)
