@@ -12,7 +12,7 @@ from settlement.chain.scope import Band
 from settlement.core.reasons import Refusal
 from settlement.pair.bounds import OwnFaultError
 from settlement.pair.user import UserPair
-from settlement.party.assembling import open_auction, place_bid
+from settlement.party.assembling import open_auction, place_bid, seat_of_auctions
 from settlement.party.party import Party
 from settlement.quorum.group import quorum_of
 from settlement.quorum.table import OVER, ProposalState
@@ -23,6 +23,8 @@ from settlement.state.assembly import AUCTIONED, OUTCOMES, SEALED, VOTES
 from settlement.state.step import Step
 
 NAME_SHOWN = 16
+AGAIN_S = 1.0
+"""An auction that could not be opened is tried again after so many seconds."""
 Declare = Callable[[Step, OfferSection], str | None]
 
 
@@ -42,6 +44,9 @@ def offer_of(auction: AuctionSection) -> OfferSection:
 
 def opened(step: Step, party: Party, auction: AuctionSection, declare: Declare) -> Record | str:
     """Offer a band and open its auction in one step; the PROPOSAL, or why not."""
+    seat = seat_of_auctions(party, auction.commodity)
+    if isinstance(seat, Refusal):
+        return str(seat)
     before = set(party.holder.offers)
     why = declare(step, offer_of(auction))
     made = next((name for name in party.holder.offers if name not in before), None)
@@ -77,6 +82,7 @@ class AuctionPolicy:
     _bid: set[int] = field(default_factory=set)
     _told: set[tuple[int, str]] = field(default_factory=set)
     _asked: set[bytes] = field(default_factory=set)
+    _again_s: float = 0.0
 
     def act(
         self,
@@ -88,11 +94,13 @@ class AuctionPolicy:
     ) -> None:
         """Do what is due, `since_s` seconds after the start signal."""
         for number, auction in enumerate(self.config.auctions):
-            if number not in self._opened and since_s >= auction.after_s and wholly_free(auction, free):
+            due = number not in self._opened and since_s >= max(auction.after_s, self._again_s)
+            if due and wholly_free(auction, free):
                 made = opened(step, party, auction, declare)
                 if isinstance(made, Record):
                     self._opened.add(number)
                 else:
+                    self._again_s = since_s + AGAIN_S
                     self._tell(step, number, made)
         for number, bid in enumerate(self.config.bids):
             if number not in self._bid and since_s >= bid.after_s:

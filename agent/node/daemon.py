@@ -126,7 +126,7 @@ class Node:
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
-        self._registered = False
+        self._registered = self._worded = False
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -141,7 +141,6 @@ class Node:
             return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
-            take_words(self.party, step, self.config.words)
             self.party.hello(step)
         self._leave(step)
         self._registered = True
@@ -359,6 +358,9 @@ class Node:
         """Everything this node does of itself; nothing of it before its log is known to be whole."""
         changes, used, fresh = heard
         duty = self.party.duty
+        if not self._worded:  # a node that waits for its neighbours' word on its log takes nothing in before
+            self._worded = True
+            duty(step, "words", partial(take_words, self.party, step, self.config.words), waits=False)
         for change in changes:
             duty(step, "gate", partial(self._log_gate, step, change), waits=False)
         for band in fresh:

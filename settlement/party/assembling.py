@@ -51,20 +51,29 @@ def propose(state: NodeState, step: Step, body: Proposal) -> Record:
     return record
 
 
-def open_auction(state: NodeState, step: Step, terms: AuctionTerms, function: str, vote_by_ns: int) -> Record:
-    """Auction the cell of an offer of our own. Raises OwnFaultError where the rule or the members forbids it."""
-    classed = state.rule.rule.terms(terms.commodity)
+def seat_of_auctions(state: NodeState, commodity: str) -> tuple[bytes, MemberList] | Refusal:
+    """The list of members that certifies auctions of a class now, with the hash of its record; why there is none."""
+    classed = state.rule.rule.terms(commodity)
     if classed is None or classed.auction is None:
-        raise OwnFaultError(str(refuse(Reason.TERMS, "proposal.auction", terms.commodity, "a class with auctions")))
+        return refuse(Reason.TERMS, "proposal.auction", commodity, "a class that the rule has auctions of")
     name = classed.auction.members
     held = state.lineage.get(MEMBERS, name.encode())
     group = group_of(state, held) if held is not None else None
     if group is None or held is None:
-        raise OwnFaultError(str(refuse(Reason.EPOCH, "proposal.members", name, "a list of members known here")))
+        return refuse(Reason.EPOCH, "proposal.members", name, "a list of members known here")
+    return held, group
+
+
+def open_auction(state: NodeState, step: Step, terms: AuctionTerms, function: str, vote_by_ns: int) -> Record:
+    """Auction the cell of an offer of our own. Raises OwnFaultError where the rule or the members forbids it."""
+    seat = seat_of_auctions(state, terms.commodity)
+    if isinstance(seat, Refusal):
+        raise OwnFaultError(str(seat))
+    membership, group = seat
     body = Proposal(
-        members=name,
+        members=group.name,
         epoch=group.epoch,
-        membership=held,
+        membership=membership,
         function=function,
         need=0,
         vote_by_ns=vote_by_ns,

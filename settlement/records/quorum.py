@@ -169,7 +169,7 @@ def _auctioned(body: Proposal, rule: Rule, signed_ns: int) -> Refusal | None:
 TYPES = (
     RecordType(
         number=40,
-        name="membership",
+        name="members",
         body=MemberList,
         kind=Kind.DIRECTIVE,
         actions=("rule",),
@@ -188,7 +188,7 @@ TYPES = (
     ),
     RecordType(
         number=42,
-        name="vote",
+        name="ballot",
         body=Ballot,
         kind=Kind.DEALING,
         actions=("observe",),
