@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from agent.config.settings import AuctionSection
+from agent.config.auctions import AuctionSection
 from agent.node.auctioning import auction_fields, auctions_of, opened
 from agent.node.commands import OpenAuction, PlaceBid, ShowAuctions
 from agent.node.errand import Errand, Surroundings, heard_text

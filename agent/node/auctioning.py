@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.config.settings import AuctionSection, BidSection, NodeConfig, OfferSection
+from agent.config.auctions import AuctionSection, BidSection
+from agent.config.settings import NodeConfig, OfferSection
 from agent.node.policy import NS, free_parts, window_ms
 from sensing.survey import SurveyReport
 from settlement.chain.records import Record

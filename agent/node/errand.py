@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agent.config.settings import AuctionSection, OfferSection
+from agent.config.auctions import AuctionSection
+from agent.config.settings import OfferSection
 from agent.node.commands import AnyCommand
 from agent.node.filling import Filling
 from agent.words.units import band_text

@@ -4,7 +4,7 @@ from typing import Any
 
 from agent.trial.collect import Collected
 from settlement.chain.records import Record
-from settlement.records.auction import Bid, Reveal, Tally
+from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.market import Request
 from settlement.records.quorum import Ballot, GroupOutcome, Proposal
 
@@ -23,7 +23,7 @@ def _shown(c: Collected, asked: Record, found: list[Record], grants: list[Record
     outcomes = [r for r in of if isinstance(r.body, GroupOutcome)]
     outcome = outcomes[0].body if outcomes else None
     reveals = {r.body.bid: r.body for r in of if isinstance(r.body, Reveal)}
-    counted = {one.bid for r in of if isinstance(r.body, Tally) for one in r.body.bids}
+    counted = {one.bid for r in of if isinstance(r.body, AuctionTally) for one in r.body.bids}
     terms, requests = asked.body.auction, {r.digest: r for r in found if isinstance(r.body, Request)}
     settled = [r for r in grants if requests[r.body.request].body.declaration == terms.declaration]
     return {

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from agent.config.settings import AuctionSection, BidSection, OfferSection, WantSection
+from agent.config.auctions import AuctionSection, BidSection
+from agent.config.settings import OfferSection, WantSection
 from hw_profiles.misfit import first_misfit
 from sim.scenario import ScenarioError
 

@@ -5,7 +5,7 @@ ppm millionths of a ratio.
 """
 
 from settlement.chain.scope import Window
-from settlement.records.auction import Bid, Reveal, Tally
+from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.auctionterms import AuctionRule, AuctionTerms, CountedBid
 from settlement.records.authority import (
     Admission,
@@ -47,6 +47,7 @@ __all__ = [
     "Accept",
     "Admission",
     "AuctionRule",
+    "AuctionTally",
     "AuctionTerms",
     "Axis",
     "Ballot",
@@ -96,7 +97,6 @@ __all__ = [
     "ShownPart",
     "StockWitness",
     "Suspend",
-    "Tally",
     "Usage",
     "Verdict",
     "Window",

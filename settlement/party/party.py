@@ -1,6 +1,8 @@
 """A node's part in the settlement: bytes in, one verdict each, bytes out; no sockets, no clock of its own.
 
 A party is holder and user at once; which it may be is its credential's matter, not this code's.
+
+Long because every way from bytes to their one verdict, and to what is undone with it, stands in one place.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ from settlement.records.witnessing import Cosignature
 from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.state.nodestate import NodeState
 from settlement.state.ownword import believed
+from settlement.state.replays import passed_on
 from settlement.state.rules import RULE
 from settlement.state.step import HaltedError, NotEntitledError, Outgoing, Step
 from settlement.state.witness import ROUND
@@ -296,7 +299,7 @@ class Party(NodeState):
         """Log a refusal; a resend from its author gets the same answer again, an entitled question gets a reason."""
         peer = self.registry.by_transport(transport_key)
         if refusal.reason is Reason.REPLAY:
-            if self._passed_on(raw, peer):
+            if passed_on(raw, peer):
                 return None
             if self.replays.to_log(digest(raw)):
                 self._log_refused(step, raw, refusal, _hash(peer), None, signed=True)
@@ -314,14 +317,6 @@ class Party(NodeState):
                 self.attempt(step, lambda: keep_evidence(self, step, admitted))
             self._answer(step, admitted, refusal)
         return refusal
-
-    def _passed_on(self, raw: bytes, peer: Subject | None) -> bool:
-        """A second copy of what neighbours pass on by design, from another than its author: nothing is refused."""
-        unproven = parse(raw)
-        if not isinstance(unproven, Unproven) or not unproven.row.passed_on or peer is None:
-            return False
-        self._last_charge = unproven.row.charge
-        return unproven.author != peer.hash
 
     def _answer(self, step: Step, admitted: Admitted, refusal: Refusal) -> None:
         case = RecordCase(state=self, step=step, admitted=admitted, message=Message(record=admitted.record.raw))

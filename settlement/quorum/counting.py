@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.quorum.outcome import RevealedBid, best_bid
-from settlement.records.auction import Tally
+from settlement.records.auction import AuctionTally
 from settlement.records.auctionterms import AuctionTerms, CountedBid
 
 
@@ -22,11 +22,11 @@ class HeardBid:
     reveal_ns: int = 0
 
 
-def count_bids(proposal: bytes, function: str, terms: AuctionTerms, heard: Collection[HeardBid]) -> Tally:
+def count_bids(proposal: bytes, function: str, terms: AuctionTerms, heard: Collection[HeardBid]) -> AuctionTally:
     """The TALLY of what was heard: bids in the order of their hashes, the winner by the outcome function."""
     bids = sorted(heard, key=lambda one: one.bid)
     award = best_bid(function, _revealed(bids), reserve=terms.reserve)
-    return Tally(
+    return AuctionTally(
         proposal=proposal,
         bids=tuple(CountedBid(bid=one.bid, reveal=one.reveal) for one in bids),
         winner=award.winner if award is not None else None,
@@ -43,7 +43,7 @@ def _revealed(bids: Collection[HeardBid]) -> list[RevealedBid]:
 
 
 def judge_count(
-    body: Tally, function: str, terms: AuctionTerms, heard: Mapping[bytes, HeardBid], *, settle_ns: int
+    body: AuctionTally, function: str, terms: AuctionTerms, heard: Mapping[bytes, HeardBid], *, settle_ns: int
 ) -> Refusal | None:
     """Would this node have counted the same? `heard` are the bids it has, by the hash of the BID.
 

@@ -35,7 +35,7 @@ class Reveal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class AuctionTally:
     """The auctioneer counts: every bid that came in time, by the hash of its record, the winner and what it pays."""
 
     proposal: bytes = blob(1, HASH)
@@ -79,7 +79,7 @@ TYPES = (
     RecordType(
         number=46,
         name="tally",
-        body=Tally,
+        body=AuctionTally,
         kind=Kind.DEALING,
         actions=("offer", "grant"),
         carrier=CarriedBy.ANYONE,

@@ -181,7 +181,9 @@ def _of_auctions(world: World, rule: bytes) -> list[bytes]:
     sealed = _signed(world, "alice", bid, 730)
     shown = _signed(world, "alice", bodies.Reveal(proposal=name, bid=digest(sealed), price=40, nonce=nonce), 731)
     counted = bodies.CountedBid(bid=digest(sealed), reveal=digest(shown))
-    tally = _signed(world, "holder", bodies.Tally(proposal=name, bids=(counted,), winner=alice.hash, price=10), 731)
+    tally = _signed(
+        world, "holder", bodies.AuctionTally(proposal=name, bids=(counted,), winner=alice.hash, price=10), 731
+    )
     membership, choice = membership_of(NETWORK, group), digest(tally)
     votes = tuple(vote(one.key, membership, choice) for one in (holder, alice))
     ballot = bodies.Ballot(proposal=name, epoch=3, choice=choice, signature=votes[0].signature)

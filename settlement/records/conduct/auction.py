@@ -11,7 +11,7 @@ from settlement.core.fixes import deadline_open, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.quorum.counting import HeardBid, judge_count
 from settlement.quorum.sealing import judge_reveal
-from settlement.records.auction import Bid, Reveal, Tally
+from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.auctionterms import AuctionRule, AuctionTerms
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.quorum import contradicted, group_of, keep_both, proposal_of, tell_author
@@ -265,7 +265,7 @@ CONDUCT = (
         heard=_reveal_told,
     ),
     Conduct(
-        body=Tally,
+        body=AuctionTally,
         judge=_judge_tally,
         act=_tallied,
         refused=_refuse_tally,

@@ -14,12 +14,12 @@ from settlement.chain.bodies import Checkpoint, Evidence
 from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.credentials import Registry
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.records.auction import Bid, Reveal, Tally
+from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.decision import DECISIONS
 from settlement.records.lease import CHANGES
 from settlement.records.quorum import Ballot, GroupOutcome
 
-ONCE = (Ballot, Bid, Reveal, Tally, GroupOutcome)
+ONCE = (Ballot, Bid, Reveal, AuctionTally, GroupOutcome)
 """What an author says once of a proposal."""
 
 
