@@ -118,7 +118,7 @@ def test_a_grant_that_was_only_co_signed_is_not_its_cosigners(tmp_path: Path) ->
 
 @pytest.mark.feature("A1")
 def test_a_trial_whose_point_was_not_shown_says_so() -> None:
-    nothing: dict[str, Any] = {"wishes": [], "displaced": [], "suspended": 0}
+    nothing: dict[str, Any] = {"wishes": [], "displaced": [], "suspended": 0, "auctions": []}
     for name, says in (
         ("rush-hour", "tiers"),
         ("patchwork", "partial fill"),
