@@ -270,8 +270,11 @@ def auction_tables(spec: TrialSpec, node: str, *, scale: float) -> dict[str, lis
         for one in spec.bids
         if one.node == node
     ]
-    found = {"auctions": _auctions_of(spec, node, scale), "bids": bids}
-    return {key: [one.model_dump() for one in made] for key, made in found.items() if made}
+    found = {
+        "auctions": [one.model_dump() for one in _auctions_of(spec, node, scale)],
+        "bids": [one.model_dump() for one in bids],
+    }
+    return {key: made for key, made in found.items() if made}
 
 
 def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
@@ -282,7 +285,8 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         first = first_misfit(exc)
         raise ScenarioError(f"[trial] {first.key}: {first.said}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
-    named += [one.node for one in [*spec.auctions, *spec.bids, *(spec.group.members if spec.group else [])]]
+    named += [one.node for one in spec.auctions] + [one.node for one in spec.bids]
+    named += [one.node for one in spec.group.members] if spec.group is not None else []
     named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []
     if spec.auctions and (spec.group is None or spec.terms.auction is None):
         missing = "group" if spec.group is None else "terms.auction"

@@ -295,7 +295,7 @@ class Party(NodeState):
         leaf = refused_leaf(raw, refusal, now=step.now.time, rule=self.rule.hash, peer=peer, signed=signed)
         step.log(leaf, record)
 
-    def _refused(self, step: Step, raw: bytes, refusal: Refusal, transport_key: bytes) -> Refusal:
+    def _refused(self, step: Step, raw: bytes, refusal: Refusal, transport_key: bytes) -> Refusal | None:
         """Log a refusal; a resend from its author gets the same answer again, an entitled question gets a reason."""
         peer = self.registry.by_transport(transport_key)
         if refusal.reason is Reason.REPLAY:

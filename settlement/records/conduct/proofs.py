@@ -69,7 +69,7 @@ def _equivocation(body: Evidence, registry: Registry) -> Admitted | Refusal:
 def _differ(a: Any, b: Any) -> bool:
     """Do two records speak of one proposal and say different things? A vote is what it chooses, however signed."""
     if isinstance(a, Ballot | GroupOutcome):
-        return a.proposal == b.proposal and a.epoch == b.epoch and a.choice != b.choice
+        return bool(a.proposal == b.proposal and a.epoch == b.epoch and a.choice != b.choice)
     return bool(a.proposal == b.proposal and a != b)
 
 
