@@ -1,6 +1,6 @@
 """The settlements a warden has verified itself, and which of them applies now."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from radio.rulebook import RuleBook
@@ -8,6 +8,7 @@ from settlement.chain.admission import prove
 from settlement.chain.bodies import Rotation
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.rotation import judge_rotation
+from settlement.chain.scope import HZ
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit, extend, verify
@@ -54,7 +55,7 @@ class Permits:
         permit = verify(artifact, network=self._network, anchors=self._anchors)
         if isinstance(permit, Refusal):
             return permit
-        refusal = self._book.judge(permit, now) or _lease_beyond(permit, now)
+        refusal = _not_of_radio(permit) or self._book.judge(permit, now) or _lease_beyond(permit, now)
         if refusal is not None:
             return refusal
         self._book.note(permit, now)
@@ -118,15 +119,19 @@ class Permits:
         """The permit of a settlement."""
         return self._held.get(sid)
 
-    def current(self, now: TimeFix) -> HeldPermit | None:
-        """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used."""
-        usable = [h for h in self._held.values() if h.withdrawn is None and not now.after(h.permit.cell.window.end_ns)]
+    def current(self, now: TimeFix, mine: Container[bytes] | None = None) -> HeldPermit | None:
+        """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used.
+
+        Args: mine: credentials of this node's; what others may use is not for its own radio. None takes every permit.
+        """
+        own = [h for h in self._held.values() if mine is None or h.permit.user.hash in mine]
+        usable = [h for h in own if h.withdrawn is None and not now.after(h.permit.cell.window.end_ns)]
         begun = [h for h in usable if h.permit.cell.window.start_ns <= now.latest_ns]
         leased = [h for h in begun if now.before(h.permit.transmit_until_ns) and h.permit.suspended_for is None]
         for choice in (leased, begun, usable):
             if choice:
                 return min(choice, key=lambda h: h.permit.cell.window.end_ns)
-        return next((h for h in reversed(self._held.values()) if not h.closed), None)
+        return next((h for h in reversed(own) if not h.closed), None)
 
     def finished(self, now: TimeFix) -> list[HeldPermit]:
         """Permits that are over and not yet accounted for."""
@@ -143,6 +148,12 @@ class Permits:
 def _undated(now: TimeFix) -> Refusal | None:
     """A longer lease needs a clock that is trusted."""
     return None if now.trusted else refuse(Reason.LEASE, "permits.change", now.status, "a trusted clock")
+
+
+def _not_of_radio(permit: VerifiedPermit) -> Refusal | None:
+    """A settlement over anything but frequencies lets no radio transmit, whatever its numbers are."""
+    unit = permit.cell.band.unit
+    return None if unit is None else refuse(Reason.BAND, "permits.unit", f"a settlement in {unit}", HZ)
 
 
 def _lease_beyond(permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:

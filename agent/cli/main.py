@@ -17,8 +17,10 @@ from agent.cli import (
     bench_radio,
     bench_sensing,
     bench_settlement,
+    bench_table,
     calibrate,
     cbsd,
+    classes,
     clock,
     drafts,
     history,
@@ -71,6 +73,8 @@ app.add_typer(history.app, name="history")
 app.add_typer(witness.app, name="witness")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
+authority.authority.add_typer(classes.commodity, name="class")
+authority.authority.command("admit")(classes.admit)
 node.node.command("config")(drafts.node_config)
 app.add_typer(node.node, name="node")
 app.add_typer(kit.app, name="kit")
@@ -83,6 +87,9 @@ bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
+bench.command("load")(bench_table.load)
+bench.command("world")(bench_table.world)
+bench.command("table")(bench_table.table)
 app.add_typer(bench, name="bench")
 
 app.add_typer(cbsd.cbsd, name="cbsd")

@@ -9,7 +9,6 @@ from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.auctionterms import AuctionRule, AuctionTerms, CountedBid
 from settlement.records.authority import (
     Admission,
-    Axis,
     Budget,
     ClassTerms,
     Credential,
@@ -21,10 +20,10 @@ from settlement.records.authority import (
     Revocation,
     Rotation,
     Rule,
-    Schema,
     Shard,
     StockWitness,
 )
+from settlement.records.classterms import Axis, Schema
 from settlement.records.complaint import Dispute, Fallback, Ruling
 from settlement.records.decision import Abort, Confirm
 from settlement.records.ending import Compensation, Preempt, Relinquish, Usage
