@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.config.keyfiles import write_chain
+from agent.trial.auctionplans import auction_tables
 from agent.trial.basestations import TrialCbrs, device_for
 from agent.trial.coordinator import Issued, TrialAuthority, write_config
-from agent.trial.spec import TrialSpec, auction_tables
+from agent.trial.spec import TrialSpec
 from sim.scenario import Scenario, ScenarioNode
 from sim.stations import Emitter, Hardware, Station
 
@@ -178,7 +179,7 @@ def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> di
     values["offers"] = [
         o.model_dump(exclude_none=True) for o in spec.offers_of(node.name, scale=scale, duration_s=layout.duration_s)
     ]
-    values |= auction_tables(spec, node.name, scale=scale)
+    values |= auction_tables(spec.auctions, spec.bids, node.name, commodity=spec.terms.commodity, scale=scale)
     if spec.group is not None:
         values["words"] = str(folder / WORDS)
     values["wants"] = [w.model_dump(exclude_none=True) for w in spec.wants_of(node.name, scale=scale)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.trial.auctionpoints import auctions_shown
 from agent.trial.collect import Collected
+from agent.trial.disputepoints import broken_points, dispute_points, disputes_missed, moved_points
 from agent.trial.spec import TrialSpec
 from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
 from settlement.chain.records import Record
@@ -30,6 +31,9 @@ def points(c: Collected) -> dict[str, Any]:
         "wishes": [_wish(c, name, grants, found) for name in sorted(_wishes(found))],
         "displaced": _displaced(c, found),
         "auctions": auctions_shown(c, found, grants),
+        "moved": moved_points(c.name_of, found),
+        "broken": broken_points(c.name_of, found),
+        "disputes": dispute_points(c.name_of, found),
         "counters": sum(isinstance(r.body, Counter) for r in found),
         "suspended": sum(isinstance(r.body, Suspend) for r in found),
         "resumed": sum(isinstance(r.body, Resume) for r in found),
@@ -54,6 +58,7 @@ def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
         said.append("what was auctioned was settled with another than the winner")
     if len(sold) < len(spec.auctions):
         said.append("no winner of an auction settled what it had won: the auction is not shown")
+    said += disputes_missed(spec, shown)
     if spec.terms.suspends and not shown["suspended"]:
         said.append("no lease was suspended: waiting an incumbent out is not shown")
     return said

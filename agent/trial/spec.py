@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from agent.config.auctions import AuctionSection, BidSection
 from agent.config.settings import OfferSection, WantSection
+from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, GroupPlan
 from hw_profiles.misfit import first_misfit
 from sim.scenario import ScenarioError
 
@@ -41,69 +41,33 @@ class Want(_Table):
     bid: int | None = None
     price_max: int | None = None
     emergency: bool = False
+    fallback: int | None = None
 
 
-class AuctionPlan(_Table):
-    """A holder's auction; all times but `after_s` count from its opening."""
+class ActPlan(_Table):
+    """Something that somebody does by command at a time: what the command line's command of that name would do.
 
+    fallback   the holder moves the first settlement of `user` to `band_hz`, or without one ends it for nobody
+    dispute    the node disputes its first settlement on `ground`, for `claim`
+    answer     the node answers what it is accused of, `stance`
+    ruling     the trial's authority rules on the case of the node's newest dispute, and the node is told
+    """
+
+    at_s: float = Field(ge=0)
     node: str
-    low_hz: int
-    high_hz: int
-    price: int = Field(default=0, ge=0)
-    deposit: int = Field(default=0, ge=0)
-    function: Literal["first price", "second price"] = "second price"
-    max_eirp_dbm: float = 30.0
-    after_s: float = 0.5
-    bids_s: float = Field(gt=0)
-    reveals_s: float = Field(gt=0)
-    vote_s: float = Field(gt=0)
-    in_s: float = Field(gt=0)
-    for_s: float = Field(gt=0)
-
-
-class BidPlan(_Table):
-    """A user's sealed bid in the first auction of a band inside these edges; not shown with `reveal = false`."""
-
-    node: str
-    low_hz: int
-    high_hz: int
-    price: int = Field(ge=0)
-    after_s: float = 0.0
-    reveal: bool = True
-
-
-class AuctionRulePlan(_Table):
-    """What the rule asks of auctions; see `settlement.records.auctionterms.AuctionRule`."""
-
-    bids_s_min: float = Field(default=1.0, gt=0)
-    reveals_s_min: float = Field(default=1.0, gt=0)
-    settle_s: float = Field(default=0.5, ge=0)
-    deposit_min: int = Field(default=0, ge=0)
-    bidders_max: int = Field(default=16, ge=2, le=31)
-
-
-class MemberPlan(_Table):
-    """A member of the group that certifies auctions: the node, its role and its weight."""
-
-    node: str
-    role: Literal["holder", "bidder", "user", "regulator", "operator", "authority", "witness"]
-    weight: int = Field(default=1, ge=1)
-
-
-class GroupPlan(_Table):
-    """The list of members that the trial's authority signs, and how many of them may be faulty."""
-
-    name: str = "members"
-    faulty: int = Field(default=1, ge=0)
-    members: list[MemberPlan] = Field(min_length=1)
+    do: Literal["fallback", "dispute", "answer", "ruling"]
+    user: str | None = None
+    band_hz: tuple[int, int] | None = None
+    ground: str | None = None
+    claim: int | None = Field(default=None, ge=0)
+    stance: Literal["denied", "admitted"] = "denied"
 
     @model_validator(mode="after")
-    def _enough(self) -> "GroupPlan":
-        least = 3 * self.faulty + 1
-        if len({one.node for one in self.members}) < least:
-            raise ValueError(
-                f"{len(self.members)} members with faulty = {self.faulty}; {least} different ones at least"
-            )
+    def _complete(self) -> "ActPlan":
+        if (self.do == "dispute") != (self.ground is not None):
+            raise ValueError("a dispute, and nothing else, has a ground")
+        if (self.do == "fallback") != (self.user is not None) or (self.band_hz is not None and self.do != "fallback"):
+            raise ValueError("a fallback, and nothing else, has a user, and may have band_hz")
         return self
 
 
@@ -133,6 +97,37 @@ class TierPlan(_Table):
     amount: int = Field(default=0, ge=0)
 
 
+class FallbackPlan(_Table):
+    """One entry of the class's catalogue; see `settlement.records.complaintterms.FallbackTerms`."""
+
+    number: int = Field(ge=1, le=255)
+    scope: Literal["same holder", "pool", "any"] = "same holder"
+    pool: tuple[str, ...] | None = None
+    notice_s: float = Field(default=1.0, ge=0)
+    owed: Literal["none", "fixed", "remaining", "multiple"] = "none"
+    amount: int = Field(default=0, ge=0)
+
+
+class GroundPlan(_Table):
+    """A ground of disputes, and what is owed where one is upheld."""
+
+    name: str
+    owed: Literal["none", "fixed", "remaining", "multiple"] = "none"
+    amount: int = Field(default=0, ge=0)
+
+
+class DisputePlan(_Table):
+    """How disputes go; see `settlement.records.complaintterms.DisputeTerms`; a trial has the level authority."""
+
+    grounds: tuple[GroundPlan, ...] = Field(min_length=1)
+    levels: tuple[str, ...] = ("authority",)
+    raise_s: float = Field(default=60.0, gt=0)
+    answer_s: float = Field(default=3.0, gt=0)
+    rule_s: float = Field(default=30.0, gt=0)
+    escalate_s: float = Field(default=30.0, ge=0)
+    pay_s: float = Field(default=5.0, gt=0)
+
+
 class Terms(_Table):
     """What the rule says of the one class traded."""
 
@@ -150,6 +145,8 @@ class Terms(_Table):
     suspends: bool = False
     tiers: tuple[TierPlan, ...] = ()
     auction: AuctionRulePlan | None = None
+    fallbacks: tuple[FallbackPlan, ...] = ()
+    disputes: DisputePlan | None = None
 
 
 class BaseStationPlan(_Table):
@@ -196,6 +193,7 @@ class TrialSpec(_Table):
     group: GroupPlan | None = None
     programs: list[Program] = []
     cbrs: CbrsPlan | None = None
+    acts: list[ActPlan] = []
 
     def station_of(self, node: str) -> BaseStationPlan | None:
         """The base station below a node; None where there is none."""
@@ -237,48 +235,11 @@ class TrialSpec(_Table):
                 bid=w.bid,
                 price_max=w.price_max,
                 emergency=w.emergency,
+                fallback=w.fallback,
             )
             for w in self.wants
             if w.node == node
         ]
-
-
-def _auctions_of(spec: TrialSpec, node: str, scale: float) -> list[AuctionSection]:
-    timed = ("after_s", "bids_s", "reveals_s", "vote_s", "in_s", "for_s")
-    return [
-        AuctionSection(
-            low_hz=one.low_hz,
-            high_hz=one.high_hz,
-            commodity=spec.terms.commodity,
-            price=one.price,
-            deposit=one.deposit,
-            function=one.function,
-            max_eirp_mdbm=round(one.max_eirp_dbm * 1000),
-            **{name: getattr(one, name) * scale for name in timed},
-        )
-        for one in spec.auctions
-        if one.node == node
-    ]
-
-
-def auction_tables(spec: TrialSpec, node: str, *, scale: float) -> dict[str, list[dict[str, Any]]]:
-    """A node's auctions and bids as its configuration has them, stretched to the run's length."""
-    bids = [
-        BidSection(
-            low_hz=one.low_hz,
-            high_hz=one.high_hz,
-            price=one.price,
-            after_s=one.after_s * scale,
-            reveal=one.reveal,
-        )
-        for one in spec.bids
-        if one.node == node
-    ]
-    found = {
-        "auctions": [one.model_dump() for one in _auctions_of(spec, node, scale)],
-        "bids": [one.model_dump() for one in bids],
-    }
-    return {key: made for key, made in found.items() if made}
 
 
 def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
@@ -292,6 +253,7 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
     named += [one.node for one in spec.auctions] + [one.node for one in spec.bids]
     named += [one.node for one in spec.group.members] if spec.group is not None else []
     named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []
+    named += [name for act in spec.acts for name in (act.node, act.user) if name is not None]
     if spec.auctions and (spec.group is None or spec.terms.auction is None):
         missing = "group" if spec.group is None else "terms.auction"
         raise ScenarioError(f"[trial] {missing}: absent; an auction needs [trial.group] and [trial.terms.auction]")

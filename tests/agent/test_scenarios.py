@@ -11,15 +11,11 @@ import tomli_w
 from typer.testing import CliRunner
 
 from agent.cli.main import app
+from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, GroupPlan, MemberPlan
 from agent.trial.checking import checked_scenario
 from agent.trial.judge import settlements
 from agent.trial.points import points_missed
 from agent.trial.spec import (
-    AuctionPlan,
-    AuctionRulePlan,
-    BidPlan,
-    GroupPlan,
-    MemberPlan,
     OfferPlan,
     Terms,
     TierPlan,
