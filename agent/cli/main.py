@@ -8,6 +8,7 @@ import typer
 from agent.cli import (
     acquire,
     attacks,
+    auction,
     audit,
     authority,
     bench_chain,
@@ -21,6 +22,7 @@ from agent.cli import (
     cbsd,
     classes,
     clock,
+    directory,
     dispute,
     drafts,
     fallback,
@@ -68,6 +70,7 @@ app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
+app.add_typer(auction.app, name="auction")
 app.command()(fallback.fallback)
 app.add_typer(dispute.dispute, name="dispute")
 app.add_typer(ruling.ruling, name="ruling")
@@ -75,6 +78,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
 app.add_typer(history.app, name="history")
 app.add_typer(witness.app, name="witness")
+app.add_typer(directory.app, name="directory")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 authority.authority.add_typer(classes.commodity, name="class")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 import tomli_w
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
+from agent.config.auctions import AuctionSection, BidSection
 from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
 from agent.config.samples import SamplesSection
 from agent.config.section import Section
@@ -135,6 +136,8 @@ class OfferSection(Section):
     max_eirp_mdbm: int
     after_s: float = 0.0
     for_s: float
+    reactive: bool = False
+    """Offered only in answer to an intent."""
 
     @model_validator(mode="after")
     def _linked(self) -> "OfferSection":
@@ -257,8 +260,12 @@ class NodeConfig(Section):
     door: DoorSection | None = None
     words: Path | None = None
     """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""
+    directories: list[str] = Field(default=[], max_length=8)
+    """Addresses of directories, as http://127.0.0.1:8470: asked for what others offer or look for, told of ours."""
     offers: list[OfferSection] = Field(default=[])
     wants: list[WantSection] = Field(default=[])
+    auctions: list[AuctionSection] = Field(default=[])
+    bids: list[BidSection] = Field(default=[])
 
 
 def load(path: Path) -> NodeConfig:

@@ -19,8 +19,10 @@ import zmq
 from agent.cbrs.wiring import members
 from agent.config.settings import NodeConfig, OfferSection
 from agent.node import unsensed
+from agent.node.auctioning import AuctionPolicy, free_of, wholly_free
 from agent.node.complaining import shown_disputes
 from agent.node.control import ControlDoor
+from agent.node.directories import KINDS, Directories
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
 from agent.node.errand import Surroundings
@@ -28,13 +30,14 @@ from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
+from agent.node.intending import ASKED_MAX
 from agent.node.lending import Lending
 from agent.node.logreading import LogReading
 from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
-from agent.node.policy import HolderPolicy, lent_bands, start_of
+from agent.node.policy import LOOKS_BEFORE_OFFER, HolderPolicy, free_parts, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.showing import showing_of
@@ -61,6 +64,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.mesh import Arrived
 from settlement.pair.bounds import OwnFaultError
 from settlement.pair.effects import (
+    AnswerIntent,
     Effect,
     HandLease,
     HandPermit,
@@ -111,12 +115,14 @@ class Node:
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
-        self.holder, self.user = HolderPolicy(config), UserPolicy(config)
+        self.holder, self.user, self.auctions = HolderPolicy(config), UserPolicy(config), AuctionPolicy(config)
         self.control = ControlDoor(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
         self.reading = LogReading(self.party, self.events)
         self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
+        self.directories = Directories(config.directories, KINDS[config.role])
+        self._intents: list[AnswerIntent] = []
         self._poller = zmq.Poller()
         for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
             self._poller.register(socket, zmq.POLLIN)
@@ -135,7 +141,7 @@ class Node:
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
-        self._registered = False
+        self._registered = self._worded = False
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -151,7 +157,6 @@ class Node:
             return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
-            take_words(self.party, step, self.config.words)
             self.party.hello(step)
         self._leave(step)
         self._registered = True
@@ -185,6 +190,7 @@ class Node:
         self.bursts.close()
         self.hints.close()
         self.stock.close()
+        self.directories.close()
         self.mesh.close()
         self.reading.close()
         self.errands.close()
@@ -239,7 +245,17 @@ class Node:
         commands = self.control.receive()
         self.errands.take(commands, now_ns)
         cosigned = self.stock.turn(self.party.witness, self.party.lineage)
-        news = arrived or cosigned or commands or self._changes or self._used or self._fresh or self.listening.unsaid
+        listed = self.directories.turn(self.party, self.errands.intents, now_ns)
+        news = (
+            listed
+            or arrived
+            or cosigned
+            or commands
+            or self._changes
+            or self._used
+            or self._fresh
+            or self.listening.unsaid
+        )
         if news or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
             self._step(arrived, cosigned)
@@ -361,6 +377,7 @@ class Node:
             for message in arrived:
                 self.receive(step, message)
             if self.party.halted is None:
+                self.party.duty(step, "directories", partial(self.directories.take, step, self.party))
                 for answer in cosigned:
                     take = partial(self.party.witness.take_stock, step, answer.size, answer.lines)
                     self.party.duty(step, "cosigned", take, waits=False)
@@ -384,6 +401,9 @@ class Node:
         """Everything this node does of itself; nothing of it before its log is known to be whole."""
         changes, used, fresh = heard
         duty = self.party.duty
+        if not self._worded:  # a node that waits for its neighbours' word on its log takes nothing in before
+            self._worded = True
+            duty(step, "words", partial(take_words, self.party, step, self.config.words), waits=False)
         for change in changes:
             duty(step, "gate", partial(self._log_gate, step, change), waits=False)
         for band in fresh:
@@ -508,6 +528,9 @@ class Node:
             self._describe_ns = time.monotonic_ns() + NS if isinstance(described, Refusal) else 0
         if len(self.holder.made) < len(self.config.offers):
             self._offer(step, since_s)
+        for asked in self._intents:
+            self._answer(step, asked)
+        self._intents = []
         if self.holder.standing:
             self._offer_again(step)
             if self.holder.look_again(step.now.time.middle_ns, lent_bands(self.party, step.now.time)):
@@ -515,6 +538,7 @@ class Node:
         if self.config.wants:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.user.act(step, self.party, since_s, start_ns)
+        self.auctions.act(step, self.party, since_s, self._declare, self._free())
 
     def _look_again(self, step: Step) -> None:
         body = self.envelopes.found(step)
@@ -534,6 +558,17 @@ class Node:
                 self.holder.made.add(number)
             else:
                 self._held_back_ns = time.monotonic_ns() + NS
+
+    def _free(self) -> Callable[[OfferSection], list[OfferSection]]:
+        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, self.fix().time)]
+        return free_of(self._occupancy, closed, LOOKS_BEFORE_OFFER)
+
+    def _answer(self, step: Step, asked: AnswerIntent) -> None:
+        """Offer what an intent looks for, as far as it is held and heard to be free."""
+        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
+        for offer, end_ns in self.holder.answers(asked):
+            for part in free_parts(self._occupancy(), offer, closed):
+                self._declare(step, part, end_ns)
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
@@ -584,6 +619,7 @@ class Node:
             withdraw=lambda sid: self.warden.withdraw(sid, Reason.RELINQUISHED, "given back by command"),
             declare=self._declare,
             rotate=self.keys.rotate,
+            is_free=lambda auction: wholly_free(auction, self._free()),
             may_offer=lambda step, offer: step.may_sign(self.holder.declaration(step, self.party, offer)),
         )
 
@@ -604,6 +640,8 @@ class Node:
     def _do(self, effect: Effect) -> None:
         """What a step asks for, now that it is durable."""
         match effect:
+            case AnswerIntent():
+                self._intents = [*self._intents, effect][-ASKED_MAX:]
             case HandPermit():
                 self.warden.permit(effect.artifact)
                 self._make_traffic(effect.sid)

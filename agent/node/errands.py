@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from agent.config.settings import OfferSection
+from agent.node.auctionerrands import go_on
 from agent.node.commands import (
     Acquire,
     AnswerDispute,
@@ -20,8 +21,11 @@ from agent.node.commands import (
     GiveBack,
     MoveSettlement,
     OfferBand,
+    OpenAuction,
+    PlaceBid,
     RaiseDispute,
     Rotate,
+    ShowAuctions,
     ShowDisputes,
     Tell,
     parse_command,
@@ -37,6 +41,7 @@ from agent.node.complaining import (
 from agent.node.control import Command, ControlDoor
 from agent.node.errand import Errand, Surroundings, heard_text, refused_text
 from agent.node.filling import Filling, filled_text
+from agent.node.intending import ASKED_MAX, say_intent
 from agent.node.matching import explained, in_words, matched, price_for
 from agent.node.policy import free_parts, window_ms
 from agent.node.wholes import ask_for_all, ending_of, names_of, wishes_of
@@ -68,6 +73,8 @@ class Errands:
         self._control, self._party = control, party
         self._open: list[Errand] = []
         self._later: list[Errand] = []
+        self.intents: list[bytes] = []
+        """The names of the newest intents that were said for a command."""
         self._answers: list[tuple[bytes, dict[str, Any]]] = []
 
     @property
@@ -137,6 +144,8 @@ class Errands:
                 self._acquire(step, errand, errand.command, around)
             case OfferBand():
                 self._offer(step, errand, errand.command, around)
+            case OpenAuction() | PlaceBid() | ShowAuctions():
+                go_on(step, self._party, errand, around, tell=self._tell, end=self._end)
             case Rotate():
                 self._rotate(step, errand, errand.command, around)
             case Tell():
@@ -242,6 +251,7 @@ class Errands:
             errand.sid = pair.sid
             return
         why = in_words(found)
+        self._say(step, errand, wish, command.wait_ms)
         self._once(errand, "no offer", why=why)
         if around.now_ns - errand.began_ns > command.wait_ms * MS:
             if command.explain:
@@ -257,9 +267,22 @@ class Errands:
             errand.whole = made
             self._tell(errand, "requested", whole=made.hex(), parts=names_of(self._party, made))
             return
+        for one in wishes_of(command, wish):
+            self._say(step, errand, one, command.wait_ms)
         self._once(errand, "no offer", why=made)
         if around.now_ns - errand.began_ns > command.wait_ms * MS:
             self._end(errand, ok=False, why=f"no offer covers it: {made}")
+
+    def _say(self, step: Step, errand: Errand, wish: SpectrumWish, wait_ms: int) -> None:
+        """Tell the neighbours what is looked for, once for each wish of a command."""
+        said = f"intent {wish.commodity} {wish.band}"
+        if said in errand.told or not wait_ms:
+            return
+        errand.told.add(said)
+        name = say_intent(step, self._party, wish, wait_ms=wait_ms)
+        if name is not None:
+            self.intents = [*self.intents, name][-ASKED_MAX:]
+            self._tell(errand, "intended", band=str(wish.band))
 
     def _await_whole(self, errand: Errand, around: Surroundings) -> None:
         """All parts stand, or none does; what was called off is given back once it stands."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from agent.config.settings import NodeConfig, OfferSection
+from agent.node.intending import answering
 from agent.node.mapping import touched
 from agent.node.pricing import priced
 from agent.node.unsensed import offered_area
@@ -12,6 +13,7 @@ from sensing.values import Channel
 from settlement.chain.bodies import Declaration, Envelope
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.fixes import Fix, TimeFix
+from settlement.pair.effects import AnswerIntent
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
 from settlement.records.conduct.bargaining import LEAST
@@ -20,6 +22,8 @@ from settlement.state.step import Step
 MS = 1_000_000
 NS = 1_000_000_000
 LOOKS_BEFORE_OFFER = 20
+ANSWERS_MAX = 4
+"""Offers that one intent is answered with."""
 AGAIN_NS = 10 * NS
 BACK_NS = NS // 2
 """A band that was given back is listened to for so long before anything is said of it."""
@@ -53,7 +57,7 @@ class HolderPolicy:
         `heard` makes the survey's report, which takes tens of milliseconds: it is called only where an offer is due.
         """
         waiting = [(i, o) for i, o in enumerate(self.config.offers) if i not in self.made]
-        ready = [(i, o) for i, o in waiting if since_start_s >= o.after_s]
+        ready = [(i, o) for i, o in waiting if since_start_s >= o.after_s and not o.reactive]
         if not ready:
             return []
         unsensed = [(i, o) for i, o in ready if o.unit is not None]
@@ -63,6 +67,11 @@ class HolderPolicy:
         if report.looks < LOOKS_BEFORE_OFFER:
             return unsensed
         return [(i, part) for i, offer in ready for part in free_parts(report, offer, closed)]
+
+    def answers(self, asked: AnswerIntent) -> list[tuple[OfferSection, int | None]]:
+        """What answers an intent: what stands, with its end (UTC ns), or what is offered to nobody unasked."""
+        reactive: list[tuple[OfferSection, int | None]] = [(o, None) for o in self.config.offers if o.reactive]
+        return answering(asked, [*self.standing, *reactive])[:ANSWERS_MAX]
 
     def newcomer(self) -> None:
         """A neighbour came up: it has not heard what was offered before, and would not take old records."""
@@ -116,7 +125,7 @@ class HolderPolicy:
         declaration = party.holder.declare(step, body)
         if offer.least is not None:
             step.put(LEAST, declaration.digest, offer.least.to_bytes(8, "big"))
-        if end_ns is None:
+        if end_ns is None and body.price_form != "auction":
             self.standing.append((offer, body.cell.window.end_ns))
         step.event("offered", band=body.cell.band)
         return envelope.raw, declaration.raw

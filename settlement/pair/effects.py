@@ -7,6 +7,7 @@ runs a node matches them all.
 from dataclasses import dataclass
 from enum import Enum
 
+from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason
 
 
@@ -70,4 +71,13 @@ class RequestProgress:
     required: str = ""
 
 
-Effect = HandPermit | HandLease | HandRule | WithdrawPermit | RequestProgress
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerIntent:
+    """A user said what it looks for: offer it what this node has of it, where it has any."""
+
+    user: bytes
+    cell: Cell
+    commodity: str
+
+
+Effect = AnswerIntent | HandPermit | HandLease | HandRule | WithdrawPermit | RequestProgress

@@ -9,7 +9,7 @@ from settlement.chain.scope import HZ, Cell, ordered
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.authority import Rule
 from settlement.records.marketterms import PricePoint
-from settlement.records.row import Becomes, Charge, Kind, RecordType, Site
+from settlement.records.row import Charge, Kind, RecordType, Site
 from settlement.records.sizes import HASH
 from settlement.records.wholeparts import WholeOf
 
@@ -163,6 +163,8 @@ def _offered(body: Declaration, rule: Rule, signed_ns: int) -> Refusal | None:
         return refusal
     if terms.price_forms is not None and body.price_form not in terms.price_forms:
         return refuse(Reason.PRICE, "disposition.13.price_form", body.price_form, ", ".join(terms.price_forms))
+    if body.price_form == "auction" and terms.auction is None:
+        return refuse(Reason.PRICE, "disposition.13.auction", body.price_form, "a class that the rule has auctions of")
     if body.currency is not None and body.currency != terms.currency:
         return refuse(Reason.PRICE, "disposition.13.currency", body.currency, terms.currency or "no currency")
     dear = [point.price for point in body.curve or () if not terms.price_low <= point.price <= terms.price_high]
@@ -197,7 +199,6 @@ TYPES = (
         body=Intent,
         kind=Kind.DEALING,
         actions=("request",),
-        becomes=Becomes.NOTED,
         site=Site.NAMED_CELL,
         ahead=_AHEAD,
         within_terms=_priced,

@@ -14,6 +14,7 @@ from settlement.chain.records import digest
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Refusal
 from settlement.pair.effects import (
+    AnswerIntent,
     Effect,
     HandLease,
     HandPermit,
@@ -128,7 +129,7 @@ class Member:
                     self.transmitter.permits.change(effect.record, effect.sid, fix.time)
                 case WithdrawPermit() | RequestProgress(news=SettlementNews.ENDED):
                     self.transmitter.withdraw(effect.sid)
-                case HandRule() | RequestProgress():
+                case AnswerIntent() | HandRule() | RequestProgress():
                     pass
                 case other:
                     assert_never(other)

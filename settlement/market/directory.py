@@ -1,0 +1,126 @@
+"""What a directory holds and answers: signed offers and intents with credentials, found by cell, class and price.
+
+A directory has no authority: it returns the signed records themselves, and whoever asks judges each of them. It can
+hide, delay or repeat, and that changes nothing but speed; what it invents has no signature. Pure: bytes in, bytes out.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from settlement.chain.admission import Admitted, prove
+from settlement.chain.codec import array, blob, decode, encode, nested, text
+from settlement.chain.credentials import Registry
+from settlement.chain.quantities import count
+from settlement.chain.records import digest
+from settlement.chain.scan import MAX_RECORD_BYTES
+from settlement.chain.scope import Area, Band, Window
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.market import Declaration, Intent
+
+OFFERS, INTENTS = "declaration", "intent"
+ANSWER_MAX = 64
+ENTRY_LIMIT = 256 * 1024
+ANSWER_LIMIT = ANSWER_MAX * 64 * 1024
+OF_ONE_MAX, AUTHORS_MAX = 64, 256
+_RAW = blob(0, MAX_RECORD_BYTES, least=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryEntry:
+    """A signed offer or intent, its author's credentials (root first), and the envelope that it rests on."""
+
+    record: bytes = blob(1, MAX_RECORD_BYTES, least=1)
+    chain: tuple[bytes, ...] = array(2, _RAW, 9, low=1)
+    beside: tuple[bytes, ...] | None = array(3, _RAW, 2, low=1, optional=True)
+
+    def encoded(self) -> bytes:
+        """Its bytes, as they travel."""
+        return encode(self, limit=ENTRY_LIMIT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryQuery:
+    """What is looked for: offers or intents (`kind`) that share band, area and window, of a class, at most so dear."""
+
+    kind: str = text(1, 16)
+    commodity: str | None = text(2, 64, optional=True)
+    band: Band | None = nested(3, Band, optional=True)
+    area: Area | None = nested(4, Area, optional=True)
+    window: Window | None = nested(5, Window, optional=True)
+    price_max: int | None = count(6, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryAnswer:
+    """What a directory says it knows; every entry is its author's word, not the directory's."""
+
+    entries: tuple[DirectoryEntry, ...] = array(1, DirectoryEntry, ANSWER_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    entry: DirectoryEntry
+    body: Declaration | Intent
+    author: bytes
+
+
+class DirectoryIndex:
+    """The entries of a directory: few of each author, none whose window is over."""
+
+    def __init__(self, registry: Registry) -> None:
+        """`registry` has the network and the roots that the directory's operator wants entries under."""
+        self._registry = registry
+        self._listed: OrderedDict[bytes, _Listed] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+    def add(self, data: bytes, now_ns: int) -> Refusal | None:
+        """Take an entry in: signed, by somebody under one of the roots, not over yet. The same one twice is one."""
+        entry = decode(DirectoryEntry, data, "directory.entry", limit=ENTRY_LIMIT)
+        if isinstance(entry, Refusal):
+            return entry
+        self._forget(now_ns)
+        known = {one.author for one in self._listed.values()}
+        author = self._registry.admit_chain(entry.chain)
+        if isinstance(author, Refusal):
+            return author
+        proven = prove(entry.record, self._registry)
+        if not isinstance(proven, Admitted):
+            return proven
+        body, name = proven.record.body, digest(entry.record)
+        if not isinstance(body, Declaration | Intent):
+            return refuse(Reason.TYPE, "directory.record", proven.record.typ, f"{OFFERS} or {INTENTS}")
+        if body.cell.window.end_ns <= now_ns:
+            return refuse(Reason.EXPIRED, "directory.window", f"{body.cell.window.end_ns} ns", f"> {now_ns} ns")
+        if proven.author.hash not in known and len(known) >= AUTHORS_MAX:
+            return refuse(Reason.BUDGET, "directory.authors", len(known), f"< {AUTHORS_MAX}")
+        theirs = [one for one, held in self._listed.items() if held.author == proven.author.hash and one != name]
+        for old in theirs[: max(0, len(theirs) - OF_ONE_MAX + 1)]:
+            del self._listed[old]
+        self._listed[name] = _Listed(entry=entry, body=body, author=proven.author.hash)
+        return None
+
+    def find(self, query: DirectoryQuery, now_ns: int) -> DirectoryAnswer:
+        """The newest entries that fit, at most ANSWER_MAX."""
+        self._forget(now_ns)
+        fit = [one.entry for one in self._listed.values() if fits(query, one.body)]
+        return DirectoryAnswer(entries=tuple(fit[-ANSWER_MAX:][::-1]))
+
+    def _forget(self, now_ns: int) -> None:
+        for name in [name for name, one in self._listed.items() if one.body.cell.window.end_ns <= now_ns]:
+            del self._listed[name]
+
+
+def fits(query: DirectoryQuery, body: Declaration | Intent) -> bool:
+    """Is an offer or an intent what is looked for? A directory's answers are held against the question by this too."""
+    kind = OFFERS if isinstance(body, Declaration) else INTENTS
+    cell = body.cell
+    return (
+        query.kind == kind
+        and query.commodity in (None, body.commodity)
+        and (query.band is None or query.band.overlaps(cell.band))
+        and (query.window is None or query.window.overlaps(cell.window))
+        and (query.price_max is None or body.price <= query.price_max)
+        and (query.area is None or query.area.overlaps(cell.area))
+    )
