@@ -67,6 +67,9 @@ TABLE: dict[str, Row] = {
         words="new/enrol.request --name new --role user --out new.chain",
         reads=("new/enrol.request",), writes=True, units=("--for 30", "--eirp 20", "--band 3550-3560"),
     ),
+    "authority members": Row(
+        words="notaries --faulty 0 --member node:holder --out new.members", writes=True, units=("--for 30",),
+    ),
     "authority reissue": Row(
         words="turn/rotate.request --name turn --out turned.chain",
         reads=("turn/rotate.request",), writes=True, units=("--for 30",),

@@ -2,10 +2,10 @@
 
 Honest members decide by the product's own pure parts: what they heard (`judge_count`), one vote each (`may_vote`),
 whose certificate holds (`certificate.verify`). The network loses, doubles and reorders. Faulty members are one
-adversary with all their keys: the auctioneer, where it is one, signs a tally for every taste; each signs any choice it has heard
-of; all votes seen anywhere are put together to any certificate that they make. In every third run the adversary is at
-its worst: all of it says two things, the auctioneer is part of it, and it shows each honest member one of two tallies
-that are both in order.
+adversary with all their keys: the auctioneer, where it is one, signs a tally for every taste; each signs any choice it
+has heard of; all votes seen anywhere are put together to any certificate that they make. In every third run the
+adversary is at its worst: all of it says two things, the auctioneer is part of it, and it shows each honest member one
+of two tallies that are both in order.
 """
 
 import hashlib
