@@ -33,6 +33,10 @@ SENTENCES = {
     "relinquished": "silent, and the holder is told",
     "filled": "{why}",
     "offered": "offered {band}",
+    "handed on": "HANDOVER sent: a {kind} to {to}, which has to ask for it",
+    "asked for": "{to} asks for it; GRANT sent",
+    "silent": "the radio here is silent in it; waiting for what else is needed",
+    "handed over": "CONFIRM sent: {to} has it, {sid}",
 }
 
 

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings.exceptions import SettingsError
 
 from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
+from agent.config.hands import HandSection
 from agent.config.samples import SamplesSection
 from agent.config.section import Section
 from agent.timekeeping.registry import CLOCKS
@@ -136,7 +137,8 @@ class WantSection(Section):
 
     Either from `start_s` to `end_s`, in seconds of the start signal, or for so long (`for_s`) once it is offered. A
     `partial` one, which has a start and an end, may be filled by several holders, each with a part of its first band.
-    `bid` is what it offers at first where the price is bargained over, `price_max` the most that it may cost.
+    `bid` is what it offers at first where the price is bargained over, `price_max` the most that it may cost. With
+    `handed` only what another hands on to this node of its own lease will do.
     """
 
     bands_hz: list[tuple[int, int]]
@@ -149,6 +151,7 @@ class WantSection(Section):
     bid: int | None = Field(default=None, ge=0)
     price_max: int | None = Field(default=None, ge=0)
     emergency: bool = False
+    handed: bool = False
 
     @model_validator(mode="after")
     def _timed(self) -> "WantSection":
@@ -247,6 +250,9 @@ class NodeConfig(BaseSettings):
     """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""
     offers: list[OfferSection] = []
     wants: list[WantSection] = []
+    hands: list[HandSection] = []
+    consents: bool = True
+    """As a holder, consent where a lease that it granted changes hands inside the rule and the rule asks for that."""
 
 
 def load(path: Path) -> NodeConfig:

@@ -39,6 +39,7 @@ class Errand:
     cancelled: bool = False
     held: bool = False
     filling: Filling | None = None
+    handover: bytes | None = None
     over: bool = False
     told: set[str] = field(default_factory=set)
 

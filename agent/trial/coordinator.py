@@ -11,7 +11,7 @@ import tomli_w
 
 from agent.config.keyfiles import CHAIN, make_keys, write_chain
 from agent.desk.sharing import needed
-from agent.trial.spec import TierPlan, TrialSpec
+from agent.trial.spec import HandingPlan, TierPlan, TrialSpec
 from settlement.chain import bodies, records
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
@@ -19,6 +19,7 @@ from settlement.chain.scope import Area, Band, Scope, Window
 from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from settlement.core.reasons import Refusal
 from settlement.pair.coordination import NEIGHBOURS
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import TierTerms
 
 NS = 1_000_000_000
@@ -212,7 +213,12 @@ def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:
         on_incumbent=1 if terms.suspends else None,
         tiers=tuple(_tier_terms(one) for one in terms.tiers) or None,
         envelope_required=1 if terms.envelope_required else None,
+        handing=_handing_terms(terms.handing) if terms.handing is not None else None,
     )
+
+
+def _handing_terms(plan: HandingPlan) -> HandingTerms:
+    return HandingTerms(kinds=plan.kinds, depth=plan.depth, consent=1 if plan.consent else 0)
 
 
 def _tier_terms(plan: TierPlan) -> TierTerms:

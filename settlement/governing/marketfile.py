@@ -4,9 +4,10 @@ from typing import Any
 
 from settlement.chain.codec import FieldKind, kinds_of
 from settlement.governing.plainfile import RuleFileError, known_keys, needed, scalar
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import MatchingTerms, Tariff, TierTerms
 
-ONE = {"matching": MatchingTerms, "tariff": Tariff}
+ONE = {"matching": MatchingTerms, "tariff": Tariff, "handing": HandingTerms}
 SEVERAL = {"tiers": TierTerms}
 
 

@@ -22,6 +22,7 @@ from settlement.pair.debts import Debts
 from settlement.pair.displacing import Displacing, judge_in_the_way
 from settlement.pair.envelopes import Bound, covers_offer
 from settlement.pair.governed import Governed
+from settlement.pair.handings import Handings
 from settlement.pair.holdercoordination import CosigningKeeper
 from settlement.pair.holderdecision import DecisionKeeper
 from settlement.pair.holderlease import LeaseKeeper
@@ -76,6 +77,7 @@ class Holder:
         decisions: DecisionKeeper,
         leases: LeaseKeeper,
         cosigning: CosigningKeeper,
+        handings: Handings,
         elsewhere: Mapping[bytes, Coordinated],
     ) -> None:
         """Put a holder together.
@@ -85,7 +87,8 @@ class Holder:
         self.me, self.own, self.governed = me, own, governed
         self.offers, self.bounds, self.patience, self.elsewhere = offers, bounds, patience, elsewhere
         self.decisions, self.leases, self.cosigning = decisions, leases, cosigning
-        self._pairs, self._blocks = pairs, blocks
+        self._pairs, self._blocks, self.handings = pairs, blocks, handings
+        cosigning.handings = handings
         self.preempt, self.heard = leases.preempt, leases.heard
 
     @property
@@ -139,6 +142,7 @@ class Holder:
             return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
         refusal = (
             inside_offer(body, offer, terms)
+            or self.handings.judge_request(body, admitted.author.hash)
             or self._terms(body, admitted.author, now)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
             or self.patience.judge(admitted.author.hash, now)
@@ -210,6 +214,7 @@ class Holder:
             composite=composite.digest if composite is not None else None,
             wish=body.part.wish if body.part is not None else None,
             index=body.part.index if body.part is not None else None,
+            handover=body.declaration if body.declaration in self.handings else None,
         )
         record = work.sign(grant)
         asking = HolderPair(
@@ -230,8 +235,10 @@ class Holder:
             unit=bound.unit.digest if bound is not None else None,
             lease_ns=grant.lease_ns,
             price=grant.price or None,
+            handover=grant.handover,
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
+        self.handings.granted(work, pair)
         work.send(pair.user, record.raw, beside(bound, composite))
         work.event("granted", sid=grant.sid, band=grant.cell.band, user=admitted.author.name)
         return pair
@@ -315,6 +322,7 @@ def restored_holder(
     blocked: Iterable[tuple[bytes, bytes]],
     failing: Iterable[tuple[bytes, bytes]],
     debts: Iterable[tuple[bytes, bytes]],
+    handed: Iterable[tuple[bytes, bytes]],
     elsewhere: Mapping[bytes, Coordinated],
     neighbours: Callable[[Cell], set[bytes]],
 ) -> Holder:
@@ -333,5 +341,6 @@ def restored_holder(
         decisions=decisions,
         leases=LeaseKeeper(governed=governed, pairs=pairs, blocks=blocks, decisions=decisions, debts=Debts(debts)),
         cosigning=CosigningKeeper(me=me, governed=governed, pairs=pairs, decisions=decisions, neighbours=neighbours),
+        handings=Handings(handed),
         elsewhere=elsewhere,
     )

@@ -20,7 +20,8 @@ def lease_until_ns(governed: Governed, work: Work, pair: HolderPair) -> int:
     if terms is None:
         raise ValueError(f"class {pair.commodity} is not in the rule")
     length_ns = terms.lease_ns if pair.lease_ns is None else min(terms.lease_ns, pair.lease_ns)
-    return furthest(work.now.time.earliest_ns, pair.cell, length_ns)
+    until_ns = furthest(work.now.time.earliest_ns, pair.cell, length_ns)
+    return until_ns if pair.handover is None else min(until_ns, governed.handed_until_ns(pair.handover))
 
 
 class DecisionKeeper:

@@ -25,7 +25,7 @@ class HolderPair:
 
     `lease_ns` is how long a lease may be, by the GRANT. `notice` is what is sent again until it is answered,
     `notice_since_ns` and `noticed_ns` when it was sent first and last; `asked` are those who must co-sign, `answered`
-    those who did, `cosigned` their records.
+    those who did, `cosigned` their records. `handover` names what hands on this node's own lease, where it does.
     """
 
     sid: bytes = blob(1, 32)
@@ -54,6 +54,7 @@ class HolderPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price: int | None = uint(32, optional=True)
+    handover: bytes | None = blob(40, 32, optional=True)
 
     @property
     def live(self) -> bool:

@@ -19,6 +19,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
 from settlement.pair.work import StoredStateError
+from settlement.records.conduct import handing
 from settlement.records.conduct.alarms import UNSURE, keep_evidence, key_in_use
 from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide
@@ -328,6 +329,7 @@ class Party(NodeState):
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
         self.duty(step, "holder", lambda: self.holder.tick(step))
+        self.duty(step, "handing", lambda: handing.tick(self, step))
         self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
         self.duty(step, "witness", lambda: self.witness.tick(step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))

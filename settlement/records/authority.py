@@ -16,6 +16,7 @@ from settlement.chain.quantities import (
 )
 from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import FORMS, MatchingTerms, Tariff, TierTerms
 from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
 from settlement.records.sizes import HASH, PPM
@@ -85,6 +86,7 @@ class ClassTerms:
     tariff: Tariff | None = nested(20, Tariff, optional=True)
     tiers: tuple[TierTerms, ...] | None = array(21, TierTerms, 32, low=1, optional=True)
     price_forms: tuple[str, ...] | None = array(23, text(0, 32), 8, low=1, optional=True)
+    handing: HandingTerms | None = nested(28, HandingTerms, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """Prices that rise, each tier once, forms of price that exist."""

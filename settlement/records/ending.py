@@ -78,7 +78,7 @@ TYPES = (
         name="preempt",
         body=Preempt,
         kind=Kind.DEALING,
-        actions=("grant",),
+        actions=("grant", "request"),
         late=WhenLate.COUNTS,
         owed=True,
     ),

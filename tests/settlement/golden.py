@@ -5,6 +5,7 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.records import Attestation, Frame, Unproven, digest, parse, sign_record
 from settlement.chain.rotation import rotation_of
 from settlement.chain.scope import Area, Band, Cell, Corner, Window
+from settlement.records.handing import Consent, Handover, Reclaim, Vacated
+from settlement.records.registry import RECORDS
 from tests.settlement.schema_text import (
     BEGIN_MEANING,
     BEGIN_SCHEMAS,
@@ -23,7 +26,7 @@ from tests.settlement.schema_text import (
     meaning_section,
     schema_section,
 )
-from tests.settlement.world import LAT, LON, LOWER, NETWORK, NS, T0, World, claims, fix, scope, seed, trio
+from tests.settlement.world import LAT, LON, LOWER, NETWORK, NS, RULE, T0, World, claims, fix, scope, seed, trio
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FILE = Path(__file__).resolve().parent / "vectors" / "records.json"
@@ -32,8 +35,13 @@ DOC, FIELDS = ROOT / "docs" / "protocol.md", ROOT / "docs" / "protocol-fields.md
 BEGIN, END = "<!-- vectors -->", "<!-- /vectors -->"
 
 
+FIRST_TYPES = tuple(name for name, row in RECORDS.items() if row.number <= 34)
+"""The types that the rule of these vectors admits: a type that comes later does not change the bytes of before."""
+
+
 def _settlement(folder: Path) -> World:
-    world = trio(folder)
+    levels = tuple(replace(level, admits=FIRST_TYPES) for level in RULE.levels)
+    world = trio(folder, rule=replace(RULE, levels=levels))
     sid = world.settle()
     del sid
     world.request("bob", 1.2, Band(low_hz=LOWER.low_hz, high_hz=LOWER.high_hz), 2.0, 9.0)
@@ -159,7 +167,24 @@ def _others(world: World, raws: dict[str, bytes]) -> list[bytes]:
     made = [world.by_authority(b, 0.0, seq=99 + n) for n, b in enumerate(_from_authority(rule, alice))]
     made += [_signed(world, "holder", b, 700 + n) for n, b in enumerate(_from_holder(rule, raws))]
     made += [_signed(world, "alice", b, 700 + n) for n, b in enumerate(_from_user(rule, raws, holder))]
-    return [*made, _rotated(world)]
+    return [*made, *_handed(world, rule, raws), _rotated(world)]
+
+
+def _handed(world: World, rule: bytes, raws: dict[str, bytes]) -> list[bytes]:
+    """A lease that changes hands and comes back."""
+    sid, handover = seed("sid"), seed("handover")
+    said = [
+        ("alice", Handover(
+            sid=sid, confirm=digest(raws["confirm"]), kind="sublease", to=world.members["bob"].hash, cell=WISH,
+            commodity="cbrs", tier=2, max_eirp_mdbm=17_000, price=7, rule=rule, artifact=b"\xa0",
+        )),
+        ("holder", Consent(sid=sid, handover=handover)),
+        ("alice", Vacated(
+            sid=sid, handover=handover, silent_earliest_ns=T0, silent_latest_ns=T0 + 1000, lease=raws["renew"],
+        )),
+        ("alice", Reclaim(sid=sid, handover=handover, reason="it is over")),
+    ]  # fmt: skip
+    return [_signed(world, name, body, 740 + n) for n, (name, body) in enumerate(said)]
 
 
 def vectors() -> list[dict[str, Any]]:
