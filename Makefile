@@ -23,10 +23,12 @@ $(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/parts.sh deploy/
 trial: $(READY)
 	$(BIN)/bandpact trial
 
-# First what computes only, a process for each processor; then, one by one, what runs against the clock.
+# First what computes only, a process for each processor; then, one by one, what runs against the clock. Of these up to
+# four that failed may show that the machine was busy: each is run three times more, alone, and has to pass each time.
 test: $(READY)
 	$(PYTEST) --ignore=tests/soak -m "not realtime" -n auto
-	$(PYTEST) --ignore=tests/soak -m realtime
+	rm -rf .pytest_cache
+	$(PYTEST) --ignore=tests/soak -m realtime || $(BIN)/python -m tests.unsteady
 
 soak: $(READY)
 	$(PYTEST) tests/soak --timeout=3600

@@ -167,6 +167,35 @@ class GateChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StationTold:
+    """When a base station below may be on in a band, for a receiver that listens after its end (monotonic ns).
+
+    It may be on from `since_ns` to `on_until_ns` and is silent from `silent_from_ns`; its settlement's window ends at
+    `alone_until_ns`.
+    """
+
+    device: str
+    sid: bytes
+    low_hz: int
+    high_hz: int
+    since_ns: int
+    on_until_ns: int
+    silent_from_ns: int
+    alone_until_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationHeard:
+    """What the agent's receiver found of a base station after its end; it can only take something away."""
+
+    device: str
+    low_hz: int
+    high_hz: int
+    verdict: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
     """What was sent under a settlement, when it ended for the gate (monotonic ns)."""
 
@@ -177,8 +206,11 @@ class Used:
     last_ns: int | None
 
 
-FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewHanding | NewRule | NewKey | Withdraw | Burst
-LinkMessage: TypeAlias = FromAgent | TimedBurst | DoorBeat | LookTaken | WardenBeat | GateChange | Used | BandVacated
+FromAgent: TypeAlias = (
+    AgentBeat | NewPermit | NewLease | NewHanding | NewRule | NewKey | Withdraw | Burst | StationHeard
+)
+ToAgent: TypeAlias = DoorBeat | LookTaken | WardenBeat | GateChange | Used | StationTold | BandVacated
+LinkMessage: TypeAlias = FromAgent | TimedBurst | ToAgent
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
@@ -197,6 +229,8 @@ _KINDS: dict[str, Any] = {
         GateChange,
         Used,
         BandVacated,
+        StationTold,
+        StationHeard,
     )
 }
 

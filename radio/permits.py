@@ -10,6 +10,7 @@ from settlement.chain.bodies import Rotation
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.records import digest
 from settlement.chain.rotation import judge_rotation
+from settlement.chain.scope import HZ
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit, extend, verify
@@ -83,7 +84,7 @@ class Permits:
         permit = verify(artifact, network=self._network, anchors=self._anchors)
         if isinstance(permit, Refusal):
             return permit
-        refusal = self._book.judge(permit, now) or _lease_beyond(permit, now)
+        refusal = _not_of_radio(permit) or self._book.judge(permit, now) or _lease_beyond(permit, now)
         if refusal is not None:
             return refusal
         self._book.note(permit, now)
@@ -187,6 +188,12 @@ class Permits:
 def _undated(now: TimeFix) -> Refusal | None:
     """A longer lease needs a clock that is trusted."""
     return None if now.trusted else refuse(Reason.LEASE, "permits.change", now.status, "a trusted clock")
+
+
+def _not_of_radio(permit: VerifiedPermit) -> Refusal | None:
+    """A settlement over anything but frequencies lets no radio transmit, whatever its numbers are."""
+    unit = permit.cell.band.unit
+    return None if unit is None else refuse(Reason.BAND, "permits.unit", f"a settlement in {unit}", HZ)
 
 
 def _lease_beyond(permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:

@@ -35,6 +35,7 @@ from radio.link import (
     NewLease,
     NewPermit,
     NewRule,
+    StationHeard,
     TimedBurst,
     Used,
     WardenBeat,
@@ -228,12 +229,21 @@ class Warden:
         if self._door is not None:
             self._door.hand_out()
         self._account(now)
+        if self._stations is not None:
+            self._tell_of_stations(now, mono_ns)
         self._say_alive(mono_ns)
         if self._listener.fault is None:  # a device that does not answer would hold the loop up
             self._chain.beat()
         self._work()
         self._answer_stations()
         self._pace.turn(began_ns, self._monotonic_ns())
+
+    def _tell_of_stations(self, now: Fix, mono_ns: int) -> None:
+        """Let the receiver know when base stations may be on, and when they have to be silent."""
+        if self._stations is not None and mono_ns >= self._next_beat_ns:
+            for told in self._stations.listen(now.time, mono_ns):
+                if not self._link.send(told):
+                    self._stations.not_taken(told)
 
     def _answer_stations(self) -> None:
         """Let base stations have what this instant allows them; nothing of it is older than the question."""
@@ -300,6 +310,8 @@ class Warden:
                 self._records.append(message)
             case Burst():
                 self._bursts_offered.append(message)
+            case StationHeard() if self._stations is not None:
+                self._stations.heard(message, self._monotonic_ns())
             case _:
                 pass
 
@@ -502,9 +514,11 @@ class Warden:
     def clear(self) -> RfState:
         """After a fault, when the device surely is silent: unlatch, disarmed. Returns what the output reads back."""
         self._armed_until_ns = None
-        if self._stations is not None:
-            self._stations.clear()
         return self._chain.clear()
+
+    def clear_station(self, device: str) -> bool:
+        """A person looked into a base station that was heard after its end; false where there was none."""
+        return self._stations is not None and self._stations.clear(device)
 
     def status(self) -> dict[str, str | int | None]:
         """What an operator asks to know."""

@@ -15,5 +15,11 @@ def status_lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"{one['device']}  grant {one['grant']}  {band}  {until}  settlement {one['settlement'][:16]}"
     for device, detail in found["heard_after"].items():
         yield f"ALARM  {device} was heard after its end: {detail}; nothing more until an operator clears it"
+    for one in found.get("ears", ()):
+        band = f"{one['low_hz'] / 1e6:g}-{one['high_hz'] / 1e6:g} MHz"
+        if one["state"] == "ended":
+            heard = one["verdict"] or "being listened to"
+            why = f": {one['detail']}" if one["detail"] else ""
+            yield f"{one['device']}  {band}  had to be silent {one['ended_s']:.0f} s ago, by ear: {heard}{why}"
     for reason, count in sorted(found["withheld"].items()):
         yield f"withheld {count} times: {reason}"

@@ -30,7 +30,7 @@ authority.add_typer(rule, name="rule")
 Folder = Annotated[Path, typer.Option("--desk", help="The authority's folder.")]
 PASSPHRASE = "BANDPACT_PASSPHRASE"  # noqa: S105 - the name of a variable
 DESK = Path("authority")
-BAND = "Such as 3550-3570MHz; may be repeated."
+BAND = "Such as 3550-3570MHz, or 0-1Gbit/s of a class in another unit; may be repeated."
 Bands = Annotated[list[str], typer.Option("--band", metavar="BAND", help=BAND)]
 LIFE = "Life of the credential, in whole days, such as 30d."
 

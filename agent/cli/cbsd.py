@@ -52,6 +52,32 @@ def status(node: NodeArg = None, config: ConfigOption = None, json_out: JsonOpti
             say(line)
 
 
+@cbsd.command()
+def clear(
+    device: Annotated[str, typer.Argument(help="As `bandpact cbsd status` names it, such as cbsd:FCCID/SERIAL.")],
+    node: NodeArg = None,
+    config: ConfigOption = None,
+    json_out: JsonOption = False,
+) -> None:
+    """After somebody looked into a base station that was heard past its end: it may have grants again.
+
+    Example: bandpact cbsd clear cbsd:ABC123/serial-7 node/
+    """
+    from agent.config.files import load_found
+    from agent.config.settings import ConfigError
+    from agent.node.warden_process import OPERATOR
+    from radio.operator import OperatorError, ask
+
+    try:
+        ask(load_found(chosen(node, config)).run_folder / OPERATOR, {"op": "clear station", "device": device})
+    except (ConfigError, OperatorError) as exc:
+        fail(str(exc))
+    if json_out:
+        print_json({"cleared": device})
+    else:
+        say(f"{device}: may have grants again")
+
+
 @calendar.command("sign")
 def sign(
     source: Annotated[Path, typer.Argument(help="The calendar as JSON: name, serial, valid_until, reservations.")],

@@ -16,7 +16,9 @@ def node_config(
     anchor: Annotated[str, typer.Option(help="The root to trust, SHA-256 in hex.")],
     rule_file: Annotated[Path, typer.Option("--rule", help="The signed rule.")],
     listen: Annotated[str, typer.Option(help="Where neighbours reach it, such as tcp://0.0.0.0:4700.")],
-    radio: Annotated[str, typer.Option(help="The Pluto, such as ip:192.168.2.1 or usb:.")],
+    radio: Annotated[
+        str, typer.Option(help="The radio, such as ip:192.168.2.1 or usb: of a Pluto, or soapy:driver=uhd.")
+    ],
     place: Annotated[
         tuple[str, str], typer.Option(metavar="LAT LON", help="Where the antenna is, in degrees, such as 36.95 -76.3.")
     ],
@@ -65,9 +67,11 @@ def rule_draft(
 ) -> None:
     """Write a rule for all that this authority governs, to be edited and then signed. Never overwrites one."""
     from agent.config.settings import ConfigError
+    from agent.desk.classes import signed_classes
     from agent.desk.drafts import draft_rule
     from agent.desk.sharing import grantors
     from agent.words.units import parse_days
+    from settlement.governing.classfile import class_terms
 
     try:
         days = parse_days(life, "--for")
@@ -82,6 +86,10 @@ def rule_draft(
             simulated=simulated,
             holders=max(holders, len(held)),
             nodes=count,
+            classes={
+                name: class_terms(schema, digest, max_eirp_mdbm=opened.me.scope.max_eirp_mdbm)
+                for name, (digest, schema) in signed_classes(opened).items()
+            },
         )
     except ConfigError as exc:
         fail(str(exc))

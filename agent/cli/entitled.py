@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from agent.words.units import band_text, length_text, place_text, power_text, time_text
+from agent.words.units import length_text, place_text, power_text, time_text
 
 if TYPE_CHECKING:
     from settlement.chain.bodies import Rule
@@ -28,7 +28,7 @@ def area_text(area: "Area") -> str:
 
 def scope_text(scope: "Scope") -> str:
     """Where, what, how loud and how strong."""
-    bands = ", ".join(band_text(band.low_hz, band.high_hz) for band in scope.bands)
+    bands = ", ".join(map(str, scope.bands))
     loud = f"up to {power_text(scope.max_eirp_mdbm)}, tier {scope.tier}"
     return f"{bands}; {area_text(scope.area)}; class {', '.join(scope.classes)}; {loud}; {', '.join(scope.actions)}"
 
@@ -40,7 +40,7 @@ def entitled(subject: "Subject") -> str:
 
 def ruled(rule: "Rule") -> list[str]:
     """A rule, a line for itself and one for each class."""
-    bands = ", ".join(band_text(band.low_hz, band.high_hz) for band in rule.bands)
+    bands = ", ".join(map(str, rule.bands))
     shards = ", ".join(f"{shard.name} by {shard.need}" for shard in rule.coordination or ()) or "nobody"
     until = f"{instant_text(rule.effective.start_ns)} to {instant_text(rule.effective.end_ns)}"
     lines = [

@@ -18,6 +18,7 @@ from agent.cli import (
     bench_settlement,
     calibrate,
     cbsd,
+    classes,
     clock,
     drafts,
     history,
@@ -69,6 +70,8 @@ app.add_typer(history.app, name="history")
 app.add_typer(witness.app, name="witness")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
+authority.authority.add_typer(classes.commodity, name="class")
+authority.authority.command("admit")(classes.admit)
 node.node.command("config")(drafts.node_config)
 app.add_typer(node.node, name="node")
 app.add_typer(kit.app, name="kit")

@@ -100,7 +100,7 @@ def tell(
     """Give the running agent an authority's word; it judges it, goes by it and passes it on to its neighbours."""
     from agent.cli.asking import converse, run_folder_of
     from agent.config.settings import ConfigError
-    from agent.desk.nodekeys import word_of
+    from agent.desk.words import word_of
 
     try:
         raw = word_of(record)

@@ -60,9 +60,23 @@ def _corner(value: str) -> "Corner":
 
 
 def bands_of(values: list[str]) -> "tuple[Band, ...]":
-    """Bands such as 3550-3570MHz. Raises UnitMissing."""
-    from agent.words.units import parse_edges
+    """Bands such as 3550-3570MHz, or parts of another quantity such as 0-1Gbit/s. Raises UnitMissing."""
+    from agent.words.units import parse_amount
     from settlement.chain.scope import Band
 
-    edges = [parse_edges(one, "--band") for one in values]
-    return tuple(Band(low_hz=low_hz, high_hz=high_hz) for low_hz, high_hz in edges)
+    amounts = [parse_amount(one, "--band") for one in values]
+    return tuple(Band(low_hz=low, high_hz=high, unit=unit) for low, high, unit in amounts)
+
+
+def link_of(values: list[str], corridor_mm: int, what: str = "--link") -> "Area":
+    """The strip between two places, LAT,LON each, so many mm to each side of their line. Raises UnitMissing."""
+    from settlement.market.link import corridor
+
+    if len(values) != 2:
+        raise UnitMissing(f"{what}: give it twice, once for each end, such as {what} 36.95,-76.3 {what} 37.0,-76.3")
+    ends = [(one.lat_e7, one.lon_e7) for one in map(_corner, values)]
+    area = corridor(ends[0], ends[1], corridor_mm)
+    flaw = area.flaw()
+    if flaw is not None:
+        raise UnitMissing(f"{what}: {flaw}")
+    return area

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +12,14 @@ import tomli_w
 
 from agent.config.keyfiles import CHAIN, load_chain, load_keys
 from agent.config.settings import ConfigError, NodeConfig, load
+from agent.desk.classes import class_table
 from agent.desk.nodekeys import ROLES
 from agent.desk.sharing import needed
 from hw_profiles.wholefile import write_whole
-from radio.drivers.pluto.section import LOOPBACK
+from radio.drivers.registry import DRIVERS, parted
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.scope import Area, Band, Scope
+from settlement.records.authority import ClassTerms
 
 SIMULATED_BOUND_NS = 200_000
 """How far the simulated clocks of two nodes of one machine may be apart: each is set when its draft is made."""
@@ -101,7 +103,15 @@ def _node(folder: Path, draft: NodeDraft, me: Subject) -> dict[str, Any]:
         for p in draft.peers
     ]
     radius_mm = me.scope.area.radius_mm or OUTLINE_RADIUS_MM
-    return node_table(folder, draft, name=me.name, band=me.scope.bands[0], radius_mm=radius_mm) | {"peers": peers}
+    return node_table(folder, draft, name=me.name, band=_radio_band(me.scope), radius_mm=radius_mm) | {"peers": peers}
+
+
+def _radio_band(scope: Scope) -> Band:
+    """The first band of frequencies. Raises ConfigError where there is none: such a node has no radio to configure."""
+    found = next((band for band in scope.bands if band.unit is None), None)
+    if found is None:
+        raise ConfigError(f"{', '.join(map(str, scope.bands))}: no frequencies; the credential entitles no radio")
+    return found
 
 
 def node_table(folder: Path, draft: NodeDraft, *, name: str, band: Band, radius_mm: int) -> dict[str, Any]:
@@ -109,6 +119,7 @@ def node_table(folder: Path, draft: NodeDraft, *, name: str, band: Band, radius_
 
     Args: radius_mm: of the area that the node may act in.
     """
+    radio = _radio(draft, band)
     return {
         "name": name,
         "role": draft.role,
@@ -119,10 +130,10 @@ def node_table(folder: Path, draft: NodeDraft, *, name: str, band: Band, radius_
         "anchors": [draft.anchor],
         "rule": str(draft.rule.resolve()),
         "area_radius_mm": radius_mm // 2,
-        "radio": _radio(draft, band),
+        "radio": radio,
         "place": {"lat_e7": draft.lat_e7, "lon_e7": draft.lon_e7, "source": _place(draft)},
         "clock": _clock(draft),
-        "channels": _channels(band),
+        "channels": _channels(band, _heard_hz(radio, band)),
     }
 
 
@@ -131,20 +142,13 @@ def _place(draft: NodeDraft) -> str:
 
 
 def _radio(draft: NodeDraft, band: Band) -> dict[str, Any]:
-    """A Pluto on the middle of the band; one that is real comes up disarmed, and its power is yours to calibrate."""
-    radio: dict[str, Any] = {
-        "driver": "pluto",
-        "profile": "pluto-ad9363",
-        "uri": draft.radio,
-        "rx_center_hz": (band.low_hz + band.high_hz) // 2,
-        "sample_rate_hz": 30_720_000,
-        "rx_bandwidth_hz": 20_000_000,
-        "rx_gain_mdb": 40_000,
-    }
-    if draft.simulated:
-        if not draft.radio.startswith(LOOPBACK):
-            raise ConfigError(f"--radio {draft.radio}: only a radio at {LOOPBACK}PORT can be simulated")
-        radio |= {"simulated": True, "full_scale_eirp_mdbm": 31_000}
+    """On the middle of what is listened to; one that is real comes up disarmed, and its power is yours to calibrate."""
+    driver, rest = parted(draft.radio)
+    try:
+        radio = DRIVERS[driver].draft(rest, center_hz=0, simulated=draft.simulated)
+    except ValueError as exc:
+        raise ConfigError(f"--radio {draft.radio}: {exc}") from exc
+    radio["rx_center_hz"] = band.low_hz + _heard_hz(radio, band) // 2
     # A holder only listens, and at any phase of the others' frames: so it hears them transmit.
     return radio | ({"frame_us": 19_000} if draft.role == "holder" else {})
 
@@ -161,21 +165,37 @@ def _clock(draft: NodeDraft) -> dict[str, Any]:
     return {"agree_s": 0.0, "sources": [{"kind": "simulated", "clock": clock}]}
 
 
-def _channels(band: Band) -> list[dict[str, int]]:
-    """The first 20 MHz of the band, or all of it, in two halves."""
-    width_hz = min(band.high_hz - band.low_hz, 20_000_000) // 2
+def _heard_hz(radio: dict[str, Any], band: Band) -> int:
+    """So much of the band, from its lower end, the radio hears at once."""
+    width_hz: int = min(band.high_hz - band.low_hz, radio["rx_bandwidth_hz"])
+    return width_hz
+
+
+def _channels(band: Band, heard_hz: int) -> list[dict[str, int]]:
+    """What the radio hears of the band at once, in two halves."""
+    width_hz = heard_hz // 2
     low = band.low_hz
     return [{"low_hz": low + n * width_hz, "high_hz": low + (n + 1) * width_hz} for n in range(2)]
 
 
 def draft_rule(
-    path: Path, *, name: str, scope: Scope, days: int, simulated: bool, holders: int = 1, nodes: int = 0
+    path: Path,
+    *,
+    name: str,
+    scope: Scope,
+    days: int,
+    simulated: bool,
+    holders: int = 1,
+    nodes: int = 0,
+    classes: Mapping[str, ClassTerms] | None = None,
 ) -> None:
     """Write a rule for everything in a scope, to be edited and then signed. Raises ConfigError.
 
     Args: holders: who may come to grant one cell; as many co-sign as it takes that no two can. nodes: in the network;
-    more than half of a node's neighbours witness its log once they are three or more.
+    more than half of a node's neighbours witness its log once they are three or more. classes: terms of those whose
+    schema is signed, by name.
     """
+    signed = classes or {}
     now = datetime.now(tz=UTC).replace(microsecond=0)
     _fresh(
         path,
@@ -200,14 +220,16 @@ def draft_rule(
                 "position_radius_mm_max": 1_000_000,
             },
             "area": _area(scope.area),
-            "bands": [{"low_hz": band.low_hz, "high_hz": band.high_hz} for band in scope.bands],
+            "bands": [_band(band) for band in scope.bands],
             "levels": [
                 {"name": "authority", "response": "obey", "weight_ppm": 1_000_000, "admits": ["*"]},
                 {"name": "operator", "response": "consider", "weight_ppm": 500_000, "admits": ["*"]},
             ],
-            "classes": [_terms(commodity, scope.max_eirp_mdbm) for commodity in scope.classes],
+            "classes": [
+                class_table(signed[one]) if one in signed else _terms(one, scope.max_eirp_mdbm) for one in scope.classes
+            ],
             "coordination": [{"name": "all", "mode": "neighbours", "need": needed(holders)}],
-            "budgets": [_budget(commodity, scope) for commodity in scope.classes],
+            "budgets": [_budget(one, scope, signed[one].unit if one in signed else None) for one in scope.classes],
         },
     )
 
@@ -218,9 +240,14 @@ def witnesses(nodes: int) -> int:
     return 0 if neighbours < NEIGHBOURS_MIN else max(1, neighbours // 2 + (neighbours > NEIGHBOURS_MIN))
 
 
-def _budget(commodity: str, scope: Scope) -> dict[str, Any]:
-    """An hour's worth of all the spectrum there is; a newcomer gets a quarter, and more with what it fulfils."""
-    width_hz = sum(band.high_hz - band.low_hz for band in scope.bands)
+def _band(band: Band) -> dict[str, Any]:
+    unit = {} if band.unit is None else {"unit": band.unit}
+    return {"low_hz": band.low_hz, "high_hz": band.high_hz, **unit}
+
+
+def _budget(commodity: str, scope: Scope, unit: str | None) -> dict[str, Any]:
+    """An hour's worth of all that there is in a unit; a newcomer gets a quarter, and more with what it fulfils."""
+    width_hz = sum(band.high_hz - band.low_hz for band in scope.bands if band.unit == unit)
     return {
         "level": "operator",
         "commodity": commodity,

@@ -18,10 +18,11 @@ from agent.config.keyfiles import (
     write_chain,
 )
 from agent.config.settings import ConfigError
+from agent.desk.classes import judge_classes
 from agent.desk.folder import ANCHOR_DIGITS, Desk
 from agent.desk.requests import CredentialRequest, read_request, request_text
 from agent.desk.sharing import grantors, uncovered, unshared
-from hw_profiles.smallfile import read_small, read_small_text
+from hw_profiles.smallfile import read_small_text
 from hw_profiles.wholefile import WholeFile
 from settlement.chain import bodies, records
 from settlement.chain.admission import Admitted, RuleInForce, prove
@@ -223,6 +224,9 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> tuple[st
     refusal = may_rule(desk.me.scope) or flaw(body) or beyond(body, desk.me.scope) or follows
     if refusal is not None:
         raise ConfigError(f"{text}: {refusal}")
+    wrong = judge_classes(desk, body)
+    if wrong is not None:
+        raise ConfigError(f"{text}: {wrong}")
     lack = uncovered(body, grantors(desk))
     if lack is not None:
         raise ConfigError(f"{text}: coordination: {lack}; as drafted by: bandpact authority rule draft")
@@ -246,20 +250,3 @@ def enrol(folder: Path, chain: Path, *, network: str, anchor: str) -> str:
         raise ConfigError(f"{chain}: BINDING: not for the keys in {folder}; ask the authority to issue for them")
     write_chain(folder / CHAIN, subject.chain)
     return subject.name
-
-
-def word_of(path: Path) -> bytes:
-    """The record in a file of the desk: bare, or the last of a chain as rules are written. Raises ConfigError."""
-    try:
-        data = read_small(path)
-    except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror}; give what the authority signed") from exc
-    if isinstance(records.parse(data), records.Unproven):
-        return data
-    try:
-        raw = load_chain(path)[-1]
-    except ConfigError:
-        raw = b""
-    if not isinstance(records.parse(raw), records.Unproven):
-        raise ConfigError(f"{path}: no signed record; give what the authority signed")
-    return raw

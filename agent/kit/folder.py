@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agent.config.keyfiles import TRANSPORT, load_chain, read_secret
 from agent.config.settings import ConfigError
 from agent.desk.folder import Desk, DeskPlace
-from agent.desk.nodekeys import word_of
+from agent.desk.words import word_of
 from agent.kit.spec import TrialFile, read_trial
 from hw_profiles.smallfile import read_small
 from settlement.chain import records

@@ -248,7 +248,7 @@ def table_of(root: Path, opened: OpenedArchive, setup: Setup) -> dict[str, Any]:
         anchor=opened.manifest.anchor,
         rule=root / RULE,
         listen=_local(setup.listen, setup.bind),
-        radio=setup.radio.uri,
+        radio=f"{setup.radio.driver}:{setup.radio.uri}",
         simulated=setup.simulated,
         lat_e7=setup.place.lat_e7,
         lon_e7=setup.place.lon_e7,

@@ -14,7 +14,7 @@ from agent.config.settings import ConfigError, line_of, read_table
 from agent.words import units
 from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
-from radio.drivers.pluto.section import LOOPBACK
+from radio.drivers.registry import DRIVERS, USUAL
 from settlement.chain.names import alike, name_flaw
 
 T = TypeVar("T")
@@ -93,16 +93,32 @@ class RulePart(Part):
 class RadioPart(Part):
     """A node's radio: the driver, its address, the serial number that the credential is bound to."""
 
-    driver: Literal["pluto"] = "pluto"
+    driver: str = USUAL
     uri: str = Field(min_length=1)
-    """Its address, such as ip:192.168.2.1."""
+    """Its address, such as ip:192.168.2.1, or driver=uhd for a radio of driver soapy."""
     serial: str = Field(min_length=1)
     """Its serial number, as `bandpact doctor` and iio_info show it."""
+    identity: str | None = Field(default=None, min_length=1)
+    """What the unit calls itself, as `bandpact doctor` shows it, where the driver alone does not tell."""
+
+    @model_validator(mode="after")
+    def _known(self) -> "RadioPart":
+        if self.driver not in DRIVERS:
+            raise ValueError(f"radio.driver: {self.driver!r} is none of {', '.join(DRIVERS)}")
+        try:
+            DRIVERS[self.driver].draft(self.uri, center_hz=0, simulated=False)
+        except ValueError as exc:
+            raise ValueError(f"radio: {exc}") from exc
+        if DRIVERS[self.driver].named(self.serial) is None and self.identity is None:
+            raise ValueError(
+                f"radio.identity: a {self.driver} radio alone knows its name; see what `bandpact doctor` says"
+            )
+        return self
 
     @property
     def device(self) -> str:
         """The identity the radio gives itself."""
-        return f"{self.driver} {self.serial}"
+        return self.identity or DRIVERS[self.driver].named(self.serial) or self.serial
 
 
 class OfferPart(Part):
@@ -201,8 +217,11 @@ def _within(node: NodePart, trial: TrialFile) -> None:
                 raise ValueError(f"node {node.name!r}, offers: class {part.commodity!r} is none of the rule's")
     if node.eirp > trial.authority.max_eirp:
         raise ValueError(f"node {node.name!r}: eirp {units.power_text(node.eirp)} is above the authority's max_eirp")
-    if trial.simulated and not node.radio.uri.startswith(LOOPBACK):
-        raise ValueError(f"node {node.name!r}: only a radio at {LOOPBACK}PORT can be simulated; set simulated = false")
+    if trial.simulated:
+        try:
+            DRIVERS[node.radio.driver].draft(node.radio.uri, center_hz=0, simulated=True)
+        except ValueError as exc:
+            raise ValueError(f"node {node.name!r}: {exc}; set simulated = false") from exc
 
 
 def read_trial(path: Path) -> TrialFile:

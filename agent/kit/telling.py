@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config.locks import held
-from agent.desk.nodekeys import word_of
+from agent.desk.words import word_of
 from agent.kit import folder as kits
 from agent.kit.asking import Asking, Unreachable
 from agent.kit.enrolling import DAY_S

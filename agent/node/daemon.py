@@ -34,6 +34,7 @@ from agent.node.policy import HolderPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.showing import showing_of
+from agent.node.stationears import StationListening
 from agent.node.stockasking import StockAsking, StockLines
 from agent.node.traffic import SOURCES, BurstMaker
 from agent.node.turning import KeyTurn
@@ -45,7 +46,7 @@ from agent.node.wiring import discovery_of, finish_rotation, mesh_of, party_of, 
 from agent.node.wordfiles import take_words
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
-from radio.link import BandVacated, GateChange, LookTaken, Used, WardenBeat
+from radio.link import BandVacated, GateChange, LookTaken, StationTold, Used, WardenBeat
 from sensing.survey import SurveyReport
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.bodies import Gate
@@ -101,6 +102,7 @@ class Node:
         self.watcher = Watcher(config, self.warden.receive_ring)
         self.panels, self.showing = Panels(config, self.party), showing_of(config, self.watcher)
         self.events.listeners.append(self.showing.happened)
+        self.listening = StationListening(config, self.party, self.clock, self._own_band)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
@@ -214,6 +216,9 @@ class Node:
         self._take_from_warden()
         for heard in self.watcher.take():
             self._hear(heard)
+        for word in self.listening.turn(now_ns):
+            self.warden.stations_heard(word)
+            self.events.write("base station", device=word.device, verdict=word.verdict, detail=word.detail)
         self.warden.beat(now_ns)
         self.samples.turn(now_ns)
         muted = self.guard.check(now_ns, alive=self.warden.alive)
@@ -227,7 +232,8 @@ class Node:
         commands = self.control.receive()
         self.errands.take(commands, now_ns)
         cosigned = self.stock.turn(self.party.witness, self.party.lineage)
-        news = arrived or cosigned or commands or self._changes or self._used or self._fresh or self.handing.heard
+        news = arrived or cosigned or commands or self._changes or self._used or self._fresh
+        news = news or self.handing.heard or self.listening.unsaid
         if news or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
             self._step(arrived, cosigned)
@@ -269,12 +275,13 @@ class Node:
             self.events.write("disk low" if low is not None else "disk well", why=low)
 
     def _alarms(self) -> list[str]:
-        """Keys that were seen in use in two places."""
+        """Keys that were seen in use in two places, and base stations that were heard after their end."""
+        heard = [f"{device} was heard after its end: {detail}" for device, detail in self.listening.alarms.items()]
         if self.party.damaged is not None:
-            return []
+            return heard
         named = ((self.trust.registry.get(one), one) for one, _ in self.party.lineage.items(ALARM))
         own = self.party.own_line
-        return sorted(
+        return heard + sorted(
             f"{OWN_KEY} is in use elsewhere"
             if one in own
             else f"the key of {subject.name if subject is not None else one.hex()[:8]} signed two different things"
@@ -307,6 +314,8 @@ class Node:
                     self._used.append(message)
                 case BandVacated():
                     self.handing.heard.append(message)
+                case StationTold():
+                    self.listening.told(message)
                 case WardenBeat():
                     self._warden_ns = self.warden.heard_ns = time.monotonic_ns()
                     self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
@@ -316,9 +325,15 @@ class Node:
                 case _:
                     pass
 
+    def _own_band(self) -> Band | None:
+        """The band that this node's own gate is open for."""
+        pair = self.party.user.by_sid(self._open_sid) if self._open_sid is not None else None
+        return None if pair is None else pair.cell.band
+
     def _hear(self, heard: Heard) -> None:
         """Sensing spoke: an incumbent closes every channel it touches, at once."""
         self.warden.listened_ns = heard.listened_ns
+        self.listening.look(heard)
         for low_hz, high_hz, kind in heard.incumbents:
             for channel in self.config.channels:
                 if channel.low_hz < high_hz and low_hz < channel.high_hz:
@@ -373,6 +388,8 @@ class Node:
             if duty(step, "displace", partial(self._displace, step, band), waits=False) is not True:
                 self._unsaid.append(band)
         self.party.tick(step)
+        if self.listening.unsaid:
+            duty(step, "overheard", partial(self.listening.sign, step), waits=False)
         for usage in used:
             duty(step, "usage", partial(self._report, step, usage), waits=False)
         if fresh:

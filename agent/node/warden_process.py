@@ -63,7 +63,10 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
 
 
 def operate(warden: Warden, request: Answer) -> Answer:
-    """Carry out what an operator asks: `arm` with `for_s`, `disarm`, `stop`, `clear`, `status`; answers how it is."""
+    """Carry out what an operator asks, and answer how it is.
+
+    `op` is `arm` with `for_s`, `disarm`, `stop`, `clear`, `clear station` with `device`, or `status`.
+    """
     match request.get("op"):
         case "arm":
             for_s = arm_seconds(request)
@@ -77,6 +80,9 @@ def operate(warden: Warden, request: Answer) -> Answer:
                 return {"error": "the radio does not read back as silent; it stays latched"}
         case "stop":
             warden.stop()
+        case "clear station":
+            if not warden.clear_station(str(request.get("device"))):
+                return {"error": f"no base station {request.get('device')!r} was heard after its end"}
         case "status":
             pass
         case str(other):

@@ -8,7 +8,18 @@ from pathlib import Path
 
 from agent.config.settings import NodeConfig
 from agent.node.wiring import link_of, rings_of
-from radio.link import AgentBeat, Burst, GateChange, NewHanding, NewKey, NewLease, NewPermit, NewRule, Withdraw
+from radio.link import (
+    AgentBeat,
+    Burst,
+    GateChange,
+    NewHanding,
+    NewKey,
+    NewLease,
+    NewPermit,
+    NewRule,
+    StationHeard,
+    Withdraw,
+)
 from radio.ports import Iq16
 from settlement.core.reasons import Reason
 
@@ -107,6 +118,10 @@ class WardenSide:
     def withdraw(self, sid: bytes, reason: Reason, detail: str) -> None:
         """Have a settlement no longer used."""
         self.link.send(Withdraw(sid=sid, reason=reason.value, detail=detail, cause_ns=time.monotonic_ns()))
+
+    def stations_heard(self, word: StationHeard) -> None:
+        """Say what was heard of a base station after its end."""
+        self.link.send(word)
 
     def burst(self, sid: bytes, iq: Iq16) -> None:
         """Offer samples to send."""

@@ -19,6 +19,7 @@ from radio.ports import RxFlag
 from radio.ring import SampleRing
 from sensing.flags import ELSEWHERE
 from sensing.floors import KTO_DBM_HZ
+from sensing.results import ChannelLook
 from sensing.survey import NOTHING_APART, LookResult, Span, Survey, SurveyReport, SurveySettings
 from sensing.values import Channel
 
@@ -34,11 +35,15 @@ KEEP_S = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """One look's result: when it was taken and found (monotonic ns), bands of incumbents in Hz with their classes."""
+    """One look's result: when it was taken and found (monotonic ns), bands of incumbents in Hz with their classes.
+
+    `channels` is what it says of each channel.
+    """
 
     listened_ns: int
     found_ns: int
     incumbents: tuple[tuple[int, int, str], ...]
+    channels: tuple[ChannelLook, ...] = ()
 
 
 def settings_of(config: NodeConfig) -> SurveySettings:
@@ -201,4 +206,6 @@ class Watcher:
             return
         self._waterfall.add(result)
         found = tuple((int(i.low_hz), int(i.high_hz), str(i.kind)) for i in result.incumbents)
-        self._heard.append(Heard(listened_ns=look.earliest_ns, found_ns=time.monotonic_ns(), incumbents=found))
+        now_ns = time.monotonic_ns()
+        told = Heard(listened_ns=look.earliest_ns, found_ns=now_ns, incumbents=found, channels=result.channels)
+        self._heard.append(told)

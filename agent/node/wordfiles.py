@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.config.settings import ConfigError
-from agent.desk.nodekeys import word_of
+from agent.desk.words import word_of
 from settlement.chain.records import digest
 from settlement.core.reasons import Refusal
 from settlement.party.party import Party

@@ -10,19 +10,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.timekeeping.clock import ClockPlan, ClockVerdict, IntervalClock
 from agent.timekeeping.memory import TimeMemory
 from agent.timekeeping.place import Place, PlacePlan
 from agent.timekeeping.section import AskedSource, Source
-from agent.timekeeping.values import Reading, SourceStanding
+from agent.timekeeping.values import Cause, Reading, SourceStanding
 from settlement.core.fixes import Fix, PositionFix, TimeFix
 
 WAITING_MAX = 1024
 SUSPENDED_NS = 20_000_000
 """Two clocks that count alike are read apart by microseconds, on a busy machine by a time slice."""
 REMEMBER_S = 10.0
+LIES = frozenset({Cause.IMPLAUSIBLE, Cause.CONTRADICTORY, Cause.JUMP, Cause.DISJOINT, Cause.HOST_DISAGREES})
+"""Causes by which the time of some source is not so, and so perhaps its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,8 @@ class Timekeeper:
             if carried is not None:
                 return Fix(time=carried, position=self.place.now(now_ns))
         now_ns = self._take_in()
-        return Fix(time=self.clock.now(now_ns).fix(), position=self.place.now(now_ns))
+        verdict = self.clock.now(now_ns)
+        return Fix(time=verdict.fix(), position=self._place(now_ns, verdict.cause))
 
     def at(self, monotonic_ns: int) -> TimeFix:
         """The interval of UTC at an instant near now, for the record."""
@@ -134,13 +137,21 @@ class Timekeeper:
     def state(self) -> KeeperState:
         """Here, now and why, for people."""
         now_ns = self._take_in()
+        verdict = self.clock.now(now_ns)
         return KeeperState(
-            verdict=self.clock.now(now_ns),
-            position=self.place.now(now_ns),
+            verdict=verdict,
+            position=self._place(now_ns, verdict.cause),
             sources=tuple(self._state_of(name, now_ns) for name in self._names()),
             budget_ns=self.clock.plan.budget_ns,
             position_budget_mm=self.place.plan.budget_mm,
         )
+
+    def _place(self, now_ns: int, time_cause: Cause) -> PositionFix:
+        """The place; a receiver whose time cannot be right is not believed where it is either. A surveyed place is."""
+        found = self.place.now(now_ns)
+        if time_cause not in LIES or self.place.plan.surveyed is not None or not found.trusted:
+            return found
+        return replace(found, trusted=False, status=time_cause.value)
 
     def _slept_ns(self) -> int:
         """How long the host was suspended since it started: CLOCK_BOOTTIME runs on then, CLOCK_MONOTONIC does not.

@@ -129,7 +129,7 @@ class TrialCbrs:
                 "log": str(self.root / f"{plan.name}.log"), "rate_hz": BURST_RATE_HZ, "full": 16384,
                 # 12 dB back-off of the burst, and what full output has above the EIRP wanted.
                 "attenuation_mdb": max(0, round((TX_MAX_DBM + 3.0 - 12.0 - plan.eirp_dbm + 1.0) * 4) * 250),
-                "seed": number,
+                "seed": number, "deaf": plan.deaf,
             })  # fmt: skip
             made.append(spawn(plan.name, STATION, config, self.root))
         return made

@@ -1,11 +1,12 @@
 """What a trial with base stations shows: time on the air inside and outside the SAS's word, and how fast ends came."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent.trial.basestations import FCC
 from agent.trial.judge import Judged
 from agent.trial.spec import CbrsPlan
+from radio.cbrs.identity import identity
 from sim.cbrs.sas import SasAllowed, SimSas
 
 NS = 1_000_000_000
@@ -45,6 +46,16 @@ def stations_shown(plan: CbrsPlan, judged: list[Judged], sas: SimSas) -> dict[st
             "last_rf_utc_ns": last,
         }
     return shown
+
+
+def by_ear(plan: CbrsPlan, events: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Per base station, in order: what its node's receiver found after an end, and when (monotonic ns)."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in plan.stations:
+        said = (e for e in events.get(one.node, ()) if e["event"] == "base station")
+        own = [e for e in said if e["device"] == identity(FCC, one.name)]
+        found[one.name] = [{name: e[name] for name in ("verdict", "detail", "mono_ns")} for e in own]
+    return found
 
 
 def _first_suspended(sas: SimSas, station: str) -> int | None:

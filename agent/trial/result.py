@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.trial.cbrsresult import cbrs_problems, stations_shown
+from agent.trial.cbrsresult import by_ear, cbrs_problems, stations_shown
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
 from agent.trial.points import points, points_missed
@@ -114,7 +114,9 @@ def _below(c: Collected) -> dict[str, Any] | None:
     layout = c.finished.layout
     if layout.cbrs is None or layout.spec.cbrs is None:
         return None
-    return stations_shown(layout.spec.cbrs, list(c.judged), layout.cbrs.sas)
+    shown = stations_shown(layout.spec.cbrs, list(c.judged), layout.cbrs.sas)
+    heard = by_ear(layout.spec.cbrs, c.events)
+    return {name: {**one, "by_ear": heard[name]} for name, one in shown.items()}
 
 
 def summary(c: Collected, report: Path) -> dict[str, Any]:

@@ -112,13 +112,17 @@ class Terms(_Table):
 
 
 class BaseStationPlan(_Table):
-    """A base station below a node: its serial number, its band and its EIRP over all of it."""
+    """A base station below a node: its serial number, its band and its EIRP over all of it.
+
+    One that is `deaf` never falls silent once it was on: its node's receiver is to notice.
+    """
 
     name: str
     node: str
     low_hz: int
     high_hz: int
     eirp_dbm: float
+    deaf: bool = False
 
 
 class CbrsPlan(_Table):

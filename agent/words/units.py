@@ -24,6 +24,10 @@ DEGREE_E7: Final = 10**7
 _NUMBER: Final = r"[+-]?\d{1,20}(?:\.\d{1,12})?"
 _QUANTITY: Final = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]*)\s*", re.ASCII)
 _BAND: Final = re.compile(r"\s*(\d[\d.]*\s*[A-Za-z]*)\s*-\s*(\d[\d.]*\s*[A-Za-z]*)\s*", re.ASCII)
+_AMOUNT: Final = re.compile(
+    r"\s*(\d{1,20}(?:\.\d{1,12})?)\s*-\s*(\d{1,20}(?:\.\d{1,12})?)\s*([A-Za-z]+(?:/[A-Za-z]+)?)\s*", re.ASCII
+)
+PREFIXES: Final = {"k": Decimal(1_000), "M": Decimal(10**6), "G": Decimal(10**9)}
 _ANGLE: Final = re.compile(rf"\s*({_NUMBER})\s*(?:°|deg)?\s*([NSEWnsew]?)\s*", re.ASCII)
 
 
@@ -111,6 +115,24 @@ def parse_edges(text: str, what: str = "band") -> tuple[int, int]:
     if not low < high:
         raise BandUnreadable(f"{what} {text!r}: its lower edge is not below its upper edge")
     return low, high
+
+
+def parse_amount(text: str, what: str = "band") -> tuple[int, int, str | None]:
+    """Read `3550-3560MHz`, `0-100Mbit/s` or `10-20kWh` as two whole numbers and their unit, None for Hz.
+
+    A prefix k, M or G may stand before a unit of two letters or more. Raises BandUnreadable.
+    """
+    match = _AMOUNT.fullmatch(text)
+    if match is None or match[3].lower() in FREQUENCIES_HZ:
+        return *parse_edges(text, what), None
+    said, size = match[3], Decimal(1)
+    if len(said) > 1 and said[0] in PREFIXES:
+        said, size = said[1:], PREFIXES[said[0]]
+    complaint = BandUnreadable(f"{what} {text!r}: write it as 3550-3560MHz or 0-100Mbit/s, in whole {said}")
+    low, high = (_whole(Decimal(one) * size, complaint) for one in (match[1], match[2]))
+    if not low < high:
+        raise BandUnreadable(f"{what} {text!r}: its lower edge is not below its upper edge")
+    return low, high, said
 
 
 def parse_latitude(text: str, what: str = "latitude") -> int:

@@ -1,7 +1,8 @@
 """What was given out to base stations and may still be used: kept over a restart, forgotten once it surely ran out.
 
 A grant that was given back stays in the book until its time is over: that the radio is off is only what it says. For
-the same device such an entry no longer counts, so that it may ask anew.
+the same device such an entry no longer counts, so that it may ask anew. A device that was heard after its end stands
+in the book until an operator clears it.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE, write_whole
-from settlement.chain.codec import array, blob, decode, encode, sint, text, uint
+from settlement.chain.codec import array, blob, cut, decode, encode, sint, text, uint
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Refusal
 
@@ -38,10 +39,19 @@ class Out:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Latched:
+    """A base station that was heard on the air after its end, and what was heard."""
+
+    device: str = text(1, 128)
+    detail: str = text(2, 512)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """The book as it lies on disk."""
 
     out: tuple[Out, ...] = array(1, Out, OUT_MAX)
+    latched: tuple[Latched, ...] | None = array(2, Latched, OUT_MAX, optional=True)
 
 
 @dataclass(slots=True)
@@ -49,6 +59,8 @@ class CbsdBook:
     """Entries by device and grant; `path` None keeps nothing."""
 
     path: Path | None = None
+    latched_for: dict[str, str] = field(default_factory=dict)
+    """Devices heard on the air after their end, and what was heard, until an operator clears them."""
     _out: dict[tuple[str, str], Out] = field(default_factory=dict)
     _changed: bool = False
 
@@ -68,6 +80,7 @@ class CbsdBook:
                 f"{self.path}: damaged ({page.reason.value}); wait until all it held has run out, then move it"
             )
         self._out = {(one.device, one.grant): one for one in page.out}
+        self.latched_for = {one.device: one.detail for one in page.latched or ()}
 
     def note(self, out: Out) -> bool:
         """Note what is about to be told; False where the book is full. An earlier end never replaces a later one."""
@@ -88,6 +101,22 @@ class CbsdBook:
                 self._out[device, grant] = replace(out, returned=1)
                 self._changed = True
 
+    def latch(self, device: str, detail: str) -> bool:
+        """A device was heard after its end; false where that is known, or there are too many to remember."""
+        if device in self.latched_for or len(self.latched_for) >= OUT_MAX:
+            return False
+        self.latched_for = {**self.latched_for, device: cut(detail, 512)}
+        self._changed = True
+        return True
+
+    def clear(self, device: str) -> bool:
+        """An operator looked into it; false where nothing was heard of that device."""
+        known = device in self.latched_for
+        if known:
+            self.latched_for = {name: detail for name, detail in self.latched_for.items() if name != device}
+            self._changed = True
+        return known
+
     def forget(self, now: TimeFix) -> None:
         """Drop what surely is over; without a trusted clock nothing is."""
         for key in [key for key, out in self._out.items() if now.after(out.silent_by_ns)]:
@@ -98,11 +127,14 @@ class CbsdBook:
         """Have it on disk, before anyone is told. Raises BookLost."""
         if self.path is None or not self._changed:
             return
+        self._changed = False  # before it is read: what changes meanwhile is written the next time
+        latched = tuple(Latched(device=device, detail=detail) for device, detail in self.latched_for.items())
+        page = Page(out=tuple(self._out.values()), latched=latched or None)
         try:
-            write_whole(self.path, encode(Page(out=tuple(self._out.values())), limit=LIMIT), mode=SECRET_MODE)
+            write_whole(self.path, encode(page, limit=LIMIT), mode=SECRET_MODE)
         except OSError as exc:
+            self._changed = True
             raise BookLost(f"{self.path}: {exc.strerror}") from exc
-        self._changed = False
 
     def under(self, sid: bytes, device: str = "", grant: str = "") -> Iterator[Out]:
         """What is out under a settlement beside one grant; what that device gave back does not count for it."""

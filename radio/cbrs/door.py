@@ -64,7 +64,7 @@ class CbsdDoor:
         self._path, self._keep = path, keep
         self._asked: queue.Queue[Question] = queue.Queue(1)
         self._answered: queue.Queue[Any] = queue.Queue(1)
-        self._ended, self._one = threading.Event(), threading.Lock()
+        self._ended, self._one, self._unkept = threading.Event(), threading.Lock(), threading.Event()
         self._hearing = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path.unlink(missing_ok=True)
@@ -89,8 +89,22 @@ class CbsdDoor:
             question = self._asked.get_nowait()
             self._answered.put(handle(question))
 
+    def keep_soon(self) -> None:
+        """Have what changed without a question on disk soon, on the door's thread."""
+        self._unkept.set()
+
+    def _keep_unasked(self) -> None:
+        if self._unkept.is_set():
+            self._unkept.clear()
+            try:
+                with self._one:
+                    self._keep()
+            except BookLost:
+                self._unkept.set()
+
     def _serve(self) -> None:
         while not self._ended.is_set():
+            self._keep_unasked()
             try:
                 connection, _ = self._socket.accept()
             except TimeoutError:
@@ -143,6 +157,9 @@ class CbsdDoor:
         self._ended.set()
         self._socket.close()
         self._thread.join(2.0)
+        if self._unkept.is_set():
+            with contextlib.suppress(BookLost):
+                self._keep()
         self._path.unlink(missing_ok=True)
 
 

@@ -113,7 +113,7 @@ class Outlet:
     def _bound(self, device: str, held: list[HeldPermit], mine: frozenset[bytes]) -> list[HeldPermit] | Refusal:
         """Settlements of this node, on either side, whose user's credential names the device."""
         if device in self.heard_after:
-            return refuse(Reason.LATCHED, "outlet.heard", self.heard_after[device], "cleared by the operator")
+            return refuse(Reason.LATCHED, "outlet.heard", self.heard_after[device], "cleared: bandpact cbsd clear")
         found = [
             one
             for one in held

@@ -4,18 +4,25 @@ Every answer is `Outlet`'s; the inputs are those of the warden's own gate at tha
 take away: a device heard on the air after its end gets nothing more until an operator clears it.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from radio.cbrs import times
 from radio.cbrs.above import SasAbove
+from radio.cbrs.book import Out
+from radio.cbrs.byear import EarVerdict, StationSpan
 from radio.cbrs.door import CbsdDoor, Question, ask_of, spot_of
-from radio.cbrs.giving import Withheld
+from radio.cbrs.ends import StationEnds
+from radio.cbrs.giving import Answer, Ask, Withheld
 from radio.cbrs.outlet import Outlet, Outside
 from radio.gate import Inputs, Sensed
+from radio.link import StationHeard, StationTold
 from radio.permits import HeldPermit
+from settlement.chain.codec import cut
 from settlement.chain.scope import Band
+from settlement.core.fixes import TimeFix
 
 ASKS_MAX = 100
 
@@ -39,8 +46,15 @@ class CbsdDesk:
     above: SasAbove | None = None
     given: int = 0
     withheld: dict[str, int] = field(default_factory=dict)
-    beaten: dict[str, int] = field(default_factory=dict)
-    """When each device was last answered (UTC, ns)."""
+    ends: StationEnds = field(init=False)
+    _before: list[Out] = field(init=False)
+    """What was given out before this process, until the receiver is told of it."""
+
+    def __post_init__(self) -> None:
+        """What a receiver is to listen for."""
+        self.ends = StationEnds(self.outlet.plan.silent_within_ns)
+        self._before = self.outlet.book.all()
+        self.outlet.heard_after.update(self.outlet.book.latched_for)
 
     @property
     def waiting(self) -> bool:
@@ -68,8 +82,7 @@ class CbsdDesk:
             case "returned":
                 device, grants = question.get("device"), question.get("grants")
                 if isinstance(device, str) and isinstance(grants, list):
-                    self.outlet.book.returned(device, [one for one in grants if isinstance(one, str)])
-                    self._unwanted(device)
+                    self._returned(device, [one for one in grants if isinstance(one, str)], view)
                 return True
             case "registered":
                 device, item = question.get("device"), question.get("item")
@@ -77,7 +90,7 @@ class CbsdDesk:
                     self.above.registered(device, item)
                 return True
             case "status":
-                return self.status()
+                return self.status(view.inputs.mono_ns)
             case "now":
                 time = view.inputs.now.time
                 return time.latest_ns if time.trusted else None
@@ -91,15 +104,30 @@ class CbsdDesk:
             return None
         answers = self.outlet.give(good, view.held, view.mine, now)
         for ask, answer in zip(good, answers, strict=True):
-            self.beaten[ask.device] = view.inputs.now.time.latest_ns
-            if isinstance(answer, Withheld):
-                self.withheld[answer.reason] = self.withheld.get(answer.reason, 0) + 1
-            else:
-                self.given += 1
+            self._account(ask, answer, view)
         return [asdict(one) for one in answers]
+
+    def _account(self, ask: Ask, answer: Answer, view: WardenView) -> None:
+        """Count an answer, and note from when to when that base station may be on."""
+        mono_ns = view.inputs.mono_ns
+        if isinstance(answer, Withheld):
+            self.withheld[answer.reason] = self.withheld.get(answer.reason, 0) + 1
+            self.ends.ended(ask.device, ask.low_hz, ask.high_hz, mono_ns)
+            return
+        self.given += 1
+        held = next((one for one in view.held if one.permit.sid == answer.sid), None)
+        if held is not None and not ask.fresh:
+            self.ends.given(ask, answer, held.permit.cell.window.end_ns, view.inputs.now.time, mono_ns)
 
     def _above(self, device: str, band: Band, eirp_mdbm: int) -> int | None:
         return None if self.above is None else self.above.authorised(device, band, eirp_mdbm)
+
+    def _returned(self, device: str, grants: list[str], view: WardenView) -> None:
+        for out in self.outlet.book.all():
+            if out.device == device and out.grant in grants:
+                self.ends.ended(device, out.low_hz, out.high_hz, view.inputs.mono_ns)
+        self.outlet.book.returned(device, grants)
+        self._unwanted(device)
 
     def _unwanted(self, device: str) -> None:
         """The SAS above need not keep a grant that no base station has."""
@@ -107,22 +135,54 @@ class CbsdDesk:
         if self.above is not None and not left:
             self.above.unwanted(device)
 
-    def heard_after(self, device: str, detail: str) -> None:
-        """The node's own receiver heard that device after its end."""
-        self.outlet.heard_after.setdefault(device, detail)
+    # -- the node's own receiver -----------------------------------------------------------------------------------
 
-    def clear(self) -> None:
-        """The operator looked into what was heard."""
-        self.outlet.heard_after.clear()
+    def listen(self, now: TimeFix, mono_ns: int) -> list[StationTold]:
+        """What the receiver is to be told now; what it did not take comes back by `not_taken`."""
+        while self._before and now.trusted:
+            self.ends.restored(self._before.pop(), now, mono_ns)
+        return [StationTold(**asdict(span)) for span in self.ends.due(mono_ns)]
 
-    def status(self) -> dict[str, Any]:
-        """For people: what is out, on which settlement it rests, and the worst case from a cause to RF off."""
+    def not_taken(self, told: StationTold) -> None:
+        """The agent takes no message now: later."""
+        self.ends.untold([StationSpan(**asdict(told))])
+
+    def heard(self, message: StationHeard, mono_ns: int) -> None:
+        """The receiver found something; a base station that is still on gets nothing until an operator clears it."""
+        if message.verdict not in {one.value for one in EarVerdict}:
+            return
+        key, verdict = (message.device, message.low_hz, message.high_hz), EarVerdict(message.verdict)
+        if not self.ends.heard(key, verdict, cut(message.detail, 256), mono_ns):
+            return
+        if verdict is not EarVerdict.STILL_ON:
+            return
+        self.outlet.heard_after.setdefault(message.device, message.detail)
+        if self.outlet.book.latch(message.device, message.detail) and self.door is not None:
+            self.door.keep_soon()
+
+    def clear(self, device: str) -> bool:
+        """An operator looked into what was heard of a device; false where there was nothing."""
+        known = self.outlet.book.clear(device)
+        known = self.outlet.heard_after.pop(device, None) is not None or known
+        if known:
+            for key in [key for key in self.ends.words if key[0] == device]:
+                del self.ends.words[key]
+            if self.door is not None:
+                self.door.keep_soon()
+        return known
+
+    def status(self, mono_ns: int | None = None) -> dict[str, Any]:
+        """For people: what is out, on which settlement it rests, and the worst case from a cause to RF off.
+
+        Args: mono_ns: monotonic now, the host's where it is left out.
+        """
         plan = self.outlet.plan
         return {
             "worst_s": plan.worst_ns / times.NS,
             "given": self.given,
             "withheld": dict(self.withheld),
             "heard_after": dict(self.outlet.heard_after),
+            "ears": self.ends.shown(time.monotonic_ns() if mono_ns is None else mono_ns),
             "above": None if self.above is None else ("lost" if self.above.lost else "connected"),
             "cbsds": [
                 {

@@ -19,13 +19,19 @@ USUAL: Final = "pluto"
 """Whose unit is meant by an address that names no driver."""
 
 
+def parted(text: str) -> tuple[str, str]:
+    """The driver and the rest of a unit written DRIVER:REST, or REST alone for the usual driver's."""
+    driver, _, rest = text.partition(":")
+    return (driver, rest) if driver in DRIVERS else (USUAL, text)
+
+
 def unit_at(text: str, serial: str | None = None) -> RadioSection:
     """The unit written DRIVER:REST, or REST alone for the usual driver's, and no other than `serial`.
 
     Raises ValueError.
     """
-    driver, _, rest = text.partition(":")
+    driver, rest = parted(text)
     try:
-        return DRIVERS[driver].at(rest, serial) if driver in DRIVERS else DRIVERS[USUAL].at(text, serial)
+        return DRIVERS[driver].at(rest, serial)
     except ValidationError as exc:
         raise ValueError(first_misfit(exc).said) from exc

@@ -6,7 +6,7 @@ configuration can be checked on a host that has no radio at all.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -66,6 +66,21 @@ class RadioSection(BaseModel, ABC):
     @abstractmethod
     def at(cls, rest: str, serial: str | None = None) -> Self:
         """The unit written DRIVER:REST, and no other than `serial`, to be silenced or looked at. Raises ValueError."""
+
+    @classmethod
+    def draft(cls, rest: str, *, center_hz: int, simulated: bool) -> dict[str, Any]:
+        """A first table for the unit written DRIVER:REST, listening around `center_hz`; real ones come up disarmed.
+
+        Raises ValueError where a unit of this driver has to be described by hand.
+        """
+        del rest, center_hz, simulated
+        raise ValueError(f"{cls.written} has no draft; describe the radio by hand, see docs/configuration.md")
+
+    @classmethod
+    def named(cls, serial: str) -> str | None:
+        """What the unit of that serial number will call itself; None where only the unit can tell."""
+        del serial
+        return None
 
     @classmethod
     @abstractmethod

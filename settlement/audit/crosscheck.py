@@ -17,7 +17,7 @@ from typing import Any
 from settlement.audit.findings import SHOWN_MAX, Audited, Findings
 from settlement.audit.handed import HandedChains
 from settlement.audit.heads import forks
-from settlement.chain.bodies import Accept, Confirm, Coordination, Grant, Preempt, Relinquish, Renew, Resume
+from settlement.chain.bodies import Accept, Confirm, Coordination, Grant, Preempt, Relinquish, Renew, Resume, Rule
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.pair.work import answer_to, settlement_id
@@ -33,6 +33,8 @@ class LiveCell:
     cell: Cell
     from_ns: int
     until_ns: int
+    commodity: str = ""
+    users: int = 1
 
     def clashes(self, other: "LiveCell") -> bool:
         """True when both were live on a shared cell at the same time."""
@@ -66,7 +68,8 @@ def cross_check(lineages: list[Audited]) -> Findings:
                 story.records.setdefault(record.row.body, {})[record.digest] = record
     for sid, story in stories.items():
         _check_story(findings, sid.hex()[:16], story)
-    _check_live(findings, stories)
+    rules = {record.digest: record.body for a in lineages for record in a.held if isinstance(record.body, Rule)}
+    _check_live(findings, stories, rules)
     _check_heads(findings, lineages)
     return findings
 
@@ -124,8 +127,15 @@ def _belongs(story: _Story, confirm: Record) -> bool:
     )
 
 
-def _check_live(findings: Findings, stories: dict[bytes, _Story]) -> None:
-    """Check (4)."""
+def _users(grant: Record, rules: dict[bytes, Rule]) -> int:
+    """How many may hold one cell of a GRANT's class at once, by the rule that it names."""
+    rule = rules.get(grant.body.rule)
+    terms = rule.terms(grant.body.commodity) if rule is not None else None
+    return (terms.users or 1) if terms is not None else 1
+
+
+def _check_live(findings: Findings, stories: dict[bytes, _Story], rules: dict[bytes, Rule]) -> None:
+    """Check (4); where a class lets several users share a cell, no more than that many."""
     lives: list[LiveCell] = []
     handed = HandedChains.of(
         record for story in stories.values() for kind in story.records.values() for record in kind.values()
@@ -139,12 +149,16 @@ def _check_live(findings: Findings, stories: dict[bytes, _Story]) -> None:
             cell=grant.body.cell,
             from_ns=max(confirm.frame.attestation.earliest_ns, grant.body.cell.window.start_ns),
             until_ns=_until_ns(story, grant, confirm),
+            commodity=grant.body.commodity,
+            users=_users(grant, rules),
         )
         loud = handed.too_early(grant, confirm)
         if loud:
             findings.add(f"settlement {sid.hex()[:16]}: {loud}")
-        for other in lives:
-            if live.clashes(other) and not handed.related(sid, other.sid):
+        clashing = [other for other in lives if live.clashes(other) and not handed.related(sid, other.sid)]
+        beside = sum(1 for other in clashing if other.commodity == live.commodity)
+        for other in clashing:
+            if other.commodity != live.commodity or beside >= min(live.users, other.users):
                 findings.add(f"settlements {sid.hex()[:16]} and {other.sid.hex()[:16]} were live on the same cell")
         lives.append(live)
 

@@ -7,7 +7,6 @@ ppm millionths of a ratio.
 from settlement.chain.scope import Window
 from settlement.records.authority import (
     Admission,
-    Axis,
     Budget,
     ClassTerms,
     Credential,
@@ -19,10 +18,10 @@ from settlement.records.authority import (
     Revocation,
     Rotation,
     Rule,
-    Schema,
     Shard,
     StockWitness,
 )
+from settlement.records.classterms import Axis, Schema
 from settlement.records.complaint import Dispute, Fallback, Ruling
 from settlement.records.decision import Abort, Confirm
 from settlement.records.ending import Compensation, Preempt, Relinquish, Usage

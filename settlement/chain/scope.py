@@ -12,28 +12,40 @@ from settlement.chain.quantities import hertz, instant_ns, millidecibel, millime
 from settlement.core.fixes import PositionFix, distance_mm, place_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 
+HZ = "Hz"
+"""The unit of a band that names none."""
+PREFIXES = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """Frequencies from `low_hz` up to, not including, `high_hz`."""
+    """Frequencies from `low_hz` up to, not including, `high_hz`.
+
+    With a `unit` it is a part of another quantity, such as the bit/s of a link: its edges count that unit, and it
+    shares nothing with a band of frequencies, whatever the numbers.
+    """
 
     low_hz: int = hertz(1)
     high_hz: int = hertz(2)
+    unit: str | None = text(3, 16, optional=True)
 
     def holds(self, other: "Band") -> bool:
         """True when every frequency of the other band is in this one, and it has some."""
-        return self.low_hz <= other.low_hz < other.high_hz <= self.high_hz
+        return self.unit == other.unit and self.low_hz <= other.low_hz < other.high_hz <= self.high_hz
 
     def overlaps(self, other: "Band") -> bool:
         """True when some frequency is in both."""
-        return self.low_hz < other.high_hz and other.low_hz < self.high_hz
+        return self.unit == other.unit and self.low_hz < other.high_hz and other.low_hz < self.high_hz
 
     def meaning_flaw(self) -> Flaw | None:
         """Some frequency is in it."""
         rising = self.low_hz < self.high_hz
-        return None if rising else ("", f"{self.low_hz} to {self.high_hz} Hz", "low_hz below high_hz")
+        return None if rising else ("", f"{self.low_hz} to {self.high_hz} {self.unit or HZ}", "low_hz below high_hz")
 
     def __str__(self) -> str:
+        if self.unit is not None:
+            size, prefix = next((p for p in PREFIXES if self.high_hz >= p[0]), (1, ""))
+            return f"{self.low_hz / size:g}-{self.high_hz / size:g} {prefix}{self.unit}"
         return f"{self.low_hz / 1e6:g}-{self.high_hz / 1e6:g} MHz"
 
 

@@ -1,14 +1,16 @@
 """What a rule file says of a class as a market, key by key: any schema class from a table of the same names."""
 
+import re
 from typing import Any
 
 from settlement.chain.codec import FieldKind, kinds_of
 from settlement.governing.plainfile import RuleFileError, known_keys, needed, scalar
+from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import MatchingTerms, Tariff, TierTerms
 
-ONE = {"matching": MatchingTerms, "tariff": Tariff, "handing": HandingTerms}
-SEVERAL = {"tiers": TierTerms}
+ONE = {"matching": MatchingTerms, "tariff": Tariff, "licence": LicenceTerms, "handing": HandingTerms}
+SEVERAL = {"tiers": TierTerms, "retention": RetentionTerms}
 
 
 def market_terms(table: dict[str, Any], path: str) -> dict[str, Any]:
@@ -22,9 +24,19 @@ def market_terms(table: dict[str, Any], path: str) -> dict[str, Any]:
         if key in table:
             rows = needed(table, key, path, list)
             found[key] = tuple(schema_value(cls, row, f"{path}{key}[{n}].") for n, row in enumerate(rows))
+    if "schema" in table:
+        found["schema"] = _hash(needed(table, "schema", path, str), f"{path}schema")
     if "price_forms" in table:
         found["price_forms"] = texts(needed(table, "price_forms", path, list), f"{path}price_forms")
     return found
+
+
+def _hash(value: str, path: str) -> bytes:
+    if not re.fullmatch("[0-9a-f]{64}", value):
+        raise RuleFileError(
+            f"{path}: {value!r} is not a SHA-256 in 64 hex digits; bandpact authority class sign says it"
+        )
+    return bytes.fromhex(value)
 
 
 def texts(values: list[Any], path: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from settlement.chain.bodies import Budget, ClassTerms, DeskTerms, Level, Rule, Shard
 from settlement.chain.quantities import VALIDITY_MAX_NS
+from settlement.chain.scope import HZ
 from settlement.chain.taxonomy import Response
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.transmit import LEASE_MAX_NS
@@ -55,6 +56,7 @@ def _axes(lower: Rule, upper: Rule) -> Iterator[Wider]:
 
 def _class(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
     yield from _at_most(AT_MOST, lower, upper)
+    yield from _kind(lower, upper)
     if lower.price_low < upper.price_low:
         yield "price_low", lower.price_low, f">= {upper.price_low}"
     for name in WHOLE_MULTIPLE:
@@ -72,6 +74,17 @@ def _class(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
     if (lower.envelope_required or 0) < (upper.envelope_required or 0):
         yield "envelope_required", lower.envelope_required or 0, upper.envelope_required
     yield from _market(lower, upper)
+
+
+def _kind(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
+    """The class is the same thing, under the same licence, for no more users at once."""
+    for name in ("schema", "licence", "retention"):
+        if getattr(upper, name) is not None and getattr(lower, name) != getattr(upper, name):
+            yield name, "another", "the same"
+    if lower.unit != upper.unit:
+        yield "unit", lower.unit or HZ, upper.unit or HZ
+    if (lower.users or 1) > (upper.users or 1):
+        yield "users", lower.users, f"<= {upper.users or 1}"
 
 
 def _market(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
@@ -140,6 +153,8 @@ def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
         asked, above = getattr(lower, name) or 0, getattr(upper, name) or 0
         if asked < above:
             yield name, asked, f">= {above}"
+    if (lower.admission or 0) < (upper.admission or 0):
+        yield "admission", lower.admission or 0, upper.admission
     if (lower.incumbent_calendar or 0) < (upper.incumbent_calendar or 0):
         yield "incumbent_calendar", lower.incumbent_calendar or 0, upper.incumbent_calendar
     yield from _leases(lower, upper)

@@ -7,7 +7,7 @@ reaches beyond its authority with SCOPE. Nothing that works by a rule has to ask
 from collections.abc import Iterator
 
 from settlement.chain.bodies import BODIES, ClassTerms, DeskTerms, Rule, Shard
-from settlement.chain.scope import Band, Scope
+from settlement.chain.scope import HZ, Band, Scope
 from settlement.chain.taxonomy import Response
 from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -81,7 +81,8 @@ def _complaints(rule: Rule) -> Iterator[Complaint]:
 
 
 def _band(band: Band, key: str) -> Iterator[Complaint]:
-    if not 0 < band.low_hz < band.high_hz:
+    least = 0 if band.unit is not None else 1
+    if not least <= band.low_hz < band.high_hz:
         yield key, band, "a lower edge above 0 Hz and below the upper edge"
 
 
@@ -116,6 +117,12 @@ def _class(terms: ClassTerms, key: str, lease_max_ns: int) -> Iterator[Complaint
     yield from _within(f"{key}.price_high", terms.price_high, terms.price_low, PRICE_MAX, "")
     mask_mdbm = terms.out_of_band_mdbm_per_mhz
     yield from _within(f"{key}.out_of_band_mdbm_per_mhz", mask_mdbm, -EIRP_MAX_MDBM, EIRP_MAX_MDBM, "mdBm")
+    if terms.unit == HZ:
+        yield f"{key}.unit", HZ, "another unit, or none: a class that names none is in Hz"
+    if terms.unit is None and (terms.users or 1) > 1:
+        yield f"{key}.users", terms.users, "1: frequencies have one user at a time"
+    if terms.unit is not None and terms.envelope_required:
+        yield f"{key}.envelope_required", 1, f"0: nothing senses {terms.unit}"
     if terms.max_ahead_ns is not None:
         yield from _within(f"{key}.max_ahead_ns", terms.max_ahead_ns, 0, LONGEST_NS)
 

@@ -63,10 +63,10 @@ def _without(cell: Cell, part: Cell) -> list[Cell]:
     low_hz, high_hz = max(cell.band.low_hz, part.band.low_hz), min(cell.band.high_hz, part.band.high_hz)
     begin_ns = max(cell.window.start_ns, part.window.start_ns)
     end_ns = min(cell.window.end_ns, part.window.end_ns)
-    inner = Band(low_hz=low_hz, high_hz=high_hz)
+    inner = replace(cell.band, low_hz=low_hz, high_hz=high_hz)
     pieces = [
-        (Band(low_hz=cell.band.low_hz, high_hz=low_hz), cell.window),
-        (Band(low_hz=high_hz, high_hz=cell.band.high_hz), cell.window),
+        (replace(cell.band, high_hz=low_hz), cell.window),
+        (replace(cell.band, low_hz=high_hz), cell.window),
         (inner, Window(start_ns=cell.window.start_ns, end_ns=begin_ns)),
         (inner, Window(start_ns=end_ns, end_ns=cell.window.end_ns)),
     ]
@@ -80,7 +80,7 @@ def _joined(cells: list[Cell]) -> list[Cell]:
     for cell in sorted(cells, key=lambda c: (c.window.start_ns, c.window.end_ns, c.band.low_hz)):
         last = found[-1] if found else None
         if last is not None and last.window == cell.window and last.band.high_hz == cell.band.low_hz:
-            found[-1] = replace(last, band=Band(low_hz=last.band.low_hz, high_hz=cell.band.high_hz))
+            found[-1] = replace(last, band=replace(last.band, high_hz=cell.band.high_hz))
         else:
             found.append(cell)
     return found
@@ -93,5 +93,5 @@ def next_part(left: Sequence[Cell], offered: Band, raster_hz: int) -> Band | Non
         low_hz = -(-max(cell.band.low_hz, offered.low_hz) // raster_hz) * raster_hz
         high_hz = min(cell.band.high_hz, offered.high_hz) // raster_hz * raster_hz
         if low_hz < high_hz:
-            runs.append(Band(low_hz=low_hz, high_hz=high_hz))
+            runs.append(replace(cell.band, low_hz=low_hz, high_hz=high_hz))
     return min(runs, key=lambda run: (run.low_hz - run.high_hz, run.low_hz), default=None)

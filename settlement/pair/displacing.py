@@ -26,11 +26,18 @@ class Displacing:
 def judge_in_the_way(
     pairs: Iterable[HolderPair], body: Request, terms: ClassTerms, now: TimeFix
 ) -> tuple[Displacing, ...] | Refusal:
-    """The settlements that a REQUEST displaces, none where its cell is free; CONFLICT or TIER where it may not."""
-    found = []
+    """The settlements that a REQUEST displaces, none where its cell is free; CONFLICT or TIER where it may not.
+
+    Where the class lets several users share a cell, that many stand beside each other.
+    """
+    found: list[Displacing] = []
+    beside = 0
     for pair in pairs:
         over = not pair.cell.window.overlaps(body.cell.window) or now.after(pair.busy_until_ns)
         if over or not pair.cell.overlaps(body.cell):
+            continue
+        if pair.commodity == body.commodity and beside + 1 < (terms.users or 1):
+            beside += 1
             continue
         made = _making_room(pair, body, terms, now)
         if isinstance(made, Refusal):

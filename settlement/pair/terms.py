@@ -3,7 +3,7 @@
 Holder (before the GRANT), user (before the ACCEPT), whoever co-signs, warden and auditor judge by `judge_terms`, each
 for itself: a pair that agrees on more than its rule and its credentials give agrees on nothing.
 
-    class       known to the rule, and in both credentials
+    class       known to the rule, and in both credentials; the band counts what the class counts
     band, area  inside the rule and both credentials, the band's edges on the class's raster
     window      some whole time units long, no longer than the class allows, not too far ahead, over before either
                 credential ends
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from settlement.chain.bodies import ClassTerms, Grant, Request, Rule
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
-from settlement.chain.scope import Cell
+from settlement.chain.scope import HZ, Cell
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.market.tiers import judge_eligible
@@ -105,6 +105,8 @@ def _inside_rule(deal: Deal, rule: Rule) -> Refusal | None:
 
 def _on_the_grid(deal: Deal, terms: ClassTerms) -> Refusal | None:
     band, window = deal.cell.band, deal.cell.window
+    if band.unit != terms.unit:
+        return refuse(Reason.TERMS, "terms.unit", band.unit or HZ, terms.unit or HZ)
     if terms.raster_hz < 1 or band.low_hz % terms.raster_hz or band.high_hz % terms.raster_hz:
         return refuse(Reason.TERMS, "terms.raster", band, f"edges on {terms.raster_hz} Hz")
     length_ns = window.end_ns - window.start_ns

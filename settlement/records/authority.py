@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from settlement.chain.codec import U64_MAX, Flaw, array, blob, nested, sint, text, uint
+from settlement.chain.codec import U64_MAX, Flaw, array, blob, nested, text, uint
 from settlement.chain.quantities import (
     DAY_NS,
     LIFE_MAX_NS,
@@ -16,6 +16,7 @@ from settlement.chain.quantities import (
 )
 from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
+from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import FORMS, MatchingTerms, Tariff, TierTerms
 from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
@@ -62,6 +63,8 @@ class ClassTerms:
     A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
     `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
     Prices are millionths of `currency`; without `price_forms` every form of price may be offered.
+    `schema` names the signed record that says what the class is; `unit` is what bands of it count, Hz where absent; so
+    many `users` may hold one cell at once, one where absent.
     """
 
     name: str = text(1, 64)
@@ -86,6 +89,11 @@ class ClassTerms:
     tariff: Tariff | None = nested(20, Tariff, optional=True)
     tiers: tuple[TierTerms, ...] | None = array(21, TierTerms, 32, low=1, optional=True)
     price_forms: tuple[str, ...] | None = array(23, text(0, 32), 8, low=1, optional=True)
+    unit: str | None = text(40, 16, optional=True)
+    schema: bytes | None = blob(41, HASH, optional=True)
+    licence: LicenceTerms | None = nested(42, LicenceTerms, optional=True)
+    retention: tuple[RetentionTerms, ...] | None = array(43, RetentionTerms, 8, low=1, optional=True)
+    users: int | None = uint(44, optional=True, high=255, meant=(1, 255))
     handing: HandingTerms | None = nested(28, HandingTerms, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
@@ -163,7 +171,8 @@ class Rule:
     """The rule in force: signed by an authority, versioned, effective in a window.
 
     `validity_ns_max` is how long an envelope may claim to hold after it was signed. With `incumbent_calendar` 1 nothing
-    is transmitted without a signed calendar of incumbents in force.
+    is transmitted without a signed calendar of incumbents in force. With `admission` 1 nobody takes part without an
+    admission record.
     """
 
     name: str = text(1, 64)
@@ -191,6 +200,7 @@ class Rule:
     stock_witnesses: tuple[StockWitness, ...] | None = array(23, StockWitness, 16, optional=True)
     incumbent_calendar: int | None = uint(24, high=1, optional=True)
     long_leases: LongLeases | None = nested(25, LongLeases, optional=True)
+    admission: int | None = uint(40, high=1, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
         """The terms of a class, found by its whole name."""
@@ -199,37 +209,6 @@ class Rule:
     def level(self, name: str) -> Level | None:
         """The taxonomy level of that name."""
         return next((level for level in self.levels if level.name == name), None)
-
-    def meaning_flaw(self) -> Flaw | None:
-        """It has a life."""
-        return ordered(self.effective, most_ns=LIFE_MAX_NS, path=".effective")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """One quantity that tells items of a commodity class apart, with its unit and bounds."""
-
-    name: str = text(1, 64)
-    unit: str = text(2, 32)
-    low: int | None = sint(3, optional=True)
-    high: int | None = sint(4, optional=True)
-
-    def meaning_flaw(self) -> Flaw | None:
-        """Bounds that rise."""
-        rising = self.low is None or self.high is None or self.low <= self.high
-        return None if rising else (".low", self.low, f"<= {self.high}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schema:
-    """What a commodity class is: its axes, and by which recognition rules two parties know they mean the same."""
-
-    commodity: str = text(1, 64)
-    version: int = uint(2, high=U64_MAX)
-    previous: bytes | None = blob(3, HASH, optional=True)
-    effective: Window = nested(4, Window)
-    axes: tuple[Axis, ...] = array(5, Axis, 32, low=1)
-    recognition: tuple[str, ...] = array(6, text(0, 32), 8, low=1)
 
     def meaning_flaw(self) -> Flaw | None:
         """It has a life."""
@@ -291,21 +270,11 @@ TYPES = (
     ),
     RecordType(number=4, name="rule", body=Rule, kind=Kind.DIRECTIVE, actions=("rule",), carrier=CarriedBy.ANYONE),
     RecordType(
-        number=5,
-        name="schema",
-        body=Schema,
-        kind=Kind.DIRECTIVE,
-        actions=("rule",),
-        becomes=Becomes.NOTED,
-        carrier=CarriedBy.ANYONE,
-    ),
-    RecordType(
         number=6,
         name="admission",
         body=Admission,
         kind=Kind.DIRECTIVE,
         actions=("issue",),
-        becomes=Becomes.NOTED,
         carrier=CarriedBy.ANYONE,
     ),
 )

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from settlement.chain.codec import Flaw, array, blob, nested, text, uint
 from settlement.chain.quantities import WINDOW_MAX_NS, count, instant_ns, millidecibel
-from settlement.chain.scope import Cell, ordered
+from settlement.chain.scope import HZ, Cell, ordered
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.authority import Rule
 from settlement.records.marketterms import PricePoint
@@ -142,6 +142,8 @@ def _priced(body: Declaration | Intent | Counter, rule: Rule, _signed_ns: int) -
     terms = rule.terms(body.commodity)
     if terms is None:
         return refuse(Reason.TERMS, "disposition.13.class", body.commodity, ", ".join(c.name for c in rule.classes))
+    if body.cell.band.unit != terms.unit:
+        return refuse(Reason.TERMS, "disposition.13.unit", body.cell.band.unit or HZ, terms.unit or HZ)
     if not terms.price_low <= body.price <= terms.price_high:
         return refuse(Reason.PRICE, "disposition.13.price", body.price, f"{terms.price_low}-{terms.price_high}")
     return None

@@ -88,7 +88,7 @@ class BaseStation:
             self.ever = True
             self.next_s = now_s + min(float(answer.get("heartbeatInterval", 1)), 1.0) * 0.8
             return
-        self.until_s = 0.0 if not self.config.get("deaf") else self.until_s
+        self.until_s = 0.0
         if code != 501:
             self.grant = None
 
@@ -122,14 +122,15 @@ def main(arguments: list[str]) -> int:
     station = BaseStation(config, context)
     span = config["operation"]["operationFrequencyRange"]
     radio: SimRadio | None = None
-    iq, on = None, False
+    iq, on, ever_on, deaf = None, False, False, bool(config.get("deaf"))
     with Path(config["log"]).open("a", buffering=1) as log:
         while not stop.is_set():
             now_s = time.time()
             station.turn(now_s)
             while station.lines:
                 log.write(station.lines.pop(0) + "\n")
-            wanted = now_s + BURST_S * 2 < station.until_s
+            wanted = now_s + BURST_S * 2 < station.until_s or (deaf and ever_on)
+            ever_on = ever_on or wanted
             if wanted and radio is None:
                 radio = SimRadio(config["air"], config["station"])
                 iq = _burst(config["rate_hz"], config["full"], config["seed"])

@@ -21,6 +21,7 @@ import pytest
 PARTS = Path(os.environ.get("BANDPACT_PARTS", Path(sys.prefix) / "parts" / "root"))
 PYTHON = "/usr/bin/python3"
 LAT, LON = 36.95, -76.30
+STARTS, START_S = 3, 8.0
 
 
 def environment() -> dict[str, str]:
@@ -112,16 +113,39 @@ def ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 @contextlib.contextmanager
 def gpsfake(log: Path, *, per_line_s: float) -> Iterator[int]:
-    """A real gpsd, fed line by line from a log; yields its port."""
-    env, port = need("gpsd", "gpsfake"), free_port()
+    """A real gpsd, fed line by line from a log; yields its port once it tells of the receiver. Started again if not."""
+    env = need("gpsd", "gpsfake")
     script = shutil.which("gpsfake", path=env["PATH"]) or ""
-    command = [PYTHON, script, "-q", "-1", "-c", str(per_line_s), "-P", str(port), "-s", "115200", str(log)]
-    errors = (log.parent / "gpsfake.err").open("wb")
-    process = subprocess.Popen(
-        command, env=env, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True
+    with (log.parent / "gpsfake.err").open("ab") as errors:
+        for _ in range(STARTS):
+            port = free_port()
+            process = subprocess.Popen(
+                [PYTHON, script, "-q", "-1", "-c", str(per_line_s), "-P", str(port), "-s", "115200", str(log)],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,
+            )
+            with ended(process):
+                if until(lambda: tells(port), START_S):  # noqa: B023 - called here, not later
+                    yield port
+                    return
+    pytest.fail(
+        f"gpsd told of no receiver in {STARTS} starts of {START_S} s: {(log.parent / 'gpsfake.err').read_text()}"
     )
-    with errors, ended(process):
-        yield port
+
+
+def tells(port: int) -> bool:
+    """Does a gpsd answer on the port, and has it told of a fix or of satellites within two seconds?"""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2.0) as one:
+        one.sendall(b'?WATCH={"enable":true,"json":true};\n')
+        said, end = b"", time.monotonic() + 2.0
+        while time.monotonic() < end and (more := one.recv(65536)):
+            said += more
+            if b'"class":"TPV"' in said or b'"class":"SKY"' in said:
+                return True
+    return False
 
 
 def start_log(path: Path, epochs: list[str]) -> Path:

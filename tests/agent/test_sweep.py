@@ -49,6 +49,11 @@ TABLE: dict[str, Row] = {
     "audit report": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
     "audit show": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
     "audit verify": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
+    "authority admit": Row(
+        words="node --rule rule.signed --out node.admission", reads=("rule.signed",), writes=True, units=("--for 30",),
+    ),
+    "authority class check": Row(words="class.toml", reads=("class.toml",)),
+    "authority class sign": Row(words="class.toml --out class.schema", reads=("class.toml",), writes=True),
     "authority delegate": Row(
         words="third/authority.request --name third --out third.chain --band 3560-3570MHz",
         reads=("third/authority.request",), writes=True, units=("--for 30", "--max-eirp 20", "--band 3550-3560"),
@@ -127,6 +132,7 @@ TABLE: dict[str, Row] = {
     "calendar check": Row(words="signed.calendar --key {signer}", reads=("signed.calendar",)),
     "cbsd serve": Row(words="--config none.toml", fails=1),
     "cbsd status": Row(words=NODE, reads=("node/node.toml",), fails=1),
+    "cbsd clear": Row(words=f"cbsd:fcc1/s1 {NODE}", reads=("node/node.toml",), fails=1),
     "trial": Row(words="--scenario none.toml", units=("--duration 20",), fails=1),
     "trial check": Row(words="none.toml", fails=1),
     "sim pluto": Row(words="--scenario none.toml", fails=2),
@@ -191,6 +197,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         network, anchor = made.split()
         must("authority", "rule", "draft", "--out", "rule.toml", "--simulated")
         must("authority", "rule", "sign", "rule.toml", "--out", "rule.signed")
+        text = (ROOT / "settlement/governing/classes/backhaul.toml").read_text(encoding="utf-8")
+        (folder / "class.toml").write_text(text.replace('"backhaul"', '"cbrs"', 1), encoding="utf-8")
         must("authority", "revoke", "--out", "status.list")
         witness = must("witness", "init", "asked", "--name", "w").split()[0]
         for name in ("node", "plain", "turn", "new", "fresh"):

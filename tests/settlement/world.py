@@ -140,12 +140,17 @@ class World:
         rule: bodies.Rule = RULE,
         status_index: dict[str, int] | None = None,
         transports: dict[str, bytes] | None = None,
+        given: dict[str, Any] | None = None,
     ) -> None:
+        """`given` changes what everybody's credential entitles to."""
+        self.given = given or {}
         self.folder = folder
         self.status_index = status_index or {}
         self.transports = transports or {}
         self.root_key = SigningKey.from_seed(seed("root"))
-        body = bodies.Credential(level="authority", scope=scope(("issue", "rule", *HOLDER_ACTIONS, "request"), depth=2))
+        body = bodies.Credential(
+            level="authority", scope=scope(("issue", "rule", *HOLDER_ACTIONS, "request"), **{"depth": 2, **self.given})
+        )
         self.root = issue(
             self.root_key, None, body, claims(self.root_key.public, "root", "root"), network=NETWORK, fix=fix(-9)
         )
@@ -170,7 +175,7 @@ class World:
         key = SigningKey.from_seed(seed(name))
         body = bodies.Credential(
             level="operator",
-            scope=scope(actions, **{"tier": 2, **changes}),
+            scope=scope(actions, **{"tier": 2, **self.given, **changes}),
             transport_key=self.transport(name),
             device=f"device-{name}",
             status_index=self.status_index.get(name),

@@ -1,7 +1,7 @@
 """An ADALM-Pluto in a node's configuration, `driver = "pluto"`, and on the command line, `pluto:URI`."""
 
 from contextlib import suppress
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -50,6 +50,29 @@ class PlutoSection(RadioSection):
         if rest.startswith(SERIAL):
             uri, serial = "", rest.removeprefix(SERIAL)
         return cls(uri=uri, serial=serial, rx_center_hz=0, sample_rate_hz=0, rx_bandwidth_hz=0)
+
+    @classmethod
+    def draft(cls, rest: str, *, center_hz: int, simulated: bool) -> dict[str, Any]:
+        """A Rev C as it comes. Raises ValueError."""
+        table: dict[str, Any] = {
+            "driver": "pluto",
+            "profile": "pluto-ad9363",
+            "uri": rest,
+            "rx_center_hz": center_hz,
+            "sample_rate_hz": 30_720_000,
+            "rx_bandwidth_hz": 20_000_000,
+            "rx_gain_mdb": 40_000,
+        }
+        if not simulated:
+            return table
+        if not rest.startswith(LOOPBACK):
+            raise ValueError(f"only a radio at {LOOPBACK}PORT can be simulated")
+        return table | {"simulated": True, "full_scale_eirp_mdbm": 31_000}
+
+    @classmethod
+    def named(cls, serial: str) -> str:
+        """What the unit of that serial number calls itself."""
+        return f"pluto {serial}"
 
     @classmethod
     def open_receiver(cls, rest: str) -> Opened:

@@ -1,10 +1,11 @@
 """A device behind SoapySDR in a node's configuration, `driver = "soapy"`, and on the command line, `soapy:driver=…`."""
 
 from contextlib import suppress
-from typing import ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import model_validator
 
+from hw_profiles.loader import radios
 from hw_profiles.profile import RadioProfile
 from radio.drivers.section import RadioSection
 from radio.errors import LibraryMissing
@@ -13,6 +14,8 @@ from radio.receivers import Opened
 
 PLACES: Final = ("hostname", "uri", "remote")
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+WIDEST_RATE_HZ: Final = 30_720_000
+WIDEST_HZ: Final = 20_000_000
 SIMULATED: Final = "bandpact_air"
 """The Soapy module by which other programs use the simulated air; no antenna stands behind it."""
 
@@ -35,8 +38,7 @@ class SoapySection(RadioSection):
         arguments = parsed(self.uri)
         if not arguments.get("driver"):
             raise ValueError('driver "soapy" needs uri = "driver=NAME…", as `SoapySDRUtil --find` prints it')
-        near = any(place in arguments.get(key, "") for key in PLACES for place in LOOPBACK)
-        if self.simulated and not (near or arguments["driver"] == SIMULATED):
+        if self.simulated and not _near(arguments):
             raise ValueError("only a radio on loopback can be simulated; for a real one leave `simulated` out")
         return self
 
@@ -54,6 +56,30 @@ class SoapySection(RadioSection):
     def at(cls, rest: str, serial: str | None = None) -> Self:
         """The device that is written `soapy:ARGUMENTS`. Raises ValueError."""
         return cls(uri=rest, serial=serial, rx_center_hz=0, sample_rate_hz=0, rx_bandwidth_hz=0)
+
+    @classmethod
+    def draft(cls, rest: str, *, center_hz: int, simulated: bool) -> dict[str, Any]:
+        """By the shipped profile whose device arguments these begin with. Raises ValueError."""
+        asked = parsed(rest)
+        profile = next((one for one in radios() if _family(one) == asked.get("driver", "")), None)
+        if profile is None:
+            raise ValueError(
+                f"no profile for soapy:{rest}; write one and the table by hand, see docs/adding-a-radio.md"
+            )
+        if simulated and not _near(asked):
+            raise ValueError("only a radio on loopback can be simulated")
+        rate_hz = min(WIDEST_RATE_HZ, profile.rx.rate_hz.high, round(profile.sustained_msps * 1e6))
+        table: dict[str, Any] = {
+            "driver": "soapy",
+            "profile": profile.id,
+            "uri": rest,
+            "rx_center_hz": center_hz,
+            "sample_rate_hz": rate_hz,
+            "rx_bandwidth_hz": min(WIDEST_HZ, profile.rx.bw_hz.high, rate_hz * 3 // 4),
+            "adc_full_scale": profile.rx.full_scale,
+            "tx_full_scale": profile.tx.full_scale,
+        }
+        return table | ({"simulated": True} if simulated else {})
 
     @classmethod
     def open_receiver(cls, rest: str) -> Opened:
@@ -91,6 +117,17 @@ class SoapySection(RadioSection):
 
         return state(self.where)
 
+    def identity(self) -> str | None:
+        """What the device says it is, by a handle of its own; sets nothing. Raises RadioError."""
+        from radio.drivers.soapy.handle import Handle
+        from radio.drivers.soapy.unit import SoapyUnit
+
+        handle = Handle(self.where)
+        try:
+            return SoapyUnit.of(handle, profile=None).identity
+        finally:
+            handle.close()
+
     def same_unit(self, other: RadioSection) -> bool:
         """Is that the radio that is meant? By driver and serial number where both have one, else by the arguments."""
         if not isinstance(other, SoapySection):
@@ -99,6 +136,17 @@ class SoapySection(RadioSection):
         if mine.get("driver") == theirs.get("driver") and "serial" in mine and "serial" in theirs:
             return mine["serial"] == theirs["serial"]
         return mine == theirs
+
+
+def _near(arguments: dict[str, str]) -> bool:
+    near = any(place in arguments.get(key, "") for key in PLACES for place in LOOPBACK)
+    return near or arguments.get("driver") == SIMULATED
+
+
+def _family(profile: RadioProfile) -> str | None:
+    """The driver that a profile's unit is opened by through SoapySDR; None where it is another kind of unit."""
+    kind, _, arguments = profile.connection.uri.partition(":")
+    return parsed(arguments).get("driver") if kind == "soapy" else None
 
 
 def parsed(arguments: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from settlement.records.conduct import resting
 from settlement.records.conduct.alarms import verdict_on
 from settlement.records.conduct.bargaining import Haggling, judge_opening, put_down
 from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.joining import judge_taking_part
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.market import Declaration, Request
 from settlement.state import budget
@@ -42,7 +43,11 @@ def _judge_declaration(case: RecordCase) -> OfferHeard | Refusal:
     held = sum(1 for one in theirs if one.declaration not in again and not case.now.after(one.body.cell.window.end_ns))
     if held >= OFFERS_MAX:
         return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX} of one holder")
-    return resting.judge_offer(case.state, case.admitted) or OfferHeard(superseded=again)
+    return (
+        judge_taking_part(case, case.body.commodity)
+        or resting.judge_offer(case.state, case.admitted)
+        or OfferHeard(superseded=again)
+    )
 
 
 def _hear(case: RecordCase, decided: OfferHeard) -> None:
@@ -83,6 +88,9 @@ def _judge_request(case: RecordCase) -> Granting | Haggling | Refusal:
     reservation = state.holder.judge_request(case.admitted, case.now)
     if isinstance(reservation, Refusal):
         return reservation
+    barred = judge_taking_part(case, case.body.commodity)
+    if barred is not None:
+        return barred
     bargain = judge_opening(case)
     if bargain is not None:
         return bargain

@@ -68,3 +68,30 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path, before: str, afte
             read_trial(file)
     else:
         read_trial(file)  # one address, two serial numbers: two units on one hub
+
+
+SOAPY = 'radio = { driver = "soapy", uri = "driver=uhd", serial = "30AD", identity = "soapy b200 30AD" }'
+
+
+@pytest.mark.feature("U9")
+def test_a_node_of_any_driver_is_made_from_the_trials_file(tmp_path: Path) -> None:
+    text = TRIAL.replace("simulated = true", "simulated = false")
+    text = text.replace('radio = { uri = "ip:127.0.0.1:30442", serial = "SIM-0002" }', SOAPY)
+    holder, alice = read_trial(written(tmp_path, text)).nodes
+    assert (holder.radio.driver, holder.radio.device) == ("pluto", "pluto SIM-0001")
+    assert (alice.radio.driver, alice.radio.device) == ("soapy", "soapy b200 30AD")
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (SOAPY.replace(', identity = "soapy b200 30AD"', ""), "identity"),
+        (SOAPY.replace("driver=uhd", "driver=lime"), "by hand"),
+        (SOAPY.replace('"soapy"', '"hackrf"'), "none of"),
+        (SOAPY, "simulated = false"),
+    ],
+)
+def test_a_radio_that_the_kit_cannot_set_up_is_named(tmp_path: Path, after: str, said: str) -> None:
+    text = TRIAL.replace('radio = { uri = "ip:127.0.0.1:30442", serial = "SIM-0002" }', after)
+    with pytest.raises(ConfigError, match=said):
+        read_trial(written(tmp_path, text))

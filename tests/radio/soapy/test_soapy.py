@@ -75,6 +75,14 @@ def test_a_frozen_owner_is_muted_by_another_process(bench: SoapyBench) -> None:
         owner.stdout and owner.stdout.close()
 
 
+def test_a_unit_is_called_alike_by_its_section_and_by_its_driver(bench: SoapyBench) -> None:
+    radio = bench.radio()
+    called = radio.device_id
+    radio.close()
+    assert section(bench).identity() == called
+    assert called.startswith("soapy ")
+
+
 def test_the_second_handle_mutes_while_the_first_hangs(bench: SoapyBench, monkeypatch: pytest.MonkeyPatch) -> None:
     radio = bench.radio()
     radio.tune_tx(TX)

@@ -1,0 +1,202 @@
+"""The node's receiver listens for base stations below that had to fall silent: looks in, findings out.
+
+The warden says when each may be on (`StationTold`); what the survey says of each look is held against that by the pure
+rules of `radio.cbrs.byear`. A finding goes back to the warden, which can only take something away for it; one that a
+base station is still on becomes an alarm and a signed record in the log.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+
+from agent.config.settings import NodeConfig
+from agent.node.mapping import MODALITY, ratio_ppm, touched
+from agent.node.watcher import Heard
+from agent.timekeeping.keeper import Timekeeper
+from radio.cbrs.byear import (
+    DOUBT,
+    BandLook,
+    EarFinding,
+    EarVerdict,
+    StationEars,
+    StationSpan,
+    at_least,
+    at_most,
+)
+from radio.link import StationHeard, StationTold
+from sensing.results import ChannelLook, ChannelState
+from sensing.values import Interval
+from settlement.chain.bodies import PPM, ChannelObservation, Envelope
+from settlement.chain.scope import Band, Window
+from settlement.core.fixes import TimeFix
+from settlement.pair.table import HolderState
+from settlement.party.party import Party
+from settlement.records.observation import PLACE
+from settlement.state.messages import Message
+from settlement.state.step import Outgoing, Step
+
+HEARD_AFTER_END = "HEARD_AFTER_END"
+FLAG_BYTES = 32
+VALID_NS = 60_000_000_000
+RELATIVE = "dBFS"
+ALARMS_MAX = 16
+
+
+@dataclass(slots=True)
+class StationListening:
+    """What the agent does of it. `own` is the band that this node's own gate is open for, None while it is shut."""
+
+    config: NodeConfig
+    party: Party
+    clock: Timekeeper
+    own: Callable[[], Band | None]
+    unit: str = RELATIVE
+    ears: StationEars = field(default_factory=StationEars)
+    alarms: dict[str, str] = field(default_factory=dict)
+    """Base stations that were found to be still on, since this agent's start, and what was heard."""
+    _unsaid: list[EarFinding] = field(default_factory=list)
+
+    def told(self, message: StationTold) -> None:
+        """The warden says when a base station may be on."""
+        self.ears.span(StationSpan(**asdict(message)))
+
+    def look(self, heard: Heard) -> None:
+        """A look was judged: what it says of every base station's band."""
+        if not self.ears.ears:
+            return
+        found = [(low, high) for low, high, _ in heard.incumbents]
+        for ear in self.ears.ears.values():
+            span = ear.span
+            look = band_look(heard.channels, span.low_hz, span.high_hz, heard.listened_ns)
+            if look is None:
+                continue
+            others = self._others(span, found, heard.listened_ns)
+            ear.look(look, others)
+        self.unit = next((one.power.unit for one in heard.channels), self.unit)
+
+    def _others(self, span: StationSpan, incumbents: list[tuple[int, int]], at_ns: int) -> str:
+        band = (span.low_hz, span.high_hz)
+        if touched(band, incumbents):
+            return "an incumbent is in its band"
+        own = self.own()
+        if own is not None and own.overlaps(Band(low_hz=span.low_hz, high_hz=span.high_hz)):
+            return "this node's own radio may be on there"
+        now = self.clock.fix().time
+        for pair in self.party.holder.busy.values():
+            lent = pair.state == HolderState.CONFIRMED and not now.before(pair.cell.window.start_ns)
+            if lent and pair.sid != span.sid and touched(band, [(pair.cell.band.low_hz, pair.cell.band.high_hz)]):
+                return "it is lent to somebody else"
+        return self.ears.allowed(span.low_hz, span.high_hz, at_ns, beside=span.device)
+
+    def turn(self, now_ns: int) -> list[StationHeard]:
+        """What is news, for the warden; what has to be on record waits for `sign`."""
+        made = []
+        for one in self.ears.findings(now_ns):
+            span = one.span
+            if one.verdict is EarVerdict.STILL_ON:
+                self._unsaid.append(one)
+                self.alarms[span.device] = one.detail
+                while len(self.alarms) > ALARMS_MAX:
+                    del self.alarms[next(iter(self.alarms))]
+            made.append(
+                StationHeard(
+                    device=span.device,
+                    low_hz=span.low_hz,
+                    high_hz=span.high_hz,
+                    verdict=one.verdict.value,
+                    detail=one.detail,
+                )
+            )
+        return made
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether something waits to be signed."""
+        return bool(self._unsaid)
+
+    def sign(self, step: Step) -> None:
+        """Put on record what was heard after an end, and leave it for the other side of the settlement."""
+        while self._unsaid:
+            found = self._unsaid[0]
+            body = evidence(found, self.clock.at, step.now.time.latest_ns + VALID_NS)
+            refusal = step.may_sign(body)
+            if refusal is not None:
+                step.event("not on record", device=found.span.device, why=str(refusal))
+            else:
+                record = self.party.bounds.observe(step, body)
+                for to in _parties(self.party, found.span.sid):
+                    step.outgoing.append(Outgoing(to=to, data=Message(record=record.raw).encoded()))
+                step.event(
+                    "base station still on",
+                    device=found.span.device,
+                    band=body.channels[0].band,
+                    levels_db=[round(one, 1) for one in found.levels_db or ()],
+                    unit=self.unit,
+                    record=record.digest,
+                )
+            self._unsaid.pop(0)
+
+
+def band_look(channels: Iterable[ChannelLook], low_hz: int, high_hz: int, at_ns: int) -> BandLook | None:
+    """What a look says of a band: busy where a channel of it is; None where the channels do not cover it."""
+    inside = sorted(
+        (one for one in channels if one.channel.low_hz < high_hz and low_hz < one.channel.high_hz),
+        key=lambda one: one.channel.low_hz,
+    )
+    reach_hz: float = low_hz
+    for one in inside:
+        if one.channel.low_hz > reach_hz:
+            return None
+        reach_hz = max(reach_hz, one.channel.high_hz)
+    if reach_hz < high_hz:
+        return None
+    loudest = max(inside, key=lambda one: one.power.value)
+    if any(one.busy for one in inside):
+        return BandLook(at_ns=at_ns, heard=True, level_db=loudest.power.value)
+    unknown = any(one.busy is None for one in inside)
+    return BandLook(at_ns=at_ns, heard=None if unknown else False, level_db=loudest.power.value)
+
+
+def evidence(found: EarFinding, at: Callable[[int], TimeFix], valid_until_ns: int) -> Envelope:
+    """A place envelope of the band of a base station that was heard after its end, ready to sign.
+
+    Its occupancy is the share of the looks that sounded like the base station, its flags name the base station and the
+    settlement; every time is as late, or as early, as it takes to claim no more than was heard.
+    """
+    span = found.span
+    start_ns = max(at(span.silent_from_ns).latest_ns, at(found.from_ns).latest_ns)
+    low, high = at_least(found.like, found.looks), at_most(found.like, found.looks)
+    share = Interval(value=found.like / found.looks, low=low, high=high)
+    row = ChannelObservation(
+        band=Band(low_hz=span.low_hz, high_hz=span.high_hz),
+        state=ChannelState.BUSY.value,
+        occupancy_ppm=ratio_ppm(share),
+        floor_unit="",
+        flags=(HEARD_AFTER_END, *named(span.device), f"sid:{span.sid.hex()[:24]}"),
+    )
+    return Envelope(
+        kind=PLACE,
+        observed=Window(start_ns=start_ns, end_ns=max(start_ns, at(found.to_ns).latest_ns)),
+        valid_until_ns=max(valid_until_ns, at(found.to_ns).latest_ns, start_ns),
+        level_ppm=round(PPM * (1 - DOUBT)),
+        looks=found.looks,
+        channels=(row,),
+        incumbents=(),
+        modality=MODALITY,
+    )
+
+
+def named(device: str) -> tuple[str, ...]:
+    """A device's text in pieces that a flag holds, in order."""
+    data = device.encode()
+    return tuple(
+        data[at : at + FLAG_BYTES].decode(errors="replace") for at in range(0, min(len(data), 128), FLAG_BYTES)
+    )
+
+
+def _parties(party: Party, sid: bytes) -> list[bytes]:
+    """The other side of a settlement, as far as it is known here."""
+    granted, asked = party.holder.pairs.get(sid), party.user.by_sid(sid)
+    if granted is not None:
+        return [granted.user]
+    grant = party.record_of(asked.grant) if asked is not None and asked.grant is not None else None
+    return [] if grant is None or grant.frame.author is None else [grant.frame.author]
