@@ -233,8 +233,8 @@ class Node:
         self.errands.take(commands, now_ns)
         cosigned = self.stock.turn(self.party.witness, self.party.lineage)
         news = arrived or cosigned or commands or self._changes or self._used or self._fresh
-        news = news or self.handing.heard or self.listening.unsaid
-        if news or now_ns >= self._next_tick_ns:
+        unsaid = self.handing.heard or self.listening.unsaid
+        if news or unsaid or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
             self._step(arrived, cosigned)
             for moved in self.grants.turn(self.party, self.fix().time):

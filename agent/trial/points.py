@@ -49,9 +49,10 @@ def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
         said.append("no weaker tier was displaced: tiers and compensation are not shown")
     if sum(one["owed"] for one in shown["displaced"]) > sum(one["settled"] for one in shown["displaced"]):
         said.append("not all that is owed to the displaced was heard of by them when the trial ended")
-    if len(shown["handed_on"]) < len(spec.hands):
-        said.append(f"{len(shown['handed_on'])} of {len(spec.hands)} leases changed hands: the rest is not shown")
-    if not all(one["silent_before_open"] for one in shown["handed_on"]):
+    handed = shown.get("handed_on", [])
+    if len(handed) < len(spec.hands):
+        said.append(f"{len(handed)} of {len(spec.hands)} leases changed hands: the rest is not shown")
+    if not all(one["silent_before_open"] for one in handed):
         said.append("a lease changed hands and its new user was not on the air, or before the old one was silent")
     if spec.terms.suspends and not shown["suspended"]:
         said.append("no lease was suspended: waiting an incumbent out is not shown")
