@@ -16,6 +16,7 @@ from agent.cli import (
     bench_radio,
     bench_sensing,
     bench_settlement,
+    bench_table,
     calibrate,
     cbsd,
     classes,
@@ -84,6 +85,9 @@ bench.command("settlement")(bench_settlement.settlement)
 bench.command("sensing")(bench_sensing.sensing)
 bench.command("radio")(bench_radio.radio)
 bench.command("detection")(bench_sensing.detection)
+bench.command("load")(bench_table.load)
+bench.command("world")(bench_table.world)
+bench.command("table")(bench_table.table)
 app.add_typer(bench, name="bench")
 
 app.add_typer(cbsd.cbsd, name="cbsd")

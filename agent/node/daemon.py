@@ -26,6 +26,7 @@ from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.handing import HandingSide, kept_of
+from agent.node.logreading import LogReading
 from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
@@ -110,6 +111,7 @@ class Node:
         self.handing, self.party.consents = HandingSide(config.hands), config.consents
         self.control = ControlDoor(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
+        self.reading = LogReading(self.party, self.events)
         self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
         self._poller = zmq.Poller()
@@ -139,6 +141,7 @@ class Node:
         self.watcher.start()
         if self.party.damaged is not None:
             raise HaltedError(self.party.damaged)
+        self.reading.tell_start()
         while not (stop.is_set() or self.fix().time.trusted):
             self._wait_for_time()
         if stop.is_set():
@@ -180,6 +183,7 @@ class Node:
         self.hints.close()
         self.stock.close()
         self.mesh.close()
+        self.reading.close()
         self.errands.close()
         self.control.close()
         self.showing.close()
@@ -352,6 +356,7 @@ class Node:
         changes, used, fresh = self._changes, self._used, self._fresh
         self._changes, self._used, self._fresh = [], [], []
         with self.party.step(self.fix()) as step:
+            self.reading.act(step)
             for message in arrived:
                 self.receive(step, message)
             if self.party.halted is None:

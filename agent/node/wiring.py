@@ -134,6 +134,7 @@ def party_of(config: NodeConfig, trust: Trust) -> Party:
         ],
         shares=Shares(allowance=allowance_of(config), meter=time.thread_time_ns),
         clock=time.monotonic_ns,
+        from_snapshot=True,
     )
 
 

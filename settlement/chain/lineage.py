@@ -21,6 +21,7 @@ from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.memory import Memory
 from settlement.chain.records import Record
+from settlement.chain.snapshot import META, SNAPSHOT_EVERY, Snapshot, StartLook, check_from_snapshot, read_snapshot
 from settlement.chain.standing import Standing, Tally
 from settlement.chain.wholeness import check_file, stored_standing, tally_of_columns, tally_of_rows
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -78,6 +79,8 @@ class Lineage:
         self._tally: Tally | None = None
         self._stood: tuple[int, Tally] | None = None
         self._memory = Memory()
+        self._snapped: int | None = None
+        self._unread = 0
 
     def _prepare(self) -> None:
         self._db.set_busy_timeout(2000)
@@ -106,12 +109,12 @@ class Lineage:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything inside becomes durable together; on any error nothing of it happened. Raises LineageError."""
-        before = self.size, self._frontier, self._tally, self._stood, self.origin
+        before = self.size, self._frontier, self._tally, self._stood, self.origin, self._snapped
         try:
             with self._db:
                 yield
         except BaseException as exc:
-            self.size, self._frontier, self._tally, self._stood, self.origin = before
+            self.size, self._frontier, self._tally, self._stood, self.origin, self._snapped = before
             self._memory = Memory()
             if isinstance(exc, apsw.Error):
                 raise LineageError(f"{self.path}: commit failed: {exc}; free disk space, then restart") from exc
@@ -180,11 +183,24 @@ class Lineage:
         row = (1, self.size, standing.root, tally.columns, tally.row_bytes(), standing.sign(key))
         self._db.execute("INSERT OR REPLACE INTO standing VALUES(?,?,?,?,?,?)", row)
         self._stood = (self.size, tally)
+        self._snap(key, standing)
+
+    def _snap(self, key: SigningKey, standing: Standing) -> None:
+        """Sign a snapshot where the last one is SNAPSHOT_EVERY entries back; only of what was surely whole before."""
+        if self._snapped is None:
+            found = read_snapshot(self._db)
+            self._snapped = 0 if isinstance(found, Refusal) else found[0].size
+        if self.size < self._snapped + SNAPSHOT_EVERY:
+            return
+        columns = standing.tally.columns
+        snapshot = Snapshot(origin=self.origin, size=self.size, root=standing.root, columns=columns)
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES(?,?)", (META, snapshot.stored(key)))
+        self._snapped = self.size
 
     def rename(self, origin: str) -> None:
         """Go on under the name of a successor's key, inside a transaction that has added an entry."""
         self._db.execute("UPDATE meta SET value=? WHERE key='origin'", (origin,))
-        self.origin, self._stood = origin, None
+        self.origin, self._stood, self._snapped = origin, None, -SNAPSHOT_EVERY
 
     def checkpoint(self, key: SigningKey) -> str:
         """Sign the head and keep the note; call inside a transaction. The same size gives the same note."""
@@ -222,11 +238,39 @@ class Lineage:
         except (apsw.Error, TypeError, ValueError) as exc:
             return refuse(Reason.ENTRY_MISMATCH, "lineage.file", str(exc), "a file as it was written")
 
+    def start_look(self, public: bytes, *, former: Iterable[bytes] = ()) -> StartLook:
+        """As `verify` with `standing`, from the newest snapshot on; everything where no snapshot holds, saying why.
+
+        Entries before the snapshot are proven one by one when they are used, until `read_whole` is called.
+        """
+        keys = tuple(former)
+        try:
+            found = check_from_snapshot(self._db, self.origin, public, keys)
+        except (apsw.Error, TypeError, ValueError, IndexError) as exc:
+            found = refuse(Reason.ENTRY_MISMATCH, "snapshot.file", str(exc)[:200], "a file as it was written")
+        if isinstance(found, int):
+            self._unread = found
+            return StartLook(refusal=None, read_from=found)
+        return StartLook(refusal=self.verify(public, standing=True, former=keys), why=str(found))
+
+    def read_whole(self) -> None:
+        """From here on no entry is proven when it is used: all of them were read."""
+        self._unread = 0
+
+    @property
+    def unread(self) -> int:
+        """How many of the oldest entries nobody has read since the start."""
+        return self._unread
+
     def leaf_body(self, index: int) -> bytes:
-        """The bytes of an entry. Raises LineageError when it is missing."""
+        """The bytes of an entry. Raises LineageError when it is missing, or is not what the root was made of."""
         body = self._one("SELECT body FROM leaf WHERE idx=?", (index,))
         if body is None:
             raise LineageError(f"{self.path}: entry {index} is missing; the file was altered")
+        if index < self._unread:
+            head, leaf = self.head(), merkle.leaf_hash(bytes(body))
+            if merkle.verify_inclusion(leaf, index, head.size, self.inclusion(index), head.root) is not None:
+                raise LineageError(f"{self.path}: entry {index} is not in the signed tree; the file was altered")
         return bytes(body)
 
     def bodies(self, start: int = 0) -> Iterator[bytes]:
@@ -265,8 +309,8 @@ class Lineage:
 
     def back(self, author: bytes) -> Iterator[bytes]:
         """Entries of an author's admitted records, the newest first."""
-        sql = "SELECT body FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC"
-        return (bytes(body) for (body,) in self._db.execute(sql, (author,)))
+        sql = "SELECT idx FROM leaf WHERE author=? AND admitted=1 ORDER BY seq DESC"
+        return (self.leaf_body(index) for (index,) in self._db.cursor().execute(sql, (author,)))
 
     def entry_of(self, subject: bytes) -> Leaf | None:
         """The entry of a record: where it was admitted, else where it was first refused; None if it never came."""

@@ -20,8 +20,8 @@ from settlement.core.reasons import Reason, Refusal, refuse
 
 COLUMNS = "typ, sid, author, seq, reason"
 _SUBJECT, _ADMITTED = 2, 4
-_ENTRIES = f"SELECT idx, CAST(body AS BLOB), subject, admitted, {COLUMNS} FROM leaf ORDER BY idx"  # noqa: S608
-_NODES = "SELECT idx, CAST(hash AS BLOB) FROM node WHERE level=? ORDER BY idx"
+_ENTRIES = f"SELECT idx, CAST(body AS BLOB), subject, admitted, {COLUMNS} FROM leaf WHERE idx>=? ORDER BY idx"  # noqa: S608
+_NODES = "SELECT idx, CAST(hash AS BLOB) FROM node WHERE level=? AND idx>=? ORDER BY idx"
 
 
 def _changed(clause: str, measured: str, required: str = "as appended") -> Refusal:
@@ -65,17 +65,29 @@ def stored_standing(db: apsw.Connection, origin: str) -> tuple[Standing, bytes] 
 
 
 class Tree:
-    """Rebuilds the tree from the leaves and compares each node with the stored one, level by level in step."""
+    """Rebuilds the tree from the leaves and compares each node with the stored one, level by level in step.
 
-    def __init__(self, db: apsw.Connection) -> None:
-        self._db, self._stored, self._frontier = db, list[Iterator[tuple[int, bytes]]](), merkle.NO_LEAVES
+    From a `size` on it goes by the stored nodes before it, whose root is somebody else's to prove.
+    """
+
+    def __init__(self, db: apsw.Connection, *, size: int = 0) -> None:
+        self._db, self._stored = db, list[Iterator[tuple[int, bytes]]]()
+        read = stored_nodes(db)
+        self._frontier: merkle.Frontier = tuple(read(level, at) for level, at in merkle.subtrees(0, size))
+        while size >> len(self._stored):
+            self._follow(size >> len(self._stored))
+
+    def _follow(self, first: int) -> None:
+        """Read the next level's stored nodes, from this one on; from what is before the first, where all are read."""
+        level, least = len(self._stored), first or -(1 << 63)
+        self._stored.append(iter(self._db.cursor().execute(_NODES, (level, least))))
 
     def add(self, index: int, leaf: bytes) -> bool:
         """False when the stored tree does not have the nodes that this leaf completes."""
         self._frontier, nodes = merkle.grown(self._frontier, index, leaf)
         for level, at, value in nodes:
             if level == len(self._stored):
-                self._stored.append(iter(self._db.cursor().execute(_NODES, (level,))))
+                self._follow(0)
             if next(self._stored[level], None) != (at, value):
                 return False
         return True
@@ -90,20 +102,34 @@ class Tree:
         return merkle.fold(self._frontier)
 
 
+def entry_rows(db: apsw.Connection, first: int) -> Iterator[tuple[Any, ...]]:
+    """Number, body, subject, admitted and COLUMNS of every entry from one on, in order."""
+    return iter(db.execute(_ENTRIES, (first,)))
+
+
+def check_entry_row(row: tuple[Any, ...], expected: int, tree: Tree) -> Refusal | None:
+    """Checks (1) and (2) of one row."""
+    index, body, subject, admitted = row[:4]
+    if index != expected:
+        return _changed("order", f"entry {index}", f"entry {expected}")
+    fields = _fields(body)
+    if fields is None or fields.get(_SUBJECT) != subject or fields.get(_ADMITTED) != admitted:
+        return _changed("entry", f"entry {index} was edited")
+    if not tree.add(index, merkle.leaf_hash(body)):
+        return _changed("tree", f"entry {index} does not hash to the stored tree")
+    return None
+
+
 def check_file(
     db: apsw.Connection, origin: str, public: bytes, *, standing: bool, former: tuple[bytes, ...] = ()
 ) -> Refusal | None:
     """Checks (1) to (3), and (4) where `standing` asks for it."""
     tree, tally, size = Tree(db), Tally(), 0
-    for index, body, subject, admitted, *columns in db.execute(_ENTRIES):
-        if index != size:
-            return _changed("order", f"entry {index}", f"entry {size}")
-        fields = _fields(body)
-        if fields is None or fields.get(_SUBJECT) != subject or fields.get(_ADMITTED) != admitted:
-            return _changed("entry", f"entry {index} was edited")
-        if not tree.add(index, merkle.leaf_hash(body)):
-            return _changed("tree", f"entry {index} does not hash to the stored tree")
-        tally, size = tally.appended(columns), size + 1
+    for row in entry_rows(db, -(1 << 63)):
+        broken = check_entry_row(row, size, tree)
+        if broken is not None:
+            return broken
+        tally, size = tally.appended(row[4:]), size + 1
     if not tree.over():
         return _changed("tree", "more nodes than the entries make", "the tree of the entries")
     refusal = _check_checkpoints(db, (public, *former), size)
@@ -112,7 +138,7 @@ def check_file(
     return _check_standing(db, public, Standing(origin=origin, size=size, root=tree.root(), tally=tally))
 
 
-def _signed_by(note: str, publics: tuple[bytes, ...]) -> Head | Refusal:
+def signed_head(note: str, publics: tuple[bytes, ...]) -> Head | Refusal:
     """The head of a note by the owner's key, or by one that it succeeded."""
     heads = [open_note(note, public) for public in publics]
     return next((head for head in heads if isinstance(head, Head)), heads[0])
@@ -133,7 +159,7 @@ def stored_nodes(db: apsw.Connection) -> merkle.NodeReader:
 def _check_checkpoints(db: apsw.Connection, publics: tuple[bytes, ...], entries: int) -> Refusal | None:
     read = stored_nodes(db)
     for size, note in db.execute("SELECT size, note FROM checkpoint ORDER BY size"):
-        head = _signed_by(note, publics)
+        head = signed_head(note, publics)
         if isinstance(head, Refusal):
             return head
         if head.size != size or size > entries or merkle.root(size, read) != head.root:

@@ -12,6 +12,7 @@ from settlement.chain.memory import Recent
 from settlement.chain.records import Attestation, Record, Unproven, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import Cell
+from settlement.chain.snapshot import StartLook
 from settlement.chain.status import StatusLists
 from settlement.core.fixes import Fix, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -56,10 +57,12 @@ class NodeState:
         former: Iterable[Identity] = (),
         shares: Shares | None = None,
         clock: Callable[[], int] | None = None,
+        from_snapshot: bool = False,
     ) -> None:
         """Build what is remembered.
 
         `shares` bound what a neighbour may cost, by `clock` (ns, never backwards); without one by the steps' own time.
+        `from_snapshot` reads the log from its newest snapshot on; who says so has the rest read later (`scrubbed`).
         """
         self.identity, self.registry, self.rule, self.lineage = identity, registry, rule, lineage
         self.configured = HeldRule(raw=rule_raw, chain=rule_chain, rule=rule)
@@ -72,7 +75,11 @@ class NodeState:
         )
         self.former = {one.credential: one for one in former}
         keys = [one.key.public for one in self.former.values()]
-        self.damaged = lineage.verify(identity.key.public, standing=True, former=keys)
+        if from_snapshot:
+            self.start = lineage.start_look(identity.key.public, former=keys)
+        else:
+            self.start = StartLook(refusal=lineage.verify(identity.key.public, standing=True, former=keys))
+        self.damaged = self.start.refusal
         self._whole = self.damaged is None
         self.shares, self.clock = shares or Shares(), clock
         self._last_charge = Charge.WHOLE
@@ -240,6 +247,14 @@ class NodeState:
         """Stop signing for good: the log is not what this node, or a neighbour, saw."""
         self.damaged = step.halted = refusal
         step.event("halted", reason=refusal.reason.value, detail=str(refusal))
+
+    def scrubbed(self, step: Step, refusal: Refusal | None) -> None:
+        """The log was read whole behind this node's back: go on, or sign nothing more where it does not hold."""
+        if refusal is None:
+            self.lineage.read_whole()
+            return
+        self._whole = False
+        self.halt(step, refusal)
 
     def take_status(self, admitted: Admitted) -> None:
         """Keep a judged status list."""

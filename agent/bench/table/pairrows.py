@@ -1,0 +1,79 @@
+"""Rows of the benchmark table about settlements: latency beside its floor, cost with peers, rate."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from agent.bench.table.benchrow import BenchRow, Target
+
+AREA = "Settlement, request to permit, loopback"
+OVER_FLOOR, WITNESSED_OVER = 1.5, 1.2
+FLAT, PER_SECOND = 1.1, 1000.0
+FLOOR = "its signatures, round trips and commits, bare"
+
+
+def pair_rows(found: Any) -> Iterator[BenchRow]:
+    """From `bench settlement`: the bare settlement, each mode, growth with peers, rate."""
+    for one in found["latency"]:
+        yield _latency(one, f"{one['mode']}, {one['peers']} peers")
+    modes = found["modes"]
+    bare = modes[0]
+    for one in modes[1:]:
+        yield _latency(one, one["mode"])
+        if one["mode"] == "witnessed":
+            yield _witnessed(one, bare)
+    yield from _growth(found["load"])
+    for one in found["load"]:
+        yield BenchRow(
+            area=AREA,
+            what=f"settlements a second, {one['in_flight']} in flight, {one['peers']} peers",
+            unit="/s",
+            ours=one["settlements_per_s"],
+            target=Target(limit=PER_SECOND, least=True),
+            note=f"{one['settlements']} settlements on both sides of this machine",
+        )
+
+
+def _latency(one: Any, what: str) -> BenchRow:
+    return BenchRow(
+        area=AREA,
+        what=f"p50, {what}",
+        unit="ms",
+        ours=one["p50_ms"],
+        target=Target(limit=OVER_FLOOR, by_ratio=True),
+        anchor=FLOOR,
+        beside=one["floor_p50_ms"],
+        note=f"p99 {one['p99_ms']:g} ms, floor's {one['floor_p99_ms']:g}; CPU {one['cpu_ms']:g} ms beside "
+        f"{one['floor_cpu_ms']:g}; {one['settlements']} settlements",
+    )
+
+
+def _witnessed(one: Any, bare: Any) -> BenchRow:
+    """A witness adds a round trip, and what that takes is what it adds to the floor."""
+    trip_ms = max(0.0, one["floor_p50_ms"] - bare["floor_p50_ms"])
+    return BenchRow(
+        area=AREA,
+        what="p50, witnessed, less its further round trip",
+        unit="ms",
+        ours=round(one["p50_ms"] - trip_ms, 3),
+        target=Target(limit=WITNESSED_OVER, by_ratio=True),
+        anchor="p50, bare",
+        beside=bare["p50_ms"],
+        note=f"the round trip took the floor {trip_ms:.2f} ms",
+    )
+
+
+def _growth(load: Any) -> Iterator[BenchRow]:
+    ordered = sorted(load, key=lambda one: int(one["peers"]))
+    if len(ordered) < 2:
+        return
+    few, many = ordered[0], ordered[-1]
+    yield BenchRow(
+        area=AREA,
+        what=f"CPU of a settlement at {many['peers']} peers",
+        unit="ms",
+        ours=many["cpu_ms_per_settlement"],
+        target=Target(limit=FLAT, by_ratio=True),
+        anchor=f"at {few['peers']} peers",
+        beside=few["cpu_ms_per_settlement"],
+        note=f"both with {many['in_flight']} in flight",
+    )

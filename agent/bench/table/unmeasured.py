@@ -1,0 +1,49 @@
+"""Targets that no bench measures, each with the reason: a table without them would look better than it is."""
+
+from collections.abc import Iterator
+
+from agent.bench.table.benchrow import BenchRow, Target
+from agent.bench.table.devicerows import SILENCE
+from agent.bench.table.pairrows import AREA as SETTLEMENT
+from agent.bench.table.worldrows import AREA as WORLD
+
+
+def unmeasured_rows() -> Iterator[BenchRow]:
+    """One row a target."""
+    yield BenchRow(
+        area=SETTLEMENT,
+        what="CPU of a settlement beside 1,000 open ones",
+        unit="ms",
+        target=Target(limit=1.1, by_ratio=True),
+        anchor="beside none",
+        why="no bench holds 1,000 settlements open",
+    )
+    yield BenchRow(
+        area=SILENCE,
+        what="another program moves the device, until it is muted and latched",
+        unit="ms",
+        target=Target(limit=100),
+        why="takes the tests' foreign client: tests/soak/test_pluto_moved.py",
+    )
+    yield BenchRow(
+        area=SILENCE,
+        what="base station below, until RF is off",
+        unit="s",
+        target=Target(limit=60),
+        why="takes a minute a time: tests/soak/test_cbrs_trial.py",
+    )
+    yield BenchRow(
+        area=SILENCE,
+        what="RF stop to the page, p95",
+        unit="ms",
+        target=Target(limit=250),
+        why="takes a browser: tests/soak/test_page_soak.py",
+    )
+    yield BenchRow(
+        area=WORLD,
+        what="cost of a node at 400,403 identities",
+        unit="µs",
+        target=Target(limit=1.1, by_ratio=True),
+        anchor="at 1,000 identities",
+        why="there is no signed directory of identities yet",
+    )

@@ -1,0 +1,139 @@
+"""A signed mark in a log up to which its owner had it whole: what a start goes by, instead of reading every entry.
+
+A node signs size, root, columns, state and counters after every step (`standing`). A snapshot is the same word about an
+earlier size, without state and counters, made every SNAPSHOT_EVERY entries. A start from it
+
+    (1) proves the snapshot: the owner's signature, and its root from the stored tree at its size
+    (2) reads every entry since: numbers, columns, tree, and with it the chain of columns from the snapshot's on
+    (3) proves what the last step left: size, root, columns, every piece of state, every counter, by the standing
+    (4) proves the newest signed head
+
+and so takes as long as the entries since the snapshot and the state, whatever the log holds. What it does not read is
+the older entries: each is proven against the signed root when it is used (`Lineage.leaf_body`), and all of them are
+read while the node works (`scrubbing`). A snapshot that does not hold is no fault of the log by itself: then all is
+read.
+"""
+
+from dataclasses import dataclass
+
+import apsw
+import cbor2
+
+from settlement.chain import keys, merkle
+from settlement.chain.keys import SigningKey
+from settlement.chain.standing import Standing, Tally
+from settlement.chain.wholeness import (
+    Tree,
+    check_entry_row,
+    entry_rows,
+    signed_head,
+    stored_nodes,
+    stored_standing,
+    tally_of_rows,
+)
+from settlement.core.reasons import Reason, Refusal, refuse
+
+SNAPSHOT_EVERY = 4096
+"""Entries between two snapshots: their check takes a start some tens of ms."""
+META = "snapshot"
+_DOMAIN = b"bandpact/1/snapshot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Size, root and chain of columns of a log when its owner signed them."""
+
+    origin: str
+    size: int
+    root: bytes
+    columns: bytes
+
+    def _to_sign(self) -> bytes:
+        return _DOMAIN + cbor2.dumps([self.origin, self.size, self.root, self.columns])
+
+    def stored(self, key: SigningKey) -> bytes:
+        """The bytes in the file, signed."""
+        return cbor2.dumps([self.origin, self.size, self.root, self.columns, key.sign(self._to_sign())])
+
+    def signed_by(self, signature: bytes, public: bytes) -> bool:
+        """Did this key sign exactly this?"""
+        return keys.verify(public, signature, self._to_sign())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartLook:
+    """What a start found: why the log does not hold, if so, and how it was read.
+
+    `read_from` is the first entry that was read; 0 says that all were. `why` says why a snapshot was not gone by.
+    """
+
+    refusal: Refusal | None
+    read_from: int = 0
+    why: str = ""
+
+
+def no_snapshot(clause: str, measured: object, required: object) -> Refusal:
+    """Why a snapshot is not gone by."""
+    return refuse(Reason.ENTRY_MISMATCH, f"snapshot.{clause}", measured, required)
+
+
+def read_snapshot(db: apsw.Connection) -> tuple[Snapshot, bytes] | Refusal:
+    """The snapshot in a file and its signature, as it stands; nothing of it is proven."""
+    row = db.execute("SELECT value FROM meta WHERE key=?", (META,)).fetchone()
+    if row is None:
+        return no_snapshot("stored", "none", "one, by the owner")
+    try:
+        origin, size, root, columns, signature = cbor2.loads(row[0])
+        snapshot = Snapshot(origin=str(origin), size=int(size), root=bytes(root), columns=bytes(columns))
+    except (cbor2.CBORDecodeError, TypeError, ValueError) as exc:
+        return no_snapshot("stored", f"cannot be read: {exc!r:.80}", "one, by the owner")
+    if not 0 < snapshot.size < 1 << 62:
+        return no_snapshot("size", snapshot.size, "that of a log")
+    return snapshot, bytes(signature)
+
+
+def check_from_snapshot(
+    db: apsw.Connection, origin: str, public: bytes, former: tuple[bytes, ...] = ()
+) -> int | Refusal:
+    """Checks (1) to (4); the size of the snapshot they went by. Raises apsw.Error, TypeError, ValueError."""
+    found = read_snapshot(db)
+    if isinstance(found, Refusal):
+        return found
+    snapshot, signature = found
+    if snapshot.origin != origin or not snapshot.signed_by(signature, public):
+        return no_snapshot(
+            "signature", f"{snapshot.origin} at {snapshot.size}, not by the owner", f"{origin}, its owner"
+        )
+    if merkle.root(snapshot.size, stored_nodes(db)) != snapshot.root:
+        return no_snapshot("root", "another tree is stored", "the root that was signed")
+    return _tail(db, origin, public, former, snapshot)
+
+
+def _tail(
+    db: apsw.Connection, origin: str, public: bytes, former: tuple[bytes, ...], snapshot: Snapshot
+) -> int | Refusal:
+    tree, tally, size = Tree(db, size=snapshot.size), Tally(columns=snapshot.columns), snapshot.size
+    for row in entry_rows(db, snapshot.size):
+        refusal = check_entry_row(row, size, tree)
+        if refusal is not None:
+            return refusal
+        tally, size = tally.appended(row[4:]), size + 1
+    if not tree.over():
+        return no_snapshot("tree", "more nodes than the entries make", "the tree of the entries")
+    stored = stored_standing(db, origin)
+    if stored is None:
+        return no_snapshot("standing", "nothing signed", "what the last step left")
+    standing, signature = stored
+    if standing != Standing(origin=origin, size=size, root=tree.root(), tally=tally_of_rows(db, tally)):
+        return no_snapshot("standing", f"{size} entries with other columns, state or counters", "what was signed")
+    refusal = standing.check(signature, public)
+    if refusal is not None:
+        return refusal
+    newest = db.execute("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+    if newest is not None:
+        head = signed_head(newest[1], (public, *former))
+        if isinstance(head, Refusal):
+            return head
+        if head.size != newest[0] or head.size > size or merkle.root(head.size, stored_nodes(db)) != head.root:
+            return no_snapshot("checkpoint", f"{size} entries under a signed head of {head.size}", "its root")
+    return snapshot.size
