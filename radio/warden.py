@@ -226,7 +226,7 @@ class Warden:
         self._check_device()
         # Monotonic before UTC: what passes between the two readings makes the deadlines earlier, never later.
         mono_ns, now = self._monotonic_ns(), self._fix()
-        held = self._permits.current(now.time)
+        held = self._permits.current(now.time, self._mine if self._stations is not None else None)
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
@@ -622,6 +622,8 @@ class Warden:
 
     def _account(self, now: Fix) -> None:
         for held in self._permits.finished(now.time):
+            if self._stations is not None and held.permit.user.hash not in self._mine:
+                continue  # lent to others: what they used is theirs to report
             self._link.send(
                 Used(
                     sid=held.permit.sid,

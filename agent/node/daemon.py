@@ -16,6 +16,7 @@ from typing import Any, assert_never
 
 import zmq
 
+from agent.cbrs.wiring import members
 from agent.config.settings import NodeConfig, OfferSection
 from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
@@ -26,6 +27,7 @@ from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
 from agent.node.handing import HandingSide, kept_of
+from agent.node.lending import Lending
 from agent.node.logreading import LogReading
 from agent.node.mapping import touched
 from agent.node.outbox import Outbox
@@ -103,6 +105,8 @@ class Node:
         self.watcher = Watcher(config, self.warden.receive_ring)
         self.panels, self.showing = Panels(config, self.party), showing_of(config, self.watcher)
         self.events.listeners.append(self.showing.happened)
+        below = frozenset() if config.cbsd is None else members(config.cbsd)
+        self.lending = Lending(self.party, below, self.warden, lambda what, sid: self.events.write(what, sid=sid))
         self.listening = StationListening(config, self.party, self.clock, self._own_band)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
@@ -419,6 +423,7 @@ class Node:
             self._guarded(type(effect).__name__, partial(self._do, effect))
         for notice in step.notices:
             self._guarded(f"notice {notice.name}", partial(self.events.write, notice.name, **notice.fields))
+        self._guarded("lending", self.lending.turn)
         self.errands.speak()
 
     def _guarded(self, what: str, action: Callable[[], None]) -> None:
