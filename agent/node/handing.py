@@ -16,8 +16,8 @@ from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
-from settlement.records.conduct.handing import WantedHandover, hand_on, lease_of, rest_of, silent
 from settlement.records.handingterms import TRANSFER
+from settlement.state.handing import WantedHandover, hand_on, lease_of, rest_of, silent
 from settlement.state.step import Step
 
 AGAIN_NS = NS // 2

@@ -19,12 +19,12 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
 from settlement.pair.work import StoredStateError
-from settlement.records.conduct import handing
 from settlement.records.conduct.alarms import UNSURE, keep_evidence, key_in_use
 from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide
 from settlement.records.row import Charge
 from settlement.records.witnessing import Cosignature
+from settlement.state import handing
 from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.state.nodestate import NodeState
 from settlement.state.ownword import believed

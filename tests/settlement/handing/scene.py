@@ -8,8 +8,8 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Refusal
 from settlement.pair.effects import HandOn
-from settlement.records.conduct.handing import WantedHandover, hand_on, silent
 from settlement.records.handingterms import SUBLEASE, TRANSFER, HandingTerms
+from settlement.state.handing import WantedHandover, hand_on, silent
 from settlement.state.step import Step
 from tests.settlement.world import AREA, HOLDER_ACTIONS, LOWER, NS, RULE, T0, TERMS, USER_ACTIONS, World, fix
 
