@@ -6,6 +6,7 @@ The same figures for every scenario; what did not happen in one is 0, or an empt
 from typing import Any
 
 from agent.trial.collect import Collected
+from agent.trial.disputepoints import broken_points, dispute_points, disputes_missed, moved_points
 from agent.trial.handedpoints import handed_on
 from agent.trial.spec import TrialSpec
 from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
@@ -30,6 +31,9 @@ def points(c: Collected) -> dict[str, Any]:
         "wishes": [_wish(c, name, grants, found) for name in sorted(_wishes(found))],
         "displaced": _displaced(c, found),
         "handed_on": handed_on(c, found),
+        "moved": moved_points(c.name_of, found),
+        "broken": broken_points(c.name_of, found),
+        "disputes": dispute_points(c.name_of, found),
         "counters": sum(isinstance(r.body, Counter) for r in found),
         "suspended": sum(isinstance(r.body, Suspend) for r in found),
         "resumed": sum(isinstance(r.body, Resume) for r in found),
@@ -54,6 +58,7 @@ def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
         said.append(f"{len(handed)} of {len(spec.hands)} leases changed hands: the rest is not shown")
     if not all(one["silent_before_open"] for one in handed):
         said.append("a lease changed hands and its new user was not on the air, or before the old one was silent")
+    said += disputes_missed(spec, shown)
     if spec.terms.suspends and not shown["suspended"]:
         said.append("no lease was suspended: waiting an incumbent out is not shown")
     return said

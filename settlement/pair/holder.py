@@ -26,6 +26,7 @@ from settlement.pair.handings import Handings
 from settlement.pair.holdercoordination import CosigningKeeper
 from settlement.pair.holderdecision import DecisionKeeper
 from settlement.pair.holderlease import LeaseKeeper
+from settlement.pair.holdermove import MoveKeeper
 from settlement.pair.holderpairs import STORE, HolderPair, HolderPairs
 from settlement.pair.offered import inside_offer
 from settlement.pair.patience import Patience
@@ -90,6 +91,7 @@ class Holder:
         self._pairs, self._blocks, self.handings = pairs, blocks, handings
         cosigning.handings = handings
         self.preempt, self.heard = leases.preempt, leases.heard
+        self.moves = MoveKeeper(governed=governed, pairs=pairs, leases=leases)
 
     @property
     def rule(self) -> RuleInForce:
@@ -137,6 +139,9 @@ class Holder:
         terms = self.rule.rule.terms(body.commodity)
         if terms is None or body.commodity != offer.commodity:
             return refuse(Reason.TERMS, "request.class", body.commodity, offer.commodity)
+        moved = self.moves.judge_replacing(body, admitted.author.hash)
+        if moved is not None:
+            return moved
         sid = settlement_id(self.me, admitted.author.hash, body.nonce, body.cell)
         if sid in self.pairs:
             return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
@@ -215,6 +220,8 @@ class Holder:
             wish=body.part.wish if body.part is not None else None,
             index=body.part.index if body.part is not None else None,
             handover=body.declaration if body.declaration in self.handings else None,
+            fallback=body.fallback,
+            replaces=body.replaces,
         )
         record = work.sign(grant)
         asking = HolderPair(
@@ -236,6 +243,7 @@ class Holder:
             lease_ns=grant.lease_ns,
             price=grant.price or None,
             handover=grant.handover,
+            fallback=grant.fallback,
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
         self.handings.granted(work, pair)
