@@ -1,4 +1,4 @@
-"""Leases that a node hands on by itself, at a time: the `[[hands]]` of its configuration."""
+"""Leases that a node hands on by itself, at a time, and what it consents to: the `[leases]` of its configuration."""
 
 from typing import Literal
 
@@ -29,3 +29,11 @@ class HandSection(Section):
         if self.low_hz >= self.high_hz:
             raise ValueError("low_hz is not below high_hz")
         return self
+
+
+class LeasesSection(Section):
+    """How this node's leases change hands: the `[leases]` of its configuration."""
+
+    consents: bool = True
+    """As a holder, consent where a lease that it granted changes hands inside the rule and the rule asks for that."""
+    hands: list[HandSection] = Field(default=[])

@@ -14,7 +14,7 @@ import tomli_w
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
-from agent.config.hands import HandSection
+from agent.config.hands import LeasesSection
 from agent.config.samples import SamplesSection
 from agent.config.section import Section
 from agent.timekeeping.registry import CLOCKS
@@ -250,9 +250,7 @@ class NodeConfig(Section):
     """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""
     offers: list[OfferSection] = Field(default=[])
     wants: list[WantSection] = Field(default=[])
-    hands: list[HandSection] = Field(default=[])
-    consents: bool = True
-    """As a holder, consent where a lease that it granted changes hands inside the rule and the rule asks for that."""
+    leases: LeasesSection = LeasesSection()
 
 
 def load(path: Path) -> NodeConfig:

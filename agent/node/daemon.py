@@ -113,7 +113,7 @@ class Node:
         config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
         self.holder, self.user = HolderPolicy(config), UserPolicy(config)
-        self.handing, self.party.consents = HandingSide(config.hands), config.consents
+        self.handing, self.party.consents = HandingSide(config.leases.hands), config.leases.consents
         self.control = ControlDoor(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
         self.reading = LogReading(self.party, self.events)
@@ -524,7 +524,7 @@ class Node:
         if self.config.wants:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.user.act(step, self.party, since_s, start_ns)
-        if self.config.hands:
+        if self.config.leases.hands:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.handing.act(step, self.party, since_s, start_ns)
 

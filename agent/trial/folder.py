@@ -173,7 +173,8 @@ def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> di
     values["offers"] = [
         o.model_dump(exclude_none=True) for o in spec.offers_of(node.name, scale=scale, duration_s=layout.duration_s)
     ]
-    values["hands"] = [h.model_dump(exclude_none=True) for h in spec.hands_of(node.name, scale=scale)]
+    hands = spec.hands_of(node.name, scale=scale)
+    values["leases"] = {"hands": [h.model_dump(exclude_none=True) for h in hands]}
     values["wants"] = [w.model_dump(exclude_none=True) for w in spec.wants_of(node.name, scale=scale)]
     return values
 

@@ -2,6 +2,8 @@
 
 Judging is pure and comes first; acting signs, stores and sends inside the step's transaction. A cell is busy from the
 GRANT until the holder's clock is surely past the end (it opens late, as the user closes early).
+
+Long because one class is the whole of the holder's side, each of its parts a keeper.
 """
 
 from collections.abc import Callable, Iterable, Mapping
