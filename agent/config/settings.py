@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 import tomli_w
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
+from agent.config.auctions import AuctionSection, BidSection
 from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
 from agent.config.hands import LeasesSection
 from agent.config.samples import SamplesSection
@@ -251,6 +252,8 @@ class NodeConfig(Section):
     offers: list[OfferSection] = Field(default=[])
     wants: list[WantSection] = Field(default=[])
     leases: LeasesSection = LeasesSection()
+    auctions: list[AuctionSection] = Field(default=[])
+    bids: list[BidSection] = Field(default=[])
 
 
 def load(path: Path) -> NodeConfig:
