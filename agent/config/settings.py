@@ -1,6 +1,8 @@
 """A node's configuration: one TOML file, every key checked, errors that name the file and the key.
 
 Values come from the file, then from the environment (BANDPACT_…, nested keys joined by __).
+
+Long because every key of a node's file is found in one place, and beside it how the file is read.
 """
 
 import os
