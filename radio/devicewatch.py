@@ -6,10 +6,12 @@ this thread and nothing else.
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 from radio.errors import RadioError
 from radio.ports import Drift, Questioned
+from radio.rousing import unheard
 
 EVERY_S: Final = 0.05
 
@@ -17,8 +19,9 @@ EVERY_S: Final = 0.05
 class DeviceWatch:
     """The questions to one device. `failure` is why the last one had no answer, "" if it had one."""
 
-    def __init__(self, device: Questioned, *, every_s: float = EVERY_S) -> None:
-        self._device, self._every_s = device, every_s
+    def __init__(self, device: Questioned, *, every_s: float = EVERY_S, rouse: Callable[[], None] = unheard) -> None:
+        """Args: rouse called when there is something to take."""
+        self._device, self._every_s, self._rouse = device, every_s, rouse
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._found: Drift | None = None
@@ -53,10 +56,13 @@ class DeviceWatch:
         except RadioError as exc:
             with self._lock:
                 self._failure, self._failed_ns = str(exc), time.monotonic_ns()
+            self._rouse()
             return
         with self._lock:
             self._failure = ""
             self._found = self._found if found is None or self._found is not None else found
+        if found is not None:
+            self._rouse()
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -4,6 +4,9 @@ The link carries no authority: a permit is bytes that the warden verifies itself
 """
 
 import itertools
+import select
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -251,6 +254,8 @@ class Link:
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", path: Path, *, bind: bool, mode: int = 0o600) -> None:
         self.socket = context.socket(zmq.PAIR)
+        self.others: Callable[[], list[int]] | None = None
+        """What else ends a wait: descriptors that become readable, asked for at each."""
         self.socket.linger = 0
         self.socket.setsockopt(zmq.SNDHWM, 256)
         self.socket.setsockopt(zmq.RCVHWM, 256)
@@ -261,9 +266,24 @@ class Link:
         else:
             self.socket.connect(endpoint)
 
-    def wait(self, timeout_ms: int) -> bool:
-        """Wait until something has arrived, at most so long."""
-        return bool(self.socket.poll(timeout_ms))
+    def wait(self, timeout_ms: float) -> bool:
+        """Wait until something has arrived or one of the `others` is readable, at most so long; True for a message.
+
+        Where there are others the wait ends to the microsecond, else to the millisecond.
+        """
+        if self.others is None:
+            return bool(self.socket.poll(round(timeout_ms)))
+        until = time.monotonic() + timeout_ms / 1000
+        own = self.socket.fileno()
+        while not self._waits():
+            ready, _, _ = select.select([own, *self.others()], [], [], max(0.0, until - time.monotonic()))
+            # Readable without a message is the library's own traffic, such as a message of ours that was taken.
+            if ready != [own] or time.monotonic() >= until:
+                return self._waits()
+        return True
+
+    def _waits(self) -> bool:
+        return bool(int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
     def send(self, message: LinkMessage) -> bool:
         """Hand a message over; False when the other side takes none. Never blocks."""

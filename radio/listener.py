@@ -3,12 +3,14 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from radio.errors import RadioError
 from radio.link import LookTaken
 from radio.ports import Receiver, RxFlag, RxSettings
 from radio.ring import SampleRing
+from radio.rousing import unheard
 
 RETRY_S = 0.2
 LOST = RxFlag.MOVED | RxFlag.DEAF
@@ -40,8 +42,11 @@ class LookPlan:
 class Listener:
     """Runs `receive` on the plan's grid; a look that comes too late is skipped, never stretched."""
 
-    def __init__(self, receiver: Receiver, ring: SampleRing, plan: LookPlan) -> None:
-        self._receiver, self._ring, self._plan = receiver, ring, plan
+    def __init__(
+        self, receiver: Receiver, ring: SampleRing, plan: LookPlan, *, rouse: Callable[[], None] = unheard
+    ) -> None:
+        """Args: rouse called when there is something to take, or a fault."""
+        self._receiver, self._ring, self._plan, self._rouse = receiver, ring, plan, rouse
         self._looks: deque[LookTaken] = deque(maxlen=8)
         self._stop = threading.Event()
         self.fault: str | None = None
@@ -72,6 +77,7 @@ class Listener:
                 self._stop.wait(RETRY_S)
             except RadioError as exc:
                 self.fault = str(exc)
+                self._rouse()
                 self._stop.wait(RETRY_S)
 
     def _listen(self) -> None:
@@ -91,5 +97,6 @@ class Listener:
                     flags=block.flags.value,
                 )
             )
+            self._rouse()
             if block.flags & LOST:
                 return

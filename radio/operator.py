@@ -51,6 +51,10 @@ class OperatorDoor:
             os.umask(before)
         self._socket.listen(WAITING_MAX)
 
+    def knocks(self) -> list[int]:
+        """What becomes readable when somebody knocks or asks: whoever waits for it serves at once."""
+        return [self._socket.fileno(), *(one.connection.fileno() for one in self._waiting)]
+
     def serve(self) -> None:
         """Let in who knocks and answer who has asked; never waits, drops who does not ask."""
         with contextlib.suppress(BlockingIOError):

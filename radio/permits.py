@@ -1,6 +1,6 @@
 """The settlements a warden has verified itself, and which of them applies now."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from radio.rulebook import RuleBook
@@ -119,15 +119,22 @@ class Permits:
         """The permit of a settlement."""
         return self._held.get(sid)
 
-    def current(self, now: TimeFix) -> HeldPermit | None:
-        """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used."""
-        usable = [h for h in self._held.values() if h.withdrawn is None and not now.after(h.permit.cell.window.end_ns)]
+    def current(self, now: TimeFix, mine: Container[bytes] | None = None) -> HeldPermit | None:
+        """The permit that the gate judges: of those whose window is not over, the one that ends first.
+
+        One that has begun and whose lease runs comes before one that has begun, and that before one still to begin.
+        Where none of them is left, the one that was used last, so that the gate can say why it is closed.
+
+        Args: mine: credentials of this node's; what others may use is not for its own radio. None takes every permit.
+        """
+        own = [h for h in self._held.values() if mine is None or h.permit.user.hash in mine]
+        usable = [h for h in own if h.withdrawn is None and not now.after(h.permit.cell.window.end_ns)]
         begun = [h for h in usable if h.permit.cell.window.start_ns <= now.latest_ns]
         leased = [h for h in begun if now.before(h.permit.transmit_until_ns) and h.permit.suspended_for is None]
         for choice in (leased, begun, usable):
             if choice:
                 return min(choice, key=lambda h: h.permit.cell.window.end_ns)
-        return next((h for h in reversed(self._held.values()) if not h.closed), None)
+        return next((h for h in reversed(own) if not h.closed), None)
 
     def finished(self, now: TimeFix) -> list[HeldPermit]:
         """Permits that are over and not yet accounted for."""

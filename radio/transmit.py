@@ -10,6 +10,7 @@ from hw_profiles.profile import RadioProfile
 from radio.devicewatch import DeviceWatch
 from radio.errors import RadioError
 from radio.ports import Iq16, Questioned, Radio, RfState, Sent, TxSettings, Watched
+from radio.rousing import unheard
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit
@@ -30,6 +31,7 @@ class TransmitChain:
         sample_rate_hz: int,
         attenuation_mdb: int,
         monotonic_ns: Callable[[], int],
+        rouse: Callable[[], None] = unheard,
     ) -> None:
         self._radio, self._profile, self._monotonic_ns = radio, profile, monotonic_ns
         self._sample_rate_hz, self._attenuation_mdb = sample_rate_hz, attenuation_mdb
@@ -38,7 +40,7 @@ class TransmitChain:
         self.slowest_mute_ns = 0
         self._next_beat_ns = 0
         self._tuned_ns = 0
-        self._watch = DeviceWatch(radio) if isinstance(radio, Questioned) else None
+        self._watch = DeviceWatch(radio, rouse=rouse) if isinstance(radio, Questioned) else None
         self._dead_man: Watched | None = radio if isinstance(radio, Watched) else None
 
     def start(self) -> None:

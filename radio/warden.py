@@ -44,6 +44,7 @@ from radio.pace import Pace
 from radio.permits import HeldPermit, Permits
 from radio.ports import Iq16, Radio, RfState
 from radio.ring import SampleRing
+from radio.rousing import Rouser, unheard
 from radio.sampledoor import LATE_NS, SampleDoor
 from radio.transmit import TransmitChain
 from settlement.chain.records import parse
@@ -56,6 +57,13 @@ NS = 1_000_000_000
 BEAT_NS = 50_000_000
 POLL_MS = 1
 IDLE_POLL_MS = 5
+REST_NS = 5_000_000
+"""The longest wait of a loop that is woken by all it hears of: what only time shows is asked for this often.
+
+The clock is asked: it carries its last verdict on for as long, and nothing else of the gate changes without a sound.
+"""
+IDLE_REST_NS = 20_000_000
+"""The longest wait while no permit is held, so that nothing can open."""
 PENDING_MAX = 4
 RECORDS_MAX = 64
 BURSTS_MAX = 4
@@ -101,10 +109,10 @@ class Ready:
         return self.at_ns is not None and mono_ns < self.at_ns
 
 
-class Ear(Protocol):
+class AgentSide(Protocol):
     """The warden's end of the link to the agent."""
 
-    def wait(self, timeout_ms: int) -> bool:
+    def wait(self, timeout_ms: float, /) -> bool:
         """Wait until something has arrived, at most so long."""
         ...
 
@@ -117,7 +125,7 @@ class Ear(Protocol):
         ...
 
 
-class Ears(Protocol):
+class AirSide(Protocol):
     """What listens to the air beside the warden."""
 
     fault: str | None
@@ -143,9 +151,9 @@ class Warden:
         plan: WardenPlan,
         *,
         radio: Radio,
-        link: Ear,
+        link: AgentSide,
         transmit_ring: SampleRing,
-        listener: Ears,
+        listener: AirSide,
         permits: Permits,
         fix: Callable[[], Fix],
         outside: OutsideAuthorisation | None = None,
@@ -153,8 +161,10 @@ class Warden:
         stations: CbsdDesk | None = None,
         calendar: Callable[[], Calendar | None] = lambda: None,
         door: SampleDoor | None = None,
+        rouse: Rouser | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        """Args: rouse ends the link's wait when a thread of the radio found something; without one the loop polls."""
         self._plan, self._link, self._monotonic_ns = plan, link, monotonic_ns
         self._mine = {plan.credential, *plan.former}
         self._chain = TransmitChain(
@@ -163,7 +173,12 @@ class Warden:
             sample_rate_hz=plan.sample_rate_hz,
             attenuation_mdb=plan.attenuation_mdb,
             monotonic_ns=monotonic_ns,
+            rouse=unheard if rouse is None else rouse,
         )
+        self._rouse = rouse
+        # What stands beside the gate (a program's samples, base stations, a SAS) wakes nobody: then the loop polls.
+        self._woken = rouse is not None and door is None and stations is None and outside is None
+        self._decided_until_ns = 0
         self._ring, self._listener, self._permits, self._fix = transmit_ring, listener, permits, fix
         self._outside = NoAuthority() if outside is None else outside
         self._stations, self._calendar = stations, calendar
@@ -196,28 +211,25 @@ class Warden:
         self._permits.close()
         if self._stations is not None:
             self._stations.close()
+        if self._rouse is not None:
+            self._rouse.close()
 
     # -- one turn ------------------------------------------------------------------------------------------------
 
     def step(self) -> None:
         """Take what the agent says, decide, act on the decision, send what is due; then one longer piece of work."""
-        began_ns = self._monotonic_ns()
-        busy = self._state is GateState.OPEN or bool(self._records or self._bursts_offered)
-        busy = busy or (self._stations is not None and self._stations.waiting)
-        if self._link.wait(POLL_MS if busy else IDLE_POLL_MS):
-            for message in self._link.receive():
-                self._hear(message)
+        began_ns = self._wait()
         if self._door is not None:
             self._bursts_offered.extend(self._door.offers())
         self._check_device()
         # Monotonic before UTC: what passes between the two readings makes the deadlines earlier, never later.
         mono_ns, now = self._monotonic_ns(), self._fix()
-        held = self._permits.current(now.time)
+        held = self._permits.current(now.time, self._mine if self._stations is not None else None)
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
         self._silent_for = self._chain.latched or (decision if isinstance(decision, Refusal) else None)
-        self._silent_by_ns = None
+        self._silent_by_ns, self._decided_until_ns = None, self._holds_until(decision, held, mono_ns)
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
             self._silent_by_ns = mono_ns + decision.for_ns + self._silencing_ns
             self._send(held, mono_ns, mono_ns + decision.for_ns)
@@ -234,6 +246,45 @@ class Warden:
         self._work()
         self._answer_stations()
         self._pace.turn(began_ns, self._monotonic_ns())
+
+    def _wait(self) -> int:
+        """Take in what the agent says, waiting for it while nothing is due; returns when the turn began.
+
+        That is when something came, or when the loop meant to go on: whatever it is late by counts as of the turn.
+        """
+        began_ns = self._monotonic_ns()
+        busy = self._state is GateState.OPEN or bool(self._records or self._bursts_offered)
+        busy = busy or (self._stations is not None and self._stations.waiting)
+        if self._woken:
+            due_ns = self._due_ns(began_ns)
+            heard = self._link.wait(max(0, due_ns - began_ns) / 1e6)
+            began_ns = max(began_ns, min(due_ns, self._monotonic_ns()))
+        else:
+            heard = self._link.wait(POLL_MS if busy else IDLE_POLL_MS)
+        if self._rouse is not None:
+            self._rouse.heed()
+        if heard:
+            for message in self._link.receive():
+                self._hear(message)
+        return began_ns
+
+    def _due_ns(self, now_ns: int) -> int:
+        """When there is something to do though nobody calls: work that waits, a burst, a heartbeat, a term's end."""
+        if self._records or self._bursts_offered:
+            return now_ns
+        rest_ns = IDLE_REST_NS if self._state is not GateState.OPEN and not self._permits.all() else REST_NS
+        due_ns = min(now_ns + rest_ns, self._next_beat_ns)
+        if self._state is GateState.OPEN:
+            due_ns = min(due_ns, self._decided_until_ns, self._next_frame_ns if self._pending else due_ns)
+        return due_ns
+
+    def _holds_until(self, decision: Allow | Refusal, held: HeldPermit | None, mono_ns: int) -> int:
+        """Until when a decision to allow holds if nothing is heard: a term's end, or the age of what was heard."""
+        if not isinstance(decision, Allow) or held is None or self._beat is None or self._beat.listened_ns is None:
+            return mono_ns
+        fresh_ns = self._beat.said_ns + self._plan.heartbeat_limit_ns
+        sensed_ns = self._beat.listened_ns + held.permit.rule.sensing_age_ns_max
+        return min(mono_ns + decision.for_ns, fresh_ns + 1, sensed_ns + 1)
 
     def _tell_of_stations(self, now: Fix, mono_ns: int) -> None:
         """Let the receiver know when base stations may be on, and when they have to be silent."""
@@ -556,6 +607,8 @@ class Warden:
 
     def _account(self, now: Fix) -> None:
         for held in self._permits.finished(now.time):
+            if self._stations is not None and held.permit.user.hash not in self._mine:
+                continue  # lent to others: what they used is theirs to report
             self._link.send(
                 Used(
                     sid=held.permit.sid,

@@ -11,10 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import fft
 
 from radio.mask import NO_SERVICE, MaskStretch, Service, stretches
 from radio.ports import Iq16
+from sensing.transform import fft
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal, refuse
 
@@ -107,7 +107,8 @@ def spectra(iq: Iq16, full_scale: int) -> NDArray[np.float32]:
     windowed = np.empty((halves - 1, 4 * HALF), dtype=np.float32)
     np.multiply(rows[:-1], _WINDOW_PAIRS[: 2 * HALF], out=windowed[:, : 2 * HALF])
     np.multiply(rows[1:], _WINDOW_PAIRS[2 * HALF :], out=windowed[:, 2 * HALF :])
-    bins = fft(windowed.view(np.complex64), axis=1, overwrite_x=True).view(np.float32)
+    pairs = windowed.view(np.complex64)
+    bins = fft(pairs, out=pairs).view(np.float32)
     np.square(bins, out=bins)
     power: NDArray[np.float32] = bins[:, 0::2] + bins[:, 1::2]
     power *= np.float32(1 / (SEGMENT * _WINDOW_POWER * full_scale**2))

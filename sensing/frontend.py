@@ -9,9 +9,9 @@ from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from sensing.kernels import add_means, add_moments, windowed
+from sensing.transform import fft
 
 Iq: TypeAlias = NDArray[np.int16] | NDArray[np.complex64]
 Float32s: TypeAlias = NDArray[np.float32]
@@ -158,7 +158,8 @@ class FrontEnd:
         blocks = len(flat) // len(self._carry)
         pairs, means = self._pairs[: blocks * self.frames], self._means[:blocks]
         windowed(flat, 2 * self.n_fft, self._window, pairs)
-        spectra = fft.fft(pairs.view(np.complex64), axis=-1, overwrite_x=True)
+        spectra = pairs.view(np.complex64)
+        fft(spectra, out=spectra)
         if self._moments:
             self._batch_squares[:] = 0
             add_moments(spectra, means, self._batch_squares, self._peak)

@@ -15,11 +15,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv
 
 from sensing.kernels import summed_correlation
 from sensing.probability import normal_isf
+from sensing.roots import crossing
 from sensing.values import Interval
 
 UNKNOWN_CORRELATION: Final = 0.9
@@ -119,7 +119,7 @@ def _fade_rate(gaps_s: NDArray[np.float64], lam: float) -> float:
     shortest, longest = max(float(gaps_s.min()), 1e-12), float(gaps_s.max())
     low, high = 0.5 * -np.log(lam) / longest, 2 * -np.log(lam) / shortest
     alike, share = _alike(gaps_s, shortest / GAP_PARTS)
-    return float(brentq(lambda rate: float(np.exp(-alike * rate) @ share) - lam, low, high, xtol=1e-9 * high))
+    return float(crossing(lambda rate: float(np.exp(-alike * rate) @ share) - lam, low, high, xtol=1e-9 * high))
 
 
 def _alike(gaps_s: NDArray[np.float64], step_s: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -180,7 +180,7 @@ def _share_bounds(runs: Runs, level: float) -> tuple[float, float]:
         def below(log_odds: float) -> float:
             return float(betainc(starts, idle, np.minimum(1.0, exp(log_odds) * b)).mean()) - tail
 
-        odds = exp(brentq(below, -LOG_ODDS_FURTHEST, LOG_ODDS_FURTHEST, xtol=1e-4))
+        odds = exp(crossing(below, -LOG_ODDS_FURTHEST, LOG_ODDS_FURTHEST, xtol=1e-4))
         return odds / (1 + odds)
 
     error = 1 - level

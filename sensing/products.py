@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from sensing.frontend import Float32s, Iq, hann
+from sensing.transform import fft
 from sensing.values import Channel
 from sensing.zoom import Zoom
 
@@ -175,7 +175,8 @@ class _Spectrum:
         for first in range(0, whole, batch):
             count = min(batch, whole - first)
             frames = z[first * self._size : (first + count) * self._size].reshape(count, self._size)
-            self._take(_power(fft.fft(frames * self._window, axis=1, overwrite_x=True)))
+            windowed = frames * self._window
+            self._take(_power(fft(windowed, out=windowed)))
 
     def _take(self, power: Float32s) -> None:
         self._sum += power.sum(axis=0, dtype=np.float64)
@@ -196,9 +197,9 @@ class _Spectrum:
             step_hz=step,
             dfts=self._dfts,
             enbw_hz=self._enbw_hz,
-            mean=fft.fftshift((self._sum / self._dfts).astype(np.float32)) if self._dfts else nothing,
-            maximum=fft.fftshift(self._max) if self._dfts else nothing,
-            median=fft.fftshift(self._median()) if self._dfts else nothing,
+            mean=np.fft.fftshift((self._sum / self._dfts).astype(np.float32)) if self._dfts else nothing,
+            maximum=np.fft.fftshift(self._max) if self._dfts else nothing,
+            median=np.fft.fftshift(self._median()) if self._dfts else nothing,
         )
 
     def _median(self) -> Float32s:

@@ -7,10 +7,10 @@ average of K independent complex bins is a gamma variable of shape K and mean on
 from math import exp, expm1, log1p, log10
 from typing import Final
 
-from scipy.optimize import brentq
 from scipy.special import fdtri, gammainc, gammaincc, gammainccinv, gammaincinv
 
 from sensing.probability import f_sf, gamma_pdf, normal_isf
+from sensing.roots import crossing
 
 HANN_HALF_OVERLAP_EFFICIENCY: Final = 0.947
 """Independent averages that each Hann window with 50 % overlap is worth."""
@@ -112,4 +112,4 @@ def os_cfar_pfa(*, cells: int, rank: int, threshold: float) -> float:
 
 def os_cfar_threshold(*, cells: int, rank: int, pfa: float) -> float:
     """Multiplier on the rank-th smallest of `cells` reference bins for a false-alarm probability `pfa`."""
-    return float(brentq(lambda t: os_cfar_pfa(cells=cells, rank=rank, threshold=t) - pfa, 1e-9, 1e9, xtol=1e-9))
+    return float(crossing(lambda t: os_cfar_pfa(cells=cells, rank=rank, threshold=t) - pfa, 1e-9, 1e9, xtol=1e-9))

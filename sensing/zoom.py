@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from sensing.transform import fft, ifft
 from sensing.values import Channel
 
 OVERSAMPLED: Final = 1.25
@@ -60,7 +60,7 @@ class Zoom:
         middle = (channel.low_hz + channel.high_hz) / 2 - center_hz
         step = rate_hz / self.length
         nearest = round(middle / step)
-        order = fft.fftfreq(self._short, 1 / self._short).round().astype(np.intp)
+        order = np.fft.fftfreq(self._short, 1 / self._short).round().astype(np.intp)
         away = np.abs((nearest + order) * step - middle)
         slope = max(SLOPE_SHARE * channel.width_hz, 2 * step)
         fall = np.clip((away - channel.width_hz / 2) / slope + 0.5, 0.0, 1.0)
@@ -81,8 +81,9 @@ class Zoom:
         out = np.empty((len(self._at), count * keep), np.complex64)
         scale = np.float32(1 / self._down)
         for i in range(count):
-            spectrum = fft.fft(z[i * hop : i * hop + self.length])
-            parts = fft.ifft(spectrum[self._at] * self._weights, axis=1, overwrite_x=True)
+            spectrum = fft(z[i * hop : i * hop + self.length])
+            parts = spectrum[self._at] * self._weights
+            ifft(parts, out=parts)
             out[:, i * keep : (i + 1) * keep] = parts[:, keep // 2 : keep // 2 + keep] * scale
         self._carry = z[count * hop :].copy()
         return out

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from radio.signals.shaping import Cplx
+from sensing.transform import fft, ifft
 
 FINE = 256
 FRAME = 1024
@@ -71,9 +71,7 @@ def _windowed_sinc(cutoff: float) -> NDArray[np.float64]:
 
 def _response(taps: NDArray[np.float64], turn: float) -> Cplx:
     centred = taps * np.exp(2j * np.pi * turn * (np.arange(len(taps)) - len(taps) // 2))
-    response: Cplx = scipy.fft.fft(np.roll(np.pad(centred, (0, FRAME - len(taps))), -(len(taps) // 2))).astype(
-        np.complex64
-    )
+    response: Cplx = fft(np.roll(np.pad(centred, (0, FRAME - len(taps))), -(len(taps) // 2))).astype(np.complex64)
     return response
 
 
@@ -86,9 +84,9 @@ def filtered(iq: Cplx, response: Cplx) -> Cplx:
     padded = np.zeros(frames * step + 2 * reach, dtype=np.complex64)
     padded[: len(iq)] = iq
     batch = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::step].copy()
-    batch = scipy.fft.fft(batch, axis=1, overwrite_x=True)
+    fft(batch, out=batch)
     batch *= response
-    batch = scipy.fft.ifft(batch, axis=1, overwrite_x=True)
+    ifft(batch, out=batch)
     return batch[:, reach : reach + step].reshape(-1)[:kept]
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
+
+from sensing.transform import fft
 
 BINS = 2048
 STEP = BINS // 2
@@ -39,7 +40,7 @@ def spectrum(iq: NDArray[np.complex64], *, before: bool, after: bool) -> Spectru
         upto = min(moments, at + CHUNK)
         rows = np.concatenate((halves[at:upto], halves[at + 1 : upto + 1]), axis=1)
         rows *= _HANN
-        bins = scipy.fft.fft(rows, axis=1, overwrite_x=True)
+        bins = fft(rows, out=rows)
         power = bins.real**2 + bins.imag**2
         total += power.sum(axis=0, dtype=np.float64)
         np.maximum(held, power.max(axis=0), out=held)

@@ -10,11 +10,12 @@ from agent.words.celltext import about
 from settlement.audit.bundle import bundled
 from settlement.audit.verify import entries, leaves
 from settlement.chain.admission import proven
-from settlement.chain.bodies import BODIES, Abort, Evidence, Gate, Preempt, Relinquish, Revocation, Verdict
+from settlement.chain.bodies import BODIES, Abort, Envelope, Evidence, Gate, Preempt, Relinquish, Revocation, Verdict
 from settlement.chain.credentials import Registry
 from settlement.chain.leaf import Leaf
 from settlement.chain.lineage import LineageError
 from settlement.core.reasons import Reason, Refusal
+from settlement.records.observation import HEARD_AFTER_END
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,9 @@ def _reason(body: object) -> str:
             return f"{body.previous} to {body.state} {body.reason}".strip()
         case Revocation():
             return f"list {body.version}"
+        case Envelope():
+            heard = [one for one in body.channels if HEARD_AFTER_END in one.flags]
+            return ", ".join(f"{one.band} {' '.join(one.flags)}" for one in heard)
         case _:
             return ""
 

@@ -7,14 +7,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from typing import TYPE_CHECKING, Any
 
 from agent.cbrs.calendarfile import CalendarFile
-from agent.cbrs.tls import TlsFiles
 from agent.config.cbrs import CbsdSection, InstallerSection, SasSection
 from agent.config.settings import ConfigError, NodeConfig, write_effective
 from hw_profiles.smallfile import read_small
@@ -30,14 +25,19 @@ from radio.cbrs.registering import KnownCbsd, Registrar
 from radio.cbrs.serving import Sas
 from radio.cbrs.wardenside import CbsdDesk
 
+if TYPE_CHECKING:
+    from agent.cbrs.tls import TlsFiles
+
 NS = 1_000_000_000
 DOOR, BOOK, EFFECTIVE = "cbsd", "warden.cbsds", "sas.toml"
 AGAIN_S = 5.0
 """A client towards the SAS that ended is started again after so long."""
 
 
-def tls_files(section: SasSection | CbsdSection) -> TlsFiles:
+def tls_files(section: SasSection | CbsdSection) -> "TlsFiles":
     """The files of a section for mutual TLS."""
+    from agent.cbrs.tls import TlsFiles
+
     return TlsFiles(key=section.key, certificate=section.certificate, roots=section.roots, revoked=section.revoked)
 
 
@@ -48,6 +48,12 @@ def members(section: CbsdSection) -> frozenset[str]:
 
 def installers(sections: list[InstallerSection]) -> list[cpi.Installer]:
     """The installers whose signature counts. Raises ConfigError."""
+    if not sections:
+        return []
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     made = []
     for one in sections:
         try:

@@ -7,7 +7,7 @@ quantity without a unit, a wrong option.
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +40,25 @@ def _usage_line(exc: Exception) -> str:
     return said.replace(": Value error, ", ": ", 1) + where
 
 
+def _settle_flags(params: Iterable[Any]) -> None:
+    """A flag of a group that nobody gave is False.
+
+    One that is None goes through pydantic, which takes longer to load than all else that a command's help needs.
+    """
+    for param in params:
+        if getattr(param, "is_flag", False) and param.default is None:
+            param.default = False
+
+
+def _settle_groups(command: Any, ctx: Any) -> None:
+    """The same in every group from `command` down."""
+    below = getattr(command, "commands", None)
+    if below is not None:
+        _settle_flags(command.get_params(ctx))
+        for one in below.values():
+            _settle_groups(one, ctx)
+
+
 class Commands(TyperGroup):
     """The `bandpact` command with all that is below it."""
 
@@ -58,6 +77,18 @@ class Commands(TyperGroup):
         except OSError as exc:
             _say(os_error_line(exc))
             raise typer.Exit(Exit.FAILURE) from None
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options of `bandpact` itself."""
+        params: list[Any] = super().get_params(ctx)
+        _settle_flags(params)
+        return params
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command or group of that name."""
+        command = super().get_command(ctx, cmd_name)
+        _settle_groups(command, ctx)
+        return command
 
     def main(self, args: Sequence[str] | None = None, *others: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the command line; `standalone_mode` ends the process."""

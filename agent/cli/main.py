@@ -22,7 +22,9 @@ from agent.cli import (
     cbsd,
     classes,
     clock,
+    dispute,
     drafts,
+    fallback,
     history,
     install,
     kit,
@@ -32,6 +34,7 @@ from agent.cli import (
     record,
     relinquish,
     report,
+    ruling,
     sense,
     service,
     simulate,
@@ -67,6 +70,9 @@ app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 audit.app.command("fleet")(campaign.fleet)
+app.command()(fallback.fallback)
+app.add_typer(dispute.dispute, name="dispute")
+app.add_typer(ruling.ruling, name="ruling")
 app.add_typer(audit.app, name="audit")
 app.command()(campaign.campaign)
 app.add_typer(lease.app, name="lease")

@@ -5,13 +5,31 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from agent.cli.common import Exit, errors_console, fail, interruptible, output_console
 
 SHORTEST_S, LONGEST_S = 2.0, 3600.0
+PRINTED = "-"
+"""The file that stands for the standard output."""
 
 
-app = typer.Typer(invoke_without_command=True, help="A whole trial on this machine; scenarios of your own.")
+class TrialGroup(TyperGroup):
+    """`trial`, whose --json may stand without a file: then the figures are printed, as every other command does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As ever, with `-` for the file that --json does not name."""
+        given: list[str] = []
+        for n, one in enumerate(args):
+            given.append(one)
+            if one == "--json" and (n + 1 == len(args) or (args[n + 1].startswith("-") and args[n + 1] != "-")):
+                given.append(PRINTED)
+        return super().parse_args(ctx, given)
+
+
+app = typer.Typer(
+    cls=TrialGroup, invoke_without_command=True, help="A whole trial on this machine; scenarios of your own."
+)
 
 
 def _list(wanted: bool) -> None:
@@ -60,7 +78,10 @@ def trial(
     recording: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A .sigmf-meta recording, put on the air as one more emitter.")
     ] = None,
-    json_out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    json_out: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="[FILE]", help="Write the figures here; if not said where, print them alone."),
+    ] = None,
     radio: Annotated[
         Literal["sim", "pluto"],
         typer.Option(help="The nodes' radios: simulated ones, or the Pluto driver on simulated Plutos."),
@@ -119,15 +140,18 @@ def _run(options: object, report: Path | None, json_out: Path | None) -> dict[st
     from agent.trial import command
 
     try:
-        return command.run_and_report(
+        result = command.run_and_report(
             options,  # type: ignore[arg-type]
             report=report,
-            json_out=json_out,
+            json_out=None if str(json_out) == PRINTED else json_out,
             talk=errors_console(),
-            out=output_console(),
+            out=errors_console() if str(json_out) == PRINTED else output_console(),
         )
     except command.EXPECTED as exc:
         fail(str(exc))
+    if str(json_out) == PRINTED:
+        typer.echo(json.dumps(result))
+    return result
 
 
 def _ask_suite(json_out: Path | None) -> None:
@@ -139,7 +163,7 @@ def _ask_suite(json_out: Path | None) -> None:
 
     result = run_suite()
     out = output_console()
-    if json_out is not None and str(json_out) == "-":
+    if json_out is not None and str(json_out) == PRINTED:
         out.print(json.dumps(result, indent=1), highlight=False, markup=False, soft_wrap=True)
     else:
         for case in result["cases"]:
@@ -147,7 +171,7 @@ def _ask_suite(json_out: Path | None) -> None:
             out.print(f"{line}: {case['reason']}" if case["reason"] else line, highlight=False, markup=False)
         counts = ", ".join(f"{count} {name}" for name, count in result["counts"].items())
         out.print(f"{counts}; slowest stop {result['slowest_stop_ms']:g} ms", highlight=False, markup=False)
-    if json_out is not None and str(json_out) != "-":
+    if json_out is not None and str(json_out) != PRINTED:
         write_json(json_out, result)
     if not result["passed"]:
         raise typer.Exit(Exit.FAILURE)

@@ -10,11 +10,10 @@ from typing import Any
 
 import platformdirs
 
-from agent.config.settings import ConfigError, NodeConfig, load_layers, read_table
+from agent.config.settings import PREFIX, ConfigError, NodeConfig, load_layers, read_table
 
 NODE_TOML = "node.toml"
 SYSTEM = Path("/etc/bandpact/config.toml")
-PREFIX = "BANDPACT_"
 
 
 def user_file() -> Path:

@@ -3,6 +3,7 @@
 Values come from the file, then from the environment (BANDPACT_…, nested keys joined by __).
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Sequence
@@ -11,8 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import tomli_w
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError
 
 from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
 from agent.config.samples import SamplesSection
@@ -23,6 +22,9 @@ from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
 from radio.drivers.registry import DRIVERS
 from radio.drivers.section import RadioSection
+
+PREFIX = "BANDPACT_"
+"""What an environment variable that sets a value begins with."""
 
 
 class ConfigError(Exception):
@@ -149,6 +151,8 @@ class WantSection(Section):
     bid: int | None = Field(default=None, ge=0)
     price_max: int | None = Field(default=None, ge=0)
     emergency: bool = False
+    fallback: int | None = Field(default=None, ge=0, le=255)
+    """Number of the class's fallback that is to bind the holder; none if left out."""
 
     @model_validator(mode="after")
     def _timed(self) -> "WantSection":
@@ -208,12 +212,8 @@ class DoorSection(Section):
     coordinator: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class NodeConfig(BaseSettings):
+class NodeConfig(Section):
     """Everything one node needs to run."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="BANDPACT_", env_nested_delimiter="__", extra="forbid", frozen=True, use_attribute_docstrings=True
-    )
 
     name: str
     role: Literal["holder", "user"]
@@ -237,16 +237,16 @@ class NodeConfig(BaseSettings):
     shares: SharesSection = SharesSection()
     warden: WardenSection = WardenSection()
     samples: SamplesSection = SamplesSection()
-    peers: list[Peer] = []
-    stock_witnesses: list[StockWitnessSection] = []
+    peers: list[Peer] = Field(default=[])
+    stock_witnesses: list[StockWitnessSection] = Field(default=[])
     sas: SasSection | None = None
     cbsd: CbsdSection | None = None
     calendar: CalendarSection | None = None
     door: DoorSection | None = None
     words: Path | None = None
     """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""
-    offers: list[OfferSection] = []
-    wants: list[WantSection] = []
+    offers: list[OfferSection] = Field(default=[])
+    wants: list[WantSection] = Field(default=[])
 
 
 def load(path: Path) -> NodeConfig:
@@ -259,28 +259,36 @@ def load(path: Path) -> NodeConfig:
 
 def load_layers(paths: Sequence[Path]) -> NodeConfig:
     """Read a node's configuration: the environment before the files, each file before the next. Raises ConfigError."""
-
-    class FromFiles(NodeConfig):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            del dotenv_settings, file_secret_settings
-            return init_settings, env_settings, *(_Table(settings_cls, read_table(path)) for path in paths)
-
-    nothing: dict[str, Any] = {}
+    tables = [read_table(path) for path in paths]
     try:
-        return FromFiles(**nothing)
+        if any(name.upper().startswith(PREFIX) for name in os.environ):
+            return _with_environment(tables)
+        return NodeConfig.model_validate(layered(tables))
     except ValidationError as exc:
         first = first_misfit(exc)
         raise ConfigError(f"{_where(paths, _keys(first.loc))}: {first.said}; mend this key") from exc
-    except SettingsError as exc:
-        raise ConfigError(f"environment: {exc}; mend the BANDPACT_ variable") from exc
+
+
+def _with_environment(tables: Sequence[dict[str, Any]]) -> NodeConfig:
+    from agent.config.environment import BadVariable, with_environment
+
+    try:
+        return with_environment(NodeConfig, tables, PREFIX)
+    except BadVariable as exc:
+        raise ConfigError(f"environment: {exc}; mend the {PREFIX} variable") from exc
+
+
+def layered(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One table of several: a value of an earlier one stands, tables within them are layered too."""
+    made: dict[str, Any] = {}
+    for table in tables:
+        for key, value in table.items():
+            here = made.get(key)
+            if key not in made:
+                made[key] = value
+            elif isinstance(here, dict) and isinstance(value, dict):
+                made[key] = layered([here, value])
+    return made
 
 
 def write_effective(config: NodeConfig, path: Path) -> Path:
@@ -293,13 +301,6 @@ def write_effective(config: NodeConfig, path: Path) -> Path:
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; the run folder must be writable") from exc
     return path
-
-
-class _Table(InitSettingsSource):
-    """A file's table as a source of settings."""
-
-    def __init__(self, settings_cls: type[BaseSettings], table: dict[str, Any]) -> None:
-        super().__init__(settings_cls, init_kwargs=table)
 
 
 def read_table(path: Path) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from typing import Any, assert_never
 
 import zmq
 
+from agent.cbrs.wiring import members
 from agent.config.settings import NodeConfig, OfferSection
+from agent.node.complaining import shown_disputes
 from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
@@ -25,6 +27,7 @@ from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
+from agent.node.lending import Lending
 from agent.node.logreading import LogReading
 from agent.node.mapping import touched
 from agent.node.outbox import Outbox
@@ -101,6 +104,8 @@ class Node:
         self.watcher = Watcher(config, self.warden.receive_ring)
         self.panels, self.showing = Panels(config, self.party), showing_of(config, self.watcher)
         self.events.listeners.append(self.showing.happened)
+        below = frozenset() if config.cbsd is None else members(config.cbsd)
+        self.lending = Lending(self.party, below, self.warden, lambda what, sid: self.events.write(what, sid=sid))
         self.listening = StationListening(config, self.party, self.clock, self._own_band)
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
@@ -262,6 +267,7 @@ class Node:
                 strangers=strangers_fields(self.party),
                 lists=list_fields(self.party),
                 samples=self.samples.state(now_ns),
+                disputes=shown_disputes(self.party),
             )
             if self.vitals.told is not None:
                 self.showing.second(self.vitals.told, heard.channels, time_fix, now_ns)
@@ -409,6 +415,7 @@ class Node:
             self._guarded(type(effect).__name__, partial(self._do, effect))
         for notice in step.notices:
             self._guarded(f"notice {notice.name}", partial(self.events.write, notice.name, **notice.fields))
+        self._guarded("lending", self.lending.turn)
         self.errands.speak()
 
     def _guarded(self, what: str, action: Callable[[], None]) -> None:

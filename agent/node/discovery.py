@@ -9,12 +9,13 @@ import queue
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import ifaddr
-from zeroconf import BadTypeInNameException, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
+from typing import TYPE_CHECKING
 
 from settlement.chain.credentials import Registry
 from settlement.mesh import Mesh
+
+if TYPE_CHECKING:
+    from zeroconf import ServiceInfo, ServiceStateChange, Zeroconf
 
 SERVICE = "_bandpact._tcp.local."
 KEY, NETWORK = b"key", b"network"
@@ -49,7 +50,7 @@ def endpoint_of(address: str, port: int) -> str:
     return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
 
 
-def hints_of(info: ServiceInfo, network: str) -> list[Hint]:
+def hints_of(info: "ServiceInfo", network: str) -> list[Hint]:
     """What an announcement says, if it is well formed and of this network."""
     values = info.properties
     key, named = values.get(KEY) or b"", values.get(NETWORK) or b""
@@ -67,6 +68,8 @@ def _own_addresses(host: str) -> list[str]:
     """Where this node can be reached: where it listens, or every address of this machine but loopback."""
     if host not in ANY:
         return [host]
+    import ifaddr
+
     found = [ip.ip if ip.is_IPv4 else ip.ip[0] for adapter in ifaddr.get_adapters() for ip in adapter.ips]
     return [str(one) for one in found if one != "::1" and not str(one).startswith(("127.", "fe80"))]
 
@@ -76,6 +79,8 @@ class Discovery:
 
     def __init__(self, *, network: str, key: bytes, endpoint: str, interfaces: Iterable[str] | None = None) -> None:
         """Announce the holder of `key` at `endpoint`. Raises DiscoveryError."""
+        from zeroconf import BadTypeInNameException, ServiceBrowser, Zeroconf
+
         self._network, self._me = network, key
         self._hints: queue.Queue[Hint] = queue.Queue(HINTS_MAX)
         host, port = place_of(endpoint)
@@ -86,7 +91,9 @@ class Discovery:
         except (OSError, BadTypeInNameException) as exc:
             raise DiscoveryError(f"multicast DNS: {exc}; set discover = false in [mesh], or mend the network") from exc
 
-    def _info(self, addresses: list[str], port: int) -> ServiceInfo:
+    def _info(self, addresses: list[str], port: int) -> "ServiceInfo":
+        from zeroconf import ServiceInfo
+
         name = self._me.hex()[:16]
         return ServiceInfo(
             SERVICE,
@@ -97,7 +104,9 @@ class Discovery:
             properties={KEY: self._me.hex().encode(), NETWORK: self._network.encode()},
         )
 
-    def _changed(self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+    def _changed(self, zeroconf: "Zeroconf", service_type: str, name: str, state_change: "ServiceStateChange") -> None:
+        from zeroconf import ServiceInfo, ServiceStateChange
+
         if state_change is ServiceStateChange.Removed:
             return
         info = ServiceInfo(service_type, name)

@@ -30,11 +30,10 @@ from settlement.chain.scope import Band, Window
 from settlement.core.fixes import TimeFix
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
-from settlement.records.observation import PLACE
+from settlement.records.observation import HEARD_AFTER_END, PLACE
 from settlement.state.messages import Message
 from settlement.state.step import Outgoing, Step
 
-HEARD_AFTER_END = "HEARD_AFTER_END"
 FLAG_BYTES = 32
 VALID_NS = 60_000_000_000
 RELATIVE = "dBFS"

@@ -44,8 +44,10 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
         return
     clock = timekeeper(config, process="warden")
     cbrs = warden_cbrs(config)
-    warden = warden_of(config, radio, clock.fix, cbrs)
+    doors: list[OperatorDoor] = []
+    warden = warden_of(config, radio, clock.fix, cbrs, also=lambda: [knock for one in doors for knock in one.knocks()])
     door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
+    doors.append(door)
     warden.start()
     # What is loaded now stays: collecting it again and again would hold the loop up for a tenth of a second.
     gc.collect()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import zmq
 
@@ -23,7 +24,6 @@ from agent.config.keyfiles import (
     take_over,
 )
 from agent.config.settings import ConfigError, NodeConfig
-from agent.node.discovery import Discovery, DiscoveryError
 from agent.samples import shared
 from agent.samples.plan import door_plan
 from radio.link import Link
@@ -31,6 +31,7 @@ from radio.listener import Listener, LookPlan
 from radio.permits import Permits
 from radio.ports import Radio, RxSettings, Streamer
 from radio.ring import SampleRing
+from radio.rousing import Rouser
 from radio.rulebook import RuleBook, RulesLost, SeenFile
 from radio.sampledoor import SampleDoor
 from radio.streaming import StreamListener
@@ -45,9 +46,12 @@ from settlement.core.fixes import Fix
 from settlement.core.reasons import Refusal
 from settlement.mesh import Mesh
 from settlement.mesh.limits import Limits, Rate
-from settlement.party.party import Party
 from settlement.state.shares import Allowance, Share, Shares
 from settlement.state.step import Identity
+
+if TYPE_CHECKING:
+    from agent.node.discovery import Discovery
+    from settlement.party.party import Party
 
 RX_SLOTS, TX_SLOTS = 16, 16
 OWNER, GROUP = 0o600, 0o660
@@ -115,8 +119,10 @@ def finish_rotation(config: NodeConfig) -> None:
         take_over(config.folder)
 
 
-def party_of(config: NodeConfig, trust: Trust) -> Party:
+def party_of(config: NodeConfig, trust: Trust) -> "Party":
     """The settlement side of a node, its log open. Raises ConfigError, LineageError."""
+    from settlement.party.party import Party
+
     key, _ = load_keys(config.folder)
     if key.public != trust.me.public:
         raise ConfigError(f"{config.folder}: the key is not the credential's; put the right sign.key there")
@@ -160,10 +166,12 @@ def limits_of(config: NodeConfig) -> Limits:
     )
 
 
-def discovery_of(config: NodeConfig, trust: Trust, mesh: Mesh) -> Discovery | None:
+def discovery_of(config: NodeConfig, trust: Trust, mesh: Mesh) -> "Discovery | None":
     """Multicast DNS, where the configuration asks for it. Raises ConfigError."""
     if not config.mesh.discover or trust.me.transport_key is None:
         return None
+    from agent.node.discovery import Discovery, DiscoveryError
+
     try:
         return Discovery(network=config.network, key=trust.me.transport_key, endpoint=mesh.endpoint)
     except DiscoveryError as exc:
@@ -231,8 +239,15 @@ def book_of(config: NodeConfig, trust: Trust) -> RuleBook:
     return book
 
 
-def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix], cbrs: WardenCbrs | None = None) -> Warden:
-    """The warden of a node, around a device that answers."""
+def warden_of(
+    config: NodeConfig,
+    radio: Radio,
+    fix: Callable[[], Fix],
+    cbrs: WardenCbrs | None = None,
+    *,
+    also: Callable[[], list[int]] = list,
+) -> Warden:
+    """The warden of a node, around a device that answers; `also` are descriptors whose readers it must not wait for."""
     trust, r = trust_of(config), config.radio
     receive, send = rings_of(config, create=False)
     settings = RxSettings(
@@ -268,20 +283,23 @@ def warden_of(config: NodeConfig, radio: Radio, fix: Callable[[], Fix], cbrs: Wa
         full_scale_sd_mdb=r.full_scale_sd_mdb,
         attenuation_mdb=r.attenuation_mdb,
     )
-    door, listener = None, None
+    door, listener, rouse = None, None, Rouser()
     door_of = door_plan(config)
     if door_of is not None:
         offered, stretches = shared.rings_of(config, door_of, create=False)
         if isinstance(radio, Streamer):
             listener = StreamListener(radio, receive, stretches, look)
         door = SampleDoor(shared.link_of(config, bind=True), offered, listener)
+    link = link_of(config, bind=True)
+    link.others = lambda: [rouse.fileno(), *also()]
     return Warden(
         plan,
         radio=radio,
-        link=link_of(config, bind=True),
+        link=link,
         transmit_ring=send,
-        listener=listener or Listener(radio, receive, look),
+        listener=listener or Listener(radio, receive, look, rouse=rouse),
         door=door,
+        rouse=rouse,
         permits=Permits(
             network=config.network, anchors=anchors_of(config), chain=trust.me.chain, book=book_of(config, trust)
         ),

@@ -47,13 +47,17 @@ def incumbent(c: Collected) -> dict[str, Any]:
     after = [e["mono_ns"] for e in heard if e["mono_ns"] >= began_ns]
     false_alarms = len(heard) - len(after)
     first_ns = min(after, default=None)
-    inside = [
+    resumed_ns = min((e["mono_ns"] for e in _told(c, "resumed") if e["mono_ns"] > began_ns), default=None)
+    # What falls silent because its window ends was not silenced by a radar that nobody heard; and what a settlement
+    # that waited the radar out sends once it was resumed is not sent in spite of the radar.
+    silenced = [
         j.burst.end_ns
         for j in c.judged
-        if j.burst.end_ns > began_ns and any(j.burst.low_hz < r.center_hz < j.burst.high_hz for r in radars)
+        if first_ns is not None
+        and j.burst.end_ns > began_ns
+        and (resumed_ns is None or j.burst.start_ns < resumed_ns)
+        and any(j.burst.low_hz < r.center_hz < j.burst.high_hz for r in radars)
     ]
-    # What falls silent because its window ends was not silenced by a radar that nobody heard.
-    silenced = inside if first_ns is not None else []
     return {
         "present": True,
         "detected": first_ns is not None,
@@ -64,7 +68,11 @@ def incumbent(c: Collected) -> dict[str, Any]:
 
 
 def _heard(c: Collected) -> list[dict[str, Any]]:
-    return [e for events in c.events.values() for e in events if e["event"] == "incumbent"]
+    return _told(c, "incumbent")
+
+
+def _told(c: Collected, name: str) -> list[dict[str, Any]]:
+    return [e for events in c.events.values() for e in events if e["event"] == name]
 
 
 def programs(c: Collected) -> list[dict[str, Any]]:

@@ -5,10 +5,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from sensing.frontend import Float32s, Iq, flat_samples, hann
 from sensing.kernels import squared, windowed
+from sensing.transform import fft
 
 WINDOW_US: Final = 2.0
 BATCH_CELLS: Final = 32768
@@ -75,4 +75,4 @@ class ShortTime:
         count = len(power)
         work = self._work[:count]
         windowed(flat, self.n_fft, self._window, work.view(np.float32))
-        squared(fft.fft(work, axis=-1, overwrite_x=True), power)
+        squared(fft(work, out=work), power)

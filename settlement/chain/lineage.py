@@ -7,7 +7,7 @@ together or not at all. When a commit fails nothing of it was done: the caller s
 Long because what is durable together is one set of tables with one writer.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -334,6 +334,18 @@ class Lineage:
         """Whose admitted records a settlement has, in the order they came."""
         sql = "SELECT author FROM leaf WHERE sid=? AND author IS NOT NULL AND admitted=1 ORDER BY idx"
         return [bytes(author) for (author,) in self._db.execute(sql, (sid,))]
+
+    def records_of(self, sid: bytes) -> list[bytes]:
+        """The admitted records of a settlement by their names, in the order they came."""
+        sql = "SELECT subject FROM leaf WHERE sid=? AND admitted=1 ORDER BY idx"
+        return [bytes(subject) for (subject,) in self._db.execute(sql, (sid,))]
+
+    def newest_of(self, sid: bytes, typs: Sequence[str]) -> tuple[str, bytes] | None:
+        """Type and name of the newest admitted record of a settlement that is one of these types; None if none is."""
+        marks = ",".join("?" * len(typs))
+        sql = f"SELECT typ, subject FROM leaf WHERE sid=? AND admitted=1 AND typ IN ({marks}) ORDER BY idx DESC LIMIT 1"  # noqa: S608
+        found = self._db.execute(sql, (sid, *typs)).fetchone()
+        return None if found is None else (str(found[0]), bytes(found[1]))
 
     def _bytes(self, sql: str, bindings: tuple[Any, ...]) -> bytes | None:
         found = self._one(sql, bindings)

@@ -117,5 +117,6 @@ class RefusedError(Exception):
 
 
 def refuse(reason: Reason, clause: str, measured: object, required: object) -> Refusal:
-    """Build a refusal from anything printable: what was found, and what would have been taken."""
-    return Refusal(reason=reason, clause=clause, measured=str(measured), required=str(required))
+    """Build a refusal from anything printable: what was found, and what would have been taken. Nothing is unknown."""
+    found = "unknown" if measured is None else str(measured)
+    return Refusal(reason=reason, clause=clause, measured=found, required=str(required))

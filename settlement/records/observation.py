@@ -15,6 +15,8 @@ PLACE, UNIT, COMPOSITE = "place", "unit", "composite"
 """Kinds of envelope: what was found at a place, what a radio could do anywhere, and what the two come to together."""
 FREE = "free"
 """The state of a channel in which nothing was found."""
+HEARD_AFTER_END = "HEARD_AFTER_END"
+"""The flag of a channel in which a base station was heard that had to be silent; which one stands in those after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import Artifact
 from settlement.pair.effects import HandPermit
 from settlement.pair.holder import STORE as HOLDER
+from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
 from settlement.records.conduct import cosigning, recognising, resting
@@ -14,6 +15,9 @@ from settlement.records.conduct.alarms import keep_evidence
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.decision import Abort, Confirm
+from settlement.state.messages import Message, decode_message
+from settlement.state.nodestate import NodeState
+from settlement.state.step import REPLY
 
 # -- confirm -----------------------------------------------------------------------------------------------------------
 
@@ -57,6 +61,37 @@ def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
         coordination=beside or None,
     )
     return MadePermit(pair=pair, artifact=artifact)
+
+
+def lent_artifact(state: NodeState, pair: HolderPair) -> Artifact | None:
+    """What proves a settlement that this node granted, of what its log holds; None until its CONFIRM was proven.
+
+    The proof is the one that went to the user with the CONFIRM, witnesses and all.
+    """
+    sent = state.lineage.get(REPLY, pair.accept) if pair.accept is not None else None
+    message = decode_message(sent) if sent is not None else None
+    granted, accept = state.record_of(pair.grant), state.record_bytes(pair.accept)
+    confirm = state.record_of(pair.decision)
+    held = state.rules.known(granted.body.rule) if granted is not None else None
+    if not isinstance(message, Message) or message.proof is None or confirm is None or message.record != confirm.raw:
+        return None
+    holder = state.registry.get(granted.frame.author) if granted is not None and granted.frame.author else None
+    user = state.registry.get(pair.user)
+    if granted is None or accept is None or held is None or holder is None or user is None:
+        return None
+    return Artifact(
+        grant=granted.raw,
+        accept=accept,
+        confirm=confirm.raw,
+        holder_chain=holder.chain,
+        user_chain=user.chain,
+        rule=held.raw,
+        rule_chain=held.chain,
+        proof=message.proof,
+        derivation=recognising.raws(state, granted),
+        envelopes=tuple(one.raw for one in resting.rests_on(state, granted)) or None,
+        coordination=cosigning.countersigned(state, message) or None,
+    )
 
 
 def _settle(case: RecordCase, decided: MadePermit) -> None:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from agent.node.stationears import FLAG_BYTES, HEARD_AFTER_END, StationListening, band_look, evidence, named
+from agent.node.stationears import FLAG_BYTES, StationListening, band_look, evidence, named
 from agent.node.watcher import Heard
 from radio.cbrs.byear import EarFinding, EarVerdict, StationSpan
 from radio.link import StationTold, decode
@@ -16,6 +16,7 @@ from settlement.chain.codec import encode
 from settlement.chain.scope import Band
 from settlement.core.fixes import TimeFix, TimeSource
 from settlement.pair.table import HolderState
+from settlement.records.observation import HEARD_AFTER_END
 
 pytestmark = pytest.mark.feature("R12")
 NS = 1_000_000_000

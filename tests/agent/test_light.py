@@ -1,0 +1,60 @@
+"""What a process of a node loads decides its memory and how soon it is there: named here, so that it stays."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.feature("E1")
+
+HELP = """import sys; sys.argv = ['bandpact', *{words!r}]
+from agent.cli.main import main
+try: main()
+except SystemExit: pass"""
+PROGRAM = "import sys, {program}"
+NUMBERS = ("numpy", "scipy", "numba", "pydantic", "zmq", "cryptography", "cbor2", "rich")
+SERVED = ("starlette", "uvicorn")
+"""What answers for a service's health."""
+PICTURES = ("matplotlib", "pyarrow", "PIL", "textual", "jinja2", *SERVED)
+SELDOM = ("zeroconf", "dotenv", "pydantic_settings", "cryptography.x509")
+"""Used where something is asked for: discovery, a variable of the environment, TLS towards base stations."""
+SCIPY = ("scipy.optimize", "scipy.stats", "scipy.signal", "scipy.fft", "scipy.sparse")
+
+
+def loaded(code: str) -> set[str]:
+    """Every module that a process has loaded once it ran `code`."""
+    code += "\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    "words", ["--help", "run --help", "kit make --help", "bench sensing --help", "audit verify --help"]
+)
+def test_help_of_a_command_loads_nothing_that_computes(words: str) -> None:
+    found = loaded(HELP.format(words=words.split()))
+    assert not found & {*NUMBERS, *PICTURES}
+    assert "agent.cli.main" in found
+
+
+def test_the_warden_loads_what_it_needs() -> None:
+    found = loaded(PROGRAM.format(program="agent.node.warden_process"))
+    assert not found & {*PICTURES, *SELDOM, "scipy", "numba", "sensing.survey", "settlement.party.party"}
+    assert {"numpy", "radio.warden"} <= found
+
+
+@pytest.mark.parametrize("program", ["agent.node.process", "agent.service.running"])
+def test_the_agent_loads_what_it_needs(program: str) -> None:
+    found = loaded(PROGRAM.format(program=program))
+    assert not found & {*PICTURES, *SELDOM, *SCIPY} - ({*SERVED} if "service" in program else set())
+    assert {"numpy", "sensing.survey"} <= found
+
+
+def test_no_plugin_of_another_package_looks_into_a_node() -> None:
+    name = "PYDANTIC_DISABLE_PLUGINS"
+    assert "__all__" in loaded(
+        f"import os, sys; os.environ.pop('{name}', 0); import agent; print(os.environ['{name}'])"
+    )
