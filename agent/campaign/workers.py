@@ -1,18 +1,14 @@
 """Where runs are made: processes on all cores of this machine, or the workers of a Dask cluster that is there."""
 
-from __future__ import annotations
-
+import importlib
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from agent.campaign.spec import CampaignError
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,14 +35,11 @@ def on_cores(jobs: int, work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def connected(scheduler: str) -> Client:
+def connected(scheduler: str) -> Any:
     """A client of the cluster at an address such as tcp://host:8786. Raises CampaignError."""
+    dask = _dask()
     try:
-        from distributed import Client
-    except ImportError as exc:
-        raise CampaignError("--scheduler needs Dask: pip install 'bandpact[cluster]'") from exc
-    try:
-        client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
+        client = dask.Client(scheduler, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as exc:
         raise CampaignError(f"no Dask scheduler at {scheduler}: {exc}") from exc
     if not client.scheduler_info().get("workers"):
@@ -55,12 +48,18 @@ def connected(scheduler: str) -> Client:
     return client
 
 
+def _dask() -> Any:
+    """Dask's distributed scheduler, which says nothing of its types. Raises CampaignError where it is not installed."""
+    try:
+        return importlib.import_module("distributed")
+    except ImportError as exc:
+        raise CampaignError("--scheduler needs Dask: pip install 'bandpact[cluster]'") from exc
+
+
 def on_cluster(scheduler: str, work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
     """As `on_cores`, on the workers of a cluster, which have this program installed. Raises CampaignError."""
     client = connected(scheduler)
     try:
-        from distributed import as_completed
-
         source = iter(tasks)
         threads = sum(one["nthreads"] for one in client.scheduler_info()["workers"].values())
 
@@ -68,7 +67,7 @@ def on_cluster(scheduler: str, work: Callable[[T], R], tasks: Sequence[T]) -> It
             return client.submit(work, task, pure=False, retries=2)
 
         first = [submit(task) for task in islice(source, threads * (1 + AHEAD))]
-        waiting = as_completed(first, loop=client.loop)
+        waiting = _dask().as_completed(first, loop=client.loop)
         for one in waiting:
             error = one.exception()
             if error is not None:

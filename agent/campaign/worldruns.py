@@ -22,12 +22,12 @@ COORDINATIONS = ("", "one", "sharded", "neighbours")
 
 def check_world(parameters: Iterable[tuple[str, Any]]) -> None:
     """Raises CampaignError where a parameter is none of a world, or has a value of another kind."""
-    kinds = {**_PLAN, **{_WEATHER + one.name: int for one in fields(Weather)}}
+    kinds: dict[str, type] = {**_PLAN, **{_WEATHER + one.name: int for one in fields(Weather)}}
     for name, value in parameters:
         kind = kinds.get(name)
         if kind is None:
             raise CampaignError(f"parameters.{name} is none of a world; there are {', '.join(sorted(kinds))}")
-        if type(value) is not kind or (kind is int and value < 0):
+        if type(value) is not kind or (isinstance(value, int) and value < 0):
             raise CampaignError(f"parameters.{name} is {value!r}; give {_said(kind)}")
         if name == "coordination" and value not in COORDINATIONS:
             raise CampaignError(f"parameters.coordination is {value!r}; give one of {', '.join(COORDINATIONS[1:])}")

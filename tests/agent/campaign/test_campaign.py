@@ -17,6 +17,7 @@ from agent.campaign.tables import write_picture, write_table
 from agent.campaign.trialruns import check_trial, scenario_text
 from agent.campaign.workers import on_cluster
 from agent.campaign.worldruns import world_plan
+from sim.world.run import run_plan
 from tests.agent.sweep import invoked
 
 pytestmark = pytest.mark.feature("X3")
@@ -154,7 +155,7 @@ def test_a_run_that_breaks_an_invariant_failed_and_one_that_cannot_be_made_is_an
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = RunSpec(scenario="world", seed=1, parameters=())
-    real = worldruns.run_plan
+    real = run_plan
 
     held = run_one(spec)
     assert (held.outcome, held.why) == (PASSED, "")
