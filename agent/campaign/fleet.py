@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from agent.audit.lineages import AuditError, NotALineage, lineages, verify
 from agent.campaign.outcome import RunOutcome
-from agent.campaign.running import Progress
+from agent.campaign.running import CampaignProgress
 from agent.campaign.spec import CampaignError
 from agent.campaign.store import CampaignStore
 from agent.campaign.workers import made
@@ -105,7 +105,7 @@ def audit_fleet(
     by_key = {log.key: log for log in logs}
     done = {} if store is None else {key: one for key, one in store.done.items() if key in by_key}
     left = [log for key, log in by_key.items() if key not in done or done[key].outcome == "error"]
-    progress = Progress(len(by_key), len(by_key) - len(left), tell)
+    progress = CampaignProgress(len(by_key), len(by_key) - len(left), tell)
     for one in made(audit_one, left, jobs=jobs, scheduler=scheduler) if left else ():
         if store is not None:
             store.keep(one)

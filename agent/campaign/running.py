@@ -18,7 +18,7 @@ TELL_S = 2.0
 
 
 @dataclass(slots=True)
-class Progress:
+class CampaignProgress:
     """How far it is: of all runs those done before and since, by outcome, and the time left at this pace."""
 
     total: int
@@ -81,7 +81,7 @@ def carry_out(
     """Make every run that is not done; how many of all ended how. Raises CampaignError, OSError."""
     runs = {run.key: run for run in spec.runs()}
     left = [runs[key] for key in store.left(runs)]
-    progress = Progress(len(runs), len(runs) - len(left), tell)
+    progress = CampaignProgress(len(runs), len(runs) - len(left), tell)
     if progress.before:
         tell(f"{progress.before} of {len(runs)} runs were done before")
     for outcome in made(run_one, left, jobs=jobs, scheduler=scheduler) if left else ():
