@@ -8,6 +8,7 @@ import typer
 from agent.cli import (
     acquire,
     attacks,
+    auction,
     audit,
     authority,
     bench_chain,
@@ -70,6 +71,7 @@ app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
 audit.app.command("fleet")(campaign.fleet)
+app.add_typer(auction.app, name="auction")
 app.command()(fallback.fallback)
 app.add_typer(dispute.dispute, name="dispute")
 app.add_typer(ruling.ruling, name="ruling")
