@@ -1,6 +1,8 @@
 """A node's configuration: one TOML file, every key checked, errors that name the file and the key.
 
 Values come from the file, then from the environment (BANDPACT_…, nested keys joined by __).
+
+Long because every key of a node's file is found in one place, and beside it how the file is read.
 """
 
 import os
@@ -15,6 +17,7 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from agent.config.auctions import AuctionSection, BidSection
 from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
+from agent.config.hands import LeasesSection
 from agent.config.samples import SamplesSection
 from agent.config.section import Section
 from agent.timekeeping.registry import CLOCKS
@@ -153,7 +156,8 @@ class WantSection(Section):
 
     Either from `start_s` to `end_s`, in seconds of the start signal, or for so long (`for_s`) once it is offered. A
     `partial` one, which has a start and an end, may be filled by several holders, each with a part of its first band.
-    `bid` is what it offers at first where the price is bargained over, `price_max` the most that it may cost.
+    `bid` is what it offers at first where the price is bargained over, `price_max` the most that it may cost. With
+    `handed` only what another hands on to this node of its own lease will do.
     """
 
     bands_hz: list[tuple[int, int]]
@@ -166,6 +170,7 @@ class WantSection(Section):
     bid: int | None = Field(default=None, ge=0)
     price_max: int | None = Field(default=None, ge=0)
     emergency: bool = False
+    handed: bool = False
     fallback: int | None = Field(default=None, ge=0, le=255)
     """Number of the class's fallback that is to bind the holder; none if left out."""
 
@@ -264,6 +269,7 @@ class NodeConfig(Section):
     """Addresses of directories, as http://127.0.0.1:8470: asked for what others offer or look for, told of ours."""
     offers: list[OfferSection] = Field(default=[])
     wants: list[WantSection] = Field(default=[])
+    leases: LeasesSection = LeasesSection()
     auctions: list[AuctionSection] = Field(default=[])
     bids: list[BidSection] = Field(default=[])
 

@@ -42,6 +42,7 @@ class Errand:
     held: bool = False
     filling: Filling | None = None
     whole: bytes | None = None
+    handover: bytes | None = None
     auction: bytes | None = None
     over: bool = False
     told: set[str] = field(default_factory=set)

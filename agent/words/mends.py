@@ -84,6 +84,9 @@ MENDS: Final[dict[str, str]] = {
     "DRIVER": "`bandpact doctor NODE`: cable, power, firmware; then `bandpact tx clear NODE`",
     "OUTSIDE_AUTHORISATION": "get the grant of the SAS; the node's log says what it answered",
     "INCOMPLETE": "`bandpact acquire --explain` for each part alone: one of them was not to be had; ask again",
+    "DEPTH": "ask whoever is nearer to the licence for it, or have the rule's handing.depth raised",
+    "CONSENT": "ask the lease's holder to consent (`leases.consents`), or the user to hand it on anew",
+    "JURISDICTION": "a credential of each authority whose area it touches, and one reconciliation in both rules",
     "RESIDUAL": "ask other holders for what is left, or ask again later",
     "RELINQUISHED": "nothing: it was given back; ask anew if you need it",
 }

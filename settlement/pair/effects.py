@@ -44,6 +44,17 @@ class WithdrawPermit:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOn:
+    """Give the warden a HANDOVER or a RECLAIM of a settlement of ours: what of it may be radiated becomes less, or all.
+
+    After a HANDOVER the warden says when the radio is silent in what was handed on.
+    """
+
+    sid: bytes
+    record: bytes
+
+
 class SettlementNews(Enum):
     """Where a settlement that this node asked for has got to."""
 
@@ -80,4 +91,4 @@ class AnswerIntent:
     commodity: str
 
 
-Effect = AnswerIntent | HandPermit | HandLease | HandRule | WithdrawPermit | RequestProgress
+Effect = AnswerIntent | HandPermit | HandLease | HandRule | HandOn | WithdrawPermit | RequestProgress

@@ -29,6 +29,7 @@ class HolderPair:
     many of it this holder has, `ready` 1 that nothing but those is waited for.
     `fallback` is the number that binds the holder; `moved` names its FALLBACK,
     `moved_ns` and `moved_cell` are when it ends for that and where its substitute is.
+    `handover` names what hands on this node's own lease, where it does.
     """
 
     sid: bytes = blob(1, 32)
@@ -57,10 +58,11 @@ class HolderPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price: int | None = uint(32, optional=True)
-    whole: bytes | None = blob(40, 32, optional=True)
-    place: int | None = uint(41, high=255, optional=True)
-    own_parts: int | None = uint(42, high=255, optional=True)
-    ready: int | None = uint(43, high=1, optional=True)
+    whole: bytes | None = blob(70, 32, optional=True)
+    place: int | None = uint(71, high=255, optional=True)
+    own_parts: int | None = uint(72, high=255, optional=True)
+    ready: int | None = uint(73, high=1, optional=True)
+    handover: bytes | None = blob(40, 32, optional=True)
     moved: bytes | None = blob(60, 32, optional=True)
     moved_ns: int | None = uint(61, optional=True)
     moved_cell: Cell | None = nested(62, Cell, optional=True)

@@ -64,9 +64,9 @@ class UserPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price_max: int | None = uint(32, optional=True)
-    whole: bytes | None = blob(40, 32, optional=True)
-    place: int | None = uint(41, high=255, optional=True)
-    parts: int | None = uint(42, high=255, optional=True)
+    whole: bytes | None = blob(70, 32, optional=True)
+    place: int | None = uint(71, high=255, optional=True)
+    parts: int | None = uint(72, high=255, optional=True)
     moving: Moving | None = nested(60, Moving, optional=True)
     substitute: bytes | None = blob(61, 32, optional=True)
 

@@ -17,6 +17,7 @@ from settlement.pair.effects import (
     AnswerIntent,
     Effect,
     HandLease,
+    HandOn,
     HandPermit,
     HandRule,
     RequestProgress,
@@ -127,6 +128,8 @@ class Member:
                     self.transmitter.take(effect.sid, effect.artifact)
                 case HandLease():
                     self.transmitter.permits.change(effect.record, effect.sid, fix.time)
+                case HandOn():
+                    self.transmitter.permits.hand_on(effect.record, effect.sid, fix.time)
                 case WithdrawPermit() | RequestProgress(news=SettlementNews.ENDED):
                     self.transmitter.withdraw(effect.sid)
                 case AnswerIntent() | HandRule() | RequestProgress():
