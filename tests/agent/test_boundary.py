@@ -1,5 +1,6 @@
 """The coverage boundary of a lease: the level is what the model says at the contour, and the margin brackets it."""
 
+import itertools
 import json
 import math
 
@@ -65,7 +66,7 @@ def test_the_geojson_is_closed_counterclockwise_and_as_far_as_it_says() -> None:
     drawn = json.loads(json.dumps(geojson_of(one, reach, {"permission_id": "ab"})))
     ring = drawn["features"][1]["geometry"]["coordinates"][0]
     assert ring[0] == ring[-1]
-    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring, ring[1:], strict=False))
+    area = sum(a[0] * b[1] - b[0] * a[1] for a, b in itertools.pairwise(ring))
     assert area > 0, "RFC 7946: exterior rings are counterclockwise"
     far = Geodesic.WGS84.Inverse(HERE.lat_deg, HERE.lon_deg, ring[0][1], ring[0][0])["s12"]
     assert far == pytest.approx(reach.median_m[0], abs=0.05)
