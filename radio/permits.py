@@ -120,7 +120,10 @@ class Permits:
         return self._held.get(sid)
 
     def current(self, now: TimeFix, mine: Container[bytes] | None = None) -> HeldPermit | None:
-        """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used.
+        """The permit that the gate judges: of those whose window is not over, the one that ends first.
+
+        One that has begun and whose lease runs comes before one that has begun, and that before one still to begin.
+        Where none of them is left, the one that was used last, so that the gate can say why it is closed.
 
         Args: mine: credentials of this node's; what others may use is not for its own radio. None takes every permit.
         """

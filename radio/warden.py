@@ -109,7 +109,7 @@ class Ready:
         return self.at_ns is not None and mono_ns < self.at_ns
 
 
-class Ear(Protocol):
+class AgentSide(Protocol):
     """The warden's end of the link to the agent."""
 
     def wait(self, timeout_ms: float, /) -> bool:
@@ -125,7 +125,7 @@ class Ear(Protocol):
         ...
 
 
-class Ears(Protocol):
+class AirSide(Protocol):
     """What listens to the air beside the warden."""
 
     fault: str | None
@@ -151,9 +151,9 @@ class Warden:
         plan: WardenPlan,
         *,
         radio: Radio,
-        link: Ear,
+        link: AgentSide,
         transmit_ring: SampleRing,
-        listener: Ears,
+        listener: AirSide,
         permits: Permits,
         fix: Callable[[], Fix],
         outside: OutsideAuthorisation | None = None,

@@ -22,7 +22,9 @@ from agent.cli import (
     cbsd,
     classes,
     clock,
+    dispute,
     drafts,
+    fallback,
     history,
     install,
     kit,
@@ -32,6 +34,7 @@ from agent.cli import (
     record,
     relinquish,
     report,
+    ruling,
     sense,
     service,
     simulate,
@@ -66,6 +69,9 @@ app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
+app.command()(fallback.fallback)
+app.add_typer(dispute.dispute, name="dispute")
+app.add_typer(ruling.ruling, name="ruling")
 app.add_typer(audit.app, name="audit")
 app.add_typer(lease.app, name="lease")
 app.add_typer(history.app, name="history")

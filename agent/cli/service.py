@@ -90,6 +90,7 @@ def status(
         strangers_lines,
     )
     from agent.timekeeping.shown import line
+    from agent.words.disputes import dispute_line
 
     try:
         found = read_status(folder or load_found(chosen(node, config)).run_folder)
@@ -124,6 +125,7 @@ def status(
             for one in (
                 *lines(found.get("samples")),
                 *map(settlement_line, found.get("settlements", [])),
+                *map(dispute_line, found.get("disputes", [])),
                 *_base_stations(config, folder),
             ):
                 out.print(one, highlight=False, markup=False)

@@ -151,6 +151,8 @@ class WantSection(Section):
     bid: int | None = Field(default=None, ge=0)
     price_max: int | None = Field(default=None, ge=0)
     emergency: bool = False
+    fallback: int | None = Field(default=None, ge=0, le=255)
+    """Number of the class's fallback that is to bind the holder; none if left out."""
 
     @model_validator(mode="after")
     def _timed(self) -> "WantSection":

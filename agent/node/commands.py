@@ -47,6 +47,7 @@ class Acquire(_Banded):
     partial: bool = False
     emergency: bool = False
     bid: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    fallback: Annotated[int, Field(ge=0, le=255)] | None = None
 
     @model_validator(mode="after")
     def _one_or_parts(self) -> "Acquire":
@@ -90,13 +91,62 @@ class Tell(_Command):
     record: Annotated[str, Field(max_length=2 * 65_536, pattern="^[0-9a-f]+$")]
 
 
+class MoveSettlement(_Command):
+    """Move a settlement granted here to its substitute; without a band end it for nobody."""
+
+    do: Literal["fallback"]
+    sid: Annotated[str, Field(max_length=64)]
+    low_hz: Hz | None = None
+    high_hz: Hz | None = None
+
+    @model_validator(mode="after")
+    def _whole_band(self) -> "MoveSettlement":
+        if (self.low_hz is None) != (self.high_hz is None):
+            raise ValueError("low_hz and high_hz go together")
+        if self.low_hz is not None and self.high_hz is not None and self.low_hz >= self.high_hz:
+            raise ValueError("low_hz is not below high_hz")
+        return self
+
+
+class RaiseDispute(_Command):
+    """Dispute a settlement on a ground, or take a dispute to the next level."""
+
+    do: Literal["dispute"]
+    sid: Annotated[str, Field(max_length=64)] = ""
+    ground: Annotated[str, Field(max_length=64)] = ""
+    claim: Annotated[int, Field(ge=0, lt=10**15)] | None = None
+    cite: list[Annotated[str, Field(max_length=64)]] = Field(default=[], max_length=32)
+    escalates: Annotated[str, Field(max_length=64)] | None = None
+
+
+class AnswerDispute(_Command):
+    """Answer a dispute against this node."""
+
+    do: Literal["answer"]
+    dispute: Annotated[str, Field(max_length=64)]
+    stance: Literal["denied", "admitted"] = "denied"
+    cite: list[Annotated[str, Field(max_length=64)]] = Field(default=[], max_length=32)
+    reason: Annotated[str, Field(max_length=256)] = ""
+
+
+class ShowDisputes(_Command):
+    """The disputes on record here, or one of them as a case file."""
+
+    do: Literal["disputes"]
+    name: Annotated[str, Field(max_length=64)] = ""
+    case: bool = False
+
+
+Complaint = MoveSettlement | RaiseDispute | AnswerDispute | ShowDisputes
+
+
 class Cancel(_Command):
     """Call off what this client asked before."""
 
     do: Literal["cancel"]
 
 
-AnyCommand = Acquire | OfferBand | GiveBack | Rotate | Tell | Cancel
+AnyCommand = Acquire | OfferBand | GiveBack | Rotate | Tell | Complaint | Cancel
 _ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="do")])
 
 

@@ -18,6 +18,7 @@ import zmq
 
 from agent.cbrs.wiring import members
 from agent.config.settings import NodeConfig, OfferSection
+from agent.node.complaining import shown_disputes
 from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
@@ -266,6 +267,7 @@ class Node:
                 strangers=strangers_fields(self.party),
                 lists=list_fields(self.party),
                 samples=self.samples.state(now_ns),
+                disputes=shown_disputes(self.party),
             )
             if self.vitals.told is not None:
                 self.showing.second(self.vitals.told, heard.channels, time_fix, now_ns)

@@ -6,20 +6,33 @@ command gets around a rule, a gate or a neighbour.
 Long because every command under way is a small machine over one table of what it waits for.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from agent.config.settings import OfferSection
 from agent.node.commands import (
     Acquire,
+    AnswerDispute,
     AnyCommand,
     BadCommand,
     Cancel,
     GiveBack,
+    MoveSettlement,
     OfferBand,
+    RaiseDispute,
     Rotate,
+    ShowDisputes,
     Tell,
     parse_command,
+)
+from agent.node.complaining import (
+    NotSaid,
+    ToldStep,
+    answer_prefix,
+    dispute_settlement,
+    move_settlement,
+    show_disputes,
 )
 from agent.node.control import Command, ControlDoor
 from agent.node.errand import Errand, Surroundings, heard_text, refused_text
@@ -126,6 +139,8 @@ class Errands:
                 self._rotate(step, errand, errand.command, around)
             case Tell():
                 self._hand_in(step, errand, errand.command)
+            case MoveSettlement() | RaiseDispute() | AnswerDispute() | ShowDisputes():
+                self._complain(step, errand)
             case _:
                 self._relinquish(step, errand, around)
 
@@ -209,6 +224,7 @@ class Errands:
                 price=price,
                 price_max=command.price_max,
                 emergency=command.emergency,
+                fallback=command.fallback,
             )
             errand.sid = pair.sid
             return
@@ -336,6 +352,41 @@ class Errands:
         refusal = take_word(self._party, step, raw)
         self._tell(errand, "taken" if refusal is None else "not taken", type=unproven.typ)
         self._end(errand, ok=refusal is None, why=str(refusal or ""))
+
+    # -- promises ------------------------------------------------------------------------------------------------
+
+    def _complain(self, step: Step, errand: Errand) -> None:
+        try:
+            told = list(self._complained(step, errand.command))
+        except NotSaid as exc:
+            self._end(errand, ok=False, why=str(exc))
+            return
+        for one in told:
+            self._tell(errand, one.step, **one.fields)
+        self._end(errand, ok=True)
+
+    def _complained(self, step: Step, command: AnyCommand) -> Iterator[ToldStep]:
+        party = self._party
+        match command:
+            case MoveSettlement(sid=sid, low_hz=low_hz, high_hz=high_hz):
+                band = Band(low_hz=low_hz, high_hz=high_hz) if low_hz is not None and high_hz is not None else None
+                yield from move_settlement(party, step, sid, band)
+            case RaiseDispute():
+                yield from dispute_settlement(
+                    party,
+                    step,
+                    prefix=command.sid,
+                    ground=command.ground,
+                    claim=command.claim,
+                    cite=command.cite,
+                    escalates=command.escalates,
+                )
+            case AnswerDispute(dispute=name, stance=stance, cite=cite, reason=reason):
+                yield from answer_prefix(party, step, prefix=name, stance=stance, cite=cite, reason=reason)
+            case ShowDisputes(name=name, case=case):
+                yield from show_disputes(party, name, case=case)
+            case _:
+                raise NotSaid("not a command about a promise")
 
     # -- telling -------------------------------------------------------------------------------------------------
 

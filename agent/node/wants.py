@@ -96,6 +96,7 @@ class UserPolicy:
                 price=price,
                 price_max=want.price_max,
                 emergency=want.emergency,
+                fallback=want.fallback,
             )
             return pair.sid
         if not asking.told:

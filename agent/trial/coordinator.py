@@ -11,14 +11,17 @@ import tomli_w
 
 from agent.config.keyfiles import CHAIN, make_keys, write_chain
 from agent.desk.sharing import needed
-from agent.trial.spec import TierPlan, TrialSpec
+from agent.trial.spec import DisputePlan, FallbackPlan, TierPlan, TrialSpec
 from settlement.chain import bodies, records
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.scope import Area, Band, Scope, Window
 from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from settlement.core.reasons import Refusal
+from settlement.disputes.casefile import read_case
+from settlement.disputes.rulings import ruling_by
 from settlement.pair.coordination import NEIGHBOURS
+from settlement.records.complaintterms import DisputeTerms, FallbackTerms, GroundTerms
 from settlement.records.marketterms import TierTerms
 
 NS = 1_000_000_000
@@ -160,6 +163,14 @@ class TrialAuthority:
         self._previous = records.digest(raw)
         return raw
 
+    def rule_on(self, case: bytes) -> bytes | Refusal:
+        """The ruling on a dispute's case file, as an authority's desk would sign it; why there is none."""
+        found = read_case(case, network=self.network, anchors=self.registry.anchors)
+        if isinstance(found, Refusal):
+            return found
+        due = ruling_by(found, self.authority, time.time_ns())
+        return due if isinstance(due, Refusal) else self.says(due)
+
     def entitle(self, public: bytes, subject: str, body: bodies.Credential) -> bytes:
         """A credential for somebody who is not enrolled."""
         return self._sign_credential(self.authority, body, self._claims(public, subject, self.authority.name))
@@ -212,6 +223,31 @@ def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:
         on_incumbent=1 if terms.suspends else None,
         tiers=tuple(_tier_terms(one) for one in terms.tiers) or None,
         envelope_required=1 if terms.envelope_required else None,
+        fallbacks=tuple(_fallback_terms(one) for one in terms.fallbacks) or None,
+        disputes=_dispute_terms(terms.disputes) if terms.disputes is not None else None,
+    )
+
+
+def _fallback_terms(plan: FallbackPlan) -> FallbackTerms:
+    return FallbackTerms(
+        number=plan.number,
+        scope=plan.scope,
+        notice_ns=int(plan.notice_s * NS),
+        owed=plan.owed,
+        amount=plan.amount,
+        pool=plan.pool,
+    )
+
+
+def _dispute_terms(plan: DisputePlan) -> DisputeTerms:
+    return DisputeTerms(
+        grounds=tuple(GroundTerms(name=one.name, owed=one.owed, amount=one.amount) for one in plan.grounds),
+        levels=plan.levels,
+        raise_ns=int(plan.raise_s * NS),
+        answer_ns=int(plan.answer_s * NS),
+        rule_ns=int(plan.rule_s * NS),
+        escalate_ns=int(plan.escalate_s * NS),
+        pay_ns=int(plan.pay_s * NS),
     )
 
 

@@ -6,6 +6,7 @@ The same figures for every scenario; what did not happen in one is 0, or an empt
 from typing import Any
 
 from agent.trial.collect import Collected
+from agent.trial.disputepoints import broken_points, dispute_points, disputes_missed, moved_points
 from agent.trial.spec import TrialSpec
 from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
 from settlement.chain.records import Record
@@ -28,6 +29,9 @@ def points(c: Collected) -> dict[str, Any]:
         "about": " ".join(scenario.about.split()),
         "wishes": [_wish(c, name, grants, found) for name in sorted(_wishes(found))],
         "displaced": _displaced(c, found),
+        "moved": moved_points(c.name_of, found),
+        "broken": broken_points(c.name_of, found),
+        "disputes": dispute_points(c.name_of, found),
         "counters": sum(isinstance(r.body, Counter) for r in found),
         "suspended": sum(isinstance(r.body, Suspend) for r in found),
         "resumed": sum(isinstance(r.body, Resume) for r in found),
@@ -47,6 +51,7 @@ def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
         said.append("no weaker tier was displaced: tiers and compensation are not shown")
     if sum(one["owed"] for one in shown["displaced"]) > sum(one["settled"] for one in shown["displaced"]):
         said.append("not all that is owed to the displaced was heard of by them when the trial ended")
+    said += disputes_missed(spec, shown)
     if spec.terms.suspends and not shown["suspended"]:
         said.append("no lease was suspended: waiting an incumbent out is not shown")
     return said

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.config.settings import OfferSection, WantSection
 from hw_profiles.misfit import first_misfit
@@ -40,6 +40,34 @@ class Want(_Table):
     bid: int | None = None
     price_max: int | None = None
     emergency: bool = False
+    fallback: int | None = None
+
+
+class ActPlan(_Table):
+    """Something that somebody does by command at a time: what the command line's command of that name would do.
+
+    fallback   the holder moves the first settlement of `user` to `band_hz`, or without one ends it for nobody
+    dispute    the node disputes its first settlement on `ground`, for `claim`
+    answer     the node answers what it is accused of, `stance`
+    ruling     the trial's authority rules on the case of the node's newest dispute, and the node is told
+    """
+
+    at_s: float = Field(ge=0)
+    node: str
+    do: Literal["fallback", "dispute", "answer", "ruling"]
+    user: str | None = None
+    band_hz: tuple[int, int] | None = None
+    ground: str | None = None
+    claim: int | None = Field(default=None, ge=0)
+    stance: Literal["denied", "admitted"] = "denied"
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ActPlan":
+        if (self.do == "dispute") != (self.ground is not None):
+            raise ValueError("a dispute, and nothing else, has a ground")
+        if (self.do == "fallback") != (self.user is not None) or (self.band_hz is not None and self.do != "fallback"):
+            raise ValueError("a fallback, and nothing else, has a user, and may have band_hz")
+        return self
 
 
 class Program(_Table):
@@ -68,6 +96,37 @@ class TierPlan(_Table):
     amount: int = Field(default=0, ge=0)
 
 
+class FallbackPlan(_Table):
+    """One entry of the class's catalogue; see `settlement.records.complaintterms.FallbackTerms`."""
+
+    number: int = Field(ge=1, le=255)
+    scope: Literal["same holder", "pool", "any"] = "same holder"
+    pool: tuple[str, ...] | None = None
+    notice_s: float = Field(default=1.0, ge=0)
+    owed: Literal["none", "fixed", "remaining", "multiple"] = "none"
+    amount: int = Field(default=0, ge=0)
+
+
+class GroundPlan(_Table):
+    """A ground of disputes, and what is owed where one is upheld."""
+
+    name: str
+    owed: Literal["none", "fixed", "remaining", "multiple"] = "none"
+    amount: int = Field(default=0, ge=0)
+
+
+class DisputePlan(_Table):
+    """How disputes go; see `settlement.records.complaintterms.DisputeTerms`; a trial has the level authority."""
+
+    grounds: tuple[GroundPlan, ...] = Field(min_length=1)
+    levels: tuple[str, ...] = ("authority",)
+    raise_s: float = Field(default=60.0, gt=0)
+    answer_s: float = Field(default=3.0, gt=0)
+    rule_s: float = Field(default=30.0, gt=0)
+    escalate_s: float = Field(default=30.0, ge=0)
+    pay_s: float = Field(default=5.0, gt=0)
+
+
 class Terms(_Table):
     """What the rule says of the one class traded."""
 
@@ -85,6 +144,8 @@ class Terms(_Table):
     suspends: bool = False
     outside_authorisation: bool = False
     tiers: tuple[TierPlan, ...] = ()
+    fallbacks: tuple[FallbackPlan, ...] = ()
+    disputes: DisputePlan | None = None
 
 
 class BaseStationPlan(_Table):
@@ -130,6 +191,7 @@ class TrialSpec(_Table):
     wants: list[Want] = []
     programs: list[Program] = []
     cbrs: CbrsPlan | None = None
+    acts: list[ActPlan] = []
 
     def station_of(self, node: str) -> BaseStationPlan | None:
         """The base station below a node; None where there is none."""
@@ -171,6 +233,7 @@ class TrialSpec(_Table):
                 bid=w.bid,
                 price_max=w.price_max,
                 emergency=w.emergency,
+                fallback=w.fallback,
             )
             for w in self.wants
             if w.node == node
@@ -186,6 +249,7 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         raise ScenarioError(f"[trial] {first.key}: {first.said}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
     named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []
+    named += [name for act in spec.acts for name in (act.node, act.user) if name is not None]
     unknown = set(named) | set(spec.node_tiers)
     for name in sorted(unknown - nodes):
         raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")

@@ -11,7 +11,7 @@ Nothing here checks a signature: the audit does, entry by entry, before.
 
 from settlement.chain import codec
 from settlement.chain.leaf import OWN, Leaf
-from settlement.chain.records import Unproven, parse
+from settlement.chain.records import Attestation, Unproven, parse
 from settlement.core.fixes import TimeFix, TimeSource
 from settlement.pair.holder import OFFERS
 from settlement.pair.user import HEARD
@@ -42,6 +42,7 @@ def read(leaf: Leaf) -> Said | None:
             trusted=True,
         ),
         rule=leaf.rule,
+        signed_ns=codec.from_map(Attestation, unproven.payload.get(5), "attestation").latest_ns,
     )
 
 

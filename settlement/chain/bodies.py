@@ -22,7 +22,7 @@ from settlement.records.authority import (
     StockWitness,
 )
 from settlement.records.classterms import Axis, Schema
-from settlement.records.complaint import Dispute, Fallback, Ruling
+from settlement.records.complaint import Dispute, DisputeAnswer, Fallback, Ruling
 from settlement.records.decision import Abort, Confirm
 from settlement.records.ending import Compensation, Preempt, Relinquish, Usage
 from settlement.records.grant import Accept, Coordination, Grant
@@ -56,6 +56,7 @@ __all__ = [
     "Declaration",
     "DeskTerms",
     "Dispute",
+    "DisputeAnswer",
     "Envelope",
     "Evidence",
     "Fallback",

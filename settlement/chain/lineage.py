@@ -335,6 +335,11 @@ class Lineage:
         sql = "SELECT author FROM leaf WHERE sid=? AND author IS NOT NULL AND admitted=1 ORDER BY idx"
         return [bytes(author) for (author,) in self._db.execute(sql, (sid,))]
 
+    def records_of(self, sid: bytes) -> list[bytes]:
+        """The admitted records of a settlement by their names, in the order they came."""
+        sql = "SELECT subject FROM leaf WHERE sid=? AND admitted=1 ORDER BY idx"
+        return [bytes(subject) for (subject,) in self._db.execute(sql, (sid,))]
+
     def newest_of(self, sid: bytes, typs: Sequence[str]) -> tuple[str, bytes] | None:
         """Type and name of the newest admitted record of a settlement that is one of these types; None if none is."""
         marks = ",".join("?" * len(typs))

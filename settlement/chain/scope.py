@@ -1,6 +1,6 @@
 """What an authority lets a key do: band, area, classes, actions, tier, EIRP, depth.
 
-Delegation only narrows (G3): `wider_than` names the first axis on which a child reaches beyond its parent. Names are
+Delegation only narrows: `wider_than` names the first axis on which a child reaches beyond its parent. Names are
 compared whole: `crypto` proves nothing about `cryptocurrency`.
 """
 
@@ -45,8 +45,8 @@ class Band:
     def __str__(self) -> str:
         if self.unit is not None:
             size, prefix = next((p for p in PREFIXES if self.high_hz >= p[0]), (1, ""))
-            return f"{self.low_hz / size:g}-{self.high_hz / size:g} {prefix}{self.unit}"
-        return f"{self.low_hz / 1e6:g}-{self.high_hz / 1e6:g} MHz"
+            return f"{self.low_hz / size:.12g}-{self.high_hz / size:.12g} {prefix}{self.unit}"
+        return f"{self.low_hz / 1e6:.12g}-{self.high_hz / 1e6:.12g} MHz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

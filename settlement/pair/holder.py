@@ -25,6 +25,7 @@ from settlement.pair.governed import Governed
 from settlement.pair.holdercoordination import CosigningKeeper
 from settlement.pair.holderdecision import DecisionKeeper
 from settlement.pair.holderlease import LeaseKeeper
+from settlement.pair.holdermove import MoveKeeper
 from settlement.pair.holderpairs import STORE, HolderPair, HolderPairs
 from settlement.pair.offered import inside_offer
 from settlement.pair.patience import Patience
@@ -87,6 +88,7 @@ class Holder:
         self.decisions, self.leases, self.cosigning = decisions, leases, cosigning
         self._pairs, self._blocks = pairs, blocks
         self.preempt, self.heard = leases.preempt, leases.heard
+        self.moves = MoveKeeper(governed=governed, pairs=pairs, leases=leases)
 
     @property
     def rule(self) -> RuleInForce:
@@ -134,6 +136,9 @@ class Holder:
         terms = self.rule.rule.terms(body.commodity)
         if terms is None or body.commodity != offer.commodity:
             return refuse(Reason.TERMS, "request.class", body.commodity, offer.commodity)
+        moved = self.moves.judge_replacing(body, admitted.author.hash)
+        if moved is not None:
+            return moved
         sid = settlement_id(self.me, admitted.author.hash, body.nonce, body.cell)
         if sid in self.pairs:
             return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
@@ -210,6 +215,8 @@ class Holder:
             composite=composite.digest if composite is not None else None,
             wish=body.part.wish if body.part is not None else None,
             index=body.part.index if body.part is not None else None,
+            fallback=body.fallback,
+            replaces=body.replaces,
         )
         record = work.sign(grant)
         asking = HolderPair(
@@ -230,6 +237,7 @@ class Holder:
             unit=bound.unit.digest if bound is not None else None,
             lease_ns=grant.lease_ns,
             price=grant.price or None,
+            fallback=grant.fallback,
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
         work.send(pair.user, record.raw, beside(bound, composite))

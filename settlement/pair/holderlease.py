@@ -19,6 +19,7 @@ from settlement.pair.holderdecision import DecisionKeeper, lease_until_ns
 from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import Event, HolderState
 from settlement.pair.work import Work
+from settlement.records.ending import UNDELIVERED
 
 __all__ = ["BLOCKED", "SUSPENDS", "LeaseKeeper"]
 
@@ -121,6 +122,12 @@ class LeaseKeeper:
         self._notify(work, pair, Event.PREEMPT, told, busy_until_ns=max(one.vacate_by_ns, self.over_ns(work, pair)))
         work.event("preempted", sid=pair.sid, reason=told.reason, band=pair.cell.band, owed=one.owed)
 
+    def undeliver(self, work: Work, pair: HolderPair) -> None:
+        """End a settlement for nobody stronger: what was granted is not delivered, and both have that on record."""
+        if pair.decision is None:
+            raise ValueError("only what is settled is taken back")
+        self._preempt_one(work, pair, pair.decision, tier=pair.tier, reason=UNDELIVERED, evidence=None)
+
     def _suspend(
         self, work: Work, pair: HolderPair, confirm: bytes, *, reason: str, until_ns: int, evidence: bytes | None
     ) -> None:
@@ -173,7 +180,10 @@ class LeaseKeeper:
             self._notify_again(work, pair)
         settled = (HolderState.CONFIRMED, HolderState.SUSPENDED)
         for pair in [p for p in self._pairs.due(now) if p.state in settled]:
-            if now.after(pair.cell.window.end_ns):
+            if pair.moved_ns is not None and now.after(pair.moved_ns):
+                self._pairs.move(work, pair, Event.MOVED, notice=None)
+                work.event("ended", sid=pair.sid, reason="moved to its fallback")
+            elif now.after(pair.cell.window.end_ns):
                 self._pairs.move(work, pair, Event.WINDOW_END, notice=None)
                 work.event("ended", sid=pair.sid, reason="window end")
             elif pair.state == HolderState.CONFIRMED:

@@ -19,7 +19,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
 from settlement.pair.work import StoredStateError
-from settlement.records.conduct.alarms import UNSURE, keep_evidence, key_in_use
+from settlement.records.conduct.alarms import keep_evidence, key_in_use, may_change
 from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide
 from settlement.records.row import Charge
@@ -187,13 +187,13 @@ class Party(NodeState):
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
         self._last_charge = verdict.record.row.charge
-        case = RecordCase(state=self, step=step, admitted=verdict, message=message)
+        case = RecordCase(state=self, step=step, admitted=verdict, message=message, carrier=_hash(peer))
         unsure = self.unsure(step.now) if verdict.record.row.signs else None
         decision = unsure or decide(case)
         if isinstance(decision, Refusal):
             refusal = decision
             # What time or order alone decided may be judged again when it comes again.
-            terminal = None if refusal.reason in UNSURE or self._early(verdict, refusal) else verdict.record
+            terminal = None if may_change(refusal) or self._early(verdict, refusal) else verdict.record
             self._log_refused(step, raw, refusal, _hash(peer), terminal, signed=True)
             self.attempt(step, lambda: answer_refused(case, refusal))
             return refusal

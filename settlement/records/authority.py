@@ -17,6 +17,7 @@ from settlement.chain.quantities import (
 from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
 from settlement.records.classterms import LicenceTerms, RetentionTerms
+from settlement.records.complaintterms import DisputeTerms, FallbackTerms, ReputationTerms
 from settlement.records.marketterms import FORMS, MatchingTerms, Tariff, TierTerms
 from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
 from settlement.records.sizes import HASH, PPM
@@ -88,6 +89,8 @@ class ClassTerms:
     tariff: Tariff | None = nested(20, Tariff, optional=True)
     tiers: tuple[TierTerms, ...] | None = array(21, TierTerms, 32, low=1, optional=True)
     price_forms: tuple[str, ...] | None = array(23, text(0, 32), 8, low=1, optional=True)
+    fallbacks: tuple[FallbackTerms, ...] | None = array(60, FallbackTerms, 16, low=1, optional=True)
+    disputes: DisputeTerms | None = nested(61, DisputeTerms, optional=True)
     unit: str | None = text(40, 16, optional=True)
     schema: bytes | None = blob(41, HASH, optional=True)
     licence: LicenceTerms | None = nested(42, LicenceTerms, optional=True)
@@ -95,12 +98,15 @@ class ClassTerms:
     users: int | None = uint(44, optional=True, high=255, meant=(1, 255))
 
     def meaning_flaw(self) -> Flaw | None:
-        """Prices that rise, each tier once, forms of price that exist."""
+        """Prices that rise, each tier and fallback once, forms of price that exist."""
         if self.price_low > self.price_high:
             return ".price_low", self.price_low, f"<= price_high, {self.price_high}"
         tiers = [one.tier for one in self.tiers or ()]
         if len(set(tiers)) != len(tiers):
             return ".tiers", "one tier twice", "each once"
+        numbers = [one.number for one in self.fallbacks or ()]
+        if len(set(numbers)) != len(numbers):
+            return ".fallbacks", "one number twice", "each once"
         unknown = [form for form in self.price_forms or () if form not in FORMS]
         return (".price_forms", unknown[0], ", ".join(FORMS)) if unknown else None
 
@@ -198,6 +204,7 @@ class Rule:
     stock_witnesses: tuple[StockWitness, ...] | None = array(23, StockWitness, 16, optional=True)
     incumbent_calendar: int | None = uint(24, high=1, optional=True)
     long_leases: LongLeases | None = nested(25, LongLeases, optional=True)
+    reputation: ReputationTerms | None = nested(60, ReputationTerms, optional=True)
     admission: int | None = uint(40, high=1, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:

@@ -14,7 +14,8 @@ from settlement.records.sizes import HASH
 class Grant:
     """A holder reserves a cell for a user; nothing may radiate on it yet.
 
-    `wish` and `index` say which part of which wish it fills, where several holders fill one.
+    `wish` and `index` say which part of which wish it fills, where several holders fill one. `fallback` is the number
+    of the class's fallback that binds the holder; `replaces` the FALLBACK whose substitute this is.
     """
 
     sid: bytes = blob(1, HASH)
@@ -35,6 +36,8 @@ class Grant:
     composite: bytes | None = blob(16, HASH, optional=True)
     wish: bytes | None = blob(17, 16, optional=True)
     index: int | None = uint(18, high=PARTS_MAX, optional=True)
+    fallback: int | None = uint(60, high=255, optional=True)
+    replaces: bytes | None = blob(61, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,8 @@ class Request:
     """A user asks for part of a declaration; `envelope` names what its radio can do.
 
     With `partial` 1 it is content with a part; `part` says of what. `emergency` 1 is its word that this is one.
-    `counter` is the COUNTER whose price it takes; all else is then as it was asked first.
+    `counter` is the COUNTER whose price it takes; all else is then as it was asked first. `fallback` is the number of
+    the class's fallback that is to hold; `replaces` the FALLBACK whose substitute this is.
     """
 
     declaration: bytes = blob(1, HASH)
@@ -111,6 +112,8 @@ class Request:
     part: PartOf | None = nested(10, PartOf, optional=True)
     emergency: int | None = uint(11, high=1, optional=True)
     counter: bytes | None = blob(12, HASH, optional=True)
+    fallback: int | None = uint(60, high=255, optional=True)
+    replaces: bytes | None = blob(61, HASH, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """What is offered or asked for has a window; a GRANT's is held against class and credentials."""

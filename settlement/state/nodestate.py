@@ -41,7 +41,7 @@ REPLIES_AT_ONCE = 256
 
 
 class NodeState:
-    """Identity, registry, rule, log and machines of one node; nothing in it is older or newer than the log."""
+    """Identity, registry, rule, log and machines of one node; all as its log makes them."""
 
     def __init__(
         self,

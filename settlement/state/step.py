@@ -225,6 +225,11 @@ class Step:
             self.put(REPLIED, self.now.time.latest_ns.to_bytes(8, "big") + answers, b"")
         self.outgoing.append(Outgoing(to=to, data=data))
 
+    def keep_answer(self, subject: bytes, raw: bytes) -> None:
+        """Keep a record as the answer to another, for whoever sends that again; nothing is sent now."""
+        self.put(REPLY, subject, Message(record=raw).encoded())
+        self.put(REPLIED, self.now.time.latest_ns.to_bytes(8, "big") + subject, b"")
+
     def send_again(self, to: bytes, subject: bytes) -> bool:
         """Send the stored answer to a record, the same bytes; False when there is none."""
         data = self.lineage.get(REPLY, subject)

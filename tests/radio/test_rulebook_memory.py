@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from radio.rulebook import SETTLED_MAX, RuleBook, RulesLost, SeenFile
+from radio.rulebook import SETTLED_MAX, RuleBook, RulesLost, SeenFile, SeenRules, Settled
+from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Window
 from settlement.core.fixes import TimeFix, TimeSource
 from settlement.core.reasons import Reason, Refusal
@@ -140,3 +141,19 @@ def test_the_writer_is_one_thread_of_its_own_name_and_ends_when_closed(tmp_path:
     assert len(SeenFile(tmp_path / "seen").read().settled) == 5
     assert opened.file is not None
     assert opened.file.fault is None
+
+
+@pytest.mark.timeout(60)
+def test_what_is_kept_later_is_written_too_however_much_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "seen"
+    file = SeenFile(path)
+    sids = [number.to_bytes(32, "big") for number in range(SETTLED_MAX)]
+    settled = tuple(Settled(sid=sid, confirm=sid, end_ns=T0) for sid in sids)
+    for count in (1, SETTLED_MAX):
+        file.keep(SeenRules(rules=(), settled=settled[:count]))
+        while not (path.exists() and len(SeenFile(path).read().settled) == count):
+            threading.Event().wait(0.001)
+    assert path.stat().st_size > MAX_RECORD_BYTES, "more than one record may hold"
+    file.keep(SeenRules(rules=(), settled=settled[:2]))
+    file.close()
+    assert len(SeenFile(path).read().settled) == 2, "what waits at the end is written before it ends"

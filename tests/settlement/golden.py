@@ -105,6 +105,10 @@ def _from_holder(rule: bytes, raws: dict[str, bytes]) -> list[Any]:
         bodies.Compensation(
             sid=sid, confirm=confirm, request=digest(raws["request"]), amount=374, currency="EUR", to=seed("payee")
         ),
+        bodies.DisputeAnswer(
+            dispute=seed("dispute"), sid=sid, confirm=confirm, stance="denied", evidence=(seed("seen"),),
+            reason="moved",
+        ),
     ]  # fmt: skip
 
 

@@ -57,7 +57,7 @@ SAID: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
     ),
     "rule band": (
         ({}, {}, {"bands": (UPPER, ODD)}),
-        (Reason.SCOPE, "terms.rule.band", "3550-3560 MHz", "3560-3570 MHz, 3550-3560 MHz"),
+        (Reason.SCOPE, "terms.rule.band", "3550-3560 MHz", "3560-3570 MHz, 3550.000001-3560 MHz"),
     ),
     "rule area": (
         ({}, {}, {"area": SMALL}),
@@ -87,7 +87,7 @@ SAID: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
 }  # fmt: skip
 CREDENTIAL: dict[str, tuple[dict[str, Any], Reason, str, str]] = {
     "class": ({"classes": ("x", "y")}, Reason.SCOPE, "cbrs", "x, y"),
-    "band": ({"bands": (UPPER, ODD)}, Reason.SCOPE, "3550-3560 MHz", "3560-3570 MHz, 3550-3560 MHz"),
+    "band": ({"bands": (UPPER, ODD)}, Reason.SCOPE, "3550-3560 MHz", "3560-3570 MHz, 3550.000001-3560 MHz"),
     "area": (
         {"area": SMALL}, Reason.SCOPE, f"circle of 20000000 mm round {HERE}", f"circle of 1000000 mm round {HERE}",
     ),

@@ -65,6 +65,7 @@ def test_the_types_are_those_of_the_design() -> None:
         "fallback",
         "usage",
         "dispute",
+        "answer",
         "ruling",
         "checkpoint",
         "cosignature",

@@ -17,6 +17,13 @@ ALARM = "alarm"
 EVIDENCE_BYTES_MAX = 30_000
 UNSURE = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
 """What another moment may decide otherwise."""
+EARLY = ("ruling.dispute", "answer.dispute", "compensation.ruling", "compensation.moved")
+"""Clauses that refuse what overtook the record it speaks of: it comes again, and counts then."""
+
+
+def may_change(refusal: Refusal) -> bool:
+    """May the same record be judged otherwise when it comes again?"""
+    return refusal.reason in UNSURE or refusal.clause in EARLY
 
 
 def verdict_on(subject: bytes, refusal: Refusal) -> Verdict:
