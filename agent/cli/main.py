@@ -8,6 +8,7 @@ import typer
 from agent.cli import (
     acquire,
     attacks,
+    auction,
     audit,
     authority,
     bench_cbrs,
@@ -69,6 +70,7 @@ app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
+app.add_typer(auction.app, name="auction")
 app.command()(fallback.fallback)
 app.add_typer(dispute.dispute, name="dispute")
 app.add_typer(ruling.ruling, name="ruling")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 import tomli_w
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
+from agent.config.auctions import AuctionSection, BidSection
 from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
 from agent.config.samples import SamplesSection
 from agent.config.section import Section
@@ -247,6 +248,8 @@ class NodeConfig(Section):
     """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""
     offers: list[OfferSection] = Field(default=[])
     wants: list[WantSection] = Field(default=[])
+    auctions: list[AuctionSection] = Field(default=[])
+    bids: list[BidSection] = Field(default=[])
 
 
 def load(path: Path) -> NodeConfig:

@@ -18,6 +18,7 @@ import zmq
 
 from agent.cbrs.wiring import members
 from agent.config.settings import NodeConfig, OfferSection
+from agent.node.auctioning import AuctionPolicy, free_of, wholly_free
 from agent.node.complaining import shown_disputes
 from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
@@ -33,7 +34,7 @@ from agent.node.mapping import touched
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
-from agent.node.policy import HolderPolicy, lent_bands, start_of
+from agent.node.policy import LOOKS_BEFORE_OFFER, HolderPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.showing import showing_of
@@ -110,7 +111,7 @@ class Node:
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
-        self.holder, self.user = HolderPolicy(config), UserPolicy(config)
+        self.holder, self.user, self.auctions = HolderPolicy(config), UserPolicy(config), AuctionPolicy(config)
         self.control = ControlDoor(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
         self.reading = LogReading(self.party, self.events)
@@ -134,7 +135,7 @@ class Node:
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
-        self._registered = False
+        self._registered = self._worded = False
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -150,7 +151,6 @@ class Node:
             return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
-            take_words(self.party, step, self.config.words)
             self.party.hello(step)
         self._leave(step)
         self._registered = True
@@ -383,6 +383,9 @@ class Node:
         """Everything this node does of itself; nothing of it before its log is known to be whole."""
         changes, used, fresh = heard
         duty = self.party.duty
+        if not self._worded:  # a node that waits for its neighbours' word on its log takes nothing in before
+            self._worded = True
+            duty(step, "words", partial(take_words, self.party, step, self.config.words), waits=False)
         for change in changes:
             duty(step, "gate", partial(self._log_gate, step, change), waits=False)
         for band in fresh:
@@ -514,6 +517,7 @@ class Node:
         if self.config.wants:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.user.act(step, self.party, since_s, start_ns)
+        self.auctions.act(step, self.party, since_s, self._declare, self._free())
 
     def _look_again(self, step: Step) -> None:
         body = self.envelopes.found(step)
@@ -533,6 +537,10 @@ class Node:
                 self.holder.made.add(number)
             else:
                 self._held_back_ns = time.monotonic_ns() + NS
+
+    def _free(self) -> Callable[[OfferSection], list[OfferSection]]:
+        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, self.fix().time)]
+        return free_of(self._occupancy, closed, LOOKS_BEFORE_OFFER)
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
@@ -580,6 +588,7 @@ class Node:
             withdraw=lambda sid: self.warden.withdraw(sid, Reason.RELINQUISHED, "given back by command"),
             declare=self._declare,
             rotate=self.keys.rotate,
+            is_free=lambda auction: wholly_free(auction, self._free()),
             may_offer=lambda step, offer: step.may_sign(self.holder.declaration(step, self.party, offer)),
         )
 

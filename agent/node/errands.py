@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from agent.config.settings import OfferSection
+from agent.node.auctionerrands import go_on
 from agent.node.commands import (
     Acquire,
     AnswerDispute,
@@ -20,8 +21,11 @@ from agent.node.commands import (
     GiveBack,
     MoveSettlement,
     OfferBand,
+    OpenAuction,
+    PlaceBid,
     RaiseDispute,
     Rotate,
+    ShowAuctions,
     ShowDisputes,
     Tell,
     parse_command,
@@ -135,6 +139,8 @@ class Errands:
                 self._acquire(step, errand, errand.command, around)
             case OfferBand():
                 self._offer(step, errand, errand.command, around)
+            case OpenAuction() | PlaceBid() | ShowAuctions():
+                go_on(step, self._party, errand, around, tell=self._tell, end=self._end)
             case Rotate():
                 self._rotate(step, errand, errand.command, around)
             case Tell():

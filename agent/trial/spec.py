@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.config.settings import OfferSection, WantSection
+from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, GroupPlan
 from hw_profiles.misfit import first_misfit
 from sim.scenario import ScenarioError
 
@@ -144,6 +145,7 @@ class Terms(_Table):
     suspends: bool = False
     outside_authorisation: bool = False
     tiers: tuple[TierPlan, ...] = ()
+    auction: AuctionRulePlan | None = None
     fallbacks: tuple[FallbackPlan, ...] = ()
     disputes: DisputePlan | None = None
 
@@ -189,6 +191,9 @@ class TrialSpec(_Table):
     node_tiers: dict[str, int] = {}
     offers: list[OfferPlan] = []
     wants: list[Want] = []
+    auctions: list[AuctionPlan] = []
+    bids: list[BidPlan] = []
+    group: GroupPlan | None = None
     programs: list[Program] = []
     cbrs: CbrsPlan | None = None
     acts: list[ActPlan] = []
@@ -248,8 +253,13 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         first = first_misfit(exc)
         raise ScenarioError(f"[trial] {first.key}: {first.said}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
+    named += [one.node for one in spec.auctions] + [one.node for one in spec.bids]
+    named += [one.node for one in spec.group.members] if spec.group is not None else []
     named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []
     named += [name for act in spec.acts for name in (act.node, act.user) if name is not None]
+    if spec.auctions and (spec.group is None or spec.terms.auction is None):
+        missing = "group" if spec.group is None else "terms.auction"
+        raise ScenarioError(f"[trial] {missing}: absent; an auction needs [trial.group] and [trial.terms.auction]")
     unknown = set(named) | set(spec.node_tiers)
     for name in sorted(unknown - nodes):
         raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")

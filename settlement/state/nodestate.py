@@ -27,6 +27,7 @@ from settlement.pair.holder import restored_holder
 from settlement.pair.patience import STORE as FAILING
 from settlement.pair.user import restored_user
 from settlement.records.row import Charge
+from settlement.state.assembly import PROPOSED, Assembly
 from settlement.state.ownword import attested, judge_own, last_attested
 from settlement.state.replays import Replays
 from settlement.state.rules import RULE, HeldRule, Rules, chained, read_held
@@ -198,6 +199,11 @@ class NodeState:
             admitted = prove(raw, self.registry)
             if isinstance(admitted, Admitted):
                 self.user.hear(admitted)
+        self.assembly = Assembly()
+        for name, _ in self._stored(PROPOSED):
+            asked = self.record_of(name)
+            if asked is not None:
+                self.assembly.begin(name, auction=asked.body.auction is not None)
 
     def _holders_near(self, cell: Cell) -> set[bytes]:
         """Other holders whose offers were heard in a cell's area, whatever their band."""

@@ -96,6 +96,12 @@ TABLE: dict[str, Row] = {
         words=f"3550-3560MHz {NODE}", reads=("node/node.toml",), fails=4,
         units=("--for 600", "--eirp 20", "--wait 5", "--in 1"),
     ),
+    "auction open": Row(
+        words=f"3550-3560MHz --class cbrs {NODE}", reads=("node/node.toml",), fails=4,
+        units=("--for 600", "--in 60", "--bids-for 5", "--reveals-for 5", "--vote-for 5", "--eirp 20", "--wait 5"),
+    ),
+    "auction bid": Row(words=f"00 --price 7 {NODE}", reads=("node/node.toml",), fails=4),
+    "auction show": Row(words="--config node/node.toml", reads=("node/node.toml",), fails=4),
     "relinquish": Row(words=f"00 {NODE}", reads=("node/node.toml",), fails=4),
     "fallback": Row(words=f"00 --without {NODE}", reads=("node/node.toml",), fails=4, units=("--to 3560-3570",)),
     "dispute raise": Row(words=f"00 --escalate {NODE}", reads=("node/node.toml",), fails=4),
