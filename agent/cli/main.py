@@ -20,6 +20,7 @@ from agent.cli import (
     bench_settlement,
     bench_table,
     calibrate,
+    campaign,
     cbsd,
     classes,
     clock,
@@ -70,11 +71,13 @@ app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
+audit.app.command("fleet")(campaign.fleet)
 app.add_typer(auction.app, name="auction")
 app.command()(fallback.fallback)
 app.add_typer(dispute.dispute, name="dispute")
 app.add_typer(ruling.ruling, name="ruling")
 app.add_typer(audit.app, name="audit")
+app.command()(campaign.campaign)
 app.add_typer(lease.app, name="lease")
 app.add_typer(history.app, name="history")
 app.add_typer(witness.app, name="witness")

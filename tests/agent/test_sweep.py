@@ -44,6 +44,7 @@ TABLE: dict[str, Row] = {
     "audit bundle": Row(words=f"sealed.db --out new.bundle {AUDIT}", reads=("sealed.db",), writes=True),
     "audit check": Row(words=f"note.txt --log sealed.db {AUDIT}", reads=("sealed.db", "note.txt"), fails=1),
     "audit export": Row(words=f"sealed.db 00 --proof p.txt {AUDIT}", reads=("sealed.db",), fails=1),
+    "audit fleet": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
     "audit public": Row(words=f"sealed.db --out public {AUDIT}", reads=("sealed.db",)),
     "audit replay": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
     "audit report": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
@@ -127,6 +128,7 @@ TABLE: dict[str, Row] = {
     "sense": Row(words="file:none.sigmf-meta", fails=1),
     "record": Row(words="file:none.sigmf-meta out", fails=1),
     "calibrate": Row(words="file:none.sigmf-meta t.toml --power-dbm 0 --uncertainty-db 1 --frequency 1MHz", fails=1),
+    "campaign": Row(words="none.toml", fails=1),
     "calendar sign": Row(
         words="calendar.json --key plain/sign.key --out new.calendar", reads=("calendar.json",), writes=True,
     ),
