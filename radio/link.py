@@ -182,6 +182,16 @@ class StationHeard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PowerMeasured:
+    """At most so much was received in a band on average (mdBm), for a SAS above that asks; told until `until_ns`."""
+
+    low_hz: int
+    high_hz: int
+    most_mdbm: int
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
     """What was sent under a settlement, when it ended for the gate (monotonic ns)."""
 
@@ -192,7 +202,9 @@ class Used:
     last_ns: int | None
 
 
-FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Withdraw | Burst | StationHeard
+FromAgent: TypeAlias = (
+    AgentBeat | NewPermit | NewLease | NewRule | NewKey | Withdraw | Burst | StationHeard | PowerMeasured
+)
 LinkMessage: TypeAlias = FromAgent | TimedBurst | DoorBeat | LookTaken | WardenBeat | GateChange | Used | StationTold
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
@@ -212,6 +224,7 @@ _KINDS: dict[str, Any] = {
         Used,
         StationTold,
         StationHeard,
+        PowerMeasured,
     )
 }
 

@@ -13,7 +13,6 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,13 @@ CONNECTIONS_MAX = 8
 Question = dict[str, Any]
 
 
-@lru_cache(maxsize=16)
+_DECLARED: dict[str, dict[str, Any]] = {
+    one.__name__: {f.name: f.type for f in fields(one)} for one in (Ask, Given, Room, Spot, Withheld)
+}
+
+
 def _declared(cls: type[Any]) -> dict[str, Any]:
-    return {f.name: f.type for f in fields(cls)}
+    return _DECLARED[cls.__name__]
 
 
 def _fits(cls: type[Any], value: object) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from agent.bench.gate.rig import NS, ClosingRound, Rig, RigFailed
-from agent.bench.gate.settler import Settler
+from agent.bench.gate.settler import NotSettled, Settler
 from agent.config.settings import load
 from agent.trial.coordinator import write_config
 from agent.trial.folder import Layout, prepare
@@ -128,7 +128,7 @@ def _rounds(rig: Rig, sas: SimSas, rounds: int) -> list[ClosingRound]:
     while len(done) < rounds:
         try:
             done.append(suspended(rig, sas, first=not done))
-        except RigFailed:
+        except (NotSettled, RigFailed):
             failed += 1
             sas.suspended.clear()
             if failed > 3 + rounds // 4:
