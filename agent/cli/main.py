@@ -31,6 +31,7 @@ from agent.cli import (
     install,
     kit,
     lease,
+    members,
     node,
     offer,
     record,
@@ -85,6 +86,7 @@ app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 authority.authority.add_typer(classes.commodity, name="class")
 authority.authority.command("admit")(classes.admit)
+authority.authority.command("members")(members.members)
 node.node.command("config")(drafts.node_config)
 app.add_typer(node.node, name="node")
 app.add_typer(kit.app, name="kit")

@@ -27,6 +27,7 @@ from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide
 from settlement.records.row import Charge
 from settlement.records.witnessing import Cosignature
+from settlement.state import handing
 from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.state.nodestate import NodeState
 from settlement.state.ownword import believed
@@ -338,6 +339,7 @@ class Party(NodeState):
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
         self.duty(step, "holder", lambda: self.holder.tick(step))
+        self.duty(step, "handing", lambda: handing.tick(self, step))
         self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
         self.duty(step, "witness", lambda: self.witness.tick(step))
         self.duty(step, "proposals", lambda: assembling.tick(self, step))
