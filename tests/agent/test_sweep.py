@@ -68,6 +68,9 @@ TABLE: dict[str, Row] = {
         words="new/enrol.request --name new --role user --out new.chain",
         reads=("new/enrol.request",), writes=True, units=("--for 30", "--eirp 20", "--band 3550-3560"),
     ),
+    "authority members": Row(
+        words="notaries --faulty 0 --member node:holder --out new.members", writes=True, units=("--for 30",),
+    ),
     "authority reissue": Row(
         words="turn/rotate.request --name turn --out turned.chain",
         reads=("turn/rotate.request",), writes=True, units=("--for 30",),
@@ -158,6 +161,7 @@ TABLE: dict[str, Row] = {
     "witness ask": Row(
         words=f"sealed.db --url http://127.0.0.1:9 --key {{witness}} {AUDIT}", reads=("sealed.db",), fails=1,
     ),
+    "bench cbrs": Row(words="--cbsds 0", fails=2),
     "bench chain": Row(words="--folder none", fails=1),
     "bench detection": Row(words="--trials 1", fails=2),
     "bench gate": Row(words="--rounds 0", fails=2),
