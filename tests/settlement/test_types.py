@@ -157,7 +157,8 @@ BODY = {
     ),
     "admission": bodies.Admission(subject=seed("sid"), outcome=1, classes=("cbrs",), window=HOUR, rule=bytes(32)),
     "intent": bodies.Intent(
-        cell=CELL, commodity="cbrs", tier=2, eirp_mdbm=20_000, price=5, answer_by_ns=T0 + 60 * NS, rule=bytes(32), nonce=bytes(16)
+        cell=CELL, commodity="cbrs", tier=2, eirp_mdbm=20_000, price=5, answer_by_ns=T0 + 60 * NS, rule=bytes(32),
+        nonce=bytes(16),
     ),
     "counter": bodies.Counter(
         declaration=seed("sid"), answers=seed("c"), round=1, cell=CELL, commodity="cbrs", price=5, answer_by_ns=T0,
