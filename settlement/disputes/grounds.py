@@ -305,7 +305,8 @@ def _unpaid(case: DisputeCase) -> DisputeFinding:
         return _kept(case, "compensation.named", "nothing cited names what is owed", "a PREEMPT, FALLBACK or ruling")
     if paid >= owed:
         return _kept(case, "compensation.paid", f"{paid} of {owed}", f"< {owed}")
-    return _broken(case, "compensation.paid", f"{paid} of {owed}", f">= {owed}", unpaid=owed - paid)
+    ends_ns = case.settled.given.cell.window.end_ns
+    return _broken(case, "compensation.paid", f"{paid} of {owed}", f">= {owed}", from_ns=ends_ns, unpaid=owed - paid)
 
 
 def _ordered(case: DisputeCase, one: Record) -> bool:
