@@ -10,7 +10,7 @@ from typing import Any
 from settlement.audit.findings import Findings
 from settlement.chain.admission import Admitted, RuleInForce, prove
 from settlement.chain.credentials import Registry
-from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.records import Record
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.disputes.case import Sources, gather
@@ -19,6 +19,7 @@ from settlement.disputes.table import DisputeMove, DisputeState, OpenDispute, ju
 from settlement.records.complaint import Dispute, DisputeAnswer, Ruling
 from settlement.records.decision import Confirm
 from settlement.records.registry import TYPE_OF
+from settlement.records.verdict import Verdict
 
 Entries = Callable[[], Iterable[bytes]]
 COURSE = (Dispute, DisputeAnswer, Ruling)
@@ -29,14 +30,14 @@ PASSES_MAX = 4
 def replay_rulings(entries: Entries, registry: Registry, rules: Iterable[RuleInForce], findings: Findings) -> int:
     """Judge every admitted ruling again; returns how many. What does not come to itself is a finding."""
     course = list(_course(entries(), registry))
-    held = _named(entries, registry, [found for _, found in course])
+    held = _named(entries, registry, [found for _, found, _ in course])
     by_hash = {one.hash: one.rule for one in rules}
     told = _Told(held, Sources(record=held.get, subject=registry.get, rule=by_hash.get, line=registry.line))
     count = 0
-    for index, record in course:
+    for index, record, own in course:
         if isinstance(record.body, Ruling):
             count += 1
-        refusal = told.take(record)
+        refusal = told.take(record, own=own)
         if refusal is not None:
             findings.add(f"entry {index}: admitted, but {refusal}")
     return count
@@ -54,16 +55,23 @@ def _proven(leaf: Leaf, registry: Registry) -> Record | None:
     return known.record if isinstance(known, Admitted) else None
 
 
-def _course(bodies: Iterable[bytes], registry: Registry) -> Iterable[tuple[int, Record]]:
-    """Disputes, answers and rulings that were admitted, in their order."""
+def _course(bodies: Iterable[bytes], registry: Registry) -> Iterable[tuple[int, Record, bool]]:
+    """Disputes, answers, their receipts, and rulings that were admitted, in their order; True for the owner's own."""
+    answers: set[bytes] = set()
     for index, leaf in _leaves(bodies):
         if leaf.admitted and leaf.record is not None and any(mark in leaf.record for mark in _MARKS):
             record = _proven(leaf, registry)
             if record is not None and isinstance(record.body, COURSE):
-                yield index, record
+                answers |= {record.digest} if isinstance(record.body, DisputeAnswer) else set()
+                yield index, record, leaf.origin == OWN
+        elif leaf.admitted and leaf.record is not None and answers and _VERDICT in leaf.record:
+            record = _proven(leaf, registry)
+            if record is not None and record.body.subject in answers and record.body.reason == Reason.RECEIVED.value:
+                yield index, record, leaf.origin == OWN
 
 
 _MARKS = tuple(f"bandpact/{TYPE_OF[one]}".encode() for one in COURSE)
+_VERDICT = f"bandpact/{TYPE_OF[Verdict]}".encode()
 """How their types are named in a record's header: most entries need not be proven to be passed over."""
 
 
@@ -99,8 +107,9 @@ class _Told:
     def __init__(self, held: dict[bytes, Record], sources: Sources) -> None:
         self._held, self._sources = held, sources
         self._open: dict[bytes, OpenDispute] = {}
+        self._unheard: set[bytes] = set()
 
-    def take(self, record: Record) -> Refusal | None:
+    def take(self, record: Record, *, own: bool) -> Refusal | None:
         """One more record of their course; why it should not have been admitted."""
         match record.body:
             case Dispute():
@@ -110,6 +119,10 @@ class _Told:
                 held = self._open.get(name)
                 if held is not None:
                     self._open[name] = moved(held, DisputeMove.ANSWER, answer=record.digest)
+                    self._unheard |= {record.digest} if own else set()
+                return None
+            case Verdict(subject=subject):
+                self._unheard.discard(subject)
                 return None
             case _:
                 return self._ruled(record)
@@ -143,11 +156,15 @@ class _Told:
             return None
         refusal = (
             judge_move(held, DisputeMove.RULE)
-            or judge_hearing(case.terms, held, record.frame.attestation, body.answer)
+            or judge_hearing(
+                case.terms, held, record.frame.attestation, body.answer, unheard=held.answer in self._unheard
+            )
             or judge_ruling(case, record, author)
         )
-        changed = {"ruling": record.digest, "ruled_ns": record.frame.attestation.latest_ns}
-        self._open[body.dispute] = moved(held, DisputeMove.RULE, **changed)
+        ruled_ns = record.frame.attestation.latest_ns
+        self._open[body.dispute] = moved(
+            held, DisputeMove.RULE, ruling=record.digest, ruled_ns=ruled_ns, answer=body.answer
+        )
         return refusal
 
     def _ruling_on(self, name: bytes) -> bytes | None:
