@@ -20,9 +20,15 @@ UNSURE = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.P
 UNCITED = ("dispute.evidence", "answer.evidence")
 """Clauses that refuse what cites a record that is not here: its author is told, and passes it on."""
 EARLY = (
-    "ruling.dispute", "ruling.unanswered", "case.answer", "case.evidence", "answer.dispute", "compensation.ruling", "compensation.moved",
+    "ruling.dispute",
+    "ruling.unanswered",
+    "case.answer",
+    "case.evidence",
+    "answer.dispute",
+    "compensation.ruling",
+    "compensation.moved",
     *UNCITED,
-)  # fmt: skip
+)
 """Clauses that refuse what overtook the record it speaks of: it comes again, and counts then."""
 
 
