@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.cli.asking import converse, run_folder_of
 from agent.cli.common import fail, output_console, print_json
-from agent.cli.sources import chosen
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 app = typer.Typer(no_args_is_help=True, help="Leases: their states, and every transition with its evidence.")
 
@@ -49,6 +50,93 @@ def list_leases(
         refused = f", {row['refused']} refused" if row["refused"] else ""
         moves = f"{row['transitions']} transitions{refused}"
         _say(f"{row['lease'][:16]}  {row['log']}  {row['state'] or '-'}  {row['about']}  {moves}")
+
+
+LeaseId = Annotated[str, typer.Argument(metavar="ID", help="The lease's id, or how it begins, in hexadecimal.")]
+To = Annotated[str, typer.Option("--to", metavar="NAME", help="The node that is to have it, by its credential's name.")]
+Price = Annotated[int, typer.Option("--price", min=0, help="What it costs, in the class's unit of price.")]
+Wait = Annotated[str, typer.Option("--wait", metavar="TIME", help="How long that node has to ask for it.")]
+Lines = Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")]
+
+
+@app.command()
+def transfer(
+    lease: LeaseId,
+    to: To,
+    node: NodeArg = None,
+    config: ConfigOption = None,
+    price: Price = 0,
+    wait: Wait = "30s",
+    as_json: Lines = False,
+) -> None:
+    """Hand a lease of the running node on to another, whole and for good, and show each step; exit 1 says why not.
+
+    That node has to ask for it (`bandpact acquire BAND`). The radio here is silent before the other's permit
+    opens; if it does not come about the lease is as it was. Example: bandpact lease transfer 3f9a --to festival
+    """
+    from agent.words.units import parse_time
+
+    said = {"sid": lease.lower(), "to": to, "price": price, "wait_ms": round(parse_time(wait, "--wait") * 1000)}
+    converse(run_folder_of(chosen(node, config)), as_json=as_json, do="hand_on", kind="transfer", **said)
+
+
+@app.command()
+def sublease(
+    lease: LeaseId,
+    to: To,
+    band: Annotated[
+        str | None, typer.Option("--band", metavar="BAND", help="Such as 3550-3555MHz; all of it if not said.")
+    ] = None,
+    eirp: Annotated[
+        str | None, typer.Option("--eirp", metavar="POWER", help="Such as 17dBm; the lease's own if not said.")
+    ] = None,
+    area: Annotated[
+        str | None,
+        typer.Option("--area", metavar="LAT,LON,RADIUS", help="Degrees and metres; the lease's own if not said."),
+    ] = None,
+    start: Annotated[str, typer.Option("--in", metavar="TIME", help="When it begins, from now.")] = "0s",
+    length: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="Such as 10min; to the lease's end if not said.")
+    ] = None,
+    node: NodeArg = None,
+    config: ConfigOption = None,
+    price: Price = 0,
+    wait: Wait = "30s",
+    as_json: Lines = False,
+) -> None:
+    """Let another node use a part of a lease: less band, area, time or power; exit 1 says why not.
+
+    That node has to ask for it (`bandpact acquire BAND`). The radio here leaves that part of the band before the
+    other's permit opens, and has it again when the sublease is over. Wider than the lease on any axis is refused.
+    Example: bandpact lease sublease 3f9a --to festival --band 3555-3560MHz --eirp 17dBm --for 10min
+    """
+    from agent.words.units import parse_edges, parse_power, parse_time
+
+    low_hz, high_hz = parse_edges(band, "--band") if band is not None else (None, None)
+    said = {
+        "sid": lease.lower(),
+        "to": to,
+        "low_hz": low_hz,
+        "high_hz": high_hz,
+        "area": _circle(area) if area is not None else None,
+        "in_ms": round(parse_time(start, "--in") * 1000),
+        "for_ms": round(parse_time(length, "--for") * 1000) if length is not None else None,
+        "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
+        "price": price,
+        "wait_ms": round(parse_time(wait, "--wait") * 1000),
+    }
+    converse(run_folder_of(chosen(node, config)), as_json=as_json, do="hand_on", kind="sublease", **said)
+
+
+def _circle(text: str) -> list[int]:
+    """LAT,LON,RADIUS in degrees and metres, as it is signed; ends the command where it is none."""
+    try:
+        lat, lon, radius_m = (float(part) for part in text.split(","))
+    except ValueError:
+        fail(f"--area: {text!r} is not LAT,LON,RADIUS, such as 36.95,-76.3,500")
+    if not (abs(lat) <= 90 and abs(lon) <= 180 and 0 < radius_m < 1e7):
+        fail(f"--area: {text!r} is no circle on Earth; degrees, degrees, metres")
+    return [round(lat * 1e7), round(lon * 1e7), round(radius_m * 1000)]
 
 
 @app.command()

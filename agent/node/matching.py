@@ -1,6 +1,7 @@
 """Which offer a node takes: the offers it heard as matching sees them, by the rule's order, and the choice in words."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from settlement.chain.scope import Cell
 from settlement.chain.weights import FAILED, FULFILLED, Kept, trust_ppm
@@ -10,16 +11,38 @@ from settlement.market.matching import Candidate, Considered, Match, SpectrumWis
 from settlement.market.pricing import Pricing, price_of
 from settlement.pair.user import Offer
 from settlement.party.party import Party
+from settlement.records.handingterms import TRANSFER
 from settlement.state.reputation import reputation_in
 
 
-def matched(party: Party, wish: SpectrumWish, here: PositionFix, *, without: Collection[bytes] = ()) -> Match:
-    """Choose among the offers heard, `without` some; by the order of the wish's class, or of the first."""
-    rule = party.rule.rule
+def matched(
+    party: Party,
+    wish: SpectrumWish,
+    here: PositionFix,
+    *,
+    without: Collection[bytes] = (),
+    handed_only: bool = False,
+) -> Match:
+    """Choose among the offers heard, `without` some; by the order of the wish's class, or of the first.
+
+    What another hands on to this node comes before any other offer, and with `handed_only` nothing else does.
+    """
+    rule, mine = party.rule.rule, [one for one in party.user.offers.values() if one.handed is not None]
     terms = rule.terms(wish.commodity) if wish.commodity is not None else rule.classes[0]
+    by = terms.matching if terms is not None else None
+    handed = match_offers(wish, [_candidate(party, o, wish, here) for o in mine if o.declaration not in without], by)
+    if handed.winner is not None or handed_only:
+        return handed  # who hands its lease on has this node in mind, and the band in use
     offers = [offer for offer in party.user.offers.values() if offer.declaration not in without]
-    seen = [_candidate(party, offer, wish, here) for offer in offers]
-    return match_offers(wish, seen, terms.matching if terms is not None else None)
+    return match_offers(wish, [_candidate(party, offer, wish, here) for offer in offers], by)
+
+
+def whole_of(offer: Offer, cell: Cell, eirp_mdbm: int) -> tuple[Cell, int]:
+    """What a REQUEST asks for: the cell and EIRP that are wanted; of a transfer all that it hands on."""
+    if offer.handed != TRANSFER:
+        return cell, eirp_mdbm
+    offered = offer.body.cell
+    return replace(offered, window=replace(offered.window, start_ns=cell.window.start_ns)), offer.body.max_eirp_mdbm
 
 
 def pricing_of(party: Party, offer: Offer) -> Pricing:

@@ -8,7 +8,18 @@ from pathlib import Path
 
 from agent.config.settings import NodeConfig
 from agent.node.wiring import link_of, rings_of
-from radio.link import AgentBeat, Burst, GateChange, NewKey, NewLease, NewPermit, NewRule, StationHeard, Withdraw
+from radio.link import (
+    AgentBeat,
+    Burst,
+    GateChange,
+    NewHanding,
+    NewKey,
+    NewLease,
+    NewPermit,
+    NewRule,
+    StationHeard,
+    Withdraw,
+)
 from radio.ports import Iq16
 from settlement.core.reasons import Reason
 
@@ -91,6 +102,10 @@ class WardenSide:
     def lease(self, record: bytes) -> None:
         """Hand over a RENEW."""
         self.link.send(NewLease(record=record))
+
+    def handing(self, sid: bytes, record: bytes) -> None:
+        """Hand over a HANDOVER or a RECLAIM of a lease of this node."""
+        self.link.send(NewHanding(sid=sid, record=record))
 
     def rule(self, record: bytes, chain: tuple[bytes, ...]) -> None:
         """Hand over a rule, with its authority's credentials."""

@@ -4,11 +4,13 @@ A receipt is a `verdict` with the reason RECEIVED: what must be heard was heard,
 RELINQUISH is received by the holder, SUSPEND and RESUME by the user. The same record always gets the same receipt.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
+from settlement.chain.codec import cut
 from settlement.chain.records import Record
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.handings import Handing
 from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import UserState
@@ -16,6 +18,7 @@ from settlement.pair.user import STORE as USER
 from settlement.pair.userpairs import UserPair
 from settlement.records.conduct.alarms import UNCITED, may_change, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.handing import declined_by
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.verdict import REVIEW_OPENED, Verdict
 from settlement.state.nodestate import REVIEW
@@ -72,13 +75,16 @@ class Dissent:
     reason: Reason
 
 
-def _judge_verdict(case: RecordCase) -> Receipt | TurnedDown | Dissent | UserPair | Refusal:
+def _judge_verdict(case: RecordCase) -> Receipt | TurnedDown | Dissent | Handing | UserPair | Refusal:
     body: Verdict = case.body
     if body.reason == Reason.RECEIVED.value:
         return _judge_receipt(case)
     line = (case.author.hash, *case.state.registry.line(case.author.hash))
     if case.state.holder.leases.debts.waits_for(body.subject, line):
         return TurnedDown(subject=body.subject)
+    handing = declined_by(case.state, case.author.hash, body.subject)
+    if handing is not None:
+        return handing
     asked = case.state.holder.cosigning.refusing(case.author.hash, body.subject)
     if asked is not None:
         known = body.reason in list(Reason)
@@ -100,8 +106,12 @@ def _judge_receipt(case: RecordCase) -> Receipt | Refusal:
     return refuse(Reason.UNKNOWN_SID, "receipt.subject", subject.hex()[:16], "a record of ours to the author")
 
 
-def _take(case: RecordCase, decided: Receipt | TurnedDown | Dissent | UserPair) -> None:
+def _take(case: RecordCase, decided: Receipt | TurnedDown | Dissent | Handing | UserPair) -> None:
     match decided:
+        case Handing():
+            why = cut(f"{case.body.reason} [{case.body.clause}] {case.body.measured}", 64)
+            case.state.holder.handings.save(case.step, replace(decided, declined=why))
+            case.step.event("not handed on", sid=decided.sid, handover=decided.handover, why=why)
         case Receipt(subject=subject):
             case.state.holder.heard(case.step, subject)
             case.state.user.heard(case.step, subject)
@@ -144,7 +154,7 @@ def _refused(told: Retelling, said: Said) -> None:
 
 
 CONDUCT = (
-    Conduct[Receipt | TurnedDown | Dissent | UserPair](
+    Conduct[Receipt | TurnedDown | Dissent | Handing | UserPair](
         body=Verdict, judge=_judge_verdict, act=_take, own=_reviewed, heard=_refused
     ),
 )
