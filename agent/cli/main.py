@@ -36,6 +36,7 @@ from agent.cli import (
     node,
     offer,
     record,
+    recordings,
     relinquish,
     report,
     ruling,
@@ -65,6 +66,7 @@ app.command()(attacks.attacks)
 app.command()(report.report)
 app.command()(sense.sense)
 app.command()(record.record)
+app.add_typer(recordings.app, name="recordings")
 app.command()(calibrate.calibrate)
 app.add_typer(tx.tx, name="tx")
 app.command()(stop.stop)

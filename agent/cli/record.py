@@ -44,6 +44,10 @@ def record(
     place: Annotated[str | None, typer.Option(metavar="LAT,LON[,HEIGHT]", help="degrees WGS 84, and metres")] = None,
     place_radius: Annotated[str | None, typer.Option(help="how sure the place is, like 10m")] = None,
     calibration: Calibration = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="stamp the licence of a class on it: a class file, or spectrum or backhaul"),
+    ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Record SOURCE as SigMF: when with its bound, where, gaps, and what was noticed; `sense` says the same of it."""
@@ -66,7 +70,7 @@ def record(
 
                 measured = measured_by_table(Path(calibration), opened.origin.device, opened.tunings[0])
             plan = SensePlan(duration_s=limit, scale_of=scale_by(calibration, opened.origin.device))
-            done = run(opened, plan, path, origin=given, measured=measured)
+            done = run(opened, plan, path, origin=given, measured=measured, stamp=_stamp(licence))
         except RecordRefused as exc:
             fail(str(exc), Exit.FAILURE)
         finally:
@@ -87,6 +91,25 @@ def record(
         highlight=False,
     )
     out.print(f"Look at it with: bandpact sense file:{done.meta}", highlight=False)
+
+
+def _stamp(licence: str | None) -> dict[str, object]:
+    """The licence of a class as a recording carries it; ends the command where the class has none."""
+    if licence is None:
+        return {}
+    import time
+
+    from agent.config.settings import ConfigError
+    from agent.desk.classes import checked_class
+    from agent.recordings.licensing import stamp_of
+
+    try:
+        stamp = stamp_of(checked_class(licence), time.time_ns())
+    except ConfigError as exc:
+        fail(str(exc))
+    if not stamp:
+        fail(f"--licence {licence}: that class has no [licence]", Exit.USAGE)
+    return stamp
 
 
 def _origin(place: str | None, radius: str | None) -> "Origin | None":

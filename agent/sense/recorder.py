@@ -1,5 +1,6 @@
 """Writes what a source gives as SigMF: each gap begins a capture, what was noticed is an annotation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -103,11 +104,18 @@ def _annotation(start: int, count: int, low_hz: float, high_hz: float, label: st
 
 
 def record(
-    source: Source, plan: SensePlan, path: Path, *, origin: Origin | None = None, measured: LevelBasis | None = None
+    source: Source,
+    plan: SensePlan,
+    path: Path,
+    *,
+    origin: Origin | None = None,
+    measured: LevelBasis | None = None,
+    stamp: Mapping[str, Any] | None = None,
 ) -> Recorded:
     """Record until the source or the plan's time ends; the files appear only once they are whole.
 
-    Args: origin adds to what the source knows of its place; measured is what its levels rest on.
+    Args: origin adds to what the source knows of its place; measured is what its levels rest on; stamp are
+    more fields of its `global`, such as its licence.
 
     Raises: RecordRefused when the files exist already or cannot be written; RadioError, SourceError of the source.
     """
@@ -141,7 +149,7 @@ def record(
                     digest=digest,
                     measured=measured,
                 )
-                return encoded(about, captures, annotations)
+                return encoded(about | dict(stamp or {}), captures, annotations)
 
             out.finish(metadata)
     except FileExistsError as exc:

@@ -126,6 +126,10 @@ TABLE: dict[str, Row] = {
     "run": Row(words="--config none.toml", fails=1),
     "warden": Row(words="--config none.toml", fails=1),
     "stop": Row(words=NODE, reads=("node/node.toml",), fails=4),
+    "recordings licence": Row(words="made.sigmf-meta", reads=("made.sigmf-meta",)),
+    "recordings export": Row(words="made.sigmf-meta out.sigmf-meta", reads=("made.sigmf-meta",), fails=1),
+    "recordings expire": Row(words="none"),
+    "recordings check": Row(words="none"),
     "directory serve": Row(words="--network n --anchor 00", fails=2),
     "directory find": Row(words=f"--url http://127.0.0.1:9 {ANCHORED}", fails=1, units=("--band 3550-3560",)),
     "lease list": Row(words=f"--in sealed.db {AUDIT}", reads=("sealed.db",)),
@@ -224,6 +228,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         must("authority", "rule", "sign", "rule.toml", "--out", "rule.signed")
         text = (ROOT / "settlement/governing/classes/backhaul.toml").read_text(encoding="utf-8")
         (folder / "class.toml").write_text(text.replace('"backhaul"', '"cbrs"', 1), encoding="utf-8")
+        (folder / "made.sigmf-meta").write_text('{"global": {"core:datatype": "ci16_le"}}', encoding="utf-8")
         must("authority", "revoke", "--out", "status.list")
         witness = must("witness", "init", "asked", "--name", "w").split()[0]
         for name in ("node", "plain", "turn", "new", "fresh"):
