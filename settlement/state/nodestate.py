@@ -30,6 +30,7 @@ from settlement.records.row import Charge
 from settlement.state.assembly import PROPOSED, Assembly
 from settlement.state.ownword import attested, judge_own, last_attested
 from settlement.state.replays import Replays
+from settlement.state.retention import Retention
 from settlement.state.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.state.shares import Shares
 from settlement.state.step import REPLIED, REPLY, Identity, Step
@@ -87,6 +88,7 @@ class NodeState:
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
         self.replays = Replays()
+        self.retention = Retention(self)
         self._proven: Recent[bytes, Record] = Recent()
         self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
         self.restore()
