@@ -30,7 +30,7 @@ from settlement.records.row import Charge
 from settlement.state.assembly import PROPOSED, Assembly
 from settlement.state.ownword import attested, judge_own, last_attested
 from settlement.state.replays import Replays
-from settlement.state.retention import Retention
+from settlement.state.retention import LogRetention
 from settlement.state.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.state.shares import Shares
 from settlement.state.step import REPLIED, REPLY, Identity, Step
@@ -88,7 +88,7 @@ class NodeState:
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
         self.replays = Replays()
-        self.retention = Retention(self)
+        self.retention = LogRetention(lineage, rule=lambda: self.rule, live=self._live)
         self._proven: Recent[bytes, Record] = Recent()
         self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
         self.restore()
@@ -250,6 +250,10 @@ class NodeState:
         """Stop signing for good: the log is not what this node, or a neighbour, saw."""
         self.damaged = step.halted = refusal
         step.event("halted", reason=refusal.reason.value, detail=str(refusal))
+
+    def _live(self) -> set[bytes]:
+        """Settlements that are not over, for this node as a holder or as a user."""
+        return {pair.sid for pair in self.holder.busy.values()} | {pair.sid for pair in self.user.busy.values()}
 
     def scrubbed(self, step: Step, refusal: Refusal | None) -> None:
         """The log was read whole behind this node's back: go on, or sign nothing more where it does not hold."""

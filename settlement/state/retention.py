@@ -12,12 +12,14 @@ Refused entries stay: they are evidence against somebody.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from settlement.chain.admission import RuleInForce
 from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.lineage import Lineage
 from settlement.chain.prunedleaf import PrunedLeaf, is_pruned
 from settlement.chain.records import Record, Unproven, parse
 from settlement.disputes.table import STORE as DISPUTES
@@ -34,9 +36,6 @@ from settlement.records.observation import Envelope
 from settlement.records.registry import TYPE_OF
 from settlement.records.verdict import Verdict
 from settlement.state.step import Step
-
-if TYPE_CHECKING:
-    from settlement.state.nodestate import NodeState
 
 EVERY_NS: Final = 60_000_000_000
 WINDOW: Final = 4096
@@ -63,7 +62,7 @@ _LOT: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class OldEntry:
     """An entry that is old enough to go, and the class that says so."""
 
     index: int
@@ -132,11 +131,14 @@ def kept_ns(rule: Rule, kind: str, commodity: str | None) -> int | None:
     return max(times) if times and len(times) == len(found) else None
 
 
-class Retention:
+class LogRetention:
     """One node's, driven by its ticks; all that lasts of it is in the log."""
 
-    def __init__(self, state: "NodeState") -> None:
-        self._state = state
+    def __init__(
+        self, lineage: Lineage, *, rule: Callable[[], RuleInForce], live: Callable[[], Iterable[bytes]]
+    ) -> None:
+        """`rule` says what is in force; `live` names the settlements that are not over for this node."""
+        self._lineage, self._rule, self._running = lineage, rule, live
         self._next_ns = 0
 
     def act(self, step: Step) -> int:
@@ -155,10 +157,10 @@ class Retention:
 
     def _kind(self, step: Step, kind: str, now_ns: int) -> tuple[int, bool]:
         """One pass of one kind: how many went, and whether the next may follow at once."""
-        rule = self._state.rule.rule
+        rule = self._rule().rule
         if all(kind not in [r.what for r in one.retention or ()] for one in rule.classes):
             return 0, False
-        lineage, cursor = self._state.lineage, f"pruned:{kind}"
+        lineage, cursor = self._lineage, f"pruned:{kind}"
         first = lineage.counted(cursor)
         if first + 1 >= lineage.size:
             return 0, False
@@ -166,7 +168,7 @@ class Retention:
         needed = self._needed() if wanted else frozenset()
         going = [one for one in wanted if not self._held(one, needed)][:LOT_MAX]
         full = len(going) == LOT_MAX
-        by_class: dict[str, list[Candidate]] = defaultdict(list)
+        by_class: dict[str, list[OldEntry]] = defaultdict(list)
         for one in going:
             by_class[one.commodity].append(one)
         for commodity, lot in by_class.items():
@@ -178,10 +180,10 @@ class Retention:
             lineage.count(cursor, reached - first)
         return len(going), bool(going) or (reached > first and young is None)
 
-    def _window(self, kind: str, first: int, now_ns: int) -> tuple[list[Candidate], int, int | None]:
+    def _window(self, kind: str, first: int, now_ns: int) -> tuple[list[OldEntry], int, int | None]:
         """Entries of a kind from `first` on that are old enough, where the window ends, and the first too young."""
-        found: list[Candidate] = []
-        lineage = self._state.lineage
+        found: list[OldEntry] = []
+        lineage = self._lineage
         last = min(first + WINDOW, lineage.size)
         for index, sid, author, seq, body in lineage.of_type(TYPE_OF[KINDS[kind]], first, last):
             leaf = decode_leaf(body) if not is_pruned(body) else None
@@ -190,12 +192,12 @@ class Retention:
             commodity = "" if KINDS[kind] is Envelope else self._class_of(leaf, sid)
             if commodity is None:
                 continue
-            keep_ns = kept_ns(self._state.rule.rule, kind, commodity or None)
+            keep_ns = kept_ns(self._rule().rule, kind, commodity or None)
             if keep_ns is None:
                 continue
             if leaf.arrived_latest_ns + keep_ns >= now_ns:
                 return found, last, index
-            found.append(Candidate(index=index, leaf=leaf, sid=sid, commodity=commodity, author=author, seq=seq))
+            found.append(OldEntry(index=index, leaf=leaf, sid=sid, commodity=commodity, author=author, seq=seq))
         if kind == RENEWALS:
             found = [one for one in found if not self._last_of_its_settlement(one)]
         return found, last, None
@@ -210,27 +212,25 @@ class Retention:
                 return opened.body.commodity if isinstance(opened, Record) else None
         return None
 
-    def _last_of_its_settlement(self, one: Candidate) -> bool:
-        newest = self._state.lineage.newest_of(one.sid or b"", [TYPE_OF[Renew]])
+    def _last_of_its_settlement(self, one: OldEntry) -> bool:
+        newest = self._lineage.newest_of(one.sid or b"", [TYPE_OF[Renew]])
         return newest is None or newest[1] == one.leaf.subject
 
     def _entries_of(self, sid: bytes) -> list[Leaf]:
-        leaves = (decode_leaf(body) for body in self._state.lineage.of_settlement(sid) if not is_pruned(body))
+        leaves = (decode_leaf(body) for body in self._lineage.of_settlement(sid) if not is_pruned(body))
         return [leaf for leaf in leaves if isinstance(leaf, Leaf)]
 
-    def _held(self, one: Candidate, needed: frozenset[bytes]) -> bool:
+    def _held(self, one: OldEntry, needed: frozenset[bytes]) -> bool:
         return one.leaf.subject in needed or (one.sid is not None and one.sid in self._live())
 
     def _live(self) -> frozenset[bytes]:
         """Settlements that are not over for either side, or about which somebody complained and nothing is paid yet."""
-        state = self._state
-        busy = {pair.sid for pair in state.holder.busy.values()} | {pair.sid for pair in state.user.busy.values()}
-        disputes = (open_dispute(raw) for _, raw in state.lineage.items(DISPUTES))
-        return frozenset(busy | {one.sid for one in disputes if one.state not in CLOSED})
+        disputes = (open_dispute(raw) for _, raw in self._lineage.items(DISPUTES))
+        return frozenset({*self._running(), *(one.sid for one in disputes if one.state not in CLOSED)})
 
     def _needed(self) -> frozenset[bytes]:
         """The names of all records that something in force, or a live or disputed settlement, has or rests on."""
-        lineage = self._state.lineage
+        lineage = self._lineage
         waiting: list[bytes] = [raw for kind in IN_FORCE for _, raw in lineage.items(kind)]
         for sid in self._live():
             waiting += [leaf.record for leaf in self._entries_of(sid) if leaf.record is not None]
@@ -248,8 +248,8 @@ class Retention:
                     waiting.append(raw)
         return frozenset(needed)
 
-    def _let_go(self, step: Step, kind: str, commodity: str, lot: Sequence[Candidate]) -> None:
-        rule = self._state.rule
+    def _let_go(self, step: Step, kind: str, commodity: str, lot: Sequence[OldEntry]) -> None:
+        rule = self._rule()
         said = PrunedLot(
             kind=kind, commodity=commodity, rule=rule.hash, count=len(lot), first=lot[0].index, last=lot[-1].index
         )
@@ -265,5 +265,5 @@ class Retention:
                 author=one.author,
                 seq=one.seq,
             )
-            self._state.lineage.prune(one.index, stub)
+            self._lineage.prune(one.index, stub)
         step.event("pruned", kind=kind, commodity=commodity, entries=len(lot))
