@@ -11,6 +11,7 @@ from agent.cli import (
     auction,
     audit,
     authority,
+    bench_cbrs,
     bench_chain,
     bench_gate,
     bench_node,
@@ -30,6 +31,7 @@ from agent.cli import (
     install,
     kit,
     lease,
+    members,
     node,
     offer,
     record,
@@ -84,11 +86,13 @@ app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 authority.authority.add_typer(classes.commodity, name="class")
 authority.authority.command("admit")(classes.admit)
+authority.authority.command("members")(members.members)
 node.node.command("config")(drafts.node_config)
 app.add_typer(node.node, name="node")
 app.add_typer(kit.app, name="kit")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
+bench.command("cbrs")(bench_cbrs.cbrs)
 bench.command("chain")(bench_chain.chain)
 bench.command("gate")(bench_gate.gate)
 bench.command("node")(bench_node.node)

@@ -117,6 +117,29 @@ class GiveBack(_Command):
     sid: Annotated[str, Field(max_length=64)]
 
 
+class HandOnLease(_Command):
+    """Hand a lease on to another node, whole or in part, and follow it until that node has it."""
+
+    do: Literal["hand_on"]
+    sid: Annotated[str, Field(max_length=64)]
+    kind: Literal["transfer", "sublease"]
+    to: Annotated[str, Field(max_length=128)]
+    low_hz: Hz | None = None
+    high_hz: Hz | None = None
+    area: Annotated[list[int], Field(min_length=3, max_length=3)] | None = None
+    in_ms: Ms = 0
+    for_ms: Annotated[int, Field(ge=1, le=TIME_MS_MAX)] | None = None
+    eirp_mdbm: MilliDbm | None = None
+    price: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    wait_ms: Ms = 0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "HandOnLease":
+        if (self.low_hz is None) != (self.high_hz is None) or (self.low_hz or 0) >= (self.high_hz or 1):
+            raise ValueError("low_hz is not below high_hz")
+        return self
+
+
 class Rotate(_Command):
     """Take up the next key, whose credential lies in the node's folder."""
 
@@ -186,7 +209,19 @@ class Cancel(_Command):
     do: Literal["cancel"]
 
 
-AnyCommand = Acquire | OfferBand | OpenAuction | PlaceBid | ShowAuctions | GiveBack | Rotate | Tell | Complaint | Cancel
+AnyCommand = (
+    Acquire
+    | OfferBand
+    | OpenAuction
+    | PlaceBid
+    | ShowAuctions
+    | GiveBack
+    | HandOnLease
+    | Rotate
+    | Tell
+    | Complaint
+    | Cancel
+)
 _ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="do")])
 
 

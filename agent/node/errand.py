@@ -41,6 +41,7 @@ class Errand:
     cancelled: bool = False
     held: bool = False
     filling: Filling | None = None
+    handover: bytes | None = None
     auction: bytes | None = None
     over: bool = False
     told: set[str] = field(default_factory=set)

@@ -11,7 +11,7 @@ import tomli_w
 
 from agent.config.keyfiles import CHAIN, make_keys, write_chain
 from agent.desk.sharing import needed
-from agent.trial.spec import DisputePlan, FallbackPlan, TierPlan, TrialSpec
+from agent.trial.spec import DisputePlan, FallbackPlan, HandingPlan, TierPlan, TrialSpec
 from settlement.chain import bodies, records
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
@@ -23,6 +23,7 @@ from settlement.disputes.rulings import ruling_by
 from settlement.pair.coordination import NEIGHBOURS
 from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionRule
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms, GroundTerms
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import TierTerms
 from settlement.records.quorum import GroupMember, MemberList
 
@@ -239,7 +240,7 @@ class TrialAuthority:
             record_age_ns_max=5 * NS,
             sensing_age_ns_max=NS,
             witness_quorum=witness_quorum,
-            outside_authorisation=0,
+            outside_authorisation=int(terms.outside_authorisation),
             coordination=self._shards(),
             confidence_ppm_min=CONFIDENCE_PPM_MIN if terms.envelope_required else None,
         )
@@ -265,6 +266,7 @@ def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:
         on_incumbent=1 if terms.suspends else None,
         tiers=tuple(_tier_terms(one) for one in terms.tiers) or None,
         envelope_required=1 if terms.envelope_required else None,
+        handing=_handing_terms(terms.handing) if terms.handing is not None else None,
         fallbacks=tuple(_fallback_terms(one) for one in terms.fallbacks) or None,
         disputes=_dispute_terms(terms.disputes) if terms.disputes is not None else None,
     )
@@ -291,6 +293,10 @@ def _dispute_terms(plan: DisputePlan) -> DisputeTerms:
         escalate_ns=int(plan.escalate_s * NS),
         pay_ns=int(plan.pay_s * NS),
     )
+
+
+def _handing_terms(plan: HandingPlan) -> HandingTerms:
+    return HandingTerms(kinds=plan.kinds, depth=plan.depth, consent=1 if plan.consent else 0)
 
 
 def _tier_terms(plan: TierPlan) -> TierTerms:

@@ -179,6 +179,8 @@ def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> di
     values["offers"] = [
         o.model_dump(exclude_none=True) for o in spec.offers_of(node.name, scale=scale, duration_s=layout.duration_s)
     ]
+    hands = spec.hands_of(node.name, scale=scale)
+    values["leases"] = {"hands": [h.model_dump(exclude_none=True) for h in hands]}
     values |= auction_tables(spec.auctions, spec.bids, node.name, commodity=spec.terms.commodity, scale=scale)
     if spec.group is not None:
         values["words"] = str(folder / WORDS)

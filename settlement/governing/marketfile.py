@@ -8,6 +8,7 @@ from settlement.governing.plainfile import RuleFileError, known_keys, needed, sc
 from settlement.records.auctionterms import AuctionRule
 from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import MatchingTerms, Tariff, TierTerms
 
 ONE = {
@@ -15,6 +16,7 @@ ONE = {
     "tariff": Tariff,
     "licence": LicenceTerms,
     "disputes": DisputeTerms,
+    "handing": HandingTerms,
     "auction": AuctionRule,
 }
 SEVERAL = {"tiers": TierTerms, "retention": RetentionTerms, "fallbacks": FallbackTerms}

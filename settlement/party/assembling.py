@@ -16,6 +16,7 @@ from settlement.quorum.counting import count_bids
 from settlement.quorum.group import choices, in_epoch, member_of, membership_of
 from settlement.quorum.sealing import commitment
 from settlement.quorum.table import ProposalEvent, ProposalState
+from settlement.quorum.voting import may_vote
 from settlement.records.auction import NONCE, Bid, Reveal
 from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionTerms
 from settlement.records.conduct.auction import AuctionCase, auction_of, heard_bids, take_bid, take_reveal, take_tally
@@ -215,11 +216,11 @@ def _vote(state: NodeState, step: Step, asked: Record) -> None:
 def cast_vote(state: NodeState, step: Step, asked: Record, group: MemberList, choice: bytes) -> Record | Refusal:
     """Vote, once: the vote is kept in the step that signs it, and another for the same proposal is refused."""
     me = state.identity.credential
-    if state.lineage.get(VOTES, asked.digest + me) is not None:
-        return refuse(Reason.EQUIVOCATION, "vote.once", choice.hex()[:16], "one vote of a member")
-    late = in_epoch(group, asked.body.epoch, step.now.time, "vote")
-    if late is not None:
-        return late
+    before = state.record_of(state.lineage.get(VOTES, asked.digest + me))
+    refusal = may_vote(before.body.choice if before is not None else None, choice)
+    refusal = refusal or in_epoch(group, asked.body.epoch, step.now.time, "vote")
+    if refusal is not None:
+        return refusal
     signed = vote(state.identity.key, membership_of(state.registry.network, group), choice)
     body = Ballot(proposal=asked.digest, epoch=group.epoch, choice=choice, signature=signed.signature)
     record = step.sign(body)

@@ -27,10 +27,12 @@ from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide
 from settlement.records.row import Charge
 from settlement.records.witnessing import Cosignature
+from settlement.state import handing
 from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.state.nodestate import NodeState
 from settlement.state.ownword import believed
 from settlement.state.replays import passed_on
+from settlement.state.repute import weigh_record
 from settlement.state.rules import RULE
 from settlement.state.step import HaltedError, NotEntitledError, Outgoing, Step
 from settlement.state.witness import ROUND
@@ -63,6 +65,7 @@ class Party(NodeState):
             former=self.former,
             quorum=self.witness.quorum,
             entitled=self.entitled,
+            signed=lambda step, record: weigh_record(self, step, record, own=True),
             halted=self.halted,
         )
         before, attested_ns = (self.identity, dict(self.former)), self.attested_ns
@@ -205,6 +208,7 @@ class Party(NodeState):
         step.log(leaf, verdict.record)
         step.answering(verdict.record.digest)
         decision.act()
+        weigh_record(self, step, verdict.record, own=False)
         step.answering(None)
         self.witness.take_up(step)
         return None
@@ -338,6 +342,7 @@ class Party(NodeState):
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
         self.duty(step, "holder", lambda: self.holder.tick(step))
+        self.duty(step, "handing", lambda: handing.tick(self, step))
         self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
         self.duty(step, "witness", lambda: self.witness.tick(step))
         self.duty(step, "proposals", lambda: assembling.tick(self, step))

@@ -19,6 +19,7 @@ from settlement.core.fixes import PositionSource, TimeSource
 from settlement.records.auctionterms import AuctionRule
 from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms, ReputationTerms
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import FORMS, MatchingTerms, Tariff, TierTerms
 from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
 from settlement.records.sizes import HASH, PPM
@@ -98,6 +99,7 @@ class ClassTerms:
     licence: LicenceTerms | None = nested(42, LicenceTerms, optional=True)
     retention: tuple[RetentionTerms, ...] | None = array(43, RetentionTerms, 8, low=1, optional=True)
     users: int | None = uint(44, optional=True, high=255, meant=(1, 255))
+    handing: HandingTerms | None = nested(28, HandingTerms, optional=True)
     auction: AuctionRule | None = nested(46, AuctionRule, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:

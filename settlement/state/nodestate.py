@@ -23,6 +23,7 @@ from settlement.pair.coordinator import STORE as COORDINATED
 from settlement.pair.coordinator import Coordinator
 from settlement.pair.debts import DEBT
 from settlement.pair.governed import Governed
+from settlement.pair.handings import STORE as HANDING
 from settlement.pair.holder import restored_holder
 from settlement.pair.patience import STORE as FAILING
 from settlement.pair.user import restored_user
@@ -87,6 +88,7 @@ class NodeState:
         self._swept_ns = 0
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
+        self.consents = True
         self.replays = Replays()
         self.retention = LogRetention(lineage, rule=lambda: self.rule, live=self._live)
         self._proven: Recent[bytes, Record] = Recent()
@@ -188,6 +190,7 @@ class NodeState:
             blocked=self._stored(holder_side.BLOCKED),
             failing=self._stored(FAILING),
             debts=self._stored(DEBT),
+            handed=self._stored(HANDING),
             elsewhere=self.coordinator.known,
             neighbours=self._holders_near,
         )
@@ -197,7 +200,9 @@ class NodeState:
             bounds=self.bounds,
             stored=[raw for _, raw in self._stored(user_side.STORE)],
         )
-        for _, raw in self._stored(user_side.HEARD):
+        handings, user = self.holder.handings, self.user
+        self.governed.handed_until_ns = lambda handover: handings.until_ns(handover, user.by_sid)
+        for _, raw in [*self._stored(user_side.HEARD), *self._stored(user_side.HANDED)]:
             admitted = prove(raw, self.registry)
             if isinstance(admitted, Admitted):
                 self.user.hear(admitted)

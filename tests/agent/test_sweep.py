@@ -68,6 +68,9 @@ TABLE: dict[str, Row] = {
         words="new/enrol.request --name new --role user --out new.chain",
         reads=("new/enrol.request",), writes=True, units=("--for 30", "--eirp 20", "--band 3550-3560"),
     ),
+    "authority members": Row(
+        words="notaries --faulty 0 --member node:holder --out new.members", writes=True, units=("--for 30",),
+    ),
     "authority reissue": Row(
         words="turn/rotate.request --name turn --out turned.chain",
         reads=("turn/rotate.request",), writes=True, units=("--for 30",),
@@ -124,6 +127,14 @@ TABLE: dict[str, Row] = {
     "warden": Row(words="--config none.toml", fails=1),
     "stop": Row(words=NODE, reads=("node/node.toml",), fails=4),
     "lease list": Row(words=f"--in sealed.db {AUDIT}", reads=("sealed.db",)),
+    "lease transfer": Row(words=f"00 {NODE} --to festival", reads=("node/node.toml",), units=("--wait 5",), fails=4),
+    "lease sublease": Row(
+        words=f"00 {NODE} --to festival", reads=("node/node.toml",), fails=4,
+        units=("--band 1", "--eirp 20", "--for 600", "--in 1", "--wait 5"),
+    ),
+    "lease boundary": Row(
+        words=f"00 --in sealed.db {AUDIT}", reads=("sealed.db",), units=("--level 90",), fails=1,
+    ),
     "lease show": Row(words=f"00 --in sealed.db {AUDIT}", reads=("sealed.db",), fails=1),
     "sense": Row(words="file:none.sigmf-meta", fails=1),
     "record": Row(words="file:none.sigmf-meta out", fails=1),
@@ -150,6 +161,7 @@ TABLE: dict[str, Row] = {
     "witness ask": Row(
         words=f"sealed.db --url http://127.0.0.1:9 --key {{witness}} {AUDIT}", reads=("sealed.db",), fails=1,
     ),
+    "bench cbrs": Row(words="--cbsds 0", fails=2),
     "bench chain": Row(words="--folder none", fails=1),
     "bench detection": Row(words="--trials 1", fails=2),
     "bench gate": Row(words="--rounds 0", fails=2),

@@ -20,6 +20,7 @@ from settlement.chain.scope import Area, Band, Cell, Corner, Window
 from settlement.quorum.certificate import Certificate, vote
 from settlement.quorum.group import membership_of
 from settlement.quorum.sealing import commitment
+from settlement.records.handing import Consent, Handover, Reclaim, Vacated
 from settlement.records.registry import RECORDS
 from tests.settlement.schema_text import (
     BEGIN_MEANING,
@@ -215,7 +216,24 @@ def _others(world: World, raws: dict[str, bytes]) -> list[bytes]:
     made = [world.by_authority(b, 0.0, seq=99 + n) for n, b in enumerate(_from_authority(rule, alice))]
     made += [_signed(world, "holder", b, 700 + n) for n, b in enumerate(_from_holder(rule, raws))]
     made += [_signed(world, "alice", b, 700 + n) for n, b in enumerate(_from_user(rule, raws, holder))]
-    return [*made, _rotated(world), *_of_auctions(world, rule)]
+    return [*made, *_handed(world, rule, raws), _rotated(world), *_of_auctions(world, rule)]
+
+
+def _handed(world: World, rule: bytes, raws: dict[str, bytes]) -> list[bytes]:
+    """A lease that changes hands and comes back."""
+    sid, handover = seed("sid"), seed("handover")
+    said = [
+        ("alice", Handover(
+            sid=sid, confirm=digest(raws["confirm"]), kind="sublease", to=world.members["bob"].hash, cell=WISH,
+            commodity="cbrs", tier=2, max_eirp_mdbm=17_000, price=7, rule=rule, artifact=b"\xa0",
+        )),
+        ("holder", Consent(sid=sid, handover=handover)),
+        ("alice", Vacated(
+            sid=sid, handover=handover, silent_earliest_ns=T0, silent_latest_ns=T0 + 1000, lease=raws["renew"],
+        )),
+        ("alice", Reclaim(sid=sid, handover=handover, reason="it is over")),
+    ]  # fmt: skip
+    return [_signed(world, name, body, 740 + n) for n, (name, body) in enumerate(said)]
 
 
 def vectors() -> list[dict[str, Any]]:
