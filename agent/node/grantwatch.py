@@ -23,6 +23,8 @@ class WatchedSettlement:
     high_hz: int
     suspended_for: str | None
     held: Held
+    unit: str | None = None
+    whole: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ def _standings(party: Party) -> Iterator[WatchedSettlement]:
             low_hz=pair.cell.band.low_hz,
             high_hz=pair.cell.band.high_hz,
             suspended_for=pair.suspended,
+            unit=pair.cell.band.unit,
+            whole=pair.whole,
             held=Held(
                 in_force=pair.in_force,
                 suspended=pair.state == UserState.SUSPENDED,
@@ -57,6 +61,8 @@ def _standings(party: Party) -> Iterator[WatchedSettlement]:
             low_hz=given.cell.band.low_hz,
             high_hz=given.cell.band.high_hz,
             suspended_for=Reason.INCUMBENT.value if suspended else None,
+            unit=given.cell.band.unit,
+            whole=given.whole,
             held=Held(
                 in_force=suspended or given.state == HolderState.CONFIRMED,
                 suspended=suspended,
@@ -105,6 +111,8 @@ class GrantWatch:
                 "window_end_ns": one.held.window.end_ns,
                 "suspended_for": one.suspended_for,
             }
+            | ({"unit": one.unit} if one.unit is not None else {})
+            | ({"whole": one.whole.hex()} if one.whole is not None else {})
             for state, one in self._held.values()
         ]
 

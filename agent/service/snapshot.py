@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from agent.words.units import band_text, power_text, time_text
 from hw_profiles.smallfile import read_small
+from settlement.chain.scope import Band
 
 FILE = "status.json"
 FRESH_NS = 5_000_000_000
@@ -102,8 +103,15 @@ def strangers_lines(status: dict[str, Any]) -> list[str]:
 def settlement_line(one: dict[str, Any]) -> str:
     """One settlement in force, in the words of CBRS."""
     why = f", suspended: {one['suspended_for']}" if one["suspended_for"] else ""
-    band = band_text(one["low_hz"], one["high_hz"])
-    eirp = f", {power_text(one['eirp_mdbm'])} EIRP" if one.get("eirp_mdbm") is not None else ""
+    unit = one.get("unit")
+    band = (
+        str(Band(low_hz=one["low_hz"], high_hz=one["high_hz"], unit=unit))
+        if unit
+        else band_text(one["low_hz"], one["high_hz"])
+    )
+    loud = one.get("eirp_mdbm") if unit is None else None
+    eirp = f", {power_text(loud)} EIRP" if loud is not None else ""
+    why += f", part of {one['whole'][:12]}" if one.get("whole") else ""
     ends = f", window ends {clock_text(one['window_end_ns'])}" if one.get("window_end_ns") else ""
     lease = f", lease until {clock_text(one['lease_until_ns'])}" if one.get("lease_until_ns") else ""
     return f"grant  {one['settlement'][:12]} {one['state']} as {one['role']}, {band}{eirp}{ends}{lease}{why}"
