@@ -29,6 +29,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.governing.narrowing import wider_rule
 from settlement.governing.soundness import flaw
 from settlement.records.authority import LongLeases
+from settlement.records.complaintterms import ReputationTerms
 from settlement.records.marketterms import Tariff, TierTerms
 from tests.settlement.colluding import Collusion, other_cell
 from tests.settlement.world import AREA, BAND, LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, fix
@@ -197,6 +198,7 @@ DESK = DeskTerms(
     time_bound_ns_max=NS,
     position_radius_mm_max=1000,
 )
+REPUTATION = ReputationTerms(prior_good=2, prior_bad=1, half_life_ns=NS, complaint=1000, partner_max=5000)
 UPPER_RULE = replace(
     RULE,
     validity_ns_max=3600 * NS,
@@ -208,6 +210,8 @@ UPPER_RULE = replace(
     budgets=(BUDGET,),
     modalities=(Modality(name="radar", reliability_ppm=900_000),),
     desk=DESK,
+    admission=1,
+    reputation=REPUTATION,
     levels=(
         Level(name="authority", response="obey", weight_ppm=1_000_000, admits=("rule", "envelope")),
         Level(name="operator", response="consider", weight_ppm=500_000, admits=("request", "grant")),
@@ -268,6 +272,8 @@ WIDER: dict[str, dict[str, Any]] = {
     "stock_witnesses": {"stock_witnesses": (StockWitness(name="w.example", key=bytes(range(32))),)},
     "outside_authorisation": {"outside_authorisation": 0},
     "incumbent_calendar": {"incumbent_calendar": None},
+    "admission": {"admission": None},
+    "reputation": {"reputation": replace(REPUTATION, prior_good=3)},
     "long_leases.most_ns": {"long_leases": LongLeases(most_ns=3600 * NS, protected=())},
     "confidence_ppm_min": {"confidence_ppm_min": None},
     "coordination.all": {"coordination": (replace(SHARD, need=0),)},
