@@ -188,6 +188,11 @@ def test_a_record_of_nobody_or_by_another_key_is_told_with_both_names(world: Wor
     found = prove(elsewhere, registry)
     assert isinstance(found, Refusal)
     assert found.reason is Reason.DOMAIN, "only what its key did not sign is a rotation by another"
+    assert said(prove(b"\x00", registry)) == (
+        Reason.MALFORMED, "cose.structure", "00", "d284: tag 18, array of 4")  # fmt: skip
+    good = sign_record(alice.key, world.frame(), asked)
+    for held in (True, False):
+        assert isinstance(prove(good, registry, verify=lambda *_: held), Admitted) is held  # noqa: B023
     credential = said(prove(world.chains["bob"][1], registry))
     assert credential == (Reason.TYPE, "integrity.1", "credential", "credentials enter through the registry")
 
