@@ -162,6 +162,37 @@ def test_a_decision_counts_however_late_and_an_envelope_as_long_as_it_says() -> 
         Reason.STALE, "confidence.10.valid", f"at {T0 + 60 * NS} ns", f"before {T0 + 60 * NS} ns")  # fmt: skip
 
 
+@pytest.mark.attack(13)
+def test_a_record_is_signed_while_its_author_and_its_rule_were_surely_in_force(world: World) -> None:
+    """Credentials of the test hold for an hour round T0, its rule for ten seconds."""
+    alice, body, end_ns = held_subject(world, "alice"), world.asked(), T0 + 10 * NS
+    rule = replace(context(world).rule, rule=replace(RULE, effective=Window(start_ns=T0, end_ns=end_ns)))
+
+    def judged_at(earliest_ns: int, latest_ns: int) -> Said:
+        record = made(body, replace(HERE, earliest_ns=earliest_ns, latest_ns=latest_ns))
+        return said(timeless(Admitted(record=record, author=alice), rule))
+
+    clause = "disposition.11.effective"
+    assert judged_at(T0, T0 + 1000) is None
+    assert judged_at(end_ns - 1000, end_ns - 1) is None
+    assert judged_at(T0 - 1, T0 + 9) == (
+        Reason.TIME_UNDECIDED, clause, f"[{T0 - 1}, {T0 + 9}] ns", f"wholly inside [{T0}, {end_ns}) ns")  # fmt: skip
+    assert judged_at(T0 - 9, T0 - 1) == (
+        Reason.NOT_YET, clause, f"[{T0 - 9}, {T0 - 1}] ns", f">= {T0} ns")  # fmt: skip
+    assert judged_at(end_ns - 1, end_ns) == (
+        Reason.TIME_UNDECIDED, clause, f"[{end_ns - 1}, {end_ns}] ns", f"wholly inside [{T0}, {end_ns}) ns",
+    )  # fmt: skip
+    assert judged_at(end_ns, end_ns) == (Reason.EXPIRED, clause, f"[{end_ns}, {end_ns}] ns", f"< {end_ns} ns")
+    over = replace(alice, expires_ns=T0 + 5)
+    late = made(body, replace(HERE, earliest_ns=T0 + 5, latest_ns=T0 + 6))
+    assert said(timeless(Admitted(record=late, author=over), rule)) == (
+        Reason.EXPIRED,
+        "credential.validity",
+        f"[{T0 + 5}, {T0 + 6}] ns",
+        f"< {T0 + 5} ns",
+    )
+
+
 # -- (1) to (3) --------------------------------------------------------------------------------------------------------
 
 
@@ -420,3 +451,11 @@ def test_a_level_that_may_not_speak_or_was_never_the_issuers_is_named(world: Wor
     for levels, held in ((("authority", "light", "operator"), False), (("authority", "operator", "light"), True)):
         found = timeless(Admitted(record=record, author=replace(alice, levels=levels)), replace(rule, rule=weigh))
         assert (found is None) is held, levels
+
+
+def test_an_offer_beyond_the_prices_of_its_class_is_told_both(world: World) -> None:
+    holder, rule = held_subject(world, "holder"), context(world).rule
+    (offer,) = world.members["holder"].party.holder.offers.values()
+    dear = Admitted(record=made(replace(offer, price=101)), author=holder)
+    assert said(timeless(dear, rule)) == (Reason.PRICE, "disposition.13.price", "101", "0-100")
+    assert timeless(replace(dear, record=made(replace(offer, price=100))), rule) is None
