@@ -26,11 +26,12 @@ from settlement.chain.credentials import Subject
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, Frame, Record, make_record, sign_record
 from settlement.chain.scope import Area, Band, Cell, Window
+from settlement.chain.status import StatusLists
 from settlement.core.fixes import PositionSource, TimeFix, TimeSource
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import verify_rule
 from tests.settlement.test_attested import fix as _fix
-from tests.settlement.world import AREA, LAT, LON, LOWER, NETWORK, NS, RULE, T0, World, fix, offered, scope, seed
+from tests.settlement.world import AREA, LAT, LON, LOWER, NETWORK, NS, RULE, T0, World, fix, offered, scope, seed, trio
 
 HERE = Attestation.of(_fix(1.0))
 Said = tuple[Reason, str, str, str] | None
@@ -359,6 +360,42 @@ def test_a_succeeded_credential_speaks_only_of_what_it_decided_before(world: Wor
     assert judged(world, offered_again, held, transport_key=None) == (
         Reason.ROTATION, "capability.5", "holder", "the successor's key")  # fmt: skip
     assert judged(world, confirm, held, transport_key=None) is None
+
+
+@pytest.mark.attack(19)
+@pytest.mark.attack(20)
+def test_a_credential_stands_while_a_fresh_list_of_its_issuer_says_nothing_against_it(tmp_path: Path) -> None:
+    world = trio(tmp_path, status_index={"alice": 3})
+    soon = Cell(band=LOWER, area=AREA, window=Window(start_ns=T0 + 3 * NS, end_ns=T0 + 9 * NS))
+    body = bodies.Request(
+        declaration=bytes(32), cell=soon,
+        commodity="cbrs", tier=2, eirp_mdbm=20_000, price=7, nonce=bytes(16), partial=0,
+    )  # fmt: skip
+    raw = {name: sign_record(world.members[name].key, world.frame(name), body) for name in ("alice", "bob")}
+
+    def verdict(name: str, word: bodies.Revocation | None, *, check: bool = False) -> Said:
+        status = StatusLists()
+        if word is not None:
+            status.take(world.authority, bytes(32), word)
+        held = context(world, status=status)
+        if check:
+            levels = (RULE.levels[0], replace(RULE.levels[1], response="obey after check"))
+            held = replace(held, rule=replace(held.rule, rule=replace(RULE, levels=levels)))
+        return judged(world, raw[name], held, transport_key=world.transport(name))
+
+    until_ns = fix(1.0).time.latest_ns
+    fresh = bodies.Revocation(version=4, fresh_until_ns=until_ns + 1, bits=b"\x00")
+    assert verdict("alice", None) == (
+        Reason.STATUS_UNKNOWN, "status.list", "none held", "the list of alice's issuer")  # fmt: skip
+    assert verdict("alice", fresh) is None
+    assert verdict("alice", replace(fresh, bits=b"\x08")) == (
+        Reason.REVOKED, "status.revoked", "alice", "not revoked in list 4")  # fmt: skip
+    assert verdict("alice", replace(fresh, fresh_until_ns=until_ns)) == (
+        Reason.STATUS_UNKNOWN, "status.stale", f"{until_ns} ns", f"< {until_ns}")  # fmt: skip
+    assert verdict("bob", None) is None
+    assert verdict("alice", fresh, check=True) is None
+    assert verdict("bob", fresh, check=True) == (
+        Reason.STATUS_UNKNOWN, "capability.5.check", "bob has no status index", "one")  # fmt: skip
 
 
 # -- places ------------------------------------------------------------------------------------------------------------
