@@ -289,6 +289,8 @@ def test_a_nodes_own_records_come_over_its_own_key_and_an_authoritys_over_any(wo
     raw, held = sign_record(world.members["alice"].key, world.frame(), world.asked()), context(world)
     assert judged(world, raw, held) is None
     assert judged(world, raw, held, transport_key=None) is None
+    assert judged(world, raw, held, at_s=6.5) == (
+        Reason.STALE, "confidence.10", "5499998000 ns old", "<= 5000000000 ns")  # fmt: skip
     assert judged(world, raw, held, transport_key=world.transport("bob")) == (
         Reason.TRANSPORT_BINDING, "integrity.4", "sent over another node's key", "alice")  # fmt: skip
     word = world.by_authority(bodies.Revocation(version=1, fresh_until_ns=T0 + 100 * NS, bits=b"\x00"), 1.0)

@@ -20,14 +20,13 @@ def question(credential: bytes = KEY, *, domain: bytes = b"bandpact", mechanism:
 @pytest.fixture
 def made() -> Iterator[tuple[Door, "zmq.Socket[bytes]"]]:
     context = zmq.Context()
-    door = Door(context, lambda key: {KEY: True, OTHER: False}[key])
-    libzmq = context.socket(zmq.DEALER)
-    libzmq.linger = 0
-    libzmq.connect(ENDPOINT)
-    yield door, libzmq
-    libzmq.close()
-    door.socket.close()
-    context.term()
+    try:
+        door = Door(context, lambda key: {KEY: True, OTHER: False}[key])
+        libzmq = context.socket(zmq.DEALER)
+        libzmq.connect(ENDPOINT)
+        yield door, libzmq
+    finally:
+        context.destroy(linger=0)
 
 
 def asked(made: tuple[Door, "zmq.Socket[bytes]"], frames: list[bytes]) -> list[bytes]:

@@ -33,7 +33,7 @@ from settlement.pair.artifact import VerifiedPermit, verify
 from settlement.pair.transmit import RESEND_NS
 from settlement.state.messages import Message
 from settlement.state.step import HaltedError
-from settlement.state.witness import behind
+from settlement.state.witness import PROOFS_EACH, behind
 from tests.agent.realparts import until
 from tests.settlement.formats.test_tlogwitness import serving
 from tests.settlement.world import LOWER, NETWORK, NS, RULE, UPPER, World, fix, seed, trio
@@ -232,6 +232,17 @@ def test_a_head_heard_of_from_another_witness_is_held_against_the_first_that_com
     assert refusal is not None
     assert (refusal.reason, refusal.clause) == (Reason.FORK, "witness.same_size")
     assert (refusal.measured, refusal.required) == (seed("bob").hex(), "the root seen before at 50")
+
+
+@pytest.mark.attack(65)
+def test_a_node_signs_so_many_proofs_against_one_author_and_no_more(world: World) -> None:
+    holder = world.members["holder"]
+    for number in range(PROOFS_EACH + 3):
+        head = Head(origin=holder.party.lineage.origin, size=50, root=seed(str(number)))
+        raw = own_checkpoint(world, "holder", note=sign_head(head, holder.key), seq=6000 + number)
+        refusal = world.give("holder", "bob", Message(record=raw).encoded(), 1.0)
+        assert (refusal is None) is (number == 0)
+    assert len(evidence(world, "bob")) == PROOFS_EACH
 
 
 @pytest.mark.attack(33)
