@@ -1,25 +1,32 @@
 """The settlements a warden has verified itself, and which of them applies now."""
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from radio.handing import narrowed, proven_handing
 from radio.rulebook import RuleBook
 from settlement.chain.admission import prove
 from settlement.chain.bodies import Rotation
 from settlement.chain.credentials import Registry, Subject
+from settlement.chain.records import digest
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import HZ
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit, extend, verify
 from settlement.pair.transmit import furthest
+from settlement.records.handing import Handover, Reclaim
 
 WITHDRAWN_MAX = 4096
 
 
 @dataclass(slots=True)
 class HeldPermit:
-    """A verified permit, why it was withdrawn if it was, and what was sent under it (monotonic ns)."""
+    """A verified permit, why it was withdrawn if it was, and what was sent under it (monotonic ns).
+
+    `whole` is the permit without what its user `handed` on, by the HANDOVER's name, where it did; `untold` are those of
+    which nobody has been told yet that the radio is silent in them.
+    """
 
     permit: VerifiedPermit
     withdrawn: Refusal | None = None
@@ -28,6 +35,28 @@ class HeldPermit:
     first_ns: int | None = None
     last_ns: int | None = None
     closed: bool = False
+    whole: VerifiedPermit | None = None
+    handed: dict[bytes, Handover] = field(default_factory=dict)
+    untold: list[bytes] = field(default_factory=list)
+
+    def take(self, changed: VerifiedPermit, now: TimeFix) -> None:
+        """Go by a changed lease; what was handed on stays handed on."""
+        if self.whole is None:
+            self.permit = changed
+        else:
+            self.whole = changed
+            self.permit = narrowed(changed, self.handed.values(), now)
+
+    def hand_on(self, name: bytes, body: Handover | Reclaim, now: TimeFix) -> None:
+        """Go by less of the permit from here on, or by what is the user's again."""
+        whole = self.permit if self.whole is None else self.whole
+        if isinstance(body, Handover):
+            self.handed[name] = body
+            self.untold.append(name)
+        else:
+            self.handed.pop(body.handover, None)
+        self.whole = whole
+        self.permit = narrowed(whole, self.handed.values(), now)
 
 
 class Permits:
@@ -66,14 +95,26 @@ class Permits:
         held = self._held.get(sid)
         if held is None:
             return refuse(Reason.UNKNOWN_SID, "permits.change", sid.hex()[:16], "a permit held here")
-        changed = extend(held.permit, record, network=self._network, anchors=self._anchors)
+        whole = held.permit if held.whole is None else held.whole
+        changed = extend(whole, record, network=self._network, anchors=self._anchors)
         if isinstance(changed, Refusal):
             return changed
         if changed.suspended_for is None:  # what closes does so whatever the time may be
             refusal = _undated(now) or _lease_beyond(changed, now)
             if refusal is not None:
                 return refusal
-        held.permit = changed
+        held.take(changed, now)
+        return held
+
+    def hand_on(self, record: bytes, sid: bytes, now: TimeFix) -> HeldPermit | Refusal:
+        """Verify a HANDOVER or a RECLAIM of a held permit, and go by what it leaves."""
+        held = self._held.get(sid)
+        if held is None:
+            return refuse(Reason.UNKNOWN_SID, "permits.handing", sid.hex()[:16], "a permit held here")
+        body = proven_handing(record, held.permit, Registry(self._network, self._anchors))
+        if isinstance(body, Refusal):
+            return body
+        held.hand_on(digest(record), body, now)
         return held
 
     def rule(self, raw: bytes, chain: Iterable[bytes]) -> Refusal | None:
@@ -127,6 +168,9 @@ class Permits:
 
         Args: mine: credentials of this node's; what others may use is not for its own radio. None takes every permit.
         """
+        for held in self._held.values():
+            if held.whole is not None and not held.closed:
+                held.permit = narrowed(held.whole, held.handed.values(), now)
         own = [h for h in self._held.values() if mine is None or h.permit.user.hash in mine]
         usable = [h for h in own if h.withdrawn is None and not now.after(h.permit.cell.window.end_ns)]
         begun = [h for h in usable if h.permit.cell.window.start_ns <= now.latest_ns]

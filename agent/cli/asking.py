@@ -38,6 +38,13 @@ SENTENCES = {
     "answered": "answered, {stance}: {evidence} records cited",
     "case": "case file of {dispute}",
     "offered": "offered {band}",
+    "handed on": "HANDOVER sent: a {kind} to {to}, which has to ask for it",
+    "asked for": "{to} asks for it; GRANT sent",
+    "silent": "the radio here is silent in it; waiting for what else is needed",
+    "handed over": "CONFIRM sent: {to} has it, {sid}",
+    "auction opened": "auction {auction} opened",
+    "auction": "auction {state}",
+    "bid placed": "bid sealed and sent; it is shown once the bids have closed",
 }
 
 
@@ -53,6 +60,8 @@ def told(answer: dict[str, Any]) -> str:
     step = str(answer.get("step"))
     if step == "considered":
         return _considered(answer.get("offers", []))
+    if step == "auctions":
+        return "\n".join(map(auction_text, answer.get("auctions", []))) or "no auction is known"
     if step == "dispute":
         return _disputed(answer)
     return SENTENCES[step].format_map(_Blank(answer)).strip() if step in SENTENCES else step
@@ -68,6 +77,18 @@ def _considered(offers: list[dict[str, Any]]) -> str:
         for one in offers
     ]
     return "\n".join([f"{len(offers)} offers seen", *lines])
+
+
+def auction_text(one: dict[str, Any]) -> str:
+    """An auction in words: what is sold, where it stands, its bids."""
+    from agent.service.snapshot import auction_line
+
+    bids = [
+        f"  {bid['bidder']}: {'sealed' if bid['price'] is None else bid['price']}"
+        + (f", deposit of {bid['deposit_lost']} lost" if bid["deposit_lost"] else "")
+        for bid in one.get("bids", [])
+    ]
+    return "\n".join([auction_line(one), *bids])
 
 
 def _disputed(one: dict[str, Any]) -> str:

@@ -79,6 +79,7 @@ def status(
     from agent.samples.shown import lines
     from agent.service.snapshot import (
         armed_text,
+        auction_line,
         channel_line,
         dead,
         gate_now,
@@ -125,6 +126,7 @@ def status(
             for one in (
                 *lines(found.get("samples")),
                 *map(settlement_line, found.get("settlements", [])),
+                *map(auction_line, found.get("auctions", [])),
                 *map(dispute_line, found.get("disputes", [])),
                 *_base_stations(config, folder),
             ):

@@ -19,6 +19,7 @@ import zmq
 
 from agent.cbrs.wiring import members
 from agent.config.settings import NodeConfig, OfferSection
+from agent.node.auctioning import AuctionPolicy, free_of, wholly_free
 from agent.node.complaining import shown_disputes
 from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
@@ -28,13 +29,15 @@ from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
+from agent.node.handing import HandingSide, kept_of
 from agent.node.lending import Lending
 from agent.node.logreading import LogReading
 from agent.node.mapping import touched
+from agent.node.measuring import EVERY_NS, received
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
-from agent.node.policy import HolderPolicy, lent_bands, start_of
+from agent.node.policy import LOOKS_BEFORE_OFFER, HolderPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.showing import showing_of
@@ -45,12 +48,12 @@ from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.wants import UserPolicy
 from agent.node.warden_side import Protection, WardenSide, gate_fields
-from agent.node.watcher import Heard, Watcher
+from agent.node.watcher import Heard, Watcher, scale_of
 from agent.node.wiring import discovery_of, finish_rotation, mesh_of, party_of, trust_of
 from agent.node.wordfiles import take_words
 from agent.service.snapshot import OWN_KEY
 from agent.timekeeping.wiring import timekeeper
-from radio.link import GateChange, LookTaken, StationTold, Used, WardenBeat
+from radio.link import BandVacated, GateChange, LookTaken, StationTold, Used, WardenBeat
 from sensing.survey import SurveyReport
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.bodies import Gate
@@ -63,6 +66,7 @@ from settlement.pair.bounds import OwnFaultError
 from settlement.pair.effects import (
     Effect,
     HandLease,
+    HandOn,
     HandPermit,
     HandRule,
     RequestProgress,
@@ -115,7 +119,8 @@ class Node:
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
-        self.holder, self.user = HolderPolicy(config), UserPolicy(config)
+        self.holder, self.user, self.auctions = HolderPolicy(config), UserPolicy(config), AuctionPolicy(config)
+        self.handing, self.party.consents = HandingSide(config.leases.hands), config.leases.consents
         self.control = ControlDoor(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
         self.reading = LogReading(self.party, self.events)
@@ -139,13 +144,13 @@ class Node:
         self._fresh: list[tuple[int, int]] = []
         self._heard_from: dict[str, int] = {}
         self._unsaid: list[tuple[int, int]] = []
-        self._resume_ns = self._describe_ns = 0
+        self._resume_ns = self._describe_ns = self._measure_ns = 0
         self._open_sid: bytes | None = None
         self._next_tick_ns = self._next_burst_ns = self._next_mesh_ns = 0
         self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
-        self._registered = False
+        self._registered = self._worded = False
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -161,7 +166,6 @@ class Node:
             return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
-            take_words(self.party, step, self.config.words)
             self.party.hello(step)
         self._leave(step)
         self._registered = True
@@ -256,14 +260,16 @@ class Node:
         commands = self.control.receive() if self.control.socket in ready else []
         self.errands.take(commands, now_ns)
         cosigned = self.stock.turn(self.party.witness, self.party.lineage)
-        news = arrived or cosigned or commands or self._changes or self._used or self._fresh or self.listening.unsaid
-        if news or now_ns >= self._next_tick_ns:
+        news = arrived or cosigned or commands or self._changes or self._used or self._fresh
+        unsaid = self.handing.heard or self.listening.unsaid
+        if news or unsaid or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
             self._step(arrived, cosigned)
             for moved in self.grants.turn(self.party, self.fix().time):
                 self.events.write("grant", **grant_fields(moved))
             self.outbox.retry(now_ns)
         self._transmit(now_ns)
+        self._measure(now_ns)
         self._say_how_it_is(now_ns)
 
     def _rest_ms(self, now_ns: int) -> int:
@@ -284,6 +290,14 @@ class Node:
         if now_ns >= self._next_alive_ns:
             self._next_alive_ns = now_ns + (POLL_MS * 1_000_000 if self._warden_fd is None else ALIVE_NS)
             self._alive = self.warden.alive
+
+    def _measure(self, now_ns: int) -> None:
+        """Tell the warden what was received, for a SAS above that asks for it."""
+        if self.config.sas is None or now_ns < self._measure_ns:
+            return
+        self._measure_ns = now_ns + EVERY_NS
+        for one in received(self.watcher.recent(), scale_of(self.config.radio)):
+            self.warden.link.send(one)
 
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
@@ -355,6 +369,8 @@ class Node:
                     self.errands.gate(message.state, message.reason, message.sid)
                 case Used():
                     self._used.append(message)
+                case BandVacated():
+                    self.handing.heard.append(message)
                 case StationTold():
                     self.listening.told(message)
                 case WardenBeat():
@@ -420,8 +436,15 @@ class Node:
         """Everything this node does of itself; nothing of it before its log is known to be whole."""
         changes, used, fresh = heard
         duty = self.party.duty
+        if not self._worded:  # a node that waits for its neighbours' word on its log takes nothing in before
+            self._worded = True
+            duty(step, "words", partial(take_words, self.party, step, self.config.words), waits=False)
         for change in changes:
             duty(step, "gate", partial(self._log_gate, step, change), waits=False)
+        vacated, self.handing.heard = self.handing.heard, []
+        for said in vacated:
+            at = self.clock.at(said.at_ns)
+            duty(step, "vacated", partial(self.handing.vacated, step, self.party, said, at), waits=False)
         for band in fresh:
             if duty(step, "displace", partial(self._displace, step, band), waits=False) is not True:
                 self._unsaid.append(band)
@@ -551,6 +574,10 @@ class Node:
         if self.config.wants:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.user.act(step, self.party, since_s, start_ns)
+        if self.config.leases.hands:
+            start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
+            self.handing.act(step, self.party, since_s, start_ns)
+        self.auctions.act(step, self.party, since_s, self._declare, self._free())
 
     def _look_again(self, step: Step) -> None:
         body = self.envelopes.found(step)
@@ -570,6 +597,10 @@ class Node:
                 self.holder.made.add(number)
             else:
                 self._held_back_ns = time.monotonic_ns() + NS
+
+    def _free(self) -> Callable[[OfferSection], list[OfferSection]]:
+        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, self.fix().time)]
+        return free_of(self._occupancy, closed, LOOKS_BEFORE_OFFER)
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
@@ -617,6 +648,7 @@ class Node:
             withdraw=lambda sid: self.warden.withdraw(sid, Reason.RELINQUISHED, "given back by command"),
             declare=self._declare,
             rotate=self.keys.rotate,
+            is_free=lambda auction: wholly_free(auction, self._free()),
             may_offer=lambda step, offer: step.may_sign(self.holder.declaration(step, self.party, offer)),
         )
 
@@ -642,6 +674,9 @@ class Node:
                 self._make_traffic(effect.sid)
             case HandLease():
                 self.warden.lease(effect.record)
+            case HandOn():
+                self.warden.handing(effect.sid, effect.record)
+                self._make_traffic(effect.sid)
             case HandRule():
                 self.warden.rule(effect.record, effect.chain)
             case WithdrawPermit():
@@ -662,6 +697,9 @@ class Node:
             self.warden.permit(standing.artifact)
             if standing.lease is not None:
                 self.warden.lease(standing.lease)
+            for handing in self.party.holder.handings.of(standing.sid):
+                if handing.begun is not None:
+                    self.warden.handing(standing.sid, handing.raw)
             self._make_traffic(standing.sid)
 
     def _make_traffic(self, sid: bytes) -> None:
@@ -669,7 +707,10 @@ class Node:
         grant = self.party.record_of(pair.grant) if pair is not None and pair.grant is not None else None
         if pair is None or grant is None:
             return
-        band, seed = pair.cell.band, int.from_bytes(self.trust.me.hash[:4], "big")
+        band, seed = kept_of(self.party, sid, self.fix().time), int.from_bytes(self.trust.me.hash[:4], "big")
+        if band is None:
+            self.bursts.end(sid)
+            return
         width_hz = band.high_hz - band.low_hz
         self.bursts.make(sid, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=width_hz, seed=seed)
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from agent.config.settings import OfferSection
+from agent.node.auctionerrands import go_on
 from agent.node.commands import (
     Acquire,
     AnswerDispute,
@@ -18,10 +19,14 @@ from agent.node.commands import (
     BadCommand,
     Cancel,
     GiveBack,
+    HandOnLease,
     MoveSettlement,
     OfferBand,
+    OpenAuction,
+    PlaceBid,
     RaiseDispute,
     Rotate,
+    ShowAuctions,
     ShowDisputes,
     Tell,
     parse_command,
@@ -37,7 +42,8 @@ from agent.node.complaining import (
 from agent.node.control import Command, ControlDoor
 from agent.node.errand import Errand, Surroundings, heard_text, refused_text
 from agent.node.filling import Filling, filled_text
-from agent.node.matching import explained, in_words, matched, price_for
+from agent.node.handing import HandingStage, call_off, hand, standing_of, wish_of
+from agent.node.matching import explained, in_words, matched, price_for, whole_of
 from agent.node.policy import free_parts, window_ms
 from agent.node.wordfiles import take_word
 from agent.words.units import band_text
@@ -91,7 +97,7 @@ class Errands:
             return
         if len(self._open) >= ERRANDS_MAX:
             raise BadCommand(f"{ERRANDS_MAX} commands are under way; wait for one of them")
-        sid = self._named(command.sid) if isinstance(command, GiveBack) else None
+        sid = self._named(command.sid) if isinstance(command, GiveBack | HandOnLease) else None
         self._open.append(Errand(client, command, now_ns, sid))
         self._tell(self._open[-1], "taken up")
 
@@ -133,8 +139,12 @@ class Errands:
         match errand.command:
             case Acquire():
                 self._acquire(step, errand, errand.command, around)
+            case HandOnLease():
+                self._hand_on(step, errand, errand.command, around)
             case OfferBand():
                 self._offer(step, errand, errand.command, around)
+            case OpenAuction() | PlaceBid() | ShowAuctions():
+                go_on(step, self._party, errand, around, tell=self._tell, end=self._end)
             case Rotate():
                 self._rotate(step, errand, errand.command, around)
             case Tell():
@@ -213,6 +223,7 @@ class Errands:
             offer = self._party.user.offers[found.winner.declaration]
             eirp_mdbm = min(offer.body.max_eirp_mdbm, most) if command.eirp_mdbm is None else command.eirp_mdbm
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
+            cell, eirp_mdbm = whole_of(offer, cell, eirp_mdbm)
             due = price_for(self._party, offer, cell, eirp_mdbm)
             price = command.bid if command.bid is not None and found.winner.bargains else due
             pair = self._party.user.request(
@@ -288,6 +299,32 @@ class Errands:
             self._end(errand, ok=isinstance(errand.command, GiveBack), why=why)
         elif around.now_ns > errand.withdrawn_ns + SILENCE_NS:
             self._end(errand, ok=False, why="the warden does not say that it is silent; nothing was given back")
+
+    # -- hand on -------------------------------------------------------------------------------------------------
+
+    def _hand_on(self, step: Step, errand: Errand, command: HandOnLease, around: Surroundings) -> None:
+        """Sign the HANDOVER, then tell each stage that it comes to; one that nobody takes up is called off."""
+        if errand.handover is None:
+            made = hand(step, self._party, wish_of(command, errand.sid or b"", step.now.time.latest_ns))
+            if isinstance(made, Refusal):
+                self._end(errand, ok=False, why=refused_text(made))
+                return
+            errand.handover = made.digest
+            self._tell(errand, "handed on", to=command.to, kind=command.kind)
+        now = standing_of(self._party, errand.handover)
+        late = errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS
+        if now.stage is HandingStage.SETTLED:
+            self._tell(errand, "handed over", to=command.to, sid=(now.child or b"").hex())
+            errand.sid = now.child
+            self._end(errand, ok=True)
+        elif now.stage is HandingStage.FAILED:
+            self._end(errand, ok=False, why=now.why)
+        elif now.stage is HandingStage.OFFERED and late:
+            call_off(self._party, step, errand.handover)
+            asks = f"{command.to} did not ask for it in time; there, `bandpact acquire BAND` takes it up"
+            self._end(errand, ok=False, why=f"called off: {asks}")
+        else:
+            self._once(errand, now.stage.value, to=command.to)
 
     # -- offer ---------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from agent.config.hands import HandSection
 from agent.config.settings import OfferSection, WantSection
+from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, GroupPlan
 from hw_profiles.misfit import first_misfit
 from sim.scenario import ScenarioError
 
@@ -40,7 +42,30 @@ class Want(_Table):
     bid: int | None = None
     price_max: int | None = None
     emergency: bool = False
+    handed: bool = False
     fallback: int | None = None
+
+
+class HandPlan(_Table):
+    """A user hands on its lease, or a part of it, to another node; see `agent.config.hands.HandSection`."""
+
+    node: str
+    to: str
+    kind: Literal["transfer", "sublease"]
+    at_s: float
+    band_hz: tuple[int, int]
+    start_s: float | None = None
+    end_s: float | None = None
+    eirp_dbm: float | None = None
+    price: int = 0
+
+
+class HandingPlan(_Table):
+    """Whether leases of the class change hands, how deep, and whether the holder must consent."""
+
+    kinds: tuple[Literal["transfer", "sublease"], ...] = Field(min_length=1)
+    depth: int = Field(default=1, ge=1, le=3)
+    consent: bool = False
 
 
 class ActPlan(_Table):
@@ -142,7 +167,10 @@ class Terms(_Table):
     rounds_max: int | None = None
     currency: str | None = None
     suspends: bool = False
+    outside_authorisation: bool = False
     tiers: tuple[TierPlan, ...] = ()
+    handing: HandingPlan | None = None
+    auction: AuctionRulePlan | None = None
     fallbacks: tuple[FallbackPlan, ...] = ()
     disputes: DisputePlan | None = None
 
@@ -159,6 +187,8 @@ class BaseStationPlan(_Table):
     high_hz: int
     eirp_dbm: float
     deaf: bool = False
+    count: int = Field(default=1, ge=1)
+    """How many of the kind the node lists; the first alone is on the air of a trial."""
 
 
 class CbrsPlan(_Table):
@@ -186,6 +216,10 @@ class TrialSpec(_Table):
     node_tiers: dict[str, int] = {}
     offers: list[OfferPlan] = []
     wants: list[Want] = []
+    hands: list[HandPlan] = []
+    auctions: list[AuctionPlan] = []
+    bids: list[BidPlan] = []
+    group: GroupPlan | None = None
     programs: list[Program] = []
     cbrs: CbrsPlan | None = None
     acts: list[ActPlan] = []
@@ -230,10 +264,29 @@ class TrialSpec(_Table):
                 bid=w.bid,
                 price_max=w.price_max,
                 emergency=w.emergency,
+                handed=w.handed,
                 fallback=w.fallback,
             )
             for w in self.wants
             if w.node == node
+        ]
+
+    def hands_of(self, node: str, *, scale: float) -> list[HandSection]:
+        """What a node hands on, stretched to the run's length."""
+        return [
+            HandSection(
+                kind=h.kind,
+                to=h.to,
+                at_s=h.at_s * scale,
+                low_hz=h.band_hz[0],
+                high_hz=h.band_hz[1],
+                start_s=None if h.start_s is None else h.start_s * scale,
+                end_s=None if h.end_s is None else h.end_s * scale,
+                eirp_mdbm=None if h.eirp_dbm is None else round(h.eirp_dbm * 1000),
+                price=h.price,
+            )
+            for h in self.hands
+            if h.node == node
         ]
 
 
@@ -245,8 +298,14 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         first = first_misfit(exc)
         raise ScenarioError(f"[trial] {first.key}: {first.said}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
+    named += [name for h in spec.hands for name in (h.node, h.to)]
+    named += [one.node for one in spec.auctions] + [one.node for one in spec.bids]
+    named += [one.node for one in spec.group.members] if spec.group is not None else []
     named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []
     named += [name for act in spec.acts for name in (act.node, act.user) if name is not None]
+    if spec.auctions and (spec.group is None or spec.terms.auction is None):
+        missing = "group" if spec.group is None else "terms.auction"
+        raise ScenarioError(f"[trial] {missing}: absent; an auction needs [trial.group] and [trial.terms.auction]")
     unknown = set(named) | set(spec.node_tiers)
     for name in sorted(unknown - nodes):
         raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")

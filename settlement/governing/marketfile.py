@@ -5,11 +5,20 @@ from typing import Any
 
 from settlement.chain.codec import FieldKind, kinds_of
 from settlement.governing.plainfile import RuleFileError, known_keys, needed, scalar
+from settlement.records.auctionterms import AuctionRule
 from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import MatchingTerms, Tariff, TierTerms
 
-ONE = {"matching": MatchingTerms, "tariff": Tariff, "licence": LicenceTerms, "disputes": DisputeTerms}
+ONE = {
+    "matching": MatchingTerms,
+    "tariff": Tariff,
+    "licence": LicenceTerms,
+    "disputes": DisputeTerms,
+    "handing": HandingTerms,
+    "auction": AuctionRule,
+}
 SEVERAL = {"tiers": TierTerms, "retention": RetentionTerms, "fallbacks": FallbackTerms}
 
 

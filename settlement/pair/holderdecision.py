@@ -21,6 +21,8 @@ def lease_until_ns(governed: Governed, work: Work, pair: HolderPair) -> int:
         raise ValueError(f"class {pair.commodity} is not in the rule")
     length_ns = terms.lease_ns if pair.lease_ns is None else min(terms.lease_ns, pair.lease_ns)
     until_ns = furthest(work.now.time.earliest_ns, pair.cell, length_ns)
+    if pair.handover is not None:
+        until_ns = min(until_ns, governed.handed_until_ns(pair.handover))
     return until_ns if pair.moved_ns is None else min(until_ns, pair.moved_ns)
 
 

@@ -27,6 +27,7 @@ class HolderPair:
     `notice_since_ns` and `noticed_ns` when it was sent first and last; `asked` are those who must co-sign, `answered`
     those who did, `cosigned` their records. `fallback` is the number that binds the holder; `moved` names its FALLBACK,
     `moved_ns` and `moved_cell` are when it ends for that and where its substitute is.
+    `handover` names what hands on this node's own lease, where it does.
     """
 
     sid: bytes = blob(1, 32)
@@ -55,6 +56,7 @@ class HolderPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price: int | None = uint(32, optional=True)
+    handover: bytes | None = blob(40, 32, optional=True)
     moved: bytes | None = blob(60, 32, optional=True)
     moved_ns: int | None = uint(61, optional=True)
     moved_cell: Cell | None = nested(62, Cell, optional=True)

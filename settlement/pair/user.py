@@ -22,19 +22,22 @@ from settlement.pair.userlease import LeaseTaker, beside_request
 from settlement.pair.usermove import MoveTaker
 from settlement.pair.userpairs import STORE, WAITING, UserPair, UserPairs
 from settlement.pair.work import Work, answer_to, settlement_id
+from settlement.records.handing import Handover
 
 __all__ = ["HEARD", "STORE", "WAITING", "Offer", "User", "UserPair", "restored_user"]
 
-HEARD = "heard"
+HEARD, HANDED = "heard", "handed"
+"""Where offers to everybody, and HANDOVERs to this node, are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A declaration a user may ask from, and who made it."""
+    """A declaration a user may ask from, and who made it; `handed` is the kind of a HANDOVER to this very user."""
 
     declaration: bytes
     holder: bytes
     body: Declaration
+    handed: str | None = None
 
 
 def offers_again(new: Declaration, old: Declaration) -> bool:
@@ -66,7 +69,13 @@ class User:
     def hear(self, admitted: Admitted) -> None:
         """Remember an offer."""
         record = admitted.record
-        self.offers[record.digest] = Offer(declaration=record.digest, holder=admitted.author.hash, body=record.body)
+        handed = isinstance(record.body, Handover)
+        self.offers[record.digest] = Offer(
+            declaration=record.digest,
+            holder=admitted.author.hash,
+            body=record.body.offered if handed else record.body,
+            handed=record.body.kind if handed else None,
+        )
 
     def superseded(self, holder: bytes, new: Declaration) -> list[bytes]:
         """Offers of a holder that a new one of its says anew."""
@@ -294,8 +303,8 @@ class User:
     def _forget_offers(self, work: Work) -> None:
         """Nothing can be asked of an offer whose window is over."""
         for name in [n for n, o in self.offers.items() if work.now.time.after(o.body.cell.window.end_ns)]:
-            del self.offers[name]
-            work.drop(HEARD, name)
+            offer = self.offers.pop(name)
+            work.drop(HEARD if offer.handed is None else HANDED, name)
 
 
 def restored_user(*, me: bytes, governed: Governed, bounds: Bounds, stored: Iterable[bytes]) -> User:

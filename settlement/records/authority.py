@@ -16,8 +16,10 @@ from settlement.chain.quantities import (
 )
 from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
+from settlement.records.auctionterms import AuctionRule
 from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms, ReputationTerms
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import FORMS, MatchingTerms, Tariff, TierTerms
 from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
 from settlement.records.sizes import HASH, PPM
@@ -62,7 +64,8 @@ class ClassTerms:
 
     A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
     `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
-    Prices are millionths of `currency`; without `price_forms` every form of price may be offered.
+    Prices are millionths of `currency`; without `price_forms` every form of price may be offered, but an auction only
+    where `auction` says how one is held.
     `schema` names the signed record that says what the class is; `unit` is what bands of it count, Hz where absent; so
     many `users` may hold one cell at once, one where absent.
     """
@@ -96,6 +99,8 @@ class ClassTerms:
     licence: LicenceTerms | None = nested(42, LicenceTerms, optional=True)
     retention: tuple[RetentionTerms, ...] | None = array(43, RetentionTerms, 8, low=1, optional=True)
     users: int | None = uint(44, optional=True, high=255, meant=(1, 255))
+    handing: HandingTerms | None = nested(28, HandingTerms, optional=True)
+    auction: AuctionRule | None = nested(46, AuctionRule, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """Prices that rise, each tier and fallback once, forms of price that exist."""

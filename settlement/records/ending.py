@@ -87,7 +87,7 @@ TYPES = (
         name="preempt",
         body=Preempt,
         kind=Kind.DEALING,
-        actions=("grant",),
+        actions=("grant", "request"),
         late=WhenLate.COUNTS,
         owed=True,
     ),

@@ -160,6 +160,8 @@ def _offered(body: Declaration, rule: Rule, signed_ns: int) -> Refusal | None:
         return refusal
     if terms.price_forms is not None and body.price_form not in terms.price_forms:
         return refuse(Reason.PRICE, "disposition.13.price_form", body.price_form, ", ".join(terms.price_forms))
+    if body.price_form == "auction" and terms.auction is None:
+        return refuse(Reason.PRICE, "disposition.13.auction", body.price_form, "a class that the rule has auctions of")
     if body.currency is not None and body.currency != terms.currency:
         return refuse(Reason.PRICE, "disposition.13.currency", body.currency, terms.currency or "no currency")
     dear = [point.price for point in body.curve or () if not terms.price_low <= point.price <= terms.price_high]

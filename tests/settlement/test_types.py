@@ -72,6 +72,13 @@ def test_the_types_are_those_of_the_design() -> None:
         "evidence",
         "gate",
         "verdict",
+        "members",
+        "proposal",
+        "ballot",
+        "outcome",
+        "bid",
+        "reveal",
+        "tally",
     ]
     assert set(named) == set(BODIES) == set(HELD)
     assert {name for name, row in RECORDS.items() if row.actions} == set(BODIES) - {"rotation"}

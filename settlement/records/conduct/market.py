@@ -14,6 +14,7 @@ from settlement.pair.user import STORE as USER
 from settlement.pair.work import settlement_id
 from settlement.records.conduct import resting
 from settlement.records.conduct.alarms import verdict_on
+from settlement.records.conduct.auction import judge_auctioned
 from settlement.records.conduct.bargaining import Haggling, judge_opening, put_down
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.joining import judge_taking_part
@@ -88,6 +89,9 @@ def _judge_request(case: RecordCase) -> Granting | Haggling | Refusal:
     reservation = state.holder.judge_request(case.admitted, case.now)
     if isinstance(reservation, Refusal):
         return reservation
+    auctioned = judge_auctioned(case)
+    if auctioned is not None:
+        return auctioned
     barred = judge_taking_part(case, case.body.commodity)
     if barred is not None:
         return barred
