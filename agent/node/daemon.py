@@ -126,13 +126,8 @@ class Node:
         self.reading = LogReading(self.party, self.events)
         self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
-        self._poller = zmq.Poller()
-        for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
-            self._poller.register(socket, zmq.POLLIN)
-        self._poller.register(self.watcher.rouse.fileno(), zmq.POLLIN)
         self._warden_fd = self.warden.ended_fd()
-        if self._warden_fd is not None:
-            self._poller.register(self._warden_fd, zmq.POLLIN)
+        self._poller = self._speakers()
         self._alive, self._next_alive_ns = True, 0
         self.bursts = BurstMaker(
             config,
@@ -151,6 +146,16 @@ class Node:
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
         self._registered = self._worded = False
+
+    def _speakers(self) -> zmq.Poller:
+        """What ends the loop's wait: neighbours, the warden and its end, operators, and sensing with an incumbent."""
+        poller = zmq.Poller()
+        for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
+            poller.register(socket, zmq.POLLIN)
+        poller.register(self.watcher.rouse.fileno(), zmq.POLLIN)
+        if self._warden_fd is not None:
+            poller.register(self._warden_fd, zmq.POLLIN)
+        return poller
 
     # -- life ----------------------------------------------------------------------------------------------------
 
