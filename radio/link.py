@@ -199,6 +199,16 @@ class StationHeard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PowerMeasured:
+    """At most so much was received in a band on average (mdBm), for a SAS above that asks; told until `until_ns`."""
+
+    low_hz: int
+    high_hz: int
+    most_mdbm: int
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
     """What was sent under a settlement, when it ended for the gate (monotonic ns)."""
 
@@ -210,7 +220,7 @@ class Used:
 
 
 FromAgent: TypeAlias = (
-    AgentBeat | NewPermit | NewLease | NewHanding | NewRule | NewKey | Withdraw | Burst | StationHeard
+    AgentBeat | NewPermit | NewLease | NewHanding | NewRule | NewKey | Withdraw | Burst | StationHeard | PowerMeasured
 )
 ToAgent: TypeAlias = DoorBeat | LookTaken | WardenBeat | GateChange | Used | StationTold | BandVacated
 LinkMessage: TypeAlias = FromAgent | TimedBurst | ToAgent
@@ -234,6 +244,7 @@ _KINDS: dict[str, Any] = {
         BandVacated,
         StationTold,
         StationHeard,
+        PowerMeasured,
     )
 }
 

@@ -13,13 +13,15 @@ Long because one loop owns gate, radio and mute, and what may block it is seen o
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from hw_profiles.profile import RadioProfile
 from radio import gate, waveform
 from radio.authorisation import NoAuthority, OutsideAuthorisation
+from radio.cbrs.above import SasAbove
 from radio.cbrs.calendar import Calendar, reserved
+from radio.cbrs.measured import ReceivedPower
 from radio.cbrs.wardenside import CbsdDesk, WardenView
 from radio.gate import Allow, GateState, Sensed
 from radio.link import (
@@ -35,6 +37,7 @@ from radio.link import (
     NewLease,
     NewPermit,
     NewRule,
+    PowerMeasured,
     StationHeard,
     TimedBurst,
     Used,
@@ -363,6 +366,8 @@ class Warden:
                 self._bursts_offered.append(message)
             case StationHeard() if self._stations is not None:
                 self._stations.heard(message, self._monotonic_ns())
+            case PowerMeasured() if isinstance(self._outside, SasAbove):
+                self._outside.received(ReceivedPower(**asdict(message)), self._monotonic_ns())
             case _:
                 pass
 

@@ -11,6 +11,7 @@ from agent.cli import (
     auction,
     audit,
     authority,
+    bench_cbrs,
     bench_chain,
     bench_gate,
     bench_node,
@@ -91,6 +92,7 @@ app.add_typer(node.node, name="node")
 app.add_typer(kit.app, name="kit")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
+bench.command("cbrs")(bench_cbrs.cbrs)
 bench.command("chain")(bench_chain.chain)
 bench.command("gate")(bench_gate.gate)
 bench.command("node")(bench_node.node)

@@ -32,6 +32,7 @@ from agent.node.handing import HandingSide, kept_of
 from agent.node.lending import Lending
 from agent.node.logreading import LogReading
 from agent.node.mapping import touched
+from agent.node.measuring import EVERY_NS, received
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
@@ -46,7 +47,7 @@ from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.wants import UserPolicy
 from agent.node.warden_side import Protection, WardenSide, gate_fields
-from agent.node.watcher import Heard, Watcher
+from agent.node.watcher import Heard, Watcher, scale_of
 from agent.node.wiring import discovery_of, finish_rotation, mesh_of, party_of, trust_of
 from agent.node.wordfiles import take_words
 from agent.service.snapshot import OWN_KEY
@@ -133,7 +134,7 @@ class Node:
         self._fresh: list[tuple[int, int]] = []
         self._heard_from: dict[str, int] = {}
         self._unsaid: list[tuple[int, int]] = []
-        self._resume_ns = self._describe_ns = 0
+        self._resume_ns = self._describe_ns = self._measure_ns = 0
         self._open_sid: bytes | None = None
         self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
@@ -250,7 +251,16 @@ class Node:
                 self.events.write("grant", **grant_fields(moved))
             self.outbox.retry(now_ns)
         self._transmit(now_ns)
+        self._measure(now_ns)
         self._say_how_it_is(now_ns)
+
+    def _measure(self, now_ns: int) -> None:
+        """Tell the warden what was received, for a SAS above that asks for it."""
+        if self.config.sas is None or now_ns < self._measure_ns:
+            return
+        self._measure_ns = now_ns + EVERY_NS
+        for one in received(self.watcher.recent(), scale_of(self.config.radio)):
+            self.warden.link.send(one)
 
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):

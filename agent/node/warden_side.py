@@ -79,6 +79,11 @@ class WardenSide:
             return self.heard_ns is not None and time.monotonic_ns() - self.heard_ns < APART_NS
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The warden's process; 0 for one that runs apart."""
+        return 0 if self._process is None else self._process.pid
+
     def beat(self, now_ns: int, *, at_once: bool = False) -> None:
         """Say that the agent is alive and what was heard."""
         if now_ns < self._next_beat_ns and not at_once:

@@ -240,7 +240,7 @@ class TrialAuthority:
             record_age_ns_max=5 * NS,
             sensing_age_ns_max=NS,
             witness_quorum=witness_quorum,
-            outside_authorisation=0,
+            outside_authorisation=int(terms.outside_authorisation),
             coordination=self._shards(),
             confidence_ppm_min=CONFIDENCE_PPM_MIN if terms.envelope_required else None,
         )

@@ -167,6 +167,7 @@ class Terms(_Table):
     rounds_max: int | None = None
     currency: str | None = None
     suspends: bool = False
+    outside_authorisation: bool = False
     tiers: tuple[TierPlan, ...] = ()
     handing: HandingPlan | None = None
     auction: AuctionRulePlan | None = None
@@ -186,6 +187,8 @@ class BaseStationPlan(_Table):
     high_hz: int
     eirp_dbm: float
     deaf: bool = False
+    count: int = Field(default=1, ge=1)
+    """How many of the kind the node lists; the first alone is on the air of a trial."""
 
 
 class CbrsPlan(_Table):

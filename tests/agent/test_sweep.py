@@ -132,6 +132,9 @@ TABLE: dict[str, Row] = {
         words=f"00 {NODE} --to festival", reads=("node/node.toml",), fails=4,
         units=("--band 1", "--eirp 20", "--for 600", "--in 1", "--wait 5"),
     ),
+    "lease boundary": Row(
+        words=f"00 --in sealed.db {AUDIT}", reads=("sealed.db",), units=("--level 90",), fails=1,
+    ),
     "lease show": Row(words=f"00 --in sealed.db {AUDIT}", reads=("sealed.db",), fails=1),
     "sense": Row(words="file:none.sigmf-meta", fails=1),
     "record": Row(words="file:none.sigmf-meta out", fails=1),
@@ -158,6 +161,7 @@ TABLE: dict[str, Row] = {
     "witness ask": Row(
         words=f"sealed.db --url http://127.0.0.1:9 --key {{witness}} {AUDIT}", reads=("sealed.db",), fails=1,
     ),
+    "bench cbrs": Row(words="--cbsds 0", fails=2),
     "bench chain": Row(words="--folder none", fails=1),
     "bench detection": Row(words="--trials 1", fails=2),
     "bench gate": Row(words="--rounds 0", fails=2),
