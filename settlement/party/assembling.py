@@ -22,11 +22,11 @@ from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionTerms
 from settlement.records.conduct.approval import choice_on
 from settlement.records.conduct.auction import AuctionCase, auction_of, heard_bids, take_bid, take_reveal, take_tally
 from settlement.records.conduct.base import RecordCase
+from settlement.records.conduct.proposing import judge_sold
 from settlement.records.conduct.quorum import (
     group_of,
     judge_group,
     judge_outcome,
-    judge_sold,
     proposal_of,
     take_outcome,
     take_proposal,
