@@ -40,6 +40,23 @@ class NewLease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewHanding:
+    """A HANDOVER or RECLAIM record of the settlement `sid` to verify: less of it may be used from then on, or all."""
+
+    sid: bytes
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandVacated:
+    """The radio is silent in what a HANDOVER (its name) hands on, at `at_ns` (monotonic) and from then on."""
+
+    sid: bytes
+    handover: bytes
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewRule:
     """A rule to verify, with the credentials of its authority, root first."""
 
@@ -182,6 +199,23 @@ class StationHeard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StationCleared:
+    """A person looked into what was heard of a base station: the alarm is over, and it is listened for anew."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerMeasured:
+    """At most so much was received in a band on average (mdBm), for a SAS above that asks; told until `until_ns`."""
+
+    low_hz: int
+    high_hz: int
+    most_mdbm: int
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
     """What was sent under a settlement, when it ended for the gate (monotonic ns)."""
 
@@ -192,14 +226,18 @@ class Used:
     last_ns: int | None
 
 
-FromAgent: TypeAlias = AgentBeat | NewPermit | NewLease | NewRule | NewKey | Withdraw | Burst | StationHeard
-LinkMessage: TypeAlias = FromAgent | TimedBurst | DoorBeat | LookTaken | WardenBeat | GateChange | Used | StationTold
+FromAgent: TypeAlias = (
+    AgentBeat | NewPermit | NewLease | NewHanding | NewRule | NewKey | Withdraw | Burst | StationHeard | PowerMeasured
+)
+ToAgent: TypeAlias = DoorBeat | LookTaken | WardenBeat | GateChange | Used | StationTold | StationCleared | BandVacated
+LinkMessage: TypeAlias = FromAgent | TimedBurst | ToAgent
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         AgentBeat,
         NewPermit,
         NewLease,
+        NewHanding,
         NewRule,
         NewKey,
         Withdraw,
@@ -210,8 +248,11 @@ _KINDS: dict[str, Any] = {
         WardenBeat,
         GateChange,
         Used,
+        BandVacated,
         StationTold,
         StationHeard,
+        StationCleared,
+        PowerMeasured,
     )
 }
 

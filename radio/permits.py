@@ -1,25 +1,34 @@
 """The settlements a warden has verified itself, and which of them applies now."""
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from radio.handing import narrowed, proven_handing
 from radio.rulebook import RuleBook
 from settlement.chain.admission import prove
 from settlement.chain.bodies import Rotation
 from settlement.chain.credentials import Registry, Subject
+from settlement.chain.records import digest
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import HZ
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit, extend, verify
 from settlement.pair.transmit import furthest
+from settlement.records.handing import Handover, Reclaim
 
 WITHDRAWN_MAX = 4096
+GRACE_NS = 60_000_000_000
+"""How long after its window a permit is still known: what is said of it late finds it."""
 
 
 @dataclass(slots=True)
 class HeldPermit:
-    """A verified permit, why it was withdrawn if it was, and what was sent under it (monotonic ns)."""
+    """A verified permit, why it was withdrawn if it was, and what was sent under it (monotonic ns).
+
+    `whole` is the permit without what its user `handed` on, by the HANDOVER's name, where it did; `untold` are those of
+    which nobody has been told yet that the radio is silent in them.
+    """
 
     permit: VerifiedPermit
     withdrawn: Refusal | None = None
@@ -28,6 +37,28 @@ class HeldPermit:
     first_ns: int | None = None
     last_ns: int | None = None
     closed: bool = False
+    whole: VerifiedPermit | None = None
+    handed: dict[bytes, Handover] = field(default_factory=dict)
+    untold: list[bytes] = field(default_factory=list)
+
+    def take(self, changed: VerifiedPermit, now: TimeFix) -> None:
+        """Go by a changed lease; what was handed on stays handed on."""
+        if self.whole is None:
+            self.permit = changed
+        else:
+            self.whole = changed
+            self.permit = narrowed(changed, self.handed.values(), now)
+
+    def hand_on(self, name: bytes, body: Handover | Reclaim, now: TimeFix) -> None:
+        """Go by less of the permit from here on, or by what is the user's again."""
+        whole = self.permit if self.whole is None else self.whole
+        if isinstance(body, Handover):
+            self.handed[name] = body
+            self.untold.append(name)
+        else:
+            self.handed.pop(body.handover, None)
+        self.whole = whole
+        self.permit = narrowed(whole, self.handed.values(), now)
 
 
 class Permits:
@@ -46,6 +77,7 @@ class Permits:
         self._book = RuleBook(registry=Registry(network, self._anchors)) if book is None else book
         self._held: dict[bytes, HeldPermit] = {}
         self._withdrawn: dict[bytes, Refusal] = {}
+        self._past_ns = 0
 
     def take(self, artifact: bytes, now: TimeFix | None = None) -> HeldPermit | Refusal:
         """Verify an artifact and hold it; the same settlement twice keeps what is known of it.
@@ -56,6 +88,7 @@ class Permits:
         if isinstance(permit, Refusal):
             return permit
         refusal = _not_of_radio(permit) or self._book.judge(permit, now) or _lease_beyond(permit, now)
+        refusal = refusal or self._long_over(permit, now)
         if refusal is not None:
             return refusal
         self._book.note(permit, now)
@@ -66,14 +99,26 @@ class Permits:
         held = self._held.get(sid)
         if held is None:
             return refuse(Reason.UNKNOWN_SID, "permits.change", sid.hex()[:16], "a permit held here")
-        changed = extend(held.permit, record, network=self._network, anchors=self._anchors)
+        whole = held.permit if held.whole is None else held.whole
+        changed = extend(whole, record, network=self._network, anchors=self._anchors)
         if isinstance(changed, Refusal):
             return changed
         if changed.suspended_for is None:  # what closes does so whatever the time may be
             refusal = _undated(now) or _lease_beyond(changed, now)
             if refusal is not None:
                 return refusal
-        held.permit = changed
+        held.take(changed, now)
+        return held
+
+    def hand_on(self, record: bytes, sid: bytes, now: TimeFix) -> HeldPermit | Refusal:
+        """Verify a HANDOVER or a RECLAIM of a held permit, and go by what it leaves."""
+        held = self._held.get(sid)
+        if held is None:
+            return refuse(Reason.UNKNOWN_SID, "permits.handing", sid.hex()[:16], "a permit held here")
+        body = proven_handing(record, held.permit, Registry(self._network, self._anchors))
+        if isinstance(body, Refusal):
+            return body
+        held.hand_on(digest(record), body, now)
         return held
 
     def rule(self, raw: bytes, chain: Iterable[bytes]) -> Refusal | None:
@@ -120,10 +165,16 @@ class Permits:
         return self._held.get(sid)
 
     def current(self, now: TimeFix, mine: Container[bytes] | None = None) -> HeldPermit | None:
-        """The permit to go by: begun and leased before begun before coming, then by its end; else the last one used.
+        """The permit that the gate judges: of those whose window is not over, the one that ends first.
+
+        One that has begun and whose lease runs comes before one that has begun, and that before one still to begin.
+        Where none of them is left, the one that was used last, so that the gate can say why it is closed.
 
         Args: mine: credentials of this node's; what others may use is not for its own radio. None takes every permit.
         """
+        for held in self._held.values():
+            if held.whole is not None and not held.closed:
+                held.permit = narrowed(held.whole, held.handed.values(), now)
         own = [h for h in self._held.values() if mine is None or h.permit.user.hash in mine]
         usable = [h for h in own if h.withdrawn is None and not now.after(h.permit.cell.window.end_ns)]
         begun = [h for h in usable if h.permit.cell.window.start_ns <= now.latest_ns]
@@ -142,7 +193,28 @@ class Permits:
         ]
         for held in over:
             held.closed = True
+        self._forget(now)
         return over
+
+    def _forget(self, now: TimeFix) -> None:
+        """Let go of what is accounted for and long over, for good: not even a clock set back brings it in again."""
+        gone = [
+            sid
+            for sid, held in self._held.items()
+            if held.closed and now.trusted and now.after(held.permit.cell.window.end_ns + GRACE_NS)
+        ]
+        for sid in gone:
+            del self._held[sid]
+            self._past_ns = max(self._past_ns, now.earliest_ns)
+
+    def _long_over(self, permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:
+        """An artifact whose window and grace are past, by the clock or by what this warden let go of already."""
+        over_ns = permit.cell.window.end_ns + GRACE_NS
+        past_ns = max(self._past_ns, now.earliest_ns if now is not None and now.trusted else 0)
+        if permit.sid in self._held or past_ns <= over_ns:
+            return None
+        measured = f"its window ended {(past_ns - permit.cell.window.end_ns) / 1e9:.0f} s ago"
+        return refuse(Reason.EXPIRED, "permits.window", measured, f"<= {GRACE_NS // 10**9} s after its window")
 
 
 def _undated(now: TimeFix) -> Refusal | None:

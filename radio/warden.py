@@ -13,26 +13,32 @@ Long because one loop owns gate, radio and mute, and what may block it is seen o
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from hw_profiles.profile import RadioProfile
 from radio import gate, waveform
 from radio.authorisation import NoAuthority, OutsideAuthorisation
+from radio.cbrs.above import SasAbove
 from radio.cbrs.calendar import Calendar, reserved
+from radio.cbrs.measured import ReceivedPower
 from radio.cbrs.wardenside import CbsdDesk, WardenView
 from radio.gate import Allow, GateState, Sensed
 from radio.link import (
     AgentBeat,
+    BandVacated,
     Burst,
     DoorBeat,
     GateChange,
     LinkMessage,
     LookTaken,
+    NewHanding,
     NewKey,
     NewLease,
     NewPermit,
     NewRule,
+    PowerMeasured,
+    StationCleared,
     StationHeard,
     TimedBurst,
     Used,
@@ -109,7 +115,7 @@ class Ready:
         return self.at_ns is not None and mono_ns < self.at_ns
 
 
-class Ear(Protocol):
+class AgentSide(Protocol):
     """The warden's end of the link to the agent."""
 
     def wait(self, timeout_ms: float, /) -> bool:
@@ -125,7 +131,7 @@ class Ear(Protocol):
         ...
 
 
-class Ears(Protocol):
+class AirSide(Protocol):
     """What listens to the air beside the warden."""
 
     fault: str | None
@@ -151,9 +157,9 @@ class Warden:
         plan: WardenPlan,
         *,
         radio: Radio,
-        link: Ear,
+        link: AgentSide,
         transmit_ring: SampleRing,
-        listener: Ears,
+        listener: AirSide,
         permits: Permits,
         fix: Callable[[], Fix],
         outside: OutsideAuthorisation | None = None,
@@ -190,7 +196,7 @@ class Warden:
         self._sid: bytes | None = None
         self._pending: deque[Ready] = deque(maxlen=PENDING_MAX)
         self._door = door
-        self._records: deque[NewPermit | NewLease | NewRule | NewKey] = deque(maxlen=RECORDS_MAX)
+        self._records: deque[NewPermit | NewLease | NewHanding | NewRule | NewKey] = deque(maxlen=RECORDS_MAX)
         self._bursts_offered: deque[Burst | TimedBurst] = deque(maxlen=BURSTS_MAX)
         self._next_frame_ns = self._next_beat_ns = self._busy_until_ns = 0
         self._bursts = 0
@@ -228,6 +234,7 @@ class Warden:
         inputs = self._inputs(now, mono_ns, held)
         decision = gate.decide(inputs)
         self._settle(gate.state_after(self._state, inputs, decision), decision, held, mono_ns)
+        self._say_vacated()
         self._silent_for = self._chain.latched or (decision if isinstance(decision, Refusal) else None)
         self._silent_by_ns, self._decided_until_ns = None, self._holds_until(decision, held, mono_ns)
         if self._state is GateState.OPEN and isinstance(decision, Allow) and held is not None:
@@ -354,12 +361,14 @@ class Warden:
                 self._heartbeat(message)
             case Withdraw():
                 self._withdraw(message)
-            case NewPermit() | NewLease() | NewRule() | NewKey():
+            case NewPermit() | NewLease() | NewHanding() | NewRule() | NewKey():
                 self._records.append(message)
             case Burst():
                 self._bursts_offered.append(message)
             case StationHeard() if self._stations is not None:
                 self._stations.heard(message, self._monotonic_ns())
+            case PowerMeasured() if isinstance(self._outside, SasAbove):
+                self._outside.received(ReceivedPower(**asdict(message)), self._monotonic_ns())
             case _:
                 pass
 
@@ -377,6 +386,9 @@ class Warden:
                 self._answer(self._permits.take(record.artifact, self._fix().time), None)
             elif isinstance(record, NewLease):
                 self._change(record.record)
+            elif isinstance(record, NewHanding):
+                outcome = self._permits.hand_on(record.record, record.sid, self._fix().time)
+                self._answer(outcome, record.sid)
             elif isinstance(record, NewRule):
                 self._rule(record)
             else:
@@ -563,7 +575,10 @@ class Warden:
 
     def clear_station(self, device: str) -> bool:
         """A person looked into a base station that was heard after its end; false where there was none."""
-        return self._stations is not None and self._stations.clear(device)
+        known = self._stations is not None and self._stations.clear(device)
+        if known:
+            self._link.send(StationCleared(device=device))
+        return known
 
     def status(self) -> dict[str, str | int | None]:
         """What an operator asks to know."""
@@ -604,6 +619,15 @@ class Warden:
         """When the cause was known: for what the agent found or was told, its own time; else now."""
         from_agent = refusal is not None and refusal.reason in FROM_AGENT
         return self._cause_ns if from_agent and self._cause_ns is not None else at_ns
+
+    def _say_vacated(self) -> None:
+        """The gate's decision stands with what was handed on taken out: by now nothing radiates in it."""
+        for held in self._permits.all():
+            tuned = self._chain.band(held.permit) if self._state is GateState.OPEN else None
+            inside = tuned is None or self._sid != held.permit.sid or held.permit.cell.band.holds(tuned)
+            while held.untold and inside:
+                name = held.untold.pop()
+                self._link.send(BandVacated(sid=held.permit.sid, handover=name, at_ns=self._monotonic_ns()))
 
     def _account(self, now: Fix) -> None:
         for held in self._permits.finished(now.time):

@@ -1,6 +1,6 @@
 """What a floor is worth at one setting of the gain: its shape over frequency, what stands on it, what it rests on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -42,8 +42,8 @@ class FloorView:
 
     Of each channel: `steady`, whether something narrow stands in it all the time; `carried`, whether that is too wide
     or too strong to be a line of the receiver's own making; `doubtful`, whether a part of it may be filled; `raised`,
-    whether its floor is above what the calibrated receiver makes. `least` is what a group must rise by; `known`
-    keeps thresholds.
+    whether its floor is above what the calibrated receiver makes. `least` is what a group must rise by; of
+    each channel that was asked for `prepared` keeps its groups, and its cells with the thresholds found for them.
     """
 
     floor: Floats
@@ -56,7 +56,7 @@ class FloorView:
     raised: tuple[bool, ...]
     plateau: str
     least: Floats
-    known: dict[int, dict[tuple[float, int, float], tuple[float, Floats]]] = field(default_factory=dict)
+    prepared: dict[int, tuple[NDArray[np.intp], ChannelCells]] = field(default_factory=dict)
 
 
 class FloorReader:
@@ -119,21 +119,27 @@ class FloorReader:
 
     def cells(self, view: FloorView, index: int, power: Floats) -> ChannelCells:
         """The blocks of one channel, the offset's bins with it where it holds them."""
+        if index not in view.prepared:
+            view.prepared[index] = self._prepared(view, index)
+        members, cells = view.prepared[index]
+        return replace(cells, power=power[:, members])
+
+    def _prepared(self, view: FloorView, index: int) -> tuple[NDArray[np.intp], ChannelCells]:
+        """A channel's groups, and all of its cells but the powers."""
         members = self._layout.members[index]
         bins = self._layout.bins[members]
         correlation = self._layout.channel_shapes[index] / float(self._layout.shapes[members].sum())
         if self._layout.over_dc[index]:
             members = np.append(members, self._layout.groups)
             bins = np.append(bins, 0.0)
-        return ChannelCells(
-            power=power[:, members],
+        return members, ChannelCells(
+            power=np.zeros((0, len(members))),
             floor=view.floor[members],
             bins=bins,
             shapes=view.shapes[members],
             reference=view.reference[members],
             least=view.least[members],
             correlation=correlation,
-            known=view.known.setdefault(index, {}),
         )
 
     def _modulated(self, steady: Bools, at: Floats, psd: Floats, floor_db: Floats) -> Bools:

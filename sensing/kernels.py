@@ -21,7 +21,7 @@ READ_DOUBLES: Final = types.Array(types.float64, 1, "C", readonly=True)
 READ_INTS: Final = types.Array(types.int16, 1, "C", readonly=True)
 
 
-def _compiled(signatures: list[Any]) -> Callable[[Compiled], Compiled]:
+def precompiled(signatures: list[Any]) -> Callable[[Compiled], Compiled]:
     """Compile for these argument types; sums may be taken in any order, as wide as the processor's registers."""
 
     def build(function: Compiled) -> Compiled:
@@ -34,7 +34,7 @@ def _compiled(signatures: list[Any]) -> Callable[[Compiled], Compiled]:
     return build
 
 
-@_compiled([types.void(flat, types.intp, READ_FLOATS, ROWS) for flat in (READ_INTS, READ_FLOATS)])
+@precompiled([types.void(flat, types.intp, READ_FLOATS, ROWS) for flat in (READ_INTS, READ_FLOATS)])
 def windowed(flat: Any, step: int, window: Any, out: Any) -> None:
     """Row i of `out` is `window` times what begins at `i * step` in `flat`; all three in interleaved I and Q."""
     width = window.shape[0]
@@ -45,7 +45,7 @@ def windowed(flat: Any, step: int, window: Any, out: Any) -> None:
             row[j] = np.float32(part[j]) * window[j]
 
 
-@_compiled([types.void(SPECTRA, ROWS)])
+@precompiled([types.void(SPECTRA, ROWS)])
 def squared(spectra: Any, power: Any) -> None:
     """Squared magnitudes, shape of both (frames, bins)."""
     for i in range(power.shape[0]):
@@ -54,7 +54,7 @@ def squared(spectra: Any, power: Any) -> None:
             out[j] = row[j].real * row[j].real + row[j].imag * row[j].imag
 
 
-@_compiled([types.void(SPECTRA, ROWS)])
+@precompiled([types.void(SPECTRA, ROWS)])
 def add_means(spectra: Any, means: Any) -> None:
     """Row b of `means`, shape (blocks, bins), becomes the mean power of the b-th of as many equal runs of frames."""
     frames = spectra.shape[0] // means.shape[0]
@@ -68,7 +68,7 @@ def add_means(spectra: Any, means: Any) -> None:
         mean *= np.float32(1.0 / frames)
 
 
-@_compiled([types.void(SPECTRA, ROWS, FLOATS, FLOATS)])
+@precompiled([types.void(SPECTRA, ROWS, FLOATS, FLOATS)])
 def add_moments(spectra: Any, means: Any, squares: Any, peak: Any) -> None:
     """As `add_means`; adds the squares of the powers to `squares` and raises `peak` to their maxima, both (bins,)."""
     frames = spectra.shape[0] // means.shape[0]
@@ -99,7 +99,7 @@ def add_moments(spectra: Any, means: Any, squares: Any, peak: Any) -> None:
         mean *= np.float32(1.0 / frames)
 
 
-@_compiled([types.float64(READ_DOUBLES)])
+@precompiled([types.float64(READ_DOUBLES)])
 def summed_correlation(kept: Any) -> float:
     """Sum over all pairs of n values of their correlation, `kept` being that of each with the next, shape (n - 1,)."""
     carried = total = 0.0

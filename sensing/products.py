@@ -6,21 +6,25 @@ frames. Source: NTIA TR-23-567 and its sensors' action `nasctn_sea_data_product`
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensing.frontend import Float32s, Iq, hann
+from sensing.kernels import windowed
+from sensing.productkernels import count_levels, spread_powers
 from sensing.transform import fft
 from sensing.values import Channel
-from sensing.zoom import Zoom
+from sensing.zoom import BATCH_SAMPLES, Zoom
 
 FRAME_S: Final = 0.01
 PARTS_MIN, PARTS_MAX = 64, 560
 APD_LOW_DB, APD_HIGH_DB = -180, 20
 DFT_MAX: Final = 4096
 DETECTORS: Final = ("max-of-max", "mean-of-max", "min-of-max", "max-of-mean", "mean-of-mean", "min-of-mean")
+CELL_SHIFT: Final = 19
 _LEAST: Final = np.float32(2.0**-100)
 CONTIGUOUS_NS: Final = 2_000
 _NS: Final = 10**9
@@ -115,7 +119,7 @@ class ProductMaker:
             quarter_ns = round(self._zoom.length / 4 / rate * _NS)
             self._frames.begin(start_ns + quarter_ns)
         self._spectrum.feed(z)
-        self._frames.feed(_power(self._zoom.feed(z)))
+        self._frames.feed(self._zoom.powers(z))
         self._samples += len(iq)
         self._overload |= overload
 
@@ -140,10 +144,6 @@ def _complex(iq: Iq, full_scale: float) -> NDArray[np.complex64]:
     return np.ascontiguousarray(pairs).view(np.complex64)[:, 0]
 
 
-def _power(z: NDArray[np.complex64]) -> Float32s:
-    return z.real * z.real + z.imag * z.imag
-
-
 class _Spectrum:
     """Mean and maximum by sums, the median by a histogram of each bin on a scale of powers of two in 16 steps."""
 
@@ -155,7 +155,8 @@ class _Spectrum:
         self._settings = settings
         self._size = min(settings.dft_size, DFT_MAX)
         window = hann(self._size)
-        self._window = (window / np.sqrt(np.sum(window**2) * settings.sample_rate_hz)).astype(np.float32)
+        scaled = (window / np.sqrt(np.sum(window**2) * settings.sample_rate_hz)).astype(np.float32)
+        self._window = np.repeat(scaled, 2)
         self._enbw_hz = float(settings.sample_rate_hz * np.sum(window**2) / np.sum(window) ** 2)
         self._levels = self.EXPONENTS << self.STEPS
         self._counts = np.zeros((self._size, self._levels), np.uint32)
@@ -171,22 +172,16 @@ class _Spectrum:
         z = np.concatenate((self._carry, iq)) if len(self._carry) else iq
         whole = len(z) // self._size
         self._carry = z[whole * self._size :].copy()
-        batch = max(1, (1 << 19) // self._size)
+        flat = z.view(np.float32)
+        batch = max(1, BATCH_SAMPLES // self._size)
+        pairs = np.empty((min(batch, whole), 2 * self._size), np.float32)
         for first in range(0, whole, batch):
-            count = min(batch, whole - first)
-            frames = z[first * self._size : (first + count) * self._size].reshape(count, self._size)
-            windowed = frames * self._window
-            self._take(_power(fft(windowed, out=windowed)))
-
-    def _take(self, power: Float32s) -> None:
-        self._sum += power.sum(axis=0, dtype=np.float64)
-        np.maximum(self._max, power.max(axis=0), out=self._max)
-        self._dfts += len(power)
-        bits = np.maximum(power, _LEAST).view(np.int32) >> (23 - self.STEPS)
-        level = np.clip(bits - (self.LOWEST << self.STEPS), 0, self._levels - 1)
-        level += np.arange(self._size, dtype=np.int32) * np.int32(self._levels)
-        flat = np.bincount(level.ravel(), minlength=self._size * self._levels)
-        self._counts += flat.reshape(self._size, self._levels).astype(np.uint32)
+            some = pairs[: min(batch, whole - first)]
+            windowed(flat[2 * first * self._size :], 2 * self._size, self._window, some)
+            spectra = some.view(np.complex64)
+            fft(spectra, out=spectra)
+            spread_powers(spectra, 23 - self.STEPS, self.LOWEST << self.STEPS, self._counts, self._sum, self._max)
+        self._dfts += whole
 
     def product(self) -> SpectrumProduct:
         settings = self._settings
@@ -215,6 +210,30 @@ class _Spectrum:
         inside = (half - below) / held
         median: Float32s = (powers[level] + (powers[level + 1] - powers[level]) * inside).astype(np.float32)
         return median
+
+
+def _apd_level(power: Float32s) -> NDArray[np.int16]:
+    """Which 1 dB bin of the APD a power belongs to, the first and the last with all that is beyond."""
+    level = np.floor(10 * np.log10(np.maximum(power, _LEAST))) - APD_LOW_DB
+    bins: NDArray[np.int16] = np.clip(np.nan_to_num(level, nan=np.inf), 0, APD_HIGH_DB - APD_LOW_DB).astype(np.int16)
+    return bins
+
+
+@cache
+def _apd_cells() -> tuple[NDArray[np.int16], Float32s]:
+    """For each cell of a float's exponent and first bits: the level at its lower end, and where the next begins.
+
+    A cell is a sixteenth of an octave and more, a level a third of one: no cell holds two edges.
+    """
+    first = np.arange(1 << (31 - CELL_SHIFT), dtype=np.int32) << CELL_SHIFT
+    low, high = first.copy(), first + ((1 << CELL_SHIFT) - 1)
+    below = _apd_level(first.view(np.float32))
+    crossed = _apd_level(high.view(np.float32)) > below
+    while (high - low > 1).any():
+        middle = low + (high - low) // 2
+        over = _apd_level(middle.view(np.float32)) > below
+        low, high = np.where(over, low, middle), np.where(over, middle, high)
+    return below, np.where(crossed, high.view(np.float32), np.float32(np.inf))
 
 
 class _Frames:
@@ -264,10 +283,7 @@ class _Frames:
         self._have = joined.shape[1] - first
 
     def _count_levels(self, power: Float32s) -> None:
-        level = np.floor(10 * np.log10(np.maximum(power, _LEAST))).astype(np.int64) - APD_LOW_DB
-        bins = self._apd.shape[1]
-        level = np.clip(level, 0, bins - 1) + np.arange(len(power))[:, None] * bins
-        self._apd += np.bincount(level.ravel(), minlength=len(power) * bins).reshape(len(power), bins)
+        count_levels(power, CELL_SHIFT, *_apd_cells(), self._apd)
         self._samples += power.shape[1]
 
     def _frame(self, power: Float32s, start_ns: int) -> None:

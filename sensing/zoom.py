@@ -6,13 +6,14 @@ channel is; transformed back at the lower rate, the middle half is kept, so that
 phases between blocks are not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil, log2
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.productkernels import middle_powers, picked_bins
 from sensing.transform import fft, ifft
 from sensing.values import Channel
 
@@ -23,6 +24,8 @@ SLOPE_SHARE: Final = 1 / 16
 RESPONSE_LENGTHS: Final = 16
 """The transform holds so many times the inverse of the filter's slope, so that little of its response wraps round."""
 LENGTH_MIN, LENGTH_MAX = 2048, 1 << 21
+BATCH_SAMPLES: Final = 1 << 16
+"""So much is transformed at once: several rows fill the processor's registers, and all of it stays near a core."""
 NOTCH_BINS: Final = 1
 """Bins about the receiver's own offset that no channel gets."""
 
@@ -75,15 +78,34 @@ class Zoom:
 
     def feed(self, iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Channels' samples, shape (channels, n), of the samples so far, less a quarter block at each end."""
-        z = np.concatenate((self._carry, iq))
-        hop, keep = self.length // 2, self._short // 2
-        count = max(0, (len(z) - hop) // hop)
-        out = np.empty((len(self._at), count * keep), np.complex64)
+        keep = self._short // 2
+        kept = [parts[:, :, keep // 2 : keep // 2 + keep] for parts in self._blocks(iq)]
+        joined = np.concatenate(kept) if kept else np.empty((0, len(self._at), keep), np.complex64)
         scale = np.float32(1 / self._down)
-        for i in range(count):
-            spectrum = fft(z[i * hop : i * hop + self.length])
-            parts = spectrum[self._at] * self._weights
-            ifft(parts, out=parts)
-            out[:, i * keep : (i + 1) * keep] = parts[:, keep // 2 : keep // 2 + keep] * scale
+        return joined.transpose(1, 0, 2).reshape(len(self._at), -1) * scale
+
+    def powers(self, iq: NDArray[np.complex64]) -> NDArray[np.float32]:
+        """Squared magnitudes of what `feed` would give, shape (channels, n), without making that."""
+        keep = self._short // 2
+        made = []
+        for parts in self._blocks(iq):
+            out = np.empty((len(self._at), len(parts) * keep), np.float32)
+            middle_powers(parts, keep // 2, np.float32(1 / self._down), out)
+            made.append(out)
+        return np.concatenate(made, axis=1) if made else np.empty((len(self._at), 0), np.float32)
+
+    def _blocks(self, iq: NDArray[np.complex64]) -> Iterator[NDArray[np.complex64]]:
+        """The channels' samples block by block, wrapped ends and all, shape (blocks, channels, n), a few at a time."""
+        z = np.concatenate((self._carry, iq))
+        hop = self.length // 2
+        count = max(0, (len(z) - hop) // hop)
         self._carry = z[count * hop :].copy()
-        return out
+        most = max(1, BATCH_SAMPLES // self.length)
+        frames = np.lib.stride_tricks.as_strided(z, (count, self.length), (hop * z.itemsize, z.itemsize))
+        for first in range(0, count, most):
+            spectra = frames[first : first + most].copy()
+            fft(spectra, out=spectra)
+            parts = np.empty((len(spectra), *self._at.shape), np.complex64)
+            picked_bins(spectra, self._at, self._weights, parts)
+            ifft(parts, out=parts)
+            yield parts

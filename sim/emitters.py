@@ -82,7 +82,7 @@ class Pulses:
         return [(at, at + self.train.pulse_s) for at, _, _ in times]
 
     def reader(self, rate_hz: int, /) -> Reader:
-        """Render on demand."""
+        """Samples of the pulse train: a function of the first sample's number and how many are wanted."""
         return lambda first, count: radar.render(self.train, sample_rate_hz=rate_hz, start=first, samples=count)
 
 

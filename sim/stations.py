@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field
 
-from sim.propagation import Position, Propagation
+from radio.propagation import Position, Propagation
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -1,12 +1,15 @@
 """Reads leases and trial metrics out of the lineages a user points at."""
 
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from agent.audit.lineages import AuditError, lineages, trust
 from agent.words.celltext import cell_text
 from settlement.audit.lease import GATE, Lease, LogEntry, Transition, leases, read_entries
+from settlement.audit.leasefields import fields_of
 from settlement.audit.leaseproof import prove_lease, verify_lease
 from settlement.audit.verify import last_head, raw_entries
 from settlement.chain.credentials import Registry
@@ -48,7 +51,9 @@ def shown(
             raise AuditError(f"{lease}: {len(found)} leases begin like this; give more digits")
         for one in found:
             proven = _proven(one, file, registry, name, trusted)
-            rows.append({"log": log, **_row(one), "proven": proven, "history": [_move(t) for t in one.history]})
+            at_ns = time.time_ns() if as_of_ns is None else as_of_ns
+            told = asdict(fields_of(one, entries, registry, at_ns))
+            rows.append({"log": log, **_row(one), **told, "proven": proven, "history": [_move(t) for t in one.history]})
     if not rows:
         raise AuditError(f"{lease}: no lease begins like this; see bandpact lease list")
     return rows

@@ -53,6 +53,7 @@ class Upward:
     _told: bytes = b""
     _kept: bytes = b""
     _known: set[str] = field(default_factory=set)
+    _measured_until_ns: int | None = None
 
     def __post_init__(self) -> None:
         """Nothing here waits for the warden."""
@@ -61,6 +62,8 @@ class Upward:
     def turn(self) -> None:
         """Hear the warden, take answers in, tell the warden what holds now, then send what is due."""
         self._hear()
+        if self._measured_until_ns is not None and self.monotonic_ns() >= self._measured_until_ns:
+            self.session.measured_by.pop(OWN, None)
         for done in [future for future in self._sent if future.done()]:
             call = self._sent.pop(done)
             body = done.result()
@@ -95,7 +98,9 @@ class Upward:
             elif "want" in message and message["want"] in self._known:
                 self.session.want(message["want"], wanted_of(message))
             elif "measured" in message:
-                self.session.measured = message["measured"]
+                # It is what the node's own receiver measured where it stands: no base station's below.
+                self.session.measured_by[OWN] = message["measured"]
+                self._measured_until_ns = message.get("until_ns")
 
     def know(self, device: str, registration: Item) -> None:
         """A radio that registers; one kept from before goes on with its grant."""

@@ -24,6 +24,10 @@ def acquire(
     bid: Annotated[
         int | None, typer.Option(min=0, help="what to offer at first, where the price is bargained over")
     ] = (None),
+    fallback: Annotated[
+        int | None,
+        typer.Option(min=0, max=255, metavar="NUMBER", help="the fallback of the class that is to bind the holder"),
+    ] = None,
     wait: Annotated[str, typer.Option(metavar="TIME", help="how long to wait for an offer")] = "10s",
     hold: Annotated[bool, typer.Option(help="stay until it is over, and show the gate; Ctrl-C gives it back")] = False,
     explain: Annotated[bool, typer.Option(help="list every offer seen, and why it is taken or passed over")] = False,
@@ -54,6 +58,7 @@ def acquire(
         "price_max": price_max,
         "bid": bid,
         "emergency": emergency,
+        "fallback": fallback,
         **fields,
     }
     converse(run_folder_of(chosen(node, config)), as_json=as_json, do="acquire", **said)

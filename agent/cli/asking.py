@@ -32,7 +32,19 @@ SENTENCES = {
     "not taken": "{type} not taken",
     "relinquished": "silent, and the holder is told",
     "filled": "{why}",
+    "moving": "FALLBACK sent: {sid} ends when its substitute opens; {owed} owed for the move",
+    "undelivered": "ended for nobody: {sid}; its user is told, and may dispute it",
+    "disputed": "dispute {dispute} raised: {ground}, claim {claim}, {evidence} records cited",
+    "answered": "answered, {stance}: {evidence} records cited",
+    "case": "case file of {dispute}",
     "offered": "offered {band}",
+    "handed on": "HANDOVER sent: a {kind} to {to}, which has to ask for it",
+    "asked for": "{to} asks for it; GRANT sent",
+    "silent": "the radio here is silent in it; waiting for what else is needed",
+    "handed over": "CONFIRM sent: {to} has it, {sid}",
+    "auction opened": "auction {auction} opened",
+    "auction": "auction {state}",
+    "bid placed": "bid sealed and sent; it is shown once the bids have closed",
 }
 
 
@@ -48,6 +60,10 @@ def told(answer: dict[str, Any]) -> str:
     step = str(answer.get("step"))
     if step == "considered":
         return _considered(answer.get("offers", []))
+    if step == "auctions":
+        return "\n".join(map(auction_text, answer.get("auctions", []))) or "no auction is known"
+    if step == "dispute":
+        return _disputed(answer)
     return SENTENCES[step].format_map(_Blank(answer)).strip() if step in SENTENCES else step
 
 
@@ -63,6 +79,30 @@ def _considered(offers: list[dict[str, Any]]) -> str:
     return "\n".join([f"{len(offers)} offers seen", *lines])
 
 
+def auction_text(one: dict[str, Any]) -> str:
+    """An auction in words: what is sold, where it stands, its bids."""
+    from agent.service.snapshot import auction_line
+
+    bids = [
+        f"  {bid['bidder']}: {'sealed' if bid['price'] is None else bid['price']}"
+        + (f", deposit of {bid['deposit_lost']} lost" if bid["deposit_lost"] else "")
+        for bid in one.get("bids", [])
+    ]
+    return "\n".join([auction_line(one), *bids])
+
+
+def _disputed(one: dict[str, Any]) -> str:
+    """A dispute in full: where it stands, what is cited, what was answered, ruled and paid."""
+    from agent.words.disputes import dispute_line
+
+    cited = ", ".join(one.get("evidence", [])) or "nothing"
+    more = [f"  claims {one.get('claim')}, cites {cited}"]
+    more += [f"  answer: {one['answer']}"] if one.get("answer") else []
+    more += [f"  ruling: {one['why']}"] if one.get("why") else []
+    more += [f"  paid: {one['paid']}"] if one.get("paid") else []
+    return "\n".join([dispute_line(one), *more])
+
+
 def run_folder_of(config: Path | None) -> Path:
     """Where the agent of a configuration has its socket; ends the command when there is no such configuration."""
     from agent.config.files import load_found
@@ -76,13 +116,19 @@ def run_folder_of(config: Path | None) -> Path:
 
 def converse(run_folder: Path, *, as_json: bool, **command: Any) -> None:
     """Send a command, show the answers, and end with its outcome: 0 done, 1 not, 130 called off."""
+    answers = converse_for(run_folder, as_json=as_json, **command)
+    raise typer.Exit(Exit.OK if answers and answers[-1].get("ok") else Exit.FAILURE)
+
+
+def converse_for(run_folder: Path, *, as_json: bool, **command: Any) -> list[dict[str, Any]]:
+    """Send a command, show the answers and return them; ends the command where no agent answers, or by Ctrl-C."""
     from agent.node.control import Client, NotRunning
 
     client = Client(run_folder)
     try:
         client.say(**command)
         try:
-            last = _show(client.answers(FIRST_MS, None), as_json=as_json)
+            return _show(client.answers(FIRST_MS, None), as_json=as_json)
         except KeyboardInterrupt:
             client.say(do="cancel")
             _show(client.answers(OFF_MS, OFF_MS), as_json=as_json)
@@ -93,13 +139,13 @@ def converse(run_folder: Path, *, as_json: bool, **command: Any) -> None:
         raise typer.Exit(Exit.INTERRUPTED) from None
     finally:
         client.close()
-    raise typer.Exit(Exit.OK if last.get("ok") else Exit.FAILURE)
 
 
-def _show(answers: Iterator[dict[str, Any]], *, as_json: bool) -> dict[str, Any]:
+def _show(answers: Iterator[dict[str, Any]], *, as_json: bool) -> list[dict[str, Any]]:
     out = output_console()
-    answer: dict[str, Any] = {}
+    heard: list[dict[str, Any]] = []
     for answer in answers:
+        heard.append(answer)
         if as_json:
             typer.echo(json.dumps(answer))
         elif not answer.get("done"):
@@ -108,4 +154,4 @@ def _show(answers: Iterator[dict[str, Any]], *, as_json: bool) -> dict[str, Any]
             out.print("done", style="bold")
         else:
             say(f"bandpact: {answer.get('why')}", err=True)
-    return answer
+    return heard

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.cli.asking import converse, run_folder_of
 from agent.cli.common import fail, output_console, print_json
-from agent.cli.sources import chosen
+from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 app = typer.Typer(no_args_is_help=True, help="Leases: their states, and every transition with its evidence.")
 
@@ -22,6 +23,8 @@ AsOf = Annotated[int | None, typer.Option("--as-of-ns", help="Windows over befor
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 HERE = Path("trial-report")
 GATE = "gate"
+IDENTITY = ("permission_id", "issuer_id", "subject_id", "scope_definition", "issued_at")
+STATE = ("active_scope", "usage_count", "trust_level", "expiry_status", "revocation_status")
 
 
 @app.command("list")
@@ -51,6 +54,93 @@ def list_leases(
         _say(f"{row['lease'][:16]}  {row['log']}  {row['state'] or '-'}  {row['about']}  {moves}")
 
 
+LeaseId = Annotated[str, typer.Argument(metavar="ID", help="The lease's id, or how it begins, in hexadecimal.")]
+To = Annotated[str, typer.Option("--to", metavar="NAME", help="The node that is to have it, by its credential's name.")]
+Price = Annotated[int, typer.Option("--price", min=0, help="What it costs, in the class's unit of price.")]
+Wait = Annotated[str, typer.Option("--wait", metavar="TIME", help="How long that node has to ask for it.")]
+Lines = Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")]
+
+
+@app.command()
+def transfer(
+    lease: LeaseId,
+    to: To,
+    node: NodeArg = None,
+    config: ConfigOption = None,
+    price: Price = 0,
+    wait: Wait = "30s",
+    as_json: Lines = False,
+) -> None:
+    """Hand a lease of the running node on to another, whole and for good, and show each step; exit 1 says why not.
+
+    That node has to ask for it (`bandpact acquire BAND`). The radio here is silent before the other's permit
+    opens; if it does not come about the lease is as it was. Example: bandpact lease transfer 3f9a --to festival
+    """
+    from agent.words.units import parse_time
+
+    said = {"sid": lease.lower(), "to": to, "price": price, "wait_ms": round(parse_time(wait, "--wait") * 1000)}
+    converse(run_folder_of(chosen(node, config)), as_json=as_json, do="hand_on", kind="transfer", **said)
+
+
+@app.command()
+def sublease(
+    lease: LeaseId,
+    to: To,
+    band: Annotated[
+        str | None, typer.Option("--band", metavar="BAND", help="Such as 3550-3555MHz; all of it if not said.")
+    ] = None,
+    eirp: Annotated[
+        str | None, typer.Option("--eirp", metavar="POWER", help="Such as 17dBm; the lease's own if not said.")
+    ] = None,
+    area: Annotated[
+        str | None,
+        typer.Option("--area", metavar="LAT,LON,RADIUS", help="Degrees and metres; the lease's own if not said."),
+    ] = None,
+    start: Annotated[str, typer.Option("--in", metavar="TIME", help="When it begins, from now.")] = "0s",
+    length: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="Such as 10min; to the lease's end if not said.")
+    ] = None,
+    node: NodeArg = None,
+    config: ConfigOption = None,
+    price: Price = 0,
+    wait: Wait = "30s",
+    as_json: Lines = False,
+) -> None:
+    """Let another node use a part of a lease: less band, area, time or power; exit 1 says why not.
+
+    That node has to ask for it (`bandpact acquire BAND`). The radio here leaves that part of the band before the
+    other's permit opens, and has it again when the sublease is over. Wider than the lease on any axis is refused.
+    Example: bandpact lease sublease 3f9a --to festival --band 3555-3560MHz --eirp 17dBm --for 10min
+    """
+    from agent.words.units import parse_edges, parse_power, parse_time
+
+    low_hz, high_hz = parse_edges(band, "--band") if band is not None else (None, None)
+    said = {
+        "sid": lease.lower(),
+        "to": to,
+        "low_hz": low_hz,
+        "high_hz": high_hz,
+        "area": _circle(area) if area is not None else None,
+        "in_ms": round(parse_time(start, "--in") * 1000),
+        "for_ms": round(parse_time(length, "--for") * 1000) if length is not None else None,
+        "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
+        "price": price,
+        "wait_ms": round(parse_time(wait, "--wait") * 1000),
+    }
+    converse(run_folder_of(chosen(node, config)), as_json=as_json, do="hand_on", kind="sublease", **said)
+
+
+def _circle(text: str) -> list[int]:
+    """LAT,LON,RADIUS in degrees and metres, as it is signed; ends the command where it is none."""
+    try:
+        lat, lon, radius_m = (float(part) for part in text.split(","))
+    except ValueError:
+        fail(f"--area: {text!r} is not LAT,LON,RADIUS, such as 36.95,-76.3,500")
+    if not (abs(lat) <= 90 and abs(lon) <= 180 and 0 < radius_m < 1e7):
+        fail(f"--area: {text!r} is no circle on Earth; degrees, degrees, metres")
+    return [round(lat * 1e7), round(lon * 1e7), round(radius_m * 1000)]
+
+
 @app.command()
 def show(
     lease: Annotated[str, typer.Argument(metavar="ID", help="The lease's id, or how it begins, in hexadecimal.")],
@@ -61,7 +151,12 @@ def show(
     as_of_ns: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a lease as each log tells it: actor, action, states, evidence and the rule's result of each transition."""
+    """Show a lease as each log tells it: its identity, its state, and every transition.
+
+    Identity is fixed at its birth: permission_id, issuer_id, subject_id, scope_definition, issued_at. State is what the
+    log makes of it: active_scope, usage_count, trust_level, expiry_status, revocation_status. Each transition has its
+    actor, action, states, evidence and the rule's result.
+    """
     from agent.audit import leases, lineages
 
     path = chosen(source, inside) or HERE
@@ -76,8 +171,91 @@ def show(
     for row in rows:
         _say(f"{row['lease']}  {row['log']}  {row['state'] or '-'}  in the signed log: {row['proven']}")
         _say(f"  {row['about']}")
+        for name in IDENTITY + STATE:
+            _say(f"  {name:17} {_field(row[name])}")
         for move in row["history"]:
             _say(f"  {_line(move)}")
+
+
+@app.command()
+def boundary(
+    lease: LeaseId,
+    source: Logs = None,
+    inside: Inside = None,
+    anchor: Anchors = None,
+    network: Network = None,
+    level: Annotated[
+        str, typer.Option("--level", metavar="POWER", help="At the boundary, in 10 MHz (47 CFR 96.25: -96dBm).")
+    ] = "-96dBm",
+    azimuth: Annotated[
+        float | None, typer.Option("--azimuth", metavar="DEG", help="Where a sector antenna points; all round if not.")
+    ] = None,
+    beamwidth: Annotated[
+        float, typer.Option("--beamwidth", metavar="DEG", min=1, max=360, help="Of a sector antenna, at half power.")
+    ] = 65.0,
+    exponent: Annotated[
+        float, typer.Option("--exponent", min=2, max=6, help="Of the path loss beyond the reference distance.")
+    ] = 2.8,
+    reference: Annotated[
+        float, typer.Option("--reference", metavar="METRES", min=1, help="Free space up to here.")
+    ] = 100.0,
+    margin: Annotated[
+        float, typer.Option("--margin", metavar="DB", min=0, max=60, help="What the model may be off by, either way.")
+    ] = 13.16,
+    out: Annotated[Path, typer.Option("--out", metavar="NAME", help="Writes NAME.geojson and NAME.png.")] = Path(
+        "boundary"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Draw how far a lease reaches, as GeoJSON and as a picture: from its EIRP, the antenna and a propagation model.
+
+    The antenna stands where its user signed the ACCEPT. Three contours: where loss is the model's median, and less or
+    more than that by the margin (13.16 dB: shadowing of 8 dB, nineteen places of twenty). No terrain is looked at.
+    Example: bandpact lease boundary 3f9a trial-report --azimuth 90 --out east
+    """
+    from agent.audit import lineages
+    from agent.boundary.command import BoundaryWish, draw
+    from agent.boundary.contour import BoundaryAntenna
+    from agent.words.units import parse_power
+    from radio.propagation import Propagation
+
+    wish = BoundaryWish(
+        level_dbm=parse_power(level, "--level") / 1000,
+        antenna=BoundaryAntenna(azimuth_deg=azimuth, beamwidth_deg=beamwidth),
+        model=Propagation(reference_m=reference, exponent=exponent),
+        margin_db=margin,
+    )
+    try:
+        drawn = draw(chosen(source, inside) or HERE, lease, wish, anchors=anchor, network=network, out=out)
+    except lineages.AuditError as exc:
+        fail(str(exc))
+    except OSError as exc:
+        fail(f"{out}: {exc.strerror}; give --out a name in a folder that can be written")
+    if as_json:
+        print_json(drawn)
+        return
+    near, far = drawn["median_m"]
+    _say(f"{drawn['permission_id'][:16]}  {drawn['band']} at {drawn['eirp_dbm']:g} dBm reaches {level} in 10 MHz")
+    _say(f"  in the median at {near:g} to {far:g} m; at least {drawn['inner_m']:g} m, at most {drawn['outer_m']:g} m")
+    _say(f"  {drawn['geojson']}, {drawn['picture']}")
+
+
+def _field(value: Any) -> str:
+    """A field of a lease in words."""
+    from agent.words.celltext import utc_text
+    from agent.words.units import band_text
+
+    match value:
+        case None | []:
+            return "-"
+        case list():
+            return ", ".join(band_text(low, high) for low, high in value)
+        case dict():
+            return ", ".join(f"{name} {said}" for name, said in value.items())
+        case int() if value > 1 << 50:
+            return utc_text(value)
+        case _:
+            return str(value)
 
 
 def _line(move: dict[str, Any]) -> str:

@@ -8,8 +8,10 @@ import typer
 from agent.cli import (
     acquire,
     attacks,
+    auction,
     audit,
     authority,
+    bench_cbrs,
     bench_chain,
     bench_gate,
     bench_node,
@@ -18,19 +20,24 @@ from agent.cli import (
     bench_settlement,
     bench_table,
     calibrate,
+    campaign,
     cbsd,
     classes,
     clock,
+    dispute,
     drafts,
+    fallback,
     history,
     install,
     kit,
     lease,
+    members,
     node,
     offer,
     record,
     relinquish,
     report,
+    ruling,
     sense,
     service,
     simulate,
@@ -65,7 +72,13 @@ app.add_typer(simulate.app, name="sim")
 app.command()(offer.offer)
 app.command()(acquire.acquire)
 app.command()(relinquish.relinquish)
+audit.app.command("fleet")(campaign.fleet)
+app.add_typer(auction.app, name="auction")
+app.command()(fallback.fallback)
+app.add_typer(dispute.dispute, name="dispute")
+app.add_typer(ruling.ruling, name="ruling")
 app.add_typer(audit.app, name="audit")
+app.command()(campaign.campaign)
 app.add_typer(lease.app, name="lease")
 app.add_typer(history.app, name="history")
 app.add_typer(witness.app, name="witness")
@@ -73,11 +86,13 @@ app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 authority.authority.add_typer(classes.commodity, name="class")
 authority.authority.command("admit")(classes.admit)
+authority.authority.command("members")(members.members)
 node.node.command("config")(drafts.node_config)
 app.add_typer(node.node, name="node")
 app.add_typer(kit.app, name="kit")
 
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
+bench.command("cbrs")(bench_cbrs.cbrs)
 bench.command("chain")(bench_chain.chain)
 bench.command("gate")(bench_gate.gate)
 bench.command("node")(bench_node.node)

@@ -79,6 +79,7 @@ def status(
     from agent.samples.shown import lines
     from agent.service.snapshot import (
         armed_text,
+        auction_line,
         channel_line,
         dead,
         gate_now,
@@ -90,6 +91,7 @@ def status(
         strangers_lines,
     )
     from agent.timekeeping.shown import line
+    from agent.words.disputes import dispute_line
 
     try:
         found = read_status(folder or load_found(chosen(node, config)).run_folder)
@@ -124,6 +126,8 @@ def status(
             for one in (
                 *lines(found.get("samples")),
                 *map(settlement_line, found.get("settlements", [])),
+                *map(auction_line, found.get("auctions", [])),
+                *map(dispute_line, found.get("disputes", [])),
                 *_base_stations(config, folder),
             ):
                 out.print(one, highlight=False, markup=False)

@@ -1,6 +1,8 @@
 """A node's configuration: one TOML file, every key checked, errors that name the file and the key.
 
 Values come from the file, then from the environment (BANDPACT_…, nested keys joined by __).
+
+Long because every key of a node's file is found in one place, and beside it how the file is read.
 """
 
 import os
@@ -13,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 import tomli_w
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
+from agent.config.auctions import AuctionSection, BidSection
 from agent.config.cbrs import CalendarSection, CbsdSection, SasSection
+from agent.config.hands import LeasesSection
 from agent.config.samples import SamplesSection
 from agent.config.section import Section
 from agent.timekeeping.registry import CLOCKS
@@ -138,7 +142,8 @@ class WantSection(Section):
 
     Either from `start_s` to `end_s`, in seconds of the start signal, or for so long (`for_s`) once it is offered. A
     `partial` one, which has a start and an end, may be filled by several holders, each with a part of its first band.
-    `bid` is what it offers at first where the price is bargained over, `price_max` the most that it may cost.
+    `bid` is what it offers at first where the price is bargained over, `price_max` the most that it may cost. With
+    `handed` only what another hands on to this node of its own lease will do.
     """
 
     bands_hz: list[tuple[int, int]]
@@ -151,6 +156,9 @@ class WantSection(Section):
     bid: int | None = Field(default=None, ge=0)
     price_max: int | None = Field(default=None, ge=0)
     emergency: bool = False
+    handed: bool = False
+    fallback: int | None = Field(default=None, ge=0, le=255)
+    """Number of the class's fallback that is to bind the holder; none if left out."""
 
     @model_validator(mode="after")
     def _timed(self) -> "WantSection":
@@ -245,6 +253,9 @@ class NodeConfig(Section):
     """A folder of what the authority signed, such as a status list, that the node takes in each time it starts."""
     offers: list[OfferSection] = Field(default=[])
     wants: list[WantSection] = Field(default=[])
+    leases: LeasesSection = LeasesSection()
+    auctions: list[AuctionSection] = Field(default=[])
+    bids: list[BidSection] = Field(default=[])
 
 
 def load(path: Path) -> NodeConfig:

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from agent.config.files import load_found
 from agent.config.settings import ConfigError, NodeConfig
 from agent.doctor.mends import CLOCK_MENDS, MEND
-from agent.service.snapshot import DISK_BYTES_MIN, OWN_KEY, problems, read_status
+from agent.doctor.pauses import PauseWatch
+from agent.service.snapshot import DISK_BYTES_MIN, HEARD_AFTER, OWN_KEY, problems, read_status
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.shown import duration, plain
 from agent.timekeeping.wiring import timekeeper
@@ -67,7 +68,8 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
     except ConfigError as exc:
         missing = Check(name="config", state=FAIL, found=str(exc), mend=MEND["config"])
         return Diagnosis(checks=(missing, *checks), clock=None)
-    clock = watched(config, config.clock.agree_s + PATIENCE_S if wait_s is None else wait_s)
+    with PauseWatch() as watch:
+        clock = watched(config, config.clock.agree_s + PATIENCE_S if wait_s is None else wait_s)
     checks = [Check(name="config", state=OK, found=f"node {config.name}"), *_keys(config), *checks]
     checks += [
         *_clock(clock),
@@ -81,6 +83,7 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
         *_alarms(config),
         *_reach(config),
         _priority(),
+        pauses(watch.worst_ns, watch.watched_ns, lead_ns=config.radio.close_lead_us * 1000),
     ]
     return Diagnosis(checks=tuple(checks), clock=clock)
 
@@ -177,6 +180,16 @@ def _priority() -> Check:
     return Check(name="priority", state=WARN, found="the warden runs like any other process", mend=mend)
 
 
+def pauses(worst_ns: int, watched_ns: int, *, lead_ns: int) -> Check:
+    """Whether the host itself stood still for longer than the gate closes ahead, while it was watched."""
+    found = f"nothing waited longer than {worst_ns / 1e6:.1f} ms in {watched_ns / 1e9:.1f} s"
+    if worst_ns <= lead_ns:
+        return Check(name="pauses", state=OK, found=f"{found}; the gate closes {lead_ns / 1e6:g} ms ahead")
+    found = f"the host stood still for {worst_ns / 1e6:.1f} ms in {watched_ns / 1e9:.1f} s"
+    found += f", the gate closes {lead_ns / 1e6:g} ms ahead: a burst begun just then plays past its end"
+    return Check(name="pauses", state=WARN, found=found, mend=MEND["pauses"])
+
+
 def _radio(config: NodeConfig) -> Check:
     """What the transmitter reads back; what cannot be read is not known to be off."""
     radio = config.radio
@@ -217,9 +230,12 @@ def _binding(config: NodeConfig) -> Iterator[Check]:
 
 
 def _alarms(config: NodeConfig) -> Iterator[Check]:
-    """Keys that were seen in use in two places."""
+    """Keys that were seen in use in two places, and base stations below that were heard after their end."""
     status = read_status(config.run_folder)
     for alarm in (status or {}).get("alarms", ()):
+        if HEARD_AFTER in alarm:
+            yield Check(name="base station", state=WARN, found=alarm, mend=MEND["base station"])
+            continue
         mend = MEND["alarm"]
         yield Check(name="alarm", state=FAIL if alarm.startswith(OWN_KEY) else WARN, found=alarm, mend=mend)
 

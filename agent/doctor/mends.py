@@ -68,6 +68,11 @@ TROUBLES: Final = {
         found="the warden runs like any other process",
         mend="LimitRTPRIO=1 in its unit, or an rtprio line in /etc/security/limits.conf",
     ),
+    "pauses": Trouble(
+        line="pauses",
+        found="the whole host stands still for longer than the gate closes ahead of time",
+        mend="a host without a processor quota and not overcommitted; or raise close_lead_us in [radio] above it",
+    ),
     "radio": Trouble(
         line="radio",
         found="it does not read back: TX UNKNOWN, treat as ON",
@@ -87,6 +92,11 @@ TROUBLES: Final = {
         line="alarm",
         found="a key was seen in use in two places",
         mend="find who has it; have the authority revoke that credential, and issue anew for a new key",
+    ),
+    "base station": Trouble(
+        line="base station",
+        found="one below this node was heard on the air after its end",
+        mend="find why it went on; then `bandpact cbsd clear DEVICE`, as `bandpact cbsd status` names it",
     ),
     "dead-man unknown": Trouble(
         line="dead-man",

@@ -47,6 +47,7 @@ class Acquire(_Banded):
     partial: bool = False
     emergency: bool = False
     bid: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    fallback: Annotated[int, Field(ge=0, le=255)] | None = None
 
     @model_validator(mode="after")
     def _one_or_parts(self) -> "Acquire":
@@ -69,11 +70,74 @@ class OfferBand(_Banded):
     eirp_mdbm: MilliDbm | None = None
 
 
+class OpenAuction(_Banded):
+    """Offer what is sensed to be free of a band to whoever bids most."""
+
+    do: Literal["auction open"]
+    commodity: Annotated[str, Field(max_length=64)]
+    price: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    deposit: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    function: Literal["first price", "second price"] = "second price"
+    eirp_mdbm: MilliDbm | None = None
+    bids_ms: Annotated[int, Field(ge=1, le=TIME_MS_MAX)]
+    reveals_ms: Annotated[int, Field(ge=1, le=TIME_MS_MAX)]
+    vote_ms: Annotated[int, Field(ge=1, le=TIME_MS_MAX)]
+    in_ms: Annotated[int, Field(ge=1, le=TIME_MS_MAX)]
+    hold: bool = False
+
+    @model_validator(mode="after")
+    def _decided_before(self) -> "OpenAuction":
+        busy_ms = self.bids_ms + self.reveals_ms + self.vote_ms
+        if self.in_ms < busy_ms:
+            raise ValueError(f"in_ms is {self.in_ms}, before the vote ends: {busy_ms} ms after the opening")
+        return self
+
+
+class PlaceBid(_Command):
+    """Bid in the auction whose name begins so."""
+
+    do: Literal["auction bid"]
+    auction: Annotated[str, Field(max_length=64)]
+    price: Annotated[int, Field(ge=0, lt=1 << 63)]
+    reveal: bool = True
+    hold: bool = False
+
+
+class ShowAuctions(_Command):
+    """Tell of the auctions that are known, or of the one whose name begins so."""
+
+    do: Literal["auction show"]
+    auction: Annotated[str, Field(max_length=64)] = ""
+
+
 class GiveBack(_Command):
     """End the settlement whose name begins so."""
 
     do: Literal["relinquish"]
     sid: Annotated[str, Field(max_length=64)]
+
+
+class HandOnLease(_Command):
+    """Hand a lease on to another node, whole or in part, and follow it until that node has it."""
+
+    do: Literal["hand_on"]
+    sid: Annotated[str, Field(max_length=64)]
+    kind: Literal["transfer", "sublease"]
+    to: Annotated[str, Field(max_length=128)]
+    low_hz: Hz | None = None
+    high_hz: Hz | None = None
+    area: Annotated[list[int], Field(min_length=3, max_length=3)] | None = None
+    in_ms: Ms = 0
+    for_ms: Annotated[int, Field(ge=1, le=TIME_MS_MAX)] | None = None
+    eirp_mdbm: MilliDbm | None = None
+    price: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    wait_ms: Ms = 0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "HandOnLease":
+        if (self.low_hz is None) != (self.high_hz is None) or (self.low_hz or 0) >= (self.high_hz or 1):
+            raise ValueError("low_hz is not below high_hz")
+        return self
 
 
 class Rotate(_Command):
@@ -90,13 +154,74 @@ class Tell(_Command):
     record: Annotated[str, Field(max_length=2 * 65_536, pattern="^[0-9a-f]+$")]
 
 
+class MoveSettlement(_Command):
+    """Move a settlement granted here to its substitute; without a band end it for nobody."""
+
+    do: Literal["fallback"]
+    sid: Annotated[str, Field(max_length=64)]
+    low_hz: Hz | None = None
+    high_hz: Hz | None = None
+
+    @model_validator(mode="after")
+    def _whole_band(self) -> "MoveSettlement":
+        if (self.low_hz is None) != (self.high_hz is None):
+            raise ValueError("low_hz and high_hz go together")
+        if self.low_hz is not None and self.high_hz is not None and self.low_hz >= self.high_hz:
+            raise ValueError("low_hz is not below high_hz")
+        return self
+
+
+class RaiseDispute(_Command):
+    """Dispute a settlement on a ground, or take a dispute to the next level."""
+
+    do: Literal["dispute"]
+    sid: Annotated[str, Field(max_length=64)] = ""
+    ground: Annotated[str, Field(max_length=64)] = ""
+    claim: Annotated[int, Field(ge=0, lt=10**15)] | None = None
+    cite: list[Annotated[str, Field(max_length=64)]] = Field(default=[], max_length=32)
+    escalates: Annotated[str, Field(max_length=64)] | None = None
+
+
+class AnswerDispute(_Command):
+    """Answer a dispute against this node."""
+
+    do: Literal["answer"]
+    dispute: Annotated[str, Field(max_length=64)]
+    stance: Literal["denied", "admitted"] = "denied"
+    cite: list[Annotated[str, Field(max_length=64)]] = Field(default=[], max_length=32)
+    reason: Annotated[str, Field(max_length=256)] = ""
+
+
+class ShowDisputes(_Command):
+    """The disputes on record here, or one of them as a case file."""
+
+    do: Literal["disputes"]
+    name: Annotated[str, Field(max_length=64)] = ""
+    case: bool = False
+
+
+Complaint = MoveSettlement | RaiseDispute | AnswerDispute | ShowDisputes
+
+
 class Cancel(_Command):
     """Call off what this client asked before."""
 
     do: Literal["cancel"]
 
 
-AnyCommand = Acquire | OfferBand | GiveBack | Rotate | Tell | Cancel
+AnyCommand = (
+    Acquire
+    | OfferBand
+    | OpenAuction
+    | PlaceBid
+    | ShowAuctions
+    | GiveBack
+    | HandOnLease
+    | Rotate
+    | Tell
+    | Complaint
+    | Cancel
+)
 _ADAPTER: TypeAdapter[AnyCommand] = TypeAdapter(Annotated[AnyCommand, Field(discriminator="do")])
 
 

@@ -6,6 +6,7 @@ Long because the order of one turn is the argument why nothing is sent or told b
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ import zmq
 
 from agent.cbrs.wiring import members
 from agent.config.settings import NodeConfig, OfferSection
+from agent.node.auctioning import AuctionPolicy, free_of, wholly_free
+from agent.node.complaining import shown_disputes
 from agent.node.control import ControlDoor
 from agent.node.discovery import Hints
 from agent.node.enveloping import Enveloping
@@ -26,13 +29,15 @@ from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
+from agent.node.handing import HandingSide, kept_of
 from agent.node.lending import Lending
 from agent.node.logreading import LogReading
 from agent.node.mapping import touched
+from agent.node.measuring import EVERY_NS, received
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
-from agent.node.policy import HolderPolicy, lent_bands, start_of
+from agent.node.policy import LOOKS_BEFORE_OFFER, HolderPolicy, lent_bands, start_of
 from agent.node.resuming import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.showing import showing_of
@@ -43,12 +48,12 @@ from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.wants import UserPolicy
 from agent.node.warden_side import Protection, WardenSide, gate_fields
-from agent.node.watcher import Heard, Watcher
+from agent.node.watcher import Heard, Watcher, scale_of
 from agent.node.wiring import discovery_of, finish_rotation, mesh_of, party_of, trust_of
 from agent.node.wordfiles import take_words
-from agent.service.snapshot import OWN_KEY
+from agent.service.snapshot import HEARD_AFTER, OWN_KEY
 from agent.timekeeping.wiring import timekeeper
-from radio.link import GateChange, LookTaken, StationTold, Used, WardenBeat
+from radio.link import BandVacated, GateChange, LookTaken, StationCleared, StationTold, Used, WardenBeat
 from sensing.survey import SurveyReport
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.bodies import Gate
@@ -61,6 +66,7 @@ from settlement.pair.bounds import OwnFaultError
 from settlement.pair.effects import (
     Effect,
     HandLease,
+    HandOn,
     HandPermit,
     HandRule,
     RequestProgress,
@@ -74,6 +80,10 @@ from settlement.state.step import HaltedError, Outgoing, Step
 NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
+MESH_NS = 10_000_000
+"""So often connections are watched though nobody speaks."""
+ALIVE_NS = 100_000_000
+"""So often the warden's process is asked for beside the kernel's word of its end."""
 WAIT_MS = 20
 HELD_BACK = 20
 """Where nothing could be offered the next look is as many times later as that one took."""
@@ -109,15 +119,16 @@ class Node:
         self.envelopes = Enveloping(config, self.trust.me, self.party, self.watcher, self.protection)
         config.radio.make_ready_to_silence()
         self.guard = Guard(config.heartbeat_limit_ms * 1_000_000, lambda: mute_by_own_connection(config))
-        self.holder, self.user = HolderPolicy(config), UserPolicy(config)
+        self.holder, self.user, self.auctions = HolderPolicy(config), UserPolicy(config), AuctionPolicy(config)
+        self.handing, self.party.consents = HandingSide(config.leases.hands), config.leases.consents
         self.control = ControlDoor(config.run_folder)
         self.keys = KeyTurn(self.party, config.folder)
         self.reading = LogReading(self.party, self.events)
         self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
-        self._poller = zmq.Poller()
-        for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
-            self._poller.register(socket, zmq.POLLIN)
+        self._warden_fd = self.warden.ended_fd()
+        self._poller = self._speakers()
+        self._alive, self._next_alive_ns = True, 0
         self.bursts = BurstMaker(
             config,
             lambda sid, why: self.events.write("fault", detail=why, duty=f"bursts {sid.hex()[:16]}"),
@@ -128,12 +139,23 @@ class Node:
         self._fresh: list[tuple[int, int]] = []
         self._heard_from: dict[str, int] = {}
         self._unsaid: list[tuple[int, int]] = []
-        self._resume_ns = self._describe_ns = 0
+        self._resume_ns = self._describe_ns = self._measure_ns = 0
         self._open_sid: bytes | None = None
-        self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
+        self._next_tick_ns = self._next_burst_ns = self._next_mesh_ns = 0
+        self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
-        self._registered = False
+        self._registered = self._worded = False
+
+    def _speakers(self) -> zmq.Poller:
+        """What ends the loop's wait: neighbours, the warden and its end, operators, and sensing with an incumbent."""
+        poller = zmq.Poller()
+        for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
+            poller.register(socket, zmq.POLLIN)
+        poller.register(self.watcher.rouse.fileno(), zmq.POLLIN)
+        if self._warden_fd is not None:
+            poller.register(self._warden_fd, zmq.POLLIN)
+        return poller
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -149,7 +171,6 @@ class Node:
             return
         with self.party.step(self.fix()) as step:
             self.party.register(step)
-            take_words(self.party, step, self.config.words)
             self.party.hello(step)
         self._leave(step)
         self._registered = True
@@ -163,7 +184,9 @@ class Node:
         if cause != self._waiting_for:
             self._waiting_for = cause
             self.events.write("waiting", clock=cause)
-        self._poller.poll(WAIT_MS)
+        ready = {speaker for speaker, _ in self._poller.poll(WAIT_MS)}
+        self.watcher.rouse.heed()
+        self._look_at_warden(ready, time.monotonic_ns())
         self._take_from_warden()
         why = f"the node is not ready, and nothing was done: clock {cause}"
         for command in self.control.receive():
@@ -215,37 +238,73 @@ class Node:
     # -- a turn --------------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
-        """Wait for something, or for a few milliseconds, and deal with all of it."""
-        self._poller.poll(POLL_MS)
+        """Wait for something, or for what is due next, and deal with all of it; only who spoke is listened to."""
+        ready = {speaker for speaker, _ in self._poller.poll(self._rest_ms(time.monotonic_ns()))}
         now_ns = time.monotonic_ns()
-        self._take_from_warden()
+        if self.warden.link.socket in ready:
+            self._take_from_warden()
+        self._look_at_warden(ready, now_ns)
         for heard in self.watcher.take():
             self._hear(heard)
         for word in self.listening.turn(now_ns):
             self.warden.stations_heard(word)
             self.events.write("base station", device=word.device, verdict=word.verdict, detail=word.detail)
+            if word.device in self.listening.alarms:
+                self.events.write("alarm", what=f"{word.device} {HEARD_AFTER}: {word.detail}")
         self.warden.beat(now_ns)
         self.samples.turn(now_ns)
-        muted = self.guard.check(now_ns, alive=self.warden.alive)
+        muted = self.guard.check(now_ns, alive=self._alive)
         if muted is not None:
             self._open_sid = None
             self.events.write("warden silent", rf=muted.value, alive=self.warden.alive)
-        arrived = self.mesh.receive()
-        self._meet()
+        arrived: list[Arrived] = []
+        if now_ns >= self._next_mesh_ns or not ready.isdisjoint(self.mesh.sockets):
+            self._next_mesh_ns = now_ns + MESH_NS
+            arrived = self.mesh.receive()
+            self._meet()
         for peer, endpoint in self.hints.follow():
             self.events.write("hint", peer=peer, endpoint=endpoint)
-        commands = self.control.receive()
+        commands = self.control.receive() if self.control.socket in ready else []
         self.errands.take(commands, now_ns)
         cosigned = self.stock.turn(self.party.witness, self.party.lineage)
-        news = arrived or cosigned or commands or self._changes or self._used or self._fresh or self.listening.unsaid
-        if news or now_ns >= self._next_tick_ns:
+        news = arrived or cosigned or commands or self._changes or self._used or self._fresh
+        unsaid = self.handing.heard or self.listening.unsaid
+        if news or unsaid or now_ns >= self._next_tick_ns:
             self._next_tick_ns = now_ns + TICK_NS
             self._step(arrived, cosigned)
             for moved in self.grants.turn(self.party, self.fix().time):
                 self.events.write("grant", **grant_fields(moved))
             self.outbox.retry(now_ns)
         self._transmit(now_ns)
+        self._measure(now_ns)
         self._say_how_it_is(now_ns)
+
+    def _rest_ms(self, now_ns: int) -> int:
+        """How long nothing is due if nobody speaks: a tick, a heartbeat, a burst, the end of the guard's patience."""
+        due_ns = min(self._next_tick_ns, self.warden.next_beat_ns)
+        if self._open_sid is not None:
+            due_ns = min(due_ns, self._next_burst_ns)
+        guarded_ns = self.guard.due_ns
+        due_ns = due_ns if guarded_ns is None else min(due_ns, guarded_ns)
+        return min(TICK_NS // 1_000_000, max(0, -(-(due_ns - now_ns) // 1_000_000)))
+
+    def _look_at_warden(self, ready: set[object], now_ns: int) -> None:
+        """Whether the warden's process runs: told by the kernel as it ends, asked for where that is not to be had."""
+        if self._warden_fd in ready and self._warden_fd is not None:
+            self._poller.unregister(self._warden_fd)
+            os.close(self._warden_fd)
+            self._warden_fd, self._next_alive_ns = None, 0
+        if now_ns >= self._next_alive_ns:
+            self._next_alive_ns = now_ns + (POLL_MS * 1_000_000 if self._warden_fd is None else ALIVE_NS)
+            self._alive = self.warden.alive
+
+    def _measure(self, now_ns: int) -> None:
+        """Tell the warden what was received, for a SAS above that asks for it."""
+        if self.config.sas is None or now_ns < self._measure_ns:
+            return
+        self._measure_ns = now_ns + EVERY_NS
+        for one in received(self.watcher.recent(), scale_of(self.config.radio)):
+            self.warden.link.send(one)
 
     def _say_how_it_is(self, now_ns: int) -> None:
         if self.vitals.due(now_ns):
@@ -266,6 +325,7 @@ class Node:
                 strangers=strangers_fields(self.party),
                 lists=list_fields(self.party),
                 samples=self.samples.state(now_ns),
+                disputes=shown_disputes(self.party),
             )
             if self.vitals.told is not None:
                 self.showing.second(self.vitals.told, heard.channels, time_fix, now_ns)
@@ -280,7 +340,7 @@ class Node:
 
     def _alarms(self) -> list[str]:
         """Keys that were seen in use in two places, and base stations that were heard after their end."""
-        heard = [f"{device} was heard after its end: {detail}" for device, detail in self.listening.alarms.items()]
+        heard = [f"{device} {HEARD_AFTER}: {detail}" for device, detail in self.listening.alarms.items()]
         if self.party.damaged is not None:
             return heard
         named = ((self.trust.registry.get(one), one) for one, _ in self.party.lineage.items(ALARM))
@@ -316,8 +376,13 @@ class Node:
                     self.errands.gate(message.state, message.reason, message.sid)
                 case Used():
                     self._used.append(message)
+                case BandVacated():
+                    self.handing.heard.append(message)
                 case StationTold():
                     self.listening.told(message)
+                case StationCleared():
+                    self.listening.cleared(message.device)
+                    self.events.write("base station cleared", device=message.device)
                 case WardenBeat():
                     self._warden_ns = self.warden.heard_ns = time.monotonic_ns()
                     self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)
@@ -381,8 +446,15 @@ class Node:
         """Everything this node does of itself; nothing of it before its log is known to be whole."""
         changes, used, fresh = heard
         duty = self.party.duty
+        if not self._worded:  # a node that waits for its neighbours' word on its log takes nothing in before
+            self._worded = True
+            duty(step, "words", partial(take_words, self.party, step, self.config.words), waits=False)
         for change in changes:
             duty(step, "gate", partial(self._log_gate, step, change), waits=False)
+        vacated, self.handing.heard = self.handing.heard, []
+        for said in vacated:
+            at = self.clock.at(said.at_ns)
+            duty(step, "vacated", partial(self.handing.vacated, step, self.party, said, at), waits=False)
         for band in fresh:
             if duty(step, "displace", partial(self._displace, step, band), waits=False) is not True:
                 self._unsaid.append(band)
@@ -512,6 +584,10 @@ class Node:
         if self.config.wants:
             start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
             self.user.act(step, self.party, since_s, start_ns)
+        if self.config.leases.hands:
+            start_ns = start_of(step.now, time.monotonic_ns(), self._start_mono_ns)
+            self.handing.act(step, self.party, since_s, start_ns)
+        self.auctions.act(step, self.party, since_s, self._declare, self._free())
 
     def _look_again(self, step: Step) -> None:
         body = self.envelopes.found(step)
@@ -531,6 +607,10 @@ class Node:
                 self.holder.made.add(number)
             else:
                 self._held_back_ns = time.monotonic_ns() + NS
+
+    def _free(self) -> Callable[[OfferSection], list[OfferSection]]:
+        closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, self.fix().time)]
+        return free_of(self._occupancy, closed, LOOKS_BEFORE_OFFER)
 
     def _offer_again(self, step: Step) -> None:
         closed = [*self.protection.closed(time.monotonic_ns()), *lent_bands(self.party, step.now.time)]
@@ -578,6 +658,7 @@ class Node:
             withdraw=lambda sid: self.warden.withdraw(sid, Reason.RELINQUISHED, "given back by command"),
             declare=self._declare,
             rotate=self.keys.rotate,
+            is_free=lambda auction: wholly_free(auction, self._free()),
             may_offer=lambda step, offer: step.may_sign(self.holder.declaration(step, self.party, offer)),
         )
 
@@ -603,6 +684,9 @@ class Node:
                 self._make_traffic(effect.sid)
             case HandLease():
                 self.warden.lease(effect.record)
+            case HandOn():
+                self.warden.handing(effect.sid, effect.record)
+                self._make_traffic(effect.sid)
             case HandRule():
                 self.warden.rule(effect.record, effect.chain)
             case WithdrawPermit():
@@ -623,6 +707,9 @@ class Node:
             self.warden.permit(standing.artifact)
             if standing.lease is not None:
                 self.warden.lease(standing.lease)
+            for handing in self.party.holder.handings.of(standing.sid):
+                if handing.begun is not None:
+                    self.warden.handing(standing.sid, handing.raw)
             self._make_traffic(standing.sid)
 
     def _make_traffic(self, sid: bytes) -> None:
@@ -630,7 +717,10 @@ class Node:
         grant = self.party.record_of(pair.grant) if pair is not None and pair.grant is not None else None
         if pair is None or grant is None:
             return
-        band, seed = pair.cell.band, int.from_bytes(self.trust.me.hash[:4], "big")
+        band, seed = kept_of(self.party, sid, self.fix().time), int.from_bytes(self.trust.me.hash[:4], "big")
+        if band is None:
+            self.bursts.end(sid)
+            return
         width_hz = band.high_hz - band.low_hz
         self.bursts.make(sid, eirp_mdbm=grant.body.max_eirp_mdbm, bandwidth_hz=width_hz, seed=seed)
 
@@ -640,6 +730,7 @@ class Node:
             return
         burst = self.bursts.next(self._open_sid)
         if burst is None:
+            self._next_burst_ns = now_ns + POLL_MS * 1_000_000
             return
         self._next_burst_ns = now_ns + self.config.radio.frame_us * 1000
         self.warden.burst(self._open_sid, burst)

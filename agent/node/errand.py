@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agent.config.auctions import AuctionSection
 from agent.config.settings import OfferSection
 from agent.node.commands import AnyCommand
 from agent.node.filling import Filling
@@ -25,6 +26,7 @@ class Surroundings:
     declare: Callable[[Step, OfferSection], str | None]
     rotate: Callable[[Step], Refusal | None]
     may_offer: Callable[[Step, OfferSection], Refusal | None]
+    is_free: Callable[[AuctionSection], bool]
 
 
 @dataclass(slots=True)
@@ -39,6 +41,8 @@ class Errand:
     cancelled: bool = False
     held: bool = False
     filling: Filling | None = None
+    handover: bytes | None = None
+    auction: bytes | None = None
     over: bool = False
     told: set[str] = field(default_factory=set)
 

@@ -6,25 +6,44 @@ command gets around a rule, a gate or a neighbour.
 Long because every command under way is a small machine over one table of what it waits for.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from agent.config.settings import OfferSection
+from agent.node.auctionerrands import go_on
 from agent.node.commands import (
     Acquire,
+    AnswerDispute,
     AnyCommand,
     BadCommand,
     Cancel,
     GiveBack,
+    HandOnLease,
+    MoveSettlement,
     OfferBand,
+    OpenAuction,
+    PlaceBid,
+    RaiseDispute,
     Rotate,
+    ShowAuctions,
+    ShowDisputes,
     Tell,
     parse_command,
+)
+from agent.node.complaining import (
+    NotSaid,
+    ToldStep,
+    answer_prefix,
+    dispute_settlement,
+    move_settlement,
+    show_disputes,
 )
 from agent.node.control import Command, ControlDoor
 from agent.node.errand import Errand, Surroundings, heard_text, refused_text
 from agent.node.filling import Filling, filled_text
-from agent.node.matching import explained, in_words, matched, price_for
+from agent.node.handing import HandingStage, call_off, hand, standing_of, wish_of
+from agent.node.matching import explained, in_words, matched, price_for, whole_of
 from agent.node.policy import free_parts, window_ms
 from agent.node.wordfiles import take_word
 from agent.words.units import band_text
@@ -78,7 +97,7 @@ class Errands:
             return
         if len(self._open) >= ERRANDS_MAX:
             raise BadCommand(f"{ERRANDS_MAX} commands are under way; wait for one of them")
-        sid = self._named(command.sid) if isinstance(command, GiveBack) else None
+        sid = self._named(command.sid) if isinstance(command, GiveBack | HandOnLease) else None
         self._open.append(Errand(client, command, now_ns, sid))
         self._tell(self._open[-1], "taken up")
 
@@ -120,12 +139,18 @@ class Errands:
         match errand.command:
             case Acquire():
                 self._acquire(step, errand, errand.command, around)
+            case HandOnLease():
+                self._hand_on(step, errand, errand.command, around)
             case OfferBand():
                 self._offer(step, errand, errand.command, around)
+            case OpenAuction() | PlaceBid() | ShowAuctions():
+                go_on(step, self._party, errand, around, tell=self._tell, end=self._end)
             case Rotate():
                 self._rotate(step, errand, errand.command, around)
             case Tell():
                 self._hand_in(step, errand, errand.command)
+            case MoveSettlement() | RaiseDispute() | AnswerDispute() | ShowDisputes():
+                self._complain(step, errand)
             case _:
                 self._relinquish(step, errand, around)
 
@@ -198,6 +223,7 @@ class Errands:
             offer = self._party.user.offers[found.winner.declaration]
             eirp_mdbm = min(offer.body.max_eirp_mdbm, most) if command.eirp_mdbm is None else command.eirp_mdbm
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
+            cell, eirp_mdbm = whole_of(offer, cell, eirp_mdbm)
             due = price_for(self._party, offer, cell, eirp_mdbm)
             price = command.bid if command.bid is not None and found.winner.bargains else due
             pair = self._party.user.request(
@@ -209,6 +235,7 @@ class Errands:
                 price=price,
                 price_max=command.price_max,
                 emergency=command.emergency,
+                fallback=command.fallback,
             )
             errand.sid = pair.sid
             return
@@ -273,6 +300,32 @@ class Errands:
         elif around.now_ns > errand.withdrawn_ns + SILENCE_NS:
             self._end(errand, ok=False, why="the warden does not say that it is silent; nothing was given back")
 
+    # -- hand on -------------------------------------------------------------------------------------------------
+
+    def _hand_on(self, step: Step, errand: Errand, command: HandOnLease, around: Surroundings) -> None:
+        """Sign the HANDOVER, then tell each stage that it comes to; one that nobody takes up is called off."""
+        if errand.handover is None:
+            made = hand(step, self._party, wish_of(command, errand.sid or b"", step.now.time.latest_ns))
+            if isinstance(made, Refusal):
+                self._end(errand, ok=False, why=refused_text(made))
+                return
+            errand.handover = made.digest
+            self._tell(errand, "handed on", to=command.to, kind=command.kind)
+        now = standing_of(self._party, errand.handover)
+        late = errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS
+        if now.stage is HandingStage.SETTLED:
+            self._tell(errand, "handed over", to=command.to, sid=(now.child or b"").hex())
+            errand.sid = now.child
+            self._end(errand, ok=True)
+        elif now.stage is HandingStage.FAILED:
+            self._end(errand, ok=False, why=now.why)
+        elif now.stage is HandingStage.OFFERED and late:
+            call_off(self._party, step, errand.handover)
+            asks = f"{command.to} did not ask for it in time; there, `bandpact acquire BAND` takes it up"
+            self._end(errand, ok=False, why=f"called off: {asks}")
+        else:
+            self._once(errand, now.stage.value, to=command.to)
+
     # -- offer ---------------------------------------------------------------------------------------------------
 
     def _offer(self, step: Step, errand: Errand, command: OfferBand, around: Surroundings) -> None:
@@ -336,6 +389,41 @@ class Errands:
         refusal = take_word(self._party, step, raw)
         self._tell(errand, "taken" if refusal is None else "not taken", type=unproven.typ)
         self._end(errand, ok=refusal is None, why=str(refusal or ""))
+
+    # -- promises ------------------------------------------------------------------------------------------------
+
+    def _complain(self, step: Step, errand: Errand) -> None:
+        try:
+            told = list(self._complained(step, errand.command))
+        except NotSaid as exc:
+            self._end(errand, ok=False, why=str(exc))
+            return
+        for one in told:
+            self._tell(errand, one.step, **one.fields)
+        self._end(errand, ok=True)
+
+    def _complained(self, step: Step, command: AnyCommand) -> Iterator[ToldStep]:
+        party = self._party
+        match command:
+            case MoveSettlement(sid=sid, low_hz=low_hz, high_hz=high_hz):
+                band = Band(low_hz=low_hz, high_hz=high_hz) if low_hz is not None and high_hz is not None else None
+                yield from move_settlement(party, step, sid, band)
+            case RaiseDispute():
+                yield from dispute_settlement(
+                    party,
+                    step,
+                    prefix=command.sid,
+                    ground=command.ground,
+                    claim=command.claim,
+                    cite=command.cite,
+                    escalates=command.escalates,
+                )
+            case AnswerDispute(dispute=name, stance=stance, cite=cite, reason=reason):
+                yield from answer_prefix(party, step, prefix=name, stance=stance, cite=cite, reason=reason)
+            case ShowDisputes(name=name, case=case):
+                yield from show_disputes(party, name, case=case)
+            case _:
+                raise NotSaid("not a command about a promise")
 
     # -- telling -------------------------------------------------------------------------------------------------
 

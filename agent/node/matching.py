@@ -1,6 +1,7 @@
 """Which offer a node takes: the offers it heard as matching sees them, by the rule's order, and the choice in words."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from settlement.chain.scope import Cell
 from settlement.chain.weights import FAILED, FULFILLED, Kept, trust_ppm
@@ -10,15 +11,38 @@ from settlement.market.matching import Candidate, Considered, Match, SpectrumWis
 from settlement.market.pricing import Pricing, price_of
 from settlement.pair.user import Offer
 from settlement.party.party import Party
+from settlement.records.handingterms import TRANSFER
+from settlement.state.reputation import reputation_in
 
 
-def matched(party: Party, wish: SpectrumWish, here: PositionFix, *, without: Collection[bytes] = ()) -> Match:
-    """Choose among the offers heard, `without` some; by the order of the wish's class, or of the first."""
-    rule = party.rule.rule
+def matched(
+    party: Party,
+    wish: SpectrumWish,
+    here: PositionFix,
+    *,
+    without: Collection[bytes] = (),
+    handed_only: bool = False,
+) -> Match:
+    """Choose among the offers heard, `without` some; by the order of the wish's class, or of the first.
+
+    What another hands on to this node comes before any other offer, and with `handed_only` nothing else does.
+    """
+    rule, mine = party.rule.rule, [one for one in party.user.offers.values() if one.handed is not None]
     terms = rule.terms(wish.commodity) if wish.commodity is not None else rule.classes[0]
+    by = terms.matching if terms is not None else None
+    handed = match_offers(wish, [_candidate(party, o, wish, here) for o in mine if o.declaration not in without], by)
+    if handed.winner is not None or handed_only:
+        return handed  # who hands its lease on has this node in mind, and the band in use
     offers = [offer for offer in party.user.offers.values() if offer.declaration not in without]
-    seen = [_candidate(party, offer, wish, here) for offer in offers]
-    return match_offers(wish, seen, terms.matching if terms is not None else None)
+    return match_offers(wish, [_candidate(party, offer, wish, here) for offer in offers], by)
+
+
+def whole_of(offer: Offer, cell: Cell, eirp_mdbm: int) -> tuple[Cell, int]:
+    """What a REQUEST asks for: the cell and EIRP that are wanted; of a transfer all that it hands on."""
+    if offer.handed != TRANSFER:
+        return cell, eirp_mdbm
+    offered = offer.body.cell
+    return replace(offered, window=replace(offered.window, start_ns=cell.window.start_ns)), offer.body.max_eirp_mdbm
 
 
 def pricing_of(party: Party, offer: Offer) -> Pricing:
@@ -46,11 +70,7 @@ def _candidate(party: Party, offer: Offer, wish: SpectrumWish, here: PositionFix
     signed, envelope = party.record_of(offer.declaration), body.envelope
     rests_on = party.record_of(envelope) if envelope is not None else None
     holder = party.registry.get(offer.holder)
-    line = [one.hex() for one in party.registry.line(offer.holder)]
-    kept = Kept(
-        fulfilled=sum(party.lineage.counted(FULFILLED + one) for one in line),
-        failed=sum(party.lineage.counted(FAILED + one) for one in line),
-    )
+    now_ns = party.lineage.newest_ns()
     return Candidate(
         declaration=offer.declaration,
         holder=holder.name if holder is not None else offer.holder.hex()[:16],
@@ -60,12 +80,24 @@ def _candidate(party: Party, offer: Offer, wish: SpectrumWish, here: PositionFix
         tier_high=body.tier_high,
         max_eirp_mdbm=body.max_eirp_mdbm,
         price=price_for(party, offer, cell, eirp_mdbm),
-        reputation_ppm=trust_ppm(kept),
+        reputation_ppm=reputed(party, offer.holder, now_ns),
         signed_ns=signed.frame.attestation.earliest_ns if signed is not None else 0,
         distance_mm=distance_mm(here.lat_e7, here.lon_e7, *body.cell.area.anchor) if here.trusted else None,
         confidence_ppm=getattr(rests_on.body, "level_ppm", None) if rests_on is not None else None,
         bargains=body.price_form == "negotiated",
     )
+
+
+def reputed(party: Party, who: bytes, now_ns: int) -> int:
+    """Somebody's reputation in millionths: by the rule's terms, or else by the plain record of fulfilment."""
+    line, terms = party.registry.line(who), party.rule.rule.reputation
+    if terms is not None:
+        return reputation_in(party.lineage, terms, line, now_ns)
+    kept = Kept(
+        fulfilled=sum(party.lineage.counted(FULFILLED + one.hex()) for one in line),
+        failed=sum(party.lineage.counted(FAILED + one.hex()) for one in line),
+    )
+    return trust_ppm(kept)
 
 
 def in_words(found: Match) -> str:

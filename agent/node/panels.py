@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.config.settings import NodeConfig
+from agent.node.auctioning import auction_fields, auctions_of
 from settlement.chain.scope import Area, Cell
 from settlement.core.fixes import TimeFix
 from settlement.pair.work import stored_as
 from settlement.party.party import Party
 from settlement.state.witness import NEIGHBOUR, SEEN, Asked, SeenHead
 
-OFFERS_MAX, CORNERS_SHOWN = 64, 64
+OFFERS_MAX, CORNERS_SHOWN, AUCTIONS_MAX = 64, 64, 8
 AGAIN_NS = 10_000_000_000
 
 
@@ -46,12 +47,12 @@ class Panels:
     def shown(self, now: TimeFix, mono_ns: int) -> dict[str, Any]:
         """Offers made and heard, neighbours with their place and their heads, this log and who witnessed it."""
         if self.party.damaged is not None:
-            return {"offers": [], "places": [], "log": None}
+            return {"offers": [], "places": [], "log": None, "auctions": []}
         size = self.party.lineage.size
         if size != self._size or mono_ns - self._read_ns >= AGAIN_NS:
             self._size, self._read_ns = size, mono_ns
             self._held = {"places": self._places(), "log": self._log()}
-        return {"offers": self._offers(now), **self._held}
+        return {"offers": self._offers(now), "auctions": self._auctions(), **self._held}
 
     def _offers(self, now: TimeFix) -> list[dict[str, Any]]:
         party, names = self.party, self.party.registry
@@ -77,6 +78,11 @@ class Panels:
             for role, holder, digest, body in standing.values()
             if not now.after(body.cell.window.end_ns)
         ][-OFFERS_MAX:]
+
+    def _auctions(self) -> list[dict[str, Any]]:
+        """The newest auctions, whether this node bids in them or only knows of them."""
+        names = auctions_of(self.party)[-AUCTIONS_MAX:] if self.party.assembly.states else []
+        return [auction_fields(self.party, name) for name in names]
 
     def _places(self) -> list[dict[str, Any]]:
         """Where each node said it was when it last signed, with its error; where it may act by its credential."""

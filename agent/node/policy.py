@@ -116,7 +116,7 @@ class HolderPolicy:
         declaration = party.holder.declare(step, body)
         if offer.least is not None:
             step.put(LEAST, declaration.digest, offer.least.to_bytes(8, "big"))
-        if end_ns is None:
+        if end_ns is None and body.price_form != "auction":
             self.standing.append((offer, body.cell.window.end_ns))
         step.event("offered", band=body.cell.band)
         return envelope.raw, declaration.raw

@@ -87,6 +87,7 @@ class Vitals:
         panels: dict[str, Any],
         lists: list[dict[str, Any]],
         samples: dict[str, Any] | None = None,
+        disputes: list[dict[str, Any]] | None = None,
     ) -> None:
         """Leave the state where `bandpact status`, health checks and metrics read it."""
         self._next_ns = now_ns + TELL_NS
@@ -115,6 +116,7 @@ class Vitals:
             "samples": samples,
             "peers": len(self.config.peers),
             "settlements": grants,
+            "disputes": disputes or [],
             "mesh": mesh,
             "level": level_fields(self.config),
             **panels,

@@ -6,7 +6,7 @@ from functools import partial
 
 from agent.config.settings import NodeConfig, WantSection
 from agent.node.filling import Filling
-from agent.node.matching import matched, price_for
+from agent.node.matching import matched, price_for, whole_of
 from agent.node.policy import NS, window_ms
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Refusal
@@ -80,22 +80,24 @@ class UserPolicy:
             return self._part(step, party, asking, SpectrumWish(band=band, window=window, tier=self._tier(party)))
         dear = asking.want.price_max
         wish = SpectrumWish(band=band, window=window, tier=self._tier(party), price_max=dear)
-        winner = matched(party, wish, step.now.position).winner
+        winner = matched(party, wish, step.now.position, handed_only=asking.want.handed).winner
         if winner is not None:
             offer = party.user.offers[winner.declaration]
             cell = Cell(band=band, area=offer.body.cell.area, window=window)
             want = asking.want
-            due = price_for(party, offer, cell, want.eirp_mdbm)
+            cell, eirp_mdbm = whole_of(offer, cell, want.eirp_mdbm)
+            due = price_for(party, offer, cell, eirp_mdbm)
             price = want.bid if want.bid is not None and winner.bargains else due
             pair = party.user.request(
                 step,
                 offer,
                 cell,
-                eirp_mdbm=want.eirp_mdbm,
+                eirp_mdbm=eirp_mdbm,
                 tier=wish.tier,
                 price=price,
                 price_max=want.price_max,
                 emergency=want.emergency,
+                fallback=want.fallback,
             )
             return pair.sid
         if not asking.told:

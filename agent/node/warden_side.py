@@ -1,5 +1,7 @@
 """The agent's end of the warden: starts it, speaks to it, believes nothing of it but what it says it did."""
 
+import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +10,18 @@ from pathlib import Path
 
 from agent.config.settings import NodeConfig
 from agent.node.wiring import link_of, rings_of
-from radio.link import AgentBeat, Burst, GateChange, NewKey, NewLease, NewPermit, NewRule, StationHeard, Withdraw
+from radio.link import (
+    AgentBeat,
+    Burst,
+    GateChange,
+    NewHanding,
+    NewKey,
+    NewLease,
+    NewPermit,
+    NewRule,
+    StationHeard,
+    Withdraw,
+)
 from radio.ports import Iq16
 from settlement.core.reasons import Reason
 
@@ -68,6 +81,24 @@ class WardenSide:
             return self.heard_ns is not None and time.monotonic_ns() - self.heard_ns < APART_NS
         return self._process.poll() is None
 
+    def ended_fd(self) -> int | None:
+        """What becomes readable when the warden's process ends (pidfd_open(2)); None where only asking tells."""
+        if self._process is None or not hasattr(os, "pidfd_open"):
+            return None
+        with contextlib.suppress(OSError):
+            return os.pidfd_open(self._process.pid)
+        return None
+
+    @property
+    def next_beat_ns(self) -> int:
+        """When the next heartbeat is due, monotonic."""
+        return self._next_beat_ns
+
+    @property
+    def pid(self) -> int:
+        """The warden's process; 0 for one that runs apart."""
+        return 0 if self._process is None else self._process.pid
+
     def beat(self, now_ns: int, *, at_once: bool = False) -> None:
         """Say that the agent is alive and what was heard."""
         if now_ns < self._next_beat_ns and not at_once:
@@ -91,6 +122,10 @@ class WardenSide:
     def lease(self, record: bytes) -> None:
         """Hand over a RENEW."""
         self.link.send(NewLease(record=record))
+
+    def handing(self, sid: bytes, record: bytes) -> None:
+        """Hand over a HANDOVER or a RECLAIM of a lease of this node."""
+        self.link.send(NewHanding(sid=sid, record=record))
 
     def rule(self, record: bytes, chain: tuple[bytes, ...]) -> None:
         """Hand over a rule, with its authority's credentials."""

@@ -72,6 +72,9 @@ MEANINGS = {
     "INCUMBENT": "An incumbent is in the band",
     "DRIVER": "The radio's driver reports a fault",
     "OUTSIDE_AUTHORISATION": "An authorisation from outside is missing",
+    "DEPTH": "A lease would be handed on more often below its licence than the rule lets it",
+    "CONSENT": "A lease cannot change hands: whoever has to agree to it has not, or does not any more",
+    "JURISDICTION": "The place belongs to several authorities, and not each of them is represented, or they disagree",
     "RESIDUAL": "Only a part was granted; this much of what was asked for is left over",
     "RELINQUISHED": "The settlement was given back early",
 }

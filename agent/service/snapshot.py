@@ -14,6 +14,7 @@ from hw_profiles.smallfile import read_small
 FILE = "status.json"
 FRESH_NS = 5_000_000_000
 DISK_BYTES_MIN = 1 << 30
+HEARD_AFTER = "was heard after its end"
 OWN_KEY = "this node's own key"
 PARTS = ("agent", "radio", "clock", "position", "keys", "disk")
 
@@ -107,6 +108,21 @@ def settlement_line(one: dict[str, Any]) -> str:
     ends = f", window ends {clock_text(one['window_end_ns'])}" if one.get("window_end_ns") else ""
     lease = f", lease until {clock_text(one['lease_until_ns'])}" if one.get("lease_until_ns") else ""
     return f"grant  {one['settlement'][:12]} {one['state']} as {one['role']}, {band}{eirp}{ends}{lease}{why}"
+
+
+def auction_line(one: dict[str, Any]) -> str:
+    """One auction: what is sold by whom, where it stands, and who won at what price."""
+    if "low_hz" not in one:
+        return f"auction {one['auction'][:12]} {one['state']}"
+    band, bids = band_text(one["low_hz"], one["high_hz"]), len(one["bids"])
+    votes = f", {one['votes']} votes of {one['required']} required"
+    sold = f", won by {one['winner']} at {one['price']}" if one["winner"] else ""
+    nobody = ", no bid reached the reserve" if one["state"] == "decided" and not one["winner"] else ""
+    due = {"bidding": "bids_by_ns", "revealing": "reveals_by_ns"}.get(one["state"], "vote_by_ns")
+    until = f" until {clock_text(one[due])}" if one["state"] not in ("decided", "void") else ""
+    return (
+        f"auction {one['auction'][:12]} {one['state']}{until}, {band} by {one['by']}, {bids} bids{votes}{sold}{nobody}"
+    )
 
 
 def clock_text(utc_ns: int) -> str:

@@ -4,13 +4,14 @@ The SAS is a thread of the trial's own process, so that what it allowed is at ha
 station, and the endpoint it talks to, is a process.
 """
 
+import ssl
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from agent.trial.processes import Child, spawn, write_json
 from agent.trial.spec import BaseStationPlan, TrialSpec
-from radio.cbrs.identity import identity
+from radio.cbrs.identity import identity, several
 from radio.cbrs.power import density_mdbm_per_mhz
 from sim.cbrs.pki import SimPki
 from sim.cbrs.sas import SasServer, SimSas
@@ -25,7 +26,15 @@ TX_MAX_DBM = 28.0
 def device_for(spec: TrialSpec, node: str) -> str | None:
     """The device a node's credential names where it has a base station below."""
     plan = spec.station_of(node)
-    return None if plan is None else identity(FCC, plan.name)
+    if plan is None:
+        return None
+    listed = [identity(FCC, one) for one in serials(plan)]
+    return listed[0] if len(listed) == 1 else several(listed)
+
+
+def serials(plan: BaseStationPlan) -> list[str]:
+    """The serial numbers that a plan stands for."""
+    return [plan.name, *(f"{plan.name}-{number}" for number in range(2, plan.count + 1))]
 
 
 def registration(plan: BaseStationPlan, lat_deg: float, lon_deg: float) -> dict[str, Any]:
@@ -82,10 +91,18 @@ class TrialCbrs:
             "sas": {"url": self.server.url, **files},
             "cbsd": {
                 **files, "port": self.ports[1 + cbrs.stations.index(plan)],
-                "devices": [{"fcc": FCC, "serial": plan.name}],
+                "devices": [{"fcc": FCC, "serial": one} for one in serials(plan)],
                 "horizon_s": cbrs.horizon_s, "silent_within_s": cbrs.silent_within_s,
             },
         }  # fmt: skip
+
+    def client_context(self, name: str) -> ssl.SSLContext:
+        """TLS as the holder of that certificate has it towards an endpoint."""
+        files = self._files(name)
+        made = ssl.create_default_context(cafile=files["roots"])
+        made.maximum_version = ssl.TLSVersion.TLSv1_2
+        made.load_cert_chain(files["certificate"], files["key"])
+        return made
 
     def stations(self, nodes: tuple[Station, ...]) -> tuple[Station, ...]:
         """The base stations on the air, each beside its node."""

@@ -1,6 +1,9 @@
 """What a trial with base stations shows: time on the air inside and outside the SAS's word, and how fast ends came."""
 
+import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from agent.trial.basestations import FCC
@@ -48,6 +51,52 @@ def stations_shown(plan: CbrsPlan, judged: list[Judged], sas: SimSas) -> dict[st
     return shown
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationAnswer:
+    """A heartbeat's answer as the base station had it: when (s since the Unix epoch), the code, the interval (s)."""
+
+    at_s: float
+    code: int
+    interval_s: float | None
+
+
+def answers(log: Path) -> list[StationAnswer]:
+    """What a base station of a trial wrote of its heartbeats' answers."""
+    found = []
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
+        at, _, rest = line.partition(" ")
+        method, _, body = rest.partition(" ")
+        if method == "heartbeat":
+            said = json.loads(body)
+            code, interval = said["response"]["responseCode"], said.get("heartbeatInterval")
+            found.append(StationAnswer(at_s=float(at), code=code, interval_s=interval))
+    return found
+
+
+def after_preempt(
+    plan: CbrsPlan, events: Mapping[str, list[dict[str, Any]]], logs: Path, utc_ns: int
+) -> dict[str, Any]:
+    """Per base station whose settlement was preempted: the next heartbeat's answer, and how much later it was.
+
+    Counted from when its node heard the PREEMPT; `utc_ns` is UTC at second 0 of the monotonic clock. `heartbeat_ms` is
+    the interval that it was told last.
+    """
+    shown: dict[str, Any] = {}
+    for one in plan.stations:
+        heard = next((e["mono_ns"] for e in events.get(one.node, ()) if e["event"] == "displaced"), None)
+        if heard is None:
+            continue
+        at_s, said = (heard + utc_ns) / NS, answers(logs / f"{one.name}.log")
+        told = next((a.interval_s for a in reversed(said) if a.at_s <= at_s and a.interval_s is not None), None)
+        after = next((a for a in said if a.at_s > at_s), None)
+        shown[one.name] = {
+            "next_code": None if after is None else after.code,
+            "next_ms": None if after is None else round(1000 * (after.at_s - at_s), 1),
+            "heartbeat_ms": None if told is None else 1000 * told,
+        }
+    return shown
+
+
 def by_ear(plan: CbrsPlan, events: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     """Per base station, in order: what its node's receiver found after an end, and when (monotonic ns)."""
     found: dict[str, list[dict[str, Any]]] = {}
@@ -74,4 +123,6 @@ def cbrs_problems(shown: dict[str, Any]) -> list[str]:
     """What keeps the trial from having passed."""
     wrong = [f"{name} radiated {one['outside_sas_s']} s outside the SAS's word" for name, one in shown.items()
              if one["outside_sas"]]  # fmt: skip
-    return wrong + [f"{name} never radiated: nothing was shown" for name, one in shown.items() if not one["bursts"]]
+    wrong += [f"{name} never radiated: nothing was shown" for name, one in shown.items() if not one["bursts"]]
+    preempted = [(name, one["preempted"]) for name, one in shown.items() if one.get("preempted") is not None]
+    return wrong + [f"{name} was answered well after its PREEMPT" for name, one in preempted if one["next_code"] == 0]

@@ -9,7 +9,7 @@ from typing import Any
 from agent.audit.sources import ANCHORS, SEALED
 from agent.node.events import read_events
 from agent.trial.folder import NETWORK
-from agent.trial.judge import BesideLimits, Judged, JudgedRadio, Live, judge, settlements
+from agent.trial.judge import BesideLimits, Judged, JudgedRadio, Live, hand_on, judge, settlements
 from agent.trial.processes import TrialError
 from agent.trial.run import Finished
 from settlement.audit.crosscheck import cross_check
@@ -83,8 +83,10 @@ def collect(finished: Finished, folder: Path) -> Collected:
         registry.admit_chain(issued.chain)
     records = {name: _records(held, registry) for name, held in leaves.items()}
     credentials = {s.name: s.hash for s in registry.subjects()}
-    holders = [node.name for node in layout.scenario.nodes if node.role == "holder" and node.name in credentials]
+    granting = ("holder", "user")  # a user grants what it hands on of its own lease
+    holders = [node.name for node in layout.scenario.nodes if node.role in granting and node.name in credentials]
     lives = tuple(live for one in holders for live in settlements(records[one], credentials[one]).values())
+    hand_on(lives, [record for one in holders for record in records[one]])
     return Collected(
         finished=finished,
         folder=folder,

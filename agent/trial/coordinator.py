@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,21 @@ import tomli_w
 
 from agent.config.keyfiles import CHAIN, make_keys, write_chain
 from agent.desk.sharing import needed
-from agent.trial.spec import TierPlan, TrialSpec
+from agent.trial.spec import DisputePlan, FallbackPlan, HandingPlan, TierPlan, TrialSpec
 from settlement.chain import bodies, records
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.scope import Area, Band, Scope, Window
 from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, TimeSource
 from settlement.core.reasons import Refusal
+from settlement.disputes.casefile import read_case
+from settlement.disputes.rulings import ruling_by
 from settlement.pair.coordination import NEIGHBOURS
+from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionRule
+from settlement.records.complaintterms import DisputeTerms, FallbackTerms, GroundTerms
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import TierTerms
+from settlement.records.quorum import GroupMember, MemberList
 
 NS = 1_000_000_000
 LIFE_S = 24 * 3600
@@ -160,6 +166,54 @@ class TrialAuthority:
         self._previous = records.digest(raw)
         return raw
 
+    def _auctions(self, duration_s: float) -> AuctionRule | None:
+        """What the rule asks of auctions, stretched with the run."""
+        plan, group, scale = self._spec.terms.auction, self._spec.group, duration_s / self._spec.duration_s
+        if plan is None or group is None:
+            return None
+        return AuctionRule(
+            members=group.name,
+            functions=PRICE_FUNCTIONS,
+            bids_ns_min=int(plan.bids_s_min * scale * NS),
+            reveals_ns_min=int(plan.reveals_s_min * scale * NS),
+            settle_ns=int(plan.settle_s * scale * NS),
+            deposit_min=plan.deposit_min,
+            bidders_max=plan.bidders_max,
+        )
+
+    def members_word(self, issued: Iterable[Issued], duration_s: float) -> bytes | None:
+        """The signed list of who certifies auctions; None where the scenario has none."""
+        group = self._spec.group
+        if group is None:
+            return None
+        subjects = {one.name: _held(self.registry.admit_chain(one.chain)) for one in issued}
+        now_ns = time.time_ns()
+        return self.says(
+            MemberList(
+                name=group.name,
+                epoch=1,
+                effective=Window(start_ns=now_ns - 60 * NS, end_ns=now_ns + int((duration_s + 3600) * NS)),
+                faulty=group.faulty,
+                members=tuple(
+                    GroupMember(
+                        role=one.role,
+                        credential=subjects[one.node].hash,
+                        key=subjects[one.node].public,
+                        weight=one.weight,
+                    )
+                    for one in group.members
+                ),
+            )
+        )
+
+    def rule_on(self, case: bytes) -> bytes | Refusal:
+        """The ruling on a dispute's case file, as an authority's desk would sign it; why there is none."""
+        found = read_case(case, network=self.network, anchors=self.registry.anchors)
+        if isinstance(found, Refusal):
+            return found
+        due = ruling_by(found, self.authority, time.time_ns())
+        return due if isinstance(due, Refusal) else self.says(due)
+
     def entitle(self, public: bytes, subject: str, body: bodies.Credential) -> bytes:
         """A credential for somebody who is not enrolled."""
         return self._sign_credential(self.authority, body, self._claims(public, subject, self.authority.name))
@@ -174,7 +228,7 @@ class TrialAuthority:
             effective=Window(start_ns=now_ns - 60 * NS, end_ns=now_ns + int((duration_s + 3600) * NS)),
             bands=(self.band,),
             area=self.area,
-            classes=(_class_terms(terms, duration_s),),
+            classes=(replace(_class_terms(terms, duration_s), auction=self._auctions(duration_s)),),
             levels=(
                 bodies.Level(name=AUTHORITY, response="obey", weight_ppm=bodies.PPM, admits=everything),
                 bodies.Level(name=OPERATOR, response="consider", weight_ppm=bodies.PPM // 2, admits=everything),
@@ -186,7 +240,7 @@ class TrialAuthority:
             record_age_ns_max=5 * NS,
             sensing_age_ns_max=NS,
             witness_quorum=witness_quorum,
-            outside_authorisation=0,
+            outside_authorisation=int(terms.outside_authorisation),
             coordination=self._shards(),
             confidence_ppm_min=CONFIDENCE_PPM_MIN if terms.envelope_required else None,
         )
@@ -212,7 +266,37 @@ def _class_terms(terms: Any, duration_s: float) -> bodies.ClassTerms:
         on_incumbent=1 if terms.suspends else None,
         tiers=tuple(_tier_terms(one) for one in terms.tiers) or None,
         envelope_required=1 if terms.envelope_required else None,
+        handing=_handing_terms(terms.handing) if terms.handing is not None else None,
+        fallbacks=tuple(_fallback_terms(one) for one in terms.fallbacks) or None,
+        disputes=_dispute_terms(terms.disputes) if terms.disputes is not None else None,
     )
+
+
+def _fallback_terms(plan: FallbackPlan) -> FallbackTerms:
+    return FallbackTerms(
+        number=plan.number,
+        scope=plan.scope,
+        notice_ns=int(plan.notice_s * NS),
+        owed=plan.owed,
+        amount=plan.amount,
+        pool=plan.pool,
+    )
+
+
+def _dispute_terms(plan: DisputePlan) -> DisputeTerms:
+    return DisputeTerms(
+        grounds=tuple(GroundTerms(name=one.name, owed=one.owed, amount=one.amount) for one in plan.grounds),
+        levels=plan.levels,
+        raise_ns=int(plan.raise_s * NS),
+        answer_ns=int(plan.answer_s * NS),
+        rule_ns=int(plan.rule_s * NS),
+        escalate_ns=int(plan.escalate_s * NS),
+        pay_ns=int(plan.pay_s * NS),
+    )
+
+
+def _handing_terms(plan: HandingPlan) -> HandingTerms:
+    return HandingTerms(kinds=plan.kinds, depth=plan.depth, consent=1 if plan.consent else 0)
 
 
 def _tier_terms(plan: TierPlan) -> TierTerms:

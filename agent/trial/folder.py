@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.config.keyfiles import write_chain
+from agent.trial.auctionplans import auction_tables
 from agent.trial.basestations import TrialCbrs, device_for
 from agent.trial.coordinator import Issued, TrialAuthority, write_config
 from agent.trial.spec import TrialSpec
@@ -14,6 +15,7 @@ from sim.scenario import Scenario, ScenarioNode
 from sim.stations import Emitter, Hardware, Station
 
 NETWORK = "trial"
+WORDS = "words"
 PLUTO_GUARD_US = 10_000
 """What a burst takes to a Pluto over a network, and half as much again."""
 ARM_MAX_S, ARM_SPARE_S = 86_400.0, 600.0
@@ -118,8 +120,9 @@ def prepare(
         cbrs=cbrs,
     )
     rule = coordinator.make_rule(duration_s)
+    words = coordinator.members_word(issued, duration_s)
     for number, node in enumerate(scenario.nodes):
-        _write_node(layout, number, node, rule)
+        _write_node(layout, number, node, rule, words)
     return layout
 
 
@@ -128,11 +131,14 @@ def device_of(station: Station, *, pluto: bool) -> str:
     return f"pluto {station.hardware.serial}" if pluto else f"bandpact-sim {station.hardware.serial}"
 
 
-def _write_node(layout: Layout, number: int, node: ScenarioNode, rule: tuple[bytes, ...]) -> None:
+def _write_node(layout: Layout, number: int, node: ScenarioNode, rule: tuple[bytes, ...], word: bytes | None) -> None:
     folder = layout.root / node.name
     (folder / "run").mkdir()
     (folder / "peers").mkdir()
     write_chain(folder / "rule.signed", rule)
+    if word is not None:
+        (folder / WORDS).mkdir()
+        (folder / WORDS / "members.signed").write_bytes(word)
     for peer in layout.nodes:
         if peer.name != node.name:
             write_chain(folder / "peers" / f"{peer.name}.chain", peer.chain)
@@ -173,6 +179,11 @@ def _config(layout: Layout, number: int, node: ScenarioNode, folder: Path) -> di
     values["offers"] = [
         o.model_dump(exclude_none=True) for o in spec.offers_of(node.name, scale=scale, duration_s=layout.duration_s)
     ]
+    hands = spec.hands_of(node.name, scale=scale)
+    values["leases"] = {"hands": [h.model_dump(exclude_none=True) for h in hands]}
+    values |= auction_tables(spec.auctions, spec.bids, node.name, commodity=spec.terms.commodity, scale=scale)
+    if spec.group is not None:
+        values["words"] = str(folder / WORDS)
     values["wants"] = [w.model_dump(exclude_none=True) for w in spec.wants_of(node.name, scale=scale)]
     return values
 

@@ -10,6 +10,7 @@ from settlement.chain.bodies import Abort, Accept, Confirm, Grant, Preempt, Reli
 from settlement.chain.records import Record
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.fixes import PositionFix, PositionSource
+from settlement.records.handing import Reclaim, Vacated
 from sim.oracle import RadiatedBurst
 
 
@@ -29,6 +30,8 @@ class Live:
     leases: list[tuple[int, int]] = field(default_factory=list)
     ended_ns: int | None = None
     outcome: str = ""
+    handed: list[tuple[Band, int, int]] = field(default_factory=list)
+    """Bands that its user handed on, and from when to when (UTC ns): there it may not radiate."""
 
     def leased_until(self, start_ns: int) -> int:
         """How far leases reach without a break: each must be signed before the one before ran out."""
@@ -63,6 +66,19 @@ def settlements(records: Iterable[Record], holder: bytes | None = None) -> dict[
         if live is not None:
             _apply(live, body, signed.earliest_ns, signed.latest_ns)
     return found
+
+
+def hand_on(lives: Iterable[Live], records: Iterable[Record]) -> None:
+    """Take out of each settlement what its user handed on: from its word of silence to its window's end, or back."""
+    known, said = {live.sid: live for live in lives}, {record.digest: record for record in records}
+    back = {r.body.handover: r.frame.attestation.earliest_ns for r in said.values() if isinstance(r.body, Reclaim)}
+    for record in said.values():
+        handover = said.get(record.body.handover) if isinstance(record.body, Vacated) else None
+        live = known.get(record.body.sid) if handover is not None else None
+        if handover is not None and live is not None and live.user == record.frame.author:
+            cell = handover.body.cell
+            until_ns = min(cell.window.end_ns, back.get(handover.digest, cell.window.end_ns))
+            live.handed.append((cell.band, record.body.silent_latest_ns, until_ns))
 
 
 def _apply(live: Live, body: object, earliest_ns: int, latest_ns: int) -> None:
@@ -126,6 +142,7 @@ def _uncovered(
     """Why a settlement does not cover an emission; "" when it does."""
     return (
         _out_of_time(live, *span_ns)
+        or _handed_on(live, burst, *span_ns)
         or _out_of_place(live, antenna)
         or _too_hot(live, burst, service)
         or _too_wide(live, burst, service)
@@ -143,6 +160,13 @@ def _out_of_time(live: Live, start_ns: int, end_ns: int) -> str:
         return "after its transmit lease"
     if live.ended_ns is not None and end_ns > live.ended_ns:
         return f"after it ended ({live.outcome})"
+    return ""
+
+
+def _handed_on(live: Live, burst: RadiatedBurst, start_ns: int, end_ns: int) -> str:
+    for band, from_ns, until_ns in live.handed:
+        if start_ns < until_ns and from_ns < end_ns and burst.low_hz < band.high_hz and band.low_hz < burst.high_hz:
+            return "in what its user handed on"
     return ""
 
 

@@ -5,7 +5,10 @@ The same figures for every scenario; what did not happen in one is 0, or an empt
 
 from typing import Any
 
+from agent.trial.auctionpoints import auctions_shown
 from agent.trial.collect import Collected
+from agent.trial.disputepoints import broken_points, dispute_points, disputes_missed, moved_points
+from agent.trial.handedpoints import handed_on
 from agent.trial.spec import TrialSpec
 from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
 from settlement.chain.records import Record
@@ -28,6 +31,11 @@ def points(c: Collected) -> dict[str, Any]:
         "about": " ".join(scenario.about.split()),
         "wishes": [_wish(c, name, grants, found) for name in sorted(_wishes(found))],
         "displaced": _displaced(c, found),
+        "handed_on": handed_on(c, found),
+        "auctions": auctions_shown(c, found, grants),
+        "moved": moved_points(c.name_of, found),
+        "broken": broken_points(c.name_of, found),
+        "disputes": dispute_points(c.name_of, found),
         "counters": sum(isinstance(r.body, Counter) for r in found),
         "suspended": sum(isinstance(r.body, Suspend) for r in found),
         "resumed": sum(isinstance(r.body, Resume) for r in found),
@@ -47,6 +55,17 @@ def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
         said.append("no weaker tier was displaced: tiers and compensation are not shown")
     if sum(one["owed"] for one in shown["displaced"]) > sum(one["settled"] for one in shown["displaced"]):
         said.append("not all that is owed to the displaced was heard of by them when the trial ended")
+    handed = shown.get("handed_on", [])
+    if len(handed) < len(spec.hands):
+        said.append(f"{len(handed)} of {len(spec.hands)} leases changed hands: the rest is not shown")
+    if not all(one["silent_before_open"] for one in handed):
+        said.append("a lease changed hands and its new user was not on the air, or before the old one was silent")
+    sold = [one for one in shown["auctions"] if one["settled"]]
+    if spec.auctions and not all(one["settled"][0]["user"] == one["winner"] for one in sold):
+        said.append("what was auctioned was settled with another than the winner")
+    if len(sold) < len(spec.auctions):
+        said.append("no winner of an auction settled what it had won: the auction is not shown")
+    said += disputes_missed(spec, shown)
     if spec.terms.suspends and not shown["suspended"]:
         said.append("no lease was suspended: waiting an incumbent out is not shown")
     return said

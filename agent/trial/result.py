@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.trial.cbrsresult import by_ear, cbrs_problems, stations_shown
+from agent.trial.cbrsresult import after_preempt, by_ear, cbrs_problems, stations_shown
 from agent.trial.collect import Collected
 from agent.trial.judge import seconds
 from agent.trial.points import points, points_missed
@@ -124,7 +124,8 @@ def _below(c: Collected) -> dict[str, Any] | None:
         return None
     shown = stations_shown(layout.spec.cbrs, list(c.judged), layout.cbrs.sas)
     heard = by_ear(layout.spec.cbrs, c.events)
-    return {name: {**one, "by_ear": heard[name]} for name, one in shown.items()}
+    preempted = after_preempt(layout.spec.cbrs, c.events, layout.root, layout.utc_at_zero_ns)
+    return {name: {**one, "by_ear": heard[name], "preempted": preempted.get(name)} for name, one in shown.items()}
 
 
 def summary(c: Collected, report: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from agent.node.events import FILE
 from agent.page.plan import ServedNode
 from agent.page.starting import PageBeside
+from agent.trial.acts import Acts
 from agent.trial.basestations import TrialCbrs
 from agent.trial.folder import Layout, prepare, stretched
 from agent.trial.processes import Child, TrialError, free_ports, spawn, stop, write_json
@@ -186,15 +187,19 @@ def start_plutos(layout: Layout, *, quiet: bool = True) -> list[Child]:
 def _watch(layout: Layout, children: list[Child], zero_ns: int, follow: "_Follow") -> None:
     """Until the time is up: tell what happens, and notice when a process is lost."""
     tail, reporter, meter = follow.tail, follow.reporter, follow.meter
+    acts = Acts(layout, reporter)
     end_ns = zero_ns + int((layout.duration_s + SETTLE_S) * 1e9)
     while time.monotonic_ns() < end_ns:
         _alive(children)
         for event in tail.read():
             reporter.event(event, (event["mono_ns"] - zero_ns) / 1e9)
             meter.event(event)
+            acts.hear(event)
         meter.look(time.monotonic())
+        acts.turn((time.monotonic_ns() - zero_ns) / 1e9)
         reporter.advance(min(layout.duration_s, max(0.0, (time.monotonic_ns() - zero_ns) / 1e9)))
         time.sleep(POLL_S)
+    acts.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

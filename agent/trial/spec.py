@@ -2,9 +2,11 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from agent.config.hands import HandSection
 from agent.config.settings import OfferSection, WantSection
+from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, GroupPlan
 from hw_profiles.misfit import first_misfit
 from sim.scenario import ScenarioError
 
@@ -40,6 +42,57 @@ class Want(_Table):
     bid: int | None = None
     price_max: int | None = None
     emergency: bool = False
+    handed: bool = False
+    fallback: int | None = None
+
+
+class HandPlan(_Table):
+    """A user hands on its lease, or a part of it, to another node; see `agent.config.hands.HandSection`."""
+
+    node: str
+    to: str
+    kind: Literal["transfer", "sublease"]
+    at_s: float
+    band_hz: tuple[int, int]
+    start_s: float | None = None
+    end_s: float | None = None
+    eirp_dbm: float | None = None
+    price: int = 0
+
+
+class HandingPlan(_Table):
+    """Whether leases of the class change hands, how deep, and whether the holder must consent."""
+
+    kinds: tuple[Literal["transfer", "sublease"], ...] = Field(min_length=1)
+    depth: int = Field(default=1, ge=1, le=3)
+    consent: bool = False
+
+
+class ActPlan(_Table):
+    """Something that somebody does by command at a time: what the command line's command of that name would do.
+
+    fallback   the holder moves the first settlement of `user` to `band_hz`, or without one ends it for nobody
+    dispute    the node disputes its first settlement on `ground`, for `claim`
+    answer     the node answers what it is accused of, `stance`
+    ruling     the trial's authority rules on the case of the node's newest dispute, and the node is told
+    """
+
+    at_s: float = Field(ge=0)
+    node: str
+    do: Literal["fallback", "dispute", "answer", "ruling"]
+    user: str | None = None
+    band_hz: tuple[int, int] | None = None
+    ground: str | None = None
+    claim: int | None = Field(default=None, ge=0)
+    stance: Literal["denied", "admitted"] = "denied"
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ActPlan":
+        if (self.do == "dispute") != (self.ground is not None):
+            raise ValueError("a dispute, and nothing else, has a ground")
+        if (self.do == "fallback") != (self.user is not None) or (self.band_hz is not None and self.do != "fallback"):
+            raise ValueError("a fallback, and nothing else, has a user, and may have band_hz")
+        return self
 
 
 class Program(_Table):
@@ -68,6 +121,37 @@ class TierPlan(_Table):
     amount: int = Field(default=0, ge=0)
 
 
+class FallbackPlan(_Table):
+    """One entry of the class's catalogue; see `settlement.records.complaintterms.FallbackTerms`."""
+
+    number: int = Field(ge=1, le=255)
+    scope: Literal["same holder", "pool", "any"] = "same holder"
+    pool: tuple[str, ...] | None = None
+    notice_s: float = Field(default=1.0, ge=0)
+    owed: Literal["none", "fixed", "remaining", "multiple"] = "none"
+    amount: int = Field(default=0, ge=0)
+
+
+class GroundPlan(_Table):
+    """A ground of disputes, and what is owed where one is upheld."""
+
+    name: str
+    owed: Literal["none", "fixed", "remaining", "multiple"] = "none"
+    amount: int = Field(default=0, ge=0)
+
+
+class DisputePlan(_Table):
+    """How disputes go; see `settlement.records.complaintterms.DisputeTerms`; a trial has the level authority."""
+
+    grounds: tuple[GroundPlan, ...] = Field(min_length=1)
+    levels: tuple[str, ...] = ("authority",)
+    raise_s: float = Field(default=60.0, gt=0)
+    answer_s: float = Field(default=3.0, gt=0)
+    rule_s: float = Field(default=30.0, gt=0)
+    escalate_s: float = Field(default=30.0, ge=0)
+    pay_s: float = Field(default=5.0, gt=0)
+
+
 class Terms(_Table):
     """What the rule says of the one class traded."""
 
@@ -83,7 +167,12 @@ class Terms(_Table):
     rounds_max: int | None = None
     currency: str | None = None
     suspends: bool = False
+    outside_authorisation: bool = False
     tiers: tuple[TierPlan, ...] = ()
+    handing: HandingPlan | None = None
+    auction: AuctionRulePlan | None = None
+    fallbacks: tuple[FallbackPlan, ...] = ()
+    disputes: DisputePlan | None = None
 
 
 class BaseStationPlan(_Table):
@@ -98,6 +187,8 @@ class BaseStationPlan(_Table):
     high_hz: int
     eirp_dbm: float
     deaf: bool = False
+    count: int = Field(default=1, ge=1)
+    """How many of the kind the node lists; the first alone is on the air of a trial."""
 
 
 class CbrsPlan(_Table):
@@ -125,8 +216,13 @@ class TrialSpec(_Table):
     node_tiers: dict[str, int] = {}
     offers: list[OfferPlan] = []
     wants: list[Want] = []
+    hands: list[HandPlan] = []
+    auctions: list[AuctionPlan] = []
+    bids: list[BidPlan] = []
+    group: GroupPlan | None = None
     programs: list[Program] = []
     cbrs: CbrsPlan | None = None
+    acts: list[ActPlan] = []
 
     def station_of(self, node: str) -> BaseStationPlan | None:
         """The base station below a node; None where there is none."""
@@ -168,9 +264,29 @@ class TrialSpec(_Table):
                 bid=w.bid,
                 price_max=w.price_max,
                 emergency=w.emergency,
+                handed=w.handed,
+                fallback=w.fallback,
             )
             for w in self.wants
             if w.node == node
+        ]
+
+    def hands_of(self, node: str, *, scale: float) -> list[HandSection]:
+        """What a node hands on, stretched to the run's length."""
+        return [
+            HandSection(
+                kind=h.kind,
+                to=h.to,
+                at_s=h.at_s * scale,
+                low_hz=h.band_hz[0],
+                high_hz=h.band_hz[1],
+                start_s=None if h.start_s is None else h.start_s * scale,
+                end_s=None if h.end_s is None else h.end_s * scale,
+                eirp_mdbm=None if h.eirp_dbm is None else round(h.eirp_dbm * 1000),
+                price=h.price,
+            )
+            for h in self.hands
+            if h.node == node
         ]
 
 
@@ -182,7 +298,14 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         first = first_misfit(exc)
         raise ScenarioError(f"[trial] {first.key}: {first.said}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
+    named += [name for h in spec.hands for name in (h.node, h.to)]
+    named += [one.node for one in spec.auctions] + [one.node for one in spec.bids]
+    named += [one.node for one in spec.group.members] if spec.group is not None else []
     named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []
+    named += [name for act in spec.acts for name in (act.node, act.user) if name is not None]
+    if spec.auctions and (spec.group is None or spec.terms.auction is None):
+        missing = "group" if spec.group is None else "terms.auction"
+        raise ScenarioError(f"[trial] {missing}: absent; an auction needs [trial.group] and [trial.terms.auction]")
     unknown = set(named) | set(spec.node_tiers)
     for name in sorted(unknown - nodes):
         raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")

@@ -83,6 +83,9 @@ MENDS: Final[dict[str, str]] = {
     "INCUMBENT": "nothing: wait until the band is free again; `bandpact status` says what was heard",
     "DRIVER": "`bandpact doctor NODE`: cable, power, firmware; then `bandpact tx clear NODE`",
     "OUTSIDE_AUTHORISATION": "get the grant of the SAS; the node's log says what it answered",
+    "DEPTH": "ask whoever is nearer to the licence for it, or have the rule's handing.depth raised",
+    "CONSENT": "ask the lease's holder to consent (`leases.consents`), or the user to hand it on anew",
+    "JURISDICTION": "a credential of each authority whose area it touches, and one reconciliation in both rules",
     "RESIDUAL": "ask other holders for what is left, or ask again later",
     "RELINQUISHED": "nothing: it was given back; ask anew if you need it",
 }

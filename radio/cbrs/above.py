@@ -12,9 +12,11 @@ from typing import Any
 
 import cbor2
 
+from radio.cbrs.measured import ReceivedPower, report_of
 from settlement.chain.scope import Band
 
 MESSAGE_MAX = 200 * 1024
+POWERS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class SasAbove:
     lost: bool = False
     _wants: dict[str, AboveWant] = field(default_factory=dict)
     _items: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _powers: dict[tuple[int, int], ReceivedPower] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nothing here waits."""
@@ -91,9 +94,20 @@ class SasAbove:
         if self._wants.pop(device, None) is not None:
             self._send({"want": device, "low_hz": 0, "high_hz": 0, "eirp_mdbm": 0})
 
-    def measured(self, report: dict[str, Any]) -> None:
-        """What this node's receiver measured, for a SAS that asked for it."""
-        self._send({"measured": report})
+    def measured(self, report: dict[str, Any], until_ns: int | None = None) -> None:
+        """What this node's receiver measured, for a SAS that asked for it; told until then (monotonic ns)."""
+        self._send({"measured": report} if until_ns is None else {"measured": report, "until_ns": until_ns})
+
+    def received(self, power: ReceivedPower, mono_ns: int) -> None:
+        """What was received in one band; with what is known of the others it goes to the client."""
+        self._powers[power.low_hz, power.high_hz] = power
+        for key in [key for key, one in self._powers.items() if one.until_ns <= mono_ns]:
+            del self._powers[key]
+        while len(self._powers) > POWERS_MAX:
+            del self._powers[next(iter(self._powers))]
+        report = report_of(self._powers.values(), mono_ns)
+        if report is not None:
+            self.measured(report, min(one.until_ns for one in self._powers.values()))
 
     def _send(self, message: dict[str, Any]) -> bool:
         try:

@@ -3,20 +3,28 @@
 A grant that was given back stays in the book until its time is over: that the radio is off is only what it says. For
 the same device such an entry no longer counts, so that it may ask anew. A device that was heard after its end stands
 in the book until an operator clears it.
+
+On disk the book is a page, written whole, and beside it the turns since: what each answer changed, appended and synced
+at once. A turn that was cut off is one that nobody was told of.
 """
 
+import secrets
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE, write_whole
+from radio.cbrs.power import milliwatts
+from radio.cbrs.turns import TURNS_MAX, TurnFile, turns_in
 from settlement.chain.codec import array, blob, cut, decode, encode, sint, text, uint
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Refusal
 
 LIMIT = 4 * 1024 * 1024
 OUT_MAX = 8192
+NAME_BYTES = 16
 
 
 class BookLost(Exception):
@@ -52,6 +60,8 @@ class Page:
 
     out: tuple[Out, ...] = array(1, Out, OUT_MAX)
     latched: tuple[Latched, ...] | None = array(2, Latched, OUT_MAX, optional=True)
+    name: bytes | None = blob(3, NAME_BYTES, optional=True)
+    """By which the turns that belong to it are known."""
 
 
 @dataclass(slots=True)
@@ -63,6 +73,11 @@ class CbsdBook:
     """Devices heard on the air after their end, and what was heard, until an operator clears them."""
     _out: dict[tuple[str, str], Out] = field(default_factory=dict)
     _changed: bool = False
+    _turned: dict[tuple[str, str], None] = field(default_factory=dict)
+    """What changed since it was last kept, and is not only over."""
+    _sums: dict[bytes, float] | None = None
+    _of_device: dict[tuple[bytes, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    _turns: TurnFile | None = None
 
     def open(self) -> None:
         """Read what was given out before. Raises BookLost."""
@@ -74,13 +89,26 @@ class CbsdBook:
             return
         except OSError as exc:
             raise BookLost(f"{self.path}: {exc.strerror}; the warden must be able to read what it gave out") from exc
+        page = self._page(data)
+        self._out = {(one.device, one.grant): one for one in page.out}
+        self.latched_for = {one.device: one.detail for one in page.latched or ()}
+        try:
+            turns = turns_in(beside(self.path), page.name)
+        except OSError as exc:
+            raise BookLost(f"{beside(self.path)}: {exc.strerror}") from exc
+        for turn in turns:
+            changed = self._page(turn)
+            self._out |= {(one.device, one.grant): one for one in changed.out}
+            if changed.latched is not None:
+                self.latched_for = {one.device: one.detail for one in changed.latched}
+
+    def _page(self, data: bytes) -> Page:
         page = decode(Page, data, "book", limit=LIMIT)
         if isinstance(page, Refusal):
             raise BookLost(
                 f"{self.path}: damaged ({page.reason.value}); wait until all it held has run out, then move it"
             )
-        self._out = {(one.device, one.grant): one for one in page.out}
-        self.latched_for = {one.device: one.detail for one in page.latched or ()}
+        return page
 
     def note(self, out: Out) -> bool:
         """Note what is about to be told; False where the book is full. An earlier end never replaces a later one."""
@@ -89,17 +117,25 @@ class CbsdBook:
             return False
         if before is not None and before.silent_by_ns > out.silent_by_ns:
             out = replace(out, transmit_until_ns=before.transmit_until_ns, silent_by_ns=before.silent_by_ns)
-        self._out[out.device, out.grant] = out
-        self._changed = True
+        self._set(out)
         return True
+
+    def _set(self, out: Out) -> None:
+        key = (out.device, out.grant)
+        before = self._out.get(key)
+        self._out[key], self._turned[key], self._changed = out, None, True
+        if self._sums is not None:
+            if before is not None:
+                self._sums[before.sid] -= milliwatts(before.eirp_mdbm)
+            self._sums[out.sid] = self._sums.get(out.sid, 0.0) + milliwatts(out.eirp_mdbm)
+            self._of_device[out.sid, out.device].add(out.grant)
 
     def returned(self, device: str, grants: list[str]) -> None:
         """A device says that it no longer uses these."""
         for grant in grants:
             out = self._out.get((device, grant))
             if out is not None:
-                self._out[device, grant] = replace(out, returned=1)
-                self._changed = True
+                self._set(replace(out, returned=1))
 
     def latch(self, device: str, detail: str) -> bool:
         """A device was heard after its end; false where that is known, or there are too many to remember."""
@@ -121,20 +157,44 @@ class CbsdBook:
         """Drop what surely is over; without a trusted clock nothing is."""
         for key in [key for key, out in self._out.items() if now.after(out.silent_by_ns)]:
             del self._out[key]
-            self._changed = True
+            self._sums = None
 
     def keep(self) -> None:
         """Have it on disk, before anyone is told. Raises BookLost."""
         if self.path is None or not self._changed:
             return
         self._changed = False  # before it is read: what changes meanwhile is written the next time
+        turned, self._turned = self._turned, {}
         latched = tuple(Latched(device=device, detail=detail) for device, detail in self.latched_for.items())
-        page = Page(out=tuple(self._out.values()), latched=latched or None)
         try:
-            write_whole(self.path, encode(page, limit=LIMIT), mode=SECRET_MODE)
+            if self._turns is None or self._turns.size > TURNS_MAX:
+                self._keep_whole(latched)
+            else:
+                out = tuple(self._out[key] for key in turned if key in self._out)
+                self._turns.add(encode(Page(out=out, latched=latched), limit=LIMIT))
         except OSError as exc:
-            self._changed = True
+            self._changed, self._turns = True, None  # the next time whole
             raise BookLost(f"{self.path}: {exc.strerror}") from exc
+
+    def _keep_whole(self, latched: tuple[Latched, ...]) -> None:
+        if self.path is None:
+            return
+        page = Page(out=tuple(self._out.values()), latched=latched or None, name=secrets.token_bytes(NAME_BYTES))
+        write_whole(self.path, encode(page, limit=LIMIT), mode=SECRET_MODE)
+        if self._turns is not None:
+            self._turns.close()
+        self._turns = TurnFile(beside(self.path), page.name or b"")
+
+    def power_beside(self, sid: bytes, device: str, grant: str = "") -> float:
+        """What is out under a settlement beside one grant, mW; what that device gave back does not count for it."""
+        if self._sums is None:
+            self._sums, self._of_device = {}, defaultdict(set)
+            for out in self._out.values():
+                self._sums[out.sid] = self._sums.get(out.sid, 0.0) + milliwatts(out.eirp_mdbm)
+                self._of_device[out.sid, out.device].add(out.grant)
+        own = [self._out.get((device, name)) for name in self._of_device.get((sid, device), ())]
+        mine = [one for one in own if one is not None and one.sid == sid and (one.returned or one.grant == grant)]
+        return max(0.0, self._sums.get(sid, 0.0) - sum(milliwatts(one.eirp_mdbm) for one in mine))
 
     def under(self, sid: bytes, device: str = "", grant: str = "") -> Iterator[Out]:
         """What is out under a settlement beside one grant; what that device gave back does not count for it."""
@@ -145,3 +205,8 @@ class CbsdBook:
     def all(self) -> list[Out]:
         """Everything that may still be used, by device."""
         return sorted(self._out.values(), key=lambda out: (out.device, out.grant))
+
+
+def beside(path: Path) -> Path:
+    """Where a book's turns are."""
+    return path.with_name(path.name + ".turns")

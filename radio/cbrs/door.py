@@ -12,7 +12,7 @@ import queue
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,27 @@ CONNECTIONS_MAX = 8
 Question = dict[str, Any]
 
 
+_DECLARED: dict[str, dict[str, Any]] = {
+    one.__name__: {f.name: f.type for f in fields(one)} for one in (Ask, Given, Room, Spot, Withheld)
+}
+
+
+def _declared(cls: type[Any]) -> dict[str, Any]:
+    return _DECLARED[cls.__name__]
+
+
 def _fits(cls: type[Any], value: object) -> bool:
     """Whether a decoded table has exactly a flat class's fields, each of its type."""
-    if not isinstance(value, dict) or set(value) != {f.name for f in fields(cls)}:
+    declared = _declared(cls)
+    if not isinstance(value, dict) or value.keys() != declared.keys():
         return False
-    return all(f.type is type(value[f.name]) or f.type is Spot for f in fields(cls))
+    return all(kind is type(value[name]) or kind is Spot for name, kind in declared.items())
+
+
+def flat(one: Any) -> dict[str, Any]:
+    """A flat value as it travels, places in it too."""
+    made = {name: getattr(one, name) for name in _declared(type(one))}
+    return made if "spot" not in made else {**made, "spot": flat(made["spot"])}
 
 
 def ask_of(value: object) -> Ask | None:
@@ -66,6 +82,8 @@ class CbsdDoor:
         self._answered: queue.Queue[Any] = queue.Queue(1)
         self._ended, self._one, self._unkept = threading.Event(), threading.Lock(), threading.Event()
         self._hearing = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        """Readable while a question waits: a loop that waits for it answers at once."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -85,6 +103,8 @@ class CbsdDoor:
 
     def turn(self, handle: Callable[[Question], Any]) -> None:
         """Between two turns of the warden's loop: answer the question that waits, if one does."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.bell)
         with contextlib.suppress(queue.Empty):
             question = self._asked.get_nowait()
             self._answered.put(handle(question))
@@ -150,6 +170,7 @@ class CbsdDoor:
         if not isinstance(question, dict):
             return None
         self._asked.put(question, timeout=WAIT_S)
+        os.eventfd_write(self.bell, 1)
         return self._answered.get(timeout=WAIT_S)
 
     def close(self) -> None:
@@ -191,14 +212,14 @@ class WardenGiver:
 
     def give(self, asks: list[Ask]) -> list[Answer]:
         """Put the asks to the warden; each is withheld where it does not answer."""
-        answer = self._ask({"op": "give", "asks": [asdict(one) for one in asks]})
+        answer = self._ask({"op": "give", "asks": [flat(one) for one in asks]})
         if not isinstance(answer, list) or len(answer) != len(asks):
             return [Withheld(reason="FAULT", detail="no warden answers", over=False) for _ in asks]
         return [answer_of(one) for one in answer]
 
     def room(self, device: str, spot: Spot) -> list[Room]:
         """What the warden would give that device."""
-        answer = self._ask({"op": "room", "device": device, "spot": asdict(spot)})
+        answer = self._ask({"op": "room", "device": device, "spot": flat(spot)})
         found = answer if isinstance(answer, list) else []
         return [Room(**one) for one in found if isinstance(one, dict) and _fits(Room, one)]
 

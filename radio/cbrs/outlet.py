@@ -144,9 +144,9 @@ class Outlet:
     def _loud(self, ask: Ask, permit: VerifiedPermit) -> Refusal | None:
         """Rule (b): with everything else that is out under this settlement, no louder than it allows."""
         width_hz = ask.high_hz - ask.low_hz
-        beside = self.book.under(permit.sid, ask.device, ask.grant)
-        others = sum(milliwatts(out.eirp_mdbm) for out in beside)
-        total = others + milliwatts(eirp_mdbm(ask.density_mdbm_per_mhz, width_hz))
+        total = self.book.power_beside(permit.sid, ask.device, ask.grant) + milliwatts(
+            eirp_mdbm(ask.density_mdbm_per_mhz, width_hz)
+        )
         # A tenth of a thousandth of a decibel for the rounding of the logarithms.
         if total <= milliwatts(permit.max_eirp_mdbm) * 1.00002:
             return None
@@ -208,8 +208,7 @@ class Outlet:
         bound, made = self._bound(device, held, mine), []
         for one in [] if isinstance(bound, Refusal) else bound:
             band = one.permit.cell.band
-            out = sum(milliwatts(o.eirp_mdbm) for o in self.book.under(one.permit.sid, device))
-            left = milliwatts(one.permit.max_eirp_mdbm) - out
+            left = milliwatts(one.permit.max_eirp_mdbm) - self.book.power_beside(one.permit.sid, device)
             if left <= 0:
                 continue
             density = density_mdbm_per_mhz(dbm_of(left), band.high_hz - band.low_hz)

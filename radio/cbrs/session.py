@@ -90,6 +90,8 @@ class Session:
     news: list[News] = field(default_factory=list)
     measured: Item | None = None
     """The newest measurement report, sent where the SAS asked for one."""
+    measured_by: dict[str, Item | None] = field(default_factory=dict)
+    """The same of one device alone: what stands here, None too, goes before `measured`."""
 
     def add(self, device: CbsdDevice) -> None:
         """Take a device in; it is registered on the next turn."""
@@ -195,7 +197,8 @@ class Session:
 
     def _reporting(self, one: _One, item: Item, when: str) -> Item:
         asked = any(kind.endswith(("WITHOUT_GRANT",) if when == "WITHOUT" else (when,)) for kind in one.reports)
-        return {**item, "measReport": self.measured} if asked and self.measured is not None else item
+        measured = self.measured_by.get(one.device.name, self.measured)
+        return {**item, "measReport": measured} if asked and measured is not None else item
 
     # -- what came back ------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from radio.cbrs import times
 from radio.cbrs.above import SasAbove
 from radio.cbrs.book import Out
 from radio.cbrs.byear import EarVerdict, StationSpan
-from radio.cbrs.door import CbsdDoor, Question, ask_of, spot_of
+from radio.cbrs.door import CbsdDoor, Question, ask_of, flat, spot_of
 from radio.cbrs.ends import StationEnds
 from radio.cbrs.giving import Answer, Ask, Withheld
 from radio.cbrs.outlet import Outlet, Outside
@@ -78,7 +78,7 @@ class CbsdDesk:
                 spot, device = spot_of(question.get("spot")), question.get("device")
                 if spot is None or not isinstance(device, str):
                     return None
-                return [asdict(one) for one in self.outlet.room(device, spot, view.held, view.mine, now)]
+                return [flat(one) for one in self.outlet.room(device, spot, view.held, view.mine, now)]
             case "returned":
                 device, grants = question.get("device"), question.get("grants")
                 if isinstance(device, str) and isinstance(grants, list):
@@ -105,7 +105,7 @@ class CbsdDesk:
         answers = self.outlet.give(good, view.held, view.mine, now)
         for ask, answer in zip(good, answers, strict=True):
             self._account(ask, answer, view)
-        return [asdict(one) for one in answers]
+        return [flat(one) for one in answers]
 
     def _account(self, ask: Ask, answer: Answer, view: WardenView) -> None:
         """Count an answer, and note from when to when that base station may be on."""

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.detectors.channelkernels import block_ratios, mark_stretches
 from sensing.detectors.decision import Decision
 from sensing.theory import f_threshold
 
@@ -37,7 +38,8 @@ class ChannelCells:
     `power` shape (blocks, groups); of each group: the `floor`, how many `bins` it has, the independent averages
     `shapes` behind one block, and those behind the floor, `reference`. `correlation` is what the channel's
     independent averages are of the sum of its groups', for neighbouring bins are alike. `least` is a ratio to the floor
-    that a group must exceed whatever its threshold. `known` keeps thresholds for the next blocks over the same floor.
+    that a group must exceed whatever its threshold. `known` and `limits` keep thresholds for the next blocks over the
+    same floor.
     """
 
     power: Floats
@@ -48,6 +50,7 @@ class ChannelCells:
     least: Floats
     correlation: float = 1.0
     known: dict[tuple[float, int, float], tuple[float, Floats]] = field(default_factory=dict)
+    limits: dict[tuple[int, float], Floats] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,16 +83,15 @@ class ChannelDetector:
     def decide(self, seen: ChannelCells) -> ChannelDecision:
         """One decision for each block."""
         whole, parts = self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)
-        energy, idle = seen.power @ seen.bins, float(seen.floor @ seen.bins)
-        over_whole = energy / max(idle * whole, 1e-30)
-        over_parts = seen.power / np.maximum(seen.floor * parts, 1e-30)
-        statistic = np.asarray(np.maximum(over_whole, over_parts.max(axis=-1)), np.float64)
-        lasting = self._lasting(seen, statistic)
+        power = np.array(seen.power, np.float64, order="C")
+        over_whole, statistic = np.empty(len(power)), np.empty(len(power))
+        block_ratios(power, _own(seen.floor), _own(seen.bins), whole, _own(parts), over_whole, statistic)
+        lasting = self._lasting(seen, power, statistic)
         return ChannelDecision(
             statistic=statistic,
             threshold=np.ones_like(statistic),
             pfa=self.pfa,
-            whole_db=np.asarray(10 * np.log10(np.maximum(over_whole, 1e-30)), np.float64),
+            whole_db=10 * np.log10(np.maximum(over_whole, 1e-30)),
             lasting=lasting,
         )
 
@@ -135,32 +137,30 @@ class ChannelDetector:
         )
         return whole * slack, np.maximum(parts * slack, seen.least)
 
-    def _lasting(self, seen: ChannelCells, statistic: Floats) -> Bools:
+    def _lasting(self, seen: ChannelCells, power: Floats, statistic: Floats) -> Bools:
         """Blocks of stretches without strong bursts whose mean is over its threshold and of which no part is idle."""
         lasting = np.zeros(len(statistic), np.bool_)
-        kept = (statistic < BURST).astype(np.float64)
         for length in STRETCHES:
-            count = len(kept) // length
-            if count == 0:
+            if len(statistic) < length:
                 continue
-            used = count * length
             parts = STRETCH_PARTS * (length // STRETCHES[0] > 1) or 2
-            weights = kept[:used].reshape(count, parts, -1)
-            blocks = weights.sum(axis=-1)
-            power = seen.power[:used].reshape(count, parts, length // parts, -1)
-            sums = np.einsum("spl,splg->spg", weights, power)
-            over = self._over(seen, sums.sum(axis=1) / np.maximum(blocks.sum(axis=1), 1)[:, None], length, STRETCH_PFA)
-            means = (sums / np.maximum(blocks, 1)[..., None]).reshape(count * parts, -1)
-            each = self._over(seen, means, length // parts, PART_PFA).reshape(count, parts, -1).all(axis=1)
-            found = (over & each).any(axis=-1) & (blocks.sum(axis=1) == length)
-            lasting[:used] |= np.repeat(found, length)
+            key = (length, self.uneven_db)
+            if key not in seen.limits:
+                whole, part = self._limits(seen, length, STRETCH_PFA), self._limits(seen, length // parts, PART_PFA)
+                seen.limits[key] = np.stack((whole, part))
+            limits = seen.limits[key]
+            mark_stretches(power, statistic, BURST, length, parts, limits, _own(seen.bins), lasting)
         return lasting
 
-    def _over(self, seen: ChannelCells, means: Floats, length: int, pfa: float) -> Bools:
-        """Whether each mean over so many blocks is over: the whole channel's energy first, then each group's."""
+    def _limits(self, seen: ChannelCells, length: int, pfa: float) -> Floats:
+        """Over what a mean of so many blocks is over: the whole channel's energy first, then each group's power."""
         whole, parts = self._thresholds(seen, pfa, blocks=length, uneven=STRETCH_UNEVEN)
-        idle = float(seen.floor @ seen.bins)
-        return np.column_stack((means @ seen.bins > whole * idle, means > parts * seen.floor))
+        return np.concatenate(([whole * float(seen.floor @ seen.bins)], parts * seen.floor))
+
+
+def _own(values: Floats) -> Floats:
+    """A copy for a compiled loop: of one type, however it was handed over."""
+    return np.array(values, np.float64, order="C")
 
 
 @lru_cache(maxsize=65536)

@@ -31,13 +31,13 @@ def whiten_cells(power: Any, background: Any, usable: Any, scale: Any, out: Any)
 
 
 @compiled
-def search(cells: Any, fresh: int, low: float, high: float, seed: Any, cap: float, out: Any) -> int:
-    """Fill `out` with (bin, phase, interval, first slot, last slot, sum); returns how many rows."""
-    frames, bins = cells.shape
-    found = 0
-    counts = np.zeros(bins, np.int64)
-    all_hits = np.empty((bins, HITS_MAX), np.int64)
-    for t in range(frames):
+def bright_cells(cells: Any, seed: Any, first: int, out: Any) -> int:
+    """Fill `out` (n, 2) with frame, counted from `first`, and bin of all cells from `seed` on, in the order of time.
+
+    Returns how many there are; what `out` has no room for is counted and left out.
+    """
+    bins, count = cells.shape[1], 0
+    for t in range(cells.shape[0]):
         row = cells[t]
         over = 0
         for j in range(bins):
@@ -45,14 +45,33 @@ def search(cells: Any, fresh: int, low: float, high: float, seed: Any, cap: floa
         if over == 0:
             continue
         for j in range(bins):
-            if row[j] < seed or counts[j] >= HITS_MAX:
-                continue
-            if counts[j] > 0 and t <= all_hits[j, counts[j] - 1] + 1:
-                if row[j] > cells[all_hits[j, counts[j] - 1], j]:
-                    all_hits[j, counts[j] - 1] = t
-            else:
-                all_hits[j, counts[j]] = t
-                counts[j] += 1
+            if row[j] >= seed:
+                if count < out.shape[0]:
+                    out[count, 0], out[count, 1] = first + t, j
+                count += 1
+    return count
+
+
+@compiled
+def search(cells: Any, bright: Any, fresh: int, low: float, high: float, seed: Any, cap: float, out: Any) -> int:
+    """Fill `out` with (bin, phase, interval, first slot, last slot, sum); returns how many rows.
+
+    Args: bright (n, 2) frame and bin of all cells from `seed` on, in the order of time.
+    """
+    frames, bins = cells.shape
+    found = 0
+    counts = np.zeros(bins, np.int64)
+    all_hits = np.empty((bins, HITS_MAX), np.int64)
+    for n in range(bright.shape[0]):
+        t, j = bright[n, 0], bright[n, 1]
+        if counts[j] >= HITS_MAX:
+            continue
+        if counts[j] > 0 and t <= all_hits[j, counts[j] - 1] + 1:
+            if cells[t, j] > cells[all_hits[j, counts[j] - 1], j]:
+                all_hits[j, counts[j] - 1] = t
+        else:
+            all_hits[j, counts[j]] = t
+            counts[j] += 1
     for j in range(bins):
         count, hits = counts[j], all_hits[j]
         if count > DENSE * frames:

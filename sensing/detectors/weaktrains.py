@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from sensing.detectors.pulsekernels import BLOCK
-from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, search, whiten_cells
+from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, bright_cells, search, whiten_cells
 from sensing.frontend import Float32s
 
 MEMORY_US: Final = 60_000.0
@@ -31,6 +31,9 @@ LIT_SHARE: Final = 0.65
 """Of the places of a train at which there must be something: others' pulses meet a wrong interval now and then."""
 REPEAT_SHARE: Final = 0.6
 FIELDS: Final = 6
+SEED_LEVEL: Final = np.uint8(SEED * SCALE)
+BRIGHT_ROOM: Final = 2
+"""Bright cells of a frame for which there is room at first; noise has fewer."""
 BINS_LEAST: Final = 8
 
 
@@ -59,12 +62,16 @@ class WeakTrains:
         self._bins, self._frame_us, self._nepers = bins, frame_us, nepers
         self._pri = (pri_us[0] / frame_us, pri_us[1] / frame_us)
         self._memory = int(MEMORY_US / frame_us)
-        self._cells = np.zeros((0, bins), np.uint8)
+        self._room = np.zeros((0, bins), np.uint8)
+        self._from = 0
+        self._cells = self._room
+        self._bright = np.zeros((0, 2), np.int64)
         self._under: list[tuple[int, Float32s]] = []
 
     def reset(self) -> None:
         """Forget everything: what comes next does not follow on."""
-        self._cells = np.zeros((0, self._bins), np.uint8)
+        self._from, self._cells = 0, self._room[:0]
+        self._bright = np.zeros((0, 2), np.int64)
         self._under = []
 
     def find(self, whitened: NDArray[np.uint8], first: int, last: int, under: Float32s) -> list[WeakTrain]:
@@ -75,7 +82,7 @@ class WeakTrains:
         """
         newest = whitened[first:last]
         drop = max(0, len(self._cells) + len(newest) - self._memory)
-        self._cells = np.concatenate((self._cells[drop:], newest))
+        self._append(newest, drop)
         fresh = len(self._cells) - len(newest)
         self._under = [(at - drop, one) for at, one in self._under if at - drop + BLOCK * len(one) > 0]
         self._under.append((fresh - first, under))
@@ -83,10 +90,31 @@ class WeakTrains:
             return []
         rows = np.empty((FOUND_MAX, FIELDS))
         found = search(
-            self._cells, fresh, self._pri[0], self._pri[1], np.uint8(SEED * SCALE), np.float64(CAP * SCALE), rows
+            self._cells, self._bright, fresh, self._pri[0], self._pri[1], SEED_LEVEL, np.float64(CAP * SCALE), rows
         )
         trains = [self._told(row, fresh) for row in rows[:found]]
         return _apart([one for one in trains if one is not None])
+
+    def _append(self, newest: NDArray[np.uint8], drop: int) -> None:
+        """Keep the newest cells instead of the `drop` oldest; in place while there is room behind them."""
+        kept = len(self._cells) - drop
+        if self._from + drop + kept + len(newest) > len(self._room):
+            room = np.empty((2 * max(self._memory, kept + len(newest)), self._bins), np.uint8)
+            room[:kept] = self._cells[drop:]
+            self._room, self._from = room, 0
+        else:
+            self._from += drop
+        end = self._from + kept + len(newest)
+        self._room[end - len(newest) : end] = newest
+        self._cells = self._room[self._from : end]
+        old = self._bright[np.searchsorted(self._bright[:, 0], drop) :]
+        old[:, 0] -= drop
+        found = np.empty((len(newest) * BRIGHT_ROOM, 2), np.int64)
+        count = bright_cells(newest, SEED_LEVEL, kept, found)
+        if count > len(found):
+            found = np.empty((count, 2), np.int64)
+            bright_cells(newest, SEED_LEVEL, kept, found)
+        self._bright = np.concatenate((old, found[:count]))
 
     def _told(self, row: NDArray[np.float64], fresh: int) -> WeakTrain | None:
         """The train of a row (bin, phase, interval, first and last slot, sum), if it is one of short pulses."""

@@ -3,7 +3,8 @@
     (1) an author used each number once, over all lineages
     (2) what others hold of an author is in the author's own lineage, where that is here
     (3) each settlement has one GRANT, one ACCEPT, one decision, and they belong together
-    (4) no two confirmed settlements were live on the same cell at the same time
+    (4) no two confirmed settlements were live on the same cell at the same time, but for one that hands on the other's
+        lease; then the old user said that its radio is silent before it signed the CONFIRM
     (5) every signed head of a log, wherever it is held, is a part of that log's tree, and no two heads contradict: FORK
 
 A CONFIRM that its user never got is no fault: spectrum was wasted, nothing was granted twice.
@@ -14,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from settlement.audit.findings import SHOWN_MAX, Audited, Findings
+from settlement.audit.handed import HandedChains
 from settlement.audit.heads import forks
 from settlement.chain.bodies import Accept, Confirm, Coordination, Grant, Preempt, Relinquish, Renew, Resume, Rule
 from settlement.chain.records import Record
@@ -135,6 +137,9 @@ def _users(grant: Record, rules: dict[bytes, Rule]) -> int:
 def _check_live(findings: Findings, stories: dict[bytes, _Story], rules: dict[bytes, Rule]) -> None:
     """Check (4); where a class lets several users share a cell, no more than that many."""
     lives: list[LiveCell] = []
+    handed = HandedChains.of(
+        record for story in stories.values() for kind in story.records.values() for record in kind.values()
+    )
     for sid, story in stories.items():
         grant, confirm = story.one(Grant), story.one(Confirm)
         if grant is None or confirm is None:
@@ -147,7 +152,10 @@ def _check_live(findings: Findings, stories: dict[bytes, _Story], rules: dict[by
             commodity=grant.body.commodity,
             users=_users(grant, rules),
         )
-        clashing = [other for other in lives if live.clashes(other)]
+        loud = handed.too_early(grant, confirm)
+        if loud:
+            findings.add(f"settlement {sid.hex()[:16]}: {loud}")
+        clashing = [other for other in lives if live.clashes(other) and not handed.related(sid, other.sid)]
         beside = sum(1 for other in clashing if other.commodity == live.commodity)
         for other in clashing:
             if other.commodity != live.commodity or beside >= min(live.users, other.users):

@@ -4,7 +4,7 @@ A lease is a view without storage of its own: each transition is an entry of the
 state, evidence (the hash of the record) and the rule's result; what was refused is kept beside what was admitted. The
 same entries always give the same view, and inclusion proofs under a signed head show that they are in the log.
 
-    Licensed          the holder's declaration stands: it may lease this band, by its credential
+    Licensed          the holder's declaration stands: it may lease this band, by its credential; or a HANDOVER does
     Lease Requested   a user asked for a cell of it
     Under Review      the holder took the request up and judged it under the rule
     Approved          GRANT: reserved for this user, nothing may radiate yet
@@ -22,9 +22,13 @@ from settlement.chain.admission import proven
 from settlement.chain.bodies import (
     Abort,
     Accept,
+    Compensation,
     Confirm,
     Coordination,
     Declaration,
+    Dispute,
+    DisputeAnswer,
+    Fallback,
     Gate,
     Grant,
     Preempt,
@@ -32,6 +36,7 @@ from settlement.chain.bodies import (
     Renew,
     Request,
     Resume,
+    Ruling,
     Suspend,
     Usage,
     Verdict,
@@ -43,6 +48,7 @@ from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.work import settlement_id
 from settlement.records.decision import DECISIONS
+from settlement.records.handing import Consent, Handover, Reclaim, Vacated
 from settlement.records.registry import TYPE_OF
 from settlement.records.verdict import REVIEW_OPENED
 
@@ -72,6 +78,7 @@ Moved = type[Any] | LeaseMark
 _S = LeaseState
 TRANSITIONS: dict[tuple[LeaseState | None, Moved], LeaseState] = {
     (None, Declaration): _S.LICENSED,
+    (None, Handover): _S.LICENSED,
     (_S.LICENSED, Request): _S.REQUESTED,
     (_S.REQUESTED, LeaseMark.ADMISSION): _S.REVIEW,
     (_S.REVIEW, Grant): _S.APPROVED,
@@ -83,6 +90,10 @@ TRANSITIONS: dict[tuple[LeaseState | None, Moved], LeaseState] = {
     (_S.ACTIVE, Renew): _S.ACTIVE,
     (_S.ACTIVE, Suspend): _S.ACTIVE,
     (_S.ACTIVE, Resume): _S.ACTIVE,
+    (_S.ACTIVE, Handover): _S.ACTIVE,
+    (_S.ACTIVE, Consent): _S.ACTIVE,
+    (_S.ACTIVE, Vacated): _S.ACTIVE,
+    (_S.ACTIVE, Reclaim): _S.ACTIVE,
     (_S.ACTIVE, LeaseMark.REVIEW): _S.ACTIVE,
     (_S.ACTIVE, Relinquish): _S.EXPIRED,
     (_S.ACTIVE, Preempt): _S.EXPIRED,
@@ -92,6 +103,9 @@ TRANSITIONS: dict[tuple[LeaseState | None, Moved], LeaseState] = {
     (_S.EXPIRED, Usage): _S.ARCHIVED,
     (_S.ARCHIVED, Usage): _S.ARCHIVED,
 }
+PROMISES = (Fallback, Compensation, Dispute, DisputeAnswer, Ruling)
+"""What is said of a settlement once it was confirmed, whatever state it is in, and moves it to no other."""
+TRANSITIONS.update({(state, said): state for state in (_S.ACTIVE, _S.EXPIRED, _S.ARCHIVED) for said in PROMISES})
 GATE = TYPE_OF[Gate]
 """What the user's gate did while a lease stood: told beside its transitions, and none of them."""
 CLOCK = "clock"
@@ -171,9 +185,11 @@ class _View:
         record = entry.record
         if record is None:
             return
-        if isinstance(record.body, Declaration) and entry.leaf.admitted:
+        if isinstance(record.body, Declaration | Handover) and entry.leaf.admitted:
             self._offers[record.digest] = entry
-        elif isinstance(record.body, Request):
+        if isinstance(record.body, Declaration):
+            return
+        if isinstance(record.body, Request):
             self._requested(entry, record)
         elif isinstance(record.body, Verdict):
             self._judged(entry, record)
@@ -187,7 +203,7 @@ class _View:
         sid = settlement_id(offer.record.frame.author, user, record.body.nonce, record.body.cell)
         lease = self.leases.get(sid)
         if lease is None:
-            lease = self._apply(Lease(sid=sid, state=None, history=()), offer, Declaration)
+            lease = self._apply(Lease(sid=sid, state=None, history=()), offer, offer.record.row.body)
         ends_ns = record.body.cell.window.end_ns
         asked = replace(
             lease,
@@ -227,6 +243,8 @@ class _View:
                 lease = self._apply(lease, entry, LeaseMark.ADMISSION)
             if isinstance(record.body, Grant):
                 lease = replace(lease, cell=record.body.cell, eirp_mdbm=record.body.max_eirp_mdbm)
+            if isinstance(record.body, Fallback) and record.body.declaration is not None:
+                lease = replace(lease, ends_ns=min(record.body.from_ns, lease.ends_ns or record.body.from_ns))
             if isinstance(record.body, DECISIONS):
                 lease = replace(lease, decision=record.digest)
             self._by_record[record.digest] = sid

@@ -11,11 +11,12 @@ Nothing here checks a signature: the audit does, entry by entry, before.
 
 from settlement.chain import codec
 from settlement.chain.leaf import OWN, Leaf
-from settlement.chain.records import Unproven, parse
+from settlement.chain.records import Attestation, Unproven, parse
 from settlement.core.fixes import TimeFix, TimeSource
 from settlement.pair.holder import OFFERS
 from settlement.pair.user import HEARD
 from settlement.records.authority import Credential
+from settlement.records.conduct.fulfilment import reweighed
 from settlement.records.conduct.registry import conduct_of
 from settlement.records.conduct.retelling import Fields, Retelling, Row, Said
 from settlement.records.registry import RECORDS
@@ -42,6 +43,7 @@ def read(leaf: Leaf) -> Said | None:
             trusted=True,
         ),
         rule=leaf.rule,
+        signed_ns=codec.from_map(Attestation, unproven.payload.get(5), "attestation").latest_ns,
     )
 
 
@@ -70,3 +72,4 @@ def take(told: Retelling, leaf: Leaf) -> None:
         return
     told.said[said.digest] = said
     (conduct.own if said.own else conduct.heard)(told, said)
+    reweighed(told, said)

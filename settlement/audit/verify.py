@@ -8,12 +8,13 @@ One lineage:
     (6) this node's own records form one chain: numbers without a gap, each naming the one before
     (7) no two admitted records of an author share a number
     (8) columns, state and counters are those the owner signed with the root after its last step
+    (9) every ruling comes to itself when its case is replayed
 
 Checks (4) to (7) are in `replay`. A lineage that nobody sealed may hold and still be an older one, put back whole: that
 is a warning. What several lineages say of each other is in `crosscheck`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import apsw
 from settlement.audit.findings import SHOWN_MAX, Audited
 from settlement.audit.heads import Heads, LogTree
 from settlement.audit.replay import Replay, check_entry, former_of
+from settlement.audit.rulings import replay_rulings
 from settlement.audit.seal import check_seal, seal_path
 from settlement.audit.signatures import Ahead
 from settlement.chain import merkle
@@ -30,9 +32,12 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.foreign import NoDatabase, open_foreign, typed
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import SCHEMA, LineageError
+from settlement.chain.prunedleaf import entry_hash, is_pruned, with_stub
 from settlement.chain.standing import Standing, Tally
-from settlement.chain.wholeness import COLUMNS, Tree, stored_nodes, stored_standing, tally_of_rows
+from settlement.chain.wholeness import COLUMNS, Tree, stored_nodes, stored_standing, stored_stubs, tally_of_rows
 from settlement.core.reasons import Refusal
+from settlement.records.complaint import Ruling
+from settlement.records.registry import TYPE_OF
 from settlement.state.witness import HEADS
 
 UNREADABLE = (apsw.Error, TypeError, ValueError)
@@ -72,6 +77,7 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
             audited.findings.add("no credential in the log is its owner's")
         else:
             _name_owner(state)
+            _replay_rulings(state, lambda: raw_entries(path))
             _find_heads(reader, path, state)
             _check_standing(reader, state, state.owner)
             _check_seal(path, state.owner, audited)
@@ -184,15 +190,17 @@ def audit_entries(
     state = Replay(Registry(network, anchors), audited, former=former_of(origin, network, rotations))
     frontier = merkle.NO_LEAVES
     for index, body in enumerate(bodies):
-        frontier, _ = merkle.grown(frontier, index, merkle.leaf_hash(body))
+        frontier, _ = merkle.grown(frontier, index, entry_hash(body))
         check_entry(state, index, body, None)
         audited.records += 1
         if len(audited.findings.problems) >= SHOWN_MAX:
             break
+    _check_prunings(state)
     audited.root = merkle.fold(frontier)
     if _strange(state):
         return audited
     _name_owner(state)
+    _replay_rulings(state, lambda: bodies)
     head = open_note(note, state.owner.public) if state.owner is not None else None
     if head is None or isinstance(head, Refusal):
         audited.findings.add(f"head: {head or 'nobody to have signed it'}")
@@ -202,6 +210,13 @@ def audit_entries(
         audited.findings.add("head: more lines than its owner's")
     audited.tree = LogTree(origins=_origins(state), size=audited.records, note=note, entries=lambda: bodies)
     return audited
+
+
+def _replay_rulings(state: Replay, entries: Callable[[], Iterable[bytes]]) -> None:
+    """Check (9), where there is a ruling."""
+    audited = state.audited
+    if any(TYPE_OF[Ruling] in typs for typs in audited.by_sid.values()):
+        audited.replayed += replay_rulings(entries, state.registry, state.rules, audited.findings)
 
 
 def _origins(state: Replay) -> tuple[str, ...]:
@@ -228,7 +243,7 @@ def _everyone(reader: _Reader, known: Registry) -> Registry:
 
 def _walk(reader: _Reader, state: Replay) -> None:
     """Checks (2) and (4) to (7), in memory that does not grow with the tree; signatures on every core."""
-    findings, tree, whole = state.audited.findings, Tree(reader.db), True
+    findings, tree, whole, stubs = state.audited.findings, Tree(reader.db), True, 0
     ahead = Ahead(_everyone(reader, state.registry))
     state.verify = ahead.verify
     columns = f"idx, CAST(body AS BLOB), subject, admitted, {COLUMNS}"
@@ -238,15 +253,26 @@ def _walk(reader: _Reader, state: Replay) -> None:
         if index != expected:
             findings.add(f"entry {expected} is missing")
             break
-        if whole and not tree.add(index, merkle.leaf_hash(body)):
+        if whole and not tree.add(index, entry_hash(body)):
             whole = False
             findings.add(f"entry {index} does not hash to the stored tree")
         check_entry(state, index, bytes(body), said)
+        if is_pruned(body):
+            stubs = with_stub(stubs, index, bytes(body))
         state.tally = state.tally.appended(said[2:])
         state.audited.records += 1
     if whole and not tree.over():
         findings.add("the stored tree is larger than the entries make it")
+    if stubs != stored_stubs(reader.db):
+        findings.add("the stubs of what was let go are not those that were put there")
+    _check_prunings(state)
     state.audited.root = tree.root()
+
+
+def _check_prunings(state: Replay) -> None:
+    """Whatever bytes are gone were let go by the owner's word and the rule."""
+    for problem in state.audited.prunings.judge(state.rules):
+        state.audited.findings.add(problem)
 
 
 def _check_checkpoints(reader: _Reader, state: Replay) -> None:

@@ -5,6 +5,8 @@ ppm millionths of a ratio.
 """
 
 from settlement.chain.scope import Window
+from settlement.records.auction import AuctionTally, Bid, Reveal
+from settlement.records.auctionterms import AuctionRule, AuctionTerms, CountedBid
 from settlement.records.authority import (
     Admission,
     Budget,
@@ -22,13 +24,14 @@ from settlement.records.authority import (
     StockWitness,
 )
 from settlement.records.classterms import Axis, Schema
-from settlement.records.complaint import Dispute, Fallback, Ruling
+from settlement.records.complaint import Dispute, DisputeAnswer, Fallback, Ruling
 from settlement.records.decision import Abort, Confirm
 from settlement.records.ending import Compensation, Preempt, Relinquish, Usage
 from settlement.records.grant import Accept, Coordination, Grant
 from settlement.records.lease import Renew, Resume, Suspend
 from settlement.records.market import Counter, Declaration, Intent, PartOf, Request, ShownPart
 from settlement.records.observation import ChannelObservation, Envelope, Gate, Quantity
+from settlement.records.quorum import Ballot, GroupMember, GroupOutcome, MemberList, Proposal
 from settlement.records.registry import BODIES, TYPE_OF
 from settlement.records.sizes import HASH, PPM
 from settlement.records.verdict import Verdict
@@ -42,7 +45,12 @@ __all__ = [
     "Abort",
     "Accept",
     "Admission",
+    "AuctionRule",
+    "AuctionTally",
+    "AuctionTerms",
     "Axis",
+    "Ballot",
+    "Bid",
     "Budget",
     "ChannelObservation",
     "Checkpoint",
@@ -51,28 +59,35 @@ __all__ = [
     "Confirm",
     "Coordination",
     "Cosignature",
+    "CountedBid",
     "Counter",
     "Credential",
     "Declaration",
     "DeskTerms",
     "Dispute",
+    "DisputeAnswer",
     "Envelope",
     "Evidence",
     "Fallback",
     "Gate",
     "Grant",
+    "GroupMember",
+    "GroupOutcome",
     "Intent",
     "Level",
     "LongLeases",
+    "MemberList",
     "Modality",
     "PartOf",
     "Preempt",
+    "Proposal",
     "Quantity",
     "Recognition",
     "Relinquish",
     "Renew",
     "Request",
     "Resume",
+    "Reveal",
     "Revocation",
     "Rotation",
     "Rule",

@@ -155,7 +155,7 @@ class Unproven:
 
 
 def parse(data: bytes) -> Unproven | Refusal:
-    """Bytes to a well-formed, unproven record: header rules of design section 4, payload in the accepted form."""
+    """Bytes to a well-formed, unproven record: header and payload as docs/protocol.md has them."""
     message = cose.parse(data)
     if isinstance(message, Refusal):
         return message

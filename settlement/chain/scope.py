@@ -1,6 +1,6 @@
 """What an authority lets a key do: band, area, classes, actions, tier, EIRP, depth.
 
-Delegation only narrows (G3): `wider_than` names the first axis on which a child reaches beyond its parent. Names are
+Delegation only narrows: `wider_than` names the first axis on which a child reaches beyond its parent. Names are
 compared whole: `crypto` proves nothing about `cryptocurrency`.
 """
 

@@ -5,16 +5,19 @@ and starts with the rule's first share of a budget; each fulfilled settlement ad
 
 What counts as fulfilled comes from admitted records alone, once for each settlement, so anyone who holds the log comes
 to the same figures: a USAGE speaks for its user; an ABORT because the user did not answer, or not rightly, against it;
-a FALLBACK against the holder, who did not deliver what it granted; a RULING against whom it has pay.
+a FALLBACK that offers no substitute, or a PREEMPT for nobody, against the holder, who did not deliver what it granted;
+a RULING against whose record it corrects, and for it where it strikes what a lower level ruled.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from settlement.chain.bodies import PPM, Abort, Envelope, Fallback, Grant, Rule, Ruling, Usage
+from settlement.chain.bodies import PPM, Abort, Envelope, Fallback, Grant, Preempt, Rule, Ruling, Usage
 from settlement.chain.records import Record
 from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.core.reasons import Reason
+from settlement.records.ending import UNDELIVERED
 from settlement.records.registry import TYPE_OF
 
 UNANSWERED = frozenset({Reason.TIMEOUT.value, Reason.CHALLENGE.value, Reason.TERMS.value})
@@ -35,34 +38,57 @@ def kept_by(records: Iterable[Record]) -> dict[bytes, Kept]:
     """The record of fulfilment of everyone who appears in a log's admitted records, in their order."""
     found: dict[bytes, Kept] = {}
     granted: dict[bytes, bytes] = {}
-    counted: set[tuple[bytes, str]] = set()
+    counted: set[bytes] = set()
     for record in records:
         author, sid = record.frame.author, record.sid
         if author is None or sid is None:
             continue
         if isinstance(record.body, Grant):
             granted[sid] = record.body.user
-        whose, counts = _counts(record, author, granted.get(sid))
-        if whose is None or not counts or (sid, record.typ) in counted:
+        counts = _aborted(record, sid, granted.get(sid)) or counted_for(record.body, author)
+        if counts is None or counts.once in counted:
             continue
-        counted.add((sid, record.typ))
-        so_far = found.get(whose, Kept())
-        good = isinstance(record.body, Usage)
-        found[whose] = replace(so_far, fulfilled=so_far.fulfilled + good, failed=so_far.failed + (not good))
+        counted.add(counts.once)
+        so_far = found.get(counts.whose, Kept())
+        good, bad = (counts.by, 0) if counts.good else (0, counts.by)
+        found[counts.whose] = replace(so_far, fulfilled=so_far.fulfilled + good, failed=so_far.failed + bad)
     return found
 
 
-def _counts(record: Record, author: bytes, user: bytes | None) -> tuple[bytes | None, bool]:
-    """Whose record a record counts in, and whether it does."""
-    match record.body:
-        case Usage() | Fallback():
-            return author, True
-        case Ruling(pays=pays):
-            return pays, True
-        case Abort(reason=reason):
-            return user, reason in UNANSWERED
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What one record counts for: in whose record of fulfilment, for or against it, by how much; `once` names it."""
+
+    whose: bytes
+    good: bool
+    once: bytes
+    by: int = 1
+
+
+def counted_for(body: Any, author: bytes) -> Counted | None:
+    """What an admitted record counts for by itself; None where it counts for nothing."""
+    name = TYPE_OF[type(body)].encode()
+    match body:
+        case Usage(sid=sid):
+            return Counted(whose=author, good=True, once=sid + name)
+        case Fallback(sid=sid, declaration=None):
+            return Counted(whose=author, good=False, once=sid + name)
+        case Preempt(sid=sid, reason=reason) if reason == UNDELIVERED:
+            return Counted(whose=author, good=False, once=sid + name)
+        case Ruling(sid=sid, dispute=dispute, corrects=corrects, strikes=strikes) if corrects is not None:
+            by = 1 if strikes is None else -1
+            return Counted(whose=corrects, good=False, once=sid + name + dispute, by=by)
+        case Ruling(sid=sid, dispute=dispute, pays=pays, to=None) if pays is not None:
+            return Counted(whose=pays, good=False, once=sid + name + dispute)
         case _:
-            return None, False
+            return None
+
+
+def _aborted(record: Record, sid: bytes, user: bytes | None) -> Counted | None:
+    body = record.body
+    if not isinstance(body, Abort) or user is None or body.reason not in UNANSWERED:
+        return None
+    return Counted(whose=user, good=False, once=sid + record.typ.encode())
 
 
 def observation_weight_ppm(rule: Rule, *, level: str, modality: str | None, consistency_ppm: int) -> int:

@@ -5,11 +5,23 @@ from typing import Any
 
 from settlement.chain.codec import FieldKind, kinds_of
 from settlement.governing.plainfile import RuleFileError, known_keys, needed, scalar
+from settlement.records.approvalterms import ApprovalRule
+from settlement.records.auctionterms import AuctionRule
 from settlement.records.classterms import LicenceTerms, RetentionTerms
+from settlement.records.complaintterms import DisputeTerms, FallbackTerms
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import MatchingTerms, Tariff, TierTerms
 
-ONE = {"matching": MatchingTerms, "tariff": Tariff, "licence": LicenceTerms}
-SEVERAL = {"tiers": TierTerms, "retention": RetentionTerms}
+ONE = {
+    "matching": MatchingTerms,
+    "tariff": Tariff,
+    "licence": LicenceTerms,
+    "disputes": DisputeTerms,
+    "handing": HandingTerms,
+    "auction": AuctionRule,
+    "approval": ApprovalRule,
+}
+SEVERAL = {"tiers": TierTerms, "retention": RetentionTerms, "fallbacks": FallbackTerms}
 
 
 def market_terms(table: dict[str, Any], path: str) -> dict[str, Any]:

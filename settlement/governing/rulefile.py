@@ -34,10 +34,11 @@ from settlement.chain.taxonomy import Response
 from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Refusal
 from settlement.formats.vkey import COSIGNER, VerifierKey, read_key
-from settlement.governing.marketfile import market_terms
+from settlement.governing.marketfile import market_terms, schema_value
 from settlement.governing.plainfile import RuleFileError, known_keys, needed, scalar
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.pair.recognition import flaw
+from settlement.records.complaintterms import ReputationTerms
 
 __all__ = ["RuleFileError", "judge_successor", "read_rule", "rule_at"]
 
@@ -283,6 +284,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         coordination=_shards(table) if "coordination" in table else None,
         stock_witnesses=_stock_witnesses(table) if "stock_witnesses" in table else None,
         long_leases=_long_leases(needed(table, "long_leases", "", dict)) if "long_leases" in table else None,
+        reputation=schema_value(ReputationTerms, table["reputation"], "reputation.") if "reputation" in table else None,
     )
     senseless = flaw_of(rule)
     if senseless is not None:

@@ -6,7 +6,7 @@ reaches beyond its authority with SCOPE. Nothing that works by a rule has to ask
 
 from collections.abc import Iterator
 
-from settlement.chain.bodies import BODIES, ClassTerms, DeskTerms, Rule, Shard
+from settlement.chain.bodies import BODIES, TYPE_OF, ClassTerms, DeskTerms, Rule, Ruling, Shard
 from settlement.chain.scope import HZ, Band, Scope
 from settlement.chain.taxonomy import Response
 from settlement.core.fixes import PositionSource, TimeSource
@@ -72,6 +72,7 @@ def _complaints(rule: Rule) -> Iterator[Complaint]:
         if wrong is not None:
             yield f"long_leases.protected[{number}]", wrong, "a circle or an outline"
     yield from _levels(rule)
+    yield from _disputes(rule)
     yield from _clocks(rule)
     yield from _budgets(rule)
     yield from _once("modalities", [modality.name for modality in rule.modalities or ()])
@@ -134,6 +135,15 @@ def _levels(rule: Rule) -> Iterator[Complaint]:
         strange = next((typ for typ in level.admits if typ not in BODIES), None)
         if strange is not None:
             yield f"levels[{number}].admits", strange, "a record type"
+
+
+def _disputes(rule: Rule) -> Iterator[Complaint]:
+    """Whoever is to rule on disputes is of a level that the rule has, and may say a ruling."""
+    for number, terms in enumerate(rule.classes):
+        for name in terms.disputes.levels if terms.disputes is not None else ():
+            level = rule.level(name)
+            if level is None or TYPE_OF[Ruling] not in level.admits:
+                yield f"classes[{number}].disputes.levels", name, f"a level that admits {TYPE_OF[Ruling]}"
 
 
 def _clocks(rule: Rule) -> Iterator[Complaint]:

@@ -5,6 +5,7 @@ negotiated   the offer's price, or another inside the class's bounds that both s
 dynamic      the offer's curve at the beginning of the window
 parametric   the rule's tariff: a function of bandwidth, time, EIRP and the hour
 discovered   the offer's price, which is the median of settlements that the holder shows
+auction      what its members certified that the winner pays; the offer's price is the reserve, the least that it can be
 
 Prices are whole millionths of the class's currency.
 """
@@ -38,9 +39,9 @@ class Pricing:
 
 
 def price_of(by: Pricing, cell: Cell, eirp_mdbm: int) -> int | Refusal:
-    """What a cell costs at an EIRP; for a negotiated price, what the holder asks at first."""
+    """What a cell costs at an EIRP: of a negotiated price what is asked at first, of an auction the reserve."""
     match by.form:
-        case "fixed" | "negotiated" | "discovered":
+        case "fixed" | "negotiated" | "discovered" | "auction":
             return by.price
         case "dynamic":
             return curve_price(by.curve, cell.window.start_ns - by.begins_ns)
@@ -84,10 +85,14 @@ def occupancy_price(price: int, price_high: int, occupied_ppm: int) -> int:
 
 
 def judge_price(by: Pricing, cell: Cell, eirp_mdbm: int, named: int) -> Refusal | None:
-    """May a REQUEST name this price? A negotiated one may be lower than what is asked, and is answered by a COUNTER."""
+    """May a REQUEST name this price?
+
+    A negotiated one may be lower than what is asked, and is answered by a COUNTER; what an auction came to is at least
+    its reserve, and is asked of its outcome by the holder.
+    """
     due = price_of(by, cell, eirp_mdbm)
     if isinstance(due, Refusal):
         return due
-    if by.form == "negotiated" or named == due:
+    if by.form == "negotiated" or named == due or (by.form == "auction" and named >= due):
         return None
     return refuse(Reason.PRICE, "request.price", named, due)

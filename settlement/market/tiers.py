@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from settlement.chain.scope import Window
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.market.owing import amount_owed
 from settlement.records.marketterms import TierTerms
-from settlement.records.sizes import PPM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +73,5 @@ def _condition(terms: TierTerms, in_the_way: Displaceable, *, now_ns: int, emerg
 
 def compensation(terms: TierTerms, displaced: Displaceable, silent_ns: int) -> int:
     """What the displaced party is owed by its tier's terms, rounded up; `silent_ns` is when it falls silent, UTC."""
-    window = displaced.window
-    match terms.owed:
-        case "fixed":
-            return terms.amount
-        case "remaining":
-            whole_ns = max(1, window.end_ns - window.start_ns)
-            left_ns = max(0, window.end_ns - max(silent_ns, window.start_ns))
-            return -(-displaced.price * left_ns // whole_ns)
-        case "multiple":
-            return -(-displaced.price * terms.amount // PPM)
-        case _:
-            return 0
+    window, price = displaced.window, displaced.price
+    return amount_owed(terms.owed, terms.amount, price=price, window=window, from_ns=silent_ns)

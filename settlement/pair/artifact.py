@@ -12,6 +12,8 @@
     (8) as many neighbours witnessed the checkpoint as the rule asks for
     (9) as many co-signed as every shard of the rule asks for that the cell touches
     (10) the composite envelope, where the class asks for one, comes of the place's and the unit's and holds the GRANT
+    (11) where its GRANT hands on another settlement's lease: that one's artifact verifies by (1) to (11), and the lease
+        changed hands as `handing` says; so back to the licence
 
 Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
 
@@ -30,18 +32,27 @@ from settlement.chain.codec import array, blob, decode, encode, nested, text, ui
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import capability
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
-from settlement.chain.records import Attestation, Record
+from settlement.chain.records import Attestation, Record, parse
 from settlement.chain.ruling import HeldRule, read_held, verify_rule
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.coordination import CoordinationSigned, belongs, lacking, shards_of
 from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
+from settlement.pair.handing import (
+    HandedOn,
+    ParentLease,
+    judge_consent,
+    judge_granted_under,
+    judge_vacated,
+)
 from settlement.pair.recognition import RecognitionGrounds, recognise, rule_of
 from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.transmit import TransmitLease, judge_change, lease_limit
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import settlement_id
+from settlement.records.handing import Consent, Handover, Vacated
+from settlement.records.handingterms import DEPTH_MAX
 from settlement.records.lease import CHANGES, Suspend
 from settlement.records.registry import TYPE_OF
 from settlement.records.witnessing import Cosignature
@@ -105,6 +116,7 @@ class Artifact:
     derivation: tuple[bytes, ...] | None = array(9, _RAW, 16, optional=True)
     coordination: tuple[Countersigned, ...] | None = array(10, Countersigned, 64, optional=True)
     envelopes: tuple[bytes, ...] | None = array(11, _RAW, PARTS_MAX + 1, optional=True)
+    handed: HandedOn | None = nested(14, HandedOn, optional=True)
 
     def encoded(self) -> bytes:
         """The artifact's bytes."""
@@ -116,6 +128,7 @@ class VerifiedPermit:
     """What a verified settlement allows. Made by `verify` alone; while `suspended_for` something, nothing.
 
     `ruled` is the rule it was made under, with the bytes that prove it; `granted` when and where its GRANT was signed.
+    `parent` is the settlement whose lease it hands on, where it does.
     """
 
     sid: bytes
@@ -133,6 +146,29 @@ class VerifiedPermit:
     ruled: HeldRule
     granted: Attestation
     suspended_for: str | None = None
+    tier: int = 0
+    parent: ParentLease | None = None
+
+    @property
+    def depth(self) -> int:
+        """How often its lease changed hands below the licence's holder."""
+        return 0 if self.parent is None else self.parent.depth + 1
+
+    @property
+    def as_parent(self) -> ParentLease:
+        """What bounds whoever is handed this lease, or a part of it."""
+        return ParentLease(
+            sid=self.sid,
+            confirm=self.confirm,
+            holder=self.holder.hash,
+            user=self.user.hash,
+            cell=self.cell,
+            commodity=self.terms.name,
+            tier=self.tier,
+            max_eirp_mdbm=self.max_eirp_mdbm,
+            depth=self.depth,
+            until_ns=self.transmit_until_ns,
+        )
 
 
 def _typed(raw: bytes, registry: Registry, body: type[Any], author: Subject, rule: RuleInForce) -> Admitted | Refusal:
@@ -148,7 +184,15 @@ def _typed(raw: bytes, registry: Registry, body: type[Any], author: Subject, rul
 
 
 def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
-    """Checks (1) to (10) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
+    """Checks (1) to (11) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
+    return _verified(data, network=network, anchors=anchors, links=0)
+
+
+def _verified(data: bytes, *, network: str, anchors: Iterable[bytes], links: int) -> VerifiedPermit | Refusal:
+    """One link of a chain of leases; the first is number 0."""
+    anchors = tuple(anchors)
+    if links > DEPTH_MAX:
+        return refuse(Reason.DEPTH, "artifact.depth", links, f"<= {DEPTH_MAX} leases below the licence's")
     artifact = decode(Artifact, data, "artifact", limit=ARTIFACT_LIMIT)  # (1)
     if isinstance(artifact, Refusal):
         return artifact
@@ -171,15 +215,86 @@ def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPe
         return accept
     if isinstance(confirm, Refusal):
         return confirm
-    return (
-        _one_settlement(grant, accept, confirm, cosigned=bool(shards_of(rule.rule, grant.record.body.cell)))  # (5), (6)
+    later = bool(shards_of(rule.rule, grant.record.body.cell)) or artifact.handed is not None
+    refusal = (
+        _one_settlement(grant, accept, confirm, cosigned=later)  # (5), (6)
         or judge_terms(deal_of_grant(grant.record), rule.rule, holder=holder, user=user)
         or _recognised(artifact, (grant, accept), registry, rule.rule)
         or _logged(artifact, confirm, holder)  # (7)
         or _witnessed(artifact.proof, holder, rule.rule, registry)  # (8)
         or _coordinated(artifact, (grant, accept), rule, registry)  # (9)
         or _enveloped(artifact, (grant, accept), registry, rule.rule)  # (10)
-        or _permit(grant.record, confirm, (holder, user), held)
+    )
+    if refusal is not None:
+        return refusal
+    parent = _handed(artifact.handed, (grant, confirm), registry, rule, links)  # (11)
+    return parent if isinstance(parent, Refusal) else _permit(grant.record, confirm, (holder, user), held, parent)
+
+
+def _handed(
+    handed: HandedOn | None, pair: tuple[Admitted, Admitted], registry: Registry, rule: RuleInForce, links: int
+) -> ParentLease | Refusal | None:
+    """Check (11): None for a settlement of the licence's own holder, else the lease that it hands on."""
+    grant, confirm = pair
+    if handed is None:
+        named = grant.record.body.handover
+        absent = refuse(Reason.PROOF, "artifact.handed", "absent", "what hands on the lease that the GRANT names")
+        return absent if named is not None else None
+    raw = decode_handover(handed.handover)
+    if isinstance(raw, Refusal):
+        return raw
+    permit = _verified(raw.artifact, network=registry.network, anchors=registry.anchors, links=links + 1)
+    if isinstance(permit, Refusal):
+        return permit
+    for one in (permit.user, permit.holder):
+        registry.admit_chain(one.chain)
+    return judge_handed_on(handed, (grant, confirm), permit, registry, rule)
+
+
+def decode_handover(raw: bytes) -> Handover | Refusal:
+    """What a HANDOVER says, from its bytes, unproven; it holds the artifact that has to be verified first."""
+    unproven = parse(raw)
+    opened = unproven if isinstance(unproven, Refusal) else unproven.opened()
+    if isinstance(opened, Refusal):
+        return opened
+    body = opened.body
+    return body if isinstance(body, Handover) else refuse(Reason.TYPE, "handing.typ", opened.typ, "handover")
+
+
+def judge_handed_on(
+    handed: HandedOn,
+    pair: tuple[Admitted, Admitted],
+    permit: VerifiedPermit,
+    registry: Registry,
+    rule: RuleInForce,
+) -> ParentLease | Refusal:
+    """The records of a lease that changed hands, against the GRANT and the CONFIRM of the one it became."""
+    grant, confirm = pair
+    handover = _typed(handed.handover, registry, Handover, grant.author, rule)
+    vacated = _typed(handed.vacated, registry, Vacated, grant.author, rule)
+    if isinstance(handover, Refusal):
+        return handover
+    if isinstance(vacated, Refusal):
+        return vacated
+    consent = None
+    if handed.consent is not None:
+        found = _typed(handed.consent, registry, Consent, permit.holder, rule)
+        if isinstance(found, Refusal):
+            return found
+        consent = found.record
+    lease: bytes | None = vacated.record.body.lease
+    newest = permit
+    if lease is not None:
+        changed = extend(permit, lease, network=registry.network, anchors=registry.anchors)
+        if isinstance(changed, Refusal):
+            return changed
+        newest = changed
+    parent, terms = newest.as_parent, rule.rule.terms(grant.record.body.commodity)
+    return (
+        judge_granted_under(grant.record, handover.record, parent, terms)
+        or judge_consent(handover.record, consent, parent, terms)
+        or judge_vacated(handover.record, vacated.record, confirm.record, parent)
+        or parent
     )
 
 
@@ -327,7 +442,11 @@ def _alive(witness: Subject, time_s: int) -> bool:
 
 
 def _permit(
-    granted: Record, confirm: Admitted, parties: tuple[Subject, Subject], ruled: HeldRule
+    granted: Record,
+    confirm: Admitted,
+    parties: tuple[Subject, Subject],
+    ruled: HeldRule,
+    parent: ParentLease | None,
 ) -> VerifiedPermit | Refusal:
     grant: Grant = granted.body
     rule = ruled.rule.rule
@@ -349,6 +468,8 @@ def _permit(
         lease_ns=grant.lease_ns,
         ruled=ruled,
         granted=granted.frame.attestation,
+        tier=grant.tier,
+        parent=parent,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a holder owes those it displaced: each debt a record of its own, sent until its payee says that it has it."""
+"""What somebody must hear, whatever is lost: what is owed, a FALLBACK, a dispute; sent until it is receipted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ DEBT = "debt"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnheardDebt:
-    """A COMPENSATION that its payee has not receipted yet, and when it was sent first and last (UTC, ns)."""
+    """A record that its reader has not receipted yet, and when it was sent first and last (UTC, ns)."""
 
     record: bytes = blob(1, 65536, least=1)
     to: bytes = blob(2, 32)
@@ -23,24 +23,33 @@ class UnheardDebt:
 
 
 class Debts:
-    """Every debt that was not heard of, by the hash of its record."""
+    """Everything that was not heard of, by the hash of its record."""
 
     def __init__(self, stored: Iterable[tuple[bytes, bytes]]) -> None:
         self.open = {name: stored_as(UnheardDebt, raw, DEBT) for name, raw in stored}
 
     def owe(self, work: Work, body: Compensation) -> Record:
         """Sign what is owed, keep it, send it."""
-        record, now_ns = work.sign(body), work.now.time.latest_ns
-        self._keep(work, record.digest, UnheardDebt(record=record.raw, to=body.to, since_ns=now_ns, sent_ns=now_ns))
-        work.pass_on(body.to, record.raw)
+        record = work.sign(body)
+        self.say(work, record, body.to)
         return record
+
+    def say(self, work: Work, record: Record, to: bytes) -> None:
+        """Send a record until somebody says that it has it."""
+        now_ns = work.now.time.latest_ns
+        self._keep(work, record.digest, UnheardDebt(record=record.raw, to=to, since_ns=now_ns, sent_ns=now_ns))
+        work.pass_on(to, record.raw)
+
+    def waits_for(self, subject: bytes, by: tuple[bytes, ...]) -> bool:
+        """Is that a record that one of these has still to receipt?"""
+        return subject in self.open and self.open[subject].to in by
 
     def _keep(self, work: Work, name: bytes, debt: UnheardDebt) -> None:
         self.open[name] = debt
         work.put(DEBT, name, encode(debt, limit=STORED_LIMIT))
 
     def heard(self, work: Work, subject: bytes) -> None:
-        """The payee says that it has it."""
+        """Its reader says that it has it."""
         if self.open.pop(subject, None) is not None:
             work.drop(DEBT, subject)
 

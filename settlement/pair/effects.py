@@ -43,6 +43,17 @@ class WithdrawPermit:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOn:
+    """Give the warden a HANDOVER or a RECLAIM of a settlement of ours: what of it may be radiated becomes less, or all.
+
+    After a HANDOVER the warden says when the radio is silent in what was handed on.
+    """
+
+    sid: bytes
+    record: bytes
+
+
 class SettlementNews(Enum):
     """Where a settlement that this node asked for has got to."""
 
@@ -70,4 +81,4 @@ class RequestProgress:
     required: str = ""
 
 
-Effect = HandPermit | HandLease | HandRule | WithdrawPermit | RequestProgress
+Effect = HandPermit | HandLease | HandRule | HandOn | WithdrawPermit | RequestProgress

@@ -2,6 +2,8 @@
 
 Judging is pure and comes first; acting signs, stores and sends inside the step's transaction. A cell is busy from the
 GRANT until the holder's clock is surely past the end (it opens late, as the user closes early).
+
+Long because one class is the whole of the holder's side, each of its parts a keeper.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,9 +24,11 @@ from settlement.pair.debts import Debts
 from settlement.pair.displacing import Displacing, judge_in_the_way
 from settlement.pair.envelopes import Bound, covers_offer
 from settlement.pair.governed import Governed
+from settlement.pair.handings import Handings
 from settlement.pair.holdercoordination import CosigningKeeper
 from settlement.pair.holderdecision import DecisionKeeper
 from settlement.pair.holderlease import LeaseKeeper
+from settlement.pair.holdermove import MoveKeeper
 from settlement.pair.holderpairs import STORE, HolderPair, HolderPairs
 from settlement.pair.offered import inside_offer
 from settlement.pair.patience import Patience
@@ -76,6 +80,7 @@ class Holder:
         decisions: DecisionKeeper,
         leases: LeaseKeeper,
         cosigning: CosigningKeeper,
+        handings: Handings,
         elsewhere: Mapping[bytes, Coordinated],
     ) -> None:
         """Put a holder together.
@@ -85,8 +90,10 @@ class Holder:
         self.me, self.own, self.governed = me, own, governed
         self.offers, self.bounds, self.patience, self.elsewhere = offers, bounds, patience, elsewhere
         self.decisions, self.leases, self.cosigning = decisions, leases, cosigning
-        self._pairs, self._blocks = pairs, blocks
+        self._pairs, self._blocks, self.handings = pairs, blocks, handings
+        cosigning.handings = handings
         self.preempt, self.heard = leases.preempt, leases.heard
+        self.moves = MoveKeeper(governed=governed, pairs=pairs, leases=leases)
 
     @property
     def rule(self) -> RuleInForce:
@@ -134,11 +141,15 @@ class Holder:
         terms = self.rule.rule.terms(body.commodity)
         if terms is None or body.commodity != offer.commodity:
             return refuse(Reason.TERMS, "request.class", body.commodity, offer.commodity)
+        moved = self.moves.judge_replacing(body, admitted.author.hash)
+        if moved is not None:
+            return moved
         sid = settlement_id(self.me, admitted.author.hash, body.nonce, body.cell)
         if sid in self.pairs:
             return refuse(Reason.EQUIVOCATION, "request.nonce", sid.hex()[:16], "a fresh nonce for each REQUEST")
         refusal = (
             inside_offer(body, offer, terms)
+            or self.handings.judge_request(body, admitted.author.hash)
             or self._terms(body, admitted.author, now)
             or deadline_open(now, body.cell.window.end_ns, "request.window")
             or self.patience.judge(admitted.author.hash, now)
@@ -210,6 +221,9 @@ class Holder:
             composite=composite.digest if composite is not None else None,
             wish=body.part.wish if body.part is not None else None,
             index=body.part.index if body.part is not None else None,
+            handover=body.declaration if body.declaration in self.handings else None,
+            fallback=body.fallback,
+            replaces=body.replaces,
         )
         record = work.sign(grant)
         asking = HolderPair(
@@ -230,8 +244,11 @@ class Holder:
             unit=bound.unit.digest if bound is not None else None,
             lease_ns=grant.lease_ns,
             price=grant.price or None,
+            handover=grant.handover,
+            fallback=grant.fallback,
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
+        self.handings.granted(work, pair)
         work.send(pair.user, record.raw, beside(bound, composite))
         work.event("granted", sid=grant.sid, band=grant.cell.band, user=admitted.author.name)
         return pair
@@ -315,6 +332,7 @@ def restored_holder(
     blocked: Iterable[tuple[bytes, bytes]],
     failing: Iterable[tuple[bytes, bytes]],
     debts: Iterable[tuple[bytes, bytes]],
+    handed: Iterable[tuple[bytes, bytes]],
     elsewhere: Mapping[bytes, Coordinated],
     neighbours: Callable[[Cell], set[bytes]],
 ) -> Holder:
@@ -333,5 +351,6 @@ def restored_holder(
         decisions=decisions,
         leases=LeaseKeeper(governed=governed, pairs=pairs, blocks=blocks, decisions=decisions, debts=Debts(debts)),
         cosigning=CosigningKeeper(me=me, governed=governed, pairs=pairs, decisions=decisions, neighbours=neighbours),
+        handings=Handings(handed),
         elsewhere=elsewhere,
     )

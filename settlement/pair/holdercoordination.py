@@ -14,6 +14,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.coordination import CoordinationSigned, authorities_of, belongs, lacking, shards_of
 from settlement.pair.coordinator import has_neighbours
 from settlement.pair.governed import Governed
+from settlement.pair.handings import Handings
 from settlement.pair.holderdecision import DecisionKeeper
 from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import Event, HolderState, next_holder
@@ -38,12 +39,14 @@ class CosigningKeeper:
         """Keep co-signatures; `neighbours` are the other holders this node has heard of in the area of a cell."""
         self.me, self.neighbours = me, neighbours
         self._governed, self._pairs, self._decisions = governed, pairs, decisions
+        self.handings = Handings(())
 
     def accepted(self, work: Work, pair: HolderPair, accept: bytes) -> None:
         """Decide at once, or ask those who must co-sign."""
         rule = self._governed.rule.rule
         shards = shards_of(rule, pair.cell)
-        if not shards:
+        waits = self.handings.waits(pair)
+        if not shards and not waits:
             self._decisions.confirm(work, pair, accept, Event.ACCEPT, ())
             return
         others = authorities_of(shards) | (self.neighbours(pair.cell) if has_neighbours(shards) else set())
@@ -58,15 +61,17 @@ class CosigningKeeper:
             notice_since_ns=now_ns,
         )
         work.event("coordinating", sid=pair.sid, band=pair.cell.band)
+        self.handings.begin(work, asking)
         if asking.asked or lacking(rule, pair.cell, self.me, ()) is not None:
             self._ask(work, asking)
-        else:  # left to neighbours, and there are none
+        elif not waits:  # left to neighbours, and there are none
             self._decisions.confirm(work, asking, accept, Event.COORDINATED, ())
 
     def _ask(self, work: Work, pair: HolderPair) -> None:
         for other in pair.asked or ():
             if other not in (pair.answered or ()) and pair.accept is not None:
-                work.send_beside(other, pair.grant, (pair.accept,))
+                handed = () if pair.handover is None else (pair.handover,)
+                work.send_beside(other, pair.grant, (pair.accept, *handed))
 
     # -- the answers ---------------------------------------------------------------------------------------------
 
@@ -92,12 +97,19 @@ class CosigningKeeper:
             answered=(*(pair.answered or ()), admitted.author.hash),
             cosigned=(*(pair.cosigned or ()), admitted.record.digest),
         )
+        self.decide_when_ready(work, pair, known)
+
+    def decide_when_ready(self, work: Work, pair: HolderPair, known: Known) -> None:
+        """Confirm once nothing is lacking: no co-signature, and nothing of a lease that changes hands."""
+        if pair.state != HolderState.COORDINATING or self.handings.waits(pair):
+            return
         found = [known(name) for name in pair.cosigned or ()]
         signed = [CoordinationSigned(author=one.author, body=one.record.body) for one in found if one is not None]
         if lacking(self._governed.rule.rule, pair.cell, self.me, signed) is not None or self._unanswered(pair):
             return
         if deadline_open(work.now.time, pair.confirm_by_ns or 0, "confirm.confirm_by") is None:
-            self._decisions.confirm(work, pair, pair.accept or b"", Event.COORDINATED, pair.cosigned or ())
+            beside = (*(pair.cosigned or ()), *self.handings.beside(pair))
+            self._decisions.confirm(work, pair, pair.accept or b"", Event.COORDINATED, beside)
 
     def _unanswered(self, pair: HolderPair) -> set[bytes]:
         """Neighbours that were asked and have not signed: without an authority each of them counts."""
@@ -122,7 +134,8 @@ class CosigningKeeper:
         now = work.now.time
         for pair in [p for p in self._pairs.due(now) if p.state == HolderState.COORDINATING]:
             if not now.before(pair.confirm_by_ns or 0):
-                self._decisions.abort(work, pair, Event.DEADLINE, Reason.QUORUM, pair.accept)
+                why = self.handings.lacks(pair) or Reason.QUORUM
+                self._decisions.abort(work, pair, Event.DEADLINE, why, pair.accept)
             elif now.after(pair.said_again_ns()):
                 self._pairs.save(work, replace(pair, noticed_ns=now.latest_ns))
                 self._ask(work, pair)

@@ -15,12 +15,15 @@ UNTAKEN = frozenset({Reason.TIMEOUT, Reason.CHALLENGE})
 
 
 def lease_until_ns(governed: Governed, work: Work, pair: HolderPair) -> int:
-    """How far a lease given now reaches (UTC): no longer than the class, and the GRANT, let it be."""
+    """How far a lease given now reaches (UTC): no longer than class and GRANT, or a FALLBACK, let it."""
     terms = governed.terms(pair.commodity)
     if terms is None:
         raise ValueError(f"class {pair.commodity} is not in the rule")
     length_ns = terms.lease_ns if pair.lease_ns is None else min(terms.lease_ns, pair.lease_ns)
-    return furthest(work.now.time.earliest_ns, pair.cell, length_ns)
+    until_ns = furthest(work.now.time.earliest_ns, pair.cell, length_ns)
+    if pair.handover is not None:
+        until_ns = min(until_ns, governed.handed_until_ns(pair.handover))
+    return until_ns if pair.moved_ns is None else min(until_ns, pair.moved_ns)
 
 
 class DecisionKeeper:

@@ -19,6 +19,7 @@ from settlement.pair.holderdecision import DecisionKeeper, lease_until_ns
 from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import Event, HolderState
 from settlement.pair.work import Work
+from settlement.records.ending import UNDELIVERED
 
 __all__ = ["BLOCKED", "SUSPENDS", "LeaseKeeper"]
 
@@ -92,6 +93,19 @@ class LeaseKeeper:
         self._notify(work, pair, Event.PREEMPT, body, busy_until_ns=busy_ns)
         work.event("preempted", sid=pair.sid, reason=reason, band=pair.cell.band)
 
+    def take_back(self, work: Work, pair: HolderPair, *, reason: str) -> None:
+        """End a settlement because the lease it hands on is over; one that is not decided yet is aborted."""
+        if pair.decision is None:
+            self._decisions.abort(work, pair, Event.PREEMPT, Reason.PREEMPTED, pair.accept)
+        else:
+            self._preempt_one(work, pair, pair.decision, tier=pair.tier, reason=reason, evidence=None)
+
+    def pause(self, work: Work, pair: HolderPair, *, reason: str) -> None:
+        """Suspend a settlement because the lease it hands on is suspended; it is resumed with that one."""
+        if pair.state == HolderState.CONFIRMED and pair.decision is not None:
+            until_ns = pair.cell.window.end_ns
+            self._suspend(work, pair, pair.decision, reason=reason, until_ns=until_ns, evidence=None)
+
     def displace_for(self, work: Work, one: Displacing, *, tier: int, request: bytes) -> None:
         """Displace a settlement for a REQUEST of a stronger tier; the PREEMPT names what is owed, signed before it."""
         pair, terms = one.pair, self._governed.terms(one.pair.commodity)
@@ -120,6 +134,12 @@ class LeaseKeeper:
         )
         self._notify(work, pair, Event.PREEMPT, told, busy_until_ns=max(one.vacate_by_ns, self.over_ns(work, pair)))
         work.event("preempted", sid=pair.sid, reason=told.reason, band=pair.cell.band, owed=one.owed)
+
+    def undeliver(self, work: Work, pair: HolderPair) -> None:
+        """End a settlement for nobody stronger: what was granted is not delivered, and both have that on record."""
+        if pair.decision is None:
+            raise ValueError("only what is settled is taken back")
+        self._preempt_one(work, pair, pair.decision, tier=pair.tier, reason=UNDELIVERED, evidence=None)
 
     def _suspend(
         self, work: Work, pair: HolderPair, confirm: bytes, *, reason: str, until_ns: int, evidence: bytes | None
@@ -173,7 +193,10 @@ class LeaseKeeper:
             self._notify_again(work, pair)
         settled = (HolderState.CONFIRMED, HolderState.SUSPENDED)
         for pair in [p for p in self._pairs.due(now) if p.state in settled]:
-            if now.after(pair.cell.window.end_ns):
+            if pair.moved_ns is not None and now.after(pair.moved_ns):
+                self._pairs.move(work, pair, Event.MOVED, notice=None)
+                work.event("ended", sid=pair.sid, reason="moved to its fallback")
+            elif now.after(pair.cell.window.end_ns):
                 self._pairs.move(work, pair, Event.WINDOW_END, notice=None)
                 work.event("ended", sid=pair.sid, reason="window end")
             elif pair.state == HolderState.CONFIRMED:
@@ -193,6 +216,8 @@ class LeaseKeeper:
         if confirm is None or self._governed.terms(pair.commodity) is None:
             return
         until_ns, number = lease_until_ns(self._governed, work, pair), pair.renewals + 1
+        if pair.handover is not None and until_ns <= work.now.time.latest_ns:
+            return  # the lease it comes from is suspended, or over
         resumes = pair.state == HolderState.SUSPENDED or pair.notice is not None
         body = (Resume if resumes else Renew)(
             sid=pair.sid, confirm=confirm, number=number, transmit_until_ns=until_ns, fence=work.count("fence")

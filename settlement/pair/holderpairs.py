@@ -25,7 +25,9 @@ class HolderPair:
 
     `lease_ns` is how long a lease may be, by the GRANT. `notice` is what is sent again until it is answered,
     `notice_since_ns` and `noticed_ns` when it was sent first and last; `asked` are those who must co-sign, `answered`
-    those who did, `cosigned` their records.
+    those who did, `cosigned` their records. `fallback` is the number that binds the holder; `moved` names its FALLBACK,
+    `moved_ns` and `moved_cell` are when it ends for that and where its substitute is.
+    `handover` names what hands on this node's own lease, where it does.
     """
 
     sid: bytes = blob(1, 32)
@@ -54,6 +56,11 @@ class HolderPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price: int | None = uint(32, optional=True)
+    handover: bytes | None = blob(40, 32, optional=True)
+    moved: bytes | None = blob(60, 32, optional=True)
+    moved_ns: int | None = uint(61, optional=True)
+    moved_cell: Cell | None = nested(62, Cell, optional=True)
+    fallback: int | None = uint(63, high=255, optional=True)
 
     @property
     def live(self) -> bool:
@@ -80,6 +87,7 @@ class HolderPair:
             times += [self.confirm_by_ns or 0, self.said_again_ns()]
         elif self.state == HolderState.CONFIRMED:
             times += [self.cell.window.end_ns, (self.transmit_until_ns or 0) - lease_ns // 2]
+            times += [self.moved_ns] if self.moved_ns is not None else []
         if self.notice is not None:
             times.append(self.said_again_ns())
         return min(times)

@@ -56,6 +56,8 @@ class Event(Enum):
     RESUME = "resume"
     RELINQUISH = "relinquish"
     PREEMPT = "preempt"
+    FALLBACK = "fallback"
+    MOVED = "moved to its fallback"
     USAGE = "usage"
     DEADLINE = "deadline"
     BARRED = "may not be confirmed"
@@ -84,11 +86,15 @@ HOLDER = {
     (HolderState.CONFIRMED, Event.RESUME): HolderState.CONFIRMED,
     (HolderState.CONFIRMED, Event.RELINQUISH): HolderState.ENDED,
     (HolderState.CONFIRMED, Event.PREEMPT): HolderState.ENDED,
+    (HolderState.CONFIRMED, Event.FALLBACK): HolderState.CONFIRMED,
+    (HolderState.CONFIRMED, Event.MOVED): HolderState.ENDED,
     (HolderState.CONFIRMED, Event.WINDOW_END): HolderState.ENDED,
     (HolderState.SUSPENDED, Event.RESUME): HolderState.CONFIRMED,
     (HolderState.SUSPENDED, Event.USAGE): HolderState.SUSPENDED,
     (HolderState.SUSPENDED, Event.RELINQUISH): HolderState.ENDED,
     (HolderState.SUSPENDED, Event.PREEMPT): HolderState.ENDED,
+    (HolderState.SUSPENDED, Event.FALLBACK): HolderState.SUSPENDED,
+    (HolderState.SUSPENDED, Event.MOVED): HolderState.ENDED,
     (HolderState.SUSPENDED, Event.WINDOW_END): HolderState.ENDED,
     (HolderState.ENDED, Event.USAGE): HolderState.ENDED,
     # A RELINQUISH and a PREEMPT may cross on the way: neither is anyone's fault.
@@ -111,12 +117,16 @@ USER = {
     (UserState.SETTLED, Event.RESUME): UserState.SETTLED,
     (UserState.SETTLED, Event.RELINQUISH): UserState.ENDED,
     (UserState.SETTLED, Event.PREEMPT): UserState.ENDED,
+    (UserState.SETTLED, Event.FALLBACK): UserState.SETTLED,
+    (UserState.SETTLED, Event.MOVED): UserState.ENDED,
     (UserState.SETTLED, Event.WINDOW_END): UserState.ENDED,
     (UserState.SUSPENDED, Event.RESUME): UserState.SETTLED,
     # Suspended anew, by a holder whose RESUME was lost.
     (UserState.SUSPENDED, Event.SUSPEND): UserState.SUSPENDED,
     (UserState.SUSPENDED, Event.RELINQUISH): UserState.ENDED,
     (UserState.SUSPENDED, Event.PREEMPT): UserState.ENDED,
+    (UserState.SUSPENDED, Event.FALLBACK): UserState.SUSPENDED,
+    (UserState.SUSPENDED, Event.MOVED): UserState.ENDED,
     (UserState.SUSPENDED, Event.WINDOW_END): UserState.ENDED,
     (UserState.ENDED, Event.PREEMPT): UserState.ENDED,
 }

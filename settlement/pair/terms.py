@@ -9,6 +9,7 @@ for itself: a pair that agrees on more than its rule and its credentials give ag
                 credential ends
     tier, EIRP  no stronger and no louder than the class and both credentials allow; the tier is for the user's level
     price       inside the class's bounds
+    fallback    none, or one of the class's catalogue
     lease       no longer than the class's; the deadlines no later than the class's times after the signing
 """
 
@@ -20,6 +21,7 @@ from settlement.chain.records import Record
 from settlement.chain.scope import HZ, Cell
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.disputes.fallbacks import judge_chosen
 from settlement.market.tiers import judge_eligible
 from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.pair.windows import not_too_far
@@ -39,6 +41,7 @@ class Deal:
     lease_ns: int | None = None
     accept_by_ns: int | None = None
     confirm_by_ns: int | None = None
+    fallback: int | None = None
 
 
 def deal_of_request(body: Request, now: TimeFix) -> Deal:
@@ -51,6 +54,7 @@ def deal_of_request(body: Request, now: TimeFix) -> Deal:
         price=body.price,
         earliest_ns=now.earliest_ns,
         latest_ns=now.latest_ns,
+        fallback=body.fallback,
     )
 
 
@@ -69,6 +73,7 @@ def deal_of_grant(grant: Record) -> Deal:
         lease_ns=body.lease_ns,
         accept_by_ns=body.accept_by_ns,
         confirm_by_ns=body.confirm_by_ns,
+        fallback=body.fallback,
     )
 
 
@@ -81,6 +86,7 @@ def judge_terms(deal: Deal, rule: Rule, *, holder: Subject, user: Subject) -> Re
         _inside_rule(deal, rule)
         or _on_the_grid(deal, terms)
         or _inside_class(deal, terms, lease_ceiling_ns(rule, deal.cell))
+        or judge_chosen(terms, deal.fallback)
         or judge_eligible(terms.tiers, deal.tier, user.level)
         or _inside_credential(deal, user, "user")
         or _inside_credential(deal, holder, "holder")

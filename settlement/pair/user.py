@@ -19,21 +19,25 @@ from settlement.pair.governed import Governed
 from settlement.pair.table import Event, UserState, next_user
 from settlement.pair.transmit import lease_limit
 from settlement.pair.userlease import LeaseTaker, beside_request
+from settlement.pair.usermove import MoveTaker
 from settlement.pair.userpairs import STORE, WAITING, UserPair, UserPairs
 from settlement.pair.work import Work, answer_to, settlement_id
+from settlement.records.handing import Handover
 
 __all__ = ["HEARD", "STORE", "WAITING", "Offer", "User", "UserPair", "restored_user"]
 
-HEARD = "heard"
+HEARD, HANDED = "heard", "handed"
+"""Where offers to everybody, and HANDOVERs to this node, are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A declaration a user may ask from, and who made it."""
+    """A declaration a user may ask from, and who made it; `handed` is the kind of a HANDOVER to this very user."""
 
     declaration: bytes
     holder: bytes
     body: Declaration
+    handed: str | None = None
 
 
 def offers_again(new: Declaration, old: Declaration) -> bool:
@@ -46,25 +50,32 @@ class User:
     """All settlements of one user; what follows the commit is its lease taker's."""
 
     def __init__(self, *, me: bytes, governed: Governed, pairs: UserPairs, leases: LeaseTaker, bounds: Bounds) -> None:
-        self.me, self.governed, self.bounds, self.leases, self._pairs = me, governed, bounds, leases, pairs
+        self.me, self.governed, self.bounds, self.leases, self.store = me, governed, bounds, leases, pairs
         self.offers: dict[bytes, Offer] = {}
         self.by_sid, self.heard = pairs.by_sid, leases.heard
         self.relinquish, self.report_usage = leases.relinquish, leases.report_usage
+        self.moves = MoveTaker(self)
 
     @property
     def pairs(self) -> dict[bytes, UserPair]:
         """Every settlement that is remembered, by the hash of its REQUEST."""
-        return self._pairs.known
+        return self.store.known
 
     @property
     def busy(self) -> dict[bytes, UserPair]:
         """Those that are not over in every respect."""
-        return self._pairs.busy
+        return self.store.busy
 
     def hear(self, admitted: Admitted) -> None:
         """Remember an offer."""
         record = admitted.record
-        self.offers[record.digest] = Offer(declaration=record.digest, holder=admitted.author.hash, body=record.body)
+        handed = isinstance(record.body, Handover)
+        self.offers[record.digest] = Offer(
+            declaration=record.digest,
+            holder=admitted.author.hash,
+            body=record.body.offered if handed else record.body,
+            handed=record.body.kind if handed else None,
+        )
 
     def superseded(self, holder: bytes, new: Declaration) -> list[bytes]:
         """Offers of a holder that a new one of its says anew."""
@@ -82,11 +93,14 @@ class User:
         part: PartOf | None = None,
         emergency: bool = False,
         price_max: int | None = None,
+        fallback: int | None = None,
+        replaces: bytes | None = None,
     ) -> UserPair:
         """Sign a REQUEST for a cell of an offer, at the offer's price unless another is named.
 
         `tier` is the strongest that this user's credential holds; `part` says of which wish it fills a part;
-        where the price is bargained over, it is at most `price_max`.
+        where the price is bargained over, it is at most `price_max`. `fallback` is the number of the class's fallback
+        that is to bind the holder, `replaces` the FALLBACK whose substitute this is.
         """
         nonce, unit = work.random(16), self.bounds.unit
         body = Request(
@@ -101,6 +115,8 @@ class User:
             envelope=unit.digest if unit is not None else None,
             part=part,
             emergency=1 if emergency else None,
+            fallback=fallback,
+            replaces=replaces,
         )
         return self._ask(work, body, offer.holder, price_max)
 
@@ -124,7 +140,7 @@ class User:
             unit=body.envelope,
             price_max=price_max,
         )
-        pair = self._pairs.move(work, asking, Event.REQUEST)
+        pair = self.store.move(work, asking, Event.REQUEST)
         work.send(pair.holder, record.raw, beside_request(self.bounds, pair))
         work.event("requested", sid=pair.sid, band=cell.band)
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REQUESTED))
@@ -136,16 +152,16 @@ class User:
         """Wait for the answer to a COUNTER of ours, and say it again until it comes."""
         now_ns = work.now.time.latest_ns
         sent = {"last": counter.raw, "sent_ns": now_ns, "since_ns": now_ns, "give_up_ns": give_up_ns}
-        self._pairs.move(work, pair, Event.COUNTER, **sent)
+        self.store.move(work, pair, Event.COUNTER, **sent)
 
     def takes_price(self, work: Work, pair: UserPair, body: Request) -> UserPair:
         """Ask again at the price agreed on; the new REQUEST takes the place of the first, under the same id."""
-        self._pairs.move(work, pair, Event.PRICED, ended="a price was agreed on", last=b"")
+        self.store.move(work, pair, Event.PRICED, ended="a price was agreed on", last=b"")
         return self._ask(work, body, pair.holder, pair.price_max)
 
     def declines(self, work: Work, pair: UserPair, price: int) -> None:
         """Give up: no price is left that this user can bear."""
-        self._pairs.move(work, pair, Event.PRICED, ended=Reason.PRICE.value, last=b"")
+        self.store.move(work, pair, Event.PRICED, ended=Reason.PRICE.value, last=b"")
         said = {"reason": Reason.PRICE.value, "clause": "counter.price", "measured": str(price)}
         required = f"<= {pair.price_max}, the most it may cost"
         work.event("refused", sid=pair.sid, band=pair.cell.band, **said, required=required)
@@ -171,6 +187,8 @@ class User:
             request.price,
         )
         part = request.part
+        if (body.fallback, body.replaces) != (request.fallback, request.replaces):
+            return refuse(Reason.TERMS, "grant.fallback", body.fallback, f"{request.fallback}, as it was asked for")
         if (body.wish, body.index) != ((part.wish, part.index) if part is not None else (None, None)):
             return refuse(Reason.TERMS, "grant.part", body.index, "the part that the REQUEST says it is")
         if not same or body.max_eirp_mdbm > request.eirp_mdbm:
@@ -191,7 +209,7 @@ class User:
             envelope=envelope,
         )
         record = work.sign(body)
-        self._pairs.move(
+        self.store.move(
             work,
             pair,
             Event.GRANT,
@@ -216,7 +234,7 @@ class User:
 
     def refused(self, work: Work, pair: UserPair, said: Verdict) -> None:
         """Our REQUEST was refused."""
-        self._pairs.move(work, pair, Event.VERDICT, ended=said.reason, last=b"")
+        self.store.move(work, pair, Event.VERDICT, ended=said.reason, last=b"")
         why = {"reason": said.reason, "clause": said.clause, "measured": said.measured, "required": said.required}
         work.event("refused", sid=pair.sid, band=pair.cell.band, **why)
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, **why))
@@ -241,7 +259,7 @@ class User:
     def settled(self, work: Work, pair: UserPair, admitted: Admitted) -> None:
         """CONFIRM arrived: the settlement stands."""
         body: Confirm = admitted.record.body
-        self._pairs.move(
+        self.store.move(
             work,
             pair,
             Event.CONFIRM,
@@ -257,7 +275,7 @@ class User:
     def aborted(self, work: Work, pair: UserPair, admitted: Admitted) -> None:
         """ABORT arrived: nothing stands."""
         reason = admitted.record.body.reason
-        self._pairs.move(work, pair, Event.ABORT, decision=admitted.record.digest, ended=reason, last=b"")
+        self.store.move(work, pair, Event.ABORT, decision=admitted.record.digest, ended=reason, last=b"")
         work.event("aborted", sid=pair.sid, reason=reason)
         work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ABORTED, reason=reason))
 
@@ -265,17 +283,18 @@ class User:
 
     def tick(self, work: Work) -> list[UserPair]:
         """Ask again where an answer is due, ever less often; give up where it never came; returns what ended."""
-        for pair in [p for p in self._pairs.due(work.now.time) if p.state in WAITING]:
+        for pair in [p for p in self.store.due(work.now.time) if p.state in WAITING]:
             self._wait(work, pair)
+        self.moves.tick(work)
         ended = self.leases.end_windows(work)
         self.leases.tell_ends(work)
-        self._pairs.sweep(work)
+        self.store.sweep(work)
         self._forget_offers(work)
         return ended
 
     def _wait(self, work: Work, pair: UserPair) -> None:
         if pair.state == UserState.REQUESTED and work.now.time.after(pair.give_up_ns):
-            self._pairs.move(work, pair, Event.DEADLINE, ended=Reason.TIMEOUT.value, last=b"")
+            self.store.move(work, pair, Event.DEADLINE, ended=Reason.TIMEOUT.value, last=b"")
             work.event("refused", sid=pair.sid, band=pair.cell.band, reason=Reason.TIMEOUT.value)
             work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, reason=Reason.TIMEOUT.value))
         else:
@@ -284,8 +303,8 @@ class User:
     def _forget_offers(self, work: Work) -> None:
         """Nothing can be asked of an offer whose window is over."""
         for name in [n for n, o in self.offers.items() if work.now.time.after(o.body.cell.window.end_ns)]:
-            del self.offers[name]
-            work.drop(HEARD, name)
+            offer = self.offers.pop(name)
+            work.drop(HEARD if offer.handed is None else HANDED, name)
 
 
 def restored_user(*, me: bytes, governed: Governed, bounds: Bounds, stored: Iterable[bytes]) -> User:

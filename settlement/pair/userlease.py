@@ -158,13 +158,19 @@ class LeaseTaker:
     # -- the passing of time -------------------------------------------------------------------------------------
 
     def end_windows(self, work: Work) -> list[UserPair]:
-        """End what may be over by now; returns it."""
+        """End what may be over by now, or goes on at its substitute; returns it."""
         now = work.now.time
         due = self._pairs.due(now) if now.trusted else []
+        moved = [p for p in due if p.in_force and p.moving is not None and not now.before(p.moving.from_ns)]
+        for pair in moved:
+            work.ask(WithdrawPermit(sid=pair.sid, reason=Reason.EXPIRED, why="moved to its fallback"))
+        ended = [self.end(work, pair, Event.MOVED, "moved to its fallback") for pair in moved]
+        gone = {pair.request for pair in moved}
+        due = [pair for pair in due if pair.request not in gone]
         over = [pair for pair in due if pair.in_force and not now.before(pair.cell.window.end_ns)]
         for pair in over:
             work.ask(WithdrawPermit(sid=pair.sid, reason=Reason.EXPIRED, why="window end"))
-        return [self.end(work, pair, Event.WINDOW_END, "window end") for pair in over]
+        return ended + [self.end(work, pair, Event.WINDOW_END, "window end") for pair in over]
 
     def again(self, work: Work, pair: UserPair) -> None:
         """Send the same bytes once more, where it is time to."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from settlement.chain.codec import blob, encode, nested, text, uint
+from settlement.chain.codec import blob, encode, nested, sint, text, uint
 from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix
 from settlement.pair.deadlines import Deadlines
@@ -21,11 +21,24 @@ KEPT_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """A FALLBACK that was taken: when the settlement ends for it (UTC, ns), and what is asked for instead."""
+
+    fallback: bytes = blob(1, 32)
+    from_ns: int = uint(2)
+    cell: Cell = nested(3, Cell)
+    declaration: bytes = blob(4, 32)
+    eirp_mdbm: int = sint(5)
+    tier: int = uint(6, high=255)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserPair:
     """One settlement as the user stores it, keyed by the hash of its REQUEST.
 
     `lease_ns` is how long a lease may be, by the GRANT. `last` is what it would send again, `since_ns` when that was
     sent first (else `asked_ns`); `lease` names the newest RENEW, SUSPEND or RESUME. `price_max`: the most it costs.
+    `substitute` is the id of the settlement that was asked for instead, where its holder is `moving` it.
     """
 
     request: bytes = blob(1, 32)
@@ -50,6 +63,8 @@ class UserPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price_max: int | None = uint(32, optional=True)
+    moving: Moving | None = nested(60, Moving, optional=True)
+    substitute: bytes | None = blob(61, 32, optional=True)
 
     @property
     def longest_ns(self) -> int:
@@ -69,6 +84,8 @@ class UserPair:
     def due_ns(self) -> int:
         """The first time (UTC) at which the passing of time can have anything to do with it; maybe early."""
         times = [self.cell.window.end_ns]
+        if self.moving is not None and self.in_force:
+            times.append(self.moving.from_ns if self.substitute is not None else 0)
         if self.state == UserState.REQUESTED:
             times.append(self.give_up_ns)
         if self.state in WAITING or (self.state == UserState.ENDED and self.last):

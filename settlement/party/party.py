@@ -1,6 +1,8 @@
 """A node's part in the settlement: bytes in, one verdict each, bytes out; no sockets, no clock of its own.
 
 A party is holder and user at once; which it may be is its credential's matter, not this code's.
+
+Long because every way from bytes to their one verdict, and to what is undone with it, stands in one place.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,14 +21,18 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
 from settlement.pair.work import StoredStateError
-from settlement.records.conduct.alarms import UNSURE, keep_evidence, key_in_use
+from settlement.party import assembling
+from settlement.records.conduct.alarms import keep_evidence, key_in_use, may_change
 from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide
 from settlement.records.row import Charge
 from settlement.records.witnessing import Cosignature
+from settlement.state import handing
 from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.state.nodestate import NodeState
 from settlement.state.ownword import believed
+from settlement.state.replays import passed_on
+from settlement.state.repute import weigh_record
 from settlement.state.rules import RULE
 from settlement.state.step import HaltedError, NotEntitledError, Outgoing, Step
 from settlement.state.witness import ROUND
@@ -59,6 +65,7 @@ class Party(NodeState):
             former=self.former,
             quorum=self.witness.quorum,
             entitled=self.entitled,
+            signed=lambda step, record: weigh_record(self, step, record, own=True),
             halted=self.halted,
         )
         before, attested_ns = (self.identity, dict(self.former)), self.attested_ns
@@ -187,13 +194,13 @@ class Party(NodeState):
         if isinstance(verdict, Refusal):
             return self._refused(step, raw, verdict, transport_key)
         self._last_charge = verdict.record.row.charge
-        case = RecordCase(state=self, step=step, admitted=verdict, message=message)
+        case = RecordCase(state=self, step=step, admitted=verdict, message=message, carrier=_hash(peer))
         unsure = self.unsure(step.now) if verdict.record.row.signs else None
         decision = unsure or decide(case)
         if isinstance(decision, Refusal):
             refusal = decision
             # What time or order alone decided may be judged again when it comes again.
-            terminal = None if refusal.reason in UNSURE or self._early(verdict, refusal) else verdict.record
+            terminal = None if may_change(refusal) or self._early(verdict, refusal) else verdict.record
             self._log_refused(step, raw, refusal, _hash(peer), terminal, signed=True)
             self.attempt(step, lambda: answer_refused(case, refusal))
             return refusal
@@ -201,6 +208,7 @@ class Party(NodeState):
         step.log(leaf, verdict.record)
         step.answering(verdict.record.digest)
         decision.act()
+        weigh_record(self, step, verdict.record, own=False)
         step.answering(None)
         self.witness.take_up(step)
         return None
@@ -224,9 +232,13 @@ class Party(NodeState):
         if isinstance(verdict, Refusal):
             self._log_refused(step, raw, verdict, peer, None, signed=isinstance(prove(raw, self.registry), Admitted))
             return
-        decision = decide(RecordCase(state=self, step=step, admitted=verdict, message=Message(record=raw)))
+        case = RecordCase(state=self, step=step, admitted=verdict, message=Message(record=raw))
+        decision = decide(case)
         if isinstance(decision, Refusal):
-            self._log_refused(step, raw, decision, peer, verdict.record, signed=True)
+            refusal = decision
+            self._log_refused(step, raw, refusal, peer, verdict.record, signed=True)
+            if refusal.reason is Reason.EQUIVOCATION:
+                self.attempt(step, lambda: answer_refused(case, refusal))
             return
         leaf = admitted_leaf(raw, origin=RECEIVED, now=step.now.time, rule=self.rule.hash, peer=peer)
         step.log(leaf, verdict.record)
@@ -287,10 +299,12 @@ class Party(NodeState):
         leaf = refused_leaf(raw, refusal, now=step.now.time, rule=self.rule.hash, peer=peer, signed=signed)
         step.log(leaf, record)
 
-    def _refused(self, step: Step, raw: bytes, refusal: Refusal, transport_key: bytes) -> Refusal:
+    def _refused(self, step: Step, raw: bytes, refusal: Refusal, transport_key: bytes) -> Refusal | None:
         """Log a refusal; a resend from its author gets the same answer again, an entitled question gets a reason."""
         peer = self.registry.by_transport(transport_key)
         if refusal.reason is Reason.REPLAY:
+            if passed_on(raw, peer):
+                return None
             if self.replays.to_log(digest(raw)):
                 self._log_refused(step, raw, refusal, _hash(peer), None, signed=True)
             if peer is not None:
@@ -328,9 +342,12 @@ class Party(NodeState):
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
         self.duty(step, "holder", lambda: self.holder.tick(step))
+        self.duty(step, "handing", lambda: handing.tick(self, step))
         self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
         self.duty(step, "witness", lambda: self.witness.tick(step))
+        self.duty(step, "proposals", lambda: assembling.tick(self, step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))
+        self.duty(step, "retention", lambda: self.retention.act(step))
         ended = self.duty(step, "user", lambda: self.user.tick(step))
         return ended if isinstance(ended, list) else []
 
@@ -338,7 +355,8 @@ class Party(NodeState):
         """True when a tick would have something to look at."""
         if self.witness.quorum and self.lineage.items(ROUND):
             return now.time.trusted
-        return now.time.trusted and bool(self.user.busy or self.holder.busy or self.holder.leases.debts.open)
+        busy = self.user.busy or self.holder.busy or self.holder.leases.debts.open or self.assembly.live
+        return now.time.trusted and bool(busy)
 
 
 def _hash(peer: Subject | None) -> bytes | None:

@@ -16,7 +16,11 @@ from settlement.chain.quantities import (
 )
 from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
+from settlement.records.approvalterms import ApprovalRule
+from settlement.records.auctionterms import AuctionRule
 from settlement.records.classterms import LicenceTerms, RetentionTerms
+from settlement.records.complaintterms import DisputeTerms, FallbackTerms, ReputationTerms
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import FORMS, MatchingTerms, Tariff, TierTerms
 from settlement.records.row import Becomes, CarriedBy, Kind, RecordType
 from settlement.records.sizes import HASH, PPM
@@ -61,7 +65,8 @@ class ClassTerms:
 
     A window starts at most `max_ahead_ns` ahead; with `envelope_required` 1 offer, request and GRANT rest on envelopes.
     `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
-    Prices are millionths of `currency`; without `price_forms` every form of price may be offered.
+    Prices are millionths of `currency`; without `price_forms` every form of price may be offered, but an auction only
+    where `auction` says how one is held.
     `schema` names the signed record that says what the class is; `unit` is what bands of it count, Hz where absent; so
     many `users` may hold one cell at once, one where absent.
     """
@@ -88,19 +93,29 @@ class ClassTerms:
     tariff: Tariff | None = nested(20, Tariff, optional=True)
     tiers: tuple[TierTerms, ...] | None = array(21, TierTerms, 32, low=1, optional=True)
     price_forms: tuple[str, ...] | None = array(23, text(0, 32), 8, low=1, optional=True)
+    fallbacks: tuple[FallbackTerms, ...] | None = array(60, FallbackTerms, 16, low=1, optional=True)
+    disputes: DisputeTerms | None = nested(61, DisputeTerms, optional=True)
     unit: str | None = text(40, 16, optional=True)
     schema: bytes | None = blob(41, HASH, optional=True)
     licence: LicenceTerms | None = nested(42, LicenceTerms, optional=True)
     retention: tuple[RetentionTerms, ...] | None = array(43, RetentionTerms, 8, low=1, optional=True)
     users: int | None = uint(44, optional=True, high=255, meant=(1, 255))
+    handing: HandingTerms | None = nested(28, HandingTerms, optional=True)
+    auction: AuctionRule | None = nested(46, AuctionRule, optional=True)
+    approval: ApprovalRule | None = nested(47, ApprovalRule, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
-        """Prices that rise, each tier once, forms of price that exist."""
+        """Prices that rise, each tier and fallback once, forms of price that exist."""
         if self.price_low > self.price_high:
             return ".price_low", self.price_low, f"<= price_high, {self.price_high}"
+        if self.approval is not None and self.approval.vote_ns >= self.accept_ns:
+            return ".approval.vote_ns", self.approval.vote_ns, f"< accept_ns, {self.accept_ns}"
         tiers = [one.tier for one in self.tiers or ()]
         if len(set(tiers)) != len(tiers):
             return ".tiers", "one tier twice", "each once"
+        numbers = [one.number for one in self.fallbacks or ()]
+        if len(set(numbers)) != len(numbers):
+            return ".fallbacks", "one number twice", "each once"
         unknown = [form for form in self.price_forms or () if form not in FORMS]
         return (".price_forms", unknown[0], ", ".join(FORMS)) if unknown else None
 
@@ -198,6 +213,7 @@ class Rule:
     stock_witnesses: tuple[StockWitness, ...] | None = array(23, StockWitness, 16, optional=True)
     incumbent_calendar: int | None = uint(24, high=1, optional=True)
     long_leases: LongLeases | None = nested(25, LongLeases, optional=True)
+    reputation: ReputationTerms | None = nested(60, ReputationTerms, optional=True)
     admission: int | None = uint(40, high=1, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:

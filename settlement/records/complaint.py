@@ -1,17 +1,26 @@
-"""A settlement that was moved or not kept, and what was decided about it."""
+"""A settlement that was moved or not kept: the holder's FALLBACK, a dispute, its answer, and what was ruled on it."""
 
 from dataclasses import dataclass
 
 from settlement.chain.codec import Flaw, array, blob, nested, text, uint
 from settlement.chain.quantities import DAY_NS, WINDOW_MAX_NS, count, instant_ns, length_ns
 from settlement.chain.scope import Cell, ordered
-from settlement.records.row import CarriedBy, Cites, Kind, RecordType
+from settlement.records.row import CarriedBy, Charge, Cites, Kind, RecordType, WhenLate
 from settlement.records.sizes import HASH
+
+COMPENSATES, CORRECTS, DISMISSED = "compensation", "correction", "dismissed"
+OUTCOMES = (COMPENSATES, CORRECTS, DISMISSED)
+"""What a ruling orders: that something is paid, that a record of fulfilment is corrected, or nothing."""
+DENIED, ADMITTED = "denied", "admitted"
+EVIDENCE_MAX = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """A holder moves a settlement to a substitute that was bound at signing: which one, where to, from when."""
+    """A holder moves a settlement to a substitute that was bound at signing: which one, where to, from when.
+
+    `declaration` is the offer that the substitute may be asked from; `owed` what its terms owe the user for the move.
+    """
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
@@ -21,6 +30,8 @@ class Fallback:
     notice_ns: int = length_ns(6, most=DAY_NS)
     reason: str = text(7, 64)
     fence: int = count(8)
+    declaration: bytes | None = blob(60, HASH, optional=True)
+    owed: int | None = count(61, least=1, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """The substitute has a window."""
@@ -37,13 +48,34 @@ class Dispute:
     against: bytes = blob(4, HASH)
     grounds: str = text(5, 64)
     claim: int = count(6)
-    evidence: tuple[bytes, ...] = array(7, blob(0, HASH), 64)
+    evidence: tuple[bytes, ...] = array(7, blob(0, HASH), EVIDENCE_MAX)
     escalates: bytes | None = blob(8, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeAnswer:
+    """The accused answers a dispute: it admits or denies (`stance`), and cites what speaks for it."""
+
+    dispute: bytes = blob(1, HASH)
+    sid: bytes = blob(2, HASH)
+    confirm: bytes = blob(3, HASH)
+    stance: str = text(4, 16)
+    evidence: tuple[bytes, ...] = array(5, blob(0, HASH), EVIDENCE_MAX)
+    reason: str | None = text(6, 256, optional=True)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """One of the two."""
+        known = self.stance in (DENIED, ADMITTED)
+        return None if known else (".stance", self.stance, f"{DENIED} or {ADMITTED}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """An authority decides a dispute by the version of the rule the settlement was made under."""
+    """An authority decides a dispute by the version of the rule the settlement was made under.
+
+    `answer` is the answer it heard; `to` who is paid; `corrects` whose record of fulfilment it changes; `strikes` the
+    ruling of a lower level that no longer counts.
+    """
 
     dispute: bytes = blob(1, HASH)
     sid: bytes = blob(2, HASH)
@@ -52,6 +84,10 @@ class Ruling:
     compensation: int = count(5)
     pays: bytes | None = blob(6, HASH, optional=True)
     reason: str = text(7, 256)
+    answer: bytes | None = blob(60, HASH, optional=True)
+    to: bytes | None = blob(61, HASH, optional=True)
+    corrects: bytes | None = blob(62, HASH, optional=True)
+    strikes: bytes | None = blob(63, HASH, optional=True)
 
 
 TYPES = (
@@ -61,7 +97,10 @@ TYPES = (
         body=Fallback,
         kind=Kind.DEALING,
         actions=("grant",),
+        late=WhenLate.COUNTS,
+        charge=Charge.MOVES,
         owed=True,
+        receipted=True,
         ahead=(("cell.window.start_ns", WINDOW_MAX_NS),),
     ),
     RecordType(
@@ -69,9 +108,21 @@ TYPES = (
         name="dispute",
         body=Dispute,
         kind=Kind.DEALING,
-        actions=("grant", "request"),
+        actions=("grant", "request", "coordinate", "audit"),
+        late=WhenLate.COUNTS,
         cites=Cites.ONCE_IN_FORCE,
         owed=True,
+        receipted=True,
+    ),
+    RecordType(
+        number=47,
+        name="answer",
+        body=DisputeAnswer,
+        kind=Kind.DEALING,
+        actions=("grant", "request"),
+        late=WhenLate.COUNTS,
+        owed=True,
+        receipted=True,
     ),
     RecordType(
         number=25,
@@ -80,6 +131,7 @@ TYPES = (
         kind=Kind.DIRECTIVE,
         actions=("rule",),
         carrier=CarriedBy.ANYONE,
+        late=WhenLate.COUNTS,
         cites=Cites.ONCE_IN_FORCE,
     ),
 )

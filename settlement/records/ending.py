@@ -8,6 +8,9 @@ from settlement.chain.scope import Window
 from settlement.records.row import Charge, Kind, RecordType, WhenLate
 from settlement.records.sizes import HASH
 
+UNDELIVERED = "UNDELIVERED"
+"""The reason of a PREEMPT by which a holder does not deliver what it granted: for nobody stronger, no incumbent."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relinquish:
@@ -38,7 +41,11 @@ class Preempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compensation:
-    """A holder owes the user of a settlement that a REQUEST of a stronger tier displaced; settled by its receipt."""
+    """One party of a settlement owes the other; settled by its receipt.
+
+    A holder for a REQUEST of a stronger tier (`request`) that displaced it, or for a FALLBACK (`moved`) by its terms;
+    either party by a `ruling`. `request` is then the settlement's own.
+    """
 
     sid: bytes = blob(1, HASH)
     confirm: bytes = blob(2, HASH)
@@ -46,6 +53,8 @@ class Compensation:
     amount: int = count(4, least=1)
     currency: str | None = text(5, 8, optional=True)
     to: bytes = blob(6, HASH)
+    ruling: bytes | None = blob(60, HASH, optional=True)
+    moved: bytes | None = blob(61, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +87,7 @@ TYPES = (
         name="preempt",
         body=Preempt,
         kind=Kind.DEALING,
-        actions=("grant",),
+        actions=("grant", "request"),
         late=WhenLate.COUNTS,
         owed=True,
     ),
@@ -87,7 +96,7 @@ TYPES = (
         name="compensation",
         body=Compensation,
         kind=Kind.DEALING,
-        actions=("grant",),
+        actions=("grant", "request"),
         late=WhenLate.COUNTS,
         charge=Charge.MOVES,
         owed=True,

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from settlement.chain.codec import array, blob, nested, text, uint
 from settlement.chain.quantities import DAY_NS, count, instant_ns, millidecibel
-from settlement.chain.scope import Cell
+from settlement.chain.scope import Cell, Scope
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.market import PARTS_MAX
 from settlement.records.row import Charge, Kind, RecordType, Site
 from settlement.records.sizes import HASH
@@ -14,7 +15,9 @@ from settlement.records.sizes import HASH
 class Grant:
     """A holder reserves a cell for a user; nothing may radiate on it yet.
 
-    `wish` and `index` say which part of which wish it fills, where several holders fill one.
+    `wish` and `index` say which part of which wish it fills, where several holders fill one. `fallback` is the number
+    of the class's fallback that binds the holder; `replaces` the FALLBACK whose substitute this is.
+    `handover` names what hands on its holder's own lease: whoever holds no licence may grant no other way.
     """
 
     sid: bytes = blob(1, HASH)
@@ -35,6 +38,9 @@ class Grant:
     composite: bytes | None = blob(16, HASH, optional=True)
     wish: bytes | None = blob(17, 16, optional=True)
     index: int | None = uint(18, high=PARTS_MAX, optional=True)
+    handover: bytes | None = blob(28, HASH, optional=True)
+    fallback: int | None = uint(60, high=255, optional=True)
+    replaces: bytes | None = blob(61, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +65,23 @@ class Coordination:
     until_ns: int = instant_ns(5)
 
 
+def _may_grant(body: Grant, scope: Scope) -> Refusal | None:
+    """Clause (8): without a licence to grant, only what hands on a lease of one's own."""
+    if body.handover is not None or "grant" in scope.actions:
+        return None
+    return refuse(Reason.SCOPE, "capability.8.grant", ", ".join(scope.actions), "grant, or a HANDOVER that is named")
+
+
 TYPES = (
     RecordType(
         number=12,
         name="grant",
         body=Grant,
         kind=Kind.DEALING,
-        actions=("grant",),
+        actions=("grant", "request"),
         charge=Charge.MOVES,
         signs=True,
+        within_scope=_may_grant,
     ),
     RecordType(
         number=13,

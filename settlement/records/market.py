@@ -96,7 +96,8 @@ class Request:
     """A user asks for part of a declaration; `envelope` names what its radio can do.
 
     With `partial` 1 it is content with a part; `part` says of what. `emergency` 1 is its word that this is one.
-    `counter` is the COUNTER whose price it takes; all else is then as it was asked first.
+    `counter` is the COUNTER whose price it takes; all else is then as it was asked first. `fallback` is the number of
+    the class's fallback that is to hold; `replaces` the FALLBACK whose substitute this is.
     """
 
     declaration: bytes = blob(1, HASH)
@@ -111,6 +112,8 @@ class Request:
     part: PartOf | None = nested(10, PartOf, optional=True)
     emergency: int | None = uint(11, high=1, optional=True)
     counter: bytes | None = blob(12, HASH, optional=True)
+    fallback: int | None = uint(60, high=255, optional=True)
+    replaces: bytes | None = blob(61, HASH, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """What is offered or asked for has a window; a GRANT's is held against class and credentials."""
@@ -157,6 +160,8 @@ def _offered(body: Declaration, rule: Rule, signed_ns: int) -> Refusal | None:
         return refusal
     if terms.price_forms is not None and body.price_form not in terms.price_forms:
         return refuse(Reason.PRICE, "disposition.13.price_form", body.price_form, ", ".join(terms.price_forms))
+    if body.price_form == "auction" and terms.auction is None:
+        return refuse(Reason.PRICE, "disposition.13.auction", body.price_form, "a class that the rule has auctions of")
     if body.currency is not None and body.currency != terms.currency:
         return refuse(Reason.PRICE, "disposition.13.currency", body.currency, terms.currency or "no currency")
     dear = [point.price for point in body.curve or () if not terms.price_low <= point.price <= terms.price_high]

@@ -88,6 +88,7 @@ class RecordType:
     of_old_keys     what a key decided before it was succeeded stays decided, however late it arrives
     signs           it is answered by a signature, so that whoever is not sure of time and place does not answer
     beside          it is taken by itself where it travels beside a record that rests on it
+    passed_on       neighbours pass it on by design: a second copy of it is nobody's replay, and is not logged
     receipted       its author asks for a signed word that it was heard
     own_word        on record in its author's log even where the author has lost its clock, place or credential
     ahead           fields that may lie at most so many ns after the signing
@@ -110,6 +111,7 @@ class RecordType:
     of_old_keys: bool = False
     signs: bool = False
     beside: bool = False
+    passed_on: bool = False
     receipted: bool = False
     own_word: bool = False
     ahead: tuple[tuple[str, int], ...] = ()

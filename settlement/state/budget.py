@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from settlement.chain.admission import Admitted
-from settlement.chain.bodies import Budget, Request, Rule, Ruling, Usage
+from settlement.chain.bodies import Budget, Request, Rule
 from settlement.chain.credentials import Subject
 from settlement.chain.lineage import Lineage
 from settlement.chain.scope import Cell
-from settlement.chain.weights import FAILED, FULFILLED, share_ppm
+from settlement.chain.weights import FAILED, FULFILLED, counted_for, share_ppm
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.work import Work
+from settlement.state.reputation import share_in
 
 NS = 1_000_000_000
 SPENT, SUSPENDED = "spent", "suspended"
@@ -96,7 +97,11 @@ def judge(
         spent = _spent(log, account.whole, account.window)
         if spent + cost > limit:
             return refuse(Reason.BUDGET, "budget.amount", f"{spent} spent, {cost} asked", f"<= {limit} Hz s")
-        own_limit = limit * _share(log, account.budget, who) // 1_000_000
+        terms, first_ppm = rule.reputation, account.budget.first_share_ppm
+        share = _share(log, account.budget, who)
+        if terms is not None:
+            share = share_in(log, terms, who, first_ppm, now.latest_ns)
+        own_limit = limit * share // 1_000_000
         own = sum(_spent(log, account.whole + one, account.window) for one in who)
         if own + cost > own_limit:
             return refuse(Reason.REPUTATION, "budget.share", f"{own} spent, {cost} asked", f"<= {own_limit} Hz s")
@@ -127,13 +132,9 @@ def suspend(work: Work, rule: Rule, admitted: Admitted) -> None:
 
 
 def credit(work: Work, log: Lineage, admitted: Admitted) -> None:
-    """A USAGE or a FALLBACK counts for or against its author, a RULING against whom it has pay; once for each."""
-    record = admitted.record
-    whose = record.body.pays if isinstance(record.body, Ruling) else admitted.author.hash
-    if whose is None:
+    """What a record says for or against somebody's fulfilment counts, once."""
+    counted = counted_for(admitted.record.body, admitted.author.hash)
+    if counted is None or log.get(REPORTED, counted.once) is not None:
         return
-    key = record.body.sid + record.typ.encode()
-    if log.get(REPORTED, key) is not None:
-        return
-    work.put(REPORTED, key, record.digest)
-    work.count((FULFILLED if isinstance(record.body, Usage) else FAILED) + whose.hex())
+    work.put(REPORTED, counted.once, admitted.record.digest)
+    work.count((FULFILLED if counted.good else FAILED) + counted.whose.hex(), counted.by)

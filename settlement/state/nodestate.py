@@ -23,12 +23,15 @@ from settlement.pair.coordinator import STORE as COORDINATED
 from settlement.pair.coordinator import Coordinator
 from settlement.pair.debts import DEBT
 from settlement.pair.governed import Governed
+from settlement.pair.handings import STORE as HANDING
 from settlement.pair.holder import restored_holder
 from settlement.pair.patience import STORE as FAILING
 from settlement.pair.user import restored_user
 from settlement.records.row import Charge
+from settlement.state.assembly import PROPOSED, Assembly
 from settlement.state.ownword import attested, judge_own, last_attested
 from settlement.state.replays import Replays
+from settlement.state.retention import LogRetention
 from settlement.state.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.state.shares import Shares
 from settlement.state.step import REPLIED, REPLY, Identity, Step
@@ -41,7 +44,7 @@ REPLIES_AT_ONCE = 256
 
 
 class NodeState:
-    """Identity, registry, rule, log and machines of one node; nothing in it is older or newer than the log."""
+    """Identity, registry, rule, log and machines of one node; all as its log makes them."""
 
     def __init__(
         self,
@@ -85,7 +88,9 @@ class NodeState:
         self._swept_ns = 0
         self._failed_duties: dict[str, tuple[int, int]] = {}
         self.heads_heard: set[bytes] = set()
+        self.consents = True
         self.replays = Replays()
+        self.retention = LogRetention(lineage, rule=lambda: self.rule, live=self._live)
         self._proven: Recent[bytes, Record] = Recent()
         self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
         self.restore()
@@ -185,6 +190,7 @@ class NodeState:
             blocked=self._stored(holder_side.BLOCKED),
             failing=self._stored(FAILING),
             debts=self._stored(DEBT),
+            handed=self._stored(HANDING),
             elsewhere=self.coordinator.known,
             neighbours=self._holders_near,
         )
@@ -194,10 +200,17 @@ class NodeState:
             bounds=self.bounds,
             stored=[raw for _, raw in self._stored(user_side.STORE)],
         )
-        for _, raw in self._stored(user_side.HEARD):
+        handings, user = self.holder.handings, self.user
+        self.governed.handed_until_ns = lambda handover: handings.until_ns(handover, user.by_sid)
+        for _, raw in [*self._stored(user_side.HEARD), *self._stored(user_side.HANDED)]:
             admitted = prove(raw, self.registry)
             if isinstance(admitted, Admitted):
                 self.user.hear(admitted)
+        self.assembly = Assembly()
+        for name, _ in self._stored(PROPOSED):
+            asked = self.record_of(name)
+            if asked is not None:
+                self.assembly.begin(name, auction=asked.body.auction is not None)
 
     def _holders_near(self, cell: Cell) -> set[bytes]:
         """Other holders whose offers were heard in a cell's area, whatever their band."""
@@ -242,6 +255,10 @@ class NodeState:
         """Stop signing for good: the log is not what this node, or a neighbour, saw."""
         self.damaged = step.halted = refusal
         step.event("halted", reason=refusal.reason.value, detail=str(refusal))
+
+    def _live(self) -> set[bytes]:
+        """Settlements that are not over, for this node as a holder or as a user."""
+        return {pair.sid for pair in self.holder.busy.values()} | {pair.sid for pair in self.user.busy.values()}
 
     def scrubbed(self, step: Step, refusal: Refusal | None) -> None:
         """The log was read whole behind this node's back: go on, or sign nothing more where it does not hold."""

@@ -1,7 +1,17 @@
 """How often a record came again: the first few times are logged, then only answered. Bounded, and in memory alone."""
 
+from settlement.chain.credentials import Subject
+from settlement.chain.records import Unproven, parse
+
 LOGGED = 3
 KEPT_MAX = 4096
+
+
+def passed_on(raw: bytes, peer: Subject | None) -> bool:
+    """A second copy of what neighbours pass on by design, from another than its author: nothing is refused."""
+    unproven = parse(raw)
+    known = isinstance(unproven, Unproven) and unproven.row.passed_on
+    return known and peer is not None and isinstance(unproven, Unproven) and unproven.author != peer.hash
 
 
 class Replays:

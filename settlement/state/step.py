@@ -78,6 +78,10 @@ def _anything(_record: Record) -> Refusal | None:
     return None
 
 
+def _no_more(_step: "Step", _record: Record) -> None:
+    return None
+
+
 @dataclass(slots=True)
 class Step:
     """Effects of one step; a `Work` for the protocol machines. Lives inside one lineage transaction."""
@@ -90,6 +94,8 @@ class Step:
     former: Mapping[bytes, Identity] = field(default_factory=dict)
     quorum: int = 0
     entitled: Callable[[Record], Refusal | None] = _anything
+    signed: Callable[["Step", Record], None] = _no_more
+    """What follows from a record of this node's own, once it is logged."""
     halted: Refusal | None = None
     deferred: list[Deferred] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
@@ -122,6 +128,7 @@ class Step:
         if refusal is not None:
             raise NotEntitledError(replace(refusal, clause=f"own.{refusal.clause}"))
         self.log(admitted_leaf(record.raw, origin=OWN, now=self.now.time, rule=self.rule), record)
+        self.signed(self, record)
         return record
 
     def may_sign(self, body: Any) -> Refusal | None:
@@ -224,6 +231,11 @@ class Step:
             self.put(REPLY, answers, data)
             self.put(REPLIED, self.now.time.latest_ns.to_bytes(8, "big") + answers, b"")
         self.outgoing.append(Outgoing(to=to, data=data))
+
+    def keep_answer(self, subject: bytes, raw: bytes) -> None:
+        """Keep a record as the answer to another, for whoever sends that again; nothing is sent now."""
+        self.put(REPLY, subject, Message(record=raw).encoded())
+        self.put(REPLIED, self.now.time.latest_ns.to_bytes(8, "big") + subject, b"")
 
     def send_again(self, to: bytes, subject: bytes) -> bool:
         """Send the stored answer to a record, the same bytes; False when there is none."""

@@ -16,6 +16,7 @@ from settlement.core.reasons import Refusal
 from settlement.pair.effects import (
     Effect,
     HandLease,
+    HandOn,
     HandPermit,
     HandRule,
     RequestProgress,
@@ -126,6 +127,8 @@ class Member:
                     self.transmitter.take(effect.sid, effect.artifact)
                 case HandLease():
                     self.transmitter.permits.change(effect.record, effect.sid, fix.time)
+                case HandOn():
+                    self.transmitter.permits.hand_on(effect.record, effect.sid, fix.time)
                 case WithdrawPermit() | RequestProgress(news=SettlementNews.ENDED):
                     self.transmitter.withdraw(effect.sid)
                 case HandRule() | RequestProgress():

@@ -19,6 +19,7 @@ from settlement.pair.bounds import PLACES, UNITS
 from settlement.pair.coordination import CoordinationSigned
 from settlement.pair.debts import DEBT
 from settlement.pair.governed import Governed
+from settlement.pair.handings import STORE as HANDING
 from settlement.pair.holder import STORE as HOLDER_STORE
 from settlement.pair.holder import restored_holder
 from settlement.pair.table import HolderState, UserState
@@ -320,6 +321,7 @@ class Monitor:
             blocked=log.items("blocked"),
             failing=(),
             debts=log.items(DEBT),
+            handed=log.items(HANDING),
             bounds=party.bounds,
             elsewhere={},
             neighbours=lambda _cell: set(),

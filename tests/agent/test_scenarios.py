@@ -11,15 +11,26 @@ import tomli_w
 from typer.testing import CliRunner
 
 from agent.cli.main import app
+from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, GroupPlan, MemberPlan
 from agent.trial.checking import checked_scenario
 from agent.trial.judge import settlements
 from agent.trial.points import points_missed
-from agent.trial.spec import OfferPlan, Terms, TierPlan, TrialSpec, Want, read_spec
+from agent.trial.spec import (
+    OfferPlan,
+    Terms,
+    TierPlan,
+    TrialSpec,
+    Want,
+    read_spec,
+)
 from sim import scenario as schema
 from sim.scenario import load, names
 from sim.stations import Emitter
 from tests.settlement.world import LOWER, World, trio
 
+SPEC_TABLES = (
+    OfferPlan, Want, Terms, TierPlan, TrialSpec, AuctionPlan, BidPlan, AuctionRulePlan, GroupPlan, MemberPlan,
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
 
@@ -39,7 +50,7 @@ def test_the_list_has_every_scenario_with_its_paragraph() -> None:
 def test_every_key_of_a_scenario_file_is_on_the_page() -> None:
     tables = (schema.AirSpec, schema.RadioSpec, schema.ClockSpec, schema.ScenarioNode, Emitter)
     keys = {field.name for table in tables for field in fields(table) if not field.name.startswith("_")}
-    keys |= {name for table in (OfferPlan, Want, Terms, TierPlan, TrialSpec) for name in table.model_fields}
+    keys |= {name for table in SPEC_TABLES for name in table.model_fields}
     assert sorted(key for key in keys if f"`{key}`" not in PAGE) == []
 
 
@@ -103,8 +114,13 @@ def test_a_grant_that_was_only_co_signed_is_not_its_cosigners(tmp_path: Path) ->
 
 @pytest.mark.feature("A1")
 def test_a_trial_whose_point_was_not_shown_says_so() -> None:
-    nothing: dict[str, Any] = {"wishes": [], "displaced": [], "suspended": 0}
-    for name, says in (("rush-hour", "tiers"), ("patchwork", "partial fill"), ("radar-day", "incumbent")):
+    nothing: dict[str, Any] = {"wishes": [], "displaced": [], "suspended": 0, "auctions": []}
+    for name, says in (
+        ("rush-hour", "tiers"),
+        ("patchwork", "partial fill"),
+        ("radar-day", "incumbent"),
+        ("auction", "auction"),
+    ):
         loaded = load(name)
         spec = read_spec(loaded.trial, {node.name for node in loaded.nodes})
         (said,) = points_missed(spec, nothing)

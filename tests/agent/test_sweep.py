@@ -44,6 +44,7 @@ TABLE: dict[str, Row] = {
     "audit bundle": Row(words=f"sealed.db --out new.bundle {AUDIT}", reads=("sealed.db",), writes=True),
     "audit check": Row(words=f"note.txt --log sealed.db {AUDIT}", reads=("sealed.db", "note.txt"), fails=1),
     "audit export": Row(words=f"sealed.db 00 --proof p.txt {AUDIT}", reads=("sealed.db",), fails=1),
+    "audit fleet": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
     "audit public": Row(words=f"sealed.db --out public {AUDIT}", reads=("sealed.db",)),
     "audit replay": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
     "audit report": Row(words=f"sealed.db {AUDIT}", reads=("sealed.db",)),
@@ -66,6 +67,9 @@ TABLE: dict[str, Row] = {
     "authority issue": Row(
         words="new/enrol.request --name new --role user --out new.chain",
         reads=("new/enrol.request",), writes=True, units=("--for 30", "--eirp 20", "--band 3550-3560"),
+    ),
+    "authority members": Row(
+        words="notaries --faulty 0 --member node:holder --out new.members", writes=True, units=("--for 30",),
     ),
     "authority reissue": Row(
         words="turn/rotate.request --name turn --out turned.chain",
@@ -96,7 +100,18 @@ TABLE: dict[str, Row] = {
         words=f"3550-3560MHz {NODE}", reads=("node/node.toml",), fails=4,
         units=("--for 600", "--eirp 20", "--wait 5", "--in 1"),
     ),
+    "auction open": Row(
+        words=f"3550-3560MHz --class cbrs {NODE}", reads=("node/node.toml",), fails=4,
+        units=("--for 600", "--in 60", "--bids-for 5", "--reveals-for 5", "--vote-for 5", "--eirp 20", "--wait 5"),
+    ),
+    "auction bid": Row(words=f"00 --price 7 {NODE}", reads=("node/node.toml",), fails=4),
+    "auction show": Row(words="--config node/node.toml", reads=("node/node.toml",), fails=4),
     "relinquish": Row(words=f"00 {NODE}", reads=("node/node.toml",), fails=4),
+    "fallback": Row(words=f"00 --without {NODE}", reads=("node/node.toml",), fails=4, units=("--to 3560-3570",)),
+    "dispute raise": Row(words=f"00 --escalate {NODE}", reads=("node/node.toml",), fails=4),
+    "dispute answer": Row(words=f"00 {NODE}", reads=("node/node.toml",), fails=4),
+    "dispute show": Row(words=f"{NODE}", reads=("node/node.toml",), fails=4),
+    "ruling sign": Row(words="none.case --out new.ruling", fails=1),
     "tx arm": Row(words="node/node.toml --for 60s --yes", reads=("node/node.toml",), units=("--for 60",), fails=4),
     "tx clear": Row(words="node/node.toml", reads=("node/node.toml",), fails=4),
     "tx disarm": Row(words="node/node.toml", reads=("node/node.toml",), fails=4),
@@ -112,10 +127,19 @@ TABLE: dict[str, Row] = {
     "warden": Row(words="--config none.toml", fails=1),
     "stop": Row(words=NODE, reads=("node/node.toml",), fails=4),
     "lease list": Row(words=f"--in sealed.db {AUDIT}", reads=("sealed.db",)),
+    "lease transfer": Row(words=f"00 {NODE} --to festival", reads=("node/node.toml",), units=("--wait 5",), fails=4),
+    "lease sublease": Row(
+        words=f"00 {NODE} --to festival", reads=("node/node.toml",), fails=4,
+        units=("--band 1", "--eirp 20", "--for 600", "--in 1", "--wait 5"),
+    ),
+    "lease boundary": Row(
+        words=f"00 --in sealed.db {AUDIT}", reads=("sealed.db",), units=("--level 90",), fails=1,
+    ),
     "lease show": Row(words=f"00 --in sealed.db {AUDIT}", reads=("sealed.db",), fails=1),
     "sense": Row(words="file:none.sigmf-meta", fails=1),
     "record": Row(words="file:none.sigmf-meta out", fails=1),
     "calibrate": Row(words="file:none.sigmf-meta t.toml --power-dbm 0 --uncertainty-db 1 --frequency 1MHz", fails=1),
+    "campaign": Row(words="none.toml", fails=1),
     "calendar sign": Row(
         words="calendar.json --key plain/sign.key --out new.calendar", reads=("calendar.json",), writes=True,
     ),
@@ -137,6 +161,7 @@ TABLE: dict[str, Row] = {
     "witness ask": Row(
         words=f"sealed.db --url http://127.0.0.1:9 --key {{witness}} {AUDIT}", reads=("sealed.db",), fails=1,
     ),
+    "bench cbrs": Row(words="--cbsds 0", fails=2),
     "bench chain": Row(words="--folder none", fails=1),
     "bench detection": Row(words="--trials 1", fails=2),
     "bench gate": Row(words="--rounds 0", fails=2),

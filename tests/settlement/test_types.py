@@ -65,12 +65,20 @@ def test_the_types_are_those_of_the_design() -> None:
         "fallback",
         "usage",
         "dispute",
+        "answer",
         "ruling",
         "checkpoint",
         "cosignature",
         "evidence",
         "gate",
         "verdict",
+        "members",
+        "proposal",
+        "ballot",
+        "outcome",
+        "bid",
+        "reveal",
+        "tally",
     ]
     assert set(named) == set(BODIES) == set(HELD)
     assert {name for name, row in RECORDS.items() if row.actions} == set(BODIES) - {"rotation"}

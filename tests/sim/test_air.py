@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from radio.ports import Iq16, RxSettings
+from radio.propagation import distance_m, loss_db
 from radio.signals import ofdm
 from radio.signals.shaping import to_iq16
 from sim.air import NS, Air, Emission, Tone
-from sim.propagation import distance_m, loss_db
 from sim.receiver import THERMAL_DBM_PER_HZ
 from sim.stations import AirConfig, Emitter, Hardware, Station
 

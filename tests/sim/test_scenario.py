@@ -12,8 +12,8 @@ import pytest
 
 from radio.errors import SettingRefused
 from radio.ports import Receiver, RxFlag
+from radio.propagation import distance_m, loss_db
 from sim.air import Air
-from sim.propagation import distance_m, loss_db
 from sim.receiver import noise_dbm
 from sim.scenario import DEFAULT, ScenarioError, load, names, parse
 from sim.source import open_receiver, open_source

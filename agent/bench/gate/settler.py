@@ -11,7 +11,7 @@ from agent.trial.folder import Layout
 from settlement.chain.bodies import Declaration
 from settlement.chain.scope import Area, Band, Cell
 from settlement.core.fixes import Fix
-from settlement.core.reasons import Refusal
+from settlement.core.reasons import Reason, Refusal
 from settlement.party.party import Party
 from settlement.state.step import Outgoing
 
@@ -94,7 +94,9 @@ class Settler:
                 continue
             with receiver.party.step(self.now) as step:
                 refused = receiver.party.receive(step, one.data, sender.transport_key)
-            self._refused = refused or self._refused
+            # What was sent again because an answer is late is no refusal of what is being settled.
+            again = refused is not None and refused.reason is Reason.REPLAY
+            self._refused = self._refused if again else refused or self._refused
             self._carry(receiver, step.outgoing)
 
     def settle(self, band: Band, *, start_ns: int, end_ns: int, eirp_mdbm: int) -> tuple[bytes, bytes]:

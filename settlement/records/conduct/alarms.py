@@ -17,6 +17,24 @@ ALARM = "alarm"
 EVIDENCE_BYTES_MAX = 30_000
 UNSURE = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
 """What another moment may decide otherwise."""
+UNCITED = ("dispute.evidence", "answer.evidence")
+"""Clauses that refuse what cites a record that is not here: its author is told, and passes it on."""
+EARLY = (
+    "ruling.dispute",
+    "ruling.unanswered",
+    "case.answer",
+    "case.evidence",
+    "answer.dispute",
+    "compensation.ruling",
+    "compensation.moved",
+    *UNCITED,
+)
+"""Clauses that refuse what overtook the record it speaks of: it comes again, and counts then."""
+
+
+def may_change(refusal: Refusal) -> bool:
+    """May the same record be judged otherwise when it comes again?"""
+    return refusal.reason in UNSURE or refusal.clause in EARLY
 
 
 def verdict_on(subject: bytes, refusal: Refusal) -> Verdict:

@@ -25,6 +25,8 @@ class RecordCase:
     step: Step
     admitted: Admitted
     message: Message
+    carrier: bytes | None = None
+    """The credential of the neighbour that it came from; None where that is nobody here."""
 
     @property
     def record(self) -> Record:

@@ -1,28 +1,77 @@
-"""What a displaced user is owed: taken by its receipt, so that both have signed; too little is put on record."""
+"""What one party of a settlement is owed: its receipt takes it, so that both have signed; too little is on record."""
+
+from dataclasses import dataclass
 
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.disputes.table import STORE, DisputeMove, OpenDispute, moved, open_dispute
 from settlement.market.tiers import Displaceable, compensation, tier_of
 from settlement.pair.userpairs import UserPair
+from settlement.records.complaint import Fallback, Ruling
 from settlement.records.conduct.alarms import verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.conduct.verdict import receive
 from settlement.records.ending import Compensation
+from settlement.state.disputing import dispute_of, keep, settled_here
 
 
-def _judge_compensation(case: RecordCase) -> UserPair | Refusal:
-    """By the holder of a settlement of ours, over its very CONFIRM, to us."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """A debt to take; where a ruling ordered it, the dispute that it settles."""
+
+    dispute: bytes | None = None
+    held: OpenDispute | None = None
+
+
+def _judge_compensation(case: RecordCase) -> Owed | Refusal:
+    """By the other party of a settlement of ours, over its very CONFIRM, to us; by a user only where it was ruled."""
     body: Compensation = case.body
-    pair = case.state.user.by_sid(body.sid)
-    if pair is None or pair.holder != case.author.hash or pair.decision != body.confirm:
+    state, line = case.state, case.state.registry.line(case.author.hash)
+    _, other, decision = settled_here(state, body.sid)
+    held = state.user.by_sid(body.sid)
+    by_user = held is None or held.holder not in line
+    if other is None or other not in line or decision != body.confirm or (by_user and body.ruling is None):
         return refuse(Reason.UNKNOWN_SID, "compensation.sid", body.sid.hex()[:16], "a settlement of both")
-    if body.to not in case.state.own_line:
+    if body.to not in state.own_line:
         return refuse(Reason.UNKNOWN_SID, "compensation.to", body.to.hex()[:16], "this node")
-    return pair
+    if body.ruling is not None:
+        return _ordered(case, body.ruling)
+    return _for_a_move(case, body.moved) if body.moved is not None else Owed()
 
 
-def _compensated(case: RecordCase, pair: UserPair) -> None:
-    case.step.event("compensated", sid=pair.sid, amount=case.body.amount, currency=case.body.currency or "")
+def _ordered(case: RecordCase, name: bytes) -> Owed | Refusal:
+    """What a ruling on record orders, no less."""
+    ruled, body = case.state.record_of(name, admitted=True), case.body
+    if ruled is None or not isinstance(ruled.body, Ruling) or ruled.body.sid != body.sid:
+        return refuse(Reason.PROOF, "compensation.ruling", name.hex()[:16], "a ruling on record")
+    if body.amount < ruled.body.compensation:
+        return refuse(Reason.PRICE, "compensation.amount", body.amount, f">= {ruled.body.compensation}, as ruled")
+    return Owed(dispute=ruled.body.dispute, held=dispute_of(case.state, ruled.body.dispute))
+
+
+def _for_a_move(case: RecordCase, name: bytes) -> Owed | Refusal:
+    """What a FALLBACK says that it owes, no less."""
+    told, body = case.state.record_of(name), case.body
+    if told is None or not isinstance(told.body, Fallback) or told.body.sid != body.sid:
+        return refuse(Reason.PROOF, "compensation.moved", name.hex()[:16], "a FALLBACK on record")
+    if body.amount < (told.body.owed or 0):
+        return refuse(Reason.PRICE, "compensation.amount", body.amount, f">= {told.body.owed}, by the FALLBACK")
+    return Owed()
+
+
+def _compensated(case: RecordCase, decided: Owed) -> None:
+    if decided.held is not None and decided.dispute is not None:
+        keep(case.step, decided.dispute, moved(decided.held, DisputeMove.PAY, paid=case.record.digest))
+    case.step.event("compensated", sid=case.body.sid, amount=case.body.amount, currency=case.body.currency or "")
     receive(case)
+
+
+def _retell(told: Retelling, said: Said) -> None:
+    """A dispute whose ruling is paid."""
+    ruling = told.said.get(said.body.ruling or b"")
+    raw = told.rows.get((STORE, ruling.body.dispute)) if ruling is not None else None
+    if ruling is not None and raw is not None:
+        told.rows[STORE, ruling.body.dispute] = moved(open_dispute(raw), DisputeMove.PAY, paid=said.digest).stored()
 
 
 def note_underpaid(case: RecordCase, pair: UserPair) -> None:
@@ -44,4 +93,4 @@ def note_underpaid(case: RecordCase, pair: UserPair) -> None:
         case.step.event("underpaid", sid=pair.sid, said=said, due=due)
 
 
-CONDUCT = (Conduct(body=Compensation, judge=_judge_compensation, act=_compensated),)
+CONDUCT = (Conduct(body=Compensation, judge=_judge_compensation, act=_compensated, own=_retell, heard=_retell),)

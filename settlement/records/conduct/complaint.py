@@ -1,53 +1,114 @@
-"""Fallbacks, disputes and rulings are about a settlement both sides know: by a party to it, over its own decision.
+"""Disputes, their answers and rulings: about a settlement both sides know, cited by record, judged by replay.
 
-A FALLBACK counts against its author, a RULING against whom it has pay; a dispute is on record.
+Where the class's terms in the rule say nothing of disputes, a dispute is on record and no more.
 """
 
-from settlement.chain.weights import FAILED, FULFILLED
+from dataclasses import dataclass
+
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.records.complaint import Dispute, Fallback, Ruling
+from settlement.disputes.rulings import judge_ruling
+from settlement.disputes.table import (
+    STORE,
+    DisputeMove,
+    DisputeState,
+    OpenDispute,
+    judge_hearing,
+    judge_move,
+    moved,
+    open_dispute,
+)
+from settlement.records.complaint import Dispute, DisputeAnswer, Ruling
 from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.fulfilment import credit, reported
 from settlement.records.conduct.retelling import Retelling, Said
-from settlement.records.decision import Confirm
-from settlement.records.ending import Usage
+from settlement.records.conduct.verdict import receive, say_received, say_refused
+from settlement.records.ending import Compensation
 from settlement.state import budget
-from settlement.state.nodestate import NodeState
+from settlement.state.disputing import (
+    case_of,
+    dispute_of,
+    judge_answer,
+    judge_dispute,
+    keep,
+    opened,
+    other_party,
+    settled_here,
+)
+
+# -- dispute and answer ------------------------------------------------------------------------------------------------
 
 
-def _judge_party(case: RecordCase) -> Refusal | None:
-    """Does it belong to a settlement of this node and its author, over its decision?"""
-    body, typ = case.body, case.record.typ
-    _, other, decision = _settled(case.state, body.sid)
-    if other is None or other not in case.state.registry.line(case.author.hash):
-        return refuse(Reason.UNKNOWN_SID, f"{typ}.sid", body.sid.hex()[:16], "a settlement of both")
-    if body.confirm != decision:
-        return refuse(Reason.TERMS, f"{typ}.confirm", body.confirm.hex()[:16], "its CONFIRM")
-    return None
+def _judge_dispute(case: RecordCase) -> OpenDispute | Refusal:
+    return judge_dispute(case.state, case.body, case.record.frame.attestation, case.author)
 
 
-def _judge_dispute(case: RecordCase) -> Refusal | None:
+def _disputed(case: RecordCase, decided: OpenDispute) -> None:
     body: Dispute = case.body
-    refusal = _judge_party(case)
-    if refusal is not None:
-        return refusal
-    mine, _, _ = _settled(case.state, body.sid)
-    if body.against != mine:
-        return refuse(Reason.TERMS, "dispute.against", body.against.hex()[:16], "the other party")
-    lacking = next((one for one in body.evidence if case.state.record_bytes(one) is None), None)
-    if lacking is not None:
-        return refuse(Reason.PROOF, "dispute.evidence", lacking.hex()[:16], "a record that is in this log")
-    return None
+    opened(case.state, case.step, case.record.digest, decided)
+    told = {"ground": body.grounds, "claim": body.claim, "level": decided.level + 1}
+    case.step.event("disputed", sid=body.sid, by=case.author.name, dispute=case.record.digest, **told)
+    receive(case)
 
 
-def _judge_ruling(case: RecordCase) -> Refusal | None:
-    """It belongs to a dispute on record, and to what was settled inside its author's own bands and area."""
+def _judge_answer(case: RecordCase) -> OpenDispute | Refusal:
+    return judge_answer(case.state, case.body, case.record.frame.attestation, case.author)
+
+
+def _answered(case: RecordCase, held: OpenDispute) -> None:
+    body: DisputeAnswer = case.body
+    keep(case.step, body.dispute, moved(held, DisputeMove.ANSWER, answer=case.record.digest))
+    case.step.event("answered", sid=body.sid, by=case.author.name, stance=body.stance, dispute=body.dispute)
+    receive(case)
+
+
+def _retell_dispute(told: Retelling, said: Said) -> None:
+    body: Dispute = said.body
+    lower = told.rows.get((STORE, body.escalates)) if body.escalates is not None else None
+    level = 0
+    if lower is not None and body.escalates is not None:
+        before = open_dispute(lower)
+        level = before.level + 1
+        told.rows[STORE, body.escalates] = moved(before, DisputeMove.ESCALATE).stored()
+    held = OpenDispute(
+        sid=body.sid,
+        by=said.author,
+        against=body.against,
+        ground=body.grounds,
+        level=level,
+        state=DisputeState.RAISED,
+        raised_ns=said.signed_ns,
+        escalates=body.escalates,
+    )
+    told.rows[STORE, said.digest] = held.stored()
+
+
+def _retell_answer(told: Retelling, said: Said) -> None:
+    row = STORE, said.body.dispute
+    raw = told.rows.get(row)
+    if raw is not None:
+        told.rows[row] = moved(open_dispute(raw), DisputeMove.ANSWER, answer=said.digest).stored()
+
+
+# -- ruling ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """A ruling to take, the dispute that it decides, and whether the rule has terms for it; None: on record only."""
+
+    held: OpenDispute | None
+    by_rule: bool
+
+
+def _judge_ruling(case: RecordCase) -> Ruled | Refusal:
+    """It belongs to a dispute on record, to what was settled inside its author's scope, and replays to itself."""
     state, body = case.state, case.body
     disputed = state.record_of(body.dispute)
     if disputed is None or not isinstance(disputed.body, Dispute) or disputed.body.sid != body.sid:
         return refuse(Reason.UNKNOWN_SID, "ruling.dispute", body.dispute.hex()[:16], "on record")
     granted, asked = state.holder.pairs.get(body.sid), state.user.by_sid(body.sid)
     cell = granted.cell if granted is not None else asked.cell if asked is not None else None
-    mine, other, _ = _settled(state, body.sid)
+    mine, other, _ = settled_here(state, body.sid)
     if cell is None or mine is None or other is None:
         return refuse(Reason.UNKNOWN_SID, "ruling.sid", body.sid.hex()[:16], "a settlement of this node")
     scope = case.author.scope
@@ -56,42 +117,101 @@ def _judge_ruling(case: RecordCase) -> Refusal | None:
     parties = {*state.registry.line(mine), *state.registry.line(other), mine, other}
     if body.pays is not None and body.pays not in parties:
         return refuse(Reason.TERMS, "ruling.pays", body.pays.hex()[:16], "one of the two parties")
-    return None
+    return _by_the_rule(case)
 
 
-def _settled(state: NodeState, sid: bytes) -> tuple[bytes | None, bytes | None, bytes | None]:
-    """Who this node was in a settlement, who the other party is, and the CONFIRM; Nones where there is none."""
-    granted, asked = state.holder.pairs.get(sid), state.user.by_sid(sid)
-    decision = granted.decision if granted is not None else asked.decision if asked is not None else None
-    confirm = state.record_of(decision)
-    if confirm is None or not isinstance(confirm.body, Confirm):
-        return None, None, None
-    if granted is not None:
-        return confirm.frame.author, granted.user, decision
-    taken = state.record_of(asked.accept) if asked is not None else None
-    return (taken.frame.author if taken is not None else None), confirm.frame.author, decision
+def _by_the_rule(case: RecordCase) -> Ruled | Refusal:
+    held, body = dispute_of(case.state, case.body.dispute), case.body
+    found = case_of(case.state, body.dispute, body.answer)
+    if isinstance(found, Refusal):
+        return found
+    if found.terms is None or held is None:
+        return Ruled(held=held, by_rule=False)
+    unheard = held.answer in case.state.holder.leases.debts.open
+    refusal = (
+        judge_move(held, DisputeMove.RULE)
+        or judge_hearing(found.terms, held, case.record.frame.attestation, body.answer, unheard=unheard)
+        or judge_ruling(found, case.record, case.author)
+    )
+    return refusal or Ruled(held=held, by_rule=True)
 
 
-def credit(case: RecordCase, _decided: object) -> None:
-    """Let a USAGE, FALLBACK or RULING count in a record of fulfilment, once."""
-    budget.credit(case.step, case.state.lineage, case.admitted)
+def _ruled(case: RecordCase, decided: Ruled) -> None:
+    """Take it, pass it on to the other party until it says that it has it, and pay what it orders from here."""
+    body, step = case.body, case.step
+    credit(case, decided)
+    if decided.held is not None:
+        signed_ns = case.record.frame.attestation.latest_ns
+        keep(step, body.dispute, _after(decided.held, body, case.record.digest, signed_ns))
+    if not decided.by_rule:
+        return
+    told = {"outcome": body.outcome, "compensation": body.compensation, "why": body.reason}
+    step.event("ruled", sid=body.sid, by=case.author.name, ruling=case.record.digest, **told)
+    other = other_party(case.state, body.sid)
+    if other is not None:
+        if other != case.carrier:
+            case.state.holder.leases.debts.say(step, case.record, other)
+        say_received(case, other)
+    if body.compensation and body.pays in case.state.own_line:
+        _pay(case, other)
 
 
-def reported(told: Retelling, said: Said) -> None:
-    """The same of what is told again."""
-    row = budget.REPORTED, said.body.sid + said.typ.encode()
-    whose = said.body.pays if isinstance(said.body, Ruling) else said.author
-    if row not in told.rows and whose is not None:
-        told.rows[row] = said.digest
-        told.counters[(FULFILLED if isinstance(said.body, Usage) else FAILED) + whose.hex()] += 1
+def _pay(case: RecordCase, other: bytes | None) -> None:
+    """What a ruling orders of this node is owed at once, and said until its payee has it."""
+    body, state = case.body, case.state
+    confirm = settled_here(state, body.sid)[2]
+    granted, asked = state.holder.pairs.get(body.sid), state.user.by_sid(body.sid)
+    request = granted.request if granted is not None else asked.request if asked is not None else None
+    grant = state.record_of(granted.grant if granted is not None else asked.grant if asked is not None else None)
+    if confirm is None or request is None or other is None or grant is None:
+        return
+    known = state.rules.known(grant.body.rule)
+    terms = known.rule.rule.terms(grant.body.commodity) if known is not None else None
+    debt = Compensation(
+        sid=body.sid,
+        confirm=confirm,
+        request=request,
+        amount=body.compensation,
+        currency=terms.currency if terms is not None else None,
+        to=body.to or other,
+        ruling=case.record.digest,
+    )
+    record = state.holder.leases.debts.owe(case.step, debt)
+    held = dispute_of(state, body.dispute)
+    if held is not None:
+        keep(case.step, body.dispute, moved(held, DisputeMove.PAY, paid=record.digest))
+    case.step.event("paid", sid=body.sid, amount=body.compensation, currency=debt.currency or "")
 
 
-def _on_record(_case: RecordCase, _decided: None) -> None:
-    """A dispute waits for whoever rules on it."""
+def _after(held: OpenDispute, body: Ruling, ruling: bytes, ruled_ns: int) -> OpenDispute:
+    return moved(held, DisputeMove.RULE, ruling=ruling, ruled_ns=ruled_ns, answer=body.answer)
+
+
+def _retell_ruling(told: Retelling, said: Said) -> None:
+    reported(told, said)
+    row = STORE, said.body.dispute
+    raw = told.rows.get(row)
+    if raw is not None:
+        told.rows[row] = _after(open_dispute(raw), said.body, said.digest, said.signed_ns).stored()
 
 
 CONDUCT = (
-    Conduct(body=Fallback, judge=_judge_party, act=credit, heard=reported),
-    Conduct(body=Dispute, judge=_judge_dispute, act=_on_record),
-    Conduct(body=Ruling, judge=_judge_ruling, act=credit, keeps=(budget.REPORTED,), heard=reported),
+    Conduct(
+        body=Dispute,
+        judge=_judge_dispute,
+        act=_disputed,
+        refused=say_refused,
+        keeps=(STORE,),
+        own=_retell_dispute,
+        heard=_retell_dispute,
+    ),
+    Conduct(
+        body=DisputeAnswer,
+        judge=_judge_answer,
+        act=_answered,
+        refused=say_refused,
+        own=_retell_answer,
+        heard=_retell_answer,
+    ),
+    Conduct(body=Ruling, judge=_judge_ruling, act=_ruled, keeps=(budget.REPORTED,), heard=_retell_ruling),
 )

@@ -10,7 +10,7 @@ from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
-from settlement.records.conduct import cosigning, recognising, resting
+from settlement.records.conduct import cosigning, handing, recognising, resting
 from settlement.records.conduct.alarms import keep_evidence
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
@@ -47,6 +47,12 @@ def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
     refusal = cosigning.judge_countersigned(granted, held, case.admitted, beside, state.registry)
     if refusal is not None:
         return refusal
+    grant = state.admitted_of(granted.digest)
+    if grant is None:
+        return refuse(Reason.UNKNOWN_SID, "confirm.grant", granted.digest.hex()[:16], "a GRANT that was taken here")
+    handed = handing.handed_beside(state, message, grant, case.admitted)
+    if isinstance(handed, Refusal):
+        return handed
     artifact = Artifact(
         grant=granted.raw,
         accept=accept,
@@ -59,6 +65,7 @@ def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
         derivation=recognising.raws(state, granted),
         envelopes=tuple(one.raw for one in resting.rests_on(state, granted)) or None,
         coordination=beside or None,
+        handed=handed,
     )
     return MadePermit(pair=pair, artifact=artifact)
 

@@ -8,10 +8,11 @@ from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.compensation import note_underpaid
-from settlement.records.conduct.complaint import credit, reported
+from settlement.records.conduct.fulfilment import credit, reported
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.conduct.verdict import receive
 from settlement.records.ending import Preempt, Relinquish, Usage
+from settlement.state.reputation import REPUTATION, WEIGHED
 
 
 def _judge_relinquish(case: RecordCase) -> HolderPair | Refusal:
@@ -35,6 +36,7 @@ def _displaced(case: RecordCase, pair: UserPair) -> None:
     case.step.ask(RequestProgress(sid=body.sid, news=SettlementNews.DISPLACED, reason=body.reason))
     case.step.ask(WithdrawPermit(sid=body.sid, reason=Reason.PREEMPTED, why=f"by its holder: {body.reason}"))
     note_underpaid(case, pair)
+    credit(case, pair)
     if pair.in_force:
         case.state.user.leases.end(case.step, pair, Event.PREEMPT, cut(f"preempted: {body.reason}", 64))
 
@@ -51,8 +53,13 @@ def _ended(told: Retelling, said: Said) -> None:
     told.as_user(said.body.sid, state=UserState.ENDED)
 
 
+def _taken_back(told: Retelling, said: Said) -> None:
+    _ended(told, said)
+    reported(told, said)
+
+
 CONDUCT = (
     Conduct(body=Relinquish, judge=_judge_relinquish, act=_relinquished, own=_ended, heard=_ended_by_us),
-    Conduct(body=Preempt, judge=_judge_preempt, act=_displaced, own=_ended_by_us, heard=_ended),
-    Conduct(body=Usage, judge=_judge_usage, act=credit, heard=reported),
+    Conduct(body=Preempt, judge=_judge_preempt, act=_displaced, own=_ended_by_us, heard=_taken_back),
+    Conduct(body=Usage, judge=_judge_usage, act=credit, keeps=(REPUTATION, WEIGHED), heard=reported),
 )

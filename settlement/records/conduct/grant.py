@@ -11,7 +11,7 @@ from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.userpairs import UserPair
 from settlement.pair.windows import still_here
-from settlement.records.conduct import cosigning, recognising, resting
+from settlement.records.conduct import cosigning, handing, recognising, resting
 from settlement.records.conduct.alarms import UNSURE, keep_evidence, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.retelling import Retelling, Said
@@ -71,7 +71,8 @@ def judge_granted(state: NodeState, admitted: Admitted) -> Refusal | None:
         return refuse(Reason.RULE_UNKNOWN, "grant.rule", body.rule.hex()[:16], "a rule known here")
     if user is None:
         return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", body.user.hex()[:16], "an admitted credential")
-    return judge_terms(deal_of_grant(admitted.record), held.rule.rule, holder=admitted.author, user=user)
+    beyond = judge_terms(deal_of_grant(admitted.record), held.rule.rule, holder=admitted.author, user=user)
+    return beyond or handing.judge_under(state, admitted.record)
 
 
 def _answer_grant(case: RecordCase, decided: Taking | Cosigning) -> None:

@@ -1,9 +1,12 @@
 """Evidence that stands by itself: two things one author signed that cannot both be honest (I14).
 
-EQUIVOCATION    two records of one author with one number; or of one type, or CONFIRM and ABORT, over one settlement
+EQUIVOCATION    two records of one author with one number; or of one type, or CONFIRM and ABORT, over one settlement;
+                or two votes, bids, reveals, tallies or outcomes of one proposal that say different things
 FORK            two heads of one size and two roots, both signed by the log's owner; or two checkpoint records of one
                 author, the later of which claims to extend the earlier with a proof that does not
 """
+
+from typing import Any
 
 from settlement.chain import merkle
 from settlement.chain.admission import Admitted, prove
@@ -11,8 +14,13 @@ from settlement.chain.bodies import Checkpoint, Evidence
 from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.credentials import Registry
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.decision import DECISIONS
 from settlement.records.lease import CHANGES
+from settlement.records.quorum import Ballot, GroupOutcome
+
+ONCE = (Ballot, Bid, Reveal, AuctionTally, GroupOutcome)
+"""What an author says once of a proposal."""
 
 
 def judge_evidence(body: Evidence, registry: Registry) -> Refusal | None:
@@ -52,9 +60,17 @@ def _equivocation(body: Evidence, registry: Registry) -> Admitted | Refusal:
     one_number = a.frame.seq == b.frame.seq
     one_decision = a.typ == b.typ or {a.row.body, b.row.body} == set(DECISIONS)
     same = one_number or (a.sid is not None and a.sid == b.sid and one_decision and a.row.body not in CHANGES)
+    same = same or (type(a.body) is type(b.body) and isinstance(a.body, ONCE) and _differ(a.body, b.body))
     if a.digest == b.digest or a.frame.author != b.frame.author or not same:
         return _none("two records that can both be")
     return both[1]
+
+
+def _differ(a: Any, b: Any) -> bool:
+    """Do two records speak of one proposal and say different things? A vote is what it chooses, however signed."""
+    if isinstance(a, Ballot | GroupOutcome):
+        return bool(a.proposal == b.proposal and a.epoch == b.epoch and a.choice != b.choice)
+    return bool(a.proposal == b.proposal and a != b)
 
 
 def _head(raw: bytes, registry: Registry) -> Head | None:

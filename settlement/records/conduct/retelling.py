@@ -26,6 +26,8 @@ class Said:
     own: bool
     arrived: TimeFix
     rule: bytes | None
+    signed_ns: int = 0
+    """The latest that it can have been signed at (UTC)."""
 
 
 @dataclass(slots=True)

@@ -4,16 +4,21 @@ A receipt is a `verdict` with the reason RECEIVED: what must be heard was heard,
 RELINQUISH is received by the holder, SUSPEND and RESUME by the user. The same record always gets the same receipt.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
+from settlement.chain.codec import cut
+from settlement.chain.records import Record
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.handings import Handing
 from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import UserState
 from settlement.pair.user import STORE as USER
 from settlement.pair.userpairs import UserPair
+from settlement.records.conduct.alarms import UNCITED, may_change, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.handing import declined_by
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.verdict import REVIEW_OPENED, Verdict
 from settlement.state.nodestate import REVIEW
@@ -21,16 +26,43 @@ from settlement.state.nodestate import REVIEW
 
 def receive(case: RecordCase) -> None:
     """Tell the author of a record that it is durable here."""
+    say_received(case, case.author.hash)
+
+
+def say_received(case: RecordCase, to: bytes) -> None:
+    """Tell whoever passed an authority's word on that it is durable here; where nobody did, whoever passes it later."""
     record = case.record
     body = Verdict(
         subject=record.digest, reason=Reason.RECEIVED.value, clause=f"{record.typ}.received", measured="", required=""
     )
-    case.step.send(case.author.hash, case.step.sign(body).raw)
+    said = case.step.sign(body)
+    if to in (case.author.hash, case.carrier):
+        case.step.send(to, said.raw)
+    else:
+        case.step.keep_answer(record.digest, said.raw)
+
+
+def say_refused(case: RecordCase, refusal: Refusal) -> None:
+    """Nobody is refused without a signed reason; what may be judged otherwise when it comes again is not answered.
+
+    But for what is cited and not here: whoever cites it has it.
+    """
+    if refusal.clause in UNCITED:
+        case.step.pass_on(case.author.hash, case.step.sign(verdict_on(case.record.digest, refusal)).raw)
+    elif not may_change(refusal) and not case.step.send_again(case.author.hash, case.record.digest):
+        case.step.send(case.author.hash, case.step.sign(verdict_on(case.record.digest, refusal)).raw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The other side has a record of ours."""
+
+    subject: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedDown:
+    """The other side refuses a dispute, an answer or a FALLBACK of ours: nothing more comes of saying it again."""
 
     subject: bytes
 
@@ -43,10 +75,16 @@ class Dissent:
     reason: Reason
 
 
-def _judge_verdict(case: RecordCase) -> Receipt | Dissent | UserPair | Refusal:
+def _judge_verdict(case: RecordCase) -> Receipt | TurnedDown | Dissent | Handing | UserPair | Refusal:
     body: Verdict = case.body
     if body.reason == Reason.RECEIVED.value:
         return _judge_receipt(case)
+    line = (case.author.hash, *case.state.registry.line(case.author.hash))
+    if case.state.holder.leases.debts.waits_for(body.subject, line):
+        return TurnedDown(subject=body.subject)
+    handing = declined_by(case.state, case.author.hash, body.subject)
+    if handing is not None:
+        return handing
     asked = case.state.holder.cosigning.refusing(case.author.hash, body.subject)
     if asked is not None:
         known = body.reason in list(Reason)
@@ -57,6 +95,8 @@ def _judge_verdict(case: RecordCase) -> Receipt | Dissent | UserPair | Refusal:
 def _judge_receipt(case: RecordCase) -> Receipt | Refusal:
     """A receipt counts for a record of ours that asks for one, by the other side of its settlement."""
     state, subject = case.state, case.body.subject
+    if state.holder.leases.debts.waits_for(subject, (case.author.hash, *state.registry.line(case.author.hash))):
+        return Receipt(subject=subject)
     said = state.record_of(subject)
     if said is not None and said.row.receipted and said.frame.author in {state.identity.credential, *state.former}:
         mine, theirs = state.holder.pairs.get(said.body.sid), state.user.by_sid(said.body.sid)
@@ -66,17 +106,37 @@ def _judge_receipt(case: RecordCase) -> Receipt | Refusal:
     return refuse(Reason.UNKNOWN_SID, "receipt.subject", subject.hex()[:16], "a record of ours to the author")
 
 
-def _take(case: RecordCase, decided: Receipt | Dissent | UserPair) -> None:
+def _take(case: RecordCase, decided: Receipt | TurnedDown | Dissent | Handing | UserPair) -> None:
     match decided:
+        case Handing():
+            why = cut(f"{case.body.reason} [{case.body.clause}] {case.body.measured}", 64)
+            case.state.holder.handings.save(case.step, replace(decided, declined=why))
+            case.step.event("not handed on", sid=decided.sid, handover=decided.handover, why=why)
         case Receipt(subject=subject):
             case.state.holder.heard(case.step, subject)
             case.state.user.heard(case.step, subject)
+        case TurnedDown(subject=subject):
+            said, body = case.state.record_of(subject), case.body
+            if body.clause in UNCITED:
+                _pass_cited(case, said)
+                return
+            case.state.holder.leases.debts.heard(case.step, subject)
+            told = {"reason": body.reason, "clause": body.clause, "measured": body.measured, "required": body.required}
+            case.step.event("turned down", typ=said.typ if said is not None else "", by=case.author.name, **told)
         case Dissent(pair=pair, reason=reason):
             case.state.holder.cosigning.dissent(case.step, pair, case.author.hash, reason)
         case UserPair():
             case.state.user.refused(case.step, decided, case.body)
         case other:
             assert_never(other)
+
+
+def _pass_cited(case: RecordCase, said: Record | None) -> None:
+    """Pass on what this node cites and signed itself: the other side never got it."""
+    for name in said.body.evidence if said is not None else ():
+        cited = case.state.record_of(name)
+        if cited is not None and cited.frame.author in case.state.own_line:
+            case.step.pass_on(case.author.hash, cited.raw)
 
 
 def _reviewed(told: Retelling, said: Said) -> None:
@@ -94,5 +154,7 @@ def _refused(told: Retelling, said: Said) -> None:
 
 
 CONDUCT = (
-    Conduct[Receipt | Dissent | UserPair](body=Verdict, judge=_judge_verdict, act=_take, own=_reviewed, heard=_refused),
+    Conduct[Receipt | TurnedDown | Dissent | Handing | UserPair](
+        body=Verdict, judge=_judge_verdict, act=_take, own=_reviewed, heard=_refused
+    ),
 )

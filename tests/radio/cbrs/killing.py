@@ -220,7 +220,7 @@ class CbsdWorld:
         assert silent_ns <= T0 + round(self.above_s * NS), why
         assert LOWER.low_hz <= ask.low_hz < ask.high_hz <= LOWER.high_hz, why
         assert self.held[0].withdrawn is None, why
-        assert self.now_s - self.agent_s <= DEAD_AFTER_S, why
+        assert round(self.now_s - self.agent_s, 6) <= DEAD_AFTER_S, why
 
     def live(self) -> dict[tuple[str, str], tuple[Ask, Given]]:
         """What was told last of each grant and may still be on."""

@@ -3,6 +3,8 @@
 import pytest
 
 from settlement.governing.rulefile import RuleFileError, read_rule
+from settlement.records.approvalterms import ApprovalRule
+from settlement.records.auctionterms import AuctionRule
 from settlement.records.marketterms import MatchingTerms, Tariff, TierTerms
 from tests.settlement.test_rulefile import TEXT
 
@@ -20,6 +22,21 @@ owed = "multiple"
 amount = 1500000
 levels = ["emergency service"]
 
+[classes.auction]
+members = "notaries"
+functions = ["second price"]
+bids_ns_min = 20000000000
+reveals_ns_min = 10000000000
+settle_ns = 1000000000
+deposit_min = 50
+bidders_max = 16
+
+[classes.approval]
+members = "offices"
+function = "k of n"
+need = 3
+vote_ns = 1000000
+
 """
 
 
@@ -33,11 +50,22 @@ def with_market(market: str = MARKET) -> str:
 
 @pytest.mark.feature("A1")
 @pytest.mark.feature("M1")
+@pytest.mark.feature("M3")
 def test_the_whole_market_of_a_class_is_read() -> None:
     terms = read_rule(with_market()).classes[0]
     assert (terms.price_forms, terms.currency) == (("fixed", "negotiated"), "EUR")
     assert terms.matching == MatchingTerms(order=("price", "distance"), distance_mm_max=5_000_000)
     assert terms.tariff == Tariff(base=100, per_mhz_s=2)
+    assert terms.approval == ApprovalRule(members="offices", function="k of n", need=3, vote_ns=1_000_000)
+    assert terms.auction == AuctionRule(
+        members="notaries",
+        functions=("second price",),
+        bids_ns_min=20 * 10**9,
+        reveals_ns_min=10 * 10**9,
+        settle_ns=10**9,
+        deposit_min=50,
+        bidders_max=16,
+    )
     assert terms.tiers == (
         TierTerms(
             tier=2,
@@ -62,6 +90,13 @@ def test_the_whole_market_of_a_class_is_read() -> None:
         ('condition = "emergency"', 'condition = "never"', "classes[0].tiers[0].condition: never"),
         ('owed = "multiple"', 'owed = "maybe"', "classes[0].tiers[0].owed: maybe"),
         ('price_forms = ["fixed", "negotiated"]', 'price_forms = ["barter"]', "price_forms: barter"),
+        ('members = "notaries"\n', "", "classes[0].auction.members: missing"),
+        ('functions = ["second price"]', 'functions = ["third price"]', "classes[0].auction.functions: third price"),
+        ("settle_ns = 1000000000", "settle_ns = 10000000000", "classes[0].auction.settle_ns: 10000000000; required: <"),
+        ('function = "k of n"', 'function = "most"', "classes[0].approval.function: most"),
+        ("vote_ns = 1000000", "vote_ns = 86000000000000", "approval.vote_ns"),
+        ("bidders_max = 16", "bidders_max = 32", "classes[0].auction.bidders_max"),
+        ("bidders_max = 16", "bidders_max = 16\nsecret = 1", "classes[0].auction.secret"),
     ],
 )
 def test_a_mistake_in_the_market_is_named_by_its_key(old: str, new: str, says: str) -> None:

@@ -7,7 +7,7 @@ from geographiclib.geodesic import Geodesic
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.propagation import Position, Propagation, delay_ns, distance_m, free_space_loss_db, loss_db
+from radio.propagation import Position, Propagation, delay_ns, distance_m, free_space_loss_db, loss_db
 
 pytestmark = pytest.mark.feature("U1")
 

@@ -1,0 +1,99 @@
+"""`bandpact dispute`: raise one, answer one, show where they stand, hand a case to the authority."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from agent.cli.asking import converse, converse_for, run_folder_of
+from agent.cli.common import Exit, fail, say
+from agent.cli.sources import ConfigOption, NodeArg, chosen
+
+dispute = typer.Typer(no_args_is_help=True, help="Dispute a settlement that was not kept, and answer such a dispute.")
+Json = Annotated[bool, typer.Option("--json", help="a line of JSON for each step and nothing else")]
+Cite = Annotated[
+    list[str] | None,
+    typer.Option("--cite", metavar="HASH", help="a record in this node's log to cite as well; may be repeated"),
+]
+GROUNDS = (
+    "rule misapplied, fallback not kept, credential invalid at signing, interference measured, usage misreported, "
+    "compensation not paid"
+)
+
+
+@dispute.command("raise")
+def raise_(
+    sid: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="the settlement, or how its name begins; with --escalate a dispute"),
+    ],
+    node: NodeArg = None,
+    config: ConfigOption = None,
+    ground: Annotated[str, typer.Option(metavar="GROUND", help=f"one that the rule names, of: {GROUNDS}")] = "",
+    claim: Annotated[
+        int | None, typer.Option(min=0, help="what is claimed, in the price's unit; all the ground can owe if not said")
+    ] = None,
+    cite: Cite = None,
+    escalate: Annotated[
+        bool, typer.Option("--escalate", help="ID is a dispute: take it to the next level of authority")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Dispute a settlement of the running node on a ground; exit 1 says why not.
+
+    What the node's log holds on the ground is cited by itself. The other party is told until it says that it has it.
+    """
+    if bool(ground) == escalate:
+        fail("give --ground GROUND, or --escalate with the name of a dispute", Exit.USAGE)
+    fields = {"claim": claim, "cite": cite or []}
+    named = {"escalates": sid} if escalate else {"sid": sid, "ground": ground}
+    converse(run_folder_of(chosen(node, config)), as_json=as_json, do="dispute", **named, **fields)
+
+
+@dispute.command()
+def answer(
+    name: Annotated[str, typer.Argument(metavar="ID", help="the dispute, or the beginning of its name")],
+    node: NodeArg = None,
+    config: ConfigOption = None,
+    stance: Annotated[Literal["denied", "admitted"], typer.Option(help="whether it is so")] = "denied",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="what there is to say, for people to read")] = "",
+    cite: Cite = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a dispute against the running node, citing what its log holds; exit 1 says why not."""
+    fields = {"stance": stance, "reason": reason, "cite": cite or []}
+    converse(run_folder_of(chosen(node, config)), as_json=as_json, do="answer", dispute=name, **fields)
+
+
+@dispute.command()
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="a dispute or a settlement, or how its name begins; all if left out"),
+    ] = "",
+    node: NodeArg = None,
+    config: ConfigOption = None,
+    case: Annotated[
+        Path | None,
+        typer.Option("--case", metavar="FILE", help="write the whole case, for bandpact ruling sign"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the disputes on record at the running node: ground, level, what is cited, ruled and paid."""
+    folder = run_folder_of(chosen(node, config))
+    if case is None:
+        converse(folder, as_json=as_json, do="disputes", name=name)
+        return
+    from hw_profiles.wholefile import write_whole
+
+    if case.exists():
+        fail(f"{case}: is there already; give another name")
+    answers = converse_for(folder, as_json=as_json, do="disputes", name=name, case=True)
+    found = next((one["case"] for one in answers if one.get("step") == "case"), None)
+    if found is None:
+        raise typer.Exit(Exit.FAILURE)
+    try:
+        write_whole(case, bytes.fromhex(found), replace=False)
+    except OSError as exc:
+        fail(f"{case}: {exc.strerror}")
+    say(f"{case}: give it to the authority; bandpact ruling sign {case} rules on it", err=True)

@@ -1,0 +1,124 @@
+"""The commands of auctions in the running agent: open one, bid in one, tell of those there are."""
+
+from collections.abc import Callable
+from typing import Any
+
+from agent.config.auctions import AuctionSection
+from agent.node.auctioning import auction_fields, auctions_of, opened
+from agent.node.commands import OpenAuction, PlaceBid, ShowAuctions
+from agent.node.errand import Errand, Surroundings, heard_text
+from settlement.chain.records import Record
+from settlement.pair.bounds import OwnFaultError
+from settlement.party.assembling import place_bid
+from settlement.party.party import Party
+from settlement.quorum.table import OVER, ProposalState
+from settlement.state.step import Step
+
+AuctionCommand = OpenAuction | PlaceBid | ShowAuctions
+Tell = Callable[..., None]
+End = Callable[..., None]
+MS = 1_000_000
+
+
+def go_on(step: Step, party: Party, errand: Errand, around: Surroundings, *, tell: Tell, end: End) -> None:
+    """The next step of a command about auctions."""
+    command = errand.command
+    if errand.auction is not None:
+        _follow(party, errand, tell=tell, end=end)
+    elif isinstance(command, OpenAuction):
+        _open(step, party, errand, command, around, tell=tell, end=end)
+    elif isinstance(command, PlaceBid):
+        _bid(step, party, errand, command, tell=tell, end=end)
+    elif isinstance(command, ShowAuctions):
+        names = _named(party, command.auction)
+        tell(errand, "auctions", auctions=[auction_fields(party, name) for name in names])
+        none = f"no auction begins with {command.auction!r}" if command.auction else ""
+        end(errand, ok=bool(names) or not command.auction, why=none if not names else "")
+
+
+def _named(party: Party, prefix: str) -> list[bytes]:
+    return [name for name in auctions_of(party) if name.hex().startswith(prefix)]
+
+
+def _open(
+    step: Step, party: Party, errand: Errand, command: OpenAuction, around: Surroundings, *, tell: Tell, end: End
+) -> None:
+    terms, me = party.rule.rule.terms(command.commodity), party.registry.get(party.identity.credential)
+    if terms is None or terms.auction is None or me is None:
+        held = ", ".join(one.name for one in party.rule.rule.classes if one.auction is not None) or "none"
+        end(errand, ok=False, why=f"the rule has no auctions of class {command.commodity!r}; it has them of: {held}")
+        return
+    most = min(me.scope.max_eirp_mdbm, terms.max_eirp_mdbm)
+    wanted = AuctionSection(
+        low_hz=command.low_hz,
+        high_hz=command.high_hz,
+        commodity=command.commodity,
+        price=command.price,
+        deposit=command.deposit,
+        function=command.function,
+        max_eirp_mdbm=most if command.eirp_mdbm is None else command.eirp_mdbm,
+        bids_s=command.bids_ms / 1000,
+        reveals_s=command.reveals_ms / 1000,
+        vote_s=command.vote_ms / 1000,
+        in_s=command.in_ms / 1000,
+        for_s=command.for_ms / 1000,
+    )
+    made: Record | str = "called off before anything was offered"
+    if not errand.cancelled:
+        made = opened(step, party, wanted, around.declare) if around.is_free(wanted) else "not all of it is free"
+    if isinstance(made, Record):
+        errand.auction = made.digest
+        tell(errand, "auction opened", auction=made.digest.hex())
+        if not command.hold:
+            end(errand, ok=True)
+        return
+    if "listening" not in errand.told:
+        errand.told.add("listening")
+        tell(errand, "listening", why=made)
+    if errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS:
+        end(errand, ok=False, why=f"no auction: {made}; heard: {heard_text(around.report())}")
+
+
+def _bid(step: Step, party: Party, errand: Errand, command: PlaceBid, *, tell: Tell, end: End) -> None:
+    names = _named(party, command.auction)
+    if len(names) != 1 or errand.cancelled:
+        known = ", ".join(name.hex()[:12] for name in auctions_of(party)) or "none"
+        why = f"{len(names)} auctions begin with {command.auction!r}; known: {known}"
+        end(errand, ok=False, why="called off before anything was bid" if errand.cancelled else why)
+        return
+    try:
+        place_bid(party, step, names[0], command.price, reveal=command.reveal)
+    except OwnFaultError as exc:
+        end(errand, ok=False, why=str(exc))
+        return
+    errand.auction = names[0]
+    tell(errand, "bid placed", auction=names[0].hex(), price=command.price)
+    if not command.hold:
+        end(errand, ok=True)
+
+
+def _follow(party: Party, errand: Errand, *, tell: Tell, end: End) -> None:
+    """Until the auction is over: each state once, and in the end who won and at what price."""
+    name = errand.auction or b""
+    state = party.assembly.states.get(name)
+    if state is not None and state.value not in errand.told:
+        errand.told.add(state.value)
+        tell(errand, "auction", auction=name.hex(), state=state.value)
+    if errand.cancelled:
+        end(errand, ok=False, why="not followed any further; what was said in the auction stands")
+    elif state in OVER:
+        shown = auction_fields(party, name)
+        tell(errand, "auctions", auctions=[shown])
+        end(errand, ok=_well(party, errand, shown, state), why=_why(shown, state))
+
+
+def _well(party: Party, errand: Errand, shown: dict[str, Any], state: ProposalState | None) -> bool:
+    me = party.registry.get(party.identity.credential)
+    won = me is not None and shown["winner"] == me.name
+    return state is ProposalState.DECIDED and (won or isinstance(errand.command, OpenAuction))
+
+
+def _why(shown: dict[str, Any], state: ProposalState | None) -> str:
+    if state is ProposalState.VOID:
+        return f"no outcome: {shown['votes']} votes, {shown['required']} required by {shown['vote_by_ns']} ns"
+    return f"won by {shown['winner']} at {shown['price']}" if shown["winner"] else "no bid reached the reserve"

@@ -1,0 +1,97 @@
+"""What became of promises in a trial, from signed records alone: moved, broken, disputed, ruled, paid."""
+
+from collections.abc import Callable
+from typing import Any
+
+from agent.trial.spec import TrialSpec
+from settlement.chain.records import Record
+from settlement.records.complaint import Dispute, DisputeAnswer, Fallback, Ruling
+from settlement.records.decision import Confirm
+from settlement.records.ending import UNDELIVERED, Compensation, Preempt
+from settlement.records.grant import Grant
+from settlement.records.verdict import Verdict
+
+Named = Callable[[bytes], str]
+
+
+def moved_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
+    """Every FALLBACK: by whom, of which settlement, where to, what is owed, and whether the substitute was settled."""
+    confirmed = {r.body.grant for r in found if isinstance(r.body, Confirm)}
+    grants = {r.body.replaces: r for r in found if isinstance(r.body, Grant) and r.digest in confirmed}
+    return [
+        {
+            "sid": r.body.sid.hex(),
+            "holder": name(r.frame.author or b""),
+            "number": r.body.choice,
+            "low_hz": r.body.cell.band.low_hz,
+            "high_hz": r.body.cell.band.high_hz,
+            "owed": r.body.owed or 0,
+            "substitute": grants[r.digest].body.sid.hex() if r.digest in grants else None,
+        }
+        for r in found
+        if isinstance(r.body, Fallback)
+    ]
+
+
+def broken_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
+    """Every settlement that its holder ended for nobody, and the fallback that it was bound to."""
+    bound = {r.body.sid: r.body.fallback for r in found if isinstance(r.body, Grant)}
+    ended = [r for r in found if isinstance(r.body, Preempt) and r.body.reason == UNDELIVERED]
+    return [
+        {"sid": r.body.sid.hex(), "holder": name(r.frame.author or b""), "fallback": bound.get(r.body.sid)}
+        for r in ended
+    ]
+
+
+def dispute_points(name: Named, found: list[Record]) -> list[dict[str, Any]]:
+    """Every dispute with its answer, its ruling, and what followed: owed, paid, and heard of by its payee."""
+    answers = {r.body.dispute: r for r in found if isinstance(r.body, DisputeAnswer)}
+    rulings = {r.body.dispute: r for r in found if isinstance(r.body, Ruling)}
+    return [
+        {
+            "dispute": r.digest.hex(),
+            "sid": r.body.sid.hex(),
+            "ground": r.body.grounds,
+            "by": name(r.frame.author or b""),
+            "against": name(r.body.against),
+            "claim": r.body.claim,
+            "cited": len(r.body.evidence),
+            "escalates": r.body.escalates.hex() if r.body.escalates is not None else None,
+            "answer": answers[r.digest].body.stance if r.digest in answers else None,
+            "ruling": _ruling(name, rulings[r.digest], found) if r.digest in rulings else None,
+        }
+        for r in found
+        if isinstance(r.body, Dispute)
+    ]
+
+
+def _ruling(name: Named, ruling: Record, found: list[Record]) -> dict[str, Any]:
+    body = ruling.body
+    heard = {r.body.subject for r in found if isinstance(r.body, Verdict) and r.body.clause == "compensation.received"}
+    paid = [r for r in found if isinstance(r.body, Compensation) and r.body.ruling == ruling.digest]
+    return {
+        "by": name(ruling.frame.author or b""),
+        "outcome": body.outcome,
+        "why": body.reason,
+        "owed": body.compensation,
+        "pays": name(body.pays) if body.pays is not None else None,
+        "to": name(body.to) if body.to is not None else None,
+        "paid": sum(r.body.amount for r in paid),
+        "settled": sum(r.body.amount for r in paid if r.digest in heard),
+        "corrects": name(body.corrects) if body.corrects is not None else None,
+    }
+
+
+def disputes_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
+    """What acts set out to show and did not."""
+    doing, said = {act.do for act in spec.acts}, []
+    rulings = [one["ruling"] for one in shown.get("disputes", []) if one["ruling"] is not None]
+    if "fallback" in doing and not (shown.get("moved") or shown.get("broken")):
+        said.append("no settlement was moved or broken off: fallbacks are not shown")
+    if "dispute" in doing and not shown.get("disputes"):
+        said.append("nothing was disputed: disputes are not shown")
+    if "ruling" in doing and not rulings:
+        said.append("nothing was ruled: rulings are not shown")
+    if any(one["settled"] < one["owed"] for one in rulings):
+        said.append("not all that was ruled was heard of by its payee when the trial ended")
+    return said

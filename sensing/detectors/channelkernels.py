@@ -1,0 +1,70 @@
+"""Compiled loops of the channel detector: each block against its thresholds, and each longer stretch of blocks.
+
+What is no number stays none, and is over nothing. Arrays are float64, in C order.
+"""
+
+from math import isnan
+from typing import Any, Final
+
+from numba.core import types
+
+from sensing.kernels import precompiled
+
+_ROW: Final = types.Array(types.float64, 1, "C")
+_ROWS: Final = types.Array(types.float64, 2, "C")
+_MARKS: Final = types.Array(types.boolean, 1, "C")
+
+
+@precompiled([types.void(_ROWS, _ROW, _ROW, types.float64, _ROW, _ROW, _ROW)])
+def block_ratios(power: Any, floor: Any, bins: Any, whole: Any, parts: Any, over_whole: Any, statistic: Any) -> None:
+    """Fill `over_whole` with each block's energy over its threshold, `statistic` with the largest ratio of all tests.
+
+    Args: power (blocks, groups); floor, bins and `parts`, the thresholds, of each group; whole that of the energy.
+    """
+    idle = 0.0
+    for g in range(floor.shape[0]):
+        idle += floor[g] * bins[g]
+    idle = max(idle * whole, 1e-30)
+    for b in range(power.shape[0]):
+        energy, worst = 0.0, 0.0
+        for g in range(floor.shape[0]):
+            energy += power[b, g] * bins[g]
+            ratio = power[b, g] / max(floor[g] * parts[g], 1e-30)
+            worst = ratio if ratio > worst or isnan(ratio) else worst
+        over_whole[b] = energy / idle
+        statistic[b] = over_whole[b] if over_whole[b] > worst or isnan(over_whole[b]) else worst
+
+
+@precompiled([types.void(_ROWS, _ROW, types.float64, types.int64, types.int64, _ROWS, _ROW, _MARKS)])
+def mark_stretches(
+    power: Any, statistic: Any, burst: Any, length: int, parts: int, limits: Any, bins: Any, lasting: Any
+) -> None:
+    """Mark the blocks of every stretch of `length` without a burst whose mean is over a limit, as is each part's.
+
+    Args: statistic (blocks,), a burst from `burst` on; limits (2, groups + 1), of the whole stretch and of one of its
+        `parts`, for the energy first, then for each group.
+    """
+    groups, each = bins.shape[0], length // parts
+    for first in range(0, power.shape[0] - length + 1, length):
+        quiet = True
+        for b in range(first, first + length):
+            quiet = quiet and statistic[b] < burst
+        if not quiet:
+            continue
+        found = False
+        for test in range(groups + 1):
+            total, all_over = 0.0, True
+            for p in range(parts):
+                some = 0.0
+                for b in range(first + p * each, first + (p + 1) * each):
+                    if test > 0:
+                        some += power[b, test - 1]
+                    else:
+                        for g in range(groups):
+                            some += power[b, g] * bins[g]
+                total += some
+                all_over = all_over and some / each > limits[1, test]
+            found = found or (all_over and total / length > limits[0, test])
+        if found:
+            for b in range(first, first + length):
+                lasting[b] = True

@@ -1,0 +1,157 @@
+"""Everything a dispute is judged by: the settlement's records, what both sides cite, and the rule of the time. Pure.
+
+Whoever holds the same records gathers the same case: either party, the authority's desk, an auditor years later.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from settlement.chain.credentials import Subject
+from settlement.chain.records import Record
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.authority import ClassTerms, Rule
+from settlement.records.complaint import Dispute, DisputeAnswer, Ruling
+from settlement.records.complaintterms import DisputeTerms
+from settlement.records.decision import Confirm
+from settlement.records.grant import Accept, Grant
+
+T = TypeVar("T")
+LEVELS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where records, credentials and rules are found by their hashes; None where there is none."""
+
+    record: Callable[[bytes], Record | None]
+    subject: Callable[[bytes], Subject | None]
+    rule: Callable[[bytes], Rule | None]
+    line: Callable[[bytes], tuple[bytes, ...]]
+    """A credential and those it succeeded, the newest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledPair:
+    """A settlement as its three records make it, with both parties and the rule it was made under."""
+
+    grant: Record
+    accept: Record
+    confirm: Record
+    holder: Subject
+    user: Subject
+    rule: Rule
+    terms: ClassTerms
+
+    @property
+    def given(self) -> Grant:
+        """What was granted."""
+        body: Grant = self.grant.body
+        return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeCase:
+    """One dispute, ready to be judged; `lower` is the ruling of the level below, where there is one."""
+
+    settled: SettledPair
+    dispute: Record
+    answer: Record | None
+    evidence: tuple[Record, ...]
+    level: int
+    lower: Record | None
+    sources: Sources
+
+    @property
+    def body(self) -> Dispute:
+        """What is disputed."""
+        body: Dispute = self.dispute.body
+        return body
+
+    @property
+    def terms(self) -> DisputeTerms | None:
+        """What the rule says of disputes in this class."""
+        return self.settled.terms.disputes
+
+    @property
+    def accused(self) -> Subject:
+        """Whom it is against."""
+        return self.settled.holder if self.body.against == self.settled.holder.hash else self.settled.user
+
+    @property
+    def injured(self) -> Subject:
+        """The other party."""
+        return self.settled.user if self.accused.hash == self.settled.holder.hash else self.settled.holder
+
+    def cited(self, kind: type[T]) -> list[Record]:
+        """The records of one kind that either side cites, of this settlement where they name one."""
+        found = [one for one in self.evidence if isinstance(one.body, kind)]
+        return [one for one in found if one.sid in (None, self.body.sid)]
+
+    def of(self, record: Record, who: Subject) -> bool:
+        """Is a record by somebody, under this credential or one that took its place?"""
+        author = record.frame.author or b""
+        return who.hash in self.sources.line(author) or author in self.sources.line(who.hash)
+
+
+def gather_settled(confirm: bytes, sources: Sources) -> SettledPair | Refusal:
+    """The settlement of a CONFIRM."""
+    decided = sources.record(confirm)
+    if decided is None or not isinstance(decided.body, Confirm):
+        return refuse(Reason.UNKNOWN_SID, "case.confirm", confirm.hex()[:16], "the CONFIRM of a settlement on record")
+    grant, accept = sources.record(decided.body.grant), sources.record(decided.body.accept)
+    if grant is None or accept is None or not isinstance(grant.body, Grant) or not isinstance(accept.body, Accept):
+        return refuse(Reason.PROOF, "case.pair", "not on record", "the GRANT and the ACCEPT that the CONFIRM is over")
+    holder, user = sources.subject(grant.frame.author or b""), sources.subject(grant.body.user)
+    if holder is None or user is None:
+        return refuse(Reason.UNKNOWN_AUTHOR, "case.parties", "no credential", "the credentials of both parties")
+    rule = sources.rule(grant.body.rule)
+    terms = rule.terms(grant.body.commodity) if rule is not None else None
+    if rule is None or terms is None:
+        return refuse(Reason.RULE_UNKNOWN, "case.rule", grant.body.rule.hex(), "the rule it was settled under")
+    return SettledPair(grant=grant, accept=accept, confirm=decided, holder=holder, user=user, rule=rule, terms=terms)
+
+
+def gather(
+    dispute: Record, answer: bytes | None, sources: Sources, ruling_of: Callable[[bytes], bytes | None]
+) -> DisputeCase | Refusal:
+    """The case of a dispute and of the answer that is heard. `ruling_of` names the ruling on an earlier dispute."""
+    body: Dispute = dispute.body
+    settled = gather_settled(body.confirm, sources)
+    if isinstance(settled, Refusal):
+        return settled
+    said = sources.record(answer) if answer is not None else None
+    if answer is not None and (said is None or not isinstance(said.body, DisputeAnswer)):
+        return refuse(Reason.PROOF, "case.answer", answer.hex()[:16], "an answer on record")
+    if said is not None and said.body.dispute != dispute.digest:
+        return refuse(Reason.PROOF, "case.answer", said.body.dispute.hex()[:16], "the answer to this dispute")
+    level, lower, below = 0, None, body.escalates
+    names = [*body.evidence, *(said.body.evidence if said is not None else ())]
+    while below is not None and level < LEVELS_MAX:
+        earlier = sources.record(below)
+        if earlier is None or not isinstance(earlier.body, Dispute):
+            return refuse(Reason.PROOF, "case.escalates", below.hex()[:16], "a dispute on record")
+        ruled = ruling_of(below)
+        found = sources.record(ruled) if ruled is not None else None
+        if lower is None and found is not None and isinstance(found.body, Ruling):
+            lower = found
+        level, below = level + 1, earlier.body.escalates
+        names += [one for one in earlier.body.evidence if one not in names]
+    evidence = [sources.record(name) for name in names]
+    lacking = next((name for name, one in zip(names, evidence, strict=True) if one is None), None)
+    if lacking is not None:
+        return refuse(Reason.PROOF, "case.evidence", lacking.hex()[:16], "a record that is in evidence")
+    return DisputeCase(
+        settled=settled,
+        dispute=dispute,
+        answer=said,
+        evidence=tuple(one for one in evidence if one is not None),
+        level=level,
+        lower=lower,
+        sources=sources,
+    )
+
+
+def parties(settled: SettledPair) -> dict[bytes, Any]:
+    """Both parties by their credentials."""
+    return {settled.holder.hash: settled.holder, settled.user.hash: settled.user}

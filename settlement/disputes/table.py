@@ -1,0 +1,152 @@
+"""Every state a dispute can be in, and every move between them; when each move may be made. Pure.
+
+A move that is not in the table is refused as OUT_OF_ORDER. What is kept of a dispute follows from its records alone.
+
+    RAISED     waits for the answer of the accused
+    ANSWERED   waits for the ruling of its level
+    RULED      decided; what the ruling orders is owed
+    PAID       what the ruling ordered was paid, and the payee said that it has it
+    ESCALATED  goes on as another dispute, at the next level of authority
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, IntEnum
+from typing import Any
+
+from settlement.chain.codec import blob, encode, text, uint
+from settlement.chain.records import Attestation
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.work import STORED_LIMIT, stored_as
+from settlement.records.complaintterms import DisputeTerms
+
+STORE = "dispute"
+
+
+class DisputeState(IntEnum):
+    """Where a dispute stands; part of the stored form."""
+
+    RAISED = 1
+    ANSWERED = 2
+    RULED = 3
+    PAID = 4
+    ESCALATED = 5
+
+
+class DisputeMove(Enum):
+    """What moves a dispute."""
+
+    ANSWER = "answer"
+    RULE = "ruling"
+    ESCALATE = "escalation"
+    PAY = "compensation"
+
+
+DISPUTE = {
+    (DisputeState.RAISED, DisputeMove.ANSWER): DisputeState.ANSWERED,
+    (DisputeState.RAISED, DisputeMove.RULE): DisputeState.RULED,
+    (DisputeState.RAISED, DisputeMove.ESCALATE): DisputeState.ESCALATED,
+    (DisputeState.ANSWERED, DisputeMove.RULE): DisputeState.RULED,
+    (DisputeState.ANSWERED, DisputeMove.ESCALATE): DisputeState.ESCALATED,
+    (DisputeState.RULED, DisputeMove.PAY): DisputeState.PAID,
+    (DisputeState.RULED, DisputeMove.ESCALATE): DisputeState.ESCALATED,
+    (DisputeState.PAID, DisputeMove.ESCALATE): DisputeState.ESCALATED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDispute:
+    """One dispute as a node keeps it, by the hash of its record; hashes name records, times are UTC in ns.
+
+    `level` counts from 0; `raised_ns` and `ruled_ns` are the latest that the signing can have been.
+    """
+
+    sid: bytes = blob(1, 32)
+    by: bytes = blob(2, 32)
+    against: bytes = blob(3, 32)
+    ground: str = text(4, 64)
+    level: int = uint(5, high=8)
+    state: int = uint(6, high=max(DisputeState))
+    raised_ns: int = uint(7)
+    answer: bytes | None = blob(8, 32, optional=True)
+    ruling: bytes | None = blob(9, 32, optional=True)
+    ruled_ns: int | None = uint(10, optional=True)
+    escalates: bytes | None = blob(11, 32, optional=True)
+    paid: bytes | None = blob(12, 32, optional=True)
+
+    def stored(self) -> bytes:
+        """The row as it is kept."""
+        return encode(self, limit=STORED_LIMIT)
+
+
+def open_dispute(raw: bytes) -> OpenDispute:
+    """A dispute as it was kept. Raises StoredStateError."""
+    return stored_as(OpenDispute, raw, STORE)
+
+
+def judge_move(held: OpenDispute, move: DisputeMove) -> Refusal | None:
+    """May a dispute be moved so? OUT_OF_ORDER where the table has no such move."""
+    if (held.state, move) in DISPUTE:
+        return None
+    taken = [one.value for state, one in DISPUTE if state == held.state]
+    wanted = f"one of {', '.join(taken)}" if taken else "nothing more: it goes on at the next level"
+    measured = f"{move.value} in {DisputeState(held.state).name}"
+    return refuse(Reason.OUT_OF_ORDER, "dispute.table", measured, wanted)
+
+
+def moved(held: OpenDispute, move: DisputeMove, **changes: Any) -> OpenDispute:
+    """The dispute after a move; as it was where the table has none (records under a rule without terms for it)."""
+    state = DISPUTE.get((DisputeState(held.state), move))
+    return held if state is None else replace(held, state=state, **changes)
+
+
+# -- when ----------------------------------------------------------------------------------------------------------
+
+
+def judge_raising(terms: DisputeTerms, signed: Attestation, ends_ns: int) -> Refusal | None:
+    """Is it raised in time, counted from the end of the settlement's window?"""
+    limit_ns = ends_ns + terms.raise_ns
+    if signed.latest_ns <= limit_ns:
+        return None
+    return refuse(Reason.TIMEOUT, "dispute.raise_by", f"signed at {signed.latest_ns} ns", f"<= {limit_ns} ns")
+
+
+def judge_answering(terms: DisputeTerms, held: OpenDispute, signed: Attestation) -> Refusal | None:
+    """Is it answered in time?"""
+    limit_ns = held.raised_ns + terms.answer_ns
+    if signed.latest_ns <= limit_ns:
+        return None
+    return refuse(Reason.TIMEOUT, "answer.answer_by", f"signed at {signed.latest_ns} ns", f"<= {limit_ns} ns")
+
+
+def judge_hearing(
+    terms: DisputeTerms, held: OpenDispute, signed: Attestation, answer: bytes | None, *, unheard: bool = False
+) -> Refusal | None:
+    """Does a ruling hear the answer there is, and wait for one as long as the rule says?
+
+    Args: unheard: the answer there is was never receipted by the other party: a ruling may know of none.
+    """
+    if answer != held.answer and not (unheard and answer is None):
+        named = answer.hex()[:16] if answer is not None else "no answer"
+        if held.answer is None:
+            return refuse(Reason.PROOF, "ruling.unanswered", named, "none: there is no answer on record")
+        return refuse(Reason.PROOF, "ruling.answer", named, held.answer.hex()[:16])
+    limit_ns = held.raised_ns + terms.answer_ns
+    if answer is None and signed.earliest_ns <= limit_ns:
+        return refuse(Reason.NOT_YET, "ruling.answer_by", f"signed at {signed.earliest_ns} ns", f"> {limit_ns} ns")
+    return None
+
+
+def judge_escalating(terms: DisputeTerms, held: OpenDispute, signed: Attestation) -> Refusal | None:
+    """May it go to the next level: there is one, and a ruling is fresh, or overdue?"""
+    if held.level + 1 >= len(terms.levels):
+        return refuse(Reason.TERMS, "dispute.level", f"level {held.level + 2}", f"<= {len(terms.levels)} by the rule")
+    if held.ruled_ns is not None:
+        limit_ns = held.ruled_ns + terms.escalate_ns
+        late = refuse(Reason.TIMEOUT, "dispute.escalate_by", f"signed at {signed.latest_ns} ns", f"<= {limit_ns} ns")
+        return late if signed.latest_ns > limit_ns else None
+    due_ns = held.raised_ns + terms.answer_ns + terms.rule_ns
+    if signed.earliest_ns > due_ns:
+        return None
+    return refuse(
+        Reason.NOT_YET, "dispute.rule_by", f"signed at {signed.earliest_ns} ns", f"> {due_ns} ns, or a ruling"
+    )

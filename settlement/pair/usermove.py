@@ -1,0 +1,102 @@
+"""The user's side of a fallback: takes a FALLBACK, asks for its substitute, and ends the first settlement in time."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from settlement.chain.admission import Admitted
+from settlement.core.reasons import Refusal
+from settlement.market.pricing import Pricing, price_of
+from settlement.pair.governed import Governed
+from settlement.pair.table import Event
+from settlement.pair.userpairs import Moving, UserPair, UserPairs
+from settlement.pair.work import Work
+from settlement.records.complaint import Fallback
+from settlement.records.grant import Grant
+
+
+class Asker(Protocol):
+    """The user whose settlements are moved."""
+
+    governed: Governed
+    offers: Any
+    store: UserPairs
+
+    @property
+    def request(self) -> Callable[..., UserPair]:
+        """Signs a REQUEST for a cell of an offer."""
+        ...
+
+    @property
+    def busy(self) -> Mapping[bytes, UserPair]:
+        """Settlements that are not over in every respect."""
+        ...
+
+
+class MoveTaker:
+    """Every settlement of one user that its holder moves."""
+
+    def __init__(self, user: Asker) -> None:
+        self._user = user
+
+    def take(self, work: Work, pair: UserPair, admitted: Admitted, granted: Grant) -> None:
+        """Take a FALLBACK that was judged: the settlement ends at its instant, its substitute is asked for."""
+        body: Fallback = admitted.record.body
+        moving = Moving(
+            fallback=admitted.record.digest,
+            from_ns=body.from_ns,
+            cell=body.cell,
+            declaration=body.declaration or b"",
+            eirp_mdbm=granted.max_eirp_mdbm,
+            tier=granted.tier,
+        )
+        self._user.store.move(work, pair, Event.FALLBACK, moving=moving)
+        work.event("moving", sid=pair.sid, band=body.cell.band, from_ns=body.from_ns, owed=body.owed or 0)
+        self.tick(work)
+
+    def tick(self, work: Work) -> None:
+        """Ask for each substitute, as soon as the offer that it is asked from was heard; once."""
+        waiting = [p for p in self._user.busy.values() if p.moving is not None and p.substitute is None and p.in_force]
+        for pair in waiting:
+            if pair.moving is not None and work.now.time.before(pair.moving.from_ns):
+                self._ask(work, pair, pair.moving)
+
+    def _offer(self, pair: UserPair, moving: Moving) -> Any:
+        """The offer that the FALLBACK names, or one by which its holder has since said the same anew."""
+        named = self._user.offers.get(moving.declaration)
+        if named is not None:
+            return named
+        cell = moving.cell
+        anew = [
+            one
+            for one in self._user.offers.values()
+            if one.holder == pair.holder
+            and one.body.cell.band.holds(cell.band)
+            and one.body.cell.window.holds(cell.window)
+        ]
+        return anew[-1] if anew else None
+
+    def _ask(self, work: Work, pair: UserPair, moving: Moving) -> None:
+        offer = self._offer(pair, moving)
+        terms = self._user.governed.terms(offer.body.commodity) if offer is not None else None
+        if offer is None or terms is None:
+            return
+        eirp_mdbm = min(moving.eirp_mdbm, offer.body.max_eirp_mdbm)
+        by = Pricing(
+            form=offer.body.price_form,
+            price=offer.body.price,
+            begins_ns=offer.body.cell.window.start_ns,
+            curve=offer.body.curve or (),
+            tariff=terms.tariff,
+        )
+        price = price_of(by, moving.cell, eirp_mdbm)
+        asked = self._user.request(
+            work,
+            offer,
+            moving.cell,
+            eirp_mdbm=eirp_mdbm,
+            tier=moving.tier,
+            price=None if isinstance(price, Refusal) else price,
+            replaces=moving.fallback,
+        )
+        self._user.store.save(work, replace(self._user.store.known[pair.request], substitute=asked.sid))

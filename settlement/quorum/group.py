@@ -1,0 +1,62 @@
+"""Who decides together: what a signed list of members asks of votes, and how many of them an outcome takes. Pure.
+
+With N members of which f may be faulty (silent, saying two things, lying), an outcome takes a quorum of q distinct keys
+such that any two quorums share more than f members: q = floor((N + f) / 2) + 1, which is 2 f + 1 where N = 3 f + 1.
+Two outcomes of one proposal would take an honest member that voted twice, and honest members do not. With more than f
+faulty there may be no quorum of honest members, and then there is no outcome.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from settlement.core.fixes import TimeFix, time_inside
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.quorum.certificate import Membership
+from settlement.records.quorum import GroupMember, MemberList
+
+
+def quorum_of(members: int, faulty: int) -> int:
+    """Distinct votes that an outcome takes: any two sets of so many share more than `faulty` members."""
+    return (members + faulty) // 2 + 1
+
+
+def membership_of(network: str, group: MemberList) -> Membership:
+    """The list as certificates know it: keys, epoch, how many votes it takes."""
+    keys = tuple(one.key for one in group.members)
+    return Membership(network=network, epoch=group.epoch, members=keys, required=quorum_of(len(keys), group.faulty))
+
+
+def member_of(group: MemberList, credential: bytes) -> GroupMember | None:
+    """The member with that credential."""
+    return next((one for one in group.members if one.credential == credential), None)
+
+
+def judge_members(group: MemberList, newest_epoch: int | None) -> Refusal | None:
+    """May this list take the place of the newest of its name? Its epoch is later, and its keys can sign."""
+    if newest_epoch is not None and group.epoch <= newest_epoch:
+        return refuse(Reason.EPOCH, "membership.epoch", group.epoch, f"> {newest_epoch}")
+    flaw = membership_of("-", group).flaw()
+    return refuse(Reason.QUORUM, "membership.members", flaw, "a list of members that can decide") if flaw else None
+
+
+def in_epoch(group: MemberList, epoch: int, now: TimeFix, clause: str) -> Refusal | None:
+    """Is that the list's own epoch, and is it now?"""
+    if epoch != group.epoch:
+        return refuse(Reason.EPOCH, f"{clause}.epoch", epoch, group.epoch)
+    refusal = time_inside(now, group.effective.start_ns, group.effective.end_ns, f"{clause}.effective")
+    if refusal is not None and refusal.reason is Reason.EXPIRED:
+        return refuse(Reason.EPOCH, refusal.clause, refusal.measured, refusal.required)
+    return refusal
+
+
+def weight_of(group: MemberList, credentials: Iterable[bytes]) -> int:
+    """What members weigh together, each counted once."""
+    named = set(credentials)
+    return sum(one.weight for one in group.members if one.credential in named)
+
+
+def choices(votes: Mapping[bytes, bytes]) -> dict[bytes, list[bytes]]:
+    """Members by what they voted for; `votes` are choices by member."""
+    found: dict[bytes, list[bytes]] = {}
+    for member, choice in sorted(votes.items()):
+        found.setdefault(choice, []).append(member)
+    return found

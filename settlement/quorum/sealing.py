@@ -1,0 +1,26 @@
+"""Sealed bids: what commits a bidder to a price that nobody can read, and whether a reveal shows that price. Pure."""
+
+import hashlib
+from typing import Final
+
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.auction import Bid, Reveal
+
+_DOMAIN: Final = b"bandpact/1/bid"
+PRICE_BYTES: Final = 8
+
+
+def commitment(proposal: bytes, bidder: bytes, price: int, nonce: bytes) -> bytes:
+    """SHA-256 over the auction, the bidder's credential, the price and 16 unpredictable bytes.
+
+    With the bidder in it nobody can bid by another's commitment; with the nonce nobody can try prices.
+    """
+    return hashlib.sha256(_DOMAIN + proposal + bidder + price.to_bytes(PRICE_BYTES, "big") + nonce).digest()
+
+
+def judge_reveal(bid: Bid, bidder: bytes, body: Reveal) -> Refusal | None:
+    """Does a REVEAL show what its BID committed to?"""
+    found = commitment(body.proposal, bidder, body.price, body.nonce)
+    if found != bid.commitment:
+        return refuse(Reason.PROOF, "reveal.commitment", found.hex()[:16], bid.commitment.hex()[:16])
+    return None

@@ -1,0 +1,62 @@
+"""The states of a proposal, as a table: which event leads where. Pure; what is done on the way stands elsewhere.
+
+An auction begins with BIDDING, an approval with VOTING. Nothing leads out of DECIDED and VOID.
+"""
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from settlement.core.reasons import Reason, Refusal, refuse
+
+
+class ProposalState(StrEnum):
+    """Where a proposal stands at one node."""
+
+    BIDDING = "bidding"
+    REVEALING = "revealing"
+    COUNTING = "counting"
+    VOTING = "voting"
+    DECIDED = "decided"
+    VOID = "void"
+
+
+class ProposalEvent(StrEnum):
+    """What moves one."""
+
+    BIDS_CLOSED = "bids closed"
+    REVEALS_CLOSED = "reveals closed"
+    TALLIED = "tallied"
+    CERTIFIED = "certified"
+    LAPSED = "lapsed"
+
+
+S, E = ProposalState, ProposalEvent
+TABLE: Final = MappingProxyType(
+    {
+        (S.BIDDING, E.BIDS_CLOSED): S.REVEALING,
+        (S.REVEALING, E.REVEALS_CLOSED): S.COUNTING,
+        (S.COUNTING, E.TALLIED): S.VOTING,
+        (S.VOTING, E.CERTIFIED): S.DECIDED,
+        (S.BIDDING, E.LAPSED): S.VOID,
+        (S.REVEALING, E.LAPSED): S.VOID,
+        (S.COUNTING, E.LAPSED): S.VOID,
+        (S.VOTING, E.LAPSED): S.VOID,
+        # An outcome stands by its certificate, whatever of the way to it this node has seen.
+        (S.BIDDING, E.CERTIFIED): S.DECIDED,
+        (S.REVEALING, E.CERTIFIED): S.DECIDED,
+        (S.COUNTING, E.CERTIFIED): S.DECIDED,
+        (S.VOID, E.CERTIFIED): S.DECIDED,
+    }
+)
+OVER = (S.DECIDED, S.VOID)
+
+
+def next_state(state: ProposalState, event: ProposalEvent) -> ProposalState | Refusal:
+    """The state that an event leads to; OUT_OF_ORDER where it leads nowhere."""
+    found = TABLE.get((state, event))
+    return found or refuse(Reason.OUT_OF_ORDER, "proposal.state", f"{event.value} while {state.value}", _wanted(event))
+
+
+def _wanted(event: ProposalEvent) -> str:
+    return " or ".join(state.value for (state, one) in TABLE if one is event)

@@ -1,0 +1,78 @@
+"""The terms of a sealed-bid auction: what a rule asks of one, what one auction says, and how its bids are counted."""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import Flaw, array, blob, nested, text, uint
+from settlement.chain.quantities import WINDOW_MAX_NS, count, instant_ns, length_ns
+from settlement.chain.scope import Cell, ordered
+from settlement.records.sizes import HASH
+
+FIRST_PRICE, SECOND_PRICE = "first price", "second price"
+PRICE_FUNCTIONS = (FIRST_PRICE, SECOND_PRICE)
+UNANIMOUS, K_OF_N, WEIGHTED = "unanimous", "k of n", "weighted"
+APPROVALS = (UNANIMOUS, K_OF_N, WEIGHTED)
+FUNCTIONS = (*APPROVALS, *PRICE_FUNCTIONS)
+"""How a group comes to an outcome."""
+BIDDERS_MAX = 31
+"""Bids of one auction: each and its reveal travel beside the tally, in one message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuctionRule:
+    """What a rule asks of auctions in a class.
+
+    `members` names the list of members that certifies them; `functions` are the permitted outcome functions (first
+    price, second price). Bids are taken for at least `bids_ns_min`, reveals for at least `reveals_ns_min`; the tally is
+    made `settle_ns` after that. `deposit_min`: the least deposit that a bidder loses where it does not reveal its bid.
+    """
+
+    members: str = text(1, 64)
+    functions: tuple[str, ...] = array(2, text(0, 32), 2, low=1)
+    bids_ns_min: int = length_ns(3, least=1)
+    reveals_ns_min: int = length_ns(4, least=1)
+    settle_ns: int = length_ns(5)
+    deposit_min: int = count(6)
+    bidders_max: int = uint(7, high=BIDDERS_MAX)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """Outcome functions that there are, time enough beside `settle_ns`, two bidders at the least."""
+        unknown = [one for one in self.functions if one not in PRICE_FUNCTIONS]
+        if unknown:
+            return ".functions", unknown[0], f"of {', '.join(PRICE_FUNCTIONS)}"
+        shortest_ns = min(self.bids_ns_min, self.reveals_ns_min)
+        if self.settle_ns >= shortest_ns:
+            return ".settle_ns", self.settle_ns, f"< {shortest_ns}, the shorter of bids_ns_min and reveals_ns_min"
+        return None if self.bidders_max >= 2 else (".bidders_max", self.bidders_max, ">= 2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuctionTerms:
+    """One auction: the offer and the cell that are sold, what a bid must say, and until when (UTC, ns).
+
+    A bid below `reserve` does not count; who bids and does not reveal owes `deposit`. Prices are millionths of the
+    class's currency.
+    """
+
+    declaration: bytes = blob(1, HASH)
+    cell: Cell = nested(2, Cell)
+    commodity: str = text(3, 64)
+    reserve: int = count(4)
+    deposit: int = count(5)
+    bids_by_ns: int = instant_ns(6)
+    reveals_by_ns: int = instant_ns(7)
+
+    def meaning_flaw(self) -> Flaw | None:
+        """Bids before reveals, reveals before the window that is sold."""
+        if not self.bids_by_ns < self.reveals_by_ns:
+            return ".reveals_by_ns", self.reveals_by_ns, f"> bids_by_ns, {self.bids_by_ns}"
+        if self.reveals_by_ns >= self.cell.window.start_ns:
+            return ".reveals_by_ns", self.reveals_by_ns, f"< the window's start, {self.cell.window.start_ns}"
+        return ordered(self.cell.window, most_ns=WINDOW_MAX_NS, path=".cell.window")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedBid:
+    """One bid as the tally counts it: the BID and its REVEAL; without a reveal its deposit is lost."""
+
+    bid: bytes = blob(1, HASH)
+    reveal: bytes | None = blob(2, HASH, optional=True)

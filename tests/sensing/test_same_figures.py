@@ -1,0 +1,194 @@
+"""What the compiled loops say is what the plain formulas say, written out here."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from sensing.detectors.channel import BURST, STRETCH_PFA, STRETCH_UNEVEN, ChannelCells, ChannelDetector
+from sensing.detectors.weakkernels import SCALE
+from sensing.detectors.weaktrains import SEED_LEVEL, WeakTrains
+from sensing.productkernels import count_levels, spread_powers
+from sensing.products import (
+    APD_HIGH_DB,
+    APD_LOW_DB,
+    CELL_SHIFT,
+    ProductMaker,
+    ProductSettings,
+    _apd_cells,
+    _Spectrum,
+)
+from sensing.values import Channel
+from sensing.zoom import Zoom
+
+pytestmark = pytest.mark.feature("E1")
+RATE = 20e6
+CHANNELS = tuple(Channel(low_hz=low, high_hz=low + 2e6) for low in (-6e6, -2e6, 3e6))
+
+
+def spread(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Numbers over eighteen decades of power, zeros among them."""
+    z = (rng.normal(size=shape) + 1j * rng.normal(size=shape)) * 10 ** rng.uniform(-9, 0, shape)
+    z[rng.random(shape) < 0.01] = 0
+    return z.astype(np.complex64)
+
+
+def test_levels_of_the_apd_are_floors_of_decibels() -> None:
+    rng = np.random.default_rng(1)
+    power = (np.abs(spread(rng, 3, 40_000)) ** 2).astype(np.float32)
+    # 10 dB steps to the bit, and their neighbours; what lies beyond both ends.
+    edges = (10.0 ** np.arange(-19, 4)).astype(np.float32)
+    power[0, : 3 * len(edges)] = np.concatenate((edges, np.nextafter(edges, 0), np.nextafter(edges, np.inf)))
+    levels = APD_HIGH_DB - APD_LOW_DB + 1
+    counts = np.zeros((3, levels), np.int64)
+    count_levels(power, CELL_SHIFT, *_apd_cells(), counts)
+    plain = np.floor(10 * np.log10(np.maximum(power, np.float32(2.0**-100)))).astype(np.int64) - APD_LOW_DB
+    for row, level in zip(counts, np.clip(plain, 0, levels - 1), strict=True):
+        np.testing.assert_array_equal(row, np.bincount(level, minlength=levels))
+
+
+def test_bins_are_summed_held_and_counted_as_numpy_does() -> None:
+    rng = np.random.default_rng(2)
+    bins, levels = 64, _Spectrum.EXPONENTS << _Spectrum.STEPS
+    counts, total = np.zeros((bins, levels), np.uint32), np.zeros(bins)
+    peak = np.zeros(bins, np.float32)
+    shift, lowest = 23 - _Spectrum.STEPS, _Spectrum.LOWEST << _Spectrum.STEPS
+    parts = [spread(rng, frames, bins) for frames in (7, 1, 300)]
+    for part in parts:
+        spread_powers(part, shift, lowest, counts, total, peak)
+    power = np.concatenate(parts).real ** 2 + np.concatenate(parts).imag ** 2
+    np.testing.assert_allclose(total, power.sum(axis=0, dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(peak, power.max(axis=0), rtol=1e-6)
+    level = np.clip((power.view(np.int32) >> shift) - lowest, 0, levels - 1)
+    expected = np.stack([np.bincount(column, minlength=levels) for column in level.T])
+    # A multiplication and an addition in one rounding may move a power over an edge.
+    assert np.abs(counts.astype(np.int64) - expected).sum() <= 2 * 1e-4 * power.size
+    assert counts.sum() == power.size
+
+
+def test_powers_of_the_zoom_are_those_of_its_samples_however_they_come() -> None:
+    rng = np.random.default_rng(3)
+    z = (rng.normal(size=60_000) + 1j * rng.normal(size=60_000)).astype(np.complex64)
+    whole = Zoom(center_hz=0, sample_rate_hz=RATE, channels=CHANNELS)
+    parts = Zoom(center_hz=0, sample_rate_hz=RATE, channels=CHANNELS)
+    samples = whole.feed(z)
+    cuts = (0, 5, 700, 9000, 9001, 40_000, len(z))
+    powers = np.concatenate([parts.powers(z[a:b]) for a, b in itertools.pairwise(cuts)], axis=1)
+    assert samples.shape == powers.shape
+    assert samples.shape[1] > 0
+    np.testing.assert_allclose(powers, np.abs(samples) ** 2, rtol=1e-4, atol=1e-7)
+    # One block by hand: forth, the channel's bins, back, the middle half.
+    hop, short = whole.length // 2, samples.shape[1] // ((len(z) - whole.length // 2) // (whole.length // 2)) * 2
+    spectrum = np.fft.fft(z[hop : hop + whole.length].astype(np.complex128))
+    block = np.fft.ifft(spectrum[whole._at] * whole._weights, axis=1)[:, short // 4 : short // 4 + short // 2]
+    np.testing.assert_allclose(samples[:, short // 2 : short], block * (short / whole.length), rtol=1e-3, atol=1e-5)
+
+
+def test_products_are_the_same_for_integers_and_floats() -> None:
+    rng = np.random.default_rng(4)
+    iq = (rng.normal(size=(50_000, 2)) * 300).round().astype(np.int16)
+    floats = iq.astype(np.float32).view(np.complex64)[:, 0]
+    made = []
+    for samples in (iq, floats):
+        maker = ProductMaker(ProductSettings(center_hz=0, sample_rate_hz=RATE, full_scale=2048, channels=CHANNELS))
+        maker.feed(samples[:20_001], start_ns=0)
+        maker.feed(samples[20_001:], start_ns=round(20_001 / RATE * 1e9))
+        made.append(maker.products())
+    np.testing.assert_allclose(made[0].spectrum.mean, made[1].spectrum.mean, rtol=1e-5)
+    np.testing.assert_allclose(made[0].spectrum.median, made[1].spectrum.median, rtol=1e-5)
+    for one, two in zip(made[0].channels, made[1].channels, strict=True):
+        np.testing.assert_allclose(one.apd_percent, two.apd_percent, atol=0.05)
+
+
+def cells(rng: np.random.Generator, blocks: int) -> ChannelCells:
+    groups = 4
+    floor = rng.uniform(0.5, 2.0, groups)
+    power = floor * rng.gamma(200.0, 1 / 200.0, (blocks, groups))
+    power[rng.random((blocks, groups)) < 0.02] *= 3
+    power[8:24] *= 1.3
+    power[64:144, 1] *= 1.2
+    return ChannelCells(
+        power=power,
+        floor=floor,
+        bins=np.array([16.0, 16.0, 8.0, 16.0]),
+        shapes=np.full(groups, 200.0),
+        reference=np.full(groups, 5e4),
+        least=np.ones(groups),
+    )
+
+
+@pytest.mark.parametrize("blocks", [0, 5, 64, 200])
+def test_a_channels_decisions_are_those_of_the_formulas(blocks: int) -> None:
+    seen, detector = cells(np.random.default_rng(5), 200), ChannelDetector(pfa=1e-3, uneven_db=0.1)
+    power = seen.power[:blocks]
+    seen = ChannelCells(
+        power=power, floor=seen.floor, bins=seen.bins, shapes=seen.shapes, reference=seen.reference, least=seen.least
+    )
+    found = detector.decide(seen)
+    whole, parts = detector._thresholds(seen, detector._block_pfa, blocks=1, uneven=1.0)
+    over_whole = power @ seen.bins / (float(seen.floor @ seen.bins) * whole)
+    expected = np.maximum(over_whole, (power / (seen.floor * parts)).max(axis=-1, initial=0.0))
+    np.testing.assert_allclose(found.statistic, expected, rtol=1e-12)
+    np.testing.assert_allclose(found.whole_db, 10 * np.log10(over_whole), rtol=1e-9)
+    lasting = np.zeros(blocks, np.bool_)
+    for length, parts_of in ((8, 2), (64, 4)):
+        for first in range(0, blocks - length + 1, length):
+            some = power[first : first + length]
+            pieces = some.reshape(parts_of, -1, power.shape[1]).mean(axis=1)
+            over = []
+            for mean, count, pfa in (
+                (some.mean(axis=0)[None], length, STRETCH_PFA),
+                (pieces, length // parts_of, 0.05),
+            ):
+                strict, each = detector._thresholds(seen, pfa, blocks=count, uneven=STRETCH_UNEVEN)
+                marks = np.column_stack(
+                    (mean @ seen.bins > strict * (seen.floor @ seen.bins), mean > each * seen.floor)
+                )
+                over.append(marks.all(axis=0))
+            if (over[0] & over[1]).any() and (expected[first : first + length] < BURST).all():
+                lasting[first : first + length] = True
+    np.testing.assert_array_equal(found.lasting, lasting)
+    assert lasting.any() == (blocks >= 64)
+
+
+def test_a_cell_that_is_no_number_is_unknown_and_nothing_else() -> None:
+    seen = cells(np.random.default_rng(6), 64)
+    power = seen.power.copy()
+    power[3, 2] = np.nan
+    power.setflags(write=False)
+    plain, torn = (
+        ChannelDetector(pfa=1e-3).decide(
+            ChannelCells(
+                power=one,
+                floor=seen.floor,
+                bins=seen.bins,
+                shapes=seen.shapes,
+                reference=seen.reference,
+                least=seen.least,
+            )
+        )
+        for one in (seen.power, power)
+    )
+    assert np.flatnonzero(~torn.known).tolist() == [3]
+    others = np.arange(64) != 3
+    np.testing.assert_array_equal(plain.statistic[others], torn.statistic[others])
+    assert not torn.lasting[:8].any()
+
+
+def test_bright_cells_are_remembered_as_a_look_through_the_whole_memory_finds_them() -> None:
+    """Pieces of any length, with drops in between, and a reset: what is kept is what a full search would see."""
+    rng = np.random.default_rng(7)
+    trains = WeakTrains(bins=16, frame_us=20.0, pri_us=(909.0, 1112.0), nepers=12.0)
+    kept = np.zeros((0, 16), np.uint8)
+    for turn in range(60):
+        if turn == 31:
+            trains.reset()
+            kept = kept[:0]
+        length = int(rng.integers(1, 900))
+        piece = np.minimum(rng.exponential(SCALE, (length, 16)), 255).astype(np.uint8)
+        if turn % 13 == 0:
+            piece[:] = 255
+        trains.find(piece, 0, length, np.ones((-(-length // 8), 16), np.float32))
+        kept = np.concatenate((kept, piece))[-trains._memory :]
+        np.testing.assert_array_equal(trains._cells, kept)
+        np.testing.assert_array_equal(trains._bright, np.argwhere(kept >= SEED_LEVEL))
