@@ -93,7 +93,7 @@ def _market(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
         yield "tiers", "others", "those of the rule above"
     if upper.price_forms is not None and not set(lower.price_forms or FORMS) <= set(upper.price_forms):
         yield "price_forms", ", ".join(lower.price_forms or FORMS), ", ".join(upper.price_forms)
-    for name in ("tariff", "currency", "fallbacks", "disputes"):
+    for name in ("tariff", "currency", "fallbacks", "disputes", "handing"):
         if getattr(upper, name) is not None and getattr(lower, name) != getattr(upper, name):
             yield name, "another", "that of the rule above"
 
@@ -158,6 +158,8 @@ def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
     if (lower.incumbent_calendar or 0) < (upper.incumbent_calendar or 0):
         yield "incumbent_calendar", lower.incumbent_calendar or 0, upper.incumbent_calendar
     yield from _leases(lower, upper)
+    if upper.jurisdictions is not None and lower.jurisdictions != upper.jurisdictions:
+        yield "jurisdictions", "others", "those of the rule above"
     if upper.reputation is not None and lower.reputation != upper.reputation:
         yield "reputation", "another", "that of the rule above"
     named = {(one.name, one.key) for one in upper.stock_witnesses or ()}
