@@ -1,6 +1,7 @@
 """The desk rules on a dispute: reads its case file, replays it, signs what it comes to."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ from agent.config.settings import ConfigError
 from agent.desk.folder import CLOCK_BOUND_NS, Desk
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import WholeFile
+from settlement.chain.admission import Admitted, prove
 from settlement.chain.records import digest
 from settlement.core.reasons import Refusal
 from settlement.disputes.case import DisputeCase
 from settlement.disputes.casefile import read_case
 from settlement.disputes.rulings import ruling_by
+from settlement.records.complaint import Ruling
 
 
 def case_in(path: Path, desk: Desk) -> DisputeCase:
@@ -27,9 +30,20 @@ def case_in(path: Path, desk: Desk) -> DisputeCase:
     return case
 
 
+def _rulings(desk: Desk) -> Iterator[Ruling]:
+    """What this desk ruled under its present key."""
+    for raw in desk.signed:
+        known = prove(raw, desk.registry)
+        if isinstance(known, Admitted) and isinstance(known.record.body, Ruling):
+            yield known.record.body
+
+
 def rule_on(desk: Desk, path: Path, out: Path) -> dict[str, Any]:
     """Sign the ruling that a case comes to; returns what it says. Raises ConfigError; never overwrites a file."""
     case = case_in(path, desk)
+    before = next((one for one in _rulings(desk) if one.dispute == case.dispute.digest), None)
+    if before is not None:
+        raise ConfigError(f"{path}: CONFLICT: this desk ruled on it: {before.outcome}; it goes to the next level")
     due = ruling_by(case, desk.me, time.time_ns() - CLOCK_BOUND_NS)
     if isinstance(due, Refusal):
         raise ConfigError(f"{path}: {due}")

@@ -12,6 +12,7 @@ from settlement.market.pricing import Pricing, price_of
 from settlement.pair.user import Offer
 from settlement.party.party import Party
 from settlement.records.handingterms import TRANSFER
+from settlement.state.reputation import reputation_in
 
 
 def matched(
@@ -69,11 +70,7 @@ def _candidate(party: Party, offer: Offer, wish: SpectrumWish, here: PositionFix
     signed, envelope = party.record_of(offer.declaration), body.envelope
     rests_on = party.record_of(envelope) if envelope is not None else None
     holder = party.registry.get(offer.holder)
-    line = [one.hex() for one in party.registry.line(offer.holder)]
-    kept = Kept(
-        fulfilled=sum(party.lineage.counted(FULFILLED + one) for one in line),
-        failed=sum(party.lineage.counted(FAILED + one) for one in line),
-    )
+    now_ns = party.lineage.newest_ns()
     return Candidate(
         declaration=offer.declaration,
         holder=holder.name if holder is not None else offer.holder.hex()[:16],
@@ -83,12 +80,24 @@ def _candidate(party: Party, offer: Offer, wish: SpectrumWish, here: PositionFix
         tier_high=body.tier_high,
         max_eirp_mdbm=body.max_eirp_mdbm,
         price=price_for(party, offer, cell, eirp_mdbm),
-        reputation_ppm=trust_ppm(kept),
+        reputation_ppm=reputed(party, offer.holder, now_ns),
         signed_ns=signed.frame.attestation.earliest_ns if signed is not None else 0,
         distance_mm=distance_mm(here.lat_e7, here.lon_e7, *body.cell.area.anchor) if here.trusted else None,
         confidence_ppm=getattr(rests_on.body, "level_ppm", None) if rests_on is not None else None,
         bargains=body.price_form == "negotiated",
     )
+
+
+def reputed(party: Party, who: bytes, now_ns: int) -> int:
+    """Somebody's reputation in millionths: by the rule's terms, or else by the plain record of fulfilment."""
+    line, terms = party.registry.line(who), party.rule.rule.reputation
+    if terms is not None:
+        return reputation_in(party.lineage, terms, line, now_ns)
+    kept = Kept(
+        fulfilled=sum(party.lineage.counted(FULFILLED + one.hex()) for one in line),
+        failed=sum(party.lineage.counted(FAILED + one.hex()) for one in line),
+    )
+    return trust_ppm(kept)
 
 
 def in_words(found: Match) -> str:

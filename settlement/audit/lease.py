@@ -22,9 +22,13 @@ from settlement.chain.admission import proven
 from settlement.chain.bodies import (
     Abort,
     Accept,
+    Compensation,
     Confirm,
     Coordination,
     Declaration,
+    Dispute,
+    DisputeAnswer,
+    Fallback,
     Gate,
     Grant,
     Preempt,
@@ -32,6 +36,7 @@ from settlement.chain.bodies import (
     Renew,
     Request,
     Resume,
+    Ruling,
     Suspend,
     Usage,
     Verdict,
@@ -98,6 +103,9 @@ TRANSITIONS: dict[tuple[LeaseState | None, Moved], LeaseState] = {
     (_S.EXPIRED, Usage): _S.ARCHIVED,
     (_S.ARCHIVED, Usage): _S.ARCHIVED,
 }
+PROMISES = (Fallback, Compensation, Dispute, DisputeAnswer, Ruling)
+"""What is said of a settlement once it was confirmed, whatever state it is in, and moves it to no other."""
+TRANSITIONS.update({(state, said): state for state in (_S.ACTIVE, _S.EXPIRED, _S.ARCHIVED) for said in PROMISES})
 GATE = TYPE_OF[Gate]
 """What the user's gate did while a lease stood: told beside its transitions, and none of them."""
 CLOCK = "clock"
@@ -235,6 +243,8 @@ class _View:
                 lease = self._apply(lease, entry, LeaseMark.ADMISSION)
             if isinstance(record.body, Grant):
                 lease = replace(lease, cell=record.body.cell, eirp_mdbm=record.body.max_eirp_mdbm)
+            if isinstance(record.body, Fallback) and record.body.declaration is not None:
+                lease = replace(lease, ends_ns=min(record.body.from_ns, lease.ends_ns or record.body.from_ns))
             if isinstance(record.body, DECISIONS):
                 lease = replace(lease, decision=record.digest)
             self._by_record[record.digest] = sid

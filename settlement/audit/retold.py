@@ -16,6 +16,7 @@ from settlement.core.fixes import TimeFix, TimeSource
 from settlement.pair.holder import OFFERS
 from settlement.pair.user import HEARD
 from settlement.records.authority import Credential
+from settlement.records.conduct.fulfilment import reweighed
 from settlement.records.conduct.registry import conduct_of
 from settlement.records.conduct.retelling import Fields, Retelling, Row, Said
 from settlement.records.registry import RECORDS
@@ -71,3 +72,4 @@ def take(told: Retelling, leaf: Leaf) -> None:
         return
     told.said[said.digest] = said
     (conduct.own if said.own else conduct.heard)(told, said)
+    reweighed(told, said)

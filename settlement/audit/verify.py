@@ -8,12 +8,13 @@ One lineage:
     (6) this node's own records form one chain: numbers without a gap, each naming the one before
     (7) no two admitted records of an author share a number
     (8) columns, state and counters are those the owner signed with the root after its last step
+    (9) every ruling comes to itself when its case is replayed
 
 Checks (4) to (7) are in `replay`. A lineage that nobody sealed may hold and still be an older one, put back whole: that
 is a warning. What several lineages say of each other is in `crosscheck`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import apsw
 from settlement.audit.findings import SHOWN_MAX, Audited
 from settlement.audit.heads import Heads, LogTree
 from settlement.audit.replay import Replay, check_entry, former_of
+from settlement.audit.rulings import replay_rulings
 from settlement.audit.seal import check_seal, seal_path
 from settlement.audit.signatures import Ahead
 from settlement.chain import merkle
@@ -33,6 +35,8 @@ from settlement.chain.lineage import SCHEMA, LineageError
 from settlement.chain.standing import Standing, Tally
 from settlement.chain.wholeness import COLUMNS, Tree, stored_nodes, stored_standing, tally_of_rows
 from settlement.core.reasons import Refusal
+from settlement.records.complaint import Ruling
+from settlement.records.registry import TYPE_OF
 from settlement.state.witness import HEADS
 
 UNREADABLE = (apsw.Error, TypeError, ValueError)
@@ -72,6 +76,7 @@ def audit_lineage(path: Path, *, network: str, anchors: Iterable[bytes]) -> Audi
             audited.findings.add("no credential in the log is its owner's")
         else:
             _name_owner(state)
+            _replay_rulings(state, lambda: raw_entries(path))
             _find_heads(reader, path, state)
             _check_standing(reader, state, state.owner)
             _check_seal(path, state.owner, audited)
@@ -193,6 +198,7 @@ def audit_entries(
     if _strange(state):
         return audited
     _name_owner(state)
+    _replay_rulings(state, lambda: bodies)
     head = open_note(note, state.owner.public) if state.owner is not None else None
     if head is None or isinstance(head, Refusal):
         audited.findings.add(f"head: {head or 'nobody to have signed it'}")
@@ -202,6 +208,13 @@ def audit_entries(
         audited.findings.add("head: more lines than its owner's")
     audited.tree = LogTree(origins=_origins(state), size=audited.records, note=note, entries=lambda: bodies)
     return audited
+
+
+def _replay_rulings(state: Replay, entries: Callable[[], Iterable[bytes]]) -> None:
+    """Check (9), where there is a ruling."""
+    audited = state.audited
+    if any(TYPE_OF[Ruling] in typs for typs in audited.by_sid.values()):
+        audited.replayed += replay_rulings(entries, state.registry, state.rules, audited.findings)
 
 
 def _origins(state: Replay) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from settlement.chain.credentials import Subject
 from settlement.chain.records import Attestation, Record
 from settlement.chain.status import is_set
-from settlement.chain.weights import observation_weight_ppm
+from settlement.chain.weights import UNANSWERED, observation_weight_ppm
 from settlement.core.fixes import TimeFix, TimeSource
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.disputes.case import DisputeCase
@@ -174,14 +174,15 @@ def _moved(case: DisputeCase, move: Record) -> Refusal | None:
 
 
 def _granted(case: DisputeCase, move: Record) -> Refusal | None:
-    """A substitute that was asked for and refused, or aborted, is none."""
+    """A substitute that was asked for and refused, or aborted for no fault of its user, is none."""
     asked = {one.digest for one in case.evidence if isinstance(one.body, Request) and one.body.replaces == move.digest}
     grants = [one for one in case.evidence if isinstance(one.body, Grant) and one.body.replaces == move.digest]
     confirmed = {one.body.grant for one in case.evidence if isinstance(one.body, Confirm)}
     if any(one.digest in confirmed for one in grants):
         return None
     turned_down = [one for one in case.evidence if isinstance(one.body, Verdict) and one.body.subject in asked]
-    given_up = {one.body.grant for one in case.evidence if isinstance(one.body, Abort)}
+    aborts = [one.body for one in case.evidence if isinstance(one.body, Abort)]
+    given_up = {one.grant for one in aborts if one.reason not in UNANSWERED}
     if turned_down:
         said = turned_down[0].body
         return refuse(Reason.TERMS, "fallback.granted", f"refused as {said.reason}", "granted and confirmed")
@@ -305,7 +306,8 @@ def _unpaid(case: DisputeCase) -> DisputeFinding:
         return _kept(case, "compensation.named", "nothing cited names what is owed", "a PREEMPT, FALLBACK or ruling")
     if paid >= owed:
         return _kept(case, "compensation.paid", f"{paid} of {owed}", f"< {owed}")
-    return _broken(case, "compensation.paid", f"{paid} of {owed}", f">= {owed}", unpaid=owed - paid)
+    ends_ns = case.settled.given.cell.window.end_ns
+    return _broken(case, "compensation.paid", f"{paid} of {owed}", f">= {owed}", from_ns=ends_ns, unpaid=owed - paid)
 
 
 def _ordered(case: DisputeCase, one: Record) -> bool:

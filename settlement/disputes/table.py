@@ -118,12 +118,18 @@ def judge_answering(terms: DisputeTerms, held: OpenDispute, signed: Attestation)
     return refuse(Reason.TIMEOUT, "answer.answer_by", f"signed at {signed.latest_ns} ns", f"<= {limit_ns} ns")
 
 
-def judge_hearing(terms: DisputeTerms, held: OpenDispute, signed: Attestation, answer: bytes | None) -> Refusal | None:
-    """Does a ruling hear the answer there is, and wait for one as long as the rule says?"""
-    if answer != held.answer:
+def judge_hearing(
+    terms: DisputeTerms, held: OpenDispute, signed: Attestation, answer: bytes | None, *, unheard: bool = False
+) -> Refusal | None:
+    """Does a ruling hear the answer there is, and wait for one as long as the rule says?
+
+    Args: unheard: the answer there is was never receipted by the other party: a ruling may know of none.
+    """
+    if answer != held.answer and not (unheard and answer is None):
         named = answer.hex()[:16] if answer is not None else "no answer"
-        wanted = held.answer.hex()[:16] if held.answer is not None else "none: there is no answer on record"
-        return refuse(Reason.PROOF, "ruling.answer", named, wanted)
+        if held.answer is None:
+            return refuse(Reason.PROOF, "ruling.unanswered", named, "none: there is no answer on record")
+        return refuse(Reason.PROOF, "ruling.answer", named, held.answer.hex()[:16])
     limit_ns = held.raised_ns + terms.answer_ns
     if answer is None and signed.earliest_ns <= limit_ns:
         return refuse(Reason.NOT_YET, "ruling.answer_by", f"signed at {signed.earliest_ns} ns", f"> {limit_ns} ns")

@@ -32,6 +32,7 @@ from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, deco
 from settlement.state.nodestate import NodeState
 from settlement.state.ownword import believed
 from settlement.state.replays import passed_on
+from settlement.state.repute import weigh_record
 from settlement.state.rules import RULE
 from settlement.state.step import HaltedError, NotEntitledError, Outgoing, Step
 from settlement.state.witness import ROUND
@@ -64,6 +65,7 @@ class Party(NodeState):
             former=self.former,
             quorum=self.witness.quorum,
             entitled=self.entitled,
+            signed=lambda step, record: weigh_record(self, step, record, own=True),
             halted=self.halted,
         )
         before, attested_ns = (self.identity, dict(self.former)), self.attested_ns
@@ -206,6 +208,7 @@ class Party(NodeState):
         step.log(leaf, verdict.record)
         step.answering(verdict.record.digest)
         decision.act()
+        weigh_record(self, step, verdict.record, own=False)
         step.answering(None)
         self.witness.take_up(step)
         return None

@@ -19,6 +19,7 @@ from settlement.chain.weights import FAILED, FULFILLED, counted_for, share_ppm
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.work import Work
+from settlement.state.reputation import share_in
 
 NS = 1_000_000_000
 SPENT, SUSPENDED = "spent", "suspended"
@@ -96,7 +97,11 @@ def judge(
         spent = _spent(log, account.whole, account.window)
         if spent + cost > limit:
             return refuse(Reason.BUDGET, "budget.amount", f"{spent} spent, {cost} asked", f"<= {limit} Hz s")
-        own_limit = limit * _share(log, account.budget, who) // 1_000_000
+        terms, first_ppm = rule.reputation, account.budget.first_share_ppm
+        share = _share(log, account.budget, who)
+        if terms is not None:
+            share = share_in(log, terms, who, first_ppm, now.latest_ns)
+        own_limit = limit * share // 1_000_000
         own = sum(_spent(log, account.whole + one, account.window) for one in who)
         if own + cost > own_limit:
             return refuse(Reason.REPUTATION, "budget.share", f"{own} spent, {cost} asked", f"<= {own_limit} Hz s")

@@ -171,7 +171,8 @@ def _escalates(
         named = body.escalates.hex()[:16] if body.escalates is not None else "none"
         return refuse(Reason.UNKNOWN_SID, "dispute.escalates", named, "a dispute of the same settlement and ground")
     line = {*state.registry.line(author.hash), author.hash}
-    if body.against != lower.against or not {lower.by, lower.against} & line:
+    sides = {lower.by, settled.holder.hash, settled.user.hash}
+    if body.against != lower.against or not sides & line:
         return refuse(Reason.TERMS, "dispute.escalates", author.name, "either side of the dispute, against the same")
     if body.claim > before.body.claim:
         return refuse(Reason.TERMS, "dispute.claim", body.claim, f"<= {before.body.claim}, what was claimed first")

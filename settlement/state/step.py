@@ -78,6 +78,10 @@ def _anything(_record: Record) -> Refusal | None:
     return None
 
 
+def _no_more(_step: "Step", _record: Record) -> None:
+    return None
+
+
 @dataclass(slots=True)
 class Step:
     """Effects of one step; a `Work` for the protocol machines. Lives inside one lineage transaction."""
@@ -90,6 +94,8 @@ class Step:
     former: Mapping[bytes, Identity] = field(default_factory=dict)
     quorum: int = 0
     entitled: Callable[[Record], Refusal | None] = _anything
+    signed: Callable[["Step", Record], None] = _no_more
+    """What follows from a record of this node's own, once it is logged."""
     halted: Refusal | None = None
     deferred: list[Deferred] = field(default_factory=list)
     outgoing: list[Outgoing] = field(default_factory=list)
@@ -122,6 +128,7 @@ class Step:
         if refusal is not None:
             raise NotEntitledError(replace(refusal, clause=f"own.{refusal.clause}"))
         self.log(admitted_leaf(record.raw, origin=OWN, now=self.now.time, rule=self.rule), record)
+        self.signed(self, record)
         return record
 
     def may_sign(self, body: Any) -> Refusal | None:

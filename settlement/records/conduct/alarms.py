@@ -17,7 +17,18 @@ ALARM = "alarm"
 EVIDENCE_BYTES_MAX = 30_000
 UNSURE = (Reason.TIME_UNDECIDED, Reason.TIME_UNTRUSTED, Reason.NOT_YET, Reason.POSITION_UNTRUSTED)
 """What another moment may decide otherwise."""
-EARLY = ("ruling.dispute", "answer.dispute", "compensation.ruling", "compensation.moved")
+UNCITED = ("dispute.evidence", "answer.evidence")
+"""Clauses that refuse what cites a record that is not here: its author is told, and passes it on."""
+EARLY = (
+    "ruling.dispute",
+    "ruling.unanswered",
+    "case.answer",
+    "case.evidence",
+    "answer.dispute",
+    "compensation.ruling",
+    "compensation.moved",
+    *UNCITED,
+)
 """Clauses that refuse what overtook the record it speaks of: it comes again, and counts then."""
 
 

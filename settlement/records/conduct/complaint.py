@@ -127,9 +127,10 @@ def _by_the_rule(case: RecordCase) -> Ruled | Refusal:
         return found
     if found.terms is None or held is None:
         return Ruled(held=held, by_rule=False)
+    unheard = held.answer in case.state.holder.leases.debts.open
     refusal = (
         judge_move(held, DisputeMove.RULE)
-        or judge_hearing(found.terms, held, case.record.frame.attestation, body.answer)
+        or judge_hearing(found.terms, held, case.record.frame.attestation, body.answer, unheard=unheard)
         or judge_ruling(found, case.record, case.author)
     )
     return refusal or Ruled(held=held, by_rule=True)
@@ -140,7 +141,8 @@ def _ruled(case: RecordCase, decided: Ruled) -> None:
     body, step = case.body, case.step
     credit(case, decided)
     if decided.held is not None:
-        keep(step, body.dispute, _after(decided.held, case.record.digest, case.record.frame.attestation.latest_ns))
+        signed_ns = case.record.frame.attestation.latest_ns
+        keep(step, body.dispute, _after(decided.held, body, case.record.digest, signed_ns))
     if not decided.by_rule:
         return
     told = {"outcome": body.outcome, "compensation": body.compensation, "why": body.reason}
@@ -181,8 +183,8 @@ def _pay(case: RecordCase, other: bytes | None) -> None:
     case.step.event("paid", sid=body.sid, amount=body.compensation, currency=debt.currency or "")
 
 
-def _after(held: OpenDispute, ruling: bytes, ruled_ns: int) -> OpenDispute:
-    return moved(held, DisputeMove.RULE, ruling=ruling, ruled_ns=ruled_ns)
+def _after(held: OpenDispute, body: Ruling, ruling: bytes, ruled_ns: int) -> OpenDispute:
+    return moved(held, DisputeMove.RULE, ruling=ruling, ruled_ns=ruled_ns, answer=body.answer)
 
 
 def _retell_ruling(told: Retelling, said: Said) -> None:
@@ -190,7 +192,7 @@ def _retell_ruling(told: Retelling, said: Said) -> None:
     row = STORE, said.body.dispute
     raw = told.rows.get(row)
     if raw is not None:
-        told.rows[row] = _after(open_dispute(raw), said.digest, said.signed_ns).stored()
+        told.rows[row] = _after(open_dispute(raw), said.body, said.digest, said.signed_ns).stored()
 
 
 CONDUCT = (

@@ -12,6 +12,7 @@ from settlement.records.conduct.fulfilment import credit, reported
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.conduct.verdict import receive
 from settlement.records.ending import Preempt, Relinquish, Usage
+from settlement.state.reputation import REPUTATION, WEIGHED
 
 
 def _judge_relinquish(case: RecordCase) -> HolderPair | Refusal:
@@ -60,5 +61,5 @@ def _taken_back(told: Retelling, said: Said) -> None:
 CONDUCT = (
     Conduct(body=Relinquish, judge=_judge_relinquish, act=_relinquished, own=_ended, heard=_ended_by_us),
     Conduct(body=Preempt, judge=_judge_preempt, act=_displaced, own=_ended_by_us, heard=_taken_back),
-    Conduct(body=Usage, judge=_judge_usage, act=credit, heard=reported),
+    Conduct(body=Usage, judge=_judge_usage, act=credit, keeps=(REPUTATION, WEIGHED), heard=reported),
 )

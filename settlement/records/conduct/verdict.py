@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from settlement.chain.codec import cut
+from settlement.chain.records import Record
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.handings import Handing
 from settlement.pair.holder import STORE as HOLDER
@@ -15,7 +16,7 @@ from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import UserState
 from settlement.pair.user import STORE as USER
 from settlement.pair.userpairs import UserPair
-from settlement.records.conduct.alarms import may_change, verdict_on
+from settlement.records.conduct.alarms import UNCITED, may_change, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.handing import declined_by
 from settlement.records.conduct.retelling import Retelling, Said
@@ -42,8 +43,13 @@ def say_received(case: RecordCase, to: bytes) -> None:
 
 
 def say_refused(case: RecordCase, refusal: Refusal) -> None:
-    """Nobody is refused without a signed reason; what may be judged otherwise when it comes again is not answered."""
-    if not may_change(refusal) and not case.step.send_again(case.author.hash, case.record.digest):
+    """Nobody is refused without a signed reason; what may be judged otherwise when it comes again is not answered.
+
+    But for what is cited and not here: whoever cites it has it.
+    """
+    if refusal.clause in UNCITED:
+        case.step.pass_on(case.author.hash, case.step.sign(verdict_on(case.record.digest, refusal)).raw)
+    elif not may_change(refusal) and not case.step.send_again(case.author.hash, case.record.digest):
         case.step.send(case.author.hash, case.step.sign(verdict_on(case.record.digest, refusal)).raw)
 
 
@@ -111,6 +117,9 @@ def _take(case: RecordCase, decided: Receipt | TurnedDown | Dissent | Handing | 
             case.state.user.heard(case.step, subject)
         case TurnedDown(subject=subject):
             said, body = case.state.record_of(subject), case.body
+            if body.clause in UNCITED:
+                _pass_cited(case, said)
+                return
             case.state.holder.leases.debts.heard(case.step, subject)
             told = {"reason": body.reason, "clause": body.clause, "measured": body.measured, "required": body.required}
             case.step.event("turned down", typ=said.typ if said is not None else "", by=case.author.name, **told)
@@ -120,6 +129,14 @@ def _take(case: RecordCase, decided: Receipt | TurnedDown | Dissent | Handing | 
             case.state.user.refused(case.step, decided, case.body)
         case other:
             assert_never(other)
+
+
+def _pass_cited(case: RecordCase, said: Record | None) -> None:
+    """Pass on what this node cites and signed itself: the other side never got it."""
+    for name in said.body.evidence if said is not None else ():
+        cited = case.state.record_of(name)
+        if cited is not None and cited.frame.author in case.state.own_line:
+            case.step.pass_on(case.author.hash, cited.raw)
 
 
 def _reviewed(told: Retelling, said: Said) -> None:

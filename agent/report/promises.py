@@ -1,0 +1,73 @@
+"""The report's tables of promises: settlements that were moved or broken off, disputes and what followed."""
+
+from typing import Any
+
+from agent.report.data import ReportData
+from agent.report.tables import HtmlTable, TableCell, cells, table
+from agent.report.words import DASH, band, clean
+
+SHOWN = 12
+
+
+def _points(data: ReportData, key: str) -> list[dict[str, Any]]:
+    scenario = data.summary.get("scenario")
+    found = scenario.get(key, []) if isinstance(scenario, dict) else []
+    return found if isinstance(found, list) else []
+
+
+def _named(value: object) -> TableCell:
+    text = clean(value)
+    return TableCell(text=text[:SHOWN] + "…", title=text, code=True) if len(text) > SHOWN else TableCell(text=text)
+
+
+def moved(data: ReportData) -> HtmlTable:
+    """Settlements whose holder did not deliver to the end: moved to a substitute, or ended for nobody."""
+    rows = [
+        cells(
+            one["holder"],
+            _named(one["sid"]),
+            f"moved to {band(one['low_hz'], one['high_hz'])} MHz by fallback {one['number']}",
+            one["owed"],
+            _named(one["substitute"]) if one["substitute"] else TableCell(text="not settled", tone="bad"),
+        )
+        for one in _points(data, "moved")
+    ]
+    rows += [
+        cells(
+            one["holder"],
+            _named(one["sid"]),
+            TableCell(text="ended for nobody", tone="bad"),
+            DASH,
+            f"bound to fallback {one['fallback']}" if one["fallback"] is not None else "bound to none",
+        )
+        for one in _points(data, "broken")
+    ]
+    return table(
+        name="moved",
+        caption="Moved, or not delivered",
+        heads=("Holder", "Settlement", "What became of it", "Owed for it", "Substitute"),
+        rows=rows,
+        right=(3,),
+        empty="Every settlement was delivered where it was granted.",
+    )
+
+
+def disputes(data: ReportData) -> HtmlTable:
+    """Every dispute: who against whom, on what ground, the answer, the ruling and why, what was owed and heard of."""
+    return table(
+        name="disputes",
+        caption="Disputes and rulings",
+        heads=("By", "Against", "Ground", "Answer", "Ruling", "Why", "Owed", "Paid and receipted"),
+        rows=[_dispute(one) for one in _points(data, "disputes")],
+        right=(6, 7),
+        empty="Nothing was disputed.",
+    )
+
+
+def _dispute(one: dict[str, Any]) -> tuple[TableCell, ...]:
+    ruling = one["ruling"]
+    if ruling is None:
+        return cells(one["by"], one["against"], one["ground"], one["answer"] or "none", "not ruled", DASH, DASH, DASH)
+    settled = TableCell(text=clean(ruling["settled"]), tone="" if ruling["settled"] >= ruling["owed"] else "bad")
+    said = (ruling["outcome"], ruling["why"], ruling["owed"], settled)
+    return cells(one["by"], one["against"], one["ground"], one["answer"] or "none", *said)
