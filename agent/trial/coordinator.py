@@ -1,4 +1,7 @@
-"""The trial coordinator's desk, for one run: root, rule, credentials, and a folder for each node."""
+"""The trial coordinator's desk, for one run: root, rule, credentials, and a folder for each node.
+
+Long because one desk makes all that the rule and the credentials of a run hold.
+"""
 
 import secrets
 import time
