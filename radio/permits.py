@@ -18,6 +18,8 @@ from settlement.pair.transmit import furthest
 from settlement.records.handing import Handover, Reclaim
 
 WITHDRAWN_MAX = 4096
+GRACE_NS = 60_000_000_000
+"""How long after its window a permit is still known: what is said of it late finds it."""
 
 
 @dataclass(slots=True)
@@ -75,6 +77,7 @@ class Permits:
         self._book = RuleBook(registry=Registry(network, self._anchors)) if book is None else book
         self._held: dict[bytes, HeldPermit] = {}
         self._withdrawn: dict[bytes, Refusal] = {}
+        self._past_ns = 0
 
     def take(self, artifact: bytes, now: TimeFix | None = None) -> HeldPermit | Refusal:
         """Verify an artifact and hold it; the same settlement twice keeps what is known of it.
@@ -85,6 +88,7 @@ class Permits:
         if isinstance(permit, Refusal):
             return permit
         refusal = _not_of_radio(permit) or self._book.judge(permit, now) or _lease_beyond(permit, now)
+        refusal = refusal or self._long_over(permit, now)
         if refusal is not None:
             return refusal
         self._book.note(permit, now)
@@ -189,7 +193,28 @@ class Permits:
         ]
         for held in over:
             held.closed = True
+        self._forget(now)
         return over
+
+    def _forget(self, now: TimeFix) -> None:
+        """Let go of what is accounted for and long over, for good: not even a clock set back brings it in again."""
+        gone = [
+            sid
+            for sid, held in self._held.items()
+            if held.closed and now.trusted and now.after(held.permit.cell.window.end_ns + GRACE_NS)
+        ]
+        for sid in gone:
+            del self._held[sid]
+            self._past_ns = max(self._past_ns, now.earliest_ns)
+
+    def _long_over(self, permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:
+        """An artifact whose window and grace are past, by the clock or by what this warden let go of already."""
+        over_ns = permit.cell.window.end_ns + GRACE_NS
+        past_ns = max(self._past_ns, now.earliest_ns if now is not None and now.trusted else 0)
+        if permit.sid in self._held or past_ns <= over_ns:
+            return None
+        measured = f"its window ended {(past_ns - permit.cell.window.end_ns) / 1e9:.0f} s ago"
+        return refuse(Reason.EXPIRED, "permits.window", measured, f"<= {GRACE_NS // 10**9} s after its window")
 
 
 def _undated(now: TimeFix) -> Refusal | None:

@@ -105,6 +105,10 @@ def _row(audited: Audited) -> dict[str, Any]:
             {"author": t.author, "version": t.version, "least_ms": t.least_ns / 1e6, "most_ms": t.most_ns / 1e6}
             for t in audited.lists
         ],
+        "pruned": [
+            {"kind": one.kind, "class": one.commodity, "rule": one.rule.hex(), "entries": one.count}
+            for one in audited.prunings.shown()
+        ],
         "problems": list(audited.findings.problems),
         "warnings": list(audited.warnings),
     }

@@ -15,6 +15,7 @@ from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.credentials import Registry
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.lineage import LineageError
+from settlement.chain.prunedleaf import entry_hash
 from settlement.chain.records import Record, Unproven, parse
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.formats import public as redacted
@@ -162,7 +163,7 @@ def find(found: Sequence[FinishedLog], sid: str) -> Found:
 
 def reader(entries: Sequence[bytes]) -> merkle.NodeReader:
     """The complete subtrees of a log by (level, index)."""
-    levels = [[merkle.leaf_hash(entry) for entry in entries]]
+    levels = [[entry_hash(entry) for entry in entries]]
     while len(levels[-1]) > 1:
         row = levels[-1]
         levels.append([merkle.node_hash(row[n], row[n + 1]) for n in range(0, len(row) - 1, 2)])

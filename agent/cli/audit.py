@@ -78,6 +78,9 @@ def _remarks(outcome: dict[str, Any]) -> None:
     for row in outcome["lineages"]:
         for problem in row["problems"]:
             _say(f"  {row['file']}: {problem}")
+        for gone in row["pruned"]:
+            of = f" of {gone['class']}" if gone["class"] else ""
+            _say(f"  {row['file']}: {gone['entries']} {gone['kind']}{of} let go by the rule {gone['rule'][:16]}")
         for warning in row["warnings"]:
             _say(f"  warning: {row['file']}: {warning}")
     for problem in outcome["problems"]:

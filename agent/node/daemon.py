@@ -50,9 +50,9 @@ from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher, scale_of
 from agent.node.wiring import discovery_of, finish_rotation, mesh_of, party_of, trust_of
 from agent.node.wordfiles import take_words
-from agent.service.snapshot import OWN_KEY
+from agent.service.snapshot import HEARD_AFTER, OWN_KEY
 from agent.timekeeping.wiring import timekeeper
-from radio.link import BandVacated, GateChange, LookTaken, StationTold, Used, WardenBeat
+from radio.link import BandVacated, GateChange, LookTaken, StationCleared, StationTold, Used, WardenBeat
 from sensing.survey import SurveyReport
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal
 from settlement.chain.bodies import Gate
@@ -229,6 +229,8 @@ class Node:
         for word in self.listening.turn(now_ns):
             self.warden.stations_heard(word)
             self.events.write("base station", device=word.device, verdict=word.verdict, detail=word.detail)
+            if word.device in self.listening.alarms:
+                self.events.write("alarm", what=f"{word.device} {HEARD_AFTER}: {word.detail}")
         self.warden.beat(now_ns)
         self.samples.turn(now_ns)
         muted = self.guard.check(now_ns, alive=self.warden.alive)
@@ -296,7 +298,7 @@ class Node:
 
     def _alarms(self) -> list[str]:
         """Keys that were seen in use in two places, and base stations that were heard after their end."""
-        heard = [f"{device} was heard after its end: {detail}" for device, detail in self.listening.alarms.items()]
+        heard = [f"{device} {HEARD_AFTER}: {detail}" for device, detail in self.listening.alarms.items()]
         if self.party.damaged is not None:
             return heard
         named = ((self.trust.registry.get(one), one) for one, _ in self.party.lineage.items(ALARM))
@@ -336,6 +338,9 @@ class Node:
                     self.handing.heard.append(message)
                 case StationTold():
                     self.listening.told(message)
+                case StationCleared():
+                    self.listening.cleared(message.device)
+                    self.events.write("base station cleared", device=message.device)
                 case WardenBeat():
                     self._warden_ns = self.warden.heard_ns = time.monotonic_ns()
                     self.guard.heard(self._warden_ns, silent_by_ns=message.silent_by_ns)

@@ -158,6 +158,11 @@ class StationEar:
         self.span, self._known = span, None
         self._begin(0)
 
+    def anew(self, now_ns: int) -> None:
+        """Forget what was found, not what it sounds like."""
+        self.told = None
+        self._begin(now_ns)
+
     def _begin(self, now_ns: int) -> None:
         self.looks, self.window_ns, self._again_ns = 0, now_ns, 0
         self.like.clear()

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from settlement.audit.heads import Fork, FoundHead, LogTree
+from settlement.audit.prunings import Prunings
 from settlement.chain import merkle
 from settlement.chain.records import Record
 
@@ -82,6 +83,8 @@ class Audited:
     heads: list[FoundHead] = field(default_factory=list)
     """Signed heads of any log that this one holds."""
     tree: LogTree | None = None
+    prunings: Prunings = field(default_factory=Prunings)
+    """Entries whose bytes were let go."""
 
     @property
     def ok(self) -> bool:

@@ -13,6 +13,7 @@ from settlement.chain.bodies import Checkpoint, Cosignature, Evidence
 from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.codec import decode
 from settlement.chain.credentials import Registry, Subject
+from settlement.chain.prunedleaf import entry_hash
 from settlement.chain.records import Record, Unproven, parse
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact
 
@@ -138,7 +139,7 @@ class LogTree:
         for index, body in enumerate(self.entries()):
             if index >= last:
                 break
-            frontier, _ = merkle.grown(frontier, index, merkle.leaf_hash(body))
+            frontier, _ = merkle.grown(frontier, index, entry_hash(body))
             if index + 1 in sizes:
                 found[index + 1] = merkle.fold(frontier)
         return found
@@ -147,7 +148,7 @@ class LogTree:
         """Where entries of these hashes stand, the first of each."""
         found: dict[bytes, int] = {}
         for index, body in enumerate(self.entries() if leaves else ()):
-            name = merkle.leaf_hash(body)
+            name = entry_hash(body)
             if name in leaves:
                 found.setdefault(name, index)
         return found
@@ -156,7 +157,7 @@ class LogTree:
         """That the tree at `size` is a part of the whole; for a proof only, as it holds every node."""
         nodes: dict[tuple[int, int], bytes] = {}
         for index, body in enumerate(self.entries()):
-            for level, at, value in merkle.new_nodes(index, merkle.leaf_hash(body), lambda lv, i: nodes[lv, i]):
+            for level, at, value in merkle.new_nodes(index, entry_hash(body), lambda lv, i: nodes[lv, i]):
                 nodes[level, at] = value
         return merkle.consistency_proof(size, self.size, lambda lv, i: nodes[lv, i])
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from settlement.audit.retold import over_ns, take
-from settlement.audit.verify import entries, kept_rows
+from settlement.audit.verify import kept_rows, leaves, raw_entries
 from settlement.chain.codec import decode
 from settlement.chain.credentials import Registry
+from settlement.chain.prunedleaf import PrunedLeaf, decode_pruned, is_pruned
 from settlement.chain.records import digest
 from settlement.chain.weights import FAILED, FULFILLED
 from settlement.core.reasons import Refusal
@@ -20,7 +21,9 @@ from settlement.pair.user import UserPair
 from settlement.pair.work import STORED_LIMIT
 from settlement.records.conduct.registry import CONDUCTS
 from settlement.records.conduct.retelling import Fields, Retelling, Row
+from settlement.records.registry import TYPE_OF
 from settlement.state.messages import decode_message
+from settlement.state.retention import KINDS
 from settlement.state.step import SWEPT
 
 REPLY = "reply"
@@ -66,16 +69,22 @@ def compare(path: Path, *, network: str, anchors: Iterable[bytes]) -> Compared:
     """Tell a lineage file's state and counters again from its entries. Raises LineageError."""
     retold = Retelling(Registry(network, anchors))
     own: set[bytes] = set()
-    for leaf in entries(path):
-        take(retold, leaf)
-        own.add(leaf.subject)
-    rows, counters = kept_rows(path)
+    gone: set[str] = set()
+    for body in raw_entries(path):
+        if is_pruned(body):
+            stub = decode_pruned(body)
+            gone |= {stub.kind} if isinstance(stub, PrunedLeaf) else set()
+            continue
+        for leaf in leaves((body,)):
+            take(retold, leaf)
+            own.add(leaf.subject)
+    rows, counters = _tellable(*kept_rows(path), retold, gone)
     swept_ns = int.from_bytes(rows.get((SWEPT, b""), b""), "big")
     over = {row: over_ns(retold, row) for row in retold.pairs.keys() | retold.rows.keys()}
-    gone = {row for row, over_ns in over.items() if row not in rows and over_ns is not None and over_ns < swept_ns}
+    forgotten = {row for row, over_ns in over.items() if row not in rows and over_ns is not None and over_ns < swept_ns}
     found = [
-        *_pairs(rows, retold, gone),
-        *_whole(rows, retold, gone),
+        *_pairs(rows, retold, forgotten),
+        *_whole(rows, retold, forgotten),
         *_replies(rows, retold, own),
         *_counters(counters, retold),
     ]
@@ -83,6 +92,21 @@ def compare(path: Path, *, network: str, anchors: Iterable[bytes]) -> Compared:
     counted = [name for name in counters if name.startswith(COUNTED)]
     unsaid = len(rows) - len(said) + len(counters) - len(counted)
     return Compared(checked=len(said) + len(counted), differences=tuple(found), unsaid=unsaid)
+
+
+def _tellable(
+    rows: dict[Row, bytes], counters: dict[str, int], retold: Retelling, gone: set[str]
+) -> tuple[dict[Row, bytes], dict[str, int]]:
+    """Without what records say whose bytes were let go: of that the log decides nothing any more."""
+    types = [TYPE_OF[KINDS[kind]] for kind in gone if kind in KINDS]
+    kinds = {kind for typ in types for kind in CONDUCTS[typ].keeps}
+    for row in [row for row in retold.rows if row[0] in kinds]:
+        del retold.rows[row]
+    if types:
+        for name in [*retold.counters]:
+            del retold.counters[name]
+        counters = {name: value for name, value in counters.items() if not name.startswith(COUNTED)}
+    return {row: value for row, value in rows.items() if row[0] not in kinds}, counters
 
 
 def _named(row: Row) -> str:

@@ -12,6 +12,7 @@ from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, open_note, origin_of
 from settlement.chain.credentials import Registry, Subject
 from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.prunedleaf import entry_hash
 from settlement.core.reasons import Reason, Refusal, refuse
 
 
@@ -41,7 +42,7 @@ def prove_lease(lease: Lease, bodies: Sequence[bytes], registry: Registry, note:
     """Take a lease's entries, and the credentials they need, out of the log whose head `note` signs."""
     nodes: dict[tuple[int, int], bytes] = {}
     for index, body in enumerate(bodies):
-        for level, at, value in merkle.new_nodes(index, merkle.leaf_hash(body), lambda lv, i: nodes[lv, i]):
+        for level, at, value in merkle.new_nodes(index, entry_hash(body), lambda lv, i: nodes[lv, i]):
             nodes[level, at] = value
     chains = {raw for subject in registry.subjects() for raw in subject.chain}
     leaves = [decode_leaf(body) for body in bodies]

@@ -12,6 +12,7 @@ from typing import Any
 
 from settlement.audit.findings import Audited, ListTaken, Review
 from settlement.audit.heads import Heads
+from settlement.audit.prunings import stub_record
 from settlement.chain import keys
 from settlement.chain.admission import Admitted, RuleInForce, prove, proven, timeless
 from settlement.chain.bodies import (
@@ -34,6 +35,7 @@ from settlement.chain.checkpoint import origin_of
 from settlement.chain.credentials import Claims, Registry, Subject, read_claims
 from settlement.chain.keys import Verify
 from settlement.chain.leaf import OWN, Leaf, decode_leaf
+from settlement.chain.prunedleaf import decode_pruned, is_pruned
 from settlement.chain.records import Record, Unproven, digest, parse
 from settlement.chain.rotation import judge_rotation
 from settlement.chain.ruling import judge_next, verify_rule
@@ -45,6 +47,7 @@ from settlement.pair.transmit import lease_limit
 from settlement.records.verdict import REVIEW_OPENED
 from settlement.state.messages import decode_message
 from settlement.state.ownword import attested, excused, in_order
+from settlement.state.retention import lot_of
 
 TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
 LEASES = (Confirm, Renew, Resume)
@@ -118,6 +121,10 @@ def former_of(origin: str, network: str, entries: Iterable[bytes]) -> frozenset[
 
 def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) -> None:
     """Checks (4) to (7) on one entry; `said` are the columns of its row, where it lies in a file."""
+    (_check_stub if is_pruned(body) else _check_whole)(state, index, body, said)
+
+
+def _check_whole(state: Replay, index: int, body: bytes, said: list[Any] | None) -> None:
     leaf, add = decode_leaf(body), state.audited.findings.add
     if isinstance(leaf, Refusal):
         add(f"entry {index}: {leaf}")
@@ -150,10 +157,43 @@ def check_entry(state: Replay, index: int, body: bytes, said: list[Any] | None) 
     _note(state, index, leaf, record)
 
 
+def _check_stub(state: Replay, index: int, body: bytes, said: list[Any] | None) -> None:
+    """An entry whose bytes were let go: its place in its author's chain, and what the auditor keeps of it."""
+    add, stub = state.audited.findings.add, decode_pruned(body)
+    if isinstance(stub, Refusal):
+        add(f"entry {index}: {stub}")
+        return
+    wrong = state.audited.prunings.stub(index, stub, said)
+    if wrong is not None:
+        add(f"entry {index}: {wrong}")
+        return
+    author = state.registry.get(stub.author)
+    if author is None:
+        add(f"entry {index}: let go, and nobody in the log is its author")
+        return
+    if (stub.author, stub.seq) in state.seen:
+        add(f"entry {index}: {author.name} used number {stub.seq} twice")
+    state.seen.add((stub.author, stub.seq))
+    own = state.is_own(stub.author)
+    if own != (stub.origin == OWN):
+        add(f"entry {index}: marked as {'own' if stub.origin == OWN else 'received'}, which it is not")
+    if own:
+        state.audited.own += 1
+        before = state.last.get(stub.author, (0, None))[0]
+        if stub.seq - 1 != before:
+            add(f"entry {index}: own record {stub.seq} does not follow {before}")
+        state.last[stub.author] = (stub.seq, stub.subject)
+    state.audited.held.append(stub_record(stub, state.registry.network))
+
+
 def _note(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
     """Signed heads for the cross-check, and what a regulator asks for: reviews, and how long a revocation took."""
     heads = state.heads = state.heads or Heads(state.registry)
     own_at = index if leaf.origin == OWN else None
+    if isinstance(record.body, Verdict) and leaf.origin == OWN:
+        lot = lot_of(record.body, record.frame.attestation.latest_ns)
+        if lot is not None:
+            state.audited.prunings.lot(lot)
     state.audited.heads.extend(heads.of_record(record, state.audited.path.name, own_at))
     if isinstance(record.body, Verdict) and record.body.clause == REVIEW_OPENED:
         measured = f"{record.body.reason}: {record.body.measured}"

@@ -15,6 +15,7 @@ from settlement.audit.lease import LogEntry
 from settlement.chain.bodies import Accept, Confirm, Grant, Revocation, Verdict
 from settlement.core.reasons import Reason
 from settlement.records.verdict import REVIEW_OPENED
+from settlement.state.retention import PRUNED_REASON
 
 MISUSE = (Reason.BINDING, Reason.TRANSPORT_BINDING, Reason.KEY, Reason.SIGNATURE)
 
@@ -80,7 +81,7 @@ def metrics(logs: Mapping[str, Iterable[LogEntry]]) -> Metrics:
                     settled[record.body.sid] = (entry.actor,)
                 case Verdict(clause=clause) if clause == REVIEW_OPENED:
                     reviewed.add(record.body.subject)
-                case Verdict(reason=reason) if reason != Reason.RECEIVED.value:
+                case Verdict(reason=reason) if reason not in (Reason.RECEIVED.value, PRUNED_REASON):
                     decided.add(record.body.subject)
                 case _:
                     pass

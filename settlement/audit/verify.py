@@ -32,8 +32,9 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.foreign import NoDatabase, open_foreign, typed
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.lineage import SCHEMA, LineageError
+from settlement.chain.prunedleaf import entry_hash, is_pruned, with_stub
 from settlement.chain.standing import Standing, Tally
-from settlement.chain.wholeness import COLUMNS, Tree, stored_nodes, stored_standing, tally_of_rows
+from settlement.chain.wholeness import COLUMNS, Tree, stored_nodes, stored_standing, stored_stubs, tally_of_rows
 from settlement.core.reasons import Refusal
 from settlement.records.complaint import Ruling
 from settlement.records.registry import TYPE_OF
@@ -189,11 +190,12 @@ def audit_entries(
     state = Replay(Registry(network, anchors), audited, former=former_of(origin, network, rotations))
     frontier = merkle.NO_LEAVES
     for index, body in enumerate(bodies):
-        frontier, _ = merkle.grown(frontier, index, merkle.leaf_hash(body))
+        frontier, _ = merkle.grown(frontier, index, entry_hash(body))
         check_entry(state, index, body, None)
         audited.records += 1
         if len(audited.findings.problems) >= SHOWN_MAX:
             break
+    _check_prunings(state)
     audited.root = merkle.fold(frontier)
     if _strange(state):
         return audited
@@ -241,7 +243,7 @@ def _everyone(reader: _Reader, known: Registry) -> Registry:
 
 def _walk(reader: _Reader, state: Replay) -> None:
     """Checks (2) and (4) to (7), in memory that does not grow with the tree; signatures on every core."""
-    findings, tree, whole = state.audited.findings, Tree(reader.db), True
+    findings, tree, whole, stubs = state.audited.findings, Tree(reader.db), True, 0
     ahead = Ahead(_everyone(reader, state.registry))
     state.verify = ahead.verify
     columns = f"idx, CAST(body AS BLOB), subject, admitted, {COLUMNS}"
@@ -251,15 +253,26 @@ def _walk(reader: _Reader, state: Replay) -> None:
         if index != expected:
             findings.add(f"entry {expected} is missing")
             break
-        if whole and not tree.add(index, merkle.leaf_hash(body)):
+        if whole and not tree.add(index, entry_hash(body)):
             whole = False
             findings.add(f"entry {index} does not hash to the stored tree")
         check_entry(state, index, bytes(body), said)
+        if is_pruned(body):
+            stubs = with_stub(stubs, index, bytes(body))
         state.tally = state.tally.appended(said[2:])
         state.audited.records += 1
     if whole and not tree.over():
         findings.add("the stored tree is larger than the entries make it")
+    if stubs != stored_stubs(reader.db):
+        findings.add("the stubs of what was let go are not those that were put there")
+    _check_prunings(state)
     state.audited.root = tree.root()
+
+
+def _check_prunings(state: Replay) -> None:
+    """Whatever bytes are gone were let go by the owner's word and the rule."""
+    for problem in state.audited.prunings.judge(state.rules):
+        state.audited.findings.add(problem)
 
 
 def _check_checkpoints(reader: _Reader, state: Replay) -> None:

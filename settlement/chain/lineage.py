@@ -9,6 +9,7 @@ Long because what is durable together is one set of tables with one writer.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from settlement.chain.foreign import NoDatabase, check_schema, harden, open_fore
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.memory import Memory
+from settlement.chain.prunedleaf import PRUNED, SUM, PrunedLeaf, entry_hash, sum_bytes, with_stub
 from settlement.chain.records import Record
 from settlement.chain.snapshot import META, SNAPSHOT_EVERY, Snapshot, StartLook, check_from_snapshot, read_snapshot
 from settlement.chain.standing import Standing, Tally
@@ -268,7 +270,7 @@ class Lineage:
         if body is None:
             raise LineageError(f"{self.path}: entry {index} is missing; the file was altered")
         if index < self._unread:
-            head, leaf = self.head(), merkle.leaf_hash(bytes(body))
+            head, leaf = self.head(), entry_hash(bytes(body))
             if merkle.verify_inclusion(leaf, index, head.size, self.inclusion(index), head.root) is not None:
                 raise LineageError(f"{self.path}: entry {index} is not in the signed tree; the file was altered")
         return bytes(body)
@@ -277,6 +279,26 @@ class Lineage:
         """All entries in order."""
         for (body,) in self._db.execute("SELECT body FROM leaf WHERE idx>=? ORDER BY idx", (start,)):
             yield bytes(body)
+
+    def of_type(self, typ: str, first: int, last: int) -> list[tuple[int, bytes | None, bytes, int, bytes]]:
+        """Admitted entries of a type among those from `first` to before `last`: number, sid, author, seq, body."""
+        sql = "SELECT idx, sid, author, seq FROM leaf WHERE idx>=? AND idx<? AND typ=? AND admitted=1 ORDER BY idx"
+        rows: list[tuple[Any, ...]] = list(self._db.execute(sql, (first, last, typ)))
+        return [(index, sid, bytes(author), int(seq), self.leaf_body(index)) for index, sid, author, seq in rows]
+
+    def of_settlement(self, sid: bytes) -> list[bytes]:
+        """The bodies of a settlement's admitted entries, in order."""
+        sql = "SELECT idx FROM leaf WHERE sid=? AND admitted=1 ORDER BY idx"
+        rows: list[tuple[Any, ...]] = list(self._db.execute(sql, (sid,)))
+        return [self.leaf_body(index) for (index,) in rows]
+
+    def prune(self, index: int, stub: PrunedLeaf) -> None:
+        """Put a stub in an entry's place, inside a transaction: its hash in the tree stays, its bytes are gone."""
+        body = replace(stub, leaf=entry_hash(self.leaf_body(index))).encoded()
+        total = int.from_bytes(self.get(PRUNED, SUM) or b"", "big")
+        self._db.execute("UPDATE leaf SET body=? WHERE idx=?", (body, index))
+        self.put(PRUNED, SUM, sum_bytes(with_stub(total, index, body)))
+        self._memory.records.pop(stub.subject, None)
 
     def newest_ns(self) -> int:
         """The instant the last entry surely came after, UTC in ns; 0 for an empty log or a damaged entry."""

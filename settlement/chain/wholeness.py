@@ -15,6 +15,15 @@ import cbor2
 
 from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, open_note
+from settlement.chain.prunedleaf import (
+    PRUNED,
+    SUM,
+    PrunedLeaf,
+    decode_pruned,
+    entry_hash,
+    is_pruned,
+    with_stub,
+)
 from settlement.chain.standing import Standing, Tally
 from settlement.core.reasons import Reason, Refusal, refuse
 
@@ -62,6 +71,13 @@ def stored_standing(db: apsw.Connection, origin: str) -> tuple[Standing, bytes] 
     size, root, columns, rows, signature = row
     tally = Tally(columns=bytes(columns), rows=int.from_bytes(rows, "big"))
     return Standing(origin=origin, size=size, root=bytes(root), tally=tally), bytes(signature)
+
+
+def stored_stubs(db: apsw.Connection) -> int:
+    """The sum over all stubs as the owner's state has it; 0 where nothing was pruned."""
+    sql = "SELECT CAST(value AS BLOB) FROM state WHERE kind=? AND key=?"
+    row = db.execute(sql, (PRUNED, SUM)).fetchone()
+    return int.from_bytes(row[0], "big") if row is not None else 0
 
 
 class Tree:
@@ -112,10 +128,16 @@ def check_entry_row(row: tuple[Any, ...], expected: int, tree: Tree) -> Refusal 
     index, body, subject, admitted = row[:4]
     if index != expected:
         return _changed("order", f"entry {index}", f"entry {expected}")
-    fields = _fields(body)
-    if fields is None or fields.get(_SUBJECT) != subject or fields.get(_ADMITTED) != admitted:
-        return _changed("entry", f"entry {index} was edited")
-    if not tree.add(index, merkle.leaf_hash(body)):
+    if is_pruned(body):
+        stub = decode_pruned(body)
+        said = (stub.subject, 1, stub.author, stub.seq) if isinstance(stub, PrunedLeaf) else None
+        if said != (subject, admitted, row[6], row[7]):
+            return _changed("entry", f"the stub of entry {index} was edited")
+    else:
+        fields = _fields(body)
+        if fields is None or fields.get(_SUBJECT) != subject or fields.get(_ADMITTED) != admitted:
+            return _changed("entry", f"entry {index} was edited")
+    if not tree.add(index, entry_hash(body)):
         return _changed("tree", f"entry {index} does not hash to the stored tree")
     return None
 
@@ -124,12 +146,16 @@ def check_file(
     db: apsw.Connection, origin: str, public: bytes, *, standing: bool, former: tuple[bytes, ...] = ()
 ) -> Refusal | None:
     """Checks (1) to (3), and (4) where `standing` asks for it."""
-    tree, tally, size = Tree(db), Tally(), 0
+    tree, tally, size, stubs = Tree(db), Tally(), 0, 0
     for row in entry_rows(db, -(1 << 63)):
         broken = check_entry_row(row, size, tree)
         if broken is not None:
             return broken
+        if is_pruned(row[1]):
+            stubs = with_stub(stubs, size, row[1])
         tally, size = tally.appended(row[4:]), size + 1
+    if stubs != stored_stubs(db):
+        return _changed("pruned", "other stubs than were put there", "the sum that was signed")
     if not tree.over():
         return _changed("tree", "more nodes than the entries make", "the tree of the entries")
     refusal = _check_checkpoints(db, (public, *former), size)

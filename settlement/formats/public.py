@@ -15,6 +15,7 @@ from typing import Any
 from settlement.chain import merkle
 from settlement.chain.bodies import Grant
 from settlement.chain.checkpoint import Head, open_note
+from settlement.chain.prunedleaf import entry_hash
 from settlement.chain.records import Record
 from settlement.chain.scope import Area
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -63,7 +64,7 @@ def document(network: str, logs: Sequence[dict[str, Any]]) -> str:
 
 def log(note: str, bodies: Sequence[bytes], settlements: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One log of the document."""
-    leaves = [merkle.leaf_hash(body).hex() for body in bodies]
+    leaves = [entry_hash(body).hex() for body in bodies]
     return {"checkpoint": note, "leaves": leaves, "settlements": list(settlements)}
 
 

@@ -347,6 +347,7 @@ class Party(NodeState):
         self.duty(step, "witness", lambda: self.witness.tick(step))
         self.duty(step, "proposals", lambda: assembling.tick(self, step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))
+        self.duty(step, "retention", lambda: self.retention.act(step))
         ended = self.duty(step, "user", lambda: self.user.tick(step))
         return ended if isinstance(ended, list) else []
 

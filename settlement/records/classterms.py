@@ -19,7 +19,7 @@ FALLBACKS = ("holder", "pool", "any", "none")
 USES = ("any", "operation", "research", "enforcement")
 SPREADS = ("none", "parties", "authority", "public")
 """To whom something may go, each wider than the one before."""
-KEPT = ("recordings", "envelopes", "usage", "intents")
+KEPT = ("recordings", "envelopes", "usage", "intents", "renewals")
 """Of what a class may say how long it is kept."""
 
 
@@ -53,7 +53,7 @@ class LicenceTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionTerms:
-    """How long things of one kind (recordings, envelopes, usage, intents) are kept at the most."""
+    """How long things of one kind (one of KEPT) are kept at the most; of renewals the last stays."""
 
     what: str = text(1, 32)
     keep_ns: int = length_ns(2, least=1, most=LIFE_MAX_NS)

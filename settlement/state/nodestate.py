@@ -31,6 +31,7 @@ from settlement.records.row import Charge
 from settlement.state.assembly import PROPOSED, Assembly
 from settlement.state.ownword import attested, judge_own, last_attested
 from settlement.state.replays import Replays
+from settlement.state.retention import LogRetention
 from settlement.state.rules import RULE, HeldRule, Rules, chained, read_held
 from settlement.state.shares import Shares
 from settlement.state.step import REPLIED, REPLY, Identity, Step
@@ -89,6 +90,7 @@ class NodeState:
         self.heads_heard: set[bytes] = set()
         self.consents = True
         self.replays = Replays()
+        self.retention = LogRetention(lineage, rule=lambda: self.rule, live=self._live)
         self._proven: Recent[bytes, Record] = Recent()
         self.attested_ns = max((self._attested(one) for one in (identity.credential, *self.former)), default=0)
         self.restore()
@@ -253,6 +255,10 @@ class NodeState:
         """Stop signing for good: the log is not what this node, or a neighbour, saw."""
         self.damaged = step.halted = refusal
         step.event("halted", reason=refusal.reason.value, detail=str(refusal))
+
+    def _live(self) -> set[bytes]:
+        """Settlements that are not over, for this node as a holder or as a user."""
+        return {pair.sid for pair in self.holder.busy.values()} | {pair.sid for pair in self.user.busy.values()}
 
     def scrubbed(self, step: Step, refusal: Refusal | None) -> None:
         """The log was read whole behind this node's back: go on, or sign nothing more where it does not hold."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from radio.permits import WITHDRAWN_MAX, HeldPermit, Permits
+from radio.permits import GRACE_NS, WITHDRAWN_MAX, HeldPermit, Permits
 from settlement.chain import bodies
 from settlement.chain.bodies import Renew, Resume, Suspend
 from settlement.chain.credentials import Registry, Subject, issue
@@ -298,3 +298,30 @@ def test_a_successor_by_another_issuer_does_not_succeed(made: Collusion) -> None
     assert (refusal.reason, refusal.clause) == (Reason.ROTATION, "rotation.name")
     key, raw = successor(made)
     assert isinstance(judge_rotation(user, rotation_of(user.hash, raw, key, NETWORK), registry), Subject)
+
+
+@pytest.mark.attack(42)
+def test_a_permit_long_over_is_let_go_and_its_artifact_is_refused_for_good(made: Collusion) -> None:
+    warden = permits(made)
+    held = taken(made, warden)
+    end_s = (held.permit.cell.window.end_ns - T0) / NS
+    late_s = end_s + GRACE_NS / NS
+    assert warden.finished(fix(end_s + 1).time) == [held]
+    assert warden.get(held.permit.sid) is held
+    assert warden.take(made.artifact(), fix(end_s + 2).time) is held
+    # Without a trusted clock nothing is let go.
+    assert warden.finished(fix(late_s + 1, trusted=False).time) == []
+    assert warden.get(held.permit.sid) is held
+    assert warden.finished(fix(late_s + 1).time) == []
+    assert warden.get(held.permit.sid) is None
+    assert reason(warden.take(made.artifact(), fix(late_s + 2).time)) is Reason.EXPIRED
+    # Nor does a clock that was set back, or lost, bring it in again.
+    assert reason(warden.take(made.artifact(), fix(1.4).time)) is Reason.EXPIRED
+    assert reason(warden.take(made.artifact(), None)) is Reason.EXPIRED
+
+
+def test_what_is_not_accounted_for_is_not_let_go(made: Collusion) -> None:
+    warden = permits(made)
+    held = taken(made, warden)
+    warden._forget(fix((held.permit.cell.window.end_ns + 2 * GRACE_NS - T0) / NS).time)
+    assert warden.get(held.permit.sid) is held

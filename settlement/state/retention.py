@@ -1,0 +1,269 @@
+"""Lets the bytes of old entries go, as the classes of the rule say how long things are kept; their hashes stay.
+
+    envelopes   of every class, once the longest time that any class keeps them is over
+    intents     by their class                  usage       by the class of their settlement
+    renewals    of a settlement that is over, by its class; the last of them stays for ever
+
+Nothing goes that is still needed: what a live settlement or an open dispute has or names, what is in force (offers made
+and heard, this node's own envelopes, rules and lists), and no type of record that is not named above, whatever its age.
+For each lot that goes the node signs a record of its own: which rule, which class and kind, how many of which entries.
+Refused entries stay: they are evidence against somebody.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from settlement.chain.admission import RuleInForce
+from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.lineage import Lineage
+from settlement.chain.prunedleaf import PrunedLeaf, is_pruned
+from settlement.chain.records import Record, Unproven, parse
+from settlement.disputes.table import STORE as DISPUTES
+from settlement.disputes.table import DisputeState, open_dispute
+from settlement.pair.bounds import PLACES, UNITS
+from settlement.pair.holder import OFFERS
+from settlement.pair.user import HEARD
+from settlement.records.authority import Rule
+from settlement.records.ending import Usage
+from settlement.records.grant import Grant
+from settlement.records.lease import Renew
+from settlement.records.market import Intent
+from settlement.records.observation import Envelope
+from settlement.records.registry import TYPE_OF
+from settlement.records.verdict import Verdict
+from settlement.state.step import Step
+
+EVERY_NS: Final = 60_000_000_000
+WINDOW: Final = 4096
+"""Entries looked at in one pass of one kind."""
+LOT_MAX: Final = 512
+"""Bodies that go in one step: what else is due waits no longer than that takes."""
+LOT_LEAST: Final = 16
+"""Fewer are not worth a signed record, unless they are all there will be of a window."""
+NAME_BYTES: Final = 32
+BODY_KEY: Final = 6
+"""Of a payload: what is around the body names the author's record before, and so the whole log."""
+IN_FORCE: Final = (OFFERS, HEARD, PLACES, UNITS)
+CLOSED: Final = (DisputeState.PAID,)
+RENEWALS: Final = "renewals"
+KINDS: Final[Mapping[str, type[Any]]] = MappingProxyType(
+    {"envelopes": Envelope, "intents": Intent, "usage": Usage, RENEWALS: Renew}
+)
+"""What may go at all, as classes name it, and the type of record that each is."""
+CLAUSE: Final = "retention."
+PRUNED_REASON: Final = "PRUNED"
+_LOT: Final = re.compile(
+    r"(?P<commodity>.{0,64}): (?P<count>\d{1,9}) bodies, entries (?P<first>\d{1,18}) to (?P<last>\d{1,18})"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldEntry:
+    """An entry that is old enough to go, and the class that says so."""
+
+    index: int
+    leaf: Leaf
+    sid: bytes | None
+    commodity: str
+    author: bytes
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunedLot:
+    """What a node said it let go: of which kind and class, under which rule, how many of which entries, and when."""
+
+    kind: str
+    commodity: str
+    rule: bytes
+    count: int
+    first: int
+    last: int
+    at_ns: int = 0
+
+    def record(self, keep_ns: int) -> Verdict:
+        """The node's own word of it, as it is signed."""
+        measured = f"{self.commodity}: {self.count} bodies, entries {self.first} to {self.last}"
+        clause = f"{CLAUSE}{self.kind}"
+        return Verdict(
+            subject=self.rule, reason=PRUNED_REASON, clause=clause, measured=measured, required=f"kept {keep_ns} ns"
+        )
+
+
+def lot_of(body: Verdict, at_ns: int) -> PrunedLot | None:
+    """What a verdict says was let go, signed at that instant (UTC, ns); None where it says no such thing."""
+    said = _LOT.fullmatch(body.measured) if body.clause.startswith(CLAUSE) else None
+    if said is None or body.reason != PRUNED_REASON:
+        return None
+    return PrunedLot(
+        kind=body.clause.removeprefix(CLAUSE),
+        commodity=said["commodity"],
+        rule=body.subject,
+        count=int(said["count"]),
+        first=int(said["first"]),
+        last=int(said["last"]),
+        at_ns=at_ns,
+    )
+
+
+def names_in(value: Any) -> Iterator[bytes]:
+    """Every hash that a record's body names."""
+    if isinstance(value, bytes):
+        if len(value) == NAME_BYTES:
+            yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from names_in(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from names_in(one)
+
+
+def kept_ns(rule: Rule, kind: str, commodity: str | None) -> int | None:
+    """How long a class keeps a kind; of no class in particular the longest of all, None where one keeps it for ever."""
+    terms = rule.classes if commodity is None else tuple(one for one in rule.classes if one.name == commodity)
+    found = [next((r.keep_ns for r in one.retention or () if r.what == kind), None) for one in terms]
+    times = [one for one in found if one is not None]
+    return max(times) if times and len(times) == len(found) else None
+
+
+class LogRetention:
+    """One node's, driven by its ticks; all that lasts of it is in the log."""
+
+    def __init__(
+        self, lineage: Lineage, *, rule: Callable[[], RuleInForce], live: Callable[[], Iterable[bytes]]
+    ) -> None:
+        """`rule` says what is in force; `live` names the settlements that are not over for this node."""
+        self._lineage, self._rule, self._running = lineage, rule, live
+        self._next_ns = 0
+
+    def act(self, step: Step) -> int:
+        """Let one lot go, where any is due; returns how many bodies went."""
+        now_ns = step.now.time.earliest_ns
+        if not step.now.time.trusted or now_ns < self._next_ns <= now_ns + EVERY_NS:
+            return 0
+        self._next_ns = now_ns + EVERY_NS
+        for kind in KINDS:
+            gone, more = self._kind(step, kind, now_ns)
+            if more:
+                self._next_ns = 0
+            if gone:
+                return gone
+        return 0
+
+    def _kind(self, step: Step, kind: str, now_ns: int) -> tuple[int, bool]:
+        """One pass of one kind: how many went, and whether the next may follow at once."""
+        rule = self._rule().rule
+        if all(kind not in [r.what for r in one.retention or ()] for one in rule.classes):
+            return 0, False
+        lineage, cursor = self._lineage, f"pruned:{kind}"
+        first = lineage.counted(cursor)
+        if first + 1 >= lineage.size:
+            return 0, False
+        wanted, last, young = self._window(kind, first, now_ns)
+        needed = self._needed() if wanted else frozenset()
+        going = [one for one in wanted if not self._held(one, needed)][:LOT_MAX]
+        full = len(going) == LOT_MAX
+        by_class: dict[str, list[OldEntry]] = defaultdict(list)
+        for one in going:
+            by_class[one.commodity].append(one)
+        for commodity, lot in by_class.items():
+            self._let_go(step, kind, commodity, lot)
+        # What is still needed is looked at again; so is the window in which something is too young.
+        held = min((one.index for one in wanted if one not in going), default=None)
+        reached = min(one for one in (held, young, last) if one is not None)
+        if reached > first and (not full or held is not None):
+            lineage.count(cursor, reached - first)
+        return len(going), bool(going) or (reached > first and young is None)
+
+    def _window(self, kind: str, first: int, now_ns: int) -> tuple[list[OldEntry], int, int | None]:
+        """Entries of a kind from `first` on that are old enough, where the window ends, and the first too young."""
+        found: list[OldEntry] = []
+        lineage = self._lineage
+        last = min(first + WINDOW, lineage.size)
+        for index, sid, author, seq, body in lineage.of_type(TYPE_OF[KINDS[kind]], first, last):
+            leaf = decode_leaf(body) if not is_pruned(body) else None
+            if not isinstance(leaf, Leaf) or leaf.record is None:
+                continue
+            commodity = "" if KINDS[kind] is Envelope else self._class_of(leaf, sid)
+            if commodity is None:
+                continue
+            keep_ns = kept_ns(self._rule().rule, kind, commodity or None)
+            if keep_ns is None:
+                continue
+            if leaf.arrived_latest_ns + keep_ns >= now_ns:
+                return found, last, index
+            found.append(OldEntry(index=index, leaf=leaf, sid=sid, commodity=commodity, author=author, seq=seq))
+        if kind == RENEWALS:
+            found = [one for one in found if not self._last_of_its_settlement(one)]
+        return found, last, None
+
+    def _class_of(self, leaf: Leaf, sid: bytes | None) -> str | None:
+        """The class an entry is of, by itself or by the GRANT of its settlement; None where nobody can tell."""
+        bodies = [leaf.record] if sid is None else [one.record for one in self._entries_of(sid)]
+        for raw in bodies:
+            unproven = parse(raw) if raw is not None else None
+            if isinstance(unproven, Unproven) and unproven.schema in (Intent, Grant):
+                opened = unproven.opened()
+                return opened.body.commodity if isinstance(opened, Record) else None
+        return None
+
+    def _last_of_its_settlement(self, one: OldEntry) -> bool:
+        newest = self._lineage.newest_of(one.sid or b"", [TYPE_OF[Renew]])
+        return newest is None or newest[1] == one.leaf.subject
+
+    def _entries_of(self, sid: bytes) -> list[Leaf]:
+        leaves = (decode_leaf(body) for body in self._lineage.of_settlement(sid) if not is_pruned(body))
+        return [leaf for leaf in leaves if isinstance(leaf, Leaf)]
+
+    def _held(self, one: OldEntry, needed: frozenset[bytes]) -> bool:
+        return one.leaf.subject in needed or (one.sid is not None and one.sid in self._live())
+
+    def _live(self) -> frozenset[bytes]:
+        """Settlements that are not over for either side, or about which somebody complained and nothing is paid yet."""
+        disputes = (open_dispute(raw) for _, raw in self._lineage.items(DISPUTES))
+        return frozenset({*self._running(), *(one.sid for one in disputes if one.state not in CLOSED)})
+
+    def _needed(self) -> frozenset[bytes]:
+        """The names of all records that something in force, or a live or disputed settlement, has or rests on."""
+        lineage = self._lineage
+        waiting: list[bytes] = [raw for kind in IN_FORCE for _, raw in lineage.items(kind)]
+        for sid in self._live():
+            waiting += [leaf.record for leaf in self._entries_of(sid) if leaf.record is not None]
+        needed: set[bytes] = set()
+        while waiting:
+            unproven = parse(waiting.pop())
+            if not isinstance(unproven, Unproven):
+                continue
+            for name in names_in(unproven.payload.get(BODY_KEY)):
+                if name in needed:
+                    continue
+                raw = lineage.raw_of(name)
+                if raw is not None:
+                    needed.add(name)
+                    waiting.append(raw)
+        return frozenset(needed)
+
+    def _let_go(self, step: Step, kind: str, commodity: str, lot: Sequence[OldEntry]) -> None:
+        rule = self._rule()
+        said = PrunedLot(
+            kind=kind, commodity=commodity, rule=rule.hash, count=len(lot), first=lot[0].index, last=lot[-1].index
+        )
+        step.sign(said.record(kept_ns(rule.rule, kind, commodity or None) or 0))
+        for one in lot:
+            stub = PrunedLeaf(
+                leaf=bytes(32),
+                subject=one.leaf.subject,
+                origin=one.leaf.origin,
+                arrived_ns=one.leaf.arrived_latest_ns,
+                kind=kind,
+                commodity=commodity,
+                author=one.author,
+                seq=one.seq,
+            )
+            self._lineage.prune(one.index, stub)
+        step.event("pruned", kind=kind, commodity=commodity, entries=len(lot))
