@@ -5,6 +5,7 @@ from typing import Any
 
 from settlement.chain.codec import FieldKind, kinds_of
 from settlement.governing.plainfile import RuleFileError, known_keys, needed, scalar
+from settlement.records.approvalterms import ApprovalRule
 from settlement.records.auctionterms import AuctionRule
 from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms
@@ -18,6 +19,7 @@ ONE = {
     "disputes": DisputeTerms,
     "handing": HandingTerms,
     "auction": AuctionRule,
+    "approval": ApprovalRule,
 }
 SEVERAL = {"tiers": TierTerms, "retention": RetentionTerms, "fallbacks": FallbackTerms}
 

@@ -15,25 +15,29 @@ from settlement.quorum.certificate import Certificate, Vote, vote
 from settlement.quorum.counting import count_bids
 from settlement.quorum.group import choices, in_epoch, member_of, membership_of
 from settlement.quorum.sealing import commitment
-from settlement.quorum.table import ProposalEvent, ProposalState
+from settlement.quorum.table import OVER, ProposalEvent, ProposalState
 from settlement.quorum.voting import may_vote
 from settlement.records.auction import NONCE, Bid, Reveal
 from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionTerms
+from settlement.records.conduct.approval import choice_on
 from settlement.records.conduct.auction import AuctionCase, auction_of, heard_bids, take_bid, take_reveal, take_tally
+from settlement.records.conduct.base import RecordCase
+from settlement.records.conduct.proposing import judge_sold
 from settlement.records.conduct.quorum import (
     group_of,
     judge_group,
     judge_outcome,
-    judge_sold,
     proposal_of,
     take_outcome,
     take_proposal,
     take_vote,
 )
+from settlement.records.conduct.registry import answer_refused, decide
 from settlement.records.quorum import Ballot, GroupOutcome, MemberList, Proposal
 from settlement.state.assembly import BIDS, MEMBERS, OUTCOMES, REVEALS, SEALED, TALLIES, VOTES, Arrival
+from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
-from settlement.state.step import Step
+from settlement.state.step import REPLY, Step
 
 PRICE_BYTES = 8
 BESIDE_MAX = 64
@@ -124,6 +128,8 @@ def _go_on(state: NodeState, step: Step, asked: Record) -> None:
             raise IllegalMoveError(str(moved))
         if moved is ProposalState.VOID:
             step.event("no outcome", proposal=asked.digest, function=body.function)
+        if moved in OVER:
+            _answer_request(state, step, asked)
     at = state.assembly.states[asked.digest]
     if isinstance(auction, AuctionCase):
         if at is ProposalState.REVEALING:
@@ -197,20 +203,22 @@ def _to_all(state: NodeState, step: Step, record: Record, beside: Sequence[bytes
 # -- voting ------------------------------------------------------------------------------------------------------------
 
 
-def _choice(state: NodeState, asked: Record) -> bytes | None:
-    """What this node votes for: the TALLY that it found right, or the approval that its operator gave."""
+def _choice(state: NodeState, step: Step, asked: Record) -> bytes | None:
+    """What this node votes for: the TALLY that it found right; for or against a REQUEST by what it knows itself."""
     if asked.body.function in PRICE_FUNCTIONS:
         return state.lineage.get(TALLIES, asked.digest)
-    return None
+    now = step.now.time
+    return choice_on(state, asked, now.earliest_ns, now.latest_ns)
 
 
 def _vote(state: NodeState, step: Step, asked: Record) -> None:
     """Sign the one vote of this node, where it is a member and has not voted."""
     group, me = group_of(state, asked.body.membership), state.identity.credential
-    mine, chosen = state.lineage.get(VOTES, asked.digest + me), _choice(state, asked)
-    if group is None or mine is not None or chosen is None or member_of(group, me) is None:
+    if group is None or member_of(group, me) is None or state.lineage.get(VOTES, asked.digest + me) is not None:
         return
-    cast_vote(state, step, asked, group, chosen)
+    chosen = _choice(state, step, asked)
+    if chosen is not None:
+        cast_vote(state, step, asked, group, chosen)
 
 
 def cast_vote(state: NodeState, step: Step, asked: Record, group: MemberList, choice: bytes) -> Record | Refusal:
@@ -244,9 +252,28 @@ def _certify(state: NodeState, step: Step, asked: Record) -> None:
             continue
         record = step.sign(body)
         take_outcome(state, step, record)
+        _answer_request(state, step, asked)
         beside = [choice] if body.tally is not None else []
         _to_all(state, step, record, [*beside, *(records[one].digest for one in members)])
         return
+
+
+def _answer_request(state: NodeState, step: Step, asked: Record) -> None:
+    """As holder: grant a REQUEST that its members approved, by all that it is judged by now; else refuse it. Once."""
+    subject = asked.body.subject
+    admitted = state.admitted_of(subject) if subject is not None else None
+    mine = asked.frame.author == state.identity.credential
+    if admitted is None or not mine or state.lineage.get(REPLY, admitted.record.digest) is not None:
+        return
+    message = Message(record=admitted.record.raw)
+    case = RecordCase(state=state, step=step, admitted=admitted, message=message)
+    decision = decide(case)
+    if isinstance(decision, Refusal):
+        answer_refused(case, decision)
+        return
+    step.answering(admitted.record.digest)
+    decision.act()
+    step.answering(None)
 
 
 def _outcome(

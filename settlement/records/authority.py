@@ -16,6 +16,7 @@ from settlement.chain.quantities import (
 )
 from settlement.chain.scope import Area, Band, Scope, Window, ordered
 from settlement.core.fixes import PositionSource, TimeSource
+from settlement.records.approvalterms import ApprovalRule
 from settlement.records.auctionterms import AuctionRule
 from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms, ReputationTerms
@@ -101,11 +102,14 @@ class ClassTerms:
     users: int | None = uint(44, optional=True, high=255, meant=(1, 255))
     handing: HandingTerms | None = nested(28, HandingTerms, optional=True)
     auction: AuctionRule | None = nested(46, AuctionRule, optional=True)
+    approval: ApprovalRule | None = nested(47, ApprovalRule, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """Prices that rise, each tier and fallback once, forms of price that exist."""
         if self.price_low > self.price_high:
             return ".price_low", self.price_low, f"<= price_high, {self.price_high}"
+        if self.approval is not None and self.approval.vote_ns >= self.accept_ns:
+            return ".approval.vote_ns", self.approval.vote_ns, f"< accept_ns, {self.accept_ns}"
         tiers = [one.tier for one in self.tiers or ()]
         if len(set(tiers)) != len(tiers):
             return ".tiers", "one tier twice", "each once"

@@ -6,6 +6,7 @@ from settlement.chain.codec import Flaw, array, blob, nested, text, uint
 from settlement.chain.quantities import LIFE_MAX_NS, WINDOW_MAX_NS, count, instant_ns
 from settlement.chain.scope import Scope, Window, ordered
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.approvalterms import ApprovalTerms
 from settlement.records.auctionterms import APPROVALS, FUNCTIONS, PRICE_FUNCTIONS, AuctionTerms
 from settlement.records.authority import Rule
 from settlement.records.row import CarriedBy, Charge, Kind, RecordType, WhenLate
@@ -61,8 +62,8 @@ class MemberList:
 class Proposal:
     """A question to a list of members; `function` says how votes or bids become an outcome.
 
-    With an `auction` the question is who gets it, and at what price; else whether `subject`, a record, is approved:
-    by `need` members (k of n) or by members of that weight together (weighted).
+    With an `auction` the question is who gets it, and at what price; else whether `subject`, a REQUEST that asks for
+    what `approval` says, is approved: by `need` members (k of n) or members of that weight together (weighted).
     """
 
     members: str = text(1, 64)
@@ -74,6 +75,7 @@ class Proposal:
     rule: bytes = blob(7, HASH)
     subject: bytes | None = blob(8, HASH, optional=True)
     auction: AuctionTerms | None = nested(9, AuctionTerms, optional=True)
+    approval: ApprovalTerms | None = nested(10, ApprovalTerms, optional=True)
 
     def meaning_flaw(self) -> Flaw | None:
         """An outcome function that there is, and what it is about."""
@@ -81,8 +83,9 @@ class Proposal:
             return ".function", self.function, f"one of {', '.join(FUNCTIONS)}"
         if (self.auction is not None) is not (self.function in PRICE_FUNCTIONS):
             return ".auction", "absent" if self.auction is None else "present", f"with {' or '.join(PRICE_FUNCTIONS)}"
-        if (self.subject is not None) is not (self.function in APPROVALS):
-            return ".subject", "absent" if self.subject is None else "present", f"with {', '.join(APPROVALS)}"
+        for name, held in (("subject", self.subject), ("approval", self.approval)):
+            if (held is not None) is not (self.function in APPROVALS):
+                return f".{name}", "absent" if held is None else "present", f"with {', '.join(APPROVALS)}"
         auction = self.auction
         if auction is not None and not auction.reveals_by_ns < self.vote_by_ns <= auction.cell.window.start_ns:
             window_ns = auction.cell.window.start_ns
@@ -120,10 +123,11 @@ class GroupOutcome:
 
 
 def _in_scope(body: Proposal, scope: Scope) -> Refusal | None:
-    """Clause (8): what is auctioned is the author's to offer."""
-    if body.auction is None:
+    """Clause (8): what is auctioned, or asked for, is the author's to give."""
+    about = body.auction or body.approval
+    if about is None:
         return None
-    cell, commodity = body.auction.cell, body.auction.commodity
+    cell, commodity = about.cell, about.commodity
     if not scope.holds_band(cell.band):
         return refuse(Reason.SCOPE, "capability.8.band", cell.band, ", ".join(str(b) for b in scope.bands))
     if not scope.area.holds(cell.area):
@@ -137,7 +141,7 @@ def _auctioned(body: Proposal, rule: Rule, signed_ns: int) -> Refusal | None:
     """Clause (13): the class has auctions, and this one is as the rule asks."""
     auction = body.auction
     if auction is None:
-        return None
+        return _as_ruled(body, rule, signed_ns)
     terms = rule.terms(auction.commodity)
     if terms is None or terms.auction is None:
         held = ", ".join(c.name for c in rule.classes if c.auction is not None) or "no class"
@@ -164,6 +168,23 @@ def _auctioned(body: Proposal, rule: Rule, signed_ns: int) -> Refusal | None:
         if not held_to:
             return refuse(reason, f"disposition.13.{axis}", measured, required)
     return None
+
+
+def _as_ruled(body: Proposal, rule: Rule, signed_ns: int) -> Refusal | None:
+    """Clause (13): the class asks for approval, by this list, this function and so many."""
+    terms = rule.terms(body.approval.commodity) if body.approval is not None else None
+    asked = terms.approval if terms is not None else None
+    if asked is None:
+        return refuse(Reason.TERMS, "disposition.13.approval", body.function, "a class that asks for approval")
+    said, due = (body.members, body.function, body.need), (asked.members, asked.function, asked.need)
+    if said != due:
+        return refuse(Reason.TERMS, "disposition.13.approval", said, due)
+    latest_ns = signed_ns + asked.vote_ns
+    return (
+        None
+        if body.vote_by_ns <= latest_ns
+        else refuse(Reason.TERMS, "disposition.13.vote_by", f"{body.vote_by_ns} ns", f"<= {latest_ns} ns")
+    )
 
 
 TYPES = (

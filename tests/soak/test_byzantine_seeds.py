@@ -10,6 +10,7 @@ SEEDS = int(os.environ.get("BYZANTINE_SEEDS", "10000"))
 
 
 @pytest.mark.feature("S9")
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("faulty", [1, 2])
 def test_seeds_of_f_faulty_members(faulty: int) -> None:
     finished = 0
@@ -22,6 +23,7 @@ def test_seeds_of_f_faulty_members(faulty: int) -> None:
 
 
 @pytest.mark.feature("S9")
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("faulty", [1, 2])
 def test_seeds_of_one_more_faulty_member(faulty: int) -> None:
     twice = 0

@@ -14,6 +14,7 @@ from settlement.pair.user import STORE as USER
 from settlement.pair.work import settlement_id
 from settlement.records.conduct import resting
 from settlement.records.conduct.alarms import verdict_on
+from settlement.records.conduct.approval import SeekingApproval, judge_approved, seek_approval
 from settlement.records.conduct.auction import judge_auctioned
 from settlement.records.conduct.bargaining import Haggling, judge_opening, put_down
 from settlement.records.conduct.base import Conduct, RecordCase
@@ -84,7 +85,7 @@ class Granting:
     drawn: tuple[budget.Account, ...]
 
 
-def _judge_request(case: RecordCase) -> Granting | Haggling | Refusal:
+def _judge_request(case: RecordCase) -> Granting | Haggling | SeekingApproval | Refusal:
     state = case.state
     reservation = state.holder.judge_request(case.admitted, case.now)
     if isinstance(reservation, Refusal):
@@ -106,16 +107,20 @@ def _judge_request(case: RecordCase) -> Granting | Haggling | Refusal:
     if isinstance(bound, Refusal):
         return bound
     drawn = budget.judge(state.lineage, state.rule.rule, case.admitted, case.now, line)
-    return drawn if isinstance(drawn, Refusal) else Granting(reservation=reservation, bound=bound, drawn=drawn)
+    if isinstance(drawn, Refusal):
+        return drawn
+    return judge_approved(case) or Granting(reservation=reservation, bound=bound, drawn=drawn)
 
 
-def _grant(case: RecordCase, decided: Granting | Haggling) -> None:
+def _grant(case: RecordCase, decided: Granting | Haggling | SeekingApproval) -> None:
     match decided:
         case Granting(reservation=reservation, bound=bound, drawn=drawn):
             case.state.holder.grant(case.step, reservation, bound)
             budget.spend(case.step, case.state.lineage, drawn, case.body.cell)
         case Haggling():
             put_down(case, decided)
+        case SeekingApproval():
+            seek_approval(case, decided)
 
 
 def _refuse_request(case: RecordCase, refusal: Refusal) -> None:
@@ -163,7 +168,7 @@ CONDUCT = (
         own=_declared,
         heard=_heard,
     ),
-    Conduct[Granting | Haggling](
+    Conduct[Granting | Haggling | SeekingApproval](
         body=Request,
         judge=_judge_request,
         act=_grant,

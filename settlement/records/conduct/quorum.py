@@ -16,10 +16,11 @@ from settlement.quorum.table import ProposalEvent
 from settlement.records.auctionterms import PRICE_FUNCTIONS
 from settlement.records.conduct.alarms import EVIDENCE_BYTES_MAX, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.proposing import judge_sold
 from settlement.records.conduct.retelling import Retelling, Said
 from settlement.records.quorum import Ballot, GroupOutcome, MemberList, Proposal
 from settlement.records.witnessing import Evidence
-from settlement.state.assembly import AUCTIONED, MEMBERS, OUTCOMES, PROPOSED, VOTES
+from settlement.state.assembly import APPROVING, AUCTIONED, MEMBERS, OUTCOMES, PROPOSED, VOTES
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
 from settlement.state.witness import PROOFS_EACH
@@ -132,38 +133,15 @@ def _judge_proposal(case: RecordCase) -> Refusal | None:
     theirs = [one for one in state.assembly.live if _author_of(state, one) == case.author.hash]
     if len(theirs) >= OPEN_MAX:
         return refuse(Reason.BUDGET, "proposal.open", len(theirs), f"< {OPEN_MAX} of one author")
-    return judge_sold(state, body, case.author.hash) if body.auction is not None else None
+    return judge_sold(state, body, case.author.hash) if body.auction is not None else judge_asked(state, body)
 
 
-def judge_sold(state: NodeState, body: Proposal, author: bytes) -> Refusal | None:
-    """An auction is of an offer of its author's own, says what the offer says, and is the only one of it."""
-    terms = body.auction
-    if terms is None:
+def judge_asked(state: NodeState, body: Proposal) -> Refusal | None:
+    """A REQUEST is put to its members once."""
+    other = state.lineage.get(APPROVING, body.subject or b"")
+    if other is None:
         return None
-    held = state.user.offers.get(terms.declaration)
-    offer = state.holder.offers.get(terms.declaration) if author in state.own_line else None
-    offer = held.body if held is not None and held.holder == author else offer
-    name = terms.declaration.hex()[:16]
-    if offer is None:
-        return refuse(Reason.TERMS, "proposal.declaration", name, "an offer of its author's, heard here")
-    if offer.price_form != "auction":
-        return refuse(Reason.PRICE, "proposal.price_form", offer.price_form, "auction")
-    inside = (
-        offer.cell.band.holds(terms.cell.band)
-        and offer.cell.window.holds(terms.cell.window)
-        and offer.cell.area.holds(terms.cell.area)
-        and offer.commodity == terms.commodity
-    )
-    if not inside:
-        return refuse(
-            Reason.TERMS, "proposal.cell", f"{terms.cell.band} of {terms.commodity}", f"inside {offer.cell.band}"
-        )
-    if terms.reserve != offer.price:
-        return refuse(Reason.PRICE, "proposal.reserve", terms.reserve, f"{offer.price}, the offer's price")
-    other = state.lineage.get(AUCTIONED, terms.declaration)
-    if other is not None:
-        return refuse(Reason.EQUIVOCATION, "proposal.once", name, f"one auction of an offer; {other.hex()[:16]} is it")
-    return None
+    return refuse(Reason.EQUIVOCATION, "proposal.once", other.hex()[:16], "one PROPOSAL for a REQUEST")
 
 
 def _author_of(state: NodeState, proposal: bytes) -> bytes | None:
@@ -176,8 +154,7 @@ def take_proposal(state: NodeState, step: Step, record: Record) -> None:
     body: Proposal = record.body
     about = body.auction.declaration if body.auction is not None else body.subject or b""
     step.put(PROPOSED, record.digest, about)
-    if body.auction is not None:
-        step.put(AUCTIONED, about, record.digest)
+    step.put(AUCTIONED if body.auction is not None else APPROVING, about, record.digest)
     state.assembly.begin(record.digest, auction=body.auction is not None)
     step.event("proposed", proposal=record.digest, function=body.function, vote_by_ns=body.vote_by_ns)
 
@@ -190,8 +167,7 @@ def _proposal_told(told: Retelling, said: Said) -> None:
     body: Proposal = said.body
     about = body.auction.declaration if body.auction is not None else body.subject or b""
     told.rows[PROPOSED, said.digest] = about
-    if body.auction is not None:
-        told.rows[AUCTIONED, about] = said.digest
+    told.rows[AUCTIONED if body.auction is not None else APPROVING, about] = said.digest
 
 
 # -- vote --------------------------------------------------------------------------------------------------------------
@@ -322,7 +298,7 @@ CONDUCT = (
         judge=_judge_proposal,
         act=_proposed,
         refused=tell_author,
-        keeps=(PROPOSED, AUCTIONED),
+        keeps=(PROPOSED, AUCTIONED, APPROVING),
         own=_proposal_told,
         heard=_proposal_told,
     ),

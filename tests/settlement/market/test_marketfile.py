@@ -3,6 +3,7 @@
 import pytest
 
 from settlement.governing.rulefile import RuleFileError, read_rule
+from settlement.records.approvalterms import ApprovalRule
 from settlement.records.auctionterms import AuctionRule
 from settlement.records.marketterms import MatchingTerms, Tariff, TierTerms
 from tests.settlement.test_rulefile import TEXT
@@ -30,6 +31,12 @@ settle_ns = 1000000000
 deposit_min = 50
 bidders_max = 16
 
+[classes.approval]
+members = "offices"
+function = "k of n"
+need = 3
+vote_ns = 1000000
+
 """
 
 
@@ -49,6 +56,7 @@ def test_the_whole_market_of_a_class_is_read() -> None:
     assert (terms.price_forms, terms.currency) == (("fixed", "negotiated"), "EUR")
     assert terms.matching == MatchingTerms(order=("price", "distance"), distance_mm_max=5_000_000)
     assert terms.tariff == Tariff(base=100, per_mhz_s=2)
+    assert terms.approval == ApprovalRule(members="offices", function="k of n", need=3, vote_ns=1_000_000)
     assert terms.auction == AuctionRule(
         members="notaries",
         functions=("second price",),
@@ -85,6 +93,8 @@ def test_the_whole_market_of_a_class_is_read() -> None:
         ('members = "notaries"\n', "", "classes[0].auction.members: missing"),
         ('functions = ["second price"]', 'functions = ["third price"]', "classes[0].auction.functions: third price"),
         ("settle_ns = 1000000000", "settle_ns = 10000000000", "classes[0].auction.settle_ns: 10000000000; required: <"),
+        ('function = "k of n"', 'function = "most"', "classes[0].approval.function: most"),
+        ("vote_ns = 1000000", "vote_ns = 86000000000000", "approval.vote_ns"),
         ("bidders_max = 16", "bidders_max = 32", "classes[0].auction.bidders_max"),
         ("bidders_max = 16", "bidders_max = 16\nsecret = 1", "classes[0].auction.secret"),
     ],

@@ -36,8 +36,15 @@ def at(seconds: float) -> int:
 class AuctionWorld(World):
     """A world whose members are named by an authority."""
 
-    def __init__(self, folder: Path, *, members: tuple[str, ...] = ("holder", "ada", "bert", "reg"), faulty: int = 1):
-        super().__init__(folder, rule=MARKET)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        members: tuple[str, ...] = ("holder", "ada", "bert", "reg"),
+        faulty: int = 1,
+        rule: bodies.Rule = MARKET,
+    ) -> None:
+        super().__init__(folder, rule=rule)
         bidders = dict.fromkeys(BIDDERS, USER_ACTIONS)
         self.enrol(holder=HOLDER_ACTIONS, reg=("observe",), **bidders)
         self.named, self.faulty = members, faulty

@@ -1,0 +1,166 @@
+"""Quorum approval: place authority, regulator and operator certify a REQUEST before its holder grants it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from settlement.core.reasons import Reason
+from settlement.pair.table import UserState
+from settlement.quorum.outcome import rejecting
+from settlement.quorum.table import ProposalState
+from settlement.records.approvalterms import ApprovalRule
+from settlement.records.quorum import GroupMember
+from settlement.state.messages import Message
+from tests.settlement.quorum.auctions import MARKET, AuctionWorld, at
+from tests.settlement.world import LOWER, NS, TERMS, UPPER
+
+pytestmark = pytest.mark.feature("S9")
+OFFICES = {"holder": "holder", "reg": "regulator", "cara": "authority", "dora": "operator"}
+
+
+class ApprovalWorld(AuctionWorld):
+    """A world in whose class nothing is granted without approval."""
+
+    def __init__(self, folder: Path, function: str = "k of n", need: int = 3, weights: dict[str, int] | None = None):
+        asked = ApprovalRule(members="notaries", function=function, need=need, vote_ns=NS // 2)
+        self.weights = weights or {}
+        super().__init__(
+            folder,
+            members=tuple(OFFICES),
+            rule=replace(MARKET, classes=(replace(TERMS, accept_ns=NS, approval=asked),)),
+        )
+
+    def members_list(self, epoch: int = 1, **changes: Any) -> Any:
+        members = tuple(
+            GroupMember(
+                role=role,
+                credential=self.members[name].hash,
+                key=self.members[name].key.public,
+                weight=self.weights.get(name, 1),
+            )
+            for name, role in OFFICES.items()
+        )
+        return super().members_list(epoch, **{"members": members, **changes})
+
+    def offer_all(self) -> None:
+        self.offer()
+        self.carry(0.1)
+
+    def want(self, user: str, at_s: float, band: Any = LOWER) -> bytes:
+        sid: bytes = self.request(user, at_s, band, 3.0, 9.0)
+        self.carry(at_s)
+        return sid
+
+    def state(self, user: str, sid: bytes) -> int:
+        pair = self.members[user].party.user.by_sid(sid)
+        assert pair is not None
+        return pair.state
+
+    def deaf(self, *names: str) -> None:
+        """These members hear nothing from here on."""
+        for member in self.members.values():
+            member.outgoing = [one for one in member.outgoing if one.to not in {self.members[n].hash for n in names}]
+
+
+@pytest.mark.parametrize(
+    ("function", "need", "weights"),
+    [("unanimous", 0, {}), ("k of n", 3, {}), ("weighted", 5, {"reg": 3})],
+)
+def test_a_request_is_granted_once_its_members_approved(
+    tmp_path: Path, function: str, need: int, weights: dict[str, int]
+) -> None:
+    world = ApprovalWorld(tmp_path, function, need, weights)
+    world.offer_all()
+    sid = world.want("ada", 1.0)
+    assert world.state("ada", sid) == UserState.REQUESTED
+    assert world.members["holder"].party.holder.busy == {}
+    world.tick(1.1)
+    world.tick(1.2)
+    assert world.state("ada", sid) == UserState.SETTLED
+    states = {name: list(member.party.assembly.states.values()) for name, member in world.members.items()}
+    assert all(one == [ProposalState.DECIDED] for one in states.values())
+
+
+def test_without_enough_votes_it_is_refused_with_a_reason(tmp_path: Path) -> None:
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    sid = world.request("ada", 1.0, LOWER, 3.0, 9.0)
+    world.carry(1.0)
+    for name in ("holder", "reg"):
+        world.do(name, 1.1, world.members[name].party.tick)
+    for at_s in (1.2, 1.55, 1.6):
+        for name in ("holder", "reg", "ada"):
+            world.do(name, at_s, world.members[name].party.tick)
+        for member in world.members.values():
+            member.outgoing = [one for one in member.outgoing if member.name in ("holder", "reg", "ada")]
+        world.deaf("cara", "dora", "bert")
+        world.carry(at_s)
+    assert world.state("ada", sid) == UserState.REFUSED
+    party = world.members["ada"].party
+    said = [n.fields for n in world.members["ada"].notices if n.name == "refused"]
+    assert said[-1]["clause"] == "request.approval"
+    assert said[-1]["reason"] == Reason.QUORUM.value
+    assert said[-1]["measured"]
+    assert said[-1]["required"]
+    assert party.user.by_sid(sid) is not None
+
+
+def test_members_do_not_approve_one_cell_twice(tmp_path: Path) -> None:
+    """A holder that would grant one cell to two is stopped by those who approved the first."""
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    first, second = world.request("ada", 1.0, LOWER, 3.0, 9.0), world.request("bert", 1.0, LOWER, 3.0, 9.0)
+    other = world.request("bert", 1.0, UPPER, 3.0, 9.0)
+    world.carry(1.0)
+    for at_s in (1.1, 1.2, 1.6, 1.7):
+        world.tick(at_s)
+    states = sorted((world.state("ada", first), world.state("bert", second)))
+    assert states == sorted((UserState.SETTLED, UserState.REFUSED))
+    assert world.state("bert", other) == UserState.SETTLED
+    assert len(world.members["reg"].party.lineage.items("outcome")) == 2, "the second was not approved at all"
+
+
+def test_a_holder_that_asks_fewer_than_the_rule_names_is_not_heard(tmp_path: Path) -> None:
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    world.want("ada", 1.0)
+    party = world.members["holder"].party
+    (name,) = party.assembly.states
+    asked = party.record_of(name)
+    assert asked is not None
+    for changes, clause in (
+        ({"need": 2}, "disposition.13.approval"),
+        ({"function": "unanimous"}, "disposition.13.approval"),
+        ({"vote_by_ns": at(30)}, "disposition.13.vote_by"),
+        ({}, "proposal.once"),
+    ):
+        body = replace(asked.body, **changes)
+        record = world.do("holder", 1.05, lambda step, body=body: step.sign(body), honest=False)
+        refusal = world.give("holder", "reg", _message(record.raw), 1.05)
+        assert refusal is not None
+        assert refusal.clause == clause
+        assert refusal.measured
+        assert refusal.required
+
+
+def _message(raw: bytes) -> bytes:
+    return Message(record=raw).encoded()
+
+
+def test_a_member_votes_against_what_it_would_refuse_itself(tmp_path: Path) -> None:
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    world.want("ada", 1.0)
+    party = world.members["holder"].party
+    asked = party.record_of(next(iter(party.assembly.states)))
+    assert asked is not None
+    loud = replace(asked.body, subject=bytes(32), approval=replace(asked.body.approval, price=1_000))
+    record = world.do("holder", 1.05, lambda step: step.sign(loud), honest=False)
+    assert world.give("holder", "reg", _message(record.raw), 1.05) is None
+    world.do("reg", 1.1, world.members["reg"].party.tick)
+    reg = world.members["reg"].party
+    vote = reg.record_of(reg.lineage.get("ballot", record.digest + world.members["reg"].hash))
+    assert vote is not None
+    assert vote.body.choice == rejecting(record.digest)
