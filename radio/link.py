@@ -199,6 +199,13 @@ class StationHeard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StationCleared:
+    """A person looked into what was heard of a base station: the alarm is over, and it is listened for anew."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PowerMeasured:
     """At most so much was received in a band on average (mdBm), for a SAS above that asks; told until `until_ns`."""
 
@@ -222,7 +229,7 @@ class Used:
 FromAgent: TypeAlias = (
     AgentBeat | NewPermit | NewLease | NewHanding | NewRule | NewKey | Withdraw | Burst | StationHeard | PowerMeasured
 )
-ToAgent: TypeAlias = DoorBeat | LookTaken | WardenBeat | GateChange | Used | StationTold | BandVacated
+ToAgent: TypeAlias = DoorBeat | LookTaken | WardenBeat | GateChange | Used | StationTold | StationCleared | BandVacated
 LinkMessage: TypeAlias = FromAgent | TimedBurst | ToAgent
 _KINDS: dict[str, Any] = {
     kind.__name__: kind
@@ -244,6 +251,7 @@ _KINDS: dict[str, Any] = {
         BandVacated,
         StationTold,
         StationHeard,
+        StationCleared,
         PowerMeasured,
     )
 }

@@ -38,6 +38,7 @@ from radio.link import (
     NewPermit,
     NewRule,
     PowerMeasured,
+    StationCleared,
     StationHeard,
     TimedBurst,
     Used,
@@ -574,7 +575,10 @@ class Warden:
 
     def clear_station(self, device: str) -> bool:
         """A person looked into a base station that was heard after its end; false where there was none."""
-        return self._stations is not None and self._stations.clear(device)
+        known = self._stations is not None and self._stations.clear(device)
+        if known:
+            self._link.send(StationCleared(device=device))
+        return known
 
     def status(self) -> dict[str, str | int | None]:
         """What an operator asks to know."""

@@ -15,7 +15,7 @@ from agent.config.files import load_found
 from agent.config.settings import ConfigError, NodeConfig
 from agent.doctor.mends import CLOCK_MENDS, MEND
 from agent.doctor.pauses import PauseWatch
-from agent.service.snapshot import DISK_BYTES_MIN, OWN_KEY, problems, read_status
+from agent.service.snapshot import DISK_BYTES_MIN, HEARD_AFTER, OWN_KEY, problems, read_status
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.shown import duration, plain
 from agent.timekeeping.wiring import timekeeper
@@ -230,9 +230,12 @@ def _binding(config: NodeConfig) -> Iterator[Check]:
 
 
 def _alarms(config: NodeConfig) -> Iterator[Check]:
-    """Keys that were seen in use in two places."""
+    """Keys that were seen in use in two places, and base stations below that were heard after their end."""
     status = read_status(config.run_folder)
     for alarm in (status or {}).get("alarms", ()):
+        if HEARD_AFTER in alarm:
+            yield Check(name="base station", state=WARN, found=alarm, mend=MEND["base station"])
+            continue
         mend = MEND["alarm"]
         yield Check(name="alarm", state=FAIL if alarm.startswith(OWN_KEY) else WARN, found=alarm, mend=mend)
 

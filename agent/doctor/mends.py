@@ -93,6 +93,11 @@ TROUBLES: Final = {
         found="a key was seen in use in two places",
         mend="find who has it; have the authority revoke that credential, and issue anew for a new key",
     ),
+    "base station": Trouble(
+        line="base station",
+        found="one below this node was heard on the air after its end",
+        mend="find why it went on; then `bandpact cbsd clear DEVICE`, as `bandpact cbsd status` names it",
+    ),
     "dead-man unknown": Trouble(
         line="dead-man",
         found="the device cannot be asked",

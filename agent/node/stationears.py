@@ -5,6 +5,7 @@ rules of `radio.cbrs.byear`. A finding goes back to the warden, which can only t
 base station is still on becomes an alarm and a signed record in the log.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 
@@ -57,6 +58,13 @@ class StationListening:
     def told(self, message: StationTold) -> None:
         """The warden says when a base station may be on."""
         self.ears.span(StationSpan(**asdict(message)))
+
+    def cleared(self, device: str) -> None:
+        """A person looked into it: no alarm any more, and what is heard from here on counts anew."""
+        self.alarms.pop(device, None)
+        for ear in self.ears.ears.values():
+            if ear.span.device == device:
+                ear.anew(time.monotonic_ns())
 
     def look(self, heard: Heard) -> None:
         """A look was judged: what it says of every base station's band."""

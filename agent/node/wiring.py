@@ -291,7 +291,9 @@ def warden_of(
             listener = StreamListener(radio, receive, stretches, look)
         door = SampleDoor(shared.link_of(config, bind=True), offered, listener)
     link = link_of(config, bind=True)
-    link.others = lambda: [rouse.fileno(), *also()]
+    # A base station's question ends the wait: a batch is not held up by a loop that has nothing to do.
+    bells = [cbrs.desk.door.bell] if cbrs is not None and cbrs.desk is not None and cbrs.desk.door is not None else []
+    link.others = lambda: [rouse.fileno(), *bells, *also()]
     return Warden(
         plan,
         radio=radio,

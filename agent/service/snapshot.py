@@ -14,6 +14,7 @@ from hw_profiles.smallfile import read_small
 FILE = "status.json"
 FRESH_NS = 5_000_000_000
 DISK_BYTES_MIN = 1 << 30
+HEARD_AFTER = "was heard after its end"
 OWN_KEY = "this node's own key"
 PARTS = ("agent", "radio", "clock", "position", "keys", "disk")
 

@@ -1,6 +1,9 @@
 """The agent's receiver and a base station below: what a look says of its band, and what goes on record."""
 
+import select
+import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,6 +12,7 @@ import pytest
 from agent.node.stationears import FLAG_BYTES, StationListening, band_look, evidence, named
 from agent.node.watcher import Heard
 from radio.cbrs.byear import EarFinding, EarVerdict, StationSpan
+from radio.cbrs.door import CbsdDoor, WardenGiver
 from radio.link import StationTold, decode
 from sensing.results import ChannelLook
 from sensing.values import Channel, LevelDb
@@ -185,3 +189,31 @@ def test_the_words_between_agent_and_warden_are_typed() -> None:
     data = cbor2.dumps(["StationTold", _plain(TOLD)])
     assert decode(data) == TOLD
     assert decode(cbor2.dumps(["StationTold", {**_plain(TOLD), "since_ns": "now"}])) is None
+
+
+def test_a_person_who_looked_into_it_ends_the_alarm_and_it_is_heard_anew() -> None:
+    one = listening()
+    assert [word.verdict for word in go_through(one, after=True)] == ["still on"]
+    one.cleared("cbsd:fcc1/s2")
+    assert one.alarms
+    one.cleared("cbsd:fcc1/s1")
+    assert one.alarms == {}
+    found = []
+    for number in range(24 * 50, 27 * 50):
+        one.look(heard(number / 50, True))
+        found += one.turn(number * NS // 50 + 1)
+    assert [word.verdict for word in found] == ["still on"], "it goes on, and is heard again"
+
+
+def test_a_question_at_the_door_ends_the_loops_wait(tmp_path: Path) -> None:
+    door = CbsdDoor(tmp_path / "door", keep=lambda: None)
+    giver = WardenGiver(tmp_path / "door")
+    asking = threading.Thread(target=giver.status)
+    asking.start()
+    ready, _, _ = select.select([door.bell], [], [], 20)
+    assert ready == [door.bell]
+    door.turn(lambda _question: {})
+    asking.join(20)
+    assert select.select([door.bell], [], [], 0)[0] == [], "it rings once for each question"
+    giver.close()
+    door.close()
