@@ -6,6 +6,7 @@ Long because the order of one turn is the argument why nothing is sent or told b
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -79,6 +80,10 @@ from settlement.state.step import HaltedError, Outgoing, Step
 NS = 1_000_000_000
 TICK_NS = 20_000_000
 POLL_MS = 4
+MESH_NS = 10_000_000
+"""So often connections are watched though nobody speaks."""
+ALIVE_NS = 100_000_000
+"""So often the warden's process is asked for beside the kernel's word of its end."""
 WAIT_MS = 20
 HELD_BACK = 20
 """Where nothing could be offered the next look is as many times later as that one took."""
@@ -121,9 +126,9 @@ class Node:
         self.reading = LogReading(self.party, self.events)
         self.stock = StockAsking({one.name: one.url for one in config.stock_witnesses}, self.trust.me.public)
         self.errands = Errands(self.control, self.party)
-        self._poller = zmq.Poller()
-        for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
-            self._poller.register(socket, zmq.POLLIN)
+        self._warden_fd = self.warden.ended_fd()
+        self._poller = self._speakers()
+        self._alive, self._next_alive_ns = True, 0
         self.bursts = BurstMaker(
             config,
             lambda sid, why: self.events.write("fault", detail=why, duty=f"bursts {sid.hex()[:16]}"),
@@ -136,10 +141,21 @@ class Node:
         self._unsaid: list[tuple[int, int]] = []
         self._resume_ns = self._describe_ns = self._measure_ns = 0
         self._open_sid: bytes | None = None
-        self._next_tick_ns = self._next_burst_ns = self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
+        self._next_tick_ns = self._next_burst_ns = self._next_mesh_ns = 0
+        self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
         self._registered = self._worded = False
+
+    def _speakers(self) -> zmq.Poller:
+        """What ends the loop's wait: neighbours, the warden and its end, operators, and sensing with an incumbent."""
+        poller = zmq.Poller()
+        for socket in (*self.mesh.sockets, self.warden.link.socket, self.control.socket):
+            poller.register(socket, zmq.POLLIN)
+        poller.register(self.watcher.rouse.fileno(), zmq.POLLIN)
+        if self._warden_fd is not None:
+            poller.register(self._warden_fd, zmq.POLLIN)
+        return poller
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -168,7 +184,9 @@ class Node:
         if cause != self._waiting_for:
             self._waiting_for = cause
             self.events.write("waiting", clock=cause)
-        self._poller.poll(WAIT_MS)
+        ready = {speaker for speaker, _ in self._poller.poll(WAIT_MS)}
+        self.watcher.rouse.heed()
+        self._look_at_warden(ready, time.monotonic_ns())
         self._take_from_warden()
         why = f"the node is not ready, and nothing was done: clock {cause}"
         for command in self.control.receive():
@@ -220,10 +238,12 @@ class Node:
     # -- a turn --------------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
-        """Wait for something, or for a few milliseconds, and deal with all of it."""
-        self._poller.poll(POLL_MS)
+        """Wait for something, or for what is due next, and deal with all of it; only who spoke is listened to."""
+        ready = {speaker for speaker, _ in self._poller.poll(self._rest_ms(time.monotonic_ns()))}
         now_ns = time.monotonic_ns()
-        self._take_from_warden()
+        if self.warden.link.socket in ready:
+            self._take_from_warden()
+        self._look_at_warden(ready, now_ns)
         for heard in self.watcher.take():
             self._hear(heard)
         for word in self.listening.turn(now_ns):
@@ -233,15 +253,18 @@ class Node:
                 self.events.write("alarm", what=f"{word.device} {HEARD_AFTER}: {word.detail}")
         self.warden.beat(now_ns)
         self.samples.turn(now_ns)
-        muted = self.guard.check(now_ns, alive=self.warden.alive)
+        muted = self.guard.check(now_ns, alive=self._alive)
         if muted is not None:
             self._open_sid = None
             self.events.write("warden silent", rf=muted.value, alive=self.warden.alive)
-        arrived = self.mesh.receive()
-        self._meet()
+        arrived: list[Arrived] = []
+        if now_ns >= self._next_mesh_ns or not ready.isdisjoint(self.mesh.sockets):
+            self._next_mesh_ns = now_ns + MESH_NS
+            arrived = self.mesh.receive()
+            self._meet()
         for peer, endpoint in self.hints.follow():
             self.events.write("hint", peer=peer, endpoint=endpoint)
-        commands = self.control.receive()
+        commands = self.control.receive() if self.control.socket in ready else []
         self.errands.take(commands, now_ns)
         cosigned = self.stock.turn(self.party.witness, self.party.lineage)
         news = arrived or cosigned or commands or self._changes or self._used or self._fresh
@@ -255,6 +278,25 @@ class Node:
         self._transmit(now_ns)
         self._measure(now_ns)
         self._say_how_it_is(now_ns)
+
+    def _rest_ms(self, now_ns: int) -> int:
+        """How long nothing is due if nobody speaks: a tick, a heartbeat, a burst, the end of the guard's patience."""
+        due_ns = min(self._next_tick_ns, self.warden.next_beat_ns)
+        if self._open_sid is not None:
+            due_ns = min(due_ns, self._next_burst_ns)
+        guarded_ns = self.guard.due_ns
+        due_ns = due_ns if guarded_ns is None else min(due_ns, guarded_ns)
+        return min(TICK_NS // 1_000_000, max(0, -(-(due_ns - now_ns) // 1_000_000)))
+
+    def _look_at_warden(self, ready: set[object], now_ns: int) -> None:
+        """Whether the warden's process runs: told by the kernel as it ends, asked for where that is not to be had."""
+        if self._warden_fd in ready and self._warden_fd is not None:
+            self._poller.unregister(self._warden_fd)
+            os.close(self._warden_fd)
+            self._warden_fd, self._next_alive_ns = None, 0
+        if now_ns >= self._next_alive_ns:
+            self._next_alive_ns = now_ns + (POLL_MS * 1_000_000 if self._warden_fd is None else ALIVE_NS)
+            self._alive = self.warden.alive
 
     def _measure(self, now_ns: int) -> None:
         """Tell the warden what was received, for a SAS above that asks for it."""
@@ -688,6 +730,7 @@ class Node:
             return
         burst = self.bursts.next(self._open_sid)
         if burst is None:
+            self._next_burst_ns = now_ns + POLL_MS * 1_000_000
             return
         self._next_burst_ns = now_ns + self.config.radio.frame_us * 1000
         self.warden.burst(self._open_sid, burst)

@@ -37,6 +37,15 @@ class Guard:
         """The warden spoke; while its gate is open, by when it will have closed it (monotonic ns)."""
         self._heard_ns, self._silenced, self._silent_by_ns = now_ns, False, silent_by_ns
 
+    @property
+    def due_ns(self) -> int | None:
+        """When there may be something to mute for though nobody speaks; None where nothing is on."""
+        if self._silenced or self._heard_ns is None:
+            return None
+        due_ns = self._heard_ns + self._limit_ns + 1
+        due_ns = due_ns if self._silent_by_ns is None else min(due_ns, self._silent_by_ns + 1)
+        return max(due_ns, self._next_ns)
+
     def closed(self) -> None:
         """The warden said that its gate is closed."""
         self._silent_by_ns = None

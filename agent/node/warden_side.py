@@ -1,5 +1,7 @@
 """The agent's end of the warden: starts it, speaks to it, believes nothing of it but what it says it did."""
 
+import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -78,6 +80,19 @@ class WardenSide:
         if self._process is None:
             return self.heard_ns is not None and time.monotonic_ns() - self.heard_ns < APART_NS
         return self._process.poll() is None
+
+    def ended_fd(self) -> int | None:
+        """What becomes readable when the warden's process ends (pidfd_open(2)); None where only asking tells."""
+        if self._process is None or not hasattr(os, "pidfd_open"):
+            return None
+        with contextlib.suppress(OSError):
+            return os.pidfd_open(self._process.pid)
+        return None
+
+    @property
+    def next_beat_ns(self) -> int:
+        """When the next heartbeat is due, monotonic."""
+        return self._next_beat_ns
 
     @property
     def pid(self) -> int:

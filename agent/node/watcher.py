@@ -17,6 +17,7 @@ from radio.drivers.section import RadioSection
 from radio.link import LookTaken
 from radio.ports import RxFlag
 from radio.ring import SampleRing
+from radio.rousing import Rouser
 from sensing.flags import ELSEWHERE
 from sensing.floors import KTO_DBM_HZ
 from sensing.results import ChannelLook
@@ -128,6 +129,8 @@ class Watcher:
         self._todo: deque[LookTaken] = deque(maxlen=4)
         self._heard: deque[Heard] = deque()
         self._wake = threading.Event()
+        self.rouse = Rouser()
+        """Raised when an incumbent was heard: the loop is told at once."""
         self._stop = False
         self._lock = threading.Lock()
         self._recent: SurveyReport | None = None
@@ -157,6 +160,7 @@ class Watcher:
 
     def take(self) -> list[Heard]:
         """What was heard since the last call."""
+        self.rouse.heed()
         taken: list[Heard] = []
         while self._heard:
             taken.append(self._heard.popleft())
@@ -209,3 +213,5 @@ class Watcher:
         now_ns = time.monotonic_ns()
         told = Heard(listened_ns=look.earliest_ns, found_ns=now_ns, incumbents=found, channels=result.channels)
         self._heard.append(told)
+        if found:
+            self.rouse()

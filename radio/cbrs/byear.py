@@ -17,9 +17,8 @@ A base station's samples are never seen; what is heard in its band stands for th
 from collections import deque
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from importlib import import_module
 from statistics import median
-
-from scipy.special import betaincinv
 
 NS = 1_000_000_000
 NEAR_DB = 6.0
@@ -98,14 +97,19 @@ class EarFinding:
     to_ns: int = 0
 
 
+def _quantile(a: int, b: int, p: float) -> float:
+    """Of a beta distribution; loaded when first asked for: the warden has these rules too, and never asks."""
+    return float(import_module("scipy.special").betaincinv(a, b, p))
+
+
 def at_least(k: int, n: int, doubt: float = DOUBT) -> float:
     """The lower bound of a share of which `k` of `n` were seen."""
-    return 0.0 if k == 0 else float(betaincinv(k, n - k + 1, doubt))
+    return 0.0 if k == 0 else _quantile(k, n - k + 1, doubt)
 
 
 def at_most(k: int, n: int, doubt: float = DOUBT) -> float:
     """The upper bound of a share of which `k` of `n` were seen."""
-    return 1.0 if k >= n else float(betaincinv(k + 1, n - k, 1 - doubt))
+    return 1.0 if k >= n else _quantile(k + 1, n - k, 1 - doubt)
 
 
 def _kept() -> "deque[float | None]":

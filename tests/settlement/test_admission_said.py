@@ -26,11 +26,12 @@ from settlement.chain.credentials import Subject
 from settlement.chain.keys import SigningKey
 from settlement.chain.records import Attestation, Frame, Record, make_record, sign_record
 from settlement.chain.scope import Area, Band, Cell, Window
+from settlement.chain.status import StatusLists
 from settlement.core.fixes import PositionSource, TimeFix, TimeSource
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import verify_rule
 from tests.settlement.test_attested import fix as _fix
-from tests.settlement.world import AREA, LAT, LON, LOWER, NETWORK, NS, RULE, T0, World, fix, offered, scope, seed
+from tests.settlement.world import AREA, LAT, LON, LOWER, NETWORK, NS, RULE, T0, World, fix, offered, scope, seed, trio
 
 HERE = Attestation.of(_fix(1.0))
 Said = tuple[Reason, str, str, str] | None
@@ -162,6 +163,37 @@ def test_a_decision_counts_however_late_and_an_envelope_as_long_as_it_says() -> 
         Reason.STALE, "confidence.10.valid", f"at {T0 + 60 * NS} ns", f"before {T0 + 60 * NS} ns")  # fmt: skip
 
 
+@pytest.mark.attack(13)
+def test_a_record_is_signed_while_its_author_and_its_rule_were_surely_in_force(world: World) -> None:
+    """Credentials of the test hold for an hour round T0, its rule for ten seconds."""
+    alice, body, end_ns = held_subject(world, "alice"), world.asked(), T0 + 10 * NS
+    rule = replace(context(world).rule, rule=replace(RULE, effective=Window(start_ns=T0, end_ns=end_ns)))
+
+    def judged_at(earliest_ns: int, latest_ns: int) -> Said:
+        record = made(body, replace(HERE, earliest_ns=earliest_ns, latest_ns=latest_ns))
+        return said(timeless(Admitted(record=record, author=alice), rule))
+
+    clause = "disposition.11.effective"
+    assert judged_at(T0, T0 + 1000) is None
+    assert judged_at(end_ns - 1000, end_ns - 1) is None
+    assert judged_at(T0 - 1, T0 + 9) == (
+        Reason.TIME_UNDECIDED, clause, f"[{T0 - 1}, {T0 + 9}] ns", f"wholly inside [{T0}, {end_ns}) ns")  # fmt: skip
+    assert judged_at(T0 - 9, T0 - 1) == (
+        Reason.NOT_YET, clause, f"[{T0 - 9}, {T0 - 1}] ns", f">= {T0} ns")  # fmt: skip
+    assert judged_at(end_ns - 1, end_ns) == (
+        Reason.TIME_UNDECIDED, clause, f"[{end_ns - 1}, {end_ns}] ns", f"wholly inside [{T0}, {end_ns}) ns",
+    )  # fmt: skip
+    assert judged_at(end_ns, end_ns) == (Reason.EXPIRED, clause, f"[{end_ns}, {end_ns}] ns", f"< {end_ns} ns")
+    over = replace(alice, expires_ns=T0 + 5)
+    late = made(body, replace(HERE, earliest_ns=T0 + 5, latest_ns=T0 + 6))
+    assert said(timeless(Admitted(record=late, author=over), rule)) == (
+        Reason.EXPIRED,
+        "credential.validity",
+        f"[{T0 + 5}, {T0 + 6}] ns",
+        f"< {T0 + 5} ns",
+    )
+
+
 # -- (1) to (3) --------------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +220,11 @@ def test_a_record_of_nobody_or_by_another_key_is_told_with_both_names(world: Wor
     found = prove(elsewhere, registry)
     assert isinstance(found, Refusal)
     assert found.reason is Reason.DOMAIN, "only what its key did not sign is a rotation by another"
+    assert said(prove(b"\x00", registry)) == (
+        Reason.MALFORMED, "cose.structure", "00", "d284: tag 18, array of 4")  # fmt: skip
+    good = sign_record(alice.key, world.frame(), asked)
+    for held in (True, False):
+        assert isinstance(prove(good, registry, verify=lambda *_: held), Admitted) is held  # noqa: B023
     credential = said(prove(world.chains["bob"][1], registry))
     assert credential == (Reason.TYPE, "integrity.1", "credential", "credentials enter through the registry")
 
@@ -252,6 +289,8 @@ def test_a_nodes_own_records_come_over_its_own_key_and_an_authoritys_over_any(wo
     raw, held = sign_record(world.members["alice"].key, world.frame(), world.asked()), context(world)
     assert judged(world, raw, held) is None
     assert judged(world, raw, held, transport_key=None) is None
+    assert judged(world, raw, held, at_s=6.5) == (
+        Reason.STALE, "confidence.10", "5499998000 ns old", "<= 5000000000 ns")  # fmt: skip
     assert judged(world, raw, held, transport_key=world.transport("bob")) == (
         Reason.TRANSPORT_BINDING, "integrity.4", "sent over another node's key", "alice")  # fmt: skip
     word = world.by_authority(bodies.Revocation(version=1, fresh_until_ns=T0 + 100 * NS, bits=b"\x00"), 1.0)
@@ -323,6 +362,42 @@ def test_a_succeeded_credential_speaks_only_of_what_it_decided_before(world: Wor
     assert judged(world, offered_again, held, transport_key=None) == (
         Reason.ROTATION, "capability.5", "holder", "the successor's key")  # fmt: skip
     assert judged(world, confirm, held, transport_key=None) is None
+
+
+@pytest.mark.attack(19)
+@pytest.mark.attack(20)
+def test_a_credential_stands_while_a_fresh_list_of_its_issuer_says_nothing_against_it(tmp_path: Path) -> None:
+    world = trio(tmp_path, status_index={"alice": 3})
+    soon = Cell(band=LOWER, area=AREA, window=Window(start_ns=T0 + 3 * NS, end_ns=T0 + 9 * NS))
+    body = bodies.Request(
+        declaration=bytes(32), cell=soon,
+        commodity="cbrs", tier=2, eirp_mdbm=20_000, price=7, nonce=bytes(16), partial=0,
+    )  # fmt: skip
+    raw = {name: sign_record(world.members[name].key, world.frame(name), body) for name in ("alice", "bob")}
+
+    def verdict(name: str, word: bodies.Revocation | None, *, check: bool = False) -> Said:
+        status = StatusLists()
+        if word is not None:
+            status.take(world.authority, bytes(32), word)
+        held = context(world, status=status)
+        if check:
+            levels = (RULE.levels[0], replace(RULE.levels[1], response="obey after check"))
+            held = replace(held, rule=replace(held.rule, rule=replace(RULE, levels=levels)))
+        return judged(world, raw[name], held, transport_key=world.transport(name))
+
+    until_ns = fix(1.0).time.latest_ns
+    fresh = bodies.Revocation(version=4, fresh_until_ns=until_ns + 1, bits=b"\x00")
+    assert verdict("alice", None) == (
+        Reason.STATUS_UNKNOWN, "status.list", "none held", "the list of alice's issuer")  # fmt: skip
+    assert verdict("alice", fresh) is None
+    assert verdict("alice", replace(fresh, bits=b"\x08")) == (
+        Reason.REVOKED, "status.revoked", "alice", "not revoked in list 4")  # fmt: skip
+    assert verdict("alice", replace(fresh, fresh_until_ns=until_ns)) == (
+        Reason.STATUS_UNKNOWN, "status.stale", f"{until_ns} ns", f"< {until_ns}")  # fmt: skip
+    assert verdict("bob", None) is None
+    assert verdict("alice", fresh, check=True) is None
+    assert verdict("bob", fresh, check=True) == (
+        Reason.STATUS_UNKNOWN, "capability.5.check", "bob has no status index", "one")  # fmt: skip
 
 
 # -- places ------------------------------------------------------------------------------------------------------------
@@ -415,3 +490,11 @@ def test_a_level_that_may_not_speak_or_was_never_the_issuers_is_named(world: Wor
     for levels, held in ((("authority", "light", "operator"), False), (("authority", "operator", "light"), True)):
         found = timeless(Admitted(record=record, author=replace(alice, levels=levels)), replace(rule, rule=weigh))
         assert (found is None) is held, levels
+
+
+def test_an_offer_beyond_the_prices_of_its_class_is_told_both(world: World) -> None:
+    holder, rule = held_subject(world, "holder"), context(world).rule
+    (offer,) = world.members["holder"].party.holder.offers.values()
+    dear = Admitted(record=made(replace(offer, price=101)), author=holder)
+    assert said(timeless(dear, rule)) == (Reason.PRICE, "disposition.13.price", "101", "0-100")
+    assert timeless(replace(dear, record=made(replace(offer, price=100))), rule) is None

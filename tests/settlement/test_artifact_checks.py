@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from settlement.chain.admission import Admitted, prove
-from settlement.chain.bodies import Renew, Resume, Shard, Suspend
+from settlement.chain.bodies import Renew, Resume, Shard, StockWitness, Suspend
 from settlement.chain.checkpoint import Head, origin_of, sign_head
 from settlement.chain.credentials import Registry
 from settlement.chain.leaf import RECEIVED, admitted_leaf, refused_leaf
@@ -185,6 +185,19 @@ def test_as_many_witnesses_as_the_rule_asks_for(
     assert isinstance(outcome, VerifiedPermit) is held, outcome
     short = names != ("witness", "witness") and names != ("holder",)
     assert held or said(outcome) == (Reason.UNWITNESSED, "artifact.quorum" if short else said(outcome)[1])  # type: ignore[index]
+
+
+def test_a_holder_named_as_a_witness_over_http_is_none_of_its_own_log(tmp_path: Path) -> None:
+    made = Collusion(tmp_path / "one")
+    outcomes = []
+    for name in ("holder", "third"):
+        key = made.keys[name].public
+        stock = StockWitness(name=origin_of(NETWORK, key), key=key)
+        again = Collusion(tmp_path / name, rule=replace(RULE, witness_quorum=1, stock_witnesses=(stock,)))
+        whole = again.whole()
+        note = again.proof(whole.confirm, {name: again.chains["holder"]}).checkpoint
+        outcomes.append(said(again.verdict(proven(again, whole, checkpoint=note))))
+    assert outcomes == [(Reason.UNWITNESSED, "artifact.lines"), None]
 
 
 def test_a_witness_speaks_in_its_time_and_where_the_rule_lets_its_level(tmp_path: Path) -> None:

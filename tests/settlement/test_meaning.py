@@ -18,6 +18,7 @@ from settlement.chain.scope import Area, Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.governing.rulefile import RuleFileError, read_rule
 from settlement.pair.user import HEARD
+from settlement.records.registry import RECORDS
 from settlement.state.messages import Message
 from settlement.state.nodestate import SIGHTING
 from settlement.state.step import Step
@@ -162,6 +163,39 @@ def test_what_is_meant_passes(world: World) -> None:
     for body in (busy(), unit(), offer(), RULE, term(), budget(), GRANT, busy(level_ppm=1), busy(level_ppm=999_999)):
         assert meaning.flaw_of(body) is None
         assert isinstance(prove(signed(world, body), world.members["alice"].party.registry), Admitted)
+
+
+@pytest.mark.attack(57)
+def test_the_last_meant_value_of_every_number_passes_and_the_next_is_told_with_both() -> None:
+    asked = 0
+    for cls in {one for body in bodies.BODIES.values() for one in reached(body)}:
+        for name, kind in kinds_of(cls):
+            whole = kind.item if kind.name == "array" and isinstance(kind.item, FieldKind) else kind
+            if whole.name != "int" or whole.meant is None:
+                continue
+            low, high = whole.meant
+            check, listed = meaning._of_kind(kind), whole is not kind
+            for value, held in ((low, True), (high, True), (low - 1, False), (high + 1, False)):
+                told = ("[1]" if listed else "", value, f"{low} to {high}")
+                found = check((low, value) if listed else value)
+                assert found == (None if held else told), (cls, name, value)
+            asked += 1
+    assert asked > 40
+
+
+@pytest.mark.attack(57)
+def test_an_offer_begins_as_far_ahead_of_its_signing_as_may_be_and_no_later(world: World) -> None:
+    signed = world.frame("bob", at=fix(1.0)).attestation
+    last_ns = signed.latest_ns + WINDOW_MAX_NS
+    for start_ns, held in ((last_ns, True), (last_ns + 1, False)):
+        body = offer(cell=replace(CELL, window=Window(start_ns=start_ns, end_ns=start_ns + NS)))
+        found = meaning.flaw(RECORDS["declaration"], body, signed)
+        assert (found is None) is held
+        if found is not None:
+            assert (found.reason, found.clause) == (Reason.TERMS, "meaning.declaration.cell.window.start_ns")
+            assert (found.measured, found.required) == (str(start_ns), f"<= {WINDOW_MAX_NS} ns after its signing")
+    assert meaning.flaw_of(offer(price=TOO_LATE)) is not None
+    assert meaning.flaw_of(busy()) is None
 
 
 def test_a_source_that_nobody_has_is_not_attested(world: World) -> None:

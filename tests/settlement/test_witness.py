@@ -33,7 +33,7 @@ from settlement.pair.artifact import VerifiedPermit, verify
 from settlement.pair.transmit import RESEND_NS
 from settlement.state.messages import Message
 from settlement.state.step import HaltedError
-from settlement.state.witness import behind
+from settlement.state.witness import PROOFS_EACH, behind
 from tests.agent.realparts import until
 from tests.settlement.formats.test_tlogwitness import serving
 from tests.settlement.world import LOWER, NETWORK, NS, RULE, UPPER, World, fix, seed, trio
@@ -216,6 +216,50 @@ def test_a_split_view_is_found_when_witnesses_compare(world: World) -> None:
     assert Reason.FORK in {r.reason for r in refusals}
     for name in ("alice", "bob"):  # the one who found it told the other
         assert {e.reason for e in evidence(world, name)} == {"FORK"}
+
+
+@pytest.mark.attack(32)
+def test_a_head_heard_of_from_another_witness_is_held_against_the_first_that_comes(world: World) -> None:
+    """Bob has cosigned nothing of the holder's yet; what alice told him is enough to know two heads of one size."""
+    holder = world.members["holder"]
+    for number, name in enumerate(("alice", "bob")):
+        head = Head(origin=holder.party.lineage.origin, size=50, root=seed(name))
+        raw = own_checkpoint(world, "holder", note=sign_head(head, holder.key), seq=6000 + number)
+        refusal = world.give("holder", name, Message(record=raw).encoded(), 1.0)
+        if name == "alice":
+            assert refusal is None
+            world.carry(1.0)
+    assert refusal is not None
+    assert (refusal.reason, refusal.clause) == (Reason.FORK, "witness.same_size")
+    assert (refusal.measured, refusal.required) == (seed("bob").hex(), "the root seen before at 50")
+
+
+@pytest.mark.attack(65)
+def test_a_node_signs_so_many_proofs_against_one_author_and_no_more(world: World) -> None:
+    holder = world.members["holder"]
+    for number in range(PROOFS_EACH + 3):
+        head = Head(origin=holder.party.lineage.origin, size=50, root=seed(str(number)))
+        raw = own_checkpoint(world, "holder", note=sign_head(head, holder.key), seq=6000 + number)
+        refusal = world.give("holder", "bob", Message(record=raw).encoded(), 1.0)
+        assert (refusal is None) is (number == 0)
+    assert len(evidence(world, "bob")) == PROOFS_EACH
+
+
+@pytest.mark.attack(33)
+def test_a_first_head_comes_without_proof_and_a_later_one_is_no_shorter(world: World) -> None:
+    holder = world.members["holder"]
+    origin = holder.party.lineage.origin
+
+    def given(size: int, seq: int, **changes: Any) -> tuple[Reason, str, str, str] | None:
+        note = sign_head(Head(origin=origin, size=size, root=seed(str(size))), holder.key)
+        raw = own_checkpoint(world, "holder", note=note, seq=seq, **changes)
+        refusal = world.give("holder", "bob", Message(record=raw).encoded(), 1.0)
+        return None if refusal is None else (refusal.reason, refusal.clause, refusal.measured, refusal.required)
+
+    assert given(50, 6000, proof=(bytes(32),)) == (Reason.PROOF, "witness.first", "1", "no proof from size 0")
+    assert given(50, 6001) is None
+    assert given(49, 6002, old_size=50) == (Reason.OUT_OF_ORDER, "witness.old_size", "50 to 49", "from 50")
+    assert given(51, 6003, old_size=49) == (Reason.OUT_OF_ORDER, "witness.old_size", "49 to 51", "from 50")
 
 
 @pytest.mark.attack(32)

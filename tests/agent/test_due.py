@@ -1,0 +1,86 @@
+"""The agent's loop waits for who speaks and for what is due; what must be told at once ends its wait."""
+
+import os
+import select
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from agent.node.daemon import ALIVE_NS, TICK_NS, Node
+from agent.node.guard import Guard
+from agent.node.warden_side import WardenSide
+from radio.ports import RfState
+
+pytestmark = pytest.mark.feature("E1")
+NS = 1_000_000_000
+LIMIT_NS = 200_000_000
+
+
+def node(**changes: Any) -> Any:
+    """As much of a node as its waiting needs, at the time 0 with nothing due for a second."""
+    one = cast("Any", Node.__new__(Node))
+    one._next_tick_ns = one._next_burst_ns = NS
+    one._open_sid = None
+    one.warden = SimpleNamespace(next_beat_ns=NS, alive=True)
+    one.guard = Guard(LIMIT_NS, lambda: RfState.OFF)
+    for name, value in changes.items():
+        setattr(one, name, value)
+    return one
+
+
+def test_what_is_due_first_ends_the_wait() -> None:
+    assert node()._rest_ms(0) == TICK_NS // 1_000_000, "deadlines of the settlements are asked for at least as often"
+    assert node(_next_tick_ns=3_000_000)._rest_ms(0) == 3
+    assert node(warden=SimpleNamespace(next_beat_ns=7_200_000))._rest_ms(0) == 8, "not before it is due"
+    assert node(_next_burst_ns=2_000_000)._rest_ms(0) == 20, "no gate is open"
+    assert node(_next_burst_ns=2_000_000, _open_sid=b"s")._rest_ms(0) == 2
+    assert node(_next_tick_ns=-5)._rest_ms(0) == 0
+
+
+def test_the_guards_patience_is_met_when_it_ends() -> None:
+    one = node()
+    one.guard.heard(0, silent_by_ns=4_000_000)
+    assert one._rest_ms(0) == 5, "the millisecond after: at the end itself it may still be silenced in time"
+    assert one.guard.check(4_000_000, alive=True) is None
+    assert one.guard.check(5_000_000, alive=True) is RfState.OFF
+    one = node()
+    one.guard.heard(0, silent_by_ns=None)
+    assert one._rest_ms(LIMIT_NS - 3_000_000) == 4
+    assert one.guard.check(LIMIT_NS + 1, alive=True) is RfState.OFF
+    assert one.guard.due_ns is None, "silenced: nothing to wait for"
+
+
+def test_a_warden_that_ends_is_known_at_once() -> None:
+    """The kernel's word comes through the poller; without that it is asked for every few milliseconds."""
+    unregistered: list[int] = []
+    one = node(_alive=True, _next_alive_ns=10 * NS, _poller=SimpleNamespace(unregister=unregistered.append))
+    read, write = os.pipe()
+    os.close(write)
+    one._warden_fd = read
+    one.warden.alive = False
+    one._look_at_warden(set(), NS)
+    assert one._alive is True, "not asked for again yet"
+    one._look_at_warden({read}, NS)
+    assert one._alive is False
+    assert unregistered == [read]
+    assert one._warden_fd is None
+    assert one._next_alive_ns < NS + ALIVE_NS, "from now on only asking tells"
+
+
+def test_the_descriptor_of_a_process_is_readable_once_it_ends() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        side = cast("Any", WardenSide.__new__(WardenSide))
+        side._process = process
+        ended = side.ended_fd()
+        if ended is None:
+            pytest.skip("this kernel has no pidfd_open")
+        assert select.select([ended], [], [], 0)[0] == []
+        assert process.stdin is not None
+        process.stdin.close()
+        assert select.select([ended], [], [], 60)[0] == [ended]
+        os.close(ended)
+    side._process = None
+    assert side.ended_fd() is None
