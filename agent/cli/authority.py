@@ -126,7 +126,7 @@ def at_desk(desk: Path) -> "Iterator[Desk]":
 def issue(
     request: Annotated[Path, typer.Argument(help="What `bandpact node init` wrote.")],
     name: Annotated[str, typer.Option(help="The node's name.")],
-    role: Annotated[str, typer.Option(help="holder, user or coordinator.")],
+    role: Annotated[str, typer.Option(help="holder, user, coordinator or auditor.")],
     out: Annotated[Path, typer.Option(help="The new credential chain.")],
     eirp: Annotated[str, typer.Option(metavar="POWER", help="The most it may radiate, such as 20dBm.")] = "20dBm",
     life: Annotated[str, typer.Option("--for", metavar="TIME", help=LIFE)] = "30d",

@@ -49,7 +49,7 @@ NS = 1_000_000_000
 LIST_BITS = 1024
 ANCHOR_DIGITS = 64
 CLOCK_BOUND_NS = NS
-AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "observe")
+AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "observe", "audit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

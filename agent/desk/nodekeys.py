@@ -43,9 +43,10 @@ ROLES = {
     "holder": ("offer", "grant", "coordinate", "observe"),
     "user": ("request", "observe"),
     "coordinator": ("coordinate", "observe"),
+    "auditor": ("observe", "audit"),
 }
 COORDINATE = "coordinate"
-TIERS = {"holder": 1, "user": 2, "coordinator": 1}
+TIERS = {"holder": 1, "user": 2, "coordinator": 1, "auditor": 2}
 
 
 def make_request(folder: Path, device: str, name: str | None = None) -> None:

@@ -78,10 +78,14 @@ def by_regulator(world: World, body: Any, at_s: float) -> bytes:
 class Court:
     """One world, told what to do in test seconds."""
 
-    def __init__(self, folder: Path, terms: Any = CLASS, **rule: Any) -> None:
+    def __init__(
+        self, folder: Path, terms: Any = CLASS, *, status_index: dict[str, int] | None = None, **rule: Any
+    ) -> None:
         self.terms = terms
         levels = (*RULE.levels, bodies.Level(name="regulator", response="obey", weight_ppm=PPM, admits=EVERYTHING))
-        self.world = World(folder, rule=replace(RULE, classes=(terms,), levels=levels, **rule))
+        self.world = World(
+            folder, rule=replace(RULE, classes=(terms,), levels=levels, **rule), status_index=status_index
+        )
         self.world.chains["holder"] = (self.world.root, self.world.credential("holder", HOLDER_ACTIONS, tier=1))
         for name in ("alice", "bob"):
             self.world.chains[name] = (self.world.root, self.world.credential(name, USER_ACTIONS, tier=3))
