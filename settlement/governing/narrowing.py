@@ -13,6 +13,7 @@ from settlement.chain.scope import HZ
 from settlement.chain.taxonomy import Response
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.transmit import LEASE_MAX_NS
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import FORMS
 
 WEAKER = {
@@ -93,9 +94,27 @@ def _market(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
         yield "tiers", "others", "those of the rule above"
     if upper.price_forms is not None and not set(lower.price_forms or FORMS) <= set(upper.price_forms):
         yield "price_forms", ", ".join(lower.price_forms or FORMS), ", ".join(upper.price_forms)
+    if lower.auction is not None and lower.auction != upper.auction:
+        yield "auction", "another", "that of the rule above, or none"
+    yield from _changing_hands(lower.handing, upper.handing)
     for name in ("tariff", "currency", "fallbacks", "disputes"):
         if getattr(upper, name) is not None and getattr(lower, name) != getattr(upper, name):
             yield name, "another", "that of the rule above"
+
+
+def _changing_hands(lower: HandingTerms | None, upper: HandingTerms | None) -> Iterator[Wider]:
+    """Leases change hands in no further way, no deeper and not without a consent that is asked for above."""
+    if lower is None:
+        return
+    if upper is None:
+        yield "handing", ", ".join(lower.kinds), "none"
+        return
+    if not set(lower.kinds) <= set(upper.kinds):
+        yield "handing.kinds", ", ".join(lower.kinds), ", ".join(upper.kinds)
+    if lower.depth > upper.depth:
+        yield "handing.depth", lower.depth, f"<= {upper.depth}"
+    if lower.consent < upper.consent:
+        yield "handing.consent", lower.consent, upper.consent
 
 
 def _at_most(names: tuple[str, ...], lower: object, upper: object) -> Iterator[Wider]:

@@ -310,7 +310,7 @@ SAID: dict[str, tuple[str, str, str]] = {
     "elsewhere": ("gate.10", "29994393 mm from the centre, known to 1000 mm", "<= 20000000 mm"),
     "at the edge": ("gate.10", "19995111 mm from the centre, known to 100000 mm", "<= 20000000 mm at the farthest"),
     "not tuned": ("gate.11", "unknown", "3550-3560 MHz"),
-    "tuned beside": ("gate.11", "3550-3560 MHz", "3550-3560 MHz"),
+    "tuned beside": ("gate.11", "3550-3560.000001 MHz", "3550-3560 MHz"),
     "no heartbeat": ("gate.12", "never", "<= 200000000 ns"),
     "old heartbeat": ("gate.12", "200000001 ns ago", "<= 200000000 ns"),
     "never sensed": ("gate.13", "never", "<= 1000000000 ns"),

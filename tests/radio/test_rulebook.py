@@ -28,7 +28,11 @@ from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Reason, Refusal
 from settlement.governing.narrowing import wider_rule
 from settlement.governing.soundness import flaw
+from settlement.records.auctionterms import AuctionRule
 from settlement.records.authority import LongLeases
+from settlement.records.classterms import LicenceTerms, RetentionTerms
+from settlement.records.complaintterms import DisputeTerms, FallbackTerms, GroundTerms, ReputationTerms
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import Tariff, TierTerms
 from tests.settlement.colluding import Collusion, other_cell
 from tests.settlement.world import AREA, BAND, LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, fix
@@ -197,6 +201,19 @@ DESK = DeskTerms(
     time_bound_ns_max=NS,
     position_radius_mm_max=1000,
 )
+REPUTATION = ReputationTerms(prior_good=2, prior_bad=1, half_life_ns=NS, complaint=1000, partner_max=5000)
+FALLBACK = FallbackTerms(number=1, scope="any", notice_ns=NS, owed="none", amount=0)
+DISPUTES = DisputeTerms(
+    grounds=(GroundTerms(name="fallback not kept", owed="none", amount=0),), levels=("authority",),
+    raise_ns=NS, answer_ns=NS, rule_ns=NS, escalate_ns=NS, pay_ns=NS,
+)  # fmt: skip
+LICENCE = LicenceTerms(use=("research",), keep_ns=NS, aggregate="parties", redistribute="none")
+KEPT = RetentionTerms(what="envelopes", keep_ns=NS)
+HANDING = HandingTerms(kinds=("sublease",), depth=1, consent=1)
+AUCTION = AuctionRule(
+    members="town", functions=("second price",), bids_ns_min=NS, reveals_ns_min=NS, settle_ns=NS, deposit_min=1,
+    bidders_max=4,
+)  # fmt: skip
 UPPER_RULE = replace(
     RULE,
     validity_ns_max=3600 * NS,
@@ -208,14 +225,18 @@ UPPER_RULE = replace(
     budgets=(BUDGET,),
     modalities=(Modality(name="radar", reliability_ppm=900_000),),
     desk=DESK,
+    admission=1,
+    reputation=REPUTATION,
     levels=(
-        Level(name="authority", response="obey", weight_ppm=1_000_000, admits=("rule", "envelope")),
+        Level(name="authority", response="obey", weight_ppm=1_000_000, admits=("rule", "envelope", "ruling")),
         Level(name="operator", response="consider", weight_ppm=500_000, admits=("request", "grant")),
     ),
     classes=(
         replace(
             TERMS, price_low=5, rounds_max=2, max_ahead_ns=NS, on_incumbent=0, envelope_required=1,
             price_forms=("fixed", "parametric"), tariff=Tariff(base=5, per_mhz_s=1), currency="USD",
+            fallbacks=(FALLBACK,), disputes=DISPUTES, schema=bytes(32), licence=LICENCE, retention=(KEPT,),
+            handing=HANDING, auction=AUCTION,
         ),
     ),
 )  # fmt: skip
@@ -247,6 +268,17 @@ WIDER: dict[str, dict[str, Any]] = {
     "cbrs.price_forms": terms(price_forms=("fixed", "auction")),
     "cbrs.tariff": terms(tariff=None),
     "cbrs.currency": terms(currency="EUR"),
+    "cbrs.fallbacks": terms(fallbacks=None),
+    "cbrs.disputes": terms(disputes=replace(DISPUTES, raise_ns=1)),
+    "cbrs.schema": terms(schema=bytes([1]) * 32),
+    "cbrs.licence": terms(licence=replace(LICENCE, keep_ns=2 * NS)),
+    "cbrs.retention": terms(retention=None),
+    "cbrs.unit": terms(unit="bit/s"),
+    "cbrs.users": terms(users=2),
+    "cbrs.handing.kinds": terms(handing=replace(HANDING, kinds=("transfer",))),
+    "cbrs.handing.depth": terms(handing=replace(HANDING, depth=2)),
+    "cbrs.handing.consent": terms(handing=replace(HANDING, consent=0)),
+    "cbrs.auction": terms(auction=replace(AUCTION, deposit_min=0)),
     "cbrs.out_of_band_mdbm_per_mhz": terms(out_of_band_mdbm_per_mhz=99_000),
     "cbrs.raster_hz": terms(raster_hz=1_000_000),
     "cbrs.time_unit_ns": terms(time_unit_ns=1),
@@ -268,6 +300,8 @@ WIDER: dict[str, dict[str, Any]] = {
     "stock_witnesses": {"stock_witnesses": (StockWitness(name="w.example", key=bytes(range(32))),)},
     "outside_authorisation": {"outside_authorisation": 0},
     "incumbent_calendar": {"incumbent_calendar": None},
+    "admission": {"admission": None},
+    "reputation": {"reputation": replace(REPUTATION, prior_good=3)},
     "long_leases.most_ns": {"long_leases": LongLeases(most_ns=3600 * NS, protected=())},
     "confidence_ppm_min": {"confidence_ppm_min": None},
     "coordination.all": {"coordination": (replace(SHARD, need=0),)},
@@ -291,6 +325,7 @@ NARROWER: dict[str, dict[str, Any]] = {
     "fewer levels": {"levels": UPPER_RULE.levels[1:]},
     "record only": operator(response="record only", weight_ppm=0, admits=("request",)),
     "nothing for desks": {"desk": None},
+    "no auction, and no lease that changes hands": terms(auction=None, handing=None),
     "a shorter time": {"effective": replace(RULE.effective, end_ns=RULE.effective.end_ns - 1)},
 }
 
@@ -310,12 +345,21 @@ def test_what_narrows_is_let_through(name: str) -> None:
 
 def test_every_key_of_a_rule_is_held_against_the_rule_above() -> None:
     axes = {axis.split(".")[0] for axis in WIDER}
-    of_class = {axis.removeprefix("cbrs.") for axis in WIDER if axis.startswith("cbrs.")} | {"recognition"}
+    of_class = {axis.removeprefix("cbrs.").split(".")[0] for axis in WIDER if axis.startswith("cbrs.")} | {
+        "recognition"
+    }
     assert {name for name, _ in kinds_of(Rule)} - {"name", "version", "previous"} <= axes
     assert {name for name, _ in kinds_of(ClassTerms)} - {"name", "matching"} <= of_class, "matching orders offers only"
     own = replace(UPPER_RULE, classes=(replace(UPPER_RULE.classes[0], recognition=(Recognition(kind="handshake"),)),))
     assert wider_rule(UPPER_RULE, own) is not None
     assert wider_rule(own, UPPER_RULE) is None
+
+
+def test_leases_change_hands_only_where_the_rule_above_lets_them() -> None:
+    upper = replace(UPPER_RULE, **terms(handing=None))
+    refusal = wider_rule(UPPER_RULE, upper)
+    assert refusal is not None
+    assert (refusal.clause, refusal.required) == ("rule.wider.cbrs.handing", "none")
 
 
 def test_what_the_rule_above_leaves_open_may_be_closed() -> None:
