@@ -21,6 +21,7 @@ class Grant:
     `fallback` is the number of the class's fallback that binds the holder,
     `replaces` the FALLBACK whose substitute this is.
     `handover` names what hands on its holder's own lease: whoever holds no licence may grant no other way.
+    `jurisdictions` names the rules of the authorities whose areas its cell touches.
     """
 
     sid: bytes = blob(1, HASH)
@@ -45,6 +46,7 @@ class Grant:
     place: int | None = uint(31, high=WHOLE_MAX - 1, optional=True)
     parts: int | None = uint(32, high=WHOLE_MAX, optional=True)
     handover: bytes | None = blob(28, HASH, optional=True)
+    jurisdictions: tuple[bytes, ...] | None = array(29, blob(0, HASH), 8, low=1, optional=True)
     fallback: int | None = uint(60, high=255, optional=True)
     replaces: bytes | None = blob(61, HASH, optional=True)
 
