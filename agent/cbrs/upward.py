@@ -54,6 +54,7 @@ class Upward:
     _kept: bytes = b""
     _known: set[str] = field(default_factory=set)
     _measured_until_ns: int | None = None
+    _answered: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         """Nothing here waits for the warden."""
@@ -75,7 +76,9 @@ class Upward:
         calls = self.session.due(self.fix())
         self._tell()
         for call in calls:
-            self._sent[self._pool.submit(self.post, call.method, call.body())] = call
+            sent = self._pool.submit(self.post, call.method, call.body())
+            self._sent[sent] = call
+            sent.add_done_callback(lambda _done: self._answered.set())
         self._keep()
         for news in self.session.news:
             self.say(f"{news.device}: {news.what} {news.detail}".rstrip())
@@ -178,7 +181,9 @@ class Upward:
         try:
             while not (stop.is_set() or self.ended):
                 self.turn()
-                stop.wait(TURN_S)
+                # An answer ends the wait: one that takes RF back is not held up by the turn.
+                self._answered.wait(TURN_S)
+                self._answered.clear()
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
 

@@ -149,7 +149,8 @@ def _show(answers: Iterator[dict[str, Any]], *, as_json: bool) -> list[dict[str,
         if as_json:
             typer.echo(json.dumps(answer))
         elif not answer.get("done"):
-            out.print(told(answer), highlight=False, markup=False)
+            for line in told(answer).splitlines():  # what is printed as one has its line ends shown as such
+                out.print(line, highlight=False, markup=False)
         elif answer.get("ok"):
             out.print("done", style="bold")
         else:

@@ -1,4 +1,7 @@
-"""The trial coordinator's desk, for one run: root, rule, credentials, and a folder for each node."""
+"""The trial coordinator's desk, for one run: root, rule, credentials, and a folder for each node.
+
+Long because one desk makes all that the rule and the credentials of a run hold.
+"""
 
 import secrets
 import time
@@ -11,7 +14,8 @@ import tomli_w
 
 from agent.config.keyfiles import CHAIN, make_keys, write_chain
 from agent.desk.sharing import needed
-from agent.trial.spec import DisputePlan, FallbackPlan, HandingPlan, TierPlan, TrialSpec
+from agent.trial.jurisdictions import TrialJurisdiction
+from agent.trial.spec import DisputePlan, FallbackPlan, HandingPlan, JurisdictionPlan, TierPlan, TrialSpec
 from settlement.chain import bodies, records
 from settlement.chain.credentials import ISSUE, Claims, Registry, Subject, issue
 from settlement.chain.keys import SigningKey
@@ -22,6 +26,7 @@ from settlement.disputes.casefile import read_case
 from settlement.disputes.rulings import ruling_by
 from settlement.pair.coordination import NEIGHBOURS
 from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionRule
+from settlement.records.authority import JurisdictionLink
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms, GroundTerms
 from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import TierTerms
@@ -69,6 +74,7 @@ class TrialAuthority:
             lat_e7=lat_e7, lon_e7=lon_e7, radius_mm=1000, source=PositionSource.SIMULATED, trusted=True
         )
         self.root, self.authority, self.registry = self._make_root()
+        self.jurisdictions = [self._jurisdiction(plan) for plan in spec.jurisdictions]
 
     def _fix(self) -> Fix:
         now_ns = time.time_ns()
@@ -97,6 +103,33 @@ class TrialAuthority:
             token=secrets.token_bytes(8),
             public=public,
         )
+
+    def _jurisdiction(self, plan: JurisdictionPlan) -> TrialJurisdiction:
+        """An authority below the root, for an area of its own."""
+        key = SigningKey.from_seed(secrets.token_bytes(32))
+        body = bodies.Credential(level=AUTHORITY, scope=self._scope(AUTHORITY_ACTIONS, depth=1, tier=1))
+        raw = self._sign_credential(self.authority, body, self._claims(key.public, plan.name, self.authority.name))
+        return TrialJurisdiction(plan=plan, key=key, subject=_held(self.registry.admit(raw)))
+
+    def _credential_of(self, name: str, body: bodies.Credential, public: bytes) -> bytes:
+        """A node's credential, by the authority that it belongs to."""
+        by = next((one for one in self.jurisdictions if name in one.plan.nodes), None)
+        if by is None:
+            return self._sign_credential(self.authority, body, self._claims(public, name, self.authority.name))
+        by.seq += 1
+        claims = self._claims(public, name, by.subject.name)
+        raw = issue(
+            by.key,
+            by.subject,
+            body,
+            claims,
+            network=self.network,
+            fix=self._fix(),
+            seq=by.seq,
+            previous=by.previous,
+        )
+        by.previous = records.digest(raw)
+        return raw
 
     def _sign_credential(self, issuer: Subject | None, body: bodies.Credential, claims: Claims) -> bytes:
         self._seq += 1
@@ -135,7 +168,7 @@ class TrialAuthority:
             device=device,
             status_index=status_index,
         )
-        raw = self._sign_credential(self.authority, body, self._claims(key.public, name, self.authority.name))
+        raw = self._credential_of(name, body, key.public)
         subject = _held(self.registry.admit(raw))
         write_chain(folder / CHAIN, subject.chain)
         return Issued(name=name, folder=folder, chain=subject.chain)
@@ -151,6 +184,10 @@ class TrialAuthority:
         """All holders of a trial may grant the same cells: where there are several they co-sign for each other."""
         need = needed(self._holders)
         return (bodies.Shard(name="all", mode=NEIGHBOURS, authorities=(), need=need),) if need else None
+
+    def _links(self, now_ns: int, duration_s: float) -> tuple[JurisdictionLink, ...]:
+        effective = Window(start_ns=now_ns - 60 * NS, end_ns=now_ns + int((duration_s + 3600) * NS))
+        return tuple(one.link(self.network, self._spec.terms, effective, self._fix) for one in self.jurisdictions)
 
     def says(self, body: Any) -> bytes:
         """A record of the authority's own."""
@@ -242,6 +279,7 @@ class TrialAuthority:
             witness_quorum=witness_quorum,
             outside_authorisation=int(terms.outside_authorisation),
             coordination=self._shards(),
+            jurisdictions=self._links(now_ns, duration_s) or None,
             confidence_ppm_min=CONFIDENCE_PPM_MIN if terms.envelope_required else None,
         )
         return self.root, self.says(rule)

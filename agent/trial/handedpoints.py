@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.trial.collect import Collected
-from settlement.chain.bodies import Confirm, Grant
+from settlement.chain.bodies import Confirm, Grant, Rule
 from settlement.chain.records import Record
+from settlement.pair.jurisdictions import represented_by, touched_by
 from settlement.records.handing import Consent, Handover, Reclaim, Vacated
 
 
@@ -19,6 +20,39 @@ def handed_on(c: Collected, found: Sequence[Record]) -> list[dict[str, Any]]:
         handover = by_name.get(grant.body.handover or b"") if grant is not None else None
         if grant is not None and handover is not None:
             rows.append(_row(c, found, (grant, confirm, handover), grants, by_name))
+    return rows
+
+
+def reconciled(c: Collected, found: Sequence[Record]) -> list[dict[str, Any]]:
+    """One row for each settlement that touches jurisdictions of its rule: their clauses, and who stands for each."""
+    rules = {r.digest: r.body for r in found if isinstance(r.body, Rule)}
+    confirmed = {r.body.sid for r in found if isinstance(r.body, Confirm)}
+    parties = {issued.name: issued.chain for issued in c.finished.layout.nodes}
+    rows = []
+    for grant in [r for r in found if isinstance(r.body, Grant) and r.body.sid in confirmed and r.body.jurisdictions]:
+        body, rule = grant.body, rules.get(grant.body.rule)
+        if rule is None:
+            continue
+        names = (c.name_of(grant.frame.author or b""), c.name_of(body.user))
+        touched = touched_by(rule, body.cell)
+        clauses = [
+            {
+                "jurisdiction": one.body.name,
+                "clause": one.body.clause,
+                "max_eirp_mdbm": [t.max_eirp_mdbm for t in one.body.classes if t.commodity == body.commodity],
+                "stands_for_it": [n for n in names if represented_by(one, (parties.get(n, ()),), rule, body.cell)],
+            }
+            for one in touched
+            if one.record in body.jurisdictions
+        ]
+        rows.append(
+            {
+                "sid": body.sid.hex(),
+                "clauses": clauses,
+                "reconciliation": sorted({one.body.reconciliation or "none" for one in touched}),
+                "max_eirp_mdbm": body.max_eirp_mdbm,
+            }
+        )
     return rows
 
 

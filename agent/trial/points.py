@@ -8,7 +8,7 @@ from typing import Any
 from agent.trial.auctionpoints import auctions_shown
 from agent.trial.collect import Collected
 from agent.trial.disputepoints import broken_points, dispute_points, disputes_missed, moved_points
-from agent.trial.handedpoints import handed_on
+from agent.trial.handedpoints import handed_on, reconciled
 from agent.trial.spec import TrialSpec
 from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
 from settlement.chain.records import Record
@@ -32,6 +32,7 @@ def points(c: Collected) -> dict[str, Any]:
         "wishes": [_wish(c, name, grants, found) for name in sorted(_wishes(found))],
         "displaced": _displaced(c, found),
         "handed_on": handed_on(c, found),
+        "jurisdictions": reconciled(c, found),
         "auctions": auctions_shown(c, found, grants),
         "moved": moved_points(c.name_of, found),
         "broken": broken_points(c.name_of, found),
@@ -55,6 +56,9 @@ def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
         said.append("no weaker tier was displaced: tiers and compensation are not shown")
     if sum(one["owed"] for one in shown["displaced"]) > sum(one["settled"] for one in shown["displaced"]):
         said.append("not all that is owed to the displaced was heard of by them when the trial ended")
+    several = [one for one in shown.get("jurisdictions", []) if len(one["clauses"]) > 1]
+    if len(spec.jurisdictions) > 1 and not several:
+        said.append("no settlement touched two jurisdictions: their reconciliation is not shown")
     handed = shown.get("handed_on", [])
     if len(handed) < len(spec.hands):
         said.append(f"{len(handed)} of {len(spec.hands)} leases changed hands: the rest is not shown")

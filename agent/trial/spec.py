@@ -95,6 +95,19 @@ class ActPlan(_Table):
         return self
 
 
+class JurisdictionPlan(_Table):
+    """An authority of its own area (a circle), whose `nodes` have their credentials of it, and what it asks for."""
+
+    name: str
+    clause: str
+    lat_deg: float
+    lon_deg: float
+    radius_m: float = Field(gt=0)
+    nodes: tuple[str, ...] = Field(min_length=1)
+    max_eirp_dbm: float
+    reconciliation: str | None = "stricter"
+
+
 class Program(_Table):
     """A GNU Radio flowgraph as a node's application: a tone, so far from the middle of what is settled.
 
@@ -217,6 +230,7 @@ class TrialSpec(_Table):
     offers: list[OfferPlan] = []
     wants: list[Want] = []
     hands: list[HandPlan] = []
+    jurisdictions: list[JurisdictionPlan] = []
     auctions: list[AuctionPlan] = []
     bids: list[BidPlan] = []
     group: GroupPlan | None = None
@@ -299,6 +313,7 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
         raise ScenarioError(f"[trial] {first.key}: {first.said}; mend this key") from exc
     named = [o.node for o in spec.offers] + [w.node for w in spec.wants] + [p.node for p in spec.programs]
     named += [name for h in spec.hands for name in (h.node, h.to)]
+    named += [name for one in spec.jurisdictions for name in one.nodes]
     named += [one.node for one in spec.auctions] + [one.node for one in spec.bids]
     named += [one.node for one in spec.group.members] if spec.group is not None else []
     named += [station.node for station in spec.cbrs.stations] if spec.cbrs is not None else []

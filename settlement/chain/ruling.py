@@ -9,6 +9,7 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import outlines
 from settlement.chain.status import next_version
 from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.governing.jurisdictions import prove_links
 from settlement.governing.narrowing import wider_rule
 from settlement.governing.soundness import beyond, flaw, may_rule
 
@@ -45,6 +46,7 @@ def verify_rule(raw: bytes, chain: Iterable[bytes], registry: Registry) -> RuleI
         return refuse(Reason.TYPE, "rule.author", admitted.record.typ, "a rule by the authority of the chain")
     rule: Rule = admitted.record.body
     refusal = may_rule(authority.scope) or outlines(admitted.record) or flaw(rule) or beyond(rule, authority.scope)
+    refusal = refusal or prove_links(rule.jurisdictions or (), registry)
     if refusal is not None:
         return refusal
     return RuleInForce(hash=admitted.record.digest, rule=rule, seat=seat_of(authority, registry))

@@ -177,6 +177,8 @@ def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
     if (lower.incumbent_calendar or 0) < (upper.incumbent_calendar or 0):
         yield "incumbent_calendar", lower.incumbent_calendar or 0, upper.incumbent_calendar
     yield from _leases(lower, upper)
+    if upper.jurisdictions is not None and lower.jurisdictions != upper.jurisdictions:
+        yield "jurisdictions", "others", "those of the rule above"
     if upper.reputation is not None and lower.reputation != upper.reputation:
         yield "reputation", "another", "that of the rule above"
     named = {(one.name, one.key) for one in upper.stock_witnesses or ()}

@@ -30,6 +30,7 @@ from settlement.pair.holderdecision import DecisionKeeper
 from settlement.pair.holderlease import LeaseKeeper
 from settlement.pair.holdermove import MoveKeeper
 from settlement.pair.holderpairs import STORE, HolderPair, HolderPairs
+from settlement.pair.jurisdictions import touched_by
 from settlement.pair.offered import inside_offer
 from settlement.pair.patience import Patience
 from settlement.pair.table import Event, HolderState, next_holder
@@ -222,6 +223,7 @@ class Holder:
             wish=body.part.wish if body.part is not None else None,
             index=body.part.index if body.part is not None else None,
             handover=body.declaration if body.declaration in self.handings else None,
+            jurisdictions=tuple(one.record for one in touched_by(self.rule.rule, body.cell)) or None,
             fallback=body.fallback,
             replaces=body.replaces,
         )

@@ -11,6 +11,7 @@ for itself: a pair that agrees on more than its rule and its credentials give ag
     price       inside the class's bounds
     fallback    none, or one of the class's catalogue
     lease       no longer than the class's; the deadlines no later than the class's times after the signing
+    authorities each whose area the cell touches is represented, reconciled, and its terms are kept (`jurisdictions`)
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.disputes.fallbacks import judge_chosen
 from settlement.market.tiers import judge_eligible
+from settlement.pair.jurisdictions import JurisdictionCase, judge_jurisdictions
 from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.pair.windows import not_too_far
 
@@ -42,6 +44,7 @@ class Deal:
     accept_by_ns: int | None = None
     confirm_by_ns: int | None = None
     fallback: int | None = None
+    jurisdictions: tuple[bytes, ...] | None = None
 
 
 def deal_of_request(body: Request, now: TimeFix) -> Deal:
@@ -74,6 +77,7 @@ def deal_of_grant(grant: Record) -> Deal:
         accept_by_ns=body.accept_by_ns,
         confirm_by_ns=body.confirm_by_ns,
         fallback=body.fallback,
+        jurisdictions=body.jurisdictions or (),
     )
 
 
@@ -90,6 +94,18 @@ def judge_terms(deal: Deal, rule: Rule, *, holder: Subject, user: Subject) -> Re
         or judge_eligible(terms.tiers, deal.tier, user.level)
         or _inside_credential(deal, user, "user")
         or _inside_credential(deal, holder, "holder")
+        or judge_jurisdictions(_case_of(deal, holder, user), rule)
+    )
+
+
+def _case_of(deal: Deal, holder: Subject, user: Subject) -> JurisdictionCase:
+    return JurisdictionCase(
+        cell=deal.cell,
+        commodity=deal.commodity,
+        eirp_mdbm=deal.eirp_mdbm,
+        price=deal.price,
+        named=deal.jurisdictions,
+        chains=(holder.chain, user.chain),
     )
 
 

@@ -180,6 +180,14 @@ class LongLeases:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JurisdictionLink:
+    """The rule of an authority for its own area, as it signed it, and its credentials, root first."""
+
+    record: bytes = blob(1, 8192, least=1)
+    chain: tuple[bytes, ...] = array(2, blob(0, 8192, least=1), 9, low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """The rule in force: signed by an authority, versioned, effective in a window.
 
@@ -215,6 +223,8 @@ class Rule:
     long_leases: LongLeases | None = nested(25, LongLeases, optional=True)
     reputation: ReputationTerms | None = nested(60, ReputationTerms, optional=True)
     admission: int | None = uint(40, high=1, optional=True)
+
+    jurisdictions: tuple[JurisdictionLink, ...] | None = array(28, JurisdictionLink, 8, low=1, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:
         """The terms of a class, found by its whole name."""

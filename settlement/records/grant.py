@@ -18,6 +18,7 @@ class Grant:
     `wish` and `index` say which part of which wish it fills, where several holders fill one. `fallback` is the number
     of the class's fallback that binds the holder; `replaces` the FALLBACK whose substitute this is.
     `handover` names what hands on its holder's own lease: whoever holds no licence may grant no other way.
+    `jurisdictions` names the rules of the authorities whose areas its cell touches.
     """
 
     sid: bytes = blob(1, HASH)
@@ -39,6 +40,7 @@ class Grant:
     wish: bytes | None = blob(17, 16, optional=True)
     index: int | None = uint(18, high=PARTS_MAX, optional=True)
     handover: bytes | None = blob(28, HASH, optional=True)
+    jurisdictions: tuple[bytes, ...] | None = array(29, blob(0, HASH), 8, low=1, optional=True)
     fallback: int | None = uint(60, high=255, optional=True)
     replaces: bytes | None = blob(61, HASH, optional=True)
 

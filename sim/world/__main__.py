@@ -1,4 +1,4 @@
-"""`python -m sim.world --seed N`: run seeds in virtual time; print what breaks and how to run it again."""
+"""`python -m sim.world --seed N`: run seeds in virtual time; print what breaks, made small, and how to run it again."""
 
 import argparse
 import os
@@ -6,17 +6,39 @@ import sys
 import time
 
 from sim.world.many import run_seeds
-from sim.world.run import simulate
+from sim.world.plan import Plan, plan
+from sim.world.run import run_plan
+from sim.world.shrink import shrunk, with_acts
 
 
-def _one(seed: int, *, trace: bool) -> int:
-    outcome = simulate(seed, keep_lines=trace)
+def _one(plan_: Plan, *, trace: bool, small: bool) -> int:
+    outcome = run_plan(plan_, keep_lines=trace)
     for line in outcome.lines:
         print(line)
     for breach in outcome.breaches:
-        print(f"seed {seed}: {breach}")
-    print(f"seed {seed}: trace {outcome.trace}, {'BROKEN' if outcome.breaches else 'every invariant holds'}")
+        print(f"seed {plan_.seed}: {breach}")
+    held = "BROKEN" if outcome.breaches else "every invariant holds"
+    print(f"seed {plan_.seed}: trace {outcome.trace}, {held}")
+    if outcome.breaches and not small:
+        _shrink(plan_)
     return 1 if outcome.breaches else 0
+
+
+def _shrink(plan_: Plan) -> None:
+    found = shrunk(plan_)
+    if found is not None:
+        print(found.report())
+
+
+def _chosen(text: str, made: Plan) -> tuple[int, ...]:
+    """Places of acts in a plan, as `--acts` has them; raises ValueError with what is wrong."""
+    if text == "none":
+        return ()
+    numbers = tuple(int(one) for one in text.split(","))
+    wrong = [one for one in numbers if not 0 <= one < len(made.acts)]
+    if wrong:
+        raise ValueError(f"seed {made.seed} has acts 0 to {len(made.acts) - 1}, and no {wrong[0]}")
+    return numbers
 
 
 def main() -> int:
@@ -26,13 +48,24 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1, help="how many seeds from there on")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--trace", action="store_true", help="print every line of the trace (one seed)")
+    parser.add_argument("--acts", help="of one seed these acts alone, by their place in its plan: 0,4,7, or none")
+    parser.add_argument("--calm", action="store_true", help="of one seed with a network that loses and delays nothing")
     asked = parser.parse_args()
     if asked.count == 1:
-        return _one(asked.seed, trace=asked.trace)
+        made = plan(asked.seed)
+        try:
+            kept = tuple(range(len(made.acts))) if asked.acts is None else _chosen(asked.acts, made)
+        except ValueError as exc:
+            parser.error(f"--acts: {exc}")
+        chosen = with_acts(made, kept, calm=asked.calm)
+        return _one(chosen, trace=asked.trace, small=asked.acts is not None)
+    if asked.acts is not None or asked.calm:
+        parser.error("--acts and --calm are of one seed; leave --count away")
     began = time.monotonic()
     tally = run_seeds(asked.seed, asked.count, jobs=asked.jobs)
     if tally.broken:
         print(tally.report())
+        _shrink(plan(min(tally.broken)))
     print(", ".join(f"{name} {count}" for name, count in sorted(tally.counts.items())))
     print(
         f"{tally.seeds} seeds, {len(tally.broken)} broken, {time.monotonic() - began:.1f} s on {asked.jobs} processes"

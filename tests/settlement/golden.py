@@ -21,6 +21,7 @@ from settlement.quorum.certificate import Certificate, vote
 from settlement.quorum.group import membership_of
 from settlement.quorum.sealing import commitment
 from settlement.records.handing import Consent, Handover, Reclaim, Vacated
+from settlement.records.jurisdiction import Jurisdiction, JurisdictionTerms
 from settlement.records.registry import RECORDS
 from tests.settlement.schema_text import (
     BEGIN_MEANING,
@@ -233,7 +234,12 @@ def _handed(world: World, rule: bytes, raws: dict[str, bytes]) -> list[bytes]:
         )),
         ("alice", Reclaim(sid=sid, handover=handover, reason="it is over")),
     ]  # fmt: skip
-    return [_signed(world, name, body, 740 + n) for n, (name, body) in enumerate(said)]
+    terms = JurisdictionTerms(commodity="cbrs", max_eirp_mdbm=17_000, max_window_ns=NS, price_low=0, price_high=50)
+    law = Jurisdiction(
+        name="north", clause="N-12.3", area=WISH.area, effective=HOUR, classes=(terms,), reconciliation="stricter"
+    )
+    signed = [_signed(world, name, body, 740 + n) for n, (name, body) in enumerate(said)]
+    return [*signed, world.by_authority(law, 0.0, seq=140)]
 
 
 def vectors() -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from agent.bench.gate.rig import NS, ClosingRound, Rig, RigFailed
-from agent.bench.gate.settler import NotSettled, Settler
+from agent.bench.gate.settler import Settler
 from agent.config.settings import load
 from agent.trial.coordinator import write_config
 from agent.trial.folder import Layout, prepare
@@ -28,7 +28,9 @@ MS = 1e6
 LIMIT_MS = 100.0
 HOLDER, USER = "holder", "user-a"
 FCC, SERIAL = "bandpact1", "own"
-OPEN_NS, OPEN_FIRST_NS = 3 * NS, 20 * NS
+LEASE_S = 240.0
+WINDOW_NS, LAST_NS = 230 * NS, 215 * NS
+"""One settlement serves closings until `LAST_NS` after it opened; then the next is made."""
 WHILE_OPEN_NS = 60_000_000
 OUTSIDE = "OUTSIDE_AUTHORISATION"
 
@@ -36,7 +38,8 @@ OUTSIDE = "OUTSIDE_AUTHORISATION"
 def _layout(root: Path) -> Layout:
     options = Options(scenario="neighbours", seed=7, duration_s=3600.0, recording=None, base_port=None)
     scenario, spec, length_s = scenario_of(options)
-    terms = spec.terms.model_copy(update={"envelope_required": False, "outside_authorisation": True})
+    changed = {"envelope_required": False, "outside_authorisation": True, "lease_s": LEASE_S}
+    terms = spec.terms.model_copy(update=changed)
     spec = spec.model_copy(update={"terms": terms})
     ports = free_ports(len(scenario.nodes), None)
     return prepare(root, scenario, spec, seed=7, duration_s=length_s, ports=ports)
@@ -60,15 +63,15 @@ def _below_sas(layout: Layout, server: SasServer, files: dict[str, str]) -> Path
     return made
 
 
-def suspended(rig: Rig, sas: SimSas, *, first: bool) -> ClosingRound:
-    """One closing: the gate opens, the SAS suspends, the gate closes; then the SAS lets it go on."""
-    cbsd = f"{FCC}/{SERIAL}"
-    opened_ns, _ = rig.open(for_ns=OPEN_FIRST_NS if first else OPEN_NS)
+def suspended(rig: Rig, sas: SimSas, opened_ns: int) -> ClosingRound:
+    """One closing of a gate that is open since then: the SAS suspends, and lets it go on once it closed."""
+    cbsd, sid = f"{FCC}/{SERIAL}", rig.sid
     rig.live_until(opened_ns + WHILE_OPEN_NS)
     seen = len(sas.seen)
     sas.suspended.add(cbsd)
     done = rig.closed("sas suspension", cause_ns=None, opened_ns=opened_ns)
     sas.suspended.discard(cbsd)
+    rig.sid = sid
     utc_ns = time.time_ns() - time.monotonic_ns()
     told = [at for at, method, item, answer in sas.seen[seen:] if method == "heartbeat" and _is_501(answer)
             and item.get("cbsdId") == cbsd]  # fmt: skip
@@ -122,17 +125,16 @@ def measure(rounds: int, talk: Console) -> dict[str, Any]:
 
 
 def _rounds(rig: Rig, sas: SimSas, rounds: int) -> list[ClosingRound]:
-    """A round whose window ended before the SAS had spoken is no closing of the SAS's and is done again."""
+    """Closings one after the other under one settlement, as long as it lasts."""
     done: list[ClosingRound] = []
-    failed = 0
     while len(done) < rounds:
-        try:
-            done.append(suspended(rig, sas, first=not done))
-        except (NotSettled, RigFailed):
-            failed += 1
-            sas.suspended.clear()
-            if failed > 3 + rounds // 4:
-                raise
+        opened_ns, _ = rig.open(for_ns=WINDOW_NS)
+        first_ns = opened_ns
+        while True:
+            done.append(suspended(rig, sas, opened_ns))
+            if len(done) == rounds or time.monotonic_ns() - first_ns > LAST_NS:
+                break
+            opened_ns = rig.until("a gate open again", lambda c: c.state == "OPEN" and not c.asked).at_ns
     return done
 
 

@@ -58,10 +58,6 @@ COMMANDS = (
         name="node", area=COST, full="--seconds 15 --warm 5", quick="--seconds 2 --warm 0", limit_s=90, rows=node_rows
     ),
     BenchCommand(
-        name="detection", area=RATES, full="--trials 20 --noise-s 5", quick="--trials 20 --noise-s 1", limit_s=150,
-        rows=rate_rows,
-    ),
-    BenchCommand(
         name="load", area=SPEED, full="--looks 4 --rounds 3", quick="--looks 2 --rounds 1", limit_s=90, rows=load_rows
     ),
     BenchCommand(
@@ -71,6 +67,10 @@ COMMANDS = (
     BenchCommand(
         name="gate", area=SILENCE, full="--rounds 20 --pulls 1", quick="--rounds 1 --pulls 0", limit_s=240,
         rows=gate_rows,
+    ),
+    BenchCommand(
+        name="detection", area=RATES, full="--trials 20 --noise-s 5", quick="--trials 20 --noise-s 1", limit_s=150,
+        rows=rate_rows,
     ),
 )  # fmt: skip
 

@@ -145,6 +145,8 @@ def _ruled(case: RecordCase, decided: Ruled) -> None:
         keep(step, body.dispute, _after(decided.held, body, case.record.digest, signed_ns))
     if not decided.by_rule:
         return
+    if decided.held is not None and decided.held.answer is not None and body.answer is None:
+        case.state.holder.leases.debts.heard(step, decided.held.answer)
     told = {"outcome": body.outcome, "compensation": body.compensation, "why": body.reason}
     step.event("ruled", sid=body.sid, by=case.author.name, ruling=case.record.digest, **told)
     other = other_party(case.state, body.sid)

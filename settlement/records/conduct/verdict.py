@@ -16,6 +16,7 @@ from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import UserState
 from settlement.pair.user import STORE as USER
 from settlement.pair.userpairs import UserPair
+from settlement.records.complaint import DisputeAnswer
 from settlement.records.conduct.alarms import UNCITED, may_change, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.handing import declined_by
@@ -120,6 +121,8 @@ def _take(case: RecordCase, decided: Receipt | TurnedDown | Dissent | Handing | 
             if body.clause in UNCITED:
                 _pass_cited(case, said)
                 return
+            if said is not None and isinstance(said.body, DisputeAnswer) and body.reason == Reason.OUT_OF_ORDER.value:
+                return  # a ruling that did not hear it is on its way: until then it stands unheard
             case.state.holder.leases.debts.heard(case.step, subject)
             told = {"reason": body.reason, "clause": body.clause, "measured": body.measured, "required": body.required}
             case.step.event("turned down", typ=said.typ if said is not None else "", by=case.author.name, **told)

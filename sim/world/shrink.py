@@ -1,0 +1,88 @@
+"""Makes a failing run small: acts are taken out as long as the same invariant still breaks.
+
+Delta debugging (Zeller and Hildebrandt 2002, ddmin): halves, then quarters, down to single acts, each time keeping what
+still breaks; at last a calm network is tried, where nothing is lost, repeated or late. The random numbers of members,
+clocks and network are drawn by their own seeds, so that an act taken out leaves the others as they were.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sim.world.monitor import Breach
+from sim.world.plan import Act, Plan, Weather
+from sim.world.run import World, run_plan
+
+RUNS_MAX = 400
+"""Of the world, for one failing seed."""
+CALM = Weather(drop_ppt=0, duplicate_ppt=0, late_ppt=0, delay_ns_max=2_000_000, late_ns_max=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shrunk:
+    """A small plan that breaks the same invariant: what broke, which acts of the first it has, in how many runs."""
+
+    plan: Plan
+    breach: Breach
+    kept: tuple[int, ...]
+    calm: bool
+    runs: int
+
+    def report(self) -> str:
+        """The acts in order, and the command that runs just them."""
+        acts = [f"  {act.at_ns / 1e9:9.6f} s  {act.who} {act.what} {act.number}" for act in self.plan.acts]
+        numbers = ",".join(str(number) for number in self.kept) or "none"
+        again = f"python -m sim.world --seed {self.plan.seed} --acts {numbers}{' --calm' if self.calm else ''}"
+        head = f"seed {self.plan.seed}, shrunk to {len(acts)} acts in {self.runs} runs: {self.breach}"
+        return "\n".join([head, *acts, f"  again: {again} --trace"])
+
+
+def with_acts(plan_: Plan, kept: tuple[int, ...], *, calm: bool = False) -> Plan:
+    """The plan with those of its acts alone, by their place in it."""
+    acts: tuple[Act, ...] = tuple(plan_.acts[number] for number in kept)
+    return replace(plan_, acts=acts, weather=CALM if calm else plan_.weather)
+
+
+def shrunk(plan_: Plan, *, world: type[World] = World, runs_max: int = RUNS_MAX) -> Shrunk | None:
+    """The smallest plan that was found to break what this one breaks first; None where it breaks nothing."""
+    runs = 0
+
+    def breaks(kept: tuple[int, ...], *, calm: bool = False) -> Breach | None:
+        nonlocal runs
+        runs += 1
+        found = run_plan(with_acts(plan_, kept, calm=calm), world=world).breaches
+        return found[0] if found else None
+
+    everything = tuple(range(len(plan_.acts)))
+    first = breaks(everything)
+    if first is None:
+        return None
+    kept, breach = _fewest(everything, first, breaks, lambda: runs < runs_max)
+    still = breaks(kept, calm=True)
+    calm = still is not None and still.invariant == first.invariant
+    breach = still if calm and still is not None else breach
+    return Shrunk(plan=with_acts(plan_, kept, calm=calm), breach=breach, kept=kept, calm=calm, runs=runs)
+
+
+def _fewest(
+    kept: tuple[int, ...],
+    breach: Breach,
+    breaks: Callable[[tuple[int, ...]], Breach | None],
+    more: Callable[[], bool],
+) -> tuple[tuple[int, ...], Breach]:
+    """Take out parts, ever smaller ones, while what is left breaks the same invariant."""
+    parts = 2
+    while kept and more():
+        size = max(1, -(-len(kept) // parts))
+        for start in range(0, len(kept), size):
+            left = kept[:start] + kept[start + size :]
+            found = breaks(left)
+            if found is not None and found.invariant == breach.invariant:
+                kept, breach, parts = left, found, max(2, parts - 1)
+                break
+            if not more():
+                return kept, breach
+        else:
+            if size == 1:
+                break
+            parts = min(len(kept), parts * 2)
+    return kept, breach
