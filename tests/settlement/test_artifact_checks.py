@@ -323,7 +323,7 @@ def test_what_lies_beside_must_prove(tmp_path: Path) -> None:
     strange = made.verdict(replace(whole, envelopes=(whole.accept,)))
     assert said(strange) == (Reason.TYPE, "artifact.envelopes")
     may_not = made.signed("user", made.chains["user"], made.grant_body(), fix(1.0))
-    assert said(made.verdict(replace(whole, derivation=(may_not,)))) == (Reason.SCOPE, "capability.6")
+    assert said(made.verdict(replace(whole, derivation=(may_not,)))) == (Reason.SCOPE, "capability.8.grant")
     blurred = replace(fix(1.1), position=replace(fix(1.1).position, radius_mm=10**9))
     unsure = made.signed("holder", made.chains["holder"], made.grant_body(), blurred)
     assert said(made.verdict(replace(whole, derivation=(unsure,)))) == (

@@ -79,6 +79,10 @@ def test_the_types_are_those_of_the_design() -> None:
         "bid",
         "reveal",
         "tally",
+        "handover",
+        "consent",
+        "vacated",
+        "reclaim",
     ]
     assert set(named) == set(BODIES) == set(HELD)
     assert {name for name, row in RECORDS.items() if row.actions} == set(BODIES) - {"rotation"}
