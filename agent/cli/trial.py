@@ -19,11 +19,13 @@ class TrialGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As ever, with `-` for the file that --json does not name."""
+        own = next((n for n, one in enumerate(args) if one in self.commands), len(args))
         given: list[str] = []
-        for n, one in enumerate(args):
+        for n, one in enumerate(args[:own]):
             given.append(one)
-            if one == "--json" and (n + 1 == len(args) or (args[n + 1].startswith("-") and args[n + 1] != "-")):
+            if one == "--json" and (n + 1 == len(args) or (args[n + 1].startswith("-") and args[n + 1] != PRINTED)):
                 given.append(PRINTED)
+        given += args[own:]
         return super().parse_args(ctx, given)
 
 

@@ -53,6 +53,13 @@ def test_json_with_a_file_leaves_the_table_on_the_output(asked: Asked) -> None:
     assert "a table for people" in done.stdout
 
 
+def test_the_json_of_a_check_is_its_own(asked: Asked) -> None:
+    done = CliRunner().invoke(app, ["trial", "check", "neighbours", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["name"] == "neighbours"
+    assert not asked.others
+
+
 def _collected(events: list[dict[str, Any]], ends: list[tuple[int, int]]) -> Any:
     """A trial of 10 s whose radar is on 3555 MHz from second 1; bursts there as (start, end), ns."""
     radar = SimpleNamespace(kind="radar", start_s=1.0, center_hz=3_555_000_000)
