@@ -223,7 +223,6 @@ class Rule:
     long_leases: LongLeases | None = nested(25, LongLeases, optional=True)
     reputation: ReputationTerms | None = nested(60, ReputationTerms, optional=True)
     admission: int | None = uint(40, high=1, optional=True)
-
     jurisdictions: tuple[JurisdictionLink, ...] | None = array(28, JurisdictionLink, 8, low=1, optional=True)
 
     def terms(self, name: str) -> ClassTerms | None:

@@ -29,7 +29,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.governing.narrowing import wider_rule
 from settlement.governing.soundness import flaw
 from settlement.records.auctionterms import AuctionRule
-from settlement.records.authority import LongLeases
+from settlement.records.authority import JurisdictionLink, LongLeases
 from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms, GroundTerms, ReputationTerms
 from settlement.records.handingterms import HandingTerms
@@ -227,6 +227,7 @@ UPPER_RULE = replace(
     desk=DESK,
     admission=1,
     reputation=REPUTATION,
+    jurisdictions=(JurisdictionLink(record=b"the rule of the area", chain=(b"its authority",)),),
     levels=(
         Level(name="authority", response="obey", weight_ppm=1_000_000, admits=("rule", "envelope", "ruling")),
         Level(name="operator", response="consider", weight_ppm=500_000, admits=("request", "grant")),
@@ -302,6 +303,7 @@ WIDER: dict[str, dict[str, Any]] = {
     "incumbent_calendar": {"incumbent_calendar": None},
     "admission": {"admission": None},
     "reputation": {"reputation": replace(REPUTATION, prior_good=3)},
+    "jurisdictions": {"jurisdictions": None},
     "long_leases.most_ns": {"long_leases": LongLeases(most_ns=3600 * NS, protected=())},
     "confidence_ppm_min": {"confidence_ppm_min": None},
     "coordination.all": {"coordination": (replace(SHARD, need=0),)},

@@ -83,6 +83,7 @@ def test_the_types_are_those_of_the_design() -> None:
         "consent",
         "vacated",
         "reclaim",
+        "jurisdiction",
     ]
     assert set(named) == set(BODIES) == set(HELD)
     assert {name for name, row in RECORDS.items() if row.actions} == set(BODIES) - {"rotation"}
