@@ -28,6 +28,7 @@ from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Reason, Refusal
 from settlement.governing.narrowing import wider_rule
 from settlement.governing.soundness import flaw
+from settlement.records.approvalterms import ApprovalRule
 from settlement.records.auctionterms import AuctionRule
 from settlement.records.authority import JurisdictionLink, LongLeases
 from settlement.records.classterms import LicenceTerms, RetentionTerms
@@ -214,6 +215,7 @@ AUCTION = AuctionRule(
     members="town", functions=("second price",), bids_ns_min=NS, reveals_ns_min=NS, settle_ns=NS, deposit_min=1,
     bidders_max=4,
 )  # fmt: skip
+APPROVAL = ApprovalRule(members="town", function="k of n", need=2, vote_ns=TERMS.accept_ns - 1)
 UPPER_RULE = replace(
     RULE,
     validity_ns_max=3600 * NS,
@@ -237,7 +239,7 @@ UPPER_RULE = replace(
             TERMS, price_low=5, rounds_max=2, max_ahead_ns=NS, on_incumbent=0, envelope_required=1,
             price_forms=("fixed", "parametric"), tariff=Tariff(base=5, per_mhz_s=1), currency="USD",
             fallbacks=(FALLBACK,), disputes=DISPUTES, schema=bytes(32), licence=LICENCE, retention=(KEPT,),
-            handing=HANDING, auction=AUCTION,
+            handing=HANDING, auction=AUCTION, approval=APPROVAL,
         ),
     ),
 )  # fmt: skip
@@ -280,6 +282,7 @@ WIDER: dict[str, dict[str, Any]] = {
     "cbrs.handing.depth": terms(handing=replace(HANDING, depth=2)),
     "cbrs.handing.consent": terms(handing=replace(HANDING, consent=0)),
     "cbrs.auction": terms(auction=replace(AUCTION, deposit_min=0)),
+    "cbrs.approval": terms(approval=replace(APPROVAL, need=1)),
     "cbrs.out_of_band_mdbm_per_mhz": terms(out_of_band_mdbm_per_mhz=99_000),
     "cbrs.raster_hz": terms(raster_hz=1_000_000),
     "cbrs.time_unit_ns": terms(time_unit_ns=1),
