@@ -11,7 +11,7 @@ from typing import Final
 
 from radio.errors import RadioError
 from radio.ports import Drift, Questioned
-from radio.rousing import unheard
+from radio.wakeup import unheard
 
 EVERY_S: Final = 0.05
 

@@ -10,7 +10,7 @@ from radio.errors import RadioError
 from radio.link import LookTaken
 from radio.ports import Receiver, RxFlag, RxSettings
 from radio.ring import SampleRing
-from radio.rousing import unheard
+from radio.wakeup import unheard
 
 RETRY_S = 0.2
 LOST = RxFlag.MOVED | RxFlag.DEAF

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
-from radio.handing import narrowed, proven_handing
+from radio.remainder import narrowed, proven_handing
 from radio.rulebook import RuleBook
 from settlement.chain.admission import prove
 from settlement.chain.bodies import Rotation
@@ -15,7 +15,7 @@ from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit, extend, verify
 from settlement.pair.transmit import furthest
-from settlement.records.handing import Handover, Reclaim
+from settlement.records.handover import Handover, Reclaim
 
 WITHDRAWN_MAX = 4096
 GRACE_NS = 60_000_000_000

@@ -22,7 +22,7 @@ from settlement.chain.ruling import HeldRule, commands, judge_next, read_held
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.governing.narrowing import wider_rule
+from settlement.governing.limits import wider_rule
 from settlement.pair.artifact import VerifiedPermit
 
 SEEN_LIMIT = 16 * 1024 * 1024

@@ -10,7 +10,7 @@ from hw_profiles.profile import RadioProfile
 from radio.devicewatch import DeviceWatch
 from radio.errors import RadioError
 from radio.ports import Iq16, Questioned, Radio, RfState, Sent, TxSettings, Watched
-from radio.rousing import unheard
+from radio.wakeup import unheard
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit

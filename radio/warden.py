@@ -50,9 +50,9 @@ from radio.pace import Pace
 from radio.permits import HeldPermit, Permits
 from radio.ports import Iq16, Radio, RfState
 from radio.ring import SampleRing
-from radio.rousing import Rouser, unheard
 from radio.sampledoor import LATE_NS, SampleDoor
 from radio.transmit import TransmitChain
+from radio.wakeup import Rouser, unheard
 from settlement.chain.records import parse
 from settlement.chain.scope import Band
 from settlement.core.fixes import Fix

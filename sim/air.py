@@ -12,10 +12,10 @@ import numpy as np
 
 from radio.ports import Iq16, RxSettings
 from radio.propagation import Position, delay_ns, distance_m, loss_db
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 from sim import receiver
 from sim.emitters import Waveform, waveform
-from sim.mixing import TAPS, Reader, band_pass, converted, filtered, phasor, reader
+from sim.mixer import TAPS, Reader, band_pass, converted, filtered, phasor, reader
 from sim.stations import AirConfig, Emitter, Station
 
 NS = 1_000_000_000

@@ -11,8 +11,8 @@ import numpy as np
 
 from radio.errors import SourceError
 from radio.signals import ofdm
-from radio.signals.shaping import Cplx
-from sim.mixing import Reader
+from radio.signals.shapes import Cplx
+from sim.mixer import Reader
 from sim.recording import load
 from sim.stations import Emitter
 from sim.waveforms import fm, hopping, radar, wifi

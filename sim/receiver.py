@@ -3,8 +3,8 @@
 import numpy as np
 
 from radio.ports import Iq16, RxSettings
-from radio.signals.shaping import Cplx
-from sim.mixing import TAPS, TRANSITION, filtered, low_pass
+from radio.signals.shapes import Cplx
+from sim.mixer import TAPS, TRANSITION, filtered, low_pass
 from sim.stations import Hardware
 
 THERMAL_DBM_PER_HZ = -173.975

@@ -9,7 +9,7 @@ from radio.errors import SourceError
 from radio.recording.datatypes import Samples
 from radio.recording.reader import Recording as Stored
 from radio.recording.reader import open_recording
-from radio.signals.shaping import Cplx, unit_power
+from radio.signals.shapes import Cplx, unit_power
 
 SAMPLES_MAX = 64_000_000
 """More than this is cut: a loop has to fit into memory."""

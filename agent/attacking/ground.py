@@ -15,8 +15,8 @@ import apsw
 
 from agent.attacking.stranger import Silence, Stranger
 from agent.config.keyfiles import load_keys
+from agent.node.assembly import LINEAGE
 from agent.node.events import read_events
-from agent.node.wiring import LINEAGE
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, TrialError, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, await_ready, scenario_of, start_air

@@ -12,7 +12,7 @@ import numpy as np
 
 from hw_profiles.loader import load_limits
 from radio import waveform
-from radio.drivers.pluto.mapping import DAC_FULL_SCALE, PlutoOptions
+from radio.drivers.pluto.layout import DAC_FULL_SCALE, PlutoOptions
 from radio.drivers.pluto.radio import PlutoRadio
 from radio.errors import Disconnected, RadioError, SettingRefused
 from radio.mask import Service

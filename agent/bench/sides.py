@@ -22,7 +22,7 @@ import apsw
 import zmq
 
 from agent.config.keyfiles import load_keys
-from agent.node.settling import Settling
+from agent.node.settlementloop import Settling
 from settlement.chain import keys
 from settlement.chain.admission import RuleInForce
 from settlement.chain.bodies import PPM, ChannelObservation, Declaration, Envelope

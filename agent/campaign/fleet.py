@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from agent.audit.lineages import AuditError, NotALineage, lineages, verify
 from agent.campaign.outcome import RunOutcome
-from agent.campaign.running import CampaignProgress
+from agent.campaign.runs import CampaignProgress
 from agent.campaign.spec import CampaignError
 from agent.campaign.store import CampaignStore
 from agent.campaign.workers import made

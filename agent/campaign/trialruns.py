@@ -14,8 +14,8 @@ import tomli_w
 
 from agent.campaign.outcome import figures_of
 from agent.campaign.spec import CampaignError, RunSpec
-from agent.trial.checking import EXPECTED, checked_scenario
 from agent.trial.run import work_folder
+from agent.trial.speccheck import EXPECTED, checked_scenario
 from hw_profiles.smallfile import read_small_text
 
 BESIDE_S = 300.0

@@ -17,8 +17,8 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.cbrs.tls import CBSD, OPERATOR, role_flaw
+from radio.cbrs.answers import Sas
 from radio.cbrs.messages import BODY_MAX, METHODS, BadBody, read_batch
-from radio.cbrs.serving import Sas
 
 BODY_S = 10.0
 CONNECTIONS_MAX = 512

@@ -202,7 +202,7 @@ def main(arguments: list[str]) -> int:
     """Run; exit code 0 when the warden ended, 4 when the configuration is not usable."""
     from agent.cbrs.tls import TlsFileError, TlsFiles
     from agent.config.settings import ConfigError, load
-    from agent.timekeeping.wiring import timekeeper
+    from agent.timekeeping.assembly import timekeeper
     from radio.process import OrphanedAtBirth, die_with_parent, stop_on_signals
 
     stop = stop_on_signals()

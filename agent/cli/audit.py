@@ -211,7 +211,7 @@ def report(
     """
     outcome = _verified(path, anchor, network)
     if invoice:
-        from agent.audit.invoicing import invoiced
+        from agent.audit.invoices import invoiced
 
         outcome["invoice"] = invoiced(path, anchor, network)
     if as_json:

@@ -23,7 +23,7 @@ def cbrs(
     (p99) by the oracle. Example: bandpact bench cbrs --batches 50 --suspensions 20
     """
     from agent.bench.cbrs import batches as batching
-    from agent.bench.cbrs import suspending
+    from agent.bench.cbrs import suspension
     from agent.bench.gate.rig import RigFailed
     from agent.bench.gate.settler import NotSettled
     from agent.trial.processes import TrialError
@@ -32,7 +32,7 @@ def cbrs(
     with interruptible():
         try:
             rows += batching.measure(cbsds, batches) if batches else []
-            rows += [suspending.measure(suspensions, errors_console())] if suspensions else []
+            rows += [suspension.measure(suspensions, errors_console())] if suspensions else []
         except (NotSettled, RigFailed, TrialError) as exc:
             fail(str(exc))
     if as_json:

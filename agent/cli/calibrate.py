@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.common import Exit, errors_console, fail, output_console, print_json
-from agent.cli.listening import SOURCE_HELP, explained
+from agent.cli.sourceoptions import SOURCE_HELP, explained
 
 if TYPE_CHECKING:
-    from agent.sense.calibrating import CalibratedUnit, Setting
+    from agent.sense.calibration import CalibratedUnit, Setting
     from hw_profiles.calibrationfile import CalibrationFile, Point
 
 SWITCH_S = 30
@@ -43,7 +43,7 @@ def calibrate(
 ) -> None:
     """Measure a tone of known power or a noise diode (Y-factor) with SOURCE; add the point to TABLE, how sure it is."""
     from agent.sense.bands import parse_frequency
-    from agent.sense.calibrating import CalibratedUnit, NotCalibrated, Setting
+    from agent.sense.calibration import CalibratedUnit, NotCalibrated, Setting
 
     if (power_dbm is None) == (enr_db is None):
         fail("give --power-dbm for a tone or --enr-db for a noise diode, one of them", Exit.USAGE)
@@ -74,7 +74,7 @@ def calibrate(
 def _tone(
     source: str, setting: "Setting", power_dbm: float, sd_db: float, unit: "CalibratedUnit", table: Path
 ) -> "tuple[CalibrationFile, Point]":
-    from agent.sense.calibrating import calibrate as run
+    from agent.sense.calibration import calibrate as run
     from radio.knownsource import Known
 
     return run(source, setting, Known(power_dbm=power_dbm, sd_db=sd_db), unit, table)
@@ -89,7 +89,7 @@ def _noise(
     table: Path,
     command: str | None,
 ) -> "tuple[CalibrationFile, Point]":
-    from agent.sense.calibrating import calibrate_by_diode, calibrate_by_recordings
+    from agent.sense.calibration import calibrate_by_diode, calibrate_by_recordings
     from radio.noisediode import Diode
 
     diode = Diode(enr_db=known[0], enr_sd_db=known[1], mismatch_sd_db=known[2], temperature_c=unit.temperature_c)

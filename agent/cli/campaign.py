@@ -35,7 +35,7 @@ def campaign(
     beside what it keeps. Ends with 0 when every run held, 1 when one did not or could not be run. Trials run in real
     time, each in several processes: give --jobs 1 on a small machine. Example: bandpact campaign lossy.toml --jobs 4
     """
-    from agent.campaign.running import asked_for, carry_out, checked
+    from agent.campaign.runs import asked_for, carry_out, checked
     from agent.campaign.spec import CampaignError, read_campaign
     from agent.campaign.store import CampaignStore
     from agent.campaign.tables import failed_runs, write_picture, write_table

@@ -51,8 +51,8 @@ def watch(
 
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
+    from agent.timekeeping.assembly import timekeeper
     from agent.timekeeping.shown import line, plain
-    from agent.timekeeping.wiring import timekeeper
     from agent.words.units import parse_time
 
     seconds = None if length is None else parse_time(length, "--for")

@@ -32,11 +32,11 @@ def serve(
     """
     import uvicorn
 
-    from agent.directory import serving
+    from agent.directory import server
 
     roots = _roots(anchor)
     settings = uvicorn.Config(
-        serving.application(network, roots), host="127.0.0.1", port=port, log_level="error", access_log=False
+        server.application(network, roots), host="127.0.0.1", port=port, log_level="error", access_log=False
     )
     typer.echo(f"directory of {network} at http://127.0.0.1:{port}; Ctrl-C ends it")
     with interruptible():
@@ -62,7 +62,7 @@ def find(
 ) -> None:
     """Ask a directory and show what holds of its answer: each record is verified here."""
     from agent.directory import client
-    from agent.directory.judging import judged
+    from agent.directory.proofs import judged
     from agent.words.units import parse_amount
     from settlement.chain.scope import Band
     from settlement.market.directory import INTENTS, OFFERS, DirectoryQuery

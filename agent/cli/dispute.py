@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from agent.cli.asking import converse, converse_for, run_folder_of
+from agent.cli.agentcall import converse, converse_for, run_folder_of
 from agent.cli.common import Exit, fail, say
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 

@@ -69,7 +69,7 @@ def rule_draft(
     from agent.config.settings import ConfigError
     from agent.desk.classes import signed_classes
     from agent.desk.drafts import draft_rule
-    from agent.desk.sharing import grantors
+    from agent.desk.overlaps import grantors
     from agent.words.units import parse_days
     from settlement.governing.classfile import class_terms
 

@@ -41,8 +41,8 @@ def _window(
     from datetime import UTC, datetime
 
     from agent.config.settings import ConfigError
-    from agent.history.reading import NoHistory, fitting, newest_ns, store_of
     from agent.history.store import LENGTHS
+    from agent.history.windows import NoHistory, fitting, newest_ns, store_of
     from agent.words.units import parse_time
 
     span_ns = round(parse_time(length, "--for") * 1e9)
@@ -72,7 +72,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print each stretch: how full each channel was with its interval, the gate and why, the clock, incumbents."""
-    from agent.history.reading import plain
+    from agent.history.windows import plain
 
     rows, from_ns, to_ns, resolution = _window(source, config, length, until, step)
     if as_json:
@@ -118,7 +118,7 @@ def export(
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="A heat map, .png or .svg.")] = None,
 ) -> None:
     """Write a window as CSV, Parquet, SigMF or a heat map of how full each channel was by time of day."""
-    from agent.history import reading
+    from agent.history import windows
     from agent.history.heatmap import heat_map
     from agent.history.store import LENGTHS
 
@@ -129,12 +129,12 @@ def export(
         fail("nothing was kept in this window")
     try:
         if csv is not None:
-            csv.write_bytes(reading.csv_bytes(rows))
+            csv.write_bytes(windows.csv_bytes(rows))
         if parquet is not None:
-            reading.write_parquet(rows, parquet)
+            windows.write_parquet(rows, parquet)
         if sigmf is not None:
-            reading.write_sigmf(rows, sigmf)
-    except reading.NoHistory as exc:
+            windows.write_sigmf(rows, sigmf)
+    except windows.NoHistory as exc:
         fail(str(exc))
     if plot is not None:
         day = time.strftime("%Y-%m-%d", time.gmtime(from_ns // 10**9))

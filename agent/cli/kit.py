@@ -10,7 +10,7 @@ from agent.cli.common import Exit, fail, output_console, print_json, say
 
 if TYPE_CHECKING:
     from agent.kit.folder import Trial
-    from agent.kit.looking import Seen
+    from agent.kit.status import Seen
 
 app = typer.Typer(no_args_is_help=True, help="Set a trial up from one file, join it, and gather what it did.")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
@@ -49,7 +49,7 @@ def make(
     No private key of a node is in its archive; whoever has it can enrol in that node's name.
     """
     from agent.config.settings import ConfigError
-    from agent.kit.making import make as made
+    from agent.kit.invitations import make as made
 
     try:
         trial, invited = made(file, out, _passphrase())
@@ -82,7 +82,7 @@ def join(
 ) -> None:
     """On the node: make its keys here, write its configuration, and an enrolment file to hand back. Asks nothing."""
     from agent.config.settings import ConfigError
-    from agent.kit.joining import join as joined
+    from agent.kit.entry import join as joined
 
     try:
         found = joined(archive, folder, code=code, anchor=anchor)
@@ -109,8 +109,8 @@ def run(
     """On the node: take the coordinator's welcome in, and run until told to stop."""
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
-    from agent.kit.joining import NODE_TOML
-    from agent.kit.welcoming import take_in
+    from agent.kit.entry import NODE_TOML
+    from agent.kit.welcome import take_in
 
     config = folder / NODE_TOML
     try:
@@ -126,7 +126,7 @@ def run(
             fail(f"{folder}: not enrolled yet; hand its enrolment file to the coordinator, then give WELCOME")
     except ConfigError as exc:
         fail(str(exc))
-    from agent.service.running import ServedBeside, run_node
+    from agent.service.service import ServedBeside, run_node
 
     beside = ServedBeside(health_port=health_port, page_port=None if health_port else 0, history=bool(health_port))
     raise typer.Exit(run_node(found, beside, lambda line: say(f"bandpact: {line}", err=True)))
@@ -145,7 +145,7 @@ def enrol(
     A file that comes again changes nothing; another key under a name that is enrolled is refused.
     """
     from agent.config.settings import ConfigError
-    from agent.kit.enrolling import enrol as enrolled
+    from agent.kit.enrolment import enrol as enrolled
 
     trial = _trial(trial_folder)
     try:
@@ -178,7 +178,7 @@ def status(
     import time
 
     from agent.config.settings import ConfigError
-    from agent.kit.looking import look
+    from agent.kit.status import look
     from agent.words.units import parse_time
 
     wait_s = parse_time(wait, "--wait")
@@ -227,8 +227,8 @@ def tell(
 ) -> None:
     """Hand every running node an authority's word: a fresh status list, a rule, a rotation. 3 if any lacks it."""
     from agent.config.settings import ConfigError
-    from agent.kit.telling import fresh_list
-    from agent.kit.telling import tell as told
+    from agent.kit.notices import fresh_list
+    from agent.kit.notices import tell as told
 
     if word is not None and revoke:
         fail("--revoke: beside WORD; a fresh list is signed only where none is given", Exit.USAGE)
@@ -255,7 +255,7 @@ def collect(
 ) -> None:
     """Gather every node's sealed log, from running nodes or from SOURCEs. Ends with 3 where one is missing."""
     from agent.config.settings import ConfigError
-    from agent.kit.collecting import collect as collected
+    from agent.kit.collection import collect as collected
 
     trial = _trial(trial_folder)
     try:
@@ -279,7 +279,7 @@ def logs(
 ) -> None:
     """On a node that the coordinator cannot reach: pack its sealed log into one file to hand over."""
     from agent.config.settings import ConfigError, load
-    from agent.kit.joining import NODE_TOML
+    from agent.kit.entry import NODE_TOML
     from agent.kit.snapshot import logs_of
     from agent.service.snapshot import read_status
     from hw_profiles.wholefile import write_whole

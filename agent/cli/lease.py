@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.cli.asking import converse, run_folder_of
+from agent.cli.agentcall import converse, run_folder_of
 from agent.cli.common import fail, output_console, print_json
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 

@@ -73,11 +73,11 @@ def turn(
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,
 ) -> None:
     """Have the running agent take up its next key; settled pairs go on, and the neighbours are told."""
-    from agent.cli.asking import converse
+    from agent.cli.agentcall import converse
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
     from agent.desk.nodekeys import lay_successor
-    from agent.node.wiring import anchors_of
+    from agent.node.assembly import anchors_of
     from agent.words.units import parse_time
     from settlement.chain.credentials import Registry
 
@@ -98,7 +98,7 @@ def tell(
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each step and nothing else.")] = False,
 ) -> None:
     """Give the running agent an authority's word; it judges it, goes by it and passes it on to its neighbours."""
-    from agent.cli.asking import converse, run_folder_of
+    from agent.cli.agentcall import converse, run_folder_of
     from agent.config.settings import ConfigError
     from agent.desk.words import word_of
 

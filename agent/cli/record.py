@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.common import Exit, fail, output_console, print_json
-from agent.cli.listening import (
+from agent.cli.sourceoptions import (
     LIVE_SECONDS,
     SOURCE_HELP,
     Bandwidth,
@@ -101,7 +101,7 @@ def _stamp(licence: str | None) -> dict[str, object]:
 
     from agent.config.settings import ConfigError
     from agent.desk.classes import checked_class
-    from agent.recordings.licensing import stamp_of
+    from agent.recordings.licences import stamp_of
 
     try:
         stamp = stamp_of(checked_class(licence), time.time_ns())

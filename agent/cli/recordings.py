@@ -18,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="Machine output.")]
 @app.command()
 def licence(path: Meta, as_json: Json = False) -> None:
     """Say under which licence a recording was made, and until when it may be kept."""
-    from agent.recordings.licensing import licence_of
+    from agent.recordings.licences import licence_of
     from agent.words.celltext import utc_text
     from radio.errors import SourceError
     from settlement.market.licence import kept_until_ns
@@ -49,11 +49,11 @@ def export(
     ] = "operation",
 ) -> None:
     """Copy a recording out, where its licence lets it go there for that use; exit 1 names the term that forbids it."""
-    from agent.recordings import licensing
+    from agent.recordings import licences
     from radio.errors import SourceError
 
     try:
-        refusal = licensing.export(path, out, use=use, to=to, now_ns=time.time_ns())
+        refusal = licences.export(path, out, use=use, to=to, now_ns=time.time_ns())
     except (SourceError, OSError) as exc:
         fail(str(exc))
     if refusal is not None:
@@ -73,15 +73,15 @@ def expire(
     """
     from dataclasses import asdict
 
-    from agent.recordings import licensing
+    from agent.recordings import licences
     from radio.errors import SourceError
 
     now_ns = time.time_ns()
     try:
         if dry:
-            due = [(meta.name, term) for meta, _, term, _ in licensing.due_in(folder, now_ns)]
+            due = [(meta.name, term) for meta, _, term, _ in licences.due_in(folder, now_ns)]
         else:
-            gone = licensing.expire(folder, now_ns)
+            gone = licences.expire(folder, now_ns)
             due = [(one.file, one.term) for one in gone]
     except (SourceError, OSError) as exc:
         fail(str(exc))
@@ -96,7 +96,7 @@ def expire(
 @app.command("check")
 def check_deleted(folder: Folder) -> None:
     """Check that FOLDER's `deleted.jsonl` is unbroken and that what it tells of is gone; exit 1 says where not."""
-    from agent.recordings.licensing import check
+    from agent.recordings.licences import check
 
     try:
         count, wrong = check(folder)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from agent.cli.asking import converse, run_folder_of
+from agent.cli.agentcall import converse, run_folder_of
 from agent.cli.sources import ConfigOption, NodeArg, chosen
 
 

@@ -39,7 +39,7 @@ def written(
     """Write it, say where, and end."""
     from agent.audit.sources import AuditError
     from agent.report.command import HTML, PDF, write_report
-    from agent.report.gathering import folder_for
+    from agent.report.evidence import folder_for
 
     with interruptible():
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.common import Exit, errors_console, fail, output_console, print_json
-from agent.cli.listening import (
+from agent.cli.sourceoptions import (
     LIVE_SECONDS,
     SOURCE_HELP,
     Bandwidth,

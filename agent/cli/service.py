@@ -34,7 +34,7 @@ def run(
         found = load_found(chosen(node, config))
     except ConfigError as exc:
         fail(str(exc))
-    from agent.service.running import ServedBeside, run_node
+    from agent.service.service import ServedBeside, run_node
 
     beside = ServedBeside(health_port=health_port, page_port=page_port, page_host=page_host, history=history)
     raise typer.Exit(run_node(found, beside, lambda line: say(f"bandpact: {line}", err=True)))
@@ -49,8 +49,8 @@ def page(
     """Print the link to the running node's page, with the token that its emergency stop needs."""
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
+    from agent.page.pageprocess import PLAN
     from agent.page.plan import read_plan, token_at
-    from agent.page.starting import PLAN
 
     try:
         plan = read_plan((folder or load_found(chosen(node, config)).run_folder) / PLAN)
@@ -142,8 +142,8 @@ def status(
 
 def _base_stations(config: Path | None, folder: Path | None) -> list[str]:
     """Lines about base stations below, as the warden tells them; none where there are none."""
+    from agent.cbrs.assembly import DOOR
     from agent.cbrs.shown import status_lines
-    from agent.cbrs.wiring import DOOR
     from agent.config.files import load_found
     from radio.cbrs.door import WardenGiver
 

@@ -37,7 +37,7 @@ def stop(
     """
     from dataclasses import asdict
 
-    from agent.node.stopping import stop_radio
+    from agent.node.emergencystop import stop_radio
 
     section = _section(chosen(node, config), profile, uri, serial)
     found = stop_radio(section)

@@ -51,13 +51,13 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="what is in it, as JSON")] = False,
 ) -> None:
     """Read a scenario as a trial would, and say what is in it; exit 1 names the key that is wrong, and the mend."""
-    from agent.trial import checking
+    from agent.trial import speccheck
 
     try:
-        said = checking.checked_scenario(file)
-    except checking.EXPECTED as exc:
+        said = speccheck.checked_scenario(file)
+    except speccheck.EXPECTED as exc:
         fail(str(exc))
-    typer.echo(json.dumps(said) if as_json else checking.in_words(said))
+    typer.echo(json.dumps(said) if as_json else speccheck.in_words(said))
 
 
 @app.callback()

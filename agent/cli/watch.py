@@ -23,7 +23,7 @@ def watch(
     from agent.config.files import files, load_found
     from agent.config.settings import ConfigError, load
     from agent.page.plan import ServedNode
-    from agent.service.running import EFFECTIVE
+    from agent.service.service import EFFECTIVE
     from hw_profiles.printable import bare
 
     try:

@@ -28,15 +28,15 @@ def init(
 ) -> None:
     """Make a witness's keys, Ed25519 and ML-DSA-44 where this machine has it, and print them for whoever trusts it."""
     from agent.config.settings import ConfigError
-    from agent.witness import serving
+    from agent.witness import server
 
     try:
-        cosigner = serving.make(folder, name)
+        cosigner = server.make(folder, name)
     except ConfigError as exc:
         fail(str(exc))
     for key in cosigner.handed_out():
         _say(key.text())
-    _say(f"next: write the verifier key of each log it is to watch into {folder / serving.LOGS}, a line each")
+    _say(f"next: write the verifier key of each log it is to watch into {folder / server.LOGS}, a line each")
 
 
 @app.command()
@@ -50,11 +50,11 @@ def serve(
     import uvicorn
 
     from agent.config.settings import ConfigError
-    from agent.witness import serving
+    from agent.witness import server
 
     try:
-        service = serving.application(folder)
-        logs = len(serving.known_logs(folder))
+        service = server.application(folder)
+        logs = len(server.known_logs(folder))
     except ConfigError as exc:
         fail(str(exc))
     _say(f"witness of {logs} logs at http://127.0.0.1:{port}/add-checkpoint; Ctrl-C ends it")
@@ -91,11 +91,11 @@ def ask(
 ) -> None:
     """Have a stock witness cosign a log's signed head; its lines are kept beside the log and go into tlog-proofs."""
     from agent.audit import lineages
-    from agent.witness import asking
+    from agent.witness import finishedlog
 
     with interruptible():
         try:
-            written, names = asking.cosigned(path, url, key, anchors=anchor, network=network)
+            written, names = finishedlog.cosigned(path, url, key, anchors=anchor, network=network)
         except lineages.AuditError as exc:
             fail(str(exc))
     _say(f"{written}: cosigned by {', '.join(names)}")

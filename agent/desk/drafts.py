@@ -14,7 +14,7 @@ from agent.config.keyfiles import CHAIN, load_chain, load_keys
 from agent.config.settings import ConfigError, NodeConfig, load
 from agent.desk.classes import class_table
 from agent.desk.nodekeys import ROLES
-from agent.desk.sharing import needed
+from agent.desk.overlaps import needed
 from hw_profiles.wholefile import write_whole
 from radio.drivers.registry import DRIVERS, parted
 from settlement.chain.credentials import Registry, Subject

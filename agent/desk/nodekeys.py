@@ -20,8 +20,8 @@ from agent.config.keyfiles import (
 from agent.config.settings import ConfigError
 from agent.desk.classes import judge_classes
 from agent.desk.folder import ANCHOR_DIGITS, Desk
+from agent.desk.overlaps import grantors, uncovered, unshared
 from agent.desk.requests import CredentialRequest, read_request, request_text
-from agent.desk.sharing import grantors, uncovered, unshared
 from hw_profiles.smallfile import read_small_text
 from hw_profiles.wholefile import WholeFile
 from settlement.chain import bodies, records

@@ -16,9 +16,9 @@ from agent.config.settings import ConfigError, NodeConfig
 from agent.doctor.mends import CLOCK_MENDS, MEND
 from agent.doctor.pauses import PauseWatch
 from agent.service.snapshot import DISK_BYTES_MIN, HEARD_AFTER, OWN_KEY, problems, read_status
+from agent.timekeeping.assembly import timekeeper
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.shown import duration, plain
-from agent.timekeeping.wiring import timekeeper
 from radio.errors import RadioError
 from radio.ports import RfState
 from radio.priority import PRIORITY
@@ -213,7 +213,7 @@ def _radio(config: NodeConfig) -> Check:
 
 def _binding(config: NodeConfig) -> Iterator[Check]:
     """Whether the credential is for this very radio: with a copied folder and another radio the gate never opens."""
-    from agent.node.wiring import trust_of
+    from agent.node.assembly import trust_of
 
     try:
         bound, found = trust_of(config).me.device, config.radio.identity()
@@ -242,7 +242,7 @@ def _alarms(config: NodeConfig) -> Iterator[Check]:
 
 def _samples(config: NodeConfig) -> Iterator[Check]:
     """Whether a program's samples can come and go: the plan holds, the sockets' places are free or the node's."""
-    from agent.samples.checking import looked_at
+    from agent.samples.doorcheck import looked_at
 
     running = read_status(config.run_folder) or {}
     found = looked_at(config, open_=bool((running.get("samples") or {}).get("alive")))

@@ -24,7 +24,7 @@ from agent.config.keyfiles import load_keys
 from agent.config.settings import ConfigError, NodeConfig
 from agent.kit.snapshot import logs_of
 from agent.node.control import Client, NotRunning
-from agent.service.serving import PortTaken
+from agent.service.probes import PortTaken
 from agent.service.snapshot import gate_now, problems
 from settlement.chain.lineage import LineageError
 from settlement.mesh.door import DOMAIN, Door

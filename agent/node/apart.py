@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable
 
 from agent.config.settings import ConfigError, NodeConfig
+from agent.node.assembly import short_path
 from agent.node.mutehelper import MUTE, MuteHelper
 from agent.node.warden_process import run
-from agent.node.wiring import short_path
 from radio.ring import RingError
 
 RETRY_S, LOOK_S = 0.2, 1.0

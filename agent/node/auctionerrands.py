@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from agent.config.auctions import AuctionSection
-from agent.node.auctioning import auction_fields, auctions_of, opened
+from agent.node.auctions import auction_fields, auctions_of, opened
 from agent.node.commands import OpenAuction, PlaceBid, ShowAuctions
 from agent.node.errand import Errand, Surroundings, heard_text
 from settlement.chain.records import Record
 from settlement.pair.bounds import OwnFaultError
-from settlement.party.assembling import place_bid
+from settlement.party.assembly import place_bid
 from settlement.party.party import Party
 from settlement.quorum.table import OVER, ProposalState
 from settlement.state.step import Step

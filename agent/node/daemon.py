@@ -17,45 +17,45 @@ from typing import Any, assert_never
 
 import zmq
 
-from agent.cbrs.wiring import members
+from agent.cbrs.assembly import members
 from agent.config.settings import NodeConfig, OfferSection
 from agent.node import unsensed
-from agent.node.auctioning import AuctionPolicy, free_of, wholly_free
-from agent.node.complaining import shown_disputes
+from agent.node.assembly import discovery_of, finish_rotation, mesh_of, party_of, trust_of
+from agent.node.auctions import AuctionPolicy, free_of, wholly_free
+from agent.node.complaints import shown_disputes
 from agent.node.control import ControlDoor
 from agent.node.directories import KINDS, Directories
 from agent.node.discovery import Hints
-from agent.node.enveloping import Enveloping
+from agent.node.envelopes import Enveloping
 from agent.node.errand import Surroundings
 from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
 from agent.node.guard import Guard, mute_by_own_connection
-from agent.node.handing import HandingSide, kept_of
-from agent.node.intending import ASKED_MAX
-from agent.node.lending import Lending
-from agent.node.logreading import LogReading
-from agent.node.mapping import touched
-from agent.node.measuring import EVERY_NS, received
+from agent.node.handovers import HandingSide, kept_of
+from agent.node.integers import touched
+from agent.node.intents import ASKED_MAX
+from agent.node.keyrotation import KeyTurn
+from agent.node.livefeed import showing_of
+from agent.node.loans import Lending
+from agent.node.logcheck import LogReading
+from agent.node.measurements import EVERY_NS, received
 from agent.node.outbox import Outbox
 from agent.node.overdrawn import Overdrawn
 from agent.node.panels import Panels
 from agent.node.policy import LOOKS_BEFORE_OFFER, HolderPolicy, free_parts, lent_bands, start_of
-from agent.node.resuming import in_force
+from agent.node.resumption import in_force
 from agent.node.samples_side import SamplesSide
-from agent.node.showing import showing_of
 from agent.node.stationears import StationListening
-from agent.node.stockasking import StockAsking, StockLines
+from agent.node.stockwitnesses import StockAsking, StockLines
 from agent.node.traffic import SOURCES, BurstMaker
-from agent.node.turning import KeyTurn
 from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.wants import UserPolicy
 from agent.node.warden_side import Protection, WardenSide, gate_fields
 from agent.node.watcher import Heard, Watcher, scale_of
-from agent.node.wiring import discovery_of, finish_rotation, mesh_of, party_of, trust_of
 from agent.node.wordfiles import take_words
 from agent.service.snapshot import HEARD_AFTER, OWN_KEY
-from agent.timekeeping.wiring import timekeeper
+from agent.timekeeping.assembly import timekeeper
 from radio.link import BandVacated, GateChange, LookTaken, StationCleared, StationTold, Used, WardenBeat
 from sensing.survey import SurveyReport
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from agent.config.auctions import AuctionSection
 from agent.config.settings import OfferSection
 from agent.node.commands import AnyCommand
-from agent.node.filling import Filling
+from agent.node.partialfill import Filling
 from agent.words.units import band_text
 from sensing.survey import SurveyReport
 from settlement.core.reasons import Refusal

@@ -31,7 +31,7 @@ from agent.node.commands import (
     Tell,
     parse_command,
 )
-from agent.node.complaining import (
+from agent.node.complaints import (
     NotSaid,
     ToldStep,
     answer_prefix,
@@ -41,17 +41,17 @@ from agent.node.complaining import (
 )
 from agent.node.control import Command, ControlDoor
 from agent.node.errand import Errand, Surroundings, heard_text, refused_text
-from agent.node.filling import Filling, filled_text
-from agent.node.handing import HandingStage, call_off, hand, standing_of, wish_of
-from agent.node.intending import ASKED_MAX, say_intent
-from agent.node.matching import explained, in_words, matched, price_for, whole_of
+from agent.node.handovers import HandingStage, call_off, hand, standing_of, wish_of
+from agent.node.intents import ASKED_MAX, say_intent
+from agent.node.offerchoice import explained, in_words, matched, price_for, whole_of
+from agent.node.partialfill import Filling, filled_text
 from agent.node.policy import free_parts, window_ms
 from agent.node.wholes import ask_for_all, ending_of, names_of, wishes_of
 from agent.node.wordfiles import take_word
 from settlement.chain.records import parse
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
-from settlement.market.matching import SpectrumWish
+from settlement.market.choice import SpectrumWish
 from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.pair.table import UserState
 from settlement.pair.user import UserPair

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.config.settings import NodeConfig
-from agent.node.auctioning import auction_fields, auctions_of
+from agent.node.auctions import auction_fields, auctions_of
 from settlement.chain.scope import Area, Cell
 from settlement.core.fixes import TimeFix
 from settlement.pair.work import stored_as

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from agent.config.settings import NodeConfig, OfferSection
-from agent.node.intending import answering
-from agent.node.mapping import touched
-from agent.node.pricing import priced
+from agent.node.integers import touched
+from agent.node.intents import answering
+from agent.node.prices import priced
 from agent.node.unsensed import offered_area
 from sensing.survey import ChannelState, SurveyReport
 from sensing.values import Channel
@@ -16,7 +16,7 @@ from settlement.core.fixes import Fix, TimeFix
 from settlement.pair.effects import AnswerIntent
 from settlement.pair.table import HolderState
 from settlement.party.party import Party
-from settlement.records.conduct.bargaining import LEAST
+from settlement.records.conduct.counter import LEAST
 from settlement.state.step import Step
 
 MS = 1_000_000

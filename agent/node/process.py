@@ -6,8 +6,8 @@ from pathlib import Path
 
 from agent.config.locks import agents
 from agent.config.settings import ConfigError, load
+from agent.node.assembly import short_path
 from agent.node.daemon import Node
-from agent.node.wiring import short_path
 from hw_profiles.printable import printable
 from radio.process import die_with_parent, stop_on_signals
 from settlement.chain.lineage import LineageError

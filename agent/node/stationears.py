@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 
 from agent.config.settings import NodeConfig
-from agent.node.mapping import MODALITY, ratio_ppm, touched
+from agent.node.integers import MODALITY, ratio_ppm, touched
 from agent.node.watcher import Heard
 from agent.timekeeping.keeper import Timekeeper
 from radio.cbrs.byear import (

@@ -7,8 +7,8 @@ node runs, and said here instead of in a refusal an hour later.
 from collections.abc import Iterator
 
 from agent.config.settings import ConfigError, NodeConfig
-from agent.node.wiring import Trust, trust_of
-from agent.timekeeping.wiring import GIVEN
+from agent.node.assembly import Trust, trust_of
+from agent.timekeeping.assembly import GIVEN
 from settlement.chain.admission import RADIUS_FLOOR_MM, TIME_FLOOR_NS
 from settlement.chain.bodies import Rule
 from settlement.chain.scope import Area

@@ -9,7 +9,7 @@ from settlement.core.reasons import Refusal
 from settlement.market.link import corridor
 from settlement.pair.bounds import OwnFaultError
 from settlement.party.party import Party
-from settlement.records.conduct.bargaining import LEAST
+from settlement.records.conduct.counter import LEAST
 from settlement.records.market import Declaration
 from settlement.state.messages import Message
 from settlement.state.step import Outgoing, Step

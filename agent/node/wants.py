@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from agent.config.settings import NodeConfig, WantSection
-from agent.node.filling import Filling
-from agent.node.matching import matched, price_for, whole_of
+from agent.node.offerchoice import matched, price_for, whole_of
+from agent.node.partialfill import Filling
 from agent.node.policy import NS, window_ms
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Refusal
-from settlement.market.matching import SpectrumWish
+from settlement.market.choice import SpectrumWish
 from settlement.pair.effects import RequestProgress, SettlementNews
 from settlement.party.party import Party
 from settlement.state.step import Step

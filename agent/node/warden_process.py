@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from agent.cbrs.wiring import warden_cbrs
+from agent.cbrs.assembly import warden_cbrs
 from agent.config.locks import WARDEN, held
 from agent.config.settings import ConfigError, NodeConfig, load
-from agent.node.wiring import radio_of, warden_of
-from agent.timekeeping.wiring import timekeeper
+from agent.node.assembly import radio_of, warden_of
+from agent.timekeeping.assembly import timekeeper
 from hw_profiles.printable import printable
 from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds

@@ -17,7 +17,7 @@ from radio.drivers.section import RadioSection
 from radio.link import LookTaken
 from radio.ports import RxFlag
 from radio.ring import SampleRing
-from radio.rousing import Rouser
+from radio.wakeup import Rouser
 from sensing.flags import ELSEWHERE
 from sensing.floors import KTO_DBM_HZ
 from sensing.results import ChannelLook

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from agent.node.commands import Acquire
-from agent.node.matching import in_words, matched, price_for
+from agent.node.offerchoice import in_words, matched, price_for
 from settlement.chain.scope import Band, Cell, Window
-from settlement.market.matching import SpectrumWish
+from settlement.market.choice import SpectrumWish
 from settlement.pair.table import UserState
 from settlement.pair.wholes import stood
 from settlement.party.party import Party

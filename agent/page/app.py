@@ -16,14 +16,14 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from agent.history.reading import fitting, plain
 from agent.history.rows import Row
 from agent.history.store import BOXES, LENGTHS
+from agent.history.windows import fitting, plain
 from agent.page.guard import RequestGuard, hosts_of
 from agent.page.live import NodeLive
 from agent.page.openapi import document
 from agent.page.plan import PagePlan
-from agent.page.stopping import stop_node
+from agent.page.stopbutton import stop_node
 from agent.words.silence import GATE, readable
 
 FILES: Final = Path(__file__).parent / "static"

@@ -13,9 +13,9 @@ import cbor2
 import zmq
 import zmq.asyncio
 
-from agent.history.reading import FOLDER
 from agent.history.rows import row_of
 from agent.history.store import Store
+from agent.history.windows import FOLDER
 from agent.page.plan import ServedNode
 from agent.service.snapshot import gate_now, problems
 from agent.words.silence import silence

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.report.gathering import gather
+from agent.report.evidence import gather
 from agent.report.pdf import pdf
 from agent.report.realrun import report_of
 from agent.report.render import render

@@ -19,7 +19,7 @@ from agent.report.data import (
     SettlementRow,
     UsageRow,
 )
-from agent.report.gathering import NodeLog, RunLogs, heard_by
+from agent.report.evidence import NodeLog, RunLogs, heard_by
 from agent.trial.judge import Live, settlements
 from agent.words.spread import spread
 from settlement.audit.lease import LogEntry
@@ -27,7 +27,7 @@ from settlement.audit.trialmetrics import metrics
 from settlement.chain.records import Record
 from settlement.core.fixes import PositionSource
 from settlement.records.authority import Credential, Rule
-from settlement.records.ending import Usage
+from settlement.records.endings import Usage
 from settlement.records.grant import Grant
 from settlement.records.market import Declaration
 from settlement.records.observation import Gate

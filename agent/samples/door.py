@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 from agent.samples.counts import Counts
 from agent.samples.plan import DoorPlan
-from agent.samples.receiving import ReceiveStream
-from agent.samples.transmitting import TransmitStream
+from agent.samples.receiver import ReceiveStream
+from agent.samples.transmitter import TransmitStream
 from radio.link import DoorBeat, LinkMessage, LookTaken, TimedBurst
 from radio.ports import Iq16, RxFlag
 from radio.ring import SampleRing
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 
 BEAT_LOST_NS = 500_000_000
 """A gate that was not heard of for so long is taken for closed."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from agent.samples.counts import Counts
 from radio.ports import Iq16
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 
 SAMPLE_BYTES = 8
 RAIL = 32_767

@@ -18,7 +18,7 @@ import zmq
 
 from agent.samples.counts import Counts
 from agent.samples.levels import decoded
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 
 NS: Final = 1_000_000_000
 AGAIN_NS: Final = NS

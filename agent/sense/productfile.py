@@ -17,7 +17,7 @@ from agent.sense.sources import Look, Origin, Source, Tuning
 from hw_profiles.calibration import Scale
 from hw_profiles.wholefile import WholeFile, write_together, write_whole
 from radio.recording.container import DATA, META
-from radio.recording.writing import RecordingWriter, base_of
+from radio.recording.writer import RecordingWriter, base_of
 from sensing.flags import UNUSABLE, SampleFlag
 from sensing.products import APD_HIGH_DB, APD_LOW_DB, DETECTORS, ChannelProduct, ProductMaker, Products, ProductSettings
 from sensing.survey import LookResult

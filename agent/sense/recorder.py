@@ -10,7 +10,7 @@ import numpy as np
 from agent.sense.header import LevelBasis, SampleStretch, capture_of, encoded, global_of
 from agent.sense.session import SensePlan, Surveys
 from agent.sense.sources import NS, Look, Origin, Source, limited
-from radio.recording.writing import RecordingWriter
+from radio.recording.writer import RecordingWriter
 from sensing.detectors.radar import Incumbent
 from sensing.flags import ELSEWHERE, SampleFlag, names
 from sensing.frontend import Iq

@@ -12,7 +12,7 @@ from rich.table import Table
 from agent.audit.lineages import BUNDLE
 from agent.audit.sources import ANCHORS
 from agent.config.settings import ConfigError
-from agent.page.starting import PageNotServed
+from agent.page.pageprocess import PageNotServed
 from agent.report.render import write as write_report
 from agent.trial.collect import Collected, collect, keep
 from agent.trial.picture import report_data

@@ -13,7 +13,7 @@ from typing import Any
 import tomli_w
 
 from agent.config.keyfiles import CHAIN, make_keys, write_chain
-from agent.desk.sharing import needed
+from agent.desk.overlaps import needed
 from agent.trial.jurisdictions import TrialJurisdiction
 from agent.trial.spec import DisputePlan, FallbackPlan, HandingPlan, JurisdictionPlan, TierPlan, TrialSpec
 from settlement.chain import bodies, records

@@ -7,7 +7,7 @@ from agent.trial.spec import TrialSpec
 from settlement.chain.records import Record
 from settlement.records.complaint import Dispute, DisputeAnswer, Fallback, Ruling
 from settlement.records.decision import Confirm
-from settlement.records.ending import UNDELIVERED, Compensation, Preempt
+from settlement.records.endings import UNDELIVERED, Compensation, Preempt
 from settlement.records.grant import Grant
 from settlement.records.verdict import Verdict
 

@@ -7,7 +7,7 @@ from agent.trial.collect import Collected
 from settlement.chain.bodies import Confirm, Grant, Rule
 from settlement.chain.records import Record
 from settlement.pair.jurisdictions import represented_by, touched_by
-from settlement.records.handing import Consent, Handover, Reclaim, Vacated
+from settlement.records.handover import Consent, Handover, Reclaim, Vacated
 
 
 def handed_on(c: Collected, found: Sequence[Record]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from settlement.chain.bodies import Abort, Accept, Confirm, Grant, Preempt, Reli
 from settlement.chain.records import Record
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.fixes import PositionFix, PositionSource
-from settlement.records.handing import Reclaim, Vacated
+from settlement.records.handover import Reclaim, Vacated
 from sim.oracle import RadiatedBurst
 
 

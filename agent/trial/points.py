@@ -13,8 +13,8 @@ from agent.trial.spec import TrialSpec
 from settlement.chain.bodies import Confirm, Declaration, Grant, Preempt, Resume, Suspend
 from settlement.chain.records import Record
 from settlement.core.reasons import Reason
-from settlement.market.filling import unfilled
-from settlement.records.ending import Compensation
+from settlement.market.residual import unfilled
+from settlement.records.endings import Compensation
 from settlement.records.market import Counter, Request
 from settlement.records.verdict import Verdict
 

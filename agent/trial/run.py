@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any, Literal
 
 from agent.node.events import FILE
+from agent.page.pageprocess import PageBeside
 from agent.page.plan import ServedNode
-from agent.page.starting import PageBeside
 from agent.trial.acts import Acts
 from agent.trial.basestations import TrialCbrs
 from agent.trial.folder import Layout, prepare, stretched

@@ -13,10 +13,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid, VerticalScroll
 from textual.widgets import DataTable, Footer, Static
 
-from agent.node.showing import ROW_HEAD
+from agent.node.livefeed import ROW_HEAD
 from agent.page.live import NodeLive
 from agent.page.plan import ServedNode
-from agent.page.stopping import stop_node
+from agent.page.stopbutton import stop_node
 from agent.watch import lines
 from hw_profiles.printable import printable
 

@@ -19,7 +19,7 @@ from typing import Any
 import cbor2
 
 from radio.cbrs.book import BookLost
-from radio.cbrs.giving import Answer, Ask, Given, Room, Spot, Withheld
+from radio.cbrs.permission import Answer, Ask, Given, Room, Spot, Withheld
 from radio.operator import may_knock
 
 MESSAGE_MAX = 200 * 1024

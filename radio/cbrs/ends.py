@@ -10,7 +10,7 @@ from typing import Any
 
 from radio.cbrs.book import Out
 from radio.cbrs.byear import DEAF_NS, EarKey, EarVerdict, StationSpan
-from radio.cbrs.giving import Ask, Given
+from radio.cbrs.permission import Ask, Given
 from settlement.core.fixes import TimeFix
 
 NS = 1_000_000_000

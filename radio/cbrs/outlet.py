@@ -21,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from radio.cbrs import times
 from radio.cbrs.book import CbsdBook, Out
 from radio.cbrs.calendar import Calendar, reserved
-from radio.cbrs.giving import Answer, Ask, Given, Room, Spot, Withheld
 from radio.cbrs.identity import binds
+from radio.cbrs.permission import Answer, Ask, Given, Room, Spot, Withheld
 from radio.cbrs.power import dbm_of, density_mdbm_per_mhz, eirp_mdbm, milliwatts
 from radio.gate import Allow, Inputs, Sensed, decide
 from radio.permits import HeldPermit

@@ -15,8 +15,8 @@ from radio.cbrs.book import Out
 from radio.cbrs.byear import EarVerdict, StationSpan
 from radio.cbrs.door import CbsdDoor, Question, ask_of, flat, spot_of
 from radio.cbrs.ends import StationEnds
-from radio.cbrs.giving import Answer, Ask, Withheld
 from radio.cbrs.outlet import Outlet, Outside
+from radio.cbrs.permission import Answer, Ask, Withheld
 from radio.gate import Inputs, Sensed
 from radio.link import StationHeard, StationTold
 from radio.permits import HeldPermit

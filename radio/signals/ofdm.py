@@ -6,7 +6,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.signals.shaping import Cplx, band_limit, raised_cosine, taper_edges, unit_power
+from radio.signals.shapes import Cplx, band_limit, raised_cosine, taper_edges, unit_power
 
 SPACING_HZ = 15_000
 SYMBOLS_PER_SLOT = 7

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from settlement.chain.records import Record
 from settlement.records.grant import Grant
-from settlement.records.handing import Handover, Vacated
 from settlement.records.handingterms import DEPTH_MAX
+from settlement.records.handover import Handover, Vacated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

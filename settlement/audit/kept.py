@@ -20,7 +20,7 @@ from settlement.pair.user import STORE as USER
 from settlement.pair.user import UserPair
 from settlement.pair.work import STORED_LIMIT
 from settlement.records.conduct.registry import CONDUCTS
-from settlement.records.conduct.retelling import Fields, Retelling, Row
+from settlement.records.conduct.replay import Fields, Retelling, Row
 from settlement.records.registry import TYPE_OF
 from settlement.state.messages import decode_message
 from settlement.state.retention import KINDS

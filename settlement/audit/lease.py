@@ -48,7 +48,7 @@ from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.work import settlement_id
 from settlement.records.decision import DECISIONS
-from settlement.records.handing import Consent, Handover, Reclaim, Vacated
+from settlement.records.handover import Consent, Handover, Reclaim, Vacated
 from settlement.records.registry import TYPE_OF
 from settlement.records.verdict import REVIEW_OPENED
 

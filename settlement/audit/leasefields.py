@@ -16,8 +16,8 @@ from settlement.chain.bodies import Abort, Confirm, Grant, Preempt, Relinquish, 
 from settlement.chain.credentials import Registry
 from settlement.chain.records import Record
 from settlement.chain.scope import Band, Cell
-from settlement.records.handing import Handover, Reclaim, Vacated
 from settlement.records.handingterms import TRANSFER
+from settlement.records.handover import Handover, Reclaim, Vacated
 
 ENDS: dict[type[Any], str] = {Abort: "aborted", Preempt: "preempted", Relinquish: "relinquished"}
 PAUSES: dict[type[Any], str] = {Suspend: "suspended", Resume: "none"}

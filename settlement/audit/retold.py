@@ -18,7 +18,7 @@ from settlement.pair.user import HEARD
 from settlement.records.authority import Credential
 from settlement.records.conduct.fulfilment import reweighed
 from settlement.records.conduct.registry import conduct_of
-from settlement.records.conduct.retelling import Fields, Retelling, Row, Said
+from settlement.records.conduct.replay import Fields, Retelling, Row, Said
 from settlement.records.registry import RECORDS
 
 __all__ = ["Fields", "Row", "Said", "over_ns", "read", "take"]

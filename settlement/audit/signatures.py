@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Self, TypeVar
 
-from settlement.audit.checking import CheckingProcess, name_of
+from settlement.audit.checker import CheckingProcess, name_of
 from settlement.chain import keys
 from settlement.chain.credentials import Registry
 

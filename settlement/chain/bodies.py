@@ -26,7 +26,7 @@ from settlement.records.authority import (
 from settlement.records.classterms import Axis, Schema
 from settlement.records.complaint import Dispute, DisputeAnswer, Fallback, Ruling
 from settlement.records.decision import Abort, Confirm
-from settlement.records.ending import Compensation, Preempt, Relinquish, Usage
+from settlement.records.endings import Compensation, Preempt, Relinquish, Usage
 from settlement.records.grant import Accept, Coordination, Grant
 from settlement.records.lease import Renew, Resume, Suspend
 from settlement.records.market import Counter, Declaration, Intent, PartOf, Request, ShownPart
@@ -35,7 +35,7 @@ from settlement.records.quorum import Ballot, GroupMember, GroupOutcome, MemberL
 from settlement.records.registry import BODIES, TYPE_OF
 from settlement.records.sizes import HASH, PPM
 from settlement.records.verdict import Verdict
-from settlement.records.witnessing import Checkpoint, Cosignature, Evidence
+from settlement.records.witness import Checkpoint, Cosignature, Evidence
 
 __all__ = [
     "BODIES",

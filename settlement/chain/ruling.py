@@ -10,7 +10,7 @@ from settlement.chain.entitlement import outlines
 from settlement.chain.status import next_version
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.governing.jurisdictions import prove_links
-from settlement.governing.narrowing import wider_rule
+from settlement.governing.limits import wider_rule
 from settlement.governing.soundness import beyond, flaw, may_rule
 
 

@@ -17,7 +17,7 @@ from settlement.chain.bodies import PPM, Abort, Envelope, Fallback, Grant, Preem
 from settlement.chain.records import Record
 from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.core.reasons import Reason
-from settlement.records.ending import UNDELIVERED
+from settlement.records.endings import UNDELIVERED
 from settlement.records.registry import TYPE_OF
 
 UNANSWERED = frozenset({Reason.TIMEOUT.value, Reason.CHALLENGE.value, Reason.TERMS.value})

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.market.owing import amount_owed
+from settlement.market.debts import amount_owed
 from settlement.records.authority import ClassTerms
 from settlement.records.complaint import Fallback
 from settlement.records.complaintterms import POOL, SAME_HOLDER, FallbackTerms

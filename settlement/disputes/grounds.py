@@ -30,7 +30,7 @@ from settlement.records.authority import Revocation
 from settlement.records.complaint import Fallback, Ruling
 from settlement.records.complaintterms import INTERFERENCE, INVALID, MISAPPLIED, MISREPORTED, NOT_KEPT, UNPAID
 from settlement.records.decision import Abort, Confirm
-from settlement.records.ending import Compensation, Preempt, Usage
+from settlement.records.endings import Compensation, Preempt, Usage
 from settlement.records.grant import Grant
 from settlement.records.market import Declaration, Request
 from settlement.records.observation import PLACE, Envelope

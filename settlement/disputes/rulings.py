@@ -8,7 +8,7 @@ from settlement.chain.records import Record
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.disputes.case import DisputeCase, parties
 from settlement.disputes.grounds import DisputeFinding, find
-from settlement.market.owing import amount_owed
+from settlement.market.debts import amount_owed
 from settlement.records.complaint import COMPENSATES, CORRECTS, DISMISSED, Ruling
 
 REASON_BYTES = 256

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from settlement.chain.scope import Window
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.market.owing import amount_owed
+from settlement.market.debts import amount_owed
 from settlement.records.marketterms import TierTerms
 
 

@@ -40,7 +40,7 @@ from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.coordination import CoordinationSigned, belongs, lacking, shards_of
 from settlement.pair.envelopes import PARTS_MAX, UNIT, judge_bound
-from settlement.pair.handing import (
+from settlement.pair.handover import (
     HandedOn,
     ParentLease,
     judge_consent,
@@ -52,12 +52,12 @@ from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.transmit import TransmitLease, judge_change, lease_limit
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import settlement_id
-from settlement.records.handing import Consent, Handover, Vacated
 from settlement.records.handingterms import DEPTH_MAX
+from settlement.records.handover import Consent, Handover, Vacated
 from settlement.records.lease import CHANGES, Suspend
 from settlement.records.registry import TYPE_OF
 from settlement.records.wholeparts import WHOLE_MAX
-from settlement.records.witnessing import Cosignature
+from settlement.records.witness import Cosignature
 
 __all__ = [
     "ARTIFACT_LIMIT",

@@ -7,7 +7,7 @@ from settlement.chain.codec import blob, encode, uint
 from settlement.chain.records import Record
 from settlement.pair.transmit import pause_ns
 from settlement.pair.work import STORED_LIMIT, Work, stored_as
-from settlement.records.ending import Compensation
+from settlement.records.endings import Compensation
 
 DEBT = "debt"
 

@@ -13,7 +13,7 @@ from settlement.chain.codec import blob, encode, nested, text, uint
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.effects import HandOn
-from settlement.pair.handing import LeaseExtent, no_wider
+from settlement.pair.handover import LeaseExtent, no_wider
 from settlement.pair.holderpairs import HolderPair
 from settlement.pair.userpairs import UserPair
 from settlement.pair.work import Work, stored_as

@@ -21,7 +21,7 @@ from settlement.pair.blocks import BLOCKED, Blocks
 from settlement.pair.bounds import Bounds, OwnFaultError, beside
 from settlement.pair.coordinator import Coordinated
 from settlement.pair.debts import Debts
-from settlement.pair.displacing import Displacing, judge_in_the_way
+from settlement.pair.displacement import Displacing, judge_in_the_way
 from settlement.pair.envelopes import Bound, covers_offer
 from settlement.pair.governed import Governed
 from settlement.pair.handings import Handings

@@ -13,13 +13,13 @@ from settlement.chain.scope import Area, Band
 from settlement.core.reasons import Reason
 from settlement.pair.blocks import BLOCKED, Block, Blocks
 from settlement.pair.debts import Debts
-from settlement.pair.displacing import Displacing
+from settlement.pair.displacement import Displacing
 from settlement.pair.governed import Governed
 from settlement.pair.holderdecision import DecisionKeeper, lease_until_ns
 from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import Event, HolderState
 from settlement.pair.work import Work
-from settlement.records.ending import UNDELIVERED
+from settlement.records.endings import UNDELIVERED
 
 __all__ = ["BLOCKED", "SUSPENDS", "LeaseKeeper"]
 

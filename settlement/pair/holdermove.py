@@ -16,7 +16,7 @@ from settlement.pair.holderpairs import HolderPair, HolderPairs
 from settlement.pair.table import Event, HolderState, next_holder
 from settlement.pair.work import Work
 from settlement.records.complaint import Fallback
-from settlement.records.ending import Compensation
+from settlement.records.endings import Compensation
 from settlement.records.market import Declaration, Request
 
 MS = 1_000_000

@@ -1,7 +1,7 @@
 """Whether a REQUEST stays inside the offer it names, and names the price that the offer has for it. Pure."""
 
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.market.pricing import Pricing, judge_price
+from settlement.market.prices import Pricing, judge_price
 from settlement.records.authority import ClassTerms
 from settlement.records.market import Declaration, Request
 

@@ -24,7 +24,7 @@ from settlement.pair.userlease import LeaseTaker, beside_request
 from settlement.pair.usermove import MoveTaker
 from settlement.pair.userpairs import STORE, WAITING, UserPair, UserPairs
 from settlement.pair.work import Work, answer_to, settlement_id
-from settlement.records.handing import Handover
+from settlement.records.handover import Handover
 from settlement.records.wholeparts import LaterPart, WholeOf
 
 __all__ = ["HEARD", "STORE", "WAITING", "Offer", "User", "UserPair", "restored_user"]

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from settlement.chain.admission import Admitted
 from settlement.core.reasons import Refusal
-from settlement.market.pricing import Pricing, price_of
+from settlement.market.prices import Pricing, price_of
 from settlement.pair.governed import Governed
 from settlement.pair.table import Event
 from settlement.pair.userpairs import Moving, UserPair, UserPairs

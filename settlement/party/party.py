@@ -21,14 +21,14 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
 from settlement.pair.work import StoredStateError
-from settlement.party import assembling
+from settlement.party import assembly
 from settlement.records.conduct import together
 from settlement.records.conduct.alarms import keep_evidence, key_in_use, may_change
 from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.registry import answer_refused, decide
 from settlement.records.row import Charge
-from settlement.records.witnessing import Cosignature
-from settlement.state import handing
+from settlement.records.witness import Cosignature
+from settlement.state import handovers
 from settlement.state.messages import HEADS_ANSWERED, HEADS_ASKED, Message, decode_message
 from settlement.state.nodestate import NodeState
 from settlement.state.ownword import believed
@@ -343,10 +343,10 @@ class Party(NodeState):
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
         self.duty(step, "holder", lambda: self.holder.tick(step))
-        self.duty(step, "handing", lambda: handing.tick(self, step))
+        self.duty(step, "handing", lambda: handovers.tick(self, step))
         self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
         self.duty(step, "witness", lambda: self.witness.tick(step))
-        self.duty(step, "proposals", lambda: assembling.tick(self, step))
+        self.duty(step, "proposals", lambda: assembly.tick(self, step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))
         self.duty(step, "retention", lambda: self.retention.act(step))
         ended = self.duty(step, "user", lambda: self.user.tick(step))

@@ -16,7 +16,7 @@ NONCE = 16
 class Bid:
     """A bidder commits itself to a price that nobody can read yet, and to what it owes if it never shows it.
 
-    `commitment` is the SHA-256 of proposal, bidder, price and a nonce (`settlement.quorum.sealing`).
+    `commitment` is the SHA-256 of proposal, bidder, price and a nonce (`settlement.quorum.seals`).
     """
 
     proposal: bytes = blob(1, HASH)

@@ -7,12 +7,12 @@ from settlement.chain.leaf import Leaf, decode_leaf
 from settlement.chain.records import Record, digest
 from settlement.records.complaint import EVIDENCE_MAX, Fallback, Ruling
 from settlement.records.complaintterms import INTERFERENCE, INVALID, MISAPPLIED, MISREPORTED, NOT_KEPT, UNPAID
-from settlement.records.ending import Compensation, Preempt, Usage
+from settlement.records.endings import Compensation, Preempt, Usage
 from settlement.records.grant import Grant
 from settlement.records.market import Request
 from settlement.records.observation import Envelope
 from settlement.records.verdict import Verdict
-from settlement.state.disputing import cited_here
+from settlement.state.disputes import cited_here
 from settlement.state.nodestate import SIGHTING, STATUS, NodeState
 
 OF_THE_SETTLEMENT: dict[str, tuple[type[Any], ...]] = {

@@ -26,7 +26,7 @@ from settlement.pair.work import STORED_LIMIT, stored_as
 from settlement.records.complaint import Fallback, Ruling
 from settlement.records.complaintterms import ReputationTerms
 from settlement.records.decision import Abort
-from settlement.records.ending import UNDELIVERED, Preempt, Usage
+from settlement.records.endings import UNDELIVERED, Preempt, Usage
 from settlement.records.registry import TYPE_OF
 
 REPUTATION, WEIGHED = "reputation", "weighed"

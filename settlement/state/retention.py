@@ -28,7 +28,7 @@ from settlement.pair.bounds import PLACES, UNITS
 from settlement.pair.holder import OFFERS
 from settlement.pair.user import HEARD
 from settlement.records.authority import Rule
-from settlement.records.ending import Usage
+from settlement.records.endings import Usage
 from settlement.records.grant import Grant
 from settlement.records.lease import Renew
 from settlement.records.market import Intent

@@ -7,7 +7,7 @@ apart).
 
 import numpy as np
 
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 from sim.waveforms import fsk
 
 SPACE_S = 150e-6

@@ -5,7 +5,7 @@ Source: ETSI EN 300 175-2, 4 (24 slots, 1.152 Mbit/s, 424 bits of a basic packet
 
 import numpy as np
 
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 from sim.waveforms import fsk
 
 FRAME_S, SLOTS, BITS, BIT_RATE_HZ, DEVIATION_HZ = 10e-3, 24, 424, 1.152e6, 288e3

@@ -5,7 +5,7 @@ Source: 3GPP TS 45.002, 5 (148 bits in a slot of 156.25, eight slots a frame) an
 
 import numpy as np
 
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 from sim.waveforms import fsk
 
 BIT_RATE_HZ, BITS, SLOT_BITS, SLOTS = 1625e3 / 6, 148, 156.25, 8

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.signals.shaping import Cplx, raised_cosine
+from radio.signals.shapes import Cplx, raised_cosine
 
 
 def generate(

@@ -6,7 +6,7 @@ of a receiver whose host is late, 1024 samples at 1 MS/s and their like.
 
 import numpy as np
 
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 
 
 def pwm(

@@ -6,7 +6,7 @@ Source: R. Mitch et al., Signal Characteristics of Civil GPS Jammers, ION GNSS 2
 
 import numpy as np
 
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 
 
 def generate(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 from sim.waveforms.multicarrier import Carriers, add_symbol
 
 PER_BLOCK = 12

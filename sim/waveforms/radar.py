@@ -13,7 +13,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 
 BARKER_4 = np.array([1, 1, -1, 1], dtype=np.float64)
 """The chips of the phase code (M. Skolnik, Radar Handbook, table of Barker codes, length 4)."""

@@ -10,7 +10,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 from sim.waveforms import fsk
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from radio.signals.shaping import Cplx, taper_edges
+from radio.signals.shapes import Cplx, taper_edges
 
 SPACING_HZ = 312_500
 CARRIERS = 52

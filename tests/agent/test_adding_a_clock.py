@@ -72,7 +72,7 @@ def node(folder: Path, **source: object) -> Path:
 
 @pytest.mark.feature("S6")
 def test_a_module_and_an_entry_make_a_clock_source(added: Path) -> None:
-    from agent.timekeeping.wiring import timekeeper
+    from agent.timekeeping.assembly import timekeeper
 
     settings = importlib.import_module("agent.config.settings")
     held = settings.load(node(added, pace=2))

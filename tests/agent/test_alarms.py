@@ -13,7 +13,7 @@ from settlement.chain import bodies
 from settlement.records.conduct.alarms import ALARM
 from settlement.state.messages import Message
 from tests.agent.sweep import invoked
-from tests.agent.test_entitling import Desk
+from tests.agent.test_entitled import Desk
 from tests.agent.test_service import status, written
 from tests.agent.test_suited import ruled
 from tests.radio.plutobench import bench

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.cli.asking import _show, told
+from agent.cli.agentcall import _show, told
 from agent.service.snapshot import auction_line
 
 pytestmark = pytest.mark.feature("S9")

@@ -12,7 +12,7 @@ from agent.config.hardware import hardware_of
 from agent.config.settings import ConfigError, NodeConfig, load
 from agent.doctor.powered import doubtful
 from hw_profiles.loader import load_radio
-from radio.drivers.pluto.mapping import PlutoOptions, on_rx_steps, on_tx_steps
+from radio.drivers.pluto.layout import PlutoOptions, on_rx_steps, on_tx_steps
 from radio.errors import SettingRefused
 from radio.ports import RxSettings, TxSettings
 from tests.agent.test_service import config

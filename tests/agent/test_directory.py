@@ -10,14 +10,15 @@ import httpx
 import pytest
 
 from agent.config.settings import OfferSection
-from agent.directory.judging import judged
-from agent.directory.serving import application
+from agent.directory.proofs import judged
+from agent.directory.server import application
 from agent.node.directories import Directories, entry_of, take_entry
-from agent.node.intending import answering, say_intent
+from agent.node.intents import answering, say_intent
 from settlement.chain.codec import decode, encode
 from settlement.chain.credentials import Registry
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal
+from settlement.market.choice import SpectrumWish
 from settlement.market.directory import (
     ANSWER_LIMIT,
     INTENTS,
@@ -28,7 +29,6 @@ from settlement.market.directory import (
     DirectoryIndex,
     DirectoryQuery,
 )
-from settlement.market.matching import SpectrumWish
 from settlement.pair.effects import AnswerIntent
 from settlement.pair.table import UserState
 from tests.settlement.market.classed import STORAGE, ask, classed, enrolled, offered, window

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.desk.classes import checked_class
-from agent.recordings.licensing import KEY, LEDGER, check, expire, export, licence_of, stamp_of
+from agent.recordings.licences import KEY, LEDGER, check, expire, export, licence_of, stamp_of
 from radio.errors import SourceError
 from settlement.core.reasons import Reason
 

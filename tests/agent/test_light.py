@@ -46,7 +46,7 @@ def test_the_warden_loads_what_it_needs() -> None:
     assert {"numpy", "radio.warden"} <= found
 
 
-@pytest.mark.parametrize("program", ["agent.node.process", "agent.service.running"])
+@pytest.mark.parametrize("program", ["agent.node.process", "agent.service.service"])
 def test_the_agent_loads_what_it_needs(program: str) -> None:
     found = loaded(PROGRAM.format(program=program))
     assert not found & {*PICTURES, *SELDOM, *SCIPY} - ({*SERVED} if "service" in program else set())

@@ -10,7 +10,7 @@ from agent.config.settings import ConfigError, load
 
 pytestmark = pytest.mark.feature("S1")
 
-PROGRAMS = ("agent.node.process", "agent.node.warden_process", "agent.node.mutehelper", "agent.service.running")
+PROGRAMS = ("agent.node.process", "agent.node.warden_process", "agent.node.mutehelper", "agent.service.service")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -19,7 +19,7 @@ import typer.main
 from rich.table import Table
 from typer.testing import CliRunner, Result
 
-from agent.cli import asking
+from agent.cli import agentcall
 from agent.cli.common import errors_console, fail, guard_streams, output_console, print_json, say
 from agent.cli.console import PlainConsole
 from agent.cli.main import app
@@ -193,7 +193,7 @@ def test_every_lease_is_shown_written_out(folder: Path) -> None:
 
 ANSWERS: list[dict[str, Any]] = [
     *({"step": step, **dict.fromkeys(("why", "reason", "sid", "state", "type", "low_hz", "high_hz"), NASTY)}
-      for step in asking.SENTENCES),
+      for step in agentcall.SENTENCES),
     {"step": NASTY}, {"step": "{why}{why.__class__.__mro__}", "why": NASTY}, {NASTY: NASTY},
 ]  # fmt: skip
 
@@ -221,7 +221,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """The run folder of a node whose configuration is not what is tried here."""
     made = Path(f"/tmp/bandpact-printable-{tmp_path_factory.getbasetemp().name}")
     made.mkdir(mode=0o700, exist_ok=True)
-    monkeypatch.setattr(asking, "run_folder_of", lambda _config: made)
+    monkeypatch.setattr(agentcall, "run_folder_of", lambda _config: made)
     yield made
     for one in made.iterdir():
         one.unlink()
@@ -245,7 +245,7 @@ def test_what_a_neighbour_answers_is_shown_written_out(
     while not (run_folder / "control").exists():
         pass
     with pytest.raises(typer.Exit):
-        asking.converse(run_folder, as_json=as_json, do="acquire")
+        agentcall.converse(run_folder, as_json=as_json, do="acquire")
     thread.join()
     out, err = capfdbinary.readouterr()
     assert clean(out + err)

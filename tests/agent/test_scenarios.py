@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app
 from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, GroupPlan, MemberPlan
-from agent.trial.checking import checked_scenario
 from agent.trial.judge import settlements
 from agent.trial.points import points_missed
 from agent.trial.spec import (
@@ -23,6 +22,7 @@ from agent.trial.spec import (
     Want,
     read_spec,
 )
+from agent.trial.speccheck import checked_scenario
 from sim import scenario as schema
 from sim.scenario import load, names
 from sim.stations import Emitter

@@ -25,10 +25,10 @@ from agent.node.watcher import settings_of
 from agent.service import logs
 from agent.service.health import app_of
 from agent.service.snapshot import problems, read_status, write_status
+from agent.timekeeping.assembly import clock_plan, memory_of, place_plan
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.memory import AHEAD_NS, BUILT_NS
 from agent.timekeeping.values import Cause
-from agent.timekeeping.wiring import clock_plan, memory_of, place_plan
 from hw_profiles.loader import load_radio
 from tests.radio.plutobench import bench
 

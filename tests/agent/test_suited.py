@@ -13,7 +13,7 @@ from agent.config.settings import ClockSection, ConfigError, load
 from agent.node.suited import trust_suited, unsuited
 from settlement.core.fixes import TimeSource
 from tests.agent.sweep import invoked
-from tests.agent.test_entitling import Desk
+from tests.agent.test_entitled import Desk
 
 PLACE = ("36.95", "-76.3")
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from radio.drivers.pluto.beats import Beats
+from radio.drivers.pluto.layout import PHY
 from radio.drivers.pluto.libiio import connect
-from radio.drivers.pluto.mapping import PHY
 from radio.drivers.pluto.radio import PlutoRadio, dead_man_of
 from tests.radio.plutobench import TX, Bench, bench
 

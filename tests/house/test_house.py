@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("agent", "radio", "sensing", "settlement", "hw_profiles", "sim")
 LINES_MAX = 350
 PARTS = frozenset({"Holder", "User"})
+# Modules whose names end in -ing and are nouns of the field.
+NOUNS = frozenset({"sensing", "bench_sensing", "meaning", "standing", "ruling", "hopping", "recording", "ring"})
 
 
 def modules() -> Iterator[tuple[Path, ast.Module]]:
@@ -47,6 +49,12 @@ def test_a_long_module_says_why_it_is_long() -> None:
         if lines > LINES_MAX and "\nLong because" not in (ast.get_docstring(tree) or ""):
             long.append(f"{path}: {lines}")
     assert long == []
+
+
+def test_a_module_is_named_by_a_noun() -> None:
+    """What is in it, not what somebody does with it."""
+    named = {path.stem: str(path) for path, _ in modules() if path.stem.endswith("ing")}
+    assert {stem: path for stem, path in named.items() if stem not in NOUNS} == {}
 
 
 def test_every_room_says_what_lives_in_it() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radio.drivers.pluto.layout import PlutoOptions
 from radio.drivers.pluto.libiio import binding
-from radio.drivers.pluto.mapping import PlutoOptions
 from radio.drivers.pluto.radio import PlutoRadio
 from radio.errors import LibraryMissing
 from radio.ports import RxSettings, TxSettings

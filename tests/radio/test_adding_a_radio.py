@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import agent.config
 from agent.cli.main import app
 from agent.config.settings import ConfigError, load_layers
-from agent.node.stopping import stop_radio
+from agent.node.emergencystop import stop_radio
 from hw_profiles.loader import load_radio
 from radio.drivers.registry import DRIVERS, unit_at
 from radio.ports import RfState

@@ -15,7 +15,7 @@ from settlement.chain.records import digest
 from settlement.chain.rotation import judge_rotation, rotation_of
 from settlement.chain.scope import Window
 from settlement.core.reasons import Reason, Refusal, refuse
-from tests.settlement.colluding import Collusion, other_cell
+from tests.settlement.collusion import Collusion, other_cell
 from tests.settlement.world import NETWORK, NS, T0, USER_ACTIONS, claims, fix, scope, seed
 
 GONE = refuse(Reason.PREEMPTED, "gate.6", "gone", "here")

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radio.drivers.pluto.layout import ADC, DAC, PHY
 from radio.drivers.pluto.libiio import connect, destroy, open_buffer
-from radio.drivers.pluto.mapping import ADC, DAC, PHY
 from radio.drivers.pluto.radio import PlutoRadio, mute_uri
 from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SettingRefused
 from radio.ports import RfState, RxFlag

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hw_profiles.loader import load_radio
-from radio.drivers.pluto.mapping import ADC, DAC, PHY
+from radio.drivers.pluto.layout import ADC, DAC, PHY
 from radio.drivers.pluto.radio import PlutoRadio
 from radio.errors import Disconnected
 from radio.link import GateChange

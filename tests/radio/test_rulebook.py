@@ -26,7 +26,7 @@ from settlement.chain.ruling import HeldRule, read_held, verify_rule
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Reason, Refusal
-from settlement.governing.narrowing import wider_rule
+from settlement.governing.limits import wider_rule
 from settlement.governing.soundness import flaw
 from settlement.records.approvalterms import ApprovalRule
 from settlement.records.auctionterms import AuctionRule
@@ -35,7 +35,7 @@ from settlement.records.classterms import LicenceTerms, RetentionTerms
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms, GroundTerms, ReputationTerms
 from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import Tariff, TierTerms
-from tests.settlement.colluding import Collusion, other_cell
+from tests.settlement.collusion import Collusion, other_cell
 from tests.settlement.world import AREA, BAND, LAT, LON, LOWER, NETWORK, NS, RULE, T0, TERMS, fix
 
 SECOND_AT_S = 2.0

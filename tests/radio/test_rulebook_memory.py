@@ -13,7 +13,7 @@ from settlement.core.fixes import TimeFix, TimeSource
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import VerifiedPermit
 from tests.radio.test_rulebook import SECOND_AT_S, after, book, held, permits, under
-from tests.settlement.colluding import Collusion
+from tests.settlement.collusion import Collusion
 from tests.settlement.world import NS, T0, fix
 
 

@@ -305,7 +305,7 @@ def test_metadata_that_cannot_be_written_takes_the_samples_with_it(
     def full(*_arguments: object, **_more: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("radio.recording.writing.write_whole", full)
+    monkeypatch.setattr("radio.recording.writer.write_whole", full)
     with pytest.raises(RecordRefused, match="No space left"):
         write(Heard(looks(SampleFlag.NONE)), SensePlan(), tmp_path / "x")
     assert not list(tmp_path.iterdir())

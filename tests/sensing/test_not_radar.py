@@ -12,7 +12,7 @@ from scipy.signal import fftconvolve, firwin
 
 from agent.sense.receivers import open_source
 from agent.sense.session import SensePlan, sense
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 from sensing.detectors.radarclasses import CLASSES, observable
 from sensing.survey import Survey, SurveyReport, SurveySettings
 from sensing.values import Channel

@@ -19,8 +19,8 @@ from settlement.chain.rotation import rotation_of
 from settlement.chain.scope import Area, Band, Cell, Corner, Window
 from settlement.quorum.certificate import Certificate, vote
 from settlement.quorum.group import membership_of
-from settlement.quorum.sealing import commitment
-from settlement.records.handing import Consent, Handover, Reclaim, Vacated
+from settlement.quorum.seals import commitment
+from settlement.records.handover import Consent, Handover, Reclaim, Vacated
 from settlement.records.jurisdiction import Jurisdiction, JurisdictionTerms
 from settlement.records.registry import RECORDS
 from tests.settlement.schema_text import (

@@ -23,7 +23,7 @@ import apsw
 import zmq
 from zmq.utils import z85
 
-from agent.node.settling import Settling
+from agent.node.settlementloop import Settling
 from agent.timekeeping.clock import ClockPlan
 from agent.timekeeping.keeper import Timekeeper
 from agent.timekeeping.place import PlacePlan

@@ -17,7 +17,7 @@ from settlement.chain.records import digest
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.core.reasons import Reason, Refusal, RefusedError, refuse
 from settlement.pair.artifact import Artifact, Links, VerifiedPermit, extend
-from tests.settlement.colluding import CELL, Collusion, other_cell
+from tests.settlement.collusion import CELL, Collusion, other_cell
 from tests.settlement.world import HOLDER_ACTIONS, LOWER, NETWORK, NS, RULE, T0, USER_ACTIONS, fix
 
 Outcome = VerifiedPermit | Refusal

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.settlement.killing import killed_many_times
+from tests.settlement.kills import killed_many_times
 
 
 @pytest.mark.attack(47)

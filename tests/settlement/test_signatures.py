@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from settlement.audit import signatures
-from settlement.audit.checking import CheckingProcess
+from settlement.audit.checker import CheckingProcess
 from settlement.audit.findings import Audited
 from settlement.audit.signatures import Ahead
 from settlement.audit.verify import audit_lineage

@@ -12,7 +12,7 @@ from settlement.chain import merkle, snapshot
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, admitted_leaf
 from settlement.chain.lineage import Lineage, LineageError
-from settlement.chain.scrubbing import Scrubbing
+from settlement.chain.logcheck import Scrubbing
 from settlement.core.reasons import Reason
 from tests.settlement.world import World, fix, seed, trio
 

@@ -13,14 +13,14 @@ from settlement.audit.verify import audit_lineage
 from settlement.chain.bodies import Grant, LongLeases, Renew
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.reasons import Reason, Refusal
-from settlement.governing.narrowing import wider_rule
+from settlement.governing.limits import wider_rule
 from settlement.governing.soundness import flaw
 from settlement.pair.artifact import VerifiedPermit
 from settlement.pair.terms import deal_of_request, judge_terms, lease_ceiling_ns
 from settlement.pair.transmit import LEASE_MAX_NS
 from settlement.state.messages import Message
 from tests.settlement.bundles import sealed
-from tests.settlement.colluding import CELL, Collusion, other_cell
+from tests.settlement.collusion import CELL, Collusion, other_cell
 from tests.settlement.world import AREA, BAND, LAT, LON, NETWORK, NS, RULE, T0, TERMS, UPPER, World, fix, offered, scope
 
 CENTURY_NS = 100 * 365 * 86_400 * NS

@@ -10,7 +10,7 @@ from settlement.chain.credentials import Subject
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.terms import Deal, deal_of_request, judge_terms
-from tests.settlement.colluding import CELL, NONCE
+from tests.settlement.collusion import CELL, NONCE
 from tests.settlement.world import LAT, LON, NS, RULE, T0, TERMS, UPPER, fix, scope
 
 SMALL = Area(lat_e7=LAT, lon_e7=LON, radius_mm=1_000_000)

@@ -11,9 +11,9 @@ import apsw
 import cbor2
 import pytest
 
-from agent.node.stockasking import StockAsking
-from agent.node.stockasking import StockLines as Asked
-from agent.witness import serving as witnessing
+from agent.node.stockwitnesses import StockAsking
+from agent.node.stockwitnesses import StockLines as Asked
+from agent.witness import server as witnessing
 from settlement.chain import bodies, merkle
 from settlement.chain.checkpoint import (
     Cosigned,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from radio.ports import Iq16, RxSettings
 from radio.propagation import distance_m, loss_db
 from radio.signals import ofdm
-from radio.signals.shaping import to_iq16
+from radio.signals.shapes import to_iq16
 from sim.air import NS, Air, Emission, Tone
 from sim.receiver import THERMAL_DBM_PER_HZ
 from sim.stations import AirConfig, Emitter, Hardware, Station

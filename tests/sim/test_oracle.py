@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from radio.signals import ofdm
-from radio.signals.shaping import to_iq16
+from radio.signals.shapes import to_iq16
 from sim.device import BurstSegment, Carrier
 from sim.oracle import RadiatedBurst, burst, leakage, measure
 from sim.oraclelog import OracleLog, read_log

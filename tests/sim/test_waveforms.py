@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from radio.signals import ofdm
-from radio.signals.shaping import Cplx, taper_edges, to_iq16, unit_power
+from radio.signals.shapes import Cplx, taper_edges, to_iq16, unit_power
 from sim.waveforms import fm, hopping, wifi
 
 pytestmark = pytest.mark.feature("E1")

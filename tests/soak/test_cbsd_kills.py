@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from settlement.pair.artifact import VerifiedPermit
-from tests.radio.cbrs.killing import run
+from tests.radio.cbrs.kills import run
 from tests.radio.test_gate import permit
 
 __all__ = ["permit"]

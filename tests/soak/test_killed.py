@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.settlement.killing import killed_many_times
+from tests.settlement.kills import killed_many_times
 
 
 def test_a_writer_killed_two_hundred_times_loses_nothing_acknowledged(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from agent.page.pageprocess import listening
 from agent.page.plan import PagePlan, ServedNode
-from agent.page.starting import listening
 from tests.agent.page.browser import chromium, holds
 from tests.agent.page.nodes import Feed, told
 

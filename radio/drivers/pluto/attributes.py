@@ -3,8 +3,8 @@
 import errno
 from typing import Any
 
+from radio.drivers.pluto.layout import DAC, PHY, Attribute
 from radio.drivers.pluto.libiio import translated
-from radio.drivers.pluto.mapping import DAC, PHY, Attribute
 from radio.errors import HardwareError
 
 UNREADABLE = frozenset({errno.EINVAL, errno.EACCES, errno.EIO, errno.ENODATA, errno.EOPNOTSUPP})

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radio.drivers.pluto.control import Control
+from radio.drivers.pluto.layout import ADC, DAC, KERNEL_BUFFERS
 from radio.drivers.pluto.libiio import destroy, open_buffer, translated
-from radio.drivers.pluto.mapping import ADC, DAC, KERNEL_BUFFERS
 from radio.errors import HardwareError, SettingRefused
 from radio.ports import Iq16, Sent, Span
 

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from radio.drivers.bounded import bounded
 from radio.drivers.pluto.attributes import Attributes
-from radio.drivers.pluto.libiio import binding, translated
-from radio.drivers.pluto.mapping import (
+from radio.drivers.pluto.layout import (
     ADC,
     ADC_RATE,
     DAC,
@@ -19,6 +18,7 @@ from radio.drivers.pluto.mapping import (
     SILENT_DB,
     STATUS_REGISTER,
 )
+from radio.drivers.pluto.libiio import binding, translated
 from radio.drivers.pluto.wishes import (
     GAIN_STEP_DB,
     PLAIN,

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from radio.drivers.pluto.attributes import Attributes
-from radio.drivers.pluto.libiio import connect, versions
-from radio.drivers.pluto.mapping import (
+from radio.drivers.pluto.layout import (
     ATTENUATION,
     MUTE,
     MUTE_TIMEOUT_MS,
@@ -22,6 +21,7 @@ from radio.drivers.pluto.mapping import (
     TEST_TONE,
     Attribute,
 )
+from radio.drivers.pluto.libiio import connect, versions
 from radio.errors import Disconnected, HardwareError
 from radio.ports import RfState
 

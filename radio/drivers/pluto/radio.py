@@ -19,8 +19,7 @@ from hw_profiles.profile import RadioProfile
 from radio.drivers.pluto.beats import Beats
 from radio.drivers.pluto.buffers import NS, TransmitBuffer
 from radio.drivers.pluto.control import Control
-from radio.drivers.pluto.libiio import serials
-from radio.drivers.pluto.mapping import (
+from radio.drivers.pluto.layout import (
     ECHO,
     HEARTBEAT,
     ChipRanges,
@@ -29,6 +28,7 @@ from radio.drivers.pluto.mapping import (
     on_rx_steps,
     on_tx_steps,
 )
+from radio.drivers.pluto.libiio import serials
 from radio.drivers.pluto.mute import Silencer
 from radio.drivers.pluto.receive import Reception
 from radio.drivers.pluto.unit import Unit

@@ -83,7 +83,7 @@ class PlutoSection(RadioSection):
 
     def open(self, profile: RadioProfile) -> Radio:
         """The device. Raises HardwareError until it answers, LocalError where it never can."""
-        from radio.drivers.pluto.mapping import PlutoOptions
+        from radio.drivers.pluto.layout import PlutoOptions
         from radio.drivers.pluto.radio import PlutoRadio
 
         options = PlutoOptions.of(profile, burst_samples=self.samples(self.burst_us))

@@ -1,7 +1,7 @@
 """A Pluto opened to listen: `pluto:URI` as libiio writes it, `pluto:serial=…`, or any one that is found."""
 
+from radio.drivers.pluto.layout import ADC_FULL_SCALE
 from radio.drivers.pluto.libiio import serials
-from radio.drivers.pluto.mapping import ADC_FULL_SCALE
 from radio.drivers.pluto.radio import PlutoRadio
 from radio.errors import Disconnected, SourceError
 from radio.receivers import Opened

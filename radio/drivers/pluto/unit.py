@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hw_profiles.loader import ProfileError, UnknownHardware, find_radio
 from hw_profiles.profile import RadioProfile
-from radio.drivers.pluto.mapping import PHY
+from radio.drivers.pluto.layout import PHY
 from radio.errors import SettingRefused
 
 NO_SERIAL = re.compile(r"[0fFxX]*|unknown|none|n/a", re.IGNORECASE)

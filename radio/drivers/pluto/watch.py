@@ -8,8 +8,8 @@ import threading
 from typing import Any
 
 from radio.drivers.pluto.attributes import Attributes
+from radio.drivers.pluto.layout import CRYSTAL, Attribute
 from radio.drivers.pluto.libiio import connect
-from radio.drivers.pluto.mapping import CRYSTAL, Attribute
 from radio.drivers.pluto.wishes import (
     KEPT,
     KEPT_MUTED,

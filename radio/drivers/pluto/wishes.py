@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from radio.drivers.pluto.mapping import (
+from radio.drivers.pluto.layout import (
     ADC_RATE,
     ADC_SCALES,
     CALIBRATION,

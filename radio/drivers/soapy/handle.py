@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from radio.drivers.bounded import bounded
-from radio.drivers.soapy.binding import soapy
+from radio.drivers.soapy.bindings import soapy
 from radio.errors import Disconnected, HardwareError
 from radio.ports import RfState
 

@@ -106,7 +106,7 @@ class SoapySection(RadioSection):
 
     def make_ready_to_silence(self) -> None:
         """Load SoapySDR now, where it is there."""
-        from radio.drivers.soapy.binding import soapy
+        from radio.drivers.soapy.bindings import soapy
 
         with suppress(LibraryMissing):
             soapy()

@@ -7,7 +7,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.records.decision import Abort, Confirm
 from settlement.records.grant import Accept
 from settlement.records.verdict import Verdict
-from settlement.records.witnessing import Evidence
+from settlement.records.witness import Evidence
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
 from settlement.state.witness import PROOFS_EACH

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from settlement.chain.records import Record
 from settlement.core.fixes import deadline_open, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
-from settlement.quorum.counting import HeardBid, judge_count
-from settlement.quorum.sealing import judge_reveal
+from settlement.quorum.count import HeardBid, judge_count
+from settlement.quorum.seals import judge_reveal
 from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.auctionterms import AuctionRule, AuctionTerms
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.quorum import contradicted, group_of, keep_both, proposal_of, tell_author
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.market import Request
 from settlement.records.quorum import Proposal
 from settlement.state.assembly import AUCTIONED, BIDS, OUTCOMES, REVEALS, TALLIES, Arrival, arrived

@@ -8,7 +8,7 @@ from settlement.pair.holder import OFFERS
 from settlement.pair.user import HEARD
 from settlement.records.authority import Revocation, Rotation, Rule
 from settlement.records.conduct.base import Conduct, RecordCase
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.verdict import REVIEW_OPENED, Verdict
 from settlement.state.nodestate import REVIEW, ROTATED, STATUS
 from settlement.state.rules import RULE, HeldRule, read_held

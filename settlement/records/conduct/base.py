@@ -9,7 +9,7 @@ from settlement.chain.credentials import Subject
 from settlement.chain.records import Record
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Refusal
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step

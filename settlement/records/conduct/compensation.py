@@ -9,10 +9,10 @@ from settlement.pair.userpairs import UserPair
 from settlement.records.complaint import Fallback, Ruling
 from settlement.records.conduct.alarms import verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.conduct.verdict import receive
-from settlement.records.ending import Compensation
-from settlement.state.disputing import dispute_of, keep, settled_here
+from settlement.records.endings import Compensation
+from settlement.state.disputes import dispute_of, keep, settled_here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,11 +20,11 @@ from settlement.disputes.table import (
 from settlement.records.complaint import Dispute, DisputeAnswer, Ruling
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.fulfilment import credit, reported
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.conduct.verdict import receive, say_received, say_refused
-from settlement.records.ending import Compensation
+from settlement.records.endings import Compensation
 from settlement.state import budget
-from settlement.state.disputing import (
+from settlement.state.disputes import (
     case_of,
     dispute_of,
     judge_answer,

@@ -10,10 +10,10 @@ from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
-from settlement.records.conduct import cosigning, handing, recognising, resting, together
+from settlement.records.conduct import cosignatures, envelopes, handover, recognition, together
 from settlement.records.conduct.alarms import keep_evidence
 from settlement.records.conduct.base import Conduct, RecordCase
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.decision import Abort, Confirm
 from settlement.state.messages import Message, decode_message
 from settlement.state.nodestate import NodeState
@@ -43,14 +43,14 @@ def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
     mine = state.registry.get(state.identity.credential)
     if granted is None or accept is None or held is None or mine is None:
         return refuse(Reason.UNKNOWN_SID, "coordination.grant", "unknown", "the GRANT of this CONFIRM")
-    beside = cosigning.countersigned(state, message)
-    refusal = cosigning.judge_countersigned(granted, held, case.admitted, beside, state.registry)
+    beside = cosignatures.countersigned(state, message)
+    refusal = cosignatures.judge_countersigned(granted, held, case.admitted, beside, state.registry)
     if refusal is not None:
         return refusal
     grant = state.admitted_of(granted.digest)
     if grant is None:
         return refuse(Reason.UNKNOWN_SID, "confirm.grant", granted.digest.hex()[:16], "a GRANT that was taken here")
-    handed = handing.handed_beside(state, message, grant, case.admitted)
+    handed = handover.handed_beside(state, message, grant, case.admitted)
     if isinstance(handed, Refusal):
         return handed
     artifact = Artifact(
@@ -62,8 +62,8 @@ def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
         rule=held.raw,
         rule_chain=held.chain,
         proof=message.proof,
-        derivation=recognising.raws(state, granted),
-        envelopes=tuple(one.raw for one in resting.rests_on(state, granted)) or None,
+        derivation=recognition.raws(state, granted),
+        envelopes=tuple(one.raw for one in envelopes.rests_on(state, granted)) or None,
         coordination=beside or None,
         handed=handed,
     )
@@ -95,9 +95,9 @@ def lent_artifact(state: NodeState, pair: HolderPair) -> Artifact | None:
         rule=held.raw,
         rule_chain=held.chain,
         proof=message.proof,
-        derivation=recognising.raws(state, granted),
-        envelopes=tuple(one.raw for one in resting.rests_on(state, granted)) or None,
-        coordination=cosigning.countersigned(state, message) or None,
+        derivation=recognition.raws(state, granted),
+        envelopes=tuple(one.raw for one in envelopes.rests_on(state, granted)) or None,
+        coordination=cosignatures.countersigned(state, message) or None,
     )
 
 

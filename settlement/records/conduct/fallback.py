@@ -12,7 +12,7 @@ from settlement.records.conduct.fulfilment import credit, reported
 from settlement.records.conduct.verdict import receive, say_refused
 from settlement.records.grant import Grant
 from settlement.records.market import Declaration
-from settlement.state.disputing import rule_of, settled_here
+from settlement.state.disputes import rule_of, settled_here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

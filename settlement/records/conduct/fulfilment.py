@@ -4,7 +4,7 @@ from settlement.chain.weights import FAILED, FULFILLED, counted_for
 from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.user import STORE as USER
 from settlement.records.conduct.base import RecordCase
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.state import budget
 from settlement.state.reputation import WEIGHTY, TwoParties, event_of, weigh
 

@@ -11,10 +11,10 @@ from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.userpairs import UserPair
 from settlement.pair.windows import still_here
-from settlement.records.conduct import cosigning, handing, recognising, resting, together
+from settlement.records.conduct import cosignatures, envelopes, handover, recognition, together
 from settlement.records.conduct.alarms import UNSURE, keep_evidence, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.grant import Accept, Coordination, Grant
 from settlement.records.market import Request
 from settlement.state import budget
@@ -48,9 +48,9 @@ class Taking:
 def _judge_grant(case: RecordCase) -> Taking | Cosigning | Refusal:
     """A GRANT to this node is its REQUEST's answer; one to somebody else is a question whether to co-sign."""
     state, admitted = case.state, case.admitted
-    if cosigning.is_question(state, admitted):
+    if cosignatures.is_question(state, admitted):
         beyond = judge_granted(state, admitted)
-        return beyond or cosigning.judge_question(state, admitted, case.message, case.now)
+        return beyond or cosignatures.judge_question(state, admitted, case.message, case.now)
     asked = state.record_of(case.body.request)
     pair = state.user.judge_grant(admitted, asked.body if asked else None, case.now)
     if isinstance(pair, Refusal):
@@ -58,9 +58,9 @@ def _judge_grant(case: RecordCase) -> Taking | Cosigning | Refusal:
     return (
         still_here(case.step.now.position, case.body.cell.area)
         or judge_granted(state, admitted)
-        or resting.judge_grant(state, admitted)
-        or recognising.judge_grant(state, admitted)
-        or Taking(pair=pair, derived_from=recognising.derived_from(state, case.record))
+        or envelopes.judge_grant(state, admitted)
+        or recognition.judge_grant(state, admitted)
+        or Taking(pair=pair, derived_from=recognition.derived_from(state, case.record))
     )
 
 
@@ -73,7 +73,7 @@ def judge_granted(state: NodeState, admitted: Admitted) -> Refusal | None:
     if user is None:
         return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", body.user.hex()[:16], "an admitted credential")
     beyond = judge_terms(deal_of_grant(admitted.record), held.rule.rule, holder=admitted.author, user=user)
-    return beyond or handing.judge_under(state, admitted.record)
+    return beyond or handover.judge_under(state, admitted.record)
 
 
 def _answer_grant(case: RecordCase, decided: Taking | Cosigning) -> None:
@@ -90,7 +90,7 @@ def _answer_grant(case: RecordCase, decided: Taking | Cosigning) -> None:
 def _refuse_to_cosign(case: RecordCase, refusal: Refusal) -> None:
     """A signed reason; none where the same question may yet be answered otherwise, or was answered before."""
     subject = case.record.digest
-    if not cosigning.is_question(case.state, case.admitted):
+    if not cosignatures.is_question(case.state, case.admitted):
         return
     if refusal.reason in UNSURE or case.step.send_again(case.author.hash, subject):
         return
@@ -131,7 +131,7 @@ def _judge_accept(case: RecordCase) -> HolderPair | Refusal:
         was = "unknown" if granted is None else granted.body.rule.hex()[:16]
         return refuse(Reason.TERMS, "accept.rule", was, f"the rule in force, {state.rule.hash.hex()[:16]}")
     return (
-        recognising.judge_accept(state, granted, case.record) or together.judge_accept(state, pair, case.record) or pair
+        recognition.judge_accept(state, granted, case.record) or together.judge_accept(state, pair, case.record) or pair
     )
 
 

@@ -4,7 +4,7 @@ from settlement.core.reasons import Refusal
 from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
 from settlement.records.conduct.base import Conduct, RecordCase
-from settlement.records.conduct.retelling import Retelling, Said, longer
+from settlement.records.conduct.replay import Retelling, Said, longer
 from settlement.records.conduct.verdict import receive
 from settlement.records.lease import Renew, Resume, Suspend
 

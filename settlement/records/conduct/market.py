@@ -6,20 +6,20 @@ from settlement.chain.admission import prove
 from settlement.chain.codec import encode
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.envelopes import Bound
-from settlement.pair.filling import judge_part
 from settlement.pair.holder import OFFERS, GrantableRequest
+from settlement.pair.parts import judge_part
 from settlement.pair.table import UserState
 from settlement.pair.user import HEARD, offers_again
 from settlement.pair.user import STORE as USER
 from settlement.pair.work import settlement_id
-from settlement.records.conduct import resting
+from settlement.records.conduct import envelopes
+from settlement.records.conduct.admission import judge_taking_part
 from settlement.records.conduct.alarms import verdict_on
 from settlement.records.conduct.approval import SeekingApproval, judge_approved, seek_approval
 from settlement.records.conduct.auction import judge_auctioned
-from settlement.records.conduct.bargaining import Haggling, judge_opening, put_down
 from settlement.records.conduct.base import Conduct, RecordCase
-from settlement.records.conduct.joining import judge_taking_part
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.counter import Haggling, judge_opening, put_down
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.market import Declaration, Request
 from settlement.state import budget
 
@@ -47,7 +47,7 @@ def _judge_declaration(case: RecordCase) -> OfferHeard | Refusal:
         return refuse(Reason.BUDGET, "declaration.held", held, f"< {OFFERS_MAX} of one holder")
     return (
         judge_taking_part(case, case.body.commodity)
-        or resting.judge_offer(case.state, case.admitted)
+        or envelopes.judge_offer(case.state, case.admitted)
         or OfferHeard(superseded=again)
     )
 
@@ -103,7 +103,7 @@ def _judge_request(case: RecordCase) -> Granting | Haggling | SeekingApproval | 
     part = judge_part(case.body, line, lambda raw: prove(raw, state.registry))
     if part is not None:
         return part
-    bound = resting.bound_of(state, case.admitted, case.now)
+    bound = envelopes.bound_of(state, case.admitted, case.now)
     if isinstance(bound, Refusal):
         return bound
     drawn = budget.judge(state.lineage, state.rule.rule, case.admitted, case.now, line)

@@ -10,8 +10,8 @@ from settlement.chain.taxonomy import Behaviour, behaviour_of
 from settlement.core.reasons import Reason
 from settlement.pair.bounds import PLACES, UNIT_ROW, UNITS
 from settlement.records.conduct.base import Conduct, RecordCase
-from settlement.records.conduct.retelling import Retelling, Said
-from settlement.records.conduct.weighing import PROTECTED_TIER, weigh
+from settlement.records.conduct.incumbents import PROTECTED_TIER, weigh
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.observation import FREE, PLACE, UNIT, Envelope
 
 

@@ -1,7 +1,7 @@
 """Lists of members, proposals, votes and outcomes: which of them count, and what a node keeps of each.
 
 Nothing is signed here. What a node itself says next follows from what it keeps, at the next tick
-(`settlement.party.assembling`), so that a node that was restarted says the same.
+(`settlement.party.assembly`), so that a node that was restarted says the same.
 """
 
 from settlement.chain import keys
@@ -16,10 +16,10 @@ from settlement.quorum.table import ProposalEvent
 from settlement.records.auctionterms import PRICE_FUNCTIONS
 from settlement.records.conduct.alarms import EVIDENCE_BYTES_MAX, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
-from settlement.records.conduct.proposing import judge_sold
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.proposal import judge_sold
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.quorum import Ballot, GroupOutcome, MemberList, Proposal
-from settlement.records.witnessing import Evidence
+from settlement.records.witness import Evidence
 from settlement.state.assembly import APPROVING, AUCTIONED, MEMBERS, OUTCOMES, PROPOSED, VOTES
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step

@@ -20,7 +20,7 @@ from settlement.pair.table import UserState
 from settlement.pair.user import Offer
 from settlement.pair.userpairs import UserPair
 from settlement.pair.wholes import in_order, judge_later, stood, terms_hash, whole_id
-from settlement.records.conduct import recognising
+from settlement.records.conduct import recognition
 from settlement.records.market import Request
 from settlement.records.wholeparts import LaterPart, WholeOf
 from settlement.state.nodestate import NodeState
@@ -110,7 +110,7 @@ def _accept(state: NodeState, step: Step, parts: Sequence[UserPair]) -> UserPair
         if admitted is None or deadline_open(step.now.time, admitted.record.body.accept_by_ns, "grant.accept_by"):
             return pair
         shown = tuple(_shown(state, one) for one in later) or None
-        state.user.accept(step, pair, admitted, recognising.derived_from(state, admitted.record), shown)
+        state.user.accept(step, pair, admitted, recognition.derived_from(state, admitted.record), shown)
     return None
 
 

@@ -19,8 +19,8 @@ from settlement.pair.userpairs import UserPair
 from settlement.records.complaint import DisputeAnswer
 from settlement.records.conduct.alarms import UNCITED, may_change, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
-from settlement.records.conduct.handing import declined_by
-from settlement.records.conduct.retelling import Retelling, Said
+from settlement.records.conduct.handover import declined_by
+from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.verdict import REVIEW_OPENED, Verdict
 from settlement.state.nodestate import REVIEW
 

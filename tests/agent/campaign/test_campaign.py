@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from agent.campaign import running, worldruns
+from agent.campaign import worldruns
 from agent.campaign.outcome import ERROR, FAILED, PASSED, RunOutcome, figures_of
-from agent.campaign.running import asked_for, carry_out, checked, run_one
+from agent.campaign.runs import asked_for, carry_out, checked, run_one
 from agent.campaign.spec import CampaignError, RunSpec, read_campaign
 from agent.campaign.store import DONE, CampaignStore
 from agent.campaign.tables import write_picture, write_table
@@ -121,7 +121,7 @@ def test_it_goes_on_where_it_was_ended_and_makes_no_run_twice(tmp_path: Path, mo
                 raise KeyboardInterrupt
             yield work(task)
 
-    monkeypatch.setattr(running, "made", here)
+    monkeypatch.setattr("agent.campaign.runs.made", here)
     with CampaignStore(tmp_path / "out", {"campaign": asked_for(spec)}) as store, pytest.raises(KeyboardInterrupt):
         carry_out(spec, store, jobs=1, scheduler=None, tell=quiet)
     lines = (tmp_path / "out" / DONE).read_bytes().splitlines(keepends=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.cbrs.endpoint import CbsdEndpoint, server_of
 from agent.cbrs.tls import TlsFiles, server_context
-from radio.cbrs.serving import Sas
+from radio.cbrs.answers import Sas
 from sim.cbrs.pki import SimPki
 
 

@@ -13,9 +13,9 @@ import pytest
 from agent.cbrs.tls import TlsFiles
 from radio.cbrs.book import CbsdBook
 from radio.cbrs.door import CbsdDoor, WardenGiver
-from radio.cbrs.giving import Withheld
 from radio.cbrs.messages import METHODS
 from radio.cbrs.outlet import Outlet
+from radio.cbrs.permission import Withheld
 from radio.cbrs.wardenside import CbsdDesk, WardenView
 from radio.permits import HeldPermit
 from sim.cbrs.pki import SimPki

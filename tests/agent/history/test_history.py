@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from agent.cli.main import app
 from agent.history.heatmap import day_grid, heat_map
-from agent.history.reading import fitting, plain
 from agent.history.rows import ChannelRow, Row, level_db, merged, rolled
 from agent.history.store import HOUR_NS, LENGTHS, MINUTE, NS, QUARTER, SECOND, Retention, Store
 from agent.history.tally import BINS, coded
+from agent.history.windows import fitting, plain
 from tests.agent.history.days import CHANNELS, START_NS, seconds, written
 
 RUN = CliRunner()

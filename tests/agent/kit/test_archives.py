@@ -13,11 +13,11 @@ import pytest
 from agent.config.settings import ConfigError
 from agent.kit import archive as sealing
 from agent.kit.archive import MANIFEST, SIGNATURE, KitRefused
-from agent.kit.enrolling import enrol
+from agent.kit.enrolment import enrol
+from agent.kit.entry import join
 from agent.kit.folder import Trial, open_trial
-from agent.kit.joining import join
-from agent.kit.making import make
-from agent.kit.welcoming import take_in
+from agent.kit.invitations import make
+from agent.kit.welcome import take_in
 from tests.agent.kit.trials import TRIAL, written
 
 pytestmark = pytest.mark.feature("U9")

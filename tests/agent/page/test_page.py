@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from agent.history.store import NS, SECOND, Store
-from agent.node.showing import GateTrack, encoded_row
+from agent.node.livefeed import GateTrack, encoded_row
 from agent.page.app import FILES, SPECTRA_HEAD, spectra
 from agent.page.guard import POLICY, hosts_of
 from agent.page.live import QUEUE, Watching, boxes_of
+from agent.page.pageprocess import PageNotServed, listening
 from agent.page.plan import read_plan, token_at
-from agent.page.starting import PageNotServed, listening
 from agent.words.silence import GATE, readable, silence
 from radio.link import GateChange, WardenBeat
 from settlement.core.reasons import Reason

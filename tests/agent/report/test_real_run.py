@@ -17,7 +17,7 @@ from agent.audit.lineages import verify
 from agent.audit.sources import AuditError
 from agent.cli.main import app
 from agent.report.command import write_report
-from agent.report.gathering import gather
+from agent.report.evidence import gather
 from agent.report.realrun import report_of
 from settlement.audit.seal import write_seal
 from settlement.chain.records import digest

@@ -11,7 +11,7 @@ from agent.samples.door import BEAT_LOST_NS, ProgramDoor
 from radio.link import DoorBeat, LinkMessage, LookTaken, TimedBurst
 from radio.ports import RxFlag
 from radio.ring import SampleRing
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 from tests.agent.samples.plans import MS, RATE, plan
 
 pytestmark = pytest.mark.feature("R11")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from agent.config.samples import SamplesSection
 from agent.config.settings import ConfigError, NodeConfig, load
-from agent.samples.checking import looked_at
+from agent.samples.doorcheck import looked_at
 from agent.samples.plan import AFTER_LOOK_US, BEFORE_LOOK_US, LATE_US, door_plan, slots_of
 from tests.agent.samples.nodes import node_config
 

@@ -13,7 +13,7 @@ import zmq
 
 from agent.samples.counts import Counts
 from agent.samples.sockets import MESSAGE_BYTES_MAX, MESSAGES_MAX, REQUESTS_MAX, FromProgram, ToProgram
-from radio.signals.shaping import Cplx
+from radio.signals.shapes import Cplx
 
 pytestmark = pytest.mark.feature("R11")
 

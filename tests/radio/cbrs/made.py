@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from radio.cbrs import times
-from radio.cbrs.giving import Answer, Ask, Given, Room, Spot, Withheld
+from radio.cbrs.answers import Sas
 from radio.cbrs.messages import Operation
-from radio.cbrs.registering import KnownCbsd, Registrar
-from radio.cbrs.serving import Sas
+from radio.cbrs.permission import Answer, Ask, Given, Room, Spot, Withheld
+from radio.cbrs.registration import KnownCbsd, Registrar
 from settlement.core.fixes import TimeFix, TimeSource
 
 NS = 1_000_000_000

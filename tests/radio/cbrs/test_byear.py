@@ -21,9 +21,9 @@ from radio.cbrs.byear import (
     at_most,
 )
 from radio.cbrs.ends import StationEnds
-from radio.cbrs.giving import Ask, Given
 from radio.cbrs.identity import identity
 from radio.cbrs.outlet import Outlet, OutletPlan
+from radio.cbrs.permission import Ask, Given
 from radio.cbrs.wardenside import CbsdDesk, WardenView
 from radio.gate import Inputs, Sensed
 from radio.link import StationHeard, StationTold

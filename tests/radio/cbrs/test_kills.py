@@ -10,7 +10,7 @@ import pytest
 from radio.cbrs.book import CbsdBook
 from radio.cbrs.outlet import Outlet
 from settlement.pair.artifact import VerifiedPermit
-from tests.radio.cbrs.killing import run
+from tests.radio.cbrs.kills import run
 from tests.radio.test_gate import permit
 
 pytestmark = pytest.mark.feature("R12")

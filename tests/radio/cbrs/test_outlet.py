@@ -10,9 +10,9 @@ import pytest
 from radio.cbrs import times
 from radio.cbrs.book import BookLost, CbsdBook
 from radio.cbrs.calendar import Calendar, Reservation
-from radio.cbrs.giving import Ask, Given, Spot, Withheld
 from radio.cbrs.identity import binds, identity, several
 from radio.cbrs.outlet import Outlet, OutletPlan, Outside
+from radio.cbrs.permission import Ask, Given, Spot, Withheld
 from radio.cbrs.power import density_mdbm_per_mhz, eirp_mdbm
 from radio.gate import Inputs, Sensed
 from radio.permits import HeldPermit

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from radio.cbrs import calendar, cpi
 from radio.cbrs.calendar import Calendar, Reservation, open_calendar, seal
-from radio.cbrs.registering import KnownCbsd, Registrar
+from radio.cbrs.registration import KnownCbsd, Registrar
 from radio.cbrs.tardys import WHOLE, Lists, imported
 from settlement.chain.keys import SigningKey
 from settlement.chain.scope import Area, Band

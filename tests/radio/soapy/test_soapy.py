@@ -19,7 +19,7 @@ from agent.cli.main import app
 from agent.config.settings import ConfigError, load_layers
 from hw_profiles.loader import load_radio
 from radio.drivers.registry import unit_at
-from radio.drivers.soapy import binding
+from radio.drivers.soapy import bindings
 from radio.drivers.soapy.section import SoapySection
 from radio.errors import HardwareError, LibraryMissing, SettingRefused
 from radio.ports import RfState, RxFlag
@@ -223,7 +223,7 @@ def test_what_is_not_there_is_said_with_the_mend(tmp_path: Path) -> None:
     assert "is the device on, its module installed" in gone.stderr
     missing = subprocess.run(
         [sys.executable, "-m", "agent.cli.main", "sense", "soapy:driver=hackrf", "3554-3556MHz"],
-        env={**os.environ, binding.FOLDER: str(tmp_path), "PYTHONPATH": str(ROOT)},
+        env={**os.environ, bindings.FOLDER: str(tmp_path), "PYTHONPATH": str(ROOT)},
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert missing.returncode not in (0, 3)
@@ -234,19 +234,19 @@ def test_what_is_not_there_is_said_with_the_mend(tmp_path: Path) -> None:
 def test_a_binding_for_another_interpreter_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "SoapySDR.py").write_text("raise SystemExit\n")
     (tmp_path / "_SoapySDR.cpython-27-x86_64-linux-gnu.so").write_bytes(b"")
-    monkeypatch.setenv(binding.FOLDER, str(tmp_path))
-    binding.soapy.cache_clear()
+    monkeypatch.setenv(bindings.FOLDER, str(tmp_path))
+    bindings.soapy.cache_clear()
     try:
         with pytest.raises(LibraryMissing, match=r"needs SoapySDR's binding for Python 3\.\d+"):
-            binding.soapy()
+            bindings.soapy()
     finally:
         monkeypatch.undo()
-        binding.soapy.cache_clear()
+        bindings.soapy.cache_clear()
 
 
 def test_the_systems_other_packages_stay_out(bench: SoapyBench) -> None:
     del bench
-    binding.soapy()
+    bindings.soapy()
     assert not [one for one in sys.path if one.endswith("dist-packages")]
 
 

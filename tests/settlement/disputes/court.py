@@ -18,9 +18,9 @@ from settlement.pair.holdermove import SubstituteOffer
 from settlement.records.complaint import Dispute, DisputeAnswer, Ruling
 from settlement.records.complaintterms import GROUNDS, NOT_KEPT, DisputeTerms, FallbackTerms, GroundTerms
 from settlement.records.sizes import PPM
-from settlement.state.disputing import all_disputes, answer_dispute, raise_dispute
+from settlement.state.casefile import case_file
+from settlement.state.disputes import all_disputes, answer_dispute, raise_dispute
 from settlement.state.evidence import evidence_for
-from settlement.state.filing import case_file
 from settlement.state.messages import Message
 from tests.settlement.world import (
     AREA,

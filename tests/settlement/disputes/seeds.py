@@ -21,7 +21,7 @@ from settlement.chain.records import Record
 from settlement.core.reasons import Refusal
 from settlement.disputes.table import DisputeState
 from settlement.records.complaint import Fallback, Ruling
-from settlement.records.ending import Compensation
+from settlement.records.endings import Compensation
 from settlement.records.verdict import Verdict
 from settlement.state.messages import Message
 from tests.settlement.disputes.court import Court, by_regulator

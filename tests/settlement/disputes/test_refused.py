@@ -13,7 +13,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.disputes.table import DisputeState
 from settlement.records.complaint import Ruling
 from settlement.records.complaintterms import MISREPORTED
-from settlement.records.ending import Compensation, Preempt
+from settlement.records.endings import Compensation, Preempt
 from settlement.state.messages import Message
 from tests.settlement.disputes.court import CLASS, DISPUTES, Court, regulator
 from tests.settlement.world import LOWER, NETWORK, UPPER, fix, seed

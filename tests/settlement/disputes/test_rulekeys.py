@@ -3,7 +3,7 @@
 import pytest
 
 from settlement.chain.bodies import Rule
-from settlement.governing.narrowing import wider_rule
+from settlement.governing.limits import wider_rule
 from settlement.governing.rulefile import RuleFileError, read_rule
 from settlement.governing.soundness import flaw
 from settlement.records.complaintterms import GroundTerms

@@ -11,7 +11,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.disputes.table import DisputeState
 from settlement.pair.table import HolderState, UserState
 from settlement.records.complaint import Ruling
-from settlement.records.ending import Compensation
+from settlement.records.endings import Compensation
 from tests.settlement.disputes.court import Court
 from tests.settlement.world import NETWORK
 

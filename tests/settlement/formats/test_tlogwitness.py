@@ -21,7 +21,7 @@ from agent.audit import proofs
 from agent.cli import audit as audit_commands
 from agent.cli import witness as commands
 from agent.config.settings import ConfigError
-from agent.witness import serving as witnessing
+from agent.witness import server as witnessing
 from settlement.chain import merkle
 from settlement.chain.checkpoint import Head, check_cosignature, sign_head
 from settlement.chain.keys import SigningKey

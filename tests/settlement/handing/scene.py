@@ -9,7 +9,7 @@ from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Refusal
 from settlement.pair.effects import HandOn
 from settlement.records.handingterms import SUBLEASE, TRANSFER, HandingTerms
-from settlement.state.handing import WantedHandover, hand_on, silent
+from settlement.state.handovers import WantedHandover, hand_on, silent
 from settlement.state.step import Step
 from tests.settlement.world import AREA, HOLDER_ACTIONS, LOWER, NS, RULE, T0, TERMS, USER_ACTIONS, World, fix
 

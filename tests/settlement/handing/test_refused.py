@@ -12,8 +12,8 @@ from settlement.chain.scope import Area, Band, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, verify
 from settlement.pair.table import HolderState, UserState
-from settlement.records.handing import Vacated
 from settlement.records.handingterms import SUBLEASE, TRANSFER
+from settlement.records.handover import Vacated
 from tests.settlement.handing.scene import MHZ, PART, Scene
 from tests.settlement.world import LAT, LON, NETWORK, NS, T0, UPPER
 

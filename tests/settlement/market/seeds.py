@@ -16,19 +16,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from agent.node.filling import Filling
+from agent.node.partialfill import Filling
 from settlement.chain import bodies
 from settlement.chain.leaf import decode_leaf
 from settlement.chain.records import Record, digest
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Refusal
-from settlement.market.filling import judge_parts, unfilled
-from settlement.market.matching import SpectrumWish
+from settlement.market.choice import SpectrumWish
+from settlement.market.residual import judge_parts, unfilled
 from settlement.pair.effects import SettlementNews
-from settlement.pair.filling import CLAUSE
+from settlement.pair.parts import CLAUSE
 from settlement.pair.userpairs import WAITING
-from settlement.records.conduct.bargaining import LEAST
-from settlement.records.ending import Compensation
+from settlement.records.conduct.counter import LEAST
+from settlement.records.endings import Compensation
 from settlement.records.marketterms import TierTerms
 from settlement.records.verdict import Verdict
 from settlement.state.step import Step

@@ -11,7 +11,7 @@ from settlement.chain.leaf import decode_leaf
 from settlement.chain.scope import Cell, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.table import HolderState, UserState
-from settlement.records.conduct.bargaining import LEAST
+from settlement.records.conduct.counter import LEAST
 from settlement.state.messages import Message
 from settlement.state.step import Step
 from tests.settlement.world import AREA, BAND, LOWER, NS, RULE, T0, TERMS, World, fix, trio

@@ -8,7 +8,7 @@ import pytest
 from settlement.audit.invoice import invoice
 from settlement.audit.lease import LogEntry, read_entries
 from settlement.chain.credentials import Registry
-from tests.settlement.market.test_displacing import OWED, PRICE, ask, town
+from tests.settlement.market.test_displacement import OWED, PRICE, ask, town
 from tests.settlement.world import NETWORK, World
 
 

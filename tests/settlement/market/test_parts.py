@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.node.filling import Filling
+from agent.node.partialfill import Filling
 from settlement.chain import bodies, records
 from settlement.chain.leaf import decode_leaf
 from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
-from settlement.market.matching import SpectrumWish
+from settlement.market.choice import SpectrumWish
 from settlement.pair.effects import SettlementNews
-from settlement.pair.filling import CLAUSE
+from settlement.pair.parts import CLAUSE
 from settlement.records.market import PartOf, ShownPart
 from settlement.records.verdict import Verdict
 from settlement.state.messages import Message

@@ -10,10 +10,10 @@ import pytest
 from settlement.chain import bodies
 from settlement.market import tiers
 from settlement.market.tiers import Displacement
-from settlement.pair import displacing
+from settlement.pair import displacement
 from settlement.pair.debts import Debts
-from settlement.records.conduct import bargaining, market
-from settlement.records.ending import Compensation
+from settlement.records.conduct import counter, market
+from settlement.records.endings import Compensation
 from tests.settlement.market.seeds import Market
 
 SEEDS = int(os.environ.get("MARKET_SEEDS", "8"))
@@ -55,7 +55,7 @@ def leases_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     def at_once(_terms: object, _tier: int, held: tiers.Displaceable, **_facts: object) -> Displacement:
         return Displacement(vacate_by_ns=0, owed=held.price)
 
-    patch.setattr(displacing, "judge_displacing", at_once)
+    patch.setattr(displacement, "judge_displacing", at_once)
 
 
 def any_price_is_taken(patch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def any_price_is_taken(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_least_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(bargaining, "least_of", lambda *_: 0)
+    patch.setattr(counter, "least_of", lambda *_: 0)
 
 
 @pytest.mark.timeout(600)

@@ -7,7 +7,7 @@ from typing import Any
 
 from settlement.chain import bodies
 from settlement.chain.scope import Cell, Window
-from settlement.party import assembling
+from settlement.party import assembly
 from settlement.records.auctionterms import SECOND_PRICE, AuctionRule, AuctionTerms
 from settlement.records.quorum import GroupMember, MemberList
 from settlement.state.messages import Message
@@ -110,16 +110,14 @@ class AuctionWorld(World):
         declaration = self.declare(at_s - 0.1)
         self.carry(at_s - 0.05)
         party, terms = self.members["holder"].party, self.terms(declaration, **changes)
-        record = self.do(
-            "holder", at_s, lambda step: assembling.open_auction(party, step, terms, function, at(VOTE_BY))
-        )
+        record = self.do("holder", at_s, lambda step: assembly.open_auction(party, step, terms, function, at(VOTE_BY)))
         assert self.carry(at_s) == []
         name: bytes = record.digest
         return name
 
     def bid(self, bidder: str, auction: bytes, price: int, at_s: float = 1.0, *, reveal: bool = True) -> None:
         party = self.members[bidder].party
-        self.do(bidder, at_s, lambda step: assembling.place_bid(party, step, auction, price, reveal=reveal))
+        self.do(bidder, at_s, lambda step: assembly.place_bid(party, step, auction, price, reveal=reveal))
 
     def tick(self, at_s: float) -> list[Any]:
         for name, member in self.members.items():

@@ -20,9 +20,9 @@ from settlement.chain.scope import Cell, Window
 from settlement.core.reasons import Refusal
 from settlement.quorum import certificate
 from settlement.quorum.certificate import Certificate, Membership, Vote
-from settlement.quorum.counting import HeardBid, count_bids, judge_count
+from settlement.quorum.count import HeardBid, count_bids, judge_count
 from settlement.quorum.group import membership_of
-from settlement.quorum.voting import may_vote
+from settlement.quorum.votes import may_vote
 from settlement.records.auction import AuctionTally
 from settlement.records.auctionterms import SECOND_PRICE, AuctionTerms
 from settlement.records.quorum import GroupMember, MemberList

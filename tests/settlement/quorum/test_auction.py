@@ -11,13 +11,13 @@ from settlement.chain.scope import Cell, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.bounds import OwnFaultError
 from settlement.pair.table import UserState
-from settlement.party import assembling
-from settlement.quorum.sealing import commitment
+from settlement.party import assembly
+from settlement.quorum.seals import commitment
 from settlement.quorum.table import ProposalState
 from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.conduct.proofs import judge_evidence
 from settlement.records.quorum import Ballot
-from settlement.records.witnessing import Evidence
+from settlement.records.witness import Evidence
 from settlement.state.assembly import BIDS, SEALED, TALLIES, VOTES
 from settlement.state.messages import Message
 from tests.settlement.quorum.auctions import TICKS, AuctionWorld, at
@@ -176,8 +176,8 @@ def test_members_do_not_vote_for_a_tally_that_they_would_not_have_counted(tmp_pa
         for at_s in (2.05, 2.3, 3.0):
             world.tick(at_s)
         party = world.members["holder"].party
-        true = assembling.count_bids(
-            auction, "second price", world.terms(b""), assembling.heard_bids(party, auction).values()
+        true = assembly.count_bids(
+            auction, "second price", world.terms(b""), assembly.heard_bids(party, auction).values()
         )
         bids = true.bids
         lies = {
@@ -218,8 +218,8 @@ def test_a_member_that_votes_twice_is_proven_to(tmp_path: Path) -> None:
     auction = world.open()
     world.run(auction, PRICES)
     party, group = world.members["ada"].party, world.members_list()
-    signed = assembling.vote(
-        world.members["ada"].key, assembling.membership_of(party.registry.network, group), seed("other")
+    signed = assembly.vote(
+        world.members["ada"].key, assembly.membership_of(party.registry.network, group), seed("other")
     )
     body = Ballot(proposal=auction, epoch=1, choice=seed("other"), signature=signed.signature)
     all_four(said(world, "ada", body, 4.6, to="reg"), Reason.EQUIVOCATION, "vote.once")
@@ -249,7 +249,7 @@ def test_a_certificate_of_too_few_or_of_another_tally_is_no_outcome(tmp_path: Pa
     asked = party.record_of(auction)
     votes = [party.record_of(name) for _, name in party.lineage.items(VOTES)]
     assert asked is not None
-    few = assembling._outcome(party, asked, group, late.choice, votes[:2])  # type: ignore[arg-type]
+    few = assembly._outcome(party, asked, group, late.choice, votes[:2])  # type: ignore[arg-type]
     all_four(said(world, "holder", few, 4.6, to="reg"), Reason.QUORUM, "quorum.6")
     dear = replace(late, price=1)
     all_four(said(world, "holder", dear, 4.6, to="reg"), Reason.PRICE, "outcome.winner")
@@ -271,7 +271,7 @@ def test_a_list_of_members_must_follow_and_a_proposal_is_put_to_the_newest(tmp_p
     world.carry(0.15)
     world.tell(world.members_list(epoch=2), 0.2)
     terms = world.terms(declaration)
-    record = world.do("holder", 0.3, lambda s: assembling.open_auction(holder, s, terms, "second price", at(6.0)))
+    record = world.do("holder", 0.3, lambda s: assembly.open_auction(holder, s, terms, "second price", at(6.0)))
     stale = replace(record.body, membership=old, epoch=1)
     world.members["holder"].outgoing.clear()
     all_four(said(world, "holder", stale, 0.3, to="ada"), Reason.EPOCH, "proposal.membership")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radio.drivers.pluto.layout import ADC, DAC, PHY
 from radio.drivers.pluto.libiio import connect, destroy, open_buffer
-from radio.drivers.pluto.mapping import ADC, DAC, PHY
 from tests.radio.foreign import absent, program
 from tests.radio.plutobench import Bench, bench
 from tests.sim.iiod.test_attributes import WIZARD

@@ -1,0 +1,129 @@
+"""`bandpact kit enrol`: from the files that nodes handed back to their credentials and the welcome."""
+
+import hmac
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+
+from agent.config.keyfiles import load_chain
+from agent.config.locks import held
+from agent.config.settings import ConfigError
+from agent.desk.folder import Desk
+from agent.desk.nodekeys import IssueLimits, issue_for
+from agent.desk.requests import read_request
+from agent.kit import folder as kits
+from agent.kit.archive import KitRefused, sealed
+from agent.kit.entry import mark_of
+from agent.kit.folder import Trial
+from agent.kit.invitations import CHAIN
+from hw_profiles.smallfile import read_small, read_small_text
+from hw_profiles.wholefile import write_whole
+from settlement.chain.credentials import Registry, Subject
+
+WELCOME, DAY_S = "welcome", 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """What an enrolment came to: who was entitled now, who had been, who is still missing, and the welcome."""
+
+    fresh: tuple[str, ...]
+    known: tuple[str, ...]
+    missing: tuple[str, ...]
+    welcome: Path
+
+
+def enrol(trial: Trial, files: Sequence[Path], passphrase: str | None = None) -> Enrolled:
+    """Entitle each node whose enrolment came back, and write the welcome for all of them. Raises ConfigError.
+
+    A file that is refused keeps the others from nothing; the first refusal is raised once they are done.
+    """
+    fresh, known, refused = list[str](), list[str](), list[ConfigError]()
+    with held(trial.root / kits.DESK, None, "bandpact kit", wait_s=10.0):
+        desk = trial.desk(passphrase)
+        for file in files:
+            try:
+                name = _name_in(trial, file)
+                (known if _entitled(trial, desk, file, name) else fresh).append(name)
+            except ConfigError as exc:
+                refused.append(exc)
+        welcome = _welcome(trial, desk)
+    if refused:
+        raise refused[0]
+    missing = tuple(node.name for node in trial.spec.nodes if not trial.chain_of(node.name).is_file())
+    return Enrolled(fresh=tuple(fresh), known=tuple(known), missing=missing, welcome=welcome)
+
+
+def _name_in(trial: Trial, file: Path) -> str:
+    """Whose enrolment it is, once it is known to be of this trial and of who was invited. Raises KitRefused."""
+    try:
+        table = tomllib.loads(read_small_text(file))
+    except OSError as exc:
+        raise ConfigError(f"{file}: {exc.strerror}; give the enrolment file that `kit join` wrote") from exc
+    except (ValueError, RecursionError) as exc:
+        raise KitRefused(f"{file}: MALFORMED: no enrolment file ({exc}); have the node hand it back again") from exc
+    of_trial, mark, name = table.pop("trial", None), table.pop("mark", None), table.get("name")
+    if not isinstance(of_trial, str) or not isinstance(mark, str) or not isinstance(name, str):
+        raise KitRefused(f"{file}: MALFORMED: no enrolment file of the kit; give what `kit join` wrote")
+    if of_trial != trial.state.trial:
+        raise KitRefused(f"{file}: OTHER_TRIAL: it belongs to another trial; enrol it there")
+    token = trial.state.tokens.get(name)
+    if token is None:
+        raise KitRefused(f"{file}: UNINVITED: {name!r} is none of this trial's nodes; add it to the trial first")
+    if not hmac.compare_digest(mark_of(token, tomli_w.dumps(table)), mark):
+        raise KitRefused(f"{file}: ALTERED: not what {name!r} wrote with its invitation; have it hand it back again")
+    return name
+
+
+def _entitled(trial: Trial, desk: Desk, file: Path, name: str) -> bool:
+    """Issue the node's credential; True where it has one for that very key already. Raises ConfigError."""
+    request = trial.root / kits.ENROLLED / f".{name}.request"
+    table = tomllib.loads(read_small_text(file))
+    text = tomli_w.dumps({key: value for key, value in table.items() if key not in ("trial", "mark")})
+    write_whole(request, text.encode())
+    try:
+        asked = read_request(request)
+        if asked.device != trial.spec.node(name).radio.device:
+            raise KitRefused(f"{file}: BINDING: it is for the radio {asked.device!r}, not the trial's; make it anew")
+        target = trial.chain_of(name)
+        if target.is_file():
+            return _same_key(trial, target, asked.public, name, file)
+        node = trial.spec.node(name)
+        limits = IssueLimits(eirp_mdbm=node.eirp)
+        days = min(trial.spec.authority.life, max(1, _days_left(desk)))
+        issue_for(desk, request, name=name, role=node.role, limits=limits, days=days, out=target)
+    finally:
+        request.unlink(missing_ok=True)
+    return False
+
+
+def _days_left(desk: Desk) -> int:
+    return int((desk.me.expires_ns - time.time_ns()) // (DAY_S * 10**9))
+
+
+def _same_key(trial: Trial, chain: Path, public: bytes, name: str, file: Path) -> bool:
+    registry = Registry(trial.state.network, [bytes.fromhex(trial.state.anchor)])
+    known = registry.admit_chain(load_chain(chain))
+    if isinstance(known, Subject) and known.public == public:
+        return True
+    raise KitRefused(
+        f"{file}: JOINED_TWICE: {name!r} is enrolled with another key; if that one is lost, run "
+        f"`bandpact authority revoke {name} --desk {trial.root / kits.DESK} --out status.list`, remove {chain}, "
+        "and enrol again"
+    )
+
+
+def _welcome(trial: Trial, desk: Desk) -> Path:
+    """The archive that every node is handed: all credentials, and a status list that says who stands."""
+    status = trial.root / kits.STATUS
+    desk.revoke((), fresh_s=trial.spec.authority.status_list * DAY_S, out=status)
+    files = {f"{name}.chain": read_small(trial.chain_of(name)) for name in trial.enrolled}
+    files[kits.STATUS] = read_small(status)
+    files[CHAIN] = read_small(trial.root / kits.DESK / "credential.chain")
+    data, _ = sealed({**trial.manifest, "kind": WELCOME}, files, desk.vouch)
+    write_whole(trial.root / kits.WELCOME, data)
+    return trial.root / kits.WELCOME

@@ -1,0 +1,141 @@
+"""`bandpact kit status`: who has joined, who is reachable, whose clock and whose status list are bad. Only reads."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Final
+
+from agent.config.keyfiles import load_chain
+from agent.kit.doors import ANSWER_S, Asking, Unreachable
+from agent.kit.folder import Trial
+from agent.kit.spec import NodePart
+from agent.timekeeping.shown import duration
+from agent.words.celltext import utc_text
+from agent.words.units import time_text
+from settlement.chain.credentials import Registry, Subject
+from settlement.mesh import TransportKey
+from settlement.records.authority import Revocation
+
+SOON_NS: Final = 24 * 3600 * 10**9
+APART_NS: Final = 2 * 10**9
+"""So far a node's system clock and the coordinator's may differ before it is said; a radio's clock is judged apart."""
+AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One node as the coordinator sees it: `bad` says in words what to look at, each with its mend."""
+
+    node: str
+    role: str
+    joined: bool
+    reachable: bool
+    gate: str
+    clock: str
+    status_list: str
+    settlements: int
+    bad: tuple[str, ...]
+    answer: dict[str, Any] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """What every node of one round is asked with."""
+
+    trial: Trial
+    key: TransportKey
+    newest: Revocation | None
+    wait_s: float
+
+
+def look(trial: Trial, wait_s: float = ANSWER_S) -> list[Seen]:
+    """Ask every node of a trial, all at once. Raises ConfigError where the trial's own files do not read."""
+    asked = _Round(trial=trial, key=trial.door_key(), newest=trial.desk_list(), wait_s=wait_s)
+    registry = Registry(trial.state.network, [bytes.fromhex(trial.state.anchor)])
+    keys = [registry_of(trial, node, registry) for node in trial.spec.nodes]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(partial(_one, asked), trial.spec.nodes, keys))
+
+
+def registry_of(trial: Trial, node: NodePart, registry: Registry) -> bytes | None:
+    """The transport key of an enrolled node; None for one that has not joined."""
+    path = trial.chain_of(node.name)
+    subject = registry.admit_chain(load_chain(path)) if path.is_file() else None
+    return subject.transport_key if isinstance(subject, Subject) else None
+
+
+def _one(asked: _Round, node: NodePart, transport: bytes | None) -> Seen:
+    if transport is None:
+        mend = f"hand it {node.name}.kit; it answers with {node.name}.enrol, for: bandpact kit enrol"
+        return _seen(node, joined=False, bad=(f"has not joined; {mend}",))
+    try:
+        with Asking(node.door, transport, asked.key) as asking:
+            answer = asking.status(asked.wait_s)
+    except Unreachable as exc:
+        return _seen(node, joined=True, bad=(str(exc),))
+    return judged(asked.trial, node, answer, asked.newest, now_ns=time.time_ns())
+
+
+def _seen(node: NodePart, *, joined: bool, bad: tuple[str, ...]) -> Seen:
+    return Seen(
+        node=node.name,
+        role=node.role,
+        joined=joined,
+        reachable=False,
+        gate="unknown",
+        clock="unknown",
+        status_list="unknown",
+        settlements=0,
+        bad=bad,
+        answer=None,
+    )
+
+
+def judged(trial: Trial, node: NodePart, answer: dict[str, Any], newest: Revocation | None, now_ns: int) -> Seen:
+    """What an answer says, and what is bad about it."""
+    status = answer.get("status") or {}
+    bad = [f"{part}: {why}" for part, why in sorted((answer.get("problems") or {}).items())]
+    clock = status.get("clock") or {}
+    bound = f"{duration(clock.get('bound_ns'))} of {duration(clock.get('budget_ns'))}" if clock else "unknown"
+    apart_ns = int(answer.get("utc_ns", now_ns)) - now_ns
+    if abs(apart_ns) > APART_NS:
+        bad.append(f"clock: its system clock is {time_text(abs(apart_ns) / 1e9)} from this machine's; set one of them")
+    said, wrong = list_text(trial, status.get("status_lists") or [], newest, now_ns)
+    gate = answer.get("gate") or {}
+    return Seen(
+        node=node.name,
+        role=node.role,
+        joined=True,
+        reachable=True,
+        gate=f"{gate.get('state', 'unknown')} {gate.get('reason', '')}".strip(),
+        clock=f"{'trusted' if clock.get('trusted') else 'UNTRUSTED'}, {bound}",
+        status_list=said,
+        settlements=len(status.get("settlements") or []),
+        bad=(*bad, *wrong),
+        answer=answer,
+    )
+
+
+def list_text(
+    trial: Trial, held: list[dict[str, Any]], newest: Revocation | None, now_ns: int
+) -> tuple[str, tuple[str, ...]]:
+    """The status list a node holds in words, and what is wrong with it."""
+    mend = "bandpact kit tell hands it the newest"
+    mine = next((one for one in held if one["issuer"] == trial.spec.authority.name), None)
+    if mine is None:
+        return "none", (f"status list: it holds none, so that it trusts nobody; {mend}",)
+    until_ns, number = int(mine["fresh_until_ns"]), int(mine["version"])
+    said = f"{number}, until {utc_text(until_ns)[:16]}Z"
+    wrong = []
+    if newest is not None and number < newest.version:
+        wrong.append(f"status list: it holds {number}, and {newest.version} is the newest; {mend}")
+    if until_ns <= now_ns:
+        wrong.append(f"status list: has run out, so that it trusts nobody; sign a fresh one: {mend}")
+    elif until_ns - now_ns < SOON_NS:
+        wrong.append(f"status list: runs out in {time_text((until_ns - now_ns) // 10**9)}; {mend}")
+    return said, tuple(wrong)

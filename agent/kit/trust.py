@@ -1,0 +1,36 @@
+"""Who may seal what: the authority whose root the reader trusts, as far as the archive itself proves it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from agent.config.keyfiles import chain_in
+from agent.kit.archive import KitRefused, Manifest
+from agent.kit.invitations import CHAIN
+from settlement.chain.credentials import ISSUE, Registry, Subject
+
+Trusted = Callable[[Manifest, Mapping[str, bytes]], bytes]
+
+
+def by_authority(path: Path, *, anchor: str | None = None, trial: str | None = None) -> Trusted:
+    """The key of the authority whose chain the archive holds and leads to its anchor.
+
+    Args: anchor, trial: what they must be, where that is known already; another one is refused with a clear word.
+    """
+
+    def key_of(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
+        if anchor is not None and manifest.anchor != anchor:
+            known = f"anchor {manifest.anchor[:12]}…, and {anchor[:12]}… is trusted here"
+            raise KitRefused(f"{path}: WRONG_AUTHORITY: {known}; ask your coordinator for the right archive")
+        if trial is not None and manifest.trial != trial:
+            raise KitRefused(
+                f"{path}: OTHER_TRIAL: it belongs to another trial of {manifest.network!r}; ask for this trial's"
+            )
+        registry = Registry(manifest.network, [bytes.fromhex(manifest.anchor)])
+        found = registry.admit_chain(chain_in(files.get(CHAIN, b""), path))
+        if not isinstance(found, Subject):
+            raise KitRefused(f"{path}: WRONG_AUTHORITY: its authority does not lead to its anchor: {found}")
+        if ISSUE not in found.scope.actions:
+            raise KitRefused(f"{path}: WRONG_AUTHORITY: {found.name} may not issue; ask your coordinator again")
+        return found.public
+
+    return key_of

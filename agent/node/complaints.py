@@ -1,0 +1,242 @@
+"""What a client may ask of the running agent about promises: move a settlement, dispute one, answer, show, hand on.
+
+Each command is done in one durable step; what the node may not say is refused before anything is signed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from settlement.chain.scope import Band
+from settlement.core.reasons import Refusal
+from settlement.disputes.case import gather_settled
+from settlement.disputes.table import DisputeState, OpenDispute
+from settlement.market.debts import amount_owed
+from settlement.pair.holdermove import SubstituteOffer
+from settlement.pair.holderpairs import HolderPair
+from settlement.party.party import Party
+from settlement.records.complaint import COMPENSATES, Dispute, DisputeAnswer
+from settlement.state.casefile import case_file
+from settlement.state.disputes import (
+    all_disputes,
+    answer_dispute,
+    answers_it,
+    raise_dispute,
+    settled_here,
+    sources_of,
+)
+from settlement.state.evidence import evidence_for
+from settlement.state.step import Step
+
+
+class NotSaid(Exception):
+    """Nothing was done; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldStep:
+    """One step of a command, as its client is told it."""
+
+    step: str
+    fields: dict[str, Any]
+
+
+def _one(prefix: str, names: list[bytes], what: str) -> bytes:
+    """The one name that begins as given. Raises NotSaid."""
+    found = [name for name in names if name.hex().startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(name.hex()[:12] for name in names) or "none"
+    raise NotSaid(f"{len(found)} {what} begin with {prefix!r}; there are: {known}")
+
+
+def _decided(party: Party) -> list[bytes]:
+    """Every settlement of this node that was confirmed, over or not."""
+    mine = [pair.sid for pair in party.user.pairs.values() if pair.decision is not None and pair.grant is not None]
+    return mine + [pair.sid for pair in party.holder.pairs.values() if pair.decision is not None]
+
+
+def _cited(names: list[str]) -> tuple[bytes, ...]:
+    """Hashes of records in hex. Raises NotSaid."""
+    try:
+        found = tuple(bytes.fromhex(name) for name in names)
+    except ValueError as exc:
+        raise NotSaid(f"--cite: {exc}; give a record's hash, 64 hexadecimal digits") from exc
+    if any(len(name) != 32 for name in found):
+        raise NotSaid("--cite: give a record's hash, 64 hexadecimal digits")
+    return found
+
+
+# -- moving a settlement -------------------------------------------------------------------------------------------
+
+
+def move_settlement(party: Party, step: Step, prefix: str, band: Band | None) -> Iterator[ToldStep]:
+    """Move a settlement that this holder granted to its substitute in a band; without one end it for nobody."""
+    granted = [p.sid for p in party.holder.pairs.values() if p.decision is not None and p.live]
+    pair = party.holder.pairs[_one(prefix, granted, "settlements granted here and in force")]
+    if band is None:
+        party.holder.leases.undeliver(step, pair)
+        yield ToldStep(step="undelivered", fields={"sid": pair.sid.hex()})
+        return
+    me, offers = party.registry.get(party.identity.credential), list(_substitutes(party, pair, band))
+    if me is None or not offers:
+        raise NotSaid(f"no offer made or heard here holds {band} until the settlement's end; offer it first")
+    planned = [(one, party.holder.moves.plan(step, pair, band, one, me=me.name)) for one in offers]
+    fit = next(((one, body) for one, body in planned if not isinstance(body, Refusal)), None)
+    if fit is None:
+        raise NotSaid(f"refused before anything was signed: {planned[0][1]}")
+    body = fit[1]
+    if isinstance(body, Refusal):
+        raise NotSaid(str(body))
+    party.holder.moves.move(step, pair, body)
+    told = {"sid": pair.sid.hex(), "low_hz": band.low_hz, "high_hz": band.high_hz}
+    yield ToldStep(step="moving", fields={**told, "from_ns": body.from_ns, "owed": body.owed or 0})
+
+
+def _substitutes(party: Party, pair: HolderPair, band: Band) -> Iterator[SubstituteOffer]:
+    """Offers that hold a band until a settlement's end: this node's own first, the newest of them before others."""
+    me, until_ns = party.registry.get(party.identity.credential), pair.cell.window.end_ns
+    for name, body in reversed(party.holder.offers.items()):
+        if me is not None and body.cell.band.holds(band) and body.cell.window.end_ns >= until_ns:
+            yield SubstituteOffer(declaration=name, body=body, by=me.name, own=True)
+    for offer in party.user.offers.values():
+        by, cell = party.registry.get(offer.holder), offer.body.cell
+        if by is not None and cell.band.holds(band) and cell.window.end_ns >= until_ns:
+            yield SubstituteOffer(declaration=offer.declaration, body=offer.body, by=by.name, own=False)
+
+
+# -- disputing one -------------------------------------------------------------------------------------------------
+
+
+def dispute_settlement(
+    party: Party, step: Step, *, prefix: str, ground: str, claim: int | None, cite: list[str], escalates: str | None
+) -> Iterator[ToldStep]:
+    """Dispute a settlement, or take a dispute to the next level; cites what this log holds on the ground."""
+    lower: bytes | None = None
+    if escalates is not None:
+        lower = _one(escalates, list(all_disputes(party)), "disputes")
+        before = all_disputes(party)[lower]
+        sid, ground, against = before.sid, before.ground, before.against
+        first = party.record_of(lower)
+        claim = first.body.claim if claim is None and first is not None else claim
+    else:
+        sid = _one(prefix, _decided(party), "settlements")
+        _, other, _ = settled_here(party, sid)
+        against = other or b""
+    confirm = settled_here(party, sid)[2] or b""
+    settled = gather_settled(confirm, sources_of(party))
+    if isinstance(settled, Refusal):
+        raise NotSaid(str(settled))
+    terms = settled.terms.disputes
+    asked = terms.ground(ground) if terms is not None else None
+    if terms is None:
+        raise NotSaid(f"the rule has no terms for disputes of class {settled.terms.name}; an authority adds [disputes]")
+    if claim is None:
+        price, window = settled.given.price, settled.given.cell.window
+        owed = (asked.owed, asked.amount) if asked is not None else ("none", 0)
+        claim = max(price, amount_owed(*owed, price=price, window=window, from_ns=window.start_ns))
+    body = Dispute(
+        sid=sid,
+        confirm=confirm,
+        rule=settled.given.rule,
+        against=against,
+        grounds=ground,
+        claim=claim,
+        evidence=tuple(dict.fromkeys((*evidence_for(party, sid, ground), *_cited(cite)))),
+        escalates=lower,
+    )
+    record = raise_dispute(party, step, body)
+    if isinstance(record, Refusal):
+        raise NotSaid(f"refused before anything was signed: {record}")
+    told = {"dispute": record.digest.hex(), "sid": sid.hex(), "ground": ground, "claim": claim}
+    yield ToldStep(step="disputed", fields={**told, "evidence": len(body.evidence)})
+
+
+def answer_prefix(
+    party: Party, step: Step, *, prefix: str, stance: str, cite: list[str], reason: str
+) -> Iterator[ToldStep]:
+    """Answer a dispute against this node, citing what this log holds on its ground."""
+    known = all_disputes(party)
+    mine = [name for name, held in known.items() if answers_it(party, held) in party.own_line]
+    name = _one(prefix, mine, "disputes that this node may answer")
+    held = known[name]
+    body = DisputeAnswer(
+        dispute=name,
+        sid=held.sid,
+        confirm=settled_here(party, held.sid)[2] or b"",
+        stance=stance,
+        evidence=tuple(dict.fromkeys((*evidence_for(party, held.sid, held.ground), *_cited(cite)))),
+        reason=reason or None,
+    )
+    record = answer_dispute(party, step, body)
+    if isinstance(record, Refusal):
+        raise NotSaid(f"refused before anything was signed: {record}")
+    told = {"dispute": name.hex(), "sid": held.sid.hex(), "stance": stance}
+    yield ToldStep(step="answered", fields={**told, "evidence": len(body.evidence)})
+
+
+# -- showing them --------------------------------------------------------------------------------------------------
+
+
+def show_disputes(party: Party, prefix: str, *, case: bool) -> Iterator[ToldStep]:
+    """Every dispute on record here whose name, or whose settlement's, begins so; with `case` the one as a file."""
+    known = all_disputes(party)
+    named = {n: held for n, held in known.items() if n.hex().startswith(prefix) or held.sid.hex().startswith(prefix)}
+    if not named:
+        raise NotSaid(f"no dispute begins with {prefix!r}" if known else "no dispute is on record here")
+    for name, held in named.items():
+        yield ToldStep(step="dispute", fields=dispute_fields(party, name, held))
+    if case:
+        newest = [name for name, held in named.items() if held.state != DisputeState.ESCALATED]
+        if len(newest) != 1:
+            raise NotSaid(f"{len(newest)} disputes begin with {prefix!r} and go on; name one of them")
+        file = case_file(party, newest[0])
+        if isinstance(file, Refusal):
+            raise NotSaid(str(file))
+        yield ToldStep(step="case", fields={"dispute": newest[0].hex(), "case": file.encoded().hex()})
+
+
+def dispute_fields(party: Party, name: bytes, held: OpenDispute) -> dict[str, Any]:
+    """One dispute: who against whom, on what ground, where it stands, what was ruled and paid."""
+    said, answer, ruling = party.record_of(name), party.record_of(held.answer), party.record_of(held.ruling)
+    paid = party.record_of(held.paid)
+    unheard = held.paid is not None and held.paid in party.holder.leases.debts.open
+    return {
+        "dispute": name.hex(),
+        "sid": held.sid.hex(),
+        "state": DisputeState(held.state).name,
+        "level": held.level + 1,
+        "ground": held.ground,
+        "by": _name(party, held.by),
+        "against": _name(party, held.against),
+        "claim": said.body.claim if said is not None else None,
+        "evidence": [_typed(party, one) for one in said.body.evidence] if said is not None else [],
+        "answer": answer.body.stance if answer is not None else None,
+        "outcome": ruling.body.outcome if ruling is not None else None,
+        "why": ruling.body.reason if ruling is not None else None,
+        "ordered": ruling.body.compensation if ruling is not None else None,
+        "paid": paid.body.amount if paid is not None and not unheard else 0,
+        "owed": _unpaid(ruling.body if ruling is not None else None, paid is not None and not unheard),
+    }
+
+
+def _unpaid(ruling: Any, paid: bool) -> int:
+    """What a ruling orders and nobody has paid."""
+    return int(ruling.compensation) if ruling is not None and ruling.outcome == COMPENSATES and not paid else 0
+
+
+def _name(party: Party, credential: bytes) -> str:
+    subject = party.registry.get(credential)
+    return subject.name if subject is not None else credential.hex()[:8]
+
+
+def _typed(party: Party, name: bytes) -> str:
+    record = party.record_of(name)
+    return f"{record.typ if record is not None else 'record'} {name.hex()[:12]}"
+
+
+def shown_disputes(party: Party) -> list[dict[str, Any]]:
+    """Every dispute on record here, for `bandpact status`."""
+    if party.damaged is not None:
+        return []
+    return [dispute_fields(party, name, held) for name, held in all_disputes(party).items()]

@@ -1,0 +1,208 @@
+"""A node's leases that change hands: by its configuration, by command, and what the warden says of it."""
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import partial
+
+from agent.config.hands import HandSection
+from agent.node.commands import HandOnLease
+from agent.node.policy import MS, NS, window_ms
+from radio.link import BandVacated
+from radio.remainder import kept_band
+from settlement.chain.credentials import Subject
+from settlement.chain.records import Record
+from settlement.chain.scope import Area, Band, Cell, Window
+from settlement.core.fixes import TimeFix
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.table import HolderState
+from settlement.party.party import Party
+from settlement.records.handingterms import TRANSFER
+from settlement.state.handovers import WantedHandover, hand_on, lease_of, rest_of, silent
+from settlement.state.step import Step
+
+AGAIN_NS = NS // 2
+"""A lease of the configuration that cannot be handed on yet is tried again so much later."""
+
+
+class HandingStage(Enum):
+    """How far a HANDOVER has got."""
+
+    OFFERED = "handed on"
+    ASKED = "asked for"
+    SILENCING = "silencing"
+    SILENT = "silent"
+    SETTLED = "settled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandingStanding:
+    """How far a HANDOVER has got, the settlement it became, and why it came to nothing where it did."""
+
+    stage: HandingStage
+    child: bytes | None = None
+    why: str = ""
+
+
+def standing_of(party: Party, handover: bytes) -> HandingStanding:
+    """How far a HANDOVER of this node has got."""
+    handing = party.holder.handings.known.get(handover)
+    child = party.holder.pairs.get(handing.child) if handing is not None and handing.child is not None else None
+    if handing is None:
+        return HandingStanding(stage=HandingStage.FAILED, why="it is over")
+    if handing.declined is not None:
+        return HandingStanding(stage=HandingStage.FAILED, child=handing.child, why=handing.declined)
+    if child is None:
+        return HandingStanding(stage=HandingStage.OFFERED)
+    if child.state in (HolderState.CONFIRMED, HolderState.SUSPENDED):
+        return HandingStanding(stage=HandingStage.SETTLED, child=child.sid)
+    if not child.live:
+        decided = party.record_of(child.decision)
+        why = getattr(decided.body, "reason", "it is over") if decided is not None else "it is over"
+        return HandingStanding(stage=HandingStage.FAILED, child=child.sid, why=str(why))
+    if handing.vacated is not None:
+        return HandingStanding(stage=HandingStage.SILENT, child=child.sid)
+    stage = HandingStage.SILENCING if handing.begun is not None else HandingStage.ASKED
+    return HandingStanding(stage=stage, child=child.sid)
+
+
+def named_party(party: Party, name: str) -> Subject | Refusal:
+    """The node of that name that this one knows, under the credential it has now."""
+    found = [one for one in party.registry.subjects() if one.name == name and one.transport_key is not None]
+    if not found:
+        known = sorted({one.name for one in party.registry.subjects() if one.transport_key is not None})
+        return refuse(Reason.UNKNOWN_PEER, "handing.to", name, f"one of {', '.join(known)}")
+    return max(found, key=lambda one: one.not_before_ns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandingWish:
+    """What is wanted of a lease: None is what the lease has; times UTC, ns."""
+
+    sid: bytes
+    kind: str
+    to: str
+    band: Band | None = None
+    area: Area | None = None
+    start_ns: int | None = None
+    end_ns: int | None = None
+    eirp_mdbm: int | None = None
+    price: int = 0
+
+
+def hand(step: Step, party: Party, wish: HandingWish) -> Record | Refusal:
+    """Sign a HANDOVER of one of this node's leases, and send it; or why not, with nothing signed."""
+    to, lease = named_party(party, wish.to), lease_of(party, wish.sid)
+    if isinstance(to, Refusal):
+        return to
+    if isinstance(lease, Refusal):
+        return lease
+    rest = rest_of(lease, step)
+    window = Window(
+        start_ns=rest.window.start_ns if wish.start_ns is None else max(wish.start_ns, rest.window.start_ns),
+        end_ns=rest.window.end_ns if wish.end_ns is None else wish.end_ns,
+    )
+    if wish.start_ns is not None or wish.end_ns is not None:
+        window = window_ms(window.start_ns, window.end_ns)
+    cell = Cell(band=wish.band or rest.band, area=wish.area or rest.area, window=window)
+    wanted = WantedHandover(
+        sid=wish.sid,
+        kind=wish.kind,
+        to=to.hash,
+        cell=None if wish.kind == TRANSFER else cell,
+        eirp_mdbm=None if wish.kind == TRANSFER else wish.eirp_mdbm,
+        price=wish.price,
+    )
+    return hand_on(party, step, wanted)
+
+
+def wish_of(command: HandOnLease, sid: bytes, now_ns: int) -> HandingWish:
+    """What a command wants of a lease; times count from now (UTC, ns)."""
+    start_ns = now_ns + command.in_ms * MS
+    lat_lon_radius = command.area
+    return HandingWish(
+        sid=sid,
+        kind=command.kind,
+        to=command.to,
+        band=Band(low_hz=command.low_hz, high_hz=command.high_hz)
+        if command.low_hz is not None and command.high_hz is not None
+        else None,
+        area=Area(lat_e7=lat_lon_radius[0], lon_e7=lat_lon_radius[1], radius_mm=lat_lon_radius[2])
+        if lat_lon_radius is not None
+        else None,
+        start_ns=start_ns if command.in_ms else None,
+        end_ns=None if command.for_ms is None else start_ns + command.for_ms * MS,
+        eirp_mdbm=command.eirp_mdbm,
+        price=command.price,
+    )
+
+
+def call_off(party: Party, step: Step, handover: bytes) -> None:
+    """Nobody took it up: who asks for it from here on is refused."""
+    handing = party.holder.handings.known.get(handover)
+    if handing is not None and handing.child is None:
+        party.holder.handings.save(step, replace(handing, declined="called off by its user"))
+
+
+def kept_of(party: Party, sid: bytes, now: TimeFix) -> Band | None:
+    """What a node may still use of its lease's band; None where nothing of it is left."""
+    pair = party.user.by_sid(sid)
+    if pair is None:
+        return None
+    handed = [one for one in party.holder.handings.of(sid) if one.begun and not now.after(one.cell.window.end_ns)]
+    return kept_band(pair.cell.band, [one.cell.band for one in handed])
+
+
+@dataclass(slots=True)
+class _Handing:
+    hand: HandSection
+    done: bool = False
+    next_s: float = 0.0
+    why: str = ""
+
+
+@dataclass(slots=True)
+class HandingSide:
+    """What a node does of itself where leases change hands, and what its warden says."""
+
+    hands: list[HandSection]
+    heard: list[BandVacated] = field(default_factory=list)
+    _waiting: list[_Handing] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._waiting = [_Handing(one) for one in self.hands]
+
+    def vacated(self, step: Step, party: Party, said: BandVacated, at: TimeFix) -> None:
+        """The warden says that the radio is silent in what a HANDOVER hands on."""
+        silent(party, step, said.handover, earliest_ns=at.earliest_ns, latest_ns=at.latest_ns)
+
+    def act(self, step: Step, party: Party, since_start_s: float, start_ns: int) -> None:
+        """Hand on what is due; `start_ns` is the start signal in UTC."""
+        for one in self._waiting:
+            if one.done or since_start_s < max(one.hand.at_s, one.next_s):
+                continue
+            made = party.attempt(step, partial(self._hand, step, party, one.hand, start_ns))
+            one.done = isinstance(made, Record)
+            one.next_s = since_start_s + AGAIN_NS / NS
+            if isinstance(made, Refusal) and str(made) != one.why:
+                one.why = str(made)
+                step.event("not handed on", to=one.hand.to, why=one.why)
+
+    @staticmethod
+    def _hand(step: Step, party: Party, wanted: HandSection, start_ns: int) -> Record | Refusal:
+        band = Band(low_hz=wanted.low_hz, high_hz=wanted.high_hz)
+        held = [one for one in party.user.busy.values() if one.in_force and one.cell.band.holds(band)]
+        if not held:
+            return refuse(Reason.EXPIRED, "handing.ended", f"no lease holds {band}", "a lease of this node in force")
+        lease = max(held, key=lambda one: one.asked_ns)
+        wish = HandingWish(
+            sid=lease.sid,
+            kind=wanted.kind,
+            to=wanted.to,
+            band=band,
+            start_ns=None if wanted.start_s is None else start_ns + int(wanted.start_s * NS),
+            end_ns=None if wanted.end_s is None else start_ns + int(wanted.end_s * NS),
+            eirp_mdbm=wanted.eirp_mdbm,
+            price=wanted.price,
+        )
+        return hand(step, party, wish)

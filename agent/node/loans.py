@@ -1,0 +1,92 @@
+"""What this holder lends to base stations on its own list is handed to its own warden, which answers them.
+
+On the user side a settlement goes to the warden as soon as it is confirmed. A holder's own radio needs none of what it
+lends; its base stations do, where the user's credential names one that is on this node's list. What stands is compared
+with what was handed over, each turn, so that nothing has to be remembered over a restart.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from radio.cbrs.identity import binds
+from settlement.core.reasons import Reason
+from settlement.pair.holderpairs import HolderPair
+from settlement.pair.table import HolderState
+from settlement.party.party import Party
+from settlement.records.conduct.decision import lent_artifact
+from settlement.records.endings import Preempt, Relinquish
+from settlement.records.lease import CHANGES
+from settlement.records.registry import TYPE_OF
+
+STANDING = (HolderState.CONFIRMED, HolderState.SUSPENDED)
+_CHANGES = tuple(TYPE_OF[one] for one in CHANGES)
+_ENDINGS = {TYPE_OF[Preempt]: Reason.PREEMPTED, TYPE_OF[Relinquish]: Reason.RELINQUISHED}
+
+
+class LentTo(Protocol):
+    """Whoever is handed what is lent: this node's warden."""
+
+    def permit(self, artifact: bytes) -> None:
+        """Take a settlement, and verify it."""
+        ...
+
+    def lease(self, record: bytes) -> None:
+        """Take a RENEW, SUSPEND or RESUME."""
+        ...
+
+    def withdraw(self, sid: bytes, reason: Reason, detail: str) -> None:
+        """Use a settlement no more."""
+        ...
+
+
+@dataclass(slots=True)
+class Lending:
+    """`members` are the base stations on this node's list; `handed` is, by settlement, the lease change handed last."""
+
+    party: Party
+    members: frozenset[str]
+    warden: LentTo
+    said: Callable[[str, bytes], None]
+    handed: dict[bytes, int] = field(default_factory=dict)
+
+    def turn(self) -> None:
+        """Hand over what is new, what changed and what ended."""
+        if not self.members:
+            return
+        pairs = self.party.holder.pairs
+        for sid in [sid for sid in self.handed if sid not in pairs or pairs[sid].state not in STANDING]:
+            self._ended(sid)
+        for pair in list(self.party.holder.busy.values()):
+            if pair.state not in STANDING:
+                continue
+            if pair.sid not in self.handed and self._bound(pair):
+                self._hand(pair)
+            if self.handed.get(pair.sid, pair.renewals) != pair.renewals:
+                self._changed(pair)
+
+    def _bound(self, pair: HolderPair) -> bool:
+        user = self.party.registry.get(pair.user)
+        return user is not None and any(binds(user.device, one, self.members) for one in self.members)
+
+    def _hand(self, pair: HolderPair) -> None:
+        artifact = lent_artifact(self.party, pair)
+        if artifact is None:  # its witnesses have not spoken yet
+            return
+        self.warden.permit(artifact.encoded())
+        self.handed[pair.sid] = 0
+        self.said("lent", pair.sid)
+
+    def _changed(self, pair: HolderPair) -> None:
+        found = self.party.lineage.newest_of(pair.sid, _CHANGES)
+        record = self.party.record_bytes(found[1]) if found is not None else None
+        if record is not None:
+            self.warden.lease(record)
+            self.handed[pair.sid] = pair.renewals
+
+    def _ended(self, sid: bytes) -> None:
+        del self.handed[sid]
+        found = self.party.lineage.newest_of(sid, tuple(_ENDINGS))
+        reason = _ENDINGS[found[0]] if found is not None else Reason.EXPIRED
+        self.warden.withdraw(sid, reason, "ended between this holder and its user")
+        self.said("lent no more", sid)

@@ -1,0 +1,133 @@
+"""Who may register as a base station, and what is known of one: the answers to registration. Pure.
+
+(1) the device is on this node's list, else 103 fccId and cbsdSerialNumber; marked `blocked`, 101
+(2) its groups are known, else 201
+(3) what the installer signed is verified (an installer this node knows, the same device), else 103
+(4) category, radio technology, place and capabilities are there, in the message, signed, or in the list; else 200
+(5) a category B device, and an outdoor one of category A above 6 m, has an installer's signature, else 200
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from radio.cbrs.codes import Code, CodeFault
+from radio.cbrs.fields import Item, check, real
+from radio.cbrs.identity import identity
+from radio.cbrs.messages import HORIZONTAL_MAX_M, INSTALLATION, Registration
+from radio.cbrs.permission import Spot
+
+CATEGORY_EIRP_DBM = {"A": 20.0, "B": 37.0}
+"""The most of a category, dBm/MHz: 30 and 47 dBm/10 MHz (47 CFR 96.41)."""
+TEN_MHZ_DB = 10.0
+NEEDED = ("latitude", "longitude", "height", "heightType", "indoorDeployment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCbsd:
+    """A base station on this node's list; what it does not send itself may stand here (multi-step registration)."""
+
+    fcc: str
+    serial: str
+    category: str | None = None
+    air_interface: str | None = None
+    capabilities: tuple[str, ...] | None = None
+    installation: Item | None = None
+    blocked: bool = False
+    certificate: str | None = None
+    """SHA-256 of the only client certificate it may come with; None: any of the trusted roots."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cbsd:
+    """A registered base station."""
+
+    cbsd: str
+    device: str
+    certificate: str
+    spot: Spot
+    eirp_max_dbm: float
+    measures: tuple[str, ...] = ()
+
+
+Verify = Callable[[Item, str, str], Item | str]
+"""An installer's signature, fccId and serial number to the signed installation parameters, or why it does not count."""
+
+
+def _no_installer(_signed: Item, _fcc: str, _serial: str) -> Item | str:
+    return "no installer is known here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registrar:
+    """This node's list of base stations."""
+
+    known: tuple[KnownCbsd, ...]
+    groups: tuple[str, ...] = ()
+    verify: Verify = field(default=_no_installer)
+
+    def judge(self, asked: Registration, certificate: str) -> Cbsd | CodeFault:
+        """Rules (1) to (5). `certificate` is the SHA-256 of the one its connection came with."""
+        listed = next((k for k in self.known if (k.fcc, k.serial) == (asked.fcc, asked.serial)), None)
+        if listed is None:
+            return CodeFault(
+                code=Code.INVALID_VALUE, data=("fccId", "cbsdSerialNumber"), message="not on this node's list"
+            )
+        if listed.blocked:
+            return CodeFault(code=Code.BLACKLISTED)
+        if listed.certificate not in (None, certificate):
+            return CodeFault(code=Code.CERT_ERROR, message="another certificate than this device's")
+        if any(group not in self.groups for group in asked.groups):
+            return CodeFault(code=Code.GROUP_ERROR, data=("groupId",))
+        return self._installed(asked, listed, certificate)
+
+    def _installed(self, asked: Registration, listed: KnownCbsd, certificate: str) -> Cbsd | CodeFault:
+        signed: Item = {}
+        if asked.signed is not None:
+            verified = self.verify(asked.signed, asked.fcc, asked.serial)
+            if isinstance(verified, str):
+                return CodeFault(code=Code.INVALID_VALUE, data=("cpiSignatureData",), message=verified)
+            fault = check(INSTALLATION, verified, "cpiSignatureData")
+            if fault is not None:
+                return fault
+            signed = verified
+        place: Item = {**(listed.installation or {}), **(asked.installation or {}), **signed}
+        category = asked.category or listed.category
+        technology = asked.air_interface or listed.air_interface
+        measures = asked.capabilities if asked.capabilities is not None else listed.capabilities
+        has = {"cbsdCategory": category, "airInterface": technology, "measCapability": measures}
+        missing = [name for name, value in has.items() if value is None]
+        missing += ["installationParam"] if any(place.get(name) is None for name in NEEDED) else []
+        if missing or category is None:
+            return CodeFault(code=Code.REG_PENDING, data=tuple(missing))
+        if _needs_installer(category, place) and not signed and listed.installation is None:
+            return CodeFault(code=Code.REG_PENDING, data=("cpiSignatureData",))
+        return Cbsd(
+            cbsd=f"{asked.fcc}/{asked.serial}",
+            device=identity(asked.fcc, asked.serial),
+            certificate=certificate,
+            spot=_spot(place),
+            eirp_max_dbm=_loudest(category, place),
+            measures=measures or (),
+        )
+
+
+def _needs_installer(category: str, place: Item) -> bool:
+    high = place["heightType"] != "AGL" or (real(place["height"]) or 0.0) > 6.0
+    return category == "B" or (not place["indoorDeployment"] and high)
+
+
+def _spot(place: Item) -> Spot:
+    accuracy = real(place.get("horizontalAccuracy"))
+    radius_m = HORIZONTAL_MAX_M if accuracy is None else accuracy
+    return Spot(
+        lat_e7=round((real(place["latitude"]) or 0.0) * 1e7),
+        lon_e7=round((real(place["longitude"]) or 0.0) * 1e7),
+        radius_mm=round(radius_m * 1000) + 1,
+    )
+
+
+def _loudest(category: str, place: Item) -> float:
+    """DBm/MHz, by category and by what the device says it can do (dBm/10 MHz)."""
+    capability = real(place.get("eirpCapability"))
+    able = CATEGORY_EIRP_DBM[category]
+    return able if capability is None else min(able, capability - TEN_MHZ_DB)

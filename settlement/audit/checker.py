@@ -1,0 +1,113 @@
+"""A process that checks signatures for another: `python -m settlement.audit.checker`, asked and answering by pipes.
+
+A question is the keys by credential, the network and a row of log entries; the answer is the name of every signature in
+them that holds. Both are CBOR, each behind its length in four bytes. It is a program of its own, not a fork or a spawn
+of the one that asks: it works from a worker process, from a script without a `__main__` guard and from an interpreter
+that reads its program from a pipe, and never runs anything of the asking program a second time.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import IO, Any
+
+import cbor2
+
+from settlement.chain import cose, keys
+from settlement.chain.leaf import Leaf, decode_leaf
+from settlement.chain.records import Unproven, aad, parse
+
+
+def name_of(public: bytes, signature: bytes, message: bytes) -> bytes:
+    """What a key, a signature and a message are named by: SHA-256 of the three."""
+    return hashlib.sha256(public + signature + message).digest()
+
+
+def held_in(publics: dict[bytes, bytes], network: str, bodies: Sequence[bytes]) -> list[bytes]:
+    """The names of all signatures in these entries that hold, by the keys known so far."""
+    held: list[bytes] = []
+    for body in bodies:
+        leaf = decode_leaf(body)
+        unproven = parse(leaf.record) if isinstance(leaf, Leaf) and leaf.record is not None else None
+        public = publics.get(unproven.author or b"") if isinstance(unproven, Unproven) else None
+        if not isinstance(unproven, Unproven) or public is None:
+            continue
+        message = unproven.message
+        signed = cose.to_be_signed(message.protected, message.payload, aad(network))
+        if keys.verify(public, message.signature, signed):
+            held.append(name_of(public, message.signature, signed))
+    return held
+
+
+class CheckingProcess:
+    """The other process, held by the one that asks."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def check(self, publics: dict[bytes, bytes], network: str, bodies: Sequence[bytes]) -> list[bytes]:
+        """As `held_in`, in the other process; nothing where there is none: who asks then checks for itself."""
+        try:
+            if self._process is None:
+                self._process = self._started()
+            _write(self._process.stdin, [publics, network, list(bodies)])
+            answer = _read(self._process.stdout)
+        except (OSError, ValueError, EOFError):
+            return []
+        return answer if isinstance(answer, list) else []
+
+    @staticmethod
+    def _started() -> "subprocess.Popen[bytes]":
+        found_here = os.pathsep.join(one for one in sys.path if one)
+        return subprocess.Popen(
+            [sys.executable or "python3", "-P", "-m", "settlement.audit.checker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": found_here},
+        )
+
+    def close(self) -> None:
+        """End it."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+
+def _write(pipe: IO[bytes] | None, value: Any) -> None:
+    if pipe is None:
+        raise EOFError
+    data = cbor2.dumps(value)
+    pipe.write(len(data).to_bytes(4, "big") + data)
+    pipe.flush()
+
+
+def _read(pipe: IO[bytes] | None) -> Any:
+    head = pipe.read(4) if pipe is not None else b""
+    size = int.from_bytes(head, "big")
+    data = pipe.read(size) if pipe is not None and len(head) == 4 else b""
+    if len(head) != 4 or len(data) != size:
+        raise EOFError
+    return cbor2.loads(data)
+
+
+def main() -> int:
+    """Answer until nothing more is asked."""
+    try:
+        while True:
+            publics, network, bodies = _read(sys.stdin.buffer)
+            _write(sys.stdout.buffer, held_in(publics, network, bodies))
+    except (EOFError, BrokenPipeError):
+        return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,184 @@
+"""A lease that changes hands, judged by one function: its user, its holder, the next user, the warden and the auditor.
+
+    (1) the HANDOVER is of this very settlement, signed by its user, to the party that the GRANT names
+    (2) the class lets leases change hands this way, and not deeper below the licence than it says
+    (3) what is handed on is no wider than the lease on any axis, and the GRANT no wider than that; a transfer is whole
+    (4) where the class asks for it, the holder of the settlement that is handed on has signed a CONSENT to it
+    (5) the old user's radio was silent, by its signed word, before the CONFIRM that lets the new one radiate
+    (6) no lease of the next user reaches beyond the lease it comes from
+
+Pure. What is not there yet (a GRANT that is not confirmed) is judged as far as it goes.
+"""
+
+from dataclasses import dataclass
+
+from settlement.chain.codec import blob
+from settlement.chain.records import Record
+from settlement.chain.scan import MAX_RECORD_BYTES
+from settlement.chain.scope import Cell
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.records.authority import ClassTerms
+from settlement.records.grant import Grant
+from settlement.records.handingterms import TRANSFER
+from settlement.records.handover import Consent, Handover, Vacated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOn:
+    """What proves that a lease changed hands, as it stands in an artifact: records as bytes."""
+
+    handover: bytes = blob(1, MAX_RECORD_BYTES, least=1)
+    vacated: bytes = blob(2, MAX_RECORD_BYTES, least=1)
+    consent: bytes | None = blob(3, MAX_RECORD_BYTES, least=1, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseExtent:
+    """How far a lease reaches on every axis on which a part of it may be no wider."""
+
+    cell: Cell
+    max_eirp_mdbm: int
+    tier: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentLease:
+    """The settlement that is handed on, as far as it bounds what comes of it; `holder` and `user` are their hashes.
+
+    `depth` is how often it changed hands itself; `until_ns` (UTC) how far its newest lease reaches, as far as is known.
+    """
+
+    sid: bytes
+    confirm: bytes
+    holder: bytes
+    user: bytes
+    cell: Cell
+    commodity: str
+    tier: int
+    max_eirp_mdbm: int
+    depth: int
+    until_ns: int
+
+    @property
+    def extent(self) -> LeaseExtent:
+        """What no part of it may reach beyond."""
+        return LeaseExtent(cell=self.cell, max_eirp_mdbm=self.max_eirp_mdbm, tier=self.tier)
+
+
+def judge_handover(handover: Record, parent: ParentLease, terms: ClassTerms | None) -> Refusal | None:
+    """Checks (1) to (3), of a HANDOVER alone."""
+    body: Handover = handover.body
+    if (body.sid, body.confirm) != (parent.sid, parent.confirm):
+        return refuse(Reason.TERMS, "handing.sid", body.sid.hex()[:16], f"the settlement {parent.sid.hex()[:16]}")
+    if handover.frame.author != parent.user:
+        author = (handover.frame.author or b"").hex()[:16]
+        return refuse(Reason.BINDING, "handing.author", author, f"the user of the lease, {parent.user.hex()[:16]}")
+    return judge_handing(body, parent, terms)
+
+
+def judge_handing(body: Handover, parent: ParentLease, terms: ClassTerms | None) -> Refusal | None:
+    """Checks (2) and (3), before anything is signed."""
+    handing = terms.handing if terms is not None else None
+    if handing is None or body.kind not in handing.kinds:
+        allowed = " or ".join(handing.kinds) if handing is not None else "no lease changes hands"
+        return refuse(Reason.TERMS, "handing.kind", body.kind, f"{allowed}, by the rule's handing.kinds")
+    if parent.depth + 1 > handing.depth:
+        required = f"<= {handing.depth}, by the rule's handing.depth"
+        return refuse(Reason.DEPTH, "handing.depth", parent.depth + 1, required)
+    if body.to == parent.user:
+        return refuse(Reason.BINDING, "handing.to", "the user of the lease itself", "another party")
+    part = LeaseExtent(cell=body.cell, max_eirp_mdbm=body.max_eirp_mdbm, tier=body.tier)
+    return _class_of(body.commodity, parent) or no_wider(part, parent.extent, whole=body.kind == TRANSFER)
+
+
+def _class_of(commodity: str, parent: ParentLease) -> Refusal | None:
+    same = commodity == parent.commodity
+    return None if same else refuse(Reason.SCOPE, "handing.class", commodity, parent.commodity)
+
+
+def no_wider(part: LeaseExtent, of: LeaseExtent, *, whole: bool = False) -> Refusal | None:
+    """None where a lease is no wider than the one it comes from on any axis; the first axis on which it is.
+
+    Args: whole: a transfer hands on all of it: band, area, EIRP and end are the lease's own.
+    """
+    cell, loud = part.cell, f"{part.max_eirp_mdbm / 1000:g} dBm"
+    checks = (
+        ("band", of.cell.band.holds(cell.band), cell.band, f"inside {of.cell.band}", Reason.SCOPE),
+        ("area", of.cell.area.holds(cell.area), cell.area, f"inside {of.cell.area}", Reason.SCOPE),
+        ("window", of.cell.window.holds(cell.window), _span(cell), f"inside {_span(of.cell)}", Reason.SCOPE),
+        ("eirp", part.max_eirp_mdbm <= of.max_eirp_mdbm, loud, f"<= {of.max_eirp_mdbm / 1000:g} dBm", Reason.POWER),
+        ("tier", part.tier >= of.tier, part.tier, f">= {of.tier}", Reason.TIER),
+    )
+    for axis, held, measured, required, reason in checks:
+        if not held:
+            return refuse(reason, f"handing.{axis}", measured, f"{required}, the lease it comes from")
+    if whole and _ends(part) != _ends(of):
+        return refuse(Reason.TERMS, "handing.whole", f"{cell.band} at {loud}", f"all of {of.cell.band}, until its end")
+    return None
+
+
+def _ends(lease: LeaseExtent) -> tuple[object, ...]:
+    """All that a transfer leaves as it is; it begins when it begins."""
+    return lease.cell.band, lease.cell.area, lease.cell.window.end_ns, lease.max_eirp_mdbm
+
+
+def _span(cell: Cell) -> str:
+    return f"{cell.window.start_ns} to {cell.window.end_ns} ns"
+
+
+def judge_granted_under(
+    grant: Record, handover: Record, parent: ParentLease, terms: ClassTerms | None
+) -> Refusal | None:
+    """Checks (1) to (3), of a GRANT and the HANDOVER that it names."""
+    given: Grant = grant.body
+    body: Handover = handover.body
+    if given.handover != handover.digest:
+        named = given.handover.hex()[:16] if given.handover is not None else "none"
+        return refuse(Reason.TERMS, "handing.handover", named, handover.digest.hex()[:16])
+    if grant.frame.author != handover.frame.author:
+        author = (grant.frame.author or b"").hex()[:16]
+        return refuse(Reason.BINDING, "handing.grant", author, "the author of the HANDOVER")
+    if given.user != body.to:
+        return refuse(Reason.BINDING, "handing.to", given.user.hex()[:16], body.to.hex()[:16])
+    return (
+        judge_handover(handover, parent, terms)
+        or _class_of(given.commodity, parent)
+        or no_wider(
+            LeaseExtent(cell=given.cell, max_eirp_mdbm=given.max_eirp_mdbm, tier=given.tier),
+            LeaseExtent(cell=body.cell, max_eirp_mdbm=body.max_eirp_mdbm, tier=body.tier),
+            whole=body.kind == TRANSFER,
+        )
+    )
+
+
+def judge_consent(
+    handover: Record, consent: Record | None, parent: ParentLease, terms: ClassTerms | None
+) -> Refusal | None:
+    """Check (4)."""
+    needed = terms is not None and terms.handing is not None and bool(terms.handing.consent)
+    if consent is None:
+        absent = refuse(Reason.CONSENT, "handing.consent", "none", "the CONSENT of the settlement's holder")
+        return absent if needed else None
+    body: Consent = consent.body
+    if consent.frame.author != parent.holder or (body.sid, body.handover) != (parent.sid, handover.digest):
+        author = (consent.frame.author or b"").hex()[:16]
+        return refuse(Reason.CONSENT, "handing.consent", f"by {author}", "the holder's, over this HANDOVER")
+    return None
+
+
+def judge_vacated(handover: Record, vacated: Record, confirm: Record, parent: ParentLease) -> Refusal | None:
+    """Checks (5) and (6): said by the old user before it signed the CONFIRM, and no lease beyond its own."""
+    body: Vacated = vacated.body
+    over = vacated.frame.author == handover.frame.author and body.handover == handover.digest and body.sid == parent.sid
+    if not over:
+        return refuse(Reason.PROOF, "handing.vacated", body.handover.hex()[:16], "the old user's, over this HANDOVER")
+    if vacated.frame.seq >= confirm.frame.seq:
+        required = f"before the CONFIRM, record {confirm.frame.seq}"
+        return refuse(Reason.OUT_OF_ORDER, "handing.silent", f"record {vacated.frame.seq}", required)
+    if body.silent_latest_ns > confirm.frame.attestation.latest_ns:
+        required = f"<= {confirm.frame.attestation.latest_ns} ns, the CONFIRM"
+        return refuse(Reason.OUT_OF_ORDER, "handing.silent", f"silent from {body.silent_latest_ns} ns", required)
+    until_ns: int = confirm.body.transmit_until_ns
+    if until_ns > parent.until_ns:
+        return refuse(Reason.LEASE, "handing.lease", f"{until_ns} ns", f"<= {parent.until_ns} ns, the lease it is of")
+    return None

@@ -1,0 +1,73 @@
+"""A wish filled by several holders: what its user shows of the parts it has, and how the next holder judges them.
+
+(1) each part is shown by its GRANT, ACCEPT and CONFIRM, and all three verify
+(2) they are of one settlement, and its user is the one who asks now
+(3) the GRANT says of which wish it is which part, and the parts before this one are all there
+(4) all parts lie inside what was asked, and no two overlap; this one neither
+"""
+
+from collections.abc import Callable
+
+from settlement.chain.admission import Admitted
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.market.residual import FilledWish, judge_parts
+from settlement.pair.work import Work
+from settlement.records.decision import Confirm
+from settlement.records.grant import Accept, Grant
+from settlement.records.market import Request, ShownPart
+from settlement.records.verdict import Verdict
+
+CLAUSE = "fill.residual"
+
+
+def judge_part(body: Request, line: tuple[bytes, ...], prove: Callable[[bytes], Admitted | Refusal]) -> Refusal | None:
+    """May this REQUEST be one of several parts? Judged from what it shows alone.
+
+    Args: line: the author of the REQUEST and whom it succeeded. prove: verifies the signature of a record.
+    """
+    part = body.part
+    if part is None:
+        return None
+    cells = [body.cell]
+    for number, shown in enumerate(part.shown):
+        grant = _granted(shown, number, line, prove)
+        if isinstance(grant, Refusal):
+            return grant
+        if (grant.wish, grant.index) != (part.wish, number):
+            measured = f"part {grant.index} of {grant.wish.hex() if grant.wish else 'no wish'}"
+            return refuse(Reason.TERMS, f"fill.shown[{number}].wish", measured, f"part {number} of {part.wish.hex()}")
+        cells.append(grant.cell)
+    return judge_parts(part.whole, cells)
+
+
+def _granted(
+    shown: ShownPart, number: int, line: tuple[bytes, ...], prove: Callable[[bytes], Admitted | Refusal]
+) -> Grant | Refusal:
+    """The GRANT of a settled part, once all three of its records verify and belong together."""
+    here = f"fill.shown[{number}]"
+    proven = [prove(raw) for raw in (shown.grant, shown.accept, shown.confirm)]
+    wrong = next((one for one in proven if isinstance(one, Refusal)), None)
+    if wrong is not None:
+        return refuse(wrong.reason, here, wrong.measured, wrong.required)
+    grant, accept, confirm = [one.record for one in proven if isinstance(one, Admitted)]
+    given, taken, decided = grant.body, accept.body, confirm.body
+    if not (isinstance(given, Grant) and isinstance(taken, Accept) and isinstance(decided, Confirm)):
+        return refuse(Reason.TYPE, here, f"{grant.typ}, {accept.typ}, {confirm.typ}", "grant, accept, confirm")
+    whole = (
+        taken.grant == grant.digest
+        and decided.grant == grant.digest
+        and decided.accept == accept.digest
+        and confirm.frame.author == grant.frame.author
+    )
+    if not whole or given.user not in line or accept.frame.author not in line:
+        return refuse(Reason.PROOF, here, given.sid.hex()[:16], "one settlement, of the user who asks")
+    return given
+
+
+def record_residual(work: Work, request: bytes, filled: FilledWish) -> None:
+    """Put on record how far a wish was filled, under the name of the first REQUEST for it."""
+    left = ", ".join(str(cell.band) for cell in filled.residual) or "nothing"
+    measured, required = f"{filled.filled_hz_ns} Hz ns filled, left {left}"[:512], f"{filled.asked_hz_ns} Hz ns"
+    said = Verdict(subject=request, reason=Reason.RESIDUAL.value, clause=CLAUSE, measured=measured, required=required)
+    work.sign(said)
+    work.event("residual", asked=filled.asked_hz_ns, filled=filled.filled_hz_ns, left=left)

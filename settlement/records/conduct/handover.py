@@ -1,0 +1,175 @@
+"""A lease changes hands: judged alike by its user, its holder and the next user; what each of them makes of it."""
+
+from dataclasses import dataclass, replace
+
+from settlement.chain.admission import Admitted, prove
+from settlement.chain.codec import encode
+from settlement.chain.records import Record
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.pair.artifact import judge_handed_on, verify
+from settlement.pair.handings import Handing
+from settlement.pair.handover import HandedOn, judge_granted_under, judge_handover
+from settlement.pair.holder import OFFERS
+from settlement.pair.table import HolderState
+from settlement.pair.user import HANDED
+from settlement.records.conduct.alarms import verdict_on
+from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.replay import Retelling, Said
+from settlement.records.handover import Consent, Handover, Vacated
+from settlement.state.handovers import SETTLED, eligible, go_on
+from settlement.state.messages import Message
+from settlement.state.nodestate import NodeState
+
+# -- handover ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverHeard:
+    """A HANDOVER to this node: an offer to nobody else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consenting:
+    """A HANDOVER of a lease that this node granted, and to which it agrees."""
+
+    sid: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverShown:
+    """A HANDOVER beside a record that rests on it: nothing is asked of this node."""
+
+
+def _judge_handover(case: RecordCase) -> HandoverHeard | Consenting | HandoverShown | Refusal:
+    """Whoever is asked judges the whole chain of leases, from bytes."""
+    body: Handover = case.body
+    lease = verify(body.artifact, network=case.state.identity.network, anchors=case.state.registry.anchors)
+    if isinstance(lease, Refusal):
+        return lease
+    refusal = judge_handover(case.record, lease.as_parent, case.state.rule.rule.terms(body.commodity))
+    refusal = refusal or eligible(case.state, case.step, body, case.author.hash)
+    if refusal is not None:
+        return refusal
+    if body.to in case.state.own_line:
+        return HandoverHeard()
+    pair = case.state.holder.pairs.get(body.sid)
+    if pair is None:
+        return HandoverShown()
+    if pair.user != case.author.hash or pair.decision != body.confirm:
+        return refuse(Reason.UNKNOWN_SID, "handing.sid", body.sid.hex()[:16], "a settlement of both")
+    if pair.state not in SETTLED:
+        state = HolderState(pair.state).name
+        return refuse(Reason.EXPIRED, "handing.ended", f"{body.sid.hex()[:16]}: {state}", "a settlement in force")
+    return Consenting(sid=pair.sid) if case.state.consents else _not_wanted(case.author.name)
+
+
+def _not_wanted(author: str) -> Refusal:
+    return refuse(Reason.CONSENT, "handing.consent", f"asked by {author}", "a holder that consents: its configuration")
+
+
+def _take_handover(case: RecordCase, decided: HandoverHeard | Consenting | HandoverShown) -> None:
+    match decided:
+        case HandoverHeard():
+            case.state.user.hear(case.admitted)
+            case.step.put(HANDED, case.record.digest, case.record.raw)
+            case.step.event("offer", holder=case.author.name, band=case.body.cell.band)
+        case Consenting(sid=sid):
+            consent = case.step.sign(Consent(sid=sid, handover=case.record.digest))
+            case.step.send(case.author.hash, consent.raw)
+            case.step.event("consented", sid=sid, to=case.body.to)
+        case HandoverShown():
+            pass
+
+
+def _decline(case: RecordCase, refusal: Refusal) -> None:
+    """Nobody is refused without a signed reason; the same bytes get the same answer."""
+    author, subject = case.author.hash, case.record.digest
+    if not case.step.send_again(author, subject):
+        case.step.send(author, case.step.sign(verdict_on(subject, refusal)).raw)
+
+
+def _handed_on(told: Retelling, said: Said) -> None:
+    told.rows[OFFERS, said.digest] = encode(said.body.offered)
+
+
+# -- the other side's answers ------------------------------------------------------------------------------------------
+
+
+def _judge_consent(case: RecordCase) -> Handing | Refusal | None:
+    """By the holder of the lease, over a HANDOVER of ours; one beside a CONFIRM is the CONFIRM's matter."""
+    body: Consent = case.body
+    handing = case.state.holder.handings.known.get(body.handover)
+    if handing is None:
+        known = case.state.record_of(body.handover, admitted=True)
+        unknown = refuse(Reason.UNKNOWN_SID, "consent.handover", body.handover.hex()[:16], "a HANDOVER known here")
+        return unknown if known is None else None
+    pair = case.state.user.by_sid(handing.sid)
+    if pair is None or handing.sid != body.sid or case.author.hash != pair.holder:
+        return refuse(Reason.CONSENT, "consent.author", case.author.name, "the holder of the lease")
+    return handing
+
+
+def _take_consent(case: RecordCase, handing: Handing | None) -> None:
+    if handing is not None:
+        case.state.holder.handings.save(case.step, replace(handing, consent=case.record.digest))
+        go_on(case.state, case.step, handing.handover)
+
+
+def declined_by(state: NodeState, author: bytes, subject: bytes) -> Handing | None:
+    """The HANDOVER of ours that a verdict of its holder, or of the party it names, turns down."""
+    handing = state.holder.handings.known.get(subject)
+    pair = state.user.by_sid(handing.sid) if handing is not None else None
+    asked = handing is not None and author in (handing.to, pair.holder if pair is not None else None)
+    return handing if asked else None
+
+
+# -- the next user -----------------------------------------------------------------------------------------------------
+
+
+def judge_under(state: NodeState, grant: Record) -> Refusal | None:
+    """A GRANT under a HANDOVER, by whoever has both."""
+    name = grant.body.handover
+    if name is None:
+        return None
+    handover = state.record_of(name, admitted=True)
+    if handover is None or not isinstance(handover.body, Handover):
+        return refuse(Reason.UNKNOWN_SID, "grant.handover", name.hex()[:16], "a HANDOVER known here")
+    lease = verify(handover.body.artifact, network=state.identity.network, anchors=state.registry.anchors)
+    if isinstance(lease, Refusal):
+        return lease
+    return judge_granted_under(grant, handover, lease.as_parent, state.rule.rule.terms(grant.body.commodity))
+
+
+def handed_beside(state: NodeState, message: Message, grant: Admitted, confirm: Admitted) -> HandedOn | Refusal | None:
+    """What lies beside a CONFIRM under a HANDOVER, judged with it; None where the GRANT names none."""
+    name = grant.record.body.handover
+    if name is None:
+        return None
+    handover = state.record_bytes(name)
+    found = [one for one in (prove(raw, state.registry) for raw in message.beside or ()) if isinstance(one, Admitted)]
+    vacated = next((one.record.raw for one in found if isinstance(one.record.body, Vacated)), None)
+    consent = next((one.record.raw for one in found if isinstance(one.record.body, Consent)), None)
+    if handover is None or vacated is None:
+        return refuse(Reason.PROOF, "confirm.vacated", "absent", "the old user's word that its radio is silent")
+    handed = HandedOn(handover=handover, vacated=vacated, consent=consent)
+    held = state.rules.known(grant.record.body.rule)
+    body = state.record_of(name)
+    if held is None or body is None:
+        return refuse(Reason.RULE_UNKNOWN, "confirm.rule", grant.record.body.rule.hex()[:16], "a rule known here")
+    lease = verify(body.body.artifact, network=state.identity.network, anchors=state.registry.anchors)
+    if isinstance(lease, Refusal):
+        return lease
+    judged = judge_handed_on(handed, (grant, confirm), lease, state.registry, held.rule)
+    return judged if isinstance(judged, Refusal) else handed
+
+
+CONDUCT = (
+    Conduct[HandoverHeard | Consenting | HandoverShown](
+        body=Handover,
+        judge=_judge_handover,
+        act=_take_handover,
+        refused=_decline,
+        own=_handed_on,
+    ),
+    Conduct[Handing | None](body=Consent, judge=_judge_consent, act=_take_consent),
+)

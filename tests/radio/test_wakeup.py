@@ -1,0 +1,200 @@
+"""The warden's loop waits for what wakes it and for the next thing that is due: nothing it must act on waits for it."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from radio.gate import GateState
+from radio.link import AgentBeat, Link, LinkMessage, NewPermit, Withdraw
+from radio.wakeup import Rouser
+from radio.warden import BEAT_NS, IDLE_REST_NS, REST_NS
+from tests.radio.test_warden import Bench
+
+pytestmark = pytest.mark.feature("E1")
+LONG_MS = 20_000.0
+NS = 1_000_000_000
+BEAT = AgentBeat(said_ns=1, listened_ns=1, incumbents_hz=[], cause_ns=None)
+
+
+@pytest.fixture
+def ends(tmp_path: Path) -> Iterator[tuple[Link, Link]]:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    here = Link(context, tmp_path / "link", bind=True)
+    there = Link(context, tmp_path / "link", bind=False)
+    yield here, there
+    here.socket.close()
+    there.socket.close()
+    context.term()
+
+
+def test_a_message_ends_the_wait_and_what_was_there_before_needs_none(ends: tuple[Link, Link]) -> None:
+    here, there = ends
+    here.others = list
+    threading.Timer(0.05, there.send, [BEAT]).start()
+    assert here.wait(LONG_MS)
+    there.send(BEAT)
+    there.send(BEAT)
+    assert here.wait(LONG_MS)
+    assert len(here.receive()) >= 1
+    while here.wait(20):
+        here.receive()
+    assert not here.wait(0)
+
+
+def test_a_thread_ends_the_wait_without_a_message(ends: tuple[Link, Link]) -> None:
+    here, _ = ends
+    rouser = Rouser()
+    here.others = lambda: [rouser.fileno()]
+    threading.Timer(0.05, rouser).start()
+    assert not here.wait(LONG_MS)
+    assert not here.wait(LONG_MS), "it stays raised until it is heeded"
+    rouser.heed()
+    began_s = time.monotonic()
+    assert not here.wait(30)
+    assert time.monotonic() - began_s >= 0.03, "it was lowered: the wait lasts"
+    rouser()
+    rouser.close()
+    rouser()
+    assert rouser.fileno() == -1
+
+
+def test_what_was_sent_and_taken_is_no_reason_to_wake(ends: tuple[Link, Link]) -> None:
+    here, there = ends
+    here.others = list
+    for _ in range(50):
+        here.send(BEAT)
+    threading.Timer(0.02, there.receive).start()
+    began_s = time.monotonic()
+    assert not here.wait(150)
+    assert time.monotonic() - began_s >= 0.15
+
+
+class Waiting:
+    """A link's end that notes how long it was told to wait, ms."""
+
+    def __init__(self, inner: object, arrives: deque[LinkMessage]) -> None:
+        self._inner, self._arrives = inner, arrives
+        self.waits_ms: list[float] = []
+
+    def wait(self, timeout_ms: float) -> bool:
+        self.waits_ms.append(timeout_ms)
+        return bool(self._arrives)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+
+class Woken(Bench):
+    """A warden that is woken, at a time that the test sets."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        warden = self.warden
+        self.at_ns = 10 * NS
+        warden._rouse, warden._woken = Rouser(), True
+        warden._monotonic_ns = lambda: self.at_ns
+        warden._armed_until_ns = 3600 * NS
+        self.link = Waiting(warden._link, warden._link._into)  # type: ignore[attr-defined]
+        warden._link = self.link  # type: ignore[assignment]
+
+    def turn(self) -> float:
+        """One turn; how long the loop wanted to wait before it, ms."""
+        self.warden.step()
+        return self.link.waits_ms[-1]
+
+    def hear(self, listened_ns: int, incumbents_hz: list[list[int]] | None = None) -> None:
+        self.agent.send(
+            AgentBeat(
+                said_ns=self.at_ns, listened_ns=listened_ns, incumbents_hz=incumbents_hz or [], cause_ns=self.at_ns
+            )
+        )
+
+    def open(self) -> None:
+        self.agent.send(NewPermit(artifact=self.artifact))
+        self.hear(self.at_ns)
+        for _ in range(4):
+            self.turn()
+        assert self.warden._state is GateState.OPEN
+
+
+@pytest.fixture
+def woken(tmp_path: Path) -> Woken:
+    return Woken(tmp_path)
+
+
+def test_without_a_permit_nothing_is_hurried_and_with_one_the_clock_is_asked(woken: Woken) -> None:
+    woken.turn()
+    assert woken.turn() == IDLE_REST_NS / 1e6
+    woken.open()
+    assert woken.turn() == REST_NS / 1e6
+    woken.at_ns += BEAT_NS - 1_000_000
+    woken.warden._next_beat_ns = woken.at_ns + 1_000_000
+    assert woken.turn() == 1.0, "the next heartbeat to the agent"
+
+
+def test_work_that_waits_is_not_waited_for(woken: Woken) -> None:
+    woken.open()
+    for _ in range(3):
+        woken.agent.send(NewPermit(artifact=woken.artifact))
+    woken.turn()
+    assert [woken.turn(), woken.turn()] == [0.0, 0.0]
+    assert woken.turn() > 0
+
+
+@pytest.mark.parametrize("ends_by", ["heartbeat", "sensing", "window"])
+def test_a_term_that_ends_is_met_when_it_ends(woken: Woken, ends_by: str) -> None:
+    """Half a millisecond before the end the loop waits for half a millisecond, not for its rest."""
+    woken.open()
+    warden, left_ns = woken.warden, 500_000
+    began_ns = woken.at_ns
+    rule = warden._permits.all()[0].permit.rule
+    if ends_by == "heartbeat":
+        woken.at_ns = began_ns + warden._plan.heartbeat_limit_ns - left_ns
+        woken.agent.send(AgentBeat(said_ns=began_ns, listened_ns=woken.at_ns, incumbents_hz=[], cause_ns=None))
+    elif ends_by == "sensing":
+        woken.at_ns = began_ns + rule.sensing_age_ns_max - left_ns
+        woken.hear(began_ns)
+    else:
+        warden._armed_until_ns = woken.at_ns + left_ns + warden._silencing_ns + woken.pace.worst_ns
+    warden._next_beat_ns = woken.at_ns + NS
+    woken.turn()
+    assert warden._state is GateState.OPEN
+    wait_ms = woken.turn()
+    assert wait_ms == pytest.approx(left_ns / 1e6, abs=1e-3)
+    woken.at_ns += round(wait_ms * 1e6)
+    woken.turn()
+    assert warden._state is not GateState.OPEN
+
+
+@pytest.mark.parametrize("said", ["incumbent", "withdrawn"])
+def test_what_the_agent_says_closes_in_the_turn_it_is_heard(woken: Woken, said: str) -> None:
+    woken.open()
+    permit = woken.warden._permits.all()[0].permit
+    band = permit.cell.band
+    if said == "incumbent":
+        woken.hear(woken.at_ns, [[band.low_hz, band.high_hz]])
+    else:
+        woken.agent.send(Withdraw(sid=permit.sid, reason="PREEMPTED", detail="x", cause_ns=woken.at_ns))
+    woken.turn()
+    assert woken.warden._state is GateState.ARMED
+
+
+def test_lateness_is_counted_from_when_the_loop_meant_to_go_on(woken: Woken) -> None:
+    """A wait that was meant is not late; what it lasts beyond that is."""
+    woken.open()
+    noted: list[tuple[int, int]] = []
+    woken.pace.turn = lambda began_ns, ended_ns: noted.append((began_ns, ended_ns))  # type: ignore[method-assign]
+
+    def wait(timeout_ms: float) -> bool:
+        woken.at_ns += round(timeout_ms * 1e6) + 700_000
+        return False
+
+    woken.link.wait = wait  # type: ignore[method-assign]
+    woken.warden.step()
+    ((began_ns, ended_ns),) = noted
+    assert ended_ns - began_ns == 700_000
