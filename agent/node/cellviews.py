@@ -16,8 +16,8 @@ def area_fields(area: Area) -> dict[str, Any]:
 
 
 def cell_fields(cell: Cell) -> dict[str, Any]:
-    """Band, window and area of a cell."""
-    return {
+    """Band, window and area of a cell; `unit` where its edges count another quantity than Hz, such as bit/s."""
+    return ({} if cell.band.unit is None else {"unit": cell.band.unit}) | {
         "low_hz": cell.band.low_hz,
         "high_hz": cell.band.high_hz,
         "start_ns": cell.window.start_ns,

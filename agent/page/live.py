@@ -48,7 +48,7 @@ class Watching:
 
 
 def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
-    """Offers and settlements as pieces of the plane of time and frequency."""
+    """Offers and settlements as pieces of the plane of time and frequency; those with a `unit` lie in no band."""
     offered = [
         {
             "kind": "offer",
@@ -61,6 +61,7 @@ def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
             "end_ns": one["end_ns"],
             "eirp_mdbm": one["eirp_mdbm"],
             "by": one["holder"],
+            "unit": one.get("unit"),
         }
         for one in status.get("offers", ())
     ]
@@ -77,6 +78,7 @@ def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
             "lease_until_ns": one["lease_until_ns"],
             "eirp_mdbm": one["eirp_mdbm"],
             "by": "",
+            "unit": one.get("unit"),
         }
         for one in status.get("settlements", ())
     ]
