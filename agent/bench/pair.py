@@ -5,7 +5,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ AHEAD_NS = 60 * NS
 HOURS_NS = 12 * 3600 * NS
 WARM_UP = 5
 ROUND = 10
+OPEN_USERS = 4
 COSIGNED_MAX = EACH_MAX // ROUND * ROUND - ROUND
 """Settlements of one town with a co-signer, beside those that warm it up."""
 START_S = 60.0
@@ -113,9 +114,11 @@ class BenchHolder:
 
 
 @contextmanager
-def town(folder: Path, users: int, mode: Mode = BARE) -> Iterator[tuple[BenchHolder, Users]]:
+def town(
+    folder: Path, users: int, mode: Mode = BARE, *, open_max: int | None = None
+) -> Iterator[tuple[BenchHolder, Users]]:
     """A holder and its users, an offer with each of them."""
-    spec = prepare(folder, users, mode)
+    spec = replace(prepare(folder, users, mode), open_max=open_max)
     holder = BenchHolder(spec)
     start_ns = (time.time_ns() + AHEAD_NS) // NS * NS
     made = Users(spec, holder.endpoint, start_ns)
@@ -243,13 +246,33 @@ def load(folder: Path, users: int, in_flight: int, count: int) -> dict[str, Any]
         "settlements": count,
         "settlements_per_s": round(count / spent_s, 1),
         "cpu_ms_per_settlement": round(used_s / count * 1000, 2),
+        "put_off": sum(user.put_off for user in made.users),
     }
 
 
-def run(folder: Path, *, count: int, peers: tuple[int, ...], in_flight: int) -> dict[str, Any]:
+def beside_open(folder: Path, opened: int, count: int) -> list[dict[str, Any]]:
+    """Processor time of a settlement beside none that is open, then beside `opened` of them, over both processes."""
+    rows = []
+    with town(folder, OPEN_USERS, open_max=opened + count) as (holder, made):
+        made.load(OPEN_USERS, WARM_UP * ROUND)
+        for more in (0, opened):
+            for user in made.users:
+                user.keeps = True
+            made.load(OPEN_USERS, more)
+            for user in made.users:
+                user.keeps = False
+            before_s = cpu_s() + holder.tell("usage")
+            made.load(OPEN_USERS, count)
+            used_s = cpu_s() + holder.tell("usage") - before_s
+            rows.append({"open": more, "settlements": count, "cpu_ms_per_settlement": round(used_s / count * 1000, 2)})
+    return rows
+
+
+def run(folder: Path, *, count: int, peers: tuple[int, ...], in_flight: int, opened: int = 1000) -> dict[str, Any]:
     """Measure everything, each town in a folder of its own."""
     return {
         "latency": [latency(folder / f"latency-{n}", n, count) for n in peers],
         "modes": modes(folder, min(peers), count),
+        "open": beside_open(folder / "open", opened, count),
         "load": [load(folder / f"load-{n}", n, in_flight, count) for n in peers if n * 8 >= in_flight],
     }

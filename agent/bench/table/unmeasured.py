@@ -4,19 +4,10 @@ from collections.abc import Iterator
 
 from agent.bench.table.benchrow import BenchRow, Target
 from agent.bench.table.devicerows import SILENCE
-from agent.bench.table.pairrows import AREA as SETTLEMENT
 
 
 def unmeasured_rows() -> Iterator[BenchRow]:
     """One row a target."""
-    yield BenchRow(
-        area=SETTLEMENT,
-        what="CPU of a settlement beside 1,000 open ones",
-        unit="ms",
-        target=Target(limit=1.1, by_ratio=True),
-        anchor="beside none",
-        why="no bench holds 1,000 settlements open",
-    )
     yield BenchRow(
         area=SILENCE,
         what="another program moves the device, until it is muted and latched",
