@@ -53,6 +53,7 @@ class World:
     """One run. `member_class` is what a test replaces to break the program on purpose."""
 
     member_class: type[Member] = Member
+    monitor_class: type[Monitor] = Monitor
     heals_ns, ends_ns = HORIZON_NS, END_NS
     lasts = 1
     """How many times longer than in a world of seconds a fault lasts."""
@@ -74,7 +75,7 @@ class World:
         self._copied = {act.who for act in plan_.acts if act.what == "restore"}
         self.by_hash = {m.hash: m for m in self.members.values()}
         self.network = Network(Random(f"network/{plan_.seed}"), plan_.weather)
-        self.monitor = Monitor(self.trust, self.members.values())
+        self.monitor = self.monitor_class(self.trust, self.members.values())
         self.counts: Counter[str] = Counter()
         self.now_ns = 0
         self._queue: list[tuple[int, int, Event]] = []
@@ -93,6 +94,7 @@ class World:
             status=plan_.status,
             suspends=plan_.suspends,
             coordination=plan_.coordination,
+            decides=plan_.decides,
         )
 
     # -- the queue -----------------------------------------------------------------------------------------------
