@@ -28,7 +28,8 @@ def judge_approved(case: RecordCase) -> SeekingApproval | Refusal | None:
     terms = case.state.rule.rule.terms(case.body.commodity)
     if terms is None or terms.approval is None:
         return None
-    put = case.state.lineage.get(APPROVING, case.record.digest)
+    asked = [case.state.lineage.get(APPROVING, case.record.digest + me) for me in case.state.own_line]
+    put = next((name for name in asked if name is not None), None)
     if put is None:
         newest = case.state.lineage.get(MEMBERS, terms.approval.members.encode())
         group = group_of(case.state, newest) if newest is not None else None
