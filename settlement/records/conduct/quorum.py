@@ -6,7 +6,7 @@ Nothing is signed here. What a node itself says next follows from what it keeps,
 
 from settlement.chain import keys
 from settlement.chain.records import Record
-from settlement.chain.ruling import commands, seat_of
+from settlement.chain.ruling import judge_naming, seat_of
 from settlement.core.fixes import deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.quorum.certificate import Certificate, to_sign
@@ -95,16 +95,13 @@ def _judge_list(case: RecordCase) -> Refusal | None:
 
 def _judge_naming(case: RecordCase, held: bytes | None) -> Refusal | None:
     """Who decides is named by whoever signed the rule in force, or who stands above it; and a list by its author."""
-    state, seat = case.state, seat_of(case.author, case.state.registry)
-    if not commands(seat, state.rule.seat):
-        return refuse(Reason.SCOPE, "membership.author", case.author.name, f"{' > '.join(state.rule.seat)}, or above")
+    state = case.state
     before = state.record_of(held) if held is not None else None
     named = state.registry.get(before.frame.author) if before is not None else None
-    theirs = seat_of(named, state.registry) if named is not None else seat
-    if not commands(seat, theirs):
-        measured = f"{case.author.name}, for the list {case.body.name}"
-        return refuse(Reason.SCOPE, "membership.author", measured, f"{' > '.join(theirs)}, or above")
-    return None
+    theirs = seat_of(named, state.registry) if named is not None else state.rule.seat
+    return judge_naming(case.author, state.rule.seat, state.registry) or judge_naming(
+        case.author, theirs, state.registry
+    )
 
 
 def _listed(case: RecordCase, _decided: None) -> None:

@@ -7,21 +7,27 @@ from pathlib import Path
 import pytest
 
 from settlement.chain import bodies, records
+from settlement.chain.codec import encode
 from settlement.chain.credentials import issue
 from settlement.chain.keys import SigningKey
 from settlement.chain.scope import Area, Band
 from settlement.chain.status import VERSION_JUMP_MAX
 from settlement.core.reasons import Reason, Refusal
+from settlement.pair.artifact import GroupProof, Links, VerifiedPermit
 from settlement.pair.table import UserState
+from settlement.quorum.certificate import Certificate, vote
+from settlement.quorum.group import membership_of
+from settlement.quorum.outcome import approving
 from settlement.records.approvalterms import ApprovalTerms
 from settlement.records.conduct.quorum import take_proposal
-from settlement.records.quorum import MemberList, Proposal
+from settlement.records.quorum import GroupMember, GroupOutcome, MemberList, Proposal
 from settlement.state.assembly import MEMBERS
 from settlement.state.messages import Message
 from settlement.state.step import Step
 from tests.settlement.quorum.auctions import AuctionWorld
+from tests.settlement.quorum.forgery import artifact_of, body_of, forged, signed, verdict
 from tests.settlement.quorum.test_approval import ApprovalWorld
-from tests.settlement.world import HOLDER_ACTIONS, LAT, LON, LOWER, NETWORK, UPPER, claims, fix, scope, seed
+from tests.settlement.world import HOLDER_ACTIONS, LAT, LON, LOWER, NETWORK, T0, UPPER, claims, fix, scope, seed
 
 pytestmark = pytest.mark.feature("S9")
 
@@ -34,8 +40,8 @@ def heard(world: AuctionWorld, raw: bytes, at_s: float) -> Refusal | None:
     return refusal
 
 
-def by_subauthority(world: AuctionWorld, body: MemberList, at_s: float) -> bytes:
-    """Signed by an authority of one megahertz, 14 km away, whose credential everybody knows."""
+def subauthority(world: AuctionWorld) -> bytes:
+    """The credential of an authority of one megahertz, 14 km away; the same bytes each time."""
     key = SigningKey.from_seed(seed("subauthority"))
     narrow = scope(
         ("issue", "rule"),
@@ -45,7 +51,12 @@ def by_subauthority(world: AuctionWorld, body: MemberList, at_s: float) -> bytes
     )
     made = claims(key.public, "subauthority", "root")
     credential = bodies.Credential(level="authority", scope=narrow)
-    raw = issue(world.root_key, world.authority, credential, made, network=NETWORK, fix=fix(-8), seq=900)
+    return issue(world.root_key, world.authority, credential, made, network=NETWORK, fix=fix(-8), seq=900)
+
+
+def by_subauthority(world: AuctionWorld, body: MemberList, at_s: float) -> bytes:
+    """Signed by that authority, whose credential everybody knows."""
+    raw = subauthority(world)
     for member in world.members.values():
         member.party.registry.admit(raw)
     frame = records.Frame(
@@ -55,7 +66,7 @@ def by_subauthority(world: AuctionWorld, body: MemberList, at_s: float) -> bytes
         previous=bytes(32),
         attestation=records.Attestation.of(fix(at_s)),
     )
-    return records.sign_record(key, frame, body)
+    return records.sign_record(SigningKey.from_seed(seed("subauthority")), frame, body)
 
 
 @pytest.mark.attack(64)
@@ -140,3 +151,64 @@ def test_what_members_approved_for_another_question_grants_nothing(tmp_path: Pat
     world.tick(1.5)
     world.tick(1.6)
     assert world.state("ada", sid) == UserState.SETTLED, "and nobody keeps it from asking"
+
+
+@pytest.mark.attack(61)
+def test_a_pair_that_brings_a_list_of_a_subauthority_of_its_own_has_no_approval(tmp_path: Path) -> None:
+    """All of it is signed by who may sign such a record; only the list is by nobody who may name the members."""
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    sid = world.want("ada", 1.0)
+    for at_s in (1.1, 1.2, 1.25):
+        world.tick(at_s)
+    artifact = artifact_of(world, "ada", sid)
+    assert isinstance(verdict(world, artifact), VerifiedPermit)
+    own = SigningKey.from_seed(seed("nobody"))
+    member = GroupMember(role="operator", credential=b"n" * 32, key=own.public, weight=1)
+    listed = by_subauthority(world, world.members_list(1, members=(member,), faulty=0), 0.5)
+    body = replace(body_of(artifact.grant), sid=sid)
+    terms = world.members["holder"].party.rule.rule.terms("cbrs")
+    assert terms is not None
+    asked = terms.approval
+    assert asked is not None
+    group = body_of(listed)
+    proposal = signed(
+        world,
+        "holder",
+        Proposal(
+            members="notaries",
+            epoch=1,
+            membership=records.digest(listed),
+            function=asked.function,
+            need=asked.need,
+            vote_by_ns=T0 + 1_450_000_000,
+            rule=body.rule,
+            subject=body.request,
+            approval=ApprovalTerms(
+                user=body.user,
+                cell=body.cell,
+                commodity=body.commodity,
+                tier=body.tier,
+                eirp_mdbm=body.max_eirp_mdbm,
+                price=body.price,
+            ),
+        ),
+        1.1,
+    )
+    choice = approving(records.digest(proposal))
+    membership = membership_of(NETWORK, group)
+    certificate = Certificate(
+        epoch=1, membership=membership.name, subject=choice, votes=(vote(own, membership, choice),)
+    )
+    outcome = signed(
+        world,
+        "holder",
+        GroupOutcome(proposal=records.digest(proposal), epoch=1, choice=choice, certificate=encode(certificate)),
+        1.2,
+    )
+    made = forged(world, artifact, 1.3, ("holder", "ada"), approval=records.digest(outcome))
+    chain = (world.root, subauthority(world))
+    shown = GroupProof(records=(listed, proposal, outcome), chains=(Links(credentials=chain),))
+    found = verdict(world, replace(made, decided=shown))
+    assert isinstance(found, Refusal)
+    assert (found.reason, found.clause) == (Reason.SCOPE, "membership.author")
