@@ -7,7 +7,7 @@ that was cut off by the end of a process is not there: that run is made again.
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ class CampaignStore:
     def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
         """Begin in a new folder or go on in one that asks the same. Raises CampaignError."""
         self.folder, self._held = folder, ExitStack()
+        new = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._held.enter_context(held(folder, None, "bandpact campaign"))
@@ -35,6 +36,9 @@ class CampaignStore:
             self._file = (folder / DONE).open("a", encoding="utf-8")
         except OSError as exc:
             self._held.close()
+            if new:
+                with suppress(OSError):
+                    folder.rmdir()
             raise CampaignError(f"{folder}: {exc.strerror or exc}; give another --out") from exc
         except InUse as exc:
             raise CampaignError(str(exc)) from exc

@@ -54,7 +54,7 @@ def export(
 
     try:
         refusal = licences.export(path, out, use=use, to=to, now_ns=time.time_ns())
-    except (SourceError, OSError) as exc:
+    except SourceError as exc:
         fail(str(exc))
     if refusal is not None:
         fail(f"{path}: {refusal}")
@@ -77,16 +77,13 @@ def expire(
     from agent.recordings import licences
 
     now_ns = time.time_ns()
-    try:
-        if dry:
-            due, left = licences.due_in(folder, now_ns)
-            rows: list[dict[str, Any]] = [{"file": name, "term": term} for name, term in due]
-        else:
-            came = licences.expire(folder, now_ns)
-            due, left = [(one.file, one.term) for one in came.deleted], list(came.left)
-            rows = [asdict(one) for one in came.deleted]
-    except OSError as exc:
-        fail(str(exc))
+    if dry:
+        due, left = licences.due_in(folder, now_ns)
+        rows: list[dict[str, Any]] = [{"file": name, "term": term} for name, term in due]
+    else:
+        came = licences.expire(folder, now_ns)
+        due, left = [(one.file, one.term) for one in came.deleted], list(came.left)
+        rows = [asdict(one) for one in came.deleted]
     if as_json:
         typer.echo(json.dumps(rows))
     else:
@@ -104,10 +101,7 @@ def check_deleted(folder: Folder) -> None:
     """Check that FOLDER's `deleted.jsonl` is unbroken and that what it tells of is gone; exit 1 says where not."""
     from agent.recordings.licences import check
 
-    try:
-        count, wrong = check(folder)
-    except OSError as exc:
-        fail(str(exc))
+    count, wrong = check(folder)
     if wrong is not None:
         fail(f"{folder}: {wrong}")
     typer.echo(f"{count} deletions, the ledger is whole")

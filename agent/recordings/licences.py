@@ -110,8 +110,10 @@ def export(meta: Path, out: Path, *, use: str, to: str, now_ns: int) -> Refusal 
     for place in (out, data):
         if os.path.lexists(place):
             return refuse(Reason.TERMS, "export.out", f"{place} exists already", "a new name")
-    shutil.copyfile(_samples(meta), (waiting := data.with_name(f".{data.name}.new")))
+    waiting = data.with_name(f".{data.name}.new")
+    samples = _samples(meta)
     try:
+        shutil.copyfile(samples, waiting)
         waiting.rename(data)
         write_whole(out, read_small(meta), replace=False)
     except BaseException:
@@ -238,7 +240,7 @@ def _tell(path: Path, gone: Deletion) -> None:
 def check(folder: Path) -> tuple[int, str | None]:
     """How many deletions the ledger tells of, and what is wrong: a line changed, or a file that is still there."""
     path, before, count = folder / LEDGER, START, 0
-    if not path.is_file():
+    if path not in folder.iterdir():
         return 0, None
     for count, line in enumerate(read_small_text(path, limit=LEDGER_MAX).splitlines(), 1):
         try:
