@@ -83,7 +83,10 @@ class Vacated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reclaim:
-    """What was handed on is its old user's again: it came to nothing, or it is over before the lease is."""
+    """What was handed on is its old user's again before its window is over: it came to nothing, or ended early.
+
+    At the end of its window nobody has to say so: every verifier has that from the HANDOVER.
+    """
 
     sid: bytes = blob(1, HASH)
     handover: bytes = blob(2, HASH)
