@@ -340,9 +340,13 @@ def rule_sign(
     after: Annotated[Path | None, typer.Option(help="The signed rule it follows.")] = None,
     desk: Folder = DESK,
 ) -> None:
-    """Check a rule key by key and sign it."""
+    """Check a rule key by key and sign it.
+
+    File names in its `jurisdictions` count from the rule's own folder; `authority jurisdiction sign` wrote each.
+    """
     from agent.config.settings import ConfigError
     from agent.desk import nodekeys
+    from agent.desk.jurisdictions import unreconciled
     from settlement.governing.rulefile import RuleFileError
 
     try:
@@ -355,3 +359,5 @@ def rule_sign(
     typer.echo(f"{out}: rule {digest}")
     for line in ruled(body):
         say(line)
+    for line in unreconciled(body):
+        say(f"warning: {line}", err=True)

@@ -51,4 +51,6 @@ def ruled(rule: "Rule") -> list[str]:
         times = f"windows up to {time_text(terms.max_window_ns / NS)}, leases of {time_text(terms.lease_ns / NS)}"
         loud = f"up to {power_text(terms.max_eirp_mdbm)}, outside {power_text(terms.out_of_band_mdbm_per_mhz)}/MHz"
         lines.append(f"  {terms.name}: {loud}; {times}; price {terms.price_low} to {terms.price_high}")
+    if rule.jurisdictions:
+        lines.append(f"  jurisdictions: {len(rule.jurisdictions)}, each as its own authority signed it")
     return lines
