@@ -15,6 +15,7 @@ import pytest
 from agent.config.keyfiles import read_key
 from settlement.audit.verify import audit_lineage
 from tests.agent.sweep import Ended, commands, elsewhere, forked, invoked, may_mount, on_a_disk
+from tests.settlement.market.test_rule_page import blocks
 from tests.settlement.world import NETWORK, trio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,8 @@ TABLE: dict[str, Row] = {
     "authority admit": Row(
         words="node --rule rule.signed --out node.admission", reads=("rule.signed",), writes=True, units=("--for 30",),
     ),
+    "authority jurisdiction check": Row(words="area.toml", reads=("area.toml",)),
+    "authority jurisdiction sign": Row(words="area.toml --out area.signed", reads=("area.toml",), writes=True),
     "authority class check": Row(words="class.toml", reads=("class.toml",)),
     "authority class sign": Row(words="class.toml --out class.schema", reads=("class.toml",), writes=True),
     "authority delegate": Row(
@@ -228,6 +231,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         must("authority", "rule", "sign", "rule.toml", "--out", "rule.signed")
         text = (ROOT / "settlement/governing/classes/backhaul.toml").read_text(encoding="utf-8")
         (folder / "class.toml").write_text(text.replace('"backhaul"', '"cbrs"', 1), encoding="utf-8")
+        area = blocks("jurisdiction").replace("radius_mm = 10_000_000", "radius_mm = 5_000_000")
+        (folder / "area.toml").write_text(area, encoding="utf-8")
         (folder / "made.sigmf-meta").write_text('{"global": {"core:datatype": "ci16_le"}}', encoding="utf-8")
         must("authority", "revoke", "--out", "status.list")
         witness = must("witness", "init", "asked", "--name", "w").split()[0]
