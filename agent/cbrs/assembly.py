@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cbrs.calendarfile import CalendarFile
+from agent.cbrs.shown import DOOR
 from agent.config.cbrs import CbsdSection, InstallerSection, SasSection
 from agent.config.settings import ConfigError, NodeConfig, write_effective
 from hw_profiles.smallfile import read_small
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from agent.cbrs.tls import TlsFiles
 
 NS = 1_000_000_000
-DOOR, BOOK, EFFECTIVE = "cbsd", "warden.cbsds", "sas.toml"
+BOOK, EFFECTIVE = "warden.cbsds", "sas.toml"
 AGAIN_S = 5.0
 """A client towards the SAS that ended is started again after so long."""
 

@@ -10,8 +10,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.cbrs.assembly import DOOR, sas_of, tls_files
+from agent.cbrs.assembly import sas_of, tls_files
 from agent.cbrs.endpoint import CbsdEndpoint, server_of
+from agent.cbrs.shown import DOOR
 from agent.cbrs.tls import TlsFileError, server_context
 from agent.config.settings import ConfigError, NodeConfig, load
 from hw_profiles.printable import printable

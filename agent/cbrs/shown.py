@@ -1,7 +1,24 @@
-"""Base stations below a node, in lines for people."""
+"""Base stations below a node: asked of its warden, and in lines for people."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+DOOR = "cbsd"
+
+
+def asked(run_folder: Path) -> dict[str, Any] | None:
+    """What a node's warden says of its base stations; None where it has none, or does not answer this user."""
+    door = run_folder / DOOR
+    if not door.exists():
+        return None
+    from radio.cbrs.door import WardenGiver
+
+    giver = WardenGiver(door)
+    try:
+        return giver.status()
+    finally:
+        giver.close()
 
 
 def status_lines(found: dict[str, Any]) -> Iterator[str]:

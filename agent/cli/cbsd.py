@@ -31,8 +31,7 @@ def serve(node: NodeArg = None, config: ConfigOption = None) -> None:
 @cbsd.command()
 def status(node: NodeArg = None, config: ConfigOption = None, json_out: JsonOption = False) -> None:
     """Show each base station's grant, the settlement beneath it, and the worst case from a cause to RF off."""
-    from agent.cbrs.assembly import DOOR
-    from agent.cbrs.shown import status_lines
+    from agent.cbrs.shown import DOOR, status_lines
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
     from radio.cbrs.door import WardenGiver

@@ -74,6 +74,7 @@ def status(
     json_out: JsonOption = False,
 ) -> None:
     """Show how the running node is: clock, position, gate, and what is not ready. Exit 4 when something is not."""
+    from agent.cbrs.shown import asked, status_lines
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
     from agent.samples.shown import lines
@@ -92,17 +93,21 @@ def status(
     )
     from agent.timekeeping.shown import line
     from agent.words.disputes import dispute_line
+    from agent.words.handovers import handover_line, jurisdiction_line
 
     try:
-        found = read_status(folder or load_found(chosen(node, config)).run_folder)
+        run_folder = folder or load_found(chosen(node, config)).run_folder
     except ConfigError as exc:
         fail(str(exc))
+    found = read_status(run_folder)
+    stations = None if found is None else asked(run_folder)
     wrong = problems(found)
     if json_out:
         gate = (
             None if found is None else dict(zip(("state", "reason"), gate_now(found, time.monotonic_ns()), strict=True))
         )
-        print_json({"ready": not wrong, "problems": wrong, "gate": gate, "status": found})
+        told = {"ready": not wrong, "problems": wrong, "gate": gate, "status": found, "base_stations": stations}
+        print_json(told)
     else:
         out = output_console()
         if found is not None:
@@ -128,7 +133,9 @@ def status(
                 *map(settlement_line, found.get("settlements", [])),
                 *map(auction_line, found.get("auctions", [])),
                 *map(dispute_line, found.get("disputes", [])),
-                *_base_stations(config, folder),
+                *map(handover_line, found.get("handovers", [])),
+                *map(jurisdiction_line, found.get("jurisdictions", [])),
+                *(f"base stations: {one}" for one in ([] if stations is None else status_lines(stations))),
             ):
                 out.print(one, highlight=False, markup=False)
             for one in found.get("neighbours", []):
@@ -138,19 +145,3 @@ def status(
         for part, reason in wrong.items():
             out.print(f"not ready: {part}: {reason}", highlight=False, markup=False)
     raise typer.Exit(Exit.NOT_READY if wrong else Exit.OK)
-
-
-def _base_stations(config: Path | None, folder: Path | None) -> list[str]:
-    """Lines about base stations below, as the warden tells them; none where there are none."""
-    from agent.cbrs.assembly import DOOR
-    from agent.cbrs.shown import status_lines
-    from agent.config.files import load_found
-    from radio.cbrs.door import WardenGiver
-
-    door = (folder or load_found(config).run_folder) / DOOR
-    if not door.exists():
-        return []
-    giver = WardenGiver(door)
-    found = giver.status()
-    giver.close()
-    return [] if found is None else [f"base stations: {line}" for line in status_lines(found)]

@@ -5,33 +5,15 @@ from typing import Any
 
 from agent.config.settings import NodeConfig
 from agent.node.auctions import auction_fields, auctions_of
-from settlement.chain.scope import Area, Cell
+from agent.node.cellviews import area_fields, cell_fields
+from agent.node.marketviews import handovers_shown, jurisdictions_shown
 from settlement.core.fixes import TimeFix
 from settlement.pair.work import stored_as
 from settlement.party.party import Party
 from settlement.state.witness import NEIGHBOUR, SEEN, Asked, SeenHead
 
-OFFERS_MAX, CORNERS_SHOWN, AUCTIONS_MAX = 64, 64, 8
+OFFERS_MAX, AUCTIONS_MAX = 64, 8
 AGAIN_NS = 10_000_000_000
-
-
-def area_fields(area: Area) -> dict[str, Any]:
-    """A circle as centre and radius, an outline as its corners; degrees and metres."""
-    if area.outline is not None:
-        return {"outline": [[c.lat_e7 / 1e7, c.lon_e7 / 1e7] for c in area.outline[:CORNERS_SHOWN]]}
-    lat, lon, radius = area.lat_e7 or 0, area.lon_e7 or 0, area.radius_mm or 0
-    return {"lat_deg": lat / 1e7, "lon_deg": lon / 1e7, "radius_m": radius / 1000}
-
-
-def cell_fields(cell: Cell) -> dict[str, Any]:
-    """Band, window and area of a cell."""
-    return {
-        "low_hz": cell.band.low_hz,
-        "high_hz": cell.band.high_hz,
-        "start_ns": cell.window.start_ns,
-        "end_ns": cell.window.end_ns,
-        "area": area_fields(cell.area),
-    }
 
 
 @dataclass(slots=True)
@@ -45,14 +27,19 @@ class Panels:
     _held: dict[str, Any] = field(default_factory=dict)
 
     def shown(self, now: TimeFix, mono_ns: int) -> dict[str, Any]:
-        """Offers made and heard, neighbours with their place and their heads, this log and who witnessed it."""
+        """Offers, auctions, leases that change hands, jurisdictions, neighbours with place and head, this log."""
         if self.party.damaged is not None:
-            return {"offers": [], "places": [], "log": None, "auctions": []}
+            return {"offers": [], "places": [], "log": None, "auctions": [], "handovers": [], "jurisdictions": []}
         size = self.party.lineage.size
         if size != self._size or mono_ns - self._read_ns >= AGAIN_NS:
             self._size, self._read_ns = size, mono_ns
-            self._held = {"places": self._places(), "log": self._log()}
-        return {"offers": self._offers(now), "auctions": self._auctions(), **self._held}
+            self._held = {
+                "places": self._places(),
+                "log": self._log(),
+                "jurisdictions": jurisdictions_shown(self.party),
+            }
+        handed = handovers_shown(self.party)
+        return {"offers": self._offers(now), "auctions": self._auctions(), "handovers": handed, **self._held}
 
     def _offers(self, now: TimeFix) -> list[dict[str, Any]]:
         party, names = self.party, self.party.registry

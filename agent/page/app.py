@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import zmq.asyncio
 from starlette.applications import Starlette
@@ -19,22 +18,23 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from agent.history.rows import Row
 from agent.history.store import BOXES, LENGTHS
 from agent.history.windows import fitting, plain
+from agent.page.codedrows import lane, spectra
 from agent.page.guard import RequestGuard, hosts_of
 from agent.page.live import NodeLive
 from agent.page.openapi import document
 from agent.page.plan import PagePlan
 from agent.page.stopbutton import stop_node
-from agent.words.silence import GATE, readable
+from agent.words.silence import GATE
 
 FILES: Final = Path(__file__).parent / "static"
 TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+LISTS: Final = ("auctions", "handovers", "disputes", "jurisdictions")
 BODY_MAX: Final = 4096
 ROWS_MAX: Final = 20_000
 CLIENTS_MAX: Final = 32
 BEAT_S: Final = 0.5
 READING_S, READINGS_MAX = 2.0, 16
 """How long what was read of the history is handed to others who ask for the same."""
-SPECTRA_HEAD: Final = struct.Struct("<IIddq")
 BOXES_BACK_NS: Final = 120 * 10**9
 
 
@@ -66,18 +66,6 @@ def _window(request: Request) -> tuple[int, int, str]:
     if not 0 < to_ns - from_ns <= ROWS_MAX * LENGTHS[step]:
         raise _Refused(400, f"a window from 1 ns to {ROWS_MAX} rows of {step}")
     return from_ns, to_ns, step
-
-
-def spectra(rows: list[Row]) -> bytes:
-    """Rows of one tuning as bytes: bins, count (u32), low and high Hz (f64), length (i64 ns); each start and codes."""
-    if not rows:
-        return SPECTRA_HEAD.pack(0, 0, 0.0, 0.0, 0)
-    last = rows[-1]
-    bins = max(len(row.max_hold) for row in rows)
-    mine = [row for row in rows if (row.low_hz, row.high_hz) == (last.low_hz, last.high_hz)]
-    head = SPECTRA_HEAD.pack(bins, len(mine), float(last.low_hz), float(last.high_hz), last.length_ns)
-    parts = (struct.pack("<q", row.start_ns) + row.max_hold.ljust(bins, b"\0")[:bins] for row in mine)
-    return head + b"".join(parts)
 
 
 class WebPage:
@@ -131,6 +119,21 @@ class WebPage:
             raise _Refused(503, "the node has said nothing yet")
         return JSONResponse(found["clock"])
 
+    async def cbsds(self, request: Request) -> Response:
+        """What `bandpact cbsd status --json` prints; null where there are no base stations below the node."""
+        return JSONResponse(self._of(request).stations)
+
+    def listed(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        """A read of one list of the node's state, as the commands print it with --json."""
+
+        async def read(request: Request) -> Response:
+            found = self._of(request).status
+            if found is None:
+                raise _Refused(503, "the node has said nothing yet")
+            return JSONResponse(found.get(name, []))
+
+        return read
+
     async def silence(self, request: Request) -> Response:
         """Why it is silent."""
         return JSONResponse(self._of(request).silence())
@@ -154,7 +157,7 @@ class WebPage:
     async def lanes(self, request: Request) -> Response:
         """What the time lanes of the page are drawn from: as /history, short."""
         rows = await self._rows(request)
-        return JSONResponse([_lane(row) for row in rows])
+        return JSONResponse([lane(row) for row in rows])
 
     async def spectra(self, request: Request) -> Response:
         """Max holds."""
@@ -261,22 +264,6 @@ class WebPage:
             return JSONResponse(await stop_node(node.node))
 
 
-def _lane(row: Row) -> dict[str, Any]:
-    return {
-        "t": row.start_ns,
-        "n": row.length_ns,
-        "g": row.gate,
-        "o": row.open_ms,
-        "b": row.bursts,
-        "r": row.reason,
-        "c": row.clause,
-        "m": readable(row.measured),
-        "q": readable(row.required),
-        "k": [row.time_trusted, row.clock_bound_ns, row.clock_budget_ns],
-        "i": [[i.low_hz, i.high_hz, i.kind] for i in row.incumbents],
-    }
-
-
 async def _until_gone(socket: WebSocket) -> None:
     while True:
         message = await socket.receive()
@@ -319,6 +306,8 @@ def app_of(plan: PagePlan, nodes: Mapping[str, NodeLive], token: str) -> Starlet
         Route("/api/v1/nodes", page.names),
         Route("/api/v1/status", page.status),
         Route("/api/v1/clock", page.clock),
+        *(Route(f"/api/v1/{name}", page.listed(name)) for name in LISTS),
+        Route("/api/v1/cbsds", page.cbsds),
         Route("/api/v1/silence", page.silence),
         Route("/api/v1/reasons", page.reasons),
         Route("/api/v1/live", page.live),

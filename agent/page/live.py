@@ -13,6 +13,7 @@ import cbor2
 import zmq
 import zmq.asyncio
 
+from agent.cbrs.shown import asked
 from agent.history.rows import row_of
 from agent.history.store import Store
 from agent.history.windows import FOLDER
@@ -26,6 +27,8 @@ ROW: Final = b"row"
 QUEUE: Final = 128
 EVENTS_KEPT: Final = 400
 BOXES_NS: Final = 60_000_000_000
+STATIONS_S: Final = 2.0
+"""So often the warden is asked about base stations, where a node has any."""
 LOG = logging.getLogger("bandpact.page")
 
 
@@ -45,7 +48,7 @@ class Watching:
 
 
 def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
-    """Offers and settlements as pieces of the plane of time and frequency."""
+    """Offers and settlements as pieces of the plane of time and frequency; those with a `unit` lie in no band."""
     offered = [
         {
             "kind": "offer",
@@ -58,6 +61,7 @@ def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
             "end_ns": one["end_ns"],
             "eirp_mdbm": one["eirp_mdbm"],
             "by": one["holder"],
+            "unit": one.get("unit"),
         }
         for one in status.get("offers", ())
     ]
@@ -74,6 +78,7 @@ def boxes_of(status: dict[str, Any]) -> list[dict[str, Any]]:
             "lease_until_ns": one["lease_until_ns"],
             "eirp_mdbm": one["eirp_mdbm"],
             "by": "",
+            "unit": one.get("unit"),
         }
         for one in status.get("settlements", ())
     ]
@@ -93,6 +98,8 @@ class NodeLive:
     store: Store | None = None
     fault: str | None = None
     rows: int = 0
+    stations: dict[str, Any] | None = None
+    """What the warden says of base stations below this node; None where there are none."""
     _socket: "zmq.asyncio.Socket | None" = None
     _boxes: str = ""
     _boxes_ns: int = 0
@@ -113,14 +120,21 @@ class NodeLive:
         if self.row_watching:
             self._socket.setsockopt(zmq.SUBSCRIBE, ROW)
         self._socket.connect(f"ipc://{self.node.run_folder / SOCKET}")
+        asking = asyncio.create_task(self._ask_stations())
         try:
             while True:
                 topic, body = await self._socket.recv_multipart()
                 with contextlib.suppress(ValueError, KeyError, TypeError):
                     self._take(topic, body)
         finally:
+            asking.cancel()
             self._socket.close()
             self._keep(lambda store: store.close())
+
+    async def _ask_stations(self) -> None:
+        while True:
+            self.stations = await asyncio.to_thread(asked, self.node.run_folder)
+            await asyncio.sleep(STATIONS_S)
 
     def _take(self, topic: bytes, body: bytes) -> None:
         match topic:
@@ -184,7 +198,7 @@ class NodeLive:
         now_ns, found = time.monotonic_ns(), self.status
         wrong = problems(found)
         gate = None if found is None else dict(zip(("state", "reason"), gate_now(found, now_ns), strict=True))
-        return {"ready": not wrong, "problems": wrong, "gate": gate, "status": found}
+        return {"ready": not wrong, "problems": wrong, "gate": gate, "status": found, "base_stations": self.stations}
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state for a client, with its age."""

@@ -30,6 +30,8 @@ STEP = {
 }
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 _OBJECT = {"type": "object"}
+_OBJECTS = {"type": "array", "items": _OBJECT}
+_MAYBE = {"type": ["object", "null"]}
 _STATE = {"type": "string", "enum": ["LOCKED", "ARMED", "OPEN", "LATCHED", "UNKNOWN"]}
 _SILENCE = {
     "type": "object",
@@ -42,12 +44,13 @@ _SILENCE = {
 }
 _STATUS = {
     "type": "object",
-    "required": ["ready", "problems", "gate", "status"],
+    "required": ["ready", "problems", "gate", "status", "base_stations"],
     "properties": {
         "ready": {"type": "boolean"},
         "problems": {"type": "object", "additionalProperties": {"type": "string"}},
         "gate": {"type": ["object", "null"]},
         "status": {"type": ["object", "null"]},
+        "base_stations": {"type": ["object", "null"], "description": "as /cbsds"},
     },
 }
 _HISTORY = {
@@ -143,6 +146,11 @@ def document(origin: str) -> dict[str, Any]:
             },
             "/api/v1/status": _read("What `bandpact status --json` prints", _STATUS),
             "/api/v1/clock": _read("What `bandpact clock watch --json` prints, once", _OBJECT),
+            "/api/v1/auctions": _read("Auctions, as `bandpact auction show --json` has them", _OBJECTS),
+            "/api/v1/handovers": _read("Leases that change hands: given and received", _OBJECTS),
+            "/api/v1/disputes": _read("Disputes, as `bandpact dispute show --json` has them", _OBJECTS),
+            "/api/v1/jurisdictions": _read("The jurisdictions of the rule in force", _OBJECTS),
+            "/api/v1/cbsds": _read("What `bandpact cbsd status --json` prints; null: none below this node", _MAYBE),
             "/api/v1/silence": _read("Why the radio is silent now, and the mend", _SILENCE),
             "/api/v1/reasons": {
                 "get": {

@@ -3,11 +3,16 @@
 import time
 from typing import Any
 
+from agent.cbrs.shown import status_lines
 from agent.page.live import boxes_of
+from agent.service.snapshot import auction_line
 from agent.timekeeping.shown import duration
 from agent.timekeeping.shown import line as clock_line
+from agent.words.disputes import dispute_line
+from agent.words.handovers import handover_line, jurisdiction_line
 from agent.words.units import band_text, power_text
 from hw_profiles.printable import printable
+from settlement.chain.scope import Band
 
 RAMP = " .:-=+*#%@"
 TITLES = {
@@ -67,9 +72,12 @@ def market_rows(status: dict[str, Any], now_ns: int) -> list[Row]:
     for one in sorted(boxes_of(status), key=lambda box: box["kind"] == "offer"):
         start, end = one["start_ns"], one["end_ns"]
         left = f"in {left_text(start - now_ns)}" if start and start > now_ns else left_text(max(0, end - now_ns))
-        power = "-" if one["eirp_mdbm"] is None else power_text(one["eirp_mdbm"])
+        power = "-" if one["eirp_mdbm"] is None or one["unit"] else power_text(one["eirp_mdbm"])
         who = one["by"] or one["role"]
-        rows.append((one["state"], who, band_text(one["low_hz"], one["high_hz"]), power, left))
+        band = Band(low_hz=one["low_hz"], high_hz=one["high_hz"], unit=one["unit"])
+        rows.append(
+            (one["state"], who, str(band) if band.unit else band_text(one["low_hz"], one["high_hz"]), power, left)
+        )
     return [tuple(map(printable, row)) for row in rows]
 
 
@@ -121,7 +129,20 @@ def node_lines(snapshot: dict[str, Any]) -> list[str]:
     lines.append(f"disk  {'unknown' if kept is None else f'{kept / 1e6:.1f} MB'} of {budget / 1e6:.0f} MB")
     lines += [f"ALARM {one}" for one in status["alarms"]]
     lines += [f"not ready: {part}: {why}" for part, why in snapshot["problems"].items()]
+    lines += market_lines(snapshot)
     return [printable(line) for line in lines]
+
+
+def market_lines(snapshot: dict[str, Any]) -> list[str]:
+    """Auctions, leases that change hands, disputes, jurisdictions, base stations, as `bandpact status` says them."""
+    status, below = snapshot["status"], snapshot["base_stations"]
+    return [
+        *map(auction_line, status.get("auctions", [])),
+        *map(handover_line, status.get("handovers", [])),
+        *map(dispute_line, status.get("disputes", [])),
+        *map(jurisdiction_line, status.get("jurisdictions", [])),
+        *(f"base stations: {one}" for one in ([] if below is None else status_lines(below))),
+    ]
 
 
 def event_rows(events: list[dict[str, Any]], utc_ns: int, mono_ns: int, most: int = 30) -> list[Row]:

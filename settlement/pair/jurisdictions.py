@@ -53,14 +53,19 @@ def _read(record: bytes) -> Jurisdiction | None:
     return body if isinstance(body, Jurisdiction) else None
 
 
-def touched_by(rule: Rule, cell: Cell) -> tuple[TouchedJurisdiction, ...]:
-    """The jurisdictions of a rule that a cell touches, or may."""
+def jurisdictions_of(rule: Rule) -> tuple[TouchedJurisdiction, ...]:
+    """Every jurisdiction of a rule."""
     found = [(link, _read(link.record)) for link in rule.jurisdictions or ()]
     return tuple(
         TouchedJurisdiction(record=digest(link.record), authority=digest(link.chain[-1]), body=body)
         for link, body in found
-        if body is not None and body.area.overlaps(cell.area)
+        if body is not None
     )
+
+
+def touched_by(rule: Rule, cell: Cell) -> tuple[TouchedJurisdiction, ...]:
+    """The jurisdictions of a rule that a cell touches, or may."""
+    return tuple(one for one in jurisdictions_of(rule) if one.body.area.overlaps(cell.area))
 
 
 def judge_jurisdictions(case: JurisdictionCase, rule: Rule) -> Refusal | None:

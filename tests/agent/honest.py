@@ -31,6 +31,10 @@ from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, Tim
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.bounds import OwnFaultError
 from settlement.pair.effects import RequestProgress
+from settlement.records.auctionterms import AuctionRule
+from settlement.records.complaintterms import GROUNDS, DisputeTerms, FallbackTerms, GroundTerms
+from settlement.records.handingterms import HandingTerms
+from settlement.records.quorum import GroupMember, MemberList
 from settlement.state.messages import Message
 from settlement.state.step import HaltedError, Outgoing, Step
 from tests.settlement.enveloped import channel, place, unit
@@ -45,12 +49,29 @@ from tests.settlement.world import (
     NS,
     RULE,
     T0,
+    TERMS,
     UPPER,
     USER_ACTIONS,
     World,
 )
 
 BANDS = (LOWER, UPPER, BAND, Band(low_hz=3_540_000_000, high_hz=3_560_000_000), Band(low_hz=1, high_hz=2))
+MARKETS: tuple[dict[str, Any], ...] = (
+    {},
+    {
+        "handing": HandingTerms(kinds=("transfer", "sublease"), depth=2, consent=1),
+        "fallbacks": (FallbackTerms(number=1, scope="same holder", notice_ns=NS, owed="fixed", amount=5),),
+        "disputes": DisputeTerms(
+            grounds=tuple(GroundTerms(name=name, owed="fixed", amount=3) for name in GROUNDS),
+            levels=("authority",), raise_ns=600 * NS, answer_ns=NS, rule_ns=NS, escalate_ns=NS, pay_ns=NS,
+        ),
+        "auction": AuctionRule(
+            members="notaries", functions=("first price",), bids_ns_min=1000, reveals_ns_min=1000, settle_ns=1,
+            deposit_min=0, bidders_max=8,
+        ),
+    },
+)  # fmt: skip
+"""What the class says beside its usual terms: nothing, or of everything that a market may have."""
 POWERS_MDBM = (-5_000, 10_000, 20_000, 30_000, 31_000, 200_000)
 HONEST = ("holder", "alice", "bob")
 
@@ -109,7 +130,8 @@ class Lives:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.rng, self.at_ns, self.seed = Random(seed), 0, seed
-        rule = replace(RULE, witness_quorum=self.rng.choice((0, 0, 0, 1)))
+        terms = replace(TERMS, **self.rng.choice(MARKETS))
+        rule = replace(RULE, witness_quorum=self.rng.choice((0, 0, 0, 1)), classes=(terms,))
         self.world = World(folder, rule)
         self.world.enrol(holder=HOLDER_ACTIONS, alice=USER_ACTIONS, bob=USER_ACTIONS)
         self.nodes = {name: Operated(name) for name in HONEST}
@@ -245,11 +267,43 @@ def operator_asks(lives: Lives, node: Operated) -> None:
             {"do": "rotate"},
             {"do": "cancel"},
             {"do": "acquire"},
+            market_command(lives, node, fields),
+            market_command(lives, node, fields),
         )
     )
     assert errands is not None
     errands.take([Command(client=b"c", fields=command)], lives.at_ns)
     lives.step(node, lambda step: errands.act(step, surroundings(lives, node)))
+
+
+def market_command(lives: Lives, node: Operated, banded: dict[str, Any]) -> dict[str, Any]:
+    """A command about auctions, leases that change hands, fallbacks or disputes; often one that means nothing."""
+    rng, party = lives.rng, lives.world.members[node.name].party
+    sids = [*(pair.sid for pair in party.user.pairs.values()), *party.holder.pairs] or [bytes(32)]
+    sid, other = rng.choice(sids).hex(), rng.choice(HONEST)
+    disputes = [name.hex() for name, _ in party.lineage.items("dispute")] or ["00"]
+    found: dict[str, Any] = rng.choice(
+        (
+            {
+                "do": "auction open", "commodity": "cbrs", "price": rng.choice((0, 7, 10**9)), "bids_ms": 1_000,
+                "reveals_ms": 1_000, "vote_ms": 1_000, "in_ms": rng.choice((3_000, 10_000)), **banded,
+            },
+            {"do": "auction bid", "auction": rng.choice(("", "00")), "price": rng.choice((0, 7, 2**62))},
+            {"do": "auction show"},
+            {
+                "do": "hand_on", "sid": sid, "kind": rng.choice(("transfer", "sublease")), "to": other,
+                "price": rng.choice((0, 7)), "eirp_mdbm": rng.choice((None, *POWERS_MDBM)),
+            },
+            {"do": "fallback", "sid": sid, **rng.choice(({}, {"low_hz": UPPER.low_hz, "high_hz": UPPER.high_hz}))},
+            {
+                "do": "dispute", "sid": sid, "ground": rng.choice((*GROUNDS, "none")),
+                "claim": rng.choice((None, 0, 7, 10**14)), "escalates": rng.choice((None, None, disputes[0])),
+            },
+            {"do": "answer", "dispute": rng.choice(disputes), "stance": rng.choice(("denied", "admitted"))},
+            {"do": "disputes", "name": rng.choice(("", disputes[0])), "case": rng.random() < 0.5},
+        )
+    )  # fmt: skip
+    return found
 
 
 def errands_go_on(lives: Lives, node: Operated) -> None:
@@ -290,6 +344,7 @@ def surroundings(lives: Lives, node: Operated) -> Surroundings:
         declare=declare,
         rotate=lambda _step: None,
         may_offer=lambda step, offer: step.may_sign(policy.declaration(step, party, offer)),
+        is_free=lambda _auction: rng.random() < 0.8,
     )
 
 
@@ -422,9 +477,16 @@ def authority_word(lives: Lives) -> bytes:
     rng = lives.rng
     at_s = lives.at_ns / NS + rng.choice((0.0, 0.0, -5.0, 5.0, 3000.0, -3000.0))
     version = rng.randint(1, 6)
-    if rng.random() < 0.5:
+    if rng.random() < 0.2:
+        members = tuple(
+            GroupMember(role="operator", credential=one.hash, key=one.key.public, weight=1)
+            for one in (lives.world.members[name] for name in HONEST)
+        )
+        window = Window(start_ns=T0 - NS, end_ns=T0 + 3600 * NS)
+        body: Any = MemberList(name="notaries", epoch=version, effective=window, faulty=0, members=members)
+    elif rng.random() < 0.5:
         fresh_ns = T0 + lives.at_ns + rng.choice((100 * NS, 10 * NS))
-        body: Any = bodies.Revocation(version=version, fresh_until_ns=fresh_ns, bits=bits_of((), 32))
+        body = bodies.Revocation(version=version, fresh_until_ns=fresh_ns, bits=bits_of((), 32))
     else:
         start_ns = T0 + lives.at_ns + rng.choice((-3600, -1, 1, 60)) * NS
         body = replace(

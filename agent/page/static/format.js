@@ -9,6 +9,13 @@ export function band(low, high) {
   return `${mhz(low, 3)}–${mhz(high, 3)} MHz`;
 }
 
+// The edges of a band, or of a part of another quantity, such as bit/s.
+export function amount(one) {
+  if (!one.unit) return band(one.low_hz, one.high_hz);
+  const [size, prefix] = [[1e9, 'G'], [1e6, 'M'], [1e3, 'k']].find(([least]) => one.high_hz >= least) ?? [1, ''];
+  return `${+(one.low_hz / size).toPrecision(12)}–${+(one.high_hz / size).toPrecision(12)} ${prefix}${one.unit}`;
+}
+
 export function dbm(mdb) {
   return mdb === null || mdb === undefined ? '–' : `${(mdb / 1000).toFixed(1)} dBm`;
 }

@@ -2,6 +2,7 @@
 import { band, clockText, css, dayText, dbm, fill, fillPairs, make, metres, mhz, span } from './format.js';
 import { Rows, Stream, askStop, hasToken, keepToken, read, readSpectra, takeToken } from './link.js';
 import { bearing, distance, drawMap } from './map.js';
+import { showMarket } from './market.js';
 import { LETTER, Lanes, Overlay, boxRow, laneAt, stretchRow, stretches } from './plane.js';
 import { Spectrum } from './spectrum.js';
 import { Waterfall } from './waterfall.js';
@@ -256,6 +257,7 @@ function showAll() {
   showPlaces(status);
   showLog(status);
   showBoxes();
+  showMarket(state.live, utcNs());
 }
 
 function showBoxes() {
@@ -422,6 +424,7 @@ function second(stale) {
   waterfall.follow();
   legend();
   showBoxes();
+  showMarket(state.live, utcNs());
   showPlaces(state.live.status);
   drawTrace();
   drawMap(el('map'), state.live.status.places, heardAgo, state.live.status.offers ?? []);

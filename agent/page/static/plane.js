@@ -1,6 +1,6 @@
 // What lies over the waterfall: time and frequency, boxes of offers and settlements, incumbents, now, the cursor; and
 // beside it the lanes of the same time: gate, own transmissions, incumbents, clock.
-import { band, clockText, css, dbm, mhz, sharp, span } from './format.js';
+import { amount, clockText, css, dbm, mhz, sharp, span } from './format.js';
 
 export const LETTER = { LOCKED: 'L', ARMED: 'A', OPEN: 'O', LATCHED: 'X', UNKNOWN: '?' };
 const TONE = { LOCKED: '--locked', ARMED: '--armed', OPEN: '--open', LATCHED: '--latched', UNKNOWN: '--unknown' };
@@ -45,8 +45,9 @@ export class Overlay {
     pen.lineWidth = 1;
     this.times(pen, view, y, left, width, height);
     this.incumbents(pen, lanes, view, x, y);
-    for (const one of boxes.filter((b) => b.kind === 'offer')) this.box(pen, one, view, x, y, width, height);
-    for (const one of boxes.filter((b) => b.kind !== 'offer')) this.box(pen, one, view, x, y, width, height);
+    const inBand = boxes.filter((b) => !b.unit);
+    for (const one of inBand.filter((b) => b.kind === 'offer')) this.box(pen, one, view, x, y, width, height);
+    for (const one of inBand.filter((b) => b.kind !== 'offer')) this.box(pen, one, view, x, y, width, height);
     const now = y(view.nowNs);
     if (now >= 0 && now <= height) {
       pen.strokeStyle = css('--accent');
@@ -261,7 +262,7 @@ export function boxRow(make, one, nowNs) {
   const who = one.kind === 'offer' ? (one.role === 'made' ? 'made here' : `by ${one.by}`) : `as ${one.role}`;
   return [
     make('span', {}, state, make('br'), make('span', { class: 'small' }, `${who} · ${one.id.slice(0, 8)}`)),
-    band(one.low_hz, one.high_hz), dbm(one.eirp_mdbm),
+    amount(one), one.unit ? '–' : dbm(one.eirp_mdbm),
     make('span', {}, left, make('br'), make('span', { class: 'small' }, lease)),
   ];
 }

@@ -14,6 +14,8 @@ import pytest
 from sim.airclient import AirClient
 from sim.oraclelog import read_log
 from tests.agent.page.browser import Running, chromium, holds, need_chromium, trial
+from tests.agent.page.nodes import told
+from tests.agent.page.served import page as served
 
 pytestmark = [pytest.mark.feature("U3"), pytest.mark.realtime, pytest.mark.timeout(240)]
 SCENARIO = str(Path(__file__).with_name("two.toml"))
@@ -267,3 +269,81 @@ def test_what_is_not_of_now_looks_so_and_says_treat_as_on(browser: Any, running:
         os.kill(process, signal.SIGCONT)
     holds(page, "document.body.dataset.stale === 'false'")
     page.context.close()
+
+
+# -- what a trial of two neighbours has none of --------------------------------------------------------------------
+
+
+AUCTION = {"auction": "aa" * 32, "state": "bidding", "by": "holder", "function": "second price",
+           "low_hz": 3_550_000_000, "high_hz": 3_560_000_000, "reserve": 5, "votes": 0,
+           "required": 3, "winner": None, "price": None,
+           "bids": [{"bidder": "ann", "price": None, "deposit_lost": 0}]}  # fmt: skip
+HANDED = {"role": "given", "kind": "sublease", "settlement": "bb" * 32, "child": None, "by": "alice", "to": "bob",
+          "low_hz": 3_550_000_000, "high_hz": 3_555_000_000, "eirp_mdbm": 17_000,
+          "stage": "failed", "why": "NO_CONSENT"}  # fmt: skip
+DISPUTE = {"state": "RULED", "level": 1, "ground": "fallback not kept", "sid": "cc" * 32, "by": "ann", "against": "bea",
+           "claim": 9, "evidence": ["confirm 1"], "answer": "denied", "outcome": "compensate", "ordered": 7, "owed": 7,
+           "paid": 0}  # fmt: skip
+WHERE = {"name": "north", "clause": "north 12.3", "authority": "coast", "represented": True, "reconciliation": None,
+         "area": {"lat_deg": 36.95, "lon_deg": -76.3, "radius_m": 2000.0}, "settlements": ["dd" * 32],
+         "classes": [{"commodity": "cbrs", "max_eirp_mdbm": 24_000, "max_window_ns": 100 * 10**9}]}  # fmt: skip
+STATIONS = {"worst_s": 1.5, "withheld": {"GATE": 2}, "heard_after": {}, "above": None,
+            "ears": [{"device": "cbsd:A/2", "state": "ended", "verdict": "heard", "detail": "-70 dBm", "ended_s": 4.0,
+                      "low_hz": 3_560_000_000, "high_hz": 3_570_000_000}],
+            "cbsds": [{"device": "cbsd:A/1", "grant": "g1", "settlement": "ee" * 32, "low_hz": 3_550_000_000,
+                       "high_hz": 3_560_000_000, "eirp_mdbm": 20_000, "transmit_until": "12:00:00Z",
+                       "silent_by": "12:01:00Z", "returned": False}]}  # fmt: skip
+
+
+def test_what_else_a_node_has_is_in_a_table_of_its_own_and_else_nowhere(browser: Any, tmp_path: Path) -> None:
+    now = time.time_ns()
+    window = {"start_ns": now, "end_ns": now + 60 * 10**9}
+    auction = {**AUCTION, **window, "bids_by_ns": now + 30 * 10**9, "reveals_by_ns": now, "vote_by_ns": now}
+    state = told(auctions=[auction], handovers=[{**HANDED, **window}], disputes=[DISPUTE], jurisdictions=[WHERE])
+    with served(tmp_path) as here:
+        page = browser.new_page()
+        page.goto(here.origin)
+        here.feed.say("state", told())
+        holds(page, "document.body.dataset.stale === 'false'")
+        assert not page.is_visible("#more-panel")
+        here.feed.say("state", state)
+        page.wait_for_selector("#auctions-part", state="visible")
+        row = cells(page, "auctions")[0]
+        assert row[0].startswith("bidding")
+        assert "s left" in row[0]
+        assert "3550–3560 MHz" in row[1]
+        assert row[2:] == ["ann sealed", "0 of 3", "not yet"]
+        row = cells(page, "handovers")[0]
+        assert "NO_CONSENT" in row[0]
+        assert row[2:5] == ["alice to bob", "3550–3555 MHz", "17.0 dBm"]
+        row = cells(page, "disputes")[0]
+        assert row[2] == "ann against bea"
+        assert "7 not paid yet" in row[5]
+        row = cells(page, "jurisdictions")[0]
+        assert (row[2], row[3], row[4]) == ("cbrs: at most 24.0 dBm, 1 min 40 s", "none", "coast, this node's own")
+        assert "dddddddd" in row[5]
+        assert not page.is_visible("#stations-part")
+        page.evaluate(
+            "async ([state, stations, now]) => (await import('/static/market.js'))"
+            ".showMarket({ status: state, base_stations: stations }, now)",
+            [state, STATIONS, now],
+        )
+        granted, ended = cells(page, "stations")
+        assert (granted[0], granted[3], granted[5]) == ("granted", "20.0 dBm", "12:01:00Z")
+        assert ended[:2] == ["ended", "cbsd:A/2"]
+        assert ended[5] == "by ear: heard: -70 dBm"
+        assert "withheld 2 times: GATE" in page.inner_text("#withheld")
+        page.context.close()
+
+
+def test_a_part_of_another_quantity_is_in_the_table_and_not_in_the_band(browser: Any, tmp_path: Path) -> None:
+    offer = {"offer": "ab" * 16, "role": "heard", "holder": "h", "low_hz": 0, "high_hz": 100_000_000, "unit": "bit/s",
+             "start_ns": time.time_ns(), "end_ns": time.time_ns() + 60 * 10**9, "eirp_mdbm": 0}  # fmt: skip
+    with served(tmp_path) as here:
+        page = browser.new_page()
+        page.goto(here.origin)
+        here.feed.say("state", told(offers=[offer]))
+        holds(page, "document.getElementById('boxes').tBodies[0].rows.length === 1")
+        holds(page, "document.getElementById('boxes').innerText.includes('bit/s')")
+        assert cells(page, "boxes")[0][1:3] == ["0–100 Mbit/s", "–"]
+        page.context.close()

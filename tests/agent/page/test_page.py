@@ -14,7 +14,8 @@ import pytest
 
 from agent.history.store import NS, SECOND, Store
 from agent.node.livefeed import GateTrack, encoded_row
-from agent.page.app import FILES, SPECTRA_HEAD, spectra
+from agent.page.app import FILES
+from agent.page.codedrows import SPECTRA_HEAD, spectra
 from agent.page.guard import POLICY, hosts_of
 from agent.page.live import QUEUE, Watching, boxes_of
 from agent.page.pageprocess import PageNotServed, listening
