@@ -9,7 +9,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.authority import Rule
 from settlement.records.handingterms import KINDS
 from settlement.records.market import Declaration
-from settlement.records.row import Becomes, Charge, Kind, RecordType, WhenLate
+from settlement.records.row import Becomes, CarriedBy, Charge, Kind, RecordType, WhenLate
 from settlement.records.sizes import HASH
 
 TIER_WEAKEST = 255
@@ -124,6 +124,7 @@ TYPES = (
         body=Consent,
         kind=Kind.DEALING,
         actions=("grant", "request"),
+        carrier=CarriedBy.ANYONE,
         late=WhenLate.COUNTS,
         charge=Charge.MOVES,
         beside=True,

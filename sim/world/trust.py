@@ -14,6 +14,7 @@ from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, Tim
 from settlement.core.reasons import Refusal
 from settlement.pair.artifact import verify_rule
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
+from settlement.records.handingterms import KINDS, HandingTerms
 from sim.world.plan import Role
 
 NS = 1_000_000_000
@@ -128,9 +129,15 @@ def _claims(public: bytes, name: str) -> Claims:
 
 
 def make_rule(
-    *, quorum: int, budget_hz_s: int | None, suspends: bool, shards: tuple[bodies.Shard, ...] = ()
+    *,
+    quorum: int,
+    budget_hz_s: int | None,
+    suspends: bool,
+    shards: tuple[bodies.Shard, ...] = (),
+    handing: int = 0,
 ) -> bodies.Rule:
     """The rule of a run."""
+    hands = HandingTerms(kinds=KINDS, depth=2, consent=handing - 1) if handing else None
     budget = bodies.Budget(
         level="operator",
         commodity=COMMODITY,
@@ -146,7 +153,7 @@ def make_rule(
         effective=Window(start_ns=T0_NS - 3600 * NS, end_ns=T0_NS + 3600 * NS),
         bands=(BAND,),
         area=AREA,
-        classes=(replace(TERMS, on_incumbent=1 if suspends else None),),
+        classes=(replace(TERMS, on_incumbent=1 if suspends else None, handing=hands),),
         levels=(
             bodies.Level(name="authority", response="obey", weight_ppm=1_000_000, admits=admits),
             bodies.Level(name="operator", response="consider", weight_ppm=500_000, admits=admits),
@@ -198,6 +205,7 @@ def trust_for(
     status: bool,
     suspends: bool = False,
     coordination: str = "",
+    handing: int = 0,
 ) -> WorldTrust:
     """Issue everything a run needs; the same arguments give the same bytes."""
     key, before = SigningKey.from_seed(secret("root")), _before_start()
@@ -223,7 +231,7 @@ def trust_for(
         )
     by_name = {name: records.digest(chain[-1]) for name, chain in chains}
     shards = _shards(coordination, by_name)
-    rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends, shards=shards)
+    rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends, shards=shards, handing=handing)
     return WorldTrust(
         root=root,
         chains=tuple(chains),
