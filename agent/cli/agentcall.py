@@ -46,7 +46,7 @@ SENTENCES = {
     "handed over": "CONFIRM sent: {to} has it, {sid}",
     "auction opened": "auction {auction} opened",
     "auction": "auction {state}",
-    "bid placed": "bid sealed and sent; it is shown once the bids have closed",
+    "bid placed": "bid sealed and sent, with a deposit of {deposit}; it is {shown}",
 }
 
 

@@ -72,6 +72,12 @@ def bid(
     reveal: Annotated[
         bool, typer.Option("--reveal/--no-reveal", help="show it in time; who does not loses its deposit")
     ] = True,
+    deposit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="what you put down; refused where the auction asks for another; what it asks if not said"
+        ),
+    ] = None,
     hold: Hold = False,
     as_json: AsJson = False,
 ) -> None:
@@ -82,6 +88,7 @@ def bid(
         do="auction bid",
         auction=auction,
         price=price,
+        deposit=deposit,
         reveal=reveal,
         hold=hold,
     )

@@ -238,6 +238,7 @@ def _invoice_text(line: dict[str, Any]) -> str:
     """A line of an invoice, its amounts in millionths of the currency."""
     parts = [f"{line['settlements']} settlements, {line['price']}"] if line["settlements"] else []
     parts += [f"compensation {line['compensation']}"] if line["compensation"] else []
+    parts += [f"deposits {line['deposits']}"] if line["deposits"] else []
     unit = f" millionths of {line['currency']}" if line["currency"] else ""
     aired = f", {line['airtime_ns'] / 1e9:.3f} s on the air" if line["airtime_ns"] else ""
     return f"{line['day']} {line['payer']} to {line['payee']} for {line['commodity']}: {', '.join(parts)}{unit}{aired}"

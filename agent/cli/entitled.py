@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from agent.words.units import length_text, place_text, power_text, time_text
 
 if TYPE_CHECKING:
-    from settlement.chain.bodies import Rule
+    from settlement.chain.bodies import ClassTerms, Rule
     from settlement.chain.credentials import Subject
     from settlement.chain.scope import Area, Scope
 
@@ -51,6 +51,27 @@ def ruled(rule: "Rule") -> list[str]:
         times = f"windows up to {time_text(terms.max_window_ns / NS)}, leases of {time_text(terms.lease_ns / NS)}"
         loud = f"up to {power_text(terms.max_eirp_mdbm)}, outside {power_text(terms.out_of_band_mdbm_per_mhz)}/MHz"
         lines.append(f"  {terms.name}: {loud}; {times}; price {terms.price_low} to {terms.price_high}")
+        lines += _decided(terms)
     if rule.jurisdictions:
         lines.append(f"  jurisdictions: {len(rule.jurisdictions)}, each as its own authority signed it")
     return lines
+
+
+def _decided(terms: "ClassTerms") -> list[str]:
+    """What of a class a group decides, a line for each."""
+    said = []
+    if terms.auction is not None:
+        asked = terms.auction
+        times = f"bids for {time_text(asked.bids_ns_min / NS)}, reveals for {time_text(asked.reveals_ns_min / NS)}"
+        said.append(
+            f"    auctions ({', '.join(asked.functions)}) certified by {asked.members}; {times} at least; "
+            f"deposit from {asked.deposit_min}"
+        )
+    for what, asked_for in (("approval", terms.approval), ("coalition", terms.coalition)):
+        if asked_for is not None:
+            need = f", {asked_for.need}" if asked_for.need else ""
+            said.append(
+                f"    every GRANT by {what} of {asked_for.members}: {asked_for.function}{need}, "
+                f"within {time_text(asked_for.vote_ns / NS)}"
+            )
+    return said

@@ -8,10 +8,12 @@ from agent.node.auctions import auction_fields, auctions_of, opened
 from agent.node.commands import OpenAuction, PlaceBid, ShowAuctions
 from agent.node.errand import Errand, Surroundings, heard_text
 from settlement.chain.records import Record
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.bounds import OwnFaultError
 from settlement.party.assembly import place_bid
 from settlement.party.party import Party
 from settlement.quorum.table import OVER, ProposalState
+from settlement.records.conduct.auction import AuctionCase, auction_of
 from settlement.state.step import Step
 
 AuctionCommand = OpenAuction | PlaceBid | ShowAuctions
@@ -32,8 +34,8 @@ def go_on(step: Step, party: Party, errand: Errand, around: Surroundings, *, tel
     elif isinstance(command, ShowAuctions):
         names = _named(party, command.auction)
         tell(errand, "auctions", auctions=[auction_fields(party, name) for name in names])
-        none = f"no auction begins with {command.auction!r}" if command.auction else ""
-        end(errand, ok=bool(names) or not command.auction, why=none if not names else "")
+        unknown = refuse(Reason.OUT_OF_ORDER, "auction.name", command.auction, "how a known auction's name begins")
+        end(errand, ok=bool(names) or not command.auction, why="" if names else str(unknown))
 
 
 def _named(party: Party, prefix: str) -> list[bytes]:
@@ -80,21 +82,48 @@ def _open(
 
 
 def _bid(step: Step, party: Party, errand: Errand, command: PlaceBid, *, tell: Tell, end: End) -> None:
-    names = _named(party, command.auction)
-    if len(names) != 1 or errand.cancelled:
-        known = ", ".join(name.hex()[:12] for name in auctions_of(party)) or "none"
-        why = f"{len(names)} auctions begin with {command.auction!r}; known: {known}"
-        end(errand, ok=False, why="called off before anything was bid" if errand.cancelled else why)
+    if errand.cancelled:
+        end(errand, ok=False, why="called off before anything was bid")
+        return
+    auction = _judge_bid(party, command)
+    if isinstance(auction, Refusal):
+        end(errand, ok=False, why=str(auction))
         return
     try:
-        place_bid(party, step, names[0], command.price, reveal=command.reveal)
+        place_bid(party, step, auction.name, command.price, reveal=command.reveal)
     except OwnFaultError as exc:
         end(errand, ok=False, why=str(exc))
         return
-    errand.auction = names[0]
-    tell(errand, "bid placed", auction=names[0].hex(), price=command.price)
+    errand.auction = auction.name
+    tell(
+        errand,
+        "bid placed",
+        auction=auction.name.hex(),
+        price=command.price,
+        deposit=auction.terms.deposit,
+        shown="shown once the bids have closed" if command.reveal else "not shown, so the deposit is lost",
+    )
     if not command.hold:
         end(errand, ok=True)
+
+
+def _judge_bid(party: Party, command: PlaceBid) -> AuctionCase | Refusal:
+    """The auction that is meant; a bid that could win nothing, or puts down another deposit, is not sent at all."""
+    names = _named(party, command.auction)
+    if len(names) != 1:
+        known = ", ".join(name.hex()[:12] for name in auctions_of(party)) or "none"
+        measured = f"{len(names)} begin with {command.auction!r}"
+        return refuse(Reason.OUT_OF_ORDER, "bid.proposal", measured, f"one that is known here: {known}")
+    auction = auction_of(party, names[0], "bid.proposal")
+    if isinstance(auction, Refusal):
+        return auction
+    if auction.proposal.frame.author in party.own_line:
+        return refuse(Reason.TERMS, "bid.bidder", "the auctioneer", "anybody but the auctioneer")
+    if command.deposit is not None and command.deposit != auction.terms.deposit:
+        return refuse(Reason.PRICE, "bid.deposit", command.deposit, auction.terms.deposit)
+    if command.price < auction.terms.reserve:
+        return refuse(Reason.PRICE, "bid.reserve", command.price, f">= {auction.terms.reserve}, the reserve")
+    return auction
 
 
 def _follow(party: Party, errand: Errand, *, tell: Tell, end: End) -> None:

@@ -12,9 +12,9 @@ from settlement.chain.records import Record
 from settlement.chain.scope import Band
 from settlement.core.reasons import Refusal
 from settlement.pair.bounds import OwnFaultError
-from settlement.pair.user import UserPair
 from settlement.party.assembly import open_auction, place_bid, seat_of_auctions
 from settlement.party.party import Party
+from settlement.party.won import ask_for
 from settlement.quorum.group import quorum_of
 from settlement.quorum.table import OVER, ProposalState
 from settlement.records.auctionterms import AuctionTerms
@@ -134,27 +134,6 @@ class AuctionPolicy:
                 continue
             self._asked.add(name)
             ask_for(step, party, name)
-
-
-def ask_for(step: Step, party: Party, name: bytes) -> UserPair | None:
-    """The REQUEST for what this node won in an auction; None where it did not win, or has asked before."""
-    outcome = party.record_of(party.lineage.get(OUTCOMES, name))
-    auction = auction_of(party, name, "request.auction")
-    if outcome is None or isinstance(auction, Refusal) or outcome.body.winner not in party.own_line:
-        return None
-    terms = auction.terms
-    offer, me = party.user.offers.get(terms.declaration), party.registry.get(party.identity.credential)
-    if offer is None or me is None or any(_asks(party, pair, terms.declaration) for pair in party.user.pairs.values()):
-        return None
-    eirp_mdbm = min(offer.body.max_eirp_mdbm, me.scope.max_eirp_mdbm)
-    return party.user.request(
-        step, offer, terms.cell, eirp_mdbm=eirp_mdbm, tier=me.scope.tier, price=outcome.body.price
-    )
-
-
-def _asks(party: Party, pair: UserPair, declaration: bytes) -> bool:
-    record = party.record_of(pair.request)
-    return record is not None and record.body.declaration == declaration
 
 
 def auctions_of(party: Party) -> list[bytes]:

@@ -142,6 +142,7 @@ class PlaceBid(_Command):
     do: Literal["auction bid"]
     auction: Annotated[str, Field(max_length=64)]
     price: Annotated[int, Field(ge=0, lt=1 << 63)]
+    deposit: Annotated[int | None, Field(ge=0, lt=1 << 63)] = None
     reveal: bool = True
     hold: bool = False
 

@@ -48,8 +48,16 @@ class AuctionRulePlan(Section):
     bidders_max: int = Field(default=16, ge=2, le=31)
 
 
+class ConsentPlan(Section):
+    """Who has to agree before a GRANT, of `[trial.group]`; see `settlement.records.approvalterms.ApprovalRule`."""
+
+    function: Literal["unanimous", "k of n", "weighted"] = "k of n"
+    need: int = Field(default=0, ge=0)
+    vote_s: float = Field(gt=0)
+
+
 class MemberPlan(Section):
-    """A member of the group that certifies auctions: the node, its role and its weight."""
+    """A member of the group that decides together: the node, its role and its weight."""
 
     node: str
     role: Literal["holder", "bidder", "user", "regulator", "operator", "authority", "witness"]

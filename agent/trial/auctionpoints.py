@@ -1,9 +1,11 @@
-"""What auctions of a trial came to, from signed records alone: every bid, what was shown, winner, price, votes."""
+"""What groups of a trial decided, from signed records alone: auctions, and REQUESTs approved before a GRANT."""
 
 from typing import Any
 
 from agent.trial.collect import Collected
+from agent.trial.spec import TrialSpec
 from settlement.chain.records import Record
+from settlement.quorum.outcome import approving
 from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.market import Request
 from settlement.records.quorum import Ballot, GroupOutcome, Proposal
@@ -49,3 +51,38 @@ def _shown(c: Collected, asked: Record, found: list[Record], grants: list[Record
         "price": outcome.price if outcome is not None else None,
         "settled": [{"user": c.name_of(r.body.user), "price": r.body.price} for r in settled],
     }
+
+
+def approvals_shown(c: Collected, found: list[Record], grants: list[Record]) -> list[dict[str, Any]]:
+    """One row for each REQUEST that was put to members, by its holder: who voted how, and whether it was granted."""
+    return [
+        _approval(c, record, found, grants)
+        for record in sorted(found, key=lambda r: r.frame.attestation.earliest_ns)
+        if isinstance(record.body, Proposal) and record.body.approval is not None
+    ]
+
+
+def _approval(c: Collected, asked: Record, found: list[Record], grants: list[Record]) -> dict[str, Any]:
+    votes = [r for r in found if isinstance(r.body, Ballot) and r.body.proposal == asked.digest]
+    outcomes = {r.digest for r in found if isinstance(r.body, GroupOutcome) and r.body.proposal == asked.digest}
+    terms, yes = asked.body.approval, approving(asked.digest)
+    return {
+        "by": c.name_of(asked.frame.author or b""),
+        "user": c.name_of(terms.user),
+        "low_hz": terms.cell.band.low_hz,
+        "high_hz": terms.cell.band.high_hz,
+        "function": asked.body.function,
+        "for": sorted(c.name_of(r.frame.author or b"") for r in votes if r.body.choice == yes),
+        "against": sorted(c.name_of(r.frame.author or b"") for r in votes if r.body.choice != yes),
+        "outcomes": len(outcomes),
+        "granted": any(r.body.approval in outcomes and r.body.request == asked.body.subject for r in grants),
+    }
+
+
+def consent_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
+    """What approvals of a scenario were to show and did not."""
+    rows = shown.get("approvals", [])
+    if spec.terms.approval is None and spec.terms.coalition is None:
+        return []
+    what = "approval" if spec.terms.coalition is None else "coalition"
+    return [] if any(one["granted"] for one in rows) else [f"nothing was granted by {what}: it is not shown"]

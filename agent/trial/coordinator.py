@@ -14,6 +14,7 @@ import tomli_w
 
 from agent.config.keyfiles import CHAIN, make_keys, write_chain
 from agent.desk.overlaps import needed
+from agent.trial.auctionplans import ConsentPlan
 from agent.trial.jurisdictions import TrialJurisdiction
 from agent.trial.spec import DisputePlan, FallbackPlan, HandingPlan, JurisdictionPlan, TierPlan, TrialSpec
 from settlement.chain import bodies, records
@@ -25,6 +26,7 @@ from settlement.core.reasons import Refusal
 from settlement.disputes.casefile import read_case
 from settlement.disputes.rulings import ruling_by
 from settlement.pair.coordination import NEIGHBOURS
+from settlement.records.approvalterms import ApprovalRule
 from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionRule
 from settlement.records.authority import JurisdictionLink
 from settlement.records.complaintterms import DisputeTerms, FallbackTerms, GroundTerms
@@ -218,8 +220,15 @@ class TrialAuthority:
             bidders_max=plan.bidders_max,
         )
 
+    def _consent(self, plan: ConsentPlan | None) -> ApprovalRule | None:
+        """What the rule asks for before a GRANT."""
+        group = self._spec.group
+        if plan is None or group is None:
+            return None
+        return ApprovalRule(members=group.name, function=plan.function, need=plan.need, vote_ns=int(plan.vote_s * NS))
+
     def members_word(self, issued: Iterable[Issued], duration_s: float) -> bytes | None:
-        """The signed list of who certifies auctions; None where the scenario has none."""
+        """The signed list of who decides together; None where the scenario has none."""
         group = self._spec.group
         if group is None:
             return None
@@ -265,7 +274,14 @@ class TrialAuthority:
             effective=Window(start_ns=now_ns - 60 * NS, end_ns=now_ns + int((duration_s + 3600) * NS)),
             bands=(self.band,),
             area=self.area,
-            classes=(replace(_class_terms(terms, duration_s), auction=self._auctions(duration_s)),),
+            classes=(
+                replace(
+                    _class_terms(terms, duration_s),
+                    auction=self._auctions(duration_s),
+                    approval=self._consent(terms.approval),
+                    coalition=self._consent(terms.coalition),
+                ),
+            ),
             levels=(
                 bodies.Level(name=AUTHORITY, response="obey", weight_ppm=bodies.PPM, admits=everything),
                 bodies.Level(name=OPERATOR, response="consider", weight_ppm=bodies.PPM // 2, admits=everything),

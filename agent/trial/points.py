@@ -5,7 +5,7 @@ The same figures for every scenario; what did not happen in one is 0, or an empt
 
 from typing import Any
 
-from agent.trial.auctionpoints import auctions_shown
+from agent.trial.auctionpoints import approvals_shown, auctions_shown, consent_missed
 from agent.trial.collect import Collected
 from agent.trial.disputepoints import broken_points, dispute_points, disputes_missed, moved_points
 from agent.trial.handedpoints import handed_on, reconciled
@@ -34,6 +34,7 @@ def points(c: Collected) -> dict[str, Any]:
         "handed_on": handed_on(c, found),
         "jurisdictions": reconciled(c, found),
         "auctions": auctions_shown(c, found, grants),
+        "approvals": approvals_shown(c, found, grants),
         "moved": moved_points(c.name_of, found),
         "broken": broken_points(c.name_of, found),
         "disputes": dispute_points(c.name_of, found),
@@ -69,6 +70,7 @@ def points_missed(spec: TrialSpec, shown: dict[str, Any]) -> list[str]:
         said.append("what was auctioned was settled with another than the winner")
     if len(sold) < len(spec.auctions):
         said.append("no winner of an auction settled what it had won: the auction is not shown")
+    said += consent_missed(spec, shown)
     said += disputes_missed(spec, shown)
     if spec.terms.suspends and not shown["suspended"]:
         said.append("no lease was suspended: waiting an incumbent out is not shown")

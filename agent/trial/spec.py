@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from agent.config.hands import HandSection
 from agent.config.settings import OfferSection, WantSection
-from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, GroupPlan
+from agent.trial.auctionplans import AuctionPlan, AuctionRulePlan, BidPlan, ConsentPlan, GroupPlan
 from hw_profiles.misfit import first_misfit
 from sim.scenario import ScenarioError
 
@@ -184,6 +184,8 @@ class Terms(_Table):
     tiers: tuple[TierPlan, ...] = ()
     handing: HandingPlan | None = None
     auction: AuctionRulePlan | None = None
+    approval: ConsentPlan | None = None
+    coalition: ConsentPlan | None = None
     fallbacks: tuple[FallbackPlan, ...] = ()
     disputes: DisputePlan | None = None
 
@@ -321,7 +323,23 @@ def read_spec(table: dict[str, Any], nodes: set[str]) -> TrialSpec:
     if spec.auctions and (spec.group is None or spec.terms.auction is None):
         missing = "group" if spec.group is None else "terms.auction"
         raise ScenarioError(f"[trial] {missing}: absent; an auction needs [trial.group] and [trial.terms.auction]")
+    _check_consent(spec)
     unknown = set(named) | set(spec.node_tiers)
     for name in sorted(unknown - nodes):
         raise ScenarioError(f"[trial] unknown node {name!r}; the scenario has {', '.join(sorted(nodes))}")
     return spec
+
+
+def _check_consent(spec: TrialSpec) -> None:
+    """Approval and coalition need the group that decides, and leave the user time to wait for it."""
+    for key in ("approval", "coalition"):
+        asked: ConsentPlan | None = getattr(spec.terms, key)
+        if asked is None:
+            continue
+        if spec.group is None:
+            raise ScenarioError(f"[trial] group: absent; [trial.terms.{key}] needs [trial.group]")
+        if asked.vote_s >= spec.terms.accept_s:
+            limit = f"required: < accept_s, {spec.terms.accept_s:g}"
+            raise ScenarioError(f"[trial] terms.{key}.vote_s: {asked.vote_s:g}; {limit}")
+    if spec.terms.approval is not None and spec.terms.coalition is not None:
+        raise ScenarioError("[trial] terms.coalition: present; required: absent, where the class has approval")

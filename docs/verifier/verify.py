@@ -516,7 +516,8 @@ def check_artifact(case):
     need((accept.attestation.latest_ns if shared else done) < body.accept_by_ns and done < body.confirm_by_ns,
         "TIMEOUT artifact.time")
     if terms.envelope_required or body.composite: check_envelopes(deal, {each.name: each for each in found})
-    check_proof(made.proof, deal, network, anchors)
+    check_proof(made.proof, deal, network, anchors)  # what a group decided is not read here, and so never accepted
+    need(not (terms.auction or terms.approval or terms.coalition), "PROOF decided.unread")
 # ---- bundles and the command line
 def check_bundle(case):  # The faults of a bundle's logs and records, and the settlements in it
     network, known, records, good, faults, settled = case["network"], {}, {}, {}, [], []

@@ -24,6 +24,7 @@ from settlement.chain.bodies import (
     Gate,
     Grant,
     Renew,
+    Request,
     Resume,
     Revocation,
     Rotation,
@@ -44,6 +45,9 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.governing.rulefile import rule_at
 from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.transmit import lease_limit
+from settlement.quorum.decided import DecisionGrounds, deal_granted, judge_decided
+from settlement.records.auction import AuctionTally
+from settlement.records.quorum import GroupOutcome, MemberList, Proposal
 from settlement.records.verdict import REVIEW_OPENED
 from settlement.state.messages import decode_message
 from settlement.state.ownword import attested, excused, in_order
@@ -51,6 +55,8 @@ from settlement.state.retention import lot_of
 
 TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.6", "capability.7", "capability.8")
 LEASES = (Confirm, Renew, Resume)
+DECIDING = (MemberList, Proposal, AuctionTally, GroupOutcome)
+"""Types that say what a group decided before a GRANT."""
 PLAIN = (Credential, Rule, Revocation, Envelope, Declaration, Gate, Verdict, Usage, Evidence)
 """Of these an audit keeps author, number and hash: nothing it compares afterwards is in their bodies."""
 
@@ -67,6 +73,7 @@ class Replay:
     last_signed_ns: int = 0
     seen: set[tuple[bytes, int]] = field(default_factory=set)
     grants: dict[bytes, Record] = field(default_factory=dict)
+    behind: dict[bytes, Record] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     verify: Verify = keys.verify
     heads: Heads | None = None
@@ -139,6 +146,7 @@ def _check_whole(state: Replay, index: int, body: bytes, said: list[Any] | None)
         state.audited.refused[leaf.reason or ""] += 1
         if leaf.reason not in Reason.__members__:
             add(f"entry {index}: refused without a known reason")
+        _keep_tally(state, leaf)
         _replay_refused(state, index, leaf)
         return
     record = proven(leaf.record, state.registry, verify=state.verify) if leaf.record is not None else None
@@ -264,7 +272,9 @@ def _beyond_terms(state: Replay, record: Record, author: Subject, rule: RuleInFo
         if user is None:
             return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", record.body.user.hex()[:16], "a credential in the log")
         state.grants[record.body.sid] = record
-        return judge_terms(deal_of_grant(record), rule.rule, holder=author, user=user)
+        beyond = judge_terms(deal_of_grant(record), rule.rule, holder=author, user=user)
+        return beyond or _undecided(state, record, rule)
+    _keep_behind(state, record, rule)
     grant = state.grants.get(record.sid) if record.sid is not None else None
     if grant is None or not isinstance(record.body, LEASES):
         return None
@@ -272,6 +282,32 @@ def _beyond_terms(state: Replay, record: Record, author: Subject, rule: RuleInFo
     if until_ns <= limit_ns:
         return None
     return refuse(Reason.LEASE, f"{record.typ}.until", f"{until_ns} ns", f"<= {limit_ns} ns")
+
+
+def _keep_behind(state: Replay, record: Record, rule: RuleInForce) -> None:
+    """What a GRANT may rest on that a group decided; REQUESTs and offers in classes with auctions alone."""
+    terms = rule.rule.terms(record.body.commodity) if isinstance(record.body, Request | Declaration) else None
+    if isinstance(record.body, DECIDING) or (terms is not None and terms.auction is not None):
+        state.behind[record.digest] = record
+
+
+def _keep_tally(state: Replay, leaf: Leaf) -> None:
+    """A TALLY that the owner would have counted otherwise: what enough members certified counts nevertheless."""
+    if leaf.record is None or b"bandpact/tally" not in leaf.record:
+        return
+    record = proven(leaf.record, state.registry, verify=state.verify)
+    if record is not None and isinstance(record.body, AuctionTally):
+        state.behind[record.digest] = record
+
+
+def _undecided(state: Replay, grant: Record, rule: RuleInForce) -> Refusal | None:
+    """What a class has decided by a group was, as the log of a party to the GRANT shows it."""
+    if not state.is_own(grant.frame.author or b"") and not state.is_own(grant.body.user):
+        return None
+    grounds = DecisionGrounds(
+        network=state.registry.network, find=state.behind.get, subject=state.registry.get, line=state.registry.line
+    )
+    return judge_decided(deal_granted(grant), rule.rule.terms(grant.body.commodity), grounds)
 
 
 def _replay_refused(state: Replay, index: int, leaf: Leaf) -> None:

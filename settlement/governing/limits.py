@@ -97,7 +97,7 @@ def _market(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
     if lower.auction is not None and lower.auction != upper.auction:
         yield "auction", "another", "that of the rule above, or none"
     yield from _changing_hands(lower.handing, upper.handing)
-    for name in ("tariff", "currency", "fallbacks", "disputes", "approval"):
+    for name in ("tariff", "currency", "fallbacks", "disputes", "approval", "coalition"):
         if getattr(upper, name) is not None and getattr(lower, name) != getattr(upper, name):
             yield name, "another", "that of the rule above"
 

@@ -20,6 +20,7 @@ ONE = {
     "handing": HandingTerms,
     "auction": AuctionRule,
     "approval": ApprovalRule,
+    "coalition": ApprovalRule,
 }
 SEVERAL = {"tiers": TierTerms, "retention": RetentionTerms, "fallbacks": FallbackTerms}
 

@@ -15,6 +15,7 @@
     (11) where its GRANT hands on another settlement's lease: that one's artifact verifies by (1) to (11), and the lease
         changed hands as `handing` says; so back to the licence
     (12) every other part of a settlement over several classes is confirmed, where it is a part of one
+    (13) what the class has decided by a group was: the auction of its offer, its approval, its coalition
 
 Only `verify` makes a `VerifiedPermit`, and the gate takes nothing else.
 
@@ -52,6 +53,7 @@ from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.transmit import TransmitLease, judge_change, lease_limit
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import settlement_id
+from settlement.quorum.decided import DecisionGrounds, deal_granted, judge_decided
 from settlement.records.handingterms import DEPTH_MAX
 from settlement.records.handover import Consent, Handover, Vacated
 from settlement.records.lease import CHANGES, Suspend
@@ -114,6 +116,17 @@ class Companion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupProof:
+    """What a group decided before the GRANT: lists of members, PROPOSALs, TALLYs, OUTCOMEs, and who signed and voted.
+
+    In a class with auctions REQUEST and offer are among the records: the form of the price is seen there.
+    """
+
+    records: tuple[bytes, ...] = array(1, _RAW, 10, low=1)
+    chains: tuple[Links, ...] | None = array(2, Links, 70, low=1, optional=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
     """Everything a stranger needs to verify a settlement."""
 
@@ -130,6 +143,7 @@ class Artifact:
     envelopes: tuple[bytes, ...] | None = array(11, _RAW, PARTS_MAX + 1, optional=True)
     companions: tuple[Companion, ...] | None = array(30, Companion, WHOLE_MAX, low=1, optional=True)
     handed: HandedOn | None = nested(14, HandedOn, optional=True)
+    decided: GroupProof | None = nested(40, GroupProof, optional=True)
 
     def encoded(self) -> bytes:
         """The artifact's bytes."""
@@ -197,7 +211,7 @@ def _typed(raw: bytes, registry: Registry, body: type[Any], author: Subject, rul
 
 
 def verify(data: bytes, *, network: str, anchors: Iterable[bytes]) -> VerifiedPermit | Refusal:
-    """Checks (1) to (12) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
+    """Checks (1) to (13) on an artifact's bytes. Pure: the verdict never depends on when or where it is asked."""
     return _verified(data, network=network, anchors=anchors, links=0)
 
 
@@ -238,6 +252,7 @@ def _verified(data: bytes, *, network: str, anchors: Iterable[bytes], links: int
         or _coordinated(artifact, (grant, accept), rule, registry)  # (9)
         or _enveloped(artifact, (grant, accept), registry, rule.rule)  # (10)
         or _whole(artifact, grant.record.body, registry)  # (12)
+        or _decided(artifact.decided, grant.record, registry, rule.rule)  # (13)
     )
     if refusal is not None:
         return refusal
@@ -495,6 +510,25 @@ def _coordinated(
             return refusal
         signed.append(CoordinationSigned(author=author, body=admitted.record.body))
     return lacking(rule.rule, grant.record.body.cell, grant.author.hash, signed)
+
+
+def _decided(decided: GroupProof | None, grant: Record, registry: Registry, rule: Rule) -> Refusal | None:
+    """Check (13), by records whose authors may say them."""
+    for links in decided.chains or () if decided is not None else ():
+        author = registry.admit_chain(links.credentials)
+        if isinstance(author, Refusal):
+            return author
+    known: dict[bytes, Record] = {}
+    for raw in decided.records if decided is not None else ():
+        one = prove(raw, registry)
+        if isinstance(one, Refusal):
+            return one
+        refusal = capability(one.record, one.author, rule)
+        if refusal is not None:
+            return refusal
+        known[one.record.digest] = one.record
+    grounds = DecisionGrounds(network=registry.network, find=known.get, subject=registry.get, line=registry.line)
+    return judge_decided(deal_granted(grant), rule.terms(grant.body.commodity), grounds)
 
 
 def _alive(witness: Subject, time_s: int) -> bool:

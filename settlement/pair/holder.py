@@ -38,6 +38,7 @@ from settlement.pair.terms import deal_of_request, judge_terms, lease_ceiling_ns
 from settlement.pair.wholes import WholeDecisions, judge_whole, named_part, own_part
 from settlement.pair.windows import accepted_from
 from settlement.pair.work import Work, settlement_id, stored_as
+from settlement.quorum.decided import UNDECIDED, GroupDecisions
 
 __all__ = ["BLOCKED", "OFFERS", "STORE", "GrantableRequest", "Holder", "HolderPair", "restored_holder"]
 
@@ -192,8 +193,16 @@ class Holder:
                 return refuse(Reason.CONFLICT, "request.elsewhere", f"{signed.cell.band} co-signed", "free")
         return None
 
-    def grant(self, work: Work, asked: GrantableRequest, bound: Bound | None = None) -> HolderPair:
+    def grant(
+        self,
+        work: Work,
+        asked: GrantableRequest,
+        bound: Bound | None = None,
+        decided: GroupDecisions = UNDECIDED,
+    ) -> HolderPair:
         """Reserve the cell and sign the GRANT, and with it the composite envelope that bounds it.
+
+        It names what a group decided on it, and those records travel beside it.
 
         What stands in the way of a stronger tier is displaced first, and owed for.
         """
@@ -229,6 +238,8 @@ class Holder:
             jurisdictions=tuple(one.record for one in touched_by(self.rule.rule, body.cell)) or None,
             fallback=body.fallback,
             replaces=body.replaces,
+            award=decided.award,
+            approval=decided.approval,
         )
         record = work.sign(grant)
         asking = HolderPair(
@@ -256,7 +267,7 @@ class Holder:
         )
         pair = self._pairs.move(work, asking, Event.REQUEST)
         self.handings.granted(work, pair)
-        work.send(pair.user, record.raw, beside(bound, composite))
+        work.send(pair.user, record.raw, (*beside(bound, composite), *decided.beside))
         work.event("granted", sid=grant.sid, band=grant.cell.band, user=admitted.author.name)
         return pair
 

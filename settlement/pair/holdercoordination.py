@@ -68,10 +68,12 @@ class CosigningKeeper:
             self._decisions.confirm(work, asking, accept, Event.COORDINATED, ())
 
     def _ask(self, work: Work, pair: HolderPair) -> None:
+        terms = self._governed.terms(pair.commodity)
+        asked = (pair.request,) if terms is not None and terms.auction is not None else ()
         for other in pair.asked or ():
             if other not in (pair.answered or ()) and pair.accept is not None:
                 handed = () if pair.handover is None else (pair.handover,)
-                work.send_beside(other, pair.grant, (pair.accept, *handed))
+                work.send_beside(other, pair.grant, (pair.accept, *handed, *asked))
 
     # -- the answers ---------------------------------------------------------------------------------------------
 

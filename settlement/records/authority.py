@@ -67,6 +67,7 @@ class ClassTerms:
     `on_incumbent` 1 suspends a settlement while an incumbent is in its band; 0, or absent, ends it.
     Prices are millionths of `currency`; without `price_forms` every form of price may be offered, but an auction only
     where `auction` says how one is held.
+    With `approval` a list of offices certifies a REQUEST before it is granted, with `coalition` the right's holders.
     `schema` names the signed record that says what the class is; `unit` is what bands of it count, Hz where absent; so
     many `users` may hold one cell at once, one where absent.
     """
@@ -103,13 +104,22 @@ class ClassTerms:
     handing: HandingTerms | None = nested(28, HandingTerms, optional=True)
     auction: AuctionRule | None = nested(46, AuctionRule, optional=True)
     approval: ApprovalRule | None = nested(47, ApprovalRule, optional=True)
+    coalition: ApprovalRule | None = nested(48, ApprovalRule, optional=True)
+
+    @property
+    def consent(self) -> ApprovalRule | None:
+        """What is to be certified before a GRANT: the approval of offices, or that of the cell's other holders."""
+        return self.coalition if self.approval is None else self.approval
 
     def meaning_flaw(self) -> Flaw | None:
         """Prices that rise, each tier and fallback once, forms of price that exist."""
         if self.price_low > self.price_high:
             return ".price_low", self.price_low, f"<= price_high, {self.price_high}"
-        if self.approval is not None and self.approval.vote_ns >= self.accept_ns:
-            return ".approval.vote_ns", self.approval.vote_ns, f"< accept_ns, {self.accept_ns}"
+        if self.approval is not None and self.coalition is not None:
+            return ".coalition", "present", "absent, where the class has approval"
+        if self.consent is not None and self.consent.vote_ns >= self.accept_ns:
+            key = "approval" if self.coalition is None else "coalition"
+            return f".{key}.vote_ns", self.consent.vote_ns, f"< accept_ns, {self.accept_ns}"
         tiers = [one.tier for one in self.tiers or ()]
         if len(set(tiers)) != len(tiers):
             return ".tiers", "one tier twice", "each once"

@@ -22,6 +22,7 @@ class Grant:
     `replaces` the FALLBACK whose substitute this is.
     `handover` names what hands on its holder's own lease: whoever holds no licence may grant no other way.
     `jurisdictions` names the rules of the authorities whose areas its cell touches.
+    `award` names the OUTCOME of the auction of its offer, `approval` that of its class's approval or coalition.
     """
 
     sid: bytes = blob(1, HASH)
@@ -49,6 +50,8 @@ class Grant:
     jurisdictions: tuple[bytes, ...] | None = array(29, blob(0, HASH), 8, low=1, optional=True)
     fallback: int | None = uint(60, high=255, optional=True)
     replaces: bytes | None = blob(61, HASH, optional=True)
+    award: bytes | None = blob(40, HASH, optional=True)
+    approval: bytes | None = blob(41, HASH, optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,7 +173,7 @@ def _auctioned(body: Proposal, rule: Rule, signed_ns: int) -> Refusal | None:
 def _as_ruled(body: Proposal, rule: Rule, signed_ns: int) -> Refusal | None:
     """Clause (13): the class asks for approval, by this list, this function and so many."""
     terms = rule.terms(body.approval.commodity) if body.approval is not None else None
-    asked = terms.approval if terms is not None else None
+    asked = terms.consent if terms is not None else None
     if asked is None:
         return refuse(Reason.TERMS, "disposition.13.approval", body.function, "a class that asks for approval")
     said, due = (body.members, body.function, body.need), (asked.members, asked.function, asked.need)
@@ -196,6 +196,7 @@ TYPES = (
         actions=("rule",),
         carrier=CarriedBy.ANYONE,
         passed_on=True,
+        beside=True,
     ),
     RecordType(
         number=41,
@@ -206,6 +207,7 @@ TYPES = (
         ahead=(("vote_by_ns", WINDOW_MAX_NS),),
         within_scope=_in_scope,
         within_terms=_auctioned,
+        beside=True,
     ),
     RecordType(
         number=42,
@@ -226,5 +228,6 @@ TYPES = (
         actions=("observe",),
         late=WhenLate.COUNTS,
         charge=Charge.MOVES,
+        beside=True,
     ),
 )

@@ -36,6 +36,7 @@ from settlement.pair.table import HolderState, UserState
 from settlement.pair.user import STORE as USER_STORE
 from settlement.pair.user import restored_user
 from settlement.records.handover import Handover
+from settlement.records.registry import RECORDS
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import Outgoing
 from sim.world import invariants as law
@@ -301,7 +302,7 @@ class Monitor:
         if isinstance(refusal, Refusal) and refusal.reason is Reason.HALT_BEHIND_WITNESS:
             return
         replay = isinstance(refusal, Refusal) and refusal.reason is Reason.REPLAY
-        expected = min(1, len(received)) if replay else 1
+        expected = min(1, len(received)) if replay or self._known_already(member, message.record) else 1
         self._hold("I15", member.name, true_ns, law.i15_one_verdict(expected, len(received)))
         if isinstance(refusal, Refusal) and refusal.reason is Reason.FAULT:
             self._hold("I15", member.name, true_ns, str(refusal))
@@ -309,6 +310,13 @@ class Monitor:
             answers = self._answers.setdefault((member.name, digest(message.record)), set())
             answers.update(o.data for o in done.outgoing)
             self._hold("I5", member.name, true_ns, law.i5_same_input_same_bytes([answers]))
+
+    def _known_already(self, member: Member, raw: bytes) -> bool:
+        """Another's record that neighbours hand on to each other: had once, it is not logged again."""
+        seen = self.ledger.seen(raw)
+        return (
+            seen is not None and RECORDS[seen.typ].passed_on and seen.digest in self.ledger.books[member.name].durable
+        )
 
     # -- what leaves, and what is in the air ---------------------------------------------------------------------
 

@@ -62,6 +62,9 @@ class Plan:
     coordination: str = ""
     """Who co-signs: nobody (empty), "one" authority, "sharded" by sub-band, or the "neighbours" among holders."""
 
+    decides: str = ""
+    """What a group decides: nothing (empty), the winner of an "auction", an "approval", or a "coalition" of holders."""
+
     @property
     def holders(self) -> tuple[Role, ...]:
         """Members that offer."""

@@ -57,6 +57,7 @@ class World:
     """One run. `member_class` is what a test replaces to break the program on purpose."""
 
     member_class: type[Member] = Member
+    monitor_class: type[Monitor] = Monitor
 
     def __init__(self, plan_: Plan, folder: Path, *, keep_lines: bool = False) -> None:
         self.plan, self._keep = plan_, keep_lines
@@ -69,6 +70,7 @@ class World:
             suspends=plan_.suspends,
             coordination=plan_.coordination,
             handing=plan_.handing,
+            decides=plan_.decides,
         )
         self.members = {
             role.name: self.member_class(
@@ -82,7 +84,7 @@ class World:
         }
         self.by_hash = {m.hash: m for m in self.members.values()}
         self.network = Network(Random(f"network/{plan_.seed}"), plan_.weather)
-        self.monitor = Monitor(self.trust, self.members.values())
+        self.monitor = self.monitor_class(self.trust, self.members.values())
         self.counts: Counter[str] = Counter()
         self.now_ns = 0
         self._queue: list[tuple[int, int, Event]] = []

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from settlement.chain import bodies, records
 from settlement.chain.admission import RuleInForce
@@ -14,7 +15,10 @@ from settlement.core.fixes import Fix, PositionFix, PositionSource, TimeFix, Tim
 from settlement.core.reasons import Refusal
 from settlement.pair.artifact import verify_rule
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
+from settlement.records.approvalterms import ApprovalRule
+from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionRule
 from settlement.records.handingterms import KINDS, HandingTerms
+from settlement.records.quorum import GroupMember, MemberList
 from sim.world.plan import Role
 
 NS = 1_000_000_000
@@ -72,6 +76,8 @@ class WorldTrust:
     chains: tuple[tuple[str, tuple[bytes, ...]], ...]
     rule_raw: bytes
     lists: tuple[bytes, ...]
+    group: bytes | None = None
+    """The signed list of who decides together, where the rule has a group decide."""
 
     @property
     def anchors(self) -> tuple[bytes, ...]:
@@ -128,6 +134,26 @@ def _claims(public: bytes, name: str) -> Claims:
     )
 
 
+GROUP, FAULTY = "circle", 1
+AUCTIONS = AuctionRule(
+    members=GROUP,
+    functions=PRICE_FUNCTIONS,
+    bids_ns_min=NS // 2,
+    reveals_ns_min=NS // 2,
+    settle_ns=NS // 4,
+    deposit_min=5,
+    bidders_max=8,
+)
+CONSENT = ApprovalRule(members=GROUP, function="k of n", need=3, vote_ns=3 * NS // 2)
+DECIDES: dict[str, dict[str, Any]] = {
+    "": {},
+    "auction": {"auction": AUCTIONS},
+    "approval": {"approval": CONSENT, "accept_ns": 2 * NS},
+    "coalition": {"coalition": CONSENT, "accept_ns": 2 * NS},
+}
+"""What the class has a group decide, by the plan's word for it."""
+
+
 def make_rule(
     *,
     quorum: int,
@@ -135,6 +161,7 @@ def make_rule(
     suspends: bool,
     shards: tuple[bodies.Shard, ...] = (),
     handing: int = 0,
+    decides: str = "",
 ) -> bodies.Rule:
     """The rule of a run."""
     hands = HandingTerms(kinds=KINDS, depth=2, consent=handing - 1) if handing else None
@@ -153,7 +180,7 @@ def make_rule(
         effective=Window(start_ns=T0_NS - 3600 * NS, end_ns=T0_NS + 3600 * NS),
         bands=(BAND,),
         area=AREA,
-        classes=(replace(TERMS, on_incumbent=1 if suspends else None, handing=hands),),
+        classes=(replace(TERMS, on_incumbent=1 if suspends else None, handing=hands, **DECIDES[decides]),),
         levels=(
             bodies.Level(name="authority", response="obey", weight_ppm=1_000_000, admits=admits),
             bodies.Level(name="operator", response="consider", weight_ppm=500_000, admits=admits),
@@ -206,6 +233,7 @@ def trust_for(
     suspends: bool = False,
     coordination: str = "",
     handing: int = 0,
+    decides: str = "",
 ) -> WorldTrust:
     """Issue everything a run needs; the same arguments give the same bytes."""
     key, before = SigningKey.from_seed(secret("root")), _before_start()
@@ -231,12 +259,35 @@ def trust_for(
         )
     by_name = {name: records.digest(chain[-1]) for name, chain in chains}
     shards = _shards(coordination, by_name)
-    rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends, shards=shards, handing=handing)
+    rule = make_rule(
+        quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends, shards=shards, handing=handing, decides=decides
+    )
+    group = _members_list(roles, by_name) if decides else None
     return WorldTrust(
         root=root,
         chains=tuple(chains),
         rule_raw=_signed(key, authority, rule, 2),
         lists=_status_lists(key, authority, len(roles)) if status else (),
+        group=_signed(key, authority, group, 30) if group is not None else None,
+    )
+
+
+def _members_list(roles: tuple[Role, ...], by_name: dict[str, bytes]) -> MemberList:
+    """The first four members: holders as holders, all others as operators."""
+    return MemberList(
+        name=GROUP,
+        epoch=1,
+        effective=Window(start_ns=T0_NS - 60 * NS, end_ns=T0_NS + 600 * NS),
+        faulty=FAULTY,
+        members=tuple(
+            GroupMember(
+                role="holder" if role.offers else "operator",
+                credential=by_name[role.name],
+                key=SigningKey.from_seed(secret(role.name)).public,
+                weight=1,
+            )
+            for role in roles[: 3 * FAULTY + 1]
+        ),
     )
 
 

@@ -239,7 +239,7 @@ UPPER_RULE = replace(
             TERMS, price_low=5, rounds_max=2, max_ahead_ns=NS, on_incumbent=0, envelope_required=1,
             price_forms=("fixed", "parametric"), tariff=Tariff(base=5, per_mhz_s=1), currency="USD",
             fallbacks=(FALLBACK,), disputes=DISPUTES, schema=bytes(32), licence=LICENCE, retention=(KEPT,),
-            handing=HANDING, auction=AUCTION, approval=APPROVAL,
+            handing=HANDING, auction=AUCTION, approval=APPROVAL, coalition=APPROVAL,
         ),
     ),
 )  # fmt: skip
@@ -283,6 +283,7 @@ WIDER: dict[str, dict[str, Any]] = {
     "cbrs.handing.consent": terms(handing=replace(HANDING, consent=0)),
     "cbrs.auction": terms(auction=replace(AUCTION, deposit_min=0)),
     "cbrs.approval": terms(approval=replace(APPROVAL, need=1)),
+    "cbrs.coalition": terms(coalition=replace(APPROVAL, need=1)),
     "cbrs.out_of_band_mdbm_per_mhz": terms(out_of_band_mdbm_per_mhz=99_000),
     "cbrs.raster_hz": terms(raster_hz=1_000_000),
     "cbrs.time_unit_ns": terms(time_unit_ns=1),

@@ -198,7 +198,7 @@ def test_a_user_accepts_no_grant_beyond_its_class(tmp_path: Path, name: str) -> 
     world = offered(tmp_path)
     world.request("alice", 1.0, UPPER, 3.0, 9.0)
     holder = world.members["holder"]
-    holder.party.holder.grant = lambda work, admitted, bound=None: _granting(world, work, admitted, changes)  # type: ignore[method-assign,assignment]
+    holder.party.holder.grant = lambda work, admitted, *_: _granting(world, work, admitted, changes)  # type: ignore[method-assign,assignment]
     assert [r.reason for r in world.carry(1.0)] == [reason]
     assert [p.accept for p in world.members["alice"].party.user.pairs.values()] == [None]
 
@@ -253,7 +253,7 @@ def test_an_auditor_finds_a_grant_beyond_its_terms(tmp_path: Path) -> None:
     world = offered(tmp_path)
     world.request("alice", 1.0, UPPER, 3.0, 9.0)
     holder = world.members["holder"]
-    holder.party.holder.grant = lambda work, admitted, bound=None: _granting(world, work, admitted, {"price": 10**9})  # type: ignore[method-assign,assignment]
+    holder.party.holder.grant = lambda work, admitted, *_: _granting(world, work, admitted, {"price": 10**9})  # type: ignore[method-assign,assignment]
     world.carry(1.0)
     audited = audited_log(world, "holder")
     assert any("PRICE" in problem for problem in audited.findings.problems)

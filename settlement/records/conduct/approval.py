@@ -1,13 +1,18 @@
 """Quorum approval of a REQUEST: when its holder has to ask, what a member votes, and what stands in the way of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from settlement.chain.records import Record
+from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.terms import Deal, judge_terms
+from settlement.quorum.decided import judge_coholder
+from settlement.quorum.group import member_of
 from settlement.quorum.outcome import approving, judge_need, rejecting
 from settlement.records.approvalterms import ApprovalRule, ApprovalTerms
 from settlement.records.conduct.base import RecordCase
+from settlement.records.conduct.decided import asked_terms, grounds_of
 from settlement.records.conduct.quorum import group_of, proposal_of, take_proposal
 from settlement.records.quorum import MemberList, Proposal
 from settlement.state.assembly import APPROVING, MEMBERS, OUTCOMES, PROPOSED, VOTES
@@ -26,33 +31,32 @@ class SeekingApproval:
 def judge_approved(case: RecordCase) -> SeekingApproval | Refusal | None:
     """None where a REQUEST needs no approval, or has it."""
     terms = case.state.rule.rule.terms(case.body.commodity)
-    if terms is None or terms.approval is None:
+    asked = terms.consent if terms is not None else None
+    if terms is None or asked is None:
         return None
     put = case.state.lineage.get(APPROVING, case.record.digest)
     if put is None:
-        newest = case.state.lineage.get(MEMBERS, terms.approval.members.encode())
+        newest = case.state.lineage.get(MEMBERS, asked.members.encode())
         group = group_of(case.state, newest) if newest is not None else None
         if newest is None or group is None:
-            return refuse(Reason.EPOCH, "request.members", terms.approval.members, "a list of members known here")
-        return judge_need(terms.approval.function, terms.approval.need, group) or SeekingApproval(
-            asked=terms.approval, membership=newest, group=group
+            return refuse(Reason.EPOCH, "request.members", asked.members, "a list of members known here")
+        alone = _alone(case, group) if terms.coalition is not None else None
+        return (
+            alone
+            or judge_need(asked.function, asked.need, group)
+            or SeekingApproval(asked=asked, membership=newest, group=group)
         )
     if case.state.lineage.get(OUTCOMES, put) is not None:
         return None
-    return refuse(Reason.QUORUM, "request.approval", "not approved", f"by {terms.approval.members}")
+    return refuse(Reason.QUORUM, "request.approval", "not approved", f"by {asked.members}")
 
 
-def approval_of(case: RecordCase) -> ApprovalTerms:
-    """What the members are asked to approve."""
-    body = case.body
-    return ApprovalTerms(
-        user=case.author.hash,
-        cell=body.cell,
-        commodity=body.commodity,
-        tier=body.tier,
-        eirp_mdbm=body.eirp_mdbm,
-        price=body.price,
-    )
+def _alone(case: RecordCase, group: MemberList) -> Refusal | None:
+    """Why this holder cannot speak for a coalition: it is no member, or the cell is not its own to grant."""
+    me = case.state.identity.credential
+    if member_of(group, me) is None:
+        return refuse(Reason.QUORUM, "request.coalition", me.hex()[:16], f"a member of {group.name}")
+    return judge_coholder(group, me, case.body.cell, case.body.commodity, grounds_of(case.state))
 
 
 def seek_approval(case: RecordCase, decided: SeekingApproval) -> None:
@@ -67,7 +71,7 @@ def seek_approval(case: RecordCase, decided: SeekingApproval) -> None:
         vote_by_ns=step.now.time.earliest_ns + asked.vote_ns,
         rule=state.rule.hash,
         subject=case.record.digest,
-        approval=approval_of(case),
+        approval=asked_terms(case.record),
     )
     record = step.sign(body)
     take_proposal(state, step, record)
@@ -97,21 +101,57 @@ def objection(state: NodeState, asked: Record, earliest_ns: int, latest_ns: int)
         earliest_ns=earliest_ns,
         latest_ns=latest_ns,
     )
-    return judge_terms(deal, state.rule.rule, holder=holder, user=user) or _promised(state, asked, terms)
+    return (
+        judge_terms(deal, state.rule.rule, holder=holder, user=user)
+        or _not_ours(state, asked, terms)
+        or _granted_here(state, terms)
+        or _promised(state, asked, terms)
+    )
 
 
-def _promised(state: NodeState, asked: Record, terms: ApprovalTerms) -> Refusal | None:
-    """A cell that this node holds, or has approved for another REQUEST."""
+def _not_ours(state: NodeState, asked: Record, terms: ApprovalTerms) -> Refusal | None:
+    """In a coalition a member speaks for a cell of its own alone: for another its vote would not count."""
+    classed, group = state.rule.rule.terms(terms.commodity), group_of(state, asked.body.membership)
+    if classed is None or classed.coalition is None or group is None:
+        return None
+    return judge_coholder(group, state.identity.credential, terms.cell, terms.commodity, grounds_of(state))
+
+
+def _granted_here(state: NodeState, terms: ApprovalTerms) -> Refusal | None:
     for pair in state.holder.busy.values():
         if pair.live and pair.cell.overlaps(terms.cell):
             return refuse(Reason.CONFLICT, "approval.cell", f"{pair.cell.band} granted here", "free")
+    return None
+
+
+def _approved_here(state: NodeState, cell: Cell) -> Iterator[Record]:
+    """The PROPOSALs that this node voted for whose cells overlap one.
+
+    They count until their windows are over: the GRANT that followed one may not have come here.
+    """
     me = state.identity.credential
     for name, _ in state.lineage.items(PROPOSED):
-        other = proposal_of(state, name)
-        if name == asked.digest or other is None or other.body.approval is None:
+        asked = proposal_of(state, name)
+        if asked is None or asked.body.approval is None or not asked.body.approval.cell.overlaps(cell):
             continue
         vote = state.record_of(state.lineage.get(VOTES, name + me))
-        approved = vote is not None and vote.body.choice == approving(name)
-        if approved and other.body.approval.cell.overlaps(terms.cell):
-            return refuse(Reason.CONFLICT, "approval.cell", f"{other.body.approval.cell.band} approved before", "free")
-    return None
+        if vote is not None and vote.body.choice == approving(name):
+            yield asked
+
+
+def _promised(state: NodeState, asked: Record, terms: ApprovalTerms) -> Refusal | None:
+    """A cell that this node has approved for another REQUEST."""
+    other = next((one for one in _approved_here(state, terms.cell) if one.digest != asked.digest), None)
+    if other is None:
+        return None
+    return refuse(Reason.CONFLICT, "approval.cell", f"{other.body.approval.cell.band} approved before", "free")
+
+
+def judge_promised(state: NodeState, request: Record) -> Refusal | None:
+    """A cell that this node approved for a REQUEST to another holder is not its own to grant any more."""
+    cell: Cell = request.body.cell
+    other = next((one for one in _approved_here(state, cell) if one.frame.author not in state.own_line), None)
+    if other is None:
+        return None
+    band = other.body.approval.cell.band
+    return refuse(Reason.CONFLICT, "request.approved", f"{band} approved for another holder", "free")

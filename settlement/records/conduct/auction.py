@@ -10,13 +10,14 @@ from settlement.chain.records import Record
 from settlement.core.fixes import deadline_open, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.quorum.count import HeardBid, judge_count
+from settlement.quorum.decided import judge_award
 from settlement.quorum.seals import judge_reveal
 from settlement.records.auction import AuctionTally, Bid, Reveal
 from settlement.records.auctionterms import AuctionRule, AuctionTerms
 from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.decided import deal_asked, grounds_of
 from settlement.records.conduct.quorum import contradicted, group_of, keep_both, proposal_of, tell_author
 from settlement.records.conduct.replay import Retelling, Said
-from settlement.records.market import Request
 from settlement.records.quorum import Proposal
 from settlement.state.assembly import AUCTIONED, BIDS, OUTCOMES, REVEALS, TALLIES, Arrival, arrived
 from settlement.state.nodestate import NodeState
@@ -238,19 +239,12 @@ def judge_auctioned(case: RecordCase) -> Refusal | None:
     outcome = state.record_of(state.lineage.get(OUTCOMES, auction.name))
     if outcome is None:
         return refuse(Reason.QUORUM, "request.outcome", "no outcome yet", "one that the auction's members certified")
-    winner = state.registry.get(outcome.body.winner)
-    if winner is None or winner.hash not in state.registry.line(case.author.hash):
-        return refuse(Reason.TERMS, "request.winner", case.author.name, winner.name if winner else "nobody: no winner")
-    return judge_awarded(body, auction.terms, outcome.body.price)
-
-
-def judge_awarded(body: Request, terms: AuctionTerms, price: int | None) -> Refusal | None:
-    """Does a REQUEST ask for what was won, at what it was won for?"""
-    if body.cell != terms.cell or body.commodity != terms.commodity:
-        return refuse(Reason.TERMS, "request.cell", body.cell.band, f"{terms.cell.band}, the very cell of the auction")
-    if body.price != price:
-        return refuse(Reason.PRICE, "request.price", body.price, f"{price}, the auction's")
-    return None
+    terms = state.rule.rule.terms(body.commodity)
+    if terms is None:
+        return refuse(Reason.TERMS, "request.class", body.commodity, "a class of the rule")
+    return judge_award(
+        deal_asked(state, case.record, case.now.earliest_ns), terms, grounds_of(state, (case.record.raw,))
+    )
 
 
 CONDUCT = (

@@ -10,7 +10,7 @@ from settlement.pair.holder import STORE as HOLDER
 from settlement.pair.holderpairs import HolderPair
 from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.userpairs import UserPair
-from settlement.records.conduct import cosignatures, envelopes, handover, recognition, together
+from settlement.records.conduct import cosignatures, decided, envelopes, handover, recognition, together
 from settlement.records.conduct.alarms import keep_evidence
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.replay import Retelling, Said
@@ -66,6 +66,7 @@ def _judge_confirm(case: RecordCase) -> MadePermit | Refusal:
         envelopes=tuple(one.raw for one in envelopes.rests_on(state, granted)) or None,
         coordination=beside or None,
         handed=handed,
+        decided=decided.shown(state, granted),
     )
     return MadePermit(pair=pair, artifact=artifact)
 
@@ -98,17 +99,18 @@ def lent_artifact(state: NodeState, pair: HolderPair) -> Artifact | None:
         derivation=recognition.raws(state, granted),
         envelopes=tuple(one.raw for one in envelopes.rests_on(state, granted)) or None,
         coordination=cosignatures.countersigned(state, message) or None,
+        decided=decided.shown(state, granted),
     )
 
 
-def _settle(case: RecordCase, decided: MadePermit) -> None:
-    sid, encoded = decided.pair.sid, decided.artifact.encoded()
-    case.state.user.settled(case.step, decided.pair, case.admitted)
-    if decided.pair.whole is not None:
-        together.settled(case.state, case.step, decided.pair, encoded)
+def _settle(case: RecordCase, made: MadePermit) -> None:
+    sid, encoded = made.pair.sid, made.artifact.encoded()
+    case.state.user.settled(case.step, made.pair, case.admitted)
+    if made.pair.whole is not None:
+        together.settled(case.state, case.step, made.pair, encoded)
         return
     case.step.put("artifact", sid, encoded)
-    if decided.pair.cell.band.unit is not None:
+    if made.pair.cell.band.unit is not None:
         return  # nothing of it is for a radio
     case.step.ask(HandPermit(sid=sid, artifact=encoded))
 
@@ -120,8 +122,8 @@ def _keep_evidence(case: RecordCase, refusal: Refusal) -> None:
 
 def _confirmed(told: Retelling, said: Said) -> None:
     body = said.body
-    decided = {"accept": body.accept, "decision": said.digest, "transmit_until_ns": body.transmit_until_ns}
-    told.as_holder(body.sid, state=HolderState.CONFIRMED, **decided)
+    fields = {"accept": body.accept, "decision": said.digest, "transmit_until_ns": body.transmit_until_ns}
+    told.as_holder(body.sid, state=HolderState.CONFIRMED, **fields)
 
 
 def _settled(told: Retelling, said: Said) -> None:
@@ -146,12 +148,12 @@ def _judge_abort(case: RecordCase) -> UserPair | Releasing | Refusal:
     return case.state.user.judge_decision(case.admitted, Event.ABORT)
 
 
-def _abort(case: RecordCase, decided: UserPair | Releasing) -> None:
-    match decided:
+def _abort(case: RecordCase, ending: UserPair | Releasing) -> None:
+    match ending:
         case Releasing(sid=sid):
             case.state.coordinator.release(case.step, sid)
         case UserPair():
-            case.state.user.aborted(case.step, decided, case.admitted)
+            case.state.user.aborted(case.step, ending, case.admitted)
 
 
 def _aborted(told: Retelling, said: Said) -> None:

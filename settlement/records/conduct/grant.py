@@ -11,13 +11,14 @@ from settlement.pair.table import Event, HolderState, UserState
 from settlement.pair.terms import deal_of_grant, judge_terms
 from settlement.pair.userpairs import UserPair
 from settlement.pair.windows import still_here
-from settlement.records.conduct import cosignatures, envelopes, handover, recognition, together
+from settlement.records.conduct import cosignatures, decided, envelopes, handover, recognition, together
 from settlement.records.conduct.alarms import UNSURE, keep_evidence, verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.grant import Accept, Coordination, Grant
 from settlement.records.market import Request
 from settlement.state import budget
+from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
 
 FATAL = frozenset(
@@ -49,7 +50,7 @@ def _judge_grant(case: RecordCase) -> Taking | Cosigning | Refusal:
     """A GRANT to this node is its REQUEST's answer; one to somebody else is a question whether to co-sign."""
     state, admitted = case.state, case.admitted
     if cosignatures.is_question(state, admitted):
-        beyond = judge_granted(state, admitted)
+        beyond = judge_granted(state, admitted, case.message)
         return beyond or cosignatures.judge_question(state, admitted, case.message, case.now)
     asked = state.record_of(case.body.request)
     pair = state.user.judge_grant(admitted, asked.body if asked else None, case.now)
@@ -57,14 +58,14 @@ def _judge_grant(case: RecordCase) -> Taking | Cosigning | Refusal:
         return pair
     return (
         still_here(case.step.now.position, case.body.cell.area)
-        or judge_granted(state, admitted)
+        or judge_granted(state, admitted, case.message)
         or envelopes.judge_grant(state, admitted)
         or recognition.judge_grant(state, admitted)
         or Taking(pair=pair, derived_from=recognition.derived_from(state, case.record))
     )
 
 
-def judge_granted(state: NodeState, admitted: Admitted) -> Refusal | None:
+def judge_granted(state: NodeState, admitted: Admitted, message: Message) -> Refusal | None:
     """The terms of a GRANT by the rule it cites and by both credentials, whatever its holder and its user agreed on."""
     body: Grant = admitted.record.body
     held, user = state.rules.known(body.rule), state.registry.get(body.user)
@@ -73,18 +74,20 @@ def judge_granted(state: NodeState, admitted: Admitted) -> Refusal | None:
     if user is None:
         return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", body.user.hex()[:16], "an admitted credential")
     beyond = judge_terms(deal_of_grant(admitted.record), held.rule.rule, holder=admitted.author, user=user)
-    return beyond or handover.judge_under(state, admitted.record)
+    return (
+        beyond or decided.judge_grant(state, admitted.record, message) or handover.judge_under(state, admitted.record)
+    )
 
 
-def _answer_grant(case: RecordCase, decided: Taking | Cosigning) -> None:
-    match decided:
+def _answer_grant(case: RecordCase, taken: Taking | Cosigning) -> None:
+    match taken:
         case Taking(pair=pair, derived_from=derived_from):
             if pair.whole is not None:
                 together.granted(case.state, case.step, pair, case.record.digest)
             else:
                 case.state.user.accept(case.step, pair, case.admitted, derived_from)
         case Cosigning():
-            case.state.coordinator.sign(case.step, decided)
+            case.state.coordinator.sign(case.step, taken)
 
 
 def _refuse_to_cosign(case: RecordCase, refusal: Refusal) -> None:
@@ -150,9 +153,9 @@ def _refuse_accept(case: RecordCase, refusal: Refusal) -> None:
     if pair.accept is not None and step.send_again(pair.user, pair.accept):
         return  # the very answer it got, with its proof
     if pair.state == HolderState.ABORTED:
-        decided = state.record_bytes(pair.decision)
-        if decided is not None:
-            step.send(pair.user, decided)
+        said = state.record_bytes(pair.decision)
+        if said is not None:
+            step.send(pair.user, said)
     elif pair.decision is not None:
         return  # a CONFIRM leaves with its proof, once its witnesses have seen it
     elif refusal.reason in FATAL:
@@ -186,12 +189,12 @@ def _judge_coordination(case: RecordCase) -> Counting | Refusal:
     return Counting(pair=pair, barred=barred)
 
 
-def _count(case: RecordCase, decided: Counting) -> None:
-    holder, pair = case.state.holder, decided.pair
-    if decided.barred is None:
+def _count(case: RecordCase, counting: Counting) -> None:
+    holder, pair = case.state.holder, counting.pair
+    if counting.barred is None:
         holder.cosigning.coordinated(case.step, pair, case.admitted, case.state.admitted_of)
     else:
-        holder.decisions.abort(case.step, pair, Event.BARRED, decided.barred, pair.accept)
+        holder.decisions.abort(case.step, pair, Event.BARRED, counting.barred, pair.accept)
 
 
 CONDUCT = (

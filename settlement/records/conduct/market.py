@@ -13,13 +13,15 @@ from settlement.pair.table import UserState
 from settlement.pair.user import HEARD, offers_again
 from settlement.pair.user import STORE as USER
 from settlement.pair.work import settlement_id
+from settlement.quorum.decided import GroupDecisions
 from settlement.records.conduct import envelopes
 from settlement.records.conduct.admission import judge_taking_part
 from settlement.records.conduct.alarms import verdict_on
-from settlement.records.conduct.approval import SeekingApproval, judge_approved, seek_approval
+from settlement.records.conduct.approval import SeekingApproval, judge_approved, judge_promised, seek_approval
 from settlement.records.conduct.auction import judge_auctioned
 from settlement.records.conduct.base import Conduct, RecordCase
 from settlement.records.conduct.counter import Haggling, judge_opening, put_down
+from settlement.records.conduct.decided import judge_own
 from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.market import Declaration, Request
 from settlement.state import budget
@@ -79,11 +81,12 @@ def _heard(told: Retelling, said: Said) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granting:
-    """A REQUEST to grant: the reservation, the envelopes it rests on where its class asks for any, who pays."""
+    """A REQUEST to grant: the reservation, the envelopes it rests on, where any, who pays, what a group decided."""
 
     reservation: GrantableRequest
     bound: Bound | None
     drawn: tuple[budget.Account, ...]
+    decided: GroupDecisions
 
 
 def _judge_request(case: RecordCase) -> Granting | Haggling | SeekingApproval | Refusal:
@@ -91,10 +94,7 @@ def _judge_request(case: RecordCase) -> Granting | Haggling | SeekingApproval | 
     reservation = state.holder.judge_request(case.admitted, case.now)
     if isinstance(reservation, Refusal):
         return reservation
-    auctioned = judge_auctioned(case)
-    if auctioned is not None:
-        return auctioned
-    barred = judge_taking_part(case, case.body.commodity)
+    barred = judge_auctioned(case) or judge_promised(state, case.record) or judge_taking_part(case, case.body.commodity)
     if barred is not None:
         return barred
     bargain = judge_opening(case)
@@ -110,7 +110,13 @@ def _judge_request(case: RecordCase) -> Granting | Haggling | SeekingApproval | 
     drawn = budget.judge(state.lineage, state.rule.rule, case.admitted, case.now, line)
     if isinstance(drawn, Refusal):
         return drawn
-    return judge_approved(case) or Granting(reservation=reservation, bound=bound, drawn=drawn)
+    unapproved = judge_approved(case)
+    if unapproved is not None:
+        return unapproved
+    decided = judge_own(state, case.record, case.now.earliest_ns)
+    if isinstance(decided, Refusal):
+        return decided
+    return Granting(reservation=reservation, bound=bound, drawn=drawn, decided=decided)
 
 
 def _granted_here(case: RecordCase, line: tuple[bytes, ...]) -> Refusal | None:
@@ -127,15 +133,15 @@ def _granted_here(case: RecordCase, line: tuple[bytes, ...]) -> Refusal | None:
     return None
 
 
-def _grant(case: RecordCase, decided: Granting | Haggling | SeekingApproval) -> None:
-    match decided:
-        case Granting(reservation=reservation, bound=bound, drawn=drawn):
-            case.state.holder.grant(case.step, reservation, bound)
+def _grant(case: RecordCase, answer: Granting | Haggling | SeekingApproval) -> None:
+    match answer:
+        case Granting(reservation=reservation, bound=bound, drawn=drawn, decided=decided):
+            case.state.holder.grant(case.step, reservation, bound, decided)
             budget.spend(case.step, case.state.lineage, drawn, case.body.cell)
         case Haggling():
-            put_down(case, decided)
+            put_down(case, answer)
         case SeekingApproval():
-            seek_approval(case, decided)
+            seek_approval(case, answer)
 
 
 def _refuse_request(case: RecordCase, refusal: Refusal) -> None:

@@ -82,15 +82,15 @@ def test_a_request_by_a_loser_at_another_price_or_for_another_cell_is_refused(tm
         world.tick(at_s)
     world.ask("ada", 4.6, 10)
     (loser,) = world.carry(4.6)
-    all_four(loser, Reason.TERMS, "request.winner")
+    all_four(loser, Reason.TERMS, "decided.winner")
     world.ask("bert", 4.7, 70)
     (dear,) = world.carry(4.7)
-    all_four(dear, Reason.PRICE, "request.price")
+    all_four(dear, Reason.PRICE, "decided.price")
     cell = world.terms(b"").cell
     shorter = replace(cell, window=Window(start_ns=cell.window.start_ns, end_ns=cell.window.end_ns - 10**9))
     world.ask("bert", 4.75, 10, cell=shorter)
     (other,) = world.carry(4.75)
-    all_four(other, Reason.TERMS, "request.cell")
+    all_four(other, Reason.TERMS, "decided.cell")
     world.ask("bert", 4.8, 10)
     assert world.carry(4.8) == []
 

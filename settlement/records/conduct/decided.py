@@ -1,0 +1,137 @@
+"""Decisions behind a GRANT in the loop: a node looks up the records, shows them, and holds a GRANT to them."""
+
+from collections.abc import Iterable
+
+from settlement.chain.admission import Admitted, prove
+from settlement.chain.records import Record
+from settlement.core.reasons import Refusal
+from settlement.pair.artifact import GroupProof, Links
+from settlement.quorum.decided import DecisionGrounds, GrantedDeal, GroupDecisions, deal_granted, judge_decided
+from settlement.records.approvalterms import ApprovalTerms
+from settlement.records.auction import AuctionTally
+from settlement.records.market import Declaration, Request
+from settlement.records.quorum import MemberList
+from settlement.state.assembly import APPROVING, AUCTIONED, OUTCOMES
+from settlement.state.messages import Message
+from settlement.state.nodestate import NodeState
+
+
+def grounds_of(state: NodeState, beside: Iterable[bytes] = ()) -> DecisionGrounds:
+    """What this node admitted, and REQUESTs and offers that lie beside a message.
+
+    A TALLY counts though this node refused it: the OUTCOME names it by its hash, and members heard what this node did
+    not.
+    """
+    shown = {}
+    for raw in beside:
+        found = prove(raw, state.registry)
+        if isinstance(found, Admitted) and isinstance(found.record.body, Request | Declaration):
+            shown[found.record.digest] = found.record
+
+    def find(name: bytes) -> Record | None:
+        record = state.record_of(name, admitted=True)
+        refused = state.record_of(name) if record is None else None
+        if refused is not None and isinstance(refused.body, AuctionTally):
+            return refused
+        return record or shown.get(name)
+
+    return DecisionGrounds(
+        network=state.registry.network, find=find, subject=state.registry.get, line=state.registry.line
+    )
+
+
+def judge_grant(state: NodeState, grant: Record, message: Message) -> Refusal | None:
+    """A GRANT, before this node accepts or co-signs it: everything that its rule has decided by a group was."""
+    held = state.rules.known(grant.body.rule)
+    terms = held.rule.rule.terms(grant.body.commodity) if held is not None else None
+    return judge_decided(deal_granted(grant), terms, grounds_of(state, message.beside or ()))
+
+
+def deal_asked(state: NodeState, request: Record, earliest_ns: int) -> GrantedDeal:
+    """What a REQUEST would be granted as by this node, on the decisions there are here; `earliest_ns` is now (UTC)."""
+    award, approval = decisions_on(state, request)
+    named: bytes = request.body.declaration
+    return GrantedDeal(
+        holder=state.identity.credential,
+        user=request.frame.author or b"",
+        request=request.digest,
+        terms=asked_terms(request),
+        award=award,
+        approval=approval,
+        handover=named if named in state.holder.handings else None,
+        earliest_ns=earliest_ns,
+    )
+
+
+def asked_terms(request: Record) -> ApprovalTerms:
+    """What a REQUEST asks for, as members are asked to approve it."""
+    body: Request = request.body
+    return ApprovalTerms(
+        user=request.frame.author or b"",
+        cell=body.cell,
+        commodity=body.commodity,
+        tier=body.tier,
+        eirp_mdbm=body.eirp_mdbm,
+        price=body.price,
+    )
+
+
+def judge_own(state: NodeState, request: Record, earliest_ns: int) -> GroupDecisions | Refusal:
+    """What this node would grant, before it does, by the very function that everyone judges it by afterwards."""
+    deal = deal_asked(state, request, earliest_ns)
+    refusal = judge_decided(deal, state.rule.rule.terms(deal.terms.commodity), grounds_of(state, (request.raw,)))
+    if refusal is not None:
+        return refusal
+    records = behind(state, (deal.award, deal.approval))
+    return GroupDecisions(award=deal.award, approval=deal.approval, beside=tuple(one.raw for one in records))
+
+
+def decisions_on(state: NodeState, request: Record) -> tuple[bytes | None, bytes | None]:
+    """The OUTCOME of the auction of a REQUEST's offer, and that of its approval, as far as there are any here."""
+    auction = state.lineage.get(AUCTIONED, request.body.declaration)
+    approval = state.lineage.get(APPROVING, request.digest)
+    award = state.lineage.get(OUTCOMES, auction) if auction is not None else None
+    return award, state.lineage.get(OUTCOMES, approval) if approval is not None else None
+
+
+def behind(state: NodeState, names: Iterable[bytes | None]) -> list[Record]:
+    """The records behind OUTCOMEs, each after what it rests on: list of members, PROPOSAL, TALLY, OUTCOME."""
+    found: dict[bytes, Record] = {}
+    for name in names:
+        outcome = state.record_of(name)
+        asked = state.record_of(outcome.body.proposal) if outcome is not None else None
+        if outcome is None or asked is None:
+            continue
+        rests = (asked.body.membership, asked.digest, outcome.body.tally, outcome.digest)
+        records = (state.record_of(one) for one in rests)
+        found |= {one.digest: one for one in records if one is not None}
+    return list(found.values())
+
+
+def asked_and_offered(state: NodeState, grant: Record) -> list[Record]:
+    """The REQUEST and the offer of a GRANT, where its class has auctions: an artifact shows what form its price had."""
+    held = state.rules.known(grant.body.rule)
+    terms = held.rule.rule.terms(grant.body.commodity) if held is not None else None
+    request = state.record_of(grant.body.request)
+    if terms is None or terms.auction is None or request is None:
+        return []
+    offer = state.record_of(request.body.declaration) if request.body.declaration != grant.body.handover else None
+    return [request] if offer is None else [request, offer]
+
+
+def shown(state: NodeState, grant: Record) -> GroupProof | None:
+    """What an artifact carries so that a stranger can hold its GRANT to the decisions behind it."""
+    decided = behind(state, (grant.body.award, grant.body.approval))
+    records = [*asked_and_offered(state, grant), *decided]
+    if not records:
+        return None
+    authors = {one.frame.author for one in records}
+    for one in decided:
+        if isinstance(one.body, MemberList):
+            authors |= {member.credential for member in one.body.members}
+    parties = {grant.frame.author, grant.body.user}
+    known = (state.registry.get(author) for author in sorted(a for a in authors - parties if a is not None))
+    return GroupProof(
+        records=tuple(one.raw for one in records),
+        chains=tuple(Links(credentials=one.chain) for one in known if one is not None) or None,
+    )
