@@ -166,10 +166,12 @@ def rule_in(path: Path, desk: Desk) -> Rule:
     return known.rule
 
 
-def delegate_to(desk: Desk, request: Path, *, name: str, scope: Scope, days: int, out: Path) -> Subject:
-    """Make the key of a request an authority below this one. Raises ConfigError."""
+def delegate_to(
+    desk: Desk, request: Path, *, name: str, scope: Scope, days: int, out: Path, level: str | None = None
+) -> Subject:
+    """Make the key of a request an authority below this one, of its level or another. Raises ConfigError."""
     asked = _named(read_request(request, of_authority=True), name)
-    body = bodies.Credential(level=desk.me.level, scope=scope)
+    body = bodies.Credential(level=level or desk.me.level, scope=scope)
     _may_stand(desk, scope, None)
     return desk.issue(body, public=asked.public, name=name, days=days, out=out)
 
