@@ -39,7 +39,7 @@ from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.prunedleaf import decode_pruned, is_pruned
 from settlement.chain.records import Record, Unproven, digest, parse
 from settlement.chain.rotation import judge_rotation
-from settlement.chain.ruling import judge_next, verify_rule
+from settlement.chain.ruling import judge_naming, judge_next, verify_rule
 from settlement.chain.standing import Tally
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.governing.rulefile import rule_at
@@ -304,8 +304,13 @@ def _undecided(state: Replay, grant: Record, rule: RuleInForce) -> Refusal | Non
     """What a class has decided by a group was, as the log of a party to the GRANT shows it."""
     if not state.is_own(grant.frame.author or b"") and not state.is_own(grant.body.user):
         return None
+    registry = state.registry
     grounds = DecisionGrounds(
-        network=state.registry.network, find=state.behind.get, subject=state.registry.get, line=state.registry.line
+        network=registry.network,
+        find=state.behind.get,
+        subject=registry.get,
+        line=registry.line,
+        naming=lambda author: judge_naming(registry.get(author), rule.seat, registry),
     )
     return judge_decided(deal_granted(grant), rule.rule.terms(grant.body.commodity), grounds)
 
