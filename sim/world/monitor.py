@@ -45,6 +45,9 @@ from sim.world.member import Done, Member
 from sim.world.transmitter import ModelledEmission
 from sim.world.trust import NETWORK, T0_NS, WorldTrust
 
+AIR_NS = 2_000_000_000
+"""How long an emission is remembered: longer than any lasts without a turn of its transmitter."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
@@ -70,7 +73,7 @@ class Monitor:
         self.asked: Counter[str] = Counter()
         self.cheats: set[str] = set()
         self.air: list[ModelledEmission] = []
-        """Every emission that ended."""
+        """The emissions that ended of late."""
         self.registry = trust.registry()
         self.rule = trust.rule(self.registry).rule
         self._shared = bool(self.rule.coordination)
@@ -80,6 +83,7 @@ class Monitor:
         self._answers: dict[tuple[str, bytes], set[bytes]] = {}
         self._fences: dict[tuple[str, bytes], int] = {}
         self._settled: set[tuple[str, bytes]] = set()
+        self._names = {member.hash: member.name for member in self.members.values()}
         for member in self.members.values():
             self.ledger.books[member.name] = Book(owner=member.hash)
         for subject in self.registry.subjects():
@@ -93,7 +97,7 @@ class Monitor:
             self.breaches.append(Breach(invariant=invariant, who=who, true_ns=true_ns, what=broken))
 
     def _lives_of(self, holder: bytes) -> Book:
-        return next(b for b in self.ledger.books.values() if b.owner == holder)
+        return self.ledger.books[self._names[holder]]
 
     # -- after a step --------------------------------------------------------------------------------------------
 
@@ -142,7 +146,7 @@ class Monitor:
                 if life is not None:
                     self._cosigned(member, life, true_ns)
                     self._handed(member, life, true_ns)
-                    others = [o for b in ledger.books.values() for o in b.lives.values()]
+                    others = ledger.running(T0_NS + true_ns)
                     self._hold("I1", name, true_ns, law.i1_no_two_in_one_cell(life, others, T0_NS))
                     revoked = self._revoked.get(name, set())
                     self._hold("I9", name, true_ns, law.i9_nothing_for_the_revoked(life.user, revoked))
@@ -334,11 +338,11 @@ class Monitor:
 
     def radiated(self, emission: ModelledEmission, true_ns: int) -> None:
         """Every emission that ended."""
-        lives = [life for book in self.ledger.books.values() for life in book.lives.values()]
+        lives = self.ledger.running(T0_NS + emission.start_ns)
         broken = law.i17_power_inside_one_settlement(emission, lives, T0_NS)
         self._hold("I17", emission.user, true_ns, broken)
         self._hold("I20", emission.user, true_ns, law.i20_one_at_a_time(emission, self.air))
-        self.air.append(emission)
+        self.air = [one for one in self.air if one.end_ns > emission.start_ns - AIR_NS] + [emission]
         silences = self.ledger.books[emission.user].silences.get(emission.sid, [])
         self._hold("I17", emission.user, true_ns, law.i17_silent_once_suspended(emission, silences))
 
@@ -386,7 +390,7 @@ class Monitor:
         self.ledger.books[member.name] = book
         if member.log is not None:
             self.ledger.take(member.name, member.log, true_ns)
-        book.lives = lives
+        book.take_over(lives)
 
     def audited(self, member: Member, true_ns: int) -> None:
         """The whole log, judged again from its entries by the auditor's code."""
