@@ -16,6 +16,7 @@ from agent.cli import (
     bench_gate,
     bench_node,
     bench_radio,
+    bench_scale,
     bench_sensing,
     bench_settlement,
     bench_table,
@@ -98,6 +99,8 @@ app.add_typer(kit.app, name="kit")
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("cbrs")(bench_cbrs.cbrs)
 bench.command("chain")(bench_chain.chain)
+bench.command("audit")(bench_scale.audit)
+bench.command("identities")(bench_scale.identities)
 bench.command("gate")(bench_gate.gate)
 bench.command("node")(bench_node.node)
 bench.command("settlement")(bench_settlement.settlement)

@@ -92,7 +92,9 @@ class HolderPair:
         elif self.state == HolderState.COORDINATING:
             times += [self.confirm_by_ns or 0, self.said_again_ns()]
         elif self.state == HolderState.CONFIRMED:
-            times += [self.cell.window.end_ns, (self.transmit_until_ns or 0) - lease_ns // 2]
+            held_ns = self.transmit_until_ns or 0
+            times.append(self.cell.window.end_ns)
+            times += [held_ns - lease_ns // 2] if held_ns < self.cell.window.end_ns else []
             times += [self.moved_ns] if self.moved_ns is not None else []
         if self.notice is not None:
             times.append(self.said_again_ns())
@@ -140,6 +142,10 @@ class HolderPairs:
             self.unheard[pair.sid] = None
         self._deadlines.set(pair.sid, pair.due_ns(self._lease_ns(pair.commodity)))
         work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
+
+    def next_due_ns(self) -> int | None:
+        """The first time (UTC) at which `due` has one to name, 0 where it has already; None where it never will."""
+        return self._deadlines.next_ns()
 
     def due(self, now: TimeFix) -> list[HolderPair]:
         """Those that the passing of time may have something to do with."""

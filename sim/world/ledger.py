@@ -27,6 +27,7 @@ from settlement.chain.scope import Cell
 from settlement.core.reasons import Refusal
 
 NEVER = 1 << 63
+KEPT_NS = 3600 * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,19 @@ class Book:
     silences: dict[bytes, list[list[int]]] = field(default_factory=dict)
     """For each settlement, from and until when (true ns) its user knew it to be suspended."""
     _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    _running: dict[bytes, Life] | None = None
+
+    def running(self, since_ns: int) -> list[Life]:
+        """Settlements whose window is not surely long over at `since_ns` (UTC); it never falls by more than KEPT_NS."""
+        if self._running is None:
+            self._running = dict(self.lives)
+        for sid in [sid for sid, one in self._running.items() if one.cell.window.end_ns < since_ns - KEPT_NS]:
+            del self._running[sid]
+        return [one for one in self._running.values() if one.cell.window.end_ns > since_ns]
+
+    def take_over(self, lives: dict[bytes, Life]) -> None:
+        """Go on with the settlements of another book of the same member."""
+        self.lives, self._running = lives, None
 
     def root(self) -> bytes:
         """Root over the entries, from the entries."""
@@ -126,7 +140,7 @@ class Book:
         if entry.own and isinstance(body, Grant | Renew | Suspend | Resume):
             self.fences.append(body.fence)
         if entry.own and isinstance(body, Grant):
-            self.lives[body.sid] = Life(
+            granted = Life(
                 sid=body.sid,
                 user=body.user,
                 cell=body.cell,
@@ -135,6 +149,9 @@ class Book:
                 accept_by_ns=body.accept_by_ns,
                 confirm_by_ns=body.confirm_by_ns,
             )
+            self.lives[body.sid] = granted
+            if self._running is not None:
+                self._running[body.sid] = granted
         life = self.lives.get(seen.sid) if seen.sid is not None else None
         if life is None:
             return
@@ -160,6 +177,10 @@ class Ledger:
         self.cosigned: dict[bytes, dict[bytes, SeenRecord]] = {}
         """For each settlement, the durable co-signatures over it by their authors."""
         self._read: dict[bytes, SeenRecord | None] = {}
+
+    def running(self, since_ns: int) -> list[Life]:
+        """Everyone's settlements whose windows end after `since_ns`, UTC."""
+        return [life for book in self.books.values() for life in book.running(since_ns)]
 
     def seen(self, raw: bytes) -> SeenRecord | None:
         """Read a record; None where the bytes are none, or have no author."""

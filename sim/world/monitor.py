@@ -67,6 +67,7 @@ class Monitor:
         self._answers: dict[tuple[str, bytes], set[bytes]] = {}
         self._fences: dict[tuple[str, bytes], int] = {}
         self._settled: set[tuple[str, bytes]] = set()
+        self._names = {member.hash: member.name for member in self.members.values()}
         for member in self.members.values():
             self.ledger.books[member.name] = Book(owner=member.hash)
         for subject in self.registry.subjects():
@@ -80,7 +81,7 @@ class Monitor:
             self.breaches.append(Breach(invariant=invariant, who=who, true_ns=true_ns, what=broken))
 
     def _lives_of(self, holder: bytes) -> Book:
-        return next(b for b in self.ledger.books.values() if b.owner == holder)
+        return self.ledger.books[self._names[holder]]
 
     # -- after a step --------------------------------------------------------------------------------------------
 
@@ -129,7 +130,7 @@ class Monitor:
                 life = book.lives.get(seen.body.sid)
                 if life is not None:
                     self._cosigned(member, life, true_ns)
-                    others = [o for b in ledger.books.values() for o in b.lives.values()]
+                    others = ledger.running(T0_NS + true_ns)
                     self._hold("I1", name, true_ns, law.i1_no_two_in_one_cell(life, others, T0_NS))
                     revoked = self._revoked.get(name, set())
                     self._hold("I9", name, true_ns, law.i9_nothing_for_the_revoked(life.user, revoked))
@@ -306,7 +307,7 @@ class Monitor:
 
     def radiated(self, emission: ModelledEmission, true_ns: int) -> None:
         """Every emission that ended."""
-        lives = [life for book in self.ledger.books.values() for life in book.lives.values()]
+        lives = self.ledger.running(T0_NS + emission.start_ns)
         broken = law.i17_power_inside_one_settlement(emission, lives, T0_NS)
         self._hold("I17", emission.user, true_ns, broken)
         silences = self.ledger.books[emission.user].silences.get(emission.sid, [])
@@ -356,7 +357,7 @@ class Monitor:
         self.ledger.books[member.name] = book
         if member.log is not None:
             self.ledger.take(member.name, member.log, true_ns)
-        book.lives = lives
+        book.take_over(lives)
 
     def audited(self, member: Member, true_ns: int) -> None:
         """The whole log, judged again from its entries by the auditor's code."""

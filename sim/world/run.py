@@ -30,7 +30,7 @@ from sim.world.monitor import Breach, Monitor, cheat_accept
 from sim.world.network import Network
 from sim.world.plan import END_NS, HORIZON_NS, MS, NS, Act, Plan, plan
 from sim.world.transmitter import ModelledEmission
-from sim.world.trust import AREA, COMMODITY, EIRP_MDBM, NETWORK, RASTER_HZ, T0_NS, holder_band, trust_for
+from sim.world.trust import AREA, COMMODITY, EIRP_MDBM, NETWORK, RASTER_HZ, T0_NS, WorldTrust, holder_band, trust_for
 
 TICK_NS = 150 * MS
 HELLO_NS = 300 * MS
@@ -54,19 +54,14 @@ class World:
 
     member_class: type[Member] = Member
     monitor_class: type[Monitor] = Monitor
+    heals_ns, ends_ns = HORIZON_NS, END_NS
+    lasts = 1
+    """How many times longer than in a world of seconds a fault lasts."""
 
     def __init__(self, plan_: Plan, folder: Path, *, keep_lines: bool = False) -> None:
         self.plan, self._keep = plan_, keep_lines
         self.rng = Random(f"world/{plan_.seed}")
-        self.trust = trust_for(
-            plan_.roles,
-            quorum=plan_.quorum,
-            budget_hz_s=plan_.budget_hz_s,
-            status=plan_.status,
-            suspends=plan_.suspends,
-            coordination=plan_.coordination,
-            decides=plan_.decides,
-        )
+        self.trust = self._issued()
         self.members = {
             role.name: self.member_class(
                 role,
@@ -77,6 +72,7 @@ class World:
             )
             for role in plan_.roles
         }
+        self._copied = {act.who for act in plan_.acts if act.what == "restore"}
         self.by_hash = {m.hash: m for m in self.members.values()}
         self.network = Network(Random(f"network/{plan_.seed}"), plan_.weather)
         self.monitor = self.monitor_class(self.trust, self.members.values())
@@ -87,6 +83,19 @@ class World:
         self._hash = hashlib.sha256()
         self.lines: list[str] = []
         self._offers: dict[str, list[Message]] = {}
+
+    def _issued(self) -> WorldTrust:
+        """Credentials and rule of the run."""
+        plan_ = self.plan
+        return trust_for(
+            plan_.roles,
+            quorum=plan_.quorum,
+            budget_hz_s=plan_.budget_hz_s,
+            status=plan_.status,
+            suspends=plan_.suspends,
+            coordination=plan_.coordination,
+            decides=plan_.decides,
+        )
 
     # -- the queue -----------------------------------------------------------------------------------------------
 
@@ -105,7 +114,7 @@ class World:
     def run(self) -> SeedOutcome:
         """Until the end, or the first breach."""
         self.begin()
-        self.advance(END_NS)
+        self.advance(self.ends_ns)
         return self.end()
 
     def begin(self) -> None:
@@ -114,7 +123,7 @@ class World:
             self.at(number, self._starter(member))
         for act in self.plan.acts:
             self.at(act.at_ns + 10 * MS, self._actor(act))
-        self.at(HORIZON_NS, self._heal)
+        self.at(self.heals_ns, self._heal)
 
     def advance(self, to_ns: int) -> None:
         """Let everything happen that is due by then, or until the first breach."""
@@ -190,7 +199,7 @@ class World:
         self._radiated(
             [e for e in emissions if e.end_ns > e.start_ns],
         )
-        down_ns = self.rng.choice((20, 300, 2500)) * MS
+        down_ns = self.rng.choice((20, 300, 2500)) * MS * self.lasts
         self.at(self.now_ns + down_ns, lambda: self.start(member))
 
     def tick(self, member: Member) -> None:
@@ -209,7 +218,7 @@ class World:
                 party.user.report_usage(step, pair.sid, used=None, airtime_ns=0, bursts=0)
 
         self.step(member, pass_time)
-        if any(a.what == "restore" and a.who == member.name for a in self.plan.acts) and member.log is not None:
+        if member.name in self._copied and member.log is not None:
             member.disk.keep(member.log)
 
     def step(self, member: Member, action: Callable[[Step], Any], received: bytes | None = None) -> Done:
@@ -428,18 +437,18 @@ class World:
     def _partition(self, member: Member, act: Act) -> None:
         others = [m for m in self.members.values() if m is not member]
         other = others[act.number % len(others)]
-        self.network.part(member.name, other.name, self.now_ns + (100 + act.number % 2500) * MS)
+        self.network.part(member.name, other.name, self.now_ns + (100 + act.number % 2500) * MS * self.lasts)
 
     def _clock_step(self, member: Member, _act: Act) -> None:
         member.clock.step()
 
     def _clock_wide(self, member: Member, act: Act) -> None:
         member.clock.widen()
-        self.at(self.now_ns + (300 + act.number % 2000) * MS, member.clock.recover)
+        self.at(self.now_ns + (300 + act.number % 2000) * MS * self.lasts, member.clock.recover)
 
     def _clock_lost(self, member: Member, act: Act) -> None:
         member.clock.lose()
-        self.at(self.now_ns + (300 + act.number % 2000) * MS, member.clock.recover)
+        self.at(self.now_ns + (300 + act.number % 2000) * MS * self.lasts, member.clock.recover)
 
     def _clock_back(self, member: Member, _act: Act) -> None:
         member.clock.recover()

@@ -33,7 +33,11 @@ class ModelledEmission:
 class ModelledTransmitter:
     """All permits of one user, and what is on the air because of them."""
 
-    def __init__(self, user: str, credential: bytes, anchors: tuple[bytes, ...]) -> None:
+    def __init__(
+        self, user: str, credential: bytes, anchors: tuple[bytes, ...], *, beats_ns: int = HEARTBEAT_NS
+    ) -> None:
+        """Args: beats_ns: how long a decision may stand before the agent is heard again."""
+        self._beats_ns = beats_ns
         self._user, self._credential = user, credential
         self.permits = Permits(network=NETWORK, anchors=anchors)
         self._held: dict[bytes, HeldPermit] = {}
@@ -46,6 +50,10 @@ class ModelledTransmitter:
             return held
         self._held[sid] = held
         return None
+
+    def opens_ns(self) -> dict[bytes, int]:
+        """When the window of each settlement held begins, UTC."""
+        return {sid: held.permit.cell.window.start_ns for sid, held in self._held.items()}
 
     def withdraw(self, sid: bytes) -> None:
         """Never again under this settlement."""
@@ -65,9 +73,13 @@ class ModelledTransmitter:
                     area=permit.cell.area,
                     eirp_mdbm=permit.max_eirp_mdbm,
                     start_ns=at_ns,
-                    end_ns=min(at_ns + decision.for_ns, at_ns + HEARTBEAT_NS),
+                    end_ns=min(at_ns + decision.for_ns, at_ns + self._beats_ns),
                 )
         return done
+
+    def forsaken(self, at_ns: int) -> list[ModelledEmission]:
+        """The agent died at that instant: its warden transmits until it misses a heartbeat, and no longer."""
+        return self.stop(at_ns + HEARTBEAT_NS)
 
     def stop(self, at_ns: int) -> list[ModelledEmission]:
         """Everything off at that instant."""

@@ -105,7 +105,8 @@ def holder_band(number: int) -> Band:
     return Band(low_hz=low_hz, high_hz=low_hz + CHANNELS * RASTER_HZ)
 
 
-def _before_start() -> Fix:
+def before_start() -> Fix:
+    """When and where the authority signs: shortly before the start."""
     return Fix(
         time=TimeFix(earliest_ns=T0_NS - 9 * NS, latest_ns=T0_NS - 9 * NS, source=TimeSource.SIMULATED, trusted=True),
         position=PositionFix(
@@ -120,7 +121,8 @@ def _scope(actions: tuple[str, ...], *, tier: int, depth: int = 0) -> Scope:
     )
 
 
-def _claims(public: bytes, name: str) -> Claims:
+def claims_for(public: bytes, name: str) -> Claims:
+    """Claims of a credential by the root, an hour to each side of the start."""
     start_s = T0_NS // NS
     return Claims(
         issuer="root",
@@ -232,10 +234,10 @@ def trust_for(
     decides: str = "",
 ) -> WorldTrust:
     """Issue everything a run needs; the same arguments give the same bytes."""
-    key, before = SigningKey.from_seed(secret("root")), _before_start()
+    key, before = SigningKey.from_seed(secret("root")), before_start()
     scope = _scope(("issue", "rule", "offer", "grant", "request", "coordinate", "observe"), tier=1, depth=2)
     body = bodies.Credential(level="authority", scope=scope)
-    root = issue(key, None, body, _claims(key.public, "root"), network=NETWORK, fix=before)
+    root = issue(key, None, body, claims_for(key.public, "root"), network=NETWORK, fix=before)
     authority = Registry(NETWORK, [records.digest(root)]).admit(root)
     if isinstance(authority, Refusal):
         raise TypeError(str(authority))
@@ -249,7 +251,7 @@ def trust_for(
             status_index=number if status else None,
         )
         public = SigningKey.from_seed(secret(role.name)).public
-        claims = _claims(public, role.name)
+        claims = claims_for(public, role.name)
         chains.append(
             (role.name, (root, issue(key, authority, body, claims, network=NETWORK, fix=before, seq=10 + number)))
         )
@@ -260,9 +262,9 @@ def trust_for(
     return WorldTrust(
         root=root,
         chains=tuple(chains),
-        rule_raw=_signed(key, authority, rule, 2),
+        rule_raw=signed_by(key, authority, rule, 2),
         lists=_status_lists(key, authority, len(roles)) if status else (),
-        group=_signed(key, authority, group, 30) if group is not None else None,
+        group=signed_by(key, authority, group, 30) if group is not None else None,
     )
 
 
@@ -285,9 +287,10 @@ def _members_list(roles: tuple[Role, ...], by_name: dict[str, bytes]) -> MemberL
     )
 
 
-def _signed(key: SigningKey, authority: Subject, body: object, seq: int) -> bytes:
+def signed_by(key: SigningKey, authority: Subject, body: object, seq: int) -> bytes:
+    """A record of the authority."""
     frame = records.Frame(
-        network=NETWORK, author=authority.hash, seq=seq, attestation=records.Attestation.of(_before_start())
+        network=NETWORK, author=authority.hash, seq=seq, attestation=records.Attestation.of(before_start())
     )
     return records.sign_record(key, frame, body)
 
@@ -296,7 +299,7 @@ def _status_lists(key: SigningKey, authority: Subject, members: int) -> tuple[by
     """Nobody revoked, then the last member."""
     revoked: tuple[tuple[int, ...], ...] = ((), (members - 1,))
     return tuple(
-        _signed(
+        signed_by(
             key,
             authority,
             bodies.Revocation(version=n + 1, fresh_until_ns=T0_NS + 3600 * NS, bits=bits_of(indices, 8)),
