@@ -121,33 +121,34 @@ def export(
     from agent.history import windows
     from agent.history.heatmap import heat_map
     from agent.history.store import LENGTHS
+    from hw_profiles.wholefile import WholeFile, write_together
 
     if not any((csv, parquet, sigmf, plot)):
         fail("as what? give --csv, --parquet, --sigmf or --plot FILE", Exit.USAGE)
     rows, from_ns, to_ns, resolution = _window(source, config, length, until, step)
     if not rows:
         fail("nothing was kept in this window")
+    files: list[WholeFile] = []
     try:
         if csv is not None:
-            csv.write_bytes(windows.csv_bytes(rows))
+            files.append(WholeFile(path=csv, data=windows.csv_bytes(rows)))
         if parquet is not None:
-            windows.write_parquet(rows, parquet)
+            files += windows.parquet_files(rows, parquet)
         if sigmf is not None:
-            windows.write_sigmf(rows, sigmf)
+            files += windows.sigmf_files(rows, sigmf)
     except windows.NoHistory as exc:
         fail(str(exc))
     if plot is not None:
-        day = time.strftime("%Y-%m-%d", time.gmtime(from_ns // 10**9))
-        plot.write_bytes(
-            heat_map(
-                rows,
-                from_ns=from_ns,
-                to_ns=to_ns,
-                step_ns=LENGTHS[resolution],
-                title=f"Channel occupancy, {day}",
-                svg=plot.suffix == ".svg",
-            )
+        drawn = heat_map(
+            rows,
+            from_ns=from_ns,
+            to_ns=to_ns,
+            step_ns=LENGTHS[resolution],
+            title=f"Channel occupancy, {time.strftime('%Y-%m-%d', time.gmtime(from_ns // 10**9))}",
+            svg=plot.suffix == ".svg",
         )
+        files.append(WholeFile(path=plot, data=drawn))
+    write_together(files)
     for path in (csv, parquet, sigmf, plot):
         if path is not None:
             say(f"wrote {path}: {len(rows)} stretches of {resolution}")
