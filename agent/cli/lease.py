@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Leases: their states, and every tr
 
 Logs = Annotated[
     Path | None,
-    typer.Argument(metavar="SOURCE", help="A trial's folder, a node's, a log; trial-report if left out."),
+    typer.Argument(metavar="SOURCE", help="A trial's folder, a node's, a log, a .bundle; trial-report if left out."),
 ]
 Inside = Annotated[Path | None, typer.Option("--in", metavar="SOURCE", help="The same, for those who are used to it.")]
 Anchors = Annotated[list[str] | None, typer.Option("--anchor", help="Root credential to trust, SHA-256 in hex.")]
@@ -114,7 +114,8 @@ def sublease(
     """Let another node use a part of a lease: less band, area, time or power; exit 1 says why not.
 
     That node has to ask for it (`bandpact acquire BAND`). The radio here leaves that part of the band before the
-    other's permit opens, and has it again when the sublease is over. Wider than the lease on any axis is refused.
+    other's permit opens. It may use it again when the sublease's window is over, by the clock, or once a RECLAIM says
+    that the sublease ended early or came to nothing. Wider than the lease on any axis is refused.
     Example: bandpact lease sublease 3f9a --to festival --band 3555-3560MHz --eirp 17dBm --for 10min
     """
     from agent.words.units import parse_circle, parse_edges, parse_power, parse_time
