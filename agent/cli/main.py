@@ -31,6 +31,7 @@ from agent.cli import (
     fallback,
     history,
     install,
+    jurisdiction,
     kit,
     lease,
     members,
@@ -90,6 +91,7 @@ app.add_typer(directory.app, name="directory")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 authority.authority.add_typer(classes.commodity, name="class")
+authority.authority.add_typer(jurisdiction.jurisdiction, name="jurisdiction")
 authority.authority.command("admit")(classes.admit)
 authority.authority.command("members")(members.members)
 node.node.command("config")(drafts.node_config)

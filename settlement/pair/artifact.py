@@ -465,6 +465,9 @@ def _recognised(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: R
     if terms is None:
         return refuse(Reason.RULE_UNKNOWN, "artifact.class", grant.body.commodity, "a class of the rule")
     known = {record.digest: record for record in beneath}
+    handed = prove(artifact.handed.handover, registry) if artifact.handed is not None else None
+    if isinstance(handed, Admitted):
+        known[handed.record.digest] = handed.record
 
     def find(name: bytes) -> Record | None:
         proven = prove(artifact.rule, registry) if name == grant.body.rule else None

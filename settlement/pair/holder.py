@@ -264,6 +264,7 @@ class Holder:
             unit=bound.unit.digest if bound is not None else None,
             lease_ns=grant.lease_ns,
             price=grant.price or None,
+            currency=terms.currency,
             **own_part(body, self.offers),
             handover=grant.handover,
             fallback=grant.fallback,

@@ -23,10 +23,11 @@ KEPT_MAX = 1024
 class HolderPair:
     """One settlement as the holder stores it; hashes name records in the log.
 
-    `lease_ns` is how long a lease may be, by the GRANT. `notice` is what is sent again until it is answered,
-    `notice_since_ns` and `noticed_ns` when it was sent first and last; `asked` are those who must co-sign, `answered`
-    those who did, `cosigned` their records. `whole` and `place` say of which whole it is which part, `own_parts` how
-    many of it this holder has, `ready` 1 that nothing but those is waited for.
+    `lease_ns` is how long a lease may be, by the GRANT; `currency` is that of its price, by the GRANT's rule. `notice`
+    is what is sent again until it is answered, `notice_since_ns` and `noticed_ns` when it was sent first and last;
+    `asked` are those who must co-sign, `answered` those who did, `cosigned` their records. `whole` and `place` say of
+    which whole it is which part, `own_parts` how many of it this holder has, `ready` 1 that nothing but those is
+    waited for.
     `fallback` is the number that binds the holder; `moved` names its FALLBACK,
     `moved_ns` and `moved_cell` are when it ends for that and where its substitute is.
     `handover` names what hands on this node's own lease, where it does.
@@ -58,6 +59,7 @@ class HolderPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price: int | None = uint(32, optional=True)
+    currency: str | None = text(33, 8, optional=True)
     whole: bytes | None = blob(70, 32, optional=True)
     place: int | None = uint(71, high=255, optional=True)
     own_parts: int | None = uint(72, high=255, optional=True)

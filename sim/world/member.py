@@ -91,6 +91,9 @@ class Member:
                 lease = self.party.record_bytes(pair.lease)
                 if lease is not None:
                     self.transmitter.permits.change(lease, pair.sid, self.clock.fix(at_ns).time)
+                for handing in self.party.holder.handings.of(pair.sid):
+                    if handing.begun is not None:
+                        self.transmitter.hand_on(pair.sid, handing.raw, self.clock.fix(at_ns).time)
         party = self.party
 
         def begin(step: Step) -> None:
@@ -137,7 +140,7 @@ class Member:
                 case HandLease():
                     self.transmitter.permits.change(effect.record, effect.sid, fix.time)
                 case HandOn():
-                    self.transmitter.permits.hand_on(effect.record, effect.sid, fix.time)
+                    self.transmitter.hand_on(effect.sid, effect.record, fix.time)
                 case WithdrawPermit() | RequestProgress(news=SettlementNews.ENDED):
                     self.transmitter.withdraw(effect.sid)
                 case AnswerIntent() | HandRule() | RequestProgress():

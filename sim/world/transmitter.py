@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from radio.gate import Allow, Inputs, Sensed, decide
 from radio.permits import HeldPermit, Permits
 from settlement.chain.scope import Area, Band
-from settlement.core.fixes import Fix
+from settlement.core.fixes import Fix, TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from sim.world.trust import NETWORK
 
@@ -59,9 +59,21 @@ class ModelledTransmitter:
         """Never again under this settlement."""
         self.permits.withdraw(sid, refuse(Reason.PREEMPTED, "gate.6", "suspended", "an undisturbed settlement"))
 
+    def hand_on(self, sid: bytes, record: bytes, now: TimeFix) -> None:
+        """Verify a HANDOVER or a RECLAIM of a held settlement, and go by what it leaves."""
+        self.permits.hand_on(record, sid, now)
+
+    def vacated(self) -> list[bytes]:
+        """The HANDOVERs, by their names, in which nothing radiates since the last turn, each told once."""
+        found = [name for held in self._held.values() for name in held.untold]
+        for held in self._held.values():
+            held.untold.clear()
+        return found
+
     def turn(self, at_ns: int, fix: Fix) -> list[ModelledEmission]:
         """Decide afresh; returns the emissions that ended with it, cut where the new decision cut them."""
         done = self.stop(at_ns)
+        self.permits.current(fix.time)  # what was handed on and is over is this user's again
         for sid, held in self._held.items():
             decision = decide(self._inputs(at_ns, fix, held))
             if isinstance(decision, Allow):

@@ -17,6 +17,7 @@ from settlement.pair.artifact import verify_rule
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.records.approvalterms import ApprovalRule
 from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionRule
+from settlement.records.handingterms import KINDS, HandingTerms
 from settlement.records.quorum import GroupMember, MemberList
 from sim.world.plan import Role
 
@@ -161,9 +162,11 @@ def make_rule(
     budget_hz_s: int | None,
     suspends: bool,
     shards: tuple[bodies.Shard, ...] = (),
+    handing: int = 0,
     decides: str = "",
 ) -> bodies.Rule:
     """The rule of a run."""
+    hands = HandingTerms(kinds=KINDS, depth=2, consent=handing - 1) if handing else None
     budget = bodies.Budget(
         level="operator",
         commodity=COMMODITY,
@@ -179,7 +182,7 @@ def make_rule(
         effective=Window(start_ns=T0_NS - 3600 * NS, end_ns=T0_NS + 3600 * NS),
         bands=(BAND,),
         area=AREA,
-        classes=(replace(TERMS, on_incumbent=1 if suspends else None, **DECIDES[decides]),),
+        classes=(replace(TERMS, on_incumbent=1 if suspends else None, handing=hands, **DECIDES[decides]),),
         levels=(
             bodies.Level(name="authority", response="obey", weight_ppm=1_000_000, admits=admits),
             bodies.Level(name="operator", response="consider", weight_ppm=500_000, admits=admits),
@@ -231,6 +234,7 @@ def trust_for(
     status: bool,
     suspends: bool = False,
     coordination: str = "",
+    handing: int = 0,
     decides: str = "",
 ) -> WorldTrust:
     """Issue everything a run needs; the same arguments give the same bytes."""
@@ -257,7 +261,9 @@ def trust_for(
         )
     by_name = {name: records.digest(chain[-1]) for name, chain in chains}
     shards = _shards(coordination, by_name)
-    rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends, shards=shards, decides=decides)
+    rule = make_rule(
+        quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends, shards=shards, handing=handing, decides=decides
+    )
     group = _members_list(roles, by_name) if decides else None
     return WorldTrust(
         root=root,

@@ -19,6 +19,7 @@ from tests.agent.history.days import written as kept
 from tests.agent.kit.trials import written as trial
 from tests.agent.sweep import Ended, commands, elsewhere, forked, invoked, may_mount, on_a_disk
 from tests.agent.test_licences import recording
+from tests.settlement.market.test_rule_page import blocks
 from tests.settlement.world import NETWORK, trio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +58,8 @@ TABLE: dict[str, Row] = {
     "authority admit": Row(
         words="node --rule rule.signed --out node.admission", reads=("rule.signed",), writes=True, units=("--for 30",),
     ),
+    "authority jurisdiction check": Row(words="area.toml", reads=("area.toml",)),
+    "authority jurisdiction sign": Row(words="area.toml --out area.signed", reads=("area.toml",), writes=True),
     "authority class check": Row(words="class.toml", reads=("class.toml",)),
     "authority class sign": Row(words="class.toml --out class.schema", reads=("class.toml",), writes=True),
     "authority delegate": Row(
@@ -234,6 +237,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         must("authority", "rule", "sign", "rule.toml", "--out", "rule.signed")
         text = (ROOT / "settlement/governing/classes/backhaul.toml").read_text(encoding="utf-8")
         (folder / "class.toml").write_text(text.replace('"backhaul"', '"cbrs"', 1), encoding="utf-8")
+        area = blocks("jurisdiction").replace("radius_mm = 10_000_000", "radius_mm = 5_000_000")
+        (folder / "area.toml").write_text(area, encoding="utf-8")
         recording(folder, "made", made_ns=time.time_ns())
         for name in ("due", "kept"):
             (folder / name).mkdir()
