@@ -49,7 +49,7 @@ COMMANDS = (
         rows=chain_rows,
     ),
     BenchCommand(
-        name="audit", area=LOG, full="--entries 20000", quick="--entries 1000", limit_s=60, rows=audit_rows,
+        name="audit", area=LOG, full="--entries 40000", quick="--entries 1000", limit_s=90, rows=audit_rows,
     ),
     BenchCommand(
         name="world", area=WORLD, full="--seeds 20 --nodes 256 --hours 1", quick="--seeds 1 --nodes 8 --hours 1",
