@@ -19,7 +19,7 @@ Source = Annotated[
 ]
 Length = Annotated[str, typer.Option("--for", metavar="TIME", help="How far back from the newest, like 1h or 1d.")]
 Until = Annotated[
-    str | None, typer.Option(metavar="UTC", help="Up to this instant, like 2026-11-28T12:00Z; the newest.")
+    str | None, typer.Option(metavar="UTC", help="Up to this instant, like 2026-11-28T12:00Z or 10min ago; the newest.")
 ]
 Step = Annotated[
     str | None, typer.Option("--step", metavar="1s|1min|15min", help="Resolution; what fits, if not said.")
@@ -38,24 +38,20 @@ def _folder(source: Path | None, config: Path | None) -> Path:
 def _window(
     source: Path | None, config: Path | None, length: str, until: str | None, step: str | None
 ) -> "tuple[list[Row], int, int, str]":
-    from datetime import UTC, datetime
 
     from agent.config.settings import ConfigError
     from agent.history.store import LENGTHS
     from agent.history.windows import NoHistory, fitting, newest_ns, store_of
-    from agent.words.units import parse_time
+    from agent.words.units import parse_instant, parse_time
 
     span_ns = round(parse_time(length, "--for") * 1e9)
     try:
         store = store_of(_folder(source, config))
         to_ns = newest_ns(store) + LENGTHS["1s"]
         if until is not None:
-            at = datetime.fromisoformat(until)
-            to_ns = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 10**9
+            to_ns = parse_instant(until, "--until", now_ns=to_ns)
     except (ConfigError, NoHistory) as exc:
         fail(str(exc))
-    except ValueError:
-        fail(f"--until {until}: give an instant like 2026-11-28T12:00Z", Exit.USAGE)
     resolution = step or fitting(to_ns - span_ns, to_ns)
     if resolution not in LENGTHS:
         fail(f"--step {resolution}: give one of {', '.join(LENGTHS)}", Exit.USAGE)

@@ -31,8 +31,8 @@ from settlement.records.handover import Handover, Vacated
 PLAIN = (Credential, Revocation, Envelope, Declaration, Gate, Verdict, Usage, Evidence, Rotation)
 """Of these only author, number and hash are kept: nothing that is compared afterwards is in their bodies."""
 WRITTEN_AT_ONCE = 512
-GRANTS_AT_HAND = 4096
-CACHE_KIB = 8192
+GRANTS_AT_HAND = 512
+CACHE_KIB = 2048
 _TABLES = """
     CREATE TABLE held(n INTEGER PRIMARY KEY, author BLOB, num BLOB, name BLOB, sid BLOB, typ TEXT, idx INTEGER,
                       once INTEGER, handed INTEGER, record BLOB);

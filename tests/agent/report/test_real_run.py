@@ -133,6 +133,12 @@ def test_nothing_is_said_of_what_nobody_measured(run: Run) -> None:
     assert re.search(r"What the antennas truly emitted nobody measured", run.page)
 
 
+def test_every_reason_has_a_meaning_and_no_silence_is_claimed(run: Run) -> None:
+    assert "RATE" in run.result["refused"]
+    assert "No description" not in run.page
+    assert "no emission" not in run.page.partition("The band: waterfall")[2]
+
+
 def test_nodes_are_named_and_placed(run: Run) -> None:
     data = report_of(gather([run.folder]))
     assert [name for name, _ in data.nodes] == sorted(run.world.members)
