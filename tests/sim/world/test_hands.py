@@ -21,7 +21,8 @@ HAPPENED = ("handed on sublease", "handed on transfer", "own vacated", "own cons
 def test_no_seed_in_which_leases_change_hands_breaks_an_invariant() -> None:
     counts: Counter[str] = Counter()
     for seed in range(SEEDS):
-        outcome = run_plan(handing_plan(seed))
+        plan_ = handing_plan(seed)
+        outcome = run_plan(_given_back(plan_) if seed % 4 == 3 else plan_)
         assert not outcome.breaches, f"seed {seed}: {outcome.breaches[0]}"
         counts += outcome.counts
     assert [what for what in HAPPENED if not counts[what]] == []
@@ -42,7 +43,7 @@ def _asked_for(plan_: Plan) -> Plan:
 
 
 def _given_back(plan_: Plan) -> Plan:
-    """Whoever has a lease gives it back before long."""
+    """Whoever has a lease gives it back before long: every fourth run of the test is one."""
     rng = Random(plan_.seed)
     users = [role.name for role in plan_.users]
     back = [
