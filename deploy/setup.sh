@@ -25,6 +25,9 @@ fi
 say "setup: installing into $VENV (once; a minute or two)"
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,pluto]'
 
+say "setup: compiling the loops of sensing (half a minute)"
+"$VENV/bin/python" -m sensing.compilation
+
 [ -d "$VENV/parts/root" ] || sh deploy/parts.sh "$VENV/parts" ||
   say "setup: could not fetch Debian's gpsd and chrony; the tests that need them skip and say so"
 sh deploy/libiio.sh "$VENV/parts" ||

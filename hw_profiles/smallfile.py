@@ -8,6 +8,7 @@ import errno
 import stat
 from pathlib import Path
 
+PIECE = 1 << 20
 LIMIT = 1 << 20
 """Bytes of the largest such file: far above any that is honest, small enough for every parser."""
 
@@ -19,11 +20,13 @@ def read_small(path: Path, *, limit: int = LIMIT) -> bytes:
         what = "is a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
         number = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
         raise OSError(number, what, str(path))
-    with path.open("rb") as file:
-        data = file.read(limit + 1)
+    data = bytearray()
+    with path.open("rb") as file:  # piece by piece: one read of `limit` bytes would take that much memory first
+        while len(data) <= limit and (piece := file.read(min(PIECE, limit + 1 - len(data)))):
+            data += piece
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"larger than any such file ({limit} bytes at the most)", str(path))
-    return data
+    return bytes(data)
 
 
 def read_small_text(path: Path, *, limit: int = LIMIT) -> str:

@@ -30,6 +30,8 @@ EVEN_RATIO, EVEN_SURE = 0.6, 5.0
 """A group is too even for noise below this share of its variance, if its blocks show it by so many deviations."""
 QUIET_POWER: Final = 0.01
 """A floor that adds up to more than this share of full scale squared (-20 dB) is not taken for a receiver's own."""
+RIPPLE_DB: Final = 3.5
+"""What never stops and rises by less, and is wider than a line, may be the ripple of a receiver's filter."""
 KTO_DBM_HZ: Final = -173.975
 NOISE_FIGURE_MOST_DB: Final = 45.0
 """No setting of a receiver is noisier; a floor above that is not explained by one whose noise is not known."""
@@ -67,6 +69,7 @@ class FloorReader:
         self.shapes = np.append(layout.shapes, hann_sum_shape(DC_BINS)) * frames
         bandwidth = settings.bandwidth_hz
         self._passband = bandwidth / settings.sample_rate_hz if bandwidth else None
+        self.own_noise = 0.0
         self._bin_at = np.arange(settings.fft_size) / settings.fft_size - 0.5
 
     def view(self, state: GainState, psd: Floats) -> FloorView:
@@ -76,8 +79,12 @@ class FloorReader:
         level_db = decibels(state.level)
         sd_db = 4.343 / np.sqrt(np.maximum(counted * state.cells, 1.0))
         at = layout.centers_hz / self._settings.sample_rate_hz
-        shape = floor_shape(level_db[:groups], sd_db[:groups], at, passband=self._passband, even=self._even(state))
-        wide = self._modulated(shape.steady, at, psd, shape.floor_db)
+        shape = floor_shape(
+            level_db[:groups], sd_db[:groups], at, passband=self._passband, even=self._even(state),
+            hidden_db=10 * float(np.log10(max(self.own_noise, 1e-30))),
+        )  # fmt: skip
+        tall = level_db[:groups] - shape.floor_db > RIPPLE_DB
+        wide = self._modulated(shape.steady, at, psd, shape.floor_db, tall)
         floor = np.append(np.where(shape.steady, level_db[:groups], shape.floor_db), level_db[groups])
         floor = np.minimum(10 ** (floor / 10), state.level)
         base = 10 ** (shape.floor_db / 10)
@@ -96,7 +103,7 @@ class FloorReader:
             if above and own is not None:
                 floor[members] = np.minimum(floor[members], own)
         total = float(base @ layout.bins) / self._settings.fft_size
-        standing = bool((shape.steady | shape.filled).any())
+        standing = bool((shape.steady & tall | shape.filled).any())
         return FloorView(
             floor=floor,
             shapes=counted,
@@ -142,14 +149,16 @@ class FloorReader:
             correlation=correlation,
         )
 
-    def _modulated(self, steady: Bools, at: Floats, psd: Floats, floor_db: Floats) -> Bools:
-        """Which groups of something steady are wider than a line."""
+    def _modulated(self, steady: Bools, at: Floats, psd: Floats, floor_db: Floats, tall: Bools) -> Bools:
+        """Which groups of something steady are wider than a line, and taller than a ripple."""
         found = np.zeros(len(at), np.bool_)
         order = np.argsort(at, kind="stable")
         edges = np.flatnonzero(np.diff(np.concatenate(([False], steady[order], [False])).astype(np.int8)))
         half = self._layout.bins / self._settings.fft_size / 2
         for first, last in edges.reshape(-1, 2):
             run = order[first:last]
+            if not tall[run].any():
+                continue
             low, high = float((at[run] - half[run]).min()), float((at[run] + half[run]).max())
             inside = (self._bin_at >= low) & (self._bin_at <= high)
             excess = np.maximum(psd[inside] - 10 ** (float(floor_db[run].mean()) / 10), 0)

@@ -77,6 +77,11 @@ class JudgedBlocks:
             kept &= (self.starts_ns < start) | (self.starts_ns >= end)
         return kept
 
+    def at_settings(self, numbers: set[int], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which blocks of these pieces belong to one of these floors."""
+        of_piece = np.isin(self.states, list(numbers))
+        return np.repeat(of_piece[kept], self._lengths[kept])
+
     def channel(self, index: int, kept: NDArray[np.bool_]) -> ChannelBlocks:
         """What was decided of one channel in some of the pieces."""
         if not kept.any():

@@ -16,6 +16,8 @@ CLIPPED_SHARE: Final = 1e-4
 PILE_UP_STEPS: Final = 8
 PILE_UP_COUNT: Final = 20
 PILE_UP_RATIO: Final = 8
+STEPS_SEEN: Final = 512
+"""Floating point samples of fewer different values are those of a converter of eight bits or so."""
 DC_SHARE: Final = 0.1
 SILENT_SHARE: Final = 1e-10
 """Under this share of a constant offset, what varies is the rounding of the numbers themselves."""
@@ -61,8 +63,8 @@ def clipped_share(iq: Iq, full_scale: float) -> float:
     for end in (float(flat.max()), float(flat.min())):
         if iq.dtype != np.complex64 and abs(end) >= full_scale - 1:
             hit += int(np.count_nonzero(flat >= full_scale - 1 if end > 0 else flat <= 1 - full_scale))
-        elif abs(end) > PILE_UP_STEPS * _step(iq, full_scale):
-            hit += _piled_up(flat, end, _step(iq, full_scale))
+        else:
+            hit += _piled_up(flat, end, full_scale)
     return min(1.0, hit / len(iq))
 
 
@@ -77,14 +79,37 @@ def clipped_spans(iq: Iq, *, full_scale: float) -> list[tuple[int, int]]:
     return [(int(n), int(n) + 1) for n in np.flatnonzero(at.reshape(-1, 2).any(axis=1))]
 
 
-def _step(iq: Iq, full_scale: float) -> float:
-    return full_scale / 512 if iq.dtype == np.complex64 else 1.0
+def _step(flat: NDArray[np.int16] | NDArray[np.float32], full_scale: float) -> float:
+    """The least difference of two samples: 8 bits come in steps of two half codes, or shifted in steps of 256."""
+    if flat.dtype != np.int16:
+        return full_scale / 512
+    values = np.unique(flat[:PROBE_SAMPLES]).astype(np.int64)
+    return float(max(1, np.gcd.reduce(values - values[0])))
 
 
-def _piled_up(flat: NDArray[np.int16] | NDArray[np.float32], end: float, step: float) -> int:
+def converter_noise(iq: Iq, *, full_scale: float) -> float:
+    """Power of the rounding to the converter's steps, in squared full scales; 0 where samples show no steps.
+
+    Args: iq int16 (n, 2) or complex64 (n,), finite. What lies below that power nobody has heard.
+    """
+    flat = flat_samples(iq)[:PROBE_SAMPLES]
+    if len(flat) == 0:
+        return 0.0
+    if flat.dtype == np.int16:
+        step = _step(flat, full_scale)
+    else:
+        values = np.unique(flat)
+        step = float(np.diff(values).min()) if 1 < len(values) < STEPS_SEEN else 0.0
+    return 2 * (step / full_scale) ** 2 / 12
+
+
+def _piled_up(flat: NDArray[np.int16] | NDArray[np.float32], end: float, full_scale: float) -> int:
     """Samples exactly at the extreme, if they are far more than those just below it: a limiter, not a signal."""
     at = int(np.count_nonzero(flat == flat.dtype.type(end)))
     if at < PILE_UP_COUNT:
+        return 0
+    step = _step(flat, full_scale)
+    if abs(end) <= PILE_UP_STEPS * step:
         return 0
     inner = abs(end) - 1.5 * step
     near = int(np.count_nonzero(flat >= inner if end > 0 else flat <= -inner)) - at

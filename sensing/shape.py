@@ -27,10 +27,13 @@ BESIDE_GROUPS: Final = 3
 BESIDE_DB: Final = 1.0
 FILTER_WIDTH: Final = (0.55, 0.85)
 """Share of the band that a receiver's filter passes."""
+NARROW_FILTER: Final = 0.25
+"""Half of that, and deep, may be the filter of a receiver that takes more samples than it needs, or a signal."""
 FILTER_CENTRED: Final = 0.04
 SIGNAL_DEPTH_DB: Final = 10.0
 FILTER_DEPTH_DB: Final = 35.0
 """A plateau less deep than the first is a signal over a floor; one deeper than the second, centred, a filter."""
+HIDDEN_DB: Final = 1.5
 KNOWN_WIDTH: Final = 0.1
 SHAPED_DB: Final = 2.0
 SHAPED_DEVIATIONS: Final = 4.0
@@ -74,12 +77,14 @@ def floor_shape(
     *,
     passband: float | None,
     even: NDArray[np.bool_] | None = None,
+    hidden_db: float = -np.inf,
 ) -> Shape:
     """Tell the floor from what stands on it.
 
     Args: level_db and sd_db of each group; at is where it lies, -0.5 to 0.5 of the sample rate; passband is the
         analogue bandwidth as a share of the rate, None where it is not known; even: groups whose power varies less
-        than noise can. Three of them side by side are a signal of constant envelope.
+        than noise can. Three of them side by side are a signal of constant envelope; hidden_db: level of the
+        converter's rounding, at which nobody sees how deep a floor falls.
     """
     order = np.argsort(at, kind="stable")
     x, level, sd = at[order], level_db[order], sd_db[order]
@@ -87,7 +92,7 @@ def floor_shape(
     skirts = _skirts(smooth, x)
     steady, broad = _bumps(level - smooth, (level - smooth > BUMP_DB + SURE * sd) & ~skirts, x)
     floor = np.where(steady, smooth, level)
-    plateau, inside = _plateau(smooth, x, float(np.median(sd)), passband)
+    plateau, inside = _plateau(smooth, x, float(np.median(sd)), passband, hidden_db)
     filled = inside if plateau is Plateau.SIGNAL else np.zeros(len(x), np.bool_)
     if even is not None:
         filled = filled | _runs(even[order])
@@ -154,7 +159,9 @@ def _opened(level: Floats, x: Floats) -> Floats:
     return np.asarray(np.where(near, eroded[None, :], -np.inf).max(axis=1), np.float64)
 
 
-def _plateau(smooth: Floats, x: Floats, sd: float, passband: float | None) -> tuple[Plateau, NDArray[np.bool_]]:
+def _plateau(
+    smooth: Floats, x: Floats, sd: float, passband: float | None, hidden_db: float
+) -> tuple[Plateau, NDArray[np.bool_]]:
     nothing = np.zeros(len(x), np.bool_)
     top, low = float(np.quantile(smooth, 0.8)), float(smooth.min())
     if top - low < EDGE_DB + SURE * sd or len(x) < 2 * BESIDE_GROUPS:
@@ -174,7 +181,11 @@ def _plateau(smooth: Floats, x: Floats, sd: float, passband: float | None) -> tu
         return (Plateau.EITHER, inside) if unclear else (Plateau.NONE, nothing)
     step = float(np.median(np.diff(x)))
     width, centre = float(x[last] - x[first]) + step, float(x[last] + x[first]) / 2
-    return _judged(width, centre, depth, one_sided=len(found) == 1, passband=passband), inside
+    judged = _judged(width, centre, depth, one_sided=len(found) == 1, passband=passband)
+    hidden = top - depth < hidden_db + HIDDEN_DB and len(found) == 2
+    if judged is Plateau.SIGNAL and hidden and width >= NARROW_FILTER and abs(centre) <= FILTER_CENTRED:
+        return Plateau.EITHER, inside
+    return judged, inside
 
 
 def _edge(outwards: Floats, top: float, sd: float) -> tuple[float, bool, bool | None]:
@@ -198,8 +209,10 @@ def _judged(width: float, centre: float, depth_db: float, *, one_sided: bool, pa
         if same:
             return Plateau.FILTER if depth_db >= SIGNAL_DEPTH_DB else Plateau.EITHER
         return Plateau.SIGNAL if width < passband else Plateau.EITHER
-    if one_sided or abs(centre) > FILTER_CENTRED or width < FILTER_WIDTH[0] or depth_db < SIGNAL_DEPTH_DB:
+    if one_sided or abs(centre) > FILTER_CENTRED or width < NARROW_FILTER or depth_db < SIGNAL_DEPTH_DB:
         return Plateau.SIGNAL
-    if depth_db >= FILTER_DEPTH_DB and width <= FILTER_WIDTH[1]:
+    if width < FILTER_WIDTH[0] and depth_db < FILTER_DEPTH_DB:
+        return Plateau.SIGNAL
+    if depth_db >= FILTER_DEPTH_DB and FILTER_WIDTH[0] <= width <= FILTER_WIDTH[1]:
         return Plateau.FILTER
     return Plateau.EITHER

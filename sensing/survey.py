@@ -35,10 +35,11 @@ from sensing.results import (
     SurveyReport,
     SurveySettings,
 )
-from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, clipped_spans, finite, inspect
+from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, clipped_spans, converter_noise, finite, inspect
+from sensing.shortlooks import ShortLooks
 from sensing.silence import Spans, bad_spans, silent_blocks, silent_spans
 from sensing.theory import energy_threshold, gamma_quantile, snr_wall_db
-from sensing.tracker import UNCERTAIN, FloorTracker, GainState, Piece, decibels
+from sensing.tracker import BLOCKS_LEAST, TAUGHT_BLOCKS, UNCERTAIN, FloorTracker, GainState, Piece, decibels
 from sensing.values import Channel, LevelDb
 from sensing.verdict import BlocksSeen, ChannelVerdict, judge
 
@@ -92,12 +93,14 @@ class Survey:
         self._reader = FloorReader(settings, self._layout, frames=self._frames)
         compared = np.append(np.ones(self._layout.groups, np.bool_), False)
         self._floor = FloorTracker(self._reader.shapes, channels=self._layout.members, compared=compared)
+        self._short = ShortLooks()
         self._detector = DECIDERS[settings.detector](pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db)
         shapes = self._reader.shapes
         self._contrast = np.array([max(CONTRAST, gamma_quantile(shape=float(k), q=1 - CONTRAST_PFA)) for k in shapes])
         self._views: dict[int, tuple[int, FloorView]] = {}
         self._contrasted: set[int] = set()
         self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
+        self._own_noise: float | None = None
         self._left_out = 0
         self._gaps = False
         self._ended_ns: int | None = None
@@ -132,6 +135,7 @@ class Survey:
         self._ended_ns = end_ns
         if flags & SampleFlag.GAIN_STEP:
             self._floor.forget_gain()
+            self._short.forget()
         if not contiguous:
             self._front.reset()
             self._spans = []
@@ -139,6 +143,9 @@ class Survey:
         self._front.feed(clean)
         spectra = self._front.take()
         usable = not flags & UNUSABLE and len(spectra.groups) > 0
+        if usable and self._own_noise is None:
+            self._own_noise = converter_noise(clean, full_scale=self.settings.full_scale)
+            self._floor.own_noise = self._reader.own_noise = self._own_noise
         sound = ~silent_blocks(self._spans + spans, blocks=len(spectra.groups), block=self._block, held=held)
         self._spans = [(first - len(iq), last - len(iq)) for first, last in spans if last > len(iq) - self._block]
         pieces: list[Piece] = []
@@ -242,7 +249,7 @@ class Survey:
             at_ns = start_ns + round(first * self._block_s * 1e9)
             over = clipped[first:last][sound[first:last]]
             piece = Piece(start_ns=at_ns, levels=levels, clipped=over, bound=bound)
-            self._floor.learn(piece, some, teaches=teaches)
+            self._place(piece, some, teaches=teaches)
             self._history.add(piece)
             pieces.append(piece)
         if sound.all():
@@ -253,6 +260,15 @@ class Survey:
             self._judge_all()
             self._history.settle()
         return pieces
+
+    def _place(self, piece: Piece, power: Floats, *, teaches: bool) -> None:
+        """Find the setting of the gain that a piece belongs to, and learn from it; a short one with others."""
+        if not teaches or not BLOCKS_LEAST <= len(power) < TAUGHT_BLOCKS:
+            self._floor.learn(piece, power, teaches=teaches)
+            return
+        piece.state = UNCERTAIN if self._floor.current is None else self._floor.current
+        if (together := self._short.add(piece, power)) is not None:
+            self._floor.learn(*together, teaches=True)
 
     def _full_band(self, quality: Quality, groups: NDArray[np.float32]) -> SampleFlag:
         """A band that is full everywhere, all the time, has no idle cell to measure: that is not quiet."""
@@ -285,13 +301,14 @@ class Survey:
 
     def _judge(self, piece: Piece) -> BlockDecisions | None:
         """Decide on a piece by the floor as it is known now; what was decided by the same floor holds."""
-        if piece.state == UNCERTAIN or not self._floor.states[piece.state].taught:
+        number = piece.setting
+        if number == UNCERTAIN or not self._floor.states[number].taught:
             return None
-        state = self._floor.states[piece.state]
-        key = (piece.state, state.version)
+        state = self._floor.states[number]
+        key = (number, state.version)
         if isinstance(piece.decided, BlockDecisions) and piece.decided.key == key:
             return piece.decided
-        view, power = self._view(piece.state), piece.power()
+        view, power = self._view(number), piece.power()
         shape = (len(self.settings.channels), len(power))
         over, whole = np.empty(shape, np.float16), np.empty(shape, np.float16)
         lasting = np.empty(shape, np.bool_)
@@ -302,7 +319,7 @@ class Survey:
             lasting[index] = decision.lasting
         contrast = bool((power > self._contrast * np.maximum(view.floor, state.level)).any())
         if contrast:
-            self._contrasted.add(piece.state)
+            self._contrasted.add(number)
         piece.decided = BlockDecisions(
             key=key, start_ns=piece.start_ns, over_db=over, whole_db=whole, lasting=lasting,
             bound=np.full(shape[1], piece.bound), clipped=piece.clipped,
@@ -401,7 +418,7 @@ class Survey:
             sure_db=self._sure_db(index, blocks),
             unseen=min(1.0, 1 - (1 - widening) * (1 - uncertain / max(1, uncertain + blocks))),
             steady=any(view.steady[index] for view in views),
-            carried=any(view.carried[index] for view in views),
+            carried=judged.at_settings({n for n in states if self._view(n).carried[index]}, kept),
             doubtful=any(view.doubtful[index] for view in views),
             anchor=_weakest(list(anchors.values())),
             flags=flags,

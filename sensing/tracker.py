@@ -8,7 +8,10 @@ What was idle in a piece of a look is what its quiet blocks share. A piece is co
 - where the whole band, its edges too, moved by one factor and stayed, the gain changed or something wider than the band
   began. From the samples nobody can tell which: a floor of its own is begun, and nothing before or after is idle by it.
 
-Pieces that are clipped, broken or short are compared with the floors and never taught from.
+Pieces that are clipped or broken are compared with the floors and never taught from; short ones only together
+(`sensing.shortlooks`).
+
+Long because the comparison with a floor, and what a change of gain does to it, share one state.
 """
 
 from dataclasses import dataclass, field
@@ -48,6 +51,8 @@ BACK_SHARE: Final = 0.3
 STEP_NS: Final = 60_000_000
 STEP_PIECES: Final = 4
 SHOWN: Final = 10**-2.5
+SHOWN_GROUPS: Final = 6
+ROUNDED: Final = 2.0
 STRONG_DB: Final = 25.0
 """A piece in which something is that strong may be compressed: what is quieter in it is no new floor."""
 VERSION_DB: Final = 0.03
@@ -58,7 +63,8 @@ UNCERTAIN: Final = -1
 class Piece:
     """Some blocks of one look: powers in hundredths of a decibel, shape (blocks, groups), and the gain they belong to.
 
-    `state` is the number of a `GainState`, or `UNCERTAIN` where the level fits none. `clipped` are its overdriven
+    `state` is the number of a `GainState`, or `UNCERTAIN` where the level fits none; a piece too short to be compared
+    alone belongs to the setting of `leader`, which stands for it and its like together. `clipped` are its overdriven
     blocks; `bound` if it is somebody's whatever its level; `drift_db` is how far the whole band, its edges too, lies
     over the floor without having stepped; `decided` is the reader's own.
     """
@@ -70,10 +76,17 @@ class Piece:
     bound: bool = False
     drift_db: float = 0.0
     decided: object = None
+    leader: "Piece | None" = None
+
+    @property
+    def setting(self) -> int:
+        """Number of the gain state that the piece belongs to by now."""
+        return self.state if self.leader is None else self.leader.state
 
     def power(self) -> Floats:
         """Linear power of each block and group, without the drift."""
-        power: Floats = np.power(10.0, (self.levels.astype(np.float64) / 100 - self.drift_db) / 10)
+        drift_db = self.drift_db if self.leader is None else self.leader.drift_db
+        power: Floats = np.power(10.0, (self.levels.astype(np.float64) / 100 - drift_db) / 10)
         return power
 
 
@@ -152,6 +165,7 @@ class FloorTracker:
         self._pending: list[tuple[Piece, Quiet]] = []
         self._last: Piece | None = None
         self._sank = np.zeros(len(shapes), np.bool_)
+        self.own_noise = 0.0
         self.states: list[GainState] = []
         self.current: int | None = None
         self.steps = 0
@@ -254,9 +268,13 @@ class FloorTracker:
     def _moved_alike(self, state: GainState, rise: Floats, limit: Floats) -> float | None:
         """By how many dB the whole band moved, if most of it moved by one factor and nothing stayed behind.
 
-        What lies deep below the rest, beyond the receiver's filter, need not move with the gain.
+        What lies deep below the rest, beyond the receiver's filter, need not move with the gain, nor what is no more
+        than the converter's rounding (`own_noise`, power of one group as in a piece).
         """
-        shown = self._compared & (state.level > SHOWN * float(np.max(state.level[self._compared])))
+        least = max(SHOWN * float(np.max(state.level[self._compared])), ROUNDED * self.own_noise)
+        shown = self._compared & (state.level > least)
+        if int(shown.sum()) < min(SHOWN_GROUPS, int(self._compared.sum())):
+            return None
         rise, limit = rise[shown], limit[shown]
         moved = float(np.median(rise))
         if abs(moved) < STEP_DB[0]:

@@ -37,8 +37,8 @@ class BlocksSeen:
 
     `over_db` is how far over its threshold the loudest test was, `whole_db` the energy of the whole channel; `lasting`
     are blocks in longer stretches over theirs; `anchored` those whose floor rests on something, `clipped`
-    those overdriven. Over `sure_db` one block leaves no doubt. `unseen` is the share of the time of which nothing is
-    known.
+    those overdriven; in `carried` ones something stands all the time at that setting of the gain. Over `sure_db` one
+    block leaves no doubt. `unseen` is the share of the time of which nothing is known.
     """
 
     over_db: Floats
@@ -53,7 +53,7 @@ class BlocksSeen:
     sure_db: float
     unseen: float
     steady: bool
-    carried: bool
+    carried: Bools
     doubtful: bool
     anchor: Anchor
     flags: SampleFlag
@@ -87,8 +87,8 @@ def judge(seen: BlocksSeen) -> ChannelVerdict:
     cut_db = max(valley_db(seen.over_db), valley_db(seen.whole_db))
     busy = (seen.over_db > cut_db) | (seen.lasting & (cut_db == 0))
     used = _significant(seen, sensitive)
-    if seen.carried and not used:
-        busy = sensitive = np.ones(blocks, np.bool_)
+    if seen.carried.any() and not used:
+        busy = sensitive = sensitive | seen.carried
         used = True
     times = seen.times_s if seen.gaps else None
     rates = DetectorRates(pfa=seen.pfa if cut_db == 0.0 else 0.0)

@@ -1,18 +1,30 @@
-"""The invoice of lineages in files: read, proven by their anchors, and summed up."""
+"""The invoice of lineages in files, or in a bundle: read, proven by their anchors, and summed up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.audit.lineages import lineages, trust
+from agent.audit.lineages import BUNDLE, NotALineage, lineages, read_bundle, trust
+from settlement.audit.bundle import bundled
 from settlement.audit.invoice import invoice
 from settlement.audit.lease import read_entries
 from settlement.audit.verify import raw_entries
 from settlement.chain.credentials import Registry
+from settlement.core.reasons import Refusal
 
 
 def invoiced(path: Path, anchors: Sequence[str] | None, network: str | None) -> list[dict[str, Any]]:
     """The lines of the invoice, as plain values. Raises AuditError where there is no lineage at `path`."""
     name, trusted = trust(path, anchors, network)
-    logs = {str(one): read_entries(enumerate(raw_entries(one)), Registry(name, trusted)) for one in lineages(path)}
+    logs = {log: read_entries(enumerate(found), Registry(name, trusted)) for log, found in _logs(path)}
     return [line.as_json() for line in invoice(logs)]
+
+
+def _logs(path: Path) -> Iterator[tuple[str, Iterable[bytes]]]:
+    if not (path.is_file() and path.suffix == BUNDLE):
+        yield from ((str(one), raw_entries(one)) for one in lineages(path))
+        return
+    logs = bundled(read_bundle(path))
+    if isinstance(logs, Refusal):
+        raise NotALineage(f"{path}: not a whole bundle ({logs})")
+    yield from ((log.origin, log.entries) for log in logs)

@@ -1,30 +1,61 @@
 """Reads leases and trial metrics out of the lineages a user points at."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.audit.lineages import AuditError, lineages, trust
+from agent.audit.lineages import BUNDLE, AuditError, NotALineage, lineages, read_bundle, trust
 from agent.words.celltext import cell_text
+from settlement.audit.bundle import bundled
 from settlement.audit.lease import GATE, Lease, LogEntry, Transition, leases, read_entries
 from settlement.audit.leasefields import fields_of
 from settlement.audit.leaseproof import prove_lease, verify_lease
 from settlement.audit.verify import last_head, raw_entries
 from settlement.chain.credentials import Registry
+from settlement.chain.lineage import LineageError
 from settlement.core.reasons import Refusal
 
 
-def entries_at(
-    path: Path, *, anchors: Sequence[str] | None, network: str | None
-) -> dict[str, tuple[list[LogEntry], Registry, Path]]:
-    """Entries of every lineage at `path`, by its name, with the credentials found in it. Raises AuditError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRead:
+    """A log as it was read: its entries, the credentials found in it, the bytes of each, and its newest signed head.
+
+    `head` is (size, text) of the head, None where nothing is signed.
+    """
+
+    entries: list[LogEntry]
+    registry: Registry
+    bodies: Sequence[bytes]
+    head: tuple[int, str] | None
+
+
+def _bodies_at(path: Path) -> Iterator[tuple[str, Sequence[bytes], tuple[int, str] | None]]:
+    """Name, entries and newest head of each log at `path`, a file, a folder of them or a bundle. Raises AuditError."""
+    if path.is_file() and path.suffix == BUNDLE:
+        found = bundled(read_bundle(path))
+        if isinstance(found, Refusal):
+            raise NotALineage(f"{path}: not a whole bundle ({found})")
+        for log in found:
+            yield log.origin.rpartition("/")[2], log.entries, (len(log.entries), log.checkpoint)
+        return
+    for one in lineages(path):
+        try:
+            yield one.stem, list(raw_entries(one)), last_head(one)
+        except LineageError as exc:
+            raise AuditError(str(exc)) from exc
+
+
+def logs_at(path: Path, *, anchors: Sequence[str] | None, network: str | None) -> dict[str, LogRead]:
+    """Every log at `path`, by its name. Raises AuditError."""
     name, trusted = trust(path, anchors, network)
     found = {}
-    for one in lineages(path):
+    for log, bodies, head in _bodies_at(path):
         registry = Registry(name, trusted)
-        found[one.stem] = (list(read_entries(enumerate(raw_entries(one)), registry)), registry, one)
+        found[log] = LogRead(
+            entries=list(read_entries(enumerate(bodies), registry)), registry=registry, bodies=bodies, head=head
+        )
     return found
 
 
@@ -34,8 +65,8 @@ def listed(
     """One row for every lease in every log. Raises AuditError."""
     return [
         {"log": log, **_row(lease)}
-        for log, (entries, _, _) in entries_at(path, anchors=anchors, network=network).items()
-        for lease in leases(entries, as_of_ns=as_of_ns).values()
+        for log, read in logs_at(path, anchors=anchors, network=network).items()
+        for lease in leases(read.entries, as_of_ns=as_of_ns).values()
     ]
 
 
@@ -45,26 +76,27 @@ def shown(
     """A lease whose id begins like that, in every log that knows it, with its history and whether that is proven."""
     name, trusted = trust(path, anchors, network)
     rows = []
-    for log, (entries, registry, file) in entries_at(path, anchors=anchors, network=network).items():
-        found = [one for sid, one in leases(entries, as_of_ns=as_of_ns).items() if sid.hex().startswith(lease.lower())]
+    for log, read in logs_at(path, anchors=anchors, network=network).items():
+        every = leases(read.entries, as_of_ns=as_of_ns)
+        found = [one for sid, one in every.items() if sid.hex().startswith(lease.lower())]
         if len(found) > 1:
             raise AuditError(f"{lease}: {len(found)} leases begin like this; give more digits")
         for one in found:
-            proven = _proven(one, file, registry, name, trusted)
+            proven = _proven(one, read, name, trusted)
             at_ns = time.time_ns() if as_of_ns is None else as_of_ns
-            told = asdict(fields_of(one, entries, registry, at_ns))
+            told = asdict(fields_of(one, read.entries, read.registry, at_ns))
             rows.append({"log": log, **_row(one), **told, "proven": proven, "history": [_move(t) for t in one.history]})
     if not rows:
         raise AuditError(f"{lease}: no lease begins like this; see bandpact lease list")
     return rows
 
 
-def _proven(lease: Lease, file: Path, registry: Registry, network: str, anchors: list[bytes]) -> str:
+def _proven(lease: Lease, read: LogRead, network: str, anchors: list[bytes]) -> str:
     """The newest signed head that covers the whole log proves the entries; else why not."""
-    bodies, head = list(raw_entries(file)), last_head(file)
-    if head is None or head[0] != len(bodies):
+    if read.head is None or read.head[0] != len(read.bodies):
         return "no signed head over the whole log yet"
-    outcome = verify_lease(prove_lease(lease, bodies, registry, head[1]), network=network, anchors=anchors)
+    proof = prove_lease(lease, read.bodies, read.registry, read.head[1])
+    outcome = verify_lease(proof, network=network, anchors=anchors)
     return str(outcome) if isinstance(outcome, Refusal) else "yes"
 
 

@@ -1,6 +1,8 @@
 """Finds the lineages and the trust anchors a user points at, and has them verified."""
 
 from collections.abc import Sequence
+from heapq import merge
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -220,14 +222,14 @@ def _outcome(audited: list[Audited], problems: list[str]) -> Outcome:
 def _summary(
     name: str, audited: list[Audited], problems: list[str], *, outcome: Outcome | None = None
 ) -> dict[str, Any]:
-    sids = {sid for a in audited for sid, records in a.by_sid.items() if "confirm" in records}
+    settled = sum(1 for _ in groupby(merge(*(one.held.confirmed() for one in audited))))
     rows = [_row(a) for a in audited]
     return {
         "ok": all(a.ok for a in audited) and not problems,
         "outcome": outcome or _outcome(audited, problems),
         "network": name,
         "lineages": rows,
-        "settlements": len(sids),
+        "settlements": settled,
         "reviews": [
             {"file": a.path.name, "subject": review.subject.hex(), "why": review.why}
             for a in audited

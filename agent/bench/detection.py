@@ -1,19 +1,18 @@
 """Measures detection against theory and writes the published table with its pictures."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import log1p
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from agent.bench.detectionrow import DetectionRow
+from agent.bench.detectionlong import beside_rows, file_rows, impostor_rows, long_run_rows, noise_rows
+from agent.bench.detectionrow import LEVEL, DetectionRow, row
 from agent.bench.floortrial import PFA, RECEIVERS, false_alarms
-from agent.bench.radartrial import NOISE_RATE, found_in_noise, heard_in_looks, pulses_expected_per_s, radar_found
+from agent.bench.radartrial import heard_in_looks, radar_found
 from sensing.detectors.channel import ChannelCells, ChannelDetector
 from sensing.detectors.decision import Cells
 from sensing.detectors.energy import EnergyDetector
@@ -22,8 +21,12 @@ from sensing.occupancy import channel_occupancy
 from sensing.theory import energy_snr_needed, f_pd
 from sim.waveforms.radar import Radar, RadarClassName, draw
 
-LEVEL: Final = 0.95
-HEADING: Final = ("| Condition | Expected | Found | Interval | Trials |", "|---|---|---|---|---|")
+HEADING: Final = "| Condition | Expected | Found | Interval | Trials |\n|---|---|---|---|---|\n"
+TITLE: Final = """# Detection, measured
+
+Written by `bandpact bench detection`, a section with the words under its heading (seed 1 where there are none).
+Intervals are 95 %, exact binomial or Poisson.
+"""
 BINS, REFERENCES = 4, 32
 RADAR_SNR_DB: Final = (10, 12, 14, 16, 18, 20)
 CHANNEL_SNR_DB: Final = (-10, -7, -4, -1, 2, 5)
@@ -32,42 +35,24 @@ OFFSETS_DB: Final = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Results:
-    """Everything that was measured, and from which seed."""
+class Effort:
+    """How much is drawn: `trials` for each radar point, others scale with it; seconds of noise, or of each impostor."""
 
-    rows: tuple[DetectionRow, ...]
+    trials: int
+    noise_s: int
     seed: int
 
-
-def row(
-    group: str, condition: str, hits: int, trials: int, *, expected: float | None = None, x: float | None = None
-) -> DetectionRow:
-    """A counted share with its exact (Clopper-Pearson) interval."""
-    low = float(stats.beta.ppf((1 - LEVEL) / 2, hits, trials - hits + 1)) if hits else 0.0
-    high = float(stats.beta.ppf((1 + LEVEL) / 2, hits + 1, trials - hits)) if hits < trials else 1.0
-    return DetectionRow(
-        group=group, condition=condition, expected=expected, found=hits / trials, low=low, high=high, trials=trials, x=x
-    )
+    def rng(self, part: str) -> np.random.Generator:
+        """Random numbers of one part, whatever other parts are made."""
+        return np.random.default_rng([self.seed, *part.encode()])
 
 
-def measure(*, trials: int, seed: int, noise_s: int) -> Results:
-    """Run every measurement; `trials` is for each radar point, the cheap ones take hundreds of times as many.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What was measured, and by which words of the command each group of rows is made again."""
 
-    `noise_s` is how many seconds of noise are searched for radar, on all cores.
-    """
-    rng = np.random.default_rng(seed)
-    rows = [
-        *_false_alarms(rng, 1000 * trials),
-        *_energy_detection(rng, 100 * trials),
-        *_survey_false_alarms(seed, trials),
-        *_channel_detection(rng, 20 * trials),
-        *_floor_coverage(rng, 20 * trials),
-        *_occupancy_coverage(rng, 20 * trials),
-        *_radar(rng, trials),
-        *_looks(rng, trials),
-        *_noise(seed, noise_s),
-    ]
-    return Results(rows=tuple(rows), seed=seed)
+    rows: tuple[DetectionRow, ...]
+    made_by: Mapping[str, str]
 
 
 def _cells(rng: np.random.Generator, averages: int, trials: int, snr: float) -> Cells:
@@ -75,6 +60,12 @@ def _cells(rng: np.random.Generator, averages: int, trials: int, snr: float) -> 
         power=rng.gamma(averages, (1 + snr) / averages, (trials, BINS)),
         reference=rng.gamma(averages, 1 / averages, (trials, REFERENCES)),
     )
+
+
+def _energy(effort: Effort) -> Iterator[DetectionRow]:
+    rng = effort.rng("energy")
+    yield from _false_alarms(rng, 1000 * effort.trials)
+    yield from _energy_detection(rng, 100 * effort.trials)
 
 
 def _false_alarms(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
@@ -177,7 +168,8 @@ def _chains(
     return busy
 
 
-def _radar(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
+def _radar(effort: Effort) -> Iterator[DetectionRow]:
+    rng, trials = effort.rng("radar"), effort.trials
     for radar_class in RadarClassName:
         for snr_db in RADAR_SNR_DB:
             count = trials * (5 if snr_db == RADAR_SNR_DB[-1] else 1)
@@ -191,8 +183,9 @@ def _radar(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
                 yield row(group, f"class named rightly at {snr_db} dB", right, count)
 
 
-def _looks(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
+def _looks(effort: Effort) -> Iterator[DetectionRow]:
     """One burst of P0N#1 in a node's looks: how often a radar that comes back every second is heard the first time."""
+    rng, trials = effort.rng("looks"), effort.trials
     long = Radar(radar_class=RadarClassName.P0N1, pulse_s=1.5e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=40)
     for snr_db, traffic_db in ((20, None), (26, None), (26, 6), (26, 12)):
         beside = "" if traffic_db is None else f", OFDM {traffic_db} dB over noise in its place"
@@ -206,60 +199,66 @@ def _looks(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
             )
 
 
-def _noise(seed: int, seconds: int) -> Iterator[DetectionRow]:
-    pulses, radars = found_in_noise(seed=seed, seconds=seconds, processes=os.cpu_count() or 1)
-    for what, found, expected, over in (
-        ("single pulses a second", pulses, pulses_expected_per_s(), seconds),
-        ("radars an hour", len(radars), None, seconds / 3600),
-    ):
-        low, high = poisson_interval(found)
-        yield DetectionRow(
-            group="Radar in nothing but noise",
-            condition=f"{what}, {found} in {seconds} s at {NOISE_RATE / 1e6:g} MS/s",
-            expected=expected,
-            found=found / over,
-            low=low / over,
-            high=high / over,
-            trials=seconds,
-        )
+Part = Callable[[Effort], Iterator[DetectionRow]]
+PARTS: Final[Mapping[str, Part]] = MappingProxyType(
+    {
+        "energy": _energy,
+        "survey": lambda effort: _survey_false_alarms(effort.seed, effort.trials),
+        "channel": lambda effort: _channel_detection(effort.rng("channel"), 20 * effort.trials),
+        "floor": lambda effort: _floor_coverage(effort.rng("floor"), 20 * effort.trials),
+        "occupancy": lambda effort: _occupancy_coverage(effort.rng("occupancy"), 20 * effort.trials),
+        "radar": _radar,
+        "looks": _looks,
+        "noise": lambda effort: noise_rows(effort.seed, effort.noise_s),
+        "files": lambda effort: file_rows(effort.seed, effort.trials),
+        "long-run": lambda effort: long_run_rows(effort.seed, effort.trials),
+        "beside": lambda effort: beside_rows(effort.seed, effort.trials),
+        "impostors": lambda effort: impostor_rows(effort.seed, effort.noise_s),
+    }
+)
+"""What can be measured, in the order of the table."""
+USUAL: Final = ("energy", "survey", "channel", "floor", "occupancy", "radar", "looks", "noise")
+"""Parts that are made when none is named; the others take hours to say something."""
 
 
-def poisson_interval(count: int) -> tuple[float, float]:
-    """Exact interval of a Poisson mean of which `count` was seen; from 0 to a one-sided bound where that is none."""
-    if count == 0:
-        return 0.0, -log1p(-LEVEL)
-    return float(stats.chi2.ppf((1 - LEVEL) / 2, 2 * count)) / 2, float(
-        stats.chi2.ppf((1 + LEVEL) / 2, 2 * count + 2)
-    ) / 2
+def measure(effort: Effort, *, parts: Sequence[str] = USUAL) -> Results:
+    """Make these parts. Raises KeyError for one that is not in `PARTS`."""
+    rows: list[DetectionRow] = []
+    made_by: dict[str, str] = {}
+    for name in parts:
+        found = list(PARTS[name](effort))
+        rows += found
+        words = f"--part {name} --trials {effort.trials} --noise-s {effort.noise_s} --seed {effort.seed}"
+        made_by |= {one.group: words for one in found}
+    return Results(rows=tuple(rows), made_by=made_by)
 
 
 def write_report(results: Results, folder: Path) -> list[Path]:
-    """Write `sensing-table.md` and its pictures; returns what was written."""
+    """Write `sensing-table.md` and the pictures of what was measured; sections of other parts stay as they are."""
     from agent.bench.detectionplots import write_pictures
 
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / "sensing-table.md"
-    table.write_text(_markdown(results), encoding="utf-8")
+    known = _sections(table.read_text(encoding="utf-8")) if table.exists() else {}
+    for group, words in results.made_by.items():
+        known[group] = _section([one for one in results.rows if one.group == group], words)
+    table.write_text(TITLE + "".join(f"\n\n## {group}\n\n{known[group]}" for group in known), encoding="utf-8")
     return [table, *write_pictures(results.rows, folder)]
 
 
-def _markdown(results: Results) -> str:
-    lines = [
-        "# Detection, measured",
-        "",
-        f"Written by `bandpact bench detection`, seed {results.seed}. Intervals are 95 %, exact binomial or Poisson.",
-        "",
-    ]
-    for group in dict.fromkeys(one.group for one in results.rows):
-        lines += [
-            "",
-            f"## {group}",
-            "",
-            "| Condition | Expected | Found | Interval | Trials |",
-            "|---|---|---|---|---|",
-        ]
-        for one in (one for one in results.rows if one.group == group):
-            expected = "" if one.expected is None else f"{one.expected:.4g}"
-            found = f"{one.found:.4g} | {one.low:.4g} to {one.high:.4g} | {one.trials}"
-            lines.append(f"| {one.condition} | {expected} | {found} |")
-    return "\n".join(lines) + "\n"
+def _sections(text: str) -> dict[str, str]:
+    """What stands under each heading."""
+    found = {}
+    for one in text.split("\n## ")[1:]:
+        group, _, rest = one.partition("\n")
+        found[group] = rest.strip("\n") + "\n"
+    return found
+
+
+def _section(rows: Sequence[DetectionRow], words: str) -> str:
+    lines = []
+    for one in rows:
+        expected = "" if one.expected is None else f"{one.expected:.4g}"
+        found = f"{one.found:.4g} | {one.low:.4g} to {one.high:.4g} | {one.trials}"
+        lines.append(f"| {one.condition} | {expected} | {found} |\n")
+    return f"`{words}`\n\n{HEADING}{''.join(lines)}"

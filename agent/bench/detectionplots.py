@@ -10,17 +10,21 @@ from agent.bench.detectionrow import DetectionRow
 
 MARKS = ("o", "s", "^", "D", "v")
 COLOURS = ("#00204d", "#b5492b", "#2f8f7a", "#c99a00", "#7a5ea8")
+COVERAGE = ("Coverage of the floor's interval", "Coverage of the occupancy interval")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def write_pictures(rows: Sequence[DetectionRow], folder: Path) -> list[Path]:
-    """Detection against theory, radar against level, and coverage, as SVG."""
+    """Detection against theory, radar against level, and coverage, as SVG; each where all that it shows was made."""
+    energy = [r for r in rows if r.group.startswith("Detection, energy")]
+    radar = [r for r in rows if r.group.startswith("Radar ") and r.x is not None]
+    coverage = [r for r in rows if r.group in COVERAGE]
     with mpl.rc_context({"svg.hashsalt": "bandpact"}):
-        return [
-            _energy([r for r in rows if r.group.startswith("Detection, energy")], folder / "sensing-energy.svg"),
-            _radar([r for r in rows if r.group.startswith("Radar ") and r.x is not None], folder / "sensing-radar.svg"),
-            _coverage([r for r in rows if r.group.startswith("Coverage")], folder / "sensing-coverage.svg"),
-        ]
+        written = [_energy(energy, folder / "sensing-energy.svg")] if energy else []
+        written += [_radar(radar, folder / "sensing-radar.svg")] if radar else []
+        if {r.group for r in coverage} == set(COVERAGE):
+            written.append(_coverage(coverage, folder / "sensing-coverage.svg"))
+    return written
 
 
 def _energy(rows: Sequence[DetectionRow], path: Path) -> Path:

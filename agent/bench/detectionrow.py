@@ -1,7 +1,12 @@
-"""One line of the detection table."""
+"""One line of the detection table, and the intervals that its counts have."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from math import log1p
+from typing import Any, Final
+
+from scipy import stats
+
+LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,3 +25,34 @@ class DetectionRow:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
+
+
+def row(
+    group: str, condition: str, hits: int, trials: int, *, expected: float | None = None, x: float | None = None
+) -> DetectionRow:
+    """A counted share with its exact (Clopper-Pearson) interval."""
+    low = float(stats.beta.ppf((1 - LEVEL) / 2, hits, trials - hits + 1)) if hits else 0.0
+    high = float(stats.beta.ppf((1 + LEVEL) / 2, hits + 1, trials - hits)) if hits < trials else 1.0
+    return DetectionRow(
+        group=group, condition=condition, expected=expected, found=hits / trials, low=low, high=high, trials=trials, x=x
+    )
+
+
+def rate_row(
+    group: str, condition: str, count: int, *, over: float, trials: int, expected: float | None = None
+) -> DetectionRow:
+    """A count of events per unit of `over` (seconds, hours), with its exact Poisson interval."""
+    low, high = poisson_interval(count)
+    return DetectionRow(
+        group=group, condition=condition, expected=expected, found=count / over, low=low / over, high=high / over,
+        trials=trials,
+    )  # fmt: skip
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """Exact interval of a Poisson mean of which `count` was seen; from 0 to a one-sided bound where that is none."""
+    if count == 0:
+        return 0.0, -log1p(-LEVEL)
+    return float(stats.chi2.ppf((1 - LEVEL) / 2, 2 * count)) / 2, float(
+        stats.chi2.ppf((1 + LEVEL) / 2, 2 * count + 2)
+    ) / 2

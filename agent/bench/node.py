@@ -1,6 +1,8 @@
 """What a node takes while it does its work: it runs, senses, holds one settlement and transmits in it."""
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +84,22 @@ def measured(pids: dict[str, int], seconds: float) -> dict[str, dict[str, float]
     }
 
 
+def compiler_mb() -> float:
+    """Resident memory (MB) that sensing's compiled kernels add to a process with NumPy and SciPy: numba, LLVM and they.
+
+    Kernels come from the disk's cache, but what reads that cache and links them is the whole compiler.
+    """
+    program = (
+        "from pathlib import Path\n"
+        "def held():\n"
+        "    text = Path('/proc/self/status').read_text()\n"
+        "    return int(next(line for line in text.splitlines() if line.startswith('VmRSS')).split()[1])\n"
+        "import scipy.fft\nimport scipy.special\nbefore = held()\nimport sensing.survey\nprint(held() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    return round(int(done.stdout) * 1024 / 1e6, 1) if done.returncode == 0 else 0.0
+
+
 def run(*, seconds: float, warm_s: float) -> dict[str, Any]:
     """Measure the node that holds the settlement, and beside it the one that granted it. Raises TrialError."""
     with work_folder() as work:
@@ -105,4 +123,11 @@ def run(*, seconds: float, warm_s: float) -> dict[str, Any]:
     parts = {part: found[f"{USER} {part}"] for part in TARGETS}
     met = all(parts[part][name] <= limit for part, limits in TARGETS.items() for name, limit in limits.items())
     granting = {part: found[f"{HOLDER} {part}"] for part in TARGETS}
-    return {**parts, "granting": granting, "seconds": seconds, "targets": TARGETS, "met": met}
+    return {
+        **parts,
+        "granting": granting,
+        "seconds": seconds,
+        "targets": TARGETS,
+        "met": met,
+        "compiler_mb": compiler_mb(),
+    }

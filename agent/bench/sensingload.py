@@ -5,11 +5,14 @@ what each did for each second of its own processor time: what cores share, as ca
 else the machine does slows none.
 """
 
+import cProfile
 import multiprocessing
 import os
+import pstats
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -77,6 +80,37 @@ def together(cores: Sequence[int], n_fft: int, *, looks: int, rounds: int, pulse
     return float(msps)
 
 
+STAGES = {
+    "radar search": ("pulses.py", "find"),
+    "channel decisions": ("survey.py", "_look_channel"),
+    "powers of channels between bins": ("zoom.py", "powers"),
+    "floors learnt": ("survey.py", "_learn"),
+    "products": ("products.py", "feed"),
+}
+"""Parts of all that a node runs, each by the function that does it; what none of them does is the rest."""
+
+
+def profiled(n_fft: int, looks: int) -> dict[str, Any]:
+    """Share of the profiled time in each stage and in bare transforms, and calls of Python functions a look."""
+    iq, everything = look_samples(looks, pulses=0), Everything(n_fft)
+    everything.run(iq)
+    profile = cProfile.Profile()
+    profile.runcall(everything.run, iq)
+    stats: Any = pstats.Stats(profile)
+    took = dict(stats.stats)
+    whole_s = max(row[3] for row in took.values())
+    shares = {
+        stage: round(sum(row[3] for (file, _, name), row in took.items() if _is(file, name, where)) / whole_s, 3)
+        for stage, where in STAGES.items()
+    }
+    bare = sum(row[2] for (_, _, name), row in took.items() if "c2c" in name) / whole_s
+    return {"shares": shares, "transforms": round(bare, 3), "calls_a_look": round(stats.total_calls / looks)}
+
+
+def _is(file: str, name: str, where: tuple[str, str]) -> bool:
+    return (Path(file).name, name) == where and "sensing" in Path(file).parts
+
+
 def run(*, looks: int, rounds: int, n_fft: int = 1024) -> dict[str, Any]:
     """All that a node runs: on one core, on two at once where there are two, and with dense pulses on one."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
@@ -90,4 +124,5 @@ def run(*, looks: int, rounds: int, n_fft: int = 1024) -> dict[str, Any]:
         "one_core_msps": round(one, 1),
         "two_cores_msps": None if two is None else round(two, 1),
         "dense_msps": round(dense, 1),
+        **profiled(n_fft, looks),
     }

@@ -1,8 +1,10 @@
-"""How fast virtual time passes: random worlds of real parties, logs and verdicts on one core, beside the clock."""
+"""How fast virtual time passes: random worlds and cities of real parties, logs and verdicts on one core."""
 
 import time
 from typing import Any
 
+from sim.world.city import run_city
+from sim.world.cityplan import city_plan
 from sim.world.plan import END_NS, plan
 from sim.world.run import run_plan
 
@@ -28,4 +30,25 @@ def run(*, seeds: int) -> dict[str, Any]:
         "clock_s": round(clock_s, 2),
         "cpu_s": round(used_s, 2),
         "virtual_over_cpu": round(virtual_s / used_s, 1),
+    }
+
+
+def run_cities(*, nodes: int, hours: int, neighbours: int) -> dict[str, Any]:
+    """A plain neighbourhood for a day, and a city of so many members for so many hours; no faults, all invariants."""
+    return {"plain": _city(neighbours, 24), "city": _city(nodes, hours)}
+
+
+def _city(nodes: int, hours: int) -> dict[str, Any]:
+    found = run_city(city_plan(0, nodes=nodes, hours=hours))
+    counts = found.outcome.counts
+    return {
+        "members": found.members,
+        "hours": hours,
+        "settled": counts["own confirm"],
+        "renewed": counts["own renew"],
+        "messages": counts["sent"],
+        "broken": len(found.outcome.breaches),
+        "cpu_s": round(found.cpu_s, 2),
+        "virtual_over_cpu": round(found.virtual_over_cpu, 1),
+        "peak_mib": round(found.peak_mib, 1),
     }

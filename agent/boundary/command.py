@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.audit.leases import entries_at
+from agent.audit.leases import logs_at
 from agent.audit.lineages import AuditError
 from agent.boundary.contour import BoundaryAntenna, BoundaryPlan, geojson_of, reach_of
 from agent.boundary.picture import boundary_picture
@@ -71,8 +71,8 @@ def draw(
 def _settled(source: Path, lease: str, anchors: Sequence[str] | None, network: str | None) -> tuple[Record, Record]:
     """The GRANT and the ACCEPT of the one lease whose id begins so."""
     found: dict[bytes, dict[type[Any], Record]] = {}
-    for entries, _, _ in entries_at(source, anchors=anchors, network=network).values():
-        for entry in entries:
+    for read in logs_at(source, anchors=anchors, network=network).values():
+        for entry in read.entries:
             record = entry.record
             if record is None or not entry.leaf.admitted or not isinstance(record.body, Grant | Accept):
                 continue

@@ -15,6 +15,7 @@ A parameter names a value by the keys that lead to it, a row of a table of rows 
 import hashlib
 import itertools
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ from hw_profiles.smallfile import read_small_text
 
 WORLD: Final = "world"
 RUNS_MAX: Final = 1_000_000
+SEED: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _KEYS: Final = {"name", "scenarios", "seeds", "duration"}
 
 
@@ -80,7 +82,7 @@ def read_campaign(path: Path) -> CampaignSpec:
     """Read and check a campaign file. Raises CampaignError."""
     try:
         found = tomllib.loads(read_small_text(path))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise CampaignError(f"{path}: cannot be read as TOML: {exc}") from exc
     unknown = sorted(set(found) - {"campaign", "parameters"})
     if unknown:
@@ -105,20 +107,22 @@ def read_campaign(path: Path) -> CampaignSpec:
 
 def _list(path: Path, key: str, found: Any) -> list[Any]:
     if not isinstance(found, list) or not found:
-        raise CampaignError(f"{path}: {key} is {found!r}; give a list with at least one value")
+        raise CampaignError(f"{path}: {key} is {found!r:.80}; give a list with at least one value")
     for one in found:
         if not isinstance(one, str | int | float | bool):
-            raise CampaignError(f"{path}: {key} has {one!r}; give numbers, texts, true or false")
-    doubled = [one for number, one in enumerate(found) if one in found[:number]]
-    if doubled:
-        raise CampaignError(f"{path}: {key} has {doubled[0]!r} twice; each once")
+            raise CampaignError(f"{path}: {key} has {one!r:.80}; give numbers, texts, true or false")
+    seen = set[Any]()
+    for one in found:
+        if one in seen:
+            raise CampaignError(f"{path}: {key} has {one!r:.80} twice; each once")
+        seen.add(one)
     return found
 
 
 def _scenario(path: Path, one: Any) -> str:
     """The name of one that comes with the product, or the absolute path of a file beside the campaign's."""
     if not isinstance(one, str):
-        raise CampaignError(f"{path}: campaign.scenarios has {one!r}; give names and .toml files")
+        raise CampaignError(f"{path}: campaign.scenarios has {one!r:.80}; give names and .toml files")
     if not one.endswith(".toml"):
         return one
     file = (path.absolute().parent / one).resolve()
@@ -130,15 +134,15 @@ def _scenario(path: Path, one: Any) -> str:
 def _seeds(path: Path, found: Any) -> tuple[int, ...]:
     if isinstance(found, str):
         first, dash, last = found.partition("-")
-        if not (dash and first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
-            raise CampaignError(f'{path}: campaign.seeds is {found!r}; give a list, or a range such as "0-99"')
+        if not (dash and SEED.fullmatch(first) and SEED.fullmatch(last)):
+            raise CampaignError(f'{path}: campaign.seeds is {found!r:.80}; give a list, or a range such as "0-99"')
         low, high = int(first), int(last)
         if not low <= high < low + RUNS_MAX:
-            raise CampaignError(f"{path}: campaign.seeds is {found!r}; the first comes first, at most {RUNS_MAX:,}")
+            raise CampaignError(f"{path}: campaign.seeds is {found!r:.80}; the first comes first, at most {RUNS_MAX:,}")
         return tuple(range(low, high + 1))
     seeds = _list(path, "campaign.seeds", found)
-    if not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in seeds):
-        raise CampaignError(f"{path}: campaign.seeds is {found!r}; give whole numbers from 0 on")
+    if not all(type(one) is int and 0 <= one < 1 << 63 for one in seeds):
+        raise CampaignError(f"{path}: campaign.seeds: give whole numbers from 0 to {(1 << 63) - 1}")
     return tuple(seeds)
 
 
@@ -146,5 +150,5 @@ def _duration(path: Path, found: Any) -> float | None:
     if found is None:
         return None
     if not isinstance(found, str):
-        raise CampaignError(f'{path}: campaign.duration is {found!r}; give a time with its unit, such as "20s"')
+        raise CampaignError(f'{path}: campaign.duration is {found!r:.80}; give a time with its unit, such as "20s"')
     return parse_time(found, f"{path}: campaign.duration")

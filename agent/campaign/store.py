@@ -7,6 +7,7 @@ that was cut off by the end of a process is not there: that run is made again.
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,8 @@ from typing import Any, Self
 
 from agent.campaign.outcome import RunOutcome
 from agent.campaign.spec import CampaignError
+from agent.config.locks import InUse, held
+from hw_profiles.wholefile import write_whole
 
 ASKED, DONE = "campaign.json", "runs.jsonl"
 
@@ -23,22 +26,36 @@ class CampaignStore:
 
     def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
         """Begin in a new folder or go on in one that asks the same. Raises CampaignError."""
-        self.folder = folder
-        text = json.dumps(asked, indent=1, sort_keys=True)
-        kept = folder / ASKED
+        self.folder, self._held = folder, ExitStack()
+        new = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if kept.is_file():
-                if kept.read_text(encoding="utf-8") != text:
-                    raise CampaignError(f"{folder} holds another campaign; give another --out, or move it away")
-            elif any(folder.iterdir()):
-                raise CampaignError(f"{folder} is not empty and holds no campaign; give another --out")
-            else:
-                kept.write_text(text, encoding="utf-8")
+            self._held.enter_context(held(folder, None, "bandpact campaign"))
+            self._begin(json.dumps(asked, indent=1, sort_keys=True))
             self.done = {one.key: one for one in self._whole()}
             self._file = (folder / DONE).open("a", encoding="utf-8")
         except OSError as exc:
+            self._held.close()
+            if new:
+                with suppress(OSError):
+                    folder.rmdir()
             raise CampaignError(f"{folder}: {exc.strerror or exc}; give another --out") from exc
+        except InUse as exc:
+            raise CampaignError(str(exc)) from exc
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _begin(self, text: str) -> None:
+        """Say in the folder what is asked for, or find that it says so. Raises CampaignError, OSError."""
+        kept = self.folder / ASKED
+        if kept.is_file():
+            if kept.read_bytes() != text.encode():
+                raise CampaignError(f"{self.folder} holds another campaign; give another --out, or move it away")
+        elif any(self.folder.iterdir()):
+            raise CampaignError(f"{self.folder} is not empty and holds no campaign; give another --out")
+        else:
+            write_whole(kept, text.encode())
 
     def _whole(self) -> Iterator[RunOutcome]:
         path = self.folder / DONE
@@ -51,7 +68,7 @@ class CampaignStore:
         for line in data[:end].splitlines():
             try:
                 yield RunOutcome(**json.loads(line))
-            except (ValueError, TypeError) as exc:
+            except (ValueError, TypeError, RecursionError) as exc:
                 raise CampaignError(f"{path}: a line is no outcome: {exc}; move the folder away") from exc
 
     def keep(self, outcome: RunOutcome) -> None:
@@ -74,3 +91,4 @@ class CampaignStore:
     ) -> None:
         """Close the file."""
         self._file.close()
+        self._held.close()

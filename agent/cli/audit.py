@@ -3,6 +3,7 @@
 Long because a command is mostly the help of its options, and these share how files and anchors are named.
 """
 
+import time
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -137,8 +138,10 @@ def show(
     node: Annotated[str | None, typer.Option(help="Records by this author.")] = None,
     typ: Annotated[str | None, typer.Option("--type", help="Records of this type.")] = None,
     reason: Annotated[str | None, typer.Option(help="Refusals with this reason.")] = None,
-    since_ns: Annotated[int | None, typer.Option(help="Arrived at or after, UTC ns.")] = None,
-    until_ns: Annotated[int | None, typer.Option(help="Arrived before, UTC ns.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="UTC", help="Arrived then or later: 2026-11-28T12:00:00Z, or 10min ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="UTC", help="Arrived before that.")] = None,
     anchor: Anchors = None,
     network: Network = None,
     as_json: AsJson = False,
@@ -146,7 +149,11 @@ def show(
     """Show entries of lineages, every refusal with its clause, what was measured and what was required."""
     from agent.audit import entries as auditshow
     from agent.audit import lineages as auditing
+    from agent.words.units import parse_instant
 
+    now_ns = time.time_ns()
+    since_ns = None if since is None else parse_instant(since, "--since", now_ns=now_ns)
+    until_ns = None if until is None else parse_instant(until, "--until", now_ns=now_ns)
     with interruptible():
         try:
             wanted = auditshow.wanted(sid=sid, typ=typ, reason=reason, node=node, since_ns=since_ns, until_ns=until_ns)

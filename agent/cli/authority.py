@@ -233,10 +233,21 @@ def delegate(
         str | None, typer.Option(metavar="POWER", help="The most it can allow, such as 30dBm; all if left out.")
     ] = None,
     depth: Annotated[int, typer.Option(min=1, max=8, help="Levels below it; 1 is nodes only.")] = 1,
+    level: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="A level of the rule, such as regulator; this authority's own if left out."),
+    ] = None,
+    action: Annotated[
+        list[str] | None,
+        typer.Option("--action", metavar="ACTION", help="What alone it may do, such as rule; may be repeated."),
+    ] = None,
     life: Annotated[str, typer.Option("--for", metavar="TIME", help=LIFE)] = "180d",
     desk: Folder = DESK,
 ) -> None:
-    """Make another key an authority below this one: the same actions, in a narrower scope."""
+    """Make another key an authority below this one: its actions or fewer, in a narrower scope.
+
+    Whoever rules on disputes of the next level is of that level and may `rule`: --level regulator --action rule.
+    """
     from dataclasses import replace
 
     from agent.config.settings import ConfigError
@@ -250,14 +261,23 @@ def delegate(
                 bands=bands_of(band or []) or mine.bands,
                 area=area_of(area, corner) or mine.area,
                 max_eirp_mdbm=mine.max_eirp_mdbm if max_eirp is None else parse_power(max_eirp, "--max-eirp"),
+                actions=_actions(action, mine.actions),
                 depth=depth,
             )
             subject = nodekeys.delegate_to(
-                opened, request, name=name, scope=scope, days=parse_days(life, "--for"), out=out
+                opened, request, name=name, scope=scope, days=parse_days(life, "--for"), out=out, level=level
             )
     except (ConfigError, OSError) as exc:
         fail(str(exc))
     _say_entitled(subject)
+
+
+def _actions(asked: list[str] | None, mine: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of this authority's actions that were named, in its order; all if none was."""
+    strange = [one for one in asked or () if one not in mine]
+    if strange:
+        fail(f"--action {strange[0]}: this authority may {', '.join(mine)}", Exit.USAGE)
+    return tuple(one for one in mine if asked is None or one in asked)
 
 
 @authority.command("enrol")
@@ -340,9 +360,13 @@ def rule_sign(
     after: Annotated[Path | None, typer.Option(help="The signed rule it follows.")] = None,
     desk: Folder = DESK,
 ) -> None:
-    """Check a rule key by key and sign it."""
+    """Check a rule key by key and sign it.
+
+    File names in its `jurisdictions` count from the rule's own folder; `authority jurisdiction sign` wrote each.
+    """
     from agent.config.settings import ConfigError
     from agent.desk import nodekeys
+    from agent.desk.jurisdictions import unreconciled
     from settlement.governing.rulefile import RuleFileError
 
     try:
@@ -355,3 +379,5 @@ def rule_sign(
     typer.echo(f"{out}: rule {digest}")
     for line in ruled(body):
         say(line)
+    for line in unreconciled(body):
+        say(f"warning: {line}", err=True)

@@ -47,14 +47,18 @@ def sensing(
 def detection(
     out: Annotated[Path, typer.Option(help="folder for the table and its pictures")] = Path("docs"),
     trials: Annotated[int, typer.Option(min=20, help="trials for each radar point; others scale with it")] = 200,
-    noise_s: Annotated[int, typer.Option(min=1, help="seconds of noise searched for radar, on all cores")] = 300,
+    noise_s: Annotated[int, typer.Option(min=1, help="seconds of noise, or each impostor, searched for radar")] = 300,
     seed: Annotated[int, typer.Option(help="of every random number")] = 1,
+    part: Annotated[list[str] | None, typer.Option(help="make only this part of the table; may be given again")] = None,
     json_out: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Measure false alarms, detection, interval coverage and radar detection against theory; write table and plots."""
-    from agent.bench.detection import measure, write_report
+    from agent.bench.detection import PARTS, USUAL, Effort, measure, write_report
 
-    results = measure(trials=trials, seed=seed, noise_s=noise_s)
+    parts = part or USUAL
+    if unknown := [one for one in parts if one not in PARTS]:
+        raise typer.BadParameter(f"{unknown[0]} is no part of the table: choose from {', '.join(PARTS)}")
+    results = measure(Effort(trials=trials, noise_s=noise_s, seed=seed), parts=parts)
     written = write_report(results, out)
     if json_out:
         print_json([row.as_dict() for row in results.rows])

@@ -15,6 +15,9 @@ def settlement(
         list[int] | None, typer.Option(min=1, max=64, help="users beside the holder; may be said again")
     ] = None,
     in_flight: Annotated[int, typer.Option(min=1, max=64, help="settlements under way at once for the rate")] = 32,
+    opened: Annotated[
+        int, typer.Option("--open", min=1, max=5000, help="settlements open beside those whose cost is compared")
+    ] = 1000,
     folder: Annotated[
         Path | None, typer.Option(help="where to write the logs; a disk, not memory; removed afterwards")
     ] = None,
@@ -26,7 +29,7 @@ def settlement(
 
     with interruptible(), tempfile.TemporaryDirectory(dir=folder or Path.cwd(), prefix=".bench-settlement-") as work:
         try:
-            found = run(Path(work), count=count, peers=tuple(peers or (2, 8, 32)), in_flight=in_flight)
+            found = run(Path(work), count=count, peers=tuple(peers or (2, 8, 32)), in_flight=in_flight, opened=opened)
         except BenchError as exc:
             fail(str(exc))
     if as_json:

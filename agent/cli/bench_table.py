@@ -69,13 +69,16 @@ def load(
 
 def world(
     seeds: Annotated[int, typer.Option(min=1, max=10_000, help="random worlds, one after the other")] = 60,
+    nodes: Annotated[int, typer.Option(min=2, max=4096, help="members of the city")] = 256,
+    hours: Annotated[int, typer.Option(min=1, max=720, help="virtual hours of the city")] = 1,
+    neighbours: Annotated[int, typer.Option(min=2, max=256, help="members of the plain neighbourhood, a day long")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON and nothing else")] = False,
 ) -> None:
     """Time virtual time: seconds that pass in a simulated neighbourhood for each second of one core."""
-    from agent.bench.virtual import run
+    from agent.bench.virtual import run, run_cities
 
     with interruptible():
-        found = run(seeds=seeds)
+        found = run(seeds=seeds) | run_cities(nodes=nodes, hours=hours, neighbours=neighbours)
     if as_json:
         print_json(found)
         return

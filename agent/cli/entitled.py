@@ -52,6 +52,8 @@ def ruled(rule: "Rule") -> list[str]:
         loud = f"up to {power_text(terms.max_eirp_mdbm)}, outside {power_text(terms.out_of_band_mdbm_per_mhz)}/MHz"
         lines.append(f"  {terms.name}: {loud}; {times}; price {terms.price_low} to {terms.price_high}")
         lines += _decided(terms)
+    if rule.jurisdictions:
+        lines.append(f"  jurisdictions: {len(rule.jurisdictions)}, each as its own authority signed it")
     return lines
 
 

@@ -19,7 +19,7 @@ Source = Annotated[
 ]
 Length = Annotated[str, typer.Option("--for", metavar="TIME", help="How far back from the newest, like 1h or 1d.")]
 Until = Annotated[
-    str | None, typer.Option(metavar="UTC", help="Up to this instant, like 2026-11-28T12:00Z; the newest.")
+    str | None, typer.Option(metavar="UTC", help="Up to this instant, like 2026-11-28T12:00Z or 10min ago; the newest.")
 ]
 Step = Annotated[
     str | None, typer.Option("--step", metavar="1s|1min|15min", help="Resolution; what fits, if not said.")
@@ -38,24 +38,20 @@ def _folder(source: Path | None, config: Path | None) -> Path:
 def _window(
     source: Path | None, config: Path | None, length: str, until: str | None, step: str | None
 ) -> "tuple[list[Row], int, int, str]":
-    from datetime import UTC, datetime
 
     from agent.config.settings import ConfigError
     from agent.history.store import LENGTHS
     from agent.history.windows import NoHistory, fitting, newest_ns, store_of
-    from agent.words.units import parse_time
+    from agent.words.units import parse_instant, parse_time
 
     span_ns = round(parse_time(length, "--for") * 1e9)
     try:
         store = store_of(_folder(source, config))
         to_ns = newest_ns(store) + LENGTHS["1s"]
         if until is not None:
-            at = datetime.fromisoformat(until)
-            to_ns = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 10**9
+            to_ns = parse_instant(until, "--until", now_ns=to_ns)
     except (ConfigError, NoHistory) as exc:
         fail(str(exc))
-    except ValueError:
-        fail(f"--until {until}: give an instant like 2026-11-28T12:00Z", Exit.USAGE)
     resolution = step or fitting(to_ns - span_ns, to_ns)
     if resolution not in LENGTHS:
         fail(f"--step {resolution}: give one of {', '.join(LENGTHS)}", Exit.USAGE)
@@ -121,33 +117,34 @@ def export(
     from agent.history import windows
     from agent.history.heatmap import heat_map
     from agent.history.store import LENGTHS
+    from hw_profiles.wholefile import WholeFile, write_together
 
     if not any((csv, parquet, sigmf, plot)):
         fail("as what? give --csv, --parquet, --sigmf or --plot FILE", Exit.USAGE)
     rows, from_ns, to_ns, resolution = _window(source, config, length, until, step)
     if not rows:
         fail("nothing was kept in this window")
+    files: list[WholeFile] = []
     try:
         if csv is not None:
-            csv.write_bytes(windows.csv_bytes(rows))
+            files.append(WholeFile(path=csv, data=windows.csv_bytes(rows)))
         if parquet is not None:
-            windows.write_parquet(rows, parquet)
+            files += windows.parquet_files(rows, parquet)
         if sigmf is not None:
-            windows.write_sigmf(rows, sigmf)
+            files += windows.sigmf_files(rows, sigmf)
     except windows.NoHistory as exc:
         fail(str(exc))
     if plot is not None:
-        day = time.strftime("%Y-%m-%d", time.gmtime(from_ns // 10**9))
-        plot.write_bytes(
-            heat_map(
-                rows,
-                from_ns=from_ns,
-                to_ns=to_ns,
-                step_ns=LENGTHS[resolution],
-                title=f"Channel occupancy, {day}",
-                svg=plot.suffix == ".svg",
-            )
+        drawn = heat_map(
+            rows,
+            from_ns=from_ns,
+            to_ns=to_ns,
+            step_ns=LENGTHS[resolution],
+            title=f"Channel occupancy, {time.strftime('%Y-%m-%d', time.gmtime(from_ns // 10**9))}",
+            svg=plot.suffix == ".svg",
         )
+        files.append(WholeFile(path=plot, data=drawn))
+    write_together(files)
     for path in (csv, parquet, sigmf, plot):
         if path is not None:
             say(f"wrote {path}: {len(rows)} stretches of {resolution}")

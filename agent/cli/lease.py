@@ -14,12 +14,17 @@ app = typer.Typer(no_args_is_help=True, help="Leases: their states, and every tr
 
 Logs = Annotated[
     Path | None,
-    typer.Argument(metavar="SOURCE", help="A trial's folder, a node's, a log; trial-report if left out."),
+    typer.Argument(metavar="SOURCE", help="A trial's folder, a node's, a log, a .bundle; trial-report if left out."),
 ]
 Inside = Annotated[Path | None, typer.Option("--in", metavar="SOURCE", help="The same, for those who are used to it.")]
 Anchors = Annotated[list[str] | None, typer.Option("--anchor", help="Root credential to trust, SHA-256 in hex.")]
 Network = Annotated[str | None, typer.Option(help="The network's name, with --anchor.")]
-AsOf = Annotated[int | None, typer.Option("--as-of-ns", help="Windows over before this are Expired (UTC ns); now.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", metavar="UTC", help="Windows over before this are Expired: 2026-11-28T12:00:00Z, or 10min ago; now."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 HERE = Path("trial-report")
 GATE = "gate"
@@ -33,14 +38,14 @@ def list_leases(
     inside: Inside = None,
     anchor: Anchors = None,
     network: Network = None,
-    as_of_ns: AsOf = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
     """List every lease of every log."""
     from agent.audit import leases, lineages
 
     path = chosen(source, inside) or HERE
-    now_ns = time.time_ns() if as_of_ns is None else as_of_ns
+    now_ns = _instant(as_of)
     try:
         rows = leases.listed(path, anchors=anchor, network=network, as_of_ns=now_ns)
     except lineages.AuditError as exc:
@@ -94,7 +99,7 @@ def sublease(
     ] = None,
     area: Annotated[
         str | None,
-        typer.Option("--area", metavar="LAT,LON,RADIUS", help="Degrees and metres; the lease's own if not said."),
+        typer.Option("--area", metavar="CIRCLE", help="Such as 36.95N 76.30W 500m; the lease's own if not said."),
     ] = None,
     start: Annotated[str, typer.Option("--in", metavar="TIME", help="When it begins, from now.")] = "0s",
     length: Annotated[
@@ -109,10 +114,11 @@ def sublease(
     """Let another node use a part of a lease: less band, area, time or power; exit 1 says why not.
 
     That node has to ask for it (`bandpact acquire BAND`). The radio here leaves that part of the band before the
-    other's permit opens, and has it again when the sublease is over. Wider than the lease on any axis is refused.
+    other's permit opens. It may use it again when the sublease's window is over, by the clock, or once a RECLAIM says
+    that the sublease ended early or came to nothing. Wider than the lease on any axis is refused.
     Example: bandpact lease sublease 3f9a --to festival --band 3555-3560MHz --eirp 17dBm --for 10min
     """
-    from agent.words.units import parse_edges, parse_power, parse_time
+    from agent.words.units import parse_circle, parse_edges, parse_power, parse_time
 
     low_hz, high_hz = parse_edges(band, "--band") if band is not None else (None, None)
     said = {
@@ -120,7 +126,7 @@ def sublease(
         "to": to,
         "low_hz": low_hz,
         "high_hz": high_hz,
-        "area": _circle(area) if area is not None else None,
+        "area": list(parse_circle(area, "--area")) if area is not None else None,
         "in_ms": round(parse_time(start, "--in") * 1000),
         "for_ms": round(parse_time(length, "--for") * 1000) if length is not None else None,
         "eirp_mdbm": parse_power(eirp, "--eirp") if eirp is not None else None,
@@ -130,15 +136,12 @@ def sublease(
     converse(run_folder_of(chosen(node, config)), as_json=as_json, do="hand_on", kind="sublease", **said)
 
 
-def _circle(text: str) -> list[int]:
-    """LAT,LON,RADIUS in degrees and metres, as it is signed; ends the command where it is none."""
-    try:
-        lat, lon, radius_m = (float(part) for part in text.split(","))
-    except ValueError:
-        fail(f"--area: {text!r} is not LAT,LON,RADIUS, such as 36.95,-76.3,500")
-    if not (abs(lat) <= 90 and abs(lon) <= 180 and 0 < radius_m < 1e7):
-        fail(f"--area: {text!r} is no circle on Earth; degrees, degrees, metres")
-    return [round(lat * 1e7), round(lon * 1e7), round(radius_m * 1000)]
+def _instant(text: str | None) -> int:
+    """The instant that is asked about, UTC ns: now where none is."""
+    from agent.words.units import parse_instant
+
+    now_ns = time.time_ns()
+    return now_ns if text is None else parse_instant(text, "--as-of", now_ns=now_ns)
 
 
 @app.command()
@@ -148,7 +151,7 @@ def show(
     inside: Inside = None,
     anchor: Anchors = None,
     network: Network = None,
-    as_of_ns: AsOf = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a lease as each log tells it: its identity, its state, and every transition.
@@ -160,7 +163,7 @@ def show(
     from agent.audit import leases, lineages
 
     path = chosen(source, inside) or HERE
-    now_ns = time.time_ns() if as_of_ns is None else as_of_ns
+    now_ns = _instant(as_of)
     try:
         rows = leases.shown(path, lease, anchors=anchor, network=network, as_of_ns=now_ns)
     except lineages.AuditError as exc:

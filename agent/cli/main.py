@@ -16,6 +16,7 @@ from agent.cli import (
     bench_gate,
     bench_node,
     bench_radio,
+    bench_scale,
     bench_sensing,
     bench_settlement,
     bench_table,
@@ -30,6 +31,7 @@ from agent.cli import (
     fallback,
     history,
     install,
+    jurisdiction,
     kit,
     lease,
     members,
@@ -89,6 +91,7 @@ app.add_typer(directory.app, name="directory")
 app.add_typer(authority.authority, name="authority")
 authority.rule.command("draft")(drafts.rule_draft)
 authority.authority.add_typer(classes.commodity, name="class")
+authority.authority.add_typer(jurisdiction.jurisdiction, name="jurisdiction")
 authority.authority.command("admit")(classes.admit)
 authority.authority.command("members")(members.members)
 node.node.command("config")(drafts.node_config)
@@ -98,6 +101,8 @@ app.add_typer(kit.app, name="kit")
 bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figure beside its baseline.")
 bench.command("cbrs")(bench_cbrs.cbrs)
 bench.command("chain")(bench_chain.chain)
+bench.command("audit")(bench_scale.audit)
+bench.command("identities")(bench_scale.identities)
 bench.command("gate")(bench_gate.gate)
 bench.command("node")(bench_node.node)
 bench.command("settlement")(bench_settlement.settlement)

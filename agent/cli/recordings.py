@@ -3,11 +3,11 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from agent.cli.common import fail, say
+from agent.cli.common import Exit, fail, say
 
 app = typer.Typer(no_args_is_help=True, help="Hand recordings on where their licence allows it; delete them on time.")
 Meta = Annotated[Path, typer.Argument(metavar="PATH", help="The .sigmf-meta of a recording.")]
@@ -54,7 +54,7 @@ def export(
 
     try:
         refusal = licences.export(path, out, use=use, to=to, now_ns=time.time_ns())
-    except (SourceError, OSError) as exc:
+    except SourceError as exc:
         fail(str(exc))
     if refusal is not None:
         fail(f"{path}: {refusal}")
@@ -69,28 +69,31 @@ def expire(
 ) -> None:
     """Delete the recordings of FOLDER whose licence or class says so, and tell each in its `deleted.jsonl`.
 
-    Recordings without a licence are left alone. Call it from a timer.
+    Recordings without a licence are left alone; one that cannot be read is left too, told of, and the exit code is 3.
+    Call it from a timer.
     """
     from dataclasses import asdict
 
     from agent.recordings import licences
-    from radio.errors import SourceError
 
     now_ns = time.time_ns()
-    try:
-        if dry:
-            due = [(meta.name, term) for meta, _, term, _ in licences.due_in(folder, now_ns)]
-        else:
-            gone = licences.expire(folder, now_ns)
-            due = [(one.file, one.term) for one in gone]
-    except (SourceError, OSError) as exc:
-        fail(str(exc))
+    if dry:
+        due, left = licences.due_in(folder, now_ns)
+        rows: list[dict[str, Any]] = [{"file": name, "term": term} for name, term in due]
+    else:
+        came = licences.expire(folder, now_ns)
+        due, left = [(one.file, one.term) for one in came.deleted], list(came.left)
+        rows = [asdict(one) for one in came.deleted]
     if as_json:
-        typer.echo(json.dumps([{"file": name, "term": term} for name, term in due] if dry else list(map(asdict, gone))))
-        return
-    for name, term in due:
-        say(f"{name}: {'due' if dry else 'deleted'} by {term}")
-    typer.echo(f"{len(due)} {'due' if dry else 'deleted'}")
+        typer.echo(json.dumps(rows))
+    else:
+        for name, term in due:
+            say(f"{name}: {'due' if dry else 'deleted'} by {term}")
+        typer.echo(f"{len(due)} {'due' if dry else 'deleted'}")
+    for one in left:
+        say(f"left: {one}", err=True)
+    if left:
+        raise typer.Exit(Exit.WARNINGS)
 
 
 @app.command("check")
@@ -98,10 +101,7 @@ def check_deleted(folder: Folder) -> None:
     """Check that FOLDER's `deleted.jsonl` is unbroken and that what it tells of is gone; exit 1 says where not."""
     from agent.recordings.licences import check
 
-    try:
-        count, wrong = check(folder)
-    except OSError as exc:
-        fail(str(exc))
+    count, wrong = check(folder)
     if wrong is not None:
         fail(f"{folder}: {wrong}")
     typer.echo(f"{count} deletions, the ledger is whole")

@@ -49,7 +49,8 @@ NS = 1_000_000_000
 LIST_BITS = 1024
 ANCHOR_DIGITS = 64
 CLOCK_BOUND_NS = NS
-AUTHORITY_ACTIONS = (ISSUE, "rule", "offer", "grant", "request", "coordinate", "observe", "audit")
+RULE = "rule"
+AUTHORITY_ACTIONS = (ISSUE, RULE, "offer", "grant", "request", "coordinate", "observe", "audit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +147,8 @@ def enrol(folder: Path, chain: Path, *, anchor: str, passphrase: str | None) -> 
     me = _held(registry.admit_chain(load_chain(chain)), str(chain))
     if me.public != read_key(folder / SIGN, passphrase).public:
         raise ConfigError(f"{chain}: BINDING: not for the key in {folder}; ask the authority to issue for it")
-    if ISSUE not in me.scope.actions:
-        raise ConfigError(f"{chain}: SCOPE: {me.name} may not issue; ask for an authority's credential")
+    if not {ISSUE, RULE} & set(me.scope.actions):
+        raise ConfigError(f"{chain}: SCOPE: {me.name} may not issue or rule; ask for an authority's credential")
     if (folder / CHAIN).exists():
         raise ConfigError(f"{folder / CHAIN}: there already; a new key is taken up with: bandpact authority rotate")
     write_chain(folder / CHAIN, me.chain)

@@ -20,6 +20,7 @@ from agent.config.keyfiles import (
 from agent.config.settings import ConfigError
 from agent.desk.classes import judge_classes
 from agent.desk.folder import ANCHOR_DIGITS, Desk
+from agent.desk.jurisdictions import judge_jurisdictions_of, read_link
 from agent.desk.overlaps import grantors, uncovered, unshared
 from agent.desk.requests import CredentialRequest, read_request, request_text
 from hw_profiles.smallfile import read_small_text
@@ -165,10 +166,12 @@ def rule_in(path: Path, desk: Desk) -> Rule:
     return known.rule
 
 
-def delegate_to(desk: Desk, request: Path, *, name: str, scope: Scope, days: int, out: Path) -> Subject:
-    """Make the key of a request an authority below this one. Raises ConfigError."""
+def delegate_to(
+    desk: Desk, request: Path, *, name: str, scope: Scope, days: int, out: Path, level: str | None = None
+) -> Subject:
+    """Make the key of a request an authority below this one, of its level or another. Raises ConfigError."""
     asked = _named(read_request(request, of_authority=True), name)
-    body = bodies.Credential(level=desk.me.level, scope=scope)
+    body = bodies.Credential(level=level or desk.me.level, scope=scope)
     _may_stand(desk, scope, None)
     return desk.issue(body, public=asked.public, name=name, days=days, out=out)
 
@@ -217,7 +220,11 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> tuple[st
             raise ConfigError(f"{after}: {known}; give the rule that this desk signed")
         old = known
     try:
-        body = read_rule(read_small_text(text), previous=old.hash if old else None)
+        body = read_rule(
+            read_small_text(text),
+            previous=old.hash if old else None,
+            link=lambda name: read_link(text.parent / name),
+        )
     except OSError as exc:
         raise ConfigError(f"{text}: {exc.strerror}; give a rule in TOML") from exc
     new = RuleInForce(hash=b"", rule=body, seat=seat_of(desk.me, desk.registry))
@@ -225,7 +232,7 @@ def sign_rule(desk: Desk, text: Path, out: Path, after: Path | None) -> tuple[st
     refusal = may_rule(desk.me.scope) or flaw(body) or beyond(body, desk.me.scope) or follows
     if refusal is not None:
         raise ConfigError(f"{text}: {refusal}")
-    wrong = judge_classes(desk, body)
+    wrong = judge_classes(desk, body) or judge_jurisdictions_of(desk, body)
     if wrong is not None:
         raise ConfigError(f"{text}: {wrong}")
     lack = uncovered(body, grantors(desk))

@@ -10,6 +10,7 @@ hour is over; where a kill came between the new file and the removal of the old 
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from agent.history.table import SCHEMAS, channel_table, event_table, node_table,
 NS: Final = 1_000_000_000
 SECOND, MINUTE, QUARTER = "1s", "1min", "15min"
 LENGTHS: Final = {SECOND: NS, MINUTE: 60 * NS, QUARTER: 900 * NS}
+_NAME: Final = re.compile(r"(node|channels|events)-[0-9]{6,10}(-[0-5][0-9])?", re.ASCII)
 _NAMES: Final = {SECOND: "%Y%m%d%H", MINUTE: "%Y%m%d", QUARTER: "%Y%m"}
 WRITE_NS: Final = 10 * NS
 BOXES: Final = "boxes"
@@ -141,7 +143,7 @@ class Store:
         self.retain(now_ns)
 
     def _parts(self) -> Iterator[Path]:
-        return (path for path in (self.folder / SECOND).glob("*.parquet") if path.stem.count("-") == 2)
+        return (path for path in self._files(SECOND) if path.stem.count("-") == 2)
 
     def _finish_hour(self, stamp: str) -> None:
         """Bring an hour's minutes together, and make minutes and quarters of them."""
@@ -210,7 +212,10 @@ class Store:
         return total
 
     def _files(self, resolution: str) -> list[Path]:
-        return sorted((self.folder / resolution).glob("*.parquet"), key=lambda p: p.stem.split("-", 1)[1])
+        """The files of one resolution, the oldest first; one whose name is not of ours is nobody's history."""
+        found = (path for path in (self.folder / resolution).glob("*.parquet") if _NAME.fullmatch(path.stem))
+        named = (path for path in found if _is_stamp(path.stem.split("-")[1], resolution))
+        return sorted(named, key=lambda p: p.stem.split("-", 1)[1])
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -258,6 +263,14 @@ class Store:
         return table.filter((field_ >= from_ns) & (field_ < to_ns))
 
 
+def _is_stamp(stamp: str, resolution: str) -> bool:
+    try:
+        datetime.strptime(stamp, _NAMES[resolution]).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
+
+
 def _began_ns(path: Path, resolution: str) -> int:
     stamp, _, minute = path.stem.split("-", 1)[1].partition("-")
     began = datetime.strptime(stamp, _NAMES[resolution]).replace(tzinfo=UTC)
@@ -275,7 +288,7 @@ def _distinct(kind: str, paths: Iterable[Path]) -> pa.Table:
     """The rows of several files, each once; a file that went away meanwhile, or cannot be read, is left out."""
     tables = []
     for path in paths:
-        with suppress(OSError, pa.ArrowInvalid):
+        with suppress(OSError, pa.ArrowException):
             tables.append(pq.read_table(path, schema=SCHEMAS[kind], memory_map=False))
     if not tables:
         return SCHEMAS[kind].empty_table()

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from agent.history.rows import BASE_DB, NOT_SENSED, STEP_DB, ChannelRow, Row
 from agent.history.store import LENGTHS, MINUTE, QUARTER, SECOND, Store
 from agent.history.table import channel_table, node_table
+from hw_profiles.wholefile import WholeFile
 
 FOLDER = "history"
 ROWS_MAX = 1500
@@ -83,7 +84,10 @@ def newest_ns(store: Store) -> int:
     """When the newest second of a history begins. Raises NoHistory."""
     for resolution in (SECOND, MINUTE, QUARTER):
         for path in sorted((store.folder / resolution).glob("node-*.parquet"), reverse=True):
-            column = pq.read_table(path, columns=["start_ns"]).column(0)
+            try:
+                column = pq.read_table(path, columns=["start_ns"]).column(0)
+            except (OSError, pa.ArrowException):
+                continue  # what cannot be read is left out everywhere
             if len(column):
                 return int(max(column.to_pylist()))
     raise NoHistory(f"{store.folder}: an empty history; it fills while `bandpact run` runs")
@@ -103,10 +107,16 @@ def csv_bytes(rows: Sequence[Row]) -> bytes:
     return out.getvalue()
 
 
-def write_parquet(rows: Sequence[Row], path: Path) -> None:
+def parquet_files(rows: Sequence[Row], path: Path) -> list[WholeFile]:
     """Two files: PATH with the channels, and beside it PATH's stem + `-node.parquet`, with the spectra."""
-    pq.write_table(channel_table(rows), path, compression="zstd")
-    pq.write_table(node_table(rows), path.with_name(f"{path.stem}-node.parquet"), compression="zstd")
+    tables = ((path, channel_table(rows)), (path.with_name(f"{path.stem}-node.parquet"), node_table(rows)))
+    return [WholeFile(path=place, data=_parquet(table)) for place, table in tables]
+
+
+def _parquet(table: pa.Table) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue()
 
 
 def _spectra(rows: Sequence[Row]) -> Iterator[tuple[Row, np.ndarray[Any, np.dtype[np.float32]]]]:
@@ -117,8 +127,8 @@ def _spectra(rows: Sequence[Row]) -> Iterator[tuple[Row, np.ndarray[Any, np.dtyp
         yield row, np.where(codes == NOT_SENSED, np.float32("nan"), levels).astype(np.float32)
 
 
-def write_sigmf(rows: Sequence[Row], path: Path) -> None:
-    """A SigMF recording whose samples are spectra: each row's max hold, one rf32_le value a bin, NaN not sensed.
+def sigmf_files(rows: Sequence[Row], path: Path) -> list[WholeFile]:
+    """A SigMF recording of spectra, data and metadata: each row's max hold, an rf32_le value a bin, NaN not sensed.
 
     Every row is a capture with its time; annotations hold the occupancy of each channel and each incumbent.
     """
@@ -163,8 +173,11 @@ def write_sigmf(rows: Sequence[Row], path: Path) -> None:
         "captures": captures,
         "annotations": annotations,
     }
-    base.with_suffix(".sigmf-data").write_bytes(np.concatenate(data).tobytes())
-    base.with_suffix(".sigmf-meta").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(meta, indent=1) + "\n"
+    return [
+        WholeFile(path=base.with_suffix(".sigmf-data"), data=np.concatenate(data).tobytes()),
+        WholeFile(path=base.with_suffix(".sigmf-meta"), data=text.encode()),
+    ]
 
 
 def table_of(rows: Sequence[Row]) -> pa.Table:

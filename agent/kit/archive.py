@@ -35,6 +35,9 @@ MEMBERS_MAX: Final = 200
 SMALL_MAX: Final = 8 << 20
 """The most an invitation or a welcome may have: credentials, a rule and a few lines of text."""
 LOGS_MAX: Final = 2 << 30
+PACKED_RATIO_MAX, UNPACKED_FREE = 20, 64 << 20
+"""So many times its size an archive may unpack to, beyond what is let through whatever the ratio: no bomb is."""
+_ENTRY: Final = b"PK\x01\x02"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}", re.ASCII)
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -123,10 +126,12 @@ def _members(path: Path, limit: int) -> dict[str, bytes]:
         if exc.errno == errno.EFBIG:
             raise KitRefused(f"{path}: TOO_LARGE: more than {limit} bytes; ask for it again") from exc
         raise ConfigError(f"{path}: {exc.strerror or exc}; give the archive that the kit wrote") from exc
+    if data.count(_ENTRY) > 4 * MEMBERS_MAX:  # before a reader makes an object of each
+        raise KitRefused(f"{path}: TOO_LARGE: more than {MEMBERS_MAX} files; ask for it again")
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             infos = archive.infolist()
-            _bounded(path, infos, limit)
+            _bounded(path, infos, min(limit, max(UNPACKED_FREE, PACKED_RATIO_MAX * len(data))))
             return {info.filename: _member(path, archive, info) for info in infos}
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, RuntimeError) as exc:
         raise KitRefused(f"{path}: MALFORMED: no archive of the kit ({exc}); ask for it again") from exc

@@ -142,6 +142,11 @@ def _verified(trial: Trial, opened: OpenedArchive, before: Path) -> int:
             goes_on = _goes_on(before, path)
         except LineageError as exc:
             raise KitRefused(f"{opened.path}: NOT_A_LINEAGE: {exc}") from exc
+    owner = Registry(trial.state.network, [bytes.fromhex(trial.state.anchor)]).admit_chain(
+        load_chain(trial.chain_of(opened.manifest.node))
+    )
+    if not isinstance(owner, Subject) or owner.hash not in audited.line:
+        raise KitRefused(f"{opened.path}: BINDING: the log in it is not of {opened.manifest.node!r}; collect its own")
     if not audited.ok:
         raise KitRefused(f"{opened.path}: TAMPERED: {audited.findings.problems[0]}; keep it apart, it is evidence")
     if not goes_on:

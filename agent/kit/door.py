@@ -22,6 +22,7 @@ from zmq.utils import z85
 
 from agent.config.keyfiles import load_keys
 from agent.config.settings import ConfigError, NodeConfig
+from agent.kit.doors import CHUNK_BYTES
 from agent.kit.snapshot import logs_of
 from agent.node.control import Client, NotRunning
 from agent.service.probes import PortTaken
@@ -30,7 +31,6 @@ from settlement.chain.lineage import LineageError
 from settlement.mesh.door import DOMAIN, Door
 
 REQUEST_MAX: Final = 200_000
-CHUNK_BYTES: Final = 1 << 20
 POLL_MS: Final = 200
 CONTROL_MS: Final = 5000
 HEARTBEAT_MS: Final = 2000

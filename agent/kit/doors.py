@@ -15,6 +15,15 @@ ANSWER_S: Final = 5.0
 COPY_S: Final = 60.0
 """How long a node may take to copy and seal its log."""
 BYTES_MAX: Final = 4 << 20
+CHUNK_BYTES: Final = 1 << 20
+"""So many bytes of a log come at a time, all but the last time."""
+SLOWEST_BYTES_S: Final = 1 << 18
+"""A node that hands its log over more slowly than this holds up all that are asked after it."""
+
+
+def _no_number(word: str) -> float:
+    """JSON has no NaN and no Infinity. Raises ValueError."""
+    raise ValueError(f"{word} is no number")
 
 
 class Unreachable(Exception):
@@ -51,8 +60,8 @@ class Asking:
             )
         head, *rest = self._socket.recv_multipart()
         try:
-            answer = json.loads(head)
-        except ValueError as exc:
+            answer = json.loads(head, parse_constant=_no_number)
+        except (ValueError, RecursionError) as exc:
             raise Unreachable(f"{self._endpoint}: an answer that does not read") from exc
         if not isinstance(answer, dict):
             raise Unreachable(f"{self._endpoint}: an answer that does not read")
@@ -75,10 +84,12 @@ class Asking:
         size = answer.get("size")
         if not answer.get("ok") or not isinstance(size, int) or not 0 < size <= LOGS_MAX:
             raise Unreachable(f"{self._endpoint}: {answer.get('why') or 'no copy of its log'}")
-        data = bytearray()
+        data, ends_s = bytearray(), time.monotonic() + COPY_S + size / SLOWEST_BYTES_S
         while len(data) < size:
             _, chunk = self._asked(ANSWER_S, do="more", offset=len(data))
-            if not chunk:
+            if len(chunk) != min(CHUNK_BYTES, size - len(data)):
                 raise Unreachable(f"{self._endpoint}: its log ended after {len(data)} of {size} bytes; ask again")
             data += chunk
+            if time.monotonic() > ends_s:
+                raise Unreachable(f"{self._endpoint}: {len(data)} of {size} bytes came in time; fetch it by hand")
         return bytes(data)

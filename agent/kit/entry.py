@@ -8,10 +8,10 @@ import hmac
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agent.config.keyfiles import load_chain, make_keys, text_file, write_files
 from agent.config.settings import ConfigError, load
@@ -19,12 +19,14 @@ from agent.desk.drafts import NodeDraft, node_table
 from agent.desk.requests import request_text
 from agent.kit.archive import SMALL_MAX, KitRefused, OpenedArchive, open_sealed, short_code
 from agent.kit.invitations import CHAIN, INVITATION, RULE, SETUP, qr_svg
+from agent.kit.spec import NODES_MAX, Endpoint
 from agent.kit.trust import by_authority
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import WholeFile
 from settlement.chain.credentials import Registry
 from settlement.chain.keys import SigningKey
 from settlement.chain.names import name_flaw
+from settlement.chain.quantities import COUNT_MAX, DISTANCE_MAX_MM, HERTZ_MAX, LIFE_MAX_NS, MILLIDECIBEL_MAX
 from settlement.chain.ruling import verify_rule
 from settlement.chain.scope import Band
 from settlement.core.reasons import Refusal
@@ -40,57 +42,72 @@ class _Loose(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+OFFERS_MAX: Final = 64
+Hertz = Annotated[int, Field(ge=0, le=HERTZ_MAX)]
+Length = Annotated[int, Field(ge=1, le=LIFE_MAX_NS)]
+Power = Annotated[int, Field(ge=-MILLIDECIBEL_MAX, le=MILLIDECIBEL_MAX)]
+Word = Annotated[str, Field(max_length=128)]
+
+
 class _Radio(_Loose):
-    driver: str
-    uri: str
-    serial: str
+    driver: Word
+    uri: Word
+    serial: Word
 
 
 class _At(_Loose):
-    lat_e7: int
-    lon_e7: int
+    lat_e7: int = Field(ge=-900_000_000, le=900_000_000)
+    lon_e7: int = Field(ge=-1_800_000_000, le=1_800_000_000)
 
 
 class _Peer(_Loose):
-    name: str
-    endpoint: str
-
-
-class _Offer(_Loose):
-    low_hz: int
-    high_hz: int
-    for_ns: int
-    eirp_mdbm: int
-    commodity: str
-    price: int
+    name: Word
+    endpoint: Endpoint
 
 
 class _Want(_Loose):
-    low_hz: int
-    high_hz: int
-    for_ns: int
-    eirp_mdbm: int
+    low_hz: Hertz
+    high_hz: Hertz
+    for_ns: Length
+    eirp_mdbm: Power
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low_hz >= self.high_hz:
+            raise ValueError("low_hz is not below high_hz")
+        return self
+
+
+class _Offer(_Want):
+    commodity: Word
+    price: int = Field(ge=0, le=COUNT_MAX)
 
 
 class Setup(_Loose):
     """What an invitation tells a node about itself and its neighbours."""
 
-    name: str
-    role: str
-    device: str
+    name: Word
+    role: Word
+    device: Word
     radio: _Radio
     simulated: bool
     place: _At
-    listen: str
-    door: str
-    bind: str | None
-    band: list[int] = Field(min_length=2, max_length=2)
-    area_radius_mm: int
-    peers: list[_Peer]
-    coordinator: str
-    token: str
-    offers: list[_Offer]
-    wants: list[_Want]
+    listen: Endpoint
+    door: Endpoint
+    bind: str | None = Field(max_length=64, pattern=r"^[0-9A-Za-z.:\[\]_-]+$")
+    band: list[Hertz] = Field(min_length=2, max_length=2)
+    area_radius_mm: int = Field(ge=1, le=DISTANCE_MAX_MM)
+    peers: list[_Peer] = Field(max_length=NODES_MAX)
+    coordinator: Word
+    token: Word
+    offers: list[_Offer] = Field(max_length=OFFERS_MAX)
+    wants: list[_Want] = Field(max_length=OFFERS_MAX)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.band[0] >= self.band[1]:
+            raise ValueError("a band ends above where it begins")
+        return self
 
 
 class Joined(_Loose):

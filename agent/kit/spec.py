@@ -16,6 +16,7 @@ from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
 from radio.drivers.registry import DRIVERS, USUAL
 from settlement.chain.names import alike, name_flaw
+from settlement.chain.scope import Area
 
 T = TypeVar("T")
 NODES_MAX: Final = 64
@@ -215,6 +216,13 @@ def _within(node: NodePart, trial: TrialFile) -> None:
                 raise ValueError(f"node {node.name!r}, {what}: {units.power_text(part.eirp)} is above what is allowed")
             if isinstance(part, OfferPart) and (part.commodity or trial.rule.classes[0]) not in trial.rule.classes:
                 raise ValueError(f"node {node.name!r}, offers: class {part.commodity!r} is none of the rule's")
+    (lat_e7, lon_e7), (at_lat_e7, at_lon_e7, radius_mm) = node.place, trial.authority.area
+    where = Area(lat_e7=at_lat_e7, lon_e7=at_lon_e7, radius_mm=radius_mm)
+    if not where.holds(Area(lat_e7=lat_e7, lon_e7=lon_e7, radius_mm=0)):
+        there = units.place_text(lat_e7, lon_e7)
+        raise ValueError(
+            f"node {node.name!r}: place {there} is outside the authority's area; mend the place or the area"
+        )
     if node.eirp > trial.authority.max_eirp:
         raise ValueError(f"node {node.name!r}: eirp {units.power_text(node.eirp)} is above the authority's max_eirp")
     if trial.simulated:

@@ -21,6 +21,8 @@ SOON_NS: Final = 24 * 3600 * 10**9
 APART_NS: Final = 2 * 10**9
 """So far a node's system clock and the coordinator's may differ before it is said; a radio's clock is judged apart."""
 AT_ONCE: Final = 16
+PROBLEMS_MAX, PROBLEM_MAX = 20, 300
+"""Of what a node says is wrong with it so many are shown, each so long: it may say what it likes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,39 +99,57 @@ def _seen(node: NodePart, *, joined: bool, bad: tuple[str, ...]) -> Seen:
 
 
 def judged(trial: Trial, node: NodePart, answer: dict[str, Any], newest: Revocation | None, now_ns: int) -> Seen:
-    """What an answer says, and what is bad about it."""
-    status = answer.get("status") or {}
-    bad = [f"{part}: {why}" for part, why in sorted((answer.get("problems") or {}).items())]
-    clock = status.get("clock") or {}
-    bound = f"{duration(clock.get('bound_ns'))} of {duration(clock.get('budget_ns'))}" if clock else "unknown"
-    apart_ns = int(answer.get("utc_ns", now_ns)) - now_ns
-    if abs(apart_ns) > APART_NS:
-        bad.append(f"clock: its system clock is {time_text(abs(apart_ns) / 1e9)} from this machine's; set one of them")
-    said, wrong = list_text(trial, status.get("status_lists") or [], newest, now_ns)
-    gate = answer.get("gate") or {}
+    """What an answer says, and what is bad about it. A node may answer anything: what is not of its type is unknown."""
+    status = _map(answer.get("status"))
+    told = sorted(_map(answer.get("problems")).items())
+    bad = [f"{part}: {why}"[:PROBLEM_MAX] for part, why in told[:PROBLEMS_MAX]]
+    if len(told) > PROBLEMS_MAX:
+        bad.append(f"{len(told) - PROBLEMS_MAX} more problems; see: bandpact status, on the node")
+    clock = _map(status.get("clock"))
+    bounds = [_instant(clock.get(name)) for name in ("bound_ns", "budget_ns")]
+    bound = f"{duration(bounds[0])} of {duration(bounds[1])}" if clock else "unknown"
+    there_ns = _instant(answer.get("utc_ns"))
+    if there_ns is None:
+        bad.append("clock: it does not say what its system clock shows; run the version of bandpact that runs here")
+    elif abs(there_ns - now_ns) > APART_NS:
+        apart = time_text(abs(there_ns - now_ns) / 1e9)
+        bad.append(f"clock: its system clock is {apart} from this machine's; set one of them")
+    said, wrong = list_text(trial, _list(status.get("status_lists")), newest, now_ns)
+    gate = _map(answer.get("gate"))
     return Seen(
         node=node.name,
         role=node.role,
         joined=True,
         reachable=True,
-        gate=f"{gate.get('state', 'unknown')} {gate.get('reason', '')}".strip(),
-        clock=f"{'trusted' if clock.get('trusted') else 'UNTRUSTED'}, {bound}",
+        gate=f"{gate.get('state', 'unknown')} {gate.get('reason', '')}".strip()[:PROBLEM_MAX],
+        clock=f"{'trusted' if clock.get('trusted') is True else 'UNTRUSTED' if clock else 'unknown'}, {bound}",
         status_list=said,
-        settlements=len(status.get("settlements") or []),
+        settlements=len(_list(status.get("settlements"))),
         bad=(*bad, *wrong),
         answer=answer,
     )
 
 
-def list_text(
-    trial: Trial, held: list[dict[str, Any]], newest: Revocation | None, now_ns: int
-) -> tuple[str, tuple[str, ...]]:
+def _map(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _instant(value: Any) -> int | None:
+    """Nanoseconds, where that is what it is."""
+    return value if type(value) is int and 0 <= value < 1 << 63 else None
+
+
+def list_text(trial: Trial, held: list[Any], newest: Revocation | None, now_ns: int) -> tuple[str, tuple[str, ...]]:
     """The status list a node holds in words, and what is wrong with it."""
     mend = "bandpact kit tell hands it the newest"
-    mine = next((one for one in held if one["issuer"] == trial.spec.authority.name), None)
-    if mine is None:
+    mine = next((one for one in map(_map, held) if one.get("issuer") == trial.spec.authority.name), {})
+    until_ns, number = _instant(mine.get("fresh_until_ns")), _instant(mine.get("version"))
+    if until_ns is None or number is None:
         return "none", (f"status list: it holds none, so that it trusts nobody; {mend}",)
-    until_ns, number = int(mine["fresh_until_ns"]), int(mine["version"])
     said = f"{number}, until {utc_text(until_ns)[:16]}Z"
     wrong = []
     if newest is not None and number < newest.version:

@@ -60,7 +60,7 @@ class Settling:
             peer = self.party.registry.by_transport(key)
             if peer is not None:
                 self.outbox.came_up(peer.hash)
-        if arrived or self._wanted or now_ns >= self._next_tick_ns:
+        if arrived or self._wanted or self._ticks(now_ns):
             self._next_tick_ns = now_ns + TICK_NS
             wanted, self._wanted = self._wanted, []
             with self.party.step(self.fix()) as step:
@@ -69,6 +69,14 @@ class Settling:
                 self._work(step, wanted, now_ns)
             self.leave(step)
         self.outbox.retry(now_ns)
+
+    def _ticks(self, now_ns: int) -> bool:
+        """Is it time for a tick that has something to see to?"""
+        return now_ns >= self._next_tick_ns and (self.party.halted is not None or self.party.due(self.fix()))
+
+    def stirs(self, now_ns: int) -> bool:
+        """Would a turn at `now_ns` (monotonic) do anything though nothing has arrived?"""
+        return bool(self._wanted) or self._ticks(now_ns)
 
     def _work(self, step: Step, wanted: list[Callable[[Step], Any]], now_ns: int) -> None:
         if self.party.halted is None:

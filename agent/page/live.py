@@ -19,13 +19,15 @@ from agent.history.store import Store
 from agent.history.windows import FOLDER
 from agent.page.plan import ServedNode
 from agent.service.snapshot import gate_now, problems
-from agent.words.silence import silence
+from agent.words.silence import before_it, silence
 
 SOCKET: Final = "feed"
 TOPICS: Final = (b"state", b"gate", b"event", b"second")
 ROW: Final = b"row"
 QUEUE: Final = 128
 EVENTS_KEPT: Final = 400
+WITHOUT: Final = frozenset({"NO_PERMIT", "RELINQUISHED", "EXPIRED", "PREEMPTED"})
+"""Reasons of a gate that lacks a settlement: beside them stands what the last one came to."""
 BOXES_NS: Final = 60_000_000_000
 STATIONS_S: Final = 2.0
 """So often the warden is asked about base stations, where a node has any."""
@@ -149,10 +151,10 @@ class NodeLive:
                 self._gate(gate)
                 self._tell("gate", {**gate, "silence": self.silence()})
             case b"event":
-                event = json.loads(body)
+                event = {**json.loads(body), "at_ns": time.time_ns()}
                 self.events.append(event)
                 self._tell("event", event)
-                self._keep(lambda store: store.happened(time.time_ns(), str(event["event"]), event))
+                self._keep(lambda store: store.happened(event["at_ns"], str(event["event"]), event))
             case b"second":
                 row = row_of(cbor2.loads(body))
                 self._keep(lambda store: store.add(row))
@@ -189,9 +191,10 @@ class NodeLive:
     def silence(self) -> dict[str, Any]:
         """Why the radio is silent, as far as anyone can tell now."""
         if self.status is None:
-            return silence("UNKNOWN", None)
+            return {**silence("UNKNOWN", None), "before": ""}
         state, _ = gate_now(self.status, time.monotonic_ns())
-        return silence(state, self.status.get("gate"))
+        said = silence(state, self.status.get("gate"))
+        return {**said, "before": "", **(before_it(self.events) if said["reason"] in WITHOUT else {})}
 
     def status_fields(self) -> dict[str, Any]:
         """What `bandpact status --json` prints."""

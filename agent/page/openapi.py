@@ -35,11 +35,12 @@ _MAYBE = {"type": ["object", "null"]}
 _STATE = {"type": "string", "enum": ["LOCKED", "ARMED", "OPEN", "LATCHED", "UNKNOWN"]}
 _SILENCE = {
     "type": "object",
-    "required": ["state", "silent", "reason", "clause", "measured", "required", "meaning", "mend"],
+    "required": ["state", "silent", "reason", "clause", "measured", "required", "meaning", "mend", "before"],
     "properties": {
         "state": _STATE,
         "silent": {"type": ["boolean", "null"], "description": "null: nobody can tell; treat as ON"},
         **{name: {"type": "string"} for name in ("reason", "clause", "measured", "required", "meaning", "mend")},
+        "before": {"type": "string", "description": "what the last settlement came to, where the gate lacks one"},
     },
 }
 _STATUS = {

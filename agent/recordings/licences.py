@@ -5,16 +5,19 @@ can take them out: they bind honest software, and say to everybody else what was
 `deleted.jsonl` beside the recordings, each line with the hash of the one before it.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hw_profiles.smallfile import read_small, read_small_text
+from hw_profiles.wholefile import write_whole
 from radio.errors import SourceError
 from radio.recording.container import find
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -24,6 +27,9 @@ from settlement.records.classterms import LicenceTerms, Schema
 KEY = "bandpact:licence"
 LEDGER = "deleted.jsonl"
 START = "0" * 64
+META, DATA = ".sigmf-meta", ".sigmf-data"
+LEDGER_MAX = 256 << 20
+"""Bytes of the largest ledger: some 800,000 deletions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +106,35 @@ def export(meta: Path, out: Path, *, use: str, to: str, now_ns: int) -> Refusal 
         refusal = judge_use(held.terms, use=use, to=to, made_ns=held.made_ns, now_ns=now_ns)
         if refusal is not None:
             return refusal
-    if out.exists():
-        return refuse(Reason.TERMS, "export.out", f"{out} exists already", "a new name")
-    data = meta.with_suffix(".sigmf-data")
-    shutil.copyfile(data, out.with_suffix(".sigmf-data"))
-    shutil.copyfile(meta, out)
+    data = out.with_suffix(DATA)
+    for place in (out, data):
+        if os.path.lexists(place):
+            return refuse(Reason.TERMS, "export.out", f"{place} exists already", "a new name")
+    waiting = data.with_name(f".{data.name}.new")
+    samples = _samples(meta)
+    try:
+        shutil.copyfile(samples, waiting)
+        waiting.rename(data)
+        write_whole(out, read_small(meta), replace=False)
+    except BaseException:
+        for place in (waiting, data):
+            place.unlink(missing_ok=True)
+        raise
     return None
+
+
+def _samples(meta: Path) -> Path:
+    """The file with a recording's samples, which is its own alone. Raises SourceError.
+
+    Metadata may name any file beside it as its samples: one of another name is no licence's to copy or delete.
+    """
+    stored = find(meta)
+    os.close(stored.descriptor)
+    if stored.data != meta.with_suffix(DATA):
+        raise SourceError(
+            f"{meta}: its samples are in {stored.data.name}, which is not its own file; see to it by hand"
+        )
+    return stored.data
 
 
 # -- retention ---------------------------------------------------------------------------------------------------------
@@ -123,66 +152,101 @@ class Deletion:
     at_ns: int
 
 
-def due_in(folder: Path, now_ns: int) -> list[tuple[Path, StampedLicence, str, int]]:
-    """Recordings of a folder that may not be kept any longer, with the term and its end. Raises SourceError."""
-    found = []
-    for meta in sorted(folder.glob("*.sigmf-meta")):
-        held = licence_of(meta)
-        if held is None:
-            continue
-        until_ns, term = kept_until_ns(held.terms, held.retention_ns, held.made_ns)
-        if now_ns >= until_ns:
-            found.append((meta, held, term, until_ns))
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """What came of a folder: what was deleted, and why each of the others that could not be looked at was left."""
+
+    deleted: tuple[Deletion, ...]
+    left: tuple[str, ...]
 
 
-def expire(folder: Path, now_ns: int) -> list[Deletion]:
+def _due(meta: Path, now_ns: int) -> tuple[StampedLicence, str, int] | None:
+    """The licence by which a recording may not be kept any longer, with the term and its end. Raises SourceError."""
+    held = licence_of(meta)
+    if held is None:
+        return None
+    until_ns, term = kept_until_ns(held.terms, held.retention_ns, held.made_ns)
+    return (held, term, until_ns) if now_ns >= until_ns else None
+
+
+def due_in(folder: Path, now_ns: int) -> tuple[list[tuple[str, str]], list[str]]:
+    """What `expire` would delete: each name with the term; and why each that cannot be looked at would be left."""
+    found, left = list[tuple[str, str]](), list[str]()
+    for meta in sorted(folder.glob("*" + META)):
+        try:
+            due = _due(meta, now_ns)
+            if due is not None:
+                _samples(meta)
+                found.append((meta.name, due[1]))
+        except SourceError as exc:
+            left.append(str(exc))
+    return found, left
+
+
+def expire(folder: Path, now_ns: int) -> Expired:
     """Delete what may not be kept any longer; each deletion is on disk in the ledger before the recording goes.
 
-    Raises SourceError where a licence cannot be read, OSError.
+    A recording that cannot be read keeps no other from its end. One process at a time does this in a folder.
+    Raises OSError.
     """
-    done = []
-    for meta, held, term, until_ns in due_in(folder, now_ns):
-        stored = find(meta)
-        try:
-            digest = stored.sha512()
-        finally:
-            os.close(stored.descriptor)
-        gone = Deletion(
-            file=meta.name,
-            sha512=digest,
-            commodity=held.commodity,
-            term=term,
-            until_ns=until_ns,
-            at_ns=now_ns,
-        )
-        _tell(folder / LEDGER, gone)
-        stored.data.unlink(missing_ok=True)
-        meta.unlink()
-        done.append(gone)
-    return done
+    done, left = list[Deletion](), list[str]()
+    with _alone(folder):
+        for meta in sorted(folder.glob("*" + META)):
+            try:
+                due = _due(meta, now_ns)
+                if due is not None:
+                    done.append(_deleted(meta, due, now_ns))
+            except SourceError as exc:
+                left.append(str(exc))
+    return Expired(deleted=tuple(done), left=tuple(left))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process deletes in this folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _deleted(meta: Path, due: tuple[StampedLicence, str, int], now_ns: int) -> Deletion:
+    """Tell of one recording's end, then delete it. Raises SourceError, OSError."""
+    held, term, until_ns = due
+    data, stored = _samples(meta), find(meta)
+    try:
+        digest = stored.sha512()
+    finally:
+        os.close(stored.descriptor)
+    gone = Deletion(file=meta.name, sha512=digest, commodity=held.commodity, term=term, until_ns=until_ns, at_ns=now_ns)
+    _tell(meta.with_name(LEDGER), gone)
+    data.unlink(missing_ok=True)
+    meta.unlink()
+    return gone
 
 
 def _tell(path: Path, gone: Deletion) -> None:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    before = hashlib.sha256(lines[-1].encode()).hexdigest() if lines else START
+    """Add a line to the ledger, whole or not at all; a line that was cut short is no line."""
+    held = read_small(path, limit=LEDGER_MAX) if path.is_file() else b""
+    whole = held[: held.rfind(b"\n") + 1]
+    lines = whole.splitlines()
+    before = hashlib.sha256(lines[-1]).hexdigest() if lines else START
     fields = {name: getattr(gone, name) for name in Deletion.__slots__} | {"previous": before}
-    with path.open("a", encoding="utf-8") as out:
-        out.write(json.dumps(fields, sort_keys=True) + "\n")
-        out.flush()
-        os.fsync(out.fileno())
+    write_whole(path, whole + json.dumps(fields, sort_keys=True).encode() + b"\n")
 
 
 def check(folder: Path) -> tuple[int, str | None]:
     """How many deletions the ledger tells of, and what is wrong: a line changed, or a file that is still there."""
     path, before, count = folder / LEDGER, START, 0
-    if not path.is_file():
+    if path not in folder.iterdir():
         return 0, None
-    for count, line in enumerate(read_small_text(path).splitlines(), 1):
+    for count, line in enumerate(read_small_text(path, limit=LEDGER_MAX).splitlines(), 1):
         try:
             fields = json.loads(line)
             named, previous = str(fields["file"]), fields["previous"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return count, f"line {count}: cannot be read"
         if previous != before:
             return (

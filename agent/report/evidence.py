@@ -1,12 +1,15 @@
 """What the logs of a run with real radios say, from folders, logs and events: only what somebody signed or noted."""
 
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.audit.lineages import lineages, trust
 from agent.audit.sources import AuditError, found_at
@@ -19,6 +22,8 @@ from settlement.audit.verify import audit_lineage, raw_entries
 from settlement.chain.credentials import Registry, Subject
 
 READY = "ready"
+WATERFALL_MAX = 256 << 20
+"""Bytes of the largest waterfall, unpacked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +105,18 @@ def _beside(log: Path) -> dict[str, Path]:
 def _events(beside: dict[str, Path]) -> Iterator[dict[str, Any]]:
     for name in (BEFORE, FILE):
         path = beside.get(name)
-        for line in path.read_text(encoding="utf-8").splitlines() if path is not None else ():
+        for line in path.read_bytes().splitlines() if path is not None else ():
             try:
                 event = json.loads(line)
-            except ValueError:
-                continue  # a last line that was cut short
-            if isinstance(event, dict) and isinstance(event.get("mono_ns"), int):
-                yield event
+            except (ValueError, RecursionError):
+                continue  # a last line that was cut short, or what nobody of ours wrote
+            if isinstance(event, dict) and _instant(event.get("mono_ns")):
+                yield event if _instant(event.get("utc_ns", 0)) else {k: v for k, v in event.items() if k != "utc_ns"}
+
+
+def _instant(value: object) -> bool:
+    """Is that a number of nanoseconds?"""
+    return type(value) is int and 0 <= value < 1 << 63
 
 
 def _timed(events: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -130,16 +140,30 @@ def heard_by(log: NodeLog, zero_ns: int) -> WaterfallPicture | None:
     if path is None or offset is None:
         return None
     try:
+        with zipfile.ZipFile(path) as packed:
+            if sum(one.file_size for one in packed.infolist()) > WATERFALL_MAX:
+                raise AuditError(f"{path}: more than {WATERFALL_MAX} bytes; take it away, the report does without")
         with np.load(path) as saved:
             level, times_ns, edges = saved["level_db"], saved["times_ns"], saved["edges_hz"]
-    except (OSError, ValueError, KeyError) as exc:
+        wrong = _misshapen(level, times_ns, edges)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as exc:
         raise AuditError(f"{path}: {exc}; take it away, the report does without") from exc
+    if wrong:
+        raise AuditError(f"{path}: {wrong}; take it away, the report does without")
     if not len(times_ns):
         return None
     times_s = (times_ns.astype(np.int64) + offset - zero_ns) / 1e9
     return WaterfallPicture(
         node=log.name, level_db=level, times_s=times_s, low_hz=float(edges[0]), high_hz=float(edges[1])
     )
+
+
+def _misshapen(level: NDArray[Any], times_ns: NDArray[Any], edges: NDArray[Any]) -> str:
+    """What keeps arrays from being a waterfall; nothing where they are one."""
+    if any(one.dtype.kind not in "fiu" for one in (level, times_ns, edges)):
+        return "not the numbers of a waterfall"
+    fits = level.ndim == 2 and times_ns.ndim == edges.ndim == 1 and len(level) == len(times_ns) and len(edges) == 2
+    return "" if fits else "not the shape of a waterfall"
 
 
 def folder_for(sources: Sequence[Path]) -> Path:

@@ -79,3 +79,10 @@ MEANINGS = {
     "RESIDUAL": "Only a part was granted; this much of what was asked for is left over",
     "RELINQUISHED": "The settlement was given back early",
 }
+
+AT_THE_DOOR = {
+    "RATE": "The neighbour sent more, or more often, than this node takes from one",
+    "CONNECTIONS": "More connections were open than this node holds",
+    "HANDLER_FAULT": "The check of who connects failed, and nobody was let in",
+}
+"""What is counted where connections come in, before anything is a record: no reason of a verdict."""

@@ -24,6 +24,7 @@ from agent.trial.judge import Live, settlements
 from agent.words.spread import spread
 from settlement.audit.lease import LogEntry
 from settlement.audit.trialmetrics import metrics
+from settlement.chain.quantities import HERTZ_MAX
 from settlement.chain.records import Record
 from settlement.core.fixes import PositionSource
 from settlement.records.authority import Credential, Rule
@@ -34,7 +35,7 @@ from settlement.records.observation import Gate
 
 NS = 1_000_000_000
 LISTED_MAX = 10_000
-"""So many refusals at a mesh's door, which are counted and not told one by one, are listed one by one."""
+"""So many refusals at one mesh's door, which are counted and not told one by one, are listed one by one."""
 
 
 def own_records(log: NodeLog) -> Iterator[Record]:
@@ -80,6 +81,7 @@ def refusals_of(found: RunLogs, zero_ns: int) -> tuple[list[RefusalRow], dict[st
     counts = {"logs": Counter[str](), "wardens": Counter[str](), "doors": Counter[str]()}
     rows: list[RefusalRow] = []
     for log in found.logs:
+        at_doors = 0
         for entry in log.entries:
             if not entry.leaf.admitted:
                 counts["logs"][entry.leaf.reason or ""] += 1
@@ -91,12 +93,20 @@ def refusals_of(found: RunLogs, zero_ns: int) -> tuple[list[RefusalRow], dict[st
                 detail = f"[{event.get('clause', '')}] {event.get('measured', '')}"
                 rows.append(_row(at_s, log.name, "own agent", str(event.get("reason")), detail))
             elif event.get("event") == "closed":
-                denied = {str(why): int(count) for why, count in dict(event.get("denied") or {}).items()}
+                denied = _denied(event.get("denied"))
                 counts["doors"].update(denied)
                 for why, count in denied.items():
                     at_door = _row(at_s, log.name, "a stranger", why, "turned away at the door")
-                    rows += [at_door] * min(count, LISTED_MAX)
+                    listed = min(count, LISTED_MAX - at_doors)
+                    rows += [at_door] * listed
+                    at_doors += listed
     return sorted(rows, key=lambda one: one.at_s), counts
+
+
+def _denied(said: object) -> dict[str, int]:
+    """How many were turned away at a door, by the reason; a node's own note, which may say anything."""
+    given = said if isinstance(said, dict) else {}
+    return {str(why): count for why, count in given.items() if type(count) is int and 0 < count < 1 << 63}
 
 
 def _logged(found: RunLogs, log: NodeLog, entry: LogEntry, zero_ns: int) -> RefusalRow:
@@ -169,9 +179,16 @@ def _incumbents(log: NodeLog, zero_ns: int) -> Iterator[IncumbentMark]:
     for event in log.events:
         if event.get("event") == "incumbent" and "utc_ns" in event:
             at_s = (event["utc_ns"] - zero_ns) / NS
-            low_hz, high_hz = float(event["low_hz"]), float(event["high_hz"])
-            what = f"heard {event['kind']}"
+            edges = [float(str(one)) for one in (event.get("low_hz"), event.get("high_hz")) if _hertz(one)]
+            if len(edges) != 2:
+                continue  # the node's own note, which may say anything
+            low_hz, high_hz = edges
+            what = f"heard {event.get('kind', '')}"
             yield IncumbentMark(node=log.name, at_s=at_s, low_hz=low_hz, high_hz=high_hz, what=what)
+
+
+def _hertz(said: Any) -> bool:
+    return type(said) in (int, float) and 0 <= said <= HERTZ_MAX
 
 
 def _usage(log: NodeLog, zero_ns: int) -> Iterator[UsageRow]:

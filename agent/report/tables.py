@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from agent.report.data import ReportData, ShownEmission
-from agent.report.meanings import MEANINGS
+from agent.report.meanings import AT_THE_DOOR, MEANINGS
 from agent.report.spans import numbered
 from agent.report.words import DASH, at, band, clean, count, milliseconds, plural, quantity, seconds
 
@@ -238,7 +238,7 @@ def refusal_groups(data: ReportData) -> HtmlTable:
             cells(
                 TableCell(text=clean(reason, limit=60), code=True),
                 count(number),
-                MEANINGS.get(reason, "No description"),
+                MEANINGS.get(reason) or AT_THE_DOOR.get(reason, "No description"),
                 ", ".join(sorted({row.node for row in data.refusals if row.reason == reason})) or DASH,
             )
             for reason, number in ordered

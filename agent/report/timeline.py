@@ -134,7 +134,8 @@ def _lane(canvas: Canvas, data: ReportData, lane: Lane) -> None:
     _found(canvas, data, lane)
     if not emitted and not any(lane.rows):
         start = canvas.span_s[0] + 5 / canvas.pt_per_s
-        canvas.text(start, lane.first_pt + ROW_PT / 2, "no settlement, no emission", color=MUTED, style="italic")
+        said = "no settlement, no emission" if data.watched else "no settlement"
+        canvas.text(start, lane.first_pt + ROW_PT / 2, said, color=MUTED, style="italic")
 
 
 def _name(canvas: Canvas, lane: Lane) -> None:

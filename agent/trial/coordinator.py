@@ -183,7 +183,12 @@ class TrialAuthority:
         return self._spec.node_tiers.get(name, 1 if role == "holder" else 2)
 
     def _shards(self) -> tuple[bodies.Shard, ...] | None:
-        """All holders of a trial may grant the same cells: where there are several they co-sign for each other."""
+        """All holders of a trial may grant the same cells: where there are several they co-sign for each other.
+
+        In a coalition they vote instead.
+        """
+        if self._spec.terms.coalition is not None:
+            return None
         need = needed(self._holders)
         return (bodies.Shard(name="all", mode=NEIGHBOURS, authorities=(), need=need),) if need else None
 

@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.trial.collect import Collected
+from agent.trial.judge import Live
 from settlement.chain.bodies import Confirm, Grant, Rule
 from settlement.chain.records import Record
 from settlement.pair.jurisdictions import represented_by, touched_by
+from settlement.records.handingterms import TRANSFER
 from settlement.records.handover import Consent, Handover, Reclaim, Vacated
+
+RECLAIM, CLOCK = "RECLAIM", "the clock"
+"""By what a part is its old user's again: a record that says so, or the end that stands in the HANDOVER."""
 
 
 def handed_on(c: Collected, found: Sequence[Record]) -> list[dict[str, Any]]:
@@ -74,7 +79,8 @@ def _row(
     grant, confirm, handover = made
     body: Handover = handover.body
     consent, vacated = _of(found, Consent, handover.digest), _of(found, Vacated, handover.digest)
-    back = _of(found, Reclaim, handover.digest)
+    parent = next((one for one in c.lives if one.sid == body.sid), None)
+    back_ns, back_by = back_of(body, _of(found, Reclaim, handover.digest), parent)
     silent_ns = vacated.body.silent_latest_ns if vacated is not None else None
     opened = [j.start_ns for j in c.judged if j.sid == grant.body.sid]
     old = [
@@ -83,7 +89,7 @@ def _row(
         if j.sid == body.sid
         and j.burst.low_hz < body.cell.band.high_hz
         and body.cell.band.low_hz < j.burst.high_hz
-        and (back is None or j.start_ns < _signed(back))
+        and (back_ns is None or j.start_ns < back_ns)
         and j.start_ns < body.cell.window.end_ns
     ]
     return {
@@ -103,8 +109,23 @@ def _row(
         "old_last_s": round(c.seconds(max(old)), 6) if old else None,
         "new_first_s": round(c.seconds(min(opened)), 6) if opened else None,
         "silent_before_open": bool(opened) and (not old or max(old) < min(opened)),
-        "back_s": None if back is None else round(c.seconds(_signed(back)), 6),
+        "back_s": None if back_ns is None else round(c.seconds(back_ns), 6),
+        "back_by": back_by,
     }
+
+
+def back_of(body: Handover, reclaim: Record | None, parent: Live | None) -> tuple[int | None, str | None]:
+    """When what was handed on is its old user's again (UTC, ns), and by what; None where it never is.
+
+    A RECLAIM says so where it came to nothing or ended early. A sublease that ran to its end has no such record: the
+    part is back by the clock, where the lease that it is of goes on.
+    """
+    if reclaim is not None:
+        return _signed(reclaim), RECLAIM
+    end_ns = body.cell.window.end_ns
+    if body.kind == TRANSFER or parent is None or end_ns >= min(parent.window.end_ns, parent.ended_ns or end_ns + 1):
+        return None, None
+    return end_ns, CLOCK
 
 
 def _chain(c: Collected, grant: Record, grants: dict[bytes, Record], by_name: dict[bytes, Record]) -> list[str]:

@@ -42,7 +42,8 @@ def why_lines(snapshot: dict[str, Any], *, stale: bool) -> list[str]:
         return [TITLES["UNKNOWN"], heard, "", f"do: {mend}"]
     title = f"{TITLES.get(why['state'], why['state'])}{': ' + why['reason'] if why['reason'] else ''}"
     values = f"{why['clause']}  measured {why['measured'] or '-'}  required {why['required'] or '-'}"
-    return [title, why["meaning"], values if why["clause"] else "", f"do: {why['mend']}" if why["mend"] else ""]
+    meaning = f"{why['meaning']}; {why['before']}" if why.get("before") else why["meaning"]
+    return [title, meaning, values if why["clause"] else "", f"do: {why['mend']}" if why["mend"] else ""]
 
 
 def head_line(snapshot: dict[str, Any], *, stale: bool) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterable
 from typing import Any
 
 GATE = {
@@ -44,6 +45,19 @@ GATE = {
     "OUTSIDE_AUTHORISATION": ("An authorisation from outside is missing", "see that its authority is reachable"),
     "FAULT": ("A fault of this program", "`bandpact doctor`, and report it"),
 }
+CAME_TO = {
+    "ended": "its settlement {sid} ended at {at}",
+    "refused": "its request {sid} was refused at {at}",
+    "aborted": "the holder gave its request {sid} up at {at}",
+}
+"""What is told of the last settlement or request, by the event that ended it."""
+ASKED = frozenset({"requested", "accepted"})
+REASONS = {
+    "INCUMBENT": "a radar or another incumbent was heard in the band",
+    "CONFLICT": "another has that band",
+    "TIMEOUT": "no answer came in time",
+}
+ELSEWHERE = "`bandpact acquire` another band, or wait until the incumbent has been silent for the protection time"
 UNKNOWN_MEND = "treat as ON: `bandpact stop`, or take the power away; then `bandpact doctor`"
 _NS = re.compile(r"(?<![\w.])(-?\d{4,})\s?ns\b")
 _BAND = re.compile(r"Band\(low_hz=(\d+), high_hz=(\d+)\)")
@@ -64,6 +78,27 @@ def readable(text: str) -> str:
     """A measured or required value as people read it: times of day for instants, ms for thousands of us, MHz."""
     text = _BAND.sub(lambda m: f"{int(m[1]) / 1e6:g}–{int(m[2]) / 1e6:g} MHz", text)
     return _NS.sub(_readable, text)
+
+
+def before_it(events: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """What this node's last settlement or request came to, from its events, the newest last; empty where it had none.
+
+    A gate without a permit says only that there is none: this says since when, why, and where it was an incumbent the
+    mend. What others asked of this node is not meant.
+
+    Returns: `before`, and `mend` where there is a better one than that of the gate's reason.
+    """
+    known = list(events)
+    mine = {one.get("sid") for one in known if one["event"] in ASKED}
+    for one in reversed(known):
+        if one["event"] in CAME_TO and one.get("sid") in mine and one.get("at_ns"):
+            at = time.strftime("%H:%M:%SZ", time.gmtime(int(one["at_ns"]) / 1e9))
+            what = CAME_TO[one["event"]].format(sid=str(one["sid"])[:8], at=at)
+            why = str(one.get("reason") or "")
+            cause = why.rpartition(": ")[2]
+            said = f"{what}: {why}" + (f", {REASONS[cause]}" if cause in REASONS else "") if why else what
+            return {"before": said} | ({"mend": ELSEWHERE} if cause == "INCUMBENT" else {})
+    return {}
 
 
 def silence(state: str, gate: dict[str, Any] | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ refused with the way to write it; so is what is no whole number of the record's 
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -21,6 +22,7 @@ TIMES_NS: Final = {
 FREQUENCIES_HZ: Final = {"hz": Decimal(1), "khz": Decimal(1_000), "mhz": Decimal(10**6), "ghz": Decimal(10**9)}
 LENGTHS_MM: Final = {"mm": Decimal(1), "cm": Decimal(10), "m": Decimal(1_000), "km": Decimal(10**6)}
 DEGREE_E7: Final = 10**7
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER: Final = r"[+-]?\d{1,20}(?:\.\d{1,12})?"
 _QUANTITY: Final = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]*)\s*", re.ASCII)
 _BAND: Final = re.compile(r"\s*(\d[\d.]*\s*[A-Za-z]*)\s*-\s*(\d[\d.]*\s*[A-Za-z]*)\s*", re.ASCII)
@@ -62,6 +64,22 @@ def parse_time_ns(text: str, what: str = "time") -> int:
     if value < 0:
         raise UnitMissing(f"{what} {text!r}: is below 0")
     return value
+
+
+def parse_instant(text: str, what: str = "time", *, now_ns: int) -> int:
+    """Read `2026-11-28T12:00:00Z`, `2026-11-28 12:00Z` or `10min ago` as UTC ns. Raises UnitMissing."""
+    said = text.strip()
+    if said.endswith("ago"):
+        return now_ns - parse_time_ns(said.removesuffix("ago"), what)
+    complaint = UnitMissing(f"{what} {text!r}: write it as 2026-11-28T12:00:00Z, with the Z of UTC, or as 10min ago")
+    if not said.endswith("Z"):
+        raise complaint
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        raise complaint from None
+    since = at - EPOCH
+    return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000
 
 
 def parse_time(text: str, what: str = "time") -> float:

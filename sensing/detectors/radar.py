@@ -3,7 +3,8 @@
 A train is believed when noise alone would make one like it less than once in `CHANCE_HOURS`, when the class's waveform
 explains what is inside its pulses, when it stands alone in its band, and as long as it has not gone on for longer than
 a burst of its class does. A train is told of from its first pulses, because a node must fall silent at once; one that
-goes on is taken back (`RadarDecision.withdrawn`).
+goes on is taken back (`RadarDecision.withdrawn`). So is one whose pulses belong to a longer train of pulses of the
+class's shape, whatever is inside most of those: among many symbols of data a few look like a sweep.
 
 Source of the classes: NTIA TM-18-527 as NIST tabulates them.
 
@@ -22,7 +23,7 @@ from sensing.detectors.decision import Decision
 from sensing.detectors.intrapulse import Compressed
 from sensing.detectors.pulses import Pulse
 from sensing.detectors.radarclasses import CLASSES, SINGLE_PRI, Inside, RadarClass, in_class, verify
-from sensing.detectors.recurrence import HeardTrain, Recurrence
+from sensing.detectors.recurrence import LEVEL_DB, PRI_SHARE, HeardTrain, Recurrence
 from sensing.occupancy import wilson
 from sensing.values import Interval
 
@@ -51,6 +52,10 @@ SLOPES_ALIKE: Final = 0.15
 EVIDENCE_MAX: Final = 60.0
 EITHER: Final = " or "
 SAME_US: Final = 6.0
+SAME_SWEEP: Final = 3.0
+IN_STEP_US: Final = 0.3
+"""How far a train's interval may be off, for each turn between it and another."""
+TOLD_MAX: Final = 64
 
 
 def crowd_max(*, look_us: float, pri_us: tuple[float, float]) -> int:
@@ -145,6 +150,9 @@ class RadarDetector:
         self._base_ns = 0
         self._listened_us = 0.0
         self._recurrence = Recurrence()
+        self._shapes = Recurrence()
+        self._told: deque[Incumbent] = deque(maxlen=TOLD_MAX)
+        self._gone_on: deque[Incumbent] = deque(maxlen=TOLD_MAX)
 
     def decide(self, seen: Stretch) -> RadarDecision:
         """Take the pulses of a stretch; says which radars they complete."""
@@ -153,15 +161,25 @@ class RadarDetector:
         found: list[Incumbent] = []
         withdrawn: list[Incumbent] = []
         for index, kind in enumerate(CLASSES if seen.pulses else ()):
-            for train in self._best(kind):
+            trains = self._grown(kind)
+            lasting = self._lasting(kind, trains, contiguous=seen.contiguous)
+            for train in self._best(kind, trains):
                 if any(_same_place(train, one, self._base_ns) for one in (*found, *withdrawn)):
                     continue
                 one = self._incumbent(kind, train)
-                if self._recurrence.goes_on(_as_heard(kind, one), contiguous=seen.contiguous):
+                within = lasting is not None and _within(lasting, one)
+                goes_on = self._recurrence.goes_on(_as_heard(kind, one), contiguous=seen.contiguous) or within
+                if goes_on or any(_in_step(one, other) for other in self._gone_on):
                     withdrawn.append(one)
                     continue
                 found.append(one)
+                self._told.append(one)
                 evidence[index] = max(evidence[index], -self._log_chance_per_s(train, kind))
+            if lasting is not None:
+                withdrawn += [one for one in self._told if kind.name in one.kind and _within(lasting, one)]
+        self._gone_on.extend(withdrawn)
+        if withdrawn:
+            withdrawn += [one for one in self._told if any(_in_step(one, other) for other in self._gone_on)]
         limit = log(3600 * CHANCE_HOURS)
         return RadarDecision(
             statistic=evidence,
@@ -183,11 +201,31 @@ class RadarDetector:
         new = [_Heard(p, at_us + p.time_us, fresh=True) for p in seen.pulses if isfinite(p.time_us + p.snr_db)]
         self._heard = deque(_once(kept, new)[-PULSES_MAX:], maxlen=PULSES_MAX)
 
-    def _best(self, kind: RadarClass) -> list[_Train]:
-        """The longest convincing trains of a class, no two in one place at one time."""
+    def _grown(self, kind: RadarClass) -> list[_Train]:
+        """Every train of pulses of the class's shape, the longest first."""
         fits = _loudest([h for h in self._heard if in_class(h.pulse, kind, self._band_hz)])
+        return sorted(_trains(fits, kind), key=lambda t: -len(t.members))
+
+    def _lasting(self, kind: RadarClass, trains: Sequence[_Train], *, contiguous: bool) -> HeardTrain | None:
+        """The longest train, if its pulses have a waveform to be asked for and it outlasts the class's bursts."""
+        if kind.inside is Inside.PLAIN or not trains:
+            return None
+        members = trains[0].members
+        heard = HeardTrain(
+            kind=kind,
+            first_ns=self._base_ns + round(members[0].us * 1e3),
+            last_ns=self._base_ns + round(members[-1].us * 1e3),
+            low_hz=float(np.median([h.pulse.low_hz for h in members])),
+            high_hz=float(np.median([h.pulse.high_hz for h in members])),
+            snr_db=float(np.median([h.pulse.snr_db for h in members])),
+            pri_us=trains[0].pri_us,
+        )
+        return heard if self._shapes.goes_on(heard, contiguous=contiguous) else None
+
+    def _best(self, kind: RadarClass, trains: Sequence[_Train]) -> list[_Train]:
+        """The longest convincing trains of a class, no two in one place at one time."""
         best: list[_Train] = []
-        for train in sorted(_trains(fits, kind), key=lambda t: -len(t.members)):
+        for train in trains:
             if not any(_overlap(train, one) for one in best) and self._convincing(train, kind):
                 best.append(train)
         return best
@@ -263,9 +301,14 @@ class RadarDetector:
     def _close(self, train: _Train, kind: RadarClass) -> bool:
         """Whether half the pulses have a like one nearer than any radar of the class sends them."""
         least = CLOSEST_SHARE * kind.pri_us[0]
-        others = [h for h in self._beside(train, weaker_db=ALIKE_DB) if in_class(h.pulse, kind, self._band_hz)]
-        crowded = sum(any(abs(h.us - o.us) < least and _alike(h.pulse, o.pulse) for o in others) for h in train.members)
-        return 2 * crowded >= len(train.members)
+        others = list(self._beside(train, weaker_db=ALIKE_DB))
+        like = [h for h in others if in_class(h.pulse, kind, self._band_hz)]
+
+        def crowded(one: _Heard) -> bool:
+            near = any(abs(one.us - o.us) < least and _alike(one.pulse, o.pulse) for o in like)
+            return near or any(abs(one.us - o.us) < least and _same_sweep(one.pulse, o.pulse) for o in others)
+
+        return 2 * sum(map(crowded, train.members)) >= len(train.members)
 
     def _fits_too(self, members: tuple[_Heard, ...], kind: RadarClass) -> bool:
         """Whether a train of one class could as well be another's: as many pulses as that needs, and most of them."""
@@ -285,6 +328,22 @@ class RadarDetector:
             pri_us=train.pri_us,
             confidence=wilson(successes=len(members), trials=len(members) + strays),
         )
+
+
+def _within(lasting: HeardTrain, one: Incumbent) -> bool:
+    """Whether a radar that was told of is a part of what goes on: in its band, about as strong, not long before."""
+    near = one.low_hz < lasting.high_hz + ALIKE_HZ and lasting.low_hz < one.high_hz + ALIKE_HZ
+    return near and abs(one.snr_db - lasting.snr_db) <= LEVEL_DB and lasting.first_ns - one.end_ns < MEMORY_US * 1e3
+
+
+def _in_step(one: Incumbent, other: Incumbent) -> bool:
+    """Whether two trains are one emitter's in two parts of the band: of a class, at one interval and in one phase."""
+    if one is other or one.kind != other.kind or abs(one.pri_us - other.pri_us) > PRI_SHARE * other.pri_us:
+        return False
+    apart_us = min((one.start_ns - end for end in (other.start_ns, other.end_ns)), key=abs) / 1e3
+    turns = round(apart_us / other.pri_us)
+    allowed = SAME_US + IN_STEP_US * abs(turns)
+    return allowed < other.pri_us / 8 and abs(apart_us - turns * other.pri_us) <= allowed
 
 
 def _as_heard(kind: RadarClass, one: Incumbent) -> HeardTrain:
@@ -346,6 +405,17 @@ def _alike(a: Pulse, b: Pulse) -> bool:
         and abs((a.low_hz + a.high_hz) - (b.low_hz + b.high_hz)) / 2 <= max(ALIKE_HZ, wide / 4)
         and abs(a.duration_us - b.duration_us) <= 2.5 + 0.3 * max(a.duration_us, b.duration_us)
     )
+
+
+def _same_sweep(a: Pulse, b: Pulse) -> bool:
+    """Whether two pulses may be pieces of one sweep that is repeated without a pause: one way, about as long and steep.
+
+    Of a piece that noise cut short the slope is told badly.
+    """
+    slopes = sorted((abs(a.slope_mhz_per_us), abs(b.slope_mhz_per_us)))
+    times = sorted((a.duration_us, b.duration_us))
+    one_way = a.slope_mhz_per_us * b.slope_mhz_per_us > 0
+    return one_way and slopes[1] <= SAME_SWEEP * slopes[0] and times[1] <= SAME_SWEEP * times[0]
 
 
 def _level_db(pulse: Pulse) -> float:

@@ -8,21 +8,30 @@
     (5) every signed head of a log, wherever it is held, is a part of that log's tree, and no two heads contradict: FORK
 
 A CONFIRM that its user never got is no fault: spectrum was wasted, nothing was granted twice.
+
+Records come in order from where each audit has them, settlement by settlement and number by number, and live cells are
+swept in the order of time: memory does not grow with the logs, and time not with their square.
 """
 
-from dataclasses import dataclass, field
-from itertools import islice
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from settlement.audit.findings import SHOWN_MAX, Audited, Findings
 from settlement.audit.handed import HandedChains
 from settlement.audit.heads import forks
+from settlement.audit.heldrecords import WRITTEN_AT_ONCE, HeldRecords, HeldRow, packed, temporary, unpacked
 from settlement.chain.bodies import Accept, Confirm, Coordination, Grant, Preempt, Relinquish, Renew, Resume, Rule
 from settlement.chain.records import Record
 from settlement.chain.scope import Cell
 from settlement.pair.work import answer_to, settlement_id
 from settlement.records.decision import DECISIONS
 from settlement.records.registry import TYPE_OF
+
+LATEST_NS = (1 << 63) - 1
 
 
 @dataclass(slots=True)
@@ -42,34 +51,39 @@ class LiveCell:
         return together and self.cell.overlaps(other.cell)
 
 
-@dataclass(slots=True)
 class _Story:
-    """All different records of one settlement, whoever holds them."""
+    """All different records of one settlement, whoever holds them; each is read when it is asked for."""
 
-    records: dict[type[Any], dict[bytes, Record]] = field(default_factory=dict)
+    def __init__(self, rows: Iterable[tuple[bytes, str, bytes, bytes | None]]) -> None:
+        self._packed: dict[str, dict[bytes, bytes | None]] = {}
+        for _, typ, name, record in rows:
+            self._packed.setdefault(typ, {}).setdefault(name, record)
+
+    def count(self, body: type[Any]) -> int:
+        return len(self._packed.get(TYPE_OF[body], {}))
 
     def all(self, body: type[Any]) -> list[Record]:
-        return list(self.records.get(body, {}).values())
+        return [unpacked(one) for one in self._packed.get(TYPE_OF[body], {}).values() if one is not None]
 
     def one(self, body: type[Any]) -> Record | None:
-        found = self.all(body)
-        return found[0] if found else None
+        return next(iter(self.all(body)), None)
 
 
 def cross_check(lineages: list[Audited]) -> Findings:
     """Checks (1) to (5)."""
-    findings = Findings()
-    stories: dict[bytes, _Story] = {}
-    _check_numbers(findings, lineages)
-    for audited in lineages:
-        for record in audited.held:
-            if record.sid is not None:
-                story = stories.setdefault(record.sid, _Story())
-                story.records.setdefault(record.row.body, {})[record.digest] = record
-    for sid, story in stories.items():
+    findings, held = Findings(), [HeldRecords.of(one.held) for one in lineages]
+    _check_numbers(findings, lineages, held)
+    handed = HandedChains.of(record for one in held for record in one.handed())
+    rules = {name: rule for one in held for name, rule in one.rules.items()}
+    lives = _LiveCells()
+    rows = heapq.merge(*(one.by_settlement() for one in held), key=itemgetter(0))
+    for sid, told in groupby(rows, itemgetter(0)):
+        story = _Story(told)
         _check_story(findings, sid.hex()[:16], story)
-    rules = {record.digest: record.body for a in lineages for record in a.held if isinstance(record.body, Rule)}
-    _check_live(findings, stories, rules)
+        live = _lived(findings, sid, story, handed, rules)
+        if live is not None:
+            lives.add(live)
+    _check_live(findings, handed, lives)
     _check_heads(findings, lineages)
     return findings
 
@@ -81,29 +95,63 @@ def _check_heads(findings: Findings, lineages: list[Audited]) -> None:
     findings.problems[:0] = [str(fork) for fork in findings.forks]
 
 
-def _check_numbers(findings: Findings, lineages: list[Audited]) -> None:
+def _check_numbers(findings: Findings, lineages: list[Audited], held: list[HeldRecords]) -> None:
     """Checks (1) and (2)."""
-    used: dict[tuple[bytes, int], bytes] = {}
-    own = {one: {r.digest for r in a.held} for a in lineages for one in a.line}
-    for audited in lineages:
-        for record in audited.held:
-            author = record.frame.author
-            if author is None:
-                continue
-            first = used.setdefault((author, record.frame.seq), record.digest)
-            if first != record.digest:
-                findings.add(f"{author.hex()[:8]} signed two different records with number {record.frame.seq}")
-            if record.digest not in own.get(author, {record.digest}):
-                findings.add(f"{audited.path.name} holds a {record.typ} that is missing in its author's own lineage")
+    own = {one: number for number, audited in enumerate(lineages) for one in audited.line}
+    rows = heapq.merge(*(_of_log(one, number) for number, one in enumerate(held)), key=_numbered)
+    for (author, num), together in groupby(rows, _numbered):
+        told = [(row, number) for row, number in together]
+        if len(told) == 1 and author not in own:
+            continue
+        first = told[0][0].name
+        mine = {row.name for row, number in told if number == own.get(author)}
+        for row, number in told:
+            if row.name != first:
+                findings.add(f"{author.hex()[:8]} signed two different records with number {_whole(num)}")
+            if author in own and row.name not in mine:
+                missing = f"holds a {row.typ} that is missing in its author's own lineage"
+                findings.add(f"{lineages[number].path.name} {missing}")
+
+
+def _whole(num: bytes) -> int:
+    return int.from_bytes(num, "big")
+
+
+def _of_log(held: HeldRecords, number: int) -> Iterator[tuple[HeldRow, int]]:
+    return ((row, number) for row in held.by_number())
+
+
+def _numbered(one: tuple[HeldRow, int]) -> tuple[bytes, bytes]:
+    return one[0].author, one[0].num
+
+
+def _lived(
+    findings: Findings, sid: bytes, story: _Story, handed: HandedChains, rules: dict[bytes, Rule]
+) -> LiveCell | None:
+    """What check (4) needs of a settlement; None where it never was confirmed."""
+    grant, confirm = story.one(Grant), story.one(Confirm)
+    if grant is None or confirm is None:
+        return None
+    loud = handed.too_early(grant, confirm)
+    if loud:
+        findings.add(f"settlement {sid.hex()[:16]}: {loud}")
+    return LiveCell(
+        sid=sid,
+        cell=grant.body.cell,
+        from_ns=max(confirm.frame.attestation.earliest_ns, grant.body.cell.window.start_ns),
+        until_ns=_until_ns(story, grant, confirm),
+        commodity=grant.body.commodity,
+        users=_users(grant, rules),
+    )
 
 
 def _check_story(findings: Findings, sid: str, story: _Story) -> None:
     """Check (3)."""
     for body in (Grant, Accept, *DECISIONS):
-        versions = len(story.all(body))
+        versions = story.count(body)
         if versions > 1:
             findings.add(f"settlement {sid}: {versions} different {TYPE_OF[body]} records")
-    if all(story.one(decision) for decision in DECISIONS):
+    if all(story.count(decision) for decision in DECISIONS):
         findings.add(f"settlement {sid}: both confirmed and aborted")
     confirm = story.one(Confirm)
     if confirm is not None and not _belongs(story, confirm):
@@ -123,7 +171,7 @@ def _belongs(story: _Story, confirm: Record) -> bool:
         and (decided.grant, decided.accept, decided.fence) == (grant.digest, accept.digest, given.fence)
         and confirm.frame.author == grant.frame.author
         and confirm.frame.attestation.latest_ns
-        < (given.confirm_by_ns if story.all(Coordination) or given.whole is not None else given.accept_by_ns)
+        < (given.confirm_by_ns if story.count(Coordination) or given.whole is not None else given.accept_by_ns)
     )
 
 
@@ -134,39 +182,49 @@ def _users(grant: Record, rules: dict[bytes, Rule]) -> int:
     return (terms.users or 1) if terms is not None else 1
 
 
-def _check_live(findings: Findings, stories: dict[bytes, _Story], rules: dict[bytes, Rule]) -> None:
-    """Check (4); where a class lets several users share a cell, no more than that many."""
-    lives: list[LiveCell] = []
-    handed = HandedChains.of(
-        record for story in stories.values() for kind in story.records.values() for record in kind.values()
-    )
-    for sid, story in stories.items():
-        grant, confirm = story.one(Grant), story.one(Confirm)
-        if grant is None or confirm is None:
-            continue
-        live = LiveCell(
-            sid=sid,
-            cell=grant.body.cell,
-            from_ns=max(confirm.frame.attestation.earliest_ns, grant.body.cell.window.start_ns),
-            until_ns=_until_ns(story, grant, confirm),
-            commodity=grant.body.commodity,
-            users=_users(grant, rules),
-        )
-        loud = handed.too_early(grant, confirm)
-        if loud:
-            findings.add(f"settlement {sid.hex()[:16]}: {loud}")
-        clashing = [other for other in lives if live.clashes(other) and not handed.related(sid, other.sid)]
+class _LiveCells:
+    """Confirmed cells, kept outside memory and given back in the order in which they began to be live."""
+
+    def __init__(self) -> None:
+        self._db = temporary()
+        self._db.execute("CREATE TABLE live(n INTEGER PRIMARY KEY, from_ns INTEGER, cell BLOB)")
+        self._waiting: list[tuple[int, bytes]] = []
+
+    def add(self, live: LiveCell) -> None:
+        self._waiting.append((min(live.from_ns, LATEST_NS), packed(live)))
+        if len(self._waiting) >= WRITTEN_AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        with self._db:
+            self._db.executemany("INSERT INTO live(from_ns, cell) VALUES(?,?)", self._waiting)
+        self._waiting.clear()
+
+    def __iter__(self) -> Iterator[LiveCell]:
+        self._write()
+        rows = self._db.cursor().execute("SELECT cell FROM live ORDER BY from_ns, n")
+        return (unpacked(cell) for (cell,) in rows)
+
+
+def _check_live(findings: Findings, handed: HandedChains, lives: Iterable[LiveCell]) -> None:
+    """Check (4); where a class lets several users share a cell, no more than that many at once."""
+    now: list[tuple[int, bytes, LiveCell]] = []
+    for live in lives:
+        while now and now[0][0] <= live.from_ns:
+            heapq.heappop(now)
+        clashing = [other for _, _, other in now if live.clashes(other) and not handed.related(live.sid, other.sid)]
         beside = sum(1 for other in clashing if other.commodity == live.commodity)
         for other in clashing:
             if other.commodity != live.commodity or beside >= min(live.users, other.users):
-                findings.add(f"settlements {sid.hex()[:16]} and {other.sid.hex()[:16]} were live on the same cell")
-        lives.append(live)
+                one, two = sorted((live.sid.hex()[:16], other.sid.hex()[:16]))
+                findings.add(f"settlements {one} and {two} were live on the same cell")
+        heapq.heappush(now, (live.until_ns, live.sid, live))
 
 
 def _until_ns(story: _Story, grant: Record, confirm: Record) -> int:
     """When it was over: its window, or once it was cut short the last lease its holder had signed."""
     window_ns: int = grant.body.cell.window.end_ns
-    if not story.all(Preempt) and not story.all(Relinquish):
+    if not story.count(Preempt) and not story.count(Relinquish):
         return window_ns
     longer = (*story.all(Renew), *story.all(Resume))
     leases: list[int] = [confirm.body.transmit_until_ns, *(r.body.transmit_until_ns for r in longer)]

@@ -6,9 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from settlement.audit.heads import Fork, FoundHead, LogTree
+from settlement.audit.heldrecords import HeldRecords
 from settlement.audit.prunings import Prunings
 from settlement.chain import merkle
-from settlement.chain.records import Record
 
 SHOWN_MAX = 20
 
@@ -57,7 +57,7 @@ class ListTaken:
 
 @dataclass(slots=True)
 class Audited:
-    """One lineage after the audit; `by_sid` maps a settlement to the digests of its admitted records by type.
+    """One lineage after the audit.
 
     `line` is the owner's credential and those it succeeded, the newest first.
     """
@@ -71,8 +71,8 @@ class Audited:
     root: bytes = merkle.EMPTY_ROOT
     sealed: bool = False
     findings: Findings = field(default_factory=Findings)
-    by_sid: dict[bytes, dict[str, list[bytes]]] = field(default_factory=dict)
-    held: list[Record] = field(default_factory=list)
+    held: HeldRecords = field(default_factory=HeldRecords)
+    """What it holds of admitted records, for what is compared afterwards."""
     owner: bytes | None = None
     line: tuple[bytes, ...] = ()
     stranger: bool = False

@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from settlement.audit.findings import Audited, ListTaken, Review
@@ -19,9 +19,6 @@ from settlement.chain.bodies import (
     Confirm,
     Credential,
     Declaration,
-    Envelope,
-    Evidence,
-    Gate,
     Grant,
     Renew,
     Request,
@@ -29,7 +26,6 @@ from settlement.chain.bodies import (
     Revocation,
     Rotation,
     Rule,
-    Usage,
     Verdict,
 )
 from settlement.chain.checkpoint import origin_of
@@ -39,7 +35,7 @@ from settlement.chain.leaf import OWN, Leaf, decode_leaf
 from settlement.chain.prunedleaf import decode_pruned, is_pruned
 from settlement.chain.records import Record, Unproven, digest, parse
 from settlement.chain.rotation import judge_rotation
-from settlement.chain.ruling import judge_next, verify_rule
+from settlement.chain.ruling import judge_naming, judge_next, verify_rule
 from settlement.chain.standing import Tally
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.governing.rulefile import rule_at
@@ -57,8 +53,6 @@ TIMELESS_CLAUSES = ("cbor.", "cose.", "integrity.1", "integrity.3", "capability.
 LEASES = (Confirm, Renew, Resume)
 DECIDING = (MemberList, Proposal, AuctionTally, GroupOutcome)
 """Types that say what a group decided before a GRANT."""
-PLAIN = (Credential, Rule, Revocation, Envelope, Declaration, Gate, Verdict, Usage, Evidence)
-"""Of these an audit keeps author, number and hash: nothing it compares afterwards is in their bodies."""
 
 
 @dataclass(slots=True)
@@ -71,8 +65,6 @@ class Replay:
     former: frozenset[bytes] = frozenset()
     last: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     last_signed_ns: int = 0
-    seen: set[tuple[bytes, int]] = field(default_factory=set)
-    grants: dict[bytes, Record] = field(default_factory=dict)
     behind: dict[bytes, Record] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     verify: Verify = keys.verify
@@ -159,9 +151,7 @@ def _check_whole(state: Replay, index: int, body: bytes, said: list[Any] | None)
         _take_rule(state, index, record)
     elif not isinstance(record.body, Credential):
         _check_entitled(state, index, leaf, record)
-    if record.sid is not None:
-        state.audited.by_sid.setdefault(record.sid, {}).setdefault(record.typ, []).append(record.digest)
-    state.audited.held.append(replace(record, raw=b"", body=None) if isinstance(record.body, PLAIN) else record)
+    state.audited.held.add(record, index=index, once=not isinstance(record.body, Rule | Credential))
     _note(state, index, leaf, record)
 
 
@@ -179,9 +169,6 @@ def _check_stub(state: Replay, index: int, body: bytes, said: list[Any] | None) 
     if author is None:
         add(f"entry {index}: let go, and nobody in the log is its author")
         return
-    if (stub.author, stub.seq) in state.seen:
-        add(f"entry {index}: {author.name} used number {stub.seq} twice")
-    state.seen.add((stub.author, stub.seq))
     own = state.is_own(stub.author)
     if own != (stub.origin == OWN):
         add(f"entry {index}: marked as {'own' if stub.origin == OWN else 'received'}, which it is not")
@@ -191,7 +178,7 @@ def _check_stub(state: Replay, index: int, body: bytes, said: list[Any] | None) 
         if stub.seq - 1 != before:
             add(f"entry {index}: own record {stub.seq} does not follow {before}")
         state.last[stub.author] = (stub.seq, stub.subject)
-    state.audited.held.append(stub_record(stub, state.registry.network))
+    state.audited.held.add(stub_record(stub, state.registry.network), index=index, once=True)
 
 
 def _note(state: Replay, index: int, leaf: Leaf, record: Record) -> None:
@@ -253,10 +240,6 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
     beyond = _beyond_terms(state, record, admitted.author, rule)
     if refusal is None and beyond is not None:
         add(f"entry {index}: admitted, but {beyond}")
-    author = record.frame.author or b""
-    if (author, record.frame.seq) in state.seen:
-        add(f"entry {index}: {admitted.author.name} used number {record.frame.seq} twice")
-    state.seen.add((author, record.frame.seq))
     if record.frame.attestation.earliest_ns > leaf.arrived_latest_ns:
         add(f"entry {index}: signed after it arrived")
     if own != (leaf.origin == OWN):
@@ -265,18 +248,28 @@ def _check_entitled(state: Replay, index: int, leaf: Leaf, record: Record) -> No
         _check_own(state, index, record, admitted.author)
 
 
+def check_numbers(state: Replay) -> None:
+    """Check (7), once all entries were read."""
+    for index, author, number in state.audited.held.twice():
+        subject = state.registry.get(author)
+        name = subject.name if subject is not None else author.hex()[:8]
+        state.audited.findings.add(f"entry {index}: {name} used number {number} twice")
+
+
 def _beyond_terms(state: Replay, record: Record, author: Subject, rule: RuleInForce) -> Refusal | None:
     """What a pair agreed on is inside its class and both credentials, every lease no longer than the GRANT says."""
     if isinstance(record.body, Grant):
         user = state.registry.get(record.body.user)
         if user is None:
             return refuse(Reason.UNKNOWN_AUTHOR, "grant.user", record.body.user.hex()[:16], "a credential in the log")
-        state.grants[record.body.sid] = record
+        state.audited.held.granted(record)
         beyond = judge_terms(deal_of_grant(record), rule.rule, holder=author, user=user)
         return beyond or _undecided(state, record, rule)
     _keep_behind(state, record, rule)
-    grant = state.grants.get(record.sid) if record.sid is not None else None
-    if grant is None or not isinstance(record.body, LEASES):
+    if record.sid is None or not isinstance(record.body, LEASES):
+        return None
+    grant = state.audited.held.grant(record.sid)
+    if grant is None:
         return None
     limit_ns, until_ns = lease_limit(record, grant.body.cell, grant.body.lease_ns), record.body.transmit_until_ns
     if until_ns <= limit_ns:
@@ -304,8 +297,13 @@ def _undecided(state: Replay, grant: Record, rule: RuleInForce) -> Refusal | Non
     """What a class has decided by a group was, as the log of a party to the GRANT shows it."""
     if not state.is_own(grant.frame.author or b"") and not state.is_own(grant.body.user):
         return None
+    registry = state.registry
     grounds = DecisionGrounds(
-        network=state.registry.network, find=state.behind.get, subject=state.registry.get, line=state.registry.line
+        network=registry.network,
+        find=state.behind.get,
+        subject=registry.get,
+        line=registry.line,
+        naming=lambda author: judge_naming(registry.get(author), rule.seat, registry),
     )
     return judge_decided(deal_granted(grant), rule.rule.terms(grant.body.commodity), grounds)
 

@@ -16,7 +16,7 @@ from settlement.audit.checker import CheckingProcess, name_of
 from settlement.chain import keys
 from settlement.chain.credentials import Registry
 
-CHUNK = 2048
+CHUNK = 1024
 FEW = 2 * CHUNK
 """Fewer entries than this are not worth other processes."""
 AHEAD = 2

@@ -22,7 +22,7 @@ import apsw
 
 from settlement.audit.findings import SHOWN_MAX, Audited
 from settlement.audit.heads import Heads, LogTree
-from settlement.audit.replay import Replay, check_entry, former_of
+from settlement.audit.replay import Replay, check_entry, check_numbers, former_of
 from settlement.audit.rulings import replay_rulings
 from settlement.audit.seal import check_seal, seal_path
 from settlement.audit.signatures import Ahead
@@ -195,6 +195,7 @@ def audit_entries(
         audited.records += 1
         if len(audited.findings.problems) >= SHOWN_MAX:
             break
+    check_numbers(state)
     _check_prunings(state)
     audited.root = merkle.fold(frontier)
     if _strange(state):
@@ -215,7 +216,7 @@ def audit_entries(
 def _replay_rulings(state: Replay, entries: Callable[[], Iterable[bytes]]) -> None:
     """Check (9), where there is a ruling."""
     audited = state.audited
-    if any(TYPE_OF[Ruling] in typs for typs in audited.by_sid.values()):
+    if audited.held.typs[TYPE_OF[Ruling]]:
         audited.replayed += replay_rulings(entries, state.registry, state.rules, audited.findings)
 
 
@@ -265,6 +266,7 @@ def _walk(reader: _Reader, state: Replay) -> None:
         findings.add("the stored tree is larger than the entries make it")
     if stubs != stored_stubs(reader.db):
         findings.add("the stubs of what was let go are not those that were put there")
+    check_numbers(state)
     _check_prunings(state)
     state.audited.root = tree.root()
 

@@ -69,6 +69,14 @@ def commands(seat: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return bool(seat) and other[: len(seat)] == seat
 
 
+def judge_naming(author: Subject | None, seat: tuple[str, ...], registry: Registry) -> Refusal | None:
+    """May an authority name who decides under a rule signed at that seat? Only there, or above: a list is no rule."""
+    if author is not None and commands(seat_of(author, registry), seat):
+        return None
+    name = author.name if author is not None else "unknown"
+    return refuse(Reason.SCOPE, "membership.author", name, f"{' > '.join(seat)}, or above")
+
+
 def judge_successor(old: RuleInForce, new: Rule) -> Refusal | None:
     """May this rule follow that one, by name, version and window?"""
     if new.name != old.rule.name:

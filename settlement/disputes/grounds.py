@@ -300,7 +300,9 @@ def _unpaid(case: DisputeCase) -> DisputeFinding:
     paid = sum(
         one.body.amount
         for one in case.cited(Compensation)
-        if case.of(one, case.accused) and {one.body.ruling, one.body.moved, one.body.request} & names
+        if one.body.currency == case.settled.terms.currency
+        and case.of(one, case.accused)
+        and {one.body.ruling, one.body.moved, one.body.request} & names
     )
     if not owed:
         return _kept(case, "compensation.named", "nothing cited names what is owed", "a PREEMPT, FALLBACK or ruling")

@@ -79,9 +79,11 @@ def _class(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
 
 def _kind(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
     """The class is the same thing, under the same licence, for no more users at once."""
-    for name in ("schema", "licence", "retention"):
+    for name in ("schema", "licence"):
         if getattr(upper, name) is not None and getattr(lower, name) != getattr(upper, name):
             yield name, "another", "the same"
+    if lower.retention != upper.retention:  # what nobody may let go above is not let go below
+        yield "retention", "another", "the same" if upper.retention is not None else "none"
     if lower.unit != upper.unit:
         yield "unit", lower.unit or HZ, upper.unit or HZ
     if (lower.users or 1) > (upper.users or 1):
@@ -97,9 +99,12 @@ def _market(lower: ClassTerms, upper: ClassTerms) -> Iterator[Wider]:
     if lower.auction is not None and lower.auction != upper.auction:
         yield "auction", "another", "that of the rule above, or none"
     yield from _changing_hands(lower.handing, upper.handing)
-    for name in ("tariff", "currency", "fallbacks", "disputes", "approval", "coalition"):
+    for name in ("tariff", "currency", "approval", "coalition"):
         if getattr(upper, name) is not None and getattr(lower, name) != getattr(upper, name):
             yield name, "another", "that of the rule above"
+    for name in ("fallbacks", "disputes"):  # a holder may move whom it granted, a ruling may order: both are given
+        if getattr(lower, name) != getattr(upper, name):
+            yield name, "another", "that of the rule above" if getattr(upper, name) is not None else "none"
 
 
 def _changing_hands(lower: HandingTerms | None, upper: HandingTerms | None) -> Iterator[Wider]:
@@ -179,8 +184,8 @@ def _demands(lower: Rule, upper: Rule) -> Iterator[Wider]:
     yield from _leases(lower, upper)
     if upper.jurisdictions is not None and lower.jurisdictions != upper.jurisdictions:
         yield "jurisdictions", "others", "those of the rule above"
-    if upper.reputation is not None and lower.reputation != upper.reputation:
-        yield "reputation", "another", "that of the rule above"
+    if lower.reputation != upper.reputation:  # it says how much of a budget somebody has
+        yield "reputation", "another", "that of the rule above" if upper.reputation is not None else "none"
     named = {(one.name, one.key) for one in upper.stock_witnesses or ()}
     stranger = next((one for one in lower.stock_witnesses or () if (one.name, one.key) not in named), None)
     if stranger is not None:

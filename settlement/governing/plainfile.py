@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from settlement.chain.codec import FieldKind
+from settlement.chain.codec import FieldKind, kinds_of
+from settlement.chain.scope import Area, Corner
 
 
 class RuleFileError(ValueError):
@@ -39,3 +40,37 @@ def scalar(value: Any, kind: FieldKind, path: str) -> Any:
     if not low <= size <= high:
         raise RuleFileError(f"{path}: {value!r} is outside {low} to {high}")
     return value
+
+
+def area_of(table: dict[str, Any], path: str) -> Area:
+    """A circle (lat_e7, lon_e7, radius_mm) or an outline of [latitude, longitude] corners; never both."""
+    kinds = dict(kinds_of(Area))
+    known_keys(table, kinds, path)
+    if "outline" not in table:
+        names = ("lat_e7", "lon_e7", "radius_mm")
+        return Area(**{n: scalar(needed(table, n, path, int), kinds[n], f"{path}{n}") for n in names})
+    if len(table) > 1:
+        raise RuleFileError(
+            f"{path}outline: beside {', '.join(sorted(set(table) - {'outline'}))}; a circle or an outline"
+        )
+    corners = needed(table, "outline", path, list)
+    area = Area(outline=tuple(_corner(one, f"{path}outline[{n}]") for n, one in enumerate(corners)))
+    flaw = area.flaw()
+    if flaw is not None:
+        raise RuleFileError(f"{path}outline: {flaw}")
+    return area
+
+
+def _corner(value: Any, path: str) -> Corner:
+    if not isinstance(value, list) or len(value) != 2 or not all(type(v) is int for v in value):
+        raise RuleFileError(f"{path}: {value!r} is not [latitude, longitude] in degrees x 1e7")
+    fields = {name: scalar(v, kind, path) for v, (name, kind) in zip(value, kinds_of(Corner), strict=True)}
+    return Corner(**fields)
+
+
+def instant_ns(table: dict[str, Any], key: str) -> int:
+    """A date and time with its zone, UTC in ns."""
+    value: datetime = needed(table, key, "", datetime)
+    if value.tzinfo is None:
+        raise RuleFileError(f"{key}: {value} has no time zone; write it with a Z")
+    return int(value.timestamp()) * 1_000_000_000 + value.microsecond * 1000

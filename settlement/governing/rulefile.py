@@ -6,9 +6,8 @@ which the two are in force may touch, not overlap, so that at any instant one ru
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from settlement.chain.admission import RuleInForce
@@ -29,15 +28,16 @@ from settlement.chain.codec import kinds_of
 from settlement.chain.meaning import flaw_of
 from settlement.chain.records import Attestation
 from settlement.chain.ruling import judge_successor
-from settlement.chain.scope import Area, Band, Corner, Window
+from settlement.chain.scope import Band, Window
 from settlement.chain.taxonomy import Response
 from settlement.core.fixes import PositionSource, TimeSource
 from settlement.core.reasons import Refusal
 from settlement.formats.vkey import COSIGNER, VerifierKey, read_key
 from settlement.governing.marketfile import market_terms, schema_value
-from settlement.governing.plainfile import RuleFileError, known_keys, needed, scalar
+from settlement.governing.plainfile import RuleFileError, area_of, instant_ns, known_keys, needed, scalar
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.pair.recognition import flaw
+from settlement.records.authority import JurisdictionLink
 from settlement.records.complaintterms import ReputationTerms
 
 __all__ = ["RuleFileError", "judge_successor", "read_rule", "rule_at"]
@@ -60,32 +60,6 @@ def _plain(cls: type[Any], table: Any, path: str, *, skip: Iterable[str] = ()) -
     return found
 
 
-def _area(table: dict[str, Any], path: str) -> Area:
-    """A circle (lat_e7, lon_e7, radius_mm) or an outline of [latitude, longitude] corners; never both."""
-    kinds = dict(kinds_of(Area))
-    known_keys(table, kinds, path)
-    if "outline" not in table:
-        names = ("lat_e7", "lon_e7", "radius_mm")
-        return Area(**{n: scalar(needed(table, n, path, int), kinds[n], f"{path}{n}") for n in names})
-    if len(table) > 1:
-        raise RuleFileError(
-            f"{path}outline: beside {', '.join(sorted(set(table) - {'outline'}))}; a circle or an outline"
-        )
-    corners = needed(table, "outline", path, list)
-    area = Area(outline=tuple(_corner(one, f"{path}outline[{n}]") for n, one in enumerate(corners)))
-    flaw = area.flaw()
-    if flaw is not None:
-        raise RuleFileError(f"{path}outline: {flaw}")
-    return area
-
-
-def _corner(value: Any, path: str) -> Corner:
-    if not isinstance(value, list) or len(value) != 2 or not all(type(v) is int for v in value):
-        raise RuleFileError(f"{path}: {value!r} is not [latitude, longitude] in degrees x 1e7")
-    fields = {name: scalar(v, kind, path) for v, (name, kind) in zip(value, kinds_of(Corner), strict=True)}
-    return Corner(**fields)
-
-
 def _bands(values: list[Any], path: str) -> tuple[Band, ...]:
     bands = []
     for number, table in enumerate(values):
@@ -105,7 +79,9 @@ def _many(cls: type[Any], table: dict[str, Any], key: str) -> tuple[Any, ...]:
     for number, one in enumerate(values):
         here = f"{key}[{number}]."
         extra: dict[str, Any] = (
-            {"area": _area(needed(one, "area", here, dict), f"{here}area.")} if cls is Budget and "area" in one else {}
+            {"area": area_of(needed(one, "area", here, dict), f"{here}area.")}
+            if cls is Budget and "area" in one
+            else {}
         )
         if cls is ClassTerms and "recognition" in one:
             extra = {"recognition": _recognition(needed(one, "recognition", here, dict), f"{here}recognition.")}
@@ -182,7 +158,7 @@ def _shards(table: dict[str, Any]) -> tuple[Shard, ...]:
                 **fields,
                 mode=MODES[mode],
                 band=_bands([one["band"]], f"{here}band")[0] if "band" in one else None,
-                area=_area(needed(one, "area", here, dict), f"{here}area.") if "area" in one else None,
+                area=area_of(needed(one, "area", here, dict), f"{here}area.") if "area" in one else None,
                 authorities=_authorities(one, here, MODES[mode], fields["need"]),
             )
         )
@@ -218,13 +194,6 @@ def _authorities(one: dict[str, Any], here: str, mode: int, need: int) -> tuple[
     return tuple(bytes.fromhex(name) for name in named)
 
 
-def _instant_ns(table: dict[str, Any], key: str) -> int:
-    value: datetime = needed(table, key, "", datetime)
-    if value.tzinfo is None:
-        raise RuleFileError(f"{key}: {value} has no time zone; write it with a Z")
-    return int(value.timestamp()) * 1_000_000_000 + value.microsecond * 1000
-
-
 def _desk(table: dict[str, Any]) -> DeskTerms:
     known_keys(table, [n for n, _ in kinds_of(DeskTerms)], "desk.")
     return DeskTerms(
@@ -243,7 +212,7 @@ def _long_leases(table: dict[str, Any]) -> LongLeases:
         here = f"long_leases.protected[{number}]"
         if not isinstance(area, dict):
             raise RuleFileError(f"{here}: not a table")
-        made.append(_area(area, f"{here}."))
+        made.append(area_of(area, f"{here}."))
     return LongLeases(**_plain(LongLeases, table, "long_leases."), protected=tuple(made))
 
 
@@ -257,15 +226,41 @@ def _sources(table: dict[str, Any], key: str, kind: Any, path: str = "") -> tupl
     return tuple(found)
 
 
-def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
-    """The body of a rule from its TOML text. Raises RuleFileError, whose message names the key."""
+def _no_files(name: str) -> JurisdictionLink:
+    raise RuleFileError(f"{name!r}: no files are read here; bandpact authority rule sign reads them")
+
+
+def _jurisdictions(table: dict[str, Any], link: Callable[[str], JurisdictionLink]) -> tuple[JurisdictionLink, ...]:
+    """Those that their own authorities signed, by the names of their files; each once."""
+    names, kind = needed(table, "jurisdictions", "", list), dict(kinds_of(Rule))["jurisdictions"]
+    if not kind.low <= len(names) <= kind.high:
+        raise RuleFileError(f"jurisdictions: {len(names)} of them, not {kind.low} to {kind.high}")
+    found: list[JurisdictionLink] = []
+    for number, name in enumerate(names):
+        here = f"jurisdictions[{number}]"
+        if not isinstance(name, str):
+            raise RuleFileError(f"{here}: {name!r} is not the name of a file")
+        try:
+            found.append(link(name))
+        except RuleFileError as exc:
+            raise RuleFileError(f"{here}: {exc}") from exc
+        if found[-1] in found[:-1]:
+            raise RuleFileError(f"{here}: {name!r} is named before it")
+    return tuple(found)
+
+
+def read_rule(text: str, *, previous: bytes | None = None, link: Callable[[str], JurisdictionLink] = _no_files) -> Rule:
+    """The body of a rule from its TOML text. Raises RuleFileError, whose message names the key.
+
+    Args: link: reads what an authority signed of its jurisdiction, by the name of the file; raises RuleFileError.
+    """
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise RuleFileError(f"not TOML: {exc}") from exc
     allowed = [n for n, _ in kinds_of(Rule) if n not in ("effective", "previous")]
     known_keys(table, [*allowed, "effective_from", "effective_until"], "")
-    window = Window(start_ns=_instant_ns(table, "effective_from"), end_ns=_instant_ns(table, "effective_until"))
+    window = Window(start_ns=instant_ns(table, "effective_from"), end_ns=instant_ns(table, "effective_until"))
     if window.start_ns >= window.end_ns:
         raise RuleFileError("effective_until: not after effective_from")
     rule = Rule(
@@ -273,7 +268,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         effective=window,
         previous=previous,
         bands=_bands(needed(table, "bands", "", list), "bands"),
-        area=_area(needed(table, "area", "", dict), "area."),
+        area=area_of(needed(table, "area", "", dict), "area."),
         classes=_many(ClassTerms, table, "classes"),
         levels=_levels(table),
         time_sources=_sources(table, "time_sources", TimeSource),
@@ -284,6 +279,7 @@ def read_rule(text: str, *, previous: bytes | None = None) -> Rule:
         coordination=_shards(table) if "coordination" in table else None,
         stock_witnesses=_stock_witnesses(table) if "stock_witnesses" in table else None,
         long_leases=_long_leases(needed(table, "long_leases", "", dict)) if "long_leases" in table else None,
+        jurisdictions=_jurisdictions(table, link) if "jurisdictions" in table else None,
         reputation=schema_value(ReputationTerms, table["reputation"], "reputation.") if "reputation" in table else None,
     )
     senseless = flaw_of(rule)

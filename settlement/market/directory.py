@@ -6,6 +6,7 @@ hide, delay or repeat, and that changes nothing but speed; what it invents has n
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.codec import array, blob, decode, encode, nested, text
@@ -21,6 +22,8 @@ OFFERS, INTENTS = "declaration", "intent"
 ANSWER_MAX = 64
 ENTRY_LIMIT = 256 * 1024
 ANSWER_LIMIT = ANSWER_MAX * 64 * 1024
+ANSWER_HEAD, ITEM_HEAD = 16, 9
+"""Bytes that an answer and each of its entries take beside the entries' own, at the most."""
 OF_ONE_MAX, AUTHORS_MAX = 64, 256
 _RAW = blob(0, MAX_RECORD_BYTES, least=1)
 
@@ -32,6 +35,7 @@ class DirectoryEntry:
     record: bytes = blob(1, MAX_RECORD_BYTES, least=1)
     chain: tuple[bytes, ...] = array(2, _RAW, 9, low=1)
     beside: tuple[bytes, ...] | None = array(3, _RAW, 2, low=1, optional=True)
+    """The record that it rests on, and nothing else."""
 
     def encoded(self) -> bytes:
         """Its bytes, as they travel."""
@@ -91,6 +95,13 @@ class DirectoryIndex:
         body, name = proven.record.body, digest(entry.record)
         if not isinstance(body, Declaration | Intent):
             return refuse(Reason.TYPE, "directory.record", proven.record.typ, f"{OFFERS} or {INTENTS}")
+        rests_on = [one for one in (getattr(body, "envelope", None),) if one is not None]
+        if entry.beside is not None and [digest(one) for one in entry.beside] != rests_on:
+            named = ", ".join(digest(one).hex()[:16] for one in entry.beside)
+            wanted = ", ".join(one.hex()[:16] for one in rests_on) or "nothing"
+            return refuse(Reason.ENTRY_MISMATCH, "directory.beside", named, f"{wanted}, which it rests on")
+        if entry.beside is None and name in self._listed:
+            return None  # what is listed already is no worse
         if body.cell.window.end_ns <= now_ns:
             return refuse(Reason.EXPIRED, "directory.window", f"{body.cell.window.end_ns} ns", f"> {now_ns} ns")
         if proven.author.hash not in known and len(known) >= AUTHORS_MAX:
@@ -102,10 +113,22 @@ class DirectoryIndex:
         return None
 
     def find(self, query: DirectoryQuery, now_ns: int) -> DirectoryAnswer:
-        """The newest entries that fit, at most ANSWER_MAX."""
+        """Entries that fit, at most ANSWER_MAX in ANSWER_LIMIT bytes: of each author its newest, then each one's next.
+
+        So no author hides another behind entries of its own, however many and however long they are.
+        """
         self._forget(now_ns)
-        fit = [one.entry for one in self._listed.values() if fits(query, one.body)]
-        return DirectoryAnswer(entries=tuple(fit[-ANSWER_MAX:][::-1]))
+        of_each: dict[bytes, list[DirectoryEntry]] = {}
+        for one in reversed(self._listed.values()):
+            if fits(query, one.body):
+                of_each.setdefault(one.author, []).append(one.entry)
+        found, left = list[DirectoryEntry](), ANSWER_LIMIT - ANSWER_HEAD
+        for entry in (one for row in zip_longest(*of_each.values()) for one in row if one is not None):
+            left -= len(entry.encoded()) + ITEM_HEAD
+            if len(found) == ANSWER_MAX or left < 0:
+                break
+            found.append(entry)
+        return DirectoryAnswer(entries=tuple(found))
 
     def _forget(self, now_ns: int) -> None:
         for name in [name for name, one in self._listed.items() if one.body.cell.window.end_ns <= now_ns]:

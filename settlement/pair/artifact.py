@@ -35,7 +35,7 @@ from settlement.chain.credentials import Registry, Subject
 from settlement.chain.entitlement import capability
 from settlement.chain.leaf import LEAF_LIMIT, decode_leaf
 from settlement.chain.records import Attestation, Record, parse
-from settlement.chain.ruling import HeldRule, read_held, verify_rule
+from settlement.chain.ruling import HeldRule, judge_naming, read_held, verify_rule
 from settlement.chain.scan import MAX_RECORD_BYTES
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -252,7 +252,7 @@ def _verified(data: bytes, *, network: str, anchors: Iterable[bytes], links: int
         or _coordinated(artifact, (grant, accept), rule, registry)  # (9)
         or _enveloped(artifact, (grant, accept), registry, rule.rule)  # (10)
         or _whole(artifact, grant.record.body, registry)  # (12)
-        or _decided(artifact.decided, grant.record, registry, rule.rule)  # (13)
+        or _decided(artifact.decided, grant.record, registry, rule)  # (13)
     )
     if refusal is not None:
         return refusal
@@ -465,6 +465,9 @@ def _recognised(artifact: Artifact, pair: tuple[Admitted, Admitted], registry: R
     if terms is None:
         return refuse(Reason.RULE_UNKNOWN, "artifact.class", grant.body.commodity, "a class of the rule")
     known = {record.digest: record for record in beneath}
+    handed = prove(artifact.handed.handover, registry) if artifact.handed is not None else None
+    if isinstance(handed, Admitted):
+        known[handed.record.digest] = handed.record
 
     def find(name: bytes) -> Record | None:
         proven = prove(artifact.rule, registry) if name == grant.body.rule else None
@@ -509,7 +512,7 @@ def _coordinated(
     return lacking(rule.rule, grant.record.body.cell, grant.author.hash, signed)
 
 
-def _decided(decided: GroupProof | None, grant: Record, registry: Registry, rule: Rule) -> Refusal | None:
+def _decided(decided: GroupProof | None, grant: Record, registry: Registry, rule: RuleInForce) -> Refusal | None:
     """Check (13), by records whose authors may say them."""
     for links in decided.chains or () if decided is not None else ():
         author = registry.admit_chain(links.credentials)
@@ -520,12 +523,18 @@ def _decided(decided: GroupProof | None, grant: Record, registry: Registry, rule
         one = prove(raw, registry)
         if isinstance(one, Refusal):
             return one
-        refusal = capability(one.record, one.author, rule)
+        refusal = capability(one.record, one.author, rule.rule)
         if refusal is not None:
             return refusal
         known[one.record.digest] = one.record
-    grounds = DecisionGrounds(network=registry.network, find=known.get, subject=registry.get, line=registry.line)
-    return judge_decided(deal_granted(grant), rule.terms(grant.body.commodity), grounds)
+    grounds = DecisionGrounds(
+        network=registry.network,
+        find=known.get,
+        subject=registry.get,
+        line=registry.line,
+        naming=lambda author: judge_naming(registry.get(author), rule.seat, registry),
+    )
+    return judge_decided(deal_granted(grant), rule.rule.terms(grant.body.commodity), grounds)
 
 
 def _alive(witness: Subject, time_s: int) -> bool:

@@ -35,6 +35,14 @@ class Deadlines:
         self._due = dict.fromkeys(self._at)
         self._heap = []
 
+    def next_ns(self) -> int | None:
+        """The first time at which one is to be looked at, 0 where one already is; None where none ever is."""
+        if self._due:
+            return 0
+        while self._heap and self._at.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
     def due(self, latest_ns: int) -> list[bytes]:
         """Those to look at when it may be `latest_ns` (UTC), in the order in which they fell due."""
         while self._heap and self._heap[0][0] <= latest_ns:

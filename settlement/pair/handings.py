@@ -3,7 +3,7 @@
 offered   the HANDOVER is signed; only the party it names may ask for it, once
 begun     that party has accepted: the warden closes, the holder is asked where the class wants its consent
 silent    the warden says so, and VACATED is signed; with the CONSENT, where one is needed, the CONFIRM follows
-back      a RECLAIM is signed: it came to nothing, or it is over before the lease is
+back      a RECLAIM is signed: it came to nothing, or ended early; past its window it is forgotten without one
 """
 
 from collections.abc import Callable, Iterable

@@ -117,6 +117,10 @@ class Holder:
         """Those that are not over in every respect."""
         return self._pairs.busy
 
+    def next_due_ns(self) -> int | None:
+        """The first time (UTC) at which a settlement may need something of a tick; None where none does."""
+        return self._pairs.next_due_ns()
+
     @property
     def blocked(self) -> dict[Band, int]:
         """Bands kept free for an incumbent, each with the end of its block (UTC, ns)."""
@@ -260,6 +264,7 @@ class Holder:
             unit=bound.unit.digest if bound is not None else None,
             lease_ns=grant.lease_ns,
             price=grant.price or None,
+            currency=terms.currency,
             **own_part(body, self.offers),
             handover=grant.handover,
             fallback=grant.fallback,

@@ -108,7 +108,7 @@ class LeaseKeeper:
 
     def displace_for(self, work: Work, one: Displacing, *, tier: int, request: bytes) -> None:
         """Displace a settlement for a REQUEST of a stronger tier; the PREEMPT names what is owed, signed before it."""
-        pair, terms = one.pair, self._governed.terms(one.pair.commodity)
+        pair = one.pair
         if pair.decision is None:
             raise ValueError("only what is settled is displaced")
         debt = None
@@ -118,7 +118,7 @@ class LeaseKeeper:
                 confirm=pair.decision,
                 request=request,
                 amount=one.owed,
-                currency=terms.currency if terms is not None else None,
+                currency=pair.currency,
                 to=pair.user,
             )
             debt = self.debts.owe(work, body).digest

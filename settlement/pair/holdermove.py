@@ -80,13 +80,12 @@ class MoveKeeper:
         moved = {"moved": record.digest, "moved_ns": body.from_ns, "moved_cell": body.cell, "busy_until_ns": busy_ns}
         self._pairs.move(work, pair, Event.FALLBACK, **moved)
         if body.owed is not None:
-            terms = self._governed.terms(pair.commodity)
             debt = Compensation(
                 sid=pair.sid,
                 confirm=body.confirm,
                 request=pair.request,
                 amount=body.owed,
-                currency=terms.currency if terms is not None else None,
+                currency=pair.currency,
                 to=pair.user,
                 moved=record.digest,
             )

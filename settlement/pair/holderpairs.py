@@ -23,10 +23,11 @@ KEPT_MAX = 1024
 class HolderPair:
     """One settlement as the holder stores it; hashes name records in the log.
 
-    `lease_ns` is how long a lease may be, by the GRANT. `notice` is what is sent again until it is answered,
-    `notice_since_ns` and `noticed_ns` when it was sent first and last; `asked` are those who must co-sign, `answered`
-    those who did, `cosigned` their records. `whole` and `place` say of which whole it is which part, `own_parts` how
-    many of it this holder has, `ready` 1 that nothing but those is waited for.
+    `lease_ns` is how long a lease may be, by the GRANT; `currency` is that of its price, by the GRANT's rule. `notice`
+    is what is sent again until it is answered, `notice_since_ns` and `noticed_ns` when it was sent first and last;
+    `asked` are those who must co-sign, `answered` those who did, `cosigned` their records. `whole` and `place` say of
+    which whole it is which part, `own_parts` how many of it this holder has, `ready` 1 that nothing but those is
+    waited for.
     `fallback` is the number that binds the holder; `moved` names its FALLBACK,
     `moved_ns` and `moved_cell` are when it ends for that and where its substitute is.
     `handover` names what hands on this node's own lease, where it does.
@@ -58,6 +59,7 @@ class HolderPair:
     unit: bytes | None = blob(30, 32, optional=True)
     lease_ns: int | None = uint(31, high=LEASE_LONGEST_NS, optional=True)
     price: int | None = uint(32, optional=True)
+    currency: str | None = text(33, 8, optional=True)
     whole: bytes | None = blob(70, 32, optional=True)
     place: int | None = uint(71, high=255, optional=True)
     own_parts: int | None = uint(72, high=255, optional=True)
@@ -92,7 +94,9 @@ class HolderPair:
         elif self.state == HolderState.COORDINATING:
             times += [self.confirm_by_ns or 0, self.said_again_ns()]
         elif self.state == HolderState.CONFIRMED:
-            times += [self.cell.window.end_ns, (self.transmit_until_ns or 0) - lease_ns // 2]
+            held_ns = self.transmit_until_ns or 0
+            times.append(self.cell.window.end_ns)
+            times += [held_ns - lease_ns // 2] if held_ns < self.cell.window.end_ns else []
             times += [self.moved_ns] if self.moved_ns is not None else []
         if self.notice is not None:
             times.append(self.said_again_ns())
@@ -140,6 +144,10 @@ class HolderPairs:
             self.unheard[pair.sid] = None
         self._deadlines.set(pair.sid, pair.due_ns(self._lease_ns(pair.commodity)))
         work.put(STORE, pair.sid, encode(pair, limit=STORED_LIMIT))
+
+    def next_due_ns(self) -> int | None:
+        """The first time (UTC) at which `due` has one to name, 0 where it has already; None where it never will."""
+        return self._deadlines.next_ns()
 
     def due(self, now: TimeFix) -> list[HolderPair]:
         """Those that the passing of time may have something to do with."""

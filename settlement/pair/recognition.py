@@ -20,9 +20,12 @@ from settlement.chain.scope import Cell
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.work import answer_to
 from settlement.records.authority import Rule
+from settlement.records.handover import Handover
 from settlement.records.registry import TYPE_OF
 
 CONTENT, HANDSHAKE, DERIVATION, ALL, ANY = "content", "handshake", "derivation", "all", "any"
+OFFERED = TYPE_OF[Declaration]
+"""The type that a HANDOVER may stand in for."""
 KINDS = (CONTENT, HANDSHAKE, DERIVATION, ALL, ANY)
 DEPTH_MAX = 3
 FIELDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -139,13 +142,18 @@ def _listed(evidence: RecognitionGrounds) -> Find:
 
 
 def derive(types: Sequence[str], grant: Record, find: Find) -> tuple[Record, ...] | Refusal:
-    """The records a GRANT derives from, nearest first: one of each type, each named by the one before."""
+    """The records a GRANT derives from, nearest first: one of each type, each named by the one before.
+
+    A HANDOVER stands where the declaration would, and ends the chain: what it hands on comes from lies in the artifact
+    that it holds, and is recognised with that.
+    """
     chain: list[Record] = []
     before = grant
     for typ in types:
         named = _named(before.body, typ)
         record = find(named) if named is not None else None
-        if record is None or record.typ != typ:
+        handed = typ == OFFERED and record is not None and isinstance(record.body, Handover)
+        if record is None or (record.typ != typ and not handed):
             what = "names none" if named is None else named.hex()[:16]
             return refuse(Reason.PROOF, "recognition.derivation", f"{before.typ} {what}", f"a {typ} it derives from")
         refusal = _rightful(record, grant) or _narrower(before, record)
@@ -153,6 +161,8 @@ def derive(types: Sequence[str], grant: Record, find: Find) -> tuple[Record, ...
             return refusal
         chain.append(record)
         before = record
+        if handed:
+            break
     return tuple(chain)
 
 
@@ -166,7 +176,7 @@ def _rightful(record: Record, grant: Record) -> Refusal | None:
     match record.body:
         case Request():
             speaks = grant.body.user
-        case Declaration() | Envelope():
+        case Declaration() | Envelope() | Handover():
             speaks = grant.frame.author
         case _:
             return None

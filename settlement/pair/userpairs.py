@@ -157,6 +157,10 @@ class UserPairs:
         """The parts of a whole that are remembered, in their order."""
         return [self.known[name] for _, name in sorted(self.wholes.get(whole, {}).items()) if name in self.known]
 
+    def next_due_ns(self) -> int | None:
+        """The first time (UTC) at which `due` has one to name, 0 where it has already; None where it never will."""
+        return self._deadlines.next_ns()
+
     def due(self, now: TimeFix) -> list[UserPair]:
         """Those that the passing of time may have something to do with."""
         return [self.known[request] for request in self._deadlines.due(now.latest_ns)]

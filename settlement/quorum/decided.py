@@ -68,13 +68,15 @@ UNDECIDED = GroupDecisions()
 class DecisionGrounds:
     """Where the records behind a decision are found, each proven, and who the credentials in them are.
 
-    `find` gives a record by its hash, `subject` a credential, `line` a credential with those that it succeeded.
+    `find` gives a record by its hash, `subject` a credential, `line` a credential with those that it succeeded;
+    `naming` says why an author, by its credential, may not name the members of a list under the rule of the GRANT.
     """
 
     network: str
     find: Callable[[bytes], Record | None]
     subject: Callable[[bytes], Subject | None]
     line: Callable[[bytes], tuple[bytes, ...]]
+    naming: Callable[[bytes | None], Refusal | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,9 @@ def _certified(name: bytes, members: str, deal: GrantedDeal, grounds: DecisionGr
     if isinstance(listed, Refusal):
         return listed
     group: MemberList = listed.body
+    unnamed = grounds.naming(listed.frame.author)
+    if unnamed is not None:
+        return unnamed
     if group.name != members or asked.body.members != members:
         return refuse(Reason.QUORUM, "decided.members", group.name, members)
     author = asked.frame.author or b""

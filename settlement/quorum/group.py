@@ -8,6 +8,7 @@ faulty there may be no quorum of honest members, and then there is no outcome.
 
 from collections.abc import Iterable, Mapping
 
+from settlement.chain.status import VERSION_JUMP_MAX
 from settlement.core.fixes import TimeFix, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.quorum.certificate import Membership
@@ -31,9 +32,12 @@ def member_of(group: MemberList, credential: bytes) -> GroupMember | None:
 
 
 def judge_members(group: MemberList, newest_epoch: int | None) -> Refusal | None:
-    """May this list take the place of the newest of its name? Its epoch is later, and its keys can sign."""
+    """May this list take the place of the newest of its name? Its epoch is a little later, and its keys can sign."""
     if newest_epoch is not None and group.epoch <= newest_epoch:
         return refuse(Reason.EPOCH, "membership.epoch", group.epoch, f"> {newest_epoch}")
+    if group.epoch > (newest_epoch or 0) + VERSION_JUMP_MAX:
+        latest = (newest_epoch or 0) + VERSION_JUMP_MAX
+        return refuse(Reason.FAST_FORWARD, "membership.epoch", group.epoch, f"<= {latest}")
     flaw = membership_of("-", group).flaw()
     return refuse(Reason.QUORUM, "membership.members", flaw, "a list of members that can decide") if flaw else None
 

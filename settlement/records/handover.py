@@ -9,7 +9,7 @@ from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.records.authority import Rule
 from settlement.records.handingterms import KINDS
 from settlement.records.market import Declaration
-from settlement.records.row import Becomes, Charge, Kind, RecordType, WhenLate
+from settlement.records.row import Becomes, CarriedBy, Charge, Kind, RecordType, WhenLate
 from settlement.records.sizes import HASH
 
 TIER_WEAKEST = 255
@@ -83,7 +83,10 @@ class Vacated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reclaim:
-    """What was handed on is its old user's again: it came to nothing, or it is over before the lease is."""
+    """What was handed on is its old user's again before its window is over: it came to nothing, or ended early.
+
+    At the end of its window nobody has to say so: every verifier has that from the HANDOVER.
+    """
 
     sid: bytes = blob(1, HASH)
     handover: bytes = blob(2, HASH)
@@ -121,6 +124,7 @@ TYPES = (
         body=Consent,
         kind=Kind.DEALING,
         actions=("grant", "request"),
+        carrier=CarriedBy.ANYONE,
         late=WhenLate.COUNTS,
         charge=Charge.MOVES,
         beside=True,

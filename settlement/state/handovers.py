@@ -187,11 +187,11 @@ def _follow(state: NodeState, step: Step, handing: Handing) -> None:
 
 
 def _take_back(state: NodeState, step: Step, handing: Handing, child: HolderPair) -> None:
-    """A sublease that is over, or what came to nothing, is its old user's again; a transfer never is."""
+    """A sublease that ended early, or what came to nothing, is its old user's again; a transfer never is."""
     gone = handing.kind == TRANSFER and handing.settled is not None
     if handing.reclaim is not None or gone:
         return
-    reason = "it came to nothing" if child.state == HolderState.ABORTED else "it is over"
+    reason = "it came to nothing" if child.state == HolderState.ABORTED else "it ended early"
     record = step.sign(Reclaim(sid=handing.sid, handover=handing.handover, reason=reason))
     state.holder.handings.save(step, replace(handing, reclaim=record.digest))
     if handing.begun is not None:

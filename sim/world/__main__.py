@@ -1,13 +1,18 @@
-"""`python -m sim.world --seed N`: run seeds in virtual time; print what breaks, made small, and how to run it again."""
+"""`python -m sim.world --seed N`: run seeds in virtual time; print what breaks, made small, and how to run it again.
+
+With `--nodes N --hours H` a city instead of a world of seconds: members with places who move, come and go.
+"""
 
 import argparse
 import os
 import sys
 import time
 
+from sim.world.city import City, run_city
+from sim.world.cityplan import FAULTS, city_plan
 from sim.world.many import run_seeds
 from sim.world.plan import Plan, plan
-from sim.world.run import run_plan
+from sim.world.run import World, run_plan
 from sim.world.shrink import shrunk, with_acts
 
 
@@ -24,10 +29,10 @@ def _one(plan_: Plan, *, trace: bool, small: bool) -> int:
     return 1 if outcome.breaches else 0
 
 
-def _shrink(plan_: Plan) -> None:
-    found = shrunk(plan_)
+def _shrink(plan_: Plan, world: type[World] = World, again: str = "") -> None:
+    found = shrunk(plan_, world=world)
     if found is not None:
-        print(found.report())
+        print(found.report(again))
 
 
 def _chosen(text: str, made: Plan) -> tuple[int, ...]:
@@ -41,6 +46,31 @@ def _chosen(text: str, made: Plan) -> tuple[int, ...]:
     return numbers
 
 
+def _city(asked: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Run one city; 1 where an invariant was broken, after making the run small."""
+    if asked.count != 1:
+        parser.error("--nodes runs one city; leave --count away")
+    how = {"nodes": asked.nodes, "hours": asked.hours, "faults": asked.faults}
+    try:
+        whole = city_plan(asked.seed, **how, wants_per_hour=asked.wants, moves_per_hour=asked.moves)
+        kept = tuple(range(len(whole.acts))) if asked.acts is None else _chosen(asked.acts, whole)
+    except ValueError as exc:
+        parser.error(str(exc))
+    plan_ = with_acts(whole, kept, calm=asked.calm)
+    found = run_city(plan_, keep_lines=asked.trace)
+    for line in found.outcome.lines:
+        print(line)
+    for breach in found.outcome.breaches:
+        print(f"seed {asked.seed}: {breach}")
+    print(found.report())
+    held = "BROKEN" if found.outcome.breaches else "every invariant holds"
+    print(f"seed {asked.seed}: trace {found.outcome.trace}, {held}")
+    if found.outcome.breaches and asked.acts is None:
+        again = f"--nodes {asked.nodes} --hours {asked.hours} --faults {asked.faults}"
+        _shrink(whole, City, f" {again} --wants {asked.wants} --moves {asked.moves}")
+    return 1 if found.outcome.breaches else 0
+
+
 def main() -> int:
     """Run the seeds asked for; ends with 1 when an invariant was broken."""
     parser = argparse.ArgumentParser(prog="python -m sim.world", description=__doc__)
@@ -50,7 +80,15 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="print every line of the trace (one seed)")
     parser.add_argument("--acts", help="of one seed these acts alone, by their place in its plan: 0,4,7, or none")
     parser.add_argument("--calm", action="store_true", help="of one seed with a network that loses and delays nothing")
+    city = parser.add_argument_group("a city")
+    city.add_argument("--nodes", type=int, help="members, a quarter of them holders; asks for a city")
+    city.add_argument("--hours", type=int, default=24, help="virtual hours")
+    city.add_argument("--faults", choices=FAULTS, default="none", help="unlimited: of any number, and never mended")
+    city.add_argument("--wants", type=float, default=1.0, help="requests of each user an hour")
+    city.add_argument("--moves", type=float, default=0.1, help="moves an hour of each user that moves")
     asked = parser.parse_args()
+    if asked.nodes is not None:
+        return _city(asked, parser)
     if asked.count == 1:
         made = plan(asked.seed)
         try:

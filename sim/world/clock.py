@@ -10,11 +10,12 @@ WIDE_NS = 5_000_000
 
 
 class VirtualClock:
-    """One node's clock. `trusted` says whether it knows that it is right."""
+    """One node's clock and place. `trusted` says whether it knows that it is right."""
 
     def __init__(self, rng: Random, bound_ns: int) -> None:
         self._rng, self._normal_ns = rng, bound_ns
         self.bound_ns, self.trusted = bound_ns, True
+        self.lat_e7, self.lon_e7 = LAT_E7, LON_E7
         self._offset_ns = self._within()
 
     def _within(self) -> int:
@@ -35,7 +36,7 @@ class VirtualClock:
                 status="ok" if self.trusted else "unsynchronised",
             ),
             position=PositionFix(
-                lat_e7=LAT_E7, lon_e7=LON_E7, radius_mm=1000, source=PositionSource.SIMULATED, trusted=True
+                lat_e7=self.lat_e7, lon_e7=self.lon_e7, radius_mm=1000, source=PositionSource.SIMULATED, trusted=True
             ),
         )
 

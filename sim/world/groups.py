@@ -55,7 +55,7 @@ def group_plan(seed: int) -> Plan:
     if decides == "auction":
         acts.append(Act(at_ns=OPEN_NS, what="auction", who=holders[0], number=rng.getrandbits(32)))
         for name in users:
-            at_ns = rng.randrange(OPEN_NS + 200 * MS, BIDS_NS)
+            at_ns = rng.randrange(OPEN_NS + 800 * MS, BIDS_NS)
             acts += [Act(at_ns=at_ns, what="bid", who=name, number=rng.getrandbits(32))]
     else:
         for _ in range(rng.randint(3, 6)):
@@ -189,7 +189,7 @@ class GroupWorld(World):
                 commodity=COMMODITY,
                 tier_low=2,
                 tier_high=3,
-                max_eirp_mdbm=EIRP_MDBM,
+                max_eirp_mdbm=18_000 if form == "auction" else EIRP_MDBM,
                 price_form=form,
                 price=7,
                 rule=party.rule.hash,
@@ -217,10 +217,10 @@ class GroupWorld(World):
         now_ns = T0_NS + self.now_ns
         bids_by_ns, reveals_by_ns, vote_by_ns = now_ns + SOLD_NS, now_ns + 2 * SOLD_NS, now_ns + 3 * SOLD_NS
         start_ns = vote_by_ns // MS * MS + 300 * MS
-        window = Window(start_ns=start_ns, end_ns=start_ns + 1000 * MS)
+        window, low_hz = Window(start_ns=start_ns, end_ns=start_ns + 1000 * MS), offered.band.low_hz
         terms = AuctionTerms(
             declaration=declaration,
-            cell=Cell(band=offered.band, area=offered.area, window=window),
+            cell=Cell(band=replace(offered.band, high_hz=low_hz + RASTER_HZ), area=offered.area, window=window),
             commodity=COMMODITY,
             reserve=7,
             deposit=5,

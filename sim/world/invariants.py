@@ -1,4 +1,4 @@
-"""I1 to I18 of the protocol, each a pure function: "" where it holds, else what breaks it.
+"""I1 to I20 of the protocol, each a pure function: "" where it holds, else what breaks it.
 
 What each says, where it is checked, and when the monitor asks:
 
@@ -26,6 +26,9 @@ What each says, where it is checked, and when the monitor asks:
     I17  no power outside a live settlement          i17_power_inside_one_settlement  at every emission that ends
          nor while it is suspended                   i17_silent_once_suspended        likewise, by the user's own log
     I18  a grant is inside the envelopes it rests on i18_inside_its_envelopes at every GRANT
+    I19  what is handed on is no wider, agreed to and   i19_handed_on_narrows   at every CONFIRM under a HANDOVER
+         silent before, and leased no longer            i19_leased_no_longer    at every CONFIRM and RENEW under one
+    I20  no two radiate at once where they overlap   i20_one_at_a_time        at every emission that ends
 
 The functions know nothing of the machines they judge: they take what lies in logs, what was sent, and what was in the
 air. `zero_ns` is true UTC at virtual time zero.
@@ -41,8 +44,9 @@ from settlement.chain.scope import Scope, wider_than
 from settlement.core.fixes import TimeSource
 from settlement.core.reasons import Refusal
 from settlement.pair.coordination import CoordinationSigned, lacking
+from settlement.records.handover import Consent, Vacated
 from settlement.records.registry import RECORDS
-from sim.world.ledger import Life
+from sim.world.ledger import Entry, Life, SeenRecord
 from sim.world.transmitter import ModelledEmission
 
 NS = 1_000_000_000
@@ -52,7 +56,7 @@ def i1_no_two_in_one_cell(new: Life, others: Iterable[Life], zero_ns: int) -> st
     """No two active settlements overlap in band x area x time. `new` was confirmed last."""
     begins_ns = max(new.cell.window.start_ns, zero_ns + new.confirmed_true_ns)
     for old in others:
-        if old.sid == new.sid or old.confirm is None:
+        if old.sid == new.sid or old.confirm is None or new.hands_on(old):
             continue
         apart = not old.cell.band.overlaps(new.cell.band) or not old.cell.area.overlaps(new.cell.area)
         old_begins_ns = max(old.cell.window.start_ns, zero_ns + old.confirmed_true_ns)
@@ -234,14 +238,16 @@ def i17_silent_once_suspended(emission: ModelledEmission, silences: Iterable[Seq
 def i17_power_inside_one_settlement(emission: ModelledEmission, lives: Iterable[Life], zero_ns: int) -> str:
     """Every instant of power lies inside one live settlement, and in no other."""
     start_ns, end_ns = emission.start_ns + zero_ns, emission.end_ns + zero_ns
-    covering = 0
-    for life in lives:
+    covering, every = 0, list(lives)
+    mine = next((life for life in every if life.sid == emission.sid), None)
+    for life in every:
         if life.confirm is None or not life.cell.band.overlaps(emission.band):
             continue
         begins_ns = max(life.cell.window.start_ns, life.confirmed_true_ns + zero_ns)
         over_ns = life.live_until_ns(zero_ns)
         if life.sid != emission.sid:
-            if max(begins_ns, start_ns) < min(over_ns, end_ns) and life.cell.area.overlaps(emission.area):
+            own = mine is not None and mine.hands_on(life)
+            if not own and max(begins_ns, start_ns) < min(over_ns, end_ns) and life.cell.area.overlaps(emission.area):
                 return f"{emission.user} radiates in the time of {life.sid.hex()[:8]}"
             continue
         covering += 1
@@ -284,3 +290,51 @@ def _left_ppm(look: Envelope, at_ns: int) -> int:
     """The straight line of the protocol page."""
     whole_ns, gone_ns = look.valid_until_ns - look.observed.end_ns, max(0, at_ns - look.observed.end_ns)
     return look.level_ppm - -(-look.level_ppm * gone_ns // whole_ns)
+
+
+def i19_handed_on_narrows(new: Life, handover: SeenRecord, own: Sequence[Entry], consents: bool) -> str:
+    """A CONFIRM under a HANDOVER: no wider than what it hands on, its user silent before, its holder's consent there.
+
+    Args: own: the entries of the old user's log, in order. consents: whether the rule asks for the holder's consent.
+    """
+    above, body = new.above, handover.body
+    if above is None:
+        return f"{new.sid.hex()[:8]} hands on what nobody granted"
+    wide = [
+        axis
+        for axis, held in (
+            ("band", above.cell.band.holds(body.cell.band) and body.cell.band.holds(new.cell.band)),
+            ("area", above.cell.area.holds(body.cell.area) and body.cell.area.holds(new.cell.area)),
+            ("window", above.cell.window.holds(body.cell.window) and body.cell.window.holds(new.cell.window)),
+            ("EIRP", new.max_eirp_mdbm <= body.max_eirp_mdbm <= above.max_eirp_mdbm),
+            ("tier", new.tier >= body.tier >= above.tier),
+        )
+        if not held
+    ]
+    if wide:
+        return f"{new.sid.hex()[:8]} is wider than what it hands on: {wide[0]}"
+    said = [e.seen for e in own if e.seen is not None and e.leaf.admitted]
+    confirmed = new.confirm.seq if new.confirm is not None else 0
+    if not any(isinstance(s.body, Vacated) and s.body.handover == handover.digest and s.seq < confirmed for s in said):
+        return f"{new.sid.hex()[:8]} was confirmed before its old user was silent"
+    agreed = any(isinstance(s.body, Consent) and s.body.handover == handover.digest for s in said)
+    return "" if agreed or not consents else f"{new.sid.hex()[:8]} was confirmed without its holder's consent"
+
+
+def i19_leased_no_longer(life: Life) -> str:
+    """No lease under a HANDOVER reaches beyond the newest one of the settlement that it hands on."""
+    above = life.above
+    if above is None or life.leased_until_ns <= above.leased_until_ns:
+        return ""
+    return f"{life.sid.hex()[:8]} is leased {life.leased_until_ns - above.leased_until_ns} ns longer than what it is of"
+
+
+def i20_one_at_a_time(emission: ModelledEmission, others: Iterable[ModelledEmission]) -> str:
+    """Whatever any log says: no two transmitters are on at one instant in bands and areas that overlap."""
+    for other in others:
+        apart = not other.band.overlaps(emission.band) or not other.area.overlaps(emission.area)
+        if other.user != emission.user and not apart:
+            together_ns = min(emission.end_ns, other.end_ns) - max(emission.start_ns, other.start_ns)
+            if together_ns > 0:
+                return f"{emission.user} and {other.user} radiate together for {together_ns} ns in {emission.band}"
+    return ""

@@ -25,8 +25,10 @@ from settlement.chain.lineage import Lineage
 from settlement.chain.records import Attestation, digest, parse
 from settlement.chain.scope import Cell
 from settlement.core.reasons import Refusal
+from settlement.records.handover import Handover
 
 NEVER = 1 << 63
+KEPT_NS = 3600 * 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +80,31 @@ class Life:
     leased_until_ns: int = 0
     ended_true_ns: int | None = None
     vacate_by_ns: int = 0
+    grant: SeenRecord | None = None
+    above: "Life | None" = None
+    """The settlement whose lease it hands on, or a part of it."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
     def live_until_ns(self, zero_ns: int) -> int:
         """When nobody may go by it any more, UTC: its window's end, or the last lease signed before it was ended."""
+        end_ns = self.cell.window.end_ns if self.above is None else self._with_what_it_hands_on_ns(zero_ns)
         if self.ended_true_ns is None:
-            return self.cell.window.end_ns
+            return end_ns
         over_ns = max(self.leased_until_ns, self.vacate_by_ns, zero_ns + self.ended_true_ns)
-        return min(self.cell.window.end_ns, over_ns)
+        return min(end_ns, over_ns)
+
+    def _with_what_it_hands_on_ns(self, zero_ns: int) -> int:
+        above_ns = self.above.live_until_ns(zero_ns) if self.above is not None else self.cell.window.end_ns
+        return min(self.cell.window.end_ns, above_ns)
+
+    def hands_on(self, other: "Life") -> bool:
+        """Does it hand on the other's lease, over one link or several?"""
+        above = self.above
+        while above is not None:
+            if above.sid == other.sid:
+                return True
+            above = above.above
+        return False
 
 
 @dataclass(slots=True)
@@ -100,6 +119,19 @@ class Book:
     silences: dict[bytes, list[list[int]]] = field(default_factory=dict)
     """For each settlement, from and until when (true ns) its user knew it to be suspended."""
     _nodes: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    _running: dict[bytes, Life] | None = None
+
+    def running(self, since_ns: int) -> list[Life]:
+        """Settlements whose window is not surely long over at `since_ns` (UTC); it never falls by more than KEPT_NS."""
+        if self._running is None:
+            self._running = dict(self.lives)
+        for sid in [sid for sid, one in self._running.items() if one.cell.window.end_ns < since_ns - KEPT_NS]:
+            del self._running[sid]
+        return [one for one in self._running.values() if one.cell.window.end_ns > since_ns]
+
+    def take_over(self, lives: dict[bytes, Life]) -> None:
+        """Go on with the settlements of another book of the same member."""
+        self.lives, self._running = lives, None
 
     def root(self) -> bytes:
         """Root over the entries, from the entries."""
@@ -126,7 +158,7 @@ class Book:
         if entry.own and isinstance(body, Grant | Renew | Suspend | Resume):
             self.fences.append(body.fence)
         if entry.own and isinstance(body, Grant):
-            self.lives[body.sid] = Life(
+            granted = Life(
                 sid=body.sid,
                 user=body.user,
                 cell=body.cell,
@@ -134,7 +166,11 @@ class Book:
                 max_eirp_mdbm=body.max_eirp_mdbm,
                 accept_by_ns=body.accept_by_ns,
                 confirm_by_ns=body.confirm_by_ns,
+                grant=seen,
             )
+            self.lives[body.sid] = granted
+            if self._running is not None:
+                self._running[body.sid] = granted
         life = self.lives.get(seen.sid) if seen.sid is not None else None
         if life is None:
             return
@@ -156,10 +192,16 @@ class Ledger:
         self.books: dict[str, Book] = {}
         self.decisions: dict[bytes, set[bytes]] = {}
         self.numbered: dict[tuple[bytes, int], set[bytes]] = {}
-        self.said: dict[tuple[bytes, str, bytes, int], set[bytes]] = {}
+        self.said: dict[tuple[bytes, str, bytes, int | bytes], set[bytes]] = {}
         self.cosigned: dict[bytes, dict[bytes, SeenRecord]] = {}
         """For each settlement, the durable co-signatures over it by their authors."""
+        self.named: dict[bytes, SeenRecord] = {}
+        """Every durable HANDOVER, by its name."""
         self._read: dict[bytes, SeenRecord | None] = {}
+
+    def running(self, since_ns: int) -> list[Life]:
+        """Everyone's settlements whose windows end after `since_ns`, UTC."""
+        return [life for book in self.books.values() for life in book.running(since_ns)]
 
     def seen(self, raw: bytes) -> SeenRecord | None:
         """Read a record; None where the bytes are none, or have no author."""
@@ -178,21 +220,37 @@ class Ledger:
                 raise TypeError(f"{name}: {leaf}")
             seen = self.seen(leaf.record) if leaf.record else None
             fresh.append(book.add(body, true_ns, seen, leaf))
+            if seen is not None and isinstance(seen.body, Grant) and leaf.origin == OWN:
+                self._link(book.lives[seen.body.sid], seen.body.handover)
             if seen is not None and (leaf.admitted or leaf.origin == OWN):
                 self._index(seen)
         return fresh
 
+    def _link(self, life: Life, handover: bytes | None) -> None:
+        """A settlement under a HANDOVER hands on the lease of the one that this names."""
+        told = self.named.get(handover) if handover is not None else None
+        if told is not None:
+            life.above = next((b.lives[told.body.sid] for b in self.books.values() if told.body.sid in b.lives), None)
+
     def _index(self, seen: SeenRecord) -> None:
         self.numbered.setdefault((seen.author, seen.seq), set()).add(seen.digest)
+        if isinstance(seen.body, Handover):
+            self.named[seen.digest] = seen
         if seen.sid is None:
             return
         if isinstance(seen.body, Coordination):
             self.cosigned.setdefault(seen.sid, {})[seen.author] = seen
         if isinstance(seen.body, Confirm | Abort):
             self.decisions.setdefault(seen.sid, set()).add(seen.digest)
-        if not isinstance(seen.body, Usage):
-            number = getattr(seen.body, "number", 0)
-            self.said.setdefault((seen.author, seen.typ, seen.sid, number), set()).add(seen.digest)
+        if not isinstance(seen.body, Usage | Handover):
+            self.said.setdefault(step_of(seen), set()).add(seen.digest)
+
+
+def step_of(seen: SeenRecord) -> tuple[bytes, str, bytes, int | bytes]:
+    """Which step of which settlement a record is, of whom: there is one record for each."""
+    number = getattr(seen.body, "number", 0)
+    handover = getattr(seen.body, "handover", None)
+    return seen.author, seen.typ, seen.sid or b"", number if handover is None else handover
 
 
 def _read(raw: bytes, name: bytes) -> SeenRecord | None:

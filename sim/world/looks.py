@@ -44,10 +44,10 @@ def looked(band: Band, now_ns: int, draw: Random) -> Envelope:
     return _place(channels, now_ns, draw.choice((2, 60)) * NS)
 
 
-def unit_of(draw: Random, now_ns: int) -> Envelope:
+def unit_of(draw: Random, now_ns: int, within: Band = BAND) -> Envelope:
     """What a member's radio can do: mostly everything, at times not the lowest channel, not as wide, not as loud."""
-    low_hz = BAND.low_hz + draw.choice((0, 0, 0, 0, 0, 0, 0, RASTER_HZ))
-    reach = Band(low_hz=low_hz, high_hz=BAND.high_hz)
+    low_hz = within.low_hz + draw.choice((0, 0, 0, 0, 0, 0, 0, RASTER_HZ))
+    reach = Band(low_hz=low_hz, high_hz=within.high_hz)
     return Envelope(
         kind=UNIT,
         observed=Window(start_ns=now_ns, end_ns=now_ns),

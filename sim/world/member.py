@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, assert_never
 
 from settlement.chain.checkpoint import origin_of
+from settlement.chain.credentials import Registry
 from settlement.chain.keys import SigningKey
 from settlement.chain.lineage import LineageError
 from settlement.chain.records import digest
@@ -55,15 +56,22 @@ class Member:
         self.hash = digest(dict(trust.chains)[role.name][-1])
         self.party: Party | None = None
         self.log: FusedLog | None = None
-        self.transmitter = ModelledTransmitter(role.name, self.hash, trust.anchors)
+        self.transmitter = self._transmitter()
         self.dead = self.restored = self.dies_unsent = False
         self.starts = 0
+
+    def _transmitter(self) -> ModelledTransmitter:
+        return ModelledTransmitter(self.name, self.hash, self.trust.anchors)
+
+    def _registry(self) -> Registry:
+        """The credentials that it starts with."""
+        return self.trust.registry()
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def start(self, at_ns: int) -> Done:
         """Come up on whatever lies on the disk; permits come back from what is settled there."""
-        registry = self.trust.registry()
+        registry = self._registry()
         self.starts += 1
         self.log = FusedLog(self.disk.path, origin=origin_of(NETWORK, self.key.public))
         self.party = Party(
@@ -75,7 +83,7 @@ class Member:
             lineage=self.log,
             entropy=self._entropy(),
         )
-        self.transmitter = ModelledTransmitter(self.name, self.hash, self.trust.anchors)
+        self.transmitter = self._transmitter()
         for pair in self.party.user.pairs.values():
             artifact = self.log.get("artifact", pair.sid) if pair.in_force else None
             if artifact is not None:
@@ -83,6 +91,9 @@ class Member:
                 lease = self.party.record_bytes(pair.lease)
                 if lease is not None:
                     self.transmitter.permits.change(lease, pair.sid, self.clock.fix(at_ns).time)
+                for handing in self.party.holder.handings.of(pair.sid):
+                    if handing.begun is not None:
+                        self.transmitter.hand_on(pair.sid, handing.raw, self.clock.fix(at_ns).time)
         party = self.party
 
         def begin(step: Step) -> None:
@@ -102,7 +113,7 @@ class Member:
             self.log.close()
         self.party = self.log = None
         self.dies_unsent = False
-        return self.transmitter.stop(at_ns + 10**15)
+        return self.transmitter.forsaken(at_ns)
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
@@ -129,7 +140,7 @@ class Member:
                 case HandLease():
                     self.transmitter.permits.change(effect.record, effect.sid, fix.time)
                 case HandOn():
-                    self.transmitter.permits.hand_on(effect.record, effect.sid, fix.time)
+                    self.transmitter.hand_on(effect.sid, effect.record, fix.time)
                 case WithdrawPermit() | RequestProgress(news=SettlementNews.ENDED):
                     self.transmitter.withdraw(effect.sid)
                 case AnswerIntent() | HandRule() | RequestProgress():

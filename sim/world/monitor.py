@@ -9,7 +9,17 @@ from dataclasses import dataclass, replace
 
 from settlement.audit.verify import audit_entries
 from settlement.chain.admission import Admitted, prove
-from settlement.chain.bodies import Accept, Confirm, Coordination, Envelope, Evidence, Grant, Preempt, Revocation
+from settlement.chain.bodies import (
+    Accept,
+    Confirm,
+    Coordination,
+    Envelope,
+    Evidence,
+    Grant,
+    Preempt,
+    Renew,
+    Revocation,
+)
 from settlement.chain.credentials import Registry
 from settlement.chain.lineage import Lineage
 from settlement.chain.records import digest
@@ -25,14 +35,18 @@ from settlement.pair.holder import restored_holder
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.user import STORE as USER_STORE
 from settlement.pair.user import restored_user
+from settlement.records.handover import Handover
 from settlement.records.registry import RECORDS
 from settlement.state.messages import Message, decode_message
 from settlement.state.step import Outgoing
 from sim.world import invariants as law
-from sim.world.ledger import Book, Entry, Ledger, Life
+from sim.world.ledger import Book, Entry, Ledger, Life, step_of
 from sim.world.member import Done, Member
 from sim.world.transmitter import ModelledEmission
 from sim.world.trust import NETWORK, T0_NS, WorldTrust
+
+AIR_NS = 2_000_000_000
+"""How long an emission is remembered: longer than any lasts without a turn of its transmitter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +72,8 @@ class Monitor:
         self.breaches: list[Breach] = []
         self.asked: Counter[str] = Counter()
         self.cheats: set[str] = set()
+        self.air: list[ModelledEmission] = []
+        """The emissions that ended of late."""
         self.registry = trust.registry()
         self.rule = trust.rule(self.registry).rule
         self._shared = bool(self.rule.coordination)
@@ -67,6 +83,7 @@ class Monitor:
         self._answers: dict[tuple[str, bytes], set[bytes]] = {}
         self._fences: dict[tuple[str, bytes], int] = {}
         self._settled: set[tuple[str, bytes]] = set()
+        self._names = {member.hash: member.name for member in self.members.values()}
         for member in self.members.values():
             self.ledger.books[member.name] = Book(owner=member.hash)
         for subject in self.registry.subjects():
@@ -80,7 +97,7 @@ class Monitor:
             self.breaches.append(Breach(invariant=invariant, who=who, true_ns=true_ns, what=broken))
 
     def _lives_of(self, holder: bytes) -> Book:
-        return next(b for b in self.ledger.books.values() if b.owner == holder)
+        return self.ledger.books[self._names[holder]]
 
     # -- after a step --------------------------------------------------------------------------------------------
 
@@ -117,8 +134,7 @@ class Monitor:
         signed = law.i12_unknown_time_signs_nothing(seen.typ, seen.attestation, self.rule.time_bound_ns_max)
         self._hold("I12", name, true_ns, signed)
         if seen.sid is not None:
-            number = getattr(seen.body, "number", 0)
-            said = ledger.said.get((seen.author, seen.typ, seen.sid, number), set())
+            said = ledger.said.get(step_of(seen), set())
             self._hold("I5", name, true_ns, law.i5_same_input_same_bytes([said]))
             self._hold("I2", name, true_ns, law.i2_one_decision(seen.sid, ledger.decisions))
         match seen.body:
@@ -129,7 +145,8 @@ class Monitor:
                 life = book.lives.get(seen.body.sid)
                 if life is not None:
                     self._cosigned(member, life, true_ns)
-                    others = [o for b in ledger.books.values() for o in b.lives.values()]
+                    self._handed(member, life, true_ns)
+                    others = ledger.running(T0_NS + true_ns)
                     self._hold("I1", name, true_ns, law.i1_no_two_in_one_cell(life, others, T0_NS))
                     revoked = self._revoked.get(name, set())
                     self._hold("I9", name, true_ns, law.i9_nothing_for_the_revoked(life.user, revoked))
@@ -137,6 +154,9 @@ class Monitor:
                 self._signed_for(member, seen.body.sid, true_ns)
             case Evidence():
                 self._evidence(member, seen.body, true_ns)
+            case Renew() if (life := book.lives.get(seen.body.sid)) is not None:
+                self._hold("I19", name, true_ns, law.i19_leased_no_longer(life))
+                self._hold("I6", name, true_ns, law.i6_fences_rise(book.fences[-2:]))
             case _:
                 self._hold("I6", name, true_ns, law.i6_fences_rise(book.fences[-2:]))
 
@@ -150,6 +170,17 @@ class Monitor:
         ]
         broken = law.i3_confirmed_is_cosigned(life, self.rule, member.hash, signed)
         self._hold("I3", member.name, true_ns, broken)
+
+    def _handed(self, member: Member, life: Life, true_ns: int) -> None:
+        """A CONFIRM under a HANDOVER, against what it hands on and what its old user's own log says."""
+        name = life.grant.body.handover if life.grant is not None else None
+        handover = self.ledger.named.get(name) if name is not None else None
+        terms = self.rule.classes[0].handing
+        if handover is None or terms is None:
+            return
+        own = self.ledger.books[member.name].entries
+        broken = law.i19_handed_on_narrows(life, handover, own, bool(terms.consent))
+        self._hold("I19", member.name, true_ns, broken or law.i19_leased_no_longer(life))
 
     def _signed_for(self, member: Member, sid: bytes, true_ns: int) -> None:
         """What one member has co-signed never overlaps."""
@@ -168,7 +199,8 @@ class Monitor:
         if offer is None or holder is None or user is None:
             self._hold("I7", name, true_ns, "a grant of nothing that was offered")
             return
-        self._hold("I7", name, true_ns, law.i7_scopes_narrow(grant, offer.body, holder.scope, user.scope))
+        offered = offer.body.offered if isinstance(offer.body, Handover) else offer.body
+        self._hold("I7", name, true_ns, law.i7_scopes_narrow(grant, offered, holder.scope, user.scope))
         self._enveloped(book, grant, name, true_ns)
         grants = [
             (e.seen.attestation.earliest_ns, e.seen.body)
@@ -306,9 +338,11 @@ class Monitor:
 
     def radiated(self, emission: ModelledEmission, true_ns: int) -> None:
         """Every emission that ended."""
-        lives = [life for book in self.ledger.books.values() for life in book.lives.values()]
+        lives = self.ledger.running(T0_NS + emission.start_ns)
         broken = law.i17_power_inside_one_settlement(emission, lives, T0_NS)
         self._hold("I17", emission.user, true_ns, broken)
+        self._hold("I20", emission.user, true_ns, law.i20_one_at_a_time(emission, self.air))
+        self.air = [one for one in self.air if one.end_ns > emission.start_ns - AIR_NS] + [emission]
         silences = self.ledger.books[emission.user].silences.get(emission.sid, [])
         self._hold("I17", emission.user, true_ns, law.i17_silent_once_suspended(emission, silences))
 
@@ -356,7 +390,7 @@ class Monitor:
         self.ledger.books[member.name] = book
         if member.log is not None:
             self.ledger.take(member.name, member.log, true_ns)
-        book.lives = lives
+        book.take_over(lives)
 
     def audited(self, member: Member, true_ns: int) -> None:
         """The whole log, judged again from its entries by the auditor's code."""

@@ -57,6 +57,8 @@ class Plan:
     acts: tuple[Act, ...]
     suspends: bool = False
     """Whether the rule has incumbents suspend settlements instead of ending them."""
+    handing: int = 0
+    """Whether leases change hands: 0 they do not, 1 they do, 2 with the consent of whoever granted them."""
     coordination: str = ""
     """Who co-signs: nobody (empty), "one" authority, "sharded" by sub-band, or the "neighbours" among holders."""
 
@@ -119,6 +121,7 @@ def plan(seed: int) -> Plan:
     quorum = others // 2 + 1 if rng.random() < 0.25 else 0
     status = rng.random() < 0.3
     harsh = rng.random()
+    handing = _handing(Random(f"handing/{seed}"), roles)
     return Plan(
         seed=seed,
         roles=everyone,
@@ -133,14 +136,39 @@ def plan(seed: int) -> Plan:
             delay_ns_max=rng.choice((2, 20, 120)) * MS,
             late_ns_max=4 * NS,
         ),
-        acts=_with_more(
-            Random(f"more/{seed}"),
-            _acts(rng, roles, status=status, witnessed=quorum > 0),
-            everyone,
-            witnessed=quorum > 0,
+        acts=_with_handing(
+            Random(f"hands/{seed}"),
+            _with_more(
+                Random(f"more/{seed}"),
+                _acts(rng, roles, status=status, witnessed=quorum > 0),
+                everyone,
+                witnessed=quorum > 0,
+            ),
+            roles,
+            handing=handing,
         ),
+        handing=handing,
         coordination=coordination,
         suspends=Random(f"suspends/{seed}").random() < 0.4,
+    )
+
+
+def handing_plan(seed: int) -> Plan:
+    """A run of one holder and three users in which leases change hands, with every fault of the seed's own run."""
+    rng, like, roles = Random(f"handing plan/{seed}"), plan(seed), LAYOUTS[2]
+    handing = rng.choice((1, 2))
+    acts = _acts(rng, roles, status=False, witnessed=False)
+    return Plan(
+        seed=seed,
+        roles=roles,
+        quorum=0,
+        budget_hz_s=None,
+        status=False,
+        bound_ns=like.bound_ns,
+        weather=like.weather,
+        acts=_with_handing(rng, acts, roles, handing=handing),
+        suspends=like.suspends,
+        handing=handing,
     )
 
 
@@ -148,6 +176,27 @@ def _coordination(rng: Random, roles: tuple[Role, ...]) -> str:
     """Every third run is coordinated; neighbours need another holder."""
     two_holders = sum(role.offers for role in roles) > 1
     return rng.choice(("", "", "", "", "one", "sharded" if not two_holders else "neighbours"))
+
+
+def _handing(rng: Random, roles: tuple[Role, ...]) -> int:
+    """In every third run in which somebody could take a lease over leases change hands."""
+    return rng.choice((0, 0, 0, 0, 1, 2)) if sum(role.asks for role in roles) > 1 else 0
+
+
+def _with_handing(rng: Random, acts: tuple[Act, ...], roles: tuple[Role, ...], *, handing: int) -> tuple[Act, ...]:
+    """Long leases, and some while later whoever has one hands it on: all of it, a part, at times more than it has."""
+    if not handing:
+        return acts
+    users = [role.name for role in roles if role.asks]
+    more: list[Act] = []
+    for _ in range(rng.choice((2, 3))):
+        user, at_ns = rng.choice(users), rng.randrange(300 * MS, 5 * NS)
+        more.append(Act(at_ns=at_ns, what="lease", who=user, number=rng.getrandbits(32)))
+        for _ in range(rng.choice((1, 2))):
+            later_ns = at_ns + rng.randrange(600 * MS, 2 * NS)
+            more.append(Act(at_ns=later_ns, what="hand on", who=user, number=rng.getrandbits(32)))
+    more += [_at(rng, "hand on", rng.choice(users)) for _ in range(rng.choice((0, 1, 2)))]
+    return tuple(sorted((*acts, *more), key=lambda a: (a.at_ns, a.what, a.who, a.number)))
 
 
 def _with_more(rng: Random, acts: tuple[Act, ...], everyone: tuple[Role, ...], *, witnessed: bool) -> tuple[Act, ...]:

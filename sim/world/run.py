@@ -16,21 +16,25 @@ from typing import Any
 
 from settlement.chain import records
 from settlement.chain.bodies import Accept, Declaration
-from settlement.chain.records import Frame
+from settlement.chain.records import Frame, Record
 from settlement.chain.scope import Band, Cell, Window
+from settlement.core.reasons import Refusal
 from settlement.pair.table import UserState
+from settlement.pair.userpairs import UserPair
 from settlement.pair.work import stored_as
+from settlement.state.handovers import hand_on, silent
 from settlement.state.messages import Message
 from settlement.state.step import Outgoing, Step
 from settlement.state.witness import SEEN, SeenHead
 from sim.world.clock import VirtualClock
+from sim.world.hands import wanted_of
 from sim.world.looks import all_free, looked, unit_of
 from sim.world.member import Done, Member
 from sim.world.monitor import Breach, Monitor, cheat_accept
 from sim.world.network import Network
 from sim.world.plan import END_NS, HORIZON_NS, MS, NS, Act, Plan, plan
 from sim.world.transmitter import ModelledEmission
-from sim.world.trust import AREA, COMMODITY, EIRP_MDBM, NETWORK, RASTER_HZ, T0_NS, holder_band, trust_for
+from sim.world.trust import AREA, COMMODITY, EIRP_MDBM, NETWORK, RASTER_HZ, T0_NS, WorldTrust, holder_band, trust_for
 
 TICK_NS = 150 * MS
 HELLO_NS = 300 * MS
@@ -54,19 +58,14 @@ class World:
 
     member_class: type[Member] = Member
     monitor_class: type[Monitor] = Monitor
+    heals_ns, ends_ns = HORIZON_NS, END_NS
+    lasts = 1
+    """How many times longer than in a world of seconds a fault lasts."""
 
     def __init__(self, plan_: Plan, folder: Path, *, keep_lines: bool = False) -> None:
         self.plan, self._keep = plan_, keep_lines
         self.rng = Random(f"world/{plan_.seed}")
-        self.trust = trust_for(
-            plan_.roles,
-            quorum=plan_.quorum,
-            budget_hz_s=plan_.budget_hz_s,
-            status=plan_.status,
-            suspends=plan_.suspends,
-            coordination=plan_.coordination,
-            decides=plan_.decides,
-        )
+        self.trust = self._issued()
         self.members = {
             role.name: self.member_class(
                 role,
@@ -77,6 +76,7 @@ class World:
             )
             for role in plan_.roles
         }
+        self._copied = {act.who for act in plan_.acts if act.what == "restore"}
         self.by_hash = {m.hash: m for m in self.members.values()}
         self.network = Network(Random(f"network/{plan_.seed}"), plan_.weather)
         self.monitor = self.monitor_class(self.trust, self.members.values())
@@ -87,6 +87,22 @@ class World:
         self._hash = hashlib.sha256()
         self.lines: list[str] = []
         self._offers: dict[str, list[Message]] = {}
+        self._taken: set[bytes] = set()
+        """HANDOVERs that whoever they name has asked for."""
+
+    def _issued(self) -> WorldTrust:
+        """Credentials and rule of the run."""
+        plan_ = self.plan
+        return trust_for(
+            plan_.roles,
+            quorum=plan_.quorum,
+            budget_hz_s=plan_.budget_hz_s,
+            status=plan_.status,
+            suspends=plan_.suspends,
+            coordination=plan_.coordination,
+            handing=plan_.handing,
+            decides=plan_.decides,
+        )
 
     # -- the queue -----------------------------------------------------------------------------------------------
 
@@ -105,7 +121,7 @@ class World:
     def run(self) -> SeedOutcome:
         """Until the end, or the first breach."""
         self.begin()
-        self.advance(END_NS)
+        self.advance(self.ends_ns)
         return self.end()
 
     def begin(self) -> None:
@@ -114,7 +130,7 @@ class World:
             self.at(number, self._starter(member))
         for act in self.plan.acts:
             self.at(act.at_ns + 10 * MS, self._actor(act))
-        self.at(HORIZON_NS, self._heal)
+        self.at(self.heals_ns, self._heal)
 
     def advance(self, to_ns: int) -> None:
         """Let everything happen that is due by then, or until the first breach."""
@@ -190,7 +206,7 @@ class World:
         self._radiated(
             [e for e in emissions if e.end_ns > e.start_ns],
         )
-        down_ns = self.rng.choice((20, 300, 2500)) * MS
+        down_ns = self.rng.choice((20, 300, 2500)) * MS * self.lasts
         self.at(self.now_ns + down_ns, lambda: self.start(member))
 
     def tick(self, member: Member) -> None:
@@ -209,7 +225,7 @@ class World:
                 party.user.report_usage(step, pair.sid, used=None, airtime_ns=0, bursts=0)
 
         self.step(member, pass_time)
-        if any(a.what == "restore" and a.who == member.name for a in self.plan.acts) and member.log is not None:
+        if member.name in self._copied and member.log is not None:
             member.disk.keep(member.log)
 
     def step(self, member: Member, action: Callable[[Step], Any], received: bytes | None = None) -> Done:
@@ -234,6 +250,8 @@ class World:
                 else "received"
             ] += 1
         self._radiated(member.transmitter.turn(self.now_ns, done.fix))
+        for name in member.transmitter.vacated():
+            self.at(self.now_ns + MS, self._vacater(member, name))
         if not done.durable:
             self.crash(member, "died in a step")
             return
@@ -347,7 +365,7 @@ class World:
             self.counts["no request"] += 1
             return
         known = sorted(party.user.offers.values(), key=lambda o: o.declaration)
-        offers = [o for o in known if o.holder != member.hash]
+        offers = [o for o in known if o.holder != member.hash and self.by_hash[o.holder].role.offers]
         if not offers:
             return
         offer = draw.choice(offers)
@@ -356,6 +374,9 @@ class World:
         low_hz = band.low_hz + first * RASTER_HZ
         start_ns = (T0_NS + self.now_ns) // MS * MS + draw.choice((20, 300, 1000)) * MS
         window = Window(start_ns=start_ns, end_ns=start_ns + draw.choice((400, 1200, 3000)) * MS)
+        if act.what == "lease":
+            start_ns = (T0_NS + self.now_ns) // MS * MS + 20 * MS
+            window = Window(start_ns=start_ns, end_ns=start_ns + draw.choice((4000, 6000)) * MS)
         cell = Cell(band=Band(low_hz=low_hz, high_hz=low_hz + width * RASTER_HZ), area=AREA, window=window)
 
         def ask(step: Step) -> None:
@@ -365,6 +386,78 @@ class World:
             party.user.request(step, offer, cell, eirp_mdbm=20_000, tier=member.role.tier)
 
         self.step(member, ask)
+
+    def _lease(self, member: Member, act: Act) -> None:
+        """A REQUEST for long enough that what it becomes can be handed on."""
+        self._request(member, act)
+
+    def _hand_on(self, member: Member, act: Act) -> None:
+        """Hand on a lease, whole or in part; one time in six for more than there is. The next user asks for it."""
+        now_ns, draw = T0_NS + self.now_ns, Random(act.number)
+        users = [member, *(m for m in self.members.values() if m.role.asks and m is not member)]
+        leases = ((one, self._newest_lease(one, now_ns)) for one in users)
+        member, held = next((pair for pair in leases if pair[1] is not None), (member, None))
+        party = member.party
+        if party is None or held is None or not self._timely(member):
+            self.counts["nothing to hand on"] += 1
+            return
+        to = draw.choice([m for m in users if m is not member])
+        wanted = wanted_of(held.sid, held.cell, draw, to=to.hash, now_ns=now_ns)
+        looks = all_free(held.cell.band, now_ns)
+
+        def sign(step: Step) -> Any:
+            party.bounds.observe(step, looks)
+            return hand_on(party, step, wanted)
+
+        made = self.step(member, sign).result
+        if isinstance(made, Record):
+            self.counts[f"handed on {wanted.kind}"] += 1
+            for after_ms in (150, 500, 900):
+                self.at(self.now_ns + after_ms * MS, lambda: self._take_up(to, made.digest))
+        elif isinstance(made, Refusal):
+            self.counts[f"not handed on {made.clause}"] += 1
+
+    def _newest_lease(self, member: Member, now_ns: int) -> UserPair | None:
+        """The lease of a member that lasts longest, half a second at the least."""
+        pairs = member.party.user.pairs.values() if member.party is not None else ()
+        live = [p for p in pairs if p.in_force and p.cell.window.end_ns > now_ns + 500 * MS]
+        return max(live, key=lambda p: (p.cell.window.end_ns, p.sid), default=None)
+
+    def _take_up(self, member: Member, handover: bytes) -> None:
+        """Whoever a HANDOVER names asks for what it offers, until it has asked."""
+        party = member.party
+        offer = party.user.offers.get(handover) if party is not None and self._timely(member) else None
+        if party is None or offer is None or handover in self._taken:
+            return
+
+        def ask(step: Step) -> None:
+            if party.bounds.unit is None:
+                unit = unit_of(Random(f"unit/{self.plan.seed}/{member.name}"), step.now.time.latest_ns)
+                party.bounds.describe(step, unit)
+            tier = max(member.role.tier, offer.body.tier_low)
+            party.user.request(step, offer, offer.body.cell, eirp_mdbm=offer.body.max_eirp_mdbm, tier=tier)
+
+        if self.step(member, ask).durable:
+            self._taken.add(handover)
+
+    def _vacater(self, member: Member, handover: bytes) -> Event:
+        """The warden's word that its radio is silent in what a HANDOVER hands on reaches its agent."""
+
+        def say() -> None:
+            party = member.party
+            if party is None:
+                return
+            if not self._timely(member):
+                self.at(self.now_ns + 100 * MS, say)
+                return
+
+            def signed(step: Step) -> None:
+                now = step.now.time
+                silent(party, step, handover, earliest_ns=now.earliest_ns, latest_ns=now.latest_ns)
+
+            self.step(member, signed)
+
+        return say
 
     def _preempt(self, member: Member, act: Act) -> None:
         party, draw = member.party, Random(act.number)
@@ -428,18 +521,18 @@ class World:
     def _partition(self, member: Member, act: Act) -> None:
         others = [m for m in self.members.values() if m is not member]
         other = others[act.number % len(others)]
-        self.network.part(member.name, other.name, self.now_ns + (100 + act.number % 2500) * MS)
+        self.network.part(member.name, other.name, self.now_ns + (100 + act.number % 2500) * MS * self.lasts)
 
     def _clock_step(self, member: Member, _act: Act) -> None:
         member.clock.step()
 
     def _clock_wide(self, member: Member, act: Act) -> None:
         member.clock.widen()
-        self.at(self.now_ns + (300 + act.number % 2000) * MS, member.clock.recover)
+        self.at(self.now_ns + (300 + act.number % 2000) * MS * self.lasts, member.clock.recover)
 
     def _clock_lost(self, member: Member, act: Act) -> None:
         member.clock.lose()
-        self.at(self.now_ns + (300 + act.number % 2000) * MS, member.clock.recover)
+        self.at(self.now_ns + (300 + act.number % 2000) * MS * self.lasts, member.clock.recover)
 
     def _clock_back(self, member: Member, _act: Act) -> None:
         member.clock.recover()

@@ -7,11 +7,13 @@ clocks and network are drawn by their own seeds, so that an act taken out leaves
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sim.world.monitor import Breach
 from sim.world.plan import Act, Plan, Weather
 from sim.world.run import World, run_plan
 
+AnyPlan = TypeVar("AnyPlan", bound=Plan)
 RUNS_MAX = 400
 """Of the world, for one failing seed."""
 CALM = Weather(drop_ppt=0, duplicate_ppt=0, late_ppt=0, delay_ns_max=2_000_000, late_ns_max=0)
@@ -27,16 +29,16 @@ class Shrunk:
     calm: bool
     runs: int
 
-    def report(self) -> str:
-        """The acts in order, and the command that runs just them."""
+    def report(self, how: str = "") -> str:
+        """The acts in order, and the command that runs just them; `how` are further options of its plan."""
         acts = [f"  {act.at_ns / 1e9:9.6f} s  {act.who} {act.what} {act.number}" for act in self.plan.acts]
         numbers = ",".join(str(number) for number in self.kept) or "none"
-        again = f"python -m sim.world --seed {self.plan.seed} --acts {numbers}{' --calm' if self.calm else ''}"
+        again = f"python -m sim.world --seed {self.plan.seed}{how} --acts {numbers}{' --calm' if self.calm else ''}"
         head = f"seed {self.plan.seed}, shrunk to {len(acts)} acts in {self.runs} runs: {self.breach}"
         return "\n".join([head, *acts, f"  again: {again} --trace"])
 
 
-def with_acts(plan_: Plan, kept: tuple[int, ...], *, calm: bool = False) -> Plan:
+def with_acts(plan_: AnyPlan, kept: tuple[int, ...], *, calm: bool = False) -> AnyPlan:
     """The plan with those of its acts alone, by their place in it."""
     acts: tuple[Act, ...] = tuple(plan_.acts[number] for number in kept)
     return replace(plan_, acts=acts, weather=CALM if calm else plan_.weather)
@@ -56,11 +58,23 @@ def shrunk(plan_: Plan, *, world: type[World] = World, runs_max: int = RUNS_MAX)
     first = breaks(everything)
     if first is None:
         return None
-    kept, breach = _fewest(everything, first, breaks, lambda: runs < runs_max)
+    kept, breach = _fewest(*_before(plan_, first, everything, breaks), breaks, lambda: runs < runs_max)
     still = breaks(kept, calm=True)
     calm = still is not None and still.invariant == first.invariant
     breach = still if calm and still is not None else breach
     return Shrunk(plan=with_acts(plan_, kept, calm=calm), breach=breach, kept=kept, calm=calm, runs=runs)
+
+
+def _before(
+    plan_: Plan, breach: Breach, everything: tuple[int, ...], breaks: Callable[[tuple[int, ...]], Breach | None]
+) -> tuple[tuple[int, ...], Breach]:
+    """Without the acts after the breach, where it comes about all the same."""
+    kept = tuple(number for number in everything if plan_.acts[number].at_ns <= breach.true_ns)
+    if kept == everything:
+        return everything, breach
+    found = breaks(kept)
+    same = found is not None and found.invariant == breach.invariant
+    return (kept, found) if found is not None and same else (everything, breach)
 
 
 def _fewest(

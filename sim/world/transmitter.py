@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from radio.gate import Allow, Inputs, Sensed, decide
 from radio.permits import HeldPermit, Permits
 from settlement.chain.scope import Area, Band
-from settlement.core.fixes import Fix
+from settlement.core.fixes import Fix, TimeFix
 from settlement.core.reasons import Reason, Refusal, refuse
 from sim.world.trust import NETWORK
 
@@ -33,7 +33,11 @@ class ModelledEmission:
 class ModelledTransmitter:
     """All permits of one user, and what is on the air because of them."""
 
-    def __init__(self, user: str, credential: bytes, anchors: tuple[bytes, ...]) -> None:
+    def __init__(
+        self, user: str, credential: bytes, anchors: tuple[bytes, ...], *, beats_ns: int = HEARTBEAT_NS
+    ) -> None:
+        """Args: beats_ns: how long a decision may stand before the agent is heard again."""
+        self._beats_ns = beats_ns
         self._user, self._credential = user, credential
         self.permits = Permits(network=NETWORK, anchors=anchors)
         self._held: dict[bytes, HeldPermit] = {}
@@ -47,13 +51,29 @@ class ModelledTransmitter:
         self._held[sid] = held
         return None
 
+    def opens_ns(self) -> dict[bytes, int]:
+        """When the window of each settlement held begins, UTC."""
+        return {sid: held.permit.cell.window.start_ns for sid, held in self._held.items()}
+
     def withdraw(self, sid: bytes) -> None:
         """Never again under this settlement."""
         self.permits.withdraw(sid, refuse(Reason.PREEMPTED, "gate.6", "suspended", "an undisturbed settlement"))
 
+    def hand_on(self, sid: bytes, record: bytes, now: TimeFix) -> None:
+        """Verify a HANDOVER or a RECLAIM of a held settlement, and go by what it leaves."""
+        self.permits.hand_on(record, sid, now)
+
+    def vacated(self) -> list[bytes]:
+        """The HANDOVERs, by their names, in which nothing radiates since the last turn, each told once."""
+        found = [name for held in self._held.values() for name in held.untold]
+        for held in self._held.values():
+            held.untold.clear()
+        return found
+
     def turn(self, at_ns: int, fix: Fix) -> list[ModelledEmission]:
         """Decide afresh; returns the emissions that ended with it, cut where the new decision cut them."""
         done = self.stop(at_ns)
+        self.permits.current(fix.time)  # what was handed on and is over is this user's again
         for sid, held in self._held.items():
             decision = decide(self._inputs(at_ns, fix, held))
             if isinstance(decision, Allow):
@@ -65,9 +85,13 @@ class ModelledTransmitter:
                     area=permit.cell.area,
                     eirp_mdbm=permit.max_eirp_mdbm,
                     start_ns=at_ns,
-                    end_ns=min(at_ns + decision.for_ns, at_ns + HEARTBEAT_NS),
+                    end_ns=min(at_ns + decision.for_ns, at_ns + self._beats_ns),
                 )
         return done
+
+    def forsaken(self, at_ns: int) -> list[ModelledEmission]:
+        """The agent died at that instant: its warden transmits until it misses a heartbeat, and no longer."""
+        return self.stop(at_ns + HEARTBEAT_NS)
 
     def stop(self, at_ns: int) -> list[ModelledEmission]:
         """Everything off at that instant."""

@@ -17,6 +17,7 @@ from settlement.pair.artifact import verify_rule
 from settlement.pair.coordination import AUTHORITY, NEIGHBOURS
 from settlement.records.approvalterms import ApprovalRule
 from settlement.records.auctionterms import PRICE_FUNCTIONS, AuctionRule
+from settlement.records.handingterms import KINDS, HandingTerms
 from settlement.records.quorum import GroupMember, MemberList
 from sim.world.plan import Role
 
@@ -105,7 +106,8 @@ def holder_band(number: int) -> Band:
     return Band(low_hz=low_hz, high_hz=low_hz + CHANNELS * RASTER_HZ)
 
 
-def _before_start() -> Fix:
+def before_start() -> Fix:
+    """When and where the authority signs: shortly before the start."""
     return Fix(
         time=TimeFix(earliest_ns=T0_NS - 9 * NS, latest_ns=T0_NS - 9 * NS, source=TimeSource.SIMULATED, trusted=True),
         position=PositionFix(
@@ -120,7 +122,8 @@ def _scope(actions: tuple[str, ...], *, tier: int, depth: int = 0) -> Scope:
     )
 
 
-def _claims(public: bytes, name: str) -> Claims:
+def claims_for(public: bytes, name: str) -> Claims:
+    """Claims of a credential by the root, an hour to each side of the start."""
     start_s = T0_NS // NS
     return Claims(
         issuer="root",
@@ -159,9 +162,11 @@ def make_rule(
     budget_hz_s: int | None,
     suspends: bool,
     shards: tuple[bodies.Shard, ...] = (),
+    handing: int = 0,
     decides: str = "",
 ) -> bodies.Rule:
     """The rule of a run."""
+    hands = HandingTerms(kinds=KINDS, depth=2, consent=handing - 1) if handing else None
     budget = bodies.Budget(
         level="operator",
         commodity=COMMODITY,
@@ -177,7 +182,7 @@ def make_rule(
         effective=Window(start_ns=T0_NS - 3600 * NS, end_ns=T0_NS + 3600 * NS),
         bands=(BAND,),
         area=AREA,
-        classes=(replace(TERMS, on_incumbent=1 if suspends else None, **DECIDES[decides]),),
+        classes=(replace(TERMS, on_incumbent=1 if suspends else None, handing=hands, **DECIDES[decides]),),
         levels=(
             bodies.Level(name="authority", response="obey", weight_ppm=1_000_000, admits=admits),
             bodies.Level(name="operator", response="consider", weight_ppm=500_000, admits=admits),
@@ -229,13 +234,14 @@ def trust_for(
     status: bool,
     suspends: bool = False,
     coordination: str = "",
+    handing: int = 0,
     decides: str = "",
 ) -> WorldTrust:
     """Issue everything a run needs; the same arguments give the same bytes."""
-    key, before = SigningKey.from_seed(secret("root")), _before_start()
+    key, before = SigningKey.from_seed(secret("root")), before_start()
     scope = _scope(("issue", "rule", "offer", "grant", "request", "coordinate", "observe"), tier=1, depth=2)
     body = bodies.Credential(level="authority", scope=scope)
-    root = issue(key, None, body, _claims(key.public, "root"), network=NETWORK, fix=before)
+    root = issue(key, None, body, claims_for(key.public, "root"), network=NETWORK, fix=before)
     authority = Registry(NETWORK, [records.digest(root)]).admit(root)
     if isinstance(authority, Refusal):
         raise TypeError(str(authority))
@@ -249,20 +255,22 @@ def trust_for(
             status_index=number if status else None,
         )
         public = SigningKey.from_seed(secret(role.name)).public
-        claims = _claims(public, role.name)
+        claims = claims_for(public, role.name)
         chains.append(
             (role.name, (root, issue(key, authority, body, claims, network=NETWORK, fix=before, seq=10 + number)))
         )
     by_name = {name: records.digest(chain[-1]) for name, chain in chains}
     shards = _shards(coordination, by_name)
-    rule = make_rule(quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends, shards=shards, decides=decides)
+    rule = make_rule(
+        quorum=quorum, budget_hz_s=budget_hz_s, suspends=suspends, shards=shards, handing=handing, decides=decides
+    )
     group = _members_list(roles, by_name) if decides else None
     return WorldTrust(
         root=root,
         chains=tuple(chains),
-        rule_raw=_signed(key, authority, rule, 2),
+        rule_raw=signed_by(key, authority, rule, 2),
         lists=_status_lists(key, authority, len(roles)) if status else (),
-        group=_signed(key, authority, group, 30) if group is not None else None,
+        group=signed_by(key, authority, group, 30) if group is not None else None,
     )
 
 
@@ -285,9 +293,10 @@ def _members_list(roles: tuple[Role, ...], by_name: dict[str, bytes]) -> MemberL
     )
 
 
-def _signed(key: SigningKey, authority: Subject, body: object, seq: int) -> bytes:
+def signed_by(key: SigningKey, authority: Subject, body: object, seq: int) -> bytes:
+    """A record of the authority."""
     frame = records.Frame(
-        network=NETWORK, author=authority.hash, seq=seq, attestation=records.Attestation.of(_before_start())
+        network=NETWORK, author=authority.hash, seq=seq, attestation=records.Attestation.of(before_start())
     )
     return records.sign_record(key, frame, body)
 
@@ -296,7 +305,7 @@ def _status_lists(key: SigningKey, authority: Subject, members: int) -> tuple[by
     """Nobody revoked, then the last member."""
     revoked: tuple[tuple[int, ...], ...] = ((), (members - 1,))
     return tuple(
-        _signed(
+        signed_by(
             key,
             authority,
             bodies.Revocation(version=n + 1, fresh_until_ns=T0_NS + 3600 * NS, bits=bits_of(indices, 8)),

@@ -1,6 +1,7 @@
 """What `bandpact audit` prints and how it ends, on logs of every kind."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,18 @@ def test_a_review_and_how_long_a_revocation_took_are_shown(trial: tuple[World, P
 
 
 @pytest.mark.feature("M7")
+def test_entries_of_a_time_are_asked_for_as_people_write_it(trial: tuple[World, Path]) -> None:
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(T0 // NS + 1))
+    rows = [
+        json.loads(run("show", trial[1], "--json", *more).stdout) for more in ((), ("--since", at), ("--until", at))
+    ]
+    assert 0 < len(rows[1]) < len(rows[0])
+    assert len(rows[1]) + len(rows[2]) == len(rows[0])
+    done = run("show", trial[1], "--since", "2026-11-28")
+    assert done.exit_code != 0
+    assert "with the Z of UTC" in f"{done.output}{done.exception}"
+
+
 @pytest.mark.parametrize("command", ["show", "verify", "report", "replay"])
 def test_nothing_a_peer_wrote_reaches_the_terminal_as_it_is(trial: tuple[World, Path], command: str) -> None:
     _, folder = trial

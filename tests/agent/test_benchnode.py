@@ -7,9 +7,13 @@ import time
 
 import pytest
 
-from agent.bench.node import TARGETS, ProcessUse, measured
+from agent.bench.node import TARGETS, ProcessUse, compiler_mb, measured
 
 pytestmark = pytest.mark.feature("R9")
+
+
+def test_what_the_compiler_holds_is_measured_in_a_process_of_its_own() -> None:
+    assert 20 < compiler_mb() < 400
 
 
 def test_a_process_is_measured_by_what_the_kernel_says_of_it() -> None:

@@ -62,7 +62,7 @@ def test_the_page_has_the_figures_of_the_run_and_counts_its_misses(tmp_path: Pat
     assert ("**missed**" in line) == (speed.ours < 700)
     assert f"{found.counts()['not measured']} not measured" in text
     assert "too short to go by" in text
-    assert "bandpact bench world --seeds 1 --json" in text
+    assert f"bandpact bench world {WORLD.quick} --json" in text
     assert found.before.cores == len(os.sched_getaffinity(0))
     assert list(tmp_path.iterdir()) == []
 

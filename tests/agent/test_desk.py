@@ -275,6 +275,27 @@ def below(desk: tuple[Path, str], tmp_path: Path) -> tuple[Path, Path, str]:
     return folder, sub, anchor
 
 
+@pytest.mark.feature("G3")
+@pytest.mark.feature("M6")
+def test_an_authority_of_another_level_that_may_only_rule(desk: tuple[Path, str], tmp_path: Path) -> None:
+    """A regulator for the second level of disputes: in the same place and band as holders, since it grants nothing."""
+    folder, anchor = desk
+    run("node", "init", tmp_path / "h", "--device", "pluto 1")
+    issue = ("authority", "issue", tmp_path / "h" / "enrol.request", "--name", "h", "--role", "holder")
+    run(*issue, "--out", tmp_path / "h.chain", "--desk", folder)
+    regulator, chain = tmp_path / "regulator", tmp_path / "regulator.chain"
+    run("authority", "request", "--network", "n", "--desk", regulator)
+    delegate = ("authority", "delegate", regulator / "authority.request", "--name", "fcc", "--out", chain)
+    assert "this authority may issue" in run(*delegate, "--action", "fly", "--desk", folder, code=2)
+    said = run(*delegate, "--level", "regulator", "--action", "rule", "--action", "audit", "--desk", folder)
+    assert "rule, audit" in said
+    run("authority", "enrol", chain, "--anchor", anchor, "--desk", regulator)
+    subject = Registry("n", [bytes.fromhex(anchor)]).admit_chain(load_chain(chain))
+    assert isinstance(subject, Subject)
+    assert (subject.level, subject.scope.actions) == ("regulator", ("rule", "audit"))
+    assert "regulator" in run("authority", "show", "--desk", folder)
+
+
 def enrolled(tmp_path: Path, sub: Path, name: str, *options: object, code: int = 0) -> Path:
     run("node", "init", tmp_path / name, "--device", name)
     chain = tmp_path / f"{name}.chain"

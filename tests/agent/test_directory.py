@@ -246,3 +246,44 @@ def test_a_directory_of_intents_reaches_a_holder_that_nobody_told(tmp_path: Path
     query = DirectoryQuery(kind=INTENTS)
     assert world.do("holder", 1.2, lambda step: take_entry(step, holder, entry, query)) == "taken"
     assert [one for one in world.members["holder"].effects if isinstance(one, AnswerIntent)]
+
+
+@pytest.mark.feature("A8")
+@pytest.mark.attack(65)
+def test_no_author_hides_another_behind_entries_of_its_own(tmp_path: Path) -> None:
+    world = enrolled(classed(tmp_path), ("holder", "mallory"), ("alice",))
+    index = index_of(world)
+    parties = {name: world.members[name].party for name in ("holder", "mallory")}
+    honest = entry_of(parties["holder"], offered(world, "holder", BAND, "cbrs", ()))
+    assert honest is not None
+    assert index.add(honest.encoded(), T0) is None
+    for _ in range(OF_ONE_MAX + 5):
+        loud = entry_of(parties["mallory"], offered(world, "mallory", BAND, "cbrs", ()))
+        assert loud is not None
+        assert index.add(loud.encoded(), T0) is None
+    found = index.find(QUERY, T0)
+    assert honest in found.entries[:2]
+    assert len(found.entries) == 64
+
+
+@pytest.mark.feature("A8")
+@pytest.mark.attack(65)
+def test_what_lies_beside_an_entry_is_what_it_rests_on_and_nobody_changes_it(tmp_path: Path) -> None:
+    world, entry = town(tmp_path)
+    index = index_of(world)
+    assert index.add(entry.encoded(), T0) is None
+    for beside in ((b"x" * 60_000,), (b"x" * 60_000, b"y" * 60_000)):
+        refusal = index.add(replace(entry, beside=beside).encoded(), T0)
+        assert refusal is not None
+        assert refusal.clause == "directory.beside"
+    assert index.find(QUERY, T0).entries == (entry,)
+
+
+@pytest.mark.feature("A8")
+def test_an_answer_fits_whatever_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, entry = town(tmp_path)
+    index = index_of(world)
+    assert index.add(entry.encoded(), T0) is None
+    monkeypatch.setattr("settlement.market.directory.ANSWER_LIMIT", len(entry.encoded()))
+    assert index.find(QUERY, T0).entries == ()
+    assert len(encode(index.find(QUERY, T0), limit=ANSWER_LIMIT)) < ANSWER_LIMIT

@@ -152,6 +152,50 @@ def test_the_desk_rules_on_a_case_file_once(court: Court, tmp_path: Path) -> Non
     assert not (tmp_path / "third").exists()
 
 
+def desk_of(folder: Path, who: str, *chain: bytes) -> Path:
+    """An authority's folder, as its key and credentials make it."""
+    folder.mkdir()
+    write_files(secret_file(folder / SIGN, seed(who)))
+    write_chain(folder / CHAIN, chain)
+    write_chain(folder / SIGNED, chain[:1])
+    (folder / "network.txt").write_text(NETWORK + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.feature("M6")
+def test_a_dispute_goes_to_the_second_level_by_command_and_only_that_level_rules(court: Court, tmp_path: Path) -> None:
+    court.break_off(10.0)
+    court.world.carry(10.0)
+    (raised,) = do(court, "alice", 12.0, dispute_settlement, **asked())
+    with pytest.raises(NotSaid, match="dispute"):  # there is no ruling yet, and none is overdue
+        do(court, "alice", 12.5, dispute_settlement, **asked(ground="", escalates=raised.fields["dispute"][:8]))
+    assert court.rule(bytes.fromhex(raised.fields["dispute"]), 15.0) is None
+    court.world.carry(15.0)
+    (higher,) = do(court, "alice", 16.0, dispute_settlement, **asked(ground="", escalates=raised.fields["dispute"][:8]))
+    rows = {one.fields["dispute"]: one.fields for one in show_disputes(court.alice, "", case=False)}
+    assert rows[raised.fields["dispute"]]["state"] == "ESCALATED"
+    assert (rows[higher.fields["dispute"]]["state"], rows[higher.fields["dispute"]]["level"]) == ("RAISED", 2)
+    *_, case = show_disputes(court.alice, higher.fields["dispute"][:8], case=True)
+    file = tmp_path / "it.case"
+    file.write_bytes(bytes.fromhex(case.fields["case"]))
+    desks = {
+        "root": desk_of(tmp_path / "root", "root", court.world.root),
+        "regulator": desk_of(tmp_path / "regulator", "regulator", *court.world.chains["regulator"]),
+    }
+    ruled = {
+        name: CliRunner().invoke(
+            app, ["ruling", "sign", str(file), "--desk", str(desk), "--out", str(tmp_path / f"{name}.ruling"), "--json"]
+        )
+        for name, desk in desks.items()
+    }
+    assert ruled["root"].exit_code == 1
+    assert "ruling.level" in ruled["root"].output
+    assert not (tmp_path / "root.ruling").exists()
+    assert ruled["regulator"].exit_code == 0, ruled["regulator"].output
+    made = json.loads(ruled["regulator"].stdout)
+    assert (made["level"], made["dispute"]) == (2, higher.fields["dispute"])
+
+
 @pytest.mark.feature("M6")
 def test_the_points_of_a_trial_tell_what_became_of_promises(court: Court) -> None:
     do(court, "holder", 10.0, move_settlement, "", None)

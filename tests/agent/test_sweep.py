@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,11 @@ import pytest
 
 from agent.config.keyfiles import read_key
 from settlement.audit.verify import audit_lineage
+from tests.agent.history.days import written as kept
+from tests.agent.kit.trials import written as trial
 from tests.agent.sweep import Ended, commands, elsewhere, forked, invoked, may_mount, on_a_disk
+from tests.agent.test_licences import recording
+from tests.settlement.market.test_rule_page import blocks
 from tests.settlement.world import NETWORK, trio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +58,8 @@ TABLE: dict[str, Row] = {
     "authority admit": Row(
         words="node --rule rule.signed --out node.admission", reads=("rule.signed",), writes=True, units=("--for 30",),
     ),
+    "authority jurisdiction check": Row(words="area.toml", reads=("area.toml",)),
+    "authority jurisdiction sign": Row(words="area.toml --out area.signed", reads=("area.toml",), writes=True),
     "authority class check": Row(words="class.toml", reads=("class.toml",)),
     "authority class sign": Row(words="class.toml --out class.schema", reads=("class.toml",), writes=True),
     "authority delegate": Row(
@@ -127,9 +134,9 @@ TABLE: dict[str, Row] = {
     "warden": Row(words="--config none.toml", fails=1),
     "stop": Row(words=NODE, reads=("node/node.toml",), fails=4),
     "recordings licence": Row(words="made.sigmf-meta", reads=("made.sigmf-meta",)),
-    "recordings export": Row(words="made.sigmf-meta out.sigmf-meta", reads=("made.sigmf-meta",), fails=1),
-    "recordings expire": Row(words="none"),
-    "recordings check": Row(words="none"),
+    "recordings export": Row(words="made.sigmf-meta out.sigmf-meta", reads=("made.sigmf-meta",), writes=True),
+    "recordings expire": Row(words="due", reads=("due",), writes=True),
+    "recordings check": Row(words="due", reads=("due",)),
     "directory serve": Row(words="--network n --anchor 00", fails=2),
     "directory find": Row(words=f"--url http://127.0.0.1:9 {ANCHORED}", fails=1, units=("--band 3550-3560",)),
     "lease list": Row(words=f"--in sealed.db {AUDIT}", reads=("sealed.db",)),
@@ -145,7 +152,7 @@ TABLE: dict[str, Row] = {
     "sense": Row(words="file:none.sigmf-meta", fails=1),
     "record": Row(words="file:none.sigmf-meta out", fails=1),
     "calibrate": Row(words="file:none.sigmf-meta t.toml --power-dbm 0 --uncertainty-db 1 --frequency 1MHz", fails=1),
-    "campaign": Row(words="none.toml", fails=1),
+    "campaign": Row(words="worlds.toml --jobs 1", reads=("worlds.toml",), writes=True),
     "calendar sign": Row(
         words="calendar.json --key plain/sign.key --out new.calendar", reads=("calendar.json",), writes=True,
     ),
@@ -175,17 +182,19 @@ TABLE: dict[str, Row] = {
     "bench node": Row(words="--seconds 0", fails=2),
     "bench table": Row(words="--only none", fails=2),
     "bench world": Row(words="--seeds 0", fails=2),
-    "history export": Row(words="node/node.toml --csv h.csv", reads=("node/node.toml",), fails=1),
-    "history show": Row(words="node/node.toml", reads=("node/node.toml",), fails=1, units=("--for 60",)),
+    "history export": Row(
+        words="kept --csv h.csv --parquet h.parquet --sigmf h.sigmf-meta", reads=("kept",), writes=True,
+    ),
+    "history show": Row(words="kept", reads=("kept",), units=("--for 60",)),
     "install-service": Row(words="none", fails=1),
     "kit collect": Row(words="--trial none", fails=1),
     "kit enrol": Row(words="none.enrol --trial none", fails=1),
     "kit join": Row(words="none.kit", fails=1),
     "kit logs": Row(words="none", fails=1),
-    "kit make": Row(words="none.toml", fails=1),
+    "kit make": Row(words="harbour.toml", reads=("harbour.toml",), writes=True),
     "kit report": Row(words="none", fails=1),
     "kit run": Row(words="none", fails=1),
-    "kit status": Row(words="none", fails=1, units=("--wait 5",)),
+    "kit status": Row(words="none", fails=1, units=("--wait 5", "--until-settled 60")),
     "kit tell": Row(words="--trial none", fails=1),
     "page": Row(words="node/node.toml", reads=("node/node.toml",), fails=1),
     "report": Row(words="none", fails=1),
@@ -228,7 +237,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         must("authority", "rule", "sign", "rule.toml", "--out", "rule.signed")
         text = (ROOT / "settlement/governing/classes/backhaul.toml").read_text(encoding="utf-8")
         (folder / "class.toml").write_text(text.replace('"backhaul"', '"cbrs"', 1), encoding="utf-8")
-        (folder / "made.sigmf-meta").write_text('{"global": {"core:datatype": "ci16_le"}}', encoding="utf-8")
+        area = blocks("jurisdiction").replace("radius_mm = 10_000_000", "radius_mm = 5_000_000")
+        (folder / "area.toml").write_text(area, encoding="utf-8")
+        recording(folder, "made", made_ns=time.time_ns())
+        for name in ("due", "kept"):
+            (folder / name).mkdir()
+        recording(folder / "due")
+        kept(folder / "kept" / "history", 5)
+        trial(folder)
+        (folder / "worlds.toml").write_text('[campaign]\nscenarios = ["world"]\nseeds = [1]\n', encoding="utf-8")
         must("authority", "revoke", "--out", "status.list")
         witness = must("witness", "init", "asked", "--name", "w").split()[0]
         for name in ("node", "plain", "turn", "new", "fresh"):

@@ -62,3 +62,23 @@ def test_what_is_shown_can_be_read_again() -> None:
     assert {seconds: units.time_text(seconds) for seconds in told} == told
     for seconds in told:
         assert units.parse_time(units.time_text(seconds)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("1970-01-01T00:00:01Z", 10**9),
+        ("2026-11-28 12:00Z", 1_795_867_200 * 10**9),
+        ("2026-11-28T12:00:00.250000Z", 1_795_867_200_250 * 10**6),
+        ("10min ago", 5_000 * 10**9 - 600 * 10**9),
+        ("0 ago", 5_000 * 10**9),
+    ],
+)
+def test_instants_are_read_as_utc(text: str, ns: int) -> None:
+    assert units.parse_instant(text, now_ns=5_000 * 10**9) == ns
+
+
+@pytest.mark.parametrize("text", ["2026-11-28T12:00:00", "12:00Z", "1795867200", "10 ago", "yesterday", "Z", ""])
+def test_an_instant_without_its_zone_or_its_unit_is_refused_with_the_way_to_write_it(text: str) -> None:
+    with pytest.raises(units.UnitMissing, match=r"60s|2026-11-28T12:00:00Z"):
+        units.parse_instant(text, now_ns=0)

@@ -368,6 +368,61 @@ def test_leases_change_hands_only_where_the_rule_above_lets_them() -> None:
     assert (refusal.clause, refusal.required) == ("rule.wider.cbrs.handing", "none")
 
 
+@pytest.mark.parametrize("name", ["fallbacks", "disputes", "retention", "handing", "auction", "tiers"])
+def test_what_the_rule_above_does_not_give_no_lower_one_gives(name: str) -> None:
+    given = {"tiers": (TIER,)}.get(name, getattr(UPPER_RULE.classes[0], name))
+    refusal = wider_rule(replace(UPPER_RULE, **terms(**{name: given})), replace(UPPER_RULE, **terms(**{name: None})))
+    assert refusal is not None
+    assert (refusal.reason, refusal.clause) == (Reason.SCOPE, f"rule.wider.cbrs.{name}")
+
+
+NESTED: dict[str, dict[str, Any]] = {
+    "fallbacks": {"number": 2, "scope": "pool", "notice_ns": 0, "owed": "fixed", "amount": 1, "pool": ("x",)},
+    "disputes": {
+        "grounds": (GroundTerms(name="fallback not kept", owed="fixed", amount=1),), "levels": ("operator",),
+        "raise_ns": 2 * NS, "answer_ns": 2 * NS, "rule_ns": 2 * NS, "escalate_ns": 2 * NS, "pay_ns": 2 * NS,
+    },
+    "approval": {"members": "others", "function": "unanimous", "need": 1, "vote_ns": 1},
+    "coalition": {"members": "others", "function": "unanimous", "need": 1, "vote_ns": 1},
+    "auction": {
+        "members": "others", "functions": ("first price",), "bids_ns_min": 1, "reveals_ns_min": 1, "settle_ns": 0,
+        "deposit_min": 0, "bidders_max": 2,
+    },
+    "licence": {"use": ("any",), "keep_ns": 2 * NS, "aggregate": "public", "redistribute": "parties"},
+    "retention": {"what": "usage", "keep_ns": 1},
+    "tiers": {
+        "tier": 2, "displaces": (3,), "condition": "emergency", "notice_ns": 1, "owed": "fixed", "amount": 1,
+        "levels": ("operator",), "after_ns": 1,
+    },
+    "tariff": {"base": 0, "per_mhz_s": 0, "free_eirp_mdbm": 1, "per_db_ppm": 1, "hour_ppm": (1,) * 24},
+}  # fmt: skip
+"""Every key inside a term of a class with another value, one at a time."""
+
+
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name, keys in NESTED.items() for key in keys])
+def test_no_key_inside_a_term_is_changed_below(name: str, key: str) -> None:
+    held = {"tiers": (TIER,)}.get(name, getattr(UPPER_RULE.classes[0], name))
+    upper = replace(UPPER_RULE, **terms(**{name: held}))
+    one = held[0] if isinstance(held, tuple) else held
+    changed = replace(one, **{key: NESTED[name][key]})
+    refusal = wider_rule(replace(upper, **terms(**{name: (changed,) if isinstance(held, tuple) else changed})), upper)
+    assert refusal is not None
+    assert refusal.clause == f"rule.wider.cbrs.{name}"
+
+
+def test_every_key_inside_a_term_has_a_case() -> None:
+    for name, cases in NESTED.items():
+        held = {"tiers": (TIER,)}.get(name, getattr(UPPER_RULE.classes[0], name))
+        one = held[0] if isinstance(held, tuple) else held
+        assert {field for field, _ in kinds_of(type(one))} == set(cases), name
+
+
+def test_no_lower_rule_says_how_reputation_counts() -> None:
+    refusal = wider_rule(UPPER_RULE, replace(UPPER_RULE, reputation=None))
+    assert refusal is not None
+    assert refusal.clause == "rule.wider.reputation"
+
+
 def test_what_the_rule_above_leaves_open_may_be_closed() -> None:
     assert wider_rule(UPPER_RULE, replace(UPPER_RULE, budgets=None, coordination=None, modalities=None)) is None
     assert wider_rule(replace(RULE, desk=DESK), RULE) is not None

@@ -1,7 +1,6 @@
 """What comes in pulses and is no radar, from generators made by the public standards: nothing is called a radar."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,69 +9,24 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve, firwin
 
+from agent.bench.impostors import IMPOSTORS, codes, impostor, survey_for, unit_noise
 from agent.sense.receivers import open_source
 from agent.sense.session import SensePlan, sense
-from radio.signals.shapes import Cplx
 from sensing.detectors.radarclasses import CLASSES, observable
-from sensing.survey import Survey, SurveyReport, SurveySettings
+from sensing.survey import SurveyReport
 from sensing.values import Channel
-from sim.waveforms import ble, dect, gsm, impulses, jammer, nr, sensors
 from sim.waveforms.radar import Radar, RadarClassName, render
 
 pytestmark = pytest.mark.feature("E3")
-CENTER = 3.55e9
 IQ = Path(os.environ.get("BANDPACT_IQ", Path(__file__).parents[3] / "shared" / "iq"))
-Generator = Callable[..., Cplx]
-
-IMPOSTORS: dict[str, tuple[Generator, dict[str, Any]]] = {
-    "uplink control each 2.5 ms": (nr.pucch, {"period_s": 2.5e-3, "offset_hz": 1e6}),
-    "uplink control each 0.5 ms": (nr.pucch, {"period_s": 0.5e-3, "offset_hz": -2e6}),
-    "sounding each 1 ms": (nr.srs, {"period_s": 1e-3}),
-    "sounding each 2 ms": (nr.srs, {"period_s": 2e-3, "blocks": 4, "offset_hz": 1e6}),
-    "synchronisation blocks": (nr.ssb, {}),
-    "TDD lightly loaded": (nr.tdd, {}),
-    "BLE acknowledgements": (ble.generate, {"offset_hz": 1e6}),
-    "BLE, short packets": (ble.generate, {"payload": 20}),
-    "DECT": (dect.generate, {}),
-    "GSM": (gsm.generate, {}),
-    "on-off keying, 50 us": (sensors.generate, {"coding": sensors.Coding.MANCHESTER, "unit_s": 50e-6, "bits": 80}),
-    "FSK, 58 us": (sensors.generate, {"coding": sensors.Coding.FSK, "unit_s": 58e-6, "bits": 120}),
-    "PWM at 1 kHz": (impulses.pwm, {"ring_hz": 1e6, "decay_s": 1e-6}),
-    "PWM at 2.5 kHz": (impulses.pwm, {"period_s": 4e-4, "ring_hz": 1e6, "both_edges": True}),
-    "a carrier with lost buffers": (impulses.dropping, {}),
-    "a carrier with zeros for lost buffers": (impulses.dropping, {"zeros": True}),
-    "chirp jammer": (jammer.generate, {}),
-}
 FAST = ("uplink control each 2.5 ms", "sounding each 1 ms", "BLE acknowledgements", "PWM at 1 kHz", "chirp jammer")
 
 
-def settings(rate: int, **more: Any) -> SurveySettings:
-    whole = Channel(low_hz=CENTER - 0.45 * rate, high_hz=CENTER + 0.45 * rate)
-    return SurveySettings(center_hz=CENTER, sample_rate_hz=rate, full_scale=2048, channels=(whole,), **more)
-
-
-def noise(rng: np.random.Generator, samples: int) -> NDArray[np.complex64]:
-    return rng.standard_normal(2 * samples, dtype=np.float32).view(np.complex64) * np.float32(np.sqrt(0.5))
-
-
-def codes(z: NDArray[np.complexfloating]) -> NDArray[np.int16]:
-    rails = z.astype(np.complex64).view(np.float32) * np.float32(10)
-    return np.clip(np.rint(rails), -2048, 2047).astype(np.int16).reshape(-1, 2)
-
-
 def surveyed(z: NDArray[np.complexfloating], rate: int, **more: Any) -> SurveyReport:
-    survey, iq, step = Survey(settings(rate, **more)), codes(z), rate // 50
+    survey, iq, step = survey_for(rate, **more), codes(z), rate // 50
     for start in range(0, len(iq), step):
         survey.feed(iq[start : start + step], start_ns=round(start / rate * 1e9))
     return survey.report(round(len(iq) / rate * 1e9))
-
-
-def impostor(name: str, rng: np.random.Generator, *, rate: int, seconds: float, snr_db: float) -> NDArray[np.complex64]:
-    """The signal so far over the noise in 1 MHz."""
-    generate, params = IMPOSTORS[name]
-    samples = int(rate * seconds)
-    signal = generate(rng, sample_rate_hz=rate, samples=samples, **params)
-    return signal * np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / rate)) + noise(rng, samples)
 
 
 @pytest.mark.parametrize(
@@ -80,15 +34,15 @@ def impostor(name: str, rng: np.random.Generator, *, rate: int, seconds: float, 
     [*((one, 10_000_000, 20) for one in IMPOSTORS), *((one, 30_720_000, 15) for one in FAST)],
 )
 def test_is_no_radar(name: str, rate: int, snr_db: float) -> None:
-    report = surveyed(impostor(name, np.random.default_rng(3), rate=rate, seconds=0.08, snr_db=snr_db), rate)
+    report = surveyed(impostor(np.random.default_rng(3), name, rate_hz=rate, seconds=0.08, snr_db=snr_db), rate)
     assert report.incumbents == ()
 
 
 @pytest.mark.parametrize("name", ["PWM at 1 kHz", "uplink control each 2.5 ms", "BLE acknowledgements"])
 def test_is_no_radar_for_long_at_a_nodes_cadence(name: str) -> None:
     rate, frame, look = 30_720_000, 614_400, 69_120
-    z = impostor(name, np.random.default_rng(4), rate=rate, seconds=0.24, snr_db=20)
-    survey, told = Survey(settings(rate)), []
+    z = impostor(np.random.default_rng(4), name, rate_hz=rate, seconds=0.24, snr_db=20)
+    survey, told = survey_for(rate), []
     for start in range(0, len(z) - look, frame):
         heard = survey.feed(codes(z[start : start + look]), start_ns=round(start / rate * 1e9)).incumbents
         told.append(bool(heard))
@@ -100,7 +54,7 @@ def burst(rng: np.random.Generator, rate: int) -> NDArray[np.complex64]:
     radar = Radar(radar_class=RadarClassName.P0N1, pulse_s=1e-6, chirp_hz=0, pulses_per_s=1000, pulses_per_burst=20)
     samples = int(rate * 0.03)
     pulses = render(radar, sample_rate_hz=rate, start=-rate // 1000, samples=samples)
-    return pulses * np.float32(np.sqrt(200 * 1e6 / rate)) + noise(rng, samples)
+    return pulses * np.float32(np.sqrt(200 * 1e6 / rate)) + unit_noise(rng, samples)
 
 
 def test_where_no_incumbent_can_be_a_radars_train_is_a_pulse_report() -> None:
@@ -136,14 +90,14 @@ def test_steady_noise_with_edges_holds_no_radar(kind: str, rate: int) -> None:
     found = []
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        z = noise(rng, rate // 10)
+        z = unit_noise(rng, rate // 10)
         if kind.startswith("filter"):
             taps = firwin(129, float(kind.rpartition(" ")[2])).astype(np.float32)
-            z = fftconvolve(z, taps, mode="same") * np.float32(10) + noise(rng, len(z)) * np.float32(0.02)
+            z = fftconvolve(z, taps, mode="same") * np.float32(10) + unit_noise(rng, len(z)) * np.float32(0.02)
         else:
             taps = firwin(257, 0.2).astype(np.float32)
             turn = np.exp(0.5j * np.pi * np.arange(len(z))).astype(np.complex64)
-            z = z + fftconvolve(noise(rng, len(z)), taps, mode="same") * turn * np.float32(100)
+            z = z + fftconvolve(unit_noise(rng, len(z)), taps, mode="same") * turn * np.float32(100)
             z = z * np.float32(0.5)
         found += [one.kind for one in surveyed(z, rate).incumbents]
     assert not found

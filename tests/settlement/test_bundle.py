@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from settlement.audit.bundle import AuditedBundle, make_bundle, verify_bundle
+from settlement.audit.bundleform import read_form
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal
 from tests.settlement.bundles import flipped, sealed, small_bundle, verifies
@@ -69,7 +70,14 @@ def test_a_process_with_only_bundle_and_anchor_verifies_it(settled: tuple[World,
     good = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert good.returncode == 0, good.stderr
     assert '"ok": true' in good.stdout
-    middle = len(data) // 2
-    (tmp_path / "trial.bundle").write_bytes(data[:middle] + bytes([data[middle] ^ 4]) + data[middle + 1 :])
-    bad = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert bad.returncode == 5, bad.stdout + bad.stderr
+    form = read_form(data, limit=len(data))
+    assert not isinstance(form, Refusal)
+    entries = form[1][0].entries
+    entry = entries[len(entries) // 2]
+    inside = data.index(entry) + len(entry) // 2
+    length = data.index(entry) - 1
+    for at, code in ((inside, 5), (length, 1)):  # an entry was altered; the form is broken, and what it was is unknown
+        (tmp_path / "trial.bundle").write_bytes(flipped(data, at, 2))
+        bad = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert bad.returncode == code, bad.stdout + bad.stderr
+        assert "NOT A LINEAGE" in bad.stderr or code == 5

@@ -384,7 +384,8 @@ APART: dict[str, Cell] = {
 @pytest.mark.attack(62)
 def test_two_confirmed_settlements_on_one_cell_are_told_of() -> None:
     one, two = Story(1), Story(2)
-    clash = [f"settlements {two.sid.hex()[:16]} and {one.sid.hex()[:16]} were live on the same cell"]
+    named = sorted(story.sid.hex()[:16] for story in (one, two))
+    clash = [f"settlements {named[0]} and {named[1]} were live on the same cell"]
     assert told(*one.all, *two.all) == clash
     separate = [Audited(path=Path(n), origin=n, held=s.all) for n, s in (("x", one), ("y", two))]
     assert cross_check(separate).problems == clash, "whoever holds them"

@@ -85,10 +85,21 @@ def test_time_does_nothing_to_a_holders_settlement_before_it_is_due() -> None:
             pair.state == HolderState.COORDINATING and now.after(pair.said_again_ns()),
             pair.notice is not None and now.after(pair.said_again_ns()),
             pair.state == HolderState.CONFIRMED and now.after(pair.cell.window.end_ns),
-            pair.state == HolderState.CONFIRMED and now.latest_ns + LEASE_NS // 2 >= held_ns,
+            pair.state == HolderState.CONFIRMED
+            and held_ns < pair.cell.window.end_ns
+            and now.latest_ns + LEASE_NS // 2 >= held_ns,
             pair.done(now),
         )
         assert not any(happening) or due_ns <= 0, (pair, happening)
+
+
+def test_a_lease_that_reaches_to_the_end_of_the_window_is_not_looked_at_before_that() -> None:
+    """Nothing can be made longer then: a tick in between had looked at it each time, for nothing."""
+    pair = holder_pair(random.Random(1), 1)
+    end_ns = pair.cell.window.end_ns
+    last = replace(pair, state=HolderState.CONFIRMED, notice=None, busy_until_ns=end_ns, transmit_until_ns=end_ns)
+    assert last.due_ns(LEASE_NS) == end_ns
+    assert replace(last, transmit_until_ns=end_ns - 1).due_ns(LEASE_NS) == end_ns - 1 - LEASE_NS // 2
 
 
 def user_pair(chosen: random.Random, number: int) -> UserPair:

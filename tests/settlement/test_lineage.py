@@ -109,7 +109,7 @@ def test_other_anchors_prove_nothing(trial: tuple[World, dict[str, Path]]) -> No
 
 
 def without(audited: Audited, typ: str) -> Audited:
-    audited.held = [record for record in audited.held if record.typ != typ]
+    audited.held = audited.held.without(typ)
     return audited
 
 

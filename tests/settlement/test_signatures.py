@@ -40,7 +40,14 @@ def audit(world: World, path: Path) -> Audited:
 
 
 def said(audited: Audited) -> tuple[object, ...]:
-    return audited.findings.problems, audited.root, audited.records, audited.own, audited.replayed, audited.by_sid
+    return (
+        audited.findings.problems,
+        audited.root,
+        audited.records,
+        audited.own,
+        audited.replayed,
+        audited.held.by_sid(),
+    )
 
 
 @pytest.mark.usefixtures("everywhere")

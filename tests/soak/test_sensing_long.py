@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agent.bench.detection import measure, poisson_interval
+from agent.bench.detection import Effort, measure
+from agent.bench.detectionrow import poisson_interval
 from agent.bench.radartrial import (
     NOISE_RATE,
     RATE,
@@ -64,7 +65,7 @@ def test_an_hour_of_looks_at_noise_gives_at_most_one_radar(capsys: pytest.Captur
 @pytest.mark.feature("E3")
 @pytest.mark.timeout(3600)
 def test_the_published_table_holds() -> None:
-    for row in measure(trials=300, seed=3, noise_s=60).rows:
+    for row in measure(Effort(trials=300, seed=3, noise_s=60)).rows:
         if row.expected is None or row.group.startswith("Radar in"):
             continue
         counted = stats.binom.interval(0.9999, row.trials, row.expected)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.settlement.market.wholeseeds import Town
 
-SEEDS = int(os.environ.get("BANDPACT_WHOLE_SEEDS", "400"))
+SEEDS = int(os.environ.get("BANDPACT_WHOLE_SEEDS", "2000"))
 
 
 @pytest.mark.timeout(7200)

@@ -14,12 +14,12 @@ from typing import Any
 from agent.bench.table.benchrow import BenchRow
 from agent.bench.table.devicerows import COST, DRIVER, SILENCE, gate_rows, node_rows, radio_rows
 from agent.bench.table.logrows import AREA as LOG
-from agent.bench.table.logrows import chain_rows
+from agent.bench.table.logrows import audit_rows, chain_rows
 from agent.bench.table.pairrows import AREA as SETTLEMENT
 from agent.bench.table.pairrows import pair_rows
 from agent.bench.table.sensingrows import RATES, SPEED, load_rows, rate_rows, speed_rows
 from agent.bench.table.worldrows import AREA as WORLD
-from agent.bench.table.worldrows import world_rows
+from agent.bench.table.worldrows import identity_rows, world_rows
 
 ENDS_S = 30.0
 """Time a bench has to end its processes when its time is up."""
@@ -48,7 +48,17 @@ COMMANDS = (
         name="chain", area=LOG, full="--size 100000 --rounds 200", quick="--size 1000 --rounds 20", limit_s=60,
         rows=chain_rows,
     ),
-    BenchCommand(name="world", area=WORLD, full="--seeds 60", quick="--seeds 1", limit_s=60, rows=world_rows),
+    BenchCommand(
+        name="audit", area=LOG, full="--entries 40000", quick="--entries 1000", limit_s=90, rows=audit_rows,
+    ),
+    BenchCommand(
+        name="world", area=WORLD, full="--seeds 20 --nodes 256 --hours 1", quick="--seeds 1 --nodes 8 --hours 1",
+        limit_s=90, rows=world_rows,
+    ),
+    BenchCommand(
+        name="identities", area=WORLD, full="--rounds 5", quick="--count 5000 --rounds 1", limit_s=60,
+        rows=identity_rows,
+    ),
     BenchCommand(
         name="sensing", area=SPEED, full="--samples 1048576 --rounds 5", quick="--samples 262144 --rounds 1",
         limit_s=120, rows=speed_rows,
@@ -61,8 +71,8 @@ COMMANDS = (
         name="load", area=SPEED, full="--looks 4 --rounds 3", quick="--looks 2 --rounds 1", limit_s=90, rows=load_rows
     ),
     BenchCommand(
-        name="settlement", area=SETTLEMENT, full="--count 30 --peers 4 --peers 32",
-        quick="--count 20 --peers 1 --in-flight 2", limit_s=150, rows=pair_rows,
+        name="settlement", area=SETTLEMENT, full="--count 30 --peers 4 --peers 64",
+        quick="--count 20 --peers 1 --in-flight 2 --open 20", limit_s=150, rows=pair_rows,
     ),
     BenchCommand(
         name="gate", area=SILENCE, full="--rounds 20 --pulls 1", quick="--rounds 1 --pulls 0", limit_s=240,

@@ -48,7 +48,9 @@ def node_rows(found: Any) -> Iterator[BenchRow]:
                 unit="MB",
                 ours=row["memory_mb"],
                 target=Target(limit=limits["memory_mb"]),
-                note="resident",
+                note=f"resident; numba, LLVM and the kernels they link add {found['compiler_mb']:g} to any process"
+                if part == "agent"
+                else "resident",
             )
 
 

@@ -1,4 +1,4 @@
-"""Rows of the benchmark table about the log: durable entries, proofs, verification."""
+"""Rows of the benchmark table about the log: durable entries, proofs, verification, audit."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -36,4 +36,25 @@ def chain_rows(found: Any) -> Iterator[BenchRow]:
         area=AREA, what="memory while the log grew tenfold", unit="MiB", ours=found["rss_full_mib"],
         target=Target(limit=1.1, by_ratio=True), anchor="at a tenth of the entries", beside=found["rss_tenth_mib"],
         note=size,
+    )  # fmt: skip
+
+
+MILLION, AUDIT_S = 1_000_000, 60.0
+
+
+def audit_rows(found: Any) -> Iterator[BenchRow]:
+    """From `bench audit`: what a log of a million entries takes at the rate found, and how memory grows."""
+    each_us, bare_us = found["cpu_us_per_entry"], found["bare_verify_us"]
+    on_cores = MILLION / 1e6 / found["cores"]
+    yield BenchRow(
+        area=AREA, what=f"audit of a million entries, {found['cores']} cores", unit="s",
+        ours=round(MILLION * found["wall_us_per_entry"] / 1e6, 1), target=Target(limit=AUDIT_S),
+        anchor="their bare signatures alone, every core busy", beside=round(bare_us * on_cores, 1),
+        note=f"at the rate of {found['entries']:,} entries; processor time {each_us * on_cores:.0f} s a core: "
+        f"{found['here_us_per_entry']:g} µs an entry in the reader, {found['others_us_per_entry']:g} beside",
+    )  # fmt: skip
+    yield BenchRow(
+        area=AREA, what="memory of an audit, log four times as long", unit="MiB", ours=found["rss_full_mib"],
+        target=Target(limit=1.1, by_ratio=True), anchor="at a quarter of the entries", beside=found["rss_quarter_mib"],
+        note=f"{found['entries']:,} entries",
     )  # fmt: skip

@@ -22,6 +22,17 @@ def pair_rows(found: Any) -> Iterator[BenchRow]:
         if one["mode"] == "witnessed":
             yield _witnessed(one, bare)
     yield from _growth(found["load"])
+    none, many = found["open"]
+    yield BenchRow(
+        area=AREA,
+        what=f"CPU of a settlement beside {many['open']:,} open ones",
+        unit="ms",
+        ours=many["cpu_ms_per_settlement"],
+        target=Target(limit=FLAT, by_ratio=True),
+        anchor="beside none",
+        beside=none["cpu_ms_per_settlement"],
+        note=f"{many['settlements']} settlements each, over both processes; one user's limit of open ones lifted",
+    )
     for one in found["load"]:
         yield BenchRow(
             area=AREA,

@@ -81,6 +81,16 @@ def _contradicted(head: str, rows: Sequence[Any]) -> BenchRow:
     )
 
 
+def _where(found: Any) -> str:
+    """What keeps it from being faster: where a profile finds the time."""
+    shares = sorted(found["shares"].items(), key=lambda one: -one[1])
+    parts = ", ".join(f"{stage} {share:.0%}" for stage, share in shares)
+    return (
+        f"profile of one core: {parts}; bare transforms {found['transforms']:.0%} of all, "
+        f"{found['calls_a_look']:,} calls a look of 131,072 samples"
+    )
+
+
 def load_rows(found: Any) -> Iterator[BenchRow]:
     """From `bench load`: two cores at once, and pulses all the time, both beside one core in noise."""
     head, size = "all that a node runs", f"FFT {found['n_fft']}"
@@ -92,7 +102,7 @@ def load_rows(found: Any) -> Iterator[BenchRow]:
         target=Target(limit=PLAIN_MSPS, least=True),
         anchor="one core, same samples",
         beside=found["one_core_msps"],
-        note="by processor time",
+        note=f"by processor time; {_where(found)}",
         why="" if found["two_cores_msps"] is not None else "this machine has one core",
     )
     yield BenchRow(

@@ -4,20 +4,10 @@ from collections.abc import Iterator
 
 from agent.bench.table.benchrow import BenchRow, Target
 from agent.bench.table.devicerows import SILENCE
-from agent.bench.table.pairrows import AREA as SETTLEMENT
-from agent.bench.table.worldrows import AREA as WORLD
 
 
 def unmeasured_rows() -> Iterator[BenchRow]:
     """One row a target."""
-    yield BenchRow(
-        area=SETTLEMENT,
-        what="CPU of a settlement beside 1,000 open ones",
-        unit="ms",
-        target=Target(limit=1.1, by_ratio=True),
-        anchor="beside none",
-        why="no bench holds 1,000 settlements open",
-    )
     yield BenchRow(
         area=SILENCE,
         what="another program moves the device, until it is muted and latched",
@@ -38,12 +28,4 @@ def unmeasured_rows() -> Iterator[BenchRow]:
         unit="ms",
         target=Target(limit=250),
         why="takes a browser: tests/soak/test_page_soak.py",
-    )
-    yield BenchRow(
-        area=WORLD,
-        what="cost of a node at 400,403 identities",
-        unit="µs",
-        target=Target(limit=1.1, by_ratio=True),
-        anchor="at 1,000 identities",
-        why="there is no signed directory of identities yet",
     )

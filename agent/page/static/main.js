@@ -120,8 +120,7 @@ function takeEvents(fresh) {
   const nowMono = state.live?.mono_ns ?? 0, nowUtc = utcNs();
   const known = new Set(state.events.map((one) => `${one.mono_ns} ${one.event}`));
   for (const one of fresh.filter((each) => !known.has(`${each.mono_ns} ${each.event}`))) {
-    const atNs = one.at_ns && one.at_ns > 1e18 ? one.at_ns
-      : fresh.length === 1 ? nowUtc : nowUtc - (nowMono - one.mono_ns);
+    const atNs = one.at_ns ?? (fresh.length === 1 ? nowUtc : nowUtc - (nowMono - one.mono_ns));
     state.events.push({ ...one, atNs });
   }
   state.events.sort((a, b) => a.atNs - b.atNs);
@@ -224,9 +223,11 @@ function showWhy(silence, atNs = null) {
   const title = { OPEN: 'MAY TRANSMIT', UNKNOWN: 'UNKNOWN: treat as ON', LATCHED: 'SILENT, latched', LOCKED: 'SILENT, not armed', ARMED: 'SILENT' };
   el('why').dataset.state = shown.state;
   el('why-lamp').textContent = LETTER[shown.state] ?? '?';
-  el('why-state').textContent = `${title[shown.state] ?? shown.state}${shown.reason ? `: ${shown.reason}` : ''}`;
-  el('why-at').textContent = now ? '' : `at ${clockText(atNs, 1)}Z`;
+  el('why-state').textContent = `${title[shown.state] ?? shown.state}${shown.reason && shown.reason !== shown.state ? `: ${shown.reason}` : ''}`;
+  el('why-at').textContent = now ? '' : `at ${clockText(atNs, 1)}Z, under the cursor`;
+  el('why').dataset.then = String(!now);
   el('why-meaning').textContent = shown.meaning;
+  el('why-before').textContent = shown.before ?? '';
   el('why-clause').textContent = shown.clause || '–';
   el('why-measured').textContent = shown.measured || '–';
   el('why-required').textContent = shown.required || '–';
@@ -321,7 +322,7 @@ function showPlaces(status) {
 function showLog(status) {
   const log = status.log;
   const witnesses = status.places.filter((one) => !one.own && one.witnessed_size > 0).length;
-  const bytes = (n) => (n === null ? 'unknown' : `${(n / 1e6).toFixed(1)} MB`);
+  const bytes = (n) => (n === null ? 'unknown' : n >= 1e9 ? `${(n / 1e9).toFixed(1)} GB` : `${(n / 1e6).toFixed(1)} MB`);
   fillPairs(el('log'), [
     ['records', log ? String(log.size) : 'unknown'],
     ['head', log ? log.root.slice(0, 24) : 'unknown'],
@@ -335,12 +336,15 @@ function showLog(status) {
   ]);
 }
 
+// Hashes by how they begin: the whole of them is in the log and in the export.
+const short = (text) => text.replace(/\b([0-9a-f]{8})[0-9a-f]{16,}\b/g, '$1…');
+
 function said(one) {
   const { event, mono_ns: _m, node: _n, atNs: _a, at_ns: _t, sid, ...rest } = one;
   const words = Object.entries(rest).filter(([, value]) => value !== '' && value !== null && !/_ns$/.test(value === null ? '' : ''))
     .filter(([name]) => !/_ns$/.test(name))
-    .map(([name, value]) => `${name.replace(/_hz$/, '')} ${/_hz$/.test(name) ? `${mhz(value, 3)} MHz` : typeof value === 'object' ? JSON.stringify(value) : value}`);
-  return (sid ? `${String(sid).slice(0, 8)} ` : '') + words.join(', ');
+    .map(([name, value]) => `${name.replace(/_hz$/, '')} ${/_hz$/.test(name) ? `${mhz(value, 3)} MHz` : Array.isArray(value) ? value.join(' ') : typeof value === 'object' ? Object.entries(value).map(([of, n]) => `${of} ${n}`).join(', ') || 'nothing' : value}`);
+  return short((sid ? `${String(sid).slice(0, 8)} ` : '') + words.join(', '));
 }
 
 function showEvents() {
@@ -349,7 +353,7 @@ function showEvents() {
   for (const one of refusals) counts.set(one.reason, (counts.get(one.reason) ?? 0) + 1);
   el('refusal-counts').textContent = counts.size
     ? [...counts].sort((a, b) => b[1] - a[1]).map(([reason, count]) => `${reason} ${count}`).join(', ') : 'none among the events kept here';
-  fill(el('refusals'), refusals.slice(-60).reverse().map((one) => [clockText(one.atNs), one.peer ?? 'us', one.detail ?? said(one)]), 'nothing was refused');
+  fill(el('refusals'), refusals.slice(-60).reverse().map((one) => [clockText(one.atNs), one.peer ?? 'us', one.detail ? short(one.detail) : said(one)]), 'nothing was refused');
   const wanted = el('filter').value.toLowerCase();
   const found = state.events.filter((one) => !wanted || JSON.stringify(one).toLowerCase().includes(wanted));
   fill(el('events'), found.slice(-120).reverse().map((one) => [clockText(one.atNs), one.event, said(one)]), 'no events');
@@ -469,13 +473,21 @@ function setCursor(cursor) {
   why();
 }
 
+// What the last settlement or request had come to by an instant, from the events kept here.
+const CAME_TO = { ended: 'ended', refused: 'was refused', aborted: 'was given up by the holder' };
+function lastBefore(ns) {
+  const mine = new Set(state.events.filter((each) => each.event === 'requested' || each.event === 'accepted').map((each) => each.sid));
+  const one = state.events.findLast((each) => mine.has(each.sid) && each.event in CAME_TO && each.atNs <= ns + 5e8);
+  return one && ns - one.atNs < 600e9 ? `its last settlement or request, ${String(one.sid).slice(0, 8)}, ${CAME_TO[one.event]} at ${clockText(one.atNs)}Z${one.reason ? `: ${one.reason}` : ''}` : '';
+}
+
 // Why it is silent: at the cursor's instant where that is in the past, else now.
 function why() {
   const cursor = state.cursor;
   const lane = cursor && cursor.ns !== null && cursor.ns < view.nowNs ? laneAt(state.lanes, cursor.ns) : null;
   if (lane) {
     const [meaning, cure] = state.reasons[lane.r] ?? [lane.g === 'OPEN' ? 'The gate was open: it might transmit' : lane.g === 'UNKNOWN' ? 'Nobody could tell whether it transmitted' : 'The gate was shut', ''];
-    showWhy({ state: lane.g, reason: lane.r, clause: lane.c, measured: lane.m, required: lane.q, meaning, mend: cure }, cursor.ns);
+    showWhy({ state: lane.g, reason: lane.r, clause: lane.c, measured: lane.m, required: lane.q, meaning, mend: cure, before: lane.r && lane.g === 'ARMED' ? lastBefore(cursor.ns) : '' }, cursor.ns);
   } else if (cursor && cursor.ns !== null && cursor.ns < view.nowNs) {
     showWhy({ state: 'UNKNOWN', reason: '', clause: '', measured: '', required: '', meaning: 'Nothing was kept of this instant', mend: '' }, cursor.ns);
   } else if (state.live?.status) showWhy(state.live.silence);

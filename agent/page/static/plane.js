@@ -92,10 +92,14 @@ export class Overlay {
   }
 
   incumbents(pen, lanes, view, x, y) {
-    pen.fillStyle = hatch(pen, '#ff8a80', 1, 7);
+    const lines = hatch(pen, '#ff8a80', 1, 7);
+    const drawn = new Map();  // what was heard in several stretches of the same time is hatched once
     for (const one of lanes) {
       for (const [low, high, kind] of one.i) {
-        const a = y(one.t + one.n), b = Math.max(y(one.t), a + 3);
+        const a = y(one.t + one.n), b = Math.min(Math.max(y(one.t), a + 3), drawn.get(low + kind) ?? Infinity);
+        if (b - a < 0.5) continue;
+        drawn.set(low + kind, a);
+        pen.fillStyle = lines;  // a label leaves its own colour
         pen.fillRect(x(low), a, Math.max(3, x(high) - x(low)), b - a);
         if (!this.told || Math.abs(this.told - b) > 30) { label(pen, `incumbent ${kind}`, x(low) + 4, b + 12, '#ffb3ab'); this.told = b; }
       }

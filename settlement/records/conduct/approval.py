@@ -12,10 +12,10 @@ from settlement.quorum.group import member_of
 from settlement.quorum.outcome import approving, judge_need, rejecting
 from settlement.records.approvalterms import ApprovalRule, ApprovalTerms
 from settlement.records.conduct.base import RecordCase
-from settlement.records.conduct.decided import asked_terms, grounds_of
+from settlement.records.conduct.decided import asked_terms, grounds_of, put_to_members
 from settlement.records.conduct.quorum import group_of, proposal_of, take_proposal
 from settlement.records.quorum import MemberList, Proposal
-from settlement.state.assembly import APPROVING, MEMBERS, OUTCOMES, PROPOSED, VOTES
+from settlement.state.assembly import MEMBERS, OUTCOMES, PROPOSED, VOTES
 from settlement.state.nodestate import NodeState
 
 
@@ -34,7 +34,7 @@ def judge_approved(case: RecordCase) -> SeekingApproval | Refusal | None:
     asked = terms.consent if terms is not None else None
     if terms is None or asked is None:
         return None
-    put = case.state.lineage.get(APPROVING, case.record.digest)
+    put = put_to_members(case.state, case.record.digest)
     if put is None:
         newest = case.state.lineage.get(MEMBERS, asked.members.encode())
         group = group_of(case.state, newest) if newest is not None else None

@@ -34,9 +34,25 @@ def _judge_compensation(case: RecordCase) -> Owed | Refusal:
         return refuse(Reason.UNKNOWN_SID, "compensation.sid", body.sid.hex()[:16], "a settlement of both")
     if body.to not in state.own_line:
         return refuse(Reason.UNKNOWN_SID, "compensation.to", body.to.hex()[:16], "this node")
+    other_money = _of_another_currency(case)
+    if other_money is not None:
+        return other_money
     if body.ruling is not None:
         return _ordered(case, body.ruling)
     return _for_a_move(case, body.moved) if body.moved is not None else Owed()
+
+
+def _of_another_currency(case: RecordCase) -> Refusal | None:
+    """What is owed is counted as the price was: in the currency of the class by the rule that the GRANT names."""
+    state, body = case.state, case.body
+    granted, asked = state.holder.pairs.get(body.sid), state.user.by_sid(body.sid)
+    grant = state.record_of(granted.grant if granted is not None else asked.grant if asked is not None else None)
+    known = state.rules.known(grant.body.rule) if grant is not None else None
+    terms = known.rule.rule.terms(grant.body.commodity) if known is not None and grant is not None else None
+    if terms is None or body.currency == terms.currency:
+        return None
+    measured, required = body.currency or "no currency", terms.currency or "no currency"
+    return refuse(Reason.PRICE, "compensation.currency", measured, f"{required}, as the price")
 
 
 def _ordered(case: RecordCase, name: bytes) -> Owed | Refusal:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.records import Record
+from settlement.chain.ruling import judge_naming
 from settlement.core.reasons import Refusal
 from settlement.pair.artifact import GroupProof, Links
 from settlement.quorum.decided import DecisionGrounds, GrantedDeal, GroupDecisions, deal_granted, judge_decided
@@ -35,8 +36,13 @@ def grounds_of(state: NodeState, beside: Iterable[bytes] = ()) -> DecisionGround
             return refused
         return record or shown.get(name)
 
+    registry, seat = state.registry, state.rule.seat
     return DecisionGrounds(
-        network=state.registry.network, find=find, subject=state.registry.get, line=state.registry.line
+        network=registry.network,
+        find=find,
+        subject=registry.get,
+        line=registry.line,
+        naming=lambda author: judge_naming(registry.get(author), seat, registry),
     )
 
 
@@ -86,10 +92,16 @@ def judge_own(state: NodeState, request: Record, earliest_ns: int) -> GroupDecis
     return GroupDecisions(award=deal.award, approval=deal.approval, beside=tuple(one.raw for one in records))
 
 
+def put_to_members(state: NodeState, request: bytes) -> bytes | None:
+    """The PROPOSAL by which this node itself put a REQUEST to the members; what others put to them does not count."""
+    asked = (state.lineage.get(APPROVING, request + me) for me in state.own_line)
+    return next((name for name in asked if name is not None), None)
+
+
 def decisions_on(state: NodeState, request: Record) -> tuple[bytes | None, bytes | None]:
     """The OUTCOME of the auction of a REQUEST's offer, and that of its approval, as far as there are any here."""
     auction = state.lineage.get(AUCTIONED, request.body.declaration)
-    approval = state.lineage.get(APPROVING, request.digest)
+    approval = put_to_members(state, request.digest)
     award = state.lineage.get(OUTCOMES, auction) if auction is not None else None
     return award, state.lineage.get(OUTCOMES, approval) if approval is not None else None
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from settlement.chain.admission import prove
 from settlement.chain.codec import encode
+from settlement.chain.records import digest
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.envelopes import Bound
 from settlement.pair.holder import OFFERS, GrantableRequest
@@ -100,7 +101,7 @@ def _judge_request(case: RecordCase) -> Granting | Haggling | SeekingApproval | 
     if bargain is not None:
         return bargain
     line = state.registry.line(case.author.hash)
-    part = judge_part(case.body, line, lambda raw: prove(raw, state.registry))
+    part = judge_part(case.body, line, lambda raw: prove(raw, state.registry)) or _granted_here(case, line)
     if part is not None:
         return part
     bound = envelopes.bound_of(state, case.admitted, case.now)
@@ -116,6 +117,20 @@ def _judge_request(case: RecordCase) -> Granting | Haggling | SeekingApproval | 
     if isinstance(decided, Refusal):
         return decided
     return Granting(reservation=reservation, bound=bound, drawn=drawn, decided=decided)
+
+
+def _granted_here(case: RecordCase, line: tuple[bytes, ...]) -> Refusal | None:
+    """A part of this wish that this holder granted and that still stands is among those shown: none is used twice."""
+    part, state = case.body.part, case.state
+    if part is None:
+        return None
+    shown = {digest(one.grant) for one in part.shown}
+    for pair in state.holder.pairs.values():
+        granted = state.record_of(pair.grant) if pair.live and pair.user in line and pair.grant not in shown else None
+        if granted is not None and granted.body.wish == part.wish:
+            measured = f"part {granted.body.index} granted here as {pair.sid.hex()[:16]}, not shown"
+            return refuse(Reason.TERMS, "fill.own", measured, "every part that this holder granted, shown")
+    return None
 
 
 def _grant(case: RecordCase, answer: Granting | Haggling | SeekingApproval) -> None:

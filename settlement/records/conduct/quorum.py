@@ -6,6 +6,7 @@ Nothing is signed here. What a node itself says next follows from what it keeps,
 
 from settlement.chain import keys
 from settlement.chain.records import Record
+from settlement.chain.ruling import judge_naming, seat_of
 from settlement.core.fixes import deadline_open
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.quorum.certificate import Certificate, to_sign
@@ -81,7 +82,7 @@ def keep_both(case: RecordCase, refusal: Refusal, kind: str, key: bytes) -> None
 def _judge_list(case: RecordCase) -> Refusal | None:
     held = case.state.lineage.get(MEMBERS, case.body.name.encode())
     newest = group_of(case.state, held) if held is not None else None
-    refusal = judge_members(case.body, newest.epoch if newest is not None else None)
+    refusal = _judge_naming(case, held) or judge_members(case.body, newest.epoch if newest is not None else None)
     if refusal is not None:
         return refusal
     for one in case.body.members:
@@ -90,6 +91,17 @@ def _judge_list(case: RecordCase) -> Refusal | None:
             measured = f"{one.key.hex()[:16]} for {subject.name}"
             return refuse(Reason.QUORUM, "membership.key", measured, subject.public.hex()[:16])
     return None
+
+
+def _judge_naming(case: RecordCase, held: bytes | None) -> Refusal | None:
+    """Who decides is named by whoever signed the rule in force, or who stands above it; and a list by its author."""
+    state = case.state
+    before = state.record_of(held) if held is not None else None
+    named = state.registry.get(before.frame.author) if before is not None else None
+    theirs = seat_of(named, state.registry) if named is not None else state.rule.seat
+    return judge_naming(case.author, state.rule.seat, state.registry) or judge_naming(
+        case.author, theirs, state.registry
+    )
 
 
 def _listed(case: RecordCase, _decided: None) -> None:
@@ -133,12 +145,13 @@ def _judge_proposal(case: RecordCase) -> Refusal | None:
     theirs = [one for one in state.assembly.live if _author_of(state, one) == case.author.hash]
     if len(theirs) >= OPEN_MAX:
         return refuse(Reason.BUDGET, "proposal.open", len(theirs), f"< {OPEN_MAX} of one author")
-    return judge_sold(state, body, case.author.hash) if body.auction is not None else judge_asked(state, body)
+    sold = body.auction is not None
+    return judge_sold(state, body, case.author.hash) if sold else judge_asked(state, body, case.author.hash)
 
 
-def judge_asked(state: NodeState, body: Proposal) -> Refusal | None:
-    """A REQUEST is put to its members once."""
-    other = state.lineage.get(APPROVING, body.subject or b"")
+def judge_asked(state: NodeState, body: Proposal, author: bytes) -> Refusal | None:
+    """A REQUEST is put to its members once by its holder; what somebody else says of it hinders nobody."""
+    other = state.lineage.get(APPROVING, (body.subject or b"") + author)
     if other is None:
         return None
     return refuse(Reason.EQUIVOCATION, "proposal.once", other.hex()[:16], "one PROPOSAL for a REQUEST")
@@ -154,7 +167,10 @@ def take_proposal(state: NodeState, step: Step, record: Record) -> None:
     body: Proposal = record.body
     about = body.auction.declaration if body.auction is not None else body.subject or b""
     step.put(PROPOSED, record.digest, about)
-    step.put(AUCTIONED if body.auction is not None else APPROVING, about, record.digest)
+    if body.auction is not None:
+        step.put(AUCTIONED, about, record.digest)
+    else:
+        step.put(APPROVING, about + (record.frame.author or b""), record.digest)
     state.assembly.begin(record.digest, auction=body.auction is not None)
     step.event("proposed", proposal=record.digest, function=body.function, vote_by_ns=body.vote_by_ns)
 
@@ -167,7 +183,8 @@ def _proposal_told(told: Retelling, said: Said) -> None:
     body: Proposal = said.body
     about = body.auction.declaration if body.auction is not None else body.subject or b""
     told.rows[PROPOSED, said.digest] = about
-    told.rows[AUCTIONED if body.auction is not None else APPROVING, about] = said.digest
+    row = (AUCTIONED, about) if body.auction is not None else (APPROVING, about + said.author)
+    told.rows[row] = said.digest
 
 
 # -- vote --------------------------------------------------------------------------------------------------------------

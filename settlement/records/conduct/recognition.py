@@ -8,6 +8,7 @@ from settlement.chain.bodies import Recognition, Rule
 from settlement.chain.records import Record
 from settlement.core.reasons import Refusal
 from settlement.pair.recognition import CONTENT, RecognitionGrounds, recognise, rule_of, sources
+from settlement.records.handover import Handover
 from settlement.state.nodestate import NodeState
 
 
@@ -38,9 +39,9 @@ def derived_from(state: NodeState, grant: Record) -> tuple[bytes, ...] | None:
 
 
 def raws(state: NodeState, grant: Record) -> tuple[bytes, ...] | None:
-    """The records an artifact carries so that a stranger can recognise it too; the rule it carries anyway."""
+    """The records an artifact carries so that a stranger can recognise it too; rule and HANDOVER it carries anyway."""
     asked = [grant.body.request] if any(node.kind == CONTENT for node in _rule(state, grant)) else []
     found = (
         state.record_of(name, admitted=True) for name in dict.fromkeys([*asked, *(derived_from(state, grant) or ())])
     )
-    return tuple(one.raw for one in found if one is not None and not isinstance(one.body, Rule)) or None
+    return tuple(one.raw for one in found if one is not None and not isinstance(one.body, Rule | Handover)) or None

@@ -255,3 +255,39 @@ def test_a_scheduler_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     done = invoked(["campaign", str(written(tmp_path)), "--scheduler", "nonsense://x"])
     assert done.code == 1
     assert "no Dask scheduler" in done.err
+
+
+@pytest.mark.attack(69)
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[campaign]\nscenarios = ["world"]\nseeds = "0-' + "9" * 5000 + '"\n',
+        "[campaign]\nscenarios = " + "[" * 20_000 + "]" * 20_000 + "\n",
+        '[campaign]\nscenarios = ["world"]\nseeds = [' + "9" * 4000 + "]\n",
+        '[campaign]\nscenarios = ["world"]\nseeds = [' + ",".join(map(str, range(120_000))) + ",7]\n",
+    ],
+    ids=["digits", "depth", "a seed beyond all", "twice among many"],
+)
+def test_a_hostile_campaign_is_one_line_soon(tmp_path: Path, text: str) -> None:
+    ended = invoked(["campaign", str(written(tmp_path, text)), "--dry-run"])
+    assert ended.code == 1
+    assert len(ended.one_line()) < 600
+
+
+def test_two_campaigns_in_one_folder_wait_for_nobody_and_harm_nothing(tmp_path: Path) -> None:
+    with CampaignStore(tmp_path / "out", {"campaign": 1}), pytest.raises(CampaignError, match="in use by"):
+        CampaignStore(tmp_path / "out", {"campaign": 1})
+    CampaignStore(tmp_path / "out", {"campaign": 1}).__exit__(None, None, None)
+
+
+def test_a_disk_that_fills_while_a_campaign_begins_does_not_block_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fsync", full)
+        with pytest.raises(CampaignError, match="No space left"):
+            CampaignStore(tmp_path / "out", {"campaign": 1})
+    CampaignStore(tmp_path / "out", {"campaign": 1}).__exit__(None, None, None)

@@ -287,3 +287,30 @@ def test_the_writer_has_the_minutes_of_its_hour_at_hand_and_they_are_those_of_th
         assert [row.start_ns for row in ours] == [row.start_ns for row in theirs]
         assert [row.max_hold for row in ours] == [row.max_hold for row in theirs]
         assert [row.channels[0].looks for row in ours] == [row.channels[0].looks for row in theirs]
+
+
+@pytest.mark.attack(69)
+def test_a_strange_file_and_one_that_is_damaged_are_left_out(tmp_path: Path) -> None:
+    store = written(tmp_path / "history", 90)
+    folder = tmp_path / "history" / SECOND
+    for name in ("node-zzz.parquet", "node-2026133399.parquet", "strange.parquet", "node-9999999999-59.parquet"):
+        (folder / name).write_bytes(b"PAR1 and no more")
+    shown = RUN.invoke(app, ["history", "show", str(tmp_path), "--step", "1s", "--json"])
+    assert shown.exit_code == 0, shown.output
+    assert len(json.loads(shown.output)["rows"]) == 90
+    assert store.retain(START_NS + 3600 * NS) == []
+
+
+def test_an_export_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "history", 5)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    out = tmp_path / "out"
+    out.mkdir()
+    monkeypatch.setattr("os.fsync", full)
+    kinds = ("csv", "parquet", "sigmf", "plot")
+    words = [word for kind in kinds for word in (f"--{kind}", str(out / f"h.{'png' if kind == 'plot' else kind}"))]
+    assert RUN.invoke(app, ["history", "export", str(tmp_path), *words]).exit_code == 1
+    assert list(out.iterdir()) == []

@@ -59,6 +59,7 @@ def test_a_mistake_names_file_line_key_and_mend(
         ('for = "2min", eirp = "20dBm"', 'for = "2min", eirp = "29dBm"', "above what is allowed"),
         ('role = "user"', 'role = "holder"', "wants nothing"),
         ('uri = "ip:127.0.0.1:30442"', 'uri = "ip:192.168.2.1"', "simulated = false"),
+        ('place = "36.953N 76.2966W"', 'place = "37.953N 76.2966W"', "outside the authority's area"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(tmp_path: Path, before: str, after: str, said: str) -> None:

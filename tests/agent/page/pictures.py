@@ -1,64 +1,81 @@
 """Takes the pictures of the documentation: `python -m tests.agent.page.pictures [FOLDER]`, docs/pictures if not said.
 
-A trial runs, Debian's Chromium looks at its page, and four pictures are kept: why a radio is silent on the time axis,
-the same in sunlight, a phone, and the emergency stop.
+A trial runs, Debian's Chromium looks at its page, and five pictures are kept: a phone, why a radio is silent now, the
+same of an instant before, the emergency stop, and sunlight. None is kept of a page that is not live.
 """
 
+import contextlib
 import shutil
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.agent.page.browser import ROOT, Running, chromium, trial
+from tests.agent.page.browser import ROOT, Running, chromium, holds, trial
 
-WIDE = {"width": 1440, "height": 1180}
+SCENARIO = Path(__file__).with_name("pictures.toml")
+WIDE, TALL = {"width": 1440, "height": 1180}, {"width": 1440, "height": 1620}
+LIVE = "document.body.dataset.stale === 'false'"
+FILLS_MS = 9000
+"""By then the waterfall has some rows."""
 
 
-def opened(browser: Any, running: Running, node: str, scheme: str, viewport: dict[str, int]) -> Any:
-    page = browser.new_context(viewport=viewport, color_scheme=scheme).new_page()
+@contextlib.contextmanager
+def opened(browser: Any, running: Running, node: str, scheme: str, viewport: dict[str, int]) -> Iterator[Any]:
+    """A page on one node, live when it is handed over; one at a time, for each draws all the while."""
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    page = context.new_page()
     page.goto(running.url.replace("/#", f"/?node={node}#"))
-    return page
+    holds(page, LIVE, 60)
+    page.wait_for_timeout(FILLS_MS)
+    yield page
+    context.close()
+
+
+def kept(page: Any, path: Path) -> None:
+    """A picture of a page that is live when it is taken."""
+    holds(page, LIVE, 60)
+    page.screenshot(path=path)
+    assert page.evaluate(LIVE), f"{path}: the state was not of now; is this machine busy?"
 
 
 def taken(folder: Path, running: Running, browser: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    live = opened(browser, running, "user-b", "dark", WIDE)
-    sun = opened(browser, running, "holder", "light", WIDE)
-    phone = opened(browser, running, "user-a", "dark", {"width": 360, "height": 780})
+    running.until(lambda: running.read("silence", node="user-a")["state"] == "OPEN", limit_s=80)
+    with opened(browser, running, "user-a", "dark", {"width": 360, "height": 780}) as phone:
+        kept(phone, folder / "phone.png")
 
-    def incumbent() -> bool:
-        events = running.read("live", node="user-b")["events"]
-        return any(one["event"] == "gate" and one["reason"] == "PREEMPTED" for one in events)
+    def displaced() -> bool:
+        live = running.read("live", node="user-a")
+        heard = any(one["event"] == "incumbent" for one in live["events"])
+        return bool(heard and live["silence"]["silent"] and live["silence"]["before"])
 
-    running.until(incumbent, limit_s=120)
-    time.sleep(3)
-    phone.screenshot(path=folder / "phone.png")
-    events = running.read("live", node="user-b")["events"]
-    live.wait_for_timeout(500)
-    box = live.locator("#overlay").bounding_box()
-    at = live.evaluate(
-        "(() => { const l = bandpact.state.lanes.findLast(o => o.g === 'ARMED' && o.m && o.r !== 'NO_PERMIT')"
-        " ?? bandpact.state.lanes.at(-1); return (bandpact.view.topNs - l.t - l.n / 2) / bandpact.view.spanNs; })()"
-    )
-    live.mouse.move(box["x"] + box["width"] * 0.62, box["y"] + box["height"] * min(0.97, max(0.2, at)))
-    live.wait_for_timeout(600)
-    live.screenshot(path=folder / "silent.png")
-    assert events
-    sun.screenshot(path=folder / "sunlight.png", full_page=True)
-    live.mouse.move(5, 5)
-    live.keyboard.press("k")
-    running.until(lambda: "RF OFF" in live.inner_text("#said"), limit_s=60)
-    live.wait_for_timeout(1500)
-    live.screenshot(path=folder / "stopped.png")
+    with opened(browser, running, "user-a", "dark", WIDE) as live:
+        try:
+            running.until(displaced, limit_s=200)
+        except AssertionError:
+            raise AssertionError(running.read("live", node="user-a")["events"][-12:]) from None
+        live.wait_for_timeout(1500)
+        kept(live, folder / "silent.png")
+        box = live.locator("#overlay").bounding_box()
+        live.mouse.move(box["x"] + box["width"] * 0.62, box["y"] + box["height"] * 0.34)
+        live.wait_for_timeout(600)
+        kept(live, folder / "then.png")
+        live.mouse.move(5, 5)
+        live.keyboard.press("k")
+        running.until(lambda: "RF OFF" in live.inner_text("#said"), limit_s=60)
+        live.wait_for_timeout(1500)
+        kept(live, folder / "stopped.png")
+    with opened(browser, running, "holder", "light", TALL) as sun:
+        kept(sun, folder / "sunlight.png")
 
 
 def main(arguments: list[str]) -> None:
     folder = Path(arguments[0]) if arguments else ROOT / "docs" / "pictures"
     work = Path(tempfile.mkdtemp(prefix="p", dir="/tmp"))
     try:
-        with trial(work, duration="120s") as running, chromium() as browser:
+        with trial(work, scenario=str(SCENARIO)) as running, chromium() as browser:
             taken(folder, running, browser)
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -247,8 +247,34 @@ def test_silence_over_the_api_names_clause_values_and_mend(tmp_path: Path) -> No
     assert answer.json() == {
         "state": "ARMED", "silent": True, "reason": "TIME_UNTRUSTED", "clause": "gate.7",
         "measured": "ok, bound 1.8 ms", "required": "trusted, <= 1 ms", "meaning": "The clock is not known well enough",
-        "mend": "`bandpact doctor`: give it a better time source, or wait",
+        "mend": "`bandpact doctor`: give it a better time source, or wait", "before": "",
     }  # fmt: skip
+
+
+def test_a_gate_without_a_permit_says_what_the_last_settlement_came_to(tmp_path: Path) -> None:
+    here = node_in(tmp_path, history=False)
+    state = told()
+    state["gate"] |= {"reason": "NO_PERMIT", "clause": "gate.4", "measured": "none", "required": "a settlement"}
+    here.status = state
+    assert here.silence()["before"] == ""
+
+    def happened(event: str, reason: str, at_s: int, sid: str = "ab") -> None:
+        here.events.append({"event": event, "sid": sid * 16, "reason": reason, "at_ns": at_s * 10**9, "mono_ns": 1})
+
+    happened("ended", "window end", 10, "cd")  # of a neighbour, as its holder
+    assert here.silence()["before"] == ""
+    happened("requested", "", 20)
+    happened("refused", "CONFLICT", 50)
+    said = "its request abababab was refused at 00:00:50Z: CONFLICT, another has that band"
+    assert here.silence()["before"] == said
+    assert here.silence()["mend"] == GATE["NO_PERMIT"][1]
+    happened("ended", "preempted: INCUMBENT", 60)
+    happened("incumbent", "", 70)
+    said = "its settlement abababab ended at 00:01:00Z: preempted: INCUMBENT, a radar or another incumbent was heard"
+    assert here.silence()["before"] == f"{said} in the band"
+    assert here.silence()["mend"].startswith("`bandpact acquire` another band, or wait until the incumbent")
+    here.status = told()  # the clock keeps it silent, whatever the last settlement came to
+    assert here.silence()["before"] == ""
 
 
 def test_a_state_that_is_old_says_unknown(tmp_path: Path) -> None:

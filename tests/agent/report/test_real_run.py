@@ -3,12 +3,16 @@
 import html
 import json
 import re
+import shutil
+import tracemalloc
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pypdf import PdfReader
 from typer.testing import CliRunner
@@ -16,8 +20,9 @@ from typer.testing import CliRunner
 from agent.audit.lineages import verify
 from agent.audit.sources import AuditError
 from agent.cli.main import app
+from agent.node.events import WATERFALL
 from agent.report.command import write_report
-from agent.report.evidence import gather
+from agent.report.evidence import gather, heard_by
 from agent.report.realrun import report_of
 from settlement.audit.seal import write_seal
 from settlement.chain.records import digest
@@ -128,6 +133,12 @@ def test_nothing_is_said_of_what_nobody_measured(run: Run) -> None:
     assert re.search(r"What the antennas truly emitted nobody measured", run.page)
 
 
+def test_every_reason_has_a_meaning_and_no_silence_is_claimed(run: Run) -> None:
+    assert "RATE" in run.result["refused"]
+    assert "No description" not in run.page
+    assert "no emission" not in run.page.partition("The band: waterfall")[2]
+
+
 def test_nodes_are_named_and_placed(run: Run) -> None:
     data = report_of(gather([run.folder]))
     assert [name for name, _ in data.nodes] == sorted(run.world.members)
@@ -163,3 +174,53 @@ def test_the_command_ends_as_the_logs_are(run: Run, tmp_path: Path) -> None:
     altered = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "s")])
     assert altered.exit_code == 5
     assert "NOT VERIFIED" in (tmp_path / "s" / "report.html").read_text()
+
+
+NOTES = [
+    b'{"mono_ns": 1, "event": "ready", "utc_ns": 9' + b"9" * 400 + b"}",
+    b'{"mono_ns": 1, "event": "closed", "denied": [1]}',
+    b'{"mono_ns": 1, "event": "closed", "denied": {"A": "x", "B": 1e400, "C": -1}}',
+    b'{"mono_ns": 1, "event": "incumbent", "utc_ns": "x", "low_hz": "y"}',
+    b'{"mono_ns": 1, "event": "incumbent", "low_hz": Infinity, "high_hz": NaN}',
+    b'{"mono_ns": true, "event": 7}',
+    b"[" * 100_000,
+    b"\xff\xfe",
+]
+
+
+@pytest.mark.attack(69)
+def test_whatever_a_node_noted_the_report_is_made(run: Run, tmp_path: Path) -> None:
+    """A node's log is signed; the notes beside it are its own, and a coordinator gathers them from strangers."""
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("report"))
+    notes = folder / "alice.events.jsonl"
+    notes.write_bytes(notes.read_bytes() + b"\n" + b"\n".join(NOTES) + b"\n")
+    with notes.open("a") as more:
+        for number in range(2_000):
+            more.write(json.dumps({"mono_ns": number, "event": "closed", "denied": {"RATE": 10**12}}) + "\n")
+    tracemalloc.start()
+    found = report_of(gather([folder]))
+    assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    tracemalloc.stop()
+    assert sum(row.peer == "a stranger" for row in found.refusals) <= 3 + 3 + 10_000
+
+
+@pytest.mark.attack(69)
+@pytest.mark.parametrize("kind", ["no archive", "a bomb", "another shape", "words"])
+def test_a_hostile_waterfall_is_refused_in_a_line(run: Run, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("report"))
+    path = folder / f"alice.{WATERFALL}"
+    arrays: dict[str, Any] = {"level_db": np.zeros((2, 3)), "times_ns": np.zeros(2), "edges_hz": np.zeros(2)}
+    arrays |= {"another shape": {"level_db": np.zeros(7)}, "words": {"times_ns": np.array(["a", "b"])}}.get(kind, {})
+    if kind == "no archive":
+        path.write_bytes(b"PK\x03\x04 and no more")
+    elif kind == "a bomb":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr("level_db.npy", bytes(300 << 20))
+    else:
+        with path.open("wb") as out:
+            np.savez(out, **arrays)
+    (log,) = [one for one in gather([folder]).logs if one.name == "alice"]
+    with pytest.raises(AuditError, match="the report does without"):
+        heard_by(log, 0)

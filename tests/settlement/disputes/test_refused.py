@@ -241,19 +241,32 @@ def _folder(above: Path, name: str) -> Path:
 
 
 @pytest.mark.feature("M6")
-def test_less_than_was_ruled_is_no_payment(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "clause", "measured"),
+    [
+        ({"amount": 1}, "compensation.amount", "1"),
+        ({"currency": "USD"}, "compensation.currency", "USD"),
+        ({"currency": None}, "compensation.currency", "no currency"),
+    ],
+)
+def test_less_than_was_ruled_or_another_currency_is_no_payment(
+    tmp_path: Path, changes: dict[str, Any], clause: str, measured: str
+) -> None:
     court, name = disputed(tmp_path)
     assert court.rule(name, 15.0) is None
     court.world.members["alice"].outgoing = []
     (ruled,) = [one for one in court.alice.lineage.records_of(court.sid) if _is(court, one, Ruling)]
     pair = court.alice.user.by_sid(court.sid)
     body = Compensation(
-        sid=court.sid, confirm=pair.decision, request=pair.request, amount=1,
+        sid=court.sid, confirm=pair.decision, request=pair.request, amount=10**6, currency="EUR",
         to=court.alice.identity.credential, ruling=ruled,
     )  # fmt: skip
+    body = replace(body, **changes)
     raw = sign_record(court.world.members["holder"].key, court.world.frame("holder", at=fix(15.5)), body)
     refusal = court.world.give("holder", "alice", Message(record=raw).encoded(), 15.5)
-    assert said(refusal) == (Reason.PRICE, "compensation.amount")
+    assert said(refusal) == (Reason.PRICE, clause)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.measured, bool(refusal.required)) == (measured, True)
     assert court.open()[name].state == DisputeState.RULED
 
 

@@ -15,7 +15,7 @@ from settlement.pair.transmit import furthest
 from settlement.records.conduct import complaint, fallback
 from tests.settlement.disputes.seeds import Promises
 
-SEEDS = int(os.environ.get("PROMISE_SEEDS", "6"))
+SEEDS = int(os.environ.get("PROMISE_SEEDS", "40"))
 TRIED = 16
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from radio.permits import Permits
-from settlement.chain.scope import Band
+from settlement.chain import bodies, records
+from settlement.chain.scope import Band, Cell, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.governing.classfile import contradiction, read_class
 from settlement.governing.plainfile import RuleFileError
 from settlement.pair.table import UserState
 from settlement.records.authority import Admission
+from settlement.state.messages import Message
 from settlement.state.step import NotEntitledError
 from tests.settlement.market.classed import (
     BACKHAUL,
@@ -26,7 +28,7 @@ from tests.settlement.market.classed import (
     schema_raw,
     window,
 )
-from tests.settlement.world import LOWER
+from tests.settlement.world import AREA, LOWER, NS, T0
 
 MB = 10**6
 
@@ -170,7 +172,8 @@ def test_a_rule_that_says_more_than_the_schema_it_names_is_refused_with_the_key(
         assert wrong.required
 
 
-@pytest.mark.feature("M1", "M3")
+@pytest.mark.feature("M1")
+@pytest.mark.feature("M3")
 def test_a_price_in_another_currency_is_refused(tmp_path: Path) -> None:
     world = enrolled(classed(tmp_path, STORAGE), ("holder",), ("alice",))
     party = world.members["holder"].party
@@ -179,6 +182,31 @@ def test_a_price_in_another_currency_is_refused(tmp_path: Path) -> None:
         offered(world, "holder", BYTES, "storage", ("alice",), currency="USD")
     assert told.value.refusal.reason is Reason.PRICE
     assert len(world.members["alice"].party.user.offers) == before
+
+
+@pytest.mark.feature("M1")
+@pytest.mark.feature("M3")
+def test_whoever_hears_a_price_in_another_currency_refuses_it(tmp_path: Path) -> None:
+    """A holder that signs what its own node would not."""
+    world = enrolled(classed(tmp_path, STORAGE), ("holder",), ("alice",))
+    party = world.members["holder"].party
+    body = bodies.Declaration(
+        cell=Cell(band=BYTES, area=AREA, window=Window(start_ns=T0, end_ns=T0 + 300 * NS)),
+        commodity="storage",
+        tier_low=2,
+        tier_high=3,
+        max_eirp_mdbm=30_000,
+        price_form="fixed",
+        price=7,
+        currency="USD",
+        rule=party.rule.hash,
+    )
+    raw = records.sign_record(world.members["holder"].key, world.frame("holder"), body)
+    refusal = world.give("holder", "alice", Message(record=raw).encoded(), 1.0)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.reason, refusal.clause) == (Reason.PRICE, "disposition.13.currency")
+    assert (refusal.measured, refusal.required) == ("USD", "EUR")
+    assert world.members["alice"].party.user.offers == {}
 
 
 # -- admission ---------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import pytest
 from settlement.governing.rulefile import RuleFileError, read_rule
 from settlement.records.approvalterms import ApprovalRule
 from settlement.records.auctionterms import AuctionRule
+from settlement.records.handingterms import HandingTerms
 from settlement.records.marketterms import MatchingTerms, Tariff, TierTerms
 from tests.settlement.test_rulefile import TEXT
 
@@ -30,6 +31,11 @@ reveals_ns_min = 10000000000
 settle_ns = 1000000000
 deposit_min = 50
 bidders_max = 16
+
+[classes.handing]
+kinds = ["transfer", "sublease"]
+depth = 2
+consent = 1
 
 [classes.approval]
 members = "offices"
@@ -66,6 +72,7 @@ def test_the_whole_market_of_a_class_is_read() -> None:
         deposit_min=50,
         bidders_max=16,
     )
+    assert terms.handing == HandingTerms(kinds=("transfer", "sublease"), depth=2, consent=1)
     assert terms.tiers == (
         TierTerms(
             tier=2,
@@ -97,6 +104,13 @@ def test_the_whole_market_of_a_class_is_read() -> None:
         ("vote_ns = 1000000", "vote_ns = 86000000000000", "approval.vote_ns"),
         ("bidders_max = 16", "bidders_max = 32", "classes[0].auction.bidders_max"),
         ("bidders_max = 16", "bidders_max = 16\nsecret = 1", "classes[0].auction.secret"),
+        ('kinds = ["transfer", "sublease"]', 'kinds = ["gift"]', "classes[0].handing.kinds: gift; required: each once"),
+        ('kinds = ["transfer", "sublease"]', "kinds = []", "classes[0].handing.kinds: 0 of them, not 1 to 2"),
+        ("depth = 2", "depth = 0", "classes[0].handing.depth: 0; required: 1 to 3"),
+        ("depth = 2", "depth = 4", "classes[0].handing.depth: 4 is outside 0 to 3"),
+        ("consent = 1", 'consent = "yes"', "classes[0].handing.consent: 'yes' is not a whole number"),
+        ("consent = 1\n", "", "classes[0].handing.consent: missing"),
+        ("consent = 1", "consent = 1\nfee = 2", "classes[0].handing.fee: no such key"),
     ],
 )
 def test_a_mistake_in_the_market_is_named_by_its_key(old: str, new: str, says: str) -> None:

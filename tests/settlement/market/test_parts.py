@@ -213,6 +213,30 @@ def test_a_part_that_overlaps_one_that_is_shown_is_refused(town: World) -> None:
     assert (refusal.reason, refusal.clause) == (Reason.OVERLAP, "fill.overlap")
 
 
+@pytest.mark.feature("A3")
+@pytest.mark.attack(52)
+def test_an_artifact_of_one_part_is_not_used_in_two_requests(town: World) -> None:
+    """South has granted alice the second part; she asks it for another second part, on the artifact of the first."""
+    kept: list[bodies.Request] = []
+
+    def keep(part: PartOf, body: bodies.Request) -> bodies.Request:
+        kept.append(replace(body, cell=replace(body.cell, window=seconds(10, 15)), part=part))
+        return kept[0]
+
+    assert second_part(town, keep) is None
+    twice = replace(kept[0], cell=replace(kept[0].cell, window=seconds(15, 20)), nonce=b"2" * 16)
+    raw = records.sign_record(town.members["alice"].key, town.frame(seq=901), twice)
+    refusal = town.give("alice", "south", Message(record=raw).encoded(), 1.1)
+    assert refusal is not None
+    assert (refusal.reason, refusal.clause) == (Reason.TERMS, "fill.own"), refusal
+    assert "part 1 granted here" in refusal.measured
+    assert refusal.required
+
+
+def seconds(start_s: int, end_s: int) -> Window:
+    return Window(start_ns=T0 + start_s * NS, end_ns=T0 + end_s * NS)
+
+
 def part_band(part: PartOf) -> Band:
     """The band of the first part that is shown."""
     unproven = records.parse(part.shown[0].grant)

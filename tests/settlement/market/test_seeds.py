@@ -16,7 +16,7 @@ from settlement.records.conduct import counter, market
 from settlement.records.endings import Compensation
 from tests.settlement.market.seeds import Market
 
-SEEDS = int(os.environ.get("MARKET_SEEDS", "8"))
+SEEDS = int(os.environ.get("MARKET_SEEDS", "40"))
 TRIED = 24
 
 

@@ -13,7 +13,7 @@ from settlement.pair.wholes import WholeDecisions
 from settlement.records.conduct import together
 from tests.settlement.market.wholeseeds import Town, settled_wholes
 
-SEEDS = 5
+SEEDS = 40
 
 
 @pytest.mark.feature("A5")

@@ -11,16 +11,17 @@ from settlement.chain.bodies import BODIES, Preempt, Renew
 from settlement.chain.codec import from_map
 from settlement.chain.records import parse
 from settlement.core.fixes import TimeFix, deadline_open
-from settlement.core.reasons import Refusal
-from settlement.pair import envelopes, holdercoordination, holderlease, userlease
+from settlement.core.reasons import Reason, Refusal
+from settlement.pair import artifact, envelopes, handover, holdercoordination, holderlease, userlease
 from settlement.pair import holder as holder_side
 from settlement.pair.coordinator import Coordinator
+from settlement.pair.handings import Handings
 from settlement.pair.holder import Holder
 from settlement.pair.holderpairs import HolderPairs
 from settlement.pair.table import USER, Event, UserState
 from settlement.pair.userlease import LeaseTaker
 from settlement.party.party import Party
-from settlement.state import budget, nodestate
+from settlement.state import budget, handovers, nodestate
 from settlement.state.messages import decode_message
 from settlement.state.step import Step
 from sim.world.member import Done, Member
@@ -181,4 +182,58 @@ def spend_without_counting(patch: pytest.MonkeyPatch) -> type[World]:
 
 def grant_beyond_the_envelope(patch: pytest.MonkeyPatch) -> type[World]:
     patch.setattr(envelopes, "allows", lambda *args, **kwargs: None)
+    return World
+
+
+# -- leases that change hands ----------------------------------------------------------------------------------------
+
+
+def confirm_before_silence(patch: pytest.MonkeyPatch) -> type[World]:
+    """The old user does not wait for its radio."""
+    patch.setattr(Handings, "lacks", lambda self, pair: None)
+    return World
+
+
+def go_on_in_what_is_handed_on(patch: pytest.MonkeyPatch) -> type[World]:
+    """The warden says that it has left the band, and has not."""
+    patch.setattr(permits, "narrowed", lambda whole, handed, now: whole)
+    return World
+
+
+def confirm_without_consent(patch: pytest.MonkeyPatch) -> type[World]:
+    """The old user asks nobody, and whoever verifies does not either."""
+    lacking = Handings.lacks
+
+    def lacks(self: Handings, pair: Any) -> Any:
+        found = lacking(self, pair)
+        return None if found is Reason.CONSENT else found
+
+    patch.setattr(Handings, "lacks", lacks)
+    patch.setattr(handover, "judge_consent", lambda *args: None)
+    patch.setattr(artifact, "judge_consent", lambda *args: None)
+    return World
+
+
+def hand_on_more_than_there_is(patch: pytest.MonkeyPatch) -> type[World]:
+    patch.setattr(handover, "no_wider", lambda *args, **kwargs: None)
+    return World
+
+
+def lease_longer_than_the_lease_above(patch: pytest.MonkeyPatch) -> type[World]:
+    patch.setattr(Handings, "until_ns", lambda *args: 1 << 62)
+    patch.setattr(artifact, "judge_vacated", lambda *args: None)
+    return World
+
+
+def take_back_at_once(patch: pytest.MonkeyPatch) -> type[World]:
+    """What ended early is its old user's again before the next user's last lease has run out."""
+    following = handovers._follow
+
+    def follow(state: Any, step: Step, handing: Any) -> None:
+        following(state, step, handing)
+        child = state.holder.pairs.get(handing.child) if handing.child is not None else None
+        if child is not None and not child.live:
+            handovers._take_back(state, step, state.holder.handings.known.get(handing.handover, handing), child)
+
+    patch.setattr(handovers, "_follow", follow)
     return World

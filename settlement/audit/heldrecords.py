@@ -1,0 +1,189 @@
+"""The records an audit has accepted, for what is compared afterwards: in a temporary file, so that memory stays flat.
+
+The file is SQLite's own temporary one: nobody else can open it, and it is gone with the audit. A record is kept whole
+(but for its bytes) where a later check reads its body; of all others only author, number, hash, settlement and type.
+"""
+
+import pickle
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import apsw
+
+from settlement.chain.bodies import (
+    Credential,
+    Declaration,
+    Envelope,
+    Evidence,
+    Gate,
+    Grant,
+    Revocation,
+    Rotation,
+    Rule,
+    Usage,
+    Verdict,
+)
+from settlement.chain.records import Record
+from settlement.records.handover import Handover, Vacated
+
+PLAIN = (Credential, Revocation, Envelope, Declaration, Gate, Verdict, Usage, Evidence, Rotation)
+"""Of these only author, number and hash are kept: nothing that is compared afterwards is in their bodies."""
+WRITTEN_AT_ONCE = 512
+GRANTS_AT_HAND = 512
+CACHE_KIB = 2048
+_TABLES = """
+    CREATE TABLE held(n INTEGER PRIMARY KEY, author BLOB, num BLOB, name BLOB, sid BLOB, typ TEXT, idx INTEGER,
+                      once INTEGER, handed INTEGER, record BLOB);
+    CREATE TABLE far(sid BLOB PRIMARY KEY, record BLOB) WITHOUT ROWID;
+"""
+
+
+def temporary() -> apsw.Connection:
+    """A database of this process alone, in memory while it is small and in a nameless file when it is not."""
+    db = apsw.Connection("")
+    db.execute("PRAGMA journal_mode=OFF")
+    db.execute("PRAGMA synchronous=OFF")
+    db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    return db
+
+
+def packed(value: Any) -> bytes:
+    """Bytes for a database of this process's own."""
+    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+
+def unpacked(data: bytes) -> Any:
+    """What `packed` had; only ever read from a database that this process made and nobody else can open."""
+    return pickle.loads(data)  # noqa: S301 - see above
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRow:
+    """A record as it is compared: who, which number, name, type."""
+
+    author: bytes
+    num: bytes
+    name: bytes
+    typ: str
+
+
+class HeldRecords:
+    """Records in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._db = temporary()
+        self._db.execute(_TABLES)
+        self._waiting: list[tuple[Any, ...]] = []
+        self._count = 0
+        self._grants: OrderedDict[bytes, Record] = OrderedDict()
+        self.typs: Counter[str] = Counter()
+        """How many there are of each type."""
+        self.rules: dict[bytes, Rule] = {}
+        """The rules among them by their hashes."""
+
+    @classmethod
+    def of(cls, records: "Iterable[Record] | HeldRecords") -> "HeldRecords":
+        """From records at hand; a row of them that is one already stays what it is."""
+        if isinstance(records, HeldRecords):
+            return records
+        held = cls()
+        for record in records:
+            held.add(record)
+        return held
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, record: Record, *, index: int = 0, once: bool = False) -> None:
+        """Keep a record that stands at `index`; with `once` its author must not have used its number before."""
+        body = record.body
+        kept = None if body is None or isinstance(body, PLAIN) else packed(replace(record, raw=b""))
+        handed = isinstance(body, Handover | Vacated) or (isinstance(body, Grant) and body.handover is not None)
+        if isinstance(body, Rule):
+            self.rules[record.digest] = body
+        num = record.frame.seq.to_bytes(8, "big")
+        row = (record.frame.author, num, record.digest, record.sid, record.typ, index, once, handed, kept)
+        self._waiting.append(row)
+        self._count += 1
+        self.typs[record.typ] += 1
+        if len(self._waiting) >= WRITTEN_AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        with self._db:
+            sql = "INSERT INTO held(author, num, name, sid, typ, idx, once, handed, record) VALUES(?,?,?,?,?,?,?,?,?)"
+            self._db.executemany(sql, self._waiting)
+        self._waiting.clear()
+
+    def _rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        if self._waiting:
+            self._write()
+        return iter(self._db.cursor().execute(sql))
+
+    def twice(self) -> Iterator[tuple[int, bytes, int]]:
+        """Index, author and number of every record whose number its author had used before."""
+        sql = (
+            "SELECT idx, author, num, lag(author) OVER w, lag(num) OVER w FROM held WHERE once WINDOW w AS"
+            " (ORDER BY author, num, n)"
+        )
+        for index, author, num, *before in self._rows(sql):
+            if [author, num] == before:
+                yield index, author, int.from_bytes(num, "big")
+
+    def by_number(self) -> Iterator[HeldRow]:
+        """Records that have an author, by author and number."""
+        sql = "SELECT author, num, name, typ FROM held WHERE author IS NOT NULL ORDER BY author, num, n"
+        return (HeldRow(*row) for row in self._rows(sql))
+
+    def by_settlement(self) -> Iterator[tuple[bytes, str, bytes, bytes | None]]:
+        """Settlement, type, name and packed record of all that belong to one, settlement by settlement."""
+        sql = "SELECT sid, typ, name, record FROM held WHERE sid IS NOT NULL ORDER BY sid, n"
+        return ((sid, typ, name, record) for sid, typ, name, record in self._rows(sql))
+
+    def confirmed(self) -> Iterator[bytes]:
+        """Settlements with a CONFIRM, each once, in order."""
+        return (sid for (sid,) in self._rows("SELECT DISTINCT sid FROM held WHERE typ='confirm' ORDER BY sid"))
+
+    def handed(self) -> Iterator[Record]:
+        """HANDOVERs, what was said of a radio's silence, and the GRANTs under a HANDOVER."""
+        return (unpacked(record) for (record,) in self._rows("SELECT record FROM held WHERE handed ORDER BY n"))
+
+    def by_sid(self) -> dict[bytes, dict[str, list[bytes]]]:
+        """The names of all records of each settlement, by type; for a log that is not large."""
+        found: dict[bytes, dict[str, list[bytes]]] = {}
+        for sid, typ, name in self._rows("SELECT sid, typ, name FROM held WHERE sid IS NOT NULL ORDER BY n"):
+            found.setdefault(sid, {}).setdefault(typ, []).append(name)
+        return found
+
+    def without(self, typ: str) -> Self:
+        """The same without those of a type."""
+        fewer = type(self)()
+        rows = self._rows("SELECT author, num, name, sid, typ, idx, once, handed, record FROM held ORDER BY n")
+        for row in rows:
+            if row[4] != typ:
+                fewer._waiting.append(row)  # noqa: SLF001 - of its own class
+                fewer._count += 1  # noqa: SLF001
+                fewer.typs[row[4]] += 1
+        fewer.rules = dict(self.rules)
+        return fewer
+
+    # -- GRANTs, which later leases are held against -------------------------------------------------------------
+
+    def granted(self, record: Record) -> None:
+        """The newest GRANT of its settlement."""
+        self._grants[record.body.sid] = record
+        self._grants.move_to_end(record.body.sid)
+        if len(self._grants) > GRANTS_AT_HAND:
+            sid, old = self._grants.popitem(last=False)
+            self._db.execute("INSERT OR REPLACE INTO far VALUES(?,?)", (sid, packed(replace(old, raw=b""))))
+
+    def grant(self, sid: bytes) -> Record | None:
+        """The newest GRANT of a settlement."""
+        near = self._grants.get(sid)
+        if near is not None:
+            return near
+        row = self._db.execute("SELECT record FROM far WHERE sid=?", (sid,)).fetchone()
+        found: Record | None = None if row is None else unpacked(row[0])
+        return found

@@ -1,0 +1,88 @@
+"""Leases that change hands in the virtual neighbourhood: no seed breaks an invariant, a broken program is caught."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from sim.world.plan import NS, Act, Plan, handing_plan
+from sim.world.run import run_plan
+from tests.sim.world import broken
+
+pytestmark = pytest.mark.feature("M10")
+SEEDS = int(os.environ.get("HANDING_SEEDS", "40"))
+HAPPENED = ("handed on sublease", "handed on transfer", "own vacated", "own consent", "own reclaim")
+
+
+@pytest.mark.timeout(600)
+def test_no_seed_in_which_leases_change_hands_breaks_an_invariant() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(SEEDS):
+        plan_ = handing_plan(seed)
+        outcome = run_plan(_given_back(plan_) if seed % 4 == 3 else plan_)
+        assert not outcome.breaches, f"seed {seed}: {outcome.breaches[0]}"
+        counts += outcome.counts
+    assert [what for what in HAPPENED if not counts[what]] == []
+    assert counts["own vacated"] > SEEDS // 3
+    assert counts["asked I19"] > SEEDS
+    assert counts["asked I20"] > SEEDS
+
+
+def _as_is(plan_: Plan) -> Plan:
+    return plan_
+
+
+def _asked_for(plan_: Plan) -> Plan:
+    """Consent is asked for, and nobody is there to give it: the holder is down most of the time."""
+    rng = Random(plan_.seed)
+    down = [Act(at_ns=rng.randrange(NS // 2, 8 * NS), what="crash", who="hall", number=n) for n in range(12)]
+    return replace(plan_, handing=2, acts=tuple(sorted((*plan_.acts, *down), key=lambda act: act.at_ns)))
+
+
+def _given_back(plan_: Plan) -> Plan:
+    """Whoever has a lease gives it back before long: every fourth run of the test is one."""
+    rng = Random(plan_.seed)
+    users = [role.name for role in plan_.users]
+    back = [
+        Act(at_ns=rng.randrange(NS, 8 * NS), what="relinquish", who=rng.choice(users), number=rng.getrandbits(32))
+        for _ in range(10)
+    ]
+    return replace(plan_, handing=1, acts=tuple(sorted((*plan_.acts, *back), key=lambda act: act.at_ns)))
+
+
+BROKEN: list[tuple[broken.Break, set[str], Callable[[Plan], Plan], range]] = [
+    (broken.confirm_before_silence, {"I19", "I2", "S7"}, _as_is, range(10)),
+    (broken.go_on_in_what_is_handed_on, {"I17", "I20"}, _as_is, range(10)),
+    (broken.confirm_without_consent, {"I19"}, _asked_for, range(20)),
+    (broken.hand_on_more_than_there_is, {"I7", "I19"}, _as_is, range(10, 20)),
+    (broken.lease_longer_than_the_lease_above, {"I19"}, _as_is, range(10)),
+    (broken.take_back_at_once, {"I17", "I20"}, _given_back, range(20)),
+]
+
+
+@pytest.mark.parametrize("change", [_asked_for, _given_back])
+def test_the_harder_plans_break_nothing_by_themselves(change: Callable[[Plan], Plan]) -> None:
+    for seed in range(3):
+        breaches = run_plan(change(handing_plan(seed))).breaches
+        assert not breaches, f"seed {seed}: {breaches[0]}"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("breaking", "by", "change", "seeds"), BROKEN, ids=[b[0].__name__ for b in BROKEN])
+def test_a_broken_program_is_caught(
+    breaking: broken.Break,
+    by: set[str],
+    change: Callable[[Plan], Plan],
+    seeds: range,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = breaking(monkeypatch)
+    for seed in seeds:
+        breaches = run_plan(change(handing_plan(seed)), world=world).breaches
+        if breaches:
+            assert breaches[0].invariant in by, str(breaches[0])
+            return
+    pytest.fail(f"not caught within {len(seeds)} seeds")
