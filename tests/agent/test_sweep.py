@@ -174,10 +174,12 @@ TABLE: dict[str, Row] = {
     "witness ask": Row(
         words=f"sealed.db --url http://127.0.0.1:9 --key {{witness}} {AUDIT}", reads=("sealed.db",), fails=1,
     ),
+    "bench audit": Row(words="--entries 1", fails=2),
     "bench cbrs": Row(words="--cbsds 0", fails=2),
     "bench chain": Row(words="--folder none", fails=1),
     "bench detection": Row(words="--trials 1", fails=2),
     "bench gate": Row(words="--rounds 0", fails=2),
+    "bench identities": Row(words="--count 1", fails=2),
     "bench load": Row(words="--looks 0", fails=2),
     "bench node": Row(words="--seconds 0", fails=2),
     "bench table": Row(words="--only none", fails=2),

@@ -2,18 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from settlement.chain import bodies
-from settlement.chain.admission import Admitted
 from settlement.chain.codec import decode, encode
 from settlement.chain.records import Attestation, Frame, sign_record
 from settlement.chain.scope import Band
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Reason, Refusal, RefusedError
-from settlement.pair.envelopes import Bound
-from settlement.pair.holder import OPEN_MAX, Holder, HolderPair
+from settlement.pair.holder import OPEN_MAX, GrantableRequest, Holder, HolderPair
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.work import Work
 from settlement.state.messages import Message
@@ -34,10 +33,10 @@ def test_a_fault_over_one_message_costs_that_message_alone(world: World, monkeyp
     holder = world.members["holder"].party
     grant = Holder.grant
 
-    def breaks_for_alice(self: Holder, work: Work, admitted: Admitted, bound: Bound | None) -> HolderPair:
-        if admitted.author.name == "alice":
+    def breaks_for_alice(self: Holder, work: Work, asked: GrantableRequest, *rest: Any) -> HolderPair:
+        if asked.admitted.author.name == "alice":
             raise ZeroDivisionError
-        return grant(self, work, admitted, bound)
+        return grant(self, work, asked, *rest)
 
     monkeypatch.setattr(Holder, "grant", breaks_for_alice)
     messages = [(n, world.members[n].outgoing.pop()) for n in ("alice", "bob")]

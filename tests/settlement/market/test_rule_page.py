@@ -43,9 +43,11 @@ def test_the_page_is_read_as_it_stands() -> None:
     names, rest = blocks("rule").split("\n", 1)
     rule = read_rule(names + text + rest, link=link)
     terms = rule.classes[0]
-    assert [key for key in (*ONE, *SEVERAL) if getattr(terms, key) is None] == []
+    assert [key for key in (*ONE, *SEVERAL) if getattr(terms, key) is None] == ["coalition"]
+    shared = read_rule(names + text.replace("[classes.approval]", "[classes.coalition]") + rest, link=link).classes[0]
+    assert (shared.approval, shared.coalition) == (None, terms.approval)
     assert rule.reputation is not None
-    assert (rule.jurisdictions, named) == ((LINK,), ["north.jurisdiction"])
+    assert (rule.jurisdictions, set(named)) == ((LINK,), {"north.jurisdiction"})
 
 
 def test_the_page_leaves_no_key_out() -> None:
