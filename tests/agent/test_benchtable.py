@@ -14,7 +14,7 @@ import pytest
 from agent.bench.sensingload import PULSES_A_LOOK, look_samples
 from agent.bench.table import commands
 from agent.bench.table.benchpage import page
-from agent.bench.table.benchrow import BenchRow, BenchVerdict, Target
+from agent.bench.table.benchrow import BenchRow, BenchVerdict, Target, number
 from agent.bench.table.commands import COMMANDS, BenchCommand, run_command
 from agent.bench.table.sensingrows import rate_rows
 from agent.bench.table.unmeasured import unmeasured_rows
@@ -58,7 +58,7 @@ def test_the_page_has_the_figures_of_the_run_and_counts_its_misses(tmp_path: Pat
     assert speed.ours > 0
     text = page(found)
     (line,) = (line for line in text.splitlines() if line.startswith(f"| {speed.what} "))
-    assert f" {speed.ours:.3g} × real " in line
+    assert f" {number(speed.ours)} × real " in line
     assert ("**missed**" in line) == (speed.ours < 700)
     assert f"{found.counts()['not measured']} not measured" in text
     assert "too short to go by" in text

@@ -250,7 +250,7 @@ def test_the_socket_is_its_owners_and_takes_no_nonsense(two: Two) -> None:
     assert stat.S_IMODE(mode) == 0o600
     client = Client(run_folder)
     for command, why in (
-        ({"do": "destroy"}, "'acquire', 'offer', 'relinquish', 'rotate', 'tell', 'cancel'"),
+        ({"do": "destroy"}, "'acquire', 'offer', 'auction open'"),
         ({}, "do"),
         ({"do": "acquire", "low_hz": "1", "high_hz": 2, "for_ms": 1}, "low_hz"),
         ({"do": "acquire", "low_hz": 5, "high_hz": 5, "for_ms": 1}, "not below"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.settlement.handing.scene import PART, Scene
 from tests.settlement.world import LOWER, NETWORK, NS, T0
 
 pytestmark = pytest.mark.feature("M8")
-AT = ("--as-of-ns", T0 + 20 * NS)
+AT = ("--as-of", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(T0 // NS + 20)))
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "lease.md").read_text(encoding="utf-8")
 
 
