@@ -119,7 +119,7 @@ def _lease(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
 
 
 def _radio(i: Inputs, permit: VerifiedPermit) -> Refusal | None:
-    if i.tuned is None or not permit.cell.band.holds(i.tuned):  # (11)
+    if i.tuned != permit.cell.band:  # (11)
         return refuse(Reason.BAND, "gate.11", i.tuned, permit.cell.band)
     if i.heartbeat_mono_ns is None or i.mono_ns - i.heartbeat_mono_ns > i.heartbeat_limit_ns:  # (12)
         age = "never" if i.heartbeat_mono_ns is None else f"{i.mono_ns - i.heartbeat_mono_ns} ns ago"

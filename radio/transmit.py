@@ -71,8 +71,8 @@ class TransmitChain:
     def band(self, permit: VerifiedPermit | None) -> Band | None:
         """The band the transmitter is set to, or would be set to when it is off; None where this radio cannot go."""
         if self._tuned is not None:
-            half_hz = self._tuned.bandwidth_hz // 2
-            return Band(low_hz=self._tuned.center_hz - half_hz, high_hz=self._tuned.center_hz + half_hz)
+            low_hz = self._tuned.center_hz - self._tuned.bandwidth_hz // 2
+            return Band(low_hz=low_hz, high_hz=low_hz + self._tuned.bandwidth_hz)
         if permit is None:
             return None
         wanted = self._settings(permit.cell.band)

@@ -100,11 +100,19 @@ class WardenPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A burst whose waveform was checked against that settlement's permit; it begins at `at_ns` where that is said."""
+    """A burst whose waveform was checked against that settlement's permit; it begins at `at_ns` where that is said.
+
+    `band` is the permit's as it was then: the samples fit around its middle, and around no other.
+    """
 
     sid: bytes
+    band: Band
     iq: Iq16
     at_ns: int | None = None
+
+    def under(self, permit: VerifiedPermit) -> bool:
+        """Whether it was checked against this permit, over the band that the permit has now."""
+        return (self.sid, self.band) == (permit.sid, permit.cell.band)
 
     def late(self, mono_ns: int) -> bool:
         """Whether its time is over."""
@@ -438,7 +446,8 @@ class Warden:
         if held is not None:
             found = self._unfit(held.permit, iq)
             if found is None:
-                self._pending.append(Ready(sid=message.sid, iq=iq, at_ns=timed.at_ns if timed else None))
+                at_ns = timed.at_ns if timed else None
+                self._pending.append(Ready(sid=message.sid, band=held.permit.cell.band, iq=iq, at_ns=at_ns))
                 return
             refusal = found
         if timed is None or (self._door is not None and self._door.refuse(refusal, self._monotonic_ns())):
@@ -504,7 +513,7 @@ class Warden:
             if mono_ns < self._next_frame_ns:
                 return
             self._next_frame_ns = (mono_ns // self._plan.frame_ns + 1) * self._plan.frame_ns
-        while self._pending and (self._pending[0].sid != held.permit.sid or self._pending[0].late(mono_ns)):
+        while self._pending and (not self._pending[0].under(held.permit) or self._pending[0].late(mono_ns)):
             self._passed_over(self._pending.popleft(), mono_ns)
         if not self._pending or self._pending[0].early(mono_ns):
             return

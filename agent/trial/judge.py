@@ -190,7 +190,8 @@ def _too_hot(live: Live, burst: RadiatedBurst, service: BesideLimits) -> str:
 def _too_wide(live: Live, burst: RadiatedBurst, service: BesideLimits) -> str:
     band = live.band
     if burst.low_hz < band.low_hz or burst.high_hz > band.high_hz:
-        return "outside its band"
+        seen = f"{_mhz(burst.low_hz)}-{_mhz(burst.high_hz)} MHz"
+        return f"at {seen}, outside its band {_mhz(band.low_hz)}-{_mhz(band.high_hz)} MHz"
     if burst.kind != "burst":
         return ""
     limits = [(level, band.low_hz - away_hz, band.high_hz + away_hz) for away_hz, level in service.beside]
@@ -201,6 +202,10 @@ def _too_wide(live: Live, burst: RadiatedBurst, service: BesideLimits) -> str:
         if reach[0] < low_hz or reach[1] >= high_hz:
             return f"with more than {level / 1000:g} dBm/MHz outside {low_hz / 1e6:g}-{high_hz / 1e6:g} MHz"
     return ""
+
+
+def _mhz(hz: float) -> str:
+    return f"{hz / 1e6:.6f}".rstrip("0").rstrip(".")
 
 
 def _reach(burst: RadiatedBurst, level_mdbm: int) -> tuple[int, int] | None:

@@ -166,6 +166,8 @@ class Outlet:
         above = now.authorised_until(ask.device, band, eirp) if needs_sas else None
         if needs_sas and not permit.rule.outside_authorisation:
             permit = replace(permit, rule=replace(permit.rule, outside_authorisation=1))
+        if permit.cell.band.holds(band):  # a base station may have a part of what is settled
+            permit = replace(permit, cell=replace(permit.cell, band=band))
         # Where a SAS above answers for incumbents a node without a receiver need not listen; one that hears one closes.
         sensed = now.sensed(band)
         deaf = sensed is None and needs_sas

@@ -266,7 +266,7 @@ EDGES: list[tuple[str, Change, bool]] = [
     ("authorised just past the lead", lambda i: _authorised(i, MONO + LEAD_NS + 1), True),
     ("authorised up to the lead", lambda i: _authorised(i, MONO + LEAD_NS), False),
     ("authorised till now", lambda i: _authorised(i, MONO), False),
-    ("tuned inside", lambda i: replace(i, tuned=Band(low_hz=LOWER.low_hz + 1, high_hz=LOWER.high_hz - 1)), True),
+    ("tuned inside", lambda i: replace(i, tuned=Band(low_hz=LOWER.low_hz + 1, high_hz=LOWER.high_hz - 1)), False),
     ("tuned lower", lambda i: replace(i, tuned=Band(low_hz=LOWER.low_hz - 1, high_hz=LOWER.high_hz)), False),
 ]
 

@@ -265,6 +265,46 @@ def test_a_verified_permit_opens_and_bursts_are_sent(bench: Bench) -> None:
     assert [len(iq) for iq in bench.radio.sent] == [SAMPLES]
 
 
+def other_band(bench: Bench, band: Band) -> None:
+    """The permit has another band from here on, as when its user hands a part on or has it back."""
+    held = bench.warden._permits.get(bench.sid)
+    assert held is not None
+    held.permit = replace(held.permit, cell=replace(held.permit.cell, band=band))
+
+
+WIDE = Band(low_hz=LOWER.low_hz, high_hz=UPPER.high_hz)
+HALF = Band(low_hz=LOWER.low_hz, high_hz=LOWER.low_hz + 5_000_000)
+
+
+@pytest.mark.feature("R6", "M10")
+@pytest.mark.parametrize("band", [WIDE, HALF], ids=["wider", "narrower"])
+def test_a_permit_with_another_band_is_silent_first_and_tuned_afresh(bench: Bench, band: Band) -> None:
+    bench.permit()
+    bench.radio.calls.clear()
+    other_band(bench, band)
+    bench.beat()
+    assert bench.radio.calls[:2] == ["mute", "tune"]
+    assert [c for c in bench.changes() if c[1] == "BAND"] == [("ARMED", "BAND")]
+    assert bench.radio.tuned is not None
+    assert bench.radio.tuned.center_hz == (band.low_hz + band.high_hz) // 2
+    assert bench.radio.tuned.bandwidth_hz == band.high_hz - band.low_hz
+
+
+@pytest.mark.feature("R6", "M10")
+def test_a_burst_that_was_checked_for_another_band_is_not_sent(bench: Bench) -> None:
+    bench.permit()
+    bench.now = fix(1.0)
+    bench.beat()
+    bench.burst()
+    other_band(bench, WIDE)
+    bench.now = fix(3.0)
+    bench.beat()
+    assert bench.changes()[-1] == ("OPEN", "")
+    assert bench.radio.sent == []
+    bench.burst()
+    assert len(bench.radio.sent) == 1
+
+
 @pytest.mark.feature("R6")
 def test_without_a_permit_nothing_is_sent(bench: Bench) -> None:
     bench.beat()
