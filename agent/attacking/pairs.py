@@ -63,6 +63,14 @@ def _false(ground: Ground) -> Stranger:
     return ground.false_holder
 
 
+@case(25, "an ACCEPT after the ABORT", "the same ABORT")
+def _late(ground: Ground) -> str:
+    _, raw, grant = _granted(ground)
+    abort = _decision(ground, grant.sid, "abort")
+    ground.mallory.say(HOLDER, _accept(ground, raw, grant))
+    return "the same ABORT" if _decision(ground, grant.sid, "abort", "confirm") == abort else "another answer"
+
+
 @case(24, "the same REQUEST again", "the same GRANT, and REPLAY")
 def _replay(ground: Ground) -> str:
     asked, raw, _ = _granted(ground)
@@ -138,7 +146,7 @@ def _both(ground: Ground) -> str:
 
 @case(32, "another head of the holder's log than its neighbours saw", "FORK, kept as proof")
 def _fork(ground: Ground) -> str:
-    asked = ground.until(lambda: ground.leaves(USER, where="typ", value="checkpoint"))
+    asked = ground.until(lambda: [one for one in ground.leaves(USER, where="typ", value="checkpoint") if one.admitted])
     before = len(ground.leaves(USER, where="typ", value="evidence"))
     body = ground.body(asked[-1].record)
     false = _false(ground)
@@ -191,24 +199,6 @@ def _killed(ground: Ground) -> str:
     return "it was not durable" if not kept else "no answer after the restart"
 
 
-@case(25, "an ACCEPT after the ABORT", "the same ABORT")
-def _late(ground: Ground) -> str:
-    _, raw, grant = _granted(ground)
-    abort = _decision(ground, grant.sid, "abort")
-    ground.mallory.say(HOLDER, _accept(ground, raw, grant))
-    return "the same ABORT" if _decision(ground, grant.sid, "abort", "confirm") == abort else "another answer"
-
-
-@case(65, "three hundred REQUESTs by one neighbour, and one by an honest one", "its own share only")
-def _share(ground: Ground) -> str:
-    _settled(ground)
-    for _ in range(300):
-        ground.mallory.say(HOLDER, ground.mallory.sign(ground.request(cell=ground.cell(length_s=1.0))))
-    renewed = len(ground.leaves(HOLDER, where="typ", value="renew"))
-    went_on = ground.until(lambda: len(ground.leaves(HOLDER, where="typ", value="renew")) > renewed, 20.0)
-    return "its own share only" if went_on and ground.alive(HOLDER) else "the honest user's lease was not renewed"
-
-
 @case(66, "fifty bodies of 60 KB that nobody signed", "a hash each")
 def _unsigned(ground: Ground) -> str:
     log = ground.folder(HOLDER) / "lineage.db"
@@ -221,3 +211,13 @@ def _unsigned(ground: Ground) -> str:
     after = sum(one.stat().st_size for one in (log, log.with_name(log.name + "-wal")) if one.exists())
     grown = (after - before) / 50
     return "a hash each" if grown < 20_000 else f"{grown:.0f} bytes each"
+
+
+@case(65, "three hundred REQUESTs by one neighbour, and one by an honest one", "its own share only")
+def _share(ground: Ground) -> str:
+    _settled(ground)
+    for _ in range(300):
+        ground.mallory.say(HOLDER, ground.mallory.sign(ground.request(cell=ground.cell(length_s=1.0))))
+    renewed = len(ground.leaves(HOLDER, where="typ", value="renew"))
+    went_on = ground.until(lambda: len(ground.leaves(HOLDER, where="typ", value="renew")) > renewed, 20.0)
+    return "its own share only" if went_on and ground.alive(HOLDER) else "the honest user's lease was not renewed"
