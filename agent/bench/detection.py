@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.bench.detectionlong import beside_rows, file_rows, impostor_rows, long_run_rows, noise_rows
-from agent.bench.detectionrow import LEVEL, DetectionRow, row
+from agent.bench.detectionrow import FLOOR_COVERAGE, LEVEL, DetectionRow, row
 from agent.bench.floortrial import PFA, RECEIVERS, false_alarms
 from agent.bench.radartrial import heard_in_looks, radar_found
 from sensing.detectors.channel import ChannelCells, ChannelDetector
@@ -140,7 +140,7 @@ def _floor_coverage(rng: np.random.Generator, trials: int) -> Iterator[Detection
                 hits += error <= 1.96 * floor.se_db
                 worst = max(worst, error)
             condition = f"K = {averages}, {share:.0%} occupied, worst error {worst:.2f} dB"
-            yield row("Coverage of the floor's interval", condition, hits, trials, expected=LEVEL)
+            yield row(FLOOR_COVERAGE, condition, hits, trials, expected=LEVEL)
 
 
 def _occupancy_coverage(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:

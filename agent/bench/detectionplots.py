@@ -6,11 +6,11 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from agent.bench.detectionrow import DetectionRow
+from agent.bench.detectionrow import FLOOR_COVERAGE, DetectionRow
 
 MARKS = ("o", "s", "^", "D", "v")
 COLOURS = ("#00204d", "#b5492b", "#2f8f7a", "#c99a00", "#7a5ea8")
-COVERAGE = ("Coverage of the floor's interval", "Coverage of the occupancy interval")
+COVERAGE = (FLOOR_COVERAGE, "Coverage of the occupancy interval")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
@@ -85,7 +85,7 @@ def _coverage(rows: Sequence[DetectionRow], path: Path) -> Path:
     axes.axvspan(0.93, 0.97, color="#d3c065", alpha=0.3)
     axes.set_yticks(list(places), [r.condition for r in rows], fontsize=7)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.axhline(sum(r.group.startswith("Coverage of the floor") for r in rows) - 0.5, linewidth=0.8, color="#7c7b78")
+    axes.axhline(sum(r.group == FLOOR_COVERAGE for r in rows) - 0.5, linewidth=0.8, color="#7c7b78")
     axes.set(
         xlabel="share of 95 % intervals that hold the truth",
         title="Floor (above) and occupancy (below); wanted: the band",

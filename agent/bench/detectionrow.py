@@ -7,6 +7,8 @@ from typing import Any, Final
 from scipy import stats
 
 LEVEL: Final = 0.95
+FLOOR_COVERAGE: Final = "Coverage of the interval of a floor from one spectrum; nodes learn theirs from many"
+"""The bench's own baseline (`sensing.floor`): what a node decides by is `sensing.tracker`, measured by its verdicts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

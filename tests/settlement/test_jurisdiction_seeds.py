@@ -68,16 +68,7 @@ class BorderRun:
         world = self.border.world
         for name, member in world.members.items():
             world.do(name, at_s, member.party.tick)
-        names = {member.hash: name for name, member in world.members.items()}
-        for _ in range(32):
-            waiting = [(name, out) for name, m in world.members.items() for out in m.outgoing]
-            if not waiting:
-                return
-            for member in world.members.values():
-                member.outgoing = []
-            for sender, out in waiting:
-                for _copy in range(0 if self.rng.random() < self.loss else 1 + (self.rng.random() < 0.1)):
-                    world.give(sender, names[out.to], out.data, at_s)
+        world.carry_lossily(at_s, self.rng, self.loss)
 
     def confirmed(self) -> list[Grant]:
         """Every GRANT whose CONFIRM is in the user's log, by what lies there."""

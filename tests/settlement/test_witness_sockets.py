@@ -5,76 +5,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import zmq
 
-from settlement.mesh import Mesh, TransportKey
+from settlement.mesh import TransportKey
 from settlement.pair.artifact import VerifiedPermit, verify
+from tests.settlement.meshed import Meshed
 from tests.settlement.world import LOWER, NETWORK, RULE, UPPER, World, trio
 
 QUORUM = 2
-TURNS_MAX = 2000
-TURN_MS = 10
-
-
-class Meshed:
-    """A world whose members speak over loopback."""
-
-    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
-        keys = {name: TransportKey.generate() for name in names}
-        public = {name: key.public for name, key in keys.items()}
-        self.world: World = trio(folder, rule=replace(RULE, witness_quorum=QUORUM), transports=public)
-        known = set(public.values())
-        self.meshes = {name: Mesh(key, "tcp://127.0.0.1:*", known.__contains__) for name, key in keys.items()}
-        for name, mesh in self.meshes.items():
-            for other in names:
-                if other != name:
-                    mesh.connect(public[other], self.meshes[other].endpoint)
-        self.poller = zmq.Poller()
-        for mesh in self.meshes.values():
-            for socket in mesh.sockets:
-                self.poller.register(socket, zmq.POLLIN)
-
-    def turn(self, at_s: float) -> bool:
-        """Hand over what waits and take what came; False when nothing moved."""
-        moved = False
-        keys = {member.hash: member.transport for member in self.world.members.values()}
-        for name, mesh in self.meshes.items():
-            member = self.world.members[name]
-            waiting, member.outgoing = member.outgoing, []
-            for message in waiting:
-                if mesh.send(keys[message.to], message.data):
-                    moved = True
-                else:
-                    member.outgoing.append(message)
-            for arrived in mesh.receive():
-                moved = True
-                data, key = arrived.data, arrived.transport_key
-                self.world.do(name, at_s, lambda s, m=member, d=data, k=key: m.party.receive(s, d, k))  # type: ignore[misc]
-        return moved
-
-    def until(self, condition: object, at_s: float) -> bool:
-        """Serve everybody until something holds; the sockets wake us."""
-        assert callable(condition)
-        for _ in range(TURNS_MAX):
-            if condition():
-                return True
-            if not self.turn(at_s):
-                self.poller.poll(TURN_MS)
-        return False
 
 
 @pytest.fixture
-def net(tmp_path: Path) -> Iterator[Meshed]:
-    made = Meshed(tmp_path, ("holder", "alice", "bob"))
+def net(tmp_path: Path) -> Iterator[Meshed[World]]:
+    keys = {name: TransportKey.generate() for name in ("holder", "alice", "bob")}
+    public = {name: key.public for name, key in keys.items()}
+    made = Meshed(trio(tmp_path, rule=replace(RULE, witness_quorum=QUORUM), transports=public), keys)
     yield made
-    for mesh in made.meshes.values():
-        mesh.close()
+    made.close()
 
 
 @pytest.mark.feature("G11")
 @pytest.mark.attack(31)
 @pytest.mark.attack(35)
-def test_a_settlement_is_witnessed_by_a_quorum_over_sockets(net: Meshed) -> None:
+def test_a_settlement_is_witnessed_by_a_quorum_over_sockets(net: Meshed[World]) -> None:
     world = net.world
     parties = {name: member.party for name, member in world.members.items()}
     assert all(party.halted is not None for party in parties.values())  # nobody signs before it has heard

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from settlement.chain import bodies, records
@@ -254,6 +255,19 @@ class World:
         """Deliver one message over the sender's own transport key."""
         member = self.members[to]
         return self.do(to, at_s, lambda step: member.party.receive(step, data, self.members[sender].transport))  # type: ignore[no-any-return]
+
+    def carry_lossily(self, at_s: float, rng: Random, loss: float) -> None:
+        """Deliver what waits, and what follows; a share `loss` of it is lost, a tenth of the rest comes twice."""
+        names = {member.hash: name for name, member in self.members.items()}
+        for _ in range(64):
+            waiting = [(name, out) for name, m in self.members.items() for out in m.outgoing]
+            if not waiting:
+                return
+            for member in self.members.values():
+                member.outgoing = []
+            for sender, out in waiting:
+                for _copy in range(0 if rng.random() < loss else 1 + (rng.random() < 0.1)):
+                    self.give(sender, names[out.to], out.data, at_s)
 
     def carry(self, at_s: float) -> list[Refusal]:
         """Deliver everything that waits, and what follows from it."""

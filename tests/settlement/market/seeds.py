@@ -132,25 +132,12 @@ class Market:
     def _pass(self, at_s: float) -> None:
         for name, member in self.world.members.items():
             self.world.do(name, at_s, member.party.tick)
-        self._carry(at_s)
+        self.world.carry_lossily(at_s, self.rng, self.loss)
         for name, filling in self.fillings.items():
             pair = self.world.members[name].party.user.by_sid(filling.asked or b"")
             if pair is not None and pair.state not in WAITING:
                 settled = pair.decision is not None and pair.accept is not None and pair.transmit_until_ns is not None
                 filling.hear(SettlementNews.SETTLED if settled else SettlementNews.REFUSED)
-
-    def _carry(self, at_s: float) -> None:
-        """Deliver what waits, and what follows from it; some is lost, some comes twice."""
-        names = {member.hash: name for name, member in self.world.members.items()}
-        for _ in range(64):
-            waiting = [(name, out) for name, m in self.world.members.items() for out in m.outgoing]
-            if not waiting:
-                return
-            for member in self.world.members.values():
-                member.outgoing = []
-            for sender, out in waiting:
-                for _copy in range(0 if self.rng.random() < self.loss else 1 + (self.rng.random() < 0.1)):
-                    self.world.give(sender, names[out.to], out.data, at_s)
 
     # -- what must hold --------------------------------------------------------------------------------------------
 

@@ -1,74 +1,21 @@
 """Approval and coalition over real CURVE sockets: nobody carries a message but the mesh."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import zmq
 
-from settlement.mesh import Mesh, TransportKey
+from settlement.mesh import TransportKey
 from settlement.pair.artifact import VerifiedPermit, verify
 from settlement.pair.table import UserState
+from tests.settlement.meshed import Meshed
 from tests.settlement.quorum.auctions import BIDDERS
 from tests.settlement.quorum.test_approval import ApprovalWorld
 from tests.settlement.quorum.test_coalition import SHORE, CoalitionWorld
 from tests.settlement.world import LOWER, NETWORK
 
 pytestmark = [pytest.mark.feature("S9"), pytest.mark.realtime]
-TURNS_MAX, TURN_MS = 2000, 10
-
-
-class Sockets:
-    """The members of a world, each with a socket of its own on loopback."""
-
-    def __init__(self, made: Callable[[], ApprovalWorld | CoalitionWorld], keys: dict[str, TransportKey]) -> None:
-        self.world = made()
-        known = {key.public for key in keys.values()}
-        self.meshes = {name: Mesh(keys[name], "tcp://127.0.0.1:*", known.__contains__) for name in self.world.members}
-        for name, mesh in self.meshes.items():
-            for other, theirs in self.meshes.items():
-                if other != name:
-                    mesh.connect(keys[other].public, theirs.endpoint)
-        self.poller = zmq.Poller()
-        for mesh in self.meshes.values():
-            for socket in mesh.sockets:
-                self.poller.register(socket, zmq.POLLIN)
-
-    def turn(self, at_s: float) -> bool:
-        """Send what waits and take what came; False when nothing moved."""
-        moved = False
-        keys = {member.hash: member.transport for member in self.world.members.values()}
-        for name, mesh in self.meshes.items():
-            member = self.world.members[name]
-            waiting, member.outgoing = member.outgoing, []
-            for one in waiting:
-                sent = mesh.send(keys[one.to], one.data)
-                moved |= sent
-                member.outgoing += [] if sent else [one]
-            for arrived in mesh.receive():
-                moved = True
-                data, key = arrived.data, arrived.transport_key
-                self.world.do(name, at_s, lambda s, m=member, d=data, k=key: m.party.receive(s, d, k))  # type: ignore[misc]
-        return moved
-
-    def until(self, condition: Callable[[], bool], at_s: float) -> bool:
-        """Serve everybody until something holds; the sockets wake us."""
-        for _ in range(TURNS_MAX):
-            if condition():
-                return True
-            if not self.turn(at_s):
-                self.poller.poll(TURN_MS)
-        return False
-
-    def tick(self, at_s: float) -> None:
-        """Let time pass for everybody."""
-        for name, member in self.world.members.items():
-            self.world.do(name, at_s, member.party.tick)
-
-    def close(self) -> None:
-        """Let go of the sockets."""
-        for mesh in self.meshes.values():
-            mesh.close()
+Net = Meshed[ApprovalWorld | CoalitionWorld]
 
 
 def keyed(cls: type[ApprovalWorld] | type[CoalitionWorld], keys: dict[str, TransportKey]) -> type:
@@ -81,15 +28,15 @@ def keyed(cls: type[ApprovalWorld] | type[CoalitionWorld], keys: dict[str, Trans
 
 
 @pytest.fixture(params=[ApprovalWorld, CoalitionWorld])
-def net(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sockets]:
+def net(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Net]:
     names = ("holder", "reg", *BIDDERS, *SHORE[1:])
     keys = {name: TransportKey.generate() for name in names}
-    made = Sockets(lambda: keyed(request.param, keys)(tmp_path), keys)
+    made = Meshed(keyed(request.param, keys)(tmp_path), keys)
     yield made
     made.close()
 
 
-def test_a_request_is_approved_and_granted_in_messages_between_sockets(net: Sockets) -> None:
+def test_a_request_is_approved_and_granted_in_messages_between_sockets(net: Net) -> None:
     world = net.world
     world.offer()
     ada, holder = world.members["ada"].party, world.members["holder"].party
