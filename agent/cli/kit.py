@@ -82,7 +82,7 @@ def join(
 ) -> None:
     """On the node: make its keys here, write its configuration, and an enrolment file to hand back. Asks nothing."""
     from agent.config.settings import ConfigError
-    from agent.kit.entry import join as joined
+    from agent.kit.join import join as joined
 
     try:
         found = joined(archive, folder, code=code, anchor=anchor)
@@ -109,7 +109,7 @@ def run(
     """On the node: take the coordinator's welcome in, and run until told to stop."""
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
-    from agent.kit.entry import NODE_TOML
+    from agent.kit.join import NODE_TOML
     from agent.kit.welcome import take_in
 
     config = folder / NODE_TOML
@@ -279,7 +279,7 @@ def logs(
 ) -> None:
     """On a node that the coordinator cannot reach: pack its sealed log into one file to hand over."""
     from agent.config.settings import ConfigError, load
-    from agent.kit.entry import NODE_TOML
+    from agent.kit.join import NODE_TOML
     from agent.kit.snapshot import logs_of
     from agent.service.snapshot import read_status
     from hw_profiles.wholefile import write_whole

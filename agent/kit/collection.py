@@ -17,8 +17,8 @@ from agent.config.settings import ConfigError, load
 from agent.kit import folder as kits
 from agent.kit.archive import LOGS_MAX, KitRefused, Manifest, OpenedArchive, open_sealed
 from agent.kit.doors import Asking, Unreachable
-from agent.kit.entry import NODE_TOML, joined_in
 from agent.kit.folder import Trial
+from agent.kit.join import NODE_TOML, joined_in
 from agent.kit.snapshot import LOGS, logs_of
 from agent.kit.status import registry_of
 from agent.node.events import BEFORE, FILE, WATERFALL

@@ -17,9 +17,9 @@ from agent.desk.nodekeys import IssueLimits, issue_for
 from agent.desk.requests import read_request
 from agent.kit import folder as kits
 from agent.kit.archive import KitRefused, sealed
-from agent.kit.entry import mark_of
 from agent.kit.folder import Trial
 from agent.kit.invitations import CHAIN
+from agent.kit.join import mark_of
 from hw_profiles.smallfile import read_small, read_small_text
 from hw_profiles.wholefile import write_whole
 from settlement.chain.credentials import Registry, Subject

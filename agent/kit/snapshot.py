@@ -11,7 +11,7 @@ import apsw
 from agent.config.keyfiles import read_key
 from agent.config.settings import NodeConfig
 from agent.kit.archive import sealed
-from agent.kit.entry import joined_in
+from agent.kit.join import joined_in
 from agent.node.events import BEFORE, FILE, WATERFALL
 from hw_profiles.smallfile import read_small
 from settlement.audit.seal import root_path, seal_path, write_root, write_seal

@@ -14,8 +14,8 @@ from agent.desk import nodekeys
 from agent.kit import folder as kits
 from agent.kit.archive import KitRefused, OpenedArchive, open_sealed
 from agent.kit.enrolment import WELCOME
-from agent.kit.entry import NODE_TOML, PEERS, WORDS, Joined, joined_in
 from agent.kit.invitations import CHAIN
+from agent.kit.join import NODE_TOML, PEERS, WORDS, Joined, joined_in
 from agent.kit.trust import by_authority
 from agent.node.suited import trust_suited
 from hw_profiles.smallfile import read_small_text

@@ -14,9 +14,9 @@ from agent.config.settings import ConfigError
 from agent.kit import archive as sealing
 from agent.kit.archive import MANIFEST, SIGNATURE, KitRefused
 from agent.kit.enrolment import enrol
-from agent.kit.entry import join
 from agent.kit.folder import Trial, open_trial
 from agent.kit.invitations import make
+from agent.kit.join import join
 from agent.kit.welcome import take_in
 from tests.agent.kit.trials import TRIAL, written
 

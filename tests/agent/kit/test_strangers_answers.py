@@ -17,9 +17,9 @@ from agent.kit.archive import LOGS_MAX, KitRefused, open_sealed, sealed
 from agent.kit.collection import collect
 from agent.kit.doors import Asking, Unreachable
 from agent.kit.enrolment import enrol
-from agent.kit.entry import join
 from agent.kit.folder import Trial
 from agent.kit.invitations import make
+from agent.kit.join import join
 from agent.kit.status import judged
 from settlement.audit.seal import write_root, write_seal
 from settlement.chain.checkpoint import origin_of
