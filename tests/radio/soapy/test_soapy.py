@@ -210,6 +210,8 @@ def test_a_receiver_that_goes_deaf_in_the_middle_is_tested_once_it_seems_still(
     bench.bridge.deaf = True
     try:
         after = list(itertools.islice(stream, 4))
+        # The first block may have been taken before; from the first that is still on, none passes for a quiet band.
+        assert all(RxFlag.DEAF in one.flags for one in after if one.iq.std() < 1)
         assert RxFlag.DEAF in after[-1].flags
         assert any(RxFlag.GAP in one.flags for one in after)
         stream.close()
