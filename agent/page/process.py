@@ -25,7 +25,7 @@ from radio.process import OrphanedAtBirth, die_with_parent
 
 YIELDS_TO_OTHERS = 5
 REQUESTS_AT_ONCE = 384
-"""A backstop: agent/page/connections.py bounds connections; one that was given up may still be answered for a moment."""
+"""A backstop: agent/page/connections.py bounds connections; one given up may still be answered for a moment."""
 LOG, LOG_BYTES = "page.log", 1 << 20
 
 
