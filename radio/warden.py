@@ -203,6 +203,7 @@ class Warden:
         self._state, self._reason = GateState.LOCKED, ""
         self._sid: bytes | None = None
         self._pending: deque[Ready] = deque(maxlen=PENDING_MAX)
+        self._measured = waveform.MeasuredBursts()
         self._door = door
         self._records: deque[NewPermit | NewLease | NewHanding | NewRule | NewKey] = deque(maxlen=RECORDS_MAX)
         self._bursts_offered: deque[Burst | TimedBurst] = deque(maxlen=BURSTS_MAX)
@@ -444,7 +445,8 @@ class Warden:
             return
         refusal = refuse(Reason.NO_PERMIT, "gate.4", "none", "a settlement verified by this warden")
         if held is not None:
-            found = self._unfit(held.permit, iq)
+            measure = waveform.measure if timed else self._measured.measure
+            found = self._unfit(held.permit, iq, measure)
             if found is None:
                 at_ns = timed.at_ns if timed else None
                 self._pending.append(Ready(sid=message.sid, band=held.permit.cell.band, iq=iq, at_ns=at_ns))
@@ -458,7 +460,7 @@ class Warden:
             return self._door.read(message) if self._door is not None else None
         return self._ring.read(message.ticket)
 
-    def _unfit(self, permit: VerifiedPermit, iq: Iq16) -> Refusal | None:
+    def _unfit(self, permit: VerifiedPermit, iq: Iq16, measure: Callable[..., waveform.Measured]) -> Refusal | None:
         """Why samples may not be sent under a permit, measured on them; None when they may."""
         band = permit.cell.band
         allowed = waveform.Allowed(
@@ -467,7 +469,7 @@ class Warden:
             outside_mdbm_per_mhz=permit.terms.out_of_band_mdbm_per_mhz,
             service=self._plan.service,
         )
-        measured = waveform.measure(
+        measured = measure(
             iq,
             center_hz=(band.low_hz + band.high_hz) // 2,
             sample_rate_hz=self._plan.sample_rate_hz,
@@ -561,7 +563,7 @@ class Warden:
         if room >= len(iq):
             return iq
         cut = waveform.shortened(iq, room)
-        if len(cut) == 0 or self._unfit(held.permit, cut) is not None:
+        if len(cut) == 0 or self._unfit(held.permit, cut, waveform.measure) is not None:
             return None
         return cut
 
