@@ -11,6 +11,7 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -73,13 +74,22 @@ def answer_of(value: object) -> Answer:
     return Withheld(reason="FAULT", detail="the warden's answer cannot be read", over=False)
 
 
+def _drop(of: "queue.Queue[Any]") -> None:
+    """Empty a queue that holds at most one."""
+    with contextlib.suppress(queue.Empty):
+        of.get_nowait()
+
+
 class CbsdDoor:
     """The warden's end. `turn` answers what waits; `keep` is called on the door's thread before an answer leaves."""
 
-    def __init__(self, path: Path, keep: Callable[[], None]) -> None:
-        self._path, self._keep = path, keep
-        self._asked: queue.Queue[Question] = queue.Queue(1)
-        self._answered: queue.Queue[Any] = queue.Queue(1)
+    def __init__(self, path: Path, keep: Callable[[], None], *, wait_s: float = WAIT_S) -> None:
+        """Open it; a question that the warden does not answer within `wait_s` is given up. Raises OSError."""
+        self._path, self._keep, self._wait_s = path, keep, wait_s
+        self._asked: queue.Queue[tuple[int, Question]] = queue.Queue(1)
+        self._answered: queue.Queue[tuple[int, Any]] = queue.Queue(1)
+        self._number = self._awaited = 0
+        """The number of the last question, and of the one whose answer is awaited; 0 where none is."""
         self._ended, self._one, self._unkept = threading.Event(), threading.Lock(), threading.Event()
         self._hearing = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -106,8 +116,11 @@ class CbsdDoor:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.bell)
         with contextlib.suppress(queue.Empty):
-            question = self._asked.get_nowait()
-            self._answered.put(handle(question))
+            number, question = self._asked.get_nowait()
+            if number == self._awaited:  # else whoever asked has given up, and is told nothing
+                answer = handle(question)
+                _drop(self._answered)
+                self._answered.put((number, answer))
 
     def keep_soon(self) -> None:
         """Have what changed without a question on disk soon, on the door's thread."""
@@ -169,9 +182,20 @@ class CbsdDoor:
             return None
         if not isinstance(question, dict):
             return None
-        self._asked.put(question, timeout=WAIT_S)
-        os.eventfd_write(self.bell, 1)
-        return self._answered.get(timeout=WAIT_S)
+        # Of a question that was given up neither itself nor its answer, should it come late, is taken for this one.
+        _drop(self._asked)
+        self._number += 1
+        self._awaited = self._number
+        try:
+            self._asked.put((self._number, question), timeout=self._wait_s)
+            os.eventfd_write(self.bell, 1)
+            end = time.monotonic() + self._wait_s
+            while True:
+                number, answer = self._answered.get(timeout=max(0.0, end - time.monotonic()))
+                if number == self._number:
+                    return answer
+        finally:
+            self._awaited = 0
 
     def close(self) -> None:
         """Shut the door."""

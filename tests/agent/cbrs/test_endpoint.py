@@ -203,3 +203,48 @@ def test_a_book_that_cannot_be_written_gives_nothing(held: HeldPermit, tmp_path:
     giver.close()
     warden.close()
     assert json.dumps(warden.desk.status())
+
+
+def test_an_answer_that_comes_too_late_is_nobodys(tmp_path: Path) -> None:
+    """A warden that stood still answers the question of before; who asks next must not be told that answer."""
+    door = CbsdDoor(tmp_path / "door", lambda: None, wait_s=0.05)
+    giver = WardenGiver(tmp_path / "door")
+    handled: list[str] = []
+
+    def handle(question: dict[str, Any]) -> Any:
+        handled.append(question["device"])
+        return [question["device"]]
+
+    assert giver._ask({"op": "room", "device": "first"}) is None  # nobody turns the door
+    door.turn(handle)
+    assert handled == []
+    # The same where it stood still in the middle of its answer.
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(question: dict[str, Any]) -> Any:
+        begun.set()
+        go_on.wait(5)
+        return handle(question)
+
+    def stands_still() -> None:
+        while not begun.is_set():
+            door.turn(slow)
+
+    warden = threading.Thread(target=stands_still)
+    warden.start()
+    assert giver._ask({"op": "room", "device": "second"}) is None
+    go_on.set()
+    warden.join(5)
+    assert handled == ["second"]
+    ended = threading.Event()
+    turning = threading.Thread(target=lambda: [door.turn(handle) for _ in iter(ended.is_set, True)])
+    turning.start()
+    for name in ("third", "fourth"):
+        found: Any = None
+        while found is None:  # a loaded machine may need longer than the short wait
+            found = giver._ask({"op": "room", "device": name})
+        assert found == [name]
+    ended.set()
+    turning.join(5)
+    giver.close()
+    door.close()
