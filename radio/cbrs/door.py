@@ -20,12 +20,16 @@ from typing import Any
 import cbor2
 
 from radio.cbrs.book import BookLost
+from radio.cbrs.messages import EIRP_HIGH_DBM, EIRP_LOW_DBM, HZ_MAX
 from radio.cbrs.permission import Answer, Ask, Given, Room, Spot, Withheld
 from radio.operator import may_knock
 
 MESSAGE_MAX = 200 * 1024
 WAIT_S = 5.0
 CONNECTIONS_MAX = 8
+DEVICE_MAX, GRANT_MAX = 128, 64
+"""Bytes; what the book has room for."""
+RADIUS_MAX_MM = 100_000_000
 Question = dict[str, Any]
 
 
@@ -53,16 +57,26 @@ def flat(one: Any) -> dict[str, Any]:
 
 
 def ask_of(value: object) -> Ask | None:
-    """An ask as it travels; None for anything else."""
+    """An ask as it travels; None for anything else, and for names and numbers that no base station has."""
     if not _fits(Ask, value) or not isinstance(value, dict):
         return None
     spot = spot_of(value["spot"])
-    return None if spot is None else Ask(**{**value, "spot": spot})
+    if spot is None:
+        return None
+    ask = Ask(**{**value, "spot": spot})
+    named = 0 < len(ask.device.encode("utf-8", "replace")) <= DEVICE_MAX
+    named = named and 0 < len(ask.grant.encode("utf-8", "replace")) <= GRANT_MAX
+    dense = 1000 * EIRP_LOW_DBM <= ask.density_mdbm_per_mhz <= 1000 * EIRP_HIGH_DBM
+    return ask if named and dense and 0 <= ask.low_hz < ask.high_hz <= HZ_MAX else None
 
 
 def spot_of(value: object) -> Spot | None:
-    """A place as it travels; None for anything else."""
-    return Spot(**value) if isinstance(value, dict) and _fits(Spot, value) else None
+    """A place as it travels; None for anything else, and for one that is not on Earth."""
+    if not _fits(Spot, value) or not isinstance(value, dict):
+        return None
+    spot = Spot(**value)
+    there = abs(spot.lat_e7) <= 90 * 10**7 and abs(spot.lon_e7) <= 180 * 10**7
+    return spot if there and 0 <= spot.radius_mm <= RADIUS_MAX_MM else None
 
 
 def answer_of(value: object) -> Answer:
