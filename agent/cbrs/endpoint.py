@@ -22,6 +22,10 @@ from radio.cbrs.messages import BODY_MAX, METHODS, BadBody, read_batch
 
 BODY_S = 10.0
 CONNECTIONS_MAX = 512
+OF_ONE_MAX = 32
+"""Connections of one certificate: the rest of them is for others."""
+HANDSHAKE_S = 5.0
+"""A connection that has not shown its certificate by then is closed."""
 CERTIFICATE = "bandpact.certificate"
 
 
@@ -29,6 +33,7 @@ class _Peers(H11Protocol):
     """A connection that knows whose it is: without a certificate of the right role it ends before a byte is read."""
 
     needed: tuple[str, ...] = (CBSD, OPERATOR)
+    certificate = ""
 
     def connection_made(self, transport: Any) -> None:
         """Take the peer's certificate from the handshake, and hand its SHA-256 to the application."""
@@ -37,8 +42,13 @@ class _Peers(H11Protocol):
         if der is None or (self.needed and role_flaw(der, self.needed) is not None):
             transport.abort()
             return
+        self.certificate = hashlib.sha256(der).hexdigest()
+        theirs = sum(getattr(one, "certificate", "") == self.certificate for one in self.connections)
+        if theirs >= OF_ONE_MAX:
+            transport.abort()
+            return
         super().connection_made(transport)
-        self.app = partial(_known, self.app, hashlib.sha256(der).hexdigest())
+        self.app = partial(_known, self.app, self.certificate)
 
     def data_received(self, data: bytes) -> None:
         """Nothing is read of a connection that was turned away."""
@@ -111,6 +121,16 @@ async def _body(request: Request) -> bytes | BadBody:
 
 def _refused(status: int, why: str) -> Response:
     return JSONResponse({"error": why}, status_code=status)
+
+
+class EndpointLoop(asyncio.SelectorEventLoop):
+    """The endpoint's loop: who opens a connection and shows no certificate holds it for HANDSHAKE_S at the most."""
+
+    async def create_server(self, *args: Any, **settings: Any) -> Any:
+        """As asyncio's, with that bound."""
+        if settings.get("ssl") is not None:
+            settings.setdefault("ssl_handshake_timeout", HANDSHAKE_S)
+        return await super().create_server(*args, **settings)
 
 
 class _Server(uvicorn.Server):

@@ -5,11 +5,14 @@ import socket
 import ssl
 import threading
 import warnings
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.cbrs import endpoint
+from agent.cbrs.endpoint import HANDSHAKE_S
 from agent.cbrs.tls import TlsFiles
 from radio.cbrs.book import CbsdBook
 from radio.cbrs.door import CbsdDoor, WardenGiver
@@ -116,6 +119,33 @@ def test_bodies_that_are_none(authority: SimPki, server_files: TlsFiles) -> None
         raw.sendall(head + b"\r\n\r\n{")
         raw.close()
         assert posted(port, client, "registration", {"registrationRequest": [registration()]})[0] == 200
+
+
+@pytest.mark.attack(65)
+def test_one_base_stations_connections_keep_no_other_out(
+    authority: SimPki, server_files: TlsFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "CONNECTIONS_MAX", 40)
+    made, _ = sas()
+    greedy, other = (plain_client(files_of(authority, name, "cbsd")) for name in ("greedy", "other"))
+    with serving(made, server_files, lambda: NOW) as port, ExitStack() as open_ones:
+        for _ in range(48):
+            plain = open_ones.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            with suppress(OSError):
+                open_ones.enter_context(greedy.wrap_socket(plain, server_hostname="localhost"))
+        assert posted(port, other, "registration", {"registrationRequest": [registration()]})[0] == 200
+
+
+@pytest.mark.realtime
+@pytest.mark.attack(65)
+def test_who_shows_no_certificate_is_let_go_by_time(authority: SimPki, server_files: TlsFiles) -> None:
+    made, _ = sas()
+    wait_s = 4 * HANDSHAKE_S
+    with (
+        serving(made, server_files, lambda: NOW) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=wait_s) as silent,
+    ):
+        assert silent.recv(1) == b""
 
 
 def test_without_a_trusted_clock_nothing_is_handed_out(authority: SimPki, server_files: TlsFiles) -> None:
