@@ -17,6 +17,7 @@ import numpy as np
 
 from hw_profiles.profile import RadioProfile
 from radio.drivers.soapy import settings as held_settings
+from radio.drivers.soapy.doubts import ReceiverDoubts
 from radio.drivers.soapy.handle import Handle, family
 from radio.drivers.soapy.silencer import ANSWER_S, SilencerProcess
 from radio.drivers.soapy.streams import CODES, NS, SoapyReceive, SoapyTransmit
@@ -61,6 +62,7 @@ class SoapyRadio:
             self._must_be_silent()
             self._unit = SoapyUnit.of(self._handle, profile)
             self._receive = SoapyReceive(self._handle, full_scale=CODES if profile is None else profile.rx.full_scale)
+            self._doubts = ReceiverDoubts(self._handle, full_scale=self._receive.full_scale)
             self._unknown = family(arguments) not in TELLS_OVERFLOWS
         except BaseException:
             self._handle.close()
@@ -95,6 +97,7 @@ class SoapyRadio:
             width = held_settings.tune(self._handle, self._handle.rx, held)
             gain_db = held_settings.set_gain(self._handle, self._handle.rx, held.gain_mdb / 1000)
             self._rx = replace(held, bandwidth_hz=width, gain_mdb=round(1000 * gain_db))
+            self._doubts.tuned()
             return self._rx
 
     def receive(self, samples: int) -> RxBlock:
@@ -104,13 +107,15 @@ class SoapyRadio:
         """
         with self._receiving:
             settings = self._ready(samples)
+            if self._doubts.due:
+                self._test(settings)
             limit_ns = time.monotonic_ns() + PATIENCE_NS + 4 * samples * NS // settings.sample_rate_hz
             try:
                 for _ in range(LOSSES_MOST):
                     begun_ns = self._begun(settings, limit_ns)
                     iq = self._whole(samples, limit_ns)
                     if iq is not None:
-                        return self._block(iq, settings, begun_ns, RxFlag.NONE)
+                        return self._block(iq, settings, begun_ns, self._doubts.of(iq, every=True))
                     self._receive.switch(on=False)
             finally:
                 self._receive.switch(on=False)
@@ -120,6 +125,8 @@ class SoapyRadio:
         """Give block after block without a break, each loss flagged; raises SettingRefused, HardwareError."""
         with self._receiving:
             settings, lost, count = self._ready(samples), False, 0
+            if self._doubts.due:
+                self._test(settings)
             begun_ns = self._begun(settings, time.monotonic_ns() + PATIENCE_NS)
             patience_ns = PATIENCE_NS + 4 * samples * NS // settings.sample_rate_hz
             try:
@@ -128,9 +135,13 @@ class SoapyRadio:
                     if iq is None:
                         begun_ns, count, lost = time.monotonic_ns(), 0, True
                         continue
-                    block = self._block(iq, settings, begun_ns, RxFlag.GAP if lost else RxFlag.NONE, before=count)
+                    flags = self._doubts.of(iq, every=False) | (RxFlag.GAP if lost else RxFlag.NONE)
+                    block = self._block(iq, settings, begun_ns, flags, before=count)
                     lost, count = False, count + samples
                     yield block
+                    if self._doubts.suspect and self._rx is settings:
+                        self._test(settings)
+                        begun_ns, count, lost = self._begun(settings, time.monotonic_ns() + patience_ns), 0, True
             finally:
                 self._receive.switch(on=False)
 
@@ -141,6 +152,25 @@ class SoapyRadio:
         if not 1 <= samples <= most:
             raise SettingRefused(f"samples {samples} is outside 1 to {most}; ask for fewer")
         return self._rx
+
+    def _test(self, settings: RxSettings) -> None:
+        """Whether the receiver hears, by a stream of its own for each of two gains; raises HardwareError."""
+
+        def take(samples: int) -> Iq16:
+            self._receive.switch(on=False)
+            limit_ns = time.monotonic_ns() + PATIENCE_NS
+            for _ in range(LOSSES_MOST):
+                self._begun(settings, limit_ns)
+                iq = self._whole(samples, limit_ns)
+                if iq is not None:
+                    return iq
+                self._receive.switch(on=False)
+            raise HardwareError(f"soapy:{self._arguments}: samples are lost at its rate; go slower")
+
+        try:
+            self._doubts.test(settings, take)
+        finally:
+            self._receive.switch(on=False)
 
     def _begun(self, settings: RxSettings, limit_ns: int) -> int:
         """Switch the stream on and let what a retuned device gives first pass; returns when, monotonic ns."""
