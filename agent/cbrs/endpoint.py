@@ -23,8 +23,10 @@ from radio.cbrs.messages import BODY_MAX, METHODS, BadBody, read_batch
 
 BODY_S = 10.0
 CONNECTIONS_MAX = 512
-EACH_MAX = 64
-"""Connections of one certificate; a domain proxy sends its batches over a few."""
+OF_ONE_MAX = 32
+"""Connections of one certificate: the rest of them is for others."""
+HANDSHAKE_S = 5.0
+"""A connection that has not shown its certificate by then is closed."""
 LIFE_S = 600.0
 REST_S = 130.0
 """A little longer than a connection is kept between two requests."""
@@ -32,14 +34,11 @@ CERTIFICATE = "bandpact.certificate"
 
 
 class _Peers(H11Protocol):
-    """A connection that knows whose it is: without a certificate of the right role it ends before a byte is read.
-
-    Of one certificate's connections only so many are kept: its owner could else keep all others out.
-    """
+    """A connection that knows whose it is: without a certificate of the right role it ends before a byte is read."""
 
     needed: tuple[str, ...] = (CBSD, OPERATOR)
     tls: ServerTls
-    known = ""
+    certificate = ""
     born_s = moved_s = 0.0
 
     def connection_made(self, transport: Any) -> None:
@@ -49,15 +48,14 @@ class _Peers(H11Protocol):
         if der is None or (self.needed and role_flaw(der, self.needed) is not None) or self.tls.flaw(der) is not None:
             transport.abort()
             return
-        known = hashlib.sha256(der).hexdigest()
-        held = [one for one in self.connections if getattr(one, "known", "") == known]
-        if len(held) >= EACH_MAX:
+        self.certificate = hashlib.sha256(der).hexdigest()
+        theirs = sum(getattr(one, "certificate", "") == self.certificate for one in self.connections)
+        if theirs >= OF_ONE_MAX:
             transport.abort()
             return
-        self.known, self.born_s = known, time.monotonic()
-        self.moved_s = self.born_s
+        self.born_s = self.moved_s = time.monotonic()
         super().connection_made(transport)
-        self.app = partial(_known, self.app, known)
+        self.app = partial(_known, self.app, self.certificate)
 
     def data_received(self, data: bytes) -> None:
         """Nothing is read of a connection that was turned away."""
@@ -146,6 +144,16 @@ async def _body(request: Request) -> bytes | BadBody:
 
 def _refused(status: int, why: str) -> Response:
     return JSONResponse({"error": why}, status_code=status)
+
+
+class EndpointLoop(asyncio.SelectorEventLoop):
+    """The endpoint's loop: who opens a connection and shows no certificate holds it for HANDSHAKE_S at the most."""
+
+    async def create_server(self, *args: Any, **settings: Any) -> Any:
+        """As asyncio's, with that bound."""
+        if settings.get("ssl") is not None:
+            settings.setdefault("ssl_handshake_timeout", HANDSHAKE_S)
+        return await super().create_server(*args, **settings)
 
 
 class _Server(uvicorn.Server):

@@ -3,27 +3,16 @@
 Arrays of cells have the shape (frames or blocks, bins), float32, lowest frequency first. A block is `BLOCK` frames.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
-Compiled = TypeVar("Compiled", bound=Callable[..., Any])
+from sensing.loops import compiled
 
 BLOCK: Final = 8
 SIDE: Final = 4
 STEEP_SHARE: Final = 0.6
 """Of the cells of a steep path that are independent: next neighbours in frequency overlap by half."""
-
-
-def compiled(function: Compiled) -> Compiled:
-    """Compile at the first call; sums may be taken in any order. Code is kept where the folder can be written."""
-    options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
-    try:
-        return cast("Compiled", njit(cache=True, **options)(function))
-    except RuntimeError:  # no folder to keep compiled code in
-        return cast("Compiled", njit(**options)(function))
 
 
 @compiled

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.cbrs.endpoint import CbsdEndpoint, server_of
+from agent.cbrs.endpoint import CbsdEndpoint, EndpointLoop, server_of
 from agent.cbrs.tls import ServerTls, TlsFiles
 from radio.cbrs.answers import Sas
 from sim.cbrs.pki import SimPki
@@ -27,7 +27,12 @@ def serving(sas: Sas, files: TlsFiles, now_ns: Callable[[], int | None], *, role
     server = server_of(
         CbsdEndpoint(sas=sas, now_ns=now_ns), host="127.0.0.1", port=0, tls=ServerTls(files), roles=roles
     )
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+
+    def answer() -> None:
+        with asyncio.Runner(loop_factory=EndpointLoop) as runner:
+            runner.run(server.serve())
+
+    thread = threading.Thread(target=answer, daemon=True)
     thread.start()
     while not server.started:
         thread.join(0.01)

@@ -8,13 +8,14 @@ import ssl
 import threading
 import time
 import warnings
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.cbrs import endpoint
-from agent.cbrs.endpoint import CbsdEndpoint, server_of
+from agent.cbrs.endpoint import HANDSHAKE_S, CbsdEndpoint, server_of
 from agent.cbrs.tls import ServerTls, TlsFiles
 from radio.cbrs.book import CbsdBook
 from radio.cbrs.door import CbsdDoor, WardenGiver
@@ -167,36 +168,6 @@ def test_a_session_that_is_gone_on_with_is_looked_at_again(
             posted(port, plain_client(good), "registration", body)
 
 
-def test_one_certificate_cannot_keep_the_others_out(
-    authority: SimPki, server_files: TlsFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endpoint, "EACH_MAX", 3)
-    made, _ = sas()
-    greedy, other = plain_client(files_of(authority, "greedy", "cbsd")), plain_client(files_of(authority, "o", "cbsd"))
-    body = {"registrationRequest": [registration()]}
-    with serving(made, server_files, lambda: NOW) as port:
-        opened, ended = [], 0
-        for _ in range(6):
-            plain = socket.create_connection(("127.0.0.1", port))
-            try:
-                opened.append(greedy.wrap_socket(plain, server_hostname="localhost"))
-            except OSError:
-                ended += 1
-                plain.close()
-        for raw in opened:
-            raw.settimeout(0.5)
-            try:
-                ended += raw.recv(1) == b""
-            except TimeoutError:
-                continue
-            except OSError:
-                ended += 1
-        assert ended == 3
-        assert posted(port, other, "registration", body)[0] == 200
-        for raw in opened:
-            raw.close()
-
-
 def test_who_says_nothing_whole_is_not_kept(authority: SimPki, server_files: TlsFiles) -> None:
     made, _ = sas()
     client = plain_client(files_of(authority, "mute", "cbsd"))
@@ -242,6 +213,33 @@ def test_bodies_that_are_none(authority: SimPki, server_files: TlsFiles) -> None
         raw.sendall(head + b"\r\n\r\n{")
         raw.close()
         assert posted(port, client, "registration", {"registrationRequest": [registration()]})[0] == 200
+
+
+@pytest.mark.attack(65)
+def test_one_base_stations_connections_keep_no_other_out(
+    authority: SimPki, server_files: TlsFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "CONNECTIONS_MAX", 40)
+    made, _ = sas()
+    greedy, other = (plain_client(files_of(authority, name, "cbsd")) for name in ("greedy", "other"))
+    with serving(made, server_files, lambda: NOW) as port, ExitStack() as open_ones:
+        for _ in range(48):
+            plain = open_ones.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            with suppress(OSError):
+                open_ones.enter_context(greedy.wrap_socket(plain, server_hostname="localhost"))
+        assert posted(port, other, "registration", {"registrationRequest": [registration()]})[0] == 200
+
+
+@pytest.mark.realtime
+@pytest.mark.attack(65)
+def test_who_shows_no_certificate_is_let_go_by_time(authority: SimPki, server_files: TlsFiles) -> None:
+    made, _ = sas()
+    wait_s = 4 * HANDSHAKE_S
+    with (
+        serving(made, server_files, lambda: NOW) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=wait_s) as silent,
+    ):
+        assert silent.recv(1) == b""
 
 
 def test_without_a_trusted_clock_nothing_is_handed_out(authority: SimPki, server_files: TlsFiles) -> None:
