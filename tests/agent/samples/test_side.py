@@ -119,6 +119,40 @@ def test_a_message_without_an_end_ends_the_door_and_another_begins(tmp_path: Pat
         events.close()
 
 
+def test_a_program_that_connects_over_and_over_ends_the_door_with_a_reason(tmp_path: Path) -> None:
+    side, events = side_of(tmp_path, '[samples]\nsource = "program"\n')
+
+    def alive() -> bool:
+        side.turn(time.monotonic_ns())
+        state = side.state(time.monotonic_ns())
+        return bool(state and state["alive"])
+
+    opened: list[socket.socket] = []
+    try:
+        assert until(alive)
+        held = side._process
+        assert held is not None
+
+        def ended() -> bool:
+            one = socket.socket(socket.AF_UNIX)
+            opened.append(one)
+            with suppress(OSError):
+                one.connect(str(tmp_path / "run" / "program-status"))
+            return held.poll() is not None
+
+        assert until(lambda: any(ended() for _ in range(20)))
+        assert held.returncode == 3
+        assert "connects over and over" in (tmp_path / "samples.log").read_text()
+        while opened:
+            opened.pop().close()
+        assert until(lambda: alive() and side._process is not held)
+    finally:
+        for one in opened:
+            one.close()
+        side.close()
+        events.close()
+
+
 def test_a_door_that_cannot_open_says_why_in_its_log(tmp_path: Path) -> None:
     side, events = side_of(tmp_path, f'[samples]\nsource = "program"\nreceive = "ipc://{tmp_path}/none/rx"\n')
     try:
