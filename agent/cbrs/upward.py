@@ -19,6 +19,7 @@ from typing import Any
 import cbor2
 
 from agent.cbrs.transport import NoAnswer, SasTransport
+from hw_profiles.printable import printable
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE, write_whole
 from radio.cbrs.fields import Item
@@ -32,6 +33,8 @@ OWN = "own radio"
 TURN_S = 0.02
 MESSAGE_MAX = 200 * 1024
 AT_ONCE = 4
+SAID_MAX = 300
+"""Characters of one line of the log: part of it is what a SAS sent."""
 RASTER_HZ = 5_000_000
 Post = Callable[[str, dict[str, Any]], Any]
 
@@ -69,7 +72,7 @@ class Upward:
             call = self._sent.pop(done)
             body = done.result()
             if isinstance(body, NoAnswer):
-                self.say(f"{call.method}: {body.why}")
+                self.say(printable(f"{call.method}: {body.why}"[:SAID_MAX]))
                 self.session.lost(call.number)
             else:
                 self.session.answer(call.number, body, self.fix())
@@ -81,7 +84,7 @@ class Upward:
             sent.add_done_callback(lambda _done: self._answered.set())
         self._keep()
         for news in self.session.news:
-            self.say(f"{news.device}: {news.what} {news.detail}".rstrip())
+            self.say(printable(f"{news.device}: {news.what} {news.detail}".rstrip()[:SAID_MAX]))
         self.session.news.clear()
 
     def _hear(self) -> None:

@@ -1,4 +1,7 @@
-"""What each attribute of a Pluto does with a value that is written to it, and which ones read as what others make."""
+"""What each attribute of a Pluto does with a value that is written to it, and which ones read as what others make.
+
+Long because the attributes are coupled: what one takes depends on the others, and is read beside them.
+"""
 
 import errno
 import re

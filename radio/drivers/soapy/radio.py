@@ -3,6 +3,8 @@
 It is silenced before anything else is done with it and whenever anything fails. It transmits only where a second
 process can have the device too, to mute it whatever this one does: most families let one process alone have a device on
 USB, and those receive only. Times are the host's: when a stream is switched on, its samples are younger.
+
+Long because one device has one life, from opening to closing, under one lock.
 """
 
 import threading
