@@ -95,7 +95,7 @@ class _Entry:
         return status, tuple(result) if self._many else result.value
 
 
-class Loop:
+class LinkedLoop:
     """A loop that is called from Python: in the library, and by numba for argument types that are not in it."""
 
     def __init__(self, function: FunctionType, entries: list[_Entry]) -> None:
@@ -148,7 +148,7 @@ def precompiled(*signatures: str, result: str = "none") -> Callable[[Compiled], 
 def _made(function: Any, signatures: list[tuple[list[str], str]] | None) -> Any:
     held = None if _MODE.numba else library()
     if held is not None:
-        return Loop(function, held.get((function.__module__, function.__name__), []))
+        return LinkedLoop(function, held.get((function.__module__, function.__name__), []))
     from numba import njit  # noqa: PLC0415 - the compiler is loaded only where there is no library
 
     given = [] if signatures is None else [[_numba_signature(*one) for one in signatures]]
@@ -188,7 +188,7 @@ def _module_by_numba(name: str) -> ModuleType:
     finally:
         _MODE.numba = before
     for key, value in list(vars(module).items()):
-        if isinstance(value, Loop):
+        if isinstance(value, LinkedLoop):
             setattr(module, key, value.by_numba())
     return module
 

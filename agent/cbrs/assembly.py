@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cbrs.calendarfile import CalendarFile, CalendarLost
+from agent.cbrs.members import members
 from agent.cbrs.shown import DOOR
 from agent.config.cbrs import CbsdSection, InstallerSection, SasSection
 from agent.config.settings import ConfigError, NodeConfig, write_effective
@@ -20,7 +21,6 @@ from radio.cbrs.answers import Sas
 from radio.cbrs.book import BookLost, CbsdBook
 from radio.cbrs.door import CbsdDoor
 from radio.cbrs.fields import Item
-from radio.cbrs.identity import identity
 from radio.cbrs.outlet import Outlet, OutletPlan
 from radio.cbrs.permission import Giver
 from radio.cbrs.registration import KnownCbsd, Registrar
@@ -40,11 +40,6 @@ def tls_files(section: SasSection | CbsdSection) -> "TlsFiles":
     from agent.cbrs.tls import TlsFiles
 
     return TlsFiles(key=section.key, certificate=section.certificate, roots=section.roots, revoked=section.revoked)
-
-
-def members(section: CbsdSection) -> frozenset[str]:
-    """The device texts of the base stations on the list."""
-    return frozenset(identity(one.fcc, one.serial) for one in section.devices)
 
 
 def installers(sections: list[InstallerSection]) -> list[cpi.Installer]:

@@ -3,14 +3,13 @@
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from agent.cbrs.assembly import WardenCbrs, beside_of
 from agent.config.hardware import hardware_of, profile_of
 from agent.config.keyfiles import (
     CHAIN,
@@ -53,7 +52,8 @@ if TYPE_CHECKING:
     from agent.node.discovery import Discovery
     from settlement.party.party import Party
 
-RX_SLOTS, TX_SLOTS = 16, 16
+RX_SLOTS, TX_SLOTS = 8, 8
+"""Twice as many as sensing keeps waiting, and as the warden keeps to be sent: older ones are dropped anyway."""
 OWNER, GROUP = 0o600, 0o660
 """Who may use what agent and warden share: their one user, or the group of both where the warden runs apart."""
 LINEAGE, SEEN_RULES = "lineage.db", "warden.rules"
@@ -243,7 +243,7 @@ def warden_of(
     config: NodeConfig,
     radio: Radio,
     fix: Callable[[], Fix],
-    cbrs: WardenCbrs | None = None,
+    beside: Mapping[str, Any] | None = None,
     *,
     also: Callable[[], list[int]] = list,
 ) -> Warden:
@@ -292,7 +292,8 @@ def warden_of(
         door = SampleDoor(shared.link_of(config, bind=True), offered, listener)
     link = link_of(config, bind=True)
     # A base station's question ends the wait: a batch is not held up by a loop that has nothing to do.
-    bells = [cbrs.desk.door.bell] if cbrs is not None and cbrs.desk is not None and cbrs.desk.door is not None else []
+    desk = (beside or {}).get("stations")
+    bells = [desk.door.bell] if desk is not None and desk.door is not None else []
     link.others = lambda: [rouse.fileno(), *bells, *also()]
     return Warden(
         plan,
@@ -306,7 +307,7 @@ def warden_of(
             network=config.network, anchors=anchors_of(config), chain=trust.me.chain, book=book_of(config, trust)
         ),
         fix=fix,
-        **({} if cbrs is None else beside_of(cbrs)),
+        **(beside or {}),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, assert_never
 
 import zmq
 
-from agent.cbrs.assembly import members
+from agent.cbrs.members import members
 from agent.config.settings import NodeConfig, OfferSection
 from agent.node import unsensed
 from agent.node.assembly import discovery_of, finish_rotation, mesh_of, party_of, trust_of
