@@ -8,9 +8,10 @@ import pytest
 
 from agent.node import events as event_log
 from agent.node import vitals as vital
-from agent.node.assembly import allowance_of, party_of, trust_of
+from agent.node.assembly import allowance_of, party_of
 from agent.node.events import BEFORE, FILE, EventLog, read_events
 from agent.node.overdrawn import AGAIN_NS, Overdrawn
+from agent.node.trust import trust_of
 from agent.node.vitals import Vitals, strangers_fields
 from agent.service.health import metrics
 from agent.service.snapshot import strangers_line, strangers_lines
