@@ -1,7 +1,8 @@
 """A virtual world of base stations below a warden that is killed, as its agent and its endpoint are, at every step.
 
-One settlement for two base stations; its holder renews, suspends, resumes and preempts it; a SAS above may stop; whoever
-has the endpoint's place may ask under names that were given already. The oracle keeps everything that was ever told, apart from the product's book, and asks after every step:
+One settlement for two base stations; its holder renews, suspends, resumes and preempts it; a SAS above may stop; who
+has the endpoint's place may ask under names that were given already. The oracle keeps everything that was ever told,
+apart from the product's book, and asks after every step:
 
     (1) what was told ends, with the time a base station may take to be silent, before the lease that stood when it was
         told, before the window's end, and before what the SAS above had granted
