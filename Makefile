@@ -31,7 +31,7 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(PYTEST) --ignore=tests/soak -m "not realtime" -n auto --dist worksteal
 	rm -rf .pytest_cache
-	$(PYTEST) --ignore=tests/soak -m "realtime and not alone" -n 3 --dist loadfile || $(BIN)/python -m tests.unsteady
+	$(PYTEST) --ignore=tests/soak -m "realtime and not alone" -n 3 --dist loadfile --no-loadscope-reorder || $(BIN)/python -m tests.unsteady
 	rm -rf .pytest_cache
 	$(PYTEST) --ignore=tests/soak -m alone || $(BIN)/python -m tests.unsteady
 

@@ -108,6 +108,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+FIRST = (
+    "agent/kit/test_quickstart",
+    "settlement/test_attacks_real",
+    "agent/page/test_browser",
+    "agent/test_walkthrough",
+)
+"""The longest of them, begun first: else the others are done and one goes on alone."""
 MEMORY, MEMORY_MIN = Path("/dev/shm"), 2 << 30
 
 
@@ -143,6 +150,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("realtime")
             if path.startswith(ALONE):
                 item.add_marker("alone")
+    items.sort(key=lambda item: not item.path.relative_to(ROOT / "tests").as_posix().startswith(FIRST))
 
 
 @pytest.fixture(scope="session")
