@@ -30,6 +30,7 @@ which can miss 1/16 of its power (0.28 dB)."""
 TAPER = 64
 AT_ONCE = 16
 """Segments that are transformed at once: 256 KiB of samples, near a core."""
+BLOCKS_AT_ONCE = 128
 KEPT = 8
 KEPT_SAMPLES = 1 << 17
 """Bursts that are measured once: as many as a source of the node's own repeats in turn, none longer than this."""
@@ -109,7 +110,7 @@ def spectra(iq: Iq16, full_scale: int) -> tuple[NDArray[np.float64], NDArray[np.
     Args: iq: int16 of shape (n, 2), not changed. full_scale: amplitude of a full-scale tone.
     """
     halves = -(-len(iq) // HALF) + 2
-    padded = np.zeros((halves, 2 * HALF), dtype=np.float32)
+    padded = np.zeros((halves, 2 * HALF), dtype=np.int16)
     padded.reshape(-1)[2 * HALF : 2 * HALF + 2 * len(iq)] = iq.reshape(-1)
     total, held = np.zeros(SEGMENT), np.zeros(SEGMENT, np.float32)
     scale = np.float32(1 / (SEGMENT * _WINDOW_POWER * full_scale**2))
@@ -117,9 +118,9 @@ def spectra(iq: Iq16, full_scale: int) -> tuple[NDArray[np.float64], NDArray[np.
     for first in range(0, halves - 1, AT_ONCE):
         last = min(halves - 1, first + AT_ONCE)
         # Interleaved pairs are windowed, then seen as complex: no copy beside the one made here.
-        windowed = work[: last - first]
-        np.multiply(padded[first:last], _WINDOW_PAIRS[: 2 * HALF], out=windowed[:, : 2 * HALF])
-        np.multiply(padded[first + 1 : last + 1], _WINDOW_PAIRS[2 * HALF :], out=windowed[:, 2 * HALF :])
+        windowed, rows = work[: last - first], padded[first : last + 1].astype(np.float32)
+        np.multiply(rows[:-1], _WINDOW_PAIRS[: 2 * HALF], out=windowed[:, : 2 * HALF])
+        np.multiply(rows[1:], _WINDOW_PAIRS[2 * HALF :], out=windowed[:, 2 * HALF :])
         pairs = windowed.view(np.complex64)
         bins = fft(pairs, out=pairs).view(np.float32)
         np.square(bins, out=bins)
@@ -191,12 +192,15 @@ def _strongest(power: NDArray[np.floating], width: int) -> float:
 
 def _moments(iq: Iq16, full_scale: int) -> tuple[float, float]:
     """Mean power of the strongest SEGMENT consecutive samples, in steps of BLOCK, and of the strongest sample."""
-    blocks = -(-len(iq) // BLOCK)
-    rails = np.zeros((blocks, 2 * BLOCK), dtype=np.float32)
-    rails.reshape(-1)[: 2 * len(iq)] = iq.reshape(-1)
-    sums = np.einsum("ij,ij->i", rails, rails)
-    np.square(rails, out=rails)
-    peak = float((rails[:, 0::2] + rails[:, 1::2]).max())
+    blocks, peak = -(-len(iq) // BLOCK), 0.0
+    sums, flat = np.empty(blocks, np.float32), iq.reshape(-1)
+    for first in range(0, blocks, BLOCKS_AT_ONCE):
+        some = flat[2 * BLOCK * first : 2 * BLOCK * (first + BLOCKS_AT_ONCE)]
+        rails = np.zeros((-(-len(some) // (2 * BLOCK)), 2 * BLOCK), dtype=np.float32)
+        rails.reshape(-1)[: len(some)] = some
+        np.einsum("ij,ij->i", rails, rails, out=sums[first : first + len(rails)])
+        np.square(rails, out=rails)
+        peak = max(peak, float((rails[:, 0::2] + rails[:, 1::2]).max()))
     span = min(blocks, SEGMENT // BLOCK)
     total = np.concatenate(([0.0], np.cumsum(sums, dtype=np.float64)))
     loudest = float((total[span:] - total[:-span]).max()) / min(len(iq), SEGMENT)

@@ -57,6 +57,8 @@ class Upward:
     _kept: bytes = b""
     _known: set[str] = field(default_factory=set)
     _measured_until_ns: int | None = None
+    _ends: dict[str, tuple[tuple[str, int], int]] = field(default_factory=dict)
+    """Of each radio: grant and transmitExpireTime told last, and when that ends (monotonic ns)."""
     _answered: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -167,7 +169,8 @@ class Upward:
             if until is not None:
                 op = grant.operation
                 eirp = eirp_mdbm(round(op.max_eirp * 1000), op.high_hz - op.low_hz)
-                listed.append((name, op.low_hz, op.high_hz, eirp, mono_ns + until - now.latest_ns))
+                ends_ns = self._no_later(name, (grant.grant, until), mono_ns + until - now.latest_ns)
+                listed.append((name, op.low_hz, op.high_hz, eirp, ends_ns))
         # The monotonic end of one and the same grant jitters with the clock: said again once it is 10 ms off.
         shape = cbor2.dumps([[*one[:4], one[4] // 10_000_000] for one in listed])
         if shape != self._told:
@@ -178,6 +181,13 @@ class Upward:
                 return
             except OSError:
                 self.ended = True
+
+    def _no_later(self, name: str, told: tuple[str, int], ends_ns: int) -> int:
+        """The end of one and the same answer, monotonic: a clock that is set back does not move it out."""
+        before, earliest_ns = self._ends.get(name, (told, ends_ns))
+        earliest_ns = min(earliest_ns, ends_ns) if before == told else ends_ns
+        self._ends[name] = told, earliest_ns
+        return earliest_ns
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to, or until the warden is gone."""

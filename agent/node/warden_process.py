@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from agent.config.locks import WARDEN, held
 from agent.config.settings import ConfigError, NodeConfig, load
-from agent.node.assembly import radio_of, warden_of
+from agent.node.wardenparts import radio_of, warden_of
 from agent.timekeeping.assembly import timekeeper
 from hw_profiles.printable import printable
 from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
 from radio.priority import before_others
-from radio.process import OrphanedAtBirth, die_with_parent
+from radio.process import OrphanedAtBirth, die_with_parent, give_back
 from radio.warden import Warden
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
     # What is loaded now stays: collecting it again and again would hold the loop up for a tenth of a second.
     gc.collect()
     gc.freeze()
+    give_back()
     try:
         while not stop.is_set():
             warden.step()

@@ -76,6 +76,42 @@ def loudest(level: Any, top: Any, near: Any, far: Any, single: Any, mean: Any, l
 
 
 @compiled
+def count_candidates(
+    level: Any,
+    top: Any,
+    near: Any,
+    far: Any,
+    loud: Any,
+    steps: Any,
+    single: Any,
+    mean: Any,
+    leak: Any,
+    most: int,
+    heights: Any,
+) -> int:
+    """Fill `heights` (blocks, bins) with how far a block's maximum and mean are over their thresholds, the larger.
+
+    Args: single and mean as ratios to `near` and `far`; a threshold is at least `leak` of `loud` (blocks,); where
+        `most` bins step, or more, no maximum counts. Returns how many heights are over 1.
+    """
+    count = 0
+    for b in range(level.shape[0]):
+        least, stepped = leak * loud[b], steps[b] >= most
+        over = 0
+        for j in range(level.shape[1]):
+            under = single * near[b, j]
+            short = top[b, j] / (under if under > least else least)
+            short = np.float32(0) if stepped else short
+            under = mean * far[b, j]
+            long = level[b, j] / (under if under > least else least)
+            height = short if short > long else long
+            heights[b, j] = height
+            over += 1 if height > np.float32(1) else 0
+        count += over
+    return count
+
+
+@compiled
 def segment(values: Any, count: int, penalty: Any) -> tuple[float, int, int]:
     """Largest sum of (value - penalty) over consecutive values: sum, first, last + 1."""
     best, best_first, best_last = 0.0, 0, 0

@@ -246,6 +246,24 @@ def test_a_suspension_is_told_at_once_and_lifted_by_the_next_heartbeat(rig: Rig,
     rig.turn_until(lambda: rig.until() is not None)
 
 
+def test_a_clock_that_is_set_back_moves_no_end_out(rig: Rig) -> None:
+    rig.until()
+    rig.turn_until(lambda: rig.until() is not None)
+    first_ns = rig.until()
+    assert first_ns is not None
+
+    def earlier() -> TimeFix:
+        now = time.time_ns() - 20 * 10**9
+        return TimeFix(earliest_ns=now - 1000, latest_ns=now + 1000, source=TimeSource.SIMULATED, trusted=True)
+
+    rig.up.fix = earlier
+    for _ in range(5):
+        rig.up.turn()
+        found = rig.until()
+        assert found is not None
+        assert found <= first_ns + 10_000_000
+
+
 def _changed(**changes: Any) -> Callable[..., list[Json]]:
     return lambda _sas, _items, honest: [{**one, **changes} for one in honest]
 
