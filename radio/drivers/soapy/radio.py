@@ -24,8 +24,9 @@ from radio.drivers.soapy.handle import Handle, family
 from radio.drivers.soapy.silencer import ANSWER_S, SilencerProcess
 from radio.drivers.soapy.streams import CODES, NS, SoapyReceive, SoapyTransmit
 from radio.drivers.soapy.unit import SoapyUnit
+from radio.drivers.soapy.watch import TransmitterWatch
 from radio.errors import Disconnected, HardwareError, SettingRefused
-from radio.ports import Iq16, RfState, RxBlock, RxFlag, RxSettings, Sent, Span, TxSettings
+from radio.ports import Drift, Iq16, RfState, RxBlock, RxFlag, RxSettings, Sent, Span, TxSettings
 
 PATIENCE_NS: Final = 2 * NS
 BLOCK_MOST: Final = 16_777_216
@@ -51,6 +52,7 @@ class SoapyRadio:
         """
         self._arguments, self._profile, self._burst = arguments, profile, burst_samples
         self._handle = Handle(arguments)
+        self._watch = TransmitterWatch(self._handle)
         self._lock, self._receiving = threading.RLock(), threading.Lock()
         self._closing = threading.Event()
         self._mutes = self._sequence = 0
@@ -241,8 +243,14 @@ class SoapyRadio:
                     "have one rate for both; use it"
                 )
             self._independent()
-            with self._failing_silent():
-                self._up(held, self._profile)
+            self._watch.begin()
+            read: dict[str, float] | None = None
+            try:
+                with self._failing_silent():
+                    self._up(held, self._profile)
+                    read = self._watch.read()
+            finally:
+                self._watch.end(read)
             return held
 
     def _independent(self) -> SilencerProcess:
@@ -319,6 +327,13 @@ class SoapyRadio:
 
     def mute(self) -> RfState:
         """Silence at once, by the second handle first where there is one, and read back."""
+        self._watch.begin()
+        try:
+            return self._silence()
+        finally:
+            self._watch.end(None)
+
+    def _silence(self) -> RfState:
         self._mutes += 1
         silencer = self._silencer
         first = silencer.ask("mute") if silencer is not None else RfState.UNKNOWN
@@ -340,6 +355,15 @@ class SoapyRadio:
             return self._handle.state()
         except HardwareError:
             return RfState.UNKNOWN
+
+    def drift(self) -> Drift | None:
+        """What of the transmitter reads otherwise than it was set; raises HardwareError when it cannot be asked.
+
+        None of a unit that this driver never has transmit.
+        """
+        if self._closing.is_set() or self._unit.silent_because or self._profile is None:
+            return None
+        return self._watch.drift()
 
     def _cut(self) -> None:
         """Switch the transmit stream off; raises HardwareError."""

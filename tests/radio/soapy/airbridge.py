@@ -112,10 +112,11 @@ class Talk:
                 self._radio.mute()
             case "txgain":
                 return f"{self._gain():.6f}", b""
-            case "rxstate":
-                rx = self._state()["rx"]
-                fields = ("center_hz", "sample_rate_hz", "bandwidth_hz")
-                return " ".join([*(str(rx[one]) for one in fields), f"{rx['gain_mdb'] / 1000:.3f}"]), b""
+            case "rxstate" | "txstate":
+                held = self._state()[word[:2]]
+                level = held.get("gain_mdb", held.get("attenuation_mdb"))
+                fields = [str(held[one]) for one in ("center_hz", "sample_rate_hz", "bandwidth_hz")]
+                return " ".join([*fields, f"{level / 1000:.3f}"]), b""
         return "", b""
 
     def _read(self) -> tuple[str, bytes]:

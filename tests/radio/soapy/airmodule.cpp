@@ -242,11 +242,14 @@ public:
 
 private:
     Side &side(int direction) { return direction == SOAPY_SDR_RX ? rx_ : tx_; }
-    Side now(int direction) const { return direction == SOAPY_SDR_RX ? held() : tx_; }
-    // How the receiver is set, whoever set it.
-    Side held() const {
-        if (!tuned_) return rx_;
-        std::istringstream said(control_.ask("rxstate"));
+    // How a direction is set, whoever set it.
+    Side now(int direction) const {
+        if (direction == SOAPY_SDR_TX) return tx_.gain > 0 ? held("txstate") : tx_;
+        return tuned_ ? held("rxstate") : rx_;
+    }
+    Side held() const { return now(SOAPY_SDR_RX); }
+    Side held(const std::string &question) const {
+        std::istringstream said(control_.ask(question));
         Side found;
         said >> found.frequency >> found.rate >> found.bandwidth >> found.gain;
         return found;

@@ -22,7 +22,7 @@ from radio.drivers.registry import unit_at
 from radio.drivers.soapy import bindings, doubts
 from radio.drivers.soapy.section import SoapySection
 from radio.errors import HardwareError, LibraryMissing, SettingRefused
-from radio.ports import RfState, RxFlag
+from radio.ports import Questioned, RfState, RxFlag
 from sim.radio import SimRadio
 from tests.agent.realparts import environment, need
 from tests.agent.test_service import TUNED, config
@@ -237,6 +237,47 @@ def test_a_receiver_that_another_program_sets_is_flagged_as_moved(bench: SoapyBe
     radio.tune_rx(RX)
     assert RxFlag.MOVED not in radio.receive(1000).flags
     radio.close()
+
+
+@pytest.mark.parametrize(
+    ("moved", "said"),
+    [
+        ({"center_hz": 3_600_000_000}, "frequency reads 3600000000"),
+        ({"attenuation_mdb": 0}, "gain reads 89.75"),
+        ({"bandwidth_hz": 5_000_000}, "filter reads 5000000"),
+    ],
+)
+def test_a_transmitter_that_another_program_sets_is_found_out(
+    bench: SoapyBench, moved: dict[str, int], said: str
+) -> None:
+    """A device that a second process can have, to mute it by, is one that any other can have too."""
+    radio = bench.radio()
+    assert isinstance(radio, Questioned)
+    assert radio.drift() is None
+    radio.tune_tx(TX)
+    assert radio.drift() is None
+    other = SimRadio(bench.bridge.endpoint, "s")
+    other.tune_tx(replace(TX, **moved))
+    found = radio.drift()
+    assert found is not None
+    assert said in found.read
+    assert not found.silenced
+    assert radio.mute() is RfState.OFF
+    assert radio.drift() is None
+    other.tune_tx(TX)  # and what others do with one that is muted
+    found = radio.drift()
+    assert found is not None
+    assert "muted" in found.wanted
+    assert not found.silenced
+    other.mute()
+    other._release()
+    radio.tune_tx(TX)
+    assert section(bench).silence() is RfState.OFF
+    found = radio.drift()
+    assert found is not None
+    assert found.silenced, "no fault: an operator muted it"
+    radio.close()
+    assert radio.drift() is None
 
 
 def test_a_full_scale_is_the_profiles_and_bursts_come_out_at_it(bench: SoapyBench) -> None:
