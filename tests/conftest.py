@@ -1,14 +1,18 @@
 """Where the shared references live and how tests that need them skip; which tests want the machine to themselves."""
 
+import functools
 import gc
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
+import typer.testing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -151,6 +155,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if path.startswith(ALONE):
                 item.add_marker("alone")
     items.sort(key=lambda item: not item.path.relative_to(ROOT / "tests").as_posix().startswith(FIRST))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_built_once() -> Iterator[None]:
+    """Typer's test runner builds all commands anew for each call, which takes five times as long as the call itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(scope="session")
