@@ -10,7 +10,7 @@ import pytest
 
 from agent.witness.boundedpost import posted
 
-pytestmark = [pytest.mark.feature("S12"), pytest.mark.attack(69)]
+pytestmark = [pytest.mark.feature("A8"), pytest.mark.attack(69)]
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
