@@ -29,6 +29,13 @@ def die_with_parent(parent_pid: int | None = None) -> None:
         raise OrphanedAtBirth
 
 
+def give_back() -> None:
+    """Return to the system what loading left free in the C library's heap; nothing where that library cannot."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def stop_on_signals() -> threading.Event:
     """Return an event that SIGTERM and SIGINT set; call from the main thread."""
     stop = threading.Event()

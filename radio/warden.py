@@ -14,15 +14,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hw_profiles.profile import RadioProfile
 from radio import gate, waveform
 from radio.authorisation import NoAuthority, OutsideAuthorisation
-from radio.cbrs.above import SasAbove
-from radio.cbrs.calendar import Calendar, reserved
-from radio.cbrs.measured import ReceivedPower
-from radio.cbrs.wardenside import CbsdDesk, WardenView
 from radio.gate import Allow, GateState, Sensed
 from radio.link import (
     AgentBeat,
@@ -58,6 +54,10 @@ from settlement.chain.scope import Band
 from settlement.core.fixes import Fix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit
+
+if TYPE_CHECKING:  # base stations, a SAS and a calendar are loaded where a configuration has them
+    from radio.cbrs.calendar import Calendar
+    from radio.cbrs.wardenside import CbsdDesk
 
 NS = 1_000_000_000
 BEAT_NS = 50_000_000
@@ -172,8 +172,8 @@ class Warden:
         fix: Callable[[], Fix],
         outside: OutsideAuthorisation | None = None,
         pace: Pace | None = None,
-        stations: CbsdDesk | None = None,
-        calendar: Callable[[], Calendar | None] = lambda: None,
+        stations: "CbsdDesk | None" = None,
+        calendar: "Callable[[], Calendar | None]" = lambda: None,
         door: SampleDoor | None = None,
         rouse: Rouser | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
@@ -203,6 +203,7 @@ class Warden:
         self._state, self._reason = GateState.LOCKED, ""
         self._sid: bytes | None = None
         self._pending: deque[Ready] = deque(maxlen=PENDING_MAX)
+        self._measured = waveform.MeasuredBursts()
         self._door = door
         self._records: deque[NewPermit | NewLease | NewHanding | NewRule | NewKey] = deque(maxlen=RECORDS_MAX)
         self._bursts_offered: deque[Burst | TimedBurst] = deque(maxlen=BURSTS_MAX)
@@ -312,6 +313,8 @@ class Warden:
         """Let base stations have what this instant allows them; nothing of it is older than the question."""
         if self._stations is None or not self._stations.waiting:
             return
+        from radio.cbrs.wardenside import WardenView  # noqa: PLC0415 - loaded already, with the desk
+
         mono_ns, now = self._monotonic_ns(), self._fix()
         inputs = self._inputs(now, mono_ns, None)
         view = WardenView(inputs=inputs, held=self._permits.all(), mine=frozenset(self._mine), sensed=self._sensed)
@@ -350,8 +353,13 @@ class Warden:
     def _sensed_by_calendar(self, permit: VerifiedPermit, now: Fix) -> Sensed | None:
         """What sensing said; a reservation of the incumbents' calendar counts as one that was heard."""
         sensed, needed = self._sensed(permit.cell.band), bool(permit.rule.incumbent_calendar)
+        calendar = self._calendar()
+        if sensed is None or (calendar is None and not needed):
+            return sensed
+        from radio.cbrs.calendar import reserved  # noqa: PLC0415 - most rules ask for no calendar
+
         lead_ns = CALENDAR_LEAD_NS + self._silencing_ns
-        if sensed is None or reserved(self._calendar(), permit.cell.band, now, ahead_ns=lead_ns, needed=needed) is None:
+        if reserved(calendar, permit.cell.band, now, ahead_ns=lead_ns, needed=needed) is None:
             return sensed
         return Sensed(listened_ns=sensed.listened_ns, incumbent=True)
 
@@ -375,10 +383,18 @@ class Warden:
                 self._bursts_offered.append(message)
             case StationHeard() if self._stations is not None:
                 self._stations.heard(message, self._monotonic_ns())
-            case PowerMeasured() if isinstance(self._outside, SasAbove):
-                self._outside.received(ReceivedPower(**asdict(message)), self._monotonic_ns())
+            case PowerMeasured() if not isinstance(self._outside, NoAuthority):
+                self._measured_above(message)
             case _:
                 pass
+
+    def _measured_above(self, message: PowerMeasured) -> None:
+        """Tell the SAS above, where it is one, what the receiver measured."""
+        from radio.cbrs.above import SasAbove  # noqa: PLC0415 - loaded already, with the SAS
+        from radio.cbrs.measured import ReceivedPower  # noqa: PLC0415
+
+        if isinstance(self._outside, SasAbove):
+            self._outside.received(ReceivedPower(**asdict(message)), self._monotonic_ns())
 
     def _heartbeat(self, beat: AgentBeat) -> None:
         """Believe when it was said, not when it was read: what waited in a queue proves nothing of now."""
@@ -444,7 +460,8 @@ class Warden:
             return
         refusal = refuse(Reason.NO_PERMIT, "gate.4", "none", "a settlement verified by this warden")
         if held is not None:
-            found = self._unfit(held.permit, iq)
+            measure = waveform.measure if timed else self._measured.measure
+            found = self._unfit(held.permit, iq, measure)
             if found is None:
                 at_ns = timed.at_ns if timed else None
                 self._pending.append(Ready(sid=message.sid, band=held.permit.cell.band, iq=iq, at_ns=at_ns))
@@ -458,7 +475,7 @@ class Warden:
             return self._door.read(message) if self._door is not None else None
         return self._ring.read(message.ticket)
 
-    def _unfit(self, permit: VerifiedPermit, iq: Iq16) -> Refusal | None:
+    def _unfit(self, permit: VerifiedPermit, iq: Iq16, measure: Callable[..., waveform.Measured]) -> Refusal | None:
         """Why samples may not be sent under a permit, measured on them; None when they may."""
         band = permit.cell.band
         allowed = waveform.Allowed(
@@ -467,7 +484,7 @@ class Warden:
             outside_mdbm_per_mhz=permit.terms.out_of_band_mdbm_per_mhz,
             service=self._plan.service,
         )
-        measured = waveform.measure(
+        measured = measure(
             iq,
             center_hz=(band.low_hz + band.high_hz) // 2,
             sample_rate_hz=self._plan.sample_rate_hz,
@@ -561,7 +578,7 @@ class Warden:
         if room >= len(iq):
             return iq
         cut = waveform.shortened(iq, room)
-        if len(cut) == 0 or self._unfit(held.permit, cut) is not None:
+        if len(cut) == 0 or self._unfit(held.permit, cut, waveform.measure) is not None:
             return None
         return cut
 

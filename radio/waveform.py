@@ -6,6 +6,7 @@ uncertainty is added. Nothing is known of what a converter makes beyond half the
 """
 
 import math
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,6 +28,14 @@ GUARD_MDB = 300
 """What another measurement of the same samples may find more: the loudest moment is sought in steps of BLOCK samples,
 which can miss 1/16 of its power (0.28 dB)."""
 TAPER = 64
+AT_ONCE = 16
+"""Segments that are transformed at once: 256 KiB of samples, near a core."""
+BLOCKS_AT_ONCE = 128
+KEPT = 8
+KEPT_SAMPLES = 1 << 17
+"""Bursts that are measured once: as many as a source of the node's own repeats in turn, none longer than this."""
+TOLD_BY = 251
+"""Of a burst, one sample in so many is what it is looked up by; then all of them are compared."""
 _WINDOW = np.hanning(SEGMENT + 1)[:-1].astype(np.float32)
 _WINDOW_PAIRS = np.repeat(_WINDOW, 2)
 _WINDOW_POWER = float(np.sum(_WINDOW.astype(np.float64) ** 2))
@@ -92,27 +101,34 @@ class _Cut:
     stop: int
 
 
-def spectra(iq: Iq16, full_scale: int) -> NDArray[np.float32]:
-    """Power of each half-overlapping segment in SEGMENT bins, in shares of a full-scale tone; zero frequency first.
+def spectra(iq: Iq16, full_scale: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Power in SEGMENT bins over half-overlapping segments, each bin's sum and maximum; zero frequency first.
 
-    Half a segment of silence is put before and behind, so that every sample counts in full in some segment.
+    Half a segment of silence is put before and behind, so that every sample counts in full in some segment. Shares of
+    a full-scale tone; a few segments at a time, so that a long burst takes no more memory than a short one.
 
     Args: iq: int16 of shape (n, 2), not changed. full_scale: amplitude of a full-scale tone.
     """
     halves = -(-len(iq) // HALF) + 2
-    padded = np.zeros((halves * HALF, 2), dtype=np.int16)
-    padded[HALF : HALF + len(iq)] = iq
-    rows = padded.reshape(halves, 2 * HALF)
-    # Interleaved pairs are windowed while they become floats, then seen as complex: no copy beside the one made here.
-    windowed = np.empty((halves - 1, 4 * HALF), dtype=np.float32)
-    np.multiply(rows[:-1], _WINDOW_PAIRS[: 2 * HALF], out=windowed[:, : 2 * HALF])
-    np.multiply(rows[1:], _WINDOW_PAIRS[2 * HALF :], out=windowed[:, 2 * HALF :])
-    pairs = windowed.view(np.complex64)
-    bins = fft(pairs, out=pairs).view(np.float32)
-    np.square(bins, out=bins)
-    power: NDArray[np.float32] = bins[:, 0::2] + bins[:, 1::2]
-    power *= np.float32(1 / (SEGMENT * _WINDOW_POWER * full_scale**2))
-    return power
+    padded = np.zeros((halves, 2 * HALF), dtype=np.int16)
+    padded.reshape(-1)[2 * HALF : 2 * HALF + 2 * len(iq)] = iq.reshape(-1)
+    total, held = np.zeros(SEGMENT), np.zeros(SEGMENT, np.float32)
+    scale = np.float32(1 / (SEGMENT * _WINDOW_POWER * full_scale**2))
+    work = np.empty((min(AT_ONCE, halves - 1), 4 * HALF), dtype=np.float32)
+    for first in range(0, halves - 1, AT_ONCE):
+        last = min(halves - 1, first + AT_ONCE)
+        # Interleaved pairs are windowed, then seen as complex: no copy beside the one made here.
+        windowed, rows = work[: last - first], padded[first : last + 1].astype(np.float32)
+        np.multiply(rows[:-1], _WINDOW_PAIRS[: 2 * HALF], out=windowed[:, : 2 * HALF])
+        np.multiply(rows[1:], _WINDOW_PAIRS[2 * HALF :], out=windowed[:, 2 * HALF :])
+        pairs = windowed.view(np.complex64)
+        bins = fft(pairs, out=pairs).view(np.float32)
+        np.square(bins, out=bins)
+        power = bins[:, 0::2] + bins[:, 1::2]
+        power *= scale
+        total += power.sum(axis=0, dtype=np.float64)
+        np.maximum(held, power.max(axis=0), out=held)
+    return total, held
 
 
 def measure(iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, calibration: Calibration) -> Measured:
@@ -123,11 +139,11 @@ def measure(iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, 
         strongest REFERENCE_HZ with each bin held at its largest of all segments, in mdBm; occupied bandwidth as
         ITU-R SM.328-11 section 3.
     """
-    power = spectra(iq, calibration.full_scale)
-    mean = np.fft.fftshift(power.sum(axis=0, dtype=np.float64))
+    total, most_held = spectra(iq, calibration.full_scale)
+    mean = np.fft.fftshift(total)
     loudest, peak = _moments(iq, calibration.full_scale)
     low, high = _occupied(mean)
-    held = np.fft.fftshift(power.max(axis=0))
+    held = np.fft.fftshift(most_held)
     width = max(1, round(REFERENCE_HZ * SEGMENT / sample_rate_hz))
     most = calibration.most_mdbm
     inside = _bins(allowed.band, center_hz, sample_rate_hz)
@@ -176,12 +192,15 @@ def _strongest(power: NDArray[np.floating], width: int) -> float:
 
 def _moments(iq: Iq16, full_scale: int) -> tuple[float, float]:
     """Mean power of the strongest SEGMENT consecutive samples, in steps of BLOCK, and of the strongest sample."""
-    blocks = -(-len(iq) // BLOCK)
-    rails = np.zeros((blocks, 2 * BLOCK), dtype=np.float32)
-    rails.reshape(-1)[: 2 * len(iq)] = iq.reshape(-1)
-    sums = np.einsum("ij,ij->i", rails, rails)
-    np.square(rails, out=rails)
-    peak = float((rails[:, 0::2] + rails[:, 1::2]).max())
+    blocks, peak = -(-len(iq) // BLOCK), 0.0
+    sums, flat = np.empty(blocks, np.float32), iq.reshape(-1)
+    for first in range(0, blocks, BLOCKS_AT_ONCE):
+        some = flat[2 * BLOCK * first : 2 * BLOCK * (first + BLOCKS_AT_ONCE)]
+        rails = np.zeros((-(-len(some) // (2 * BLOCK)), 2 * BLOCK), dtype=np.float32)
+        rails.reshape(-1)[: len(some)] = some
+        np.einsum("ij,ij->i", rails, rails, out=sums[first : first + len(rails)])
+        np.square(rails, out=rails)
+        peak = max(peak, float((rails[:, 0::2] + rails[:, 1::2]).max()))
     span = min(blocks, SEGMENT // BLOCK)
     total = np.concatenate(([0.0], np.cumsum(sums, dtype=np.float64)))
     loudest = float((total[span:] - total[:-span]).max()) / min(len(iq), SEGMENT)
@@ -201,6 +220,32 @@ def _occupied(mean: NDArray[np.float64]) -> tuple[float, float]:
 
 def _mdb(ratio: float) -> int:
     return round(10_000 * math.log10(max(ratio, 1e-20)))
+
+
+class MeasuredBursts:
+    """Measurements of the last few bursts, for a source that sends the same ones again; every sample is compared."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[tuple[object, ...], tuple[Iq16, Measured]] = OrderedDict()
+
+    def measure(
+        self, iq: Iq16, *, center_hz: int, sample_rate_hz: int, allowed: Allowed, calibration: Calibration
+    ) -> Measured:
+        """As `measure`, of which it returns what that returned for the very same samples and arguments before."""
+        key = (len(iq), iq[::TOLD_BY].tobytes(), center_hz, sample_rate_hz, allowed, calibration)
+        known = self._held.get(key)
+        if known is not None and np.array_equal(known[0], iq):
+            self._held.move_to_end(key)
+            return known[1]
+        found = measure(
+            iq, center_hz=center_hz, sample_rate_hz=sample_rate_hz, allowed=allowed, calibration=calibration
+        )
+        if len(iq) <= KEPT_SAMPLES:
+            self._held[key] = iq.copy(), found
+            self._held.move_to_end(key)
+            if len(self._held) > KEPT:
+                self._held.popitem(last=False)
+        return found
 
 
 def check(measured: Measured, allowed: Allowed) -> Refusal | None:

@@ -1,13 +1,21 @@
-"""Compiles the loops of sensing ahead of their first use: `python -m sensing.compilation`; some 20 s of processor time.
+"""Compiles the loops of sensing ahead of their first use: `python -m sensing.compilation`; some 30 s of processor time.
 
-The code is kept beside the modules, or where numba keeps it for a user who cannot write there; it is made anew when a
-module changes. Whoever installs runs this once; without it the first node to start takes that much longer.
+Where there is a linker they become one library (`sensing/linkage.py`), and a node needs no compiler in its memory. The
+file lies beside the modules, or in the user's cache where those cannot be written; it is for these sources and this
+processor only. Where there is no linker numba keeps its own code in the same places and is loaded with it. Whoever
+installs runs this once; without it the first node to start takes that much longer, and each holds the compiler.
 """
 
 import os
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Final
+
+import numpy as np
+
+from sensing import loops
 
 HERE: Final = Path(__file__).parent
 LOOPS: Final = (HERE, HERE / "detectors")
@@ -15,10 +23,16 @@ LATER: Final = frozenset({"productkernels"})
 """What only `bandpact sense --products` uses."""
 INDEX: Final = ".nbi"
 """How the names of numba's index files end: one for each compiled function, beside its module."""
+COMPILING_S: Final = 600.0
+
+
+def is_linked() -> bool:
+    """Whether there is a library of the loops for these sources and this processor."""
+    return loops.found() is not None
 
 
 def is_compiled(folders: tuple[Path, ...] = LOOPS, kept: str | None = None) -> bool:
-    """Whether every module with loops has compiled code that is not older than the module.
+    """Whether numba kept code of every module with loops that is not older than the module.
 
     Args: kept: the folder that numba was told to keep code in (NUMBA_CACHE_DIR); beside each module if it was not.
     """
@@ -32,11 +46,73 @@ def is_compiled(folders: tuple[Path, ...] = LOOPS, kept: str | None = None) -> b
     return True
 
 
-def main() -> None:
-    """Compile everything that a node's first look needs."""
+def is_ready() -> bool:
+    """Whether a node that starts now compiles nothing."""
+    return is_linked() or is_compiled()
+
+
+def make_ready() -> None:
+    """Compile in a process of its own what this installation still lacks, before this process imports any loop."""
+    if not is_ready():
+        command = [sys.executable, "-m", "sensing.compilation"]
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMPILING_S, check=False)
+
+
+def _run_all() -> None:
+    """Call every loop that a node calls, with the argument types that a node calls it with."""
     import_module("sensing.survey")
     import_module("sensing.detectors.pulses").warm()
 
 
+def _run_products() -> None:
+    """Call the loops of `bandpact sense --products`, which a node that runs does without."""
+    products, channel = import_module("sensing.products"), import_module("sensing.values").Channel
+    settings = products.ProductSettings(
+        center_hz=0.0, sample_rate_hz=1e6, full_scale=2048, channels=(channel(low_hz=-2e5, high_hz=2e5),)
+    )
+    products.ProductMaker(settings).feed(np.zeros((200_000, 2), np.int16), start_ns=0)
+
+
+def _link() -> None:
+    """Compile everything afresh and link it. Raises LinkageError, OSError."""
+    linkage = import_module("sensing.linkage")
+    _run_all()
+    _run_products()
+    failed: OSError | None = None
+    for folder in loops.folders():
+        try:
+            linkage.link(loops.MADE, folder / loops.file_name())
+        except OSError as exc:
+            failed = exc
+            continue
+        for old in folder.glob("loops-*.so") if folder == loops.folders()[0] else ():
+            if old.name != loops.file_name():
+                old.unlink(missing_ok=True)
+        return
+    if failed is not None:
+        raise failed
+
+
+def main() -> int:
+    """Compile everything that a node's first look needs; does nothing where that is done."""
+    linkage = import_module("sensing.linkage")
+    if os.environ.get(loops.CHOICE) or linkage.linker() is None:
+        _run_all()
+        return 0
+    if is_linked():
+        return 0
+    os.environ[loops.CHOICE] = loops.FRESH
+    try:
+        _link()
+    except (linkage.LinkageError, OSError) as exc:
+        sys.stderr.write(f"the loops of sensing are not linked, each process compiles or loads them: {exc}\n")
+        environment = {**os.environ, loops.CHOICE: loops.BY_NUMBA}
+        again = [sys.executable, "-m", "sensing.compilation"]
+        return subprocess.run(again, env=environment, check=False).returncode
+    finally:
+        del os.environ[loops.CHOICE]
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

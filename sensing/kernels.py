@@ -4,37 +4,14 @@ Compiled when first imported and kept on disk where that can be written. They re
 write to samples.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
-from numba.core import types
 
-Compiled = TypeVar("Compiled", bound=Callable[..., Any])
-
-FLOATS: Final = types.Array(types.float32, 1, "C")
-ROWS: Final = types.Array(types.float32, 2, "C")
-SPECTRA: Final = types.Array(types.complex64, 2, "C")
-READ_FLOATS: Final = types.Array(types.float32, 1, "C", readonly=True)
-READ_DOUBLES: Final = types.Array(types.float64, 1, "C", readonly=True)
-READ_INTS: Final = types.Array(types.int16, 1, "C", readonly=True)
+from sensing.loops import precompiled
 
 
-def precompiled(signatures: list[Any]) -> Callable[[Compiled], Compiled]:
-    """Compile for these argument types; sums may be taken in any order, as wide as the processor's registers."""
-
-    def build(function: Compiled) -> Compiled:
-        options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
-        try:
-            return cast("Compiled", njit(signatures, cache=True, **options)(function))
-        except RuntimeError:  # no folder to keep compiled code in
-            return cast("Compiled", njit(signatures, **options)(function))
-
-    return build
-
-
-@precompiled([types.void(flat, types.intp, READ_FLOATS, ROWS) for flat in (READ_INTS, READ_FLOATS)])
+@precompiled("r1 int16, int64, r1 float32, w2 float32", "r1 float32, int64, r1 float32, w2 float32")
 def windowed(flat: Any, step: int, window: Any, out: Any) -> None:
     """Row i of `out` is `window` times what begins at `i * step` in `flat`; all three in interleaved I and Q."""
     width = window.shape[0]
@@ -45,7 +22,7 @@ def windowed(flat: Any, step: int, window: Any, out: Any) -> None:
             row[j] = np.float32(part[j]) * window[j]
 
 
-@precompiled([types.void(SPECTRA, ROWS)])
+@precompiled("w2 complex64, w2 float32")
 def squared(spectra: Any, power: Any) -> None:
     """Squared magnitudes, shape of both (frames, bins)."""
     for i in range(power.shape[0]):
@@ -54,7 +31,7 @@ def squared(spectra: Any, power: Any) -> None:
             out[j] = row[j].real * row[j].real + row[j].imag * row[j].imag
 
 
-@precompiled([types.void(SPECTRA, ROWS)])
+@precompiled("w2 complex64, w2 float32")
 def add_means(spectra: Any, means: Any) -> None:
     """Row b of `means`, shape (blocks, bins), becomes the mean power of the b-th of as many equal runs of frames."""
     frames = spectra.shape[0] // means.shape[0]
@@ -68,7 +45,7 @@ def add_means(spectra: Any, means: Any) -> None:
         mean *= np.float32(1.0 / frames)
 
 
-@precompiled([types.void(SPECTRA, ROWS, FLOATS, FLOATS)])
+@precompiled("w2 complex64, w2 float32, w1 float32, w1 float32")
 def add_moments(spectra: Any, means: Any, squares: Any, peak: Any) -> None:
     """As `add_means`; adds the squares of the powers to `squares` and raises `peak` to their maxima, both (bins,)."""
     frames = spectra.shape[0] // means.shape[0]
@@ -99,7 +76,7 @@ def add_moments(spectra: Any, means: Any, squares: Any, peak: Any) -> None:
         mean *= np.float32(1.0 / frames)
 
 
-@precompiled([types.float64(READ_DOUBLES)])
+@precompiled("r1 float64", result="float64")
 def summed_correlation(kept: Any) -> float:
     """Sum over all pairs of n values of their correlation, `kept` being that of each with the next, shape (n - 1,)."""
     carried = total = 0.0

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sensing.detectors.pulsekernels import compiled
+from sensing.loops import compiled
 
 
 @compiled

@@ -94,6 +94,7 @@ class Survey:
         compared = np.append(np.ones(self._layout.groups, np.bool_), False)
         self._floor = FloorTracker(self._reader.shapes, channels=self._layout.members, compared=compared)
         self._short = ShortLooks()
+        self._shares = [self._layout.bins[some] / self._layout.bins[some].sum() for some in self._layout.members]
         self._detector = DECIDERS[settings.detector](pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db)
         shapes = self._reader.shapes
         self._contrast = np.array([max(CONTRAST, gamma_quantile(shape=float(k), q=1 - CONTRAST_PFA)) for k in shapes])
@@ -160,6 +161,10 @@ class Survey:
             )  # fmt: skip
             over |= SampleFlag.CLIPPED in told
             pieces = self._learn(spectra, sound, over, start_ns, teaches=not flags & UNTAUGHT, bound=somebodys)
+        judged = [one for one in map(self._judge, pieces) if one is not None]
+        heard = usable and bool(judged) and self._floor.current is not None
+        # In this order of memory, as a mean over rows picked out for one channel has its sums.
+        levels = np.asfortranarray(spectra.groups).mean(axis=0) if heard else spectra.groups
         incumbents = self._pulses(clean, start_ns, contiguous=contiguous) if usable and self.settings.radar else ()
         self._look_flags.append(flags)
         self._widening.append(bool((told | flags & UNUSABLE) & WIDENING))
@@ -168,7 +173,7 @@ class Survey:
             start_ns=start_ns,
             end_ns=end_ns,
             channels=tuple(
-                self._look_channel(i, pieces, spectra, usable=usable, flags=flags)
+                self._look_channel(i, judged if heard else [], levels, flags=flags)
                 for i in range(len(self.settings.channels))
             ),
             psd=spectra.mean / np.float32(self.settings.sample_rate_hz),
@@ -310,16 +315,17 @@ class Survey:
             return piece.decided
         view, power = self._view(number), piece.power()
         shape = (len(self.settings.channels), len(power))
-        over, whole = np.empty(shape, np.float16), np.empty(shape, np.float16)
+        statistic, whole = np.empty(shape), np.empty(shape, np.float16)
         lasting = np.empty(shape, np.bool_)
         for index in range(shape[0]):
             decision = self._detector.decide(self._reader.cells(view, index, power))
-            over[index] = decibels(decision.statistic)
+            statistic[index] = decision.statistic
             whole[index] = decision.whole_db
             lasting[index] = decision.lasting
         contrast = bool((power > self._contrast * np.maximum(view.floor, state.level)).any())
         if contrast:
             self._contrasted.add(number)
+        over = decibels(statistic).astype(np.float16)
         piece.decided = BlockDecisions(
             key=key, start_ns=piece.start_ns, over_db=over, whole_db=whole, lasting=lasting,
             bound=np.full(shape[1], piece.bound), clipped=piece.clipped,
@@ -347,24 +353,24 @@ class Survey:
         return float(10 * np.log10(self._detector.sure(cells, pfa=DOUBT_PFA / max(1, blocks))))
 
     def _look_channel(
-        self, index: int, pieces: list[Piece], spectra: Spectra, *, usable: bool, flags: SampleFlag
+        self, index: int, judged: list[BlockDecisions], levels: NDArray[np.float32], *, flags: SampleFlag
     ) -> ChannelLook:
+        """What a look says of a channel. Args: levels the mean power of each group; judged empty if it says nothing."""
         channel = self.settings.channels[index]
-        judged = [one for one in map(self._judge, pieces) if one is not None]
-        if not usable or not judged or self._floor.current is None:
+        if not judged or self._floor.current is None:
             nothing = LevelDb(value=float("nan"), sd=float("inf"), unit="dBFS")
             return ChannelLook(channel=channel, busy=None, busy_fraction=0.0, power=nothing, snr_db=float("nan"))
         busy = np.concatenate([(one.over_db[index] > 0) | one.lasting[index] | one.bound for one in judged])
-        some = bool(np.count_nonzero(busy) > max(1, 0.01 * len(busy)))
-        members = self._layout.members[index]
+        count = int(np.count_nonzero(busy))
+        some = count > max(1, 0.01 * len(busy))
+        members, share = self._layout.members[index], self._shares[index]
         bins = channel.width_hz / self.settings.sample_rate_hz
-        share = self._layout.bins[members] / self._layout.bins[members].sum()
-        power = float(spectra.groups[:, members].mean(axis=0) @ share) * bins
+        power = float(levels[members] @ share) * bins
         idle = float(self._view(self._floor.current).floor[members] @ share) * bins
         return ChannelLook(
             channel=channel,
             busy=some if some or not flags & VOIDING else None,
-            busy_fraction=float(busy.mean()),
+            busy_fraction=count / len(busy),
             power=self._absolute(_db(power), 0.1, ""),
             snr_db=_db(max(power - idle, 0.0) / max(idle, 1e-30)),
         )
@@ -378,7 +384,7 @@ class Survey:
         verdict = judge(self._seen(index, judged, judged.outside(apart), flags=flags))
         members = self._layout.members[index]
         number = self._floor.current
-        share = self._layout.bins[members] / self._layout.bins[members].sum()
+        share = self._shares[index]
         idle = float(self._view(number).floor[members] @ share) if number is not None else float("nan")
         width = channel.width_hz / self.settings.sample_rate_hz
         mean = float(self._mean_power(members, share))

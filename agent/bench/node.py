@@ -12,6 +12,8 @@ from agent.node.events import read_events
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, TrialError, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, await_ready, scenario_of, start_air, work_folder
+from sensing.compilation import is_linked
+from sensing.loops import BY_NUMBA, CHOICE
 
 HOLDER, USER = "holder", "user-a"
 SCENARIO, SEED = "neighbours", 7
@@ -85,10 +87,7 @@ def measured(pids: dict[str, int], seconds: float) -> dict[str, dict[str, float]
 
 
 def compiler_mb() -> float:
-    """Resident memory (MB) that sensing's compiled kernels add to a process with NumPy and SciPy: numba, LLVM and they.
-
-    Kernels come from the disk's cache, but what reads that cache and links them is the whole compiler.
-    """
+    """Resident memory (MB) that numba and LLVM add to a process where sensing's loops are not linked into a library."""
     program = (
         "from pathlib import Path\n"
         "def held():\n"
@@ -96,7 +95,8 @@ def compiler_mb() -> float:
         "    return int(next(line for line in text.splitlines() if line.startswith('VmRSS')).split()[1])\n"
         "import scipy.fft\nimport scipy.special\nbefore = held()\nimport sensing.survey\nprint(held() - before)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    environment = {**os.environ, CHOICE: BY_NUMBA}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
     return round(int(done.stdout) * 1024 / 1e6, 1) if done.returncode == 0 else 0.0
 
 
@@ -130,4 +130,5 @@ def run(*, seconds: float, warm_s: float) -> dict[str, Any]:
         "targets": TARGETS,
         "met": met,
         "compiler_mb": compiler_mb(),
+        "linked": is_linked(),
     }

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.cbrs.calendarfile import CalendarFile
+from agent.cbrs.calendarfile import CalendarFile, CalendarLost
+from agent.cbrs.members import members
 from agent.cbrs.shown import DOOR
 from agent.config.cbrs import CbsdSection, InstallerSection, SasSection
 from agent.config.settings import ConfigError, NodeConfig, write_effective
@@ -20,7 +21,6 @@ from radio.cbrs.answers import Sas
 from radio.cbrs.book import BookLost, CbsdBook
 from radio.cbrs.door import CbsdDoor
 from radio.cbrs.fields import Item
-from radio.cbrs.identity import identity
 from radio.cbrs.outlet import Outlet, OutletPlan
 from radio.cbrs.permission import Giver
 from radio.cbrs.registration import KnownCbsd, Registrar
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from agent.cbrs.tls import TlsFiles
 
 NS = 1_000_000_000
-BOOK, EFFECTIVE = "warden.cbsds", "sas.toml"
+BOOK, EFFECTIVE, KEPT_CALENDAR = "warden.cbsds", "sas.toml", "calendar.newest"
 AGAIN_S = 5.0
 """A client towards the SAS that ended is started again after so long."""
 
@@ -40,11 +40,6 @@ def tls_files(section: SasSection | CbsdSection) -> "TlsFiles":
     from agent.cbrs.tls import TlsFiles
 
     return TlsFiles(key=section.key, certificate=section.certificate, roots=section.roots, revoked=section.revoked)
-
-
-def members(section: CbsdSection) -> frozenset[str]:
-    """The device texts of the base stations on the list."""
-    return frozenset(identity(one.fcc, one.serial) for one in section.devices)
 
 
 def installers(sections: list[InstallerSection]) -> list[cpi.Installer]:
@@ -165,9 +160,18 @@ def warden_cbrs(config: NodeConfig) -> WardenCbrs:
     if config.sas is not None:
         ours, child = _client(write_effective(config, effective))
         above = SasAbove(ours)
-    calendar = CalendarFile(config.calendar) if config.calendar is not None else None
+    calendar = _calendar(config)
     desk = None if config.cbsd is None else _desk(config, config.cbsd, above, calendar)
     return WardenCbrs(desk=desk, above=above, calendar=calendar, effective=effective, _child=child)
+
+
+def _calendar(config: NodeConfig) -> CalendarFile | None:
+    if config.calendar is None:
+        return None
+    try:
+        return CalendarFile(config.calendar, (config.warden.state or config.folder) / KEPT_CALENDAR)
+    except CalendarLost as exc:
+        raise ConfigError(str(exc)) from exc
 
 
 def _desk(config: NodeConfig, section: CbsdSection, above: SasAbove | None, calendar: CalendarFile | None) -> CbsdDesk:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,12 +17,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from agent.cbrs.tls import CBSD, OPERATOR, role_flaw
+from agent.cbrs.tls import CBSD, OPERATOR, ServerTls, TlsFileError, role_flaw
 from radio.cbrs.answers import Sas
 from radio.cbrs.messages import BODY_MAX, METHODS, BadBody, read_batch
 
 BODY_S = 10.0
 CONNECTIONS_MAX = 512
+OF_ONE_MAX = 32
+"""Connections of one certificate: the rest of them is for others."""
+HANDSHAKE_S = 5.0
+"""A connection that has not shown its certificate by then is closed."""
+LIFE_S = 600.0
+REST_S = 130.0
+"""A little longer than a connection is kept between two requests."""
 CERTIFICATE = "bandpact.certificate"
 
 
@@ -29,21 +37,42 @@ class _Peers(H11Protocol):
     """A connection that knows whose it is: without a certificate of the right role it ends before a byte is read."""
 
     needed: tuple[str, ...] = (CBSD, OPERATOR)
+    tls: ServerTls
+    certificate = ""
+    born_s = moved_s = 0.0
 
     def connection_made(self, transport: Any) -> None:
         """Take the peer's certificate from the handshake, and hand its SHA-256 to the application."""
         session: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         der = session.getpeercert(binary_form=True) if session is not None else None
-        if der is None or (self.needed and role_flaw(der, self.needed) is not None):
+        if der is None or (self.needed and role_flaw(der, self.needed) is not None) or self.tls.flaw(der) is not None:
             transport.abort()
             return
+        self.certificate = hashlib.sha256(der).hexdigest()
+        theirs = sum(getattr(one, "certificate", "") == self.certificate for one in self.connections)
+        if theirs >= OF_ONE_MAX:
+            transport.abort()
+            return
+        self.born_s = self.moved_s = time.monotonic()
         super().connection_made(transport)
-        self.app = partial(_known, self.app, hashlib.sha256(der).hexdigest())
+        self.app = partial(_known, self.app, self.certificate)
 
     def data_received(self, data: bytes) -> None:
         """Nothing is read of a connection that was turned away."""
         if getattr(self, "transport", None) is not None:
             super().data_received(data)
+
+    @property
+    def resting(self) -> bool:
+        """Whether no request is being answered: none came, or only a part of one."""
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def end(self) -> None:
+        """End after the answer that is being made, if one is."""
+        if self.resting:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is to be cleared of a connection that was turned away."""
@@ -59,6 +88,10 @@ class _Anyone(_Peers):
 
 async def _known(app: Any, certificate: str, scope: Any, receive: Any, send: Any) -> None:
     await app({**scope, CERTIFICATE: certificate}, receive, send)
+
+
+def _silent(_line: str) -> None:
+    """Nobody reads it."""
 
 
 @dataclass(slots=True)
@@ -113,8 +146,46 @@ def _refused(status: int, why: str) -> Response:
     return JSONResponse({"error": why}, status_code=status)
 
 
+class EndpointLoop(asyncio.SelectorEventLoop):
+    """The endpoint's loop: who opens a connection and shows no certificate holds it for HANDSHAKE_S at the most."""
+
+    async def create_server(self, *args: Any, **settings: Any) -> Any:
+        """As asyncio's, with that bound."""
+        if settings.get("ssl") is not None:
+            settings.setdefault("ssl_handshake_timeout", HANDSHAKE_S)
+        return await super().create_server(*args, **settings)
+
+
 class _Server(uvicorn.Server):
-    """Stops when it is told to, not by a signal: signals belong to the process around it."""
+    """Stops when it is told to, not by a signal: signals belong to the process around it.
+
+    A connection lives at most `LIFE_S`, and none outlives a change of the TLS files: whoever is behind it shows again
+    that its certificate is good. One that says nothing whole for `REST_S` ends.
+    """
+
+    renewing: ServerTls | None = None
+    say: Callable[[str], None] = staticmethod(_silent)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the files and at every connection about once a second."""
+        if counter % 10 == 0:
+            self.look_after(time.monotonic())
+        return await super().on_tick(counter)
+
+    def look_after(self, now_s: float) -> None:
+        """End the connections that are due to end, `now_s` monotonic."""
+        changed = False
+        try:
+            changed = self.renewing is not None and self.renewing.renewed()
+        except TlsFileError as exc:
+            self.say(f"the TLS files changed and are not used: {exc}")
+        for one in list(self.server_state.connections):
+            if not isinstance(one, _Peers):
+                continue
+            if not one.resting:
+                one.moved_s = now_s
+            if changed or now_s - one.born_s > LIFE_S or now_s - one.moved_s > REST_S:
+                one.end()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -123,14 +194,20 @@ class _Server(uvicorn.Server):
 
 
 def server_of(
-    endpoint: CbsdEndpoint, *, host: str, port: int, tls: ssl.SSLContext, roles: bool = True
+    endpoint: CbsdEndpoint,
+    *,
+    host: str,
+    port: int,
+    tls: ServerTls,
+    roles: bool = True,
+    say: Callable[[str], None] = _silent,
 ) -> uvicorn.Server:
     """A server that is ready to `serve`; `roles`: certificates must name the role of a CBSD or of a domain proxy."""
     config = uvicorn.Config(
         endpoint.application(),
         host=host,
         port=port,
-        http=_Peers if roles else _Anyone,
+        http=type("Peers", (_Peers if roles else _Anyone,), {"tls": tls}),
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -142,5 +219,7 @@ def server_of(
         timeout_keep_alive=120,
     )
     config.load()
-    config.ssl = tls
-    return _Server(config)
+    config.ssl = tls.context
+    server = _Server(config)
+    server.renewing, server.say = tls, say
+    return server

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.cbrs.assembly import sas_of, tls_files
-from agent.cbrs.endpoint import CbsdEndpoint, server_of
+from agent.cbrs.endpoint import CbsdEndpoint, EndpointLoop, server_of
 from agent.cbrs.shown import DOOR
-from agent.cbrs.tls import TlsFileError, server_context
+from agent.cbrs.tls import ServerTls, TlsFileError
 from agent.config.settings import ConfigError, NodeConfig, load
 from hw_profiles.printable import printable
 from radio.cbrs.door import WardenGiver
@@ -26,13 +26,18 @@ def serve(config: NodeConfig, stop: threading.Event, say: Callable[[str], None])
     if section is None:
         raise ConfigError("no [cbsd]: name the base stations that may come, the TLS files and the port")
     try:
-        tls = server_context(tls_files(section))
+        tls = ServerTls(tls_files(section))
     except TlsFileError as exc:
         raise ConfigError(str(exc)) from exc
     giver = WardenGiver(config.run_folder / DOOR)
     endpoint = CbsdEndpoint(sas=sas_of(section, giver), now_ns=giver.now_ns)
-    server = server_of(endpoint, host=section.host, port=section.port, tls=tls, roles=section.roles)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="endpoint")
+    server = server_of(endpoint, host=section.host, port=section.port, tls=tls, roles=section.roles, say=say)
+
+    def answer() -> None:
+        with asyncio.Runner(loop_factory=EndpointLoop) as runner:
+            runner.run(server.serve())
+
+    thread = threading.Thread(target=answer, name="endpoint")
     thread.start()
     while thread.is_alive() and not server.started:
         thread.join(0.01)

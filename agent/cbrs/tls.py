@@ -9,7 +9,9 @@
 
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 
@@ -38,6 +40,17 @@ class TlsFiles:
     roots: Path
     revoked: Path
 
+    def changed(self) -> tuple[int, ...]:
+        """When each file was last changed, ns; 0 for one that is not there."""
+        return tuple(_changed_ns(one) for one in (self.key, self.certificate, self.roots, self.revoked))
+
+
+def _changed_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
 
 def _context(files: TlsFiles, protocol: "ssl._SSLMethod") -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
@@ -61,6 +74,52 @@ def _context(files: TlsFiles, protocol: "ssl._SSLMethod") -> ssl.SSLContext:
 def server_context(files: TlsFiles) -> ssl.SSLContext:
     """Rules (1) to (3) for who connects to us. Raises TlsFileError."""
     return _context(files, ssl.PROTOCOL_TLS_SERVER)
+
+
+def revocation_lists(path: Path) -> list[x509.CertificateRevocationList]:
+    """The revocation lists of a PEM file. Raises TlsFileError."""
+    begin = b"-----BEGIN X509 CRL-----"
+    try:
+        parts = path.read_bytes().split(begin)[1:]
+        return [x509.load_pem_x509_crl(begin + part) for part in parts]
+    except (OSError, ValueError) as exc:
+        raise TlsFileError(f"{path}: {exc}; revoked must be readable PEM") from exc
+
+
+class ServerTls:
+    """The context of who connects to us, made anew when one of its files changes: for new connections from then on."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Raises TlsFileError."""
+        self._files, self._seen = files, files.changed()
+        self._newest = self.context = server_context(files)
+        self._lists = revocation_lists(files.revoked)
+        self.context.sni_callback = self._chosen
+        self.context.options |= ssl.OP_NO_TICKET
+
+    def _chosen(self, connection: Any, _name: str | None, _context: ssl.SSLContext) -> None:
+        """In each handshake, before anything is verified: have it go by the newest files."""
+        connection.context = self._newest
+
+    def renewed(self) -> bool:
+        """Whether the files changed since this was asked last, and are good; raises TlsFileError where they are not."""
+        seen = self._files.changed()
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        newest, self._lists = server_context(self._files), revocation_lists(self._files.revoked)
+        self._newest = newest
+        return True
+
+    def flaw(self, der: bytes) -> str | None:
+        """Why a certificate is no longer good; None where it is. A resumed session was verified when it was begun."""
+        certificate, now = x509.load_der_x509_certificate(der), datetime.now(UTC)
+        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+            return "it is not in its life"
+        lists = [one for one in self._lists if one.issuer == certificate.issuer]
+        if any(one.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None for one in lists):
+            return "it is revoked"
+        return None
 
 
 def client_context(files: TlsFiles) -> ssl.SSLContext:

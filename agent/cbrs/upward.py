@@ -19,6 +19,7 @@ from typing import Any
 import cbor2
 
 from agent.cbrs.transport import NoAnswer, SasTransport
+from hw_profiles.printable import printable
 from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import SECRET_MODE, write_whole
 from radio.cbrs.fields import Item
@@ -32,6 +33,8 @@ OWN = "own radio"
 TURN_S = 0.02
 MESSAGE_MAX = 200 * 1024
 AT_ONCE = 4
+SAID_MAX = 300
+"""Characters of one line of the log: part of it is what a SAS sent."""
 RASTER_HZ = 5_000_000
 Post = Callable[[str, dict[str, Any]], Any]
 
@@ -54,6 +57,8 @@ class Upward:
     _kept: bytes = b""
     _known: set[str] = field(default_factory=set)
     _measured_until_ns: int | None = None
+    _ends: dict[str, tuple[tuple[str, int], int]] = field(default_factory=dict)
+    """Of each radio: grant and transmitExpireTime told last, and when that ends (monotonic ns)."""
     _answered: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -69,7 +74,7 @@ class Upward:
             call = self._sent.pop(done)
             body = done.result()
             if isinstance(body, NoAnswer):
-                self.say(f"{call.method}: {body.why}")
+                self.say(printable(f"{call.method}: {body.why}"[:SAID_MAX]))
                 self.session.lost(call.number)
             else:
                 self.session.answer(call.number, body, self.fix())
@@ -81,7 +86,7 @@ class Upward:
             sent.add_done_callback(lambda _done: self._answered.set())
         self._keep()
         for news in self.session.news:
-            self.say(f"{news.device}: {news.what} {news.detail}".rstrip())
+            self.say(printable(f"{news.device}: {news.what} {news.detail}".rstrip()[:SAID_MAX]))
         self.session.news.clear()
 
     def _hear(self) -> None:
@@ -164,7 +169,8 @@ class Upward:
             if until is not None:
                 op = grant.operation
                 eirp = eirp_mdbm(round(op.max_eirp * 1000), op.high_hz - op.low_hz)
-                listed.append((name, op.low_hz, op.high_hz, eirp, mono_ns + until - now.latest_ns))
+                ends_ns = self._no_later(name, (grant.grant, until), mono_ns + until - now.latest_ns)
+                listed.append((name, op.low_hz, op.high_hz, eirp, ends_ns))
         # The monotonic end of one and the same grant jitters with the clock: said again once it is 10 ms off.
         shape = cbor2.dumps([[*one[:4], one[4] // 10_000_000] for one in listed])
         if shape != self._told:
@@ -175,6 +181,13 @@ class Upward:
                 return
             except OSError:
                 self.ended = True
+
+    def _no_later(self, name: str, told: tuple[str, int], ends_ns: int) -> int:
+        """The end of one and the same answer, monotonic: a clock that is set back does not move it out."""
+        before, earliest_ns = self._ends.get(name, (told, ends_ns))
+        earliest_ns = min(earliest_ns, ends_ns) if before == told else ends_ns
+        self._ends[name] = told, earliest_ns
+        return earliest_ns
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to, or until the warden is gone."""

@@ -126,6 +126,9 @@ def run(
             fail(f"{folder}: not enrolled yet; hand its enrolment file to the coordinator, then give WELCOME")
     except ConfigError as exc:
         fail(str(exc))
+    from agent.service.firststart import have_loops
+
+    have_loops()
     from agent.service.service import ServedBeside, run_node
 
     beside = ServedBeside(health_port=health_port, page_port=None if health_port else 0, history=bool(health_port))

@@ -77,7 +77,7 @@ def turn(
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
     from agent.desk.nodekeys import lay_successor
-    from agent.node.assembly import anchors_of
+    from agent.node.trust import anchors_of
     from agent.words.units import parse_time
     from settlement.chain.credentials import Registry
 

@@ -34,6 +34,9 @@ def run(
         found = load_found(chosen(node, config))
     except ConfigError as exc:
         fail(str(exc))
+    from agent.service.firststart import have_loops
+
+    have_loops()
     from agent.service.service import ServedBeside, run_node
 
     beside = ServedBeside(health_port=health_port, page_port=page_port, page_host=page_host, history=history)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 LIVE_SECONDS = 2.0
 """How long a source without an end is listened to unless told."""
-SOURCE_HELP = "file:PATH.sigmf-meta (or .sigmf), sim:[SCENARIO], pluto:[URI], air:ENDPOINT#STATION"
+SOURCE_HELP = (
+    "file:PATH.sigmf-meta (or .sigmf), sim:[SCENARIO], pluto:[URI], soapy:driver=NAME[,KEY=VALUE…], "
+    "air:ENDPOINT#STATION"
+)
 
 Frequency = Annotated[str | None, typer.Option(help="where to tune a radio, like 3560MHz; default: BAND's middle")]
 Rate = Annotated[str | None, typer.Option(help="samples a second, like 10MHz for 10 MS/s; default: what BAND needs")]

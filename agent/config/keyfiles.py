@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cbor2
 from cryptography.exceptions import InvalidTag
@@ -14,7 +15,9 @@ from agent.config.settings import ConfigError
 from hw_profiles.smallfile import read_small, read_small_text
 from hw_profiles.wholefile import SECRET_MODE, WholeFile, write_together
 from settlement.chain.keys import SigningKey
-from settlement.mesh import TransportKey
+
+if TYPE_CHECKING:  # a warden reads chains alone: it has no transport key, and loads no sockets for one
+    from settlement.mesh import TransportKey
 
 SIGN, TRANSPORT, CHAIN = "sign.key", "transport.key", "credential.chain"
 _ENCRYPTED = "encrypted:"
@@ -111,9 +114,11 @@ def read_secret(path: Path, passphrase: str | None = None) -> bytes:
 
 
 def make_keys(
-    folder: Path, beside: Callable[[SigningKey, TransportKey], Sequence[WholeFile]] = lambda *_: ()
-) -> tuple[SigningKey, TransportKey]:
+    folder: Path, beside: "Callable[[SigningKey, TransportKey], Sequence[WholeFile]]" = lambda *_: ()
+) -> "tuple[SigningKey, TransportKey]":
     """Make a node's two keys in its folder, with the files that belong to them: all or none. Raises ConfigError."""
+    from settlement.mesh import TransportKey
+
     seed, transport = secrets.token_bytes(32), TransportKey.generate()
     key = SigningKey.from_seed(seed)
     keys = secret_file(folder / SIGN, seed), secret_file(folder / TRANSPORT, transport.secret)
@@ -122,8 +127,10 @@ def make_keys(
     return key, transport
 
 
-def load_keys(folder: Path) -> tuple[SigningKey, TransportKey]:
+def load_keys(folder: Path) -> "tuple[SigningKey, TransportKey]":
     """Read a node's two keys. Raises ConfigError."""
+    from settlement.mesh import TransportKey
+
     return (
         SigningKey.from_seed(read_secret(folder / SIGN)),
         TransportKey.from_secret(read_secret(folder / TRANSPORT)),

@@ -213,7 +213,7 @@ def _radio(config: NodeConfig) -> Check:
 
 def _binding(config: NodeConfig) -> Iterator[Check]:
     """Whether the credential is for this very radio: with a copied folder and another radio the gate never opens."""
-    from agent.node.assembly import trust_of
+    from agent.node.trust import trust_of
 
     try:
         bound, found = trust_of(config).me.device, config.radio.identity()

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from agent.history.parquetfile import NotOurs, read_rows
 from agent.history.rows import Row, merged, rolled
 from agent.history.table import SCHEMAS, channel_table, event_table, node_table, rows_of
 
@@ -35,6 +36,8 @@ BOXES: Final = "boxes"
 """The event that tells which offers and settlements there are."""
 EVENTS_A_MINUTE: Final = 600
 """More are counted and left out: refusals come at a stranger's pace."""
+EVENTS_READ: Final = 50_000
+"""So many are read at the most for one question: two days of refusals are more than a page shows."""
 HOUR_NS: Final = 3600 * NS
 
 
@@ -244,23 +247,34 @@ class Store:
                     rows.update({row.start_ns: row for row in found if from_ns <= row.start_ns < to_ns})
         return [rows[start] for start in sorted(rows)]
 
-    def events(self, from_ns: int, to_ns: int) -> pa.Table:
-        """What happened in [from_ns, to_ns), as long as seconds are kept."""
-        written = self._read("events", SECOND, from_ns, to_ns, column="at_ns")
+    def events(self, from_ns: int, to_ns: int, newest: int = EVENTS_READ) -> pa.Table:
+        """What happened in [from_ns, to_ns), as long as seconds are kept; of very much the `newest` alone."""
         waiting = event_table(one for one in self._events if from_ns <= one[0] < to_ns)
-        return pa.concat_tables([written, waiting]).group_by(SCHEMAS["events"].names).aggregate([]).sort_by("at_ns")
+        found, count = [waiting], waiting.num_rows
+        for path in reversed(self._between("events", SECOND, from_ns, to_ns)):
+            if count >= newest:
+                break
+            found.append(_within(_distinct("events", [path]), "at_ns", from_ns, to_ns))
+            count += found[-1].num_rows
+        table = pa.concat_tables(found).group_by(SCHEMAS["events"].names).aggregate([]).sort_by("at_ns")
+        return table.slice(max(0, table.num_rows - newest))
 
-    def _read(self, kind: str, resolution: str, from_ns: int, to_ns: int, column: str = "start_ns") -> pa.Table:
-        paths = [
+    def _read(self, kind: str, resolution: str, from_ns: int, to_ns: int) -> pa.Table:
+        return _within(_distinct(kind, self._between(kind, resolution, from_ns, to_ns)), "start_ns", from_ns, to_ns)
+
+    def _between(self, kind: str, resolution: str, from_ns: int, to_ns: int) -> list[Path]:
+        """The files of a kind that have anything of [from_ns, to_ns), the oldest first."""
+        return [
             path
             for path in self._files(resolution)
             if path.stem.startswith(f"{kind}-")
             and _began_ns(path, resolution) < to_ns
             and from_ns < _ended_ns(path, resolution)
         ]
-        table = _distinct(kind, paths)
-        field_ = pc.field(column)
-        return table.filter((field_ >= from_ns) & (field_ < to_ns))
+
+
+def _within(table: pa.Table, column: str, from_ns: int, to_ns: int) -> pa.Table:
+    return table.filter((pc.field(column) >= from_ns) & (pc.field(column) < to_ns))
 
 
 def _is_stamp(stamp: str, resolution: str) -> bool:
@@ -288,8 +302,8 @@ def _distinct(kind: str, paths: Iterable[Path]) -> pa.Table:
     """The rows of several files, each once; a file that went away meanwhile, or cannot be read, is left out."""
     tables = []
     for path in paths:
-        with suppress(OSError, pa.ArrowException):
-            tables.append(pq.read_table(path, schema=SCHEMAS[kind], memory_map=False))
+        with suppress(OSError, pa.ArrowException, NotOurs):
+            tables.append(read_rows(path, kind))
     if not tables:
         return SCHEMAS[kind].empty_table()
     table = pa.concat_tables(tables)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from agent.history.parquetfile import NotOurs, read_rows
 from agent.history.rows import BASE_DB, NOT_SENSED, STEP_DB, ChannelRow, Row
 from agent.history.store import LENGTHS, MINUTE, QUARTER, SECOND, Store
 from agent.history.table import channel_table, node_table
@@ -85,8 +86,8 @@ def newest_ns(store: Store) -> int:
     for resolution in (SECOND, MINUTE, QUARTER):
         for path in sorted((store.folder / resolution).glob("node-*.parquet"), reverse=True):
             try:
-                column = pq.read_table(path, columns=["start_ns"]).column(0)
-            except (OSError, pa.ArrowException):
+                column = read_rows(path, "node").column("start_ns")
+            except (OSError, pa.ArrowException, NotOurs):
                 continue  # what cannot be read is left out everywhere
             if len(column):
                 return int(max(column.to_pylist()))

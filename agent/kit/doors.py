@@ -2,6 +2,7 @@
 
 import json
 import time
+from math import isfinite
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -24,6 +25,14 @@ SLOWEST_BYTES_S: Final = 1 << 18
 def _no_number(word: str) -> float:
     """JSON has no NaN and no Infinity. Raises ValueError."""
     raise ValueError(f"{word} is no number")
+
+
+def _finite(word: str) -> float:
+    """A number that any reader of JSON takes: `1e400` would be told on as Infinity. Raises ValueError."""
+    value = float(word)
+    if not isfinite(value):
+        raise ValueError(f"{word} is too large")
+    return value
 
 
 class Unreachable(Exception):
@@ -60,7 +69,7 @@ class Asking:
             )
         head, *rest = self._socket.recv_multipart()
         try:
-            answer = json.loads(head, parse_constant=_no_number)
+            answer = json.loads(head, parse_constant=_no_number, parse_float=_finite)
         except (ValueError, RecursionError) as exc:
             raise Unreachable(f"{self._endpoint}: an answer that does not read") from exc
         if not isinstance(answer, dict):

@@ -47,8 +47,8 @@ def enrol(trial: Trial, files: Sequence[Path], passphrase: str | None = None) ->
         desk = trial.desk(passphrase)
         for file in files:
             try:
-                name = _name_in(trial, file)
-                (known if _entitled(trial, desk, file, name) else fresh).append(name)
+                name, asked = _asked_in(trial, file)
+                (known if _entitled(trial, desk, file, name, asked) else fresh).append(name)
             except ConfigError as exc:
                 refused.append(exc)
         welcome = _welcome(trial, desk)
@@ -58,8 +58,11 @@ def enrol(trial: Trial, files: Sequence[Path], passphrase: str | None = None) ->
     return Enrolled(fresh=tuple(fresh), known=tuple(known), missing=missing, welcome=welcome)
 
 
-def _name_in(trial: Trial, file: Path) -> str:
-    """Whose enrolment it is, once it is known to be of this trial and of who was invited. Raises KitRefused."""
+def _asked_in(trial: Trial, file: Path) -> tuple[str, str]:
+    """Whose enrolment it is, of this trial and of who was invited, and its request as TOML. Raises KitRefused.
+
+    The file is read here and never again: one that changes meanwhile is not entitled as what was checked.
+    """
     try:
         table = tomllib.loads(read_small_text(file))
     except OSError as exc:
@@ -74,16 +77,15 @@ def _name_in(trial: Trial, file: Path) -> str:
     token = trial.state.tokens.get(name)
     if token is None:
         raise KitRefused(f"{file}: UNINVITED: {name!r} is none of this trial's nodes; add it to the trial first")
-    if not hmac.compare_digest(mark_of(token, tomli_w.dumps(table)), mark):
+    text = tomli_w.dumps(table)
+    if not hmac.compare_digest(mark_of(token, text).encode(), mark.encode()):
         raise KitRefused(f"{file}: ALTERED: not what {name!r} wrote with its invitation; have it hand it back again")
-    return name
+    return name, text
 
 
-def _entitled(trial: Trial, desk: Desk, file: Path, name: str) -> bool:
+def _entitled(trial: Trial, desk: Desk, file: Path, name: str, text: str) -> bool:
     """Issue the node's credential; True where it has one for that very key already. Raises ConfigError."""
     request = trial.root / kits.ENROLLED / f".{name}.request"
-    table = tomllib.loads(read_small_text(file))
-    text = tomli_w.dumps({key: value for key, value in table.items() if key not in ("trial", "mark")})
     write_whole(request, text.encode())
     try:
         asked = read_request(request)

@@ -17,10 +17,10 @@ from typing import Any, assert_never
 
 import zmq
 
-from agent.cbrs.assembly import members
+from agent.cbrs.members import members
 from agent.config.settings import NodeConfig, OfferSection
 from agent.node import unsensed
-from agent.node.assembly import discovery_of, finish_rotation, mesh_of, party_of, trust_of
+from agent.node.assembly import discovery_of, finish_rotation, mesh_of, party_of
 from agent.node.auctions import AuctionPolicy, free_of, wholly_free
 from agent.node.complaints import shown_disputes
 from agent.node.control import ControlDoor
@@ -49,6 +49,7 @@ from agent.node.samples_side import SamplesSide
 from agent.node.stationears import StationListening
 from agent.node.stockwitnesses import StockAsking, StockLines
 from agent.node.traffic import SOURCES, BurstMaker
+from agent.node.trust import trust_of
 from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
 from agent.node.wants import UserPolicy
 from agent.node.warden_side import Protection, WardenSide, gate_fields

@@ -7,7 +7,7 @@ node runs, and said here instead of in a refusal an hour later.
 from collections.abc import Iterator
 
 from agent.config.settings import ConfigError, NodeConfig
-from agent.node.assembly import Trust, trust_of
+from agent.node.trust import Trust, trust_of
 from agent.timekeeping.assembly import GIVEN
 from settlement.chain.admission import RADIUS_FLOOR_MM, TIME_FLOOR_NS
 from settlement.chain.bodies import Rule

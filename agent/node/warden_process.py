@@ -7,19 +7,22 @@ import threading
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
-from agent.cbrs.assembly import warden_cbrs
 from agent.config.locks import WARDEN, held
 from agent.config.settings import ConfigError, NodeConfig, load
-from agent.node.assembly import radio_of, warden_of
+from agent.node.wardenparts import radio_of, warden_of
 from agent.timekeeping.assembly import timekeeper
 from hw_profiles.printable import printable
 from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
 from radio.priority import before_others
-from radio.process import OrphanedAtBirth, die_with_parent
+from radio.process import OrphanedAtBirth, die_with_parent, give_back
 from radio.warden import Warden
+
+if TYPE_CHECKING:
+    from agent.cbrs.assembly import WardenCbrs
 
 RETRY_S = 0.1
 BEFORE_S = 3.0
@@ -37,29 +40,44 @@ def _until_found(config: NodeConfig, stop: threading.Event) -> Radio | None:
     return None
 
 
+def _cbrs(config: NodeConfig) -> "tuple[WardenCbrs | None, dict[str, Any]]":
+    """Base stations, a SAS and a calendar, and what a `Warden` takes of them; none of it is loaded where none is."""
+    if config.cbsd is None and config.sas is None and config.calendar is None:
+        return None, {}
+    from agent.cbrs.assembly import beside_of, warden_cbrs
+
+    found = warden_cbrs(config)
+    return found, beside_of(found)
+
+
 def run(config: NodeConfig, stop: threading.Event) -> None:
     """Guard the radio until told to stop."""
     radio = _until_found(config, stop)
     if radio is None:
         return
     clock = timekeeper(config, process="warden")
-    cbrs = warden_cbrs(config)
+    cbrs, beside = _cbrs(config)
     doors: list[OperatorDoor] = []
-    warden = warden_of(config, radio, clock.fix, cbrs, also=lambda: [knock for one in doors for knock in one.knocks()])
+    warden = warden_of(
+        config, radio, clock.fix, beside, also=lambda: [knock for one in doors for knock in one.knocks()]
+    )
     door = OperatorDoor(config.run_folder / OPERATOR, partial(operate, warden))
     doors.append(door)
     warden.start()
     # What is loaded now stays: collecting it again and again would hold the loop up for a tenth of a second.
     gc.collect()
     gc.freeze()
+    give_back()
     try:
         while not stop.is_set():
             warden.step()
             door.serve()
-            cbrs.turn()
+            if cbrs is not None:
+                cbrs.turn()
     finally:
         warden.close()
-        cbrs.close()
+        if cbrs is not None:
+            cbrs.close()
         clock.close()
         door.close()
 

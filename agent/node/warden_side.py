@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.config.settings import NodeConfig
-from agent.node.assembly import link_of, rings_of
+from agent.node.wardenparts import link_of, rings_of
 from radio.link import (
     AgentBeat,
     Burst,

@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import zmq.asyncio
 from starlette.applications import Starlette
@@ -73,7 +73,7 @@ class WebPage:
 
     def __init__(self, plan: PagePlan, nodes: Mapping[str, NodeLive]) -> None:
         self.plan, self.nodes = plan, nodes
-        self._stopping = asyncio.Lock()
+        self._stopping, self._reading_events = asyncio.Lock(), asyncio.Lock()
         self._clients = 0
         self._readings: dict[tuple[str, str, int, int], asyncio.Future[list[Row]]] = {}
 
@@ -172,13 +172,10 @@ class WebPage:
         store = self._of(request).store
         if store is None:
             return JSONResponse([])
-        table = await asyncio.to_thread(store.events, max(0, from_ns - BOXES_BACK_NS), to_ns)
-        found = [
-            {"at_ns": one["at_ns"], **json.loads(one["fields"]), "event": one["event"]}
-            for one in table.to_pylist()[-ROWS_MAX:]
-            if one["at_ns"] >= from_ns or one["event"] == BOXES
-        ]
-        return JSONResponse(found)
+        async with self._reading_events:  # one at a time: each may be all that was kept
+            table = await asyncio.to_thread(store.events, max(0, from_ns - BOXES_BACK_NS), to_ns, ROWS_MAX)
+        listed = [one for one in table.to_pylist() if one["at_ns"] >= from_ns or one["event"] == BOXES]
+        return JSONResponse([found for found in map(_event, listed) if found is not None])
 
     async def openapi(self, _request: Request) -> Response:
         """The description of all this."""
@@ -262,6 +259,15 @@ class WebPage:
         node = self._node(name)
         async with self._stopping:
             return JSONResponse(await stop_node(node.node))
+
+
+def _event(kept: Mapping[str, Any]) -> dict[str, Any] | None:
+    """An event as it was told; None for what is none of ours."""
+    try:
+        fields = json.loads(kept["fields"])
+    except (ValueError, RecursionError):
+        return None
+    return {"at_ns": kept["at_ns"], **fields, "event": kept["event"]} if isinstance(fields, dict) else None
 
 
 async def _until_gone(socket: WebSocket) -> None:

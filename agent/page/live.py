@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import cbor2
+import pyarrow as pa
 import zmq
 import zmq.asyncio
 
@@ -236,8 +237,8 @@ class NodeLive:
         store = Store(folder=self.node.folder / FOLDER)
         try:
             store.open()
-        except OSError as exc:
-            self.fault = f"no history is kept: {exc.strerror}"
+        except (OSError, pa.ArrowException) as exc:
+            self.fault = f"no history is kept: {getattr(exc, 'strerror', None) or exc}"
             LOG.warning("%s", self.fault)
             return
         self.store = store
@@ -249,5 +250,5 @@ class NodeLive:
         try:
             act(self.store)
             self.fault = None
-        except OSError as exc:
-            self.fault = f"the history is not written: {exc.strerror}"
+        except (OSError, pa.ArrowException) as exc:
+            self.fault = f"the history is not written: {getattr(exc, 'strerror', None) or exc}"

@@ -17,13 +17,15 @@ import uvicorn
 import zmq.asyncio
 
 from agent.page.app import app_of
+from agent.page.connections import BoundedConnection
 from agent.page.live import NodeLive
 from agent.page.plan import PagePlan, read_plan, token_at
 from hw_profiles.printable import printable
 from radio.process import OrphanedAtBirth, die_with_parent
 
 YIELDS_TO_OTHERS = 5
-CONNECTIONS = 96
+REQUESTS_AT_ONCE = 384
+"""A backstop: agent/page/connections.py bounds connections; one given up may still be answered for a moment."""
 LOG, LOG_BYTES = "page.log", 1 << 20
 
 
@@ -44,13 +46,13 @@ def serve(plan: PagePlan) -> None:
         ws="websockets-sansio",
         ws_max_size=1024,
         ws_per_message_deflate=False,
-        limit_concurrency=CONNECTIONS,
+        limit_concurrency=REQUESTS_AT_ONCE,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=1,
         backlog=64,
         h11_max_incomplete_event_size=16 << 10,
         proxy_headers=False,
-        http="h11",
+        http=BoundedConnection,
         loop="asyncio",
     )
     uvicorn.Server(settings).run()

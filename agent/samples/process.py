@@ -15,6 +15,7 @@ from agent.config.settings import ConfigError, NodeConfig, load
 from agent.samples import shared
 from agent.samples.counts import Counts
 from agent.samples.door import ProgramDoor
+from agent.samples.memory import DoorOverfull, MemoryBound, set_last_resort
 from agent.samples.plan import DoorPlan, door_plan
 from agent.samples.sockets import FromProgram, StatusSocket, ToProgram
 from hw_profiles.printable import printable
@@ -23,6 +24,7 @@ from radio.ring import RingError
 
 POLL_MS = 2
 TELL_NS = 250_000_000
+OVERFULL = 3
 
 
 def write_state(folder: Path, state: dict[str, object]) -> None:
@@ -36,7 +38,7 @@ def write_state(folder: Path, state: dict[str, object]) -> None:
 
 
 def run(config: NodeConfig, plan: DoorPlan, stop: threading.Event) -> None:
-    """Carry samples until told to stop. Raises ConfigError, RingError."""
+    """Carry samples until told to stop. Raises ConfigError, RingError, DoorOverfull."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     link, counts = shared.link_of(config, bind=False), Counts()
     source, sink, status = _source(context, plan, counts), _sink(context, plan, config), _status(context, plan, config)
@@ -54,6 +56,8 @@ def run(config: NodeConfig, plan: DoorPlan, stop: threading.Event) -> None:
     )
     gc.collect()
     gc.freeze()
+    bound = MemoryBound()
+    set_last_resort()
     tell_ns = 0
     while not stop.is_set():
         poller.poll(POLL_MS)
@@ -63,6 +67,7 @@ def run(config: NodeConfig, plan: DoorPlan, stop: threading.Event) -> None:
             status.serve(partial(door.state, now_ns))
         if now_ns >= tell_ns:
             tell_ns = now_ns + TELL_NS
+            bound.look()
             write_state(config.run_folder, door.state(now_ns))
 
 
@@ -95,7 +100,7 @@ def _status(context: "zmq.Context[zmq.Socket[bytes]]", plan: DoorPlan, config: N
 
 
 def main(arguments: list[str]) -> int:
-    """Run; exit code 0 when stopped or where there is no door to open, 1 when the door cannot be opened."""
+    """Run; exit code 0 when stopped or where there is no door to open, 1 when it cannot be opened, 3 when overfull."""
     stop = stop_on_signals()
     try:
         die_with_parent()
@@ -108,6 +113,10 @@ def main(arguments: list[str]) -> int:
     except (ConfigError, RingError) as exc:
         sys.stderr.write(f"samples: {printable(exc)}\n")
         return 1
+    except DoorOverfull as exc:
+        sys.stderr.write(f"samples: {exc}\n")
+        sys.stderr.flush()
+        os._exit(OVERFULL)  # what is held is not worth the time it takes to let go of it in order
     return 0
 
 

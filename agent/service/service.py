@@ -17,7 +17,6 @@ from agent.service import logs
 from agent.service.probes import Health, PortTaken, Watchdog
 from radio.process import stop_on_signals
 from radio.ring import RingError
-from sensing.compilation import is_compiled
 from settlement.chain.lineage import LineageError
 from settlement.mesh import MeshError
 from settlement.state.step import HaltedError
@@ -49,8 +48,6 @@ def run_node(config: NodeConfig, beside: ServedBeside, fail: Callable[[str], Non
     try:
         with agents(config, "bandpact run"):
             effective = _agreed(config)
-            if not is_compiled():
-                logs.tell("waiting", {"compiling": "the loops of sensing, once for this installation"})
             node = Node(config, effective)
             node.events.listeners.append(logs.tell)
             _serve(node, stop, beside, effective)

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -23,7 +21,7 @@ from agent.trial.programs import CpuMeter, start_programs, told
 from agent.trial.progress import Reporter
 from agent.trial.spec import TrialSpec, read_spec
 from radio.errors import HardwareError
-from sensing.compilation import is_compiled
+from sensing.compilation import is_ready, make_ready
 from sim.airclient import AirClient
 from sim.recording import load as load_recording
 from sim.scenario import Scenario
@@ -36,7 +34,6 @@ AIR_S = 30.0
 LEAD_NS = 4_000_000_000
 SETTLE_S = 0.3
 POLL_S = 0.05
-COMPILING_S = 600.0
 ATTACKER = "agent.trial.attacker"
 NODE = "agent.node.process"
 
@@ -278,11 +275,10 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
 
 def _compile(reporter: Reporter) -> None:
     """Have the loops of sensing compiled once, before every node of the trial does it for itself."""
-    if is_compiled():
+    if is_ready():
         return
     reporter.say("compiling the loops of sensing, once for this installation; half a minute or so")
-    command = [sys.executable, "-m", "sensing.compilation"]
-    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMPILING_S, check=False)
+    make_ready()
 
 
 def page_of(layout: Layout, options: Options) -> PageBeside:

@@ -53,7 +53,6 @@ class _Station:
     cbsd: Cbsd
     grants: dict[str, CbsdGrant] = field(default_factory=dict)
     ended: dict[str, None] = field(default_factory=dict)
-    measured: Item | None = None
 
     def end(self, grant: str) -> None:
         self.grants.pop(grant, None)
@@ -170,7 +169,6 @@ class Sas:
 
     def _ask(self, station: _Station, request: GrantAsk) -> CodeFault | Ask:
         wanted = request.operation
-        station.measured = request.measured or station.measured
         if wanted.max_eirp > station.cbsd.eirp_max_dbm:
             return CodeFault(
                 code=Code.INVALID_VALUE, data=("maxEirp",), message=f"<= {station.cbsd.eirp_max_dbm} dBm/MHz"
@@ -192,7 +190,6 @@ class Sas:
             return (
                 CodeFault(code=Code.TERMINATED_GRANT) if gone else CodeFault(code=Code.INVALID_VALUE, data=("grantId",))
             )
-        station.measured = request.measured or station.measured
         if request.authorized and not held.ever:  # (5)
             self._end(station, request.grant)
             return CodeFault(code=Code.UNSYNC_OP_PARAM, message="it never was authorized")

@@ -202,6 +202,10 @@ class CbsdBook:
             if out.sid == sid and not (out.device == device and (out.returned or out.grant == grant)):
                 yield out
 
+    def of(self, device: str, grant: str) -> Out | None:
+        """One grant's entry."""
+        return self._out.get((device, grant))
+
     def all(self) -> list[Out]:
         """Everything that may still be used, by device."""
         return sorted(self._out.values(), key=lambda out: (out.device, out.grant))

@@ -95,7 +95,7 @@ def seal(calendar: Calendar, key: SigningKey) -> bytes:
 
 
 def open_calendar(data: bytes, keys: Iterable[bytes], *, before: Calendar | None = None) -> Calendar | Refusal:
-    """Rules (1) and (2): the calendar of a signed file; one older than `before` is refused."""
+    """Rules (1) and (2): the calendar of a signed file; one older than `before`, or unlike it, is refused."""
     envelope = read_json(data, limit=LIMIT)
     if isinstance(envelope, BadBody) or not isinstance(envelope, dict) or envelope.get("payloadType") != TYPE:
         return refuse(Reason.MALFORMED, "calendar.envelope", "no DSSE envelope", f"payloadType {TYPE}")
@@ -109,9 +109,11 @@ def open_calendar(data: bytes, keys: Iterable[bytes], *, before: Calendar | None
     calendar = read_calendar(read_json(payload, limit=LIMIT))
     if isinstance(calendar, str):
         return refuse(Reason.MALFORMED, "calendar.payload", calendar, "a calendar")
-    if before is not None and (calendar.name != before.name or calendar.serial < before.serial):
-        measured = f"{calendar.name} {calendar.serial}"
-        return refuse(Reason.ROLLBACK, "calendar.serial", measured, f"{before.name}, {before.serial} or later")
+    if before is None or calendar == before:
+        return calendar
+    if calendar.name != before.name or calendar.serial <= before.serial:
+        measured = f"{calendar.name} {calendar.serial}, of other reservations or an older one"
+        return refuse(Reason.ROLLBACK, "calendar.serial", measured, f"{before.name}, later than {before.serial}")
     return calendar
 
 

@@ -11,6 +11,7 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -19,12 +20,16 @@ from typing import Any
 import cbor2
 
 from radio.cbrs.book import BookLost
+from radio.cbrs.messages import EIRP_HIGH_DBM, EIRP_LOW_DBM, HZ_MAX
 from radio.cbrs.permission import Answer, Ask, Given, Room, Spot, Withheld
 from radio.operator import may_knock
 
 MESSAGE_MAX = 200 * 1024
 WAIT_S = 5.0
 CONNECTIONS_MAX = 8
+DEVICE_MAX, GRANT_MAX = 128, 64
+"""Bytes; what the book has room for."""
+RADIUS_MAX_MM = 100_000_000
 Question = dict[str, Any]
 
 
@@ -52,16 +57,26 @@ def flat(one: Any) -> dict[str, Any]:
 
 
 def ask_of(value: object) -> Ask | None:
-    """An ask as it travels; None for anything else."""
+    """An ask as it travels; None for anything else, and for names and numbers that no base station has."""
     if not _fits(Ask, value) or not isinstance(value, dict):
         return None
     spot = spot_of(value["spot"])
-    return None if spot is None else Ask(**{**value, "spot": spot})
+    if spot is None:
+        return None
+    ask = Ask(**{**value, "spot": spot})
+    named = 0 < len(ask.device.encode("utf-8", "replace")) <= DEVICE_MAX
+    named = named and 0 < len(ask.grant.encode("utf-8", "replace")) <= GRANT_MAX
+    dense = 1000 * EIRP_LOW_DBM <= ask.density_mdbm_per_mhz <= 1000 * EIRP_HIGH_DBM
+    return ask if named and dense and 0 <= ask.low_hz < ask.high_hz <= HZ_MAX else None
 
 
 def spot_of(value: object) -> Spot | None:
-    """A place as it travels; None for anything else."""
-    return Spot(**value) if isinstance(value, dict) and _fits(Spot, value) else None
+    """A place as it travels; None for anything else, and for one that is not on Earth."""
+    if not _fits(Spot, value) or not isinstance(value, dict):
+        return None
+    spot = Spot(**value)
+    there = abs(spot.lat_e7) <= 90 * 10**7 and abs(spot.lon_e7) <= 180 * 10**7
+    return spot if there and 0 <= spot.radius_mm <= RADIUS_MAX_MM else None
 
 
 def answer_of(value: object) -> Answer:
@@ -73,13 +88,22 @@ def answer_of(value: object) -> Answer:
     return Withheld(reason="FAULT", detail="the warden's answer cannot be read", over=False)
 
 
+def _drop(of: "queue.Queue[Any]") -> None:
+    """Empty a queue that holds at most one."""
+    with contextlib.suppress(queue.Empty):
+        of.get_nowait()
+
+
 class CbsdDoor:
     """The warden's end. `turn` answers what waits; `keep` is called on the door's thread before an answer leaves."""
 
-    def __init__(self, path: Path, keep: Callable[[], None]) -> None:
-        self._path, self._keep = path, keep
-        self._asked: queue.Queue[Question] = queue.Queue(1)
-        self._answered: queue.Queue[Any] = queue.Queue(1)
+    def __init__(self, path: Path, keep: Callable[[], None], *, wait_s: float = WAIT_S) -> None:
+        """Open it; a question that the warden does not answer within `wait_s` is given up. Raises OSError."""
+        self._path, self._keep, self._wait_s = path, keep, wait_s
+        self._asked: queue.Queue[tuple[int, Question]] = queue.Queue(1)
+        self._answered: queue.Queue[tuple[int, Any]] = queue.Queue(1)
+        self._number = self._awaited = 0
+        """The number of the last question, and of the one whose answer is awaited; 0 where none is."""
         self._ended, self._one, self._unkept = threading.Event(), threading.Lock(), threading.Event()
         self._hearing = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -106,8 +130,11 @@ class CbsdDoor:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.bell)
         with contextlib.suppress(queue.Empty):
-            question = self._asked.get_nowait()
-            self._answered.put(handle(question))
+            number, question = self._asked.get_nowait()
+            if number == self._awaited:  # else whoever asked has given up, and is told nothing
+                answer = handle(question)
+                _drop(self._answered)
+                self._answered.put((number, answer))
 
     def keep_soon(self) -> None:
         """Have what changed without a question on disk soon, on the door's thread."""
@@ -169,9 +196,20 @@ class CbsdDoor:
             return None
         if not isinstance(question, dict):
             return None
-        self._asked.put(question, timeout=WAIT_S)
-        os.eventfd_write(self.bell, 1)
-        return self._answered.get(timeout=WAIT_S)
+        # Of a question that was given up neither itself nor its answer, should it come late, is taken for this one.
+        _drop(self._asked)
+        self._number += 1
+        self._awaited = self._number
+        try:
+            self._asked.put((self._number, question), timeout=self._wait_s)
+            os.eventfd_write(self.bell, 1)
+            end = time.monotonic() + self._wait_s
+            while True:
+                number, answer = self._answered.get(timeout=max(0.0, end - time.monotonic()))
+                if number == self._number:
+                    return answer
+        finally:
+            self._awaited = 0
 
     def close(self) -> None:
         """Shut the door."""

@@ -26,18 +26,18 @@ ID_MAX = 256
 
 _ID = Field(name="cbsdId", kind="text", required=True, text_max=ID_MAX)
 _GRANT_ID = Field(name="grantId", kind="text", required=True, text_max=ID_MAX)
-_HZ = 3_000_000_000_000
+HZ_MAX = 3_000_000_000_000
 RANGE = (
-    Field(name="lowFrequency", kind="integer", required=True, low=0, high=_HZ),
-    Field(name="highFrequency", kind="integer", required=True, low=0, high=_HZ),
+    Field(name="lowFrequency", kind="integer", required=True, low=0, high=HZ_MAX),
+    Field(name="highFrequency", kind="integer", required=True, low=0, high=HZ_MAX),
 )
 OPERATION = (
     Field(name="maxEirp", kind="number", required=True, low=EIRP_LOW_DBM, high=EIRP_HIGH_DBM),
     Field(name="operationFrequencyRange", kind="object", required=True, inner=RANGE),
 )
 RSSI = (
-    Field(name="measFrequency", kind="integer", required=True, low=0, high=_HZ),
-    Field(name="measBandwidth", kind="integer", required=True, low=1, high=_HZ),
+    Field(name="measFrequency", kind="integer", required=True, low=0, high=HZ_MAX),
+    Field(name="measBandwidth", kind="integer", required=True, low=1, high=HZ_MAX),
     Field(name="measRcvdPower", kind="number", required=True, low=-100, high=-25),
 )
 _CARRIER = (*RSSI[:2], Field(name="measCarrierRssi", kind="number", required=True, low=-100, high=-25))

@@ -11,6 +11,8 @@ clock, and on the same decision that opens an SDR's gate (`radio.gate.decide`), 
     (e) `horizon_ns` + `lead_ns`, the worst case from a cause to silence, is at most the class's `vacate_ns`
     (f) a device that was heard on the air after an end gets nothing until an operator clears it
     (g) a calendar of incumbents closes a band from (e) before a reservation begins
+    (h) a grant that may still be used keeps its band and its power: whoever asks for another under its name would have
+        the louder one forgotten while its base station is on
 
 What is given out is noted before it is told, and outlives this process (`Book`).
 """
@@ -86,11 +88,22 @@ class Outlet:
         self.book.forget(fix.time)
         made: list[Answer] = []
         for ask in asks:
-            answer = self._one(ask, held, mine, now)
+            answer = self._another(ask) or self._one(ask, held, mine, now)
             if isinstance(answer, Given) and not self.book.note(_noted(ask, answer, self.plan.silent_within_ns)):
                 answer = _withheld(refuse(Reason.BUDGET, "outlet.book", "full", "what was given out to run out"))
             made.append(answer)
         return made
+
+    def _another(self, ask: Ask) -> Withheld | None:
+        """Rule (h)."""
+        before = self.book.of(ask.device, ask.grant)
+        if before is None:
+            return None
+        was, wanted = (before.low_hz, before.high_hz, before.eirp_mdbm), _operation(ask)
+        if was == wanted:
+            return None
+        refusal = refuse(Reason.CONFLICT, "outlet.grant", f"{wanted} (Hz, Hz, mdBm)", f"{was}, or another grant")
+        return replace(_withheld(refusal), over=True)
 
     def _one(self, ask: Ask, held: list[HeldPermit], mine: frozenset[bytes], now: Outside) -> Answer:
         bound = self._bound(ask.device, held, mine)
@@ -233,14 +246,20 @@ def _there(ask: Ask, now: Outside) -> Fix:
     return Fix(time=now.inputs.now.time, position=place)
 
 
+def _operation(ask: Ask) -> tuple[int, int, int]:
+    """Band in Hz and EIRP over all of it in mdBm."""
+    return ask.low_hz, ask.high_hz, eirp_mdbm(ask.density_mdbm_per_mhz, ask.high_hz - ask.low_hz)
+
+
 def _noted(ask: Ask, given: Given, silent_within_ns: int) -> Out:
+    low_hz, high_hz, eirp = _operation(ask)
     return Out(
         device=ask.device,
         grant=ask.grant,
         sid=given.sid,
-        low_hz=ask.low_hz,
-        high_hz=ask.high_hz,
-        eirp_mdbm=eirp_mdbm(ask.density_mdbm_per_mhz, ask.high_hz - ask.low_hz),
+        low_hz=low_hz,
+        high_hz=high_hz,
+        eirp_mdbm=eirp,
         transmit_until_ns=given.transmit_until_ns,
         silent_by_ns=given.transmit_until_ns + silent_within_ns,
         returned=0,

@@ -86,7 +86,9 @@ class CbsdDesk:
                 return True
             case "registered":
                 device, item = question.get("device"), question.get("item")
-                if self.above is not None and isinstance(device, str) and isinstance(item, dict):
+                # Of others nothing is kept: this process must not grow by what an endpoint names.
+                listed = isinstance(device, str) and device in self.outlet.plan.members
+                if self.above is not None and isinstance(device, str) and listed and isinstance(item, dict):
                     self.above.registered(device, item)
                 return True
             case "status":

@@ -4,18 +4,12 @@ What is no number stays none, and is over nothing. Arrays are float64, in C orde
 """
 
 from math import isnan
-from typing import Any, Final
+from typing import Any
 
-from numba.core import types
-
-from sensing.kernels import precompiled
-
-_ROW: Final = types.Array(types.float64, 1, "C")
-_ROWS: Final = types.Array(types.float64, 2, "C")
-_MARKS: Final = types.Array(types.boolean, 1, "C")
+from sensing.loops import precompiled
 
 
-@precompiled([types.void(_ROWS, _ROW, _ROW, types.float64, _ROW, _ROW, _ROW)])
+@precompiled("w2 float64, w1 float64, w1 float64, float64, w1 float64, w1 float64, w1 float64")
 def block_ratios(power: Any, floor: Any, bins: Any, whole: Any, parts: Any, over_whole: Any, statistic: Any) -> None:
     """Fill `over_whole` with each block's energy over its threshold, `statistic` with the largest ratio of all tests.
 
@@ -35,7 +29,7 @@ def block_ratios(power: Any, floor: Any, bins: Any, whole: Any, parts: Any, over
         statistic[b] = over_whole[b] if over_whole[b] > worst or isnan(over_whole[b]) else worst
 
 
-@precompiled([types.void(_ROWS, _ROW, types.float64, types.int64, types.int64, _ROWS, _ROW, _MARKS)])
+@precompiled("w2 float64, w1 float64, float64, int64, int64, w2 float64, w1 float64, w1 bool")
 def mark_stretches(
     power: Any, statistic: Any, burst: Any, length: int, parts: int, limits: Any, bins: Any, lasting: Any
 ) -> None:

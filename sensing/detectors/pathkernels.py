@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.detectors.pulsekernels import BLOCK, compiled
+from sensing.detectors.pulsekernels import BLOCK
+from sensing.loops import compiled
 
 STRIDE: Final = 2
 """Bins between the cells of a steep path: next neighbours share half their noise."""

@@ -3,27 +3,16 @@
 Arrays of cells have the shape (frames or blocks, bins), float32, lowest frequency first. A block is `BLOCK` frames.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
-Compiled = TypeVar("Compiled", bound=Callable[..., Any])
+from sensing.loops import compiled
 
 BLOCK: Final = 8
 SIDE: Final = 4
 STEEP_SHARE: Final = 0.6
 """Of the cells of a steep path that are independent: next neighbours in frequency overlap by half."""
-
-
-def compiled(function: Compiled) -> Compiled:
-    """Compile at the first call; sums may be taken in any order. Code is kept where the folder can be written."""
-    options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
-    try:
-        return cast("Compiled", njit(cache=True, **options)(function))
-    except RuntimeError:  # no folder to keep compiled code in
-        return cast("Compiled", njit(**options)(function))
 
 
 @compiled
@@ -84,6 +73,42 @@ def loudest(level: Any, top: Any, near: Any, far: Any, single: Any, mean: Any, l
         for j in range(level.shape[1]):
             if top[b, j] > single * near[b, j] or level[b, j] > mean * far[b, j]:
                 loud[b] = max(loud[b], top[b, j])
+
+
+@compiled
+def count_candidates(
+    level: Any,
+    top: Any,
+    near: Any,
+    far: Any,
+    loud: Any,
+    steps: Any,
+    single: Any,
+    mean: Any,
+    leak: Any,
+    most: int,
+    heights: Any,
+) -> int:
+    """Fill `heights` (blocks, bins) with how far a block's maximum and mean are over their thresholds, the larger.
+
+    Args: single and mean as ratios to `near` and `far`; a threshold is at least `leak` of `loud` (blocks,); where
+        `most` bins step, or more, no maximum counts. Returns how many heights are over 1.
+    """
+    count = 0
+    for b in range(level.shape[0]):
+        least, stepped = leak * loud[b], steps[b] >= most
+        over = 0
+        for j in range(level.shape[1]):
+            under = single * near[b, j]
+            short = top[b, j] / (under if under > least else least)
+            short = np.float32(0) if stepped else short
+            under = mean * far[b, j]
+            long = level[b, j] / (under if under > least else least)
+            height = short if short > long else long
+            heights[b, j] = height
+            over += 1 if height > np.float32(1) else 0
+        count += over
+    return count
 
 
 @compiled

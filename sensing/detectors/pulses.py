@@ -21,6 +21,7 @@ from sensing.detectors.pulsekernels import (
     BLOCK,
     SIDE,
     backgrounds,
+    count_candidates,
     loudest,
     reduce_blocks,
     sides,
@@ -220,12 +221,12 @@ class PulseFinder:
 
     def _candidates(self, cells: _Cells) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Blocks, bins and heights (in thresholds) of all that is over one of the three."""
-        leak = np.float32(LEAKAGE) * cells.loud[:, None]
-        short = cells.top / np.maximum(np.float32(SHORT_THRESHOLD) * cells.near, leak)
-        short[cells.steps >= STEP_BINS] = 0
-        long = cells.level / np.maximum(np.float32(LONG_THRESHOLD) * cells.far, leak)
-        height = np.maximum(short, long)
-        block, bin_ = np.nonzero(height > 1)
+        height = np.empty_like(cells.level)
+        over = count_candidates(
+            cells.level, cells.top, cells.near, cells.far, cells.loud, cells.steps, np.float32(SHORT_THRESHOLD),
+            np.float32(LONG_THRESHOLD), np.float32(LEAKAGE), STEP_BINS, height,
+        )  # fmt: skip
+        block, bin_ = np.nonzero(height > 1) if over else (np.zeros(0, np.int64), np.zeros(0, np.int64))
         limit = np.float32(PATH_THRESHOLD * BLOCK)
         count = path_hits(
             cells.power, cells.far, cells.loud, np.float32(LEAKAGE), limit, SHALLOW, STEEP, self._hits, self._heights

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sensing.detectors.pulsekernels import compiled, segment
+from sensing.detectors.pulsekernels import segment
+from sensing.loops import compiled
 
 TRIM: Final = 0.2
 FITS: Final = 2

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sensing.detectors.pulsekernels import BLOCK, compiled
+from sensing.detectors.pulsekernels import BLOCK
+from sensing.loops import compiled
 
 SCALE: Final = 8.0
 SLOTS_MIN: Final = 7

@@ -118,7 +118,7 @@ class Party(NodeState):
         over = shares.judge(transport_key, now_ns)
         if over is not None:
             return over
-        logged, began_ns = step.logged_bytes, shares.worked_ns()
+        logged, began_ns, step.whole = step.logged_bytes, shares.worked_ns(), False
         found = self._undone_if_it_fails(step, lambda: self._attempted(step, data, transport_key))
         refusal: Refusal | None
         if isinstance(found, Exception):
@@ -128,7 +128,7 @@ class Party(NodeState):
             step.event("fault", detail=str(refusal), peer=peer.name if peer else "unknown")
         else:
             refusal = found
-        charge = self._last_charge if refusal is None else Charge.WHOLE
+        charge = self._last_charge if refusal is None and not step.whole else Charge.WHOLE
         shares.charge(
             transport_key,
             now_ns,

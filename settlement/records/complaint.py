@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from settlement.chain.codec import Flaw, array, blob, nested, text, uint
 from settlement.chain.quantities import DAY_NS, WINDOW_MAX_NS, count, instant_ns, length_ns
 from settlement.chain.scope import Cell, ordered
-from settlement.records.row import CarriedBy, Charge, Cites, Kind, RecordType, WhenLate
+from settlement.records.row import CarriedBy, Cites, Kind, RecordType, WhenLate
 from settlement.records.sizes import HASH
 
 COMPENSATES, CORRECTS, DISMISSED = "compensation", "correction", "dismissed"
@@ -98,7 +98,6 @@ TYPES = (
         kind=Kind.DEALING,
         actions=("grant",),
         late=WhenLate.COUNTS,
-        charge=Charge.MOVES,
         owed=True,
         receipted=True,
         ahead=(("cell.window.start_ns", WINDOW_MAX_NS),),

@@ -98,7 +98,6 @@ TYPES = (
         kind=Kind.DEALING,
         actions=("grant", "request"),
         late=WhenLate.COUNTS,
-        charge=Charge.MOVES,
         owed=True,
         receipted=True,
     ),
@@ -108,7 +107,6 @@ TYPES = (
         body=Usage,
         kind=Kind.DEALING,
         actions=("request",),
-        charge=Charge.MOVES,
         owed=True,
     ),
 )

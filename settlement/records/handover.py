@@ -115,7 +115,6 @@ TYPES = (
         actions=("request",),
         signs=True,
         beside=True,
-        charge=Charge.MOVES,
         within_terms=_handed,
     ),
     RecordType(

@@ -220,7 +220,6 @@ TYPES = (
         body=Counter,
         kind=Kind.DEALING,
         actions=("offer", "request"),
-        charge=Charge.MOVES,
         signs=True,
         ahead=_AHEAD,
         within_terms=_bargained,

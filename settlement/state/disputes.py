@@ -26,6 +26,8 @@ from settlement.records.grant import Coordination
 from settlement.state.nodestate import NodeState
 from settlement.state.step import Step
 
+DISPUTES_EACH = 16
+"""Disputes of one settlement by one author, escalations too: every ground there is, twice."""
 AUDIT = "audit"
 """What a credential's scope lets its bearer: dispute settlements of others."""
 
@@ -117,7 +119,7 @@ def judge_dispute(state: NodeState, body: Dispute, signed: Attestation, author: 
     if isinstance(settled, Refusal):
         return settled
     lower = dispute_of(state, body.escalates)
-    refusal = _by_the_rule(state, body, signed, author, settled) if settled.terms.disputes is not None else None
+    refusal = _few(state, body, author) or _by_the_rule(state, body, signed, author, settled)
     return refusal or OpenDispute(
         sid=body.sid,
         by=author.hash,
@@ -139,13 +141,26 @@ def _may_complain(state: NodeState, sid: bytes, author: Subject) -> bool:
     return any(one.frame.author in mine for one in cosigned)
 
 
+def _few(state: NodeState, body: Dispute, author: Subject) -> Refusal | None:
+    """One author's disputes of one settlement: each ground once, and not without number, whatever the rule says."""
+    line = {*state.registry.line(author.hash), author.hash}
+    theirs = [one for one in all_disputes(state).values() if one.sid == body.sid and one.by in line]
+    if body.escalates is None and any(one.ground == body.grounds for one in theirs):
+        return refuse(Reason.CONFLICT, "dispute.once", f"{body.grounds}, a second time", "one; then escalate it")
+    if len(theirs) >= DISPUTES_EACH:
+        return refuse(Reason.BUDGET, "dispute.each", len(theirs), f"< {DISPUTES_EACH} of one author")
+    return None
+
+
 def _by_the_rule(
     state: NodeState, body: Dispute, signed: Attestation, author: Subject, settled: SettledPair
 ) -> Refusal | None:
     """What the class's terms for disputes ask of one that is raised, or taken to the next level."""
     terms = settled.terms.disputes
-    if terms is None:
-        return None
+    if terms is None:  # on record only: there is no next level, and it moves no other dispute
+        if body.escalates is None:
+            return None
+        return refuse(Reason.TERMS, "dispute.escalates", body.escalates.hex()[:16], "none: the rule has no levels")
     if body.rule != settled.given.rule:
         return refuse(Reason.RULE_UNKNOWN, "dispute.rule", body.rule.hex(), "the version it was settled under")
     ground, role = terms.ground(body.grounds), "holder" if body.against == settled.holder.hash else "user"
@@ -157,9 +172,6 @@ def _by_the_rule(
         return refuse(Reason.TERMS, "dispute.against", f"the {role}", f"the {' or '.join(judged.against)}")
     if body.escalates is not None:
         return _escalates(state, body, signed, author, settled)
-    same = [d for d in all_disputes(state).values() if (d.sid, d.ground, d.by) == (body.sid, body.grounds, author.hash)]
-    if same:
-        return refuse(Reason.CONFLICT, "dispute.once", f"{body.grounds}, a second time", "one; then escalate it")
     return judge_raising(terms, signed, settled.given.cell.window.end_ns)
 
 

@@ -102,6 +102,8 @@ class Step:
     notices: list[Notice] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     logged_bytes: int = 0
+    whole: bool = False
+    """What is being received costs its sender's share in full, whatever its type says: nothing else bounds it."""
     _reply_to: bytes | None = None
 
     def mark(self) -> tuple[int, int, int, int]:

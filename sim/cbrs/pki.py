@@ -72,6 +72,11 @@ class SimPki:
         signed = made.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())
         self.revoked.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
+    def revoke(self, certificate: Path) -> None:
+        """Have a certificate on the revocation list from now on."""
+        self._revoked.append(x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number)
+        self.write_roots()
+
     def issue(
         self,
         name: str,

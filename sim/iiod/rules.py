@@ -1,4 +1,7 @@
-"""What each attribute of a Pluto does with a value that is written to it, and which ones read as what others make."""
+"""What each attribute of a Pluto does with a value that is written to it, and which ones read as what others make.
+
+Long because the attributes are coupled: what one takes depends on the others, and is read beside them.
+"""
 
 import errno
 import re
@@ -22,7 +25,8 @@ DIVIDED: Final = "divided"
 """Held by a sample interface's rate while it takes one sample of eight, or makes eight of one."""
 RECEIVING: Final = ("fdd", "pinctrl_fdd_indep")
 TRANSMITTING: Final = ("fdd", "pinctrl_fdd_indep")
-SWITCH: Final = {"0": "0", "1": "1", "n": "0", "y": "1", "N": "0", "Y": "1", "False": "0", "True": "1"}
+SWITCH: Final = {"0": "0", "1": "1", "n": "0", "y": "1", "N": "0", "Y": "1", "on": "1", "of": "0"}
+"""How a switch begins, as the kernel reads it; the rest of the word it does not look at."""
 
 
 class Chip(Protocol):
@@ -187,9 +191,19 @@ def _one_of(words: Iterable[str]) -> Rule:
 
 
 def _switch(pluto: Chip, name: Name, text: str) -> None:
-    if text not in SWITCH:
+    held = SWITCH.get(text[:1], SWITCH.get(text[:2].lower()))
+    if held is None:
         raise Invalid(-errno.EINVAL)
-    pluto.values[name] = SWITCH[text]
+    pluto.values[name] = held
+
+
+def _calibration(pluto: Chip, name: Name, text: str) -> None:
+    """A mode is kept; a calibration that is asked for runs once and leaves the mode as it is."""
+    word, *phase = text.split() or [""]
+    if word not in CALIBRATIONS or len(phase) > (word in {"tx_quad", "manual_tx_quad"}):
+        raise Invalid(-errno.EINVAL)
+    if word in {"auto", "manual", "manual_tx_quad"}:
+        pluto.values[name] = word
 
 
 def _frequency(pluto: Chip, name: Name, text: str) -> None:
@@ -307,7 +321,7 @@ _BY_ATTRIBUTE: dict[tuple[str, str], Rule] = {
     (PHY, "gain_control_mode"): _one_of(MODES),
     (PHY, "filter_fir_config"): _taps,
     (PHY, "ensm_mode"): _one_of(STATES),
-    (PHY, "calib_mode"): _one_of(CALIBRATIONS),
+    (PHY, "calib_mode"): _calibration,
     (PHY, "trx_rate_governor"): _one_of(GOVERNORS),
     (PHY, "xo_correction"): _whole(39_992_000, 40_008_000),
     (PHY, "loopback"): _one_of(("0", "1", "2")),

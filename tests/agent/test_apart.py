@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from agent.config.keyfiles import CHAIN, SIGN, former_chain, write_chain
-from agent.node.assembly import trust_of
 from agent.node.guard import RETRY_NS, Guard, mute_by_own_connection
 from agent.node.mutehelper import MuteHelper, ask_to_mute
+from agent.node.trust import trust_of
 from agent.trial.processes import FRUGAL, Child, spawn, stop
 from agent.trial.run import NODE, start_air
 from radio.errors import HardwareError

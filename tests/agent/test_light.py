@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sensing.compilation import is_linked
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.feature("E1")
 
@@ -42,7 +44,7 @@ def test_help_of_a_command_loads_nothing_that_computes(words: str) -> None:
 
 def test_the_warden_loads_what_it_needs() -> None:
     found = loaded(PROGRAM.format(program="agent.node.warden_process"))
-    assert not found & {*PICTURES, *SELDOM, "scipy", "numba", "sensing.survey", "settlement.party.party"}
+    assert not found & {*PICTURES, *SELDOM, "scipy", "numba", "sensing.survey", "settlement.party.party", "radio.cbrs"}
     assert {"numpy", "radio.warden"} <= found
 
 
@@ -50,6 +52,7 @@ def test_the_warden_loads_what_it_needs() -> None:
 def test_the_agent_loads_what_it_needs(program: str) -> None:
     found = loaded(PROGRAM.format(program=program))
     assert not found & {*PICTURES, *SELDOM, *SCIPY} - ({*SERVED} if "service" in program else set())
+    assert "numba" not in found or not is_linked()
     assert {"numpy", "sensing.survey"} <= found
 
 

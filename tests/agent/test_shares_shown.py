@@ -8,7 +8,7 @@ import pytest
 
 from agent.node import events as event_log
 from agent.node import vitals as vital
-from agent.node.assembly import allowance_of, party_of, trust_of
+from agent.node.assembly import allowance_of
 from agent.node.events import BEFORE, FILE, EventLog, read_events
 from agent.node.overdrawn import AGAIN_NS, Overdrawn
 from agent.node.vitals import Vitals, strangers_fields
@@ -97,5 +97,4 @@ def test_the_configured_shares_reach_the_party() -> None:
     allowance = allowance_of(config)
     assert allowance.work.per_s == 100_000_000
     assert allowance.log.per_s == 2048
-    assert party_of.__module__ == trust_of.__module__
     assert time.thread_time_ns() >= 0

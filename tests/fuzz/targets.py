@@ -120,6 +120,25 @@ def _cbsd(data: bytes) -> None:
         json.dumps(answered)
 
 
+def _cbsd_question(data: bytes) -> None:
+    """What an endpoint may ask a warden: an ask that is taken for one fits into the book on disk."""
+    from radio.cbrs.book import LIMIT, Page
+    from radio.cbrs.door import answer_of, ask_of
+    from radio.cbrs.outlet import _noted
+    from radio.cbrs.permission import Given
+    from settlement.chain.codec import encode
+
+    try:
+        value = cbor2.loads(data)
+    except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError):
+        return
+    answer_of(value)
+    ask = ask_of(value)
+    if ask is not None:
+        given = Given(sid=bytes(32), transmit_until_ns=10**18, grant_until_ns=10**18, interval_s=60)
+        encode(Page(out=(_noted(ask, given, 60 * 10**9),)), limit=LIMIT)
+
+
 def _sas_answer(data: bytes) -> None:
     """What a SAS above may answer: RF is on only by a code 0 with a time ahead."""
     from radio.cbrs.grant import beaten
@@ -190,6 +209,7 @@ TARGETS: dict[str, Target] = {
     "chrony": lambda data: parse_tracking(data.decode("utf-8", "replace")) and None,
     "iiod": lambda data: protocol.parse(data) and None,
     "cbsd": _cbsd,
+    "cbsd question": _cbsd_question,
     "sas answer": _sas_answer,
     "calendar": _calendar,
     "printable": _printable,
@@ -199,6 +219,8 @@ TARGETS: dict[str, Target] = {
 _SIGMF = {"global": {"core:datatype": "ci16_le", "core:sample_rate": 1e6, "core:version": "1.0.0"},
           "captures": [{"core:sample_start": 0, "core:frequency": 3.55e9}], "annotations": []}  # fmt: skip
 _NOTE = "bandpact/net/00\n3\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n\u2014 bandpact/net/00 AAAAAAAA\n"
+_ASK = {"device": "cbsd:fcc1/s1", "grant": "00", "low_hz": 3_550_000_000, "high_hz": 3_560_000_000, "fresh": True,
+        "density_mdbm_per_mhz": 20_000, "spot": {"lat_e7": 1, "lon_e7": 2, "radius_mm": 3}}  # fmt: skip
 _BEATS = (
     AgentBeat(said_ns=1, listened_ns=None, incumbents_hz=[[1, 2]], cause_ns=None),
     Burst(sid=bytes(32), ticket=1),
@@ -246,5 +268,6 @@ def seeds_of(name: str) -> list[bytes]:
         "message": [Message(record=one).encoded() for one in signed[:6]],
         "samples": [bytes(16), b"\x00\x00\x80\x3f" * 8, b"\xff\xff\xff\x7f" * 4, b"\x00\x00\x80\xff" * 2],
         "link": [cbor2.dumps([type(beat).__name__, asdict(beat)]) for beat in _BEATS],
+        "cbsd question": [cbor2.dumps(_ASK)],
     }  # fmt: skip
     return raw.get(name) or [text.encode("utf-8") for text in texts.get(name, [])] or signed

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hw_profiles.loader import load_radio
-from radio.drivers.pluto.deafness import gains_to_try_db, hears, still
+from radio.drivers.deafness import gains_to_try_db, hears, still
 from radio.drivers.pluto.layout import DAC, PHY
 from radio.errors import HardwareError, SettingRefused
 from radio.ports import RfState, RxFlag

@@ -9,10 +9,25 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hw_profiles.loader import load_limits
+from radio import waveform
 from radio.mask import MaskStretch, Service, stretches
 from radio.ports import Iq16
 from radio.signals import ofdm
-from radio.waveform import GUARD_MDB, SEGMENT, TAPER, Allowed, Calibration, Measured, check, measure, shortened
+from radio.waveform import (
+    GUARD_MDB,
+    KEPT,
+    KEPT_SAMPLES,
+    SEGMENT,
+    TAPER,
+    TOLD_BY,
+    Allowed,
+    Calibration,
+    Measured,
+    MeasuredBursts,
+    check,
+    measure,
+    shortened,
+)
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal
 
@@ -243,3 +258,50 @@ def test_refused_is_what_another_measurement_might_find_too_much() -> None:
     found = measured(iq16(tone(0.0), -10.0))
     assert verdict(found, eirp_mdbm=found.eirp_mdbm + GUARD_MDB) is None
     assert verdict(found, eirp_mdbm=found.eirp_mdbm + GUARD_MDB - 1) is Reason.POWER
+
+
+@pytest.mark.feature("R8")
+def test_a_burst_sent_again_is_not_measured_again_and_any_other_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst that differs in one sample, or is allowed something else, is another burst."""
+    times: list[int] = []
+    monkeypatch.setattr(waveform, "measure", lambda iq, **how: times.append(len(iq)) or measure(iq, **how))
+    known = MeasuredBursts()
+
+    def of(iq: Iq16, allowed: Allowed = ALLOWED, centre: int = CENTRE) -> Measured:
+        return known.measure(iq, center_hz=centre, sample_rate_hz=RATE, allowed=allowed, calibration=CALIBRATION)
+
+    burst = iq16(tone(1.2e6), -20.0)
+    assert of(burst) == of(burst.copy()) == measured(burst.copy())
+    assert len(times) == 1
+    loud = burst.copy()
+    loud[TOLD_BY + 1] = 16_384 * 9 // 10, 0
+    assert of(loud).peak_mdbm > measured(burst.copy()).peak_mdbm
+    assert len(times) == 2
+    of(burst, replace(ALLOWED, max_eirp_mdbm=10_000))
+    of(burst, centre=CENTRE + 1)
+    of(burst[:-1])
+    assert len(times) == 5
+
+
+@pytest.mark.feature("R8")
+def test_what_is_kept_of_a_burst_is_a_copy_and_of_the_last_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[int] = []
+    monkeypatch.setattr(waveform, "measure", lambda iq, **how: times.append(len(iq)) or measure(iq, **how))
+    known = MeasuredBursts()
+    bursts = [iq16(tone(1e5 * (1 + n), 4096), -20.0) for n in range(KEPT + 1)]
+
+    def of(iq: Iq16) -> Measured:
+        return known.measure(iq, center_hz=CENTRE, sample_rate_hz=RATE, allowed=ALLOWED, calibration=CALIBRATION)
+
+    first = of(bursts[0])
+    changed = bursts[0]
+    changed[1:] //= 2
+    assert of(changed).eirp_mdbm < first.eirp_mdbm
+    for one in [*bursts[1:], *bursts[2:]]:
+        of(one)
+    assert len(times) == 2 + KEPT
+    of(changed)
+    assert len(times) == 2 + KEPT + 1
+    of(iq16(tone(1e5, KEPT_SAMPLES + 1), -20.0))
+    of(iq16(tone(1e5, KEPT_SAMPLES + 1), -20.0))
+    assert len(times) == 2 + KEPT + 3

@@ -41,6 +41,7 @@ def test_everything_that_is_asked_for_is_compiled() -> None:
     """A module with loops that `main` leaves out would be compiled at every node's first look, and told each time."""
     look = "from sensing.compilation import is_compiled, main; main(); assert is_compiled()"
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment["BANDPACT_LOOPS"] = "numba"
     done = subprocess.run(
         [sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, env=environment, check=False
     )

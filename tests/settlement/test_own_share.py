@@ -17,6 +17,8 @@ from settlement.pair.coordinator import Coordinated, Coordinator
 from settlement.pair.patience import GROWTH, PAUSE_MAX_NS, Patience
 from settlement.pair.table import HolderState
 from settlement.records.conduct.market import OFFERS_MAX
+from settlement.records.registry import RECORDS
+from settlement.records.row import Charge
 from settlement.state import nodestate, witness
 from settlement.state.messages import Message
 from settlement.state.shares import Allowance, Share, Shares
@@ -348,3 +350,13 @@ def test_settling_is_free_of_the_quota_and_a_disk_that_runs_low_shrinks_it(tmp_p
     shares.tight = True
     shares.charge(b"peer", 0, work_ns=0, log_bytes=200, moves=False)
     assert shares.judge(b"peer", 0) is not None
+
+
+@pytest.mark.attack(66)
+def test_only_what_a_table_bounds_is_free_of_the_quota() -> None:
+    """Each of these is taken once in one state of a pair, an auction or a proposal; all else is paid for."""
+    free = {row.name for row in RECORDS.values() if row.charge is Charge.MOVES}
+    assert free == {
+        "request", "grant", "accept", "confirm", "abort", "coordination", "renew", "relinquish",
+        "bid", "reveal", "tally", "ballot", "outcome", "consent", "vacated", "reclaim",
+    }  # fmt: skip

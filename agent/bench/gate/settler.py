@@ -4,8 +4,9 @@ import time
 from dataclasses import dataclass
 
 from agent.config.settings import load
-from agent.node.assembly import party_of, trust_of
+from agent.node.assembly import party_of
 from agent.node.policy import window_ms
+from agent.node.trust import trust_of
 from agent.timekeeping.assembly import timekeeper
 from agent.trial.folder import Layout
 from settlement.chain.bodies import Declaration

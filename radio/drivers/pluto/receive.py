@@ -13,9 +13,9 @@ from typing import Final
 
 import numpy as np
 
+from radio.drivers.deafness import gains_to_try_db, hears, still
 from radio.drivers.pluto.buffers import NS, ReceiveBuffer
 from radio.drivers.pluto.control import Control
-from radio.drivers.pluto.deafness import gains_to_try_db, hears, still
 from radio.drivers.pluto.layout import ADC_FULL_SCALE, PlutoOptions
 from radio.errors import Disconnected, HardwareError, ReceiveTimeout, SettingRefused
 from radio.ports import Iq16, RxBlock, RxFlag, RxSettings, Span

@@ -3,6 +3,8 @@
 It is silenced before anything else is done with it and whenever anything fails. It transmits only where a second
 process can have the device too, to mute it whatever this one does: most families let one process alone have a device on
 USB, and those receive only. Times are the host's: when a stream is switched on, its samples are younger.
+
+Long because one device has one life, from opening to closing, under one lock.
 """
 
 import threading
@@ -17,12 +19,14 @@ import numpy as np
 
 from hw_profiles.profile import RadioProfile
 from radio.drivers.soapy import settings as held_settings
+from radio.drivers.soapy.doubts import ReceiverDoubts
 from radio.drivers.soapy.handle import Handle, family
 from radio.drivers.soapy.silencer import ANSWER_S, SilencerProcess
 from radio.drivers.soapy.streams import CODES, NS, SoapyReceive, SoapyTransmit
 from radio.drivers.soapy.unit import SoapyUnit
+from radio.drivers.soapy.watch import TransmitterWatch
 from radio.errors import Disconnected, HardwareError, SettingRefused
-from radio.ports import Iq16, RfState, RxBlock, RxFlag, RxSettings, Sent, Span, TxSettings
+from radio.ports import Drift, Iq16, RfState, RxBlock, RxFlag, RxSettings, Sent, Span, TxSettings
 
 PATIENCE_NS: Final = 2 * NS
 BLOCK_MOST: Final = 16_777_216
@@ -48,6 +52,7 @@ class SoapyRadio:
         """
         self._arguments, self._profile, self._burst = arguments, profile, burst_samples
         self._handle = Handle(arguments)
+        self._watch = TransmitterWatch(self._handle)
         self._lock, self._receiving = threading.RLock(), threading.Lock()
         self._closing = threading.Event()
         self._mutes = self._sequence = 0
@@ -61,6 +66,7 @@ class SoapyRadio:
             self._must_be_silent()
             self._unit = SoapyUnit.of(self._handle, profile)
             self._receive = SoapyReceive(self._handle, full_scale=CODES if profile is None else profile.rx.full_scale)
+            self._doubts = ReceiverDoubts(self._handle, full_scale=self._receive.full_scale)
             self._unknown = family(arguments) not in TELLS_OVERFLOWS
         except BaseException:
             self._handle.close()
@@ -95,6 +101,7 @@ class SoapyRadio:
             width = held_settings.tune(self._handle, self._handle.rx, held)
             gain_db = held_settings.set_gain(self._handle, self._handle.rx, held.gain_mdb / 1000)
             self._rx = replace(held, bandwidth_hz=width, gain_mdb=round(1000 * gain_db))
+            self._doubts.tuned()
             return self._rx
 
     def receive(self, samples: int) -> RxBlock:
@@ -104,13 +111,15 @@ class SoapyRadio:
         """
         with self._receiving:
             settings = self._ready(samples)
+            if self._doubts.due:
+                self._test(settings)
             limit_ns = time.monotonic_ns() + PATIENCE_NS + 4 * samples * NS // settings.sample_rate_hz
             try:
                 for _ in range(LOSSES_MOST):
                     begun_ns = self._begun(settings, limit_ns)
                     iq = self._whole(samples, limit_ns)
                     if iq is not None:
-                        return self._block(iq, settings, begun_ns, RxFlag.NONE)
+                        return self._block(iq, settings, begun_ns, self._doubts.of(iq, every=True))
                     self._receive.switch(on=False)
             finally:
                 self._receive.switch(on=False)
@@ -120,6 +129,8 @@ class SoapyRadio:
         """Give block after block without a break, each loss flagged; raises SettingRefused, HardwareError."""
         with self._receiving:
             settings, lost, count = self._ready(samples), False, 0
+            if self._doubts.due:
+                self._test(settings)
             begun_ns = self._begun(settings, time.monotonic_ns() + PATIENCE_NS)
             patience_ns = PATIENCE_NS + 4 * samples * NS // settings.sample_rate_hz
             try:
@@ -128,9 +139,13 @@ class SoapyRadio:
                     if iq is None:
                         begun_ns, count, lost = time.monotonic_ns(), 0, True
                         continue
-                    block = self._block(iq, settings, begun_ns, RxFlag.GAP if lost else RxFlag.NONE, before=count)
+                    flags = self._doubts.of(iq, every=False) | (RxFlag.GAP if lost else RxFlag.NONE)
+                    block = self._block(iq, settings, begun_ns, flags, before=count)
                     lost, count = False, count + samples
                     yield block
+                    if self._doubts.suspect and self._rx is settings:
+                        self._test(settings)
+                        begun_ns, count, lost = self._begun(settings, time.monotonic_ns() + patience_ns), 0, True
             finally:
                 self._receive.switch(on=False)
 
@@ -141,6 +156,25 @@ class SoapyRadio:
         if not 1 <= samples <= most:
             raise SettingRefused(f"samples {samples} is outside 1 to {most}; ask for fewer")
         return self._rx
+
+    def _test(self, settings: RxSettings) -> None:
+        """Whether the receiver hears, by a stream of its own for each of two gains; raises HardwareError."""
+
+        def take(samples: int) -> Iq16:
+            self._receive.switch(on=False)
+            limit_ns = time.monotonic_ns() + PATIENCE_NS
+            for _ in range(LOSSES_MOST):
+                self._begun(settings, limit_ns)
+                iq = self._whole(samples, limit_ns)
+                if iq is not None:
+                    return iq
+                self._receive.switch(on=False)
+            raise HardwareError(f"soapy:{self._arguments}: samples are lost at its rate; go slower")
+
+        try:
+            self._doubts.test(settings, take)
+        finally:
+            self._receive.switch(on=False)
 
     def _begun(self, settings: RxSettings, limit_ns: int) -> int:
         """Switch the stream on and let what a retuned device gives first pass; returns when, monotonic ns."""
@@ -209,8 +243,14 @@ class SoapyRadio:
                     "have one rate for both; use it"
                 )
             self._independent()
-            with self._failing_silent():
-                self._up(held, self._profile)
+            self._watch.begin()
+            read: dict[str, float] | None = None
+            try:
+                with self._failing_silent():
+                    self._up(held, self._profile)
+                    read = self._watch.read()
+            finally:
+                self._watch.end(read)
             return held
 
     def _independent(self) -> SilencerProcess:
@@ -287,6 +327,13 @@ class SoapyRadio:
 
     def mute(self) -> RfState:
         """Silence at once, by the second handle first where there is one, and read back."""
+        self._watch.begin()
+        try:
+            return self._silence()
+        finally:
+            self._watch.end(None)
+
+    def _silence(self) -> RfState:
         self._mutes += 1
         silencer = self._silencer
         first = silencer.ask("mute") if silencer is not None else RfState.UNKNOWN
@@ -308,6 +355,15 @@ class SoapyRadio:
             return self._handle.state()
         except HardwareError:
             return RfState.UNKNOWN
+
+    def drift(self) -> Drift | None:
+        """What of the transmitter reads otherwise than it was set; raises HardwareError when it cannot be asked.
+
+        None of a unit that this driver never has transmit.
+        """
+        if self._closing.is_set() or self._unit.silent_because or self._profile is None:
+            return None
+        return self._watch.drift()
 
     def _cut(self) -> None:
         """Switch the transmit stream off; raises HardwareError."""

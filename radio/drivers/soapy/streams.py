@@ -16,8 +16,8 @@ CODES: Final = 32_768
 """One more than the largest sample; full scale where no profile says what the converter's is."""
 SEND_S: Final = 0.5
 BUFFER_LEAST: Final = 65_536
-KEEPS_AFTER_STOP: Final = frozenset({"uhd"})
-"""Families whose module gives out after a stop what came before it, and then nothing."""
+KEEPS_AFTER_STOP: Final = {"uhd": 1000, "remote": 20_000}
+"""Families whose module gives out after a stop what came before it, and then nothing; how long to wait for that, us."""
 DRAINS_MOST: Final = 256
 QUEUED_NS: Final = NS
 """No more than this is handed to a device ahead of time, whatever it would take."""
@@ -46,12 +46,13 @@ class SoapyReceive:
         if done not in {0, None}:
             raise HardwareError(f"soapy:{self._handle.arguments}: streaming: {self._api.errToStr(done)}")
         self.on = on
-        if not on and family(self._handle.arguments) in KEEPS_AFTER_STOP:
-            self._drain()
+        wait_us = KEEPS_AFTER_STOP.get(family(self._handle.arguments), 0)
+        if not on and wait_us:
+            self._drain(wait_us)
 
-    def _drain(self) -> None:
+    def _drain(self, wait_us: int) -> None:
         for _ in range(DRAINS_MOST):
-            if self._handle.device.readStream(self._stream, [self._buffer], self._size, 0, 1000).ret <= 0:
+            if self._handle.device.readStream(self._stream, [self._buffer], self._size, 0, wait_us).ret <= 0:
                 return
 
     def read(self, samples: int, *, limit_ns: int) -> tuple[Iq16, bool]:

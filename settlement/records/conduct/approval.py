@@ -13,10 +13,13 @@ from settlement.quorum.outcome import approving, judge_need, rejecting
 from settlement.records.approvalterms import ApprovalRule, ApprovalTerms
 from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.decided import asked_terms, grounds_of, put_to_members
-from settlement.records.conduct.quorum import group_of, proposal_of, take_proposal
+from settlement.records.conduct.quorum import OPEN_MAX, group_of, proposal_of, take_proposal
 from settlement.records.quorum import MemberList, Proposal
 from settlement.state.assembly import MEMBERS, OUTCOMES, PROPOSED, VOTES
 from settlement.state.nodestate import NodeState
+
+APPROVALS_EACH = 4
+"""REQUESTs of one user that a holder has put to members at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,9 @@ def judge_approved(case: RecordCase) -> SeekingApproval | Refusal | None:
         return None
     put = put_to_members(case.state, case.record.digest)
     if put is None:
+        crowded = _crowded(case)
+        if crowded is not None:
+            return crowded
         newest = case.state.lineage.get(MEMBERS, asked.members.encode())
         group = group_of(case.state, newest) if newest is not None else None
         if newest is None or group is None:
@@ -49,6 +55,20 @@ def judge_approved(case: RecordCase) -> SeekingApproval | Refusal | None:
     if case.state.lineage.get(OUTCOMES, put) is not None:
         return None
     return refuse(Reason.QUORUM, "request.approval", "not approved", f"by {asked.members}")
+
+
+def _crowded(case: RecordCase) -> Refusal | None:
+    """What a holder puts to members is bounded there: one user takes a part of it, and nothing is put beyond it."""
+    state, line = case.state, {*case.state.registry.line(case.author.hash), case.author.hash}
+    put = [proposal_of(state, name) for name in state.assembly.live]
+    mine = [one.body for one in put if one is not None and one.frame.author in state.own_line and one.body.subject]
+    asked = [state.record_of(body.subject) for body in mine]
+    theirs = sum(1 for one in asked if one is not None and one.frame.author in line)
+    if theirs >= APPROVALS_EACH:
+        return refuse(Reason.BUDGET, "request.approvals", theirs, f"< {APPROVALS_EACH} of one user under way")
+    if len(mine) >= OPEN_MAX:
+        return refuse(Reason.BUDGET, "request.approvals", len(mine), f"< {OPEN_MAX} of one holder under way")
+    return None
 
 
 def _alone(case: RecordCase, group: MemberList) -> Refusal | None:

@@ -14,6 +14,7 @@ from settlement.pair.table import HolderState
 from settlement.pair.user import HANDED
 from settlement.records.conduct.alarms import verdict_on
 from settlement.records.conduct.base import Conduct, RecordCase
+from settlement.records.conduct.market import OFFERS_MAX
 from settlement.records.conduct.replay import Retelling, Said
 from settlement.records.handover import Consent, Handover, Vacated
 from settlement.state.handovers import SETTLED, eligible, go_on
@@ -51,7 +52,7 @@ def _judge_handover(case: RecordCase) -> HandoverHeard | Consenting | HandoverSh
     if refusal is not None:
         return refusal
     if body.to in case.state.own_line:
-        return HandoverHeard()
+        return _many(case) or HandoverHeard()
     pair = case.state.holder.pairs.get(body.sid)
     if pair is None:
         return HandoverShown()
@@ -61,6 +62,13 @@ def _judge_handover(case: RecordCase) -> HandoverHeard | Consenting | HandoverSh
         state = HolderState(pair.state).name
         return refuse(Reason.EXPIRED, "handing.ended", f"{body.sid.hex()[:16]}: {state}", "a settlement in force")
     return Consenting(sid=pair.sid) if case.state.consents else _not_wanted(case.author.name)
+
+
+def _many(case: RecordCase) -> Refusal | None:
+    """Leases handed to this node are offers, and few of one author are remembered."""
+    theirs = [one for one in case.state.user.offers.values() if one.holder == case.author.hash]
+    held = sum(1 for one in theirs if not case.now.after(one.body.cell.window.end_ns))
+    return None if held < OFFERS_MAX else refuse(Reason.BUDGET, "handing.held", held, f"< {OFFERS_MAX} of one author")
 
 
 def _not_wanted(author: str) -> Refusal:

@@ -134,13 +134,16 @@ def _granted_here(case: RecordCase, line: tuple[bytes, ...]) -> Refusal | None:
 
 
 def _grant(case: RecordCase, answer: Granting | Haggling | SeekingApproval) -> None:
+    """A REQUEST that nothing is reserved for costs its user's share in full: no budget and no back-off bounds it."""
     match answer:
         case Granting(reservation=reservation, bound=bound, drawn=drawn, decided=decided):
             case.state.holder.grant(case.step, reservation, bound, decided)
             budget.spend(case.step, case.state.lineage, drawn, case.body.cell)
         case Haggling():
+            case.step.whole = True
             put_down(case, answer)
         case SeekingApproval():
+            case.step.whole = True
             seek_approval(case, answer)
 
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agent.cbrs.endpoint import CbsdEndpoint, server_of
-from agent.cbrs.tls import TlsFiles, server_context
+from agent.cbrs.endpoint import CbsdEndpoint, EndpointLoop, server_of
+from agent.cbrs.tls import ServerTls, TlsFiles
 from radio.cbrs.answers import Sas
 from sim.cbrs.pki import SimPki
 
@@ -25,9 +25,14 @@ def files_of(authority: SimPki, name: str, *roles: str, **more: Any) -> TlsFiles
 def serving(sas: Sas, files: TlsFiles, now_ns: Callable[[], int | None], *, roles: bool = True) -> Iterator[int]:
     """An endpoint on a thread of its own; its port."""
     server = server_of(
-        CbsdEndpoint(sas=sas, now_ns=now_ns), host="127.0.0.1", port=0, tls=server_context(files), roles=roles
+        CbsdEndpoint(sas=sas, now_ns=now_ns), host="127.0.0.1", port=0, tls=ServerTls(files), roles=roles
     )
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+
+    def answer() -> None:
+        with asyncio.Runner(loop_factory=EndpointLoop) as runner:
+            runner.run(server.serve())
+
+    thread = threading.Thread(target=answer, daemon=True)
     thread.start()
     while not server.started:
         thread.join(0.01)

@@ -121,6 +121,59 @@ def test_what_is_no_answer_is_told_as_one(sas: tuple[SimSas, SasServer], device:
     assert isinstance(first(sas[1].url, device, timeout_s=0.4), NoAnswer)
 
 
+def test_a_sas_that_dribbles_is_given_up_as_a_whole(authority: SimPki, device: TlsFiles) -> None:
+    """Each of its bytes comes in time; all of them would take for ever, and hold the client's few threads."""
+    import ssl
+
+    files = files_of(authority, "dribble", "sas")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files.certificate, files.key)
+    listening = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def dribble() -> None:
+        with listening.accept()[0] as plain, context.wrap_socket(plain, server_side=True) as connection:
+            connection.recv(65536)
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n"
+            for byte in head + b"X: " + b"x" * 500:
+                if over.wait(0.05):
+                    return
+                try:
+                    connection.sendall(bytes([byte]))
+                except OSError:
+                    return
+
+    thread = threading.Thread(target=dribble)
+    thread.start()
+    begun_s = time.monotonic()
+    found = first(f"https://localhost:{listening.getsockname()[1]}/v1.2", device, timeout_s=0.4)
+    took_s = time.monotonic() - begun_s
+    over.set()
+    thread.join(5)
+    listening.close()
+    assert isinstance(found, NoAnswer)
+    assert "Timeout" in found.why
+    assert took_s < 10, "not the half minute that its head alone takes"
+
+
+def test_a_sas_that_is_revoked_while_it_is_spoken_with_is_answered_no_more(tmp_path: Path) -> None:
+    authority = SimPki(tmp_path)
+    device, files = files_of(authority, "device", "cbsd"), files_of(authority, "sas", "sas")
+    made = SimSas()
+    listening = server(made, files)
+    transport = SasTransport(listening.url, device, timeout_s=2.0)
+    asked = {"registrationRequest": [REGISTRATION]}
+    assert not isinstance(transport.post("registration", asked), NoAnswer)
+    authority.revoke(files.certificate)
+    assert isinstance(transport.post("registration", asked), NoAnswer)
+    device.revoked.write_bytes(b"nonsense")
+    found = transport.post("registration", asked)
+    assert isinstance(found, NoAnswer)
+    assert "TlsFileError" in found.why
+    transport.close()
+    listening.close()
+
+
 def test_nobody_there(device: TlsFiles) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -162,6 +215,13 @@ def rig(sas: tuple[SimSas, SasServer], device: TlsFiles) -> Iterator[Rig]:
     made.close()
 
 
+def test_what_a_sas_says_is_written_out_in_the_log(rig: Rig, sas: tuple[SimSas, SasServer]) -> None:
+    bad = {"cbsdId": "fcc1/s1\x1b[2J\n" + "x" * 5000, "response": {"responseCode": 0}}
+    sas[0].script("registration", lambda *_: [bad])
+    rig.turn_until(lambda: any("registered" in line for line in rig.said))
+    assert all(line.isprintable() and len(line) < 1500 for line in rig.said)
+
+
 def test_the_warden_is_told_how_long_and_for_what(rig: Rig, sas: tuple[SimSas, SasServer]) -> None:
     assert rig.until() is None
     rig.turn_until(lambda: rig.until() is not None)
@@ -184,6 +244,24 @@ def test_a_suspension_is_told_at_once_and_lifted_by_the_next_heartbeat(rig: Rig,
     rig.turn_until(lambda: rig.until() is None)
     sas[0].suspended.clear()
     rig.turn_until(lambda: rig.until() is not None)
+
+
+def test_a_clock_that_is_set_back_moves_no_end_out(rig: Rig) -> None:
+    rig.until()
+    rig.turn_until(lambda: rig.until() is not None)
+    first_ns = rig.until()
+    assert first_ns is not None
+
+    def earlier() -> TimeFix:
+        now = time.time_ns() - 20 * 10**9
+        return TimeFix(earliest_ns=now - 1000, latest_ns=now + 1000, source=TimeSource.SIMULATED, trusted=True)
+
+    rig.up.fix = earlier
+    for _ in range(5):
+        rig.up.turn()
+        found = rig.until()
+        assert found is not None
+        assert found <= first_ns + 10_000_000
 
 
 def _changed(**changes: Any) -> Callable[..., list[Json]]:

@@ -1,16 +1,22 @@
 """The endpoint over real sockets: who is let in, which bodies are read, and that the warden alone gives."""
 
+import asyncio
+import http.client
 import json
 import socket
 import ssl
 import threading
+import time
 import warnings
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.cbrs.tls import TlsFiles
+from agent.cbrs import endpoint
+from agent.cbrs.endpoint import HANDSHAKE_S, CbsdEndpoint, server_of
+from agent.cbrs.tls import ServerTls, TlsFiles
 from radio.cbrs.book import CbsdBook
 from radio.cbrs.door import CbsdDoor, WardenGiver
 from radio.cbrs.messages import METHODS
@@ -100,6 +106,97 @@ def test_who_is_not_let_in(authority: SimPki, server_files: TlsFiles, tmp_path: 
         assert posted(port, plain_client(bad["no role"]), "registration", body)[0] == 200
 
 
+def resume(context: ssl.SSLContext, port: int, session: ssl.SSLSession) -> None:
+    """Go on with a session that was begun before; raises OSError where its connection is ended without a word."""
+    plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+    with context.wrap_socket(plain, server_hostname="localhost", do_handshake_on_connect=False) as connection:
+        connection.session = session
+        connection.do_handshake()
+        connection.sendall(b"POST /v1.2/registration HTTP/1.1\r\nHost: x\r\n\r\n")
+        if not connection.recv(1):
+            raise ConnectionResetError
+
+
+def test_a_certificate_that_is_revoked_while_its_connection_lives_is_let_in_no_more(tmp_path: Path) -> None:
+    authority = SimPki(tmp_path)
+    made, _ = sas()
+    good, other = files_of(authority, "good", "cbsd"), files_of(authority, "other", "cbsd")
+    body = json.dumps({"registrationRequest": [registration()]})
+    head = {"Content-Type": "application/json"}
+    with serving(made, files_of(authority, "node", "sas"), lambda: NOW) as port:
+        kept = {
+            name: http.client.HTTPSConnection("localhost", port, context=plain_client(files), timeout=10)
+            for name, files in (("good", good), ("other", other))
+        }
+        for connection in kept.values():
+            connection.request("POST", "/v1.2/registration", body, head)
+            assert connection.getresponse().read()
+        context = plain_client(good)
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost") as begun:
+            session = begun.session
+        authority.revoke(good.certificate)
+        for connection in kept.values():
+            assert connection.sock.recv(1) == b"", "ended: shake hands anew"
+        with pytest.raises((OSError, ssl.SSLError)):
+            posted(port, plain_client(good), "registration", body.encode())
+        with pytest.raises((OSError, ssl.SSLError)):
+            resume(context, port, session)
+        assert posted(port, plain_client(other), "registration", body.encode())[0] == 200
+        for connection in kept.values():
+            connection.close()
+
+
+def test_a_session_that_is_gone_on_with_is_looked_at_again(
+    authority: SimPki, server_files: TlsFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is verified in a handshake that goes on with a session of before: its certificate may have expired."""
+    tls = ServerTls(server_files)
+    old, good = files_of(authority, "old", "cbsd", days=(-10, -5)), files_of(authority, "young", "cbsd")
+    revoked = files_of(authority, "gone", "cbsd", revoke=True)
+    assert tls.renewed()
+    found = {
+        name: tls.flaw(ssl.PEM_cert_to_DER_cert(files.certificate.read_text()))
+        for name, files in (("old", old), ("good", good), ("revoked", revoked))
+    }
+    assert found == {"old": "it is not in its life", "good": None, "revoked": "it is revoked"}
+    made, _ = sas()
+    body = {"registrationRequest": [registration()]}
+    with serving(made, server_files, lambda: NOW) as port:
+        assert posted(port, plain_client(good), "registration", body)[0] == 200
+        monkeypatch.setattr(ServerTls, "flaw", lambda *_: "it is not in its life")
+        with pytest.raises((OSError, ssl.SSLError)):
+            posted(port, plain_client(good), "registration", body)
+
+
+def test_who_says_nothing_whole_is_not_kept(authority: SimPki, server_files: TlsFiles) -> None:
+    made, _ = sas()
+    client = plain_client(files_of(authority, "mute", "cbsd"))
+    server = server_of(
+        CbsdEndpoint(sas=made, now_ns=lambda: NOW), host="127.0.0.1", port=0, tls=ServerTls(server_files)
+    )
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    raw = client.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+    raw.sendall(b"POST /v1.2/grant HTTP/1.1\r\nHost: x\r\n")
+    while not server.server_state.connections:
+        thread.join(0.01)
+    loop = server.servers[0].get_loop()
+    for later_s, ends in ((endpoint.REST_S - 20, False), (endpoint.REST_S + 1, True)):
+        loop.call_soon_threadsafe(server.look_after, time.monotonic() + later_s)
+        raw.settimeout(0.3 if not ends else 10)
+        if ends:
+            assert raw.recv(1) == b""
+        else:
+            with pytest.raises(TimeoutError):
+                raw.recv(1)
+    raw.close()
+    server.should_exit = True
+    thread.join(10)
+
+
 def test_bodies_that_are_none(authority: SimPki, server_files: TlsFiles) -> None:
     made, _ = sas()
     client = plain_client(files_of(authority, "bodies", "cbsd"))
@@ -116,6 +213,33 @@ def test_bodies_that_are_none(authority: SimPki, server_files: TlsFiles) -> None
         raw.sendall(head + b"\r\n\r\n{")
         raw.close()
         assert posted(port, client, "registration", {"registrationRequest": [registration()]})[0] == 200
+
+
+@pytest.mark.attack(65)
+def test_one_base_stations_connections_keep_no_other_out(
+    authority: SimPki, server_files: TlsFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "CONNECTIONS_MAX", 40)
+    made, _ = sas()
+    greedy, other = (plain_client(files_of(authority, name, "cbsd")) for name in ("greedy", "other"))
+    with serving(made, server_files, lambda: NOW) as port, ExitStack() as open_ones:
+        for _ in range(48):
+            plain = open_ones.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            with suppress(OSError):
+                open_ones.enter_context(greedy.wrap_socket(plain, server_hostname="localhost"))
+        assert posted(port, other, "registration", {"registrationRequest": [registration()]})[0] == 200
+
+
+@pytest.mark.realtime
+@pytest.mark.attack(65)
+def test_who_shows_no_certificate_is_let_go_by_time(authority: SimPki, server_files: TlsFiles) -> None:
+    made, _ = sas()
+    wait_s = 4 * HANDSHAKE_S
+    with (
+        serving(made, server_files, lambda: NOW) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=wait_s) as silent,
+    ):
+        assert silent.recv(1) == b""
 
 
 def test_without_a_trusted_clock_nothing_is_handed_out(authority: SimPki, server_files: TlsFiles) -> None:
@@ -203,3 +327,48 @@ def test_a_book_that_cannot_be_written_gives_nothing(held: HeldPermit, tmp_path:
     giver.close()
     warden.close()
     assert json.dumps(warden.desk.status())
+
+
+def test_an_answer_that_comes_too_late_is_nobodys(tmp_path: Path) -> None:
+    """A warden that stood still answers the question of before; who asks next must not be told that answer."""
+    door = CbsdDoor(tmp_path / "door", lambda: None, wait_s=0.05)
+    giver = WardenGiver(tmp_path / "door")
+    handled: list[str] = []
+
+    def handle(question: dict[str, Any]) -> Any:
+        handled.append(question["device"])
+        return [question["device"]]
+
+    assert giver._ask({"op": "room", "device": "first"}) is None  # nobody turns the door
+    door.turn(handle)
+    assert handled == []
+    # The same where it stood still in the middle of its answer.
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(question: dict[str, Any]) -> Any:
+        begun.set()
+        go_on.wait(5)
+        return handle(question)
+
+    def stands_still() -> None:
+        while not begun.is_set():
+            door.turn(slow)
+
+    warden = threading.Thread(target=stands_still)
+    warden.start()
+    assert giver._ask({"op": "room", "device": "second"}) is None
+    go_on.set()
+    warden.join(5)
+    assert handled == ["second"]
+    ended = threading.Event()
+    turning = threading.Thread(target=lambda: [door.turn(handle) for _ in iter(ended.is_set, True)])
+    turning.start()
+    for name in ("third", "fourth"):
+        found: Any = None
+        while found is None:  # a loaded machine may need longer than the short wait
+            found = giver._ask({"op": "room", "device": name})
+        assert found == [name]
+    ended.set()
+    turning.join(5)
+    giver.close()
+    door.close()

@@ -4,20 +4,25 @@ import hashlib
 import json
 import shutil
 import stat
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from agent.config.keyfiles import load_chain
 from agent.config.settings import ConfigError
 from agent.kit import archive as sealing
+from agent.kit import enrolment
 from agent.kit.archive import MANIFEST, SIGNATURE, KitRefused
 from agent.kit.enrolment import enrol
 from agent.kit.folder import Trial, open_trial
 from agent.kit.invitations import make
 from agent.kit.join import join
 from agent.kit.welcome import take_in
+from hw_profiles.smallfile import read_small_text
+from settlement.chain.credentials import Registry, Subject
 from tests.agent.kit.trials import TRIAL, written
 
 pytestmark = pytest.mark.feature("U9")
@@ -200,6 +205,7 @@ def test_enrolment_is_refused_with_a_word_for_each_cause(nodes: Nodes, tmp_path:
         (alice.replace("SIM-0002", "SIM-0009"), "ALTERED"),
         (alice.replace(nodes.trial.state.trial, "0" * 32), "OTHER_TRIAL"),
         ("mark = 1\n" + alice.partition("\n")[2], "MALFORMED"),
+        (alice.replace('mark = "', 'mark = "é'), "ALTERED"),
         ("\x00", "MALFORMED"),
     ]:
         bad.write_text(text)
@@ -212,10 +218,32 @@ def test_enrolment_is_refused_with_a_word_for_each_cause(nodes: Nodes, tmp_path:
         enrol(nodes.trial, [again])
 
 
+def test_an_enrolment_that_changes_after_it_was_checked_is_entitled_as_it_was_checked(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write where the files lie has no invitation: their key does not get another's credential."""
+    mine = nodes.files["alice"]
+    theirs = join(_kit(nodes.trial), tmp_path / "alice2").enrolment.read_text()
+    honest = tomllib.loads(mine.read_text())["public"]
+
+    def swapped(path: Path) -> str:
+        text = read_small_text(path)
+        if path == mine:
+            path.write_text(theirs)
+        return text
+
+    monkeypatch.setattr(enrolment, "read_small_text", swapped)
+    assert enrol(nodes.trial, [mine]).fresh == ("alice",)
+    chain = load_chain(nodes.trial.chain_of("alice"))
+    subject = Registry(nodes.trial.state.network, [bytes.fromhex(nodes.trial.state.anchor)]).admit_chain(chain)
+    assert isinstance(subject, Subject)
+    assert subject.public.hex() == honest
+
+
 def test_one_refused_file_keeps_the_others_from_nothing(nodes: Nodes, tmp_path: Path) -> None:
     bad = tmp_path / "bad.enrol"
-    bad.write_text("nothing")
-    with pytest.raises(KitRefused, match="MALFORMED"):
+    bad.write_text(nodes.files["alice"].read_text().replace('mark = "', 'mark = "é'))
+    with pytest.raises(KitRefused, match="ALTERED"):
         enrol(nodes.trial, [bad, *nodes.files.values()])
     assert open_trial(nodes.trial.root).enrolled == ["holder", "alice"]
 

@@ -68,7 +68,7 @@ def test_whatever_a_node_answers_is_shown_or_unknown(trial: Trial, answer: dict[
 def test_an_answer_that_is_no_json_names_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
     key = TransportKey.from_secret(bytes(range(32)))
     with Asking("tcp://127.0.0.1:9", key.public, key) as asking:
-        for head in (b'{"took": NaN}', b"[" * 100_000, b"7"):
+        for head in (b'{"took": NaN}', b'{"took": 1e400}', b"[" * 100_000, b"7"):
             said = [head]
             monkeypatch.setattr(type(asking._socket), "poll", lambda *_: 1)
             monkeypatch.setattr(type(asking._socket), "send", lambda *_: None)

@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import socket
+import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +79,76 @@ def test_a_door_that_is_killed_is_told_of_and_started_again(tmp_path: Path) -> N
         told = [e for e in read_events(tmp_path) if e["event"] == "samples door ended"]
         assert [e["code"] for e in told] == [-signal.SIGKILL]
     finally:
+        side.close()
+        events.close()
+
+
+def endless_message(path: Path, megabytes: int) -> None:
+    """Send a message whose last part never comes, as no ZeroMQ library would: ZMTP 3.0 by hand."""
+    with socket.socket(socket.AF_UNIX) as plain:
+        plain.connect(str(path))
+        plain.sendall(b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
+        plain.recv(64, socket.MSG_WAITALL)
+        kind = b"\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
+        plain.sendall(bytes((4, 6 + len(kind))) + b"\x05READY" + kind)
+        part = b"\x03" + struct.pack(">Q", 1 << 20) + bytes(1 << 20)
+        for _ in range(megabytes):
+            plain.sendall(part)
+
+
+def test_a_message_without_an_end_ends_the_door_and_another_begins(tmp_path: Path) -> None:
+    side, events = side_of(tmp_path, '[samples]\nsource = "program"\n')
+
+    def alive() -> bool:
+        side.turn(time.monotonic_ns())
+        state = side.state(time.monotonic_ns())
+        return bool(state and state["alive"])
+
+    try:
+        assert until(alive)
+        held = side._process
+        assert held is not None
+        with suppress(OSError):
+            endless_message(tmp_path / "run" / "program-rx", 3000)
+        assert held.wait(LIMIT_S) in (3, -signal.SIGABRT)
+        assert until(lambda: alive() and side._process is not held)
+        assert asked(f"ipc://{tmp_path}/run/program-status")["open"] is False
+        assert "a message that does not end" in (tmp_path / "samples.log").read_text()
+    finally:
+        side.close()
+        events.close()
+
+
+def test_a_program_that_connects_over_and_over_ends_the_door_with_a_reason(tmp_path: Path) -> None:
+    side, events = side_of(tmp_path, '[samples]\nsource = "program"\n')
+
+    def alive() -> bool:
+        side.turn(time.monotonic_ns())
+        state = side.state(time.monotonic_ns())
+        return bool(state and state["alive"])
+
+    opened: list[socket.socket] = []
+    try:
+        assert until(alive)
+        held = side._process
+        assert held is not None
+
+        def ended() -> bool:
+            one = socket.socket(socket.AF_UNIX)
+            opened.append(one)
+            with suppress(OSError):
+                one.connect(str(tmp_path / "run" / "program-status"))
+            return held.poll() is not None
+
+        assert until(lambda: any(ended() for _ in range(20)))
+        assert held.returncode == 3
+        assert "connects over and over" in (tmp_path / "samples.log").read_text()
+        while opened:
+            opened.pop().close()
+        assert until(lambda: alive() and side._process is not held)
+    finally:
+        for one in opened:
+            one.close()
         side.close()
         events.close()
 

@@ -1,7 +1,8 @@
 """A virtual world of base stations below a warden that is killed, as its agent and its endpoint are, at every step.
 
-One settlement for two base stations; its holder renews, suspends, resumes and preempts it; a SAS above may stop. The
-oracle keeps everything that was ever told, apart from the product's book, and asks after every step:
+One settlement for two base stations; its holder renews, suspends, resumes and preempts it; a SAS above may stop; who
+has the endpoint's place may ask under names that were given already. The oracle keeps everything that was ever told,
+apart from the product's book, and asks after every step:
 
     (1) what was told ends, with the time a base station may take to be silent, before the lease that stood when it was
         told, before the window's end, and before what the SAS above had granted
@@ -10,6 +11,7 @@ oracle keeps everything that was ever told, apart from the product's book, and a
     (4) everything that was told and may still be used is in the book on disk, whatever was killed in between
 """
 
+import contextlib
 import random
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from radio.cbrs.book import CbsdBook, Out
 from radio.cbrs.identity import identity, several
 from radio.cbrs.outlet import Outlet, OutletPlan, Outside
 from radio.cbrs.permission import Answer, Ask, Given, Room, Spot
-from radio.cbrs.power import density_mdbm_per_mhz, milliwatts
+from radio.cbrs.power import density_mdbm_per_mhz, eirp_mdbm, milliwatts
 from radio.cbrs.registration import KnownCbsd, Registrar
 from radio.gate import Sensed
 from radio.permits import HeldPermit
@@ -154,9 +156,22 @@ class CbsdWorld:
             case 4:
                 self.kills += 1
                 self.rng.choice((self.start_warden, self.start_endpoint))()
+            case 5 if self.told:
+                self.meddle()
             case _:
                 self.beat()
         self.check_all()
+
+    def meddle(self) -> None:
+        """An endpoint that is somebody else's asks under a name that was given: quieter, narrower, or for another."""
+        ask = self.rng.choice(self.told[-4:])[1]
+        change: dict[str, Any] = self.rng.choice(
+            ({"density_mdbm_per_mhz": -100_000}, {"high_hz": ask.low_hz + 1_000_000}, {"fresh": not ask.fresh})
+        )
+        other = identity("fcc1", self.rng.choice(SERIALS))
+        loud = replace(ask, device=other, grant="other", density_mdbm_per_mhz=self.density + self.rng.choice((0, 3011)))
+        with contextlib.suppress(Killed):
+            self.give([replace(ask, **change), loud])
 
     def beat(self) -> None:
         serial = self.rng.choice(SERIALS)
@@ -222,11 +237,10 @@ class CbsdWorld:
         assert self.held[0].withdrawn is None, why
         assert round(self.now_s - self.agent_s, 6) <= DEAD_AFTER_S, why
 
-    def live(self) -> dict[tuple[str, str], tuple[Ask, Given]]:
-        """What was told last of each grant and may still be on."""
+    def live(self) -> list[tuple[Ask, Given]]:
+        """What was ever told and may still be on."""
         latest_ns = T0 + round(self.now_s * NS)
-        found = {(ask.device, ask.grant): (ask, given) for _, ask, given in self.told}
-        return {key: one for key, one in found.items() if one[1].transmit_until_ns + SILENT_NS > latest_ns}
+        return [(ask, given) for _, ask, given in self.told if given.transmit_until_ns + SILENT_NS > latest_ns]
 
     def check_all(self) -> None:
         """Rules (2) and (4), by the disk alone."""
@@ -234,12 +248,13 @@ class CbsdWorld:
         disk.open()
         kept: dict[tuple[str, str], Out] = {(out.device, out.grant): out for out in disk.all()}
         power: dict[str, float] = {}
-        for key, (ask, given) in self.live().items():
+        for ask, given in self.live():
+            key = (ask.device, ask.grant)
             why = f"seed {self.seed} at {self.now_s}: {key} until {times.shown(given.transmit_until_ns)}"
             assert key in kept, why
             assert kept[key].transmit_until_ns >= given.transmit_until_ns, why
             # A device has one transmitter: grants of its own that follow each other do not add up.
-            mw = milliwatts(ask.density_mdbm_per_mhz + 10_000)
+            mw = milliwatts(eirp_mdbm(ask.density_mdbm_per_mhz, ask.high_hz - ask.low_hz))
             power[ask.device] = max(power.get(ask.device, 0.0), mw)
         assert sum(power.values()) <= milliwatts(self.permit.max_eirp_mdbm) * 1.0001, (
             f"seed {self.seed} at {self.now_s}"

@@ -39,12 +39,16 @@ def _generous(monkey: pytest.MonkeyPatch) -> None:
     monkey.setattr(module, "decide", lambda i: before(module.replace(i, lead_ns=0)))
 
 
+def _renamed(monkey: pytest.MonkeyPatch) -> None:
+    monkey.setattr(Outlet, "_another", lambda *_: None)
+
+
 def some_seeds(permit: VerifiedPermit, tmp_path: Path) -> None:
     for seed in range(40):
         run(permit, tmp_path, seed)
 
 
-@pytest.mark.parametrize("weaken", [_forgetful, _no_sum, _generous])
+@pytest.mark.parametrize("weaken", [_forgetful, _no_sum, _generous, _renamed])
 def test_the_oracle_finds_a_weakened_warden(
     monkeypatch: pytest.MonkeyPatch, permit: VerifiedPermit, tmp_path: Path, weaken: Callable[[Any], None]
 ) -> None:

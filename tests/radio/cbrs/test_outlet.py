@@ -1,5 +1,6 @@
 """What the warden lets be given out: never wider, louder or longer than the settlement, less its time to be silent."""
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,15 @@ from typing import Any
 import pytest
 
 from radio.cbrs import times
+from radio.cbrs.above import SasAbove
 from radio.cbrs.book import BookLost, CbsdBook
 from radio.cbrs.calendar import Calendar, Reservation
+from radio.cbrs.door import ask_of, flat
 from radio.cbrs.identity import binds, identity, several
 from radio.cbrs.outlet import Outlet, OutletPlan, Outside
 from radio.cbrs.permission import Ask, Given, Spot, Withheld
 from radio.cbrs.power import density_mdbm_per_mhz, eirp_mdbm
+from radio.cbrs.wardenside import CbsdDesk, WardenView
 from radio.gate import Inputs, Sensed
 from radio.permits import HeldPermit
 from settlement.core.reasons import Reason, refuse
@@ -115,6 +119,51 @@ def test_only_the_device_that_the_settlement_names(held: HeldPermit) -> None:
     assert not binds(both, other, {other})
     assert not binds(both, "cbsd:fcc1/s3", {DEVICE, other, "cbsd:fcc1/s3"})
     assert not binds(None, DEVICE, {DEVICE})
+
+
+def test_a_grant_that_may_be_used_is_not_asked_for_anew_as_a_quieter_one(held: HeldPermit) -> None:
+    """An endpoint that is somebody else's could so have a loud base station forgotten, and a second one beside it."""
+    outlet = Outlet(plan=PLAN, book=CbsdBook())
+    loud = ask(held)
+    assert isinstance(one(held, loud, outlet=outlet), Given)
+    for changes in (
+        {"density_mdbm_per_mhz": -100_000},
+        {"high_hz": loud.high_hz - 5_000_000},
+        {"low_hz": loud.low_hz + 5_000_000},
+    ):
+        found = one(held, replace(loud, fresh=False, **changes), outlet=outlet)
+        assert isinstance(found, Withheld), changes
+        assert found.reason == Reason.CONFLICT.value
+        assert found.over
+    assert one(held, replace(loud, grant="g2"), outlet=outlet).reason == Reason.POWER.value
+    assert isinstance(one(held, replace(loud, fresh=False), outlet=outlet), Given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"grant": "g" * 65}, {"grant": ""}, {"device": "d" * 129}, {"low_hz": -1}, {"high_hz": 2**70},
+        {"high_hz": 1}, {"density_mdbm_per_mhz": 2**70}, {"density_mdbm_per_mhz": -(2**40)},
+        {"spot": Spot(lat_e7=2**40, lon_e7=0, radius_mm=0)}, {"spot": Spot(lat_e7=0, lon_e7=2**40, radius_mm=0)},
+        {"spot": Spot(lat_e7=0, lon_e7=0, radius_mm=-1)}, {"spot": Spot(lat_e7=0, lon_e7=0, radius_mm=2**70)},
+    ],
+)  # fmt: skip
+def test_names_and_numbers_that_no_base_station_has_are_no_ask(held: HeldPermit, change: dict[str, Any]) -> None:
+    """Each of them ended the warden's loop, or left a book that could not be written again."""
+    assert ask_of(flat(ask(held))) == ask(held)
+    assert ask_of(flat(ask(held, **change))) is None
+
+
+def test_an_endpoint_cannot_have_the_warden_remember_strangers(held: HeldPermit) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    above = SasAbove(channel=ours)
+    desk = CbsdDesk(outlet=Outlet(plan=PLAN, book=CbsdBook()), above=above)
+    view = WardenView(inputs=inputs(held.permit, 5.0), held=[held], mine=frozenset(), sensed=lambda _band: None)
+    for name in (*(f"cbsd:fcc1/x{one}" for one in range(50)), DEVICE):
+        desk.answer({"op": "registered", "device": name, "item": {}}, view)
+    assert list(above._items) == [DEVICE]
+    ours.close()
+    theirs.close()
 
 
 def test_no_wider_louder_or_elsewhere(held: HeldPermit) -> None:

@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class Bridge:
         """So many of the next reads are answered as samples lost."""
         self.closed = False
         """Nobody new is let in, as by a device that one process has claimed."""
+        self.deaf = False
+        """What is read is a converter's own noise whatever the gain, as with the receive oscillator switched off."""
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(path))
         self._listening.listen(8)
@@ -109,6 +112,11 @@ class Talk:
                 self._radio.mute()
             case "txgain":
                 return f"{self._gain():.6f}", b""
+            case "rxstate" | "txstate":
+                held = self._state()[word[:2]]
+                level = held.get("gain_mdb", held.get("attenuation_mdb"))
+                fields = [str(held[one]) for one in ("center_hz", "sample_rate_hz", "bandwidth_hz")]
+                return " ".join([*fields, f"{level / 1000:.3f}"]), b""
         return "", b""
 
     def _read(self) -> tuple[str, bytes]:
@@ -122,15 +130,22 @@ class Talk:
         block = self._kept or next(self._stream)
         lost = RxFlag.GAP in block.flags and self._kept is None
         self._kept = block if lost else None
+        if self._bridge.deaf:
+            noise = np.random.default_rng(block.sequence).normal(0, 0.3, block.iq.shape)
+            return str(len(noise)), np.rint(noise).astype(np.int16).tobytes()
         return ("0", b"") if lost else (str(len(block.iq)), block.iq.tobytes())
+
+    def _state(self) -> dict[str, Any]:
+        client = AirClient(self._bridge.endpoint)
+        try:
+            found: dict[str, Any] = client.state()["radios"][self._station]
+        finally:
+            client.close()
+        return found
 
     def _gain(self) -> float:
         """The unit's transmit gain: the least while it is muted."""
-        client = AirClient(self._bridge.endpoint)
-        try:
-            state = client.state()["radios"][self._station]
-        finally:
-            client.close()
+        state = self._state()
         return 89.75 - state["tx"]["attenuation_mdb"] / 1000 if state["rf"] == "on" else 0.0
 
     def close(self) -> None:

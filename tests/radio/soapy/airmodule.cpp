@@ -84,6 +84,7 @@ struct AirStream {
     bool on;
     std::vector<int16_t> left;  // received and not yet handed out
     size_t at;
+    std::mutex mutex{};  // a server reads in one thread and switches in another
 };
 
 class AirDevice : public SoapySDR::Device {
@@ -118,9 +119,9 @@ public:
     void setGain(const int direction, const size_t channel, const std::string &, const double value) override {
         setGain(direction, channel, value);
     }
-    // A transmit gain is read from the unit itself: another handle may have changed it.
+    // Gains and the receiver's tuning are read from the unit itself: another handle may have changed them.
     double getGain(const int direction, const size_t) const override {
-        if (direction == SOAPY_SDR_RX) return rx_.gain;
+        if (direction == SOAPY_SDR_RX) return held().gain;
         return std::stod(control_.ask("txgain"));
     }
     double getGain(const int direction, const size_t channel, const std::string &) const override {
@@ -139,7 +140,7 @@ public:
     void setFrequency(const int direction, const size_t channel, const std::string &, const double value, const SoapySDR::Kwargs &args) override {
         setFrequency(direction, channel, value, args);
     }
-    double getFrequency(const int direction, const size_t) const override { return side(direction).frequency; }
+    double getFrequency(const int direction, const size_t) const override { return now(direction).frequency; }
     double getFrequency(const int direction, const size_t channel, const std::string &) const override {
         return getFrequency(direction, channel);
     }
@@ -150,13 +151,13 @@ public:
         side(direction).rate = value;
         retune(direction);
     }
-    double getSampleRate(const int direction, const size_t) const override { return side(direction).rate; }
+    double getSampleRate(const int direction, const size_t) const override { return now(direction).rate; }
     SoapySDR::RangeList getBandwidthRange(const int, const size_t) const override { return {SoapySDR::Range(2e5, 56e6)}; }
     void setBandwidth(const int direction, const size_t, const double value) override {
         side(direction).bandwidth = value;
         retune(direction);
     }
-    double getBandwidth(const int direction, const size_t) const override { return side(direction).bandwidth; }
+    double getBandwidth(const int direction, const size_t) const override { return now(direction).bandwidth; }
 
     std::vector<std::string> getStreamFormats(const int, const size_t) const override {
         return {SOAPY_SDR_CS16, SOAPY_SDR_CF32};
@@ -173,8 +174,9 @@ public:
     size_t getStreamMTU(SoapySDR::Stream *) const override { return MTU; }
     int activateStream(SoapySDR::Stream *handle, const int, const long long, const size_t) override {
         auto &stream = *reinterpret_cast<AirStream *>(handle);
+        std::lock_guard<std::mutex> hold(stream.mutex);
         if (stream.direction == SOAPY_SDR_RX) {
-            tuneRx();
+            if (!tuned_) tuneRx();
             receiving_.ask("start");
             stream.left.clear();
             stream.at = 0;
@@ -184,13 +186,18 @@ public:
     }
     int deactivateStream(SoapySDR::Stream *handle, const int, const long long) override {
         auto &stream = *reinterpret_cast<AirStream *>(handle);
+        std::lock_guard<std::mutex> hold(stream.mutex);
         if (stream.direction == SOAPY_SDR_TX && stream.on) control_.ask("mute");
         stream.on = false;
         return 0;
     }
     int readStream(SoapySDR::Stream *handle, void *const *buffers, const size_t count, int &flags, long long &, const long) override {
         auto &stream = *reinterpret_cast<AirStream *>(handle);
-        if (!stream.on) return SOAPY_SDR_STREAM_ERROR;
+        std::lock_guard<std::mutex> hold(stream.mutex);
+        if (!stream.on) {
+            ::usleep(1000);
+            return SOAPY_SDR_TIMEOUT;
+        }
         flags = 0;
         try {
             if (stream.at >= stream.left.size()) {
@@ -213,6 +220,7 @@ public:
     }
     int writeStream(SoapySDR::Stream *handle, const void *const *buffers, const size_t count, int &, const long long, const long) override {
         auto &stream = *reinterpret_cast<AirStream *>(handle);
+        std::lock_guard<std::mutex> hold(stream.mutex);
         if (!stream.on) return SOAPY_SDR_STREAM_ERROR;
         std::vector<int16_t> codes(2 * std::min(count, MTU));
         if (stream.floats) {
@@ -234,7 +242,18 @@ public:
 
 private:
     Side &side(int direction) { return direction == SOAPY_SDR_RX ? rx_ : tx_; }
-    const Side &side(int direction) const { return direction == SOAPY_SDR_RX ? rx_ : tx_; }
+    // How a direction is set, whoever set it.
+    Side now(int direction) const {
+        if (direction == SOAPY_SDR_TX) return tx_.gain > 0 ? held("txstate") : tx_;
+        return tuned_ ? held("rxstate") : rx_;
+    }
+    Side held() const { return now(SOAPY_SDR_RX); }
+    Side held(const std::string &question) const {
+        std::istringstream said(control_.ask(question));
+        Side found;
+        said >> found.frequency >> found.rate >> found.bandwidth >> found.gain;
+        return found;
+    }
     static std::string words(const Side &side, double level) {
         std::ostringstream line;
         line.precision(15);
@@ -245,13 +264,17 @@ private:
         if (direction == SOAPY_SDR_RX) tuneRx();
         else if (tx_.gain > 0) tuneTx();
     }
-    void tuneRx() { receiving_.ask("rx" + words(rx_, rx_.gain)); }
+    void tuneRx() {
+        receiving_.ask("rx" + words(rx_, rx_.gain));
+        tuned_ = true;
+    }
     void tuneTx() { control_.ask("tx" + words(tx_, ATTENUATION_MOST - tx_.gain)); }
 
     mutable Connection control_;
     Connection receiving_;
     std::string station_, serial_;
     Side rx_, tx_;
+    bool tuned_ = false;
 };
 
 SoapySDR::KwargsList findAir(const SoapySDR::Kwargs &args) {

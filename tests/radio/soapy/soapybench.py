@@ -27,7 +27,7 @@ from tests.radio.soapy.airbridge import Bridge
 HERE = Path(__file__).parent
 PROFILE = HERE / "bandpact-air.toml"
 MODULES = "SOAPY_SDR_PLUGIN_PATH"
-NEEDED = "libsoapysdr-dev, g++ and python3-soapysdr"
+NEEDED = "libsoapysdr-dev g++ python3-soapysdr soapysdr-tools soapyremote-server"
 
 
 def needs_soapy(*programs: str) -> None:
@@ -37,7 +37,7 @@ def needs_soapy(*programs: str) -> None:
     missing += [one for one in ("/usr/include/SoapySDR/Device.hpp",) if not Path(one).exists()]
     missing += [] if Path("/usr/lib/python3/dist-packages/SoapySDR.py").exists() else ["SoapySDR.py"]
     if missing:
-        message = f"{', '.join(missing)} not here; run apt-get install {NEEDED} soapysdr-tools"
+        message = f"{', '.join(missing)} not here; run apt-get install {NEEDED}"
         if os.environ.get("BANDPACT_REAL_PARTS") == "required":
             pytest.fail(message)
         pytest.skip(message)

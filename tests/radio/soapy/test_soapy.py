@@ -19,12 +19,14 @@ from agent.cli.main import app
 from agent.config.settings import ConfigError, load_layers
 from hw_profiles.loader import load_radio
 from radio.drivers.registry import unit_at
-from radio.drivers.soapy import bindings
+from radio.drivers.soapy import bindings, doubts
 from radio.drivers.soapy.section import SoapySection
 from radio.errors import HardwareError, LibraryMissing, SettingRefused
-from radio.ports import RfState, RxFlag
+from radio.ports import Questioned, RfState, RxFlag
+from sim.radio import SimRadio
 from tests.agent.realparts import environment, need
 from tests.agent.test_service import TUNED, config
+from tests.radio.foreign import absent, program
 from tests.radio.plutobench import NOISE, RX, TX
 from tests.radio.soapy.soapybench import PROFILE, SoapyBench, needs_soapy, soapy_bench
 
@@ -178,6 +180,106 @@ def test_lost_samples_are_flagged_in_a_stream_and_never_joined_in_a_look(bench: 
     radio.close()
 
 
+def test_a_receiver_that_is_deaf_is_found_out_and_never_passes_for_a_quiet_band(bench: SoapyBench) -> None:
+    """As with SoapyPlutoSDR, which switches the receive oscillator off when any of its clients closes a stream."""
+    radio = bench.radio()
+    bench.bridge.deaf = True
+    try:
+        radio.tune_rx(RX)
+        assert RxFlag.DEAF in radio.receive(1000).flags
+        stream = radio.stream(1000)
+        assert RxFlag.DEAF in next(stream).flags
+        stream.close()
+    finally:
+        bench.bridge.deaf = False
+    radio.tune_rx(RX)
+    look = radio.receive(1000)
+    assert RxFlag.DEAF not in look.flags
+    assert look.settings.gain_mdb == RX.gain_mdb
+    radio.close()
+
+
+def test_a_receiver_that_goes_deaf_in_the_middle_is_tested_once_it_seems_still(
+    bench: SoapyBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubts, "TEST_AGAIN_NS", 0)
+    radio = bench.radio()
+    radio.tune_rx(RX)
+    stream = radio.stream(5000)
+    assert RxFlag.DEAF not in next(stream).flags
+    bench.bridge.deaf = True
+    try:
+        after = list(itertools.islice(stream, 4))
+        # The first block may have been taken before; from the first that is still on, none passes for a quiet band.
+        assert all(RxFlag.DEAF in one.flags for one in after if one.iq.std() < 1)
+        assert RxFlag.DEAF in after[-1].flags
+        assert any(RxFlag.GAP in one.flags for one in after)
+        stream.close()
+        assert RxFlag.DEAF in radio.receive(1000).flags
+    finally:
+        bench.bridge.deaf = False
+        radio.close()
+
+
+@pytest.mark.parametrize("moved", [{"center_hz": 3_600_000_000}, {"gain_mdb": 10_000}, {"bandwidth_hz": 1_000_000}])
+def test_a_receiver_that_another_program_sets_is_flagged_as_moved(bench: SoapyBench, moved: dict[str, int]) -> None:
+    radio = bench.radio()
+    radio.tune_rx(RX)
+    assert RxFlag.MOVED not in radio.receive(1000).flags
+    stream = radio.stream(5000)
+    assert RxFlag.MOVED not in next(stream).flags
+    other = SimRadio(bench.bridge.endpoint, "s")
+    other.tune_rx(replace(RX, **moved))
+    other._release()
+    assert any(RxFlag.MOVED in one.flags for one in itertools.islice(stream, 60))
+    stream.close()
+    assert RxFlag.MOVED in radio.receive(1000).flags
+    radio.tune_rx(RX)
+    assert RxFlag.MOVED not in radio.receive(1000).flags
+    radio.close()
+
+
+@pytest.mark.parametrize(
+    ("moved", "said"),
+    [
+        ({"center_hz": 3_600_000_000}, "frequency reads 3600000000"),
+        ({"attenuation_mdb": 0}, "gain reads 89.75"),
+        ({"bandwidth_hz": 5_000_000}, "filter reads 5000000"),
+    ],
+)
+def test_a_transmitter_that_another_program_sets_is_found_out(
+    bench: SoapyBench, moved: dict[str, int], said: str
+) -> None:
+    """A device that a second process can have, to mute it by, is one that any other can have too."""
+    radio = bench.radio()
+    assert isinstance(radio, Questioned)
+    assert radio.drift() is None
+    radio.tune_tx(TX)
+    assert radio.drift() is None
+    other = SimRadio(bench.bridge.endpoint, "s")
+    other.tune_tx(replace(TX, **moved))
+    found = radio.drift()
+    assert found is not None
+    assert said in found.read
+    assert not found.silenced
+    assert radio.mute() is RfState.OFF
+    assert radio.drift() is None
+    other.tune_tx(TX)  # and what others do with one that is muted
+    found = radio.drift()
+    assert found is not None
+    assert "muted" in found.wanted
+    assert not found.silenced
+    other.mute()
+    other._release()
+    radio.tune_tx(TX)
+    assert section(bench).silence() is RfState.OFF
+    found = radio.drift()
+    assert found is not None
+    assert found.silenced, "no fault: an operator muted it"
+    radio.close()
+    assert radio.drift() is None
+
+
 def test_a_full_scale_is_the_profiles_and_bursts_come_out_at_it(bench: SoapyBench) -> None:
     radio = bench.radio()
     assert radio.full_scale == 2048
@@ -258,6 +360,27 @@ def test_the_familys_own_tool_uses_the_air(bench: SoapyBench) -> None:
     ).stdout  # fmt: skip
     assert "driver=bandpact_air" in said
     assert "Native format: CS16 [full-scale=2048]" in said
+
+
+def test_soapys_own_server_carries_the_air_to_its_own_client_and_to_the_driver() -> None:
+    needs_soapy("SoapySDRServer", "SoapySDRUtil")
+    if not list(Path("/usr/lib").glob("*/SoapySDR/modules*/libremoteSupport.so")):
+        absent("SoapySDR's module for its server is not here: apt-get install soapysdr-module-remote")
+    apart = [program("unshare"), "-rn"]
+    if subprocess.run([*apart, "ip", "link", "set", "lo", "up"], capture_output=True, check=False).returncode:
+        absent("no network namespace may be made here: run as root, or allow unprivileged user namespaces")
+    command = [*apart, sys.executable, "-m", "tests.radio.soapy.remoted"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "serves True",
+        "probed True",
+        "called soapy bandpact_air SIM-s",
+        "received 4096 True False False",
+        "moved True",
+        "radiates True",
+        "muted True True",
+    ], done.stdout
 
 
 def test_gnu_radio_receives_from_the_air_by_its_soapy_block(bench: SoapyBench) -> None:

@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 
 from settlement.chain.codec import decode
-from settlement.chain.records import Record
+from settlement.chain.records import Record, sign_record
 from settlement.chain.scope import Area, Band, Window
 from settlement.core.reasons import Reason, Refusal
 from settlement.pair.artifact import ARTIFACT_LIMIT, Artifact, verify
 from settlement.pair.table import HolderState, UserState
+from settlement.records.conduct.market import OFFERS_MAX
 from settlement.records.handingterms import SUBLEASE, TRANSFER
 from settlement.records.handover import Vacated
+from settlement.state.messages import Message
+from settlement.state.shares import Allowance, Share, Shares
 from tests.settlement.handing.scene import MHZ, PART, Scene
-from tests.settlement.world import LAT, LON, NETWORK, NS, T0, UPPER
+from tests.settlement.world import LAT, LON, NETWORK, NS, T0, UPPER, fix
 
 pytestmark = pytest.mark.feature("M10")
 FAR = Area(lat_e7=LAT, lon_e7=LON, radius_mm=25_000_000)
@@ -72,6 +75,36 @@ def test_twice(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     assert isinstance(scene.hand_on(kind=TRANSFER), Record)
     said(scene.hand_on(to="carol", kind=TRANSFER, at_s=3.1), Reason.CONFLICT, "handing.twice")
+
+
+@pytest.mark.attack(65)
+@pytest.mark.attack(66)
+def test_one_user_hands_a_node_few_leases_and_pays_for_each(tmp_path: Path) -> None:
+    """Each is a whole artifact, kept at the node that it names until its window is over."""
+    scene = Scene(tmp_path)
+    first = scene.hand_on()
+    assert isinstance(first, Record)
+    assert scene.world.carry(3.0) == []
+    alice, bob = scene.world.members["alice"], scene.party("bob")
+    refused = []
+    for number in range(2 * OFFERS_MAX):
+        frame = replace(scene.world.frame("alice", at=fix(3.1 + number / 1000)), seq=5000 + number)
+        raw = sign_record(alice.key, frame, replace(first.body, price=number % 7))
+        refused.append(scene.world.give("alice", "bob", Message(record=raw).encoded(), 3.2))
+    assert sum(1 for one in bob.user.offers.values() if one.holder == alice.hash) == OFFERS_MAX
+    said(refused[-1], Reason.BUDGET, "handing.held")
+
+
+@pytest.mark.attack(66)
+def test_a_lease_handed_to_a_node_costs_its_authors_share(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    scene.party("bob").shares = Shares(allowance=Allowance(log=Share(per_s=1, burst=1000)))
+    first = scene.hand_on()
+    assert isinstance(first, Record)
+    assert scene.world.carry(3.0) == []
+    frame = replace(scene.world.frame("alice", at=fix(3.2)), seq=5000)
+    raw = sign_record(scene.world.members["alice"].key, frame, first.body)
+    said(scene.world.give("alice", "bob", Message(record=raw).encoded(), 3.3), Reason.BUDGET, "share.log")
 
 
 def test_two_parts_that_share_nothing_are_no_conflict(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from settlement.core.reasons import Reason, Refusal
 from settlement.pair.table import HolderState, UserState
 from settlement.records.conduct.counter import LEAST
 from settlement.state.messages import Message
+from settlement.state.shares import Allowance, Share, Shares
 from settlement.state.step import Step
 from tests.settlement.world import AREA, BAND, LOWER, NS, RULE, T0, TERMS, World, fix, trio
 
@@ -254,3 +255,15 @@ def test_what_is_lost_is_said_again_and_a_restart_forgets_no_price(tmp_path: Pat
     (grant,) = bodies_in(world, "alice", bodies.Grant)
     assert LEAST_PRICE <= grant.price <= 70
     assert bodies_in(world, "holder", bodies.Counter)[0] == record.body
+
+
+@pytest.mark.attack(66)
+def test_bargaining_costs_a_users_share_for_it_reserves_and_settles_nothing(tmp_path: Path) -> None:
+    world = haggling(tmp_path)
+    world.members["holder"].party.shares = Shares(allowance=Allowance(log=Share(per_s=1, burst=100)))
+    bid(world, 1, 30)
+    bid(world, 2, 30)
+    told = world.carry(1.0)
+    assert [(one.reason, one.clause) for one in told if one.reason is Reason.BUDGET][:1] == [
+        (Reason.BUDGET, "share.log")
+    ]

@@ -11,8 +11,11 @@ from settlement.pair.table import UserState
 from settlement.quorum.outcome import rejecting
 from settlement.quorum.table import ProposalState
 from settlement.records.approvalterms import ApprovalRule
+from settlement.records.conduct.approval import APPROVALS_EACH
+from settlement.records.conduct.quorum import OPEN_MAX
 from settlement.records.quorum import GroupMember
 from settlement.state.messages import Message
+from settlement.state.shares import Allowance, Share, Shares
 from tests.settlement.quorum.auctions import MARKET, AuctionWorld, at
 from tests.settlement.world import LOWER, NS, TERMS, UPPER
 
@@ -120,6 +123,33 @@ def test_members_do_not_approve_one_cell_twice(tmp_path: Path) -> None:
     assert states == sorted((UserState.SETTLED, UserState.REFUSED))
     assert world.state("bert", other) == UserState.SETTLED
     assert len(world.members["reg"].party.lineage.items("outcome")) == 2, "the second was not approved at all"
+
+
+@pytest.mark.attack(65)
+@pytest.mark.attack(67)
+def test_one_user_asks_for_few_approvals_at_a_time_and_takes_nobodys_place(tmp_path: Path) -> None:
+    """Asking reserves nothing and costs nothing, but what the members have open of one holder is bounded."""
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    for number in range(2 * OPEN_MAX):
+        world.request("ada", 1.0 + number / 1000, LOWER, 3.0, 9.0)
+    sid = world.request("bert", 1.05, UPPER, 3.0, 9.0)
+    refused = world.carry(1.05)
+    assert len(refused) == 2 * OPEN_MAX - APPROVALS_EACH
+    assert {(one.reason, one.clause) for one in refused} == {(Reason.BUDGET, "request.approvals")}
+    for at_s in (1.1, 1.2, 1.3):
+        world.tick(at_s)
+    assert world.state("bert", sid) == UserState.SETTLED
+
+
+@pytest.mark.attack(66)
+def test_a_request_that_is_put_to_members_costs_its_users_share(tmp_path: Path) -> None:
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    world.members["holder"].party.shares = Shares(allowance=Allowance(log=Share(per_s=1, burst=100)))
+    world.request("ada", 1.0, LOWER, 3.0, 9.0)
+    world.request("ada", 1.0, UPPER, 3.0, 9.0)
+    assert [(one.reason, one.clause) for one in world.carry(1.0)] == [(Reason.BUDGET, "share.log")]
 
 
 def test_a_holder_that_asks_fewer_than_the_rule_names_is_not_heard(tmp_path: Path) -> None:

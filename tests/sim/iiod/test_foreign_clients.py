@@ -3,6 +3,7 @@
 import ctypes
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 
 from radio.drivers.pluto.layout import ADC, DAC, PHY
 from radio.drivers.pluto.libiio import connect, destroy, open_buffer
+from radio.ports import RxFlag
+from sim.iiod.context import Firmware
 from tests.radio.foreign import absent, program
-from tests.radio.plutobench import Bench, bench
+from tests.radio.plutobench import RX, Bench, bench
 from tests.sim.iiod.test_attributes import WIZARD
 
 pytestmark = [pytest.mark.feature("R2"), pytest.mark.timeout(120)]
@@ -144,6 +147,7 @@ class Soapy:
         self._context = connect(uri, timeout_ms=2500)
         self.phy, self.rx, self.tx = (self._context.find_device(name) for name in (PHY, ADC, DAC))
         self._try(self.phy, False, "rf_port_select", "A_BALANCED")
+        self._try(self.phy, False, "gain_control_mode", "manual")
         self._try(self.phy, True, "rf_port_select", "A")
 
     @staticmethod
@@ -172,6 +176,22 @@ class Soapy:
         if not output:
             self._try(self.phy, False, "gain_control_mode", "manual")
         self._try(self.phy, output, "hardwaregain", str(gain_db - 89 if output else gain_db))
+
+    def oscillator(self, output: bool, *, on: bool) -> None:
+        """What `setupStream` does before it opens a buffer, and `closeStream` after it has closed one."""
+        self._try(self.phy, True, "powerdown", "0" if on else "1", "altvoltage1" if output else "altvoltage0")
+
+    def play(self, pieces: list[bytes], channels: int = 2) -> None:
+        """A transmit stream of buffers of 4096 samples."""
+        for channel in self.tx.channels:
+            channel.enabled = channel.scan_element and channel.id in [f"voltage{one}" for one in range(channels)]
+        buffer = open_buffer(self.tx, 4096)
+        try:
+            for piece in pieces:
+                buffer.write(bytearray(piece))
+                buffer.push()
+        finally:
+            destroy(buffer)
 
     def read(self, samples: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.int16]]":
         """A stream of one buffer."""
@@ -206,3 +226,71 @@ def test_soapyplutosdrs_slow_rates_use_the_divider(made: Bench) -> None:
     assert made.hosted.ask(lambda server: (server.pluto.rate_hz, server.pluto.chip_rate_hz)) == (250_000, 2_000_000)
     soapy.tune(False, 3_555_000_000, 200_000, 60)
     assert len(soapy.read(2048)) == 2048
+
+
+def test_soapyplutosdr_leaves_both_oscillators_off_and_the_driver_finds_a_receiver_that_hears(made: Bench) -> None:
+    made.hosted.ask(lambda server: server.reboot())
+    soapy = Soapy(made.uri)
+    soapy.set_rate(True, 2_000_000)
+    soapy.tune(True, 3_555_000_000, 2_000_000, 80)
+    soapy.oscillator(True, on=True)
+    before_ns = time.monotonic_ns()
+    soapy.play([np.full(8192, 8000, "<i2").tobytes()] * 4)
+    assert [one for one in made.after(before_ns) if one.kind == "burst"]
+    soapy.oscillator(True, on=False)
+    assert not made.radiates()
+    soapy.tune(False, 3_555_000_000, 2_000_000, 60)
+    soapy.oscillator(False, on=True)
+    assert soapy.read(4096).std() > 1
+    # A rate that is changed while a stream is open: its buffer is closed and another opened.
+    assert soapy.set_rate(False, 1_000_000) == 1_000_000
+    assert soapy.read(16_384).std() > 1
+    soapy.oscillator(False, on=False)
+    assert soapy.read(4096).std() < 1
+    radio = made.radio()
+    radio.tune_rx(RX)
+    look = radio.receive(4096)
+    assert not look.flags & (RxFlag.DEAF | RxFlag.MOVED)
+    assert look.iq.std() > 1
+    # Another client closes its stream while the driver listens: what follows is never a quiet band.
+    soapy.oscillator(False, on=False)
+    assert radio.receive(4096).flags & (RxFlag.DEAF | RxFlag.MOVED)
+    radio.close()
+
+
+def test_soapyplutosdrs_streams_carry_both_channels_of_a_2r2t_unit() -> None:
+    with bench(firmware=Firmware(serial="SIM-p", two_channels=True)) as both:
+        soapy = Soapy(both.uri)
+        soapy.set_rate(False, 2_000_000)
+        soapy.tune(False, 3_555_000_000, 2_000_000, 60)
+        for channel in soapy.rx.channels:
+            channel.enabled = True
+        buffer = open_buffer(soapy.rx, 4096)
+        buffer.refill()
+        rails = np.frombuffer(buffer.read(), "<i2").reshape(-1, 4)
+        destroy(buffer)
+        assert len(rails) == 4096
+        assert rails[:, :2].std() > 1
+        soapy.tune(True, 3_555_000_000, 2_000_000, 80)
+        before_ns = time.monotonic_ns()
+        soapy.play([np.full(4 * 4096, 8000, "<i2").tobytes()] * 2, channels=4)
+        assert [one for one in both.after(before_ns) if one.kind == "burst"]
+
+
+def test_soapyplutosdrs_settings_are_taken_as_the_chips_driver_takes_them(made: Bench) -> None:
+    """Its switches are words that the kernel does not know; a calibration that is asked for leaves the mode."""
+    made.hosted.ask(lambda server: server.reboot())
+    soapy = Soapy(made.uri)
+    tracking = soapy.phy.find_channel("voltage2", False).attrs["quadrature_tracking_en"]
+    for text, read in (("0", "0"), ("yes", "1"), ("off", "0"), ("On", "1"), ("no", "0")):
+        tracking.value = text
+        assert tracking.value == read
+    for text in ("true", "False", "", "2"):
+        with pytest.raises(OSError, match="Invalid argument"):
+            tracking.value = text
+    mode = soapy.phy.attrs["calib_mode"]
+    for text, read in (("manual", "manual"), ("rf_dc_offs", "manual"), ("tx_quad 3", "manual"), ("auto", "auto")):
+        mode.value = text
+        assert mode.value == read
+    with pytest.raises(OSError, match="Invalid argument"):
+        mode.value = "rf_dc_offs 3"

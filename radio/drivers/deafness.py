@@ -31,17 +31,20 @@ def _power(iq: Iq16) -> float:
     return float(np.sum(np.var(rails, axis=0))) if len(rails) else 0.0
 
 
-def hears(low: Iq16, high: Iq16, *, full_scale: int) -> bool:
-    """Whether samples taken at a low and at a high gain are of a receiver that hears; clipping is hearing."""
+def hears(low: Iq16, high: Iq16, *, full_scale: int, step: float = 1.0) -> bool:
+    """Whether samples taken at a low and at a high gain are of a receiver that hears; clipping is hearing.
+
+    `step`: how many codes one step of the converter is, where samples are given on a finer scale than it has.
+    """
     if len(low) == 0 or len(high) == 0:
         return False
     clipped = np.mean(np.abs(high.astype(np.int32)).max(axis=1) >= full_scale - 1)
     if clipped > CLIPPED_SHARE:
         return True
-    floor = STILL_LSB**2 / 4
+    floor = (STILL_LSB * step) ** 2 / 4
     return 10 * float(np.log10((_power(high) + floor) / (_power(low) + floor))) >= GROWTH_DB
 
 
-def still(iq: Iq16) -> bool:
+def still(iq: Iq16, *, step: float = 1.0) -> bool:
     """Whether a block holds no more than a converter's own noise: a reason to test the receiver now."""
-    return _power(iq[:1024]) < STILL_LSB**2
+    return _power(iq[:1024]) < (STILL_LSB * step) ** 2

@@ -1,0 +1,13 @@
+"""What the first start of an installation has to do before anything of a node is loaded."""
+
+from agent.service import logs
+from sensing.compilation import is_ready, make_ready
+
+
+def have_loops() -> None:
+    """Have the loops of sensing compiled, and say so: half a minute at the first start, nothing at every other."""
+    if is_ready():
+        return
+    logs.begin()
+    logs.tell("waiting", {"compiling": "the loops of sensing, once for this installation"})
+    make_ready()
