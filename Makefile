@@ -23,12 +23,17 @@ $(READY): pyproject.toml constraints.txt deploy/setup.sh deploy/parts.sh deploy/
 trial: $(READY)
 	$(BIN)/bandpact trial
 
-# First what computes only, a process for each processor; then, one by one, what runs against the clock. Of these up to
-# four that failed may show that the machine was busy: each is run three times more, alone, and has to pass each time.
+# First what computes only, a process for each processor; then what runs against the clock and mostly waits, three at a
+# time; then, one by one, what judges times. Of the latter two up to four tests that failed may show that the machine was
+# busy: each is run three times more, alone, and has to pass each time. Compiled modules are kept, whatever the caller's
+# environment says: hundreds of processes are started.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
-	$(PYTEST) --ignore=tests/soak -m "not realtime" -n auto
+	$(PYTEST) --ignore=tests/soak -m "not realtime" -n auto --dist worksteal
 	rm -rf .pytest_cache
-	$(PYTEST) --ignore=tests/soak -m realtime || $(BIN)/python -m tests.unsteady
+	$(PYTEST) --ignore=tests/soak -m "realtime and not alone" -n 3 --dist loadfile --no-loadscope-reorder || $(BIN)/python -m tests.unsteady
+	rm -rf .pytest_cache
+	$(PYTEST) --ignore=tests/soak -m alone || $(BIN)/python -m tests.unsteady
 
 soak: $(READY)
 	$(PYTEST) tests/soak --timeout=3600

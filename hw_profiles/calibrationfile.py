@@ -11,6 +11,7 @@ from hw_profiles.calibration import CalibrationPoint, CalibrationTable
 from hw_profiles.loader import ProfileError
 from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
+from hw_profiles.tomltext import read_toml
 from hw_profiles.values import Table
 
 
@@ -74,7 +75,7 @@ class CalibrationFile(Table):
 def load_calibration(path: Path, *, device: str | None = None) -> CalibrationFile:
     """Read a unit's file; raises ProfileError, also when it is of another unit than `device`."""
     try:
-        held = CalibrationFile.model_validate(tomllib.loads(read_small_text(path)))
+        held = CalibrationFile.model_validate(read_toml(read_small_text(path)))
     except (OSError, UnicodeDecodeError) as exc:
         raise ProfileError(f"{path}: cannot be read ({exc}); write it with bandpact calibrate") from exc
     except tomllib.TOMLDecodeError as exc:

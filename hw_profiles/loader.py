@@ -11,6 +11,7 @@ from hw_profiles.limits import ServiceLimits
 from hw_profiles.misfit import first_misfit
 from hw_profiles.profile import RadioProfile
 from hw_profiles.smallfile import read_small_text
+from hw_profiles.tomltext import read_toml
 
 FOLDER = Path(__file__).parent
 _Loaded = TypeVar("_Loaded", RadioProfile, ServiceLimits)
@@ -30,7 +31,7 @@ def _path_of(name: str, folder: Path) -> Path:
 
 def _read(path: Path, known: str) -> dict[str, object]:
     try:
-        return tomllib.loads(read_small_text(path))
+        return read_toml(read_small_text(path))
     except FileNotFoundError as exc:
         raise ProfileError(f"{path}: no such profile; there are {known}") from exc
     except (OSError, UnicodeDecodeError) as exc:

@@ -29,6 +29,13 @@ def read_small(path: Path, *, limit: int = LIMIT) -> bytes:
     return bytes(data)
 
 
+class NotText(OSError, ValueError):
+    """A file that is no UTF-8: to whoever reads files and to whoever reads values what cannot be read."""
+
+
 def read_small_text(path: Path, *, limit: int = LIMIT) -> str:
-    """The text of a small file, which is UTF-8. Raises OSError as `read_small`, and UnicodeDecodeError."""
-    return read_small(path, limit=limit).decode("utf-8").replace("\r\n", "\n")
+    """The text of a small file, which is UTF-8. Raises OSError as `read_small`, and NotText."""
+    try:
+        return read_small(path, limit=limit).decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as exc:
+        raise NotText(errno.EILSEQ, "no UTF-8 text", str(path)) from exc

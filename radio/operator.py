@@ -7,6 +7,7 @@ root. A request is one JSON object, the answer another; the warden looks in once
 import contextlib
 import json
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -50,6 +51,8 @@ class OperatorDoor:
         finally:
             os.umask(before)
         self._socket.listen(WAITING_MAX)
+        self._knocked = select.poll()
+        self._knocked.register(self._socket, select.POLLIN)
 
     def knocks(self) -> list[int]:
         """What becomes readable when somebody knocks or asks: whoever waits for it serves at once."""
@@ -57,6 +60,12 @@ class OperatorDoor:
 
     def serve(self) -> None:
         """Let in who knocks and answer who has asked; never waits, drops who does not ask."""
+        if self._knocked.poll(0):
+            self._let_in()
+        if self._waiting:
+            self._waiting = [one for one in self._waiting if not self._answered(one)]
+
+    def _let_in(self) -> None:
         with contextlib.suppress(BlockingIOError):
             connection, _ = self._socket.accept()
             connection.setblocking(False)
@@ -64,7 +73,6 @@ class OperatorDoor:
                 self._waiting.append(_Waiting(connection))
             else:
                 connection.close()
-        self._waiting = [one for one in self._waiting if not self._answered(one)]
 
     def _answered(self, one: _Waiting) -> bool:
         one.turns += 1

@@ -282,14 +282,14 @@ class Survey:
         level = groups[:, self._layout.trusted].mean(axis=0)
         if not float(level.max()) > 0:
             return SampleFlag.BELOW_QUANTISATION
+        constant = quality.envelope_kurtosis < CONSTANT_ENVELOPE
+        loud = self.settings.calibration is None and self._floor_mean() > LOUD_FLOOR
+        if not (constant or loud):
+            return SampleFlag.NONE
         inside = float(groups.mean(axis=0) @ self._layout.bins) / self.settings.fft_size
         flat = float(level.max()) < FLAT * float(np.median(level)) and inside > MOST * quality.power
         steady = float(groups.mean()) < 2 * float(np.median(groups.mean(axis=1)))
-        floor = self._floor_mean()
-        whole = flat and steady
-        constant = quality.envelope_kurtosis < CONSTANT_ENVELOPE
-        loud = floor > LOUD_FLOOR and self.settings.calibration is None
-        return SampleFlag.FULL_BAND if whole and (constant or loud) else SampleFlag.NONE
+        return SampleFlag.FULL_BAND if flat and steady else SampleFlag.NONE
 
     # -- deciding ------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import ConfigDict, Field
 
 from hw_profiles.smallfile import read_small_text
+from hw_profiles.tomltext import read_toml
 from radio.errors import LocalError, SourceError
 from radio.ports import RxSettings
 from settlement.core.scriptedclock import HOLDOVER_PPB, Jump, Outage, SimClock
@@ -185,12 +186,12 @@ def load(name_or_path: str = DEFAULT) -> Scenario:
     else:
         path = Path(name_or_path)
     try:
-        data = tomllib.loads(read_small_text(path))
+        data = read_toml(read_small_text(path))
     except FileNotFoundError as exc:
         raise ScenarioError(f"{path}: no such scenario; give a .toml file or one of {', '.join(names())}") from exc
     except OSError as exc:
         raise ScenarioError(f"{path}: cannot be read ({exc.strerror}); give a readable .toml file") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except tomllib.TOMLDecodeError as exc:
         raise ScenarioError(f"{path}: not valid TOML ({exc}); mend it there") from exc
     found = parse(data, where=str(path), folder=path.parent)
     return found if found.name else replace(found, name=path.stem)

@@ -1,11 +1,18 @@
 """Where the shared references live and how tests that need them skip; which tests want the machine to themselves."""
 
+import functools
+import gc
 import json
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
+import typer.testing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,25 +36,56 @@ REAL_TIME_FILES = frozenset(
     }
 )
 PURE = (
+    "agent/campaign/test_fleet",
+    "agent/cbrs/test_loans",
+    "agent/cbrs/test_measurements",
+    "agent/cbrs/test_suite",
     "agent/history/",
+    "agent/kit/test_archives",
     "agent/kit/test_spec",
+    "agent/report/",
+    "agent/samples/test_door",
     "agent/samples/test_plan",
+    "agent/samples/test_receiver",
     "agent/samples/test_resampler",
+    "agent/samples/test_transmitter",
     "agent/test_alarms",
+    "agent/test_auction_",
     "agent/test_audit_command",
     "agent/test_boundary",
     "agent/test_claims",
+    "agent/test_clock",
     "agent/test_desk",
     "agent/test_directory",
     "agent/test_disputes_command",
+    "agent/test_due",
     "agent/test_entitled",
+    "agent/test_envelopes",
+    "agent/test_fusion",
+    "agent/test_honest_log",
+    "agent/test_invoices",
+    "agent/test_judge",
+    "agent/test_jurisdictions_desk",
+    "agent/test_keyrotation",
+    "agent/test_layers",
+    "agent/test_lease_command",
     "agent/test_licences",
+    "agent/test_light",
+    "agent/test_marketviews",
     "agent/test_members",
+    "agent/test_no_simulation",
     "agent/test_one_habit",
+    "agent/test_outbox",
     "agent/test_pages",
+    "agent/test_printable",
+    "agent/test_progress",
     "agent/test_report",
+    "agent/test_resumption",
+    "agent/test_scenarios",
     "agent/test_suited",
     "agent/test_sweep",
+    "agent/test_trial_folder",
+    "agent/test_trial_words",
     "agent/test_units",
     "radio/cbrs/",
     "radio/test_drafts",
@@ -63,16 +101,68 @@ PURE = (
     "radio/test_waveform",
     "sim/iiod/test_attributes",
 )
-"""What of those folders knows no clock but its own."""
+"""What of those folders knows no clock but its own, or asks a program for its words and waits however long it takes."""
+ALONE = ("radio/contract/", "radio/soapy/", "radio/test_pluto", "radio/test_pace", "radio/test_stream")
+"""What judges how soon something happens, or how smoothly samples flow: nothing else may run beside it."""
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays for the run: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+FIRST = (
+    "agent/kit/test_quickstart",
+    "settlement/test_attacks_real",
+    "agent/page/test_browser",
+    "agent/test_walkthrough",
+)
+"""The longest of them, begun first: else the others are done and one goes on alone."""
+MEMORY, MEMORY_MIN = Path("/dev/shm"), 2 << 30
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give a worker a folder with a short name, as a local socket's path has to be short.
+
+    In memory where only computations are run and memory is there: each step of a settlement waits for the disk some
+    ten times. What runs against the clock waits for the disk that it would have.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    pure = config.option.markexpr == "not realtime"
+    in_memory = pure and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_MIN
+    config.option.basetemp = tempfile.mkdtemp(prefix="w", dir=MEMORY if in_memory else None)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What a worker wrote is kept where a test failed, as it is without workers."""
+    if hasattr(session.config, "workerinput") and exitstatus in (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    ):
+        shutil.rmtree(session.config.option.basetemp, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs against the clock: it goes one after another, while all else may share the processors."""
+    """Mark what runs against the clock: a few at a time, and what judges times alone, while all else shares them."""
     for item in items:
         path = item.path.relative_to(ROOT / "tests").as_posix()
         real = path.startswith(REAL_TIME) or item.path.name in REAL_TIME_FILES
         if real and not path.startswith(PURE):
             item.add_marker("realtime")
+            if path.startswith(ALONE):
+                item.add_marker("alone")
+    items.sort(key=lambda item: not item.path.relative_to(ROOT / "tests").as_posix().startswith(FIRST))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_built_once() -> Iterator[None]:
+    """Typer's test runner builds all commands anew for each call, which takes five times as long as the call itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(scope="session")

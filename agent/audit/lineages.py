@@ -30,7 +30,7 @@ __all__ = [
     "verify",
 ]
 BUNDLE = ".bundle"
-HASH_BYTES = 32
+HASH_BYTES, NAME_BYTES = 32, 64
 
 
 GIVE = "give a node's lineage.db, a sealed.db, a trial's folder or a .bundle"
@@ -81,6 +81,8 @@ def trust(path: Path, anchors: Sequence[str] | None, network: str | None) -> tup
         if not lines or any(len(line) != 2 for line in lines):
             raise AuditError(f"{file}: each line is a network's name and an anchor; mend it or give --anchor")
         pairs = [(line[0], line[1]) for line in lines]
+    if any(not 1 <= len(name.encode()) <= NAME_BYTES for name, _ in pairs):
+        raise AuditError(f"--network: a network's name has 1 to {NAME_BYTES} bytes; the anchors file has it")
     if len({name for name, _ in pairs}) > 1:
         raise AuditError(f"the anchors are of {len({name for name, _ in pairs})} networks; give one with --network")
     try:

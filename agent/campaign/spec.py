@@ -16,7 +16,6 @@ import hashlib
 import itertools
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any, Final
 
 from agent.words.units import parse_time
 from hw_profiles.smallfile import read_small_text
+from hw_profiles.tomltext import read_toml
 
 WORLD: Final = "world"
 RUNS_MAX: Final = 1_000_000
@@ -81,7 +81,7 @@ class CampaignSpec:
 def read_campaign(path: Path) -> CampaignSpec:
     """Read and check a campaign file. Raises CampaignError."""
     try:
-        found = tomllib.loads(read_small_text(path))
+        found = read_toml(read_small_text(path))
     except (OSError, ValueError, RecursionError) as exc:
         raise CampaignError(f"{path}: cannot be read as TOML: {exc}") from exc
     unknown = sorted(set(found) - {"campaign", "parameters"})

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -17,6 +16,7 @@ from agent.campaign.spec import CampaignError, RunSpec
 from agent.trial.run import work_folder
 from agent.trial.speccheck import EXPECTED, checked_scenario
 from hw_profiles.smallfile import read_small_text
+from hw_profiles.tomltext import read_toml
 
 BESIDE_S = 300.0
 """What a trial may take beside its own duration: processes that come up on a busy machine, an audit, a report."""
@@ -25,7 +25,7 @@ ANSWERED = (0, 1, 3)
 
 def scenario_text(scenario: str, parameters: Iterable[tuple[str, Any]]) -> str:
     """The scenario as TOML with the values replaced. Raises CampaignError where one leads nowhere."""
-    found = tomllib.loads(_source(scenario))
+    found = read_toml(_source(scenario))
     for name, value in parameters:
         *way, last = name.split(".")
         at: Any = found

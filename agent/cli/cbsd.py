@@ -1,6 +1,5 @@
 """`bandpact cbsd`: base stations below this node; `bandpact calendar`: the incumbents' signed calendar."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -112,13 +111,15 @@ def take(
     from hw_profiles.smallfile import read_small
     from radio.cbrs import times
     from radio.cbrs.calendar import LIMIT, seal
+    from radio.cbrs.messages import BadBody, read_json
     from radio.cbrs.tardys import imported, lists_of
     from settlement.core.reasons import Refusal
 
     until_ns = times.parse(valid_until)
     if until_ns is None:
         fail(f"--valid-until {valid_until}: not of the form YYYY-MM-DDThh:mm:ssZ")
-    known = lists_of(json.loads(read_small(lists, limit=LIMIT)))
+    listed = read_json(read_small(lists, limit=LIMIT), limit=LIMIT)
+    known = listed.why if isinstance(listed, BadBody) else lists_of(listed)
     if isinstance(known, str):
         fail(f"{lists}: {known}")
     data = read_small(source, limit=LIMIT)

@@ -121,7 +121,8 @@ def status(
             state, reason = gate_now(found, now_ns)
             kind = "SIMULATION" if found["simulation"] else "REAL RADIO"
             out.print(f"node   {found['node']} ({kind})", highlight=False, markup=False)
-            out.print(f"gate   {state} {reason}, {armed_text(found, now_ns)}", highlight=False, markup=False)
+            gate_said = f"{state} {reason}".rstrip()
+            out.print(f"gate   {gate_said}, {armed_text(found, now_ns)}", highlight=False, markup=False)
             for alarm in found.get("alarms", []):
                 say(f"ALARM  {alarm}")
             out.print(f"clock  {line(found['clock'])}", highlight=False, markup=False)

@@ -7,7 +7,6 @@ Long because every key of a node's file is found in one place, and beside it how
 
 import os
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
@@ -24,6 +23,7 @@ from agent.timekeeping.registry import CLOCKS
 from agent.timekeeping.section import ClockSourceSection
 from hw_profiles.misfit import first_misfit
 from hw_profiles.smallfile import read_small_text
+from hw_profiles.tomltext import read_toml
 from radio.drivers.registry import DRIVERS
 from radio.drivers.section import RadioSection
 
@@ -331,7 +331,7 @@ def write_effective(config: NodeConfig, path: Path) -> Path:
 def read_table(path: Path) -> dict[str, Any]:
     """A TOML file. Raises ConfigError, which names file and line."""
     try:
-        return tomllib.loads(read_small_text(path))
+        return read_toml(read_small_text(path))
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}; give a file that can be read") from exc
     except (ValueError, RecursionError) as exc:

@@ -4,7 +4,6 @@ proof   the new key's signature over everything else, so that nobody asks with a
 before  where a key is to be succeeded, the old key's signature over the same: nobody else names its successor
 """
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import tomli_w
 
 from agent.config.settings import ConfigError
 from hw_profiles.smallfile import read_small_text
+from hw_profiles.tomltext import read_toml
 from settlement.chain import keys
 from settlement.chain.keys import SigningKey
 from settlement.chain.names import name_flaw
@@ -75,7 +75,7 @@ def read_request(path: Path, *, of_authority: bool = False) -> CredentialRequest
     """What a node or an authority that wants a credential wrote, by its own key. Raises ConfigError."""
     made_by = "bandpact authority request" if of_authority else "bandpact node init"
     try:
-        table = tomllib.loads(read_small_text(path))
+        table = read_toml(read_small_text(path))
         values = {key: str(table[key]) for key in _FIELDS if key in table}
         public = bytes.fromhex(values["public"])
         if of_authority and "transport" in values:

@@ -15,7 +15,7 @@ from agent.config.files import load_found
 from agent.config.settings import ConfigError, NodeConfig
 from agent.doctor.mends import CLOCK_MENDS, MEND
 from agent.doctor.pauses import PauseWatch
-from agent.service.snapshot import DISK_BYTES_MIN, HEARD_AFTER, OWN_KEY, problems, read_status
+from agent.service.snapshot import DISK_BYTES_MIN, HEARD_AFTER, OWN_KEY, gate_now, problems, read_status
 from agent.timekeeping.assembly import timekeeper
 from agent.timekeeping.kernel import read_state
 from agent.timekeeping.shown import duration, plain
@@ -80,6 +80,7 @@ def diagnose(given: Path | None, *, wait_s: float | None = None) -> Diagnosis:
         *_samples(config),
         *_dead_man(config),
         *_claims(config),
+        *_running(config),
         *_alarms(config),
         *_reach(config),
         _priority(),
@@ -227,6 +228,19 @@ def _binding(config: NodeConfig) -> Iterator[Check]:
     said = f"BINDING: the credential is for {bound}, and this radio is {found}: its gate will not open"
     mend = MEND["binding"]
     yield Check(name="binding", state=FAIL, found=said, mend=mend)
+
+
+def _running(config: NodeConfig) -> Iterator[Check]:
+    """Of a node that runs: whether agent and gate are heard now; of one that does not run, nothing."""
+    status = read_status(config.run_folder)
+    process = (status or {}).get("process")
+    if status is None or not isinstance(process, int) or not Path(f"/proc/{process}").exists():
+        return
+    state, why = gate_now(status, time.monotonic_ns())
+    if state == "UNKNOWN":
+        yield Check(name="running", state=FAIL, found=f"gate UNKNOWN, {why}", mend=MEND["running"])
+    else:
+        yield Check(name="running", state=OK, found=f"gate {state}, heard now")
 
 
 def _alarms(config: NodeConfig) -> Iterator[Check]:

@@ -43,6 +43,11 @@ TROUBLES: Final = {
         found="the kernel does not say how good its clock is",
         mend="use a GPS receiver with PPS as the source",
     ),
+    "running": Trouble(
+        line="running",
+        found="the node runs, and its agent or its gate's loop is not heard: nobody can tell whether it transmits",
+        mend="take it for transmitting: `bandpact stop`, then end those processes and start the node again",
+    ),
     "clock sources": Trouble(
         line="clock sources",
         found="one source alone decides what time it is",

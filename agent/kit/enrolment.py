@@ -2,7 +2,6 @@
 
 import hmac
 import time
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from agent.kit.folder import Trial
 from agent.kit.invitations import CHAIN
 from agent.kit.join import mark_of
 from hw_profiles.smallfile import read_small, read_small_text
+from hw_profiles.tomltext import read_toml
 from hw_profiles.wholefile import write_whole
 from settlement.chain.credentials import Registry, Subject
 
@@ -64,7 +64,7 @@ def _asked_in(trial: Trial, file: Path) -> tuple[str, str]:
     The file is read here and never again: one that changes meanwhile is not entitled as what was checked.
     """
     try:
-        table = tomllib.loads(read_small_text(file))
+        table = read_toml(read_small_text(file))
     except OSError as exc:
         raise ConfigError(f"{file}: {exc.strerror}; give the enrolment file that `kit join` wrote") from exc
     except (ValueError, RecursionError) as exc:

@@ -1,6 +1,5 @@
 """The node's second step: take in the welcome, then everybody's credentials are known and it can run."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from agent.kit.join import NODE_TOML, PEERS, WORDS, Joined, joined_in
 from agent.kit.trust import by_authority
 from agent.node.suited import trust_suited
 from hw_profiles.smallfile import read_small_text
+from hw_profiles.tomltext import read_toml
 from hw_profiles.wholefile import WholeFile
 from settlement.chain.credentials import Registry, Subject
 
@@ -90,7 +90,7 @@ def _neighbours(root: Path, peers: list[tuple[str, str]]) -> None:
     """Write the neighbours into node.toml, the rest of whose values stay; what it made invalid is undone."""
     path = root / NODE_TOML
     before = read_small_text(path)
-    values = tomllib.loads(before)
+    values = read_toml(before)
     values["peers"] = [
         {"name": name, "endpoint": endpoint, "chain": str(root.resolve() / PEERS / f"{name}.chain")}
         for name, endpoint in peers

@@ -9,9 +9,10 @@ from agent.sense.bands import channels_of, left_over
 from agent.sense.sources import LOOK_S, NS, Look, Source, Tuning, limited
 from hw_profiles.calibration import Scale
 from sensing.detectors.registry import USUAL
-from sensing.flags import UNUSABLE
+from sensing.flags import UNUSABLE, SampleFlag
 from sensing.layout import ChannelOutside
 from sensing.radarreach import RadarReach, radar_reach
+from sensing.samples import clipped_share
 from sensing.survey import ChannelState, LookResult, Survey, SurveyReport, SurveySettings
 from sensing.values import Channel, Interval
 
@@ -145,15 +146,23 @@ class _Part:
         self.gaps += self.first_ns is not None and not joined
         self.first_ns = look.start_ns if self.first_ns is None else self.first_ns
         self.end_ns, self.samples = result.end_ns, self.samples + len(look.iq)
-        if result.flags & UNUSABLE:
+        if result.flags & UNUSABLE or self._overloaded(look, result):
             self.usable_s = 0.0
         else:
             self.usable_s = lasted + (self.usable_s if joined else 0.0)
         self.stretch_s = max(self.stretch_s, self.usable_s)
         return result
 
+    def _overloaded(self, look: Look, result: LookResult) -> bool:
+        """Whether the converter was at its end for so long that no pulse would have risen out of it."""
+        if SampleFlag.CLIPPED not in result.flags:
+            return False
+        return clipped_share(look.iq, self.survey.settings.full_scale) > OVERLOADED_SHARE
+
 
 CONTIGUOUS_NS: Final = 2_000
+OVERLOADED_SHARE: Final = 0.1
+"""A radar's own pulses take less of the time than this in every class."""
 
 
 @dataclass(slots=True)

@@ -121,6 +121,8 @@ class IntervalClock:
         self._given: UtcInterval | None = None
         self._latest_ns: int | None = None
         self._last: ClockVerdict | None = None
+        self._judged: tuple[int, Cause, UtcInterval | None, int | None] | None = None
+        """The last judgement and its instant, which is not judged again before something is heard."""
         self._not_before_ns = plan.not_before_ns
         self._host: tuple[int, int] | None = None
         self._woken_ns: int | None = None
@@ -159,14 +161,14 @@ class IntervalClock:
 
     def witness(self, at_ns: int, utc_ns: int) -> None:
         """Take in what the system clock said at a monotonic instant, for rule (9)."""
-        self._host = (at_ns, utc_ns)
+        self._host, self._judged = (at_ns, utc_ns), None
 
     def woken(self, at_ns: int) -> None:
         """The host was suspended until now (monotonic): rule (10). Trust has to be won again."""
         if self._given is not None:
             self._not_before_ns = max(self._not_before_ns, self._given.earliest_ns)
         self.tracks.clear()
-        self._held = self._given = self._last = self._host = None
+        self._held = self._given = self._last = self._host = self._judged = None
         self._held_from = TimeSource.NONE
         self._agreed_since_ns = self._vouched_ns = None
         self._trusted, self._woken_ns = False, at_ns
@@ -199,7 +201,10 @@ class IntervalClock:
 
     def now(self, at_ns: int) -> ClockVerdict:
         """The verdict for now; trust is won and lost here, so ask it with monotonic time as it passes."""
-        cause, interval, reach_ns = self._judge(at_ns)
+        if self._judged is not None and self._judged[0] == at_ns:
+            _, cause, interval, reach_ns = self._judged
+        else:
+            cause, interval, reach_ns = self._judge(at_ns)
         if self._trusted and interval is not None:
             interval = self._forward(interval)
             self._given = interval
@@ -278,6 +283,7 @@ class IntervalClock:
             self._woken_ns = None
         elif self._woken_ns is not None and cause in (Cause.SETTLING, Cause.NO_SOURCE):
             cause = Cause.SUSPENDED
+        self._judged = (at_ns, cause, interval, reach_ns)
         return cause, interval, reach_ns
 
     def _hold(self, common: UtcInterval, live: list[str]) -> None:

@@ -57,6 +57,8 @@ class UtcInterval:
 
         The rate of UTC against the monotonic clock lies within 1 +- drift_ppb / 1e9. Rounded outwards.
         """
+        if to_ns == self.at_ns:
+            return self
         passed_ns = to_ns - self.at_ns
         slack_ns = -(-abs(passed_ns) * drift_ppb // 1_000_000_000)
         return UtcInterval(

@@ -13,7 +13,6 @@ from agent.audit.lineages import BUNDLE
 from agent.audit.sources import ANCHORS
 from agent.config.settings import ConfigError
 from agent.page.pageprocess import PageNotServed
-from agent.report.render import write as write_report
 from agent.trial.collect import Collected, collect, keep
 from agent.trial.picture import report_data
 from agent.trial.processes import TrialError, write_json
@@ -85,6 +84,9 @@ def run_and_report(
         with Reporter(talk, duration_s) as reporter:
             finished = run(options, Path(work), reporter)
             reporter.say("verifying every lineage and judging every emission")
+        # Only now: what draws takes half a second to load, which a mistyped option's one line need not wait for.
+        from agent.report.render import write as write_report
+
         fresh = Path(work) / "result"
         fresh.mkdir()
         keep(finished, fresh)

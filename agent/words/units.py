@@ -55,6 +55,10 @@ def _whole(value: Decimal, complaint: UnitMissing) -> int:
     return int(value)
 
 
+LONGEST_NS: Final = 36_525 * 86_400 * 10**9
+"""No time that people give is longer; what is counted from now on with it is still an instant that can be signed."""
+
+
 def parse_time_ns(text: str, what: str = "time") -> int:
     """Read `250ms`, `60s`, `10min`, `2h` or `30d` as nanoseconds; 0 needs no unit. Raises UnitMissing."""
     if text.strip() == "0":
@@ -63,6 +67,8 @@ def parse_time_ns(text: str, what: str = "time") -> int:
     value = _whole(_quantity(text, TIMES_NS, complaint), complaint)
     if value < 0:
         raise UnitMissing(f"{what} {text!r}: is below 0")
+    if value > LONGEST_NS:
+        raise UnitMissing(f"{what} {text!r:.80}: is longer than 100 years")
     return value
 
 

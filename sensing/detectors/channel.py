@@ -159,8 +159,8 @@ class ChannelDetector:
 
 
 def _own(values: Floats) -> Floats:
-    """As a compiled loop takes it: of one type and in order, however it was handed over."""
-    return np.ascontiguousarray(values, np.float64)
+    """A copy for a compiled loop: of one type, however it was handed over."""
+    return np.array(values, np.float64, order="C")
 
 
 @lru_cache(maxsize=65536)

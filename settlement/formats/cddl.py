@@ -6,6 +6,7 @@ the type stands beside each size and range (`uint .and …`), because some valid
 What CDDL cannot say is listed in the header: the one encoding, and fields that depend on each other.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -113,8 +114,15 @@ def document() -> str:
 
 
 def rooted(name: str) -> str:
-    """The grammar with another rule first: validators begin at the first one."""
-    return f"start = {name}\n\n{document()}"
+    """A rule first, then every rule that it needs: validators begin at the first one and walk through all there are."""
+    rules = {text.split(" = ")[0]: text for text in re.split(r"\n(?=[a-z][a-z0-9-]* = )", document())}
+    needed, waiting = dict[str, str](), [name]
+    while waiting:
+        one = waiting.pop()
+        if one in rules and one not in needed:
+            needed[one] = rules[one]
+            waiting += re.findall(r"[a-z][a-z0-9-]*", re.sub(r";.*", "", rules[one]))
+    return "\n".join([f"start = {name}", *needed.values()]) + "\n"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from hw_profiles.tomltext import read_toml
 from settlement.chain.codec import kinds_of
 from settlement.chain.scope import HZ, Band, Window
 from settlement.core.reasons import Reason, Refusal, refuse
@@ -32,7 +33,7 @@ def read_class(text: str, *, previous: bytes | None = None) -> Schema:
     Args: previous: the hash of the schema record that this one follows.
     """
     try:
-        table = tomllib.loads(text)
+        table = read_toml(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise RuleFileError(f"not TOML: {exc}") from exc
     plain = [name for name, _ in kinds_of(Schema) if name not in DERIVED]

@@ -3,6 +3,7 @@
 import tomllib
 from typing import Any
 
+from hw_profiles.tomltext import read_toml
 from settlement.chain.codec import kinds_of
 from settlement.chain.meaning import flaw_of
 from settlement.chain.scope import Window
@@ -16,7 +17,7 @@ _DERIVED = {"effective"}
 def read_jurisdiction(text: str) -> Jurisdiction:
     """The body of a jurisdiction from its TOML text. Raises RuleFileError, whose message names the key."""
     try:
-        table = tomllib.loads(text)
+        table = read_toml(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise RuleFileError(f"not TOML: {exc}") from exc
     kinds = dict(kinds_of(Jurisdiction))

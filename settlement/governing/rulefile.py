@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from hw_profiles.tomltext import read_toml
 from settlement.chain.admission import RuleInForce
 from settlement.chain.bodies import (
     BODIES,
@@ -255,7 +256,7 @@ def read_rule(text: str, *, previous: bytes | None = None, link: Callable[[str],
     Args: link: reads what an authority signed of its jurisdiction, by the name of the file; raises RuleFileError.
     """
     try:
-        table = tomllib.loads(text)
+        table = read_toml(text)
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise RuleFileError(f"not TOML: {exc}") from exc
     allowed = [n for n, _ in kinds_of(Rule) if n not in ("effective", "previous")]

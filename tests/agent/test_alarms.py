@@ -1,6 +1,7 @@
 """A key in use in two places is an alarm at both owners; a radio that a credential is not for is told by the doctor."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,27 @@ def test_a_neighbour_is_alarmed_by_two_records_of_one_number(world: World) -> No
     assert owner not in alarms(world, "holder")
     world.give("alice", "holder", stolen(world, 2), 2.6)
     assert owner in alarms(world, "holder")
+
+
+@pytest.mark.feature("G9")
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "ok"),
+        ({"late": "the gate loop was last heard 4.6 s ago"}, "fail"),
+        ({"warden": False}, "fail"),
+        ({"mono_ns": 1}, "fail"),
+        ({"process": 2**22 + 1}, None),
+    ],
+)
+def test_a_node_whose_gate_is_not_heard_is_not_ready(
+    tmp_path: Path, changes: dict[str, Any], state: str | None
+) -> None:
+    config = written(tmp_path)
+    write_status(tmp_path, status(**{"process": os.getpid(), **changes}))
+    found = doctor(config).get("running")
+    assert (None if found is None else found["state"]) == state
+    if state == "fail":
+        assert found is not None
+        assert "treat as ON" in found["found"]
+        assert "bandpact stop" in found["mend"]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agent.timekeeping.clock import CARRY_NS, ClockPlan, ClockVerdict, IntervalClock
@@ -454,3 +455,31 @@ def test_the_latest_time_outlives_a_restart_and_nonsense_in_its_file(tmp_path: P
         assert memory.known() == 0
     TimeMemory(tmp_path / "missing" / "agent.time").keep(BUILT_NS)
     assert [path.name for path in tmp_path.iterdir()] == ["agent.time"]
+
+
+def test_an_instant_judged_once_has_the_same_verdict_when_it_is_judged_again() -> None:
+    """Whatever is heard, doubted, witnessed or slept through between: `now` says what a clock says that judges anew."""
+    rng = np.random.default_rng(11)
+    plan = replace(PLAN, agree_ns=2 * NS, host_tolerance_ns=3 * MS)
+    causes = set()
+    for _ in range(60):
+        clocks = IntervalClock(plan), IntervalClock(plan)
+        at_s, off_ns = 0.0, 0
+        for _ in range(60):
+            at_s += float(rng.choice([0.0, 0.3, 1.0, 4.0], p=[0.2, 0.3, 0.45, 0.05]))
+            off_ns = int(rng.choice([off_ns, 0, 20_000, 5 * MS], p=[0.8, 0.15, 0.04, 0.01]))
+            said = (gps if rng.random() < 0.6 else chrony)(at_s, off_ns)
+            act, at_ns = rng.random(), round(at_s * NS)
+            for clock in clocks:
+                clock.take(said)
+                if act < 0.03:
+                    clock.suspect("gps", at_ns)
+                elif act < 0.2:
+                    clock.witness(at_ns, T0 + at_ns + (10 * MS if act < 0.06 else 0))
+                elif act < 0.22:
+                    clock.woken(at_ns)
+            clocks[1]._judged = None
+            one, other = (clock.now(at_ns) for clock in clocks)
+            assert one == other
+            causes.add(one.cause)
+    assert {Cause.OK, Cause.SETTLING, Cause.JUMP, Cause.HOST_DISAGREES, Cause.SUSPENDED} <= causes

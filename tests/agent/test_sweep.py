@@ -337,6 +337,60 @@ def test_a_full_disk_leaves_nothing_half_written(prepared: Prepared, name: str) 
     refused_by_disk(prepared, name, full=True)
 
 
+WITHOUT_END = {
+    "deep.toml": b"a=" + b"[" * 5000 + b"]" * 5000,
+    "wide.toml": b"a=" + b"9" * 5000,
+    "bytes.toml": b"\xff\xfe",
+    "deep.json": b"[" * 5000,
+    "wide.json": b'{"a":' + b"9" * 5000 + b"}",
+}
+ODD = [
+    *(
+        f"{words.replace('FILE', file)}"
+        for file in ("deep.toml", "wide.toml", "bytes.toml")
+        for words in (
+            "trial check FILE",
+            "sim pluto --scenario FILE",
+            "authority class check FILE",
+            "authority jurisdiction check FILE",
+            "authority rule sign FILE --out new.signed",
+            "sense file:made.sigmf-meta --calibration FILE",
+            "record file:made.sigmf-meta out --licence FILE",
+            "config check FILE",
+            "campaign FILE",
+            "kit make FILE",
+        )
+    ),
+    *(
+        f"calendar import {file} --lists {file} --key plain/sign.key --name c --serial 1"
+        " --valid-until 2030-01-01T00:00:00Z --out new.calendar"
+        for file in ("deep.json", "wide.json")
+    ),
+    "authority revoke --out new.list --for 999999999h",
+    f"audit bundle sealed.db --out new.bundle --network {'n' * 5000} --anchor {{audited}}",
+    "audit verify sealed.db --network n\u00e9 --anchor zz",
+]
+
+
+@pytest.mark.attack(69)
+def test_files_and_values_without_end_are_one_line(prepared: Prepared) -> None:
+    def act() -> Ended:
+        with elsewhere(prepared.folder) as place:
+            os.chdir(place)
+            for name, data in WITHOUT_END.items():
+                Path(name).write_bytes(data)
+            for words in ODD:
+                before = sorted(place.rglob("*"))
+                ended = invoked(words.format(**prepared.values).split())
+                assert ended.code in (1, 2), (words[:80], ended)
+                ended.one_line()
+                assert sorted(place.rglob("*")) == before, words[:80]
+            return Ended(code=0, out="", err="")
+
+    ended = forked(act)
+    assert ended.code == 0, ended.err[-2000:]
+
+
 def test_nobody_to_ask_is_no_yes(prepared: Prepared) -> None:
     ended = run_in(prepared, prepared.words("tx arm", "node/node.toml --for 60s"))
     assert ended.code == 1

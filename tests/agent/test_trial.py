@@ -237,6 +237,7 @@ def test_a_recording_on_the_air_keeps_its_channel_from_being_offered(iq_dir: Pat
     assert "finds no offer for 3560-3570 MHz" in done.stderr
 
 
+@pytest.mark.alone  # four radios of 2 MS/s each take both processors
 @pytest.mark.feature("R3")
 def test_the_whole_trial_through_the_pluto_driver(tmp_path: Path) -> None:
     """The unchanged driver on real libiio, each node's on a simulated Pluto of its own, the oracle beneath them."""

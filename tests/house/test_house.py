@@ -3,7 +3,7 @@
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import grimp
@@ -19,10 +19,11 @@ PARTS = frozenset({"Holder", "User"})
 NOUNS = frozenset({"sensing", "bench_sensing", "meaning", "standing", "ruling", "hopping", "recording", "ring"})
 
 
-def modules() -> Iterator[tuple[Path, ast.Module]]:
-    for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def modules() -> tuple[tuple[Path, ast.Module], ...]:
+    """Every module of the product, parsed; once a run, and not before a test asks."""
+    paths = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+    return tuple((path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))) for path in paths)
 
 
 def test_no_two_public_classes_share_a_name() -> None:

@@ -9,7 +9,6 @@ import pytest
 from settlement.records.registry import RECORDS
 from tests.house.test_house import modules
 
-MODULES = list(modules())
 KNOWN_HERE = ("settlement/records/", "settlement/chain/codec.py")
 TABLES = ("settlement/pair/table.py", "settlement/pair/holderpairs.py", "settlement/pair/userpairs.py")
 
@@ -46,7 +45,7 @@ def comparisons(tree: ast.Module) -> Iterator[tuple[int, set[str]]]:
 def test_no_record_type_is_compared_by_its_name_elsewhere() -> None:
     found = [
         f"{path}:{line} {', '.join(types)}"
-        for path, tree in MODULES
+        for path, tree in modules()
         if not str(path).startswith(KNOWN_HERE)
         for line, types in comparisons(tree)
     ]
@@ -77,7 +76,7 @@ def states_written(tree: ast.Module) -> Iterator[int]:
 def test_nothing_but_the_table_yields_a_state() -> None:
     found = {
         str(path): list(states_written(tree))
-        for path, tree in MODULES
+        for path, tree in modules()
         if path.is_relative_to("settlement") and str(path) not in TABLES
     }
     assert {path: lines for path, lines in found.items() if lines} == {}
@@ -86,7 +85,7 @@ def test_nothing_but_the_table_yields_a_state() -> None:
 def test_holder_and_user_inherit_from_nothing() -> None:
     classes = {
         node.name: [ast.unparse(base) for base in node.bases]
-        for path, tree in MODULES
+        for path, tree in modules()
         if path.parent == Path("settlement/pair")
         for node in tree.body
         if isinstance(node, ast.ClassDef)

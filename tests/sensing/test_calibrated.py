@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def codes_sd(kelvin: float) -> float:
     return FULL * math.sqrt(10 ** (dbfs / 10) / 2)
 
 
+@cache
 def noise(*, on: bool, samples: int, seed: int, figure_db: float = NOISE_FIGURE_DB) -> np.ndarray:
     own_k = T0_K * (10 ** (figure_db / 10) - 1)
     kelvin = own_k + (T0_K * (1 + 10**1.5) if on else 25.0 + ZERO_C_K)

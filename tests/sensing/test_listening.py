@@ -204,6 +204,11 @@ def test_captures_at_several_frequencies_are_several_tunings(tmp_path: Path) -> 
     [
         (np.zeros((200_000, 2), "<i2"), RATE, ["unknown", "Cannot tell of", "Radar: cannot tell of P0N#1"]),
         (noise(60), RATE, ["unknown", "held no block", "Radar: cannot tell of P0N#1"]),
+        (
+            np.clip(noise(400_000).astype(np.int32) * 60, -2048, 2047).astype("<i2"),
+            10_000_000,
+            ["unknown", "no samples that could be used"],
+        ),
         (noise(400_000), RATE, ["Radar: cannot tell of P0N#1, Q3N#1, Q3N#2, Q3N#3", "too narrow", "None of P0N#2"]),
         (noise(20_000), 10_000_000, ["Radar: cannot tell of", "shorter than a train"]),
     ],

@@ -46,8 +46,8 @@ def test_it_shows_the_live_state_and_k_stops(tmp_path: Path, monkeypatch: pytest
         app = WatchApp(here.node)
         async with app.run_test(size=(120, 50)) as pilot:
             await soon(lambda: {b"state", b"row"} <= feed.follow())
-            feed.say("state", state)
-            await soon(lambda: "TIME_UNTRUSTED" in text(app, "why"))
+            # Told again and again, as a node does: what is seconds old on a busy machine is shown as unknown.
+            await soon(lambda: feed.say("state", state) or "TIME_UNTRUSTED" in text(app, "why"))
             why = text(app, "why")
             assert "gate.7  measured ok, bound 1.8 ms  required trusted, <= 1 ms" in why
             assert "do: `bandpact doctor`" in why

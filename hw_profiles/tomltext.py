@@ -1,0 +1,25 @@
+"""Reads TOML text of whoever wrote it: what nests without end, or holds a number without end, is no TOML to anyone."""
+
+import tomllib
+from typing import Any, Final
+
+DEPTH_MAX: Final = 32
+"""Tables in tables; a file of ours has four."""
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises tomllib.TOMLDecodeError, for all that cannot be read alike."""
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except (RecursionError, ValueError) as exc:  # ValueError: a whole number of thousands of digits
+        why = "nested without end" if isinstance(exc, RecursionError) else "a number of thousands of digits"
+        raise tomllib.TOMLDecodeError(why) from None
+    level: list[Any] = [found]
+    for _ in range(DEPTH_MAX):
+        level = [one for held in level for one in (held.values() if isinstance(held, dict) else held)]
+        level = [one for one in level if isinstance(one, dict | list)]
+        if not level:
+            return found
+    raise tomllib.TOMLDecodeError(f"nested more than {DEPTH_MAX} deep")

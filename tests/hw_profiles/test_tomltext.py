@@ -1,0 +1,45 @@
+"""Text without end is no TOML to anybody: one error for all of it, and nobody reads TOML in another way."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from hw_profiles.smallfile import NotText, read_small_text
+from hw_profiles.tomltext import DEPTH_MAX, read_toml
+
+pytestmark = [pytest.mark.feature("U9"), pytest.mark.attack(69)]
+ROOT = Path(__file__).resolve().parents[2]
+WITHOUT_END = {
+    "lists": "a=" + "[" * 5000 + "]" * 5000,
+    "tables": ".".join("a" * 3000) + "=1",
+    "inline tables": "a=" + "{a=" * 3000 + "1" + "}" * 3000,
+    "a number": "a=" + "9" * 5000,
+    "just too deep": "a=" + "[" * (DEPTH_MAX + 1) + "]" * (DEPTH_MAX + 1),
+    "no TOML": "a=",
+}
+
+
+@pytest.mark.parametrize("text", WITHOUT_END.values(), ids=WITHOUT_END)
+def test_what_cannot_be_read_is_one_error(text: str) -> None:
+    with pytest.raises(tomllib.TOMLDecodeError):
+        read_toml(text)
+
+
+def test_what_is_plain_is_read() -> None:
+    assert read_toml("a = [[1], {b = 2}]\n[c.d]\ne = 'f'\n") == {"a": [[1], {"b": 2}], "c": {"d": {"e": "f"}}}
+
+
+def test_what_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"\xff")
+    with pytest.raises(NotText, match="no UTF-8 text") as raised:
+        read_small_text(tmp_path / "x")
+    assert isinstance(raised.value, OSError)
+    assert isinstance(raised.value, ValueError)
+
+
+def test_nobody_reads_toml_in_another_way() -> None:
+    for package in ("agent", "hw_profiles", "radio", "sensing", "settlement", "sim"):
+        for path in (ROOT / package).rglob("*.py"):
+            if path.name != "tomltext.py":
+                assert "tomllib.load" not in path.read_text(encoding="utf-8"), path
