@@ -47,7 +47,7 @@ SEEN_ONCE = [
     ("TDD lightly loaded", 2001, 35),
     ("chirp jammer", 2000, 10),
     *(("chirp jammer of 40 us", seed, 35) for seed in (2002, 2003)),
-    *(("PWM at 1 kHz", seed, 10) for seed in (2004, 2005, 2009)),
+    *(("PWM at 1 kHz", seed, 10) for seed in (2004, 2009)),
 ]
 """Draws taken for a radar: by two pulses of a long train that noise had cut alike, by the clicks of a carrier or
 the edges of traffic at a steady interval, by two sweeps of many, or by a part of a train too weak to be seen whole.
