@@ -9,6 +9,7 @@ installs runs this once; without it the first node to start takes that much long
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from sensing import loops
+from sensing.linkage import LinkageError, link, linker
 
 HERE: Final = Path(__file__).parent
 LOOPS: Final = (HERE, HERE / "detectors")
@@ -24,6 +26,7 @@ LATER: Final = frozenset({"productkernels"})
 INDEX: Final = ".nbi"
 """How the names of numba's index files end: one for each compiled function, beside its module."""
 COMPILING_S: Final = 600.0
+FAILED: Final = ".failed"
 
 
 def is_linked() -> bool:
@@ -47,8 +50,13 @@ def is_compiled(folders: tuple[Path, ...] = LOOPS, kept: str | None = None) -> b
 
 
 def is_ready() -> bool:
-    """Whether a node that starts now compiles nothing."""
-    return is_linked() or is_compiled()
+    """Whether a node that starts now compiles nothing, and loads no compiler where a linker can spare it that."""
+    return is_linked() or (is_compiled() and (linker() is None or any(one.is_file() for one in _failures())))
+
+
+def _failures() -> list[Path]:
+    """Where it is noted that these sources could not be linked on this machine: not tried again at each start."""
+    return [folder / f"{loops.file_name()}{FAILED}" for folder in loops.folders()]
 
 
 def make_ready() -> None:
@@ -75,13 +83,12 @@ def _run_products() -> None:
 
 def _link() -> None:
     """Compile everything afresh and link it. Raises LinkageError, OSError."""
-    linkage = import_module("sensing.linkage")
     _run_all()
     _run_products()
     failed: OSError | None = None
     for folder in loops.folders():
         try:
-            linkage.link(loops.MADE, folder / loops.file_name())
+            link(loops.MADE, folder / loops.file_name())
         except OSError as exc:
             failed = exc
             continue
@@ -95,8 +102,7 @@ def _link() -> None:
 
 def main() -> int:
     """Compile everything that a node's first look needs; does nothing where that is done."""
-    linkage = import_module("sensing.linkage")
-    if os.environ.get(loops.CHOICE) or linkage.linker() is None:
+    if os.environ.get(loops.CHOICE) or linker() is None:
         _run_all()
         return 0
     if is_linked():
@@ -104,8 +110,11 @@ def main() -> int:
     os.environ[loops.CHOICE] = loops.FRESH
     try:
         _link()
-    except (linkage.LinkageError, OSError) as exc:
+    except (LinkageError, OSError) as exc:
         sys.stderr.write(f"the loops of sensing are not linked, each process compiles or loads them: {exc}\n")
+        for note in _failures():
+            with suppress(OSError):
+                note.write_text(f"{exc}\n", encoding="utf-8")
         environment = {**os.environ, loops.CHOICE: loops.BY_NUMBA}
         again = [sys.executable, "-m", "sensing.compilation"]
         return subprocess.run(again, env=environment, check=False).returncode

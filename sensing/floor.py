@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammainc, gammaincinv
 
 from sensing.probability import binomial_ppf, gamma_pdf
+from sensing.specials import gammainc, gammaincinv
 from sensing.theory import gamma_quantile, quantile_standard_error_db, truncated_mean
 
 DB_PER_NEPER: Final = 4.342944819

@@ -15,11 +15,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, betaincinv
 
 from sensing.kernels import summed_correlation
 from sensing.probability import normal_isf
 from sensing.roots import crossing
+from sensing.specials import betainc, betaincinv
 from sensing.values import Interval
 
 UNKNOWN_CORRELATION: Final = 0.9

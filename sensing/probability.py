@@ -6,7 +6,8 @@
 from math import ceil
 
 import numpy as np
-from scipy.special import bdtrik, betainc, fdtrc, gammaln, ndtri, xlogy
+
+from sensing.specials import bdtrik, betainc, fdtrc, gammaln, ndtri, xlogy
 
 
 def normal_isf(q: float) -> float:

@@ -7,10 +7,9 @@ average of K independent complex bins is a gamma variable of shape K and mean on
 from math import exp, expm1, log1p, log10
 from typing import Final
 
-from scipy.special import fdtri, gammainc, gammaincc, gammainccinv, gammaincinv
-
 from sensing.probability import f_sf, gamma_pdf, normal_isf
 from sensing.roots import crossing
+from sensing.specials import fdtri, gammainc, gammaincc, gammainccinv, gammaincinv
 
 HANN_HALF_OVERLAP_EFFICIENCY: Final = 0.947
 """Independent averages that each Hann window with 50 % overlap is worth."""

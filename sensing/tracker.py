@@ -19,8 +19,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammainccinv
 
+from sensing.specials import gammainccinv
 from sensing.theory import truncated_mean
 
 Floats = NDArray[np.float64]

@@ -138,10 +138,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """What a worker wrote is kept where a test failed, as it is without workers."""
-    if hasattr(session.config, "workerinput") and exitstatus in (
-        pytest.ExitCode.OK,
-        pytest.ExitCode.NO_TESTS_COLLECTED,
-    ):
+    if hasattr(session.config, "workerinput") and exitstatus != pytest.ExitCode.TESTS_FAILED:
         shutil.rmtree(session.config.option.basetemp, ignore_errors=True)
 
 

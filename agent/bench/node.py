@@ -12,7 +12,7 @@ from agent.node.events import read_events
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, TrialError, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, await_ready, scenario_of, start_air, work_folder
-from sensing.compilation import is_linked
+from sensing.compilation import is_linked, make_ready
 from sensing.loops import BY_NUMBA, CHOICE
 
 HOLDER, USER = "holder", "user-a"
@@ -102,6 +102,7 @@ def compiler_mb() -> float:
 
 def run(*, seconds: float, warm_s: float) -> dict[str, Any]:
     """Measure the node that holds the settlement, and beside it the one that granted it. Raises TrialError."""
+    make_ready()
     with work_folder() as work:
         layout = _layout(Path(work))
         nodes = [spawn(name, NODE, layout.config_of(name), layout.root) for name in (HOLDER, USER)]

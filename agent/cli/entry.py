@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from agent.cli.common import Exit, printable
 from agent.words.units import UnitMissing
+from settlement.core.reasons import RefusedError
 
 TRACE: Final = "BANDPACT_TRACE"
 """Set in the environment: the traceback of a defect of bandpact itself is shown."""
@@ -70,6 +71,9 @@ class Commands(TyperGroup):
             _say("interrupted")
             raise typer.Exit(Exit.INTERRUPTED) from None
         except UnitMissing as exc:
+            _say(str(exc))
+            raise typer.Exit(Exit.USAGE) from None
+        except RefusedError as exc:  # a value of the command line that no record can hold
             _say(str(exc))
             raise typer.Exit(Exit.USAGE) from None
         except BrokenPipeError:

@@ -1,10 +1,11 @@
 """Secret keys, credential chains and signed rules as files; secrets are 0600 and never overwritten."""
 
 import secrets
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import cbor2
 from cryptography.exceptions import InvalidTag
@@ -52,17 +53,27 @@ def write_secret(path: Path, secret: bytes, passphrase: str | None = None) -> No
     write_files(secret_file(path, secret, passphrase))
 
 
+OTHERS_WRITE: Final = 0o022
+
+
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
     """Make a folder, where there is none; it is not left behind empty where what is to lie in it fails.
 
+    Whoever may write there may put keys and credentials of their own in the place of ours: a new folder is its owner's
+    to write to whatever the umask says, and one that was there and that everybody may write to is refused.
     Raises ConfigError.
     """
     there = folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        mode = folder.stat().st_mode
+        if not there:
+            folder.chmod(stat.S_IMODE(mode) & ~OTHERS_WRITE)
     except OSError as exc:
         raise ConfigError(f"{folder}: {exc.strerror}; choose a folder you can write to") from exc
+    if there and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise ConfigError(f"{folder}: everybody can write there; run: chmod o-w {folder}")
     try:
         yield
     except BaseException:

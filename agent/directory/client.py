@@ -1,5 +1,8 @@
 """Asks a directory over HTTP and publishes to it; waits a few seconds at most, follows no redirect, never raises."""
 
+from http import HTTPStatus
+
+from agent.witness.boundedpost import posted
 from settlement.chain.codec import decode, encode
 from settlement.core.reasons import Refusal
 from settlement.market.directory import ANSWER_LIMIT, DirectoryAnswer, DirectoryEntry, DirectoryQuery
@@ -9,24 +12,13 @@ ASK_S = 3.0
 
 def _post(url: str, path: str, content: bytes) -> bytes | str:
     """The answer's bytes, or why there is none."""
-    import httpx
-
-    found = bytearray()
-    try:
-        with (
-            httpx.Client(timeout=ASK_S, follow_redirects=False) as client,
-            client.stream("POST", f"{url.rstrip('/')}{path}", content=content) as answer,
-        ):
-            for chunk in answer.iter_bytes():
-                found += chunk
-                if len(found) > ANSWER_LIMIT:
-                    return f"{url}: answers more than {ANSWER_LIMIT} bytes"
-            status = answer.status_code
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-        return f"{url}: {exc or type(exc).__name__}"
-    if status != httpx.codes.OK:
-        return f"{url} answers {status}: {bytes(found[:200]).decode(errors='replace').strip()}"
-    return bytes(found)
+    answer = posted(f"{url.rstrip('/')}{path}", content, limit=ANSWER_LIMIT, within_s=ASK_S)
+    if isinstance(answer, str):
+        return answer
+    status, found = answer
+    if status != HTTPStatus.OK:
+        return f"{url} answers {status}: {found[:200].decode(errors='replace').strip()}"
+    return found
 
 
 def publish(url: str, entry: DirectoryEntry) -> str:

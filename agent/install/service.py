@@ -30,6 +30,8 @@ THEN: Final = (
     "systemctl enable --now bandpact",
 )
 _EXEC: Final = re.compile(r"/usr/bin/env bandpact\b")
+_PLAIN: Final = re.compile(r"/[A-Za-z0-9._+/@:-]+", re.ASCII)
+"""Blanks, %, quotes, backslashes and line ends mean something else in a unit."""
 _CONFIG: Final = "/etc/bandpact/config.toml"
 
 
@@ -72,6 +74,10 @@ def install_service(node: Path, *, root: Path = Path("/"), command: str | None =
                 f"join there: bandpact kit join ARCHIVE --folder {STATE}"
             )
     run = command or program()
+    if _PLAIN.fullmatch(run) is None:
+        raise ConfigError(
+            f"{run!r}: systemd would not run that as it stands; give --program an absolute path of plain letters"
+        )
     files = [_unit(name, root, run, str(there)) for name in UNITS]
     files += [
         WholeFile(path=root / place, data=(deployed() / name).read_bytes()) for name, place in sorted(PLACES.items())

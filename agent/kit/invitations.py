@@ -69,7 +69,7 @@ def _made(file: Path, root: Path, spec: TrialFile, passphrase: str | None) -> tu
     state = kits.new_state(spec.network, anchor, [node.name for node in spec.nodes])
     door = TransportKey.generate()
     for folder in (kits.KITS, kits.ENROLLED, kits.DOOR_KEY):
-        (root / folder).mkdir(mode=0o700 if folder == kits.DOOR_KEY else 0o755)
+        (root / folder).mkdir(mode=0o700)
     write_files(
         secret_file(root / kits.DOOR_KEY / TRANSPORT, door.secret),
         WholeFile(path=root / kits.SPEC, data=read_small(file)),

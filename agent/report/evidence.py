@@ -150,7 +150,7 @@ def heard_by(log: NodeLog, zero_ns: int) -> WaterfallPicture | None:
         raise AuditError(f"{path}: {exc}; take it away, the report does without") from exc
     if wrong:
         raise AuditError(f"{path}: {wrong}; take it away, the report does without")
-    if not len(times_ns):
+    if not len(times_ns) or not np.isfinite(level).any():
         return None
     times_s = (times_ns.astype(np.int64) + offset - zero_ns) / 1e9
     return WaterfallPicture(
@@ -158,12 +158,22 @@ def heard_by(log: NodeLog, zero_ns: int) -> WaterfallPicture | None:
     )
 
 
+HIGHEST_HZ, LATEST_NS, LOUDEST_DB = 1e12, float(1 << 62), 1e4
+
+
 def _misshapen(level: NDArray[Any], times_ns: NDArray[Any], edges: NDArray[Any]) -> str:
     """What keeps arrays from being a waterfall; nothing where they are one."""
     if any(one.dtype.kind not in "fiu" for one in (level, times_ns, edges)):
         return "not the numbers of a waterfall"
     fits = level.ndim == 2 and times_ns.ndim == edges.ndim == 1 and len(level) == len(times_ns) and len(edges) == 2
-    return "" if fits else "not the shape of a waterfall"
+    if not fits or level.shape[1] == 0:
+        return "not the shape of a waterfall"
+    if not 0 < edges[0] < edges[1] < HIGHEST_HZ:  # no number is in between
+        return "not the edges of a band"
+    if len(times_ns) and not (times_ns.min() >= 0 and times_ns.max() < LATEST_NS and (np.diff(times_ns) >= 0).all()):
+        return "not times that go on"
+    heard = level[np.isfinite(level)]
+    return "not levels in dB" if np.isposinf(level).any() or (np.abs(heard) > LOUDEST_DB).any() else ""
 
 
 def folder_for(sources: Sequence[Path]) -> Path:

@@ -1,8 +1,11 @@
 """Asks a stock witness over HTTP for its cosignature (C2SP tlog-witness)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
+from agent.witness.boundedpost import posted
 from settlement.chain.checkpoint import Head
 from settlement.formats import tlogwitness
 from settlement.formats.tlogwitness import BODY_MAX, AddCheckpoint
@@ -22,17 +25,13 @@ class WitnessAnswer:
 
 def ask(url: str, request: AddCheckpoint, head: Head, trusted: Sequence[VerifierKey]) -> WitnessAnswer:
     """Ask a witness for its cosignature; waits for at most a few seconds, follows no redirect, never raises."""
-    import httpx
-
-    try:
-        with httpx.Client(timeout=ASK_S, follow_redirects=False) as client:
-            answer = client.post(f"{url.rstrip('/')}/add-checkpoint", content=request.encoded())
-            text = answer.text if len(answer.content) <= BODY_MAX else ""
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-        return WitnessAnswer(why=f"{url}: {exc or type(exc).__name__}")
-    if answer.status_code == httpx.codes.CONFLICT and text.strip().isdigit() and len(text) < 21:
+    answer = posted(f"{url.rstrip('/')}/add-checkpoint", request.encoded(), limit=BODY_MAX, within_s=ASK_S)
+    if isinstance(answer, str):
+        return WitnessAnswer(why=answer)
+    status, text = answer[0], answer[1].decode(errors="replace")
+    if status == HTTPStatus.CONFLICT and re.fullmatch(r"[0-9]{1,20}", text.strip(), re.ASCII):
         return WitnessAnswer(knows=int(text), why=f"it cosigned {text.strip()} entries last")
-    if answer.status_code != httpx.codes.OK:
-        return WitnessAnswer(why=f"{url} answers {answer.status_code}: {text[:200].strip()}")
+    if status != HTTPStatus.OK:
+        return WitnessAnswer(why=f"{url} answers {status}: {text[:200].strip()}")
     lines = tlogwitness.lines_of(text, request.note, head, trusted)
     return WitnessAnswer(lines=tuple(lines.values()), why="" if lines else "no line by a key that is trusted")

@@ -12,12 +12,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from sensing.detectors.pulsekernels import BLOCK
 from sensing.detectors.traintests import CAP, Course, falters, reach, repeats, surprise
 from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, bright_cells, search, whiten_cells
 from sensing.frontend import Float32s
+from sensing.specials import gammaln
 
 MEMORY_US: Final = 60_000.0
 SEED: Final = 7.0

@@ -1,5 +1,6 @@
 """The authority's desk and a node's enrolment, from the command line."""
 
+import os
 import time
 from pathlib import Path
 
@@ -399,3 +400,28 @@ def test_a_mistake_with_an_authority_below_is_told(
     named = {"CHAIN": str(chain), "ANCHOR": anchor}
     where = [] if "--desk" in arguments else ["--desk", sub]
     assert complaint in run("authority", *[named.get(a, a) for a in arguments], *where, code=1)
+
+
+@pytest.mark.attack(63)
+@pytest.mark.parametrize("words", [
+    "authority init coast --network n --band 3550-3570MHz --class cbrs --area 36.95 -76.3 20km --desk made",
+    "authority request --network n --desk made",
+    "node init made --device x",
+    "witness init made --name w",
+])  # fmt: skip
+def test_a_folder_of_keys_is_its_owners_to_write_to_whatever_the_umask_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    """Whoever may write there puts a key, a network or a credential of their own in the place of the owner's."""
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0)
+    try:
+        assert CliRunner().invoke(app, words.split()).exit_code == 0
+        assert [one for one in tmp_path.rglob("*") if one.stat().st_mode & 0o022] == []
+        (tmp_path / "open").mkdir(mode=0o777)
+        refused = CliRunner().invoke(app, words.replace("made", "open").split())
+    finally:
+        os.umask(before)
+    assert refused.exit_code == 1
+    assert "chmod o-w" in refused.stderr
+    assert list((tmp_path / "open").iterdir()) == []

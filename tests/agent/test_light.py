@@ -22,7 +22,7 @@ SERVED = ("starlette", "uvicorn")
 PICTURES = ("matplotlib", "pyarrow", "PIL", "textual", "jinja2", *SERVED)
 SELDOM = ("zeroconf", "dotenv", "pydantic_settings", "cryptography.x509")
 """Used where something is asked for: discovery, a variable of the environment, TLS towards base stations."""
-SCIPY = ("scipy.optimize", "scipy.stats", "scipy.signal", "scipy.fft", "scipy.sparse")
+SCIPY = ("scipy.optimize", "scipy.stats", "scipy.signal", "scipy.fft", "scipy.sparse", "scipy.special")
 
 
 def loaded(code: str) -> set[str]:

@@ -367,6 +367,7 @@ ODD = [
         for file in ("deep.json", "wide.json")
     ),
     "authority revoke --out new.list --for 999999999h",
+    "directory find --url http://127.0.0.1:9 --network n --anchor {anchor} --price-max 99999999999999999999999",
     f"audit bundle sealed.db --out new.bundle --network {'n' * 5000} --anchor {{audited}}",
     "audit verify sealed.db --network n\u00e9 --anchor zz",
 ]

@@ -17,8 +17,9 @@ import yaml
 from typer.testing import CliRunner
 
 from agent.cli.main import app
+from agent.config.settings import ConfigError
 from agent.install.manual import commands, completion, page
-from agent.install.service import PLACES, UNITS, deployed
+from agent.install.service import PLACES, UNITS, deployed, install_service
 from tests.agent.kit.trials import written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -199,3 +200,15 @@ def test_the_image_copies_what_is_there_and_runs_what_is_a_command() -> None:
     assert (node["command"][0],) in known
     assert (ROOT / "deploy/oci" / node["build"]["context"] / node["build"]["dockerfile"]).is_file()
     assert any("/dev/bus/usb" in device for device in node["devices"])
+
+
+@pytest.mark.feature("U8")
+@pytest.mark.parametrize(
+    "program", ["bandpact", "/opt/a b/bandpact", "/opt/%h/bandpact", "/opt/\\1", "/x\nUser=root", "/x;y"]
+)
+def test_a_program_that_a_unit_would_read_otherwise_is_refused_and_nothing_written(
+    tmp_path: Path, program: str
+) -> None:
+    with pytest.raises(ConfigError, match="systemd"):
+        install_service(tmp_path / "node", root=tmp_path / "root", command=program)
+    assert not (tmp_path / "root").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sensing import compilation, loops
 from sensing.compilation import is_compiled
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,3 +47,19 @@ def test_everything_that_is_asked_for_is_compiled() -> None:
         [sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_compiled_is_still_linked_where_there_is_a_linker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an installation that numba kept code for holds the compiler in every agent for ever."""
+    monkeypatch.setattr(compilation, "is_linked", lambda: False)
+    monkeypatch.setattr(compilation, "is_compiled", lambda: True)
+    monkeypatch.setattr(compilation, "linker", lambda: ["ld", "-shared"])
+    monkeypatch.setattr(loops, "folders", lambda: (tmp_path,))
+    assert not compilation.is_ready()
+    (tmp_path / f"{loops.file_name()}.failed").write_text("no such library")
+    assert compilation.is_ready(), "what failed once is not tried at each start"
+    (tmp_path / f"{loops.file_name()}.failed").unlink()
+    monkeypatch.setattr(compilation, "linker", lambda: None)
+    assert compilation.is_ready()

@@ -224,3 +224,46 @@ def test_a_hostile_waterfall_is_refused_in_a_line(run: Run, tmp_path: Path, kind
     (log,) = [one for one in gather([folder]).logs if one.name == "alice"]
     with pytest.raises(AuditError, match="the report does without"):
         heard_by(log, 0)
+
+
+NUMBERS: dict[str, dict[str, Any]] = {
+    "no edges": {"edges_hz": np.array([np.nan, np.inf])},
+    "edges the wrong way round": {"edges_hz": np.array([2e9, 1e9])},
+    "edges of no band": {"edges_hz": np.array([5.0, 5.0])},
+    "edges beyond radio": {"edges_hz": np.array([1.0, 1e300])},
+    "no channel": {"level_db": np.zeros((2, 0))},
+    "levels above all": {"level_db": np.full((2, 3), np.inf)},
+    "levels of no receiver": {"level_db": np.full((2, 3), 1e300)},
+    "times without end": {"times_ns": np.array([1e300, 1e301])},
+    "times that are none": {"times_ns": np.array([np.nan, np.nan])},
+    "times backwards": {"times_ns": np.array([2, 1])},
+    "times before all": {"times_ns": np.array([-5, 1])},
+}
+
+
+@pytest.mark.attack(69)
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_numbers_that_are_no_waterfall_are_refused_in_a_line(run: Run, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("report"))
+    sound: dict[str, Any] = {
+        "level_db": np.full((2, 3), -90.0), "times_ns": np.array([1, 2]), "edges_hz": np.array([3.55e9, 3.56e9]),
+    }  # fmt: skip
+    (log,) = [one for one in gather([folder]).logs if one.name == "alice"]
+    for arrays, fine in ((sound, True), ({**sound, **NUMBERS[kind]}, False)):
+        with (folder / f"alice.{WATERFALL}").open("wb") as out:
+            np.savez(out, **arrays)
+        if fine:
+            assert heard_by(log, 0) is not None
+        else:
+            with pytest.raises(AuditError, match="the report does without"):
+                heard_by(log, 0)
+
+
+def test_a_waterfall_of_nothing_heard_is_no_picture(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder, ignore=shutil.ignore_patterns("report"))
+    (log,) = [one for one in gather([folder]).logs if one.name == "alice"]
+    with (folder / f"alice.{WATERFALL}").open("wb") as out:
+        np.savez(out, level_db=np.full((2, 3), -np.inf), times_ns=np.array([1, 2]), edges_hz=np.array([1e9, 2e9]))
+    assert heard_by(log, 0) is None
