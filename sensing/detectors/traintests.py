@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincc
 
 from sensing.detectors.weakkernels import SCALE
 from sensing.frontend import Float32s
+from sensing.specials import gammaincc
 
 CAP: Final = 14.0
 REPEAT_SHARE: Final = 0.6
