@@ -11,6 +11,7 @@ from radio.link import LookTaken
 from radio.ports import Receiver, RxFlag, RxSettings
 from radio.ring import SampleRing
 from radio.wakeup import unheard
+from sensing.repetition import Repetition
 
 RETRY_S = 0.2
 LOST = RxFlag.MOVED | RxFlag.DEAF
@@ -82,19 +83,20 @@ class Listener:
 
     def _listen(self) -> None:
         """Take looks until told to stop, or until one is of a receiver that is not as it was tuned, which is then."""
-        plan = self._plan
+        plan, repetition = self._plan, Repetition()
         while not self._stop.is_set():
             now_ns = time.monotonic_ns()
             if self._stop.wait((plan.start_after(now_ns) - now_ns) / 1e9):
                 return
             block = self._receiver.receive(plan.samples)
+            flags = block.flags | (RxFlag.STALE if repetition.again(block.iq) else RxFlag.NONE)
             self._looks.append(
                 LookTaken(
                     ticket=self._ring.write(block.iq),
                     sequence=block.sequence,
                     earliest_ns=block.start.earliest_ns,
                     latest_ns=block.start.latest_ns,
-                    flags=block.flags.value,
+                    flags=flags.value,
                 )
             )
             self._rouse()

@@ -6,7 +6,7 @@ The looks are those that `listener` would have taken: the same plan, the same ri
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from radio.link import LookTaken
 from radio.listener import LOST, RETRY_S, LookPlan
 from radio.ports import Iq16, Receiver, RxBlock, RxFlag, Streamer
 from radio.ring import SampleRing
+from sensing.repetition import Repetition
 
 NS = 1_000_000_000
 STRETCHES_MAX = 64
@@ -122,10 +123,11 @@ class StreamListener:
 
     def _listen(self, blocks: Iterator[RxBlock]) -> None:
         """Go on until told to stop, or until the receiver is not as it was tuned, which is then tuned again."""
-        cutter = LookCutter(self._plan)
-        for block in blocks:
+        cutter, repetition = LookCutter(self._plan), Repetition()
+        for taken in blocks:
             if self._stop.is_set():
                 return
+            block = replace(taken, flags=taken.flags | RxFlag.STALE) if repetition.again(taken.iq) else taken
             self._stretches.append(_taken(self._stretch_ring.write(block.iq), block.sequence, block))
             for cut in cutter.feed(block):
                 self._sequence += 1

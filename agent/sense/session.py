@@ -12,6 +12,7 @@ from sensing.detectors.registry import USUAL
 from sensing.flags import UNUSABLE, SampleFlag
 from sensing.layout import ChannelOutside
 from sensing.radarreach import RadarReach, radar_reach
+from sensing.repetition import Repetition
 from sensing.samples import clipped_share
 from sensing.survey import ChannelState, LookResult, Survey, SurveyReport, SurveySettings
 from sensing.values import Channel, Interval
@@ -132,6 +133,7 @@ class _Part:
     """One tuning's survey, and what was listened to with it."""
 
     survey: Survey
+    repetition: Repetition = field(default_factory=Repetition)
     samples: int = 0
     first_ns: int | None = None
     end_ns: int = 0
@@ -140,7 +142,8 @@ class _Part:
     stretch_s: float = 0.0
 
     def take(self, look: Look) -> LookResult:
-        result = self.survey.feed(look.iq, start_ns=look.start_ns, flags=look.flags)
+        flags = look.flags | (SampleFlag.STALE if self.repetition.again(look.iq) else SampleFlag.NONE)
+        result = self.survey.feed(look.iq, start_ns=look.start_ns, flags=flags)
         lasted = len(look.iq) / look.tuning.sample_rate_hz
         joined = self.first_ns is not None and abs(look.start_ns - self.end_ns) <= CONTIGUOUS_NS
         self.gaps += self.first_ns is not None and not joined

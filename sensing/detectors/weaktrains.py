@@ -6,13 +6,15 @@ that sum is known exactly (a gamma distribution), so a train is only told of whe
 once in the time asked for, over all intervals, places and beginnings that could have been tried.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.pulsekernels import BLOCK
+from sensing.detectors.traintests import CAP, Course, falters, reach, repeats, surprise
 from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, bright_cells, search, whiten_cells
 from sensing.frontend import Float32s
 from sensing.specials import gammaln
@@ -20,7 +22,6 @@ from sensing.specials import gammaln
 MEMORY_US: Final = 60_000.0
 SEED: Final = 7.0
 """Backgrounds a cell must reach to begin a train."""
-CAP: Final = 14.0
 FOUND_MAX: Final = 64
 TRIED_PER_CELL: Final = 3000.0
 """Intervals of the class that differ by less than half a frame over a burst."""
@@ -29,7 +30,6 @@ SIDE_SHARE: Final = 0.35
 DIM: Final = 1.8
 LIT_SHARE: Final = 0.65
 """Of the places of a train at which there must be something: others' pulses meet a wrong interval now and then."""
-REPEAT_SHARE: Final = 0.6
 FIELDS: Final = 6
 SEED_LEVEL: Final = np.uint8(SEED * SCALE)
 BRIGHT_ROOM: Final = 2
@@ -67,12 +67,13 @@ class WeakTrains:
         self._cells = self._room
         self._bright = np.zeros((0, 2), np.int64)
         self._under: list[tuple[int, Float32s]] = []
+        self._known: list[tuple[WeakTrain, Course]] = []
 
     def reset(self) -> None:
         """Forget everything: what comes next does not follow on."""
         self._from, self._cells = 0, self._room[:0]
         self._bright = np.zeros((0, 2), np.int64)
-        self._under = []
+        self._under, self._known = [], []
 
     def find(self, whitened: NDArray[np.uint8], first: int, last: int, under: Float32s) -> list[WeakTrain]:
         """Trains that end in the newest piece, the best of those that share a cell; frames count from its start.
@@ -92,8 +93,29 @@ class WeakTrains:
         found = search(
             self._cells, self._bright, fresh, self._pri[0], self._pri[1], SEED_LEVEL, np.float64(CAP * SCALE), rows
         )
-        trains = [self._told(row, fresh) for row in rows[:found]]
-        return _apart([one for one in trains if one is not None])
+        told = [one for row in rows[:found] if (one := self._told(row, fresh)) is not None]
+        kept = _apart([train for train, _ in told])
+        courses = [(train, course) for train, course in told if any(train is one for one in kept)]
+        gone_on = [one for one in self._gone_on(drop, fresh) if not any(_same(one[0], k) for k in kept)]
+        self._known = (courses + gone_on)[:FOUND_MAX]
+        return kept + [train for train, _ in gone_on]
+
+    def _gone_on(self, drop: int, fresh: int) -> Iterator[tuple[WeakTrain, Course]]:
+        """Trains told of before whose steps go on in the newest piece, too weakly for the search to find them anew."""
+        for train, course in self._known:
+            here = replace(course, phase=course.phase - drop)
+            first = max(here.first, int(np.ceil((8 - here.phase) / here.pri)))
+            if first >= here.last:
+                continue
+            longer = reach(self._cells[:, train.peak_bin], replace(here, first=first))
+            if longer.last > here.last:
+                yield replace(train, frames=self._heard(train.peak_bin, longer, fresh)), longer
+
+    def _heard(self, bin_: int, course: Course, fresh: int) -> tuple[float, ...]:
+        """The places of a train at which there is something, in frames since the newest piece began."""
+        frames = course.frames()
+        at = np.clip(np.rint(frames).astype(np.int64), 0, len(self._cells) - 1)
+        return tuple(float(f) - fresh for f in frames[self._cells[at, bin_] > 2 * SCALE])
 
     def _append(self, newest: NDArray[np.uint8], drop: int) -> None:
         """Keep the newest cells instead of the `drop` oldest; in place while there is room behind them."""
@@ -116,13 +138,14 @@ class WeakTrains:
             bright_cells(newest, SEED_LEVEL, kept, found)
         self._bright = np.concatenate((old, found[:count]))
 
-    def _told(self, row: NDArray[np.float64], fresh: int) -> WeakTrain | None:
+    def _told(self, row: NDArray[np.float64], fresh: int) -> tuple[WeakTrain, Course] | None:
         """The train of a row (bin, phase, interval, first and last slot, sum), if it is one of short pulses."""
         bin_, (phase, pri, first, last, total) = int(row[0]), row[1:]
-        frames = phase + pri * np.arange(int(first), int(last) + 1)
+        course = Course(phase=float(phase), pri=float(pri), first=int(first), last=int(last))
+        frames = course.frames()
         n = len(frames)
         tried = np.log(TRIED_PER_CELL * SLOTS_MAX * 2e6 * self._bins / 2)
-        x = total / SCALE
+        x = min(total / SCALE, surprise(self._cells[:, bin_], frames))
         nepers = float(x - (n - 1) * np.log(x) + gammaln(n) - tried) if x > n else 0.0
         if nepers < self._nepers:
             return None
@@ -131,7 +154,7 @@ class WeakTrains:
         stack = np.minimum(self._cells[at], CAP * SCALE).mean(axis=0) / SCALE
         beside = np.mean([self._cells[at + d, bin_].mean() for d in (-6, -5, -4, 4, 5, 6)]) / SCALE
         mean = float(stack[bin_])
-        if beside - 1 > SIDE_SHARE * (mean - 1) or self._repeats(bin_, frames, pri):
+        if beside - 1 > SIDE_SHARE * (mean - 1) or repeats(self._cells[:, bin_], frames, pri):
             return None
         lit = stack > 1 + (mean - 1) / 4
         low = high = bin_
@@ -139,6 +162,9 @@ class WeakTrains:
             low -= 1
         while high < self._bins - 1 and lit[high + 1]:
             high += 1
+        levels = self._levels(int(at[len(at) // 2]))
+        if falters(self._cells, at, band=(low, high), levels=levels, pulse=(mean - 1) * float(levels[bin_])):
+            return None
         slots = self._cells[at, bin_]
         known = slots > 0
         if np.count_nonzero(slots[known] > DIM * SCALE) < LIT_SHARE * np.count_nonzero(known):
@@ -147,28 +173,20 @@ class WeakTrains:
         bright = (cells > 2.0) & (cells < CAP)
         bright = bright if bright.any() else cells > 2.0
         levels = 10 * np.log10((cells[bright] - 1) * np.array([self._background(int(f), bin_) for f in at[bright]]))
-        heard = frames[
-            self._cells[np.clip(np.rint(frames).astype(np.int64), 0, len(self._cells) - 1), bin_] > 2 * SCALE
-        ]
-        return WeakTrain(
-            frames=tuple(float(f) - fresh for f in heard), low_bin=low, high_bin=high, peak_bin=bin_, mean=mean,
+        whole = reach(self._cells[:, bin_], course)
+        train = WeakTrain(
+            frames=self._heard(bin_, whole, fresh), low_bin=low, high_bin=high, peak_bin=bin_, mean=mean,
             level_db=float(np.median(levels)) if len(levels) else -99.0, nepers=nepers,
         )  # fmt: skip
+        return train, whole
 
-    def _repeats(self, bin_: int, frames: NDArray[np.float64], pri: float) -> bool:
-        """Whether the interval makes a train elsewhere between the pulses too: then the period is a shorter one."""
-        starts = np.rint(frames - pri / 2).astype(np.int64)
-        length = int(pri)
-        starts = starts[(starts >= 0) & (starts + length < len(self._cells))]
-        if len(starts) < 3:
-            return False
-        folded = (
-            np.mean([np.minimum(self._cells[at : at + length, bin_], CAP * SCALE) for at in starts], axis=0) / SCALE
-        )
-        middle = length // 2
-        own = float(folded[middle - 2 : middle + 3].max())
-        folded[middle - 6 : middle + 7] = 0
-        return float(folded.max()) - 1 > REPEAT_SHARE * (own - 1)
+    def _levels(self, frame: int) -> Float32s:
+        """The backgrounds of all bins at a frame in memory, shape (bins,); zeros where there are none."""
+        for at, under in reversed(self._under):
+            if at <= frame < at + BLOCK * len(under):
+                row = under[(frame - at) // BLOCK]
+                return np.where(np.isfinite(row), row, np.float32(0))
+        return np.zeros(self._bins, np.float32)
 
     def _background(self, frame: int, bin_: int) -> float:
         """Of one cell in memory."""
@@ -188,11 +206,14 @@ def whiten(power: Float32s, background: Float32s, usable: NDArray[np.bool_], out
 def _apart(trains: list[WeakTrain]) -> list[WeakTrain]:
     kept: list[WeakTrain] = []
     for one in sorted(trains, key=lambda train: -train.nepers):
-        near = (k for k in kept if k.low_bin - 2 <= one.peak_bin <= k.high_bin + 2)
-        if not any(abs(k.frames[-1] - one.frames[-1]) < 2e3 and _shared(k, one) for k in near):
+        if not any(_same(one, k) for k in kept):
             kept.append(one)
     return kept
 
 
-def _shared(a: WeakTrain, b: WeakTrain) -> bool:
-    return any(abs(x - y) < 3 for x in a.frames for y in b.frames)
+def _same(one: WeakTrain, kept: WeakTrain) -> bool:
+    """Whether two findings share the bins and an instant of one train."""
+    near = kept.low_bin - 2 <= one.peak_bin <= kept.high_bin + 2
+    if not near or not one.frames or not kept.frames or abs(kept.frames[-1] - one.frames[-1]) >= 2e3:
+        return False
+    return any(abs(x - y) < 3 for x in kept.frames for y in one.frames)

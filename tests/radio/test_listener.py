@@ -3,13 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from radio.errors import Disconnected, EndOfRecording, LibraryMissing, RadioError, SettingRefused
 from radio.listener import Listener, LookPlan
-from radio.ports import RxBlock, RxSettings
+from radio.ports import RxBlock, RxFlag, RxSettings, Span
 from radio.ring import SampleRing
 
 SETTINGS = RxSettings(center_hz=1, sample_rate_hz=1, bandwidth_hz=1, gain_mdb=0)
@@ -75,3 +76,36 @@ def test_every_error_of_a_radio_is_told_and_listening_goes_on(tmp_path: Path, mo
     listener._thread.join(20)
     assert not listener._thread.is_alive()
     assert told == ["too fast", "gone", "unplugged", "no more"]
+
+
+class Stuck:
+    """A receiver that hands out three of its buffers over and over, as one whose transfer has stopped."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(1)
+        self._buffers = [rng.normal(0, 10, (2048, 2)).astype(np.int16) for _ in range(3)]
+        self.taken = 0
+
+    def tune_rx(self, settings: RxSettings) -> RxSettings:
+        return settings
+
+    def receive(self, samples: int) -> RxBlock:
+        if self.taken == 7:
+            raise EndOfRecording("no more")
+        iq = self._buffers[self.taken % 3]
+        self.taken += 1
+        at = Span(earliest_ns=self.taken * MS, latest_ns=self.taken * MS)
+        return RxBlock(
+            iq=iq, sequence=self.taken, start=at, settings=SETTINGS, full_scale=2048, flags=RxFlag.UNCALIBRATED
+        )  # fmt: skip
+
+
+@pytest.mark.feature("E3")
+def test_samples_that_were_handed_out_before_are_stale(tmp_path: Path) -> None:
+    plan = replace(PLAN, frame_ns=MS, offset_ns=0, dither_ns=0, samples=2048)
+    ring = SampleRing(tmp_path / "ring", slots=8, slot_samples=2048, create=True)
+    listener = Listener(Stuck(), ring, plan)
+    with pytest.raises(EndOfRecording):
+        listener._listen()
+    stale = [bool(RxFlag(look.flags) & RxFlag.STALE) for look in listener.take()]
+    assert stale == [False] * 3 + [True] * 4

@@ -38,6 +38,28 @@ def test_is_no_radar(name: str, rate: int, snr_db: float) -> None:
     assert report.incumbents == ()
 
 
+SEEN_ONCE = [
+    *(("sounding on each fourth carrier", seed, 20) for seed in (39, 55, 99)),
+    ("sounding each 1 ms", 2029, 10),
+    ("uplink control of 60 kHz carriers", 107, 20),
+    ("uplink control each 0.5 ms", 2004, 35),
+    *(("a carrier with 5 us lost", seed, 20) for seed in (21, 43)),
+    ("TDD lightly loaded", 2001, 35),
+    ("chirp jammer", 2000, 10),
+    *(("chirp jammer of 40 us", seed, 35) for seed in (2002, 2003)),
+    *(("PWM at 1 kHz", seed, 10) for seed in (2004, 2009)),
+]
+"""Draws taken for a radar: by two pulses of a long train that noise had cut alike, by the clicks of a carrier or
+the edges of traffic at a steady interval, by two sweeps of many, or by a part of a train too weak to be seen whole.
+"""
+
+
+@pytest.mark.parametrize(("name", "seed", "snr_db"), SEEN_ONCE)
+def test_a_train_is_judged_by_all_that_is_in_step_with_it(name: str, seed: int, snr_db: float) -> None:
+    z = impostor(np.random.default_rng(seed), name, rate_hz=10_000_000, seconds=0.08, snr_db=snr_db)
+    assert surveyed(z, 10_000_000).incumbents == ()
+
+
 @pytest.mark.parametrize("name", ["PWM at 1 kHz", "uplink control each 2.5 ms", "BLE acknowledgements"])
 def test_is_no_radar_for_long_at_a_nodes_cadence(name: str) -> None:
     rate, frame, look = 30_720_000, 614_400, 69_120

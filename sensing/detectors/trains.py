@@ -1,0 +1,188 @@
+"""Trains of like pulses at a steady interval: how they grow from a pair of pulses, and how far they go on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sensing.detectors.intrapulse import Compressed
+from sensing.detectors.pulses import Pulse
+from sensing.detectors.radarclasses import RadarClass, verify
+
+FITS_MAX: Final = 96
+TIMING_US: Final = 0.8
+TIMING_PER_TURN_US: Final = 0.4
+TIMING_SHARE: Final = 0.08
+"""Of a pulse's duration: the middle of a long pulse is known less well."""
+MISSED_MAX: Final = 3
+ALIKE_DB: Final = 4.0
+ALIKE_HZ: Final = 1.5e6
+SAME_SWEEP: Final = 3.0
+SAME_US: Final = 6.0
+STEP_US: Final = 2.5
+CUT_SHARE: Final = 0.25
+"""Of a pulse's duration by which its middle moves where only one half of it was taken for a pulse."""
+STEPS_MISSED_MAX: Final = 2
+STARTS_MAX: Final = 3
+STEEP: Final = 0.1
+"""MHz a microsecond: what moves slower may be a symbol of data."""
+FULL_SHARE: Final = 0.6
+"""Of its turns that a train which goes on must have a pulse for."""
+
+
+@dataclass(slots=True, eq=False)
+class HeardPulse:
+    """A pulse with its time `us` since the stretches became contiguous; `fresh` if the newest stretch brought it."""
+
+    pulse: Pulse
+    us: float
+    fresh: bool
+    inside: dict[str, Compressed] = field(default_factory=dict)
+
+    def verified(self, kind: RadarClass) -> Compressed:
+        """What the class's waveform explains of the pulse, asked once."""
+        if kind.name not in self.inside:
+            self.inside[kind.name] = verify(self.pulse, kind)
+        return self.inside[kind.name]
+
+
+@dataclass(frozen=True, slots=True)
+class PulseTrain:
+    """Two or more pulses in the order of time, `pri_us` apart or a few times that."""
+
+    members: tuple[HeardPulse, ...]
+    pri_us: float
+
+
+def once(kept: list[HeardPulse], new: list[HeardPulse]) -> list[HeardPulse]:
+    """All of them in the order of time, each pulse once.
+
+    A train that only its sum tells of comes again with every stretch it goes on in: of its pulses the surest finding
+    stays, unless one was found alone.
+    """
+    strong = [h for h in (*kept, *new) if not h.pulse.train_nepers]
+    chosen: list[HeardPulse] = []
+    weak = sorted((h for h in (*new, *kept) if h.pulse.train_nepers), key=lambda h: -h.pulse.train_nepers)
+    for one in weak:
+        if not any(again(one, other) for other in (*strong, *chosen)):
+            chosen.append(one)
+    return sorted([*strong, *chosen], key=lambda h: h.us)
+
+
+def loudest(fits: list[HeardPulse]) -> list[HeardPulse]:
+    """The strongest `FITS_MAX`, in the order of time: a band full of pulses must not keep a node busy."""
+    if len(fits) <= FITS_MAX:
+        return fits
+    return sorted(sorted(fits, key=lambda h: -level_db(h.pulse))[:FITS_MAX], key=lambda h: h.us)
+
+
+def again(one: HeardPulse, other: HeardPulse) -> bool:
+    """Whether two findings of a pulse are the same: at one time in one band, or nearly."""
+    a, b = one.pulse, other.pulse
+    if abs(one.us - other.us) > SAME_US + max(0.0, max(a.duration_us, b.duration_us) / 2 - 2):
+        return False
+    return a.low_hz <= b.high_hz + ALIKE_HZ and b.low_hz <= a.high_hz + ALIKE_HZ
+
+
+def trains_of(fits: list[HeardPulse], kind: RadarClass) -> Iterator[PulseTrain]:
+    """Every train that a fresh pulse is part of, grown from each pair of like pulses at an interval of the class."""
+    for j, late in enumerate(fits):
+        for early in fits[:j]:
+            if kind.pri_us[0] <= late.us - early.us <= kind.pri_us[1] and alike(early.pulse, late.pulse):
+                train = grow(early, late, fits[j + 1 :])
+                if any(h.fresh for h in train.members):
+                    yield train
+
+
+def alike(a: Pulse, b: Pulse) -> bool:
+    """Whether two pulses are about as strong, as long and in one place."""
+    wide = max(a.high_hz - a.low_hz, b.high_hz - b.low_hz)
+    return (
+        abs(level_db(a) - level_db(b)) <= ALIKE_DB
+        and abs((a.low_hz + a.high_hz) - (b.low_hz + b.high_hz)) / 2 <= max(ALIKE_HZ, wide / 4)
+        and abs(a.duration_us - b.duration_us) <= 2.5 + 0.3 * max(a.duration_us, b.duration_us)
+    )
+
+
+def same_sweep(a: Pulse, b: Pulse) -> bool:
+    """Whether two pulses may be pieces of one sweep that is repeated without a pause: one way, about as long and steep.
+
+    Of a piece that noise cut short the slope is told badly.
+    """
+    slopes = sorted((abs(a.slope_mhz_per_us), abs(b.slope_mhz_per_us)))
+    times = sorted((a.duration_us, b.duration_us))
+    one_way = a.slope_mhz_per_us * b.slope_mhz_per_us > 0
+    return one_way and slopes[1] <= SAME_SWEEP * slopes[0] and times[1] <= SAME_SWEEP * times[0]
+
+
+def like_sweeps(train: PulseTrain, others: Iterable[HeardPulse]) -> int:
+    """How many of the other pulses are sweeps like the train's: more than a burst has are one sweep without a pause."""
+    one = train.members[0].pulse
+    if abs(one.slope_mhz_per_us) < STEEP:
+        return 0
+    return sum(same_sweep(one, h.pulse) for h in others)
+
+
+def level_db(pulse: Pulse) -> float:
+    """How strong a pulse is, whatever it lies over."""
+    return pulse.snr_db if pulse.level_db is None else pulse.level_db
+
+
+def grow(first: HeardPulse, second: HeardPulse, fits: list[HeardPulse]) -> PulseTrain:
+    """Follow the interval of two pulses on and on, through up to `MISSED_MAX` missing ones."""
+    members, turns = [first, second], 1
+    room_us = TIMING_US + TIMING_SHARE * first.pulse.duration_us
+    pri = second.us - first.us
+    for heard in fits:
+        ahead = heard.us - members[-1].us
+        steps = round(ahead / pri)
+        if steps > MISSED_MAX:
+            break
+        if not 1 <= steps <= MISSED_MAX or not alike(first.pulse, heard.pulse):
+            continue
+        if abs(ahead - steps * pri) <= room_us + TIMING_PER_TURN_US * steps:
+            members.append(heard)
+            turns += steps
+            pri = (members[-1].us - members[0].us) / turns
+    return PulseTrain(tuple(members), pri)
+
+
+def overlap(a: PulseTrain, b: PulseTrain) -> bool:
+    """Whether two trains share some of their time and band."""
+    low, high = (min(h.pulse.low_hz for h in b.members), max(h.pulse.high_hz for h in b.members))
+    near = any(h.pulse.low_hz <= high and low <= h.pulse.high_hz for h in a.members)
+    return near and a.members[0].us <= b.members[-1].us and b.members[0].us <= a.members[-1].us
+
+
+def turns_in_step(train: PulseTrain, others: Sequence[HeardPulse], pri_us: tuple[float, float]) -> int:
+    """How many intervals pass from the first to the last pulse in step with a train, whatever the pulses' shape.
+
+    Args: others are the pulses of the train's band in the order of time; pri_us is the range of the class. Data of
+        uplink control now and then looks like a sweep; the symbols before and after it say that it is none. Of a symbol
+        that noise cut short the middle is off, so steps are counted from each of its neighbours too.
+    """
+    most = _turns(train.members[0], train.members[-1], train.pri_us, len(train.members), others)
+    for one in train.members[:STARTS_MAX]:
+        for other in others:
+            apart = abs(other.us - one.us)
+            if pri_us[0] <= apart <= pri_us[1]:
+                early, late = (one, other) if one.us < other.us else (other, one)
+                most = max(most, _turns(early, late, apart, 2, others))
+    return most
+
+
+def _turns(first: HeardPulse, last: HeardPulse, pri: float, pulses: int, others: Sequence[HeardPulse]) -> int:
+    """Of the pulses in step with two, before the first and after the last; those two alone where places stay empty."""
+    alone = turns = round((last.us - first.us) / pri)
+    for way, line in ((1, others), (-1, others[::-1])):
+        edge, begun = (last, first) if way > 0 else (first, last)
+        for heard in line:
+            ahead = way * (heard.us - edge.us)
+            steps = round(ahead / pri)
+            if steps > STEPS_MISSED_MAX:
+                break
+            room_us = STEP_US + CUT_SHARE * (heard.pulse.duration_us + edge.pulse.duration_us)
+            if steps >= 1 and abs(ahead - steps * pri) <= room_us:
+                turns, pulses, edge = turns + steps, pulses + 1, heard
+                passed_us = abs(edge.us - begun.us)
+                pri = passed_us / round(passed_us / pri)
+    return turns if pulses > FULL_SHARE * turns else alone

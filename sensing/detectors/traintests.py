@@ -1,0 +1,144 @@
+"""What a train that only its sum tells of must pass: rare cells, no clicks of a carrier, no shorter period, its length.
+
+Cells are powers over their backgrounds times `SCALE`, uint8, shape (frames,) for one bin or (frames, bins); 0 where
+nothing can be said.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensing.detectors.weakkernels import SCALE
+from sensing.frontend import Float32s
+from sensing.specials import gammaincc
+
+CAP: Final = 14.0
+REPEAT_SHARE: Final = 0.6
+OWN_FRAMES: Final = 3
+STRONGER: Final = 4.0
+"""How much stronger than a train's pulses a steady signal must be for the pulses to be its clicks."""
+CHANCE: Final = 1e-4
+PRI_OFF: Final = (0.0, -0.01, 0.01, -0.02, 0.02, -0.03, 0.03)
+PHASE_OFF: Final = (0.0, -0.5, 0.5)
+PENALTY: Final = 2.4
+"""What a place of a train must have to make it longer, in backgrounds."""
+
+Cells = NDArray[np.uint8]
+Frames = NDArray[np.floating[Any]]
+
+
+def surprise(cells: Cells, frames: Frames) -> float:
+    """How rare a train's cells are among the other cells of their bin: a sum of nepers over its places.
+
+    In noise that is the sum of the cells themselves. Beside traffic a bin has more cells that stand out than noise
+    makes, and a train of them means less.
+    """
+    at = np.floor(frames + 0.5).astype(np.int64)
+    at = at[(at >= 0) & (at < len(cells))]
+    own = np.clip(at[:, None] + np.arange(-OWN_FRAMES, OWN_FRAMES + 1), 0, len(cells) - 1)
+    counts = np.bincount(cells, minlength=256) - np.bincount(cells[np.unique(own)], minlength=256)
+    counts[0] = 0
+    others = np.cumsum(counts[::-1])[::-1] / max(1, counts.sum())
+    rare = -np.log(np.maximum(others, 1e-12))
+    alone = np.minimum((np.arange(256) + 0.5) / SCALE, CAP)
+    return float(np.minimum(rare, alone)[cells[at]].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Where a train's places are in a bin's cells: frame of place 0, frames a place, its first and last place."""
+
+    phase: float
+    pri: float
+    first: int
+    last: int
+
+    def frames(self) -> NDArray[np.float64]:
+        """The frames of its places, in the order of time."""
+        return np.asarray(self.phase + self.pri * np.arange(self.first, self.last + 1), np.float64)
+
+
+def reach(cells: Cells, course: Course) -> Course:
+    """A train as far as its steps go on through the cells of its bin, before and after the part that is known.
+
+    A search tells of the part of a train that is surest. Places before and after it, where little is left to choose,
+    belong to it if noise would make their sum less than once in `1 / CHANCE`. How long a step is shows in the distance:
+    steps a little longer and shorter, half a frame sooner and later, are tried.
+    """
+    best, gain = course, 0.0
+    middle = (course.first + course.last) / 2
+    at = course.phase + course.pri * middle
+    for late, off in product(PHASE_OFF, PRI_OFF):
+        pri = course.pri + off
+        phase = at + late - pri * middle
+        (first, before), (last, after) = (
+            _further(cells, phase, pri, edge) for edge in ((course.first, -1), (course.last, 1))
+        )
+        if before + after > gain:
+            best, gain = Course(phase, pri, first, last), before + after
+    return best
+
+
+def _further(cells: Cells, phase: float, pri: float, edge: tuple[int, int]) -> tuple[int, float]:
+    """The last place beyond an edge, one way, that belongs to a train; and how much that part gains over noise."""
+    place, way = edge
+    here = phase + pri * place
+    room = here if way < 0 else len(cells) - 1 - here
+    places = place + way * np.arange(1, max(0, int(room / pri)) + 1)
+    at = np.clip(np.rint(phase + pri * places).astype(np.int64), 0, len(cells) - 1)
+    values = np.minimum(CAP, (cells[at] + 0.5) / SCALE)
+    run = np.cumsum(values - PENALTY)
+    if len(run) == 0 or run.max() <= 0:
+        return place, 0.0
+    more = int(run.argmax()) + 1
+    if gammaincc(more, float(values[:more].sum())) >= CHANCE:
+        return place, 0.0
+    return place + way * more, float(run.max())
+
+
+def falters(cells: Cells, at: NDArray[np.int64], *, band: tuple[int, int], levels: Float32s, pulse: float) -> bool:
+    """Whether a train is the clicks of a stronger steady signal in the band: one that falters at its instants.
+
+    A carrier that loses samples jumps in phase; what it spills over the band then looks like a train of short pulses.
+    How deep its power falls at each of the instants is ranked among all instants; ranks that are all low are no chance
+    (Fisher's method). A pulse's own edge, at most a quarter of its power, may cost the stronger signal twice the root
+    of their ratio at most: less than that is not counted.
+
+    Args: cells (frames, bins); at are the frames of the train's pulses, band its first and last bin; levels (bins,) are
+        the backgrounds, pulse the power of a pulse in their unit.
+    """
+    others = levels.copy()
+    others[max(0, band[0] - 2) : band[1] + 3] = 0
+    steady = int(others.argmax())
+    if not 0 < STRONGER * pulse <= others[steady]:
+        return False
+    said = cells.max(axis=1) > 0
+    own = np.where(said, cells[:, steady], np.uint8(255))
+    lowest = np.minimum(np.minimum(own[:-2], own[1:-1]), own[2:]).astype(np.float32)
+    known = np.flatnonzero(said[:-2] & said[1:-1] & said[2:])
+    seen = lowest[at[np.isin(at - 1, known)] - 1]
+    usual = float(np.median(lowest[known])) if len(known) else 0.0
+    if usual <= 0 or len(seen) < 3:
+        return False
+    deep = 1 - seen / usual > np.sqrt(pulse / float(others[steady]))
+    ordered = np.sort(lowest[known])
+    ranks = (np.searchsorted(ordered, seen, side="left") + np.searchsorted(ordered, seen, side="right") + 1) / 2
+    rare = -np.log(np.where(deep, ranks / (len(ordered) + 1), 1.0))
+    return bool(gammaincc(len(seen), rare.sum()) < CHANCE)
+
+
+def repeats(cells: Cells, frames: Frames, pri: float) -> bool:
+    """Whether the interval makes a train elsewhere between the pulses too: then the period is a shorter one."""
+    starts = np.rint(frames - pri / 2).astype(np.int64)
+    length = int(pri)
+    starts = starts[(starts >= 0) & (starts + length < len(cells))]
+    if len(starts) < 3:
+        return False
+    folded = np.mean([np.minimum(cells[at : at + length], CAP * SCALE) for at in starts], axis=0) / SCALE
+    middle = length // 2
+    own = float(folded[middle - 2 : middle + 3].max())
+    folded[middle - 6 : middle + 7] = 0
+    return float(folded.max()) - 1 > REPEAT_SHARE * (own - 1)
