@@ -14,8 +14,8 @@ from typing import Any, Final
 
 PACKAGE, FILE = "scipy.special", "scipy.special._ufuncs"
 NAMES: Final = (
-    "bdtrik", "betainc", "betaincinv", "fdtrc", "fdtri", "gammainc", "gammaincc", "gammainccinv", "gammaincinv",
-    "gammaln", "ndtri", "xlogy",
+    "betainc", "betaincinv", "fdtrc", "fdtri", "gammainc", "gammaincc", "gammainccinv", "gammaincinv",
+    "gammaln", "ndtri",
 )  # fmt: skip
 
 
@@ -45,7 +45,6 @@ def _chosen() -> ModuleType:
 
 _functions: Any = _chosen()
 
-bdtrik: Any = _functions.bdtrik
 betainc: Any = _functions.betainc
 betaincinv: Any = _functions.betaincinv
 fdtrc: Any = _functions.fdtrc
@@ -56,4 +55,3 @@ gammainccinv: Any = _functions.gammainccinv
 gammaincinv: Any = _functions.gammaincinv
 gammaln: Any = _functions.gammaln
 ndtri: Any = _functions.ndtri
-xlogy: Any = _functions.xlogy

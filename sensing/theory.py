@@ -7,7 +7,7 @@ average of K independent complex bins is a gamma variable of shape K and mean on
 from math import exp, expm1, log1p, log10
 from typing import Final
 
-from sensing.probability import f_sf, gamma_pdf, normal_isf
+from sensing.probability import f_sf, normal_isf
 from sensing.roots import crossing
 from sensing.specials import fdtri, gammainc, gammaincc, gammainccinv, gammaincinv
 
@@ -91,13 +91,6 @@ def truncated_mean(*, shape: float, threshold: float) -> float:
 def gamma_quantile(*, shape: float, q: float) -> float:
     """The q-quantile of a unit-mean gamma variable."""
     return float(gammaincinv(shape, q)) / shape
-
-
-def quantile_standard_error_db(*, shape: float, q: float, cells: float) -> float:
-    """Standard error in dB of a noise level taken from the q-quantile of `cells` independent gamma cells."""
-    x = gamma_quantile(shape=shape, q=q)
-    density = gamma_pdf(x, shape=shape)
-    return 10 / 2.302585093 * float((q * (1 - q) / cells) ** 0.5) / (x * density)
 
 
 def os_cfar_pfa(*, cells: int, rank: int, threshold: float) -> float:

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from agent.bench.detectionlong import beside_rows, file_rows, impostor_rows, long_run_rows, noise_rows
 from agent.bench.detectionrow import FLOOR_COVERAGE, LEVEL, DetectionRow, row
-from agent.bench.floortrial import PFA, RECEIVERS, false_alarms
+from agent.bench.floortrial import PFA, RECEIVERS, false_alarms, floor_errors
 from agent.bench.radartrial import heard_in_looks, radar_found
 from sensing.detectors.channel import ChannelCells, ChannelDetector
 from sensing.detectors.decision import Cells
 from sensing.detectors.energy import EnergyDetector
-from sensing.floor import noise_floor
 from sensing.occupancy import channel_occupancy
 from sensing.theory import energy_snr_needed, f_pd
 from sim.waveforms.radar import Radar, RadarClassName, draw
@@ -127,20 +126,14 @@ def _channel_detection(rng: np.random.Generator, trials: int) -> Iterator[Detect
             )
 
 
-def _floor_coverage(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
-    for averages in (16, 64):
-        for share in (0.0, 0.2, 0.4, 0.6, 0.8):
-            hits, worst = 0, 0.0
-            for _ in range(trials):
-                psd = rng.gamma(averages, 1 / averages, 1024)
-                busy = rng.permutation(1024)[: int(share * 1024)]
-                psd[busy] *= 1 + 10 ** (rng.uniform(3, 30, len(busy)) / 10)
-                floor = noise_floor(psd, averages=averages)
-                error = abs(10 * float(np.log10(floor.power)))
-                hits += error <= 1.96 * floor.se_db
-                worst = max(worst, error)
-            condition = f"K = {averages}, {share:.0%} occupied, worst error {worst:.2f} dB"
-            yield row(FLOOR_COVERAGE, condition, hits, trials, expected=LEVEL)
+def _floor_coverage(rng: np.random.Generator, files: int) -> Iterator[DetectionRow]:
+    for seconds in (0.1, 0.4):
+        for used in (0, 1, 2):
+            found = floor_errors(rng, seconds=seconds, files=files, used=used)
+            hits = sum(abs(error) <= 1.96 * sd for error, sd in found)
+            worst = max(abs(error) for error, _ in found)
+            condition = f"{seconds:g} s at 2 MS/s, {used} of 4 channels in use, worst error {worst:.2f} dB"
+            yield row(FLOOR_COVERAGE, condition, hits, len(found))
 
 
 def _occupancy_coverage(rng: np.random.Generator, trials: int) -> Iterator[DetectionRow]:
@@ -205,7 +198,7 @@ PARTS: Final[Mapping[str, Part]] = MappingProxyType(
         "energy": _energy,
         "survey": lambda effort: _survey_false_alarms(effort.seed, effort.trials),
         "channel": lambda effort: _channel_detection(effort.rng("channel"), 20 * effort.trials),
-        "floor": lambda effort: _floor_coverage(effort.rng("floor"), 20 * effort.trials),
+        "floor": lambda effort: _floor_coverage(effort.rng("floor"), effort.trials),
         "occupancy": lambda effort: _occupancy_coverage(effort.rng("occupancy"), 20 * effort.trials),
         "radar": _radar,
         "looks": _looks,

@@ -88,7 +88,7 @@ def _coverage(rows: Sequence[DetectionRow], path: Path) -> Path:
     axes.axhline(sum(r.group == FLOOR_COVERAGE for r in rows) - 0.5, linewidth=0.8, color="#7c7b78")
     axes.set(
         xlabel="share of 95 % intervals that hold the truth",
-        title="Floor (above) and occupancy (below); wanted: the band",
+        title="Floor (above, with gain and temperature) and occupancy (below); wanted: the band",
     )
     figure.savefig(path)
     return path

@@ -7,8 +7,8 @@ from typing import Any, Final
 from scipy import stats
 
 LEVEL: Final = 0.95
-FLOOR_COVERAGE: Final = "Coverage of the interval of a floor from one spectrum; nodes learn theirs from many"
-"""The bench's own baseline (`sensing.floor`): what a node decides by is `sensing.tracker`, measured by its verdicts."""
+FLOOR_COVERAGE: Final = "Coverage of the interval of the noise floor that the survey reports"
+"""Its standard uncertainty is whole: gain and temperature, which the samples of a bench lack, are in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,16 +54,9 @@ class FalseAlarms:
 def false_alarms(seed: int, receiver: str, *, rate_hz: float, seconds: float, files: int) -> FalseAlarms:
     """Survey so many files of noise, each in four channels."""
     rng = np.random.default_rng(seed)
-    low, width = CENTER_HZ - rate_hz * SPAN / 2, rate_hz * SPAN / CHANNELS
-    channels = tuple(Channel(low_hz=low + i * width, high_hz=low + (i + 1) * width) for i in range(CHANNELS))
     over = blocks = busy = 0
     for _ in range(files):
-        survey = Survey(
-            SurveySettings(
-                center_hz=CENTER_HZ, sample_rate_hz=rate_hz, full_scale=1.0, channels=channels,
-                fft_size=fft_size(rate_hz), pfa=PFA, radar=False,
-            )
-        )  # fmt: skip
+        survey = _survey(rate_hz)
         pairs = rng.standard_normal((round(rate_hz * seconds) + SPARE, 2), dtype=np.float32)
         z = RECEIVERS[receiver](pairs.view(np.complex64)[:, 0] * np.float32(AMPLITUDE / np.sqrt(2)))[SPARE:]
         z = (z + np.float32(OFFSET)).astype(np.complex64)
@@ -75,3 +68,52 @@ def false_alarms(seed: int, receiver: str, *, rate_hz: float, seconds: float, fi
         over, blocks = over + some, blocks + of
         busy += sum(c.state.value == "busy" for c in report.channels)
     return FalseAlarms(over=over, blocks=blocks, busy=busy, channels=CHANNELS * files)
+
+
+def _survey(rate_hz: float) -> Survey:
+    low, width = CENTER_HZ - rate_hz * SPAN / 2, rate_hz * SPAN / CHANNELS
+    channels = tuple(Channel(low_hz=low + i * width, high_hz=low + (i + 1) * width) for i in range(CHANNELS))
+    return Survey(
+        SurveySettings(
+            center_hz=CENTER_HZ, sample_rate_hz=rate_hz, full_scale=1.0, channels=channels,
+            fft_size=fft_size(rate_hz), pfa=PFA, radar=False,
+        )
+    )  # fmt: skip
+
+
+USED_DB: Final = 10.0
+"""How far a channel in use is above the noise, in its own width."""
+ON_S: Final = 0.005
+
+
+def floor_errors(rng: np.random.Generator, *, seconds: float, files: int, used: int) -> list[tuple[float, float]]:
+    """Error of the noise floor that the survey reports for each channel, and its standard uncertainty, in dB.
+
+    White noise at 2 MS/s in four channels, of which `used` carry noise of their own width, on for half the time.
+    """
+    rate_hz = 2e6
+    samples, width = round(rate_hz * seconds), rate_hz * SPAN / CHANNELS
+    low = -rate_hz * SPAN / 2
+    at_hz = np.fft.fftfreq(samples, 1 / rate_hz)
+    truth = 20 * np.log10(AMPLITUDE) - 10 * np.log10(rate_hz)
+    found: list[tuple[float, float]] = []
+    for _ in range(files):
+        z = _white(rng, samples) * np.float32(AMPLITUDE)
+        for index in range(used):
+            edge = low + index * width
+            spectrum = np.fft.fft(_white(rng, samples))
+            spectrum[(at_hz < edge + 0.05 * width) | (at_hz > edge + 0.95 * width)] = 0
+            on = np.repeat(rng.random(samples // round(rate_hz * ON_S) + 1) < 0.5, round(rate_hz * ON_S))[:samples]
+            z = z + np.fft.ifft(spectrum) * on * AMPLITUDE * 10 ** (USED_DB / 20)
+        survey = _survey(rate_hz)
+        step = round(rate_hz * LOOK_S)
+        for start in range(0, samples, step):
+            survey.feed(z[start : start + step].astype(np.complex64), start_ns=round(start / rate_hz * 1e9))
+        floors = [channel.noise_floor for channel in survey.report(round(seconds * 1e9)).channels]
+        found += [(float(floor.value - truth), float(floor.sd)) for floor in floors]
+    return found
+
+
+def _white(rng: np.random.Generator, samples: int) -> Cplx:
+    pairs = rng.standard_normal((samples, 2), dtype=np.float32).view(np.complex64)[:, 0]
+    return (pairs * np.float32(np.sqrt(0.5))).astype(np.complex64)

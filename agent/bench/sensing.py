@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from scipy import fft, signal
 
 from sensing.detectors.pulses import PulseFinder
-from sensing.floor import noise_floor
 from sensing.frontend import Float32s, FrontEnd, hann
 from sensing.products import ProductMaker, ProductSettings
 from sensing.survey import Survey, SurveySettings
-from sensing.theory import f_threshold
+from sensing.theory import f_threshold, gamma_quantile
 from sensing.values import Channel
 
 FULL_SCALE: Final = 2048
@@ -84,8 +83,8 @@ class Pipeline:
         """Mean, maximum, kurtosis and decisions of shape (blocks, channels)."""
         self._front.feed(iq)
         spectra = self._front.take()
-        floor = noise_floor(spectra.mean, averages=max(1, spectra.frames))
-        busy: NDArray[np.bool_] = spectra.groups > np.float32(floor.power * self._ratio)
+        floor = np.median(spectra.mean) / gamma_quantile(shape=float(max(1, spectra.frames)), q=0.5)
+        busy: NDArray[np.bool_] = spectra.groups > np.float32(floor * self._ratio)
         return busy
 
 
