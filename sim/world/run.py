@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -383,7 +384,11 @@ class World:
             if party.bounds.unit is None:
                 unit = unit_of(Random(f"unit/{self.plan.seed}/{member.name}"), step.now.time.latest_ns)
                 party.bounds.describe(step, unit)
-            party.user.request(step, offer, cell, eirp_mdbm=20_000, tier=member.role.tier)
+            # As a node asks: what it may not sign is undone alone and told, and is no failure of the whole step.
+            asked = party.attempt(
+                step, partial(party.user.request, step, offer, cell, eirp_mdbm=20_000, tier=member.role.tier)
+            )
+            self.counts["request not signed"] += isinstance(asked, Refusal)
 
         self.step(member, ask)
 
