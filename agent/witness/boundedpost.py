@@ -1,22 +1,28 @@
 """One POST to a server that may be hostile: so many bytes, so many seconds in all, no redirect, nothing unpacked."""
 
-import time
+import contextlib
+import socket
+import threading
+from typing import Any
 
 
 def posted(url: str, content: bytes, *, limit: int, within_s: float) -> tuple[int, bytes] | str:
     """Status and body of the answer, or why there is none; never raises.
 
-    Args: limit: bytes that are read at the most. within_s: for connecting and for the whole answer, however slowly it
-    comes. An answer that is packed (gzip) is refused: a few bytes of it may be any number.
+    Args: limit: bytes that are read at the most. within_s: for connecting and for the whole answer, however slowly its
+    header or its body comes. An answer that is packed (gzip) is refused: a few bytes of it may be any number.
     """
     import httpx
 
-    ends_s, found = time.monotonic() + within_s, bytearray()
+    deadline, found = _Deadline(within_s), bytearray()
     headers = {"accept-encoding": "identity"}
     try:
         with (
+            deadline,
             httpx.Client(timeout=within_s, follow_redirects=False) as client,
-            client.stream("POST", url, content=content, headers=headers) as answer,
+            client.stream(
+                "POST", url, content=content, headers=headers, extensions={"trace": deadline.trace}
+            ) as answer,
         ):
             if answer.headers.get("content-encoding", "identity") != "identity":
                 return f"{url}: answers packed"
@@ -24,8 +30,38 @@ def posted(url: str, content: bytes, *, limit: int, within_s: float) -> tuple[in
                 found += chunk
                 if len(found) > limit:
                     return f"{url}: answers more than {limit} bytes"
-                if time.monotonic() > ends_s:
-                    return f"{url}: did not answer whole within {within_s:g} s"
-            return answer.status_code, bytes(found)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
-        return f"{url}: {exc or type(exc).__name__}"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as exc:
+        if not deadline.passed.is_set():
+            return f"{url}: {exc or type(exc).__name__}"
+    if deadline.passed.is_set():
+        return f"{url}: did not answer whole within {within_s:g} s"
+    return answer.status_code, bytes(found)
+
+
+class _Deadline:
+    """Cuts an exchange's connections when its time is up: httpx bounds each wait, and not their sum."""
+
+    def __init__(self, within_s: float) -> None:
+        self.passed = threading.Event()
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(within_s, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """What httpx tells of an exchange: keeps each connection that is made."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._sockets.append(info["return_value"].get_extra_info("socket"))
+            if self.passed.is_set():
+                self._cut()
+
+    def _cut(self) -> None:
+        self.passed.set()
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(one, socket.SHUT_RDWR)

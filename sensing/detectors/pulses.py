@@ -287,13 +287,12 @@ class PulseFinder:
         blocks = len(cells.level)
         whitened = np.empty((blocks * BLOCK, cells.level.shape[1]), np.uint8)
         usable = np.isfinite(cells.near[:, 0]) & (cells.steps < STEP_BINS)
-        under = np.maximum(cells.near, np.float32(LEAKAGE) * cells.loud[:, None])
-        whiten(cells.power, under, usable, whitened)
+        whiten(cells.power, cells.near, usable, whitened)
         # The end of the piece before had no background on its far side; it has now.
         again = max(0, round((tail - self._uncovered) / self._short_time.hop)) if tail else 0
         end = max(again, len(whitened) - (SHORT_GUARD + SIDE) * BLOCK)
         self._uncovered = samples - end * self._short_time.hop
-        for train in self._weak.find(whitened, again, end, under):
+        for train in self._weak.find(whitened, again, end, cells.near):
             yield from self._members(train, again)
 
     def _members(self, train: WeakTrain, again: int) -> Iterator[Pulse]:

@@ -169,7 +169,7 @@ class RadarDetector:
             if lasting is not None:
                 withdrawn += [one for one in self._told if kind.name in one.kind and _within(lasting, one)]
         if seen.pulses:
-            withdrawn += self._stepped_on()
+            withdrawn += self._seen_to_go_on()
         self._gone_on.extend(withdrawn)
         if withdrawn:
             withdrawn += [one for one in self._told if any(_in_step(one, other) for other in self._gone_on)]
@@ -292,8 +292,8 @@ class RadarDetector:
         """Whether pulses of any shape, in the train's band and step, last longer than a burst of the class."""
         return turns_in_step(train, list(self._beside(train, weaker_db=LEVEL_DB)), kind.pri_us) > kind.pulses_max + 2
 
-    def _stepped_on(self) -> list[Incumbent]:
-        """Radars told of whose trains are now seen to go on; these are forgotten."""
+    def _seen_to_go_on(self) -> list[Incumbent]:
+        """The radars told of before whose trains, with what came since, outlast a burst; their trains are forgotten."""
         going = [
             told
             for told in self._told_trains

@@ -54,7 +54,7 @@ class PulseTrain:
 
 
 def once(kept: list[HeardPulse], new: list[HeardPulse]) -> list[HeardPulse]:
-    """All of them in the order of time, each pulse once.
+    """The pulses kept and the new ones in the order of time, each pulse once.
 
     A train that only its sum tells of comes again with every stretch it goes on in: of its pulses the surest finding
     stays, unless one was found alone.
@@ -171,7 +171,7 @@ def turns_in_step(train: PulseTrain, others: Sequence[HeardPulse], pri_us: tuple
 
 
 def _turns(first: HeardPulse, last: HeardPulse, pri: float, pulses: int, others: Sequence[HeardPulse]) -> int:
-    """Of the pulses in step with two, before the first and after the last; those two alone where places stay empty."""
+    """Intervals from the first to the last pulse in step with these two; between these two if most places are empty."""
     alone = turns = round((last.us - first.us) / pri)
     for way, line in ((1, others), (-1, others[::-1])):
         edge, begun = (last, first) if way > 0 else (first, last)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensing.detectors.pulsekernels import BLOCK
-from sensing.detectors.traintests import CAP, Course, falters, reach, repeats, surprise
+from sensing.detectors.trainchecks import CAP, Course, falters, reach, repeats, surprise
 from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, bright_cells, search, whiten_cells
 from sensing.frontend import Float32s
 from sensing.specials import gammaln

@@ -57,11 +57,12 @@ def test_a_packed_answer_is_not_unpacked() -> None:
 
 
 @pytest.mark.realtime
-def test_who_answers_by_the_byte_is_not_waited_for() -> None:
+@pytest.mark.parametrize("head", [HEAD + b"content-length: 1000\r\n\r\n", HEAD + b"x-slow: "], ids=["body", "header"])
+def test_who_answers_by_the_byte_is_not_waited_for(head: bytes) -> None:
     gone = threading.Event()
 
     def slow(one: socket.socket) -> None:
-        one.sendall(HEAD + b"content-length: 1000\r\n\r\n")
+        one.sendall(head)
         for _ in range(60):
             one.sendall(b"x")
             if gone.wait(0.1):

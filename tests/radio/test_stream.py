@@ -122,3 +122,13 @@ def test_the_listener_hands_on_looks_and_stretches_and_survives_its_radio(tmp_pa
     assert iq is not None
     assert len(iq) == PLAN.samples
     assert listener.take_stream() == []
+
+
+@pytest.mark.feature("E3")
+def test_a_stretch_that_comes_again_is_stale(tmp_path: Path) -> None:
+    looks = SampleRing(tmp_path / "rx", slots=8, slot_samples=PLAN.samples, create=True)
+    stretches = SampleRing(tmp_path / "stream", slots=64, slot_samples=2_000, create=True)
+    listener = StreamListener(Scripted(), looks, stretches, PLAN)
+    listener._listen(block(2_000 * (number % 3), 2_000) for number in range(7))
+    stale = [bool(RxFlag(one.flags) & RxFlag.STALE) for one in listener.take_stream()]
+    assert stale == [False] * 3 + [True] * 4

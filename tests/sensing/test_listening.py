@@ -226,6 +226,16 @@ def test_what_cannot_be_told_is_said(tmp_path: Path, data: np.ndarray, rate: int
 
 
 @pytest.mark.feature("E4")
+def test_samples_that_come_again_are_stale_and_tell_nothing() -> None:
+    given = looks(*[SampleFlag.NONE] * 6)
+    fresh = run_sense(Heard(given), SensePlan())[0].report.channels[0]
+    assert SampleFlag.STALE not in fresh.flags
+    again = run_sense(Heard([replace(one, iq=given[i % 2].iq) for i, one in enumerate(given)]), SensePlan())
+    assert SampleFlag.STALE in again[0].report.channels[0].flags
+    assert again[0].report.channels[0].state.value == "unknown"
+
+
+@pytest.mark.feature("E4")
 def test_beyond_the_filter_nothing_is_told(tmp_path: Path) -> None:
     source = Heard(looks(*[SampleFlag.NONE] * 3))
     done = write(source, SensePlan(), tmp_path / "narrow")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from sensing.detectors.pulses import Pulse
+from sensing.detectors.radar import RadarDetector, Stretch
+from sensing.detectors.trainchecks import CHANCE, Course, falters, reach, repeats, surprise
 from sensing.detectors.trains import HeardPulse, PulseTrain, turns_in_step
-from sensing.detectors.traintests import CHANCE, Course, falters, reach, repeats, surprise
 from sensing.detectors.weakkernels import SCALE
 
 pytestmark = pytest.mark.feature("E3")
@@ -109,3 +110,37 @@ def test_a_train_between_the_pulses_makes_the_period_a_shorter_one() -> None:
     assert not repeats(cells, frames, 1000.0)
     cells[frames.astype(int) + 400] = 6 * SCALE
     assert repeats(cells, frames, 1000.0)
+
+
+def train(first_ms: float, count: int) -> tuple[Pulse, ...]:
+    """Pulses of P0N#1, 20 dB over the noise, each millisecond."""
+    return tuple(
+        Pulse(
+            time_us=1000 * (first_ms + k), duration_us=1.5, low_hz=0.5e6, high_hz=1.5e6, peak_hz=1e6, instant_hz=1e6,
+            snr_db=20, slope_mhz_per_us=0.0, nepers=100.0, level_db=-30.0, span=0.1,
+        )
+        for k in range(count)
+    )  # fmt: skip
+
+
+def test_two_trains_in_step_that_together_outlast_a_burst_are_taken_back() -> None:
+    detector = RadarDetector(band_hz=10e6)
+    first = detector.decide(Stretch(pulses=train(0.5, 18), start_ns=0, length_ns=20_000_000))
+    assert [one.kind for one in first.incumbents] == ["P0N#1"]
+    silent = detector.decide(Stretch(pulses=(), start_ns=20_000_000, length_ns=20_000_000, contiguous=True))
+    assert silent.incumbents == silent.withdrawn == ()
+    later = detector.decide(
+        Stretch(pulses=train(0.5, 18), start_ns=40_000_000, length_ns=20_000_000, contiguous=True)
+    )  # fmt: skip
+    assert {(one.start_ns, one.end_ns) for one in later.withdrawn} >= {(500_000, 17_500_000), (40_500_000, 57_500_000)}
+
+
+def test_two_trains_out_of_step_stay_two_radars() -> None:
+    detector = RadarDetector(band_hz=10e6)
+    detector.decide(Stretch(pulses=train(0.5, 18), start_ns=0, length_ns=20_000_000))
+    detector.decide(Stretch(pulses=(), start_ns=20_000_000, length_ns=20_000_000, contiguous=True))
+    later = detector.decide(
+        Stretch(pulses=train(0.8, 18), start_ns=40_000_000, length_ns=20_000_000, contiguous=True)
+    )  # fmt: skip
+    assert len(later.incumbents) == 1
+    assert later.withdrawn == ()
