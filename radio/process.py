@@ -2,8 +2,10 @@
 
 import ctypes
 import os
+import select
 import signal
 import threading
+import weakref
 
 PR_SET_PDEATHSIG = 1
 
@@ -36,9 +38,52 @@ def give_back() -> None:
         trim(0)
 
 
-def stop_on_signals() -> threading.Event:
-    """Return an event that SIGTERM and SIGINT set; call from the main thread."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+class SignalEvent(threading.Event):
+    """An event that a signal handler may set, however many signals come and wherever they interrupt the main thread.
+
+    `threading.Event.set` takes a lock that its own thread cannot take twice: a handler that interrupts `set`, `wait` or
+    another handler would wait for itself for ever. The kernel sends the signal of a dead parent once for each of its
+    threads, so that happens. Here a handler only assigns and writes a byte to a pipe, which whoever waits polls.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = False
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        weakref.finalize(self, _close, self._reader, self._writer)
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._asked
+
+    def set(self) -> None:
+        """Set it, for good, and wake all that wait."""
+        if not self._asked:
+            self._asked = True
+            os.write(self._writer, b"\0")
+
+    def clear(self) -> None:
+        """Refused with a RuntimeError: who was asked to stop is not asked to go on."""
+        raise RuntimeError("an asked stop is not taken back")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, `timeout` seconds at most; returns whether it is."""
+        if not self._asked:
+            poll = select.poll()
+            poll.register(self._reader, select.POLLIN)
+            poll.poll(None if timeout is None else max(0.0, timeout) * 1000)
+        return self._asked
+
+
+def _close(*descriptors: int) -> None:
+    for one in descriptors:
+        os.close(one)
+
+
+def stop_on_signals(*numbers: signal.Signals) -> SignalEvent:
+    """Return an event that the signals set, SIGTERM and SIGINT if none is named; call from the main thread."""
+    stop = SignalEvent()
+    for number in numbers or (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop

@@ -218,6 +218,11 @@ class Warden:
         self._chain.start()
         self._listener.start()
 
+    def silence(self) -> RfState:
+        """Silence for good; returns what the output reads back, to be tried again unless that is OFF."""
+        self._armed_until_ns = None
+        return self._chain.clear()
+
     def close(self) -> None:
         """Silence, then let go."""
         self._chain.mute()

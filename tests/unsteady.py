@@ -21,12 +21,13 @@ def main() -> int:
         print(f"{len(names)} tests failed, not 1 to {FEW}: none is run again")
         return 1
     print(f"run again, {TIMES} times alone: {' '.join(names)}", flush=True)
-    for _ in range(TIMES):
-        if subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names], check=False
-        ).returncode:
-            print(f"failed again: {' '.join(names)}")
-            return 1
+    for name in names:
+        for time in range(1, TIMES + 1):
+            if subprocess.run(
+                [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", name], check=False
+            ).returncode:
+                print(f"failed again, at time {time} of {TIMES} alone: {name}")
+                return 1
     print(f"UNSTEADY, failed once and then passed {TIMES} times: {' '.join(names)}")
     return 0
 

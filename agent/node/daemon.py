@@ -31,7 +31,7 @@ from agent.node.errand import Surroundings
 from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
-from agent.node.guard import Guard, mute_by_own_connection
+from agent.node.guard import Guard, mute_by_own_connection, muted_until_silent
 from agent.node.handovers import HandingSide, kept_of
 from agent.node.integers import touched
 from agent.node.intents import ASKED_MAX
@@ -202,7 +202,9 @@ class Node:
 
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
-        self.warden.stop()
+        if not self.warden.stop():
+            for state in muted_until_silent(lambda: mute_by_own_connection(self.config)):
+                self.events.write("warden silent", rf=state.value, alive=False)
         self.samples.close()
         self.vitals.end()
         self._take_from_warden()

@@ -1,6 +1,6 @@
 """The agent's watch over its warden: gone, silent or late, and the agent mutes the radio by a way of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from agent.config.settings import NodeConfig
 from agent.node.mutehelper import MUTE, ask_to_mute
@@ -8,6 +8,7 @@ from radio.errors import RadioError
 from radio.ports import RfState
 
 RETRY_NS = 500_000_000
+LAST_TRIES = 5
 
 
 def mute_by_own_connection(config: NodeConfig) -> RfState:
@@ -21,6 +22,15 @@ def mute_by_own_connection(config: NodeConfig) -> RfState:
         return config.radio.silence()
     except RadioError:
         return RfState.UNKNOWN
+
+
+def muted_until_silent(mute: Callable[[], RfState]) -> Iterator[RfState]:
+    """What each of at most LAST_TRIES mutes read back; the last is OFF where one succeeded."""
+    for _ in range(LAST_TRIES):
+        state = mute()
+        yield state
+        if state is RfState.OFF:
+            return
 
 
 class Guard:

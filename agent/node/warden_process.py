@@ -4,9 +4,9 @@ import gc
 import signal
 import sys
 import threading
+import time
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from agent.config.locks import WARDEN, held
@@ -18,13 +18,15 @@ from radio.errors import HardwareError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
 from radio.priority import before_others
-from radio.process import OrphanedAtBirth, die_with_parent, give_back
+from radio.process import OrphanedAtBirth, die_with_parent, give_back, stop_on_signals
 from radio.warden import Warden
 
 if TYPE_CHECKING:
     from agent.cbrs.assembly import WardenCbrs
 
 RETRY_S = 0.1
+LAST_S = 60.0
+"""For how long a radio that does not read back as silent at the end is muted again: nobody may be left to do it."""
 BEFORE_S = 3.0
 """How long the warden of before may take to end."""
 OPERATOR = "operator"
@@ -50,11 +52,19 @@ def _cbrs(config: NodeConfig) -> "tuple[WardenCbrs | None, dict[str, Any]]":
     return found, beside_of(found)
 
 
-def run(config: NodeConfig, stop: threading.Event) -> None:
-    """Guard the radio until told to stop."""
+def silenced(warden: Warden) -> RfState:
+    """Mute, and again until the radio reads back as silent or LAST_S have passed; returns what it read back last."""
+    until = time.monotonic() + LAST_S
+    while (found := warden.silence()) is not RfState.OFF and time.monotonic() < until:
+        time.sleep(RETRY_S)
+    return found
+
+
+def run(config: NodeConfig, stop: threading.Event) -> RfState:
+    """Guard the radio until told to stop; returns what the output read back at the end."""
     radio = _until_found(config, stop)
     if radio is None:
-        return
+        return RfState.OFF
     clock = timekeeper(config, process="warden")
     cbrs, beside = _cbrs(config)
     doors: list[OperatorDoor] = []
@@ -75,11 +85,13 @@ def run(config: NodeConfig, stop: threading.Event) -> None:
             if cbrs is not None:
                 cbrs.turn()
     finally:
+        last = silenced(warden)
         warden.close()
         if cbrs is not None:
             cbrs.close()
         clock.close()
         door.close()
+    return last
 
 
 def operate(warden: Warden, request: Answer) -> Answer:
@@ -113,20 +125,17 @@ def operate(warden: Warden, request: Answer) -> Answer:
 
 
 def main(arguments: list[str]) -> int:
-    """Run; exit code 0 when stopped, 4 when the device or the configuration is not usable."""
-    stop = threading.Event()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, ask)
+    """Run; exit code 0 when stopped with a silent radio, 4 when that is not sure or the node is not usable."""
+    stop = stop_on_signals(signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         die_with_parent()
         before_others()
         config = load(Path(arguments[0]))
         with held(config.folder, WARDEN, "a node's warden", wait_s=BEFORE_S):
-            run(config, stop)
+            last = run(config, stop)
+        if last is not RfState.OFF:
+            raise HardwareError(f"after {LAST_S:.0f} s of muting it reads back {last.value}")
     except OrphanedAtBirth:
         return 0
     except (ConfigError, RadioError) as exc:

@@ -147,16 +147,20 @@ class WardenSide:
         """Offer samples to send."""
         self.link.send(Burst(sid=sid, ticket=self._send_ring.write(iq)))
 
-    def stop(self) -> None:
-        """End the warden, which mutes first; one that runs apart mutes once this agent is silent."""
+    def stop(self) -> bool:
+        """End the warden, which mutes first; returns whether it ended by itself with a silent radio.
+
+        One that runs apart mutes once this agent is silent.
+        """
         if self._process is None:
-            return
+            return True
         self._process.terminate()
         try:
-            self._process.wait(STOP_S)
+            return self._process.wait(STOP_S) == 0
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        return False
 
 
 def gate_fields(change: GateChange) -> dict[str, object]:

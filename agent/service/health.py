@@ -27,7 +27,8 @@ def metrics(status: Status | None) -> bytes:
     ready = Gauge("bandpact_ready", "Whether a part of the node is ready", ["part"], registry=registry)
     wrong = problems(status)
     for part in PARTS:
-        ready.labels(part).set(part not in wrong and (status is not None))
+        if part in wrong or "agent" not in wrong:
+            ready.labels(part).set(part not in wrong)
     if status is not None:
         clock = status["clock"]
         Gauge("bandpact_clock_trusted", "Whether the clock is trusted", registry=registry).set(clock["trusted"])
@@ -59,6 +60,13 @@ def metrics(status: Status | None) -> bytes:
     return generate_latest(registry)
 
 
+def part_line(part: str, wrong: dict[str, str]) -> str:
+    """One part of a node in words; nothing of now is known of a part while the agent does not say how the node is."""
+    if part in wrong:
+        return f"[-] {part}: {printable(wrong[part])}"
+    return f"[?] {part}: not known, the agent does not say" if "agent" in wrong else f"[+] {part}: ok"
+
+
 def app_of(read: Callable[[], Status | None]) -> Starlette:
     """The web application around whatever gives the node's state."""
 
@@ -69,7 +77,7 @@ def app_of(read: Callable[[], Status | None]) -> Starlette:
 
     def readyz(request: Request) -> Response:
         wrong = problems(read())
-        lines = [f"[{'-' if part in wrong else '+'}] {part}: {printable(wrong.get(part, 'ok'))}" for part in PARTS]
+        lines = [part_line(part, wrong) for part in PARTS]
         short = "ok" if not wrong else f"not ready: {', '.join(wrong)}"
         body = "\n".join([*lines, short]) if "verbose" in request.query_params else short
         return PlainTextResponse(body + "\n", status_code=503 if wrong else 200)

@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -57,13 +56,14 @@ def main() -> None:
     for name in ("rate", "tone", "amplitude"):
         parser.add_argument(f"--{name}", type=float, required=True)
     told = parser.parse_args()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stops: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: stops.append(number))
     graph = ToneGraph(told.transmit, told.receive, told.rate, told.tone, told.amplitude)
     sent, heard = Progress(), Progress()
     loudest, report_at = 0.0, 0.0
     graph.start()
-    while not stop.wait(LOOK_S):
+    while not stops:
+        time.sleep(LOOK_S)
         now = time.monotonic()
         sent.note(graph.sink.nitems_read(0), now)
         heard.note(graph.end.nitems_read(0), now)

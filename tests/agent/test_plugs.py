@@ -5,11 +5,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from agent.node import warden_process
 from agent.node.events import read_events
-from agent.node.guard import Guard
+from agent.node.guard import Guard, muted_until_silent
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, _await_ready, _Tail, scenario_of, start_air
@@ -99,6 +101,35 @@ def test_lost_agent_and_lost_warden_fall_silent(running: Running, number: signal
     for pid in victims.values():
         if number is signal.SIGSTOP:
             os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.feature("R7")
+def test_an_agent_that_is_stopped_silences_for_a_warden_that_hangs(running: Running) -> None:
+    assert waited(lambda: running.gate("user-a") == "OPEN")
+    os.kill(running.warden("user-a"), signal.SIGSTOP)
+    os.kill(running.agent("user-a"), signal.SIGTERM)
+    assert waited(lambda: running.children["user-a"].process.poll() is not None)
+    assert running.rf("user-a") == "off"
+    silences = [e["rf"] for e in read_events(running.layout.root / "user-a") if e["event"] == "warden silent"]
+    assert silences[-1] == "off"
+
+
+@pytest.mark.feature("R7")
+def test_a_warden_ends_only_when_its_radio_reads_back_as_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warden_process, "RETRY_S", 0.0)
+    warden = Mock()
+    warden.silence.side_effect = [RfState.UNKNOWN, RfState.ON, RfState.OFF, RfState.ON]
+    assert warden_process.silenced(warden) is RfState.OFF
+    assert warden.silence.call_count == 3
+    monkeypatch.setattr(warden_process, "LAST_S", 0.0)
+    warden.silence.side_effect = [RfState.UNKNOWN]
+    assert warden_process.silenced(warden) is RfState.UNKNOWN
+
+
+def test_muting_from_outside_ends_with_silence_or_after_a_few_tries() -> None:
+    answers = iter([RfState.UNKNOWN, RfState.OFF, RfState.ON])
+    assert list(muted_until_silent(lambda: next(answers))) == [RfState.UNKNOWN, RfState.OFF]
+    assert list(muted_until_silent(lambda: RfState.UNKNOWN)) == [RfState.UNKNOWN] * 5
 
 
 def test_the_guard_mutes_once_and_again_until_it_reads_back() -> None:

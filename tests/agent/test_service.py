@@ -302,6 +302,8 @@ def test_readyz_names_the_failing_part(found: dict[str, Any] | None, part: str, 
     assert answer.status_code == 503
     line = next(line for line in answer.text.splitlines() if line.startswith(f"[-] {part}"))
     assert reason in line
+    others = [one for one in answer.text.splitlines()[:-1] if one != line]
+    assert all(one.startswith("[?]" if part == "agent" else "[+]") for one in others), answer.text
 
 
 @pytest.mark.feature("U5")

@@ -227,6 +227,7 @@ def test_without_the_token_the_stop_asks_for_it_and_stops_nothing(browser: Any, 
 
 
 @pytest.mark.feature("U4")
+@pytest.mark.timeout(300)
 def test_k_silences_the_radio_by_the_oracles_word(page: Any, running: Running) -> None:
     running.until(lambda: page.get_attribute("#why", "data-state") == "OPEN", limit_s=90)
     page.locator("#plane").focus()
@@ -237,7 +238,7 @@ def test_k_silences_the_radio_by_the_oracles_word(page: Any, running: Running) -
     assert "latched after" in page.inner_text("#said")
     air = AirClient(f"ipc://{running.work}/air")
     try:
-        air.dump(timeout_ms=20_000)
+        air.dump(timeout_ms=90_000)
         radios = air.state()["radios"]
     finally:
         air.close()

@@ -1,0 +1,57 @@
+"""Asking a process to stop by signals: no signal, whenever it comes, keeps the process from stopping."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from radio.process import SignalEvent
+
+ROOT = Path(__file__).resolve().parents[2]
+STORM = """
+import signal, sys
+from radio.process import stop_on_signals
+
+stop, left = stop_on_signals(), 300
+
+def at_each_line(frame, what, arg):
+    global left
+    if left:
+        left -= 1
+        signal.raise_signal(signal.SIGTERM)  # its handler runs at once, within whatever the main thread holds
+    return at_each_line
+
+sys.settrace(at_each_line)
+stop.set() if sys.argv[1] == "set" else stop.wait(5.0)
+sys.settrace(None)
+assert stop.is_set() and left < 300
+print("stopped")
+"""
+
+
+@pytest.mark.feature("R7")
+@pytest.mark.parametrize("what", ["set", "wait"])
+def test_a_signal_at_any_line_of_waiting_or_setting_stops_the_process(what: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STORM, what], cwd=ROOT, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.stdout == "stopped\n", done.stderr
+
+
+def test_the_event_wakes_every_thread_and_stays_set() -> None:
+    event, woken = SignalEvent(), list[bool]()
+    assert not event.is_set()
+    assert event.wait(0) is False
+    waiting = [threading.Thread(target=lambda: woken.append(event.wait(30))) for _ in range(3)]
+    for one in waiting:
+        one.start()
+    event.set()
+    event.set()
+    for one in waiting:
+        one.join(30)
+    assert woken == [True] * 3
+    assert event.wait() is True
+    with pytest.raises(RuntimeError, match="not taken back"):
+        event.clear()
