@@ -1,4 +1,7 @@
-"""What somebody must hear, whatever is lost: what is owed, a FALLBACK, a dispute; sent until it is receipted."""
+"""What somebody must hear, whatever is lost: what is owed, a FALLBACK, a dispute; sent until it is receipted.
+
+Or until its reader's credential is revoked or over, and no receipt of it would be taken any more.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -6,7 +9,7 @@ from dataclasses import dataclass, replace
 from settlement.chain.codec import blob, encode, uint
 from settlement.chain.records import Record
 from settlement.pair.transmit import pause_ns
-from settlement.pair.work import STORED_LIMIT, Work, stored_as
+from settlement.pair.work import STORED_LIMIT, Silenced, Work, stored_as
 from settlement.records.endings import Compensation
 
 DEBT = "debt"
@@ -52,6 +55,14 @@ class Debts:
         """Its reader says that it has it."""
         if self.open.pop(subject, None) is not None:
             work.drop(DEBT, subject)
+
+    def let_go(self, work: Work, silenced: Silenced) -> None:
+        """Say no more to whoever can receipt nothing any more; the record stands in this node's log all the same."""
+        for name, debt in list(self.open.items()):
+            refusal = silenced(debt.to)
+            if refusal is not None:
+                self.heard(work, name)
+                work.event("not heard", record=name, to=debt.to, reason=refusal.reason.value, detail=str(refusal))
 
     def tick(self, work: Work) -> None:
         """Say again what was not heard, ever less often."""
