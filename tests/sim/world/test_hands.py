@@ -96,3 +96,11 @@ def test_a_next_user_does_not_wait_for_a_user_whose_credential_was_revoked() -> 
     assert not outcome.breaches, str(outcome.breaches[0])
     assert outcome.counts["own accept"] == 2
     assert outcome.counts["refused REVOKED"] >= 1, "ada's ABORT came after mill knew that ada is revoked"
+
+
+def test_a_consent_may_come_until_confirm_by() -> None:
+    """Seed 60356, made small: the CONSENT to ada's HANDOVER comes after `accept_by`, and ada confirms in time."""
+    outcome = run_plan(with_acts(plan(60356), (0, 1, 2, 3, 4, 5, 8, 9), calm=False))
+    assert not outcome.breaches, str(outcome.breaches[0])
+    assert outcome.counts["own consent"] == 2
+    assert outcome.counts["own confirm"] == 5
