@@ -28,7 +28,7 @@ from agent.words.silence import GATE
 
 FILES: Final = Path(__file__).parent / "static"
 TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-LISTS: Final = ("auctions", "handovers", "disputes", "jurisdictions")
+LISTS: Final = ("auctions", "approvals", "handovers", "disputes", "jurisdictions")
 BODY_MAX: Final = 4096
 ROWS_MAX: Final = 20_000
 CLIENTS_MAX: Final = 32
