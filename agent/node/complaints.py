@@ -9,13 +9,13 @@ from typing import Any
 
 from settlement.chain.scope import Band
 from settlement.core.reasons import Refusal
-from settlement.disputes.case import gather_settled
+from settlement.disputes.case import SettledPair, gather_settled
 from settlement.disputes.table import DisputeState, OpenDispute
 from settlement.market.debts import amount_owed
 from settlement.pair.holdermove import SubstituteOffer
 from settlement.pair.holderpairs import HolderPair
 from settlement.party.party import Party
-from settlement.records.complaint import COMPENSATES, Dispute, DisputeAnswer
+from settlement.records.complaint import COMPENSATES, EVIDENCE_MAX, Dispute, DisputeAnswer
 from settlement.state.casefile import case_file
 from settlement.state.disputes import (
     all_disputes,
@@ -26,6 +26,7 @@ from settlement.state.disputes import (
     sources_of,
 )
 from settlement.state.evidence import evidence_for
+from settlement.state.outsiders import raise_as_outsider, read_shown
 from settlement.state.step import Step
 
 
@@ -127,14 +128,7 @@ def dispute_settlement(
     settled = gather_settled(confirm, sources_of(party))
     if isinstance(settled, Refusal):
         raise NotSaid(str(settled))
-    terms = settled.terms.disputes
-    asked = terms.ground(ground) if terms is not None else None
-    if terms is None:
-        raise NotSaid(f"the rule has no terms for disputes of class {settled.terms.name}; an authority adds [disputes]")
-    if claim is None:
-        price, window = settled.given.price, settled.given.cell.window
-        owed = (asked.owed, asked.amount) if asked is not None else ("none", 0)
-        claim = max(price, amount_owed(*owed, price=price, window=window, from_ns=window.start_ns))
+    claim = _claimed(settled, ground, claim)
     body = Dispute(
         sid=sid,
         confirm=confirm,
@@ -150,6 +144,42 @@ def dispute_settlement(
         raise NotSaid(f"refused before anything was signed: {record}")
     told = {"dispute": record.digest.hex(), "sid": sid.hex(), "ground": ground, "claim": claim}
     yield ToldStep(step="disputed", fields={**told, "evidence": len(body.evidence)})
+
+
+def _claimed(settled: SettledPair, ground: str, claim: int | None) -> int:
+    """What is claimed: as said, else all that the ground can owe. Raises NotSaid where the rule has no terms."""
+    terms = settled.terms.disputes
+    if terms is None:
+        raise NotSaid(f"the rule has no terms for disputes of class {settled.terms.name}; an authority adds [disputes]")
+    if claim is not None:
+        return claim
+    asked, price, window = terms.ground(ground), settled.given.price, settled.given.cell.window
+    owed = (asked.owed, asked.amount) if asked is not None else ("none", 0)
+    return max(price, amount_owed(*owed, price=price, window=window, from_ns=window.start_ns))
+
+
+def dispute_of_others(
+    party: Party, step: Step, *, shown: list[str], against: str, ground: str, claim: int | None, cite: list[str]
+) -> Iterator[ToldStep]:
+    """Dispute a settlement between others, as who co-signed it or an auditor, from its records as hex."""
+    found = read_shown(party, [bytes.fromhex(raw) for raw in shown])
+    if isinstance(found, Refusal):
+        raise NotSaid(f"the settlement that was shown is not proven here: {found}")
+    settled = found.pair
+    body = Dispute(
+        sid=found.sid,
+        confirm=found.confirm,
+        rule=settled.given.rule,
+        against=(settled.holder if against == "holder" else settled.user).hash,
+        grounds=ground,
+        claim=_claimed(settled, ground, claim),
+        evidence=tuple(dict.fromkeys((*_cited(cite), *evidence_for(party, found.sid, ground))))[:EVIDENCE_MAX],
+    )
+    record = raise_as_outsider(party, step, body, found)
+    if isinstance(record, Refusal):
+        raise NotSaid(f"refused before anything was signed: {record}")
+    told = {"dispute": record.digest.hex(), "sid": found.sid.hex(), "ground": ground, "claim": body.claim}
+    yield ToldStep(step="disputed", fields={**told, "evidence": len(body.evidence), "against": against})
 
 
 def answer_prefix(
