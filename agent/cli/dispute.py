@@ -114,6 +114,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the disputes on record at the running node: ground, level, what is cited, ruled and paid."""
+    if node is None and config is None and not set(name) <= set("0123456789abcdef") and Path(name).exists():
+        node, name = Path(name), ""  # all disputes of a node
     folder = run_folder_of(chosen(node, config))
     if case is None:
         converse(folder, as_json=as_json, do="disputes", name=name)

@@ -51,6 +51,17 @@ def _one(prefix: str, names: list[bytes], what: str) -> bytes:
     raise NotSaid(f"{len(found)} {what} begin with {prefix!r}; there are: {known}")
 
 
+def _one_dispute(prefix: str, known: dict[bytes, OpenDispute], what: str) -> bytes:
+    """The one dispute that is named: by its own name, or by its settlement's where it is the newest of it alone."""
+    of_settlement = [
+        name
+        for name, held in known.items()
+        if held.sid.hex().startswith(prefix) and held.state != DisputeState.ESCALATED
+    ]
+    named = [name for name in known if name.hex().startswith(prefix)]
+    return of_settlement[0] if not named and len(of_settlement) == 1 else _one(prefix, list(known), what)
+
+
 def _decided(party: Party) -> list[bytes]:
     """Every settlement of this node that was confirmed, over or not."""
     mine = [pair.sid for pair in party.user.pairs.values() if pair.decision is not None and pair.grant is not None]
@@ -115,7 +126,7 @@ def dispute_settlement(
     """Dispute a settlement, or take a dispute to the next level; cites what this log holds on the ground."""
     lower: bytes | None = None
     if escalates is not None:
-        lower = _one(escalates, list(all_disputes(party)), "disputes")
+        lower = _one_dispute(escalates, all_disputes(party), "disputes")
         before = all_disputes(party)[lower]
         sid, ground, against = before.sid, before.ground, before.against
         first = party.record_of(lower)
@@ -187,8 +198,8 @@ def answer_prefix(
 ) -> Iterator[ToldStep]:
     """Answer a dispute against this node, citing what this log holds on its ground."""
     known = all_disputes(party)
-    mine = [name for name, held in known.items() if answers_it(party, held) in party.own_line]
-    name = _one(prefix, mine, "disputes that this node may answer")
+    mine = {name: held for name, held in known.items() if answers_it(party, held) in party.own_line}
+    name = _one_dispute(prefix, mine, "disputes that this node may answer")
     held = known[name]
     body = DisputeAnswer(
         dispute=name,

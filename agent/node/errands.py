@@ -371,7 +371,7 @@ class Errands:
                 self._end(errand, ok=False, why=refused_text(made))
                 return
             errand.handover = made.digest
-            self._tell(errand, "handed on", to=command.to, kind=command.kind)
+            self._once(errand, HandingStage.OFFERED.value, to=command.to, kind=command.kind)
         now = standing_of(self._party, errand.handover)
         late = errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS
         if now.stage is HandingStage.SETTLED:
