@@ -99,7 +99,7 @@ class Server:
         }
         for number, pipe in enumerate(self._pipes):
             endpoint = worker_endpoint(config.endpoint, number)
-            command = [sys.executable, "-m", "sim.airworker", endpoint, str(os.getpid())]
+            command = [sys.executable, "-P", "-m", "sim.airworker", endpoint, str(os.getpid())]
             self._workers.append(subprocess.Popen(command, env={**os.environ, **ONE_THREAD}, stdin=subprocess.DEVNULL))
             pipe.send(pack({**first, "log": config.log if number == 0 else None}))
 

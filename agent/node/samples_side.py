@@ -48,7 +48,7 @@ class SamplesSide:
         if now_ns < self._next_ns:
             return
         with (self._config.folder / "samples.log").open("a") as log:
-            command = [sys.executable, "-m", MODULE, str(self._path)]
+            command = [sys.executable, "-P", "-m", MODULE, str(self._path)]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._starts += 1
 

@@ -32,7 +32,7 @@ async def stop_node(node: ServedNode) -> dict[str, Any]:
 
 
 async def _command(node: ServedNode) -> dict[str, Any]:
-    command = [sys.executable, "-m", "agent.cli.main", "stop", "--json", "--config", str(node.config)]
+    command = [sys.executable, "-P", "-m", "agent.cli.main", "stop", "--json", "--config", str(node.config)]
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,

@@ -45,7 +45,7 @@ def spawn(name: str, module: str, argument: Path, folder: Path) -> Child:
     errors = folder / f"{name}.err"
     with errors.open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(argument)],
+            [sys.executable, "-P", "-m", module, str(argument)],
             stdin=subprocess.DEVNULL,
             stdout=err,
             stderr=err,

@@ -58,6 +58,19 @@ def test_a_module_is_named_by_a_noun() -> None:
     assert {stem: path for stem, path in named.items() if stem not in NOUNS} == {}
 
 
+def test_a_process_of_ours_takes_no_module_from_the_folder_it_is_started_in() -> None:
+    """Every `python -m` has -P: in a folder that others write to, a stranger's radio.py would be loaded as ours."""
+    unsafe = []
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            words = (
+                [one.value for one in node.elts if isinstance(one, ast.Constant)] if isinstance(node, ast.List) else []
+            )
+            if "-m" in words and "-P" not in words[: words.index("-m")]:
+                unsafe.append(f"{path}:{node.lineno}")
+    assert unsafe == []
+
+
 def test_every_room_says_what_lives_in_it() -> None:
     for room in ROOMS:
         for folder in {path.parent for path in (ROOT / room).rglob("*.py")}:
