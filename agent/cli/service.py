@@ -82,6 +82,7 @@ def status(
     from agent.config.settings import ConfigError
     from agent.samples.shown import lines
     from agent.service.snapshot import (
+        approval_line,
         armed_text,
         auction_line,
         channel_line,
@@ -136,6 +137,7 @@ def status(
                 *lines(found.get("samples")),
                 *map(settlement_line, found.get("settlements", [])),
                 *map(auction_line, found.get("auctions", [])),
+                *map(approval_line, found.get("approvals", [])),
                 *map(dispute_line, found.get("disputes", [])),
                 *map(handover_line, found.get("handovers", [])),
                 *map(jurisdiction_line, found.get("jurisdictions", [])),

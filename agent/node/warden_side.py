@@ -59,6 +59,8 @@ def _started(config: NodeConfig, config_path: Path) -> "subprocess.Popen[bytes]"
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            # What a terminal or `kill -- -GROUP` sends to the agent's group does not end both at once.
+            start_new_session=True,
         )
 
 

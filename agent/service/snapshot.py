@@ -133,6 +133,25 @@ def auction_line(one: dict[str, Any]) -> str:
     )
 
 
+def approval_line(one: dict[str, Any]) -> str:
+    """One REQUEST that a group has to approve: who asks whom for what, the votes, and what came of it."""
+    if "low_hz" not in one:
+        return f"approval {one['approval'][:12]} {one['state']}"
+    band, until = band_text(one["low_hz"], one["high_hz"]), ""
+    if one["state"] == "voting":
+        until = f" until {clock_text(one['vote_by_ns'])}"
+    votes = f"{one['votes_for']} for, {one['votes_against']} against of {one['required']} required"
+    enough = one["function"] if not one["need"] else f"{one['function']}, {one['need']}"
+    own = f", voted {one['own_vote']} here" if one["own_vote"] else ""
+    ended = {"decided": ", approved", "void": ", not approved in time"}.get(one["state"], "")
+    granted = ", granted" if one["granted"] else ""
+    who = f"{one['user']} asks {one['holder']}"
+    return (
+        f"approval {one['approval'][:12]} {one['state']}{until}, {band}: {who}; {one['group']} ({enough}): "
+        f"{votes}{own}{ended}{granted}"
+    )
+
+
 def clock_text(utc_ns: int) -> str:
     """A time of day in UTC, such as `12:00:10.250Z`."""
     return time.strftime("%H:%M:%S", time.gmtime(utc_ns // 10**9)) + f".{utc_ns // 10**6 % 1000:03d}Z"
