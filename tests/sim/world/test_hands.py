@@ -98,6 +98,14 @@ def test_a_next_user_does_not_wait_for_a_user_whose_credential_was_revoked() -> 
     assert outcome.counts["refused REVOKED"] >= 1, "ada's ABORT came after mill knew that ada is revoked"
 
 
+def test_an_older_log_that_is_put_back_opens_no_radio_before_the_neighbours_have_spoken() -> None:
+    """Seed 62201, made small: mill has handed its lease on, and starts on a copy of its log from before that."""
+    outcome = run_plan(with_acts(plan(62201), (0, 1, 7, 10, 13, 16, 19), calm=False))
+    assert not outcome.breaches, str(outcome.breaches[0])
+    assert outcome.counts["restored"] == 1
+    assert outcome.counts["own vacated"] == 1
+
+
 def test_a_consent_may_come_until_confirm_by() -> None:
     """Seed 60356, made small: the CONSENT to ada's HANDOVER comes after `accept_by`, and ada confirms in time."""
     outcome = run_plan(with_acts(plan(60356), (0, 1, 2, 3, 4, 5, 8, 9), calm=False))
