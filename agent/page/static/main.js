@@ -8,13 +8,13 @@ import { Spectrum } from './spectrum.js';
 import { Waterfall } from './waterfall.js';
 import { CIVIDIS } from './palette.js';
 
-const STALE_MS = 2000, KEPT_NS = 150e9, LIVE_ROWS_NS = 120e9, FRAME_MS = 40;
+const STALE_MS = 2000, CUT_MS = 2500, KEPT_NS = 150e9, LIVE_ROWS_NS = 120e9, FRAME_MS = 40;
 const SPANS = [[20, '20 s'], [120, '2 min'], [900, '15 min'], [3600, '1 h'], [21600, '6 h'], [86400, '24 h']];
 const AHEAD = 0.14;  // of the axis: what is settled and offered for later
 const el = (id) => document.getElementById(id);
 
 const state = {
-  node: '', live: null, heardAt: -1e9, ageMs: null, offsetMs: null, lanes: [], kept: [], events: [], reasons: {},
+  node: '', live: null, heardAt: -1e9, answeredAt: -1e9, ageMs: null, offsetMs: null, lanes: [], kept: [], events: [], reasons: {},
   boxesThen: [], cursor: null, marker: null, dirty: true, tables: 0, request: null,
 };
 const view = { spanNs: 20e9, topNs: 0, nowNs: 0, live: true, lowHz: 0, highHz: 1 };
@@ -44,6 +44,7 @@ function isStale() {
 // -- what the node says ------------------------------------------------------------------------------------------
 
 function heard(kind, body) {
+  state.answeredAt = performance.now();
   if (kind === 'state') takeState(body);
   else if (kind === 'gate') takeGate(body);
   else if (kind === 'event') takeEvents([body]);
@@ -215,11 +216,20 @@ function boxes() {
   return [...named.values()];
 }
 
+// Nothing is heard of now: from the node, which the page's server then says why, or from that server either.
+function unknown(silence) {
+  const cut = performance.now() - state.answeredAt;
+  if (cut < CUT_MS && silence.state === 'UNKNOWN') return silence;
+  const [meaning, mend] = cut < CUT_MS
+    ? [`Nothing heard from the node for ${span(ageNow() * 1e6)}`, 'STOP, or `bandpact stop` on the node, or take the power away']
+    : [`The page's server has not answered for ${span(cut * 1e6)}: it ended, or the network to it is cut`,
+      'on the node: `bandpact stop`, or take the power away; STOP here may not reach it. Then `bandpact status` there'];
+  return { state: 'UNKNOWN', meaning, mend, clause: '', measured: '', required: '' };
+}
+
 function showWhy(silence, atNs = null) {
   const now = atNs === null;
-  const shown = now && isStale() && state.live
-    ? { state: 'UNKNOWN', meaning: `Nothing heard from the node for ${span(ageNow() * 1e6)}`, mend: 'STOP, or `bandpact stop` on the node, or take the power away', clause: '', measured: '', required: '' }
-    : silence;
+  const shown = now && isStale() && state.live ? unknown(silence) : silence;
   const title = { OPEN: 'MAY TRANSMIT', UNKNOWN: 'UNKNOWN: treat as ON', LATCHED: 'SILENT, latched', LOCKED: 'SILENT, not armed', ARMED: 'SILENT' };
   el('why').dataset.state = shown.state;
   el('why-lamp').textContent = LETTER[shown.state] ?? '?';
