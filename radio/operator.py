@@ -66,7 +66,7 @@ class OperatorDoor:
             self._waiting = [one for one in self._waiting if not self._answered(one)]
 
     def _let_in(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # nobody is there after all, or no descriptor is left: the gate goes on
             connection, _ = self._socket.accept()
             connection.setblocking(False)
             if len(self._waiting) < WAITING_MAX and may_knock(connection):
