@@ -56,7 +56,7 @@ function takeState(body) {
   const before = state.live;
   state.live = body;
   over(before?.boxes ?? [], body.boxes, utcNs());
-  if (body.age_ms === null) return;
+  if (body.age_ms === null) { why(); return; }
   state.heardAt = performance.now();
   state.ageMs = body.age_ms;
   if (body.utc_ns) {
@@ -146,6 +146,12 @@ function heardRow(row) {
 function follow() {
   view.nowNs = utcNs();
   if (view.live) view.topNs = view.nowNs + AHEAD * view.spanNs;
+  if (!seen(state.cursor)) setCursor(null);
+}
+
+// Whether a cursor is on the picture, as far as it tells of an instant: time goes on, and takes what is live out of it.
+function seen(cursor) {
+  return !cursor || cursor.ns === null || (cursor.ns <= view.topNs && cursor.ns >= view.topNs - view.spanNs);
 }
 
 // Begin the picture anew: what is kept here, and before that what the history has.
@@ -195,7 +201,10 @@ function setSpan(seconds) {
 function move(share) {
   const top = view.topNs + share * view.spanNs, latest = utcNs() + AHEAD * view.spanNs;
   view.live = top >= latest;
+  const before = view.topNs;
   view.topNs = Math.min(top, latest);
+  // The cursor stays where it is on the picture: it is never at an instant that is not seen.
+  if (state.cursor && state.cursor.ns !== null) setCursor({ ...state.cursor, ns: state.cursor.ns + view.topNs - before });
   el('live').setAttribute('aria-pressed', String(view.live));
   clearTimeout(state.later);
   state.later = setTimeout(restart, 60);
@@ -216,6 +225,11 @@ function boxes() {
   return [...named.values()];
 }
 
+// An instant of the past; its day too where that is not today.
+function instant(ns) {
+  return `${dayText(ns) === dayText(utcNs()) ? '' : `${dayText(ns)} `}${clockText(ns, 1)}Z`;
+}
+
 // Nothing is heard of now: from the node, which the page's server then says why, or from that server either.
 function unknown(silence) {
   const cut = performance.now() - state.answeredAt;
@@ -234,7 +248,7 @@ function showWhy(silence, atNs = null) {
   el('why').dataset.state = shown.state;
   el('why-lamp').textContent = LETTER[shown.state] ?? '?';
   el('why-state').textContent = `${title[shown.state] ?? shown.state}${shown.reason && shown.reason !== shown.state ? `: ${shown.reason}` : ''}`;
-  el('why-at').textContent = now ? '' : `at ${clockText(atNs, 1)}Z, under the cursor`;
+  el('why-at').textContent = now ? '' : `at ${instant(atNs)}, under the cursor`;
   el('why').dataset.then = String(!now);
   el('why-meaning').textContent = shown.meaning;
   el('why-before').textContent = shown.before ?? '';
@@ -479,6 +493,7 @@ function place(event, canvas) {
 
 function setCursor(cursor) {
   state.cursor = cursor;
+  if (!cursor) el('cursor').textContent = '';
   state.dirty = true;
   why();
 }
@@ -500,7 +515,7 @@ function why() {
     showWhy({ state: lane.g, reason: lane.r, clause: lane.c, measured: lane.m, required: lane.q, meaning, mend: cure, before: lane.r && lane.g === 'ARMED' ? lastBefore(cursor.ns) : '' }, cursor.ns);
   } else if (cursor && cursor.ns !== null && cursor.ns < view.nowNs) {
     showWhy({ state: 'UNKNOWN', reason: '', clause: '', measured: '', required: '', meaning: 'Nothing was kept of this instant', mend: '' }, cursor.ns);
-  } else if (state.live?.status) showWhy(state.live.silence);
+  } else if (state.live) showWhy(state.live.silence);
 }
 
 function showCursor() {
@@ -510,7 +525,7 @@ function showCursor() {
   parts.push(level === null ? (view.live ? 'not sensed' : '') : `${level.toFixed(1)} ${spectrum.unit}`);
   const hold = spectrum.level(at.hz, view, spectrum.hold);
   if (hold !== null && view.live) parts.push(`hold ${hold.toFixed(1)}`);
-  if (at.ns !== null) parts.push(`${view.spanNs > 3600e9 ? `${dayText(at.ns)} ` : ''}${clockText(at.ns, 1)}Z`);
+  if (at.ns !== null) parts.push(`${instant(at.ns)}`);
   if (state.marker) {
     const marked = spectrum.level(state.marker.hz, view);
     parts.push(`Δ ${mhz(at.hz - state.marker.hz, 4)} MHz${level !== null && marked !== null ? ` ${(level - marked).toFixed(1)} dB` : ''}`);
@@ -521,7 +536,8 @@ function showCursor() {
 function nudge(hzSteps, nsSteps) {
   const at = state.cursor ?? { hz: (view.lowHz + view.highHz) / 2, ns: null };
   const hz = Math.min(view.highHz, Math.max(view.lowHz, at.hz + hzSteps * (view.highHz - view.lowHz) / 400));
-  const ns = nsSteps ? (at.ns ?? view.nowNs) + nsSteps * view.spanNs / 100 : at.ns;
+  const top = Math.min(view.nowNs, view.topNs), stepped = (at.ns ?? top) + nsSteps * view.spanNs / 100;
+  const ns = nsSteps ? Math.min(view.topNs, Math.max(view.topNs - view.spanNs, stepped)) : at.ns;
   setCursor({ hz, ns });
 }
 
@@ -566,7 +582,7 @@ const KEYS = [
   ['PageUp', 'later by half a window', () => move(0.5)], ['-', 'longer time axis', () => zoom(1)],
   ['+', 'shorter time axis', () => zoom(-1)], ['H', 'hold of the spectrum on or off, begins anew', toggleHold],
   ['M', 'mark here; the difference is shown from then on', mark], ['T', 'theme: as the system, dark, light', () => theme()],
-  ['N', 'next node', nextNode], ['Escape', 'let go of cursor and marker', () => { state.marker = null; setCursor(null); el('cursor').textContent = ''; }],
+  ['N', 'next node', nextNode], ['Escape', 'let go of cursor and marker', () => { state.marker = null; setCursor(null); }],
 ];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
