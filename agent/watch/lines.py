@@ -35,6 +35,8 @@ def is_stale(snapshot: dict[str, Any], waited_ms: float) -> bool:
 def why_lines(snapshot: dict[str, Any], *, stale: bool) -> list[str]:
     """Why the radio is silent: title, meaning, values, mend."""
     why = snapshot["silence"]
+    if stale and why["state"] == "UNKNOWN" and snapshot["age_ms"] is not None:
+        return [TITLES["UNKNOWN"], why["meaning"], "", f"do: k; {why['mend']}"]
     if stale:
         age = snapshot["age_ms"]
         heard = "nothing heard from the node yet" if age is None else f"nothing heard for {age / 1000:.1f} s"

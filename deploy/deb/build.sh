@@ -29,7 +29,8 @@ cat >"$root/usr/bin/bandpact" <<'RUN'
 #!/bin/sh
 PYTHONPATH=/opt/bandpact/app:/opt/bandpact/deps${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONPATH
-exec /usr/bin/env python3 -m agent.cli.main "$@"
+# -P: no module is taken from the folder that it is called in, which others may write to.
+exec /usr/bin/env python3 -P -m agent.cli.main "$@"
 RUN
 chmod 755 "$root/usr/bin/bandpact"
 

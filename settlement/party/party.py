@@ -346,6 +346,7 @@ class Party(NodeState):
         self.duty(step, "holder", lambda: self.holder.tick(step))
         self.duty(step, "handing", lambda: handovers.tick(self, step))
         self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
+        self.duty(step, "unwitnessed", lambda: self.witness.let_go(step, lambda name: self._is_over(name, step)))
         self.duty(step, "witness", lambda: self.witness.tick(step))
         self.duty(step, "proposals", lambda: assembly.tick(self, step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))
@@ -354,6 +355,12 @@ class Party(NodeState):
         ended = self.duty(step, "user", lambda: self.user.tick(step, lambda holder: self.silenced(holder, now)))
         self.duty(step, "wholes", lambda: together.tick(self, step))
         return ended if isinstance(ended, list) else []
+
+    def _is_over(self, confirm: bytes, step: Step) -> bool:
+        """Whether a CONFIRM of this node allows nothing any more, whoever witnesses it: its window is surely over."""
+        record = self.record_of(confirm)
+        pair = self.holder.pairs.get(record.body.sid) if record is not None else None
+        return pair is None or step.now.time.after(pair.cell.window.end_ns)
 
     def _unreadable(self, step: Step) -> Silenced:
         """Whose receipts are never taken again, be it under the key that it had or under one that succeeded it."""

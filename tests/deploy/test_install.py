@@ -200,6 +200,9 @@ def test_the_image_copies_what_is_there_and_runs_what_is_a_command() -> None:
     assert (node["command"][0],) in known
     assert (ROOT / "deploy/oci" / node["build"]["context"] / node["build"]["dockerfile"]).is_file()
     assert any("/dev/bus/usb" in device for device in node["devices"])
+    # What is mounted belongs to whoever made it: the image's own user could not write there.
+    assert node["user"].startswith("${BANDPACT_UID:-")
+    assert re.search(r"^ENV .*\bHOME=/var/lib/bandpact", text, re.MULTILINE)
 
 
 @pytest.mark.feature("U8")

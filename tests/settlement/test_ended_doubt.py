@@ -1,5 +1,6 @@
 """Nobody waits for ever for a party that can no longer answer: the doubt ends, with its reason, and frees nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from settlement.pair.effects import HandPermit
 from settlement.pair.table import HolderState, UserState
 from settlement.pair.userpairs import UserPair
 from settlement.state.messages import decode_message
+from settlement.state.witness import ROUND, WAITING
 from tests.settlement.market.test_displacement import ask, town
 from tests.settlement.test_revocation import status_list, tell
-from tests.settlement.world import World, trio
+from tests.settlement.world import RULE, World, fix, trio
 
 HOLDER, ALICE = 5, 3
 REVOKED_HOLDER, NOBODY = (HOLDER,), ()
@@ -129,3 +131,25 @@ def test_what_is_owed_to_a_revoked_party_stays_on_record_and_is_not_said_for_eve
     assert holder.record_of(owed, admitted=True) is not None
     told = [one.fields["reason"] for one in world.members["holder"].notices if one.name == "not heard"]
     assert told == (["REVOKED"] if revoked else [])
+
+
+@pytest.mark.feature("S7")
+def test_witnesses_that_are_gone_are_not_asked_for_ever(tmp_path: Path) -> None:
+    """Nobody cosigns; until the window is over a cosignature may still come, and the CONFIRM leaves then."""
+    world = trio(tmp_path, rule=replace(RULE, witness_quorum=2))
+    for name in world.members:
+        world.do(name, -6.0, world.members[name].party.hello)
+    world.carry(-6.0)
+    sid, accept = world.in_doubt()
+    holder = world.members["holder"].party
+    assert world.give("alice", "holder", accept, 1.1) is None
+    for at_s, asked in ((5.0, True), (8.9, True), (9.2, False), (12.0, False)):
+        world.members["holder"].outgoing = []
+        world.do("holder", at_s, holder.tick)
+        assert bool(world.members["holder"].outgoing) is asked, at_s
+    assert holder.lineage.items(WAITING) == []
+    assert holder.lineage.items(ROUND) == []
+    assert [one.name for one in world.members["holder"].notices].count("not witnessed") == 1
+    assert not holder.due(fix(13.0))
+    assert tick(world, 9.2) == []
+    assert pair_of(world, sid).ended == "TIMEOUT"
