@@ -130,7 +130,7 @@ def ask(path: Path, request: Answer, *, timeout_s: float = 2.0) -> Answer:
         raise OperatorError(f"{path}: no warden answers ({exc}); is the node running, as this user?") from exc
     try:
         answer = json.loads(data)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise OperatorError(f"{path}: the warden closed without an answer; is this its own user?") from exc
     if not isinstance(answer, dict) or "error" in answer:
         raise OperatorError(f"{path}: {answer.get('error', answer) if isinstance(answer, dict) else answer}")

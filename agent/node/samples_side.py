@@ -82,5 +82,5 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(read_small(path))
         return found if isinstance(found, dict) and isinstance(found["mono_ns"], int) else None
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, RecursionError):
         return None

@@ -145,7 +145,7 @@ def _answer(words: list[str], folder: Path, limit_s: float) -> tuple[Any, str]:
         return None, _last_line(said) or f"ended with {process.returncode}"
     try:
         return json.loads(out), ""
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, _last_line(said) or "printed no JSON"
 
 
