@@ -23,6 +23,9 @@ from agent.install.service import PLACES, PROGRAMS, UNITS, deployed, install_ser
 from tests.agent.kit.trials import written
 
 ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("agent", "radio", "sensing", "settlement", "hw_profiles", "sim")
+OPTIONAL = {"SoapySDR", "adi", "iio", "gnuradio", "distributed", "pmt"}
+"""What a module may need that the wheel does not ask for."""
 pytestmark = pytest.mark.feature("U10")
 
 
@@ -119,6 +122,39 @@ def test_the_wheel_holds_what_runs_and_the_sdist_what_builds_it(built: Built) ->
     with tarfile.open(built.sdist) as sdist:
         inside = {name.split("/", 1)[1] for name in sdist.getnames() if "/" in name}
     assert {"pyproject.toml", "deploy/bandpact.service", "agent/cli/main.py", "LICENSE"} <= inside
+
+
+LOADS_ALL = """
+import importlib, pkgutil, sys
+failed = []
+for room in ("agent", "radio", "sensing", "settlement", "hw_profiles", "sim"):
+    package = importlib.import_module(room)
+    for one in pkgutil.walk_packages(package.__path__, f"{room}."):
+        try:
+            importlib.import_module(one.name)
+        except ModuleNotFoundError as exc:
+            failed.append(f"{one.name} needs {exc.name}")
+print("\\n".join(failed + [m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None)]))
+"""
+
+
+def test_the_wheel_needs_nothing_of_the_source_tree(built: Built, tmp_path: Path) -> None:
+    """Every file that the code reads beside itself is packed, and every module loads from what is."""
+    wheel = tmp_path / "wheel"
+    with zipfile.ZipFile(built.wheel) as packed:
+        packed.extractall(wheel)
+    known = subprocess.run(["git", "ls-files", "-z", *ROOMS], cwd=ROOT, capture_output=True, check=True).stdout
+    assert [name for name in known.decode().split("\0") if name and not (wheel / name).is_file()] == []
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", LOADS_ALL],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(wheel)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    missing = {line.rpartition(" needs ")[2] for line in lines if " needs " in line}
+    assert missing <= OPTIONAL, lines
+    here = [Path(line).relative_to(ROOT) for line in lines if line.startswith(f"{ROOT}/")]
+    assert [path for path in here if path.parts[0] != ".venv"] == []
 
 
 def test_install_service_writes_units_that_run_this_program(tmp_path: Path) -> None:
