@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.config.settings import ConfigError
 from agent.install.manual import commands, completion, page
-from agent.install.service import PLACES, UNITS, deployed, install_service
+from agent.install.service import PLACES, PROGRAMS, UNITS, deployed, install_service
 from tests.agent.kit.trials import written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,6 +170,23 @@ def test_install_service_writes_units_that_run_this_program(tmp_path: Path) -> N
         assert "BANDPACT_RUN_FOLDER=/run/bandpact" in text
     for name, place in PLACES.items():
         assert (tmp_path / place).read_bytes() == (deployed() / name).read_bytes()
+        assert bool((tmp_path / place).stat().st_mode & 0o111) == (name in PROGRAMS)
+
+
+@pytest.mark.feature("R7")
+@pytest.mark.parametrize("active", [True, False])
+def test_a_warden_is_stopped_before_the_host_sleeps_and_started_when_it_wakes(tmp_path: Path, active: bool) -> None:
+    """While the host sleeps nothing of a node runs, and its radio would go on as it was."""
+    said = tmp_path / "said"
+    fake = tmp_path / "systemctl"
+    fake.write_text(f'#!/bin/sh\necho "$@" >>{said}\n[ "$1" != is-active ] || exit {0 if active else 3}\n')
+    fake.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "BANDPACT_SLEPT": str(tmp_path / "slept")}
+    for when in ("pre", "post", "post"):
+        subprocess.run(["sh", str(deployed() / "bandpact.sleep"), when, "suspend"], env=env, check=True, timeout=30)
+    asked = ["is-active --quiet bandpact-warden"]
+    moved = ["stop bandpact-warden", "start --no-block bandpact-warden"]
+    assert said.read_text().splitlines() == (asked + moved if active else asked)
 
 
 def test_install_service_refuses_a_folder_that_the_services_cannot_reach(
