@@ -66,7 +66,7 @@ class OperatorDoor:
             self._waiting = [one for one in self._waiting if not self._answered(one)]
 
     def _let_in(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(OSError):  # nobody is there after all, or no descriptor is left: the gate goes on
             connection, _ = self._socket.accept()
             connection.setblocking(False)
             if len(self._waiting) < WAITING_MAX and may_knock(connection):
@@ -130,7 +130,7 @@ def ask(path: Path, request: Answer, *, timeout_s: float = 2.0) -> Answer:
         raise OperatorError(f"{path}: no warden answers ({exc}); is the node running, as this user?") from exc
     try:
         answer = json.loads(data)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise OperatorError(f"{path}: the warden closed without an answer; is this its own user?") from exc
     if not isinstance(answer, dict) or "error" in answer:
         raise OperatorError(f"{path}: {answer.get('error', answer) if isinstance(answer, dict) else answer}")

@@ -88,11 +88,21 @@ class Permits:
         if isinstance(permit, Refusal):
             return permit
         refusal = _not_of_radio(permit) or self._book.judge(permit, now) or _lease_beyond(permit, now)
-        refusal = refusal or self._long_over(permit, now)
+        refusal = refusal or self._long_over(permit, now) or self._part_twice(permit, now)
         if refusal is not None:
             return refusal
         self._book.note(permit, now)
         return self._held.setdefault(permit.sid, HeldPermit(permit, withdrawn=self._withdrawn.get(permit.sid)))
+
+    def _part_twice(self, permit: VerifiedPermit, now: TimeFix | None) -> Refusal | None:
+        """Two holders that do not know of each other can grant the same part of one wish: the radio uses the first."""
+        for sid, held in self._held.items():
+            over = now is not None and now.after(held.permit.cell.window.end_ns)
+            if permit.part is None or held.permit.part != permit.part or sid == permit.sid or held.withdrawn or over:
+                continue
+            measured = f"part {permit.part[1]} of the wish is {sid.hex()[:16]} already"
+            return refuse(Reason.CONFLICT, "permits.part", measured, "one settlement for each part of a wish")
+        return None
 
     def change(self, record: bytes, sid: bytes, now: TimeFix) -> HeldPermit | Refusal:
         """Verify a RENEW, SUSPEND or RESUME of a held permit; a lease too far from here and now is refused."""

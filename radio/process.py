@@ -6,6 +6,8 @@ import select
 import signal
 import threading
 import weakref
+from collections.abc import Iterable
+from typing import Final
 
 PR_SET_PDEATHSIG = 1
 
@@ -81,9 +83,38 @@ def _close(*descriptors: int) -> None:
         os.close(one)
 
 
-def stop_on_signals(*numbers: signal.Signals) -> SignalEvent:
-    """Return an event that the signals set, SIGTERM and SIGINT if none is named; call from the main thread."""
+STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
+_FAULTS: Final = {"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"}
+"""What the process itself did wrong: nothing runs in order after it."""
+_HARMLESS: Final = {"SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH"}
+_PAUSING: Final = {"SIGTSTP", "SIGTTIN", "SIGTTOU"}
+_BEYOND: Final = {"SIGKILL", "SIGSTOP"}
+
+
+def ending_signals() -> list[int]:
+    """Every signal that by itself would end a process at once and can be caught: signal(7), real-time ones included.
+
+    Left out are faults of the process, such as SIGSEGV, and what this process was started to ignore, such as SIGHUP
+    under nohup(1) and SIGPIPE in every Python program.
+    """
+    apart = {getattr(signal, name) for name in _FAULTS | _HARMLESS | _PAUSING | _BEYOND if hasattr(signal, name)}
+    return sorted(one for one in signal.valid_signals() - apart if signal.getsignal(one) is signal.SIG_DFL)
+
+
+def stop_on_signals(*, but: Iterable[signal.Signals] = ()) -> SignalEvent:
+    """Return an event that is set by each signal that would end the process; call from the main thread.
+
+    Args: but: signals to ignore instead.
+    """
     stop = SignalEvent()
-    for number in numbers or (signal.SIGTERM, signal.SIGINT):
+    for number in {*STOPPING, *ending_signals()}:
         signal.signal(number, lambda *_: stop.set())
+    for number in but:
+        signal.signal(number, signal.SIG_IGN)
     return stop
+
+
+def never_paused() -> None:
+    """Ignore what a terminal would stop the process with (Ctrl-Z): only SIGSTOP does then."""
+    for name in _PAUSING:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)

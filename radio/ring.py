@@ -5,6 +5,7 @@ link; the reader copies and then checks that the ticket is still the one announc
 """
 
 import mmap
+import os
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ class SampleRing:
                 with path.open("xb") as fresh:
                     fresh.truncate(size)
             with path.open("r+b") as file:
+                if create:
+                    # A page that the disk has no room for would end writer and reader at once (SIGBUS), much later.
+                    os.posix_fallocate(file.fileno(), 0, size)
                 self._map = mmap.mmap(file.fileno(), size)
         except (OSError, ValueError) as exc:
             raise RingError(f"cannot map the sample ring {path}: {exc}; check space and permissions") from exc

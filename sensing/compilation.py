@@ -62,7 +62,7 @@ def _failures() -> list[Path]:
 def make_ready() -> None:
     """Compile in a process of its own what this installation still lacks, before this process imports any loop."""
     if not is_ready():
-        command = [sys.executable, "-m", "sensing.compilation"]
+        command = [sys.executable, "-P", "-m", "sensing.compilation"]
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMPILING_S, check=False)
 
 
@@ -116,7 +116,7 @@ def main() -> int:
             with suppress(OSError):
                 note.write_text(f"{exc}\n", encoding="utf-8")
         environment = {**os.environ, loops.CHOICE: loops.BY_NUMBA}
-        again = [sys.executable, "-m", "sensing.compilation"]
+        again = [sys.executable, "-P", "-m", "sensing.compilation"]
         return subprocess.run(again, env=environment, check=False).returncode
     finally:
         del os.environ[loops.CHOICE]

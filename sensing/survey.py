@@ -67,6 +67,8 @@ UNEVEN: Final = 0.15
 CONTRAST: Final = 4.0
 CONTRAST_PFA: Final = 1e-10
 """A block this many times over the floor, where noise is so rarely, shows that the floor is not what fills a band."""
+CONTRAST_BLOCKS: Final = 2
+"""So many blocks of a piece: one may hold a step of the gain, or the leak of a strong signal that never stops."""
 DOUBT_PFA: Final = 2e-5
 FLAT: Final = 3.0
 MOST: Final = 0.7
@@ -105,6 +107,7 @@ class Survey:
         self._bands: dict[int, tuple[FloorView, BandDetector]] = {}
         self._idle: dict[int, tuple[FloorView, Floats]] = {}
         self._contrasted: set[int] = set()
+        self._rises: deque[Piece] = deque()
         self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
         self._own_noise: float | None = None
         self._left_out = 0
@@ -155,6 +158,7 @@ class Survey:
         sound = ~silent_blocks(self._spans + spans, blocks=len(spectra.groups), block=self._block, held=held)
         self._spans = [(first - len(iq), last - len(iq)) for first, last in spans if last > len(iq) - self._block]
         pieces: list[Piece] = []
+        self._keep_contrasts()
         if usable:
             full_band = self._full_band(quality, spectra.groups[sound])
             flags |= full_band
@@ -300,7 +304,8 @@ class Survey:
         state = self._floor.states[number]
         known = self._views.get(number)
         if known is None or known[0] != state.version:
-            known = state.version, self._reader.view(state, self._psd_sum / max(1, self._psd_frames))
+            frames = max(1, self._psd_frames)
+            known = state.version, self._reader.view(state, self._psd_sum / frames, frames=frames)
             self._views[number] = known
         return known[1]
 
@@ -315,9 +320,9 @@ class Survey:
             return piece.decided
         view, power = self._view(number), piece.power()
         statistic, whole, lasting = self._decided(number, view, power)
-        contrast = bool((power > self._contrast * np.maximum(view.floor, state.level)).any())
-        if contrast:
-            self._contrasted.add(number)
+        rose = (power > self._contrast * np.maximum(view.floor, state.level)).any(axis=1)
+        if int(rose.sum()) >= CONTRAST_BLOCKS and number not in self._contrasted:
+            self._rises.append(piece)
         over = decibels(statistic).astype(np.float16)
         piece.decided = BlockDecisions(
             key=key, start_ns=piece.start_ns, over_db=over, whole_db=whole.astype(np.float16), lasting=lasting,
@@ -351,9 +356,15 @@ class Survey:
         view = self._view(number)
         if view.anchor is Anchor.CALIBRATION:
             return view.anchor
-        if number in self._contrasted:
+        if number in self._contrasted or any(piece.setting == number for piece in self._rises):
             return Anchor.TIME
         return view.anchor
+
+    def _keep_contrasts(self) -> None:
+        """Believe what rose in pieces that are followed by another: a piece may hold a step of the gain."""
+        while self._rises and self._floor.settled(self._rises[0]):
+            if (number := self._rises.popleft().setting) != UNCERTAIN:
+                self._contrasted.add(number)
 
     def _sure_db(self, index: int, blocks: int) -> float:
         """How far over its threshold one block among so many must be to leave no doubt."""
@@ -377,17 +388,19 @@ class Survey:
         levels = np.asfortranarray(spectra.groups).mean(axis=0)
         shares = zip(self._layout.members, self._shares, strict=True)
         power = np.array([float(levels[members] @ share) for members, share in shares]) * self._widths
-        idle = self._idle_powers(self._floor.current)
+        view, idle = self._view(self._floor.current), self._idle_powers(self._floor.current)
         power_db = 10 * np.log10(np.maximum(power, 1e-40))
         snr_db = 10 * np.log10(np.maximum(np.maximum(power - idle, 0.0) / np.maximum(idle, 1e-30), 1e-40))
-        unsaid = flags & VOIDING
+        untold = bool(flags & VOIDING) or self._anchor_of(self._floor.current) is Anchor.NONE
+        unsure = [untold or steady or doubtful for steady, doubtful in zip(view.steady, view.doubtful, strict=True)]
         looks = []
-        for one, count, level, snr in zip(channels, counts, power_db.tolist(), snr_db.tolist(), strict=True):
+        levels_db = zip(power_db.tolist(), snr_db.tolist(), strict=True)
+        for one, count, hidden, (level, snr) in zip(channels, counts, unsure, levels_db, strict=True):
             some = count > max(1, 0.01 * blocks)
             looks.append(
                 ChannelLook(
                     channel=one,
-                    busy=some if some or not unsaid else None,
+                    busy=some if some or not hidden else None,
                     busy_fraction=count / blocks,
                     power=self._absolute(level, 0.1, ""),
                     snr_db=snr,

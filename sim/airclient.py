@@ -39,7 +39,7 @@ class AirClient:
         answer, _ = self._channel.request({"op": "state"})
         return {"now_ns": answer["now_ns"], "radios": answer["radios"]}
 
-    def dump(self, *, timeout_ms: int = 5000) -> None:
+    def dump(self, *, timeout_ms: int = 30_000) -> None:
         """Have the oracle's log written now, with all that has ended; raises HardwareError."""
         try:
             self._channel.request({"op": "dump"}, timeout_ms=timeout_ms)

@@ -31,7 +31,8 @@ from sim.stations import AirConfig
 from sim.wire import Header, ipc_path, mute_endpoint, pack, unpack, worker_endpoint
 
 POLL_MS = 20
-LAST_LOG_S = 5.0
+LAST_LOG_S = 120.0
+"""How long what is still to be measured is waited for at the end: a backlog as long as `sim.backlog` lets it be."""
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 Frames: TypeAlias = list["zmq.Frame"]
@@ -98,7 +99,7 @@ class Server:
         }
         for number, pipe in enumerate(self._pipes):
             endpoint = worker_endpoint(config.endpoint, number)
-            command = [sys.executable, "-m", "sim.airworker", endpoint, str(os.getpid())]
+            command = [sys.executable, "-P", "-m", "sim.airworker", endpoint, str(os.getpid())]
             self._workers.append(subprocess.Popen(command, env={**os.environ, **ONE_THREAD}, stdin=subprocess.DEVNULL))
             pipe.send(pack({**first, "log": config.log if number == 0 else None}))
 
@@ -169,7 +170,7 @@ class Server:
         self.close()
 
     def _await_log(self) -> None:
-        """Wait for the last log, in vain if its worker is gone."""
+        """Wait for the last log, in vain if its worker is gone; raises ServerFailed where it is not written in time."""
         deadline = time.monotonic() + LAST_LOG_S
         while time.monotonic() < deadline and self._workers[0].poll() is None:
             if self._pipes[0].poll(POLL_MS):
@@ -178,6 +179,8 @@ class Server:
                     if "failure" in header:
                         raise ServerFailed(f"oracle log: {header['failure']}")
                     return
+        if self._workers[0].poll() is None:
+            raise ServerFailed(f"oracle log: not written within {LAST_LOG_S:g} s of the end; the machine is too busy")
 
     def close(self) -> None:
         """Stop the workers and remove the sockets, whatever the state."""

@@ -8,6 +8,7 @@ was stamped before it was asked for. Looks come first, measuring is done when no
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections import deque
 from dataclasses import asdict, replace
@@ -23,6 +24,7 @@ from radio.priority import like_others
 from radio.process import OrphanedAtBirth, die_with_parent
 from sim import oracle
 from sim.air import NS, Air, Emission, Tone
+from sim.backlog import Backlog, KnownContents
 from sim.checked import checked
 from sim.device import OPEN_END_NS, BurstSegment, Carrier
 from sim.oraclelog import OracleLog
@@ -31,6 +33,8 @@ from sim.stations import AirConfig
 from sim.wire import Header, pack, unpack
 
 TIDY_NS = 50_000_000
+FARTHEST_NS = 1_000_000
+"""How long what was sent is under way at the most: 300 km."""
 
 
 class Worker:
@@ -45,6 +49,7 @@ class Worker:
         floor_dbm: float,
         log: OracleLog | None,
         levels_mdbm: tuple[int, ...] = oracle.LEVELS_MDBM_PER_MHZ,
+        backlog: Backlog | None = None,
     ) -> None:
         self._air = air
         self._stations = {station.name: station for station in config.stations}
@@ -59,14 +64,17 @@ class Worker:
         self._unwanted: set[int] = set()
         self._carriers: dict[int, Carrier] = {}
         self._looks: deque[Header] = deque()
-        self._later: deque[Header | BurstSegment] = deque()
+        self._backlog = Backlog(Path(tempfile.gettempdir())) if backlog is None else backlog
+        self._contents = KnownContents()
+        self._orders: deque[tuple[int, Header]] = deque()
+        self._ended = self._measured = 0
         self._tidied_ns = 0
         self.running = True
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits to be computed."""
-        return not (self._looks or self._later)
+        return not (self._looks or self._backlog or self._orders)
 
     def take(self, header: Header, payload: memoryview | None) -> None:
         """Note a message from the control process."""
@@ -80,7 +88,7 @@ class Worker:
             case "look":
                 self._looks.append(header)
             case "dump" | "stop":
-                self._later.append(header)
+                self._orders.append((self._ended, header))
             case other:
                 raise ValueError(f"unknown message {other}")
 
@@ -93,8 +101,9 @@ class Worker:
     def _end(self, segment: BurstSegment) -> None:
         self._unfinished.discard(segment.id)
         self._segments[segment.id] = segment
-        if self._log is not None:
-            self._later.append(segment)
+        if self._log is not None and segment.live and segment.end_ns > segment.start_ns:
+            self._backlog.add(segment, self._iq[segment.burst])
+            self._ended += 1
 
     def _carrier(self, carrier: Carrier) -> None:
         self._carriers[carrier.id] = carrier
@@ -105,19 +114,20 @@ class Worker:
 
     def step(self) -> tuple[Header, bytes | None] | None:
         """Do the next thing that waits; returns an answer for the control process if it has one."""
-        if self._looks:
+        if self._looks and not self._backlog.pressing:
             return self._look(self._looks.popleft())
-        if not self._later:
+        # What is told to be written holds all that ended before it was told.
+        if self._orders and self._measured >= self._orders[0][0]:
+            return self._obey(self._orders.popleft()[1])
+        if self._backlog:
+            self._measure(*self._backlog.take())
+        return None
+
+    def _obey(self, header: Header) -> tuple[Header, None] | None:
+        if header["op"] == "stop":
+            self.running = False
             return None
-        match self._later.popleft():
-            case BurstSegment() as segment:
-                self._measure(segment)
-                return None
-            case {"op": "stop"}:
-                self.running = False
-                return None
-            case header:
-                return self._dump(header), None
+        return self._dump(header), None
 
     def _look(self, header: Header) -> tuple[Header, bytes]:
         station, start_ns, samples = header["station"], int(header["start_ns"]), int(header["samples"])
@@ -157,7 +167,7 @@ class Worker:
                 attenuation_mdb=one.attenuation_mdb,
             )
             for one in self._segments.values()
-            if one.live and one.start_ns < end_ns and one.end_ns > start_ns - 1_000_000 and one.end_ns > one.start_ns
+            if one.live and one.start_ns < end_ns and one.end_ns > start_ns - FARTHEST_NS and one.end_ns > one.start_ns
         ]
 
     def _tones(self, start_ns: int, end_ns: int) -> list[Tone]:
@@ -171,17 +181,20 @@ class Worker:
                 level_db=one.level_db,
             )
             for one in self._carriers.values()
-            if one.start_ns < end_ns and one.end_ns > start_ns - 1_000_000
+            if one.start_ns < end_ns and one.end_ns > start_ns - FARTHEST_NS
         ]
 
-    def _measure(self, segment: BurstSegment) -> None:
-        if self._log is None or segment.end_ns <= segment.start_ns:
-            return
-        station = self._stations[segment.station]
+    def _measure(self, segment: BurstSegment, iq: Iq16) -> None:
+        self._measured += 1
         found = oracle.burst(
-            segment, self._iq[segment.burst], station, levels_mdbm=self._levels_mdbm, floor_dbm=self._floor_dbm
+            segment,
+            iq,
+            self._stations[segment.station],
+            floor_dbm=self._floor_dbm,
+            levels_mdbm=self._levels_mdbm,
+            measured=self._contents,
         )
-        if found is not None:
+        if found is not None and self._log is not None:
             self._log.add(found)
 
     def _dump(self, header: Header) -> Header:
@@ -196,7 +209,13 @@ class Worker:
             if segment.start_ns < now_ns < segment.end_ns and segment.burst in self._iq:
                 station = self._stations[segment.station]
                 playing = replace(segment, end_ns=now_ns)
-                found = oracle.burst(playing, self._iq[segment.burst], station, floor_dbm=self._floor_dbm)
+                found = oracle.burst(
+                    playing,
+                    self._iq[segment.burst],
+                    station,
+                    floor_dbm=self._floor_dbm,
+                    levels_mdbm=self._levels_mdbm,
+                )
                 still_on += [found] if found is not None else []
         answer: Header = {"op": "dumped", "dump": header["dump"]}
         try:
@@ -207,16 +226,16 @@ class Worker:
         return answer
 
     def tidy(self, *, now_ns: int) -> None:
-        """Forget what no look can ask for any more; what still waits to be measured stays.
+        """Forget what no look can ask for any more, of those that wait too; what is to be measured lies elsewhere.
 
-        So does what the control process has not ended yet, however long ago its end was due: that one may have paused.
+        What the control process has not ended yet stays, however long ago its end was due: that one may have paused.
         """
         if now_ns - self._tidied_ns < TIDY_NS:
             return
         self._tidied_ns = now_ns
-        before_ns = now_ns - self._history_ns
-        waiting = {one.id for one in self._later if isinstance(one, BurstSegment)} | self._unfinished
-        gone = [key for key, one in self._segments.items() if one.end_ns < before_ns and key not in waiting]
+        asked_ns = min((int(look["start_ns"]) for look in self._looks), default=now_ns) - FARTHEST_NS
+        before_ns = min(now_ns - self._history_ns, asked_ns)
+        gone = [key for key, one in self._segments.items() if one.end_ns < before_ns and key not in self._unfinished]
         for key in gone:
             del self._segments[key]
         for key in [key for key, one in self._carriers.items() if one.end_ns < before_ns]:
@@ -228,7 +247,8 @@ class Worker:
         self._unwanted = unwanted
 
     def close(self) -> None:
-        """Remove the spool."""
+        """Remove the spools."""
+        self._backlog.close()
         if self._log is not None:
             self._log.close()
 
@@ -245,6 +265,7 @@ def _configured(header: Header) -> Worker:
         floor_dbm=header["leakage_floor_dbm"],
         log=log,
         levels_mdbm=tuple(header["levels_mdbm"]),
+        backlog=Backlog(Path(header["log"]).parent) if log is not None else None,
     )
 
 

@@ -1,6 +1,7 @@
 """The RF oracle: what each antenna truly emitted, from device state and samples; it knows nothing of any agreement."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -95,6 +96,10 @@ def measure(
     )
 
 
+Measure: TypeAlias = Callable[..., SampleContent | None]
+"""As `measure`."""
+
+
 def _moments(rails: NDArray[np.float32]) -> tuple[float, float]:
     """Mean square of the loudest MOMENT samples, in steps of MOMENT_STEP, and of the loudest one."""
     square = np.square(rails)
@@ -122,6 +127,7 @@ def burst(
     *,
     floor_dbm: float = -math.inf,
     levels_mdbm: tuple[int, ...] = LEVELS_MDBM_PER_MHZ,
+    measured: Measure = measure,
 ) -> RadiatedBurst | None:
     """Return what a segment that is over emitted, or None if that was nothing or below the floor.
 
@@ -131,12 +137,13 @@ def burst(
         station: who sent it.
         floor_dbm: whose loudest moment is weaker counts as nothing.
         levels_mdbm: at which to tell how far it reaches, in mdBm per MHz.
+        measured: `measure`, or what answers as it does.
     """
     rate, full = segment.sample_rate_hz, station.hardware.tx_full_scale
     played = min(segment.samples, max(0, -(-(segment.end_ns - segment.start_ns) * rate // NS)))
     part = iq[segment.first_sample : segment.first_sample + played]
     whole = segment.first_sample == 0, played == len(iq) - segment.first_sample
-    found = measure(part, sample_rate_hz=rate, full_scale=full, whole=whole) if segment.live else None
+    found = measured(part, sample_rate_hz=rate, full_scale=full, whole=whole) if segment.live else None
     if found is None:
         return None
     full_dbm = _full_scale_dbm(station, segment.attenuation_mdb)

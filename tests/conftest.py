@@ -102,7 +102,14 @@ PURE = (
     "sim/iiod/test_attributes",
 )
 """What of those folders knows no clock but its own, or asks a program for its words and waits however long it takes."""
-ALONE = ("radio/contract/", "radio/soapy/", "radio/test_pluto", "radio/test_pace", "radio/test_stream")
+ALONE = (
+    "agent/test_gatebench",
+    "radio/contract/",
+    "radio/soapy/",
+    "radio/test_pluto",
+    "radio/test_pace",
+    "radio/test_stream",
+)
 """What judges how soon something happens, or how smoothly samples flow: nothing else may run beside it."""
 
 
@@ -145,13 +152,35 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs against the clock: a few at a time, and what judges times alone, while all else shares them."""
     for item in items:
-        path = item.path.relative_to(ROOT / "tests").as_posix()
-        real = path.startswith(REAL_TIME) or item.path.name in REAL_TIME_FILES
-        if real and not path.startswith(PURE):
+        real, alone = in_time(item.path.relative_to(ROOT / "tests").as_posix())
+        if real:
             item.add_marker("realtime")
-            if path.startswith(ALONE):
-                item.add_marker("alone")
+        if alone:
+            item.add_marker("alone")
     items.sort(key=lambda item: not item.path.relative_to(ROOT / "tests").as_posix().startswith(FIRST))
+
+
+def in_time(path: str) -> tuple[bool, bool]:
+    """Whether a test file, its path within tests/, runs against the clock, and whether nothing may run beside it."""
+    real = path.startswith(REAL_TIME) or path.rpartition("/")[2] in REAL_TIME_FILES
+    return real and not path.startswith(PURE), real and not path.startswith(PURE) and path.startswith(ALONE)
+
+
+def not_in_part(path: str, text: str, part: str) -> bool:
+    """Whether all of a test file belongs to another part of `make test` than the one these marks name."""
+    if "mark.realtime" in text or "mark.alone" in text:
+        return False
+    real, alone = in_time(path)
+    return {"not realtime": real, "realtime and not alone": not real or alone, "alone": not alone}.get(part, False)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even load what belongs to another part: to load all the tests takes each process ten seconds."""
+    part = config.option.markexpr
+    if not part or collection_path.suffix != ".py" or not collection_path.is_relative_to(ROOT / "tests"):
+        return None
+    path = collection_path.relative_to(ROOT / "tests").as_posix()
+    return not_in_part(path, collection_path.read_text(encoding="utf-8"), part) or None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -34,7 +34,7 @@ def bandpact(*arguments: object) -> "tuple[subprocess.CompletedProcess[bytes], f
     """Run a command; what came of it, and the seconds of processor time it took."""
     begun = _spent_s()
     done = subprocess.run(
-        [sys.executable, "-m", "agent.cli.main", *map(str, arguments)],
+        [sys.executable, "-P", "-m", "agent.cli.main", *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,

@@ -55,7 +55,7 @@ def _bare_us() -> float:
 def _apart(log: AuditLog) -> dict[str, Any]:
     """The audit of a log in another process."""
     words = [str(log.path), log.network, *(anchor.hex() for anchor in log.anchors)]
-    command = [sys.executable, "-m", "agent.bench.auditrate", *words]
+    command = [sys.executable, "-P", "-m", "agent.bench.auditrate", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"the audit of the bench failed: {done.stderr[-500:]}")

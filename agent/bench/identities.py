@@ -120,7 +120,7 @@ def run(folder: Path, *, count: int, rounds: int) -> dict[str, Any]:
     nodes: dict[str, list[dict[str, Any]]] = {"small": [], "large": []}
     for number in range(rounds):
         for name, found in nodes.items():
-            command = [sys.executable, "-m", "agent.bench.identities", str(folder), name, str(number)]
+            command = [sys.executable, "-P", "-m", "agent.bench.identities", str(folder), name, str(number)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise RuntimeError(f"a node of the bench failed: {done.stderr[-500:]}")

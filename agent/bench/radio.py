@@ -30,7 +30,7 @@ SERVICE = Service.of(load_limits("cbrs-b"))
 @contextmanager
 def simulated_pluto(*, paced: bool) -> Iterator[str]:
     """A simulated Pluto that gives the same samples over and over; gives its URI. Raises Disconnected."""
-    command = [sys.executable, "-m", "sim.iiod.loop", "paced" if paced else "unpaced"]
+    command = [sys.executable, "-P", "-m", "sim.iiod.loop", "paced" if paced else "unpaced"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             uri = process.stdout.readline().strip() if process.stdout is not None else ""

@@ -76,7 +76,7 @@ def run_trial(spec: RunSpec) -> tuple[str, dict[str, float]]:
         limit_s = BESIDE_S + (spec.duration_s or 60.0)
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "agent.cli.main", *words],
+                [sys.executable, "-P", "-m", "agent.cli.main", *words],
                 cwd=folder, capture_output=True, text=True, timeout=limit_s, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as exc:

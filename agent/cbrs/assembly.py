@@ -145,7 +145,7 @@ def _client(effective: Path) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     number = str(theirs.fileno())
     child = subprocess.Popen(
-        [sys.executable, "-m", "agent.cbrs.upward", number, str(effective)],
+        [sys.executable, "-P", "-m", "agent.cbrs.upward", number, str(effective)],
         stdin=subprocess.DEVNULL,
         pass_fds=[theirs.fileno()],
     )

@@ -134,7 +134,7 @@ class Upward:
     def _before(self) -> Item:
         try:
             value = json.loads(read_small(self.kept)) if self.kept is not None else {}
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 

@@ -97,7 +97,8 @@ def open_desk(desk: Path) -> "Desk":
     from settlement.chain.credentials import Registry, Subject
 
     if not (desk / "credential.chain").is_file():
-        raise ConfigError(f"{desk}: no authority's desk; run: bandpact authority init --desk {desk}")
+        made = f"one is made by: bandpact authority init NAME --desk {desk} (see its --help)"
+        raise ConfigError(f"{desk}: no authority's desk; give an authority's folder as --desk; {made}")
     chain = load_chain(desk / "credential.chain")
     network = read_small_text(desk / "network.txt").strip() if (desk / "network.txt").is_file() else ""
     mine = Registry(network, [records.digest(chain[0])]).admit_chain(chain)

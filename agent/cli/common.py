@@ -1,5 +1,6 @@
 """What every command shares: exit codes, the two consoles, and one way to say what went wrong."""
 
+import os
 import sys
 from contextlib import contextmanager
 from enum import IntEnum
@@ -31,8 +32,22 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+def _open_closed_streams() -> None:
+    """Open /dev/null where standard input, output or error was closed: no file opened later takes its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def guard_streams() -> None:
     """From here on nothing that is printed steers a terminal, whoever wrote it and whichever command prints it."""
+    _open_closed_streams()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, PrintableStream):

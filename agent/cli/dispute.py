@@ -37,15 +37,49 @@ def raise_(
     escalate: Annotated[
         bool, typer.Option("--escalate", help="ID is a dispute: take it to the next level of authority")
     ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--in",
+            metavar="SOURCE",
+            help="the settlement is between others: a log, a .bundle, a node's or a trial's folder that holds it",
+        ),
+    ] = None,
+    against: Annotated[
+        Literal["holder", "user"] | None, typer.Option(help="with --in: which of the two did not keep it")
+    ] = None,
+    anchor: Annotated[
+        list[str] | None, typer.Option("--anchor", metavar="HEX", help="with --in: a root to trust, SHA-256 in hex")
+    ] = None,
+    network: Annotated[str | None, typer.Option(metavar="NAME", help="with --anchor: the network's name")] = None,
     as_json: Json = False,
 ) -> None:
     """Dispute a settlement of the running node on a ground; exit 1 says why not.
 
     What the node's log holds on the ground is cited by itself. The other party is told until it says that it has it.
+
+    An auditor's node (action audit in its credential), or one that co-signed it, disputes a settlement between others:
+    --in says where its records are, --against whom it is raised against. Both parties are told.
     """
     if bool(ground) == escalate:
         fail("give --ground GROUND, or --escalate with the name of a dispute", Exit.USAGE)
+    if (source is None) != (against is None) or (escalate and source is not None):
+        fail("--in SOURCE and --against holder|user go together, and without --escalate", Exit.USAGE)
+    if source is None and (anchor or network):
+        fail("--anchor and --network go with --in SOURCE", Exit.USAGE)
     fields = {"claim": claim, "cite": cite or []}
+    if source is not None:
+        from agent.audit.lineages import AuditError
+        from agent.audit.settlements import records_of
+
+        try:
+            found = records_of(source, sid, ground, anchors=anchor, network=network)
+        except AuditError as exc:
+            fail(str(exc))
+        fields["cite"] = [*(cite or []), *(name.hex() for name in found.evidence)][:32]
+        shown = [raw.hex() for raw in found.raws]
+        folder = run_folder_of(chosen(node, config))
+        converse(folder, as_json=as_json, do="dispute", ground=ground, shown=shown, against=against, **fields)
     named = {"escalates": sid} if escalate else {"sid": sid, "ground": ground}
     converse(run_folder_of(chosen(node, config)), as_json=as_json, do="dispute", **named, **fields)
 
@@ -80,6 +114,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the disputes on record at the running node: ground, level, what is cited, ruled and paid."""
+    if node is None and config is None and not set(name) <= set("0123456789abcdef") and Path(name).exists():
+        node, name = Path(name), ""  # all disputes of a node
     folder = run_folder_of(chosen(node, config))
     if case is None:
         converse(folder, as_json=as_json, do="disputes", name=name)

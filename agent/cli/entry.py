@@ -76,6 +76,13 @@ class Commands(TyperGroup):
         except RefusedError as exc:  # a value of the command line that no record can hold
             _say(str(exc))
             raise typer.Exit(Exit.USAGE) from None
+        except RecursionError:
+            _say("a file that was read is nested without end; give one that is not")
+            raise typer.Exit(Exit.FAILURE) from None
+        except UnicodeEncodeError as exc:  # a name with bytes that are no text, which no file of ours can hold
+            said = exc.object[max(0, exc.start - 40) : exc.end + 20]
+            _say(f"{said}: a name that is not UTF-8 text; rename it, or go by another folder")
+            raise typer.Exit(Exit.USAGE) from None
         except BrokenPipeError:
             raise
         except OSError as exc:

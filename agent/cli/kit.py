@@ -102,6 +102,10 @@ def run(
     health_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Loopback port of /livez, /readyz and /metrics; 0 for none.")
     ] = 9180,
+    page_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Loopback port of the page; 9181, or the next that is free; 0 for none."),
+    ] = None,
     only_take_in: Annotated[
         bool, typer.Option("--only-take-in", help="Take the welcome in and end; a service runs the node.")
     ] = False,
@@ -131,7 +135,7 @@ def run(
     have_loops()
     from agent.service.service import ServedBeside, run_node
 
-    beside = ServedBeside(health_port=health_port, page_port=None if health_port else 0, history=bool(health_port))
+    beside = ServedBeside(health_port=health_port, page_port=page_port, history=True)
     raise typer.Exit(run_node(found, beside, lambda line: say(f"bandpact: {line}", err=True)))
 
 
@@ -157,10 +161,12 @@ def enrol(
         fail(str(exc))
     if as_json:
         parts = {"fresh": found.fresh, "known": found.known, "missing": found.missing}
-        print_json({**{key: list(value) for key, value in parts.items()}, "welcome": str(found.welcome)})
+        print_json(
+            {**{key: list(value) for key, value in parts.items()}, "codes": found.codes, "welcome": str(found.welcome)}
+        )
         return
     for name in found.fresh:
-        say(f"{name}: enrolled")
+        say(f"{name}: enrolled, code {found.codes[name]}; the node's own `kit join` has to have said the same")
     for name in found.known:
         say(f"{name}: had been enrolled")
     if found.missing:
@@ -181,15 +187,18 @@ def status(
     import time
 
     from agent.config.settings import ConfigError
-    from agent.kit.status import look
+    from agent.kit.status import look, unsettled_text
     from agent.words.units import parse_time
 
     wait_s = parse_time(wait, "--wait")
     end_s = time.monotonic() + (0.0 if until_settled is None else parse_time(until_settled, "--until-settled"))
     trial = _trial(trial_folder)
     try:
-        seen = look(trial, wait_s)
-        while time.monotonic() < end_s and not all(one.settlements for one in seen if one.role == "user"):
+        seen, said = look(trial, wait_s), ""
+        while time.monotonic() < end_s and (missing := unsettled_text(seen)):
+            if missing != said:
+                say(f"waiting, {until_settled} at the most: {missing}", err=True)
+            said = missing
             time.sleep(1.0)
             seen = look(trial, wait_s)
     except ConfigError as exc:
@@ -210,8 +219,7 @@ def _table(seen: "list[Seen]") -> None:
 
     table = Table("node", "role", "is", "gate", "clock", "status list", "in force")
     for one in seen:
-        word = "reachable" if one.reachable else "silent" if one.joined else "not joined"
-        cells = (one.node, one.role, word, one.gate, one.clock, one.status_list, str(one.settlements))
+        cells = (one.node, one.role, one.word, one.gate, one.clock, one.status_list, str(one.settlements))
         table.add_row(*(Text(cell) for cell in cells))
     output_console().print(table)
 

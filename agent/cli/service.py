@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,7 +62,7 @@ def page(
         link = f"{plan.origin}/#token={token_at(plan.token_file)}"
     except ConfigError as exc:
         fail(str(exc))
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
         fail(f"no page was served from here ({exc}); start the node with `bandpact run`")
     if json_out:
         print_json({"link": link, "nodes": [one.name for one in plan.nodes]})
@@ -77,26 +77,10 @@ def status(
     json_out: JsonOption = False,
 ) -> None:
     """Show how the running node is: clock, position, gate, and what is not ready. Exit 4 when something is not."""
-    from agent.cbrs.shown import asked, status_lines
+    from agent.cbrs.shown import asked
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
-    from agent.samples.shown import lines
-    from agent.service.snapshot import (
-        armed_text,
-        auction_line,
-        channel_line,
-        dead,
-        gate_now,
-        mesh_line,
-        neighbour_line,
-        problems,
-        read_status,
-        settlement_line,
-        strangers_lines,
-    )
-    from agent.timekeeping.shown import line
-    from agent.words.disputes import dispute_line
-    from agent.words.handovers import handover_line, jurisdiction_line
+    from agent.service.snapshot import FILE, NOT_OURS, gate_now, problems, read_status
 
     try:
         run_folder = folder or load_found(chosen(node, config)).run_folder
@@ -112,40 +96,67 @@ def status(
         told = {"ready": not wrong, "problems": wrong, "gate": gate, "status": found, "base_stations": stations}
         print_json(told)
     else:
-        out = output_console()
-        if found is not None:
-            now_ns = time.monotonic_ns()
-            gone = dead(found, now_ns)
-            if gone is not None:
-                say(f"STALE: {gone}; what follows is of then, not of now")
-            state, reason = gate_now(found, now_ns)
-            kind = "SIMULATION" if found["simulation"] else "REAL RADIO"
-            out.print(f"node   {found['node']} ({kind})", highlight=False, markup=False)
-            gate_said = f"{state} {reason}".rstrip()
-            out.print(f"gate   {gate_said}, {armed_text(found, now_ns)}", highlight=False, markup=False)
-            for alarm in found.get("alarms", []):
-                say(f"ALARM  {alarm}")
-            out.print(f"clock  {line(found['clock'])}", highlight=False, markup=False)
-            place = found["clock"]["position"]
-            out.print(f"place  {place['reason']}, within {place['radius_mm'] / 1000:.1f} m", highlight=False)
-            if "mesh" in found:
-                out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
-            for one in strangers_lines(found):
-                out.print(one, highlight=False, markup=False)
-            for one in (
-                *lines(found.get("samples")),
-                *map(settlement_line, found.get("settlements", [])),
-                *map(auction_line, found.get("auctions", [])),
-                *map(dispute_line, found.get("disputes", [])),
-                *map(handover_line, found.get("handovers", [])),
-                *map(jurisdiction_line, found.get("jurisdictions", [])),
-                *(f"base stations: {one}" for one in ([] if stations is None else status_lines(stations))),
-            ):
-                out.print(one, highlight=False, markup=False)
-            for one in found.get("neighbours", []):
-                say(neighbour_line(one, now_ns))
-            for one in found.get("channels", []):
-                say(channel_line(one))
-        for part, reason in wrong.items():
-            out.print(f"not ready: {part}: {reason}", highlight=False, markup=False)
+        try:
+            _print_status(found, stations, wrong)
+        except NOT_OURS:
+            fail(f"{run_folder / FILE}: not the state of a node of this version; start the node anew", Exit.NOT_READY)
     raise typer.Exit(Exit.NOT_READY if wrong else Exit.OK)
+
+
+def _print_status(found: "dict[str, Any] | None", stations: "dict[str, Any] | None", wrong: dict[str, str]) -> None:
+    """The state for people. Raises one of NOT_OURS where it is not of this program's making."""
+    from agent.cbrs.shown import status_lines
+    from agent.samples.shown import lines
+    from agent.service.snapshot import (
+        approval_line,
+        armed_text,
+        auction_line,
+        channel_line,
+        dead,
+        gate_now,
+        mesh_line,
+        neighbour_line,
+        settlement_line,
+        strangers_lines,
+    )
+    from agent.timekeeping.shown import line
+    from agent.words.disputes import dispute_line
+    from agent.words.handovers import handover_line, jurisdiction_line
+
+    out = output_console()
+    if found is not None:
+        now_ns = time.monotonic_ns()
+        gone = dead(found, now_ns)
+        if gone is not None:
+            say(f"STALE: {gone}; what follows is of then, not of now")
+        state, reason = gate_now(found, now_ns)
+        kind = "SIMULATION" if found["simulation"] else "REAL RADIO"
+        out.print(f"node   {found['node']} ({kind})", highlight=False, markup=False)
+        gate_said = f"{state} {reason}".rstrip()
+        out.print(f"gate   {gate_said}, {armed_text(found, now_ns)}", highlight=False, markup=False)
+        for alarm in found.get("alarms", []):
+            say(f"ALARM  {alarm}")
+        out.print(f"clock  {line(found['clock'])}", highlight=False, markup=False)
+        place = found["clock"]["position"]
+        out.print(f"place  {place['reason']}, within {place['radius_mm'] / 1000:.1f} m", highlight=False)
+        if "mesh" in found:
+            out.print(mesh_line(found["mesh"]), highlight=False, markup=False)
+        for one in strangers_lines(found):
+            out.print(one, highlight=False, markup=False)
+        for one in (
+            *lines(found.get("samples")),
+            *map(settlement_line, found.get("settlements", [])),
+            *map(auction_line, found.get("auctions", [])),
+            *map(approval_line, found.get("approvals", [])),
+            *map(dispute_line, found.get("disputes", [])),
+            *map(handover_line, found.get("handovers", [])),
+            *map(jurisdiction_line, found.get("jurisdictions", [])),
+            *(f"base stations: {one}" for one in ([] if stations is None else status_lines(stations))),
+        ):
+            out.print(one, highlight=False, markup=False)
+        for one in found.get("neighbours", []):
+            say(neighbour_line(one, now_ns))
+        for one in found.get("channels", []):
+            say(channel_line(one))
+    for part, reason in wrong.items():
+        out.print(f"not ready: {part}: {reason}", highlight=False, markup=False)

@@ -47,12 +47,18 @@ def serve(
     ] = 8460,
 ) -> None:
     """Answer add-checkpoint until interrupted; what was cosigned is on disk before it is said."""
+    from contextlib import ExitStack
+
     import uvicorn
 
+    from agent.config.locks import held
     from agent.config.settings import ConfigError
     from agent.witness import server
 
+    alone = ExitStack()
     try:
+        # Each remembers what it cosigned last: two of one key would cosign two logs that contradict each other.
+        alone.enter_context(held(folder, None, "bandpact witness"))
         service = server.application(folder)
         logs = len(server.known_logs(folder))
     except ConfigError as exc:

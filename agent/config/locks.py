@@ -12,6 +12,7 @@ from agent.config.settings import ConfigError, NodeConfig
 
 AGENT: Final = ".agent.lock"
 WARDEN: Final = ".warden.lock"
+HELPER: Final = ".mute.lock"
 RETRY_S: Final = 0.05
 
 

@@ -11,7 +11,7 @@ from hw_profiles.smallfile import read_small
 from hw_profiles.wholefile import WholeFile
 from settlement.chain.admission import Admitted, prove
 from settlement.chain.records import digest
-from settlement.core.reasons import Refusal
+from settlement.core.reasons import Reason, Refusal
 from settlement.disputes.case import DisputeCase
 from settlement.disputes.casefile import read_case
 from settlement.disputes.rulings import ruling_by
@@ -26,8 +26,18 @@ def case_in(path: Path, desk: Desk) -> DisputeCase:
         raise ConfigError(f"{path}: {exc.strerror}; give what bandpact dispute show --case wrote") from exc
     case = read_case(data, network=desk.network, anchors=desk.registry.anchors)
     if isinstance(case, Refusal):
-        raise ConfigError(f"{path}: {case}; have the node write the case again")
+        raise ConfigError(f"{path}: {case}; {_mend(case)}")
     return case
+
+
+def _mend(refusal: Refusal) -> str:
+    """What to do about a case that is none here."""
+    if refusal.reason in (Reason.UNKNOWN_AUTHOR, Reason.DOMAIN):
+        below = "rule at a desk below its root where it is under another root"
+        return f"{below}, and have the node write the case again where it is not"
+    if refusal.reason in (Reason.MALFORMED, Reason.NONCANONICAL, Reason.FORBIDDEN_TYPE, Reason.TOO_LARGE):
+        return "no case file; give what bandpact dispute show --case wrote"
+    return "have the node write the case again"
 
 
 def _rulings(desk: Desk) -> Iterator[Ruling]:

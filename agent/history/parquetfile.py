@@ -1,12 +1,11 @@
 """One Parquet file of a history, read as whatever somebody may have put there: typed, of bounded size, or not at all.
 
-(1) a plain file of at most FILE_BYTES, its rows and their unpacked bytes as many as an hour, a day or a month can have
+(1) a plain file of at most FILE_BYTES, its rows and their unpacked bytes as many as an hour, a day or a month can have,
+by its footer and by the header of each page
 (2) every column of ours is there with its type, and nothing else is read
 (3) texts and bytes are short: a value that stands once in the file and in every row takes its length once a row
 (4) what the rest of the program counts with is there and inside its bounds: a row without that is no row, a level or
 a bound on time without that is not known
-
-Not bounded: a page whose own header lies about its unpacked size takes that much for as long as it is read.
 """
 
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from agent.history.pageheaders import HeaderUnread, unpacked_bytes
 from agent.history.table import SCHEMAS
 
 FILE_BYTES: Final = 256 << 20
@@ -67,6 +67,10 @@ def read_rows(path: Path, kind: str) -> pa.Table:
     texts = [one.name for one in wanted if pa.types.is_string(one.type) or pa.types.is_binary(one.type)]
     found = pq.read_metadata(path)
     unpacked = sum(found.row_group(n).total_byte_size for n in range(found.num_row_groups))
+    try:
+        unpacked = max(unpacked, unpacked_bytes(path, found))
+    except HeaderUnread as exc:
+        raise NotOurs(f"{path}: a page's header cannot be read: {exc}") from exc
     if found.num_rows > ROWS[kind] or unpacked > UNPACKED_BYTES:
         raise NotOurs(f"{path}: more rows than a history has")
     columns = found.schema.to_arrow_schema()

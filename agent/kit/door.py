@@ -23,7 +23,6 @@ from zmq.utils import z85
 from agent.config.keyfiles import load_keys
 from agent.config.settings import ConfigError, NodeConfig
 from agent.kit.doors import CHUNK_BYTES
-from agent.kit.snapshot import logs_of
 from agent.node.control import Client, NotRunning
 from agent.service.probes import PortTaken
 from agent.service.snapshot import gate_now, problems
@@ -115,6 +114,9 @@ class TrialDoor:
         if asked.do == "tell":
             return [_json(**self._told(asked.record))]
         if asked.do == "logs":
+            # Loaded when a log is asked for: the kit's models are no part of a node's start.
+            from agent.kit.snapshot import logs_of
+
             self._copy = logs_of(self._config, running=True)
             return [_json(ok=True, size=len(self._copy))]
         return [_json(ok=True), self._copy[asked.offset : asked.offset + CHUNK_BYTES]]

@@ -1,5 +1,6 @@
 """`bandpact kit enrol`: from the files that nodes handed back to their credentials and the welcome."""
 
+import hashlib
 import hmac
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from agent.desk.folder import Desk
 from agent.desk.nodekeys import IssueLimits, issue_for
 from agent.desk.requests import read_request
 from agent.kit import folder as kits
-from agent.kit.archive import KitRefused, sealed
+from agent.kit.archive import KitRefused, sealed, short_code
 from agent.kit.folder import Trial
 from agent.kit.invitations import CHAIN
 from agent.kit.join import mark_of
@@ -29,12 +30,16 @@ WELCOME, DAY_S = "welcome", 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
-    """What an enrolment came to: who was entitled now, who had been, who is still missing, and the welcome."""
+    """What an enrolment came to: who was entitled now, who had been, who is still missing, and the welcome.
+
+    `codes` has the short code of each node's file, as `kit join` said it there.
+    """
 
     fresh: tuple[str, ...]
     known: tuple[str, ...]
     missing: tuple[str, ...]
     welcome: Path
+    codes: dict[str, str]
 
 
 def enrol(trial: Trial, files: Sequence[Path], passphrase: str | None = None) -> Enrolled:
@@ -42,12 +47,12 @@ def enrol(trial: Trial, files: Sequence[Path], passphrase: str | None = None) ->
 
     A file that is refused keeps the others from nothing; the first refusal is raised once they are done.
     """
-    fresh, known, refused = list[str](), list[str](), list[ConfigError]()
+    fresh, known, refused, codes = list[str](), list[str](), list[ConfigError](), dict[str, str]()
     with held(trial.root / kits.DESK, None, "bandpact kit", wait_s=10.0):
         desk = trial.desk(passphrase)
         for file in files:
             try:
-                name, asked = _asked_in(trial, file)
+                name, asked, codes[name] = _asked_in(trial, file)
                 (known if _entitled(trial, desk, file, name, asked) else fresh).append(name)
             except ConfigError as exc:
                 refused.append(exc)
@@ -55,16 +60,17 @@ def enrol(trial: Trial, files: Sequence[Path], passphrase: str | None = None) ->
     if refused:
         raise refused[0]
     missing = tuple(node.name for node in trial.spec.nodes if not trial.chain_of(node.name).is_file())
-    return Enrolled(fresh=tuple(fresh), known=tuple(known), missing=missing, welcome=welcome)
+    return Enrolled(fresh=tuple(fresh), known=tuple(known), missing=missing, welcome=welcome, codes=codes)
 
 
-def _asked_in(trial: Trial, file: Path) -> tuple[str, str]:
-    """Whose enrolment it is, of this trial and of who was invited, and its request as TOML. Raises KitRefused.
+def _asked_in(trial: Trial, file: Path) -> tuple[str, str, str]:
+    """Whose enrolment it is, of this trial and of who was invited, its request as TOML, its code. Raises KitRefused.
 
     The file is read here and never again: one that changes meanwhile is not entitled as what was checked.
     """
     try:
-        table = read_toml(read_small_text(file))
+        written = read_small_text(file)
+        table = read_toml(written)
     except OSError as exc:
         raise ConfigError(f"{file}: {exc.strerror}; give the enrolment file that `kit join` wrote") from exc
     except (ValueError, RecursionError) as exc:
@@ -80,7 +86,7 @@ def _asked_in(trial: Trial, file: Path) -> tuple[str, str]:
     text = tomli_w.dumps(table)
     if not hmac.compare_digest(mark_of(token, text).encode(), mark.encode()):
         raise KitRefused(f"{file}: ALTERED: not what {name!r} wrote with its invitation; have it hand it back again")
-    return name, text
+    return name, text, short_code(hashlib.sha256(written.encode()).digest())
 
 
 def _entitled(trial: Trial, desk: Desk, file: Path, name: str, text: str) -> bool:

@@ -11,13 +11,15 @@ from agent.kit.doors import ANSWER_S, Asking, Unreachable
 from agent.kit.folder import Trial
 from agent.kit.spec import NodePart
 from agent.timekeeping.shown import duration
-from agent.words.celltext import utc_text
 from agent.words.units import time_text
 from settlement.chain.credentials import Registry, Subject
 from settlement.mesh import TransportKey
 from settlement.records.authority import Revocation
 
-SOON_NS: Final = 24 * 3600 * 10**9
+MINUTE_NS: Final = 60 * 10**9
+HOUR_NS: Final = 60 * MINUTE_NS
+DAY_NS: Final = 24 * HOUR_NS
+SOON_NS: Final = DAY_NS
 APART_NS: Final = 2 * 10**9
 """So far a node's system clock and the coordinator's may differ before it is said; a radio's clock is judged apart."""
 AT_ONCE: Final = 16
@@ -39,6 +41,11 @@ class Seen:
     settlements: int
     bad: tuple[str, ...]
     answer: dict[str, Any] | None
+
+    @property
+    def word(self) -> str:
+        """How far it is, in a word or two."""
+        return "reachable" if self.reachable else "silent" if self.joined else "not joined"
 
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
@@ -62,6 +69,15 @@ def look(trial: Trial, wait_s: float = ANSWER_S) -> list[Seen]:
     keys = [registry_of(trial, node, registry) for node in trial.spec.nodes]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(partial(_one, asked), trial.spec.nodes, keys))
+
+
+def unsettled_text(seen: list[Seen]) -> str:
+    """Which users have settled nothing yet, and whether they answer; empty where all have."""
+    return ", ".join(
+        f"{one.node} has settled nothing yet" if one.reachable else f"{one.node} is {one.word}"
+        for one in seen
+        if one.role == "user" and not one.settlements
+    )
 
 
 def registry_of(trial: Trial, node: NodePart, registry: Registry) -> bytes | None:
@@ -130,6 +146,14 @@ def judged(trial: Trial, node: NodePart, answer: dict[str, Any], newest: Revocat
     )
 
 
+def time_left(left_ns: int) -> str:
+    """What is left until an instant, rounded down to whole days, or below a day to hours or minutes."""
+    if left_ns <= 0:
+        return "run out"
+    unit = next((one for one in (DAY_NS, HOUR_NS) if left_ns >= one), MINUTE_NS)
+    return f"{time_text(left_ns // unit * unit // 10**9)} left"
+
+
 def _map(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
@@ -150,7 +174,7 @@ def list_text(trial: Trial, held: list[Any], newest: Revocation | None, now_ns: 
     until_ns, number = _instant(mine.get("fresh_until_ns")), _instant(mine.get("version"))
     if until_ns is None or number is None:
         return "none", (f"status list: it holds none, so that it trusts nobody; {mend}",)
-    said = f"{number}, until {utc_text(until_ns)[:16]}Z"
+    said = f"{number}, {time_left(until_ns - now_ns)}"
     wrong = []
     if newest is not None and number < newest.version:
         wrong.append(f"status list: it holds {number}, and {newest.version} is the newest; {mend}")

@@ -4,10 +4,11 @@ import os
 import threading
 from collections.abc import Callable
 
+from agent.config.locks import HELPER, WARDEN, held
 from agent.config.settings import ConfigError, NodeConfig
 from agent.node.assembly import short_path
 from agent.node.mutehelper import MUTE, MuteHelper
-from agent.node.warden_process import run
+from agent.node.warden_process import BEFORE_S, run
 from radio.ring import RingError
 
 RETRY_S, LOOK_S = 0.2, 1.0
@@ -45,20 +46,26 @@ def guard_apart(config: NodeConfig, stop: threading.Event, say: Callable[[str], 
                 say(f"waiting for the agent to make its sample rings in {config.run_folder}")
             said = stop.wait(RETRY_S) or True
             continue
-        threading.Thread(target=_until_replaced, args=(config, first, stop), daemon=True).start()
-        try:
-            run(config, stop)
-        except RingError:
-            # Made while we looked, by an agent that has not finished: look again.
-            stop.wait(RETRY_S)
+        # A second warden would take the first one's sockets over, and both would have a gate.
+        with held(config.run_folder, WARDEN, "bandpact warden", wait_s=BEFORE_S):
+            threading.Thread(target=_until_replaced, args=(config, first, stop), daemon=True).start()
+            try:
+                run(config, stop)
+            except RingError:
+                # Made while we looked, by an agent that has not finished: look again.
+                stop.wait(RETRY_S)
 
 
 def serve_mute(config: NodeConfig, stop: threading.Event) -> None:
-    """Be the mute helper until told to stop."""
+    """Be the mute helper until told to stop.
+
+    Raises: ConfigError where another is: it would lose its socket to this one.
+    """
     short_path(config.run_folder)
     config.radio.make_ready_to_silence()
-    helper = MuteHelper(config.run_folder / MUTE, config.radio.silence)
-    try:
-        helper.serve(stop)
-    finally:
-        helper.close()
+    with held(config.run_folder, HELPER, "bandpact warden --only-mute", wait_s=BEFORE_S):
+        helper = MuteHelper(config.run_folder / MUTE, config.radio.silence)
+        try:
+            helper.serve(stop)
+        finally:
+            helper.close()

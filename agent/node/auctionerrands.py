@@ -135,7 +135,7 @@ def _follow(party: Party, errand: Errand, *, tell: Tell, end: End) -> None:
         tell(errand, "auction", auction=name.hex(), state=state.value)
     if errand.cancelled:
         end(errand, ok=False, why="not followed any further; what was said in the auction stands")
-    elif state in OVER:
+    elif state is None or state in OVER:  # None: so long over that it is not kept any more
         shown = auction_fields(party, name)
         tell(errand, "auctions", auctions=[shown])
         end(errand, ok=_well(party, errand, shown, state), why=_why(shown, state))

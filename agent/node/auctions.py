@@ -129,6 +129,7 @@ class AuctionPolicy:
 
     def _ask(self, step: Step, party: Party) -> None:
         """The winner asks for what it won, at the price of the auction."""
+        self._asked &= party.assembly.states.keys()
         for name, state in party.assembly.states.items():
             if state is not ProposalState.DECIDED or name in self._asked:
                 continue
@@ -150,13 +151,13 @@ def auction_fields(party: Party, name: bytes) -> dict[str, Any]:
         return {"auction": name.hex(), "state": "unknown"}
     terms, group = found.terms, group_of(party, found.body.membership)
     outcome = party.record_of(party.lineage.get(OUTCOMES, name))
-    state = party.assembly.states.get(name)
+    state = party.assembly.states.get(name) or (ProposalState.DECIDED if outcome is not None else ProposalState.VOID)
     over = state in (ProposalState.VOTING, *OVER)
     mine = party.lineage.get(SEALED, name)
     members = len(group.members) if group is not None else 0
     return {
         "auction": name.hex(),
-        "state": state.value if state is not None else "unknown",
+        "state": state.value,
         "by": _name(party, record.frame.author),
         "function": found.body.function,
         "low_hz": terms.cell.band.low_hz,

@@ -224,6 +224,18 @@ class RaiseDispute(_Command):
     claim: Annotated[int, Field(ge=0, lt=10**15)] | None = None
     cite: list[Annotated[str, Field(max_length=64)]] = Field(default=[], max_length=32)
     escalates: Annotated[str, Field(max_length=64)] | None = None
+    shown: list[Annotated[str, Field(max_length=2 * 65_536, pattern="^([0-9a-f]{2})+$")]] = Field(
+        default=[], max_length=3
+    )
+    against: Literal["holder", "user"] | None = None
+
+    @model_validator(mode="after")
+    def _of_others(self) -> "RaiseDispute":
+        if bool(self.shown) != (self.against is not None):
+            raise ValueError("shown and against go together: a settlement between others, and which of them")
+        if self.shown and (self.sid or self.escalates):
+            raise ValueError("shown names the settlement; without sid and escalates")
+        return self
 
 
 class AnswerDispute(_Command):

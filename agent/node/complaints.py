@@ -9,13 +9,13 @@ from typing import Any
 
 from settlement.chain.scope import Band
 from settlement.core.reasons import Refusal
-from settlement.disputes.case import gather_settled
+from settlement.disputes.case import SettledPair, gather_settled
 from settlement.disputes.table import DisputeState, OpenDispute
 from settlement.market.debts import amount_owed
 from settlement.pair.holdermove import SubstituteOffer
 from settlement.pair.holderpairs import HolderPair
 from settlement.party.party import Party
-from settlement.records.complaint import COMPENSATES, Dispute, DisputeAnswer
+from settlement.records.complaint import COMPENSATES, EVIDENCE_MAX, Dispute, DisputeAnswer
 from settlement.state.casefile import case_file
 from settlement.state.disputes import (
     all_disputes,
@@ -26,6 +26,7 @@ from settlement.state.disputes import (
     sources_of,
 )
 from settlement.state.evidence import evidence_for
+from settlement.state.outsiders import raise_as_outsider, read_shown
 from settlement.state.step import Step
 
 
@@ -48,6 +49,17 @@ def _one(prefix: str, names: list[bytes], what: str) -> bytes:
         return found[0]
     known = ", ".join(name.hex()[:12] for name in names) or "none"
     raise NotSaid(f"{len(found)} {what} begin with {prefix!r}; there are: {known}")
+
+
+def _one_dispute(prefix: str, known: dict[bytes, OpenDispute], what: str) -> bytes:
+    """The one dispute that is named: by its own name, or by its settlement's where it is the newest of it alone."""
+    of_settlement = [
+        name
+        for name, held in known.items()
+        if held.sid.hex().startswith(prefix) and held.state != DisputeState.ESCALATED
+    ]
+    named = [name for name in known if name.hex().startswith(prefix)]
+    return of_settlement[0] if not named and len(of_settlement) == 1 else _one(prefix, list(known), what)
 
 
 def _decided(party: Party) -> list[bytes]:
@@ -114,7 +126,7 @@ def dispute_settlement(
     """Dispute a settlement, or take a dispute to the next level; cites what this log holds on the ground."""
     lower: bytes | None = None
     if escalates is not None:
-        lower = _one(escalates, list(all_disputes(party)), "disputes")
+        lower = _one_dispute(escalates, all_disputes(party), "disputes")
         before = all_disputes(party)[lower]
         sid, ground, against = before.sid, before.ground, before.against
         first = party.record_of(lower)
@@ -127,14 +139,7 @@ def dispute_settlement(
     settled = gather_settled(confirm, sources_of(party))
     if isinstance(settled, Refusal):
         raise NotSaid(str(settled))
-    terms = settled.terms.disputes
-    asked = terms.ground(ground) if terms is not None else None
-    if terms is None:
-        raise NotSaid(f"the rule has no terms for disputes of class {settled.terms.name}; an authority adds [disputes]")
-    if claim is None:
-        price, window = settled.given.price, settled.given.cell.window
-        owed = (asked.owed, asked.amount) if asked is not None else ("none", 0)
-        claim = max(price, amount_owed(*owed, price=price, window=window, from_ns=window.start_ns))
+    claim = _claimed(settled, ground, claim)
     body = Dispute(
         sid=sid,
         confirm=confirm,
@@ -152,13 +157,49 @@ def dispute_settlement(
     yield ToldStep(step="disputed", fields={**told, "evidence": len(body.evidence)})
 
 
+def _claimed(settled: SettledPair, ground: str, claim: int | None) -> int:
+    """What is claimed: as said, else all that the ground can owe. Raises NotSaid where the rule has no terms."""
+    terms = settled.terms.disputes
+    if terms is None:
+        raise NotSaid(f"the rule has no terms for disputes of class {settled.terms.name}; an authority adds [disputes]")
+    if claim is not None:
+        return claim
+    asked, price, window = terms.ground(ground), settled.given.price, settled.given.cell.window
+    owed = (asked.owed, asked.amount) if asked is not None else ("none", 0)
+    return max(price, amount_owed(*owed, price=price, window=window, from_ns=window.start_ns))
+
+
+def dispute_of_others(
+    party: Party, step: Step, *, shown: list[str], against: str, ground: str, claim: int | None, cite: list[str]
+) -> Iterator[ToldStep]:
+    """Dispute a settlement between others, as who co-signed it or an auditor, from its records as hex."""
+    found = read_shown(party, [bytes.fromhex(raw) for raw in shown])
+    if isinstance(found, Refusal):
+        raise NotSaid(f"the settlement that was shown is not proven here: {found}")
+    settled = found.pair
+    body = Dispute(
+        sid=found.sid,
+        confirm=found.confirm,
+        rule=settled.given.rule,
+        against=(settled.holder if against == "holder" else settled.user).hash,
+        grounds=ground,
+        claim=_claimed(settled, ground, claim),
+        evidence=tuple(dict.fromkeys((*_cited(cite), *evidence_for(party, found.sid, ground))))[:EVIDENCE_MAX],
+    )
+    record = raise_as_outsider(party, step, body, found)
+    if isinstance(record, Refusal):
+        raise NotSaid(f"refused before anything was signed: {record}")
+    told = {"dispute": record.digest.hex(), "sid": found.sid.hex(), "ground": ground, "claim": body.claim}
+    yield ToldStep(step="disputed", fields={**told, "evidence": len(body.evidence), "against": against})
+
+
 def answer_prefix(
     party: Party, step: Step, *, prefix: str, stance: str, cite: list[str], reason: str
 ) -> Iterator[ToldStep]:
     """Answer a dispute against this node, citing what this log holds on its ground."""
     known = all_disputes(party)
-    mine = [name for name, held in known.items() if answers_it(party, held) in party.own_line]
-    name = _one(prefix, mine, "disputes that this node may answer")
+    mine = {name: held for name, held in known.items() if answers_it(party, held) in party.own_line}
+    name = _one_dispute(prefix, mine, "disputes that this node may answer")
     held = known[name]
     body = DisputeAnswer(
         dispute=name,

@@ -152,7 +152,7 @@ class Node:
         self._next_hello_ns = self._warden_ns = self._held_back_ns = 0
         self._start_mono_ns: int | None = None
         self._waiting_for = ""
-        self._registered = self._worded = False
+        self._registered = self._worded = self._resumed = False
 
     def _speakers(self) -> zmq.Poller:
         """What ends the loop's wait: neighbours, the warden and its end, operators, and sensing with an incumbent."""
@@ -181,6 +181,8 @@ class Node:
             self.party.hello(step)
         self._leave(step)
         self._registered = True
+        for held in self.party.rules.all:
+            self.warden.rule(held.raw, held.chain)
         self._go_on()
         self.events.write("ready", endpoint=self.mesh.endpoint, utc_ns=self.fix().time.middle_ns)
         while not stop.is_set():
@@ -458,6 +460,7 @@ class Node:
         """Everything this node does of itself; nothing of it before its log is known to be whole."""
         changes, used, fresh = heard
         duty = self.party.duty
+        self._go_on()
         if not self._worded:  # a node that waits for its neighbours' word on its log takes nothing in before
             self._worded = True
             duty(step, "words", partial(take_words, self.party, step, self.config.words), waits=False)
@@ -727,9 +730,13 @@ class Node:
                 assert_never(other)
 
     def _go_on(self) -> None:
-        """Hand the warden, which starts with nothing, what was settled before this process."""
-        for held in self.party.rules.all:
-            self.warden.rule(held.raw, held.chain)
+        """Hand the warden, which starts with nothing, what was settled before this process; once.
+
+        Not before this node's log is known to be whole: an older copy of it may lack that a lease was handed on since.
+        """
+        if self._resumed or self.party.halted is not None:
+            return
+        self._resumed = True
         for standing in in_force(self.party):
             self.warden.permit(standing.artifact)
             if standing.lease is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config.settings import ConfigError, NodeConfig, load
+from agent.node.survivor import PROCESS_NAME
 from agent.node.warden_process import OPERATOR
 from radio.drivers.section import RadioSection
 from radio.errors import RadioError
@@ -87,7 +88,10 @@ def wardens() -> Iterator[tuple[int, NodeConfig]]:
 
 
 def _words(process: Path) -> list[str]:
+    """The command line; none of a warden's survivor, which has its warden's and opens nothing."""
     try:
+        if (process / "comm").read_bytes().decode("utf-8", errors="replace").strip() == PROCESS_NAME:
+            return []
         return (process / "cmdline").read_bytes().decode("utf-8", errors="replace").split("\0")[:-1]
     except OSError:
         return []

@@ -35,6 +35,7 @@ from agent.node.complaints import (
     NotSaid,
     ToldStep,
     answer_prefix,
+    dispute_of_others,
     dispute_settlement,
     move_settlement,
     show_disputes,
@@ -370,7 +371,7 @@ class Errands:
                 self._end(errand, ok=False, why=refused_text(made))
                 return
             errand.handover = made.digest
-            self._tell(errand, "handed on", to=command.to, kind=command.kind)
+            self._once(errand, HandingStage.OFFERED.value, to=command.to, kind=command.kind)
         now = standing_of(self._party, errand.handover)
         late = errand.cancelled or around.now_ns - errand.began_ns > command.wait_ms * MS
         if now.stage is HandingStage.SETTLED:
@@ -472,6 +473,16 @@ class Errands:
             case MoveSettlement(sid=sid, low_hz=low_hz, high_hz=high_hz):
                 band = Band(low_hz=low_hz, high_hz=high_hz) if low_hz is not None and high_hz is not None else None
                 yield from move_settlement(party, step, sid, band)
+            case RaiseDispute(shown=[_, *_], against=str(against)):
+                yield from dispute_of_others(
+                    party,
+                    step,
+                    shown=command.shown,
+                    against=against,
+                    ground=command.ground,
+                    claim=command.claim,
+                    cite=command.cite,
+                )
             case RaiseDispute():
                 yield from dispute_settlement(
                     party,

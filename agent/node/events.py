@@ -57,6 +57,6 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
             try:
                 events.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
     return events

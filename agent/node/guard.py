@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from agent.config.settings import NodeConfig
 from agent.node.mutehelper import MUTE, ask_to_mute
-from radio.errors import RadioError
 from radio.ports import RfState
 
 RETRY_NS = 500_000_000
@@ -20,7 +19,7 @@ def mute_by_own_connection(config: NodeConfig) -> RfState:
         return ask_to_mute(config.run_folder / MUTE)
     try:
         return config.radio.silence()
-    except RadioError:
+    except Exception:  # noqa: BLE001 - a library beneath may fail in any way; the agent goes on and tries again
         return RfState.UNKNOWN
 
 

@@ -70,7 +70,8 @@ def named_party(party: Party, name: str) -> Subject | Refusal:
     """The node of that name that this one knows, under the credential it has now."""
     found = [one for one in party.registry.subjects() if one.name == name and one.transport_key is not None]
     if not found:
-        known = sorted({one.name for one in party.registry.subjects() if one.transport_key is not None})
+        others = [one for one in party.registry.subjects() if one.hash not in party.own_line]
+        known = sorted({one.name for one in others if one.transport_key is not None})
         return refuse(Reason.UNKNOWN_PEER, "handing.to", name, f"one of {', '.join(known)}")
     return max(found, key=lambda one: one.not_before_ns)
 

@@ -51,8 +51,8 @@ class Lending:
     handed: dict[bytes, int] = field(default_factory=dict)
 
     def turn(self) -> None:
-        """Hand over what is new, what changed and what ended."""
-        if not self.members:
+        """Hand over what is new, what changed and what ended; nothing before the log is known to be whole."""
+        if not self.members or self.party.halted is not None:
             return
         pairs = self.party.holder.pairs
         for sid in [sid for sid in self.handed if sid not in pairs or pairs[sid].state not in STANDING]:

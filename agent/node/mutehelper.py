@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from radio.errors import RadioError
 from radio.ports import RfState
 
 MUTE = "mute"
@@ -45,13 +44,16 @@ class MuteHelper:
                 connection, _ = self._socket.accept()
             except TimeoutError:
                 continue
+            except OSError:  # no descriptor is left, or whoever knocked is gone: the next one is answered
+                stop.wait(POLL_S)
+                continue
             with connection, contextlib.suppress(OSError):
                 connection.send(self._muted().value.encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
     def _muted(self) -> RfState:
         try:
             return self._silence()
-        except RadioError:
+        except Exception:  # noqa: BLE001 - whatever fails beneath, the helper lives and is asked again
             return RfState.UNKNOWN
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.config.settings import NodeConfig
+from agent.node.approvals import approvals_shown
 from agent.node.auctions import auction_fields, auctions_of
 from agent.node.cellviews import area_fields, cell_fields
 from agent.node.marketviews import handovers_shown, jurisdictions_shown
@@ -27,9 +28,10 @@ class Panels:
     _held: dict[str, Any] = field(default_factory=dict)
 
     def shown(self, now: TimeFix, mono_ns: int) -> dict[str, Any]:
-        """Offers, auctions, leases that change hands, jurisdictions, neighbours with place and head, this log."""
+        """Offers, auctions, approvals, leases that change hands, jurisdictions, neighbours and heads, this log."""
         if self.party.damaged is not None:
-            return {"offers": [], "places": [], "log": None, "auctions": [], "handovers": [], "jurisdictions": []}
+            empty = ("offers", "places", "auctions", "approvals", "handovers", "jurisdictions")
+            return {**{name: [] for name in empty}, "log": None}
         size = self.party.lineage.size
         if size != self._size or mono_ns - self._read_ns >= AGAIN_NS:
             self._size, self._read_ns = size, mono_ns
@@ -38,8 +40,13 @@ class Panels:
                 "log": self._log(),
                 "jurisdictions": jurisdictions_shown(self.party),
             }
-        handed = handovers_shown(self.party)
-        return {"offers": self._offers(now), "auctions": self._auctions(), "handovers": handed, **self._held}
+        return {
+            "offers": self._offers(now),
+            "auctions": self._auctions(),
+            "approvals": approvals_shown(self.party),
+            "handovers": handovers_shown(self.party),
+            **self._held,
+        }
 
     def _offers(self, now: TimeFix) -> list[dict[str, Any]]:
         party, names = self.party, self.party.registry
@@ -67,8 +74,9 @@ class Panels:
         ][-OFFERS_MAX:]
 
     def _auctions(self) -> list[dict[str, Any]]:
-        """The newest auctions, whether this node bids in them or only knows of them."""
-        names = auctions_of(self.party)[-AUCTIONS_MAX:] if self.party.assembly.states else []
+        """The newest auctions whose windows are not over, whether this node bids in them or only knows of them."""
+        held = self.party.assembly.states
+        names = [name for name in auctions_of(self.party) if name in held][-AUCTIONS_MAX:] if held else []
         return [auction_fields(self.party, name) for name in names]
 
     def _places(self) -> list[dict[str, Any]]:

@@ -16,7 +16,12 @@ class SettlementStanding:
 
 
 def in_force(party: Party) -> Iterator[SettlementStanding]:
-    """Every settlement of this user that stands and is proven; the warden judges each again, from bytes."""
+    """Every settlement of this user that stands and is proven; the warden judges each again, from bytes.
+
+    None while the log is not known to be whole: an older copy may lack that a lease was handed on, or ended, since.
+    """
+    if party.halted is not None:
+        return
     for pair in list(party.user.busy.values()):
         artifact = party.lineage.get("artifact", pair.sid) if pair.in_force and pair.cell.band.unit is None else None
         if artifact is not None:

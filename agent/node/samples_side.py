@@ -48,7 +48,7 @@ class SamplesSide:
         if now_ns < self._next_ns:
             return
         with (self._config.folder / "samples.log").open("a") as log:
-            command = [sys.executable, "-m", MODULE, str(self._path)]
+            command = [sys.executable, "-P", "-m", MODULE, str(self._path)]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._starts += 1
 
@@ -82,5 +82,5 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(read_small(path))
         return found if isinstance(found, dict) and isinstance(found["mono_ns"], int) else None
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, RecursionError):
         return None

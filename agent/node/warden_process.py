@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from agent.config.locks import WARDEN, held
 from agent.config.settings import ConfigError, NodeConfig, load
+from agent.node.survivor import Survivor
 from agent.node.wardenparts import radio_of, warden_of
 from agent.timekeeping.assembly import timekeeper
 from hw_profiles.printable import printable
-from radio.errors import HardwareError, RadioError
+from radio.errors import HardwareError, LocalError, RadioError
 from radio.operator import ARM_MAX_S, Answer, OperatorDoor, arm_seconds
 from radio.ports import Radio, RfState
 from radio.priority import before_others
-from radio.process import OrphanedAtBirth, die_with_parent, give_back, stop_on_signals
+from radio.process import OrphanedAtBirth, die_with_parent, give_back, never_paused, stop_on_signals
 from radio.warden import Warden
 
 if TYPE_CHECKING:
@@ -62,6 +63,21 @@ def silenced(warden: Warden) -> RfState:
 
 def run(config: NodeConfig, stop: threading.Event) -> RfState:
     """Guard the radio until told to stop; returns what the output read back at the end."""
+    config.radio.make_ready_to_silence()
+    try:
+        survivor = Survivor(config.radio.silence)
+    except OSError as exc:
+        raise LocalError(f"no second process to silence the radio can be had: {exc.strerror}; raise the limit") from exc
+    try:
+        last = _guard(config, stop, survivor)
+        if last is RfState.OFF:
+            survivor.rest()
+    finally:
+        survivor.close()
+    return last
+
+
+def _guard(config: NodeConfig, stop: threading.Event, survivor: Survivor) -> RfState:
     radio = _until_found(config, stop)
     if radio is None:
         return RfState.OFF
@@ -81,6 +97,7 @@ def run(config: NodeConfig, stop: threading.Event) -> RfState:
     try:
         while not stop.is_set():
             warden.step()
+            survivor.alive(time.monotonic_ns())
             door.serve()
             if cbrs is not None:
                 cbrs.turn()
@@ -126,8 +143,8 @@ def operate(warden: Warden, request: Answer) -> Answer:
 
 def main(arguments: list[str]) -> int:
     """Run; exit code 0 when stopped with a silent radio, 4 when that is not sure or the node is not usable."""
-    stop = stop_on_signals(signal.SIGTERM)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop = stop_on_signals(but=(signal.SIGINT,))
+    never_paused()
     try:
         die_with_parent()
         before_others()

@@ -55,10 +55,12 @@ class Protection:
 def _started(config: NodeConfig, config_path: Path) -> "subprocess.Popen[bytes]":
     with (config.folder / "warden.log").open("a") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "agent.node.warden_process", str(config_path)],
+            [sys.executable, "-P", "-m", "agent.node.warden_process", str(config_path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            # What a terminal or `kill -- -GROUP` sends to the agent's group does not end both at once.
+            start_new_session=True,
         )
 
 

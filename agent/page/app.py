@@ -10,7 +10,7 @@ from typing import Any, Final
 import zmq.asyncio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -19,19 +19,20 @@ from agent.history.rows import Row
 from agent.history.store import BOXES, LENGTHS
 from agent.history.windows import fitting, plain
 from agent.page.codedrows import lane, spectra
+from agent.page.connections import LEAVE
 from agent.page.guard import RequestGuard, hosts_of
 from agent.page.live import NodeLive
 from agent.page.openapi import document
 from agent.page.plan import PagePlan
 from agent.page.stopbutton import stop_node
+from agent.page.viewers import VIEWERS_MAX, Viewers
 from agent.words.silence import GATE
 
 FILES: Final = Path(__file__).parent / "static"
 TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-LISTS: Final = ("auctions", "handovers", "disputes", "jurisdictions")
+LISTS: Final = ("auctions", "approvals", "handovers", "disputes", "jurisdictions")
 BODY_MAX: Final = 4096
 ROWS_MAX: Final = 20_000
-CLIENTS_MAX: Final = 32
 BEAT_S: Final = 0.5
 READING_S, READINGS_MAX = 2.0, 16
 """How long what was read of the history is handed to others who ask for the same."""
@@ -74,7 +75,7 @@ class WebPage:
     def __init__(self, plan: PagePlan, nodes: Mapping[str, NodeLive]) -> None:
         self.plan, self.nodes = plan, nodes
         self._stopping, self._reading_events = asyncio.Lock(), asyncio.Lock()
-        self._clients = 0
+        self.viewers = Viewers()
         self._readings: dict[tuple[str, str, int, int], asyncio.Future[list[Row]]] = {}
 
     def _node(self, name: str | None) -> NodeLive:
@@ -186,24 +187,20 @@ class WebPage:
     async def stream(self, request: Request) -> Response:
         """State, gate and events as they come."""
         node = self._of(request)
-        if self._clients >= CLIENTS_MAX:
-            raise _Refused(503, f"{CLIENTS_MAX} pages are open; close one of them")
+        if not self.viewers.has_room():
+            raise _Refused(503, f"{VIEWERS_MAX} pages were just opened; close one of them, or ask again")
         return StreamingResponse(self._told(node, request), media_type="text/event-stream")
 
     async def _told(self, node: NodeLive, request: Request) -> AsyncIterator[str]:
-        self._clients += 1
-        try:
-            with node.client(rows=False) as client:
-                yield f"retry: 500\nevent: state\ndata: {json.dumps(node.snapshot())}\n\n"
-                while not await request.is_disconnected():
-                    try:
-                        kind, body = await asyncio.wait_for(client.queue.get(), BEAT_S)
-                        yield f"event: {kind}\ndata: {body}\n\n"
-                    except TimeoutError:
-                        age = node.snapshot()["age_ms"]
-                        yield f"event: beat\ndata: {json.dumps({'age_ms': age, 'silence': node.silence()})}\n\n"
-        finally:
-            self._clients -= 1
+        with self.viewers.place(*_viewer(request)), node.client(rows=False) as client:
+            yield f"retry: 500\nevent: state\ndata: {json.dumps(node.snapshot())}\n\n"
+            while not await request.is_disconnected():
+                try:
+                    kind, body = await asyncio.wait_for(client.queue.get(), BEAT_S)
+                    yield f"event: {kind}\ndata: {body}\n\n"
+                except TimeoutError:
+                    age = node.snapshot()["age_ms"]
+                    yield f"event: beat\ndata: {json.dumps({'age_ms': age, 'silence': node.silence()})}\n\n"
 
     async def waterfall(self, socket: WebSocket) -> None:
         """Rows as they are sensed, binary; nothing is read from the client but its going away."""
@@ -212,13 +209,12 @@ class WebPage:
         except _Refused as exc:
             await socket.close(1008, exc.why)
             return
-        if self._clients >= CLIENTS_MAX:
-            await socket.close(1013, "too many pages are open")
+        if not self.viewers.has_room():
+            await socket.close(1013, "too many pages were just opened")
             return
         await socket.accept()
-        self._clients += 1
         try:
-            with node.client(rows=True) as client:
+            with self.viewers.place(*_viewer(socket)), node.client(rows=True) as client:
                 gone = asyncio.create_task(_until_gone(socket))
                 try:
                     while not gone.done():
@@ -232,8 +228,6 @@ class WebPage:
                     gone.cancel()
         except (WebSocketDisconnect, RuntimeError):
             return
-        finally:
-            self._clients -= 1
 
     # -- the one change ------------------------------------------------------------------------------------------
 
@@ -268,6 +262,12 @@ def _event(kept: Mapping[str, Any]) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return {"at_ns": kept["at_ns"], **fields, "event": kept["event"]} if isinstance(fields, dict) else None
+
+
+def _viewer(connection: HTTPConnection) -> tuple[str, Callable[[], None]]:
+    """Where a viewer's connection comes from, and how it is ended."""
+    leave: Callable[[], None] = connection.scope.get("state", {}).get(LEAVE, lambda: None)
+    return connection.client.host if connection.client is not None else "", leave
 
 
 async def _until_gone(socket: WebSocket) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Final
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 CONNECTIONS: Final = 96
+LEAVE: Final = "leave"
+"""In the state of a request: what ends its connection at once."""
 ASKING_S: Final = 5.0
 """How long a connection may take to ask, from its opening and from each answer."""
 
@@ -42,6 +44,8 @@ class BoundedConnection(H11Protocol):
             if found is not None:
                 held[found].give_up()
         super().connection_made(transport)
+        # The application ends a connection by what it finds here; a WebSocket takes it over from its request.
+        self.app_state = {**self.app_state, LEAVE: self.give_up}
         self._of_the_page().append(self)
         self._waits()
 

@@ -192,9 +192,9 @@ class NodeLive:
     def silence(self) -> dict[str, Any]:
         """Why the radio is silent, as far as anyone can tell now."""
         if self.status is None:
-            return {**silence("UNKNOWN", None), "before": ""}
-        state, _ = gate_now(self.status, time.monotonic_ns())
-        said = silence(state, self.status.get("gate"))
+            return {**silence("UNKNOWN", None, "the agent has not said anything since this page began"), "before": ""}
+        state, why = gate_now(self.status, time.monotonic_ns())
+        said = silence(state, self.status.get("gate"), why)
         return {**said, "before": "", **(before_it(self.events) if said["reason"] in WITHOUT else {})}
 
     def status_fields(self) -> dict[str, Any]:

@@ -148,6 +148,7 @@ def document(origin: str) -> dict[str, Any]:
             "/api/v1/status": _read("What `bandpact status --json` prints", _STATUS),
             "/api/v1/clock": _read("What `bandpact clock watch --json` prints, once", _OBJECT),
             "/api/v1/auctions": _read("Auctions, as `bandpact auction show --json` has them", _OBJECTS),
+            "/api/v1/approvals": _read("REQUESTs that a group has to approve before their GRANT", _OBJECTS),
             "/api/v1/handovers": _read("Leases that change hands: given and received", _OBJECTS),
             "/api/v1/disputes": _read("Disputes, as `bandpact dispute show --json` has them", _OBJECTS),
             "/api/v1/jurisdictions": _read("The jurisdictions of the rule in force", _OBJECTS),

@@ -78,7 +78,7 @@ class PageBeside:
         fds = () if self._socket is None else (self._socket.fileno(),)
         with (self.folder / SAID).open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "agent.page.process", str(plan)],
+                [sys.executable, "-P", "-m", "agent.page.process", str(plan)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -48,8 +48,10 @@ class PagePlan:
 
 
 def read_plan(path: Path) -> PagePlan:
-    """The plan as it was written."""
+    """The plan as it was written. Raises OSError, ValueError, KeyError, TypeError where it is none."""
     plain = json.loads(read_small_text(path))
+    if not isinstance(plain, dict) or not isinstance(plain.get("nodes"), list):
+        raise TypeError("not the plan of a page")
     nodes = tuple(
         ServedNode(
             name=one["name"],

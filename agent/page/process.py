@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> int:
         serve(read_plan(path))
     except OrphanedAtBirth:
         return 0
-    except (OSError, ValueError, KeyError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
         sys.stderr.write(f"page: {printable(exc)}\n")
         return 1
     return 0

@@ -32,7 +32,7 @@ async def stop_node(node: ServedNode) -> dict[str, Any]:
 
 
 async def _command(node: ServedNode) -> dict[str, Any]:
-    command = [sys.executable, "-m", "agent.cli.main", "stop", "--json", "--config", str(node.config)]
+    command = [sys.executable, "-P", "-m", "agent.cli.main", "stop", "--json", "--config", str(node.config)]
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -45,7 +45,7 @@ async def _command(node: ServedNode) -> dict[str, Any]:
     except TimeoutError:
         process.kill()
         return {"rf": "unknown", "why": f"`bandpact stop` did not answer in {COMMAND_S:g} s", "nodes": []}
-    except ValueError:
+    except (ValueError, RecursionError):
         said = err.decode(errors="replace").strip().splitlines()
         return {"rf": "unknown", "why": said[-1] if said else "`bandpact stop` said nothing", "nodes": []}
     return {"rf": str(found["rf"]), "why": str(found["why"]), "nodes": found["nodes"]}

@@ -1,5 +1,7 @@
 """What the first start of an installation has to do before anything of a node is loaded."""
 
+import time
+
 from agent.service import logs
 from sensing.compilation import is_ready, make_ready
 
@@ -9,5 +11,7 @@ def have_loops() -> None:
     if is_ready():
         return
     logs.begin()
-    logs.tell("waiting", {"compiling": "the loops of sensing, once for this installation"})
+    logs.tell("waiting", {"compiling": "the loops of sensing, once for this installation; half a minute or so"})
+    began_s = time.monotonic()
     make_ready()
+    logs.tell("compiled", {"took_s": round(time.monotonic() - began_s, 1)})

@@ -6,6 +6,7 @@ from typing import TextIO
 
 import structlog
 
+from agent.service.logstream import LogStream
 from hw_profiles.printable import bare, lines, printable
 
 URGENT = frozenset({"warden silent", "incumbent", "not signed"})
@@ -33,7 +34,7 @@ def begin(stream: TextIO | None = None) -> None:
     # JSON writes out what a terminal would obey; the coloured form goes beneath the guard, with printable text.
     terminal = bare(out).isatty()
     last = structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(default=str)
-    handler = logging.StreamHandler(bare(out))
+    handler = logging.StreamHandler(LogStream(bare(out)))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -4,9 +4,9 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from agent.words.units import band_text, power_text, time_text
 from hw_profiles.smallfile import read_small
@@ -35,10 +35,15 @@ def forget_status(folder: Path) -> None:
     (folder / FILE).unlink(missing_ok=True)
 
 
+_Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+NOT_OURS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+"""What reading the rest of a state raises that this program did not write."""
+
+
 class _Gate(BaseModel):
     state: str
     reason: str
-    mono_ns: int
+    mono_ns: _Count
 
 
 class _Place(BaseModel):
@@ -53,14 +58,16 @@ class _Clock(_Place):
 class _Status(BaseModel):
     """What must be in the state for anyone to go by it; there may be more."""
 
-    mono_ns: int
+    mono_ns: _Count
     warden: bool
     gate: _Gate | None
     late: str | None
-    worst_turn_ns: int | None
+    worst_turn_ns: _Count | None
     clock: _Clock
     keys: str | None
-    disk_free_bytes: int | None
+    disk_free_bytes: _Count | None
+    process: _Count | None = None
+    alarms: list[str] = []
 
 
 def read_status(folder: Path) -> dict[str, Any] | None:
@@ -69,7 +76,7 @@ def read_status(folder: Path) -> dict[str, Any] | None:
         text = read_small(folder / FILE)
         _Status.model_validate_json(text)
         found = json.loads(text)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -130,6 +137,25 @@ def auction_line(one: dict[str, Any]) -> str:
     until = f" until {clock_text(one[due])}" if one["state"] not in ("decided", "void") else ""
     return (
         f"auction {one['auction'][:12]} {one['state']}{until}, {band} by {one['by']}, {bids} bids{votes}{sold}{nobody}"
+    )
+
+
+def approval_line(one: dict[str, Any]) -> str:
+    """One REQUEST that a group has to approve: who asks whom for what, the votes, and what came of it."""
+    if "low_hz" not in one:
+        return f"approval {one['approval'][:12]} {one['state']}"
+    band, until = band_text(one["low_hz"], one["high_hz"]), ""
+    if one["state"] == "voting":
+        until = f" until {clock_text(one['vote_by_ns'])}"
+    votes = f"{one['votes_for']} for, {one['votes_against']} against of {one['required']} required"
+    enough = one["function"] if not one["need"] else f"{one['function']}, {one['need']}"
+    own = f", voted {one['own_vote']} here" if one["own_vote"] else ""
+    ended = {"decided": ", approved", "void": ", not approved in time"}.get(one["state"], "")
+    granted = ", granted" if one["granted"] else ""
+    who = f"{one['user']} asks {one['holder']}"
+    return (
+        f"approval {one['approval'][:12]} {one['state']}{until}, {band}: {who}; {one['group']} ({enough}): "
+        f"{votes}{own}{ended}{granted}"
     )
 
 

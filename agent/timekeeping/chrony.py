@@ -9,7 +9,7 @@ after `OVERDUE` intervals it no longer speaks for its source: the clock is in ho
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -28,6 +28,8 @@ NOBODY = "00000000"
 SYNCHRONISED = ("Normal", "Insert second", "Delete second")
 ANSWER_S = 2.0
 BOUND_NS_MAX = 10**18
+SECONDS_MAX = 10**12
+"""Beyond any time or error there is; a number of text may have a million digits."""
 OVERDUE = 3
 INTERVAL_S_LEAST, INTERVAL_S_MOST = 1, 2048
 
@@ -52,11 +54,13 @@ def parse_tracking(line: str) -> Tracking | None:
         return None
     reference, name, leap = fields[0].upper(), fields[1] or fields[0], fields[13]
     try:
-        offset, delay, dispersion = (Decimal(fields[n]) for n in (4, 10, 11))
-        updated, every = (int(Decimal(fields[n]) * 1_000_000_000) for n in (3, 12))
+        offset, delay, dispersion, heard, interval = (Decimal(fields[n]) for n in (4, 10, 11, 3, 12))
+        if not all(-SECONDS_MAX <= one <= SECONDS_MAX for one in (offset, delay, dispersion, heard, interval)):
+            return None
+        updated, every = int(heard * 1_000_000_000), int(interval * 1_000_000_000)
         total = (abs(offset) + dispersion + delay / 2) * 1_000_000_000
         bound_ns = int(total.to_integral_value(rounding="ROUND_CEILING"))
-    except (InvalidOperation, ValueError, OverflowError):
+    except (ArithmeticError, ValueError):
         return None
     if not 0 <= bound_ns <= BOUND_NS_MAX or delay < 0 or dispersion < 0 or updated < 0 or every < 0:
         return None

@@ -40,6 +40,8 @@ SURE = 2.0
 """From gpsd's 95 % to a bound: 4.9 standard deviations of a circular normal error."""
 PPS_EXTRA_NS = 5_000
 """The kernel's and gpsd's own latency between a pulse and its timestamp."""
+NUMBER_MAX = 1 << 62
+"""Beyond anything that a receiver measures or counts; JSON's own numbers have no end."""
 PRECISION_BITS_MAX = 40
 RADIUS_MM_MAX = 10**9
 RETRY_S = 1.0
@@ -70,14 +72,14 @@ def utc_ns(text: object) -> int | None:
 
 def _number(message: Mapping[str, Any], key: str) -> float | None:
     value = message.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < NUMBER_MAX:
         return None
     return float(value)
 
 
 def _whole(message: Mapping[str, Any], key: str) -> int | None:
     value = message.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < NUMBER_MAX else None
 
 
 def position_of(tpv: Mapping[str, Any]) -> PositionFix | None:

@@ -23,6 +23,7 @@ WAITING_MAX = 1024
 SUSPENDED_NS = 20_000_000
 """Two clocks that count alike are read apart by microseconds, on a busy machine by a time slice."""
 REMEMBER_S = 10.0
+RESTART_S = 1.0
 LIES = frozenset({Cause.IMPLAUSIBLE, Cause.CONTRADICTORY, Cause.JUMP, Cause.DISJOINT, Cause.HOST_DISAGREES})
 """Causes by which the time of some source is not so, and so perhaps its place."""
 
@@ -108,8 +109,22 @@ class Timekeeper:
             loop.close()
 
     async def _all(self) -> None:
-        sources = (source.run(self._waiting.append) for source in self._running)
+        sources = (self._kept_running(source) for source in self._running)
         await asyncio.gather(*sources, *([self._remember(self._memory)] if self._memory else []))
+
+    async def _kept_running(self, source: Source) -> None:
+        """One source, for ever: whatever its daemon says that ends it, it is silent for a moment and asked again.
+
+        Nobody else falls silent with it.
+        """
+        while True:
+            try:
+                await source.run(self._waiting.append)
+            except Exception as exc:  # noqa: BLE001 - a daemon's bytes may fail in any library beneath
+                note = f"what it said ended its client ({type(exc).__name__}); asked again"
+                at_ns = self._monotonic_ns()
+                self._waiting.append(Reading(name=source.name, at_ns=at_ns, standing=SourceStanding.SILENT, note=note))
+            await asyncio.sleep(RESTART_S)
 
     async def _remember(self, memory: TimeMemory) -> None:
         while True:

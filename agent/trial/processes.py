@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STOP_S = 12.0
+AIR_STOP_S = 130.0
+"""The air's: its oracle first measures all that was sent, which a busy machine may have put off."""
 KEPT_BYTES = str(256 << 20)
 # Many processes share few cores here: a linear-algebra library's waiting threads would only burn them, and so would
 # giving every look's memory back to the kernel and taking it again (the glibc settings; others ignore them).
@@ -43,7 +45,7 @@ def spawn(name: str, module: str, argument: Path, folder: Path) -> Child:
     errors = folder / f"{name}.err"
     with errors.open("wb") as err:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(argument)],
+            [sys.executable, "-P", "-m", module, str(argument)],
             stdin=subprocess.DEVNULL,
             stdout=err,
             stderr=err,
@@ -53,7 +55,7 @@ def spawn(name: str, module: str, argument: Path, folder: Path) -> Child:
     return Child(name=name, process=process, errors=errors)
 
 
-def stop(children: list[Child]) -> list[str]:
+def stop(children: list[Child], wait_s: float = STOP_S) -> list[str]:
     """Ask all to end, wait, kill what does not; returns the names of those that had to be killed."""
     for child in children:
         if child.process.poll() is None:
@@ -61,7 +63,7 @@ def stop(children: list[Child]) -> list[str]:
     killed: list[str] = []
     for child in children:
         try:
-            child.process.wait(STOP_S)
+            child.process.wait(wait_s)
         except subprocess.TimeoutExpired:
             child.process.kill()
             child.process.wait()

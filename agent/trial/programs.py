@@ -133,7 +133,8 @@ def _used(root: int) -> dict[str, float]:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        module = words[2].decode(errors="replace") if len(words) > 2 else "?"
+        after = words.index(b"-m") + 1 if b"-m" in words else len(words)
+        module = words[after].decode(errors="replace") if after < len(words) else "?"
         found[PARTS.get(module, module)] = (int(fields[11]) + int(fields[12])) / TICKS
     return found
 
@@ -165,7 +166,7 @@ def told(layout: Layout, meter: CpuMeter) -> tuple[dict[str, Any], ...]:
 def _json(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -16,7 +16,7 @@ from agent.page.plan import ServedNode
 from agent.trial.acts import Acts
 from agent.trial.basestations import TrialCbrs
 from agent.trial.folder import Layout, prepare, stretched
-from agent.trial.processes import Child, TrialError, free_ports, spawn, stop, write_json
+from agent.trial.processes import AIR_STOP_S, Child, TrialError, free_ports, spawn, stop, write_json
 from agent.trial.programs import CpuMeter, start_programs, told
 from agent.trial.progress import Reporter
 from agent.trial.spec import TrialSpec, read_spec
@@ -242,6 +242,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
     killed: list[str] = []
     page = page_of(layout, options)
     try:
+        reporter.say(f"starting {len(scenario.nodes)} nodes, then the air")
         for node in scenario.nodes:
             module = ATTACKER if node.role == "attacker" else NODE
             nodes.append(spawn(node.name, module, layout.config_of(node.name), layout.root))
@@ -269,7 +270,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
             cbrs.close()
         page.close()
         killed += stop(air[1:])
-        killed += stop(air[:1])
+        killed += stop(air[:1], AIR_STOP_S)
     return Finished(layout=layout, zero_ns=zero_ns, killed=tuple(killed), programs=said, cpu=cpu)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from agent.cbrs.shown import status_lines
 from agent.page.live import boxes_of
-from agent.service.snapshot import auction_line
+from agent.service.snapshot import approval_line, auction_line
 from agent.timekeeping.shown import duration
 from agent.timekeeping.shown import line as clock_line
 from agent.words.disputes import dispute_line
@@ -35,6 +35,8 @@ def is_stale(snapshot: dict[str, Any], waited_ms: float) -> bool:
 def why_lines(snapshot: dict[str, Any], *, stale: bool) -> list[str]:
     """Why the radio is silent: title, meaning, values, mend."""
     why = snapshot["silence"]
+    if stale and why["state"] == "UNKNOWN" and snapshot["age_ms"] is not None:
+        return [TITLES["UNKNOWN"], why["meaning"], "", f"do: k; {why['mend']}"]
     if stale:
         age = snapshot["age_ms"]
         heard = "nothing heard from the node yet" if age is None else f"nothing heard for {age / 1000:.1f} s"
@@ -135,10 +137,11 @@ def node_lines(snapshot: dict[str, Any]) -> list[str]:
 
 
 def market_lines(snapshot: dict[str, Any]) -> list[str]:
-    """Auctions, leases that change hands, disputes, jurisdictions, base stations, as `bandpact status` says them."""
+    """What is under way in the market, jurisdictions and base stations, as `bandpact status` says them."""
     status, below = snapshot["status"], snapshot["base_stations"]
     return [
         *map(auction_line, status.get("auctions", [])),
+        *map(approval_line, status.get("approvals", [])),
         *map(handover_line, status.get("handovers", [])),
         *map(dispute_line, status.get("disputes", [])),
         *map(jurisdiction_line, status.get("jurisdictions", [])),

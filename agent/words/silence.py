@@ -58,7 +58,15 @@ REASONS = {
     "TIMEOUT": "no answer came in time",
 }
 ELSEWHERE = "`bandpact acquire` another band, or wait until the incumbent has been silent for the protection time"
-UNKNOWN_MEND = "treat as ON: `bandpact stop`, or take the power away; then `bandpact doctor`"
+UNKNOWN_MEND = "treat as ON: `bandpact stop`, or take the power away; then {then}"
+AFTERWARDS = (
+    ("the warden does not run", "start it again: `bandpact run`, or the service `bandpact-warden`"),
+    ("no radio yet", "see that the radio has power and its cable, and `bandpact doctor`"),
+    ("the agent", "start the node again: `bandpact run`, or the service `bandpact`"),
+    ("last heard", "see whether the node still runs: `bandpact status`"),
+    ("", "`bandpact doctor`"),
+)
+"""What to do once it is surely silent, by how the cause begins for which nobody can tell."""
 _NS = re.compile(r"(?<![\w.])(-?\d{4,})\s?ns\b")
 _BAND = re.compile(r"Band\(low_hz=(\d+), high_hz=(\d+)\)")
 _UTC_FROM_NS = 10**18
@@ -101,9 +109,10 @@ def before_it(events: Iterable[dict[str, Any]]) -> dict[str, str]:
     return {}
 
 
-def silence(state: str, gate: dict[str, Any] | None) -> dict[str, Any]:
+def silence(state: str, gate: dict[str, Any] | None, why: str = "") -> dict[str, Any]:
     """What keeps the radio silent: `state` as `gate_now` has it, `gate` the warden's last word.
 
+    Args: why: for an UNKNOWN state, what `gate_now` says of it.
     Returns: state, silent (None where nobody can tell), reason, clause, measured, required, meaning, mend.
     """
     said = gate or {}
@@ -111,7 +120,10 @@ def silence(state: str, gate: dict[str, Any] | None) -> dict[str, Any]:
     measured, required = (readable(str(said.get(key) or "")) for key in ("measured", "required"))
     told = {"state": state, "silent": True, "reason": "", "clause": "", "measured": "", "required": "", "mend": ""}
     if state == "UNKNOWN":
-        return {**told, "silent": None, "meaning": "Nobody can tell whether it transmits", "mend": UNKNOWN_MEND}
+        cause = why.removeprefix("treat as ON: ")
+        then = next(then for begins, then in AFTERWARDS if cause.startswith(begins))
+        meaning = "Nobody can tell whether it transmits" + (f": {cause}" if cause else "")
+        return {**told, "silent": None, "meaning": meaning, "mend": UNKNOWN_MEND.format(then=then)}
     if state == "OPEN":
         return {**told, "silent": False, "meaning": "The gate is open: it may transmit"}
     if not reason and state == "ARMED":

@@ -29,7 +29,8 @@ cat >"$root/usr/bin/bandpact" <<'RUN'
 #!/bin/sh
 PYTHONPATH=/opt/bandpact/app:/opt/bandpact/deps${PYTHONPATH:+:$PYTHONPATH}
 export PYTHONPATH
-exec /usr/bin/env python3 -m agent.cli.main "$@"
+# -P: no module is taken from the folder that it is called in, which others may write to.
+exec /usr/bin/env python3 -P -m agent.cli.main "$@"
 RUN
 chmod 755 "$root/usr/bin/bandpact"
 
@@ -43,6 +44,8 @@ mkdir -p "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d" "$root/lib/udev/r
 cp "$here/bandpact.sysusers" "$root/usr/lib/sysusers.d/bandpact.conf"
 cp "$here/bandpact.tmpfiles" "$root/usr/lib/tmpfiles.d/bandpact.conf"
 cp "$here/70-bandpact-pluto.rules" "$root/lib/udev/rules.d/70-bandpact-pluto.rules"
+mkdir -p "$root/usr/lib/systemd/system-sleep"
+install -m 755 "$here/bandpact.sleep" "$root/usr/lib/systemd/system-sleep/bandpact"
 cp -r "$here/bandpact.nft" "$here/prometheus" "$here/grafana" "$here/pluto" "$root/usr/share/bandpact/"
 cp "$here/../LICENSE" "$root/usr/share/doc/bandpact/copyright"
 

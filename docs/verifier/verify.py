@@ -4,18 +4,19 @@
     verify.py bundle FILE.bundle --network NAME --anchor HEX
     verify.py mutate artifact.json --count N --seed S [--out FILE]
 """
-import argparse, base64, contextlib, hashlib, json, math, operator, pathlib, random, re, sys, types
-import cbor2
+import argparse, base64, cbor2, contextlib, hashlib, json, math, operator, pathlib, random, re, sys, types
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 HERE, DAY, Box = pathlib.Path(__file__).resolve().parent, 86400 * 10**9, types.SimpleNamespace
+sys.path.append(str(HERE)); import market  # leases that changed hands, decisions of a group, wholes
 ACTIONS = {"admission": "issue", "revocation": "issue", "rule": "rule", "schema": "rule", "ruling": "rule",
-    "declaration": "offer", "coordination": "coordinate", "counter": "offer request", "dispute": "grant request",
-    **dict.fromkeys("envelope gate verdict evidence checkpoint cosignature".split(), "observe"),
-    **dict.fromkeys("grant confirm abort renew suspend resume preempt fallback compensation".split(), "grant"),
-    **dict.fromkeys("intent request accept relinquish usage".split(), "request")}
-DIRECTIVES = {"rule", "schema", "admission", "revocation", "ruling"}
+    "declaration": "offer", "coordination": "coordinate", "counter": "offer request", "dispute": "grant request coordinate audit",
+    **dict.fromkeys("envelope gate verdict evidence checkpoint cosignature ballot outcome".split(), "observe"),
+    **dict.fromkeys("grant confirm abort renew suspend resume preempt compensation consent answer".split(),
+    "grant request"), "members": "rule", "fallback": "grant", "proposal": "offer grant", "tally": "offer grant",
+    **dict.fromkeys("intent request accept relinquish usage handover vacated reveal bid".split(), "request")}
+DIRECTIVES = {"rule", "schema", "admission", "revocation", "ruling", "members"}
 ANY_ROAD = DIRECTIVES | {"rotation"}  # these need not come over their author's own transport key
 OF_OLD = set("renew suspend resume relinquish preempt compensation fallback usage dispute".split())  # judged whoever is in force
 LATE = set("confirm abort suspend preempt compensation relinquish".split())  # may be older than the rule allows
@@ -167,7 +168,7 @@ def parse(data, network, kinds=TYPES, clause="record.typ"):
     frame.body.eirp = getattr(frame.body, "eirp_mdbm", getattr(frame.body, "max_eirp_mdbm", None))
     to_sign = cbor2.dumps(["Signature1", parts[0], aad(network), parts[2]])
     return Box(name=sha(data), data=data, kid=header[4], type=kind, claims=claims, to_sign=to_sign, signature=parts[3],
-        network=network, author=frame.author, attestation=frame.attestation, body=frame.body)
+        network=network, author=frame.author, attestation=frame.attestation, body=frame.body, seq=frame.seq)
 def verify_signature(record, key, clause="integrity.3"):
     """kid is the key's, the signature holds, and the values can be meant. A rotation by another key is ROTATION."""
     turn = record.type == "rotation"
@@ -278,6 +279,7 @@ def check_scope(record, author):  # capability 8: everything that a record asks 
     if kind == "envelope":
         heard, clear = body.sensitivity_mdbm, {e.clear_above_mdbm for e in body.channels} - {None}
         need(not clear or heard is not None and heard <= min(clear), "CONFIDENCE confidence.8.sensitivity")
+    need(kind != "grant" or "grant" in scope.actions or body.handover is not None, "SCOPE capability.8.grant")
     if kind in ("accept", "envelope"): check_place(record, scope.area, "capability.8.place")
 def check_confidence(record, author, rule):
     """confidence 9: time and place come from sources that the rule accepts, within its bounds."""
@@ -443,21 +445,6 @@ def check_recognition(nodes, at, deal, depth=1):  # A node of a class's recognit
             try: check_recognition(nodes, part, deal, depth + 1)
             except Refused as refusal: failed.append(refusal)
         if failed and (here.kind == "all" or len(failed) == len(here.parts)): raise failed[0]
-def check_coordination(found, deal, network, anchors):
-    """Every shard that the cell touches has its co-signatures; nobody counts twice, and the holder never."""
-    cell, names, signs = deal.grant.body.cell, (deal.grant.body.sid, deal.grant.name, deal.accept.name), []
-    for each in found or ():
-        author = check_all(each.chain, network, anchors, True)[1]
-        body = take(each.record, network, ["coordination"], {author.name: author}).body
-        need((body.sid, body.grant, body.accept) == names and body.until_ns >= cell.window.end_ns, "QUORUM record")
-        signs.append((author, body.shards))
-    shards = [each for each in deal.rule.body.coordination or () if (not each.area or overlap(each.area, cell.area)) and
-        (not each.band or each.band.low_hz < cell.band.high_hz and cell.band.low_hz < each.band.high_hz)]
-    for shard in shards:
-        keys = {who.claims.key for who, said in signs if shard.name in said and (who.name in shard.authorities if
-            shard.mode == 0 else "grant" in who.body.scope.actions)}
-        need(len(keys - {deal.holder.claims.key}) >= shard.need, "QUORUM coordination." + shard.name)
-    return bool(shards)
 def check_envelopes(deal, found):
     """The composite that the GRANT names is the holder's, and its parts are here. It is not made again."""
     whole = found.get(deal.grant.body.composite)
@@ -490,20 +477,22 @@ def bound(deal):  # TERMS unless GRANT, ACCEPT and CONFIRM are of one settlement
         accept.body.grant == confirm.body.grant == grant.name and confirm.body.accept == accept.name and
         confirm.body.fence == grant.body.fence and confirm.author == grant.author, "TERMS artifact.sid")
     return grant.body
-def check_artifact(case):
-    """A settlement that anyone can verify: who may, what for, by which rule, and that it is logged."""
-    network, anchors, made = case["network"], case["anchors"], shaped(decode(case["input"]), "artifact", "artifact")
+def check_artifact(case, links=0):
+    """A settlement that anyone can verify: who may, what for, by which rule, and that it is logged; what it allows."""
+    need(links <= 3, "DEPTH artifact.depth"); network, anchors = case["network"], case["anchors"]
+    made = shaped(decode(case["input"]), "artifact", "artifact")
     holder, user, ruler = (check_all(chain, network, anchors, True)[1] for chain in (made.holder_chain, made.user_chain,
         made.rule_chain))
-    known, deal = {each.name: each for each in (holder, user)}, Box(holder=holder, user=user)
+    known, deal = {each.name: each for each in (holder, user)}, Box(holder=holder, user=user, ruler=ruler)
     deal.rule = take(made.rule, network, ["rule"], {ruler.name: ruler})
     for kind in ("grant", "accept", "confirm"): setattr(deal, kind, take(getattr(made, kind), network, [kind], known))
     grant, accept, confirm, rule, body = deal.grant, deal.accept, deal.confirm, deal.rule.body, deal.grant.body
     needs("BINDING artifact.", grant=grant.author == holder.name, accept=accept.author == user.name,
         confirm=confirm.author == holder.name)
     for record, author in ((deal.rule, ruler), (grant, holder), (accept, user), (confirm, holder)):
-        need(ACTIONS[record.type] in author.body.scope.actions, "SCOPE capability.6"); check_level(record, author, rule)
-        check_scope(record, author); check_confidence(record, author, rule); check_signing(record, author, rule)
+        need(set(ACTIONS[record.type].split()) & set(author.body.scope.actions), "SCOPE capability.6")
+        check_level(record, author, rule); check_scope(record, author)
+        check_confidence(record, author, rule); check_signing(record, author, rule)
     bound(deal); need(body.rule == deal.rule.name, "RULE_UNKNOWN artifact.rule")
     terms = class_of(rule, body.commodity, "terms.class"); check_grant_terms(grant, rule, terms, holder, user)
     check_place(accept, body.cell.area, "accept.place"); done, window = confirm.attestation.latest_ns, body.cell.window
@@ -512,12 +501,17 @@ def check_artifact(case):
     deal.derivation = {each.name: each for each in [take(e, network, TYPES, known) for e in made.derivation or ()]}
     found = [take(each, network, ["envelope"], known, "artifact.envelopes") for each in made.envelopes or ()]
     check_recognition(terms.recognition or [Box(kind="handshake", parts=None, fields=None)], 0, deal)
-    shared = check_coordination(made.coordination, deal, network, anchors)
-    need((accept.attestation.latest_ns if shared else done) < body.accept_by_ns and done < body.confirm_by_ns,
+    more = Box(**globals()); shared = market.check_coordination(more, made.coordination, deal, network, anchors)
+    waits = shared or made.handed or body.whole is not None
+    need((accept.attestation.latest_ns if waits else done) < body.accept_by_ns and done < body.confirm_by_ns,
         "TIMEOUT artifact.time")
     if terms.envelope_required or body.composite: check_envelopes(deal, {each.name: each for each in found})
-    check_proof(made.proof, deal, network, anchors)  # what a group decided is not read here, and so never accepted
-    need(not (terms.auction or terms.approval or terms.coalition), "PROOF decided.unread")
+    check_proof(made.proof, deal, network, anchors); market.check_whole(more, deal, made, network, anchors)
+    market.check_decided(more, deal, terms, made, network, anchors)
+    depth = market.check_handed(more, deal, terms, made, network, anchors, links)
+    return Box(sid=body.sid, confirm=confirm.name, holder=holder, user=user, rule=rule, cell=body.cell, tier=body.tier,
+        commodity=body.commodity, eirp=body.eirp, until=confirm.body.transmit_until_ns, fence=body.fence, number=0,
+        lease_ns=body.lease_ns, depth=depth)
 # ---- bundles and the command line
 def check_bundle(case):  # The faults of a bundle's logs and records, and the settlements in it
     network, known, records, good, faults, settled = case["network"], {}, {}, {}, [], []

@@ -60,6 +60,10 @@ class SimSection(RadioSection):
         radio: Radio = importlib.import_module("sim.radio").SimRadio(self.endpoint, self.station)
         return radio
 
+    def make_ready_to_silence(self) -> None:
+        """Load the simulator's radio now."""
+        importlib.import_module("sim.radio")
+
     def silence(self) -> RfState:
         """Mute by a connection of its own and read back. Raises RadioError."""
         radio = importlib.import_module("sim.radio").SimRadio(self.endpoint, self.station)

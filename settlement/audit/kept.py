@@ -31,13 +31,14 @@ WHOLE = frozenset(kind for conduct in CONDUCTS.values() for kind in conduct.keep
 COUNTED = ("fence", FULFILLED, FAILED)
 ABSENT = "no such row"
 _FORMS: dict[str, Any] = {HOLDER: HolderPair, USER: UserPair}
-# Where the log stops, time goes on: the end of a window and an answer that never came leave no record. What is waited
-# for is no record either.
+# Where the log stops, time goes on: the end of a window, and an answer that never came or can come no more, leave no
+# record. What is waited for is no record either.
 _LATER = {
     (HOLDER, HolderState.RESERVED, HolderState.COORDINATING),
     (HOLDER, HolderState.CONFIRMED, HolderState.ENDED),
     (HOLDER, HolderState.SUSPENDED, HolderState.ENDED),
     (USER, UserState.REQUESTED, UserState.REFUSED),
+    (USER, UserState.ACCEPTED, UserState.ABORTED),
     (USER, UserState.SETTLED, UserState.ENDED),
     (USER, UserState.SUSPENDED, UserState.ENDED),
 }

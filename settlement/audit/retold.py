@@ -20,6 +20,7 @@ from settlement.records.conduct.fulfilment import reweighed
 from settlement.records.conduct.registry import conduct_of
 from settlement.records.conduct.replay import Fields, Retelling, Row, Said
 from settlement.records.registry import RECORDS
+from settlement.state.assembly import PROPOSED, proposal_over_ns
 
 __all__ = ["Fields", "Row", "Said", "over_ns", "read", "take"]
 
@@ -53,6 +54,8 @@ def over_ns(told: Retelling, row: Row) -> int | None:
         return int(told.pairs[row]["cell"].window.end_ns)
     if row[0] in (OFFERS, HEARD):
         return int(told.said[row[1]].body.cell.window.end_ns)
+    if row[0] == PROPOSED:
+        return proposal_over_ns(told.said[row[1]].body)
     return None
 
 

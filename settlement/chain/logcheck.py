@@ -62,7 +62,7 @@ class Scrubbing:
         try:
             found = json.loads(said)
             return None if found is None else refuse(Reason(found[0]), found[1], found[2], found[3])
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, RecursionError):
             ended = f"the process that reads the log ended with {self._process.returncode}"
             return refuse(Reason.FAULT, "lineage.scrub", ended, "an answer")
 

@@ -155,7 +155,8 @@ class VerifiedPermit:
     """What a verified settlement allows. Made by `verify` alone; while `suspended_for` something, nothing.
 
     `ruled` is the rule it was made under, with the bytes that prove it; `granted` when and where its GRANT was signed.
-    `parent` is the settlement whose lease it hands on, where it does.
+    `parent` is the settlement whose lease it hands on, where it does; `part` the wish of which it fills a part, and its
+    number there.
     """
 
     sid: bytes
@@ -175,6 +176,7 @@ class VerifiedPermit:
     suspended_for: str | None = None
     tier: int = 0
     parent: ParentLease | None = None
+    part: tuple[bytes, int] | None = None
 
     @property
     def depth(self) -> int:
@@ -570,6 +572,7 @@ def _permit(
         granted=granted.frame.attestation,
         tier=grant.tier,
         parent=parent,
+        part=None if grant.wish is None or grant.index is None else (grant.wish, grant.index),
     )
 
 

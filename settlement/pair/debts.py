@@ -1,4 +1,7 @@
-"""What somebody must hear, whatever is lost: what is owed, a FALLBACK, a dispute; sent until it is receipted."""
+"""What somebody must hear, whatever is lost: what is owed, a FALLBACK, a dispute; sent until it is receipted.
+
+Or until its reader's credential is revoked or over, and no receipt of it would be taken any more.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -6,7 +9,7 @@ from dataclasses import dataclass, replace
 from settlement.chain.codec import blob, encode, uint
 from settlement.chain.records import Record
 from settlement.pair.transmit import pause_ns
-from settlement.pair.work import STORED_LIMIT, Work, stored_as
+from settlement.pair.work import STORED_LIMIT, Silenced, Work, stored_as
 from settlement.records.endings import Compensation
 
 DEBT = "debt"
@@ -23,7 +26,7 @@ class UnheardDebt:
 
 
 class Debts:
-    """Everything that was not heard of, by the hash of its record."""
+    """Everything that was not heard of, by the hash of its record; by that and its reader where it has several."""
 
     def __init__(self, stored: Iterable[tuple[bytes, bytes]]) -> None:
         self.open = {name: stored_as(UnheardDebt, raw, DEBT) for name, raw in stored}
@@ -40,18 +43,40 @@ class Debts:
         self._keep(work, record.digest, UnheardDebt(record=record.raw, to=to, since_ns=now_ns, sent_ns=now_ns))
         work.pass_on(to, record.raw)
 
+    def say_to_each(self, work: Work, record: Record, readers: Iterable[bytes]) -> None:
+        """Send a record to several readers, to each until that one says that it has it."""
+        now_ns = work.now.time.latest_ns
+        for to in readers:
+            debt = UnheardDebt(record=record.raw, to=to, since_ns=now_ns, sent_ns=now_ns)
+            self._keep(work, record.digest + to, debt)
+            work.pass_on(to, record.raw)
+
+    def _waiting(self, subject: bytes, by: tuple[bytes, ...]) -> list[bytes]:
+        """Names under which a record waits for one of these readers."""
+        names = (subject, *(subject + one for one in by))
+        return [name for name in names if name in self.open and self.open[name].to in by]
+
     def waits_for(self, subject: bytes, by: tuple[bytes, ...]) -> bool:
         """Is that a record that one of these has still to receipt?"""
-        return subject in self.open and self.open[subject].to in by
+        return bool(self._waiting(subject, by))
 
     def _keep(self, work: Work, name: bytes, debt: UnheardDebt) -> None:
         self.open[name] = debt
         work.put(DEBT, name, encode(debt, limit=STORED_LIMIT))
 
-    def heard(self, work: Work, subject: bytes) -> None:
-        """Its reader says that it has it."""
-        if self.open.pop(subject, None) is not None:
-            work.drop(DEBT, subject)
+    def heard(self, work: Work, subject: bytes, by: tuple[bytes, ...] = ()) -> None:
+        """Its reader says that it has it; `by` are the reader's credentials where the record has several readers."""
+        for name in (subject, *self._waiting(subject, by)):
+            if self.open.pop(name, None) is not None:
+                work.drop(DEBT, name)
+
+    def let_go(self, work: Work, silenced: Silenced) -> None:
+        """Say no more to whoever can receipt nothing any more; the record stands in this node's log all the same."""
+        for name, debt in list(self.open.items()):
+            refusal = silenced(debt.to)
+            if refusal is not None:
+                self.heard(work, name)
+                work.event("not heard", record=name[:32], to=debt.to, reason=refusal.reason.value, detail=str(refusal))
 
     def tick(self, work: Work) -> None:
         """Say again what was not heard, ever less often."""

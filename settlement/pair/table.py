@@ -1,8 +1,9 @@
 """Every state a settlement can be in on either side, and every move between them.
 
 The holder decides: CONFIRM is the only commit point. From ACCEPT to the decision the user is in doubt and does nothing
-but ask again. A pair (state, event) that is not in the table is refused and changes nothing. The two tables alone
-yield a state: `HolderPairs.move` and `UserPairs.move` look it up, and nothing else writes one.
+but ask again, for as long as a CONFIRM could still allow it anything. A pair (state, event) that is not in the table is
+refused and changes nothing. The two tables alone yield a state: `HolderPairs.move` and `UserPairs.move` look it up, and
+nothing else writes one.
 """
 
 from collections.abc import Mapping
@@ -114,6 +115,9 @@ USER = {
     (UserState.REQUESTED, Event.DEADLINE): UserState.REFUSED,
     (UserState.ACCEPTED, Event.CONFIRM): UserState.SETTLED,
     (UserState.ACCEPTED, Event.ABORT): UserState.ABORTED,
+    # No CONFIRM can allow anything any more: its window is over, or its holder's word counts no longer.
+    (UserState.ACCEPTED, Event.DEADLINE): UserState.ABORTED,
+    (UserState.ACCEPTED, Event.BARRED): UserState.ABORTED,
     (UserState.SETTLED, Event.RENEW): UserState.SETTLED,
     (UserState.SETTLED, Event.SUSPEND): UserState.SUSPENDED,
     # A RESUME that overtook its SUSPEND, or one said again; the SUSPEND then comes under too low a fence.

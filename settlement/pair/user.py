@@ -1,7 +1,9 @@
 """The user's side: asks, accepts exactly what it asked for, waits for the decision, and stops in time.
 
 From ACCEPT until the holder's decision the user is in doubt: it transmits nothing, it cannot end the settlement by
-itself, it only sends the same bytes again.
+itself, it only sends the same bytes again. The doubt is over without a decision where none could allow anything: after
+the window, and once the holder's credential is revoked or has ended. The cell stays the holder's until it aborts, or
+until the window is over; the user has nothing that it could free.
 
 Long because every way in which a settlement begins, goes on and ends for its user stands in one order.
 """
@@ -23,7 +25,7 @@ from settlement.pair.transmit import lease_limit
 from settlement.pair.userlease import LeaseTaker, beside_request
 from settlement.pair.usermove import MoveTaker
 from settlement.pair.userpairs import STORE, WAITING, UserPair, UserPairs
-from settlement.pair.work import Work, answer_to, settlement_id
+from settlement.pair.work import Silenced, Work, answer_to, settlement_id
 from settlement.records.handover import Handover
 from settlement.records.wholeparts import LaterPart, WholeOf
 
@@ -31,6 +33,10 @@ __all__ = ["HEARD", "STORE", "WAITING", "Offer", "User", "UserPair", "restored_u
 
 HEARD, HANDED = "heard", "handed"
 """Where offers to everybody, and HANDOVERs to this node, are kept."""
+
+
+def _never(_holder: bytes) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,10 +331,13 @@ class User:
 
     # -- the passing of time -------------------------------------------------------------------------------------
 
-    def tick(self, work: Work) -> list[UserPair]:
-        """Ask again where an answer is due, ever less often; give up where it never came; returns what ended."""
+    def tick(self, work: Work, silenced: Silenced = _never) -> list[UserPair]:
+        """Ask again where an answer is due, ever less often; give up where it never came; returns what ended.
+
+        `silenced` says of a holder why no word of it is ever taken here again, where that is so.
+        """
         for pair in [p for p in self.store.due(work.now.time) if p.state in WAITING]:
-            self._wait(work, pair)
+            self._wait(work, pair, silenced)
         self.moves.tick(work)
         ended = self.leases.end_windows(work)
         self.leases.tell_ends(work)
@@ -336,13 +345,29 @@ class User:
         self._forget_offers(work)
         return ended
 
-    def _wait(self, work: Work, pair: UserPair) -> None:
-        if pair.state == UserState.REQUESTED and work.now.time.after(pair.give_up_ns):
+    def _wait(self, work: Work, pair: UserPair, silenced: Silenced) -> None:
+        if pair.state == UserState.ACCEPTED:
+            if work.now.time.after(pair.cell.window.end_ns):
+                required = f"a decision before {pair.cell.window.end_ns} ns, the end of its window"
+                over = refuse(Reason.TIMEOUT, "decision.window", f"{work.now.time.earliest_ns} ns", required)
+                self._undecided(work, pair, Event.DEADLINE, over)
+            elif (refusal := silenced(pair.holder)) is not None:
+                self._undecided(work, pair, Event.BARRED, refusal)
+            else:
+                self.leases.again(work, pair)
+        elif work.now.time.after(pair.give_up_ns):
             self.store.move(work, pair, Event.DEADLINE, ended=Reason.TIMEOUT.value, last=b"")
             work.event("refused", sid=pair.sid, band=pair.cell.band, reason=Reason.TIMEOUT.value)
             work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.REFUSED, reason=Reason.TIMEOUT.value))
         else:
             self.leases.again(work, pair)
+
+    def _undecided(self, work: Work, pair: UserPair, event: Event, why: Refusal) -> None:
+        """End a doubt that no decision can end; what the holder may have confirmed, no warden here was ever given."""
+        self.store.move(work, pair, event, ended=why.reason.value, last=b"")
+        said = {"reason": why.reason.value, "clause": why.clause, "measured": why.measured, "required": why.required}
+        work.event("aborted", sid=pair.sid, band=pair.cell.band, **said)
+        work.ask(RequestProgress(sid=pair.sid, news=SettlementNews.ABORTED, **said))
 
     def _forget_offers(self, work: Work) -> None:
         """Nothing can be asked of an offer whose window is over."""

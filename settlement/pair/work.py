@@ -4,6 +4,7 @@ All of it happens inside one durable transaction; nothing is sent before that tr
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 import cbor2
@@ -18,6 +19,8 @@ from settlement.pair.effects import Effect
 
 T = TypeVar("T")
 STORED_LIMIT = 2 * MAX_RECORD_BYTES
+Silenced = Callable[[bytes], Refusal | None]
+"""Why nothing that the party with that credential signs is taken any more, ever; None where it may be."""
 
 
 class StoredStateError(Exception):

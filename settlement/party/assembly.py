@@ -34,7 +34,7 @@ from settlement.records.conduct.quorum import (
 )
 from settlement.records.conduct.registry import answer_refused, decide
 from settlement.records.quorum import Ballot, GroupOutcome, MemberList, Proposal
-from settlement.state.assembly import BIDS, MEMBERS, OUTCOMES, REVEALS, SEALED, TALLIES, VOTES, Arrival
+from settlement.state.assembly import BIDS, MEMBERS, OUTCOMES, PROPOSED, REVEALS, SEALED, TALLIES, VOTES, Arrival
 from settlement.state.messages import Message
 from settlement.state.nodestate import NodeState
 from settlement.state.step import REPLY, Step
@@ -112,11 +112,14 @@ def place_bid(state: NodeState, step: Step, name: bytes, price: int, *, reveal: 
 
 
 def tick(state: NodeState, step: Step) -> None:
-    """Let time pass for every proposal under way."""
+    """Let time pass for every proposal under way; forget those of which nothing can come any more."""
     for name in state.assembly.live:
         asked = proposal_of(state, name)
         if asked is not None:
             _go_on(state, step, asked)
+    for name in state.assembly.over(step.now.time):
+        state.assembly.forget(name)
+        step.drop(PROPOSED, name)
 
 
 def _go_on(state: NodeState, step: Step, asked: Record) -> None:

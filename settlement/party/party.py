@@ -20,7 +20,7 @@ from settlement.core.fixes import Fix
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import user as user_side
 from settlement.pair.user import UserPair
-from settlement.pair.work import StoredStateError
+from settlement.pair.work import Silenced, StoredStateError
 from settlement.party import assembly
 from settlement.records.conduct import together
 from settlement.records.conduct.alarms import keep_evidence, key_in_use, may_change
@@ -357,16 +357,37 @@ class Party(NodeState):
         """Let deadlines pass on both sides; returns settlements that ended for us as a user."""
         if step.halted is not None or self.unsure(step.now) is not None:
             return []
+        self.duty(step, "debts", lambda: self.holder.leases.debts.let_go(step, self._unreadable(step)))
         self.duty(step, "holder", lambda: self.holder.tick(step))
         self.duty(step, "handing", lambda: handovers.tick(self, step))
         self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
+        self.duty(step, "unwitnessed", lambda: self.witness.let_go(step, lambda name: self._is_over(name, step)))
         self.duty(step, "witness", lambda: self.witness.tick(step))
         self.duty(step, "proposals", lambda: assembly.tick(self, step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))
         self.duty(step, "retention", lambda: self.retention.act(step))
-        ended = self.duty(step, "user", lambda: self.user.tick(step))
+        now = step.now.time
+        ended = self.duty(step, "user", lambda: self.user.tick(step, lambda holder: self.silenced(holder, now)))
         self.duty(step, "wholes", lambda: together.tick(self, step))
         return ended if isinstance(ended, list) else []
+
+    def _is_over(self, confirm: bytes, step: Step) -> bool:
+        """Whether a CONFIRM of this node allows nothing any more, whoever witnesses it: its window is surely over."""
+        record = self.record_of(confirm)
+        pair = self.holder.pairs.get(record.body.sid) if record is not None else None
+        return pair is None or step.now.time.after(pair.cell.window.end_ns)
+
+    def _unreadable(self, step: Step) -> Silenced:
+        """Whose receipts are never taken again, be it under the key that it had or under one that succeeded it."""
+
+        def silenced(credential: bytes) -> Refusal | None:
+            seen = set[bytes]()
+            while credential not in seen and (successor := self.registry.successor(credential)) is not None:
+                seen.add(credential)
+                credential = successor
+            return self.silenced(credential, step.now.time)
+
+        return silenced
 
     def due(self, now: Fix) -> bool:
         """True when a tick would have something to look at."""

@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass
 
+from settlement.chain.scope import Cell
 from settlement.core.fixes import TimeFix
 from settlement.core.reasons import Refusal
 from settlement.quorum.table import OVER, ProposalEvent, ProposalState, next_state
+from settlement.records.quorum import Proposal
 
 MEMBERS = "members"
 """The newest list of members of each name: the hash of its record, by the name."""
 PROPOSED = "proposed"
-"""Proposals by their hash: the offer that is auctioned, or the record that is to be approved."""
+"""Proposals by their hash: the offer that is auctioned, or the record that is to be approved.
+
+A row goes once its proposal is decided or void and the window it is about is over; votes and outcomes stay.
+"""
 AUCTIONED = "auctioned"
 """The auction of each offer: the hash of the PROPOSAL, by the hash of the DECLARATION."""
 APPROVING = "approving"
@@ -47,15 +52,39 @@ def arrived(name: bytes, now: TimeFix) -> bytes:
     return Arrival(name=name, at_ns=now.latest_ns).stored()
 
 
+def proposal_over_ns(body: Proposal) -> int:
+    """When nothing can come of a proposal any more (UTC, ns): its vote is closed, and so is the window it is about."""
+    about = body.auction or body.approval
+    return max(body.vote_by_ns, about.cell.window.end_ns if about is not None else 0)
+
+
 class Assembly:
-    """The proposals that are not over, and where each stands here."""
+    """The proposals of which something may still come, and where each stands here.
+
+    `approvals` are the cells that members were asked to approve, by the proposals that ask.
+    """
 
     def __init__(self) -> None:
         self.states: dict[bytes, ProposalState] = {}
+        self.approvals: dict[bytes, Cell] = {}
+        self._over_ns: dict[bytes, int] = {}
 
-    def begin(self, name: bytes, *, auction: bool) -> None:
+    def begin(self, name: bytes, body: Proposal) -> None:
         """A proposal came in, or was made here."""
-        self.states.setdefault(name, ProposalState.BIDDING if auction else ProposalState.VOTING)
+        sold = body.auction is not None
+        self.states.setdefault(name, ProposalState.BIDDING if sold else ProposalState.VOTING)
+        self._over_ns[name] = proposal_over_ns(body)
+        if body.approval is not None:
+            self.approvals[name] = body.approval.cell
+
+    def over(self, now: TimeFix) -> list[bytes]:
+        """Those that are decided or void, and of whose windows nothing is surely left."""
+        return [name for name, at in self._over_ns.items() if now.after(at) and self.states[name] in OVER]
+
+    def forget(self, name: bytes) -> None:
+        """Nothing can come of it any more."""
+        for held in (self.states, self.approvals, self._over_ns):
+            held.pop(name, None)
 
     def move(self, name: bytes, event: ProposalEvent) -> ProposalState | Refusal:
         """The only way from one state to another: the table's."""

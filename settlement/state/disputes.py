@@ -106,7 +106,7 @@ def judge_dispute(state: NodeState, body: Dispute, signed: Attestation, author: 
     mine, other, decision = settled_here(state, body.sid)
     line = {*state.registry.line(author.hash), author.hash}
     party = bool({mine, other} & line) and mine is not None
-    if mine is None or not (party or _may_complain(state, body.sid, author)):
+    if mine is None or not (party or may_complain(state, body.sid, author)):
         return refuse(Reason.UNKNOWN_SID, "dispute.sid", body.sid.hex()[:16], "a settlement of both")
     if body.confirm != decision:
         return refuse(Reason.TERMS, "dispute.confirm", body.confirm.hex()[:16], "its CONFIRM")
@@ -119,7 +119,7 @@ def judge_dispute(state: NodeState, body: Dispute, signed: Attestation, author: 
     if isinstance(settled, Refusal):
         return settled
     lower = dispute_of(state, body.escalates)
-    refusal = _few(state, body, author) or _by_the_rule(state, body, signed, author, settled)
+    refusal = judge_few(state, body, author) or judge_by_rule(state, body, signed, author, settled)
     return refusal or OpenDispute(
         sid=body.sid,
         by=author.hash,
@@ -132,7 +132,7 @@ def judge_dispute(state: NodeState, body: Dispute, signed: Attestation, author: 
     )
 
 
-def _may_complain(state: NodeState, sid: bytes, author: Subject) -> bool:
+def may_complain(state: NodeState, sid: bytes, author: Subject) -> bool:
     """Is it by somebody who co-signed the settlement, or an auditor?"""
     if AUDIT in author.scope.actions:
         return True
@@ -141,7 +141,7 @@ def _may_complain(state: NodeState, sid: bytes, author: Subject) -> bool:
     return any(one.frame.author in mine for one in cosigned)
 
 
-def _few(state: NodeState, body: Dispute, author: Subject) -> Refusal | None:
+def judge_few(state: NodeState, body: Dispute, author: Subject) -> Refusal | None:
     """One author's disputes of one settlement: each ground once, and not without number, whatever the rule says."""
     line = {*state.registry.line(author.hash), author.hash}
     theirs = [one for one in all_disputes(state).values() if one.sid == body.sid and one.by in line]
@@ -152,7 +152,7 @@ def _few(state: NodeState, body: Dispute, author: Subject) -> Refusal | None:
     return None
 
 
-def _by_the_rule(
+def judge_by_rule(
     state: NodeState, body: Dispute, signed: Attestation, author: Subject, settled: SettledPair
 ) -> Refusal | None:
     """What the class's terms for disputes ask of one that is raised, or taken to the next level."""

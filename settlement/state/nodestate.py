@@ -14,7 +14,7 @@ from settlement.chain.rotation import judge_rotation
 from settlement.chain.scope import Cell
 from settlement.chain.snapshot import StartLook
 from settlement.chain.status import StatusLists
-from settlement.core.fixes import Fix, time_inside
+from settlement.core.fixes import Fix, TimeFix, time_inside
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair import holder as holder_side
 from settlement.pair import user as user_side
@@ -152,6 +152,18 @@ class NodeState:
             or time_inside(now.time, effective.start_ns, effective.end_ns, "disposition.11.effective")
         )
 
+    def silenced(self, credential: bytes, now: TimeFix) -> Refusal | None:
+        """Why nothing of a party is ever admitted here again: its credential, or one above it, is revoked or over.
+
+        None where that may still change: a status list that is missing or old says nothing for good.
+        """
+        subject = self.registry.get(credential)
+        if subject is None:
+            return None
+        found = (self.status.standing(subject, self.registry, now), subject.valid_at(now))
+        final = (Reason.REVOKED, Reason.EXPIRED)
+        return next((one for one in found if one is not None and one.reason in final), None)
+
     def go_by(self, rule: RuleInForce | None) -> None:
         """Work under that rule from here on; under the one before where none is surely in force."""
         if rule is not None:
@@ -210,7 +222,7 @@ class NodeState:
         for name, _ in self._stored(PROPOSED):
             asked = self.record_of(name)
             if asked is not None:
-                self.assembly.begin(name, auction=asked.body.auction is not None)
+                self.assembly.begin(name, asked.body)
 
     def _holders_near(self, cell: Cell) -> set[bytes]:
         """Other holders whose offers were heard in a cell's area, whatever their band."""

@@ -19,7 +19,7 @@ found once two witnesses have compared heads of one size, or the log's owner ask
 Long because asking, answering and noticing a fork share what is known of each neighbour's log.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from settlement.chain import merkle
@@ -264,6 +264,19 @@ class Witness:
             else:
                 self._ask_one(step, neighbour.hash, current.size, current.note)
         step.put(ROUND, b"", encode(replace(current, sent_ns=now.latest_ns)))
+
+    def let_go(self, step: Step, over: Callable[[bytes], bool]) -> None:
+        """Wait no longer for witnesses of a CONFIRM, by its name, that can allow nothing any more.
+
+        Where none is left that waits, nobody is asked any more: witnesses may be gone for good.
+        """
+        waiting = [name for name, _ in step.lineage.items(WAITING)]
+        gone = [name for name in waiting if over(name)]
+        for name in gone:
+            step.drop(WAITING, name)
+            step.event("not witnessed", confirm=name)
+        if gone and len(gone) == len(waiting):
+            step.drop(ROUND, b"")
 
     def judge_cosignature(self, admitted: Admitted, step: Step) -> HeardHead | Refusal:
         """The head that a line is under, and whose: a head of ours, or of a log we may have seen another head of."""

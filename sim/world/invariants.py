@@ -82,11 +82,15 @@ def i1_signed_once(new: Life, others: Iterable[Life], signed_ns: int) -> str:
 
 
 def i3_active_is_confirmed(sid: bytes, lives: Mapping[bytes, Life], *, coordinated: bool = False) -> str:
-    """Active implies a durable CONFIRM of its holder, surely before `accept_by`; `confirm_by` where it is co-signed."""
+    """Active implies a durable CONFIRM of its holder, surely before `accept_by`.
+
+    Before `confirm_by` where others are asked in between: those who co-sign it, or the holder of a lease it hands on.
+    """
     life = lives.get(sid)
     if life is None or life.confirm is None:
         return f"{sid.hex()[:8]} is active without a durable CONFIRM"
-    signed_ns, by_ns = life.confirm.attestation.latest_ns, life.confirm_by_ns if coordinated else life.accept_by_ns
+    waited = coordinated or life.above is not None
+    signed_ns, by_ns = life.confirm.attestation.latest_ns, life.confirm_by_ns if waited else life.accept_by_ns
     if signed_ns >= by_ns:
         return f"{sid.hex()[:8]} was confirmed {signed_ns - by_ns} ns too late"
     return ""

@@ -57,7 +57,7 @@ class Member:
         self.party: Party | None = None
         self.log: FusedLog | None = None
         self.transmitter = self._transmitter()
-        self.dead = self.restored = self.dies_unsent = False
+        self.dead = self.restored = self.dies_unsent = self.resumed = False
         self.starts = 0
 
     def _transmitter(self) -> ModelledTransmitter:
@@ -83,17 +83,8 @@ class Member:
             lineage=self.log,
             entropy=self._entropy(),
         )
-        self.transmitter = self._transmitter()
-        for pair in self.party.user.pairs.values():
-            artifact = self.log.get("artifact", pair.sid) if pair.in_force else None
-            if artifact is not None:
-                self.transmitter.take(pair.sid, artifact)
-                lease = self.party.record_bytes(pair.lease)
-                if lease is not None:
-                    self.transmitter.permits.change(lease, pair.sid, self.clock.fix(at_ns).time)
-                for handing in self.party.holder.handings.of(pair.sid):
-                    if handing.begun is not None:
-                        self.transmitter.hand_on(pair.sid, handing.raw, self.clock.fix(at_ns).time)
+        self.transmitter, self.resumed = self._transmitter(), False
+        self._resume(self.clock.fix(at_ns))
         party = self.party
 
         def begin(step: Step) -> None:
@@ -101,6 +92,22 @@ class Member:
             party.hello(step)
 
         return self.do(at_ns, begin)
+
+    def _resume(self, fix: Fix) -> None:
+        """Hand the warden what was settled before the start, once the log is known to be whole, as the daemon does."""
+        if self.resumed or self.party is None or self.log is None or self.party.halted is not None:
+            return
+        self.resumed = True
+        for pair in self.party.user.pairs.values():
+            artifact = self.log.get("artifact", pair.sid) if pair.in_force else None
+            if artifact is not None:
+                self.transmitter.take(pair.sid, artifact)
+                lease = self.party.record_bytes(pair.lease)
+                if lease is not None:
+                    self.transmitter.permits.change(lease, pair.sid, fix.time)
+                for handing in self.party.holder.handings.of(pair.sid):
+                    if handing.begun is not None:
+                        self.transmitter.hand_on(pair.sid, handing.raw, fix.time)
 
     def _entropy(self) -> Callable[[int], bytes]:
         """Unpredictable to the others, the same in every run of the seed, never twice the same."""
@@ -129,6 +136,7 @@ class Member:
             return Done(fix=fix, durable=False)
         except HaltedError:
             return Done(fix=fix, durable=True)
+        self._resume(fix)
         self._tell_warden(step.effects, fix)
         return Done(fix=fix, durable=True, result=result, outgoing=step.outgoing, notices=step.notices)
 

@@ -410,6 +410,9 @@ class Monitor:
         party = member.party
         if party is None or member.name in self.cheats:
             return  # who says two things has nothing to agree with
+        for one in party.holder.pairs.values():
+            if one.state in {HolderState.RESERVED, HolderState.COORDINATING}:
+                self._hold("S7", member.name, true_ns, f"{one.sid.hex()[:8]} still {HolderState(one.state).name}")
         for pair in party.user.pairs.values():
             other = next(m for m in self.members.values() if m.hash == pair.holder)
             held = other.party.holder.pairs.get(pair.sid) if other.party else None

@@ -9,11 +9,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from agent.config.keyfiles import CHAIN, SIGN, former_chain, write_chain
+from agent.node import mutehelper
 from agent.node.guard import RETRY_NS, Guard, mute_by_own_connection
 from agent.node.mutehelper import MuteHelper, ask_to_mute
 from agent.node.trust import trust_of
@@ -80,15 +82,34 @@ def test_whoever_knocks_mutes_and_hears_what_reads_back(path: Path, state: RfSta
     assert ask_to_mute(path, timeout_s=0.1) is RfState.UNKNOWN
 
 
-def test_a_helper_whose_radio_does_not_answer_says_unknown(path: Path) -> None:
-    def silence() -> RfState:
-        raise HardwareError("gone")
-
+@pytest.mark.parametrize("fault", [HardwareError("gone"), OSError(24, "no descriptor"), MemoryError(), ValueError("?")])
+def test_a_helper_or_an_agent_whose_radio_fails_in_any_way_says_unknown_and_goes_on(
+    path: Path, fault: Exception
+) -> None:
+    silence = Mock(side_effect=[fault, RfState.OFF, fault])
     made = Helping(path, silence)
     try:
         assert ask_to_mute(path) is RfState.UNKNOWN
+        assert ask_to_mute(path) is RfState.OFF
+        config = Mock()
+        config.warden.apart, config.radio.silence = False, silence
+        assert mute_by_own_connection(config) is RfState.UNKNOWN
     finally:
         made.close()
+
+
+def test_a_helper_without_a_descriptor_for_who_knocks_answers_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mutehelper, "POLL_S", 0.001)
+    helper, stop = MuteHelper(path, lambda: RfState.OFF), threading.Event()
+    bound = helper._socket
+    knocks = Mock(side_effect=[OSError(24, "no descriptor"), TimeoutError, OSError(103, "gone"), TimeoutError])
+    monkeypatch.setattr(helper, "_socket", Mock(accept=knocks))
+    stopped = Mock(is_set=Mock(side_effect=[False] * 4 + [True]), wait=stop.wait)
+    helper.serve(stopped)
+    assert knocks.call_count == 4
+    bound.close()
 
 
 def test_the_guard_asks_again_until_the_helper_reads_silence(path: Path) -> None:

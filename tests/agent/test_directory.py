@@ -1,6 +1,7 @@
 """A directory speeds discovery and has no authority: what it hides, delays, repeats or invents changes nothing else."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from agent.cli.main import app
 from agent.config.settings import OfferSection
 from agent.directory.proofs import judged
 from agent.directory.server import application
@@ -287,3 +290,37 @@ def test_an_answer_fits_whatever_is_listed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("settlement.market.directory.ANSWER_LIMIT", len(entry.encoded()))
     assert index.find(QUERY, T0).entries == ()
     assert len(encode(index.find(QUERY, T0), limit=ANSWER_LIMIT)) < ANSWER_LIMIT
+
+
+ROOT = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["serve"], 2, "give NODE, or --network and --anchor"),
+        (["serve", "--network", "n"], 2, "give NODE, or --network and --anchor"),
+        (["serve", "--network", "n", "--anchor", "zz"], 2, "64 hexadecimal digits"),
+        (["serve", "nowhere", "--network", "n", "--anchor", ROOT], 2, "which of the two is meant"),
+        (["find", "--network", "n", "--anchor", ROOT], 2, "give --url http://HOST:PORT"),
+        (["find", "--url", "bananas", "--network", "n", "--anchor", ROOT], 2, "required: http://HOST:PORT"),
+        (["find", "/nowhere"], 1, "no such file"),
+    ],
+)
+def test_a_directory_is_not_served_or_asked_without_knowing_whose_words_count(
+    words: list[str], code: int, said: str
+) -> None:
+    ended = CliRunner().invoke(app, ["directory", *words])
+    assert ended.exit_code == code, ended.output
+    assert said in " ".join(ended.output.split())
+
+
+def test_a_port_that_is_taken_is_said_before_anything_else() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = CliRunner().invoke(app, ["directory", "serve", "--network", "n", "--anchor", ROOT, "--port", str(port)])
+    assert ended.exit_code == 1
+    assert "give another --port" in ended.output
+    assert "Ctrl-C ends it" not in ended.output

@@ -73,6 +73,47 @@ def test_a_dispute_is_raised_answered_and_shown_by_command(court: Court) -> None
     assert (shown["state"], shown["owed"], shown["paid"]) == ("PAID", 0, 6)
 
 
+@pytest.mark.feature("M6")
+def test_what_is_no_case_or_of_another_root_is_told_apart(court: Court, tmp_path: Path) -> None:
+    court.break_off(10.0)
+    court.world.carry(10.0)
+    raised = court.dispute()
+    _, case = show_disputes(court.alice, raised.digest.hex(), case=True)  # type: ignore[union-attr]
+    file, junk, desk = tmp_path / "it.case", tmp_path / "junk", tmp_path / "desk"
+    file.write_bytes(bytes.fromhex(case.fields["case"]))
+    junk.write_text("name = 1")
+    words = ["--network", NETWORK, "--band", "3550-3570MHz", "--class", "cbrs", "--area", "36.95", "-76.3", "20km"]
+    assert CliRunner().invoke(app, ["authority", "init", "other", "--desk", str(desk), *words]).exit_code == 0
+    for given, at, said in (
+        (file, desk, "under another root"),
+        (junk, desk, "no case file"),
+        (tmp_path / "nowhere", desk, "No such file"),
+        (file, tmp_path / "nodesk", "authority init NAME --desk"),
+    ):
+        ended = CliRunner().invoke(app, ["ruling", "sign", str(given), "--desk", str(at), "--out", str(tmp_path / "r")])
+        assert ended.exit_code == 1
+        assert said in " ".join(ended.output.split()), ended.output
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.feature("M6")
+def test_a_dispute_is_answered_by_its_settlements_name_too(court: Court) -> None:
+    do(court, "holder", 10.0, move_settlement, "", None)
+    do(court, "alice", 12.0, dispute_settlement, **asked())
+    prefix = court.sid.hex()[:8]
+    (answered,) = do(court, "holder", 13.0, answer_prefix, prefix=prefix, stance="denied", cite=[], reason="")
+    assert answered.fields["sid"] == court.sid.hex()
+    with pytest.raises(NotSaid, match="0 disputes that this node may answer begin with 'zz'"):
+        do(court, "holder", 13.5, answer_prefix, prefix="zz", stance="denied", cite=[], reason="")
+
+
+def test_a_node_alone_is_taken_for_the_node_and_not_for_a_name(tmp_path: Path) -> None:
+    """`bandpact dispute show NODE` shows all disputes of that node, of whose configuration it then speaks."""
+    ended = CliRunner().invoke(app, ["dispute", "show", str(tmp_path)])
+    assert ended.exit_code == 1
+    assert str(tmp_path) in "".join(ended.output.split())
+
+
 @pytest.mark.feature("A2")
 def test_a_settlement_is_moved_by_command_and_a_band_that_nobody_offers_is_told(court: Court) -> None:
     with pytest.raises(NotSaid, match="no offer made or heard here holds"):

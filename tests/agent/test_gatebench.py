@@ -30,6 +30,7 @@ def test_every_cause_is_brought_about_and_ends_in_silence() -> None:
     )
     # It ends with 1 when a limit was missed, as on a test machine that does other things too.
     assert done.returncode in (0, 1), done.stderr
+    assert done.stdout, done.stderr
     rows = {row["cause"]: row for row in json.loads(done.stdout)["causes"]}
     assert set(rows) == {"expiry", "revocation", "preemption", "radar", "heartbeat", "reboot", "clock"}
     assert {row["count"] for row in rows.values()} == {1}

@@ -10,7 +10,7 @@ from settlement.audit.verify import audit_lineage
 from tests.agent.honest import problems_of
 from tests.settlement.world import NETWORK, trio
 
-LIVES = 150
+LIVES = 100
 FIRST_SEED = 1_000
 
 

@@ -3,12 +3,19 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from typer.testing import CliRunner
 
-from agent.config.locks import AGENT, InUse, held, not_running
+from agent.cli.main import app
+from agent.config.locks import AGENT, HELPER, WARDEN, InUse, held, not_running
 from agent.config.settings import ConfigError
+from agent.node import apart
+from agent.node.mutehelper import MUTE
+from agent.witness import server as witnessing
 
 HOLDER = """
 import sys, pathlib
@@ -56,3 +63,63 @@ def test_what_writes_into_a_nodes_folder_is_refused_while_its_agent_runs(tmp_pat
 def test_a_folder_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"), held(tmp_path / "none", AGENT, "x"):
         pytest.fail("held nothing")
+
+
+def apart_config(folder: Path) -> Mock:
+    """What the two services of a warden that runs apart read of a configuration."""
+    (folder / "rx").touch()
+    config = Mock(run_folder=folder)
+    config.warden.apart = True
+    return config
+
+
+@pytest.mark.feature("R7")
+@pytest.mark.attack(73)
+def test_a_second_mute_helper_takes_no_socket_from_the_first(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("m")
+    monkeypatch.setattr(apart, "BEFORE_S", 0.0)
+    config, stop = apart_config(folder), threading.Event()
+    first = holder(folder, HELPER)
+    try:
+        with pytest.raises(InUse, match=f"process {first.pid}"):
+            apart.serve_mute(config, stop)
+        assert not (folder / MUTE).exists()
+    finally:
+        first.communicate()
+    stop.set()
+    apart.serve_mute(config, stop)
+
+
+@pytest.mark.feature("R7")
+@pytest.mark.attack(73)
+def test_a_second_warden_that_runs_apart_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "BEFORE_S", 0.0)
+    ran = Mock(side_effect=lambda _, stop: stop.set())
+    monkeypatch.setattr(apart, "run", ran)
+    config, stop = apart_config(tmp_path), threading.Event()
+    first = holder(tmp_path, WARDEN)
+    try:
+        with pytest.raises(InUse, match=f"process {first.pid}"):
+            apart.guard_apart(config, stop, print)
+        assert ran.call_count == 0
+    finally:
+        first.communicate()
+    apart.guard_apart(config, stop, print)
+    assert ran.call_count == 1
+
+
+@pytest.mark.attack(32)
+def test_a_second_witness_of_one_key_is_refused(tmp_path: Path) -> None:
+    """Each remembers in memory what it cosigned: two would cosign two logs that contradict each other."""
+    folder = tmp_path / "w"
+    witnessing.make(folder, "w")
+    (folder / witnessing.LOGS).write_text("")
+    first = holder(folder, "")
+    try:
+        done = CliRunner().invoke(app, ["witness", "serve", str(folder), "--port", "1"])
+        assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+        assert f"process {first.pid}" in done.stderr
+    finally:
+        first.communicate()

@@ -12,6 +12,7 @@ import pytest
 from agent.node import warden_process
 from agent.node.events import read_events
 from agent.node.guard import Guard, muted_until_silent
+from agent.node.survivor import LIMIT_S
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, _await_ready, _Tail, scenario_of, start_air
@@ -101,6 +102,25 @@ def test_lost_agent_and_lost_warden_fall_silent(running: Running, number: signal
     for pid in victims.values():
         if number is signal.SIGSTOP:
             os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.feature("R7")
+def test_an_agent_and_its_warden_lost_at_once_fall_silent(running: Running) -> None:
+    """Neither can silence for the other: both killed, and both stopped."""
+    assert waited(lambda: running.gate("user-a") == running.gate("user-b") == "OPEN")
+    numbers = {"user-a": signal.SIGKILL, "user-b": signal.SIGSTOP}
+    pids = {name: (running.warden(name), running.agent(name)) for name in numbers}
+    pulled_ns = time.monotonic_ns()
+    for name, number in numbers.items():
+        for pid in pids[name]:
+            os.kill(pid, number)
+    for name, number in numbers.items():
+        assert waited(lambda name=name: running.rf(name) == "off"), name  # type: ignore[misc]
+        took_ns = running.last_power_ns(name) - pulled_ns
+        print(f"{name}: agent and warden {number.name} to RF off in {took_ns / 1e6:.1f} ms")
+        assert took_ns < round(LIMIT_S * 1e9) + LIMIT_NS, name
+    for pid in pids["user-b"]:
+        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.feature("R7")

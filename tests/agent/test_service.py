@@ -325,6 +325,8 @@ def test_a_state_is_written_whole_and_shown(tmp_path: Path) -> None:
     [
         "{}", "[]", '{"mono_ns": "x"}', '{"mono_ns": 1e400}', "\x00\xff",
         json.dumps(status(clock={})), json.dumps(status(gate={"state": "OPEN"})), json.dumps(status(mono_ns=None)),
+        json.dumps(status(mono_ns=10**400)), json.dumps(status(disk_free_bytes=-(10**400))),
+        json.dumps(status(alarms=[None])), json.dumps(status(process=10**30)),
     ],
 )  # fmt: skip
 def test_a_state_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
@@ -333,6 +335,27 @@ def test_a_state_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
     done = RUN.invoke(app, ["status", "--folder", str(tmp_path)])
     assert done.exit_code == 4
     assert "not ready: agent" in done.output
+
+
+@pytest.mark.attack(69)
+@pytest.mark.parametrize(
+    "change",
+    [{"settlements": [None]}, {"channels": [{}]}, {"settlements": 7}, {"mesh": []}, {"neighbours": [{"name": "a"}]}],
+)
+def test_a_state_of_another_program_is_said_to_be_so(tmp_path: Path, change: dict[str, Any]) -> None:
+    write_status(tmp_path, status(**change))
+    done = RUN.invoke(app, ["status", "--folder", str(tmp_path)])
+    assert (done.exit_code, done.stderr.count("\n")) == (4, 1)
+    assert "not the state of a node of this version" in done.stderr
+
+
+@pytest.mark.attack(69)
+@pytest.mark.parametrize("text", ['"x"', "[]", "{}", '{"nodes": {}}', '{"nodes": [7]}', "7", "[" * 9999])
+def test_a_plan_of_a_page_that_is_none_is_refused_in_a_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "page.json").write_text(text)
+    done = RUN.invoke(app, ["page", "--folder", str(tmp_path)])
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "no page was served from here" in done.stderr
 
 
 @pytest.mark.feature("U5")

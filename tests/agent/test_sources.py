@@ -3,15 +3,19 @@
 import asyncio
 import socket
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.timekeeping import chrony, kernel
+from agent.timekeeping import chrony, keeper, kernel
+from agent.timekeeping.clock import ClockPlan
 from agent.timekeeping.gpsd import GpsdPlan, GpsdReader, GpsdSource, utc_ns
 from agent.timekeeping.hostclock import Paired, paired
+from agent.timekeeping.place import PlacePlan
 from agent.timekeeping.values import Reading, SourceStanding
 from settlement.core.fixes import TimeSource
 
@@ -70,6 +74,9 @@ def test_a_chrony_that_follows_nobody_knows_nothing(line: str) -> None:
         fields(f10="inf"),
         fields(f11="-1"),
         fields(f4="x"),
+        fields(f3="1e999999999"),
+        fields(f10="1e999999999"),
+        fields(f12="1e9999"),
         GOOD + ",",
     ],
 )
@@ -263,7 +270,16 @@ def test_satellites_unknown_or_too_old_are_too_few() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"lat": 91.0}, {"lon": float("nan")}, {"eph": None}, {"eph": -1}, {"lat": "36"}, {"eph": float("inf")}],
+    [
+        {"lat": 91.0},
+        {"lon": float("nan")},
+        {"eph": None},
+        {"eph": -1},
+        {"lat": "36"},
+        {"eph": float("inf")},
+        {"lat": 10**400},
+        {"eph": 10**400},
+    ],
 )
 def test_a_place_that_is_none(change: dict[str, Any]) -> None:
     assert take({**TPV, **change}).position is None
@@ -276,8 +292,9 @@ def test_a_time_that_is_none(text: object) -> None:
     assert utc_ns(text) is None
 
 
+ENDLESS = (10**400, -(10**400), 10**4000, 1 << 62)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.sampled_from(ENDLESS) | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=5,
 )
@@ -345,6 +362,43 @@ def test_a_peer_that_talks_nonsense_on_gpsds_port_is_silence() -> None:
         thread.join()
     assert all(said.time is None and said.position is None for said in heard)
     assert heard[-1].standing is SourceStanding.SILENT
+
+
+@pytest.mark.attack(37)
+def test_a_source_whose_client_fails_is_asked_again_and_silences_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a daemon says may fail in any library: nesting without end does in the JSON of gpsd's own client."""
+    monkeypatch.setattr(keeper, "RESTART_S", 0.0)
+
+    class Failing:
+        name, asked = "failing", 0
+
+        async def run(self, push: Callable[[Reading], None]) -> None:
+            self.asked += 1
+            if self.asked < 3:
+                raise RecursionError
+            push(Reading(name=self.name, at_ns=paired().mono_ns, standing=SourceStanding.GOOD))
+            await asyncio.sleep(600)
+
+    class Other:
+        name = "other"
+
+        async def run(self, push: Callable[[Reading], None]) -> None:
+            while True:
+                push(Reading(name=self.name, at_ns=paired().mono_ns, standing=SourceStanding.GOOD))
+                await asyncio.sleep(0.001)
+
+    made = keeper.Timekeeper(ClockPlan(), PlacePlan(), monotonic_ns=time.monotonic_ns, running=[Failing(), Other()])
+    made.start()
+    try:
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            told = {one.name: one for one in made.state().sources}
+            if (told["failing"].standing, told["other"].standing) == ("good", "good"):
+                break
+        assert told["failing"].standing == "good"
+        assert told["other"].standing == "good"
+    finally:
+        made.close()
 
 
 def test_the_hosts_clocks_are_read_together() -> None:

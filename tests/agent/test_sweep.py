@@ -410,3 +410,17 @@ def test_the_audited_log_is_one(prepared: Prepared) -> None:
     anchors = [bytes.fromhex(prepared.values["audited"])]
     assert audit_lineage(prepared.folder / "sealed.db", network=NETWORK, anchors=anchors).findings.problems == []
     shutil.rmtree(prepared.folder / "none", ignore_errors=True)
+
+
+@pytest.mark.parametrize("name", ["node config", "history show"])
+def test_a_folder_whose_name_is_no_text_is_refused_in_a_line(
+    name: str, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    shutil.copytree(prepared.folder, place, symlinks=True)
+    monkeypatch.chdir(place)
+    words = prepared.words(name, TABLE[name].words)
+    folder = next(number for number, word in enumerate(words) if word in ("plain", "kept"))
+    ended = invoked([*words[:folder], str(place / words[folder]), *words[folder + 1 :]])
+    assert ended.code == 2, ended
+    assert "not UTF-8 text" in ended.one_line()

@@ -118,3 +118,44 @@ def test_the_feature_page_is_made_anew_and_every_command_on_it_runs() -> None:
     for one in re.findall(r"\| `bandpact ([a-z -]+?)(?: [A-Za-z]+:.*)?` \|", PAGE.read_text(encoding="utf-8")):
         words = one.partition(" --")[0].split()
         assert " ".join(words) in known, one
+
+
+def test_no_program_takes_a_module_from_the_folder_it_is_started_in() -> None:
+    """`python -m` searches the current folder first, and whoever left a `cbor2.py` there would run as the warden."""
+    started = [
+        f"{path}:{node.lineno}"
+        for path, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.List | ast.Tuple)
+        and any(isinstance(one, ast.Constant) and one.value == "-m" for one in node.elts)
+        and not any(isinstance(one, ast.Constant) and one.value == "-P" for one in node.elts)
+    ]
+    shell = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sorted((ROOT / "deploy").rglob("*"))
+        if path.is_file()
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if re.search(r"exec .*python3? -m", line)
+    ]
+    assert started + shell == []
+
+
+def _caught(handler: ast.ExceptHandler) -> set[str]:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return {ast.unparse(kind) if kind is not None else "Exception" for kind in kinds}
+
+
+def test_json_that_may_not_read_may_be_nested_without_end() -> None:
+    """Who expects a ValueError of `json.loads` gets a RecursionError of some kilobytes of brackets."""
+    missed = []
+    for path, tree in modules():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Try):
+                continue
+            reads = any(
+                isinstance(n, ast.Call) and ast.unparse(n.func) == "json.loads" for b in node.body for n in ast.walk(b)
+            )
+            caught = {name for handler in node.handlers for name in _caught(handler)}
+            if reads and "ValueError" in caught and not caught & {"RecursionError", "Exception"}:
+                missed.append(f"{path}:{node.lineno}")
+    assert missed == []

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -93,3 +94,15 @@ def test_only_a_bounded_whole_number_of_seconds_arms(for_s: object, meant: int |
 def test_no_warden_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="no warden answers"):
         ask(tmp_path / "none", {"op": "status"})
+
+
+def test_who_knocks_while_no_descriptor_is_left_ends_nothing(
+    door: OperatorDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Mock(accept=Mock(side_effect=OSError(24, "no descriptor")))
+    with monkeypatch.context() as patched, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as knocking:
+        knocking.connect(str(tmp_path / "door"))
+        patched.setattr(door, "_socket", full)
+        door.serve()
+    assert full.accept.call_count == 1
+    assert asked(door, tmp_path / "door", {"op": "status"}) == {"heard": {"op": "status"}}

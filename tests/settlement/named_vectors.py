@@ -2,7 +2,8 @@
 
 `python -m tests.settlement.named_vectors` runs the tests of the chain, listens to each verifying function, and writes a
 few of the shortest inputs for every verdict that came up into docs/vectors/. The files are reviewed and frozen: a test
-asks every function the same again.
+asks every function the same again. With the word market it writes market.json alone: artifacts of leases that changed
+hands, of what a group decided, of settlements over several classes.
 """
 
 import json
@@ -28,6 +29,10 @@ TESTS = (
     "admission", "areas", "artifact", "attack_bytes", "attacks", "bounded", "bundle", "complaints", "coordination",
     "cose", "desk_terms", "envelopes", "hostile", "merkle", "recognition", "revocation", "rules", "succession",
     "suspension", "taxonomy", "terms", "windows", "witness",
+)  # fmt: skip
+MARKET = (
+    "handing/test_changing_hands", "handing/test_refused", "quorum/test_decided", "quorum/test_auction",
+    "quorum/test_approval", "quorum/test_coalition", "market/test_wholes",
 )  # fmt: skip
 EACH = {"admission": 3, "artifact": 2, "credential": 2, "bundle": 1, "inclusion": 3, "consistency": 3, "checkpoint": 3}
 EACH_COSIGNATURE = 3
@@ -247,5 +252,29 @@ def main() -> None:
         print(f"{kind}: {len(found)} vectors")
 
 
+def market() -> None:
+    """Run the tests of what is more than a pair, listen to the verifier of artifacts alone, and write market.json.
+
+    The shortest for each verdict; one whose clause artifact.json has already is left out, but for what is accepted.
+    """
+    heard, here = Heard(), Path(__file__).resolve().parent
+    paths = [str(here / f"{name}.py") for name in MARKET]
+    code = pytest.main(["-q", "-p", "no:cacheprovider", "-m", "not realtime", *paths], plugins=[Listener(heard)])
+    if code:
+        raise SystemExit(f"the tests do not pass (exit {code}); nothing was written")
+    from tests.settlement.test_named_vectors import said_again
+
+    had = {json.dumps(v["verdict"]) for v in json.loads((FOLDER / "artifact.json").read_text(encoding="utf-8"))}
+    found, seen = [], set()
+    for vector in heard.vectors("artifact"):
+        verdict = json.dumps(vector["verdict"])
+        new = verdict not in had and verdict not in seen
+        if (new or vector["verdict"] == "accepted") and said_again("artifact", vector) == vector["verdict"]:
+            seen.add(verdict)
+            found.append(vector | {"name": vector["name"].replace("artifact ", "market ", 1)})
+    (FOLDER / "market.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(f"market: {len(found)} vectors")
+
+
 if __name__ == "__main__":
-    main()
+    market() if sys.argv[1:] == ["market"] else main()

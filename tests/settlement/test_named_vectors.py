@@ -20,8 +20,10 @@ from tests.settlement.named_vectors import FOLDER, Vector, verdict_of
 
 pytestmark = pytest.mark.feature("X1")
 
-KINDS = ("admission", "artifact", "credential", "bundle", "inclusion", "consistency", "checkpoint", "cosignature")
-LEAST = 173
+KINDS = (
+    "admission", "artifact", "market", "credential", "bundle", "inclusion", "consistency", "checkpoint", "cosignature",
+)  # fmt: skip
+LEAST = 195
 
 
 def held(kind: str) -> list[Vector]:
@@ -90,6 +92,7 @@ def bundled(vector: Vector) -> object:
 ASK: dict[str, Callable[[Vector], object]] = {
     "admission": admitted,
     "artifact": lambda v: verify(bytes.fromhex(v["input"]), network=v["network"], anchors=unhexed(v["anchors"])),
+    "market": lambda v: verify(bytes.fromhex(v["input"]), network=v["network"], anchors=unhexed(v["anchors"])),
     "credential": lambda v: registry_of(v).admit(bytes.fromhex(v["input"])),
     "bundle": bundled,
     "inclusion": lambda v: merkle.verify_inclusion(

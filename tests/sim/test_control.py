@@ -137,7 +137,7 @@ def test_a_workers_memory_stays_flat_and_its_log_complete(tmp_path: Path) -> Non
         while not worker.idle:
             worker.step()
         worker.tidy(now_ns=number * 10**6)
-        held.append((len(worker._segments), len(worker._iq), len(worker._later)))
+        held.append((len(worker._segments), len(worker._iq), len(worker._backlog)))
     # 50 ms of history, 50 ms until it is tidied, and samples that nobody wanted for one tidying more.
     assert max(max(sizes) for sizes in held) <= 160
     worker.take({"op": "dump", "dump": 1, "now_ns": 10**9}, None)

@@ -123,7 +123,7 @@ def _nothing(command: BenchCommand, took_s: float, why: str, *, quick: bool) -> 
 def _answer(words: list[str], folder: Path, limit_s: float) -> tuple[Any, str]:
     """What a command prints as JSON, or why there is nothing."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "agent.cli.main", *words],
+        [sys.executable, "-P", "-m", "agent.cli.main", *words],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -145,7 +145,7 @@ def _answer(words: list[str], folder: Path, limit_s: float) -> tuple[Any, str]:
         return None, _last_line(said) or f"ended with {process.returncode}"
     try:
         return json.loads(out), ""
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, _last_line(said) or "printed no JSON"
 
 

@@ -8,13 +8,13 @@ import { Spectrum } from './spectrum.js';
 import { Waterfall } from './waterfall.js';
 import { CIVIDIS } from './palette.js';
 
-const STALE_MS = 2000, KEPT_NS = 150e9, LIVE_ROWS_NS = 120e9, FRAME_MS = 40;
+const STALE_MS = 2000, CUT_MS = 2500, KEPT_NS = 150e9, LIVE_ROWS_NS = 120e9, FRAME_MS = 40;
 const SPANS = [[20, '20 s'], [120, '2 min'], [900, '15 min'], [3600, '1 h'], [21600, '6 h'], [86400, '24 h']];
 const AHEAD = 0.14;  // of the axis: what is settled and offered for later
 const el = (id) => document.getElementById(id);
 
 const state = {
-  node: '', live: null, heardAt: -1e9, ageMs: null, offsetMs: null, lanes: [], kept: [], events: [], reasons: {},
+  node: '', live: null, heardAt: -1e9, answeredAt: -1e9, ageMs: null, offsetMs: null, lanes: [], kept: [], events: [], reasons: {},
   boxesThen: [], cursor: null, marker: null, dirty: true, tables: 0, request: null,
 };
 const view = { spanNs: 20e9, topNs: 0, nowNs: 0, live: true, lowHz: 0, highHz: 1 };
@@ -44,6 +44,7 @@ function isStale() {
 // -- what the node says ------------------------------------------------------------------------------------------
 
 function heard(kind, body) {
+  state.answeredAt = performance.now();
   if (kind === 'state') takeState(body);
   else if (kind === 'gate') takeGate(body);
   else if (kind === 'event') takeEvents([body]);
@@ -55,7 +56,7 @@ function takeState(body) {
   const before = state.live;
   state.live = body;
   over(before?.boxes ?? [], body.boxes, utcNs());
-  if (body.age_ms === null) return;
+  if (body.age_ms === null) { why(); return; }
   state.heardAt = performance.now();
   state.ageMs = body.age_ms;
   if (body.utc_ns) {
@@ -145,6 +146,12 @@ function heardRow(row) {
 function follow() {
   view.nowNs = utcNs();
   if (view.live) view.topNs = view.nowNs + AHEAD * view.spanNs;
+  if (!seen(state.cursor)) setCursor(null);
+}
+
+// Whether a cursor is on the picture, as far as it tells of an instant: time goes on, and takes what is live out of it.
+function seen(cursor) {
+  return !cursor || cursor.ns === null || (cursor.ns <= view.topNs && cursor.ns >= view.topNs - view.spanNs);
 }
 
 // Begin the picture anew: what is kept here, and before that what the history has.
@@ -194,7 +201,10 @@ function setSpan(seconds) {
 function move(share) {
   const top = view.topNs + share * view.spanNs, latest = utcNs() + AHEAD * view.spanNs;
   view.live = top >= latest;
+  const before = view.topNs;
   view.topNs = Math.min(top, latest);
+  // The cursor stays where it is on the picture: it is never at an instant that is not seen.
+  if (state.cursor && state.cursor.ns !== null) setCursor({ ...state.cursor, ns: state.cursor.ns + view.topNs - before });
   el('live').setAttribute('aria-pressed', String(view.live));
   clearTimeout(state.later);
   state.later = setTimeout(restart, 60);
@@ -215,16 +225,30 @@ function boxes() {
   return [...named.values()];
 }
 
+// An instant of the past; its day too where that is not today.
+function instant(ns) {
+  return `${dayText(ns) === dayText(utcNs()) ? '' : `${dayText(ns)} `}${clockText(ns, 1)}Z`;
+}
+
+// Nothing is heard of now: from the node, which the page's server then says why, or from that server either.
+function unknown(silence) {
+  const cut = performance.now() - state.answeredAt;
+  if (cut < CUT_MS && silence.state === 'UNKNOWN') return silence;
+  const [meaning, mend] = cut < CUT_MS
+    ? [`Nothing heard from the node for ${span(ageNow() * 1e6)}`, 'STOP, or `bandpact stop` on the node, or take the power away']
+    : [`The page's server has not answered for ${span(cut * 1e6)}: it ended, or the network to it is cut`,
+      'on the node: `bandpact stop`, or take the power away; STOP here may not reach it. Then `bandpact status` there'];
+  return { state: 'UNKNOWN', meaning, mend, clause: '', measured: '', required: '' };
+}
+
 function showWhy(silence, atNs = null) {
   const now = atNs === null;
-  const shown = now && isStale() && state.live
-    ? { state: 'UNKNOWN', meaning: `Nothing heard from the node for ${span(ageNow() * 1e6)}`, mend: 'STOP, or `bandpact stop` on the node, or take the power away', clause: '', measured: '', required: '' }
-    : silence;
+  const shown = now && isStale() && state.live ? unknown(silence) : silence;
   const title = { OPEN: 'MAY TRANSMIT', UNKNOWN: 'UNKNOWN: treat as ON', LATCHED: 'SILENT, latched', LOCKED: 'SILENT, not armed', ARMED: 'SILENT' };
   el('why').dataset.state = shown.state;
   el('why-lamp').textContent = LETTER[shown.state] ?? '?';
   el('why-state').textContent = `${title[shown.state] ?? shown.state}${shown.reason && shown.reason !== shown.state ? `: ${shown.reason}` : ''}`;
-  el('why-at').textContent = now ? '' : `at ${clockText(atNs, 1)}Z, under the cursor`;
+  el('why-at').textContent = now ? '' : `at ${instant(atNs)}, under the cursor`;
   el('why').dataset.then = String(!now);
   el('why-meaning').textContent = shown.meaning;
   el('why-before').textContent = shown.before ?? '';
@@ -469,6 +493,7 @@ function place(event, canvas) {
 
 function setCursor(cursor) {
   state.cursor = cursor;
+  if (!cursor) el('cursor').textContent = '';
   state.dirty = true;
   why();
 }
@@ -490,7 +515,7 @@ function why() {
     showWhy({ state: lane.g, reason: lane.r, clause: lane.c, measured: lane.m, required: lane.q, meaning, mend: cure, before: lane.r && lane.g === 'ARMED' ? lastBefore(cursor.ns) : '' }, cursor.ns);
   } else if (cursor && cursor.ns !== null && cursor.ns < view.nowNs) {
     showWhy({ state: 'UNKNOWN', reason: '', clause: '', measured: '', required: '', meaning: 'Nothing was kept of this instant', mend: '' }, cursor.ns);
-  } else if (state.live?.status) showWhy(state.live.silence);
+  } else if (state.live) showWhy(state.live.silence);
 }
 
 function showCursor() {
@@ -500,7 +525,7 @@ function showCursor() {
   parts.push(level === null ? (view.live ? 'not sensed' : '') : `${level.toFixed(1)} ${spectrum.unit}`);
   const hold = spectrum.level(at.hz, view, spectrum.hold);
   if (hold !== null && view.live) parts.push(`hold ${hold.toFixed(1)}`);
-  if (at.ns !== null) parts.push(`${view.spanNs > 3600e9 ? `${dayText(at.ns)} ` : ''}${clockText(at.ns, 1)}Z`);
+  if (at.ns !== null) parts.push(`${instant(at.ns)}`);
   if (state.marker) {
     const marked = spectrum.level(state.marker.hz, view);
     parts.push(`Δ ${mhz(at.hz - state.marker.hz, 4)} MHz${level !== null && marked !== null ? ` ${(level - marked).toFixed(1)} dB` : ''}`);
@@ -511,7 +536,8 @@ function showCursor() {
 function nudge(hzSteps, nsSteps) {
   const at = state.cursor ?? { hz: (view.lowHz + view.highHz) / 2, ns: null };
   const hz = Math.min(view.highHz, Math.max(view.lowHz, at.hz + hzSteps * (view.highHz - view.lowHz) / 400));
-  const ns = nsSteps ? (at.ns ?? view.nowNs) + nsSteps * view.spanNs / 100 : at.ns;
+  const top = Math.min(view.nowNs, view.topNs), stepped = (at.ns ?? top) + nsSteps * view.spanNs / 100;
+  const ns = nsSteps ? Math.min(view.topNs, Math.max(view.topNs - view.spanNs, stepped)) : at.ns;
   setCursor({ hz, ns });
 }
 
@@ -556,7 +582,7 @@ const KEYS = [
   ['PageUp', 'later by half a window', () => move(0.5)], ['-', 'longer time axis', () => zoom(1)],
   ['+', 'shorter time axis', () => zoom(-1)], ['H', 'hold of the spectrum on or off, begins anew', toggleHold],
   ['M', 'mark here; the difference is shown from then on', mark], ['T', 'theme: as the system, dark, light', () => theme()],
-  ['N', 'next node', nextNode], ['Escape', 'let go of cursor and marker', () => { state.marker = null; setCursor(null); el('cursor').textContent = ''; }],
+  ['N', 'next node', nextNode], ['Escape', 'let go of cursor and marker', () => { state.marker = null; setCursor(null); }],
 ];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 

@@ -1,6 +1,6 @@
 // What lies over the waterfall: time and frequency, boxes of offers and settlements, incumbents, now, the cursor; and
 // beside it the lanes of the same time: gate, own transmissions, incumbents, clock.
-import { amount, clockText, css, dbm, mhz, sharp, span } from './format.js';
+import { amount, clockText, css, dayText, dbm, mhz, sharp, span } from './format.js';
 
 export const LETTER = { LOCKED: 'L', ARMED: 'A', OPEN: 'O', LATCHED: 'X', UNKNOWN: '?' };
 const TONE = { LOCKED: '--locked', ARMED: '--armed', OPEN: '--open', LATCHED: '--latched', UNKNOWN: '--unknown' };
@@ -75,12 +75,20 @@ export class Overlay {
   times(pen, view, y, left, width, height) {
     const step = STEPS.find((s) => s / view.spanNs * height >= 34) ?? STEPS.at(-1);
     pen.textAlign = 'right';
+    // The day stands where another one begins, and on top where that is not today.
+    let day = dayText(view.nowNs);
     for (let at = Math.floor(view.topNs / step) * step; at > view.topNs - view.spanNs; at -= step) {
       const line = y(at);
       if (line < 6) continue;
       pen.fillStyle = css('--soft');
       const narrow = left < 60;
-      pen.fillText(narrow ? clockText(at).slice(step < 60e9 ? 3 : 0, step < 60e9 ? 8 : 5) : clockText(at), left - 7, line + 4);
+      const time = narrow ? clockText(at).slice(step < 60e9 ? 3 : 0, step < 60e9 ? 8 : 5) : clockText(at);
+      pen.fillText(time, left - 7, line + 4);
+      if (at <= view.nowNs && dayText(at) !== day) {
+        day = dayText(at);
+        pen.fillStyle = css('--accent');
+        pen.fillText(new Date(at / 1e6).toUTCString().slice(5, 11), left - 7, line + 16);
+      }
       pen.strokeStyle = 'rgb(255 255 255 / 16%)';
       pen.lineWidth = 1;
       pen.beginPath();

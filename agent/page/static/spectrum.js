@@ -91,7 +91,8 @@ export class Spectrum {
     }
     if (!this.now) {
       pen.fillStyle = css('--soft');
-      pen.fillText(stale ? 'nothing is being sensed' : 'waiting for the first look', left + 12, 24);
+      pen.fillText(
+        view.live ? (stale ? 'nothing is being sensed' : 'waiting for the first look') : 'of now only: press ● live, or L', left + 12, 24);
       return;
     }
     if (this.holding) this.trace(pen, this.hold, css('--soft'), 1, left, right, y);

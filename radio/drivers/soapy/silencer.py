@@ -30,7 +30,7 @@ class SilencerProcess:
         self._answer_s = answer_s
         self._lock = threading.Lock()
         self._read = b""
-        command = [sys.executable, "-m", "radio.drivers.soapy.silencer", arguments]
+        command = [sys.executable, "-P", "-m", "radio.drivers.soapy.silencer", arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         if self._process.stdin is None or self._process.stdout is None:
             raise HardwareError(f"soapy:{arguments}: the second handle's process has no pipes")

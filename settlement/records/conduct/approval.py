@@ -15,7 +15,7 @@ from settlement.records.conduct.base import RecordCase
 from settlement.records.conduct.decided import asked_terms, grounds_of, put_to_members
 from settlement.records.conduct.quorum import OPEN_MAX, group_of, proposal_of, take_proposal
 from settlement.records.quorum import MemberList, Proposal
-from settlement.state.assembly import MEMBERS, OUTCOMES, PROPOSED, VOTES
+from settlement.state.assembly import MEMBERS, OUTCOMES, VOTES
 from settlement.state.nodestate import NodeState
 
 APPROVALS_EACH = 4
@@ -150,9 +150,9 @@ def _approved_here(state: NodeState, cell: Cell) -> Iterator[Record]:
     They count until their windows are over: the GRANT that followed one may not have come here.
     """
     me = state.identity.credential
-    for name, _ in state.lineage.items(PROPOSED):
+    for name in [name for name, approved in state.assembly.approvals.items() if approved.overlaps(cell)]:
         asked = proposal_of(state, name)
-        if asked is None or asked.body.approval is None or not asked.body.approval.cell.overlaps(cell):
+        if asked is None or asked.body.approval is None:
             continue
         vote = state.record_of(state.lineage.get(VOTES, name + me))
         if vote is not None and vote.body.choice == approving(name):

@@ -171,7 +171,7 @@ def take_proposal(state: NodeState, step: Step, record: Record) -> None:
         step.put(AUCTIONED, about, record.digest)
     else:
         step.put(APPROVING, about + (record.frame.author or b""), record.digest)
-    state.assembly.begin(record.digest, auction=body.auction is not None)
+    state.assembly.begin(record.digest, body)
     step.event("proposed", proposal=record.digest, function=body.function, vote_by_ns=body.vote_by_ns)
 
 
@@ -286,8 +286,10 @@ def take_outcome(state: NodeState, step: Step, record: Record) -> None:
     """Keep what a proposal came to."""
     body: GroupOutcome = record.body
     step.put(OUTCOMES, body.proposal, record.digest)
-    state.assembly.begin(body.proposal, auction=body.tally is not None)
-    state.assembly.move(body.proposal, ProposalEvent.CERTIFIED)
+    asked = proposal_of(state, body.proposal)
+    if asked is not None:
+        state.assembly.begin(body.proposal, asked.body)
+        state.assembly.move(body.proposal, ProposalEvent.CERTIFIED)
     winner = state.registry.get(body.winner)
     step.event("outcome", proposal=body.proposal, winner=winner.name if winner else "", price=body.price)
 

@@ -56,9 +56,10 @@ def say_refused(case: RecordCase, refusal: Refusal) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The other side has a record of ours."""
+    """The other side has a record of ours; `by` are the credentials of who says so."""
 
     subject: bytes
+    by: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class TurnedDown:
     """The other side refuses a dispute, an answer or a FALLBACK of ours: nothing more comes of saying it again."""
 
     subject: bytes
+    by: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ def _judge_verdict(case: RecordCase) -> Receipt | TurnedDown | Dissent | Handing
         return _judge_receipt(case)
     line = (case.author.hash, *case.state.registry.line(case.author.hash))
     if case.state.holder.leases.debts.waits_for(body.subject, line):
-        return TurnedDown(subject=body.subject)
+        return TurnedDown(subject=body.subject, by=line)
     handing = declined_by(case.state, case.author.hash, body.subject)
     if handing is not None:
         return handing
@@ -96,14 +98,15 @@ def _judge_verdict(case: RecordCase) -> Receipt | TurnedDown | Dissent | Handing
 def _judge_receipt(case: RecordCase) -> Receipt | Refusal:
     """A receipt counts for a record of ours that asks for one, by the other side of its settlement."""
     state, subject = case.state, case.body.subject
-    if state.holder.leases.debts.waits_for(subject, (case.author.hash, *state.registry.line(case.author.hash))):
-        return Receipt(subject=subject)
+    line = (case.author.hash, *state.registry.line(case.author.hash))
+    if state.holder.leases.debts.waits_for(subject, line):
+        return Receipt(subject=subject, by=line)
     said = state.record_of(subject)
     if said is not None and said.row.receipted and said.frame.author in {state.identity.credential, *state.former}:
         mine, theirs = state.holder.pairs.get(said.body.sid), state.user.by_sid(said.body.sid)
         others = {mine.user if mine else None, theirs.holder if theirs else None}
         if others & {*state.registry.line(case.author.hash)}:
-            return Receipt(subject=subject)
+            return Receipt(subject=subject, by=line)
     return refuse(Reason.UNKNOWN_SID, "receipt.subject", subject.hex()[:16], "a record of ours to the author")
 
 
@@ -113,17 +116,18 @@ def _take(case: RecordCase, decided: Receipt | TurnedDown | Dissent | Handing | 
             why = cut(f"{case.body.reason} [{case.body.clause}] {case.body.measured}", 64)
             case.state.holder.handings.save(case.step, replace(decided, declined=why))
             case.step.event("not handed on", sid=decided.sid, handover=decided.handover, why=why)
-        case Receipt(subject=subject):
+        case Receipt(subject=subject, by=by):
+            case.state.holder.leases.debts.heard(case.step, subject, by)
             case.state.holder.heard(case.step, subject)
             case.state.user.heard(case.step, subject)
-        case TurnedDown(subject=subject):
+        case TurnedDown(subject=subject, by=by):
             said, body = case.state.record_of(subject), case.body
             if body.clause in UNCITED:
                 _pass_cited(case, said)
                 return
             if said is not None and isinstance(said.body, DisputeAnswer) and body.reason == Reason.OUT_OF_ORDER.value:
                 return  # a ruling that did not hear it is on its way: until then it stands unheard
-            case.state.holder.leases.debts.heard(case.step, subject)
+            case.state.holder.leases.debts.heard(case.step, subject, by)
             told = {"reason": body.reason, "clause": body.clause, "measured": body.measured, "required": body.required}
             case.step.event("turned down", typ=said.typ if said is not None else "", by=case.author.name, **told)
         case Dissent(pair=pair, reason=reason):

@@ -242,6 +242,29 @@ def test_unknown_is_to_be_taken_for_on() -> None:
     assert silence("OPEN", {"state": "OPEN", "reason": ""})["silent"] is False
 
 
+@pytest.mark.parametrize(
+    ("changes", "says", "mends"),
+    [
+        ({"warden": False}, "the warden does not run; last seen ARMED", "start it again"),
+        ({"gate": None}, "no radio yet", "power and its cable"),
+        ({"late": "the gate loop is 300 ms late"}, "the gate loop is 300 ms late", "`bandpact doctor`"),
+        ({"process": 1 << 30}, "is dead, last heard", "start the node again"),
+        ({"mono_ns": 0}, "last heard", "see whether the node still runs"),
+    ],
+)
+def test_unknown_says_why_nobody_can_tell_and_what_to_do(
+    tmp_path: Path, changes: dict[str, Any], says: str, mends: str
+) -> None:
+    here = node_in(tmp_path, history=False)
+    here.status = told(**changes)
+    said = here.silence()
+    assert (said["state"], said["silent"]) == ("UNKNOWN", None)
+    assert said["meaning"].startswith("Nobody can tell whether it transmits: ")
+    assert says in said["meaning"]
+    assert said["mend"].startswith("treat as ON: `bandpact stop`, or take the power away; then ")
+    assert mends in said["mend"]
+
+
 def test_silence_over_the_api_names_clause_values_and_mend(tmp_path: Path) -> None:
     (answer,) = ask(tmp_path, ("GET", "/api/v1/silence", {}))
     assert answer.json() == {

@@ -1,6 +1,7 @@
 """A verifier that nobody here wrote from the code agrees with ours: on every named vector, and on mutated bundles."""
 
 import importlib.util
+import json
 import os
 import random
 import re
@@ -15,6 +16,7 @@ import pytest
 from settlement.audit.bundle import make_bundle, verify_bundle
 from settlement.chain.records import digest
 from settlement.core.reasons import Refusal
+from settlement.pair.artifact import verify
 from tests.settlement.formats.logs import sealed_logs
 from tests.settlement.world import NETWORK
 
@@ -26,6 +28,8 @@ KINDS = ("admission", "artifact", "credential", "bundle", "inclusion", "consiste
 MUTANTS = int(os.environ.get("BANDPACT_MUTANT_BUNDLES", "300"))
 ALLOWED = {"argparse", "base64", "cbor2", "contextlib", "cryptography", "hashlib", "json", "math", "operator"}
 ALLOWED |= {"pathlib", "random", "re", "sys", "types"}
+MORE = SCRIPT.with_name("market.py")
+"""What verify.py imports beside them: leases that changed hands, decisions of a group, wholes."""
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +53,18 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
 
 
 def test_it_is_short_and_imports_nothing_of_ours() -> None:
-    text = SCRIPT.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 600
-    lines = re.findall(r"^(?:import|from) (.+?)(?: import .*)?$", text, re.M)
-    assert {name.strip().partition(".")[0] for line in lines for name in line.split(",")} <= ALLOWED
+    for script, most in ((SCRIPT, 600), (MORE, 200)):
+        text = script.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= most
+        lines = re.findall(r"^(?:import|from) (.+?)(?: import .*)?$", text, re.M)
+        assert {name.strip().partition(".")[0] for line in lines for name in line.split(",")} <= ALLOWED
+        assert set(re.findall(r"; import (\w+)", text)) <= {MORE.stem}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_gives_the_same_reason_on_every_named_vector(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "file"), [(kind, kind) for kind in KINDS] + [("artifact", "market")])
+def test_it_gives_the_same_reason_on_every_named_vector(kind: str, file: str) -> None:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), kind, str(DOCS / "vectors" / f"{kind}.json")],
+        [sys.executable, str(SCRIPT), kind, str(DOCS / "vectors" / f"{file}.json")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
@@ -88,6 +94,21 @@ def test_mutated_bundles_are_refused_by_both(bundle: tuple[bytes, bytes], second
         assert ours == theirs
         agreed += not ours
     assert agreed == MUTANTS, "nothing in a bundle is outside a hash or a signature"
+
+
+def test_mutated_leases_decisions_and_wholes_are_refused_by_both(second: ModuleType) -> None:
+    """A changed bit in what proves a hand-over, a group's decision or another part is found by either verifier."""
+    good = [v for v in json.loads((DOCS / "vectors" / "market.json").read_text()) if v["verdict"] == "accepted"]
+    rng = random.Random(11)
+    for _ in range(60):
+        vector = rng.choice(good)
+        made = bytearray(bytes.fromhex(vector["input"]))
+        made[rng.randrange(len(made))] ^= 1 << rng.randrange(8)
+        anchors = [bytes.fromhex(one) for one in vector["anchors"]]
+        said = verify(bytes(made), network=vector["network"], anchors=anchors)
+        theirs = second.judge("artifact", vector | {"input": made.hex()})
+        assert isinstance(said, Refusal)
+        assert isinstance(theirs, dict)
 
 
 def test_the_page_does_what_it_says(bundle: tuple[bytes, bytes], tmp_path: Path) -> None:

@@ -24,14 +24,20 @@ OWED = 11
 """One and a half times 7, rounded up."""
 
 
-def town(folder: Path, tiers: tuple[TierTerms, ...] | None = (EMERGENCY,)) -> World:
+def town(
+    folder: Path, tiers: tuple[TierTerms, ...] | None = (EMERGENCY,), status_index: dict[str, int] | None = None
+) -> World:
     """A holder, alice with tier 3 and a settlement from 2 to 40 s, and rescue with tier 2."""
-    world = World(folder, rule=replace(RULE, classes=(replace(TERMS, tiers=tiers, currency="EUR"),)))
+    rule = replace(RULE, classes=(replace(TERMS, tiers=tiers, currency="EUR"),))
+    world = World(folder, rule=rule, status_index=status_index)
     world.chains["holder"] = (world.root, world.credential("holder", HOLDER_ACTIONS, tier=1))
     world.chains["alice"] = (world.root, world.credential("alice", USER_ACTIONS, tier=3))
     world.chains["rescue"] = (world.root, world.credential("rescue", USER_ACTIONS, tier=2))
     for name in world.chains:
         world.members[name] = world.member(name)
+    fresh = bodies.Revocation(version=1, fresh_until_ns=fix(100).time.latest_ns, bits=bytes(4))
+    for name in world.members if status_index else ():
+        world.give("rescue", name, Message(record=world.by_authority(fresh, 0.0)).encoded(), 0.0)
     world.offer()
     world.carry(0.1)
     ask(world, "alice", 3, 1.0, 2, 40)

@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 
 from agent.node.partialfill import Filling
+from radio.permits import HeldPermit, Permits
 from settlement.chain import bodies, records
 from settlement.chain.leaf import decode_leaf
 from settlement.chain.scope import Band, Cell, Window
-from settlement.core.reasons import Reason, Refusal
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.market.choice import SpectrumWish
 from settlement.pair.effects import SettlementNews
 from settlement.pair.parts import CLAUSE
 from settlement.records.market import PartOf, ShownPart
 from settlement.records.verdict import Verdict
 from settlement.state.messages import Message
-from tests.settlement.world import AREA, BAND, HOLDER_ACTIONS, NS, T0, USER_ACTIONS, World
+from tests.settlement.world import AREA, BAND, HOLDER_ACTIONS, NETWORK, NS, T0, USER_ACTIONS, World, fix
 
 MHZ = 1_000_000
 HOLDERS = {"north": 3550, "east": 3555, "south": 3560}
@@ -275,3 +276,36 @@ def test_parts_of_somebody_elses_are_refused(town: World) -> None:
     refusal = town.give("bob", "east", Message(record=raw).encoded(), 1.0)
     assert refusal is not None
     assert refusal.reason is Reason.PROOF
+
+
+@pytest.mark.feature("A3")
+@pytest.mark.feature("R5")
+def test_a_part_that_two_holders_granted_is_used_once(town: World) -> None:
+    """A user asks two holders for part 0 of one wish, each of which knows nothing of the other's GRANT."""
+    sids = [_part_zero(town, offer) for offer in ("north", "east")]
+    party = town.members["alice"].party
+    first, second = (party.lineage.get("artifact", sid) for sid in sids)
+    assert first is not None
+    assert second is not None
+    now = fix(2.0).time
+    warden = Permits(network=NETWORK, anchors=town.anchors)
+    assert isinstance(warden.take(first, now), HeldPermit)
+    refused = warden.take(second, now)
+    assert isinstance(refused, Refusal)
+    assert (refused.reason, refused.clause) == (Reason.CONFLICT, "permits.part")
+    assert isinstance(warden.take(first, now), HeldPermit), "the same settlement again is no second one"
+    warden.withdraw(sids[0], refuse(Reason.RELINQUISHED, "gate.6", "given back", "here"))
+    assert isinstance(warden.take(second, now), HeldPermit), "a part that was given back may be filled anew"
+
+
+def _part_zero(town: World, holder: str) -> bytes:
+    party = town.members["alice"].party
+    offer = next(o for o in party.user.offers.values() if o.holder == town.members[holder].hash)
+    whole = Cell(band=BAND, area=AREA, window=wished().window)
+    part = PartOf(wish=b"one wish 0000000", index=0, whole=whole, shown=())
+    cell = replace(offer.body.cell, window=wished().window)
+    sid: bytes = town.do(
+        "alice", 1.0, lambda step: party.user.request(step, offer, cell, eirp_mdbm=20_000, tier=2, part=part).sid
+    )
+    assert town.carry(1.0) == []
+    return sid

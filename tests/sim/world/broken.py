@@ -19,6 +19,7 @@ from settlement.pair.handings import Handings
 from settlement.pair.holder import Holder
 from settlement.pair.holderpairs import HolderPairs
 from settlement.pair.table import USER, Event, UserState
+from settlement.pair.user import User
 from settlement.pair.userlease import LeaseTaker
 from settlement.party.party import Party
 from settlement.state import budget, handovers, nodestate
@@ -237,3 +238,36 @@ def take_back_at_once(patch: pytest.MonkeyPatch) -> type[World]:
 
     patch.setattr(handovers, "_follow", follow)
     return World
+
+
+def wait_for_ever(patch: pytest.MonkeyPatch) -> type[World]:
+    """A user in doubt asks on and on, though its window is over and its holder's word counts no longer."""
+    patch.setattr(User, "_undecided", lambda user, work, pair, *_why: user.leases.again(work, pair))
+    return World
+
+
+def keep_what_nobody_accepts(patch: pytest.MonkeyPatch) -> type[World]:
+    """A reservation outlives its deadline."""
+    patch.setattr(holder_side, "ABORTS_MAX", 0)
+    return World
+
+
+class HastyMember(Member):
+    """Hands its warden what its log holds before its neighbours have spoken of that log."""
+
+    def start(self, at_ns: int) -> Done:
+        whole = Party.halted
+        Party.halted = property(lambda _party: None)  # type: ignore[assignment,method-assign]
+        try:
+            done = super().start(at_ns)
+        finally:
+            Party.halted = whole  # type: ignore[method-assign]
+        return done
+
+
+class HastyWorld(World):
+    member_class = HastyMember
+
+
+def open_on_an_unproven_log(patch: pytest.MonkeyPatch) -> type[World]:
+    return HastyWorld

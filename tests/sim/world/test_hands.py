@@ -8,8 +8,9 @@ from random import Random
 
 import pytest
 
-from sim.world.plan import NS, Act, Plan, handing_plan
+from sim.world.plan import NS, Act, Plan, handing_plan, plan
 from sim.world.run import run_plan
+from sim.world.shrink import with_acts
 from tests.sim.world import broken
 
 pytestmark = pytest.mark.feature("M10")
@@ -53,12 +54,25 @@ def _given_back(plan_: Plan) -> Plan:
     return replace(plan_, handing=1, acts=tuple(sorted((*plan_.acts, *back), key=lambda act: act.at_ns)))
 
 
+def _revoked(_plan: Plan) -> Plan:
+    """Ada hands its lease on and is revoked between mill's ACCEPT and its own CONFIRM."""
+    return with_acts(plan(50037), (0, 1, 6, 9, 10), calm=True)
+
+
+def _put_back(_plan: Plan) -> Plan:
+    """Mill has handed its lease on, and starts on a copy of its log from before that."""
+    return with_acts(plan(62201), (0, 1, 7, 10, 13, 16, 19), calm=False)
+
+
 BROKEN: list[tuple[broken.Break, set[str], Callable[[Plan], Plan], range]] = [
     (broken.confirm_before_silence, {"I19", "I2", "S7"}, _as_is, range(10)),
     (broken.go_on_in_what_is_handed_on, {"I17", "I20"}, _as_is, range(10)),
     (broken.confirm_without_consent, {"I19"}, _asked_for, range(20)),
     (broken.hand_on_more_than_there_is, {"I7", "I19"}, _as_is, range(10, 20)),
     (broken.lease_longer_than_the_lease_above, {"I19"}, _as_is, range(10)),
+    (broken.wait_for_ever, {"S7"}, _revoked, range(1)),
+    (broken.keep_what_nobody_accepts, {"S7"}, _as_is, range(30)),
+    (broken.open_on_an_unproven_log, {"I17", "I20"}, _put_back, range(1)),
     (broken.take_back_at_once, {"I17", "I20"}, _given_back, range(20)),
 ]
 
@@ -86,3 +100,27 @@ def test_a_broken_program_is_caught(
             assert breaches[0].invariant in by, str(breaches[0])
             return
     pytest.fail(f"not caught within {len(seeds)} seeds")
+
+
+def test_a_next_user_does_not_wait_for_a_user_whose_credential_was_revoked() -> None:
+    """Seed 50037, made small: ada hands its lease on and is revoked between mill's ACCEPT and its own CONFIRM."""
+    outcome = run_plan(_revoked(plan(0)))
+    assert not outcome.breaches, str(outcome.breaches[0])
+    assert outcome.counts["own accept"] == 2
+    assert outcome.counts["refused REVOKED"] >= 1, "ada's ABORT came after mill knew that ada is revoked"
+
+
+def test_an_older_log_that_is_put_back_opens_no_radio_before_the_neighbours_have_spoken() -> None:
+    """Seed 62201, made small: mill has handed its lease on, and starts on a copy of its log from before that."""
+    outcome = run_plan(_put_back(plan(0)))
+    assert not outcome.breaches, str(outcome.breaches[0])
+    assert outcome.counts["restored"] == 1
+    assert outcome.counts["own vacated"] == 1
+
+
+def test_a_consent_may_come_until_confirm_by() -> None:
+    """Seed 60356, made small: the CONSENT to ada's HANDOVER comes after `accept_by`, and ada confirms in time."""
+    outcome = run_plan(with_acts(plan(60356), (0, 1, 2, 3, 4, 5, 8, 9), calm=False))
+    assert not outcome.breaches, str(outcome.breaches[0])
+    assert outcome.counts["own consent"] == 2
+    assert outcome.counts["own confirm"] == 5

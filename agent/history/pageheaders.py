@@ -1,0 +1,126 @@
+"""The page headers of a Parquet file: how much each says that it unpacks to, before anything is unpacked.
+
+A column's entry in the file's footer says how much its pages unpack to, and each page says it again in a header of its
+own, which is what a reader goes by. Where they differ a file of some kilobytes takes gigabytes. A header is a struct
+of Apache Thrift in its compact protocol ("Thrift compact protocol encoding"; parquet.thrift, PageHeader): field 2 is
+the unpacked size, field 3 the size in the file.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import pyarrow.parquet as pq
+
+HEADER_BYTES: Final = 1 << 16
+DEPTH: Final = 8
+PAGES: Final = 100_000
+_I32: Final = 5
+_UNPACKED, _PACKED = 2, 3
+
+
+class HeaderUnread(ValueError):
+    """A page's header is none, or is longer than any."""
+
+
+class _Compact:
+    """A reader of the compact protocol over some bytes; raises HeaderUnread at their end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self.at = data, 0
+
+    def byte(self) -> int:
+        if self.at >= len(self._data):
+            raise HeaderUnread("it ends early")
+        self.at += 1
+        return self._data[self.at - 1]
+
+    def varint(self) -> int:
+        value = shift = 0
+        while True:
+            one = self.byte()
+            value |= (one & 0x7F) << shift
+            if one < 0x80:
+                return value
+            shift += 7
+            if shift > 63:
+                raise HeaderUnread("a number without end")
+
+    def integer(self) -> int:
+        value = self.varint()
+        return (value >> 1) ^ -(value & 1)
+
+    def over(self, count: int) -> None:
+        if not 0 <= count <= len(self._data) - self.at:
+            raise HeaderUnread("it ends early")
+        self.at += count
+
+    def fields(self) -> Iterator[tuple[int, int]]:
+        """Number and type of each field of a struct; its value is to be read before the next is asked for."""
+        number = 0
+        while head := self.byte():
+            number = number + (head >> 4) if head >> 4 else self.integer()
+            yield number, head & 0x0F
+
+    def skip(self, kind: int, depth: int = 0) -> None:
+        """Pass over a value of a type; a boolean field has none."""
+        if depth > DEPTH:
+            raise HeaderUnread("nested too deep")
+        match kind:
+            case 1 | 2:  # a boolean: its type is its value
+                return
+            case 3:  # a byte
+                self.over(1)
+            case 4 | 5 | 6:  # an integer
+                self.varint()
+            case 7:  # a float
+                self.over(8)
+            case 8:  # bytes or text
+                self.over(self.varint())
+            case 12:  # a struct
+                for _, inner in self.fields():
+                    self.skip(inner, depth + 1)
+            case _:
+                raise HeaderUnread("a list or map, which no header has")
+
+
+def page_sizes(header: bytes) -> tuple[int, int, int]:
+    """A page's unpacked size, its size in the file, and the length of its header, bytes. Raises HeaderUnread."""
+    read = _Compact(header)
+    sizes: dict[int, int] = {}
+    for number, kind in read.fields():
+        if number in (_UNPACKED, _PACKED) and kind == _I32:
+            sizes[number] = read.integer()
+        else:
+            read.skip(kind)
+    unpacked, packed = sizes.get(_UNPACKED, -1), sizes.get(_PACKED, -1)
+    if unpacked < 0 or packed < 0:
+        raise HeaderUnread("it says no size")
+    return unpacked, packed, read.at
+
+
+def unpacked_bytes(path: Path, footer: pq.FileMetaData) -> int:
+    """What all pages of a file say that they unpack to, bytes. Raises HeaderUnread, OSError."""
+    total = pages = 0
+    with path.open("rb") as file:
+        for group in range(footer.num_row_groups):
+            for column in range(footer.num_columns):
+                for unpacked in _pages(file, footer.row_group(group).column(column)):
+                    total, pages = total + unpacked, pages + 1
+                    if pages > PAGES:
+                        raise HeaderUnread("more pages than a history has")
+    return total
+
+
+def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[int]:
+    """The unpacked size of each page of a column's chunk, which lie one behind the other."""
+    start, first = chunk.data_page_offset, chunk.dictionary_page_offset
+    at = first if first is not None and 0 < first < start else start
+    end = at + chunk.total_compressed_size
+    if at < 0 or chunk.total_compressed_size < 0:
+        raise HeaderUnread("its pages lie nowhere")
+    while at < end:
+        file.seek(at)
+        unpacked, packed, length = page_sizes(file.read(HEADER_BYTES))
+        yield unpacked
+        at += length + packed

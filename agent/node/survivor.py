@@ -1,0 +1,140 @@
+"""The survivor: a small process that silences the radio when its warden ended or hangs and nobody else is left to.
+
+Agent and warden silence for each other. What ends or stops both at once (two SIGKILLs, a limit that both run into, a
+SIGSTOP to both) would leave the radio as it was. The survivor is forked by the warden before it has any thread, runs in
+a session of its own, obeys no signal that can be ignored, and shares nothing with the warden but a pipe.
+
+The warden writes a byte into the pipe every so often, and LAST_WORD when its radio reads back as silent at the end.
+The survivor mutes by a connection of its own when the pipe ends without LAST_WORD, and when no byte came for `limit_s`
+after a first one. It needs no state of the gate: to mute a silent radio changes nothing.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import time
+import warnings
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from radio.ports import RfState
+
+ALIVE, LAST_WORD = b"a", b"e"
+EVERY_S: Final = 0.1
+"""How often the warden says that it lives."""
+LIMIT_S: Final = 1.0
+"""For how long the warden may say nothing; its agent mutes much earlier."""
+RETRY_S: Final = 0.5
+LAST_S: Final = 60.0
+"""For how long a radio that does not read back as silent is muted again after the warden ended."""
+PROCESS_NAME: Final = "bandpact-mute"
+"""What the survivor is called in /proc/PID/comm: its command line is the warden's."""
+_PR_SET_NAME: Final = 15
+
+
+def watch(reader: int, mute: Callable[[], RfState], *, limit_s: float = LIMIT_S, last_s: float = LAST_S) -> bool:
+    """Follow the warden's pipe to its end; returns whether nothing was left to mute, or the radio read back as OFF.
+
+    Args:
+        reader: the pipe's end to read.
+        mute: silences by a connection of its own and reads back; what it raises counts as UNKNOWN.
+        limit_s: for how long the warden may say nothing once it spoke.
+        last_s: for how long to try after the warden ended.
+    """
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    timeout_ms: float | None = None
+    while True:
+        if not poll.poll(timeout_ms):
+            timeout_ms = None if _muted(mute) else RETRY_S * 1000
+            continue
+        said = os.read(reader, 4096)
+        if LAST_WORD in said:
+            return True
+        if not said:
+            break
+        timeout_ms = limit_s * 1000
+    until = time.monotonic() + last_s
+    while not _muted(mute):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(RETRY_S)
+    return True
+
+
+def _muted(mute: Callable[[], RfState]) -> bool:
+    try:
+        return mute() is RfState.OFF
+    except Exception:  # noqa: BLE001 - whatever it is, the next try follows; nobody is left to tell
+        return False
+
+
+class Survivor:
+    """The warden's end: says that the warden lives, and at the end that the radio is silent."""
+
+    def __init__(self, mute: Callable[[], RfState], *, limit_s: float = LIMIT_S) -> None:
+        """Fork the process that follows this one; call it before any thread is started.
+
+        Args: mute: see `watch`; it is called in the forked process. limit_s: see `watch`.
+        Raises: OSError where no process or pipe can be had.
+        """
+        reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._next_ns = 0
+        # The forked process is born with every signal blocked: none ends it before its first instruction.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            with warnings.catch_warnings():
+                # Threads of a numerical library may be there already; the forked process calls none of it.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self.pid = os.fork()
+            if self.pid == 0:
+                _live_on(reader, mute, limit_s)
+        except OSError:
+            os.close(self._writer)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(reader)
+
+    def alive(self, mono_ns: int) -> None:
+        """Say that the warden lives, where it is time to. Never blocks; a survivor that is gone is not missed here."""
+        if mono_ns >= self._next_ns:
+            self._next_ns = mono_ns + round(EVERY_S * 1e9)
+            self._say(ALIVE)
+
+    def rest(self) -> None:
+        """The radio reads back as silent and nothing will open it: the survivor ends."""
+        self._say(LAST_WORD)
+
+    def close(self) -> None:
+        """Let go of the pipe: without `rest` before, the survivor mutes now."""
+        os.close(self._writer)
+        try:
+            os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return
+
+    def _say(self, word: bytes) -> None:
+        try:
+            os.write(self._writer, word)
+        except OSError:  # full or without a reader
+            return
+
+
+def _live_on(reader: int, mute: Callable[[], RfState], limit_s: float) -> NoReturn:
+    """The forked process, from its first instruction to its last."""
+    try:
+        os.setsid()
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, PROCESS_NAME.encode(), 0, 0, 0)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(nowhere, standard)
+        # Locks and sockets of the warden end with the warden.
+        os.closerange(3, reader)
+        os.closerange(reader + 1, 1 << 20)
+        silent = watch(reader, mute, limit_s=limit_s)
+    except BaseException:  # noqa: BLE001 - nothing of the warden's own ending may run here
+        os._exit(1)
+    os._exit(0 if silent else 1)

@@ -1,0 +1,111 @@
+"""Disputes of settlements between others, raised by who co-signed one or by an auditor, from records that it was shown.
+
+Whoever is no party has no settlement in its log. It is shown GRANT, ACCEPT and CONFIRM as bytes, proves them from its
+own anchors, and judges its dispute as both parties will. Both are told, each until it says that it has the dispute;
+what is answered and ruled goes between the parties and the authority.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from settlement.chain.admission import Admitted, prove
+from settlement.chain.credentials import Subject
+from settlement.chain.records import Attestation, Record
+from settlement.core.reasons import Reason, Refusal, refuse
+from settlement.disputes.case import SettledPair, Sources, gather_settled
+from settlement.disputes.table import DisputeState, OpenDispute
+from settlement.records.complaint import Dispute
+from settlement.records.decision import Confirm
+from settlement.state.disputes import judge_by_rule, judge_few, keep, may_complain, rule_of
+from settlement.state.nodestate import NodeState
+from settlement.state.step import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSettlement:
+    """A settlement between others, proven from the records that were shown."""
+
+    sid: bytes
+    confirm: bytes
+    pair: SettledPair
+
+
+def read_shown(state: NodeState, raws: Sequence[bytes]) -> ShownSettlement | Refusal:
+    """The settlement whose GRANT, ACCEPT and CONFIRM are among `raws`; why it is not proven."""
+    records: dict[bytes, Record] = {}
+    for raw in raws:
+        known = prove(raw, state.registry)
+        if not isinstance(known, Admitted):
+            return known
+        records[known.record.digest] = known.record
+    decided = [name for name, record in records.items() if isinstance(record.body, Confirm)]
+    if len(decided) != 1:
+        return refuse(Reason.PROOF, "shown.confirm", f"{len(decided)} CONFIRMs", "the CONFIRM of one settlement")
+    sources = Sources(
+        record=records.get,
+        subject=state.registry.get,
+        rule=lambda name: rule_of(state, name),
+        line=state.registry.line,
+    )
+    pair = gather_settled(decided[0], sources)
+    if isinstance(pair, Refusal):
+        return pair
+    sids = {pair.grant.body.sid, pair.accept.body.sid, pair.confirm.body.sid}
+    one = (
+        len(sids) == 1
+        and pair.accept.body.grant == pair.grant.digest
+        and pair.confirm.frame.author == pair.grant.frame.author
+        and pair.accept.frame.author == pair.given.user
+    )
+    if not one:
+        return refuse(Reason.PROOF, "shown.pair", "records of several settlements or authors", "one settlement")
+    return ShownSettlement(sid=pair.given.sid, confirm=decided[0], pair=pair)
+
+
+def judge_outsider(
+    state: NodeState, body: Dispute, signed: Attestation, author: Subject, shown: ShownSettlement
+) -> OpenDispute | Refusal:
+    """May this author, no party to it, dispute a settlement so? What is kept of the dispute, or why not."""
+    line, parties = {*state.registry.line(author.hash), author.hash}, (shown.pair.holder, shown.pair.user)
+    if line & {one.hash for one in parties}:
+        return refuse(Reason.TERMS, "dispute.author", author.name, "no party: a party disputes from its own log")
+    if not may_complain(state, shown.sid, author):
+        measured = ", ".join(author.scope.actions)
+        return refuse(Reason.SCOPE, "dispute.author", measured, "audit, or a co-signature of the settlement")
+    if (body.sid, body.confirm) != (shown.sid, shown.confirm):
+        return refuse(Reason.UNKNOWN_SID, "dispute.sid", body.sid.hex()[:16], shown.sid.hex()[:16])
+    if body.against not in {one.hash for one in parties} or body.escalates is not None:
+        return refuse(Reason.TERMS, "dispute.against", body.against.hex()[:16], "holder or user, at the first level")
+    refusal = judge_few(state, body, author) or judge_by_rule(state, body, signed, author, shown.pair)
+    return refusal or OpenDispute(
+        sid=body.sid,
+        by=author.hash,
+        against=body.against,
+        ground=body.grounds,
+        level=0,
+        state=DisputeState.RAISED,
+        raised_ns=signed.latest_ns,
+    )
+
+
+def raise_as_outsider(state: NodeState, step: Step, body: Dispute, shown: ShownSettlement) -> Record | Refusal:
+    """Judge a dispute of others' settlement as its readers will, sign it, say it to both until each has it."""
+    me = state.registry.get(state.identity.credential)
+    if me is None:
+        return refuse(Reason.UNKNOWN_AUTHOR, "dispute.author", "no credential of its own", "an admitted credential")
+    held = judge_outsider(state, body, Attestation.of(step.now), me, shown)
+    if isinstance(held, Refusal):
+        return held
+    record = step.sign(body)
+    keep(step, record.digest, held)
+    readers = [_today(state, one.hash) for one in (shown.pair.holder, shown.pair.user)]
+    state.holder.leases.debts.say_to_each(step, record, dict.fromkeys(readers))
+    step.event("dispute raised", sid=body.sid, dispute=record.digest, ground=body.grounds, claim=body.claim)
+    return record
+
+
+def _today(state: NodeState, credential: bytes) -> bytes:
+    """The credential by which a party is reached now."""
+    while (newer := state.registry.successor(credential)) is not None:
+        credential = newer
+    return credential

@@ -1,0 +1,91 @@
+"""Pages that unpack to more than the file's footer says: found by their headers, before anything is unpacked."""
+
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from agent.history import parquetfile
+from agent.history.pageheaders import HeaderUnread, page_sizes, unpacked_bytes
+from agent.history.parquetfile import NotOurs, read_rows
+from agent.history.table import SCHEMAS
+
+pytestmark = [pytest.mark.feature("E9"), pytest.mark.attack(69)]
+
+
+def header(unpacked: bytes, packed: bytes = b"\x08", rest: bytes = b"\x00") -> bytes:
+    """A page's header: type, unpacked size, size in the file, as zigzag varints."""
+    return b"\x15\x00\x15" + unpacked + b"\x15" + packed + rest
+
+
+def test_a_header_says_its_sizes() -> None:
+    assert page_sizes(header(b"\xfe\xff\xff\xff\x0f")) == ((1 << 31) - 1, 4, 11)
+    inside = b"\x2c\x15\x02\x15\x00\x1c\x18\x02ab\x11\x00\x00\x00"
+    assert page_sizes(header(b"\x06", rest=inside)) == (3, 4, 6 + len(inside))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\x15",
+        header(b"\x06", rest=b""),
+        header(b"\xff" * 12),
+        header(b"\x05"),
+        b"\x15\x00\x00",
+        header(b"\x06", rest=b"\x18\xff\xff\x03"),
+        header(b"\x06", rest=b"\x19\x00\x00"),
+        header(b"\x06", rest=b"\x1c" * 40),
+    ],
+)
+def test_what_is_no_header_is_refused(raw: bytes) -> None:
+    with pytest.raises(HeaderUnread):
+        page_sizes(raw)
+
+
+class Lying:
+    """A file's footer that says of each group of rows that it unpacks to nothing."""
+
+    total_byte_size = 0
+
+    def __init__(self, told: Any) -> None:
+        self._told = told
+
+    def row_group(self, number: int) -> "Lying":
+        return Lying(self._told.row_group(number))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._told, name)
+
+
+def test_a_page_that_unpacks_to_more_than_its_file_says_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, path = 8, tmp_path / "events.parquet"
+    columns = {"fields": [f"{number}{' ' * 1_000_000}" for number in range(rows)]}
+    made = {one.name: columns.get(one.name, [1 if one.name == "at_ns" else "x"] * rows) for one in SCHEMAS["events"]}
+    pq.write_table(pa.table(made, schema=SCHEMAS["events"]), path, compression="zstd")
+    assert read_rows(path, "events").num_rows == rows
+    monkeypatch.setattr(parquetfile, "UNPACKED_BYTES", 4 << 20)
+    footer = Lying(pq.read_metadata(path))
+    monkeypatch.setattr(pq, "read_metadata", lambda _: footer)
+    unpacked = Mock(side_effect=pq.ParquetFile)
+    monkeypatch.setattr(pq, "ParquetFile", unpacked)
+    with pytest.raises(NotOurs):
+        read_rows(path, "events")
+    assert unpacked.call_count == 0
+    assert path.stat().st_size < 1 << 16
+    path.write_bytes(path.read_bytes()[:4] + b"\xff" * 64 + path.read_bytes()[68:])
+    with pytest.raises(NotOurs, match="a page's header cannot be read"):
+        read_rows(path, "events")
+
+
+def test_pages_are_counted_whatever_packs_them(tmp_path: Path) -> None:
+    table = pa.table({"a": list(range(9000)), "b": [str(n % 5) for n in range(9000)]})
+    for packed in ("zstd", "snappy", "none"):
+        path = tmp_path / packed
+        pq.write_table(table, path, compression=packed, row_group_size=2000, data_page_size=1000)
+        assert unpacked_bytes(path, pq.read_metadata(path)) > 9000 * 2

@@ -1,0 +1,112 @@
+"""What a node keeps of proposals is bounded: what is over goes, and until then it counts as it did."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.node.approvals import approvals_shown
+from agent.service.snapshot import approval_line
+from settlement.audit.kept import compare
+from settlement.pair.table import UserState
+from settlement.quorum.table import ProposalState
+from settlement.state.assembly import OUTCOMES, PROPOSED
+from tests.settlement.quorum.test_approval import ApprovalWorld
+from tests.settlement.world import LOWER, NETWORK, UPPER
+
+pytestmark = pytest.mark.feature("S9")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> ApprovalWorld:
+    """Ada's REQUEST for 3 to 9 s was approved and settled."""
+    made = ApprovalWorld(tmp_path)
+    made.offer_all()
+    sid = made.want("ada", 1.0)
+    made.tick(1.1)
+    made.tick(1.2)
+    assert made.state("ada", sid) == UserState.SETTLED
+    return made
+
+
+def kept(world: ApprovalWorld, name: str) -> tuple[int, int, int]:
+    party = world.members[name].party
+    return len(party.assembly.states), len(party.assembly.approvals), len(party.lineage.items(PROPOSED))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_decided_proposal_is_kept_until_its_window_is_over_and_no_longer(
+    world: ApprovalWorld, restarts: bool
+) -> None:
+    world.tick(8.9)
+    assert kept(world, "reg") == (1, 1, 1)
+    if restarts:
+        world.members["reg"].party.lineage.close()
+        world.members["reg"] = world.member_again("reg")
+        world.do("reg", 9.0, world.members["reg"].party.tick)
+        assert kept(world, "reg") == (1, 1, 1)
+    world.tick(9.1)
+    assert {kept(world, name) for name in world.members} == {(0, 0, 0)}
+    assert len(world.members["reg"].party.lineage.items(OUTCOMES)) == 1, "what it came to stays on record"
+
+
+def test_an_auditor_finds_nothing_missing_that_may_have_been_forgotten(world: ApprovalWorld, tmp_path: Path) -> None:
+    world.tick(9.1)
+    for member in world.members.values():
+        member.party.lineage.close()
+    anchors = world.anchors
+    for name in ("holder", "reg", "ada"):
+        assert compare(tmp_path / f"{name}.db", network=NETWORK, anchors=anchors).differences == (), name
+
+
+def test_a_row_that_is_missing_before_its_window_is_over_is_found(world: ApprovalWorld, tmp_path: Path) -> None:
+    party = world.members["reg"].party
+    (name,) = party.assembly.states
+    world.do("reg", 2.0, lambda step: step.drop(PROPOSED, name), honest=False)
+    party.lineage.close()
+    (found,) = compare(tmp_path / "reg.db", network=NETWORK, anchors=world.anchors).differences
+    assert PROPOSED in found.row
+
+
+def test_what_was_approved_stands_in_the_way_until_its_window_is_over(world: ApprovalWorld) -> None:
+    """The index of what was approved says what the walk through all proposals said."""
+    party = world.members["reg"].party
+    (name,) = party.assembly.approvals
+    cell = party.assembly.approvals[name]
+    assert cell.band == LOWER
+    assert not cell.overlaps(type(cell)(band=UPPER, area=cell.area, window=cell.window))
+
+
+def test_an_approval_is_shown_while_it_is_under_way_and_after(tmp_path: Path) -> None:
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    world.want("ada", 1.0)
+    reg, holder = world.members["reg"].party, world.members["holder"].party
+    (one,) = approvals_shown(reg)
+    assert (one["state"], one["holder"], one["user"], one["own_vote"]) == ("voting", "holder", "ada", None)
+    assert (one["votes_for"], one["votes_against"], one["required"], one["need"]) == (0, 0, 3, 3)
+    assert "ada asks holder" in approval_line(one)
+    world.tick(1.1)
+    world.tick(1.2)
+    (one,) = approvals_shown(reg)
+    assert (one["state"], one["own_vote"], one["votes_against"], one["granted"]) == ("decided", "for", 0, False)
+    assert one["votes_for"] >= 3
+    assert "voted for here, approved" in approval_line(one)
+    (at_holder,) = approvals_shown(holder)
+    assert approval_line(at_holder).endswith("approved, granted")
+    world.tick(9.1)
+    assert approvals_shown(reg) == []
+
+
+def test_one_that_nobody_approves_in_time_says_so(tmp_path: Path) -> None:
+    world = ApprovalWorld(tmp_path)
+    world.offer_all()
+    world.request("ada", 1.0, LOWER, 3.0, 9.0)
+    world.carry(1.0)
+    for at_s in (1.1, 1.7):
+        world.do("holder", at_s, world.members["holder"].party.tick)
+        for member in world.members.values():
+            member.outgoing = []
+    (one,) = approvals_shown(world.members["holder"].party)
+    assert one["state"] == ProposalState.VOID.value
+    assert "1 for, 0 against of 3 required" in approval_line(one)
+    assert approval_line(one).endswith("not approved in time")
