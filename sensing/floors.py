@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from hw_profiles.calibration import Scale
 from sensing.detectors.channel import ChannelCells
 from sensing.layout import DC_BINS, BandLayout
+from sensing.receiverbend import receiver_bend
 from sensing.results import Anchor, SurveySettings
-from sensing.shape import floor_shape
+from sensing.shape import Plateau, floor_shape
 from sensing.theory import hann_sum_shape
 from sensing.tracker import GainState, decibels
 
@@ -36,6 +37,8 @@ KTO_DBM_HZ: Final = -173.975
 NOISE_FIGURE_MOST_DB: Final = 45.0
 """No setting of a receiver is noisier; a floor above that is not explained by one whose noise is not known."""
 RAISED_DB: Final = 3.0
+FILTER_KNOWN: Final = 0.95
+"""A filter narrower than this share of the rate shows in the samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +75,8 @@ class FloorReader:
         self.own_noise = 0.0
         self._bin_at = np.arange(settings.fft_size) / settings.fft_size - 0.5
 
-    def view(self, state: GainState, psd: Floats) -> FloorView:
-        """Read a state; psd is the mean power of every bin, by which a line is told from something wider."""
+    def view(self, state: GainState, psd: Floats, *, frames: int) -> FloorView:
+        """Read a state; psd is the mean power of every bin in so many frames, by which a line is told from a band."""
         layout, groups = self._layout, self._layout.groups
         counted = np.where(1 / state.spread < SKIRT * self.shapes, 1 / state.spread, self.shapes)
         level_db = decibels(state.level)
@@ -83,6 +86,8 @@ class FloorReader:
             level_db[:groups], sd_db[:groups], at, passband=self._passband, even=self._even(state),
             hidden_db=10 * float(np.log10(max(self.own_noise, 1e-30))),
         )  # fmt: skip
+        bend = receiver_bend(psd, frames=frames, deep=bool(shape.skirts.any()) or shape.plateau is Plateau.FILTER)
+        shaped = shape.shaped and (bend or self._known_filter(shape.plateau))
         tall = level_db[:groups] - shape.floor_db > RIPPLE_DB
         wide = self._modulated(shape.steady, at, psd, shape.floor_db, tall)
         floor = np.append(np.where(shape.steady, level_db[:groups], shape.floor_db), level_db[groups])
@@ -108,7 +113,7 @@ class FloorReader:
             floor=floor,
             shapes=counted,
             reference=np.maximum(counted * state.cells, 1.0),
-            anchor=self._anchor(base, standing=standing, shaped=shape.shaped and total < QUIET_POWER),
+            anchor=self._anchor(base, standing=standing, shaped=shaped and total < QUIET_POWER),
             steady=tuple(steady),
             carried=tuple(carried),
             doubtful=tuple(doubtful),
@@ -116,6 +121,10 @@ class FloorReader:
             plateau=shape.plateau.value,
             least=np.append(np.where(shape.skirts, DC_LEAST, 1.0), DC_LEAST),
         )
+
+    def _known_filter(self, plateau: Plateau) -> bool:
+        """Whether what fills the middle of the band is as wide as the filter that the receiver is known to have."""
+        return plateau is Plateau.FILTER and self._passband is not None and self._passband < FILTER_KNOWN
 
     def _even(self, state: GainState) -> Bools:
         """Groups whose idle blocks vary surely less than those of noise: a constant envelope, not a floor."""

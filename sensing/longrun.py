@@ -3,11 +3,14 @@
 How long a channel is on, and how long off, is taken to follow a generalised Pareto distribution above its shortest
 time: exponential times and Pareto ones are both among them. Each has a posterior on a grid of tail indices and
 scales; the occupancy is mean on over mean on and off. Tails whose mean is infinite have no long-run occupancy and are
-left out.
+left out. That takes one on and off time for independent of the next, and none for shorter than a block. So the interval
+holds as well what the parts of the stretch say, whose shares differ less the longer they are: how much less is measured
+on them, and carried on to the whole stretch with the memory that they show.
 
 Source: ITU-R SM.2256 for the measure; Pickands (1975) for the distribution.
 """
 
+from math import exp, log
 from typing import Final
 
 import numpy as np
@@ -19,11 +22,18 @@ from sensing.values import Interval
 Floats = NDArray[np.float64]
 
 CYCLES_LEAST: Final = 6
-"""With fewer on times there is nothing to tell a tail from; the interval is that of runs without memory, doubled."""
+"""With fewer whole on times, or off times, there is nothing to tell a tail from, and nothing is said."""
 TAILS: Final = np.geomspace(1.02, 60.0, 40)
 SCALES: Final = np.geomspace(0.03, 60.0, 70)
 """Grid of scales, as multiples of the mean excess over the shortest time times what the tail makes of it."""
 POINTS: Final = 200
+PARTS: Final = (8, 16, 32, 64, 128)
+PART_SAMPLES_LEAST: Final = 4
+MEMORY_SLACK: Final = 0.15
+"""Added to the Hurst index that the parts show: few parts of one stretch show too little of it."""
+MEMORY: Final = (0.5, 0.97)
+STUDENT_7: Final = 2.365
+"""Of the eight longest parts' spread, at 95 %."""
 
 
 def long_run_occupancy(
@@ -45,15 +55,37 @@ def long_run_occupancy(
     whole = np.ones(len(lengths), np.bool_)
     whole[0] = whole[-1] = False
     if int((states & whole).sum()) < CYCLES_LEAST or int((~states & whole).sum()) < CYCLES_LEAST:
-        return Interval(
-            value=here.value, low=max(0.0, 2 * here.low - here.value), high=min(1.0, 2 * here.high - here.value),
-            level=level,
-        )  # fmt: skip
+        return Interval(value=float("nan"), low=0.0, high=1.0, level=level)
     means = [_mean_points(lengths[s & whole], lengths[s & ~whole]) for s in (states, ~states)]
     shares = np.sort((means[0][:, None] / (means[0][:, None] + means[1][None, :])).ravel())
     tail = (1 - level) / 2
     low, high = (float(np.quantile(shares, q)) for q in (tail, 1 - tail))
-    return Interval(value=here.value, low=min(low, here.value), high=max(high, here.value), level=level)
+    least, most = _of_parts(busy)
+    return Interval(
+        value=here.value, low=min(low, least, here.value), high=max(high, most, here.value), level=level
+    )  # fmt: skip
+
+
+def _of_parts(busy: NDArray[np.bool_]) -> tuple[float, float]:
+    """Bounds of the share at 95 %, by how far the shares of the stretch's parts differ, shorter and longer ones."""
+    counts = [count for count in PARTS if len(busy) // count >= PART_SAMPLES_LEAST]
+    share = float(busy.mean())
+    if not counts or share in {0.0, 1.0}:
+        return 0.0, 1.0
+    spreads = [
+        max(float(busy[: len(busy) // count * count].reshape(count, -1).mean(axis=1).var(ddof=1)), 1e-12)
+        for count in counts
+    ]
+    slope = float(np.polyfit(-np.log(counts), np.log(spreads), 1)[0]) if len(counts) > 1 else -1.0
+    hurst = min(MEMORY[1], max(MEMORY[0], 1 + slope / 2 + MEMORY_SLACK))
+    kept = counts[0] ** (2 * hurst - 2)
+    spread = spreads[0] * kept / (1 - kept)
+    middle, reach = log(share / (1 - share)), STUDENT_7 * spread**0.5 / (share * (1 - share))
+    return _odds(middle - reach), _odds(middle + reach)
+
+
+def _odds(log_odds: float) -> float:
+    return 1 / (1 + exp(-max(-500.0, min(500.0, log_odds))))
 
 
 def _mean_points(lengths: Floats, cut_short: Floats) -> Floats:

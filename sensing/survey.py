@@ -65,6 +65,8 @@ UNEVEN: Final = 0.15
 CONTRAST: Final = 4.0
 CONTRAST_PFA: Final = 1e-10
 """A block this many times over the floor, where noise is so rarely, shows that the floor is not what fills a band."""
+CONTRAST_BLOCKS: Final = 2
+"""So many blocks of a piece: one may hold a step of the gain, or the leak of a strong signal that never stops."""
 DOUBT_PFA: Final = 2e-5
 FLAT: Final = 3.0
 MOST: Final = 0.7
@@ -100,6 +102,7 @@ class Survey:
         self._contrast = np.array([max(CONTRAST, gamma_quantile(shape=float(k), q=1 - CONTRAST_PFA)) for k in shapes])
         self._views: dict[int, tuple[int, FloorView]] = {}
         self._contrasted: set[int] = set()
+        self._rises: deque[Piece] = deque()
         self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
         self._own_noise: float | None = None
         self._left_out = 0
@@ -150,6 +153,7 @@ class Survey:
         sound = ~silent_blocks(self._spans + spans, blocks=len(spectra.groups), block=self._block, held=held)
         self._spans = [(first - len(iq), last - len(iq)) for first, last in spans if last > len(iq) - self._block]
         pieces: list[Piece] = []
+        self._keep_contrasts()
         if usable:
             full_band = self._full_band(quality, spectra.groups[sound])
             flags |= full_band
@@ -300,7 +304,8 @@ class Survey:
         state = self._floor.states[number]
         known = self._views.get(number)
         if known is None or known[0] != state.version:
-            known = state.version, self._reader.view(state, self._psd_sum / max(1, self._psd_frames))
+            frames = max(1, self._psd_frames)
+            known = state.version, self._reader.view(state, self._psd_sum / frames, frames=frames)
             self._views[number] = known
         return known[1]
 
@@ -322,9 +327,9 @@ class Survey:
             statistic[index] = decision.statistic
             whole[index] = decision.whole_db
             lasting[index] = decision.lasting
-        contrast = bool((power > self._contrast * np.maximum(view.floor, state.level)).any())
-        if contrast:
-            self._contrasted.add(number)
+        rose = (power > self._contrast * np.maximum(view.floor, state.level)).any(axis=1)
+        if int(rose.sum()) >= CONTRAST_BLOCKS and number not in self._contrasted:
+            self._rises.append(piece)
         over = decibels(statistic).astype(np.float16)
         piece.decided = BlockDecisions(
             key=key, start_ns=piece.start_ns, over_db=over, whole_db=whole, lasting=lasting,
@@ -341,9 +346,15 @@ class Survey:
         view = self._view(number)
         if view.anchor is Anchor.CALIBRATION:
             return view.anchor
-        if number in self._contrasted:
+        if number in self._contrasted or any(piece.setting == number for piece in self._rises):
             return Anchor.TIME
         return view.anchor
+
+    def _keep_contrasts(self) -> None:
+        """Believe what rose in pieces that are followed by another: a piece may hold a step of the gain."""
+        while self._rises and self._floor.settled(self._rises[0]):
+            if (number := self._rises.popleft().setting) != UNCERTAIN:
+                self._contrasted.add(number)
 
     def _sure_db(self, index: int, blocks: int) -> float:
         """How far over its threshold one block among so many must be to leave no doubt."""
@@ -366,10 +377,13 @@ class Survey:
         members, share = self._layout.members[index], self._shares[index]
         bins = channel.width_hz / self.settings.sample_rate_hz
         power = float(levels[members] @ share) * bins
-        idle = float(self._view(self._floor.current).floor[members] @ share) * bins
+        view = self._view(self._floor.current)
+        idle = float(view.floor[members] @ share) * bins
+        untold = bool(flags & VOIDING) or view.steady[index] or view.doubtful[index]
+        untold = untold or self._anchor_of(self._floor.current) is Anchor.NONE
         return ChannelLook(
             channel=channel,
-            busy=some if some or not flags & VOIDING else None,
+            busy=some if some or not untold else None,
             busy_fraction=count / len(busy),
             power=self._absolute(_db(power), 0.1, ""),
             snr_db=_db(max(power - idle, 0.0) / max(idle, 1e-30)),

@@ -170,6 +170,11 @@ class FloorTracker:
         self.current: int | None = None
         self.steps = 0
 
+    def settled(self, piece: Piece) -> bool:
+        """Whether no step can be found in a piece any more: others came after it."""
+        leader = piece if piece.leader is None else piece.leader
+        return leader is not self._last and all(leader is not one for one, _ in self._pending)
+
     def forget_gain(self) -> None:
         """The gain was changed: what comes belongs to a setting that must be found or learned."""
         self._give_up()

@@ -29,6 +29,11 @@ STRONG_DB: Final = 6.0
 STRONG_SHARE: Final = 0.3
 UNSEEN_LOW: Final = 0.01
 """Where most of the time is not seen, less than this share of it is no ground for "busy"."""
+UNSEEN_MOST: Final = 0.5
+SURE_BLOCKS: Final = 2
+"""Where less of the time than the first was not seen, so many blocks that leave no doubt make a channel busy."""
+NOTHING_KNOWN: Final = 0.99
+"""An interval this wide of a channel of which nothing is said has no value in it worth a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +96,15 @@ def judge(seen: BlocksSeen) -> ChannelVerdict:
         busy = sensitive = sensitive | seen.carried
         used = True
     times = seen.times_s if seen.gaps else None
-    rates = DetectorRates(pfa=seen.pfa if cut_db == 0.0 else 0.0)
-    occupancy = channel_occupancy(busy, times_s=times, rates=rates)
+    pfa = seen.pfa if cut_db == 0.0 else 0.0
+    occupancy = _sampled(seen, busy, times, pfa=pfa)
     long_run = long_run_occupancy(busy if used else np.zeros(blocks, np.bool_), step_s=seen.step_s, times_s=times)
     occupancy, long_run = (_widened(one, seen, sensitive, used=used, cut=busy) for one in (occupancy, long_run))
+    state = _state(seen, occupancy, used=used)
+    if state is ChannelState.UNKNOWN and occupancy.high - occupancy.low >= NOTHING_KNOWN:
+        occupancy = long_run = UNSEEN
     return ChannelVerdict(
-        state=_state(seen, occupancy, used=used),
+        state=state,
         occupancy=occupancy,
         long_run=long_run,
         cut_db=cut_db,
@@ -104,6 +112,19 @@ def judge(seen: BlocksSeen) -> ChannelVerdict:
         bursty=bool(np.ptp(np.quantile(seen.whole_db, (0.05, 0.95))) > BURSTY_DB),
         anchor=seen.anchor,
     )
+
+
+def _sampled(seen: BlocksSeen, busy: Bools, times: Floats | None, *, pfa: float) -> Interval:
+    """The share of busy blocks, less the false alarms among them: at most as many as were designed for, at least none.
+
+    Blocks that leave no doubt are no false alarms.
+    """
+    share = channel_occupancy(busy, times_s=times, rates=DetectorRates(pfa=pfa))
+    if pfa == 0.0:
+        return share
+    most = channel_occupancy(busy, times_s=times)
+    value = max(share.value, float((busy & (seen.over_db > seen.sure_db)).mean()))
+    return replace(share, value=value, high=max(share.high, most.high))
 
 
 def _significant(seen: BlocksSeen, busy: Bools) -> bool:
@@ -130,9 +151,10 @@ def _widened(one: Interval, seen: BlocksSeen, sensitive: Bools, *, used: bool, c
 
 
 def _state(seen: BlocksSeen, occupancy: Interval, *, used: bool) -> ChannelState:
-    if used and occupancy.low > UNSEEN_LOW * seen.unseen:
+    sure = int((seen.over_db > seen.sure_db).sum()) >= SURE_BLOCKS
+    if used and (occupancy.low > UNSEEN_LOW * seen.unseen or (sure and seen.unseen < UNSEEN_MOST)):
         return ChannelState.BUSY
-    doubted = seen.flags & VOIDING or seen.anchor is Anchor.NONE or seen.steady or seen.doubtful
+    doubted = sure or seen.flags & VOIDING or seen.anchor is Anchor.NONE or seen.steady or seen.doubtful
     if doubted or occupancy.high >= FREE_HIGH_MAX:
         return ChannelState.UNKNOWN
     return ChannelState.FREE

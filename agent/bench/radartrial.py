@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 
 from radio.signals import ofdm
 from sensing.detectors.pulses import SHORT_THRESHOLD, Pulse, PulseFinder
@@ -60,11 +61,12 @@ def radar_found(
     half the band are in its middle. `bend` makes its sweep non-linear.
     """
     radar = replace(draw(rng, radar_class), bend=bend)
-    samples = int(RATE * (radar.burst_s + 0.003))
+    samples = next_fast_len(int(RATE * (radar.burst_s + 0.003)))  # traffic is filtered by a transform of all of it
     x = render(radar, sample_rate_hz=RATE, start=-int(rng.uniform(0.3e-3, 2e-3) * RATE), samples=samples)
     room = 0.25 if beside in {Beside.NOTHING, Beside.RAISED} else 3e6 / RATE
     offset = rng.uniform(-room, room) if radar.chirp_hz < RATE / 2 else 0.0
-    x *= np.exp(2j * np.pi * offset * np.arange(samples)).astype(np.complex64)
+    on = np.flatnonzero(x)
+    x[on] *= np.exp(2j * np.pi * offset * on).astype(np.complex64)
     x *= np.float32(np.sqrt(10 ** (snr_db / 10) * 1e6 / RATE / peak_in_a_megahertz(radar)))
     return _kinds(_digital((x + traffic(rng, beside, samples) + _noise(rng, samples)).astype(np.complex64)))
 

@@ -18,6 +18,7 @@ from sensing.values import Channel, Interval, LevelDb
 
 TITLE_WIDTH: Final = 56
 BANDS_SHOWN: Final = 3
+LEAST_SHARE: Final = 5e-4
 
 
 def as_json(results: Sequence[SenseResult]) -> dict[str, Any]:
@@ -226,11 +227,16 @@ def _row(channel: ChannelReport) -> tuple[Text | str, ...]:
     return (
         _edges(channel.channel),
         Text(channel.state.value, style=style),
-        f"{occupancy.value:.1%}" if sensed else "unseen",
+        _share(occupancy.value, used=channel.state is ChannelState.BUSY) if sensed else "unknown",
         f"{occupancy.low:.1%}-{occupancy.high:.1%}" if sensed else "",
         f"{floor.value:.1f} ±{floor.sd:.1f}" if isfinite(floor.value) else "unknown",
         f"{limit.value:.1f}" if isfinite(limit.value) else "unknown",
     )
+
+
+def _share(value: float, *, used: bool) -> str:
+    """A share of the time in per cent; what is used a little is not used at "0.0 %" of it."""
+    return "<0.1%" if used and value < LEAST_SHARE else f"{value:.1%}"
 
 
 def radar_lines(result: SenseResult) -> list[str]:

@@ -80,7 +80,7 @@ def test_a_short_last_look_teaches_nothing() -> None:
     z = noise(np.random.default_rng(4), 1_001_300)
     _, report = surveyed(z, 10e6, channels=9)
     assert "busy" not in states(report)
-    assert all(c.occupancy.value < 0.01 for c in report.channels)
+    assert all(np.isnan(c.occupancy.value) for c in report.channels), "noise alone has nothing to tell it by"
     assert states(surveyed(z, 10e6, channels=9, calibration=KNOWN)[1]) == ["free"] * 9
 
 
@@ -92,7 +92,7 @@ def test_zeros_and_what_is_no_number_say_nothing(nothing: float, every: bool) ->
     for start in range(200_000, 800_000 if every else 200_001, 40_000):
         z[start : start + (1_000 if every else 6_000)] = nothing
     _, report = surveyed(z, RATE, channels=2, calibration=KNOWN)
-    assert all(c.occupancy.value < 0.005 for c in report.channels)
+    assert all(c.occupancy.low == 0 and not c.occupancy.value >= 0.005 for c in report.channels)
     assert SampleFlag.GAP in report.flags
     assert states(report) == ["free" if nothing == 0.0 else "unknown"] * 2
 

@@ -1,0 +1,55 @@
+"""Whether a floor bends over frequency as a receiver bends its own noise, or as a signal that stands on a floor.
+
+A dome or a tilt of some decibels is a receiver's. So is a passband beyond which next to nothing is left. Where the band
+falls by more than that and ends in an even floor at both its ends, what fills the middle may be somebody's who never
+stops: nobody can tell it from a filter without knowing the filter.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+GENTLE_DB: Final = 6.5
+"""A receiver's noise bends by so much without a filter's help."""
+FILTERED_DB: Final = 35.0
+"""Beyond its passband a filter leaves less of the noise than this; so deep a floor under a signal is flat."""
+FILTERED_SURELY_DB: Final = 50.0
+"""No floor is looked for that lies so deep: a signal that strong would fill the converter."""
+INNER: Final = 0.45
+END: Final = 0.0125
+"""Share of the band at each of its ends that shows whether the fall goes on."""
+END_BINS_LEAST: Final = 2
+EVEN_DB: Final = 1.0
+SURE: Final = 5.0
+SMOOTHED: Final = 3
+
+
+def receiver_bend(psd: Floats, *, frames: int, deep: bool) -> bool:
+    """Whether noise of a receiver's own may run over frequency like this.
+
+    Args: psd mean power of each bin in so many frames, shape (bins,), lowest frequency first; deep: whether most of the
+        band stands above what is left at its ends as a passband does.
+    """
+    bins = len(psd)
+    level = 10 * np.log10(np.maximum(_smoothed(psd), 1e-30))
+    at = np.arange(bins) / bins - 0.5
+    inside = level[(np.abs(at) < INNER) & (np.abs(at) > 2 / bins)]
+    sd = 4.343 / np.sqrt(frames * SMOOTHED * 0.6)
+    if len(inside) == 0:
+        return False
+    low, high = np.quantile(inside, (0.02, 0.98))
+    if float(high - low) <= GENTLE_DB + 2 * sd:
+        return True
+    end = max(END_BINS_LEAST, round(END * bins))
+    ends = np.concatenate((level[-end:], level[:end]))
+    depth = float(np.quantile(level, 0.8)) - float(np.median(ends))
+    falling = float(np.ptp(ends)) > EVEN_DB + SURE * sd
+    return deep and (depth >= FILTERED_SURELY_DB or (depth >= FILTERED_DB and falling))
+
+
+def _smoothed(psd: Floats) -> Floats:
+    """The mean of each bin with its neighbours; the band's ends are neighbours."""
+    return np.asarray(sum(np.roll(psd, by) for by in range(-(SMOOTHED // 2), SMOOTHED // 2 + 1)) / SMOOTHED, np.float64)
