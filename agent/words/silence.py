@@ -48,7 +48,7 @@ GATE = {
 CAME_TO = {
     "ended": "its settlement {sid} ended at {at}",
     "refused": "its request {sid} was refused at {at}",
-    "aborted": "the holder gave its request {sid} up at {at}",
+    "aborted": "its request {sid} came to nothing at {at}",
 }
 """What is told of the last settlement or request, by the event that ended it."""
 ASKED = frozenset({"requested", "accepted"})
@@ -56,6 +56,7 @@ REASONS = {
     "INCUMBENT": "a radar or another incumbent was heard in the band",
     "CONFLICT": "another has that band",
     "TIMEOUT": "no answer came in time",
+    "REVOKED": "a credential was taken back",
 }
 ELSEWHERE = "`bandpact acquire BAND` for another band, or wait until the incumbent has been silent for the protection time"
 UNKNOWN_MEND = "treat as ON: `bandpact stop`, or take the power away; then {then}"
