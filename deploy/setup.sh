@@ -21,9 +21,12 @@ if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
   install_venv || { say "setup: Python cannot make virtual environments; run: sudo apt-get install python3-venv"; exit 1; }
 fi
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV" ||
-  { say "setup: cannot make $VENV; check that this folder can be written and has about 700 MB free"; exit 1; }
+  { say "setup: cannot make $VENV; check that this folder can be written and has about 1.3 GB free"; exit 1; }
+# Whoever watches sees each package come; a log has only what went wrong.
+if [ -t 2 ]; then quiet=""; else quiet="--quiet"; fi
 say "setup: installing into $VENV (once; a minute or two)"
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,pluto]'
+# shellcheck disable=SC2086 - an option or nothing
+"$VENV/bin/python" -m pip install $quiet --disable-pip-version-check -c constraints.txt -e '.[dev,pluto]'
 
 say "setup: compiling the loops of sensing (half a minute)"
 "$VENV/bin/python" -m sensing.compilation

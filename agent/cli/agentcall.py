@@ -18,7 +18,7 @@ SENTENCES = {
     "accepted": "GRANT came, ACCEPT sent; in doubt until the holder decides",
     "settled": "CONFIRM came: settled, {sid}",
     "refused": "refused: {reason}",
-    "aborted": "the holder gave up: {reason}",
+    "aborted": "no settlement came of it: {reason}",
     "renewed": "lease renewed",
     "paused": "lease suspended by the holder: {reason}",
     "resumed": "lease given again",

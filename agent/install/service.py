@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.config.settings import ConfigError, load
-from hw_profiles.wholefile import WholeFile, write_together
+from hw_profiles.wholefile import PUBLIC_MODE, WholeFile, write_together
 
 STATE: Final = Path("/var/lib/bandpact")
 UNITS: Final = ("bandpact.service", "bandpact-warden.service", "bandpact-mute.service")
@@ -20,7 +20,10 @@ PLACES: Final = {
     "bandpact.tmpfiles": "etc/tmpfiles.d/bandpact.conf",
     "70-bandpact-pluto.rules": "etc/udev/rules.d/70-bandpact-pluto.rules",
     "bandpact.nft": "etc/bandpact/bandpact.nft",
+    "bandpact.sleep": "usr/lib/systemd/system-sleep/bandpact",
 }
+PROGRAMS: Final = frozenset({"bandpact.sleep"})
+"""What is run and not only read."""
 THEN: Final = (
     "systemd-sysusers",
     "systemd-tmpfiles --create",
@@ -29,6 +32,7 @@ THEN: Final = (
     "systemctl daemon-reload",
     "systemctl enable --now bandpact",
 )
+PROGRAM_MODE: Final = 0o755
 _EXEC: Final = re.compile(r"/usr/bin/env bandpact\b")
 _PLAIN: Final = re.compile(r"/[A-Za-z0-9._+/@:-]+", re.ASCII)
 """Blanks, %, quotes, backslashes and line ends mean something else in a unit."""
@@ -80,7 +84,12 @@ def install_service(node: Path, *, root: Path = Path("/"), command: str | None =
         )
     files = [_unit(name, root, run, str(there)) for name in UNITS]
     files += [
-        WholeFile(path=root / place, data=(deployed() / name).read_bytes()) for name, place in sorted(PLACES.items())
+        WholeFile(
+            path=root / place,
+            data=(deployed() / name).read_bytes(),
+            mode=PROGRAM_MODE if name in PROGRAMS else PUBLIC_MODE,
+        )
+        for name, place in sorted(PLACES.items())
     ]
     for file in files:
         file.path.parent.mkdir(parents=True, exist_ok=True)

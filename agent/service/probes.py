@@ -12,6 +12,8 @@ from hw_profiles.printable import printable
 
 HOST = "127.0.0.1"
 FEED_S = 0.5
+FIRST_S = 0.05
+"""So often it is looked whether the loop turns until it does: what starts after this node waits for that."""
 START_S = 10.0
 
 
@@ -76,7 +78,7 @@ class Watchdog:
         self._stop.set()
 
     def _run(self) -> None:
-        while not self._stop.wait(FEED_S):
+        while not self._stop.wait(FEED_S if self._told else FIRST_S):
             self.feed()
 
     def feed(self) -> None:

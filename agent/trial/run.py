@@ -242,6 +242,7 @@ def run(options: Options, work: Path, reporter: Reporter) -> Finished:
     killed: list[str] = []
     page = page_of(layout, options)
     try:
+        reporter.say(f"starting {len(scenario.nodes)} nodes, then the air")
         for node in scenario.nodes:
             module = ATTACKER if node.role == "attacker" else NODE
             nodes.append(spawn(node.name, module, layout.config_of(node.name), layout.root))

@@ -44,6 +44,8 @@ mkdir -p "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d" "$root/lib/udev/r
 cp "$here/bandpact.sysusers" "$root/usr/lib/sysusers.d/bandpact.conf"
 cp "$here/bandpact.tmpfiles" "$root/usr/lib/tmpfiles.d/bandpact.conf"
 cp "$here/70-bandpact-pluto.rules" "$root/lib/udev/rules.d/70-bandpact-pluto.rules"
+mkdir -p "$root/usr/lib/systemd/system-sleep"
+install -m 755 "$here/bandpact.sleep" "$root/usr/lib/systemd/system-sleep/bandpact"
 cp -r "$here/bandpact.nft" "$here/prometheus" "$here/grafana" "$here/pluto" "$root/usr/share/bandpact/"
 cp "$here/../LICENSE" "$root/usr/share/doc/bandpact/copyright"
 

@@ -1,10 +1,12 @@
 """Doctor, configuration, health and the unit: what is wrong is named, with its mend."""
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -24,6 +26,7 @@ from agent.doctor.mends import CLOCK_MENDS
 from agent.node.watcher import settings_of
 from agent.service import logs
 from agent.service.health import app_of
+from agent.service.probes import Watchdog
 from agent.service.snapshot import problems, read_status, write_status
 from agent.timekeeping.assembly import clock_plan, memory_of, place_plan
 from agent.timekeeping.kernel import read_state
@@ -408,3 +411,33 @@ def test_a_node_is_told_where_an_incumbent_can_be(tmp_path: Path) -> None:
     bands = [{"low_hz": 3_550_000_000, "high_hz": 3_700_000_000}]
     (known,) = settings_of(load_layers([written(tmp_path, incumbent_bands=bands)])).incumbent_bands or ()
     assert (known.low_hz, known.high_hz) == (3.55e9, 3.7e9)
+
+
+def test_it_is_said_at_once_that_the_node_is_ready_and_then_twice_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever starts after the node waits for the word: it is looked for often until it is there."""
+    asked: list[float] = []
+
+    class Waits:
+        def wait(self, seconds: float) -> bool:
+            asked.append(seconds)
+            return len(asked) > 6
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "n"))
+        heard.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "n"))
+        watchdog = Watchdog(lambda: None if len(asked) > 3 else "the agent's loop does not turn yet", lambda: "idle")
+        monkeypatch.setattr(watchdog, "_stop", Waits())
+        watchdog._run()
+        watchdog._notify._socket.close()
+        said: list[str] = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                said += heard.recv(4096).decode().split("\n")
+    assert asked[:4] == [asked[0]] * 4
+    assert asked[0] <= 0.05
+    assert asked[4:] == [0.5] * 3
+    assert said.count("READY=1") == 1
+    assert said.index("READY=1") < said.index("WATCHDOG=1")

@@ -19,10 +19,13 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.config.settings import ConfigError
 from agent.install.manual import commands, completion, page
-from agent.install.service import PLACES, UNITS, deployed, install_service
+from agent.install.service import PLACES, PROGRAMS, UNITS, deployed, install_service
 from tests.agent.kit.trials import written
 
 ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("agent", "radio", "sensing", "settlement", "hw_profiles", "sim")
+OPTIONAL = {"SoapySDR", "adi", "iio", "gnuradio", "distributed", "pmt"}
+"""What a module may need that the wheel does not ask for."""
 pytestmark = pytest.mark.feature("U10")
 
 
@@ -121,6 +124,39 @@ def test_the_wheel_holds_what_runs_and_the_sdist_what_builds_it(built: Built) ->
     assert {"pyproject.toml", "deploy/bandpact.service", "agent/cli/main.py", "LICENSE"} <= inside
 
 
+LOADS_ALL = """
+import importlib, pkgutil, sys
+failed = []
+for room in ("agent", "radio", "sensing", "settlement", "hw_profiles", "sim"):
+    package = importlib.import_module(room)
+    for one in pkgutil.walk_packages(package.__path__, f"{room}."):
+        try:
+            importlib.import_module(one.name)
+        except ModuleNotFoundError as exc:
+            failed.append(f"{one.name} needs {exc.name}")
+print("\\n".join(failed + [m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None)]))
+"""
+
+
+def test_the_wheel_needs_nothing_of_the_source_tree(built: Built, tmp_path: Path) -> None:
+    """Every file that the code reads beside itself is packed, and every module loads from what is."""
+    wheel = tmp_path / "wheel"
+    with zipfile.ZipFile(built.wheel) as packed:
+        packed.extractall(wheel)
+    known = subprocess.run(["git", "ls-files", "-z", *ROOMS], cwd=ROOT, capture_output=True, check=True).stdout
+    assert [name for name in known.decode().split("\0") if name and not (wheel / name).is_file()] == []
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", LOADS_ALL],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(wheel)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    missing = {line.rpartition(" needs ")[2] for line in lines if " needs " in line}
+    assert missing <= OPTIONAL, lines
+    here = [Path(line).relative_to(ROOT) for line in lines if line.startswith(f"{ROOT}/")]
+    assert [path for path in here if path.parts[0] != ".venv"] == []
+
+
 def test_install_service_writes_units_that_run_this_program(tmp_path: Path) -> None:
     done = CliRunner().invoke(
         app, ["install-service", "alice", "--root", str(tmp_path), "--program", "/opt/x/bandpact"]
@@ -134,6 +170,23 @@ def test_install_service_writes_units_that_run_this_program(tmp_path: Path) -> N
         assert "BANDPACT_RUN_FOLDER=/run/bandpact" in text
     for name, place in PLACES.items():
         assert (tmp_path / place).read_bytes() == (deployed() / name).read_bytes()
+        assert bool((tmp_path / place).stat().st_mode & 0o111) == (name in PROGRAMS)
+
+
+@pytest.mark.feature("R7")
+@pytest.mark.parametrize("active", [True, False])
+def test_a_warden_is_stopped_before_the_host_sleeps_and_started_when_it_wakes(tmp_path: Path, active: bool) -> None:
+    """While the host sleeps nothing of a node runs, and its radio would go on as it was."""
+    said = tmp_path / "said"
+    fake = tmp_path / "systemctl"
+    fake.write_text(f'#!/bin/sh\necho "$@" >>{said}\n[ "$1" != is-active ] || exit {0 if active else 3}\n')
+    fake.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "BANDPACT_SLEPT": str(tmp_path / "slept")}
+    for when in ("pre", "post", "post"):
+        subprocess.run(["sh", str(deployed() / "bandpact.sleep"), when, "suspend"], env=env, check=True, timeout=30)
+    asked = ["is-active --quiet bandpact-warden"]
+    moved = ["stop bandpact-warden", "start --no-block bandpact-warden"]
+    assert said.read_text().splitlines() == (asked + moved if active else asked)
 
 
 def test_install_service_refuses_a_folder_that_the_services_cannot_reach(
