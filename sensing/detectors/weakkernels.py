@@ -54,6 +54,14 @@ def bright_cells(cells: Any, seed: Any, first: int, out: Any) -> int:
 
 
 @compiled
+def count_values(cells: Any, bin_: int, counts: Any) -> None:
+    """Fill `counts`, int64 (256,), with how many cells of one bin have each value."""
+    counts[:] = 0
+    for t in range(cells.shape[0]):
+        counts[cells[t, bin_]] += 1
+
+
+@compiled
 def search(cells: Any, bright: Any, fresh: int, low: float, high: float, seed: Any, cap: float, out: Any) -> int:
     """Fill `out` with (bin, phase, interval, first slot, last slot, sum); returns how many rows.
 

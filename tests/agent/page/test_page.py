@@ -295,7 +295,7 @@ def test_a_gate_without_a_permit_says_what_the_last_settlement_came_to(tmp_path:
     happened("incumbent", "", 70)
     said = "its settlement abababab ended at 00:01:00Z: preempted: INCUMBENT, a radar or another incumbent was heard"
     assert here.silence()["before"] == f"{said} in the band"
-    assert here.silence()["mend"].startswith("`bandpact acquire` another band, or wait until the incumbent")
+    assert here.silence()["mend"].startswith("`bandpact acquire BAND` for another band, or wait until the incumbent")
     here.status = told()  # the clock keeps it silent, whatever the last settlement came to
     assert here.silence()["before"] == ""
 
