@@ -110,6 +110,8 @@ def test_an_agent_and_its_warden_lost_at_once_fall_silent(running: Running) -> N
     assert waited(lambda: running.gate("user-a") == running.gate("user-b") == "OPEN")
     numbers = {"user-a": signal.SIGKILL, "user-b": signal.SIGSTOP}
     pids = {name: (running.warden(name), running.agent(name)) for name in numbers}
+    for warden, _ in pids.values():
+        assert os.getsid(warden) == warden, "what a terminal sends to the agent's group reaches the warden"
     pulled_ns = time.monotonic_ns()
     for name, number in numbers.items():
         for pid in pids[name]:
