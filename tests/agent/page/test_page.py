@@ -246,7 +246,7 @@ def test_unknown_is_to_be_taken_for_on() -> None:
     ("changes", "says", "mends"),
     [
         ({"warden": False}, "the warden does not run; last seen ARMED", "start it again"),
-        ({"gate": None}, "no radio yet", "power and its cable"),
+        ({"gate": None}, "the radio does not answer yet", "power and its cable"),
         ({"late": "the gate loop is 300 ms late"}, "the gate loop is 300 ms late", "`bandpact doctor`"),
         ({"process": 1 << 30}, "is dead, last heard", "start the node again"),
         ({"mono_ns": 0}, "last heard", "see whether the node still runs"),
