@@ -135,10 +135,14 @@ class FloorReader:
 
     def cells(self, view: FloorView, index: int, power: Floats) -> ChannelCells:
         """The blocks of one channel, the offset's bins with it where it holds them."""
+        members, cells = self.prepared(view, index)
+        return replace(cells, power=power[:, members])
+
+    def prepared(self, view: FloorView, index: int) -> tuple[NDArray[np.intp], ChannelCells]:
+        """The groups of one channel, and its cells without a block."""
         if index not in view.prepared:
             view.prepared[index] = self._prepared(view, index)
-        members, cells = view.prepared[index]
-        return replace(cells, power=power[:, members])
+        return view.prepared[index]
 
     def _prepared(self, view: FloorView, index: int) -> tuple[NDArray[np.intp], ChannelCells]:
         """A channel's groups, and all of its cells but the powers."""

@@ -41,20 +41,41 @@ def picked_bins(spectra: Any, at: Any, weights: Any, out: Any) -> None:
 
 
 @compiled
-def middle_powers(parts: Any, first: int, scale: Any, out: Any) -> None:
+def middle_powers(parts: Any, first: int, keep: int, scale: Any, out: Any, at: int) -> None:
     """Powers of what is kept of each block, one block after the other.
 
-    Args: parts complex64 (blocks, channels, n), of which what begins at `first` is kept; scale of an amplitude; out
-        float32 (channels, blocks * kept).
+    Args: parts complex64 (blocks, channels, n), of which `keep` from `first` on are kept; scale of an amplitude; out
+        float32 (channels, n), filled from `at` on.
     """
-    blocks, channels = parts.shape[0], parts.shape[1]
-    keep = out.shape[1] // blocks
-    for b in range(blocks):
-        for c in range(channels):
-            some, into = parts[b, c, first : first + keep], out[c, b * keep : (b + 1) * keep]
+    for b in range(parts.shape[0]):
+        for c in range(parts.shape[1]):
+            begin = at + b * keep
+            some, into = parts[b, c, first : first + keep], out[c, begin : begin + keep]
             for j in range(keep):
                 real, imag = some[j].real * scale, some[j].imag * scale
                 into[j] = real * real + imag * imag
+
+
+@compiled
+def frame_parts(power: Any, edges: Any, mean: Any, peak: Any, part_mean: Any, part_peak: Any) -> None:
+    """Mean and maximum of a stretch of each channel's powers, and of each of its parts.
+
+    Args: power float32 (channels, n), none below zero; edges int64 (parts + 1,), where each part begins and the last
+        ends; mean and peak float32 (channels,); part_mean and part_peak float64 (channels, parts).
+    """
+    for c in range(power.shape[0]):
+        total: Any = 0.0
+        highest: Any = np.float32(0)
+        for k in range(edges.shape[0] - 1):
+            some = power[c, edges[k] : edges[k + 1]]
+            added, most = np.float32(0), np.float32(0)
+            for j in range(some.shape[0]):
+                added += some[j]
+                most = some[j] if some[j] > most else most
+            total += added
+            highest = most if most > highest else highest
+            part_mean[c, k], part_peak[c, k] = added / some.shape[0], most
+        mean[c], peak[c] = total / (edges[-1] - edges[0]), highest
 
 
 @compiled

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sensing.frontend import Float32s, Iq, hann
+from sensing.frontend import Float32s, Iq, flat_samples, hann
 from sensing.kernels import windowed
-from sensing.productkernels import count_levels, spread_powers
+from sensing.productkernels import count_levels, frame_parts, spread_powers
 from sensing.transform import fft
 from sensing.values import Channel
 from sensing.zoom import BATCH_SAMPLES, Zoom
@@ -97,6 +97,7 @@ class ProductMaker:
             center_hz=settings.center_hz, sample_rate_hz=settings.sample_rate_hz, channels=settings.channels
         )
         self._frames = _Frames(len(settings.channels), self._zoom.rate_hz)
+        self._room = np.empty(0, np.float32)
         self._due_ns: int | None = None
         self._samples = 0
         self._overload = False
@@ -112,16 +113,28 @@ class ProductMaker:
             return
         joined = self._due_ns is not None and abs(start_ns - self._due_ns) <= CONTIGUOUS_NS
         self._due_ns = start_ns + round(len(iq) / rate * _NS)
-        z = _complex(iq, self.settings.full_scale)
+        z = self._complex(iq)
         if not joined:
             self._spectrum.reset()
             self._zoom.reset()
-            quarter_ns = round(self._zoom.length / 4 / rate * _NS)
-            self._frames.begin(start_ns + quarter_ns)
+            self._frames.begin(start_ns + round(self._zoom.guard / rate * _NS))
         self._spectrum.feed(z)
         self._frames.feed(self._zoom.powers(z))
         self._samples += len(iq)
         self._overload |= overload
+
+    def _complex(self, iq: Iq) -> NDArray[np.complex64]:
+        """The samples in full scales, in memory that the next call writes over."""
+        flat = flat_samples(iq)
+        if len(self._room) < len(flat):
+            self._room = np.empty(len(flat), np.float32)
+        room = self._room[: len(flat)]
+        scale = np.float32(self.settings.full_scale)
+        if iq.dtype == np.complex64:
+            np.divide(np.where(np.isfinite(iq), iq, np.complex64(0)).view(np.float32), scale, out=room)
+        else:
+            np.divide(flat, scale, out=room, dtype=np.float32)
+        return room.view(np.complex64)
 
     def products(self) -> Products:
         """What is known by now."""
@@ -133,15 +146,6 @@ class ProductMaker:
             spectrum=self._spectrum.product(),
             channels=tuple(self._frames.product(i, channel) for i, channel in enumerate(settings.channels)),
         )
-
-
-def _complex(iq: Iq, full_scale: float) -> NDArray[np.complex64]:
-    if iq.dtype == np.complex64:
-        z = np.where(np.isfinite(iq), iq, np.complex64(0)) / np.float32(full_scale)
-        return z.astype(np.complex64, copy=False)
-    pairs = iq.astype(np.float32)
-    pairs /= np.float32(full_scale)
-    return np.ascontiguousarray(pairs).view(np.complex64)[:, 0]
 
 
 class _Spectrum:
@@ -164,6 +168,7 @@ class _Spectrum:
         self._max = np.zeros(self._size, np.float32)
         self._dfts = 0
         self._carry = np.zeros(0, np.complex64)
+        self._pairs = np.empty((0, 2 * self._size), np.float32)
 
     def reset(self) -> None:
         self._carry = np.zeros(0, np.complex64)
@@ -174,9 +179,10 @@ class _Spectrum:
         self._carry = z[whole * self._size :].copy()
         flat = z.view(np.float32)
         batch = max(1, BATCH_SAMPLES // self._size)
-        pairs = np.empty((min(batch, whole), 2 * self._size), np.float32)
+        if len(self._pairs) < min(batch, whole):
+            self._pairs = np.empty((min(batch, whole), 2 * self._size), np.float32)
         for first in range(0, whole, batch):
-            some = pairs[: min(batch, whole - first)]
+            some = self._pairs[: min(batch, whole - first)]
             windowed(flat[2 * first * self._size :], 2 * self._size, self._window, some)
             spectra = some.view(np.complex64)
             fft(spectra, out=spectra)
@@ -276,7 +282,7 @@ class _Frames:
         joined = np.concatenate(self._held, axis=1)
         first, number = 0, 0
         while (end := round((number + 1) * self._length)) <= joined.shape[1]:
-            self._frame(joined[:, first:end], self._start_ns + round(number * FRAME_S * _NS))
+            self._frame(joined, first, end, self._start_ns + round(number * FRAME_S * _NS))
             first, number = end, number + 1
         self._start_ns += round(number * FRAME_S * _NS)
         self._held = [joined[:, first:].copy()]
@@ -286,15 +292,18 @@ class _Frames:
         count_levels(power, CELL_SHIFT, *_apd_cells(), self._apd)
         self._samples += power.shape[1]
 
-    def _frame(self, power: Float32s, start_ns: int) -> None:
+    def _frame(self, power: Float32s, first: int, end: int, start_ns: int) -> None:
+        """Take the frame that lies from `first` to `end`."""
+        parts = max(1, self.parts)
+        edges = first + np.round(np.arange(parts + 1) * ((end - first) / parts)).astype(np.int64)
+        mean, peak = np.empty(self._channels, np.float32), np.empty(self._channels, np.float32)
+        found = np.empty((2, self._channels, parts))
+        frame_parts(power, edges, mean, peak, found[1], found[0])
         self._at.append(start_ns)
-        self._mean.append(power.mean(axis=1, dtype=np.float64).astype(np.float32))
-        self._max.append(power.max(axis=1))
+        self._mean.append(mean)
+        self._max.append(peak)
         if not self.parts:
             return
-        edges = np.round(np.arange(self.parts) * (power.shape[1] / self.parts)).astype(np.intp)
-        sizes = np.diff(np.append(edges, power.shape[1]))
-        found = np.maximum.reduceat(power, edges, axis=1), np.add.reduceat(power, edges, axis=1) / sizes
         self._count += 1
         for kind, value in enumerate(found):
             held = self._periodic[kind]

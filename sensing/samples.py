@@ -76,7 +76,7 @@ def clipped_spans(iq: Iq, *, full_scale: float) -> list[tuple[int, int]]:
         at = (flat >= min(full, float(flat.max()))) | (flat <= max(-full, float(flat.min())))
     else:
         at = (flat == flat.max()) | (flat == flat.min())
-    return [(int(n), int(n) + 1) for n in np.flatnonzero(at.reshape(-1, 2).any(axis=1))]
+    return [(n, n + 1) for n in np.flatnonzero(at[::2] | at[1::2]).tolist()]
 
 
 def _step(flat: NDArray[np.int16] | NDArray[np.float32], full_scale: float) -> float:

@@ -16,6 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sensing.detectors.band import BandDetector
+from sensing.detectors.channel import ChannelDetector
 from sensing.detectors.pulses import PulseFinder, warm
 from sensing.detectors.radar import Incumbent, RadarDetector, Stretch
 from sensing.detectors.registry import DECIDERS
@@ -39,7 +41,7 @@ from sensing.samples import CONSTANT_ENVELOPE, LOUD_FLOOR, Quality, clipped_span
 from sensing.shortlooks import ShortLooks
 from sensing.silence import Spans, bad_spans, silent_blocks, silent_spans
 from sensing.theory import energy_threshold, gamma_quantile, snr_wall_db
-from sensing.tracker import BLOCKS_LEAST, TAUGHT_BLOCKS, UNCERTAIN, FloorTracker, GainState, Piece, decibels
+from sensing.tracker import BLOCKS_LEAST, TAUGHT_BLOCKS, UNCERTAIN, FloorTracker, GainState, Piece, decibels, middle
 from sensing.values import Channel, LevelDb
 from sensing.verdict import BlocksSeen, ChannelVerdict, judge
 
@@ -97,10 +99,13 @@ class Survey:
         self._floor = FloorTracker(self._reader.shapes, channels=self._layout.members, compared=compared)
         self._short = ShortLooks()
         self._shares = [self._layout.bins[some] / self._layout.bins[some].sum() for some in self._layout.members]
+        self._widths = np.array([channel.width_hz for channel in settings.channels]) / settings.sample_rate_hz
         self._detector = DECIDERS[settings.detector](pfa=settings.pfa, uneven_db=UNEVEN * settings.flatness_db)
         shapes = self._reader.shapes
         self._contrast = np.array([max(CONTRAST, gamma_quantile(shape=float(k), q=1 - CONTRAST_PFA)) for k in shapes])
         self._views: dict[int, tuple[int, FloorView]] = {}
+        self._bands: dict[int, tuple[FloorView, BandDetector]] = {}
+        self._idle: dict[int, tuple[FloorView, Floats]] = {}
         self._contrasted: set[int] = set()
         self._rises: deque[Piece] = deque()
         self._history = FloorHistory(keep_ns=None if settings.keep_s is None else round(settings.keep_s * 1e9))
@@ -166,9 +171,7 @@ class Survey:
             over |= SampleFlag.CLIPPED in told
             pieces = self._learn(spectra, sound, over, start_ns, teaches=not flags & UNTAUGHT, bound=somebodys)
         judged = [one for one in map(self._judge, pieces) if one is not None]
-        heard = usable and bool(judged) and self._floor.current is not None
-        # In this order of memory, as a mean over rows picked out for one channel has its sums.
-        levels = np.asfortranarray(spectra.groups).mean(axis=0) if heard else spectra.groups
+        heard = usable and bool(judged)
         incumbents = self._pulses(clean, start_ns, contiguous=contiguous) if usable and self.settings.radar else ()
         self._look_flags.append(flags)
         self._widening.append(bool((told | flags & UNUSABLE) & WIDENING))
@@ -176,10 +179,7 @@ class Survey:
         return LookResult(
             start_ns=start_ns,
             end_ns=end_ns,
-            channels=tuple(
-                self._look_channel(i, judged if heard else [], levels, flags=flags)
-                for i in range(len(self.settings.channels))
-            ),
+            channels=tuple(self._look_channels(judged if heard else [], spectra, flags)),
             psd=spectra.mean / np.float32(self.settings.sample_rate_hz),
             noise_floor=self._density(self._floor_mean()),
             incumbents=incumbents,
@@ -319,23 +319,33 @@ class Survey:
         if isinstance(piece.decided, BlockDecisions) and piece.decided.key == key:
             return piece.decided
         view, power = self._view(number), piece.power()
-        shape = (len(self.settings.channels), len(power))
-        statistic, whole = np.empty(shape), np.empty(shape, np.float16)
-        lasting = np.empty(shape, np.bool_)
-        for index in range(shape[0]):
-            decision = self._detector.decide(self._reader.cells(view, index, power))
-            statistic[index] = decision.statistic
-            whole[index] = decision.whole_db
-            lasting[index] = decision.lasting
+        statistic, whole, lasting = self._decided(number, view, power)
         rose = (power > self._contrast * np.maximum(view.floor, state.level)).any(axis=1)
         if int(rose.sum()) >= CONTRAST_BLOCKS and number not in self._contrasted:
             self._rises.append(piece)
         over = decibels(statistic).astype(np.float16)
         piece.decided = BlockDecisions(
-            key=key, start_ns=piece.start_ns, over_db=over, whole_db=whole, lasting=lasting,
-            bound=np.full(shape[1], piece.bound), clipped=piece.clipped,
+            key=key, start_ns=piece.start_ns, over_db=over, whole_db=whole.astype(np.float16), lasting=lasting,
+            bound=np.full(len(power), piece.bound), clipped=piece.clipped,
         )  # fmt: skip
         return piece.decided
+
+    def _decided(self, number: int, view: FloorView, power: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Statistics, energies in dB over their thresholds and what lasts, each (channels, blocks)."""
+        channels = range(len(self.settings.channels))
+        if type(self._detector) is ChannelDetector:  # one made from it may decide otherwise
+            known = self._bands.get(number)
+            if known is None or known[0] is not view:
+                known = view, BandDetector(self._detector, [self._reader.prepared(view, i) for i in channels])
+                self._bands[number] = known
+            band = known[1].decide(power)
+            return band.statistic, band.whole_db, band.lasting
+        each = [self._detector.decide(self._reader.cells(view, index, power)) for index in channels]
+        return (
+            np.stack([one.statistic for one in each]),
+            np.stack([one.whole_db for one in each]),
+            np.stack([one.lasting for one in each]),
+        )
 
     def _judge_all(self) -> None:
         for piece in self._history.full:
@@ -363,31 +373,50 @@ class Survey:
         cells = self._reader.cells(self._view(self._floor.current), index, np.zeros((0, self._layout.groups + 1)))
         return float(10 * np.log10(self._detector.sure(cells, pfa=DOUBT_PFA / max(1, blocks))))
 
-    def _look_channel(
-        self, index: int, judged: list[BlockDecisions], levels: NDArray[np.float32], *, flags: SampleFlag
-    ) -> ChannelLook:
-        """What a look says of a channel. Args: levels the mean power of each group; judged empty if it says nothing."""
-        channel = self.settings.channels[index]
+    def _look_channels(self, judged: list[BlockDecisions], spectra: Spectra, flags: SampleFlag) -> list[ChannelLook]:
+        """What a look says of the channels. Args: judged empty if it says nothing."""
+        channels = self.settings.channels
         if not judged or self._floor.current is None:
             nothing = LevelDb(value=float("nan"), sd=float("inf"), unit="dBFS")
-            return ChannelLook(channel=channel, busy=None, busy_fraction=0.0, power=nothing, snr_db=float("nan"))
-        busy = np.concatenate([(one.over_db[index] > 0) | one.lasting[index] | one.bound for one in judged])
-        count = int(np.count_nonzero(busy))
-        some = count > max(1, 0.01 * len(busy))
-        members, share = self._layout.members[index], self._shares[index]
-        bins = channel.width_hz / self.settings.sample_rate_hz
-        power = float(levels[members] @ share) * bins
-        view = self._view(self._floor.current)
-        idle = float(view.floor[members] @ share) * bins
-        untold = bool(flags & VOIDING) or view.steady[index] or view.doubtful[index]
-        untold = untold or self._anchor_of(self._floor.current) is Anchor.NONE
-        return ChannelLook(
-            channel=channel,
-            busy=some if some or not untold else None,
-            busy_fraction=count / len(busy),
-            power=self._absolute(_db(power), 0.1, ""),
-            snr_db=_db(max(power - idle, 0.0) / max(idle, 1e-30)),
-        )
+            return [
+                ChannelLook(channel=one, busy=None, busy_fraction=0.0, power=nothing, snr_db=float("nan"))
+                for one in channels
+            ]
+        busy = np.concatenate([(one.over_db > 0) | one.lasting | one.bound for one in judged], axis=1)
+        counts, blocks = np.count_nonzero(busy, axis=1).tolist(), busy.shape[1]
+        # In this order of memory, as a mean over rows picked out for one channel has its sums.
+        levels = np.asfortranarray(spectra.groups).mean(axis=0)
+        shares = zip(self._layout.members, self._shares, strict=True)
+        power = np.array([float(levels[members] @ share) for members, share in shares]) * self._widths
+        view, idle = self._view(self._floor.current), self._idle_powers(self._floor.current)
+        power_db = 10 * np.log10(np.maximum(power, 1e-40))
+        snr_db = 10 * np.log10(np.maximum(np.maximum(power - idle, 0.0) / np.maximum(idle, 1e-30), 1e-40))
+        untold = bool(flags & VOIDING) or self._anchor_of(self._floor.current) is Anchor.NONE
+        unsure = [untold or steady or doubtful for steady, doubtful in zip(view.steady, view.doubtful, strict=True)]
+        looks = []
+        levels_db = zip(power_db.tolist(), snr_db.tolist(), strict=True)
+        for one, count, hidden, (level, snr) in zip(channels, counts, unsure, levels_db, strict=True):
+            some = count > max(1, 0.01 * blocks)
+            looks.append(
+                ChannelLook(
+                    channel=one,
+                    busy=some if some or not hidden else None,
+                    busy_fraction=count / blocks,
+                    power=self._absolute(level, 0.1, ""),
+                    snr_db=snr,
+                )
+            )
+        return looks
+
+    def _idle_powers(self, number: int) -> Floats:
+        """Of each channel, by the floor of a setting of the gain, in squared full scales."""
+        view = self._view(number)
+        known = self._idle.get(number)
+        if known is None or known[0] is not view:
+            shares = zip(self._layout.members, self._shares, strict=True)
+            each = np.array([float(view.floor[members] @ share) for members, share in shares])
+            known = self._idle[number] = view, each * self._widths
+        return known[1]
 
     # -- reporting -----------------------------------------------------------------------------------------------
 
@@ -462,7 +491,7 @@ class Survey:
 
     def _density(self, power: float) -> LevelDb:
         state = self._state()
-        statistical = 4.343 / np.sqrt(float(np.median(state.cells * self._reader.shapes))) if state else float("inf")
+        statistical = 4.343 / np.sqrt(middle(state.cells * self._reader.shapes)) if state else float("inf")
         sd_db = float(np.hypot(statistical, self.settings.flatness_db / 3))
         return self._absolute(_db(power / self.settings.sample_rate_hz), sd_db, "/Hz")
 

@@ -126,6 +126,20 @@ def decibels(ratio: Floats) -> Floats:
     return np.asarray(10 * np.log10(np.maximum(ratio, 1e-30)), np.float64)
 
 
+def middle(values: Floats) -> float:
+    """The median of some values, as `np.median` has it, whose checks take longer than the sorting."""
+    ordered, half = np.sort(values), len(values) // 2
+    return float(ordered[half]) if len(values) % 2 else float((ordered[half - 1] + ordered[half]) / 2)
+
+
+def quantile(values: Floats, share: float) -> float:
+    """So much of the way from the least to the greatest of some values, as `np.quantile` has it."""
+    ordered, place = np.sort(values), share * (len(values) - 1)
+    at = int(place)
+    low, high, part = float(ordered[at]), float(ordered[min(at + 1, len(values) - 1)]), place - at
+    return low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
+
+
 class QuietLevels:
     """Forward consecutive mean excision of every group's blocks at once."""
 
@@ -162,6 +176,9 @@ class FloorTracker:
         """Args: shapes of one block of each group; groups of each channel; which groups tell a change of gain."""
         self._quiet = QuietLevels(shapes)
         self._shapes, self._channels, self._compared = shapes, channels, compared
+        self._members = np.concatenate(channels)
+        self._counts = np.array([len(members) for members in channels])
+        self._starts = np.cumsum(self._counts) - self._counts
         self._pending: list[tuple[Piece, Quiet]] = []
         self._last: Piece | None = None
         self._sank = np.zeros(len(shapes), np.bool_)
@@ -245,11 +262,10 @@ class FloorTracker:
         lower = sinks & self._sank
         self._sank = sinks
         alike = np.abs(rise) <= limit
-        for members in self._channels:
-            share = np.minimum(rise[members], limit[members])
-            sd = float(limit[members].mean()) / DEVIATIONS / np.sqrt(len(members))
-            if float(share.mean()) > max(CHANNEL_RISE_DB, DEVIATIONS * sd):
-                alike[members] = False
+        of_channels = np.minimum(rise, limit)[self._members], limit[self._members]
+        share, most = (np.add.reduceat(one, self._starts) / self._counts for one in of_channels)
+        for index in np.flatnonzero(share > np.maximum(CHANNEL_RISE_DB, most / np.sqrt(self._counts))):
+            alike[self._channels[index]] = False
         state.level[lower], state.cells[lower] = seen.level[lower], seen.idle[lower]
         state.spread[lower] = seen.spread[lower]
         known = np.minimum(state.cells[alike], CELLS_MAX)
@@ -263,8 +279,8 @@ class FloorTracker:
     def _drift(self, rise: Floats, limit: Floats) -> float:
         """How far the tenth of the band that rose least has risen, if it is more than chance and less than a step."""
         rise, limit = rise[self._compared], limit[self._compared]
-        sd = float(np.median(limit)) / DEVIATIONS
-        least = min(float(np.median(rise)), float(np.quantile(rise, 0.1)) + 1.28 * sd)
+        sd = middle(limit) / DEVIATIONS
+        least = min(middle(rise), quantile(rise, 0.1) + 1.28 * sd)
         chance = max(DRIFT_LEAST_DB, 6 * sd / np.sqrt(len(rise)))
         return least if chance < abs(least) < DRIFT_DB else 0.0
 
@@ -281,7 +297,7 @@ class FloorTracker:
         if int(shown.sum()) < min(SHOWN_GROUPS, int(self._compared.sum())):
             return None
         rise, limit = rise[shown], limit[shown]
-        moved = float(np.median(rise))
+        moved = middle(rise)
         if abs(moved) < STEP_DB[0]:
             return None
         alike = float((np.abs(rise - moved) <= limit).mean()) >= ALIKE_SHARE
@@ -337,7 +353,7 @@ class FloorTracker:
 
     def _like_pending(self, seen: Quiet) -> bool:
         before = self._pending[-1][1]
-        return abs(float(np.median(decibels(seen.level / before.level)[self._compared]))) < 2 * ALIKE_DB
+        return abs(middle(decibels(seen.level / before.level)[self._compared])) < 2 * ALIKE_DB
 
     def _settle(self) -> None:
         """What moved has lasted: a setting of its own, from the second piece on; the step may lie in the first."""

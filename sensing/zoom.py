@@ -1,9 +1,9 @@
 """Several channels out of one stream at once, each at its own low rate: fast convolution, one long transform for all.
 
-Overlap-save: transforms of `length` samples advance by half of it; a channel is the bins about its middle, weighed by a
-filter whose power falls as a raised cosine about the channel's edges, so that noise is let through as wide as the
-channel is; transformed back at the lower rate, the middle half is kept, so that nothing wraps round. Powers are kept,
-phases between blocks are not.
+Overlap-save: transforms of `length` samples overlap by twice `guard`; a channel is the bins about its middle, weighed
+by a filter whose power falls as a raised cosine about the channel's edges, so that noise is let through as wide as the
+channel is; transformed back at the lower rate, what lies within `guard` of an end is left out, so that nothing wraps
+round. Powers are kept, phases between blocks are not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,10 @@ SLOPE_SHARE: Final = 1 / 16
 """Of a channel's width, how wide the filter's slope at each edge is."""
 """The lower rate is at least so many times the widest channel."""
 RESPONSE_LENGTHS: Final = 16
-"""The transform holds so many times the inverse of the filter's slope, so that little of its response wraps round."""
+"""The transform holds so many times the inverse of the filter's slope, so that little of its response wraps round; a
+quarter of that is left out at each end."""
+LENGTHENED: Final = 2
+"""A transform so many times longer than its response asks for loses less to what is left out."""
 LENGTH_MIN, LENGTH_MAX = 2048, 1 << 21
 BATCH_SAMPLES: Final = 1 << 16
 """So much is transformed at once: several rows fill the processor's registers, and all of it stays near a core."""
@@ -47,13 +50,16 @@ class Zoom:
         self._down = 1 << steps
         self.rate_hz = sample_rate_hz / self._down
         needed = RESPONSE_LENGTHS * sample_rate_hz / (SLOPE_SHARE * min(c.width_hz for c in channels))
-        length = 1 << max(ceil(log2(LENGTH_MIN)), ceil(log2(needed)))
-        if length > LENGTH_MAX:
-            least = widest * length / LENGTH_MAX
-            raise ZoomImpossible(f"channels of {widest:g} Hz are too narrow here: choose {least:.3g} Hz or more")
-        self.length = length
+        least = 1 << max(ceil(log2(LENGTH_MIN)), ceil(log2(needed)))
+        if least > LENGTH_MAX:
+            wide_hz = widest * least / LENGTH_MAX
+            raise ZoomImpossible(f"channels of {widest:g} Hz are too narrow here: choose {wide_hz:.3g} Hz or more")
+        self.length = length = min(LENGTH_MAX, 1 << max(ceil(log2(LENGTH_MIN)), ceil(log2(LENGTHENED * needed))))
+        self.guard = ceil(needed / 4 / self._down) * self._down
+        """Samples at each end that are left out: what the powers told begin after."""
         self._short = length // self._down
-        self._carry = np.zeros(0, np.complex64)
+        self._room = np.empty(0, np.complex64)
+        self._carried = 0
         bins = [self._bins(c, center_hz, sample_rate_hz) for c in channels]
         self._at = np.stack([at for at, _ in bins])
         self._weights = np.stack([weight for _, weight in bins]).astype(np.float32)
@@ -74,38 +80,59 @@ class Zoom:
 
     def reset(self) -> None:
         """Forget what was held back, as after a gap."""
-        self._carry = np.zeros(0, np.complex64)
+        self._carried = 0
 
     def feed(self, iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """Channels' samples, shape (channels, n), of the samples so far, less a quarter block at each end."""
-        keep = self._short // 2
-        kept = [parts[:, :, keep // 2 : keep // 2 + keep] for parts in self._blocks(iq)]
+        """Channels' samples, shape (channels, n), of the samples so far, less `guard` at each end."""
+        first, keep = self.guard // self._down, self._keep
+        kept = [parts[:, :, first : first + keep].copy() for parts in self._blocks(iq)]
         joined = np.concatenate(kept) if kept else np.empty((0, len(self._at), keep), np.complex64)
         scale = np.float32(1 / self._down)
         return joined.transpose(1, 0, 2).reshape(len(self._at), -1) * scale
 
     def powers(self, iq: NDArray[np.complex64]) -> NDArray[np.float32]:
         """Squared magnitudes of what `feed` would give, shape (channels, n), without making that."""
-        keep = self._short // 2
-        made = []
+        out = np.empty((len(self._at), self._count(self._carried + len(iq)) * self._keep), np.float32)
+        at = 0
         for parts in self._blocks(iq):
-            out = np.empty((len(self._at), len(parts) * keep), np.float32)
-            middle_powers(parts, keep // 2, np.float32(1 / self._down), out)
-            made.append(out)
-        return np.concatenate(made, axis=1) if made else np.empty((len(self._at), 0), np.float32)
+            middle_powers(parts, self.guard // self._down, self._keep, np.float32(1 / self._down), out, at)
+            at += len(parts) * self._keep
+        return out
+
+    @property
+    def _keep(self) -> int:
+        """Samples of a channel that are kept of each block."""
+        return self._short - 2 * self.guard // self._down
+
+    def _count(self, samples: int) -> int:
+        """How many blocks so many samples fill."""
+        return max(0, (samples - 2 * self.guard) // (self.length - 2 * self.guard))
 
     def _blocks(self, iq: NDArray[np.complex64]) -> Iterator[NDArray[np.complex64]]:
-        """The channels' samples block by block, wrapped ends and all, shape (blocks, channels, n), a few at a time."""
-        z = np.concatenate((self._carry, iq))
-        hop = self.length // 2
-        count = max(0, (len(z) - hop) // hop)
-        self._carry = z[count * hop :].copy()
+        """The channels' samples block by block, wrapped ends and all, shape (blocks, channels, n), a few at a time.
+
+        What is handed out is written over by the next.
+        """
+        z = self._joined(iq)
+        hop, count = self.length - 2 * self.guard, self._count(len(z))
         most = max(1, BATCH_SAMPLES // self.length)
+        spectra = np.empty((min(most, count), self.length), np.complex64)
+        parts = np.empty((len(spectra), *self._at.shape), np.complex64)
         frames = np.lib.stride_tricks.as_strided(z, (count, self.length), (hop * z.itemsize, z.itemsize))
         for first in range(0, count, most):
-            spectra = frames[first : first + most].copy()
-            fft(spectra, out=spectra)
-            parts = np.empty((len(spectra), *self._at.shape), np.complex64)
-            picked_bins(spectra, self._at, self._weights, parts)
-            ifft(parts, out=parts)
-            yield parts
+            some = frames[first : first + most]
+            fft(some, out=spectra[: len(some)])
+            picked_bins(spectra[: len(some)], self._at, self._weights, parts[: len(some)])
+            yield ifft(parts[: len(some)], out=parts[: len(some)])
+        self._carried = len(z) - count * hop
+        self._room[: self._carried] = z[count * hop :].copy()
+
+    def _joined(self, iq: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """What was held back and these samples, one after the other, in memory that is kept."""
+        whole = self._carried + len(iq)
+        if len(self._room) < whole:
+            room = np.empty(whole, np.complex64)
+            room[: self._carried] = self._room[: self._carried]
+            self._room = room
+        self._room[self._carried : whole] = iq
+        return self._room[:whole]

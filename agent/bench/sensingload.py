@@ -82,7 +82,7 @@ def together(cores: Sequence[int], n_fft: int, *, looks: int, rounds: int, pulse
 
 STAGES = {
     "radar search": ("pulses.py", "find"),
-    "channel decisions": ("survey.py", "_look_channel"),
+    "channel decisions": ("survey.py", "_judge"),
     "powers of channels between bins": ("zoom.py", "powers"),
     "floors learnt": ("survey.py", "_learn"),
     "products": ("products.py", "feed"),

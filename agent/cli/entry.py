@@ -79,6 +79,11 @@ class Commands(TyperGroup):
         except RecursionError:
             _say("a file that was read is nested without end; give one that is not")
             raise typer.Exit(Exit.FAILURE) from None
+        except RuntimeError as exc:  # Path.resolve(), up to Python 3.12
+            if not str(exc).startswith("Symlink loop"):
+                raise
+            _say(f"{exc}: a link that leads to itself; give the file itself")
+            raise typer.Exit(Exit.FAILURE) from None
         except UnicodeEncodeError as exc:  # a name with bytes that are no text, which no file of ours can hold
             said = exc.object[max(0, exc.start - 40) : exc.end + 20]
             _say(f"{said}: a name that is not UTF-8 text; rename it, or go by another folder")

@@ -16,7 +16,7 @@ SAID = {
     "on": "STILL ON: it was told to be silent and reads back that it is not; take its power away",
     "unknown": "UNKNOWN: nothing reads back; take it for transmitting, and take its power away",
 }
-LATCHED = "its gate is disarmed and latched; `bandpact tx clear`, then `tx arm`, lets it transmit again"
+LATCHED = "its gate is disarmed and latched; `bandpact tx clear NODE`, then `tx arm NODE`, lets it transmit again"
 MAY_REOPEN = "it does not answer, and MAY OPEN ITS GATE AGAIN: end that process"
 
 

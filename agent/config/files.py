@@ -33,7 +33,9 @@ def files(given: Path | None) -> list[Path]:
         raise ConfigError(f"{given}: no such file; give a node's TOML configuration")
     found = ([given] if given else []) + [path for path in (user_file(), SYSTEM) if path.is_file()]
     if not found:
-        raise ConfigError(f"no configuration: give --config FILE, or write {user_file()} or {SYSTEM}")
+        raise ConfigError(
+            f"no configuration: give the node's folder as NODE, or --config FILE, or write {user_file()} or {SYSTEM}"
+        )
     return found
 
 

@@ -36,7 +36,7 @@ TROUBLES: Final = {
     "config": Trouble(
         line="config",
         found="no configuration is found, or it does not read",
-        mend="give --config FILE, or write one of the files named",
+        mend="give the node's folder as NODE, or --config FILE, or write one of the files named",
     ),
     "host clock": Trouble(
         line="host clock",

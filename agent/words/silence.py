@@ -9,9 +9,9 @@ GATE = {
     "DRIVER": ("The radio's driver reports a fault", "check cable and power of the radio, then `bandpact doctor`"),
     "LATCHED": (
         "A stop or a fault keeps the gate shut",
-        "when it is safe: `bandpact tx clear`, then `bandpact tx arm`",
+        "when it is safe: `bandpact tx clear NODE`, then `bandpact tx arm NODE --for 10min`",
     ),
-    "NOT_ARMED": ("Nobody has armed the transmitter", "`bandpact tx arm --for 10min`"),
+    "NOT_ARMED": ("Nobody has armed the transmitter", "`bandpact tx arm NODE --for 10min`"),
     "NO_PERMIT": ("No settlement permits it now", "`bandpact acquire BAND --for TIME`, or wait for its window"),
     "BINDING": ("The settlement is for another radio", "use the radio that the credential names, or ask for a new one"),
     "SUSPENDED": ("The holder has paused the lease", "wait for the holder to resume it"),
@@ -58,11 +58,13 @@ REASONS = {
     "TIMEOUT": "no answer came in time",
     "REVOKED": "a credential was taken back",
 }
-ELSEWHERE = "`bandpact acquire` another band, or wait until the incumbent has been silent for the protection time"
+ELSEWHERE = (
+    "`bandpact acquire BAND` for another band, or wait until the incumbent has been silent for the protection time"
+)
 UNKNOWN_MEND = "treat as ON: `bandpact stop`, or take the power away; then {then}"
 AFTERWARDS = (
     ("the warden does not run", "start it again: `bandpact run`, or the service `bandpact-warden`"),
-    ("no radio yet", "see that the radio has power and its cable, and `bandpact doctor`"),
+    ("the radio does not answer yet", "see that the radio has power and its cable, and `bandpact doctor`"),
     ("the agent", "start the node again: `bandpact run`, or the service `bandpact`"),
     ("last heard", "see whether the node still runs: `bandpact status`"),
     ("", "`bandpact doctor`"),

@@ -82,7 +82,7 @@ class ChannelDetector:
 
     def decide(self, seen: ChannelCells) -> ChannelDecision:
         """One decision for each block."""
-        whole, parts = self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)
+        whole, parts = self.block_thresholds(seen)
         power = np.array(seen.power, np.float64, order="C")
         over_whole, statistic = np.empty(len(power)), np.empty(len(power))
         block_ratios(power, _own(seen.floor), _own(seen.bins), whole, _own(parts), over_whole, statistic)
@@ -102,13 +102,17 @@ class ChannelDetector:
 
     def sure(self, seen: ChannelCells, *, pfa: float) -> float:
         """The ratio of `statistic` beyond which a block is over the threshold that it would have at another `pfa`."""
-        whole, parts = self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)
+        whole, parts = self.block_thresholds(seen)
         strict, strict_parts = self._thresholds(seen, pfa, blocks=1, uneven=1.0)
         return max(strict / whole, float((strict_parts / parts).max()))
 
+    def block_thresholds(self, seen: ChannelCells) -> tuple[float, Floats]:
+        """Of a single block: of the energy of the whole channel, and of each group's power; ratios to the floor."""
+        return self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)
+
     def whole_threshold(self, seen: ChannelCells) -> float:
         """The ratio to the floor over which the energy of the whole channel makes a block busy."""
-        return self._thresholds(seen, self._block_pfa, blocks=1, uneven=1.0)[0]
+        return self.block_thresholds(seen)[0]
 
     def whole_shape(self, seen: ChannelCells) -> float:
         """Independent averages behind the energy of the whole channel, uneven as its floor is."""
@@ -143,19 +147,27 @@ class ChannelDetector:
         for length in STRETCHES:
             if len(statistic) < length:
                 continue
-            parts = STRETCH_PARTS * (length // STRETCHES[0] > 1) or 2
-            key = (length, self.uneven_db)
-            if key not in seen.limits:
-                whole, part = self._limits(seen, length, STRETCH_PFA), self._limits(seen, length // parts, PART_PFA)
-                seen.limits[key] = np.stack((whole, part))
-            limits = seen.limits[key]
+            limits, parts = self.stretch_limits(seen, length), stretch_parts(length)
             mark_stretches(power, statistic, BURST, length, parts, limits, _own(seen.bins), lasting)
         return lasting
+
+    def stretch_limits(self, seen: ChannelCells, length: int) -> Floats:
+        """Over what the means of a stretch, and of one of its parts, are over: shape (2, groups + 1), energy first."""
+        key = (length, self.uneven_db)
+        if key not in seen.limits:
+            part = self._limits(seen, length // stretch_parts(length), PART_PFA)
+            seen.limits[key] = np.stack((self._limits(seen, length, STRETCH_PFA), part))
+        return seen.limits[key]
 
     def _limits(self, seen: ChannelCells, length: int, pfa: float) -> Floats:
         """Over what a mean of so many blocks is over: the whole channel's energy first, then each group's power."""
         whole, parts = self._thresholds(seen, pfa, blocks=length, uneven=STRETCH_UNEVEN)
         return np.concatenate(([whole * float(seen.floor @ seen.bins)], parts * seen.floor))
+
+
+def stretch_parts(length: int) -> int:
+    """In how many parts a stretch of so many blocks is looked at."""
+    return STRETCH_PARTS * (length // STRETCHES[0] > 1) or 2
 
 
 def _own(values: Floats) -> Floats:

@@ -62,3 +62,75 @@ def mark_stretches(
         if found:
             for b in range(first, first + length):
                 lasting[b] = True
+
+
+@precompiled("w2 float64, w1 int64, w1 int64, w1 float64, w1 float64, w1 float64, w1 float64, w2 float64, w2 float64")
+def band_ratios(
+    power: Any, groups: Any, starts: Any, floor: Any, bins: Any, whole: Any, parts: Any, over_whole: Any, statistic: Any
+) -> None:
+    """`block_ratios` for channel after channel; `over_whole` and `statistic` (channels, blocks).
+
+    Args: power (blocks, columns); `groups` the columns of all channels, those of channel c from `starts[c]` on, as are
+        floor, bins and `parts`; whole (channels,).
+    """
+    for c in range(whole.shape[0]):
+        low, high = starts[c], starts[c + 1]
+        idle = 0.0
+        for g in range(low, high):
+            idle += floor[g] * bins[g]
+        idle = max(idle * whole[c], 1e-30)
+        for b in range(power.shape[0]):
+            energy, worst = 0.0, 0.0
+            for g in range(low, high):
+                value = power[b, groups[g]]
+                energy += value * bins[g]
+                ratio = value / max(floor[g] * parts[g], 1e-30)
+                worst = ratio if ratio > worst or isnan(ratio) else worst
+            over = energy / idle
+            over_whole[c, b] = over
+            statistic[c, b] = over if over > worst or isnan(over) else worst
+
+
+@precompiled("w2 float64, w1 int64, w1 int64, w2 float64, float64, int64, int64, w2 float64, w1 float64, w2 bool")
+def band_stretches(
+    power: Any,
+    groups: Any,
+    starts: Any,
+    statistic: Any,
+    burst: Any,
+    length: int,
+    parts: int,
+    limits: Any,
+    bins: Any,
+    lasting: Any,
+) -> None:
+    """`mark_stretches` for channel after channel; arguments as in `band_ratios`.
+
+    Args: limits (2, columns of all channels + channels): those of channel c begin at `starts[c] + c`.
+    """
+    each = length // parts
+    for c in range(statistic.shape[0]):
+        low, high = starts[c], starts[c + 1]
+        for first in range(0, power.shape[0] - length + 1, length):
+            quiet = True
+            for b in range(first, first + length):
+                quiet = quiet and statistic[c, b] < burst
+            if not quiet:
+                continue
+            found = False
+            for test in range(high - low + 1):
+                total, all_over = 0.0, True
+                for p in range(parts):
+                    some = 0.0
+                    for b in range(first + p * each, first + (p + 1) * each):
+                        if test > 0:
+                            some += power[b, groups[low + test - 1]]
+                        else:
+                            for g in range(low, high):
+                                some += power[b, groups[g]] * bins[g]
+                    total += some
+                    all_over = all_over and some / each > limits[1, low + c + test]
+                found = found or (all_over and total / length > limits[0, low + c + test])
+            if found:
+                for b in range(first, first + length):
+                    lasting[c, b] = True

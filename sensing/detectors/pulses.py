@@ -176,9 +176,9 @@ class PulseFinder:
             return None
         level, top = np.empty((blocks, bins), np.float32), np.empty((blocks, bins), np.float32)
         reduce_blocks(power, level, top)
-        some = level[:: max(1, blocks // 512)]
-        quarter = len(some) // 4
-        quiet = np.partition(some, quarter, axis=0)[quarter] / np.float32(self._quiet)
+        some = np.ascontiguousarray(level[:: max(1, blocks // 512)].T)
+        quarter = some.shape[1] // 4
+        quiet = np.ascontiguousarray(np.partition(some, quarter, axis=1)[:, quarter]) / np.float32(self._quiet)
         if not quiet.any():
             return None
         side = np.empty((blocks - SIDE + 1, bins), np.float32)

@@ -21,7 +21,7 @@ import numpy as np
 
 from sensing.detectors.decision import Decision
 from sensing.detectors.pulses import Pulse
-from sensing.detectors.radarclasses import CLASSES, SINGLE_PRI, Inside, RadarClass, in_class
+from sensing.detectors.radarclasses import CLASSES, SINGLE_PRI, Inside, RadarClass
 from sensing.detectors.recurrence import LEVEL_DB, PRI_SHARE, HeardTrain, Recurrence
 from sensing.detectors.trains import (
     ALIKE_DB,
@@ -197,7 +197,7 @@ class RadarDetector:
 
     def _grown(self, kind: RadarClass) -> list[PulseTrain]:
         """Every train of pulses of the class's shape, the longest first."""
-        fits = loudest([h for h in self._heard if in_class(h.pulse, kind, self._band_hz)])
+        fits = loudest([h for h in self._heard if h.is_shaped(kind, self._band_hz)])
         return sorted(trains_of(fits, kind), key=lambda t: -len(t.members))
 
     def _lasting(self, kind: RadarClass, trains: Sequence[PulseTrain], *, contiguous: bool) -> HeardTrain | None:
@@ -307,7 +307,7 @@ class RadarDetector:
         if kind.inside is Inside.PLAIN:
             return False
         others = list(self._beside(train, weaker_db=ALIKE_DB))
-        shaped = (h for h in others if in_class(h.pulse, kind, self._band_hz))
+        shaped = (h for h in others if h.is_shaped(kind, self._band_hz))
         like = sum(alike(train.members[0].pulse, h.pulse) for h in shaped)
         return max(like, like_sweeps(train, others)) > kind.pulses_max + 2
 
@@ -319,7 +319,7 @@ class RadarDetector:
         """Whether half the pulses have a like one nearer than any radar of the class sends them."""
         least = CLOSEST_SHARE * kind.pri_us[0]
         others = list(self._beside(train, weaker_db=ALIKE_DB))
-        like = [h for h in others if in_class(h.pulse, kind, self._band_hz)]
+        like = [h for h in others if h.is_shaped(kind, self._band_hz)]
 
         def crowded(one: HeardPulse) -> bool:
             near = any(abs(one.us - o.us) < least and alike(one.pulse, o.pulse) for o in like)
@@ -329,7 +329,7 @@ class RadarDetector:
 
     def _fits_too(self, members: tuple[HeardPulse, ...], kind: RadarClass) -> bool:
         """Whether a train of one class could as well be another's: as many pulses as that needs, and most of them."""
-        fit = [h for h in members if in_class(h.pulse, kind, self._band_hz)]
+        fit = [h for h in members if h.is_shaped(kind, self._band_hz)]
         return len(fit) >= max(kind.pulses_min, len(members) / 2) and self._inside(fit, kind)
 
     def _incumbent(self, kind: RadarClass, train: PulseTrain) -> Incumbent:

@@ -6,7 +6,7 @@ from typing import Final
 
 from sensing.detectors.intrapulse import Compressed
 from sensing.detectors.pulses import Pulse
-from sensing.detectors.radarclasses import RadarClass, verify
+from sensing.detectors.radarclasses import RadarClass, in_class, verify
 
 FITS_MAX: Final = 96
 TIMING_US: Final = 0.8
@@ -37,6 +37,13 @@ class HeardPulse:
     us: float
     fresh: bool
     inside: dict[str, Compressed] = field(default_factory=dict)
+    shaped: dict[str, bool] = field(default_factory=dict)
+
+    def is_shaped(self, kind: RadarClass, band_hz: float) -> bool:
+        """Whether the pulse's shape is one of the class, as received in so much band; asked once."""
+        if kind.name not in self.shaped:
+            self.shaped[kind.name] = in_class(self.pulse, kind, band_hz)
+        return self.shaped[kind.name]
 
     def verified(self, kind: RadarClass) -> Compressed:
         """What the class's waveform explains of the pulse, asked once."""
@@ -85,6 +92,8 @@ def again(one: HeardPulse, other: HeardPulse) -> bool:
 
 def trains_of(fits: list[HeardPulse], kind: RadarClass) -> Iterator[PulseTrain]:
     """Every train that a fresh pulse is part of, grown from each pair of like pulses at an interval of the class."""
+    if not any(h.fresh for h in fits):
+        return
     for j, late in enumerate(fits):
         for early in fits[:j]:
             if kind.pri_us[0] <= late.us - early.us <= kind.pri_us[1] and alike(early.pulse, late.pulse):

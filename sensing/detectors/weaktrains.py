@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sensing.detectors.pulsekernels import BLOCK
 from sensing.detectors.trainchecks import CAP, Course, falters, reach, repeats, surprise
-from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, bright_cells, search, whiten_cells
+from sensing.detectors.weakkernels import SCALE, SLOTS_MAX, bright_cells, count_values, search, whiten_cells
 from sensing.frontend import Float32s
 from sensing.specials import gammaln
 
@@ -68,6 +68,7 @@ class WeakTrains:
         self._bright = np.zeros((0, 2), np.int64)
         self._under: list[tuple[int, Float32s]] = []
         self._known: list[tuple[WeakTrain, Course]] = []
+        self._counted: dict[int, NDArray[np.int64]] = {}
 
     def reset(self) -> None:
         """Forget everything: what comes next does not follow on."""
@@ -84,6 +85,7 @@ class WeakTrains:
         newest = whitened[first:last]
         drop = max(0, len(self._cells) + len(newest) - self._memory)
         self._append(newest, drop)
+        self._counted.clear()
         fresh = len(self._cells) - len(newest)
         self._under = [(at - drop, one) for at, one in self._under if at - drop + BLOCK * len(one) > 0]
         self._under.append((fresh - first, under))
@@ -120,12 +122,15 @@ class WeakTrains:
     def _append(self, newest: NDArray[np.uint8], drop: int) -> None:
         """Keep the newest cells instead of the `drop` oldest; in place while there is room behind them."""
         kept = len(self._cells) - drop
-        if self._from + drop + kept + len(newest) > len(self._room):
-            room = np.empty((2 * max(self._memory, kept + len(newest)), self._bins), np.uint8)
+        if self._from + drop + kept + len(newest) <= len(self._room):
+            self._from += drop
+        else:
+            # The same memory again: a fresh piece of it costs as much as the search, when it is first written to.
+            room, most = self._room, 2 * max(self._memory, kept + len(newest))
+            if len(room) < most:
+                room = np.empty((most, self._bins), np.uint8)
             room[:kept] = self._cells[drop:]
             self._room, self._from = room, 0
-        else:
-            self._from += drop
         end = self._from + kept + len(newest)
         self._room[end - len(newest) : end] = newest
         self._cells = self._room[self._from : end]
@@ -144,9 +149,10 @@ class WeakTrains:
         course = Course(phase=float(phase), pri=float(pri), first=int(first), last=int(last))
         frames = course.frames()
         n = len(frames)
-        tried = np.log(TRIED_PER_CELL * SLOTS_MAX * 2e6 * self._bins / 2)
-        x = min(total / SCALE, surprise(self._cells[:, bin_], frames))
-        nepers = float(x - (n - 1) * np.log(x) + gammaln(n) - tried) if x > n else 0.0
+        # Its cells are at most as rare as their sum says: what that does not make a train need not be counted.
+        if self._sum_nepers(total / SCALE, n) < self._nepers:
+            return None
+        nepers = self._sum_nepers(min(total / SCALE, surprise(self._cells[:, bin_], frames, self._values(bin_))), n)
         if nepers < self._nepers:
             return None
         at = np.rint(frames).astype(np.int64)
@@ -179,6 +185,21 @@ class WeakTrains:
             level_db=float(np.median(levels)) if len(levels) else -99.0, nepers=nepers,
         )  # fmt: skip
         return train, whole
+
+    def _sum_nepers(self, total: float, places: int) -> float:
+        """The log of how many seconds noise takes to make a train whose cells sum to so many backgrounds."""
+        if total <= places:
+            return 0.0
+        tried = np.log(TRIED_PER_CELL * SLOTS_MAX * 2e6 * self._bins / 2)
+        return float(total - (places - 1) * np.log(total) + gammaln(places) - tried)
+
+    def _values(self, bin_: int) -> NDArray[np.int64]:
+        """How many of a bin's cells in memory have each value, counted once a piece."""
+        if bin_ not in self._counted:
+            counts = np.empty(256, np.int64)
+            count_values(self._cells, bin_, counts)
+            self._counted[bin_] = counts
+        return self._counted[bin_]
 
     def _levels(self, frame: int) -> Float32s:
         """The backgrounds of all bins at a frame in memory, shape (bins,); zeros where there are none."""

@@ -17,8 +17,14 @@ from typing import IO, Any
 import cbor2
 
 from settlement.chain import cose, keys
-from settlement.chain.leaf import Leaf, decode_leaf
-from settlement.chain.records import Unproven, aad, parse
+from settlement.chain.records import aad
+from settlement.chain.scan import read_head
+from settlement.core.reasons import RefusedError
+
+UINT, NINT, BYTES, TEXT, MAP = 0, 1, 2, 3, 5
+"""Major types of CBOR."""
+RECORD, AUTHOR = 3, 2
+"""Keys of the record in an entry (`Leaf`), and of the author in a record's payload (`Frame`)."""
 
 
 def name_of(public: bytes, signature: bytes, message: bytes) -> bytes:
@@ -30,16 +36,47 @@ def held_in(publics: dict[bytes, bytes], network: str, bodies: Sequence[bytes]) 
     """The names of all signatures in these entries that hold, by the keys known so far."""
     held: list[bytes] = []
     for body in bodies:
-        leaf = decode_leaf(body)
-        unproven = parse(leaf.record) if isinstance(leaf, Leaf) and leaf.record is not None else None
-        public = publics.get(unproven.author or b"") if isinstance(unproven, Unproven) else None
-        if not isinstance(unproven, Unproven) or public is None:
+        found = _signed_in(body)
+        public = publics.get(found[0]) if found is not None else None
+        if found is None or public is None:
             continue
-        message = unproven.message
-        signed = cose.to_be_signed(message.protected, message.payload, aad(network))
-        if keys.verify(public, message.signature, signed):
-            held.append(name_of(public, message.signature, signed))
+        _, protected, payload, signature = found
+        signed = cose.to_be_signed(protected, payload, aad(network))
+        if keys.verify(public, signature, signed):
+            held.append(name_of(public, signature, signed))
     return held
+
+
+def _signed_in(body: bytes) -> tuple[bytes, bytes, bytes, bytes] | None:
+    """Author, protected header, payload and signature of the record in an entry; None where none is found.
+
+    Only as much is read as it takes to find them: whether the entry is sound, and whether the record is, the reader
+    asks of every entry anyway, and believes of an answer only that a key signed a message.
+    """
+    try:
+        record = _value_of(body, RECORD)
+        if record is None:
+            return None
+        protected, payload, signature = cose.split(record)
+        author = _value_of(payload, AUTHOR)
+    except RefusedError:
+        return None
+    return None if author is None else (author, protected, payload, signature)
+
+
+def _value_of(data: bytes, wanted: int) -> bytes | None:
+    """The byte string under one of the first keys of a map, whose values before it are no maps or arrays."""
+    major, pairs, offset = read_head(data, 0)
+    for _ in range(pairs if major == MAP else 0):
+        _, key, offset = read_head(data, offset)
+        major, argument, offset = read_head(data, offset)
+        if major in (BYTES, TEXT):
+            value, offset = data[offset : offset + argument], offset + argument
+            if key == wanted:
+                return value if major == BYTES and offset <= len(data) else None
+        elif major not in (UINT, NINT) or key == wanted:
+            return None
+    return None
 
 
 class CheckingProcess:

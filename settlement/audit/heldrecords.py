@@ -4,11 +4,15 @@ The file is SQLite's own temporary one: nobody else can open it, and it is gone 
 (but for its bytes) where a later check reads its body; of all others only author, number, hash, settlement and type.
 """
 
+import copyreg
+import io
 import pickle
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final, Self
 
 import apsw
 
@@ -30,6 +34,7 @@ from settlement.records.handover import Handover, Vacated
 
 PLAIN = (Credential, Revocation, Envelope, Declaration, Gate, Verdict, Usage, Evidence, Rotation)
 """Of these only author, number and hash are kept: nothing that is compared afterwards is in their bodies."""
+RAW_AT: Final = [field.name for field in fields(Record)].index("raw")
 WRITTEN_AT_ONCE = 512
 GRANTS_AT_HAND = 512
 CACHE_KIB = 2048
@@ -49,9 +54,36 @@ def temporary() -> apsw.Connection:
     return db
 
 
+@cache
+def _values(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]] | None:
+    """What gives the fields of a frozen dataclass with slots, in their order; None for any other class."""
+    known = is_dataclass(kind) and hasattr(kind, "__slots__") and hasattr(kind, "__setstate__")
+    names = [field.name for field in fields(kind)] if known else []
+    return attrgetter(*names) if len(names) > 1 else None
+
+
+class _Packer(pickle.Pickler):
+    """Writes what a dataclass with slots writes of itself, whose own method looks its fields up anew each time.
+
+    Of a record its bytes are left out.
+    """
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        values = None if kind is type else _values(kind)  # type: ignore[arg-type]
+        if values is None:
+            return NotImplemented
+        held = list(values(obj))
+        if kind is Record:
+            held[RAW_AT] = b""
+        return copyreg.__newobj__, (kind,), held  # type: ignore[attr-defined]
+
+
 def packed(value: Any) -> bytes:
-    """Bytes for a database of this process's own."""
-    return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    """Bytes for a database of this process's own; records in it come back without theirs."""
+    into = io.BytesIO()
+    _Packer(into, pickle.HIGHEST_PROTOCOL).dump(value)
+    return into.getvalue()
 
 
 def unpacked(data: bytes) -> Any:
@@ -99,7 +131,7 @@ class HeldRecords:
     def add(self, record: Record, *, index: int = 0, once: bool = False) -> None:
         """Keep a record that stands at `index`; with `once` its author must not have used its number before."""
         body = record.body
-        kept = None if body is None or isinstance(body, PLAIN) else packed(replace(record, raw=b""))
+        kept = None if body is None or isinstance(body, PLAIN) else packed(record)
         handed = isinstance(body, Handover | Vacated) or (isinstance(body, Grant) and body.handover is not None)
         if isinstance(body, Rule):
             self.rules[record.digest] = body
@@ -177,7 +209,7 @@ class HeldRecords:
         self._grants.move_to_end(record.body.sid)
         if len(self._grants) > GRANTS_AT_HAND:
             sid, old = self._grants.popitem(last=False)
-            self._db.execute("INSERT OR REPLACE INTO far VALUES(?,?)", (sid, packed(replace(old, raw=b""))))
+            self._db.execute("INSERT OR REPLACE INTO far VALUES(?,?)", (sid, packed(old)))
 
     def grant(self, sid: bytes) -> Record | None:
         """The newest GRANT of a settlement."""

@@ -58,8 +58,8 @@ def _bytes_at(data: bytes, offset: int, part: str) -> tuple[bytes, int]:
     return data[behind : behind + length], behind + length
 
 
-def _split(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Step (1): the protected header, payload and signature of the outer structure."""
+def split(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Step (1): the protected header, payload and signature of the outer structure. Raises RefusedError."""
     if len(data) < 2 or data[0] != _TAG_SIGN1 or data[1] != _ARRAY_OF_4:
         raise RefusedError(refuse(Reason.MALFORMED, "cose.structure", data[:2].hex(), "d284: tag 18, array of 4"))
     protected, offset = _bytes_at(data, 2, "protected")
@@ -108,7 +108,7 @@ def parse(data: bytes) -> Unverified | Refusal:
     if len(data) > MAX_RECORD_BYTES:
         return refuse(Reason.TOO_LARGE, "cose.size", f"{len(data)} bytes", f"<= {MAX_RECORD_BYTES} bytes")
     try:
-        protected, payload, signature = _split(data)
+        protected, payload, signature = split(data)
         header = _header(protected)
     except RefusedError as exc:
         return exc.refusal

@@ -7,10 +7,10 @@ together or not at all. When a commit fails nothing of it was done: the caller s
 Long because what is durable together is one set of tables with one writer.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import apsw
@@ -62,6 +62,41 @@ def name_of(path: Path) -> str | None:
     return str(row[0]) if row else None
 
 
+class Transaction:
+    """A transaction of a log, or a part of one that is undone alone; a step has a part for each of its duties."""
+
+    __slots__ = ("_back_to", "_db", "_path", "_state")
+
+    def __init__(
+        self, db: apsw.Connection, path: Path, state: tuple[Any, ...], back_to: Callable[[tuple[Any, ...]], None]
+    ) -> None:
+        """Args: state is what was held in memory of the log before it, which `back_to` is given if it is undone."""
+        self._db, self._path, self._state, self._back_to = db, path, state, back_to
+
+    def __enter__(self) -> None:
+        try:
+            self._db.__enter__()
+        except BaseException as exc:
+            self._undo(exc)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._db.__exit__(kind, exc, trace)
+        except BaseException as failed:
+            self._undo(failed)
+            raise
+        if exc is not None:
+            self._undo(exc)
+
+    def _undo(self, exc: BaseException) -> None:
+        self._back_to(self._state)
+        if isinstance(exc, apsw.Error):
+            raise LineageError(f"{self._path}: commit failed: {exc}; free disk space, then restart") from exc
+
+
 class Lineage:
     """The writer's view of a node's log."""
 
@@ -108,19 +143,17 @@ class Lineage:
         row = self._db.execute(sql, bindings).fetchone()
         return row[0] if row else None
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Transaction:
         """Everything inside becomes durable together; on any error nothing of it happened. Raises LineageError."""
-        before = self.size, self._frontier, self._tally, self._stood, self.origin, self._snapped
-        try:
-            with self._db:
-                yield
-        except BaseException as exc:
-            self.size, self._frontier, self._tally, self._stood, self.origin, self._snapped = before
-            self._memory = Memory()
-            if isinstance(exc, apsw.Error):
-                raise LineageError(f"{self.path}: commit failed: {exc}; free disk space, then restart") from exc
-            raise
+        return Transaction(self._db, self.path, self._state(), self._back_to)
+
+    def _state(self) -> tuple[Any, ...]:
+        """What is held in memory of the log as it stands, for `_back_to`."""
+        return self.size, self._frontier, self._tally, self._stood, self.origin, self._snapped
+
+    def _back_to(self, state: tuple[Any, ...]) -> None:
+        self.size, self._frontier, self._tally, self._stood, self.origin, self._snapped = state
+        self._memory = Memory()
 
     def _edge(self) -> merkle.Frontier:
         """The tree's largest complete subtrees, left to right."""

@@ -35,7 +35,7 @@ from settlement.state.ownword import believed
 from settlement.state.replays import passed_on
 from settlement.state.repute import weigh_record
 from settlement.state.rules import RULE
-from settlement.state.step import HaltedError, NotEntitledError, Outgoing, Step
+from settlement.state.step import HaltedError, Identity, Mark, NotEntitledError, Outgoing, Step
 from settlement.state.witness import ROUND
 
 T = TypeVar("T")
@@ -83,18 +83,23 @@ class Party(NodeState):
 
     def attempt(self, step: Step, act: Callable[[], T]) -> T | Refusal:
         """One part of a step: what of it this node may not sign undoes that part alone, and is returned."""
-        before = self.identity, dict(self.former)
-        mark = step.mark()
+        before, mark = (self.identity, dict(self.former)), step.mark()
         try:
             with self.lineage.transaction():
                 return act()
         except NotEntitledError as exc:
-            self.identity, self.former = before
-            step.identity, self.witness.me = self.identity, self.identity.credential
-            self.restore()
-            step.undo(mark)
-            step.event("not signed", reason=exc.refusal.reason.value, detail=str(exc.refusal))
-            return exc.refusal
+            return self._not_signed(step, exc, before, mark)
+
+    def _not_signed(
+        self, step: Step, exc: NotEntitledError, before: tuple[Identity, dict[bytes, Identity]], mark: Mark
+    ) -> Refusal:
+        """What came before it in its part of the step is gone from the log: nor did it happen here."""
+        self.identity, self.former = before
+        step.identity, self.witness.me = self.identity, self.identity.credential
+        self.restore()
+        step.undo(mark)
+        step.event("not signed", reason=exc.refusal.reason.value, detail=str(exc.refusal))
+        return exc.refusal
 
     def register(self, step: Step) -> None:
         """Log the credentials and the rule this node works with, each once: an auditor needs nothing else."""
@@ -138,12 +143,22 @@ class Party(NodeState):
         )
         return refusal
 
-    def _undone_if_it_fails(self, step: Step, action: Callable[[], T]) -> T | Exception:
-        """The one place where an exception that nobody foresaw ends: what it was part of is as if it never began."""
-        mark = step.mark()
+    def _undone_if_it_fails(
+        self, step: Step, action: Callable[[], T], *, attempts: bool = False
+    ) -> T | Refusal | Exception:
+        """The one place where an exception that nobody foresaw ends: what it was part of is as if it never began.
+
+        With `attempts` what this node may not sign is a refusal, undone as by `attempt`, in the same savepoint.
+        """
+        before, mark = (self.identity, dict(self.former)), step.mark()
         try:
-            with self.lineage.transaction():
-                return action()
+            try:
+                with self.lineage.transaction():
+                    return action()
+            except NotEntitledError as exc:
+                if not attempts:
+                    raise
+                return self._not_signed(step, exc, before, mark)
         except UNRECOVERABLE:
             raise
         except Exception as exc:  # noqa: BLE001 - no message of one peer may cost another peer's, or the node
@@ -162,7 +177,7 @@ class Party(NodeState):
         failed, until_ns = self._failed_duties.get(what, (0, now_ns))
         if waits and now_ns < until_ns <= now_ns + PAUSE_MAX_NS:
             return None
-        found = self._undone_if_it_fails(step, lambda: self.attempt(step, action))
+        found = self._undone_if_it_fails(step, action, attempts=True)
         if not isinstance(found, Exception):
             self._failed_duties.pop(what, None)
             return found

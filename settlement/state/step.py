@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from settlement.chain.keys import SigningKey
 from settlement.chain.leaf import OWN, Leaf, admitted_leaf, decode_leaf
@@ -21,6 +21,10 @@ REPLY, REPLIED = "reply", "replied"
 """Stored answers by the record they answer, and when each was given: 8 bytes of time, then that record."""
 ENTRY_BYTES = 400
 """About what an entry takes in the log beside the record it holds: hashes, columns, its part of the tree."""
+
+
+Mark: TypeAlias = tuple[int, int, int, int]
+"""How much was to be sent, put off, told and done when it was made."""
 
 
 class NotEntitledError(RefusedError):
@@ -106,11 +110,11 @@ class Step:
     """What is being received costs its sender's share in full, whatever its type says: nothing else bounds it."""
     _reply_to: bytes | None = None
 
-    def mark(self) -> tuple[int, int, int, int]:
+    def mark(self) -> Mark:
         """How much is to be sent, told and done so far; for `undo`."""
         return len(self.outgoing), len(self.deferred), len(self.notices), len(self.effects)
 
-    def undo(self, mark: tuple[int, int, int, int]) -> None:
+    def undo(self, mark: Mark) -> None:
         """Forget what came after a mark: the part of the step that it belonged to did not happen."""
         sent, kept, told, asked = mark
         del self.outgoing[sent:], self.deferred[kept:], self.notices[told:], self.effects[asked:]

@@ -1,5 +1,6 @@
 """What the host gives a node or does not: open files, standard streams, a reader of its log lines."""
 
+import logging
 import os
 import resource
 import subprocess
@@ -8,10 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from agent.config.openfiles import ROOM, have_open_files
 from agent.config.settings import ConfigError
+from agent.service import logs
 from agent.service.logstream import LogStream
+from tests.agent.test_run import laid_out
 
 ROOT = Path(__file__).resolve().parents[2]
 STREAMS = """
@@ -72,3 +76,38 @@ def test_a_log_line_that_nobody_takes_is_lost_and_holds_nothing_up() -> None:
         stream.write("no room\n")
         stream.flush()
         assert stream.lost == 1
+
+
+@pytest.fixture
+def root_logger() -> Iterator[None]:
+    root = logging.getLogger()
+    kept, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = kept, level
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("root_logger")
+def test_a_node_that_logs_into_a_pipe_that_nobody_reads_goes_on() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as pipe:
+        logs.begin(pipe)
+        for number in range(2000):  # far more than a pipe holds
+            logs.tell("gate", {"number": number, "text": "x" * 100})
+        logging.getLogger("library").error("as well")
+    assert b'"number": 0' in os.read(reader, 1 << 20)
+    os.close(reader)
+
+
+def test_a_node_that_may_open_too_few_files_says_so_and_does_not_start(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.node.process", str(laid_out(tmp_path).config_of("user-a"))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)),
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "200 open files are allowed" in done.stderr

@@ -424,3 +424,20 @@ def test_a_folder_whose_name_is_no_text_is_refused_in_a_line(
     ended = invoked([*words[:folder], str(place / words[folder]), *words[folder + 1 :]])
     assert ended.code == 2, ended
     assert "not UTF-8 text" in ended.one_line()
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("node config", "rule.signed"), ("audit verify", "sealed.db"), ("config check", "node/node.toml")],
+)
+def test_a_link_that_leads_to_itself_is_refused_in_a_line(
+    name: str, path: str, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "w"
+    shutil.copytree(prepared.folder, place, symlinks=True)
+    monkeypatch.chdir(place)
+    (place / path).unlink()
+    (place / path).symlink_to((place / path).name)
+    ended = invoked(prepared.words(name, TABLE[name].words))
+    assert ended.code == 1, ended
+    ended.one_line()

@@ -1,14 +1,16 @@
 """What the compiled loops say is what the plain formulas say, written out here."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from sensing.detectors.band import BandDetector
 from sensing.detectors.channel import BURST, STRETCH_PFA, STRETCH_UNEVEN, ChannelCells, ChannelDetector
 from sensing.detectors.weakkernels import SCALE
 from sensing.detectors.weaktrains import SEED_LEVEL, WeakTrains
-from sensing.productkernels import count_levels, spread_powers
+from sensing.productkernels import count_levels, frame_parts, spread_powers
 from sensing.products import (
     APD_HIGH_DB,
     APD_LOW_DB,
@@ -19,7 +21,7 @@ from sensing.products import (
     _Spectrum,
 )
 from sensing.values import Channel
-from sensing.zoom import Zoom
+from sensing.zoom import RESPONSE_LENGTHS, SLOPE_SHARE, Zoom
 
 pytestmark = pytest.mark.feature("E1")
 RATE = 20e6
@@ -77,11 +79,12 @@ def test_powers_of_the_zoom_are_those_of_its_samples_however_they_come() -> None
     assert samples.shape == powers.shape
     assert samples.shape[1] > 0
     np.testing.assert_allclose(powers, np.abs(samples) ** 2, rtol=1e-4, atol=1e-7)
-    # One block by hand: forth, the channel's bins, back, the middle half.
-    hop, short = whole.length // 2, samples.shape[1] // ((len(z) - whole.length // 2) // (whole.length // 2)) * 2
+    # One block by hand: forth, the channel's bins, back, what is not within the guard of an end.
+    hop, down = whole.length - 2 * whole.guard, round(RATE / whole.rate_hz)
+    keep, first = hop // down, whole.guard // down
     spectrum = np.fft.fft(z[hop : hop + whole.length].astype(np.complex128))
-    block = np.fft.ifft(spectrum[whole._at] * whole._weights, axis=1)[:, short // 4 : short // 4 + short // 2]
-    np.testing.assert_allclose(samples[:, short // 2 : short], block * (short / whole.length), rtol=1e-3, atol=1e-5)
+    block = np.fft.ifft(spectrum[whole._at] * whole._weights, axis=1)[:, first : first + keep]
+    np.testing.assert_allclose(samples[:, keep : 2 * keep], block / down, rtol=1e-3, atol=1e-5)
 
 
 def test_products_are_the_same_for_integers_and_floats() -> None:
@@ -98,6 +101,26 @@ def test_products_are_the_same_for_integers_and_floats() -> None:
     np.testing.assert_allclose(made[0].spectrum.median, made[1].spectrum.median, rtol=1e-5)
     for one, two in zip(made[0].channels, made[1].channels, strict=True):
         np.testing.assert_allclose(one.apd_percent, two.apd_percent, atol=0.05)
+
+
+def test_what_a_zoom_leaves_out_at_the_ends_of_a_block_is_a_quarter_of_the_response_it_asks_room_for() -> None:
+    zoom = Zoom(center_hz=0, sample_rate_hz=RATE, channels=CHANNELS)
+    response = RESPONSE_LENGTHS * RATE / (SLOPE_SHARE * min(c.width_hz for c in CHANNELS))
+    assert zoom.guard >= response / 4
+    assert zoom.length - 2 * zoom.guard >= zoom.length / 2
+
+
+def test_a_frame_is_cut_into_parts_whose_means_and_peaks_are_those_of_its_powers() -> None:
+    power = np.random.default_rng(8).gamma(1.0, 1.0, (3, 500)).astype(np.float32)
+    edges = np.array([20, 130, 131, 300, 480], np.int64)
+    mean, peak = np.empty(3, np.float32), np.empty(3, np.float32)
+    means, peaks = np.empty((3, 4)), np.empty((3, 4))
+    frame_parts(power, edges, mean, peak, means, peaks)
+    np.testing.assert_allclose(mean, power[:, 20:480].mean(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(peak, power[:, 20:480].max(axis=1))
+    expected = np.add.reduceat(power[:, :480].astype(np.float64), edges[:-1], axis=1) / np.diff(edges)
+    np.testing.assert_allclose(means, expected, rtol=1e-5)
+    np.testing.assert_array_equal(peaks, np.maximum.reduceat(power[:, :480], edges[:-1], axis=1))
 
 
 def cells(rng: np.random.Generator, blocks: int) -> ChannelCells:
@@ -192,3 +215,21 @@ def test_bright_cells_are_remembered_as_a_look_through_the_whole_memory_finds_th
         kept = np.concatenate((kept, piece))[-trains._memory :]
         np.testing.assert_array_equal(trains._cells, kept)
         np.testing.assert_array_equal(trains._bright, np.argwhere(kept >= SEED_LEVEL))
+
+
+@pytest.mark.parametrize("blocks", [0, 5, 64, 200])
+def test_a_bands_decisions_are_those_of_its_channels_one_by_one(blocks: int) -> None:
+    rng, detector = np.random.default_rng(9), ChannelDetector(pfa=1e-3, uneven_db=0.1)
+    channels = [cells(rng, 200) for _ in range(3)]
+    groups = [np.array([5, 1, 2, 3]), np.array([0, 4, 6, 7]), np.array([8, 9, 10, 11])]
+    power = np.ones((blocks, 13))
+    for at, one in zip(groups, channels, strict=True):
+        power[:, at] = one.power[:blocks]
+    power[blocks // 2 : blocks // 2 + 1, 6] = np.nan
+    found = BandDetector(detector, list(zip(groups, channels, strict=True))).decide(power)
+    for index, (at, one) in enumerate(zip(groups, channels, strict=True)):
+        alone = detector.decide(replace(one, power=power[:, at]))
+        np.testing.assert_allclose(found.statistic[index], alone.statistic, rtol=1e-12)
+        np.testing.assert_allclose(found.whole_db[index], alone.whole_db, rtol=1e-9)
+        np.testing.assert_array_equal(found.lasting[index], alone.lasting)
+    assert blocks < 200 or 0 < found.lasting.sum() < found.lasting.size

@@ -103,3 +103,10 @@ def test_the_sweep_finds_every_pair_that_all_pairs_find(seed: int, monkeypatch: 
     }
     assert len(findings.problems) == len(pairs)
     assert pairs
+
+
+def test_a_record_comes_back_as_it_was_but_for_its_bytes() -> None:
+    for record in Story(1).all:
+        assert heldrecords.unpacked(heldrecords.packed(record)) == replace(record, raw=b"")
+    live = _lives(Random(1), 1)[0]
+    assert heldrecords.unpacked(heldrecords.packed(live)) == live

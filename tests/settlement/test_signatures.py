@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from settlement.audit import signatures
-from settlement.audit.checker import CheckingProcess
+from settlement.audit.checker import CheckingProcess, held_in
 from settlement.audit.findings import Audited
 from settlement.audit.signatures import Ahead
 from settlement.audit.verify import audit_lineage
@@ -148,3 +148,24 @@ def test_where_no_other_process_can_be_had_the_audit_is_done_here(
             staticmethod(lambda broken=broken: subprocess.Popen(broken, stdin=subprocess.PIPE, stdout=subprocess.PIPE)),
         )
         assert said(audit(history, path)) == before
+
+
+def test_what_is_cut_short_or_no_entry_holds_no_signature(history: World) -> None:
+    db = apsw.Connection(str(history.folder / "holder.db"))
+    (body,) = db.execute("SELECT CAST(body AS BLOB) FROM leaf WHERE typ='confirm'").fetchone() or (b"",)
+    db.close()
+    publics = {one.hash: one.public for one in history.registry().subjects()}
+    assert len(held_in(publics, NETWORK, [bytes(body)])) == 1
+    assert held_in(publics, "another network", [bytes(body)]) == []
+    broken = [bytes(body)[:end] for end in range(len(body))]
+    broken += [
+        b"\xff",
+        b"\xa1\x03\x80",
+        b"\xa1\x03\xa0",
+        b"\xa1\x03\x5b" + b"\xff" * 8,
+        b"\xbb" + b"\xff" * 8,
+        b"\x9f" * 1000,
+    ]
+    held = held_in(publics, NETWORK, broken)
+    # The record ends before the entry does: what follows it may be missing, the signature is the same.
+    assert set(held) <= set(held_in(publics, NETWORK, [bytes(body)]))

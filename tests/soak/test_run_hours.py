@@ -24,6 +24,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from agent.bench.node import ProcessUse
+from agent.node.survivor import PROCESS_NAME
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import FRUGAL, Child, free_ports, stop
 from agent.trial.run import Options, await_ready, scenario_of, start_air
@@ -69,6 +70,8 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def part_of(pid: int) -> str:
+    if Path(f"/proc/{pid}/comm").read_text().strip() == PROCESS_NAME:
+        return "survivor"
     words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
     return next((name for mark, name in PARTS.items() if mark in words), words[:60])
 

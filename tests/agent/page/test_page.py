@@ -246,7 +246,7 @@ def test_unknown_is_to_be_taken_for_on() -> None:
     ("changes", "says", "mends"),
     [
         ({"warden": False}, "the warden does not run; last seen ARMED", "start it again"),
-        ({"gate": None}, "no radio yet", "power and its cable"),
+        ({"gate": None}, "the radio does not answer yet", "power and its cable"),
         ({"late": "the gate loop is 300 ms late"}, "the gate loop is 300 ms late", "`bandpact doctor`"),
         ({"process": 1 << 30}, "is dead, last heard", "start the node again"),
         ({"mono_ns": 0}, "last heard", "see whether the node still runs"),
@@ -295,7 +295,7 @@ def test_a_gate_without_a_permit_says_what_the_last_settlement_came_to(tmp_path:
     happened("incumbent", "", 70)
     said = "its settlement abababab ended at 00:01:00Z: preempted: INCUMBENT, a radar or another incumbent was heard"
     assert here.silence()["before"] == f"{said} in the band"
-    assert here.silence()["mend"].startswith("`bandpact acquire` another band, or wait until the incumbent")
+    assert here.silence()["mend"].startswith("`bandpact acquire BAND` for another band, or wait until the incumbent")
     here.status = told()  # the clock keeps it silent, whatever the last settlement came to
     assert here.silence()["before"] == ""
 

@@ -56,7 +56,7 @@ def test_unknown_says_whether_warden_radio_agent_or_the_pages_own_server_is_gone
         said.changes = {"warden": False}
         holds(seen, f"{SHOWN}.includes('the warden does not run') && {SHOWN}.includes('start it again')")
         said.changes = {"gate": None}
-        holds(seen, f"{SHOWN}.includes('no radio yet')")
+        holds(seen, f"{SHOWN}.includes('the radio does not answer yet')")
         said.changes = None
         holds(seen, f"{SHOWN}.includes('last heard')", 30)
         served.process.terminate()
