@@ -68,9 +68,16 @@ def descendants(pid: int) -> Iterator[int]:
                 yield from descendants(int(child))
 
 
+def words_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+
+
 def part_of(pid: int) -> str:
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
-    return next((name for mark, name in PARTS.items() if mark in words), words[:60])
+    """What a process is; what the warden forks has its command line, and is another part."""
+    words = words_of(pid)
+    part = next((name for mark, name in PARTS.items() if mark in words), words[:60])
+    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return f"{part}'s survivor" if words_of(parent) == words else part
 
 
 class Readers:
