@@ -10,6 +10,7 @@ after a first one. It needs no state of the gate: to mute a silent radio changes
 """
 
 import ctypes
+import gc
 import os
 import select
 import signal
@@ -82,6 +83,9 @@ class Survivor:
         reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._next_ns = 0
+        # What was loaded so far is not looked through again: pages that nobody writes to are shared by both.
+        gc.collect()
+        gc.freeze()
         # The forked process is born with every signal blocked: none ends it before its first instruction.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:

@@ -58,7 +58,9 @@ REASONS = {
     "TIMEOUT": "no answer came in time",
     "REVOKED": "a credential was taken back",
 }
-ELSEWHERE = "`bandpact acquire BAND` for another band, or wait until the incumbent has been silent for the protection time"
+ELSEWHERE = (
+    "`bandpact acquire BAND` for another band, or wait until the incumbent has been silent for the protection time"
+)
 UNKNOWN_MEND = "treat as ON: `bandpact stop`, or take the power away; then {then}"
 AFTERWARDS = (
     ("the warden does not run", "start it again: `bandpact run`, or the service `bandpact-warden`"),

@@ -24,6 +24,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from agent.bench.node import ProcessUse
+from agent.node.survivor import PROCESS_NAME
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import FRUGAL, Child, free_ports, stop
 from agent.trial.run import Options, await_ready, scenario_of, start_air
@@ -68,16 +69,11 @@ def descendants(pid: int) -> Iterator[int]:
                 yield from descendants(int(child))
 
 
-def words_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
-
-
 def part_of(pid: int) -> str:
-    """What a process is; what the warden forks has its command line, and is another part."""
-    words = words_of(pid)
-    part = next((name for mark, name in PARTS.items() if mark in words), words[:60])
-    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return f"{part}'s survivor" if words_of(parent) == words else part
+    if Path(f"/proc/{pid}/comm").read_text().strip() == PROCESS_NAME:
+        return "survivor"
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+    return next((name for mark, name in PARTS.items() if mark in words), words[:60])
 
 
 class Readers:
