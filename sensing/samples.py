@@ -21,6 +21,8 @@ STEPS_SEEN: Final = 512
 DC_SHARE: Final = 0.1
 SILENT_SHARE: Final = 1e-10
 """Under this share of a constant offset, what varies is the rounding of the numbers themselves."""
+STEP_SHARE_MOST: Final = 0.02
+"""Of full scale: two values further out are those of a limiter."""
 IMAGE_COEFFICIENT: Final = 0.1
 """Circularity above which an image is reported: twice the amplitude of the image, so 26 dB of rejection."""
 CONSTANT_ENVELOPE: Final = 1.3
@@ -103,6 +105,17 @@ def converter_noise(iq: Iq, *, full_scale: float) -> float:
     return 2 * (step / full_scale) ** 2 / 12
 
 
+def _within_a_step(iq: Iq, full_scale: float) -> bool:
+    """Whether I and Q each take two neighbouring codes at most: noise beneath the converter's step looks like that."""
+    if iq.dtype != np.int16:
+        return False
+    some = flat_samples(iq).reshape(-1, 2)[:PROBE_SAMPLES]
+    low, high = some.min(axis=0).astype(np.float64), some.max(axis=0).astype(np.float64)
+    if float(np.abs([low, high]).max()) > STEP_SHARE_MOST * full_scale:
+        return False
+    return bool(((high - low) <= _step(some.ravel(), full_scale)).all())
+
+
 def _piled_up(flat: NDArray[np.int16] | NDArray[np.float32], end: float, full_scale: float) -> int:
     """Samples exactly at the extreme, if they are far more than those just below it: a limiter, not a signal."""
     at = int(np.count_nonzero(flat == flat.dtype.type(end)))
@@ -133,6 +146,7 @@ def inspect(iq: Iq, *, full_scale: float) -> Quality:
     in_phase, quadrature, crossed = float(i @ i) / count, float(q @ q) / count, float(i @ q) / count
     power = in_phase + quadrature
     silent = power <= max(_quantisation_power(iq, full_scale), SILENT_SHARE * abs(offset) ** 2)
+    silent = silent or _within_a_step(iq, full_scale)
     share = 0.0 if silent else clipped_share(iq, full_scale)
     flags = SampleFlag.CLIPPED if share > CLIPPED_SHARE else SampleFlag.NONE
     if silent:

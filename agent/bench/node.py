@@ -28,18 +28,28 @@ TARGETS = {"agent": {"cpu_share": 0.05, "memory_mb": 150.0}, "warden": {"cpu_sha
 
 @dataclass(frozen=True, slots=True)
 class ProcessUse:
-    """What a process has used so far: processor seconds, and what is in memory now (MB, resident)."""
+    """What a process has used so far: processor seconds, and what is in memory now (MB, resident).
+
+    `loop_s` are those of its first thread: the loop of an agent or a warden, where an agent senses in another thread.
+    """
 
     cpu_s: float
     memory_mb: float
+    loop_s: float
 
     @classmethod
     def of(cls, pid: int) -> "ProcessUse":
         """As the kernel has it."""
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
         (resident,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))
-        return cls((int(fields[11]) + int(fields[12])) / TICKS, int(resident) * 1024 / 1e6)
+        loop_s = _spent_s(Path(f"/proc/{pid}/task/{pid}/stat"))
+        return cls(_spent_s(Path(f"/proc/{pid}/stat")), int(resident) * 1024 / 1e6, loop_s)
+
+
+def _spent_s(stat: Path) -> float:
+    """Processor seconds, in the program and in the kernel, by a `stat` file of /proc."""
+    fields = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def _layout(root: Path) -> Layout:
@@ -73,7 +83,7 @@ def _await_open(layout: Layout, children: list[Child]) -> None:
 
 
 def measured(pids: dict[str, int], seconds: float) -> dict[str, dict[str, float]]:
-    """Share of a core that each process takes over so long, and what it holds in memory at the end."""
+    """Share of a core that each process and its loop take over so long, and what it holds in memory at the end."""
     before, began_s = {part: ProcessUse.of(pid) for part, pid in pids.items()}, time.monotonic()
     time.sleep(seconds)
     after, spent_s = {part: ProcessUse.of(pid) for part, pid in pids.items()}, time.monotonic() - began_s
@@ -81,6 +91,7 @@ def measured(pids: dict[str, int], seconds: float) -> dict[str, dict[str, float]
         part: {
             "cpu_share": round((after[part].cpu_s - before[part].cpu_s) / spent_s, 4),
             "memory_mb": round(after[part].memory_mb, 1),
+            "loop_share": round((after[part].loop_s - before[part].loop_s) / spent_s, 4),
         }
         for part in pids
     }

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from sensing.longrun import long_run_occupancy
 from sensing.occupancy import channel_occupancy
@@ -23,9 +24,17 @@ class OnOff(Enum):
     EXPONENTIAL = "exponential on and off times"
     PARETO_LIGHT = "Pareto on and off times, index 2.5"
     PARETO_HEAVY = "Pareto on and off times, index 1.5"
+    PARETO_HEAVIEST = "Pareto on and off times, index 1.2"
+    SESSIONS = "exponential times in sessions of ten or so, long pauses between"
+    MEMORY = "exponential times whose mean wanders over some twenty of them"
 
 
-TAIL: Final = {OnOff.PARETO_LIGHT: 2.5, OnOff.PARETO_HEAVY: 1.5}
+TAIL: Final = {OnOff.PARETO_LIGHT: 2.5, OnOff.PARETO_HEAVY: 1.5, OnOff.PARETO_HEAVIEST: 1.2}
+SESSION_END: Final = 0.1
+SESSION_SHORT: Final = 0.3
+"""Of the mean off time: those within a session, and the pauses by which all of them have their mean."""
+MEMORY_STEP: Final = 0.95
+MEMORY_SPREAD: Final = 0.8
 
 
 def traffic(rng: np.random.Generator, kind: OnOff, *, share: float, blocks: int = BLOCKS) -> NDArray[np.bool_]:
@@ -33,19 +42,34 @@ def traffic(rng: np.random.Generator, kind: OnOff, *, share: float, blocks: int 
     on, off = MEAN_BLOCKS, MEAN_BLOCKS * (1 - share) / share
     count = int(6 * blocks / (on + off)) + 400
 
-    def drawn(mean: float) -> NDArray[np.float64]:
+    def drawn(mean: float, *, pauses: bool) -> NDArray[np.float64]:
         if kind is OnOff.FIXED:
             return np.full(count, mean)
         if kind is OnOff.EXPONENTIAL:
             return rng.exponential(mean, count)
+        if kind is OnOff.MEMORY:
+            return rng.exponential(mean, count) * _wandering(rng, count)
+        if kind is OnOff.SESSIONS:
+            if not pauses:
+                return rng.exponential(mean, count)
+            longer = rng.exponential(mean * (1 - SESSION_SHORT) / SESSION_END, count)
+            return rng.exponential(mean * SESSION_SHORT, count) + longer * (rng.random(count) < SESSION_END)
         tail = TAIL[kind]
         times: NDArray[np.float64] = mean * (tail - 1) / tail * (1 + rng.pareto(tail, count))
         return times
 
-    edges = np.cumsum(np.stack([drawn(on), drawn(off)], axis=1).ravel())
+    edges = np.cumsum(np.stack([drawn(on, pauses=False), drawn(off, pauses=True)], axis=1).ravel())
     start = rng.uniform(0, edges[-1] - blocks)
     busy: NDArray[np.bool_] = np.searchsorted(edges, start + np.arange(blocks) + 0.5) % 2 == 0
     return busy
+
+
+def _wandering(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """A factor of mean one, log-normal, that each time resembles the one before."""
+    fresh = MEMORY_SPREAD * np.sqrt(1 - MEMORY_STEP**2) * rng.standard_normal(count)
+    fresh[0] = MEMORY_SPREAD * rng.standard_normal()
+    factor: NDArray[np.float64] = np.exp(lfilter([1.0], [1.0, -MEMORY_STEP], fresh) - MEMORY_SPREAD**2 / 2)
+    return factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,8 @@ def node(
     for part, limits in found["targets"].items():
         for whose, row in (("settled", found[part]), ("granting", found["granting"][part])):
             out.print(
-                f"{whose:9} {part:7} {row['cpu_share']:7.2%} of a core (target {limits['cpu_share']:.0%})  "
+                f"{whose:9} {part:7} {row['cpu_share']:7.2%} of a core (target {limits['cpu_share']:.0%}, "
+                f"{row['loop_share']:.2%} its loop)  "
                 f"{row['memory_mb']:6.1f} MB (target {limits['memory_mb']:.0f} MB)",
                 highlight=False,
             )

@@ -7,7 +7,8 @@ from agent.node.mutehelper import MUTE, ask_to_mute
 from radio.ports import RfState
 
 RETRY_NS = 500_000_000
-LAST_TRIES = 5
+LAST_TRIES = 3
+"""How often an agent that ends mutes for its warden; the warden's survivor goes on where there is one."""
 
 
 def mute_by_own_connection(config: NodeConfig) -> RfState:

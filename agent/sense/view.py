@@ -19,6 +19,7 @@ from sensing.values import Channel, Interval, LevelDb
 TITLE_WIDTH: Final = 56
 BANDS_SHOWN: Final = 3
 LEAST_SHARE: Final = 5e-4
+NO_RADAR: Final = "no radar, they go on for longer than its burst or no incumbent can be there."
 
 
 def as_json(results: Sequence[SenseResult]) -> dict[str, Any]:
@@ -234,6 +235,10 @@ def _row(channel: ChannelReport) -> tuple[Text | str, ...]:
     )
 
 
+def _span(one: Incumbent) -> str:
+    return f"{one.low_hz / 1e6:.1f}-{one.high_hz / 1e6:.1f}"
+
+
 def _share(value: float, *, used: bool) -> str:
     """A share of the time in per cent; what is used a little is not used at "0.0 %" of it."""
     return "<0.1%" if used and value < LEAST_SHARE else f"{value:.1%}"
@@ -248,9 +253,13 @@ def radar_lines(result: SenseResult) -> list[str]:
         for one in result.report.incumbents
     ]
     reach = result.radar
+    back = [
+        f"Pulses like {one.kind}'s from {one.start_ns / 1e9:.3f} s in {_span(one)} MHz: {NO_RADAR}"
+        for one in result.report.pulse_trains[:BANDS_SHOWN]
+    ]
     if not reach.cannot_tell:
-        return heard or ["No radar heard."]
+        return [*(heard or ["No radar heard."]), *back]
     line = f"Radar: cannot tell of {', '.join(reach.cannot_tell)}: {reach.why}."
     if reach.heard_if_there and not heard:
         line += f" None of {', '.join(reach.heard_if_there)}."
-    return [*heard, line]
+    return [*heard, line, *back]

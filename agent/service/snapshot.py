@@ -169,9 +169,8 @@ def gate_now(status: dict[str, Any], now_ns: int) -> tuple[str, str]:
     gone = dead(status, now_ns)
     gate = status["gate"]
     if gone is not None or not status["warden"] or gate is None or status["late"] is not None:
-        why = gone or (
-            "the warden does not run" if not status["warden"] else status["late"] or "the radio does not answer yet"
-        )
+        why = gone or ("the warden does not run" if not status["warden"] else None)
+        why = why or status["late"] or "the radio does not answer yet"
         was = f"; last seen {gate['state']}" if gate is not None else ""
         return "UNKNOWN", f"treat as ON: {why}{was}"
     return gate["state"], gate["reason"]

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from sensing.detectors.pulsekernels import BLOCK
-from sensing.loops import compiled
+from sensing.loops import compiled, precompiled
 
 SCALE: Final = 8.0
 SLOTS_MIN: Final = 7
@@ -53,7 +53,7 @@ def bright_cells(cells: Any, seed: Any, first: int, out: Any) -> int:
     return count
 
 
-@compiled
+@precompiled("w2 uint8, int64, w1 int64")
 def count_values(cells: Any, bin_: int, counts: Any) -> None:
     """Fill `counts`, int64 (256,), with how many cells of one bin have each value."""
     counts[:] = 0

@@ -361,7 +361,8 @@ class Party(NodeState):
         self.duty(step, "holder", lambda: self.holder.tick(step))
         self.duty(step, "handing", lambda: handovers.tick(self, step))
         self.duty(step, "coordinator", lambda: self.coordinator.tick(step))
-        self.duty(step, "unwitnessed", lambda: self.witness.let_go(step, lambda name: self._is_over(name, step)))
+        if self.witness.quorum:
+            self.duty(step, "unwitnessed", lambda: self.witness.let_go(step, lambda name: self._is_over(name, step)))
         self.duty(step, "witness", lambda: self.witness.tick(step))
         self.duty(step, "proposals", lambda: assembly.tick(self, step))
         self.duty(step, "replies", lambda: self.sweep_replies(step))

@@ -11,7 +11,7 @@ import pytest
 
 from agent.node import warden_process
 from agent.node.events import read_events
-from agent.node.guard import Guard, muted_until_silent
+from agent.node.guard import LAST_TRIES, Guard, muted_until_silent
 from agent.node.survivor import LIMIT_S
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, free_ports, spawn, stop
@@ -153,7 +153,7 @@ def test_a_warden_ends_only_when_its_radio_reads_back_as_silent(monkeypatch: pyt
 def test_muting_from_outside_ends_with_silence_or_after_a_few_tries() -> None:
     answers = iter([RfState.UNKNOWN, RfState.OFF, RfState.ON])
     assert list(muted_until_silent(lambda: next(answers))) == [RfState.UNKNOWN, RfState.OFF]
-    assert list(muted_until_silent(lambda: RfState.UNKNOWN)) == [RfState.UNKNOWN] * 5
+    assert list(muted_until_silent(lambda: RfState.UNKNOWN)) == [RfState.UNKNOWN] * LAST_TRIES
 
 
 def test_the_guard_mutes_once_and_again_until_it_reads_back() -> None:

@@ -112,3 +112,13 @@ def test_what_stands_at_one_setting_of_the_gain_is_not_held_against_another() ->
     assert SampleFlag.GAIN_STEP in report.flags
     assert report.channels[0].occupancy.value == pytest.approx(0.5, abs=0.05)
     assert report.channels[0].occupancy.low < 0.53
+
+
+@pytest.mark.feature("E4")
+def test_noise_beneath_the_converters_step_is_nothing_heard() -> None:
+    z = noise(np.random.default_rng(6), 400_000, 0.25)
+    report = sensed(eight_bits(z), RATE)
+    assert SampleFlag.BELOW_QUANTISATION in report.flags
+    assert states(report) == ["unknown"], "two codes have a constant envelope, and are nobody's carrier"
+    limited = sensed(eight_bits((200 * (np.sign(z.real) + 1j * np.sign(z.imag))).astype(np.complex64)), RATE)
+    assert SampleFlag.BELOW_QUANTISATION not in limited.flags

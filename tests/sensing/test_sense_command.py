@@ -68,6 +68,17 @@ def test_json_has_the_published_names_and_nothing_else_is_printed(tmp_path: Path
     assert set(radar["confidence"]) == {"value", "low", "high"}
 
 
+@pytest.mark.feature("E3")
+def test_pulses_that_were_a_radar_first_and_went_on_are_told_of(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    z = (rng.standard_normal(RATE // 5) + 1j * rng.standard_normal(RATE // 5)) / np.sqrt(2)
+    z[np.add.outer(np.arange(500, len(z), RATE // 1000), np.arange(15)).ravel()] += 12
+    data = np.rint(np.stack([z.real, z.imag], axis=1) * 100).astype("<i2")
+    told = run("sense", f"file:{written(tmp_path, data)}").stdout
+    assert "No radar heard." in told
+    assert "Pulses like P0N#1's" in told
+
+
 def test_table_says_levels_are_relative(tmp_path: Path) -> None:
     result = run("sense", f"file:{written(tmp_path, radar_in_noise())}", "3551-3559MHz")
     assert result.exit_code == 0

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from settlement.core.reasons import Reason, refuse
+from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import verify
 from settlement.pair.effects import HandLease, HandPermit, RequestProgress, SettlementNews, WithdrawPermit
 from settlement.pair.holder import HolderPair
@@ -92,6 +92,33 @@ def test_what_was_undone_asks_for_nothing(world: World) -> None:
         party.attempt(step, part)
 
     world.do("alice", 5.0, act)
+    assert asked(world, seen) == []
+    (pair,) = party.user.pairs.values()
+    assert pair.state == UserState.SETTLED
+
+
+def test_what_a_duty_may_not_sign_is_undone_and_comes_back_as_its_refusal(world: World) -> None:
+    world.settle()
+    party, seen = world.members["alice"].party, len(asked(world))
+    (pair,) = party.user.pairs.values()
+    found: list[object] = []
+    sizes: list[int] = []
+
+    def part(step: Step) -> None:
+        party.user.relinquish(step, pair.sid, "over")
+        assert party.lineage.size > sizes[0]
+        raise NotEntitledError(refuse(Reason.SCOPE, "own.test", "this", "another"))
+
+    def act(step: Step) -> None:
+        sizes.append(party.lineage.size)
+        for _ in range(2):  # a refusal is no failure that the duty would wait after
+            found.append(party.duty(step, "test", lambda: part(step)))
+            sizes.append(party.lineage.size)
+
+    world.do("alice", 5.0, act)
+    assert [one.clause for one in found if isinstance(one, Refusal)] == ["own.test"] * 2
+    assert len(set(sizes)) == 1
+    assert party.faults == 0
     assert asked(world, seen) == []
     (pair,) = party.user.pairs.values()
     assert pair.state == UserState.SETTLED

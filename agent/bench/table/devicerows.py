@@ -40,7 +40,7 @@ def node_rows(found: Any) -> Iterator[BenchRow]:
                 unit="%",
                 ours=round(100 * row["cpu_share"], 2),
                 target=Target(limit=100 * limits["cpu_share"]),
-                note=f"over {found['seconds']:g} s",
+                note=f"over {found['seconds']:g} s; {_loop_note(part, row)}",
             )
             yield BenchRow(
                 area=COST,
@@ -50,6 +50,13 @@ def node_rows(found: Any) -> Iterator[BenchRow]:
                 target=Target(limit=limits["memory_mb"]),
                 note=_memory_note(found) if part == "agent" else "resident",
             )
+
+
+def _loop_note(part: str, row: Any) -> str:
+    """Where a process spends its time: in its loop, or beside it."""
+    loop, beside = 100 * row["loop_share"], 100 * max(0.0, row["cpu_share"] - row["loop_share"])
+    beside_it = "sensing each look" if part == "agent" else "the radio's threads"
+    return f"{loop:.1f} its loop, {beside:.1f} {beside_it}"
 
 
 def _memory_note(found: Any) -> str:

@@ -21,9 +21,11 @@ UNCITED = ("dispute.evidence", "answer.evidence")
 """Clauses that refuse what cites a record that is not here: its author is told, and passes it on."""
 EARLY = (
     "ruling.dispute",
+    "dispute.case",
     "ruling.unanswered",
     "case.answer",
     "case.evidence",
+    "case.escalates",
     "answer.dispute",
     "compensation.ruling",
     "compensation.moved",

@@ -33,6 +33,14 @@ def test_no_seed_breaks_what_must_hold(tmp_path: Path) -> None:
     assert all(happened[what] for what in ("disputed", "answered", "ruled", "refused", "kept", "broken")), happened
 
 
+@pytest.mark.feature("M6")
+def test_a_ruling_that_overtakes_its_dispute_is_taken_once_that_is_on_record(tmp_path: Path) -> None:
+    """Seed 100140: the dispute was refused (what it cites was not there yet), and the ruling on it refused for good."""
+    run = Promises(tmp_path, 100140)
+    assert run.run() == []
+    assert "ruled" in run.happened
+
+
 Break = Callable[[pytest.MonkeyPatch], None]
 
 
