@@ -12,6 +12,10 @@ from typing import Final
 PR_SET_PDEATHSIG = 1
 
 
+PARENT: Final = "_PARENT_OF_BANDPACT"
+"""In the environment of a process that is to end with its parent: that parent's number."""
+
+
 class OrphanedAtBirth(Exception):
     """The parent was gone before this process could ask to end with it."""
 
@@ -21,16 +25,28 @@ def die_with_parent(parent_pid: int | None = None) -> None:
 
     Args:
         parent_pid: who is expected to be the parent; checked after the request, so that a death in between is seen.
+            Who is not told goes by `PARENT` in its environment, where `child_environment` put it.
 
     Raises:
         OrphanedAtBirth: that parent is gone already.
         OSError: the kernel refuses.
     """
+    told = os.environ.pop(PARENT, "")
+    if parent_pid is None and told.isdecimal():
+        parent_pid = int(told)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if parent_pid is not None and os.getppid() != parent_pid:
         raise OrphanedAtBirth
+
+
+def child_environment() -> dict[str, str]:
+    """This process's environment for a child that calls `die_with_parent`.
+
+    An interpreter takes a second to start: a parent that ends in that second would leave a child that nobody ends.
+    """
+    return {**os.environ, PARENT: str(os.getpid())}
 
 
 def give_back() -> None:

@@ -25,6 +25,7 @@ from radio.cbrs.outlet import Outlet, OutletPlan
 from radio.cbrs.permission import Giver
 from radio.cbrs.registration import KnownCbsd, Registrar
 from radio.cbrs.wardenside import CbsdDesk
+from radio.process import child_environment
 
 if TYPE_CHECKING:
     from agent.cbrs.tls import TlsFiles
@@ -148,6 +149,7 @@ def _client(effective: Path) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
         [sys.executable, "-P", "-m", "agent.cbrs.upward", number, str(effective)],
         stdin=subprocess.DEVNULL,
         pass_fds=[theirs.fileno()],
+        env=child_environment(),
     )
     theirs.close()
     return ours, child

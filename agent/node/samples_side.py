@@ -11,6 +11,7 @@ from agent.node.events import EventLog
 from agent.samples.plan import door_plan
 from agent.samples.shared import FILE, rings_of
 from hw_profiles.smallfile import read_small
+from radio.process import child_environment
 from radio.ring import SampleRing
 
 STOP_S = 2.0
@@ -49,7 +50,9 @@ class SamplesSide:
             return
         with (self._config.folder / "samples.log").open("a") as log:
             command = [sys.executable, "-P", "-m", MODULE, str(self._path)]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment()
+            )
         self._starts += 1
 
     def state(self, now_ns: int) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from radio.link import (
     Withdraw,
 )
 from radio.ports import Iq16
+from radio.process import child_environment
 from settlement.core.reasons import Reason
 
 BEAT_NS = 40_000_000
@@ -61,6 +62,7 @@ def _started(config: NodeConfig, config_path: Path) -> "subprocess.Popen[bytes]"
             stderr=log,
             # What a terminal or `kill -- -GROUP` sends to the agent's group does not end both at once.
             start_new_session=True,
+            env=child_environment(),
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.page.plan import TOKEN, PagePlan, ServedNode, token_at
+from radio.process import child_environment
 
 USUAL_PORT, PORTS_TRIED = 9181, 20
 PLAN, SAID = "page.json", "page.err"
@@ -84,6 +85,7 @@ class PageBeside:
                 stderr=log,
                 pass_fds=fds,
                 start_new_session=True,
+                env=child_environment(),
             )
 
     def _stand_by(self, plan: Path) -> None:

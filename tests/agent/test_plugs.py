@@ -17,6 +17,7 @@ from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, _await_ready, _Tail, scenario_of, start_air
 from radio.ports import RfState
+from radio.process import PARENT
 from sim.airclient import AirClient
 from sim.oraclelog import read_log
 
@@ -110,7 +111,8 @@ def test_an_agent_and_its_warden_lost_at_once_fall_silent(running: Running) -> N
     assert waited(lambda: running.gate("user-a") == running.gate("user-b") == "OPEN")
     numbers = {"user-a": signal.SIGKILL, "user-b": signal.SIGSTOP}
     pids = {name: (running.warden(name), running.agent(name)) for name in numbers}
-    for warden, _ in pids.values():
+    for warden, agent in pids.values():
+        assert f"{PARENT}={agent}".encode() in Path(f"/proc/{warden}/environ").read_bytes().split(b"\0")
         assert os.getsid(warden) == warden, "what a terminal sends to the agent's group reaches the warden"
     pulled_ns = time.monotonic_ns()
     for name, number in numbers.items():

@@ -1,5 +1,6 @@
 """Asking a process to stop by signals: no signal, whenever it comes, keeps the process from stopping."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from radio.process import SignalEvent
+from radio.process import PARENT, SignalEvent, child_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 STORM = """
@@ -55,3 +56,36 @@ def test_the_event_wakes_every_thread_and_stays_set() -> None:
     assert event.wait() is True
     with pytest.raises(RuntimeError, match="not taken back"):
         event.clear()
+
+
+ORPHAN = """
+import os
+from radio.process import PARENT, OrphanedAtBirth, die_with_parent
+try:
+    die_with_parent()
+except OrphanedAtBirth:
+    print("orphaned", flush=True)
+else:
+    print("not orphaned", PARENT in os.environ, flush=True)
+"""
+
+
+@pytest.mark.feature("R7")
+@pytest.mark.parametrize(
+    ("parent", "said"), [(None, "not orphaned False"), ("1", "orphaned"), ("x", "not orphaned False")]
+)
+def test_a_child_whose_parent_ended_before_it_could_ask_ends_too(parent: str | None, said: str) -> None:
+    """A node that failed as it started left a warden that nobody ended, and that kept the next one out."""
+    environment = child_environment()
+    assert environment[PARENT] == str(os.getpid())
+    environment = environment if parent is None else {**environment, PARENT: parent}
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stdout == f"{said}\n", done.stderr
