@@ -81,7 +81,7 @@ def cell(band: Band = LOWER) -> Cell:
 
 
 def request(where: Street, wanted: Cell, nonce: bytes | None = None) -> bodies.Request:
-    declaration = where.peers["alice"].ask("offers")[-1]
+    declaration = where.peers["alice"].until("offers", bool)[-1]
     return bodies.Request(
         declaration=declaration,
         cell=wanted,
