@@ -31,7 +31,7 @@ from agent.node.errand import Surroundings
 from agent.node.errands import Errands
 from agent.node.events import EventLog
 from agent.node.grantwatch import GrantWatch, grant_fields
-from agent.node.guard import Guard, mute_by_own_connection, muted_until_silent
+from agent.node.guard import LAST_S, Guard, mute_by_own_connection
 from agent.node.handovers import HandingSide, kept_of
 from agent.node.integers import touched
 from agent.node.intents import ASKED_MAX
@@ -48,6 +48,7 @@ from agent.node.resumption import in_force
 from agent.node.samples_side import SamplesSide
 from agent.node.stationears import StationListening
 from agent.node.stockwitnesses import StockAsking, StockLines
+from agent.node.survivor import mute_until_silent
 from agent.node.traffic import SOURCES, BurstMaker
 from agent.node.trust import trust_of
 from agent.node.vitals import Vitals, channel_fields, key_fault, list_fields, mesh_fields, peer_fields, strangers_fields
@@ -205,8 +206,8 @@ class Node:
     def close(self) -> None:
         """Silence first, then the rest, the log last."""
         if not self.warden.stop():
-            for state in muted_until_silent(lambda: mute_by_own_connection(self.config)):
-                self.events.write("warden silent", rf=state.value, alive=False)
+            last = mute_until_silent(lambda: mute_by_own_connection(self.config), last_s=LAST_S)
+            self.events.write("warden silent", rf=last.value, alive=False)
         self.samples.close()
         self.vitals.end()
         self._take_from_warden()

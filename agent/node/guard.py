@@ -1,14 +1,14 @@
 """The agent's watch over its warden: gone, silent or late, and the agent mutes the radio by a way of its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from agent.config.settings import NodeConfig
 from agent.node.mutehelper import MUTE, ask_to_mute
 from radio.ports import RfState
 
 RETRY_NS = 500_000_000
-LAST_TRIES = 3
-"""How often an agent that ends mutes for its warden; the warden's survivor goes on where there is one."""
+LAST_S = 2.0
+"""For how long an agent that ends mutes for its warden; the warden's survivor goes on where there is one."""
 
 
 def mute_by_own_connection(config: NodeConfig) -> RfState:
@@ -22,15 +22,6 @@ def mute_by_own_connection(config: NodeConfig) -> RfState:
         return config.radio.silence()
     except Exception:  # noqa: BLE001 - a library beneath may fail in any way; the agent goes on and tries again
         return RfState.UNKNOWN
-
-
-def muted_until_silent(mute: Callable[[], RfState]) -> Iterator[RfState]:
-    """What each of at most LAST_TRIES mutes read back; the last is OFF where one succeeded."""
-    for _ in range(LAST_TRIES):
-        state = mute()
-        yield state
-        if state is RfState.OFF:
-            return
 
 
 class Guard:

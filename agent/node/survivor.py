@@ -28,7 +28,7 @@ LIMIT_S: Final = 1.0
 """For how long the warden may say nothing; its agent mutes much earlier."""
 RETRY_S: Final = 0.5
 LAST_S: Final = 60.0
-"""For how long a radio that does not read back as silent is muted again after the warden ended."""
+"""For how long a radio that does not read back as silent is muted again by a process that ends, or after its end."""
 PROCESS_NAME: Final = "bandpact-mute"
 """What the survivor is called in /proc/PID/comm: its command line is the warden's."""
 _PR_SET_NAME: Final = 15
@@ -48,7 +48,7 @@ def watch(reader: int, mute: Callable[[], RfState], *, limit_s: float = LIMIT_S,
     timeout_ms: float | None = None
     while True:
         if not poll.poll(timeout_ms):
-            timeout_ms = None if _muted(mute) else RETRY_S * 1000
+            timeout_ms = None if _muted(mute) is RfState.OFF else RETRY_S * 1000
             continue
         said = os.read(reader, 4096)
         if LAST_WORD in said:
@@ -56,19 +56,22 @@ def watch(reader: int, mute: Callable[[], RfState], *, limit_s: float = LIMIT_S,
         if not said:
             break
         timeout_ms = limit_s * 1000
+    return mute_until_silent(mute, last_s=last_s) is RfState.OFF
+
+
+def mute_until_silent(mute: Callable[[], RfState], *, last_s: float = LAST_S, retry_s: float = RETRY_S) -> RfState:
+    """Mute, and again until the radio reads back as OFF or `last_s` seconds have passed; returns the last readback."""
     until = time.monotonic() + last_s
-    while not _muted(mute):
-        if time.monotonic() >= until:
-            return False
-        time.sleep(RETRY_S)
-    return True
+    while (state := _muted(mute)) is not RfState.OFF and time.monotonic() < until:
+        time.sleep(retry_s)
+    return state
 
 
-def _muted(mute: Callable[[], RfState]) -> bool:
+def _muted(mute: Callable[[], RfState]) -> RfState:
     try:
-        return mute() is RfState.OFF
+        return mute()
     except Exception:  # noqa: BLE001 - whatever it is, the next try follows; nobody is left to tell
-        return False
+        return RfState.UNKNOWN
 
 
 class Survivor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.config.locks import WARDEN, held
 from agent.config.settings import ConfigError, NodeConfig, load
-from agent.node.survivor import Survivor
+from agent.node.survivor import LAST_S, Survivor, mute_until_silent
 from agent.node.wardenparts import radio_of, warden_of
 from agent.timekeeping.assembly import timekeeper
 from hw_profiles.printable import printable
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from agent.cbrs.assembly import WardenCbrs
 
 RETRY_S = 0.1
-LAST_S = 60.0
-"""For how long a radio that does not read back as silent at the end is muted again: nobody may be left to do it."""
 BEFORE_S = 3.0
 """How long the warden of before may take to end."""
 OPERATOR = "operator"
@@ -51,14 +49,6 @@ def _cbrs(config: NodeConfig) -> "tuple[WardenCbrs | None, dict[str, Any]]":
 
     found = warden_cbrs(config)
     return found, beside_of(found)
-
-
-def silenced(warden: Warden) -> RfState:
-    """Mute, and again until the radio reads back as silent or LAST_S have passed; returns what it read back last."""
-    until = time.monotonic() + LAST_S
-    while (found := warden.silence()) is not RfState.OFF and time.monotonic() < until:
-        time.sleep(RETRY_S)
-    return found
 
 
 def run(config: NodeConfig, stop: threading.Event) -> RfState:
@@ -102,7 +92,7 @@ def _guard(config: NodeConfig, stop: threading.Event, survivor: Survivor) -> RfS
             if cbrs is not None:
                 cbrs.turn()
     finally:
-        last = silenced(warden)
+        last = mute_until_silent(warden.silence, retry_s=RETRY_S)
         warden.close()
         if cbrs is not None:
             cbrs.close()

@@ -155,6 +155,14 @@ class Registry:
         """The credential that took a credential's place."""
         return self._successors.get(credential)
 
+    def newest(self, credential: bytes) -> bytes:
+        """The credential by which a party is known today: this one, or the last of those that took its place."""
+        seen = set[bytes]()
+        while credential not in seen and (later := self.successor(credential)) is not None:
+            seen.add(credential)
+            credential = later
+        return credential
+
     def line(self, credential: bytes) -> tuple[bytes, ...]:
         """A credential and those it succeeded, the newest first."""
         found = [credential]

@@ -380,15 +380,7 @@ class Party(NodeState):
 
     def _unreadable(self, step: Step) -> Silenced:
         """Whose receipts are never taken again, be it under the key that it had or under one that succeeded it."""
-
-        def silenced(credential: bytes) -> Refusal | None:
-            seen = set[bytes]()
-            while credential not in seen and (successor := self.registry.successor(credential)) is not None:
-                seen.add(credential)
-                credential = successor
-            return self.silenced(credential, step.now.time)
-
-        return silenced
+        return lambda credential: self.silenced(self.registry.newest(credential), step.now.time)
 
     def due(self, now: Fix) -> bool:
         """True when a tick would have something to look at."""

@@ -80,9 +80,7 @@ def settled_here(state: NodeState, sid: bytes) -> tuple[bytes | None, bytes | No
 def other_party(state: NodeState, sid: bytes) -> bytes | None:
     """The credential, of today, of the other party of a settlement of this node."""
     _, other, _ = settled_here(state, sid)
-    while other is not None and (newer := state.registry.successor(other)) is not None:
-        other = newer
-    return other
+    return None if other is None else state.registry.newest(other)
 
 
 def case_of(state: NodeState, name: bytes, answer: bytes | None) -> DisputeCase | Refusal:

@@ -98,14 +98,7 @@ def raise_as_outsider(state: NodeState, step: Step, body: Dispute, shown: ShownS
         return held
     record = step.sign(body)
     keep(step, record.digest, held)
-    readers = [_today(state, one.hash) for one in (shown.pair.holder, shown.pair.user)]
+    readers = [state.registry.newest(one.hash) for one in (shown.pair.holder, shown.pair.user)]
     state.holder.leases.debts.say_to_each(step, record, dict.fromkeys(readers))
     step.event("dispute raised", sid=body.sid, dispute=record.digest, ground=body.grounds, claim=body.claim)
     return record
-
-
-def _today(state: NodeState, credential: bytes) -> bytes:
-    """The credential by which a party is reached now."""
-    while (newer := state.registry.successor(credential)) is not None:
-        credential = newer
-    return credential

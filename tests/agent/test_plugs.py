@@ -5,17 +5,19 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from unittest.mock import Mock
 
 import pytest
 
 from agent.node import warden_process
 from agent.node.events import read_events
-from agent.node.guard import LAST_TRIES, Guard, muted_until_silent
-from agent.node.survivor import LIMIT_S
+from agent.node.guard import Guard
+from agent.node.survivor import LIMIT_S, mute_until_silent
 from agent.trial.folder import Layout, prepare
 from agent.trial.processes import Child, free_ports, spawn, stop
 from agent.trial.run import NODE, Options, _await_ready, _Tail, scenario_of, start_air
+from radio.errors import HardwareError
 from radio.ports import RfState
 from radio.process import PARENT
 from sim.airclient import AirClient
@@ -139,21 +141,23 @@ def test_an_agent_that_is_stopped_silences_for_a_warden_that_hangs(running: Runn
 
 
 @pytest.mark.feature("R7")
-def test_a_warden_ends_only_when_its_radio_reads_back_as_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(warden_process, "RETRY_S", 0.0)
-    warden = Mock()
+def test_muting_goes_on_until_the_radio_reads_back_as_silent_or_the_time_is_over() -> None:
+    mute = Mock(side_effect=[RfState.UNKNOWN, RfState.ON, HardwareError("gone"), RfState.OFF, RfState.ON])
+    assert mute_until_silent(mute, retry_s=0.0) is RfState.OFF
+    assert mute.call_count == 4
+    assert mute_until_silent(Mock(return_value=RfState.UNKNOWN), last_s=0.0) is RfState.UNKNOWN
+
+
+@pytest.mark.feature("R7")
+def test_a_warden_mutes_until_its_radio_reads_back_as_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    warden, stop = Mock(), Event()
+    stop.set()
     warden.silence.side_effect = [RfState.UNKNOWN, RfState.ON, RfState.OFF, RfState.ON]
-    assert warden_process.silenced(warden) is RfState.OFF
+    for name in ("_until_found", "_cbrs", "timekeeper", "warden_of", "OperatorDoor"):
+        monkeypatch.setattr(warden_process, name, Mock(return_value=warden))
+    monkeypatch.setattr(warden_process, "_cbrs", Mock(return_value=(None, {})))
+    assert warden_process._guard(Mock(run_folder=Path()), stop, Mock()) is RfState.OFF
     assert warden.silence.call_count == 3
-    monkeypatch.setattr(warden_process, "LAST_S", 0.0)
-    warden.silence.side_effect = [RfState.UNKNOWN]
-    assert warden_process.silenced(warden) is RfState.UNKNOWN
-
-
-def test_muting_from_outside_ends_with_silence_or_after_a_few_tries() -> None:
-    answers = iter([RfState.UNKNOWN, RfState.OFF, RfState.ON])
-    assert list(muted_until_silent(lambda: next(answers))) == [RfState.UNKNOWN, RfState.OFF]
-    assert list(muted_until_silent(lambda: RfState.UNKNOWN)) == [RfState.UNKNOWN] * LAST_TRIES
 
 
 def test_the_guard_mutes_once_and_again_until_it_reads_back() -> None:
