@@ -165,6 +165,9 @@ def test_a_holder_turns_its_key_twice_and_goes_on(world: World, tmp_path: Path) 
     for number in (1, 2):
         assert turn(world, "holder", 1.5 + number / 10, number) is None
         assert carry(world, 1.5 + number / 10) == []
+    line = alice.registry.line(holder.identity.credential)
+    assert len(line) == 3
+    assert {alice.registry.newest(one) for one in line} == {holder.identity.credential}
     assert offers_of(world, "alice") == 0, "nobody asks for what the old key offered"
     world.do("holder", 3.6, holder.tick)
     assert carry(world, 3.6) == []
