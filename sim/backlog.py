@@ -90,9 +90,9 @@ class Backlog:
         self._waiting: deque[_Waiting] = deque()
         self._spool: _SpoolFile | None = None
         self.in_memory = 0
-        """Bytes of samples."""
+        """Bytes of the samples that wait in memory."""
         self.on_disk = 0
-        """Bytes of samples."""
+        """Bytes of the samples that wait in files."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -172,9 +172,9 @@ class KnownContents:
         self._kept_bytes = kept_bytes
         self._held: OrderedDict[tuple[bytes, int, int, int, tuple[bool, bool]], _Known] = OrderedDict()
         self.bytes = 0
-        """Of samples that are remembered."""
+        """Bytes of the samples that are remembered."""
         self.measured = 0
-        """How many were."""
+        """How many bursts were measured, and not only compared."""
 
     def __call__(
         self, iq: Iq16, *, sample_rate_hz: int, full_scale: int, whole: tuple[bool, bool] = (True, True)

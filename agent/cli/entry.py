@@ -128,6 +128,9 @@ def _ended(exc: Exception) -> int:
     if hasattr(exc, "format_message"):
         _say(_usage_line(exc))
         return int(getattr(exc, "exit_code", Exit.USAGE))
+    if isinstance(exc, OSError):  # the first --help is printed before any command is begun
+        _say(os_error_line(exc))
+        return Exit.FAILURE
     if os.environ.get(TRACE):
         traceback.print_exception(exc)
     last = traceback.extract_tb(exc.__traceback__)[-1]

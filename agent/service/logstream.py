@@ -33,12 +33,12 @@ class LogStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Nothing waits here."""
+        """No line is held back here; a stream in memory is flushed."""
         if self._fd is None:
             self._beneath.flush()
 
     def writable(self) -> bool:
-        """It is for nothing else."""
+        """Whether lines can be written: always."""
         return True
 
 
