@@ -6,7 +6,8 @@ anything in a name, a reason or a path. Sources: ECMA-48; Unicode TR 36 section 
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any, TextIO
 
 
@@ -37,9 +38,9 @@ class PrintableStream(io.TextIOBase):
     It is no terminal to whoever asks: styled output goes to the `bare` stream, by those who made its text printable.
     """
 
-    def __init__(self, bare: TextIO) -> None:
-        """`bare`: where the text goes."""
-        self.bare = bare
+    def __init__(self, bare: TextIO, *, said: str = "") -> None:
+        """`bare`: where the text goes; `said`: what a person calls it, for what the operating system refuses of it."""
+        self.bare, self.said = bare, said
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -60,7 +61,8 @@ class PrintableStream(io.TextIOBase):
         """Write text, made printable but for its newlines."""
         if not isinstance(text, str):
             raise TypeError("text, not bytes")
-        self.bare.write(spoken_in(lines(text), self.bare))
+        with named(self.said):
+            self.bare.write(spoken_in(lines(text), self.bare))
         return len(text)
 
     def writelines(self, texts: Iterable[str]) -> None:  # type: ignore[override]
@@ -70,7 +72,8 @@ class PrintableStream(io.TextIOBase):
 
     def flush(self) -> None:
         """Hand on what waits."""
-        self.bare.flush()
+        with named(self.said):
+            self.bare.flush()
 
     def fileno(self) -> int:
         """The descriptor beneath."""
@@ -83,6 +86,17 @@ class PrintableStream(io.TextIOBase):
     def isatty(self) -> bool:
         """No: nothing here may steer a terminal."""
         return False
+
+
+@contextmanager
+def named(said: str) -> Iterator[None]:
+    """What the operating system refuses inside names the stream that it refused it of, as it names a file."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.filename is None and said:
+            exc.filename = said
+        raise
 
 
 def spoken_in(text: str, stream: IO[str]) -> str:

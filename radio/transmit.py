@@ -1,10 +1,14 @@
 """The transmit chain in its one right order: up by tuning at the quietest and checking the readback, down by mute.
 
-A fault in it latches: nothing is sent again until an operator clears it, for nobody can say what the device does.
+A fault in it latches: nothing is sent again until an operator clears it, for nobody can say what the device does. A
+single question that a busy host or cable left unanswered is less: the device is muted at once, and may be tuned afresh
+when it read back as silent, has rested, and answers again.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from hw_profiles.profile import RadioProfile
 from radio.devicewatch import DeviceWatch
@@ -14,6 +18,12 @@ from radio.wakeup import unheard
 from settlement.chain.scope import Band
 from settlement.core.reasons import Reason, Refusal, refuse
 from settlement.pair.artifact import VerifiedPermit
+
+UNANSWERED_MAX: Final = 3
+"""So many unanswered questions within `UNANSWERED_WITHIN_NS` latch the radio until a person clears it."""
+UNANSWERED_WITHIN_NS: Final = 60_000_000_000
+REST_NS: Final = 1_000_000_000
+"""A device that left a question unanswered stays muted for so long at least, and until it answers."""
 
 
 class TransmitChain:
@@ -40,6 +50,9 @@ class TransmitChain:
         self.slowest_mute_ns = 0
         self._next_beat_ns = 0
         self._tuned_ns = 0
+        self._unanswered_ns: deque[int] = deque(maxlen=UNANSWERED_MAX)
+        self._unheard: Refusal | None = None
+        self._unheard_ns = 0
         self._watch = DeviceWatch(radio, rouse=rouse) if isinstance(radio, Questioned) else None
         self._dead_man: Watched | None = radio if isinstance(radio, Watched) else None
 
@@ -52,21 +65,32 @@ class TransmitChain:
     def check(self) -> Refusal | None:
         """What was found of the device since the last call, if it is not as it was set; it is muted then.
 
-        Latched, with what was read and what had been set, unless all that happened is that somebody else muted it.
+        Latched, with what was read and what had been set, unless all that happened is that somebody else muted it, or
+        that it left a question unanswered for the first or second time within a minute.
         """
+        unheard_beat, self._unheard = self._unheard, None
         if self._watch is None:
-            return None
+            return unheard_beat
         found = self._watch.take()
         if found is None:
             failure = self._watch.failure_since(self._tuned_ns) if self._tuned is not None else ""
-            if failure:
-                self._latch(f"readback failed: {failure}")
-            return self.latched if failure else None
+            return self._unanswered(f"readback failed: {failure}") if failure else unheard_beat
         if found.silenced or self.latched is not None:
             self.mute()
             return refuse(Reason.DRIVER, "gate.2", f"muted by another: {found.read}", found.wanted)
         self._latch(found.read, f"as set: {found.wanted}")
         return self.latched
+
+    @property
+    def resting(self) -> str | None:
+        """Why the radio may not be tuned yet: it left a question unanswered a moment ago, or still does."""
+        if not self._unanswered_ns:
+            return None
+        rest_ns = self._unanswered_ns[-1] + REST_NS - self._monotonic_ns()
+        failure = self._watch.failure_since(self._unheard_ns) if self._watch is not None else ""
+        if failure and self._tuned is None:
+            return f"the device does not answer: {failure}"
+        return "the device left a question unanswered; it rests a second" if rest_ns > 0 else None
 
     def band(self, permit: VerifiedPermit | None) -> Band | None:
         """The band the transmitter is set to, or would be set to when it is off; None where this radio cannot go."""
@@ -115,7 +139,7 @@ class TransmitChain:
             return None
 
     def beat(self) -> None:
-        """Tell the device's own dead-man, where it can have one, that its host lives; a failure while tuned latches."""
+        """Tell the device's own dead-man, where it can have one, that its host lives; a failure while tuned mutes."""
         now_ns = self._monotonic_ns()
         if self._dead_man is None or now_ns < self._next_beat_ns:
             return
@@ -124,7 +148,7 @@ class TransmitChain:
             self._dead_man.heartbeat()
         except RadioError as exc:
             if self._tuned is not None:
-                self._latch(f"heartbeat failed: {exc}")
+                self._unheard = self._unanswered(f"heartbeat failed: {exc}")
 
     def mute(self) -> int:
         """Silence and verify; returns when it was done, monotonic ns. Latches when it does not read back as silent."""
@@ -143,6 +167,7 @@ class TransmitChain:
     def clear(self) -> RfState:
         """Forget a fault when the device is surely silent now; returns what it reads back."""
         fault, self.latched, self.slowest_mute_ns = self.latched, None, 0
+        self._unanswered_ns.clear()
         self.mute()
         if self._watch is not None:
             self._watch.take()
@@ -164,6 +189,24 @@ class TransmitChain:
             self._watch.stop()
         self.mute()
         self._radio.close()
+
+    def _unanswered(self, what: str) -> Refusal:
+        """Mute a device that left a question unanswered; latched too where it does not read back as silent.
+
+        So is one that did so `UNANSWERED_MAX` times within a minute.
+        """
+        now_ns = self._monotonic_ns()
+        self._unanswered_ns.append(now_ns)
+        self._unheard_ns = time.monotonic_ns()
+        often = len(self._unanswered_ns) == UNANSWERED_MAX
+        if often and now_ns - self._unanswered_ns[0] <= UNANSWERED_WITHIN_NS:
+            what = f"{what}; {UNANSWERED_MAX} times within {UNANSWERED_WITHIN_NS // 1_000_000_000} s"
+        else:
+            self.mute()
+            if self.latched is None:
+                return refuse(Reason.DRIVER, "gate.1", f"{what}; muted, to be tuned afresh", "an answer")
+        self._latch(what)
+        return self.latched or refuse(Reason.DRIVER, "gate.2", what, "an answer")
 
     def _latch(self, what: str, wanted: str = "the settings that were asked for, silence when muted") -> None:
         self.latched = None

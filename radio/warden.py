@@ -330,7 +330,7 @@ class Warden:
         return gate.Inputs(
             now=now,
             mono_ns=mono_ns,
-            driver_fault=self._listener.fault,
+            driver_fault=self._listener.fault or self._chain.resting,
             latched=self._chain.latched,
             armed_until_mono_ns=self._armed_until_ns,
             permit=permit,
@@ -567,7 +567,7 @@ class Warden:
         self._pending.clear()
 
     def _check_device(self) -> None:
-        """A device that is not as it was set is muted by now; one that was only muted by another is tuned afresh."""
+        """A device that is not as it was set is muted by now; one muted by another, or unheard, is tuned afresh."""
         found = self._chain.check()
         if found is None or self._state is not GateState.OPEN or self._chain.latched is not None:
             return

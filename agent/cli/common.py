@@ -48,10 +48,10 @@ def _open_closed_streams() -> None:
 def guard_streams() -> None:
     """From here on nothing that is printed steers a terminal, whoever wrote it and whichever command prints it."""
     _open_closed_streams()
-    for name in ("stdout", "stderr"):
+    for name, said in (("stdout", "standard output"), ("stderr", "standard error")):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, PrintableStream):
-            setattr(sys, name, PrintableStream(stream))
+            setattr(sys, name, PrintableStream(stream, said=said))
 
 
 def say(text: object, *, err: bool = False) -> None:

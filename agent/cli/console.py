@@ -6,7 +6,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from hw_profiles.printable import bare, lines, printable, spoken_in
+from hw_profiles.printable import bare, lines, named, printable, spoken_in
 
 
 class PlainConsole(Console):
@@ -15,11 +15,13 @@ class PlainConsole(Console):
     def __init__(self, stream: TextIO) -> None:
         """`stream`: standard output or error."""
         super().__init__(file=bare(stream), soft_wrap=True, markup=False, highlight=False, emoji=False)
+        self._said = getattr(stream, "said", "")
 
     def print(self, *objects: Any, **how: Any) -> None:
         """Print lines, tables and the like."""
         shown = (printable(one) if isinstance(one, str) else one for one in objects)
-        super().print(*shown, **{**how, "markup": False, "emoji": False})
+        with named(self._said):
+            super().print(*shown, **{**how, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What to write for anything that can be shown, each piece of text printable."""

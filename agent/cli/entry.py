@@ -28,7 +28,7 @@ def _say(message: str) -> None:
 
 
 def os_error_line(exc: OSError) -> str:
-    """What the operating system refused, in one line."""
+    """What the operating system refused, in one line, with the file or the stream that it refused it of."""
     what = exc.strerror or str(exc) or type(exc).__name__
     return f"{exc.filename}: {what}" if exc.filename else what
 

@@ -80,7 +80,7 @@ def status(
     from agent.cbrs.shown import asked
     from agent.config.files import load_found
     from agent.config.settings import ConfigError
-    from agent.service.snapshot import FILE, NOT_OURS, gate_now, problems, read_status
+    from agent.service.snapshot import FILE, NOT_OURS, gate_now, problems, read_status, unreadable
 
     try:
         run_folder = folder or load_found(chosen(node, config)).run_folder
@@ -88,7 +88,8 @@ def status(
         fail(str(exc))
     found = read_status(run_folder)
     stations = None if found is None else asked(run_folder)
-    wrong = problems(found)
+    why = unreadable(run_folder) if found is None else None
+    wrong = {"agent": why} if why is not None else problems(found)
     if json_out:
         gate = (
             None if found is None else dict(zip(("state", "reason"), gate_now(found, time.monotonic_ns()), strict=True))

@@ -72,13 +72,31 @@ class _Status(BaseModel):
 
 def read_status(folder: Path) -> dict[str, Any] | None:
     """The state the agent left; None when there is none that can be read and understood."""
+    found = _found_in(folder)
+    return found if isinstance(found, dict) else None
+
+
+def unreadable(folder: Path) -> str | None:
+    """Why a state that is there tells nothing, and what to do; None where there is none, or it can be read."""
+    found = _found_in(folder)
+    if found is None or isinstance(found, dict):
+        return None
+    return f"{folder / FILE} cannot be read: {found}; a node that runs writes it anew: start the node, or delete it"
+
+
+def _found_in(folder: Path) -> dict[str, Any] | str | None:
+    """The state that the agent left, or why it cannot be read; None where there is none."""
     try:
         text = read_small(folder / FILE)
         _Status.model_validate_json(text)
         found = json.loads(text)
-    except (OSError, ValueError, RecursionError):
+    except FileNotFoundError:
         return None
-    return found if isinstance(found, dict) else None
+    except OSError as exc:
+        return exc.strerror or type(exc).__name__
+    except (ValueError, RecursionError):
+        return "it is not the state of a node of this version"
+    return found if isinstance(found, dict) else "it is not the state of a node of this version"
 
 
 def mesh_line(mesh: dict[str, Any]) -> str:

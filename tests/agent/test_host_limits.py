@@ -113,11 +113,11 @@ def test_a_node_that_may_open_too_few_files_says_so_and_does_not_start(tmp_path:
     assert "200 open files are allowed" in done.stderr
 
 
-@pytest.mark.parametrize("words", [["--help"], ["audit", "--help"], ["--version"]])
+@pytest.mark.parametrize("words", [["--help"], ["audit", "--help"], ["--version"], ["status", "--folder", "/"]])
 def test_help_that_a_full_disk_does_not_take_is_a_line_and_no_defect(words: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "agent.cli.main", *words],
             cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
         )  # fmt: skip
-    assert (done.returncode, done.stderr) == (1, "bandpact: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "bandpact: standard output: No space left on device\n")

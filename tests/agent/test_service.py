@@ -337,7 +337,13 @@ def test_a_state_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
     assert read_status(tmp_path) is None
     done = RUN.invoke(app, ["status", "--folder", str(tmp_path)])
     assert done.exit_code == 4
-    assert "not ready: agent" in done.output
+    assert f"not ready: agent: {tmp_path / 'status.json'} cannot be read" in done.output.replace("\n", "")
+    assert "start the node, or delete it" in done.output
+    (tmp_path / "status.json").unlink()
+    (tmp_path / "status.json").mkdir()
+    assert "is a folder" in RUN.invoke(app, ["status", "--folder", str(tmp_path)]).output
+    (tmp_path / "status.json").rmdir()
+    assert "no state on this host" in RUN.invoke(app, ["status", "--folder", str(tmp_path)]).output
 
 
 @pytest.mark.attack(69)

@@ -12,7 +12,9 @@ from agent.node.warden_process import operate
 from hw_profiles.loader import load_limits, load_radio
 from hw_profiles.profile import RadioProfile
 from hw_profiles.values import Range
+from radio import transmit
 from radio.authorisation import OutsideAuthorisation
+from radio.devicewatch import DeviceWatch
 from radio.errors import Disconnected
 from radio.link import (
     AgentBeat,
@@ -30,7 +32,7 @@ from radio.link import (
 from radio.mask import Service
 from radio.pace import Pace
 from radio.permits import Permits
-from radio.ports import Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
+from radio.ports import Drift, Iq16, RfState, RxBlock, RxSettings, Sent, Span, TxSettings
 from radio.ring import SampleRing
 from radio.sampledoor import SampleDoor
 from radio.signals import ofdm
@@ -109,15 +111,21 @@ class FakeRadio:
 
 @dataclass
 class WatchedRadio(FakeRadio):
-    """One whose device listens for heartbeats."""
+    """One whose device listens for heartbeats, and answers how it is set."""
 
     beats: int = 0
     deaf: bool = False
+    silent: bool = False
 
     def heartbeat(self) -> None:
         self.beats += 1
         if self.deaf:
             raise Disconnected("the cable is out")
+
+    def drift(self) -> Drift | None:
+        if self.silent:
+            raise Disconnected("no answer in 100 ms")
+        return None
 
     def guarded(self) -> bool:
         return True
@@ -337,8 +345,9 @@ def test_a_loop_that_ran_late_closes_earlier_by_as_much(bench: Bench) -> None:
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Iterator[tuple[Bench, WatchedRadio]]:
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Bench, WatchedRadio]]:
     radio = WatchedRadio()
+    monkeypatch.setattr(DeviceWatch, "start", lambda watch: None)  # asked by the tests themselves
     made = Bench(tmp_path, radio=radio)
     yield made, radio
     made.warden.close()
@@ -361,19 +370,111 @@ def test_a_device_that_does_not_answer_is_not_waited_for(watched: tuple[Bench, W
     assert radio.beats == 0
 
 
+BEAT_NS = load_radio("simulated").watchdog.heartbeat_ms * 1_000_000
+UNANSWERED = ["heartbeat", "question"]
+
+
+def unanswered(bench: Bench, radio: "WatchedRadio", way: str) -> None:
+    """One heartbeat, or one question of how the device is set, stays without an answer; then it answers again."""
+    asker = bench.warden._chain._watch
+    assert asker is not None
+    if way == "question":
+        radio.silent = True
+        asker.ask()
+        bench.say()
+        radio.silent = False
+        asker.ask()
+    else:
+        radio.deaf = True
+        radio.clock.now_ns += BEAT_NS
+        bench.say()
+        radio.deaf = False
+
+
 @pytest.mark.feature("R9")
-@pytest.mark.parametrize("opened", [True, False])
-def test_a_heartbeat_that_fails_latches_what_is_open(watched: tuple[Bench, WatchedRadio], opened: bool) -> None:
+@pytest.mark.parametrize("way", UNANSWERED)
+def test_one_question_without_an_answer_mutes_and_opens_again_after_a_rest(
+    watched: tuple[Bench, WatchedRadio], way: str
+) -> None:
     bench, radio = watched
-    if opened:
-        bench.permit()
-        assert bench.changes()[-1] == ("OPEN", "")
-    radio.deaf = True
-    radio.clock.now_ns += load_radio("simulated").watchdog.heartbeat_ms * 1_000_000
-    bench.say()
+    bench.permit()
+    assert bench.changes()[-1] == ("OPEN", "")
+    radio.calls.clear()
+    unanswered(bench, radio, way)
     assert radio.tuned is None
-    assert (bench.changes()[-1][0] == "LATCHED") is opened
-    assert "heartbeat failed" in str(bench.warden._chain.latched) or not opened
+    assert "tune" not in radio.calls
+    assert bench.changes()[-1] == ("LOCKED", "DRIVER")
+    bench.beat()
+    assert radio.tuned is None, "it rests a second"
+    radio.clock.now_ns += transmit.REST_NS
+    bench.beat()
+    assert bench.changes()[-1] == ("OPEN", "")
+
+
+@pytest.mark.feature("R9")
+@pytest.mark.parametrize("way", UNANSWERED)
+@pytest.mark.parametrize(("apart_s", "latches"), [(1, True), (29, True), (31, False)])
+def test_the_third_question_without_an_answer_within_a_minute_latches(
+    watched: tuple[Bench, WatchedRadio], way: str, apart_s: int, latches: bool
+) -> None:
+    bench, radio = watched
+    bench.permit()
+    for _ in range(3):
+        unanswered(bench, radio, way)
+        assert radio.tuned is None
+        radio.clock.now_ns += apart_s * 10**9
+        bench.beat()
+    assert (bench.changes()[-1] == ("LATCHED", "DRIVER")) is latches
+    assert (radio.tuned is None) is latches
+    if latches:
+        assert "3 times within 60 s" in str(bench.warden._chain.latched)
+        assert bench.warden.clear() is RfState.OFF
+        bench.warden.arm(10**12)
+        bench.beat()
+        unanswered(bench, radio, way)
+        assert bench.warden._chain.latched is None, "counted anew after a person looked"
+
+
+@pytest.mark.feature("R9")
+def test_a_device_that_answers_no_more_stays_muted_for_as_long(watched: tuple[Bench, WatchedRadio]) -> None:
+    bench, radio = watched
+    asker = bench.warden._chain._watch
+    assert asker is not None
+    bench.permit()
+    radio.silent = True
+    asker.ask()
+    bench.say()
+    for _ in range(3):
+        asker.ask()
+        radio.clock.now_ns += 10 * transmit.REST_NS
+        bench.beat()
+        assert radio.tuned is None
+    assert bench.changes()[-1] == ("LOCKED", "DRIVER")
+    radio.silent = False
+    asker.ask()
+    bench.beat()
+    assert bench.changes()[-1] == ("OPEN", "")
+
+
+@pytest.mark.feature("R9")
+@pytest.mark.parametrize("way", UNANSWERED)
+def test_a_device_that_does_not_read_back_as_silent_latches_at_once(
+    watched: tuple[Bench, WatchedRadio], way: str
+) -> None:
+    bench, radio = watched
+    bench.permit()
+    radio.muted_reads = RfState.UNKNOWN
+    unanswered(bench, radio, way)
+    assert bench.changes()[-1] == ("LATCHED", "DRIVER")
+
+
+@pytest.mark.feature("R9")
+def test_a_heartbeat_that_fails_while_muted_changes_nothing(watched: tuple[Bench, WatchedRadio]) -> None:
+    bench, radio = watched
+    unanswered(bench, radio, "heartbeat")
+    assert radio.tuned is None
+    assert bench.warden._chain.latched is None
+    assert bench.warden._chain.resting is None
 
 
 @pytest.mark.feature("R6")
