@@ -102,6 +102,7 @@ bench = typer.Typer(no_args_is_help=True, help="Measure this machine, each figur
 bench.command("cbrs")(bench_cbrs.cbrs)
 bench.command("chain")(bench_chain.chain)
 bench.command("audit")(bench_scale.audit)
+bench.command("archive")(bench_scale.archive)
 bench.command("identities")(bench_scale.identities)
 bench.command("gate")(bench_gate.gate)
 bench.command("node")(bench_node.node)

@@ -319,11 +319,16 @@ class Lineage:
         rows: list[tuple[Any, ...]] = list(self._db.execute(sql, (first, last, typ)))
         return [(index, sid, bytes(author), int(seq), self.leaf_body(index)) for index, sid, author, seq in rows]
 
-    def of_settlement(self, sid: bytes) -> list[bytes]:
-        """The bodies of a settlement's admitted entries, in order."""
-        sql = "SELECT idx FROM leaf WHERE sid=? AND admitted=1 ORDER BY idx"
-        rows: list[tuple[Any, ...]] = list(self._db.execute(sql, (sid,)))
+    def of_settlement(self, sid: bytes, *, but: str = "") -> list[bytes]:
+        """The bodies of a settlement's admitted entries, in order, without those of the type `but`."""
+        sql = "SELECT idx FROM leaf WHERE sid=? AND admitted=1 AND typ<>? ORDER BY idx"
+        rows: list[tuple[Any, ...]] = list(self._db.execute(sql, (sid, but)))
         return [self.leaf_body(index) for (index,) in rows]
+
+    def oldest_of(self, sid: bytes, typ: str) -> bytes | None:
+        """The body of the first admitted entry of a settlement that is of this type; None if none is."""
+        index = self._one("SELECT idx FROM leaf WHERE sid=? AND typ=? AND admitted=1 ORDER BY idx LIMIT 1", (sid, typ))
+        return None if index is None else self.leaf_body(index)
 
     def prune(self, index: int, stub: PrunedLeaf) -> None:
         """Put a stub in an entry's place, inside a transaction: its hash in the tree stays, its bytes are gone."""

@@ -387,14 +387,15 @@ class Party(NodeState):
         if self.witness.quorum and self.lineage.items(ROUND):
             return now.time.trusted
         busy = self.user.busy or self.holder.busy or self.holder.leases.debts.open or self.assembly.live
-        return now.time.trusted and bool(busy)
+        return now.time.trusted and bool(busy or self.retention.more)
 
     def next_due_ns(self) -> int | None:
         """The first time (UTC) at which a tick may have a settlement to see to: 0 for at once, None for never.
 
-        Debts that nobody has receipted, proposals and rounds of witnesses are seen to by every tick.
+        Debts that nobody has receipted, proposals, rounds of witnesses and old bytes are seen to by every tick.
         """
-        if self.holder.leases.debts.open or self.assembly.live or (self.witness.quorum and self.lineage.items(ROUND)):
+        waits = self.holder.leases.debts.open or self.assembly.live or self.retention.more
+        if waits or (self.witness.quorum and self.lineage.items(ROUND)):
             return 0
         found = [at for at in (self.holder.next_due_ns(), self.user.store.next_due_ns()) if at is not None]
         return min(found, default=None)

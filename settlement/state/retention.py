@@ -37,13 +37,13 @@ from settlement.records.registry import TYPE_OF
 from settlement.records.verdict import Verdict
 from settlement.state.step import Step
 
-EVERY_NS: Final = 60_000_000_000
+EVERY_NS: Final = 900_000_000_000
+"""From one look for old bytes to the next: each lot costs a signed record, and what is a quarter of an hour late costs
+nothing."""
 WINDOW: Final = 4096
 """Entries looked at in one pass of one kind."""
 LOT_MAX: Final = 512
 """Bodies that go in one step: what else is due waits no longer than that takes."""
-LOT_LEAST: Final = 16
-"""Fewer are not worth a signed record, unless they are all there will be of a window."""
 NAME_BYTES: Final = 32
 BODY_KEY: Final = 6
 """Of a payload: what is around the body names the author's record before, and so the whole log."""
@@ -131,6 +131,13 @@ def kept_ns(rule: Rule, kind: str, commodity: str | None) -> int | None:
     return max(times) if times and len(times) == len(found) else None
 
 
+def _commodity_in(raw: bytes) -> str | None:
+    """The class that a GRANT or an INTENT names; None of anything else."""
+    unproven = parse(raw)
+    opened = unproven.opened() if isinstance(unproven, Unproven) and unproven.schema in (Intent, Grant) else None
+    return opened.body.commodity if isinstance(opened, Record) else None
+
+
 class LogRetention:
     """One node's, driven by its ticks; all that lasts of it is in the log."""
 
@@ -140,17 +147,19 @@ class LogRetention:
         """`rule` says what is in force; `live` names the settlements that are not over for this node."""
         self._lineage, self._rule, self._running = lineage, rule, live
         self._next_ns = 0
+        self.more = False
+        """Whether the last pass left something that may go at once."""
 
     def act(self, step: Step) -> int:
         """Let one lot go, where any is due; returns how many bodies went."""
         now_ns = step.now.time.earliest_ns
         if not step.now.time.trusted or now_ns < self._next_ns <= now_ns + EVERY_NS:
             return 0
-        self._next_ns = now_ns + EVERY_NS
+        self._next_ns, self.more = now_ns + EVERY_NS, False
         for kind in KINDS:
             gone, more = self._kind(step, kind, now_ns)
             if more:
-                self._next_ns = 0
+                self._next_ns, self.more = 0, True
             if gone:
                 return gone
         return 0
@@ -174,7 +183,8 @@ class LogRetention:
         for commodity, lot in by_class.items():
             self._let_go(step, kind, commodity, lot)
         # What is still needed is looked at again; so is the window in which something is too young.
-        held = min((one.index for one in wanted if one not in going), default=None)
+        gone = {one.index for one in going}
+        held = min((one.index for one in wanted if one.index not in gone), default=None)
         reached = min(one for one in (held, young, last) if one is not None)
         if reached > first and (not full or held is not None):
             lineage.count(cursor, reached - first)
@@ -183,13 +193,13 @@ class LogRetention:
     def _window(self, kind: str, first: int, now_ns: int) -> tuple[list[OldEntry], int, int | None]:
         """Entries of a kind from `first` on that are old enough, where the window ends, and the first too young."""
         found: list[OldEntry] = []
-        lineage = self._lineage
+        lineage, of_settlements = self._lineage, dict[bytes, str | None]()
         last = min(first + WINDOW, lineage.size)
         for index, sid, author, seq, body in lineage.of_type(TYPE_OF[KINDS[kind]], first, last):
             leaf = decode_leaf(body) if not is_pruned(body) else None
             if not isinstance(leaf, Leaf) or leaf.record is None:
                 continue
-            commodity = "" if KINDS[kind] is Envelope else self._class_of(leaf, sid)
+            commodity = "" if KINDS[kind] is Envelope else self._class_of(leaf.record, sid, of_settlements)
             if commodity is None:
                 continue
             keep_ns = kept_ns(self._rule().rule, kind, commodity or None)
@@ -202,22 +212,30 @@ class LogRetention:
             found = [one for one in found if not self._last_of_its_settlement(one)]
         return found, last, None
 
-    def _class_of(self, leaf: Leaf, sid: bytes | None) -> str | None:
-        """The class an entry is of, by itself or by the GRANT of its settlement; None where nobody can tell."""
-        bodies = [leaf.record] if sid is None else [one.record for one in self._entries_of(sid)]
-        for raw in bodies:
-            unproven = parse(raw) if raw is not None else None
-            if isinstance(unproven, Unproven) and unproven.schema in (Intent, Grant):
-                opened = unproven.opened()
-                return opened.body.commodity if isinstance(opened, Record) else None
-        return None
+    def _class_of(self, raw: bytes, sid: bytes | None, of_settlements: dict[bytes, str | None]) -> str | None:
+        """The class an entry is of, by itself or by the GRANT of its settlement; None where nobody can tell.
+
+        A settlement has thousands of renewals and one GRANT: what it says is kept in `of_settlements` for one pass.
+        """
+        if sid is None:
+            return _commodity_in(raw)
+        if sid not in of_settlements:
+            body = self._lineage.oldest_of(sid, TYPE_OF[Grant])
+            leaf = decode_leaf(body) if body is not None and not is_pruned(body) else None
+            granted = leaf.record if isinstance(leaf, Leaf) else None
+            of_settlements[sid] = _commodity_in(granted) if granted is not None else None
+        return of_settlements[sid]
 
     def _last_of_its_settlement(self, one: OldEntry) -> bool:
         newest = self._lineage.newest_of(one.sid or b"", [TYPE_OF[Renew]])
         return newest is None or newest[1] == one.leaf.subject
 
     def _entries_of(self, sid: bytes) -> list[Leaf]:
-        leaves = (decode_leaf(body) for body in self._lineage.of_settlement(sid) if not is_pruned(body))
+        """A settlement's entries without its renewals: one names what any of them names."""
+        bodies = self._lineage.of_settlement(sid, but=TYPE_OF[Renew])
+        newest = self._lineage.newest_of(sid, [TYPE_OF[Renew]])
+        last = self._lineage.entry_of(newest[1]) if newest is not None else None
+        leaves = [decode_leaf(body) for body in bodies if not is_pruned(body)] + ([last] if last is not None else [])
         return [leaf for leaf in leaves if isinstance(leaf, Leaf)]
 
     def _held(self, one: OldEntry, needed: frozenset[bytes]) -> bool:

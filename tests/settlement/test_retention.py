@@ -24,7 +24,7 @@ from settlement.records.registry import TYPE_OF
 from settlement.state import retention
 from settlement.state.messages import Message
 from tests.settlement.enveloped import observe, place
-from tests.settlement.world import LOWER, NETWORK, NS, RULE, TERMS, World, trio
+from tests.settlement.world import LOWER, NETWORK, NS, RULE, TERMS, World, fix, trio
 
 pytestmark = pytest.mark.feature("G6")
 KEEP_S = 30.0
@@ -249,3 +249,39 @@ def test_an_owner_who_lets_go_what_no_rule_lets_go_is_named(tmp_path: Path) -> N
     assert log.verify(world.members["holder"].key.public, standing=True) is None
     problems = audited(world).findings.problems
     assert any("in no lot" in one for one in problems), problems
+
+
+def test_a_pass_reads_each_old_entry_a_few_times_however_many_renewals_a_settlement_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = lived(tmp_path, ("renewals",))
+    log, read = world.members["holder"].party.lineage, list[int]()
+    body_of = type(log).leaf_body
+
+    def counted(self: object, index: int) -> bytes:
+        read.append(index)
+        return body_of(log, index)
+
+    monkeypatch.setattr(type(log), "leaf_body", counted)
+    gone = let_go(world, times=1)
+    assert gone > 3
+    assert len(read) <= 4 * log.size
+    assert max(read.count(index) for index in set(read)) <= 6
+
+
+def test_what_is_left_of_a_pass_is_seen_to_by_the_next_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = lived(tmp_path)
+    party = world.members["holder"].party
+    monkeypatch.setattr(retention, "EVERY_NS", 900 * NS)
+    monkeypatch.setattr(retention, "LOT_MAX", 4)
+    gone = [let_go(world, at_s=OVER_S, times=1)]
+    while party.retention.more:
+        assert party.due(fix(OVER_S))
+        assert party.next_due_ns() == 0
+        gone.append(let_go(world, at_s=OVER_S, times=1))
+        assert len(gone) < 40
+    assert max(gone) == 4
+    assert sum(gone) > 10
+    assert not party.due(fix(OVER_S))
+    assert party.next_due_ns() is None
+    assert audited(world).ok
