@@ -36,6 +36,7 @@ class SamplesSide:
         self._process: subprocess.Popen[bytes] | None = None
         self._next_ns = 0
         self._starts = 0
+        self._untold = True
         self._known = {"sending": False, "reading": False}
         self.turn(0)
 
@@ -48,12 +49,27 @@ class SamplesSide:
             self._process, self._next_ns = None, now_ns + AGAIN_NS
         if now_ns < self._next_ns:
             return
+        self._next_ns = now_ns + AGAIN_NS
+        try:
+            self._process = self._started()
+        except OSError as exc:  # no process, no descriptor, no room: the node goes on without its program
+            self._tell_once("samples door not started", why=exc.strerror or str(exc))
+            return
+        self._untold = True
+        self._starts += 1
+
+    def _started(self) -> "subprocess.Popen[bytes]":
         with (self._config.folder / "samples.log").open("a") as log:
             command = [sys.executable, "-P", "-m", MODULE, str(self._path)]
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=child_environment()
             )
-        self._starts += 1
+
+    def _tell_once(self, event: str, **fields: str) -> None:
+        """Tell of what keeps the door from starting, once until it starts."""
+        if self._untold:
+            self._untold = False
+            self._events.write(event, **fields)
 
     def state(self, now_ns: int) -> dict[str, Any] | None:
         """How the door is, for `status` and metrics; None where there is none. Tells when a program comes or goes."""

@@ -1,5 +1,6 @@
 """Starts the page's process beside a node or a trial, and starts it again should it end by itself."""
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -95,7 +96,9 @@ class PageBeside:
                 if self._ends.wait(pause_s):
                     return
                 pause_s = min(PAUSE_MAX_S, 2 * pause_s)
-                self._process = self._spawned(plan)
+                # No process, no descriptor, no room on the disk: tried again when the next pause is over.
+                with contextlib.suppress(OSError):
+                    self._process = self._spawned(plan)
 
     def close(self) -> None:
         """End it; what it had not written yet it writes."""

@@ -160,7 +160,11 @@ class CbsdDoor:
                 return
             if may_knock(connection) and self._hearing.acquire(blocking=False):
                 connection.settimeout(0.2)
-                threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
+                try:
+                    threading.Thread(target=self._attend, args=(connection,), daemon=True).start()
+                except RuntimeError:  # no thread to be had: whoever asks comes again
+                    self._hearing.release()
+                    connection.close()
             else:
                 connection.close()
 

@@ -12,7 +12,8 @@ _T = TypeVar("_T")
 def bounded(work: Callable[[], _T], *, seconds: float, what: str) -> _T:
     """Do something that may hang inside the library; raises Disconnected when it takes too long, else what it raised.
 
-    What hangs is left behind in its thread, which the library's own limits end.
+    What hangs is left behind in its thread, which the library's own limits end. A host that gives no thread for it
+    (`ulimit -u`) is one whose device cannot be reached: Disconnected too.
     """
     done: list[_T] = []
     failed: list[BaseException] = []
@@ -24,7 +25,10 @@ def bounded(work: Callable[[], _T], *, seconds: float, what: str) -> _T:
             failed.append(exc)
 
     thread = threading.Thread(target=run, name="device", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as exc:
+        raise Disconnected(f"{what}: this host starts no thread to ask it by; raise the limit of processes") from exc
     thread.join(seconds)
     if failed:
         raise failed[0]

@@ -31,7 +31,10 @@ class SilencerProcess:
         self._lock = threading.Lock()
         self._read = b""
         command = [sys.executable, "-P", "-m", "radio.drivers.soapy.silencer", arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        except OSError as exc:
+            raise HardwareError(f"soapy:{arguments}: no process for the second handle: {exc.strerror}") from exc
         if self._process.stdin is None or self._process.stdout is None:
             raise HardwareError(f"soapy:{arguments}: the second handle's process has no pipes")
         self._asking, self._answering = self._process.stdin, self._process.stdout
